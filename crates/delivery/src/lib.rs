@@ -1,0 +1,1 @@
+//! An accepted message to its mailboxes or the queue

@@ -1,0 +1,1 @@
+//! Mailboxes and messages: append, flag, move, copy, expunge, withdraw, restore

@@ -1,0 +1,1 @@
+//! Message bytes to structure: envelope, body structure with offsets, preview, digests

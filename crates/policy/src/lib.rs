@@ -1,0 +1,1 @@
+//! Facts to verdict: who may, under which conditions

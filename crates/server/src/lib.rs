@@ -1,0 +1,1 @@
+//! The binary: configuration, sockets, TLS, clock, command line

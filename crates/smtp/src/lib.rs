@@ -1,0 +1,1 @@
+//! SMTP reception and submission sessions as state machines

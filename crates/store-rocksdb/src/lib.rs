@@ -1,0 +1,1 @@
+//! The default engine: RocksDB behind the four verbs
