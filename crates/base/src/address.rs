@@ -48,7 +48,8 @@ impl Domain {
             return Ok(Self(text.to_ascii_lowercase()));
         }
         for label in text.split('.') {
-            let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_' || is_utf8_text(c);
+            let fits =
+                |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_' || is_utf8_text(c);
             if label.is_empty() || label.len() > 63 {
                 return Err(AddressError::Form);
             }
@@ -84,7 +85,11 @@ impl EmailAddress {
         let at = text.rfind('@').ok_or(AddressError::Form)?;
         let (local, domain) = (&text[..at], &text[at + 1..]);
         let domain = Domain::parse(domain)?;
-        let local = if local.starts_with('"') { unquote(local)? } else { dot_string(local)? };
+        let local = if local.starts_with('"') {
+            unquote(local)?
+        } else {
+            dot_string(local)?
+        };
         if local.is_empty() {
             return Err(AddressError::Form);
         }
@@ -154,13 +159,15 @@ fn is_utf8_text(c: char) -> bool {
 
 /// RFC 5321 4.1.2 Dot-string.
 fn dot_string(text: &str) -> Result<String, AddressError> {
-    let atext = |c: char| {
-        c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || is_utf8_text(c)
-    };
+    let atext =
+        |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || is_utf8_text(c);
     if text.is_empty() {
         return Err(AddressError::Form);
     }
-    if text.split('.').all(|atom| !atom.is_empty() && atom.chars().all(atext)) {
+    if text
+        .split('.')
+        .all(|atom| !atom.is_empty() && atom.chars().all(atext))
+    {
         Ok(text.to_owned())
     } else {
         Err(AddressError::Character)
@@ -170,7 +177,9 @@ fn dot_string(text: &str) -> Result<String, AddressError> {
 /// RFC 5321 4.1.2 Quoted-string, taken out of its quotes.
 fn unquote(text: &str) -> Result<String, AddressError> {
     let inner = text.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
-    let inner = inner.filter(|_| text.len() >= 2).ok_or(AddressError::Form)?;
+    let inner = inner
+        .filter(|_| text.len() >= 2)
+        .ok_or(AddressError::Form)?;
     let mut out = String::with_capacity(inner.len());
     let mut chars = inner.chars();
     while let Some(c) = chars.next() {

@@ -18,7 +18,11 @@ pub trait Entropy {
     /// A random number below `bound`; 0 when `bound` is 0. The bias is below 2^-32 for every
     /// bound that fits 32 bits.
     fn below(&mut self, bound: u64) -> u64 {
-        if bound == 0 { 0 } else { self.next_u64() % bound }
+        if bound == 0 {
+            0
+        } else {
+            self.next_u64() % bound
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! house needs of the outer world comes in as a value ([`Timestamp`]) or as a trait ([`Entropy`]).
 
 pub mod address;
+pub mod codec;
 pub mod entropy;
 pub mod fault;
 pub mod id;
@@ -13,5 +14,7 @@ pub mod time;
 pub use address::{AddressError, Domain, EmailAddress};
 pub use entropy::{Entropy, SeededEntropy};
 pub use fault::Fault;
-pub use id::{AccountId, BlobId, ContentDigest, MailboxId, MessageId, Modseq, OriginId, ThreadId, Uid};
+pub use id::{
+    AccountId, BlobId, ContentDigest, MailboxId, MessageId, Modseq, OriginId, ThreadId, Uid,
+};
 pub use time::Timestamp;

@@ -73,20 +73,27 @@ pub struct Civil {
     pub weekday: u32,
 }
 
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 
 impl Civil {
     /// The English three-letter month name that mail dates use.
     pub fn month_name(&self) -> &'static str {
         // `month` is 1 to 12 by construction; the fallback can't be reached.
-        MONTHS.get(self.month as usize - 1).copied().unwrap_or("Jan")
+        MONTHS
+            .get(self.month as usize - 1)
+            .copied()
+            .unwrap_or("Jan")
     }
 
     /// The English three-letter weekday name that mail dates use.
     pub fn weekday_name(&self) -> &'static str {
-        WEEKDAYS.get(self.weekday as usize).copied().unwrap_or("Sun")
+        WEEKDAYS
+            .get(self.weekday as usize)
+            .copied()
+            .unwrap_or("Sun")
     }
 }
 
@@ -124,7 +131,14 @@ impl Timestamp {
     }
 
     /// The moment of a UTC calendar date and time; `None` before 1970 or for no real date.
-    pub fn from_civil(year: i64, month: u32, day: u32, hour: u32, min: u32, sec: u32) -> Option<Self> {
+    pub fn from_civil(
+        year: i64,
+        month: u32,
+        day: u32,
+        hour: u32,
+        min: u32,
+        sec: u32,
+    ) -> Option<Self> {
         if !(1..=12).contains(&month) || day == 0 || hour > 23 || min > 59 || sec > 60 {
             return None;
         }

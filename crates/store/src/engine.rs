@@ -1,0 +1,105 @@
+//! What an engine must do. The conformance suite (`conformance`, a feature) is the contract in
+//! executable form; every engine passes it.
+
+use std::path::Path;
+
+use tern_base::BlobId;
+
+use crate::{Batch, CommitError, StoreError};
+
+/// Rows from `start` (with it) to `end` (without it), in byte order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The first key.
+    pub start: Vec<u8>,
+    /// The first key past the range.
+    pub end: Vec<u8>,
+    /// From the end towards the start.
+    pub reverse: bool,
+}
+
+impl Range {
+    /// Every key that begins with `prefix`.
+    pub fn prefix(prefix: Vec<u8>) -> Self {
+        let end = after_prefix(&prefix);
+        Self {
+            start: prefix,
+            end,
+            reverse: false,
+        }
+    }
+
+    /// The same range, read backwards.
+    #[must_use]
+    pub fn reversed(mut self) -> Self {
+        self.reverse = true;
+        self
+    }
+
+    /// The same range from `start` on.
+    #[must_use]
+    pub fn starting_at(mut self, start: Vec<u8>) -> Self {
+        self.start = start;
+        self
+    }
+}
+
+/// The first key past every key that begins with `prefix`.
+fn after_prefix(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            return end;
+        }
+    }
+    // A prefix of only 0xff bytes: tables stay far below 0xff, so this end is past every key.
+    vec![u8::MAX; crate::limits::MAX_KEY + 1]
+}
+
+/// Rows of a scan, and whether the range holds more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Key and value, in the order of the range.
+    pub rows: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Where to go on: the range with its start (or, reversed, its end) moved; `None` at its end.
+    pub next: Option<Range>,
+}
+
+/// The reading verbs, of an engine (newest committed state) or of a snapshot.
+pub trait Read {
+    /// The value of a row.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The values of many rows, in the order of `keys`.
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        keys.iter().map(|key| self.get(key)).collect()
+    }
+
+    /// At most `limit` rows of a range (never more than [`crate::limits::MAX_PAGE`]).
+    fn scan(&self, range: &Range, limit: usize) -> Result<Page, StoreError>;
+}
+
+/// A consistent view of every row at one moment. Cheap, short-lived: long work takes a new one
+/// now and then.
+pub trait Snapshot: Read {}
+
+/// A storage engine.
+pub trait Engine: Read + Send + Sync {
+    /// A consistent view of the rows as they are now.
+    fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError>;
+
+    /// Applies a batch whole, durably, if everything it expects still holds.
+    fn commit(&self, batch: Batch) -> Result<(), CommitError>;
+
+    /// Writes a piece of a blob ahead of the batch that will refer to it. The piece is durable
+    /// when a later commit is.
+    fn stage_blob_piece(&self, blob: BlobId, piece: u32, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Reads a piece of a blob; `None` when there is none.
+    fn blob_piece(&self, blob: BlobId, piece: u32) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Writes a copy of everything committed to a new directory, while the engine serves: an
+    /// online backup. The directory must not exist.
+    fn checkpoint(&self, directory: &Path) -> Result<(), StoreError>;
+}
