@@ -15,8 +15,11 @@ pub fn run(make: MakeEngine<'_>) {
     }
 }
 
+/// One case: an assertion over a fresh engine.
+pub type Case = fn(&dyn Engine);
+
 /// Every case, by name.
-pub const CASES: &[(&str, fn(&dyn Engine))] = &[
+pub const CASES: &[(&str, Case)] = &[
     (
         "a batch is applied whole, later writes of a key win",
         batch_whole,
