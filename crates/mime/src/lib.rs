@@ -1,1 +1,43 @@
-//! Message bytes to structure: envelope, body structure with offsets, preview, digests
+//! Message bytes to structure, once at ingest, and back from a compact row.
+//!
+//! [`parse`] takes any bytes and gives a [`ParsedMessage`]: the envelope and body structure of
+//! RFC 9051 with byte offsets for every section, a preview, the ids that thread it. [`encode`] and
+//! [`decode`] store it. The structural scanner is our own, since IMAP wants raw values and exact
+//! offsets; decoding of charsets, encoded words, dates and HTML is `mail-parser`'s.
+//!
+//! Invariants: nothing here fails or panics on any input; time is linear in the message; recursion
+//! is bounded by [`limits::MAX_NESTING`]; every range lies within the message, a part's body begins
+//! where its header ends, and parts follow each other in order.
+//!
+//! Deliberately absent: writing IMAP or JMAP syntax (those crates do), composing messages, and any
+//! judgement about whether a message is wanted.
+
+mod address;
+mod codec;
+mod content;
+mod digest;
+mod envelope;
+mod header;
+mod lexer;
+pub mod limits;
+mod message;
+mod part;
+mod rewrite;
+mod scanner;
+mod section;
+mod subject;
+mod text;
+mod thread;
+
+pub use address::Address;
+pub use codec::{decode, encode};
+pub use digest::{BlobHasher, blob_id, content_digest, nested_digests};
+pub use envelope::Envelope;
+pub use header::{HeaderField, Headers, header_fields, header_length, header_value, headers};
+pub use message::{ParsedMessage, parse};
+pub use part::{Disposition, Param, Part, PartKind};
+pub use rewrite::{prepend_headers, remove_headers};
+pub use section::{Section, section};
+pub use subject::base_subject;
+pub use text::{decode_header_text, decode_part, decoded_text, part_text};
+pub use thread::message_ids;

@@ -1,0 +1,231 @@
+//! Address lists as IMAP represents them (RFC 9051 7.5.2).
+//!
+//! Invariant: every list of mailboxes with a host that is not NIL; a group is a start (mailbox is
+//! its name, host NIL) and an end (all NIL) around its members, always both. Refuses nothing:
+//! what is no address becomes the nearest thing to one.
+
+use crate::lexer::{Lexer, Token};
+
+/// One address structure (RFC 9051 7.5.2). Values are raw: encoded words and 8-bit bytes stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Address {
+    /// The display name, or the comment behind an address that has none.
+    pub name: Option<Vec<u8>>,
+    /// The source route (RFC 5322 4.4 obs-route), without its colon.
+    pub adl: Option<Vec<u8>>,
+    /// The local part, unquoted; the group's name where a group starts; absent where it ends.
+    pub mailbox: Option<Vec<u8>>,
+    /// The domain; absent only for the start and end of a group.
+    pub host: Option<Vec<u8>>,
+}
+
+/// What stands for a host that is missing, since NIL would mean a group (Dovecot's word).
+const MISSING_DOMAIN: &[u8] = b"MISSING_DOMAIN";
+/// The same for a mailbox.
+const MISSING_MAILBOX: &[u8] = b"MISSING_MAILBOX";
+
+#[derive(Default)]
+struct Draft {
+    /// Words so far, spaces kept where the field has white space.
+    phrase: Vec<u8>,
+    /// Where the last run of words without white space begins in `phrase`.
+    run: usize,
+    name: Option<Vec<u8>>,
+    comment: Option<Vec<u8>>,
+    adl: Vec<u8>,
+    local: Option<Vec<u8>>,
+    host: Option<Vec<u8>>,
+    angle: bool,
+}
+
+/// Appends the addresses of one raw field value to `out`, while `budget` lasts.
+pub(crate) fn parse_addresses(raw: &[u8], out: &mut Vec<Address>, budget: &mut usize) {
+    let mut lexer = Lexer::address(raw);
+    let mut draft = Draft::default();
+    let mut in_group = false;
+    while *budget > 0 {
+        let Some(token) = lexer.next() else { break };
+        let spaced = lexer.spaced;
+        match token {
+            Token::Atom(word) => draft.word(&word, spaced),
+            Token::Quoted(word) => draft.word(&word, spaced),
+            Token::Literal(word) => draft.word(&word, spaced),
+            Token::Comment(text) => {
+                draft.comment = Some(text);
+            }
+            Token::Special(b'.') => draft.word(b".", spaced),
+            Token::Special(b'@') => draft.at(&mut lexer),
+            Token::Special(b'<') => draft.open_angle(&mut lexer),
+            Token::Special(b':') if !in_group && !draft.angle && draft.local.is_none() => {
+                let name = std::mem::take(&mut draft).phrase;
+                out.push(Address {
+                    mailbox: Some(name),
+                    ..Address::default()
+                });
+                *budget -= 1;
+                in_group = true;
+            }
+            Token::Special(b';') if in_group => {
+                push(std::mem::take(&mut draft), out, budget);
+                out.push(Address::default());
+                in_group = false;
+            }
+            Token::Special(b',' | b';') => push(std::mem::take(&mut draft), out, budget),
+            Token::Special(_) => {}
+        }
+    }
+    push(draft, out, budget);
+    if in_group {
+        out.push(Address::default());
+    }
+}
+
+impl Draft {
+    fn word(&mut self, word: &[u8], spaced: bool) {
+        if self.angle || self.host.is_some() {
+            // Words behind a complete address mean nothing (RFC 5322 has no place for them).
+            return;
+        }
+        if spaced && !self.phrase.is_empty() {
+            self.phrase.push(b' ');
+            self.run = self.phrase.len();
+        }
+        self.phrase.extend_from_slice(word);
+    }
+
+    /// `@` outside angle brackets: what stood before it is the local part, the rest the name.
+    fn at(&mut self, lexer: &mut Lexer<'_>) {
+        if self.angle || self.host.is_some() {
+            return;
+        }
+        let local = self.phrase.split_off(self.run.min(self.phrase.len()));
+        self.name = non_empty(self.phrase.trim_ascii_end().to_vec());
+        self.phrase.clear();
+        self.run = 0;
+        self.local = Some(local);
+        self.host = Some(domain(lexer, &mut self.comment));
+    }
+
+    /// RFC 5322 3.4 angle-addr, behind its `<`, route included.
+    fn open_angle(&mut self, lexer: &mut Lexer<'_>) {
+        if self.angle {
+            return;
+        }
+        self.angle = true;
+        // `a@b <c@d>`: the first address stood where the name belongs.
+        if let (Some(local), Some(host)) = (self.local.take(), self.host.take()) {
+            let mut name = self
+                .name
+                .take()
+                .map(|name| [&name[..], b" "].concat())
+                .unwrap_or_default();
+            name.extend_from_slice(&local);
+            name.push(b'@');
+            name.extend_from_slice(&host);
+            self.name = Some(name);
+        } else {
+            self.name = non_empty(std::mem::take(&mut self.phrase));
+        }
+        if lexer.peek_word() == Some(b'@') {
+            self.route(lexer);
+        }
+        let mut local = Vec::new();
+        loop {
+            // A comma ends an angle-addr that was never closed; leave it for the list.
+            if matches!(lexer.peek_word(), None | Some(b',' | b';')) {
+                break;
+            }
+            match lexer.next_word() {
+                Some(Token::Atom(word) | Token::Quoted(word) | Token::Literal(word)) => {
+                    if lexer.spaced && !local.is_empty() && !local.ends_with(b".") {
+                        local.push(b' ');
+                    }
+                    local.extend_from_slice(&word);
+                }
+                Some(Token::Special(b'@')) => {
+                    self.host = Some(domain(lexer, &mut self.comment));
+                    while !matches!(lexer.peek_word(), None | Some(b',' | b';' | b'>')) {
+                        lexer.next_word();
+                    }
+                    if lexer.peek_word() == Some(b'>') {
+                        lexer.next_word();
+                    }
+                    break;
+                }
+                Some(Token::Special(b'>')) | None => break,
+                Some(Token::Special(byte)) => local.push(byte),
+                Some(Token::Comment(_)) => {}
+            }
+        }
+        self.local = Some(local);
+    }
+
+    fn route(&mut self, lexer: &mut Lexer<'_>) {
+        while let Some(byte) = lexer.peek_word() {
+            if byte == b'>' {
+                return;
+            }
+            match lexer.next_word() {
+                Some(Token::Special(b':')) | None => return,
+                Some(Token::Special(byte)) => self.adl.push(byte),
+                Some(Token::Atom(word) | Token::Quoted(word) | Token::Literal(word)) => {
+                    self.adl.extend_from_slice(&word);
+                }
+                Some(Token::Comment(_)) => {}
+            }
+        }
+    }
+}
+
+/// RFC 5322 3.4.1 domain, behind its `@`: atoms and dots, white space and comments left out.
+fn domain(lexer: &mut Lexer<'_>, comment: &mut Option<Vec<u8>>) -> Vec<u8> {
+    let mut out: Vec<u8> = Vec::new();
+    loop {
+        let mut look = lexer.clone();
+        match look.next() {
+            Some(Token::Atom(word) | Token::Literal(word)) => {
+                if look.spaced && !out.is_empty() && !out.ends_with(b".") {
+                    return out;
+                }
+                out.extend_from_slice(&word);
+            }
+            Some(Token::Special(b'.')) => out.push(b'.'),
+            Some(Token::Comment(text)) => *comment = Some(text),
+            _ => return out,
+        }
+        *lexer = look;
+    }
+}
+
+fn push(draft: Draft, out: &mut Vec<Address>, budget: &mut usize) {
+    let Draft {
+        phrase,
+        name,
+        comment,
+        adl,
+        local,
+        host,
+        angle,
+        ..
+    } = draft;
+    if *budget == 0 || (!angle && local.is_none() && phrase.is_empty()) {
+        return;
+    }
+    let mailbox = local.unwrap_or(phrase);
+    let mailbox = non_empty(mailbox);
+    let host = host.and_then(non_empty);
+    if mailbox.is_none() && host.is_none() && !angle {
+        return;
+    }
+    out.push(Address {
+        name: name.or(comment.and_then(non_empty)),
+        adl: non_empty(adl),
+        mailbox: Some(mailbox.unwrap_or_else(|| MISSING_MAILBOX.to_vec())),
+        host: Some(host.unwrap_or_else(|| MISSING_DOMAIN.to_vec())),
+    });
+    *budget -= 1;
+}
+
+fn non_empty(bytes: Vec<u8>) -> Option<Vec<u8>> {
+    (!bytes.is_empty()).then_some(bytes)
+}

@@ -1,0 +1,116 @@
+//! One message, parsed once at ingest.
+//!
+//! Invariant: a [`ParsedMessage`] follows from the bytes alone: no clock, no settings. Anything is
+//! a message; [`parse`] never fails.
+
+use mail_parser::HeaderForm;
+use tern_base::Timestamp;
+
+use crate::envelope::Envelope;
+use crate::header::headers;
+use crate::limits::MAX_HEADER_BYTES;
+use crate::part::{Part, PartKind};
+use crate::scanner;
+use crate::subject::base_subject;
+use crate::text::{decode_header_text, preview};
+use crate::thread::{message_id, thread_ids};
+
+/// What the server keeps of a message beside its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParsedMessage {
+    /// Octets of the message (RFC822.SIZE).
+    pub size: u32,
+    /// Octets of its header, blank line included.
+    pub header_size: u32,
+    /// The envelope.
+    pub envelope: Envelope,
+    /// The root part: its header is the message's header.
+    pub body: Part,
+    /// The first words of the text, white space collapsed (RFC 8970 3.2, RFC 8621 4.1.4).
+    pub preview: String,
+    /// The Message-ID without angle brackets.
+    pub message_id: Option<String>,
+    /// The ids in References and In-Reply-To, without angle brackets, the newest last; at most
+    /// [`crate::limits::MAX_THREAD_IDS`].
+    pub thread_ids: Vec<String>,
+    /// The moment that Date names, where it names one since 1970.
+    pub sent_at: Option<Timestamp>,
+    /// Whether a person would say that something is attached (RFC 8621 4.1.4 hasAttachment).
+    pub has_attachment: bool,
+    /// The base subject of RFC 5256 2.1, case kept.
+    pub base_subject: String,
+}
+
+/// Parses a message. Of one beyond 4 GiB, only the first 4 GiB are seen.
+pub fn parse(bytes: &[u8]) -> ParsedMessage {
+    let bytes = bytes.get(..u32::MAX as usize).unwrap_or(bytes);
+    let (envelope, body) = scanner::scan(bytes);
+    let header_size = body.header.end;
+    let subject = envelope
+        .subject
+        .as_deref()
+        .map(decode_header_text)
+        .unwrap_or_default();
+    ParsedMessage {
+        size: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+        header_size,
+        preview: preview(&body, bytes),
+        message_id: envelope.message_id.as_deref().and_then(message_id),
+        thread_ids: thread_ids(references(bytes), envelope.in_reply_to.as_deref()),
+        sent_at: envelope.date.as_deref().and_then(date),
+        has_attachment: has_attachment(&body, false),
+        base_subject: base_subject(&subject),
+        envelope,
+        body,
+    }
+}
+
+fn references(bytes: &[u8]) -> Option<&[u8]> {
+    let head = bytes.get(..MAX_HEADER_BYTES).unwrap_or(bytes);
+    headers(head)
+        .find(|field| field.is("references"))
+        .map(|field| field.value)
+}
+
+/// RFC 5322 3.3, obsolete forms included.
+fn date(raw: &[u8]) -> Option<Timestamp> {
+    let parsed = HeaderForm::Date.parse(raw);
+    let date = parsed.value().as_datetime()?;
+    if !date.is_valid() {
+        return None;
+    }
+    Some(Timestamp::from_secs(
+        u64::try_from(date.to_timestamp()).ok()?,
+    ))
+}
+
+/// RFC 8621 4.1.4: parts that are attached, leaving out what belongs to the text: inline pictures
+/// of a related part and signatures.
+fn has_attachment(part: &Part, in_related: bool) -> bool {
+    if part.is_disposition("attachment") {
+        return true;
+    }
+    let inline = part.is_disposition("inline");
+    match &part.kind {
+        PartKind::Multipart { parts } => {
+            let related = part.subtype.eq_ignore_ascii_case(b"related");
+            parts.iter().any(|part| has_attachment(part, related))
+        }
+        PartKind::Message { .. } => !inline,
+        PartKind::Text => !inline && part.file_name().is_some(),
+        PartKind::Basic => {
+            let belongs = in_related && (part.id.is_some() || part.location.is_some());
+            let signature = [
+                "pgp-signature",
+                "pkcs7-signature",
+                "x-pkcs7-signature",
+                "pgp-encrypted",
+            ]
+            .iter()
+            .any(|subtype| part.is_type("application", subtype));
+            // RFC 3464: what a delivery report says to machines.
+            let report = part.media_type.eq_ignore_ascii_case(b"message");
+            !inline && !belongs && !signature && !report
+        }
+    }
+}

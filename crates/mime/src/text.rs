@@ -1,0 +1,195 @@
+//! Text that people read: header values, bodies, the preview.
+//!
+//! Invariant: the work is linear in what is asked for, and every result is valid UTF-8; what a
+//! charset cannot say becomes U+FFFD. Refuses to render: HTML becomes plain words.
+
+use std::borrow::Cow;
+
+use mail_parser::decoders::html::html_to_text;
+use mail_parser::{Charset, Encoding, HeaderForm};
+
+use crate::header::{headers, unfold};
+use crate::limits::{MAX_PREVIEW_CHARS, PREVIEW_BYTES, PREVIEW_BYTES_RETRY};
+use crate::message::ParsedMessage;
+use crate::part::{Part, PartKind};
+
+/// The text of a raw header value, encoded words decoded (RFC 2047), folds undone.
+pub fn decode_header_text(raw: &[u8]) -> String {
+    let line = unfold(raw);
+    HeaderForm::Text
+        .parse(&line)
+        .value()
+        .as_text()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// The content of a part, transfer encoding undone; `None` for an encoding that is not known
+/// (RFC 3516 4.3 UNKNOWN-CTE). Damage in an encoding is passed over.
+pub fn decode_part<'a>(part: &Part, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+    Some(encoding(part)?.decode(body(part, bytes)))
+}
+
+/// The text of a text part in UTF-8, charset and transfer encoding undone, HTML left as it is.
+/// An encoding that is not known is taken as none.
+pub fn part_text(part: &Part, bytes: &[u8]) -> String {
+    text_of(part, body(part, bytes))
+}
+
+/// The searchable text of a message's body: its text parts in order (HTML as plain words) and the
+/// headers of the messages inside it, at most about `limit` bytes (RFC 9051 6.4.4 BODY, TEXT).
+pub fn decoded_text(message: &ParsedMessage, bytes: &[u8], limit: usize) -> String {
+    let mut out = String::new();
+    collect(&message.body, bytes, limit, &mut out);
+    out.truncate(out.floor_char_boundary(limit));
+    out
+}
+
+fn collect(part: &Part, bytes: &[u8], limit: usize, out: &mut String) {
+    if out.len() >= limit {
+        return;
+    }
+    match &part.kind {
+        PartKind::Multipart { parts } => {
+            for part in parts {
+                collect(part, bytes, limit, out);
+            }
+        }
+        PartKind::Message { body, .. } => {
+            let header = range(bytes, body.header.start, body.header.end);
+            for field in headers(header) {
+                if out.len() >= limit {
+                    return;
+                }
+                out.push_str(&String::from_utf8_lossy(field.name));
+                out.push_str(": ");
+                out.push_str(&decode_header_text(field.value));
+                out.push('\n');
+            }
+            collect(body, bytes, limit, out);
+        }
+        PartKind::Text => {
+            // No encoding makes text longer than this many times its decoded form.
+            let room = (limit - out.len()).saturating_mul(8).max(1024);
+            let raw = body(part, bytes);
+            let text = text_of(part, raw.get(..room).unwrap_or(raw));
+            if part.subtype.eq_ignore_ascii_case(b"html") {
+                out.push_str(&html_to_text(&text));
+            } else {
+                out.push_str(&text);
+            }
+            if !out.ends_with('\n') {
+                out.push('\n');
+            }
+        }
+        PartKind::Basic => {}
+    }
+}
+
+/// The first words of the message: of its first plain text, else of its first HTML.
+pub(crate) fn preview(root: &Part, bytes: &[u8]) -> String {
+    let Some(part) = find_text(root, b"plain").or_else(|| find_text(root, b"html")) else {
+        return String::new();
+    };
+    let raw = body(part, bytes);
+    let html = part.subtype.eq_ignore_ascii_case(b"html");
+    let mut out = String::new();
+    for bytes in [PREVIEW_BYTES, PREVIEW_BYTES_RETRY] {
+        let text = text_of(part, raw.get(..bytes).unwrap_or(raw));
+        let text = if html { html_to_text(&text) } else { text };
+        out = collapse(&text, MAX_PREVIEW_CHARS);
+        if raw.len() <= bytes || out.len() >= MAX_PREVIEW_CHARS / 4 {
+            break;
+        }
+    }
+    out
+}
+
+/// The first text part of that subtype that is meant to be read.
+fn find_text<'a>(part: &'a Part, subtype: &[u8]) -> Option<&'a Part> {
+    if part.is_disposition("attachment") {
+        return None;
+    }
+    match &part.kind {
+        PartKind::Multipart { parts } => parts.iter().find_map(|part| find_text(part, subtype)),
+        PartKind::Text => {
+            (part.subtype.eq_ignore_ascii_case(subtype) && part.size() > 0).then_some(part)
+        }
+        PartKind::Message { .. } | PartKind::Basic => None,
+    }
+}
+
+/// White space runs and control characters to one space, at most `max` characters.
+fn collapse(text: &str, max: usize) -> String {
+    let mut out = String::with_capacity(max + 16);
+    let mut left = max;
+    let mut gap = false;
+    for c in text.chars() {
+        // Soft hyphens and zero-width characters pad previews of bulk mail.
+        if matches!(
+            c,
+            '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{feff}' | '\u{34f}'
+        ) {
+            continue;
+        }
+        if c.is_whitespace() || c.is_control() {
+            gap = !out.is_empty();
+            continue;
+        }
+        if left <= usize::from(gap) {
+            break;
+        }
+        if gap {
+            out.push(' ');
+            left -= 1;
+            gap = false;
+        }
+        out.push(c);
+        left -= 1;
+    }
+    out
+}
+
+fn text_of(part: &Part, raw: &[u8]) -> String {
+    let decoded = encoding(part).unwrap_or_default().decode(raw);
+    let label = part.param("charset").unwrap_or(b"us-ascii");
+    match Charset::from_label(label) {
+        // 8-bit bytes without a charset that allows them are UTF-8 more often than not.
+        Some(charset) if !label.eq_ignore_ascii_case(b"us-ascii") => {
+            charset.decode_owned(decoded.into_owned())
+        }
+        _ => match decoded {
+            Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            Cow::Owned(bytes) => String::from_utf8(bytes)
+                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        },
+    }
+}
+
+fn body<'a>(part: &Part, bytes: &'a [u8]) -> &'a [u8] {
+    range(bytes, part.body.start, part.body.end)
+}
+
+pub(crate) fn range(bytes: &[u8], start: u32, end: u32) -> &[u8] {
+    bytes.get(start as usize..end as usize).unwrap_or_default()
+}
+
+/// RFC 2045 6.1, and the spellings seen in the wild.
+fn encoding(part: &Part) -> Option<Encoding> {
+    let Some(name) = part.encoding.as_deref() else {
+        return Some(Encoding::None);
+    };
+    let is = |word: &str| name.eq_ignore_ascii_case(word.as_bytes());
+    if is("base64") {
+        Some(Encoding::Base64)
+    } else if is("quoted-printable") {
+        Some(Encoding::QuotedPrintable)
+    } else if ["7bit", "8bit", "binary", "7-bit", "8-bit"]
+        .into_iter()
+        .any(is)
+    {
+        Some(Encoding::None)
+    } else {
+        None
+    }
+}

@@ -1,0 +1,65 @@
+//! Message-Ids and what threads a message (RFC 5322 3.6.4, RFC 5256 REFERENCES).
+//!
+//! Invariant: ids come without their angle brackets and without white space, at most
+//! [`MAX_MESSAGE_ID_BYTES`] long.
+
+use crate::header::unfold;
+use crate::limits::{MAX_MESSAGE_ID_BYTES, MAX_THREAD_IDS};
+
+/// The ids between angle brackets in a raw field value, in order.
+pub fn message_ids(raw: &[u8]) -> impl Iterator<Item = String> + '_ {
+    let mut rest = raw;
+    std::iter::from_fn(move || {
+        loop {
+            let open = memchr::memchr(b'<', rest)?;
+            let inside = rest.get(open + 1..)?;
+            let close = memchr::memchr2(b'>', b'<', inside)?;
+            rest = inside.get(close..)?;
+            // `<a <b>`: the first bracket was never closed.
+            if rest.first() == Some(&b'<') {
+                continue;
+            }
+            if let Some(id) = clean(inside.get(..close)?) {
+                return Some(id);
+            }
+        }
+    })
+}
+
+/// The id of a Message-ID field: the first in brackets, else the bare value.
+pub(crate) fn message_id(raw: &[u8]) -> Option<String> {
+    message_ids(raw)
+        .next()
+        .or_else(|| clean(unfold(raw).trim_ascii_start()))
+}
+
+/// The ids that a message refers to: References, then those of In-Reply-To that are not in it.
+/// Past the limit the first (which names the conversation) and the newest are kept.
+pub(crate) fn thread_ids(references: Option<&[u8]>, in_reply_to: Option<&[u8]>) -> Vec<String> {
+    let mut ids: Vec<String> = Vec::new();
+    let all = [references, in_reply_to]
+        .into_iter()
+        .flatten()
+        .flat_map(message_ids);
+    for id in all {
+        if ids.contains(&id) {
+            continue;
+        }
+        if ids.len() == MAX_THREAD_IDS {
+            ids.remove(1);
+        }
+        ids.push(id);
+    }
+    ids
+}
+
+fn clean(id: &[u8]) -> Option<String> {
+    if id.len() > MAX_MESSAGE_ID_BYTES {
+        return None;
+    }
+    let id: String = String::from_utf8_lossy(id)
+        .chars()
+        .filter(|c| !c.is_whitespace() && !c.is_control())
+        .collect();
+    (!id.is_empty() && id.len() <= MAX_MESSAGE_ID_BYTES).then_some(id)
+}
