@@ -1,0 +1,68 @@
+//! Every bound on what an IMAP peer can make this crate hold or do, with the answer it gets.
+//!
+//! Invariant: what one session buffers of its input is at most [`MAX_LINE`] plus the literals that
+//! [`FrameLimits`] allows in its present state plus one read of the shell.
+
+/// Octets of one command outside its literals. RFC 7162 4 asks for at least 8,192. Over: `BYE`.
+pub const MAX_LINE: usize = 64 * 1024;
+/// Octets of one literal before authentication: a user name or a password. Over: `NO [TOOBIG]`.
+pub const MAX_LITERAL_BEFORE_AUTH: u64 = 4 * 1024;
+/// Octets of one literal that is not an appended message. Over: `NO [TOOBIG]`.
+pub const MAX_LITERAL: u64 = 64 * 1024;
+/// A command may hold this many times the largest of its literals, in total.
+pub const MAX_LITERALS_FACTOR: u64 = 4;
+/// Octets of a refused non-synchronising literal that are read and thrown away, so that the
+/// refusal can be tagged; over that the connection is closed with `BYE [TOOBIG]` (RFC 7888 4).
+pub const MAX_DISCARD: u64 = 256 * 1024 * 1024;
+/// Ranges in one sequence set. Over: `BAD`.
+pub const MAX_SET_RANGES: usize = 16 * 1024;
+/// Depth of parentheses, `NOT` and first operands of `OR` in one search. Over: `BAD`.
+pub const MAX_SEARCH_DEPTH: usize = 64;
+/// Search keys in one search. Over: `BAD`.
+pub const MAX_SEARCH_KEYS: usize = 4096;
+/// Items of one list argument (flags, fetch items, header names, patterns, status items).
+pub const MAX_LIST_ITEMS: usize = 1024;
+/// Numbers in one body part path. MIME nests far less than this.
+pub const MAX_PART_DEPTH: usize = 64;
+/// Octets of a keyword.
+pub const MAX_KEYWORD: usize = 200;
+/// Octets of a mailbox name or pattern, in UTF-8.
+pub const MAX_MAILBOX_NAME: usize = 1000;
+/// Fields of an ID command (RFC 2971 3.3).
+pub const MAX_ID_FIELDS: usize = 30;
+/// Messages of one APPEND (RFC 3502).
+pub const MAX_APPEND_MESSAGES: usize = 1000;
+/// Commands that don't parse, in a row without a good one, before `BYE`.
+pub const MAX_BAD_COMMANDS: u32 = 20;
+
+/// What the framer accepts in the session's present state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameLimits {
+    /// Octets of one literal of any command other than APPEND.
+    pub literal: u64,
+    /// Octets of one literal of an APPEND; also of all its literals together.
+    pub append: u64,
+    /// Octets of a refused non-synchronising literal that are thrown away rather than answered
+    /// with `BYE`.
+    pub discard: u64,
+}
+
+impl FrameLimits {
+    /// The limits before authentication: small literals, no patience.
+    pub const fn before_authentication() -> Self {
+        Self {
+            literal: MAX_LITERAL_BEFORE_AUTH,
+            append: MAX_LITERAL_BEFORE_AUTH,
+            discard: 0,
+        }
+    }
+
+    /// The limits of an authenticated session that may append `max_message_size` octets.
+    pub const fn authenticated(max_message_size: u64) -> Self {
+        Self {
+            literal: MAX_LITERAL,
+            append: max_message_size,
+            discard: MAX_DISCARD,
+        }
+    }
+}
