@@ -1,0 +1,150 @@
+//! The engine: opening, the verbs' home, backup and orderly close.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rocksdb::checkpoint::Checkpoint;
+use rocksdb::{
+    Cache, ColumnFamily, ColumnFamilyDescriptor, DBWithThreadMode, SingleThreaded, WriteOptions,
+};
+use tern_base::BlobId;
+use tern_store::{Batch, CommitError, Engine, Snapshot, StoreError};
+
+use crate::claims::Claims;
+use crate::read::RocksSnapshot;
+use crate::{OpenError, Settings, format, options, status};
+
+pub(crate) type Database = DBWithThreadMode<SingleThreaded>;
+
+/// The family of the rows is RocksDB's default one.
+pub(crate) const ROWS: &str = rocksdb::DEFAULT_COLUMN_FAMILY_NAME;
+const BLOBS: &str = "blobs";
+
+/// A store in a directory.
+pub struct RocksEngine {
+    pub(crate) database: Database,
+    pub(crate) claims: Claims,
+    pub(crate) cache: Cache,
+    pub(crate) synced: WriteOptions,
+    pub(crate) staged: WriteOptions,
+    directory: PathBuf,
+}
+
+impl std::fmt::Debug for RocksEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RocksEngine({})", self.directory.display())
+    }
+}
+
+impl RocksEngine {
+    /// Opens the store in a directory, or makes a new one there. After a kill this replays the
+    /// write-ahead log: everything that was acknowledged is there.
+    pub fn open(directory: &Path, settings: &Settings) -> Result<Self, OpenError> {
+        format::prepare(directory)?;
+        let cache = Cache::new_lru_cache(settings.cache_bytes);
+        let families = [
+            ColumnFamilyDescriptor::new(ROWS, options::rows(settings, &cache)),
+            ColumnFamilyDescriptor::new(BLOBS, options::blobs(settings, &cache)),
+        ];
+        let database = Database::open_cf_descriptors(
+            &options::database(settings),
+            format::database_path(directory),
+            families,
+        )
+        .map_err(|error| status::open_error(directory, &error))?;
+        let mut synced = WriteOptions::default();
+        synced.set_sync(true);
+        Ok(Self {
+            database,
+            claims: Claims::default(),
+            cache,
+            synced,
+            staged: WriteOptions::default(),
+            directory: directory.to_owned(),
+        })
+    }
+
+    /// The directory of the store.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Writes what is only in memory and the log into table files.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.database
+            .flush()
+            .map_err(|error| status::error(&error))?;
+        self.database
+            .flush_cf(self.blobs()?)
+            .map_err(|error| status::error(&error))
+    }
+
+    /// Compacts everything, so that what was deleted gives its room back.
+    pub fn compact(&self) -> Result<(), StoreError> {
+        self.flush()?;
+        for family in [self.rows()?, self.blobs()?] {
+            self.database
+                .compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
+        }
+        Ok(())
+    }
+
+    /// Closes the store so that the next start has nothing to replay. A store that is only
+    /// dropped, or killed, is as whole; its next start takes longer.
+    pub fn close(self) -> Result<(), StoreError> {
+        let flushed = self.flush();
+        self.database.cancel_all_background_work(true);
+        flushed
+    }
+
+    pub(crate) fn rows(&self) -> Result<&ColumnFamily, StoreError> {
+        self.family(ROWS)
+    }
+
+    pub(crate) fn blobs(&self) -> Result<&ColumnFamily, StoreError> {
+        self.family(BLOBS)
+    }
+
+    /// Both families are made when the store is, so this fails only on a defect.
+    fn family(&self, name: &str) -> Result<&ColumnFamily, StoreError> {
+        self.database
+            .cf_handle(name)
+            .ok_or_else(|| StoreError::Engine(format!("no column family {name}")))
+    }
+
+    fn write_checkpoint(&self, directory: &Path) -> Result<(), StoreError> {
+        // The table files are linked, the log is flushed into one: nothing is copied on one disk.
+        Checkpoint::new(&self.database)
+            .and_then(|checkpoint| checkpoint.create_checkpoint(format::database_path(directory)))
+            .map_err(|error| status::error(&error))?;
+        format::write(directory).map_err(|error| status::io_error(&error))
+    }
+}
+
+impl Engine for RocksEngine {
+    fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
+        Ok(Box::new(RocksSnapshot::new(self)))
+    }
+
+    fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        self.commit_batch(&batch)
+    }
+
+    fn stage_blob_piece(&self, blob: BlobId, piece: u32, bytes: &[u8]) -> Result<(), StoreError> {
+        self.stage(blob, piece, bytes)
+    }
+
+    fn blob_piece(&self, blob: BlobId, piece: u32) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read_piece(blob, piece)
+    }
+
+    fn checkpoint(&self, directory: &Path) -> Result<(), StoreError> {
+        fs::create_dir(directory).map_err(|error| status::io_error(&error))?;
+        let written = self.write_checkpoint(directory);
+        if written.is_err() {
+            // Only what this call has made; the first error is the one to tell.
+            let _ = fs::remove_dir_all(directory);
+        }
+        written
+    }
+}

@@ -1,0 +1,92 @@
+//! From [`Settings`] to RocksDB's options: one place where every choice is made and explained.
+
+use rocksdb::{
+    BlockBasedIndexType, BlockBasedOptions, Cache, ChecksumType, CompactionPri, DBCompactionStyle,
+    DBCompressionType, DBRecoveryMode, LogLevel, Options,
+};
+
+use crate::Settings;
+
+/// Values shorter than this stay in the table files, in bytes.
+const MIN_BLOB_BYTES: u64 = 1024;
+/// Length of a blob file, in bytes: small enough that collecting garbage moves little at a time.
+const BLOB_FILE_BYTES: u64 = 64 << 20;
+/// Bits of filter for each key: about one needless read of a file in a hundred.
+const FILTER_BITS: f64 = 10.0;
+
+/// Options of the database as a whole.
+pub(crate) fn database(settings: &Settings) -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_max_open_files(i32::from(settings.max_open_files));
+    options.set_max_background_jobs(i32::from(settings.background_jobs.max(1)));
+    options.set_db_write_buffer_size(settings.write_buffer_bytes);
+    // A torn last record was never acknowledged: replay stops before it and the store opens.
+    // The stricter mode would refuse a record whose pages reached the disk out of order.
+    options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+    // An earlier log that is missing or shorter than what was synced is refused, not skipped.
+    options.set_track_and_verify_wals_in_manifest(true);
+    options.set_max_total_wal_size(settings.max_wal_bytes);
+    // Compaction writes back in small portions instead of one burst that delays a commit's sync.
+    options.set_bytes_per_sync(1 << 20);
+    // Files are unlinked in the background, not by the reader that lets go of them last.
+    options.set_avoid_unnecessary_blocking_io(true);
+    options.set_log_level(LogLevel::Warn);
+    options.set_max_log_file_size(4 << 20);
+    options.set_keep_log_file_num(4);
+    options.set_stats_dump_period_sec(0);
+    options
+}
+
+/// Options of the rows.
+pub(crate) fn rows(settings: &Settings, cache: &Cache) -> Options {
+    let mut options = tables(settings, cache);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_bottommost_compression_type(DBCompressionType::Zstd);
+    // A recalled or expunged message leaves markers that every later scan must step over.
+    options.add_compact_on_deletion_collector_factory(4096, 2048, 0.0);
+    options
+}
+
+/// Options of the blob pieces: the content in blob files, which compaction does not rewrite.
+pub(crate) fn blobs(settings: &Settings, cache: &Cache) -> Options {
+    let mut options = tables(settings, cache);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_enable_blob_files(true);
+    options.set_min_blob_size(MIN_BLOB_BYTES);
+    options.set_blob_file_size(BLOB_FILE_BYTES);
+    options.set_blob_compression_type(DBCompressionType::Zstd);
+    options.set_enable_blob_gc(true);
+    // The older half is eligible, and a batch of files is collected once half of it is garbage.
+    options.set_blob_gc_age_cutoff(0.5);
+    options.set_blob_gc_force_threshold(0.5);
+    options
+}
+
+/// What both families share.
+fn tables(settings: &Settings, cache: &Cache) -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_block_size(16 << 10);
+    table.set_checksum_type(ChecksumType::XXH3);
+    table.set_format_version(6);
+    table.set_bloom_filter(FILTER_BITS, false);
+    table.set_optimize_filters_for_memory(true);
+    // Indexes and filters live in the bounded cache, in partitions, the top level pinned.
+    table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    table.set_partition_filters(true);
+    table.set_metadata_block_size(4096);
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_pin_top_level_index_and_filter(true);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&table);
+    // Half of the whole, so that one family can fill while the other is flushed.
+    options.set_write_buffer_size((settings.write_buffer_bytes / 2).max(1 << 20));
+    options.set_max_write_buffer_number(4);
+    options.set_compaction_style(DBCompactionStyle::Level);
+    options.set_level_compaction_dynamic_level_bytes(true);
+    options.set_compaction_pri(CompactionPri::MinOverlappingRatio);
+    options
+}

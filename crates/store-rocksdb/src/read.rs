@@ -1,0 +1,146 @@
+//! The reading verbs, over the newest state and over a snapshot.
+
+use rocksdb::{ReadOptions, SnapshotWithThreadMode};
+use tern_base::BlobId;
+use tern_store::{Page, Range, Read, Snapshot, StoreError, limits};
+
+use crate::commit::piece_key;
+use crate::engine::Database;
+use crate::{RocksEngine, status};
+
+/// A consistent view of the rows.
+pub(crate) struct RocksSnapshot<'a> {
+    engine: &'a RocksEngine,
+    snapshot: SnapshotWithThreadMode<'a, Database>,
+}
+
+impl<'a> RocksSnapshot<'a> {
+    pub(crate) fn new(engine: &'a RocksEngine) -> Self {
+        Self {
+            engine,
+            snapshot: engine.database.snapshot(),
+        }
+    }
+
+    fn options(&self) -> ReadOptions {
+        let mut options = ReadOptions::default();
+        options.set_snapshot(&self.snapshot);
+        options
+    }
+}
+
+impl Read for RocksSnapshot<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        get(self.engine, key, &self.options())
+    }
+
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        get_many(self.engine, keys, &self.options())
+    }
+
+    fn scan(&self, range: &Range, limit: usize) -> Result<Page, StoreError> {
+        scan(self.engine, range, limit, self.options())
+    }
+}
+
+impl Snapshot for RocksSnapshot<'_> {}
+
+impl Read for RocksEngine {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        get(self, key, &ReadOptions::default())
+    }
+
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        get_many(self, keys, &ReadOptions::default())
+    }
+
+    fn scan(&self, range: &Range, limit: usize) -> Result<Page, StoreError> {
+        scan(self, range, limit, ReadOptions::default())
+    }
+}
+
+impl RocksEngine {
+    pub(crate) fn read_piece(
+        &self,
+        blob: BlobId,
+        piece: u32,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.database
+            .get_cf(self.blobs()?, piece_key(blob, piece))
+            .map_err(|error| status::error(&error))
+    }
+}
+
+fn get(
+    engine: &RocksEngine,
+    key: &[u8],
+    options: &ReadOptions,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    engine
+        .database
+        .get_opt(key, options)
+        .map_err(|error| status::error(&error))
+}
+
+fn get_many(
+    engine: &RocksEngine,
+    keys: &[Vec<u8>],
+    options: &ReadOptions,
+) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+    engine
+        .database
+        .batched_multi_get_cf_opt(engine.rows()?, keys, false, options)
+        .into_iter()
+        .map(|found| match found {
+            Ok(value) => Ok(value.map(|value| value.to_vec())),
+            Err(error) => Err(status::error(&error)),
+        })
+        .collect()
+}
+
+fn scan(
+    engine: &RocksEngine,
+    range: &Range,
+    limit: usize,
+    mut options: ReadOptions,
+) -> Result<Page, StoreError> {
+    let limit = limit.min(limits::MAX_PAGE);
+    let mut page = Page::default();
+    if range.start >= range.end {
+        return Ok(page);
+    }
+    options.set_iterate_lower_bound(range.start.as_slice());
+    options.set_iterate_upper_bound(range.end.as_slice());
+    let mut rows = engine.database.raw_iterator_opt(options);
+    if range.reverse {
+        rows.seek_to_last();
+    } else {
+        rows.seek_to_first();
+    }
+    while let Some((key, value)) = rows.item() {
+        if page.rows.len() == limit {
+            page.next = Some(rest(range, key, &page));
+            break;
+        }
+        page.rows.push((key.to_vec(), value.to_vec()));
+        if range.reverse {
+            rows.prev();
+        } else {
+            rows.next();
+        }
+    }
+    rows.status().map_err(|error| status::error(&error))?;
+    Ok(page)
+}
+
+/// What is left of a range when `key` is the first row that the page has no room for.
+fn rest(range: &Range, key: &[u8], page: &Page) -> Range {
+    let mut rest = range.clone();
+    if !range.reverse {
+        rest.start = key.to_vec();
+    } else if let Some((last, _)) = page.rows.last() {
+        // The end is excluded, so it is the last key that was returned.
+        rest.end.clone_from(last);
+    }
+    rest
+}
