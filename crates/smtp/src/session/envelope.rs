@@ -1,0 +1,177 @@
+//! MAIL and RCPT (RFC 5321 4.1.1.2 and 4.1.1.3).
+
+use tern_base::EmailAddress;
+
+use super::{Session, Step, Transaction};
+use crate::envelope::{Envelope, Recipient};
+use crate::event::{Event, Limit};
+use crate::parse::{self, Path, Wrong};
+use crate::verbs::{RecipientVerdict, Sender, Verbs};
+
+impl Session {
+    pub(super) fn mail(&mut self, arguments: &str, verbs: &mut dyn Verbs) -> Step {
+        if self.helo.is_none() {
+            return self.refuse("503 5.5.1 Send EHLO first");
+        }
+        if !matches!(self.transaction, Transaction::None) {
+            return self.refuse("503 5.5.1 A mail transaction is open already");
+        }
+        if self.needs_tls() {
+            return self.refuse("530 5.7.0 Must issue a STARTTLS command first");
+        }
+        // RFC 6409 4.3, RFC 4954 6
+        if self.is_submission() && self.authenticated.is_none() {
+            return self.refuse("530 5.7.0 Authentication required");
+        }
+        if self.messages >= self.settings.max_messages {
+            self.event(Event::LimitHit(Limit::Messages));
+            self.reply("421 4.7.0 Too many messages in one session, closing");
+            self.close();
+            return Step::Close;
+        }
+        let mail = match parse::mail(arguments) {
+            Ok(mail) => mail,
+            Err(Wrong::Form) => return self.refuse("501 5.5.4 Syntax: MAIL FROM:<address>"),
+            Err(Wrong::Address) => return self.refuse("501 5.1.7 Bad sender address"),
+            Err(Wrong::Value) => return self.refuse("501 5.5.4 Bad parameter value"),
+            Err(Wrong::Parameter) => return self.refuse("555 5.5.4 Parameter not recognised"),
+        };
+        let mail_from = match mail.path {
+            Path::Null => None,
+            Path::Postmaster => return self.refuse("501 5.1.7 Bad sender address"),
+            Path::Address(address) => Some(address),
+        };
+        // RFC 6531 3.5
+        if !mail.smtputf8 && mail_from.as_ref().is_some_and(EmailAddress::needs_smtputf8) {
+            return self.refuse("553 5.6.7 This address needs SMTPUTF8");
+        }
+        // RFC 1870 6.1
+        if mail
+            .size
+            .is_some_and(|size| size > self.settings.max_message_size)
+        {
+            self.event(Event::LimitHit(Limit::MessageSize));
+            return self.refuse("552 5.3.4 Message too large");
+        }
+        if let (Some(who), Some(address)) = (&self.authenticated, &mail_from)
+            && !verbs.may_send_as(who.account, address)
+        {
+            // RFC 6409 6.1
+            return self.refuse("550 5.7.1 Not an address that you may send as");
+        }
+        self.transaction = Transaction::Open(Box::new(Envelope {
+            mail_from,
+            recipients: Vec::new(),
+            body: mail.body,
+            smtputf8: mail.smtputf8,
+            declared_size: mail.size,
+            ret: mail.ret,
+            envid: mail.envid,
+        }));
+        self.reply("250 2.1.0 OK");
+        Step::Continue
+    }
+
+    pub(super) fn rcpt(&mut self, arguments: &str, verbs: &mut dyn Verbs) -> Step {
+        let (null_sender, smtputf8, count) = match &self.transaction {
+            Transaction::None => return self.refuse("503 5.5.1 Send MAIL first"),
+            // RFC 3030 2: no RCPT behind the first BDAT.
+            Transaction::Chunking(_) => return self.refuse("503 5.5.1 The message has begun"),
+            Transaction::Open(e) => (e.mail_from.is_none(), e.smtputf8, e.recipients.len()),
+        };
+        let rcpt = match parse::rcpt(arguments) {
+            Ok(rcpt) => rcpt,
+            Err(Wrong::Form) => return self.refuse("501 5.5.4 Syntax: RCPT TO:<address>"),
+            Err(Wrong::Address) => return self.refuse("501 5.1.3 Bad recipient address"),
+            Err(Wrong::Value) => return self.refuse("501 5.5.4 Bad parameter value"),
+            Err(Wrong::Parameter) => return self.refuse("555 5.5.4 Parameter not recognised"),
+        };
+        let address = match rcpt.path {
+            Path::Address(address) => address,
+            // RFC 5321 4.5.1: postmaster without a domain is this host's.
+            Path::Postmaster => {
+                let text = format!("postmaster@{}", self.settings.hostname);
+                match EmailAddress::parse(&text) {
+                    Ok(address) => address,
+                    Err(_) => return self.refuse("550 5.1.1 No such user"),
+                }
+            }
+            Path::Null => return self.refuse("501 5.1.3 Bad recipient address"),
+        };
+        if !smtputf8 && address.needs_smtputf8() {
+            return self.refuse("553 5.6.7 This address needs SMTPUTF8");
+        }
+        let nulls = if null_sender {
+            self.settings.max_recipients_null_sender
+        } else {
+            u32::MAX
+        };
+        if count >= nulls.min(self.max_recipients()) as usize {
+            self.event(Event::LimitHit(Limit::Recipients));
+            // RFC 5321 4.5.3.1.10: the client sends the rest in a message of their own.
+            self.reply("452 4.5.3 Too many recipients");
+            return Step::Continue;
+        }
+        let verdict = self.ask(verbs, &address);
+        self.answer_recipient(
+            verdict,
+            Recipient {
+                address,
+                notify: rcpt.notify,
+                orcpt: rcpt.orcpt,
+            },
+        )
+    }
+
+    fn ask(&self, verbs: &mut dyn Verbs, address: &EmailAddress) -> RecipientVerdict {
+        let mail_from = match &self.transaction {
+            Transaction::Open(envelope) => envelope.mail_from.as_ref(),
+            Transaction::None | Transaction::Chunking(_) => None,
+        };
+        let sender = Sender {
+            mail_from,
+            authenticated: self.authenticated.as_ref(),
+            peer: &self.peer,
+            helo: self.helo.as_ref().map_or("", |helo| helo.name.as_str()),
+        };
+        verbs.recipient(&sender, address)
+    }
+
+    fn answer_recipient(&mut self, verdict: RecipientVerdict, recipient: Recipient) -> Step {
+        use RecipientVerdict as V;
+        let (line, code, counts) = match verdict {
+            V::Accept => {
+                if let Transaction::Open(envelope) = &mut self.transaction {
+                    envelope.recipients.push(recipient);
+                }
+                self.reply("250 2.1.5 OK");
+                return Step::Continue;
+            }
+            V::UnknownUser => ("550 5.1.1 No such user", 550, true),
+            V::RelayDenied => ("550 5.7.1 Relaying denied", 550, true),
+            V::NotAllowed => (
+                "550 5.7.1 Not allowed to write to this recipient",
+                550,
+                true,
+            ),
+            V::Disabled => ("550 5.2.1 Mailbox disabled", 550, true),
+            V::MailboxFull => ("452 4.2.2 Mailbox full", 452, false),
+            V::Later => ("451 4.3.0 Try again later", 451, false),
+            V::RateLimited => ("450 4.7.1 Too many messages, try again later", 450, false),
+            V::TooMany => ("452 4.5.3 Too many recipients", 452, false),
+        };
+        let address = recipient.address.to_string();
+        self.event(Event::RecipientRefused {
+            code,
+            recipient: address,
+        });
+        self.reply(line);
+        self.refused_recipients += u32::from(counts);
+        if self.refused_recipients >= self.settings.max_refused_recipients {
+            self.event(Event::LimitHit(Limit::RefusedRecipients));
+            self.reply("421 4.7.0 Too many refused recipients, closing");
+            self.close();
+        }
+        Step::Continue
+    }
+}

@@ -1,0 +1,444 @@
+//! One SMTP session: bytes, answers and the time in; bytes, events and the next step out.
+//!
+//! Invariant: every command gets exactly one reply, in order; a session that is closed says
+//! nothing more. Refuses to hold more input, output or content than the limits and settings say.
+
+mod auth;
+mod command;
+mod content;
+mod envelope;
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use tern_base::{Entropy, Timestamp};
+use zeroize::Zeroize as _;
+
+use crate::content::Incoming;
+use crate::envelope::Envelope;
+use crate::event::{Event, Limit};
+use crate::input::{Expect, Input, Line};
+use crate::limits::{INPUT_HIGH_WATER, MAX_BUFFERED_INPUT, MAX_EVENTS, OUTPUT_HIGH_WATER};
+use crate::peer::{Peer, Role, TlsFacts};
+use crate::settings::Settings;
+use crate::verbs::{Authenticated, Credentials, Mechanism, Verbs};
+
+/// What the shell does next.
+#[derive(Debug)]
+pub enum Step {
+    /// Something was done; call [`Session::step`] again.
+    Continue,
+    /// More input is needed, or an answer that is still out: write the output, then wait.
+    Input,
+    /// Write the output, do the TLS handshake, then call [`Session::tls_started`].
+    StartTls,
+    /// Verify these and call [`Session::verified`].
+    Verify(Credentials),
+    /// Write the output and close the connection.
+    Close,
+}
+
+/// What the session is waiting for.
+enum Phase {
+    /// A command.
+    Command,
+    /// The client's next SASL response.
+    Sasl(Exchange),
+    /// The shell's answer to [`Step::Verify`].
+    Verifying { login: String, mechanism: Mechanism },
+    /// The shell's TLS handshake.
+    StartingTls,
+    /// The rest of the content of DATA.
+    Data(Box<Message>),
+    /// Nothing: the content of DATA is whole.
+    Complete(Box<Message>),
+    /// The rest of a BDAT chunk.
+    Chunk(Chunk),
+    /// Nothing any more.
+    Closed,
+}
+
+/// How far a SASL exchange has come.
+enum Exchange {
+    /// PLAIN without an initial response.
+    Plain,
+    /// LOGIN, asked for the user name.
+    LoginName,
+    /// LOGIN, asked for the password.
+    LoginPassword { login: String },
+}
+
+/// The mail transaction (RFC 5321 3.3).
+enum Transaction {
+    /// No MAIL yet.
+    None,
+    /// MAIL was accepted, and perhaps some RCPT.
+    Open(Box<Envelope>),
+    /// Some BDAT chunks have come, not yet the last.
+    Chunking(Box<Message>),
+}
+
+/// A message on its way in.
+struct Message {
+    envelope: Envelope,
+    origin: tern_base::OriginId,
+    incoming: Incoming,
+}
+
+/// A BDAT chunk on its way in.
+struct Chunk {
+    left: u64,
+    size: u64,
+    last: bool,
+    target: Target,
+}
+
+/// Where a chunk goes.
+enum Target {
+    Message(Box<Message>),
+    /// It is dropped, and answered with this.
+    Refused(&'static str),
+}
+
+/// The argument of EHLO or HELO.
+struct Helo {
+    name: String,
+    extended: bool,
+}
+
+/// An SMTP session.
+pub struct Session {
+    settings: Arc<Settings>,
+    peer: Peer,
+    tls: Option<TlsFacts>,
+    helo: Option<Helo>,
+    authenticated: Option<Authenticated>,
+    phase: Phase,
+    transaction: Transaction,
+    input: Input,
+    output: Vec<u8>,
+    events: Vec<Event>,
+    errors: u32,
+    auth_failures: u32,
+    refused_recipients: u32,
+    messages: u32,
+    deadline: Timestamp,
+    content_since: Timestamp,
+}
+
+impl Session {
+    /// A session whose banner is already in the output.
+    pub fn new(settings: Arc<Settings>, peer: Peer, now: Timestamp) -> Self {
+        let mut session = Self {
+            tls: peer.tls.clone(),
+            deadline: now.plus_millis(settings.command_timeout_secs.saturating_mul(1_000)),
+            settings,
+            peer,
+            helo: None,
+            authenticated: None,
+            phase: Phase::Command,
+            transaction: Transaction::None,
+            input: Input::default(),
+            output: Vec::new(),
+            events: Vec::new(),
+            errors: 0,
+            auth_failures: 0,
+            refused_recipients: 0,
+            messages: 0,
+            content_since: now,
+        };
+        session.event(Event::Connected);
+        if let Some(facts) = session.tls.clone() {
+            session.event(Event::TlsStarted {
+                version: facts.version,
+                cipher: facts.cipher,
+            });
+        }
+        // RFC 5321 4.3.1; RFC 2034 4: the banner has no enhanced status code. A Vec takes every
+        // write, here and below.
+        let _ = write!(
+            session.output,
+            "220 {} ESMTP Tern\r\n",
+            session.settings.hostname
+        );
+        session
+    }
+
+    /// Takes octets from the peer. They are bounded: see [`Session::wants_input`].
+    pub fn receive(&mut self, bytes: &[u8], now: Timestamp) {
+        match self.phase {
+            Phase::Closed => return,
+            // RFC 3207 6: plaintext behind STARTTLS is never executed, before or after TLS.
+            Phase::StartingTls => {
+                self.event(Event::InjectionRefused);
+                self.close();
+                return;
+            }
+            _ => {}
+        }
+        let mut bytes = bytes;
+        if self.input.is_empty() {
+            let taken = self.absorb(bytes);
+            bytes = bytes.get(taken..).unwrap_or_default();
+            if taken > 0 {
+                self.set_content_deadline(now);
+            }
+        }
+        if bytes.is_empty() {
+            return;
+        }
+        self.input.push(bytes);
+        if let Some(expect) = self.expects() {
+            self.input.trim(expect);
+        }
+        if self.input.len() > MAX_BUFFERED_INPUT {
+            self.event(Event::LimitHit(Limit::BufferedInput));
+            self.reply("421 4.7.0 Too much input before its replies were read, closing");
+            self.close();
+        }
+    }
+
+    /// Executes one command, or the whole content, or sets memory for content aside.
+    pub fn step(
+        &mut self,
+        verbs: &mut dyn Verbs,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Step {
+        match self.phase {
+            Phase::Closed => Step::Close,
+            Phase::StartingTls => Step::StartTls,
+            Phase::Verifying { .. } => Step::Input,
+            Phase::Command => self.step_line(Expect::Command, verbs, now, entropy),
+            Phase::Sasl(_) => self.step_line(Expect::SaslResponse, verbs, now, entropy),
+            Phase::Data(_) | Phase::Complete(_) | Phase::Chunk(_) => {
+                self.step_content(verbs, now, entropy)
+            }
+        }
+    }
+
+    fn step_line(
+        &mut self,
+        expect: Expect,
+        verbs: &mut dyn Verbs,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Step {
+        let Some(line) = self.input.line(expect) else {
+            return Step::Input;
+        };
+        self.set_command_deadline(now);
+        let range = match line {
+            Line::Whole(range) => range,
+            Line::BareLf => {
+                // No guess at what was meant: whatever wrote this passes octets through that it
+                // does not understand, so the next line may be somebody else's.
+                self.event(Event::InjectionRefused);
+                self.reply("500 5.5.2 Bare LF in a command, closing");
+                self.close();
+                return Step::Close;
+            }
+            Line::TooLong => {
+                self.event(Event::LimitHit(Limit::LineLength));
+                return self.refuse_long(expect);
+            }
+        };
+        let mut lent = self.input.lend();
+        let line = lent.get(range.clone()).unwrap_or_default();
+        let step = match expect {
+            Expect::Command => self.command(line, verbs, now, entropy),
+            Expect::SaslResponse => self.sasl_response(line),
+        };
+        let verb = line.get(..4).unwrap_or_default();
+        let secret = expect == Expect::SaslResponse || verb.eq_ignore_ascii_case(b"AUTH");
+        if let Some(line) = lent.get_mut(range).filter(|_| secret) {
+            line.zeroize();
+        }
+        self.input.give_back(lent);
+        self.after_command(step, now)
+    }
+
+    /// What a command leaves to do once the buffer is back.
+    fn after_command(&mut self, step: Step, now: Timestamp) -> Step {
+        match self.phase {
+            Phase::Closed => {
+                self.input = Input::default();
+                Step::Close
+            }
+            Phase::StartingTls if !self.input.is_empty() => {
+                // RFC 3207 4 and 6; CVE-2011-0411.
+                self.event(Event::InjectionRefused);
+                self.reply("501 5.5.4 STARTTLS must be the last command of a group, closing");
+                self.close();
+                Step::Close
+            }
+            Phase::StartingTls => {
+                self.reply("220 2.0.0 Ready to start TLS");
+                Step::StartTls
+            }
+            Phase::Data(_) | Phase::Chunk(_) => {
+                self.absorb_buffered(now);
+                step
+            }
+            _ => step,
+        }
+    }
+
+    /// The output so far; the shell writes it whole and in order.
+    pub fn take_output(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.output)
+    }
+
+    /// Whether there is output.
+    pub fn has_output(&self) -> bool {
+        !self.output.is_empty()
+    }
+
+    /// What happened since the last call, oldest first.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Whether [`Session::step`] would do something.
+    pub fn wants_work(&self) -> bool {
+        match &self.phase {
+            Phase::Closed | Phase::Complete(_) => true,
+            Phase::StartingTls | Phase::Verifying { .. } => false,
+            Phase::Command | Phase::Sasl(_) => self.input.has_line(),
+            Phase::Data(message) => message.incoming.wants_step(),
+            Phase::Chunk(chunk) => {
+                let wants = |message: &Message| message.incoming.wants_memory().is_some();
+                chunk.left == 0 || matches!(&chunk.target, Target::Message(m) if wants(m))
+            }
+        }
+    }
+
+    /// Whether the shell should read from the peer. Where it says no, the session has work to do,
+    /// output to be taken or an answer to wait for first.
+    pub fn wants_input(&self) -> bool {
+        let content_waits = match &self.phase {
+            Phase::Data(message) => message.incoming.wants_step(),
+            Phase::Chunk(_) => self.wants_work(),
+            Phase::Complete(_) | Phase::StartingTls | Phase::Closed => true,
+            _ => false,
+        };
+        !content_waits
+            && self.input.len() < INPUT_HIGH_WATER
+            && self.output.len() < OUTPUT_HIGH_WATER
+    }
+
+    /// The TLS handshake is done. The session begins anew, EHLO included (RFC 3207 4.2).
+    pub fn tls_started(&mut self, facts: TlsFacts) {
+        if !matches!(self.phase, Phase::StartingTls) {
+            return;
+        }
+        self.phase = Phase::Command;
+        self.transaction = Transaction::None;
+        self.input = Input::default();
+        self.helo = None;
+        self.authenticated = None;
+        let (version, cipher) = (facts.version.clone(), facts.cipher.clone());
+        self.event(Event::TlsStarted { version, cipher });
+        self.tls = Some(facts);
+    }
+
+    /// When the session should be told that it has [`Session::timed_out`].
+    pub fn deadline(&self) -> Timestamp {
+        self.deadline
+    }
+
+    /// The deadline has passed (RFC 5321 4.5.3.2): 421, then [`Step::Close`].
+    pub fn timed_out(&mut self) {
+        self.event(Event::LimitHit(Limit::Time));
+        self.end_with("421 4.4.2 Timeout, closing");
+    }
+
+    /// The server stops: 421, then [`Step::Close`].
+    pub fn shutdown(&mut self) {
+        self.end_with("421 4.3.2 Server is stopping, closing");
+    }
+
+    /// The other end, as it was given.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Who has authenticated, if anybody.
+    pub fn authenticated(&self) -> Option<&Authenticated> {
+        self.authenticated.as_ref()
+    }
+
+    fn end_with(&mut self, text: &str) {
+        match self.phase {
+            Phase::Closed => {}
+            // The handshake has begun: nothing can be said in the clear any more.
+            Phase::StartingTls => self.close(),
+            _ => {
+                self.reply(text);
+                self.close();
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        self.phase = Phase::Closed;
+        self.transaction = Transaction::None;
+        self.input.clear();
+        self.event(Event::Closed);
+    }
+
+    fn reply(&mut self, line: &str) {
+        self.output.extend_from_slice(line.as_bytes());
+        self.output.extend_from_slice(b"\r\n");
+    }
+
+    /// A reply that counts as an error of the peer.
+    fn refuse(&mut self, line: &str) -> Step {
+        self.reply(line);
+        self.errors += 1;
+        if self.errors >= self.settings.max_errors {
+            self.event(Event::LimitHit(Limit::Errors));
+            self.reply("421 4.7.0 Too many errors, closing");
+            self.close();
+        }
+        Step::Continue
+    }
+
+    fn refuse_long(&mut self, expect: Expect) -> Step {
+        if expect == Expect::Command {
+            self.refuse("500 5.5.2 Line too long");
+        } else {
+            // RFC 4954 4
+            self.phase = Phase::Command;
+            self.refuse("500 5.5.6 Authentication exchange line is too long");
+        }
+        if matches!(self.phase, Phase::Closed) {
+            Step::Close
+        } else {
+            Step::Continue
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        if self.events.len() < MAX_EVENTS {
+            self.events.push(event);
+        }
+    }
+
+    fn expects(&self) -> Option<Expect> {
+        match self.phase {
+            Phase::Command => Some(Expect::Command),
+            Phase::Sasl(_) => Some(Expect::SaslResponse),
+            _ => None,
+        }
+    }
+
+    fn is_submission(&self) -> bool {
+        self.peer.role == Role::Submission
+    }
+
+    fn set_command_deadline(&mut self, now: Timestamp) {
+        let millis = self.settings.command_timeout_secs.saturating_mul(1_000);
+        self.deadline = now.plus_millis(millis);
+    }
+}
