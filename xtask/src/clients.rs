@@ -1,0 +1,89 @@
+//! The independent mail clients that the interop tests drive: Debian's mbsync, swaks, neomutt and
+//! tmux, and PyPI's imapclient in an environment of the build cache. Never touches the user's own
+//! Python packages.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::context::{Context, Outcome, find_program, run, succeeds};
+use crate::setup;
+
+/// Program to Debian package.
+const PROGRAMS: [(&str, &str); 5] = [
+    ("mbsync", "isync"),
+    ("swaks", "swaks"),
+    ("neomutt", "neomutt"),
+    ("tmux", "tmux"),
+    ("python3", "python3"),
+];
+
+const IMAPCLIENT: &str = "imapclient==4.1.0";
+
+/// Installs what is missing and returns the Python that can `import imapclient`.
+pub(crate) fn ensure(context: &Context) -> Outcome<PathBuf> {
+    let missing = PROGRAMS
+        .iter()
+        .filter(|(program, _)| find_program(program).is_none());
+    let missing: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    setup::install(&missing)?;
+    ensure_python(&context.cache.join(IMAPCLIENT.replace("==", "-")))
+}
+
+fn ensure_python(home: &Path) -> Outcome<PathBuf> {
+    let python = home.join("bin/python");
+    if works(&python) {
+        return Ok(python);
+    }
+    let _ = fs::remove_dir_all(home);
+    // Debian ships venv without ensurepip unless python3-venv is there.
+    let made = venv(home) || (setup::install(&["python3-venv"]).is_ok() && venv(home));
+    let installed = match made {
+        true => run(pip(&python).arg(IMAPCLIENT)),
+        false => install_beside(home, &python),
+    };
+    installed.map_err(|error| {
+        format!("{error}\n  The interop tests need python3 with venv or pip: sudo apt-get install --yes python3-venv")
+    })?;
+    match works(&python) {
+        true => Ok(python),
+        false => Err(format!("{} cannot import imapclient", python.display())),
+    }
+}
+
+fn venv(home: &Path) -> bool {
+    succeeds(Command::new("python3").args(["-m", "venv"]).arg(home))
+}
+
+fn pip(python: &Path) -> Command {
+    let mut command = Command::new(python);
+    command.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]);
+    command
+}
+
+/// Without venv: the packages in a folder, and a `python` that knows the folder.
+fn install_beside(home: &Path, python: &Path) -> Outcome {
+    let packages = home.join("packages");
+    run(pip(Path::new("python3"))
+        .arg("--target")
+        .arg(&packages)
+        .arg(IMAPCLIENT))?;
+    let script = format!(
+        "#!/bin/sh\nPYTHONPATH='{}' exec python3 \"$@\"\n",
+        packages.display().to_string().replace('\'', "'\\''")
+    );
+    fs::create_dir_all(home.join("bin"))
+        .and_then(|()| fs::write(python, script))
+        .map_err(|error| format!("{}: {error}", python.display()))?;
+    run(Command::new("chmod").arg("+x").arg(python))
+}
+
+fn works(python: &Path) -> bool {
+    python.is_file() && succeeds(Command::new(python).args(["-c", "import imapclient"]))
+}

@@ -1,0 +1,40 @@
+//! `cargo xtask demo`: from a fresh clone to a running server in one command.
+
+use std::path::PathBuf;
+
+use crate::context::{Context, Outcome, run};
+use crate::{metadata, setup};
+
+/// Builds `tern` in release and runs its `demo` with the rest of the arguments.
+pub(crate) fn run_verb(context: &mut Context, rest: &[String]) -> Outcome {
+    setup::run_verb(context)?;
+    let Some(mut cargo) = run_server(context)? else {
+        return Err("the workspace has no binary `tern` yet".to_owned());
+    };
+    run(cargo.args(["--", "demo"]).args(rest))
+}
+
+fn run_server(context: &Context) -> Outcome<Option<std::process::Command>> {
+    let package = server_package(context)?;
+    Ok(package
+        .map(|name| context.cargo(&["run", "--release", "--package", &name, "--bin", "tern"])))
+}
+
+/// Builds `tern` in the dev profile for the tests that drive the real binary, and says where it is;
+/// none while the workspace has no such binary.
+pub(crate) fn build_for_tests(context: &Context) -> Outcome<Option<PathBuf>> {
+    let Some(package) = server_package(context)? else {
+        return Ok(None);
+    };
+    run(&mut context.cargo(&["build", "--quiet", "--package", &package, "--bin", "tern"]))?;
+    Ok(Some(context.target.join("debug/tern")))
+}
+
+fn server_package(context: &Context) -> Outcome<Option<String>> {
+    let packages = metadata::packages(context)?;
+    let with_tern = |package: &metadata::Package| package.binaries.iter().any(|bin| bin == "tern");
+    Ok(packages
+        .into_iter()
+        .find(with_tern)
+        .map(|package| package.name))
+}
