@@ -1,1 +1,32 @@
-//! The tamper-evident log: append, verify, read
+//! The tamper-evident log: an append-only chain of entries, each carrying the SHA-256 of the one
+//! before it, so that a change, a removal or an insertion anywhere shows.
+//!
+//! What is hashed is the canonical JSON of the entry, so an exported log can be verified by
+//! anyone, without this program: see [`export`] for the format and the recipe.
+//!
+//! Invariants:
+//! - An entry commits in the transaction of the act it records ([`append_in`]): no act without
+//!   its entry, no entry without its act.
+//! - Sequence numbers run from 1 without a gap; entry *n* carries the hash of entry *n - 1*.
+//! - The head row names the last entry, so a log cut short shows.
+//!
+//! Refuses to change or remove an entry, and to know what actions mean: they are the callers'
+//! dotted texts. The head row is written by every append, which puts all appends in one order:
+//! only acts that must be answered for belong here, never each delivery or each fetch.
+
+pub mod append;
+pub mod check;
+pub mod entry;
+pub mod export;
+mod json;
+pub mod limits;
+pub mod read;
+mod tables;
+pub mod verify;
+
+pub use append::{Appended, AuditError, append, append_in};
+pub use check::{Finding, check};
+pub use entry::{Actor, Authentication, Detail, Draft, Entry, EntryId, Hash};
+pub use export::{ExportPage, export_jsonl};
+pub use read::{Filter, Head, ReadPage, entry, head, read};
+pub use verify::{Verified, verify};

@@ -1,0 +1,114 @@
+//! Reading the log: its head, one entry, and pages of entries that fit a filter.
+//!
+//! Who may read is the caller's question, and reading is an act that the caller records.
+
+use tern_base::{AccountId, Timestamp};
+use tern_store::{Engine, Read, StoreError};
+
+use crate::entry::{Actor, Entry, Hash};
+use crate::{limits, tables};
+
+/// The end of the chain: what a signed checkpoint signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The place of the last entry; 0 for an empty log.
+    pub sequence: u64,
+    /// The hash of the last entry; [`Hash::ZERO`] for an empty log.
+    pub hash: Hash,
+}
+
+impl Head {
+    /// The head of a log without entries.
+    pub const EMPTY: Self = Self {
+        sequence: 0,
+        hash: Hash::ZERO,
+    };
+}
+
+/// The head as it is now.
+pub fn head(reader: &dyn Read) -> Result<Head, StoreError> {
+    match reader.get(&tables::head_key())? {
+        None => Ok(Head::EMPTY),
+        Some(row) => Ok(tables::decode_head(&row)?),
+    }
+}
+
+/// One entry.
+pub fn entry(reader: &dyn Read, sequence: u64) -> Result<Option<Entry>, StoreError> {
+    match reader.get(&tables::entry_key(sequence))? {
+        None => Ok(None),
+        Some(row) => Ok(Some(tables::decode_entry(sequence, &row)?)),
+    }
+}
+
+/// Which entries to read: all that fit every field that is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// By this account.
+    pub account: Option<AccountId>,
+    /// With this action, or with one below it: `account` fits `account.create`.
+    pub action: Option<String>,
+    /// On this target.
+    pub target: Option<String>,
+    /// At this time or later.
+    pub since: Option<Timestamp>,
+    /// Before this time.
+    pub before: Option<Timestamp>,
+}
+
+impl Filter {
+    /// Whether an entry fits.
+    pub fn fits(&self, entry: &Entry) -> bool {
+        let draft = &entry.draft;
+        let by = |wanted: &AccountId| matches!(&draft.actor, Actor::Account { account, .. } if account == wanted);
+        let does = |wanted: &String| {
+            let rest = draft.action.strip_prefix(wanted.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.account.as_ref().is_none_or(by)
+            && self.action.as_ref().is_none_or(does)
+            && self
+                .target
+                .as_ref()
+                .is_none_or(|t| draft.target.as_ref() == Some(t))
+            && self.since.is_none_or(|since| draft.time >= since)
+            && self.before.is_none_or(|before| draft.time < before)
+    }
+}
+
+/// Some entries, and where to go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadPage {
+    /// Entries that fit, newest first.
+    pub entries: Vec<Entry>,
+    /// The `until` of the next call; `None` when the log has been read to its start. A page may be
+    /// empty and yet have one: a call looks at a bounded number of rows.
+    pub next: Option<u64>,
+}
+
+/// Entries that fit, newest first, from entry `until` (the head when `None`) backwards.
+pub fn read(
+    engine: &dyn Engine,
+    filter: &Filter,
+    until: Option<u64>,
+    limit: usize,
+) -> Result<ReadPage, StoreError> {
+    let last = match until {
+        Some(until) => until,
+        None => head(engine)?.sequence,
+    };
+    let range = tables::entries(1, last).reversed();
+    let mut page = ReadPage::default();
+    for (key, value) in engine.scan(&range, limits::MAX_READ_SCAN)?.rows {
+        let sequence = tables::entry_key_sequence(&key).ok_or(StoreError::Damaged)?;
+        let entry = tables::decode_entry(sequence, &value)?;
+        page.next = sequence.checked_sub(1).filter(|next| *next > 0);
+        if filter.fits(&entry) {
+            page.entries.push(entry);
+        }
+        if page.entries.len() >= limit {
+            break;
+        }
+    }
+    Ok(page)
+}

@@ -1,0 +1,195 @@
+//! The rows of the log, tables 0x40 to 0x47.
+//!
+//! | table | key after the table byte | value after the version byte |
+//! |---|---|---|
+//! | 0x40 head | - | sequence, hash of the last entry |
+//! | 0x41 entry | sequence u64 | the entry, previous hash, hash |
+//! | 0x42 id | entry id 16 | sequence |
+
+use std::collections::BTreeMap;
+
+use tern_base::codec::{Damaged, Reader, Writer};
+use tern_base::{AccountId, Timestamp};
+use tern_store::Range;
+use tern_store::key::{Key, KeyReader};
+
+use crate::entry::{Actor, Authentication, Detail, Draft, Entry, EntryId, Hash};
+use crate::read::Head;
+
+const HEAD: u8 = 0x40;
+const ENTRY: u8 = 0x41;
+const ID: u8 = 0x42;
+const VERSION: u8 = 1;
+
+pub(crate) fn head_key() -> Vec<u8> {
+    Key::table(HEAD).finish()
+}
+
+pub(crate) fn entry_key(sequence: u64) -> Vec<u8> {
+    Key::table(ENTRY).u64(sequence).finish()
+}
+
+pub(crate) fn id_key(id: EntryId) -> Vec<u8> {
+    Key::table(ID).array(&id.0).finish()
+}
+
+/// Entries from `from` to `to`, both included.
+pub(crate) fn entries(from: u64, to: u64) -> Range {
+    Range {
+        start: entry_key(from),
+        end: match to.checked_add(1) {
+            Some(end) => entry_key(end),
+            None => Key::table(ENTRY + 1).finish(),
+        },
+        reverse: false,
+    }
+}
+
+/// Every row that names an entry by its id.
+pub(crate) fn all_ids() -> Range {
+    Range::prefix(Key::table(ID).finish())
+}
+
+pub(crate) fn entry_key_sequence(key: &[u8]) -> Option<u64> {
+    KeyReader::new(key).u64()
+}
+
+pub(crate) fn encode_head(head: &Head) -> Vec<u8> {
+    Writer::versioned(VERSION)
+        .number(head.sequence)
+        .array(&head.hash.0)
+        .finish()
+}
+
+pub(crate) fn decode_head(bytes: &[u8]) -> Result<Head, Damaged> {
+    let mut r = Reader::of_version(bytes, VERSION)?;
+    Ok(Head {
+        sequence: r.number()?,
+        hash: Hash(r.array()?),
+    })
+}
+
+pub(crate) fn encode_sequence(sequence: u64) -> Vec<u8> {
+    Writer::versioned(VERSION).number(sequence).finish()
+}
+
+pub(crate) fn decode_sequence(bytes: &[u8]) -> Result<u64, Damaged> {
+    Reader::of_version(bytes, VERSION)?.number()
+}
+
+pub(crate) fn encode_entry(entry: &Entry) -> Vec<u8> {
+    let draft = &entry.draft;
+    let mut w = Writer::versioned(VERSION);
+    w.array(&draft.id.0).number(draft.time.0);
+    write_actor(&mut w, &draft.actor);
+    write_text(&mut w, &draft.on_behalf_of);
+    w.option(draft.authentication.as_ref(), |w, facts| {
+        w.text(&facts.mechanism)
+            .list(&facts.factors, |w, factor| {
+                w.text(factor);
+            })
+            .option(facts.credential.as_deref(), |w, text| {
+                w.text(text);
+            })
+            .option(facts.second_factor_at, |w, time| {
+                w.number(time.0);
+            });
+    });
+    write_text(&mut w, &draft.peer);
+    write_text(&mut w, &draft.protocol);
+    w.text(&draft.action);
+    write_text(&mut w, &draft.target);
+    w.number(draft.details.len() as u64);
+    for (name, value) in &draft.details {
+        w.text(name);
+        match value {
+            Detail::Text(text) => w.byte(0).text(text),
+            Detail::Number(number) => w.byte(1).number(*number),
+        };
+    }
+    w.array(&entry.previous.0).array(&entry.hash.0).finish()
+}
+
+/// The entry of a row; the sequence is in its key.
+pub(crate) fn decode_entry(sequence: u64, bytes: &[u8]) -> Result<Entry, Damaged> {
+    let mut r = Reader::of_version(bytes, VERSION)?;
+    let id = EntryId(r.array()?);
+    let time = Timestamp(r.number()?);
+    let draft = Draft {
+        id,
+        time,
+        actor: read_actor(&mut r)?,
+        on_behalf_of: r.option(Reader::text)?,
+        authentication: r.option(read_authentication)?,
+        peer: r.option(Reader::text)?,
+        protocol: r.option(Reader::text)?,
+        action: r.text()?,
+        target: r.option(Reader::text)?,
+        details: read_details(&mut r)?,
+    };
+    let entry = Entry {
+        sequence,
+        draft,
+        previous: Hash(r.array()?),
+        hash: Hash(r.array()?),
+    };
+    if r.is_empty() {
+        Ok(entry)
+    } else {
+        Err(Damaged)
+    }
+}
+
+fn write_text(w: &mut Writer, text: &Option<String>) {
+    w.option(text.as_deref(), |w, text| {
+        w.text(text);
+    });
+}
+
+fn write_actor(w: &mut Writer, actor: &Actor) {
+    match actor {
+        Actor::Server => w.byte(0),
+        Actor::Operator(name) => w.byte(1).text(name),
+        Actor::Account { account, address } => w.byte(2).number(account.0.into()).text(address),
+        Actor::Unauthenticated(claimed) => {
+            w.byte(3);
+            write_text(w, claimed);
+            w
+        }
+    };
+}
+
+fn read_actor(r: &mut Reader<'_>) -> Result<Actor, Damaged> {
+    Ok(match r.byte()? {
+        0 => Actor::Server,
+        1 => Actor::Operator(r.text()?),
+        2 => Actor::Account {
+            account: AccountId(r.number32()?),
+            address: r.text()?,
+        },
+        3 => Actor::Unauthenticated(r.option(Reader::text)?),
+        _ => return Err(Damaged),
+    })
+}
+
+fn read_authentication(r: &mut Reader<'_>) -> Result<Authentication, Damaged> {
+    Ok(Authentication {
+        mechanism: r.text()?,
+        factors: r.list(Reader::text)?,
+        credential: r.option(Reader::text)?,
+        second_factor_at: r.option(Reader::number)?.map(Timestamp),
+    })
+}
+
+fn read_details(r: &mut Reader<'_>) -> Result<BTreeMap<String, Detail>, Damaged> {
+    let read = |r: &mut Reader<'_>| {
+        let name = r.text()?;
+        let value = match r.byte()? {
+            0 => Detail::Text(r.text()?),
+            1 => Detail::Number(r.number()?),
+            _ => return Err(Damaged),
+        };
+        Ok((name, value))
+    };
+    Ok(r.list(read)?.into_iter().collect())
+}
