@@ -5,6 +5,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -79,6 +80,15 @@ pub(crate) fn run(command: &mut Command) -> Outcome {
         Ok(status) => Err(format!("`{shown}` failed ({status})")),
         Err(error) => Err(format!("`{shown}` could not be started: {error}")),
     }
+}
+
+/// Becomes the command, so that signals and the exit status are its own; returns only if it
+/// could not be started.
+pub(crate) fn replace(command: &mut Command) -> Outcome {
+    let shown = show(command);
+    eprintln!("  $ {shown}");
+    let error = command.exec();
+    Err(format!("`{shown}` could not be started: {error}"))
 }
 
 /// Runs a command quietly and returns what it printed to standard output.

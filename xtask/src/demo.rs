@@ -2,22 +2,17 @@
 
 use std::path::PathBuf;
 
-use crate::context::{Context, Outcome, run};
+use crate::context::{Context, Outcome, replace, run};
 use crate::{metadata, setup};
 
 /// Builds `tern` in release and runs its `demo` with the rest of the arguments.
 pub(crate) fn run_verb(context: &mut Context, rest: &[String]) -> Outcome {
     setup::run_verb(context)?;
-    let Some(mut cargo) = run_server(context)? else {
+    let Some(package) = server_package(context)? else {
         return Err("the workspace has no binary `tern` yet".to_owned());
     };
-    run(cargo.args(["--", "demo"]).args(rest))
-}
-
-fn run_server(context: &Context) -> Outcome<Option<std::process::Command>> {
-    let package = server_package(context)?;
-    Ok(package
-        .map(|name| context.cargo(&["run", "--release", "--package", &name, "--bin", "tern"])))
+    let mut cargo = context.cargo(&["run", "--release", "--package", &package, "--bin", "tern"]);
+    replace(cargo.args(["--", "demo"]).args(rest))
 }
 
 /// Builds `tern` in the dev profile for the tests that drive the real binary, and says where it is;

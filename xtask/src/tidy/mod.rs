@@ -101,6 +101,7 @@ pub(crate) fn run_verb(context: &Context) -> Outcome {
             );
             Ok(())
         }
+        1 => Err("1 finding".to_owned()),
         count => Err(format!("{count} findings")),
     }
 }
@@ -111,7 +112,7 @@ fn read_files(context: &Context, packages: &[Package]) -> Outcome<Vec<SourceFile
     git.args(["ls-files", "--cached", "--others", "--exclude-standard"])
         .current_dir(&context.root);
     let listing = output(&mut git)?;
-    let paths: HashSet<&str> = listing.lines().collect();
+    let paths: HashSet<&str> = listing.split_terminator('\0').collect();
     let floors: HashMap<&str, u64> = packages
         .iter()
         .filter_map(|package| Some((&*package.folder, package.floor?)))
