@@ -211,10 +211,14 @@ fn push(draft: Draft, out: &mut Vec<Address>, budget: &mut usize) {
     if *budget == 0 || (!angle && local.is_none() && phrase.is_empty()) {
         return;
     }
-    let mailbox = local.unwrap_or(phrase);
-    let mailbox = non_empty(mailbox);
+    // One word may be a local part without its domain; several are a name.
+    let (name, phrase) = match name {
+        None if phrase.contains(&b' ') => (Some(phrase), Vec::new()),
+        name => (name, phrase),
+    };
+    let mailbox = non_empty(local.unwrap_or(phrase));
     let host = host.and_then(non_empty);
-    if mailbox.is_none() && host.is_none() && !angle {
+    if mailbox.is_none() && host.is_none() && name.is_none() && !angle {
         return;
     }
     out.push(Address {

@@ -76,12 +76,16 @@ fn text(raw: &[u8]) -> Option<Vec<u8>> {
     Some(unfold(raw)).filter(|value| !value.is_empty())
 }
 
-/// A single token, comments skipped: `7bit (yes)`.
+/// A single token, comments skipped: `7bit (yes)`. Parameters behind it mean nothing, and
+/// anything else means that this is no token.
 fn word(raw: &[u8]) -> Option<Vec<u8>> {
-    match Lexer::mime(raw).next_word()? {
-        Token::Atom(word) | Token::Quoted(word) => Some(word).filter(|word| !word.is_empty()),
-        _ => None,
-    }
+    let mut lexer = Lexer::mime(raw);
+    let word = match lexer.next_word()? {
+        Token::Atom(word) | Token::Quoted(word) => word,
+        _ => return None,
+    };
+    (!word.is_empty() && matches!(lexer.next_word(), None | Some(Token::Special(b';'))))
+        .then_some(word)
 }
 
 /// RFC 2045 5.1.

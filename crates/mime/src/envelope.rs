@@ -32,8 +32,8 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// Takes in one header field. Several fields of one address list count as one list, and the
-    /// first of a text field counts. `budget` is what is left of
+    /// Takes in one header field. Several fields of one address list count as one list; of a text
+    /// field the last counts (as in Dovecot, and in RFC 8621 4.1.3). `budget` is what is left of
     /// [`crate::limits::MAX_ADDRESSES`].
     pub(crate) fn field(&mut self, field: &HeaderField<'_>, budget: &mut usize) {
         let list = match field.name.len() {
@@ -79,7 +79,5 @@ impl Envelope {
 }
 
 fn text(slot: &mut Option<Vec<u8>>, raw: &[u8]) {
-    if slot.is_none() {
-        *slot = Some(unfold(raw));
-    }
+    *slot = Some(unfold(raw));
 }

@@ -109,25 +109,35 @@ pub fn header_length(message: &[u8]) -> usize {
     }
 }
 
-/// The unfolded value of the first field of that name, without white space around it.
+/// The unfolded value of the last field of that name (the one that counts in the envelope and in
+/// RFC 8621 4.1.3), without white space around it.
 pub fn header_value(bytes: &[u8], name: &str) -> Option<Vec<u8>> {
     headers(bytes)
-        .find(|field| field.is(name))
+        .filter(|field| field.is(name))
+        .last()
         .map(|field| unfold(field.value))
 }
 
-/// RFC 5322 2.2.3: takes the line ends out of a raw value, and the white space around it. At most
-/// [`MAX_VALUE_BYTES`] are kept.
+/// RFC 5322 2.2.3: makes one line of a raw value, without white space around it. A fold with the
+/// white space on both its sides becomes one space, as Dovecot has it: where a line was broken
+/// says nothing. At most [`MAX_VALUE_BYTES`] are kept.
 pub(crate) fn unfold(raw: &[u8]) -> Vec<u8> {
     let raw = raw.trim_ascii();
     let raw = raw.get(..MAX_VALUE_BYTES).unwrap_or(raw);
     if memchr(b'\n', raw).is_none() && memchr(b'\r', raw).is_none() {
         return raw.to_vec();
     }
-    raw.iter()
-        .copied()
-        .filter(|&byte| byte != b'\r' && byte != b'\n')
-        .collect()
+    let mut out = Vec::with_capacity(raw.len());
+    for line in raw.split(|&byte| byte == b'\r' || byte == b'\n') {
+        let line = line.trim_ascii();
+        if !line.is_empty() {
+            if !out.is_empty() {
+                out.push(b' ');
+            }
+            out.extend_from_slice(line);
+        }
+    }
+    out
 }
 
 /// The answer to `HEADER.FIELDS` (or `HEADER.FIELDS.NOT`, with `not`): the matching fields as they

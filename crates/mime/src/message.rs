@@ -68,7 +68,8 @@ pub fn parse(bytes: &[u8]) -> ParsedMessage {
 fn references(bytes: &[u8]) -> Option<&[u8]> {
     let head = bytes.get(..MAX_HEADER_BYTES).unwrap_or(bytes);
     headers(head)
-        .find(|field| field.is("references"))
+        .filter(|field| field.is("references"))
+        .last()
         .map(|field| field.value)
 }
 

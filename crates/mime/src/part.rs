@@ -17,6 +17,16 @@ pub struct Param {
     pub value: Vec<u8>,
 }
 
+impl Param {
+    /// RFC 2045 5.2: what a text part without a charset has.
+    pub(crate) fn us_ascii() -> Self {
+        Self {
+            name: b"charset".to_vec(),
+            value: b"us-ascii".to_vec(),
+        }
+    }
+}
+
 /// A Content-Disposition (RFC 2183).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disposition {
@@ -57,7 +67,8 @@ pub struct Part {
     pub media_type: Vec<u8>,
     /// The subtype as written.
     pub subtype: Vec<u8>,
-    /// The parameters of Content-Type (`charset` `us-ascii` where the header names no type).
+    /// The parameters of Content-Type; for a text part without a charset, `us-ascii` at the end
+    /// (RFC 2045 5.2).
     pub params: Vec<Param>,
     /// Content-ID.
     pub id: Option<Vec<u8>>,
@@ -148,7 +159,7 @@ impl Part {
             kind: PartKind::Text,
             media_type: b"text".to_vec(),
             subtype: b"plain".to_vec(),
-            params: Vec::new(),
+            params: vec![Param::us_ascii()],
             id: None,
             description: None,
             encoding: None,

@@ -186,6 +186,9 @@ impl<'a> Scanner<'a> {
         } else {
             if part.media_type.eq_ignore_ascii_case(b"text") {
                 part.kind = PartKind::Text;
+                if part.param("charset").is_none() {
+                    part.params.push(Param::us_ascii());
+                }
             }
             stop.unwrap_or_else(|| self.find_stop(at))
         }
@@ -339,15 +342,11 @@ fn default_media(place: Place) -> Media {
             params: Vec::new(),
         };
     }
-    // RFC 2045 5.2.
-    let charset = Param {
-        name: b"charset".to_vec(),
-        value: b"us-ascii".to_vec(),
-    };
+    // RFC 2045 5.2; the charset is added where every text part gets it.
     Media {
         media_type: b"text".to_vec(),
         subtype: b"plain".to_vec(),
-        params: vec![charset],
+        params: Vec::new(),
     }
 }
 

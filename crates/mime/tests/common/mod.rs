@@ -1,0 +1,154 @@
+//! What the integration tests share: the corpus, and the canonical text of ENVELOPE and
+//! BODYSTRUCTURE (strings in quotes with `\xNN` for what is not printable ASCII).
+#![allow(dead_code)]
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use tern_mime::{Address, Disposition, Envelope, Param, Part, PartKind};
+
+/// Every message of the corpus with its name, line ends made CRLF.
+pub fn corpus() -> Vec<(String, Vec<u8>)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus");
+    let mut files: Vec<PathBuf> = Vec::new();
+    for folder in std::fs::read_dir(root).unwrap() {
+        let folder = folder.unwrap().path();
+        if folder.is_dir() {
+            files.extend(
+                std::fs::read_dir(folder)
+                    .unwrap()
+                    .map(|file| file.unwrap().path()),
+            );
+        }
+    }
+    files.sort();
+    assert!(files.len() > 100, "the corpus is there");
+    files
+        .into_iter()
+        .map(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            (name, crlf(&std::fs::read(path).unwrap()))
+        })
+        .collect()
+}
+
+/// Line ends made CRLF.
+pub fn crlf(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 40);
+    for (index, &byte) in bytes.iter().enumerate() {
+        if byte == b'\n' && (index == 0 || bytes[index - 1] != b'\r') {
+            out.push(b'\r');
+        }
+        out.push(byte);
+    }
+    out
+}
+
+pub fn string(bytes: &[u8]) -> String {
+    let mut out = String::from("\"");
+    for &byte in bytes {
+        match byte {
+            b'"' | b'\\' => write!(out, "\\{}", char::from(byte)).unwrap(),
+            b' '..=b'~' => out.push(char::from(byte)),
+            _ => write!(out, "\\x{byte:02x}").unwrap(),
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn nstring(bytes: Option<&Vec<u8>>) -> String {
+    bytes.map_or("NIL".to_owned(), |bytes| string(bytes))
+}
+
+fn addresses(list: Option<&Vec<Address>>) -> String {
+    let Some(list) = list else {
+        return "NIL".to_owned();
+    };
+    let each = |a: &Address| {
+        format!(
+            "({} {} {} {})",
+            nstring(a.name.as_ref()),
+            nstring(a.adl.as_ref()),
+            nstring(a.mailbox.as_ref()),
+            nstring(a.host.as_ref())
+        )
+    };
+    format!("({})", list.iter().map(each).collect::<Vec<_>>().join(" "))
+}
+
+pub fn envelope(e: &Envelope) -> String {
+    let lists = [&e.from, &e.sender, &e.reply_to, &e.to, &e.cc, &e.bcc];
+    format!(
+        "({} {} {} {} {})",
+        nstring(e.date.as_ref()),
+        nstring(e.subject.as_ref()),
+        lists.map(|list| addresses(list.as_ref())).join(" "),
+        nstring(e.in_reply_to.as_ref()),
+        nstring(e.message_id.as_ref())
+    )
+}
+
+fn params(params: &[Param]) -> String {
+    if params.is_empty() {
+        return "NIL".to_owned();
+    }
+    let each = |p: &Param| format!("{} {}", string(&p.name), string(&p.value));
+    format!(
+        "({})",
+        params.iter().map(each).collect::<Vec<_>>().join(" ")
+    )
+}
+
+fn tail(part: &Part) -> String {
+    let disposition = |d: &Disposition| format!("({} {})", string(&d.kind), params(&d.params));
+    let language = match part.language.as_slice() {
+        [] => "NIL".to_owned(),
+        tags => format!(
+            "({})",
+            tags.iter().map(|t| string(t)).collect::<Vec<_>>().join(" ")
+        ),
+    };
+    format!(
+        "{} {} {}",
+        part.disposition
+            .as_ref()
+            .map_or("NIL".to_owned(), disposition),
+        language,
+        nstring(part.location.as_ref())
+    )
+}
+
+pub fn structure(part: &Part) -> String {
+    if let PartKind::Multipart { parts } = &part.kind {
+        let inside = parts.iter().map(structure).collect::<Vec<_>>().join(" ");
+        return format!(
+            "({inside} {} {} {})",
+            string(&part.subtype),
+            params(&part.params),
+            tail(part)
+        );
+    }
+    let extra = match &part.kind {
+        PartKind::Text => format!(" {}", part.lines),
+        PartKind::Message {
+            envelope: inside,
+            body,
+        } => {
+            format!(" {} {} {}", envelope(inside), structure(body), part.lines)
+        }
+        _ => String::new(),
+    };
+    format!(
+        "({} {} {} {} {} {} {}{extra} {} {})",
+        string(&part.media_type),
+        string(&part.subtype),
+        params(&part.params),
+        nstring(part.id.as_ref()),
+        nstring(part.description.as_ref()),
+        string(part.encoding_or_default()),
+        part.size(),
+        nstring(part.md5.as_ref()),
+        tail(part)
+    )
+}
