@@ -1,0 +1,435 @@
+//! The whole list, in order, for one target described by a TOML file.
+//!
+//! Invariant: sizes are constants here, so that two targets are always measured alike; the file only
+//! says where the target is and how it is commanded. Unknown keys are refused.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::deliver::{self, Delivered, Load};
+use crate::error::{Error, Result, Step};
+use crate::idle::{self, ExpungePlan};
+use crate::imap::ImapTarget;
+use crate::mailbox;
+use crate::measure::{Bench, Row};
+use crate::net::{Endpoint, Security, tls_connector};
+use crate::process::Processes;
+use crate::smtp::SmtpTarget;
+use crate::start;
+
+/// One target.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Its name in the report.
+    pub(crate) name: String,
+    /// HOST:PORT that takes mail for the accounts.
+    smtp: String,
+    /// How `smtp` is protected.
+    #[serde(default = "plain")]
+    smtp_security: Security,
+    /// Sign in to `smtp` as the sender, with the accounts' password (a submission port).
+    #[serde(default)]
+    smtp_login: bool,
+    /// HOST:PORT of IMAP for everything but idle sessions.
+    imap: String,
+    /// How `imap` is protected.
+    #[serde(default = "plain")]
+    imap_security: Security,
+    /// HOST:PORT of IMAP with TLS from the first byte, for idle sessions.
+    imaps: String,
+    /// `user{}@example.org`; {} is the account's number, from 0.
+    users_pattern: String,
+    /// How many accounts there are.
+    users: usize,
+    /// The password of all accounts.
+    password: String,
+    /// The envelope sender.
+    sender: String,
+    /// Where a recall needs submission: HOST:PORT, signed in as `sender`. Else `smtp` is used.
+    submission: Option<String>,
+    /// How `submission` is protected.
+    #[serde(default = "plain")]
+    submission_security: Security,
+    /// The server's main process, by a file that holds its id.
+    pid_file: Option<PathBuf>,
+    /// The server's main process, by a substring of its command line.
+    pid_pattern: Option<String>,
+    /// Prints how many recipients were delivered so far; without it STATUS of a sample is asked.
+    delivered_command: Option<String>,
+    /// Removes the message {message_id} from every mailbox.
+    expunge_command: Option<String>,
+    /// Recipients in each message that is then removed.
+    #[serde(default = "thousand")]
+    expunge_per_message: usize,
+    /// Starts the server; measured only if `stop_command` is there too.
+    start_command: Option<String>,
+    /// Stops the server.
+    stop_command: Option<String>,
+}
+
+fn plain() -> Security {
+    Security::Plain
+}
+
+fn thousand() -> usize {
+    1_000
+}
+
+/// How much of everything.
+struct Sizes {
+    fill: &'static [usize],
+    work: usize,
+    repeat: usize,
+    append: &'static [(usize, usize)],
+    /// Recipients per message, connections, messages.
+    deliver: &'static [(usize, usize, usize)],
+    idle: usize,
+    idle_accounts: usize,
+    idle_fill: usize,
+    pushes: usize,
+    mailboxes: usize,
+    watched: usize,
+    starts: usize,
+}
+
+const FULL: Sizes = Sizes {
+    fill: &[5_000, 10_000, 100_000],
+    work: 5_000,
+    repeat: 5,
+    append: &[(1, 5_000), (16, 16_000)],
+    deliver: &[
+        (1, 1, 2_000),
+        (1, 16, 10_000),
+        (1, 64, 10_000),
+        (1_000, 1, 10),
+        (1_000, 16, 32),
+    ],
+    idle: 5_000,
+    idle_accounts: 50,
+    idle_fill: 10_000,
+    pushes: 200,
+    mailboxes: 5_000,
+    watched: 1_000,
+    starts: 3,
+};
+
+/// A few seconds in all: proves that everything works, measures nothing.
+const QUICK: Sizes = Sizes {
+    fill: &[100],
+    work: 100,
+    repeat: 2,
+    append: &[(1, 50), (4, 40)],
+    deliver: &[(1, 1, 20), (1, 4, 40), (10, 2, 4)],
+    idle: 20,
+    idle_accounts: 10,
+    idle_fill: 0,
+    pushes: 3,
+    mailboxes: 20,
+    watched: 10,
+    starts: 1,
+};
+
+/// Bytes in a message of the suite, about.
+const MESSAGE_SIZE: usize = 4_096;
+/// Bytes in the messages that only make an idle mailbox long.
+const SMALL_SIZE: usize = 512;
+/// Sessions that fill at once.
+const FILL_SESSIONS: usize = 8;
+
+/// The parts, in the order in which they run.
+pub(crate) const PARTS: [&str; 10] = [
+    "start", "fill", "select", "fetch", "search", "store", "expunge", "append", "deliver", "idle",
+];
+/// Not among [`PARTS`]' order constants because it is destructive: runs last.
+pub(crate) const LAST_PART: &str = "remove";
+
+impl Config {
+    /// Reads a file.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).step("read the suite configuration")?;
+        Self::parse(&text).map_err(|e| Error::Usage(format!("{}: {e}", path.display())))
+    }
+
+    fn parse(text: &str) -> std::result::Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    /// How the server's processes are found.
+    pub(crate) fn processes(&self) -> Option<Processes> {
+        let file = self.pid_file.clone().map(Processes::File);
+        file.or_else(|| self.pid_pattern.clone().map(Processes::Pattern))
+    }
+
+    fn imap(&self, address: &str, security: Security) -> Result<ImapTarget> {
+        Ok(ImapTarget {
+            endpoint: Endpoint::new(address, security)?,
+            tls: tls_connector()?,
+            users_pattern: self.users_pattern.clone(),
+            password: self.password.clone(),
+        })
+    }
+
+    fn smtp(&self, address: &str, security: Security, login: bool) -> Result<SmtpTarget> {
+        let login = login.then(|| (self.sender.clone(), self.password.clone()));
+        Ok(SmtpTarget {
+            endpoint: Endpoint::new(address, security)?,
+            tls: tls_connector()?,
+            sender: self.sender.clone(),
+            login,
+        })
+    }
+}
+
+/// What the parts share.
+struct Suite<'a> {
+    bench: &'a Bench,
+    config: &'a Config,
+    sizes: &'a Sizes,
+    imap: ImapTarget,
+    smtp: SmtpTarget,
+    delivered: Delivered,
+}
+
+/// Runs the parts named, or all. A part that fails is told at the end; the others still run.
+pub(crate) async fn run(
+    bench: &Bench,
+    config: &Config,
+    quick: bool,
+    only: &[String],
+) -> Result<()> {
+    let imap = config.imap(&config.imap, config.imap_security)?;
+    let suite = Suite {
+        bench,
+        config,
+        sizes: if quick { &QUICK } else { &FULL },
+        smtp: config.smtp(&config.smtp, config.smtp_security, config.smtp_login)?,
+        delivered: match &config.delivered_command {
+            Some(command) => Delivered::Command(command.clone()),
+            None => Delivered::Imap(imap.clone()),
+        },
+        imap,
+    };
+    let mut failed = Vec::new();
+    for part in PARTS.into_iter().chain([LAST_PART]) {
+        if !only.is_empty() && !only.iter().any(|name| name == part) {
+            continue;
+        }
+        if let Err(error) = suite.part(part).await {
+            eprintln!("{part}: {error}");
+            failed.push(part);
+        }
+    }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Usage(format!("failed: {}", failed.join(", "))))
+    }
+}
+
+impl Suite<'_> {
+    async fn part(&self, part: &str) -> Result<()> {
+        let repeat = self.sizes.repeat;
+        match part {
+            "start" => self.start().await,
+            "fill" => self.fill().await,
+            "select" => {
+                for size in self.sizes.fill {
+                    self.row(part, mailbox::select(self.bench, &self.imap, *size, repeat))
+                        .await?;
+                }
+                Ok(())
+            }
+            "fetch" => {
+                for size in self.sizes.fill {
+                    self.rows(part, mailbox::fetch(self.bench, &self.imap, *size, repeat))
+                        .await?;
+                }
+                Ok(())
+            }
+            "search" => {
+                let search = mailbox::search(self.bench, &self.imap, self.sizes.work, repeat);
+                self.rows(part, search).await
+            }
+            "store" => {
+                let store = mailbox::store(self.bench, &self.imap, self.sizes.work, repeat);
+                self.row(part, store).await
+            }
+            "expunge" => {
+                let expunge = mailbox::expunge(self.bench, &self.imap, self.sizes.work, repeat);
+                self.rows(part, expunge).await
+            }
+            "append" => {
+                for (sessions, messages) in self.sizes.append {
+                    let users = self.config.users;
+                    let append = mailbox::append(
+                        self.bench,
+                        &self.imap,
+                        *sessions,
+                        *messages,
+                        MESSAGE_SIZE,
+                        users,
+                    );
+                    self.row(part, append).await?;
+                }
+                Ok(())
+            }
+            "deliver" => self.deliver().await,
+            "idle" => self.idle().await,
+            _ => self.remove().await,
+        }
+    }
+
+    async fn row(&self, part: &str, work: impl Future<Output = Result<Row>>) -> Result<()> {
+        let row = self.bench.bounded(part, work).await?;
+        self.bench.record(&row)
+    }
+
+    async fn rows(&self, part: &str, work: impl Future<Output = Result<Vec<Row>>>) -> Result<()> {
+        for row in self.bench.bounded(part, work).await? {
+            self.bench.record(&row)?;
+        }
+        Ok(())
+    }
+
+    async fn start(&self) -> Result<()> {
+        let (Some(begin), Some(stop)) = (&self.config.start_command, &self.config.stop_command)
+        else {
+            return Ok(());
+        };
+        let starts = self.sizes.starts;
+        self.row(
+            "start",
+            start::start(self.bench, &self.imap, begin, Some(stop), starts),
+        )
+        .await
+    }
+
+    async fn fill(&self) -> Result<()> {
+        for size in self.sizes.fill {
+            let name = mailbox::filled_name(*size);
+            let fill = mailbox::fill(
+                self.bench,
+                &self.imap,
+                0,
+                &name,
+                *size,
+                MESSAGE_SIZE,
+                FILL_SESSIONS,
+            );
+            let row = self.bench.bounded("fill", fill).await?;
+            if row
+                .metrics
+                .get("messages")
+                .is_some_and(|added| *added > 0.0)
+            {
+                self.bench.record(&row)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn deliver(&self) -> Result<()> {
+        let recipients: Vec<String> = (0..self.config.users).map(|n| self.imap.user(n)).collect();
+        let recipients = Arc::new(recipients);
+        for (per_message, connections, messages) in self.sizes.deliver {
+            let load = Load {
+                smtp: self.smtp.clone(),
+                recipients: recipients.clone(),
+                per_message: *per_message,
+                connections: *connections,
+                messages: *messages,
+                size: MESSAGE_SIZE,
+                delivered: self.delivered.clone(),
+            };
+            self.row("deliver", deliver::run(self.bench, load)).await?;
+        }
+        Ok(())
+    }
+
+    async fn idle(&self) -> Result<()> {
+        let sizes = self.sizes;
+        let accounts = sizes.idle_accounts.min(self.config.users);
+        for account in 0..accounts {
+            let fill = mailbox::fill(
+                self.bench,
+                &self.imap,
+                account,
+                "INBOX",
+                sizes.idle_fill,
+                SMALL_SIZE,
+                1,
+            );
+            self.bench.bounded("fill for idle", fill).await?;
+        }
+        let imaps = self.config.imap(&self.config.imaps, Security::Tls)?;
+        let idle = idle::idle(
+            self.bench,
+            &imaps,
+            &self.smtp,
+            sizes.idle,
+            accounts,
+            sizes.pushes,
+        );
+        self.rows("idle", idle).await
+    }
+
+    async fn remove(&self) -> Result<()> {
+        let Some(command) = self.config.expunge_command.clone() else {
+            return Ok(());
+        };
+        let imaps = self.config.imap(&self.config.imaps, Security::Tls)?;
+        let smtp = match &self.config.submission {
+            Some(address) => self
+                .config
+                .smtp(address, self.config.submission_security, true)?,
+            None => self.smtp.clone(),
+        };
+        let plan = ExpungePlan {
+            sessions: self.sizes.watched,
+            mailboxes: self.sizes.mailboxes.min(self.config.users),
+            per_message: self.config.expunge_per_message,
+            command,
+            delivered: self.delivered.clone(),
+        };
+        self.row(
+            "remove",
+            idle::expunge_watch(self.bench, &imaps, &smtp, plan),
+        )
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peers_template_is_a_configuration() {
+        let mut text = include_str!("../peer/peer.toml").to_owned();
+        for (mark, value) in [
+            ("@USERS@", "10"),
+            ("@SMTP@", "25"),
+            ("@SUBMISSION@", "587"),
+            ("@IMAP@", "143"),
+            ("@IMAPS@", "993"),
+            ("@DIR@", "/d"),
+            ("@SETUP@", "/s"),
+        ] {
+            text = text.replace(mark, value);
+        }
+        let config = Config::parse(&text).unwrap();
+        assert_eq!((config.users, config.smtp.as_str()), (10, "127.0.0.1:25"));
+        assert!(config.expunge_command.unwrap().contains("{message_id}"));
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        let error = Config::parse("name = \"x\"\nsmpt = \"y\"\n")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("smpt"), "{error}");
+    }
+}
