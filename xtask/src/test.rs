@@ -27,15 +27,12 @@ pub(crate) fn run_verb(context: &mut Context, rest: &[String]) -> Outcome {
         // cargo test runs the doc tests too.
         return run(prepare(context.cargo(&["test", "--no-fail-fast"])).args(arguments));
     }
-    run(prepare(context.cargo(&["nextest", "run", "--no-fail-fast"])).args(arguments))?;
-    match rest {
-        [] => run(&mut prepare(context.cargo(&[
-            "test",
-            "--workspace",
-            "--doc",
-        ]))),
-        _ => Ok(()),
+    if rest.is_empty() {
+        // First, so that the long list of empty results does not bury the summary of the rest.
+        let doc_tests = ["test", "--workspace", "--doc", "--quiet"];
+        run(&mut prepare(context.cargo(&doc_tests)))?;
     }
+    run(prepare(context.cargo(&["nextest", "run", "--no-fail-fast"])).args(arguments))
 }
 
 /// `--workspace` would widen a selection again.
