@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tern_mime::{Address, Disposition, Envelope, Param, Part, PartKind};
 
 /// Every message of the corpus with its name, line ends made CRLF.
-pub fn corpus() -> Vec<(String, Vec<u8>)> {
+pub(crate) fn corpus() -> Vec<(String, Vec<u8>)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus");
     let mut files: Vec<PathBuf> = Vec::new();
     for folder in std::fs::read_dir(root).unwrap() {
@@ -33,7 +33,7 @@ pub fn corpus() -> Vec<(String, Vec<u8>)> {
 }
 
 /// Line ends made CRLF.
-pub fn crlf(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn crlf(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 40);
     for (index, &byte) in bytes.iter().enumerate() {
         if byte == b'\n' && (index == 0 || bytes[index - 1] != b'\r') {
@@ -44,7 +44,7 @@ pub fn crlf(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-pub fn string(bytes: &[u8]) -> String {
+pub(crate) fn string(bytes: &[u8]) -> String {
     let mut out = String::from("\"");
     for &byte in bytes {
         match byte {
@@ -77,7 +77,7 @@ fn addresses(list: Option<&Vec<Address>>) -> String {
     format!("({})", list.iter().map(each).collect::<Vec<_>>().join(" "))
 }
 
-pub fn envelope(e: &Envelope) -> String {
+pub(crate) fn envelope(e: &Envelope) -> String {
     let lists = [&e.from, &e.sender, &e.reply_to, &e.to, &e.cc, &e.bcc];
     format!(
         "({} {} {} {} {})",
@@ -119,7 +119,7 @@ fn tail(part: &Part) -> String {
     )
 }
 
-pub fn structure(part: &Part) -> String {
+pub(crate) fn structure(part: &Part) -> String {
     if let PartKind::Multipart { parts } = &part.kind {
         let inside = parts.iter().map(structure).collect::<Vec<_>>().join(" ");
         return format!(
@@ -151,4 +151,55 @@ pub fn structure(part: &Part) -> String {
         nstring(part.md5.as_ref()),
         tail(part)
     )
+}
+
+/// Checks what every parsed message promises: the ranges tile, lie within the message and stand in
+/// order; the row round-trips; the header answers for itself.
+pub(crate) fn check(bytes: &[u8]) -> tern_mime::ParsedMessage {
+    let parsed = tern_mime::parse(bytes);
+    assert_eq!(parsed.size as usize, bytes.len());
+    assert_eq!(parsed.header_size, parsed.body.header.end);
+    assert_eq!(parsed.body.header.start, 0);
+    assert_eq!(parsed.body.body.end, parsed.size);
+    tiles(&parsed.body);
+    let row = tern_mime::encode(&parsed);
+    assert_eq!(tern_mime::decode(&row).as_ref(), Some(&parsed));
+
+    let header = &bytes[..parsed.header_size as usize];
+    let none: [&str; 0] = [];
+    let all = tern_mime::header_fields(header, &none, true);
+    assert!(all.starts_with(header));
+    assert!(all.len() <= header.len() + 4);
+    if header.ends_with(b"\n\n") || header.ends_with(b"\r\n\r\n") {
+        assert_eq!(all, header);
+    }
+    let mut at = 0;
+    for field in tern_mime::headers(header) {
+        assert_eq!(field.range.start, at);
+        at = field.range.end;
+    }
+    assert!(header.len() - at <= 2);
+    assert!(parsed.preview.chars().count() <= 256);
+    assert!(parsed.thread_ids.len() <= 32);
+    parsed
+}
+
+fn tiles(part: &Part) {
+    assert!(part.header.start <= part.header.end);
+    assert_eq!(part.header.end, part.body.start);
+    assert!(part.body.start <= part.body.end);
+    let mut at = part.body.start;
+    for child in part.children() {
+        assert!(child.header.start >= at);
+        assert!(child.body.end <= part.body.end);
+        at = child.body.end;
+        tiles(child);
+    }
+    if let PartKind::Message { body, .. } = &part.kind {
+        // A message inside fills the body that holds it.
+        assert_eq!(
+            (body.header.start, body.body.end),
+            (part.body.start, part.body.end)
+        );
+    }
 }

@@ -1,0 +1,151 @@
+//! What holds for every byte string: nothing panics, ranges tile, rows round-trip, damage is
+//! refused rather than believed.
+
+mod common;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tern_mime::{
+    content_digest, decode, decode_header_text, decode_part, decoded_text, encode, header_value,
+    nested_digests, parse, prepend_headers, remove_headers, section,
+};
+
+/// Pieces that mail is made of, so that random strings of them reach deep.
+const PIECES: &[&str] = &[
+    "\r\n",
+    "\n",
+    "\r\n\r\n",
+    "--",
+    "--a",
+    "--a--",
+    "--ab",
+    "\r\n--a\r\n",
+    "\r\n--a--\r\n",
+    "\r\n--ab\r\n",
+    " ",
+    "\t",
+    ":",
+    ";",
+    ",",
+    "\"",
+    "\\",
+    "(",
+    ")",
+    "<",
+    ">",
+    "@",
+    "[",
+    "]",
+    "=",
+    "From: ",
+    "To: ",
+    "Subject: ",
+    "Date: ",
+    "Message-ID: <x@y>",
+    "References: <a@b> <c@d>",
+    "Content-Type: multipart/mixed; boundary=a\r\n",
+    "Content-Type: multipart/digest; boundary=\"ab\"",
+    "Content-Type: message/rfc822\r\n\r\n",
+    "Content-Type: text/html; charset=utf-8\r\n\r\n<p>hi",
+    "Content-Type: text/plain",
+    "Content-Transfer-Encoding: base64\r\n",
+    "Content-Transfer-Encoding: quoted-printable\r\n",
+    "Content-Disposition: attachment; filename=x.eml\r\n",
+    "=?utf-8?Q?=C3=A9?=",
+    "=?utf-8?B?w6k=?=",
+    "group: a@b, c;",
+    "[tag] Re: ",
+    "(fwd)",
+    "SGVsbG8=",
+    "\u{e9}",
+    "x",
+];
+
+fn mail() -> impl Strategy<Value = Vec<u8>> {
+    vec(0..PIECES.len(), 0..60).prop_map(|indices| {
+        indices
+            .into_iter()
+            .flat_map(|i| PIECES[i].bytes())
+            .collect()
+    })
+}
+
+fn exercise(bytes: &[u8]) {
+    let parsed = common::check(bytes);
+    content_digest(&[1; 32], bytes);
+    nested_digests(&[1; 32], &parsed, bytes);
+    assert!(decoded_text(&parsed, bytes, 100).len() <= 100);
+    decode_header_text(bytes);
+    header_value(bytes, "subject");
+    decode_part(&parsed.body, bytes);
+    for path in [&[][..], &[1], &[2], &[1, 1], &[1, 2, 1], &[u32::MAX], &[0]] {
+        if let Some(found) = section(&parsed, path) {
+            let ranges = [Some(found.whole), found.mime, found.header, found.text];
+            for range in ranges.into_iter().flatten() {
+                assert!(
+                    bytes
+                        .get(range.start as usize..range.end as usize)
+                        .is_some()
+                );
+            }
+        }
+    }
+    let removed = remove_headers(bytes, &["subject"]);
+    assert_eq!(header_value(&removed, "subject"), None);
+    assert!(prepend_headers(bytes, &[("X", "a\r\nb")]).ends_with(bytes));
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes(bytes in vec(any::<u8>(), 0..400)) {
+        exercise(&bytes);
+    }
+
+    #[test]
+    fn arbitrary_mail(bytes in mail()) {
+        exercise(&bytes);
+    }
+
+    #[test]
+    fn damaged_rows(bytes in mail(), at in any::<usize>(), byte in any::<u8>(), cut in any::<bool>()) {
+        let parsed = parse(&bytes);
+        let mut row = encode(&parsed);
+        let at = at % row.len();
+        if cut {
+            row.truncate(at);
+            prop_assert_eq!(decode(&row), None);
+        } else {
+            row[at] = byte;
+            // What is still a row encodes again to something that is read back the same.
+            if let Some(read) = decode(&row) {
+                prop_assert_eq!(decode(&encode(&read)), Some(read));
+            }
+        }
+    }
+
+    #[test]
+    fn arbitrary_rows(mut row in vec(any::<u8>(), 0..200)) {
+        if let Some(first) = row.first_mut() {
+            *first = 1;
+        }
+        if let Some(read) = decode(&row) {
+            prop_assert_eq!(decode(&encode(&read)), Some(read));
+        }
+    }
+}
+
+#[test]
+fn the_corpus_with_both_line_ends_and_cut_anywhere() {
+    for (_, bytes) in common::corpus() {
+        exercise(&bytes);
+        let lf: Vec<u8> = bytes
+            .iter()
+            .copied()
+            .filter(|&byte| byte != b'\r')
+            .collect();
+        exercise(&lf);
+        for cut in (0..bytes.len()).step_by(97) {
+            common::check(&bytes[..cut]);
+        }
+    }
+}
