@@ -3,7 +3,7 @@
 //! IMAP4rev1 (RFC 3501), IMAP4rev2 (RFC 9051) and the extensions named at each parser. The path of
 //! one command: [`frame::Framer`] cuts the input into whole commands and asks for literals,
 //! [`parse::parse`] turns one into a [`command::Command`], the session acts on it and answers
-//! through a `respond::ResponseWriter`.
+//! through a [`respond::ResponseWriter`].
 //!
 //! The grammar is one parser over one small tokenizer. The imap-codec crate decodes about half of
 //! what we need, and a conversion from its types would have been longer than the parser itself; so
@@ -18,5 +18,6 @@ pub mod frame;
 pub mod limits;
 pub mod name;
 pub mod parse;
+pub mod respond;
 pub mod search;
 pub mod sequence;
