@@ -109,8 +109,14 @@ pub(crate) fn run_verb(context: &Context) -> Outcome {
 /// Tracked files and new ones that git does not ignore; binary files are skipped.
 fn read_files(context: &Context, packages: &[Package]) -> Outcome<Vec<SourceFile>> {
     let mut git = Command::new("git");
-    git.args(["ls-files", "--cached", "--others", "--exclude-standard"])
-        .current_dir(&context.root);
+    git.args([
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ])
+    .current_dir(&context.root);
     let listing = output(&mut git)?;
     let paths: HashSet<&str> = listing.split_terminator('\0').collect();
     let floors: HashMap<&str, u64> = packages
@@ -133,6 +139,9 @@ fn read_files(context: &Context, packages: &[Package]) -> Outcome<Vec<SourceFile
             floor,
             is_test,
         });
+    }
+    if files.is_empty() {
+        return Err("git lists no files: run tidy in a clone".to_owned());
     }
     mark_test_modules(&mut files);
     Ok(files)
