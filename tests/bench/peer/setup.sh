@@ -146,7 +146,7 @@ mail_fsync = $fsync
 mail_max_userip_connections = 100000
 postmaster_address = postmaster@example.org
 default_client_limit = 15000
-default_process_limit = 12000
+default_process_limit = 1000
 $hibernation
 
 namespace inbox {
@@ -164,6 +164,7 @@ userdb {
 service imap-login {
   service_count = 0
   process_min_avail = 2
+  process_limit = 4
   client_limit = 15000
   vsz_limit = 2G
   inet_listener imap {
@@ -191,11 +192,15 @@ service auth {
     mode = 0666
   }
 }
+service imap-urlauth-login {
+  process_limit = 1
+}
 service anvil {
   client_limit = 15000
 }
 service lmtp {
   process_min_avail = 4
+  process_limit = 200
   unix_listener lmtp {
     mode = 0666
   }

@@ -48,8 +48,10 @@ pub(crate) struct Load {
 
 /// Accounts that STATUS polling asks.
 const SAMPLE_MAX: usize = 16;
-/// Between two looks at what was delivered.
+/// Between two looks at what was delivered, by STATUS.
 const POLL: Duration = Duration::from_millis(50);
+/// The same by a command, which costs the server more CPU.
+const POLL_COMMAND: Duration = Duration::from_millis(200);
 /// Different messages prepared before the clock starts.
 const POOL: usize = 64;
 
@@ -186,7 +188,7 @@ impl Progress {
             Self::Ignored => return Ok(false),
             Self::Command { text, before } => {
                 while number_from(text).await? < *before + total {
-                    tokio::time::sleep(POLL).await;
+                    tokio::time::sleep(POLL_COMMAND).await;
                 }
             }
             Self::Imap { sample } => {

@@ -143,7 +143,8 @@ pub(crate) async fn expunge_watch(
             Err(Error::Usage(format!("`{command}` ended with {status}")))
         }
     };
-    let pushes = watchers.each((0..sessions).collect(), PUSH_WITHIN, |p| p == Push::Expunge);
+    let within = Duration::from_secs(bench.max_seconds);
+    let pushes = watchers.each((0..sessions).collect(), within, |p| p == Push::Expunge);
     let (seconds, pushes) = tokio::join!(run, pushes);
     let (seconds, pushes) = (seconds?, pushes?);
     verify_gone(imap, plan.mailboxes, &message_id).await?;

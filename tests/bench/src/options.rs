@@ -39,9 +39,9 @@ struct Common {
     /// The server's process; its descendants belong to it
     #[arg(long, global = true)]
     pid: Option<u32>,
-    /// The same, from a file that holds the id
+    /// The same, from a file that holds the id; can be given several times
     #[arg(long, global = true)]
-    pid_file: Option<PathBuf>,
+    pid_file: Vec<PathBuf>,
     /// The same, by a substring of the command line
     #[arg(long, global = true)]
     pid_pattern: Option<String>,
@@ -334,11 +334,13 @@ impl Options {
     pub(crate) async fn run(self) -> Result<()> {
         let common = self.common;
         let id = common.pid.map(Processes::Id);
-        let file = common.pid_file.map(Processes::File);
+        let files = Some(common.pid_file)
+            .filter(|f| !f.is_empty())
+            .map(Processes::Files);
         let mut bench = Bench {
             target: common.target,
             json: common.json,
-            processes: id.or(file).or(common.pid_pattern.map(Processes::Pattern)),
+            processes: id.or(files).or(common.pid_pattern.map(Processes::Pattern)),
             max_seconds: common.max_seconds,
         };
         match self.command {

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 pub(crate) enum Processes {
     /// By id.
     Id(u32),
-    /// By a file that holds the id: survives a restart of the server.
-    File(PathBuf),
+    /// By files that hold the ids: survives a restart of the server.
+    Files(Vec<PathBuf>),
     /// By a substring of the command line (this tool itself left out).
     Pattern(String),
 }
@@ -47,10 +47,9 @@ impl Processes {
             .collect();
         let roots: HashSet<u32> = match self {
             Self::Id(pid) => HashSet::from([*pid]),
-            Self::File(path) => std::fs::read_to_string(path)
-                .ok()
-                .and_then(|text| text.trim().parse().ok())
-                .into_iter()
+            Self::Files(paths) => paths
+                .iter()
+                .filter_map(|path| std::fs::read_to_string(path).ok()?.trim().parse().ok())
                 .collect(),
             Self::Pattern(text) => all
                 .keys()

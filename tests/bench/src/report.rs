@@ -53,7 +53,27 @@ pub(crate) fn markdown(ours: &Report, peer: &Report) -> String {
         short(largest_share(ours)),
         short(largest_share(peer))
     );
+    differing_hits(ours, peer, &mut out);
     out
+}
+
+/// A search that finds something else is not the same search.
+fn differing_hits(ours: &Report, peer: &Report, out: &mut String) {
+    let mut done: Vec<&str> = Vec::new();
+    for row in &ours.rows {
+        let key = (row.name.as_str(), "hits");
+        let (Some(a), Some(b)) = (median(&ours.rows, key), median(&peer.rows, key)) else {
+            continue;
+        };
+        if a != b && !done.contains(&key.0) {
+            done.push(key.0);
+            let _ = writeln!(
+                out,
+                "\nNot comparable: {} found {a} against {b} messages.",
+                row.name
+            );
+        }
+    }
 }
 
 fn cell(value: Option<f64>) -> String {
@@ -160,6 +180,27 @@ mod tests {
         assert_eq!(lines[3], "| search: p50 ms | 5.000 | 20.0 | 4.00 |");
         assert_eq!(lines[4], "| recall: seconds s | 1.000 | - | - |");
         assert!(lines[6].contains("took at most 7.000 %"), "{}", lines[6]);
+    }
+
+    #[test]
+    fn searches_that_find_different_messages_are_told() {
+        let ours = report(
+            "a",
+            &[
+                ("search text", "hits", 5.0),
+                ("search subject", "hits", 1.0),
+            ],
+        );
+        let peer = report(
+            "b",
+            &[
+                ("search text", "hits", 4.0),
+                ("search subject", "hits", 1.0),
+            ],
+        );
+        let table = markdown(&ours, &peer);
+        assert!(table.contains("Not comparable: search text found 5 against 4 messages."));
+        assert_eq!(table.matches("Not comparable").count(), 1);
     }
 
     #[test]

@@ -53,9 +53,10 @@ pub(crate) struct Config {
     /// How `submission` is protected.
     #[serde(default = "plain")]
     submission_security: Security,
-    /// The server's main process, by a file that holds its id.
-    pid_file: Option<PathBuf>,
-    /// The server's main process, by a substring of its command line.
+    /// The server's main processes, by files that hold their ids.
+    #[serde(default)]
+    pid_files: Vec<PathBuf>,
+    /// Or by a substring of its command line.
     pid_pattern: Option<String>,
     /// Prints how many recipients were delivered so far; without it STATUS of a sample is asked.
     delivered_command: Option<String>,
@@ -108,7 +109,7 @@ const FULL: Sizes = Sizes {
         (1_000, 16, 32),
     ],
     idle: 5_000,
-    idle_accounts: 50,
+    idle_accounts: 20,
     idle_fill: 10_000,
     pushes: 200,
     mailboxes: 5_000,
@@ -159,8 +160,11 @@ impl Config {
 
     /// How the server's processes are found.
     pub(crate) fn processes(&self) -> Option<Processes> {
-        let file = self.pid_file.clone().map(Processes::File);
-        file.or_else(|| self.pid_pattern.clone().map(Processes::Pattern))
+        if self.pid_files.is_empty() {
+            self.pid_pattern.clone().map(Processes::Pattern)
+        } else {
+            Some(Processes::Files(self.pid_files.clone()))
+        }
     }
 
     fn imap(&self, address: &str, security: Security) -> Result<ImapTarget> {
@@ -360,7 +364,7 @@ impl Suite<'_> {
                 "INBOX",
                 sizes.idle_fill,
                 SMALL_SIZE,
-                1,
+                FILL_SESSIONS,
             );
             self.bench.bounded("fill for idle", fill).await?;
         }
