@@ -1,58 +1,61 @@
-//! The writing verbs: validate under claims, write once, sync.
+//! The writing verbs: what a group's leader does to the store, and blob pieces ahead of a commit.
 
-use rocksdb::WriteBatch;
+use rocksdb::{ColumnFamily, WriteBatch};
 use tern_base::BlobId;
-use tern_store::{Batch, CommitError, Operation, StoreError, limits};
+use tern_store::{Batch, CommitError, Expectation, Operation, StoreError, limits};
 
+use crate::group::{Earlier, Store};
 use crate::{RocksEngine, status};
 
 /// Up to so many pieces are deleted one by one; more leave one range marker.
 const MAX_SINGLE_DELETES: u32 = 1024;
 
-impl RocksEngine {
-    pub(crate) fn commit_batch(&self, batch: &Batch) -> Result<(), CommitError> {
-        batch.check_limits()?;
-        let _held = self.claims.take(batch);
-        for expected in batch.expectations() {
-            let found = self
-                .database
-                .get_pinned(&expected.key)
-                .map_err(|error| status::error(&error))?;
-            if found.as_deref() != expected.value.as_deref() {
-                return Err(CommitError::Conflict);
-            }
+impl Store for RocksEngine {
+    fn holds(&self, expected: &Expectation, earlier: &Earlier<'_>) -> Result<bool, StoreError> {
+        let value = expected.value.as_deref();
+        if let Some(written) = earlier.get(expected.key.as_slice()) {
+            return Ok(*written == value);
         }
-        if batch.is_empty() {
-            return Ok(());
+        let found = self.database.get_pinned(&expected.key);
+        let found = found.map_err(|error| status::error(&error))?;
+        Ok(found.as_deref() == value)
+    }
+
+    fn write(&self, batches: &[&Batch]) -> Result<(), CommitError> {
+        let blobs = self.blobs()?;
+        let bytes: usize = batches.iter().map(|batch| batch.size()).sum();
+        let mut write = WriteBatch::with_capacity_bytes(bytes + 4096);
+        for operation in batches.iter().flat_map(|batch| batch.operations()) {
+            add(&mut write, blobs, operation);
         }
-        let write = self.write_batch(batch)?;
-        // Concurrent committers meet in RocksDB's write group: one log write, one sync.
         self.database
             .write_opt(write, &self.synced)
             .map_err(|error| status::commit_error(&error))
     }
+}
 
-    fn write_batch(&self, batch: &Batch) -> Result<WriteBatch, StoreError> {
-        let blobs = self.blobs()?;
-        let mut write = WriteBatch::with_capacity_bytes(batch.size() + 64);
-        for operation in batch.operations() {
-            match operation {
-                Operation::Put(key, value) => write.put(key, value),
-                Operation::Delete(key) => write.delete(key),
-                Operation::PutBlobPiece(blob, piece, bytes) => {
-                    write.put_cf(blobs, piece_key(*blob, *piece), bytes);
-                }
-                Operation::DeleteBlob(blob, pieces) if *pieces <= MAX_SINGLE_DELETES => {
-                    for piece in 0..*pieces {
-                        write.delete_cf(blobs, piece_key(*blob, piece));
-                    }
-                }
-                Operation::DeleteBlob(blob, pieces) => {
-                    write.delete_range_cf(blobs, piece_key(*blob, 0), piece_key(*blob, *pieces));
-                }
+fn add(write: &mut WriteBatch, blobs: &ColumnFamily, operation: &Operation) {
+    match operation {
+        Operation::Put(key, value) => write.put(key, value),
+        Operation::Delete(key) => write.delete(key),
+        Operation::PutBlobPiece(blob, piece, bytes) => {
+            write.put_cf(blobs, piece_key(*blob, *piece), bytes);
+        }
+        Operation::DeleteBlob(blob, pieces) if *pieces <= MAX_SINGLE_DELETES => {
+            for piece in 0..*pieces {
+                write.delete_cf(blobs, piece_key(*blob, piece));
             }
         }
-        Ok(write)
+        Operation::DeleteBlob(blob, pieces) => {
+            write.delete_range_cf(blobs, piece_key(*blob, 0), piece_key(*blob, *pieces));
+        }
+    }
+}
+
+impl RocksEngine {
+    pub(crate) fn commit_batch(&self, batch: Batch) -> Result<(), CommitError> {
+        batch.check_limits()?;
+        self.queue.commit(batch, self)
     }
 
     /// Unsynced: the next commit's sync covers every log written before it.

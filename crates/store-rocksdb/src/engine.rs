@@ -10,7 +10,7 @@ use rocksdb::{
 use tern_base::BlobId;
 use tern_store::{Batch, CommitError, Engine, Snapshot, StoreError};
 
-use crate::claims::Claims;
+use crate::group::Queue;
 use crate::read::RocksSnapshot;
 use crate::{OpenError, Settings, format, options, status};
 
@@ -23,7 +23,7 @@ const BLOBS: &str = "blobs";
 /// A store in a directory.
 pub struct RocksEngine {
     pub(crate) database: Database,
-    pub(crate) claims: Claims,
+    pub(crate) queue: Queue,
     pub(crate) cache: Cache,
     pub(crate) synced: WriteOptions,
     pub(crate) staged: WriteOptions,
@@ -56,7 +56,7 @@ impl RocksEngine {
         synced.set_sync(true);
         Ok(Self {
             database,
-            claims: Claims::default(),
+            queue: Queue::default(),
             cache,
             synced,
             staged: WriteOptions::default(),
@@ -127,7 +127,7 @@ impl Engine for RocksEngine {
     }
 
     fn commit(&self, batch: Batch) -> Result<(), CommitError> {
-        self.commit_batch(&batch)
+        self.commit_batch(batch)
     }
 
     fn stage_blob_piece(&self, blob: BlobId, piece: u32, bytes: &[u8]) -> Result<(), StoreError> {

@@ -17,10 +17,10 @@
 //! is the only writer, so a table of rows in flight and a comparison by value are enough, exact,
 //! and leave RocksDB's write group free to share one sync between all committers.
 
-mod claims;
 mod commit;
 mod engine;
 mod format;
+mod group;
 mod options;
 mod read;
 mod settings;

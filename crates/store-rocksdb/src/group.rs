@@ -1,0 +1,209 @@
+//! Group commit: who commits at the same moment shares one write and one sync.
+//!
+//! Committers queue. The first leads: it takes the queue as its group, validates each batch
+//! against the store and the batches before it in the group, writes the valid ones as one, syncs
+//! once, passes the lead to the next in the queue and answers everyone.
+//!
+//! Invariants: one leader at a time, so nobody changes what it has compared; whoever queued is
+//! answered, even when a leader panics (as unknown: the write may have been done).
+
+use std::collections::{HashMap, VecDeque};
+use std::mem;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use tern_store::{Batch, CommitError, Expectation, Operation, StoreError};
+
+/// A group takes batches until they hold so many bytes: one write stays small beside a buffer.
+const MAX_GROUP_BYTES: usize = 4 << 20;
+
+type Outcome = Result<(), CommitError>;
+
+/// What reaches a committer that waits in the queue.
+#[derive(Debug)]
+enum Signal {
+    Lead,
+    Done(Outcome),
+}
+
+#[derive(Debug, Default)]
+struct Waiter {
+    signal: Mutex<Option<Signal>>,
+    signalled: Condvar,
+}
+
+impl Waiter {
+    fn send(&self, signal: Signal) {
+        *lock(&self.signal) = Some(signal);
+        self.signalled.notify_one();
+    }
+
+    fn wait(&self) -> Signal {
+        let mut slot = lock(&self.signal);
+        loop {
+            if let Some(signal) = slot.take() {
+                return signal;
+            }
+            slot = self
+                .signalled
+                .wait(slot)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Member {
+    batch: Batch,
+    waiter: Arc<Waiter>,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    led: bool,
+    members: VecDeque<Member>,
+}
+
+/// The committers under way.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    line: Mutex<Line>,
+}
+
+/// What the leader's group needs of the store.
+pub(crate) trait Store {
+    /// Compares what a batch expects, `earlier` writes of the group first.
+    fn holds(&self, expected: &Expectation, earlier: &Earlier<'_>) -> Result<bool, StoreError>;
+
+    /// Writes batches as one, synced.
+    fn write(&self, batches: &[&Batch]) -> Result<(), CommitError>;
+}
+
+/// The rows that earlier batches of the group will have written.
+pub(crate) type Earlier<'a> = HashMap<&'a [u8], Option<&'a [u8]>>;
+
+impl Queue {
+    /// Commits a batch together with whoever else is committing.
+    pub(crate) fn commit(&self, batch: Batch, store: &impl Store) -> Outcome {
+        let waiter = Arc::new(Waiter::default());
+        if !self.join(batch, &waiter) {
+            match waiter.wait() {
+                Signal::Done(outcome) => return outcome,
+                Signal::Lead => {}
+            }
+        }
+        // The leader is the first of its group, and is answered like the others.
+        self.take_group().run(store);
+        match waiter.wait() {
+            Signal::Done(outcome) => outcome,
+            // Nobody is told to lead after it has led: it is in the queue no more.
+            Signal::Lead => Err(StoreError::Unknown.into()),
+        }
+    }
+
+    /// Queues a batch; whether its committer leads.
+    fn join(&self, batch: Batch, waiter: &Arc<Waiter>) -> bool {
+        let mut line = lock(&self.line);
+        line.members.push_back(Member {
+            batch,
+            waiter: waiter.clone(),
+        });
+        !mem::replace(&mut line.led, true)
+    }
+
+    fn take_group(&self) -> Group<'_> {
+        let mut line = lock(&self.line);
+        let mut bytes = 0;
+        let mut count = 0;
+        for member in &line.members {
+            bytes += member.batch.size();
+            if count > 0 && bytes > MAX_GROUP_BYTES {
+                break;
+            }
+            count += 1;
+        }
+        let members: Vec<Member> = line.members.drain(..count).collect();
+        Group {
+            queue: self,
+            outcomes: members.iter().map(|_| None).collect(),
+            members,
+        }
+    }
+
+    fn pass_on(&self) {
+        let mut line = lock(&self.line);
+        match line.members.front() {
+            Some(next) => next.waiter.send(Signal::Lead),
+            None => line.led = false,
+        }
+    }
+}
+
+/// The batches of one write. Dropping it passes the lead on and answers everyone.
+struct Group<'a> {
+    queue: &'a Queue,
+    members: Vec<Member>,
+    outcomes: Vec<Option<Outcome>>,
+}
+
+impl Group<'_> {
+    fn run(mut self, store: &impl Store) {
+        let mut earlier = Earlier::new();
+        let mut valid = Vec::with_capacity(self.members.len());
+        let alone = self.members.len() == 1;
+        for (member, outcome) in self.members.iter().zip(&mut self.outcomes) {
+            if let Err(refused) = check(&member.batch, &earlier, store) {
+                *outcome = Some(Err(refused));
+                continue;
+            }
+            valid.push(&member.batch);
+            if !alone {
+                record(&member.batch, &mut earlier);
+            }
+        }
+        let written = match valid.iter().all(|batch| batch.is_empty()) {
+            true => Ok(()),
+            false => store.write(&valid),
+        };
+        for outcome in &mut self.outcomes {
+            outcome.get_or_insert_with(|| written.clone());
+        }
+    }
+}
+
+impl Drop for Group<'_> {
+    fn drop(&mut self) {
+        // First, so that the next group is under way while this one's committers wake up.
+        self.queue.pass_on();
+        for (member, outcome) in self.members.iter().zip(&mut self.outcomes) {
+            let outcome = outcome.take();
+            let outcome = outcome.unwrap_or_else(|| Err(StoreError::Unknown.into()));
+            member.waiter.send(Signal::Done(outcome));
+        }
+    }
+}
+
+/// Whether everything that a batch expects holds.
+fn check(batch: &Batch, earlier: &Earlier<'_>, store: &impl Store) -> Outcome {
+    for expected in batch.expectations() {
+        if !store.holds(expected, earlier)? {
+            return Err(CommitError::Conflict);
+        }
+    }
+    Ok(())
+}
+
+fn record<'a>(batch: &'a Batch, earlier: &mut Earlier<'a>) {
+    for operation in batch.operations() {
+        match operation {
+            Operation::Put(key, value) => earlier.insert(key, Some(value)),
+            Operation::Delete(key) => earlier.insert(key, None),
+            // Nothing can expect a blob piece.
+            Operation::PutBlobPiece(..) | Operation::DeleteBlob(..) => continue,
+        };
+    }
+}
+
+/// Nothing panics while it holds one of these locks, so what is behind a poisoned one is whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
