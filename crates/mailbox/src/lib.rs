@@ -1,1 +1,54 @@
-//! Mailboxes and messages: append, flag, move, copy, expunge, withdraw, restore
+//! Mailboxes and messages over the store: append, flag, move, copy, expunge, withdraw, restore.
+//!
+//! The model is JMAP's, exact for IMAP: a *message* is one row of an account with a stable id, and
+//! has a *placement* in each mailbox that shows it, with a UID, flags and a modseq of its own.
+//! Content is held once for the server and counted by reference.
+//!
+//! Invariants:
+//! - UID and modseq are assigned in the transaction that makes the change visible, so their order
+//!   never inverts; neither is ever used twice.
+//! - Every change of an account is in its one change log, under the modseq it was given.
+//! - Content under a *seal* is served to nobody ([`Mailboxes::body`] asks at the last moment), and
+//!   content that arrives under a seal is never shown.
+//!
+//! Refuses to know why something is withdrawn or sealed, and by whom: the floors above do.
+
+pub mod check;
+pub mod error;
+pub mod flags;
+pub mod limits;
+pub mod rows;
+pub mod tables;
+
+mod append;
+mod blob;
+mod change;
+mod content;
+mod copy;
+mod edit;
+mod expose;
+mod expunge;
+mod flag;
+mod folder;
+mod handle;
+mod ingest;
+mod restore;
+mod seal;
+mod view;
+mod withdraw;
+
+pub use append::{AppendRequest, Appended};
+pub use change::{AccountChange, MailboxChanges};
+pub use content::{Body, MessageFacts};
+pub use copy::{CopiedPair, Transfer};
+pub use error::MailboxError;
+pub use expose::{Exposure, ExposureLevel, Served, Viewer};
+pub use flag::{FlagChange, FlagOutcome, FlagRequest};
+pub use flags::{Flags, SystemFlag};
+pub use folder::{Folder, FolderSpec, Role, SEPARATOR};
+pub use handle::{Listener, Mailboxes, NoListener};
+pub use ingest::{Copy, INBOX, Landing, Placed, Prepared};
+pub use rows::{CopyRow, Lineage, MessageRow};
+pub use seal::{Cover, Seal, SealTag};
+pub use view::{Entry, View};
+pub use withdraw::{Vaulted, Withdrawn};

@@ -1,0 +1,62 @@
+//! A client puts a message into a mailbox: IMAP APPEND, JMAP import.
+
+use tern_base::{AccountId, MailboxId, OriginId, Timestamp};
+use tern_store::Verdict;
+
+use crate::{Flags, Landing, Lineage, MailboxError, Mailboxes, Placed, limits};
+
+/// What to append.
+#[derive(Clone, Debug)]
+pub struct AppendRequest {
+    /// The account.
+    pub account: AccountId,
+    /// The mailbox.
+    pub mailbox: MailboxId,
+    /// The message, octet for octet.
+    pub content: Vec<u8>,
+    /// Its first flags.
+    pub flags: Flags,
+    /// Its internal date; now, when the client gives none.
+    pub received: Option<Timestamp>,
+    /// A fresh id for this act.
+    pub origin: OriginId,
+}
+
+/// Where it went. A message under a seal is accepted, and is gone at once.
+pub type Appended = Placed;
+
+impl Mailboxes {
+    /// Appends one message. On return it is durable.
+    pub fn append(&self, request: AppendRequest, now: Timestamp) -> Result<Appended, MailboxError> {
+        let prepared = self.prepare(request.content, now)?;
+        let landing = Landing {
+            account: request.account,
+            mailbox: request.mailbox,
+            flags: request.flags,
+            received: request.received.unwrap_or(now),
+            prefix: Vec::new(),
+            origin: request.origin,
+            lineage: Lineage::Copied,
+        };
+        let mut placed = self.land(&prepared, std::slice::from_ref(&landing), now)?;
+        placed.pop().unwrap_or(Err(MailboxError::NoAccount))
+    }
+
+    /// Places copies of a prepared message, durably, in as many transactions as it takes. Each
+    /// landing has its own outcome, in the order given.
+    pub fn land(
+        &self,
+        prepared: &crate::Prepared,
+        landings: &[Landing],
+        now: Timestamp,
+    ) -> Result<Vec<Result<Placed, MailboxError>>, MailboxError> {
+        let mut outcomes = Vec::with_capacity(landings.len());
+        for chunk in landings.chunks(limits::CHUNK) {
+            let accounts: Vec<AccountId> = chunk.iter().map(|landing| landing.account).collect();
+            outcomes.extend(self.transact(&accounts, |txn| {
+                self.land_in(txn, prepared, chunk, now).map(Verdict::Commit)
+            })?);
+        }
+        Ok(outcomes)
+    }
+}

@@ -1,0 +1,303 @@
+//! Verifies every invariant of the mailbox tables: at the end of each test, and for `tern check`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tern_base::{AccountId, BlobId, MailboxId, MessageId, Uid};
+use tern_store::key::KeyReader;
+use tern_store::{StoreError, limits as store_limits};
+
+use crate::rows::{
+    AccountHead, ChangeRow, CopyRow, Counters, MailboxRow, MessageRow, PlacementRow, VaultRow,
+};
+use crate::{MailboxError, Mailboxes, SystemFlag, tables};
+
+/// One invariant that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding(pub String);
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What the whole store was seen to hold.
+#[derive(Default)]
+struct Seen {
+    findings: Vec<Finding>,
+    references: BTreeMap<BlobId, u64>,
+    copies: BTreeSet<Vec<u8>>,
+    vaulted: BTreeSet<Vec<u8>>,
+    threads: BTreeSet<Vec<u8>>,
+    doomed: BTreeSet<(AccountId, MailboxId)>,
+}
+
+impl Mailboxes {
+    /// Checks every account. `other_references` are the references to contents that other tables
+    /// hold (the queue). Meant for a store at rest: a change during the check can look like a
+    /// fault.
+    pub fn check(
+        &self,
+        other_references: &BTreeMap<BlobId, u64>,
+    ) -> Result<Vec<Finding>, MailboxError> {
+        let mut seen = Seen {
+            references: other_references.clone(),
+            ..Seen::default()
+        };
+        for (key, _) in self.rows(tables::whole(tables::DOOMED))? {
+            let mut parts = KeyReader::new(&key);
+            if let (Some(account), Some(mailbox)) = (parts.u32(), parts.u32()) {
+                seen.doomed.insert((AccountId(account), MailboxId(mailbox)));
+            }
+        }
+        for (key, value) in self.rows(tables::whole(tables::ACCOUNT))? {
+            let account = KeyReader::new(&key).u32().ok_or(StoreError::Damaged)?;
+            let head = AccountHead::decode(&value)?;
+            self.check_account(AccountId(account), &head, &mut seen)?;
+        }
+        self.check_indexes(&mut seen)?;
+        self.check_blobs(&mut seen)?;
+        Ok(seen.findings)
+    }
+
+    fn rows(&self, range: tern_store::Range) -> Result<Vec<(Vec<u8>, Vec<u8>)>, MailboxError> {
+        let mut rows = Vec::new();
+        let mut next = Some(range);
+        while let Some(range) = next {
+            let page = self.engine.scan(&range, store_limits::MAX_PAGE)?;
+            rows.extend(page.rows);
+            next = page.next;
+        }
+        Ok(rows)
+    }
+
+    fn check_account(
+        &self,
+        account: AccountId,
+        head: &AccountHead,
+        seen: &mut Seen,
+    ) -> Result<(), MailboxError> {
+        let mut placed: BTreeMap<MessageId, Vec<(MailboxId, Uid)>> = BTreeMap::new();
+        let mut counted: BTreeMap<MailboxId, Counters> = BTreeMap::new();
+        for (key, value) in self.rows(tables::whole_of(tables::PLACEMENT, account))? {
+            let mut parts = KeyReader::new(&key);
+            let _account = parts.u32();
+            let (Some(mailbox), Some(uid)) = (parts.u32(), parts.u32()) else {
+                return Err(StoreError::Damaged.into());
+            };
+            let (mailbox, uid) = (MailboxId(mailbox), Uid(uid));
+            let row = PlacementRow::decode(&value)?;
+            if row.modseq > head.modseq {
+                seen.fault(format!(
+                    "account {account}: {mailbox}/{uid} is ahead of the account"
+                ));
+            }
+            let counters = counted.entry(mailbox).or_default();
+            counters.total += 1;
+            counters.unseen += u32::from(!row.flags.has(SystemFlag::Seen));
+            counters.deleted += u32::from(row.flags.has(SystemFlag::Deleted));
+            counters.bytes += u64::from(row.size);
+            counters.uid_next = Uid(uid.0 + 1);
+            placed.entry(row.message).or_default().push((mailbox, uid));
+        }
+        self.check_counters(account, head, &counted, seen)?;
+        self.check_messages(account, head, placed, seen)?;
+        self.check_change_log(account, head, seen)
+    }
+
+    fn check_counters(
+        &self,
+        account: AccountId,
+        head: &AccountHead,
+        counted: &BTreeMap<MailboxId, Counters>,
+        seen: &mut Seen,
+    ) -> Result<(), MailboxError> {
+        let mut mailboxes = BTreeSet::new();
+        for (key, value) in self.rows(tables::whole_of(tables::MAILBOX, account))? {
+            let id = MailboxId(u32::from_be_bytes(
+                *key.last_chunk().ok_or(StoreError::Damaged)?,
+            ));
+            let row = MailboxRow::decode(&value)?;
+            mailboxes.insert(id);
+            if id.0 >= head.next_mailbox || row.uid_validity > head.uid_validity {
+                seen.fault(format!(
+                    "account {account}: mailbox {id} is ahead of the account"
+                ));
+            }
+        }
+        for (key, value) in self.rows(tables::whole_of(tables::COUNTERS, account))? {
+            let id = MailboxId(u32::from_be_bytes(
+                *key.last_chunk().ok_or(StoreError::Damaged)?,
+            ));
+            let stored = Counters::decode(&value)?;
+            let found = counted.get(&id).cloned().unwrap_or_default();
+            let counts = |c: &Counters| (c.total, c.unseen, c.deleted, c.bytes);
+            if counts(&stored) != counts(&found) {
+                seen.fault(format!(
+                    "account {account}: mailbox {id} counts {:?}, holds {:?}",
+                    counts(&stored),
+                    counts(&found)
+                ));
+            }
+            if stored.uid_next < found.uid_next || stored.highest_modseq > head.modseq {
+                seen.fault(format!(
+                    "account {account}: mailbox {id} UIDNEXT or modseq is off"
+                ));
+            }
+            if !mailboxes.remove(&id) && !seen.doomed.contains(&(account, id)) {
+                seen.fault(format!("account {account}: counters of no mailbox {id}"));
+            }
+        }
+        for id in mailboxes {
+            seen.fault(format!("account {account}: mailbox {id} has no counters"));
+        }
+        Ok(())
+    }
+
+    fn check_messages(
+        &self,
+        account: AccountId,
+        head: &AccountHead,
+        mut placed: BTreeMap<MessageId, Vec<(MailboxId, Uid)>>,
+        seen: &mut Seen,
+    ) -> Result<(), MailboxError> {
+        let (mut bytes, mut messages) = (0, 0);
+        for (key, value) in self.rows(tables::whole_of(tables::MESSAGE, account))? {
+            let id = MessageId(u64::from_be_bytes(
+                *key.last_chunk().ok_or(StoreError::Damaged)?,
+            ));
+            let mut row = MessageRow::decode(&value)?;
+            bytes += u64::from(row.size);
+            messages += 1;
+            *seen.references.entry(row.blob).or_default() += 1;
+            row.placements.sort_unstable();
+            let mut shown = placed.remove(&id).unwrap_or_default();
+            shown.sort_unstable();
+            if row.placements != shown || shown.is_empty() {
+                seen.fault(format!(
+                    "account {account}: message {id} lists {:?}, is shown in {shown:?}",
+                    row.placements
+                ));
+            }
+            if id.0 >= head.next_message {
+                seen.fault(format!(
+                    "account {account}: message {id} is ahead of the account"
+                ));
+            }
+            seen.copies.insert(tables::copy(row.digest, account, id));
+            seen.threads.insert(tables::thread(account, row.thread, id));
+        }
+        for (id, shown) in placed {
+            seen.fault(format!("account {account}: {shown:?} show no message {id}"));
+        }
+        if (bytes, messages) != (head.used_bytes, head.messages) {
+            seen.fault(format!(
+                "account {account}: counts {} octets in {} messages, holds {bytes} in {messages}",
+                head.used_bytes, head.messages
+            ));
+        }
+        for (key, value) in self.rows(tables::whole_of(tables::VAULT, account))? {
+            let id = MessageId(u64::from_be_bytes(
+                *key.last_chunk().ok_or(StoreError::Damaged)?,
+            ));
+            let row = VaultRow::decode(&value)?;
+            *seen.references.entry(row.message.blob).or_default() += 1;
+            seen.vaulted.insert(tables::vaulted(row.tag, account, id));
+        }
+        Ok(())
+    }
+
+    fn check_change_log(
+        &self,
+        account: AccountId,
+        head: &AccountHead,
+        seen: &mut Seen,
+    ) -> Result<(), MailboxError> {
+        let mut expected = 2;
+        for (key, value) in self.rows(tables::whole_of(tables::CHANGE, account))? {
+            let modseq = u64::from_be_bytes(*key.last_chunk().ok_or(StoreError::Damaged)?);
+            ChangeRow::decode(&value)?;
+            if modseq != expected {
+                seen.fault(format!(
+                    "account {account}: change {modseq} follows {}",
+                    expected - 1
+                ));
+            }
+            expected = modseq + 1;
+        }
+        if head.modseq.0 + 1 != expected {
+            seen.fault(format!(
+                "account {account}: change log ends before {}",
+                head.modseq
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_indexes(&self, seen: &mut Seen) -> Result<(), MailboxError> {
+        for (key, value) in self.rows(tables::whole(tables::COPY))? {
+            CopyRow::decode(&key, &value)?;
+            if !seen.copies.remove(&key) {
+                seen.fault(format!("copy index entry of no message: {key:02x?}"));
+            }
+        }
+        let missing = std::mem::take(&mut seen.copies);
+        for key in missing {
+            seen.fault(format!("message without copy index entry: {key:02x?}"));
+        }
+        let tables = [
+            (tables::VAULTED, std::mem::take(&mut seen.vaulted), "vault"),
+            (tables::THREAD, std::mem::take(&mut seen.threads), "thread"),
+        ];
+        for (table, expected, name) in tables {
+            let rows = self.rows(tables::whole(table))?;
+            let found: BTreeSet<Vec<u8>> = rows.into_iter().map(|(key, _)| key).collect();
+            for key in expected.symmetric_difference(&found) {
+                seen.fault(format!("{name} index and rows differ: {key:02x?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_blobs(&self, seen: &mut Seen) -> Result<(), MailboxError> {
+        let mut references = std::mem::take(&mut seen.references);
+        for (blob, row) in self.blob_rows()? {
+            let expected = references.remove(&blob).unwrap_or(0);
+            if row.references != expected {
+                seen.fault(format!(
+                    "content {blob} counts {} references, has {expected}",
+                    row.references
+                ));
+            }
+            if row.references == 0 {
+                let key = tables::unreferenced(row.unreferenced_since, blob);
+                if self.engine.get(&key)?.is_none() {
+                    seen.fault(format!("content {blob} would never be collected"));
+                }
+                continue;
+            }
+            let mut size = 0;
+            for number in 0..row.pieces() {
+                size += self
+                    .engine
+                    .blob_piece(blob, number)?
+                    .map_or(0, |piece| piece.len() as u64);
+            }
+            if size != row.size {
+                seen.fault(format!("content {blob} has {size} of {} octets", row.size));
+            }
+        }
+        for (blob, count) in references.into_iter().filter(|(_, count)| *count > 0) {
+            seen.fault(format!(
+                "content {blob} is missing, with {count} references"
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Seen {
+    fn fault(&mut self, what: String) {
+        self.findings.push(Finding(what));
+    }
+}

@@ -1,0 +1,245 @@
+//! One change of one account within a transaction: gives out its modseq, keeps the counters, and
+//! writes the change log.
+
+use std::collections::BTreeMap;
+
+use tern_base::{AccountId, MailboxId, MessageId, Modseq, Timestamp, Uid};
+use tern_store::Transaction;
+
+use crate::rows::{AccountHead, Change, ChangeRow, Counters, MailboxRow, MessageRow, PlacementRow};
+use crate::{MailboxError, SystemFlag, tables};
+
+/// The change that is being made. Nothing is written unless [`Edit::finish`] is called.
+pub(crate) struct Edit<'t, 'e> {
+    pub(crate) txn: &'t mut Transaction<'e>,
+    pub(crate) account: AccountId,
+    pub(crate) head: AccountHead,
+    /// The modseq of everything this change touches.
+    pub(crate) modseq: Modseq,
+    counters: BTreeMap<MailboxId, Counters>,
+    changes: Vec<Change>,
+}
+
+impl<'t, 'e> Edit<'t, 'e> {
+    pub(crate) fn begin(
+        txn: &'t mut Transaction<'e>,
+        account: AccountId,
+    ) -> Result<Self, MailboxError> {
+        let row = txn
+            .get(&tables::account(account))?
+            .ok_or(MailboxError::NoAccount)?;
+        let head = AccountHead::decode(&row)?;
+        let modseq = Modseq(head.modseq.0 + 1);
+        Ok(Self {
+            txn,
+            account,
+            head,
+            modseq,
+            counters: BTreeMap::new(),
+            changes: Vec::new(),
+        })
+    }
+
+    /// Writes head, counters and change log; nothing when nothing changed.
+    pub(crate) fn finish(mut self) {
+        if self.changes.is_empty() {
+            return;
+        }
+        self.head.modseq = self.modseq;
+        for (mailbox, counters) in &self.counters {
+            self.txn
+                .put(tables::counters(self.account, *mailbox), counters.encode());
+        }
+        self.txn
+            .put(tables::account(self.account), self.head.encode());
+        let log = ChangeRow(self.changes).encode();
+        self.txn.put(tables::change(self.account, self.modseq), log);
+    }
+
+    pub(crate) fn log(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
+    pub(crate) fn mailbox(&mut self, mailbox: MailboxId) -> Result<MailboxRow, MailboxError> {
+        let row = self.txn.get(&tables::mailbox(self.account, mailbox))?;
+        Ok(MailboxRow::decode(&row.ok_or(MailboxError::NoMailbox)?)?)
+    }
+
+    /// The counters of a mailbox that this change touches: they carry its modseq from here on.
+    pub(crate) fn counters(&mut self, mailbox: MailboxId) -> Result<&mut Counters, MailboxError> {
+        if !self.counters.contains_key(&mailbox) {
+            let row = self.txn.get(&tables::counters(self.account, mailbox))?;
+            let mut counters = Counters::decode(&row.ok_or(MailboxError::NoMailbox)?)?;
+            counters.highest_modseq = self.modseq;
+            self.counters.insert(mailbox, counters);
+        }
+        self.counters
+            .get_mut(&mailbox)
+            .ok_or(MailboxError::NoMailbox)
+    }
+
+    /// Starts the counters of a new mailbox.
+    pub(crate) fn new_counters(&mut self, mailbox: MailboxId) {
+        let counters = Counters {
+            highest_modseq: self.modseq,
+            ..Counters::default()
+        };
+        self.counters.insert(mailbox, counters);
+    }
+
+    /// Forgets the counters of a mailbox that goes.
+    pub(crate) fn drop_counters(&mut self, mailbox: MailboxId) {
+        self.counters.remove(&mailbox);
+        self.txn.delete(tables::counters(self.account, mailbox));
+    }
+
+    pub(crate) fn message(
+        &mut self,
+        message: MessageId,
+    ) -> Result<Option<MessageRow>, MailboxError> {
+        let row = self.txn.get(&tables::message(self.account, message))?;
+        Ok(row.map(|row| MessageRow::decode(&row)).transpose()?)
+    }
+
+    pub(crate) fn put_message(&mut self, id: MessageId, row: &MessageRow) {
+        self.txn
+            .put(tables::message(self.account, id), row.encode());
+    }
+
+    pub(crate) fn placement(
+        &mut self,
+        mailbox: MailboxId,
+        uid: Uid,
+    ) -> Result<Option<PlacementRow>, MailboxError> {
+        let row = self
+            .txn
+            .get(&tables::placement(self.account, mailbox, uid))?;
+        Ok(row.map(|row| PlacementRow::decode(&row)).transpose()?)
+    }
+
+    /// A message id never given out before.
+    pub(crate) fn next_id(&mut self) -> u64 {
+        let id = self.head.next_message;
+        self.head.next_message += 1;
+        id
+    }
+
+    /// Puts a message into a mailbox: gives it the next UID, counts it, logs it. The caller keeps
+    /// the message row's list of placements.
+    pub(crate) fn place(
+        &mut self,
+        mailbox: MailboxId,
+        mut row: PlacementRow,
+        created: bool,
+    ) -> Result<Uid, MailboxError> {
+        row.modseq = self.modseq;
+        let counters = self.counters(mailbox)?;
+        let uid = counters.uid_next;
+        let next = uid
+            .0
+            .checked_add(1)
+            .ok_or(MailboxError::Limit("UIDs of a mailbox"))?;
+        counters.uid_next = Uid(next);
+        counters.count(&row, 1);
+        let message = row.message;
+        self.txn
+            .put(tables::placement(self.account, mailbox, uid), row.encode());
+        self.log(Change::Placed {
+            mailbox,
+            uid,
+            message,
+            created,
+        });
+        Ok(uid)
+    }
+
+    /// Takes a message out of a mailbox.
+    pub(crate) fn unplace(
+        &mut self,
+        mailbox: MailboxId,
+        uid: Uid,
+        row: &PlacementRow,
+        destroyed: bool,
+    ) -> Result<(), MailboxError> {
+        self.counters(mailbox)?.count(row, -1);
+        self.txn
+            .delete(tables::placement(self.account, mailbox, uid));
+        self.log(Change::Vanished {
+            mailbox,
+            uid,
+            message: row.message,
+            destroyed,
+        });
+        Ok(())
+    }
+
+    /// Changes the flags of a placement.
+    pub(crate) fn reflag(
+        &mut self,
+        mailbox: MailboxId,
+        uid: Uid,
+        mut row: PlacementRow,
+        flags: crate::Flags,
+    ) -> Result<(), MailboxError> {
+        self.counters(mailbox)?.count(&row, -1);
+        row.flags = flags;
+        row.modseq = self.modseq;
+        self.counters(mailbox)?.count(&row, 1);
+        self.log(Change::Flagged {
+            mailbox,
+            uid,
+            message: row.message,
+        });
+        self.txn
+            .put(tables::placement(self.account, mailbox, uid), row.encode());
+        Ok(())
+    }
+
+    /// Counts a message's octets into or out of the account.
+    pub(crate) fn use_bytes(&mut self, size: u32, arriving: bool) {
+        if arriving {
+            self.head.used_bytes += u64::from(size);
+            self.head.messages += 1;
+        } else {
+            self.head.used_bytes = self.head.used_bytes.saturating_sub(size.into());
+            self.head.messages = self.head.messages.saturating_sub(1);
+        }
+    }
+
+    /// Whether `size` more octets fit the quota.
+    pub(crate) const fn has_room(&self, size: u32) -> bool {
+        self.head.quota_bytes == 0
+            || self.head.used_bytes.saturating_add(size as u64) <= self.head.quota_bytes
+    }
+
+    /// Removes a message for good: its last placement is gone.
+    pub(crate) fn destroy(
+        &mut self,
+        id: MessageId,
+        row: &MessageRow,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        self.use_bytes(row.size, false);
+        self.txn.delete(tables::message(self.account, id));
+        self.txn
+            .delete(tables::thread(self.account, row.thread, id));
+        self.txn.delete(tables::copy(row.digest, self.account, id));
+        crate::blob::unlink(self.txn, row.blob, now)
+    }
+}
+
+impl Counters {
+    fn count(&mut self, row: &PlacementRow, by: i32) {
+        let add = |n: &mut u32, when: bool| {
+            if when {
+                *n = n.saturating_add_signed(by);
+            }
+        };
+        add(&mut self.total, true);
+        add(&mut self.unseen, !row.flags.has(SystemFlag::Seen));
+        add(&mut self.deleted, row.flags.has(SystemFlag::Deleted));
+        self.bytes = self
+            .bytes
+            .saturating_add_signed(i64::from(by) * i64::from(row.size));
+    }
+}

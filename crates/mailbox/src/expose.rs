@@ -1,0 +1,217 @@
+//! What of a copy was served, to whom, and when: written before the octets leave.
+//!
+//! [`Mailboxes::record_served`] returns when the record is durable; only then may the caller hand
+//! the content to a client. A copy whose record says as much already costs no write.
+
+use tern_base::codec::{Damaged, Reader, Writer};
+use tern_base::{AccountId, ContentDigest, MessageId, Timestamp};
+use tern_store::Verdict;
+
+use crate::{MailboxError, Mailboxes, tables};
+
+/// How much of a copy was served. Later levels include the earlier ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum ExposureLevel {
+    /// Header fields: sender, subject, recipients.
+    Headers = 1,
+    /// The first words.
+    Preview = 2,
+    /// Text of the body.
+    Body = 3,
+    /// An attachment.
+    Attachment = 4,
+    /// The whole message.
+    Downloaded = 5,
+    /// It left this server.
+    Relayed = 6,
+}
+
+impl ExposureLevel {
+    fn from_number(number: u8) -> Result<Self, Damaged> {
+        Ok(match number {
+            1 => Self::Headers,
+            2 => Self::Preview,
+            3 => Self::Body,
+            4 => Self::Attachment,
+            5 => Self::Downloaded,
+            6 => Self::Relayed,
+            _ => return Err(Damaged),
+        })
+    }
+
+    /// The name that reports use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Headers => "headers",
+            Self::Preview => "preview",
+            Self::Body => "body",
+            Self::Attachment => "attachment",
+            Self::Downloaded => "downloaded",
+            Self::Relayed => "relayed",
+        }
+    }
+}
+
+/// What is known of a copy's exposure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exposure {
+    /// The most that was served.
+    pub level: ExposureLevel,
+    /// When that level was first reached.
+    pub at: Timestamp,
+    /// Over which protocol.
+    pub protocol: String,
+    /// Which client, as it named itself.
+    pub client: String,
+    /// From which address.
+    pub address: String,
+}
+
+impl Exposure {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::versioned(1);
+        w.byte(self.level as u8)
+            .number(self.at.0)
+            .text(&self.protocol);
+        w.text(&self.client).text(&self.address).finish()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut r = Reader::of_version(bytes, 1)?;
+        Ok(Self {
+            level: ExposureLevel::from_number(r.byte()?)?,
+            at: Timestamp(r.number()?),
+            protocol: r.text()?,
+            client: r.text()?,
+            address: r.text()?,
+        })
+    }
+}
+
+/// One copy that is about to be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// The account.
+    pub account: AccountId,
+    /// The message.
+    pub message: MessageId,
+    /// Its letter.
+    pub digest: ContentDigest,
+    /// How much of it.
+    pub level: ExposureLevel,
+}
+
+/// To whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Viewer {
+    /// `imap`, `jmap`, ...
+    pub protocol: &'static str,
+    /// The client as it named itself.
+    pub client: String,
+    /// The peer's address.
+    pub address: String,
+}
+
+/// Longest client name that is kept, in bytes.
+const MAX_CLIENT: usize = 200;
+
+impl Mailboxes {
+    /// Records that content is about to be served; durable on return. Fails with
+    /// [`MailboxError::Sealed`] when any of it was sealed before the record could be made, and
+    /// then nothing may be served.
+    pub fn record_served(
+        &self,
+        served: &[Served],
+        viewer: &Viewer,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        let fresh: Vec<Served> = served
+            .iter()
+            .copied()
+            .filter(|copy| !self.is_recorded(copy))
+            .collect();
+        for chunk in fresh.chunks(crate::limits::CHUNK) {
+            self.record_chunk(chunk, viewer, now)?;
+            for copy in chunk {
+                self.exposed
+                    .insert((copy.account, copy.message), copy.level);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_recorded(&self, copy: &Served) -> bool {
+        self.exposed
+            .get(&(copy.account, copy.message))
+            .is_some_and(|level| level >= copy.level)
+    }
+
+    fn record_chunk(
+        &self,
+        chunk: &[Served],
+        viewer: &Viewer,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        let key = |copy: &Served| tables::exposure(copy.digest, copy.account, copy.message);
+        tern_store::transact(&*self.engine, |txn| {
+            txn.prefetch(chunk.iter().map(key).collect())?;
+            txn.prefetch(chunk.iter().map(|copy| tables::seal(copy.digest)).collect())?;
+            for copy in chunk {
+                let seal = crate::seal::covering_in(txn, copy.digest, copy.account, now)?;
+                if seal.is_some() && self.is_sealed(copy.digest, copy.account) {
+                    return Err(MailboxError::Sealed);
+                }
+                let old = txn
+                    .get(&key(copy))?
+                    .map(|row| Exposure::decode(&row))
+                    .transpose()?;
+                if old.is_some_and(|old| old.level >= copy.level) {
+                    continue;
+                }
+                let row = Exposure {
+                    level: copy.level,
+                    at: now,
+                    protocol: viewer.protocol.to_owned(),
+                    client: shortened(&viewer.client),
+                    address: viewer.address.clone(),
+                };
+                txn.put(key(copy), row.encode());
+            }
+            Ok(Verdict::Commit(()))
+        })
+    }
+
+    /// What is known of the exposure of every copy of a letter, by account and message.
+    pub fn exposures(
+        &self,
+        digest: ContentDigest,
+    ) -> Result<Vec<(AccountId, MessageId, Exposure)>, MailboxError> {
+        let mut out = Vec::new();
+        let mut next = Some(tables::exposures(digest));
+        while let Some(range) = next {
+            let page = self.engine.scan(&range, tern_store::limits::MAX_PAGE)?;
+            for (key, value) in &page.rows {
+                let mut parts = tern_store::key::KeyReader::new(key);
+                let _digest: Option<[u8; 16]> = parts.array();
+                let (account, message) = (parts.u32().ok_or(Damaged)?, parts.u64().ok_or(Damaged)?);
+                out.push((
+                    AccountId(account),
+                    MessageId(message),
+                    Exposure::decode(value)?,
+                ));
+            }
+            next = page.next;
+        }
+        Ok(out)
+    }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars()
+        .scan(0, |used, c| {
+            *used += c.len_utf8();
+            (*used <= MAX_CLIENT).then_some(c)
+        })
+        .collect()
+}

@@ -1,0 +1,105 @@
+//! Changing flags: IMAP STORE, JMAP keywords.
+
+use tern_base::{AccountId, MailboxId, Modseq, Uid};
+
+use crate::edit::Edit;
+use crate::{Flags, MailboxError, Mailboxes, limits, tables};
+
+/// How to change flags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FlagChange {
+    /// These and no others.
+    Set(Flags),
+    /// These too.
+    Add(Flags),
+    /// No longer these.
+    Remove(Flags),
+}
+
+impl FlagChange {
+    fn apply(&self, old: &Flags) -> Flags {
+        let mut flags = old.clone();
+        match self {
+            Self::Set(to) => flags = to.clone(),
+            Self::Add(more) => flags.add_all(more),
+            Self::Remove(less) => flags.remove_all(less),
+        }
+        flags
+    }
+}
+
+/// Which messages, and how.
+#[derive(Clone, Debug)]
+pub struct FlagRequest<'a> {
+    /// The account.
+    pub account: AccountId,
+    /// The mailbox.
+    pub mailbox: MailboxId,
+    /// The messages; those that are not there are passed over.
+    pub uids: &'a [Uid],
+    /// The change.
+    pub change: &'a FlagChange,
+    /// Only messages not changed after this (RFC 7162 3.1.3).
+    pub unchanged_since: Option<Modseq>,
+}
+
+/// What became of one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FlagOutcome {
+    /// It has these flags now, changed or not.
+    Flags {
+        /// The message.
+        uid: Uid,
+        /// Its flags.
+        flags: Flags,
+        /// Its modseq.
+        modseq: Modseq,
+    },
+    /// It was changed after `unchanged_since`, and was left alone.
+    Modified(Uid),
+}
+
+impl Mailboxes {
+    /// Changes flags, durably. The answers are in the order of `uids`.
+    pub fn change_flags(
+        &self,
+        request: &FlagRequest<'_>,
+    ) -> Result<Vec<FlagOutcome>, MailboxError> {
+        let mut outcomes = Vec::with_capacity(request.uids.len());
+        for uids in request.uids.chunks(limits::CHUNK) {
+            outcomes.extend(self.edit(request.account, |edit| change_chunk(edit, request, uids))?);
+        }
+        Ok(outcomes)
+    }
+}
+
+fn change_chunk(
+    edit: &mut Edit<'_, '_>,
+    request: &FlagRequest<'_>,
+    uids: &[Uid],
+) -> Result<Vec<FlagOutcome>, MailboxError> {
+    edit.mailbox(request.mailbox)?;
+    let key = |uid: &Uid| tables::placement(request.account, request.mailbox, *uid);
+    edit.txn.prefetch(uids.iter().map(key).collect())?;
+    let mut outcomes = Vec::with_capacity(uids.len());
+    for &uid in uids {
+        let Some(row) = edit.placement(request.mailbox, uid)? else {
+            continue;
+        };
+        if request
+            .unchanged_since
+            .is_some_and(|since| row.modseq > since)
+        {
+            outcomes.push(FlagOutcome::Modified(uid));
+            continue;
+        }
+        let flags = request.change.apply(&row.flags);
+        let mut modseq = row.modseq;
+        if flags != row.flags {
+            modseq = edit.modseq;
+            edit.reflag(request.mailbox, uid, row, flags.clone())?;
+        }
+        outcomes.push(FlagOutcome::Flags { uid, flags, modseq });
+    }
+    Ok(outcomes)
+}

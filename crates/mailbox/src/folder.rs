@@ -1,0 +1,479 @@
+//! The mailboxes of an account: create, rename, delete, subscribe, list.
+
+use std::collections::BTreeMap;
+
+use tern_base::codec::Damaged;
+use tern_base::{AccountId, MailboxId, Timestamp, Uid};
+use tern_store::{Engine, StoreError, Verdict, limits as store_limits};
+
+use crate::edit::Edit;
+use crate::rows::{AccountHead, Change, Counters, MailboxRow};
+use crate::{INBOX, MailboxError, Mailboxes, expunge, limits, tables};
+
+/// The special use of a mailbox (RFC 6154 2, RFC 8621 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Role {
+    /// The inbox.
+    Inbox = 1,
+    /// Messages kept out of the inbox.
+    Archive = 2,
+    /// Messages that are being written.
+    Drafts = 3,
+    /// Messages taken for spam.
+    Junk = 4,
+    /// Messages that were sent.
+    Sent = 5,
+    /// Messages about to be deleted.
+    Trash = 6,
+    /// Messages marked as important (RFC 8457).
+    Important = 7,
+}
+
+impl Role {
+    pub(crate) const fn number(self) -> u8 {
+        self as u8
+    }
+
+    pub(crate) fn from_number(number: u8) -> Result<Option<Self>, Damaged> {
+        Ok(Some(match number {
+            0 => return Ok(None),
+            1 => Self::Inbox,
+            2 => Self::Archive,
+            3 => Self::Drafts,
+            4 => Self::Junk,
+            5 => Self::Sent,
+            6 => Self::Trash,
+            7 => Self::Important,
+            _ => return Err(Damaged),
+        }))
+    }
+}
+
+/// A mailbox to make for a new account.
+#[derive(Clone, Copy, Debug)]
+pub struct FolderSpec {
+    /// Its path, levels separated by `/`.
+    pub path: &'static str,
+    /// Its special use.
+    pub role: Option<Role>,
+}
+
+/// A mailbox as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folder {
+    /// Its id.
+    pub id: MailboxId,
+    /// The mailbox it is in.
+    pub parent: Option<MailboxId>,
+    /// Its path, levels separated by `/`; the inbox is `INBOX`.
+    pub path: String,
+    /// Its special use.
+    pub role: Option<Role>,
+    /// Whether its owner subscribed to it.
+    pub subscribed: bool,
+    /// Its UIDVALIDITY.
+    pub uid_validity: u32,
+}
+
+/// The separator of levels in a path.
+pub const SEPARATOR: char = '/';
+
+impl Mailboxes {
+    /// Makes the mailboxes of a new account: the inbox and these. Doing it again changes nothing.
+    pub fn create_account(
+        &self,
+        account: AccountId,
+        quota_bytes: u64,
+        folders: &[FolderSpec],
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        self.transact(&[account], |txn| {
+            let key = tables::account(account);
+            if txn.get(&key)?.is_some() {
+                return Ok(Verdict::Abandon(()));
+            }
+            let head = AccountHead {
+                modseq: tern_base::Modseq(1),
+                next_mailbox: INBOX.0,
+                next_message: 1,
+                quota_bytes,
+                ..AccountHead::default()
+            };
+            txn.put(key, head.encode());
+            let mut edit = Edit::begin(txn, account)?;
+            add(&mut edit, None, "INBOX", Some(Role::Inbox), now)?;
+            for folder in folders {
+                add(&mut edit, None, folder.path, folder.role, now)?;
+            }
+            edit.finish();
+            Ok(Verdict::Commit(()))
+        })
+    }
+
+    /// Sets the most octets an account may use; 0 is no bound.
+    pub fn set_quota(&self, account: AccountId, quota_bytes: u64) -> Result<(), MailboxError> {
+        self.transact(&[account], |txn| {
+            let key = tables::account(account);
+            let row = txn.get(&key)?.ok_or(MailboxError::NoAccount)?;
+            let head = AccountHead {
+                quota_bytes,
+                ..AccountHead::decode(&row)?
+            };
+            txn.put(key, head.encode());
+            Ok(Verdict::Commit(()))
+        })
+    }
+
+    /// The mailboxes of an account, the inbox first, then by path.
+    pub fn folders(&self, account: AccountId) -> Result<Vec<Folder>, MailboxError> {
+        let tree = Tree::read(&*self.engine, account)?;
+        let mut folders: Vec<Folder> = tree.rows.keys().filter_map(|id| tree.folder(*id)).collect();
+        folders.sort_by(|a, b| (a.id != INBOX, &a.path).cmp(&(b.id != INBOX, &b.path)));
+        Ok(folders)
+    }
+
+    /// The mailbox of a path. `INBOX` is found in any case (RFC 9051 5.1).
+    pub fn folder(&self, account: AccountId, path: &str) -> Result<Folder, MailboxError> {
+        let tree = Tree::read(&*self.engine, account)?;
+        let id = tree.find(path).ok_or(MailboxError::NoMailbox)?;
+        tree.folder(id).ok_or(MailboxError::NoMailbox)
+    }
+
+    /// The mailbox that has a special use.
+    pub fn folder_of_role(
+        &self,
+        account: AccountId,
+        role: Role,
+    ) -> Result<Option<Folder>, MailboxError> {
+        let tree = Tree::read(&*self.engine, account)?;
+        let id = tree
+            .rows
+            .iter()
+            .find(|(_, row)| row.role == Some(role))
+            .map(|(id, _)| *id);
+        Ok(id.and_then(|id| tree.folder(id)))
+    }
+
+    /// Creates a mailbox, and the mailboxes above it that are missing.
+    pub fn create_folder(
+        &self,
+        account: AccountId,
+        path: &str,
+        role: Option<Role>,
+        now: Timestamp,
+    ) -> Result<Folder, MailboxError> {
+        let names = split_path(path)?;
+        let id = self.edit(account, |edit| {
+            let tree = Tree::read_in(edit)?;
+            if tree.find(path).is_some() {
+                return Err(MailboxError::Exists);
+            }
+            if role.is_some() && tree.rows.values().any(|row| row.role == role) {
+                return Err(MailboxError::NotAllowed(
+                    "another mailbox has this special use",
+                ));
+            }
+            if tree.rows.len() + names.len() > limits::MAX_MAILBOXES {
+                return Err(MailboxError::Limit("mailboxes of an account"));
+            }
+            let mut parent = None;
+            for (level, name) in names.iter().enumerate() {
+                let last = level + 1 == names.len();
+                parent = match tree.child(parent, name) {
+                    Some(id) if !last => Some(id),
+                    _ => Some(add(edit, parent, name, role.filter(|_| last), now)?),
+                };
+            }
+            parent.ok_or(MailboxError::InvalidName("empty"))
+        })?;
+        let tree = Tree::read(&*self.engine, account)?;
+        tree.folder(id).ok_or(MailboxError::NoMailbox)
+    }
+
+    /// Gives a mailbox another path; the mailboxes in it go with it. The mailboxes above the new
+    /// path that are missing are created. The inbox can't be renamed: IMAP's RENAME of it is a
+    /// move of its messages.
+    pub fn rename_folder(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        path: &str,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        let names = split_path(path)?;
+        if mailbox == INBOX {
+            return Err(MailboxError::NotAllowed("the inbox keeps its name"));
+        }
+        self.edit(account, |edit| {
+            let tree = Tree::read_in(edit)?;
+            let mut row = edit.mailbox(mailbox)?;
+            if tree.find(path).is_some() {
+                return Err(MailboxError::Exists);
+            }
+            let mut parent = None;
+            let (last, above) = names
+                .split_last()
+                .ok_or(MailboxError::InvalidName("empty"))?;
+            for name in above {
+                parent = match tree.child(parent, name) {
+                    Some(id) => Some(id),
+                    None => Some(add(edit, parent, name, None, now)?),
+                };
+                if parent == Some(mailbox) {
+                    return Err(MailboxError::NotAllowed("a mailbox can't go into itself"));
+                }
+            }
+            let depth = names.len() + tree.height_below(mailbox);
+            if depth > limits::MAX_MAILBOX_DEPTH {
+                return Err(MailboxError::Limit("levels of mailboxes"));
+            }
+            row.parent = parent;
+            row.name = (*last).to_owned();
+            edit.txn
+                .put(tables::mailbox(account, mailbox), row.encode());
+            edit.counters(mailbox)?;
+            edit.log(Change::MailboxUpdated(mailbox));
+            Ok(())
+        })
+    }
+
+    /// Subscribes to a mailbox, or no longer.
+    pub fn subscribe_folder(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        subscribed: bool,
+    ) -> Result<(), MailboxError> {
+        self.edit(account, |edit| {
+            let row = edit.mailbox(mailbox)?;
+            if row.subscribed != subscribed {
+                let row = MailboxRow { subscribed, ..row };
+                edit.txn
+                    .put(tables::mailbox(account, mailbox), row.encode());
+                edit.log(Change::MailboxUpdated(mailbox));
+            }
+            Ok(())
+        })
+    }
+
+    /// Deletes a mailbox and the messages that are only there. A mailbox with mailboxes in it is
+    /// not deleted (RFC 5530 3, HASCHILDREN).
+    ///
+    /// The mailbox is gone from every list in one transaction; messages of a large one are then
+    /// removed in chunks, after a crash by [`Mailboxes::finish_deletions`].
+    pub fn delete_folder(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        if mailbox == INBOX {
+            return Err(MailboxError::NotAllowed("the inbox stays"));
+        }
+        self.edit(account, |edit| {
+            edit.mailbox(mailbox)?;
+            let tree = Tree::read_in(edit)?;
+            if tree.rows.values().any(|row| row.parent == Some(mailbox)) {
+                return Err(MailboxError::NotAllowed("the mailbox has mailboxes in it"));
+            }
+            edit.txn.delete(tables::mailbox(account, mailbox));
+            edit.txn.put(tables::doomed(account, mailbox), Vec::new());
+            edit.log(Change::MailboxDestroyed(mailbox));
+            Ok(())
+        })?;
+        self.empty_doomed(account, mailbox, now)
+    }
+
+    /// Finishes the deletions of mailboxes that a crash cut off. To be called at start.
+    pub fn finish_deletions(&self, now: Timestamp) -> Result<(), MailboxError> {
+        let page = self
+            .engine
+            .scan(&tables::whole(tables::DOOMED), store_limits::MAX_PAGE)?;
+        for (key, _) in &page.rows {
+            let mut parts = tern_store::key::KeyReader::new(key);
+            let (account, mailbox) = (parts.u32().ok_or(Damaged)?, parts.u32().ok_or(Damaged)?);
+            self.empty_doomed(AccountId(account), MailboxId(mailbox), now)?;
+        }
+        Ok(())
+    }
+
+    fn empty_doomed(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        loop {
+            let emptied = self.edit(account, |edit| {
+                let page = edit
+                    .txn
+                    .scan(&tables::placements(account, mailbox), limits::CHUNK)?;
+                let uids: Option<Vec<Uid>> = page
+                    .rows
+                    .iter()
+                    .map(|(key, _)| Some(Uid(u32::from_be_bytes(*key.last_chunk()?))))
+                    .collect();
+                let uids = uids.ok_or(StoreError::Damaged)?;
+                expunge::expunge_chunk(edit, mailbox, &uids, false, now)?;
+                let last = page.next.is_none();
+                if last {
+                    edit.drop_counters(mailbox);
+                    edit.txn.delete(tables::doomed(account, mailbox));
+                }
+                Ok(last)
+            })?;
+            if emptied {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Adds one mailbox below `parent`.
+fn add(
+    edit: &mut Edit<'_, '_>,
+    parent: Option<MailboxId>,
+    name: &str,
+    role: Option<Role>,
+    now: Timestamp,
+) -> Result<MailboxId, MailboxError> {
+    let id = MailboxId(edit.head.next_mailbox);
+    edit.head.next_mailbox += 1;
+    // RFC 9051 2.3.1.1: a name that is used again must get a greater UIDVALIDITY; the time in
+    // seconds makes it greater than that of a store that was lost, too.
+    let seconds = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
+    edit.head.uid_validity = seconds.max(edit.head.uid_validity.saturating_add(1));
+    let row = MailboxRow {
+        parent,
+        name: name.to_owned(),
+        role,
+        subscribed: true,
+        uid_validity: edit.head.uid_validity,
+    };
+    edit.txn
+        .put(tables::mailbox(edit.account, id), row.encode());
+    edit.new_counters(id);
+    edit.log(Change::MailboxCreated(id));
+    Ok(id)
+}
+
+/// The levels of a path, each a name a mailbox can have.
+fn split_path(path: &str) -> Result<Vec<&str>, MailboxError> {
+    let names: Vec<&str> = path.split(SEPARATOR).collect();
+    if names.len() > limits::MAX_MAILBOX_DEPTH {
+        return Err(MailboxError::Limit("levels of mailboxes"));
+    }
+    for name in &names {
+        if name.is_empty() {
+            return Err(MailboxError::InvalidName("a level is empty"));
+        }
+        if name.len() > limits::MAX_MAILBOX_NAME {
+            return Err(MailboxError::Limit("octets of a mailbox name"));
+        }
+        // RFC 9051 5.1: no control characters, nor the line separators of RFC 5198.
+        if name
+            .chars()
+            .any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
+        {
+            return Err(MailboxError::InvalidName("a control character"));
+        }
+    }
+    Ok(names)
+}
+
+/// Every mailbox of an account.
+struct Tree {
+    rows: BTreeMap<MailboxId, MailboxRow>,
+}
+
+impl Tree {
+    fn read(engine: &dyn Engine, account: AccountId) -> Result<Self, MailboxError> {
+        let page = engine.scan(
+            &tables::whole_of(tables::MAILBOX, account),
+            store_limits::MAX_PAGE,
+        )?;
+        Self::from_rows(page.rows)
+    }
+
+    /// The edit has read the account's head, which every change of a mailbox writes: the scan is
+    /// covered by it.
+    fn read_in(edit: &Edit<'_, '_>) -> Result<Self, MailboxError> {
+        let range = tables::whole_of(tables::MAILBOX, edit.account);
+        Self::from_rows(edit.txn.scan(&range, store_limits::MAX_PAGE)?.rows)
+    }
+
+    fn from_rows(rows: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Self, MailboxError> {
+        let row = |(key, value): (Vec<u8>, Vec<u8>)| -> Result<_, MailboxError> {
+            let id = u32::from_be_bytes(*key.last_chunk().ok_or(StoreError::Damaged)?);
+            Ok((MailboxId(id), MailboxRow::decode(&value)?))
+        };
+        Ok(Self {
+            rows: rows.into_iter().map(row).collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn child(&self, parent: Option<MailboxId>, name: &str) -> Option<MailboxId> {
+        let top_inbox = parent.is_none() && name.eq_ignore_ascii_case("INBOX");
+        if top_inbox {
+            return self.rows.contains_key(&INBOX).then_some(INBOX);
+        }
+        let is_it = |row: &MailboxRow| row.parent == parent && row.name == name;
+        self.rows
+            .iter()
+            .find(|(_, row)| is_it(row))
+            .map(|(id, _)| *id)
+    }
+
+    fn find(&self, path: &str) -> Option<MailboxId> {
+        path.split(SEPARATOR)
+            .try_fold(None, |parent, name| self.child(parent, name).map(Some))?
+    }
+
+    fn folder(&self, id: MailboxId) -> Option<Folder> {
+        let row = self.rows.get(&id)?;
+        let mut path = row.name.clone();
+        let mut above = row.parent;
+        for _ in 0..limits::MAX_MAILBOX_DEPTH {
+            let Some(parent) = above.and_then(|parent| self.rows.get(&parent)) else {
+                break;
+            };
+            path = format!("{}{SEPARATOR}{path}", parent.name);
+            above = parent.parent;
+        }
+        Some(Folder {
+            id,
+            parent: row.parent,
+            path,
+            role: row.role,
+            subscribed: row.subscribed,
+            uid_validity: row.uid_validity,
+        })
+    }
+
+    /// How many levels there are below a mailbox.
+    fn height_below(&self, id: MailboxId) -> usize {
+        let depth = |mut of: MailboxId| {
+            for depth in 0..=limits::MAX_MAILBOX_DEPTH {
+                if of == id {
+                    return Some(depth);
+                }
+                of = self.rows.get(&of)?.parent?;
+            }
+            None
+        };
+        self.rows
+            .keys()
+            .filter_map(|of| depth(*of))
+            .max()
+            .unwrap_or(0)
+    }
+}
+
+/// The counters of a mailbox that has none yet.
+impl Counters {
+    /// Whether the mailbox holds no message.
+    pub const fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+}

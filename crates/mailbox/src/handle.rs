@@ -1,0 +1,141 @@
+//! The handle through which the floors above reach the mailboxes of every account.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use tern_base::{AccountId, BlobId, MailboxId, MessageId};
+use tern_mime::ParsedMessage;
+use tern_store::{Engine, Transaction, Verdict, transact};
+
+use crate::edit::Edit;
+use crate::seal::SealSet;
+use crate::{ExposureLevel, MailboxError, View, limits};
+
+/// Told after each commit which accounts changed, so that sessions can be woken.
+pub trait Listener: Send + Sync {
+    /// These accounts changed: their change logs say how.
+    fn changed(&self, accounts: &[AccountId]);
+}
+
+/// A listener for whom nobody waits.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoListener;
+
+impl Listener for NoListener {
+    fn changed(&self, _accounts: &[AccountId]) {}
+}
+
+/// Mailboxes and messages of every account.
+pub struct Mailboxes {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) content_key: [u8; 32],
+    pub(crate) seals: SealSet,
+    pub(crate) views: Cache<(AccountId, MailboxId), Arc<View>, ViewWeighter>,
+    pub(crate) parsed: Cache<BlobId, Arc<ParsedMessage>>,
+    /// Copies whose exposure is known to be on record, and how much.
+    pub(crate) exposed: Cache<(AccountId, MessageId), ExposureLevel>,
+    listener: Arc<dyn Listener>,
+    lanes: Lanes,
+}
+
+impl std::fmt::Debug for Mailboxes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Mailboxes")
+    }
+}
+
+impl Mailboxes {
+    /// Opens the mailboxes of a store. `content_key` keys every digest of the server and must be
+    /// the same at each start.
+    pub fn open(
+        engine: Arc<dyn Engine>,
+        content_key: [u8; 32],
+        listener: Arc<dyn Listener>,
+    ) -> Result<Self, MailboxError> {
+        let seals = SealSet::load(&*engine)?;
+        let views = Cache::with_weighter(1_000, limits::VIEW_CACHE_BYTES, ViewWeighter);
+        let parsed = Cache::new(limits::PARSED_CACHE_ITEMS);
+        let exposed = Cache::new(limits::EXPOSED_CACHE_ITEMS);
+        let lanes = Lanes::default();
+        Ok(Self {
+            engine,
+            content_key,
+            seals,
+            views,
+            parsed,
+            exposed,
+            listener,
+            lanes,
+        })
+    }
+
+    /// The key of every content digest.
+    pub const fn content_key(&self) -> &[u8; 32] {
+        &self.content_key
+    }
+
+    /// Runs a transaction over some accounts and wakes their sessions when it is committed.
+    ///
+    /// The accounts' lanes are held meanwhile: correctness rests on the commit's expectations
+    /// alone, the lanes only spare writers of one account the conflicts with each other.
+    pub fn transact<T, E: From<tern_store::StoreError>>(
+        &self,
+        accounts: &[AccountId],
+        work: impl FnMut(&mut Transaction<'_>) -> Result<Verdict<T>, E>,
+    ) -> Result<T, E> {
+        let _lanes = self.lanes.enter(accounts);
+        let outcome = transact(&*self.engine, work)?;
+        self.listener.changed(accounts);
+        Ok(outcome)
+    }
+
+    /// Runs one change of one account.
+    pub(crate) fn edit<T>(
+        &self,
+        account: AccountId,
+        mut work: impl FnMut(&mut Edit<'_, '_>) -> Result<T, MailboxError>,
+    ) -> Result<T, MailboxError> {
+        self.transact(&[account], |txn| {
+            let mut edit = Edit::begin(txn, account)?;
+            let outcome = work(&mut edit)?;
+            edit.finish();
+            Ok(Verdict::Commit(outcome))
+        })
+    }
+}
+
+/// How many lanes there are. More accounts than lanes share them.
+const LANES: usize = 256;
+
+/// One lock for each group of accounts.
+struct Lanes(Vec<Mutex<()>>);
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self((0..LANES).map(|_| Mutex::default()).collect())
+    }
+}
+
+impl Lanes {
+    /// Waits for the lanes of these accounts, always in the same order.
+    fn enter(&self, accounts: &[AccountId]) -> Vec<MutexGuard<'_, ()>> {
+        let mut wanted: Vec<usize> = accounts.iter().map(|a| a.0 as usize % LANES).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let lanes = wanted.into_iter().filter_map(|lane| self.0.get(lane));
+        lanes
+            .map(|lane| lane.lock().unwrap_or_else(PoisonError::into_inner))
+            .collect()
+    }
+}
+
+/// Weighs a cached view by its entries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ViewWeighter;
+
+impl Weighter<(AccountId, MailboxId), Arc<View>> for ViewWeighter {
+    fn weight(&self, _key: &(AccountId, MailboxId), view: &Arc<View>) -> u64 {
+        (view.len() * size_of::<crate::Entry>()) as u64 + 256
+    }
+}

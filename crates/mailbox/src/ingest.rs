@@ -1,0 +1,342 @@
+//! How content lands in an account: prepared once, placed many times.
+
+use std::sync::Arc;
+
+use tern_base::{
+    AccountId, BlobId, ContentDigest, MailboxId, MessageId, Modseq, OriginId, ThreadId, Timestamp,
+    Uid,
+};
+use tern_mime::ParsedMessage;
+use tern_store::Transaction;
+
+use crate::edit::Edit;
+use crate::rows::{CopyRow, Lineage, MessageRow, PlacementRow, VaultRow};
+use crate::{Flags, MailboxError, Mailboxes, SealTag, blob, limits, tables};
+
+/// The inbox of every account.
+pub const INBOX: MailboxId = MailboxId(1);
+
+/// A message that is ready to be placed: parsed, digested, and staged if it is large.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The address of the content.
+    pub blob: BlobId,
+    /// What makes it the same letter as another copy.
+    pub digest: ContentDigest,
+    /// Its structure.
+    pub parsed: Arc<ParsedMessage>,
+    pub(crate) parsed_row: Vec<u8>,
+    pub(crate) content: Arc<[u8]>,
+}
+
+impl Prepared {
+    /// The content, octet for octet.
+    pub fn content(&self) -> &[u8] {
+        &self.content
+    }
+
+    /// Its length, in octets.
+    pub fn size(&self) -> u32 {
+        self.content.len() as u32
+    }
+}
+
+/// Where and how one copy of a prepared message lands.
+#[derive(Clone, Debug)]
+pub struct Landing {
+    /// The account.
+    pub account: AccountId,
+    /// The mailbox.
+    pub mailbox: MailboxId,
+    /// Its first flags.
+    pub flags: Flags,
+    /// When it was received.
+    pub received: Timestamp,
+    /// Header fields for this recipient only, each with its line end.
+    pub prefix: Vec<u8>,
+    /// The transaction that brings it.
+    pub origin: OriginId,
+    /// How it came.
+    pub lineage: Lineage,
+}
+
+/// Where a copy landed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The account.
+    pub account: AccountId,
+    /// The message.
+    pub message: MessageId,
+    /// The mailbox.
+    pub mailbox: MailboxId,
+    /// Its UID there.
+    pub uid: Uid,
+    /// The mailbox's UIDVALIDITY.
+    pub uid_validity: u32,
+    /// When, in the account's change sequence.
+    pub modseq: Modseq,
+    /// Set when the content was sealed: it went to the vault at once, under this tag, and was
+    /// never shown.
+    pub sealed: Option<SealTag>,
+}
+
+/// One copy of a letter, as the reverse index has it.
+pub type Copy = CopyRow;
+
+impl Mailboxes {
+    /// Parses and digests a message, and stages its content when that is too large for a batch.
+    pub fn prepare(&self, content: Vec<u8>, now: Timestamp) -> Result<Prepared, MailboxError> {
+        if u32::try_from(content.len()).is_err() {
+            return Err(MailboxError::Limit("octets of a message"));
+        }
+        let blob = tern_mime::blob_id(&self.content_key, &content);
+        let digest = tern_mime::content_digest(&self.content_key, &content);
+        let parsed = tern_mime::parse(&content);
+        let parsed_row = tern_mime::encode(&parsed);
+        if content.len() > blob::INLINE {
+            blob::stage(&*self.engine, blob, &content, now)?;
+        }
+        let parsed = Arc::new(parsed);
+        Ok(Prepared {
+            blob,
+            digest,
+            parsed,
+            parsed_row,
+            content: content.into(),
+        })
+    }
+
+    /// Places copies of a prepared message within a transaction. Each landing succeeds or fails
+    /// by itself (no such account or mailbox, quota); a store error fails them all.
+    ///
+    /// The caller runs it through [`Mailboxes::transact`] with all the accounts, at most
+    /// [`limits::CHUNK`] at once.
+    pub fn land_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        prepared: &Prepared,
+        landings: &[Landing],
+        now: Timestamp,
+    ) -> Result<Vec<Result<Placed, MailboxError>>, MailboxError> {
+        self.prefetch_landings(txn, prepared, landings)?;
+        let mut outcomes = Vec::with_capacity(landings.len());
+        for landing in landings {
+            match self.land_one(txn, prepared, landing, now) {
+                Err(MailboxError::Store(error)) => return Err(error.into()),
+                outcome => outcomes.push(outcome),
+            }
+        }
+        let landed = outcomes.iter().filter(|outcome| outcome.is_ok()).count() as u64;
+        if landed > 0 {
+            blob::link(
+                txn,
+                prepared.blob,
+                &prepared.content,
+                &prepared.parsed_row,
+                landed,
+            )?;
+        }
+        Ok(outcomes)
+    }
+
+    fn prefetch_landings(
+        &self,
+        txn: &mut Transaction<'_>,
+        prepared: &Prepared,
+        landings: &[Landing],
+    ) -> Result<(), MailboxError> {
+        let threading = self.thread_hashes(&prepared.parsed);
+        let mut keys = vec![tables::seal(prepared.digest), tables::blob(prepared.blob)];
+        for landing in landings {
+            keys.push(tables::account(landing.account));
+            keys.push(tables::mailbox(landing.account, landing.mailbox));
+            keys.push(tables::counters(landing.account, landing.mailbox));
+            keys.extend(
+                threading
+                    .iter()
+                    .map(|hash| tables::thread_key(landing.account, hash)),
+            );
+        }
+        Ok(txn.prefetch(keys)?)
+    }
+
+    /// Everything that can refuse comes before the first write.
+    fn land_one(
+        &self,
+        txn: &mut Transaction<'_>,
+        prepared: &Prepared,
+        landing: &Landing,
+        now: Timestamp,
+    ) -> Result<Placed, MailboxError> {
+        let seal = crate::seal::covering_in(txn, prepared.digest, landing.account, now)?;
+        let mut edit = Edit::begin(txn, landing.account)?;
+        let mailbox = edit.mailbox(landing.mailbox)?;
+        if landing.prefix.len() > limits::MAX_PREFIX {
+            return Err(MailboxError::Limit("octets of a recipient's prefix"));
+        }
+        let size = prepared.size().saturating_add(landing.prefix.len() as u32);
+        if seal.is_none() && !edit.has_room(size) {
+            return Err(MailboxError::QuotaExceeded);
+        }
+        let thread = self.find_thread(&mut edit, &prepared.parsed)?;
+        let message = MessageId(edit.next_id());
+        let row = MessageRow {
+            blob: prepared.blob,
+            prefix: landing.prefix.clone(),
+            size,
+            received: landing.received,
+            thread,
+            origin: landing.origin,
+            digest: prepared.digest,
+            lineage: landing.lineage,
+            placements: Vec::new(),
+        };
+        let uid = match seal {
+            None => show(&mut edit, message, row, landing, now)?,
+            Some(tag) => shut_away(&mut edit, message, row, landing, now, tag)?,
+        };
+        let modseq = edit.modseq;
+        edit.finish();
+        Ok(Placed {
+            account: landing.account,
+            message,
+            mailbox: landing.mailbox,
+            uid,
+            uid_validity: mailbox.uid_validity,
+            modseq,
+            sealed: seal,
+        })
+    }
+
+    /// The keys under which a conversation is found: a Message-ID together with the base subject
+    /// (RFC 8621 3), newest last. The message's own comes first.
+    pub(crate) fn thread_hashes(&self, parsed: &ParsedMessage) -> Vec<[u8; 16]> {
+        let own = parsed.message_id.iter();
+        let references = parsed.thread_ids.iter().rev().take(THREAD_REFERENCES);
+        own.chain(references)
+            .map(|id| self.thread_hash(id, &parsed.base_subject))
+            .collect()
+    }
+
+    fn thread_hash(&self, message_id: &str, subject: &str) -> [u8; 16] {
+        let text = [message_id.as_bytes(), &[0], subject.as_bytes()].concat();
+        let BlobId(digest) = tern_mime::blob_id(&self.content_key, &text);
+        let mut hash = [0; 16];
+        hash.copy_from_slice(&digest[..16]);
+        hash
+    }
+
+    /// Finds the conversation of a message, or starts one, and files the message's ids under it.
+    fn find_thread(
+        &self,
+        edit: &mut Edit<'_, '_>,
+        parsed: &ParsedMessage,
+    ) -> Result<ThreadId, MailboxError> {
+        let hashes = self.thread_hashes(parsed);
+        let mut found = None;
+        let mut missing = Vec::new();
+        for hash in hashes {
+            let key = tables::thread_key(edit.account, &hash);
+            match edit.txn.get(&key)? {
+                Some(row) if found.is_none() => found = Some(read_thread(&row)?),
+                Some(_) => {}
+                None => missing.push(key),
+            }
+        }
+        let thread = found.unwrap_or_else(|| ThreadId(edit.next_id()));
+        for key in missing {
+            edit.txn.put(key, thread.0.to_be_bytes().to_vec());
+        }
+        Ok(thread)
+    }
+}
+
+/// How many of the newest references are looked up.
+const THREAD_REFERENCES: usize = 8;
+
+fn read_thread(row: &[u8]) -> Result<ThreadId, MailboxError> {
+    let bytes = row
+        .try_into()
+        .map_err(|_| tern_store::StoreError::Damaged)?;
+    Ok(ThreadId(u64::from_be_bytes(bytes)))
+}
+
+fn show(
+    edit: &mut Edit<'_, '_>,
+    message: MessageId,
+    mut row: MessageRow,
+    landing: &Landing,
+    now: Timestamp,
+) -> Result<Uid, MailboxError> {
+    let placement = PlacementRow {
+        message,
+        modseq: edit.modseq,
+        flags: landing.flags.clone(),
+        received: landing.received,
+        size: row.size,
+        saved: now,
+    };
+    let uid = edit.place(landing.mailbox, placement, true)?;
+    row.placements.push((landing.mailbox, uid));
+    edit.use_bytes(row.size, true);
+    edit.put_message(message, &row);
+    edit.txn.put(
+        tables::thread(edit.account, row.thread, message),
+        Vec::new(),
+    );
+    let copy = CopyRow {
+        account: edit.account,
+        message,
+        origin: row.origin,
+        lineage: row.lineage,
+    };
+    edit.txn.put(
+        tables::copy(row.digest, edit.account, message),
+        copy.encode(),
+    );
+    Ok(uid)
+}
+
+/// Content under a seal: it gets a UID, so that a client that put it here settles, and goes to
+/// the vault in the same transaction.
+fn shut_away(
+    edit: &mut Edit<'_, '_>,
+    message: MessageId,
+    row: MessageRow,
+    landing: &Landing,
+    now: Timestamp,
+    tag: SealTag,
+) -> Result<Uid, MailboxError> {
+    let counters = edit.counters(landing.mailbox)?;
+    let uid = counters.uid_next;
+    let next = uid
+        .0
+        .checked_add(1)
+        .ok_or(MailboxError::Limit("UIDs of a mailbox"))?;
+    counters.uid_next = Uid(next);
+    let mailbox = landing.mailbox;
+    edit.log(crate::rows::Change::Vanished {
+        mailbox,
+        uid,
+        message,
+        destroyed: true,
+    });
+    let placement = crate::rows::VaultPlacement {
+        mailbox,
+        uid,
+        flags: landing.flags.clone(),
+        saved: now,
+    };
+    let vault = VaultRow {
+        tag,
+        withdrawn: now,
+        message: row,
+        placements: vec![placement],
+        late: true,
+    };
+    edit.txn
+        .put(tables::vault(edit.account, message), vault.encode());
+    edit.txn
+        .put(tables::vaulted(tag, edit.account, message), Vec::new());
+    Ok(uid)
+}

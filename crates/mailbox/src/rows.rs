@@ -1,0 +1,541 @@
+//! Value layout of every table. Each value begins with a version byte; a reader of a later layout
+//! keeps reading the earlier ones.
+
+use tern_base::codec::{Damaged, Reader, Writer};
+use tern_base::{
+    AccountId, BlobId, ContentDigest, MailboxId, MessageId, Modseq, OriginId, ThreadId, Timestamp,
+    Uid,
+};
+
+use crate::folder::Role;
+use crate::{Flags, SealTag};
+
+const V1: u8 = 1;
+
+/// An account's counters: read and written by every change of the account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountHead {
+    /// The newest modseq given out.
+    pub modseq: Modseq,
+    /// The next mailbox id.
+    pub next_mailbox: u32,
+    /// The next message or thread id.
+    pub next_message: u64,
+    /// The newest UIDVALIDITY given out (RFC 9051 2.3.1.1).
+    pub uid_validity: u32,
+    /// Octets of all messages that are in a mailbox.
+    pub used_bytes: u64,
+    /// How many messages are in a mailbox.
+    pub messages: u64,
+    /// Most octets the account may use; 0 is no bound.
+    pub quota_bytes: u64,
+}
+
+impl AccountHead {
+    /// The stored form.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::versioned(V1);
+        w.number(self.modseq.0)
+            .number(self.next_mailbox.into())
+            .number(self.next_message);
+        w.number(self.uid_validity.into())
+            .number(self.used_bytes)
+            .number(self.messages);
+        w.number(self.quota_bytes).finish()
+    }
+
+    /// Reads the stored form.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut r = Reader::of_version(bytes, V1)?;
+        Ok(Self {
+            modseq: Modseq(r.number()?),
+            next_mailbox: r.number32()?,
+            next_message: r.number()?,
+            uid_validity: r.number32()?,
+            used_bytes: r.number()?,
+            messages: r.number()?,
+            quota_bytes: r.number()?,
+        })
+    }
+}
+
+/// What a mailbox is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailboxRow {
+    /// The mailbox it is in.
+    pub parent: Option<MailboxId>,
+    /// Its name at its level, in UTF-8 (RFC 9051 5.1).
+    pub name: String,
+    /// Its special use (RFC 6154).
+    pub role: Option<Role>,
+    /// Whether its owner subscribed to it.
+    pub subscribed: bool,
+    /// Its UIDVALIDITY.
+    pub uid_validity: u32,
+}
+
+impl MailboxRow {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::versioned(V1);
+        w.number(self.parent.map_or(0, |parent| parent.0.into()))
+            .text(&self.name);
+        w.byte(self.role.map_or(0, Role::number))
+            .byte(self.subscribed.into());
+        w.number(self.uid_validity.into()).finish()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut r = Reader::of_version(bytes, V1)?;
+        let parent = r.number32()?;
+        Ok(Self {
+            parent: (parent != 0).then_some(MailboxId(parent)),
+            name: r.text()?,
+            role: Role::from_number(r.byte()?)?,
+            subscribed: r.byte()? != 0,
+            uid_validity: r.number32()?,
+        })
+    }
+}
+
+/// A mailbox's counters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counters {
+    /// The next UID.
+    pub uid_next: Uid,
+    /// The modseq of the newest change in the mailbox.
+    pub highest_modseq: Modseq,
+    /// How many messages.
+    pub total: u32,
+    /// How many without `\Seen`.
+    pub unseen: u32,
+    /// How many with `\Deleted`.
+    pub deleted: u32,
+    /// Octets of all messages.
+    pub bytes: u64,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            uid_next: Uid(1),
+            highest_modseq: Modseq(1),
+            total: 0,
+            unseen: 0,
+            deleted: 0,
+            bytes: 0,
+        }
+    }
+}
+
+impl Counters {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::versioned(V1);
+        w.number(self.uid_next.0.into())
+            .number(self.highest_modseq.0)
+            .number(self.total.into());
+        w.number(self.unseen.into())
+            .number(self.deleted.into())
+            .number(self.bytes)
+            .finish()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut r = Reader::of_version(bytes, V1)?;
+        Ok(Self {
+            uid_next: Uid(r.number32()?),
+            highest_modseq: Modseq(r.number()?),
+            total: r.number32()?,
+            unseen: r.number32()?,
+            deleted: r.number32()?,
+            bytes: r.number()?,
+        })
+    }
+}
+
+/// One message in one mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacementRow {
+    /// The message.
+    pub message: MessageId,
+    /// When this row last changed.
+    pub modseq: Modseq,
+    /// Its flags here.
+    pub flags: Flags,
+    /// When the message was received: IMAP's INTERNALDATE.
+    pub received: Timestamp,
+    /// RFC822.SIZE, in octets.
+    pub size: u32,
+    /// When it was put into this mailbox (RFC 8514).
+    pub saved: Timestamp,
+}
+
+impl PlacementRow {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::versioned(V1);
+        w.number(self.message.0).number(self.modseq.0);
+        self.flags.write(&mut w);
+        w.number(self.received.0)
+            .number(self.size.into())
+            .number(self.saved.0)
+            .finish()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut r = Reader::of_version(bytes, V1)?;
+        Ok(Self {
+            message: MessageId(r.number()?),
+            modseq: Modseq(r.number()?),
+            flags: Flags::read(&mut r)?,
+            received: Timestamp(r.number()?),
+            size: r.number32()?,
+            saved: Timestamp(r.number()?),
+        })
+    }
+}
+
+/// How a copy of a letter came into an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Lineage {
+    /// Delivered to an address of the account.
+    Delivered = 1,
+    /// Delivered by way of an alias or a group.
+    Expanded = 2,
+    /// Sent on by a rule.
+    Redirected = 3,
+    /// Put there by a client: APPEND, copy from another account, import.
+    Copied = 4,
+}
+
+impl Lineage {
+    fn from_number(number: u8) -> Result<Self, Damaged> {
+        match number {
+            1 => Ok(Self::Delivered),
+            2 => Ok(Self::Expanded),
+            3 => Ok(Self::Redirected),
+            4 => Ok(Self::Copied),
+            _ => Err(Damaged),
+        }
+    }
+}
+
+/// One message of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageRow {
+    /// Its content.
+    pub blob: BlobId,
+    /// What stands before the content for this recipient only (Return-Path, Delivered-To).
+    pub prefix: Vec<u8>,
+    /// Octets of prefix and content together.
+    pub size: u32,
+    /// When it was received.
+    pub received: Timestamp,
+    /// Its conversation.
+    pub thread: ThreadId,
+    /// The transaction that brought it onto the server.
+    pub origin: OriginId,
+    /// What makes it the same letter as another copy.
+    pub digest: ContentDigest,
+    /// How it came.
+    pub lineage: Lineage,
+    /// Where it is shown. Empty only in the vault.
+    pub placements: Vec<(MailboxId, Uid)>,
+}
+
+impl MessageRow {
+    fn write(&self, w: &mut Writer) {
+        w.array(&self.blob.0)
+            .bytes(&self.prefix)
+            .number(self.size.into())
+            .number(self.received.0);
+        w.number(self.thread.0)
+            .array(&self.origin.0)
+            .array(&self.digest.0);
+        w.byte(self.lineage as u8)
+            .list(&self.placements, |w, (mailbox, uid)| {
+                w.number(mailbox.0.into()).number(uid.0.into());
+            });
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self, Damaged> {
+        Ok(Self {
+            blob: BlobId(r.array()?),
+            prefix: r.bytes()?.to_vec(),
+            size: r.number32()?,
+            received: Timestamp(r.number()?),
+            thread: ThreadId(r.number()?),
+            origin: OriginId(r.array()?),
+            digest: ContentDigest(r.array()?),
+            lineage: Lineage::from_number(r.byte()?)?,
+            placements: r.list(|r| Ok((MailboxId(r.number32()?), Uid(r.number32()?))))?,
+        })
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::versioned(V1);
+        self.write(&mut w);
+        w.finish()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        Self::read(&mut Reader::of_version(bytes, V1)?)
+    }
+}
+
+/// The reverse index: where a letter is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyRow {
+    /// The account that has it.
+    pub account: AccountId,
+    /// The message.
+    pub message: MessageId,
+    /// The transaction that brought it.
+    pub origin: OriginId,
+    /// How it came.
+    pub lineage: Lineage,
+}
+
+impl CopyRow {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::versioned(V1);
+        w.array(&self.origin.0).byte(self.lineage as u8).finish()
+    }
+
+    pub(crate) fn decode(key: &[u8], bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut k = tern_store::key::KeyReader::new(key);
+        let _digest: [u8; 16] = k.array().ok_or(Damaged)?;
+        let mut r = Reader::of_version(bytes, V1)?;
+        Ok(Self {
+            account: AccountId(k.u32().ok_or(Damaged)?),
+            message: MessageId(k.u64().ok_or(Damaged)?),
+            origin: OriginId(r.array()?),
+            lineage: Lineage::from_number(r.byte()?)?,
+        })
+    }
+}
+
+/// One entry of the change log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// A message was put into a mailbox; `created` when the account did not have it before.
+    Placed {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// Its UID there.
+        uid: Uid,
+        /// The message.
+        message: MessageId,
+        /// Whether the message is new to the account.
+        created: bool,
+    },
+    /// Flags changed.
+    Flagged {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// Its UID there.
+        uid: Uid,
+        /// The message.
+        message: MessageId,
+    },
+    /// A message left a mailbox; `destroyed` when that was its last.
+    Vanished {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// Its UID there.
+        uid: Uid,
+        /// The message.
+        message: MessageId,
+        /// Whether the account no longer has it.
+        destroyed: bool,
+    },
+    /// A mailbox was made.
+    MailboxCreated(MailboxId),
+    /// A mailbox was renamed, subscribed or given a role.
+    MailboxUpdated(MailboxId),
+    /// A mailbox was deleted.
+    MailboxDestroyed(MailboxId),
+}
+
+/// All that one transaction changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangeRow(pub Vec<Change>);
+
+impl ChangeRow {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::versioned(V1);
+        w.list(&self.0, |w, change| {
+            let mut placed = |kind: u8, mailbox: &MailboxId, uid: &Uid, message: &MessageId| {
+                w.byte(kind)
+                    .number(mailbox.0.into())
+                    .number(uid.0.into())
+                    .number(message.0);
+            };
+            match change {
+                Change::Placed {
+                    mailbox,
+                    uid,
+                    message,
+                    created,
+                } => {
+                    placed(if *created { 1 } else { 2 }, mailbox, uid, message);
+                }
+                Change::Flagged {
+                    mailbox,
+                    uid,
+                    message,
+                } => placed(3, mailbox, uid, message),
+                Change::Vanished {
+                    mailbox,
+                    uid,
+                    message,
+                    destroyed,
+                } => {
+                    placed(if *destroyed { 4 } else { 5 }, mailbox, uid, message);
+                }
+                Change::MailboxCreated(mailbox) => drop(w.byte(6).number(mailbox.0.into())),
+                Change::MailboxUpdated(mailbox) => drop(w.byte(7).number(mailbox.0.into())),
+                Change::MailboxDestroyed(mailbox) => drop(w.byte(8).number(mailbox.0.into())),
+            }
+        });
+        w.finish()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        Reader::of_version(bytes, V1)?.list(read_change).map(Self)
+    }
+}
+
+fn read_change(r: &mut Reader<'_>) -> Result<Change, Damaged> {
+    let kind = r.byte()?;
+    let mailbox = MailboxId(r.number32()?);
+    if (6..=8).contains(&kind) {
+        return Ok(match kind {
+            6 => Change::MailboxCreated(mailbox),
+            7 => Change::MailboxUpdated(mailbox),
+            _ => Change::MailboxDestroyed(mailbox),
+        });
+    }
+    let (uid, message) = (Uid(r.number32()?), MessageId(r.number()?));
+    match kind {
+        1 | 2 => Ok(Change::Placed {
+            mailbox,
+            uid,
+            message,
+            created: kind == 1,
+        }),
+        3 => Ok(Change::Flagged {
+            mailbox,
+            uid,
+            message,
+        }),
+        4 | 5 => Ok(Change::Vanished {
+            mailbox,
+            uid,
+            message,
+            destroyed: kind == 4,
+        }),
+        _ => Err(Damaged),
+    }
+}
+
+/// A content and how many rows refer to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobRow {
+    /// Messages, vault entries and queued items that refer to it.
+    pub references: u64,
+    /// Its length, in octets.
+    pub size: u64,
+    /// When the last reference went; meaningful while `references` is 0.
+    pub unreferenced_since: Timestamp,
+}
+
+impl BlobRow {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::versioned(V1);
+        w.number(self.references)
+            .number(self.size)
+            .number(self.unreferenced_since.0)
+            .finish()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut r = Reader::of_version(bytes, V1)?;
+        Ok(Self {
+            references: r.number()?,
+            size: r.number()?,
+            unreferenced_since: Timestamp(r.number()?),
+        })
+    }
+
+    /// How many pieces the content has in the store.
+    pub fn pieces(&self) -> u32 {
+        self.size.div_ceil(tern_store::limits::BLOB_PIECE as u64) as u32
+    }
+}
+
+/// One placement that a withdrawal took away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VaultPlacement {
+    /// The mailbox it was in.
+    pub mailbox: MailboxId,
+    /// The UID it had.
+    pub uid: Uid,
+    /// The flags it had.
+    pub flags: Flags,
+    /// When it was put into the mailbox.
+    pub saved: Timestamp,
+}
+
+/// A withdrawn message: kept outside every mailbox and every quota.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VaultRow {
+    /// On whose behalf: an id of the floors above.
+    pub tag: SealTag,
+    /// When it was withdrawn.
+    pub withdrawn: Timestamp,
+    /// The message as it was, placements aside.
+    pub message: MessageRow,
+    /// The placements it had.
+    pub placements: Vec<VaultPlacement>,
+    /// It arrived under a seal and was never shown.
+    pub late: bool,
+}
+
+impl VaultRow {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::versioned(V1);
+        w.array(&self.tag.0)
+            .number(self.withdrawn.0)
+            .byte(self.late.into());
+        self.message.write(&mut w);
+        w.list(&self.placements, |w, p| {
+            w.number(p.mailbox.0.into())
+                .number(p.uid.0.into())
+                .number(p.saved.0);
+            p.flags.write(w);
+        });
+        w.finish()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut r = Reader::of_version(bytes, V1)?;
+        let (tag, withdrawn) = (SealTag(r.array()?), Timestamp(r.number()?));
+        let late = r.byte()? != 0;
+        let message = MessageRow::read(&mut r)?;
+        let placements = r.list(|r| {
+            Ok(VaultPlacement {
+                mailbox: MailboxId(r.number32()?),
+                uid: Uid(r.number32()?),
+                saved: Timestamp(r.number()?),
+                flags: Flags::read(r)?,
+            })
+        })?;
+        Ok(Self {
+            tag,
+            withdrawn,
+            message,
+            placements,
+            late,
+        })
+    }
+}

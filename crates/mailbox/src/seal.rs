@@ -1,0 +1,278 @@
+//! Seals: content that nobody may be served any more, and that may not come back.
+//!
+//! A seal is one row, keyed by what makes two messages the same letter. While it is *active*,
+//! copies may still be in mailboxes: every read of content asks the set in memory, which is filled
+//! before the row is committed, so there is no moment in which the row is durable and content is
+//! served. When all copies have been withdrawn the seal is *settled*: only arriving content asks
+//! for it, inside the arriving transaction.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+use roaring::RoaringBitmap;
+use tern_base::codec::{Damaged, Reader, Writer};
+use tern_base::{AccountId, ContentDigest, Timestamp};
+use tern_store::{Engine, StoreError, Transaction, Verdict};
+
+use crate::{MailboxError, Mailboxes, tables};
+
+/// On whose behalf content is sealed or withdrawn: an id of the floors above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SealTag(pub [u8; 16]);
+
+/// Whose copies a seal covers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cover {
+    /// Every account but these.
+    Except(RoaringBitmap),
+    /// These accounts only.
+    Only(RoaringBitmap),
+}
+
+impl Cover {
+    /// Whether it covers an account's copies.
+    pub fn covers(&self, account: AccountId) -> bool {
+        match self {
+            Self::Except(accounts) => !accounts.contains(account.0),
+            Self::Only(accounts) => accounts.contains(account.0),
+        }
+    }
+}
+
+/// One seal of a letter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seal {
+    /// On whose behalf.
+    pub tag: SealTag,
+    /// Whose copies.
+    pub cover: Cover,
+    /// Copies may still be in mailboxes.
+    pub active: bool,
+    /// Until when arriving copies are kept out.
+    pub until: Timestamp,
+}
+
+/// All seals of one letter: two requests may cover different accounts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct SealRow(pub(crate) Vec<Seal>);
+
+const V1: u8 = 1;
+
+impl SealRow {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::versioned(V1);
+        w.list(&self.0, |w, seal| {
+            let (kind, accounts) = match &seal.cover {
+                Cover::Except(accounts) => (0, accounts),
+                Cover::Only(accounts) => (1, accounts),
+            };
+            let mut set = Vec::with_capacity(accounts.serialized_size());
+            // Writing to memory can't fail.
+            let _ = accounts.serialize_into(&mut set);
+            w.array(&seal.tag.0)
+                .byte(seal.active.into())
+                .number(seal.until.0);
+            w.byte(kind).bytes(&set);
+        });
+        w.finish()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        let seals = Reader::of_version(bytes, V1)?.list(|r| {
+            let (tag, active) = (SealTag(r.array()?), r.byte()? != 0);
+            let until = Timestamp(r.number()?);
+            let kind = r.byte()?;
+            let accounts = RoaringBitmap::deserialize_from(r.bytes()?).map_err(|_| Damaged)?;
+            let cover = if kind == 0 {
+                Cover::Except(accounts)
+            } else {
+                Cover::Only(accounts)
+            };
+            Ok(Seal {
+                tag,
+                cover,
+                active,
+                until,
+            })
+        })?;
+        Ok(Self(seals))
+    }
+}
+
+/// The active seals, in memory.
+#[derive(Debug, Default)]
+pub(crate) struct SealSet {
+    active: AtomicUsize,
+    seals: RwLock<HashMap<ContentDigest, Vec<Seal>>>,
+}
+
+impl SealSet {
+    pub(crate) fn load(engine: &dyn Engine) -> Result<Self, MailboxError> {
+        let set = Self::default();
+        let mut next = Some(tables::whole(tables::SEAL));
+        while let Some(range) = next {
+            let page = engine.scan(&range, 1_000)?;
+            for (key, value) in &page.rows {
+                let digest = key.get(1..).and_then(ContentDigest::from_slice);
+                let digest = digest.ok_or(StoreError::Damaged)?;
+                for seal in SealRow::decode(value)?
+                    .0
+                    .into_iter()
+                    .filter(|seal| seal.active)
+                {
+                    set.insert(digest, seal);
+                }
+            }
+            next = page.next;
+        }
+        Ok(set)
+    }
+
+    /// Whether an account's copies of a letter may not be served.
+    pub(crate) fn covers(&self, digest: ContentDigest, account: AccountId) -> bool {
+        if self.active.load(Ordering::SeqCst) == 0 {
+            return false;
+        }
+        let seals = self.seals.read().unwrap_or_else(PoisonError::into_inner);
+        seals
+            .get(&digest)
+            .is_some_and(|of| of.iter().any(|seal| seal.cover.covers(account)))
+    }
+
+    fn insert(&self, digest: ContentDigest, seal: Seal) {
+        let mut seals = self.seals.write().unwrap_or_else(PoisonError::into_inner);
+        let of = seals.entry(digest).or_default();
+        of.retain(|held| held.tag != seal.tag);
+        of.push(seal);
+        self.active.store(seals.len(), Ordering::SeqCst);
+    }
+
+    fn remove(&self, digest: ContentDigest, tag: SealTag) {
+        let mut seals = self.seals.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of) = seals.get_mut(&digest) {
+            of.retain(|seal| seal.tag != tag);
+            if of.is_empty() {
+                seals.remove(&digest);
+            }
+        }
+        self.active.store(seals.len(), Ordering::SeqCst);
+    }
+}
+
+/// The seal that covers an account's copies of a letter, if any; the transaction depends on it.
+pub(crate) fn covering_in(
+    txn: &mut Transaction<'_>,
+    digest: ContentDigest,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<Option<SealTag>, MailboxError> {
+    let Some(row) = txn.get(&tables::seal(digest))? else {
+        return Ok(None);
+    };
+    let seals = SealRow::decode(&row)?.0;
+    let covering = seals
+        .iter()
+        .find(|seal| (seal.active || seal.until > now) && seal.cover.covers(account));
+    Ok(covering.map(|seal| seal.tag))
+}
+
+impl Mailboxes {
+    /// Seals a letter, together with whatever `accompany` writes, in one durable commit. From the
+    /// moment of that commit on no covered copy is served. Sealing again under the same tag
+    /// replaces the cover.
+    pub fn seal<T, E: From<MailboxError> + From<StoreError>>(
+        &self,
+        digest: ContentDigest,
+        seal: Seal,
+        mut accompany: impl FnMut(&mut Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let (tag, active) = (seal.tag, seal.active);
+        if active {
+            self.seals.insert(digest, seal.clone());
+        }
+        let outcome = self.transact(&[], |txn| {
+            let outcome = accompany(txn)?;
+            change_row(txn, digest, |seals| {
+                seals.retain(|held| held.tag != tag);
+                seals.push(seal.clone());
+            })?;
+            Ok(Verdict::Commit(outcome))
+        });
+        // An unknown outcome may have been committed: then the seal stays on in memory.
+        if let (Err(error), true) = (&outcome, active) {
+            self.reload_seal(digest, tag, error);
+        }
+        outcome
+    }
+
+    /// After a failed commit the row decides whether the seal in memory stays. If even that can't
+    /// be read it stays: content is withheld rather than leaked.
+    fn reload_seal<E>(&self, digest: ContentDigest, tag: SealTag, _why: &E) {
+        let row = self.engine.get(&tables::seal(digest));
+        let held = match row {
+            Err(_) => true,
+            Ok(None) => false,
+            Ok(Some(row)) => SealRow::decode(&row)
+                .is_ok_and(|seals| seals.0.iter().any(|seal| seal.tag == tag && seal.active)),
+        };
+        if !held {
+            self.seals.remove(digest, tag);
+        }
+    }
+
+    /// Marks a seal as settled within a transaction: no covered copy is in a mailbox any more.
+    /// Call [`Mailboxes::forget_seal`] once it is committed.
+    pub fn settle_seal_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        digest: ContentDigest,
+        tag: SealTag,
+    ) -> Result<(), MailboxError> {
+        change_row(txn, digest, |seals| {
+            for seal in seals.iter_mut().filter(|seal| seal.tag == tag) {
+                seal.active = false;
+            }
+        })
+    }
+
+    /// Takes a seal away within a transaction: the letter may be served and may arrive again.
+    /// Call [`Mailboxes::forget_seal`] once it is committed.
+    pub fn unseal_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        digest: ContentDigest,
+        tag: SealTag,
+    ) -> Result<(), MailboxError> {
+        change_row(txn, digest, |seals| seals.retain(|seal| seal.tag != tag))
+    }
+
+    /// Stops asking a settled or removed seal when content is read.
+    pub fn forget_seal(&self, digest: ContentDigest, tag: SealTag) {
+        self.seals.remove(digest, tag);
+    }
+
+    /// Whether an account's copies of a letter are sealed now.
+    pub fn is_sealed(&self, digest: ContentDigest, account: AccountId) -> bool {
+        self.seals.covers(digest, account)
+    }
+}
+
+fn change_row(
+    txn: &mut Transaction<'_>,
+    digest: ContentDigest,
+    change: impl FnOnce(&mut Vec<Seal>),
+) -> Result<(), MailboxError> {
+    let key = tables::seal(digest);
+    let mut row = match txn.get(&key)? {
+        Some(row) => SealRow::decode(&row)?,
+        None => SealRow::default(),
+    };
+    change(&mut row.0);
+    if row.0.is_empty() {
+        txn.delete(key);
+    } else {
+        txn.put(key, row.encode());
+    }
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! Key layout. Table bytes 0x10 to 0x1f and 0x60 belong to this crate.
+//!
+//! | table | key after the table byte | value |
+//! |---|---|---|
+//! | `ACCOUNT` | account | [`crate::rows::AccountHead`] |
+//! | `MAILBOX` | account, mailbox | [`crate::rows::MailboxRow`] |
+//! | `COUNTERS` | account, mailbox | [`crate::rows::Counters`] |
+//! | `PLACEMENT` | account, mailbox, uid | [`crate::rows::PlacementRow`] |
+//! | `MESSAGE` | account, message | [`crate::rows::MessageRow`] |
+//! | `CHANGE` | account, modseq | [`crate::rows::ChangeRow`] |
+//! | `THREAD_KEY` | account, hash of a Message-ID | thread |
+//! | `THREAD` | account, thread, message | empty |
+//! | `COPY` | content digest, account, message | [`crate::rows::CopyRow`] |
+//! | `EXPOSURE` | content digest, account, message | [`crate::Exposure`] |
+//! | `BLOB` | blob | [`crate::rows::BlobRow`] |
+//! | `PARSED` | blob | an encoded `tern_mime::ParsedMessage`, where it fits a row |
+//! | `VAULT` | account, message | [`crate::rows::VaultRow`] |
+//! | `SEAL` | content digest | [`crate::Seal`] |
+//! | `UNREFERENCED` | time in ms, blob | empty |
+//! | `VAULTED` | seal tag, account, message | empty |
+//! | `DOOMED` | account, mailbox | empty |
+
+use tern_base::{
+    AccountId, BlobId, ContentDigest, MailboxId, MessageId, Modseq, ThreadId, Timestamp, Uid,
+};
+use tern_store::{Range, key::Key};
+
+use crate::SealTag;
+
+pub(crate) const ACCOUNT: u8 = 0x10;
+pub(crate) const MAILBOX: u8 = 0x11;
+pub(crate) const COUNTERS: u8 = 0x12;
+pub(crate) const PLACEMENT: u8 = 0x13;
+pub(crate) const MESSAGE: u8 = 0x14;
+pub(crate) const CHANGE: u8 = 0x15;
+pub(crate) const THREAD_KEY: u8 = 0x16;
+pub(crate) const THREAD: u8 = 0x17;
+pub(crate) const COPY: u8 = 0x18;
+pub(crate) const EXPOSURE: u8 = 0x19;
+pub(crate) const BLOB: u8 = 0x1a;
+pub(crate) const PARSED: u8 = 0x1b;
+pub(crate) const VAULT: u8 = 0x1c;
+pub(crate) const SEAL: u8 = 0x1d;
+pub(crate) const UNREFERENCED: u8 = 0x1e;
+pub(crate) const VAULTED: u8 = 0x1f;
+pub(crate) const DOOMED: u8 = 0x60;
+
+fn of_account(table: u8, account: AccountId) -> Key {
+    Key::table(table).u32(account.0)
+}
+
+pub(crate) fn account(account: AccountId) -> Vec<u8> {
+    of_account(ACCOUNT, account).finish()
+}
+
+pub(crate) fn mailbox(account: AccountId, mailbox: MailboxId) -> Vec<u8> {
+    of_account(MAILBOX, account).u32(mailbox.0).finish()
+}
+
+pub(crate) fn counters(account: AccountId, mailbox: MailboxId) -> Vec<u8> {
+    of_account(COUNTERS, account).u32(mailbox.0).finish()
+}
+
+pub(crate) fn placement(account: AccountId, mailbox: MailboxId, uid: Uid) -> Vec<u8> {
+    of_account(PLACEMENT, account)
+        .u32(mailbox.0)
+        .u32(uid.0)
+        .finish()
+}
+
+pub(crate) fn placements(account: AccountId, mailbox: MailboxId) -> Range {
+    Range::prefix(of_account(PLACEMENT, account).u32(mailbox.0).finish())
+}
+
+pub(crate) fn message(account: AccountId, message: MessageId) -> Vec<u8> {
+    of_account(MESSAGE, account).u64(message.0).finish()
+}
+
+pub(crate) fn change(account: AccountId, modseq: Modseq) -> Vec<u8> {
+    of_account(CHANGE, account).u64(modseq.0).finish()
+}
+
+/// The changes of an account after `since`.
+pub(crate) fn changes_after(account: AccountId, since: Modseq) -> Range {
+    let all = Range::prefix(of_account(CHANGE, account).finish());
+    all.starting_at(change(account, Modseq(since.0.saturating_add(1))))
+}
+
+pub(crate) fn thread_key(account: AccountId, hash: &[u8; 16]) -> Vec<u8> {
+    of_account(THREAD_KEY, account).array(hash).finish()
+}
+
+pub(crate) fn thread(account: AccountId, thread: ThreadId, message: MessageId) -> Vec<u8> {
+    of_account(THREAD, account)
+        .u64(thread.0)
+        .u64(message.0)
+        .finish()
+}
+
+pub(crate) fn thread_members(account: AccountId, thread: ThreadId) -> Range {
+    Range::prefix(of_account(THREAD, account).u64(thread.0).finish())
+}
+
+pub(crate) fn copy(digest: ContentDigest, account: AccountId, message: MessageId) -> Vec<u8> {
+    Key::table(COPY)
+        .array(&digest.0)
+        .u32(account.0)
+        .u64(message.0)
+        .finish()
+}
+
+pub(crate) fn copies(digest: ContentDigest) -> Range {
+    Range::prefix(Key::table(COPY).array(&digest.0).finish())
+}
+
+pub(crate) fn exposure(digest: ContentDigest, account: AccountId, message: MessageId) -> Vec<u8> {
+    Key::table(EXPOSURE)
+        .array(&digest.0)
+        .u32(account.0)
+        .u64(message.0)
+        .finish()
+}
+
+pub(crate) fn exposures(digest: ContentDigest) -> Range {
+    Range::prefix(Key::table(EXPOSURE).array(&digest.0).finish())
+}
+
+pub(crate) fn blob(blob: BlobId) -> Vec<u8> {
+    Key::table(BLOB).array(&blob.0).finish()
+}
+
+pub(crate) fn parsed(blob: BlobId) -> Vec<u8> {
+    Key::table(PARSED).array(&blob.0).finish()
+}
+
+pub(crate) fn vault(account: AccountId, message: MessageId) -> Vec<u8> {
+    of_account(VAULT, account).u64(message.0).finish()
+}
+
+pub(crate) fn seal(digest: ContentDigest) -> Vec<u8> {
+    Key::table(SEAL).array(&digest.0).finish()
+}
+
+pub(crate) fn unreferenced(since: Timestamp, blob: BlobId) -> Vec<u8> {
+    Key::table(UNREFERENCED)
+        .u64(since.0)
+        .array(&blob.0)
+        .finish()
+}
+
+pub(crate) fn vaulted(tag: SealTag, account: AccountId, message: MessageId) -> Vec<u8> {
+    Key::table(VAULTED)
+        .array(&tag.0)
+        .u32(account.0)
+        .u64(message.0)
+        .finish()
+}
+
+pub(crate) fn vaulted_under(tag: SealTag) -> Range {
+    Range::prefix(Key::table(VAULTED).array(&tag.0).finish())
+}
+
+pub(crate) fn doomed(account: AccountId, mailbox: MailboxId) -> Vec<u8> {
+    of_account(DOOMED, account).u32(mailbox.0).finish()
+}
+
+/// Every row of a table.
+pub(crate) fn whole(table: u8) -> Range {
+    Range::prefix(vec![table])
+}
+
+/// Every row of a table that belongs to an account.
+pub(crate) fn whole_of(table: u8, account: AccountId) -> Range {
+    Range::prefix(of_account(table, account).finish())
+}

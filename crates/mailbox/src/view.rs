@@ -1,0 +1,287 @@
+//! What a mailbox holds at one moment, shared by every session that looks at it.
+//!
+//! A view is immutable. The next one is made from it and the change log: only the chunks of
+//! entries that changed are copied. The store decides whether a cached view is still good, so
+//! there is nothing to invalidate.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tern_base::{AccountId, MailboxId, MessageId, Modseq, Timestamp, Uid};
+use tern_store::{Read, StoreError};
+
+use crate::rows::{AccountHead, Change, Counters, MailboxRow, PlacementRow};
+use crate::{Flags, MailboxError, Mailboxes, change, tables};
+
+/// One message of a view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its UID.
+    pub uid: Uid,
+    /// The message.
+    pub message: MessageId,
+    /// When its flags here last changed.
+    pub modseq: Modseq,
+    /// Its flags here.
+    pub flags: Flags,
+    /// RFC822.SIZE, in octets.
+    pub size: u32,
+    /// INTERNALDATE.
+    pub received: Timestamp,
+    /// SAVEDATE (RFC 8514).
+    pub saved: Timestamp,
+}
+
+impl Entry {
+    fn new(uid: Uid, row: PlacementRow) -> Self {
+        Self {
+            uid,
+            message: row.message,
+            modseq: row.modseq,
+            flags: row.flags,
+            size: row.size,
+            received: row.received,
+            saved: row.saved,
+        }
+    }
+}
+
+/// Most entries of one chunk: what a change copies.
+const CHUNK: usize = 512;
+
+/// A mailbox at one moment.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The account's newest modseq at that moment: changes after it are not in the view.
+    pub modseq: Modseq,
+    /// UIDVALIDITY.
+    pub uid_validity: u32,
+    /// UIDNEXT, HIGHESTMODSEQ and the counts.
+    pub counters: Counters,
+    /// Entries by ascending UID; no chunk is empty.
+    chunks: Vec<Arc<Vec<Entry>>>,
+    len: usize,
+}
+
+impl View {
+    /// How many messages.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Every message, by ascending UID.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.chunks.iter().flat_map(|chunk| chunk.iter())
+    }
+
+    /// The message of a UID.
+    pub fn get(&self, uid: Uid) -> Option<&Entry> {
+        let chunk = self.chunks.get(self.chunk_of(uid))?;
+        let at = chunk.binary_search_by_key(&uid, |entry| entry.uid).ok()?;
+        chunk.get(at)
+    }
+
+    /// The messages from a UID on, by ascending UID.
+    pub fn iter_from(&self, uid: Uid) -> impl Iterator<Item = &Entry> {
+        let first = self.chunk_of(uid);
+        let chunks = self.chunks.get(first..).unwrap_or_default();
+        chunks
+            .iter()
+            .flat_map(|chunk| chunk.iter())
+            .skip_while(move |entry| entry.uid < uid)
+    }
+
+    /// The chunk that holds a UID, or would.
+    fn chunk_of(&self, uid: Uid) -> usize {
+        let starts_at_or_before =
+            |chunk: &Arc<Vec<Entry>>| chunk.first().is_some_and(|entry| entry.uid <= uid);
+        self.chunks
+            .partition_point(starts_at_or_before)
+            .saturating_sub(1)
+    }
+
+    fn load(
+        reader: &dyn Read,
+        account: AccountId,
+        mailbox: MailboxId,
+        base: Base,
+    ) -> Result<Self, MailboxError> {
+        let mut view = base.empty_view();
+        let mut next = Some(tables::placements(account, mailbox));
+        while let Some(range) = next {
+            let page = reader.scan(&range, tern_store::limits::MAX_PAGE)?;
+            for (key, value) in &page.rows {
+                view.push(Entry::new(uid_of(key)?, PlacementRow::decode(value)?));
+            }
+            next = page.next;
+        }
+        Ok(view)
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.len += 1;
+        match self.chunks.last_mut() {
+            Some(last) if last.len() < CHUNK => Arc::make_mut(last).push(entry),
+            _ => {
+                let mut chunk = Vec::with_capacity(8);
+                chunk.push(entry);
+                self.chunks.push(Arc::new(chunk));
+            }
+        }
+    }
+
+    /// Puts an entry in, replaces it, or takes it out.
+    fn set(&mut self, uid: Uid, entry: Option<Entry>) {
+        let number = self.chunk_of(uid);
+        let Some(chunk) = self.chunks.get_mut(number) else {
+            // There is no chunk at all.
+            if let Some(entry) = entry {
+                self.push(entry);
+            }
+            return;
+        };
+        match (chunk.binary_search_by_key(&uid, |entry| entry.uid), entry) {
+            (Ok(at), Some(entry)) => {
+                if let Some(slot) = Arc::make_mut(chunk).get_mut(at) {
+                    *slot = entry;
+                }
+            }
+            (Ok(at), None) => {
+                Arc::make_mut(chunk).remove(at);
+                self.len -= 1;
+                if chunk.is_empty() {
+                    self.chunks.remove(number);
+                }
+            }
+            // UIDs only grow, so a new one comes last.
+            (Err(_), Some(entry)) => self.push(entry),
+            (Err(_), None) => {}
+        }
+    }
+}
+
+fn uid_of(key: &[u8]) -> Result<Uid, MailboxError> {
+    let mut parts = tern_store::key::KeyReader::new(key);
+    let _account_and_mailbox = (parts.u32(), parts.u32());
+    Ok(parts.u32().map(Uid).ok_or(StoreError::Damaged)?)
+}
+
+/// What a view is of, besides its entries.
+struct Base {
+    modseq: Modseq,
+    uid_validity: u32,
+    counters: Counters,
+}
+
+impl Base {
+    fn read(
+        reader: &dyn Read,
+        account: AccountId,
+        mailbox: MailboxId,
+    ) -> Result<Self, MailboxError> {
+        let head = reader
+            .get(&tables::account(account))?
+            .ok_or(MailboxError::NoAccount)?;
+        let row = reader
+            .get(&tables::mailbox(account, mailbox))?
+            .ok_or(MailboxError::NoMailbox)?;
+        let counters = reader.get(&tables::counters(account, mailbox))?;
+        Ok(Self {
+            modseq: AccountHead::decode(&head)?.modseq,
+            uid_validity: MailboxRow::decode(&row)?.uid_validity,
+            counters: Counters::decode(&counters.ok_or(MailboxError::NoMailbox)?)?,
+        })
+    }
+
+    fn empty_view(self) -> View {
+        View {
+            modseq: self.modseq,
+            uid_validity: self.uid_validity,
+            counters: self.counters,
+            chunks: Vec::new(),
+            len: 0,
+        }
+    }
+}
+
+impl Mailboxes {
+    /// What a mailbox holds now.
+    pub fn view(&self, account: AccountId, mailbox: MailboxId) -> Result<Arc<View>, MailboxError> {
+        let snapshot = self.engine.snapshot()?;
+        let base = Base::read(&*snapshot, account, mailbox)?;
+        let key = (account, mailbox);
+        if let Some(cached) = self.views.get(&key) {
+            let same_life = cached.uid_validity == base.uid_validity;
+            if same_life && cached.counters.highest_modseq == base.counters.highest_modseq {
+                return Ok(cached);
+            }
+            if same_life && cached.modseq < base.modseq {
+                let updated = advance(&*snapshot, account, mailbox, &cached, base)?;
+                let view = Arc::new(updated);
+                self.views.insert(key, Arc::clone(&view));
+                return Ok(view);
+            }
+        }
+        let view = Arc::new(View::load(&*snapshot, account, mailbox, base)?);
+        self.views.insert(key, Arc::clone(&view));
+        Ok(view)
+    }
+
+    /// A mailbox's counters alone: cheap, for STATUS and for sessions that wait.
+    pub fn counters(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+    ) -> Result<Counters, MailboxError> {
+        let row = self.engine.get(&tables::counters(account, mailbox))?;
+        Ok(Counters::decode(&row.ok_or(MailboxError::NoMailbox)?)?)
+    }
+}
+
+/// The view that follows from an older one and the change log.
+fn advance(
+    reader: &dyn Read,
+    account: AccountId,
+    mailbox: MailboxId,
+    old: &View,
+    base: Base,
+) -> Result<View, MailboxError> {
+    let mut touched = BTreeSet::new();
+    change::each_after(reader, account, old.modseq, |_, change| match change {
+        Change::Placed {
+            mailbox: of, uid, ..
+        }
+        | Change::Flagged {
+            mailbox: of, uid, ..
+        }
+        | Change::Vanished {
+            mailbox: of, uid, ..
+        } if of == mailbox => {
+            touched.insert(uid);
+        }
+        _ => {}
+    })?;
+    if touched.len() > old.len() / 2 + CHUNK {
+        return View::load(reader, account, mailbox, base);
+    }
+    let mut view = View {
+        chunks: old.chunks.clone(),
+        len: old.len,
+        ..base.empty_view()
+    };
+    let uids: Vec<Uid> = touched.into_iter().collect();
+    let keys: Vec<Vec<u8>> = uids
+        .iter()
+        .map(|uid| tables::placement(account, mailbox, *uid))
+        .collect();
+    for (uid, row) in uids.into_iter().zip(reader.get_many(&keys)?) {
+        let row = row.map(|row| PlacementRow::decode(&row)).transpose()?;
+        view.set(uid, row.map(|row| Entry::new(uid, row)));
+    }
+    Ok(view)
+}

@@ -1,0 +1,202 @@
+//! Taking copies out of their mailboxes into the vault: not deleted, not visible.
+
+use tern_base::{AccountId, ContentDigest, MailboxId, MessageId, Timestamp, Uid};
+use tern_store::Transaction;
+
+use crate::edit::Edit;
+use crate::rows::{MessageRow, VaultPlacement, VaultRow};
+use crate::{Exposure, MailboxError, Mailboxes, SealTag, tables};
+
+/// A copy that was taken out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withdrawn {
+    /// The account.
+    pub account: AccountId,
+    /// The message.
+    pub message: MessageId,
+    /// Where it was shown.
+    pub placements: Vec<(MailboxId, Uid)>,
+    /// What of it had been served by then.
+    pub exposure: Option<Exposure>,
+}
+
+/// A copy in the vault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vaulted {
+    /// The account it belongs to.
+    pub account: AccountId,
+    /// The message.
+    pub message: MessageId,
+    /// The row.
+    pub row: VaultRow,
+}
+
+impl Mailboxes {
+    /// Withdraws copies of a letter within a transaction: every placement is expunged, and the
+    /// message goes to the vault under `tag`. A copy that is not there any more is `None`.
+    ///
+    /// The caller runs it through [`Mailboxes::transact`] with all the accounts, at most
+    /// [`crate::limits::CHUNK`] copies at once. Running it again changes nothing.
+    pub fn withdraw_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        digest: ContentDigest,
+        copies: &[(AccountId, MessageId)],
+        tag: SealTag,
+        now: Timestamp,
+    ) -> Result<Vec<Option<Withdrawn>>, MailboxError> {
+        prefetch(txn, digest, copies)?;
+        let mut outcomes = Vec::with_capacity(copies.len());
+        for (account, message) in copies {
+            outcomes.push(withdraw_one(txn, *account, *message, tag, now)?);
+        }
+        Ok(outcomes)
+    }
+
+    /// A page of the copies that were withdrawn, or stopped on arrival, under a tag; `after` is
+    /// the last copy of the page before.
+    pub fn vaulted(
+        &self,
+        tag: SealTag,
+        after: Option<(AccountId, MessageId)>,
+        limit: usize,
+    ) -> Result<Vec<Vaulted>, MailboxError> {
+        let mut range = tables::vaulted_under(tag);
+        if let Some((account, message)) = after {
+            let mut start = tables::vaulted(tag, account, message);
+            start.push(0);
+            range.start = start;
+        }
+        let page = self.engine.scan(&range, limit)?;
+        let mut copies = Vec::with_capacity(page.rows.len());
+        for (key, _) in &page.rows {
+            copies.push(read_vaulted_key(key)?);
+        }
+        let keys: Vec<Vec<u8>> = copies.iter().map(|(a, m)| tables::vault(*a, *m)).collect();
+        let rows = self.engine.get_many(&keys)?;
+        let mut out = Vec::with_capacity(rows.len());
+        for ((account, message), row) in copies.into_iter().zip(rows) {
+            if let Some(row) = row {
+                out.push(Vaulted {
+                    account,
+                    message,
+                    row: VaultRow::decode(&row)?,
+                });
+            }
+        }
+        Ok(out)
+    }
+
+    /// Removes a copy from the vault for good, within a transaction. Answers whether it was there.
+    pub fn purge_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        account: AccountId,
+        message: MessageId,
+        now: Timestamp,
+    ) -> Result<bool, MailboxError> {
+        let key = tables::vault(account, message);
+        let Some(row) = txn.get(&key)? else {
+            return Ok(false);
+        };
+        let row = VaultRow::decode(&row)?;
+        txn.delete(key);
+        txn.delete(tables::vaulted(row.tag, account, message));
+        txn.delete(tables::exposure(row.message.digest, account, message));
+        crate::blob::unlink(txn, row.message.blob, now)?;
+        Ok(true)
+    }
+}
+
+fn read_vaulted_key(key: &[u8]) -> Result<(AccountId, MessageId), MailboxError> {
+    let mut parts = tern_store::key::KeyReader::new(key);
+    let tag: Option<[u8; 16]> = parts.array();
+    match (tag, parts.u32(), parts.u64()) {
+        (Some(_), Some(account), Some(message)) => Ok((AccountId(account), MessageId(message))),
+        _ => Err(tern_store::StoreError::Damaged.into()),
+    }
+}
+
+/// Reads what the withdrawal of a chunk needs in two calls to the engine instead of four for
+/// each copy.
+fn prefetch(
+    txn: &mut Transaction<'_>,
+    digest: ContentDigest,
+    copies: &[(AccountId, MessageId)],
+) -> Result<(), MailboxError> {
+    let mut keys = Vec::with_capacity(copies.len() * 3);
+    for (account, message) in copies {
+        keys.push(tables::account(*account));
+        keys.push(tables::message(*account, *message));
+        keys.push(tables::exposure(digest, *account, *message));
+    }
+    txn.prefetch(keys)?;
+    let mut keys = Vec::with_capacity(copies.len() * 2);
+    for (account, message) in copies {
+        let Some(row) = txn.get(&tables::message(*account, *message))? else {
+            continue;
+        };
+        for (mailbox, uid) in MessageRow::decode(&row)?.placements {
+            keys.push(tables::counters(*account, mailbox));
+            keys.push(tables::placement(*account, mailbox, uid));
+        }
+    }
+    Ok(txn.prefetch(keys)?)
+}
+
+fn withdraw_one(
+    txn: &mut Transaction<'_>,
+    account: AccountId,
+    message: MessageId,
+    tag: SealTag,
+    now: Timestamp,
+) -> Result<Option<Withdrawn>, MailboxError> {
+    let mut edit = match Edit::begin(txn, account) {
+        Err(MailboxError::NoAccount) => return Ok(None),
+        other => other?,
+    };
+    let Some(mut row) = edit.message(message)? else {
+        return Ok(None);
+    };
+    let key = tables::exposure(row.digest, account, message);
+    let exposure = match edit.txn.get(&key)? {
+        Some(bytes) => Some(Exposure::decode(&bytes)?),
+        None => None,
+    };
+    let placements = std::mem::take(&mut row.placements);
+    let mut kept = Vec::with_capacity(placements.len());
+    for (n, (mailbox, uid)) in placements.iter().enumerate() {
+        let placement = edit.placement(*mailbox, *uid)?;
+        let placement = placement.ok_or(tern_store::StoreError::Damaged)?;
+        edit.unplace(*mailbox, *uid, &placement, n + 1 == placements.len())?;
+        kept.push(VaultPlacement {
+            mailbox: *mailbox,
+            uid: *uid,
+            flags: placement.flags,
+            saved: placement.saved,
+        });
+    }
+    edit.use_bytes(row.size, false);
+    edit.txn.delete(tables::message(account, message));
+    edit.txn
+        .delete(tables::thread(account, row.thread, message));
+    edit.txn.delete(tables::copy(row.digest, account, message));
+    let vault = VaultRow {
+        tag,
+        withdrawn: now,
+        message: row,
+        placements: kept,
+        late: false,
+    };
+    edit.txn
+        .put(tables::vault(account, message), vault.encode());
+    edit.txn
+        .put(tables::vaulted(tag, account, message), Vec::new());
+    edit.finish();
+    Ok(Some(Withdrawn {
+        account,
+        message,
+        placements,
+        exposure,
+    }))
+}
