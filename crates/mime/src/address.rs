@@ -26,10 +26,13 @@ const MISSING_MAILBOX: &[u8] = b"MISSING_MAILBOX";
 
 #[derive(Default)]
 struct Draft {
-    /// Words so far, spaces kept where the field has white space.
+    /// Words so far, a space between them.
     phrase: Vec<u8>,
-    /// Where the last run of words without white space begins in `phrase`.
-    run: usize,
+    /// The last words that dots join, or that stand alone, without white space: a local part if
+    /// an at sign follows.
+    run: Vec<u8>,
+    /// Where `run` begins in `phrase`.
+    run_start: usize,
     name: Option<Vec<u8>>,
     comment: Option<Vec<u8>>,
     adl: Vec<u8>,
@@ -50,8 +53,11 @@ pub(crate) fn parse_addresses(raw: &[u8], out: &mut Vec<Address>, budget: &mut u
             Token::Atom(word) => draft.word(&word, spaced),
             Token::Quoted(word) => draft.word(&word, spaced),
             Token::Literal(word) => draft.word(&word, spaced),
+            // RFC 5322 A.5: the name as a comment stands behind the address.
             Token::Comment(text) => {
-                draft.comment = Some(text);
+                if draft.local.is_some() {
+                    draft.comment = Some(text);
+                }
             }
             Token::Special(b'.') => draft.word(b".", spaced),
             Token::Special(b'@') => draft.at(&mut lexer),
@@ -86,11 +92,16 @@ impl Draft {
             // Words behind a complete address mean nothing (RFC 5322 has no place for them).
             return;
         }
-        if spaced && !self.phrase.is_empty() {
+        let dotted = word == b"." || self.run.ends_with(b".");
+        if !self.phrase.is_empty() && (spaced || !dotted) {
             self.phrase.push(b' ');
-            self.run = self.phrase.len();
+        }
+        if !dotted {
+            self.run.clear();
+            self.run_start = self.phrase.len();
         }
         self.phrase.extend_from_slice(word);
+        self.run.extend_from_slice(word);
     }
 
     /// `@` outside angle brackets: what stood before it is the local part, the rest the name.
@@ -98,11 +109,10 @@ impl Draft {
         if self.angle || self.host.is_some() {
             return;
         }
-        let local = self.phrase.split_off(self.run.min(self.phrase.len()));
+        self.phrase.truncate(self.run_start);
         self.name = non_empty(self.phrase.trim_ascii_end().to_vec());
         self.phrase.clear();
-        self.run = 0;
-        self.local = Some(local);
+        self.local = Some(std::mem::take(&mut self.run));
         self.host = Some(domain(lexer, &mut self.comment));
     }
 
@@ -135,9 +145,10 @@ impl Draft {
             if matches!(lexer.peek_word(), None | Some(b',' | b';')) {
                 break;
             }
+            let spaced = lexer.spaced;
             match lexer.next_word() {
                 Some(Token::Atom(word) | Token::Quoted(word) | Token::Literal(word)) => {
-                    if lexer.spaced && !local.is_empty() && !local.ends_with(b".") {
+                    if spaced && !local.is_empty() && !local.ends_with(b".") {
                         local.push(b' ');
                     }
                     local.extend_from_slice(&word);

@@ -110,7 +110,7 @@ fn media(raw: &[u8], budget: &mut usize) -> Option<Media> {
 /// RFC 2183 2.
 fn disposition(raw: &[u8], budget: &mut usize) -> Option<Disposition> {
     let mut lexer = Lexer::mime(raw);
-    let Some(Token::Atom(kind)) = lexer.next_word() else {
+    let Some(Token::Atom(kind) | Token::Quoted(kind)) = lexer.next_word() else {
         return None;
     };
     Some(Disposition {
