@@ -17,6 +17,7 @@ pub mod event;
 pub mod limits;
 pub mod peer;
 pub mod settings;
+pub mod testing;
 pub mod verbs;
 
 mod content;
