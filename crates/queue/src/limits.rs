@@ -1,0 +1,22 @@
+//! The bounds of an item and of a call.
+
+/// Longest text of a reply, of a hold's reason or of a DSN parameter, in bytes; more is cut.
+pub const MAX_TEXT: usize = 1024;
+/// Longest prefix (the trace header lines that differ by recipient), in bytes.
+pub const MAX_PREFIX: usize = 16 * 1024;
+/// Most items one call hands out.
+pub const MAX_ITEMS: usize = 1_000;
+/// Most history rows one transaction removes.
+pub const PRUNE_CHUNK: usize = 500;
+
+/// Cuts a text to [`MAX_TEXT`] at a character.
+pub(crate) fn clip(mut text: String) -> String {
+    if text.len() > MAX_TEXT {
+        let mut end = MAX_TEXT;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+    }
+    text
+}

@@ -1,0 +1,129 @@
+//! What came of an attempt: the item is finished, held, or waits for the next one.
+
+use tern_base::Timestamp;
+use tern_store::{Engine, StoreError, Transaction, Verdict, transact};
+
+use crate::item::{AfterFlight, Ending, Finished, Item, LeaseId, QueueId, Reply, State};
+use crate::schedule::Schedule;
+use crate::{limits, tables};
+
+/// How the attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The remote server took responsibility.
+    Delivered(Reply),
+    /// Try again later: a 4yz reply, or no reply.
+    Temporary(Reply),
+    /// The same again fails again: a 5yz reply.
+    Permanent(Reply),
+}
+
+/// What was made of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is finished. The caller unlinks its blob and, where [`Ending::is_failure`], sends the
+    /// bounce, in the same transaction.
+    Finished {
+        /// The item as it was.
+        item: Box<Item>,
+        /// What is kept of it.
+        row: Finished,
+    },
+    /// It waits for the next attempt.
+    Retry {
+        /// The item as it is now.
+        item: Box<Item>,
+        /// Whether the sender is to be told of the delay; said once.
+        tell_delay: bool,
+    },
+    /// It is held, as was asked while it was in flight.
+    Held(Box<Item>),
+    /// It had been finished before.
+    AlreadyFinished(Finished),
+    /// The lease is no longer held, and the outcome changes nothing.
+    NotLeased,
+    /// There is no such item.
+    Gone,
+}
+
+/// Records in a transaction of its own. A caller that keeps blobs or sends bounces uses
+/// [`record_in`], or a crash between the two loses them.
+pub fn record(
+    engine: &dyn Engine,
+    id: QueueId,
+    lease: LeaseId,
+    outcome: &Outcome,
+    schedule: &Schedule,
+    now: Timestamp,
+) -> Result<Recorded, StoreError> {
+    transact(engine, |txn| {
+        record_in(txn, id, lease, outcome, schedule, now).map(Verdict::Commit)
+    })
+}
+
+/// Records with whatever else the transaction does.
+///
+/// A delivery is a fact and is recorded even when the lease ran out; every other outcome counts
+/// only for the attempt that holds the lease.
+pub fn record_in(
+    txn: &mut Transaction<'_>,
+    id: QueueId,
+    lease: LeaseId,
+    outcome: &Outcome,
+    schedule: &Schedule,
+    now: Timestamp,
+) -> Result<Recorded, StoreError> {
+    let Some(mut item) = tables::get_item(txn, id)? else {
+        let row = tables::get_finished(txn, id)?;
+        return Ok(row.map_or(Recorded::Gone, Recorded::AlreadyFinished));
+    };
+    let before = item.state.clone();
+    let then = match &before {
+        State::InFlight {
+            lease: holder,
+            then,
+            ..
+        } if *holder == lease => Some(then.clone()),
+        _ => None,
+    };
+    let (reply, ending) = match outcome {
+        Outcome::Delivered(reply) => (reply, Some(Ending::Relayed)),
+        Outcome::Permanent(reply) => (reply, Some(Ending::Refused)),
+        Outcome::Temporary(reply) => (reply, None),
+    };
+    if then.is_none() && ending != Some(Ending::Relayed) {
+        return Ok(Recorded::NotLeased);
+    }
+    item.last_reply = Some((now, clip(reply)));
+    let ending = match then.unwrap_or_default() {
+        _ if ending.is_some() => ending,
+        AfterFlight::Cancel => Some(Ending::Cancelled),
+        AfterFlight::Hold(reason) => {
+            item.state = State::Held { reason };
+            tables::put_item(txn, Some(&before), &item);
+            return Ok(Recorded::Held(Box::new(item)));
+        }
+        AfterFlight::Retry => (now >= item.expires).then_some(Ending::Expired),
+    };
+    if let Some(ending) = ending {
+        let row = tables::finish(txn, &before, &item, ending, now);
+        let item = Box::new(item);
+        return Ok(Recorded::Finished { item, row });
+    }
+    let waited = now.millis_since(item.created);
+    let tell_delay = !item.delay_told && waited >= schedule.delay_notice_ms;
+    item.delay_told |= tell_delay;
+    let next_attempt = schedule.next_attempt(&item, now);
+    item.state = State::Ready { next_attempt };
+    tables::put_item(txn, Some(&before), &item);
+    let item = Box::new(item);
+    Ok(Recorded::Retry { item, tell_delay })
+}
+
+fn clip(reply: &Reply) -> Reply {
+    Reply {
+        text: limits::clip(reply.text.clone()),
+        host: reply.host.clone().map(limits::clip),
+        ..*reply
+    }
+}
