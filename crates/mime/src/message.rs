@@ -75,6 +75,10 @@ fn references(bytes: &[u8]) -> Option<&[u8]> {
 
 /// RFC 5322 3.3, obsolete forms included.
 fn date(raw: &[u8]) -> Option<Timestamp> {
+    parse_date(raw).or_else(|| parse_date(&with_seconds(raw)?))
+}
+
+fn parse_date(raw: &[u8]) -> Option<Timestamp> {
     let parsed = HeaderForm::Date.parse(raw);
     let date = parsed.value().as_datetime()?;
     if !date.is_valid() {
@@ -83,6 +87,17 @@ fn date(raw: &[u8]) -> Option<Timestamp> {
     Some(Timestamp::from_secs(
         u64::try_from(date.to_timestamp()).ok()?,
     ))
+}
+
+/// RFC 5322 3.3: the seconds may be absent, which the date parser does not know.
+fn with_seconds(raw: &[u8]) -> Option<Vec<u8>> {
+    let colon = memchr::memchr(b':', raw)?;
+    let minutes = raw.get(colon + 1..colon + 3)?;
+    let at = colon + 3;
+    if !minutes.iter().all(u8::is_ascii_digit) || raw.get(at) == Some(&b':') {
+        return None;
+    }
+    Some([raw.get(..at)?, b":00", raw.get(at..)?].concat())
 }
 
 /// RFC 8621 4.1.4: parts that are attached, leaving out what belongs to the text: inline pictures

@@ -4,6 +4,8 @@
 //! ENVELOPE, BODYSTRUCTURE. The answers are Dovecot 2.3.19's; where the question ends in
 //! `(not as Dovecot: ...)` they are ours, for that reason.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 mod common;
 
 fn unescape(text: &str) -> Vec<u8> {

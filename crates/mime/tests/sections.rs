@@ -2,6 +2,8 @@
 //!
 //! Each line of `sections.txt`: message, section, length, FNV-1a hash of the bytes.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 mod common;
 
 use tern_mime::{ParsedMessage, Part, parse, section};

@@ -1,6 +1,6 @@
 //! What the integration tests share: the corpus, and the canonical text of ENVELOPE and
 //! BODYSTRUCTURE (strings in quotes with `\xNN` for what is not printable ASCII).
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)] // Each test uses its share; a test may panic.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

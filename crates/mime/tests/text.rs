@@ -1,0 +1,252 @@
+//! What people read of a message: tables of input and answer.
+
+mod common;
+
+use tern_mime::{
+    PartKind, base_subject, decode_header_text, decode_part, decoded_text, header_fields,
+    header_value, message_ids, parse, part_text, prepend_headers, remove_headers,
+};
+
+#[test]
+fn base_subjects() {
+    // RFC 5256 2.1.
+    for (subject, base) in [
+        ("plan", "plan"),
+        ("", ""),
+        ("Re: plan", "plan"),
+        ("RE:plan", "plan"),
+        ("re : plan", "plan"),
+        ("Re[2]: plan", "plan"),
+        ("Re [a] [b]: plan", "Re [a] [b]: plan"),
+        ("Fwd: Re: FW: plan", "plan"),
+        ("plan (fwd)", "plan"),
+        ("Re: plan (fwd) (FWD) ", "plan"),
+        ("[team] plan", "plan"),
+        ("[team] Re: [x] plan", "plan"),
+        ("[team]", "[team]"),
+        ("[a] [b]", "[b]"),
+        ("[fwd: plan]", "plan"),
+        ("[Fwd: Re: [fwd: plan (fwd)]]", "plan"),
+        ("a \t  b\r\n c", "a b c"),
+        ("Request: plan", "Request: plan"),
+        ("Reply", "Reply"),
+        ("Re:", ""),
+        ("[unclosed Re: plan", "[unclosed Re: plan"),
+        ("Caf\u{e9} Re: x", "Caf\u{e9} Re: x"),
+    ] {
+        assert_eq!(base_subject(subject), base, "{subject:?}");
+    }
+}
+
+#[test]
+fn header_text() {
+    for (raw, text) in [
+        (&b" plain "[..], "plain"),
+        (b"=?utf-8?Q?caf=C3=A9?= au lait", "caf\u{e9} au lait"),
+        (b"=?UTF-8?B?w6k=?= =?utf-8?B?w6k=?=", "\u{e9}\u{e9}"),
+        (b"=?iso-8859-1?Q?a_b=E9?=", "a b\u{e9}"),
+        (b"=?utf-8?B?w6k=?=\r\n =?utf-8?B?w6k=?=\r\n", "\u{e9}\u{e9}"),
+        (b"a\r\n b", "a b"),
+        (b"caf\xc3\xa9", "caf\u{e9}"),
+        (b"=?broken", "=?broken"),
+        (b"=?iso-2022-jp?B?GyRCJCIbKEI=?=", "\u{3042}"),
+        (b"", ""),
+    ] {
+        assert_eq!(
+            decode_header_text(raw),
+            text,
+            "{:?}",
+            String::from_utf8_lossy(raw)
+        );
+    }
+}
+
+#[test]
+fn previews_and_searchable_text() {
+    let mixed = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/alternative; \
+        boundary=c\r\n\r\n--c\r\nContent-Type: text/html\r\n\r\n<p>Rich &amp; <b>bold</b></p>\r\n--c\r\n\
+        Content-Type: text/plain\r\n\r\nPlain\r\n--c--\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n\
+        Subject: =?utf-8?Q?inn=C3=A9r?=\r\n\r\nDeep\r\n--b--\r\n";
+    for (message, preview, found) in [
+        (
+            "Subject: s\r\n\r\nHello\r\n  world\r\n",
+            "Hello world",
+            "Hello",
+        ),
+        (
+            "Content-Type: text/html\r\n\r\n<style>p{}</style><p>Hi<br>there</p>",
+            "Hi there",
+            "there",
+        ),
+        (
+            "Content-Transfer-Encoding: base64\r\n\r\nSGVsbG8=\r\n",
+            "Hello",
+            "Hello",
+        ),
+        (
+            "Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\
+          \r\n\r\ncaf=E9=\r\n s\r\n",
+            "caf\u{e9} s",
+            "caf\u{e9} s",
+        ),
+        ("Content-Type: image/png\r\n\r\nxxxx", "", ""),
+        ("\r\n", "", ""),
+        (mixed, "Plain", "Rich & bold"),
+        (mixed, "Plain", "inn\u{e9}r"),
+        (mixed, "Plain", "Deep"),
+    ] {
+        let parsed = common::check(message.as_bytes());
+        assert_eq!(parsed.preview, preview);
+        let text = decoded_text(&parsed, message.as_bytes(), 10_000);
+        assert!(text.contains(found), "{found:?} in {text:?}");
+    }
+    let long = format!("\r\n{}", "\u{e9} ".repeat(1000));
+    assert_eq!(parse(long.as_bytes()).preview.chars().count(), 255);
+}
+
+#[test]
+fn decoded_parts() {
+    for (encoding, body, decoded) in [
+        ("7bit", "a=3D", Some("a=3D")),
+        ("BASE64", "SGVs\r\nbG8=", Some("Hello")),
+        ("quoted-printable", "a=3Db=\r\nc", Some("a=bc")),
+        ("x-uuencode", "begin", None),
+    ] {
+        let message = format!("Content-Transfer-Encoding: {encoding}\r\n\r\n{body}");
+        let parsed = parse(message.as_bytes());
+        let answer = decode_part(&parsed.body, message.as_bytes());
+        assert_eq!(answer.as_deref(), decoded.map(str::as_bytes), "{encoding}");
+        if let Some(decoded) = decoded {
+            assert_eq!(part_text(&parsed.body, message.as_bytes()), decoded);
+        }
+    }
+}
+
+#[test]
+fn attachments_as_people_mean_them() {
+    for (header, attached) in [
+        ("Content-Type: text/plain", false),
+        (
+            "Content-Type: text/plain\r\nContent-Disposition: attachment",
+            true,
+        ),
+        ("Content-Type: text/plain; name=a.txt", true),
+        ("Content-Type: application/pdf", true),
+        (
+            "Content-Type: image/png\r\nContent-Disposition: inline",
+            false,
+        ),
+        ("Content-Type: application/pgp-signature; name=s.asc", false),
+        ("Content-Type: message/delivery-status", false),
+        ("Content-Type: message/rfc822", true),
+        ("Content-Type: text/calendar", false),
+    ] {
+        let message = format!(
+            "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhi\r\n--b\r\n{header}\r\n\r\nx\r\n--b--"
+        );
+        assert_eq!(
+            parse(message.as_bytes()).has_attachment,
+            attached,
+            "{header}"
+        );
+    }
+    let related = b"Content-Type: multipart/related; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n\
+        hi\r\n--b\r\nContent-Type: image/png; name=a.png\r\nContent-ID: <a>\r\n\r\nx\r\n--b--";
+    assert!(!parse(related).has_attachment);
+}
+
+#[test]
+fn fields_asked_for_by_name() {
+    let header = b"A: 1\r\nB: 2\r\n two\r\na : 3\r\nno colon\r\n\r\n";
+    for (names, not, answer) in [
+        (&["a"][..], false, "A: 1\r\na : 3\r\n\r\n"),
+        (&["B", "x"], false, "B: 2\r\n two\r\n\r\n"),
+        (&["a"], true, "B: 2\r\n two\r\nno colon\r\n\r\n"),
+        (&[], false, "\r\n"),
+        (&[""], false, "\r\n"),
+        (
+            &[],
+            true,
+            "A: 1\r\nB: 2\r\n two\r\na : 3\r\nno colon\r\n\r\n",
+        ),
+    ] {
+        assert_eq!(
+            String::from_utf8_lossy(&header_fields(header, names, not)),
+            answer,
+            "{names:?}"
+        );
+    }
+    assert_eq!(header_value(header, "b").as_deref(), Some(&b"2 two"[..]));
+    assert_eq!(header_value(header, "A").as_deref(), Some(&b"3"[..]));
+    assert_eq!(
+        header_value(b"Fr om: x\r\n:From: y\r\n\r\nFrom: z", "From"),
+        None
+    );
+}
+
+#[test]
+fn ids() {
+    for (raw, ids) in [
+        ("<a@b>", &["a@b"][..]),
+        ("<a@b> (c) <d@e>", &["a@b", "d@e"]),
+        ("<a @\r\n b>", &["a@b"]),
+        ("<a <b@c>", &["b@c"]),
+        ("<> none", &[]),
+        ("<unclosed", &[]),
+    ] {
+        assert_eq!(
+            message_ids(raw.as_bytes()).collect::<Vec<_>>(),
+            ids,
+            "{raw}"
+        );
+    }
+    let id = |value: &str| parse(format!("Message-ID: {value}\r\n\r\n").as_bytes()).message_id;
+    assert_eq!(id("<a@b>").as_deref(), Some("a@b"));
+    assert_eq!(id("bare@b").as_deref(), Some("bare@b"));
+    assert_eq!(id(""), None);
+}
+
+#[test]
+fn dates() {
+    for (date, secs) in [
+        ("Sat, 21 Nov 2026 22:06:00 +0000", Some(1_795_298_760)),
+        ("21 Nov 2026 23:06:00 +0100 (CET)", Some(1_795_298_760)),
+        ("Sat, 21 Nov 2026 22:06 GMT", Some(1_795_298_760)),
+        ("yesterday", None),
+        ("Thu, 1 Jan 1960 00:00:00 +0000", None),
+    ] {
+        let parsed = parse(format!("Date: {date}\r\n\r\n").as_bytes());
+        assert_eq!(
+            parsed.sent_at.map(tern_base::Timestamp::as_secs),
+            secs,
+            "{date}"
+        );
+    }
+}
+
+#[test]
+fn headers_taken_out_and_put_in_front() {
+    let message = b"Bcc: a@b,\r\n c@d\r\nTo: e@f\r\nBCC: g@h\r\n\r\nBcc: in the body\r\n";
+    assert_eq!(
+        remove_headers(message, &["bcc"]),
+        b"To: e@f\r\n\r\nBcc: in the body\r\n"
+    );
+    assert_eq!(remove_headers(message, &["x"]), message);
+    assert_eq!(
+        prepend_headers(
+            b"To: a\r\n\r\n",
+            &[("Message-ID", "<1@x>"), ("X-Y", "a\r\nBcc: b\r\n c")]
+        ),
+        b"Message-ID: <1@x>\r\nX-Y: aBcc: b\r\n c\r\nTo: a\r\n\r\n"
+    );
+}
+
+#[test]
+fn a_message_inside_has_its_own_envelope() {
+    let parsed = parse(b"Content-Type: message/global\r\n\r\nSubject: in\r\n\r\nx");
+    let PartKind::Message { envelope, body } = &parsed.body.kind else {
+        panic!("a message")
+    };
+    assert_eq!(envelope.subject.as_deref(), Some(&b"in"[..]));
+    assert_eq!(body.size(), 1);
+}
