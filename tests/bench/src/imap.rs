@@ -73,6 +73,8 @@ pub(crate) struct Imap {
     literal_plus: bool,
     /// LITERAL- (RFC 7888): the same up to 4,096 bytes.
     literal_minus: bool,
+    /// MULTIAPPEND (RFC 3502).
+    multiappend: bool,
 }
 
 /// A session refuses a literal longer than this in a server's answer.
@@ -88,6 +90,7 @@ impl Imap {
             out: Vec::new(),
             literal_plus: false,
             literal_minus: false,
+            multiappend: false,
         };
         let range = imap.conn.line("the greeting").await?;
         let line = imap.conn.slice(range);
@@ -108,15 +111,17 @@ impl Imap {
             &format!("LOGIN {} {}", quoted(user)?, quoted(password)?),
         )
         .await?;
-        let (mut plus, mut minus) = (false, false);
+        let (mut plus, mut minus, mut multi) = (false, false, false);
         self.begin("CAPABILITY");
         self.run("CAPABILITY", |line| {
             plus |= memmem::find(line, b"LITERAL+").is_some();
             minus |= memmem::find(line, b"LITERAL-").is_some();
+            multi |= memmem::find(line, b"MULTIAPPEND").is_some();
         })
         .await?;
         self.literal_plus = plus;
         self.literal_minus = minus;
+        self.multiappend = multi;
         Ok(())
     }
 
@@ -201,7 +206,7 @@ impl Imap {
 
     /// Builds an APPEND in the output buffer; false if the literal must wait for `+`.
     fn push_append(&mut self, mailbox: &str, message: &[u8]) -> bool {
-        let now = self.literal_plus || self.literal_minus && message.len() <= 4096;
+        let now = self.pipelines(message.len());
         let plus = if now { "+" } else { "" };
         self.begin(&format!("APPEND \"{mailbox}\" {{{}{plus}}}", message.len()));
         self.out.extend_from_slice(message);
@@ -209,35 +214,42 @@ impl Imap {
         now
     }
 
-    /// APPENDs many messages in flight at once where the server takes literals at once.
-    pub(crate) async fn append_all<'a>(
-        &mut self,
-        mailbox: &str,
-        messages: impl Iterator<Item = &'a [u8]>,
-    ) -> Result<()> {
-        let mut batch = Vec::new();
+    /// APPENDs many messages: in one command with MULTIAPPEND (RFC 3502), else one after another
+    /// in flight at once where the server takes literals at once.
+    pub(crate) async fn append_all(&mut self, mailbox: &str, messages: &[Vec<u8>]) -> Result<()> {
+        if !messages.iter().all(|message| self.pipelines(message.len())) {
+            for message in messages {
+                self.append(mailbox, message).await?;
+            }
+            return Ok(());
+        }
         let first = self.tag + 1;
-        for message in messages {
-            if self.literal_plus || self.literal_minus && message.len() <= 4096 {
+        if self.multiappend {
+            self.begin(&format!("APPEND \"{mailbox}\""));
+            self.out.truncate(self.out.len() - 2);
+            for message in messages {
+                self.out
+                    .extend_from_slice(format!(" {{{}+}}\r\n", message.len()).as_bytes());
+                self.out.extend_from_slice(message);
+            }
+            self.out.extend_from_slice(b"\r\n");
+            self.conn.write(&self.out).await?;
+        } else {
+            let mut batch = Vec::new();
+            for message in messages {
                 self.push_append(mailbox, message);
                 batch.extend_from_slice(&self.out);
-            } else {
-                // In order: what is in flight must be answered before a literal that waits.
-                return Err(Error::Usage(
-                    "fill needs LITERAL+ or messages of 4096 bytes".into(),
-                ));
             }
+            self.conn.write(&batch).await?;
         }
-        let last = self.tag;
-        self.conn.write(&batch).await?;
-        for tag in first..=last {
+        for tag in first..=self.tag {
             self.finish("APPEND", tag, |_| {}).await?;
         }
         Ok(())
     }
 
     /// True if literals of this size need no round trip.
-    pub(crate) fn pipelines(&self, size: usize) -> bool {
+    fn pipelines(&self, size: usize) -> bool {
         self.literal_plus || self.literal_minus && size <= 4096
     }
 
@@ -395,6 +407,25 @@ mod tests {
         ])
         .await;
         imap.append("INBOX", b"hello").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn many_messages_go_in_one_command_with_multiappend() {
+        let mut imap = session(&[
+            ("a1 LOGIN \"u\" \"p\"", "a1 OK in\r\n"),
+            (
+                "a2 CAPABILITY",
+                "* CAPABILITY IMAP4rev1 LITERAL+ MULTIAPPEND\r\na2 OK\r\n",
+            ),
+            ("a3 APPEND \"INBOX\" {5+}", ""),
+            ("hello {2+}", ""),
+            ("yo", "a3 OK [APPENDUID 1 1:2] done\r\n"),
+        ])
+        .await;
+        imap.login("u", "p").await.unwrap();
+        imap.append_all("INBOX", &[b"hello".to_vec(), b"yo".to_vec()])
+            .await
+            .unwrap();
     }
 
     #[tokio::test]

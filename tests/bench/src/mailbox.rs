@@ -11,15 +11,15 @@ use crate::deliver::{plural, unique_run};
 use crate::error::{Error, Result};
 use crate::imap::{Answer, Imap, ImapTarget};
 use crate::measure::{Bench, Row};
-use crate::message::{Random, pool, word};
+use crate::message::{Message, Random, pool, word};
 
 /// The mailbox that `fill` makes and the others read.
 pub(crate) fn filled_name(messages: usize) -> String {
     format!("bench-{messages}")
 }
 
-/// Messages in flight on one session while filling.
-const FILL_WINDOW: usize = 32;
+/// Messages in one go on one session while filling.
+const FILL_WINDOW: usize = 50;
 
 /// Brings a mailbox to `messages` messages of varying size, with many sessions at once.
 pub(crate) async fn fill(
@@ -38,27 +38,21 @@ pub(crate) async fn fill(
             .await?;
     }
     let present = first.messages(mailbox).await? as usize;
+    let place = place(account, mailbox);
     let meter = bench.meter();
     let mut tasks = JoinSet::new();
     for session in 0..sessions {
         let mut imap = target.login(account).await?;
         let mailbox = mailbox.to_owned();
         tasks.spawn(async move {
-            // Seeded by position: message `n` of a mailbox is the same on every target.
+            // Message `n` of a mailbox is the same on every target.
             let numbers: Vec<usize> = (present..messages)
                 .skip(session)
                 .step_by(sessions)
                 .collect();
             for numbers in numbers.chunks(FILL_WINDOW) {
-                let batch: Vec<_> = numbers.iter().map(|n| seeded(*n, size)).collect();
-                if batch.iter().all(|m| imap.pipelines(m.len())) {
-                    imap.append_all(&mailbox, batch.iter().map(Vec::as_slice))
-                        .await?;
-                } else {
-                    for message in &batch {
-                        imap.append(&mailbox, message).await?;
-                    }
-                }
+                let batch: Vec<_> = numbers.iter().map(|n| seeded(place, *n, size)).collect();
+                imap.append_all(&mailbox, &batch).await?;
             }
             Ok::<_, Error>(())
         });
@@ -77,13 +71,22 @@ pub(crate) async fn fill(
     Ok(row)
 }
 
-/// Message `n` of every filled mailbox: half to one and a half times `size`.
-fn seeded(n: usize, size: usize) -> Vec<u8> {
+/// Message `n` of a filled mailbox: half to one and a half times `size`. The text depends on `n`
+/// alone, the Message-ID on the place too, so no two mailboxes hold equal content.
+fn seeded(place: u64, n: usize, size: usize) -> Vec<u8> {
     let mut random = Random::new(n as u64 ^ 0x7465_726e);
     let varied = size / 2 + (random.next() % size.max(1) as u64) as usize;
-    let mut message = crate::message::Message::new(&mut random, varied);
-    message.stamp(0, n as u64);
+    let mut message = Message::new(&mut random, varied);
+    message.stamp(place, n as u64);
     message.bytes
+}
+
+/// A number for a mailbox of an account (FNV-1a).
+fn place(account: usize, mailbox: &str) -> u64 {
+    let name = format!("{account}/{mailbox}");
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    })
 }
 
 /// APPEND by several sessions of as many accounts, one message in flight in each.
@@ -330,25 +333,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn filled_messages_depend_on_their_number_alone() {
-        assert_eq!(seeded(5, 4096), seeded(5, 4096));
-        assert_ne!(seeded(5, 4096), seeded(6, 4096));
-        let mean = (0..400).map(|n| seeded(n, 4096).len()).sum::<usize>() / 400;
+    fn filled_messages_vary_in_size_and_are_unique_by_place() {
+        let (here, there) = (place(0, "INBOX"), place(1, "INBOX"));
+        assert_eq!(seeded(here, 5, 4096), seeded(here, 5, 4096));
+        assert_ne!(seeded(here, 5, 4096), seeded(here, 6, 4096));
+        assert_ne!(seeded(here, 5, 4096), seeded(there, 5, 4096));
+        let mean = (0..400).map(|n| seeded(here, n, 4096).len()).sum::<usize>() / 400;
         assert!((3_800..4_400).contains(&mean), "{mean}");
     }
 
     #[test]
     fn the_search_needles_occur() {
         let texts: Vec<String> = (0..500)
-            .map(|n| String::from_utf8(seeded(n, 4096)).unwrap())
+            .map(|n| String::from_utf8(seeded(0, n, 4096)).unwrap())
             .collect();
-        let subject = format!("Subject: {}", "");
         let with = |needle: &str| texts.iter().filter(|t| t.contains(needle)).count();
         let in_subject = texts
             .iter()
             .filter(|t| {
                 t.lines()
-                    .any(|l| l.starts_with(&subject) && l.contains(&word(40)))
+                    .any(|l| l.starts_with("Subject: ") && l.contains(&word(40)))
             })
             .count();
         assert!((1..250).contains(&in_subject), "{in_subject}");
