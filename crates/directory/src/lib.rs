@@ -1,1 +1,56 @@
-//! Who exists: domains, accounts, aliases, groups, credentials
+//! Who exists: domains, accounts, aliases, groups, credentials, and which mailboxes an address
+//! leads to.
+//!
+//! Reading verbs take a [`tern_store::Read`]: the engine for the newest state, or a snapshot where
+//! several answers must fit together. Writing verbs take the engine.
+//!
+//! Invariants:
+//! - An address leads to one thing: an account, an alias or a group. Its domain exists.
+//! - An account id is never given twice, whatever becomes of the account.
+//! - Expanding an address ends, whatever circles its groups and aliases form, and gives each
+//!   account once, with the path that led to it.
+//! - No password is stored, only what verifies it; looking for an unknown user takes as long as
+//!   refusing a known one.
+//!
+//! Refuses to know mailboxes, and to decide who may change the directory.
+
+pub mod account;
+pub mod alias;
+pub mod check;
+pub mod credential;
+pub mod domain;
+pub mod error;
+pub mod group;
+pub mod limits;
+pub mod login;
+pub mod password;
+pub mod resolve;
+pub mod secrets;
+mod tables;
+pub mod target;
+
+pub use account::{
+    Account, AccountPage, NewAccount, account, account_by_address, addresses_of, create_account,
+    groups_of, list_accounts, remove_account, update_account,
+};
+pub use alias::{Alias, alias, list_addresses, remove_alias, set_alias};
+pub use check::{Finding, check};
+pub use credential::{
+    AppPassword, CredentialId, NewAppPassword, add_app_password, list_app_passwords,
+    revoke_app_password, set_password,
+};
+pub use domain::{
+    DomainInfo, DomainSettings, add_domain, domain, list_domains, remove_domain, set_domain,
+};
+pub use error::DirectoryError;
+pub use group::{
+    Group, GroupId, MemberPage, add_members, create_group, group, group_by_address, members,
+    remove_group, remove_members,
+};
+pub use login::{Login, LoginFailure, login, rehash_password};
+pub use password::{PasswordCost, Passwords};
+pub use resolve::{
+    Expansion, LocalRecipient, OutsideRecipient, Resolution, SkipReason, Skipped, Step, resolve,
+};
+pub use secrets::{Secrets, secrets};
+pub use target::Target;

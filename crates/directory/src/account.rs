@@ -1,0 +1,204 @@
+//! Accounts: who has mailboxes and may log in.
+
+use tern_base::{AccountId, EmailAddress, Timestamp};
+use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
+
+use crate::error::DirectoryError;
+use crate::group::GroupId;
+use crate::tables::{self, AddressRow, Counter};
+use crate::target::Target;
+use crate::{alias, group, limits};
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its id, for ever.
+    pub id: AccountId,
+    /// Its primary address, which is its login name.
+    pub address: EmailAddress,
+    /// The name that people read.
+    pub display_name: String,
+    /// How many bytes its mailboxes may hold; 0 is no limit.
+    pub quota_bytes: u64,
+    /// It gets no mail and nobody logs in.
+    pub disabled: bool,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// An account to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAccount {
+    /// Its primary address.
+    pub address: EmailAddress,
+    /// The name that people read.
+    pub display_name: String,
+    /// How many bytes its mailboxes may hold; 0 is no limit.
+    pub quota_bytes: u64,
+}
+
+/// Makes an account. The same address at the same time again is the same account, so the verb can
+/// be repeated after a lost answer.
+pub fn create_account(
+    engine: &dyn Engine,
+    new: &NewAccount,
+    now: Timestamp,
+) -> Result<Account, DirectoryError> {
+    if new.display_name.len() > limits::MAX_TEXT {
+        return Err(DirectoryError::Limit("display name"));
+    }
+    transact(engine, |txn| {
+        if let Some(AddressRow::Account(id)) = tables::get_address(txn, &new.address)? {
+            let known = tables::get_account(txn, id)?.ok_or(StoreError::Damaged)?;
+            return match known.created == now && known.display_name == new.display_name {
+                true => Ok(Verdict::Abandon(known)),
+                false => Err(DirectoryError::AddressTaken),
+            };
+        }
+        let account = Account {
+            id: AccountId(tables::next_id(txn, Counter::Account)?),
+            address: new.address.clone(),
+            display_name: new.display_name.clone(),
+            quota_bytes: new.quota_bytes,
+            disabled: false,
+            created: now,
+        };
+        tables::claim_address(txn, &account.address, &AddressRow::Account(account.id))?;
+        txn.put(
+            tables::account_key(account.id),
+            tables::encode_account(&account),
+        );
+        Ok(Verdict::Commit(account))
+    })
+}
+
+/// Changes what `change` changes of the display name, the quota and the disabled flag; other
+/// fields stay as they are.
+pub fn update_account(
+    engine: &dyn Engine,
+    id: AccountId,
+    mut change: impl FnMut(&mut Account),
+) -> Result<Account, DirectoryError> {
+    transact(engine, |txn| {
+        let old = tables::get_account(txn, id)?.ok_or(DirectoryError::NotFound("account"))?;
+        let mut wanted = old.clone();
+        change(&mut wanted);
+        if wanted.display_name.len() > limits::MAX_TEXT {
+            return Err(DirectoryError::Limit("display name"));
+        }
+        let account = Account {
+            display_name: wanted.display_name,
+            quota_bytes: wanted.quota_bytes,
+            disabled: wanted.disabled,
+            ..old
+        };
+        txn.put(tables::account_key(id), tables::encode_account(&account));
+        Ok(Verdict::Commit(account))
+    })
+}
+
+/// Removes an account with its credentials, and takes it out of every alias and group. False when
+/// it was not there. Its mailboxes are the caller's to remove, before.
+///
+/// An alias whose only target it was goes with it.
+pub fn remove_account(engine: &dyn Engine, id: AccountId) -> Result<bool, DirectoryError> {
+    transact(engine, |txn| {
+        let Some(account) = tables::get_account(txn, id)? else {
+            return Ok(Verdict::Abandon(false));
+        };
+        // Whoever adds an alias, a membership or a credential depends on the account's row, which
+        // this removes: nothing new can appear between the scans and the commit.
+        for key in scan_keys(txn, tables::aliases_of(id))? {
+            let (_, address) = tables::read_alias_of_key(&key)?;
+            alias::drop_target(txn, &address, &Target::Account(id))?;
+        }
+        for key in scan_keys(txn, tables::groups_of(id))? {
+            let (_, number) = tables::read_two(&key)?;
+            group::drop_member(txn, GroupId(number), &Target::Account(id))?;
+        }
+        for key in scan_keys(txn, tables::credentials_of(id))? {
+            txn.delete(key);
+        }
+        tables::free_address(txn, &account.address)?;
+        txn.delete(tables::account_key(id));
+        Ok(Verdict::Commit(true))
+    })
+}
+
+fn scan_keys(txn: &Transaction<'_>, range: tern_store::Range) -> Result<Vec<Vec<u8>>, StoreError> {
+    let (mut keys, mut range) = (Vec::new(), Some(range));
+    while let Some(next) = range {
+        let page = txn.scan(&next, 10_000)?;
+        keys.extend(page.rows.into_iter().map(|(key, _)| key));
+        range = page.next;
+    }
+    Ok(keys)
+}
+
+/// An account by its id.
+pub fn account(reader: &dyn Read, id: AccountId) -> Result<Option<Account>, StoreError> {
+    match reader.get(&tables::account_key(id))? {
+        Some(row) => Ok(Some(tables::decode_account(id, &row)?)),
+        None => Ok(None),
+    }
+}
+
+/// The account whose primary address this is, in any case.
+pub fn account_by_address(
+    reader: &dyn Read,
+    address: &EmailAddress,
+) -> Result<Option<Account>, StoreError> {
+    match reader.get(&tables::address_key(address))? {
+        None => Ok(None),
+        Some(row) => match tables::decode_address(&row)? {
+            AddressRow::Account(id) => account(reader, id),
+            AddressRow::Alias(_) | AddressRow::Group(_) => Ok(None),
+        },
+    }
+}
+
+/// The addresses that are the account's: its primary one first, then the aliases that name it.
+pub fn addresses_of(reader: &dyn Read, id: AccountId) -> Result<Vec<EmailAddress>, StoreError> {
+    let Some(account) = account(reader, id)? else {
+        return Ok(Vec::new());
+    };
+    let mut found = vec![account.address];
+    for key in tables::all_keys(reader, tables::aliases_of(id))? {
+        found.push(tables::read_alias_of_key(&key)?.1);
+    }
+    Ok(found)
+}
+
+/// The groups that name the account as a member, not those around them.
+pub fn groups_of(reader: &dyn Read, id: AccountId) -> Result<Vec<GroupId>, StoreError> {
+    let keys = tables::all_keys(reader, tables::groups_of(id))?;
+    let read = |key: &Vec<u8>| Ok(GroupId(tables::read_two(key)?.1));
+    keys.iter().map(read).collect()
+}
+
+/// Some accounts, and where to go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountPage {
+    /// Accounts in the order of their ids.
+    pub accounts: Vec<Account>,
+    /// The `from` of the next call.
+    pub next: Option<AccountId>,
+}
+
+/// Accounts from id `from` on.
+pub fn list_accounts(
+    reader: &dyn Read,
+    from: AccountId,
+    limit: usize,
+) -> Result<AccountPage, StoreError> {
+    let rows = reader.scan(&tables::accounts(from), limit.clamp(1, limits::MAX_LIST))?;
+    let mut page = AccountPage::default();
+    for (key, value) in &rows.rows {
+        let id = tables::read_account_key(key)?;
+        page.accounts.push(tables::decode_account(id, value)?);
+    }
+    if let Some(range) = rows.next {
+        page.next = Some(tables::read_account_key(&range.start)?);
+    }
+    Ok(page)
+}

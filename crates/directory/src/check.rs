@@ -1,0 +1,222 @@
+//! Whether the rows of the directory agree with each other: for `tern check` and the end of tests.
+
+use std::collections::BTreeMap;
+
+use tern_base::{AccountId, EmailAddress};
+use tern_store::{Engine, Range, Read, StoreError};
+
+use crate::credential::{self, CredentialId};
+use crate::group::GroupId;
+use crate::tables::{self, AddressRow};
+use crate::target::Target;
+use crate::{account, domain, group};
+
+/// Something that can't be as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What is wrong, in one sentence.
+    pub what: String,
+}
+
+/// Verifies that addresses, accounts, groups and their reverse rows name each other, that counts
+/// are right, and that no id can be given twice.
+pub fn check(engine: &dyn Engine) -> Result<Vec<Finding>, StoreError> {
+    let snapshot = engine.snapshot()?;
+    let mut check = Check {
+        reader: &*snapshot,
+        findings: Vec::new(),
+    };
+    check.addresses()?;
+    check.accounts()?;
+    check.groups()?;
+    check.reverse_rows()?;
+    check.credentials()?;
+    Ok(check.findings)
+}
+
+struct Check<'a> {
+    reader: &'a dyn Read,
+    findings: Vec<Finding>,
+}
+
+impl Check<'_> {
+    fn note(&mut self, what: String) {
+        self.findings.push(Finding { what });
+    }
+
+    fn address(&self, address: &EmailAddress) -> Result<Option<AddressRow>, StoreError> {
+        match self.reader.get(&tables::address_key(address))? {
+            Some(row) => Ok(Some(tables::decode_address(&row)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Every address belongs to a domain, which counts it, and to what names it back.
+    fn addresses(&mut self) -> Result<(), StoreError> {
+        let mut counts: BTreeMap<_, u64> = BTreeMap::new();
+        for (key, value) in rows(self.reader, tables::addresses())? {
+            let address = tables::read_address_key(&key)?;
+            *counts.entry(address.domain().clone()).or_default() += 1;
+            let named = match tables::decode_address(&value)? {
+                AddressRow::Account(id) => {
+                    account::account(self.reader, id)?.is_some_and(|a| a.address == address)
+                }
+                AddressRow::Group(id) => {
+                    group::group(self.reader, id)?.is_some_and(|g| g.address == address)
+                }
+                AddressRow::Alias(targets) => {
+                    self.alias(&address, &targets)?;
+                    true
+                }
+            };
+            if !named {
+                self.note(format!(
+                    "address {address} leads to nothing of that address"
+                ));
+            }
+        }
+        for info in domain::list_domains(self.reader)? {
+            let found = counts.remove(&info.domain).unwrap_or(0);
+            if found != info.addresses {
+                let (domain, counted) = (&info.domain, info.addresses);
+                self.note(format!(
+                    "domain {domain} counts {counted} addresses and has {found}"
+                ));
+            }
+        }
+        for domain in counts.keys() {
+            self.note(format!("domain {domain} has addresses and no row"));
+        }
+        Ok(())
+    }
+
+    fn alias(&mut self, address: &EmailAddress, targets: &[Target]) -> Result<(), StoreError> {
+        for target in targets {
+            let Target::Account(id) = target else {
+                continue;
+            };
+            if self
+                .reader
+                .get(&tables::alias_of_key(*id, address))?
+                .is_none()
+            {
+                self.note(format!("alias {address} is missing from account {id}"));
+            }
+            if account::account(self.reader, *id)?.is_none() {
+                self.note(format!(
+                    "alias {address} leads to account {id}, which is gone"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn accounts(&mut self) -> Result<(), StoreError> {
+        let counters = self.reader.get(&tables::counters_key())?;
+        let (next, _) = tables::decode_counters(counters.as_deref())?;
+        for (key, value) in rows(self.reader, tables::accounts(AccountId(0)))? {
+            let id = tables::read_account_key(&key)?;
+            let account = tables::decode_account(id, &value)?;
+            if self.address(&account.address)? != Some(AddressRow::Account(id)) {
+                self.note(format!(
+                    "account {id} is not reached by {}",
+                    account.address
+                ));
+            }
+            if id.0 >= next {
+                self.note(format!("account id {id} would be given again"));
+            }
+        }
+        Ok(())
+    }
+
+    fn groups(&mut self) -> Result<(), StoreError> {
+        let counters = self.reader.get(&tables::counters_key())?;
+        let (_, next) = tables::decode_counters(counters.as_deref())?;
+        let mut counts: BTreeMap<GroupId, u64> = BTreeMap::new();
+        for (key, _) in rows(self.reader, tables::all_members())? {
+            let (id, member) = tables::read_member_key(&key)?;
+            *counts.entry(id).or_default() += 1;
+            if let Target::Account(account) = member
+                && self
+                    .reader
+                    .get(&tables::group_of_key(account, id))?
+                    .is_none()
+            {
+                self.note(format!("group {id} is missing from account {account}"));
+            }
+        }
+        for (key, value) in rows(self.reader, tables::groups())? {
+            let id = tables::read_group_key(&key)?;
+            let group = tables::decode_group(id, &value)?;
+            let found = counts.remove(&id).unwrap_or(0);
+            if found != group.members {
+                let counted = group.members;
+                self.note(format!(
+                    "group {id} counts {counted} members and has {found}"
+                ));
+            }
+            if self.address(&group.address)? != Some(AddressRow::Group(id)) {
+                self.note(format!("group {id} is not reached by {}", group.address));
+            }
+            if id.0 >= next {
+                self.note(format!("group id {id} would be given again"));
+            }
+        }
+        for id in counts.keys() {
+            self.note(format!("group {id} has members and no row"));
+        }
+        Ok(())
+    }
+
+    fn reverse_rows(&mut self) -> Result<(), StoreError> {
+        for (key, _) in rows(self.reader, tables::all_aliases_of())? {
+            let (id, address) = tables::read_alias_of_key(&key)?;
+            let named = match self.address(&address)? {
+                Some(AddressRow::Alias(targets)) => targets.contains(&Target::Account(id)),
+                _ => false,
+            };
+            if !named {
+                self.note(format!(
+                    "account {id} has alias {address}, which does not name it"
+                ));
+            }
+        }
+        for (key, _) in rows(self.reader, tables::all_groups_of())? {
+            let (id, number) = tables::read_two(&key)?;
+            let (id, group) = (AccountId(id), GroupId(number));
+            let member = tables::member_key(group, &Target::Account(id));
+            if self.reader.get(&member)?.is_none() {
+                self.note(format!(
+                    "account {id} has group {group}, which does not name it"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn credentials(&mut self) -> Result<(), StoreError> {
+        for (key, value) in rows(self.reader, tables::all_credentials())? {
+            let (id, credential) = tables::read_two(&key)?;
+            credential::decode(CredentialId(credential), &value)?;
+            if account::account(self.reader, AccountId(id))?.is_none() {
+                self.note(format!(
+                    "credential {credential} belongs to account {id}, which is gone"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+type Rows = Vec<(Vec<u8>, Vec<u8>)>;
+
+fn rows(reader: &dyn Read, range: Range) -> Result<Rows, StoreError> {
+    let (mut found, mut range) = (Vec::new(), Some(range));
+    while let Some(next) = range {
+        let page = reader.scan(&next, 10_000)?;
+        found.extend(page.rows);
+        range = page.next;
+    }
+    Ok(found)
+}

@@ -1,0 +1,259 @@
+//! What an account proves itself with: one password, and app passwords.
+//!
+//! An app password is made by the server: 125 random bits, so a fast digest keeps it as safe as a
+//! slow one keeps a chosen password, and each program that uses one logs in without the slow hash.
+
+use tern_base::codec::{Damaged, Reader, Writer};
+use tern_base::{AccountId, Entropy, Timestamp};
+use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
+
+use crate::error::DirectoryError;
+use crate::password::Passwords;
+use crate::{limits, tables};
+
+/// A credential of an account: 0 is the password, others are app passwords.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CredentialId(pub u32);
+
+impl CredentialId {
+    /// The password that the account's owner chose.
+    pub const PASSWORD: Self = Self(0);
+}
+
+/// An app password, without the secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppPassword {
+    /// Its id, unique within the account.
+    pub id: CredentialId,
+    /// What its owner calls it: `phone`.
+    pub label: String,
+    /// What it is good for: `imap`, `smtp`; none is everything.
+    pub scopes: Vec<String>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it was revoked.
+    pub revoked: Option<Timestamp>,
+}
+
+/// An app password that was just made.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewAppPassword {
+    /// What is kept of it.
+    pub info: AppPassword,
+    /// The secret: shown once, never stored.
+    pub secret: String,
+}
+
+impl std::fmt::Debug for NewAppPassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "NewAppPassword({:?})", self.info)
+    }
+}
+
+/// A credential as stored.
+pub(crate) enum Stored {
+    /// The PHC string of the password.
+    Password(String),
+    /// An app password and its digest.
+    App(AppPassword, [u8; 32]),
+}
+
+/// Shortest password that can be set, in bytes.
+const MIN_PASSWORD: usize = 8;
+
+/// Sets the account's password.
+pub fn set_password(
+    engine: &dyn Engine,
+    account: AccountId,
+    password: &str,
+    passwords: &Passwords,
+    entropy: &mut dyn Entropy,
+) -> Result<(), DirectoryError> {
+    if !(MIN_PASSWORD..=limits::MAX_PASSWORD).contains(&password.len()) {
+        return Err(DirectoryError::BadPassword);
+    }
+    let hash = passwords.hash(password.as_bytes(), entropy)?;
+    transact(engine, |txn| {
+        require_account(txn, account)?;
+        let key = tables::credential_key(account, CredentialId::PASSWORD.0);
+        txn.put(key, encode(&Stored::Password(hash.clone())));
+        Ok(Verdict::Commit(()))
+    })
+}
+
+/// Makes an app password. The caller shows the secret; after a lost answer it makes another.
+pub fn add_app_password(
+    engine: &dyn Engine,
+    account: AccountId,
+    label: &str,
+    scopes: &[String],
+    now: Timestamp,
+    entropy: &mut dyn Entropy,
+) -> Result<NewAppPassword, DirectoryError> {
+    let long = |text: &str| text.len() > limits::MAX_TEXT;
+    if long(label) || scopes.len() > limits::MAX_SCOPES || scopes.iter().any(|s| long(s)) {
+        return Err(DirectoryError::Limit("label or scopes"));
+    }
+    let secret = new_secret(entropy);
+    let digest = digest(&secret);
+    transact(engine, |txn| {
+        let known = app_rows(txn, account)?;
+        if known.len() >= limits::MAX_APP_PASSWORDS {
+            return Err(DirectoryError::Limit("app passwords"));
+        }
+        let last = known.iter().map(|(info, _)| info.id.0).max();
+        let info = AppPassword {
+            id: CredentialId(last.unwrap_or(0) + 1),
+            label: label.to_owned(),
+            scopes: scopes.to_vec(),
+            created: now,
+            revoked: None,
+        };
+        let key = tables::credential_key(account, info.id.0);
+        // Reading the row makes two that take the same id conflict.
+        txn.get(&key)?;
+        txn.put(key, encode(&Stored::App(info.clone(), digest)));
+        let secret = secret.clone();
+        Ok(Verdict::Commit(NewAppPassword { info, secret }))
+    })
+}
+
+/// Revokes an app password; its row stays. False when it was revoked before.
+pub fn revoke_app_password(
+    engine: &dyn Engine,
+    account: AccountId,
+    id: CredentialId,
+    now: Timestamp,
+) -> Result<bool, DirectoryError> {
+    let not_found = DirectoryError::NotFound("app password");
+    transact(engine, |txn| {
+        let key = tables::credential_key(account, id.0);
+        let row = txn.get(&key)?.ok_or(not_found.clone())?;
+        match decode(id, &row)? {
+            Stored::Password(_) => Err(not_found.clone()),
+            Stored::App(info, _) if info.revoked.is_some() => Ok(Verdict::Abandon(false)),
+            Stored::App(mut info, digest) => {
+                info.revoked = Some(now);
+                txn.put(key, encode(&Stored::App(info, digest)));
+                Ok(Verdict::Commit(true))
+            }
+        }
+    })
+}
+
+/// The account's app passwords, revoked ones included, without their secrets.
+pub fn list_app_passwords(
+    reader: &dyn Read,
+    account: AccountId,
+) -> Result<Vec<AppPassword>, StoreError> {
+    let stored = all(reader, account)?;
+    let app = |stored: Stored| match stored {
+        Stored::App(info, _) => Some(info),
+        Stored::Password(_) => None,
+    };
+    Ok(stored.into_iter().filter_map(app).collect())
+}
+
+/// Every credential of an account.
+pub(crate) fn all(reader: &dyn Read, account: AccountId) -> Result<Vec<Stored>, StoreError> {
+    let most = limits::MAX_APP_PASSWORDS + 1;
+    let page = reader.scan(&tables::credentials_of(account), most)?;
+    let mut found = Vec::with_capacity(page.rows.len());
+    for (key, value) in &page.rows {
+        let (_, id) = tables::read_two(key)?;
+        found.push(decode(CredentialId(id), value)?);
+    }
+    Ok(found)
+}
+
+/// What is stored of an app password's secret. Dashes, spaces and case are the typist's.
+pub(crate) fn digest(secret: &str) -> [u8; 32] {
+    let plain: String = secret
+        .chars()
+        .filter(|c| !matches!(c, '-' | ' '))
+        .map(|c| c.to_ascii_lowercase())
+        .collect();
+    blake3::derive_key("tern 2026-11 app password", plain.as_bytes())
+}
+
+fn app_rows(
+    txn: &mut Transaction<'_>,
+    account: AccountId,
+) -> Result<Vec<(AppPassword, [u8; 32])>, DirectoryError> {
+    require_account(txn, account)?;
+    let page = txn.scan(
+        &tables::credentials_of(account),
+        limits::MAX_APP_PASSWORDS + 1,
+    )?;
+    let mut found = Vec::new();
+    for (key, value) in &page.rows {
+        let (_, id) = tables::read_two(key)?;
+        if let Stored::App(info, digest) = decode(CredentialId(id), value)? {
+            found.push((info, digest));
+        }
+    }
+    Ok(found)
+}
+
+/// The commit depends on the account's row: a credential can't outlive its account.
+pub(crate) fn require_account(
+    txn: &mut Transaction<'_>,
+    account: AccountId,
+) -> Result<(), DirectoryError> {
+    match txn.get(&tables::account_key(account))? {
+        Some(_) => Ok(()),
+        None => Err(DirectoryError::NotFound("account")),
+    }
+}
+
+/// 25 letters and digits (5 bits each), in groups of 5, without those that look alike.
+fn new_secret(entropy: &mut dyn Entropy) -> String {
+    const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
+    let mut random = [0; 25];
+    entropy.fill(&mut random);
+    let mut out = String::with_capacity(29);
+    for (n, byte) in random.iter().enumerate() {
+        if n > 0 && n % 5 == 0 {
+            out.push('-');
+        }
+        // Five bits are always below 32.
+        out.push(char::from(ALPHABET[usize::from(byte & 31)]));
+    }
+    out
+}
+
+pub(crate) fn encode(stored: &Stored) -> Vec<u8> {
+    let mut w = Writer::versioned(tables::VERSION);
+    match stored {
+        Stored::Password(hash) => w.byte(0).text(hash),
+        Stored::App(info, digest) => {
+            w.byte(1).array(digest).text(&info.label);
+            w.list(&info.scopes, |w, scope| {
+                w.text(scope);
+            });
+            w.number(info.created.0).option(info.revoked, |w, time| {
+                w.number(time.0);
+            })
+        }
+    };
+    w.finish()
+}
+
+pub(crate) fn decode(id: CredentialId, bytes: &[u8]) -> Result<Stored, Damaged> {
+    let mut r = Reader::of_version(bytes, tables::VERSION)?;
+    Ok(match r.byte()? {
+        0 => Stored::Password(r.text()?),
+        1 => {
+            let digest = r.array()?;
+            let info = AppPassword {
+                id,
+                label: r.text()?,
+                scopes: r.list(Reader::text)?,
+                created: Timestamp(r.number()?),
+                revoked: r.option(Reader::number)?.map(Timestamp),
+            };
+            Stored::App(info, digest)
+        }
+        _ => return Err(Damaged),
+    })
+}

@@ -1,0 +1,50 @@
+//! What can be wrong with a change of the directory, and whose fault it is.
+
+use tern_base::Fault;
+use tern_base::codec::Damaged;
+use tern_store::StoreError;
+
+/// Why the directory did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DirectoryError {
+    /// The store's reason.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The domain is not one of this server.
+    #[error("the domain is not one of this server")]
+    UnknownDomain,
+    /// The domain still has addresses.
+    #[error("the domain still has addresses")]
+    DomainNotEmpty,
+    /// The address leads to something else already.
+    #[error("the address is taken")]
+    AddressTaken,
+    /// There is no such account, alias, group or credential.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// A bound of [`crate::limits`].
+    #[error("too many or too long: {0}")]
+    Limit(&'static str),
+    /// The password can't be used.
+    #[error("a password is 8 to 1024 bytes long")]
+    BadPassword,
+}
+
+impl DirectoryError {
+    /// Whose fault it is.
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::Store(error) => error.fault(),
+            Self::UnknownDomain | Self::NotFound(_) | Self::Limit(_) | Self::BadPassword => {
+                Fault::Peer
+            }
+            Self::DomainNotEmpty | Self::AddressTaken => Fault::Policy,
+        }
+    }
+}
+
+impl From<Damaged> for DirectoryError {
+    fn from(damaged: Damaged) -> Self {
+        Self::Store(damaged.into())
+    }
+}

@@ -1,0 +1,220 @@
+//! Groups: one address, many members.
+
+use std::fmt;
+
+use tern_base::{EmailAddress, Timestamp};
+use tern_store::{Engine, Range, Read, StoreError, Transaction, Verdict, transact};
+
+use crate::error::DirectoryError;
+use crate::limits;
+use crate::tables::{self, AddressRow, Counter};
+use crate::target::{Target, settle};
+
+/// A group's id, never given twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId(pub u32);
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its id.
+    pub id: GroupId,
+    /// Its address.
+    pub address: EmailAddress,
+    /// The name that people read.
+    pub display_name: String,
+    /// How many members it has, not counting theirs.
+    pub members: u64,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// Makes a group without members. The same address at the same time again is the same group.
+pub fn create_group(
+    engine: &dyn Engine,
+    address: &EmailAddress,
+    display_name: &str,
+    now: Timestamp,
+) -> Result<Group, DirectoryError> {
+    if display_name.len() > limits::MAX_TEXT {
+        return Err(DirectoryError::Limit("display name"));
+    }
+    transact(engine, |txn| {
+        if let Some(AddressRow::Group(id)) = tables::get_address(txn, address)? {
+            let known = tables::get_group(txn, id)?.ok_or(StoreError::Damaged)?;
+            return match known.created == now && known.display_name == display_name {
+                true => Ok(Verdict::Abandon(known)),
+                false => Err(DirectoryError::AddressTaken),
+            };
+        }
+        let group = Group {
+            id: GroupId(tables::next_id(txn, Counter::Group)?),
+            address: address.clone(),
+            display_name: display_name.to_owned(),
+            members: 0,
+            created: now,
+        };
+        tables::claim_address(txn, address, &AddressRow::Group(group.id))?;
+        txn.put(tables::group_key(group.id), tables::encode_group(&group));
+        Ok(Verdict::Commit(group))
+    })
+}
+
+/// Adds members; those that are in stay. Answers the group as it is then.
+pub fn add_members(
+    engine: &dyn Engine,
+    id: GroupId,
+    members: &[Target],
+) -> Result<Group, DirectoryError> {
+    if members.len() > limits::MAX_MEMBERS_PER_CALL {
+        return Err(DirectoryError::Limit("members in one call"));
+    }
+    transact(engine, |txn| {
+        let mut group = tables::get_group(txn, id)?.ok_or(DirectoryError::NotFound("group"))?;
+        for member in members {
+            let member = settle(txn, member)?.ok_or(DirectoryError::NotFound("account"))?;
+            let key = tables::member_key(id, &member);
+            if txn.get(&key)?.is_some() {
+                continue;
+            }
+            txn.put(key, tables::mark());
+            if let Target::Account(account) = member {
+                txn.put(tables::group_of_key(account, id), tables::mark());
+            }
+            group.members += 1;
+        }
+        if group.members > limits::MAX_GROUP_MEMBERS {
+            return Err(DirectoryError::Limit("members of a group"));
+        }
+        txn.put(tables::group_key(id), tables::encode_group(&group));
+        Ok(Verdict::Commit(group))
+    })
+}
+
+/// Removes members; those that are not in are no error. Answers the group as it is then.
+pub fn remove_members(
+    engine: &dyn Engine,
+    id: GroupId,
+    members: &[Target],
+) -> Result<Group, DirectoryError> {
+    if members.len() > limits::MAX_MEMBERS_PER_CALL {
+        return Err(DirectoryError::Limit("members in one call"));
+    }
+    transact(engine, |txn| {
+        for member in members {
+            // A member that was stored as an address stays one when an account takes the address.
+            drop_member(txn, id, member)?;
+            if let Some(settled) = settle(txn, member)?
+                && settled != *member
+            {
+                drop_member(txn, id, &settled)?;
+            }
+        }
+        let group = tables::get_group(txn, id)?.ok_or(DirectoryError::NotFound("group"))?;
+        Ok(Verdict::Commit(group))
+    })
+}
+
+/// Takes one member out, if it is in.
+pub(crate) fn drop_member(
+    txn: &mut Transaction<'_>,
+    id: GroupId,
+    member: &Target,
+) -> Result<(), DirectoryError> {
+    let key = tables::member_key(id, member);
+    if txn.get(&key)?.is_none() {
+        return Ok(());
+    }
+    txn.delete(key);
+    if let Target::Account(account) = member {
+        txn.delete(tables::group_of_key(*account, id));
+    }
+    if let Some(mut group) = tables::get_group(txn, id)? {
+        group.members = group.members.saturating_sub(1);
+        txn.put(tables::group_key(id), tables::encode_group(&group));
+    }
+    Ok(())
+}
+
+/// Removes a group, its members first and in chunks. False when it was not there.
+pub fn remove_group(engine: &dyn Engine, id: GroupId) -> Result<bool, DirectoryError> {
+    loop {
+        let done = transact(engine, |txn| {
+            let Some(group) = tables::get_group(txn, id)? else {
+                return Ok::<_, DirectoryError>(Verdict::Abandon(Some(false)));
+            };
+            let page = txn.scan(&tables::members_of(id), limits::MAX_MEMBERS_PER_CALL)?;
+            if page.rows.is_empty() {
+                tables::free_address(txn, &group.address)?;
+                txn.delete(tables::group_key(id));
+                return Ok(Verdict::Commit(Some(true)));
+            }
+            for (key, _) in page.rows {
+                let (_, member) = tables::read_member_key(&key)?;
+                drop_member(txn, id, &member)?;
+            }
+            Ok(Verdict::Commit(None))
+        })?;
+        if let Some(removed) = done {
+            return Ok(removed);
+        }
+    }
+}
+
+/// A group by its id.
+pub fn group(reader: &dyn Read, id: GroupId) -> Result<Option<Group>, StoreError> {
+    match reader.get(&tables::group_key(id))? {
+        Some(row) => Ok(Some(tables::decode_group(id, &row)?)),
+        None => Ok(None),
+    }
+}
+
+/// A group by its address.
+pub fn group_by_address(
+    reader: &dyn Read,
+    address: &EmailAddress,
+) -> Result<Option<Group>, StoreError> {
+    match reader.get(&tables::address_key(address))? {
+        None => Ok(None),
+        Some(row) => match tables::decode_address(&row)? {
+            AddressRow::Group(id) => group(reader, id),
+            AddressRow::Account(_) | AddressRow::Alias(_) => Ok(None),
+        },
+    }
+}
+
+/// Some members, and where to go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemberPage {
+    /// Members: accounts first, by id, then addresses.
+    pub members: Vec<Target>,
+    /// The `from` of the next call.
+    pub next: Option<Range>,
+}
+
+/// Members of a group, a page at a time.
+pub fn members(
+    reader: &dyn Read,
+    id: GroupId,
+    from: Option<Range>,
+    limit: usize,
+) -> Result<MemberPage, StoreError> {
+    let range = from.unwrap_or_else(|| tables::members_of(id));
+    let page = reader.scan(&range, limit.max(1))?;
+    let read = |(key, _): &(Vec<u8>, Vec<u8>)| Ok(tables::read_member_key(key)?.1);
+    let members = page
+        .rows
+        .iter()
+        .map(read)
+        .collect::<Result<_, StoreError>>()?;
+    Ok(MemberPage {
+        members,
+        next: page.next,
+    })
+}

@@ -1,0 +1,342 @@
+//! Where an address leads: the accounts behind it, each once, and the outside addresses.
+//!
+//! A plain account costs two point reads: its address and its row. Expansion is breadth first, so
+//! the path kept for an account that is reached twice is the shortest.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tern_base::{AccountId, Domain, EmailAddress};
+use tern_store::{Read, StoreError};
+
+use crate::group::GroupId;
+use crate::tables::{self, AddressRow};
+use crate::target::Target;
+use crate::{account, domain, group, limits};
+
+/// One step from the address that was asked for to an account.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Through an alias.
+    Alias(EmailAddress),
+    /// Through a group.
+    Group {
+        /// The group.
+        id: GroupId,
+        /// Its address.
+        address: EmailAddress,
+    },
+    /// The domain's catch-all.
+    CatchAll(Domain),
+    /// The domain's postmaster, for want of such an address.
+    Postmaster(Domain),
+}
+
+/// An account that the address leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalRecipient {
+    /// The account.
+    pub account: AccountId,
+    /// Its primary address.
+    pub address: EmailAddress,
+    /// The path to it; empty when the address is its own.
+    pub via: Arc<[Step]>,
+}
+
+/// An address outside this server that the address leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutsideRecipient {
+    /// The address.
+    pub address: EmailAddress,
+    /// The path to it; never empty.
+    pub via: Arc<[Step]>,
+}
+
+/// Why a part of an expansion was left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SkipReason {
+    /// The account is disabled.
+    Disabled,
+    /// There is no such address or account.
+    Unknown,
+    /// It lies deeper than [`limits::MAX_DEPTH`].
+    TooDeep,
+}
+
+/// A part of an expansion that was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// What was named.
+    pub target: Target,
+    /// Why it was left out.
+    pub reason: SkipReason,
+    /// The path to it.
+    pub via: Arc<[Step]>,
+}
+
+/// What an address expands to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expansion {
+    /// Accounts, each once.
+    pub accounts: Vec<LocalRecipient>,
+    /// Outside addresses, each once.
+    pub outside: Vec<OutsideRecipient>,
+    /// What was left out.
+    pub skipped: Vec<Skipped>,
+    /// The tag of `user+tag@domain` (RFC 5233), when the address was found only without it.
+    pub tag: Option<String>,
+}
+
+/// The answer for one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// It is of this server and leads somewhere, or to an empty group.
+    Found(Expansion),
+    /// Its domain is not one of this server: the address is an outside one.
+    UnknownDomain,
+    /// Its domain is ours; there is no such address.
+    UnknownUser,
+    /// Everything it leads to is disabled.
+    Disabled,
+    /// It leads to more than [`limits::MAX_EXPANSION`] recipients.
+    TooMany,
+}
+
+/// Where an address leads. Hand in a snapshot where groups may change meanwhile.
+pub fn resolve(reader: &dyn Read, address: &EmailAddress) -> Result<Resolution, StoreError> {
+    let (start, tag) = match find(reader, address)? {
+        Found::Row(row, tag) => (start_of(reader, address, row, tag.is_some())?, tag),
+        Found::Targets(targets, step) => ((targets, Arc::from([step])), None),
+        Found::UnknownDomain => return Ok(Resolution::UnknownDomain),
+        Found::UnknownUser => return Ok(Resolution::UnknownUser),
+    };
+    let (targets, via) = start;
+    let mut walk = Walk {
+        reader,
+        expansion: Expansion {
+            tag,
+            ..Expansion::default()
+        },
+        accounts: HashSet::new(),
+        addresses: HashSet::new(),
+        todo: Vec::new(),
+    };
+    walk.addresses.insert(address.canonical());
+    if walk.run(targets, via)?.is_none() {
+        return Ok(Resolution::TooMany);
+    }
+    let found = walk.expansion;
+    if found.accounts.is_empty() && found.outside.is_empty() && !found.skipped.is_empty() {
+        let disabled = |skipped: &Skipped| skipped.reason == SkipReason::Disabled;
+        return Ok(match found.skipped.iter().any(disabled) {
+            true => Resolution::Disabled,
+            false => Resolution::UnknownUser,
+        });
+    }
+    Ok(Resolution::Found(found))
+}
+
+/// What stands for an address, before expansion.
+enum Found {
+    /// Its row, and the tag that had to be taken off to find it.
+    Row(AddressRow, Option<String>),
+    /// Targets that a rule of the domain puts in its place.
+    Targets(Vec<Target>, Step),
+    UnknownDomain,
+    UnknownUser,
+}
+
+fn find(reader: &dyn Read, address: &EmailAddress) -> Result<Found, StoreError> {
+    if let Some(row) = reader.get(&tables::address_key(address))? {
+        return Ok(Found::Row(tables::decode_address(&row)?, None));
+    }
+    let Some(info) = domain::domain(reader, address.domain())? else {
+        return Ok(Found::UnknownDomain);
+    };
+    let local = address.local().to_lowercase();
+    // RFC 5233 2: the detail follows the first separator.
+    let (user, tag) = match address.local().split_once('+') {
+        Some((user, tag)) if !user.is_empty() => (user.to_lowercase(), Some(tag.to_owned())),
+        _ => (local, None),
+    };
+    if tag.is_some()
+        && let Some(row) = reader.get(&tables::address_key_of(address.domain(), &user))?
+    {
+        return Ok(Found::Row(tables::decode_address(&row)?, tag));
+    }
+    // RFC 5321 4.5.1: postmaster is an address of every domain.
+    if user == "postmaster" {
+        let target = match info.settings.postmaster {
+            Some(target) => Some(target),
+            None => first_account(reader)?,
+        };
+        if let Some(target) = target {
+            let step = Step::Postmaster(info.domain);
+            return Ok(Found::Targets(vec![target], step));
+        }
+    }
+    match info.settings.catch_all {
+        Some(target) => Ok(Found::Targets(vec![target], Step::CatchAll(info.domain))),
+        None => Ok(Found::UnknownUser),
+    }
+}
+
+/// The first account that is not disabled.
+fn first_account(reader: &dyn Read) -> Result<Option<Target>, StoreError> {
+    let mut from = Some(AccountId(1));
+    while let Some(next) = from {
+        let page = account::list_accounts(reader, next, 100)?;
+        if let Some(found) = page.accounts.iter().find(|account| !account.disabled) {
+            return Ok(Some(Target::Account(found.id)));
+        }
+        from = page.next;
+    }
+    Ok(None)
+}
+
+type Start = (Vec<Target>, Arc<[Step]>);
+
+/// The first targets of a row, and the path to them.
+fn start_of(
+    reader: &dyn Read,
+    address: &EmailAddress,
+    row: AddressRow,
+    tagged: bool,
+) -> Result<Start, StoreError> {
+    let bare = || -> EmailAddress {
+        if !tagged {
+            return address.clone();
+        }
+        let user = address.local().split('+').next().unwrap_or_default();
+        let text = format!("{user}@{}", address.domain());
+        // A quoted local part keeps its tag in the path: the text is for people.
+        EmailAddress::parse(&text).unwrap_or_else(|_| address.clone())
+    };
+    Ok(match row {
+        AddressRow::Account(id) => (vec![Target::Account(id)], Arc::from([])),
+        AddressRow::Alias(targets) => (targets, Arc::from([Step::Alias(bare())])),
+        AddressRow::Group(id) => {
+            let address = bare();
+            let members = all_members(reader, id)?;
+            (members, Arc::from([Step::Group { id, address }]))
+        }
+    })
+}
+
+fn all_members(reader: &dyn Read, id: GroupId) -> Result<Vec<Target>, StoreError> {
+    let (mut found, mut from) = (Vec::new(), None);
+    loop {
+        let page = group::members(reader, id, from, 10_000)?;
+        found.extend(page.members);
+        match page.next {
+            Some(next) if found.len() <= limits::MAX_EXPANSION => from = Some(next),
+            _ => return Ok(found),
+        }
+    }
+}
+
+struct Walk<'a> {
+    reader: &'a dyn Read,
+    expansion: Expansion,
+    accounts: HashSet<AccountId>,
+    addresses: HashSet<String>,
+    /// Addresses to look up at the next depth.
+    todo: Vec<(EmailAddress, Arc<[Step]>)>,
+}
+
+impl Walk<'_> {
+    /// Expands depth by depth. `None` when there are too many.
+    fn run(&mut self, targets: Vec<Target>, via: Arc<[Step]>) -> Result<Option<()>, StoreError> {
+        if self.take(targets, &via)?.is_none() {
+            return Ok(None);
+        }
+        for _ in 0..limits::MAX_DEPTH {
+            let todo = std::mem::take(&mut self.todo);
+            if todo.is_empty() {
+                break;
+            }
+            for (address, via) in todo {
+                if self.visit(address, via)?.is_none() {
+                    return Ok(None);
+                }
+            }
+        }
+        for (address, via) in std::mem::take(&mut self.todo) {
+            self.skip(Target::Address(address), SkipReason::TooDeep, &via);
+        }
+        Ok(Some(()))
+    }
+
+    /// Takes accounts in, and puts addresses that are new by for the next depth.
+    fn take(&mut self, targets: Vec<Target>, via: &Arc<[Step]>) -> Result<Option<()>, StoreError> {
+        let mut ids = Vec::new();
+        for target in targets {
+            match target {
+                Target::Account(id) if self.accounts.insert(id) => ids.push(id),
+                Target::Address(address) if self.addresses.insert(address.canonical()) => {
+                    self.todo.push((address, via.clone()));
+                }
+                // Reached before, by a path that is not longer: circles end here.
+                Target::Account(_) | Target::Address(_) => {}
+            }
+        }
+        if self.accounts.len() + self.addresses.len() > limits::MAX_EXPANSION {
+            return Ok(None);
+        }
+        for chunk in ids.chunks(1_000) {
+            let keys: Vec<_> = chunk.iter().map(|id| tables::account_key(*id)).collect();
+            let rows = self.reader.get_many(&keys)?;
+            for (id, row) in chunk.iter().zip(rows) {
+                let Some(row) = row else {
+                    self.skip(Target::Account(*id), SkipReason::Unknown, via);
+                    continue;
+                };
+                let account = tables::decode_account(*id, &row)?;
+                if account.disabled {
+                    self.skip(Target::Account(*id), SkipReason::Disabled, via);
+                    continue;
+                }
+                self.expansion.accounts.push(LocalRecipient {
+                    account: *id,
+                    address: account.address,
+                    via: via.clone(),
+                });
+            }
+        }
+        Ok(Some(()))
+    }
+
+    /// Looks up an address that an alias or a group named.
+    fn visit(&mut self, address: EmailAddress, via: Arc<[Step]>) -> Result<Option<()>, StoreError> {
+        match find(self.reader, &address)? {
+            Found::UnknownDomain => {
+                self.expansion
+                    .outside
+                    .push(OutsideRecipient { address, via });
+                Ok(Some(()))
+            }
+            Found::UnknownUser => {
+                self.skip(Target::Address(address), SkipReason::Unknown, &via);
+                Ok(Some(()))
+            }
+            Found::Targets(targets, step) => {
+                let via = via.iter().cloned().chain([step]).collect();
+                self.take(targets, &via)
+            }
+            Found::Row(row, tag) => {
+                let (targets, more) = start_of(self.reader, &address, row, tag.is_some())?;
+                let via = via.iter().chain(more.iter()).cloned().collect();
+                self.take(targets, &via)
+            }
+        }
+    }
+
+    fn skip(&mut self, target: Target, reason: SkipReason, via: &Arc<[Step]>) {
+        let via = via.clone();
+        self.expansion.skipped.push(Skipped {
+            target,
+            reason,
+            via,
+        });
+    }
+}

@@ -1,0 +1,492 @@
+//! The rows of the directory, tables 0x20 to 0x2f.
+//!
+//! | table | key after the table byte | value after the version byte |
+//! |---|---|---|
+//! | 0x20 domain | domain | created, how many addresses, settings |
+//! | 0x21 address | domain, 0, local part in lower case | account id, alias targets, or group id |
+//! | 0x22 account | account u32 | address, name, quota, flags, created |
+//! | 0x23 counters | - | next account, next group |
+//! | 0x24 member | group u32, 0 and account u32, or 1 and address | - |
+//! | 0x25 group | group u32 | address, name, how many members |
+//! | 0x26 credential | account u32, credential u32 | password hash, or app password |
+//! | 0x27 alias of account | account u32, address | - |
+//! | 0x28 group of account | account u32, group u32 | - |
+//! | 0x29 secrets | - | keys of the server |
+//!
+//! The count in a domain's row is changed by whoever adds or removes an address, so a domain can't
+//! be removed while somebody adds to it. The reverse rows 0x27 and 0x28 stand exactly where an
+//! alias or a member names the account.
+
+use tern_base::codec::{Damaged, Reader, Writer};
+use tern_base::{AccountId, Domain, EmailAddress, Timestamp};
+use tern_store::key::{Key, KeyReader};
+use tern_store::{Range, Read, StoreError, Transaction};
+
+use crate::account::Account;
+use crate::domain::{DomainInfo, DomainSettings};
+use crate::error::DirectoryError;
+use crate::group::{Group, GroupId};
+use crate::target::Target;
+
+const DOMAIN: u8 = 0x20;
+const ADDRESS: u8 = 0x21;
+const ACCOUNT: u8 = 0x22;
+const COUNTERS: u8 = 0x23;
+const MEMBER: u8 = 0x24;
+const GROUP: u8 = 0x25;
+const CREDENTIAL: u8 = 0x26;
+const ALIAS_OF: u8 = 0x27;
+const GROUP_OF: u8 = 0x28;
+const SECRETS: u8 = 0x29;
+pub(crate) const VERSION: u8 = 1;
+
+// Keys.
+
+pub(crate) fn domain_key(domain: &Domain) -> Vec<u8> {
+    Key::table(DOMAIN)
+        .array(domain.as_str().as_bytes())
+        .finish()
+}
+
+/// The key of an address. No domain holds a zero byte, so the addresses of a domain are one range.
+pub(crate) fn address_key(address: &EmailAddress) -> Vec<u8> {
+    address_key_of(address.domain(), &address.local().to_lowercase())
+}
+
+/// The same for a local part in lower case.
+pub(crate) fn address_key_of(domain: &Domain, local: &str) -> Vec<u8> {
+    Key::table(ADDRESS)
+        .array(domain.as_str().as_bytes())
+        .array(&[0])
+        .array(local.as_bytes())
+        .finish()
+}
+
+pub(crate) fn account_key(id: AccountId) -> Vec<u8> {
+    Key::table(ACCOUNT).u32(id.0).finish()
+}
+
+pub(crate) fn group_key(id: GroupId) -> Vec<u8> {
+    Key::table(GROUP).u32(id.0).finish()
+}
+
+pub(crate) fn member_key(group: GroupId, member: &Target) -> Vec<u8> {
+    let key = Key::table(MEMBER).u32(group.0);
+    match member {
+        Target::Account(id) => key.array(&[0]).u32(id.0).finish(),
+        Target::Address(address) => key
+            .array(&[1])
+            .array(address.canonical().as_bytes())
+            .finish(),
+    }
+}
+
+pub(crate) fn credential_key(account: AccountId, credential: u32) -> Vec<u8> {
+    Key::table(CREDENTIAL)
+        .u32(account.0)
+        .u32(credential)
+        .finish()
+}
+
+pub(crate) fn alias_of_key(account: AccountId, alias: &EmailAddress) -> Vec<u8> {
+    let key = Key::table(ALIAS_OF).u32(account.0);
+    key.array(alias.canonical().as_bytes()).finish()
+}
+
+pub(crate) fn group_of_key(account: AccountId, group: GroupId) -> Vec<u8> {
+    Key::table(GROUP_OF).u32(account.0).u32(group.0).finish()
+}
+
+pub(crate) fn secrets_key() -> Vec<u8> {
+    Key::table(SECRETS).finish()
+}
+
+// Ranges.
+
+pub(crate) fn domains() -> Range {
+    Range::prefix(Key::table(DOMAIN).finish())
+}
+
+pub(crate) fn addresses() -> Range {
+    Range::prefix(Key::table(ADDRESS).finish())
+}
+
+pub(crate) fn addresses_of_domain(domain: &Domain) -> Range {
+    Range::prefix(address_key_of(domain, ""))
+}
+
+pub(crate) fn accounts(from: AccountId) -> Range {
+    Range::prefix(Key::table(ACCOUNT).finish()).starting_at(account_key(from))
+}
+
+pub(crate) fn groups() -> Range {
+    Range::prefix(Key::table(GROUP).finish())
+}
+
+pub(crate) fn members_of(group: GroupId) -> Range {
+    Range::prefix(Key::table(MEMBER).u32(group.0).finish())
+}
+
+pub(crate) fn all_members() -> Range {
+    Range::prefix(Key::table(MEMBER).finish())
+}
+
+pub(crate) fn credentials_of(account: AccountId) -> Range {
+    Range::prefix(Key::table(CREDENTIAL).u32(account.0).finish())
+}
+
+pub(crate) fn all_credentials() -> Range {
+    Range::prefix(Key::table(CREDENTIAL).finish())
+}
+
+pub(crate) fn aliases_of(account: AccountId) -> Range {
+    Range::prefix(Key::table(ALIAS_OF).u32(account.0).finish())
+}
+
+pub(crate) fn all_aliases_of() -> Range {
+    Range::prefix(Key::table(ALIAS_OF).finish())
+}
+
+pub(crate) fn groups_of(account: AccountId) -> Range {
+    Range::prefix(Key::table(GROUP_OF).u32(account.0).finish())
+}
+
+pub(crate) fn all_groups_of() -> Range {
+    Range::prefix(Key::table(GROUP_OF).finish())
+}
+
+// Keys, read.
+
+pub(crate) fn read_domain_key(key: &[u8]) -> Result<Domain, Damaged> {
+    parse_domain(KeyReader::new(key).rest())
+}
+
+/// The address of an address key, its local part in lower case.
+pub(crate) fn read_address_key(key: &[u8]) -> Result<EmailAddress, Damaged> {
+    let rest = KeyReader::new(key).rest();
+    let zero = rest.iter().position(|byte| *byte == 0).ok_or(Damaged)?;
+    let (domain, local) = rest.split_at(zero);
+    let local = local.get(1..).ok_or(Damaged)?;
+    parse_parts(local, domain)
+}
+
+/// The two numbers at the start of a key.
+pub(crate) fn read_two(key: &[u8]) -> Result<(u32, u32), Damaged> {
+    let mut r = KeyReader::new(key);
+    Ok((r.u32().ok_or(Damaged)?, r.u32().ok_or(Damaged)?))
+}
+
+pub(crate) fn read_account_key(key: &[u8]) -> Result<AccountId, Damaged> {
+    KeyReader::new(key).u32().map(AccountId).ok_or(Damaged)
+}
+
+pub(crate) fn read_group_key(key: &[u8]) -> Result<GroupId, Damaged> {
+    KeyReader::new(key).u32().map(GroupId).ok_or(Damaged)
+}
+
+pub(crate) fn read_member_key(key: &[u8]) -> Result<(GroupId, Target), Damaged> {
+    let mut r = KeyReader::new(key);
+    let group = GroupId(r.u32().ok_or(Damaged)?);
+    let target = match r.array::<1>().ok_or(Damaged)? {
+        [0] => Target::Account(AccountId(r.u32().ok_or(Damaged)?)),
+        [1] => Target::Address(parse_canonical(r.rest())?),
+        _ => return Err(Damaged),
+    };
+    Ok((group, target))
+}
+
+/// Account and alias of a reverse row.
+pub(crate) fn read_alias_of_key(key: &[u8]) -> Result<(AccountId, EmailAddress), Damaged> {
+    let mut r = KeyReader::new(key);
+    let account = AccountId(r.u32().ok_or(Damaged)?);
+    Ok((account, parse_canonical(r.rest())?))
+}
+
+fn parse_domain(bytes: &[u8]) -> Result<Domain, Damaged> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Damaged)?;
+    Domain::parse(text).map_err(|_| Damaged)
+}
+
+/// The canonical form has no quotes: the last `@` ends the local part, whatever it holds.
+fn parse_canonical(bytes: &[u8]) -> Result<EmailAddress, Damaged> {
+    let at = bytes
+        .iter()
+        .rposition(|byte| *byte == b'@')
+        .ok_or(Damaged)?;
+    let (local, domain) = bytes.split_at(at);
+    parse_parts(local, domain.get(1..).ok_or(Damaged)?)
+}
+
+fn parse_parts(local: &[u8], domain: &[u8]) -> Result<EmailAddress, Damaged> {
+    let local = std::str::from_utf8(local).map_err(|_| Damaged)?;
+    let domain = parse_domain(domain)?;
+    let mut text = String::with_capacity(local.len() + domain.as_str().len() + 3);
+    text.push('"');
+    for c in local.chars() {
+        if matches!(c, '"' | '\\') {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+    text.push_str("\"@");
+    text.push_str(domain.as_str());
+    EmailAddress::parse(&text).map_err(|_| Damaged)
+}
+
+// Values.
+
+/// What an address leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AddressRow {
+    /// It is an account's primary address.
+    Account(AccountId),
+    /// It is an alias.
+    Alias(Vec<Target>),
+    /// It is a group's address.
+    Group(GroupId),
+}
+
+pub(crate) fn mark() -> Vec<u8> {
+    Writer::versioned(VERSION).finish()
+}
+
+pub(crate) fn write_address(w: &mut Writer, address: &EmailAddress) {
+    w.text(&address.to_string());
+}
+
+pub(crate) fn read_address(r: &mut Reader<'_>) -> Result<EmailAddress, Damaged> {
+    EmailAddress::parse(&r.text()?).map_err(|_| Damaged)
+}
+
+fn write_target(w: &mut Writer, target: &Target) {
+    match target {
+        Target::Account(id) => {
+            w.byte(0).number(id.0.into());
+        }
+        Target::Address(address) => {
+            w.byte(1);
+            write_address(w, address);
+        }
+    }
+}
+
+fn read_target(r: &mut Reader<'_>) -> Result<Target, Damaged> {
+    Ok(match r.byte()? {
+        0 => Target::Account(AccountId(r.number32()?)),
+        1 => Target::Address(read_address(r)?),
+        _ => return Err(Damaged),
+    })
+}
+
+pub(crate) fn encode_address(row: &AddressRow) -> Vec<u8> {
+    let mut w = Writer::versioned(VERSION);
+    match row {
+        AddressRow::Account(id) => w.byte(0).number(id.0.into()),
+        AddressRow::Alias(targets) => w.byte(1).list(targets, write_target),
+        AddressRow::Group(id) => w.byte(2).number(id.0.into()),
+    };
+    w.finish()
+}
+
+pub(crate) fn decode_address(bytes: &[u8]) -> Result<AddressRow, Damaged> {
+    let mut r = Reader::of_version(bytes, VERSION)?;
+    Ok(match r.byte()? {
+        0 => AddressRow::Account(AccountId(r.number32()?)),
+        1 => AddressRow::Alias(r.list(read_target)?),
+        2 => AddressRow::Group(GroupId(r.number32()?)),
+        _ => return Err(Damaged),
+    })
+}
+
+pub(crate) fn get_address(
+    txn: &mut Transaction<'_>,
+    address: &EmailAddress,
+) -> Result<Option<AddressRow>, StoreError> {
+    match txn.get(&address_key(address))? {
+        Some(row) => Ok(Some(decode_address(&row)?)),
+        None => Ok(None),
+    }
+}
+
+pub(crate) fn encode_domain(info: &DomainInfo) -> Vec<u8> {
+    let mut w = Writer::versioned(VERSION);
+    w.number(info.created.0).number(info.addresses);
+    for target in [&info.settings.catch_all, &info.settings.postmaster] {
+        w.option(target.as_ref(), write_target);
+    }
+    w.finish()
+}
+
+pub(crate) fn decode_domain(domain: Domain, bytes: &[u8]) -> Result<DomainInfo, Damaged> {
+    let mut r = Reader::of_version(bytes, VERSION)?;
+    Ok(DomainInfo {
+        domain,
+        created: Timestamp(r.number()?),
+        addresses: r.number()?,
+        settings: DomainSettings {
+            catch_all: r.option(read_target)?,
+            postmaster: r.option(read_target)?,
+        },
+    })
+}
+
+pub(crate) fn get_domain(
+    txn: &mut Transaction<'_>,
+    domain: &Domain,
+) -> Result<Option<DomainInfo>, StoreError> {
+    match txn.get(&domain_key(domain))? {
+        Some(row) => Ok(Some(decode_domain(domain.clone(), &row)?)),
+        None => Ok(None),
+    }
+}
+
+pub(crate) fn encode_account(account: &Account) -> Vec<u8> {
+    let mut w = Writer::versioned(VERSION);
+    write_address(&mut w, &account.address);
+    w.text(&account.display_name)
+        .number(account.quota_bytes)
+        .byte(u8::from(account.disabled))
+        .number(account.created.0);
+    w.finish()
+}
+
+pub(crate) fn decode_account(id: AccountId, bytes: &[u8]) -> Result<Account, Damaged> {
+    let mut r = Reader::of_version(bytes, VERSION)?;
+    Ok(Account {
+        id,
+        address: read_address(&mut r)?,
+        display_name: r.text()?,
+        quota_bytes: r.number()?,
+        disabled: match r.byte()? {
+            0 => false,
+            1 => true,
+            _ => return Err(Damaged),
+        },
+        created: Timestamp(r.number()?),
+    })
+}
+
+pub(crate) fn get_account(
+    txn: &mut Transaction<'_>,
+    id: AccountId,
+) -> Result<Option<Account>, StoreError> {
+    match txn.get(&account_key(id))? {
+        Some(row) => Ok(Some(decode_account(id, &row)?)),
+        None => Ok(None),
+    }
+}
+
+pub(crate) fn encode_group(group: &Group) -> Vec<u8> {
+    let mut w = Writer::versioned(VERSION);
+    write_address(&mut w, &group.address);
+    w.text(&group.display_name)
+        .number(group.members)
+        .number(group.created.0)
+        .finish()
+}
+
+pub(crate) fn decode_group(id: GroupId, bytes: &[u8]) -> Result<Group, Damaged> {
+    let mut r = Reader::of_version(bytes, VERSION)?;
+    Ok(Group {
+        id,
+        address: read_address(&mut r)?,
+        display_name: r.text()?,
+        members: r.number()?,
+        created: Timestamp(r.number()?),
+    })
+}
+
+pub(crate) fn get_group(
+    txn: &mut Transaction<'_>,
+    id: GroupId,
+) -> Result<Option<Group>, StoreError> {
+    match txn.get(&group_key(id))? {
+        Some(row) => Ok(Some(decode_group(id, &row)?)),
+        None => Ok(None),
+    }
+}
+
+// Writes that several verbs share.
+
+/// Which counter.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counter {
+    /// Of account ids.
+    Account,
+    /// Of group ids.
+    Group,
+}
+
+/// The counters as they stand: the next account id, and the next group id.
+pub(crate) fn decode_counters(row: Option<&[u8]>) -> Result<(u32, u32), Damaged> {
+    match row {
+        None => Ok((1, 1)),
+        Some(bytes) => {
+            let mut r = Reader::of_version(bytes, VERSION)?;
+            Ok((r.number32()?, r.number32()?))
+        }
+    }
+}
+
+pub(crate) fn counters_key() -> Vec<u8> {
+    Key::table(COUNTERS).finish()
+}
+
+/// Takes the next id of a counter, starting at 1.
+pub(crate) fn next_id(txn: &mut Transaction<'_>, counter: Counter) -> Result<u32, StoreError> {
+    let row = txn.get(&counters_key())?;
+    let (mut account, mut group) = decode_counters(row.as_deref())?;
+    let next = match counter {
+        Counter::Account => &mut account,
+        Counter::Group => &mut group,
+    };
+    let id = *next;
+    // 4 billion ids given: nothing more can be made, and none is made twice.
+    *next = id.checked_add(1).ok_or(StoreError::Busy)?;
+    let value = Writer::versioned(VERSION)
+        .number(account.into())
+        .number(group.into())
+        .finish();
+    txn.put(counters_key(), value);
+    Ok(id)
+}
+
+/// Gives an address its meaning: the domain must be ours and the address free.
+pub(crate) fn claim_address(
+    txn: &mut Transaction<'_>,
+    address: &EmailAddress,
+    row: &AddressRow,
+) -> Result<(), DirectoryError> {
+    let mut info = get_domain(txn, address.domain())?.ok_or(DirectoryError::UnknownDomain)?;
+    if get_address(txn, address)?.is_some() {
+        return Err(DirectoryError::AddressTaken);
+    }
+    info.addresses += 1;
+    txn.put(domain_key(address.domain()), encode_domain(&info));
+    txn.put(address_key(address), encode_address(row));
+    Ok(())
+}
+
+/// Frees an address that has a row.
+pub(crate) fn free_address(
+    txn: &mut Transaction<'_>,
+    address: &EmailAddress,
+) -> Result<(), DirectoryError> {
+    if let Some(mut info) = get_domain(txn, address.domain())? {
+        info.addresses = info.addresses.saturating_sub(1);
+        txn.put(domain_key(address.domain()), encode_domain(&info));
+    }
+    txn.delete(address_key(address));
+    Ok(())
+}
+
+/// Every key of a range.
+pub(crate) fn all_keys(reader: &dyn Read, range: Range) -> Result<Vec<Vec<u8>>, StoreError> {
+    let (mut keys, mut range) = (Vec::new(), Some(range));
+    while let Some(next) = range {
+        let page = reader.scan(&next, 10_000)?;
+        keys.extend(page.rows.into_iter().map(|(key, _)| key));
+        range = page.next;
+    }
+    Ok(keys)
+}
