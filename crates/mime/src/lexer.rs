@@ -28,13 +28,33 @@ pub(crate) struct Lexer<'a> {
     /// Whether white space stood before the last token.
     pub(crate) spaced: bool,
     /// The characters that end an atom: those of addresses, or the tspecials of RFC 2045 5.1.
-    specials: &'static [u8],
+    specials: &'static Specials,
 }
 
 /// The specials of RFC 5322 3.2.3, without the backslash, which old software writes in atoms.
-const ADDRESS_SPECIALS: &[u8] = b"()<>[]:;@,.\"";
+const ADDRESS_SPECIALS: Specials = Specials::new(b"()<>[]:;@,.\"");
 /// What ends a token in MIME fields. Narrower than RFC 2045 5.1, since software forgets to quote.
-const MIME_SPECIALS: &[u8] = b"();,=\"/";
+const MIME_SPECIALS: Specials = Specials::new(b"();,=\"/");
+
+/// What ends an atom, by byte.
+#[derive(Debug)]
+struct Specials([bool; 256]);
+
+impl Specials {
+    const fn new(specials: &[u8]) -> Self {
+        let mut table = [false; 256];
+        let mut at = 0;
+        while at < specials.len() {
+            table[specials[at] as usize] = true; // A byte indexes 256 entries.
+            at += 1;
+        }
+        Self(table)
+    }
+
+    fn contains(&self, byte: u8) -> bool {
+        self.0[usize::from(byte)] // A byte indexes 256 entries.
+    }
+}
 
 impl<'a> Lexer<'a> {
     pub(crate) fn address(bytes: &'a [u8]) -> Self {
@@ -42,7 +62,7 @@ impl<'a> Lexer<'a> {
             bytes,
             at: 0,
             spaced: false,
-            specials: ADDRESS_SPECIALS,
+            specials: &ADDRESS_SPECIALS,
         }
     }
 
@@ -51,7 +71,7 @@ impl<'a> Lexer<'a> {
             bytes,
             at: 0,
             spaced: false,
-            specials: MIME_SPECIALS,
+            specials: &MIME_SPECIALS,
         }
     }
 
@@ -80,8 +100,8 @@ impl<'a> Lexer<'a> {
                 self.at += 1;
                 Some(Token::Comment(self.comment()))
             }
-            b'[' if self.specials.contains(&b'[') => Some(Token::Literal(self.literal())),
-            _ if self.specials.contains(&first) => {
+            b'[' if self.specials.contains(b'[') => Some(Token::Literal(self.literal())),
+            _ if self.specials.contains(first) => {
                 self.at += 1;
                 Some(Token::Special(first))
             }
@@ -93,7 +113,7 @@ impl<'a> Lexer<'a> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let len = rest
             .iter()
-            .position(|byte| byte.is_ascii_whitespace() || self.specials.contains(byte))
+            .position(|&byte| byte.is_ascii_whitespace() || self.specials.contains(byte))
             .unwrap_or(rest.len());
         self.at += len;
         rest.get(..len).unwrap_or_default().to_vec()

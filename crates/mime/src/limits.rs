@@ -40,11 +40,9 @@ pub const MAX_BOUNDARY_BYTES: usize = 80;
 /// Characters of a preview (RFC 8970 3.2).
 pub const MAX_PREVIEW_CHARS: usize = 256;
 
-/// Bytes of a text part that are decoded to find its preview, at the first try.
-pub const PREVIEW_BYTES: usize = 8 << 10;
-
-/// The same at the second try, for markup that begins with a long style sheet.
-pub const PREVIEW_BYTES_RETRY: usize = 128 << 10;
+/// Bytes of a text part that are decoded to find its preview, in turn, while what was found is too
+/// short: markup often begins with a long style sheet.
+pub const PREVIEW_BYTES: [usize; 3] = [2 << 10, 16 << 10, 128 << 10];
 
 /// Nested messages of one message that get a content digest.
 pub const MAX_NESTED_DIGESTS: usize = 64;

@@ -9,7 +9,7 @@ use mail_parser::decoders::html::html_to_text;
 use mail_parser::{Charset, Encoding, HeaderForm};
 
 use crate::header::{headers, unfold};
-use crate::limits::{MAX_PREVIEW_CHARS, PREVIEW_BYTES, PREVIEW_BYTES_RETRY};
+use crate::limits::{MAX_PREVIEW_CHARS, PREVIEW_BYTES};
 use crate::message::ParsedMessage;
 use crate::part::{Part, PartKind};
 
@@ -94,11 +94,16 @@ pub(crate) fn preview(root: &Part, bytes: &[u8]) -> String {
     let raw = body(part, bytes);
     let html = part.subtype.eq_ignore_ascii_case(b"html");
     let mut out = String::new();
-    for bytes in [PREVIEW_BYTES, PREVIEW_BYTES_RETRY] {
+    for bytes in PREVIEW_BYTES {
         let text = text_of(part, raw.get(..bytes).unwrap_or(raw));
         let text = if html { html_to_text(&text) } else { text };
         out = collapse(&text, MAX_PREVIEW_CHARS);
-        if raw.len() <= bytes || out.len() >= MAX_PREVIEW_CHARS / 4 {
+        if raw.len() <= bytes {
+            break;
+        }
+        if out.chars().count() >= MAX_PREVIEW_CHARS / 2 {
+            // The cut may have gone through a character.
+            out.truncate(out.trim_end_matches('\u{fffd}').len());
             break;
         }
     }
@@ -125,6 +130,11 @@ fn collapse(text: &str, max: usize) -> String {
     let mut left = max;
     let mut gap = false;
     for c in text.chars() {
+        if c.is_ascii_graphic() && !gap && left > 0 {
+            out.push(c);
+            left -= 1;
+            continue;
+        }
         // Soft hyphens and zero-width characters pad previews of bulk mail.
         if matches!(
             c,

@@ -57,6 +57,13 @@ fn clean(id: &[u8]) -> Option<String> {
     if id.len() > MAX_MESSAGE_ID_BYTES {
         return None;
     }
+    // Nearly every id is plain ASCII: no second look then.
+    if let Ok(text) = std::str::from_utf8(id)
+        && !id.is_empty()
+        && id.iter().all(u8::is_ascii_graphic)
+    {
+        return Some(text.to_owned());
+    }
     let id: String = String::from_utf8_lossy(id)
         .chars()
         .filter(|c| !c.is_whitespace() && !c.is_control())
