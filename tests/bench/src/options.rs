@@ -212,11 +212,7 @@ enum Command {
 }
 
 fn parts() -> clap::builder::PossibleValuesParser {
-    suite::PARTS
-        .into_iter()
-        .chain([suite::LAST_PART])
-        .collect::<Vec<_>>()
-        .into()
+    suite::PARTS.into()
 }
 
 #[derive(Debug, Args)]

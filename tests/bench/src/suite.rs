@@ -140,12 +140,11 @@ const SMALL_SIZE: usize = 512;
 /// Sessions that fill at once.
 const FILL_SESSIONS: usize = 8;
 
-/// The parts, in the order in which they run.
-pub(crate) const PARTS: [&str; 10] = [
+/// The parts, in the order in which they run; the one that removes mail from every account last.
+pub(crate) const PARTS: [&str; 11] = [
     "start", "fill", "select", "fetch", "search", "store", "expunge", "append", "deliver", "idle",
+    "remove",
 ];
-/// Not among [`PARTS`]' order constants because it is destructive: runs last.
-pub(crate) const LAST_PART: &str = "remove";
 
 impl Config {
     /// Reads a file.
@@ -217,7 +216,7 @@ pub(crate) async fn run(
         imap,
     };
     let mut failed = Vec::new();
-    for part in PARTS.into_iter().chain([LAST_PART]) {
+    for part in PARTS {
         if !only.is_empty() && !only.iter().any(|name| name == part) {
             continue;
         }
