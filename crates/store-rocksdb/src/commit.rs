@@ -4,7 +4,7 @@ use rocksdb::{ColumnFamily, WriteBatch};
 use tern_base::BlobId;
 use tern_store::{Batch, CommitError, Expectation, Operation, StoreError, limits};
 
-use crate::group::{Earlier, Store};
+use crate::group::{Earlier, Store, Work};
 use crate::{RocksEngine, status};
 
 /// Up to so many pieces are deleted one by one; more leave one range marker.
@@ -21,11 +21,11 @@ impl Store for RocksEngine {
         Ok(found.as_deref() == value)
     }
 
-    fn write(&self, batches: &[&Batch]) -> Result<(), CommitError> {
+    fn write(&self, works: &[&Work]) -> Result<(), CommitError> {
         let blobs = self.blobs()?;
-        let bytes: usize = batches.iter().map(|batch| batch.size()).sum();
+        let bytes: usize = works.iter().map(|work| work.bytes).sum();
         let mut write = WriteBatch::with_capacity_bytes(bytes + 4096);
-        for operation in batches.iter().flat_map(|batch| batch.operations()) {
+        for operation in works.iter().flat_map(|work| &work.operations) {
             add(&mut write, blobs, operation);
         }
         self.database
@@ -55,7 +55,20 @@ fn add(write: &mut WriteBatch, blobs: &ColumnFamily, operation: &Operation) {
 impl RocksEngine {
     pub(crate) fn commit_batch(&self, batch: Batch) -> Result<(), CommitError> {
         batch.check_limits()?;
-        self.queue.commit(batch, self)
+        let bytes = batch.size();
+        let (expectations, mut operations) = batch.into_parts();
+        // Here and not in the leader, so that committers compress side by side.
+        for operation in &mut operations {
+            if let Operation::PutBlobPiece(_, _, bytes) = operation {
+                *bytes = self.codec.pack(bytes);
+            }
+        }
+        let work = Work {
+            expectations,
+            operations,
+            bytes,
+        };
+        self.queue.commit(work, self)
     }
 
     /// Unsynced: the next commit's sync covers every log written before it.
@@ -66,8 +79,9 @@ impl RocksEngine {
                 size: bytes.len(),
             });
         }
+        let stored = self.codec.pack(bytes);
         self.database
-            .put_cf_opt(self.blobs()?, piece_key(blob, piece), bytes, &self.staged)
+            .put_cf_opt(self.blobs()?, piece_key(blob, piece), stored, &self.staged)
             .map_err(|error| status::error(&error))
     }
 }

@@ -10,6 +10,7 @@ use rocksdb::{
 use tern_base::BlobId;
 use tern_store::{Batch, CommitError, Engine, Snapshot, StoreError};
 
+use crate::codec::Codec;
 use crate::group::Queue;
 use crate::read::RocksSnapshot;
 use crate::{OpenError, Settings, format, options, status};
@@ -24,6 +25,7 @@ const BLOBS: &str = "blobs";
 pub struct RocksEngine {
     pub(crate) database: Database,
     pub(crate) queue: Queue,
+    pub(crate) codec: Codec,
     pub(crate) cache: Cache,
     pub(crate) synced: WriteOptions,
     pub(crate) staged: WriteOptions,
@@ -57,6 +59,7 @@ impl RocksEngine {
         Ok(Self {
             database,
             queue: Queue::default(),
+            codec: Codec::default(),
             cache,
             synced,
             staged: WriteOptions::default(),

@@ -11,7 +11,7 @@ use std::collections::{HashMap, VecDeque};
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use tern_store::{Batch, CommitError, Expectation, Operation, StoreError};
+use tern_store::{CommitError, Expectation, Operation, StoreError};
 
 /// A group takes batches until they hold so many bytes: one write stays small beside a buffer.
 const MAX_GROUP_BYTES: usize = 4 << 20;
@@ -51,9 +51,17 @@ impl Waiter {
     }
 }
 
+/// A batch as the store will write it.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) expectations: Vec<Expectation>,
+    pub(crate) operations: Vec<Operation>,
+    pub(crate) bytes: usize,
+}
+
 #[derive(Debug)]
 struct Member {
-    batch: Batch,
+    work: Work,
     waiter: Arc<Waiter>,
 }
 
@@ -75,7 +83,7 @@ pub(crate) trait Store {
     fn holds(&self, expected: &Expectation, earlier: &Earlier<'_>) -> Result<bool, StoreError>;
 
     /// Writes batches as one, synced.
-    fn write(&self, batches: &[&Batch]) -> Result<(), CommitError>;
+    fn write(&self, works: &[&Work]) -> Result<(), CommitError>;
 }
 
 /// The rows that earlier batches of the group will have written.
@@ -83,9 +91,9 @@ pub(crate) type Earlier<'a> = HashMap<&'a [u8], Option<&'a [u8]>>;
 
 impl Queue {
     /// Commits a batch together with whoever else is committing.
-    pub(crate) fn commit(&self, batch: Batch, store: &impl Store) -> Outcome {
+    pub(crate) fn commit(&self, work: Work, store: &impl Store) -> Outcome {
         let waiter = Arc::new(Waiter::default());
-        if !self.join(batch, &waiter) {
+        if !self.join(work, &waiter) {
             match waiter.wait() {
                 Signal::Done(outcome) => return outcome,
                 Signal::Lead => {}
@@ -101,10 +109,10 @@ impl Queue {
     }
 
     /// Queues a batch; whether its committer leads.
-    fn join(&self, batch: Batch, waiter: &Arc<Waiter>) -> bool {
+    fn join(&self, work: Work, waiter: &Arc<Waiter>) -> bool {
         let mut line = lock(&self.line);
         line.members.push_back(Member {
-            batch,
+            work,
             waiter: waiter.clone(),
         });
         !mem::replace(&mut line.led, true)
@@ -115,7 +123,7 @@ impl Queue {
         let mut bytes = 0;
         let mut count = 0;
         for member in &line.members {
-            bytes += member.batch.size();
+            bytes += member.work.bytes;
             if count > 0 && bytes > MAX_GROUP_BYTES {
                 break;
             }
@@ -151,16 +159,16 @@ impl Group<'_> {
         let mut valid = Vec::with_capacity(self.members.len());
         let alone = self.members.len() == 1;
         for (member, outcome) in self.members.iter().zip(&mut self.outcomes) {
-            if let Err(refused) = check(&member.batch, &earlier, store) {
+            if let Err(refused) = check(&member.work, &earlier, store) {
                 *outcome = Some(Err(refused));
                 continue;
             }
-            valid.push(&member.batch);
+            valid.push(&member.work);
             if !alone {
-                record(&member.batch, &mut earlier);
+                record(&member.work, &mut earlier);
             }
         }
-        let written = match valid.iter().all(|batch| batch.is_empty()) {
+        let written = match valid.iter().all(|work| work.operations.is_empty()) {
             true => Ok(()),
             false => store.write(&valid),
         };
@@ -183,8 +191,8 @@ impl Drop for Group<'_> {
 }
 
 /// Whether everything that a batch expects holds.
-fn check(batch: &Batch, earlier: &Earlier<'_>, store: &impl Store) -> Outcome {
-    for expected in batch.expectations() {
+fn check(work: &Work, earlier: &Earlier<'_>, store: &impl Store) -> Outcome {
+    for expected in &work.expectations {
         if !store.holds(expected, earlier)? {
             return Err(CommitError::Conflict);
         }
@@ -192,8 +200,8 @@ fn check(batch: &Batch, earlier: &Earlier<'_>, store: &impl Store) -> Outcome {
     Ok(())
 }
 
-fn record<'a>(batch: &'a Batch, earlier: &mut Earlier<'a>) {
-    for operation in batch.operations() {
+fn record<'a>(work: &'a Work, earlier: &mut Earlier<'a>) {
+    for operation in &work.operations {
         match operation {
             Operation::Put(key, value) => earlier.insert(key, Some(value)),
             Operation::Delete(key) => earlier.insert(key, None),

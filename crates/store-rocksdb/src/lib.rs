@@ -17,6 +17,7 @@
 //! is the only writer, so a table of rows in flight and a comparison by value are enough, exact,
 //! and leave RocksDB's write group free to share one sync between all committers.
 
+mod codec;
 mod commit;
 mod engine;
 mod format;

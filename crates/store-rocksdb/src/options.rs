@@ -56,7 +56,8 @@ pub(crate) fn blobs(settings: &Settings, cache: &Cache) -> Options {
     options.set_enable_blob_files(true);
     options.set_min_blob_size(MIN_BLOB_BYTES);
     options.set_blob_file_size(BLOB_FILE_BYTES);
-    options.set_blob_compression_type(DBCompressionType::Zstd);
+    // Pieces are compressed before they come here.
+    options.set_blob_compression_type(DBCompressionType::None);
     options.set_enable_blob_gc(true);
     // The older half is eligible, and a batch of files is collected once half of it is garbage.
     options.set_blob_gc_age_cutoff(0.5);

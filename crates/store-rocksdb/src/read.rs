@@ -65,9 +65,11 @@ impl RocksEngine {
         blob: BlobId,
         piece: u32,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        self.database
-            .get_cf(self.blobs()?, piece_key(blob, piece))
-            .map_err(|error| status::error(&error))
+        let stored = self
+            .database
+            .get_pinned_cf(self.blobs()?, piece_key(blob, piece))
+            .map_err(|error| status::error(&error))?;
+        stored.map(|stored| self.codec.unpack(&stored)).transpose()
     }
 }
 
