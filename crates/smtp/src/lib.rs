@@ -12,6 +12,7 @@
 //! Deliberately absent: what a message means (adding Date, taking Bcc out, rules, spam) is
 //! delivery's; DNS and passwords are the shell's.
 
+pub mod client;
 pub mod envelope;
 pub mod event;
 pub mod limits;

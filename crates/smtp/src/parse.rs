@@ -149,7 +149,8 @@ pub(crate) fn mail(arguments: &str) -> Result<Mail, Wrong> {
             mail.ret = Some(ret(value)?);
         } else if is("ENVID") {
             seen.once(4)?;
-            let value = value.filter(|v| v.len() <= MAX_ENVID).ok_or(Wrong::Value)?;
+            let fits = |v: &&str| v.len() <= MAX_ENVID && v.is_ascii();
+            let value = value.filter(fits).ok_or(Wrong::Value)?;
             mail.envid = Some(xtext(value)?);
         } else if is("AUTH") {
             seen.once(5)?;

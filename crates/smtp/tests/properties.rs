@@ -1,6 +1,8 @@
 //! What holds for every input: no panic, only whole reply lines, and the same replies however the
 //! input is cut.
 
+#![allow(clippy::unwrap_used)]
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tern_smtp::testing::{Rig, fuzz_input, is_reply_lines};

@@ -13,6 +13,8 @@
 //!
 //! With `UPDATE_TRANSCRIPTS=1` the files are rewritten with what really came; read the diff.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fmt::Write as _;
 use std::path::Path;
 

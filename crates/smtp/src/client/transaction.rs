@@ -1,0 +1,387 @@
+//! One message on its way out: MAIL, RCPT, DATA, pipelined where the server takes it (RFC 2920).
+//!
+//! Invariant: replies are matched to commands in order; a recipient's outcome is set once.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+
+use super::extensions::Extensions;
+use super::reply::Reply;
+use super::stuff::Stuffer;
+use super::{Cause, End, Outcome, Outgoing};
+use crate::envelope::{BodyType, Notify, Recipient, Ret};
+
+/// The most commands sent ahead of their replies.
+const MAX_PIPELINED: usize = 100;
+
+/// A command whose reply is awaited.
+#[derive(Clone, Copy, Debug)]
+enum Awaited {
+    Rset,
+    Mail,
+    Rcpt(usize),
+    Data,
+    /// The end of the data, or the last chunk.
+    End,
+    /// The end of a message that nobody gets.
+    Nothing,
+}
+
+/// What is to be sent next.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    Rset,
+    Mail,
+    Rcpt(usize),
+    Content,
+    Nothing,
+}
+
+/// What is known of one recipient.
+enum State {
+    Open,
+    Accepted,
+    Done(Outcome),
+}
+
+/// What the session does with the transaction.
+pub(super) enum Progress {
+    Going,
+    Done,
+    /// The server and this side disagree about what was said: the session ends.
+    Broken,
+}
+
+/// How the content goes.
+enum Content {
+    NotYet,
+    Dotted(Stuffer),
+    Sent,
+}
+
+pub(super) struct Transaction {
+    message: Outgoing,
+    body: BodyType,
+    smtputf8: bool,
+    states: Vec<State>,
+    awaited: VecDeque<Awaited>,
+    next: Next,
+    content: Content,
+}
+
+impl Transaction {
+    pub(super) fn new(message: Outgoing, offered: &Extensions, reset: bool) -> Self {
+        let mut states = Vec::new();
+        let wanted = needs(&message, offered);
+        let (body, smtputf8) = *wanted.as_ref().unwrap_or(&(BodyType::SevenBit, false));
+        for _ in &message.envelope.recipients {
+            states.push(match &wanted {
+                Ok(_) => State::Open,
+                Err(cause) => State::Done(Outcome::Rejected(cause.clone())),
+            });
+        }
+        let next = match wanted {
+            Err(_) => Next::Nothing,
+            Ok(_) if states.is_empty() => Next::Nothing,
+            Ok(_) if reset => Next::Rset,
+            Ok(_) => Next::Mail,
+        };
+        let content = Content::NotYet;
+        Self {
+            message,
+            body,
+            smtputf8,
+            states,
+            awaited: VecDeque::new(),
+            next,
+            content,
+        }
+    }
+
+    /// Sends what may be sent now.
+    pub(super) fn pump(&mut self, offered: &Extensions, out: &mut Vec<u8>) -> Progress {
+        let ahead = if offered.pipelining { MAX_PIPELINED } else { 1 };
+        while self.awaited.len() < ahead {
+            match self.next {
+                Next::Rset => {
+                    out.extend_from_slice(b"RSET\r\n");
+                    self.awaited.push_back(Awaited::Rset);
+                    self.next = Next::Mail;
+                }
+                Next::Mail => {
+                    self.write_mail(offered, out);
+                    self.awaited.push_back(Awaited::Mail);
+                    self.next = Next::Rcpt(0);
+                }
+                Next::Rcpt(index) => match self.message.envelope.recipients.get(index) {
+                    None => self.next = Next::Content,
+                    Some(recipient) => {
+                        write_rcpt(recipient, offered.dsn, self.smtputf8, out);
+                        self.awaited.push_back(Awaited::Rcpt(index));
+                        self.next = Next::Rcpt(index + 1);
+                    }
+                },
+                Next::Content => {
+                    let binary = self.body == BodyType::BinaryMime;
+                    // RFC 3030 2: what follows BDAT can't be taken back, so it waits for the
+                    // recipients, as everything does without PIPELINING.
+                    if (binary || !offered.pipelining) && !self.awaited.is_empty() {
+                        break;
+                    }
+                    if self.awaited.is_empty() && !self.any_accepted() {
+                        self.next = Next::Nothing;
+                        continue;
+                    }
+                    self.write_content(binary, out);
+                    self.next = Next::Nothing;
+                }
+                Next::Nothing => break,
+            }
+        }
+        let over = self.awaited.is_empty() && matches!(self.next, Next::Nothing);
+        if over {
+            Progress::Done
+        } else {
+            Progress::Going
+        }
+    }
+
+    /// Acts on the reply to the oldest command.
+    pub(super) fn reply(
+        &mut self,
+        reply: Reply,
+        offered: &Extensions,
+        out: &mut Vec<u8>,
+    ) -> Progress {
+        match self.awaited.pop_front() {
+            None => return Progress::Broken,
+            Some(Awaited::Rset | Awaited::Nothing) => {}
+            Some(Awaited::Mail) if reply.is_positive() => {}
+            Some(Awaited::Mail) => {
+                self.settle(|state| matches!(state, State::Open), &reply);
+                self.next = Next::Nothing;
+            }
+            Some(Awaited::Rcpt(index)) => self.rcpt_reply(index, &reply),
+            Some(Awaited::Data) if reply.code == 354 => {
+                if self.any_accepted() {
+                    self.content = Content::Dotted(Stuffer::new());
+                    self.awaited.push_back(Awaited::End);
+                } else {
+                    // RFC 2920 3.1: the server wants content though it took no recipient.
+                    out.extend_from_slice(b".\r\n");
+                    self.awaited.push_back(Awaited::Nothing);
+                }
+            }
+            Some(Awaited::Data) if reply.is_positive() => return Progress::Broken,
+            Some(Awaited::Data) => self.settle(|state| matches!(state, State::Accepted), &reply),
+            Some(Awaited::End) => {
+                if self.is_streaming() {
+                    // It answered before the end of the data: no more can be said in step.
+                    self.settle_negative(&reply);
+                    return Progress::Broken;
+                }
+                self.settle(|state| matches!(state, State::Accepted), &reply);
+            }
+        }
+        self.pump(offered, out)
+    }
+
+    fn rcpt_reply(&mut self, index: usize, reply: &Reply) {
+        let Some(state @ State::Open) = self.states.get_mut(index) else {
+            return;
+        };
+        *state = match reply.code {
+            200..=299 => State::Accepted,
+            // RFC 5321 4.5.3.1.10: some say 552 where they mean 452.
+            552 => State::Done(Outcome::Deferred(Cause::Reply(reply.clone()))),
+            _ => State::Done(outcome(reply)),
+        };
+    }
+
+    fn settle(&mut self, which: impl Fn(&State) -> bool, reply: &Reply) {
+        for state in self.states.iter_mut().filter(|state| which(state)) {
+            *state = State::Done(outcome(reply));
+        }
+    }
+
+    fn settle_negative(&mut self, reply: &Reply) {
+        if !reply.is_positive() {
+            self.settle(|state| matches!(state, State::Accepted), reply);
+        }
+    }
+
+    fn any_accepted(&self) -> bool {
+        self.states
+            .iter()
+            .any(|state| matches!(state, State::Accepted))
+    }
+
+    /// The outcome of every recipient; those that have none yet were cut off by `end`.
+    pub(super) fn outcomes(self, end: &End) -> Vec<Outcome> {
+        let cut_off = || match end {
+            End::Refused(reply) => Outcome::Deferred(Cause::Reply(reply.clone())),
+            other => Outcome::Deferred(Cause::Ended(other.clone())),
+        };
+        let outcome = |state| match state {
+            State::Done(outcome) => outcome,
+            State::Open | State::Accepted => cut_off(),
+        };
+        self.states.into_iter().map(outcome).collect()
+    }
+
+    pub(super) fn is_streaming(&self) -> bool {
+        matches!(&self.content, Content::Dotted(stuffer) if !stuffer.is_done())
+    }
+
+    pub(super) fn content_begun(&self) -> bool {
+        !matches!(self.content, Content::NotYet)
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.message.content.len()
+    }
+
+    /// Appends the next piece of content.
+    pub(super) fn stream(&mut self, out: &mut Vec<u8>) {
+        if let Content::Dotted(stuffer) = &mut self.content {
+            stuffer.next(&self.message.content, out);
+            if stuffer.is_done() {
+                self.content = Content::Sent;
+            }
+        }
+    }
+
+    fn write_mail(&self, offered: &Extensions, out: &mut Vec<u8>) {
+        let envelope = &self.message.envelope;
+        let mut line = String::from("MAIL FROM:<");
+        // Writing to a String can't fail, here and below.
+        if let Some(from) = &envelope.mail_from {
+            let _ = write!(line, "{from}");
+        }
+        line.push('>');
+        if offered.size.is_some() {
+            let _ = write!(line, " SIZE={}", self.size());
+        }
+        if self.body != BodyType::SevenBit {
+            let _ = write!(line, " BODY={}", self.body.as_str());
+        }
+        if self.smtputf8 {
+            line.push_str(" SMTPUTF8");
+        }
+        if offered.dsn {
+            match envelope.ret {
+                Some(Ret::Full) => line.push_str(" RET=FULL"),
+                Some(Ret::Headers) => line.push_str(" RET=HDRS"),
+                None => {}
+            }
+            if let Some(envid) = &envelope.envid {
+                line.push_str(" ENVID=");
+                push_xtext(envid, false, &mut line);
+            }
+        }
+        line.push_str("\r\n");
+        out.extend_from_slice(line.as_bytes());
+    }
+
+    fn write_content(&mut self, binary: bool, out: &mut Vec<u8>) {
+        if binary {
+            let mut line = String::new();
+            let _ = write!(line, "BDAT {} LAST\r\n", self.size());
+            out.extend_from_slice(line.as_bytes());
+            out.extend_from_slice(&self.message.content);
+            self.content = Content::Sent;
+            self.awaited.push_back(Awaited::End);
+        } else {
+            out.extend_from_slice(b"DATA\r\n");
+            self.awaited.push_back(Awaited::Data);
+        }
+    }
+}
+
+/// The body type and SMTPUTF8 that the message must be sent with, or why this server can't get it.
+fn needs(message: &Outgoing, offered: &Extensions) -> Result<(BodyType, bool), Cause> {
+    let (envelope, content) = (&message.envelope, &message.content);
+    // RFC 1870 6.3
+    if offered
+        .size
+        .is_some_and(|max| max > 0 && content.len() as u64 > max)
+    {
+        return Err(Cause::TooLarge);
+    }
+    let body = match envelope.body {
+        BodyType::BinaryMime if offered.binary_mime => BodyType::BinaryMime,
+        BodyType::BinaryMime => return Err(Cause::NeedsConversion),
+        // Whatever was declared: what is ASCII needs nothing, and what isn't needs 8BITMIME.
+        _ if content.is_ascii() => BodyType::SevenBit,
+        _ if offered.eight_bit_mime => BodyType::EightBitMime,
+        _ => return Err(Cause::NeedsConversion),
+    };
+    let header_end = memchr::memmem::find(content, b"\r\n\r\n").unwrap_or(content.len());
+    let utf8_header = content
+        .get(..header_end)
+        .is_some_and(|header| !header.is_ascii());
+    let utf8_address = envelope.mail_from.iter().any(|a| a.needs_smtputf8())
+        || envelope
+            .recipients
+            .iter()
+            .any(|r| r.address.needs_smtputf8());
+    // RFC 6531 3.4: asked for only where it is needed. A header that is UTF-8 without SMTPUTF8
+    // came so, and goes so.
+    let smtputf8 = utf8_address || (envelope.smtputf8 && utf8_header);
+    if smtputf8 && !offered.smtputf8 {
+        return Err(Cause::NeedsSmtpUtf8);
+    }
+    Ok((body, smtputf8))
+}
+
+fn write_rcpt(recipient: &Recipient, dsn: bool, smtputf8: bool, out: &mut Vec<u8>) {
+    let mut line = String::new();
+    let _ = write!(line, "RCPT TO:<{}>", recipient.address);
+    if dsn {
+        match recipient.notify {
+            None => {}
+            Some(Notify::Never) => line.push_str(" NOTIFY=NEVER"),
+            Some(Notify::On {
+                success,
+                failure,
+                delay,
+            }) => {
+                let words = [(success, "SUCCESS"), (failure, "FAILURE"), (delay, "DELAY")];
+                let mut sign = " NOTIFY=";
+                for (_, word) in words.iter().filter(|(on, _)| *on) {
+                    line.push_str(sign);
+                    line.push_str(word);
+                    sign = ",";
+                }
+            }
+        }
+        if let Some(original) = &recipient.orcpt {
+            let _ = write!(line, " ORCPT={};", original.kind);
+            push_xtext(&original.address, smtputf8, &mut line);
+        }
+    }
+    line.push_str("\r\n");
+    out.extend_from_slice(line.as_bytes());
+}
+
+/// RFC 3461 4. UTF-8 stands for itself only after SMTPUTF8 (RFC 6533 3).
+fn push_xtext(text: &str, smtputf8: bool, out: &mut String) {
+    for c in text.chars() {
+        if matches!(c, '!'..='~') && !matches!(c, '+' | '=') || (smtputf8 && !c.is_ascii()) {
+            out.push(c);
+        } else if c.is_ascii() {
+            let _ = write!(out, "+{:02X}", u32::from(c));
+        } else {
+            let _ = write!(out, "\\x{{{:X}}}", u32::from(c));
+        }
+    }
+}
+
+/// What a reply means for a recipient.
+fn outcome(reply: &Reply) -> Outcome {
+    match reply.code / 100 {
+        2 => Outcome::Delivered(reply.clone()),
+        5 => Outcome::Rejected(Cause::Reply(reply.clone())),
+        _ => Outcome::Deferred(Cause::Reply(reply.clone())),
+    }
+}

@@ -1,0 +1,123 @@
+//! Deadlines, back-pressure, memory and what events may tell: what a transcript can't show.
+
+#![allow(clippy::unwrap_used)]
+
+use tern_base::Timestamp;
+use tern_smtp::limits::MAX_BUFFERED_INPUT;
+use tern_smtp::testing::Rig;
+use tern_smtp::{Event, Limit, Role, Settings};
+
+const TO_DATA: &[u8] =
+    b"HELO c\r\nMAIL FROM:<b@r.example>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n";
+
+fn rig() -> Rig {
+    Rig::new(Settings::default(), Role::Reception, false)
+}
+
+fn after(rig: &Rig, start: Timestamp) -> u64 {
+    rig.session.deadline().millis_since(start) / 1_000
+}
+
+#[test]
+fn a_trickled_command_does_not_move_the_deadline() {
+    let mut rig = rig();
+    let start = rig.now;
+    assert_eq!(after(&rig, start), 300);
+    rig.now = start.plus_millis(200_000);
+    rig.feed(b"NO");
+    assert_eq!(after(&rig, start), 300, "half a command");
+    rig.feed(b"OP\r\n");
+    assert_eq!(after(&rig, start), 500, "a command");
+}
+
+#[test]
+fn content_must_keep_coming_and_not_too_slowly() {
+    let mut rig = rig();
+    rig.feed(TO_DATA);
+    let start = rig.now;
+    assert_eq!(after(&rig, start), 180);
+    rig.now = start.plus_millis(100_000);
+    rig.feed(&[b'x'; 100_000]);
+    assert_eq!(after(&rig, start), 280, "the next piece in 180 seconds");
+    rig.now = start.plus_millis(270_000);
+    rig.feed(b"x");
+    assert_eq!(
+        after(&rig, start),
+        380,
+        "100,001 octets at 500 a second, and 180 seconds"
+    );
+    rig.now = start.plus_millis(380_000);
+    rig.session.timed_out();
+    assert_eq!(rig.settle(), b"421 4.4.2 Timeout, closing\r\n");
+    assert!(rig.closed());
+    assert!(rig.events.contains(&Event::LimitHit(Limit::Time)));
+}
+
+#[test]
+fn a_shell_that_ignores_back_pressure_is_cut_off() {
+    let mut rig = rig();
+    let noops = b"NOOP\r\n".repeat(20_000);
+    assert!(rig.session.wants_input());
+    rig.session.receive(&noops, rig.now);
+    assert!(!rig.session.wants_input());
+    for _ in 0..MAX_BUFFERED_INPUT / noops.len() + 1 {
+        rig.session.receive(&noops, rig.now);
+    }
+    let output = rig.settle();
+    assert!(
+        output.ends_with(b"421 4.7.0 Too much input before its replies were read, closing\r\n")
+    );
+    assert!(rig.closed());
+}
+
+#[test]
+fn memory_follows_the_content_and_is_given_back() {
+    let mut rig = rig();
+    rig.feed(TO_DATA);
+    let mut most = 0;
+    for sent in 1..=64_usize {
+        assert!(rig.session.wants_input());
+        rig.feed(&[b'x'; 10_000]);
+        let reserved = rig.verbs.reserved();
+        assert!(
+            reserved >= sent * 10_000 && reserved <= sent * 20_000 + 65_536,
+            "{reserved}"
+        );
+        most = most.max(reserved);
+    }
+    assert_eq!(most, 1 << 20);
+    rig.feed(b"\r\n.\r\n");
+    assert_eq!(rig.verbs.arrivals.len(), 1);
+    assert_eq!(rig.verbs.reserved(), 0, "after the message");
+    rig.feed(TO_DATA);
+    assert_eq!(rig.verbs.reserved(), 65_536);
+    let Rig { session, verbs, .. } = rig;
+    drop(session);
+    assert_eq!(verbs.reserved(), 0, "after a lost connection");
+}
+
+#[test]
+fn a_refused_message_holds_no_memory_while_it_is_drained() {
+    let settings = Settings {
+        max_message_size: 10_000,
+        ..Settings::default()
+    };
+    let mut rig = Rig::new(settings, Role::Reception, false);
+    rig.feed(TO_DATA);
+    rig.feed(&[b'x'; 10_001]);
+    assert_eq!(rig.verbs.reserved(), 0);
+    assert_eq!(rig.feed(b"\r\n.\r\n"), b"552 5.3.4 Message too large\r\n");
+}
+
+#[test]
+fn events_hold_no_password_and_no_content() {
+    let mut rig = Rig::new(Settings::default(), Role::Submission, true);
+    // alice/secret, alice/wrong-secret
+    rig.feed(b"EHLO c\r\nAUTH PLAIN AGFsaWNlAHdyb25nLXNlY3JldA==\r\n");
+    rig.feed(b"AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\nMAIL FROM:<alice@example.org>\r\n");
+    rig.feed(b"RCPT TO:<bob@example.org>\r\nDATA\r\nX-Secret: secret\r\n\r\nsecret\r\n.\r\n");
+    assert_eq!(rig.verbs.arrivals.len(), 1);
+    let shown = format!("{:?}", rig.events);
+    assert!(shown.contains("AuthenticationFailed") && shown.contains("MessageAccepted"));
+    assert!(!shown.contains("secret"), "{shown}");
+}
