@@ -79,6 +79,8 @@ pub struct Framer {
     literals: u64,
     /// The next line is a continuation, not a command.
     raw_line: bool,
+    /// The last call of [`Framer::next_frame`] found nothing, and no input came since.
+    starved: bool,
     limits: FrameLimits,
 }
 
@@ -93,6 +95,7 @@ impl Framer {
             lines: 0,
             literals: 0,
             raw_line: false,
+            starved: true,
             limits,
         }
     }
@@ -106,6 +109,7 @@ impl Framer {
     pub fn receive(&mut self, input: &[u8]) {
         if !matches!(self.state, State::Broken) {
             self.buf.extend_from_slice(input);
+            self.starved = false;
         }
     }
 
@@ -124,8 +128,19 @@ impl Framer {
         *self = Self::new(self.limits);
     }
 
+    /// Whether [`Framer::next_frame`] may find something without more input.
+    pub fn has_work(&self) -> bool {
+        !self.starved && !self.buf.is_empty()
+    }
+
     /// The next frame, or `None` when more input is needed.
     pub fn next_frame(&mut self) -> Option<Frame> {
+        let frame = self.find_frame();
+        self.starved = frame.is_none();
+        frame
+    }
+
+    fn find_frame(&mut self) -> Option<Frame> {
         loop {
             match &mut self.state {
                 State::Broken => return None,

@@ -13,6 +13,7 @@
 //! [`limits`]. Refuses to read a clock, to own a socket and to log.
 
 pub mod command;
+pub mod event;
 pub mod fetch;
 pub mod frame;
 pub mod limits;
@@ -21,3 +22,8 @@ pub mod parse;
 pub mod respond;
 pub mod search;
 pub mod sequence;
+pub mod session;
+pub mod settings;
+pub mod verbs;
+
+pub use session::{Session, Step};

@@ -35,6 +35,9 @@ pub const MAX_APPEND_MESSAGES: usize = 1000;
 /// Commands that don't parse, in a row without a good one, before `BYE`.
 pub const MAX_BAD_COMMANDS: u32 = 20;
 
+/// Events kept for the shell between two calls; further ones are lost.
+pub const MAX_EVENTS: usize = 64;
+
 /// What the framer accepts in the session's present state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameLimits {

@@ -1,0 +1,57 @@
+//! What the shell logs and counts.
+//!
+//! Invariant: no event holds message content or a secret. A login that failed is named: that is
+//! what finds an attack, and what the peer sent in its place is the peer's risk.
+
+use crate::verbs::Mechanism;
+
+/// A limit that a peer ran into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// A line, or a literal that could not be skipped, over [`crate::limits`].
+    Input,
+    /// A literal refused with `TOOBIG`.
+    Literal,
+    /// Commands that don't parse.
+    BadCommands,
+    /// `max_auth_failures`
+    AuthFailures,
+    /// `login_timeout_secs` or `idle_timeout_secs`
+    Time,
+}
+
+/// Something that happened in a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The session began.
+    Connected,
+    /// TLS is on.
+    TlsStarted {
+        /// Protocol version.
+        version: String,
+        /// Cipher suite.
+        cipher: String,
+    },
+    /// Somebody authenticated.
+    Authenticated {
+        /// The login as the directory writes it.
+        login: String,
+        /// The mechanism used.
+        mechanism: Mechanism,
+    },
+    /// Somebody failed to.
+    AuthenticationFailed {
+        /// The login as sent.
+        login: String,
+        /// The mechanism used.
+        mechanism: Mechanism,
+    },
+    /// The client said what it is (RFC 2971); at most 30 fields.
+    ClientId(Vec<(String, Option<String>)>),
+    /// A limit was hit.
+    LimitHit(Limit),
+    /// Plaintext came behind STARTTLS: somebody tries to slip commands in.
+    InjectionRefused,
+    /// The session ended; nothing more comes of it.
+    Closed,
+}
