@@ -4,6 +4,8 @@
 //! escapes (any other backslash is one), and below it `= ` and the parsed command or `! ` and the reason of the refusal. With
 //! `UPDATE_DATA=1` the second lines are written anew; read the difference before committing it.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use bytes::Bytes;
 use tern_imap::frame::{Frame, Framer};
 use tern_imap::limits::FrameLimits;

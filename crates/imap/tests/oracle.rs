@@ -1,5 +1,7 @@
 //! imap-codec as an oracle, and random input: what it accepts we accept, and nothing panics.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use bytes::Bytes;
 use imap_codec::CommandCodec;
 use imap_codec::decode::Decoder;
@@ -30,11 +32,9 @@ fn refused_on_purpose(reason: &str) -> bool {
         "Invalid mailbox name: modified UTF-7 (RFC 3501 5.1.3) expected",
         "Character set not supported",
         "Unknown option or parameter",
-        "Too many items, or nested too deep",
         "Invalid date or time",
         "Text is not UTF-8",
-        "NUL is only allowed in literal8",
-        "Unknown search key",
+        // `*` in what a client knows (RFC 7162 3.2.5).
         "Invalid sequence set",
     ]
     .contains(&reason)

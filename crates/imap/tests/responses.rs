@@ -1,5 +1,7 @@
 //! What the response writer puts on the wire, and how fast it writes flags.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use tern_base::Timestamp;
 use tern_imap::command::{SpecialUse, StatusItem, Tag};
 use tern_imap::fetch::{BodySection, SectionText};
