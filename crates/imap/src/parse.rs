@@ -2,8 +2,8 @@
 //!
 //! Written for what RFC 9051 9 allows, with the liberties that real clients need: more than one
 //! space where one belongs, spaces before the line end, a bare LF after a literal header, UTF-8
-//! in the quoted strings of LOGIN and SEARCH. The verb decides the file: [`login`], [`mailbox`],
-//! [`message`], [`search`].
+//! in the quoted strings of LOGIN and SEARCH. The verb decides the file: `login`, `mailbox`,
+//! `message`, `search`.
 //!
 //! Invariant: the whole frame is consumed or refused; nothing panics or recurses past a bound.
 
