@@ -1,6 +1,9 @@
 //! The log at its boundary: what is appended is read, verified and exported; every kind of
 //! tampering with the stored rows is named.
 
+// Helpers of tests unwrap as tests do.
+#![allow(clippy::unwrap_used)]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tern_audit::{

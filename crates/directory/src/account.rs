@@ -22,6 +22,8 @@ pub struct Account {
     pub quota_bytes: u64,
     /// It gets no mail and nobody logs in.
     pub disabled: bool,
+    /// Its removal has begun: it counts as disabled, and nothing can be added to it any more.
+    pub removing: bool,
     /// When it was made.
     pub created: Timestamp,
 }
@@ -61,6 +63,7 @@ pub fn create_account(
             display_name: new.display_name.clone(),
             quota_bytes: new.quota_bytes,
             disabled: false,
+            removing: false,
             created: now,
         };
         tables::claim_address(txn, &account.address, &AddressRow::Account(account.id))?;
@@ -80,7 +83,7 @@ pub fn update_account(
     mut change: impl FnMut(&mut Account),
 ) -> Result<Account, DirectoryError> {
     transact(engine, |txn| {
-        let old = tables::get_account(txn, id)?.ok_or(DirectoryError::NotFound("account"))?;
+        let old = tables::require_account(txn, id)?;
         let mut wanted = old.clone();
         change(&mut wanted);
         if wanted.display_name.len() > limits::MAX_TEXT {
@@ -97,42 +100,94 @@ pub fn update_account(
     })
 }
 
-/// Removes an account with its credentials, and takes it out of every alias and group. False when
-/// it was not there. Its mailboxes are the caller's to remove, before.
+/// Removes an account with its credentials, and takes it out of every alias, group and domain
+/// setting. False when it was not there. Its mailboxes are the caller's to remove, before.
 ///
 /// An alias whose only target it was goes with it.
 pub fn remove_account(engine: &dyn Engine, id: AccountId) -> Result<bool, DirectoryError> {
+    // First the mark. Whoever links to the account depends on its row: what was linked before the
+    // mark is seen by the scans below, and nothing is linked after it.
+    let known = transact(engine, |txn| match tables::get_account(txn, id)? {
+        None => Ok::<_, StoreError>(Verdict::Abandon(false)),
+        Some(account) if account.removing => Ok(Verdict::Abandon(true)),
+        Some(account) => {
+            let marked = Account {
+                removing: true,
+                ..account
+            };
+            txn.put(tables::account_key(id), tables::encode_account(&marked));
+            Ok(Verdict::Commit(true))
+        }
+    })?;
+    if !known {
+        return Ok(false);
+    }
+    while unlink_some(engine, id)? {}
     transact(engine, |txn| {
         let Some(account) = tables::get_account(txn, id)? else {
-            return Ok(Verdict::Abandon(false));
+            return Ok(Verdict::Abandon(()));
         };
-        // Whoever adds an alias, a membership or a credential depends on the account's row, which
-        // this removes: nothing new can appear between the scans and the commit.
-        for key in scan_keys(txn, tables::aliases_of(id))? {
-            let (_, address) = tables::read_alias_of_key(&key)?;
-            alias::drop_target(txn, &address, &Target::Account(id))?;
-        }
-        for key in scan_keys(txn, tables::groups_of(id))? {
-            let (_, number) = tables::read_two(&key)?;
-            group::drop_member(txn, GroupId(number), &Target::Account(id))?;
-        }
-        for key in scan_keys(txn, tables::credentials_of(id))? {
+        let page = txn.scan(&tables::credentials_of(id), limits::MAX_APP_PASSWORDS + 1)?;
+        for (key, _) in page.rows {
             txn.delete(key);
         }
+        clear_settings(txn, id)?;
         tables::free_address(txn, &account.address)?;
         txn.delete(tables::account_key(id));
-        Ok(Verdict::Commit(true))
+        Ok::<_, DirectoryError>(Verdict::Commit(()))
+    })?;
+    Ok(true)
+}
+
+/// Takes the account out of some aliases and groups. False when none are left.
+fn unlink_some(engine: &dyn Engine, id: AccountId) -> Result<bool, DirectoryError> {
+    transact(engine, |txn| {
+        let aliases = txn.scan(&tables::aliases_of(id), UNLINK_CHUNK)?.rows;
+        let groups = txn.scan(&tables::groups_of(id), UNLINK_CHUNK)?.rows;
+        for (key, _) in &aliases {
+            let (_, address) = tables::read_alias_of_key(key)?;
+            alias::drop_target(txn, &address, &Target::Account(id))?;
+        }
+        for (key, _) in &groups {
+            let (_, number) = tables::read_two(key)?;
+            group::drop_member(txn, GroupId(number), &Target::Account(id))?;
+        }
+        Ok(match aliases.is_empty() && groups.is_empty() {
+            true => Verdict::Abandon(false),
+            false => Verdict::Commit(true),
+        })
     })
 }
 
-fn scan_keys(txn: &Transaction<'_>, range: tern_store::Range) -> Result<Vec<Vec<u8>>, StoreError> {
-    let (mut keys, mut range) = (Vec::new(), Some(range));
+/// How many aliases, and how many groups, one transaction of a removal changes. An alias row may
+/// be 33 KB long, and the batch must hold them all.
+const UNLINK_CHUNK: usize = 20;
+
+/// Takes the account out of the settings of every domain.
+fn clear_settings(txn: &mut Transaction<'_>, id: AccountId) -> Result<(), DirectoryError> {
+    let named = Some(Target::Account(id));
+    let mut range = Some(tables::domains());
     while let Some(next) = range {
-        let page = txn.scan(&next, 10_000)?;
-        keys.extend(page.rows.into_iter().map(|(key, _)| key));
+        let page = txn.scan(&next, limits::MAX_LIST)?;
+        for (key, _) in page.rows {
+            let domain = tables::read_domain_key(&key)?;
+            let Some(mut info) = tables::get_domain(txn, &domain)? else {
+                continue;
+            };
+            let settings = &mut info.settings;
+            let targets = [&mut settings.catch_all, &mut settings.postmaster];
+            let mut changed = false;
+            for target in targets.into_iter().filter(|target| **target == named) {
+                *target = None;
+                changed = true;
+            }
+            if changed {
+                txn.put(key, tables::encode_domain(&info));
+            }
+        }
         range = page.next;
     }
-    Ok(keys)
+    Ok(())
 }
 
 /// An account by its id.

@@ -31,7 +31,7 @@ pub fn set_alias(
     transact(engine, |txn| {
         let mut settled: Vec<Target> = Vec::new();
         for target in targets {
-            let target = settle(txn, target)?.ok_or(DirectoryError::NotFound("account"))?;
+            let target = settle(txn, target)?;
             if !settled.contains(&target) {
                 settled.push(target);
             }

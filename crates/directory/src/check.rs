@@ -76,6 +76,14 @@ impl Check<'_> {
             }
         }
         for info in domain::list_domains(self.reader)? {
+            for target in [&info.settings.catch_all, &info.settings.postmaster] {
+                if let Some(Target::Account(id)) = target
+                    && account::account(self.reader, *id)?.is_none()
+                {
+                    let domain = &info.domain;
+                    self.note(format!("domain {domain} names account {id}, which is gone"));
+                }
+            }
             let found = counts.remove(&info.domain).unwrap_or(0);
             if found != info.addresses {
                 let (domain, counted) = (&info.domain, info.addresses);

@@ -74,7 +74,7 @@ pub fn set_password(
     }
     let hash = passwords.hash(password.as_bytes(), entropy)?;
     transact(engine, |txn| {
-        require_account(txn, account)?;
+        tables::require_account(txn, account)?;
         let key = tables::credential_key(account, CredentialId::PASSWORD.0);
         txn.put(key, encode(&Stored::Password(hash.clone())));
         Ok(Verdict::Commit(()))
@@ -180,7 +180,7 @@ fn app_rows(
     txn: &mut Transaction<'_>,
     account: AccountId,
 ) -> Result<Vec<(AppPassword, [u8; 32])>, DirectoryError> {
-    require_account(txn, account)?;
+    tables::require_account(txn, account)?;
     let page = txn.scan(
         &tables::credentials_of(account),
         limits::MAX_APP_PASSWORDS + 1,
@@ -193,17 +193,6 @@ fn app_rows(
         }
     }
     Ok(found)
-}
-
-/// The commit depends on the account's row: a credential can't outlive its account.
-pub(crate) fn require_account(
-    txn: &mut Transaction<'_>,
-    account: AccountId,
-) -> Result<(), DirectoryError> {
-    match txn.get(&tables::account_key(account))? {
-        Some(_) => Ok(()),
-        None => Err(DirectoryError::NotFound("account")),
-    }
 }
 
 /// 25 letters and digits (5 bits each), in groups of 5, without those that look alike.

@@ -62,8 +62,7 @@ pub fn set_domain(
         let mut settled = settings.clone();
         for target in [&mut settled.catch_all, &mut settled.postmaster] {
             if let Some(wanted) = target {
-                let found = settle(txn, wanted)?.ok_or(DirectoryError::NotFound("account"))?;
-                *target = Some(found);
+                *target = Some(settle(txn, wanted)?);
             }
         }
         info.settings = settled;

@@ -78,7 +78,7 @@ pub fn add_members(
     transact(engine, |txn| {
         let mut group = tables::get_group(txn, id)?.ok_or(DirectoryError::NotFound("group"))?;
         for member in members {
-            let member = settle(txn, member)?.ok_or(DirectoryError::NotFound("account"))?;
+            let member = settle(txn, member)?;
             let key = tables::member_key(id, &member);
             if txn.get(&key)?.is_some() {
                 continue;
@@ -110,10 +110,10 @@ pub fn remove_members(
         for member in members {
             // A member that was stored as an address stays one when an account takes the address.
             drop_member(txn, id, member)?;
-            if let Some(settled) = settle(txn, member)?
-                && settled != *member
+            if let Target::Address(address) = member
+                && let Some(AddressRow::Account(account)) = tables::get_address(txn, address)?
             {
-                drop_member(txn, id, &settled)?;
+                drop_member(txn, id, &Target::Account(account))?;
             }
         }
         let group = tables::get_group(txn, id)?.ok_or(DirectoryError::NotFound("group"))?;

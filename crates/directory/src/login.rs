@@ -63,7 +63,7 @@ pub fn login(
         return Err(LoginFailure::UnknownName);
     };
     let fits = fits.ok_or(LoginFailure::WrongPassword)?;
-    if account.disabled {
+    if account.disabled || account.removing {
         return Err(LoginFailure::Disabled);
     }
     Ok(Login {
@@ -126,7 +126,7 @@ pub fn rehash_password(
 ) -> Result<(), DirectoryError> {
     let fresh = passwords.hash(password.as_bytes(), entropy)?;
     transact(engine, |txn| {
-        credential::require_account(txn, account)?;
+        tables::require_account(txn, account)?;
         let key = tables::credential_key(account, CredentialId::PASSWORD.0);
         let Some(row) = txn.get(&key)? else {
             return Ok(Verdict::Abandon(()));

@@ -90,7 +90,7 @@ pub struct Expansion {
 /// The answer for one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resolution {
-    /// It is of this server and leads somewhere, or to an empty group.
+    /// It is of this server and leads somewhere.
     Found(Expansion),
     /// Its domain is not one of this server: the address is an outside one.
     UnknownDomain,
@@ -98,6 +98,9 @@ pub enum Resolution {
     UnknownUser,
     /// Everything it leads to is disabled.
     Disabled,
+    /// It leads to nobody: a group without members, or aliases in a circle. Mail accepted for it
+    /// would vanish.
+    Nobody,
     /// It leads to more than [`limits::MAX_EXPANSION`] recipients.
     TooMany,
 }
@@ -105,6 +108,7 @@ pub enum Resolution {
 /// Where an address leads. Hand in a snapshot where groups may change meanwhile.
 pub fn resolve(reader: &dyn Read, address: &EmailAddress) -> Result<Resolution, StoreError> {
     let (start, tag) = match find(reader, address)? {
+        Found::Row(AddressRow::Account(id), tag) => return plain(reader, address, id, tag),
         Found::Row(row, tag) => (start_of(reader, address, row, tag.is_some())?, tag),
         Found::Targets(targets, step) => ((targets, Arc::from([step])), None),
         Found::UnknownDomain => return Ok(Resolution::UnknownDomain),
@@ -126,14 +130,44 @@ pub fn resolve(reader: &dyn Read, address: &EmailAddress) -> Result<Resolution, 
         return Ok(Resolution::TooMany);
     }
     let found = walk.expansion;
-    if found.accounts.is_empty() && found.outside.is_empty() && !found.skipped.is_empty() {
+    if found.accounts.is_empty() && found.outside.is_empty() {
         let disabled = |skipped: &Skipped| skipped.reason == SkipReason::Disabled;
-        return Ok(match found.skipped.iter().any(disabled) {
-            true => Resolution::Disabled,
-            false => Resolution::UnknownUser,
+        return Ok(match &found.skipped[..] {
+            [] => Resolution::Nobody,
+            skipped if skipped.iter().any(disabled) => Resolution::Disabled,
+            _ => Resolution::UnknownUser,
         });
     }
     Ok(Resolution::Found(found))
+}
+
+/// The way of nearly all mail: the address is an account's own.
+fn plain(
+    reader: &dyn Read,
+    address: &EmailAddress,
+    id: AccountId,
+    tag: Option<String>,
+) -> Result<Resolution, StoreError> {
+    let Some(account) = account::account(reader, id)? else {
+        // Removed between the two reads; or damage, which must not answer that nobody lives here.
+        return match reader.get(&tables::address_key(address))? {
+            None => Ok(Resolution::UnknownUser),
+            Some(_) => Err(StoreError::Damaged),
+        };
+    };
+    if account.disabled || account.removing {
+        return Ok(Resolution::Disabled);
+    }
+    let recipient = LocalRecipient {
+        account: id,
+        address: account.address,
+        via: Arc::from([]),
+    };
+    Ok(Resolution::Found(Expansion {
+        accounts: vec![recipient],
+        tag,
+        ..Expansion::default()
+    }))
 }
 
 /// What stands for an address, before expansion.
@@ -186,7 +220,11 @@ fn first_account(reader: &dyn Read) -> Result<Option<Target>, StoreError> {
     let mut from = Some(AccountId(1));
     while let Some(next) = from {
         let page = account::list_accounts(reader, next, 100)?;
-        if let Some(found) = page.accounts.iter().find(|account| !account.disabled) {
+        if let Some(found) = page
+            .accounts
+            .iter()
+            .find(|account| !account.disabled && !account.removing)
+        {
             return Ok(Some(Target::Account(found.id)));
         }
         from = page.next;
@@ -292,7 +330,7 @@ impl Walk<'_> {
                     continue;
                 };
                 let account = tables::decode_account(*id, &row)?;
-                if account.disabled {
+                if account.disabled || account.removing {
                     self.skip(Target::Account(*id), SkipReason::Disabled, via);
                     continue;
                 }

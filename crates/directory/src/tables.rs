@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | 0x20 domain | domain | created, how many addresses, settings |
 //! | 0x21 address | domain, 0, local part in lower case | account id, alias targets, or group id |
-//! | 0x22 account | account u32 | address, name, quota, flags, created |
+//! | 0x22 account | account u32 | address, name, quota, flags (1 disabled, 2 removing), created |
 //! | 0x23 counters | - | next account, next group |
 //! | 0x24 member | group u32, 0 and account u32, or 1 and address | - |
 //! | 0x25 group | group u32 | address, name, how many members |
@@ -345,23 +345,25 @@ pub(crate) fn encode_account(account: &Account) -> Vec<u8> {
     write_address(&mut w, &account.address);
     w.text(&account.display_name)
         .number(account.quota_bytes)
-        .byte(u8::from(account.disabled))
+        .byte(u8::from(account.disabled) | (u8::from(account.removing) << 1))
         .number(account.created.0);
     w.finish()
 }
 
 pub(crate) fn decode_account(id: AccountId, bytes: &[u8]) -> Result<Account, Damaged> {
     let mut r = Reader::of_version(bytes, VERSION)?;
+    let (address, display_name) = (read_address(&mut r)?, r.text()?);
+    let (quota_bytes, flags) = (r.number()?, r.byte()?);
+    if flags > 3 {
+        return Err(Damaged);
+    }
     Ok(Account {
         id,
-        address: read_address(&mut r)?,
-        display_name: r.text()?,
-        quota_bytes: r.number()?,
-        disabled: match r.byte()? {
-            0 => false,
-            1 => true,
-            _ => return Err(Damaged),
-        },
+        address,
+        display_name,
+        quota_bytes,
+        disabled: flags & 1 != 0,
+        removing: flags & 2 != 0,
         created: Timestamp(r.number()?),
     })
 }
@@ -458,6 +460,9 @@ pub(crate) fn claim_address(
     row: &AddressRow,
 ) -> Result<(), DirectoryError> {
     let mut info = get_domain(txn, address.domain())?.ok_or(DirectoryError::UnknownDomain)?;
+    if !is_storable(address) {
+        return Err(DirectoryError::Limit("local part"));
+    }
     if get_address(txn, address)?.is_some() {
         return Err(DirectoryError::AddressTaken);
     }
@@ -465,6 +470,21 @@ pub(crate) fn claim_address(
     txn.put(domain_key(address.domain()), encode_domain(&info));
     txn.put(address_key(address), encode_address(row));
     Ok(())
+}
+
+/// Whether the address can be read back from a key: lower case may be longer than what was sent.
+pub(crate) fn is_storable(address: &EmailAddress) -> bool {
+    read_address_key(&address_key(address)).is_ok()
+}
+
+/// The account must exist and not be under removal. The commit depends on that: what is added to
+/// an account can't outlive it.
+pub(crate) fn require_account(
+    txn: &mut Transaction<'_>,
+    id: AccountId,
+) -> Result<Account, DirectoryError> {
+    let known = get_account(txn, id)?.filter(|account| !account.removing);
+    known.ok_or(DirectoryError::NotFound("account"))
 }
 
 /// Frees an address that has a row.

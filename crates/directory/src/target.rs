@@ -1,8 +1,9 @@
 //! What an alias points to, or a group contains.
 
 use tern_base::{AccountId, EmailAddress};
-use tern_store::{StoreError, Transaction};
+use tern_store::Transaction;
 
+use crate::error::DirectoryError;
 use crate::tables::{self, AddressRow};
 
 /// A local account, or any address: of a group, an alias, or outside this server.
@@ -14,20 +15,21 @@ pub enum Target {
     Address(EmailAddress),
 }
 
-/// The target as it is stored: an account's primary address becomes the account, and an account
-/// must exist. `None` when it does not.
-pub(crate) fn settle(
-    txn: &mut Transaction<'_>,
-    target: &Target,
-) -> Result<Option<Target>, StoreError> {
+/// The target as it is stored: an account's primary address becomes the account. An account must
+/// exist and not be under removal; the commit then depends on that.
+pub(crate) fn settle(txn: &mut Transaction<'_>, target: &Target) -> Result<Target, DirectoryError> {
     match target {
         Target::Account(id) => {
-            let known = txn.get(&tables::account_key(*id))?.is_some();
-            Ok(known.then(|| target.clone()))
+            tables::require_account(txn, *id)?;
+            Ok(target.clone())
         }
         Target::Address(address) => match tables::get_address(txn, address)? {
-            Some(AddressRow::Account(id)) => Ok(Some(Target::Account(id))),
-            _ => Ok(Some(target.clone())),
+            Some(AddressRow::Account(id)) => {
+                tables::require_account(txn, id)?;
+                Ok(Target::Account(id))
+            }
+            _ if !tables::is_storable(address) => Err(DirectoryError::Limit("local part")),
+            _ => Ok(target.clone()),
         },
     }
 }

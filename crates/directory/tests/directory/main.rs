@@ -1,0 +1,9 @@
+//! The directory at its boundary.
+
+// Helpers of tests unwrap as tests do.
+#![allow(clippy::unwrap_used)]
+
+mod changes;
+mod login;
+mod resolve;
+mod world;
