@@ -3,10 +3,10 @@
 //! Invariant: the option reference is generated from these comments; each first sentence says
 //! what the option does, the last says its unit and default.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The options of IMAP (ports 993 and 143).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Name of this host in the greeting. A domain name; default `localhost`.

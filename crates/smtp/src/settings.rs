@@ -3,11 +3,11 @@
 //! Invariant: the option reference is generated from these comments; each first sentence says
 //! what the option does, the last says its unit and default.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What to do with message content that has a bare LF or a bare CR (CVE-2023-51764: end of data
 /// is CRLF.CRLF alone, whatever is chosen here).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BareNewline {
     /// Refuse the message with 550 5.6.11 once it has been received.
@@ -19,7 +19,7 @@ pub enum BareNewline {
 }
 
 /// The options of SMTP reception (port 25) and submission (ports 465 and 587).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Name of this host in the banner, in EHLO replies and in Received headers. A domain name;

@@ -1,9 +1,9 @@
 //! What an operator may set. Each comment is the option's entry in the reference.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The storage engine's settings. The defaults suit a machine with 2 cores and 4 GiB of memory.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Memory for cached rows, indexes and filters, in bytes. Default: 268435456 (256 MiB).
