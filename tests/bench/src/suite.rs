@@ -65,6 +65,9 @@ pub(crate) struct Config {
     /// Recipients in each message that is then removed.
     #[serde(default = "thousand")]
     expunge_per_message: usize,
+    /// Fewer idle sessions than the suite has, for a machine that cannot hold them; the row's name
+    /// says how many there were.
+    idle_sessions_max: Option<usize>,
     /// Starts the server; measured only if `stop_command` is there too.
     start_command: Option<String>,
     /// Stops the server.
@@ -368,6 +371,10 @@ impl Suite<'_> {
             self.bench.bounded("fill for idle", fill).await?;
         }
         let imaps = self.config.imap(&self.config.imaps, Security::Tls)?;
+        let sessions = self
+            .config
+            .idle_sessions_max
+            .map_or(sizes.idle, |max| max.min(sizes.idle));
         let idle = idle::idle(
             self.bench,
             &imaps,
