@@ -1,1 +1,88 @@
-//! An accepted message to its mailboxes or the queue
+//! An accepted message to its mailboxes or the queue.
+//!
+//! The way of a message: resolve every recipient → one *plan* of landings and queue items → one
+//! transaction, or a durable *job* of several where the plan is too large for one → a notice to the
+//! sender (RFC 3464) for what could not be delivered.
+//!
+//! Invariants:
+//! - [`Delivery::accept`] answers `Ok` only when the message is durable and every recipient will
+//!   get it or be reported: the server's `250` rests on it (RFC 5321 6.1).
+//! - A fan-out that a crash cut off goes on where it stopped ([`Delivery::resume`]): each copy
+//!   lands exactly once.
+//! - What a submission led to is on record in the transaction that led there, so that it can be
+//!   taken back.
+//! - Whatever is under a seal is neither shown nor handed to the network.
+//!
+//! Refuses to talk to the network, and to read a clock.
+
+mod accept;
+mod check;
+mod error;
+mod incoming;
+pub mod limits;
+mod outgoing;
+mod recipient;
+
+use std::sync::Arc;
+
+use tern_mailbox::Mailboxes;
+use tern_queue::Schedule;
+use tern_store::{Engine, Read};
+
+pub use check::{Checked, Finding};
+pub use error::{DeliveryError, Refusal};
+pub use incoming::{Accepted, Incoming, IncomingRecipient, Submitter};
+pub use outgoing::{BodyType, Concluded, Outgoing};
+pub use recipient::RecipientCheck;
+
+/// What delivery must be told of this server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The server's name: in message ids and in what it writes itself.
+    pub hostname: String,
+    /// When queued mail is tried again, and for how long.
+    pub schedule: Schedule,
+}
+
+/// Brings accepted messages to their mailboxes or into the queue.
+pub struct Delivery {
+    engine: Arc<dyn Engine>,
+    mailboxes: Arc<Mailboxes>,
+    settings: Settings,
+    token_key: [u8; 32],
+}
+
+impl std::fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Delivery")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Delivery {
+    /// Delivery into these mailboxes. `token_key` keys the tokens of outgoing messages and must be
+    /// the same at each start.
+    pub fn new(
+        engine: Arc<dyn Engine>,
+        mailboxes: Arc<Mailboxes>,
+        settings: Settings,
+        token_key: [u8; 32],
+    ) -> Self {
+        Self {
+            engine,
+            mailboxes,
+            settings,
+            token_key,
+        }
+    }
+
+    /// What this server was told of itself.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn reader(&self) -> &dyn Read {
+        &*self.engine
+    }
+}

@@ -1,0 +1,77 @@
+//! What a session may be told of an address before it accepts a message for it.
+
+use tern_base::{AccountId, EmailAddress};
+use tern_directory::resolve::{Expansion, Resolution, Step, resolve};
+use tern_mailbox::MailboxError;
+
+use crate::{Delivery, DeliveryError};
+
+/// The answer for one recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RecipientCheck {
+    /// An address of this server.
+    Local,
+    /// An outside address, and the sender may relay to it.
+    Relay,
+    /// Our domain, and no such address.
+    UnknownUser,
+    /// An outside address, and the sender may not relay.
+    RelayDenied,
+    /// The mailbox is over its quota already.
+    MailboxFull,
+    /// The account takes no mail.
+    Disabled,
+    /// It leads to more recipients than one message may have.
+    TooManyMembers,
+}
+
+impl Delivery {
+    /// Whether a message for this address would be taken. `submitter` is who has authenticated:
+    /// only they may relay.
+    pub fn check_recipient(
+        &self,
+        submitter: Option<AccountId>,
+        address: &EmailAddress,
+    ) -> Result<RecipientCheck, DeliveryError> {
+        Ok(match resolve(self.reader(), address)? {
+            Resolution::Found(found) => return self.check_room(&found),
+            Resolution::UnknownDomain if submitter.is_some() => RecipientCheck::Relay,
+            Resolution::UnknownDomain => RecipientCheck::RelayDenied,
+            Resolution::UnknownUser | Resolution::Nobody => RecipientCheck::UnknownUser,
+            Resolution::Disabled => RecipientCheck::Disabled,
+            Resolution::TooMany => RecipientCheck::TooManyMembers,
+        })
+    }
+
+    /// A full mailbox is told to the sender's server at once; of several, the notice tells it.
+    fn check_room(&self, found: &Expansion) -> Result<RecipientCheck, DeliveryError> {
+        let ([only], []) = (&found.accounts[..], &found.outside[..]) else {
+            return Ok(RecipientCheck::Local);
+        };
+        match self.mailboxes.account_head(only.account) {
+            Ok(head) if head.quota_bytes > 0 && head.used_bytes >= head.quota_bytes => {
+                Ok(RecipientCheck::MailboxFull)
+            }
+            Ok(_) => Ok(RecipientCheck::Local),
+            Err(MailboxError::NoAccount) => Ok(RecipientCheck::Disabled),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether an account may use an address as its own (RFC 6409 6.1): one of its addresses, or
+    /// an alias that leads to it alone.
+    pub fn may_send_as(
+        &self,
+        account: AccountId,
+        address: &EmailAddress,
+    ) -> Result<bool, DeliveryError> {
+        let Resolution::Found(found) = resolve(self.reader(), address)? else {
+            return Ok(false);
+        };
+        let ([only], [], []) = (&found.accounts[..], &found.outside[..], &found.skipped[..]) else {
+            return Ok(false);
+        };
+        let aliases = only.via.iter().all(|step| matches!(step, Step::Alias(_)));
+        Ok(only.account == account && aliases)
+    }
+}
