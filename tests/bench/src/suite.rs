@@ -374,7 +374,7 @@ impl Suite<'_> {
         let sessions = self
             .config
             .idle_sessions_max
-            .map_or(sessions, |max| max.min(sizes.idle));
+            .map_or(sizes.idle, |max| max.min(sizes.idle));
         let idle = idle::idle(
             self.bench,
             &imaps,
