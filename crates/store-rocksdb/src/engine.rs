@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
-    Cache, ColumnFamily, ColumnFamilyDescriptor, DBWithThreadMode, SingleThreaded, WriteOptions,
+    Cache, ColumnFamily, ColumnFamilyDescriptor, DBRecoveryMode, DBWithThreadMode, Error,
+    ErrorKind, SingleThreaded, WriteOptions,
 };
 use tern_base::BlobId;
 use tern_store::{Batch, CommitError, Engine, Snapshot, StoreError};
@@ -30,6 +31,7 @@ pub struct RocksEngine {
     pub(crate) synced: WriteOptions,
     pub(crate) staged: WriteOptions,
     directory: PathBuf,
+    log_damaged: bool,
 }
 
 impl std::fmt::Debug for RocksEngine {
@@ -44,16 +46,19 @@ impl RocksEngine {
     pub fn open(directory: &Path, settings: &Settings) -> Result<Self, OpenError> {
         format::prepare(directory)?;
         let cache = Cache::new_lru_cache(settings.cache_bytes);
-        let families = [
-            ColumnFamilyDescriptor::new(ROWS, options::rows(settings, &cache)),
-            ColumnFamilyDescriptor::new(BLOBS, options::blobs(settings, &cache)),
-        ];
-        let database = Database::open_cf_descriptors(
-            &options::database(settings),
-            format::database_path(directory),
-            families,
-        )
-        .map_err(|error| status::open_error(directory, &error))?;
+        // A last record that is merely short is what a kill leaves. Anything else that does not
+        // read back is damage: of the last record, whose pages a loss of power may have left in
+        // any state, and then nothing acknowledged is lost; or, when the disk fails, of one
+        // before it. RocksDB cannot tell, so the store opens at the last good point and says so.
+        let strict = DBRecoveryMode::TolerateCorruptedTailRecords;
+        let (database, log_damaged) = match open(directory, settings, &cache, strict) {
+            Err(error) if error.kind() == ErrorKind::Corruption => {
+                let opened = open(directory, settings, &cache, DBRecoveryMode::PointInTime);
+                (opened, true)
+            }
+            opened => (opened, false),
+        };
+        let database = database.map_err(|error| status::open_error(directory, &error))?;
         let mut synced = WriteOptions::default();
         synced.set_sync(true);
         Ok(Self {
@@ -64,7 +69,15 @@ impl RocksEngine {
             synced,
             staged: WriteOptions::default(),
             directory: directory.to_owned(),
+            log_damaged,
         })
+    }
+
+    /// Whether opening found the write-ahead log damaged and replayed it only up to the damage.
+    /// After a loss of power that is the commit that was under way; otherwise the disk is not to
+    /// be trusted, and what was acknowledged may be missing. Worth an operator's attention.
+    pub const fn log_was_damaged(&self) -> bool {
+        self.log_damaged
     }
 
     /// The directory of the store.
@@ -122,6 +135,23 @@ impl RocksEngine {
             .map_err(|error| status::error(&error))?;
         format::write(directory).map_err(|error| status::io_error(&error))
     }
+}
+
+fn open(
+    directory: &Path,
+    settings: &Settings,
+    cache: &Cache,
+    recovery: DBRecoveryMode,
+) -> Result<Database, Error> {
+    let families = [
+        ColumnFamilyDescriptor::new(ROWS, options::rows(settings, cache)),
+        ColumnFamilyDescriptor::new(BLOBS, options::blobs(settings, cache)),
+    ];
+    Database::open_cf_descriptors(
+        &options::database(settings, recovery),
+        format::database_path(directory),
+        families,
+    )
 }
 
 impl Engine for RocksEngine {

@@ -215,3 +215,159 @@ fn record<'a>(work: &'a Work, earlier: &mut Earlier<'a>) {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
+    /// Rows, how often they were written, and what the next write does instead.
+    #[derive(Default)]
+    struct FakeStore {
+        rows: Mutex<Rows>,
+        writes: Mutex<usize>,
+        fails: Option<StoreError>,
+        panics: bool,
+    }
+
+    impl Store for FakeStore {
+        fn holds(&self, expected: &Expectation, earlier: &Earlier<'_>) -> Result<bool, StoreError> {
+            let rows = lock(&self.rows);
+            let stored = rows.get(&expected.key).map(Vec::as_slice);
+            let now = earlier.get(&expected.key[..]).copied().unwrap_or(stored);
+            Ok(now == expected.value.as_deref())
+        }
+
+        fn write(&self, works: &[&Work]) -> Result<(), CommitError> {
+            assert!(!self.panics, "a store that panics");
+            *lock(&self.writes) += 1;
+            if let Some(error) = &self.fails {
+                return Err(error.clone().into());
+            }
+            let mut rows = lock(&self.rows);
+            for operation in works.iter().flat_map(|work| &work.operations) {
+                match operation {
+                    Operation::Put(key, value) => rows.insert(key.clone(), value.clone()),
+                    Operation::Delete(key) => rows.remove(key),
+                    _ => None,
+                };
+            }
+            Ok(())
+        }
+    }
+
+    /// Expects `from` of the row `key` and writes `to`; empty is absent.
+    fn change(key: &str, from: &str, to: &str) -> Work {
+        let value = |text: &str| (!text.is_empty()).then(|| text.as_bytes().to_vec());
+        let key = key.as_bytes().to_vec();
+        let operation = match value(to) {
+            Some(value) => Operation::Put(key.clone(), value),
+            None => Operation::Delete(key.clone()),
+        };
+        let value = value(from);
+        Work {
+            expectations: vec![Expectation { key, value }],
+            operations: vec![operation],
+            bytes: 1,
+        }
+    }
+
+    /// Queues everything, leads one group, and returns what each committer was told.
+    fn lead_one(queue: &Queue, store: &FakeStore, works: Vec<Work>) -> Vec<Option<Outcome>> {
+        let mut waiters = Vec::new();
+        for work in works {
+            let waiter = Arc::new(Waiter::default());
+            let leads = queue.join(work, &waiter);
+            assert_eq!(leads, waiters.is_empty(), "the first leads, and only it");
+            waiters.push(waiter);
+        }
+        let group = std::panic::AssertUnwindSafe(queue.take_group());
+        // A leader that panics takes its own committer with it, and nobody else.
+        let _ = std::panic::catch_unwind(move || { group }.0.run(store));
+        let told = |waiter: &Arc<Waiter>| match lock(&waiter.signal).take() {
+            Some(Signal::Done(outcome)) => Some(outcome),
+            Some(Signal::Lead) | None => None,
+        };
+        waiters.iter().map(told).collect()
+    }
+
+    #[test]
+    fn a_group_is_one_write_and_validates_in_order() {
+        let (queue, store) = (Queue::default(), FakeStore::default());
+        let told = lead_one(
+            &queue,
+            &store,
+            vec![
+                change("a", "", "1"),
+                change("a", "", "2"),
+                change("a", "1", "3"),
+                change("b", "x", "y"),
+                change("a", "3", ""),
+                change("a", "", "4"),
+            ],
+        );
+        let conflict = Some(Err(CommitError::Conflict));
+        let done = Some(Ok(()));
+        let expected = [&done, &conflict, &done, &conflict, &done, &done];
+        assert!(told.iter().eq(expected), "{told:?}");
+        assert_eq!(*lock(&store.writes), 1);
+        let rows = Rows::from([(b"a".to_vec(), b"4".to_vec())]);
+        assert_eq!(*lock(&store.rows), rows);
+        assert!(!lock(&queue.line).led);
+    }
+
+    #[test]
+    fn refused_batches_write_nothing_at_all() {
+        let (queue, store) = (Queue::default(), FakeStore::default());
+        let told = lead_one(&queue, &store, vec![change("a", "x", "1")]);
+        assert_eq!(told, [Some(Err(CommitError::Conflict))]);
+        assert_eq!(*lock(&store.writes), 0);
+    }
+
+    #[test]
+    fn everyone_in_a_failed_write_is_told_so() {
+        let full = CommitError::from(StoreError::Full);
+        let unknown = CommitError::from(StoreError::Unknown);
+        let failing = FakeStore {
+            fails: Some(StoreError::Full),
+            ..FakeStore::default()
+        };
+        let panicking = FakeStore {
+            panics: true,
+            ..FakeStore::default()
+        };
+        for (store, error) in [(failing, full), (panicking, unknown)] {
+            let queue = Queue::default();
+            let works = vec![
+                change("a", "x", "1"),
+                change("a", "", "1"),
+                change("b", "", "1"),
+            ];
+            let told = lead_one(&queue, &store, works);
+            let conflict = Some(Err(CommitError::Conflict));
+            let failed = Some(Err(error));
+            assert_eq!(told, [conflict, failed.clone(), failed]);
+            assert!(!lock(&queue.line).led, "the lead is given up");
+            assert_eq!(
+                queue.commit(change("c", "", ""), &FakeStore::default()),
+                Ok(())
+            );
+        }
+    }
+
+    #[test]
+    fn a_group_ends_at_its_size_and_passes_the_lead_on() {
+        let (queue, store) = (Queue::default(), FakeStore::default());
+        let large = |key| Work {
+            bytes: MAX_GROUP_BYTES,
+            ..change(key, "", "1")
+        };
+        let told = lead_one(&queue, &store, vec![large("a"), large("b"), large("c")]);
+        assert_eq!(told, [Some(Ok(())), None, None]);
+        let line = lock(&queue.line);
+        assert!(line.led);
+        assert_eq!(line.members.len(), 2);
+    }
+}

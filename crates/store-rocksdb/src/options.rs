@@ -15,16 +15,14 @@ const BLOB_FILE_BYTES: u64 = 64 << 20;
 const FILTER_BITS: f64 = 10.0;
 
 /// Options of the database as a whole.
-pub(crate) fn database(settings: &Settings) -> Options {
+pub(crate) fn database(settings: &Settings, recovery: DBRecoveryMode) -> Options {
     let mut options = Options::default();
     options.create_if_missing(true);
     options.create_missing_column_families(true);
     options.set_max_open_files(i32::from(settings.max_open_files));
     options.set_max_background_jobs(i32::from(settings.background_jobs.max(1)));
     options.set_db_write_buffer_size(settings.write_buffer_bytes);
-    // A torn last record was never acknowledged: replay stops before it and the store opens.
-    // The stricter mode would refuse a record whose pages reached the disk out of order.
-    options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+    options.set_wal_recovery_mode(recovery);
     // An earlier log that is missing or shorter than what was synced is refused, not skipped.
     options.set_track_and_verify_wals_in_manifest(true);
     options.set_max_total_wal_size(settings.max_wal_bytes);

@@ -89,7 +89,8 @@ pub(crate) fn error(error: &Error) -> StoreError {
 /// never replayed: nothing was written. When it is the sync that failed, nobody knows.
 pub(crate) fn commit_error(error: &Error) -> CommitError {
     let text: &str = error.as_ref();
-    if error.kind() == ErrorKind::IOError && text.contains("sync") {
+    let sync_failed = ["While fsync", "While fdatasync", "While sync"];
+    if error.kind() == ErrorKind::IOError && sync_failed.iter().any(|why| text.contains(why)) {
         return StoreError::Unknown.into();
     }
     match self::error(error) {

@@ -226,6 +226,7 @@ fn acknowledged_batches_survive_kills() {
         let lines = 1 + entropy.below(4000) * u64::from(kill % 4 != 3);
         let acknowledged = run_and_kill(&directory, THREADS, lines);
         let engine = RocksEngine::open(&directory, &settings()).expect("open after a kill");
+        assert!(!engine.log_was_damaged(), "a kill is not damage");
         for (thread, last) in (0..).zip(&mut heads) {
             let mine = acknowledged.iter().filter(|line| line.thread == thread);
             let told = mine.map(|line| line.n).max().unwrap_or(*last);
@@ -272,6 +273,7 @@ fn synced_batches_survive_a_torn_log() {
         assert_eq!(next, found + 1);
         drop(engine);
         let engine = RocksEngine::open(&directory, &settings()).expect("reopen");
+        assert!(!engine.log_was_damaged(), "damage is told once");
         assert_eq!(check_thread(&engine, 0, 0), next);
     }
     println!("{tears} torn logs");
