@@ -86,11 +86,22 @@ pub type Copy = CopyRow;
 impl Mailboxes {
     /// Parses and digests a message, and stages its content when that is too large for a batch.
     pub fn prepare(&self, content: Vec<u8>, now: Timestamp) -> Result<Prepared, MailboxError> {
+        let digest = tern_mime::content_digest(&self.content_key, &content);
+        self.prepare_with_digest(content, digest, now)
+    }
+
+    /// The same for a caller that has the content's digest under [`Mailboxes::content_key`]
+    /// already.
+    pub fn prepare_with_digest(
+        &self,
+        content: Vec<u8>,
+        digest: ContentDigest,
+        now: Timestamp,
+    ) -> Result<Prepared, MailboxError> {
         if u32::try_from(content.len()).is_err() {
             return Err(MailboxError::Limit("octets of a message"));
         }
         let blob = tern_mime::blob_id(&self.content_key, &content);
-        let digest = tern_mime::content_digest(&self.content_key, &content);
         let parsed = tern_mime::parse(&content);
         let parsed_row = tern_mime::encode(&parsed);
         if content.len() > blob::INLINE {

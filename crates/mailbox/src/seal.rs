@@ -252,6 +252,18 @@ impl Mailboxes {
         self.seals.remove(digest, tag);
     }
 
+    /// The seal that keeps an account's copies of a letter from arriving, if any. The transaction
+    /// depends on the answer: a seal that is set meanwhile makes it a conflict.
+    pub fn sealed_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        digest: ContentDigest,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<Option<SealTag>, MailboxError> {
+        covering_in(txn, digest, account, now)
+    }
+
     /// Whether an account's copies of a letter are sealed now.
     pub fn is_sealed(&self, digest: ContentDigest, account: AccountId) -> bool {
         self.seals.covers(digest, account)

@@ -1,7 +1,7 @@
 //! What is due, and the lease that an attempt needs before it touches the network.
 
 use tern_base::Timestamp;
-use tern_store::{Engine, Read, StoreError, Verdict, transact};
+use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
 
 use crate::item::{AfterFlight, Ending, Finished, Item, LeaseId, QueueId, State};
 use crate::{limits, tables};
@@ -50,49 +50,61 @@ pub fn lease(
     lease_ms: u64,
 ) -> Result<Leased, StoreError> {
     transact(engine, |txn| {
-        let Some(mut item) = tables::get_item(txn, id)? else {
-            return Ok(Verdict::Abandon(Leased::Gone));
-        };
-        let before = item.state.clone();
-        let mut then = AfterFlight::Retry;
-        match &before {
-            State::Held { .. } => return Ok(Verdict::Abandon(Leased::NotNow)),
-            State::Ready { next_attempt } if *next_attempt > now => {
-                return Ok(Verdict::Abandon(Leased::NotNow));
-            }
-            State::InFlight { lease: holder, .. } if *holder == lease => {
-                return Ok(Verdict::Abandon(Leased::Yours(Box::new(item))));
-            }
-            State::InFlight { until, .. } if *until > now => {
-                return Ok(Verdict::Abandon(Leased::NotNow));
-            }
-            State::Ready { .. } => {}
-            State::InFlight { then: wanted, .. } => {
-                item.lost_attempts = item.lost_attempts.saturating_add(1);
-                then = wanted.clone();
-            }
-        }
-        match then {
-            AfterFlight::Cancel => {
-                let row = tables::finish(txn, &before, &item, Ending::Cancelled, now);
-                let item = Box::new(item);
-                return Ok(Verdict::Commit(Leased::Cancelled { item, row }));
-            }
-            AfterFlight::Hold(reason) => {
-                item.state = State::Held { reason };
-                tables::put_item(txn, Some(&before), &item);
-                return Ok(Verdict::Commit(Leased::NotNow));
-            }
-            AfterFlight::Retry => {}
-        }
-        item.attempts = item.attempts.saturating_add(1);
-        item.state = State::InFlight {
-            lease,
-            since: now,
-            until: now.plus_millis(lease_ms),
-            then: AfterFlight::Retry,
-        };
-        tables::put_item(txn, Some(&before), &item);
-        Ok(Verdict::Commit(Leased::Yours(Box::new(item))))
+        lease_in(txn, id, lease, now, lease_ms).map(Verdict::Commit)
     })
+}
+
+/// Takes an item with whatever else the transaction does: a caller that keeps blobs unlinks that
+/// of a cancelled item in the same commit.
+pub fn lease_in(
+    txn: &mut Transaction<'_>,
+    id: QueueId,
+    lease: LeaseId,
+    now: Timestamp,
+    lease_ms: u64,
+) -> Result<Leased, StoreError> {
+    let Some(mut item) = tables::get_item(txn, id)? else {
+        return Ok(Leased::Gone);
+    };
+    let before = item.state.clone();
+    let mut then = AfterFlight::Retry;
+    match &before {
+        State::Held { .. } => return Ok(Leased::NotNow),
+        State::Ready { next_attempt } if *next_attempt > now => {
+            return Ok(Leased::NotNow);
+        }
+        State::InFlight { lease: holder, .. } if *holder == lease => {
+            return Ok(Leased::Yours(Box::new(item)));
+        }
+        State::InFlight { until, .. } if *until > now => {
+            return Ok(Leased::NotNow);
+        }
+        State::Ready { .. } => {}
+        State::InFlight { then: wanted, .. } => {
+            item.lost_attempts = item.lost_attempts.saturating_add(1);
+            then = wanted.clone();
+        }
+    }
+    match then {
+        AfterFlight::Cancel => {
+            let row = tables::finish(txn, &before, &item, Ending::Cancelled, now);
+            let item = Box::new(item);
+            return Ok(Leased::Cancelled { item, row });
+        }
+        AfterFlight::Hold(reason) => {
+            item.state = State::Held { reason };
+            tables::put_item(txn, Some(&before), &item);
+            return Ok(Leased::NotNow);
+        }
+        AfterFlight::Retry => {}
+    }
+    item.attempts = item.attempts.saturating_add(1);
+    item.state = State::InFlight {
+        lease,
+        since: now,
+        until: now.plus_millis(lease_ms),
+        then: AfterFlight::Retry,
+    };
+    tables::put_item(txn, Some(&before), &item);
+    Ok(Leased::Yours(Box::new(item)))
 }
