@@ -52,6 +52,13 @@ pub enum Event {
     LimitHit(Limit),
     /// Plaintext came behind STARTTLS: somebody tries to slip commands in.
     InjectionRefused,
+    /// Something on this side failed; the client was told no more than that it did.
+    Failed {
+        /// What the session was doing.
+        doing: &'static str,
+        /// Why it failed, for the log.
+        why: String,
+    },
     /// The session ended; nothing more comes of it.
     Closed,
 }

@@ -1,10 +1,21 @@
-//! What a session and the shell tell each other about who is at the other end.
+//! What a session may reach, and what it and the shell tell each other about the other end.
+//!
+//! Invariant: a session acts on the mailboxes of the account that authenticated, and on nothing
+//! else. Refuses to hand down anything beyond the mailbox verbs.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use tern_base::AccountId;
+use tern_mailbox::Mailboxes;
 use zeroize::Zeroizing;
+
+/// The verbs that a session may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Verbs<'a> {
+    /// Mailboxes and messages.
+    pub mailboxes: &'a Mailboxes,
+}
 
 /// What the shell knows of the other end when a connection is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,10 +10,12 @@
 
 use std::sync::Arc;
 
-use tern_base::{AccountId, Timestamp};
-use tern_imap::session::{Peer, TlsFacts, Verified};
+use tern_base::{AccountId, SeededEntropy, Timestamp};
+use tern_imap::session::{Peer, TlsFacts, Verbs, Verified};
 use tern_imap::settings::Settings;
 use tern_imap::{Session, Step};
+use tern_mailbox::{Mailboxes, NoListener};
+use tern_store::MemEngine;
 
 const NOW: Timestamp = Timestamp(1_795_298_760_000);
 
@@ -27,6 +29,8 @@ fn facts() -> TlsFacts {
 
 struct Run {
     session: Session,
+    mailboxes: Mailboxes,
+    entropy: SeededEntropy,
     output: Vec<u8>,
     verifying: Option<String>,
     closed: bool,
@@ -41,6 +45,9 @@ impl Run {
         let session = Session::new(Arc::new(Settings::default()), peer, NOW);
         let mut run = Self {
             session,
+            mailboxes: Mailboxes::open(Arc::new(MemEngine::new()), [1; 32], Arc::new(NoListener))
+                .unwrap(),
+            entropy: SeededEntropy::new(1),
             output: Vec::new(),
             verifying: None,
             closed: false,
@@ -51,7 +58,13 @@ impl Run {
 
     fn drive(&mut self) {
         loop {
-            let step = self.session.step();
+            let step = self.session.step(
+                &Verbs {
+                    mailboxes: &self.mailboxes,
+                },
+                NOW,
+                &mut self.entropy,
+            );
             self.output.extend(self.session.take_output());
             match step {
                 Step::Continue => {}

@@ -10,7 +10,7 @@ mod login;
 
 use std::sync::Arc;
 
-use tern_base::Timestamp;
+use tern_base::{Entropy, Timestamp};
 use zeroize::Zeroize as _;
 
 use crate::command::{Command, CommandBody, Enable, Tag};
@@ -21,7 +21,7 @@ use crate::parse::{ParseError, Reason, parse};
 use crate::respond::ResponseWriter;
 use crate::respond::status::{Code, CodeName, Condition};
 use crate::settings::Settings;
-pub use crate::verbs::{Authenticated, Credentials, Mechanism, Peer, TlsFacts, Verified};
+pub use crate::verbs::{Authenticated, Credentials, Mechanism, Peer, TlsFacts, Verbs, Verified};
 
 use login::Exchange;
 
@@ -146,7 +146,15 @@ impl Session {
     }
 
     /// Executes one command, or a part of a long one.
-    pub fn step(&mut self) -> Step {
+    ///
+    /// Call it while [`Session::wants_work`]; after each call write the output before the next
+    /// one, so that what is buffered stays bounded.
+    pub fn step(
+        &mut self,
+        _verbs: &Verbs<'_>,
+        _now: Timestamp,
+        _entropy: &mut dyn Entropy,
+    ) -> Step {
         match self.phase {
             Phase::Closed => return Step::Close,
             Phase::StartingTls => return Step::StartTls,
