@@ -1,30 +1,215 @@
 //! Taking a message over.
+//!
+//! A plan that fits one batch is one transaction: landings, queue items, the submission and the
+//! notice that may be owed commit together. A larger one becomes a job (see [`crate::job`]).
 
-use tern_base::{Entropy, Timestamp};
+use std::borrow::Cow;
 
-use crate::{Accepted, Delivery, DeliveryError, Incoming};
+use tern_base::{AccountId, Entropy, Timestamp};
+use tern_mailbox::Prepared;
+use tern_recall::Submission;
+use tern_recall::submission::record_in;
+use tern_store::{StoreError, Transaction, limits as store_limits};
+
+use crate::entry::{Entry, Facts, Goal};
+use crate::notice::Subject;
+use crate::place::Position;
+use crate::plan::plan;
+use crate::report::Notice;
+use crate::{Accepted, Delivery, DeliveryError, Incoming, Refusal, limits};
+
+/// How often a commit whose answer was lost is looked into.
+const UNKNOWN_ATTEMPTS: usize = 3;
+
+/// A message on its way to its destinations.
+pub(crate) struct Acceptance {
+    pub(crate) facts: Facts,
+    pub(crate) prepared: Prepared,
+    pub(crate) entries: Vec<Entry>,
+    /// What is put on record of a submission.
+    pub(crate) submission: Option<Submission>,
+}
+
+impl Acceptance {
+    pub(crate) fn message_id(&self) -> String {
+        self.prepared.parsed.message_id.clone().unwrap_or_default()
+    }
+
+    /// Records the submission, in the transaction that accepts.
+    pub(crate) fn record_in(&self, txn: &mut Transaction<'_>) {
+        if let Some(submission) = &self.submission {
+            record_in(txn, submission);
+        }
+    }
+
+    fn first_refusal(&self) -> Refusal {
+        let refusal = |entry: &Entry| match entry.goal {
+            Goal::Refused(refusal) => Some(refusal),
+            _ => None,
+        };
+        let first = self.entries.iter().find_map(refusal);
+        first.unwrap_or(Refusal::UnknownUser)
+    }
+
+    fn fits_one_batch(&self) -> bool {
+        let locals = self
+            .entries
+            .iter()
+            .filter(|entry| entry.account().is_some());
+        let content = self.prepared.content().len();
+        let inline = if content <= limits::INLINE {
+            content
+        } else {
+            0
+        };
+        let room = store_limits::MAX_BATCH - limits::BATCH_RESERVE;
+        let cost: usize = self.entries.iter().map(Entry::cost).sum();
+        locals.count() <= tern_mailbox::limits::CHUNK && inline + cost <= room
+    }
+}
 
 impl Delivery {
     /// Takes a message over: on return it is durable, and every recipient has it, will have it,
-    /// or is reported to the sender.
+    /// or is reported to the sender. An error means that nothing was accepted; the same again may
+    /// be tried if its fault is [`tern_base::Fault::Temporary`].
     pub fn accept(
         &self,
         incoming: Incoming,
         now: Timestamp,
         entropy: &mut dyn Entropy,
     ) -> Result<Accepted, DeliveryError> {
-        let _ = (incoming, now, entropy);
-        Err(DeliveryError::NoRecipients)
+        let acceptance = self.plan_acceptance(incoming, now)?;
+        let goes = |entry: &Entry| matches!(entry.goal, Goal::Local(..) | Goal::Outside(_));
+        if !acceptance.entries.iter().any(goes) {
+            return Err(DeliveryError::Refused(acceptance.first_refusal()));
+        }
+        if acceptance.fits_one_batch() {
+            match self.accept_at_once(&acceptance, now, entropy) {
+                // The notice that is owed did not fit in beside the message.
+                Err(DeliveryError::Store(StoreError::TooLarge { what: "batch", .. })) => {}
+                done => return done,
+            }
+        }
+        self.accept_as_job(&acceptance, now, entropy)
     }
 
-    /// Goes on with fan-outs that were cut off: at start, and now and then. Answers those that it
-    /// finished.
-    pub fn resume(
+    fn plan_acceptance(
         &self,
+        incoming: Incoming,
+        now: Timestamp,
+    ) -> Result<Acceptance, DeliveryError> {
+        if incoming.recipients.is_empty() {
+            return Err(DeliveryError::NoRecipients);
+        }
+        let submitter = incoming.submitter.map(|submitter| submitter.account);
+        let named = u32::try_from(incoming.recipients.len())
+            .map_err(|_| DeliveryError::Limit("recipients of an envelope"))?;
+        let ready = self.ready(incoming.origin, incoming.content, submitter.is_some(), now)?;
+        let snapshot = self.engine.snapshot()?;
+        let entries = plan(
+            &*snapshot,
+            incoming.recipients,
+            submitter.is_some(),
+            &ready.delivered_to,
+        )?;
+        drop(snapshot);
+        let prepared = ready.prepared;
+        let facts = Facts {
+            origin: incoming.origin,
+            mail_from: incoming.mail_from,
+            submitter,
+            ret: incoming.ret,
+            envid: incoming.envid,
+            smtputf8: incoming.smtputf8,
+            received: now,
+        };
+        let submission = submitter.map(|account| Submission {
+            id: facts.origin,
+            account,
+            mail_from: facts.mail_from.clone(),
+            message_id: prepared.parsed.message_id.clone().unwrap_or_default(),
+            subject: prepared.parsed.envelope.subject.clone().unwrap_or_default(),
+            digest: prepared.digest,
+            size: prepared.size(),
+            submitted: now,
+            recipients: named,
+        });
+        Ok(Acceptance {
+            facts,
+            prepared,
+            entries,
+            submission,
+        })
+    }
+
+    fn accept_at_once(
+        &self,
+        acceptance: &Acceptance,
         now: Timestamp,
         entropy: &mut dyn Entropy,
-    ) -> Result<Vec<Accepted>, DeliveryError> {
-        let _ = (now, entropy);
-        Ok(Vec::new())
+    ) -> Result<Accepted, DeliveryError> {
+        let Acceptance {
+            facts,
+            prepared,
+            entries,
+            ..
+        } = acceptance;
+        let content = || Ok(Cow::Borrowed(prepared.content()));
+        let subject = Subject {
+            facts,
+            content: &content,
+        };
+        let accounts: Vec<AccountId> = entries.iter().filter_map(Entry::account).collect();
+        let mut last = None;
+        let mut tried = 0;
+        let outcome = loop {
+            let done = self.commit(&subject, accounts.clone(), now, entropy, |txn| {
+                let at = Position::default();
+                let outcome = self.place_in(txn, prepared, facts, entries, at, now)?;
+                if outcome.is_empty() {
+                    let refusal = outcome.first_refusal.unwrap_or(Refusal::UnknownUser);
+                    return Err(DeliveryError::Refused(refusal));
+                }
+                acceptance.record_in(txn);
+                last = Some(outcome.clone());
+                let notice = Notice::about(facts, outcome.reports.clone(), 0);
+                Ok((outcome, notice))
+            });
+            match (done, last.take()) {
+                (Ok(outcome), _) => break outcome,
+                (Err(DeliveryError::Store(StoreError::Unknown)), Some(outcome))
+                    if tried < UNKNOWN_ATTEMPTS =>
+                {
+                    // The answer was lost: what is there tells.
+                    if self.has_happened(acceptance)? {
+                        break outcome;
+                    }
+                    tried += 1;
+                }
+                (Err(error), _) => return Err(error),
+            }
+        };
+        Ok(Accepted {
+            origin: facts.origin,
+            message_id: acceptance.message_id(),
+            local: outcome.local,
+            outside: outcome.outside,
+            late: outcome.late,
+            complete: true,
+        })
+    }
+
+    /// Whether the transaction of a message was committed.
+    fn has_happened(&self, acceptance: &Acceptance) -> Result<bool, DeliveryError> {
+        let origin = acceptance.facts.origin;
+        if acceptance.submission.is_some() {
+            let found = tern_recall::submission::submission(self.reader(), origin)?;
+            return Ok(found.is_some());
+        }
+        if !tern_queue::by_origin(self.reader(), origin)?.is_empty() {
+            return Ok(true);
+        }
+        let copies = self.mailboxes.copies(acceptance.prepared.digest)?;
+        Ok(copies.iter().any(|copy| copy.origin == origin))
     }
 }

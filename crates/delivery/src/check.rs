@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use tern_base::BlobId;
+use tern_base::codec::Damaged;
+use tern_base::{BlobId, OriginId};
+use tern_store::{Range, Read};
 
+use crate::tables::{self, Job};
 use crate::{Delivery, DeliveryError};
 
 /// One invariant that does not hold.
@@ -23,6 +26,81 @@ pub struct Checked {
 impl Delivery {
     /// Checks jobs, and counts references. Meant for a store at rest.
     pub fn check(&self) -> Result<Checked, DeliveryError> {
-        Ok(Checked::default())
+        let snapshot = self.engine.snapshot()?;
+        let reader: &dyn Read = &*snapshot;
+        let mut checked = Checked::default();
+        let mut jobs = BTreeMap::new();
+        each(reader, tables::jobs(), |key, value| {
+            let (origin, _) = tables::read_key(key)?;
+            let job = Job::decode(origin, value)?;
+            if job.begun {
+                *checked.references.entry(job.blob).or_default() += 1;
+            }
+            jobs.insert(origin, job);
+            Ok(())
+        })?;
+        let mut rows: BTreeMap<OriginId, (u32, u32)> = BTreeMap::new();
+        each(reader, tables::plans(), |key, value| {
+            let (origin, row) = tables::read_key(key)?;
+            let row = row.ok_or(Damaged)?;
+            tables::decode_plan(value)?;
+            rows.entry(origin).or_default().0 += 1;
+            let fits = |job: &Job| (job.row..job.rows).contains(&row);
+            if !jobs.get(&origin).is_some_and(fits) {
+                checked.note(format!("plan row {row} of {origin} belongs to no job"));
+            }
+            Ok(())
+        })?;
+        each(reader, tables::reports(), |key, value| {
+            let (origin, row) = tables::read_key(key)?;
+            let row = row.ok_or(Damaged)?;
+            tables::decode_reports(value)?;
+            rows.entry(origin).or_default().1 += 1;
+            if !jobs.get(&origin).is_some_and(|job| row < job.report_rows) {
+                checked.note(format!("report row {row} of {origin} belongs to no job"));
+            }
+            Ok(())
+        })?;
+        for (origin, job) in jobs.iter().filter(|(_, job)| job.begun) {
+            let found = rows.get(origin).copied().unwrap_or_default();
+            if found != (job.rows.saturating_sub(job.row), job.report_rows) {
+                checked.note(format!(
+                    "job {origin} lacks rows of its plan or its reports"
+                ));
+            }
+        }
+        let mut from = None;
+        loop {
+            let page = tern_queue::list(reader, from, 1_000)?;
+            for item in page.items {
+                *checked.references.entry(item.blob).or_default() += 1;
+            }
+            match page.next {
+                Some(next) => from = Some(next),
+                None => return Ok(checked),
+            }
+        }
     }
+}
+
+impl Checked {
+    fn note(&mut self, what: String) {
+        self.findings.push(Finding(what));
+    }
+}
+
+fn each(
+    reader: &dyn Read,
+    range: Range,
+    mut look: impl FnMut(&[u8], &[u8]) -> Result<(), Damaged>,
+) -> Result<(), DeliveryError> {
+    let mut next = Some(range);
+    while let Some(range) = next {
+        let page = reader.scan(&range, 1_000)?;
+        for (key, value) in &page.rows {
+            look(key, value)?;
+        }
+        next = page.next;
+    }
+    Ok(())
 }

@@ -17,11 +17,19 @@
 
 mod accept;
 mod check;
+mod entry;
 mod error;
 mod incoming;
+mod job;
 pub mod limits;
+mod notice;
 mod outgoing;
+mod place;
+mod plan;
+mod prepare;
 mod recipient;
+mod report;
+mod tables;
 
 use std::sync::Arc;
 

@@ -1,8 +1,14 @@
 //! What leaves: handing an item to the network, and what came of it.
 
-use tern_base::{Entropy, Timestamp};
-use tern_queue::{Ending, Item, LeaseId, Outcome, QueueId};
+use std::borrow::Cow;
 
+use tern_base::{AccountId, Entropy, Timestamp};
+use tern_queue::{Ending, Item, LeaseId, Leased, Outcome, QueueId, Recorded, Reply, State, Status};
+use tern_store::{Verdict, transact};
+
+use crate::entry::Facts;
+use crate::notice::Subject;
+use crate::report::{Action, Notice, Report};
 use crate::{Delivery, DeliveryError};
 
 /// What the octets of a message ask of the server that takes it (RFC 6152, RFC 3030).
@@ -60,8 +66,53 @@ impl Delivery {
         now: Timestamp,
         lease_ms: u64,
     ) -> Result<Option<Outgoing>, DeliveryError> {
-        let _ = (id, lease, now, lease_ms);
-        Ok(None)
+        let leased = transact(&*self.engine, |txn| {
+            let leased = tern_queue::lease_in(txn, id, lease, now, lease_ms)?;
+            if let Leased::Cancelled { item, .. } = &leased {
+                self.mailboxes.unlink_blob_in(txn, item.blob, now)?;
+            }
+            Ok::<_, DeliveryError>(Verdict::Commit(leased))
+        })?;
+        let Leased::Yours(item) = leased else {
+            return Ok(None);
+        };
+        let stored = self.mailboxes.read_blob_of(item.blob, blob_size(&item))?;
+        let digest = tern_mime::content_digest(self.mailboxes.content_key(), &stored);
+        // Asked under the lease: whoever seals from now on finds the item in flight.
+        if self.mailboxes.is_sealed(digest, AccountId(0)) {
+            self.put_back(id, lease, now)?;
+            return Ok(None);
+        }
+        let content = match item.prefix.is_empty() {
+            true => stored,
+            false => [&item.prefix[..], &stored].concat(),
+        };
+        let body = body_type(&content);
+        Ok(Some(Outgoing {
+            item: *item,
+            content,
+            body,
+        }))
+    }
+
+    /// Gives a sealed item up again: it waits for whoever sealed it to cancel it, and the sender
+    /// is told nothing.
+    fn put_back(&self, id: QueueId, lease: LeaseId, now: Timestamp) -> Result<(), DeliveryError> {
+        let reply = Reply {
+            code: 0,
+            enhanced: None,
+            text: "withheld: the message is sealed".to_owned(),
+            host: None,
+        };
+        let outcome = Outcome::Temporary(reply);
+        transact(&*self.engine, |txn| {
+            let schedule = &self.settings.schedule;
+            let recorded = tern_queue::record_in(txn, id, lease, &outcome, schedule, now)?;
+            if let Recorded::Finished { item, .. } = recorded {
+                self.mailboxes.unlink_blob_in(txn, item.blob, now)?;
+            }
+            Ok(Verdict::Commit(()))
+        })
     }
 
     /// Records what came of an attempt, and in the same transaction tells the sender where that is
@@ -76,7 +127,116 @@ impl Delivery {
         now: Timestamp,
         entropy: &mut dyn Entropy,
     ) -> Result<Concluded, DeliveryError> {
-        let _ = (id, lease, outcome, dsn_passed_on, now, entropy);
-        Ok(Concluded::Ignored)
+        let Some(item) = self.live_item(id)? else {
+            return Ok(Concluded::Ignored);
+        };
+        let facts = Facts {
+            origin: item.origin,
+            mail_from: item.mail_from.clone(),
+            submitter: item.account,
+            ret: item.dsn.ret,
+            envid: item.dsn.envid.clone(),
+            smtputf8: item.smtputf8,
+            received: item.created,
+        };
+        let read = || {
+            let content = self.mailboxes.read_blob_of(item.blob, blob_size(&item))?;
+            Ok(Cow::Owned(content))
+        };
+        let subject = Subject {
+            facts: &facts,
+            content: &read,
+        };
+        self.commit(&subject, Vec::new(), now, entropy, |txn| {
+            let schedule = &self.settings.schedule;
+            let recorded = tern_queue::record_in(txn, id, lease, outcome, schedule, now)?;
+            if let Recorded::Finished { item, .. } = &recorded {
+                self.mailboxes.unlink_blob_in(txn, item.blob, now)?;
+            }
+            let report = report_of(&recorded, dsn_passed_on);
+            let notice = Notice::about(&facts, report.into_iter().collect(), 0);
+            Ok((concluded(&recorded), notice))
+        })
+    }
+
+    fn live_item(&self, id: QueueId) -> Result<Option<Item>, DeliveryError> {
+        Ok(match tern_queue::status(self.reader(), id)? {
+            Some(Status::Live(item)) => Some(*item),
+            _ => None,
+        })
+    }
+}
+
+fn blob_size(item: &Item) -> u32 {
+    // A content is below 4 GiB: preparing it refused any other.
+    u32::try_from(item.size.saturating_sub(item.prefix.len() as u64)).unwrap_or(u32::MAX)
+}
+
+fn concluded(recorded: &Recorded) -> Concluded {
+    match recorded {
+        Recorded::Finished { row, .. } => Concluded::Finished(row.ending),
+        Recorded::AlreadyFinished(row) => Concluded::Finished(row.ending),
+        Recorded::Retry { item, .. } => match item.state {
+            State::Ready { next_attempt } => Concluded::Retry(next_attempt),
+            State::Held { .. } | State::InFlight { .. } => Concluded::Ignored,
+        },
+        Recorded::Held(_) => Concluded::Held,
+        Recorded::NotLeased | Recorded::Gone => Concluded::Ignored,
+    }
+}
+
+/// What the sender is to hear of it, if they want to (RFC 3461 4.1).
+fn report_of(recorded: &Recorded, dsn_passed_on: bool) -> Option<Report> {
+    let (item, action, wanted) = match recorded {
+        Recorded::Finished { item, row } => {
+            let notify = item.dsn.notify.unwrap_or_default();
+            let (action, wanted) = match row.ending {
+                Ending::Relayed => (Action::Relayed, notify.success && !dsn_passed_on),
+                Ending::Refused => (Action::Refused { expired: false }, notify.failure),
+                Ending::Expired => (Action::Refused { expired: true }, notify.failure),
+                Ending::Cancelled => return None,
+            };
+            (item, action, wanted)
+        }
+        Recorded::Retry {
+            item,
+            tell_delay: true,
+        } => {
+            let notify = item.dsn.notify.unwrap_or_default();
+            (item, Action::Delayed(item.expires), notify.delay)
+        }
+        _ => return None,
+    };
+    wanted.then(|| Report {
+        recipient: item.recipient.clone(),
+        original: item.dsn.orcpt.clone(),
+        action,
+        reply: item.last_reply.clone(),
+    })
+}
+
+/// What the octets of a message ask of the next server.
+pub(crate) fn body_type(content: &[u8]) -> BodyType {
+    // RFC 5322 2.1.1: 998 octets without the line end.
+    const MAX_LINE: usize = 998;
+    let mut ascii = true;
+    let mut rest = content;
+    while !rest.is_empty() {
+        let (line, next) = match rest.iter().position(|byte| *byte == b'\n') {
+            Some(end) => match rest.get(..end).and_then(|line| line.strip_suffix(b"\r")) {
+                Some(line) => (line, rest.get(end + 1..)),
+                None => return BodyType::BinaryMime,
+            },
+            None => (rest, None),
+        };
+        if line.len() > MAX_LINE || line.iter().any(|byte| matches!(byte, 0 | b'\r')) {
+            return BodyType::BinaryMime;
+        }
+        ascii &= line.is_ascii();
+        rest = next.unwrap_or_default();
+    }
+    match ascii {
+        true => BodyType::SevenBit,
+        false => BodyType::EightBitMime,
     }
 }

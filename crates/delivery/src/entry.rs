@@ -1,0 +1,193 @@
+//! One destination of a message, and the facts that all its destinations share.
+
+use std::sync::Arc;
+
+use tern_base::codec::{Damaged, Reader, Writer};
+use tern_base::{AccountId, EmailAddress, OriginId, Timestamp};
+use tern_queue::{DsnReturn, Notify};
+
+use crate::{IncomingRecipient, Refusal};
+
+/// What holds for every destination of one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) origin: OriginId,
+    pub(crate) mail_from: Option<EmailAddress>,
+    pub(crate) submitter: Option<AccountId>,
+    pub(crate) ret: Option<DsnReturn>,
+    pub(crate) envid: Option<String>,
+    pub(crate) smtputf8: bool,
+    pub(crate) received: Timestamp,
+}
+
+/// A recipient of the envelope, and one path from it. Shared by all that it leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) recipient: IncomingRecipient,
+    pub(crate) via: Vec<String>,
+    /// The recipient leads to more than one destination.
+    pub(crate) expanded: bool,
+}
+
+impl Head {
+    pub(crate) fn notify(&self) -> Notify {
+        self.recipient.notify.unwrap_or_default()
+    }
+}
+
+/// Where one copy goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// Into an account; the address is what Delivered-To says.
+    Local(AccountId, EmailAddress),
+    /// To another server.
+    Outside(EmailAddress),
+    /// Nowhere: the recipient was refused.
+    Refused(Refusal),
+    /// Nowhere: it stands for a recipient that was expanded, whose sender wants to hear of it.
+    Expanded,
+}
+
+/// One destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) head: Arc<Head>,
+    pub(crate) goal: Goal,
+}
+
+impl Entry {
+    pub(crate) fn account(&self) -> Option<AccountId> {
+        match self.goal {
+            Goal::Local(account, _) => Some(account),
+            _ => None,
+        }
+    }
+
+    /// About how many bytes of rows it takes to bring this copy where it goes, at the most.
+    pub(crate) fn cost(&self) -> usize {
+        let path: usize = self.head.via.iter().map(String::len).sum();
+        let recipient = &self.head.recipient;
+        let orcpt = recipient.orcpt.as_ref().map_or(0, String::len);
+        // The prefix stands in the row: Return-Path and Delivered-To, either at its longest.
+        1_600 + path + orcpt.min(1_024) + recipient.address.domain().as_str().len()
+    }
+}
+
+pub(crate) fn write_address(w: &mut Writer, address: &EmailAddress) {
+    w.text(&address.to_string());
+}
+
+pub(crate) fn read_address(r: &mut Reader<'_>) -> Result<EmailAddress, Damaged> {
+    EmailAddress::parse(&r.text()?).map_err(|_| Damaged)
+}
+
+pub(crate) fn write_head(w: &mut Writer, head: &Head) {
+    write_address(w, &head.recipient.address);
+    w.option(head.recipient.notify, |w, notify| {
+        let bit = |on, bit: u8| if on { bit } else { 0 };
+        w.byte(bit(notify.success, 1) | bit(notify.failure, 2) | bit(notify.delay, 4));
+    });
+    w.option(head.recipient.orcpt.as_deref(), |w, orcpt| {
+        w.text(orcpt);
+    });
+    w.list(&head.via, |w, step| {
+        w.text(step);
+    });
+    w.byte(head.expanded.into());
+}
+
+pub(crate) fn read_head(r: &mut Reader<'_>) -> Result<Head, Damaged> {
+    Ok(Head {
+        recipient: IncomingRecipient {
+            address: read_address(r)?,
+            notify: r.option(|r| {
+                let bits = r.byte()?;
+                Ok(Notify {
+                    success: bits & 1 != 0,
+                    failure: bits & 2 != 0,
+                    delay: bits & 4 != 0,
+                })
+            })?,
+            orcpt: r.option(Reader::text)?,
+        },
+        via: r.list(Reader::text)?,
+        expanded: r.byte()? != 0,
+    })
+}
+
+/// Adds one entry to a row: neighbours mostly share their head, which is then written once.
+pub(crate) fn write_entry(w: &mut Writer, entry: &Entry, before: Option<&Entry>) {
+    let same = before.is_some_and(|before| Arc::ptr_eq(&before.head, &entry.head));
+    w.byte(u8::from(!same));
+    if !same {
+        write_head(w, &entry.head);
+    }
+    match &entry.goal {
+        Goal::Local(account, address) => {
+            w.byte(0).number(account.0.into());
+            write_address(w, address);
+        }
+        Goal::Outside(address) => {
+            w.byte(1);
+            write_address(w, address);
+        }
+        Goal::Refused(refusal) => drop(w.byte(2).byte(refusal.number())),
+        Goal::Expanded => drop(w.byte(3)),
+    }
+}
+
+/// Reads a row of entries.
+pub(crate) fn read_entries(r: &mut Reader<'_>) -> Result<Vec<Entry>, Damaged> {
+    let mut head: Option<Arc<Head>> = None;
+    let mut entries = Vec::new();
+    while !r.is_empty() {
+        let known = match (r.byte()?, &head) {
+            (0, Some(head)) => Arc::clone(head),
+            (1, _) => Arc::new(read_head(r)?),
+            _ => return Err(Damaged),
+        };
+        let goal = match r.byte()? {
+            0 => Goal::Local(AccountId(r.number32()?), read_address(r)?),
+            1 => Goal::Outside(read_address(r)?),
+            2 => Goal::Refused(Refusal::from_number(r.byte()?)?),
+            3 => Goal::Expanded,
+            _ => return Err(Damaged),
+        };
+        head = Some(Arc::clone(&known));
+        entries.push(Entry { head: known, goal });
+    }
+    Ok(entries)
+}
+
+pub(crate) fn write_facts(w: &mut Writer, facts: &Facts) {
+    w.option(facts.mail_from.as_ref(), write_address);
+    w.option(facts.submitter, |w, account| {
+        w.number(account.0.into());
+    });
+    w.option(facts.ret, |w, ret| {
+        w.byte(match ret {
+            DsnReturn::Full => 0,
+            DsnReturn::Headers => 1,
+        });
+    });
+    w.option(facts.envid.as_deref(), |w, envid| {
+        w.text(envid);
+    });
+    w.byte(facts.smtputf8.into()).number(facts.received.0);
+}
+
+pub(crate) fn read_facts(r: &mut Reader<'_>, origin: OriginId) -> Result<Facts, Damaged> {
+    Ok(Facts {
+        origin,
+        mail_from: r.option(read_address)?,
+        submitter: r.option(|r| r.number32().map(AccountId))?,
+        ret: r.option(|r| match r.byte()? {
+            0 => Ok(DsnReturn::Full),
+            1 => Ok(DsnReturn::Headers),
+            _ => Err(Damaged),
+        })?,
+        envid: r.option(Reader::text)?,
+        smtputf8: r.byte()? != 0,
+        received: Timestamp(r.number()?),
+    })
+}

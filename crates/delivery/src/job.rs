@@ -1,0 +1,404 @@
+//! Fan-outs too large for one transaction: the plan is made durable first, then brought where it
+//! goes chunk by chunk, each chunk moving the job's cursor in its own transaction.
+//!
+//! The message is accepted by the commit that marks the job as begun. From there on any number of
+//! runners may work on it, one after the other or at once: a chunk counts for whoever commits it.
+
+use std::borrow::Cow;
+
+use tern_base::{AccountId, Entropy, OriginId, Timestamp};
+use tern_mailbox::Prepared;
+use tern_store::{StoreError, Transaction, Verdict, limits as store_limits, transact};
+
+use crate::accept::Acceptance;
+use crate::entry::{Entry, Goal};
+use crate::notice::Subject;
+use crate::place::{Outcome, Position};
+use crate::report::Notice;
+use crate::tables::{self, Job};
+use crate::{Accepted, Delivery, DeliveryError, limits};
+
+/// How often a chunk whose commit lost its answer is tried again.
+const UNKNOWN_ATTEMPTS: usize = 3;
+/// Plan rows written in one batch.
+const PLAN_ROWS_PER_BATCH: usize = 16;
+
+/// What one step of a job did.
+enum Step {
+    /// A chunk was done, or another runner did it.
+    Moved,
+    /// Every chunk is done: what is left is to finish.
+    AllDone,
+    /// There is no such job any more.
+    Gone,
+}
+
+impl Delivery {
+    /// Accepts a message by way of a job, and runs it.
+    pub(crate) fn accept_as_job(
+        &self,
+        acceptance: &Acceptance,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Accepted, DeliveryError> {
+        let origin = acceptance.facts.origin;
+        let job = self.write_plan(acceptance)?;
+        self.begin(acceptance, &job, now)?;
+        // Accepted. Whatever happens now, the rest is done here or by `resume`.
+        let count = |wanted: fn(&Goal) -> bool| {
+            let entries = acceptance.entries.iter();
+            entries.filter(|entry| wanted(&entry.goal)).count()
+        };
+        let planned = Accepted {
+            origin,
+            message_id: acceptance.message_id(),
+            local: count(|goal| matches!(goal, Goal::Local(..))),
+            outside: count(|goal| matches!(goal, Goal::Outside(_))),
+            late: Vec::new(),
+            complete: true,
+        };
+        match self.run(origin, Some(&acceptance.prepared), now, entropy) {
+            Ok(Some(done)) => Ok(done),
+            // Another runner finished it, and tells of its seals.
+            Ok(None) => Ok(planned),
+            Err(_) => Ok(Accepted {
+                complete: false,
+                ..planned
+            }),
+        }
+    }
+
+    /// Writes the plan, and a job that is not begun yet.
+    fn write_plan(&self, acceptance: &Acceptance) -> Result<Job, DeliveryError> {
+        let prepared = &acceptance.prepared;
+        let origin = acceptance.facts.origin;
+        let rows = plan_rows(&acceptance.entries);
+        let job = Job {
+            begun: false,
+            facts: acceptance.facts.clone(),
+            message_id: acceptance.message_id(),
+            blob: prepared.blob,
+            size: prepared.size(),
+            digest: prepared.digest,
+            rows: rows.len() as u32,
+            row: 0,
+            offset: 0,
+            number: 0,
+            target_rows: 0,
+            report_rows: 0,
+            reports: 0,
+            omitted: 0,
+            local: 0,
+            outside: 0,
+            late: Vec::new(),
+        };
+        let mut written = 0;
+        for batch in rows.chunks(PLAN_ROWS_PER_BATCH) {
+            transact(&*self.engine, |txn| {
+                txn.put(tables::job_key(origin), job.encode());
+                for (row, bytes) in (written..).zip(batch) {
+                    txn.put(tables::plan_key(origin, row), bytes.clone());
+                }
+                Ok::<_, StoreError>(Verdict::Commit(()))
+            })?;
+            written += batch.len() as u32;
+        }
+        Ok(job)
+    }
+
+    /// The commit that accepts.
+    fn begin(
+        &self,
+        acceptance: &Acceptance,
+        job: &Job,
+        _now: Timestamp,
+    ) -> Result<(), DeliveryError> {
+        let origin = acceptance.facts.origin;
+        let begun = Job {
+            begun: true,
+            ..job.clone()
+        };
+        let done = transact(&*self.engine, |txn| {
+            // The grace time may have passed meanwhile, and the plan with it.
+            if read_job(txn, origin)?.is_none_or(|found| found.begun) {
+                return Err(StoreError::Busy.into());
+            }
+            txn.put(tables::job_key(origin), begun.encode());
+            self.mailboxes.link_blob_in(txn, &acceptance.prepared, 1)?;
+            acceptance.record_in(txn);
+            Ok::<_, DeliveryError>(Verdict::Commit(()))
+        });
+        match done {
+            Err(DeliveryError::Store(StoreError::Unknown)) => {
+                match self.engine.get(&tables::job_key(origin))? {
+                    Some(row) if Job::decode(origin, &row)?.begun => Ok(()),
+                    _ => Err(StoreError::Unknown.into()),
+                }
+            }
+            done => done,
+        }
+    }
+
+    /// Goes on with fan-outs that were cut off: at start, and now and then. Answers those that it
+    /// finished. One that can't go on does not keep back the others.
+    pub fn resume(
+        &self,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Vec<Accepted>, DeliveryError> {
+        let mut finished = Vec::new();
+        let mut failed = None;
+        let mut next = Some(tables::jobs());
+        while let Some(range) = next {
+            let page = self.engine.scan(&range, 1_000)?;
+            for (key, value) in &page.rows {
+                let (origin, _) = tables::read_key(key)?;
+                match self.resume_one(origin, value, now, entropy) {
+                    Ok(done) => finished.extend(done),
+                    Err(error) => failed = Some(error),
+                }
+            }
+            next = page.next;
+        }
+        match failed {
+            Some(error) if finished.is_empty() => Err(error),
+            _ => Ok(finished),
+        }
+    }
+
+    fn resume_one(
+        &self,
+        origin: OriginId,
+        row: &[u8],
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Option<Accepted>, DeliveryError> {
+        let job = Job::decode(origin, row)?;
+        if job.begun {
+            return self.run(origin, None, now, entropy);
+        }
+        if now.millis_since(job.facts.received) > limits::UNBEGUN_GRACE_MS {
+            self.drop_unbegun(origin)?;
+        }
+        Ok(None)
+    }
+
+    /// Removes a plan that was never accepted: whoever sent the message was not told that it was.
+    fn drop_unbegun(&self, origin: OriginId) -> Result<(), DeliveryError> {
+        loop {
+            let more = transact(&*self.engine, |txn| {
+                if read_job(txn, origin)?.is_none_or(|job| job.begun) {
+                    return Ok::<_, StoreError>(Verdict::Abandon(false));
+                }
+                let page = txn.scan(&tables::plan_of(origin), 1_000)?;
+                for (key, _) in page.rows {
+                    txn.delete(key);
+                }
+                if page.next.is_none() {
+                    txn.delete(tables::job_key(origin));
+                }
+                Ok(Verdict::Commit(page.next.is_some()))
+            })?;
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Runs a job to its end. `None` when another runner ended it.
+    fn run(
+        &self,
+        origin: OriginId,
+        prepared: Option<&Prepared>,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Option<Accepted>, DeliveryError> {
+        let mut own = None;
+        let mut most = tern_mailbox::limits::CHUNK;
+        let mut unknown = 0;
+        loop {
+            let Some(row) = self.engine.get(&tables::job_key(origin))? else {
+                return Ok(None);
+            };
+            let job = Job::decode(origin, &row)?;
+            let prepared = match (prepared, &own) {
+                (Some(prepared), _) | (None, Some(prepared)) => prepared,
+                (None, None) => own.insert(self.prepare_again(&job, now)?),
+            };
+            let step = match job.row < job.rows {
+                true => self.chunk(&job, prepared, most, now),
+                false => self.finish(&job, prepared, now, entropy),
+            };
+            match step {
+                Ok(Step::Moved) => {}
+                Ok(Step::AllDone) => return Ok(Some(accepted(job))),
+                Ok(Step::Gone) => return Ok(None),
+                // The costs are estimates: what does not fit is brought in smaller chunks.
+                Err(DeliveryError::Store(StoreError::TooLarge { what: "batch", .. }))
+                    if most > 1 && job.row < job.rows =>
+                {
+                    most /= 2;
+                }
+                Err(DeliveryError::Store(StoreError::Unknown)) if unknown < UNKNOWN_ATTEMPTS => {
+                    unknown += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn prepare_again(&self, job: &Job, now: Timestamp) -> Result<Prepared, DeliveryError> {
+        let content = self.mailboxes.read_blob_of(job.blob, job.size)?;
+        let prepared = self
+            .mailboxes
+            .prepare_with_digest(content, job.digest, now)?;
+        Ok(prepared)
+    }
+
+    /// Brings the next entries where they go, at most so many.
+    fn chunk(
+        &self,
+        job: &Job,
+        prepared: &Prepared,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<Step, DeliveryError> {
+        let origin = job.facts.origin;
+        let plan_key = tables::plan_key(origin, job.row);
+        let Some(row) = self.engine.get(&plan_key)? else {
+            // Another runner was here between the two reads; or damage, which the cursor tells.
+            let still = self.engine.get(&tables::job_key(origin))?;
+            return match still {
+                Some(row) if Job::decode(origin, &row)? == *job => Err(StoreError::Damaged.into()),
+                _ => Ok(Step::Moved),
+            };
+        };
+        let entries = tables::decode_plan(&row)?;
+        let rest = entries.get(job.offset as usize..).unwrap_or_default();
+        let chunk = rest.get(..chunk_length(rest, most)).unwrap_or(rest);
+        let accounts: Vec<AccountId> = chunk.iter().filter_map(Entry::account).collect();
+        self.mailboxes.transact(&accounts, |txn| {
+            if read_job(txn, origin)?.as_ref() != Some(job) {
+                return Ok(Verdict::Abandon(Step::Moved));
+            }
+            let at = Position {
+                number: job.number,
+                target_row: job.target_rows,
+            };
+            let outcome = self.place_in(txn, prepared, &job.facts, chunk, at, now)?;
+            let mut moved = job.clone();
+            if chunk.len() == rest.len() {
+                txn.delete(plan_key.clone());
+                moved.row += 1;
+                moved.offset = 0;
+            } else {
+                moved.offset += chunk.len() as u32;
+            }
+            moved.number += chunk.len() as u32;
+            keep(txn, &mut moved, outcome);
+            txn.put(tables::job_key(origin), moved.encode());
+            Ok::<_, DeliveryError>(Verdict::Commit(Step::Moved))
+        })
+    }
+
+    /// Removes a job whose chunks are all done, and tells the sender what is owed.
+    fn finish(
+        &self,
+        job: &Job,
+        prepared: &Prepared,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Step, DeliveryError> {
+        let origin = job.facts.origin;
+        let content = || Ok(Cow::Borrowed(prepared.content()));
+        let subject = Subject {
+            facts: &job.facts,
+            content: &content,
+        };
+        self.commit(&subject, Vec::new(), now, entropy, |txn| {
+            if read_job(txn, origin)?.is_none() {
+                return Ok((Step::Gone, None));
+            }
+            let mut reports = Vec::new();
+            for row in 0..job.report_rows {
+                let key = tables::report_key(origin, row);
+                let value = txn.get(&key)?.ok_or(StoreError::Damaged)?;
+                reports.extend(tables::decode_reports(&value)?);
+                txn.delete(key);
+            }
+            txn.delete(tables::job_key(origin));
+            self.mailboxes.unlink_blob_in(txn, job.blob, now)?;
+            let notice = Notice::about(&job.facts, reports, job.omitted as usize);
+            Ok((Step::AllDone, notice))
+        })
+    }
+}
+
+/// Adds what a chunk did to its job.
+fn keep(txn: &mut Transaction<'_>, job: &mut Job, outcome: Outcome) {
+    job.local += outcome.local as u32;
+    job.outside += outcome.outside as u32;
+    job.target_rows += outcome.target_rows;
+    for tag in outcome.late {
+        if !job.late.contains(&tag) {
+            job.late.push(tag);
+        }
+    }
+    let mut reports = outcome.reports;
+    if job.facts.mail_from.is_none() {
+        reports.clear();
+    }
+    let room = limits::MAX_REPORTED.saturating_sub(job.reports as usize);
+    job.omitted += reports.len().saturating_sub(room) as u32;
+    reports.truncate(room);
+    if !reports.is_empty() {
+        let key = tables::report_key(job.facts.origin, job.report_rows);
+        txn.put(key, tables::encode_reports(&reports));
+        job.report_rows += 1;
+        job.reports += reports.len() as u32;
+    }
+}
+
+fn accepted(job: Job) -> Accepted {
+    Accepted {
+        origin: job.facts.origin,
+        message_id: job.message_id,
+        local: job.local as usize,
+        outside: job.outside as usize,
+        late: job.late,
+        complete: true,
+    }
+}
+
+/// Cuts a plan into rows: each within the bound of a value, and no more than one chunk is likely
+/// to take.
+fn plan_rows(entries: &[Entry]) -> Vec<Vec<u8>> {
+    let mut rows = Vec::new();
+    let mut rest = entries;
+    while !rest.is_empty() {
+        let chunk = rest.get(..chunk_length(rest, tern_mailbox::limits::CHUNK));
+        let (row, taken) = tables::encode_plan(chunk.unwrap_or(rest), limits::PLAN_ROW_BYTES);
+        rows.push(row);
+        rest = rest.get(taken.max(1)..).unwrap_or_default();
+    }
+    rows
+}
+
+/// How many entries one transaction takes: at least one, at most `most`.
+fn chunk_length(entries: &[Entry], most: usize) -> usize {
+    let mut cost = 0;
+    let fitting = entries.iter().take(most).take_while(|entry| {
+        cost += entry.cost();
+        cost <= limits::CHUNK_BYTES
+    });
+    fitting.count().max(1).min(entries.len())
+}
+
+fn read_job(txn: &mut Transaction<'_>, origin: OriginId) -> Result<Option<Job>, StoreError> {
+    let row = txn.get(&tables::job_key(origin))?;
+    Ok(row.map(|row| Job::decode(origin, &row)).transpose()?)
+}
+
+/// A batch of plan rows stays within the store's bound.
+const _: () =
+    assert!(PLAN_ROWS_PER_BATCH * (limits::PLAN_ROW_BYTES + 4_096) <= store_limits::MAX_BATCH);

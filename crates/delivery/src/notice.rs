@@ -1,0 +1,171 @@
+//! A transaction that may owe the sender a notice: both commit together, or neither does.
+//!
+//! What has to be told shows only inside the transaction, and a message has to be prepared outside
+//! of one. So the transaction is run; if it turns out that something is to be told, it is dropped,
+//! the notice is prepared, and it is run again.
+
+use std::borrow::Cow;
+
+use tern_base::{AccountId, Entropy, OriginId, Timestamp};
+use tern_mailbox::Prepared;
+use tern_store::{StoreError, Transaction, Verdict, limits as store_limits};
+
+use crate::entry::{Entry, Facts, Goal};
+use crate::place::Position;
+use crate::plan::plan;
+use crate::report::{Composition, Notice, Report};
+use crate::{Delivery, DeliveryError, IncomingRecipient, limits};
+
+/// How often a notice is prepared anew because what it tells has changed meanwhile.
+const ATTEMPTS: usize = 5;
+
+/// A notice, ready to be placed.
+struct Letter {
+    notice: Notice,
+    /// `None` when the sender is nobody who could be told.
+    message: Option<(Prepared, Facts, Vec<Entry>)>,
+}
+
+/// The message that a notice would be about.
+pub(crate) struct Subject<'a> {
+    pub(crate) facts: &'a Facts,
+    /// Its octets, read when they are needed.
+    pub(crate) content: &'a dyn Fn() -> Result<Cow<'a, [u8]>, DeliveryError>,
+}
+
+impl Notice {
+    /// The notice of some reports, if there is anybody to tell and anything to say.
+    pub(crate) fn about(facts: &Facts, mut reports: Vec<Report>, omitted: usize) -> Option<Self> {
+        // RFC 5321 6.1: the null sender is never told.
+        if facts.mail_from.is_none() || reports.is_empty() {
+            return None;
+        }
+        let omitted = omitted + reports.len().saturating_sub(limits::MAX_REPORTED);
+        reports.truncate(limits::MAX_REPORTED);
+        Some(Self { reports, omitted })
+    }
+}
+
+impl Delivery {
+    /// Runs a transaction over some accounts, with the notice that it owes.
+    pub(crate) fn commit<T>(
+        &self,
+        subject: &Subject<'_>,
+        accounts: Vec<AccountId>,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+        mut work: impl FnMut(&mut Transaction<'_>) -> Result<(T, Option<Notice>), DeliveryError>,
+    ) -> Result<T, DeliveryError> {
+        let mut letter: Option<Letter> = None;
+        let mut lanes = accounts.clone();
+        for _ in 0..ATTEMPTS {
+            let done = self.mailboxes.transact(&lanes, |txn| {
+                let (done, wanted) = work(txn)?;
+                let Some(wanted) = wanted else {
+                    return Ok(Verdict::Commit(Ok(done)));
+                };
+                match &letter {
+                    Some(letter) if letter.notice == wanted => {
+                        self.place_letter(txn, letter, now)?;
+                        // Two contents in one batch may be too much: then nothing is written.
+                        let size = txn.size();
+                        if size > store_limits::MAX_BATCH {
+                            let what = "batch";
+                            return Err(StoreError::TooLarge { what, size }.into());
+                        }
+                        Ok(Verdict::Commit(Ok(done)))
+                    }
+                    _ => Ok::<_, DeliveryError>(Verdict::Abandon(Err(wanted))),
+                }
+            })?;
+            match done {
+                Ok(done) => return Ok(done),
+                Err(wanted) => {
+                    let made = self.compose(subject, wanted, now, entropy)?;
+                    lanes.clone_from(&accounts);
+                    let entries = made.message.iter().flat_map(|(_, _, entries)| entries);
+                    lanes.extend(entries.filter_map(Entry::account));
+                    letter = Some(made);
+                }
+            }
+        }
+        Err(StoreError::Busy.into())
+    }
+
+    fn place_letter(
+        &self,
+        txn: &mut Transaction<'_>,
+        letter: &Letter,
+        now: Timestamp,
+    ) -> Result<(), DeliveryError> {
+        if let Some((prepared, facts, entries)) = &letter.message {
+            // Where even the notice can't land, nobody is told of that (RFC 5321 6.1).
+            self.place_in(txn, prepared, facts, entries, Position::default(), now)?;
+        }
+        Ok(())
+    }
+
+    fn compose(
+        &self,
+        subject: &Subject<'_>,
+        notice: Notice,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Letter, DeliveryError> {
+        let message = self.compose_message(subject, &notice, now, entropy)?;
+        Ok(Letter { notice, message })
+    }
+
+    fn compose_message(
+        &self,
+        subject: &Subject<'_>,
+        notice: &Notice,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Option<(Prepared, Facts, Vec<Entry>)>, DeliveryError> {
+        let Some(to) = &subject.facts.mail_from else {
+            return Ok(None);
+        };
+        let origin = OriginId::new(now, entropy);
+        let snapshot = self.engine.snapshot()?;
+        let recipient = IncomingRecipient::new(to.clone());
+        let mut entries = plan(&*snapshot, vec![recipient], true, &[])?;
+        drop(snapshot);
+        entries.retain(|entry| matches!(entry.goal, Goal::Local(..) | Goal::Outside(_)));
+        entries.truncate(limits::MAX_NOTICE_RECIPIENTS);
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        let content = (subject.content)()?;
+        let key = self.mailboxes.content_key();
+        let digest = tern_mime::content_digest(key, &content);
+        let composition = Composition {
+            hostname: &self.settings.hostname,
+            facts: subject.facts,
+            to,
+            notice,
+            content: &content,
+            // What is being taken back is not handed out again.
+            headers_only: self.mailboxes.is_sealed(digest, AccountId(0)),
+            origin,
+            now,
+        };
+        let message = composition.compose();
+        let facts = Facts {
+            origin,
+            mail_from: None,
+            submitter: None,
+            ret: None,
+            envid: None,
+            smtputf8: to.needs_smtputf8() || !header_is_ascii(&message),
+            received: now,
+        };
+        let prepared = self.mailboxes.prepare(message, now)?;
+        Ok(Some((prepared, facts, entries)))
+    }
+}
+
+fn header_is_ascii(message: &[u8]) -> bool {
+    let end = tern_mime::header_length(message);
+    message.get(..end).unwrap_or_default().is_ascii()
+}

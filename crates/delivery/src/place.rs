@@ -1,0 +1,254 @@
+//! Brings planned copies where they go, within one transaction: landings, queue items, and the
+//! record of where a submission led.
+
+use tern_base::{AccountId, EmailAddress, Timestamp};
+use tern_mailbox::{Flags, INBOX, Landing, Lineage, MailboxError, Placed, Prepared, SealTag};
+use tern_queue::{Dsn, NewItem, Notify, QueueId};
+use tern_recall::submission::{TARGETS_PER_ROW, record_targets_in};
+use tern_recall::{Destination, Target};
+use tern_store::Transaction;
+
+use crate::entry::{Entry, Facts, Goal, Head};
+use crate::report::{Action, Report};
+use crate::{Delivery, DeliveryError, Refusal, limits};
+
+/// Where a chunk of a plan begins: in the numbering of destinations, and of rows of targets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) number: u32,
+    pub(crate) target_row: u32,
+}
+
+/// What became of some entries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) local: usize,
+    pub(crate) outside: usize,
+    pub(crate) late: Vec<SealTag>,
+    pub(crate) reports: Vec<Report>,
+    pub(crate) first_refusal: Option<Refusal>,
+    /// Rows of targets written.
+    pub(crate) target_rows: u32,
+}
+
+impl Outcome {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.local + self.outside == 0
+    }
+
+    fn late(&mut self, tag: Option<SealTag>) {
+        self.late.extend(tag.filter(|tag| !self.late.contains(tag)));
+    }
+
+    fn refuse(&mut self, head: &Head, refusal: Refusal) {
+        self.first_refusal.get_or_insert(refusal);
+        if head.notify().failure {
+            let report = Report::of(head, Action::Failed(refusal));
+            self.reports.push(report);
+        }
+    }
+
+    fn succeed(&mut self, head: &Head, action: Action) {
+        if head.notify().success {
+            self.reports.push(Report::of(head, action));
+        }
+    }
+}
+
+impl Delivery {
+    /// Brings every entry where it goes. Each succeeds or is reported by itself; a store error
+    /// fails them all.
+    pub(crate) fn place_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        prepared: &Prepared,
+        facts: &Facts,
+        entries: &[Entry],
+        at: Position,
+        now: Timestamp,
+    ) -> Result<Outcome, DeliveryError> {
+        let landings = landings(facts, entries);
+        let placed = self.mailboxes.land_in(txn, prepared, &landings, now)?;
+        let mut placed = placed.into_iter();
+        let mut outcome = Outcome::default();
+        let mut targets = Vec::new();
+        let mut links = 0;
+        for (number, entry) in (at.number..).zip(entries) {
+            let head = &entry.head;
+            let destination = match &entry.goal {
+                Goal::Local(account, _) => {
+                    let landed = placed.next().unwrap_or(Err(MailboxError::NoAccount));
+                    match landing_outcome(landed)? {
+                        Ok(landed) => {
+                            outcome.local += 1;
+                            outcome.late(landed.sealed);
+                            // RFC 3461 5.2.7.2: an expanded recipient is reported once, as such.
+                            if !head.expanded {
+                                outcome.succeed(head, Action::Delivered);
+                            }
+                            Destination::Account(*account)
+                        }
+                        Err(refusal) => {
+                            outcome.refuse(head, refusal);
+                            continue;
+                        }
+                    }
+                }
+                Goal::Outside(address) => {
+                    let item = QueueId::of_recipient(facts.origin, number);
+                    let new = new_item(prepared, facts, head, address, item);
+                    let (linked, sealed) = self.enqueue(txn, prepared, new, now)?;
+                    links += linked;
+                    outcome.outside += 1;
+                    outcome.late(sealed);
+                    let address = address.to_string();
+                    Destination::Outside { address, item }
+                }
+                Goal::Refused(refusal) => {
+                    outcome.refuse(head, *refusal);
+                    continue;
+                }
+                Goal::Expanded => {
+                    outcome.succeed(head, Action::Expanded);
+                    continue;
+                }
+            };
+            if facts.submitter.is_some() {
+                targets.push(Target {
+                    recipient: head.recipient.address.to_string(),
+                    via: head.via.clone(),
+                    destination,
+                });
+            }
+        }
+        if links > 0 {
+            self.mailboxes.link_blob_in(txn, prepared, links)?;
+        }
+        outcome.target_rows = record_targets(txn, facts, at.target_row, &targets);
+        Ok(outcome)
+    }
+
+    /// Enqueues one item; under a seal it is cancelled in the same breath, so that its history
+    /// says that it never left. Answers how many references to the content it holds.
+    fn enqueue(
+        &self,
+        txn: &mut Transaction<'_>,
+        prepared: &Prepared,
+        new: NewItem,
+        now: Timestamp,
+    ) -> Result<(u64, Option<SealTag>), DeliveryError> {
+        let id = new.id;
+        let outside = AccountId(0);
+        let sealed = self
+            .mailboxes
+            .sealed_in(txn, prepared.digest, outside, now)?;
+        let fresh = tern_queue::enqueue_in(txn, new, &self.settings.schedule, now)?;
+        if fresh && sealed.is_some() {
+            tern_queue::cancel_in(txn, id, now)?;
+        }
+        Ok((u64::from(fresh && sealed.is_none()), sealed))
+    }
+}
+
+/// Only a store's error stops the others; what a mailbox refuses is that recipient's.
+fn landing_outcome(
+    landed: Result<Placed, MailboxError>,
+) -> Result<Result<Placed, Refusal>, DeliveryError> {
+    match landed {
+        Ok(placed) => Ok(Ok(placed)),
+        Err(MailboxError::QuotaExceeded | MailboxError::Limit(_)) => Ok(Err(Refusal::MailboxFull)),
+        Err(MailboxError::Store(error)) => Err(error.into()),
+        Err(_) => Ok(Err(Refusal::Disabled)),
+    }
+}
+
+fn landings(facts: &Facts, entries: &[Entry]) -> Vec<Landing> {
+    let return_path = match &facts.mail_from {
+        Some(address) => format!("Return-Path: <{address}>\r\n"),
+        None => "Return-Path: <>\r\n".to_owned(),
+    };
+    let landing = |entry: &Entry| {
+        let Goal::Local(account, address) = &entry.goal else {
+            return None;
+        };
+        // RFC 5321 4.4: Return-Path is added at final delivery.
+        let prefix = format!("{return_path}Delivered-To: {address}\r\n");
+        Some(Landing {
+            account: *account,
+            mailbox: INBOX,
+            flags: Flags::empty(),
+            received: facts.received,
+            prefix: prefix.into_bytes(),
+            origin: facts.origin,
+            lineage: match entry.head.via.is_empty() {
+                true => Lineage::Delivered,
+                false => Lineage::Expanded,
+            },
+        })
+    };
+    entries.iter().filter_map(landing).collect()
+}
+
+fn new_item(
+    prepared: &Prepared,
+    facts: &Facts,
+    head: &Head,
+    address: &EmailAddress,
+    id: QueueId,
+) -> NewItem {
+    let recipient = &head.recipient;
+    let forwarded = !head.via.is_empty();
+    let prefix = match forwarded {
+        // What leaves by an alias is known when it comes back.
+        true => format!("Delivered-To: {}\r\n", recipient.address).into_bytes(),
+        false => Vec::new(),
+    };
+    let notify = recipient.notify.map(|notify| Notify {
+        // RFC 3461 5.2.7.2: the expansion was reported in place of this.
+        success: notify.success && !head.expanded,
+        ..notify
+    });
+    // RFC 3461 5.2.7.1: the original recipient stays known.
+    let original = || forwarded.then(|| format!("rfc822;{}", recipient.address));
+    let dsn = Dsn {
+        ret: facts.ret,
+        envid: facts.envid.clone(),
+        notify,
+        orcpt: recipient.orcpt.clone().or_else(original),
+    };
+    NewItem {
+        id,
+        origin: facts.origin,
+        account: facts.submitter,
+        mail_from: facts.mail_from.clone(),
+        recipient: address.clone(),
+        dsn,
+        smtputf8: facts.smtputf8,
+        blob: prepared.blob,
+        size: u64::from(prepared.size()) + prefix.len() as u64,
+        prefix,
+        not_before: None,
+        held: None,
+    }
+}
+
+/// Records targets in rows that stay within the bounds of a value. Answers how many rows.
+fn record_targets(txn: &mut Transaction<'_>, facts: &Facts, first: u32, targets: &[Target]) -> u32 {
+    let mut row = first;
+    let mut rest = targets;
+    while !rest.is_empty() {
+        let mut size = 0;
+        let fitting = rest.iter().take(TARGETS_PER_ROW).take_while(|target| {
+            let via: usize = target.via.iter().map(|step| step.len() + 2).sum();
+            // Recipient and destination address, id and counts.
+            size += via + target.recipient.len() + 400;
+            size <= limits::PLAN_ROW_BYTES
+        });
+        let count = fitting.count().max(1);
+        let (chunk, more) = rest.split_at(count.min(rest.len()));
+        record_targets_in(txn, facts.origin, row, chunk);
+        row += 1;
+        rest = more;
+    }
+    row - first
+}

@@ -1,0 +1,307 @@
+//! Delivery status notifications: the words and the form (RFC 3464), as octets.
+//!
+//! Invariant: nothing that a peer sent can add a header field, a line or a body part: every text
+//! is reduced to one line, and the boundary is not foreseeable.
+
+use std::fmt::Write as _;
+
+use tern_base::{EmailAddress, OriginId, Timestamp};
+use tern_queue::{DsnReturn, Reply};
+
+use crate::entry::{Facts, Head};
+use crate::{Refusal, limits};
+
+/// What happened to one recipient (RFC 3464 2.3.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// This server refused it.
+    Failed(Refusal),
+    /// Another server refused it, or it could not be reached in time.
+    Refused {
+        /// The lifetime of the item ran out.
+        expired: bool,
+    },
+    /// It takes long, and is tried until this time.
+    Delayed(Timestamp),
+    /// It is in the mailbox.
+    Delivered,
+    /// It was handed to a server that does not report.
+    Relayed,
+    /// It was sent on to the members of a list.
+    Expanded,
+}
+
+/// One recipient's part of a notice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    pub(crate) recipient: EmailAddress,
+    pub(crate) original: Option<String>,
+    pub(crate) action: Action,
+    /// What another server said.
+    pub(crate) reply: Option<(Timestamp, Reply)>,
+}
+
+impl Report {
+    /// A recipient of the envelope, by the name that the sender knows: not whom it led to.
+    pub(crate) fn of(head: &Head, action: Action) -> Self {
+        Self {
+            recipient: head.recipient.address.clone(),
+            original: head.recipient.orcpt.clone(),
+            action,
+            reply: None,
+        }
+    }
+}
+
+/// A notice to the sender.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Notice {
+    pub(crate) reports: Vec<Report>,
+    /// How many more there are.
+    pub(crate) omitted: usize,
+}
+
+impl Notice {
+    fn has_failure(&self) -> bool {
+        let failed =
+            |report: &Report| matches!(report.action, Action::Failed(_) | Action::Refused { .. });
+        self.reports.iter().any(failed)
+    }
+
+    fn is_delay(&self) -> bool {
+        let delayed = |report: &Report| matches!(report.action, Action::Delayed(_));
+        self.reports.iter().any(delayed)
+    }
+}
+
+/// What the message of a notice is made of.
+pub(crate) struct Composition<'a> {
+    pub(crate) hostname: &'a str,
+    pub(crate) facts: &'a Facts,
+    pub(crate) to: &'a EmailAddress,
+    pub(crate) notice: &'a Notice,
+    /// The message that it is about.
+    pub(crate) content: &'a [u8],
+    /// Even when asked, only the header is given back.
+    pub(crate) headers_only: bool,
+    pub(crate) origin: OriginId,
+    pub(crate) now: Timestamp,
+}
+
+impl Composition<'_> {
+    /// The whole message.
+    pub(crate) fn compose(&self) -> Vec<u8> {
+        let status = self.status();
+        let (returned, whole) = self.returned();
+        let text = self.text();
+        let ascii = status.is_ascii() && returned.is_ascii() && text.is_ascii();
+        let encoding = if ascii { "7bit" } else { "8bit" };
+        // RFC 6533: the forms for addresses in UTF-8.
+        let utf8 = !status.is_ascii();
+        let status_type = match utf8 {
+            true => "message/global-delivery-status",
+            false => "message/delivery-status",
+        };
+        let returned_type = match (whole, utf8) {
+            (true, false) => "message/rfc822",
+            (true, true) => "message/global",
+            (false, false) => "text/rfc822-headers",
+            (false, true) => "message/global-headers",
+        };
+        let boundary = format!("=_{}", self.origin);
+        let mut out = self.header(&boundary, encoding);
+        let mut part = |media_type: &str, body: &[u8]| {
+            let head = format!(
+                "\r\n--{boundary}\r\nContent-Type: {media_type}\r\n\
+                 Content-Transfer-Encoding: {encoding}\r\n\r\n"
+            );
+            out.extend_from_slice(head.as_bytes());
+            out.extend_from_slice(body);
+        };
+        part("text/plain; charset=utf-8", text.as_bytes());
+        part(status_type, status.as_bytes());
+        part(returned_type, returned);
+        out.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+        out
+    }
+
+    fn header(&self, boundary: &str, encoding: &str) -> Vec<u8> {
+        let (hostname, origin) = (self.hostname, self.origin);
+        let subject = match (self.notice.has_failure(), self.notice.is_delay()) {
+            (true, _) => "Undelivered mail returned to sender",
+            (_, true) => "Delivery is delayed, still trying",
+            _ => "Delivery report",
+        };
+        let mut out = format!(
+            "Date: {}\r\nFrom: Mail Delivery System <MAILER-DAEMON@{hostname}>\r\nTo: <{}>\r\n\
+             Subject: {subject}\r\nMessage-ID: <{origin}@{hostname}>\r\n",
+            self.now.rfc5322(),
+            self.to,
+        );
+        let parsed = tern_mime::header_value(self.content, "Message-ID");
+        let id = parsed.and_then(|id| String::from_utf8(id).ok());
+        if let Some(id) = id.filter(|id| id.starts_with('<') && id.len() < 900) {
+            let id = one_line(&id, 900);
+            let _ = write!(out, "In-Reply-To: {id}\r\nReferences: {id}\r\n");
+        }
+        // RFC 3834 3.1.7, RFC 3464 2: nobody answers a notice by machine.
+        let _ = write!(
+            out,
+            "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n\
+             Content-Type: multipart/report; report-type=delivery-status;\r\n\
+             \tboundary=\"{boundary}\"\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n\
+             This is a delivery report in MIME format.\r\n"
+        );
+        out.into_bytes()
+    }
+
+    /// For people.
+    fn text(&self) -> String {
+        let mut out = format!("This is the mail system at {}.\r\n\r\n", self.hostname);
+        out.push_str(match (self.notice.has_failure(), self.notice.is_delay()) {
+            (true, _) => "Your message could not be delivered to one or more recipients.\r\n",
+            (_, true) => {
+                "Your message could not be delivered yet. Delivery is tried again; you need not\r\n\
+                 send it once more.\r\n"
+            }
+            _ => "You asked to be told what became of your message.\r\n",
+        });
+        for report in &self.notice.reports {
+            let _ = write!(out, "\r\n<{}>: ", report.recipient);
+            match &report.action {
+                Action::Failed(refusal) => out.push_str(refusal.text()),
+                Action::Refused { expired: true } => {
+                    out.push_str("it could not be delivered in time; no more attempts are made.");
+                }
+                Action::Refused { expired: false } => out.push_str("it was refused."),
+                Action::Delayed(until) => {
+                    let _ = write!(out, "delayed; tried until {}", until.rfc5322());
+                }
+                Action::Delivered => out.push_str("delivered to the mailbox."),
+                Action::Relayed => out.push_str("handed to a server that sends no reports."),
+                Action::Expanded => out.push_str("sent on to the members of the list."),
+            }
+            out.push_str("\r\n");
+            if let Some((_, reply)) = &report.reply {
+                let host = reply.host.as_deref().unwrap_or("this server");
+                let (host, text) = (one_line(host, 255), reply_text(reply));
+                let _ = write!(out, "    {host} said: {text}\r\n");
+            }
+        }
+        if self.notice.omitted > 0 {
+            let _ = write!(
+                out,
+                "\r\n… and {} more recipients.\r\n",
+                self.notice.omitted
+            );
+        }
+        out
+    }
+
+    /// For machines: RFC 3464 2.2 and 2.3.
+    fn status(&self) -> String {
+        let mut out = format!("Reporting-MTA: dns; {}\r\n", self.hostname);
+        if let Some(envid) = &self.facts.envid {
+            let _ = write!(out, "Original-Envelope-Id: {}\r\n", one_line(envid, 400));
+        }
+        let _ = write!(out, "Arrival-Date: {}\r\n", self.facts.received.rfc5322());
+        for report in &self.notice.reports {
+            out.push_str("\r\n");
+            if let Some(original) = &report.original {
+                let _ = write!(out, "Original-Recipient: {}\r\n", one_line(original, 700));
+            }
+            let kind = match report.recipient.needs_smtputf8() {
+                true => "utf-8",
+                false => "rfc822",
+            };
+            let _ = write!(out, "Final-Recipient: {kind}; {}\r\n", report.recipient);
+            let (action, (class, subject, detail)) = match &report.action {
+                Action::Failed(refusal) => ("failed", refusal.status()),
+                // RFC 3463 3.5: delivery time expired. A temporary status is final by now.
+                Action::Refused { expired: true } => ("failed", (5, 4, 7)),
+                Action::Refused { expired: false } => {
+                    ("failed", reply_status(report).unwrap_or((5, 0, 0)))
+                }
+                Action::Delayed(_) => ("delayed", reply_status(report).unwrap_or((4, 4, 7))),
+                Action::Delivered => ("delivered", (2, 1, 5)),
+                Action::Relayed => ("relayed", (2, 1, 9)),
+                Action::Expanded => ("expanded", (2, 1, 5)),
+            };
+            let _ = write!(
+                out,
+                "Action: {action}\r\nStatus: {class}.{subject}.{detail}\r\n"
+            );
+            if let Some((when, reply)) = &report.reply {
+                if let Some(host) = &reply.host {
+                    let _ = write!(out, "Remote-MTA: dns; {}\r\n", one_line(host, 255));
+                }
+                // RFC 3464 2.3.6: only what an SMTP server said.
+                if reply.code > 0 {
+                    let _ = write!(out, "Diagnostic-Code: smtp; {}\r\n", reply_text(reply));
+                }
+                let _ = write!(out, "Last-Attempt-Date: {}\r\n", when.rfc5322());
+            }
+            if let Action::Delayed(until) = &report.action {
+                let _ = write!(out, "Will-Retry-Until: {}\r\n", until.rfc5322());
+            }
+        }
+        out
+    }
+
+    /// What is given back of the message, and whether that is all of it (RFC 3461 4.3).
+    fn returned(&self) -> (&[u8], bool) {
+        let most = match self.facts.ret {
+            Some(DsnReturn::Full) => limits::RETURN_FULL_ASKED,
+            Some(DsnReturn::Headers) => 0,
+            None => limits::RETURN_FULL_UNASKED,
+        };
+        // Only a failure gives the whole message back; what is not lines of text never.
+        let whole = !self.headers_only
+            && self.notice.has_failure()
+            && self.content.len() <= most
+            && crate::outgoing::body_type(self.content) != crate::BodyType::BinaryMime;
+        if whole {
+            return (self.content, true);
+        }
+        let end = tern_mime::header_length(self.content);
+        let header = self.content.get(..end).unwrap_or_default();
+        let Some(cut) = header.get(..limits::RETURN_HEADERS) else {
+            return (header, false);
+        };
+        let line = cut.iter().rposition(|byte| *byte == b'\n');
+        (
+            cut.get(..line.map_or(0, |at| at + 1)).unwrap_or_default(),
+            false,
+        )
+    }
+}
+
+fn reply_status(report: &Report) -> Option<(u8, u16, u16)> {
+    report.reply.as_ref().and_then(|(_, reply)| reply.enhanced)
+}
+
+/// A reply as it came, on one line, in ASCII.
+fn reply_text(reply: &Reply) -> String {
+    let mut out = String::new();
+    if reply.code > 0 {
+        let _ = write!(out, "{} ", reply.code);
+    }
+    if let Some((class, subject, detail)) = reply.enhanced {
+        let _ = write!(out, "{class}.{subject}.{detail} ");
+    }
+    let text = one_line(&reply.text, 600);
+    out.extend(text.chars().map(|c| if c.is_ascii() { c } else { '?' }));
+    out
+}
+
+/// A text without control characters, at most so many bytes of it.
+fn one_line(text: &str, most: usize) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if out.len() + c.len_utf8() > most {
+            break;
+        }
+        out.push(if c.is_control() { ' ' } else { c });
+    }
+    out
+}

@@ -1,0 +1,197 @@
+//! Rows of jobs: fan-outs too large for one transaction. Table bytes 0x61 to 0x63.
+//!
+//! | table | key after the table byte | value after the version byte |
+//! |---|---|---|
+//! | 0x61 job | origin 16 | [`Job`] |
+//! | 0x62 plan | origin 16, row u32 | entries |
+//! | 0x63 reports | origin 16, row u32 | reports that the sender is owed |
+//!
+//! A job that was begun holds one reference to its content. It has the plan rows from its cursor
+//! on, and the report rows that it counts.
+
+use tern_base::codec::{Damaged, Reader, Writer};
+use tern_base::{BlobId, ContentDigest, EmailAddress, OriginId};
+use tern_mailbox::SealTag;
+use tern_store::Range;
+use tern_store::key::{Key, KeyReader};
+
+use crate::Refusal;
+use crate::entry::{Entry, Facts, read_entries, read_facts, write_entry, write_facts};
+use crate::report::{Action, Report};
+
+const JOB: u8 = 0x61;
+const PLAN: u8 = 0x62;
+const REPORTS: u8 = 0x63;
+const VERSION: u8 = 1;
+
+/// A fan-out under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Job {
+    /// The message is accepted. Before that nothing is owed to anybody.
+    pub(crate) begun: bool,
+    pub(crate) facts: Facts,
+    pub(crate) message_id: String,
+    pub(crate) blob: BlobId,
+    pub(crate) size: u32,
+    pub(crate) digest: ContentDigest,
+    /// How many plan rows there were.
+    pub(crate) rows: u32,
+    /// The cursor: the plan row that is next, and the entry in it.
+    pub(crate) row: u32,
+    pub(crate) offset: u32,
+    /// How many entries are done: the number of the next.
+    pub(crate) number: u32,
+    pub(crate) target_rows: u32,
+    pub(crate) report_rows: u32,
+    /// Reports kept, and reports that were too many to keep.
+    pub(crate) reports: u32,
+    pub(crate) omitted: u32,
+    pub(crate) local: u32,
+    pub(crate) outside: u32,
+    pub(crate) late: Vec<SealTag>,
+}
+
+pub(crate) fn job_key(origin: OriginId) -> Vec<u8> {
+    Key::table(JOB).array(&origin.0).finish()
+}
+
+pub(crate) fn plan_key(origin: OriginId, row: u32) -> Vec<u8> {
+    Key::table(PLAN).array(&origin.0).u32(row).finish()
+}
+
+pub(crate) fn report_key(origin: OriginId, row: u32) -> Vec<u8> {
+    Key::table(REPORTS).array(&origin.0).u32(row).finish()
+}
+
+pub(crate) fn jobs() -> Range {
+    Range::prefix(vec![JOB])
+}
+
+pub(crate) fn plan_of(origin: OriginId) -> Range {
+    Range::prefix(Key::table(PLAN).array(&origin.0).finish())
+}
+
+pub(crate) fn plans() -> Range {
+    Range::prefix(vec![PLAN])
+}
+
+pub(crate) fn reports() -> Range {
+    Range::prefix(vec![REPORTS])
+}
+
+/// The origin of any key, and the row where it has one.
+pub(crate) fn read_key(key: &[u8]) -> Result<(OriginId, Option<u32>), Damaged> {
+    let mut r = KeyReader::new(key);
+    let origin = r.array().map(OriginId).ok_or(Damaged)?;
+    Ok((origin, r.u32()))
+}
+
+impl Job {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::versioned(VERSION);
+        w.byte(self.begun.into());
+        write_facts(&mut w, &self.facts);
+        w.text(&self.message_id)
+            .array(&self.blob.0)
+            .number(self.size.into())
+            .array(&self.digest.0);
+        for number in [
+            self.rows,
+            self.row,
+            self.offset,
+            self.number,
+            self.target_rows,
+            self.report_rows,
+            self.reports,
+            self.omitted,
+            self.local,
+            self.outside,
+        ] {
+            w.number(number.into());
+        }
+        w.list(&self.late, |w, tag| {
+            w.array(&tag.0);
+        });
+        w.finish()
+    }
+
+    pub(crate) fn decode(origin: OriginId, bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut r = Reader::of_version(bytes, VERSION)?;
+        Ok(Self {
+            begun: r.byte()? != 0,
+            facts: read_facts(&mut r, origin)?,
+            message_id: r.text()?,
+            blob: BlobId(r.array()?),
+            size: r.number32()?,
+            digest: ContentDigest(r.array()?),
+            rows: r.number32()?,
+            row: r.number32()?,
+            offset: r.number32()?,
+            number: r.number32()?,
+            target_rows: r.number32()?,
+            report_rows: r.number32()?,
+            reports: r.number32()?,
+            omitted: r.number32()?,
+            local: r.number32()?,
+            outside: r.number32()?,
+            late: r.list(|r| r.array().map(SealTag))?,
+        })
+    }
+}
+
+/// As many entries as fit one plan row.
+pub(crate) fn encode_plan(entries: &[Entry], most: usize) -> (Vec<u8>, usize) {
+    let mut row = Writer::versioned(VERSION).finish();
+    let mut taken = 0;
+    let mut before = None;
+    for entry in entries {
+        let mut w = Writer::default();
+        write_entry(&mut w, entry, before);
+        let bytes = w.finish();
+        if taken > 0 && row.len() + bytes.len() > most {
+            break;
+        }
+        row.extend_from_slice(&bytes);
+        taken += 1;
+        before = Some(entry);
+    }
+    (row, taken)
+}
+
+pub(crate) fn decode_plan(bytes: &[u8]) -> Result<Vec<Entry>, Damaged> {
+    read_entries(&mut Reader::of_version(bytes, VERSION)?)
+}
+
+/// The reports of a chunk: failures, deliveries and expansions; others are never a job's.
+pub(crate) fn encode_reports(reports: &[Report]) -> Vec<u8> {
+    let mut w = Writer::versioned(VERSION);
+    w.list(reports, |w, report| {
+        w.text(&report.recipient.to_string());
+        w.option(report.original.as_deref(), |w, original| {
+            w.text(original);
+        });
+        match &report.action {
+            Action::Failed(refusal) => w.byte(0).byte(refusal.number()),
+            Action::Delivered => w.byte(1),
+            Action::Expanded => w.byte(2),
+            Action::Refused { .. } | Action::Delayed(_) | Action::Relayed => w.byte(3),
+        };
+    });
+    w.finish()
+}
+
+pub(crate) fn decode_reports(bytes: &[u8]) -> Result<Vec<Report>, Damaged> {
+    Reader::of_version(bytes, VERSION)?.list(|r| {
+        Ok(Report {
+            recipient: EmailAddress::parse(&r.text()?).map_err(|_| Damaged)?,
+            original: r.option(Reader::text)?,
+            action: match r.byte()? {
+                0 => Action::Failed(Refusal::from_number(r.byte()?)?),
+                1 => Action::Delivered,
+                2 => Action::Expanded,
+                _ => return Err(Damaged),
+            },
+            reply: None,
+        })
+    })
+}
