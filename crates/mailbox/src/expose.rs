@@ -69,7 +69,8 @@ pub struct Exposure {
 }
 
 impl Exposure {
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// The stored form, for tables above that keep a copy of it.
+    pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::versioned(1);
         w.byte(self.level as u8)
             .number(self.at.0)
@@ -77,7 +78,8 @@ impl Exposure {
         w.text(&self.client).text(&self.address).finish()
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+    /// Reads the stored form.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
         let mut r = Reader::of_version(bytes, 1)?;
         Ok(Self {
             level: ExposureLevel::from_number(r.byte()?)?,

@@ -72,3 +72,27 @@ fn expunge_one(
         Ok(())
     }
 }
+
+impl Mailboxes {
+    /// Removes a message from every mailbox within a transaction. Answers whether it was there.
+    pub fn remove_in(
+        &self,
+        txn: &mut tern_store::Transaction<'_>,
+        account: AccountId,
+        message: MessageId,
+        now: Timestamp,
+    ) -> Result<bool, MailboxError> {
+        let mut edit = Edit::begin(txn, account)?;
+        let Some(row) = edit.message(message)? else {
+            return Ok(false);
+        };
+        for (n, (mailbox, uid)) in row.placements.iter().enumerate() {
+            let placement = edit.placement(*mailbox, *uid)?;
+            let placement = placement.ok_or(tern_store::StoreError::Damaged)?;
+            edit.unplace(*mailbox, *uid, &placement, n + 1 == row.placements.len())?;
+        }
+        edit.destroy(message, &row, now)?;
+        edit.finish();
+        Ok(true)
+    }
+}

@@ -82,7 +82,7 @@ pub struct Message {
     /// Copies of which some content was served.
     pub exposed: u64,
     /// Copies without `\Seen`: what a recipient says, never evidence.
-    pub unread: u64,
+    pub unread: Option<u64>,
     /// Whether a copy is under legal hold.
     pub on_hold: bool,
 }

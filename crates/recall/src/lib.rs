@@ -8,15 +8,36 @@
 //! - Only the submitting account, or whoever the policy lets, takes a message back.
 //! - What is decided, sealed, withdrawn and restored is in the audit log in the transaction that
 //!   does it.
+//! - Every step can be cut off and run again: [`Recalls::run_open`] finishes what was begun.
 //!
 //! Refuses to touch copies by other senders, whatever Message-ID they carry.
 
+pub mod check;
+pub mod error;
 pub mod submission;
-mod tables;
 pub mod token;
 
-pub use submission::{Destination, Submission, Target};
+mod execute;
+mod facts;
+mod handle;
+mod late;
+mod outcome;
+mod outside;
+mod plan;
+mod record;
+mod report;
+mod request;
+mod restore;
+mod status;
+mod tables;
+mod trigger;
 
-/// The id of one recall.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RecallId(pub [u8; 16]);
+pub use error::RecallError;
+pub use handle::{RecallSettings, Recalls};
+pub use outcome::{CopyOutcome, Outcome, Reason, Tally};
+pub use plan::{Facts, Plan, PlannedCopy, plan};
+pub use record::{Extent, Recall, RecallId, Refusal, State};
+pub use request::{Request, Requested, Requester, Selector};
+pub use status::{Line, Status, StatusLine};
+pub use submission::{Destination, Submission, Target};
+pub use trigger::RECALL_MAILBOX;

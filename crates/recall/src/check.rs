@@ -1,0 +1,92 @@
+//! Verifies the invariants of the recall tables: for `tern check` and at the end of tests.
+
+use crate::status::each_row;
+use crate::{Outcome, Recall, RecallError, RecallId, Recalls, State, tables};
+
+/// One invariant that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding(pub String);
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Recalls {
+    /// Checks every recall: what is unfinished is on the list of open ones; a finished recall has
+    /// no covered copy in a mailbox; every withdrawn copy is in the vault or restored.
+    pub fn check(&self) -> Result<Vec<Finding>, RecallError> {
+        let mut recalls = Vec::new();
+        each_row(
+            &*self.engine,
+            tables::whole(tables::RECALL),
+            |key, value| {
+                let id = key.get(1..).and_then(|id| id.try_into().ok()).map(RecallId);
+                let id = id.ok_or(tern_store::StoreError::Damaged)?;
+                recalls.push(Recall::decode(id, value)?);
+                Ok(())
+            },
+        )?;
+        let mut findings = Vec::new();
+        for recall in &recalls {
+            self.check_one(recall, &mut findings)?;
+        }
+        Ok(findings)
+    }
+
+    fn check_one(&self, recall: &Recall, findings: &mut Vec<Finding>) -> Result<(), RecallError> {
+        let mut fault =
+            |what: String| findings.push(Finding(format!("recall {}: {what}", recall.id)));
+        let open = self.engine.get(&tables::open(recall.id))?.is_some();
+        let unfinished = matches!(recall.state, State::Running | State::Restoring);
+        if (unfinished || recall.report_due) && !open {
+            fault("is unfinished and on no list".to_owned());
+        }
+        if recall.state != State::Done {
+            return Ok(());
+        }
+        let facts = self.facts(self.submission_of(recall)?)?;
+        let cover = crate::plan(&facts, &recall.chosen, recall.requested).cover;
+        for copy in facts
+            .copies
+            .iter()
+            .filter(|copy| cover.covers(copy.account))
+        {
+            fault(format!(
+                "covers message {} of account {}",
+                copy.message, copy.account
+            ));
+        }
+        let mut withdrawn = Vec::new();
+        self.each_copy_outcome(recall.id, |account, message, outcome| {
+            let taken = matches!(
+                outcome.outcome,
+                Outcome::WithdrawnExposed | Outcome::WithdrawnUnexposed | Outcome::BlockedLate
+            );
+            if taken && outcome.restored.is_none() {
+                withdrawn.push((account, message));
+            }
+        })?;
+        let mut vaulted = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.mailboxes().vaulted(recall.id.tag(), after, 1_000)?;
+            let Some(last) = page.last() else { break };
+            after = Some((last.account, last.message));
+            vaulted.extend(page.iter().map(|copy| (copy.account, copy.message)));
+        }
+        for copy in withdrawn.iter().filter(|copy| !vaulted.contains(copy)) {
+            fault(format!(
+                "withdrew message {} of account {}: not kept",
+                copy.1, copy.0
+            ));
+        }
+        let targets = facts.targets.len();
+        self.each_target_outcome(recall.id, |n, _| {
+            if n as usize >= targets {
+                fault(format!("has an outcome of no target {n}"));
+            }
+        })
+    }
+}

@@ -1,0 +1,48 @@
+//! Why a recall verb was not done. A refusal is no error: it is an answer, and on record.
+
+use tern_audit::AuditError;
+use tern_base::{Fault, codec::Damaged};
+use tern_mailbox::MailboxError;
+use tern_store::StoreError;
+
+/// Why a recall verb was not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecallError {
+    /// There is no such recall.
+    #[error("no such recall")]
+    NoRecall,
+    /// It can't be done in the recall's state.
+    #[error("the recall is {0}")]
+    WrongState(&'static str),
+    /// The requester may not do it.
+    #[error("not allowed: {0}")]
+    NotAllowed(&'static str),
+    /// A mailbox verb failed.
+    #[error(transparent)]
+    Mailbox(#[from] MailboxError),
+    /// The audit log could not be written.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl RecallError {
+    /// Whose fault it is.
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::NoRecall | Self::WrongState(_) => Fault::Peer,
+            Self::NotAllowed(_) => Fault::Policy,
+            Self::Mailbox(error) => error.fault(),
+            Self::Audit(error) => error.fault(),
+            Self::Store(error) => error.fault(),
+        }
+    }
+}
+
+impl From<Damaged> for RecallError {
+    fn from(_: Damaged) -> Self {
+        Self::Store(StoreError::Damaged)
+    }
+}

@@ -1,0 +1,333 @@
+//! The record of one recall: who asked for what, what was decided, how far it is.
+
+use tern_base::codec::{Damaged, Reader, Writer};
+use tern_base::{AccountId, ContentDigest, Entropy, MessageId, OriginId, Timestamp};
+use tern_mailbox::SealTag;
+use tern_policy::DenyReason;
+
+use crate::outcome::Tally;
+use crate::{Outcome, tables};
+
+/// The id of one recall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecallId(pub [u8; 16]);
+
+impl RecallId {
+    /// A new id; sorts by time.
+    pub fn new(now: Timestamp, entropy: &mut dyn Entropy) -> Self {
+        Self(OriginId::new(now, entropy).0)
+    }
+
+    /// The id that a text of the requester's choice stands for: asking again with the same text
+    /// is the same request.
+    pub fn of_text(account: Option<AccountId>, text: &str) -> Self {
+        let account = account.map_or(0, |account| account.0).to_be_bytes();
+        let digest = tern_mime::blob_id(&[0; 32], &[&account, text.as_bytes()].concat());
+        let mut id = [0; 16];
+        id.copy_from_slice(&digest.0[..16]);
+        Self(id)
+    }
+
+    /// The id of a hexadecimal text.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        OriginId::from_hex(text).map(|id| Self(id.0))
+    }
+
+    /// The tag of its seal.
+    pub const fn tag(self) -> SealTag {
+        SealTag(self.0)
+    }
+}
+
+impl std::fmt::Display for RecallId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        OriginId(self.0).fmt(f)
+    }
+}
+
+/// Why a request was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Refusal {
+    /// Recall is not enabled for the requester.
+    NotEnabled = 1,
+    /// Another account sent it.
+    NotYours = 2,
+    /// It is too old.
+    TooOld = 3,
+    /// It was recalled before.
+    AlreadyRecalled = 4,
+    /// There is no such submission.
+    NotFound = 5,
+    /// A policy forbids it.
+    PolicyDenied = 6,
+    /// It needs a fresh second factor.
+    StepUpRequired = 7,
+    /// It needs a second person.
+    ApprovalRequired = 8,
+    /// Too many requests.
+    RateLimited = 9,
+}
+
+impl Refusal {
+    const ALL: [Self; 9] = [
+        Self::NotEnabled,
+        Self::NotYours,
+        Self::TooOld,
+        Self::AlreadyRecalled,
+        Self::NotFound,
+        Self::PolicyDenied,
+        Self::StepUpRequired,
+        Self::ApprovalRequired,
+        Self::RateLimited,
+    ];
+
+    /// The name that reports and the API use.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NotEnabled => "not-enabled",
+            Self::NotYours => "not-yours",
+            Self::TooOld => "too-old",
+            Self::AlreadyRecalled => "already-recalled",
+            Self::NotFound => "not-found",
+            Self::PolicyDenied => "policy-denied",
+            Self::StepUpRequired => "step-up-required",
+            Self::ApprovalRequired => "approval-required",
+            Self::RateLimited => "rate-limited",
+        }
+    }
+
+    /// The sentence for people.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::NotEnabled => "Recall is not enabled for your account.",
+            Self::NotYours => "This message was not sent from your account.",
+            Self::TooOld => "This message is too old to be taken back.",
+            Self::AlreadyRecalled => "This message was taken back before.",
+            Self::NotFound => "No message that this server sent for you matches this one.",
+            Self::PolicyDenied => "A policy of your organisation does not allow this.",
+            Self::StepUpRequired => "This needs a fresh second factor.",
+            Self::ApprovalRequired => "This needs the approval of a second person.",
+            Self::RateLimited => "Too many messages were taken back in the last hour.",
+        }
+    }
+
+    fn from_number(number: u8) -> Result<Self, Damaged> {
+        Self::ALL
+            .into_iter()
+            .find(|refusal| *refusal as u8 == number)
+            .ok_or(Damaged)
+    }
+}
+
+impl From<DenyReason> for Refusal {
+    fn from(reason: DenyReason) -> Self {
+        match reason {
+            DenyReason::NotEnabled => Self::NotEnabled,
+            DenyReason::NotYours => Self::NotYours,
+            DenyReason::TooOld => Self::TooOld,
+            DenyReason::RateLimited => Self::RateLimited,
+            DenyReason::PolicyDenied => Self::PolicyDenied,
+        }
+    }
+}
+
+/// Where a recall stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Sealed; copies are being withdrawn.
+    Running,
+    /// Every copy has an outcome; some may still be pending.
+    Done,
+    /// It was not allowed.
+    Refused(Refusal),
+    /// Undone: copies are being put back.
+    Restoring,
+    /// Undone: the copies are back.
+    Restored,
+}
+
+impl State {
+    /// The name that reports and the API use.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Refused(_) => "refused",
+            Self::Restoring => "restoring",
+            Self::Restored => "restored",
+        }
+    }
+
+    const fn encode(self) -> (u8, u8) {
+        match self {
+            Self::Running => (1, 0),
+            Self::Done => (2, 0),
+            Self::Refused(refusal) => (3, refusal as u8),
+            Self::Restoring => (4, 0),
+            Self::Restored => (5, 0),
+        }
+    }
+
+    fn decode(pair: (u8, u8)) -> Result<Self, Damaged> {
+        match pair {
+            (1, _) => Ok(Self::Running),
+            (2, _) => Ok(Self::Done),
+            (3, refusal) => Refusal::from_number(refusal).map(Self::Refused),
+            (4, _) => Ok(Self::Restoring),
+            (5, _) => Ok(Self::Restored),
+            _ => Err(Damaged),
+        }
+    }
+}
+
+/// How much of a message a finished recall took back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Extent {
+    /// Every copy.
+    All,
+    /// Some copies.
+    Some,
+    /// None.
+    None,
+}
+
+impl Extent {
+    /// The name that reports and the API use.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Some => "some",
+            Self::None => "none",
+        }
+    }
+
+    /// The extent that a tally amounts to. A copy that its owner had deleted counts for neither.
+    pub fn of(tally: &Tally) -> Self {
+        let sum = |counts: fn(Outcome) -> bool| -> u64 {
+            tally
+                .iter()
+                .filter(|(outcome, _)| counts(*outcome))
+                .map(|(_, n)| n)
+                .sum()
+        };
+        let withdrawn = sum(Outcome::is_withdrawn);
+        let missed = sum(|outcome| !outcome.is_withdrawn() && outcome != Outcome::AlreadyGone);
+        match (withdrawn, missed) {
+            (0, _) => Self::None,
+            (_, 0) => Self::All,
+            _ => Self::Some,
+        }
+    }
+}
+
+/// One recall.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recall {
+    /// Its id.
+    pub id: RecallId,
+    /// The submission, when one was found.
+    pub submission: Option<OriginId>,
+    /// The letter.
+    pub digest: ContentDigest,
+    /// The submitting account: whose message it is, and who gets the report.
+    pub owner: Option<AccountId>,
+    /// Who asked, by name.
+    pub requester: String,
+    /// How it was asked: `imap`, `cli`, ...
+    pub protocol: String,
+    /// When.
+    pub requested: Timestamp,
+    /// Why, in the requester's words.
+    pub reason: Option<String>,
+    /// The recipients it is limited to, by address; none for all.
+    pub chosen: Vec<String>,
+    /// Where it stands.
+    pub state: State,
+    /// The policies that decided.
+    pub policies: Vec<String>,
+    /// When every copy had its first outcome.
+    pub finished: Option<Timestamp>,
+    /// When it was undone.
+    pub restored: Option<Timestamp>,
+    /// The report message in the owner's mailbox.
+    pub report: Option<MessageId>,
+    /// The report does not say how things are now.
+    pub report_due: bool,
+    /// The subject of the message, as in its header.
+    pub subject: Vec<u8>,
+    /// The Message-ID of the message, without angle brackets.
+    pub message_id: String,
+}
+
+impl Recall {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::versioned(1);
+        w.option(self.submission, |w, id| {
+            w.array(&id.0);
+        });
+        w.array(&self.digest.0).option(self.owner, |w, account| {
+            w.number(account.0.into());
+        });
+        w.text(&self.requester)
+            .text(&self.protocol)
+            .number(self.requested.0);
+        w.option(self.reason.as_ref(), |w, reason| {
+            w.text(reason);
+        });
+        let text = |w: &mut Writer, text: &String| {
+            w.text(text);
+        };
+        let time = |w: &mut Writer, at: Timestamp| {
+            w.number(at.0);
+        };
+        let (state, refusal) = self.state.encode();
+        w.list(&self.chosen, text)
+            .byte(state)
+            .byte(refusal)
+            .list(&self.policies, text);
+        w.option(self.finished, time).option(self.restored, time);
+        w.option(self.report, |w, id| {
+            w.number(id.0);
+        });
+        w.byte(self.report_due.into())
+            .bytes(&self.subject)
+            .text(&self.message_id)
+            .finish()
+    }
+
+    pub(crate) fn decode(id: RecallId, bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut r = Reader::of_version(bytes, 1)?;
+        Ok(Self {
+            id,
+            submission: r.option(|r| r.array().map(OriginId))?,
+            digest: ContentDigest(r.array()?),
+            owner: r.option(|r| r.number32().map(AccountId))?,
+            requester: r.text()?,
+            protocol: r.text()?,
+            requested: Timestamp(r.number()?),
+            reason: r.option(Reader::text)?,
+            chosen: r.list(Reader::text)?,
+            state: State::decode((r.byte()?, r.byte()?))?,
+            policies: r.list(Reader::text)?,
+            finished: r.option(|r| r.number().map(Timestamp))?,
+            restored: r.option(|r| r.number().map(Timestamp))?,
+            report: r.option(|r| r.number().map(MessageId))?,
+            report_due: r.byte()? != 0,
+            subject: r.bytes()?.to_vec(),
+            message_id: r.text()?,
+        })
+    }
+
+    /// Writes the record, and keeps it on the list of those with something left to do while there
+    /// is.
+    pub(crate) fn put_in(&self, txn: &mut tern_store::Transaction<'_>, pending: bool) {
+        txn.put(tables::recall(self.id), self.encode());
+        let unfinished = matches!(self.state, State::Running | State::Restoring);
+        if unfinished || self.report_due || pending {
+            txn.put(tables::open(self.id), Vec::new());
+        } else {
+            txn.delete(tables::open(self.id));
+        }
+    }
+}

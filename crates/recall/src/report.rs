@@ -1,0 +1,261 @@
+//! The report: one message in the sender's `Recall` mailbox, replaced as outcomes settle.
+
+use std::fmt::Write as _;
+
+use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
+use tern_mailbox::{Flags, Landing, Lineage, MailboxError, Placed, Prepared};
+use tern_store::{Transaction, Verdict};
+
+use crate::trigger::{REPORT_KEYWORD, skip_own_report_in};
+use crate::{
+    Extent, Outcome, RECALL_MAILBOX, Recall, RecallError, Recalls, State, Status, StatusLine, Tally,
+};
+
+/// Copies that a report mail lists one by one; the rest are counted.
+const LISTED: usize = 200;
+
+impl Recalls {
+    /// Writes the report, in place of an earlier one. A sender without a `Recall` mailbox gets
+    /// none; the record and the audit log have it all.
+    pub(crate) fn write_report(&self, recall: &Recall, now: Timestamp) -> Result<(), RecallError> {
+        let Some(owner) = recall.owner else {
+            return self.report_written(recall);
+        };
+        let folder = match self.mailboxes().folder(owner, RECALL_MAILBOX) {
+            Ok(folder) => folder,
+            Err(MailboxError::NoMailbox | MailboxError::NoAccount) => {
+                return self.report_written(recall);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let status = self.status(recall.id, LISTED)?;
+        let to = self.address(owner)?;
+        let content = compose(&status, &to, &self.settings.hostname, now);
+        let prepared = self.mailboxes().prepare(content, now)?;
+        let mut flags = Flags::empty();
+        flags.add_keyword(REPORT_KEYWORD);
+        let landing = Landing {
+            account: owner,
+            mailbox: folder.id,
+            flags,
+            received: now,
+            prefix: Vec::new(),
+            origin: OriginId(recall.id.0),
+            lineage: Lineage::Delivered,
+        };
+        self.mailboxes().transact(&[owner], |txn| {
+            let mut fresh = self.recall_in(txn, recall.id)?;
+            if fresh != *recall {
+                // It went on meanwhile: whoever changed it writes the report.
+                return Ok(Verdict::Abandon(()));
+            }
+            if let Some(old) = fresh.report {
+                self.mailboxes().remove_in(txn, owner, old, now)?;
+            }
+            let placed = self.land_report_in(txn, &prepared, &landing, now)?;
+            if let Some(placed) = placed {
+                skip_own_report_in(txn, owner, placed.uid)?;
+                fresh.report = Some(placed.message);
+            }
+            fresh.report_due = false;
+            let pending = status.tally.of(Outcome::Pending) > 0 && fresh.state == State::Done;
+            fresh.put_in(txn, pending);
+            Ok::<_, RecallError>(Verdict::Commit(()))
+        })
+    }
+
+    /// A sender over quota gets no report mail rather than none of the recall's other effects.
+    fn land_report_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        prepared: &Prepared,
+        landing: &Landing,
+        now: Timestamp,
+    ) -> Result<Option<Placed>, RecallError> {
+        let landings = std::slice::from_ref(landing);
+        let placed = self
+            .mailboxes()
+            .land_in(txn, prepared, landings, now)?
+            .pop();
+        match placed {
+            Some(Ok(placed)) => Ok(Some(placed)),
+            Some(Err(MailboxError::Store(error))) => Err(error.into()),
+            Some(Err(_)) | None => Ok(None),
+        }
+    }
+
+    /// Nobody to write to.
+    fn report_written(&self, recall: &Recall) -> Result<(), RecallError> {
+        let pending = self.tally(recall.id)?.of(Outcome::Pending) > 0;
+        tern_store::transact(&*self.engine, |txn| {
+            let mut recall = self.recall_in(txn, recall.id)?;
+            recall.report_due = false;
+            let pending = pending && recall.state == State::Done;
+            recall.put_in(txn, pending);
+            Ok::<_, RecallError>(Verdict::Commit(()))
+        })
+    }
+
+    /// Whether a letter is a report of a recall of this account's: for checks.
+    pub fn is_report(
+        &self,
+        account: AccountId,
+        digest: ContentDigest,
+    ) -> Result<bool, RecallError> {
+        let copies = self.mailboxes().copies(digest)?;
+        let of_account = copies.iter().filter(|copy| copy.account == account);
+        for copy in of_account {
+            if self.recall(crate::RecallId(copy.origin.0)).is_ok() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn compose(status: &Status, to: &str, hostname: &str, now: Timestamp) -> Vec<u8> {
+    let recall = &status.recall;
+    let boundary = format!("report-{}", recall.id);
+    let subject = if recall.subject.is_empty() {
+        b"(no subject)".to_vec()
+    } else {
+        recall.subject.clone()
+    };
+    let mut out = Vec::new();
+    let mut head = String::new();
+    let _ = write!(
+        head,
+        "From: Recall <recall@{hostname}>\r\nTo: <{to}>\r\nDate: {}\r\n\
+         Message-ID: <recall-{}-{}@{hostname}>\r\n",
+        now.rfc5322(),
+        recall.id,
+        now.as_millis()
+    );
+    if !recall.message_id.is_empty() {
+        let _ = write!(
+            head,
+            "In-Reply-To: <{0}>\r\nReferences: <{0}>\r\n",
+            recall.message_id
+        );
+    }
+    out.extend_from_slice(head.as_bytes());
+    out.extend_from_slice(format!("Subject: {}: ", headline(status)).as_bytes());
+    out.extend(subject.iter().filter(|byte| !matches!(byte, b'\r' | b'\n')));
+    let head = format!(
+        "\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/mixed; boundary=\"{boundary}\"\r\n\r\n\
+         --{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Content-Transfer-Encoding: 8bit\r\n\r\n"
+    );
+    out.extend_from_slice(head.as_bytes());
+    out.extend_from_slice(text(status).replace('\n', "\r\n").as_bytes());
+    let json = serde_json::to_string_pretty(&status.json(false)).unwrap_or_default();
+    let tail = format!(
+        "\r\n--{boundary}\r\nContent-Type: application/json; charset=utf-8\r\n\
+         Content-Disposition: attachment; filename=\"recall-{}.json\"\r\n\
+         Content-Transfer-Encoding: 8bit\r\n\r\n{}\r\n--{boundary}--\r\n",
+        recall.id,
+        json.replace('\n', "\r\n")
+    );
+    out.extend_from_slice(tail.as_bytes());
+    out
+}
+
+/// What the subject line of a report begins with.
+fn headline(status: &Status) -> &'static str {
+    match status.recall.state {
+        State::Running => "Being taken back",
+        State::Refused(_) => "Not taken back",
+        State::Restoring => "Being restored",
+        State::Restored => "Restored",
+        State::Done => match Extent::of(&status.tally) {
+            Extent::All => "Taken back",
+            Extent::Some => "Partly taken back",
+            Extent::None => "Could not be taken back",
+        },
+    }
+}
+
+/// The report for people.
+fn text(status: &Status) -> String {
+    let recall = &status.recall;
+    let mut out = String::new();
+    let subject = tern_mime::decode_header_text(&recall.subject);
+    let _ = writeln!(out, "{}.\n", headline(status));
+    if !subject.is_empty() {
+        let _ = writeln!(out, "Subject:    {subject}");
+    }
+    if let Some(submitted) = status.submitted {
+        let _ = writeln!(out, "Sent:       {}", submitted.rfc5322());
+    }
+    let _ = writeln!(
+        out,
+        "Requested:  {} by {}",
+        recall.requested.rfc5322(),
+        recall.requester
+    );
+    if let Some(reason) = &recall.reason {
+        let _ = writeln!(out, "Reason:     {reason}");
+    }
+    if let Some(restored) = recall.restored {
+        let _ = writeln!(out, "Restored:   {}", restored.rfc5322());
+    }
+    let _ = writeln!(out, "Reference:  {}\n", recall.id);
+    if let State::Refused(refusal) = recall.state {
+        let _ = writeln!(out, "{} ({})", refusal.sentence(), refusal.code());
+        return out;
+    }
+    summary(&mut out, &status.tally);
+    let (attention, settled): (Vec<_>, Vec<_>) =
+        status.lines.iter().partition(|line| line.needs_attention());
+    section(&mut out, "Please look at these:", &attention);
+    section(&mut out, "Taken back without having been read:", &settled);
+    if status.more > 0 {
+        let _ = writeln!(
+            out,
+            "And {} more; see the recall's status for all.",
+            status.more
+        );
+    }
+    out
+}
+
+fn summary(out: &mut String, tally: &Tally) {
+    let total: u64 = tally.iter().map(|(_, count)| count).sum();
+    let _ = writeln!(
+        out,
+        "{total} {} in all:",
+        if total == 1 { "copy" } else { "copies" }
+    );
+    for (outcome, count) in tally.iter() {
+        let _ = writeln!(out, "  {count:>6}  {}", outcome.code());
+    }
+    out.push('\n');
+}
+
+fn section(out: &mut String, title: &str, lines: &[&StatusLine]) {
+    if lines.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "{title}\n");
+    for line in lines {
+        let _ = write!(out, "  {}", line.recipient);
+        if !line.via.is_empty() {
+            let _ = write!(out, " (by way of {})", line.via.join(", "));
+        }
+        if !line.mailboxes.is_empty() {
+            let _ = write!(out, " in {}", line.mailboxes.join(", "));
+        }
+        let outcome = &line.outcome;
+        let _ = writeln!(
+            out,
+            "\n      {}: {}",
+            outcome.outcome.code(),
+            outcome.reason.sentence()
+        );
+        if let Some(restored) = outcome.restored {
+            let _ = writeln!(out, "      Put back {}.", restored.rfc5322());
+        }
+    }
+    out.push('\n');
+}

@@ -1,0 +1,168 @@
+//! The trigger of any IMAP client: a message that is put into the mailbox `Recall`.
+//!
+//! The trigger is read from the store, not from the command that put the message there, so it is
+//! found after a crash too: each account has a cursor over the UIDs of its recall mailbox, and
+//! what lies past it has not been looked at.
+
+use tern_base::{AccountId, Timestamp, Uid};
+use tern_mailbox::{Entry, MailboxError};
+use tern_policy::{Authentication, Reach};
+use tern_store::{StoreError, Transaction, Verdict};
+
+use crate::{RecallError, RecallId, Recalls, Request, Requested, Requester, Selector, tables};
+
+/// The path of the mailbox that triggers recalls and holds their reports.
+pub const RECALL_MAILBOX: &str = "Recall";
+/// The keyword of report messages.
+pub(crate) const REPORT_KEYWORD: &str = "$RecallReport";
+
+/// Where the cursor stands: in which life of the mailbox, and at which UID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cursor {
+    uid_validity: u32,
+    next: Uid,
+}
+
+impl Recalls {
+    /// Asks for the recall of every message that was put into an account's recall mailbox since
+    /// the last look. Answers what was asked; each that was sealed is carried out already.
+    pub fn triggers(
+        &self,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<Vec<Requested>, RecallError> {
+        let folder = match self.mailboxes().folder(account, RECALL_MAILBOX) {
+            Ok(folder) => folder,
+            Err(MailboxError::NoMailbox | MailboxError::NoAccount) => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        };
+        let counters = self.mailboxes().counters(account, folder.id)?;
+        let cursor = self
+            .cursor(account)?
+            .filter(|c| c.uid_validity == folder.uid_validity);
+        let next = cursor.map_or(Uid(1), |cursor| cursor.next);
+        if next >= counters.uid_next {
+            return Ok(Vec::new());
+        }
+        let view = self.mailboxes().view(account, folder.id)?;
+        let mut answers = Vec::new();
+        for entry in view.iter_from(next) {
+            if !entry.flags.has_keyword(REPORT_KEYWORD) {
+                let named = format!("imap trigger {} {}", folder.uid_validity, entry.uid);
+                let id = RecallId::of_text(Some(account), &named);
+                answers.extend(self.trigger_one(account, entry, id, now)?);
+            }
+            let past = Uid(entry.uid.0.saturating_add(1));
+            self.move_cursor(
+                account,
+                Cursor {
+                    uid_validity: folder.uid_validity,
+                    next: past,
+                },
+            )?;
+        }
+        let next = view.counters.uid_next;
+        self.move_cursor(
+            account,
+            Cursor {
+                uid_validity: folder.uid_validity,
+                next,
+            },
+        )?;
+        Ok(answers)
+    }
+
+    fn trigger_one(
+        &self,
+        account: AccountId,
+        entry: &Entry,
+        id: RecallId,
+        now: Timestamp,
+    ) -> Result<Option<Requested>, RecallError> {
+        let row = match self.mailboxes().message(account, entry.message) {
+            Ok(row) => row,
+            // It was removed again before anybody looked.
+            Err(MailboxError::NoMessage | MailboxError::Sealed) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let parsed = self.mailboxes().structure(&row)?;
+        let request = Request {
+            id,
+            selector: Selector::Letter(account, row.digest, parsed.message_id.clone()),
+            requester: Requester {
+                account: Some(account),
+                name: self.address(account)?,
+                reach: Reach::Own,
+                authentication: Authentication {
+                    protocol: "imap".to_owned(),
+                    ..Authentication::default()
+                },
+            },
+            chosen: Vec::new(),
+            reason: None,
+        };
+        let answer = self.request(&request, now)?;
+        self.run(answer.id(), now)?;
+        Ok(Some(answer))
+    }
+
+    fn cursor(&self, account: AccountId) -> Result<Option<Cursor>, RecallError> {
+        let row = self.engine.get(&tables::trigger(account))?;
+        Ok(row.map(|row| decode(&row)).transpose()?)
+    }
+
+    fn move_cursor(&self, account: AccountId, to: Cursor) -> Result<(), RecallError> {
+        tern_store::transact(&*self.engine, |txn| {
+            let key = tables::trigger(account);
+            let from = txn.get(&key)?.map(|row| decode(&row)).transpose()?;
+            if from.is_some_and(|c| c.uid_validity == to.uid_validity && c.next >= to.next) {
+                return Ok(Verdict::Abandon(()));
+            }
+            txn.put(key, encode(to));
+            Ok::<_, RecallError>(Verdict::Commit(()))
+        })
+    }
+}
+
+/// Moves the cursor past a report that lands right at it, so that the report wakes nobody.
+pub(crate) fn skip_own_report_in(
+    txn: &mut Transaction<'_>,
+    account: AccountId,
+    uid: Uid,
+) -> Result<(), RecallError> {
+    let key = tables::trigger(account);
+    let Some(row) = txn.get(&key)? else {
+        return Ok(());
+    };
+    let cursor = decode(&row)?;
+    if cursor.next == uid {
+        txn.put(
+            key,
+            encode(Cursor {
+                next: Uid(uid.0.saturating_add(1)),
+                ..cursor
+            }),
+        );
+    }
+    Ok(())
+}
+
+fn encode(cursor: Cursor) -> Vec<u8> {
+    [
+        cursor.uid_validity.to_be_bytes(),
+        cursor.next.0.to_be_bytes(),
+    ]
+    .concat()
+}
+
+fn decode(row: &[u8]) -> Result<Cursor, StoreError> {
+    let (uid_validity, next) = row.split_at_checked(4).ok_or(StoreError::Damaged)?;
+    let number = |bytes: &[u8]| bytes.try_into().map(u32::from_be_bytes);
+    match (number(uid_validity), number(next)) {
+        (Ok(uid_validity), Ok(next)) => Ok(Cursor {
+            uid_validity,
+            next: Uid(next),
+        }),
+        _ => Err(StoreError::Damaged),
+    }
+}

@@ -1,0 +1,394 @@
+//! A small organisation over the in-memory engine, for the tests of recalls.
+#![allow(dead_code, reason = "shared by test files that each use a part")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tern_base::{
+    AccountId, Domain, EmailAddress, Entropy, MailboxId, MessageId, OriginId, SeededEntropy,
+    Timestamp, Uid,
+};
+use tern_mailbox::{
+    AppendRequest, ExposureLevel, Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes,
+    NoListener, Placed, Role, Served, Viewer,
+};
+use tern_policy::{Authentication, DefaultPolicy, Reach};
+use tern_queue::{LeaseId, NewItem, QueueId, Schedule};
+use tern_recall::{
+    Destination, Outcome, Reason, RecallError, RecallId, RecallSettings, Recalls, Request,
+    Requested, Requester, Selector, Submission, Target, submission,
+};
+use tern_store::{Engine, MemEngine, Verdict, mem::Injected};
+
+pub(crate) const ALICE: AccountId = AccountId(1);
+pub(crate) const BOB: AccountId = AccountId(2);
+pub(crate) const CAROL: AccountId = AccountId(3);
+pub(crate) const DAVE: AccountId = AccountId(4);
+pub(crate) const OUTSIDE: AccountId = AccountId(5);
+
+const FOLDERS: [FolderSpec; 2] = [
+    FolderSpec {
+        path: "Sent",
+        role: Some(Role::Sent),
+    },
+    FolderSpec {
+        path: "Recall",
+        role: None,
+    },
+];
+
+pub(crate) struct House {
+    pub(crate) engine: MemEngine,
+    pub(crate) mailboxes: Arc<Mailboxes>,
+    pub(crate) recalls: Recalls,
+    pub(crate) entropy: SeededEntropy,
+    pub(crate) now: Timestamp,
+}
+
+impl House {
+    pub(crate) fn new() -> Self {
+        let engine = MemEngine::new();
+        let now = Timestamp::from_secs(1_800_000_000);
+        let house = Self::open(engine, now);
+        let domain = Domain::parse("example.org").unwrap();
+        tern_directory::add_domain(&house.engine, &domain, now).unwrap();
+        for name in ["alice", "bob", "carol", "dave", "erin"] {
+            house.add_account(name);
+        }
+        house
+    }
+
+    fn add_account(&self, name: &str) -> AccountId {
+        let new = tern_directory::NewAccount {
+            address: EmailAddress::parse(&format!("{name}@example.org")).unwrap(),
+            display_name: name.into(),
+            quota_bytes: 0,
+        };
+        let id = tern_directory::create_account(&self.engine, &new, self.now)
+            .unwrap()
+            .id;
+        self.mailboxes
+            .create_account(id, 0, &FOLDERS, self.now)
+            .unwrap();
+        id
+    }
+
+    pub(crate) fn crowd(&mut self, count: usize) -> Vec<AccountId> {
+        (0..count)
+            .map(|n| self.add_account(&format!("user{n}")))
+            .collect()
+    }
+
+    fn open(engine: MemEngine, now: Timestamp) -> Self {
+        let shared: Arc<dyn Engine> = Arc::new(engine.clone());
+        let mailboxes =
+            Arc::new(Mailboxes::open(Arc::clone(&shared), [7; 32], Arc::new(NoListener)).unwrap());
+        let recalls = Recalls::open(
+            shared,
+            Arc::clone(&mailboxes),
+            Arc::new(DefaultPolicy::default()),
+            RecallSettings::default(),
+        );
+        Self {
+            engine,
+            mailboxes,
+            recalls,
+            entropy: SeededEntropy::new(1),
+            now,
+        }
+    }
+
+    /// A new process over what was committed when the old one was killed.
+    pub(crate) fn restarted(self) -> Self {
+        let entropy = SeededEntropy::new(2);
+        Self {
+            entropy,
+            ..Self::open(self.engine.fork(), self.now)
+        }
+    }
+
+    pub(crate) fn letter(&self, n: usize) -> Vec<u8> {
+        format!(
+            "From: alice@example.org\r\nTo: all@example.org\r\nSubject: Letter {n}\r\n\
+             Date: Sat, 21 Nov 2026 22:06:00 +0000\r\nMessage-ID: <{n}@example.org>\r\n\r\n\
+             Body {n}\r\n"
+        )
+        .into_bytes()
+    }
+
+    /// What delivery does with a submission, in short.
+    pub(crate) fn submit(
+        &mut self,
+        from: AccountId,
+        to: &[AccountId],
+        out: &[&str],
+        n: usize,
+    ) -> Submission {
+        let now = self.now;
+        let id = OriginId::new(now, &mut self.entropy);
+        let content = [b"Received: by test\r\n".to_vec(), self.letter(n)].concat();
+        let prepared = self.mailboxes.prepare(content, now).unwrap();
+        let sent = Submission {
+            id,
+            account: from,
+            mail_from: None,
+            message_id: format!("{n}@example.org"),
+            subject: format!("Letter {n}").into_bytes(),
+            digest: prepared.digest,
+            size: prepared.size(),
+            submitted: now,
+            recipients: (to.len() + out.len()) as u32,
+        };
+        let landing = |account: &AccountId| Landing {
+            account: *account,
+            mailbox: INBOX,
+            flags: Flags::empty(),
+            received: now,
+            prefix: Vec::new(),
+            origin: id,
+            lineage: Lineage::Delivered,
+        };
+        let landings: Vec<Landing> = to.iter().map(landing).collect();
+        self.mailboxes.land(&prepared, &landings, now).unwrap();
+        let mut targets: Vec<Target> = to
+            .iter()
+            .map(|account| Target {
+                recipient: format!("account{account}@example.org"),
+                via: Vec::new(),
+                destination: Destination::Account(*account),
+            })
+            .collect();
+        if to.contains(&BOB) {
+            let bob = targets
+                .iter_mut()
+                .find(|t| t.destination == Destination::Account(BOB));
+            bob.unwrap().recipient = "bob@example.org".into();
+        }
+        for (n, address) in out.iter().enumerate() {
+            let item = QueueId::of_recipient(id, n as u32);
+            self.enqueue(item, id, from, address, &prepared);
+            targets.push(Target {
+                recipient: (*address).to_owned(),
+                via: Vec::new(),
+                destination: Destination::Outside {
+                    address: (*address).to_owned(),
+                    item,
+                },
+            });
+        }
+        tern_store::transact(&self.engine, |txn| -> Result<_, tern_store::StoreError> {
+            submission::record_in(txn, &sent);
+            for (chunk, targets) in targets.chunks(submission::TARGETS_PER_ROW).enumerate() {
+                submission::record_targets_in(txn, id, chunk as u32, targets);
+            }
+            Ok(Verdict::Commit(()))
+        })
+        .unwrap();
+        sent
+    }
+
+    fn enqueue(
+        &self,
+        id: QueueId,
+        origin: OriginId,
+        from: AccountId,
+        address: &str,
+        prepared: &tern_mailbox::Prepared,
+    ) {
+        let new = NewItem {
+            id,
+            origin,
+            account: Some(from),
+            mail_from: None,
+            recipient: EmailAddress::parse(address).unwrap(),
+            dsn: Default::default(),
+            smtputf8: false,
+            blob: prepared.blob,
+            prefix: Vec::new(),
+            size: prepared.size().into(),
+            not_before: None,
+            held: None,
+        };
+        tern_store::transact(
+            &self.engine,
+            |txn| -> Result<_, tern_mailbox::MailboxError> {
+                tern_queue::enqueue_in(txn, new.clone(), &Schedule::default(), self.now).unwrap();
+                self.mailboxes.link_blob_in(txn, prepared, 1)?;
+                Ok(Verdict::Commit(()))
+            },
+        )
+        .unwrap();
+    }
+
+    pub(crate) fn items(&self, sent: &Submission) -> Vec<QueueId> {
+        let all = tern_queue::by_origin(&self.engine, sent.id).unwrap();
+        let targets = submission::targets(&self.engine, sent.id).unwrap();
+        let item = |target: &Target| match target.destination {
+            Destination::Outside { item, .. } => Some(item),
+            Destination::Account(_) => None,
+        };
+        let items: Vec<QueueId> = targets.iter().filter_map(item).collect();
+        assert_eq!(all.len(), items.len());
+        items
+    }
+
+    pub(crate) fn relay(&self, item: QueueId, lease: LeaseId, outcome: tern_queue::Outcome) {
+        tern_queue::lease(&self.engine, item, lease, self.now, 60_000).unwrap();
+        self.relay_leased(item, lease, outcome);
+    }
+
+    pub(crate) fn relay_leased(&self, item: QueueId, lease: LeaseId, outcome: tern_queue::Outcome) {
+        let schedule = Schedule::default();
+        let Some(tern_queue::Status::Live(live)) = tern_queue::status(&self.engine, item).unwrap()
+        else {
+            panic!("not live");
+        };
+        tern_store::transact(
+            &self.engine,
+            |txn| -> Result<_, tern_mailbox::MailboxError> {
+                tern_queue::record_in(txn, item, lease, &outcome, &schedule, self.now).unwrap();
+                self.mailboxes.unlink_blob_in(txn, live.blob, self.now)?;
+                Ok(Verdict::Commit(()))
+            },
+        )
+        .unwrap();
+    }
+
+    pub(crate) fn append(
+        &mut self,
+        account: AccountId,
+        mailbox: MailboxId,
+        content: &[u8],
+    ) -> Placed {
+        let origin = OriginId::new(self.now, &mut self.entropy);
+        let request = AppendRequest {
+            account,
+            mailbox,
+            content: content.to_vec(),
+            flags: Flags::empty(),
+            received: None,
+            origin,
+        };
+        self.mailboxes.append(request, self.now).unwrap()
+    }
+
+    pub(crate) fn message_at(&self, account: AccountId, uid: u32) -> MessageId {
+        self.mailboxes
+            .view(account, INBOX)
+            .unwrap()
+            .get(Uid(uid))
+            .unwrap()
+            .message
+    }
+
+    pub(crate) fn serve(&self, account: AccountId, uid: u32, level: ExposureLevel) {
+        let message = self.message_at(account, uid);
+        let digest = self.mailboxes.message(account, message).unwrap().digest;
+        let served = Served {
+            account,
+            message,
+            digest,
+            level,
+        };
+        self.mailboxes
+            .record_served(&[served], &Viewer::default(), self.now)
+            .unwrap();
+    }
+
+    pub(crate) fn uids(&self, account: AccountId, mailbox: MailboxId) -> Vec<u32> {
+        self.mailboxes
+            .view(account, mailbox)
+            .unwrap()
+            .iter()
+            .map(|entry| entry.uid.0)
+            .collect()
+    }
+
+    pub(crate) fn request(&mut self, account: AccountId, selector: Selector) -> Request {
+        let mut id = [0; 16];
+        self.entropy.fill(&mut id);
+        Request {
+            id: RecallId(id),
+            selector,
+            requester: Requester {
+                account: Some(account),
+                name: format!("account {account}"),
+                reach: Reach::Own,
+                authentication: Authentication::default(),
+            },
+            chosen: Vec::new(),
+            reason: None,
+        }
+    }
+
+    pub(crate) fn recall(&mut self, account: AccountId, sent: &Submission) -> Requested {
+        let request = self.request(account, Selector::Submission(sent.id));
+        let answer = self.recalls.request(&request, self.now).unwrap();
+        self.recalls.run(answer.id(), self.now).unwrap();
+        answer
+    }
+
+    /// Runs `work` with every commit from number `kill_at` on cut off; true if it got through.
+    pub(crate) fn killed_at<T>(
+        &mut self,
+        kill_at: usize,
+        work: impl FnOnce(&mut Self) -> Result<T, RecallError>,
+    ) -> bool {
+        let killed = Arc::new(AtomicBool::new(false));
+        let (seen, mut commits) = (Arc::clone(&killed), 0);
+        self.engine.set_fault_hook(Some(Box::new(move |_| {
+            commits += 1;
+            let cut = commits > kill_at;
+            seen.fetch_or(cut, Ordering::Relaxed);
+            cut.then_some(Injected::Full)
+        })));
+        let answer = work(self);
+        self.engine.set_fault_hook(None);
+        let killed = killed.load(Ordering::Relaxed);
+        assert!(killed || answer.is_ok());
+        !killed
+    }
+
+    pub(crate) fn outcomes(&self, id: RecallId) -> Vec<(&'static str, Outcome, Reason)> {
+        let status = self.recalls.status(id, 100).unwrap();
+        let line = |line: &tern_recall::StatusLine| {
+            let recipient: &'static str = line.recipient.clone().leak();
+            (recipient, line.outcome.outcome, line.outcome.reason)
+        };
+        status.lines.iter().map(line).collect()
+    }
+
+    /// The one report in an account's recall mailbox.
+    pub(crate) fn report(&self, account: AccountId) -> String {
+        let folder = self.mailboxes.folder(account, "Recall").unwrap().id;
+        let view = self.mailboxes.view(account, folder).unwrap();
+        let reports: Vec<_> = view
+            .iter()
+            .filter(|entry| entry.flags.has_keyword("$RecallReport"))
+            .collect();
+        assert_eq!(reports.len(), 1, "one report");
+        let row = self.mailboxes.message(account, reports[0].message).unwrap();
+        let body = self.mailboxes.read(account, &row, 0..u64::MAX).unwrap().0;
+        String::from_utf8(body).unwrap()
+    }
+
+    pub(crate) fn check(&self) {
+        let mut references = BTreeMap::new();
+        for item in tern_queue::list(&self.engine, None, 1_000).unwrap().items {
+            *references.entry(item.blob).or_default() += 1;
+        }
+        let mailboxes = self.mailboxes.check(&references).unwrap();
+        let recalls = self.recalls.check().unwrap();
+        assert!(
+            mailboxes.is_empty() && recalls.is_empty(),
+            "{mailboxes:#?} {recalls:#?}"
+        );
+        let chain = tern_audit::verify(&self.engine, 1, None).unwrap();
+        assert!(
+            matches!(chain, tern_audit::Verified::Intact { .. }),
+            "{chain:?}"
+        );
+    }
+}
