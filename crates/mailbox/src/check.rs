@@ -21,6 +21,9 @@ impl std::fmt::Display for Finding {
     }
 }
 
+/// A key and its value.
+type Row = (Vec<u8>, Vec<u8>);
+
 /// What the whole store was seen to hold.
 #[derive(Default)]
 struct Seen {
@@ -60,7 +63,7 @@ impl Mailboxes {
         Ok(seen.findings)
     }
 
-    fn rows(&self, range: tern_store::Range) -> Result<Vec<(Vec<u8>, Vec<u8>)>, MailboxError> {
+    fn rows(&self, range: tern_store::Range) -> Result<Vec<Row>, MailboxError> {
         let mut rows = Vec::new();
         let mut next = Some(range);
         while let Some(range) = next {

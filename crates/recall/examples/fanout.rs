@@ -1,0 +1,156 @@
+//! Measures one message to many accounts and its recall on the default engine, without protocols:
+//! the ceiling of what the server can do. `cargo run --release -p tern-recall --example fanout -- 100000`
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a measurement may panic and reads the clock"
+)]
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tern_base::{AccountId, OriginId, SeededEntropy, Timestamp};
+use tern_mailbox::{Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes, NoListener};
+use tern_policy::{Authentication, DefaultPolicy, Reach};
+use tern_recall::{
+    Destination, RecallId, RecallSettings, Recalls, Request, Requester, Selector, Submission,
+    Target, submission,
+};
+use tern_store::{Engine, Verdict};
+
+fn main() {
+    let count: u32 = std::env::args()
+        .nth(1)
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(10_000);
+    let directory = tempfile::tempdir().unwrap();
+    let engine = tern_store_rocksdb::RocksEngine::open(
+        &directory.path().join("store"),
+        &tern_store_rocksdb::Settings::default(),
+    );
+    let engine: Arc<dyn Engine> = Arc::new(engine.unwrap());
+    let now = Timestamp::from_secs(1_800_000_000);
+    let mailboxes = Mailboxes::open(Arc::clone(&engine), [7; 32], Arc::new(NoListener)).unwrap();
+    let mailboxes = Arc::new(mailboxes);
+    let accounts: Vec<AccountId> = (1..=count).map(AccountId).collect();
+    timed("accounts made", count, || {
+        make_accounts(&mailboxes, &accounts, now)
+    });
+    let id = OriginId::new(now, &mut SeededEntropy::new(1));
+    timed("delivered", count, || {
+        deliver(&mailboxes, &*engine, &accounts, id, now)
+    });
+    let policy = Arc::new(DefaultPolicy::default());
+    let settings = RecallSettings::default();
+    let recalls = Recalls::open(Arc::clone(&engine), mailboxes, policy, settings);
+    let request = Request {
+        id: RecallId([1; 16]),
+        selector: Selector::Submission(id),
+        requester: Requester {
+            account: None,
+            name: "operator".into(),
+            reach: Reach::Any,
+            authentication: Authentication::default(),
+        },
+        chosen: Vec::new(),
+        reason: None,
+    };
+    timed("planned", count, || {
+        drop(recalls.plan(&request, now).unwrap())
+    });
+    timed("sealed", count, || {
+        let _ = recalls.request(&request, now).unwrap();
+    });
+    timed("withdrawn", count, || recalls.run(request.id, now).unwrap());
+    println!("{:?}", recalls.tally(request.id).unwrap());
+}
+
+fn timed(what: &str, count: u32, work: impl FnOnce()) {
+    let start = Instant::now();
+    work();
+    let spent = start.elapsed();
+    let rate = f64::from(count) / spent.as_secs_f64();
+    println!(
+        "{what:>16}: {:>9.1} ms, {rate:>9.0}/s",
+        spent.as_secs_f64() * 1e3
+    );
+}
+
+fn make_accounts(mailboxes: &Mailboxes, accounts: &[AccountId], now: Timestamp) {
+    let folders = [FolderSpec {
+        path: "Sent",
+        role: None,
+    }];
+    std::thread::scope(|scope| {
+        for part in accounts.chunks(accounts.len().div_ceil(16)) {
+            scope.spawn(move || {
+                for account in part {
+                    mailboxes
+                        .create_account(*account, 0, &folders, now)
+                        .unwrap();
+                }
+            });
+        }
+    });
+}
+
+fn deliver(
+    mailboxes: &Mailboxes,
+    engine: &dyn Engine,
+    accounts: &[AccountId],
+    id: OriginId,
+    now: Timestamp,
+) {
+    let mut content = b"From: a@example.org\r\nTo: all@example.org\r\nSubject: News\r\n\
+        Date: Sat, 21 Nov 2026 22:06:00 +0000\r\nMessage-ID: <1@example.org>\r\n\r\n"
+        .to_vec();
+    content.extend((0..4096u32).map(|n| {
+        if n % 70 == 69 {
+            b'\n'
+        } else {
+            b'a' + (n % 26) as u8
+        }
+    }));
+    let prepared = mailboxes.prepare(content, now).unwrap();
+    let landing = |account: &AccountId| Landing {
+        account: *account,
+        mailbox: INBOX,
+        flags: Flags::empty(),
+        received: now,
+        prefix: format!(
+            "Return-Path: <a@example.org>\r\nDelivered-To: user{account}@example.org\r\n"
+        )
+        .into(),
+        origin: id,
+        lineage: Lineage::Delivered,
+    };
+    let landings: Vec<Landing> = accounts.iter().map(landing).collect();
+    for placed in mailboxes.land(&prepared, &landings, now).unwrap() {
+        placed.unwrap();
+    }
+    let sent = Submission {
+        id,
+        account: AccountId(u32::MAX),
+        mail_from: None,
+        message_id: "1@example.org".into(),
+        subject: b"News".to_vec(),
+        digest: prepared.digest,
+        size: prepared.size(),
+        submitted: now,
+        recipients: 1,
+    };
+    let target = |account: &AccountId| Target {
+        recipient: "all@example.org".into(),
+        via: vec!["all@example.org".into()],
+        destination: Destination::Account(*account),
+    };
+    let targets: Vec<Target> = accounts.iter().map(target).collect();
+    for (n, chunk) in targets.chunks(submission::TARGETS_PER_ROW).enumerate() {
+        tern_store::transact(engine, |txn| -> Result<_, tern_store::StoreError> {
+            submission::record_in(txn, &sent);
+            submission::record_targets_in(txn, id, n as u32, chunk);
+            Ok(Verdict::Commit(()))
+        })
+        .unwrap();
+    }
+}
