@@ -36,7 +36,7 @@ pub struct Mailboxes {
     /// Copies whose exposure is known to be on record, and how much.
     pub(crate) exposed: Cache<(AccountId, MessageId), ExposureLevel>,
     listener: Arc<dyn Listener>,
-    lanes: Lanes,
+    lanes: Option<Lanes>,
 }
 
 impl std::fmt::Debug for Mailboxes {
@@ -57,7 +57,7 @@ impl Mailboxes {
         let views = Cache::with_weighter(1_000, limits::VIEW_CACHE_BYTES, ViewWeighter);
         let parsed = Cache::new(limits::PARSED_CACHE_ITEMS);
         let exposed = Cache::new(limits::EXPOSED_CACHE_ITEMS);
-        let lanes = Lanes::default();
+        let lanes = Some(Lanes::default());
         Ok(Self {
             engine,
             content_key,
@@ -68,6 +68,15 @@ impl Mailboxes {
             listener,
             lanes,
         })
+    }
+
+    /// The same without lanes: writers of one account no longer wait for each other, and their
+    /// conflicts are retried. For the simulation, which runs one writer inside another's commit on
+    /// a single thread.
+    #[must_use]
+    pub fn without_lanes(mut self) -> Self {
+        self.lanes = None;
+        self
     }
 
     /// The key of every content digest.
@@ -84,7 +93,7 @@ impl Mailboxes {
         accounts: &[AccountId],
         work: impl FnMut(&mut Transaction<'_>) -> Result<Verdict<T>, E>,
     ) -> Result<T, E> {
-        let _lanes = self.lanes.enter(accounts);
+        let _lanes = self.lanes.as_ref().map(|lanes| lanes.enter(accounts));
         let outcome = transact(&*self.engine, work)?;
         self.listener.changed(accounts);
         Ok(outcome)

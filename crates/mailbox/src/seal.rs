@@ -12,7 +12,7 @@ use std::sync::{PoisonError, RwLock};
 
 use roaring::RoaringBitmap;
 use tern_base::codec::{Damaged, Reader, Writer};
-use tern_base::{AccountId, ContentDigest, Timestamp};
+use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
 use tern_store::{Engine, StoreError, Transaction, Verdict};
 
 use crate::{MailboxError, Mailboxes, tables};
@@ -40,6 +40,28 @@ impl Cover {
     }
 }
 
+/// Which copies of a letter a seal covers, by how they came onto the server.
+///
+/// The same letter can have been sent by two accounts: whoever received one can send it again,
+/// word for word. A seal must not reach the copies of a sender it does not speak for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origins {
+    /// All but what these transactions brought.
+    AllBut(Vec<OriginId>),
+    /// Only what this transaction brought.
+    Only(OriginId),
+}
+
+impl Origins {
+    /// Whether a copy that this transaction brought is covered.
+    pub fn covers(&self, origin: OriginId) -> bool {
+        match self {
+            Self::AllBut(others) => !others.contains(&origin),
+            Self::Only(one) => *one == origin,
+        }
+    }
+}
+
 /// One seal of a letter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seal {
@@ -47,10 +69,19 @@ pub struct Seal {
     pub tag: SealTag,
     /// Whose copies.
     pub cover: Cover,
+    /// Brought by which transactions.
+    pub origins: Origins,
     /// Copies may still be in mailboxes.
     pub active: bool,
     /// Until when arriving copies are kept out.
     pub until: Timestamp,
+}
+
+impl Seal {
+    /// Whether it covers an account's copy that a transaction brought.
+    pub fn covers(&self, account: AccountId, origin: OriginId) -> bool {
+        self.cover.covers(account) && self.origins.covers(origin)
+    }
 }
 
 /// All seals of one letter: two requests may cover different accounts.
@@ -74,6 +105,13 @@ impl SealRow {
                 .byte(seal.active.into())
                 .number(seal.until.0);
             w.byte(kind).bytes(&set);
+            let (kind, origins) = match &seal.origins {
+                Origins::AllBut(others) => (0, others.as_slice()),
+                Origins::Only(one) => (1, std::slice::from_ref(one)),
+            };
+            w.byte(kind).list(origins, |w, origin| {
+                w.array(&origin.0);
+            });
         });
         w.finish()
     }
@@ -84,20 +122,33 @@ impl SealRow {
             let until = Timestamp(r.number()?);
             let kind = r.byte()?;
             let accounts = RoaringBitmap::deserialize_from(r.bytes()?).map_err(|_| Damaged)?;
-            let cover = if kind == 0 {
-                Cover::Except(accounts)
-            } else {
-                Cover::Only(accounts)
+            let cover = if kind == 0 { Cover::Except(accounts) } else { Cover::Only(accounts) };
+            let kind = r.byte()?;
+            let origins = r.list(|r| r.array().map(OriginId))?;
+            let origins = match (kind, origins.as_slice()) {
+                (0, _) => Origins::AllBut(origins),
+                (1, [one]) => Origins::Only(*one),
+                _ => return Err(Damaged),
             };
-            Ok(Seal {
-                tag,
-                cover,
-                active,
-                until,
-            })
+            Ok(Seal { tag, cover, origins, active, until })
+        })
         })?;
         Ok(Self(seals))
     }
+}
+
+/// The seals that a committed row says, by the letter: for an observer of commits that relies on
+/// nothing in memory. `None` when it is the row of another table.
+pub fn sealed_by_row(
+    key: &[u8],
+    value: Option<&[u8]>,
+) -> Option<Result<(ContentDigest, Vec<Seal>), Damaged>> {
+    let (table, digest) = key.split_first()?;
+    let digest = ContentDigest::from_slice(digest)?;
+    let seals = value.map_or(Ok(Vec::new()), |value| {
+        SealRow::decode(value).map(|row| row.0)
+    });
+    (*table == tables::SEAL).then_some(seals.map(|seals| (digest, seals)))
 }
 
 /// The active seals, in memory.
@@ -130,14 +181,19 @@ impl SealSet {
     }
 
     /// Whether an account's copies of a letter may not be served.
-    pub(crate) fn covers(&self, digest: ContentDigest, account: AccountId) -> bool {
+    pub(crate) fn covers(
+        &self,
+        digest: ContentDigest,
+        account: AccountId,
+        origin: OriginId,
+    ) -> bool {
         if self.active.load(Ordering::SeqCst) == 0 {
             return false;
         }
         let seals = self.seals.read().unwrap_or_else(PoisonError::into_inner);
         seals
             .get(&digest)
-            .is_some_and(|of| of.iter().any(|seal| seal.cover.covers(account)))
+            .is_some_and(|of| of.iter().any(|seal| seal.covers(account, origin)))
     }
 
     fn insert(&self, digest: ContentDigest, seal: Seal) {
@@ -165,6 +221,7 @@ pub(crate) fn covering_in(
     txn: &mut Transaction<'_>,
     digest: ContentDigest,
     account: AccountId,
+    origin: OriginId,
     now: Timestamp,
 ) -> Result<Option<SealTag>, MailboxError> {
     let Some(row) = txn.get(&tables::seal(digest))? else {
@@ -173,7 +230,7 @@ pub(crate) fn covering_in(
     let seals = SealRow::decode(&row)?.0;
     let covering = seals
         .iter()
-        .find(|seal| (seal.active || seal.until > now) && seal.cover.covers(account));
+        .find(|seal| (seal.active || seal.until > now) && seal.covers(account, origin));
     Ok(covering.map(|seal| seal.tag))
 }
 
@@ -264,9 +321,10 @@ impl Mailboxes {
         covering_in(txn, digest, account, now)
     }
 
-    /// Whether an account's copies of a letter are sealed now.
-    pub fn is_sealed(&self, digest: ContentDigest, account: AccountId) -> bool {
-        self.seals.covers(digest, account)
+    /// Whether an account's copy of a letter is sealed now. A copy that is about to leave the server
+    /// is asked for with account 0.
+    pub fn is_sealed(&self, digest: ContentDigest, account: AccountId, origin: OriginId) -> bool {
+        self.seals.covers(digest, account, origin)
     }
 }
 

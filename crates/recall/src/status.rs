@@ -97,6 +97,25 @@ impl Recalls {
         })
     }
 
+    /// The outcome of every copy that was in a mailbox, the sender's own included.
+    pub fn copy_outcomes(
+        &self,
+        id: RecallId,
+    ) -> Result<Vec<(AccountId, MessageId, CopyOutcome)>, RecallError> {
+        let mut out = Vec::new();
+        self.each_copy_outcome(id, |account, message, outcome| {
+            out.push((account, message, outcome));
+        })?;
+        Ok(out)
+    }
+
+    /// The outcome of every target without a copy here, by its position in the submission's list.
+    pub fn target_outcomes(&self, id: RecallId) -> Result<Vec<(u32, CopyOutcome)>, RecallError> {
+        let mut out = Vec::new();
+        self.each_target_outcome(id, |n, outcome| out.push((n, outcome)))?;
+        Ok(out)
+    }
+
     /// How many copies ended how, the sender's own left out.
     pub fn tally(&self, id: RecallId) -> Result<Tally, RecallError> {
         let mut tally = Tally::default();
