@@ -20,8 +20,8 @@
 //! committers wait on one wake-up each instead of taking turns in RocksDB's write thread. Measured
 //! on one machine with 2 cores (`examples/ceiling.rs`), synced commits a second of one expected
 //! row: 51,000 against 86,000 on 16 threads, 88,000 against 148,000 on 64, the same on 1. A table
-//! of locked rows in front of RocksDB's write group works too; it was only measured on a busy
-//! machine, where it came out between the two.
+//! of locked rows in front of RocksDB's write group conforms too; it was not measured under
+//! the same conditions.
 
 mod codec;
 mod commit;
