@@ -68,6 +68,12 @@ impl Acceptance {
     }
 }
 
+/// How many entries have such a goal.
+fn count(entries: &[Entry], fits: fn(&Goal) -> bool) -> u32 {
+    let count = entries.iter().filter(|entry| fits(&entry.goal)).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 impl Delivery {
     /// Takes a message over: on return it is durable, and every recipient has it, will have it,
     /// or is reported to the sender. An error means that nothing was accepted; the same again may
@@ -133,6 +139,8 @@ impl Delivery {
             size: prepared.size(),
             submitted: now,
             recipients: named,
+            accounts: count(&entries, |goal| matches!(goal, Goal::Local(..))),
+            outside: count(&entries, |goal| matches!(goal, Goal::Outside(_))),
         });
         Ok(Acceptance {
             facts,

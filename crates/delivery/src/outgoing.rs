@@ -79,7 +79,7 @@ impl Delivery {
         let stored = self.mailboxes.read_blob_of(item.blob, blob_size(&item))?;
         let digest = tern_mime::content_digest(self.mailboxes.content_key(), &stored);
         // Asked under the lease: whoever seals from now on finds the item in flight.
-        if self.mailboxes.is_sealed(digest, AccountId(0)) {
+        if self.mailboxes.is_sealed(digest, AccountId(0), item.origin) {
             self.put_back(id, lease, now)?;
             return Ok(None);
         }

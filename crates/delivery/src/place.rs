@@ -141,7 +141,7 @@ impl Delivery {
         let outside = AccountId(0);
         let sealed = self
             .mailboxes
-            .sealed_in(txn, prepared.digest, outside, now)?;
+            .sealed_in(txn, prepared.digest, outside, new.origin, now)?;
         let fresh = tern_queue::enqueue_in(txn, new, &self.settings.schedule, now)?;
         if fresh && sealed.is_some() {
             tern_queue::cancel_in(txn, id, now)?;

@@ -29,7 +29,7 @@ impl Mailboxes {
         let rows = self.engine.get_many(&keys)?;
         let decode = |row: Vec<u8>| -> Result<Result<MessageRow, MailboxError>, MailboxError> {
             let row = MessageRow::decode(&row)?;
-            let sealed = self.is_sealed(row.digest, account);
+            let sealed = self.is_sealed(row.digest, account, row.origin);
             Ok(if sealed {
                 Err(MailboxError::Sealed)
             } else {
@@ -86,7 +86,7 @@ impl Mailboxes {
         if start < end && end > prefix {
             out.extend(self.read_blob(row, start.saturating_sub(prefix)..end - prefix)?);
         }
-        if self.is_sealed(row.digest, account) {
+        if self.is_sealed(row.digest, account, row.origin) {
             return Err(MailboxError::Sealed);
         }
         Ok(Body(out))

@@ -5,8 +5,9 @@
 
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, ContentDigest, MessageId, Timestamp};
-use tern_store::Verdict;
+use tern_store::{Transaction, Verdict};
 
+use crate::rows::MessageRow;
 use crate::{MailboxError, Mailboxes, tables};
 
 /// How much of a copy was served. Later levels include the earlier ones.
@@ -160,8 +161,7 @@ impl Mailboxes {
             txn.prefetch(chunk.iter().map(key).collect())?;
             txn.prefetch(chunk.iter().map(|copy| tables::seal(copy.digest)).collect())?;
             for copy in chunk {
-                let seal = crate::seal::covering_in(txn, copy.digest, copy.account, now)?;
-                if seal.is_some() && self.is_sealed(copy.digest, copy.account) {
+                if self.is_sealed_in(txn, copy)? {
                     return Err(MailboxError::Sealed);
                 }
                 let old = txn
@@ -182,6 +182,18 @@ impl Mailboxes {
             }
             Ok(Verdict::Commit(()))
         })
+    }
+
+    /// Whether a copy is under an active seal; the transaction depends on the answer.
+    fn is_sealed_in(&self, txn: &mut Transaction<'_>, copy: &Served) -> Result<bool, MailboxError> {
+        if txn.get(&tables::seal(copy.digest))?.is_none() {
+            return Ok(false);
+        }
+        let Some(row) = txn.peek(&tables::message(copy.account, copy.message))? else {
+            return Ok(true);
+        };
+        let origin = MessageRow::decode(&row)?.origin;
+        Ok(self.is_sealed(copy.digest, copy.account, origin))
     }
 
     /// What is known of the exposure of every copy of a letter, by account and message.

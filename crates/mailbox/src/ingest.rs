@@ -179,7 +179,8 @@ impl Mailboxes {
         landing: &Landing,
         now: Timestamp,
     ) -> Result<Placed, MailboxError> {
-        let seal = crate::seal::covering_in(txn, prepared.digest, landing.account, now)?;
+        let seal =
+            crate::seal::covering_in(txn, prepared.digest, landing.account, landing.origin, now)?;
         let mut edit = Edit::begin(txn, landing.account)?;
         let mailbox = edit.mailbox(landing.mailbox)?;
         if landing.prefix.len() > limits::MAX_PREFIX {

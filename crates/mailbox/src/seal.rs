@@ -122,7 +122,11 @@ impl SealRow {
             let until = Timestamp(r.number()?);
             let kind = r.byte()?;
             let accounts = RoaringBitmap::deserialize_from(r.bytes()?).map_err(|_| Damaged)?;
-            let cover = if kind == 0 { Cover::Except(accounts) } else { Cover::Only(accounts) };
+            let cover = if kind == 0 {
+                Cover::Except(accounts)
+            } else {
+                Cover::Only(accounts)
+            };
             let kind = r.byte()?;
             let origins = r.list(|r| r.array().map(OriginId))?;
             let origins = match (kind, origins.as_slice()) {
@@ -130,8 +134,13 @@ impl SealRow {
                 (1, [one]) => Origins::Only(*one),
                 _ => return Err(Damaged),
             };
-            Ok(Seal { tag, cover, origins, active, until })
-        })
+            Ok(Seal {
+                tag,
+                cover,
+                origins,
+                active,
+                until,
+            })
         })?;
         Ok(Self(seals))
     }
@@ -316,9 +325,10 @@ impl Mailboxes {
         txn: &mut Transaction<'_>,
         digest: ContentDigest,
         account: AccountId,
+        origin: OriginId,
         now: Timestamp,
     ) -> Result<Option<SealTag>, MailboxError> {
-        covering_in(txn, digest, account, now)
+        covering_in(txn, digest, account, origin, now)
     }
 
     /// Whether an account's copy of a letter is sealed now. A copy that is about to leave the server

@@ -1,4 +1,5 @@
 //! The mailbox verbs over the in-memory engine. Every test ends with a check of the whole store.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,8 +7,8 @@ use std::sync::Arc;
 use tern_base::{AccountId, Entropy, MailboxId, OriginId, SeededEntropy, Timestamp, Uid};
 use tern_mailbox::{
     AppendRequest, Cover, ExposureLevel, FlagChange, FlagOutcome, FlagRequest, Flags, FolderSpec,
-    INBOX, Landing, Lineage, MailboxError, Mailboxes, NoListener, Placed, Role, Seal, SealTag,
-    Served, SystemFlag, Transfer, Viewer,
+    INBOX, Landing, Lineage, MailboxError, Mailboxes, NoListener, Origins, Placed, Role, Seal,
+    SealTag, Served, SystemFlag, Transfer, Viewer,
 };
 use tern_store::{MemEngine, StoreError, Verdict};
 
@@ -75,6 +76,7 @@ impl House {
         let seal = Seal {
             tag: TAG,
             cover,
+            origins: Origins::AllBut(Vec::new()),
             active: true,
             until: Timestamp(u64::MAX),
         };
@@ -459,7 +461,7 @@ fn a_seal_hides_content_at_once_and_survives_a_restart() {
         reopened.message(BOB, his.message),
         Err(MailboxError::Sealed)
     );
-    assert!(house.mailboxes.is_sealed(digest, BOB));
+    assert!(house.mailboxes.is_sealed(digest, BOB, OriginId([0; 16])));
     house.check();
 }
 
@@ -472,6 +474,7 @@ fn a_failed_seal_hides_nothing() {
     let seal = Seal {
         tag: TAG,
         cover,
+        origins: Origins::AllBut(Vec::new()),
         active: true,
         until: Timestamp(u64::MAX),
     };

@@ -138,6 +138,8 @@ fn deliver(
         size: prepared.size(),
         submitted: now,
         recipients: 1,
+        accounts: accounts.len() as u32,
+        outside: 0,
     };
     let target = |account: &AccountId| Target {
         recipient: "all@example.org".into(),

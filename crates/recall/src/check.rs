@@ -1,5 +1,6 @@
 //! Verifies the invariants of the recall tables: for `tern check` and at the end of tests.
 
+use crate::plan::{cover, origins};
 use crate::status::each_row;
 use crate::{Outcome, Recall, RecallError, RecallId, Recalls, State, tables};
 
@@ -47,11 +48,12 @@ impl Recalls {
             return Ok(());
         }
         let facts = self.facts(self.submission_of(recall)?)?;
-        let cover = crate::plan(&facts, &recall.chosen, recall.requested).cover;
+        let cover = cover(facts.submission.account, &facts.targets, &recall.chosen);
+        let origins = origins(facts.submission.id, &facts.rivals);
         for copy in facts
             .copies
             .iter()
-            .filter(|copy| cover.covers(copy.account))
+            .filter(|copy| cover.covers(copy.account) && origins.covers(copy.origin))
         {
             fault(format!(
                 "covers message {} of account {}",

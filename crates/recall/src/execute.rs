@@ -7,11 +7,11 @@ use tern_mailbox::{CopyRow, Mailboxes, Withdrawn};
 use tern_store::{Transaction, Verdict};
 
 use crate::handle::audit_entry;
-use crate::plan::target_outcome;
+use crate::plan::{cover, origins, target_outcome};
 use crate::status::each_row;
 use crate::{
     CopyOutcome, Extent, Facts, Outcome, Reason, Recall, RecallError, RecallId, Recalls, State,
-    plan, tables,
+    tables,
 };
 
 /// Copies that one transaction withdraws.
@@ -65,12 +65,11 @@ impl Recalls {
 
     fn withdraw_all(&self, recall: &Recall, now: Timestamp) -> Result<(), RecallError> {
         let facts = self.facts(self.submission_of(recall)?)?;
-        let cover = plan(&facts, &recall.chosen, now).cover;
-        let covered: Vec<&CopyRow> = facts
-            .copies
-            .iter()
-            .filter(|copy| cover.covers(copy.account))
-            .collect();
+        let owner = facts.submission.account;
+        let cover = cover(owner, &facts.targets, &recall.chosen);
+        let origins = origins(facts.submission.id, &facts.rivals);
+        let covers = |copy: &&CopyRow| cover.covers(copy.account) && origins.covers(copy.origin);
+        let covered: Vec<&CopyRow> = facts.copies.iter().filter(covers).collect();
         for chunk in covered.chunks(CHUNK) {
             self.withdraw_chunk(recall, chunk, now)?;
         }
@@ -185,7 +184,12 @@ impl Recalls {
         facts: &Facts,
         now: Timestamp,
     ) -> Result<u64, RecallError> {
-        let mut holders: BTreeSet<AccountId> = facts.copies.iter().map(|c| c.account).collect();
+        let origins = origins(facts.submission.id, &facts.rivals);
+        let theirs = facts
+            .copies
+            .iter()
+            .filter(|copy| origins.covers(copy.origin));
+        let mut holders: BTreeSet<AccountId> = theirs.map(|copy| copy.account).collect();
         self.each_copy_outcome(recall.id, |account, _, _| {
             holders.insert(account);
         })?;
@@ -193,7 +197,8 @@ impl Recalls {
         for start in (0..facts.targets.len()).step_by(TARGET_CHUNK) {
             let range = start..(start + TARGET_CHUNK).min(facts.targets.len());
             pending += tern_store::transact(&*self.engine, |txn| {
-                let outside = self.settle_outside_in(txn, recall, facts, range.clone(), now)?;
+                let outside =
+                    self.settle_outside_in(txn, recall, &facts.targets, range.clone(), now)?;
                 for (n, target) in facts.targets.iter().enumerate().take(range.end).skip(start) {
                     let outcome = target_outcome(facts, target, &recall.chosen, &holders, now);
                     let key = tables::target_outcome(recall.id, n as u32);
@@ -216,7 +221,13 @@ impl Recalls {
         facts: &Facts,
         now: Timestamp,
     ) -> Result<(), RecallError> {
-        for chunk in facts.copies.chunks(CHUNK) {
+        let origins = origins(facts.submission.id, &facts.rivals);
+        let theirs: Vec<&CopyRow> = facts
+            .copies
+            .iter()
+            .filter(|copy| origins.covers(copy.origin))
+            .collect();
+        for chunk in theirs.chunks(CHUNK) {
             tern_store::transact(&*self.engine, |txn| {
                 for copy in chunk {
                     let own = copy.account == facts.submission.account;
@@ -254,7 +265,7 @@ impl Recalls {
             let mut still = 0;
             for n in &open {
                 let n = *n as usize;
-                still += self.settle_outside_in(txn, recall, &facts, n..n + 1, now)?;
+                still += self.settle_outside_in(txn, recall, &facts.targets, n..n + 1, now)?;
                 if given_up && still > 0 {
                     let lost = CopyOutcome::new(Outcome::Relayed, Reason::MaybeTakenOutside, now);
                     txn.put(tables::target_outcome(recall.id, n as u32), lost.encode());

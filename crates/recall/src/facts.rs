@@ -11,6 +11,7 @@ impl Recalls {
         let id: OriginId = submission.id;
         let digest: ContentDigest = submission.digest;
         let targets = submission::targets(&*self.engine, id)?;
+        let rivals = submission::by_others(&*self.engine, submission.account, digest)?;
         let copies = self.mailboxes.copies(digest)?;
         let exposures = self.mailboxes.exposures(digest)?;
         let items = tern_queue::by_origin(&*self.engine, id)?;
@@ -18,6 +19,7 @@ impl Recalls {
             submission,
             targets,
             copies,
+            rivals,
             exposures: exposures
                 .into_iter()
                 .map(|(a, m, exposure)| ((a, m), exposure))

@@ -1,10 +1,13 @@
 //! Copies that arrived after the recall and were stopped: found in the vault, given an outcome.
 
-use tern_base::Timestamp;
+use tern_base::{AccountId, Timestamp};
 use tern_mailbox::{Lineage, SealTag};
-use tern_store::Verdict;
+use tern_store::{Transaction, Verdict};
 
-use crate::{CopyOutcome, Outcome, Reason, RecallError, RecallId, Recalls, tables};
+use crate::{
+    CopyOutcome, Destination, Outcome, Reason, RecallError, RecallId, Recalls, Target, submission,
+    tables,
+};
 
 /// Vault rows that one read brings.
 const PAGE: usize = 256;
@@ -14,6 +17,10 @@ impl Recalls {
     /// when a delivery or an append was stopped by the seal of this tag; answers how many were new.
     pub fn refresh_late(&self, tag: SealTag, now: Timestamp) -> Result<usize, RecallError> {
         let recall = self.recall(RecallId(tag.0))?;
+        let targets = match recall.submission {
+            Some(id) => submission::targets(&*self.engine, id)?,
+            None => Vec::new(),
+        };
         let mut found = 0;
         let mut after = None;
         loop {
@@ -41,6 +48,9 @@ impl Recalls {
                         .map(|place| place.mailbox)
                         .collect();
                     txn.put(key, outcome.encode());
+                    if reason == Reason::LateDelivery {
+                        not_gone_in(txn, recall.id, &targets, copy.account)?;
+                    }
                     fresh.push((copy.account, copy.message, outcome));
                 }
                 if fresh.is_empty() {
@@ -58,4 +68,27 @@ impl Recalls {
         }
         Ok(found)
     }
+}
+
+/// A recipient whose copy had not arrived yet when the recall was finished was taken for one who
+/// had deleted it: the copy that was stopped is the one outcome that stays.
+fn not_gone_in(
+    txn: &mut Transaction<'_>,
+    id: RecallId,
+    targets: &[Target],
+    account: AccountId,
+) -> Result<(), RecallError> {
+    let to = Destination::Account(account);
+    let of_account = targets
+        .iter()
+        .enumerate()
+        .filter(|(_, target)| target.destination == to);
+    for (n, _) in of_account {
+        let key = tables::target_outcome(id, n as u32);
+        let Some(row) = txn.get(&key)? else { continue };
+        if CopyOutcome::decode(&row)?.reason == Reason::DeletedUnread {
+            txn.delete(key);
+        }
+    }
+    Ok(())
 }

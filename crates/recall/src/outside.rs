@@ -8,7 +8,7 @@ use tern_store::Transaction;
 
 use crate::plan::{finished_item_outcome, is_chosen};
 use crate::submission::Destination;
-use crate::{CopyOutcome, Facts, Outcome, Reason, Recall, RecallError, Recalls, tables};
+use crate::{CopyOutcome, Outcome, Reason, Recall, RecallError, Recalls, Target, tables};
 
 impl Recalls {
     /// Settles the queue items of a range of a submission's targets, within a transaction. A
@@ -17,13 +17,13 @@ impl Recalls {
         &self,
         txn: &mut Transaction<'_>,
         recall: &Recall,
-        facts: &Facts,
+        targets: &[Target],
         range: Range<usize>,
         now: Timestamp,
     ) -> Result<u64, RecallError> {
         let mut pending = 0;
-        let targets = facts.targets.iter().enumerate();
-        for (n, target) in targets.skip(range.start).take(range.len()) {
+        let all = targets.iter().enumerate();
+        for (n, target) in all.skip(range.start).take(range.len()) {
             let Destination::Outside { item, .. } = target.destination else {
                 continue;
             };

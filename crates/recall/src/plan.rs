@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use roaring::RoaringBitmap;
-use tern_base::{AccountId, MessageId, Timestamp};
-use tern_mailbox::{CopyRow, Cover, Exposure};
+use tern_base::{AccountId, MessageId, OriginId, Timestamp};
+use tern_mailbox::{CopyRow, Cover, Exposure, Origins};
 use tern_queue::{Ending, QueueId, State as ItemState, Status};
 
 use crate::outcome::{CopyOutcome, Outcome, Reason, Tally};
@@ -24,6 +24,8 @@ pub struct Facts {
     pub copies: Vec<CopyRow>,
     /// What was served of which copy, of copies that are gone too.
     pub exposures: BTreeMap<(AccountId, MessageId), Exposure>,
+    /// Submissions of the same letter by other accounts.
+    pub rivals: Vec<OriginId>,
     /// The queue's items of the submission, live and finished.
     pub items: BTreeMap<QueueId, Status>,
 }
@@ -33,6 +35,8 @@ pub struct Facts {
 pub struct Plan {
     /// Whose copies the seal covers.
     pub cover: Cover,
+    /// Brought by which transactions.
+    pub origins: Origins,
     /// Each copy, and its outcome if nothing changes until then.
     pub copies: Vec<PlannedCopy>,
     /// Each target without a copy here, by its position in [`Facts::targets`].
@@ -66,7 +70,8 @@ impl Plan {
 /// Plans a recall of the chosen recipients' copies, or of all.
 pub fn plan(facts: &Facts, chosen: &[String], now: Timestamp) -> Plan {
     let owner = facts.submission.account;
-    let cover = cover(facts, chosen);
+    let cover = cover(owner, &facts.targets, chosen);
+    let origins = origins(facts.submission.id, &facts.rivals);
     let outcome_of = |copy: &CopyRow| {
         if copy.account == owner {
             CopyOutcome::new(Outcome::KeptByPolicy, Reason::OwnCopy, now)
@@ -82,8 +87,14 @@ pub fn plan(facts: &Facts, chosen: &[String], now: Timestamp) -> Plan {
         message: copy.message,
         outcome: outcome_of(copy),
     };
-    let copies = facts.copies.iter().map(planned).collect();
-    let holders: BTreeSet<AccountId> = facts.copies.iter().map(|copy| copy.account).collect();
+    // What another account sent is no copy of this submission: not even a word of it is said.
+    let theirs: Vec<&CopyRow> = facts
+        .copies
+        .iter()
+        .filter(|copy| origins.covers(copy.origin))
+        .collect();
+    let holders: BTreeSet<AccountId> = theirs.iter().map(|copy| copy.account).collect();
+    let copies = theirs.into_iter().map(planned).collect();
     let without_copy =
         |(n, target)| Some((n, target_outcome(facts, target, chosen, &holders, now)?));
     let targets = facts
@@ -94,29 +105,36 @@ pub fn plan(facts: &Facts, chosen: &[String], now: Timestamp) -> Plan {
         .collect();
     Plan {
         cover,
+        origins,
         copies,
         targets,
     }
 }
 
 /// The accounts whose copies are taken: all but the sender's, or the chosen ones.
-fn cover(facts: &Facts, chosen: &[String]) -> Cover {
-    let owner = facts.submission.account;
+pub(crate) fn cover(owner: AccountId, targets: &[Target], chosen: &[String]) -> Cover {
     if chosen.is_empty() {
         return Cover::Except(RoaringBitmap::from([owner.0]));
     }
     let mut accounts = RoaringBitmap::new();
-    for target in facts
-        .targets
-        .iter()
-        .filter(|target| is_chosen(target, chosen))
-    {
+    for target in targets.iter().filter(|target| is_chosen(target, chosen)) {
         match target.destination {
             Destination::Account(account) if account != owner => drop(accounts.insert(account.0)),
             _ => {}
         }
     }
     Cover::Only(accounts)
+}
+
+/// The copies that are this sender's to take back. Another account may have sent the same letter
+/// word for word: what it sent is never touched, and if it was first, only what this very
+/// submission brought is.
+pub(crate) fn origins(submission: OriginId, rivals: &[OriginId]) -> Origins {
+    if rivals.iter().any(|rival| *rival < submission) {
+        Origins::Only(submission)
+    } else {
+        Origins::AllBut(rivals.to_vec())
+    }
 }
 
 /// Whether a target is among the chosen: its recipient, a step of its way, or its end.

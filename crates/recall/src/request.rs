@@ -2,7 +2,7 @@
 
 use tern_audit::Actor as AuditActor;
 use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
-use tern_mailbox::{Seal, SealTag};
+use tern_mailbox::{ExposureLevel, Seal, SealTag};
 use tern_policy::{
     Actor, Authentication, Decision, Message, Operation, Options, Question, Reach,
     Verdict as Decided,
@@ -10,6 +10,7 @@ use tern_policy::{
 use tern_store::{Transaction, Verdict};
 
 use crate::handle::audit_entry;
+use crate::plan::{cover, origins};
 use crate::{
     Facts, Outcome, Plan, Recall, RecallError, RecallId, Recalls, Refusal, State, Submission, plan,
     submission, tables,
@@ -96,7 +97,8 @@ impl Recalls {
         }
         let facts = self.facts(found)?;
         let plan = plan(&facts, &request.chosen, now);
-        let verdict = self.decide(Operation::Plan, request, &facts.submission, &plan, now)?;
+        let exposed = plan.tally().of(Outcome::WithdrawnExposed);
+        let verdict = self.decide(Operation::Plan, request, &facts.submission, exposed, now)?;
         Ok(match refusal_of(&verdict) {
             Some(refusal) => Err(refusal),
             None => Ok((facts, plan)),
@@ -112,19 +114,26 @@ impl Recalls {
         let Some(found) = self.select(&request.selector)? else {
             return self.refuse(request, None, Refusal::NotFound, &[], now);
         };
-        let facts = self.facts(found)?;
-        let plan = plan(&facts, &request.chosen, now);
-        let verdict = self.decide(Operation::Recall, request, &facts.submission, &plan, now)?;
+        let exposed = self.exposed(&found)?;
+        let verdict = self.decide(Operation::Recall, request, &found, exposed, now)?;
         let policies: Vec<String> = verdict.policies.iter().map(ToString::to_string).collect();
         // Whether it runs already is told only to those whom the policy lets ask at all.
-        if let Some(refusal) = refusal_of(&verdict) {
-            return self.refuse(request, Some(&facts.submission), refusal, &policies, now);
+        let too_many = request.chosen.len() > MAX_CHOSEN;
+        let refusal = refusal_of(&verdict).or(too_many.then_some(Refusal::PolicyDenied));
+        match refusal {
+            Some(refusal) => self.refuse(request, Some(&found), refusal, &policies, now),
+            None => self.seal(request, &found, policies, now),
         }
-        if request.chosen.len() > MAX_CHOSEN {
-            let found = Some(&facts.submission);
-            return self.refuse(request, found, Refusal::PolicyDenied, &policies, now);
-        }
-        self.seal(request, &facts, &plan, policies, now)
+    }
+
+    /// How many copies had their body served. Nothing else of the copies is looked at before the
+    /// seal, so that its time does not grow with their number.
+    fn exposed(&self, found: &Submission) -> Result<u64, RecallError> {
+        let served = self.mailboxes.exposures(found.digest)?;
+        let exposed = served.iter().filter(|(account, _, exposure)| {
+            *account != found.account && exposure.level > ExposureLevel::Headers
+        });
+        Ok(exposed.count() as u64)
     }
 
     fn answered_before(&self, id: RecallId) -> Result<Option<Requested>, RecallError> {
@@ -171,14 +180,9 @@ impl Recalls {
         operation: Operation,
         request: &Request,
         submission: &Submission,
-        plan: &Plan,
+        exposed: u64,
         now: Timestamp,
     ) -> Result<Decided, RecallError> {
-        let tally = plan.tally();
-        let outside: u64 = [Outcome::Prevented, Outcome::Relayed, Outcome::Pending]
-            .into_iter()
-            .map(|outcome| tally.of(outcome))
-            .sum();
         let requester = &request.requester;
         Ok(self.policy.decide(&Question {
             operation,
@@ -194,9 +198,9 @@ impl Recalls {
                 submitter: Some(submission.account),
                 age_ms: now.millis_since(submission.submitted),
                 size: submission.size.into(),
-                recipients: submission.recipients.into(),
-                external: outside,
-                exposed: tally.of(Outcome::WithdrawnExposed),
+                recipients: u64::from(submission.accounts) + u64::from(submission.outside),
+                external: submission.outside.into(),
+                exposed,
                 ..Message::default()
             },
             options: Options {
@@ -269,17 +273,23 @@ impl Recalls {
     fn seal(
         &self,
         request: &Request,
-        facts: &Facts,
-        plan: &Plan,
+        submission: &Submission,
         policies: Vec<String>,
         now: Timestamp,
     ) -> Result<Requested, RecallError> {
-        let submission = &facts.submission;
         let mut recall = record(request, Some(submission), State::Running, policies, now);
         recall.report_due = true;
+        let engine = &*self.engine;
+        let targets = if request.chosen.is_empty() && submission.outside == 0 {
+            Vec::new()
+        } else {
+            submission::targets(engine, submission.id)?
+        };
+        let rivals = submission::by_others(engine, submission.account, submission.digest)?;
         let seal = Seal {
             tag: SealTag(request.id.0),
-            cover: plan.cover.clone(),
+            cover: cover(submission.account, &targets, &request.chosen),
+            origins: origins(submission.id, &rivals),
             active: true,
             until: now.plus_millis(self.settings.tombstone_ms),
         };
@@ -292,7 +302,7 @@ impl Recalls {
             if let Some(account) = request.requester.account {
                 txn.put(tables::of_account(account, now, request.id), vec![1]);
             }
-            self.settle_outside_in(txn, &recall, facts, 0..SEALED_WITH_ITEMS, now)?;
+            self.settle_outside_in(txn, &recall, &targets, 0..SEALED_WITH_ITEMS, now)?;
             audit_request(txn, request, &recall, "allow", now)?;
             Ok(())
         });

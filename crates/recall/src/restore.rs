@@ -8,7 +8,7 @@ use tern_store::Verdict;
 
 use crate::handle::audit_entry;
 use crate::{
-    CopyOutcome, Plan, Recall, RecallError, RecallId, Recalls, Request, Requester, Selector, State,
+    CopyOutcome, Recall, RecallError, RecallId, Recalls, Request, Requester, Selector, State,
     tables,
 };
 
@@ -71,12 +71,7 @@ impl Recalls {
             chosen: Vec::new(),
             reason: None,
         };
-        let nothing = Plan {
-            cover: tern_mailbox::Cover::Only(roaring::RoaringBitmap::new()),
-            copies: Vec::new(),
-            targets: Vec::new(),
-        };
-        let verdict = self.decide(Operation::Restore, &request, &submission, &nothing, now)?;
+        let verdict = self.decide(Operation::Restore, &request, &submission, 0, now)?;
         match verdict.decision {
             Decision::Allow => Ok(()),
             decision => Err(RecallError::NotAllowed(decision.code())),

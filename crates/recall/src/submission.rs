@@ -32,6 +32,10 @@ pub struct Submission {
     pub submitted: Timestamp,
     /// How many recipients its envelope named.
     pub recipients: u32,
+    /// How many accounts of this server they led to.
+    pub accounts: u32,
+    /// How many addresses outside they led to.
+    pub outside: u32,
 }
 
 /// Where one recipient of the envelope led.
@@ -75,7 +79,9 @@ impl Submission {
             .array(&self.digest.0);
         w.number(self.size.into())
             .number(self.submitted.0)
-            .number(self.recipients.into())
+            .number(self.recipients.into());
+        w.number(self.accounts.into())
+            .number(self.outside.into())
             .finish()
     }
 
@@ -91,6 +97,8 @@ impl Submission {
             size: r.number32()?,
             submitted: Timestamp(r.number()?),
             recipients: r.number32()?,
+            accounts: r.number32()?,
+            outside: r.number32()?,
         })
     }
 }
@@ -212,4 +220,20 @@ fn newest(
         }
     }
     Ok(None)
+}
+
+/// The submissions of a letter by other accounts than this.
+pub fn by_others(
+    reader: &dyn Read,
+    account: AccountId,
+    digest: ContentDigest,
+) -> Result<Vec<OriginId>, StoreError> {
+    let mut others = Vec::new();
+    for (key, _) in reader.scan(&tables::of_digest(digest), CANDIDATES)?.rows {
+        let id = OriginId(*key.last_chunk().ok_or(StoreError::Damaged)?);
+        if submission(reader, id)?.is_some_and(|found| found.account != account) {
+            others.push(id);
+        }
+    }
+    Ok(others)
 }

@@ -439,3 +439,64 @@ fn a_thousand_copies_in_chunks() {
     assert!(status.recall.finished.is_some_and(|at| at > Timestamp(0)));
     house.check();
 }
+
+/// Whoever received a letter can send it again, word for word, and recall that: the first
+/// sender's copies stay where they are.
+#[test]
+fn a_letter_sent_again_by_its_reader_gives_no_power_over_the_first() {
+    let mut house = House::new();
+    let hers = house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    house.now = house.now.plus_millis(10);
+    let his = house.submit(BOB, &[DAVE], &[], 1);
+    let id = house.recall(BOB, &his).id();
+    assert_eq!(house.uids(CAROL, INBOX), [1]);
+    assert!(house.uids(DAVE, INBOX).is_empty());
+    assert_eq!(
+        house.outcomes(id),
+        [(
+            "dave@example.org",
+            Outcome::WithdrawnUnexposed,
+            Reason::NeverServed
+        ),]
+    );
+    let carol = house.message_at(CAROL, 1);
+    assert!(house.mailboxes.message(CAROL, carol).is_ok());
+    let again = house.recall(ALICE, &hers);
+    assert!(matches!(again, Requested::Sealed(_)));
+    assert!(house.uids(CAROL, INBOX).is_empty());
+    house.check();
+}
+
+/// The delivery of the message to many is still under way when it is recalled.
+#[test]
+fn what_had_not_arrived_yet_is_blocked_and_counted_once() {
+    let mut house = House::new();
+    let sent = house.submit_first_of(ALICE, &[BOB, CAROL], 1);
+    let id = house.recall(ALICE, &sent).id();
+    assert_eq!(
+        house.outcomes(id)[1],
+        (
+            "carol@example.org",
+            Outcome::AlreadyGone,
+            Reason::DeletedUnread
+        )
+    );
+    house.land_late(&sent, CAROL, 1);
+    house.recalls.refresh_late(id.tag(), house.now).unwrap();
+    assert_eq!(
+        house.outcomes(id),
+        [
+            (
+                "bob@example.org",
+                Outcome::WithdrawnUnexposed,
+                Reason::NeverServed
+            ),
+            (
+                "carol@example.org",
+                Outcome::BlockedLate,
+                Reason::LateDelivery
+            ),
+        ]
+    );
+    house.check();
+}

@@ -118,6 +118,47 @@ impl House {
         .into_bytes()
     }
 
+    /// A submission whose delivery has reached only the first recipient.
+    pub(crate) fn submit_first_of(
+        &mut self,
+        from: AccountId,
+        to: &[AccountId],
+        n: usize,
+    ) -> Submission {
+        let sent = self.submit(from, to, &[], n);
+        for account in &to[1..] {
+            let message = self.message_at(*account, 1);
+            self.mailboxes
+                .transact(&[*account], |txn| {
+                    self.mailboxes
+                        .remove_in(txn, *account, message, self.now)
+                        .map(Verdict::Commit)
+                })
+                .unwrap();
+        }
+        sent
+    }
+
+    /// The delivery of a submission goes on to one more recipient.
+    pub(crate) fn land_late(&mut self, sent: &Submission, account: AccountId, n: usize) {
+        let content = [b"Received: by test\r\n".to_vec(), self.letter(n)].concat();
+        let prepared = self.mailboxes.prepare(content, self.now).unwrap();
+        let landing = Landing {
+            account,
+            mailbox: INBOX,
+            flags: Flags::empty(),
+            received: self.now,
+            prefix: Vec::new(),
+            origin: sent.id,
+            lineage: Lineage::Delivered,
+        };
+        let placed = self
+            .mailboxes
+            .land(&prepared, &[landing], self.now)
+            .unwrap();
+        assert!(placed[0].as_ref().unwrap().sealed.is_some());
+    }
+
     /// What delivery does with a submission, in short.
     pub(crate) fn submit(
         &mut self,
@@ -140,6 +181,8 @@ impl House {
             size: prepared.size(),
             submitted: now,
             recipients: (to.len() + out.len()) as u32,
+            accounts: to.len() as u32,
+            outside: out.len() as u32,
         };
         let landing = |account: &AccountId| Landing {
             account: *account,
