@@ -56,7 +56,8 @@ impl Delivery {
             let row = row.ok_or(Damaged)?;
             tables::decode_reports(value)?;
             rows.entry(origin).or_default().1 += 1;
-            if !jobs.get(&origin).is_some_and(|job| row < job.report_rows) {
+            let job = jobs.get(&origin);
+            if job.is_none_or(|job| row >= job.report_rows) {
                 checked.note(format!("report row {row} of {origin} belongs to no job"));
             }
             Ok(())

@@ -43,7 +43,7 @@ impl Delivery {
     ) -> Result<Accepted, DeliveryError> {
         let origin = acceptance.facts.origin;
         let job = self.write_plan(acceptance)?;
-        self.begin(acceptance, &job, now)?;
+        self.begin(acceptance, &job)?;
         // Accepted. Whatever happens now, the rest is done here or by `resume`.
         let count = |wanted: fn(&Goal) -> bool| {
             let entries = acceptance.entries.iter();
@@ -107,12 +107,7 @@ impl Delivery {
     }
 
     /// The commit that accepts.
-    fn begin(
-        &self,
-        acceptance: &Acceptance,
-        job: &Job,
-        _now: Timestamp,
-    ) -> Result<(), DeliveryError> {
+    fn begin(&self, acceptance: &Acceptance, job: &Job) -> Result<(), DeliveryError> {
         let origin = acceptance.facts.origin;
         let begun = Job {
             begun: true,

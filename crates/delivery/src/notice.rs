@@ -146,7 +146,9 @@ impl Delivery {
             notice,
             content: &content,
             // What is being taken back is not handed out again.
-            headers_only: self.mailboxes.is_sealed(digest, AccountId(0), subject.facts.origin),
+            headers_only: self
+                .mailboxes
+                .is_sealed(digest, AccountId(0), subject.facts.origin),
             origin,
             now,
         };

@@ -1,0 +1,303 @@
+//! Large fan-outs: cut off at every commit, resumed, and every copy there exactly once.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test may panic, and runs a job twice at once"
+)]
+
+mod house;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use house::{House, address};
+use tern_base::{AccountId, OriginId};
+use tern_delivery::Incoming;
+use tern_directory::target::Target;
+use tern_directory::{add_members, create_group};
+use tern_store::mem::Injected;
+use tern_store::{MemEngine, StoreError};
+
+/// More than two chunks, and some of each kind of destination.
+const MEMBERS: usize = 1_100;
+const OUTSIDE: usize = 5;
+
+/// A house with a large group, of whose members one is full.
+fn crowd() -> (House, Vec<AccountId>) {
+    let house = House::new();
+    let group = create_group(
+        &house.engine,
+        &address("crowd@tern.test"),
+        "Crowd",
+        house.now,
+    );
+    let group = group.unwrap().id;
+    let mut accounts = Vec::new();
+    for n in 0..MEMBERS {
+        accounts.push(house.add_account(&format!("m{n}")));
+    }
+    house.mailboxes.set_quota(accounts[700], 1).unwrap();
+    let mut members: Vec<Target> = accounts.iter().map(|id| Target::Account(*id)).collect();
+    for n in 0..OUTSIDE {
+        members.push(Target::Address(address(&format!("o{n}@far.example"))));
+    }
+    for chunk in members.chunks(1_000) {
+        add_members(&house.engine, group, chunk).unwrap();
+    }
+    (house, accounts)
+}
+
+fn letter(house: &mut House) -> Incoming {
+    let to = ["crowd@tern.test", "nobody@tern.test", "bob@tern.test"];
+    let mut incoming = house.incoming("alice@tern.test", &to, Some("alice"));
+    incoming.content = b"Received: by mx\r\nSubject: all\r\n\r\nHello\r\n".to_vec();
+    incoming
+}
+
+/// Every copy is there once, the sender was told of what failed once, nothing is left over.
+fn all_there(house: &House, accounts: &[AccountId], origin: OriginId) {
+    house.check();
+    let digest = tern_recall::submission::submission(&house.engine, origin);
+    let digest = digest.unwrap().expect("the submission is on record").digest;
+    let mut copies: BTreeMap<AccountId, usize> = BTreeMap::new();
+    for copy in house.mailboxes.copies(digest).unwrap() {
+        assert_eq!(copy.origin, origin);
+        *copies.entry(copy.account).or_default() += 1;
+    }
+    assert!(copies.values().all(|count| *count == 1));
+    assert_eq!(
+        copies.len(),
+        MEMBERS - 1 + 1,
+        "all but the full one, and bob"
+    );
+    assert!(!copies.contains_key(&accounts[700]));
+    let items = tern_queue::by_origin(&house.engine, origin).unwrap();
+    assert_eq!(items.len(), OUTSIDE);
+    let targets = tern_recall::submission::targets(&house.engine, origin).unwrap();
+    assert_eq!(targets.len(), MEMBERS + OUTSIDE);
+    let told = house.inbox(house.account("alice"));
+    assert_eq!(told.len(), 1, "one notice");
+    assert!(told[0].contains("Final-Recipient: rfc822; nobody@tern.test"));
+    assert!(told[0].contains("Final-Recipient: rfc822; crowd@tern.test"));
+    let jobs = tern_store::Range::prefix(vec![0x61]);
+    let rows = tern_store::Read::scan(&house.engine, &jobs, 10)
+        .unwrap()
+        .rows;
+    assert_eq!(rows.len(), 0, "no job is left");
+}
+
+/// What the disk holds before each commit of one accept, and after the last.
+fn images(house: &mut House, incoming: &Incoming) -> Vec<MemEngine> {
+    let mut images = Vec::new();
+    // The hook runs under the engine's lock, so an image is taken by cutting a run short there.
+    for cut in 0.. {
+        let engine = house.engine.fork();
+        let mut run = House::over(engine, house.now);
+        let count = AtomicUsize::new(0);
+        run.engine.set_fault_hook(Some(Box::new(move |_| {
+            (count.fetch_add(1, Ordering::SeqCst) >= cut).then_some(Injected::Full)
+        })));
+        let done = run.accept(incoming.clone());
+        run.engine.set_fault_hook(None);
+        let image = run.engine.fork();
+        images.push(image);
+        if done.is_ok_and(|done| done.complete) {
+            return images;
+        }
+    }
+    images
+}
+
+#[test]
+fn cut_off_at_every_commit() {
+    let (mut house, accounts) = crowd();
+    let incoming = letter(&mut house);
+    let images = images(&mut house, &incoming);
+    assert!(images.len() >= 6, "{} commits", images.len());
+    let mut accepted = 0;
+    for (n, image) in images.into_iter().enumerate() {
+        let mut later = House::over(image, house.now);
+        let submission = tern_recall::submission::submission(&later.engine, incoming.origin);
+        let was_accepted = submission.unwrap().is_some();
+        let finished = later
+            .delivery
+            .resume(later.now, &mut later.entropy)
+            .unwrap();
+        if was_accepted {
+            accepted += 1;
+            all_there(&later, &accounts, incoming.origin);
+            assert!(
+                finished
+                    .iter()
+                    .all(|done| done.complete && done.outside == OUTSIDE)
+            );
+            // Once more changes nothing.
+            assert_eq!(
+                later
+                    .delivery
+                    .resume(later.now, &mut later.entropy)
+                    .unwrap(),
+                []
+            );
+        } else {
+            // Nothing happened; the sender tries again and all is well.
+            assert_eq!(finished, [], "{n}");
+            let done = later.accept(incoming.clone());
+            assert!(done.is_ok(), "{n}: {done:?}");
+            all_there(&later, &accounts, incoming.origin);
+        }
+    }
+    assert!(
+        accepted >= 4,
+        "{accepted} images after the accepting commit"
+    );
+}
+
+#[test]
+fn a_full_disk_before_the_accepting_commit_is_temporary_and_after_it_is_not_the_senders() {
+    let (mut house, accounts) = crowd();
+    let incoming = letter(&mut house);
+    let mut answers = Vec::new();
+    for cut in 0..4 {
+        let mut run = House::over(house.engine.fork(), house.now);
+        let count = AtomicUsize::new(0);
+        run.engine.set_fault_hook(Some(Box::new(move |_| {
+            (count.fetch_add(1, Ordering::SeqCst) >= cut).then_some(Injected::Full)
+        })));
+        let done = run.accept(incoming.clone());
+        run.engine.set_fault_hook(None);
+        answers.push(done.is_ok());
+        match done {
+            Ok(done) => assert!(!done.complete),
+            Err(error) => {
+                assert!(error.is_full());
+                assert_eq!(error.fault(), tern_base::Fault::Temporary);
+                // What was never accepted is forgotten after the grace time.
+                let later = run.now.plus_millis(2 * 3_600_000);
+                assert_eq!(run.delivery.resume(later, &mut run.entropy).unwrap(), []);
+                run.check();
+                let rows = tern_store::Range::prefix(vec![0x62]);
+                let left = tern_store::Read::scan(&run.engine, &rows, 10).unwrap().rows;
+                assert_eq!(left.len(), 0);
+                continue;
+            }
+        }
+        run.delivery.resume(run.now, &mut run.entropy).unwrap();
+        all_there(&run, &accounts, incoming.origin);
+    }
+    assert_eq!(answers, [false, false, true, true]);
+}
+
+#[test]
+fn lost_answers_and_conflicts_bring_nothing_twice() {
+    let (mut house, accounts) = crowd();
+    let incoming = letter(&mut house);
+    for fault in [
+        Injected::UnknownApplied,
+        Injected::UnknownDropped,
+        Injected::Conflict,
+    ] {
+        for nth in 2..6 {
+            let mut run = House::over(house.engine.fork(), house.now);
+            let count = AtomicUsize::new(0);
+            run.engine.set_fault_hook(Some(Box::new(move |_| {
+                (count.fetch_add(1, Ordering::SeqCst) == nth).then_some(fault)
+            })));
+            let done = run.accept(incoming.clone()).unwrap();
+            run.engine.set_fault_hook(None);
+            assert!(done.complete, "{fault:?} at {nth}");
+            all_there(&run, &accounts, incoming.origin);
+        }
+    }
+}
+
+#[test]
+fn lost_answers_of_a_single_delivery() {
+    for (submitter, fault) in [
+        (Some("alice"), Injected::UnknownApplied),
+        (Some("alice"), Injected::UnknownDropped),
+        (None, Injected::UnknownApplied),
+        (None, Injected::UnknownDropped),
+    ] {
+        let mut house = House::new();
+        let mut incoming = house.incoming("alice@tern.test", &["bob@tern.test"], submitter);
+        incoming.content = b"Subject: one\r\n\r\nHello\r\n".to_vec();
+        let count = AtomicUsize::new(0);
+        house.engine.set_fault_hook(Some(Box::new(move |_| {
+            (count.fetch_add(1, Ordering::SeqCst) == 0).then_some(fault)
+        })));
+        let done = house.accept(incoming);
+        house.engine.set_fault_hook(None);
+        assert_eq!(
+            done.map(|done| done.local),
+            Ok(1),
+            "{submitter:?} {fault:?}"
+        );
+        assert_eq!(house.inbox(house.account("bob")).len(), 1);
+        house.check();
+    }
+}
+
+#[test]
+fn nothing_is_left_when_there_is_no_room_at_all() {
+    let mut house = House::new();
+    let mut incoming = house.incoming("alice@tern.test", &["bob@tern.test"], Some("alice"));
+    incoming.content = b"Subject: one\r\n\r\nHello\r\n".to_vec();
+    house
+        .engine
+        .set_fault_hook(Some(Box::new(|_| Some(Injected::Full))));
+    let error = house.accept(incoming.clone()).unwrap_err();
+    house.engine.set_fault_hook(None);
+    assert_eq!(error, StoreError::Full.into());
+    assert_eq!(house.inbox(house.account("bob")).len(), 0);
+    house.check();
+    assert_eq!(house.accept(incoming).unwrap().local, 1);
+    house.check();
+}
+
+#[test]
+fn two_runners_of_one_job() {
+    let (mut house, accounts) = crowd();
+    let incoming = letter(&mut house);
+    // Cut off right after the accepting commit.
+    let mut run = House::over(house.engine.fork(), house.now);
+    let count = AtomicUsize::new(0);
+    run.engine.set_fault_hook(Some(Box::new(move |_| {
+        (count.fetch_add(1, Ordering::SeqCst) >= 2).then_some(Injected::Full)
+    })));
+    assert!(!run.accept(incoming.clone()).unwrap().complete);
+    run.engine.set_fault_hook(None);
+    let run = Arc::new(run);
+    let finished = Arc::new(Mutex::new(0));
+    std::thread::scope(|scope| {
+        for seed in 0..3 {
+            let (run, finished) = (Arc::clone(&run), Arc::clone(&finished));
+            scope.spawn(move || {
+                let mut entropy = tern_base::SeededEntropy::new(seed);
+                let done = run.delivery.resume(run.now, &mut entropy).unwrap();
+                *finished.lock().unwrap() += done.len();
+            });
+        }
+    });
+    assert_eq!(*finished.lock().unwrap(), 1, "one runner finished it");
+    all_there(&run, &accounts, incoming.origin);
+}
+
+#[test]
+fn long_addresses_stay_within_a_batch() {
+    let mut house = House::new();
+    let label = "d".repeat(60);
+    let domain = format!("{label}.{label}.{label}.{label}.far.example");
+    let to: Vec<String> = (0..600).map(|n| format!("{:0>64}@{domain}", n)).collect();
+    let to: Vec<&str> = to.iter().map(String::as_str).collect();
+    let mut incoming = house.incoming("alice@tern.test", &to, Some("alice"));
+    for recipient in &mut incoming.recipients {
+        recipient.orcpt = Some(format!("rfc822;{}", "o".repeat(2_000)));
+    }
+    incoming.content = vec![b'x'; 500_000];
+    let done = house.accept(incoming).unwrap();
+    assert_eq!((done.outside, done.complete), (600, true));
+    house.check();
+}

@@ -1,0 +1,160 @@
+//! A small organisation over the in-memory engine, and the checks that every test ends with.
+
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test uses its part, and may panic"
+)]
+
+use std::sync::Arc;
+
+use tern_base::{AccountId, Domain, EmailAddress, OriginId, SeededEntropy, Timestamp};
+use tern_delivery::{
+    Accepted, Delivery, DeliveryError, Incoming, IncomingRecipient, Settings, Submitter,
+};
+use tern_directory::target::Target;
+use tern_directory::{
+    NewAccount, add_domain, add_members, create_account, create_group, set_alias,
+};
+use tern_mailbox::{INBOX, Mailboxes, NoListener};
+use tern_queue::Schedule;
+use tern_store::MemEngine;
+
+pub(crate) const TOKEN_KEY: [u8; 32] = [7; 32];
+pub(crate) const NAMES: [&str; 5] = ["alice", "bob", "carol", "dave", "gone"];
+
+pub(crate) fn address(text: &str) -> EmailAddress {
+    EmailAddress::parse(text).unwrap()
+}
+
+pub(crate) struct House {
+    pub(crate) engine: MemEngine,
+    pub(crate) mailboxes: Arc<Mailboxes>,
+    pub(crate) delivery: Delivery,
+    pub(crate) entropy: SeededEntropy,
+    pub(crate) now: Timestamp,
+    pub(crate) sent: u8,
+}
+
+impl House {
+    /// Five people, a group of three of them and an outside member, and some aliases.
+    pub(crate) fn new() -> Self {
+        let engine = MemEngine::new();
+        let now = Timestamp::from_secs(1_800_000_000);
+        let house = Self::over(engine, now);
+        let engine = &house.engine;
+        add_domain(engine, &Domain::parse("tern.test").unwrap(), now).unwrap();
+        for name in NAMES {
+            house.add_account(name);
+        }
+        tern_directory::update_account(engine, house.account("gone"), |a| a.disabled = true)
+            .unwrap();
+        let to = |text: &str| Target::Address(address(text));
+        let alias = |from: &str, targets: &[Target]| {
+            set_alias(engine, &address(from), targets).unwrap();
+        };
+        alias("al@tern.test", &[to("alice@tern.test")]);
+        alias(
+            "both@tern.test",
+            &[to("alice@tern.test"), to("bob@tern.test")],
+        );
+        alias("away@tern.test", &[to("al@far.example")]);
+        alias(
+            "mixed@tern.test",
+            &[to("bob@tern.test"), to("ed@far.example")],
+        );
+        let staff = create_group(engine, &address("staff@tern.test"), "Staff", now).unwrap();
+        let members = ["alice", "bob", "gone"].map(|n| to(&format!("{n}@tern.test")));
+        add_members(engine, staff.id, &members).unwrap();
+        let all = create_group(engine, &address("all@tern.test"), "All", now).unwrap();
+        let members = ["staff@tern.test", "carol@tern.test", "ext@far.example"].map(to);
+        add_members(engine, all.id, &members).unwrap();
+        house
+    }
+
+    /// The same organisation over what an engine holds: after a crash.
+    pub(crate) fn over(engine: MemEngine, now: Timestamp) -> Self {
+        let shared = Arc::new(engine.clone());
+        let mailboxes = Mailboxes::open(shared.clone(), [3; 32], Arc::new(NoListener));
+        let mailboxes = Arc::new(mailboxes.unwrap());
+        let settings = Settings {
+            hostname: "mx.tern.test".to_owned(),
+            schedule: Schedule::default(),
+        };
+        let delivery = Delivery::new(shared, mailboxes.clone(), settings, TOKEN_KEY);
+        Self {
+            engine,
+            mailboxes,
+            delivery,
+            entropy: SeededEntropy::new(1),
+            now,
+            sent: 0,
+        }
+    }
+
+    pub(crate) fn add_account(&self, name: &str) -> AccountId {
+        let new = NewAccount {
+            address: address(&format!("{name}@tern.test")),
+            display_name: name.to_owned(),
+            quota_bytes: 0,
+        };
+        let id = create_account(&self.engine, &new, self.now).unwrap().id;
+        self.mailboxes.create_account(id, 0, &[], self.now).unwrap();
+        id
+    }
+
+    pub(crate) fn account(&self, name: &str) -> AccountId {
+        let address = address(&format!("{name}@tern.test"));
+        let found = tern_directory::account_by_address(&self.engine, &address);
+        found.unwrap().unwrap().id
+    }
+
+    pub(crate) fn incoming(
+        &mut self,
+        from: &str,
+        to: &[&str],
+        submitter: Option<&str>,
+    ) -> Incoming {
+        self.sent += 1;
+        Incoming {
+            origin: OriginId([self.sent; 16]),
+            mail_from: (from != "<>").then(|| address(from)),
+            recipients: to
+                .iter()
+                .map(|to| IncomingRecipient::new(address(to)))
+                .collect(),
+            ret: None,
+            envid: None,
+            smtputf8: false,
+            content: Vec::new(),
+            submitter: submitter.map(|login| Submitter {
+                account: self.account(login),
+                login: login.to_owned(),
+            }),
+        }
+    }
+
+    pub(crate) fn accept(&mut self, incoming: Incoming) -> Result<Accepted, DeliveryError> {
+        self.delivery.accept(incoming, self.now, &mut self.entropy)
+    }
+
+    /// Every message of an inbox, the oldest first.
+    pub(crate) fn inbox(&self, account: AccountId) -> Vec<String> {
+        let view = self.mailboxes.view(account, INBOX).unwrap();
+        let text = |id| {
+            let row = self.mailboxes.message(account, id).unwrap();
+            let body = self.mailboxes.read(account, &row, 0..u64::MAX).unwrap();
+            String::from_utf8_lossy(&body.0).into_owned()
+        };
+        view.iter().map(|entry| text(entry.message)).collect()
+    }
+
+    /// The whole store holds together.
+    pub(crate) fn check(&self) {
+        let checked = self.delivery.check().unwrap();
+        assert_eq!(checked.findings, []);
+        assert_eq!(self.mailboxes.check(&checked.references).unwrap(), []);
+        assert_eq!(tern_queue::check(&self.engine).unwrap(), []);
+        assert_eq!(tern_directory::check(&self.engine).unwrap(), []);
+    }
+}
