@@ -35,6 +35,28 @@ pub const MAX_APPEND_MESSAGES: usize = 1000;
 /// Commands that don't parse, in a row without a good one, before `BYE`.
 pub const MAX_BAD_COMMANDS: u32 = 20;
 
+/// Octets of output after which one step of a long answer ends. A piece of content comes on top.
+pub const MAX_STEP_OUTPUT: usize = 128 * 1024;
+/// Octets of content that one step reads; longer literals are streamed in pieces of it. What the
+/// store holds in one piece, so that none is read twice.
+pub const CONTENT_PIECE: u64 = 256 * 1024;
+/// Messages that one step reads rows of, marks as seen, copies, moves or expunges: what the
+/// mailboxes do in one commit.
+pub const MESSAGES_PER_STEP: usize = tern_mailbox::limits::CHUNK;
+/// Messages that one step of a search looks at when their flags, sizes and dates are enough.
+pub const ENTRIES_PER_STEP: usize = 64 * 1024;
+/// Octets of content that one step of a search reads, beside the last message.
+pub const SEARCH_OCTETS_PER_STEP: u64 = 4 * 1024 * 1024;
+/// Octets of decoded text of one message that are searched; text behind them is not found.
+pub const MAX_SEARCHED_TEXT: usize = 8 * 1024 * 1024;
+/// Keywords that the FLAGS response lists; further ones work and are not announced.
+pub const MAX_TOLD_KEYWORDS: usize = 256;
+/// Octets of an APPEND of more than one message that one transaction takes, so that it is atomic
+/// (RFC 3502); larger messages count with their rows only. Over: `NO [LIMIT]`.
+pub const MAX_MULTIAPPEND: usize = 900 * 1024;
+/// Octets of a client's name and version that are kept for exposure records.
+pub const MAX_CLIENT_NAME: usize = 128;
+
 /// Events kept for the shell between two calls; further ones are lost.
 pub const MAX_EVENTS: usize = 64;
 

@@ -45,6 +45,16 @@ impl ResponseWriter {
     }
 }
 
+impl ResponseWriter {
+    /// Goes on with the FETCH response that was begun last and has an item.
+    pub fn fetch_again(&mut self) -> FetchWriter<'_> {
+        FetchWriter {
+            out: self,
+            first: false,
+        }
+    }
+}
+
 impl FetchWriter<'_> {
     fn item(&mut self, name: &[u8]) -> &mut ResponseWriter {
         if !std::mem::take(&mut self.first) {
@@ -161,6 +171,18 @@ impl FetchWriter<'_> {
         self.content(content)
     }
 
+    /// `RFC822`, `RFC822.HEADER` or `RFC822.TEXT` and a space: the content must follow.
+    pub fn rfc822_name(&mut self, name: &str) {
+        self.item(name.as_bytes()).byte(b' ');
+    }
+
+    /// `BINARY[…]<n> `: the content must follow.
+    pub fn binary_name(&mut self, path: &[u32], partial: Option<(u64, u64)>) {
+        self.item(b"BINARY[");
+        self.path(path);
+        self.origin(partial);
+    }
+
     /// `BODY[…]<n> …`: the content that the section has, cut by the caller where it is partial.
     pub fn section(&mut self, section: &BodySection, content: Option<&[u8]>) -> &mut Self {
         self.section_name(section);
@@ -243,7 +265,8 @@ impl FetchWriter<'_> {
         self.out.byte(b' ');
     }
 
-    fn section_name(&mut self, section: &BodySection) {
+    /// `BODY[…]<n> `: the content must follow.
+    pub fn section_name(&mut self, section: &BodySection) {
         self.item(b"BODY[");
         self.path(&section.path);
         if !section.path.is_empty() && section.text != SectionText::All {

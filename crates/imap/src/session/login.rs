@@ -193,11 +193,15 @@ impl Session {
                     login: login.clone(),
                     mechanism,
                 });
-                self.state = State::Authenticated(Authenticated {
+                let who = Authenticated {
                     account,
                     login,
                     mechanism,
-                });
+                };
+                self.state = State::Authenticated {
+                    who,
+                    selected: None,
+                };
                 self.framer
                     .set_limits(FrameLimits::authenticated(self.settings.max_message_size));
                 self.set_deadline(now);

@@ -5,15 +5,33 @@
 //! says nothing more. Refuses to hold more input than [`crate::limits`] allows, and to read
 //! plaintext that came behind STARTTLS.
 
+mod answer;
+mod append;
 mod capability;
+mod copy;
+mod dispatch;
+mod expunge;
+mod fetch;
+mod flags;
+mod ids;
+mod list;
 mod login;
+mod manage;
+mod quota;
+mod run;
+mod search;
+mod select;
+mod selected;
+mod status;
+mod store;
 
 use std::sync::Arc;
 
-use tern_base::{Entropy, Timestamp};
+use tern_base::{AccountId, Entropy, Timestamp};
+use tern_mailbox::Mailboxes;
 use zeroize::Zeroize as _;
 
-use crate::command::{Command, CommandBody, Enable, Tag};
+use crate::command::Tag;
 use crate::event::{Event, Limit};
 use crate::frame::{Frame, Framer, Refusal};
 use crate::limits::{FrameLimits, MAX_BAD_COMMANDS, MAX_EVENTS};
@@ -23,7 +41,10 @@ use crate::respond::status::{Code, CodeName, Condition};
 use crate::settings::Settings;
 pub use crate::verbs::{Authenticated, Credentials, Mechanism, Peer, TlsFacts, Verbs, Verified};
 
+use answer::{Answer, Failure};
 use login::Exchange;
+use run::Running;
+use selected::Selected;
 
 /// What the shell does next.
 #[derive(Debug)]
@@ -57,6 +78,8 @@ enum Phase {
     StartingTls,
     /// `DONE`, or a notification (RFC 9051 6.3.13).
     Idle { tag: Tag },
+    /// Itself: a command is being executed piece by piece.
+    Running(Box<Running>),
     /// Nothing any more.
     Closed,
 }
@@ -65,8 +88,26 @@ enum Phase {
 enum State {
     /// Nobody has authenticated.
     NotAuthenticated,
-    /// Somebody has, and no mailbox is selected.
-    Authenticated(Authenticated),
+    /// Somebody has, and may have selected a mailbox.
+    Authenticated {
+        who: Authenticated,
+        selected: Option<Box<Selected>>,
+    },
+}
+
+/// What a command is executed with.
+struct Context<'a> {
+    mailboxes: &'a Mailboxes,
+    now: Timestamp,
+    entropy: &'a mut dyn Entropy,
+}
+
+/// The selected mailbox and what goes with it, borrowed apart from the session.
+struct Here<'a> {
+    account: AccountId,
+    selected: &'a mut Selected,
+    out: &'a mut ResponseWriter,
+    enabled: Enabled,
 }
 
 /// What the client turned on by ENABLE (RFC 9051 6.3.1).
@@ -93,6 +134,8 @@ pub struct Session {
     login_failures: u32,
     changed: bool,
     deadline: Timestamp,
+    /// What the client calls itself (RFC 2971), for exposure records.
+    client: Box<str>,
 }
 
 impl Session {
@@ -112,6 +155,7 @@ impl Session {
             bad_commands: 0,
             login_failures: 0,
             changed: false,
+            client: Box::default(),
         };
         session.event(Event::Connected);
         if let Some(TlsFacts {
@@ -149,19 +193,23 @@ impl Session {
     ///
     /// Call it while [`Session::wants_work`]; after each call write the output before the next
     /// one, so that what is buffered stays bounded.
-    pub fn step(
-        &mut self,
-        _verbs: &Verbs<'_>,
-        _now: Timestamp,
-        _entropy: &mut dyn Entropy,
-    ) -> Step {
+    pub fn step(&mut self, verbs: &Verbs<'_>, now: Timestamp, entropy: &mut dyn Entropy) -> Step {
+        let mut cx = Context {
+            mailboxes: verbs.mailboxes,
+            now,
+            entropy,
+        };
         match self.phase {
             Phase::Closed => return Step::Close,
             Phase::StartingTls => return Step::StartTls,
             Phase::Verifying { .. } => return Step::Input,
+            Phase::Running(_) => return self.run(&mut cx),
             Phase::Command | Phase::Sasl { .. } | Phase::Idle { .. } => {}
         }
         let Some(frame) = self.framer.next_frame() else {
+            if self.wants_push() {
+                return self.push_changes(&cx);
+            }
             return Step::Input;
         };
         let step = match frame {
@@ -170,7 +218,7 @@ impl Session {
                 let step = match parsed {
                     Ok(command) => {
                         self.bad_commands = 0;
-                        self.command(command)
+                        self.command(command, &mut cx)
                     }
                     Err(error) => self.refuse(&error),
                 };
@@ -180,7 +228,7 @@ impl Session {
                 step
             }
             Frame::Line(bytes) => {
-                let step = self.line(&bytes);
+                let step = self.line(&bytes, &mut cx);
                 wipe(bytes);
                 step
             }
@@ -202,151 +250,6 @@ impl Session {
             Step::Close
         } else {
             step
-        }
-    }
-
-    fn command(&mut self, command: Command) -> Step {
-        let Command { tag, body } = command;
-        match body {
-            CommandBody::Capability => {
-                let list = self.capabilities();
-                self.out.capability(&list);
-                self.ok(&tag, "Capability completed");
-            }
-            CommandBody::Noop => self.ok(&tag, "Noop completed"),
-            CommandBody::Logout => {
-                self.out.untagged(Condition::Bye, None, "Logging out");
-                self.ok(&tag, "Logout completed");
-                self.close();
-                return Step::Close;
-            }
-            CommandBody::StartTls => return self.starttls(&tag),
-            CommandBody::Login { username, password } => {
-                return self.login(tag, &username, password);
-            }
-            CommandBody::Authenticate { mechanism, initial } => {
-                return self.authenticate(tag, &mechanism, initial);
-            }
-            CommandBody::Id(fields) => {
-                self.event(Event::ClientId(fields));
-                self.out.id(&[("name", "Tern")]);
-                self.ok(&tag, "Id completed");
-            }
-            body => match self.state {
-                State::NotAuthenticated => {
-                    self.out
-                        .tagged(&tag, Condition::Bad, None, "Authenticate first");
-                    return self.count_bad();
-                }
-                State::Authenticated(_) => return self.authenticated_command(tag, body),
-            },
-        }
-        Step::Continue
-    }
-
-    fn authenticated_command(&mut self, tag: Tag, body: CommandBody) -> Step {
-        match body {
-            CommandBody::Enable(names) => self.enable(&tag, &names),
-            CommandBody::Namespace => {
-                self.out.namespace(&[]);
-                self.ok(&tag, "Namespace completed");
-            }
-            CommandBody::Idle => {
-                self.out.continuation("idling");
-                self.framer.expect_line();
-                self.phase = Phase::Idle { tag };
-            }
-            _ => {
-                self.out
-                    .tagged(&tag, Condition::Bad, None, "Select a mailbox first");
-                return self.count_bad();
-            }
-        }
-        Step::Continue
-    }
-
-    /// RFC 9051 6.2.1, RFC 3501 6.2.1.
-    fn starttls(&mut self, tag: &Tag) -> Step {
-        if self.tls.is_some() || !self.settings.starttls {
-            self.out.tagged(
-                tag,
-                Condition::Bad,
-                None,
-                "TLS is on already, or not offered",
-            );
-            return self.count_bad();
-        }
-        if !matches!(self.state, State::NotAuthenticated) {
-            self.out
-                .tagged(tag, Condition::Bad, None, "Already authenticated");
-            return self.count_bad();
-        }
-        if self.framer.has_input() {
-            self.refuse_injection();
-            return Step::Close;
-        }
-        self.ok(tag, "Begin TLS negotiation now");
-        self.phase = Phase::StartingTls;
-        Step::StartTls
-    }
-
-    /// CVE-2011-0411: nothing that was sent in the clear behind STARTTLS may be executed.
-    fn refuse_injection(&mut self) {
-        self.event(Event::InjectionRefused);
-        if !matches!(self.phase, Phase::StartingTls) {
-            self.out
-                .untagged(Condition::Bye, None, "Plaintext behind STARTTLS");
-        }
-        self.close();
-    }
-
-    /// RFC 9051 6.3.1, RFC 7162 3.2.3, RFC 6855 3.
-    fn enable(&mut self, tag: &Tag, names: &[Enable]) {
-        let mut told = Vec::new();
-        for name in names {
-            let on = &mut self.enabled;
-            match name {
-                Enable::Condstore => {
-                    on.condstore = true;
-                    told.push("CONDSTORE");
-                }
-                Enable::Qresync => {
-                    // RFC 7162 3.2.3: QRESYNC turns CONDSTORE on.
-                    (on.qresync, on.condstore) = (true, true);
-                    told.push("QRESYNC");
-                }
-                Enable::Imap4rev2 => {
-                    // RFC 9051 6.3.1: mailbox names and quoted strings are UTF-8 from here on.
-                    (on.rev2, on.utf8) = (true, true);
-                    told.push("IMAP4rev2");
-                }
-                Enable::Utf8Accept => {
-                    on.utf8 = true;
-                    told.push("UTF8=ACCEPT");
-                }
-            }
-        }
-        self.out.set_utf8(self.enabled.utf8);
-        self.out.enabled(&told);
-        self.ok(tag, "Enable completed");
-    }
-
-    /// A line that answers a continuation request.
-    fn line(&mut self, line: &[u8]) -> Step {
-        match std::mem::replace(&mut self.phase, Phase::Command) {
-            Phase::Sasl { tag, exchange } => self.sasl_line(tag, exchange, line),
-            Phase::Idle { tag } if line.trim_ascii_end().eq_ignore_ascii_case(b"DONE") => {
-                self.ok(&tag, "Idle completed");
-                Step::Continue
-            }
-            Phase::Idle { tag } => {
-                self.out.tagged(&tag, Condition::Bad, None, "Expected DONE");
-                self.count_bad()
-            }
-            other => {
-                self.phase = other;
-                Step::Continue
-            }
         }
     }
 
@@ -455,15 +358,23 @@ impl Session {
         match self.phase {
             Phase::Closed => true,
             Phase::StartingTls | Phase::Verifying { .. } => false,
-            Phase::Command | Phase::Sasl { .. } | Phase::Idle { .. } => self.framer.has_work(),
+            Phase::Running(_) => true,
+            Phase::Command | Phase::Sasl { .. } | Phase::Idle { .. } => {
+                self.framer.has_work() || self.wants_push()
+            }
         }
+    }
+
+    /// Whether the client waits for changes and there may be some.
+    fn wants_push(&self) -> bool {
+        self.changed && matches!(self.phase, Phase::Idle { .. })
     }
 
     /// Whether the shell should read from the peer. Where it says no, the session has work to do,
     /// or an answer to wait for first.
     pub fn wants_input(&self) -> bool {
         match self.phase {
-            Phase::Closed | Phase::Verifying { .. } => false,
+            Phase::Closed | Phase::Verifying { .. } | Phase::Running(_) => false,
             Phase::StartingTls => true,
             Phase::Command | Phase::Sasl { .. } | Phase::Idle { .. } => !self.framer.has_work(),
         }
@@ -502,7 +413,40 @@ impl Session {
             Phase::Closed => {}
             // The handshake has begun: nothing can be said in the clear any more.
             Phase::StartingTls => self.close(),
+            // In the middle of a response nothing can be said either.
+            Phase::Running(ref running) if running.is_mid_response() => self.close(),
             _ => self.bye(Some(CodeName::Unavailable), text),
+        }
+    }
+
+    /// The account of the selected mailbox with it, apart from the rest of the session.
+    fn here(&mut self) -> Result<Here<'_>, Answer> {
+        match &mut self.state {
+            State::Authenticated {
+                who,
+                selected: Some(selected),
+            } => Ok(Here {
+                account: who.account,
+                selected,
+                out: &mut self.out,
+                enabled: self.enabled,
+            }),
+            _ => Err(Answer::bad("Select a mailbox first")),
+        }
+    }
+
+    /// The account that authenticated.
+    fn account(&self) -> Result<AccountId, Failure> {
+        match &self.state {
+            State::Authenticated { who, .. } => Ok(who.account),
+            State::NotAuthenticated => Err(Answer::bad("Authenticate first").into()),
+        }
+    }
+
+    fn selected(&self) -> Option<&Selected> {
+        match &self.state {
+            State::Authenticated { selected, .. } => selected.as_deref(),
+            State::NotAuthenticated => None,
         }
     }
 
@@ -515,7 +459,7 @@ impl Session {
     pub fn authenticated(&self) -> Option<&Authenticated> {
         match &self.state {
             State::NotAuthenticated => None,
-            State::Authenticated(who) => Some(who),
+            State::Authenticated { who, .. } => Some(who),
         }
     }
 }

@@ -1,0 +1,102 @@
+//! EXPUNGE and UID EXPUNGE (RFC 9051 6.4.3, 6.4.9), and the expunge that CLOSE does.
+//!
+//! Invariant: what is gone is told by the changes, like any other expunge.
+
+use tern_base::{AccountId, MailboxId, Uid};
+
+use super::answer::{Answer, AnswerCode, Failure, Sync};
+use super::run::{Progress, Task};
+use super::select::deleted_in;
+use super::{Context, Session};
+use crate::limits::MESSAGES_PER_STEP;
+use crate::respond::status::CodeName;
+use crate::sequence::MessageSet;
+
+/// Messages that are to be expunged where they have `\Deleted`.
+pub(super) struct ExpungeTask {
+    account: AccountId,
+    mailbox: MailboxId,
+    /// All of the client's messages that have `\Deleted`, or of this set; found at the first step.
+    set: Option<roaring::RoaringBitmap>,
+    /// The rest, the first one last.
+    uids: Option<Vec<Uid>>,
+    any: bool,
+    answer: Answer,
+}
+
+impl Session {
+    pub(super) fn expunge(&mut self, set: Option<&MessageSet>) -> Result<Task, Failure> {
+        let here = self.here()?;
+        let set = match set {
+            Some(set) => here.selected.resolve(set, true)?,
+            None => here.selected.known.clone(),
+        };
+        if here.selected.read_only {
+            return Err(Answer::no(CodeName::ReadOnly, "The mailbox is selected read-only").into());
+        }
+        Ok(Task::Expunge(ExpungeTask {
+            account: here.account,
+            mailbox: here.selected.mailbox,
+            set: Some(set),
+            uids: None,
+            any: false,
+            answer: Answer::ok("Expunge completed", Sync::Full),
+        }))
+    }
+}
+
+impl ExpungeTask {
+    /// The expunge of a mailbox that is selected no more.
+    pub(super) fn closing(
+        account: AccountId,
+        mailbox: MailboxId,
+        mut uids: Vec<Uid>,
+        answer: Answer,
+    ) -> Self {
+        uids.reverse();
+        Self {
+            account,
+            mailbox,
+            set: None,
+            uids: Some(uids),
+            any: false,
+            answer,
+        }
+    }
+
+    pub(super) fn advance(
+        &mut self,
+        session: &mut Session,
+        cx: &mut Context<'_>,
+    ) -> Result<Progress, Failure> {
+        let uids = match &mut self.uids {
+            Some(uids) => uids,
+            None => {
+                let view = cx.mailboxes.view(self.account, self.mailbox)?;
+                let set = self.set.take().unwrap_or_default();
+                let mut uids = deleted_in(&view, &set);
+                uids.reverse();
+                self.uids.insert(uids)
+            }
+        };
+        let rest = uids.len().saturating_sub(MESSAGES_PER_STEP);
+        let mut piece = uids.split_off(rest);
+        piece.reverse();
+        if !piece.is_empty() {
+            let gone = cx
+                .mailboxes
+                .expunge(self.account, self.mailbox, &piece, true, cx.now)?;
+            self.any |= !gone.is_empty();
+        }
+        if rest > 0 {
+            return Ok(Progress::More);
+        }
+        let mut answer = self.answer.clone();
+        // RFC 7162 3.2.9; not for CLOSE, whose expunges are not told.
+        if answer.sync == Sync::Full && self.any && session.enabled.condstore {
+            let modseq = cx.mailboxes.newest_modseq(self.account)?;
+            answer = answer.with_code(AnswerCode::HighestModseq(modseq.0));
+        }
+        Ok(Progress::Done(answer))
+    }
+}

@@ -1,0 +1,139 @@
+//! Where in a message's octets a section is, and reading it.
+//!
+//! Invariant: ranges count from the start of the message as served: the prefix of this recipient,
+//! then the content, whose parsed offsets are shifted by the prefix. The prefix belongs to the
+//! header.
+
+use std::ops::Range;
+
+use tern_base::AccountId;
+use tern_mailbox::{MailboxError, Mailboxes, MessageRow};
+use tern_mime::{ParsedMessage, Part, PartKind};
+
+use crate::fetch::{BodySection, SectionText};
+
+/// What a section is made of.
+pub(super) enum Source {
+    /// There is no such section: NIL.
+    Nothing,
+    /// Octets of the message as they stand.
+    Octets(Range<u64>),
+    /// Octets that were made from the message.
+    Made(Vec<u8>),
+    /// The part's transfer encoding is not known (RFC 3516 4.3).
+    UnknownEncoding,
+}
+
+/// A message whose content is read.
+pub(super) struct Content<'a> {
+    pub(super) mailboxes: &'a Mailboxes,
+    pub(super) account: AccountId,
+    pub(super) row: &'a MessageRow,
+}
+
+impl Content<'_> {
+    /// Reads octets; refused once the message is sealed.
+    pub(super) fn read(&self, range: Range<u64>) -> Result<Vec<u8>, MailboxError> {
+        Ok(self.mailboxes.read(self.account, self.row, range)?.0)
+    }
+
+    /// The section that `BODY[…]` names (RFC 9051 6.4.5.1).
+    pub(super) fn section(&self, section: &BodySection) -> Result<Source, MailboxError> {
+        let whole = 0..u64::from(self.row.size);
+        if section.path.is_empty() && section.text == SectionText::All {
+            return Ok(Source::Octets(cut(whole, section.partial)));
+        }
+        let parsed = self.mailboxes.structure(self.row)?;
+        let Some(range) = self.range(section, &parsed) else {
+            return Ok(Source::Nothing);
+        };
+        let (names, not) = match &section.text {
+            SectionText::HeaderFields(names) => (names, false),
+            SectionText::HeaderFieldsNot(names) => (names, true),
+            _ => return Ok(Source::Octets(cut(range, section.partial))),
+        };
+        let header = self.read(range)?;
+        let fields = tern_mime::header_fields(&header, names, not);
+        Ok(Source::Made(cut_made(fields, section.partial)))
+    }
+
+    /// The octets of a section; of the whole header for HEADER.FIELDS.
+    fn range(&self, section: &BodySection, parsed: &ParsedMessage) -> Option<Range<u64>> {
+        let prefix = self.row.prefix.len() as u64;
+        let found = tern_mime::section(parsed, &section.path)?;
+        let in_content = match section.text {
+            SectionText::All => Some(found.whole),
+            SectionText::Mime => found.mime,
+            SectionText::Text => found.text,
+            SectionText::Header
+            | SectionText::HeaderFields(_)
+            | SectionText::HeaderFieldsNot(_) => {
+                let header = found.header?;
+                let start = if section.path.is_empty() {
+                    0
+                } else {
+                    prefix + u64::from(header.start)
+                };
+                return Some(start..prefix + u64::from(header.end));
+            }
+        };
+        in_content.map(|range| prefix + u64::from(range.start)..prefix + u64::from(range.end))
+    }
+
+    /// The section that `BINARY[…]` names, its transfer encoding undone (RFC 9051 6.4.5).
+    pub(super) fn binary(
+        &self,
+        path: &[u32],
+        partial: Option<(u64, u64)>,
+    ) -> Result<Source, MailboxError> {
+        let parsed = self.mailboxes.structure(self.row)?;
+        let Some(found) = tern_mime::section(&parsed, path) else {
+            return Ok(Source::Nothing);
+        };
+        let section = BodySection {
+            path: path.to_vec(),
+            text: SectionText::All,
+            partial: None,
+            peek: true,
+        };
+        let is_leaf = matches!(found.part.kind, PartKind::Text | PartKind::Basic);
+        let plain = found.part.encoding.is_none();
+        let Some(range) = self.range(&section, &parsed) else {
+            return Ok(Source::Nothing);
+        };
+        if path.is_empty() {
+            return Ok(Source::Octets(cut(0..u64::from(self.row.size), partial)));
+        }
+        // RFC 2045 6.4: what is made of other parts has no encoding of its own.
+        if !is_leaf || plain {
+            return Ok(Source::Octets(cut(range, partial)));
+        }
+        let octets = self.read(range)?;
+        let part = Part {
+            header: 0..0,
+            body: 0..u32::try_from(octets.len()).unwrap_or(u32::MAX),
+            ..found.part.clone()
+        };
+        Ok(match tern_mime::decode_part(&part, &octets) {
+            Some(decoded) => Source::Made(cut_made(decoded.into_owned(), partial)),
+            None => Source::UnknownEncoding,
+        })
+    }
+}
+
+/// RFC 9051 6.4.5: a partial that reaches past the end is cut there, one behind it is empty.
+fn cut(range: Range<u64>, partial: Option<(u64, u64)>) -> Range<u64> {
+    let Some((offset, length)) = partial else {
+        return range;
+    };
+    let start = range.start.saturating_add(offset).min(range.end);
+    start..start.saturating_add(length).min(range.end)
+}
+
+fn cut_made(mut made: Vec<u8>, partial: Option<(u64, u64)>) -> Vec<u8> {
+    let Range { start, end } = cut(0..made.len() as u64, partial);
+    // Both lie within the vector, whose length is a usize.
+    made.truncate(end as usize);
+    made.drain(..start as usize);
+    made
+}

@@ -1,0 +1,152 @@
+//! What of a message a FETCH serves, put on record before the octets leave.
+//!
+//! Invariant: the level is that of the most telling item. A whole message counts as downloaded,
+//! and so does the last piece of one that is fetched in pieces.
+
+use tern_base::AccountId;
+use tern_mailbox::{ExposureLevel, MailboxError, Mailboxes, MessageRow, Served, Viewer};
+use tern_mime::ParsedMessage;
+
+use super::super::Context;
+use super::super::answer::Failure;
+use super::{FetchTask, Message};
+use crate::fetch::{BodySection, FetchItem, SectionText};
+
+/// How often a record is tried again without the messages that were sealed meanwhile.
+const ATTEMPTS: usize = 8;
+
+impl FetchTask {
+    /// Records what is about to be served of a batch. Messages that are sealed by then lose
+    /// their row.
+    pub(super) fn record(
+        &mut self,
+        batch: &mut [Message],
+        account: AccountId,
+        viewer: &Viewer,
+        cx: &Context<'_>,
+    ) -> Result<(), Failure> {
+        for _ in 0..ATTEMPTS {
+            let served = self.served(batch, account, cx.mailboxes)?;
+            if served.is_empty() {
+                return Ok(());
+            }
+            match cx.mailboxes.record_served(&served, viewer, cx.now) {
+                Ok(()) => return Ok(()),
+                Err(MailboxError::Sealed) => {
+                    for message in batch.iter_mut() {
+                        let is_sealed = |row: &MessageRow| {
+                            cx.mailboxes.is_sealed(row.digest, account, row.origin)
+                        };
+                        if message.row.as_ref().is_some_and(is_sealed) {
+                            message.row = None;
+                        }
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // Seals come and go faster than records are made: withhold.
+        for message in batch {
+            message.row = None;
+        }
+        Ok(())
+    }
+
+    fn served(
+        &self,
+        batch: &[Message],
+        account: AccountId,
+        mailboxes: &Mailboxes,
+    ) -> Result<Vec<Served>, MailboxError> {
+        let mut served = Vec::with_capacity(batch.len());
+        let by_parts = self.items.iter().any(depends_on_parts);
+        for message in batch {
+            let Some(row) = &message.row else { continue };
+            let parsed = if by_parts {
+                Some(mailboxes.structure(row)?)
+            } else {
+                None
+            };
+            let of_item = |item| level(item, row, parsed.as_deref());
+            let Some(level) = self.items.iter().filter_map(of_item).max() else {
+                continue;
+            };
+            served.push(Served {
+                account,
+                message: message.entry.message,
+                digest: row.digest,
+                level,
+            });
+        }
+        Ok(served)
+    }
+}
+
+/// Whether the level of an item follows from the message's structure.
+fn depends_on_parts(item: &FetchItem) -> bool {
+    match item {
+        FetchItem::Section(section) => {
+            section.text == SectionText::Text || !section.path.is_empty()
+        }
+        FetchItem::Rfc822Text => true,
+        FetchItem::Binary { path, .. } => !path.is_empty(),
+        _ => false,
+    }
+}
+
+/// What an item serves of a message. Body structures, sizes, dates and flags serve nothing.
+fn level(
+    item: &FetchItem,
+    row: &MessageRow,
+    parsed: Option<&ParsedMessage>,
+) -> Option<ExposureLevel> {
+    Some(match item {
+        FetchItem::Envelope | FetchItem::Rfc822Header => ExposureLevel::Headers,
+        FetchItem::Preview { .. } => ExposureLevel::Preview,
+        FetchItem::Rfc822 => ExposureLevel::Downloaded,
+        FetchItem::Rfc822Text => of_text(parsed),
+        FetchItem::Section(section) => of_section(section, row, parsed),
+        FetchItem::Binary { path, partial, .. } if path.is_empty() => of_whole(*partial, row),
+        FetchItem::Binary { path, .. } => of_part(path, parsed),
+        _ => return None,
+    })
+}
+
+fn of_section(
+    section: &BodySection,
+    row: &MessageRow,
+    parsed: Option<&ParsedMessage>,
+) -> ExposureLevel {
+    match (&section.text, section.path.is_empty()) {
+        (SectionText::All, true) => of_whole(section.partial, row),
+        (SectionText::Text, true) => of_text(parsed),
+        (_, true) | (SectionText::Mime, false) => ExposureLevel::Headers,
+        (_, false) => of_part(&section.path, parsed),
+    }
+}
+
+fn of_whole(partial: Option<(u64, u64)>, row: &MessageRow) -> ExposureLevel {
+    match partial {
+        Some((offset, length)) if offset.saturating_add(length) < u64::from(row.size) => {
+            ExposureLevel::Body
+        }
+        _ => ExposureLevel::Downloaded,
+    }
+}
+
+fn of_text(parsed: Option<&ParsedMessage>) -> ExposureLevel {
+    if parsed.is_some_and(|parsed| parsed.has_attachment) {
+        ExposureLevel::Attachment
+    } else {
+        ExposureLevel::Body
+    }
+}
+
+fn of_part(path: &[u32], parsed: Option<&ParsedMessage>) -> ExposureLevel {
+    let section = parsed.and_then(|parsed| tern_mime::section(parsed, path));
+    if section.is_some_and(|section| section.part.is_disposition("attachment")) {
+        ExposureLevel::Attachment
+    } else {
+        ExposureLevel::Body
+    }
+}

@@ -1,0 +1,384 @@
+//! FETCH and UID FETCH (RFC 9051 6.4.5).
+//!
+//! Messages are gathered in batches: rows, exposure record and `\Seen` for a whole batch at once,
+//! then each is written, item by item. What needs no row goes straight from the view.
+//!
+//! Invariants: exposure is on record before any octet of content is written, and content passes
+//! [`tern_mailbox::Mailboxes::read`], which asks for seals last. Content that is sealed is left
+//! out and the command ends in `NO [EXPUNGEISSUED]`; a literal that was begun and can't be
+//! finished ends the connection. Body structures, sizes, dates and flags are no exposure.
+
+mod content;
+mod exposure;
+mod walk;
+mod write;
+
+use std::collections::VecDeque;
+
+use roaring::RoaringBitmap;
+use tern_base::{AccountId, Modseq, Uid};
+use tern_mailbox::{
+    Entry, FlagChange, FlagOutcome, FlagRequest, Flags, MailboxError, MessageRow, SystemFlag,
+};
+
+use super::answer::{Answer, Failure, Sync};
+use super::run::{Progress, Task};
+use super::{Context, Here, Session};
+use crate::fetch::{Fetch, FetchItem};
+use crate::limits::{MAX_STEP_OUTPUT, MESSAGES_PER_STEP};
+use crate::respond::status::CodeName;
+use crate::sequence::{MessageSet, ranges_of};
+
+pub(super) use walk::Walk;
+use write::Open;
+
+/// A FETCH of which a part is done.
+pub(super) struct FetchTask {
+    items: Vec<FetchItem>,
+    changed_since: Option<Modseq>,
+    /// Some item needs the message's row.
+    rows: bool,
+    sets_seen: bool,
+    walk: Walk,
+    batch: VecDeque<Message>,
+    /// The account's newest modseq when the batch was known to be there.
+    as_of: Modseq,
+    open: Option<Open>,
+    /// A message was not there any more, or its content was sealed.
+    missing: bool,
+    sealed: bool,
+    unknown_encoding: bool,
+    answer: Answer,
+}
+
+/// One message of a batch.
+struct Message {
+    number: u32,
+    entry: Entry,
+    /// `None` where the content is sealed.
+    row: Option<MessageRow>,
+    /// The command itself set `\Seen`, which is to be told.
+    seen_now: bool,
+}
+
+impl Session {
+    pub(super) fn fetch(&mut self, fetch: Fetch, cx: &Context<'_>) -> Result<Task, Failure> {
+        self.here()?;
+        // RFC 7162 3.2.6
+        if fetch.vanished && !self.enabled.qresync {
+            return Err(Answer::bad("ENABLE QRESYNC first").into());
+        }
+        // RFC 7162 3.1.4: both are CONDSTORE enabling.
+        if fetch.changed_since.is_some() || fetch.items.contains(&FetchItem::Modseq) {
+            self.enable_condstore();
+        }
+        let here = self.here()?;
+        let target = here.selected.resolve(&fetch.set, fetch.uid)?;
+        if let (true, Some(since)) = (fetch.vanished, fetch.changed_since) {
+            tell_vanished(here, &fetch.set, Modseq(since), cx)?;
+        }
+        let read_only = self.here()?.selected.read_only;
+        let mut items = fetch.items;
+        // RFC 9051 6.4.9: the response to UID FETCH has the UID.
+        if fetch.uid && !items.contains(&FetchItem::Uid) {
+            items.insert(0, FetchItem::Uid);
+        }
+        // RFC 7162 3.1.4.1
+        if fetch.changed_since.is_some() && !items.contains(&FetchItem::Modseq) {
+            items.push(FetchItem::Modseq);
+        }
+        let sync = if fetch.uid {
+            Sync::Full
+        } else {
+            Sync::KeepNumbers
+        };
+        let sets_seen = !read_only && items.iter().any(FetchItem::sets_seen);
+        Ok(Task::Fetch(FetchTask {
+            changed_since: fetch.changed_since.map(Modseq),
+            rows: items.iter().any(needs_row),
+            sets_seen,
+            items,
+            walk: Walk::new(target),
+            batch: VecDeque::new(),
+            as_of: Modseq(0),
+            open: None,
+            missing: false,
+            sealed: false,
+            unknown_encoding: false,
+            answer: Answer::ok("Fetch completed", sync),
+        }))
+    }
+
+    /// To whom content is served.
+    fn viewer(&self) -> tern_mailbox::Viewer {
+        tern_mailbox::Viewer {
+            protocol: "imap",
+            client: self.client.to_string(),
+            address: self.peer.ip.to_string(),
+        }
+    }
+}
+
+/// Whether the view alone does not answer an item.
+const fn needs_row(item: &FetchItem) -> bool {
+    !matches!(
+        item,
+        FetchItem::Flags
+            | FetchItem::Uid
+            | FetchItem::InternalDate
+            | FetchItem::Size
+            | FetchItem::Modseq
+            | FetchItem::EmailId
+            | FetchItem::SaveDate
+    )
+}
+
+/// RFC 7162 3.2.6: what of the set vanished since then.
+fn tell_vanished(
+    here: Here<'_>,
+    set: &MessageSet,
+    since: Modseq,
+    cx: &Context<'_>,
+) -> Result<(), Failure> {
+    let changes = cx
+        .mailboxes
+        .changes(here.account, here.selected.mailbox, since)?;
+    let largest = here.selected.known.max().unwrap_or(0);
+    let named = |uid: &u32| match set {
+        MessageSet::Ranges(set) => set.contains(*uid, largest),
+        MessageSet::Saved => false,
+    };
+    let vanished = changes.vanished.iter().map(|uid| uid.0).filter(named);
+    here.out.vanished(true, &ranges_of(vanished));
+    Ok(())
+}
+
+impl FetchTask {
+    /// The FETCH that a SELECT with QRESYNC ends in (RFC 7162 3.2.5.1).
+    pub(super) fn resync(target: RoaringBitmap, since: Modseq, answer: Answer) -> Self {
+        Self {
+            items: vec![FetchItem::Uid, FetchItem::Flags, FetchItem::Modseq],
+            changed_since: Some(since),
+            rows: false,
+            sets_seen: false,
+            walk: Walk::new(target),
+            batch: VecDeque::new(),
+            as_of: Modseq(0),
+            open: None,
+            missing: false,
+            sealed: false,
+            unknown_encoding: false,
+            answer,
+        }
+    }
+
+    /// Whether a response line is open.
+    pub(super) const fn is_mid_response(&self) -> bool {
+        self.open.is_some()
+    }
+
+    pub(super) fn advance(
+        &mut self,
+        session: &mut Session,
+        cx: &mut Context<'_>,
+    ) -> Result<Progress, Failure> {
+        if !self.rows {
+            return self.advance_by_view(session, cx);
+        }
+        let account = session.account()?;
+        self.revalidate(account, cx)?;
+        loop {
+            let out = &mut session.out;
+            if out.len() >= MAX_STEP_OUTPUT {
+                return Ok(Progress::More);
+            }
+            if let Some(open) = &mut self.open {
+                let written = open.advance(&self.items, account, out, cx.mailboxes)?;
+                if let Some(noted) = written {
+                    self.sealed |= noted.sealed;
+                    self.unknown_encoding |= noted.unknown_encoding;
+                    self.open = None;
+                }
+                continue;
+            }
+            match self.batch.pop_front() {
+                Some(message) => self.open_message(message, session)?,
+                None if self.walk.is_done() => return Ok(Progress::Done(self.end())),
+                None => self.gather(session, cx)?,
+            }
+        }
+    }
+
+    /// Asks for the batch again where the account changed since: what was withdrawn meanwhile has
+    /// no seal any more, and must not be served from rows that were read before.
+    fn revalidate(&mut self, account: AccountId, cx: &Context<'_>) -> Result<(), MailboxError> {
+        let open = self.open.as_mut().map(Open::message);
+        let mut messages: Vec<&mut Message> = self.batch.iter_mut().chain(open).collect();
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let newest = cx.mailboxes.newest_modseq(account)?;
+        if newest == self.as_of {
+            return Ok(());
+        }
+        let ids: Vec<_> = messages
+            .iter()
+            .map(|message| message.entry.message)
+            .collect();
+        let rows = cx.mailboxes.messages(account, &ids)?;
+        for (message, row) in messages.iter_mut().zip(rows) {
+            if !matches!(row, Some(Ok(_))) {
+                message.row = None;
+            }
+        }
+        self.as_of = newest;
+        Ok(())
+    }
+
+    fn open_message(&mut self, message: Message, session: &mut Session) -> Result<(), Failure> {
+        let here = session.here()?;
+        let flags = &message.entry.flags;
+        if message.seen_now || self.items.contains(&FetchItem::Flags) {
+            here.selected.announce(flags, here.out);
+        }
+        self.open = Some(Open::new(message, here.enabled.condstore));
+        Ok(())
+    }
+
+    fn end(&mut self) -> Answer {
+        let answer = self.answer.clone();
+        if self.sealed || self.missing {
+            let text = if self.sealed {
+                "Some messages are being removed"
+            } else {
+                "Some messages are gone"
+            };
+            return Answer::no(CodeName::ExpungeIssued, text).with_sync(answer.sync);
+        }
+        if self.unknown_encoding {
+            // RFC 3516 4.3
+            return Answer::no(CodeName::UnknownCte, "Unknown transfer encoding")
+                .with_sync(answer.sync);
+        }
+        answer
+    }
+
+    /// The items that the view answers.
+    fn advance_by_view(
+        &mut self,
+        session: &mut Session,
+        cx: &Context<'_>,
+    ) -> Result<Progress, Failure> {
+        let here = session.here()?;
+        let view = cx.mailboxes.view(here.account, here.selected.mailbox)?;
+        let (selected, out) = (here.selected, here.out);
+        let with_flags = self.items.contains(&FetchItem::Flags);
+        let mut id = String::new();
+        let known = std::mem::take(&mut selected.known);
+        let (items, since, missing) = (&self.items, self.changed_since, &mut self.missing);
+        self.walk.walk(&known, &view, |number, _, entry| {
+            let Some(entry) = entry else {
+                *missing = true;
+                return true;
+            };
+            if since.is_some_and(|since| entry.modseq <= since) {
+                return true;
+            }
+            if with_flags {
+                selected.announce(&entry.flags, out);
+            }
+            let mut response = out.fetch(number);
+            for item in items {
+                write::entry_item(&mut response, item, entry, here.account, &mut id);
+            }
+            response.end();
+            out.len() < MAX_STEP_OUTPUT
+        });
+        selected.known = known;
+        Ok(if self.walk.is_done() {
+            Progress::Done(self.end())
+        } else {
+            Progress::More
+        })
+    }
+
+    /// Gathers the next batch: rows, then exposure, then `\Seen`.
+    fn gather(&mut self, session: &mut Session, cx: &Context<'_>) -> Result<(), Failure> {
+        let viewer = session.viewer();
+        let here = session.here()?;
+        self.as_of = cx.mailboxes.newest_modseq(here.account)?;
+        let view = cx.mailboxes.view(here.account, here.selected.mailbox)?;
+        let mut found = Vec::with_capacity(MESSAGES_PER_STEP.min(self.walk.left()));
+        let (since, missing) = (self.changed_since, &mut self.missing);
+        self.walk
+            .walk(&here.selected.known, &view, |number, _, entry| {
+                match entry {
+                    None => *missing = true,
+                    Some(entry) if since.is_some_and(|since| entry.modseq <= since) => {}
+                    Some(entry) => found.push((number, entry.clone())),
+                }
+                found.len() < MESSAGES_PER_STEP
+            });
+        let ids: Vec<_> = found.iter().map(|(_, entry)| entry.message).collect();
+        let rows = cx.mailboxes.messages(here.account, &ids)?;
+        let mut batch = Vec::with_capacity(found.len());
+        for ((number, entry), row) in found.into_iter().zip(rows) {
+            let row = match row {
+                None => {
+                    self.missing = true;
+                    continue;
+                }
+                Some(Err(MailboxError::Sealed)) => None,
+                Some(Err(error)) => return Err(error.into()),
+                Some(Ok(row)) => Some(row),
+            };
+            batch.push(Message {
+                number,
+                entry,
+                row,
+                seen_now: false,
+            });
+        }
+        self.record(&mut batch, here.account, &viewer, cx)?;
+        if self.sets_seen {
+            set_seen(&mut batch, here, cx)?;
+        }
+        self.batch = batch.into();
+        Ok(())
+    }
+}
+
+/// RFC 9051 6.4.5: serving content sets `\Seen`, and tells so.
+fn set_seen(batch: &mut [Message], here: Here<'_>, cx: &Context<'_>) -> Result<(), Failure> {
+    let unseen = |message: &&mut Message| {
+        message.row.is_some() && !message.entry.flags.has(SystemFlag::Seen)
+    };
+    let mut messages: Vec<&mut Message> = batch.iter_mut().filter(unseen).collect();
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let uids: Vec<Uid> = messages.iter().map(|message| message.entry.uid).collect();
+    let request = FlagRequest {
+        account: here.account,
+        mailbox: here.selected.mailbox,
+        uids: &uids,
+        change: &FlagChange::Add(Flags::of(&[SystemFlag::Seen])),
+        unchanged_since: None,
+    };
+    let mut outcomes = cx.mailboxes.change_flags(&request)?.into_iter();
+    let mut next = outcomes.next();
+    for message in &mut messages {
+        let Some(FlagOutcome::Flags { uid, flags, modseq }) = &next else {
+            break;
+        };
+        // Outcomes are in the order of the UIDs; one that is gone has none.
+        if *uid == message.entry.uid {
+            here.selected.note_told(*uid, *modseq);
+            message.entry.flags = flags.clone();
+            message.entry.modseq = *modseq;
+            message.seen_now = true;
+            next = outcomes.next();
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! Executing a command piece by piece, and ending it: changes first, then the tagged answer.
+//!
+//! Invariant: a step writes a bounded piece; what is left is in the task, and no other command
+//! begins before its tagged answer is written.
+
+use tern_mailbox::MailboxError;
+
+use super::answer::{Answer, Failure, Sync, answer_to, is_ours};
+use super::append::AppendTask;
+use super::copy::CopyTask;
+use super::expunge::ExpungeTask;
+use super::fetch::FetchTask;
+use super::list::ListTask;
+use super::manage::RenameInboxTask;
+use super::search::SearchTask;
+use super::store::StoreTask;
+use super::{Context, Phase, Session, Step};
+use crate::command::Tag;
+use crate::event::Event;
+use crate::limits::MAX_STEP_OUTPUT;
+use crate::respond::status::Condition;
+
+/// A command that is being executed.
+pub(super) struct Running {
+    tag: Tag,
+    task: Task,
+}
+
+impl Running {
+    /// Whether a response line is open, so that nothing else may be written.
+    pub(super) fn is_mid_response(&self) -> bool {
+        match &self.task {
+            Task::Fetch(task) => task.is_mid_response(),
+            Task::Search(task) => task.is_mid_response(),
+            _ => false,
+        }
+    }
+}
+
+/// What is left of a command.
+pub(super) enum Task {
+    Append(AppendTask),
+    Copy(CopyTask),
+    Expunge(ExpungeTask),
+    Fetch(FetchTask),
+    List(ListTask),
+    RenameInbox(RenameInboxTask),
+    Search(SearchTask),
+    Store(StoreTask),
+    /// The changes, then the tagged answer.
+    Finish {
+        answer: Answer,
+        /// The changes were read.
+        collected: bool,
+    },
+}
+
+impl From<Answer> for Task {
+    fn from(answer: Answer) -> Self {
+        Self::Finish {
+            answer,
+            collected: false,
+        }
+    }
+}
+
+/// How far a task came in one step.
+pub(super) enum Progress {
+    /// There is more to do.
+    More,
+    /// All but the end is done.
+    Done(Answer),
+}
+
+impl Session {
+    /// Starts a command.
+    pub(super) fn start(
+        &mut self,
+        tag: Tag,
+        begun: Result<Task, Failure>,
+        cx: &mut Context<'_>,
+    ) -> Step {
+        let task = match begun {
+            Ok(task) => task,
+            Err(failure) => match self.answer_to_failure(failure) {
+                Some(answer) => answer.into(),
+                None => return Step::Close,
+            },
+        };
+        self.phase = Phase::Running(Box::new(Running { tag, task }));
+        self.run(cx)
+    }
+
+    /// Executes a piece of the running command.
+    pub(super) fn run(&mut self, cx: &mut Context<'_>) -> Step {
+        let mut running = match std::mem::replace(&mut self.phase, Phase::Command) {
+            Phase::Running(running) => running,
+            other => {
+                self.phase = other;
+                return Step::Continue;
+            }
+        };
+        loop {
+            let progress = match &mut running.task {
+                Task::Append(task) => task.advance(self, cx),
+                Task::Copy(task) => task.advance(self, cx),
+                Task::Expunge(task) => task.advance(self, cx),
+                Task::Fetch(task) => task.advance(self, cx),
+                Task::List(task) => task.advance(self, cx),
+                Task::RenameInbox(task) => task.advance(self, cx),
+                Task::Search(task) => task.advance(self, cx),
+                Task::Store(task) => task.advance(self, cx),
+                Task::Finish { answer, collected } => {
+                    if self.tell_changes(answer.sync, collected, cx) {
+                        return self.end(&running.tag, answer, cx);
+                    }
+                    Ok(Progress::More)
+                }
+            };
+            match progress {
+                Ok(Progress::More) => break,
+                Ok(Progress::Done(answer)) => running.task = answer.into(),
+                Err(failure) => match self.answer_to_failure(failure) {
+                    Some(answer) => running.task = answer.into(),
+                    None => return Step::Close,
+                },
+            }
+            if self.out.len() >= MAX_STEP_OUTPUT {
+                break;
+            }
+        }
+        self.phase = Phase::Running(running);
+        Step::Continue
+    }
+
+    /// Tells a piece of the changes; whether that was all. A store that fails does not fail the
+    /// command, which is done: the changes come with the next one.
+    fn tell_changes(&mut self, sync: Sync, collected: &mut bool, cx: &Context<'_>) -> bool {
+        let Ok(here) = self.here() else {
+            return true;
+        };
+        if sync == Sync::Nothing {
+            return true;
+        }
+        let read = if std::mem::replace(collected, true) {
+            Ok(())
+        } else {
+            here.selected.collect(cx.mailboxes, here.account)
+        };
+        let told = read.and_then(|()| {
+            here.selected
+                .tell(sync, cx.mailboxes, here.account, here.enabled, here.out)
+        });
+        told.unwrap_or_else(|error| {
+            self.failed("telling changes", &error);
+            true
+        })
+    }
+
+    /// Writes the tagged answer.
+    fn end(&mut self, tag: &Tag, answer: &Answer, cx: &Context<'_>) -> Step {
+        answer.write(tag, &mut self.out);
+        self.set_deadline(cx.now);
+        if self.close_if_deleted() {
+            return Step::Close;
+        }
+        if answer.condition == Condition::Bad {
+            return self.count_bad();
+        }
+        Step::Continue
+    }
+
+    /// RFC 2180 3: of the ways out, the one that every client understands.
+    fn close_if_deleted(&mut self) -> bool {
+        let deleted = self.selected().is_some_and(|selected| selected.deleted);
+        if deleted {
+            self.bye(None, "The selected mailbox was deleted");
+        }
+        deleted
+    }
+
+    /// Tells an idling client what changed (RFC 9051 6.3.13).
+    pub(super) fn push_changes(&mut self, cx: &Context<'_>) -> Step {
+        self.changed = false;
+        if self.selected().is_none() {
+            return Step::Input;
+        }
+        let mut collected = false;
+        self.changed = !self.tell_changes(Sync::Full, &mut collected, cx);
+        if self.close_if_deleted() {
+            return Step::Close;
+        }
+        Step::Continue
+    }
+
+    /// What the client is told of a failure; `None` when the connection can't go on.
+    fn answer_to_failure(&mut self, failure: Failure) -> Option<Answer> {
+        match failure {
+            Failure::Answer(answer) => Some(answer),
+            Failure::Mailbox(error) => {
+                if is_ours(&error) {
+                    self.failed("executing a command", &error);
+                }
+                Some(answer_to(&error).with_sync(Sync::KeepNumbers))
+            }
+            Failure::Torn => {
+                self.close();
+                None
+            }
+        }
+    }
+
+    pub(super) fn failed(&mut self, doing: &'static str, why: &MailboxError) {
+        self.event(Event::Failed {
+            doing,
+            why: why.to_string(),
+        });
+    }
+}

@@ -1,0 +1,180 @@
+//! SELECT and EXAMINE (RFC 9051 6.3.2, 6.3.3) with CONDSTORE and QRESYNC (RFC 7162), CLOSE and
+//! UNSELECT (RFC 9051 6.4.1, 6.4.2).
+//!
+//! Invariant: after a SELECT that failed no mailbox is selected.
+
+use roaring::RoaringBitmap;
+use tern_base::{AccountId, Modseq, Uid};
+use tern_mailbox::{MailboxError, SystemFlag, View};
+
+use super::answer::{Answer, AnswerCode, Failure, Sync};
+use super::expunge::ExpungeTask;
+use super::fetch::FetchTask;
+use super::ids::mailbox_id;
+use super::list::listed;
+use super::run::Task;
+use super::selected::Selected;
+use super::{Context, Session, State};
+use crate::command::{Qresync, Select};
+use crate::respond::status::{Code, CodeName, Condition};
+use crate::sequence::{SequenceSet, ranges_of};
+
+impl Session {
+    pub(super) fn select(&mut self, select: Select, cx: &mut Context<'_>) -> Result<Task, Failure> {
+        // RFC 7162 3.2.5
+        if select.qresync.is_some() && !self.enabled.qresync {
+            return Err(Answer::bad("ENABLE QRESYNC first").into());
+        }
+        let account = self.account()?;
+        if self.take_selected().is_some() {
+            // RFC 9051 7.1, CLOSED; RFC 7162 3.2.11
+            let code = Some(CodeName::Closed.into());
+            self.out
+                .untagged(Condition::Ok, code, "Previous mailbox closed");
+        }
+        if select.condstore || select.qresync.is_some() {
+            self.enable_condstore();
+        }
+        let folder = cx.mailboxes.folder(account, select.mailbox.as_str())?;
+        let view = cx.mailboxes.view(account, folder.id)?;
+        let selected = Selected::new(folder.id, select.read_only, &view);
+        self.write_selected(account, &selected, &view);
+        if self.enabled.rev2 {
+            let folders = cx.mailboxes.folders(account)?;
+            self.out.list(&listed(&folder, &folders));
+        }
+        let (code, text) = if select.read_only {
+            (CodeName::ReadOnly, "Examine completed")
+        } else {
+            (CodeName::ReadWrite, "Select completed")
+        };
+        let answer = Answer::ok(text, Sync::Nothing).with_code(AnswerCode::Name(code));
+        let task = match select.qresync {
+            Some(known) if known.uid_validity == view.uid_validity => {
+                self.resync(account, &selected, &known, answer, cx)?
+            }
+            _ => answer.into(),
+        };
+        if let State::Authenticated { selected: slot, .. } = &mut self.state {
+            *slot = Some(Box::new(selected));
+        }
+        Ok(task)
+    }
+
+    /// The untagged part of the answer.
+    fn write_selected(&mut self, account: AccountId, selected: &Selected, view: &View) {
+        let out = &mut self.out;
+        let ok = Condition::Ok;
+        selected.write_flags(out);
+        out.exists(selected.count());
+        if !self.enabled.rev2 {
+            // RFC 3501 6.3.1; RFC 9051 dropped both.
+            out.recent(0);
+            let unseen = |entry: &tern_mailbox::Entry| !entry.flags.has(SystemFlag::Seen);
+            if let Some(entry) = view.iter().find(|entry| unseen(entry)) {
+                let code = Code::Unseen(selected.number(entry.uid.0));
+                out.untagged(ok, Some(code), "First unseen");
+            }
+        }
+        let code = Code::UidValidity(view.uid_validity);
+        out.untagged(ok, Some(code), "UIDs valid");
+        let code = Code::UidNext(view.counters.uid_next.0);
+        out.untagged(ok, Some(code), "Next UID");
+        // RFC 7162 3.1.2.1
+        let code = Code::HighestModseq(view.counters.highest_modseq.0);
+        out.untagged(ok, Some(code), "Newest change");
+        let id = mailbox_id(account, selected.mailbox);
+        out.untagged(ok, Some(Code::MailboxId(&id)), "Mailbox id");
+    }
+
+    /// RFC 7162 3.2.5: what vanished and what changed since the client was last here.
+    fn resync(
+        &mut self,
+        account: AccountId,
+        selected: &Selected,
+        known: &Qresync,
+        answer: Answer,
+        cx: &Context<'_>,
+    ) -> Result<Task, Failure> {
+        let since = Modseq(known.modseq);
+        let changes = cx.mailboxes.changes(account, selected.mailbox, since)?;
+        let mut vanished: RoaringBitmap = changes.vanished.iter().map(|uid| uid.0).collect();
+        let mut changed = selected.known.clone();
+        if let Some(uids) = &known.known_uids {
+            let uids = bitmap(uids);
+            vanished &= &uids;
+            changed &= &uids;
+        }
+        if let Some((numbers, uids)) = &known.sequence_match {
+            vanished.remove_range(..=matched_up_to(selected, numbers, uids));
+        }
+        // The view is newer than the changes at worst: what it shows has not vanished.
+        vanished -= &selected.known;
+        self.out.vanished(true, &ranges_of(vanished.iter()));
+        Ok(Task::Fetch(FetchTask::resync(changed, since, answer)))
+    }
+
+    pub(super) fn take_selected(&mut self) -> Option<Box<Selected>> {
+        match &mut self.state {
+            State::Authenticated { selected, .. } => selected.take(),
+            State::NotAuthenticated => None,
+        }
+    }
+
+    /// RFC 9051 6.4.2.
+    pub(super) fn unselect(&mut self) -> Result<Task, Failure> {
+        self.here()?;
+        self.take_selected();
+        Ok(Answer::ok("Unselect completed", Sync::Nothing).into())
+    }
+
+    /// RFC 9051 6.4.1: expunges without telling.
+    pub(super) fn close_mailbox(&mut self, cx: &Context<'_>) -> Result<Task, Failure> {
+        let here = self.here()?;
+        let answer = Answer::ok("Close completed", Sync::Nothing);
+        let deleted = match cx.mailboxes.view(here.account, here.selected.mailbox) {
+            _ if here.selected.read_only => Vec::new(),
+            Ok(view) => deleted_in(&view, &here.selected.known),
+            Err(MailboxError::NoMailbox) => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        let (account, mailbox) = (here.account, here.selected.mailbox);
+        self.take_selected();
+        if deleted.is_empty() {
+            return Ok(answer.into());
+        }
+        let task = ExpungeTask::closing(account, mailbox, deleted, answer);
+        Ok(Task::Expunge(task))
+    }
+}
+
+/// The messages among `of` that have `\Deleted`.
+pub(super) fn deleted_in(view: &View, of: &RoaringBitmap) -> Vec<Uid> {
+    let is_deleted = |entry: &&tern_mailbox::Entry| {
+        entry.flags.has(SystemFlag::Deleted) && of.contains(entry.uid.0)
+    };
+    view.iter()
+        .filter(is_deleted)
+        .map(|entry| entry.uid)
+        .collect()
+}
+
+/// A set without `*`.
+fn bitmap(set: &SequenceSet) -> RoaringBitmap {
+    let mut out = RoaringBitmap::new();
+    for (from, to) in set.resolve(0) {
+        out.insert_range(from..=to);
+    }
+    out
+}
+
+/// RFC 7162 3.2.5.2: the largest UID up to which the client's numbers are ours. As many messages
+/// as it knows up to there are there, so none of them has vanished.
+fn matched_up_to(selected: &Selected, numbers: &SequenceSet, uids: &SequenceSet) -> u32 {
+    let (numbers, uids) = (bitmap(numbers), bitmap(uids));
+    let pairs = numbers.iter().zip(uids.iter());
+    let is_ours = |(number, uid): &(u32, u32)| {
+        selected.known.contains(*uid) && selected.number(*uid) == *number
+    };
+    pairs.filter(is_ours).map(|(_, uid)| uid).max().unwrap_or(0)
+}

@@ -1,0 +1,351 @@
+//! The selected mailbox as the client knows it, and the changes that it is yet to be told.
+//!
+//! Invariant: `known` holds exactly the UIDs for which the client has been told sequence numbers,
+//! so that the number of a message is its rank in it; a UID enters when `EXISTS` is due and leaves
+//! when its expunge is written. Everything that changed up to `modseq` was told, or waits in
+//! `gone`, `flagged` and `arrived`. Refuses to hold flags: the shared view has them.
+
+use std::collections::BTreeMap;
+
+use roaring::RoaringBitmap;
+use tern_base::{AccountId, MailboxId, Modseq, Uid};
+use tern_mailbox::{Flags, MailboxError, Mailboxes, View};
+
+use super::Enabled;
+use super::answer::{Answer, Sync};
+use crate::limits::MAX_TOLD_KEYWORDS;
+use crate::respond::ResponseWriter;
+use crate::respond::status::Code;
+use crate::sequence::{MessageSet, ranges_of};
+
+/// A selected mailbox.
+pub(super) struct Selected {
+    pub(super) mailbox: MailboxId,
+    pub(super) read_only: bool,
+    /// UIDs that have sequence numbers for the client.
+    pub(super) known: RoaringBitmap,
+    /// The result of the last SEARCH with SAVE (RFC 5182).
+    pub(super) saved: RoaringBitmap,
+    modseq: Modseq,
+    gone: RoaringBitmap,
+    flagged: RoaringBitmap,
+    arrived: bool,
+    /// By modseq, whose flags of that modseq the client was told by its own commands.
+    told: BTreeMap<Modseq, RoaringBitmap>,
+    /// Keywords in the FLAGS response that the client has.
+    keywords: Vec<Box<str>>,
+    /// The mailbox does not exist any more.
+    pub(super) deleted: bool,
+}
+
+/// UIDs of one piece of expunges.
+const PIECE: usize = 4096;
+/// Octets after which a piece of changes is handed out.
+const PIECE_OCTETS: usize = 64 * 1024;
+
+impl Selected {
+    /// A mailbox of which the client is about to be told everything in `view`.
+    pub(super) fn new(mailbox: MailboxId, read_only: bool, view: &View) -> Self {
+        // A view's UIDs ascend.
+        let mut known = RoaringBitmap::from_sorted_iter(view.iter().map(|entry| entry.uid.0))
+            .unwrap_or_default();
+        known.optimize();
+        let mut selected = Self {
+            mailbox,
+            read_only,
+            known,
+            saved: RoaringBitmap::new(),
+            modseq: view.modseq,
+            gone: RoaringBitmap::new(),
+            flagged: RoaringBitmap::new(),
+            arrived: false,
+            told: BTreeMap::new(),
+            keywords: Vec::new(),
+            deleted: false,
+        };
+        for entry in view.iter() {
+            selected.learn(&entry.flags);
+        }
+        selected
+    }
+
+    /// Up to where the changes of the mailbox were read.
+    pub(super) const fn modseq(&self) -> Modseq {
+        self.modseq
+    }
+
+    /// How many messages the client knows of.
+    pub(super) fn count(&self) -> u32 {
+        // UIDs are 32 bits and 0 is none.
+        u32::try_from(self.known.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The sequence number of a known UID.
+    pub(super) fn number(&self, uid: u32) -> u32 {
+        u32::try_from(self.known.rank(uid)).unwrap_or(u32::MAX)
+    }
+
+    /// The known UIDs that a set names.
+    pub(super) fn resolve(&self, set: &MessageSet, uid: bool) -> Result<RoaringBitmap, Answer> {
+        let set = match set {
+            // RFC 9051 6.4.4.1: what is gone is not in `$` any more.
+            MessageSet::Saved => return Ok(&self.saved & &self.known),
+            MessageSet::Ranges(set) => set,
+        };
+        let largest = if uid {
+            self.known.max().unwrap_or(0)
+        } else {
+            self.count()
+        };
+        if largest == 0 && (uid || set.has_star()) {
+            return Ok(RoaringBitmap::new());
+        }
+        let mut named = RoaringBitmap::new();
+        for (from, to) in set.resolve(largest) {
+            if uid {
+                named.insert_range(from..=to);
+                continue;
+            }
+            // RFC 9051 9 seq-number: a number that no message has is an error.
+            let ends = (self.known.select(from - 1), self.known.select(to - 1));
+            let (Some(first), Some(last)) = ends else {
+                return Err(Answer::bad("No message has that sequence number"));
+            };
+            named.insert_range(first..=last);
+        }
+        named &= &self.known;
+        Ok(named)
+    }
+
+    /// The same for a search, where a number that no message has matches nothing.
+    pub(super) fn resolve_for_search(&self, set: &MessageSet, uid: bool) -> RoaringBitmap {
+        let MessageSet::Ranges(ranges) = set else {
+            return &self.saved & &self.known;
+        };
+        if let Ok(named) = self.resolve(set, uid) {
+            return named;
+        }
+        let mut named = RoaringBitmap::new();
+        for (from, to) in ranges.resolve(self.count()) {
+            if let Some(first) = self.known.select(from - 1) {
+                let last = self.known.select(to - 1).or(self.known.max());
+                named.insert_range(first..=last.unwrap_or(first));
+            }
+        }
+        named & &self.known
+    }
+
+    /// Numbers of known UIDs as ranges: the UIDs themselves, or their sequence numbers.
+    pub(super) fn ranges(&self, uids: &RoaringBitmap, uid: bool) -> Vec<(u32, u32)> {
+        if uid {
+            ranges_of(uids.iter())
+        } else {
+            ranges_of(self.numbers(uids))
+        }
+    }
+
+    /// The sequence numbers of known UIDs, in order.
+    pub(super) fn numbers(&self, uids: &RoaringBitmap) -> impl Iterator<Item = u32> {
+        let mut known = self.known.iter();
+        let mut number = 0;
+        uids.iter().map(move |uid| {
+            if known.next() == Some(uid) {
+                number += 1;
+            } else {
+                number = self.number(uid);
+                known.advance_to(uid.saturating_add(1));
+            }
+            number
+        })
+    }
+
+    /// Remembers the keywords of flags; whether there was a new one.
+    fn learn(&mut self, flags: &Flags) -> bool {
+        let mut fresh = false;
+        for keyword in flags.keywords() {
+            let mut have = self.keywords.iter();
+            if self.keywords.len() < MAX_TOLD_KEYWORDS
+                && !have.any(|have| have.eq_ignore_ascii_case(keyword))
+            {
+                self.keywords.push(keyword.into());
+                fresh = true;
+            }
+        }
+        fresh
+    }
+
+    /// Tells the client of keywords before it sees them for the first time (RFC 9051 7.3.5).
+    pub(super) fn announce(&mut self, flags: &Flags, out: &mut ResponseWriter) {
+        if flags.keywords().next().is_some() && self.learn(flags) {
+            self.write_flags(out);
+        }
+    }
+
+    /// `FLAGS` and `PERMANENTFLAGS`.
+    pub(super) fn write_flags(&self, out: &mut ResponseWriter) {
+        let system = ["\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft"];
+        let all: Vec<&str> = system
+            .into_iter()
+            .chain(self.keywords.iter().map(AsRef::as_ref))
+            .collect();
+        out.flags(&all);
+        let permanent = if self.read_only { &[][..] } else { &all };
+        out.untagged(
+            crate::respond::status::Condition::Ok,
+            Some(Code::PermanentFlags(permanent, !self.read_only)),
+            "Flags permitted",
+        );
+    }
+
+    /// The client is being told these flags by the answer to its own command.
+    pub(super) fn note_told(&mut self, uid: Uid, modseq: Modseq) {
+        if modseq > self.modseq {
+            self.told.entry(modseq).or_default().insert(uid.0);
+        }
+    }
+
+    /// Reads what changed since the last time.
+    pub(super) fn collect(
+        &mut self,
+        mailboxes: &Mailboxes,
+        account: AccountId,
+    ) -> Result<(), MailboxError> {
+        let newest = mailboxes.newest_modseq(account)?;
+        if newest <= self.modseq {
+            return Ok(());
+        }
+        match mailboxes.counters(account, self.mailbox) {
+            // Read after `newest`, so nothing up to there is missed.
+            Ok(counters) if counters.highest_modseq <= self.modseq => {
+                self.modseq = newest;
+                return Ok(());
+            }
+            Ok(_) => {}
+            Err(MailboxError::NoMailbox) => self.deleted = true,
+            Err(error) => return Err(error),
+        }
+        let changes = mailboxes.changes(account, self.mailbox, self.modseq)?;
+        for Uid(uid) in changes.vanished {
+            if self.known.contains(uid) {
+                self.gone.insert(uid);
+                self.flagged.remove(uid);
+            }
+        }
+        let newest_known = self.known.max().unwrap_or(0);
+        for Uid(uid) in changes.touched {
+            if self.known.contains(uid) {
+                self.flagged.insert(uid);
+            } else if uid > newest_known {
+                // UIDs ascend, so a new message never moves the number of another.
+                self.known.insert(uid);
+                self.arrived = true;
+            }
+        }
+        if self.arrived {
+            self.known.optimize();
+        }
+        self.modseq = changes.modseq;
+        Ok(())
+    }
+
+    /// Whether something is left to tell.
+    fn has_news(&self, sync: Sync) -> bool {
+        match sync {
+            Sync::Nothing => false,
+            Sync::KeepNumbers => self.arrived || !self.flagged.is_empty(),
+            Sync::Full => self.arrived || !self.flagged.is_empty() || !self.gone.is_empty(),
+        }
+    }
+
+    /// Writes a piece of what is to be told; whether that was all.
+    pub(super) fn tell(
+        &mut self,
+        sync: Sync,
+        mailboxes: &Mailboxes,
+        account: AccountId,
+        enabled: Enabled,
+        out: &mut ResponseWriter,
+    ) -> Result<bool, MailboxError> {
+        if !self.has_news(sync) {
+            self.told.clear();
+            return Ok(true);
+        }
+        if sync == Sync::Full && !self.gone.is_empty() {
+            self.tell_gone(enabled, out);
+            return Ok(false);
+        }
+        if std::mem::take(&mut self.arrived) {
+            out.exists(self.count());
+        }
+        if !self.flagged.is_empty() {
+            self.tell_flags(mailboxes, account, enabled, out)?;
+        }
+        let all = !self.has_news(sync);
+        if all {
+            self.told.clear();
+        }
+        Ok(all)
+    }
+
+    /// A piece of the expunges: RFC 9051 7.5.1, RFC 7162 3.2.10.
+    fn tell_gone(&mut self, enabled: Enabled, out: &mut ResponseWriter) {
+        let piece: RoaringBitmap = self.gone.iter().take(PIECE).collect();
+        if enabled.qresync {
+            out.vanished(false, &ranges_of(piece.iter()));
+        } else {
+            // Each expunge lowers the numbers of all messages behind it.
+            for (before, number) in (0..).zip(self.numbers(&piece)) {
+                out.expunge(number - before);
+            }
+        }
+        self.known -= &piece;
+        self.saved -= &piece;
+        self.gone -= &piece;
+        if self.gone.is_empty() {
+            self.known.optimize();
+        }
+    }
+
+    fn tell_flags(
+        &mut self,
+        mailboxes: &Mailboxes,
+        account: AccountId,
+        enabled: Enabled,
+        out: &mut ResponseWriter,
+    ) -> Result<(), MailboxError> {
+        let view = match mailboxes.view(account, self.mailbox) {
+            Ok(view) => view,
+            Err(MailboxError::NoMailbox) => {
+                self.deleted = true;
+                self.flagged.clear();
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        for uid in &std::mem::take(&mut self.flagged) {
+            if out.len() >= PIECE_OCTETS {
+                self.flagged.insert(uid);
+                continue;
+            }
+            let Some(entry) = view.get(Uid(uid)) else {
+                continue;
+            };
+            let told = self.told.get(&entry.modseq);
+            if told.is_some_and(|told| told.contains(uid)) || !self.known.contains(uid) {
+                continue;
+            }
+            self.announce(&entry.flags, out);
+            let mut response = out.fetch(self.number(uid));
+            // RFC 7162 3.2.4: with QRESYNC every FETCH has the UID.
+            if enabled.qresync || enabled.rev2 {
+                response.uid(uid);
+            }
+            response.flags(entry.flags.system_bits(), entry.flags.keywords());
+            if enabled.condstore {
+                response.modseq(entry.modseq.0);
+            }
+            response.end();
+        }
+        Ok(())
+    }
+}
