@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::context::{Context, Outcome, run};
-use crate::{forward, rfc, setup, test, tidy};
+use crate::{fuzz, rfc, setup, test, tidy};
 
 type Step = (&'static str, fn(&mut Context) -> Outcome);
 
@@ -15,7 +15,7 @@ const STEPS: [Step; 7] = [
     ("setup", setup::run_verb),
     ("clippy", clippy),
     ("test", |context| test::run_verb(context, &[])),
-    ("fuzz", fuzz),
+    ("fuzz", run_fuzz),
 ];
 
 const FUZZ_SECONDS: &str = "60";
@@ -58,16 +58,8 @@ fn clippy(context: &mut Context) -> Outcome {
     run(cargo.args(["--", "-D", "warnings"]))
 }
 
-fn fuzz(context: &mut Context) -> Outcome {
-    if !forward::exists(context, "fuzz")? {
-        eprintln!("  no package tern-fuzz: nothing to do");
-        return Ok(());
-    }
-    forward::run_verb(
-        context,
-        "fuzz",
-        &["--seconds".to_owned(), FUZZ_SECONDS.to_owned()],
-    )
+fn run_fuzz(context: &mut Context) -> Outcome {
+    fuzz::run_verb(context, &["--seconds".to_owned(), FUZZ_SECONDS.to_owned()])
 }
 
 fn render(summary: &[(&str, bool, Duration)]) -> String {

@@ -1,6 +1,5 @@
-//! `sim`, `kill`, `fuzz` and `bench`: verbs that belong to a package of their own. The
-//! arguments are
-//! the package's, passed through unread.
+//! `sim`, `kill` and `bench`: verbs that belong to a package of their own. The arguments are the
+//! package's, passed through unread.
 
 use crate::context::{Context, Outcome, run};
 use crate::{metadata, setup};

@@ -6,6 +6,7 @@ mod clients;
 mod context;
 mod demo;
 mod forward;
+mod fuzz;
 mod metadata;
 mod rfc;
 mod rocksdb;
@@ -29,7 +30,7 @@ cargo xtask <verb>
   rfc [--check]     collect RFC citations into docs/rfc.md (--check: fail if it is stale)
   sim [args]        the whole server on one seed, with faults      (--seeds N)
   kill [args]       kill the real server at random points and check what is left
-  fuzz [args]       fuzz what a peer can send                      (--seconds N)
+  fuzz [args]       fuzz what a peer can send                      (--seconds N, --target NAME)
   bench [args]      the load generator
 
 Environment: TERN_BUILD_CACHE (default ~/.cache/tern-build), CARGO_TARGET_DIR.
@@ -68,7 +69,8 @@ fn dispatch(verb: &str, rest: &[String]) -> Outcome {
         ("tidy", []) => tidy::run_verb(&context),
         ("rfc", []) => rfc::write(&context),
         ("rfc", [flag]) if flag == "--check" => rfc::check(&context),
-        ("sim" | "kill" | "fuzz" | "bench", _) => forward::run_verb(&mut context, verb, rest),
+        ("fuzz", _) => fuzz::run_verb(&context, rest),
+        ("sim" | "kill" | "bench", _) => forward::run_verb(&mut context, verb, rest),
         ("setup" | "ci" | "tidy" | "rfc", _) => Err(format!("does not take {rest:?}\n\n{USAGE}")),
         _ => Err(format!("no such verb\n\n{USAGE}")),
     }

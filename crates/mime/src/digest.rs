@@ -63,7 +63,7 @@ impl BlobHasher {
 ///
 /// What it ignores:
 /// - fields that servers add or change on the way (Received, Return-Path, Delivered-To,
-///   Authentication-Results, DKIM-Signature, ARC-*, List-*, X-*, Recall-Token) or take out (Bcc);
+///   Authentication-Results, DKIM-Signature, ARC-*, List-*, X-*, tokens of servers) or take out (Bcc);
 /// - Message-ID, which a submission without one is given, and which clients replace when they
 ///   append a copy; who needs it compares it beside the digest;
 /// - the order of fields of different names, folding, LF against CRLF, and white space at line

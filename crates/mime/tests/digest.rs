@@ -19,7 +19,7 @@ fn the_same_letter() {
     let traced = format!(
         "Return-Path: <ann@example.org>\r\nDelivered-To: bob@example.com\r\nReceived: from x\r\n\tby y; now\r\n\
          Authentication-Results: mx; spf=pass\r\nDKIM-Signature: v=1; b=abc\r\nARC-Seal: i=1\r\n\
-         Recall-Token: abc\r\nX-Spam: no\r\nList-Id: <l.example.com>\r\n{delivered}"
+         Server-Token: abc\r\nX-Spam: no\r\nList-Id: <l.example.com>\r\n{delivered}"
     );
     let same = [
         ("delivered", delivered.clone()),

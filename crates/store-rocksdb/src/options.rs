@@ -42,7 +42,7 @@ pub(crate) fn rows(settings: &Settings, cache: &Cache) -> Options {
     let mut options = tables(settings, cache);
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_bottommost_compression_type(DBCompressionType::Zstd);
-    // A recalled or expunged message leaves markers that every later scan must step over.
+    // A withdrawn or expunged message leaves markers that every later scan must step over.
     options.add_compact_on_deletion_collector_factory(4096, 2048, 0.0);
     options
 }

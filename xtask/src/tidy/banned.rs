@@ -1,5 +1,6 @@
 //! Calls that a floor may not make. Below `server` (floor 8): no clock, thread, socket, file
-//! (`store-rocksdb` excepted), randomness, runtime or output; test code is exempt from these.
+//! (`store-rocksdb` excepted), randomness, runtime or output; test code and measurements (`examples`)
+//! are exempt from these.
 //! Everywhere: nothing unfinished, no ignored test, and no test that sleeps.
 
 use super::{Finding, SourceFile};
@@ -126,7 +127,9 @@ pub(super) fn check(file: &SourceFile) -> Vec<Finding> {
         findings.push(file.finding(rust.line_of(offset), rule, format!("`{token}`: {advice}")));
     };
     let is_test = |offset: usize| file.is_test || rust.in_tests(offset);
-    if file.floor.is_some_and(|floor| floor < SERVER_FLOOR) && !file.is_test {
+    let is_measurement = file.path.contains("/examples/");
+    let below = file.floor.is_some_and(|floor| floor < SERVER_FLOOR);
+    if below && !file.is_test && !is_measurement {
         for ban in &BELOW_SERVER {
             let excepted = ban.1 == "file" && file.path.starts_with("crates/store-rocksdb/");
             if !excepted {
@@ -194,6 +197,11 @@ mod tests {
                 "{text}"
             );
             assert_eq!(rules("xtask/src/a.rs", None, text), [""; 0], "{text}");
+            assert_eq!(
+                rules("crates/imap/examples/a.rs", Some(7), text),
+                [""; 0],
+                "{text}"
+            );
             let in_a_test = rules("crates/imap/tests/a.rs", Some(7), text);
             assert!(!in_a_test.contains(&rule), "{text}");
         }

@@ -195,20 +195,7 @@ impl House {
         };
         let landings: Vec<Landing> = to.iter().map(landing).collect();
         self.mailboxes.land(&prepared, &landings, now).unwrap();
-        let mut targets: Vec<Target> = to
-            .iter()
-            .map(|account| Target {
-                recipient: format!("account{account}@example.org"),
-                via: Vec::new(),
-                destination: Destination::Account(*account),
-            })
-            .collect();
-        if to.contains(&BOB) {
-            let bob = targets
-                .iter_mut()
-                .find(|t| t.destination == Destination::Account(BOB));
-            bob.unwrap().recipient = "bob@example.org".into();
-        }
+        let mut targets: Vec<Target> = to.iter().map(|account| target(*account)).collect();
         for (n, address) in out.iter().enumerate() {
             let item = QueueId::of_recipient(id, n as u32);
             self.enqueue(item, id, from, address, &prepared);
@@ -433,5 +420,16 @@ impl House {
             matches!(chain, tern_audit::Verified::Intact { .. }),
             "{chain:?}"
         );
+    }
+}
+
+fn target(account: AccountId) -> Target {
+    Target {
+        recipient: match account {
+            BOB => "bob@example.org".into(),
+            _ => format!("account{account}@example.org"),
+        },
+        via: Vec::new(),
+        destination: Destination::Account(account),
     }
 }
