@@ -1,0 +1,150 @@
+//! Any octets to IMAP sessions that are authenticated, over mailboxes that hold something.
+//!
+//! The first octet chooses how the input is cut, and whether the first session still has to
+//! authenticate. 0xff, which no command may hold outside a literal, hands over to the other one of
+//! two sessions of the same account; time passes there too. Promises: whole responses only, the
+//! session waits in the end, and the store is consistent.
+
+use std::sync::Arc;
+
+use tern_base::{SeededEntropy, Timestamp};
+use tern_imap::session::{Peer, TlsFacts, Verbs, Verified};
+use tern_imap::settings::Settings;
+use tern_imap::{Session, Step};
+use tern_mailbox::Mailboxes;
+
+use crate::fixture::{self, ALICE, NOW};
+use crate::responses;
+
+/// Output after which an input has shown what it can.
+const ENOUGH_OUTPUT: usize = 4 << 20;
+/// No command of an input takes as many steps.
+const MAX_STEPS: usize = 100_000;
+
+pub(crate) fn run(data: &[u8]) {
+    let Some((&choice, input)) = data.split_first() else {
+        return;
+    };
+    let engine = fixture::engine();
+    let mailboxes = fixture::open(&engine).unwrap();
+    let mut shells = [Shell::new(&mailboxes), Shell::new(&mailboxes)];
+    for (index, shell) in shells.iter_mut().enumerate() {
+        if index > 0 || choice & 1 == 0 {
+            shell.feed(b"L LOGIN alice secret\r\n", usize::MAX);
+            assert!(shell.session.authenticated().is_some());
+        }
+        if choice & 2 == 0 {
+            shell.feed(b"S SELECT INBOX\r\n", usize::MAX);
+        }
+    }
+    let size = usize::from(choice >> 2) * 6 + 1;
+    for (index, piece) in input.split(|byte| *byte == 0xff).enumerate() {
+        for shell in &mut shells {
+            shell.now = NOW.plus_millis(1_000 * index as u64);
+        }
+        let [first, second] = &mut shells;
+        let (active, other) = if index % 2 == 0 {
+            (first, second)
+        } else {
+            (second, first)
+        };
+        active.feed(piece, size);
+        other.session.notify();
+        other.drive();
+    }
+    for shell in &mut shells {
+        shell.session.shutdown();
+        shell.drive();
+        assert!(shell.closed, "a session that was shut down goes on");
+        let flaw = responses::flaw(&shell.output, true);
+        assert_eq!(flaw, None, "not whole responses");
+    }
+    let now = NOW.plus_millis(1_000_000);
+    mailboxes.finish_deletions(now).unwrap();
+    fixture::assert_clean(&mailboxes);
+}
+
+/// What stands between a session and its socket.
+struct Shell<'a> {
+    session: Session,
+    mailboxes: &'a Mailboxes,
+    entropy: SeededEntropy,
+    now: Timestamp,
+    output: Vec<u8>,
+    closed: bool,
+}
+
+impl<'a> Shell<'a> {
+    fn new(mailboxes: &'a Mailboxes) -> Self {
+        let settings = Settings {
+            max_message_size: 16 * 1024,
+            ..Settings::default()
+        };
+        let peer = Peer {
+            ip: [192, 0, 2, 1].into(),
+            tls: Some(facts()),
+        };
+        let mut shell = Self {
+            session: Session::new(Arc::new(settings), peer, NOW),
+            mailboxes,
+            entropy: SeededEntropy::new(1),
+            now: NOW,
+            output: Vec::new(),
+            closed: false,
+        };
+        shell.drive();
+        shell
+    }
+
+    fn feed(&mut self, input: &[u8], size: usize) {
+        for piece in input.chunks(size) {
+            if self.closed || self.output.len() > ENOUGH_OUTPUT {
+                return;
+            }
+            self.session.receive(piece, self.now);
+            self.drive();
+        }
+    }
+
+    fn drive(&mut self) {
+        for _ in 0..MAX_STEPS {
+            if self.closed || !self.session.wants_work() {
+                self.output.append(&mut self.session.take_output());
+                return;
+            }
+            let verbs = Verbs {
+                mailboxes: self.mailboxes,
+            };
+            let step = self.session.step(&verbs, self.now, &mut self.entropy);
+            self.output.append(&mut self.session.take_output());
+            self.session.take_events();
+            match step {
+                Step::Continue | Step::Input => {}
+                Step::StartTls => self.session.tls_started(facts()),
+                Step::Verify(credentials) => {
+                    let right = credentials.login == "alice"
+                        && credentials.password.as_str() == "secret"
+                        && credentials.act_as.is_none();
+                    let outcome = match right {
+                        true => Verified::Accepted {
+                            account: ALICE,
+                            login: "alice".to_owned(),
+                        },
+                        false => Verified::Refused,
+                    };
+                    self.session.verified(outcome, self.now);
+                }
+                Step::Close => self.closed = true,
+            }
+        }
+        panic!("the session never waits");
+    }
+}
+
+fn facts() -> TlsFacts {
+    TlsFacts {
+        version: "TLSv1.3".to_owned(),
+        cipher: "x".to_owned(),
+        sni: None,
+    }
+}
