@@ -1,1 +1,28 @@
-//! The binary: configuration, sockets, TLS, clock, command line
+//! The shell around the synchronous core: configuration, sockets, TLS, the clock, threads, the
+//! control socket and the command line of the binary `tern`.
+//!
+//! Invariants:
+//! - Whatever touches the store runs on a thread that may block; nothing blocks an asynchronous
+//!   worker.
+//! - Nobody holds a handle to everything: the parts are opened once and handed out, each to those
+//!   who need it.
+//! - What the command line does, a running server does through its control socket by the same
+//!   verbs.
+//!
+//! Refuses to decide anything about mail: the floors below do.
+
+pub mod clock;
+pub mod config;
+pub mod server;
+pub mod tls;
+
+mod control;
+mod hub;
+mod late;
+pub mod log;
+mod login;
+mod net;
+pub mod parts;
+mod relay;
+mod session;
+mod workers;

@@ -1,0 +1,14 @@
+//! Sockets: listeners, the limits at the door, and the task of one connection.
+//!
+//! Invariant: nothing here blocks a worker thread: whatever touches the store runs on the blocking
+//! pool, and a slow client is waited for by its own task alone.
+
+mod connection;
+mod gate;
+mod listener;
+mod stream;
+
+pub(crate) use connection::{Protocol, Shared, Step, serve};
+pub(crate) use gate::{Gate, Ticket};
+pub(crate) use listener::{bind, raise_file_limit};
+pub(crate) use stream::{Stream, TlsFacts};

@@ -1,0 +1,109 @@
+//! The parts of the server: opened once over one store, then handed out, each to those who need
+//! it. Nobody but the start of a process holds them all.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tern_base::Entropy;
+use tern_delivery::Delivery;
+use tern_directory::{PasswordCost, Passwords};
+use tern_mailbox::{Listener, MailboxError, Mailboxes};
+use tern_policy::DefaultPolicy;
+use tern_queue::Schedule;
+use tern_recall::{RecallSettings, Recalls};
+use tern_store::{Engine, StoreError};
+use tern_store_rocksdb::{OpenError, RocksEngine};
+
+use crate::config::Config;
+
+/// Why the store was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum PartsError {
+    /// The data directory can't be made.
+    #[error("{0}: {1}")]
+    Directory(PathBuf, std::io::Error),
+    /// The engine refuses.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A table can't be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The mailboxes can't be read.
+    #[error(transparent)]
+    Mailboxes(#[from] MailboxError),
+}
+
+/// Every part.
+pub(crate) struct Parts {
+    pub(crate) rocks: Arc<RocksEngine>,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) mailboxes: Arc<Mailboxes>,
+    pub(crate) passwords: Arc<Passwords>,
+    pub(crate) delivery: Arc<Delivery>,
+    pub(crate) recalls: Arc<Recalls>,
+    pub(crate) schedule: Schedule,
+}
+
+/// Where the store is within the data directory.
+fn store_directory(data_dir: &Path) -> PathBuf {
+    data_dir.join("store")
+}
+
+/// Whether there is a store in the data directory.
+pub(crate) fn has_store(data_dir: &Path) -> bool {
+    store_directory(data_dir).is_dir()
+}
+
+/// Opens the store of the configuration, making it where there is none.
+pub(crate) fn open(
+    config: &Config,
+    listener: Arc<dyn Listener>,
+    entropy: &mut dyn Entropy,
+) -> Result<Parts, PartsError> {
+    let data_dir = &config.server.data_dir;
+    make_directory(data_dir)?;
+    let rocks = Arc::new(RocksEngine::open(&store_directory(data_dir), &config.store)?);
+    let engine: Arc<dyn Engine> = rocks.clone();
+    let secrets = tern_directory::secrets(&*engine, entropy)?;
+    let mailboxes = Mailboxes::open(Arc::clone(&engine), secrets.content_key, listener)?;
+    let mailboxes = Arc::new(mailboxes);
+    let schedule = Schedule::default();
+    let settings = tern_delivery::Settings {
+        hostname: config.server.hostname.as_str().to_owned(),
+        schedule: schedule.clone(),
+    };
+    let delivery = Delivery::new(
+        Arc::clone(&engine),
+        Arc::clone(&mailboxes),
+        settings,
+        secrets.token_key,
+    );
+    let recalls = Recalls::open(
+        Arc::clone(&engine),
+        Arc::clone(&mailboxes),
+        Arc::new(DefaultPolicy::default()),
+        RecallSettings {
+            hostname: config.server.hostname.as_str().to_owned(),
+            ..RecallSettings::default()
+        },
+    );
+    let passwords = Passwords::new(PasswordCost::default(), entropy)?;
+    Ok(Parts {
+        rocks,
+        engine,
+        mailboxes,
+        passwords: Arc::new(passwords),
+        delivery: Arc::new(delivery),
+        recalls: Arc::new(recalls),
+        schedule,
+    })
+}
+
+/// Makes the data directory, for its owner alone.
+fn make_directory(data_dir: &Path) -> Result<(), PartsError> {
+    let mut builder = DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(data_dir);
+    made.map_err(|error| PartsError::Directory(data_dir.to_owned(), error))
+}

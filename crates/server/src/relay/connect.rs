@@ -1,0 +1,124 @@
+//! Connections to other servers, and the TLS on them.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::RelayError;
+use crate::config::{HostPort, Relay, RelayTls};
+
+/// Makes connections.
+pub(super) struct Connector {
+    tls: TlsConnector,
+    connect_timeout: Duration,
+}
+
+impl Connector {
+    pub(super) fn new(settings: &Relay) -> Result<Self, RelayError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let algorithms = provider.signature_verification_algorithms;
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?;
+        let config = match settings.tls {
+            RelayTls::Required => {
+                let roots = trusted(&settings.trusted_certificates)?;
+                builder.with_root_certificates(roots).with_no_client_auth()
+            }
+            // RFC 7435: encryption without authentication is better than none.
+            RelayTls::Opportunistic | RelayTls::Never => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(AnyCertificate(algorithms)))
+                .with_no_client_auth(),
+        };
+        Ok(Self {
+            tls: TlsConnector::from(Arc::new(config)),
+            connect_timeout: Duration::from_secs(settings.connect_timeout_secs),
+        })
+    }
+
+    /// A connection to one of the host's addresses.
+    pub(super) async fn connect(&self, to: &HostPort) -> io::Result<TcpStream> {
+        let connect = TcpStream::connect((to.host.as_str(), to.port));
+        let stream = timeout(self.connect_timeout, connect).await;
+        let stream = stream.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    /// TLS on a connection, for this host.
+    pub(super) async fn secure(
+        &self,
+        stream: TcpStream,
+        host: &str,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        let handshake = timeout(self.connect_timeout, self.tls.connect(name, stream));
+        handshake.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    }
+}
+
+fn trusted(path: &Path) -> Result<RootCertStore, RelayError> {
+    let failed = |why: String| RelayError::Trusted(path.to_owned(), why);
+    let bytes = fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&bytes) {
+        let certificate = certificate.map_err(|error| failed(error.to_string()))?;
+        // One that rustls can't use is no reason to trust none.
+        let _ = roots.add(certificate);
+    }
+    if roots.is_empty() {
+        return Err(failed(String::from("holds no certificate")));
+    }
+    Ok(roots)
+}
+
+/// Takes any certificate whose holder has its key.
+#[derive(Debug)]
+struct AnyCertificate(WebPkiSupportedAlgorithms);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}

@@ -1,0 +1,359 @@
+//! The running server: listeners, workers, and their orderly end.
+//!
+//! Invariant: when [`Server::stop`] returns, every session was told or ran out of time, no worker
+//! is at work, and the store is flushed.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use tern_smtp::Role;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::clock::{self, OsEntropy};
+use crate::config::Config;
+use crate::hub::{Connections, Hub, Signal};
+use crate::late::Late;
+use crate::login::Logins;
+use crate::net::{self, Gate, Shared, Stream, Ticket, bind};
+use crate::parts::{self, Parts, PartsError};
+use crate::relay::{Relay, RelayError};
+use crate::session::{ImapService, Memory, SmtpService, SmtpVerbs, imap_peer, smtp_peer};
+use crate::tls::{self, Certificates, TlsError};
+use crate::workers::{self, Workers};
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The store.
+    #[error(transparent)]
+    Parts(#[from] PartsError),
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// An address can't be listened on.
+    #[error("cannot listen on {0}: {1}")]
+    Bind(SocketAddr, std::io::Error),
+    /// The relay's settings.
+    #[error(transparent)]
+    Relay(#[from] RelayError),
+    /// A worker or the control socket.
+    #[error("cannot start: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// What is spoken on a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Smtp,
+    Submission,
+    Submissions,
+    Imap,
+    Imaps,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Smtp => "smtp",
+            Self::Submission => "submission",
+            Self::Submissions => "submissions",
+            Self::Imap => "imap",
+            Self::Imaps => "imaps",
+        }
+    }
+
+    const fn is_tls(self) -> bool {
+        matches!(self, Self::Submissions | Self::Imaps)
+    }
+
+    const fn is_imap(self) -> bool {
+        matches!(self, Self::Imap | Self::Imaps)
+    }
+
+    /// What a client is told that finds no room; nothing under TLS, which has not begun.
+    const fn full(self) -> &'static [u8] {
+        match self {
+            Self::Smtp | Self::Submission => b"421 4.7.0 Too many connections, try later\r\n",
+            Self::Imap => b"* BYE [UNAVAILABLE] Too many connections, try later\r\n",
+            Self::Submissions | Self::Imaps => b"",
+        }
+    }
+}
+
+/// The addresses that are listened on, with the ports that were given where port 0 was asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// Reception.
+    pub smtp: Vec<SocketAddr>,
+    /// Submission, STARTTLS.
+    pub submission: Vec<SocketAddr>,
+    /// Submission, TLS from the first byte.
+    pub submissions: Vec<SocketAddr>,
+    /// IMAP, STARTTLS.
+    pub imap: Vec<SocketAddr>,
+    /// IMAP, TLS from the first byte.
+    pub imaps: Vec<SocketAddr>,
+}
+
+/// What every listener needs to start a session.
+struct Context {
+    shared: Arc<Shared>,
+    gate: Arc<Gate>,
+    connections: Connections,
+    smtp: SmtpService,
+    imap: ImapService,
+    next_id: AtomicU64,
+}
+
+/// A server that runs.
+pub struct Server {
+    addresses: Addresses,
+    context: Arc<Context>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    workers: Workers,
+    rocks: Arc<tern_store_rocksdb::RocksEngine>,
+}
+
+/// How long sessions have to end when the server stops.
+const DRAIN: Duration = Duration::from_secs(5);
+
+impl Server {
+    /// Opens the store and starts to serve. To be called inside a runtime.
+    ///
+    /// # Errors
+    /// Says what is in the way; nothing is left running.
+    pub async fn start(config: &Config) -> Result<Self, ServeError> {
+        let files = net::raise_file_limit();
+        let hub = Arc::new(Hub::new());
+        let parts = {
+            let (config, hub) = (config.clone(), Arc::clone(&hub));
+            let open = move || parts::open(&config, hub, &mut OsEntropy);
+            tokio::task::spawn_blocking(open).await.map_err(std::io::Error::other)??
+        };
+        let hostname = config.server.hostname.as_str();
+        let certificates = Certificates::open(&config.tls, &config.server.data_dir, hostname)?;
+        let certificates = Arc::new(certificates);
+        let relay = Relay::new(config, Arc::clone(&parts.delivery))?;
+        let (late_sender, late_receiver) = mpsc::channel();
+        let late = Late::new(late_sender);
+        let context = Arc::new(context(config, &parts, &hub, &certificates, &relay, &late)?);
+        let (stop, stopped) = watch::channel(false);
+        let mut server = Self {
+            addresses: Addresses::default(),
+            context,
+            stop,
+            tasks: Vec::new(),
+            workers: Workers::start(&parts, &hub, late, late_receiver)?,
+            rocks: Arc::clone(&parts.rocks),
+        };
+        server.listen_all(config, &stopped)?;
+        server.tasks.push(tokio::spawn(relay.run(stopped.clone())));
+        server.tasks.push(tokio::spawn(workers::reload(certificates, stopped.clone())));
+        server.tasks.push(crate::control::serve(config, parts, stopped)?);
+        tracing::info!(hostname, files, "tern serves");
+        Ok(server)
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    fn listen_all(&mut self, config: &Config, stopped: &watch::Receiver<bool>) -> Result<(), ServeError> {
+        let listeners = &config.listeners;
+        let all = [
+            (Kind::Smtp, &listeners.smtp),
+            (Kind::Submission, &listeners.submission),
+            (Kind::Submissions, &listeners.submissions),
+            (Kind::Imap, &listeners.imap),
+            (Kind::Imaps, &listeners.imaps),
+        ];
+        for (kind, addresses) in all {
+            for address in addresses {
+                let failed = |error| ServeError::Bind(*address, error);
+                let listener = bind(*address).map_err(failed)?;
+                let bound = listener.local_addr().map_err(failed)?;
+                tracing::info!(kind = kind.name(), address = %bound, "listening");
+                match kind {
+                    Kind::Smtp => self.addresses.smtp.push(bound),
+                    Kind::Submission => self.addresses.submission.push(bound),
+                    Kind::Submissions => self.addresses.submissions.push(bound),
+                    Kind::Imap => self.addresses.imap.push(bound),
+                    Kind::Imaps => self.addresses.imaps.push(bound),
+                }
+                let context = Arc::clone(&self.context);
+                let accept = accept(listener, kind, context, stopped.clone());
+                self.tasks.push(tokio::spawn(accept));
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops: no new connections, sessions are told and have five seconds, workers end, the store
+    /// is flushed.
+    pub async fn stop(self) {
+        // Receivers that are gone need no telling.
+        let _ = self.stop.send(true);
+        self.context.connections.stop();
+        if timeout(DRAIN, self.context.gate.drained()).await.is_err() {
+            tracing::warn!("some connections did not end in time");
+        }
+        for task in self.tasks {
+            if timeout(DRAIN, task).await.is_err() {
+                tracing::warn!("a task did not end in time");
+            }
+        }
+        let (workers, rocks) = (self.workers, self.rocks);
+        let end = tokio::task::spawn_blocking(move || {
+            workers.stop();
+            rocks.flush()
+        });
+        match end.await {
+            Ok(Ok(())) => tracing::info!("tern stopped"),
+            Ok(Err(error)) => tracing::error!(%error, "the store was not flushed; its log was"),
+            Err(error) => tracing::error!(%error, "stopping failed"),
+        }
+    }
+}
+
+fn context(
+    config: &Config,
+    parts: &Parts,
+    hub: &Arc<Hub>,
+    certificates: &Arc<Certificates>,
+    relay: &Relay,
+    late: &Late,
+) -> Result<Context, ServeError> {
+    let limits = &config.limits;
+    let logins = Logins::new(
+        Arc::clone(&parts.engine),
+        Arc::clone(&parts.passwords),
+        limits.max_login_failures,
+    );
+    let shared = Shared {
+        tls: tls::server_config(Arc::clone(certificates))?,
+        hub: Arc::clone(hub),
+        logins,
+        handshake_timeout: Duration::from_secs(limits.handshake_timeout_secs),
+        write_timeout: Duration::from_secs(limits.write_timeout_secs),
+    };
+    let verbs = SmtpVerbs {
+        delivery: Arc::clone(&parts.delivery),
+        memory: Memory::new(limits.content_memory_bytes),
+        late: late.clone(),
+        queued: relay.wake(),
+    };
+    Ok(Context {
+        shared: Arc::new(shared),
+        gate: Gate::new(limits.max_connections as usize, limits.max_connections_per_address),
+        connections: Connections::default(),
+        smtp: SmtpService {
+            settings: Arc::new(config.smtp.clone()),
+            verbs,
+        },
+        imap: ImapService {
+            settings: Arc::new(config.imap.clone()),
+            mailboxes: Arc::clone(&parts.mailboxes),
+        },
+        next_id: AtomicU64::new(1),
+    })
+}
+
+/// Accepts connections until the server stops.
+async fn accept(
+    listener: TcpListener,
+    kind: Kind,
+    context: Arc<Context>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    loop {
+        let accepted = tokio::select! {
+            _ = stopped.changed() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => greet(stream, peer.ip().to_canonical(), kind, &context),
+            Err(error) => {
+                // Out of files, most likely: whoever waits is in the backlog meanwhile.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// Lets a connection in, or turns it away.
+fn greet(stream: TcpStream, ip: IpAddr, kind: Kind, context: &Arc<Context>) {
+    match context.gate.enter(ip) {
+        Ok(ticket) => {
+            let context = Arc::clone(context);
+            tokio::spawn(connection(stream, ip, kind, context, ticket));
+        }
+        Err(full) => {
+            tracing::warn!(peer = %ip, kind = kind.name(), ?full, "connection turned away");
+            // One line into an empty socket buffer; whoever does not get it loses nothing.
+            let _ = stream.try_write(kind.full());
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    ip: IpAddr,
+    kind: Kind,
+    context: Arc<Context>,
+    ticket: Ticket,
+) {
+    let id = context.next_id.fetch_add(1, Ordering::Relaxed);
+    let signal = Arc::new(Signal::default());
+    context.connections.add(id, &signal);
+    // From here the ticket and the entry live as long as the session.
+    let _leave = Leave {
+        context: Arc::clone(&context),
+        id,
+        _ticket: ticket,
+    };
+    let mut stream = Stream::Plain(stream);
+    let mut facts = None;
+    if kind.is_tls() {
+        let shared = &context.shared;
+        let handshake = Box::pin(stream.start_tls(Arc::clone(&shared.tls)));
+        match timeout(shared.handshake_timeout, handshake).await {
+            Ok(Ok((secured, negotiated))) => (stream, facts) = (secured, Some(negotiated)),
+            Ok(Err(error)) => return tracing::debug!(id, %ip, %error, "TLS handshake failed"),
+            Err(_) => return tracing::debug!(id, %ip, "TLS handshake timed out"),
+        }
+    }
+    let (shared, now) = (Arc::clone(&context.shared), clock::now());
+    if kind.is_imap() {
+        let session = context.imap.session(imap_peer(ip, facts), id, now);
+        net::serve(stream, session, ip, shared, signal).await;
+    } else {
+        let role = match kind {
+            Kind::Smtp => Role::Reception,
+            _ => Role::Submission,
+        };
+        let session = context.smtp.session(smtp_peer(ip, role, facts), id, now);
+        net::serve(stream, session, ip, shared, signal).await;
+    }
+}
+
+/// Takes a connection off the books.
+struct Leave {
+    context: Arc<Context>,
+    id: u64,
+    _ticket: Ticket,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.context.connections.remove(self.id);
+    }
+}

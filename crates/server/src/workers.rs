@@ -1,0 +1,249 @@
+//! What runs besides the sessions: the watch over recall mailboxes, late copies, and the chores of
+//! every minute.
+//!
+//! Invariant: each worker is one thread, ends when the server stops, and survives every error of
+//! the work it does.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tern_base::AccountId;
+use tern_delivery::Delivery;
+use tern_mailbox::{Mailboxes, SealTag};
+use tern_queue::Schedule;
+use tern_recall::{Recalls, Requested};
+use tern_store::{Engine, Read};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::clock::{self, OsEntropy};
+use crate::hub::{Changes, Hub};
+use crate::late::Late;
+use crate::parts::Parts;
+use crate::tls::Certificates;
+
+/// How often the chores are done.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The threads.
+pub(crate) struct Workers {
+    hub: Arc<Hub>,
+    ending: Arc<Ending>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Told once: the server stops.
+#[derive(Default)]
+struct Ending {
+    told: AtomicBool,
+    lock: Mutex<()>,
+    changed: Condvar,
+}
+
+impl Ending {
+    fn is_told(&self) -> bool {
+        self.told.load(Ordering::Acquire)
+    }
+
+    /// Waits; true when the server stops.
+    fn wait(&self, time: Duration) -> bool {
+        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = self.changed.wait_timeout_while(lock, time, |()| !self.is_told());
+        drop(wait);
+        self.is_told()
+    }
+
+    fn tell(&self) {
+        let _lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.told.store(true, Ordering::Release);
+        self.changed.notify_all();
+    }
+}
+
+impl Workers {
+    /// Starts every worker.
+    pub(crate) fn start(
+        parts: &Parts,
+        hub: &Arc<Hub>,
+        late: Late,
+        late_tags: Receiver<SealTag>,
+    ) -> io::Result<Self> {
+        let mut workers = Self {
+            hub: Arc::clone(hub),
+            ending: Arc::default(),
+            threads: Vec::new(),
+        };
+        let (changes, recalls) = (hub.watch(), Arc::clone(&parts.recalls));
+        workers.spawn("recall-triggers", move |_| triggers(&changes, &recalls))?;
+        let recalls = Arc::clone(&parts.recalls);
+        workers.spawn("recall-late", move |ending| late_copies(ending, &late_tags, &recalls))?;
+        let (engine, recalls) = (Arc::clone(&parts.engine), Arc::clone(&parts.recalls));
+        workers.spawn("recall-start", move |ending| all_triggers(ending, &*engine, &recalls))?;
+        let chores = Chores {
+            engine: Arc::clone(&parts.engine),
+            mailboxes: Arc::clone(&parts.mailboxes),
+            delivery: Arc::clone(&parts.delivery),
+            recalls: Arc::clone(&parts.recalls),
+            schedule: parts.schedule.clone(),
+            late,
+        };
+        workers.spawn("chores", move |ending| chores.run(ending))?;
+        Ok(workers)
+    }
+
+    fn spawn(
+        &mut self,
+        name: &str,
+        work: impl FnOnce(&Ending) + Send + 'static,
+    ) -> io::Result<()> {
+        let ending = Arc::clone(&self.ending);
+        let builder = std::thread::Builder::new().name(name.to_owned());
+        self.threads.push(builder.spawn(move || work(&ending))?);
+        Ok(())
+    }
+
+    /// Ends every worker and waits for it.
+    pub(crate) fn stop(self) {
+        self.hub.unwatch();
+        self.ending.tell();
+        for thread in self.threads {
+            let name = thread.thread().name().unwrap_or_default().to_owned();
+            if thread.join().is_err() {
+                tracing::error!(name, "a worker had panicked");
+            }
+        }
+    }
+}
+
+/// Looks at the recall mailbox of every account that changes, at once.
+fn triggers(changes: &Changes, recalls: &Recalls) {
+    while let Some(account) = changes.next() {
+        look(recalls, account);
+    }
+}
+
+/// Looks at every account once: what was put into a recall mailbox before a crash.
+fn all_triggers(ending: &Ending, reader: &dyn Engine, recalls: &Recalls) {
+    let reader: &dyn Read = reader;
+    let mut from = Some(AccountId(0));
+    while let Some(next) = from {
+        let page = match tern_directory::list_accounts(reader, next, 500) {
+            Ok(page) => page,
+            Err(error) => return tracing::error!(%error, "the accounts could not be listed"),
+        };
+        for account in &page.accounts {
+            if ending.is_told() {
+                return;
+            }
+            look(recalls, account.id);
+        }
+        from = page.next;
+    }
+}
+
+fn look(recalls: &Recalls, account: AccountId) {
+    match recalls.triggers(account, clock::now()) {
+        Ok(answers) => {
+            for answer in answers {
+                match answer {
+                    Requested::Sealed(id) => tracing::info!(%account, %id, "recall sealed"),
+                    Requested::Joined(id) => tracing::info!(%account, %id, "recall joined"),
+                    Requested::Refused(id, refusal) => {
+                        tracing::info!(%account, %id, ?refusal, "recall refused");
+                    }
+                }
+            }
+        }
+        Err(error) => tracing::error!(%account, %error, "a recall mailbox could not be read"),
+    }
+}
+
+/// Brings reports up to date when a seal stopped a copy.
+fn late_copies(ending: &Ending, tags: &Receiver<SealTag>, recalls: &Recalls) {
+    while !ending.is_told() {
+        let tag = match tags.recv_timeout(Duration::from_millis(500)) {
+            Ok(tag) => tag,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        match recalls.refresh_late(tag, clock::now()) {
+            Ok(new) => tracing::info!(new, "late copies of a recalled message were stopped"),
+            Err(error) => tracing::error!(%error, "late copies could not be reported"),
+        }
+    }
+}
+
+/// The chores of every minute.
+struct Chores {
+    engine: Arc<dyn Engine>,
+    mailboxes: Arc<Mailboxes>,
+    delivery: Arc<Delivery>,
+    recalls: Arc<Recalls>,
+    schedule: Schedule,
+    late: Late,
+}
+
+/// Most contents that one round removes.
+const COLLECT: usize = 10_000;
+
+impl Chores {
+    fn run(&self, ending: &Ending) {
+        if let Err(error) = self.mailboxes.finish_deletions(clock::now()) {
+            tracing::error!(%error, "deletions of mailboxes could not be finished");
+        }
+        loop {
+            self.round();
+            if ending.wait(MINUTE) {
+                return;
+            }
+        }
+    }
+
+    fn round(&self) {
+        match self.delivery.resume(clock::now(), &mut OsEntropy) {
+            Ok(done) => {
+                for accepted in done {
+                    tracing::info!(origin = %accepted.origin, "a delivery was finished");
+                    self.late.report(&accepted.late);
+                }
+            }
+            Err(error) => tracing::error!(%error, "deliveries could not be finished"),
+        }
+        match self.recalls.run_open(clock::now()) {
+            Ok(0) => {}
+            Ok(open) => tracing::debug!(open, "recalls were looked at"),
+            Err(error) => tracing::error!(%error, "a recall could not be finished"),
+        }
+        if let Err(error) = tern_queue::prune(&*self.engine, &self.schedule, clock::now()) {
+            tracing::error!(%error, "the queue's history could not be pruned");
+        }
+        match self.mailboxes.collect(clock::now(), COLLECT) {
+            Ok(0) => {}
+            Ok(removed) => tracing::debug!(removed, "contents were removed"),
+            Err(error) => tracing::error!(%error, "contents could not be removed"),
+        }
+    }
+}
+
+/// Reads the certificate again on SIGHUP, and where its files changed.
+pub(crate) async fn reload(certificates: Arc<Certificates>, mut stopped: watch::Receiver<bool>) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        return tracing::warn!("SIGHUP can't be waited for");
+    };
+    loop {
+        let asked = tokio::select! {
+            _ = stopped.changed() => return,
+            _ = hangup.recv() => true,
+            () = tokio::time::sleep(MINUTE) => false,
+        };
+        match certificates.reload(asked) {
+            Ok(true) => tracing::info!("the certificate was read again"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "the certificate stays as it was"),
+        }
+    }
+}
