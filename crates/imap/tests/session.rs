@@ -1,213 +1,333 @@
 //! Transcripts of whole sessions: `data/session/*.txt`.
 //!
-//! `C: ` is a line from the client (CRLF is added), `S: ` a line that the server must send next,
-//! `! ` something that happens: `plain` or `tls` (how the connection begins), `started` (the TLS
-//! handshake is done), `accept`, `refuse`, `throttle`, `unavailable` (the answer to credentials,
-//! after their check), `timeout`, `shutdown`, `close` (the session must be closed). Every
-//! transcript runs twice: each client line whole, and octet by octet.
+//! `C: ` is a line from the client (CRLF is added), `S: ` a line that the server must send next;
+//! `C2: ` and `S2: ` are a second client of the same account. In a client's line `\r\n` is a line
+//! end and `<<name>>` a literal with the octets of `data/messages/name.eml`. `! ` is something that
+//! happens: `plain` or `tls` (a connection begins in a new house), `session` (somebody has logged
+//! in, in a new house), `second` (another session of the same house), `started` (the TLS handshake
+//! is done), `accept`, `refuse`, `throttle`, `unavailable` (the answer to credentials, after their
+//! check), `timeout`, `shutdown`, `close` (the session must be closed), `clock n` (n seconds pass),
+//! `quota n` (octets), `full` and `room` (the disk), `seal name`, `withdraw name`, `exposure name
+//! level`. After each line of one client the other is notified.
+//!
+//! Every transcript runs three times: each client line whole, octet by octet, and in pieces of 7.
+//! With `TERN_BLESS` set the server's lines are written anew, to be reviewed.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-use std::sync::Arc;
+mod common;
 
-use tern_base::{AccountId, SeededEntropy, Timestamp};
-use tern_imap::session::{Peer, TlsFacts, Verbs, Verified};
-use tern_imap::settings::Settings;
-use tern_imap::{Session, Step};
-use tern_mailbox::{Mailboxes, NoListener};
-use tern_store::MemEngine;
+use std::fmt::Write as _;
 
-const NOW: Timestamp = Timestamp(1_795_298_760_000);
-
-fn facts() -> TlsFacts {
-    TlsFacts {
-        version: "TLSv1.3".into(),
-        cipher: "TLS_AES_128_GCM_SHA256".into(),
-        sni: None,
-    }
-}
+use common::{BOB, Client, House, NOW, accept, facts};
+use tern_imap::session::Verified;
+use tern_store::mem::Injected;
 
 struct Run {
-    session: Session,
-    mailboxes: Mailboxes,
-    entropy: SeededEntropy,
-    output: Vec<u8>,
-    verifying: Option<String>,
-    closed: bool,
+    house: House,
+    clients: Vec<Client>,
 }
 
 impl Run {
-    fn new(tls: bool) -> Self {
-        let peer = Peer {
-            ip: [192, 0, 2, 1].into(),
-            tls: tls.then(facts),
+    fn new(kind: &str) -> Self {
+        let mut house = House::new();
+        let client = match kind {
+            "session" => Client::login(&mut house),
+            kind => Client::new(&mut house, kind == "tls"),
         };
-        let session = Session::new(Arc::new(Settings::default()), peer, NOW);
-        let mut run = Self {
-            session,
-            mailboxes: Mailboxes::open(Arc::new(MemEngine::new()), [1; 32], Arc::new(NoListener))
-                .unwrap(),
-            entropy: SeededEntropy::new(1),
-            output: Vec::new(),
-            verifying: None,
-            closed: false,
-        };
-        run.drive();
-        run
-    }
-
-    fn drive(&mut self) {
-        loop {
-            let step = self.session.step(
-                &Verbs {
-                    mailboxes: &self.mailboxes,
-                },
-                NOW,
-                &mut self.entropy,
-            );
-            self.output.extend(self.session.take_output());
-            match step {
-                Step::Continue => {}
-                Step::Verify(credentials) => {
-                    let act_as = credentials.act_as.as_deref().unwrap_or("-");
-                    let password = credentials.password.as_str();
-                    self.verifying = Some(format!("{act_as} {} {password}", credentials.login));
-                    return;
-                }
-                Step::Close => {
-                    self.closed = true;
-                    return;
-                }
-                Step::Input | Step::StartTls => return,
-            }
+        Self {
+            house,
+            clients: vec![client],
         }
     }
 
     fn event(&mut self, event: &str) {
         let (name, argument) = event.split_once(' ').unwrap_or((event, ""));
+        let client = &mut self.clients[0];
         let outcome = match name {
-            "started" => return self.session.tls_started(facts()),
+            "second" => {
+                let second = Client::login(&mut self.house);
+                self.clients.push(second);
+                return;
+            }
+            "started" => return client.session.tls_started(facts()),
             "timeout" => {
-                self.session.timed_out();
-                return self.drive();
+                client.session.timed_out();
+                return client.drive(&mut self.house);
             }
             "shutdown" => {
-                self.session.shutdown();
-                return self.drive();
+                client.session.shutdown();
+                return client.drive(&mut self.house);
             }
-            "close" => return assert!(self.closed, "still open"),
-            "accept" => Verified::Accepted {
-                account: AccountId(1),
-                login: "bob".into(),
-            },
+            "close" => return assert!(client.closed, "still open"),
+            "clock" => {
+                let secs: u64 = argument.parse().unwrap();
+                self.house.now = self.house.now.plus_millis(secs * 1_000);
+                return;
+            }
+            "quota" => {
+                let octets = argument.parse().unwrap();
+                return self.house.mailboxes.set_quota(BOB, octets).unwrap();
+            }
+            "full" => {
+                let hook = Box::new(|_: &_| Some(Injected::Full));
+                return self.house.engine.set_fault_hook(Some(hook));
+            }
+            "room" => return self.house.engine.set_fault_hook(None),
+            "seal" => {
+                self.house.seal(&message(argument));
+                return;
+            }
+            "withdraw" => {
+                self.house.withdraw(&message(argument));
+                return self.notify_all();
+            }
+            "exposure" => return self.exposure(argument),
+            "accept" => accept(),
             "refuse" => Verified::Refused,
             "throttle" => Verified::Throttled,
             "unavailable" => Verified::Unavailable,
             other => panic!("what is {other}?"),
         };
-        assert_eq!(
-            self.verifying.take().as_deref(),
-            Some(argument),
-            "credentials"
-        );
-        self.session.verified(outcome, NOW);
-        self.drive();
+        let asked = client.verifying.take();
+        assert_eq!(asked.as_deref(), Some(argument), "credentials");
+        client.verified(&mut self.house, outcome);
     }
 
-    fn expect(&mut self, line: &str) {
-        let end = self.output.iter().position(|byte| *byte == b'\n');
-        let end = end.unwrap_or_else(|| panic!("nothing sent, expected {line}")) + 1;
-        let sent: Vec<u8> = self.output.drain(..end).collect();
-        assert_eq!(String::from_utf8_lossy(&sent), format!("{line}\r\n"));
+    fn exposure(&self, argument: &str) {
+        let (name, level) = argument.split_once(' ').unwrap();
+        let digest = self.house.digest(&message(name));
+        let known = self.house.mailboxes.exposures(digest).unwrap();
+        let levels: Vec<String> = known
+            .iter()
+            .map(|(_, _, exposure)| {
+                assert_eq!(
+                    (exposure.protocol.as_str(), exposure.address.as_str()),
+                    ("imap", "192.0.2.1")
+                );
+                let client = &exposure.client;
+                let space = if client.is_empty() { "" } else { " " };
+                format!("{}{space}{client}", exposure.level.name())
+            })
+            .collect();
+        let expect = if level == "none" {
+            Vec::new()
+        } else {
+            vec![level.to_owned()]
+        };
+        assert_eq!(levels, expect, "exposure of {name}");
+    }
+
+    fn notify_all(&mut self) {
+        for client in &mut self.clients {
+            client.notify(&mut self.house);
+        }
+    }
+
+    fn send(&mut self, who: usize, line: &str, chunk: usize) {
+        self.clients[who].send(&mut self.house, &octets_of(line), chunk);
+        for (number, client) in self.clients.iter_mut().enumerate() {
+            if number != who {
+                client.notify(&mut self.house);
+            }
+        }
+    }
+
+    fn expect(&mut self, who: usize, line: &str) {
+        let output = &mut self.clients[who].output;
+        let end = output.windows(2).position(|pair| pair == b"\r\n");
+        let end = end.unwrap_or_else(|| panic!("nothing sent, expected {line}"));
+        let sent: Vec<u8> = output.drain(..end + 2).collect();
+        assert_eq!(show(&sent[..end]), line);
+    }
+
+    fn finish(&self) {
+        for client in &self.clients {
+            assert!(client.output.is_empty(), "{}", client.output.escape_ascii());
+        }
+        self.house.check();
     }
 }
 
-fn transcript(text: &str, chunk: usize) {
+/// A line as the transcript shows it: control characters escaped.
+fn show(octets: &[u8]) -> String {
+    let mut out = String::new();
+    for c in String::from_utf8_lossy(octets).chars() {
+        match c {
+            c if c.is_control() => out.extend(c.escape_default()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn message(name: &str) -> Vec<u8> {
+    let path = format!(
+        "{}/tests/data/messages/{name}.eml",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    std::fs::read(path).unwrap()
+}
+
+fn octets_of(line: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once("<<") {
+        let (name, after) = after.split_once(">>").unwrap();
+        let content = message(name);
+        out.extend_from_slice(before.replace("\\r\\n", "\r\n").as_bytes());
+        out.extend_from_slice(format!("{{{}+}}\r\n", content.len()).as_bytes());
+        out.extend_from_slice(&content);
+        rest = after;
+    }
+    out.extend_from_slice(rest.replace("\\r\\n", "\r\n").as_bytes());
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
+/// The client of a line, and the line without its prefix.
+fn of_client<'a>(line: &'a str, prefix: char) -> Option<(usize, &'a str)> {
+    let rest = line.strip_prefix(prefix)?;
+    match rest.strip_prefix("2: ") {
+        Some(rest) => Some((1, rest)),
+        None => rest.strip_prefix(": ").map(|rest| (0, rest)),
+    }
+}
+
+fn transcript(name: &str, text: &str, chunk: usize) {
     let mut run: Option<Run> = None;
-    for line in text.lines() {
-        if let Some(line) = line.strip_prefix("C: ") {
+    for (number, line) in text.lines().enumerate() {
+        let place = format!("{name}:{}: {line}", number + 1);
+        // Shown by the test runner for the line that fails.
+        println!("{place}");
+        if let Some((who, line)) = of_client(line, 'C') {
             let run = run.as_mut().unwrap();
-            assert!(
-                run.output.is_empty(),
-                "before {line}: {}",
-                run.output.escape_ascii()
-            );
-            let octets = format!("{}\r\n", line.replace("\\r\\n", "\r\n"));
-            for piece in octets.as_bytes().chunks(chunk) {
-                run.session.receive(piece, NOW);
-                if run.session.wants_work() {
-                    run.drive();
-                }
+            for client in &run.clients {
+                assert!(
+                    client.output.is_empty(),
+                    "before {place}: {}",
+                    client.output.escape_ascii()
+                );
             }
-        } else if let Some(line) = line.strip_prefix("S: ") {
-            run.as_mut().unwrap().expect(line);
+            run.send(who, line, chunk);
+        } else if let Some((who, line)) = of_client(line, 'S') {
+            run.as_mut().unwrap().expect(who, line);
         } else if let Some(event) = line.strip_prefix("! ") {
             match event {
-                "plain" | "tls" => {
+                "plain" | "tls" | "session" => {
                     if let Some(done) = run.take() {
-                        assert!(done.output.is_empty(), "{}", done.output.escape_ascii());
+                        done.finish();
                     }
-                    run = Some(Run::new(event == "tls"));
+                    run = Some(Run::new(event));
                 }
                 event => run.as_mut().unwrap().event(event),
             }
         }
     }
-    let rest = run.unwrap().output;
-    assert!(rest.is_empty(), "{}", rest.escape_ascii());
+    run.unwrap().finish();
+}
+
+/// The transcript with what the server really sends.
+fn bless(text: &str) -> String {
+    let mut run: Option<Run> = None;
+    let mut out = String::new();
+    for line in text.lines() {
+        if of_client(line, 'S').is_some() {
+            continue;
+        }
+        out.push_str(line);
+        out.push('\n');
+        if let Some((who, line)) = of_client(line, 'C') {
+            run.as_mut().unwrap().send(who, line, usize::MAX);
+        } else if let Some(event) = line.strip_prefix("! ") {
+            match event {
+                "plain" | "tls" | "session" => run = Some(Run::new(event)),
+                event => run.as_mut().unwrap().event(event),
+            }
+        }
+        for (number, client) in run
+            .iter_mut()
+            .flat_map(|run| run.clients.iter_mut().enumerate())
+        {
+            let prefix = if number == 0 { "S" } else { "S2" };
+            let mut output = std::mem::take(&mut client.output);
+            while let Some(end) = output.windows(2).position(|pair| pair == b"\r\n") {
+                let line: Vec<u8> = output.drain(..end + 2).collect();
+                writeln!(out, "{prefix}: {}", show(&line[..end])).unwrap();
+            }
+        }
+    }
+    out
 }
 
 #[test]
 fn transcripts() {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/session");
-    let mut count = 0;
+    let mut commands = 0;
     for entry in std::fs::read_dir(directory).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-        transcript(&text, usize::MAX);
-        transcript(&text, 1);
-        count += 1;
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        if std::env::var_os("TERN_BLESS").is_some() {
+            text = bless(&text);
+            std::fs::write(&path, &text).unwrap();
+        }
+        for chunk in [usize::MAX, 1, 7] {
+            transcript(&name, &text, chunk);
+        }
+        commands += text
+            .lines()
+            .filter(|line| of_client(line, 'C').is_some())
+            .count();
     }
-    assert!(count > 0);
+    assert!(commands > 150, "{commands} commands");
 }
 
 #[test]
 fn plaintext_behind_starttls_is_never_executed() {
-    let mut run = Run::new(false);
-    run.output.clear();
-    run.session.receive(b"a STARTTLS\r\nb LOGIN x y\r\n", NOW);
-    run.drive();
-    assert_eq!(run.output, b"* BYE Plaintext behind STARTTLS\r\n");
-    assert!(run.closed);
+    let mut house = House::new();
+    let mut client = Client::new(&mut house, false);
+    client.output.clear();
+    client
+        .session
+        .receive(b"a STARTTLS\r\nb LOGIN x y\r\n", NOW);
+    client.drive(&mut house);
+    assert_eq!(client.output, b"* BYE Plaintext behind STARTTLS\r\n");
+    assert!(client.closed);
 
-    let mut run = Run::new(false);
-    run.session.receive(b"a STARTTLS\r\n", NOW);
-    run.drive();
-    run.session.receive(b"b LOGIN x y\r\n", NOW);
-    run.session.tls_started(facts());
-    run.drive();
-    assert!(run.closed && run.verifying.is_none());
+    let mut client = Client::new(&mut house, false);
+    client.session.receive(b"a STARTTLS\r\n", NOW);
+    client.drive(&mut house);
+    client.session.receive(b"b LOGIN x y\r\n", NOW);
+    client.session.tls_started(facts());
+    client.drive(&mut house);
+    assert!(client.closed && client.verifying.is_none());
 }
 
 #[test]
 fn garbage_ends_the_session() {
-    let mut run = Run::new(false);
+    let mut house = House::new();
+    let mut client = Client::new(&mut house, false);
     for _ in 0..30 {
-        run.session.receive(b"\x16\x03\x01\r\n", NOW);
-        run.drive();
+        client.session.receive(b"\x16\x03\x01\r\n", NOW);
+        client.drive(&mut house);
     }
-    assert!(run.closed);
-    assert!(run.output.ends_with(b"* BYE Too many bad commands\r\n"));
-    assert!(run.output.len() < 3_000);
+    assert!(client.closed);
+    assert!(client.output.ends_with(b"* BYE Too many bad commands\r\n"));
+    assert!(client.output.len() < 3_000);
 }
 
 #[test]
 fn the_login_deadline_is_not_put_off() {
-    let mut run = Run::new(true);
-    assert_eq!(run.session.deadline(), NOW.plus_millis(60_000));
-    run.session.receive(b"a NOOP\r\n", NOW.plus_millis(50_000));
-    assert_eq!(run.session.deadline(), NOW.plus_millis(60_000));
-    run.session.receive(b"a LOGIN x y\r\n", NOW);
-    run.drive();
-    run.event("accept - x y");
-    assert_eq!(run.session.deadline(), NOW.plus_millis(1_800_000));
+    let mut house = House::new();
+    let mut client = Client::new(&mut house, true);
+    assert_eq!(client.session.deadline(), NOW.plus_millis(60_000));
+    let later = NOW.plus_millis(50_000);
+    client.session.receive(b"a NOOP\r\n", later);
+    client.drive(&mut house);
+    assert_eq!(client.session.deadline(), NOW.plus_millis(60_000));
+    client.session.receive(b"a LOGIN x y\r\n", NOW);
+    client.drive(&mut house);
+    client.verified(&mut house, accept());
+    assert_eq!(client.session.deadline(), NOW.plus_millis(1_800_000));
 }

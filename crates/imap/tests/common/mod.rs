@@ -1,0 +1,242 @@
+//! A house of mailboxes in memory and clients that talk to sessions over it.
+
+#![allow(dead_code, reason = "each test uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tern_base::{AccountId, ContentDigest, SeededEntropy, Timestamp};
+use tern_imap::event::Event;
+use tern_imap::session::{Peer, TlsFacts, Verbs, Verified};
+use tern_imap::settings::Settings;
+use tern_imap::{Session, Step};
+use tern_mailbox::{Cover, FolderSpec, Mailboxes, NoListener, Origins, Role, Seal, SealTag};
+use tern_store::{MemEngine, Verdict};
+
+pub const NOW: Timestamp = Timestamp(1_795_298_760_000);
+pub const BOB: AccountId = AccountId(1);
+const TAG: SealTag = SealTag([9; 16]);
+
+const FOLDERS: [FolderSpec; 4] = [
+    folder("Drafts", Role::Drafts),
+    folder("Junk", Role::Junk),
+    folder("Sent", Role::Sent),
+    folder("Trash", Role::Trash),
+];
+
+const fn folder(path: &'static str, role: Role) -> FolderSpec {
+    FolderSpec {
+        path,
+        role: Some(role),
+    }
+}
+
+pub fn facts() -> TlsFacts {
+    TlsFacts {
+        version: "TLSv1.3".into(),
+        cipher: "TLS_AES_128_GCM_SHA256".into(),
+        sni: None,
+    }
+}
+
+/// The server side: mailboxes over an engine in memory, and a clock.
+pub struct House {
+    pub engine: MemEngine,
+    pub mailboxes: Mailboxes,
+    pub entropy: SeededEntropy,
+    pub now: Timestamp,
+}
+
+impl House {
+    pub fn new() -> Self {
+        let engine = MemEngine::new();
+        let mailboxes =
+            Mailboxes::open(Arc::new(engine.clone()), [1; 32], Arc::new(NoListener)).unwrap();
+        for account in [BOB, AccountId(2)] {
+            mailboxes.create_account(account, 0, &FOLDERS, NOW).unwrap();
+        }
+        Self {
+            engine,
+            mailboxes,
+            entropy: SeededEntropy::new(1),
+            now: NOW,
+        }
+    }
+
+    pub fn digest(&self, content: &[u8]) -> ContentDigest {
+        tern_mime::content_digest(self.mailboxes.content_key(), content)
+    }
+
+    /// Seals every copy of a letter.
+    pub fn seal(&self, content: &[u8]) {
+        let seal = Seal {
+            tag: TAG,
+            cover: Cover::Except(Default::default()),
+            origins: Origins::AllBut(Vec::new()),
+            active: true,
+            until: Timestamp(u64::MAX),
+        };
+        let digest = self.digest(content);
+        let nothing = |_: &mut tern_store::Transaction<'_>| Ok(());
+        self.mailboxes
+            .seal::<(), tern_mailbox::MailboxError>(digest, seal, nothing)
+            .unwrap();
+    }
+
+    /// Withdraws every copy of a sealed letter, and settles the seal.
+    pub fn withdraw(&self, content: &[u8]) {
+        let digest = self.digest(content);
+        let copies = self.mailboxes.copies(digest).unwrap();
+        let copies: Vec<_> = copies
+            .iter()
+            .map(|copy| (copy.account, copy.message))
+            .collect();
+        let accounts: Vec<_> = copies.iter().map(|(account, _)| *account).collect();
+        self.mailboxes
+            .transact(&accounts, |txn| {
+                let boxes = &self.mailboxes;
+                boxes.withdraw_in(txn, digest, &copies, TAG, self.now)?;
+                boxes.settle_seal_in(txn, digest, TAG)?;
+                Ok::<_, tern_mailbox::MailboxError>(Verdict::Commit(()))
+            })
+            .unwrap();
+        self.mailboxes.forget_seal(digest, TAG);
+    }
+
+    /// Fails the test where the store is not whole.
+    pub fn check(&self) {
+        let findings = self.mailboxes.check(&BTreeMap::new()).unwrap();
+        assert!(findings.is_empty(), "{findings:?}");
+    }
+}
+
+/// A client with its session.
+pub struct Client {
+    pub session: Session,
+    pub output: Vec<u8>,
+    pub verifying: Option<String>,
+    pub closed: bool,
+    /// The largest output of one step.
+    pub largest: usize,
+    pub steps: usize,
+}
+
+impl Client {
+    /// A connection whose greeting is in the output.
+    pub fn new(house: &mut House, tls: bool) -> Self {
+        let peer = Peer {
+            ip: [192, 0, 2, 1].into(),
+            tls: tls.then(facts),
+        };
+        let session = Session::new(Arc::new(Settings::default()), peer, house.now);
+        let mut client = Self {
+            session,
+            output: Vec::new(),
+            verifying: None,
+            closed: false,
+            largest: 0,
+            steps: 0,
+        };
+        client.drive(house);
+        client
+    }
+
+    /// A connection on which Bob has logged in; nothing is in the output.
+    pub fn login(house: &mut House) -> Self {
+        let mut client = Self::new(house, true);
+        client.session.receive(b"l LOGIN bob x\r\n", house.now);
+        client.drive(house);
+        client.verified(house, accept());
+        client.output.clear();
+        client
+    }
+
+    pub fn verified(&mut self, house: &mut House, outcome: Verified) {
+        self.session.verified(outcome, house.now);
+        self.drive(house);
+    }
+
+    /// Runs the session until it waits.
+    pub fn drive(&mut self, house: &mut House) {
+        while self.step(house) {}
+    }
+
+    /// One step; whether there is more to do.
+    pub fn step(&mut self, house: &mut House) -> bool {
+        let verbs = Verbs {
+            mailboxes: &house.mailboxes,
+        };
+        let step = self.session.step(&verbs, house.now, &mut house.entropy);
+        let output = self.session.take_output();
+        self.largest = self.largest.max(output.len());
+        self.steps += 1;
+        self.output.extend(output);
+        match step {
+            Step::Continue => return true,
+            Step::Verify(credentials) => {
+                let act_as = credentials.act_as.as_deref().unwrap_or("-");
+                let password = credentials.password.as_str();
+                self.verifying = Some(format!("{act_as} {} {password}", credentials.login));
+            }
+            Step::Close => self.closed = true,
+            Step::Input | Step::StartTls => {}
+        }
+        false
+    }
+
+    /// Sends octets in pieces, driving the session after each.
+    pub fn send(&mut self, house: &mut House, octets: &[u8], chunk: usize) {
+        for piece in octets.chunks(chunk) {
+            self.session.receive(piece, house.now);
+            if self.session.wants_work() {
+                self.drive(house);
+            }
+        }
+    }
+
+    /// Sends a command and takes all output.
+    pub fn command(&mut self, house: &mut House, line: &str) -> Vec<u8> {
+        self.send(house, format!("{line}\r\n").as_bytes(), usize::MAX);
+        std::mem::take(&mut self.output)
+    }
+
+    /// The same as text.
+    pub fn ask(&mut self, house: &mut House, line: &str) -> String {
+        String::from_utf8_lossy(&self.command(house, line)).into_owned()
+    }
+
+    /// Told that something changed.
+    pub fn notify(&mut self, house: &mut House) {
+        self.session.notify();
+        if self.session.wants_work() {
+            self.drive(house);
+        }
+    }
+
+    /// Puts a message into a mailbox.
+    pub fn append(&mut self, house: &mut House, mailbox: &str, flags: &str, content: &[u8]) {
+        let mut command = format!("p APPEND {mailbox} ({flags}) ~{{{}+}}\r\n", content.len());
+        command.push_str("");
+        let mut octets = command.into_bytes();
+        octets.extend_from_slice(content);
+        octets.extend_from_slice(b"\r\n");
+        self.send(house, &octets, usize::MAX);
+    }
+
+    pub fn failures(&mut self) -> Vec<Event> {
+        let is_failure = |event: &Event| matches!(event, Event::Failed { .. });
+        self.session
+            .take_events()
+            .into_iter()
+            .filter(is_failure)
+            .collect()
+    }
+}
+
+pub fn accept() -> Verified {
+    Verified::Accepted {
+        account: BOB,
+        login: "bob".into(),
+    }
+}
