@@ -3,8 +3,9 @@
 //! A seal is one row, keyed by what makes two messages the same letter. While it is *active*,
 //! copies may still be in mailboxes: every read of content asks the set in memory, which is filled
 //! before the row is committed, so there is no moment in which the row is durable and content is
-//! served. When all copies have been withdrawn the seal is *settled*: only arriving content asks
-//! for it, inside the arriving transaction.
+//! served. When all copies have been withdrawn the seal is *settled*: arriving content asks for
+//! it, inside the arriving transaction, and so does whoever is half-way through a message that it
+//! found before the seal: the set keeps settled seals until the process ends.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -287,8 +288,8 @@ impl Mailboxes {
         }
     }
 
-    /// Marks a seal as settled within a transaction: no covered copy is in a mailbox any more.
-    /// Call [`Mailboxes::forget_seal`] once it is committed.
+    /// Marks a seal as settled within a transaction: no covered copy is in a mailbox any more. A
+    /// reader may still hold the row of one, so it stays in the set in memory.
     pub fn settle_seal_in(
         &self,
         txn: &mut Transaction<'_>,
@@ -313,7 +314,7 @@ impl Mailboxes {
         change_row(txn, digest, |seals| seals.retain(|seal| seal.tag != tag))
     }
 
-    /// Stops asking a settled or removed seal when content is read.
+    /// Stops asking a removed seal when content is read.
     pub fn forget_seal(&self, digest: ContentDigest, tag: SealTag) {
         self.seals.remove(digest, tag);
     }

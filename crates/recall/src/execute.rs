@@ -173,7 +173,6 @@ impl Recalls {
             tern_audit::append_in(txn, entry)?;
             Ok::<_, RecallError>(Verdict::Commit(()))
         })?;
-        self.mailboxes.forget_seal(recall.digest, recall.id.tag());
         Ok(())
     }
 

@@ -211,6 +211,8 @@ fn from_the_seal_on_nothing_is_served_before_anything_is_withdrawn() {
     assert!(house.mailboxes.read(BOB, &row, 0..9).is_err());
     assert!(house.mailboxes.message(BOB, message).is_err());
     house.recalls.run(request.id, house.now).unwrap();
+    let half_way = house.mailboxes.read(BOB, &row, 0..9);
+    assert!(half_way.is_err(), "nor to whoever found it before");
     house.check();
 }
 
@@ -345,7 +347,7 @@ fn a_message_put_into_the_recall_mailbox_is_the_trigger() {
     let folder = house.mailboxes.folder(ALICE, "Recall").unwrap();
     // Her client's copy has neither the server's trace fields nor its token.
     house.append(ALICE, folder.id, &house.letter(1));
-    let answers = house.recalls.triggers(ALICE, house.now).unwrap();
+    let answers = house.triggers(ALICE).unwrap();
     assert!(matches!(answers[..], [Requested::Sealed(_)]), "{answers:?}");
     assert!(house.uids(BOB, INBOX).is_empty());
     assert_eq!(
@@ -353,13 +355,13 @@ fn a_message_put_into_the_recall_mailbox_is_the_trigger() {
         [1, 2],
         "her copy and the report"
     );
-    assert_eq!(house.recalls.triggers(ALICE, house.now).unwrap(), []);
+    assert_eq!(house.triggers(ALICE).unwrap(), []);
     house.append(
         ALICE,
         folder.id,
         b"Subject: unknown\r\n\r\nnothing we sent\r\n",
     );
-    let answers = house.recalls.triggers(ALICE, house.now).unwrap();
+    let answers = house.triggers(ALICE).unwrap();
     assert!(
         matches!(answers[..], [Requested::Refused(_, Refusal::NotFound)]),
         "{answers:?}"
@@ -377,10 +379,10 @@ fn killed_at_any_commit_it_finishes_by_itself() {
         house.serve(BOB, 1, ExposureLevel::Body);
         let folder = house.mailboxes.folder(ALICE, "Recall").unwrap().id;
         house.append(ALICE, folder, &house.letter(1));
-        let finished = house.killed_at(kill_at, |house| house.recalls.triggers(ALICE, house.now));
+        let finished = house.killed_at(kill_at, |house| house.triggers(ALICE));
         let house = house.restarted();
         house.recalls.run_open(house.now).unwrap();
-        house.recalls.triggers(ALICE, house.now).unwrap();
+        house.triggers(ALICE).unwrap();
         let recalls = house.recalls.list(None, 9).unwrap();
         assert_eq!(recalls.len(), 1);
         assert_eq!(recalls[0].recall.state, State::Done);
