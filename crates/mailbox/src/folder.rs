@@ -140,6 +140,20 @@ impl Mailboxes {
         tree.folder(id).ok_or(MailboxError::NoMailbox)
     }
 
+    /// Whether a mailbox is there, at the top level, under this name, and with which UIDVALIDITY:
+    /// one point read, for those who look at one mailbox of many accounts.
+    pub fn top_folder(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        name: &str,
+    ) -> Result<Option<u32>, MailboxError> {
+        let row = self.engine.get(&tables::mailbox(account, mailbox))?;
+        let row = row.map(|row| MailboxRow::decode(&row)).transpose()?;
+        let is_it = |row: &MailboxRow| row.parent.is_none() && row.name == name;
+        Ok(row.filter(is_it).map(|row| row.uid_validity))
+    }
+
     /// The mailbox that has a special use.
     pub fn folder_of_role(
         &self,

@@ -115,7 +115,7 @@ impl Mailboxes {
 }
 
 /// How many lanes there are. More accounts than lanes share them.
-const LANES: usize = 256;
+const LANES: usize = 4_096;
 
 /// One lock for each group of accounts.
 struct Lanes(Vec<Mutex<()>>);

@@ -4,7 +4,7 @@
 //! found after a crash too: each account has a cursor over the UIDs of its recall mailbox, and
 //! what lies past it has not been looked at.
 
-use tern_base::{AccountId, Timestamp, Uid};
+use tern_base::{AccountId, MailboxId, Timestamp, Uid};
 use tern_mailbox::{Entry, MailboxError};
 use tern_policy::{Authentication, Reach};
 use tern_store::{StoreError, Transaction, Verdict};
@@ -25,30 +25,28 @@ struct Cursor {
 
 impl Recalls {
     /// Asks for the recall of every message that was put into an account's recall mailbox since
-    /// the last look. Answers what was asked; each that was sealed is carried out already.
+    /// the last look. Answers what was asked; the caller goes on with [`Recalls::run`] for each.
     pub fn triggers(
         &self,
         account: AccountId,
         now: Timestamp,
     ) -> Result<Vec<Requested>, RecallError> {
-        let folder = match self.mailboxes().folder(account, RECALL_MAILBOX) {
-            Ok(folder) => folder,
-            Err(MailboxError::NoMailbox | MailboxError::NoAccount) => return Ok(Vec::new()),
-            Err(error) => return Err(error.into()),
+        let Some((mailbox, uid_validity)) = self.recall_mailbox(account)? else {
+            return Ok(Vec::new());
         };
-        let counters = self.mailboxes().counters(account, folder.id)?;
+        let counters = self.mailboxes().counters(account, mailbox)?;
         let cursor = self
             .cursor(account)?
-            .filter(|c| c.uid_validity == folder.uid_validity);
+            .filter(|cursor| cursor.uid_validity == uid_validity);
         let next = cursor.map_or(Uid(1), |cursor| cursor.next);
         if next >= counters.uid_next {
             return Ok(Vec::new());
         }
-        let view = self.mailboxes().view(account, folder.id)?;
+        let view = self.mailboxes().view(account, mailbox)?;
         let mut answers = Vec::new();
         for entry in view.iter_from(next) {
             if !entry.flags.has_keyword(REPORT_KEYWORD) {
-                let named = format!("imap trigger {} {}", folder.uid_validity, entry.uid);
+                let named = format!("imap trigger {uid_validity} {}", entry.uid);
                 let id = RecallId::of_text(Some(account), &named);
                 answers.extend(self.trigger_one(account, entry, id, now)?);
             }
@@ -56,20 +54,36 @@ impl Recalls {
             self.move_cursor(
                 account,
                 Cursor {
-                    uid_validity: folder.uid_validity,
+                    uid_validity,
                     next: past,
                 },
             )?;
         }
         let next = view.counters.uid_next;
-        self.move_cursor(
-            account,
-            Cursor {
-                uid_validity: folder.uid_validity,
-                next,
-            },
-        )?;
+        self.move_cursor(account, Cursor { uid_validity, next })?;
         Ok(answers)
+    }
+
+    /// An account's recall mailbox and its UIDVALIDITY. Its id is kept in mind, since this is
+    /// asked after every change of an account; whether it still is the one is asked of the store.
+    fn recall_mailbox(&self, account: AccountId) -> Result<Option<(MailboxId, u32)>, RecallError> {
+        let known = self.recall_mailboxes.get(&account);
+        if let Some(mailbox) = known {
+            let found = self
+                .mailboxes()
+                .top_folder(account, mailbox, RECALL_MAILBOX)?;
+            if let Some(uid_validity) = found {
+                return Ok(Some((mailbox, uid_validity)));
+            }
+        }
+        match self.mailboxes().folder(account, RECALL_MAILBOX) {
+            Ok(folder) => {
+                self.recall_mailboxes.insert(account, folder.id);
+                Ok(Some((folder.id, folder.uid_validity)))
+            }
+            Err(MailboxError::NoMailbox | MailboxError::NoAccount) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn trigger_one(
@@ -101,9 +115,7 @@ impl Recalls {
             chosen: Vec::new(),
             reason: None,
         };
-        let answer = self.request(&request, now)?;
-        self.run(answer.id(), now)?;
-        Ok(Some(answer))
+        Ok(Some(self.request(&request, now)?))
     }
 
     fn cursor(&self, account: AccountId) -> Result<Option<Cursor>, RecallError> {

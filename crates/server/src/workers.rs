@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tern_base::AccountId;
 use tern_delivery::Delivery;
 use tern_mailbox::{Mailboxes, SealTag};
 use tern_queue::Schedule;
-use tern_recall::{Recalls, Requested};
+use tern_recall::{RecallId, Recalls, Requested};
 use tern_store::{Engine, Read};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -77,12 +77,18 @@ impl Workers {
             ending: Arc::default(),
             threads: Vec::new(),
         };
+        let (asked, to_run) = mpsc::channel();
+        let recalls = Arc::clone(&parts.recalls);
+        workers.spawn("recall-run", move |ending| run_recalls(ending, &to_run, &recalls))?;
         let (changes, recalls) = (hub.watch(), Arc::clone(&parts.recalls));
-        workers.spawn("recall-triggers", move |_| triggers(&changes, &recalls))?;
+        let to_run = asked.clone();
+        workers.spawn("recall-triggers", move |_| triggers(&changes, &recalls, &to_run))?;
         let recalls = Arc::clone(&parts.recalls);
         workers.spawn("recall-late", move |ending| late_copies(ending, &late_tags, &recalls))?;
         let (engine, recalls) = (Arc::clone(&parts.engine), Arc::clone(&parts.recalls));
-        workers.spawn("recall-start", move |ending| all_triggers(ending, &*engine, &recalls))?;
+        workers.spawn("recall-start", move |ending| {
+            all_triggers(ending, &*engine, &recalls, &asked);
+        })?;
         let chores = Chores {
             engine: Arc::clone(&parts.engine),
             mailboxes: Arc::clone(&parts.mailboxes),
@@ -120,14 +126,36 @@ impl Workers {
 }
 
 /// Looks at the recall mailbox of every account that changes, at once.
-fn triggers(changes: &Changes, recalls: &Recalls) {
+///
+/// Only the seal is set here, so that nobody's waits for another's withdrawal.
+fn triggers(changes: &Changes, recalls: &Recalls, to_run: &Sender<RecallId>) {
     while let Some(account) = changes.next() {
-        look(recalls, account);
+        look(recalls, account, to_run);
+    }
+}
+
+/// Carries out what was sealed.
+fn run_recalls(ending: &Ending, ids: &Receiver<RecallId>, recalls: &Recalls) {
+    while !ending.is_told() {
+        let id = match ids.recv_timeout(Duration::from_millis(500)) {
+            Ok(id) => id,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        if let Err(error) = recalls.run(id, clock::now()) {
+            // It stays on the list of open ones, which the chores look at.
+            tracing::warn!(%id, %error, "a recall could not go on");
+        }
     }
 }
 
 /// Looks at every account once: what was put into a recall mailbox before a crash.
-fn all_triggers(ending: &Ending, reader: &dyn Engine, recalls: &Recalls) {
+fn all_triggers(
+    ending: &Ending,
+    reader: &dyn Engine,
+    recalls: &Recalls,
+    to_run: &Sender<RecallId>,
+) {
     let reader: &dyn Read = reader;
     let mut from = Some(AccountId(0));
     while let Some(next) = from {
@@ -139,16 +167,18 @@ fn all_triggers(ending: &Ending, reader: &dyn Engine, recalls: &Recalls) {
             if ending.is_told() {
                 return;
             }
-            look(recalls, account.id);
+            look(recalls, account.id, to_run);
         }
         from = page.next;
     }
 }
 
-fn look(recalls: &Recalls, account: AccountId) {
+fn look(recalls: &Recalls, account: AccountId, to_run: &Sender<RecallId>) {
     match recalls.triggers(account, clock::now()) {
         Ok(answers) => {
             for answer in answers {
+                // Without a receiver the server is ending: the next start goes on.
+                let _ = to_run.send(answer.id());
                 match answer {
                     Requested::Sealed(id) => tracing::info!(%account, %id, "recall sealed"),
                     Requested::Joined(id) => tracing::info!(%account, %id, "recall joined"),

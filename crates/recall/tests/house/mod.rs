@@ -360,6 +360,15 @@ impl House {
         answer
     }
 
+    /// Looks at an account's recall mailbox and carries out what it finds.
+    pub(crate) fn triggers(&self, account: AccountId) -> Result<Vec<Requested>, RecallError> {
+        let answers = self.recalls.triggers(account, self.now)?;
+        for answer in &answers {
+            self.recalls.run(answer.id(), self.now)?;
+        }
+        Ok(answers)
+    }
+
     /// Runs `work` with every commit from number `kill_at` on cut off; true if it got through.
     pub(crate) fn killed_at<T>(
         &mut self,
