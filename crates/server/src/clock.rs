@@ -26,6 +26,9 @@ impl Entropy for OsEntropy {
     /// When the operating system has no randomness to give: no key or id made without it would
     /// be worth anything.
     fn fill(&mut self, out: &mut [u8]) {
-        assert!(getrandom::fill(out).is_ok(), "the operating system gives no randomness");
+        assert!(
+            getrandom::fill(out).is_ok(),
+            "the operating system gives no randomness"
+        );
     }
 }

@@ -11,12 +11,15 @@
 //!
 //! Refuses to decide anything about mail: the floors below do.
 
+mod admin;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod server;
 pub mod tls;
 
-mod control;
+pub mod control;
+mod demo;
 mod hub;
 mod late;
 pub mod log;

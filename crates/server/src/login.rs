@@ -97,7 +97,11 @@ fn verify_now(engine: &dyn Engine, passwords: &Passwords, attempt: &Attempt) -> 
                 let password = &attempt.password;
                 // The login is right whether or not the new hash could be stored.
                 let _ = tern_directory::rehash_password(
-                    engine, account, password, passwords, &mut OsEntropy,
+                    engine,
+                    account,
+                    password,
+                    passwords,
+                    &mut OsEntropy,
                 );
             }
             Verified::Accepted {
@@ -138,14 +142,20 @@ impl Failures {
     }
 
     fn is_over(&self, peer: IpAddr, now: Timestamp) -> bool {
-        let failures = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let failures = self
+            .by_address
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let known = failures.get(&network(peer));
         known.is_some_and(|(count, last)| *count >= self.max && now.millis_since(*last) < WINDOW_MS)
     }
 
     /// Counts a failure; answers how long to wait before it is told.
     fn add(&self, peer: IpAddr, now: Timestamp) -> Duration {
-        let mut failures = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = self
+            .by_address
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if failures.len() >= MAX_ADDRESSES {
             failures.retain(|_, (_, last)| now.millis_since(*last) < WINDOW_MS);
             if failures.len() >= MAX_ADDRESSES {
@@ -184,12 +194,17 @@ mod tests {
         let failures = Failures::new(3);
         let peer: IpAddr = "192.0.2.1".parse().expect("an address");
         let now = Timestamp(1_000_000);
-        let delays: Vec<u128> = (0..3).map(|_| failures.add(peer, now).as_millis()).collect();
+        let delays: Vec<u128> = (0..3)
+            .map(|_| failures.add(peer, now).as_millis())
+            .collect();
         assert_eq!(delays, [250, 500, 1_000]);
         assert!(failures.is_over(peer, now));
         assert!(!failures.is_over("192.0.2.2".parse().expect("an address"), now));
         assert!(!failures.is_over(peer, now.plus_millis(WINDOW_MS)));
-        assert_eq!(failures.add(peer, now.plus_millis(WINDOW_MS)).as_millis(), 250);
+        assert_eq!(
+            failures.add(peer, now.plus_millis(WINDOW_MS)).as_millis(),
+            250
+        );
         for _ in 0..20 {
             assert!(failures.add(peer, now).as_millis() <= u128::from(MAX_DELAY_MS));
         }

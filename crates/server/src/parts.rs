@@ -64,7 +64,10 @@ pub(crate) fn open(
 ) -> Result<Parts, PartsError> {
     let data_dir = &config.server.data_dir;
     make_directory(data_dir)?;
-    let rocks = Arc::new(RocksEngine::open(&store_directory(data_dir), &config.store)?);
+    let rocks = Arc::new(RocksEngine::open(
+        &store_directory(data_dir),
+        &config.store,
+    )?);
     let engine: Arc<dyn Engine> = rocks.clone();
     let secrets = tern_directory::secrets(&*engine, entropy)?;
     let mailboxes = Mailboxes::open(Arc::clone(&engine), secrets.content_key, listener)?;

@@ -15,8 +15,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::admin::Admin;
 use crate::clock::{self, OsEntropy};
 use crate::config::Config;
+use crate::control;
 use crate::hub::{Connections, Hub, Signal};
 use crate::late::Late;
 use crate::login::Logins;
@@ -135,7 +137,9 @@ impl Server {
         let parts = {
             let (config, hub) = (config.clone(), Arc::clone(&hub));
             let open = move || parts::open(&config, hub, &mut OsEntropy);
-            tokio::task::spawn_blocking(open).await.map_err(std::io::Error::other)??
+            tokio::task::spawn_blocking(open)
+                .await
+                .map_err(std::io::Error::other)??
         };
         let hostname = config.server.hostname.as_str();
         let certificates = Certificates::open(&config.tls, &config.server.data_dir, hostname)?;
@@ -154,9 +158,14 @@ impl Server {
             rocks: Arc::clone(&parts.rocks),
         };
         server.listen_all(config, &stopped)?;
+        let admin = Arc::new(Admin::new(&parts, relay.wake()));
         server.tasks.push(tokio::spawn(relay.run(stopped.clone())));
-        server.tasks.push(tokio::spawn(workers::reload(certificates, stopped.clone())));
-        server.tasks.push(crate::control::serve(config, parts, stopped)?);
+        server
+            .tasks
+            .push(tokio::spawn(workers::reload(certificates, stopped.clone())));
+        server
+            .tasks
+            .push(control::serve(&config.server.data_dir, admin, stopped)?);
         tracing::info!(hostname, files, "tern serves");
         Ok(server)
     }
@@ -166,7 +175,11 @@ impl Server {
         &self.addresses
     }
 
-    fn listen_all(&mut self, config: &Config, stopped: &watch::Receiver<bool>) -> Result<(), ServeError> {
+    fn listen_all(
+        &mut self,
+        config: &Config,
+        stopped: &watch::Receiver<bool>,
+    ) -> Result<(), ServeError> {
         let listeners = &config.listeners;
         let all = [
             (Kind::Smtp, &listeners.smtp),
@@ -252,7 +265,10 @@ fn context(
     };
     Ok(Context {
         shared: Arc::new(shared),
-        gate: Gate::new(limits.max_connections as usize, limits.max_connections_per_address),
+        gate: Gate::new(
+            limits.max_connections as usize,
+            limits.max_connections_per_address,
+        ),
         connections: Connections::default(),
         smtp: SmtpService {
             settings: Arc::new(config.smtp.clone()),

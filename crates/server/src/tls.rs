@@ -85,7 +85,11 @@ impl Certificates {
     /// The files are wrong; the last certificate stays in use.
     pub fn reload(&self, in_any_case: bool) -> Result<bool, TlsError> {
         let stamp = stamp(&self.certificate, &self.private_key);
-        let known = self.current.read().unwrap_or_else(PoisonError::into_inner).1;
+        let known = self
+            .current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .1;
         if stamp == known && !in_any_case {
             return Ok(false);
         }

@@ -52,7 +52,9 @@ impl Ending {
     /// Waits; true when the server stops.
     fn wait(&self, time: Duration) -> bool {
         let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let wait = self.changed.wait_timeout_while(lock, time, |()| !self.is_told());
+        let wait = self
+            .changed
+            .wait_timeout_while(lock, time, |()| !self.is_told());
         drop(wait);
         self.is_told()
     }
@@ -79,12 +81,18 @@ impl Workers {
         };
         let (asked, to_run) = mpsc::channel();
         let recalls = Arc::clone(&parts.recalls);
-        workers.spawn("recall-run", move |ending| run_recalls(ending, &to_run, &recalls))?;
+        workers.spawn("recall-run", move |ending| {
+            run_recalls(ending, &to_run, &recalls)
+        })?;
         let (changes, recalls) = (hub.watch(), Arc::clone(&parts.recalls));
         let to_run = asked.clone();
-        workers.spawn("recall-triggers", move |_| triggers(&changes, &recalls, &to_run))?;
+        workers.spawn("recall-triggers", move |_| {
+            triggers(&changes, &recalls, &to_run)
+        })?;
         let recalls = Arc::clone(&parts.recalls);
-        workers.spawn("recall-late", move |ending| late_copies(ending, &late_tags, &recalls))?;
+        workers.spawn("recall-late", move |ending| {
+            late_copies(ending, &late_tags, &recalls)
+        })?;
         let (engine, recalls) = (Arc::clone(&parts.engine), Arc::clone(&parts.recalls));
         workers.spawn("recall-start", move |ending| {
             all_triggers(ending, &*engine, &recalls, &asked);
@@ -101,11 +109,7 @@ impl Workers {
         Ok(workers)
     }
 
-    fn spawn(
-        &mut self,
-        name: &str,
-        work: impl FnOnce(&Ending) + Send + 'static,
-    ) -> io::Result<()> {
+    fn spawn(&mut self, name: &str, work: impl FnOnce(&Ending) + Send + 'static) -> io::Result<()> {
         let ending = Arc::clone(&self.ending);
         let builder = std::thread::Builder::new().name(name.to_owned());
         self.threads.push(builder.spawn(move || work(&ending))?);

@@ -149,7 +149,12 @@ mod tests {
 
     #[test]
     fn edit_distances() {
-        let cases = [("", "", 0), ("abc", "abc", 0), ("abc", "", 3), ("kitten", "sitting", 3)];
+        let cases = [
+            ("", "", 0),
+            ("abc", "abc", 0),
+            ("abc", "", 3),
+            ("kitten", "sitting", 3),
+        ];
         for (a, b, expected) in cases {
             assert_eq!(edit_distance(a, b), expected, "{a} {b}");
         }

@@ -22,10 +22,22 @@ const SECTIONS: &[Section] = &[
     section("tls", "Tls", OWN),
     section("listeners", "Listeners", OWN),
     section("limits", "Limits", OWN),
-    section("smtp", "Settings", include_str!("../../../smtp/src/settings.rs")),
-    section("imap", "Settings", include_str!("../../../imap/src/settings.rs")),
+    section(
+        "smtp",
+        "Settings",
+        include_str!("../../../smtp/src/settings.rs"),
+    ),
+    section(
+        "imap",
+        "Settings",
+        include_str!("../../../imap/src/settings.rs"),
+    ),
     section("relay", "Relay", OWN),
-    section("store", "Settings", include_str!("../../../store-rocksdb/src/settings.rs")),
+    section(
+        "store",
+        "Settings",
+        include_str!("../../../store-rocksdb/src/settings.rs"),
+    ),
     section("log", "Log", OWN),
 ];
 
@@ -185,7 +197,10 @@ mod tests {
     #[test]
     fn the_default_file_is_the_default_with_or_without_its_comments() {
         let text = commented_default();
-        assert_eq!(Config::parse(&text, "default").expect("valid"), Config::default());
+        assert_eq!(
+            Config::parse(&text, "default").expect("valid"),
+            Config::default()
+        );
         let lines = text.lines().map(|line| match line.strip_prefix('#') {
             Some(option) if !option.starts_with(' ') => option,
             _ => line,

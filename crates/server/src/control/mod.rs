@@ -1,16 +1,142 @@
-//! The control socket.
-use crate::config::Config;
-use crate::parts::Parts;
+//! The control socket: how the command line reaches a server that runs.
+//!
+//! A Unix socket in the data directory, for the server's own user alone: one JSON line in, one
+//! out, as often as the client likes.
+//!
+//! Invariant: who may open the socket is root or the server's user; the audit log names them.
+
+pub mod request;
+
+use std::fs;
+use std::io::{self, BufRead as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream as BlockingStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::unistd::{Uid, User};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::admin::Admin;
+use crate::clock::{self, OsEntropy};
+use request::{Request, Response};
+
+/// Longest request, in bytes.
+const MAX_REQUEST: u64 = 1 << 20;
+
+/// Where the socket is.
+pub(crate) fn path(data_dir: &Path) -> PathBuf {
+    data_dir.join("control.sock")
+}
+
+/// Serves the socket until the server stops.
 pub(crate) fn serve(
-    _config: &Config,
-    parts: Parts,
+    data_dir: &Path,
+    admin: Arc<Admin>,
     mut stopped: watch::Receiver<bool>,
-) -> std::io::Result<JoinHandle<()>> {
+) -> io::Result<JoinHandle<()>> {
+    let path = path(data_dir);
+    // The store is open, and only one process can have it: whoever left the socket is gone.
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path)?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
     Ok(tokio::spawn(async move {
-        let _parts = parts;
-        let _ = stopped.changed().await;
+        loop {
+            let accepted = tokio::select! {
+                _ = stopped.changed() => break,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    tokio::spawn(client(stream, Arc::clone(&admin)));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the control socket failed");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+        // The next start removes what is left.
+        let _ = fs::remove_file(&path);
     }))
+}
+
+async fn client(stream: UnixStream, admin: Arc<Admin>) {
+    let uid = stream.peer_cred().map(|cred| cred.uid());
+    let Ok(operator) = uid.map(|uid| user_name(Uid::from_raw(uid))) else {
+        return;
+    };
+    let (read, mut write) = stream.into_split();
+    let mut read = BufReader::new(read);
+    loop {
+        let mut line = String::new();
+        match (&mut read).take(MAX_REQUEST).read_line(&mut line).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let response = match serde_json::from_str::<Request>(&line) {
+            Ok(request) => {
+                let (admin, operator) = (Arc::clone(&admin), operator.clone());
+                let work = move || admin.execute(&request, &operator, clock::now(), &mut OsEntropy);
+                let done = tokio::task::spawn_blocking(work).await;
+                done.unwrap_or_else(|_| Response::Failed(String::from("the request panicked")))
+            }
+            Err(error) => Response::Failed(format!("not a request: {error}")),
+        };
+        let Ok(mut bytes) = serde_json::to_vec(&response) else {
+            return;
+        };
+        bytes.push(b'\n');
+        if write.write_all(&bytes).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The name of a user of this machine.
+pub(crate) fn user_name(uid: Uid) -> String {
+    let user = User::from_uid(uid).ok().flatten();
+    user.map_or_else(|| format!("uid {uid}"), |user| user.name)
+}
+
+/// A connection to a server that runs.
+pub(crate) struct Client {
+    read: io::BufReader<BlockingStream>,
+    write: BlockingStream,
+}
+
+impl Client {
+    /// Connects; `None` when no server runs on this data directory.
+    pub(crate) fn connect(data_dir: &Path) -> io::Result<Option<Self>> {
+        match BlockingStream::connect(path(data_dir)) {
+            Ok(write) => Ok(Some(Self {
+                read: io::BufReader::new(write.try_clone()?),
+                write,
+            })),
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Ok(None),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Asks, and waits for the answer.
+    pub(crate) fn ask(&mut self, request: &Request) -> io::Result<Response> {
+        let mut bytes = serde_json::to_vec(request)?;
+        bytes.push(b'\n');
+        self.write.write_all(&bytes)?;
+        let mut line = String::new();
+        self.read.read_line(&mut line)?;
+        if line.is_empty() {
+            return Err(io::Error::other("the server ended the connection"));
+        }
+        Ok(serde_json::from_str(&line)?)
+    }
 }

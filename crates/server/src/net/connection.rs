@@ -171,7 +171,9 @@ impl<P: Protocol> Connection<P> {
         let (stream, _) = self.parts()?;
         // Each piece gets the whole time: what counts is that the client goes on taking.
         for piece in output.chunks(OUTPUT_BATCH) {
-            timeout(limit, stream.write(piece)).await.map_err(|_| Ended::Lost)??;
+            timeout(limit, stream.write(piece))
+                .await
+                .map_err(|_| Ended::Lost)??;
         }
         Ok(())
     }

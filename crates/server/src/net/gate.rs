@@ -71,7 +71,10 @@ impl Gate {
     }
 
     fn total(&self) -> usize {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).total
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .total
     }
 
     /// Waits until every connection is gone.
@@ -88,7 +91,11 @@ impl Gate {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let mut open = self.gate.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self
+            .gate
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         open.total = open.total.saturating_sub(1);
         if let Some(network) = self.counted
             && let Some(count) = open.by_address.get_mut(&network)
@@ -117,7 +124,10 @@ mod tests {
         let gate = Gate::new(4, 2);
         let first = gate.enter(ip("2001:db8::1")).expect("room");
         let _second = gate.enter(ip("2001:db8::2")).expect("room");
-        assert_eq!(gate.enter(ip("2001:db8::3")).expect_err("full"), Full::Address);
+        assert_eq!(
+            gate.enter(ip("2001:db8::3")).expect_err("full"),
+            Full::Address
+        );
         drop(first);
         let _third = gate.enter(ip("2001:db8::3")).expect("room again");
         let _fourth = gate.enter(ip("192.0.2.1")).expect("room");

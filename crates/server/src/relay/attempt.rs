@@ -31,11 +31,22 @@ pub(super) async fn attempt(shared: Arc<Shared>, id: QueueId, lease: LeaseId) {
     let told = outcome.clone();
     let delivery = Arc::clone(&shared.delivery);
     let conclude = move || {
-        delivery.conclude(id, lease, &told, dsn_passed_on, clock::now(), &mut OsEntropy)
+        delivery.conclude(
+            id,
+            lease,
+            &told,
+            dsn_passed_on,
+            clock::now(),
+            &mut OsEntropy,
+        )
     };
     let (Outcome::Delivered(reply) | Outcome::Temporary(reply) | Outcome::Permanent(reply)) =
         &outcome;
-    let (code, text, host) = (reply.code, &reply.text, reply.host.as_deref().unwrap_or("-"));
+    let (code, text, host) = (
+        reply.code,
+        &reply.text,
+        reply.host.as_deref().unwrap_or("-"),
+    );
     match tokio::task::spawn_blocking(conclude).await {
         Ok(Ok(Concluded::Finished(ending))) => {
             tracing::info!(%id, recipient, host, code, text, ?ending, "relay finished");
@@ -214,7 +225,11 @@ fn envelope(outgoing: &Outgoing) -> Envelope {
             delay,
         },
     });
-    let orcpt = item.dsn.orcpt.as_ref().and_then(|text| text.split_once(';'));
+    let orcpt = item
+        .dsn
+        .orcpt
+        .as_ref()
+        .and_then(|text| text.split_once(';'));
     let recipient = Recipient {
         address: item.recipient.clone(),
         notify,
@@ -285,7 +300,11 @@ fn said(reply: &client::Reply, host: Option<String>) -> Reply {
 fn parse_enhanced(text: &str) -> Option<(u8, u16, u16)> {
     let mut parts = text.splitn(3, '.');
     let class = parts.next()?.parse().ok()?;
-    Some((class, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    Some((
+        class,
+        parts.next()?.parse().ok()?,
+        parts.next()?.parse().ok()?,
+    ))
 }
 
 /// What went wrong before it said anything.

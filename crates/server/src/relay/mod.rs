@@ -129,7 +129,11 @@ impl Relay {
         match tokio::task::spawn_blocking(look).await {
             Ok(Ok(items)) => {
                 let held = |state: &State| matches!(state, State::Held { .. });
-                items.into_iter().filter(|item| !held(&item.state)).map(|item| item.id).collect()
+                items
+                    .into_iter()
+                    .filter(|item| !held(&item.state))
+                    .map(|item| item.id)
+                    .collect()
             }
             Ok(Err(error)) => {
                 tracing::error!(%error, "the queue could not be read");

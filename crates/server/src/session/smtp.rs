@@ -33,7 +33,9 @@ impl Memory {
 
     fn reserve(self: &Arc<Self>, bytes: u64) -> Option<Reserved> {
         let take = |left: u64| left.checked_sub(bytes);
-        let taken = self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
+        let taken = self
+            .left
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
         taken.ok().map(|_| Reserved {
             memory: Arc::clone(self),
             bytes,

@@ -1,0 +1,393 @@
+//! Domains, accounts, aliases and groups.
+
+use serde_json::json;
+use tern_base::{AccountId, Domain};
+use tern_directory::{
+    self as directory, DirectoryError, Group, NewAccount, Target, account_by_address,
+};
+use tern_mailbox::{FolderSpec, INBOX, Role};
+use tern_recall::RECALL_MAILBOX;
+
+use super::error::AdminError;
+use super::{Admin, Call, Result, count, parse_address};
+use crate::control::request::Answer;
+
+/// The mailboxes of a new account, beside the inbox.
+const FOLDERS: [FolderSpec; 6] = [
+    folder("Drafts", Some(Role::Drafts)),
+    folder("Sent", Some(Role::Sent)),
+    folder("Archive", Some(Role::Archive)),
+    folder("Junk", Some(Role::Junk)),
+    folder("Trash", Some(Role::Trash)),
+    folder(RECALL_MAILBOX, None),
+];
+
+const fn folder(path: &'static str, role: Option<Role>) -> FolderSpec {
+    FolderSpec { path, role }
+}
+
+fn parse_domain(text: &str) -> Result<Domain> {
+    let parsed = Domain::parse(text);
+    parsed.map_err(|error| AdminError::Wrong(format!("`{text}` is not a domain: {error}")))
+}
+
+impl Admin {
+    pub(super) fn domain_add(&self, name: &str, call: &mut Call<'_>) -> Result<Answer> {
+        let domain = parse_domain(name)?;
+        if !directory::add_domain(&*self.engine, &domain, call.now)? {
+            return Err(AdminError::Wrong(format!(
+                "domain {domain} is there already"
+            )));
+        }
+        self.record(call, |entry| entry.target(domain.as_str()), "domain.add")?;
+        Ok(Answer::new(
+            format!("domain {domain} added"),
+            json!({"domain": domain.as_str()}),
+        ))
+    }
+
+    pub(super) fn domain_list(&self) -> Result<Answer> {
+        let domains = directory::list_domains(self.reader())?;
+        let text: Vec<String> = domains
+            .iter()
+            .map(|d| {
+                format!(
+                    "{}  {}",
+                    d.domain,
+                    count(d.addresses, "address", "addresses")
+                )
+            })
+            .collect();
+        let data = domains.iter().map(|d| {
+            json!({"domain": d.domain.as_str(), "addresses": d.addresses,
+                "created": d.created.to_string()})
+        });
+        Ok(Answer::new(text.join("\n"), data.collect()))
+    }
+
+    pub(super) fn domain_remove(&self, name: &str, call: &mut Call<'_>) -> Result<Answer> {
+        let domain = parse_domain(name)?;
+        if !directory::remove_domain(&*self.engine, &domain)? {
+            return Err(AdminError::NotFound("domain", name.to_owned()));
+        }
+        self.record(call, |entry| entry.target(domain.as_str()), "domain.remove")?;
+        Ok(Answer::new(format!("domain {domain} removed"), json!({})))
+    }
+
+    pub(super) fn account_add(
+        &self,
+        address: &str,
+        name: &str,
+        quota_bytes: u64,
+        password: &str,
+        call: &mut Call<'_>,
+    ) -> Result<Answer> {
+        // Checked first: an account nobody can log in to helps nobody.
+        if !(8..=directory::limits::MAX_PASSWORD).contains(&password.len()) {
+            return Err(DirectoryError::BadPassword.into());
+        }
+        let new = NewAccount {
+            address: parse_address(address)?,
+            display_name: name.to_owned(),
+            quota_bytes,
+        };
+        let account = directory::create_account(&*self.engine, &new, call.now)?;
+        self.mailboxes
+            .create_account(account.id, quota_bytes, &FOLDERS, call.now)?;
+        directory::set_password(
+            &*self.engine,
+            account.id,
+            password,
+            &self.passwords,
+            call.entropy,
+        )?;
+        self.record(
+            call,
+            |entry| {
+                let entry = entry.target(account.address.to_string());
+                entry
+                    .detail("account", u64::from(account.id.0))
+                    .detail("quota_bytes", quota_bytes)
+            },
+            "account.add",
+        )?;
+        Ok(Answer::new(
+            format!("account {} added", account.address),
+            json!({"address": account.address.to_string(), "id": account.id.0}),
+        ))
+    }
+
+    pub(super) fn account_list(&self) -> Result<Answer> {
+        let (mut text, mut data) = (Vec::new(), Vec::new());
+        let mut from = Some(AccountId(0));
+        while let Some(next) = from {
+            let page = directory::list_accounts(self.reader(), next, 1_000)?;
+            for account in &page.accounts {
+                let used = self
+                    .mailboxes
+                    .account_head(account.id)
+                    .map_or(0, |head| head.used_bytes);
+                let state = match (account.removing, account.disabled) {
+                    (true, _) => "removing",
+                    (_, true) => "disabled",
+                    _ => "active",
+                };
+                let quota = match account.quota_bytes {
+                    0 => String::from("no quota"),
+                    quota => format!("quota {quota}"),
+                };
+                text.push(format!(
+                    "{}  {state}  {used} bytes, {quota}  {}",
+                    account.address, account.display_name
+                ));
+                data.push(
+                    json!({"address": account.address.to_string(), "id": account.id.0,
+                    "name": account.display_name, "state": state, "bytes": used,
+                    "quota": account.quota_bytes, "created": account.created.to_string()}),
+                );
+            }
+            from = page.next;
+        }
+        Ok(Answer::new(text.join("\n"), data.into()))
+    }
+
+    /// Empties the account's mailboxes, then removes it. Withdrawn copies stay in the vault.
+    pub(super) fn account_remove(&self, address: &str, call: &mut Call<'_>) -> Result<Answer> {
+        let account = self.account(address)?;
+        directory::update_account(&*self.engine, account.id, |account| account.disabled = true)?;
+        // The deepest first: a mailbox with mailboxes in it is not deleted.
+        let mut folders = self.mailboxes.folders(account.id)?;
+        folders.sort_by_key(|folder| std::cmp::Reverse(folder.path.matches('/').count()));
+        for folder in folders.iter().filter(|folder| folder.id != INBOX) {
+            self.mailboxes
+                .delete_folder(account.id, folder.id, call.now)?;
+        }
+        let inbox = self.mailboxes.view(account.id, INBOX)?;
+        let uids: Vec<_> = inbox.iter().map(|entry| entry.uid).collect();
+        self.mailboxes
+            .expunge(account.id, INBOX, &uids, false, call.now)?;
+        directory::remove_account(&*self.engine, account.id)?;
+        self.record(
+            call,
+            |entry| {
+                entry
+                    .target(address)
+                    .detail("account", u64::from(account.id.0))
+            },
+            "account.remove",
+        )?;
+        Ok(Answer::new(format!("account {address} removed"), json!({})))
+    }
+
+    pub(super) fn account_password(
+        &self,
+        address: &str,
+        password: &str,
+        call: &mut Call<'_>,
+    ) -> Result<Answer> {
+        let account = self.account(address)?;
+        directory::set_password(
+            &*self.engine,
+            account.id,
+            password,
+            &self.passwords,
+            call.entropy,
+        )?;
+        self.record(call, |entry| entry.target(address), "account.password")?;
+        Ok(Answer::new(format!("password of {address} set"), json!({})))
+    }
+
+    pub(super) fn account_quota(
+        &self,
+        address: &str,
+        quota_bytes: u64,
+        call: &mut Call<'_>,
+    ) -> Result<Answer> {
+        let account = self.account(address)?;
+        directory::update_account(&*self.engine, account.id, |account| {
+            account.quota_bytes = quota_bytes;
+        })?;
+        self.mailboxes.set_quota(account.id, quota_bytes)?;
+        self.record(
+            call,
+            |entry| entry.target(address).detail("quota_bytes", quota_bytes),
+            "account.quota",
+        )?;
+        Ok(Answer::new(format!("quota of {address} set"), json!({})))
+    }
+
+    pub(super) fn account_disable(
+        &self,
+        address: &str,
+        disabled: bool,
+        call: &mut Call<'_>,
+    ) -> Result<Answer> {
+        let account = self.account(address)?;
+        directory::update_account(&*self.engine, account.id, |account| {
+            account.disabled = disabled;
+        })?;
+        let (action, what) = match disabled {
+            true => ("account.disable", "disabled"),
+            false => ("account.enable", "enabled"),
+        };
+        self.record(call, |entry| entry.target(address), action)?;
+        Ok(Answer::new(format!("account {address} {what}"), json!({})))
+    }
+
+    pub(super) fn alias_add(
+        &self,
+        address: &str,
+        targets: &[String],
+        call: &mut Call<'_>,
+    ) -> Result<Answer> {
+        let alias = parse_address(address)?;
+        let to = self.targets(targets)?;
+        directory::set_alias(&*self.engine, &alias, &to)?;
+        self.record(
+            call,
+            |entry| entry.target(address).detail("targets", targets.join(" ")),
+            "alias.set",
+        )?;
+        Ok(Answer::new(
+            format!("alias {address} leads to {}", targets.join(", ")),
+            json!({}),
+        ))
+    }
+
+    pub(super) fn alias_remove(&self, address: &str, call: &mut Call<'_>) -> Result<Answer> {
+        if !directory::remove_alias(&*self.engine, &parse_address(address)?)? {
+            return Err(AdminError::NotFound("alias", address.to_owned()));
+        }
+        self.record(call, |entry| entry.target(address), "alias.remove")?;
+        Ok(Answer::new(format!("alias {address} removed"), json!({})))
+    }
+
+    pub(super) fn alias_list(&self) -> Result<Answer> {
+        let (mut text, mut data) = (Vec::new(), Vec::new());
+        for domain in directory::list_domains(self.reader())? {
+            for address in directory::list_addresses(self.reader(), &domain.domain)? {
+                let Some(alias) = directory::alias(self.reader(), &address)? else {
+                    continue;
+                };
+                let targets = self.target_names(&alias.targets)?;
+                text.push(format!("{address}  {}", targets.join(", ")));
+                data.push(json!({"address": address.to_string(), "targets": targets}));
+            }
+        }
+        Ok(Answer::new(text.join("\n"), data.into()))
+    }
+
+    pub(super) fn group_add(
+        &self,
+        address: &str,
+        name: &str,
+        call: &mut Call<'_>,
+    ) -> Result<Answer> {
+        let parsed = parse_address(address)?;
+        directory::create_group(&*self.engine, &parsed, name, call.now)?;
+        self.record(call, |entry| entry.target(address), "group.add")?;
+        Ok(Answer::new(format!("group {address} added"), json!({})))
+    }
+
+    pub(super) fn group_remove(&self, address: &str, call: &mut Call<'_>) -> Result<Answer> {
+        let group = self.group(address)?;
+        directory::remove_group(&*self.engine, group.id)?;
+        self.record(call, |entry| entry.target(address), "group.remove")?;
+        Ok(Answer::new(format!("group {address} removed"), json!({})))
+    }
+
+    pub(super) fn group_members(
+        &self,
+        address: &str,
+        members: &[String],
+        add: bool,
+        call: &mut Call<'_>,
+    ) -> Result<Answer> {
+        let group = self.group(address)?;
+        let targets = self.targets(members)?;
+        let (action, after) = match add {
+            true => (
+                "group.add-member",
+                directory::add_members(&*self.engine, group.id, &targets)?,
+            ),
+            false => {
+                let after = directory::remove_members(&*self.engine, group.id, &targets)?;
+                ("group.remove-member", after)
+            }
+        };
+        self.record(
+            call,
+            |entry| entry.target(address).detail("members", members.join(" ")),
+            action,
+        )?;
+        let text = format!(
+            "group {address} has {}",
+            count(after.members, "member", "members")
+        );
+        Ok(Answer::new(text, json!({"members": after.members})))
+    }
+
+    /// The groups, or the members of one.
+    pub(super) fn group_list(&self, address: Option<&str>) -> Result<Answer> {
+        if let Some(address) = address {
+            let names = self.member_names(&self.group(address)?)?;
+            return Ok(Answer::new(names.join("\n"), names.into()));
+        }
+        let (mut text, mut data) = (Vec::new(), Vec::new());
+        for domain in directory::list_domains(self.reader())? {
+            for address in directory::list_addresses(self.reader(), &domain.domain)? {
+                let Some(group) = directory::group_by_address(self.reader(), &address)? else {
+                    continue;
+                };
+                let members = count(group.members, "member", "members");
+                text.push(format!("{address}  {members}  {}", group.display_name));
+                data.push(
+                    json!({"address": address.to_string(), "members": group.members,
+                    "name": group.display_name}),
+                );
+            }
+        }
+        Ok(Answer::new(text.join("\n"), data.into()))
+    }
+
+    fn group(&self, address: &str) -> Result<Group> {
+        let group = directory::group_by_address(self.reader(), &parse_address(address)?)?;
+        group.ok_or_else(|| AdminError::NotFound("group", address.to_owned()))
+    }
+
+    fn member_names(&self, group: &Group) -> Result<Vec<String>> {
+        let (mut names, mut from) = (Vec::new(), None);
+        loop {
+            let page = directory::members(self.reader(), group.id, from, 1_000)?;
+            names.extend(self.target_names(&page.members)?);
+            match page.next {
+                Some(next) => from = Some(next),
+                None => return Ok(names),
+            }
+        }
+    }
+
+    /// Targets by address: an account's own address is the account, whatever else it leads to.
+    fn targets(&self, addresses: &[String]) -> Result<Vec<Target>> {
+        let target = |text: &String| {
+            let address = parse_address(text)?;
+            let account = account_by_address(self.reader(), &address)?;
+            Ok(match account {
+                Some(account) => Target::Account(account.id),
+                None => Target::Address(address),
+            })
+        };
+        addresses.iter().map(target).collect()
+    }
+
+    fn target_names(&self, targets: &[Target]) -> Result<Vec<String>> {
+        let name = |target: &Target| match target {
+            Target::Address(address) => Ok(address.to_string()),
+            Target::Account(id) => {
+                let account = directory::account(self.reader(), *id)?;
+                Ok(account.map_or_else(|| format!("account {id}"), |a| a.address.to_string()))
+            }
+        };
+        targets.iter().map(name).collect()
+    }
+}

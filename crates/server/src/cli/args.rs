@@ -1,0 +1,441 @@
+//! The arguments, and what each command asks of the server.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use miette::Result;
+
+use super::password::{self, PasswordArgs};
+use crate::config::DEFAULT_PATH;
+use crate::control::request::Request;
+
+/// A mail server with message recall.
+#[derive(Parser)]
+#[command(name = "tern", version, max_term_width = 100)]
+pub(crate) struct Args {
+    /// The configuration file.
+    #[arg(long, global = true, default_value = DEFAULT_PATH)]
+    pub(crate) config: PathBuf,
+    /// Answer in JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run the server.
+    Serve,
+    /// Write a first configuration and make the data directory.
+    Init(InitArgs),
+    /// The domains of this server.
+    Domain {
+        #[command(subcommand)]
+        command: DomainCommand,
+    },
+    /// Who has mailboxes and may log in.
+    Account {
+        #[command(subcommand)]
+        command: AccountCommand,
+    },
+    /// Other addresses for accounts, groups, or people elsewhere.
+    Alias {
+        #[command(subcommand)]
+        command: AliasCommand,
+    },
+    /// Addresses with many members.
+    Group {
+        #[command(subcommand)]
+        command: GroupCommand,
+    },
+    /// Messages that wait for other servers.
+    Queue {
+        #[command(subcommand)]
+        command: QueueCommand,
+    },
+    /// Take sent messages back.
+    Recall {
+        #[command(subcommand)]
+        command: RecallCommand,
+    },
+    /// The tamper-evident log.
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
+    /// Check every invariant of the store; best without a server at work.
+    Check,
+    /// Write a consistent copy of the store into a directory that is not there yet.
+    Backup {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// The configuration file.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Try everything out: a small organisation on loopback, with sample accounts.
+    Demo(DemoArgs),
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct InitArgs {
+    /// The name of this host, as other servers know it.
+    #[arg(long)]
+    pub(crate) hostname: String,
+    /// The data directory.
+    #[arg(long, default_value = "/var/lib/tern")]
+    pub(crate) data_dir: PathBuf,
+    /// A first domain.
+    #[arg(long)]
+    pub(crate) domain: Option<String>,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct DemoArgs {
+    /// Keep everything in this directory instead of a temporary one.
+    #[arg(long)]
+    pub(crate) dir: Option<PathBuf>,
+    /// Play the main scenes by real protocol sessions, print what each client saw, and end.
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum DomainCommand {
+    /// Add a domain.
+    Add { domain: String },
+    /// Show every domain.
+    List,
+    /// Remove a domain that has no addresses.
+    Remove { domain: String },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AccountCommand {
+    /// Add an account with its mailboxes.
+    Add {
+        /// Its address, which is its login name.
+        address: String,
+        /// The name that people read.
+        #[arg(long, default_value = "")]
+        name: String,
+        /// How many bytes it may hold; 0 is no limit.
+        #[arg(long, default_value_t = 0)]
+        quota: u64,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Show every account.
+    List,
+    /// Remove an account with all its mail.
+    Remove { address: String },
+    /// Set an account's password.
+    Password {
+        address: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Set how many bytes an account may hold; 0 is no limit.
+    Quota { address: String, bytes: u64 },
+    /// Keep an account from getting mail and logging in.
+    Disable {
+        address: String,
+        /// Let it again.
+        #[arg(long)]
+        undo: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AliasCommand {
+    /// Let an address lead to others.
+    Add {
+        address: String,
+        /// Addresses of this server or elsewhere.
+        #[arg(required = true)]
+        targets: Vec<String>,
+    },
+    /// Remove an alias.
+    Remove { address: String },
+    /// Show every alias.
+    List,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum GroupCommand {
+    /// Add a group.
+    Add {
+        address: String,
+        /// The name that people read.
+        #[arg(long, default_value = "")]
+        name: String,
+    },
+    /// Remove a group.
+    Remove { address: String },
+    /// Add members.
+    AddMember {
+        address: String,
+        #[arg(required = true)]
+        members: Vec<String>,
+    },
+    /// Remove members.
+    RemoveMember {
+        address: String,
+        #[arg(required = true)]
+        members: Vec<String>,
+    },
+    /// Show every group, or the members of one.
+    List { address: Option<String> },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum QueueCommand {
+    /// Show what waits.
+    List,
+    /// Keep an item from leaving.
+    Hold {
+        id: String,
+        #[arg(long, default_value = "held by the operator")]
+        reason: String,
+    },
+    /// Let an item go on, now.
+    Release { id: String },
+    /// Take an item out of the queue.
+    Cancel { id: String },
+    /// Try everything that waits, now.
+    Flush,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum RecallCommand {
+    /// Show what a recall would do.
+    Plan(RecallArgs),
+    /// Take a message back.
+    Run {
+        #[command(flatten)]
+        which: RecallArgs,
+        /// Why.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Show how a recall stands, copy by copy.
+    Status { id: String },
+    /// Show recalls, the newest first.
+    List {
+        /// Only those of messages that this account sent.
+        #[arg(long)]
+        by: Option<String>,
+    },
+    /// Undo a recall.
+    Restore { id: String },
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct RecallArgs {
+    /// The account that sent the message.
+    #[arg(long)]
+    pub(crate) by: String,
+    /// Its Message-ID.
+    pub(crate) message_id: String,
+    /// Take it from these recipients only.
+    #[arg(long = "from")]
+    pub(crate) recipients: Vec<String>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Prove the chain, or name the first entry that breaks it.
+    Verify,
+    /// Show the newest entries.
+    List {
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+        /// Only this action, or those below it: `account` or `account.add`.
+        #[arg(long)]
+        action: Option<String>,
+    },
+    /// Write the whole log as JSON Lines.
+    Export,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Say whether the file is right.
+    Check,
+    /// Print a file with every option, commented out.
+    Default,
+    /// Print the option reference.
+    Reference,
+}
+
+impl Command {
+    /// What is asked of the server.
+    pub(crate) fn request(&self) -> Result<Request> {
+        Ok(match self {
+            Self::Domain { command } => command.request(),
+            Self::Account { command } => command.request()?,
+            Self::Alias { command } => command.request(),
+            Self::Group { command } => command.request(),
+            Self::Queue { command } => command.request(),
+            Self::Recall { command } => command.request(),
+            Self::Audit { command } => command.request(),
+            Self::Check => Request::Check,
+            Self::Backup { directory } => Request::Backup {
+                // A server has another working directory.
+                directory: std::path::absolute(directory)
+                    .map_err(|error| miette::miette!("{}: {error}", directory.display()))?,
+            },
+            Self::Serve | Self::Init(_) | Self::Demo(_) | Self::Config { .. } => Request::Ping,
+        })
+    }
+}
+
+impl DomainCommand {
+    fn request(&self) -> Request {
+        match self {
+            Self::Add { domain } => Request::DomainAdd {
+                domain: domain.clone(),
+            },
+            Self::Remove { domain } => Request::DomainRemove {
+                domain: domain.clone(),
+            },
+            Self::List => Request::DomainList,
+        }
+    }
+}
+
+impl AccountCommand {
+    fn request(&self) -> Result<Request> {
+        Ok(match self {
+            Self::Add {
+                address,
+                name,
+                quota,
+                password,
+            } => Request::AccountAdd {
+                address: address.clone(),
+                name: name.clone(),
+                quota_bytes: *quota,
+                password: password::read(password, address)?,
+            },
+            Self::List => Request::AccountList,
+            Self::Remove { address } => Request::AccountRemove {
+                address: address.clone(),
+            },
+            Self::Password { address, password } => Request::AccountPassword {
+                address: address.clone(),
+                password: password::read(password, address)?,
+            },
+            Self::Quota { address, bytes } => Request::AccountQuota {
+                address: address.clone(),
+                quota_bytes: *bytes,
+            },
+            Self::Disable { address, undo } => Request::AccountDisable {
+                address: address.clone(),
+                disabled: !undo,
+            },
+        })
+    }
+}
+
+impl AliasCommand {
+    fn request(&self) -> Request {
+        match self {
+            Self::Add { address, targets } => Request::AliasAdd {
+                address: address.clone(),
+                targets: targets.clone(),
+            },
+            Self::Remove { address } => Request::AliasRemove {
+                address: address.clone(),
+            },
+            Self::List => Request::AliasList,
+        }
+    }
+}
+
+impl GroupCommand {
+    fn request(&self) -> Request {
+        match self {
+            Self::Add { address, name } => Request::GroupAdd {
+                address: address.clone(),
+                name: name.clone(),
+            },
+            Self::Remove { address } => Request::GroupRemove {
+                address: address.clone(),
+            },
+            Self::AddMember { address, members } => Request::GroupAddMember {
+                address: address.clone(),
+                members: members.clone(),
+            },
+            Self::RemoveMember { address, members } => Request::GroupRemoveMember {
+                address: address.clone(),
+                members: members.clone(),
+            },
+            Self::List { address } => Request::GroupList {
+                address: address.clone(),
+            },
+        }
+    }
+}
+
+impl QueueCommand {
+    fn request(&self) -> Request {
+        match self {
+            Self::List => Request::QueueList,
+            Self::Hold { id, reason } => Request::QueueHold {
+                id: id.clone(),
+                reason: reason.clone(),
+            },
+            Self::Release { id } => Request::QueueRelease { id: id.clone() },
+            Self::Cancel { id } => Request::QueueCancel { id: id.clone() },
+            Self::Flush => Request::QueueFlush,
+        }
+    }
+}
+
+impl RecallCommand {
+    fn request(&self) -> Request {
+        match self {
+            Self::Plan(which) => Request::RecallPlan {
+                by: which.by.clone(),
+                message_id: which.message_id.clone(),
+                recipients: which.recipients.clone(),
+            },
+            Self::Run { which, reason } => Request::RecallRun {
+                by: which.by.clone(),
+                message_id: which.message_id.clone(),
+                recipients: which.recipients.clone(),
+                reason: reason.clone(),
+            },
+            Self::Status { id } => Request::RecallStatus { id: id.clone() },
+            Self::List { by } => Request::RecallList { by: by.clone() },
+            Self::Restore { id } => Request::RecallRestore { id: id.clone() },
+        }
+    }
+}
+
+impl AuditCommand {
+    fn request(&self) -> Request {
+        match self {
+            Self::Verify => Request::AuditVerify,
+            Self::List { limit, action } => Request::AuditList {
+                limit: *limit,
+                action: action.clone(),
+            },
+            Self::Export => Request::AuditExport { from: 1 },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        super::Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,85 @@
+//! Carries a request out: by the server that runs, or on the store itself where none does.
+
+use std::sync::Arc;
+
+use miette::{IntoDiagnostic as _, Result, miette};
+use nix::unistd::Uid;
+use tern_mailbox::NoListener;
+use tokio::sync::Notify;
+
+use super::{Outcome, print};
+use crate::admin::Admin;
+use crate::clock::{self, OsEntropy};
+use crate::config::Config;
+use crate::control::request::{Answer, Request, Response};
+use crate::control::{Client, user_name};
+use crate::parts;
+
+/// Where requests go.
+enum Door {
+    Server(Client),
+    Store(Box<Admin>),
+}
+
+impl Door {
+    fn open(config: &Config) -> Result<Self> {
+        let data_dir = &config.server.data_dir;
+        if let Some(client) = Client::connect(data_dir).into_diagnostic()? {
+            return Ok(Self::Server(client));
+        }
+        if !parts::has_store(data_dir) {
+            return Err(miette!(
+                help = "`tern init` makes one; `--config` names another configuration",
+                "there is no store in {}",
+                data_dir.display()
+            ));
+        }
+        let parts = parts::open(config, Arc::new(NoListener), &mut OsEntropy).into_diagnostic()?;
+        Ok(Self::Store(Box::new(Admin::new(
+            &parts,
+            Arc::new(Notify::new()),
+        ))))
+    }
+
+    fn ask(&mut self, request: &Request) -> Result<Answer> {
+        let response = match self {
+            Self::Server(client) => client.ask(request).into_diagnostic()?,
+            Self::Store(admin) => {
+                let operator = user_name(Uid::current());
+                admin.execute(request, &operator, clock::now(), &mut OsEntropy)
+            }
+        };
+        match response {
+            Response::Done(answer) => Ok(answer),
+            Response::Failed(why) => Err(miette!("{why}")),
+        }
+    }
+}
+
+/// Carries a request out and shows the answer.
+pub(super) fn ask(config: &Config, request: &Request, json: bool) -> Result<Outcome> {
+    let mut door = Door::open(config)?;
+    let mut answer = door.ask(request)?;
+    if let Request::AuditExport { .. } = request {
+        // The log may be long: it comes in pages, and is JSON either way.
+        loop {
+            if !answer.text.is_empty() {
+                print(&format!("{}\n", answer.text))?;
+            }
+            let Some(from) = answer.data.get("next").and_then(serde_json::Value::as_u64) else {
+                return Ok(Outcome::Done);
+            };
+            answer = door.ask(&Request::AuditExport { from })?;
+        }
+    }
+    if json {
+        let shown = serde_json::to_string_pretty(&answer.data).into_diagnostic()?;
+        print(&format!("{shown}\n"))?;
+    } else if !answer.text.is_empty() {
+        print(&format!("{}\n", answer.text))?;
+    }
+    Ok(match answer.found_wrong {
+        true => Outcome::FoundWrong,
+        false => Outcome::Done,
+    })
+}

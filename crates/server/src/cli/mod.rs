@@ -1,0 +1,74 @@
+//! The command line.
+//!
+//! Invariant: a command does the same whether or not a server runs; exit code 0 means that it was
+//! done, 1 that it was not, 2 that it was not understood, 3 that what was looked into is not as it
+//! should be.
+
+mod args;
+mod ask;
+mod init;
+mod password;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use miette::{IntoDiagnostic as _, Result};
+
+use crate::config::{self, Config};
+pub(crate) use args::DemoArgs;
+use args::{Args, Command, ConfigCommand};
+
+/// What a command came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    /// What was looked into is not as it should be.
+    FoundWrong,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::FoundWrong) => ExitCode::from(3),
+        Err(report) => {
+            eprintln!("{report:?}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<Outcome> {
+    let load = || Config::load(&args.config);
+    match &args.command {
+        Command::Serve => serve::serve(&load()?),
+        Command::Init(init) => init::init(&args.config, init),
+        Command::Demo(demo) => crate::demo::main(demo),
+        Command::Config { command } => match command {
+            ConfigCommand::Check => {
+                load()?;
+                println!("{} is right", args.config.display());
+                Ok(Outcome::Done)
+            }
+            ConfigCommand::Default => print(&config::commented_default()),
+            ConfigCommand::Reference => print(&config::reference()),
+        },
+        command => {
+            let request = command.request()?;
+            ask::ask(&load()?, &request, args.json)
+        }
+    }
+}
+
+fn print(text: &str) -> Result<Outcome> {
+    use std::io::Write as _;
+    // A reader that has seen enough is no error.
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).into_diagnostic()
+        }
+        _ => Ok(Outcome::Done),
+    }
+}

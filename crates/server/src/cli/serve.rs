@@ -1,0 +1,49 @@
+//! `tern serve`: the server until it is told to stop.
+
+use std::time::Duration;
+
+use miette::{IntoDiagnostic as _, Result};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Outcome;
+use crate::config::Config;
+use crate::log;
+use crate::server::Server;
+
+/// Serves until SIGTERM or SIGINT.
+pub(super) fn serve(config: &Config) -> Result<Outcome> {
+    log::start(&config.log);
+    let runtime = runtime(config)?;
+    runtime.block_on(async {
+        let server = Server::start(config).await.into_diagnostic()?;
+        let told = told_to_stop().await?;
+        tracing::info!(signal = told, "stopping");
+        server.stop().await;
+        Ok::<_, miette::Report>(())
+    })?;
+    // Whatever did not end in time is cut off: it is committed, or without effect.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(Outcome::Done)
+}
+
+/// The threads that the configuration asks for.
+pub(crate) fn runtime(config: &Config) -> Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(usize::from(config.server.worker_threads.max(1)))
+        .max_blocking_threads(usize::from(config.server.blocking_threads.max(4)))
+        .thread_keep_alive(Duration::from_secs(60))
+        .enable_all()
+        .build()
+        .into_diagnostic()
+}
+
+/// Waits for SIGTERM or SIGINT; answers which.
+pub(crate) async fn told_to_stop() -> Result<&'static str> {
+    let mut terminate = signal(SignalKind::terminate()).into_diagnostic()?;
+    let mut interrupt = signal(SignalKind::interrupt()).into_diagnostic()?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}

@@ -1,0 +1,151 @@
+//! What can be asked of a server on its own machine: the one request and response type of the
+//! control socket and the command line.
+//!
+//! Invariant: a request means the same whether a running server or the command line itself
+//! carries it out.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One request.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "the names are those of the command line, which explains them"
+)]
+pub enum Request {
+    DomainAdd {
+        domain: String,
+    },
+    DomainList,
+    DomainRemove {
+        domain: String,
+    },
+    AccountAdd {
+        address: String,
+        name: String,
+        quota_bytes: u64,
+        password: String,
+    },
+    AccountList,
+    AccountRemove {
+        address: String,
+    },
+    AccountPassword {
+        address: String,
+        password: String,
+    },
+    AccountQuota {
+        address: String,
+        quota_bytes: u64,
+    },
+    AccountDisable {
+        address: String,
+        disabled: bool,
+    },
+    AliasAdd {
+        address: String,
+        targets: Vec<String>,
+    },
+    AliasRemove {
+        address: String,
+    },
+    AliasList,
+    GroupAdd {
+        address: String,
+        name: String,
+    },
+    GroupRemove {
+        address: String,
+    },
+    GroupAddMember {
+        address: String,
+        members: Vec<String>,
+    },
+    GroupRemoveMember {
+        address: String,
+        members: Vec<String>,
+    },
+    GroupList {
+        address: Option<String>,
+    },
+    QueueList,
+    QueueHold {
+        id: String,
+        reason: String,
+    },
+    QueueRelease {
+        id: String,
+    },
+    QueueCancel {
+        id: String,
+    },
+    QueueFlush,
+    RecallPlan {
+        by: String,
+        message_id: String,
+        recipients: Vec<String>,
+    },
+    RecallRun {
+        by: String,
+        message_id: String,
+        recipients: Vec<String>,
+        reason: Option<String>,
+    },
+    RecallStatus {
+        id: String,
+    },
+    RecallList {
+        by: Option<String>,
+    },
+    RecallRestore {
+        id: String,
+    },
+    AuditVerify,
+    AuditList {
+        limit: usize,
+        action: Option<String>,
+    },
+    AuditExport {
+        from: u64,
+    },
+    Check,
+    Backup {
+        directory: PathBuf,
+    },
+    Ping,
+}
+
+/// What was answered to a request that was done.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct Answer {
+    /// For people.
+    pub text: String,
+    /// For machines.
+    pub data: Value,
+    /// What was asked was looked into and is not as it should be.
+    pub found_wrong: bool,
+}
+
+impl Answer {
+    pub(crate) fn new(text: impl Into<String>, data: Value) -> Self {
+        Self {
+            text: text.into(),
+            data,
+            found_wrong: false,
+        }
+    }
+}
+
+/// One response.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Response {
+    /// It was done.
+    Done(Answer),
+    /// It was not; why.
+    Failed(String),
+}
