@@ -186,7 +186,7 @@ fn octets_of(line: &str) -> Vec<u8> {
 }
 
 /// The client of a line, and the line without its prefix.
-fn of_client<'a>(line: &'a str, prefix: char) -> Option<(usize, &'a str)> {
+fn of_client(line: &str, prefix: char) -> Option<(usize, &str)> {
     let rest = line.strip_prefix(prefix)?;
     match rest.strip_prefix("2: ") {
         Some(rest) => Some((1, rest)),

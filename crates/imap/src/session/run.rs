@@ -5,7 +5,7 @@
 
 use tern_mailbox::MailboxError;
 
-use super::answer::{Answer, Failure, Sync, answer_to, is_ours};
+use super::answer::{Answer, AnswerCode, Failure, Sync, answer_to, is_ours};
 use super::append::AppendTask;
 use super::copy::CopyTask;
 use super::expunge::ExpungeTask;
@@ -159,7 +159,7 @@ impl Session {
 
     /// Writes the tagged answer.
     fn end(&mut self, tag: &Tag, answer: &Answer, cx: &Context<'_>) -> Step {
-        answer.write(tag, &mut self.out);
+        self.write_answer(tag, answer);
         self.set_deadline(cx.now);
         if self.close_if_deleted() {
             return Step::Close;
@@ -168,6 +168,26 @@ impl Session {
             return self.count_bad();
         }
         Step::Continue
+    }
+
+    fn write_answer(&mut self, tag: &Tag, answer: &Answer) {
+        let qresync = self.enabled.qresync && answer.sync != Sync::Nothing;
+        let modseq = match self.here() {
+            Ok(here) if qresync => here.selected.modseq_to_tell(),
+            _ => None,
+        };
+        let Some(code) = modseq.map(|modseq| AnswerCode::HighestModseq(modseq.0)) else {
+            return answer.write(tag, &mut self.out);
+        };
+        match answer.code {
+            None => answer.clone().with_code(code).write(tag, &mut self.out),
+            Some(AnswerCode::HighestModseq(_)) => answer.write(tag, &mut self.out),
+            Some(_) => {
+                let code = Some(code.borrowed());
+                self.out.untagged(Condition::Ok, code, "Told up to here");
+                answer.write(tag, &mut self.out);
+            }
+        }
     }
 
     /// RFC 2180 3: of the ways out, the one that every client understands.
@@ -198,9 +218,7 @@ impl Session {
         match failure {
             Failure::Answer(answer) => Some(answer),
             Failure::Mailbox(error) => {
-                if is_ours(&error) {
-                    self.failed("executing a command", &error);
-                }
+                self.failed("executing a command", &error);
                 Some(answer_to(&error).with_sync(Sync::KeepNumbers))
             }
             Failure::Torn => {
@@ -210,7 +228,11 @@ impl Session {
         }
     }
 
+    /// Hands an error on this side to the log; a refusal is none.
     pub(super) fn failed(&mut self, doing: &'static str, why: &MailboxError) {
+        if !is_ours(why) {
+            return;
+        }
         self.event(Event::Failed {
             doing,
             why: why.to_string(),

@@ -30,6 +30,10 @@ pub(super) struct Selected {
     gone: RoaringBitmap,
     flagged: RoaringBitmap,
     arrived: bool,
+    /// Up to where all is told, while something waits in `gone`.
+    held_back: Option<Modseq>,
+    /// Expunges were told, and the modseq behind them not yet.
+    told_gone: bool,
     /// By modseq, whose flags of that modseq the client was told by its own commands.
     told: BTreeMap<Modseq, RoaringBitmap>,
     /// Keywords in the FLAGS response that the client has.
@@ -59,6 +63,8 @@ impl Selected {
             gone: RoaringBitmap::new(),
             flagged: RoaringBitmap::new(),
             arrived: false,
+            held_back: None,
+            told_gone: false,
             told: BTreeMap::new(),
             keywords: Vec::new(),
             deleted: false,
@@ -72,6 +78,14 @@ impl Selected {
     /// Up to where the changes of the mailbox were read.
     pub(super) const fn modseq(&self) -> Modseq {
         self.modseq
+    }
+
+    /// The HIGHESTMODSEQ that a client with QRESYNC must be told with an answer. RFC 7162 1: where
+    /// it saw mod-sequences greater than those of expunges that are held back, one below these,
+    /// so that it asks for them should the connection be lost; once they are told, the newest.
+    pub(super) fn modseq_to_tell(&mut self) -> Option<Modseq> {
+        let told_gone = std::mem::take(&mut self.told_gone);
+        self.held_back.or(told_gone.then_some(self.modseq))
     }
 
     /// How many messages the client knows of.
@@ -225,6 +239,7 @@ impl Selected {
             Err(error) => return Err(error),
         }
         let changes = mailboxes.changes(account, self.mailbox, self.modseq)?;
+        let held_back = self.held_back.unwrap_or(self.modseq);
         for Uid(uid) in changes.vanished {
             if self.known.contains(uid) {
                 self.gone.insert(uid);
@@ -245,6 +260,7 @@ impl Selected {
             self.known.optimize();
         }
         self.modseq = changes.modseq;
+        self.held_back = (!self.gone.is_empty()).then_some(held_back);
         Ok(())
     }
 
@@ -303,6 +319,8 @@ impl Selected {
         self.gone -= &piece;
         if self.gone.is_empty() {
             self.known.optimize();
+            self.held_back = None;
+            self.told_gone = true;
         }
     }
 

@@ -14,8 +14,8 @@ use tern_imap::{Session, Step};
 use tern_mailbox::{Cover, FolderSpec, Mailboxes, NoListener, Origins, Role, Seal, SealTag};
 use tern_store::{MemEngine, Verdict};
 
-pub const NOW: Timestamp = Timestamp(1_795_298_760_000);
-pub const BOB: AccountId = AccountId(1);
+pub(crate) const NOW: Timestamp = Timestamp(1_795_298_760_000);
+pub(crate) const BOB: AccountId = AccountId(1);
 const TAG: SealTag = SealTag([9; 16]);
 
 const FOLDERS: [FolderSpec; 4] = [
@@ -32,7 +32,7 @@ const fn folder(path: &'static str, role: Role) -> FolderSpec {
     }
 }
 
-pub fn facts() -> TlsFacts {
+pub(crate) fn facts() -> TlsFacts {
     TlsFacts {
         version: "TLSv1.3".into(),
         cipher: "TLS_AES_128_GCM_SHA256".into(),
@@ -41,15 +41,15 @@ pub fn facts() -> TlsFacts {
 }
 
 /// The server side: mailboxes over an engine in memory, and a clock.
-pub struct House {
-    pub engine: MemEngine,
-    pub mailboxes: Mailboxes,
-    pub entropy: SeededEntropy,
-    pub now: Timestamp,
+pub(crate) struct House {
+    pub(crate) engine: MemEngine,
+    pub(crate) mailboxes: Mailboxes,
+    pub(crate) entropy: SeededEntropy,
+    pub(crate) now: Timestamp,
 }
 
 impl House {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let engine = MemEngine::new();
         let mailboxes =
             Mailboxes::open(Arc::new(engine.clone()), [1; 32], Arc::new(NoListener)).unwrap();
@@ -64,12 +64,12 @@ impl House {
         }
     }
 
-    pub fn digest(&self, content: &[u8]) -> ContentDigest {
+    pub(crate) fn digest(&self, content: &[u8]) -> ContentDigest {
         tern_mime::content_digest(self.mailboxes.content_key(), content)
     }
 
     /// Seals every copy of a letter.
-    pub fn seal(&self, content: &[u8]) {
+    pub(crate) fn seal(&self, content: &[u8]) {
         let seal = Seal {
             tag: TAG,
             cover: Cover::Except(Default::default()),
@@ -85,7 +85,7 @@ impl House {
     }
 
     /// Withdraws every copy of a sealed letter, and settles the seal.
-    pub fn withdraw(&self, content: &[u8]) {
+    pub(crate) fn withdraw(&self, content: &[u8]) {
         let digest = self.digest(content);
         let copies = self.mailboxes.copies(digest).unwrap();
         let copies: Vec<_> = copies
@@ -105,26 +105,26 @@ impl House {
     }
 
     /// Fails the test where the store is not whole.
-    pub fn check(&self) {
+    pub(crate) fn check(&self) {
         let findings = self.mailboxes.check(&BTreeMap::new()).unwrap();
         assert!(findings.is_empty(), "{findings:?}");
     }
 }
 
 /// A client with its session.
-pub struct Client {
-    pub session: Session,
-    pub output: Vec<u8>,
-    pub verifying: Option<String>,
-    pub closed: bool,
+pub(crate) struct Client {
+    pub(crate) session: Session,
+    pub(crate) output: Vec<u8>,
+    pub(crate) verifying: Option<String>,
+    pub(crate) closed: bool,
     /// The largest output of one step.
-    pub largest: usize,
-    pub steps: usize,
+    pub(crate) largest: usize,
+    pub(crate) steps: usize,
 }
 
 impl Client {
     /// A connection whose greeting is in the output.
-    pub fn new(house: &mut House, tls: bool) -> Self {
+    pub(crate) fn new(house: &mut House, tls: bool) -> Self {
         let peer = Peer {
             ip: [192, 0, 2, 1].into(),
             tls: tls.then(facts),
@@ -143,7 +143,7 @@ impl Client {
     }
 
     /// A connection on which Bob has logged in; nothing is in the output.
-    pub fn login(house: &mut House) -> Self {
+    pub(crate) fn login(house: &mut House) -> Self {
         let mut client = Self::new(house, true);
         client.session.receive(b"l LOGIN bob x\r\n", house.now);
         client.drive(house);
@@ -152,18 +152,18 @@ impl Client {
         client
     }
 
-    pub fn verified(&mut self, house: &mut House, outcome: Verified) {
+    pub(crate) fn verified(&mut self, house: &mut House, outcome: Verified) {
         self.session.verified(outcome, house.now);
         self.drive(house);
     }
 
     /// Runs the session until it waits.
-    pub fn drive(&mut self, house: &mut House) {
+    pub(crate) fn drive(&mut self, house: &mut House) {
         while self.step(house) {}
     }
 
     /// One step; whether there is more to do.
-    pub fn step(&mut self, house: &mut House) -> bool {
+    pub(crate) fn step(&mut self, house: &mut House) -> bool {
         let verbs = Verbs {
             mailboxes: &house.mailboxes,
         };
@@ -186,7 +186,7 @@ impl Client {
     }
 
     /// Sends octets in pieces, driving the session after each.
-    pub fn send(&mut self, house: &mut House, octets: &[u8], chunk: usize) {
+    pub(crate) fn send(&mut self, house: &mut House, octets: &[u8], chunk: usize) {
         for piece in octets.chunks(chunk) {
             self.session.receive(piece, house.now);
             if self.session.wants_work() {
@@ -196,18 +196,18 @@ impl Client {
     }
 
     /// Sends a command and takes all output.
-    pub fn command(&mut self, house: &mut House, line: &str) -> Vec<u8> {
+    pub(crate) fn command(&mut self, house: &mut House, line: &str) -> Vec<u8> {
         self.send(house, format!("{line}\r\n").as_bytes(), usize::MAX);
         std::mem::take(&mut self.output)
     }
 
     /// The same as text.
-    pub fn ask(&mut self, house: &mut House, line: &str) -> String {
+    pub(crate) fn ask(&mut self, house: &mut House, line: &str) -> String {
         String::from_utf8_lossy(&self.command(house, line)).into_owned()
     }
 
     /// Told that something changed.
-    pub fn notify(&mut self, house: &mut House) {
+    pub(crate) fn notify(&mut self, house: &mut House) {
         self.session.notify();
         if self.session.wants_work() {
             self.drive(house);
@@ -215,16 +215,15 @@ impl Client {
     }
 
     /// Puts a message into a mailbox.
-    pub fn append(&mut self, house: &mut House, mailbox: &str, flags: &str, content: &[u8]) {
-        let mut command = format!("p APPEND {mailbox} ({flags}) ~{{{}+}}\r\n", content.len());
-        command.push_str("");
+    pub(crate) fn append(&mut self, house: &mut House, mailbox: &str, flags: &str, content: &[u8]) {
+        let command = format!("p APPEND {mailbox} ({flags}) ~{{{}+}}\r\n", content.len());
         let mut octets = command.into_bytes();
         octets.extend_from_slice(content);
         octets.extend_from_slice(b"\r\n");
         self.send(house, &octets, usize::MAX);
     }
 
-    pub fn failures(&mut self) -> Vec<Event> {
+    pub(crate) fn failures(&mut self) -> Vec<Event> {
         let is_failure = |event: &Event| matches!(event, Event::Failed { .. });
         self.session
             .take_events()
@@ -234,7 +233,7 @@ impl Client {
     }
 }
 
-pub fn accept() -> Verified {
+pub(crate) fn accept() -> Verified {
     Verified::Accepted {
         account: BOB,
         login: "bob".into(),
