@@ -258,10 +258,16 @@ impl MessageRow {
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, Damaged> {
+        let blob = BlobId(r.array()?);
+        let (prefix, size) = (r.bytes()?.to_vec(), r.number32()?);
+        // The prefix counts as part of the message: readers subtract it.
+        if prefix.len() as u64 > u64::from(size) {
+            return Err(Damaged);
+        }
         Ok(Self {
-            blob: BlobId(r.array()?),
-            prefix: r.bytes()?.to_vec(),
-            size: r.number32()?,
+            blob,
+            prefix,
+            size,
             received: Timestamp(r.number()?),
             thread: ThreadId(r.number()?),
             origin: OriginId(r.array()?),
@@ -537,5 +543,27 @@ impl VaultRow {
             placements,
             late,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_no_smaller_than_its_prefix() {
+        let row = |size| MessageRow {
+            blob: BlobId([1; 32]),
+            prefix: b"X: y\r\n".to_vec(),
+            size,
+            received: Timestamp(1),
+            thread: ThreadId(1),
+            origin: OriginId([1; 16]),
+            digest: ContentDigest([1; 32]),
+            lineage: Lineage::Delivered,
+            placements: Vec::new(),
+        };
+        assert_eq!(MessageRow::decode(&row(6).encode()), Ok(row(6)));
+        assert_eq!(MessageRow::decode(&row(5).encode()), Err(Damaged));
     }
 }

@@ -13,6 +13,7 @@ mod mime_parse;
 mod responses;
 mod rows;
 mod smtp_client;
+mod smtp_session;
 
 /// A fuzz target.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +48,7 @@ pub const TARGETS: [Target; 6] = [
     },
     Target {
         name: "smtp_session",
-        run: tern_smtp::testing::fuzz_input,
+        run: smtp_session::run,
     },
 ];
 
