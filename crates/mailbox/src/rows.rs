@@ -559,7 +559,7 @@ mod tests {
             received: Timestamp(1),
             thread: ThreadId(1),
             origin: OriginId([1; 16]),
-            digest: ContentDigest([1; 32]),
+            digest: ContentDigest([1; 16]),
             lineage: Lineage::Delivered,
             placements: Vec::new(),
         };
