@@ -1,0 +1,53 @@
+"""Fetches a whole mailbox by imapclient and holds it against the files that were delivered.
+
+Usage: corpus_fetch.py PORT CERTIFICATE LOGIN PASSWORD FILE... The files stand in the order of
+delivery. Every message must be the file byte for byte behind the header fields that the server
+adds in front; ENVELOPE and BODYSTRUCTURE must be parsed by the library. Prints one JSON object.
+"""
+
+import json
+import re
+import ssl
+import sys
+
+import imapclient
+
+
+def main():
+    port, certificate, login, password, files = (*sys.argv[1:5], sys.argv[5:])
+    context = ssl.create_default_context(cafile=certificate)
+    client = imapclient.IMAPClient("localhost", port=int(port), ssl_context=context, timeout=25)
+    client.login(login, password)
+    client.select_folder("INBOX")
+    uids = sorted(client.search("ALL"))
+    wrong = []
+    if len(uids) != len(files):
+        wrong.append(f"{len(uids)} messages for {len(files)} files")
+    for uid, name in zip(uids, files):
+        with open(name, "rb") as file:
+            expected = re.sub(rb"\r\n|\r|\n", b"\r\n", file.read())
+        items = ["BODY.PEEK[]", "RFC822.SIZE", "ENVELOPE", "BODYSTRUCTURE", "BODY.PEEK[HEADER]"]
+        try:
+            fetched = client.fetch([uid], items)[uid]
+        except Exception as error:
+            wrong.append(f"{name}: {error!r}")
+            continue
+        content = fetched[b"BODY[]"]
+        if not expected.endswith(b"\r\n"):
+            expected += b"\r\n"
+        if not content.endswith(expected):
+            wrong.append(f"{name}: the content differs")
+        added = content[: len(content) - len(expected)]
+        if added and not re.fullmatch(rb"(?:[A-Za-z-]+:[^\r]*\r\n(?:[ \t][^\r]*\r\n)*)+", added):
+            wrong.append(f"{name}: what is in front is no header: {added!r}")
+        if fetched[b"RFC822.SIZE"] != len(content):
+            wrong.append(f"{name}: size {fetched[b'RFC822.SIZE']} of {len(content)}")
+        if not content.startswith(fetched[b"BODY[HEADER]"]):
+            wrong.append(f"{name}: BODY[HEADER] is not the beginning")
+        if fetched.get(b"ENVELOPE") is None or not fetched.get(b"BODYSTRUCTURE"):
+            wrong.append(f"{name}: no ENVELOPE or no BODYSTRUCTURE")
+    print(json.dumps({"messages": len(uids), "wrong": wrong}))
+    client.logout()
+
+
+main()

@@ -1,0 +1,208 @@
+//! What is left after a kill, held against the ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use tern_interop::Tern;
+
+use crate::ledger::{Ledger, Said, Submission};
+use crate::load::RECIPIENTS;
+use crate::session::{Result, expect_ok, imap, is_whole, number_after, token_of};
+
+/// How many copies of each token somebody has, by folder.
+type Copies = BTreeMap<String, BTreeMap<String, usize>>;
+
+/// What everybody has.
+pub(crate) struct Found {
+    copies: BTreeMap<&'static str, Copies>,
+    /// UIDs of the watcher's inbox.
+    uids: BTreeSet<u32>,
+    /// Messages that are not whole.
+    torn: Vec<String>,
+}
+
+/// Reads every folder of everybody: every token, and the whole of what this round brought.
+pub(crate) fn look(tern: &Tern, round: u64) -> Result<Found> {
+    let mut found = Found {
+        copies: BTreeMap::new(),
+        uids: BTreeSet::new(),
+        torn: Vec::new(),
+    };
+    let fresh = format!("k{round}");
+    for name in RECIPIENTS {
+        let mut line = imap(tern, name)?;
+        let mut copies = Copies::new();
+        for folder in ["INBOX", "Archive", "Copies", "Box", "Sent", "Trash"] {
+            if !line.imap(&format!("EXAMINE {folder}"))?.is_ok() {
+                continue;
+            }
+            let header = "UID FETCH 1:* (UID BODY.PEEK[HEADER.FIELDS (X-Token)])";
+            let mut whole = Vec::new();
+            for answer in line.imap(header)?.untagged {
+                let uid = number_after(&answer, "UID ").filter(|_| answer.contains(" FETCH "));
+                let (Some(uid), Some(token)) = (uid, token_of(&answer)) else { continue };
+                let places = copies.entry(token.to_owned()).or_default();
+                *places.entry(folder.to_owned()).or_default() += 1;
+                if name == "bob" && folder == "INBOX" {
+                    found.uids.insert(uid);
+                }
+                if token.starts_with(&fresh) {
+                    whole.push(uid);
+                }
+            }
+            if let (Some(first), Some(last)) = (whole.first(), whole.last()) {
+                let fetch = format!("UID FETCH {first}:{last} (UID BODY.PEEK[])");
+                let answers = expect_ok("FETCH", line.imap(&fetch)?)?.untagged;
+                let torn = answers.iter().filter_map(|answer| {
+                    let token = token_of(answer)?;
+                    (!is_whole(answer, token)).then(|| format!("{name}/{folder}: {token}"))
+                });
+                found.torn.extend(torn);
+            }
+        }
+        found.copies.insert(name, copies);
+    }
+    Ok(found)
+}
+
+/// How each message's recall stands, by Message-ID.
+pub(crate) fn recalls(tern: &Tern) -> BTreeMap<String, String> {
+    let rows = tern.recalls();
+    let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
+    // The newest comes first, so the oldest would win: turn it round.
+    rows.iter().rev().map(|row| (text(row, "messageId"), text(row, "state"))).collect()
+}
+
+/// Whether everything that was asked for has come to an end.
+pub(crate) fn is_settled(ledger: &Ledger, states: &BTreeMap<String, String>, round: u64) -> bool {
+    let fresh = format!("k{round}r");
+    let open = ["running", "restoring"];
+    let mut asked = ledger.submissions.iter().filter(|(token, submission)| {
+        token.starts_with(&fresh) && submission.recall == Some(Said::Acknowledged)
+    });
+    states.values().all(|state| !open.contains(&state.as_str()))
+        && asked.all(|(token, _)| states.contains_key(&message_id(token)))
+}
+
+fn message_id(token: &str) -> String {
+    format!("{token}@example.org")
+}
+
+/// Everything that is not as it must be.
+pub(crate) fn judge(
+    ledger: &Ledger,
+    found: &Found,
+    states: &BTreeMap<String, String>,
+    queue: &BTreeSet<String>,
+) -> Vec<String> {
+    let mut wrong: Vec<String> =
+        found.torn.iter().map(|what| format!("not whole: {what}")).collect();
+    for uid in ledger.expunged.intersection(&found.uids) {
+        wrong.push(format!("bob's UID {uid} was expunged and is there again"));
+    }
+    for (token, said) in &ledger.appended {
+        let count = found.in_folder("carol", token, "Box");
+        if count > 1 || (*said == Said::Acknowledged && count != 1) {
+            wrong.push(format!("{token}: appended ({said:?}), {count} times in the box"));
+        }
+    }
+    for (token, submission) in &ledger.submissions {
+        let state = states.get(&message_id(token)).map(String::as_str);
+        wrong.extend(judge_recall(submission, state).map(|what| format!("{token}: {what}")));
+        for what in judge_copies(token, submission, state, found) {
+            wrong.push(format!("{token} ({state:?}, {submission:?}): {what}"));
+        }
+        let Some(outside) = &submission.outside else { continue };
+        let waits = queue.contains(outside);
+        let must = submission.said == Said::Acknowledged && state.is_none();
+        if (must && !waits) || (state == Some("done") && waits) {
+            wrong.push(format!("{token}: {state:?}, in the queue: {waits}"));
+        }
+    }
+    wrong
+}
+
+/// Whether a recall came to the end that it must come to.
+fn judge_recall(submission: &Submission, state: Option<&str>) -> Option<String> {
+    let asked = submission.recall == Some(Said::Acknowledged);
+    let expected: &[&str] = match submission.restore {
+        Some(Said::Acknowledged) => &["restored"],
+        Some(Said::Asked) => &["done", "restored"],
+        None => &["done"],
+    };
+    match state {
+        None if asked || submission.reported => Some("asked for a recall, and there is none".into()),
+        Some(state) if !expected.contains(&state) => Some(format!("the recall is {state}")),
+        _ => None,
+    }
+}
+
+fn judge_copies(
+    token: &str,
+    submission: &Submission,
+    state: Option<&str>,
+    found: &Found,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut having = 0;
+    for name in RECIPIENTS {
+        let is_recipient = submission.recipients.contains(&name);
+        let places = found.places(name, token);
+        let count: usize = places.values().sum();
+        having += usize::from(is_recipient && count > 0);
+        if !is_recipient || state == Some("done") {
+            if count > 0 {
+                wrong.push(format!("{name} has it in {places:?}"));
+            }
+            continue;
+        }
+        if name == "dave" {
+            wrong.extend(judge_moves(submission, &places));
+        } else if count > 1 {
+            wrong.push(format!("{name} has it {count} times: {places:?}"));
+        }
+    }
+    let whole = having == submission.recipients.len();
+    let lost = submission.said == Said::Acknowledged && !whole;
+    if state != Some("done") && (lost || (having > 0 && !whole)) {
+        wrong.push(format!("{having} of {:?} have it", submission.recipients));
+    }
+    wrong
+}
+
+/// The mover has it once in inbox or archive, and as often in the copies as it was copied.
+fn judge_moves(submission: &Submission, places: &BTreeMap<String, usize>) -> Option<String> {
+    let count = |folder: &str| places.get(folder).copied().unwrap_or(0);
+    let (inbox, archive, copies) = (count("INBOX"), count("Archive"), count("Copies"));
+    let exists = inbox + archive + copies > 0;
+    // A copy is a message of its own only until it is copied again: one round may copy it once more.
+    let once = !exists || inbox + archive == 1;
+    let moved = match submission.moved {
+        Some(Said::Acknowledged) => archive == 1,
+        Some(Said::Asked) => true,
+        None => archive == 0,
+    };
+    let copied = match submission.copied {
+        Some(Said::Acknowledged) => copies >= 1,
+        Some(Said::Asked) => true,
+        None => copies == 0,
+    };
+    let right = once && (!exists || (moved && copied));
+    (!right).then(|| format!("dave has it in {places:?}"))
+}
+
+impl Found {
+    fn places(&self, name: &str, token: &str) -> BTreeMap<String, usize> {
+        self.copies.get(name).and_then(|copies| copies.get(token)).cloned().unwrap_or_default()
+    }
+
+    fn in_folder(&self, name: &str, token: &str, folder: &str) -> usize {
+        self.places(name, token).get(folder).copied().unwrap_or(0)
+    }
+
+    /// How many messages everybody has together.
+    pub(crate) fn count(&self) -> usize {
+        let places = self.copies.values().flat_map(BTreeMap::values);
+        places.flat_map(BTreeMap::values).sum()
+    }
+}
