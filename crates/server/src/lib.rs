@@ -19,7 +19,7 @@ pub mod server;
 pub mod tls;
 
 pub mod control;
-mod demo;
+pub mod demo;
 mod hub;
 mod late;
 pub mod log;

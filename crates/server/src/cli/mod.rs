@@ -18,6 +18,7 @@ use miette::{IntoDiagnostic as _, Result};
 use crate::config::{self, Config};
 pub(crate) use args::DemoArgs;
 use args::{Args, Command, ConfigCommand};
+pub(crate) use serve::{runtime, told_to_stop};
 
 /// What a command came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

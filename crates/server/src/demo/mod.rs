@@ -1,9 +1,107 @@
-//! `tern demo`: a small organisation on loopback.
+//! `tern demo`: a small organisation on loopback, to look at with any mail client; with `--once`,
+//! the main scenes played by real protocol sessions.
+//!
+//! Invariant: the demo uses nothing that a client or an operator could not use: sockets, and the
+//! control socket.
 
-use miette::{Result, miette};
+pub mod client;
+mod organisation;
+mod scenes;
+mod stage;
 
-use crate::cli::{DemoArgs, Outcome};
+use std::path::{Path, PathBuf};
 
-pub(crate) fn main(_args: &DemoArgs) -> Result<Outcome> {
-    Err(miette!("not yet"))
+use miette::{IntoDiagnostic as _, Result, miette};
+
+use crate::cli::{DemoArgs, Outcome, runtime, told_to_stop};
+use crate::config::{Config, Level, Limits, Listeners, Server as ServerSettings};
+use crate::log;
+use crate::server::{Addresses, Server};
+
+pub(crate) fn main(args: &DemoArgs) -> Result<Outcome> {
+    // The directory lives as long as the demo.
+    let temporary;
+    let directory = match &args.dir {
+        Some(directory) => directory.clone(),
+        None => {
+            temporary = tempfile::Builder::new()
+                .prefix("tern-demo-")
+                .tempdir()
+                .into_diagnostic()?;
+            temporary.path().to_owned()
+        }
+    };
+    let config = config(&directory, args.once)?;
+    log::start(&config.log);
+    organisation::set_up(&config)?;
+    let runtime = runtime(&config)?;
+    let server = runtime.block_on(Server::start(&config)).into_diagnostic()?;
+    let outcome = if args.once {
+        let addresses = server.addresses().clone();
+        scenes::play(&addresses, &config.server.data_dir)
+    } else {
+        introduce(server.addresses(), &directory);
+        runtime.block_on(told_to_stop()).map(|_| Outcome::Done)
+    };
+    runtime.block_on(server.stop());
+    outcome
+}
+
+/// Free ports of loopback, small caches, and a log of what goes wrong.
+fn config(directory: &Path, quiet: bool) -> Result<Config> {
+    let any = || vec![std::net::SocketAddr::from(([127, 0, 0, 1], 0))];
+    let mut config = Config {
+        server: ServerSettings {
+            data_dir: absolute(directory)?,
+            ..ServerSettings::default()
+        },
+        listeners: Listeners {
+            smtp: any(),
+            submission: any(),
+            submissions: any(),
+            imap: any(),
+            imaps: any(),
+        },
+        limits: Limits::default(),
+        ..Config::default()
+    };
+    if quiet {
+        config.log.level = Level::Warn;
+    }
+    Ok(config)
+}
+
+fn absolute(directory: &Path) -> Result<PathBuf> {
+    std::path::absolute(directory).map_err(|error| miette!("{}: {error}", directory.display()))
+}
+
+/// Says how to connect.
+fn introduce(addresses: &Addresses, directory: &Path) {
+    let port = |list: &[std::net::SocketAddr]| list.first().map_or(0, |address| address.port());
+    println!("Tern serves example.org on 127.0.0.1, with a self-signed certificate.\n");
+    println!("  IMAP         port {:5}  STARTTLS", port(&addresses.imap));
+    println!("  IMAP         port {:5}  TLS", port(&addresses.imaps));
+    println!(
+        "  Submission   port {:5}  STARTTLS",
+        port(&addresses.submission)
+    );
+    println!(
+        "  Submission   port {:5}  TLS",
+        port(&addresses.submissions)
+    );
+    println!(
+        "  Reception    port {:5}  (other servers)\n",
+        port(&addresses.smtp)
+    );
+    let people: Vec<String> = organisation::PEOPLE
+        .iter()
+        .map(|name| organisation::address(name))
+        .collect();
+    println!("  Accounts     {}", people.join(", "));
+    println!("  Password     {}, for each", organisation::PASSWORD);
+    println!("  Group        {} (dave, erin)", organisation::TEAM);
+    println!("  Alias        {} (alice)", organisation::INFO);
+    println!("  Data         {}\n", directory.display());
+    println!("Send a message as alice, then move it from Sent into the mailbox Recall.");
+    println!("Ctrl-C ends.");
 }

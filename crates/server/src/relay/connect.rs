@@ -29,20 +29,17 @@ pub(super) struct Connector {
 
 impl Connector {
     pub(super) fn new(settings: &Relay) -> Result<Self, RelayError> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let algorithms = provider.signature_verification_algorithms;
-        let builder =
-            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let config = match settings.tls {
             RelayTls::Required => {
                 let roots = trusted(&settings.trusted_certificates)?;
-                builder.with_root_certificates(roots).with_no_client_auth()
+                let provider = Arc::new(aws_lc_rs::default_provider());
+                ClientConfig::builder_with_provider(provider)
+                    .with_safe_default_protocol_versions()?
+                    .with_root_certificates(roots)
+                    .with_no_client_auth()
             }
             // RFC 7435: encryption without authentication is better than none.
-            RelayTls::Opportunistic | RelayTls::Never => builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(AnyCertificate(algorithms)))
-                .with_no_client_auth(),
+            RelayTls::Opportunistic | RelayTls::Never => any_certificate()?,
         };
         Ok(Self {
             tls: TlsConnector::from(Arc::new(config)),
@@ -71,6 +68,17 @@ impl Connector {
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
+}
+
+/// TLS that takes any certificate.
+pub(crate) fn any_certificate() -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let algorithms = provider.signature_verification_algorithms;
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(algorithms)))
+        .with_no_client_auth())
 }
 
 fn trusted(path: &Path) -> Result<RootCertStore, RelayError> {

@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use crate::clock::{self, OsEntropy};
 use crate::config::{Config, HostPort, RelayTls};
 use connect::Connector;
+pub(crate) use connect::any_certificate;
 
 /// Why the relay can't start.
 #[derive(Debug, thiserror::Error)]
