@@ -11,6 +11,11 @@
 //!
 //! Refuses to decide anything about mail: the floors below do.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "time and threads are real here, and only here"
+)]
+
 mod admin;
 pub mod cli;
 pub mod clock;

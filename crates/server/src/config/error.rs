@@ -3,37 +3,54 @@
 //! Invariant: every error of a file that could be read names line and column, the key, and what
 //! was expected there; a key that is nearly right is named.
 
+use std::fmt::Display;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
 
-use miette::{Diagnostic, NamedSource, SourceSpan};
+use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
-/// Why a configuration was not loaded. Its `Debug` form is the report for people.
-#[derive(Debug, thiserror::Error, Diagnostic)]
-#[error("{message}")]
-pub struct ConfigError {
+/// Why a configuration was not loaded.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.message)]
+pub struct ConfigError(Box<Fault>);
+
+/// What is wrong, and where.
+#[derive(Debug)]
+struct Fault {
     message: String,
-    #[source_code]
-    source_text: Option<NamedSource<String>>,
-    #[label("{label}")]
-    span: Option<SourceSpan>,
-    label: String,
-    #[help]
+    place: Option<(NamedSource<String>, LabeledSpan)>,
     help: Option<String>,
+}
+
+impl Diagnostic for ConfigError {
+    fn help<'a>(&'a self) -> Option<Box<dyn Display + 'a>> {
+        let help = self.0.help.as_ref()?;
+        Some(Box::new(help))
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.0
+            .place
+            .as_ref()
+            .map(|(source, _)| source as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let (_, label) = self.0.place.as_ref()?;
+        Some(Box::new(std::iter::once(label.clone())))
+    }
 }
 
 impl ConfigError {
     pub(super) fn unreadable(path: &Path, error: &io::Error) -> Self {
         let help = (error.kind() == io::ErrorKind::NotFound)
             .then(|| String::from("`tern init` writes a first one; `--config` names another file"));
-        Self {
+        Self(Box::new(Fault {
             message: format!("{}: {error}", path.display()),
-            source_text: None,
-            span: None,
-            label: String::new(),
+            place: None,
             help,
-        }
+        }))
     }
 
     pub(super) fn syntax(text: &str, name: &str, error: &toml::de::Error) -> Self {
@@ -80,13 +97,14 @@ impl ConfigError {
         label: &str,
         help: Option<String>,
     ) -> Self {
-        Self {
+        let source = NamedSource::new(name, text.to_owned());
+        let label = label.lines().collect::<Vec<_>>().join("; ");
+        let span = LabeledSpan::new_with_span(Some(label), span.unwrap_or(0..0));
+        Self(Box::new(Fault {
             message: message.to_owned(),
-            source_text: Some(NamedSource::new(name, text.to_owned())),
-            span: Some(SourceSpan::from(span.unwrap_or(0..0))),
-            label: label.lines().collect::<Vec<_>>().join("; "),
+            place: Some((source, span)),
             help,
-        }
+        }))
     }
 }
 

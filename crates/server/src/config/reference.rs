@@ -117,7 +117,7 @@ pub fn commented_default() -> String {
          # `tern config check` says whether a file is right.\n",
     );
     for section in SECTIONS {
-        let _ = write!(out, "\n");
+        out.push('\n');
         wrap(&mut out, "# ", &section.about());
         let _ = writeln!(out, "[{}]", section.name);
         for option in section.options() {
