@@ -229,3 +229,30 @@ fn withdrawn_between_two_steps_is_not_served_from_an_old_batch() {
     assert!(client.largest < 300 * 1024);
     house.check();
 }
+
+#[test]
+fn many_messages_of_one_append_are_all_there_or_none() {
+    let mut house = House::new();
+    let mut client = Client::login(&mut house);
+    let body = "x".repeat(4_000);
+    let mut append = |house: &mut House, count: usize| {
+        let mut octets = b"a APPEND INBOX".to_vec();
+        for number in 0..count {
+            let content = format!("Subject: {count} {number}\r\n\r\n{body}\r\n");
+            octets.extend_from_slice(format!(" {{{}+}}\r\n{content}", content.len()).as_bytes());
+        }
+        octets.extend_from_slice(b"\r\n");
+        client.send(house, &octets, usize::MAX);
+        String::from_utf8_lossy(&std::mem::take(&mut client.output)).into_owned()
+    };
+    let answer = append(&mut house, 150);
+    assert!(answer.contains("APPENDUID 1795298760 1:150]"), "{answer}");
+    let answer = append(&mut house, 400);
+    assert!(answer.starts_with("a NO [LIMIT]"), "{answer}");
+    let view = house
+        .mailboxes
+        .view(common::BOB, tern_mailbox::INBOX)
+        .unwrap();
+    assert_eq!(view.len(), 150);
+    house.check();
+}

@@ -24,6 +24,8 @@ use crate::respond::status::Condition;
 pub(super) struct Running {
     tag: Tag,
     task: Task,
+    /// This is not its first step.
+    goes_on: bool,
 }
 
 impl Running {
@@ -87,7 +89,11 @@ impl Session {
                 None => return Step::Close,
             },
         };
-        self.phase = Phase::Running(Box::new(Running { tag, task }));
+        self.phase = Phase::Running(Box::new(Running {
+            tag,
+            task,
+            goes_on: false,
+        }));
         self.run(cx)
     }
 
@@ -100,6 +106,10 @@ impl Session {
                 return Step::Continue;
             }
         };
+        if running.goes_on {
+            self.out.expect_more();
+        }
+        running.goes_on = true;
         loop {
             let progress = match &mut running.task {
                 Task::Append(task) => task.advance(self, cx),

@@ -1,0 +1,187 @@
+//! What a session costs by itself: the commands of the bench over 5,000 messages in memory.
+//!
+//! `cargo run --release -p tern-imap --example session_speed [filter [rounds]]`. The engine is the one in
+//! memory, so the figures are bounds for a disk, not promises.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a measurement by hand"
+)]
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tern_base::{AccountId, SeededEntropy, Timestamp};
+use tern_imap::session::{Peer, TlsFacts, Verbs, Verified};
+use tern_imap::settings::Settings;
+use tern_imap::{Session, Step};
+use tern_mailbox::{Mailboxes, NoListener};
+use tern_store::MemEngine;
+
+const NOW: Timestamp = Timestamp(1_795_298_760_000);
+const MESSAGES: usize = 5_000;
+
+struct Client {
+    session: Session,
+    mailboxes: Arc<Mailboxes>,
+    entropy: SeededEntropy,
+}
+
+impl Client {
+    fn new(mailboxes: &Arc<Mailboxes>) -> Self {
+        let tls = TlsFacts {
+            version: "TLSv1.3".into(),
+            cipher: "TLS_AES_128_GCM_SHA256".into(),
+            sni: None,
+        };
+        let peer = Peer {
+            ip: [192, 0, 2, 1].into(),
+            tls: Some(tls),
+        };
+        let mut client = Self {
+            session: Session::new(Arc::new(Settings::default()), peer, NOW),
+            mailboxes: Arc::clone(mailboxes),
+            entropy: SeededEntropy::new(1),
+        };
+        client.command(b"l LOGIN bob x\r\n");
+        let accepted = Verified::Accepted {
+            account: AccountId(1),
+            login: "bob".into(),
+        };
+        client.session.verified(accepted, NOW);
+        client.run();
+        client
+    }
+
+    /// Octets of the answer.
+    fn command(&mut self, octets: &[u8]) -> usize {
+        self.session.receive(octets, NOW);
+        self.run()
+    }
+
+    fn run(&mut self) -> usize {
+        let mailboxes = Arc::clone(&self.mailboxes);
+        let verbs = Verbs {
+            mailboxes: &mailboxes,
+        };
+        let mut octets = 0;
+        loop {
+            let step = self.session.step(&verbs, NOW, &mut self.entropy);
+            octets += self.session.take_output().len();
+            match step {
+                Step::Continue => {}
+                _ => return octets,
+            }
+        }
+    }
+}
+
+fn message(number: usize) -> Vec<u8> {
+    let mut text = format!(
+        "Received: from mx.example.net by mail.example.org; Sat, 21 Nov 2026 22:06:00 +0000\r\n\
+         From: \"Sender {number}\" <sender{number}@example.net>\r\n\
+         To: Bob <bob@example.org>, Carol <carol@example.org>\r\n\
+         Subject: message number {number} about nothing in particular\r\n\
+         Date: Sat, 21 Nov 2026 22:06:00 +0000\r\n\
+         Message-ID: <{number}.1@example.net>\r\n\
+         MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+    );
+    while text.len() < 4_000 {
+        text.push_str("The quick brown fox jumps over the lazy dog, again and again, all day.\r\n");
+    }
+    text.into_bytes()
+}
+
+fn main() {
+    let filter = std::env::args().nth(1).unwrap_or_default();
+    let rounds = std::env::args()
+        .nth(2)
+        .map_or(7, |rounds| rounds.parse().unwrap());
+    let engine = Arc::new(MemEngine::new());
+    let mailboxes = Mailboxes::open(engine, [1; 32], Arc::new(NoListener)).unwrap();
+    mailboxes.create_account(AccountId(1), 0, &[], NOW).unwrap();
+    let mailboxes = Arc::new(mailboxes);
+    let mut client = Client::new(&mailboxes);
+    let start = Instant::now();
+    for number in 0..MESSAGES {
+        let content = message(number);
+        let mut command = format!("a APPEND INBOX {{{}+}}\r\n", content.len()).into_bytes();
+        command.extend_from_slice(&content);
+        command.extend_from_slice(b"\r\n");
+        client.command(&command);
+    }
+    let each = start.elapsed().as_secs_f64() / MESSAGES as f64;
+    println!("{:<44} {:>12.0}/s", "append, one by one", 1.0 / each);
+    client.command(b"s SELECT INBOX\r\n");
+    let commands = [
+        "SELECT INBOX",
+        "FETCH 1:* FLAGS",
+        "FETCH 1:* (UID FLAGS)",
+        "UID FETCH 1:* (FLAGS INTERNALDATE RFC822.SIZE)",
+        "FETCH 1:* ENVELOPE",
+        "FETCH 1:* BODYSTRUCTURE",
+        "FETCH 1:* (FLAGS UID RFC822.SIZE BODY.PEEK[HEADER.FIELDS (SUBJECT FROM DATE)])",
+        "FETCH 1:* BODY.PEEK[]",
+        "FETCH 1:* BODY.PEEK[]<0.1000>",
+        "SEARCH UNSEEN",
+        "SEARCH SUBJECT particular",
+        "SEARCH FROM nobody",
+        "SEARCH HEADER Message-ID <9999.1@example.net>",
+        "SEARCH TEXT lazy",
+        "SEARCH BODY absent",
+        "STORE 1:* +FLAGS.SILENT (\\Seen)",
+        "STORE 1:* -FLAGS (\\Seen)",
+    ];
+    for command in commands {
+        if !command.contains(&filter) {
+            continue;
+        }
+        let mut best = f64::MAX;
+        let mut first = 0.0;
+        let mut octets = 0;
+        for round in 0..rounds {
+            let line = format!("c {command}\r\n");
+            let start = Instant::now();
+            octets = client.command(line.as_bytes());
+            let took = start.elapsed().as_secs_f64();
+            if round == 0 {
+                first = took;
+            }
+            best = best.min(took);
+        }
+        println!(
+            "{command:<84} {:>10.0}/s first {:>8.2} ms best {:>8.2} ms {:>8.1} MB/s",
+            MESSAGES as f64 / best,
+            first * 1e3,
+            best * 1e3,
+            octets as f64 / best / 1e6
+        );
+    }
+    idle(&mailboxes);
+}
+
+/// Resident memory of sessions that wait in IDLE on the mailbox.
+fn idle(mailboxes: &Arc<Mailboxes>) {
+    const SESSIONS: usize = 2_000;
+    let resident = || -> usize {
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok());
+        pages.unwrap_or(0) * 4096
+    };
+    // The first one warms what is shared.
+    let mut waiting = vec![waits(mailboxes)];
+    let before = resident();
+    waiting.extend((0..SESSIONS).map(|_| waits(mailboxes)));
+    let each = resident().saturating_sub(before) / SESSIONS;
+    println!(
+        "an idle session: {each} octets, {} of them the session itself",
+        size_of::<Session>()
+    );
+}
+
+fn waits(mailboxes: &Arc<Mailboxes>) -> Client {
+    let mut client = Client::new(mailboxes);
+    client.command(b"s SELECT INBOX\r\ni IDLE\r\n");
+    client
+}
