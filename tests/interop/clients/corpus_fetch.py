@@ -13,6 +13,16 @@ import sys
 import imapclient
 
 
+def as_delivered(content):
+    """CRLF, ended, and without the Return-Path that final delivery replaces (RFC 5321 4.4)."""
+    content = re.sub(rb"\r\n|\r|\n", b"\r\n", content)
+    if not content.endswith(b"\r\n"):
+        content += b"\r\n"
+    header, blank, body = content.partition(b"\r\n\r\n")
+    field = rb"(?im)^return-path:[^\r]*(?:\r\n[ \t][^\r]*)*(?:\r\n|\Z)"
+    return re.sub(field, b"", header) + blank + body
+
+
 def main():
     port, certificate, login, password, files = (*sys.argv[1:5], sys.argv[5:])
     context = ssl.create_default_context(cafile=certificate)
@@ -25,7 +35,7 @@ def main():
         wrong.append(f"{len(uids)} messages for {len(files)} files")
     for uid, name in zip(uids, files):
         with open(name, "rb") as file:
-            expected = re.sub(rb"\r\n|\r|\n", b"\r\n", file.read())
+            expected = as_delivered(file.read())
         items = ["BODY.PEEK[]", "RFC822.SIZE", "ENVELOPE", "BODYSTRUCTURE", "BODY.PEEK[HEADER]"]
         try:
             fetched = client.fetch([uid], items)[uid]
@@ -33,8 +43,6 @@ def main():
             wrong.append(f"{name}: {error!r}")
             continue
         content = fetched[b"BODY[]"]
-        if not expected.endswith(b"\r\n"):
-            expected += b"\r\n"
         if not content.endswith(expected):
             wrong.append(f"{name}: the content differs")
         added = content[: len(content) - len(expected)]

@@ -54,7 +54,7 @@ def main():
     ok(client.rename("imaplib/below", "imaplib/beneath"))
     assert ok(client.select("imaplib/beneath", readonly=True)) == [b"2"]
     assert client.store("1", "+FLAGS", r"(\Deleted)")[0] == "NO"
-    assert client.select("no such folder")[0] == "NO"
+    assert client.select('"no such folder"')[0] == "NO"
     ok(client.select("imaplib"))
     ok(client.close())
     ok(client.delete("imaplib/beneath"))

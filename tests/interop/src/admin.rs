@@ -46,10 +46,11 @@ impl Tern {
         self.tern(&[&["alias", "add", alias], targets].concat(), "").ok();
     }
 
-    /// `tern group add`.
+    /// `tern group add` and `tern group add-member`.
     #[track_caller]
     pub fn add_group(&self, group: &str, members: &[&str]) {
-        self.tern(&[&["group", "add", group], members].concat(), "").ok();
+        self.tern(&["group", "add", group], "").ok();
+        self.tern(&[&["group", "add-member", group], members].concat(), "").ok();
     }
 
     /// `tern recall status ID --json`.
@@ -73,7 +74,7 @@ impl Tern {
     /// `tern audit list --json`.
     #[track_caller]
     pub fn audit(&self) -> Vec<Value> {
-        self.rows(&["audit", "list"])
+        self.rows(&["audit", "list", "--limit", "1000"])
     }
 
     /// `tern audit verify`.

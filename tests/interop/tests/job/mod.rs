@@ -76,7 +76,7 @@ impl Job {
         bob_idle.call("idle", json!([]));
         let mirror = Mirror::new(&house, "bob", "mirror");
         mirror.sync().ok();
-        assert_eq!(mirror.holding("INBOX", &word).len(), 1);
+        assert_eq!(mirror.holding("INBOX", &exactly(&word)).len(), 1);
         assert_eq!(mirror.files("INBOX").len(), 2);
         let mut carol = house.imap("carol");
         file_away(&mut carol, &word);
@@ -103,6 +103,7 @@ impl Job {
     pub(crate) fn recall_by_neomutt(&self) -> Screen {
         let screen = Screen::neomutt(&self.house, "alice", "Sent");
         screen.wait_for(&self.other);
+        screen.keys(&["="]);
         screen.text("/");
         screen.wait_for("Search for");
         screen.text(&format!("~s '{} *$'", self.word));
