@@ -277,6 +277,7 @@ fn context(
         imap: ImapService {
             settings: Arc::new(config.imap.clone()),
             mailboxes: Arc::clone(&parts.mailboxes),
+            late: late.clone(),
         },
         next_id: AtomicU64::new(1),
     })

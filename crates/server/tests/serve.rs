@@ -180,7 +180,7 @@ fn the_server_is_full_at_its_limit_and_not_after() {
 
 #[test]
 fn a_client_that_does_not_read_keeps_nobody_waiting() {
-    let house = House::started("[limits]\nwrite_timeout_secs = 1\n");
+    let mut house = House::started("[limits]\nwrite_timeout_secs = 1\n");
     let big = format!(
         "{}{}",
         message("big"),
@@ -206,6 +206,7 @@ fn a_client_that_does_not_read_keeps_nobody_waiting() {
     }
     assert!(bob.command("NOOP").expect("an answer").says("30 EXISTS"));
     // It is cut off in the end: what it can still read is not all of it.
+    house.wait_log("cut off: the client does not take its output");
     let all = 10 * big.len();
     let mut read = 0;
     while let Ok(bytes) = slow.wire().exactly(4096) {

@@ -64,6 +64,8 @@ const STEP_BATCH: usize = 64;
 enum Ended {
     Closed,
     Lost,
+    /// The client does not take what it asked for.
+    Slow,
 }
 
 impl From<io::Error> for Ended {
@@ -97,7 +99,14 @@ pub(crate) async fn serve<P: Protocol>(
         signal,
         registration: None,
     };
-    while connection.round().await.is_ok() {}
+    let ended = loop {
+        if let Err(ended) = connection.round().await {
+            break ended;
+        }
+    };
+    if matches!(ended, Ended::Slow) {
+        tracing::warn!(%peer, "cut off: the client does not take its output");
+    }
     if let Some(session) = &mut connection.session {
         session.log();
     }
@@ -173,7 +182,7 @@ impl<P: Protocol> Connection<P> {
         for piece in output.chunks(OUTPUT_BATCH) {
             timeout(limit, stream.write(piece))
                 .await
-                .map_err(|_| Ended::Lost)??;
+                .map_err(|_| Ended::Slow)??;
         }
         Ok(())
     }

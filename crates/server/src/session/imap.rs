@@ -10,6 +10,7 @@ use tern_imap::settings::Settings;
 use tern_imap::verbs::Verbs;
 use tern_mailbox::Mailboxes;
 
+use crate::late::Late;
 use crate::login::{Attempt, Verified};
 use crate::net::{Protocol, Step, TlsFacts};
 
@@ -18,6 +19,7 @@ use crate::net::{Protocol, Step, TlsFacts};
 pub(crate) struct ImapService {
     pub(crate) settings: Arc<Settings>,
     pub(crate) mailboxes: Arc<Mailboxes>,
+    pub(crate) late: Late,
 }
 
 impl ImapService {
@@ -25,6 +27,7 @@ impl ImapService {
         Box::new(ImapProtocol {
             session: Session::new(Arc::clone(&self.settings), peer, now),
             mailboxes: Arc::clone(&self.mailboxes),
+            late: self.late.clone(),
             id,
         })
     }
@@ -50,6 +53,7 @@ fn tls_facts(facts: TlsFacts) -> tern_imap::session::TlsFacts {
 pub(crate) struct ImapProtocol {
     session: Session,
     mailboxes: Arc<Mailboxes>,
+    late: Late,
     id: u64,
 }
 
@@ -142,6 +146,8 @@ impl Protocol for ImapProtocol {
                 Event::InjectionRefused => {
                     tracing::warn!(id, %peer, "imap command injection refused");
                 }
+                // Durable already; this is what brings the report up to date at once.
+                Event::Sealed(tag) => self.late.report(&[tag]),
                 Event::Failed { doing, why } => {
                     tracing::error!(id, %peer, doing, why, "imap command failed");
                 }
