@@ -270,20 +270,25 @@ fn set(entropy: &mut SeededEntropy, numbers: &[u32]) -> Option<String> {
     Some(format!("{},{}", pick(), pick()))
 }
 
-/// One thing that a client does.
-fn act(model: &mut Model, house: &mut House, dice: &mut SeededEntropy) {
-    if model.idle {
-        if dice.below(3) == 0 {
-            model.ask(house, "DONE");
-            model.idle = false;
-            model.complete(house);
-        }
-        return;
+/// A client that waits or is away comes back some time.
+fn is_busy(model: &mut Model, house: &mut House, dice: &mut SeededEntropy) -> bool {
+    if model.selected && !model.idle {
+        return false;
     }
-    if !model.selected {
-        if dice.below(3) == 0 {
+    if dice.below(3) == 0 {
+        if std::mem::take(&mut model.idle) {
+            model.ask(house, "DONE");
+            model.complete(house);
+        } else {
             model.select(house);
         }
+    }
+    true
+}
+
+/// One thing that a client does.
+fn act(model: &mut Model, house: &mut House, dice: &mut SeededEntropy) {
+    if is_busy(model, house, dice) {
         return;
     }
     let by_uid = dice.below(2) == 0;
@@ -304,7 +309,7 @@ fn act(model: &mut Model, house: &mut House, dice: &mut SeededEntropy) {
             );
             // A silent store tells nothing of other flags that it took away.
             if !silent.is_empty() {
-                model.silently(house, &set, by_uid);
+                model.ask(house, &format!("{uid}FETCH {set} (FLAGS)"));
             }
         }
         (4, Some(set)) => {
@@ -348,14 +353,6 @@ fn act(model: &mut Model, house: &mut House, dice: &mut SeededEntropy) {
         }
     }
     model.complete(house);
-}
-
-impl Model {
-    /// Learns the flags that a silent store left.
-    fn silently(&mut self, house: &mut House, set: &str, by_uid: bool) {
-        let uid = if by_uid { "UID " } else { "" };
-        self.ask(house, &format!("{uid}FETCH {set} (FLAGS)"));
-    }
 }
 
 fn history(seed: u64, qresync: [bool; 2]) {

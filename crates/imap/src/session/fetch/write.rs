@@ -201,55 +201,22 @@ impl Open {
         content: &Content<'_>,
         out: &mut ResponseWriter,
     ) -> Result<(), MailboxError> {
-        let structure = || {
-            let parsed = content.mailboxes.structure(content.row)?;
-            // Asked last, as for octets.
-            if content
-                .mailboxes
-                .is_sealed(content.row.digest, content.account, content.row.origin)
-            {
-                return Err(MailboxError::Sealed);
-            }
-            Ok(parsed)
-        };
         match item {
-            FetchItem::Envelope => {
-                let parsed = structure()?;
-                self.line(out).envelope(&parsed.envelope);
-            }
-            FetchItem::Body => {
-                let parsed = structure()?;
-                self.line(out).body_structure(&parsed.body, false);
-            }
-            FetchItem::BodyStructure => {
-                let parsed = structure()?;
-                self.line(out).body_structure(&parsed.body, true);
-            }
-            // RFC 8970 3.1: made when the message came, so LAZY or not is the same.
-            FetchItem::Preview { .. } => {
-                let parsed = structure()?;
-                self.line(out).preview(Some(&parsed.preview));
-            }
-            FetchItem::ThreadId => {
-                let mut id = String::new();
-                thread_id(&mut id, content.account, content.row.thread);
-                self.line(out).thread_id(&id);
-            }
             FetchItem::Section(section) => {
                 let source = content.section(section)?;
                 let name = |line: &mut FetchWriter<'_>| line.section_name(section);
-                return self.write_source(source, content, out, false, name);
+                self.write_source(source, content, out, false, name)
             }
             FetchItem::Rfc822 | FetchItem::Rfc822Header | FetchItem::Rfc822Text => {
                 let (word, section) = rfc822(item);
                 let source = content.section(&section)?;
                 let name = |line: &mut FetchWriter<'_>| line.rfc822_name(word);
-                return self.write_source(source, content, out, false, name);
+                self.write_source(source, content, out, false, name)
             }
             FetchItem::Binary { path, partial, .. } => {
                 let source = content.binary(path, *partial)?;
                 let name = |line: &mut FetchWriter<'_>| line.binary_name(path, *partial);
-                return self.write_source(source, content, out, true, name);
+                self.write_source(source, content, out, true, name)
             }
             FetchItem::BinarySize(path) => {
                 let size = match content.binary(path, None)? {
@@ -262,9 +229,42 @@ impl Open {
                     }
                 };
                 self.line(out).binary_size(path, size);
+                Ok(())
             }
-            _ => {}
+            FetchItem::ThreadId => {
+                let mut id = String::new();
+                thread_id(&mut id, content.account, content.row.thread);
+                self.line(out).thread_id(&id);
+                Ok(())
+            }
+            item => self.write_structure(item, content, out),
         }
+    }
+
+    /// The items that were made when the message came.
+    fn write_structure(
+        &mut self,
+        item: &FetchItem,
+        content: &Content<'_>,
+        out: &mut ResponseWriter,
+    ) -> Result<(), MailboxError> {
+        let row = content.row;
+        let parsed = content.mailboxes.structure(row)?;
+        // Asked last, as for octets.
+        let sealed = content
+            .mailboxes
+            .is_sealed(row.digest, content.account, row.origin);
+        if sealed {
+            return Err(MailboxError::Sealed);
+        }
+        let mut line = self.line(out);
+        match item {
+            FetchItem::Envelope => line.envelope(&parsed.envelope),
+            FetchItem::Body => line.body_structure(&parsed.body, false),
+            FetchItem::BodyStructure => line.body_structure(&parsed.body, true),
+            // RFC 8970 3.1: it is at hand, so LAZY or not is the same.
+            _ => line.preview(Some(&parsed.preview)),
+        };
         Ok(())
     }
 
