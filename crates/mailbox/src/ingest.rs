@@ -350,5 +350,7 @@ fn shut_away(
         .put(tables::vault(edit.account, message), vault.encode());
     edit.txn
         .put(tables::vaulted(tag, edit.account, message), Vec::new());
+    edit.txn
+        .put(tables::late(tag, edit.account, message), Vec::new());
     Ok(uid)
 }

@@ -60,6 +60,7 @@ impl Mailboxes {
         edit.txn.delete(key);
         edit.txn
             .delete(tables::vaulted(vault.tag, account, message));
+        edit.txn.delete(tables::late(vault.tag, account, message));
         edit.finish();
         Ok(Some(row.placements))
     }

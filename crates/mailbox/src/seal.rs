@@ -332,6 +332,35 @@ impl Mailboxes {
         covering_in(txn, digest, account, origin, now)
     }
 
+    /// A seal other than `tag` that covers an account's copy of a letter, within a transaction that
+    /// depends on the answer: what one request gives back, another may still hold.
+    pub fn other_seal_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        digest: ContentDigest,
+        account: AccountId,
+        origin: OriginId,
+        tag: SealTag,
+        now: Timestamp,
+    ) -> Result<Option<SealTag>, MailboxError> {
+        let Some(row) = txn.get(&tables::seal(digest))? else {
+            return Ok(None);
+        };
+        let seals = SealRow::decode(&row)?.0;
+        let other = seals.iter().find(|seal| {
+            seal.tag != tag && (seal.active || seal.until > now) && seal.covers(account, origin)
+        });
+        Ok(other.map(|seal| seal.tag))
+    }
+
+    /// The tags of every seal of a letter.
+    pub fn seal_tags(&self, digest: ContentDigest) -> Result<Vec<SealTag>, MailboxError> {
+        let row = self.engine.get(&tables::seal(digest))?;
+        let seals = row.map(|row| SealRow::decode(&row)).transpose()?;
+        let seals = seals.unwrap_or_default().0;
+        Ok(seals.iter().map(|seal| seal.tag).collect())
+    }
+
     /// Whether an account's copy of a letter is sealed now. A copy that is about to leave the server
     /// is asked for with account 0.
     pub fn is_sealed(&self, digest: ContentDigest, account: AccountId, origin: OriginId) -> bool {

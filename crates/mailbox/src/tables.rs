@@ -1,4 +1,4 @@
-//! Key layout. Table bytes 0x10 to 0x1f and 0x60 belong to this crate.
+//! Key layout. Table bytes 0x10 to 0x1f, 0x60 and 0x64 belong to this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -19,6 +19,7 @@
 //! | `UNREFERENCED` | time in ms, blob | empty |
 //! | `VAULTED` | seal tag, account, message | empty |
 //! | `DOOMED` | account, mailbox | empty |
+//! | `LATE` | seal tag, account, message | empty: stopped on arrival, and nobody has noted it |
 
 use tern_base::{
     AccountId, BlobId, ContentDigest, MailboxId, MessageId, Modseq, ThreadId, Timestamp, Uid,
@@ -44,6 +45,7 @@ pub(crate) const SEAL: u8 = 0x1d;
 pub(crate) const UNREFERENCED: u8 = 0x1e;
 pub(crate) const VAULTED: u8 = 0x1f;
 pub(crate) const DOOMED: u8 = 0x60;
+pub(crate) const LATE: u8 = 0x64;
 
 fn of_account(table: u8, account: AccountId) -> Key {
     Key::table(table).u32(account.0)
@@ -158,6 +160,18 @@ pub(crate) fn vaulted(tag: SealTag, account: AccountId, message: MessageId) -> V
 
 pub(crate) fn vaulted_under(tag: SealTag) -> Range {
     Range::prefix(Key::table(VAULTED).array(&tag.0).finish())
+}
+
+pub(crate) fn late(tag: SealTag, account: AccountId, message: MessageId) -> Vec<u8> {
+    Key::table(LATE)
+        .array(&tag.0)
+        .u32(account.0)
+        .u64(message.0)
+        .finish()
+}
+
+pub(crate) fn late_under(tag: SealTag) -> Range {
+    Range::prefix(Key::table(LATE).array(&tag.0).finish())
 }
 
 pub(crate) fn doomed(account: AccountId, mailbox: MailboxId) -> Vec<u8> {

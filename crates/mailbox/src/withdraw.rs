@@ -87,6 +87,85 @@ impl Mailboxes {
         Ok(out)
     }
 
+    /// Tags under which copies were stopped on arrival that nobody has taken note of yet. Durable
+    /// with the arrival itself, so that a kill or a lost answer leaves none unnoticed.
+    pub fn late_tags(&self) -> Result<Vec<SealTag>, MailboxError> {
+        let mut tags = Vec::new();
+        let mut next = Some(tables::whole(tables::LATE));
+        while let Some(range) = next {
+            let Some((key, _)) = self.engine.scan(&range, 1)?.rows.pop() else {
+                break;
+            };
+            let tag = key.get(1..17).and_then(|tag| tag.try_into().ok());
+            let tag = SealTag(tag.ok_or(tern_store::StoreError::Damaged)?);
+            tags.push(tag);
+            next = Some(range.starting_at(tables::late_under(tag).end));
+        }
+        Ok(tags)
+    }
+
+    /// At most `limit` copies that were stopped under a tag and not taken note of.
+    pub fn late_copies(
+        &self,
+        tag: SealTag,
+        limit: usize,
+    ) -> Result<Vec<(AccountId, MessageId)>, MailboxError> {
+        let page = self.engine.scan(&tables::late_under(tag), limit)?;
+        page.rows
+            .iter()
+            .map(|(key, _)| read_vaulted_key(key))
+            .collect()
+    }
+
+    /// Takes note of a copy that was stopped, within a transaction: answers what is in the vault,
+    /// if it is still there.
+    pub fn note_late_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        tag: SealTag,
+        account: AccountId,
+        message: MessageId,
+    ) -> Result<Option<VaultRow>, MailboxError> {
+        txn.delete(tables::late(tag, account, message));
+        let row = txn.get(&tables::vault(account, message))?;
+        Ok(row.map(|row| VaultRow::decode(&row)).transpose()?)
+    }
+
+    /// The copies of one account that are in the vault under a tag.
+    pub fn vaulted_of(
+        &self,
+        tag: SealTag,
+        account: AccountId,
+    ) -> Result<Vec<MessageId>, MailboxError> {
+        let mut range = tables::vaulted_under(tag);
+        range.start = tables::vaulted(tag, account, MessageId(0));
+        range.end = tables::vaulted(tag, account, MessageId(u64::MAX));
+        let page = self.engine.scan(&range, 1_000)?;
+        let copies = page.rows.iter().map(|(key, _)| read_vaulted_key(key));
+        copies.map(|copy| copy.map(|(_, id)| id)).collect()
+    }
+
+    /// Hands a copy in the vault over to another tag, within a transaction: it stays there on
+    /// behalf of that one.
+    pub fn retag_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        account: AccountId,
+        message: MessageId,
+        tag: SealTag,
+    ) -> Result<(), MailboxError> {
+        let key = tables::vault(account, message);
+        let Some(row) = txn.get(&key)? else {
+            return Ok(());
+        };
+        let row = VaultRow::decode(&row)?;
+        txn.delete(tables::vaulted(row.tag, account, message));
+        txn.delete(tables::late(row.tag, account, message));
+        txn.put(tables::vaulted(tag, account, message), Vec::new());
+        txn.put(key, VaultRow { tag, ..row }.encode());
+        Ok(())
+    }
+
     /// Removes a copy from the vault for good, within a transaction. Answers whether it was there.
     pub fn purge_in(
         &self,
@@ -102,6 +181,7 @@ impl Mailboxes {
         let row = VaultRow::decode(&row)?;
         txn.delete(key);
         txn.delete(tables::vaulted(row.tag, account, message));
+        txn.delete(tables::late(row.tag, account, message));
         txn.delete(tables::exposure(row.message.digest, account, message));
         crate::blob::unlink(txn, row.message.blob, now)?;
         Ok(true)

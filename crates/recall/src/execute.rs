@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 
 use tern_base::{AccountId, MessageId, Timestamp};
-use tern_mailbox::{CopyRow, Mailboxes, Withdrawn};
+use tern_mailbox::{CopyRow, Mailboxes, SealTag, Withdrawn};
 use tern_store::{Transaction, Verdict};
 
 use crate::handle::audit_entry;
 use crate::plan::{cover, origins, target_outcome};
 use crate::status::each_row;
 use crate::{
-    CopyOutcome, Extent, Facts, Outcome, Reason, Recall, RecallError, RecallId, Recalls, State,
-    tables,
+    CopyOutcome, Destination, Extent, Facts, Outcome, Reason, Recall, RecallError, RecallId,
+    Recalls, State, Target, tables,
 };
 
 /// Copies that one transaction withdraws.
@@ -32,10 +32,11 @@ impl Recalls {
             recall = self.recall(id)?;
         }
         if recall.state == State::Restoring {
+            self.note_late(recall.id.tag(), now)?;
             self.restore_all(&recall, now)?;
             recall = self.recall(id)?;
         }
-        if recall.state == State::Done {
+        if recall.state.is_over() {
             self.retry_pending(&recall, now)?;
             recall = self.recall(id)?;
         }
@@ -59,6 +60,9 @@ impl Recalls {
             if let Err(error) = self.run(*id, now) {
                 failure.get_or_insert(error);
             }
+        }
+        if let Err(error) = self.refresh_all_late(now) {
+            failure.get_or_insert(error);
         }
         failure.map_or(Ok(ids.len()), Err)
     }
@@ -192,6 +196,8 @@ impl Recalls {
         self.each_copy_outcome(recall.id, |account, _, _| {
             holders.insert(account);
         })?;
+        let mut others = self.mailboxes.seal_tags(recall.digest)?;
+        others.retain(|tag| *tag != recall.id.tag());
         let mut pending = 0;
         for start in (0..facts.targets.len()).step_by(TARGET_CHUNK) {
             let range = start..(start + TARGET_CHUNK).min(facts.targets.len());
@@ -200,6 +206,13 @@ impl Recalls {
                     self.settle_outside_in(txn, recall, &facts.targets, range.clone(), now)?;
                 for (n, target) in facts.targets.iter().enumerate().take(range.end).skip(start) {
                     let outcome = target_outcome(facts, target, &recall.chosen, &holders, now);
+                    let outcome = match outcome {
+                        Some(gone) if gone.outcome == Outcome::AlreadyGone => Some(
+                            self.taken_by_another(recall, facts, target, &others, now)?
+                                .unwrap_or(gone),
+                        ),
+                        outcome => outcome,
+                    };
                     let key = tables::target_outcome(recall.id, n as u32);
                     if let Some(outcome) = outcome
                         && txn.get(&key)?.is_none()
@@ -211,6 +224,29 @@ impl Recalls {
             })?;
         }
         Ok(pending)
+    }
+
+    /// A recipient without a copy did not delete it where another recall of the same letter has
+    /// taken it: the same letter may have been sent twice.
+    fn taken_by_another(
+        &self,
+        recall: &Recall,
+        facts: &Facts,
+        target: &Target,
+        others: &[SealTag],
+        now: Timestamp,
+    ) -> Result<Option<CopyOutcome>, RecallError> {
+        let Destination::Account(account) = target.destination else {
+            return Ok(None);
+        };
+        debug_assert!(!others.contains(&recall.id.tag()));
+        for tag in others {
+            if let Some(message) = self.mailboxes.vaulted_of(*tag, account)?.first() {
+                let exposure = facts.exposures.get(&(account, *message)).cloned();
+                return Ok(Some(CopyOutcome::withdrawn(exposure, now)));
+            }
+        }
+        Ok(None)
     }
 
     /// Records the copies that stay: the sender's own, and those of recipients not chosen.

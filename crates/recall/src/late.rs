@@ -1,78 +1,100 @@
-//! Copies that arrived after the recall and were stopped: found in the vault, given an outcome.
+//! Copies that arrived after the recall and were stopped: each is noted once, with its outcome.
 
-use tern_base::{AccountId, Timestamp};
+use tern_base::{AccountId, MessageId, Timestamp};
 use tern_mailbox::{Lineage, SealTag};
 use tern_store::{Transaction, Verdict};
 
 use crate::{
-    CopyOutcome, Destination, Outcome, Reason, RecallError, RecallId, Recalls, Target, submission,
-    tables,
+    CopyOutcome, Destination, Outcome, Reason, Recall, RecallError, RecallId, Recalls, Target,
+    submission, tables,
 };
 
-/// Vault rows that one read brings.
+/// Late copies that one transaction takes note of.
 const PAGE: usize = 256;
 
 impl Recalls {
     /// Gives every late copy of a recall its outcome and brings the report up to date. Called
     /// when a delivery or an append was stopped by the seal of this tag; answers how many were new.
     pub fn refresh_late(&self, tag: SealTag, now: Timestamp) -> Result<usize, RecallError> {
+        let found = self.note_late(tag, now)?;
+        if found > 0 {
+            self.run(RecallId(tag.0), now)?;
+        }
+        Ok(found)
+    }
+
+    /// The same for every late copy that nobody was told of, or could not note.
+    pub(crate) fn refresh_all_late(&self, now: Timestamp) -> Result<(), RecallError> {
+        for tag in self.mailboxes.late_tags()? {
+            self.refresh_late(tag, now)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn note_late(&self, tag: SealTag, now: Timestamp) -> Result<usize, RecallError> {
+        let mut late = self.mailboxes.late_copies(tag, PAGE)?;
+        if late.is_empty() {
+            return Ok(0);
+        }
         let recall = self.recall(RecallId(tag.0))?;
         let targets = match recall.submission {
             Some(id) => submission::targets(&*self.engine, id)?,
             None => Vec::new(),
         };
         let mut found = 0;
-        let mut after = None;
-        loop {
-            let page = self.mailboxes.vaulted(tag, after, PAGE)?;
-            let Some(last) = page.last() else { break };
-            after = Some((last.account, last.message));
-            let late: Vec<_> = page.iter().filter(|copy| copy.row.late).collect();
+        while !late.is_empty() {
             found += tern_store::transact(&*self.engine, |txn| {
                 let mut fresh = Vec::new();
-                for copy in &late {
-                    let key = tables::copy_outcome(recall.id, copy.account, copy.message);
-                    if txn.get(&key)?.is_some() {
-                        continue;
-                    }
-                    let reason = match copy.row.message.lineage {
-                        Lineage::Copied => Reason::PutBack,
-                        _ => Reason::LateDelivery,
-                    };
-                    let mut outcome =
-                        CopyOutcome::new(Outcome::BlockedLate, reason, copy.row.withdrawn);
-                    outcome.mailboxes = copy
-                        .row
-                        .placements
-                        .iter()
-                        .map(|place| place.mailbox)
-                        .collect();
-                    txn.put(key, outcome.encode());
-                    if reason == Reason::LateDelivery {
-                        not_gone_in(txn, recall.id, &targets, copy.account)?;
-                    }
-                    fresh.push((copy.account, copy.message, outcome));
-                }
-                if fresh.is_empty() {
-                    return Ok(Verdict::Abandon(0));
+                for (account, message) in &late {
+                    let noted = self.note_late_in(txn, &recall, &targets, *account, *message)?;
+                    fresh.extend(noted.map(|outcome| (*account, *message, outcome)));
                 }
                 self.audit_outcomes(txn, &recall, &fresh, now)?;
                 let mut recall = self.recall_in(txn, recall.id)?;
-                recall.report_due = true;
+                recall.report_due |= !fresh.is_empty();
                 recall.put_in(txn, true);
                 Ok::<_, RecallError>(Verdict::Commit(fresh.len()))
             })?;
-        }
-        if found > 0 {
-            self.run(recall.id, now)?;
+            late = self.mailboxes.late_copies(tag, PAGE)?;
         }
         Ok(found)
+    }
+
+    fn note_late_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        recall: &Recall,
+        targets: &[Target],
+        account: AccountId,
+        message: MessageId,
+    ) -> Result<Option<CopyOutcome>, RecallError> {
+        let tag = recall.id.tag();
+        let row = self.mailboxes.note_late_in(txn, tag, account, message)?;
+        let Some(row) = row.filter(|row| row.tag == tag) else {
+            return Ok(None);
+        };
+        let key = tables::copy_outcome(recall.id, account, message);
+        if txn.get(&key)?.is_some() {
+            return Ok(None);
+        }
+        let reason = match row.message.lineage {
+            Lineage::Copied => Reason::PutBack,
+            _ => Reason::LateDelivery,
+        };
+        let mut outcome = CopyOutcome::new(Outcome::BlockedLate, reason, row.withdrawn);
+        outcome.mailboxes = row.placements.iter().map(|place| place.mailbox).collect();
+        txn.put(key, outcome.encode());
+        if reason == Reason::LateDelivery {
+            not_gone_in(txn, recall.id, targets, account)?;
+        }
+        Ok(Some(outcome))
     }
 }
 
 /// A recipient whose copy had not arrived yet when the recall was finished was taken for one who
-/// had deleted it: the copy that was stopped is the one outcome that stays.
-fn not_gone_in(
+/// had deleted it: the copy that was stopped, or handed over by another recall, is the one outcome
+/// that stays.
+pub(crate) fn not_gone_in(
     txn: &mut Transaction<'_>,
     id: RecallId,
     targets: &[Target],
@@ -86,7 +108,8 @@ fn not_gone_in(
     for (n, _) in of_account {
         let key = tables::target_outcome(id, n as u32);
         let Some(row) = txn.get(&key)? else { continue };
-        if CopyOutcome::decode(&row)?.reason == Reason::DeletedUnread {
+        let row = CopyOutcome::decode(&row)?;
+        if row.outcome.is_withdrawn() || row.reason == Reason::DeletedUnread {
             txn.delete(key);
         }
     }

@@ -159,6 +159,11 @@ impl State {
         }
     }
 
+    /// Whether every copy has its outcome, some perhaps pending.
+    pub(crate) const fn is_over(self) -> bool {
+        matches!(self, Self::Done | Self::Restored)
+    }
+
     const fn encode(self) -> (u8, u8) {
         match self {
             Self::Running => (1, 0),

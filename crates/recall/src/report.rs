@@ -58,7 +58,7 @@ impl Recalls {
                 fresh.report = Some(placed.message);
             }
             fresh.report_due = false;
-            let pending = status.tally.of(Outcome::Pending) > 0 && fresh.state == State::Done;
+            let pending = status.tally.of(Outcome::Pending) > 0 && fresh.state.is_over();
             fresh.put_in(txn, pending);
             Ok::<_, RecallError>(Verdict::Commit(()))
         })
@@ -90,7 +90,7 @@ impl Recalls {
         tern_store::transact(&*self.engine, |txn| {
             let mut recall = self.recall_in(txn, recall.id)?;
             recall.report_due = false;
-            let pending = pending && recall.state == State::Done;
+            let pending = pending && recall.state.is_over();
             recall.put_in(txn, pending);
             Ok::<_, RecallError>(Verdict::Commit(()))
         })

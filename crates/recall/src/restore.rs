@@ -4,7 +4,7 @@ use tern_audit::Actor as AuditActor;
 use tern_base::Timestamp;
 use tern_mailbox::{Lineage, Vaulted};
 use tern_policy::{Decision, Operation};
-use tern_store::Verdict;
+use tern_store::{Transaction, Verdict};
 
 use crate::handle::audit_entry;
 use crate::{
@@ -120,6 +120,9 @@ impl Recalls {
             }
             for copy in &copies {
                 let (account, message) = (copy.account, copy.message);
+                if self.hand_over_in(txn, recall, copy, now)? {
+                    continue;
+                }
                 if self.mailboxes.restore_in(txn, account, message)?.is_none() {
                     continue;
                 }
@@ -134,5 +137,35 @@ impl Recalls {
             }
             Ok::<_, RecallError>(Verdict::Commit(()))
         })
+    }
+
+    /// A copy that another recall of the same letter covers too does not come back: it stays in
+    /// the vault on behalf of that one. Answers whether it does.
+    fn hand_over_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        recall: &Recall,
+        copy: &Vaulted,
+        now: Timestamp,
+    ) -> Result<bool, RecallError> {
+        let (account, message, tag) = (copy.account, copy.message, recall.id.tag());
+        let row = &copy.row.message;
+        let other = self
+            .mailboxes
+            .other_seal_in(txn, row.digest, account, row.origin, tag, now)?;
+        let Some(other) = other else {
+            return Ok(false);
+        };
+        self.mailboxes.retag_in(txn, account, message, other)?;
+        let other = RecallId(other.0);
+        let Some(outcome) = txn.get(&tables::copy_outcome(recall.id, account, message))? else {
+            return Ok(true);
+        };
+        txn.put(tables::copy_outcome(other, account, message), outcome);
+        if let Some(submission) = self.recall_in(txn, other)?.submission {
+            let targets = crate::submission::targets(&*self.engine, submission)?;
+            crate::late::not_gone_in(txn, other, &targets, account)?;
+        }
+        Ok(true)
     }
 }
