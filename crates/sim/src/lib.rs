@@ -1,1 +1,88 @@
-//! The whole server on the in-memory engine from one seed, with faults
+//! The whole server on the in-memory engine from one seed, with faults.
+//!
+//! One thread, a virtual clock, and every choice from the seed: senders over SMTP sessions,
+//! clients of every habit, the queue's worker, operators who take mail back and restore it. Things
+//! go wrong at every commit and every octet: conflicts, a full disk, lost answers, cut
+//! connections, the process killed. An oracle that sees what is durable and every octet that
+//! leaves compares both with what was promised.
+//!
+//! Invariant: the same seed and number of steps is the same run. Refuses to repair anything: the
+//! first broken promise ends the run.
+
+mod actors;
+mod dice;
+mod engine;
+mod letter;
+mod oracle;
+mod sabotage;
+mod server;
+mod sim;
+
+pub use sabotage::Sabotage;
+
+/// How a seed is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Steps before everything is let come to rest.
+    pub steps: usize,
+    /// Keep a trace of what happened.
+    pub trace: bool,
+    /// A defect to prove the oracle by.
+    pub sabotage: Sabotage,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            steps: 400,
+            trace: false,
+            sabotage: Sabotage::None,
+        }
+    }
+}
+
+/// What a run did, so that a test can see that it did something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Messages accepted.
+    pub accepted: usize,
+    /// Seals that were set.
+    pub seals: usize,
+    /// Copies that were withdrawn.
+    pub withdrawn: usize,
+    /// Copies that were stopped on arrival.
+    pub late: usize,
+    /// Copies that were put back.
+    pub restored: usize,
+    /// Copies of which an octet of the body left.
+    pub exposed: usize,
+    /// Times the process was killed.
+    pub kills: usize,
+}
+
+/// A promise that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The seed.
+    pub seed: u64,
+    /// The step after which it showed.
+    pub step: usize,
+    /// What was broken.
+    pub what: String,
+    /// What had happened, where a trace was kept.
+    pub trace: Vec<String>,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for line in &self.trace {
+            writeln!(f, "{line}")?;
+        }
+        write!(f, "seed {}, step {}: {}", self.seed, self.step, self.what)
+    }
+}
+
+/// Runs one seed; the trace is empty unless one was asked for.
+pub fn run(seed: u64, options: Options) -> Result<(Summary, Vec<String>), Failure> {
+    sim::run(seed, options)
+}

@@ -1,0 +1,72 @@
+//! The worker that looks at recall mailboxes of accounts that changed, and at late copies.
+
+use std::collections::BTreeMap;
+
+use tern_base::AccountId;
+use tern_recall::Requested;
+
+use super::Actor;
+use crate::oracle::Oracle;
+use crate::sim::Sim;
+
+/// The worker.
+#[derive(Default)]
+pub(crate) struct Triggers {
+    looked_at: BTreeMap<AccountId, u64>,
+}
+
+impl Triggers {
+    fn look(&mut self, account: AccountId, sim: &Sim) {
+        let server = sim.server();
+        let changes = server.changes.of(account);
+        if self.looked_at.get(&account) == Some(&changes) {
+            return;
+        }
+        match server.recalls.triggers(account, sim.now()) {
+            Ok(answers) => {
+                self.looked_at.insert(account, changes);
+                for answer in answers {
+                    let sealed = matches!(answer, Requested::Sealed(_));
+                    sim.tell(|| format!("trigger of account {account}: {answer:?}"));
+                    if sealed && server.engine.is_dead() {
+                        sim.tell(|| "answered by a dead server".to_owned());
+                    }
+                }
+            }
+            Err(error) => {
+                sim.tell(|| format!("trigger of account {account}: {error}"));
+                sim.server_fault("triggers", error.fault(), &error);
+            }
+        }
+    }
+
+    fn late(sim: &Sim) {
+        let server = sim.server();
+        for tag in server.take_late() {
+            if let Err(error) = server.recalls.refresh_late(tag, sim.now()) {
+                sim.server_fault("late", error.fault(), &error);
+                // The next look finds it; the real worker's chores do the same.
+                server.report_late(&[tag]);
+                return;
+            }
+        }
+    }
+}
+
+impl Actor for Triggers {
+    fn step(&mut self, sim: &Sim) {
+        for account in Oracle::people() {
+            self.look(account, sim);
+        }
+        Self::late(sim);
+    }
+
+    fn killed(&mut self, _sim: &Sim) {
+        self.looked_at.clear();
+    }
+
+    fn settle(&mut self, sim: &Sim) {
+        self.looked_at.clear();
+        self.step(sim);
+    }
+}

@@ -1,0 +1,160 @@
+//! Letters that can be told apart wherever an octet of them shows up.
+//!
+//! Subject, text and attachment of each letter carry marks with its number; the text is nothing
+//! but marks, so that no 32 octets of it leave unseen.
+
+use tern_base::{AccountId, ContentDigest, EmailAddress, Timestamp};
+
+/// Where in a letter a mark stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    /// The subject.
+    Subject,
+    /// The text.
+    Body,
+    /// The attachment.
+    Attachment,
+}
+
+/// One letter.
+#[derive(Clone, Debug)]
+pub(crate) struct Letter {
+    pub(crate) number: u32,
+    /// Who submits it; `None` for a sender elsewhere.
+    pub(crate) owner: Option<AccountId>,
+    pub(crate) mail_from: String,
+    /// The recipients of its envelope.
+    pub(crate) recipients: Vec<EmailAddress>,
+    pub(crate) content: Vec<u8>,
+    pub(crate) digest: ContentDigest,
+}
+
+/// How long a letter is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Size {
+    Small,
+    WithAttachment,
+    /// So long that its content is staged before the commit.
+    Large,
+}
+
+/// The octets of one mark.
+const MARK: usize = 8;
+
+fn mark(part: Part, number: u32) -> String {
+    let letter = match part {
+        Part::Subject => 'S',
+        Part::Body => 'B',
+        Part::Attachment => 'A',
+    };
+    format!("#{letter}{number:05}#")
+}
+
+/// Octets that a scan must see again with the next piece, so that no mark is lost at the cut.
+pub(crate) const CARRY: usize = MARK - 1;
+
+/// Every mark in some octets, in order, each letter and part once in a row.
+pub(crate) fn marks(bytes: &[u8]) -> Vec<(Part, u32)> {
+    let mut found = Vec::new();
+    for window in bytes.windows(MARK) {
+        let [b'#', part, digits @ .., b'#'] = window else {
+            continue;
+        };
+        let part = match part {
+            b'S' => Part::Subject,
+            b'B' => Part::Body,
+            b'A' => Part::Attachment,
+            _ => continue,
+        };
+        let number = std::str::from_utf8(digits)
+            .ok()
+            .and_then(|d| d.parse().ok());
+        if let Some(number) = number
+            && found.last() != Some(&(part, number))
+        {
+            found.push((part, number));
+        }
+    }
+    found
+}
+
+/// What a letter is made of.
+pub(crate) struct Draft<'a> {
+    pub(crate) number: u32,
+    pub(crate) owner: Option<AccountId>,
+    pub(crate) mail_from: &'a str,
+    pub(crate) recipients: Vec<EmailAddress>,
+    pub(crate) size: Size,
+    /// The Message-ID of another sender's letter, where one is to be imitated.
+    pub(crate) message_id: Option<u32>,
+    pub(crate) now: Timestamp,
+}
+
+impl Letter {
+    pub(crate) fn compose(draft: Draft<'_>, content_key: &[u8; 32]) -> Self {
+        let Draft {
+            number, mail_from, ..
+        } = draft;
+        let to: Vec<String> = draft.recipients.iter().map(ToString::to_string).collect();
+        let mut text = format!(
+            "From: <{mail_from}>\r\nTo: {}\r\nSubject: {} hello\r\nDate: {}\r\n\
+             Message-ID: <{}@letters.test>\r\nMIME-Version: 1.0\r\n",
+            to.join(", "),
+            mark(Part::Subject, number),
+            draft.now.rfc5322(),
+            draft.message_id.unwrap_or(number),
+        );
+        let line = format!("{}\r\n", mark(Part::Body, number).repeat(8));
+        let lines = match draft.size {
+            Size::Large => 2 * tern_store::limits::BLOB_PIECE / line.len() + 40,
+            _ => 6,
+        };
+        if draft.size == Size::WithAttachment {
+            let attached = format!("{}\r\n", mark(Part::Attachment, number).repeat(8)).repeat(4);
+            text.push_str("Content-Type: multipart/mixed; boundary=cut\r\n\r\n--cut\r\n\r\n");
+            text.push_str(&line.repeat(lines));
+            text.push_str(
+                "--cut\r\nContent-Type: application/octet-stream\r\n\
+                 Content-Disposition: attachment; filename=a.bin\r\n\r\n",
+            );
+            text.push_str(&attached);
+            text.push_str("--cut--\r\n");
+        } else {
+            text.push_str("\r\n");
+            text.push_str(&line.repeat(lines));
+        }
+        let content = text.into_bytes();
+        Self {
+            number,
+            owner: draft.owner,
+            mail_from: mail_from.to_owned(),
+            recipients: draft.recipients,
+            digest: tern_mime::content_digest(content_key, &content),
+            content,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_found_across_any_cut_that_is_carried_over() {
+        let text = format!(
+            "x{}y{}",
+            mark(Part::Subject, 7),
+            mark(Part::Body, 12).repeat(3)
+        );
+        let whole = [(Part::Subject, 7), (Part::Body, 12)];
+        assert_eq!(marks(text.as_bytes()), whole);
+        for cut in 0..text.len() {
+            let (head, tail) = text.as_bytes().split_at(cut);
+            let carried = &head[head.len().saturating_sub(CARRY)..];
+            let mut found = marks(head);
+            found.extend(marks(&[carried, tail].concat()));
+            found.dedup();
+            assert_eq!(found, whole, "cut at {cut}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! One copy, from the moment that it was first durable.
+
+use std::collections::BTreeMap;
+
+use tern_base::{ContentDigest, MailboxId, OriginId, Timestamp, Uid};
+use tern_mailbox::{Flags, SealTag};
+
+/// Where a copy is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Not met by a check yet.
+    Unmet,
+    /// In these mailboxes.
+    Shown(Shown),
+    /// In the vault, under this tag.
+    Vault(SealTag),
+    /// Deleted by its owner.
+    Gone,
+}
+
+/// The mailboxes that show a copy.
+pub(crate) type Shown = BTreeMap<MailboxId, (Uid, Flags)>;
+
+/// One copy.
+#[derive(Clone, Debug)]
+pub(crate) struct Copy {
+    /// The letter; `None` is mail of the system's own.
+    pub(crate) letter: Option<u32>,
+    pub(crate) digest: ContentDigest,
+    pub(crate) origin: OriginId,
+    pub(crate) place: Place,
+    pub(crate) received: Option<Timestamp>,
+    /// Octets of text or attachment were seen to leave.
+    pub(crate) body_out: bool,
+    /// It was about to be served, and perhaps the connection was cut, the process killed, the
+    /// commit's answer lost or the letter sealed before an octet left.
+    pub(crate) attempted: bool,
+    /// It was taken out by a seal at least once.
+    pub(crate) withdrawn: bool,
+    /// It arrived under a seal.
+    pub(crate) late: bool,
+    /// A report of the server, which it replaces by itself.
+    pub(crate) report: bool,
+    /// Where it was when it was withdrawn, with the flags.
+    pub(crate) before: Shown,
+}
+
+impl Copy {
+    pub(crate) const fn new(letter: Option<u32>, digest: ContentDigest, origin: OriginId) -> Self {
+        Self {
+            letter,
+            digest,
+            origin,
+            place: Place::Unmet,
+            received: None,
+            body_out: false,
+            attempted: false,
+            withdrawn: false,
+            late: false,
+            report: false,
+            before: BTreeMap::new(),
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! After each kill and at the end: every check of every table; at the end the outcome of every
+//! copy of every recall as well.
+
+use std::collections::BTreeMap;
+
+use tern_base::{AccountId, MessageId};
+use tern_recall::{CopyOutcome, Destination, Outcome, Reason, Recall, RecallId, State, submission};
+
+use super::step::of_account;
+use super::{Oracle, Place};
+use crate::server::Server;
+
+impl Oracle {
+    /// The whole store, by its own checks; at rest the outcomes too.
+    pub(crate) fn check_whole(&mut self, server: &Server, at_rest: bool) -> Result<(), String> {
+        let delivery = self.observer.delivery.check().map_err(|e| e.to_string())?;
+        let queue = tern_queue::check(&self.observer.mem).map_err(|e| e.to_string())?;
+        let directory = tern_directory::check::check(&self.observer.mem);
+        let mailboxes = self.observer.mailboxes.check(&delivery.references);
+        let recalls = self.observer.recalls.check().map_err(|e| e.to_string())?;
+        let mut findings: Vec<String> = Vec::new();
+        findings.extend(delivery.findings.iter().map(|f| format!("{f:?}")));
+        findings.extend(queue.iter().map(|f| format!("{f:?}")));
+        let directory = directory.map_err(|e| e.to_string())?;
+        findings.extend(directory.iter().map(|f| format!("{f:?}")));
+        findings.extend(
+            mailboxes
+                .map_err(|e| e.to_string())?
+                .iter()
+                .map(ToString::to_string),
+        );
+        findings.extend(recalls.iter().map(ToString::to_string));
+        let chain = tern_audit::verify(&self.observer.mem, 1, None).map_err(|e| e.to_string())?;
+        if !matches!(chain, tern_audit::Verified::Intact { .. }) {
+            findings.push(format!("audit: {chain:?}"));
+        }
+        if let Some(first) = findings.first() {
+            return Err(format!("check: {first} ({} findings)", findings.len()));
+        }
+        self.check_views(server)?;
+        if at_rest {
+            self.look_at_all(true)?;
+            self.check_recalls()?;
+        }
+        self.verdict()
+    }
+
+    /// What the server shows is what a fresh look at the store shows.
+    fn check_views(&mut self, server: &Server) -> Result<(), String> {
+        for account in Self::people() {
+            let folders = self.observer.mailboxes.folders(account);
+            for folder in folders.map_err(|e| e.to_string())? {
+                let truth = self.observer.mailboxes.view(account, folder.id);
+                let shown = server.mailboxes.view(account, folder.id);
+                let (Ok(truth), Ok(shown)) = (truth, shown) else {
+                    return Err(format!("account {account}: {} can't be seen", folder.path));
+                };
+                if !truth.iter().eq(shown.iter()) || truth.counters != shown.counters {
+                    self.broke(format!(
+                        "account {account}: the server's view of {} is not what is durable",
+                        folder.path
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_recalls(&mut self) -> Result<(), String> {
+        let tags: Vec<_> = self.at_seal.keys().copied().collect();
+        for tag in tags {
+            let id = RecallId(tag.0);
+            let recall = self.observer.recalls.recall(id);
+            let recall = recall.map_err(|error| format!("recall {id}: {error}"))?;
+            self.check_right(&recall);
+            if matches!(recall.state, State::Running | State::Restoring) {
+                self.broke(format!("recall {id} is {} at rest", recall.state.code()));
+            }
+            self.check_copies(&recall)?;
+            self.check_targets(&recall)?;
+        }
+        Ok(())
+    }
+
+    /// Only whom the sender may take from, and only by a request that was allowed.
+    fn check_right(&mut self, recall: &Recall) {
+        let id = recall.id;
+        let Some(arrival) = recall
+            .submission
+            .and_then(|origin| self.arrivals.get(&origin))
+        else {
+            return self.broke(format!("recall {id} is of a letter that nobody submitted"));
+        };
+        let submitter = arrival.submitter;
+        if recall.owner != submitter {
+            self.broke(format!(
+                "recall {id} is for {:?}, sent by {submitter:?}",
+                recall.owner
+            ));
+        }
+        match self.asked.get(&id).cloned() {
+            Some(asked) => {
+                if !asked.allowed || recall.submission != Some(asked.origin) {
+                    self.broke(format!("recall {id} was not asked for by whoever may"));
+                }
+                let chosen: Vec<String> = asked.chosen.iter().map(ToString::to_string).collect();
+                if recall.chosen != chosen {
+                    self.broke(format!("recall {id} is not limited to {chosen:?}"));
+                }
+            }
+            // By the recall mailbox of its owner: from everybody.
+            None if recall.protocol == "imap" && recall.chosen.is_empty() => {}
+            None => self.broke(format!("recall {id} was asked for by nobody")),
+        }
+    }
+
+    /// Every copy has exactly the outcome that the oracle saw.
+    fn check_copies(&mut self, recall: &Recall) -> Result<(), String> {
+        let id = recall.id;
+        let rows = self
+            .observer
+            .recalls
+            .copy_outcomes(id)
+            .map_err(|e| e.to_string())?;
+        let rows: BTreeMap<(AccountId, MessageId), CopyOutcome> = rows
+            .into_iter()
+            .map(|(a, m, outcome)| ((a, m), outcome))
+            .collect();
+        let undone = recall.state == State::Restored;
+        for (copy_id, copy) in &self.copies {
+            let by_this = copy.place == Place::Vault(id.tag());
+            if by_this && !rows.contains_key(copy_id) {
+                let what = format!("recall {id}: {copy_id:?} is in the vault without an outcome");
+                self.broken.get_or_insert(what);
+            }
+            let put_back = rows
+                .get(copy_id)
+                .is_some_and(|row| row.reason == Reason::PutBack);
+            if by_this && undone && !put_back {
+                let what = format!(
+                    "recall {id}: undone, and {copy_id:?} is in the vault: {copy:?}, {:?}",
+                    rows.get(copy_id)
+                );
+                self.broken.get_or_insert(what);
+            }
+        }
+        for (copy_id, outcome) in &rows {
+            if let Some(what) = self.wrong_outcome(recall, *copy_id, outcome) {
+                self.broken.get_or_insert(format!(
+                    "recall {id}: message {} of account {}: {} ({}): {what}",
+                    copy_id.1,
+                    copy_id.0,
+                    outcome.outcome.code(),
+                    outcome.reason.code()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is wrong with a copy's outcome, if anything.
+    fn wrong_outcome(
+        &self,
+        recall: &Recall,
+        (account, message): (AccountId, MessageId),
+        outcome: &CopyOutcome,
+    ) -> Option<&'static str> {
+        let Some(copy) = self.copies.get(&(account, message)) else {
+            return Some("there never was such a copy");
+        };
+        if copy.digest != recall.digest {
+            return Some("it is another letter");
+        }
+        let undone = outcome.restored.is_some();
+        if undone && recall.state != State::Restored {
+            return Some("said to be restored, and the recall stands");
+        }
+        match outcome.outcome {
+            Outcome::WithdrawnExposed | Outcome::WithdrawnUnexposed if !copy.withdrawn => {
+                Some("it never was withdrawn")
+            }
+            Outcome::WithdrawnUnexposed if copy.body_out && !undone => {
+                Some("octets of its body had left")
+            }
+            // The one exception: the record is durable before an octet leaves, so what was cut
+            // off, killed or sealed in between is on record without having left.
+            Outcome::WithdrawnExposed if !copy.body_out && !copy.attempted => {
+                Some("no octet of its body had left, and nobody was about to be served")
+            }
+            Outcome::BlockedLate if !copy.late => Some("it did not arrive late"),
+            Outcome::KeptByPolicy => match self.covers_at_seal(recall, account, copy) {
+                true => Some("the seal covers it"),
+                false => None,
+            },
+            Outcome::WithdrawnExposed | Outcome::WithdrawnUnexposed | Outcome::BlockedLate => None,
+            _ => Some("no outcome of a copy"),
+        }
+    }
+
+    fn covers_at_seal(&self, recall: &Recall, account: AccountId, copy: &super::Copy) -> bool {
+        let seals = self.seals.get(&recall.digest);
+        let seal = seals.and_then(|s| s.iter().find(|seal| seal.tag == recall.id.tag()));
+        seal.is_some_and(|seal| seal.covers(account, copy.origin))
+    }
+
+    /// Every target without a copy has the outcome that the oracle saw.
+    fn check_targets(&mut self, recall: &Recall) -> Result<(), String> {
+        let id = recall.id;
+        let Some(origin) = recall.submission else {
+            return Ok(());
+        };
+        let fault = |error: tern_store::StoreError| error.to_string();
+        let targets = submission::targets(&self.observer.mem, origin).map_err(fault)?;
+        let rows = self
+            .observer
+            .recalls
+            .target_outcomes(id)
+            .map_err(|e| e.to_string())?;
+        let rows: BTreeMap<u32, CopyOutcome> = rows.into_iter().collect();
+        let copies = self
+            .observer
+            .recalls
+            .copy_outcomes(id)
+            .map_err(|e| e.to_string())?;
+        for (n, target) in targets.iter().enumerate() {
+            let row = rows.get(&(n as u32)).map(|row| row.outcome);
+            let wrong = match &target.destination {
+                Destination::Account(account) => {
+                    let has_copy = copies.iter().any(|(of, ..)| of == account);
+                    let own = Some(*account) == recall.owner;
+                    match row {
+                        None if has_copy || own => None,
+                        None => Some("has no outcome"),
+                        Some(Outcome::AlreadyGone) => self.not_gone(recall, *account),
+                        Some(Outcome::KeptByPolicy) if !recall.chosen.is_empty() => None,
+                        // By another recall of the same letter.
+                        Some(Outcome::WithdrawnExposed | Outcome::WithdrawnUnexposed)
+                            if self.was_withdrawn(recall, *account) =>
+                        {
+                            None
+                        }
+                        Some(_) => Some("has an outcome that can't be"),
+                    }
+                }
+                Destination::Outside { address, .. } => {
+                    let taken = self.was_taken(origin, &canonical(address));
+                    match row {
+                        Some(Outcome::Prevented) if taken => Some("was taken outside"),
+                        Some(Outcome::Prevented | Outcome::Relayed) => None,
+                        Some(Outcome::KeptByPolicy) if !recall.chosen.is_empty() => None,
+                        Some(_) => Some("has an outcome that can't be"),
+                        None => Some("has no outcome"),
+                    }
+                }
+            };
+            if let Some(wrong) = wrong {
+                self.broke(format!("recall {id}: {target:?} {wrong}: {row:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn was_withdrawn(&self, recall: &Recall, account: AccountId) -> bool {
+        let mut copies = self.copies.range(of_account(account)).map(|(_, copy)| copy);
+        copies.any(|copy| copy.digest == recall.digest && (copy.withdrawn || copy.late))
+    }
+
+    /// A recipient who is said to have deleted their copy: it must be gone, and not by us.
+    fn not_gone(&self, recall: &Recall, account: AccountId) -> Option<&'static str> {
+        let mut copies = self.copies.range(of_account(account)).map(|(_, copy)| copy);
+        let there =
+            copies.any(|copy| Some(copy.origin) == recall.submission && copy.place != Place::Gone);
+        (there && recall.state != State::Restored).then_some("is said to be gone and is there")
+    }
+}
+
+fn canonical(address: &str) -> String {
+    tern_base::EmailAddress::parse(address)
+        .map_or_else(|_| address.to_owned(), |address| address.canonical())
+}

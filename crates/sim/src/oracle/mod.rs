@@ -1,0 +1,375 @@
+//! What was promised, compared with what is durable and with what left.
+//!
+//! The oracle reads the store past the server and sees every octet that is handed out. It learns
+//! of each copy the moment that it is durable, and keeps every copy that ever was: a copy may
+//! change only as somebody in this step was permitted to change it, or as a seal demands.
+
+mod copies;
+mod end;
+mod outside;
+mod step;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tern_base::{
+    AccountId, ContentDigest, EmailAddress, MailboxId, MessageId, OriginId, Timestamp, Uid,
+};
+use tern_mailbox::{Flags, Seal, SealTag};
+use tern_recall::RecallId;
+use tern_store::{MemEngine, Operation};
+
+use crate::Summary;
+use crate::letter::{Letter, Part, marks};
+use crate::server::{Observer, PEOPLE};
+
+pub(crate) use copies::{Copy, Place};
+use step::AccountSeen;
+
+/// What somebody may have changed in this step, whatever they were told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Permit {
+    /// Put this letter into a mailbox.
+    Append(AccountId, MailboxId, u32),
+    /// Copy from one mailbox to another.
+    Copy(AccountId, MailboxId, MailboxId),
+    /// Move from one mailbox to another.
+    Move(AccountId, MailboxId, MailboxId),
+    /// Expunge from a mailbox.
+    Expunge(AccountId, MailboxId),
+    /// Change flags in a mailbox.
+    Flag(AccountId, MailboxId),
+}
+
+/// How far a transaction that brings a letter has come, as the server said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Promise {
+    /// It is being taken in, or nobody knows.
+    Open,
+    /// It was accepted: every copy must be there.
+    Accepted,
+    /// The same, and some copies may still be on their way.
+    Begun,
+    /// It was refused: no copy may be there.
+    Refused,
+}
+
+/// A transaction that brings a letter.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) letter: u32,
+    /// The account that submits it.
+    pub(crate) submitter: Option<AccountId>,
+    pub(crate) accounts: BTreeSet<AccountId>,
+    pub(crate) outside: BTreeSet<String>,
+    pub(crate) promise: Promise,
+    checked: bool,
+}
+
+/// What the store held at the commit of a seal.
+#[derive(Clone, Debug)]
+pub(crate) struct AtSeal {
+    pub(crate) digest: ContentDigest,
+    pub(crate) copies: Vec<(AccountId, MessageId, OriginId)>,
+}
+
+/// What the simulation knows of a request that it made.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) origin: OriginId,
+    pub(crate) chosen: Vec<EmailAddress>,
+    /// Whether the requester may.
+    pub(crate) allowed: bool,
+}
+
+/// The oracle.
+pub(crate) struct Oracle {
+    observer: Observer,
+    letters: BTreeMap<u32, Letter>,
+    by_digest: BTreeMap<ContentDigest, u32>,
+    pub(crate) arrivals: BTreeMap<OriginId, Arrival>,
+    /// The seals that are durable now.
+    seals: BTreeMap<ContentDigest, Vec<Seal>>,
+    at_seal: BTreeMap<SealTag, AtSeal>,
+    pub(crate) asked: BTreeMap<RecallId, Asked>,
+    restores: BTreeSet<SealTag>,
+    copies: BTreeMap<(AccountId, MessageId), Copy>,
+    accounts: BTreeMap<AccountId, AccountSeen>,
+    permits: Vec<Permit>,
+    /// What a remote server took: the queue item's recipient and the letter.
+    taken: BTreeMap<(OriginId, String), bool>,
+    broken: Option<String>,
+    restored: usize,
+}
+
+impl Oracle {
+    pub(crate) fn new(mem: &MemEngine) -> Result<Self, String> {
+        let observer = Observer::open(mem).map_err(|error| error.to_string())?;
+        let mut oracle = Self {
+            observer,
+            letters: BTreeMap::new(),
+            by_digest: BTreeMap::new(),
+            arrivals: BTreeMap::new(),
+            seals: BTreeMap::new(),
+            at_seal: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            restores: BTreeSet::new(),
+            copies: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            permits: Vec::new(),
+            taken: BTreeMap::new(),
+            broken: None,
+            restored: 0,
+        };
+        oracle.look_at_all(true)?;
+        Ok(oracle)
+    }
+
+    /// The accounts of the world.
+    pub(crate) fn people() -> impl Iterator<Item = AccountId> {
+        (1..=PEOPLE.len() as u32).map(AccountId)
+    }
+
+    /// The next process runs on this.
+    pub(crate) fn restarted(&mut self, mem: &MemEngine) -> Result<(), String> {
+        self.observer = Observer::open(mem).map_err(|error| error.to_string())?;
+        Ok(())
+    }
+
+    /// Notes the first broken promise.
+    pub(crate) fn broke(&mut self, what: String) {
+        self.broken.get_or_insert(what);
+    }
+
+    pub(crate) fn permit(&mut self, permit: Permit) {
+        self.permits.push(permit);
+    }
+
+    pub(crate) fn add_letter(&mut self, letter: Letter) {
+        self.by_digest.insert(letter.digest, letter.number);
+        self.letters.insert(letter.number, letter);
+    }
+
+    pub(crate) fn letter(&self, number: u32) -> Option<&Letter> {
+        self.letters.get(&number)
+    }
+
+    pub(crate) fn letter_count(&self) -> u32 {
+        self.letters.len() as u32
+    }
+
+    /// The letters that an account has or had a copy of, or sent.
+    pub(crate) fn letters_of(&self, account: AccountId) -> Vec<u32> {
+        let copies = self.copies.range(step::of_account(account));
+        let mut known: BTreeSet<u32> = copies.filter_map(|(_, copy)| copy.letter).collect();
+        let sent = self.arrivals.values();
+        known.extend(
+            sent.filter(|a| a.submitter == Some(account))
+                .map(|a| a.letter),
+        );
+        known.into_iter().collect()
+    }
+
+    /// A client holds this to be what a mailbox holds.
+    pub(crate) fn in_sync(
+        &mut self,
+        account: AccountId,
+        mailbox: MailboxId,
+        told: &BTreeMap<Uid, Flags>,
+    ) {
+        let Ok(view) = self.observer.mailboxes.view(account, mailbox) else {
+            return;
+        };
+        let durable = view.iter().map(|entry| (&entry.uid, &entry.flags));
+        if !durable.eq(told.iter()) {
+            self.broke(format!(
+                "account {account}: a client in sync holds {told:?} of mailbox {mailbox}, which \
+                 is {:?}",
+                view.iter().map(|entry| entry.uid).collect::<Vec<_>>()
+            ));
+        }
+    }
+
+    /// The server is asked to take a letter over.
+    pub(crate) fn arrives(&mut self, origin: OriginId, arrival: Arrival) {
+        self.arrivals.insert(origin, arrival);
+    }
+
+    /// What the server said of it.
+    pub(crate) fn promised(&mut self, origin: OriginId, promise: Promise) {
+        if let Some(arrival) = self.arrivals.get_mut(&origin) {
+            arrival.promise = promise;
+        }
+    }
+
+    /// Somebody asked, with the right to, that a recall be undone.
+    pub(crate) fn restore_asked(&mut self, id: RecallId) {
+        self.restores.insert(id.tag());
+    }
+
+    /// A batch was committed. Answers the seals that are new.
+    pub(crate) fn committed(
+        &mut self,
+        operations: &[Operation],
+        now: Timestamp,
+    ) -> Vec<(ContentDigest, SealTag)> {
+        let mut fresh = Vec::new();
+        for operation in operations {
+            let found = match operation {
+                Operation::Put(key, value) => tern_mailbox::sealed_by_row(key, Some(value)),
+                Operation::Delete(key) => tern_mailbox::sealed_by_row(key, None),
+                _ => None,
+            };
+            match found {
+                None => {}
+                Some(Err(_)) => self.broke("a seal row is damaged".to_owned()),
+                Some(Ok((digest, seals))) => {
+                    let new = self.new_seals(digest, &seals, now);
+                    fresh.extend(new.into_iter().map(|tag| (digest, tag)));
+                    self.seals.insert(digest, seals);
+                }
+            }
+        }
+        fresh
+    }
+
+    fn new_seals(&mut self, digest: ContentDigest, seals: &[Seal], now: Timestamp) -> Vec<SealTag> {
+        let mut fresh = Vec::new();
+        for seal in seals.iter().filter(|seal| seal.until > now) {
+            if self.at_seal.contains_key(&seal.tag) {
+                continue;
+            }
+            let held = self.observer.mailboxes.copies(digest).unwrap_or_default();
+            let copies = held.iter().map(|c| (c.account, c.message, c.origin));
+            let copies = copies.collect();
+            self.at_seal.insert(seal.tag, AtSeal { digest, copies });
+            fresh.push(seal.tag);
+        }
+        fresh
+    }
+
+    /// The seal that covers an account's copy now.
+    pub(crate) fn covering(
+        &self,
+        digest: ContentDigest,
+        account: AccountId,
+        origin: OriginId,
+    ) -> Option<SealTag> {
+        let seals = self.seals.get(&digest)?;
+        let found = seals.iter().find(|seal| seal.covers(account, origin));
+        found.map(|seal| seal.tag)
+    }
+
+    /// Octets of a copy are in the hands of a client.
+    pub(crate) fn handed_out(&mut self, account: AccountId, message: MessageId, bytes: &[u8]) {
+        let Some(copy) = self.copies.get(&(account, message)) else {
+            // Not looked at yet: it landed within this step.
+            return self.learn(account, message, bytes);
+        };
+        let (digest, origin, letter) = (copy.digest, copy.origin, copy.letter);
+        for (part, number) in marks(bytes) {
+            if letter != Some(number) && letter.is_some() {
+                self.broke(format!(
+                    "account {account} asked for message {message} and got letter {number}"
+                ));
+            }
+            if letter != Some(number) {
+                continue;
+            }
+            if let Some(tag) = self.covering(digest, account, origin) {
+                self.broke(format!(
+                    "{part:?} of letter {number} handed out to account {account} (message \
+                     {message}) under seal {}",
+                    RecallId(tag.0)
+                ));
+            }
+            if part != Part::Subject
+                && let Some(copy) = self.copies.get_mut(&(account, message))
+            {
+                copy.body_out = true;
+            }
+        }
+    }
+
+    fn learn(&mut self, account: AccountId, message: MessageId, bytes: &[u8]) {
+        let digest_of = |number: u32| self.letters.get(&number).map(|letter| letter.digest);
+        for (part, number) in marks(bytes) {
+            let Some(digest) = digest_of(number) else {
+                continue;
+            };
+            let held = self.observer.mailboxes.copies(digest).unwrap_or_default();
+            let Some(row) = held
+                .iter()
+                .find(|row| (row.account, row.message) == (account, message))
+            else {
+                continue;
+            };
+            let mut copy = Copy::new(Some(number), digest, row.origin);
+            copy.body_out = part != Part::Subject;
+            if self.covering(digest, account, row.origin).is_some() {
+                self.broke(format!("letter {number} handed out under a seal"));
+            }
+            self.early(account, message, copy);
+            return;
+        }
+    }
+
+    /// A client is about to be served the body of a copy; whether octets follow, it will see.
+    pub(crate) fn attempted(&mut self, account: AccountId, message: MessageId) {
+        match self.copies.get_mut(&(account, message)) {
+            Some(copy) => copy.attempted = true,
+            None => {
+                let row = self.observer.mailboxes.message(account, message);
+                if let Ok(row) = row {
+                    let letter = self.by_digest.get(&row.digest).copied();
+                    let mut copy = Copy::new(letter, row.digest, row.origin);
+                    copy.attempted = true;
+                    self.early(account, message, copy);
+                }
+            }
+        }
+    }
+
+    /// Keeps what is known of a copy that the step's check has not met yet.
+    fn early(&mut self, account: AccountId, message: MessageId, copy: Copy) {
+        self.copies.insert((account, message), copy);
+    }
+
+    pub(crate) fn summary(&self, kills: usize) -> Summary {
+        let count = |wanted: &dyn Fn(&Copy) -> bool| {
+            self.copies.values().filter(|copy| wanted(copy)).count()
+        };
+        let accepted = self.arrivals.values();
+        Summary {
+            accepted: accepted.filter(|a| a.promise == Promise::Accepted).count(),
+            seals: self.at_seal.len(),
+            withdrawn: count(&|copy| copy.withdrawn),
+            late: count(&|copy| copy.late),
+            restored: self.restored,
+            exposed: count(&|copy| copy.body_out),
+            kills,
+        }
+    }
+}
+
+impl Arrival {
+    pub(crate) fn new(letter: &Letter, submitter: Option<AccountId>) -> Self {
+        Self {
+            letter: letter.number,
+            submitter,
+            accounts: BTreeSet::new(),
+            outside: BTreeSet::new(),
+            promise: Promise::Open,
+            checked: false,
+        }
+    }
+
+    pub(crate) fn to(mut self, recipients: &[EmailAddress]) -> Self {
+        for recipient in recipients {
+            match crate::server::accounts_of(recipient) {
+                Some(accounts) => self.accounts.extend(accounts),
+                None => drop(self.outside.insert(recipient.canonical())),
+            }
+        }
+        self
+    }
+}

@@ -1,0 +1,55 @@
+//! What left for other servers, and what was promised of it.
+
+use tern_base::OriginId;
+use tern_queue::Status;
+
+use super::{Arrival, Oracle};
+
+impl Oracle {
+    /// Every outside recipient of an acknowledged letter is in the queue or its history.
+    pub(super) fn check_queued(&mut self, origin: OriginId, arrival: &Arrival) {
+        let items = tern_queue::by_origin(&self.observer.mem, origin).unwrap_or_default();
+        let recipients: Vec<String> = items
+            .iter()
+            .map(|status| match status {
+                Status::Live(item) => item.recipient.canonical(),
+                Status::Finished(row) => row.recipient.canonical(),
+            })
+            .collect();
+        for address in &arrival.outside {
+            let count = recipients.iter().filter(|r| *r == address).count();
+            if count != 1 {
+                self.broke(format!(
+                    "letter {} was acknowledged as {origin} and is in the queue {count} times \
+                     for {address}",
+                    arrival.letter
+                ));
+            }
+        }
+    }
+
+    /// The queue handed a letter to the relay for one attempt.
+    pub(crate) fn handed_to_relay(&mut self, origin: OriginId, letter: Option<u32>) {
+        let digest = letter.and_then(|number| Some(self.letters.get(&number)?.digest));
+        let Some(digest) = digest else { return };
+        if let Some(tag) = self.covering(digest, tern_base::AccountId(0), origin) {
+            self.broke(format!(
+                "letter {letter:?} was handed to the relay under seal {}",
+                tern_recall::RecallId(tag.0)
+            ));
+        }
+    }
+
+    /// A remote server has the whole message; `sure` when this server was told so.
+    pub(crate) fn taken_outside(&mut self, origin: OriginId, recipient: &str, sure: bool) {
+        let known = self
+            .taken
+            .entry((origin, recipient.to_owned()))
+            .or_default();
+        *known |= sure;
+    }
+
+    pub(super) fn was_taken(&self, origin: OriginId, recipient: &str) -> bool {
+        self.taken.contains_key(&(origin, recipient.to_owned()))
+    }
+}

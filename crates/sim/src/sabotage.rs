@@ -1,0 +1,48 @@
+//! Defects on purpose: each breaks one promise below the server, and the oracle must see it.
+
+use tern_store::{Batch, Operation};
+
+/// A defect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sabotage {
+    /// None.
+    #[default]
+    None,
+    /// A seal is forgotten in memory as soon as it is durable: reads are no longer refused.
+    ForgetSeals,
+    /// Arriving content does not see the tombstones.
+    HideTombstones,
+    /// Commits that bring a message are answered as done and lost.
+    LoseArrivals,
+    /// Records of what was served are answered as done and lost.
+    LoseExposures,
+    /// The withdrawal of copies is answered as done and lost.
+    LoseWithdrawals,
+}
+
+/// The table of seals.
+const SEAL: u8 = 0x1d;
+/// The table of messages.
+const MESSAGE: u8 = 0x14;
+/// The table of exposure records.
+const EXPOSURE: u8 = 0x19;
+/// The table of the vault.
+const VAULT: u8 = 0x1c;
+
+pub(crate) fn is_seal(key: &[u8]) -> bool {
+    key.first() == Some(&SEAL)
+}
+
+impl Sabotage {
+    pub(crate) fn swallows(self, batch: &Batch) -> bool {
+        let table = match self {
+            Self::None | Self::ForgetSeals | Self::HideTombstones => return false,
+            Self::LoseArrivals => MESSAGE,
+            Self::LoseExposures => EXPOSURE,
+            Self::LoseWithdrawals => VAULT,
+        };
+        batch.operations().iter().any(
+            |operation| matches!(operation, Operation::Put(key, _) if key.first() == Some(&table)),
+        )
+    }
+}

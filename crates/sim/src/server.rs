@@ -1,0 +1,209 @@
+//! The parts of one server process, opened over the engine as the real one opens them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tern_base::{AccountId, Domain, EmailAddress, Timestamp};
+use tern_delivery::Delivery;
+use tern_directory::Target;
+use tern_mailbox::{FolderSpec, Listener, Mailboxes, NoListener, Role, SealTag};
+use tern_policy::DefaultPolicy;
+use tern_queue::Schedule;
+use tern_recall::{RecallSettings, Recalls};
+use tern_store::{Engine, MemEngine};
+
+use crate::engine::SimEngine;
+
+/// The keys that must be the same at each start.
+pub(crate) const CONTENT_KEY: [u8; 32] = [7; 32];
+const TOKEN_KEY: [u8; 32] = [8; 32];
+
+/// The domain of the simulated organisation.
+pub(crate) const DOMAIN: &str = "example.org";
+/// Its people, in the order of their account ids from 1.
+pub(crate) const PEOPLE: [&str; 5] = ["alice", "bob", "carol", "dave", "erin"];
+/// A group, and who is in it.
+pub(crate) const GROUP: (&str, [u32; 3]) = ("team", [2, 3, 4]);
+/// An alias, and who it leads to.
+pub(crate) const ALIAS: (&str, u32) = ("sales", 5);
+
+const FOLDERS: [FolderSpec; 3] = [
+    FolderSpec {
+        path: "Sent",
+        role: Some(Role::Sent),
+    },
+    FolderSpec {
+        path: "Trash",
+        role: Some(Role::Trash),
+    },
+    FolderSpec {
+        path: "Recall",
+        role: None,
+    },
+];
+
+/// How often each account has changed: a session that remembers the number knows that it is to
+/// look again.
+#[derive(Debug, Default)]
+pub(crate) struct Changes(Mutex<BTreeMap<AccountId, u64>>);
+
+impl Changes {
+    pub(crate) fn of(&self, account: AccountId) -> u64 {
+        let changes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.get(&account).copied().unwrap_or(0)
+    }
+}
+
+impl Listener for Changes {
+    fn changed(&self, accounts: &[AccountId]) {
+        let mut changes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for account in accounts {
+            *changes.entry(*account).or_default() += 1;
+        }
+    }
+}
+
+/// One process.
+pub(crate) struct Server {
+    pub(crate) engine: SimEngine,
+    pub(crate) mailboxes: Arc<Mailboxes>,
+    pub(crate) recalls: Recalls,
+    pub(crate) delivery: Delivery,
+    pub(crate) changes: Arc<Changes>,
+    /// Seals that stopped a copy, for the worker that brings their reports up to date.
+    pub(crate) late: Mutex<Vec<SealTag>>,
+}
+
+impl Server {
+    pub(crate) fn open(engine: SimEngine) -> Result<Self, tern_mailbox::MailboxError> {
+        let shared: Arc<dyn Engine> = Arc::new(engine.clone());
+        let changes = Arc::<Changes>::default();
+        let listener: Arc<dyn Listener> = Arc::<Changes>::clone(&changes);
+        let mailboxes = Mailboxes::open(Arc::clone(&shared), CONTENT_KEY, listener)?;
+        let mailboxes = Arc::new(mailboxes.without_lanes());
+        Ok(Self {
+            engine,
+            recalls: recalls(Arc::clone(&shared), &mailboxes),
+            delivery: delivery(shared, &mailboxes),
+            mailboxes,
+            changes,
+            late: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn report_late(&self, tags: &[SealTag]) {
+        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        late.extend_from_slice(tags);
+    }
+
+    pub(crate) fn take_late(&self) -> Vec<SealTag> {
+        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut late)
+    }
+}
+
+/// The same parts over what is durable, for the oracle: nothing that the server holds in memory
+/// is known here.
+pub(crate) struct Observer {
+    pub(crate) mem: MemEngine,
+    pub(crate) mailboxes: Arc<Mailboxes>,
+    pub(crate) recalls: Recalls,
+    pub(crate) delivery: Delivery,
+}
+
+impl Observer {
+    pub(crate) fn open(mem: &MemEngine) -> Result<Self, tern_mailbox::MailboxError> {
+        let shared: Arc<dyn Engine> = Arc::new(mem.clone());
+        let mailboxes = Mailboxes::open(Arc::clone(&shared), CONTENT_KEY, Arc::new(NoListener))?;
+        let mailboxes = Arc::new(mailboxes);
+        Ok(Self {
+            mem: mem.clone(),
+            recalls: recalls(Arc::clone(&shared), &mailboxes),
+            delivery: delivery(shared, &mailboxes),
+            mailboxes,
+        })
+    }
+}
+
+fn recalls(engine: Arc<dyn Engine>, mailboxes: &Arc<Mailboxes>) -> Recalls {
+    let policy = Arc::new(DefaultPolicy::default());
+    Recalls::open(
+        engine,
+        Arc::clone(mailboxes),
+        policy,
+        RecallSettings::default(),
+    )
+}
+
+fn delivery(engine: Arc<dyn Engine>, mailboxes: &Arc<Mailboxes>) -> Delivery {
+    let settings = tern_delivery::Settings {
+        hostname: "mx.example.org".to_owned(),
+        schedule: Schedule::default(),
+    };
+    Delivery::new(engine, Arc::clone(mailboxes), settings, TOKEN_KEY)
+}
+
+/// The address of a name at the organisation.
+///
+/// # Panics
+/// When the name is none: names here are constants.
+pub(crate) fn address(name: &str) -> EmailAddress {
+    let text = match name.contains('@') {
+        true => name.to_owned(),
+        false => format!("{name}@{DOMAIN}"),
+    };
+    EmailAddress::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// The accounts that an address leads to: the simulation's own idea of the directory. `None` for
+/// an address outside.
+pub(crate) fn accounts_of(address: &EmailAddress) -> Option<Vec<AccountId>> {
+    if address.domain().as_str() != DOMAIN {
+        return None;
+    }
+    let local = address.local();
+    if local == GROUP.0 {
+        return Some(GROUP.1.iter().map(|id| AccountId(*id)).collect());
+    }
+    if local == ALIAS.0 {
+        return Some(vec![AccountId(ALIAS.1)]);
+    }
+    let found = PEOPLE.iter().position(|name| *name == local);
+    Some(found.map(|n| AccountId(n as u32 + 1)).into_iter().collect())
+}
+
+/// The name of an account.
+pub(crate) fn name_of(account: AccountId) -> &'static str {
+    let found = PEOPLE.get((account.0 as usize).wrapping_sub(1));
+    found.copied().unwrap_or("nobody")
+}
+
+/// Makes the organisation.
+pub(crate) fn found(engine: &MemEngine, now: Timestamp) -> Result<(), String> {
+    let fault = |error: &dyn std::fmt::Display| error.to_string();
+    let observer = Observer::open(engine).map_err(|error| fault(&error))?;
+    let domain = Domain::parse(DOMAIN).map_err(|error| fault(&error))?;
+    tern_directory::add_domain(engine, &domain, now).map_err(|error| fault(&error))?;
+    for name in PEOPLE {
+        let new = tern_directory::NewAccount {
+            address: address(name),
+            display_name: name.to_owned(),
+            quota_bytes: 0,
+        };
+        let made = tern_directory::create_account(engine, &new, now);
+        let id = made.map_err(|error| fault(&error))?.id;
+        let made = observer.mailboxes.create_account(id, 0, &FOLDERS, now);
+        made.map_err(|error| fault(&error))?;
+    }
+    let group = tern_directory::create_group(engine, &address(GROUP.0), "Team", now);
+    let group = group.map_err(|error| fault(&error))?;
+    let members: Vec<Target> = GROUP
+        .1
+        .iter()
+        .map(|id| Target::Account(AccountId(*id)))
+        .collect();
+    tern_directory::add_members(engine, group.id, &members).map_err(|error| fault(&error))?;
+    let target = [Target::Account(AccountId(ALIAS.1))];
+    tern_directory::set_alias(engine, &address(ALIAS.0), &target).map_err(|error| fault(&error))?;
+    Ok(())
+}
