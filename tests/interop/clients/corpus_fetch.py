@@ -18,9 +18,10 @@ def as_delivered(content):
     content = re.sub(rb"\r\n|\r|\n", b"\r\n", content)
     if not content.endswith(b"\r\n"):
         content += b"\r\n"
-    header, blank, body = content.partition(b"\r\n\r\n")
-    field = rb"(?im)^return-path:[^\r]*(?:\r\n[ \t][^\r]*)*(?:\r\n|\Z)"
-    return re.sub(field, b"", header) + blank + body
+    end = content.find(b"\r\n\r\n")
+    end = len(content) if end < 0 else end + 2
+    field = rb"(?im)^return-path:[^\r]*\r\n(?:[ \t][^\r]*\r\n)*"
+    return re.sub(field, b"", content[:end]) + content[end:]
 
 
 def main():

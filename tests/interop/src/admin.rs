@@ -37,20 +37,23 @@ impl Tern {
     #[track_caller]
     pub fn add_account(&self, address: &str, password: &str) {
         let input = format!("{password}\n");
-        self.tern(&["account", "add", address, "--password-stdin"], &input).ok();
+        self.tern(&["account", "add", address, "--password-stdin"], &input)
+            .ok();
     }
 
     /// `tern alias add`.
     #[track_caller]
     pub fn add_alias(&self, alias: &str, targets: &[&str]) {
-        self.tern(&[&["alias", "add", alias], targets].concat(), "").ok();
+        self.tern(&[&["alias", "add", alias], targets].concat(), "")
+            .ok();
     }
 
     /// `tern group add` and `tern group add-member`.
     #[track_caller]
     pub fn add_group(&self, group: &str, members: &[&str]) {
         self.tern(&["group", "add", group], "").ok();
-        self.tern(&[&["group", "add-member", group], members].concat(), "").ok();
+        self.tern(&[&["group", "add-member", group], members].concat(), "")
+            .ok();
     }
 
     /// `tern recall status ID --json`.
@@ -71,10 +74,17 @@ impl Tern {
         self.rows(&["queue", "list"])
     }
 
-    /// `tern audit list --json`.
+    /// `tern audit export`: the whole log, one object on each line.
     #[track_caller]
     pub fn audit(&self) -> Vec<Value> {
-        self.rows(&["audit", "list", "--limit", "1000"])
+        let said = self.tern(&["audit", "export"], "").ok();
+        let row = |line: &str| {
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("audit: {error}: {line}"))
+        };
+        said.lines()
+            .filter(|line| !line.trim().is_empty())
+            .map(row)
+            .collect()
     }
 
     /// `tern audit verify`.

@@ -34,10 +34,14 @@ impl Agent {
     #[track_caller]
     pub fn connect(tern: &Tern, name: &str) -> Self {
         let mut command = Command::new(program_of("TERN_TEST_PYTHON"));
-        command.arg(client_script("imap_agent.py")).arg(tern.port("imaps").to_string());
+        command
+            .arg(client_script("imap_agent.py"))
+            .arg(tern.port("imaps").to_string());
         command.arg(tern.certificate());
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("python: {error}"));
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("python: {error}"));
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             panic!("no pipes")
         };
@@ -108,7 +112,10 @@ impl Agent {
                 return (seen, started.elapsed());
             }
         }
-        panic!("{}: no {kind} in IDLE within {deadline:?}; came: {seen:?}", self.name)
+        panic!(
+            "{}: no {kind} in IDLE within {deadline:?}; came: {seen:?}",
+            self.name
+        )
     }
 
     /// Selects a folder and answers its UIDs.
@@ -128,14 +135,22 @@ impl Agent {
             return Vec::new();
         }
         let fetched = self.call("fetch", json!([uids, ["BODY.PEEK[]"]]));
-        let body = |uid: u64| fetched[uid.to_string()]["BODY[]"].as_str().map(str::to_owned);
-        uids.iter().filter_map(|uid| Some((*uid, body(*uid)?))).collect()
+        let body = |uid: u64| {
+            fetched[uid.to_string()]["BODY[]"]
+                .as_str()
+                .map(str::to_owned)
+        };
+        uids.iter()
+            .filter_map(|uid| Some((*uid, body(*uid)?)))
+            .collect()
     }
 
     /// Whether a folder holds a message with this text.
     #[track_caller]
     pub fn holds(&mut self, folder: &str, text: &str) -> bool {
-        self.messages(folder).iter().any(|(_, message)| message.contains(text))
+        self.messages(folder)
+            .iter()
+            .any(|(_, message)| message.contains(text))
     }
 }
 

@@ -62,29 +62,46 @@ impl House {
     /// Submits by swaks with STARTTLS and AUTH LOGIN.
     #[track_caller]
     pub fn submit_starttls(&self, from: &str, to: &[&str], content: &str) -> Said {
-        self.swaks("submission", &["--tls", "--auth", "LOGIN"], from, to, content)
+        self.swaks(
+            "submission",
+            &["--tls", "--auth", "LOGIN"],
+            from,
+            to,
+            content,
+        )
     }
 
     /// Submits by swaks with TLS from the first byte and AUTH PLAIN.
     #[track_caller]
     pub fn submit_tls(&self, from: &str, to: &[&str], content: &str) -> Said {
-        self.swaks("submissions", &["--tls-on-connect", "--auth", "PLAIN"], from, to, content)
+        self.swaks(
+            "submissions",
+            &["--tls-on-connect", "--auth", "PLAIN"],
+            from,
+            to,
+            content,
+        )
     }
 
     #[track_caller]
-    fn swaks(
-        &self,
-        kind: &str,
-        options: &[&str],
-        from: &str,
-        to: &[&str],
-        content: &str,
-    ) -> Said {
+    fn swaks(&self, kind: &str, options: &[&str], from: &str, to: &[&str], content: &str) -> Said {
         let mut command = Command::new("swaks");
-        command.args(["--server", "localhost", "--port", &self.tern.port(kind).to_string()]);
-        command.args(options).args(["--tls-verify", "--tls-ca-path"]);
+        command.args([
+            "--server",
+            "localhost",
+            "--port",
+            &self.tern.port(kind).to_string(),
+        ]);
+        command
+            .args(options)
+            .args(["--tls-verify", "--tls-ca-path"]);
         command.arg(self.tern.certificate());
-        command.args(["--auth-user", &address(from), "--auth-password", &password(from)]);
+        command.args([
+            "--auth-user",
+            &address(from),
+            "--auth-password",
+            &password(from),
+        ]);
         command.args(["--from", &address(from), "--to", &to.join(",")]);
         command.args(["--data", "-", "--timeout", "20s"]);
         run(&mut command, content.as_bytes(), DEADLINE)
@@ -94,8 +111,20 @@ impl House {
     #[track_caller]
     pub fn deliver(&self, from: &str, to: &[&str], content: &str) -> Said {
         let mut command = Command::new("swaks");
-        command.args(["--server", "localhost", "--port", &self.tern.port("smtp").to_string()]);
-        command.args(["--helo", "elsewhere.test", "--from", from, "--to", &to.join(",")]);
+        command.args([
+            "--server",
+            "localhost",
+            "--port",
+            &self.tern.port("smtp").to_string(),
+        ]);
+        command.args([
+            "--helo",
+            "elsewhere.test",
+            "--from",
+            from,
+            "--to",
+            &to.join(","),
+        ]);
         command.args(["--data", "-", "--timeout", "20s"]);
         run(&mut command, content.as_bytes(), DEADLINE)
     }

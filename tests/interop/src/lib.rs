@@ -29,7 +29,9 @@ pub use wait::{DEADLINE, until};
 
 /// The files of this package's `clients` folder, which hold the scripts that foreign clients run.
 pub fn client_script(name: &str) -> std::path::PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(name)
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("clients")
+        .join(name)
 }
 
 /// The messages of the repository's corpus, sorted by path.

@@ -72,7 +72,9 @@ impl Line {
         if self.stream.read_until(b'\n', &mut line)? == 0 || !line.ends_with(b"\n") {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned())
+        Ok(String::from_utf8_lossy(&line)
+            .trim_end_matches(['\r', '\n'])
+            .to_owned())
     }
 
     /// Everything until the peer closes.
@@ -139,7 +141,10 @@ impl Line {
         let mut reply = Reply::default();
         loop {
             let line = self.imap_line()?;
-            if let Some(rest) = line.strip_prefix(tag).and_then(|rest| rest.strip_prefix(' ')) {
+            if let Some(rest) = line
+                .strip_prefix(tag)
+                .and_then(|rest| rest.strip_prefix(' '))
+            {
                 rest.clone_into(&mut reply.tagged);
                 return Ok(reply);
             }

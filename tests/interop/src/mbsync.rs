@@ -77,7 +77,11 @@ impl Mirror {
     /// Puts a new message into a mirrored folder, as a mail client does that was offline.
     #[track_caller]
     pub fn put(&self, folder: &str, name: &str, content: &str) {
-        let path = self.folder.join(folder).join("cur").join(format!("{name}:2,S"));
+        let path = self
+            .folder
+            .join(folder)
+            .join("cur")
+            .join(format!("{name}:2,S"));
         // Maildir has plain newlines; mbsync makes CRLF of them.
         let written = std::fs::write(&path, content.replace("\r\n", "\n"));
         written.unwrap_or_else(|error| panic!("{}: {error}", path.display()));

@@ -48,8 +48,13 @@ impl std::fmt::Display for Said {
 #[track_caller]
 pub fn run(command: &mut Command, input: &[u8], deadline: Duration) -> Said {
     let line = format!("{command:?}");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{line}: {error}"));
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command
+        .spawn()
+        .unwrap_or_else(|error| panic!("{line}: {error}"));
     let pid = Pid::from_raw(child.id().cast_signed());
     let (sender, receiver) = mpsc::channel();
     let input = input.to_vec();

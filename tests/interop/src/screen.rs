@@ -47,15 +47,32 @@ impl Screen {
         };
         let neomutt = format!("exec neomutt -n -F {} -f '={mailbox}'", rc.display());
         let mut command = screen.command();
-        command.args(["-f", "/dev/null", "new-session", "-d", "-x", COLUMNS, "-y", ROWS]);
-        command.arg(neomutt).env("HOME", &home).env("TERM", "screen").env("LC_ALL", "C.UTF-8");
+        command.args([
+            "-f",
+            "/dev/null",
+            "new-session",
+            "-d",
+            "-x",
+            COLUMNS,
+            "-y",
+            ROWS,
+        ]);
+        command
+            .arg(neomutt)
+            .env("HOME", &home)
+            .env("TERM", "screen")
+            .env("LC_ALL", "C.UTF-8");
         run(&mut command, b"", DEADLINE).ok();
         screen
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new("tmux");
-        command.arg("-u").arg("-S").arg(&self.socket).env_remove("TMUX");
+        command
+            .arg("-u")
+            .arg("-S")
+            .arg(&self.socket)
+            .env_remove("TMUX");
         command
     }
 
@@ -78,7 +95,11 @@ impl Screen {
     /// What is on the screen; empty when the program has ended.
     pub fn shown(&self) -> String {
         let said = self.tmux(&["capture-pane", "-p"]);
-        if said.status == 0 { said.out } else { String::new() }
+        if said.status == 0 {
+            said.out
+        } else {
+            String::new()
+        }
     }
 
     /// Waits until the screen shows this text.

@@ -68,14 +68,19 @@ impl Tern {
         let from = self.log().len();
         let mut command = Command::new(&self.bin);
         command.arg("serve").arg("--config").arg(self.config());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         let child = command.spawn();
         let mut child = child.unwrap_or_else(|error| panic!("{}: {error}", self.bin.display()));
         if let Some(stderr) = child.stderr.take() {
             let log = Arc::clone(&self.log);
             std::thread::spawn(move || {
                 for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                    log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                    log.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(line);
                 }
             });
         }
@@ -84,7 +89,10 @@ impl Tern {
             if addresses.is_none()
                 && let Ok(Some(status)) = child.try_wait()
             {
-                panic!("the server ended with {status} before it was ready:\n{}", self.tail());
+                panic!(
+                    "the server ended with {status} before it was ready:\n{}",
+                    self.tail()
+                );
             }
             addresses
         });
@@ -132,7 +140,10 @@ impl Tern {
 
     /// What was logged, by every start.
     pub fn log(&self) -> Vec<String> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The last lines of the log.
@@ -144,14 +155,19 @@ impl Tern {
     /// Lines of the log that report an error of ours.
     pub fn errors(&self) -> Vec<String> {
         let log = self.log();
-        log.into_iter().filter(|line| line.contains("\"level\":\"ERROR\"")).collect()
+        log.into_iter()
+            .filter(|line| line.contains("\"level\":\"ERROR\""))
+            .collect()
     }
 
     /// Ends the process as a power cut would, while others still hold this server; [`Tern::kill`]
     /// comes after.
     pub fn kill_now(&self) {
         if let Some(running) = &self.running {
-            let _ = kill(Pid::from_raw(running.child.id().cast_signed()), Signal::SIGKILL);
+            let _ = kill(
+                Pid::from_raw(running.child.id().cast_signed()),
+                Signal::SIGKILL,
+            );
         }
     }
 
@@ -165,7 +181,9 @@ impl Tern {
 
     /// Ends the process as an administrator does, and waits for it.
     pub fn stop(&mut self) {
-        let Some(mut running) = self.running.take() else { return };
+        let Some(mut running) = self.running.take() else {
+            return;
+        };
         let pid = Pid::from_raw(running.child.id().cast_signed());
         let _ = kill(pid, Signal::SIGTERM);
         let ended = until_or(DEADLINE, || running.child.try_wait().ok().flatten());
@@ -193,7 +211,9 @@ impl Drop for Tern {
 fn ready(log: &[String]) -> Option<HashMap<String, SocketAddr>> {
     let mut addresses = HashMap::new();
     for line in log {
-        let Ok(event) = serde_json::from_str::<Value>(line) else { continue };
+        let Ok(event) = serde_json::from_str::<Value>(line) else {
+            continue;
+        };
         let text = |name: &str| event.get(name).and_then(Value::as_str);
         match text("message") {
             Some("listening") => {

@@ -15,16 +15,30 @@ use tern_interop::{DEADLINE, House, Screen, client_script, corpus, until};
 fn folders_with_names_in_any_script() {
     let house = House::new();
     let mut bob = house.imap("bob");
-    let names = ["Entwürfe", "受信箱", "Проекты/Осень", "a & b", "with \"quotes\"", "~peter/mail"];
+    let names = [
+        "Entwürfe",
+        "受信箱",
+        "Проекты/Осень",
+        "a & b",
+        "with \"quotes\"",
+        "~peter/mail",
+    ];
     for name in names {
         bob.call("create_folder", json!([name]));
     }
     let listed = bob.call("list_folders", json!([]));
-    let listed: BTreeSet<&str> =
-        listed.as_array().unwrap().iter().filter_map(|row| row[2].as_str()).collect();
+    let listed: BTreeSet<&str> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|row| row[2].as_str())
+        .collect();
     for name in names {
         assert!(listed.contains(name), "{name} is not in {listed:?}");
-        bob.call("append", json!([name, letter("bob", "bob", "folders"), [], null]));
+        bob.call(
+            "append",
+            json!([name, letter("bob", "bob", "folders"), [], null]),
+        );
         assert_eq!(bob.uids(name), [1], "{name}");
     }
     bob.call("rename_folder", json!(["受信箱", "Архив/受信箱"]));
@@ -32,15 +46,23 @@ fn folders_with_names_in_any_script() {
     assert!(bob.attempt("select_folder", json!(["受信箱"])).is_err());
     bob.call("delete_folder", json!(["Entwürfe"]));
     assert_eq!(bob.call("folder_exists", json!(["Entwürfe"])), json!(false));
-    assert!(bob.attempt("delete_folder", json!(["INBOX"])).is_err(), "the inbox stays");
+    assert!(
+        bob.attempt("delete_folder", json!(["INBOX"])).is_err(),
+        "the inbox stays"
+    );
     let mirror = Mirror::new(&house, "bob", "names");
     let mut special = house.imap("carol");
     special.call("create_folder", json!(["Söder & Co"]));
-    special.call("append", json!(["Söder & Co", letter("carol", "bob", "names"), [], null]));
+    special.call(
+        "append",
+        json!(["Söder & Co", letter("carol", "bob", "names"), [], null]),
+    );
     drop(mirror);
     let mirror = Mirror::new(&house, "carol", "carols");
     mirror.sync().ok();
-    let mirrored: usize = std::fs::read_dir(mirror.path()).unwrap().flatten()
+    let mirrored: usize = std::fs::read_dir(mirror.path())
+        .unwrap()
+        .flatten()
         .filter(|entry| entry.file_name().to_string_lossy().contains("der "))
         .count();
     assert_eq!(mirrored, 1);
@@ -52,14 +74,20 @@ fn flags_search_and_quota_by_imapclient() {
     let house = House::new();
     let mut bob = house.imap("bob");
     for number in 0..30 {
-        let flags: &[&str] = if number % 3 == 0 { &["\\Seen", "\\Flagged"] } else { &[] };
+        let flags: &[&str] = if number % 3 == 0 {
+            &["\\Seen", "\\Flagged"]
+        } else {
+            &[]
+        };
         let date = format!("2026-10-{:02}T12:00:00+02:00", number % 28 + 1);
         let content = letter("alice", "bob", &format!("word{number}"));
         bob.call("append", json!(["INBOX", content, flags, date]));
     }
     bob.call("select_folder", json!(["INBOX"]));
     let mut count = |criteria: Value| {
-        bob.call("search", json!([criteria])).as_array().map_or(0, Vec::len)
+        bob.call("search", json!([criteria]))
+            .as_array()
+            .map_or(0, Vec::len)
     };
     let cases = [
         (json!(["ALL"]), 30),
@@ -84,18 +112,37 @@ fn flags_search_and_quota_by_imapclient() {
     let flags = bob.call("get_flags", json!([[1, 2, 3]]));
     let of = |uid: &str| -> BTreeSet<String> {
         let flags = flags[uid].as_array().cloned().unwrap_or_default();
-        flags.iter().filter_map(|flag| flag.as_str().map(str::to_owned)).collect()
+        flags
+            .iter()
+            .filter_map(|flag| flag.as_str().map(str::to_owned))
+            .collect()
     };
-    assert!(of("1").contains("$Work") && !of("1").contains("\\Seen"), "{flags}");
-    assert!(of("2").contains("\\Draft") && !of("2").contains("\\Answered"), "{flags}");
+    assert!(
+        of("1").contains("$Work") && !of("1").contains("\\Seen"),
+        "{flags}"
+    );
+    assert!(
+        of("2").contains("\\Draft") && !of("2").contains("\\Answered"),
+        "{flags}"
+    );
     assert!(of("3").contains("\\Answered"), "{flags}");
     bob.call("delete_messages", json!([[4, 5]]));
     bob.call("expunge", json!([]));
     assert_eq!(bob.uids("INBOX").len(), 28);
     let quota = bob.call("get_quota_root", json!(["INBOX"]));
-    assert!(quota.to_string().contains("STORAGE") || quota[1] == json!([]), "{quota}");
-    let status = bob.call("folder_status", json!(["INBOX", ["MESSAGES", "UNSEEN", "UIDNEXT"]]));
-    assert_eq!((&status["MESSAGES"], &status["UIDNEXT"]), (&json!(28), &json!(31)), "{status}");
+    assert!(
+        quota.to_string().contains("STORAGE") || quota[1] == json!([]),
+        "{quota}"
+    );
+    let status = bob.call(
+        "folder_status",
+        json!(["INBOX", ["MESSAGES", "UNSEEN", "UIDNEXT"]]),
+    );
+    assert_eq!(
+        (&status["MESSAGES"], &status["UIDNEXT"]),
+        (&json!(28), &json!(31)),
+        "{status}"
+    );
     house.close();
 }
 
@@ -103,8 +150,12 @@ fn flags_search_and_quota_by_imapclient() {
 fn python_imaplib() {
     let house = House::new();
     let mut command = Command::new(program_of("TERN_TEST_PYTHON"));
-    command.arg(client_script("imaplib_battery.py")).arg(house.tern.port("imaps").to_string());
-    command.arg(house.tern.certificate()).args([address("bob"), password("bob")]);
+    command
+        .arg(client_script("imaplib_battery.py"))
+        .arg(house.tern.port("imaps").to_string());
+    command
+        .arg(house.tern.certificate())
+        .args([address("bob"), password("bob")]);
     let said = run(&mut command, b"", DEADLINE).ok();
     assert_eq!(said.trim(), "done");
     house.close();
@@ -113,13 +164,21 @@ fn python_imaplib() {
 #[test]
 fn curl_lists_and_fetches() {
     let house = House::new();
-    house.submit_tls("alice", &["bob@example.org"], &letter("alice", "bob", "curled")).ok();
+    house
+        .submit_tls(
+            "alice",
+            &["bob@example.org"],
+            &letter("alice", "bob", "curled"),
+        )
+        .ok();
     let curl = |path: &str| {
         let url = format!("imaps://localhost:{}/{path}", house.tern.port("imaps"));
         let mut command = Command::new("curl");
         command.args(["--silent", "--show-error", "--max-time", "20", "--cacert"]);
         command.arg(house.tern.certificate()).arg("--user");
-        command.arg(format!("{}:{}", address("bob"), password("bob"))).arg(url);
+        command
+            .arg(format!("{}:{}", address("bob"), password("bob")))
+            .arg(url);
         run(&mut command, b"", DEADLINE).ok()
     };
     assert!(curl("").contains("INBOX"));
@@ -143,21 +202,34 @@ fn mbsync_both_ways_with_two_hundred_messages() {
     bob.call("select_folder", json!(["INBOX"]));
     bob.call("delete_messages", json!([(1..=10).collect::<Vec<u32>>()]));
     bob.call("expunge", json!([]));
-    bob.call("add_flags", json!([(11..=20).collect::<Vec<u32>>(), ["\\Flagged"]]));
+    bob.call(
+        "add_flags",
+        json!([(11..=20).collect::<Vec<u32>>(), ["\\Flagged"]]),
+    );
     for number in 100..110 {
         let files = mirror.holding("INBOX", &format!("The word is bulk{number}."));
         std::fs::remove_file(&files[0]).unwrap();
     }
     for number in 0..5 {
         let content = letter("bob", "bob", &format!("offline{number}"));
-        mirror.put("INBOX", &format!("17000000{number:02}.new.offline"), &content);
+        mirror.put(
+            "INBOX",
+            &format!("17000000{number:02}.new.offline"),
+            &content,
+        );
     }
     mirror.sync().ok();
     mirror.sync().ok();
     assert_eq!(mirror.files("INBOX").len(), 185);
     assert_eq!(bob.uids("INBOX").len(), 185);
-    let flagged = mirror.files("INBOX").iter()
-        .filter(|file| file.to_string_lossy().rsplit_once(":2,").is_some_and(|(_, f)| f.contains('F')))
+    let flagged = mirror
+        .files("INBOX")
+        .iter()
+        .filter(|file| {
+            file.to_string_lossy()
+                .rsplit_once(":2,")
+                .is_some_and(|(_, f)| f.contains('F'))
+        })
         .count();
     assert_eq!(flagged, 10);
     for number in 0..5 {
@@ -177,8 +249,12 @@ fn the_corpus_comes_back_byte_for_byte() {
     let house = House::new();
     let files = corpus();
     let mut command = Command::new(program_of("TERN_TEST_PYTHON"));
-    command.arg(client_script("corpus_send.py")).arg(house.tern.port("smtp").to_string());
-    command.args(["someone@elsewhere.test", "bob@example.org"]).args(&files);
+    command
+        .arg(client_script("corpus_send.py"))
+        .arg(house.tern.port("smtp").to_string());
+    command
+        .args(["someone@elsewhere.test", "bob@example.org"])
+        .args(&files);
     let said = run(&mut command, b"", DEADLINE).ok();
     let mut delivered = Vec::new();
     for (line, file) in said.lines().zip(&files) {
@@ -189,13 +265,27 @@ fn the_corpus_comes_back_byte_for_byte() {
             delivered.push(file.clone());
         }
     }
-    assert!(delivered.len() >= 100, "{} of {} delivered", delivered.len(), files.len());
+    assert!(
+        delivered.len() >= 100,
+        "{} of {} delivered",
+        delivered.len(),
+        files.len()
+    );
     let mut command = Command::new(program_of("TERN_TEST_PYTHON"));
-    command.arg(client_script("corpus_fetch.py")).arg(house.tern.port("imaps").to_string());
-    command.arg(house.tern.certificate()).args([address("bob"), password("bob")]).args(&delivered);
+    command
+        .arg(client_script("corpus_fetch.py"))
+        .arg(house.tern.port("imaps").to_string());
+    command
+        .arg(house.tern.certificate())
+        .args([address("bob"), password("bob")])
+        .args(&delivered);
     let said = run(&mut command, b"", DEADLINE).ok();
     let told: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!(told, json!({"messages": delivered.len(), "wrong": []}), "{told:#}");
+    assert_eq!(
+        told,
+        json!({"messages": delivered.len(), "wrong": []}),
+        "{told:#}"
+    );
     open_all_by_neomutt(&house, delivered.len());
     house.close();
 }
@@ -209,7 +299,10 @@ fn open_all_by_neomutt(house: &House, count: usize) {
         screen.wait_for(&format!("{number}/{count}:"));
         let shown = screen.shown();
         for trouble in ["Could not", "Fatal error", "Connection to", "closed"] {
-            assert!(!shown.lines().last().unwrap_or_default().contains(trouble), "{shown}");
+            assert!(
+                !shown.lines().last().unwrap_or_default().contains(trouble),
+                "{shown}"
+            );
         }
         if number < count {
             screen.text("J");
@@ -217,5 +310,7 @@ fn open_all_by_neomutt(house: &House, count: usize) {
     }
     screen.keys(&["q"]);
     screen.text("q");
-    until("NeoMutt ends", DEADLINE, || (!screen.is_open()).then_some(()));
+    until("NeoMutt ends", DEADLINE, || {
+        (!screen.is_open()).then_some(())
+    });
 }

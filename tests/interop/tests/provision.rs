@@ -13,11 +13,28 @@ fn what_was_added_is_listed_and_works() {
     for name in PEOPLE {
         assert!(listed.contains(&address(name)), "{listed}");
     }
-    assert!(house.tern.tern(&["domain", "list"], "").ok().contains(DOMAIN));
+    assert!(
+        house
+            .tern
+            .tern(&["domain", "list"], "")
+            .ok()
+            .contains(DOMAIN)
+    );
     let to = [ALIAS, GROUP];
-    house.submit_starttls("alice", &to, &letter("alice", &to.join(", "), "expanded")).ok();
-    for (name, expected) in [("bob", true), ("carol", false), ("dave", true), ("erin", true)] {
-        assert_eq!(house.imap(name).holds("INBOX", "The word is expanded."), expected, "{name}");
+    house
+        .submit_starttls("alice", &to, &letter("alice", &to.join(", "), "expanded"))
+        .ok();
+    for (name, expected) in [
+        ("bob", true),
+        ("carol", false),
+        ("dave", true),
+        ("erin", true),
+    ] {
+        assert_eq!(
+            house.imap(name).holds("INBOX", "The word is expanded."),
+            expected,
+            "{name}"
+        );
     }
     house.close();
 }
@@ -42,18 +59,29 @@ fn passwords_are_kept_as_argon2id_only() {
     let mut hashed = 0;
     let mut folders = vec![house.tern.dir().join("data")];
     while let Some(folder) = folders.pop() {
-        for path in std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()) {
+        for path in std::fs::read_dir(folder)
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.path())
+        {
             if path.is_dir() {
                 folders.push(path);
                 continue;
             }
             let bytes = std::fs::read(&path).unwrap();
             let has = |needle: &str| bytes.windows(needle.len()).any(|w| w == needle.as_bytes());
-            assert!(!has(&password("bob")), "{} holds the password", path.display());
+            assert!(
+                !has(&password("bob")),
+                "{} holds the password",
+                path.display()
+            );
             hashed += usize::from(has("$argon2id$v=19$"));
         }
     }
     assert!(hashed > 0, "no Argon2id hash is in the store's files");
     let log = house.tern.log().join("\n");
-    assert!(!log.contains(&password("bob")), "the log holds the password");
+    assert!(
+        !log.contains(&password("bob")),
+        "the log holds the password"
+    );
 }

@@ -1,6 +1,10 @@
 //! Recall as people live it: asked for from imapclient and from NeoMutt, seen by imapclient in
 //! IDLE, by mbsync, by a session opened later, by the command line and in the audit log.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test panics and reads clocks"
+)]
 
 mod job;
 
@@ -68,21 +72,39 @@ fn put_back_by_imapclient_and_mbsync_and_delivered_late() {
     let (id, _) = job.report();
     job.everybody_lost_it();
 
-    let appended = job.bob.attempt("append", json!(["INBOX", job.as_received, [], null]));
+    let appended = job
+        .bob
+        .attempt("append", json!(["INBOX", job.as_received, [], null]));
     assert!(appended.is_ok(), "{appended:?}");
-    assert!(!agent_has(&mut job.bob, "INBOX", &job.word), "bob got it back by APPEND");
+    assert!(
+        !agent_has(&mut job.bob, "INBOX", &job.word),
+        "bob got it back by APPEND"
+    );
 
     job.mirror.put("INBOX", "1700000000.kept.offline", &kept);
     job.mirror.sync().ok();
-    assert!(!agent_has(&mut job.bob, "INBOX", &job.word), "bob got it back by mbsync");
+    assert!(
+        !agent_has(&mut job.bob, "INBOX", &job.word),
+        "bob got it back by mbsync"
+    );
     until("the mirror settles", DEADLINE, || {
         job.mirror.sync().ok();
-        job.mirror.holding("INBOX", &job::exactly(&job.word)).is_empty().then_some(())
+        job.mirror
+            .holding("INBOX", &job::exactly(&job.word))
+            .is_empty()
+            .then_some(())
     });
 
-    let late = job.house.deliver("list@elsewhere.test", &["erin@example.org"], &job.as_received);
+    let late = job.house.deliver(
+        "list@elsewhere.test",
+        &["erin@example.org"],
+        &job.as_received,
+    );
     late.ok();
-    assert!(!agent_has(&mut job.house.imap("erin"), "INBOX", &job.word), "delivered late");
+    assert!(
+        !agent_has(&mut job.house.imap("erin"), "INBOX", &job.word),
+        "delivered late"
+    );
 
     until("the report says blocked-late", DEADLINE, || {
         let (same, text) = report(&mut job.alice, "Taken back");
@@ -92,7 +114,10 @@ fn put_back_by_imapclient_and_mbsync_and_delivered_late() {
     let status = job.house.tern.recall_status(&id);
     for recipient in ["bob@example.org", "erin@example.org"] {
         let outcomes = outcome_of(&status, recipient);
-        assert!(outcomes.iter().any(|outcome| outcome == "blocked-late"), "{status:#}");
+        assert!(
+            outcomes.iter().any(|outcome| outcome == "blocked-late"),
+            "{status:#}"
+        );
     }
     let Job { house, .. } = job;
     house.close();
@@ -102,18 +127,26 @@ fn put_back_by_imapclient_and_mbsync_and_delivered_late() {
 fn restored_with_folders_flags_and_received_date() {
     let mut job = Job::begin("restore");
     let uid = find(&mut job.bob, "INBOX", &job.word);
-    job.bob.call("add_flags", json!([[uid], ["\\Flagged", "kept"]]));
+    job.bob
+        .call("add_flags", json!([[uid], ["\\Flagged", "kept"]]));
     let facts = |agent: &mut tern_interop::Agent, folder: &str, word: &str| {
         let uid = find(agent, folder, word);
         let items = json!([[uid], ["FLAGS", "INTERNALDATE", "RFC822.SIZE"]]);
         let fetched = agent.call("fetch", items);
         let fetched = &fetched[uid.to_string()];
-        let mut flags: Vec<String> = fetched["FLAGS"].as_array().unwrap().iter()
+        let mut flags: Vec<String> = fetched["FLAGS"]
+            .as_array()
+            .unwrap()
+            .iter()
             .filter_map(|flag| flag.as_str().map(str::to_owned))
             .filter(|flag| flag != "\\Recent")
             .collect();
         flags.sort();
-        (flags, fetched["INTERNALDATE"].to_string(), fetched["RFC822.SIZE"].to_string())
+        (
+            flags,
+            fetched["INTERNALDATE"].to_string(),
+            fetched["RFC822.SIZE"].to_string(),
+        )
     };
     let bobs = facts(&mut job.bob, "INBOX", &job.word);
     let carols = CAROLS.map(|folder| facts(&mut job.carol, folder, &job.word));
@@ -132,10 +165,16 @@ fn restored_with_folders_flags_and_received_date() {
         assert_eq!(facts(&mut job.carol, folder, &job.word), before, "{folder}");
     }
     for member in ["dave", "erin"] {
-        assert!(agent_has(&mut job.house.imap(member), "INBOX", &job.word), "{member}");
+        assert!(
+            agent_has(&mut job.house.imap(member), "INBOX", &job.word),
+            "{member}"
+        );
     }
     job.mirror.sync().ok();
-    assert_eq!(job.mirror.holding("INBOX", &job::exactly(&job.word)).len(), 1);
+    assert_eq!(
+        job.mirror.holding("INBOX", &job::exactly(&job.word)).len(),
+        1
+    );
     let Job { house, .. } = job;
     house.close();
 }
@@ -150,7 +189,10 @@ fn not_yours_is_refused_and_touches_nothing() {
     let (id, text) = report(&mut job.bob, "Not taken back");
     let status = job.house.tern.recall_status(&id);
     assert_eq!(status["state"], "refused", "{status:#}");
-    assert!(!text.contains("carol@example.org"), "a refusal names nobody else's copies:\n{text}");
+    assert!(
+        !text.contains("carol@example.org"),
+        "a refusal names nobody else's copies:\n{text}"
+    );
     assert!(agent_has(&mut job.carol, CAROLS[0], &job.word));
     assert!(agent_has(&mut job.house.imap("dave"), "INBOX", &job.word));
     let Job { house, .. } = job;
@@ -162,19 +204,34 @@ fn not_yours_is_refused_and_touches_nothing() {
 fn the_whole_job_in_order() {
     let mut job = Job::begin("whole");
     show("bob's inbox by imapclient", &job.as_received);
-    show("bob's mirror by mbsync", &format!("{:#?}", job.mirror.files("INBOX")));
+    show(
+        "bob's mirror by mbsync",
+        &format!("{:#?}", job.mirror.files("INBOX")),
+    );
     let screen = job.recall_by_neomutt();
     let started = Instant::now();
     job.bob_is_told();
-    show("bob's IDLE was told EXPUNGE after", &format!("{:?}", started.elapsed()));
+    show(
+        "bob's IDLE was told EXPUNGE after",
+        &format!("{:?}", started.elapsed()),
+    );
     job.everybody_lost_it();
-    show("bob's mirror after its next run", &format!("{:#?}", job.mirror.files("INBOX")));
+    show(
+        "bob's mirror after its next run",
+        &format!("{:#?}", job.mirror.files("INBOX")),
+    );
     job.queue_is_cancelled();
     let (id, text) = job.report();
     show("alice's report", &text);
     job.outcomes_agree(&id, &text);
-    show("tern recall status", &job.house.tern.tern(&["recall", "status", &id], "").ok());
-    show("tern queue list", &job.house.tern.tern(&["queue", "list"], "").ok());
+    show(
+        "tern recall status",
+        &job.house.tern.tern(&["recall", "status", &id], "").ok(),
+    );
+    show(
+        "tern queue list",
+        &job.house.tern.tern(&["queue", "list"], "").ok(),
+    );
     screen.text("c");
     screen.wait_for("Open mailbox");
     screen.keys(&["C-u"]);
@@ -182,13 +239,17 @@ fn the_whole_job_in_order() {
     screen.keys(&["Enter"]);
     screen.wait_for("Taken back");
     show("alice's screen", &screen.shown());
-    job.bob.call("append", json!(["INBOX", job.as_received, [], null]));
+    job.bob
+        .call("append", json!(["INBOX", job.as_received, [], null]));
     assert!(!agent_has(&mut job.bob, "INBOX", &job.word));
     until("blocked-late is reported", DEADLINE, || {
         let (_, text) = report(&mut job.alice, "Taken back");
         text.contains("blocked-late").then_some(())
     });
-    show("tern recall restore", &job.house.tern.tern(&["recall", "restore", &id], "").ok());
+    show(
+        "tern recall restore",
+        &job.house.tern.tern(&["recall", "restore", &id], "").ok(),
+    );
     until("the recall is undone", DEADLINE, || {
         (job.house.tern.recall_status(&id)["state"] == "restored").then_some(())
     });
@@ -196,7 +257,10 @@ fn the_whole_job_in_order() {
     let later = Mirror::new(&job.house, "bob", "second-mirror");
     later.sync().ok();
     assert_eq!(later.holding("INBOX", &job::exactly(&job.word)).len(), 1);
-    show("tern audit list", &job.house.tern.tern(&["audit", "list"], "").ok());
+    show(
+        "tern audit list",
+        &job.house.tern.tern(&["audit", "list"], "").ok(),
+    );
     show("tern audit verify", &job.house.tern.verify_audit());
     drop(screen);
     let Job { house, .. } = job;

@@ -70,15 +70,25 @@ impl fmt::Display for Report {
         writeln!(f, "              appends       {}", self.appended)?;
         writeln!(f, "              moves         {}", self.moved)?;
         writeln!(f, "              copies        {}", self.copied)?;
-        writeln!(f, "              recalls       {} ({} reported)", self.recalled, self.reported)?;
+        writeln!(
+            f,
+            "              recalls       {} ({} reported)",
+            self.recalled, self.reported
+        )?;
         writeln!(f, "              restores      {}", self.restored)?;
         writeln!(f, "fetched whole under load    {}", self.fetched)?;
         writeln!(f, "expunges pushed             {}", self.expunged)?;
         writeln!(f, "verbs cut off by a kill     {}", self.cut_off)?;
         writeln!(f, "messages at the end         {}", self.messages)?;
-        writeln!(f, "slowest start               {} ms", self.slowest_start.as_millis())?;
+        writeln!(
+            f,
+            "slowest start               {} ms",
+            self.slowest_start.as_millis()
+        )?;
         writeln!(f, "violations                  {}", self.violations.len())?;
-        self.violations.iter().try_for_each(|violation| writeln!(f, "  {violation}"))
+        self.violations
+            .iter()
+            .try_for_each(|violation| writeln!(f, "  {violation}"))
     }
 }
 
@@ -118,7 +128,10 @@ fn make_folders(tern: &Tern) {
         // It may be there from the start.
         let _ = line.imap(&format!("CREATE {folder}"));
         let selected = line.imap(&format!("EXAMINE {folder}"));
-        assert!(selected.is_ok_and(|reply| reply.is_ok()), "{name} has no {folder}");
+        assert!(
+            selected.is_ok_and(|reply| reply.is_ok()),
+            "{name} has no {folder}"
+        );
     }
 }
 
@@ -140,7 +153,9 @@ fn one_kill(
     wait_for(after);
     tern.kill_now();
     let unexpected = load.end();
-    let Some(mut tern) = Arc::into_inner(tern) else { panic!("a worker still runs") };
+    let Some(mut tern) = Arc::into_inner(tern) else {
+        panic!("a worker still runs")
+    };
     tern.kill();
     report.kills += 1;
     report.violations.extend(unexpected);
@@ -188,7 +203,9 @@ fn verify(tern: &Tern, ledger: &Arc<Mutex<Ledger>>, round: u64, report: &mut Rep
     });
     if settled.is_none() {
         let waited = started.elapsed();
-        report.violations.push(format!("recalls are not settled after {waited:?}: {states:?}"));
+        report.violations.push(format!(
+            "recalls are not settled after {waited:?}: {states:?}"
+        ));
     }
     let found = look(tern, round);
     let found = match found {
@@ -200,11 +217,17 @@ fn verify(tern: &Tern, ledger: &Arc<Mutex<Ledger>>, round: u64, report: &mut Rep
     };
     let recipient = |item: &Value| item["recipient"].as_str().map(str::to_owned);
     let queue: BTreeSet<String> = tern.queue().iter().filter_map(recipient).collect();
-    report.violations.extend(judge(&ledger, &found, &states, &queue));
+    report
+        .violations
+        .extend(judge(&ledger, &found, &states, &queue));
     let is = |said: Option<Said>| said == Some(Said::Acknowledged);
     let asked = |said: Option<Said>| said == Some(Said::Asked);
     report.submitted = ledger.count(|s| s.said == Said::Acknowledged);
-    report.appended = ledger.appended.values().filter(|said| is(Some(**said))).count();
+    report.appended = ledger
+        .appended
+        .values()
+        .filter(|said| is(Some(**said)))
+        .count();
     report.moved = ledger.count(|s| is(s.moved));
     report.copied = ledger.count(|s| is(s.copied));
     report.recalled = ledger.count(|s| is(s.recall));
@@ -215,6 +238,10 @@ fn verify(tern: &Tern, ledger: &Arc<Mutex<Ledger>>, round: u64, report: &mut Rep
     report.cut_off = ledger.count(|s| s.said == Said::Asked)
         + ledger.count(|s| asked(s.moved) || asked(s.copied))
         + ledger.count(|s| asked(s.recall) || asked(s.restore))
-        + ledger.appended.values().filter(|said| asked(Some(**said))).count();
+        + ledger
+            .appended
+            .values()
+            .filter(|said| asked(Some(**said)))
+            .count();
     report.messages = found.count();
 }

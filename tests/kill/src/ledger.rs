@@ -108,6 +108,9 @@ impl Ledger {
 
     /// How many of these were acknowledged.
     pub(crate) fn count(&self, of: impl Fn(&Submission) -> bool) -> usize {
-        self.submissions.values().filter(|submission| of(submission)).count()
+        self.submissions
+            .values()
+            .filter(|submission| of(submission))
+            .count()
     }
 }

@@ -37,7 +37,10 @@ struct Bench {
 
 impl Bench {
     fn note(&self, event: Event) {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).note(event);
+        self.ledger
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .note(event);
     }
 }
 
@@ -76,10 +79,19 @@ impl Load {
             };
             workers.push((name, std::thread::spawn(move || run(bench))));
         };
-        spawn("sender", Box::new(move |bench| send(bench, Some(to_recall))));
+        spawn(
+            "sender",
+            Box::new(move |bench| send(bench, Some(to_recall))),
+        );
         spawn("other sender", Box::new(|bench| send(bench, None)));
-        spawn("recaller", Box::new(move |bench| recall(&bench, &recallable, &to_restore)));
-        spawn("restorer", Box::new(move |bench| restore(&bench, &restorable)));
+        spawn(
+            "recaller",
+            Box::new(move |bench| recall(&bench, &recallable, &to_restore)),
+        );
+        spawn(
+            "restorer",
+            Box::new(move |bench| restore(&bench, &restorable)),
+        );
         spawn("watcher", Box::new(|bench| watch(&bench)));
         spawn("appender", Box::new(keep));
         spawn("mover", Box::new(shift));
@@ -135,10 +147,17 @@ fn send(mut bench: Bench, recallable: Option<Sender<(String, String)>>) -> Resul
             .filter(|(place, _)| chosen >> place & 1 == 1)
             .map(|(_, recipient)| recipient)
             .collect();
-        let outside = bench.random.once_in(4).then(|| format!("{token}@elsewhere.test"));
+        let outside = bench
+            .random
+            .once_in(4)
+            .then(|| format!("{token}@elsewhere.test"));
         let mut to: Vec<String> = recipients.iter().map(|name| address(name)).collect();
         to.extend(outside.clone());
-        let largest = if bench.random.once_in(8) { 60_000 } else { 3_000 };
+        let largest = if bench.random.once_in(8) {
+            60_000
+        } else {
+            3_000
+        };
         let size = 200 + bench.random.below(largest);
         let content = message(&name, &token, size);
         let event = |said| Event::Submit {
@@ -188,12 +207,18 @@ fn wait_for_report(line: &mut Line, token: &str) -> Result<String> {
     loop {
         let search = format!("UID SEARCH KEYWORD $RecallReport SUBJECT \"back: Letter {token}\"");
         let found = expect_ok("SEARCH", line.imap(&search)?)?;
-        let uid = found.untagged.iter().find(|line| line.starts_with("* SEARCH"));
+        let uid = found
+            .untagged
+            .iter()
+            .find(|line| line.starts_with("* SEARCH"));
         let Some(uid) = uid.and_then(|line| number_after(line, "SEARCH")) else {
             expect_ok("NOOP", line.imap("NOOP")?)?;
             continue;
         };
-        let fetched = expect_ok("FETCH", line.imap(&format!("UID FETCH {uid} BODY.PEEK[1]"))?)?;
+        let fetched = expect_ok(
+            "FETCH",
+            line.imap(&format!("UID FETCH {uid} BODY.PEEK[1]"))?,
+        )?;
         let text = fetched.untagged.join("\n");
         if text.contains("could not be taken back") {
             return Err(unexpected("recall", &text));
@@ -226,9 +251,8 @@ fn watch(bench: &Bench) -> Result<()> {
     let mut line = connected?;
     expect_ok("SELECT", line.imap("SELECT INBOX")?)?;
     let mut uids: Vec<u32> = Vec::new();
-    for answer in expect_ok("FETCH", line.imap("UID FETCH 1:* (UID)")?)?.untagged {
-        uids.extend(number_after(&answer, "UID ").filter(|_| answer.contains(" FETCH ")));
-    }
+    // No UID FETCH: during that one EXPUNGE may come (RFC 9051 7.5.1).
+    fetch_new(&mut line, &mut uids)?;
     loop {
         let tag = line.imap_send("IDLE")?;
         let mut grown = false;
@@ -241,21 +265,25 @@ fn watch(bench: &Bench) -> Result<()> {
         for answer in expect_ok("IDLE", line.imap_reply(&tag)?)?.untagged {
             expunge(bench, &mut uids, &answer);
         }
-        // Answers to this FETCH come in the numbering that holds then: EXPUNGE waits for its end.
-        let from = uids.len() + 1;
-        let mut known = uids.len();
-        let fetch = format!("FETCH {from}:* (UID)");
-        for answer in line.imap(&fetch)?.untagged {
-            let number = number_after(&answer, "* ").unwrap_or(0) as usize;
-            if answer.contains(" FETCH ") && number > known {
-                uids.extend(number_after(&answer, "UID "));
-                known = uids.len();
-            } else {
-                expunge(bench, &mut uids, &answer);
-                known = uids.len();
-            }
+        fetch_new(&mut line, &mut uids)?;
+    }
+}
+
+/// Asks for the UIDs of what came behind those that are known. RFC 9051 7.5.1: no EXPUNGE comes
+/// during a FETCH, so the numbers hold until its end; one that came would be an error.
+fn fetch_new(line: &mut Line, uids: &mut Vec<u32>) -> Result<()> {
+    let fetch = format!("FETCH {}:* (UID)", uids.len() + 1);
+    for answer in line.imap(&fetch)?.untagged {
+        let number = number_after(&answer, "* ").unwrap_or(0) as usize;
+        if answer.ends_with(" EXPUNGE") {
+            return Err(unexpected("EXPUNGE during FETCH", &answer));
+        }
+        // Where nothing is new, `n:*` means the last message.
+        if answer.contains(" FETCH ") && number == uids.len() + 1 {
+            uids.extend(number_after(&answer, "UID "));
         }
     }
+    Ok(())
 }
 
 fn expunge(bench: &Bench, uids: &mut Vec<u32>, answer: &str) {
@@ -327,12 +355,23 @@ fn fetch(mut bench: Bench) -> Result<()> {
     bench.start.wait();
     let mut line = connected?;
     let selected = expect_ok("SELECT", line.imap("SELECT INBOX")?)?;
-    let next = selected.untagged.iter().find_map(|line| number_after(line, "[UIDNEXT "));
+    let next = selected
+        .untagged
+        .iter()
+        .find_map(|line| number_after(line, "[UIDNEXT "));
     let mut from = next.unwrap_or(1);
     loop {
-        let what = if bench.random.once_in(2) { "BODY[]" } else { "BODY.PEEK[]" };
-        for answer in line.imap(&format!("UID FETCH {from}:* (UID {what})"))?.untagged {
-            let (Some(uid), Some(token)) = (number_after(&answer, "UID "), token_of(&answer)) else {
+        let what = if bench.random.once_in(2) {
+            "BODY[]"
+        } else {
+            "BODY.PEEK[]"
+        };
+        for answer in line
+            .imap(&format!("UID FETCH {from}:* (UID {what})"))?
+            .untagged
+        {
+            let (Some(uid), Some(token)) = (number_after(&answer, "UID "), token_of(&answer))
+            else {
                 continue;
             };
             if !is_whole(&answer, token) {

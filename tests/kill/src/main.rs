@@ -49,7 +49,13 @@ fn with_server_built() -> ExitCode {
     let built = std::env::current_exe().and_then(|own| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--ignore-rust-version", "--package", "tern-server"]);
+        build.args([
+            "build",
+            "--quiet",
+            "--ignore-rust-version",
+            "--package",
+            "tern-server",
+        ]);
         build.args(["--bin", "tern"]);
         if own.components().any(|part| part.as_os_str() == "release") {
             build.arg("--release");
@@ -60,7 +66,10 @@ fn with_server_built() -> ExitCode {
         }
     });
     let again = built.and_then(|(server, own)| {
-        Command::new(own).args(std::env::args_os().skip(1)).env("TERN_BIN", server).status()
+        Command::new(own)
+            .args(std::env::args_os().skip(1))
+            .env("TERN_BIN", server)
+            .status()
     });
     match again {
         Ok(status) if status.success() => ExitCode::SUCCESS,

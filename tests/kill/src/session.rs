@@ -36,11 +36,19 @@ pub(crate) fn submission(tern: &Tern, name: &str) -> Result<Line> {
     line.smtp("EHLO load.test")?;
     let proof = base64(format!("\0{}\0{}", address(name), password(name)).as_bytes());
     let reply = line.smtp(&format!("AUTH PLAIN {proof}"))?;
-    if reply.starts_with("235") { Ok(line) } else { Err(unexpected("AUTH", &reply)) }
+    if reply.starts_with("235") {
+        Ok(line)
+    } else {
+        Err(unexpected("AUTH", &reply))
+    }
 }
 
 pub(crate) fn expect_ok(doing: &str, reply: Reply) -> Result<Reply> {
-    if reply.is_ok() { Ok(reply) } else { Err(unexpected(doing, &reply.tagged)) }
+    if reply.is_ok() {
+        Ok(reply)
+    } else {
+        Err(unexpected(doing, &reply.tagged))
+    }
 }
 
 /// One transaction. `Ok` is the acknowledgement.
@@ -63,7 +71,11 @@ pub(crate) fn submit(line: &mut Line, from: &str, to: &[String], content: &str) 
     }
     line.send(content.as_bytes())?;
     let reply = line.smtp(".")?;
-    if reply.starts_with("250") { Ok(()) } else { Err(unexpected("end of data", &reply)) }
+    if reply.starts_with("250") {
+        Ok(())
+    } else {
+        Err(unexpected("end of data", &reply))
+    }
 }
 
 /// Appends without waiting for leave (RFC 7888). `Ok` is the acknowledgement.
@@ -82,7 +94,9 @@ pub(crate) fn message(from: &str, token: &str, bytes: u64) -> String {
     );
     let lines = bytes / 64;
     for number in 0..lines {
-        text.push_str(&format!("{token} line {number:06} of {lines:06}: so it goes on and on\r\n"));
+        text.push_str(&format!(
+            "{token} line {number:06} of {lines:06}: so it goes on and on\r\n"
+        ));
     }
     text + END + token + "\r\n"
 }
@@ -101,8 +115,11 @@ pub(crate) fn token_of(answer: &str) -> Option<&str> {
 /// The number behind a word of an answer: `UID 17`.
 pub(crate) fn number_after(answer: &str, word: &str) -> Option<u32> {
     let (_, rest) = answer.split_once(word)?;
-    let digits: String =
-        rest.trim_start().chars().take_while(char::is_ascii_digit).collect();
+    let digits: String = rest
+        .trim_start()
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
     digits.parse().ok()
 }
 
@@ -110,7 +127,9 @@ fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::new();
     for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte));
+        let word = chunk
+            .iter()
+            .fold(0u32, |word, byte| word << 8 | u32::from(*byte));
         let word = word << (8 * (3 - chunk.len()));
         for place in 0..4 {
             // The mask keeps the index below 64.
@@ -127,7 +146,13 @@ mod tests {
 
     #[test]
     fn base64_of_rfc_4648() {
-        let cases = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")];
+        let cases = [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+        ];
         for (text, expected) in cases {
             assert_eq!(base64(text.as_bytes()), expected);
         }

@@ -40,7 +40,9 @@ pub(crate) fn look(tern: &Tern, round: u64) -> Result<Found> {
             let mut whole = Vec::new();
             for answer in line.imap(header)?.untagged {
                 let uid = number_after(&answer, "UID ").filter(|_| answer.contains(" FETCH "));
-                let (Some(uid), Some(token)) = (uid, token_of(&answer)) else { continue };
+                let (Some(uid), Some(token)) = (uid, token_of(&answer)) else {
+                    continue;
+                };
                 let places = copies.entry(token.to_owned()).or_default();
                 *places.entry(folder.to_owned()).or_default() += 1;
                 if name == "bob" && folder == "INBOX" {
@@ -70,7 +72,10 @@ pub(crate) fn recalls(tern: &Tern) -> BTreeMap<String, String> {
     let rows = tern.recalls();
     let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
     // The newest comes first, so the oldest would win: turn it round.
-    rows.iter().rev().map(|row| (text(row, "messageId"), text(row, "state"))).collect()
+    rows.iter()
+        .rev()
+        .map(|row| (text(row, "messageId"), text(row, "state")))
+        .collect()
 }
 
 /// Whether everything that was asked for has come to an end.
@@ -95,15 +100,20 @@ pub(crate) fn judge(
     states: &BTreeMap<String, String>,
     queue: &BTreeSet<String>,
 ) -> Vec<String> {
-    let mut wrong: Vec<String> =
-        found.torn.iter().map(|what| format!("not whole: {what}")).collect();
+    let mut wrong: Vec<String> = found
+        .torn
+        .iter()
+        .map(|what| format!("not whole: {what}"))
+        .collect();
     for uid in ledger.expunged.intersection(&found.uids) {
         wrong.push(format!("bob's UID {uid} was expunged and is there again"));
     }
     for (token, said) in &ledger.appended {
         let count = found.in_folder("carol", token, "Box");
         if count > 1 || (*said == Said::Acknowledged && count != 1) {
-            wrong.push(format!("{token}: appended ({said:?}), {count} times in the box"));
+            wrong.push(format!(
+                "{token}: appended ({said:?}), {count} times in the box"
+            ));
         }
     }
     for (token, submission) in &ledger.submissions {
@@ -112,7 +122,9 @@ pub(crate) fn judge(
         for what in judge_copies(token, submission, state, found) {
             wrong.push(format!("{token} ({state:?}, {submission:?}): {what}"));
         }
-        let Some(outside) = &submission.outside else { continue };
+        let Some(outside) = &submission.outside else {
+            continue;
+        };
         let waits = queue.contains(outside);
         let must = submission.said == Said::Acknowledged && state.is_none();
         if (must && !waits) || (state == Some("done") && waits) {
@@ -131,7 +143,9 @@ fn judge_recall(submission: &Submission, state: Option<&str>) -> Option<String> 
         None => &["done"],
     };
     match state {
-        None if asked || submission.reported => Some("asked for a recall, and there is none".into()),
+        None if asked || submission.reported => {
+            Some("asked for a recall, and there is none".into())
+        }
         Some(state) if !expected.contains(&state) => Some(format!("the recall is {state}")),
         _ => None,
     }
@@ -193,7 +207,11 @@ fn judge_moves(submission: &Submission, places: &BTreeMap<String, usize>) -> Opt
 
 impl Found {
     fn places(&self, name: &str, token: &str) -> BTreeMap<String, usize> {
-        self.copies.get(name).and_then(|copies| copies.get(token)).cloned().unwrap_or_default()
+        self.copies
+            .get(name)
+            .and_then(|copies| copies.get(token))
+            .cloned()
+            .unwrap_or_default()
     }
 
     fn in_folder(&self, name: &str, token: &str, folder: &str) -> usize {
@@ -204,5 +222,116 @@ impl Found {
     pub(crate) fn count(&self) -> usize {
         let places = self.copies.values().flat_map(BTreeMap::values);
         places.flat_map(BTreeMap::values).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Event;
+
+    /// One message to bob and dave, acknowledged; what of it is asked further; who has it where.
+    fn judged(further: &[Event], state: Option<&str>, places: &[(&'static str, &str)]) -> usize {
+        let mut ledger = Ledger::default();
+        ledger.note(Event::Submit {
+            token: "k0r0".to_owned(),
+            recipients: vec!["bob", "dave"],
+            outside: None,
+            said: Said::Acknowledged,
+        });
+        further.iter().for_each(|event| ledger.note(event.clone()));
+        let mut found = Found {
+            copies: BTreeMap::new(),
+            uids: BTreeSet::from([7]),
+            torn: Vec::new(),
+        };
+        for (name, folder) in places {
+            let places = found
+                .copies
+                .entry(name)
+                .or_default()
+                .entry("k0r0".to_owned());
+            *places.or_default().entry((*folder).to_owned()).or_default() += 1;
+        }
+        let states = state.map(|state| (message_id("k0r0"), state.to_owned()));
+        judge(
+            &ledger,
+            &found,
+            &states.into_iter().collect(),
+            &BTreeSet::new(),
+        )
+        .len()
+    }
+
+    #[test]
+    fn what_is_as_it_must_be_passes() {
+        let both = [("bob", "INBOX"), ("dave", "INBOX")];
+        let moved = Event::Move("k0r0".to_owned(), Said::Acknowledged);
+        let recalled = Event::Recall("k0r0".to_owned(), Said::Acknowledged);
+        let restored = Event::Restore("k0r0".to_owned(), Said::Acknowledged);
+        assert_eq!(judged(&[], None, &both), 0);
+        assert_eq!(
+            judged(
+                std::slice::from_ref(&moved),
+                None,
+                &[("bob", "INBOX"), ("dave", "Archive")]
+            ),
+            0
+        );
+        assert_eq!(
+            judged(std::slice::from_ref(&recalled), Some("done"), &[]),
+            0
+        );
+        assert_eq!(judged(&[recalled, restored], Some("restored"), &both), 0);
+    }
+
+    #[test]
+    fn what_was_lost_or_came_back_is_found() {
+        let both = [("bob", "INBOX"), ("dave", "INBOX")];
+        let event = |make: fn(String, Said) -> Event| [make("k0r0".to_owned(), Said::Acknowledged)];
+        assert_eq!(judged(&[], None, &[("bob", "INBOX")]), 1, "a lost delivery");
+        assert_eq!(
+            judged(&[], None, &[both[0], both[0], both[1]]),
+            1,
+            "delivered twice"
+        );
+        assert_eq!(
+            judged(&[], None, &[both[0], both[1], ("erin", "INBOX")]),
+            1,
+            "to a stranger"
+        );
+        assert_eq!(
+            judged(&event(Event::Recall), Some("done"), &both),
+            2,
+            "recalled and there"
+        );
+        assert_eq!(
+            judged(&event(Event::Recall), None, &both),
+            1,
+            "a recall that was forgotten"
+        );
+        assert_eq!(
+            judged(&event(Event::Recall), Some("refused"), &both),
+            1,
+            "a recall refused"
+        );
+        assert_eq!(judged(&event(Event::Move), None, &both), 1, "a lost move");
+        assert_eq!(judged(&event(Event::Copy), None, &both), 1, "a lost copy");
+        let twice = [both[0], both[1], ("dave", "Archive")];
+        assert_eq!(
+            judged(&event(Event::Move), None, &twice),
+            1,
+            "moved and there still"
+        );
+        assert_eq!(
+            judged(&[Event::Expunged(7)], None, &both),
+            1,
+            "a UID that came back"
+        );
+        assert_eq!(
+            judged(&event(Event::Append), None, &both),
+            1,
+            "a lost append"
+        );
     }
 }

@@ -38,7 +38,10 @@ pub(crate) fn send(house: &House, word: &str, other: &str) -> Agent {
     let to = ["bob@example.org", "carol@example.org", GROUP, OUTSIDE];
     let first = house::letter("alice", &to.join(", "), word);
     let said = house.submit_starttls("alice", &to, &first).ok();
-    assert!(said.contains("AUTH LOGIN") && said.contains("STARTTLS"), "{said}");
+    assert!(
+        said.contains("AUTH LOGIN") && said.contains("STARTTLS"),
+        "{said}"
+    );
     let second = house::letter("alice", &to.join(", "), other);
     let said = house.submit_tls("alice", &to, &second).ok();
     assert!(said.contains("AUTH PLAIN"), "{said}");
@@ -129,13 +132,22 @@ impl Job {
         self.bob_idle.call("idle_done", json!([]));
         let (word, other) = (self.word.clone(), self.other.clone());
         let gone = |agent: &mut Agent, folder: &str, who: &str| {
-            assert!(!agent_has(agent, folder, &word), "{who} still has it in {folder}");
-            assert!(agent_has(agent, folder, &other), "{who} lost the other one in {folder}");
+            assert!(
+                !agent_has(agent, folder, &word),
+                "{who} still has it in {folder}"
+            );
+            assert!(
+                agent_has(agent, folder, &other),
+                "{who} lost the other one in {folder}"
+            );
         };
         gone(&mut self.bob, "INBOX", "bob");
         gone(&mut self.bob_idle, "INBOX", "bob");
         for folder in CAROLS {
-            assert!(!agent_has(&mut self.carol, folder, &word), "carol still has it");
+            assert!(
+                !agent_has(&mut self.carol, folder, &word),
+                "carol still has it"
+            );
         }
         gone(&mut self.carol, "INBOX", "carol");
         for member in ["dave", "erin"] {
@@ -150,8 +162,10 @@ impl Job {
     /// The queue has only the message that stays to send outside.
     pub(crate) fn queue_is_cancelled(&self) {
         let queue = self.house.tern.queue();
-        let waiting: Vec<&Value> =
-            queue.iter().filter(|item| !item.to_string().contains("cancelled")).collect();
+        let waiting: Vec<&Value> = queue
+            .iter()
+            .filter(|item| !item.to_string().contains("cancelled"))
+            .collect();
         let outside = |item: &&&Value| item.to_string().contains(OUTSIDE);
         assert_eq!(waiting.iter().filter(outside).count(), 1, "{queue:#?}");
     }
@@ -174,17 +188,35 @@ impl Job {
         assert_eq!(status["state"], "done", "{status:#}");
         for (recipient, outcome) in expected {
             assert_eq!(outcome_of(&status, recipient), [outcome], "{status:#}");
-            assert!(report.contains(recipient), "{recipient} is not in the report:\n{report}");
-            let line = report.lines().skip_while(|line| !line.contains(recipient)).nth(1);
+            assert!(
+                report.contains(recipient),
+                "{recipient} is not in the report:\n{report}"
+            );
+            let line = report
+                .lines()
+                .skip_while(|line| !line.contains(recipient))
+                .nth(1);
             let line = line.unwrap_or_default();
             assert!(line.contains(outcome), "{recipient}: {line:?}\n{report}");
         }
-        let audit: String = self.house.tern.audit().iter().map(|row| format!("{row}\n")).collect();
+        let audit: String = self
+            .house
+            .tern
+            .audit()
+            .iter()
+            .map(|row| format!("{row}\n"))
+            .collect();
         for needle in [id, "alice@example.org", "allow"] {
-            assert!(audit.contains(needle), "{needle} is not in the audit log:\n{audit}");
+            assert!(
+                audit.contains(needle),
+                "{needle} is not in the audit log:\n{audit}"
+            );
         }
         for (_, outcome) in expected {
-            assert!(audit.contains(outcome), "{outcome} is not in the audit log:\n{audit}");
+            assert!(
+                audit.contains(outcome),
+                "{outcome} is not in the audit log:\n{audit}"
+            );
         }
         self.house.tern.verify_audit();
     }
@@ -228,7 +260,10 @@ pub(crate) fn find(agent: &mut Agent, folder: &str, word: &str) -> u64 {
 pub(crate) fn read_by(agent: &mut Agent, word: &str) -> String {
     let uid = find(agent, "INBOX", word);
     let fetched = agent.call("fetch", json!([[uid], ["BODY[]", "FLAGS"]]));
-    let body = fetched[uid.to_string()]["BODY[]"].as_str().unwrap_or_default().to_owned();
+    let body = fetched[uid.to_string()]["BODY[]"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     assert!(body.contains(&exactly(word)), "{body}");
     body
 }
@@ -253,9 +288,15 @@ pub(crate) fn report(agent: &mut Agent, headline: &str) -> (String, String) {
     let subject = format!("Subject: {headline}");
     let (text, _) = until(&format!("a report {headline:?}"), DEADLINE, || {
         let messages = agent.messages("Recall");
-        messages.into_iter().rev().map(|(_, text)| text).find(|text| text.contains(&subject))
+        messages
+            .into_iter()
+            .rev()
+            .map(|(_, text)| text)
+            .find(|text| text.contains(&subject))
     });
-    let id = text.lines().find_map(|line| line.strip_prefix("Reference:"));
+    let id = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Reference:"));
     let id = id.unwrap_or_else(|| panic!("no reference in the report:\n{text}"));
     (id.trim().to_owned(), text)
 }
