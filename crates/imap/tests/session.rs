@@ -331,3 +331,80 @@ fn the_login_deadline_is_not_put_off() {
     client.verified(&mut house, accept());
     assert_eq!(client.session.deadline(), NOW.plus_millis(1_800_000));
 }
+
+#[test]
+fn numbers_stay_while_another_session_expunges_during_a_fetch() {
+    let mut house = House::new();
+    let mut reader = Client::login(&mut house);
+    let content = format!("Subject: x\r\n\r\n{}\r\n", "x".repeat(2_000));
+    for _ in 0..1_000 {
+        reader.append(&mut house, "INBOX", "", content.as_bytes());
+    }
+    let mut other = Client::login(&mut house);
+    other.ask(&mut house, "s SELECT INBOX");
+    reader.ask(&mut house, "s SELECT INBOX");
+    reader
+        .session
+        .receive(b"f FETCH 1:* (UID BODY.PEEK[TEXT])\r\n", house.now);
+    assert!(reader.step(&mut house));
+    other.ask(&mut house, "t STORE 10,900 +FLAGS.SILENT (\\Deleted)");
+    other.ask(&mut house, "t EXPUNGE");
+    reader.notify(&mut house);
+    reader.drive(&mut house);
+    let output = std::mem::take(&mut reader.output);
+    let output = String::from_utf8_lossy(&output);
+    for number in 1..=1_000 {
+        let there = output.contains(&format!("* {number} FETCH (UID {number} BODY[TEXT]"));
+        // 10 may have been written before it went.
+        assert!(there == (number != 900) || number == 10, "{number}");
+    }
+    assert!(!output.contains("EXPUNGE\r\n"));
+    assert!(output.ends_with("f NO [EXPUNGEISSUED] Some messages are gone\r\n"));
+    let told = "* 10 EXPUNGE\r\n* 899 EXPUNGE\r\nn OK Noop completed\r\n";
+    assert_eq!(reader.ask(&mut house, "n NOOP"), told);
+    assert!(reader.largest < 300 * 1024);
+    house.check();
+}
+
+#[test]
+fn long_answers_come_in_bounded_steps() {
+    let mut house = House::new();
+    let mut client = Client::login(&mut house);
+    for _ in 0..3_000 {
+        client.append(&mut house, "INBOX", "", b"Subject: x\r\n\r\nx\r\n");
+    }
+    for number in 0..500 {
+        client.ask(
+            &mut house,
+            &format!("c CREATE {}{number}", "mailbox".repeat(35)),
+        );
+    }
+    client.ask(&mut house, "s SELECT INBOX");
+    let mut other = Client::login(&mut house);
+    other.ask(&mut house, "s SELECT INBOX");
+    let mut check = |command: &str, least: usize| {
+        (client.largest, client.steps) = (0, 0);
+        let output = client.command(&mut house, command);
+        assert!(output.len() >= least, "{command}: {}", output.len());
+        assert!(client.largest < 256 * 1024, "{command}: {}", client.largest);
+        assert!(
+            client.steps > output.len() / (256 * 1024),
+            "{command}: {}",
+            client.steps
+        );
+    };
+    check("a LIST \"\" * RETURN (STATUS (MESSAGES))", 250_000);
+    check(
+        "b FETCH 1:* (FLAGS UID INTERNALDATE RFC822.SIZE EMAILID SAVEDATE)",
+        300_000,
+    );
+    check("c FETCH 1:* (ENVELOPE BODYSTRUCTURE)", 300_000);
+    check("d SEARCH ALL", 10_000);
+    check("e SEARCH TEXT x", 10_000);
+    check("f STORE 1:* +FLAGS (\\Deleted)", 90_000);
+    check("g EXPUNGE", 30_000);
+    // The same to the one that was not asked.
+    let output = other.command(&mut house, "n NOOP");
+    assert!(output.len() > 30_000 && other.largest < 256 * 1024);
+    house.check();
+}

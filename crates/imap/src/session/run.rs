@@ -106,10 +106,11 @@ impl Session {
                 return Step::Continue;
             }
         };
-        if running.goes_on {
+        if std::mem::replace(&mut running.goes_on, true) {
             self.out.expect_more();
         }
-        running.goes_on = true;
+        // A client that takes long to read an answer is not idle.
+        self.set_deadline(cx.now);
         loop {
             let progress = match &mut running.task {
                 Task::Append(task) => task.advance(self, cx),
@@ -122,7 +123,7 @@ impl Session {
                 Task::Store(task) => task.advance(self, cx),
                 Task::Finish { answer, collected } => {
                     if self.tell_changes(answer.sync, collected, cx) {
-                        return self.end(&running.tag, answer, cx);
+                        return self.end(&running.tag, answer);
                     }
                     Ok(Progress::More)
                 }
@@ -168,9 +169,8 @@ impl Session {
     }
 
     /// Writes the tagged answer.
-    fn end(&mut self, tag: &Tag, answer: &Answer, cx: &Context<'_>) -> Step {
+    fn end(&mut self, tag: &Tag, answer: &Answer) -> Step {
         self.write_answer(tag, answer);
-        self.set_deadline(cx.now);
         if self.close_if_deleted() {
             return Step::Close;
         }

@@ -62,16 +62,18 @@ impl Session {
         if let Some(returns) = &mut returns {
             let any = returns.min || returns.max || returns.count || returns.save;
             returns.all |= !any;
-            if returns.save {
-                // RFC 5182 2.1: a search that fails leaves nothing saved.
-                here.selected.saved.clear();
-            }
+        }
+        // The search may name `$` itself, so it is resolved before `$` is emptied.
+        let test = Test::new(&search.key, here.selected, cx.now);
+        if returns.is_some_and(|returns| returns.save) {
+            // RFC 5182 2.1: a search that fails leaves nothing saved.
+            here.selected.saved.clear();
         }
         Ok(Task::Search(SearchTask {
             uid: search.uid,
             tag: tag.clone(),
             returns,
-            test: Test::new(&search.key, here.selected, cx.now),
+            test,
             names_modseq,
             walk: Walk::new(here.selected.known.clone()),
             pending: Vec::new().into_iter(),
