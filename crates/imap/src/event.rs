@@ -3,6 +3,8 @@
 //! Invariant: no event holds message content or a secret. A login that failed is named: that is
 //! what finds an attack, and what the peer sent in its place is the peer's risk.
 
+use tern_mailbox::SealTag;
+
 use crate::verbs::Mechanism;
 
 /// A limit that a peer ran into.
@@ -52,6 +54,8 @@ pub enum Event {
     LimitHit(Limit),
     /// Plaintext came behind STARTTLS: somebody tries to slip commands in.
     InjectionRefused,
+    /// A message that was put here is under this seal: it was accepted, and was gone at once.
+    Sealed(SealTag),
     /// Something on this side failed; the client was told no more than that it did.
     Failed {
         /// What the session was doing.

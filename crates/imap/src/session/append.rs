@@ -13,6 +13,7 @@ use super::flags::flags_of;
 use super::run::{Progress, Task};
 use super::{Context, Session};
 use crate::command::{Append, AppendMessage};
+use crate::event::Event;
 use crate::limits::MAX_MULTIAPPEND;
 use crate::respond::status::CodeName;
 use crate::sequence::ranges_of;
@@ -55,7 +56,7 @@ impl AppendTask {
     /// Prepares one message, or places all.
     pub(super) fn advance(
         &mut self,
-        _session: &mut Session,
+        session: &mut Session,
         cx: &mut Context<'_>,
     ) -> Result<Progress, Failure> {
         if let Some(message) = self.messages.next() {
@@ -79,6 +80,9 @@ impl AppendTask {
             Err(MailboxError::NoMailbox) => return Err(no_target()),
             Err(error) => return Err(error.into()),
         };
+        for tag in placed.iter().filter_map(|one| one.sealed) {
+            session.event(Event::Sealed(tag));
+        }
         let validity = placed.first().map_or(0, |one| one.uid_validity);
         let uids = ranges_of(placed.iter().map(|one| one.uid.0));
         Ok(Progress::Done(
