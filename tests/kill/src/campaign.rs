@@ -159,7 +159,7 @@ fn one_kill(
     tern.kill();
     report.kills += 1;
     report.violations.extend(unexpected);
-    if (round + 1) % options.check_every.max(1) == 0 {
+    if (round + 1).is_multiple_of(options.check_every.max(1)) {
         check_offline(&tern, report);
     }
     let started = tern.serve();
