@@ -1,5 +1,9 @@
 //! Everyday mail by everyday clients: imapclient, Python's imaplib, mbsync, NeoMutt, curl.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test panics and reads clocks"
+)]
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,6 +1,10 @@
 //! What an administrator does first: domain, accounts, alias and group by the command line, with
 //! the server running; and what is kept of a password.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test panics and reads clocks"
+)]
 
 use serde_json::json;
 use tern_interop::House;
