@@ -42,7 +42,7 @@ impl Tern {
         let text = format!(
             "[server]\nhostname = \"mail.example.org\"\ndata_dir = {data:?}\n\n\
              [listeners]\nsmtp = {any}\nsubmission = {any}\nsubmissions = {any}\n\
-             imap = {any}\nimaps = {any}\n\n[log]\nformat = \"json\"\n\n{further}\n"
+             imap = {any}\nimaps = {any}\n\n[relay]\nresolve = false\n\n[log]\nformat = \"json\"\n\n{further}\n"
         );
         let tern = Self {
             dir,

@@ -156,8 +156,11 @@ impl Default for Limits {
 #[serde(default, deny_unknown_fields)]
 pub struct Relay {
     /// The server for each domain, `*` for all others. A table of domain to `host:port`; default
-    /// empty: without a route a message waits in the queue.
+    /// empty.
     pub routes: BTreeMap<String, HostPort>,
+    /// Look up the MX records of domains without a route; where that is off, messages for them wait
+    /// in the queue. True or false; default true.
+    pub resolve: bool,
     /// Whether TLS is used towards them: `never`, `opportunistic` or `required`, the last with a
     /// verified certificate; default `opportunistic`.
     pub tls: RelayTls,
@@ -179,6 +182,7 @@ impl Default for Relay {
     fn default() -> Self {
         Self {
             routes: BTreeMap::new(),
+            resolve: true,
             tls: RelayTls::Opportunistic,
             trusted_certificates: PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
             concurrency: 20,

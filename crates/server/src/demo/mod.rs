@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use miette::{IntoDiagnostic as _, Result, miette};
 
 use crate::cli::{DemoArgs, Outcome, runtime, told_to_stop};
-use crate::config::{Config, Level, Limits, Listeners, Server as ServerSettings};
+use crate::config::{Config, Level, Listeners, Relay as RelaySettings, Server as ServerSettings};
 use crate::log;
 use crate::server::{Addresses, Server};
 
@@ -62,7 +62,11 @@ fn config(directory: &Path, quiet: bool) -> Result<Config> {
             imap: any(),
             imaps: any(),
         },
-        limits: Limits::default(),
+        // Nothing of a demo leaves this machine.
+        relay: RelaySettings {
+            resolve: false,
+            ..RelaySettings::default()
+        },
         ..Config::default()
     };
     if quiet {

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
+use super::route::Route;
 use super::{LEASE_MS, Shared};
 use crate::clock::{self, OsEntropy};
 use crate::config::{HostPort, RelayTls};
@@ -65,33 +66,52 @@ pub(super) async fn attempt(shared: Arc<Shared>, id: QueueId, lease: LeaseId) {
 /// Sends one item. Answers the outcome, and whether the other server took its DSN parameters.
 async fn send(shared: &Shared, outgoing: Outgoing) -> (Outcome, bool) {
     let domain = outgoing.item.recipient.domain().as_str();
-    let route = shared.routes.get(domain).or_else(|| shared.routes.get("*"));
-    let Some(route) = route.cloned() else {
-        let text = format!("no route to {domain}; see [relay] routes");
-        return (Outcome::Temporary(unsaid(text, None)), false);
+    let hosts = match shared.routes.of(domain, &mut OsEntropy).await {
+        Route::Hosts(hosts) => hosts,
+        Route::Unknown(why) => return (Outcome::Temporary(unsaid(why, None)), false),
+        Route::Nowhere(enhanced, why) => {
+            let reply = Reply {
+                enhanced: Some(enhanced),
+                ..unsaid(why, None)
+            };
+            return (Outcome::Permanent(reply), false);
+        }
     };
     let message = client::Outgoing {
         envelope: envelope(&outgoing),
         content: Arc::new(outgoing.content),
     };
+    let mut last = Outcome::Temporary(unsaid(format!("no host for {domain}"), None));
+    for route in &hosts {
+        let host = Some(route.host.clone());
+        last = match send_to(shared, route, &message).await {
+            Ok((outcome, dsn)) => return (queue_outcome(outcome, host), dsn),
+            // RFC 5321 5.1: the next host, where this one could not even be asked.
+            Err(Unsent::Io(error)) => Outcome::Temporary(unsaid(format!("{route}: {error}"), host)),
+            Err(Unsent::Ended(end)) => of_end(end, host),
+        };
+    }
+    (last, false)
+}
+
+/// Speaks to one host, in the clear where TLS was only a wish and failed.
+async fn send_to(
+    shared: &Shared,
+    route: &HostPort,
+    message: &client::Outgoing,
+) -> Result<(client::Outcome, bool), Unsent> {
     let policy = match shared.tls {
         RelayTls::Never => TlsPolicy::Never,
         RelayTls::Opportunistic => TlsPolicy::Opportunistic,
         RelayTls::Required => TlsPolicy::Required,
     };
-    let mut said = speak(shared, &route, policy, message.clone()).await;
-    if policy == TlsPolicy::Opportunistic && matches!(said, Err(Unsent::Ended(End::TlsFailed))) {
-        // RFC 7435: a handshake that fails is no reason not to send in the clear.
-        said = speak(shared, &route, TlsPolicy::Never, message).await;
-    }
-    let host = Some(route.host.clone());
+    let said = speak(shared, route, policy, message.clone()).await;
     match said {
-        Ok((outcome, dsn)) => (queue_outcome(outcome, host), dsn),
-        Err(Unsent::Io(error)) => {
-            let text = format!("{route}: {error}");
-            (Outcome::Temporary(unsaid(text, host)), false)
+        // RFC 7435: a handshake that fails is no reason not to send in the clear.
+        Err(Unsent::Ended(End::TlsFailed)) if policy == TlsPolicy::Opportunistic => {
+            speak(shared, route, TlsPolicy::Never, message.clone()).await
         }
-        Err(Unsent::Ended(end)) => (of_end(end, host), false),
+        said => said,
     }
 }
 

@@ -2,13 +2,12 @@
 //! records what came of it.
 //!
 //! Invariant: an item is on the network only under its lease, and every attempt is concluded or
-//! its lease runs out. Refuses to look up MX records: where a domain's mail goes is in the
-//! configuration; without a route an item waits.
+//! its lease runs out. Refuses to send where it would come back from: see [`route`].
 
 mod attempt;
 mod connect;
+mod route;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +20,10 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::clock::{self, OsEntropy};
-use crate::config::{Config, HostPort, RelayTls};
+use crate::config::{Config, RelayTls};
 use connect::Connector;
 pub(crate) use connect::any_certificate;
+use route::Routes;
 
 /// Why the relay can't start.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,9 @@ pub enum RelayError {
     /// The trusted certificates can't be read.
     #[error("`relay.trusted_certificates` {0}: {1}")]
     Trusted(PathBuf, String),
+    /// The resolver of this host can't be used.
+    #[error("looking up names: {0}; `relay.resolve = false` does without")]
+    Resolver(String),
     /// rustls refuses.
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
@@ -46,7 +49,7 @@ pub(crate) struct Relay {
 /// What every attempt needs.
 struct Shared {
     delivery: Arc<Delivery>,
-    routes: BTreeMap<String, HostPort>,
+    routes: Routes,
     client: Arc<ClientSettings>,
     connector: Connector,
     tls: RelayTls,
@@ -68,9 +71,12 @@ impl Relay {
             end_of_data_timeout_secs: relay.end_of_data_timeout_secs,
             ..ClientSettings::default()
         };
+        let hostname = config.server.hostname.as_str();
+        let routes = Routes::new(relay.routes.clone(), relay.resolve, hostname)
+            .map_err(|error| RelayError::Resolver(error.to_string()))?;
         let shared = Shared {
             delivery,
-            routes: relay.routes.clone(),
+            routes,
             client: Arc::new(client),
             connector: Connector::new(relay)?,
             tls: relay.tls,

@@ -48,7 +48,7 @@ impl House {
         let config = format!(
             "[server]\nhostname = \"mx.example.org\"\ndata_dir = {data:?}\n\
              [listeners]\nsmtp = {any}\nsubmission = {any}\nsubmissions = {any}\nimap = {any}\n\
-             imaps = {any}\n[log]\nlevel = \"info\"\n{options}"
+             imaps = {any}\n[relay]\nresolve = false\n[log]\nlevel = \"info\"\n{options}"
         );
         fs::write(directory.path().join("tern.toml"), config).expect("written");
         let house = Self {

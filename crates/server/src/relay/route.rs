@@ -1,0 +1,188 @@
+//! Which servers take a domain's mail: a route of the configuration, or else the domain's MX
+//! records (RFC 5321 5.1).
+//!
+//! Invariant: this host is never among them, so no message loops through it.
+
+use std::collections::BTreeMap;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::net::NetError;
+use hickory_resolver::proto::rr::RData;
+use tern_base::Entropy;
+
+use crate::config::HostPort;
+
+/// Where a domain's mail goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// To one of these; the best first.
+    Hosts(Vec<HostPort>),
+    /// Nowhere, for good: an enhanced status code and why.
+    Nowhere((u8, u16, u16), String),
+    /// That can't be told now.
+    Unknown(String),
+}
+
+/// Most hosts of one domain that are tried in one attempt.
+const MAX_HOSTS: usize = 5;
+/// Where other servers take mail.
+const SMTP_PORT: u16 = 25;
+
+/// Finds routes.
+pub(super) struct Routes {
+    table: BTreeMap<String, HostPort>,
+    /// `None` where names are not to be looked up.
+    resolver: Option<TokioResolver>,
+    hostname: String,
+}
+
+impl Routes {
+    pub(super) fn new(
+        table: BTreeMap<String, HostPort>,
+        resolve: bool,
+        hostname: &str,
+    ) -> Result<Self, NetError> {
+        let resolver = match resolve {
+            true => Some(TokioResolver::builder_tokio()?.build()?),
+            false => None,
+        };
+        Ok(Self {
+            table,
+            resolver,
+            hostname: hostname.to_owned(),
+        })
+    }
+
+    pub(super) async fn of(&self, domain: &str, entropy: &mut (dyn Entropy + Send)) -> Route {
+        if let Some(route) = self.table.get(domain).or_else(|| self.table.get("*")) {
+            return Route::Hosts(vec![route.clone()]);
+        }
+        let Some(resolver) = &self.resolver else {
+            return Route::Unknown(format!("no route to {domain}; see [relay] routes"));
+        };
+        // A literal address (RFC 5321 4.1.3) is where it says.
+        if let Some(literal) = domain.strip_prefix('[').and_then(|d| d.strip_suffix(']')) {
+            let host = literal.strip_prefix("IPv6:").unwrap_or(literal).to_owned();
+            return Route::Hosts(vec![HostPort {
+                host,
+                port: SMTP_PORT,
+            }]);
+        }
+        // The dot at the end: no search list of this host is applied.
+        match resolver.mx_lookup(format!("{domain}.")).await {
+            Ok(found) => {
+                let records = found
+                    .answers()
+                    .iter()
+                    .filter_map(|record| match &record.data {
+                        RData::MX(mx) => Some((mx.preference, mx.exchange.to_ascii())),
+                        _ => None,
+                    });
+                let records: Vec<(u16, u64, String)> = records
+                    .map(|(preference, name)| (preference, entropy.next_u64(), name))
+                    .collect();
+                choose(domain, records, &self.hostname)
+            }
+            Err(error) if error.is_nx_domain() => {
+                // RFC 3463 3.2, X.1.2: bad destination system address.
+                Route::Nowhere((5, 1, 2), format!("the domain {domain} does not exist"))
+            }
+            Err(error) if error.is_no_records_found() => choose(domain, Vec::new(), &self.hostname),
+            Err(error) => Route::Unknown(format!("the MX records of {domain}: {error}")),
+        }
+    }
+}
+
+/// Orders MX records: by preference, and by chance among equals (RFC 5321 5.1).
+fn choose(domain: &str, mut records: Vec<(u16, u64, String)>, hostname: &str) -> Route {
+    records.sort();
+    if let [(_, _, only)] = &*records
+        && only.trim_end_matches('.').is_empty()
+    {
+        // RFC 7505 3
+        return Route::Nowhere((5, 1, 10), format!("the domain {domain} takes no mail"));
+    }
+    let bare = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
+    let mut names: Vec<(u16, String)> = records
+        .into_iter()
+        .map(|(preference, _, name)| (preference, bare(&name)))
+        .collect();
+    if names.is_empty() {
+        // RFC 5321 5.1: no MX record is one of the domain itself.
+        names.push((0, domain.to_ascii_lowercase()));
+    }
+    let own = names
+        .iter()
+        .find(|(_, name)| name.eq_ignore_ascii_case(hostname));
+    if let Some(own) = own.map(|(preference, _)| *preference) {
+        // RFC 5321 5.1: this host, and whatever is no better than it, would send the message back.
+        names.retain(|(preference, _)| *preference < own);
+        if names.is_empty() {
+            // RFC 3463 3.5, X.4.6: routing loop detected.
+            let why = format!("the mail of {domain} leads back to this server");
+            return Route::Nowhere((5, 4, 6), why);
+        }
+    }
+    names.truncate(MAX_HOSTS);
+    let host = |(_, host)| HostPort {
+        host,
+        port: SMTP_PORT,
+    };
+    Route::Hosts(names.into_iter().map(host).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(records: &[(u16, &str)]) -> String {
+        let records = records
+            .iter()
+            .map(|(p, n)| (*p, 0, (*n).to_owned()))
+            .collect();
+        match choose("example.net", records, "mx.example.org") {
+            Route::Hosts(hosts) => hosts
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" "),
+            Route::Nowhere(status, _) => format!("{status:?}"),
+            Route::Unknown(why) => why,
+        }
+    }
+
+    #[test]
+    fn mx_records_are_chosen_by_the_rules() {
+        let cases: &[(&[(u16, &str)], &str)] = &[
+            (
+                &[(20, "b.example.net."), (10, "A.example.net.")],
+                "a.example.net:25 b.example.net:25",
+            ),
+            (&[], "example.net:25"),
+            (&[(0, ".")], "(5, 1, 10)"),
+            (&[(10, "mx.example.org.")], "(5, 4, 6)"),
+            (
+                &[
+                    (10, "a.example.net."),
+                    (20, "MX.example.org."),
+                    (20, "c.example.net."),
+                ],
+                "a.example.net:25",
+            ),
+            (
+                &[
+                    (1, "a."),
+                    (2, "b."),
+                    (3, "c."),
+                    (4, "d."),
+                    (5, "e."),
+                    (6, "f."),
+                ],
+                "a:25 b:25 c:25 d:25 e:25",
+            ),
+        ];
+        for (records, expected) in cases {
+            assert_eq!(chosen(records), *expected, "{records:?}");
+        }
+    }
+}
