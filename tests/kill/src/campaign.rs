@@ -1,6 +1,6 @@
 //! The campaign: load, kill, start, look, again.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -215,8 +215,9 @@ fn verify(tern: &Tern, ledger: &Arc<Mutex<Ledger>>, round: u64, report: &mut Rep
             return;
         }
     };
-    let recipient = |item: &Value| item["recipient"].as_str().map(str::to_owned);
-    let queue: BTreeSet<String> = tern.queue().iter().filter_map(recipient).collect();
+    let text = |item: &Value, name: &str| item[name].as_str().map(str::to_owned);
+    let waiting = |item: &Value| Some((text(item, "recipient")?, text(item, "state")?));
+    let queue: BTreeMap<String, String> = tern.queue().iter().filter_map(waiting).collect();
     report
         .violations
         .extend(judge(&ledger, &found, &states, &queue));

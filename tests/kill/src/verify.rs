@@ -98,7 +98,7 @@ pub(crate) fn judge(
     ledger: &Ledger,
     found: &Found,
     states: &BTreeMap<String, String>,
-    queue: &BTreeSet<String>,
+    queue: &BTreeMap<String, String>,
 ) -> Vec<String> {
     let mut wrong: Vec<String> = found
         .torn
@@ -125,10 +125,12 @@ pub(crate) fn judge(
         let Some(outside) = &submission.outside else {
             continue;
         };
-        let waits = queue.contains(outside);
+        let item = queue.get(outside).map(String::as_str);
         let must = submission.said == Said::Acknowledged && state.is_none();
-        if (must && !waits) || (state == Some("done") && waits) {
-            wrong.push(format!("{token}: {state:?}, in the queue: {waits}"));
+        // An attempt that was under way is cancelled when its lease has ended, and pending till then.
+        let waits = item.is_some_and(|item| item != "in flight");
+        if (must && item.is_none()) || (state == Some("done") && waits) {
+            wrong.push(format!("{token}: {state:?}, in the queue: {item:?}"));
         }
     }
     wrong
@@ -258,7 +260,7 @@ mod tests {
             &ledger,
             &found,
             &states.into_iter().collect(),
-            &BTreeSet::new(),
+            &BTreeMap::new(),
         )
         .len()
     }
