@@ -217,7 +217,17 @@ impl Delivery {
         if !tern_queue::by_origin(self.reader(), origin)?.is_empty() {
             return Ok(true);
         }
-        let copies = self.mailboxes.copies(acceptance.prepared.digest)?;
-        Ok(copies.iter().any(|copy| copy.origin == origin))
+        let digest = acceptance.prepared.digest;
+        let copies = self.mailboxes.copies(digest)?;
+        if copies.iter().any(|copy| copy.origin == origin) {
+            return Ok(true);
+        }
+        // Under a seal the copies went to the vault at once.
+        for account in acceptance.entries.iter().filter_map(Entry::account) {
+            if self.mailboxes.is_vaulted(digest, account, origin)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

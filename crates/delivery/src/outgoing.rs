@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use tern_base::{AccountId, Entropy, Timestamp};
-use tern_queue::{Ending, Item, LeaseId, Leased, Outcome, QueueId, Recorded, Reply, State, Status};
+use tern_queue::{
+    Cancelled, Ending, Item, LeaseId, Leased, Outcome, QueueId, Recorded, State, Status,
+};
 use tern_store::{Verdict, transact};
 
 use crate::entry::Facts;
@@ -66,23 +68,34 @@ impl Delivery {
         now: Timestamp,
         lease_ms: u64,
     ) -> Result<Option<Outgoing>, DeliveryError> {
-        let leased = transact(&*self.engine, |txn| {
-            let leased = tern_queue::lease_in(txn, id, lease, now, lease_ms)?;
-            if let Leased::Cancelled { item, .. } = &leased {
-                self.mailboxes.unlink_blob_in(txn, item.blob, now)?;
-            }
-            Ok::<_, DeliveryError>(Verdict::Commit(leased))
-        })?;
-        let Leased::Yours(item) = leased else {
+        let Some(item) = self.live_item(id)? else {
             return Ok(None);
         };
         let stored = self.mailboxes.read_blob_of(item.blob, blob_size(&item))?;
         let digest = tern_mime::content_digest(self.mailboxes.content_key(), &stored);
-        // Asked under the lease: whoever seals from now on finds the item in flight.
-        if self.mailboxes.is_sealed(digest, AccountId(0), item.origin) {
-            self.put_back(id, lease, now)?;
+        let leased = transact(&*self.engine, |txn| {
+            // The row, not what is in memory: a settled seal counts too, and whoever seals from
+            // now on finds the item in flight, or this commit meets a conflict.
+            let outside = AccountId(0);
+            let sealed = self
+                .mailboxes
+                .sealed_in(txn, digest, outside, item.origin, now)?;
+            if sealed.is_some() {
+                let cancelled = tern_queue::cancel_in(txn, id, now)?;
+                if let Cancelled::Cancelled { item, .. } = cancelled {
+                    self.mailboxes.unlink_blob_in(txn, item.blob, now)?;
+                }
+                return Ok(Verdict::Commit(None));
+            }
+            let leased = tern_queue::lease_in(txn, id, lease, now, lease_ms)?;
+            if let Leased::Cancelled { item, .. } = &leased {
+                self.mailboxes.unlink_blob_in(txn, item.blob, now)?;
+            }
+            Ok::<_, DeliveryError>(Verdict::Commit(Some(leased)))
+        })?;
+        let Some(Leased::Yours(item)) = leased else {
             return Ok(None);
-        }
+        };
         let content = match item.prefix.is_empty() {
             true => stored,
             false => [&item.prefix[..], &stored].concat(),
@@ -93,26 +106,6 @@ impl Delivery {
             content,
             body,
         }))
-    }
-
-    /// Gives a sealed item up again: it waits for whoever sealed it to cancel it, and the sender
-    /// is told nothing.
-    fn put_back(&self, id: QueueId, lease: LeaseId, now: Timestamp) -> Result<(), DeliveryError> {
-        let reply = Reply {
-            code: 0,
-            enhanced: None,
-            text: "withheld: the message is sealed".to_owned(),
-            host: None,
-        };
-        let outcome = Outcome::Temporary(reply);
-        transact(&*self.engine, |txn| {
-            let schedule = &self.settings.schedule;
-            let recorded = tern_queue::record_in(txn, id, lease, &outcome, schedule, now)?;
-            if let Recorded::Finished { item, .. } = recorded {
-                self.mailboxes.unlink_blob_in(txn, item.blob, now)?;
-            }
-            Ok(Verdict::Commit(()))
-        })
     }
 
     /// Records what came of an attempt, and in the same transaction tells the sender where that is

@@ -1,6 +1,6 @@
 //! Taking copies out of their mailboxes into the vault: not deleted, not visible.
 
-use tern_base::{AccountId, ContentDigest, MailboxId, MessageId, Timestamp, Uid};
+use tern_base::{AccountId, ContentDigest, MailboxId, MessageId, OriginId, Timestamp, Uid};
 use tern_store::Transaction;
 
 use crate::edit::Edit;
@@ -143,6 +143,25 @@ impl Mailboxes {
         let page = self.engine.scan(&range, 1_000)?;
         let copies = page.rows.iter().map(|(key, _)| read_vaulted_key(key));
         copies.map(|copy| copy.map(|(_, id)| id)).collect()
+    }
+
+    /// Whether a copy of a letter that a transaction brought to an account is in the vault.
+    pub fn is_vaulted(
+        &self,
+        digest: ContentDigest,
+        account: AccountId,
+        origin: OriginId,
+    ) -> Result<bool, MailboxError> {
+        for tag in self.seal_tags(digest)? {
+            for message in self.vaulted_of(tag, account)? {
+                let row = self.engine.get(&tables::vault(account, message))?;
+                let row = row.map(|row| VaultRow::decode(&row)).transpose()?;
+                if row.is_some_and(|row| row.message.origin == origin) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Hands a copy in the vault over to another tag, within a transaction: it stays there on
