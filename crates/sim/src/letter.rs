@@ -3,7 +3,7 @@
 //! Subject, text and attachment of each letter carry marks with its number; the text is nothing
 //! but marks, so that no 32 octets of it leave unseen.
 
-use tern_base::{AccountId, ContentDigest, EmailAddress, Timestamp};
+use tern_base::{ContentDigest, EmailAddress, Timestamp};
 
 /// Where in a letter a mark stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,9 +20,6 @@ pub(crate) enum Part {
 #[derive(Clone, Debug)]
 pub(crate) struct Letter {
     pub(crate) number: u32,
-    /// Who submits it; `None` for a sender elsewhere.
-    pub(crate) owner: Option<AccountId>,
-    pub(crate) mail_from: String,
     /// The recipients of its envelope.
     pub(crate) recipients: Vec<EmailAddress>,
     pub(crate) content: Vec<u8>,
@@ -81,7 +78,6 @@ pub(crate) fn marks(bytes: &[u8]) -> Vec<(Part, u32)> {
 /// What a letter is made of.
 pub(crate) struct Draft<'a> {
     pub(crate) number: u32,
-    pub(crate) owner: Option<AccountId>,
     pub(crate) mail_from: &'a str,
     pub(crate) recipients: Vec<EmailAddress>,
     pub(crate) size: Size,
@@ -126,8 +122,6 @@ impl Letter {
         let content = text.into_bytes();
         Self {
             number,
-            owner: draft.owner,
-            mail_from: mail_from.to_owned(),
             recipients: draft.recipients,
             digest: tern_mime::content_digest(content_key, &content),
             content,

@@ -60,6 +60,18 @@ pub struct Summary {
     pub kills: usize,
 }
 
+impl std::ops::AddAssign for Summary {
+    fn add_assign(&mut self, other: Self) {
+        self.accepted += other.accepted;
+        self.seals += other.seals;
+        self.withdrawn += other.withdrawn;
+        self.late += other.late;
+        self.restored += other.restored;
+        self.exposed += other.exposed;
+        self.kills += other.kills;
+    }
+}
+
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {

@@ -34,13 +34,7 @@ fn main() -> ExitCode {
         match run(seed, options) {
             Ok((summary, trace)) => {
                 trace.iter().for_each(|line| println!("{line}"));
-                total.accepted += summary.accepted;
-                total.seals += summary.seals;
-                total.withdrawn += summary.withdrawn;
-                total.late += summary.late;
-                total.restored += summary.restored;
-                total.exposed += summary.exposed;
-                total.kills += summary.kills;
+                total += summary;
             }
             Err(_) => {
                 // The same again, this time with its trace.

@@ -62,6 +62,8 @@ pub(crate) struct Sim {
     looking: Cell<bool>,
     step: Cell<usize>,
     trace: RefCell<Vec<String>>,
+    /// Whether content is arriving: for the sabotage that hides tombstones from it.
+    arriving: Cell<bool>,
     kills: Cell<usize>,
 }
 
@@ -133,6 +135,7 @@ impl Sim {
             looking: Cell::new(false),
             step: Cell::new(0),
             trace: RefCell::default(),
+            arriving: Cell::new(false),
             kills: Cell::new(0),
         }))
     }
@@ -270,11 +273,20 @@ impl Watch for Sim {
     }
 
     fn hides(&self, key: &[u8]) -> bool {
-        self.options.sabotage == Sabotage::HideTombstones && crate::sabotage::is_seal(key)
+        let hide = self.options.sabotage == Sabotage::HideTombstones;
+        hide && self.arriving.get() && crate::sabotage::is_seal(key)
     }
 }
 
 impl Sim {
+    /// Calls the server with content that is to be stored.
+    pub(crate) fn arrival<T>(&self, bring: impl FnOnce() -> T) -> T {
+        self.arriving.set(true);
+        let outcome = bring();
+        self.arriving.set(false);
+        outcome
+    }
+
     /// Runs another actor's step inside the one that is at a point of the engine.
     fn nested(&self) {
         if self.is_dead() {

@@ -150,7 +150,7 @@ impl Organizer {
             origin: OriginId::new(sim.now(), &mut sim.entropy()),
         };
         let server = sim.server();
-        let placed = server.mailboxes.append(request, sim.now())?;
+        let placed = sim.arrival(|| server.mailboxes.append(request, sim.now()))?;
         server.report_late(placed.sealed.as_slice());
         Ok(())
     }

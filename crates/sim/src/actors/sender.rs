@@ -92,7 +92,6 @@ impl Sender {
         let imitated = sim.chance(150) && self.account.is_none() && count > 0;
         let draft = Draft {
             number: count,
-            owner: self.account,
             mail_from: &self.mail_from(),
             recipients: recipients.clone(),
             size: match sim.below(20) {
@@ -317,7 +316,8 @@ impl Verbs for Door<'_> {
         let origin = arrival.origin;
         let incoming = incoming(arrival);
         self.note(&incoming);
-        let accepted = self.server.delivery.accept(incoming, now, entropy);
+        let accept = || self.server.delivery.accept(incoming, now, entropy);
+        let accepted = self.sim.arrival(accept);
         let mut oracle = self.sim.oracle.borrow_mut();
         match accepted {
             Ok(accepted) => {

@@ -354,7 +354,13 @@ impl Oracle {
                 "account {account}: message {message} came back though recall {recall} stands"
             ));
         }
-        if let Some(other) = self.covering(copy.digest, account, copy.origin) {
+        // A seal that fell within this step, after the copy was back, will take it again.
+        let other = self.covering(copy.digest, account, copy.origin);
+        let back_before = |tag: &SealTag| {
+            let at = self.at_seal.get(tag);
+            at.is_some_and(|at| at.copies.iter().any(|c| (c.0, c.1) == (account, message)))
+        };
+        if let Some(other) = other.filter(|tag| !back_before(tag)) {
             let other = tern_recall::RecallId(other.0);
             self.broke(format!(
                 "account {account}: message {message} came back by the restore of {recall} under \

@@ -1,0 +1,57 @@
+//! The oracle can fail: each defect that is built in on purpose is seen, within a few seeds, and
+//! for the right reason.
+
+use tern_sim::{Options, Sabotage, run};
+
+/// What the oracle says of the first of a hundred seeds that it finds broken.
+fn caught(sabotage: Sabotage) -> String {
+    let options = Options {
+        sabotage,
+        ..Options::default()
+    };
+    let found = (0..100).find_map(|seed| run(seed, options).err());
+    found.map_or_else(|| "nothing".to_owned(), |failure| failure.what)
+}
+
+#[track_caller]
+fn check(sabotage: Sabotage, says: &[&str]) {
+    let what = caught(sabotage);
+    assert!(
+        says.iter().any(|words| what.contains(words)),
+        "{sabotage:?}: {what}"
+    );
+}
+
+#[test]
+fn reads_that_ask_no_seal() {
+    check(Sabotage::ForgetSeals, &["handed out"]);
+}
+
+#[test]
+fn arrivals_that_ask_no_tombstone() {
+    check(
+        Sabotage::HideTombstones,
+        &["came back as", "under a seal", "covers message"],
+    );
+}
+
+#[test]
+fn acknowledged_mail_that_is_lost() {
+    check(
+        Sabotage::LoseArrivals,
+        &["is not in the accounts", "acknowledged", "can't be seen"],
+    );
+}
+
+#[test]
+fn exposure_that_is_not_recorded() {
+    check(Sabotage::LoseExposures, &["octets of its body had left"]);
+}
+
+#[test]
+fn withdrawals_that_do_not_happen() {
+    check(
+        Sabotage::LoseWithdrawals,
+        &["covers message", "check: recall"],
+    );
+}
