@@ -5,14 +5,16 @@
 //! anybody but the log.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tern_base::{AccountId, Timestamp};
 use tern_directory::{LoginFailure, Passwords};
 use tern_store::Engine;
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::clock::{self, OsEntropy};
@@ -37,7 +39,7 @@ pub(crate) struct Attempt {
 pub(crate) struct Logins {
     engine: Arc<dyn Engine>,
     passwords: Arc<Passwords>,
-    hashes: Arc<Semaphore>,
+    hashers: Hashers,
     failures: Failures,
 }
 
@@ -46,14 +48,13 @@ impl Logins {
         engine: Arc<dyn Engine>,
         passwords: Arc<Passwords>,
         max_failures: u32,
-    ) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self {
+    ) -> io::Result<Self> {
+        Ok(Self {
             engine,
             passwords,
-            hashes: Arc::new(Semaphore::new(cores)),
+            hashers: Hashers::start()?,
             failures: Failures::new(max_failures),
-        }
+        })
     }
 
     /// Verifies, and waits before it says no.
@@ -67,16 +68,13 @@ impl Logins {
             tokio::time::sleep(self.failures.add(peer, clock::now())).await;
             return Verified::Refused;
         }
-        // The semaphore is never closed.
-        let Ok(permit) = Arc::clone(&self.hashes).acquire_owned().await else {
-            return Verified::Unavailable;
-        };
         let (engine, passwords) = (Arc::clone(&self.engine), Arc::clone(&self.passwords));
-        let verify = move || {
-            let _permit = permit;
-            verify_now(&*engine, &passwords, &attempt)
-        };
-        match tokio::task::spawn_blocking(verify).await {
+        let (answer, answered) = oneshot::channel();
+        self.hashers.run(Box::new(move || {
+            // Whoever waited may be gone.
+            let _ = answer.send(verify_now(&*engine, &passwords, &attempt));
+        }));
+        match answered.await {
             Ok(Verified::Refused) => {
                 tokio::time::sleep(self.failures.add(peer, clock::now())).await;
                 Verified::Refused
@@ -85,6 +83,38 @@ impl Logins {
             Ok(other) => other,
             Err(_) => Verified::Unavailable,
         }
+    }
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Threads for slow hashes alone, as many as there are cores. They are few for the memory's sake,
+/// too: an allocator keeps what a hash took (19 MiB) for the thread that took it.
+struct Hashers(Sender<Job>);
+
+impl Hashers {
+    fn start() -> io::Result<Self> {
+        let (sender, jobs) = channel::<Job>();
+        let jobs = Arc::new(Mutex::new(jobs));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        for _ in 0..cores {
+            let jobs = Arc::clone(&jobs);
+            let builder = std::thread::Builder::new().name(String::from("passwords"));
+            builder.spawn(move || {
+                // The lock is held while waiting, so that one thread waits and the rest queue up.
+                let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                while let Ok(job) = next() {
+                    job();
+                }
+            })?;
+        }
+        Ok(Self(sender))
+    }
+
+    fn run(&self, job: Job) {
+        // The threads live as long as the sender; where they don't, the asker's channel is dropped
+        // with the job, and it hears of that.
+        let _ = self.0.send(job);
     }
 }
 

@@ -249,7 +249,7 @@ fn context(
         Arc::clone(&parts.engine),
         Arc::clone(&parts.passwords),
         limits.max_login_failures,
-    );
+    )?;
     let shared = Shared {
         tls: tls::server_config(Arc::clone(certificates))?,
         hub: Arc::clone(hub),
