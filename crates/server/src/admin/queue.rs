@@ -1,8 +1,9 @@
 //! The queue of messages for other servers.
 
 use serde_json::{Value, json};
+use tern_base::Timestamp;
 use tern_queue::{self as queue, Cancelled, Held, Item, QueueId, Released, State};
-use tern_store::Verdict;
+use tern_store::{StoreError, Verdict, transact};
 
 use super::error::AdminError;
 use super::{Admin, Call, Result, count};
@@ -106,8 +107,7 @@ impl Admin {
             let page = queue::list(self.reader(), from, 1_000)?;
             for item in &page.items {
                 if matches!(item.state, State::Ready { .. }) {
-                    queue::release(&*self.engine, item.id, call.now)?;
-                    flushed += 1;
+                    flushed += u64::from(self.make_due(item.id, call.now)?);
                 }
             }
             match page.next {
@@ -119,6 +119,19 @@ impl Admin {
         self.queued.notify_one();
         let text = format!("{} due now", count(flushed, "item is", "items are"));
         Ok(Answer::new(text, json!({"items": flushed})))
+    }
+
+    /// Makes an item that waits due now: a hold and its release, in one transaction.
+    fn make_due(&self, id: QueueId, now: Timestamp) -> Result<bool> {
+        transact(&*self.engine, |txn| {
+            // Another attempt may have begun, or ended, since the item was listed.
+            if !matches!(queue::hold_in(txn, id, "flush", now)?, Held::Held { .. }) {
+                return Ok::<_, StoreError>(Verdict::Abandon(false));
+            }
+            queue::release_in(txn, id, now)?;
+            Ok(Verdict::Commit(true))
+        })
+        .map_err(AdminError::from)
     }
 }
 
