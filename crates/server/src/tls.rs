@@ -2,7 +2,7 @@
 //! when its files change.
 //!
 //! Invariant: a listener never stops serving because a new certificate is wrong: the last good one
-//! stays. Refuses keys that others may read? No: it warns; the files are the operator's.
+//! stays. Refuses to start with half a certificate.
 
 use std::fs;
 use std::io::Write as _;
