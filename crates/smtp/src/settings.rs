@@ -34,7 +34,7 @@ pub struct Settings {
     /// Most recipients of one message with the null sender: a bounce has one. Further ones are
     /// told to come in a message of their own. A number; default 1.
     pub max_recipients_null_sender: u32,
-    /// Most messages of one session, announced by LIMITS MAILMAX. A number; default 1000.
+    /// Most messages of one session, announced by LIMITS MAILMAX. A number; default 100000.
     pub max_messages: u32,
     /// Most Received headers of a message before it counts as looping. A number; default 50.
     pub max_hops: u32,
@@ -72,7 +72,7 @@ impl Default for Settings {
             max_recipients_reception: 1_000,
             max_recipients_submission: 10_000,
             max_recipients_null_sender: 1,
-            max_messages: 1_000,
+            max_messages: 100_000,
             max_hops: 50,
             max_errors: 20,
             max_refused_recipients: 100,
