@@ -84,7 +84,8 @@ impl Mailboxes {
         &self.content_key
     }
 
-    /// Runs a transaction over some accounts and wakes their sessions when it is committed.
+    /// Runs a transaction over some accounts and wakes their sessions when it is committed, or may
+    /// be.
     ///
     /// The accounts' lanes are held meanwhile: correctness rests on the commit's expectations
     /// alone, the lanes only spare writers of one account the conflicts with each other.
@@ -94,9 +95,10 @@ impl Mailboxes {
         work: impl FnMut(&mut Transaction<'_>) -> Result<Verdict<T>, E>,
     ) -> Result<T, E> {
         let _lanes = self.lanes.as_ref().map(|lanes| lanes.enter(accounts));
-        let outcome = transact(&*self.engine, work)?;
+        let outcome = transact(&*self.engine, work);
+        // After an error too: a commit whose answer was lost may be done.
         self.listener.changed(accounts);
-        Ok(outcome)
+        outcome
     }
 
     /// Runs one change of one account.
