@@ -1,6 +1,7 @@
 //! Who acts on the server.
 
 mod chores;
+mod imap;
 mod organizer;
 mod reader;
 mod recaller;
@@ -39,6 +40,9 @@ pub(crate) fn cast(dice: &mut Dice) -> Vec<Box<dyn Actor>> {
         actors.push(Box::new(organizer::Organizer::new(account)));
         for _ in 0..=dice.below(2) {
             actors.push(Box::new(reader::Reader::new(account)));
+        }
+        for _ in 0..dice.below(3) {
+            actors.push(Box::new(imap::Imap::new(account)));
         }
         if dice.chance(500) {
             actors.push(Box::new(syncer::Syncer::new(account)));

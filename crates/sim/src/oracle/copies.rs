@@ -39,6 +39,9 @@ pub(crate) struct Copy {
     pub(crate) withdrawn: bool,
     /// It arrived under a seal.
     pub(crate) late: bool,
+    /// Its folder is deleted, and a lost answer or a kill kept it from going too: chores will
+    /// remove it, unless a seal takes it first.
+    pub(crate) doomed: bool,
     /// A report of the server, which it replaces by itself.
     pub(crate) report: bool,
     /// Where it was when it was withdrawn, with the flags.
@@ -57,6 +60,7 @@ impl Copy {
             attempted: false,
             withdrawn: false,
             late: false,
+            doomed: false,
             report: false,
             before: BTreeMap::new(),
         }

@@ -187,7 +187,7 @@ impl Oracle {
             Outcome::WithdrawnExposed if !copy.body_out && !copy.attempted => {
                 Some("no octet of its body had left, and nobody was about to be served")
             }
-            Outcome::BlockedLate if !copy.late => Some("it did not arrive late"),
+            Outcome::BlockedLate if !copy.late && !undone => Some("it did not arrive late"),
             Outcome::KeptByPolicy => match self.covers_at_seal(recall, account, copy) {
                 true => Some("the seal covers it"),
                 false => None,

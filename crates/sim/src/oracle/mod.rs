@@ -12,7 +12,7 @@ mod step;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tern_base::{
-    AccountId, ContentDigest, EmailAddress, MailboxId, MessageId, OriginId, Timestamp, Uid,
+    AccountId, ContentDigest, EmailAddress, MailboxId, MessageId, Modseq, OriginId, Timestamp, Uid,
 };
 use tern_mailbox::{Flags, Seal, SealTag};
 use tern_recall::RecallId;
@@ -288,6 +288,31 @@ impl Oracle {
                 copy.body_out = true;
             }
         }
+    }
+
+    /// How many seals ever fell: a session's step in which the number grew began before the seal.
+    pub(crate) fn seals_set(&self) -> usize {
+        self.at_seal.len()
+    }
+
+    /// A copy that a mailbox showed to a client by this UID.
+    pub(crate) fn message_at(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uid: Uid,
+    ) -> Option<MessageId> {
+        let view = self.observer.mailboxes.view(account, mailbox).ok()?;
+        view.get(uid).map(|entry| entry.message)
+    }
+
+    /// The UIDs of a mailbox, and the account's newest modseq.
+    pub(crate) fn uids(&self, account: AccountId, mailbox: MailboxId) -> (BTreeSet<Uid>, Modseq) {
+        let mailboxes = &self.observer.mailboxes;
+        let modseq = mailboxes.newest_modseq(account).unwrap_or_default();
+        let view = mailboxes.view(account, mailbox);
+        let uids = view.map(|view| view.iter().map(|entry| entry.uid).collect());
+        (uids.unwrap_or_default(), modseq)
     }
 
     fn learn(&mut self, account: AccountId, message: MessageId, bytes: &[u8]) {

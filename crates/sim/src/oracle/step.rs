@@ -423,6 +423,7 @@ impl Oracle {
             Place::Vault(tag) if *tag == vaulted.row.tag => return,
             // Another recall of the same letter keeps what the restore of this one lets go.
             Place::Vault(tag) if self.restores.contains(tag) => {}
+            Place::Gone if copy.doomed => {}
             Place::Vault(_) | Place::Gone => self.broke(format!(
                 "account {account}: message {message} came into the vault from {:?}",
                 copy.place
@@ -503,7 +504,13 @@ impl Oracle {
                 copy.letter, copy.place
             ));
         }
+        let held = self.observer.mailboxes.copies(copy.digest);
+        let doomed = held
+            .unwrap_or_default()
+            .iter()
+            .any(|row| (row.account, row.message) == (account, message));
         if let Some(copy) = self.copies.get_mut(&(account, message)) {
+            copy.doomed = doomed;
             copy.place = Place::Gone;
         }
     }
