@@ -108,7 +108,10 @@ fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
     assert!(engine.statistics().background_errors > 0);
     // RocksDB tries to recover by itself: a row may get through where a flush made room.
     let again = commit(&engine, full);
-    assert!(matches!(again, Ok(()) | Err(CommitError::Store(StoreError::Full))), "{again:?}");
+    assert!(
+        matches!(again, Ok(()) | Err(CommitError::Store(StoreError::Full))),
+        "{again:?}"
+    );
 
     fs::remove_file(&ballast).expect("remove");
     commit_when_possible(&engine, full);
