@@ -353,6 +353,18 @@ impl Mailboxes {
         Ok(other.map(|seal| seal.tag))
     }
 
+    /// The seal of a letter under a tag, as it is durable.
+    pub fn seal_of(
+        &self,
+        digest: ContentDigest,
+        tag: SealTag,
+    ) -> Result<Option<Seal>, MailboxError> {
+        let row = self.engine.get(&tables::seal(digest))?;
+        let seals = row.map(|row| SealRow::decode(&row)).transpose()?;
+        let mut seals = seals.unwrap_or_default().0.into_iter();
+        Ok(seals.find(|seal| seal.tag == tag))
+    }
+
     /// The tags of every seal of a letter.
     pub fn seal_tags(&self, digest: ContentDigest) -> Result<Vec<SealTag>, MailboxError> {
         let row = self.engine.get(&tables::seal(digest))?;

@@ -1,6 +1,5 @@
 //! Verifies the invariants of the recall tables: for `tern check` and at the end of tests.
 
-use crate::plan::{cover, origins};
 use crate::status::each_row;
 use crate::{Outcome, Recall, RecallError, RecallId, Recalls, State, tables};
 
@@ -48,8 +47,7 @@ impl Recalls {
             return Ok(());
         }
         let facts = self.facts(self.submission_of(recall)?)?;
-        let cover = cover(facts.submission.account, &facts.targets, &recall.chosen);
-        let origins = origins(facts.submission.id, &facts.rivals);
+        let (cover, origins) = self.covered(recall, &facts)?;
         for copy in facts
             .copies
             .iter()

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tern_base::{AccountId, MessageId, Timestamp};
-use tern_mailbox::{CopyRow, Mailboxes, SealTag, Withdrawn};
+use tern_mailbox::{CopyRow, Cover, Mailboxes, Origins, SealTag, Withdrawn};
 use tern_store::{Transaction, Verdict};
 
 use crate::handle::audit_entry;
@@ -69,15 +69,30 @@ impl Recalls {
 
     fn withdraw_all(&self, recall: &Recall, now: Timestamp) -> Result<(), RecallError> {
         let facts = self.facts(self.submission_of(recall)?)?;
-        let owner = facts.submission.account;
-        let cover = cover(owner, &facts.targets, &recall.chosen);
-        let origins = origins(facts.submission.id, &facts.rivals);
+        let (cover, origins) = self.covered(recall, &facts)?;
         let covers = |copy: &&CopyRow| cover.covers(copy.account) && origins.covers(copy.origin);
         let covered: Vec<&CopyRow> = facts.copies.iter().filter(covers).collect();
         for chunk in covered.chunks(CHUNK) {
             self.withdraw_chunk(recall, chunk, now)?;
         }
         Ok(())
+    }
+
+    /// Whose copies, brought by what: as it was sealed. The same letter may have been sent again
+    /// since, which changes nothing.
+    pub(crate) fn covered(
+        &self,
+        recall: &Recall,
+        facts: &Facts,
+    ) -> Result<(Cover, Origins), RecallError> {
+        let seal = self.mailboxes.seal_of(recall.digest, recall.id.tag())?;
+        Ok(match seal {
+            Some(seal) => (seal.cover, seal.origins),
+            None => (
+                cover(facts.submission.account, &facts.targets, &recall.chosen),
+                origins(facts.submission.id, &facts.rivals),
+            ),
+        })
     }
 
     fn withdraw_chunk(
@@ -187,7 +202,7 @@ impl Recalls {
         facts: &Facts,
         now: Timestamp,
     ) -> Result<u64, RecallError> {
-        let origins = origins(facts.submission.id, &facts.rivals);
+        let (_, origins) = self.covered(recall, facts)?;
         let theirs = facts
             .copies
             .iter()
@@ -256,7 +271,7 @@ impl Recalls {
         facts: &Facts,
         now: Timestamp,
     ) -> Result<(), RecallError> {
-        let origins = origins(facts.submission.id, &facts.rivals);
+        let (_, origins) = self.covered(recall, facts)?;
         let theirs: Vec<&CopyRow> = facts
             .copies
             .iter()

@@ -7,13 +7,13 @@ use tern_policy::{
     Actor, Authentication, Decision, Message, Operation, Options, Question, Reach,
     Verdict as Decided,
 };
-use tern_store::{Transaction, Verdict};
+use tern_store::{StoreError, Transaction, Verdict};
 
 use crate::handle::audit_entry;
 use crate::plan::{cover, origins};
 use crate::{
-    Facts, Outcome, Plan, Recall, RecallError, RecallId, Recalls, Refusal, State, Submission, plan,
-    submission, tables,
+    Facts, Outcome, Plan, Recall, RecallError, RecallId, Recalls, Refusal, State, Submission,
+    Target, plan, submission, tables,
 };
 
 /// Which message.
@@ -285,15 +285,43 @@ impl Recalls {
         } else {
             submission::targets(engine, submission.id)?
         };
+        for _ in 0..SEAL_ATTEMPTS {
+            let sealed = self.seal_once(request, submission, &recall, &targets, now);
+            match sealed {
+                Ok(()) => return Ok(Requested::Sealed(request.id)),
+                Err(SealFailed::Joined(running)) => return Ok(Requested::Joined(running)),
+                Err(SealFailed::SentMeanwhile) => {}
+                Err(SealFailed::Recall(error)) => return Err(error),
+            }
+        }
+        Err(StoreError::Busy.into())
+    }
+
+    /// Seals by what is known of who else has sent the letter; not at all if somebody sends it
+    /// meanwhile.
+    fn seal_once(
+        &self,
+        request: &Request,
+        submission: &Submission,
+        recall: &Recall,
+        targets: &[Target],
+        now: Timestamp,
+    ) -> Result<(), SealFailed> {
+        let engine = &*self.engine;
+        let latest_key = tables::latest(submission.digest);
+        let latest = engine.get(&latest_key)?;
         let rivals = submission::by_others(engine, submission.account, submission.digest)?;
         let seal = Seal {
             tag: SealTag(request.id.0),
-            cover: cover(submission.account, &targets, &request.chosen),
+            cover: cover(submission.account, targets, &request.chosen),
             origins: origins(submission.id, &rivals),
             active: true,
             until: now.plus_millis(self.settings.tombstone_ms),
         };
-        let joined = self.mailboxes.seal(submission.digest, seal, |txn| {
+        self.mailboxes.seal(submission.digest, seal, |txn| {
+            if txn.get(&latest_key)? != latest {
+                return Err(SealFailed::SentMeanwhile);
+            }
             if let Some(running) = self.running_in(txn, submission.id)? {
                 return Err(SealFailed::Joined(running));
             }
@@ -302,15 +330,10 @@ impl Recalls {
             if let Some(account) = request.requester.account {
                 txn.put(tables::of_account(account, now, request.id), vec![1]);
             }
-            self.settle_outside_in(txn, &recall, &targets, 0..SEALED_WITH_ITEMS, now)?;
-            audit_request(txn, request, &recall, "allow", now)?;
+            self.settle_outside_in(txn, recall, targets, 0..SEALED_WITH_ITEMS, now)?;
+            audit_request(txn, request, recall, "allow", now)?;
             Ok(())
-        });
-        match joined {
-            Ok(()) => Ok(Requested::Sealed(request.id)),
-            Err(SealFailed::Joined(running)) => Ok(Requested::Joined(running)),
-            Err(SealFailed::Recall(error)) => Err(error),
-        }
+        })
     }
 
     /// The recall of a submission that is on record, unless it was undone.
@@ -332,8 +355,13 @@ impl Recalls {
 /// queue asks the seal before it hands out any of the rest.
 const SEALED_WITH_ITEMS: usize = 200;
 
+/// How often a seal is tried again because somebody sends the same letter meanwhile.
+const SEAL_ATTEMPTS: usize = 20;
+
 enum SealFailed {
     Joined(RecallId),
+    /// Somebody has sent the letter since it was looked who had.
+    SentMeanwhile,
     Recall(RecallError),
 }
 

@@ -150,6 +150,8 @@ pub fn record_in(txn: &mut Transaction<'_>, submission: &Submission) {
     let id = submission.id;
     txn.put(tables::submission(id), submission.encode());
     txn.put(tables::by_digest(submission.digest, id), Vec::new());
+    // Whoever seals the letter at this moment looks again at who has sent it.
+    txn.put(tables::latest(submission.digest), id.0.to_vec());
     let hash = message_id_hash(&submission.message_id);
     txn.put(
         tables::by_message_id(submission.account, &hash, id),

@@ -13,6 +13,7 @@
 //! | `TARGET_OUTCOME` | recall, chunk and position of the target | [`crate::CopyOutcome`] |
 //! | `OPEN` | recall | what is still to be done |
 //! | `TRIGGER` | account | the next UID of its recall mailbox to look at |
+//! | `LATEST` | content digest | the submission of the letter that was recorded last |
 
 use tern_base::{AccountId, ContentDigest, MessageId, OriginId, Timestamp};
 use tern_store::{Range, key::Key};
@@ -30,6 +31,7 @@ const COPY_OUTCOME: u8 = 0x57;
 const TARGET_OUTCOME: u8 = 0x58;
 pub(crate) const OPEN: u8 = 0x59;
 const TRIGGER: u8 = 0x5a;
+const LATEST: u8 = 0x5b;
 
 pub(crate) fn submission(id: OriginId) -> Vec<u8> {
     Key::table(SUBMISSION).array(&id.0).finish()
@@ -37,6 +39,10 @@ pub(crate) fn submission(id: OriginId) -> Vec<u8> {
 
 pub(crate) fn targets(id: OriginId, chunk: u32) -> Vec<u8> {
     Key::table(TARGETS).array(&id.0).u32(chunk).finish()
+}
+
+pub(crate) fn latest(digest: ContentDigest) -> Vec<u8> {
+    Key::table(LATEST).array(&digest.0).finish()
 }
 
 pub(crate) fn all_targets(id: OriginId) -> Range {
