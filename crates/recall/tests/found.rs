@@ -1,0 +1,97 @@
+//! What the simulation found, each told in a few lines.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod house;
+
+use house::{ALICE, BOB, House};
+use tern_base::OriginId;
+use tern_mailbox::INBOX;
+use tern_queue::LeaseId;
+use tern_recall::{Outcome, Reason, Requested, Selector, State, submission};
+use tern_store::Verdict;
+
+#[test]
+fn a_late_copy_of_which_nobody_was_told_has_its_outcome() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB], &[], 1);
+    let id = house.recall(ALICE, &sent).id();
+    house.append(BOB, INBOX, &house.letter(1));
+    // Killed before anybody took note of it.
+    let house = house.restarted();
+    house.recalls.run_open(house.now).unwrap();
+    let late = house.outcomes(id);
+    let put_back = ("bob@example.org", Outcome::BlockedLate, Reason::PutBack);
+    assert!(late.contains(&put_back), "{late:?}");
+    assert_eq!(house.mailboxes.late_tags().unwrap(), []);
+    house.check();
+}
+
+#[test]
+fn a_letter_sent_twice_and_recalled_twice_stays_while_one_recall_stands() {
+    let mut house = House::new();
+    let first = house.submit(ALICE, &[BOB], &[], 1);
+    let second = house.submit(ALICE, &[BOB], &[], 1);
+    let one = house.recall(ALICE, &first).id();
+    assert!(house.uids(BOB, INBOX).is_empty());
+    let two = house.recall(ALICE, &second).id();
+    for (_, outcome, reason) in house.outcomes(two) {
+        let said = (outcome, reason);
+        assert_eq!(said, (Outcome::WithdrawnUnexposed, Reason::NeverServed));
+    }
+    let request = house.request(ALICE, Selector::Submission(first.id));
+    for (id, back) in [(one, 0), (two, 2)] {
+        let requester = &request.requester;
+        house.recalls.restore(id, requester, house.now).unwrap();
+        house.recalls.run(id, house.now).unwrap();
+        assert_eq!(house.uids(BOB, INBOX).len(), back, "after {id}");
+    }
+    house.check();
+}
+
+#[test]
+fn undone_while_an_item_is_in_flight_it_is_still_settled() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB], &["out@elsewhere.test"], 1);
+    let item = house.items(&sent)[0];
+    tern_queue::lease(&house.engine, item, LeaseId(1), house.now, 60_000).unwrap();
+    let id = house.recall(ALICE, &sent).id();
+    let request = house.request(ALICE, Selector::Submission(sent.id));
+    let requester = &request.requester;
+    house.recalls.restore(id, requester, house.now).unwrap();
+    house.recalls.run(id, house.now).unwrap();
+    assert_eq!(house.recalls.recall(id).unwrap().state, State::Restored);
+    // The attempt is lost: the remote server may have it.
+    house.now = house.now.plus_millis(60_001);
+    house.recalls.run_open(house.now).unwrap();
+    let outcomes = house.outcomes(id);
+    let lost = |line: &&(&str, Outcome, Reason)| {
+        (line.1, line.2) == (Outcome::Relayed, Reason::MaybeTakenOutside)
+    };
+    assert!(outcomes.iter().any(|line| lost(&line)), "{outcomes:?}");
+    house.check();
+}
+
+#[test]
+fn what_was_sealed_is_withdrawn_whoever_sends_the_letter_meanwhile() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB], &[], 1);
+    // A copy of her letter that came by another way.
+    house.append(BOB, INBOX, &house.letter(1));
+    let request = house.request(ALICE, Selector::Submission(sent.id));
+    let answer = house.recalls.request(&request, house.now).unwrap();
+    assert_eq!(answer, Requested::Sealed(request.id));
+    // Bob's own session began before hers, and is accepted only now.
+    let rival = submission::Submission {
+        id: OriginId([0; 16]),
+        account: BOB,
+        ..sent.clone()
+    };
+    let record = |txn: &mut tern_store::Transaction<'_>| -> Result<_, tern_store::StoreError> {
+        submission::record_in(txn, &rival);
+        Ok(Verdict::Commit(()))
+    };
+    tern_store::transact(&house.engine, record).unwrap();
+    house.recalls.run(request.id, house.now).unwrap();
+    assert!(house.uids(BOB, INBOX).is_empty());
+    house.check();
+}
