@@ -1,4 +1,7 @@
 //! The report: one message in the sender's `Recall` mailbox, replaced as outcomes settle.
+//!
+//! It says what became of each copy, and nothing of how others keep their mail: neither where a
+//! copy was nor with which client it was read.
 
 use std::fmt::Write as _;
 
@@ -242,9 +245,6 @@ fn section(out: &mut String, title: &str, lines: &[&StatusLine]) {
         let _ = write!(out, "  {}", line.recipient);
         if !line.via.is_empty() {
             let _ = write!(out, " (by way of {})", line.via.join(", "));
-        }
-        if !line.mailboxes.is_empty() {
-            let _ = write!(out, " in {}", line.mailboxes.join(", "));
         }
         let outcome = &line.outcome;
         let _ = writeln!(

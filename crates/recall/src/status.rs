@@ -252,9 +252,9 @@ fn via_of(target: &Target) -> Vec<String> {
 }
 
 impl Status {
-    /// The status as JSON. With `exposure` each copy says what of it had been served, when, and to
-    /// which client.
-    pub fn json(&self, exposure: bool) -> Value {
+    /// The status as JSON. `detailed` is for those who may see into other people's mailboxes: each
+    /// copy then says where it was, and what of it had been served, when, to which client.
+    pub fn json(&self, detailed: bool) -> Value {
         let recall = &self.recall;
         let tally: serde_json::Map<String, Value> = self
             .tally
@@ -284,28 +284,29 @@ impl Status {
             "finishedAt": recall.finished.map(|at| at.to_string()),
             "restoredAt": recall.restored.map(|at| at.to_string()),
             "outcomes": tally,
-            "copies": self.lines.iter().map(|line| line.json(exposure)).collect::<Vec<_>>(),
+            "copies": self.lines.iter().map(|line| line.json(detailed)).collect::<Vec<_>>(),
             "moreCopies": self.more,
         })
     }
 }
 
 impl StatusLine {
-    fn json(&self, exposure: bool) -> Value {
+    fn json(&self, detailed: bool) -> Value {
         let outcome = &self.outcome;
         let mut value = json!({
             "recipient": self.recipient,
             "via": self.via,
-            "mailboxes": self.mailboxes,
             "outcome": outcome.outcome.code(),
             "reason": outcome.reason.code(),
             "sentence": outcome.reason.sentence(),
             "at": outcome.at.to_string(),
             "restoredAt": outcome.restored.map(|at| at.to_string()),
         });
-        if let (true, Some(served), Some(fields)) =
-            (exposure, &outcome.exposure, value.as_object_mut())
-        {
+        let Some(fields) = value.as_object_mut().filter(|_| detailed) else {
+            return value;
+        };
+        fields.insert("mailboxes".to_owned(), self.mailboxes.clone().into());
+        if let Some(served) = &outcome.exposure {
             let served = json!({
                 "level": served.level.name(),
                 "at": served.at.to_string(),
