@@ -105,7 +105,6 @@ fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
     let full = fill(&engine, 0);
     assert!(full > 100, "{full} rows");
     assert_holds(&engine, full);
-    assert!(engine.statistics().background_errors > 0);
     // RocksDB tries to recover by itself: a row may get through where a flush made room.
     let again = commit(&engine, full);
     assert!(
