@@ -16,6 +16,8 @@ use crate::{
 
 /// Copies that one transaction withdraws.
 const CHUNK: usize = 256;
+/// How often copies that were made meanwhile are looked for before it is left to the next run.
+const MAX_PASSES: usize = 20;
 /// Targets whose outcomes one transaction settles.
 const TARGET_CHUNK: usize = 500;
 /// Up to so many copies of a chunk get an audit entry each; a larger chunk gets one entry with
@@ -27,8 +29,9 @@ impl Recalls {
     pub fn run(&self, id: RecallId, now: Timestamp) -> Result<(), RecallError> {
         let mut recall = self.recall(id)?;
         if recall.state == State::Running {
-            self.withdraw_all(&recall, now)?;
-            self.finish(&recall, now)?;
+            if let Some(facts) = self.withdraw_all(&recall, now)? {
+                self.finish(&recall, &facts, now)?;
+            }
             recall = self.recall(id)?;
         }
         if recall.state == State::Restoring {
@@ -67,15 +70,27 @@ impl Recalls {
         failure.map_or(Ok(ids.len()), Err)
     }
 
-    fn withdraw_all(&self, recall: &Recall, now: Timestamp) -> Result<(), RecallError> {
-        let facts = self.facts(self.submission_of(recall)?)?;
-        let (cover, origins) = self.covered(recall, &facts)?;
-        let covers = |copy: &&CopyRow| cover.covers(copy.account) && origins.covers(copy.origin);
-        let covered: Vec<&CopyRow> = facts.copies.iter().filter(covers).collect();
-        for chunk in covered.chunks(CHUNK) {
-            self.withdraw_chunk(recall, chunk, now)?;
+    /// Withdraws until no covered copy is left, and answers the facts that show it: while copies
+    /// are withdrawn, an owner can still make a second message of one. `None` when another run
+    /// was quicker.
+    fn withdraw_all(&self, recall: &Recall, now: Timestamp) -> Result<Option<Facts>, RecallError> {
+        for _ in 0..MAX_PASSES {
+            let facts = self.facts(self.submission_of(recall)?)?;
+            let (cover, origins) = self.covered(recall, &facts)?;
+            let covers =
+                |copy: &&CopyRow| cover.covers(copy.account) && origins.covers(copy.origin);
+            let covered: Vec<&CopyRow> = facts.copies.iter().filter(covers).collect();
+            if self.recall(recall.id)?.state != State::Running {
+                return Ok(None);
+            }
+            if covered.is_empty() {
+                return Ok(Some(facts));
+            }
+            for chunk in covered.chunks(CHUNK) {
+                self.withdraw_chunk(recall, chunk, now)?;
+            }
         }
-        Ok(())
+        Err(tern_store::StoreError::Busy.into())
     }
 
     /// Whose copies, brought by what: as it was sealed. The same letter may have been sent again
@@ -168,10 +183,9 @@ impl Recalls {
     }
 
     /// Gives everything that was not withdrawn its outcome, and closes the withdrawal.
-    fn finish(&self, recall: &Recall, now: Timestamp) -> Result<(), RecallError> {
-        let facts = self.facts(self.submission_of(recall)?)?;
-        let pending = self.settle_targets(recall, &facts, now)?;
-        self.keep_others(recall, &facts, now)?;
+    fn finish(&self, recall: &Recall, facts: &Facts, now: Timestamp) -> Result<(), RecallError> {
+        let pending = self.settle_targets(recall, facts, now)?;
+        self.keep_others(recall, facts, now)?;
         let tally = self.tally(recall.id)?;
         tern_store::transact(&*self.engine, |txn| {
             let mut recall = self.recall_in(txn, recall.id)?;
