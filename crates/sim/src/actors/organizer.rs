@@ -3,7 +3,8 @@
 
 use tern_base::{AccountId, MailboxId, OriginId, Uid};
 use tern_mailbox::{
-    AppendRequest, FlagChange, FlagRequest, Flags, Folder, MailboxError, SystemFlag, Transfer,
+    AppendRequest, FlagChange, FlagRequest, Flags, Folder, INBOX, MailboxError, SystemFlag,
+    Transfer,
 };
 
 use super::Actor;
@@ -41,9 +42,15 @@ impl Organizer {
 
     fn transfer(&self, sim: &Sim) -> Result<(), MailboxError> {
         let folders = self.folders(sim);
-        let (Some(from), Some(to)) = (sim.pick(&folders), sim.pick(&folders)) else {
+        let (Some(mut from), Some(mut to)) = (sim.pick(&folders), sim.pick(&folders)) else {
             return Ok(());
         };
+        // Within one folder a copy becomes a message of its own.
+        if sim.chance(250)
+            && let Some(inbox) = folders.iter().find(|folder| folder.id == INBOX)
+        {
+            (from, to) = (inbox.clone(), inbox.clone());
+        }
         let (uids, moving) = (self.some(sim, from.id), sim.chance(600));
         let account = self.account;
         sim.oracle.borrow_mut().permit(match moving {

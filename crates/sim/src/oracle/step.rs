@@ -494,7 +494,8 @@ impl Oracle {
                         .keys()
                         .all(|mailbox| self.may_leave(account, *mailbox))
             }
-            Place::Unmet => copy.report || self.touched(account),
+            // Mail of the system's own is replaced by it.
+            Place::Unmet => copy.letter.is_none() || self.touched(account),
             Place::Vault(_) => self.touched(account),
             Place::Gone => true,
         };
