@@ -468,7 +468,8 @@ impl BlobRow {
         let mut r = Reader::of_version(bytes, V1)?;
         Ok(Self {
             references: r.number()?,
-            size: r.number()?,
+            // A message's size is a 32-bit number (RFC 9051 7.5.2), and so is a content's.
+            size: r.number32()?.into(),
             unreferenced_since: Timestamp(r.number()?),
         })
     }
