@@ -85,7 +85,7 @@ impl Recalls {
         outcome.mailboxes = row.placements.iter().map(|place| place.mailbox).collect();
         txn.put(key, outcome.encode());
         if reason == Reason::LateDelivery {
-            not_gone_in(txn, recall.id, targets, account)?;
+            not_gone_in(txn, recall.id, targets, account, &[Reason::DeletedUnread])?;
         }
         Ok(Some(outcome))
     }
@@ -93,12 +93,13 @@ impl Recalls {
 
 /// A recipient whose copy had not arrived yet when the recall was finished was taken for one who
 /// had deleted it: the copy that was stopped, or handed over by another recall, is the one outcome
-/// that stays.
+/// that stays. `wrongly` are the reasons that this shows to be wrong.
 pub(crate) fn not_gone_in(
     txn: &mut Transaction<'_>,
     id: RecallId,
     targets: &[Target],
     account: AccountId,
+    wrongly: &[Reason],
 ) -> Result<(), RecallError> {
     let to = Destination::Account(account);
     let of_account = targets
@@ -109,7 +110,7 @@ pub(crate) fn not_gone_in(
         let key = tables::target_outcome(id, n as u32);
         let Some(row) = txn.get(&key)? else { continue };
         let row = CopyOutcome::decode(&row)?;
-        if row.outcome.is_withdrawn() || row.reason == Reason::DeletedUnread {
+        if row.outcome.is_withdrawn() || wrongly.contains(&row.reason) {
             txn.delete(key);
         }
     }

@@ -8,8 +8,8 @@ use tern_store::{Transaction, Verdict};
 
 use crate::handle::audit_entry;
 use crate::{
-    CopyOutcome, Recall, RecallError, RecallId, Recalls, Request, Requester, Selector, State,
-    tables,
+    CopyOutcome, Reason, Recall, RecallError, RecallId, Recalls, Request, Requester, Selector,
+    State, tables,
 };
 
 /// Copies that one transaction puts back.
@@ -164,7 +164,8 @@ impl Recalls {
         txn.put(tables::copy_outcome(other, account, message), outcome);
         if let Some(submission) = self.recall_in(txn, other)?.submission {
             let targets = crate::submission::targets(&*self.engine, submission)?;
-            crate::late::not_gone_in(txn, other, &targets, account)?;
+            let deleted = [Reason::DeletedUnread, Reason::DeletedAfterServing];
+            crate::late::not_gone_in(txn, other, &targets, account, &deleted)?;
         }
         Ok(true)
     }
