@@ -144,7 +144,8 @@ fn verify_now(engine: &dyn Engine, passwords: &Passwords, attempt: &Attempt) -> 
             Verified::Unavailable
         }
         Err(why) => {
-            tracing::info!(login = %attempt.login, %why, "login refused");
+            // Quoted: the peer chose it, line ends included.
+            tracing::info!(login = ?attempt.login, %why, "login refused");
             Verified::Refused
         }
     }
