@@ -325,24 +325,23 @@ impl Recalls {
         }
         let facts = self.facts(self.submission_of(recall)?)?;
         let given_up = now.millis_since(recall.requested) > self.settings.retry_ms;
-        let still = tern_store::transact(&*self.engine, |txn| {
+        tern_store::transact(&*self.engine, |txn| {
             let mut still = 0;
             for n in &open {
-                let n = *n as usize;
-                still += self.settle_outside_in(txn, recall, &facts.targets, n..n + 1, now)?;
-                if given_up && still > 0 {
+                let at = *n as usize..*n as usize + 1;
+                let pending = self.settle_outside_in(txn, recall, &facts.targets, at, now)?;
+                if pending > 0 && given_up {
                     let lost = CopyOutcome::new(Outcome::Relayed, Reason::MaybeTakenOutside, now);
-                    txn.put(tables::target_outcome(recall.id, n as u32), lost.encode());
+                    txn.put(tables::target_outcome(recall.id, *n), lost.encode());
+                } else {
+                    still += pending;
                 }
             }
-            let still = if given_up { 0 } else { still };
             let mut recall = self.recall_in(txn, recall.id)?;
             recall.report_due |= still < open.len() as u64;
             recall.put_in(txn, still > 0);
-            Ok::<_, RecallError>(Verdict::Commit(still))
-        })?;
-        debug_assert!(still <= open.len() as u64);
-        Ok(())
+            Ok::<_, RecallError>(Verdict::Commit(()))
+        })
     }
 
     /// The mailboxes that recalls work on.

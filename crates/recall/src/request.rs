@@ -325,6 +325,10 @@ impl Recalls {
             if let Some(running) = self.running_in(txn, submission.id)? {
                 return Err(SealFailed::Joined(running));
             }
+            // The same request, asked twice at once.
+            if txn.get(&tables::recall(request.id))?.is_some() {
+                return Err(SealFailed::Joined(request.id));
+            }
             recall.put_in(txn, true);
             txn.put(tables::of_submission(submission.id), request.id.0.to_vec());
             if let Some(account) = request.requester.account {

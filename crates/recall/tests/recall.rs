@@ -505,3 +505,32 @@ fn what_had_not_arrived_yet_is_blocked_and_counted_once() {
     );
     house.check();
 }
+
+/// After the retry time only what is still unknown is given up: what was settled in the same look
+/// keeps its outcome.
+#[test]
+fn giving_up_on_one_copy_leaves_the_others_outcomes_alone() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[], &["a@x.test", "b@x.test"], 1);
+    let items = house.items(&sent);
+    let week = 7 * 24 * 3_600_000;
+    tern_queue::lease(&house.engine, items[0], LeaseId(1), house.now, week).unwrap();
+    tern_queue::lease(&house.engine, items[1], LeaseId(2), house.now, week).unwrap();
+    let id = house.recall(ALICE, &sent).id();
+    house.now = house.now.plus_millis(25 * 3_600_000);
+    let refused = Reply {
+        code: 550,
+        enhanced: None,
+        text: "no".into(),
+        host: None,
+    };
+    house.relay_leased(items[1], LeaseId(2), RelayOutcome::Permanent(refused));
+    house.recalls.run_open(house.now).unwrap();
+    assert_eq!(
+        house.outcomes(id),
+        [
+            ("a@x.test", Outcome::Relayed, Reason::MaybeTakenOutside),
+            ("b@x.test", Outcome::Prevented, Reason::RefusedOutside),
+        ]
+    );
+}
