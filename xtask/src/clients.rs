@@ -1,4 +1,4 @@
-//! The independent mail clients that the interop tests drive: Debian's mbsync, swaks, neomutt and
+//! The independent mail clients that the interop tests drive: Debian's mbsync, swaks, neomutt, curl and
 //! tmux, and PyPI's imapclient in an environment of the build cache. Never touches the user's own
 //! Python packages.
 
@@ -10,11 +10,12 @@ use crate::context::{Context, Outcome, find_program, run, succeeds};
 use crate::setup;
 
 /// Program to Debian package.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("mbsync", "isync"),
     ("swaks", "swaks"),
     ("neomutt", "neomutt"),
     ("tmux", "tmux"),
+    ("curl", "curl"),
     ("python3", "python3"),
 ];
 

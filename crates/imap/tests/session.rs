@@ -7,7 +7,8 @@
 //! in, in a new house), `second` (another session of the same house), `started` (the TLS handshake
 //! is done), `accept`, `refuse`, `throttle`, `unavailable` (the answer to credentials, after their
 //! check), `timeout`, `shutdown`, `close` (the session must be closed), `clock n` (n seconds pass),
-//! `quota n` (octets), `full` and `room` (the disk), `seal name`, `withdraw name`, `exposure name
+//! `quota n` (octets), `full` and `room` (the disk), `damage` and `repair` (rows of messages no longer
+//! say anything, and do again), `seal name`, `withdraw name`, `exposure name
 //! level`. After each line of one client the other is notified.
 //!
 //! Every transcript runs three times: each client line whole, octet by octet, and in pieces of 7.
@@ -26,6 +27,8 @@ use tern_store::mem::Injected;
 struct Run {
     house: House,
     clients: Vec<Client>,
+    /// What was damaged, as it was.
+    damaged: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Run {
@@ -38,6 +41,7 @@ impl Run {
         Self {
             house,
             clients: vec![client],
+            damaged: Vec::new(),
         }
     }
 
@@ -74,6 +78,8 @@ impl Run {
                 return self.house.engine.set_fault_hook(Some(hook));
             }
             "room" => return self.house.engine.set_fault_hook(None),
+            "damage" => return self.damaged = self.house.damage(),
+            "repair" => return self.house.repair(std::mem::take(&mut self.damaged)),
             "seal" => {
                 self.house.seal(&message(argument));
                 return;

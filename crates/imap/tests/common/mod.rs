@@ -12,7 +12,7 @@ use tern_imap::session::{Peer, TlsFacts, Verbs, Verified};
 use tern_imap::settings::Settings;
 use tern_imap::{Session, Step};
 use tern_mailbox::{Cover, FolderSpec, Mailboxes, NoListener, Origins, Role, Seal, SealTag};
-use tern_store::{MemEngine, Verdict};
+use tern_store::{Batch, Engine as _, MemEngine, Range, Read as _, Verdict};
 
 pub(crate) const NOW: Timestamp = Timestamp(1_795_298_760_000);
 pub(crate) const BOB: AccountId = AccountId(1);
@@ -102,6 +102,27 @@ impl House {
             })
             .unwrap();
         self.mailboxes.forget_seal(digest, TAG);
+    }
+
+    /// Overwrites every row of a message with octets that say nothing, as a broken disk would.
+    /// Answers what they were.
+    pub(crate) fn damage(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        const MESSAGE: u8 = 0x14;
+        let rows = self.engine.scan(&Range::prefix(vec![MESSAGE]), 1_000);
+        let rows = rows.unwrap().rows;
+        assert!(!rows.is_empty(), "nothing to damage");
+        let garbage = rows.iter().map(|(key, _)| (key.clone(), vec![0xff; 3]));
+        self.repair(garbage.collect());
+        rows
+    }
+
+    /// Puts rows back as they were.
+    pub(crate) fn repair(&self, rows: Vec<(Vec<u8>, Vec<u8>)>) {
+        let mut batch = Batch::new();
+        for (key, value) in rows {
+            batch.put(key, value);
+        }
+        self.engine.commit(batch).unwrap();
     }
 
     /// Fails the test where the store is not whole.
