@@ -76,7 +76,9 @@ fn all_there(house: &House, accounts: &[AccountId], origin: OriginId) {
     let items = tern_queue::by_origin(&house.engine, origin).unwrap();
     assert_eq!(items.len(), OUTSIDE);
     let targets = tern_recall::submission::targets(&house.engine, origin).unwrap();
-    assert_eq!(targets.len(), MEMBERS + OUTSIDE);
+    assert_eq!(targets.len(), MEMBERS + OUTSIDE + 1, "and bob");
+    let refused = tern_recall::Destination::Nowhere;
+    assert_eq!(targets[700].destination, refused, "the full one");
     let told = house.inbox(house.account("alice"));
     assert_eq!(told.len(), 1, "one notice");
     assert!(told[0].contains("Final-Recipient: rfc822; nobody@tern.test"));
