@@ -132,6 +132,22 @@ fn who_sent_it_first_takes_back_whatever_turns_up_however_often_it_was_sent() {
     house.check();
 }
 
+/// He sent it later, and last; that makes him no author.
+#[test]
+fn a_reader_who_sends_it_on_takes_back_only_what_he_sent() {
+    let mut house = House::new();
+    house.submit(ALICE, &[BOB], &[], 1);
+    house.now = house.now.plus_millis(10);
+    let his = house.submit(BOB, &[CAROL], &[], 1);
+    house.append(DAVE, INBOX, &house.letter(1));
+    let id = house.recall(BOB, &his).id();
+    assert!(house.uids(CAROL, INBOX).is_empty());
+    assert_eq!(house.uids(DAVE, INBOX), [1], "it may have been hers");
+    let seal = house.mailboxes.seal_of(his.digest, id.tag()).unwrap();
+    assert_eq!(seal.unwrap().origins, Origins::Only(vec![his.id]));
+    house.check();
+}
+
 #[test]
 fn hers_is_found_among_hundreds_of_the_same_letter() {
     let mut house = House::new();
