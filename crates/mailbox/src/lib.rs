@@ -49,6 +49,6 @@ pub use folder::{Folder, FolderSpec, Role, SEPARATOR};
 pub use handle::{Listener, Mailboxes, NoListener};
 pub use ingest::{Copy, INBOX, Landing, Placed, Prepared};
 pub use rows::{CopyRow, Lineage, MessageRow};
-pub use seal::{Cover, Origins, Seal, SealTag, sealed_by_row};
+pub use seal::{Cover, Origins, Outside, Seal, SealTag, sealed_by_row};
 pub use view::{Entry, View};
 pub use withdraw::{Vaulted, Withdrawn};

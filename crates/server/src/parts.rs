@@ -10,9 +10,8 @@ use tern_base::Entropy;
 use tern_delivery::Delivery;
 use tern_directory::{PasswordCost, Passwords};
 use tern_mailbox::{Listener, MailboxError, Mailboxes};
-use tern_policy::DefaultPolicy;
 use tern_queue::Schedule;
-use tern_recall::{RecallSettings, Recalls};
+use tern_recall::Recalls;
 use tern_store::{Engine, StoreError};
 use tern_store_rocksdb::{OpenError, RocksEngine};
 
@@ -86,11 +85,8 @@ pub(crate) fn open(
     let recalls = Recalls::open(
         Arc::clone(&engine),
         Arc::clone(&mailboxes),
-        Arc::new(DefaultPolicy::default()),
-        RecallSettings {
-            hostname: config.server.hostname.as_str().to_owned(),
-            ..RecallSettings::default()
-        },
+        Arc::new(config.recall.policy()),
+        config.recall.clone(),
     );
     let passwords = Passwords::new(PasswordCost::default(), entropy)?;
     Ok(Parts {

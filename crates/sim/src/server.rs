@@ -9,7 +9,7 @@ use tern_directory::Target;
 use tern_mailbox::{FolderSpec, Listener, Mailboxes, NoListener, Role, SealTag};
 use tern_policy::DefaultPolicy;
 use tern_queue::Schedule;
-use tern_recall::{RecallSettings, Recalls};
+use tern_recall::{Recalls, Settings};
 use tern_store::{Engine, MemEngine};
 
 use crate::engine::SimEngine;
@@ -127,12 +127,7 @@ impl Observer {
 
 fn recalls(engine: Arc<dyn Engine>, mailboxes: &Arc<Mailboxes>) -> Recalls {
     let policy = Arc::new(DefaultPolicy::default());
-    Recalls::open(
-        engine,
-        Arc::clone(mailboxes),
-        policy,
-        RecallSettings::default(),
-    )
+    Recalls::open(engine, Arc::clone(mailboxes), policy, Settings::default())
 }
 
 fn delivery(engine: Arc<dyn Engine>, mailboxes: &Arc<Mailboxes>) -> Delivery {

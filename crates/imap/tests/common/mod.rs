@@ -11,7 +11,9 @@ use tern_imap::event::Event;
 use tern_imap::session::{Peer, TlsFacts, Verbs, Verified};
 use tern_imap::settings::Settings;
 use tern_imap::{Session, Step};
-use tern_mailbox::{Cover, FolderSpec, Mailboxes, NoListener, Origins, Role, Seal, SealTag};
+use tern_mailbox::{
+    Cover, FolderSpec, Mailboxes, NoListener, Origins, Outside, Role, Seal, SealTag,
+};
 use tern_store::{Batch, Engine as _, MemEngine, Range, Read as _, Verdict};
 
 pub(crate) const NOW: Timestamp = Timestamp(1_795_298_760_000);
@@ -73,6 +75,7 @@ impl House {
         let seal = Seal {
             tag: TAG,
             cover: Cover::Except(Default::default()),
+            outside: Outside::All,
             origins: Origins::AllBut(Vec::new()),
             active: true,
             until: Timestamp(u64::MAX),

@@ -41,6 +41,8 @@ pub struct Config {
     pub imap: tern_imap::settings::Settings,
     /// Where messages for other servers go.
     pub relay: Relay,
+    /// Who may take messages back, and how long what was taken back is kept.
+    pub recall: tern_recall::Settings,
     /// The storage engine.
     pub store: tern_store_rocksdb::Settings,
     /// The log.
@@ -358,7 +360,12 @@ impl Config {
     /// The one host name where a section has none of its own.
     fn settled(mut self) -> Self {
         let name = self.server.hostname.as_str();
-        for own in [&mut self.smtp.hostname, &mut self.imap.hostname] {
+        let own = [
+            &mut self.smtp.hostname,
+            &mut self.imap.hostname,
+            &mut self.recall.hostname,
+        ];
+        for own in own {
             if own == "localhost" {
                 name.clone_into(own);
             }

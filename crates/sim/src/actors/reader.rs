@@ -62,6 +62,7 @@ impl Reader {
             account: self.account,
             message,
             digest: row.digest,
+            origin: row.origin,
             level,
         };
         let viewer = Viewer {

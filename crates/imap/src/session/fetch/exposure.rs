@@ -75,6 +75,7 @@ impl FetchTask {
                 account,
                 message: message.entry.message,
                 digest: row.digest,
+                origin: row.origin,
                 level,
             });
         }
