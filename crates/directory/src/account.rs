@@ -153,6 +153,9 @@ pub fn begin_removal_in(txn: &mut Transaction<'_>, id: AccountId) -> Result<bool
     let Some(account) = tables::get_account(txn, id)? else {
         return Ok(false);
     };
+    if account.removing {
+        return Ok(true);
+    }
     let marked = Account {
         removing: true,
         ..account
