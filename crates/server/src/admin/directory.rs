@@ -186,7 +186,7 @@ impl Admin {
         Ok(Answer::new(format!("account {address} removed"), json!({})))
     }
 
-    pub(super) fn account_password(
+    pub(super) fn passwd(
         &self,
         address: &str,
         password: &str,

@@ -102,9 +102,7 @@ impl Admin {
             } => self.account_add(address, name, *quota_bytes, password, call),
             Request::AccountList => self.account_list(),
             Request::AccountRemove { address } => self.account_remove(address, call),
-            Request::AccountPassword { address, password } => {
-                self.account_password(address, password, call)
-            }
+            Request::AccountPassword { address, password } => self.passwd(address, password, call),
             Request::AccountQuota {
                 address,
                 quota_bytes,

@@ -56,11 +56,11 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
         ))
     };
     match (a, b) {
-        // RFC 6052 2.1
+        // NAT64.
         (0x64, 0xff9b) if [c, d, e, f] == [0; 4] => v4(g, h),
-        // RFC 3056 2
+        // 6to4.
         (0x2002, high) => v4(high, c),
-        // RFC 3849, and RFC 4380 2.6, which has other hosts' addresses inside.
+        // Examples, and Teredo, which has other hosts' addresses inside.
         (0x2001, 0xdb8 | 0) => false,
         (0x2000..=0x3fff, _) => true,
         _ => false,
