@@ -13,10 +13,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tern_base::{AccountId, SeededEntropy, Timestamp};
-use tern_imap::session::{Peer, TlsFacts, Verbs, Verified};
+use tern_imap::Session;
 use tern_imap::settings::Settings;
-use tern_imap::{Session, Step};
+use tern_imap::verbs::Verbs;
 use tern_mailbox::{Mailboxes, NoListener};
+use tern_session::{Peer, Protocol as _, Step, TlsFacts, Unlimited, Verified};
 use tern_store::MemEngine;
 
 const NOW: Timestamp = Timestamp(1_795_298_760_000);
@@ -64,6 +65,7 @@ impl Client {
         let mailboxes = Arc::clone(&self.mailboxes);
         let verbs = Verbs {
             mailboxes: &mailboxes,
+            memory: &Unlimited,
         };
         let mut octets = 0;
         loop {

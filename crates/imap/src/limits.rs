@@ -1,7 +1,9 @@
 //! Every bound on what an IMAP peer can make this crate hold or do, with the answer it gets.
 //!
 //! Invariant: what one session buffers of its input is at most [`MAX_LINE`] plus the literals that
-//! [`FrameLimits`] allows in its present state plus one read of the shell.
+//! [`FrameLimits`] allows in its present state plus one read of the shell; literals beyond
+//! [`MAX_UNRESERVED_LITERALS`] are part of the memory that all sessions share, or are refused with
+//! `NO [UNAVAILABLE]`.
 
 /// Octets of one command outside its literals. RFC 7162 4 asks for at least 8,192. Over: `BYE`.
 pub const MAX_LINE: usize = 64 * 1024;
@@ -9,6 +11,9 @@ pub const MAX_LINE: usize = 64 * 1024;
 pub const MAX_LITERAL_BEFORE_AUTH: u64 = 4 * 1024;
 /// Octets of one literal that is not an appended message. Over: `NO [TOOBIG]`.
 pub const MAX_LITERAL: u64 = 64 * 1024;
+/// Octets of the literals of one command that are read without memory set aside for them; nobody
+/// gets beyond it before authentication.
+pub const MAX_UNRESERVED_LITERALS: u64 = MAX_LITERAL_BEFORE_AUTH * MAX_LITERALS_FACTOR;
 /// A command may hold this many times the largest of its literals, in total.
 pub const MAX_LITERALS_FACTOR: u64 = 4;
 /// Octets of a refused non-synchronising literal that are read and thrown away, so that the

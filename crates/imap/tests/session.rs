@@ -6,10 +6,10 @@
 //! happens: `plain` or `tls` (a connection begins in a new house), `session` (somebody has logged
 //! in, in a new house), `second` (another session of the same house), `started` (the TLS handshake
 //! is done), `accept`, `refuse`, `throttle`, `unavailable` (the answer to credentials, after their
-//! check), `timeout`, `shutdown`, `close` (the session must be closed), `clock n` (n seconds pass),
-//! `quota n` (octets), `full` and `room` (the disk), `damage` and `repair` (rows of messages no longer
-//! say anything, and do again), `seal name`, `withdraw name`, `exposure name
-//! level`. After each line of one client the other is notified.
+//! check), `timeout`, `shutdown`, `revoke`, `close` (the session must be closed), `clock n` (n
+//! seconds pass), `quota n` (octets), `memory n` (octets of literals), `full` and `room` (the disk),
+//! `damage` and `repair` (rows of messages no longer say anything, and do again), `seal name`,
+//! `withdraw name`, `exposure name level`. After each line of one client the other is notified.
 //!
 //! Every transcript runs three times: each client line whole, octet by octet, and in pieces of 7.
 //! With `TERN_BLESS` set the server's lines are written anew, to be reviewed.
@@ -21,7 +21,7 @@ mod common;
 use std::fmt::Write as _;
 
 use common::{BOB, Client, House, NOW, accept, facts};
-use tern_imap::session::Verified;
+use tern_session::{Budget, Ending, Protocol as _, Verified};
 use tern_store::mem::Injected;
 
 struct Run {
@@ -56,12 +56,20 @@ impl Run {
             }
             "started" => return client.session.tls_started(facts()),
             "timeout" => {
-                client.session.timed_out();
+                client.session.end(Ending::TimedOut);
                 return client.drive(&mut self.house);
             }
             "shutdown" => {
-                client.session.shutdown();
+                client.session.end(Ending::Stopping);
                 return client.drive(&mut self.house);
+            }
+            "revoke" => {
+                client.session.end(Ending::Revoked);
+                return client.drive(&mut self.house);
+            }
+            "memory" => {
+                self.house.memory = Budget::new(argument.parse().unwrap());
+                return;
             }
             "close" => return assert!(client.closed, "still open"),
             "clock" => {

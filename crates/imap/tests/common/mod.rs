@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tern_base::{AccountId, ContentDigest, SeededEntropy, Timestamp};
+use tern_imap::Session;
 use tern_imap::event::Event;
-use tern_imap::session::{Peer, TlsFacts, Verbs, Verified};
 use tern_imap::settings::Settings;
-use tern_imap::{Session, Step};
+use tern_imap::verbs::Verbs;
 use tern_mailbox::{
     Cover, FolderSpec, Mailboxes, NoListener, Origins, Outside, Role, Seal, SealTag,
 };
+use tern_session::{Budget, Peer, Protocol as _, Step, TlsFacts, Verified};
 use tern_store::{Batch, Engine as _, MemEngine, Range, Read as _, Verdict};
 
 pub(crate) const NOW: Timestamp = Timestamp(1_795_298_760_000);
@@ -46,6 +47,7 @@ pub(crate) fn facts() -> TlsFacts {
 pub(crate) struct House {
     pub(crate) engine: MemEngine,
     pub(crate) mailboxes: Mailboxes,
+    pub(crate) memory: Budget,
     pub(crate) entropy: SeededEntropy,
     pub(crate) now: Timestamp,
 }
@@ -61,6 +63,7 @@ impl House {
         Self {
             engine,
             mailboxes,
+            memory: Budget::new(u64::MAX),
             entropy: SeededEntropy::new(1),
             now: NOW,
         }
@@ -190,6 +193,7 @@ impl Client {
     pub(crate) fn step(&mut self, house: &mut House) -> bool {
         let verbs = Verbs {
             mailboxes: &house.mailboxes,
+            memory: &house.memory,
         };
         let step = self.session.step(&verbs, house.now, &mut house.entropy);
         let output = self.session.take_output();

@@ -1,9 +1,12 @@
 //! What an operator can do on the server's machine: the verbs behind the command line, for a
 //! running server and without one.
 //!
-//! Invariant: every act that changes something is in the audit log under the operator's name.
-//! Refuses to show a password, or what verifies one.
+//! Invariant: every act that changes something is in the audit log under the operator's name, in the
+//! very transaction that changes it; of an act of many transactions it is in the first. Access that
+//! was taken away ends the sessions that use it. Refuses to show a password, or what verifies one;
+//! an app password is shown once, when it is made.
 
+mod app_password;
 mod directory;
 mod error;
 mod look;
@@ -19,10 +22,11 @@ use tern_delivery::Delivery;
 use tern_directory::{Account, Passwords};
 use tern_mailbox::Mailboxes;
 use tern_recall::Recalls;
-use tern_store::{Engine, Read};
+use tern_store::{Engine, Read, Transaction, Verdict, transact};
 use tokio::sync::Notify;
 
 use crate::control::request::{Answer, Request, Response};
+use crate::hub::Hub;
 use crate::parts::Parts;
 use error::AdminError;
 
@@ -35,6 +39,8 @@ pub(crate) struct Admin {
     recalls: Arc<Recalls>,
     /// Wakes the worker of the queue.
     queued: Arc<Notify>,
+    /// The sessions of a server that runs.
+    sessions: Arc<Hub>,
 }
 
 /// One request on its way: who asks, and when.
@@ -47,7 +53,7 @@ pub(crate) struct Call<'a> {
 type Result<T> = std::result::Result<T, AdminError>;
 
 impl Admin {
-    pub(crate) fn new(parts: &Parts, queued: Arc<Notify>) -> Self {
+    pub(crate) fn new(parts: &Parts, queued: Arc<Notify>, sessions: Arc<Hub>) -> Self {
         Self {
             engine: Arc::clone(&parts.engine),
             mailboxes: Arc::clone(&parts.mailboxes),
@@ -55,7 +61,13 @@ impl Admin {
             delivery: Arc::clone(&parts.delivery),
             recalls: Arc::clone(&parts.recalls),
             queued,
+            sessions,
         }
+    }
+
+    /// For a store that no server has open: nobody waits for the queue, and there is no session.
+    pub(crate) fn alone(parts: &Parts) -> Self {
+        Self::new(parts, Arc::new(Notify::new()), Arc::new(Hub::new()))
     }
 
     /// Carries a request out.
@@ -90,15 +102,22 @@ impl Admin {
             } => self.account_add(address, name, *quota_bytes, password, call),
             Request::AccountList => self.account_list(),
             Request::AccountRemove { address } => self.account_remove(address, call),
-            Request::AccountPassword { address, password } => {
-                self.account_password(address, password, call)
-            }
+            Request::AccountPassword { address, password } => self.passwd(address, password, call),
             Request::AccountQuota {
                 address,
                 quota_bytes,
             } => self.account_quota(address, *quota_bytes, call),
             Request::AccountDisable { address, disabled } => {
                 self.account_disable(address, *disabled, call)
+            }
+            Request::AppPasswordAdd {
+                address,
+                label,
+                scopes,
+            } => self.app_password_add(address, label, scopes, call),
+            Request::AppPasswordList { address } => self.app_password_list(address),
+            Request::AppPasswordRemove { address, id } => {
+                self.app_password_remove(address, *id, call)
             }
             Request::AliasAdd { address, targets } => self.alias_add(address, targets, call),
             Request::AliasRemove { address } => self.alias_remove(address, call),
@@ -132,7 +151,7 @@ impl Admin {
             Request::RecallList { by } => self.recall_list(by.as_deref()),
             Request::RecallRestore { id } => self.recall_restore(id, call),
             Request::AuditVerify => self.audit_verify(),
-            Request::AuditList { limit, action } => self.audit_list(*limit, action.as_ref(), call),
+            Request::AuditList { limit, filter } => self.audit_list(*limit, filter, call),
             Request::AuditExport { from } => self.audit_export(*from, call),
             Request::Check => self.check(),
             Request::Backup { directory } => self.backup(directory, call),
@@ -151,19 +170,43 @@ impl Admin {
         account.ok_or_else(|| AdminError::NoAccount(address.to_owned()))
     }
 
-    /// Puts an act on record.
+    /// Does something in a transaction that puts it on record, too: both are done, or neither.
+    fn act<T>(
+        &self,
+        call: &mut Call<'_>,
+        action: &str,
+        describe: impl Fn(&T, Draft) -> Draft,
+        mut work: impl FnMut(&mut Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let entry = call.entry(action);
+        transact(&*self.engine, |txn| {
+            let done = work(txn)?;
+            tern_audit::append_in(txn, describe(&done, entry.clone()))?;
+            Ok(Verdict::Commit(done))
+        })
+    }
+
+    /// Puts an act on record that no transaction does.
     fn record(
         &self,
         call: &mut Call<'_>,
-        draft: impl FnOnce(Draft) -> Draft,
         action: &str,
+        describe: impl FnOnce(Draft) -> Draft,
     ) -> Result<()> {
-        let id = EntryId::new(call.now, call.entropy);
-        let actor = Actor::Operator(call.operator.to_owned());
-        let mut entry = Draft::new(id, call.now, actor, action);
-        entry.protocol = Some(String::from("cli"));
-        tern_audit::append(&*self.engine, &draft(entry))?;
+        let entry = describe(call.entry(action));
+        tern_audit::append(&*self.engine, &entry)?;
         Ok(())
+    }
+}
+
+impl Call<'_> {
+    /// An audit entry of this request.
+    fn entry(&mut self, action: &str) -> Draft {
+        let id = EntryId::new(self.now, self.entropy);
+        let actor = Actor::Operator(self.operator.to_owned());
+        let mut entry = Draft::new(id, self.now, actor, action);
+        entry.protocol = Some(String::from("cli"));
+        entry
     }
 }
 
