@@ -26,7 +26,11 @@ pub(crate) fn ensure(context: &Context) -> Outcome<PathBuf> {
     let missing = PROGRAMS
         .iter()
         .filter(|(program, _)| find_program(program).is_none());
-    let missing: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    let mut missing: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    // Only recommended by swaks, which speaks no TLS without it.
+    if !succeeds(Command::new("perl").args(["-MNet::SSLeay", "-e", "1"])) {
+        missing.push("libnet-ssleay-perl");
+    }
     setup::install(&missing)?;
     ensure_python(&context.cache.join(IMAPCLIENT.replace("==", "-")))
 }
