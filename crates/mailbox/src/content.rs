@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use tern_base::{AccountId, ContentDigest, MailboxId, MessageId, ThreadId, Uid};
-use tern_mime::ParsedMessage;
-use tern_store::{StoreError, limits as store_limits};
+use tern_mime::Structure;
+use tern_store::{Range as KeyRange, StoreError, limits as store_limits};
 
 use crate::rows::{AccountHead, CopyRow, MessageRow};
 use crate::{MailboxError, Mailboxes, tables};
@@ -25,8 +25,7 @@ impl Mailboxes {
         account: AccountId,
         ids: &[MessageId],
     ) -> Result<Vec<Option<Result<MessageRow, MailboxError>>>, MailboxError> {
-        let keys: Vec<Vec<u8>> = ids.iter().map(|id| tables::message(account, *id)).collect();
-        let rows = self.engine.get_many(&keys)?;
+        let rows = self.message_rows(account, ids)?;
         let decode = |row: Vec<u8>| -> Result<Result<MessageRow, MailboxError>, MailboxError> {
             let row = MessageRow::decode(&row)?;
             let sealed = self.is_sealed(row.digest, account, row.origin);
@@ -47,24 +46,75 @@ impl Mailboxes {
         found.unwrap_or(Err(MailboxError::NoMessage))
     }
 
+    /// The stored rows of messages. Neighbours are read in one walk over the table, which costs a
+    /// fraction of a look-up for each.
+    fn message_rows(
+        &self,
+        account: AccountId,
+        ids: &[MessageId],
+    ) -> Result<Vec<Option<Vec<u8>>>, MailboxError> {
+        let Some(range) = neighbours(account, ids) else {
+            let keys: Vec<Vec<u8>> = ids.iter().map(|id| tables::message(account, *id)).collect();
+            return Ok(self.engine.get_many(&keys)?);
+        };
+        let mut out = Vec::with_capacity(ids.len());
+        let mut wanted = ids
+            .iter()
+            .map(|id| tables::message(account, *id))
+            .peekable();
+        let mut next = Some(range);
+        while let Some(range) = next {
+            let page = self.engine.scan(&range, store_limits::MAX_PAGE)?;
+            for (key, row) in page.rows {
+                while wanted.next_if(|wanted| *wanted < key).is_some() {
+                    out.push(None);
+                }
+                if wanted.next_if_eq(&key).is_some() {
+                    out.push(Some(row));
+                }
+            }
+            next = page.next;
+        }
+        out.resize(ids.len(), None);
+        Ok(out)
+    }
+
     /// The structure of a message's content. Offsets count from the start of the content: a
     /// message's prefix stands before it.
-    pub fn structure(&self, row: &MessageRow) -> Result<Arc<ParsedMessage>, MailboxError> {
-        if let Some(parsed) = self.parsed.get(&row.blob) {
-            return Ok(parsed);
+    pub fn structure(&self, row: &MessageRow) -> Result<Arc<Structure>, MailboxError> {
+        if let Some(structure) = self.structures(&[row])?.pop().flatten() {
+            return Ok(structure);
         }
-        let stored = self.engine.get(&tables::parsed(row.blob))?;
-        let parsed = match stored.as_deref().and_then(tern_mime::decode) {
-            Some(parsed) => parsed,
-            // Too large for a row: parsed again from the content.
-            None => {
-                let length = u64::from(row.size) - row.prefix.len() as u64;
-                tern_mime::parse(&self.read_blob(row, 0..length)?)
-            }
+        let length = u64::from(row.size) - row.prefix.len() as u64;
+        let parsed = tern_mime::parse(&self.read_blob(row, 0..length)?);
+        let structure = Arc::new(Structure::of(&parsed));
+        self.structures.insert(row.blob, Arc::clone(&structure));
+        Ok(structure)
+    }
+
+    /// The structures of many messages, read together, in the order of `rows`. `None` for one that
+    /// is too large for a row: [`Mailboxes::structure`] makes it again from the content.
+    pub fn structures(
+        &self,
+        rows: &[&MessageRow],
+    ) -> Result<Vec<Option<Arc<Structure>>>, MailboxError> {
+        let cached = rows.iter().map(|row| self.structures.get(&row.blob));
+        let mut found: Vec<Option<Arc<Structure>>> = cached.collect();
+        let slots = rows.iter().zip(&mut found);
+        let missing: Vec<_> = slots.filter(|(_, slot)| slot.is_none()).collect();
+        let key = |row: &MessageRow| tables::parsed(row.blob);
+        let keys: Vec<Vec<u8>> = missing.iter().map(|(row, _)| key(row)).collect();
+        let stored = match keys.as_slice() {
+            [] => Vec::new(),
+            keys => self.engine.get_many(keys)?,
         };
-        let parsed = Arc::new(parsed);
-        self.parsed.insert(row.blob, Arc::clone(&parsed));
-        Ok(parsed)
+        for ((row, slot), stored) in missing.into_iter().zip(stored) {
+            *slot = stored.and_then(Structure::from_row).map(Arc::new);
+            if let Some(structure) = slot {
+                self.structures.insert(row.blob, Arc::clone(structure));
+            }
+        }
+        Ok(found)
     }
 
     /// Octets of a message, prefix included; a range past its end is cut there. Answers
@@ -186,4 +236,24 @@ impl Mailboxes {
     ) -> Result<Vec<(MailboxId, Uid)>, MailboxError> {
         self.message(account, id).map(|row| row.placements)
     }
+}
+
+/// Fewer messages than this are looked up one by one.
+const FEW: usize = 16;
+/// How many ids there may be for each message of a walk. Threads take ids of the same sequence.
+const SPARSE: u64 = 4;
+
+/// The range of rows that holds messages which lie close together and in order.
+fn neighbours(account: AccountId, ids: &[MessageId]) -> Option<KeyRange> {
+    let (first, last) = (ids.first()?, ids.last()?);
+    let ascend = ids.is_sorted_by(|a, b| a < b);
+    let span = last.0.saturating_sub(first.0);
+    if ids.len() < FEW || !ascend || span / SPARSE > ids.len() as u64 {
+        return None;
+    }
+    Some(KeyRange {
+        start: tables::message(account, *first),
+        end: tables::message(account, MessageId(last.0.saturating_add(1))),
+        reverse: false,
+    })
 }

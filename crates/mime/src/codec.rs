@@ -83,8 +83,47 @@ pub fn encode(message: &ParsedMessage) -> Vec<u8> {
     w.0
 }
 
+/// A parsed message whose values are borrowed from its row.
+pub type MessageView<'a> = ParsedMessage<&'a [u8], &'a str>;
+
+/// A row that was found to be whole, to be read in place: a tenth of what the message takes once
+/// every value is a string of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Structure(Box<[u8]>);
+
+impl Structure {
+    /// A stored row; `None` for damage.
+    pub fn from_row(row: Vec<u8>) -> Option<Self> {
+        decode_as::<&[u8], &str>(&row)?;
+        Some(Self(row.into()))
+    }
+
+    /// The row of a message, whatever its length.
+    pub fn of(message: &ParsedMessage) -> Self {
+        Self(encode(message).into())
+    }
+
+    /// The row's length, in bytes.
+    pub const fn row_len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The message; never `None`, since the row was looked through when it came here.
+    pub fn view(&self) -> Option<MessageView<'_>> {
+        decode_as(&self.0)
+    }
+}
+
 /// The message of a row; `None` for damage.
 pub fn decode(row: &[u8]) -> Option<ParsedMessage> {
+    decode_as(row)
+}
+
+fn decode_as<'a, B, S>(row: &'a [u8]) -> Option<ParsedMessage<B, S>>
+where
+    B: From<&'a [u8]> + Clone,
+    S: From<&'a str>,
+{
     let (&version, rest) = row.split_first()?;
     if version != VERSION {
         return None;
@@ -99,7 +138,7 @@ pub fn decode(row: &[u8]) -> Option<ParsedMessage> {
         envelope,
         body,
         preview: r.string()?,
-        message_id: r.optional()?.map(String::from_utf8).transpose().ok()?,
+        message_id: r.optional_string()?,
         thread_ids: r.list(Reader::string)?,
         sent_at: r.varint()?.checked_sub(1).map(Timestamp),
         has_attachment: match r.byte()? {
@@ -258,7 +297,7 @@ impl Writer {
 
 struct Reader<'a>(&'a [u8]);
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn byte(&mut self) -> Option<u8> {
         let (&byte, rest) = self.0.split_first()?;
         self.0 = rest;
@@ -285,36 +324,42 @@ impl Reader<'_> {
         u32::try_from(self.varint()?).ok()
     }
 
-    fn take(&mut self, len: u64) -> Option<Vec<u8>> {
+    fn take(&mut self, len: u64) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(usize::try_from(len).ok()?)?;
         self.0 = rest;
-        Some(taken.to_vec())
+        Some(taken)
     }
 
-    fn bytes(&mut self) -> Option<Vec<u8>> {
+    fn bytes<B: From<&'a [u8]>>(&mut self) -> Option<B> {
         let len = self.varint()?;
-        self.take(len)
+        self.take(len).map(B::from)
     }
 
-    fn string(&mut self) -> Option<String> {
-        String::from_utf8(self.bytes()?).ok()
+    fn string<S: From<&'a str>>(&mut self) -> Option<S> {
+        let bytes = self.bytes()?;
+        std::str::from_utf8(bytes).ok().map(S::from)
     }
 
-    fn optional(&mut self) -> Option<Option<Vec<u8>>> {
+    fn optional<B: From<&'a [u8]>>(&mut self) -> Option<Option<B>> {
         match self.varint()? {
             0 => Some(None),
-            len => Some(Some(self.take(len - 1)?)),
+            len => Some(Some(self.take(len - 1)?.into())),
         }
     }
 
-    fn word(&mut self) -> Option<Vec<u8>> {
+    fn optional_string<S: From<&'a str>>(&mut self) -> Option<Option<S>> {
+        let bytes = self.optional()?;
+        let text = bytes.map(std::str::from_utf8).transpose().ok()?;
+        Some(text.map(S::from))
+    }
+
+    fn word<B: From<&'a [u8]>>(&mut self) -> Option<B> {
         let value = self.varint()?;
         if value & 1 == 1 {
-            return self.take(value >> 1);
+            return self.take(value >> 1).map(B::from);
         }
-        WORDS
-            .get(usize::try_from(value >> 1).ok()?)
-            .map(|word| word.to_vec())
+        let word: &'a [u8] = WORDS.get(usize::try_from(value >> 1).ok()?)?;
+        Some(word.into())
     }
 
     fn list<T>(&mut self, each: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
@@ -335,7 +380,7 @@ impl Reader<'_> {
         Some(out)
     }
 
-    fn envelope(&mut self) -> Option<Envelope> {
+    fn envelope<B: From<&'a [u8]> + Clone>(&mut self) -> Option<Envelope<B>> {
         let date = self.optional()?;
         let subject = self.optional()?;
         let from = self.addresses()?;
@@ -355,7 +400,7 @@ impl Reader<'_> {
         })
     }
 
-    fn addresses(&mut self) -> Option<Option<Vec<Address>>> {
+    fn addresses<B: From<&'a [u8]>>(&mut self) -> Option<Option<Vec<Address<B>>>> {
         let Some(count) = self.varint()?.checked_sub(1) else {
             return Some(None);
         };
@@ -370,7 +415,10 @@ impl Reader<'_> {
         Some(Some(list))
     }
 
-    fn addresses_or(&mut self, from: &Option<Vec<Address>>) -> Option<Option<Vec<Address>>> {
+    fn addresses_or<B: From<&'a [u8]> + Clone>(
+        &mut self,
+        from: &Option<Vec<Address<B>>>,
+    ) -> Option<Option<Vec<Address<B>>>> {
         match self.byte()? {
             0 => self.addresses(),
             1 => Some(from.clone()),
@@ -378,7 +426,7 @@ impl Reader<'_> {
         }
     }
 
-    fn params(&mut self) -> Option<Vec<Param>> {
+    fn params<B: From<&'a [u8]>>(&mut self) -> Option<Vec<Param<B>>> {
         self.list(|r| {
             Some(Param {
                 name: r.word()?,
@@ -387,7 +435,7 @@ impl Reader<'_> {
         })
     }
 
-    fn part(&mut self, base: u32, depth: usize) -> Option<Part> {
+    fn part<B: From<&'a [u8]> + Clone>(&mut self, base: u32, depth: usize) -> Option<Part<B>> {
         if depth > MAX_NESTING {
             return None;
         }
@@ -398,7 +446,17 @@ impl Reader<'_> {
             media_type,
             subtype,
             params,
-            ..Part::empty_text(0)
+            kind: PartKind::Basic,
+            id: None,
+            description: None,
+            encoding: None,
+            md5: None,
+            disposition: None,
+            language: Vec::new(),
+            location: None,
+            header: 0..0,
+            body: 0..0,
+            lines: 0,
         };
         let rare = [
             &mut part.id,
@@ -421,7 +479,7 @@ impl Reader<'_> {
             });
         }
         if flags & 1 << 6 != 0 {
-            part.language = self.list(Self::bytes)?;
+            part.language = self.list(Reader::bytes)?;
         }
         let start = base.checked_add(self.number()?)?;
         let header_end = start.checked_add(self.number()?)?;
@@ -433,7 +491,12 @@ impl Reader<'_> {
         Some(part)
     }
 
-    fn kind(&mut self, kind: u8, part: &Part, depth: usize) -> Option<PartKind> {
+    fn kind<B: From<&'a [u8]> + Clone>(
+        &mut self,
+        kind: u8,
+        part: &Part<B>,
+        depth: usize,
+    ) -> Option<PartKind<B>> {
         let base = part.body.start;
         let kind = match kind {
             KIND_BASIC => PartKind::Basic,

@@ -5,7 +5,7 @@
 
 use tern_base::AccountId;
 use tern_mailbox::{ExposureLevel, MailboxError, Mailboxes, MessageRow, Served, Viewer};
-use tern_mime::ParsedMessage;
+use tern_mime::MessageView;
 
 use super::super::Context;
 use super::super::answer::Failure;
@@ -62,12 +62,12 @@ impl FetchTask {
         let by_parts = self.items.iter().any(depends_on_parts);
         for message in batch {
             let Some(row) = &message.row else { continue };
-            let parsed = if by_parts {
-                Some(mailboxes.structure(row)?)
-            } else {
-                None
+            let structure = match by_parts {
+                true => Some(mailboxes.structure(row)?),
+                false => None,
             };
-            let of_item = |item| level(item, row, parsed.as_deref());
+            let parsed = structure.as_ref().and_then(|structure| structure.view());
+            let of_item = |item| level(item, row, parsed.as_ref());
             let Some(level) = self.items.iter().filter_map(of_item).max() else {
                 continue;
             };
@@ -98,7 +98,7 @@ fn depends_on_parts(item: &FetchItem) -> bool {
 fn level(
     item: &FetchItem,
     row: &MessageRow,
-    parsed: Option<&ParsedMessage>,
+    parsed: Option<&MessageView<'_>>,
 ) -> Option<ExposureLevel> {
     Some(match item {
         FetchItem::Envelope | FetchItem::Rfc822Header => ExposureLevel::Headers,
@@ -115,7 +115,7 @@ fn level(
 fn of_section(
     section: &BodySection,
     row: &MessageRow,
-    parsed: Option<&ParsedMessage>,
+    parsed: Option<&MessageView<'_>>,
 ) -> ExposureLevel {
     match (&section.text, section.path.is_empty()) {
         (SectionText::All, true) => of_whole(section.partial, row),
@@ -134,7 +134,7 @@ fn of_whole(partial: Option<(u64, u64)>, row: &MessageRow) -> ExposureLevel {
     }
 }
 
-fn of_text(parsed: Option<&ParsedMessage>) -> ExposureLevel {
+fn of_text(parsed: Option<&MessageView<'_>>) -> ExposureLevel {
     if parsed.is_some_and(|parsed| parsed.has_attachment) {
         ExposureLevel::Attachment
     } else {
@@ -142,7 +142,7 @@ fn of_text(parsed: Option<&ParsedMessage>) -> ExposureLevel {
     }
 }
 
-fn of_part(path: &[u32], parsed: Option<&ParsedMessage>) -> ExposureLevel {
+fn of_part(path: &[u32], parsed: Option<&MessageView<'_>>) -> ExposureLevel {
     let section = parsed.and_then(|parsed| tern_mime::section(parsed, path));
     if section.is_some_and(|section| section.part.is_disposition("attachment")) {
         ExposureLevel::Attachment
