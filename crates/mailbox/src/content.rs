@@ -128,13 +128,13 @@ impl Mailboxes {
         let size = u64::from(row.size);
         let prefix = row.prefix.len() as u64;
         let (start, end) = (range.start.min(size), range.end.min(size));
-        let mut out = Vec::with_capacity(end.saturating_sub(start) as usize);
+        let mut out = Vec::new();
+        if start < end && end > prefix {
+            out = self.read_blob(row, start.saturating_sub(prefix)..end - prefix)?;
+        }
         if start < end && start < prefix {
             let head = row.prefix.get(start as usize..end.min(prefix) as usize);
-            out.extend_from_slice(head.unwrap_or_default());
-        }
-        if start < end && end > prefix {
-            out.extend(self.read_blob(row, start.saturating_sub(prefix)..end - prefix)?);
+            out.splice(..0, head.unwrap_or_default().iter().copied());
         }
         if self.is_sealed(row.digest, account, row.origin) {
             return Err(MailboxError::Sealed);

@@ -1,4 +1,5 @@
-//! The compact row of a parsed message: a version byte, then varints and counted bytes.
+//! The compact row of a parsed message: a version byte, then varints and counted bytes. The
+//! envelope is counted too, so that a reader of the parts steps over it.
 //!
 //! Invariant: `decode(encode(m))` is `m` for everything [`crate::parse`] gives. [`decode`] never
 //! panics, never allocates more than the row could hold, and gives `None` for damage, for a
@@ -16,7 +17,7 @@ use crate::message::ParsedMessage;
 use crate::part::{Disposition, Param, Part, PartKind};
 
 /// The version this code writes.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Byte strings that are written as their number, exactly as spelled here.
 const WORDS: &[&[u8]] = &[
@@ -68,7 +69,9 @@ pub fn encode(message: &ParsedMessage) -> Vec<u8> {
     let mut w = Writer(Vec::with_capacity(512));
     w.0.push(VERSION);
     w.number(message.size);
-    w.envelope(&message.envelope);
+    let mut envelope = Writer(Vec::with_capacity(256));
+    envelope.envelope(&message.envelope);
+    w.bytes(&envelope.0);
     w.part(&message.body, 0);
     w.bytes(message.preview.as_bytes());
     w.optional(message.message_id.as_deref().map(str::as_bytes));
@@ -108,9 +111,25 @@ impl Structure {
         self.0.len()
     }
 
-    /// The message; never `None`, since the row was looked through when it came here.
+    /// The message; never `None`, since the row was looked through when it came here. So are the
+    /// other two.
     pub fn view(&self) -> Option<MessageView<'_>> {
         decode_as(&self.0)
+    }
+
+    /// The envelope alone.
+    pub fn envelope(&self) -> Option<Envelope<&[u8]>> {
+        let mut r = Reader::of_row(&self.0)?;
+        r.number()?;
+        r.counted_envelope()
+    }
+
+    /// The root part alone.
+    pub fn body(&self) -> Option<Part<&[u8]>> {
+        let mut r = Reader::of_row(&self.0)?;
+        r.number()?;
+        r.bytes::<&[u8]>()?;
+        r.part(0, 0)
     }
 }
 
@@ -124,13 +143,9 @@ where
     B: From<&'a [u8]> + Clone,
     S: From<&'a str>,
 {
-    let (&version, rest) = row.split_first()?;
-    if version != VERSION {
-        return None;
-    }
-    let mut r = Reader(rest);
+    let mut r = Reader::of_row(row)?;
     let size = r.number()?;
-    let envelope = r.envelope()?;
+    let envelope = r.counted_envelope()?;
     let body = r.part(0, 0)?;
     let message = ParsedMessage {
         size,
@@ -298,6 +313,17 @@ impl Writer {
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
+    fn of_row(row: &'a [u8]) -> Option<Self> {
+        let (&version, rest) = row.split_first()?;
+        (version == VERSION).then_some(Self(rest))
+    }
+
+    fn counted_envelope<B: From<&'a [u8]> + Clone>(&mut self) -> Option<Envelope<B>> {
+        let mut inside = Reader(self.bytes()?);
+        let envelope = inside.envelope()?;
+        inside.0.is_empty().then_some(envelope)
+    }
+
     fn byte(&mut self) -> Option<u8> {
         let (&byte, rest) = self.0.split_first()?;
         self.0 = rest;

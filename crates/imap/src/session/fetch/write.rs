@@ -254,7 +254,6 @@ impl Open {
     ) -> Result<(), MailboxError> {
         let row = content.row;
         let structure = content.structure()?;
-        let parsed = structure.view().ok_or(StoreError::Damaged)?;
         // Asked last, as for octets.
         let sealed = content
             .mailboxes
@@ -262,14 +261,22 @@ impl Open {
         if sealed {
             return Err(MailboxError::Sealed);
         }
-        let mut line = self.line(out);
         match item {
-            FetchItem::Envelope => line.envelope(&parsed.envelope),
-            FetchItem::Body => line.body_structure(&parsed.body, false),
-            FetchItem::BodyStructure => line.body_structure(&parsed.body, true),
+            FetchItem::Envelope => {
+                let envelope = structure.envelope().ok_or(StoreError::Damaged)?;
+                self.line(out).envelope(&envelope);
+            }
+            FetchItem::Body | FetchItem::BodyStructure => {
+                let extended = *item == FetchItem::BodyStructure;
+                let body = structure.body().ok_or(StoreError::Damaged)?;
+                self.line(out).body_structure(&body, extended);
+            }
             // RFC 8970 3.1: it is at hand, so LAZY or not is the same.
-            _ => line.preview(Some(parsed.preview)),
-        };
+            _ => {
+                let parsed = structure.view().ok_or(StoreError::Damaged)?;
+                self.line(out).preview(Some(parsed.preview));
+            }
+        }
         Ok(())
     }
 

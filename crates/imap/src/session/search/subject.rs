@@ -211,7 +211,7 @@ impl<'a> Subject<'a> {
     /// The text of an envelope field, from the stored structure.
     fn decode_envelope(&mut self, of: TextOf) -> Result<String, MailboxError> {
         let structure = self.structure()?;
-        let envelope = view(&structure)?.envelope;
+        let envelope = structure.envelope().ok_or(StoreError::Damaged)?;
         let mut out = String::new();
         let list = match of {
             TextOf::From => envelope.from,
