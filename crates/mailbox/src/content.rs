@@ -257,3 +257,94 @@ fn neighbours(account: AccountId, ids: &[MessageId]) -> Option<KeyRange> {
         reverse: false,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use tern_base::OriginId;
+    use tern_store::MemEngine;
+
+    use super::*;
+    use crate::{AppendRequest, Flags, INBOX, NoListener};
+
+    const BOB: AccountId = AccountId(1);
+    const NOW: tern_base::Timestamp = tern_base::Timestamp(1_700_000_000_000);
+
+    fn mailboxes(messages: usize) -> Mailboxes {
+        let engine = Arc::new(MemEngine::new());
+        let mailboxes = Mailboxes::open(engine, [1; 32], Arc::new(NoListener)).unwrap();
+        mailboxes.create_account(BOB, 0, &[], NOW).unwrap();
+        for number in 0..messages {
+            let request = AppendRequest {
+                account: BOB,
+                mailbox: INBOX,
+                content: format!("Subject: {number}\r\n\r\n").into_bytes(),
+                flags: Flags::empty(),
+                received: None,
+                origin: OriginId([1; 16]),
+            };
+            mailboxes.append(request, NOW).unwrap();
+        }
+        mailboxes
+    }
+
+    #[test]
+    fn neighbours_are_found_as_one_by_one() {
+        let mailboxes = mailboxes(40);
+        let known: Vec<MessageId> = mailboxes
+            .view(BOB, INBOX)
+            .unwrap()
+            .iter()
+            .map(|e| e.message)
+            .collect();
+        let last = known.last().unwrap().0;
+        let every: Vec<MessageId> = (0..=last + 3).map(MessageId).collect();
+        let backwards: Vec<MessageId> = every.iter().rev().copied().collect();
+        let odd: Vec<MessageId> = every.iter().copied().filter(|id| id.0 % 2 == 1).collect();
+        for ids in [&known, &every, &odd] {
+            assert!(neighbours(BOB, ids).is_some());
+        }
+        assert!(neighbours(BOB, &backwards).is_none());
+        for ids in [&known, &every, &odd, &backwards] {
+            let found = mailboxes.messages(BOB, ids).unwrap();
+            let alone: Vec<_> = ids
+                .iter()
+                .map(|id| mailboxes.message(BOB, *id).ok())
+                .collect();
+            let found: Vec<_> = found
+                .into_iter()
+                .map(|row| row.and_then(Result::ok))
+                .collect();
+            assert_eq!(found, alone);
+            assert_eq!(
+                found.iter().flatten().count(),
+                ids.iter().filter(|id| known.contains(id)).count()
+            );
+        }
+    }
+
+    #[test]
+    fn structures_come_from_the_store_once_and_in_order() {
+        let mailboxes = mailboxes(40);
+        let known: Vec<MessageId> = mailboxes
+            .view(BOB, INBOX)
+            .unwrap()
+            .iter()
+            .map(|e| e.message)
+            .collect();
+        let rows: Vec<MessageRow> = known
+            .iter()
+            .map(|id| mailboxes.message(BOB, *id).unwrap())
+            .collect();
+        // Some are at hand already.
+        mailboxes.structure(&rows[7]).unwrap();
+        mailboxes.structure(&rows[30]).unwrap();
+        let rows: Vec<&MessageRow> = rows.iter().collect();
+        for _ in 0..2 {
+            let found = mailboxes.structures(&rows).unwrap();
+            for (number, structure) in found.iter().enumerate() {
+                let envelope = structure.as_ref().unwrap().envelope().unwrap();
+                assert_eq!(envelope.subject, Some(number.to_string().as_bytes()));
+            }
+        }
+    }
+}

@@ -11,6 +11,7 @@ use super::super::Context;
 use super::super::answer::Failure;
 use super::{FetchTask, Message};
 use crate::fetch::{BodySection, FetchItem, SectionText};
+use crate::limits::STRUCTURES_PER_READ;
 
 /// How often a record is tried again without the messages that were sealed meanwhile.
 const ATTEMPTS: usize = 8;
@@ -60,23 +61,32 @@ impl FetchTask {
     ) -> Result<Vec<Served>, MailboxError> {
         let mut served = Vec::with_capacity(batch.len());
         let by_parts = self.items.iter().any(depends_on_parts);
-        for message in batch {
-            let Some(row) = &message.row else { continue };
-            let structure = match by_parts {
-                true => Some(mailboxes.structure(row)?),
-                false => None,
+        for batch in batch.chunks(STRUCTURES_PER_READ) {
+            let there = batch
+                .iter()
+                .filter_map(|message| Some((message, message.row.as_ref()?)));
+            let rows: Vec<&MessageRow> = there.clone().map(|(_, row)| row).collect();
+            let structures = match by_parts {
+                true => mailboxes.structures(&rows)?,
+                false => vec![None; rows.len()],
             };
-            let parsed = structure.as_ref().and_then(|structure| structure.view());
-            let of_item = |item| level(item, row, parsed.as_ref());
-            let Some(level) = self.items.iter().filter_map(of_item).max() else {
-                continue;
-            };
-            served.push(Served {
-                account,
-                message: message.entry.message,
-                digest: row.digest,
-                level,
-            });
+            for ((message, row), structure) in there.zip(structures) {
+                let structure = match structure {
+                    None if by_parts => Some(mailboxes.structure(row)?),
+                    structure => structure,
+                };
+                let parsed = structure.as_ref().and_then(|structure| structure.view());
+                let of_item = |item| level(item, row, parsed.as_ref());
+                let Some(level) = self.items.iter().filter_map(of_item).max() else {
+                    continue;
+                };
+                served.push(Served {
+                    account,
+                    message: message.entry.message,
+                    digest: row.digest,
+                    level,
+                });
+            }
         }
         Ok(served)
     }
