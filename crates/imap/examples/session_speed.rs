@@ -130,7 +130,10 @@ fn main() {
         None => Arc::new(MemEngine::new()),
     };
     let mailboxes = Mailboxes::open(engine, [1; 32], Arc::new(NoListener)).unwrap();
-    let fresh = mailboxes.create_account(AccountId(1), 0, &[], NOW).is_ok();
+    let fresh = mailboxes.account_head(AccountId(1)).is_err();
+    if fresh {
+        mailboxes.create_account(AccountId(1), 0, &[], NOW).unwrap();
+    }
     let mailboxes = Arc::new(mailboxes);
     let mut client = Client::new(&mailboxes);
     if fresh {
