@@ -428,3 +428,26 @@ fn long_answers_come_in_bounded_steps() {
     assert!(output.len() > 30_000 && other.largest < 256 * 1024);
     house.check();
 }
+
+#[test]
+fn a_search_for_many_texts_is_many_steps() {
+    let mut house = House::new();
+    let mut client = Client::login(&mut house);
+    let text = "no such thing here\r\n".repeat(50_000);
+    for number in 0..4 {
+        let content = format!("Subject: {number}\r\n\r\n{text}");
+        client.append(&mut house, "INBOX", "", content.as_bytes());
+    }
+    client.command(&mut house, "s SELECT INBOX");
+    let mut steps = |keys: usize| {
+        client.steps = 0;
+        let command = format!("c SEARCH {}DELETED", "OR BODY absent ".repeat(keys));
+        let answer = client.ask(&mut house, &command);
+        assert!(answer.starts_with("* SEARCH\r\nc OK"), "{answer}");
+        client.steps
+    };
+    // Four messages of 1 MB fit one step; looked through twenty times, each takes a step of its own.
+    let few = steps(1);
+    assert_eq!(steps(20), few + 3);
+    assert_eq!(steps(128), few + 3);
+}

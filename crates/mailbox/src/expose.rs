@@ -140,22 +140,15 @@ impl Mailboxes {
         let fresh: Vec<Served> = served
             .iter()
             .copied()
-            .filter(|copy| !self.is_recorded(copy))
+            .filter(|copy| !self.exposed.has(copy.account, copy.message, copy.level))
             .collect();
         for chunk in fresh.chunks(crate::limits::CHUNK) {
             self.record_chunk(chunk, viewer, now)?;
             for copy in chunk {
-                self.exposed
-                    .insert((copy.account, copy.message), copy.level);
+                self.exposed.enter(copy.account, copy.message, copy.level);
             }
         }
         Ok(())
-    }
-
-    fn is_recorded(&self, copy: &Served) -> bool {
-        self.exposed
-            .get(&(copy.account, copy.message))
-            .is_some_and(|level| level >= copy.level)
     }
 
     fn record_chunk(

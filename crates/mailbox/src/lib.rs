@@ -27,6 +27,7 @@ mod content;
 mod copy;
 mod edit;
 mod expose;
+mod exposed;
 mod expunge;
 mod flag;
 mod folder;

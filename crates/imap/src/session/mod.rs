@@ -258,7 +258,7 @@ impl Session {
             Reason::MailboxName => (Condition::No, Some(CodeName::Cannot.into())),
             // RFC 6154 3
             Reason::SpecialUse => (Condition::No, Some(CodeName::UseAttr.into())),
-            Reason::TooMany => (Condition::No, Some(CodeName::Limit.into())),
+            Reason::TooMany | Reason::TooManyTexts => (Condition::No, Some(CodeName::Limit.into())),
             _ => (Condition::Bad, None),
         };
         match &error.tag {
