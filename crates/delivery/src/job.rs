@@ -15,13 +15,15 @@ use crate::entry::{Entry, Goal};
 use crate::notice::Subject;
 use crate::place::{Outcome, Position};
 use crate::report::Notice;
-use crate::tables::{self, Job};
+use crate::tables::{self, Job, Stage};
 use crate::{Accepted, Delivery, DeliveryError, limits};
 
 /// How often a chunk whose commit lost its answer is tried again.
 const UNKNOWN_ATTEMPTS: usize = 3;
 /// Plan rows written in one batch.
 const PLAN_ROWS_PER_BATCH: usize = 16;
+/// Plan rows removed in one batch.
+const DROPPED_ROWS: usize = 1_000;
 
 /// What one step of a job did.
 enum Step {
@@ -73,8 +75,8 @@ impl Delivery {
         let prepared = &acceptance.prepared;
         let origin = acceptance.facts.origin;
         let rows = plan_rows(&acceptance.entries);
-        let job = Job {
-            begun: false,
+        let mut job = Job {
+            stage: Stage::Planned(0),
             facts: acceptance.facts.clone(),
             message_id: acceptance.message_id(),
             blob: prepared.blob,
@@ -92,16 +94,25 @@ impl Delivery {
             outside: 0,
             late: Vec::new(),
         };
+        // What an attempt at the same left behind: it was not accepted.
+        self.drop_unbegun(origin)?;
         let mut written = 0;
         for batch in rows.chunks(PLAN_ROWS_PER_BATCH) {
+            let before = (written > 0).then(|| job.clone());
+            let after = written + batch.len() as u32;
+            job.stage = Stage::Planned(after);
             transact(&*self.engine, |txn| {
+                // The grace time may have passed meanwhile, and the rows before with it.
+                if read_job(txn, origin)? != before {
+                    return Err(StoreError::Busy);
+                }
                 txn.put(tables::job_key(origin), job.encode());
                 for (row, bytes) in (written..).zip(batch) {
                     txn.put(tables::plan_key(origin, row), bytes.clone());
                 }
-                Ok::<_, StoreError>(Verdict::Commit(()))
+                Ok(Verdict::Commit(()))
             })?;
-            written += batch.len() as u32;
+            written = after;
         }
         Ok(job)
     }
@@ -110,12 +121,12 @@ impl Delivery {
     fn begin(&self, acceptance: &Acceptance, job: &Job) -> Result<(), DeliveryError> {
         let origin = acceptance.facts.origin;
         let begun = Job {
-            begun: true,
+            stage: Stage::Begun,
             ..job.clone()
         };
         let done = transact(&*self.engine, |txn| {
             // The grace time may have passed meanwhile, and the plan with it.
-            if read_job(txn, origin)?.is_none_or(|found| found.begun) {
+            if read_job(txn, origin)?.as_ref() != Some(job) {
                 return Err(StoreError::Busy.into());
             }
             txn.put(tables::job_key(origin), begun.encode());
@@ -126,7 +137,7 @@ impl Delivery {
         match done {
             Err(DeliveryError::Store(StoreError::Unknown)) => {
                 match self.engine.get(&tables::job_key(origin))? {
-                    Some(row) if Job::decode(origin, &row)?.begun => Ok(()),
+                    Some(row) if Job::decode(origin, &row)?.is_begun() => Ok(()),
                     _ => Err(StoreError::Unknown.into()),
                 }
             }
@@ -169,7 +180,7 @@ impl Delivery {
         entropy: &mut dyn Entropy,
     ) -> Result<Option<Accepted>, DeliveryError> {
         let job = Job::decode(origin, row)?;
-        if job.begun {
+        if job.is_begun() {
             return self.run(origin, None, now, entropy);
         }
         if now.millis_since(job.facts.received) > limits::UNBEGUN_GRACE_MS {
@@ -179,18 +190,23 @@ impl Delivery {
     }
 
     /// Removes a plan that was never accepted: whoever sent the message was not told that it was.
+    ///
+    /// Whoever still writes the plan reads and changes the job with each batch of rows, and finds
+    /// it dropped or gone: no row is written after the last was removed, and none is missed here.
     fn drop_unbegun(&self, origin: OriginId) -> Result<(), DeliveryError> {
         loop {
             let more = transact(&*self.engine, |txn| {
-                if read_job(txn, origin)?.is_none_or(|job| job.begun) {
+                let Some(job) = read_job(txn, origin)?.filter(|job| !job.is_begun()) else {
                     return Ok::<_, StoreError>(Verdict::Abandon(false));
-                }
-                let page = txn.scan(&tables::plan_of(origin), 1_000)?;
+                };
+                let page = txn.scan(&tables::plan_of(origin), DROPPED_ROWS)?;
                 for (key, _) in page.rows {
                     txn.delete(key);
                 }
-                if page.next.is_none() {
-                    txn.delete(tables::job_key(origin));
+                let stage = Stage::Dropped;
+                match page.next {
+                    None => txn.delete(tables::job_key(origin)),
+                    Some(_) => txn.put(tables::job_key(origin), Job { stage, ..job }.encode()),
                 }
                 Ok(Verdict::Commit(page.next.is_some()))
             })?;
