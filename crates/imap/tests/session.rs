@@ -7,8 +7,9 @@
 //! in, in a new house), `second` (another session of the same house), `started` (the TLS handshake
 //! is done), `accept`, `refuse`, `throttle`, `unavailable` (the answer to credentials, after their
 //! check), `timeout`, `shutdown`, `close` (the session must be closed), `clock n` (n seconds pass),
-//! `quota n` (octets), `full` and `room` (the disk), `seal name`, `withdraw name`, `exposure name
-//! level`. After each line of one client the other is notified.
+//! `quota n` (octets), `full` and `room` (the disk), `deliver name ...` (into the inbox, not by a
+//! client; `seen:name` with that flag), `seal name`, `withdraw name`, `exposure name level, ...` (of
+//! each copy). After each line of one client the other is notified.
 //!
 //! Every transcript runs three times: each client line whole, octet by octet, and in pieces of 7.
 //! With `TERN_BLESS` set the server's lines are written anew, to be reviewed.
@@ -74,6 +75,14 @@ impl Run {
                 return self.house.engine.set_fault_hook(Some(hook));
             }
             "room" => return self.house.engine.set_fault_hook(None),
+            "deliver" => {
+                for name in argument.split(' ') {
+                    let seen = name.strip_prefix("seen:");
+                    let content = message(seen.unwrap_or(name));
+                    self.house.deliver(content, seen.is_some());
+                }
+                return;
+            }
             "seal" => {
                 self.house.seal(&message(argument));
                 return;
@@ -110,10 +119,9 @@ impl Run {
                 format!("{}{space}{client}", exposure.level.name())
             })
             .collect();
-        let expect = if level == "none" {
-            Vec::new()
-        } else {
-            vec![level.to_owned()]
+        let expect: Vec<&str> = match level {
+            "none" => Vec::new(),
+            levels => levels.split(", ").collect(),
         };
         assert_eq!(levels, expect, "exposure of {name}");
     }

@@ -2,6 +2,10 @@
 //!
 //! [`Mailboxes::record_served`] returns when the record is durable; only then may the caller hand
 //! the content to a client. A copy whose record says as much already costs no write.
+//!
+//! A copy that the account's own client brings (APPEND) counts as downloaded from the start: the
+//! client has what it brings. A copy that is made of another on the server begins with the record
+//! of that one.
 
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, ContentDigest, MessageId, Timestamp};
@@ -70,6 +74,17 @@ pub struct Exposure {
 }
 
 impl Exposure {
+    /// What is served at this moment.
+    pub(crate) fn now(level: ExposureLevel, viewer: &Viewer, now: Timestamp) -> Self {
+        Self {
+            level,
+            at: now,
+            protocol: viewer.protocol.to_owned(),
+            client: shortened(&viewer.client),
+            address: viewer.address.clone(),
+        }
+    }
+
     /// The stored form, for tables above that keep a copy of it.
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::versioned(1);
@@ -171,13 +186,7 @@ impl Mailboxes {
                 if old.is_some_and(|old| old.level >= copy.level) {
                     continue;
                 }
-                let row = Exposure {
-                    level: copy.level,
-                    at: now,
-                    protocol: viewer.protocol.to_owned(),
-                    client: shortened(&viewer.client),
-                    address: viewer.address.clone(),
-                };
+                let row = Exposure::now(copy.level, viewer, now);
                 txn.put(key(copy), row.encode());
             }
             Ok(Verdict::Commit(()))

@@ -304,7 +304,7 @@ impl Mailboxes {
     }
 
     /// Takes a seal away within a transaction: the letter may be served and may arrive again.
-    /// Call [`Mailboxes::forget_seal`] once it is committed.
+    /// Call [`Mailboxes::forget_unsealed`] afterwards, whatever came of the commit.
     pub fn unseal_in(
         &self,
         txn: &mut Transaction<'_>,
@@ -314,7 +314,17 @@ impl Mailboxes {
         change_row(txn, digest, |seals| seals.retain(|seal| seal.tag != tag))
     }
 
-    /// Stops asking a removed seal when content is read.
+    /// Stops asking a seal when content is read, where its row is gone. The row decides, since the
+    /// answer of the commit that removed it may have been lost; if it can't be read the seal
+    /// stays, and this is to be called again.
+    pub fn forget_unsealed(&self, digest: ContentDigest, tag: SealTag) -> Result<(), MailboxError> {
+        if self.seal_of(digest, tag)?.is_none() {
+            self.forget_seal(digest, tag);
+        }
+        Ok(())
+    }
+
+    /// Stops asking a seal when content is read, whatever its row says.
     pub fn forget_seal(&self, digest: ContentDigest, tag: SealTag) {
         self.seals.remove(digest, tag);
     }

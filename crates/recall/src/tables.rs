@@ -107,6 +107,11 @@ pub(crate) fn copy_outcomes(id: RecallId) -> Range {
     Range::prefix(Key::table(COPY_OUTCOME).array(&id.0).finish())
 }
 
+pub(crate) fn copy_outcomes_of(id: RecallId, account: AccountId) -> Range {
+    let key = Key::table(COPY_OUTCOME).array(&id.0).u32(account.0);
+    Range::prefix(key.finish())
+}
+
 pub(crate) fn target_outcome(id: RecallId, target: u32) -> Vec<u8> {
     Key::table(TARGET_OUTCOME).array(&id.0).u32(target).finish()
 }

@@ -6,12 +6,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tern_base::{AccountId, ContentDigest, SeededEntropy, Timestamp};
+use tern_base::{AccountId, ContentDigest, OriginId, SeededEntropy, Timestamp};
 use tern_imap::event::Event;
 use tern_imap::session::{Peer, TlsFacts, Verbs, Verified};
 use tern_imap::settings::Settings;
 use tern_imap::{Session, Step};
-use tern_mailbox::{Cover, FolderSpec, Mailboxes, NoListener, Origins, Role, Seal, SealTag};
+use tern_mailbox::{
+    Cover, Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes, NoListener, Origins, Role, Seal,
+    SealTag, SystemFlag,
+};
 use tern_store::{MemEngine, Verdict};
 
 pub(crate) const NOW: Timestamp = Timestamp(1_795_298_760_000);
@@ -66,6 +69,25 @@ impl House {
 
     pub(crate) fn digest(&self, content: &[u8]) -> ContentDigest {
         tern_mime::content_digest(self.mailboxes.content_key(), content)
+    }
+
+    /// Delivers a message, which none of the owner's clients has had.
+    pub(crate) fn deliver(&self, content: Vec<u8>, seen: bool) {
+        let mut flags = Flags::empty();
+        flags.set(SystemFlag::Seen, seen);
+        let prepared = self.mailboxes.prepare(content, self.now).unwrap();
+        let landing = Landing {
+            account: BOB,
+            mailbox: INBOX,
+            flags,
+            received: self.now,
+            prefix: Vec::new(),
+            origin: OriginId(prepared.digest.0),
+            lineage: Lineage::Delivered,
+            brought_by: None,
+        };
+        let placed = self.mailboxes.land(&prepared, &[landing], self.now);
+        assert!(placed.unwrap().iter().all(Result::is_ok));
     }
 
     /// Seals every copy of a letter.

@@ -151,6 +151,7 @@ impl House {
             prefix: Vec::new(),
             origin: sent.id,
             lineage: Lineage::Delivered,
+            brought_by: None,
         };
         let placed = self
             .mailboxes
@@ -192,6 +193,7 @@ impl House {
             prefix: Vec::new(),
             origin: id,
             lineage: Lineage::Delivered,
+            brought_by: None,
         };
         let landings: Vec<Landing> = to.iter().map(landing).collect();
         self.mailboxes.land(&prepared, &landings, now).unwrap();
@@ -298,6 +300,7 @@ impl House {
             mailbox,
             content: content.to_vec(),
             flags: Flags::empty(),
+            viewer: Viewer::default(),
             received: None,
             origin,
         };
