@@ -100,15 +100,13 @@ pub fn update_account(
     })
 }
 
-/// Removes an account with its credentials, and takes it out of every alias, group and domain
-/// setting. False when it was not there. Its mailboxes are the caller's to remove, before.
-///
-/// An alias whose only target it was goes with it.
-pub fn remove_account(engine: &dyn Engine, id: AccountId) -> Result<bool, DirectoryError> {
-    // First the mark. Whoever links to the account depends on its row: what was linked before the
-    // mark is seen by the scans below, and nothing is linked after it.
-    let known = transact(engine, |txn| match tables::get_account(txn, id)? {
-        None => Ok::<_, StoreError>(Verdict::Abandon(false)),
+/// Marks an account as one that is to go: nobody logs in to it, and no address leads to it any
+/// more. False when it is not there.
+pub fn begin_removal(engine: &dyn Engine, id: AccountId) -> Result<bool, DirectoryError> {
+    // Whoever links to the account depends on its row: what was linked before the mark is seen by
+    // the scans of the removal, and nothing is linked after it.
+    transact(engine, |txn| match tables::get_account(txn, id)? {
+        None => Ok(Verdict::Abandon(false)),
         Some(account) if account.removing => Ok(Verdict::Abandon(true)),
         Some(account) => {
             let marked = Account {
@@ -118,8 +116,15 @@ pub fn remove_account(engine: &dyn Engine, id: AccountId) -> Result<bool, Direct
             txn.put(tables::account_key(id), tables::encode_account(&marked));
             Ok(Verdict::Commit(true))
         }
-    })?;
-    if !known {
+    })
+}
+
+/// Removes an account with its credentials, and takes it out of every alias, group and domain
+/// setting. False when it was not there. Its mailboxes are the caller's to remove, before.
+///
+/// An alias whose only target it was goes with it.
+pub fn remove_account(engine: &dyn Engine, id: AccountId) -> Result<bool, DirectoryError> {
+    if !begin_removal(engine, id)? {
         return Ok(false);
     }
     while unlink_some(engine, id)? {}

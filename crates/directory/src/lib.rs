@@ -30,8 +30,8 @@ mod tables;
 pub mod target;
 
 pub use account::{
-    Account, AccountPage, NewAccount, account, account_by_address, addresses_of, create_account,
-    groups_of, list_accounts, remove_account, update_account,
+    Account, AccountPage, NewAccount, account, account_by_address, addresses_of, begin_removal,
+    create_account, groups_of, list_accounts, remove_account, update_account,
 };
 pub use alias::{Alias, alias, list_addresses, remove_alias, set_alias};
 pub use check::{Finding, check};

@@ -32,5 +32,6 @@ mod login;
 mod net;
 pub mod parts;
 mod relay;
+mod removal;
 mod session;
 mod workers;

@@ -5,12 +5,13 @@ use tern_base::{AccountId, Domain};
 use tern_directory::{
     self as directory, DirectoryError, Group, NewAccount, Target, account_by_address,
 };
-use tern_mailbox::{FolderSpec, INBOX, Role};
+use tern_mailbox::{FolderSpec, Role};
 use tern_recall::RECALL_MAILBOX;
 
 use super::error::AdminError;
 use super::{Admin, Call, Result, count, parse_address};
 use crate::control::request::Answer;
+use crate::removal;
 
 /// The mailboxes of a new account, beside the inbox.
 const FOLDERS: [FolderSpec; 6] = [
@@ -151,22 +152,11 @@ impl Admin {
         Ok(Answer::new(text.join("\n"), data.into()))
     }
 
-    /// Empties the account's mailboxes, then removes it. Withdrawn copies stay in the vault.
+    /// Removes an account with all that is its own. Withdrawn copies stay in the vault.
     pub(super) fn account_remove(&self, address: &str, call: &mut Call<'_>) -> Result<Answer> {
         let account = self.account(address)?;
-        directory::update_account(&*self.engine, account.id, |account| account.disabled = true)?;
-        // The deepest first: a mailbox with mailboxes in it is not deleted.
-        let mut folders = self.mailboxes.folders(account.id)?;
-        folders.sort_by_key(|folder| std::cmp::Reverse(folder.path.matches('/').count()));
-        for folder in folders.iter().filter(|folder| folder.id != INBOX) {
-            self.mailboxes
-                .delete_folder(account.id, folder.id, call.now)?;
-        }
-        let inbox = self.mailboxes.view(account.id, INBOX)?;
-        let uids: Vec<_> = inbox.iter().map(|entry| entry.uid).collect();
-        self.mailboxes
-            .expunge(account.id, INBOX, &uids, false, call.now)?;
-        directory::remove_account(&*self.engine, account.id)?;
+        directory::begin_removal(&*self.engine, account.id)?;
+        // On record first: from the mark on the account will be gone, whoever finishes it.
         self.record(
             call,
             |entry| {
@@ -176,6 +166,8 @@ impl Admin {
             },
             "account.remove",
         )?;
+        let (engine, mailboxes, recalls) = (&*self.engine, &self.mailboxes, &self.recalls);
+        removal::finish(engine, mailboxes, recalls, account.id, call.now)?;
         Ok(Answer::new(format!("account {address} removed"), json!({})))
     }
 
