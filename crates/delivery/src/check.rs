@@ -33,7 +33,7 @@ impl Delivery {
         each(reader, tables::jobs(), |key, value| {
             let (origin, _) = tables::read_key(key)?;
             let job = Job::decode(origin, value)?;
-            if job.begun {
+            if job.is_begun() {
                 *checked.references.entry(job.blob).or_default() += 1;
             }
             jobs.insert(origin, job);
@@ -62,7 +62,7 @@ impl Delivery {
             }
             Ok(())
         })?;
-        for (origin, job) in jobs.iter().filter(|(_, job)| job.begun) {
+        for (origin, job) in jobs.iter().filter(|(_, job)| job.is_begun()) {
             let found = rows.get(origin).copied().unwrap_or_default();
             if found != (job.rows.saturating_sub(job.row), job.report_rows) {
                 checked.note(format!(

@@ -19,13 +19,15 @@ use crate::entry::{Entry, Goal};
 use crate::notice::Subject;
 use crate::place::{Outcome, Position, targets_of};
 use crate::report::Notice;
-use crate::tables::{self, Job};
+use crate::tables::{self, Job, Stage};
 use crate::{Accepted, Delivery, DeliveryError, limits};
 
 /// How often a chunk whose commit lost its answer is tried again.
 const UNKNOWN_ATTEMPTS: usize = 3;
 /// Rows of a plan, and of where it leads, written in one batch.
 const ROWS_PER_BATCH: usize = 16;
+/// Plan rows removed in one batch.
+const DROPPED_ROWS: usize = 1_000;
 
 /// A row that is written before a job begins.
 enum Row<'a> {
@@ -89,8 +91,8 @@ impl Delivery {
             Some(_) => targets_of(&acceptance.facts, &acceptance.entries),
             None => Vec::new(),
         };
-        let job = Job {
-            begun: false,
+        let mut job = Job {
+            stage: Stage::Planned(0),
             facts: acceptance.facts.clone(),
             message_id: acceptance.message_id(),
             blob: prepared.blob,
@@ -109,14 +111,24 @@ impl Delivery {
             outside: 0,
             late: Vec::new(),
         };
+        // What an attempt at the same left behind: it was not accepted.
+        self.drop_unbegun(origin)?;
         // Where it leads is on record before any copy goes there: a seal that falls half-way
         // speaks for those that are yet to come.
         let plan = (0..).zip(rows).map(|(row, bytes)| Row::Plan(row, bytes));
         let leads = target_chunks(&targets).into_iter();
         let leads = leads.map(|(first, chunk)| Row::Targets(first, chunk));
         let all: Vec<Row<'_>> = plan.chain(leads).collect();
+        let mut written = 0;
         for batch in all.chunks(ROWS_PER_BATCH) {
+            let before = (written > 0).then(|| job.clone());
+            let after = written + batch.len() as u32;
+            job.stage = Stage::Planned(after);
             transact(&*self.engine, |txn| {
+                // The grace time may have passed meanwhile, and the rows before with it.
+                if read_job(txn, origin)? != before {
+                    return Err(StoreError::Busy);
+                }
                 txn.put(tables::job_key(origin), job.encode());
                 for row in batch {
                     match row {
@@ -128,8 +140,9 @@ impl Delivery {
                         }
                     }
                 }
-                Ok::<_, StoreError>(Verdict::Commit(()))
+                Ok(Verdict::Commit(()))
             })?;
+            written = after;
         }
         Ok(job)
     }
@@ -138,12 +151,12 @@ impl Delivery {
     fn begin(&self, acceptance: &Acceptance, job: &Job) -> Result<(), DeliveryError> {
         let origin = acceptance.facts.origin;
         let begun = Job {
-            begun: true,
+            stage: Stage::Begun,
             ..job.clone()
         };
         let done = transact(&*self.engine, |txn| {
             // The grace time may have passed meanwhile, and the plan with it.
-            if read_job(txn, origin)?.is_none_or(|found| found.begun) {
+            if read_job(txn, origin)?.as_ref() != Some(job) {
                 return Err(StoreError::Busy.into());
             }
             txn.put(tables::job_key(origin), begun.encode());
@@ -155,7 +168,7 @@ impl Delivery {
         match done {
             Err(DeliveryError::Store(StoreError::Unknown)) => {
                 match self.engine.get(&tables::job_key(origin))? {
-                    Some(row) if Job::decode(origin, &row)?.begun => Ok(()),
+                    Some(row) if Job::decode(origin, &row)?.is_begun() => Ok(()),
                     _ => Err(StoreError::Unknown.into()),
                 }
             }
@@ -198,7 +211,7 @@ impl Delivery {
         entropy: &mut dyn Entropy,
     ) -> Result<Option<Accepted>, DeliveryError> {
         let job = Job::decode(origin, row)?;
-        if job.begun {
+        if job.is_begun() {
             return self.run(origin, None, now, entropy);
         }
         if now.millis_since(job.facts.received) > limits::UNBEGUN_GRACE_MS {
@@ -208,19 +221,24 @@ impl Delivery {
     }
 
     /// Removes a plan that was never accepted: whoever sent the message was not told that it was.
+    ///
+    /// Whoever still writes the plan reads and changes the job with each batch of rows, and finds
+    /// it dropped or gone: no row is written after the last was removed, and none is missed here.
     fn drop_unbegun(&self, origin: OriginId) -> Result<(), DeliveryError> {
         loop {
             let more = transact(&*self.engine, |txn| {
-                if read_job(txn, origin)?.is_none_or(|job| job.begun) {
+                let Some(job) = read_job(txn, origin)?.filter(|job| !job.is_begun()) else {
                     return Ok::<_, StoreError>(Verdict::Abandon(false));
-                }
-                let page = txn.scan(&tables::plan_of(origin), 1_000)?;
+                };
+                let page = txn.scan(&tables::plan_of(origin), DROPPED_ROWS)?;
                 for (key, _) in page.rows {
                     txn.delete(key);
                 }
-                let more = page.next.is_some() || forget_targets_in(txn, origin, 1_000)?;
-                if !more {
-                    txn.delete(tables::job_key(origin));
+                let more = page.next.is_some() || forget_targets_in(txn, origin, DROPPED_ROWS)?;
+                let stage = Stage::Dropped;
+                match more {
+                    false => txn.delete(tables::job_key(origin)),
+                    true => txn.put(tables::job_key(origin), Job { stage, ..job }.encode()),
                 }
                 Ok(Verdict::Commit(more))
             })?;

@@ -2,13 +2,14 @@
 //!
 //! What has to be told shows only inside the transaction, and a message has to be prepared outside
 //! of one. So the transaction is run; if it turns out that something is to be told, it is dropped,
-//! the notice is prepared, and it is run again.
+//! the notice is prepared, and it is run again. Whether the message that it is about is sealed is
+//! asked in that transaction, of the row: then it is given back as its header alone.
 
 use std::borrow::Cow;
 
-use tern_base::{AccountId, Entropy, OriginId, Timestamp};
+use tern_base::{AccountId, ContentDigest, Entropy, OriginId, Timestamp};
 use tern_mailbox::Prepared;
-use tern_store::{StoreError, Transaction, Verdict, limits as store_limits};
+use tern_store::{StoreError, Transaction, Verdict, limits as store_limits, transact};
 
 use crate::entry::{Entry, Facts, Goal};
 use crate::place::Position;
@@ -22,6 +23,10 @@ const ATTEMPTS: usize = 5;
 /// A notice, ready to be placed.
 struct Letter {
     notice: Notice,
+    /// The letter that it is about.
+    about: ContentDigest,
+    /// Whether nothing but that letter's header is given back.
+    headers_only: bool,
     /// `None` when the sender is nobody who could be told.
     message: Option<(Prepared, Facts, Vec<Entry>)>,
 }
@@ -65,7 +70,10 @@ impl Delivery {
                     return Ok(Verdict::Commit(Ok(done)));
                 };
                 match &letter {
-                    Some(letter) if letter.notice == wanted => {
+                    Some(letter)
+                        if letter.notice == wanted
+                            && self.may_quote(txn, letter, subject, now)? =>
+                    {
                         self.place_letter(txn, letter, now)?;
                         // Two contents in one batch may be too much: then nothing is written.
                         let size = txn.size();
@@ -92,6 +100,22 @@ impl Delivery {
         Err(StoreError::Busy.into())
     }
 
+    /// Whether what a notice gives back of its subject may be given back now. The transaction
+    /// depends on the answer: a seal that falls meanwhile makes it a conflict.
+    fn may_quote(
+        &self,
+        txn: &mut Transaction<'_>,
+        letter: &Letter,
+        subject: &Subject<'_>,
+        now: Timestamp,
+    ) -> Result<bool, DeliveryError> {
+        let origin = subject.facts.origin;
+        let seal = self
+            .mailboxes
+            .any_sealed_outside_in(txn, letter.about, origin, now)?;
+        Ok(letter.headers_only || letter.message.is_none() || seal.is_none())
+    }
+
     fn place_letter(
         &self,
         txn: &mut Transaction<'_>,
@@ -112,18 +136,35 @@ impl Delivery {
         now: Timestamp,
         entropy: &mut dyn Entropy,
     ) -> Result<Letter, DeliveryError> {
-        let message = self.compose_message(subject, &notice, now, entropy)?;
-        Ok(Letter { notice, message })
+        let content = (subject.content)()?;
+        let about = tern_mime::content_digest(self.mailboxes.content_key(), &content);
+        // What is being taken back is not handed out again.
+        let headers_only = transact(&*self.engine, |txn| {
+            let origin = subject.facts.origin;
+            let seal = self
+                .mailboxes
+                .any_sealed_outside_in(txn, about, origin, now)?;
+            Ok::<_, DeliveryError>(Verdict::Abandon(seal.is_some()))
+        })?;
+        let quoted = (&*content, headers_only);
+        let message = self.compose_message(subject.facts, quoted, &notice, now, entropy)?;
+        Ok(Letter {
+            notice,
+            about,
+            headers_only,
+            message,
+        })
     }
 
     fn compose_message(
         &self,
-        subject: &Subject<'_>,
+        about: &Facts,
+        (content, headers_only): (&[u8], bool),
         notice: &Notice,
         now: Timestamp,
         entropy: &mut dyn Entropy,
     ) -> Result<Option<(Prepared, Facts, Vec<Entry>)>, DeliveryError> {
-        let Some(to) = &subject.facts.mail_from else {
+        let Some(to) = &about.mail_from else {
             return Ok(None);
         };
         let origin = OriginId::new(now, entropy);
@@ -136,19 +177,13 @@ impl Delivery {
         if entries.is_empty() {
             return Ok(None);
         }
-        let content = (subject.content)()?;
-        let key = self.mailboxes.content_key();
-        let digest = tern_mime::content_digest(key, &content);
         let composition = Composition {
             hostname: &self.settings.hostname,
-            facts: subject.facts,
+            facts: about,
             to,
             notice,
-            content: &content,
-            // What is being taken back is not handed out again.
-            headers_only: self
-                .mailboxes
-                .is_sealed_outside(digest, subject.facts.origin),
+            content,
+            headers_only,
             origin,
             now,
         };

@@ -168,6 +168,7 @@ fn landings(facts: &Facts, entries: &[Entry]) -> Vec<Landing> {
                 true => Lineage::Delivered,
                 false => Lineage::Expanded,
             },
+            brought_by: None,
         })
     };
     entries.iter().filter_map(landing).collect()

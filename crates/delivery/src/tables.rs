@@ -23,12 +23,23 @@ const JOB: u8 = 0x61;
 const PLAN: u8 = 0x62;
 const REPORTS: u8 = 0x63;
 const VERSION: u8 = 2;
+const JOB_VERSION: u8 = 3;
+
+/// How far a job has come before its chunks are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// So many rows of its plan are written. Nothing is owed to anybody.
+    Planned(u32),
+    /// The message is accepted.
+    Begun,
+    /// It was never accepted, and its rows are being removed.
+    Dropped,
+}
 
 /// A fan-out under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Job {
-    /// The message is accepted. Before that nothing is owed to anybody.
-    pub(crate) begun: bool,
+    pub(crate) stage: Stage,
     pub(crate) facts: Facts,
     pub(crate) message_id: String,
     pub(crate) blob: BlobId,
@@ -89,9 +100,17 @@ pub(crate) fn read_key(key: &[u8]) -> Result<(OriginId, Option<u32>), Damaged> {
 }
 
 impl Job {
+    pub(crate) fn is_begun(&self) -> bool {
+        self.stage == Stage::Begun
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(VERSION);
-        w.byte(self.begun.into());
+        let mut w = Writer::versioned(JOB_VERSION);
+        match self.stage {
+            Stage::Planned(rows) => w.byte(0).number(rows.into()),
+            Stage::Begun => w.byte(1),
+            Stage::Dropped => w.byte(2),
+        };
         write_facts(&mut w, &self.facts);
         w.text(&self.message_id)
             .array(&self.blob.0)
@@ -119,9 +138,15 @@ impl Job {
     }
 
     pub(crate) fn decode(origin: OriginId, bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, VERSION)?;
+        let mut r = Reader::of_version(bytes, JOB_VERSION)?;
+        let stage = match r.byte()? {
+            0 => Stage::Planned(r.number32()?),
+            1 => Stage::Begun,
+            2 => Stage::Dropped,
+            _ => return Err(Damaged),
+        };
         Ok(Self {
-            begun: r.byte()? != 0,
+            stage,
             facts: read_facts(&mut r, origin)?,
             message_id: r.text()?,
             blob: BlobId(r.array()?),

@@ -8,8 +8,9 @@
 //! is done), `accept`, `refuse`, `throttle`, `unavailable` (the answer to credentials, after their
 //! check), `timeout`, `shutdown`, `revoke`, `close` (the session must be closed), `clock n` (n
 //! seconds pass), `quota n` (octets), `memory n` (octets of literals), `full` and `room` (the disk),
-//! `damage` and `repair` (rows of messages no longer say anything, and do again), `seal name`,
-//! `withdraw name`, `exposure name level`. After each line of one client the other is notified.
+//! `damage` and `repair` (rows of messages no longer say anything, and do again), `deliver name
+//! ...` (into the inbox, not by a client; `seen:name` with that flag), `seal name`, `withdraw name`,
+//! `exposure name level, ...` (of each copy). After each line of one client the other is notified.
 //!
 //! Every transcript runs three times: each client line whole, octet by octet, and in pieces of 7.
 //! With `TERN_BLESS` set the server's lines are written anew, to be reviewed.
@@ -88,6 +89,14 @@ impl Run {
             "room" => return self.house.engine.set_fault_hook(None),
             "damage" => return self.damaged = self.house.damage(),
             "repair" => return self.house.repair(std::mem::take(&mut self.damaged)),
+            "deliver" => {
+                for name in argument.split(' ') {
+                    let seen = name.strip_prefix("seen:");
+                    let content = message(seen.unwrap_or(name));
+                    self.house.deliver(content, seen.is_some());
+                }
+                return;
+            }
             "seal" => {
                 self.house.seal(&message(argument));
                 return;
@@ -124,10 +133,9 @@ impl Run {
                 format!("{}{space}{client}", exposure.level.name())
             })
             .collect();
-        let expect = if level == "none" {
-            Vec::new()
-        } else {
-            vec![level.to_owned()]
+        let expect: Vec<&str> = match level {
+            "none" => Vec::new(),
+            levels => levels.split(", ").collect(),
         };
         assert_eq!(levels, expect, "exposure of {name}");
     }

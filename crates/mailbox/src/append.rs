@@ -3,7 +3,7 @@
 use tern_base::{AccountId, MailboxId, OriginId, Timestamp};
 use tern_store::Verdict;
 
-use crate::{Flags, Landing, Lineage, MailboxError, Mailboxes, Placed, limits};
+use crate::{Flags, Landing, Lineage, MailboxError, Mailboxes, Placed, Viewer, limits};
 
 /// What to append.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct AppendRequest {
     pub received: Option<Timestamp>,
     /// A fresh id for this act.
     pub origin: OriginId,
+    /// The client, which has the whole of what it puts there.
+    pub viewer: Viewer,
 }
 
 /// Where it went. A message under a seal is accepted, and is gone at once.
@@ -37,6 +39,7 @@ impl Mailboxes {
             prefix: Vec::new(),
             origin: request.origin,
             lineage: Lineage::Copied,
+            brought_by: Some(request.viewer),
         };
         let mut placed = self.land(&prepared, std::slice::from_ref(&landing), now)?;
         placed.pop().unwrap_or(Err(MailboxError::NoAccount))
@@ -51,7 +54,10 @@ impl Mailboxes {
         now: Timestamp,
     ) -> Result<Vec<Result<Placed, MailboxError>>, MailboxError> {
         let mut outcomes = Vec::with_capacity(landings.len());
-        for chunk in landings.chunks(limits::CHUNK) {
+        let mut rest = landings;
+        while !rest.is_empty() {
+            let (chunk, later) = rest.split_at(chunk_length(rest));
+            rest = later;
             let accounts: Vec<AccountId> = chunk.iter().map(|landing| landing.account).collect();
             outcomes.extend(self.transact(&accounts, |txn| {
                 self.land_in(txn, prepared, chunk, now).map(Verdict::Commit)
@@ -59,4 +65,16 @@ impl Mailboxes {
         }
         Ok(outcomes)
     }
+}
+
+/// How many landings one transaction takes: at least one.
+fn chunk_length(landings: &[Landing]) -> usize {
+    // The other rows of a landing, at the most.
+    const ROWS: usize = 600;
+    let mut bytes = 0;
+    let fitting = landings.iter().take(limits::CHUNK).take_while(|landing| {
+        bytes += landing.prefix.len() + landing.flags.keyword_bytes() + ROWS;
+        bytes <= limits::CHUNK_BYTES
+    });
+    fitting.count().max(1).min(landings.len())
 }

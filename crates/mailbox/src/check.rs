@@ -6,8 +6,10 @@ use tern_base::{AccountId, BlobId, MailboxId, MessageId, Uid};
 use tern_store::key::KeyReader;
 use tern_store::{StoreError, limits as store_limits};
 
+use crate::remove::EVERYTHING;
 use crate::rows::{
-    AccountHead, ChangeRow, CopyRow, Counters, MailboxRow, MessageRow, PlacementRow, VaultRow,
+    AccountHead, ChangeRow, CopyRow, Counters, MailboxRow, MessageRow, PlacementRow,
+    VaultPlacementRow, VaultRow,
 };
 use crate::{MailboxError, Mailboxes, SystemFlag, tables};
 
@@ -31,9 +33,24 @@ struct Seen {
     references: BTreeMap<BlobId, u64>,
     copies: BTreeSet<Vec<u8>>,
     vaulted: BTreeSet<Vec<u8>>,
+    vault_placements: BTreeSet<Vec<u8>>,
     threads: BTreeSet<Vec<u8>>,
+    accounts: BTreeSet<AccountId>,
     doomed: BTreeSet<(AccountId, MailboxId)>,
 }
+
+/// Tables whose keys begin with the account that a row belongs to; the vault's rows belong to
+/// their tags.
+const OF_ACCOUNTS: [(u8, &str); 8] = [
+    (tables::MAILBOX, "mailbox"),
+    (tables::COUNTERS, "counters"),
+    (tables::PLACEMENT, "placement"),
+    (tables::MESSAGE, "message"),
+    (tables::CHANGE, "change"),
+    (tables::THREAD_KEY, "thread key"),
+    (tables::THREAD, "thread"),
+    (tables::DOOMED, "deletion"),
+];
 
 impl Mailboxes {
     /// Checks every account. `other_references` are the references to contents that other tables
@@ -56,10 +73,29 @@ impl Mailboxes {
         for (key, value) in self.rows(tables::whole(tables::ACCOUNT))? {
             let account = KeyReader::new(&key).u32().ok_or(StoreError::Damaged)?;
             let head = AccountHead::decode(&value)?;
+            seen.accounts.insert(AccountId(account));
             self.check_account(AccountId(account), &head, &mut seen)?;
         }
+        self.check_leftovers(&mut seen)?;
+        self.check_vault(&mut seen)?;
         self.check_indexes(&mut seen)?;
         self.check_blobs(&mut seen)?;
+        Ok(seen.findings)
+    }
+
+    /// Checks that there are mailboxes of these accounts only: what is left of others was not
+    /// removed with them.
+    pub fn check_accounts(
+        &self,
+        known: &BTreeSet<AccountId>,
+    ) -> Result<Vec<Finding>, MailboxError> {
+        let mut seen = Seen::default();
+        for (key, _) in self.rows(tables::whole(tables::ACCOUNT))? {
+            let account = KeyReader::new(&key).u32().ok_or(StoreError::Damaged)?;
+            if !known.contains(&AccountId(account)) {
+                seen.fault(format!("account {account} has mailboxes and is nobody's"));
+            }
+        }
         Ok(seen.findings)
     }
 
@@ -172,7 +208,7 @@ impl Mailboxes {
             let mut row = MessageRow::decode(&value)?;
             bytes += u64::from(row.size);
             messages += 1;
-            *seen.references.entry(row.blob).or_default() += 1;
+            seen.message(account, id, &row);
             row.placements.sort_unstable();
             let mut shown = placed.remove(&id).unwrap_or_default();
             shown.sort_unstable();
@@ -187,8 +223,6 @@ impl Mailboxes {
                     "account {account}: message {id} is ahead of the account"
                 ));
             }
-            seen.copies.insert(tables::copy(row.digest, account, id));
-            seen.threads.insert(tables::thread(account, row.thread, id));
         }
         for (id, shown) in placed {
             seen.fault(format!("account {account}: {shown:?} show no message {id}"));
@@ -199,13 +233,55 @@ impl Mailboxes {
                 head.used_bytes, head.messages
             ));
         }
-        for (key, value) in self.rows(tables::whole_of(tables::VAULT, account))? {
-            let id = MessageId(u64::from_be_bytes(
-                *key.last_chunk().ok_or(StoreError::Damaged)?,
-            ));
+        Ok(())
+    }
+
+    /// Nothing is left of an account that is not there, unless it is on its way out.
+    fn check_leftovers(&self, seen: &mut Seen) -> Result<(), MailboxError> {
+        let whole = seen.doomed.iter().filter(|(_, id)| *id == EVERYTHING);
+        let going: BTreeSet<AccountId> = whole.map(|(account, _)| *account).collect();
+        for (table, name) in OF_ACCOUNTS {
+            for (key, value) in self.rows(tables::whole(table))? {
+                let account = KeyReader::new(&key).u32().ok_or(StoreError::Damaged)?;
+                let account = AccountId(account);
+                if seen.accounts.contains(&account) {
+                    continue;
+                }
+                if !going.contains(&account) {
+                    seen.fault(format!(
+                        "account {account} is not there, and has a {name} row"
+                    ));
+                }
+                if table == tables::MESSAGE {
+                    let id = *key.last_chunk().ok_or(StoreError::Damaged)?;
+                    let (id, row) = (
+                        MessageId(u64::from_be_bytes(id)),
+                        MessageRow::decode(&value)?,
+                    );
+                    seen.message(account, id, &row);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The vault, whose rows outlive their accounts.
+    fn check_vault(&self, seen: &mut Seen) -> Result<(), MailboxError> {
+        for (key, value) in self.rows(tables::whole(tables::VAULT))? {
+            let mut parts = KeyReader::new(&key);
+            let (Some(account), Some(id)) = (parts.u32(), parts.u64()) else {
+                return Err(StoreError::Damaged.into());
+            };
+            let (account, id) = (AccountId(account), MessageId(id));
             let row = VaultRow::decode(&value)?;
             *seen.references.entry(row.message.blob).or_default() += 1;
             seen.vaulted.insert(tables::vaulted(row.tag, account, id));
+            let placed = row.message.placements.iter();
+            let placed = placed.map(|(mailbox, _)| tables::vault_placement(account, id, *mailbox));
+            seen.vault_placements.extend(placed);
+        }
+        for (_, value) in self.rows(tables::whole(tables::VAULT_PLACEMENT))? {
+            VaultPlacementRow::decode(&value)?;
         }
         Ok(())
     }
@@ -250,6 +326,11 @@ impl Mailboxes {
         }
         let tables = [
             (tables::VAULTED, std::mem::take(&mut seen.vaulted), "vault"),
+            (
+                tables::VAULT_PLACEMENT,
+                std::mem::take(&mut seen.vault_placements),
+                "vaulted placement",
+            ),
             (tables::THREAD, std::mem::take(&mut seen.threads), "thread"),
         ];
         for (table, expected, name) in tables {
@@ -300,6 +381,13 @@ impl Mailboxes {
 }
 
 impl Seen {
+    /// What a message's row says of other tables.
+    fn message(&mut self, account: AccountId, id: MessageId, row: &MessageRow) {
+        *self.references.entry(row.blob).or_default() += 1;
+        self.copies.insert(tables::copy(row.digest, account, id));
+        self.threads.insert(tables::thread(account, row.thread, id));
+    }
+
     fn fault(&mut self, what: String) {
         self.findings.push(Finding(what));
     }

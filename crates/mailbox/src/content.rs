@@ -281,6 +281,7 @@ mod tests {
                 flags: Flags::empty(),
                 received: None,
                 origin: OriginId([1; 16]),
+                viewer: crate::Viewer::default(),
             };
             mailboxes.append(request, NOW).unwrap();
         }

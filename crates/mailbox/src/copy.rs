@@ -7,7 +7,7 @@
 use tern_base::{AccountId, MailboxId, MessageId, Timestamp, Uid};
 
 use crate::edit::Edit;
-use crate::rows::{CopyRow, MessageRow, PlacementRow};
+use crate::rows::{MessageRow, PlacementRow};
 use crate::{MailboxError, Mailboxes, limits, tables};
 
 /// Which messages go from where to where.
@@ -34,7 +34,7 @@ pub struct CopiedPair {
 
 impl Mailboxes {
     /// Copies messages with their flags and internal dates. The copy of up to
-    /// [`limits::CHUNK`] messages is one transaction.
+    /// [`limits::CHUNK`] messages is one transaction, where their rows fit one.
     pub fn copy(
         &self,
         transfer: &Transfer<'_>,
@@ -59,42 +59,19 @@ impl Mailboxes {
         now: Timestamp,
         moving: bool,
     ) -> Result<Vec<CopiedPair>, MailboxError> {
-        let mut pairs = Vec::with_capacity(transfer.uids.len());
-        for uids in transfer.uids.chunks(limits::CHUNK) {
-            pairs.extend(self.edit(transfer.account, |edit| {
-                transfer_chunk(edit, transfer, uids, now, moving)
-            })?);
-        }
-        Ok(pairs)
+        let (account, from, uids) = (transfer.account, transfer.from, transfer.uids);
+        self.edit_each(account, from, uids, |edit, uid, placement| {
+            edit.mailbox(transfer.to)?;
+            let id = placement.message;
+            let row = edit.message(id)?.ok_or(tern_store::StoreError::Damaged)?;
+            let to = if moving {
+                move_one(edit, transfer, uid, id, row, placement, now)?
+            } else {
+                copy_one(edit, transfer.to, id, row, placement, now)?
+            };
+            Ok(Some(CopiedPair { from: uid, to }))
+        })
     }
-}
-
-fn transfer_chunk(
-    edit: &mut Edit<'_, '_>,
-    transfer: &Transfer<'_>,
-    uids: &[Uid],
-    now: Timestamp,
-    moving: bool,
-) -> Result<Vec<CopiedPair>, MailboxError> {
-    edit.mailbox(transfer.from)?;
-    edit.mailbox(transfer.to)?;
-    let key = |uid: &Uid| tables::placement(transfer.account, transfer.from, *uid);
-    edit.txn.prefetch(uids.iter().map(key).collect())?;
-    let mut pairs = Vec::with_capacity(uids.len());
-    for &uid in uids {
-        let Some(placement) = edit.placement(transfer.from, uid)? else {
-            continue;
-        };
-        let id = placement.message;
-        let row = edit.message(id)?.ok_or(tern_store::StoreError::Damaged)?;
-        let to = if moving {
-            move_one(edit, transfer, uid, id, row, placement, now)?
-        } else {
-            copy_one(edit, transfer.to, id, row, placement, now)?
-        };
-        pairs.push(CopiedPair { from: uid, to });
-    }
-    Ok(pairs)
 }
 
 fn copy_one(
@@ -107,7 +84,7 @@ fn copy_one(
 ) -> Result<Uid, MailboxError> {
     placement.saved = now;
     if row.placements.iter().any(|(mailbox, _)| *mailbox == to) {
-        return duplicate(edit, to, row, placement);
+        return duplicate(edit, to, id, row, placement);
     }
     if row.placements.len() >= limits::MAX_PLACEMENTS {
         return Err(MailboxError::Limit("mailboxes that show one message"));
@@ -118,10 +95,12 @@ fn copy_one(
     Ok(uid)
 }
 
-/// Makes a message of its own from the same content.
+/// Makes a message of its own from the same content. What was served of the one counts as served
+/// of the other.
 fn duplicate(
     edit: &mut Edit<'_, '_>,
     to: MailboxId,
+    source: MessageId,
     mut row: MessageRow,
     mut placement: PlacementRow,
 ) -> Result<Uid, MailboxError> {
@@ -133,17 +112,11 @@ fn duplicate(
     let uid = edit.place(to, placement, true)?;
     row.placements = vec![(to, uid)];
     edit.use_bytes(row.size, true);
-    edit.put_message(id, &row);
-    edit.txn
-        .put(tables::thread(edit.account, row.thread, id), Vec::new());
-    let copy = CopyRow {
-        account: edit.account,
-        message: id,
-        origin: row.origin,
-        lineage: row.lineage,
-    };
-    edit.txn
-        .put(tables::copy(row.digest, edit.account, id), copy.encode());
+    edit.remember(id, &row);
+    let exposure = |message| tables::exposure(row.digest, edit.account, message);
+    if let Some(exposed) = edit.txn.get(&exposure(source))? {
+        edit.txn.put(exposure(id), exposed);
+    }
     crate::blob::link_again(edit.txn, row.blob)?;
     Ok(uid)
 }
@@ -162,7 +135,7 @@ fn move_one(
     let elsewhere = to != transfer.from && row.placements.iter().any(|(shown, _)| *shown == to);
     if elsewhere {
         let last = row.placements.len() == 1;
-        let moved = duplicate(edit, to, row.clone(), placement.clone())?;
+        let moved = duplicate(edit, to, id, row.clone(), placement.clone())?;
         edit.unplace(transfer.from, uid, &placement, last)?;
         row.placements
             .retain(|(mailbox, _)| *mailbox != transfer.from);

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use tern_base::{AccountId, MailboxId, MessageId, Modseq, Timestamp, Uid};
 use tern_store::Transaction;
 
-use crate::rows::{AccountHead, Change, ChangeRow, Counters, MailboxRow, MessageRow, PlacementRow};
-use crate::{MailboxError, SystemFlag, tables};
+use crate::rows::{
+    AccountHead, Change, ChangeRow, CopyRow, Counters, MailboxRow, MessageRow, PlacementRow,
+};
+use crate::{MailboxError, SystemFlag, limits, tables};
 
 /// The change that is being made. Nothing is written unless [`Edit::finish`] is called.
 pub(crate) struct Edit<'t, 'e> {
@@ -65,6 +67,12 @@ impl<'t, 'e> Edit<'t, 'e> {
         Ok(MailboxRow::decode(&row.ok_or(MailboxError::NoMailbox)?)?)
     }
 
+    /// Whether a mailbox is there: not deleted, though some of its messages may still be.
+    pub(crate) fn has_mailbox(&mut self, mailbox: MailboxId) -> Result<bool, MailboxError> {
+        let row = self.txn.get(&tables::mailbox(self.account, mailbox))?;
+        Ok(row.is_some())
+    }
+
     /// The counters of a mailbox that this change touches: they carry its modseq from here on.
     pub(crate) fn counters(&mut self, mailbox: MailboxId) -> Result<&mut Counters, MailboxError> {
         if !self.counters.contains_key(&mailbox) {
@@ -101,6 +109,21 @@ impl<'t, 'e> Edit<'t, 'e> {
         Ok(row.map(|row| MessageRow::decode(&row)).transpose()?)
     }
 
+    /// Writes the rows of a message that is new to the account, or back.
+    pub(crate) fn remember(&mut self, id: MessageId, row: &MessageRow) {
+        self.put_message(id, row);
+        self.txn
+            .put(tables::thread(self.account, row.thread, id), Vec::new());
+        let copy = CopyRow {
+            account: self.account,
+            message: id,
+            origin: row.origin,
+            lineage: row.lineage,
+        };
+        self.txn
+            .put(tables::copy(row.digest, self.account, id), copy.encode());
+    }
+
     pub(crate) fn put_message(&mut self, id: MessageId, row: &MessageRow) {
         self.txn
             .put(tables::message(self.account, id), row.encode());
@@ -115,6 +138,31 @@ impl<'t, 'e> Edit<'t, 'e> {
             .txn
             .get(&tables::placement(self.account, mailbox, uid))?;
         Ok(row.map(|row| PlacementRow::decode(&row)).transpose()?)
+    }
+
+    /// Works on messages of a mailbox one by one, as many as one transaction takes: at least one,
+    /// at most [`limits::CHUNK`], and none after [`limits::CHUNK_BYTES`] are to be written.
+    /// Answers what came of them, and how many were looked at. The mailbox's own row is not asked
+    /// for, since it may be going too.
+    pub(crate) fn each_placed<T>(
+        &mut self,
+        mailbox: MailboxId,
+        uids: &[Uid],
+        mut one: impl FnMut(&mut Self, Uid, PlacementRow) -> Result<Option<T>, MailboxError>,
+    ) -> Result<(Vec<T>, usize), MailboxError> {
+        let chunk = uids.get(..limits::CHUNK).unwrap_or(uids);
+        let key = |uid: &Uid| tables::placement(self.account, mailbox, *uid);
+        self.txn.prefetch(chunk.iter().map(key).collect())?;
+        let mut done = Vec::with_capacity(chunk.len());
+        for (looked_at, &uid) in chunk.iter().enumerate() {
+            if looked_at > 0 && self.txn.size() >= limits::CHUNK_BYTES {
+                return Ok((done, looked_at));
+            }
+            if let Some(placement) = self.placement(mailbox, uid)? {
+                done.extend(one(self, uid, placement)?);
+            }
+        }
+        Ok((done, chunk.len()))
     }
 
     /// A message id never given out before.
@@ -212,6 +260,14 @@ impl<'t, 'e> Edit<'t, 'e> {
             || self.head.used_bytes.saturating_add(size as u64) <= self.head.quota_bytes
     }
 
+    /// Takes a message's own rows away: its last placement is gone.
+    pub(crate) fn forget(&mut self, id: MessageId, row: &MessageRow) {
+        self.txn.delete(tables::message(self.account, id));
+        self.txn
+            .delete(tables::thread(self.account, row.thread, id));
+        self.txn.delete(tables::copy(row.digest, self.account, id));
+    }
+
     /// Removes a message for good: its last placement is gone.
     pub(crate) fn destroy(
         &mut self,
@@ -220,10 +276,7 @@ impl<'t, 'e> Edit<'t, 'e> {
         now: Timestamp,
     ) -> Result<(), MailboxError> {
         self.use_bytes(row.size, false);
-        self.txn.delete(tables::message(self.account, id));
-        self.txn
-            .delete(tables::thread(self.account, row.thread, id));
-        self.txn.delete(tables::copy(row.digest, self.account, id));
+        self.forget(id, row);
         crate::blob::unlink(self.txn, row.blob, now)
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! [`Mailboxes::record_served`] returns when the record is durable; only then may the caller hand
 //! the content to a client. A copy whose record says as much already costs no write.
+//!
+//! A copy that the account's own client brings (APPEND) counts as downloaded from the start: the
+//! client has what it brings. A copy that is made of another on the server begins with the record
+//! of that one.
 
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, ContentDigest, MessageId, OriginId, Timestamp};
@@ -72,6 +76,23 @@ pub struct Exposure {
 }
 
 impl Exposure {
+    /// What is served at this moment.
+    pub(crate) fn now(
+        level: ExposureLevel,
+        viewer: &Viewer,
+        origin: OriginId,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            level,
+            at: now,
+            protocol: viewer.protocol.to_owned(),
+            client: shortened(&viewer.client),
+            address: viewer.address.clone(),
+            origin,
+        }
+    }
+
     /// The stored form, for tables above that keep a copy of it.
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::versioned(2);
@@ -172,14 +193,7 @@ impl Mailboxes {
                 if old.is_some_and(|old| old.level >= copy.level) {
                     continue;
                 }
-                let row = Exposure {
-                    level: copy.level,
-                    at: now,
-                    protocol: viewer.protocol.to_owned(),
-                    client: shortened(&viewer.client),
-                    address: viewer.address.clone(),
-                    origin: copy.origin,
-                };
+                let row = Exposure::now(copy.level, viewer, copy.origin, now);
                 txn.put(key(copy), row.encode());
             }
             Ok(Verdict::Commit(()))

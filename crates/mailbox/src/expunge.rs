@@ -4,7 +4,7 @@ use tern_base::{AccountId, MailboxId, MessageId, Timestamp, Uid};
 
 use crate::edit::Edit;
 use crate::rows::PlacementRow;
-use crate::{MailboxError, Mailboxes, SystemFlag, limits, tables};
+use crate::{MailboxError, Mailboxes, SystemFlag};
 
 impl Mailboxes {
     /// Expunges messages of a mailbox; with `deleted_only` those of them that have `\Deleted`
@@ -17,43 +17,18 @@ impl Mailboxes {
         deleted_only: bool,
         now: Timestamp,
     ) -> Result<Vec<Uid>, MailboxError> {
-        let mut gone = Vec::new();
-        for chunk in uids.chunks(limits::CHUNK) {
-            gone.extend(self.edit(account, |edit| {
-                edit.mailbox(mailbox)?;
-                expunge_chunk(edit, mailbox, chunk, deleted_only, now)
-            })?);
-        }
-        Ok(gone)
+        self.edit_each(account, mailbox, uids, |edit, uid, placement| {
+            if deleted_only && !placement.flags.has(SystemFlag::Deleted) {
+                return Ok(None);
+            }
+            expunge_one(edit, mailbox, uid, &placement, now)?;
+            Ok(Some(uid))
+        })
     }
 }
 
-/// Expunges a chunk; the mailbox's own row is not asked for, since it may be going too.
-pub(crate) fn expunge_chunk(
-    edit: &mut Edit<'_, '_>,
-    mailbox: MailboxId,
-    uids: &[Uid],
-    deleted_only: bool,
-    now: Timestamp,
-) -> Result<Vec<Uid>, MailboxError> {
-    let account = edit.account;
-    let key = |uid: &Uid| tables::placement(account, mailbox, *uid);
-    edit.txn.prefetch(uids.iter().map(key).collect())?;
-    let mut gone = Vec::with_capacity(uids.len());
-    for &uid in uids {
-        let Some(placement) = edit.placement(mailbox, uid)? else {
-            continue;
-        };
-        if deleted_only && !placement.flags.has(SystemFlag::Deleted) {
-            continue;
-        }
-        expunge_one(edit, mailbox, uid, &placement, now)?;
-        gone.push(uid);
-    }
-    Ok(gone)
-}
-
-fn expunge_one(
+/// Takes a message out of a mailbox, and away where that was its last.
+pub(crate) fn expunge_one(
     edit: &mut Edit<'_, '_>,
     mailbox: MailboxId,
     uid: Uid,

@@ -3,7 +3,8 @@
 use tern_base::{AccountId, MailboxId, Modseq, Uid};
 
 use crate::edit::Edit;
-use crate::{Flags, MailboxError, Mailboxes, limits, tables};
+use crate::rows::PlacementRow;
+use crate::{Flags, MailboxError, Mailboxes};
 
 /// How to change flags.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,41 +66,30 @@ impl Mailboxes {
         &self,
         request: &FlagRequest<'_>,
     ) -> Result<Vec<FlagOutcome>, MailboxError> {
-        let mut outcomes = Vec::with_capacity(request.uids.len());
-        for uids in request.uids.chunks(limits::CHUNK) {
-            outcomes.extend(self.edit(request.account, |edit| change_chunk(edit, request, uids))?);
-        }
-        Ok(outcomes)
+        let (account, mailbox, uids) = (request.account, request.mailbox, request.uids);
+        self.edit_each(account, mailbox, uids, |edit, uid, row| {
+            change_one(edit, request, uid, row).map(Some)
+        })
     }
 }
 
-fn change_chunk(
+fn change_one(
     edit: &mut Edit<'_, '_>,
     request: &FlagRequest<'_>,
-    uids: &[Uid],
-) -> Result<Vec<FlagOutcome>, MailboxError> {
-    edit.mailbox(request.mailbox)?;
-    let key = |uid: &Uid| tables::placement(request.account, request.mailbox, *uid);
-    edit.txn.prefetch(uids.iter().map(key).collect())?;
-    let mut outcomes = Vec::with_capacity(uids.len());
-    for &uid in uids {
-        let Some(row) = edit.placement(request.mailbox, uid)? else {
-            continue;
-        };
-        if request
-            .unchanged_since
-            .is_some_and(|since| row.modseq > since)
-        {
-            outcomes.push(FlagOutcome::Modified(uid));
-            continue;
-        }
-        let flags = request.change.apply(&row.flags);
-        let mut modseq = row.modseq;
-        if flags != row.flags {
-            modseq = edit.modseq;
-            edit.reflag(request.mailbox, uid, row, flags.clone())?;
-        }
-        outcomes.push(FlagOutcome::Flags { uid, flags, modseq });
+    uid: Uid,
+    row: PlacementRow,
+) -> Result<FlagOutcome, MailboxError> {
+    if request
+        .unchanged_since
+        .is_some_and(|since| row.modseq > since)
+    {
+        return Ok(FlagOutcome::Modified(uid));
     }
-    Ok(outcomes)
+    let flags = request.change.apply(&row.flags);
+    let mut modseq = row.modseq;
+    if flags != row.flags {
+        modseq = edit.modseq;
+        edit.reflag(request.mailbox, uid, row, flags.clone())?;
+    }
+    Ok(FlagOutcome::Flags { uid, flags, modseq })
 }

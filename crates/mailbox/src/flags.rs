@@ -86,12 +86,13 @@ impl Flags {
         self.position(keyword).is_ok()
     }
 
-    /// Sets a keyword; `false` if it is too long or one too many.
+    /// Sets a keyword; `false` if it is too long, one too many, or too much with the others.
     pub fn add_keyword(&mut self, keyword: &str) -> bool {
         match self.position(keyword) {
             Ok(_) => true,
             Err(_) if keyword.is_empty() || keyword.len() > limits::MAX_KEYWORD => false,
             Err(_) if self.keywords.len() >= limits::MAX_KEYWORDS => false,
+            Err(_) if self.keyword_bytes() + keyword.len() > limits::MAX_KEYWORD_BYTES => false,
             Err(at) => {
                 self.keywords.insert(at, keyword.into());
                 true
@@ -120,6 +121,10 @@ impl Flags {
         for keyword in &other.keywords {
             self.remove_keyword(keyword);
         }
+    }
+
+    pub(crate) fn keyword_bytes(&self) -> usize {
+        self.keywords.iter().map(|keyword| keyword.len()).sum()
     }
 
     fn position(&self, keyword: &str) -> Result<usize, usize> {
@@ -161,12 +166,26 @@ mod tests {
         );
         assert_eq!(flags.keywords().collect::<Vec<_>>(), ["$Forwarded", "a"]);
         assert!(flags.has_keyword("$FORWARDED"));
-        assert!(!flags.add_keyword(&"x".repeat(129)));
+        assert!(!flags.add_keyword(&"x".repeat(limits::MAX_KEYWORD + 1)));
         let mut w = Writer::default();
         flags.write(&mut w);
         let bytes = w.finish();
         assert_eq!(Flags::read(&mut Reader::new(&bytes)), Ok(flags.clone()));
         flags.remove_all(&flags.clone());
         assert_eq!(flags, Flags::empty());
+    }
+
+    #[test]
+    fn keywords_are_bounded_in_number_and_together() {
+        let mut many = Flags::empty();
+        let fitting = (0..100).filter(|n| many.add_keyword(&format!("k{n}")));
+        assert_eq!(fitting.count(), limits::MAX_KEYWORDS);
+        let mut long = Flags::empty();
+        let fitting = (0..100).filter(|n| long.add_keyword(&format!("{n:0128}")));
+        assert_eq!(
+            fitting.count() * limits::MAX_KEYWORD,
+            limits::MAX_KEYWORD_BYTES
+        );
+        assert!(!long.add_keyword("x") && long.add_keyword(&format!("{:0128}", 0)));
     }
 }

@@ -299,7 +299,8 @@ impl Mailboxes {
         self.empty_doomed(account, mailbox, now)
     }
 
-    /// Finishes the deletions of mailboxes that a crash cut off. To be called at start.
+    /// Finishes the deletions of mailboxes, and the removals of accounts, that a crash or a lost
+    /// answer cut off. To be called at start and now and then.
     pub fn finish_deletions(&self, now: Timestamp) -> Result<(), MailboxError> {
         let page = self
             .engine
@@ -307,7 +308,12 @@ impl Mailboxes {
         for (key, _) in &page.rows {
             let mut parts = tern_store::key::KeyReader::new(key);
             let (account, mailbox) = (parts.u32().ok_or(Damaged)?, parts.u32().ok_or(Damaged)?);
-            self.empty_doomed(AccountId(account), MailboxId(mailbox), now)?;
+            let (account, mailbox) = (AccountId(account), MailboxId(mailbox));
+            match self.empty_doomed(account, mailbox, now) {
+                // The whole account is going.
+                Err(MailboxError::NoAccount) => self.erase_account(account, now)?,
+                done => done?,
+            }
         }
         Ok(())
     }
@@ -329,8 +335,10 @@ impl Mailboxes {
                     .map(|(key, _)| Some(Uid(u32::from_be_bytes(*key.last_chunk()?))))
                     .collect();
                 let uids = uids.ok_or(StoreError::Damaged)?;
-                expunge::expunge_chunk(edit, mailbox, &uids, false, now)?;
-                let last = page.next.is_none();
+                let (gone, _) = edit.each_placed(mailbox, &uids, |edit, uid, placement| {
+                    expunge::expunge_one(edit, mailbox, uid, &placement, now).map(Some)
+                })?;
+                let last = page.next.is_none() && gone.len() == uids.len();
                 if last {
                     edit.drop_counters(mailbox);
                     edit.txn.delete(tables::doomed(account, mailbox));

@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use tern_base::{AccountId, BlobId, MailboxId};
+use tern_base::{AccountId, BlobId, MailboxId, Uid};
 use tern_mime::Structure;
 use tern_store::{Engine, Transaction, Verdict, transact};
 
 use crate::edit::Edit;
 use crate::exposed::Exposed;
+use crate::rows::PlacementRow;
 use crate::seal::SealSet;
 use crate::{MailboxError, View, limits};
 
@@ -116,6 +117,28 @@ impl Mailboxes {
             edit.finish();
             Ok(Verdict::Commit(outcome))
         })
+    }
+
+    /// Changes messages of a mailbox one by one, in as many transactions as it takes; those that
+    /// are not there are passed over. Each transaction finds the mailbox there, or fails.
+    pub(crate) fn edit_each<T>(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+        mut one: impl FnMut(&mut Edit<'_, '_>, Uid, PlacementRow) -> Result<Option<T>, MailboxError>,
+    ) -> Result<Vec<T>, MailboxError> {
+        let mut all = Vec::with_capacity(uids.len());
+        let mut rest = uids;
+        while !rest.is_empty() {
+            let (done, taken) = self.edit(account, |edit| {
+                edit.mailbox(mailbox)?;
+                edit.each_placed(mailbox, rest, &mut one)
+            })?;
+            all.extend(done);
+            rest = rest.get(taken..).unwrap_or_default();
+        }
+        Ok(all)
     }
 }
 

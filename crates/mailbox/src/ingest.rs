@@ -10,8 +10,9 @@ use tern_mime::ParsedMessage;
 use tern_store::Transaction;
 
 use crate::edit::Edit;
-use crate::rows::{CopyRow, Lineage, MessageRow, PlacementRow, VaultRow};
-use crate::{Flags, MailboxError, Mailboxes, SealTag, blob, limits, tables};
+use crate::expose::{Exposure, ExposureLevel, Viewer};
+use crate::rows::{CopyRow, Lineage, MessageRow, PlacementRow, VaultPlacementRow, VaultRow};
+use crate::{Flags, MailboxError, Mailboxes, SealTag, blob, limits, tables, vault};
 
 /// The inbox of every account.
 pub const INBOX: MailboxId = MailboxId(1);
@@ -58,6 +59,9 @@ pub struct Landing {
     pub origin: OriginId,
     /// How it came.
     pub lineage: Lineage,
+    /// The account's client that brings it, if one does: it has the whole of it, and that is on
+    /// record with the copy.
+    pub brought_by: Option<Viewer>,
 }
 
 /// Where a copy landed.
@@ -203,6 +207,11 @@ impl Mailboxes {
             lineage: landing.lineage,
             placements: Vec::new(),
         };
+        if let Some(viewer) = &landing.brought_by {
+            let exposure = Exposure::now(ExposureLevel::Downloaded, viewer, landing.origin, now);
+            let key = tables::exposure(prepared.digest, landing.account, message);
+            edit.txn.put(key, exposure.encode());
+        }
         let uid = match seal {
             None => show(&mut edit, message, row, landing, now)?,
             Some(tag) => shut_away(&mut edit, message, row, landing, now, tag)?,
@@ -291,21 +300,7 @@ fn show(
     let uid = edit.place(landing.mailbox, placement, true)?;
     row.placements.push((landing.mailbox, uid));
     edit.use_bytes(row.size, true);
-    edit.put_message(message, &row);
-    edit.txn.put(
-        tables::thread(edit.account, row.thread, message),
-        Vec::new(),
-    );
-    let copy = CopyRow {
-        account: edit.account,
-        message,
-        origin: row.origin,
-        lineage: row.lineage,
-    };
-    edit.txn.put(
-        tables::copy(row.digest, edit.account, message),
-        copy.encode(),
-    );
+    edit.remember(message, &row);
     Ok(uid)
 }
 
@@ -314,7 +309,7 @@ fn show(
 fn shut_away(
     edit: &mut Edit<'_, '_>,
     message: MessageId,
-    row: MessageRow,
+    mut row: MessageRow,
     landing: &Landing,
     now: Timestamp,
     tag: SealTag,
@@ -333,24 +328,17 @@ fn shut_away(
         message,
         destroyed: true,
     });
-    let placement = crate::rows::VaultPlacement {
-        mailbox,
-        uid,
+    row.placements.push((mailbox, uid));
+    let placement = VaultPlacementRow {
         flags: landing.flags.clone(),
         saved: now,
     };
-    let vault = VaultRow {
+    let row = VaultRow {
         tag,
         withdrawn: now,
         message: row,
-        placements: vec![placement],
         late: true,
     };
-    edit.txn
-        .put(tables::vault(edit.account, message), vault.encode());
-    edit.txn
-        .put(tables::vaulted(tag, edit.account, message), Vec::new());
-    edit.txn
-        .put(tables::late(tag, edit.account, message), Vec::new());
+    vault::put(edit.txn, edit.account, message, &row, vec![placement]);
     Ok(uid)
 }

@@ -8,7 +8,7 @@
 //! - UID and modseq are assigned in the transaction that makes the change visible, so their order
 //!   never inverts; neither is ever used twice.
 //! - Every change of an account is in its one change log, under the modseq it was given.
-//! - Content under a *seal* is served to nobody ([`Mailboxes::body`] asks at the last moment), and
+//! - Content under a *seal* is served to nobody ([`Mailboxes::read`] asks at the last moment), and
 //!   content that arrives under a seal is never shown.
 //!
 //! Refuses to know why something is withdrawn or sealed, and by whom: the floors above do.
@@ -33,8 +33,10 @@ mod flag;
 mod folder;
 mod handle;
 mod ingest;
+mod remove;
 mod restore;
 mod seal;
+mod vault;
 mod view;
 mod withdraw;
 
@@ -52,4 +54,4 @@ pub use ingest::{Copy, INBOX, Landing, Placed, Prepared};
 pub use rows::{CopyRow, Lineage, MessageRow};
 pub use seal::{Cover, Origins, Outside, Seal, SealTag, sealed_by_row};
 pub use view::{Entry, View};
-pub use withdraw::{Vaulted, Withdrawn};
+pub use withdraw::{VaultPlacement, Vaulted, Withdrawn};

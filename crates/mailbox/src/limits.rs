@@ -10,9 +10,18 @@ pub const MAX_MAILBOXES: usize = 5_000;
 pub const MAX_KEYWORDS: usize = 64;
 /// Longest keyword, in bytes.
 pub const MAX_KEYWORD: usize = 128;
+/// All keywords of one message in one mailbox together, in bytes: with this a message in as many
+/// mailboxes as it may be in still fits one transaction.
+pub const MAX_KEYWORD_BYTES: usize = 2_048;
 /// Most placements one transaction changes: longer lists are worked in chunks, each with a
 /// modseq of its own.
 pub const CHUNK: usize = 512;
+/// A transaction that works through messages of one account takes no further one once it writes
+/// so many bytes.
+pub const CHUNK_BYTES: usize = 512 * 1024;
+/// The same for withdrawals and restores. A message in [`MAX_PLACEMENTS`] mailboxes comes on top,
+/// and what the floors above write beside each.
+pub const VAULT_CHUNK_BYTES: usize = 192 * 1024;
 /// Most mailboxes that show one message.
 pub const MAX_PLACEMENTS: usize = 256;
 /// Longest per-recipient prefix (Return-Path, Delivered-To), in bytes.
@@ -28,3 +37,17 @@ pub const STRUCTURE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 pub const STRUCTURE_CACHE_ITEMS: usize = 100_000;
 /// Blocks of message ids of which it is known what is on record as served: one byte for each id.
 pub const EXPOSED_CACHE_BLOCKS: usize = 8_192;
+/// Most bytes that it takes to withdraw or restore one message: for each placement the row with
+/// its flags, the deleted row, the counters of its mailbox and its change.
+pub const MAX_VAULTED_BYTES: usize =
+    MAX_PLACEMENTS * (MAX_KEYWORD_BYTES + 2 * MAX_KEYWORDS + 192) + MAX_PREFIX + 1_024;
+/// What a transaction that withdraws or restores leaves to the floors above, in bytes.
+pub const VAULT_CHUNK_REST: usize =
+    tern_store::limits::MAX_BATCH - VAULT_CHUNK_BYTES - MAX_VAULTED_BYTES;
+/// A message's row: what one step of a list may write, beside a placement, at the most.
+const MAX_MESSAGE_ROW: usize = MAX_PREFIX + 16 * MAX_PLACEMENTS + 256;
+const _: () = assert!(
+    CHUNK_BYTES + 2 * MAX_MESSAGE_ROW + MAX_KEYWORD_BYTES + 64 * CHUNK
+        <= tern_store::limits::MAX_BATCH
+);
+const _: () = assert!(MAX_MESSAGE_ROW <= tern_store::limits::MAX_VALUE);

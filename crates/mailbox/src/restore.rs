@@ -1,39 +1,43 @@
 //! Undoing a withdrawal: same account, mailboxes, flags, received date, thread and message id;
 //! fresh UIDs.
 
-use tern_base::{AccountId, MessageId, Uid};
+use tern_base::{AccountId, MailboxId, MessageId, Uid};
 use tern_store::Transaction;
 
 use crate::edit::Edit;
-use crate::rows::{CopyRow, PlacementRow, VaultRow};
-use crate::{INBOX, MailboxError, Mailboxes, tables};
+use crate::rows::PlacementRow;
+use crate::{INBOX, MailboxError, Mailboxes, vault};
 
 impl Mailboxes {
     /// Puts a withdrawn copy back within a transaction, whatever the quota says. A mailbox that is
     /// gone by now is replaced by the inbox. Answers where it is shown now, or `None` when it is
-    /// not in the vault.
+    /// not in the vault, or its account is gone.
+    ///
+    /// A caller that restores many copies in one transaction begins no further one once it writes
+    /// [`crate::limits::VAULT_CHUNK_BYTES`].
     pub fn restore_in(
         &self,
         txn: &mut Transaction<'_>,
         account: AccountId,
         message: MessageId,
-    ) -> Result<Option<Vec<(tern_base::MailboxId, Uid)>>, MailboxError> {
-        let key = tables::vault(account, message);
-        let Some(bytes) = txn.get(&key)? else {
+    ) -> Result<Option<Vec<(MailboxId, Uid)>>, MailboxError> {
+        let Some(vaulted) = vault::get(txn, account, message)? else {
             return Ok(None);
         };
-        let vault = VaultRow::decode(&bytes)?;
-        let mut edit = Edit::begin(txn, account)?;
-        let mut row = vault.message;
-        for old in vault.placements {
-            let mailbox = match edit.mailbox(old.mailbox) {
-                Ok(_) => old.mailbox,
-                Err(MailboxError::NoMailbox) => INBOX,
-                Err(error) => return Err(error),
+        let mut edit = match Edit::begin(txn, account) {
+            Err(MailboxError::NoAccount) => return Ok(None),
+            other => other?,
+        };
+        let mut row = vaulted.message.clone();
+        for (was_in, _) in std::mem::take(&mut row.placements) {
+            let mailbox = match edit.has_mailbox(was_in)? {
+                true => was_in,
+                false => INBOX,
             };
             if row.placements.iter().any(|(shown, _)| *shown == mailbox) {
                 continue;
             }
+            let old = vault::placement(edit.txn, account, message, was_in)?;
             let placement = PlacementRow {
                 message,
                 modseq: edit.modseq,
@@ -46,21 +50,8 @@ impl Mailboxes {
             row.placements.push((mailbox, uid));
         }
         edit.use_bytes(row.size, true);
-        edit.put_message(message, &row);
-        edit.txn
-            .put(tables::thread(account, row.thread, message), Vec::new());
-        let copy = CopyRow {
-            account,
-            message,
-            origin: row.origin,
-            lineage: row.lineage,
-        };
-        edit.txn
-            .put(tables::copy(row.digest, account, message), copy.encode());
-        edit.txn.delete(key);
-        edit.txn
-            .delete(tables::vaulted(vault.tag, account, message));
-        edit.txn.delete(tables::late(vault.tag, account, message));
+        edit.remember(message, &row);
+        vault::remove(edit.txn, account, message, &vaulted);
         edit.finish();
         Ok(Some(row.placements))
     }

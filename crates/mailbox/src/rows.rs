@@ -11,6 +11,7 @@ use crate::folder::Role;
 use crate::{Flags, SealTag};
 
 const V1: u8 = 1;
+const V2: u8 = 2;
 
 /// An account's counters: read and written by every change of the account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -238,7 +239,7 @@ pub struct MessageRow {
     pub digest: ContentDigest,
     /// How it came.
     pub lineage: Lineage,
-    /// Where it is shown. Empty only in the vault.
+    /// Where it is shown; of a message in the vault, where it was.
     pub placements: Vec<(MailboxId, Uid)>,
 }
 
@@ -480,69 +481,65 @@ impl BlobRow {
     }
 }
 
-/// One placement that a withdrawal took away.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VaultPlacement {
-    /// The mailbox it was in.
-    pub mailbox: MailboxId,
-    /// The UID it had.
-    pub uid: Uid,
-    /// The flags it had.
-    pub flags: Flags,
-    /// When it was put into the mailbox.
-    pub saved: Timestamp,
-}
-
-/// A withdrawn message: kept outside every mailbox and every quota.
+/// A withdrawn message: kept outside every mailbox and every quota. What its placements were has
+/// rows of its own ([`VaultPlacementRow`]): all of them together may be longer than a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VaultRow {
     /// On whose behalf: an id of the floors above.
     pub tag: SealTag,
     /// When it was withdrawn.
     pub withdrawn: Timestamp,
-    /// The message as it was, placements aside.
+    /// The message as it was.
     pub message: MessageRow,
-    /// The placements it had.
-    pub placements: Vec<VaultPlacement>,
     /// It arrived under a seal and was never shown.
     pub late: bool,
 }
 
 impl VaultRow {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(V1);
+        let mut w = Writer::versioned(V2);
         w.array(&self.tag.0)
             .number(self.withdrawn.0)
             .byte(self.late.into());
         self.message.write(&mut w);
-        w.list(&self.placements, |w, p| {
-            w.number(p.mailbox.0.into())
-                .number(p.uid.0.into())
-                .number(p.saved.0);
-            p.flags.write(w);
-        });
+        w.finish()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut r = Reader::of_version(bytes, V2)?;
+        let (tag, withdrawn) = (SealTag(r.array()?), Timestamp(r.number()?));
+        let late = r.byte()? != 0;
+        Ok(Self {
+            tag,
+            withdrawn,
+            message: MessageRow::read(&mut r)?,
+            late,
+        })
+    }
+}
+
+/// What a placement was that a withdrawal took away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VaultPlacementRow {
+    /// The flags it had.
+    pub flags: Flags,
+    /// When it was put into the mailbox.
+    pub saved: Timestamp,
+}
+
+impl VaultPlacementRow {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::versioned(V1);
+        w.number(self.saved.0);
+        self.flags.write(&mut w);
         w.finish()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
         let mut r = Reader::of_version(bytes, V1)?;
-        let (tag, withdrawn) = (SealTag(r.array()?), Timestamp(r.number()?));
-        let late = r.byte()? != 0;
-        let message = MessageRow::read(&mut r)?;
-        let placements = r.list(|r| {
-            Ok(VaultPlacement {
-                mailbox: MailboxId(r.number32()?),
-                uid: Uid(r.number32()?),
-                saved: Timestamp(r.number()?),
-                flags: Flags::read(r)?,
-            })
-        })?;
         Ok(Self {
-            tag,
-            withdrawn,
-            message,
-            placements,
-            late,
+            saved: Timestamp(r.number()?),
+            flags: Flags::read(&mut r)?,
         })
     }
 }

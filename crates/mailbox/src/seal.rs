@@ -375,7 +375,7 @@ impl Mailboxes {
     }
 
     /// Takes a seal away within a transaction: the letter may be served and may arrive again.
-    /// Call [`Mailboxes::forget_seal`] once it is committed.
+    /// Call [`Mailboxes::forget_unsealed`] afterwards, whatever came of the commit.
     pub fn unseal_in(
         &self,
         txn: &mut Transaction<'_>,
@@ -385,7 +385,17 @@ impl Mailboxes {
         change_row(txn, digest, |seals| seals.retain(|seal| seal.tag != tag))
     }
 
-    /// Stops asking a removed seal when content is read.
+    /// Stops asking a seal when content is read, where its row is gone. The row decides, since the
+    /// answer of the commit that removed it may have been lost; if it can't be read the seal
+    /// stays, and this is to be called again.
+    pub fn forget_unsealed(&self, digest: ContentDigest, tag: SealTag) -> Result<(), MailboxError> {
+        if self.seal_of(digest, tag)?.is_none() {
+            self.forget_seal(digest, tag);
+        }
+        Ok(())
+    }
+
+    /// Stops asking a seal when content is read, whatever its row says.
     pub fn forget_seal(&self, digest: ContentDigest, tag: SealTag) {
         self.seals.remove(digest, tag);
     }
@@ -402,6 +412,20 @@ impl Mailboxes {
     ) -> Result<Option<SealTag>, MailboxError> {
         find_in(txn, digest, |seal| {
             seal.holds_at(now) && seal.covers_outside(origin, number)
+        })
+    }
+
+    /// The seal that keeps any copy from leaving that a transaction sends out, if one does. The
+    /// transaction depends on the answer.
+    pub fn any_sealed_outside_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        digest: ContentDigest,
+        origin: OriginId,
+        now: Timestamp,
+    ) -> Result<Option<SealTag>, MailboxError> {
+        find_in(txn, digest, |seal| {
+            seal.holds_at(now) && seal.origins.covers(origin) && seal.outside.covers_any_of(origin)
         })
     }
 
@@ -444,13 +468,6 @@ impl Mailboxes {
     /// Whether an account's copy of a letter is sealed now.
     pub fn is_sealed(&self, digest: ContentDigest, account: AccountId, origin: OriginId) -> bool {
         self.seals.covers(digest, account, origin)
-    }
-
-    /// Whether any copy that a transaction sends out is sealed now.
-    pub fn is_sealed_outside(&self, digest: ContentDigest, origin: OriginId) -> bool {
-        self.seals.any(digest, |seal| {
-            seal.origins.covers(origin) && seal.outside.covers_any_of(origin)
-        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Key layout. Table bytes 0x10 to 0x1f, 0x60 and 0x64 belong to this crate.
+//! Key layout. Table bytes 0x10 to 0x1f, 0x60, 0x64 and 0x65 belong to this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -18,8 +18,9 @@
 //! | `SEAL` | content digest | [`crate::Seal`] |
 //! | `UNREFERENCED` | time in ms, blob | empty |
 //! | `VAULTED` | seal tag, account, message | empty |
-//! | `DOOMED` | account, mailbox | empty |
+//! | `DOOMED` | account, mailbox | empty: its messages are still to go; mailbox 0 is the account |
 //! | `LATE` | seal tag, account, message | empty: stopped on arrival, and nobody has noted it |
+//! | `VAULT_PLACEMENT` | account, message, mailbox | [`crate::rows::VaultPlacementRow`] |
 
 use tern_base::{
     AccountId, BlobId, ContentDigest, MailboxId, MessageId, Modseq, ThreadId, Timestamp, Uid,
@@ -46,6 +47,7 @@ pub(crate) const UNREFERENCED: u8 = 0x1e;
 pub(crate) const VAULTED: u8 = 0x1f;
 pub(crate) const DOOMED: u8 = 0x60;
 pub(crate) const LATE: u8 = 0x64;
+pub(crate) const VAULT_PLACEMENT: u8 = 0x65;
 
 fn of_account(table: u8, account: AccountId) -> Key {
     Key::table(table).u32(account.0)
@@ -137,6 +139,17 @@ pub(crate) fn parsed(blob: BlobId) -> Vec<u8> {
 
 pub(crate) fn vault(account: AccountId, message: MessageId) -> Vec<u8> {
     of_account(VAULT, account).u64(message.0).finish()
+}
+
+pub(crate) fn vault_placement(
+    account: AccountId,
+    message: MessageId,
+    mailbox: MailboxId,
+) -> Vec<u8> {
+    of_account(VAULT_PLACEMENT, account)
+        .u64(message.0)
+        .u32(mailbox.0)
+        .finish()
 }
 
 pub(crate) fn seal(digest: ContentDigest) -> Vec<u8> {

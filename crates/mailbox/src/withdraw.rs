@@ -4,8 +4,8 @@ use tern_base::{AccountId, ContentDigest, MailboxId, MessageId, OriginId, Timest
 use tern_store::Transaction;
 
 use crate::edit::Edit;
-use crate::rows::{MessageRow, VaultPlacement, VaultRow};
-use crate::{Exposure, MailboxError, Mailboxes, SealTag, tables};
+use crate::rows::{MessageRow, VaultPlacementRow, VaultRow};
+use crate::{Exposure, Flags, MailboxError, Mailboxes, SealTag, limits, remove, tables, vault};
 
 /// A copy that was taken out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,17 @@ pub struct Withdrawn {
     pub placements: Vec<(MailboxId, Uid)>,
     /// What of it had been served by then.
     pub exposure: Option<Exposure>,
+}
+
+/// Where a copy in the vault was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VaultPlacement {
+    /// The mailbox it was in.
+    pub mailbox: MailboxId,
+    /// The UID it had.
+    pub uid: Uid,
+    /// The flags it had.
+    pub flags: Flags,
 }
 
 /// A copy in the vault.
@@ -33,10 +44,13 @@ pub struct Vaulted {
 
 impl Mailboxes {
     /// Withdraws copies of a letter within a transaction: every placement is expunged, and the
-    /// message goes to the vault under `tag`. A copy that is not there any more is `None`.
+    /// message goes to the vault under `tag`. `None` is a copy that is not there any more, or that
+    /// its owner had deleted with the mailbox: such a one goes for good.
     ///
     /// The caller runs it through [`Mailboxes::transact`] with all the accounts, at most
-    /// [`crate::limits::CHUNK`] copies at once. Running it again changes nothing.
+    /// [`limits::CHUNK`] copies at once. No further copy is begun once the transaction writes
+    /// [`limits::VAULT_CHUNK_BYTES`]: the answer then is shorter than `copies`, and the others
+    /// are for another transaction. Running it again changes nothing.
     pub fn withdraw_in(
         &self,
         txn: &mut Transaction<'_>,
@@ -48,9 +62,31 @@ impl Mailboxes {
         prefetch(txn, digest, copies)?;
         let mut outcomes = Vec::with_capacity(copies.len());
         for (account, message) in copies {
+            if !outcomes.is_empty() && txn.size() >= limits::VAULT_CHUNK_BYTES {
+                break;
+            }
             outcomes.push(withdraw_one(txn, *account, *message, tag, now)?);
         }
         Ok(outcomes)
+    }
+
+    /// Where a copy in the vault was, and with which flags.
+    pub fn vaulted_placements(&self, copy: &Vaulted) -> Result<Vec<VaultPlacement>, MailboxError> {
+        let places = &copy.row.message.placements;
+        let key = |(mailbox, _): &(MailboxId, Uid)| {
+            tables::vault_placement(copy.account, copy.message, *mailbox)
+        };
+        let keys: Vec<Vec<u8>> = places.iter().map(key).collect();
+        let mut out = Vec::with_capacity(places.len());
+        for ((mailbox, uid), row) in places.iter().zip(self.engine.get_many(&keys)?) {
+            let row = row.ok_or(tern_store::StoreError::Damaged)?;
+            out.push(VaultPlacement {
+                mailbox: *mailbox,
+                uid: *uid,
+                flags: VaultPlacementRow::decode(&row)?.flags,
+            });
+        }
+        Ok(out)
     }
 
     /// A page of the copies that were withdrawn, or stopped on arrival, under a tag; `after` is
@@ -127,8 +163,7 @@ impl Mailboxes {
         message: MessageId,
     ) -> Result<Option<VaultRow>, MailboxError> {
         txn.delete(tables::late(tag, account, message));
-        let row = txn.get(&tables::vault(account, message))?;
-        Ok(row.map(|row| VaultRow::decode(&row)).transpose()?)
+        vault::get(txn, account, message)
     }
 
     /// The copies of one account that are in the vault under a tag.
@@ -173,15 +208,14 @@ impl Mailboxes {
         message: MessageId,
         tag: SealTag,
     ) -> Result<(), MailboxError> {
-        let key = tables::vault(account, message);
-        let Some(row) = txn.get(&key)? else {
+        let Some(row) = vault::get(txn, account, message)? else {
             return Ok(());
         };
-        let row = VaultRow::decode(&row)?;
         txn.delete(tables::vaulted(row.tag, account, message));
         txn.delete(tables::late(row.tag, account, message));
         txn.put(tables::vaulted(tag, account, message), Vec::new());
-        txn.put(key, VaultRow { tag, ..row }.encode());
+        let row = VaultRow { tag, ..row };
+        txn.put(tables::vault(account, message), row.encode());
         Ok(())
     }
 
@@ -193,14 +227,10 @@ impl Mailboxes {
         message: MessageId,
         now: Timestamp,
     ) -> Result<bool, MailboxError> {
-        let key = tables::vault(account, message);
-        let Some(row) = txn.get(&key)? else {
+        let Some(row) = vault::get(txn, account, message)? else {
             return Ok(false);
         };
-        let row = VaultRow::decode(&row)?;
-        txn.delete(key);
-        txn.delete(tables::vaulted(row.tag, account, message));
-        txn.delete(tables::late(row.tag, account, message));
+        vault::remove(txn, account, message, &row);
         txn.delete(tables::exposure(row.message.digest, account, message));
         crate::blob::unlink(txn, row.message.blob, now)?;
         Ok(true)
@@ -230,12 +260,13 @@ fn prefetch(
         keys.push(tables::exposure(digest, *account, *message));
     }
     txn.prefetch(keys)?;
-    let mut keys = Vec::with_capacity(copies.len() * 2);
+    let mut keys = Vec::with_capacity(copies.len() * 3);
     for (account, message) in copies {
         let Some(row) = txn.get(&tables::message(*account, *message))? else {
             continue;
         };
         for (mailbox, uid) in MessageRow::decode(&row)?.placements {
+            keys.push(tables::mailbox(*account, mailbox));
             keys.push(tables::counters(*account, mailbox));
             keys.push(tables::placement(*account, mailbox, uid));
         }
@@ -251,7 +282,11 @@ fn withdraw_one(
     now: Timestamp,
 ) -> Result<Option<Withdrawn>, MailboxError> {
     let mut edit = match Edit::begin(txn, account) {
-        Err(MailboxError::NoAccount) => return Ok(None),
+        // The account is being removed, and this with it.
+        Err(MailboxError::NoAccount) => {
+            remove::erase(txn, account, message, now)?;
+            return Ok(None);
+        }
         other => other?,
     };
     let Some(mut row) = edit.message(message)? else {
@@ -268,29 +303,30 @@ fn withdraw_one(
         let placement = edit.placement(*mailbox, *uid)?;
         let placement = placement.ok_or(tern_store::StoreError::Damaged)?;
         edit.unplace(*mailbox, *uid, &placement, n + 1 == placements.len())?;
-        kept.push(VaultPlacement {
-            mailbox: *mailbox,
-            uid: *uid,
-            flags: placement.flags,
-            saved: placement.saved,
-        });
+        // Where the mailbox is gone and its messages are still to go, the owner deleted it.
+        if edit.has_mailbox(*mailbox)? {
+            row.placements.push((*mailbox, *uid));
+            kept.push(VaultPlacementRow {
+                flags: placement.flags,
+                saved: placement.saved,
+            });
+        }
+    }
+    if kept.is_empty() {
+        edit.destroy(message, &row, now)?;
+        edit.finish();
+        return Ok(None);
     }
     edit.use_bytes(row.size, false);
-    edit.txn.delete(tables::message(account, message));
-    edit.txn
-        .delete(tables::thread(account, row.thread, message));
-    edit.txn.delete(tables::copy(row.digest, account, message));
-    let vault = VaultRow {
+    edit.forget(message, &row);
+    let placements = row.placements.clone();
+    let row = VaultRow {
         tag,
         withdrawn: now,
         message: row,
-        placements: kept,
         late: false,
     };
-    edit.txn
-        .put(tables::vault(account, message), vault.encode());
-    edit.txn
-        .put(tables::vaulted(tag, account, message), Vec::new());
+    vault::put(edit.txn, account, message, &row, kept);
     edit.finish();
     Ok(Some(Withdrawn {
         account,

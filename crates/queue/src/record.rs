@@ -16,6 +16,20 @@ pub enum Outcome {
     Temporary(Reply),
     /// The same again fails again: a 5yz reply.
     Permanent(Reply),
+    /// Try again later, and a copy may have left: all of the message was sent, and no reply came.
+    Unanswered(Reply),
+}
+
+impl Outcome {
+    /// What was said, or went wrong.
+    pub const fn reply(&self) -> &Reply {
+        match self {
+            Self::Delivered(reply)
+            | Self::Temporary(reply)
+            | Self::Permanent(reply)
+            | Self::Unanswered(reply) => reply,
+        }
+    }
 }
 
 /// What was made of it.
@@ -86,15 +100,18 @@ pub fn record_in(
         } if *holder == lease => Some(then.clone()),
         _ => None,
     };
-    let (reply, ending) = match outcome {
-        Outcome::Delivered(reply) => (reply, Some(Ending::Relayed)),
-        Outcome::Permanent(reply) => (reply, Some(Ending::Refused)),
-        Outcome::Temporary(reply) => (reply, None),
+    let ending = match outcome {
+        Outcome::Delivered(_) => Some(Ending::Relayed),
+        Outcome::Permanent(_) => Some(Ending::Refused),
+        Outcome::Temporary(_) | Outcome::Unanswered(_) => None,
     };
     if then.is_none() && ending != Some(Ending::Relayed) {
         return Ok(Recorded::NotLeased);
     }
-    item.last_reply = Some((now, clip(reply)));
+    item.last_reply = Some((now, clip(outcome.reply())));
+    if matches!(outcome, Outcome::Unanswered(_)) {
+        item.lost_attempts = item.lost_attempts.saturating_add(1);
+    }
     let ending = match then.unwrap_or_default() {
         _ if ending.is_some() => ending,
         AfterFlight::Cancel => Some(Ending::Cancelled),

@@ -74,6 +74,7 @@ fn act(engine: &MemEngine, line: &str) -> Result<String, StoreError> {
     let outcome = || match words[3] {
         "delivered" => Outcome::Delivered(reply(250)),
         "temporary" => Outcome::Temporary(reply(451)),
+        "unanswered" => Outcome::Unanswered(reply(0)),
         _ => Outcome::Permanent(reply(550)),
     };
     Ok(match words[1] {
@@ -249,6 +250,24 @@ const SCRIPTS: &[(&str, &str)] = &[
          0 lease 1 => yours, attempt 1
          1 cancel => in flight until 10
          2 record 1 delivered => relayed 250",
+    ),
+    (
+        "the answer to the whole message is lost: it may have left, whatever comes after",
+        "0 enqueue => true
+         0 lease 1 => yours, attempt 1
+         1 record 1 unanswered => ready at 2
+         1 record 1 unanswered => not leased
+         2 lease 2 => yours, attempt 2
+         2 record 2 temporary => ready at 7
+         3 cancel => cancelled 451, may have left",
+    ),
+    (
+        "the same when it was to be cancelled after the attempt",
+        "0 enqueue => true
+         0 lease 1 => yours, attempt 1
+         1 cancel => in flight until 10
+         2 record 1 unanswered => cancelled 0
+         2 status => cancelled 0",
     ),
     (
         "cancelled in flight: it was refused",

@@ -123,6 +123,7 @@ fn deliver(
         .into(),
         origin: id,
         lineage: Lineage::Delivered,
+        brought_by: None,
     };
     let landings: Vec<Landing> = accounts.iter().map(landing).collect();
     for placed in mailboxes.land(&prepared, &landings, now).unwrap() {

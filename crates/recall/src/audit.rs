@@ -8,7 +8,7 @@ use crate::{CopyOutcome, Outcome, Recall, RecallError, Recalls, Subject, Target,
 
 /// Up to so many outcomes of a chunk get an entry each; a larger chunk gets one entry with the
 /// count and a digest of its outcome rows.
-const ONE_BY_ONE: usize = 32;
+pub(crate) const ONE_BY_ONE: usize = 32;
 
 /// What happened to outcomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

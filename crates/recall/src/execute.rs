@@ -14,6 +14,14 @@ use crate::{
 
 /// Copies that one transaction withdraws.
 const CHUNK: usize = 256;
+/// About the longest row that says what became of a withdrawn copy, or of one of its mailboxes,
+/// and an entry of the audit log, in bytes.
+const OUTCOME_BYTES: usize = 400;
+const AUDIT_BYTES: usize = 2_048;
+const _: () = assert!(
+    CHUNK * OUTCOME_BYTES + crate::audit::ONE_BY_ONE * AUDIT_BYTES
+        < tern_mailbox::limits::VAULT_CHUNK_REST
+);
 /// How often copies that were made meanwhile are looked for before it is left to the next run.
 const MAX_PASSES: usize = 20;
 
@@ -80,7 +88,11 @@ impl Recalls {
                 return Ok(Some(facts));
             }
             for chunk in covered.chunks(CHUNK) {
-                self.withdraw_chunk(recall, chunk, now)?;
+                let mut rest = chunk;
+                while !rest.is_empty() {
+                    let done = self.withdraw_chunk(recall, rest, now)?;
+                    rest = rest.get(done..).unwrap_or_default();
+                }
             }
         }
         Err(tern_store::StoreError::Busy.into())
@@ -103,12 +115,13 @@ impl Recalls {
         })
     }
 
+    /// Withdraws as many of these copies as fit one transaction; answers how many that were.
     fn withdraw_chunk(
         &self,
         recall: &Recall,
         chunk: &[&CopyRow],
         now: Timestamp,
-    ) -> Result<(), RecallError> {
+    ) -> Result<usize, RecallError> {
         let copies: Vec<(AccountId, MessageId)> = chunk
             .iter()
             .map(|copy| (copy.account, copy.message))
@@ -117,14 +130,15 @@ impl Recalls {
         self.mailboxes.transact(&accounts, |txn| {
             // Undone or finished meanwhile by another run of the same recall.
             if self.recall_in(txn, recall.id)?.state != State::Running {
-                return Ok(Verdict::Abandon(()));
+                return Ok(Verdict::Abandon(copies.len()));
             }
             let (digest, tag) = (recall.digest, recall.id.tag());
             let withdrawn = self.mailboxes.withdraw_in(txn, digest, &copies, tag, now)?;
+            let done = withdrawn.len();
             let withdrawn: Vec<Withdrawn> = withdrawn.into_iter().flatten().collect();
             let outcomes = put_outcomes(txn, recall, &withdrawn, now);
             self.audit_outcomes(txn, recall, Act::Settled, &outcomes, &[], now)?;
-            Ok::<_, RecallError>(Verdict::Commit(()))
+            Ok::<_, RecallError>(Verdict::Commit(done))
         })
     }
 

@@ -86,7 +86,7 @@ impl Recalls {
             _ => Reason::LateDelivery,
         };
         let mut outcome = CopyOutcome::new(Outcome::BlockedLate, reason, row.withdrawn);
-        outcome.mailboxes = row.placements.iter().map(|place| place.mailbox).collect();
+        outcome.mailboxes = row.message.placements.iter().map(|(id, _)| *id).collect();
         txn.put(key, outcome.encode());
         if reason == Reason::LateDelivery {
             not_gone_in(txn, recall.id, targets, account, &[Reason::DeletedUnread])?;

@@ -43,6 +43,7 @@ impl Recalls {
             prefix: Vec::new(),
             origin: OriginId(recall.id.0),
             lineage: Lineage::Delivered,
+            brought_by: None,
         };
         self.mailboxes().transact(&[owner], |txn| {
             let mut fresh = self.recall_in(txn, recall.id)?;

@@ -1,6 +1,9 @@
 //! Undoing a recall while the copies are kept.
 
-use tern_base::Timestamp;
+use std::collections::BTreeSet;
+
+use tern_base::{AccountId, Timestamp};
+use tern_mailbox::limits::VAULT_CHUNK_BYTES;
 use tern_mailbox::{Lineage, Vaulted};
 use tern_policy::{Decision, Operation};
 use tern_store::{Transaction, Verdict};
@@ -31,7 +34,7 @@ impl Recalls {
             other => return Err(RecallError::WrongState(other.code())),
         }
         self.may_restore(&recall, requester, now)?;
-        tern_store::transact(&*self.engine, |txn| {
+        let done = tern_store::transact(&*self.engine, |txn| {
             let mut recall = self.recall_in(txn, id)?;
             if recall.state != State::Done {
                 return Ok(Verdict::Abandon(()));
@@ -44,9 +47,10 @@ impl Recalls {
             by_requester(&mut entry, requester);
             tern_audit::append_in(txn, entry)?;
             Ok::<_, RecallError>(Verdict::Commit(()))
-        })?;
-        self.mailboxes.forget_seal(recall.digest, id.tag());
-        Ok(())
+        });
+        // After an error too: a commit whose answer was lost may be done.
+        self.mailboxes.forget_unsealed(recall.digest, id.tag())?;
+        done
     }
 
     fn may_restore(
@@ -71,12 +75,18 @@ impl Recalls {
     }
 
     pub(crate) fn restore_all(&self, recall: &Recall, now: Timestamp) -> Result<(), RecallError> {
-        let mut after = None;
-        loop {
-            let page = self.mailboxes.vaulted(recall.id.tag(), after, CHUNK)?;
-            let Some(last) = page.last() else { break };
-            after = Some((last.account, last.message));
-            self.restore_chunk(recall, &page, now)?;
+        // Whoever took the seal away may not have lived to forget it.
+        self.mailboxes
+            .forget_unsealed(recall.digest, recall.id.tag())?;
+        // What was put back comes last: it depends on what else the account has.
+        for put_back in [false, true] {
+            let mut after = None;
+            loop {
+                let page = self.mailboxes.vaulted(recall.id.tag(), after, CHUNK)?;
+                let Some(last) = page.last() else { break };
+                after = Some((last.account, last.message));
+                self.restore_page(recall, &page, put_back, now)?;
+            }
         }
         let (mut restored, mut purged) = (0u64, 0u64);
         self.each_outcome(recall.id, |_, outcome| {
@@ -100,44 +110,85 @@ impl Recalls {
         })
     }
 
-    fn restore_chunk(
+    /// Restores those copies of a page that a client put back after the recall, or the others.
+    fn restore_page(
         &self,
         recall: &Recall,
         page: &[Vaulted],
+        put_back: bool,
         now: Timestamp,
     ) -> Result<(), RecallError> {
-        // What a client put back after the recall is a second copy of what is restored anyway.
-        let put_back =
-            |copy: &&Vaulted| copy.row.late && copy.row.message.lineage == Lineage::Copied;
-        let copies: Vec<&Vaulted> = page.iter().filter(|copy| !put_back(copy)).collect();
+        let wanted = |copy: &&Vaulted| is_put_back(copy) == put_back;
+        let copies: Vec<&Vaulted> = page.iter().filter(wanted).collect();
+        let mut rest = copies.as_slice();
+        while !rest.is_empty() {
+            let done = self.restore_chunk(recall, rest, now)?;
+            rest = rest.get(done..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Restores as many copies as fit one transaction; answers how many were looked at.
+    fn restore_chunk(
+        &self,
+        recall: &Recall,
+        copies: &[&Vaulted],
+        now: Timestamp,
+    ) -> Result<usize, RecallError> {
         let accounts: Vec<_> = copies.iter().map(|copy| copy.account).collect();
         self.mailboxes.transact(&accounts, |txn| {
             if self.recall_in(txn, recall.id)?.state != State::Restoring {
-                return Ok(Verdict::Abandon(()));
+                return Ok(Verdict::Abandon(copies.len()));
             }
+            let mut given = BTreeSet::new();
             let mut restored = Vec::with_capacity(copies.len());
-            for copy in &copies {
-                let (account, message) = (copy.account, copy.message);
-                if self.hand_over_in(txn, recall, copy, now)? {
+            let mut looked_at = 0;
+            for copy in copies {
+                if looked_at > 0 && txn.size() >= VAULT_CHUNK_BYTES {
+                    break;
+                }
+                looked_at += 1;
+                // It is a second copy of what is restored anyway, unless the account has no other.
+                let second = is_put_back(copy)
+                    && (given.contains(&copy.account) || has_other(txn, recall, copy.account)?);
+                if second {
                     continue;
                 }
-                if self.mailboxes.restore_in(txn, account, message)?.is_none() {
-                    continue;
-                }
-                let subject = Subject::Copy(account, message);
-                let key = tables::outcome(recall.id, subject);
-                if let Some(row) = txn.get(&key)? {
-                    let outcome = CopyOutcome {
-                        restored: Some(now),
-                        ..CopyOutcome::decode(&row)?
-                    };
-                    txn.put(key, outcome.encode());
-                    restored.push((subject, outcome));
+                if let Some(outcome) = self.restore_one_in(txn, recall, copy, now)? {
+                    given.insert(copy.account);
+                    restored.extend(outcome);
                 }
             }
             self.audit_outcomes(txn, recall, Act::Restored, &restored, &[], now)?;
-            Ok::<_, RecallError>(Verdict::Commit(()))
+            Ok::<_, RecallError>(Verdict::Commit(looked_at))
         })
+    }
+
+    /// Restores one copy; answers its outcome, if it has one, when it is back.
+    fn restore_one_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        recall: &Recall,
+        copy: &Vaulted,
+        now: Timestamp,
+    ) -> Result<Option<Option<(Subject, CopyOutcome)>>, RecallError> {
+        let (account, message) = (copy.account, copy.message);
+        if self.hand_over_in(txn, recall, copy, now)?
+            || self.mailboxes.restore_in(txn, account, message)?.is_none()
+        {
+            return Ok(None);
+        }
+        let subject = Subject::Copy(account, message);
+        let key = tables::outcome(recall.id, subject);
+        let Some(row) = txn.get(&key)? else {
+            return Ok(Some(None));
+        };
+        let outcome = CopyOutcome {
+            restored: Some(now),
+            ..CopyOutcome::decode(&row)?
+        };
+        txn.put(key, outcome.encode());
+        Ok(Some(Some((subject, outcome))))
     }
 
     /// A copy that another recall of the same letter covers too does not come back: it stays in
@@ -163,8 +214,12 @@ impl Recalls {
         let Some(outcome) = txn.get(&tables::outcome(recall.id, subject))? else {
             return Ok(true);
         };
+        let reason = CopyOutcome::decode(&outcome)?.reason;
         txn.put(tables::outcome(other.id, subject), outcome.clone());
-        if let Some(submission) = other.submission {
+        // Whose client put a copy back may have deleted the first one all the same.
+        if reason != Reason::PutBack
+            && let Some(submission) = other.submission
+        {
             let targets = crate::submission::targets(&*self.engine, submission)?;
             let deleted = [Reason::DeletedUnread, Reason::DeletedAfterServing];
             crate::late::not_gone_in(txn, other.id, &targets, account, &deleted)?;
@@ -175,4 +230,30 @@ impl Recalls {
         self.audit_outcomes(txn, &other, Act::Settled, &handed, &[], now)?;
         Ok(true)
     }
+}
+
+/// Whether a client put a copy back after the recall.
+fn is_put_back(copy: &Vaulted) -> bool {
+    copy.row.late && copy.row.message.lineage == Lineage::Copied
+}
+
+/// Whether an account has, or had until the recall, a copy that nobody put back, or has been given
+/// back one that somebody did. Covered by the account's head, which a restore changes.
+fn has_other(
+    txn: &Transaction<'_>,
+    recall: &Recall,
+    account: AccountId,
+) -> Result<bool, RecallError> {
+    let mut next = Some(tables::copy_outcomes_of(recall.id, account));
+    while let Some(range) = next {
+        let page = txn.scan(&range, 1_000)?;
+        for (_, row) in &page.rows {
+            let outcome = CopyOutcome::decode(row)?;
+            if outcome.reason != Reason::PutBack || outcome.restored.is_some() {
+                return Ok(true);
+            }
+        }
+        next = page.next;
+    }
+    Ok(false)
 }

@@ -139,6 +139,12 @@ pub(crate) fn outcomes(id: RecallId) -> Range {
     Range::prefix(Key::table(OUTCOME).array(&id.0).finish())
 }
 
+/// The outcomes of an account's copies.
+pub(crate) fn copy_outcomes_of(id: RecallId, account: AccountId) -> Range {
+    let key = Key::table(OUTCOME).array(&id.0).array(&[0]);
+    Range::prefix(key.u32(account.0).finish())
+}
+
 /// The outcomes of targets.
 pub(crate) fn target_outcomes(id: RecallId) -> Range {
     Range::prefix(Key::table(OUTCOME).array(&id.0).array(&[1]).finish())

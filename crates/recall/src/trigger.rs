@@ -119,6 +119,15 @@ impl Recalls {
         Ok(Some(self.request(&request, now)?))
     }
 
+    /// Forgets where the look at an account's recall mailbox stood: the account is removed.
+    pub fn forget_triggers(&self, account: AccountId) -> Result<(), RecallError> {
+        self.recall_mailboxes.remove(&account);
+        tern_store::transact(&*self.engine, |txn| {
+            txn.delete(tables::trigger(account));
+            Ok::<_, RecallError>(Verdict::Commit(()))
+        })
+    }
+
     fn cursor(&self, account: AccountId) -> Result<Option<Cursor>, RecallError> {
         let row = self.engine.get(&tables::trigger(account))?;
         Ok(row.map(|row| decode(&row)).transpose()?)

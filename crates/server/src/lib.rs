@@ -33,5 +33,6 @@ mod memory;
 mod net;
 pub mod parts;
 mod relay;
+mod removal;
 mod session;
 mod workers;

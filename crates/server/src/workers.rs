@@ -24,6 +24,7 @@ use crate::clock::{self, OsEntropy};
 use crate::hub::{Changes, Hub};
 use crate::late::Late;
 use crate::parts::Parts;
+use crate::removal;
 use crate::tls::Certificates;
 
 /// How often the chores are done.
@@ -226,8 +227,11 @@ const COLLECT: usize = 10_000;
 
 impl Chores {
     fn run(&self, ending: &Ending) {
-        if let Err(error) = self.mailboxes.finish_deletions(clock::now()) {
-            tracing::error!(%error, "deletions of mailboxes could not be finished");
+        let (engine, mailboxes, recalls) = (&*self.engine, &self.mailboxes, &self.recalls);
+        match removal::resume(engine, mailboxes, recalls, clock::now()) {
+            Ok(0) => {}
+            Ok(accounts) => tracing::info!(accounts, "removals of accounts were finished"),
+            Err(error) => tracing::error!(%error, "removals of accounts could not be finished"),
         }
         loop {
             self.round();
@@ -238,6 +242,9 @@ impl Chores {
     }
 
     fn round(&self) {
+        if let Err(error) = self.mailboxes.finish_deletions(clock::now()) {
+            tracing::error!(%error, "deletions of mailboxes could not be finished");
+        }
         match self.delivery.resume(clock::now(), &mut OsEntropy) {
             Ok(done) => {
                 for accepted in done {

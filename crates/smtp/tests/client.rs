@@ -124,6 +124,7 @@ fn settle(client: &mut Client, message: &mut Option<Outgoing>, again: &mut u32) 
                     }
                     Outcome::Rejected(cause) => format!("O: rejected {}", show_cause(cause)),
                     Outcome::Deferred(cause) => format!("O: deferred {}", show_cause(cause)),
+                    Outcome::Unanswered(end) => format!("O: unanswered {end:?}"),
                 }))
             }
             ClientStep::Close(end) => {

@@ -9,7 +9,7 @@ use roaring::RoaringBitmap;
 use tern_base::{AccountId, MailboxId, OriginId, SeededEntropy, Timestamp};
 use tern_mailbox::{
     AppendRequest, Cover, Flags, FolderSpec, INBOX, MailboxError, Mailboxes, NoListener, Origins,
-    Outside, Role, Seal, SealTag, SystemFlag,
+    Outside, Role, Seal, SealTag, SystemFlag, Viewer,
 };
 use tern_store::{MemEngine, Transaction, Verdict};
 
@@ -94,6 +94,7 @@ pub fn append(
         flags: Flags::of(&[SystemFlag::Flagged]),
         received: None,
         origin: OriginId::new(NOW, entropy),
+        viewer: Viewer::default(),
     };
     mailboxes.append(request, NOW).map(drop)
 }

@@ -18,13 +18,24 @@ use tern_directory::{
 };
 use tern_mailbox::{INBOX, Mailboxes, NoListener};
 use tern_queue::Schedule;
-use tern_store::MemEngine;
+use tern_store::{Engine, MemEngine};
 
 pub(crate) const TOKEN_KEY: [u8; 32] = [7; 32];
 pub(crate) const NAMES: [&str; 5] = ["alice", "bob", "carol", "dave", "gone"];
 
 pub(crate) fn address(text: &str) -> EmailAddress {
     EmailAddress::parse(text).unwrap()
+}
+
+fn open(engine: Arc<dyn Engine>) -> (Arc<Mailboxes>, Delivery) {
+    let mailboxes = Mailboxes::open(Arc::clone(&engine), [3; 32], Arc::new(NoListener));
+    let mailboxes = Arc::new(mailboxes.unwrap());
+    let settings = Settings {
+        hostname: "mx.tern.test".to_owned(),
+        schedule: Schedule::default(),
+    };
+    let delivery = Delivery::new(engine, Arc::clone(&mailboxes), settings, TOKEN_KEY);
+    (mailboxes, delivery)
 }
 
 pub(crate) struct House {
@@ -74,14 +85,7 @@ impl House {
 
     /// The same organisation over what an engine holds: after a crash.
     pub(crate) fn over(engine: MemEngine, now: Timestamp) -> Self {
-        let shared = Arc::new(engine.clone());
-        let mailboxes = Mailboxes::open(shared.clone(), [3; 32], Arc::new(NoListener));
-        let mailboxes = Arc::new(mailboxes.unwrap());
-        let settings = Settings {
-            hostname: "mx.tern.test".to_owned(),
-            schedule: Schedule::default(),
-        };
-        let delivery = Delivery::new(shared, mailboxes.clone(), settings, TOKEN_KEY);
+        let (mailboxes, delivery) = open(Arc::new(engine.clone()));
         Self {
             engine,
             mailboxes,
@@ -90,6 +94,11 @@ impl House {
             now,
             sent: 0,
         }
+    }
+
+    /// The delivery of another process, over an engine that leads to the same store.
+    pub(crate) fn delivery_over(&self, engine: Arc<dyn Engine>) -> Delivery {
+        open(engine).1
     }
 
     pub(crate) fn add_account(&self, name: &str) -> AccountId {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: all messages of one APPEND are placed in one transaction, or none is. A message
 //! under a seal is accepted like any other and is gone at once, so that a client which tries to
-//! put it back settles.
+//! put it back settles. The client has what it brings, and that is on record with the copy.
 
 use tern_base::{AccountId, OriginId};
 use tern_mailbox::{Landing, Lineage, MailboxError, Mailboxes, Placed, Prepared};
@@ -68,6 +68,7 @@ impl AppendTask {
                 prefix: Vec::new(),
                 origin: OriginId::new(cx.now, cx.entropy),
                 lineage: Lineage::Copied,
+                brought_by: Some(session.viewer()),
             };
             let prepared = cx.mailboxes.prepare(message.content.to_vec(), cx.now)?;
             self.prepared.push((prepared, landing));

@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tern_base::{AccountId, ContentDigest, SeededEntropy, Timestamp};
+use tern_base::{AccountId, ContentDigest, OriginId, SeededEntropy, Timestamp};
 use tern_imap::Session;
 use tern_imap::event::Event;
 use tern_imap::settings::Settings;
 use tern_imap::verbs::Verbs;
 use tern_mailbox::{
-    Cover, FolderSpec, Mailboxes, NoListener, Origins, Outside, Role, Seal, SealTag,
+    Cover, Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes, NoListener, Origins, Outside,
+    Role, Seal, SealTag, SystemFlag,
 };
 use tern_session::{Budget, Peer, Protocol as _, Step, TlsFacts, Verified};
 use tern_store::{Batch, Engine as _, MemEngine, Range, Read as _, Verdict};
@@ -71,6 +72,25 @@ impl House {
 
     pub(crate) fn digest(&self, content: &[u8]) -> ContentDigest {
         tern_mime::content_digest(self.mailboxes.content_key(), content)
+    }
+
+    /// Delivers a message, which none of the owner's clients has had.
+    pub(crate) fn deliver(&self, content: Vec<u8>, seen: bool) {
+        let mut flags = Flags::empty();
+        flags.set(SystemFlag::Seen, seen);
+        let prepared = self.mailboxes.prepare(content, self.now).unwrap();
+        let landing = Landing {
+            account: BOB,
+            mailbox: INBOX,
+            flags,
+            received: self.now,
+            prefix: Vec::new(),
+            origin: OriginId(prepared.digest.0),
+            lineage: Lineage::Delivered,
+            brought_by: None,
+        };
+        let placed = self.mailboxes.land(&prepared, &[landing], self.now);
+        assert!(placed.unwrap().iter().all(Result::is_ok));
     }
 
     /// Seals every copy of a letter.

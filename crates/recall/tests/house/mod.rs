@@ -17,8 +17,8 @@ use tern_mailbox::{
 use tern_policy::{Authentication, DefaultPolicy, Reach};
 use tern_queue::{LeaseId, NewItem, QueueId, Schedule};
 use tern_recall::{
-    Destination, Outcome, Reason, RecallError, RecallId, Recalls, Request, Requested, Requester,
-    Selector, Settings, Submission, Target, submission,
+    CopyOutcome, Destination, Outcome, Reason, RecallError, RecallId, Recalls, Request, Requested,
+    Requester, Selector, Settings, Subject, Submission, Target, submission,
 };
 use tern_store::{Engine, MemEngine, Verdict, mem::Injected};
 
@@ -151,6 +151,7 @@ impl House {
             prefix: Vec::new(),
             origin: sent.id,
             lineage: Lineage::Delivered,
+            brought_by: None,
         };
         let placed = self
             .mailboxes
@@ -192,6 +193,7 @@ impl House {
             prefix: Vec::new(),
             origin: id,
             lineage: Lineage::Delivered,
+            brought_by: None,
         };
         let landings: Vec<Landing> = to.iter().map(landing).collect();
         self.mailboxes.land(&prepared, &landings, now).unwrap();
@@ -298,6 +300,7 @@ impl House {
             mailbox,
             content: content.to_vec(),
             flags: Flags::empty(),
+            viewer: Viewer::default(),
             received: None,
             origin,
         };
@@ -389,6 +392,16 @@ impl House {
         let killed = killed.load(Ordering::Relaxed);
         assert!(killed || answer.is_ok());
         !killed
+    }
+
+    /// The outcomes of copies in mailboxes, the sender's own included.
+    pub(crate) fn copy_outcomes(&self, id: RecallId) -> Vec<(AccountId, MessageId, CopyOutcome)> {
+        let all = self.recalls.outcomes(id).unwrap().into_iter();
+        all.filter_map(|(subject, outcome)| match subject {
+            Subject::Copy(account, message) => Some((account, message, outcome)),
+            Subject::Target(_) => None,
+        })
+        .collect()
     }
 
     pub(crate) fn outcomes(&self, id: RecallId) -> Vec<(&'static str, Outcome, Reason)> {

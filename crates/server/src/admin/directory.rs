@@ -6,12 +6,13 @@ use tern_directory::{
     self as directory, Account, CredentialId, Group, GroupRemoval, HashedPassword, NewAccount,
     Target, account_by_address,
 };
-use tern_mailbox::{FolderSpec, INBOX, Role};
+use tern_mailbox::{FolderSpec, Role};
 use tern_recall::RECALL_MAILBOX;
 
 use super::error::AdminError;
 use super::{Admin, Call, Result, count, parse_address};
 use crate::control::request::Answer;
+use crate::removal;
 
 /// The mailboxes of a new account, beside the inbox.
 const FOLDERS: [FolderSpec; 6] = [
@@ -158,9 +159,10 @@ impl Admin {
         Ok(Answer::new(text.join("\n"), data.into()))
     }
 
-    /// Empties the account's mailboxes, then removes it. Withdrawn copies stay in the vault.
+    /// Removes an account with all that is its own. Withdrawn copies stay in the vault.
     pub(super) fn account_remove(&self, address: &str, call: &mut Call<'_>) -> Result<Answer> {
         let account = self.account(address)?;
+        // On record with the mark: from then on the account will be gone, whoever finishes it.
         self.act(
             call,
             "account.remove",
@@ -171,18 +173,8 @@ impl Admin {
             |txn| Ok(directory::begin_removal_in(txn, account.id)?),
         )?;
         self.sessions.revoke(account.id, None);
-        // The deepest first: a mailbox with mailboxes in it is not deleted.
-        let mut folders = self.mailboxes.folders(account.id)?;
-        folders.sort_by_key(|folder| std::cmp::Reverse(folder.path.matches('/').count()));
-        for folder in folders.iter().filter(|folder| folder.id != INBOX) {
-            self.mailboxes
-                .delete_folder(account.id, folder.id, call.now)?;
-        }
-        let inbox = self.mailboxes.view(account.id, INBOX)?;
-        let uids: Vec<_> = inbox.iter().map(|entry| entry.uid).collect();
-        self.mailboxes
-            .expunge(account.id, INBOX, &uids, false, call.now)?;
-        directory::remove_account(&*self.engine, account.id)?;
+        let (engine, mailboxes, recalls) = (&*self.engine, &self.mailboxes, &self.recalls);
+        removal::finish(engine, mailboxes, recalls, account.id, call.now)?;
         Ok(Answer::new(format!("account {address} removed"), json!({})))
     }
 

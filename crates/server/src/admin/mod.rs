@@ -28,7 +28,7 @@ use tokio::sync::Notify;
 use crate::control::request::{Answer, Request, Response};
 use crate::hub::Hub;
 use crate::parts::Parts;
-use error::AdminError;
+pub(crate) use error::AdminError;
 
 /// What the operator's verbs need.
 pub(crate) struct Admin {

@@ -1,8 +1,10 @@
 //! The store as a whole: is it right, and a copy of it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::json;
+use tern_base::AccountId;
 
 use super::{Admin, Call, Result, count};
 use crate::control::request::Answer;
@@ -29,6 +31,9 @@ impl Admin {
         for found in self.mailboxes.check(&delivery.references)? {
             add("mailbox", found.0);
         }
+        for found in self.mailboxes.check_accounts(&self.account_ids()?)? {
+            add("mailbox", found.0);
+        }
         for found in self.recalls.check()? {
             add("recall", found.0);
         }
@@ -44,6 +49,16 @@ impl Admin {
             found_wrong: !findings.is_empty(),
             ..Answer::new(text, json!({"findings": findings}))
         })
+    }
+
+    fn account_ids(&self) -> Result<BTreeSet<AccountId>> {
+        let (mut ids, mut from) = (BTreeSet::new(), Some(AccountId(0)));
+        while let Some(next) = from {
+            let page = tern_directory::list_accounts(self.reader(), next, 1_000)?;
+            ids.extend(page.accounts.iter().map(|account| account.id));
+            from = page.next;
+        }
+        Ok(ids)
     }
 
     /// A consistent copy of the store in a directory that is not there yet.

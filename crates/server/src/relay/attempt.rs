@@ -47,8 +47,7 @@ pub(super) async fn attempt(shared: Arc<Shared>, id: QueueId, lease: LeaseId) {
             &mut OsEntropy,
         )
     };
-    let (Outcome::Delivered(reply) | Outcome::Temporary(reply) | Outcome::Permanent(reply)) =
-        &outcome;
+    let reply = outcome.reply();
     let (code, text, host) = (
         reply.code,
         &reply.text,
@@ -306,6 +305,10 @@ fn queue_outcome(outcome: client::Outcome, host: Option<String>) -> Outcome {
         client::Outcome::Delivered(reply) => Outcome::Delivered(said(&reply, host)),
         client::Outcome::Rejected(cause) => Outcome::Permanent(of_cause(cause, host)),
         client::Outcome::Deferred(cause) => Outcome::Temporary(of_cause(cause, host)),
+        client::Outcome::Unanswered(end) => {
+            let text = format!("the whole message was sent, and no answer came: {end:?}");
+            Outcome::Unanswered(unsaid(text, host))
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use tern_base::{AccountId, MailboxId, OriginId, Uid};
 use tern_mailbox::{
     AppendRequest, FlagChange, FlagRequest, Flags, Folder, INBOX, MailboxError, SystemFlag,
-    Transfer,
+    Transfer, Viewer,
 };
 
 use super::Actor;
@@ -155,6 +155,7 @@ impl Organizer {
             flags: Flags::of(&[SystemFlag::Seen]),
             received: None,
             origin: OriginId::new(sim.now(), &mut sim.entropy()),
+            viewer: Viewer::default(),
         };
         let server = sim.server();
         let placed = sim.arrival(|| server.mailboxes.append(request, sim.now()))?;

@@ -61,7 +61,12 @@ impl Relay {
             4 => Outcome::Permanent(reply(550, "no")),
             5 | 6 => Outcome::Temporary(reply(450, "later")),
             7 => Outcome::Temporary(reply(0, "broken off before the content")),
-            // Broken off behind the last octet: nobody here knows. The lease runs out.
+            // Broken off behind the last octet, and the worker saw it.
+            8 => {
+                taken(false, origin);
+                Outcome::Unanswered(reply(0, "no answer to the content"))
+            }
+            // The same, and nobody here knows. The lease runs out.
             _ => {
                 taken(false, origin);
                 sim.tell(|| format!("relay to {recipient}: the answer is lost"));
@@ -96,7 +101,7 @@ fn reply(code: u16, text: &str) -> Reply {
 impl Actor for Relay {
     fn step(&mut self, sim: &Sim) {
         let done = match self.sending.take() {
-            Some((outgoing, lease)) => Self::conclude(&outgoing, lease, sim.below(10), sim),
+            Some((outgoing, lease)) => Self::conclude(&outgoing, lease, sim.below(11), sim),
             None => self.take(sim),
         };
         if let Err(error) = done {

@@ -32,6 +32,8 @@ pub(crate) struct Copy {
     pub(crate) received: Option<Timestamp>,
     /// Octets of text or attachment were seen to leave.
     pub(crate) body_out: bool,
+    /// The same, before this step: a copy that is made of it in this step is exposed too.
+    pub(crate) body_out_before: bool,
     /// It was about to be served, and perhaps the connection was cut, the process killed, the
     /// commit's answer lost or the letter sealed before an octet left.
     pub(crate) attempted: bool,
@@ -39,9 +41,6 @@ pub(crate) struct Copy {
     pub(crate) withdrawn: bool,
     /// It arrived under a seal.
     pub(crate) late: bool,
-    /// Its folder is deleted, and a lost answer or a kill kept it from going too: chores will
-    /// remove it, unless a seal takes it first.
-    pub(crate) doomed: bool,
     /// A report of the server, which it replaces by itself.
     pub(crate) report: bool,
     /// Where it was when it was withdrawn, with the flags.
@@ -60,7 +59,7 @@ impl Copy {
             attempted: false,
             withdrawn: false,
             late: false,
-            doomed: false,
+            body_out_before: false,
             report: false,
             before: BTreeMap::new(),
         }

@@ -138,9 +138,14 @@ impl Oracle {
                 let what = format!("recall {id}: {copy_id:?} is in the vault without an outcome");
                 self.broken.get_or_insert(what);
             }
+            // Where the account has another copy back, what a client put there since stays away.
             let put_back = rows
                 .get(copy_id)
                 .is_some_and(|row| row.reason == Reason::PutBack);
+            let put_back = put_back
+                && rows
+                    .range(of_account(copy_id.0))
+                    .any(|(_, row)| row.reason != Reason::PutBack || row.restored.is_some());
             if by_this && undone && !put_back {
                 let what = format!(
                     "recall {id}: undone, and {copy_id:?} is in the vault: {copy:?}, {:?}",

@@ -41,6 +41,9 @@ impl Oracle {
         self.look_at_all(false)?;
         self.check_promises();
         self.permits.clear();
+        for copy in self.copies.values_mut() {
+            copy.body_out_before = copy.body_out;
+        }
         self.verdict()
     }
 
@@ -232,6 +235,7 @@ impl Oracle {
             copy.body_out = early.body_out;
             copy.attempted = early.attempted;
         }
+        self.inherit(account, message, &mut copy);
         copy.report = shown
             .values()
             .any(|(_, flags)| flags.has_keyword("$RecallReport"));
@@ -261,6 +265,25 @@ impl Oracle {
         }
         copy.place = Place::Shown(shown.clone());
         self.copies.insert((account, message), copy);
+    }
+
+    /// What a client brings it has. A copy that is made of another on the server begins with what
+    /// was served of that one; of which one is not seen, where there are several.
+    fn inherit(&self, account: AccountId, message: MessageId, copy: &mut Copy) {
+        if copy.letter.is_none() {
+            return;
+        }
+        copy.body_out |= !self.arrivals.contains_key(&copy.origin);
+        let others = self.copies.range(of_account(account));
+        let sources: Vec<&Copy> = others
+            .filter(|((_, id), other)| *id != message && other.origin == copy.origin)
+            .map(|(_, other)| other)
+            .filter(|other| other.place != Place::Gone)
+            .collect();
+        copy.body_out |= !sources.is_empty() && sources.iter().all(|other| other.body_out_before);
+        copy.attempted |= sources
+            .iter()
+            .any(|other| other.body_out || other.attempted);
     }
 
     fn is_active(&self, digest: tern_base::ContentDigest, tag: SealTag) -> bool {
@@ -423,7 +446,6 @@ impl Oracle {
             Place::Vault(tag) if *tag == vaulted.row.tag => return,
             // Another recall of the same letter keeps what the restore of this one lets go.
             Place::Vault(tag) if self.restores.contains(tag) => {}
-            Place::Gone if copy.doomed => {}
             Place::Vault(_) | Place::Gone => self.broke(format!(
                 "account {account}: message {message} came into the vault from {:?}",
                 copy.place
@@ -448,10 +470,18 @@ impl Oracle {
         copy.received = Some(row.received);
         copy.late |= vaulted.row.late;
         copy.withdrawn |= !vaulted.row.late;
-        let before = vaulted.row.placements.iter();
-        copy.before = before
-            .map(|p| (p.mailbox, (p.uid, p.flags.clone())))
-            .collect();
+        match self.observer.mailboxes.vaulted_placements(vaulted) {
+            Ok(before) => {
+                let before = before.into_iter();
+                copy.before = before.map(|p| (p.mailbox, (p.uid, p.flags))).collect();
+            }
+            Err(error) => self.broke(format!(
+                "account {account}: message {message} in the vault: {error}"
+            )),
+        }
+        if copy.place == Place::Unmet {
+            self.inherit(account, message, &mut copy);
+        }
         if let Place::Shown(shown) = &copy.place
             && *shown != copy.before
             && !self.touched(account)
@@ -505,13 +535,7 @@ impl Oracle {
                 copy.letter, copy.place
             ));
         }
-        let held = self.observer.mailboxes.copies(copy.digest);
-        let doomed = held
-            .unwrap_or_default()
-            .iter()
-            .any(|row| (row.account, row.message) == (account, message));
         if let Some(copy) = self.copies.get_mut(&(account, message)) {
-            copy.doomed = doomed;
             copy.place = Place::Gone;
         }
     }

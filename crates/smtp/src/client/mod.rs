@@ -6,7 +6,7 @@
 //!
 //! Invariant: every recipient of every message that was sent gets exactly one [`Outcome`], and
 //! `Delivered` only if the server said 2xx to the end of the data after it said 2xx to that
-//! recipient. Content leaves with CRLF line ends and stuffed dots only, so nothing is smuggled
+//! recipient; who may have been delivered to and is not known is never `Deferred`. Content leaves with CRLF line ends and stuffed dots only, so nothing is smuggled
 //! out. Refuses to go on in the clear where TLS is required, and to convert bodies or addresses
 //! for servers that lack 8BITMIME or SMTPUTF8.
 
@@ -83,6 +83,9 @@ pub enum Outcome {
     Rejected(Cause),
     /// It may later.
     Deferred(Cause),
+    /// All of the message went out, and the session ended in this way before the server said
+    /// what it made of it: it may have taken it (RFC 5321 4.2.5).
+    Unanswered(End),
 }
 
 /// Why a recipient did not get the message.
@@ -364,11 +367,12 @@ impl Client {
             Progress::Going => Phase::Sending(transaction),
             Progress::Done => {
                 self.needs_reset &= !transaction.content_begun();
-                Phase::Sent(transaction.outcomes(&End::Protocol), None)
+                Phase::Sent(transaction.outcomes(&End::Protocol, true), None)
             }
             Progress::Broken => {
+                let outcomes = transaction.outcomes(&End::Protocol, self.output.is_empty());
                 self.output.clear();
-                Phase::Sent(transaction.outcomes(&End::Protocol), Some(End::Protocol))
+                Phase::Sent(outcomes, Some(End::Protocol))
             }
         };
     }
@@ -393,7 +397,10 @@ impl Client {
     fn end(&mut self, end: End) {
         self.phase = match std::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Closed(first) => Phase::Closed(first),
-            Phase::Sending(transaction) => Phase::Sent(transaction.outcomes(&end), Some(end)),
+            Phase::Sending(transaction) => {
+                let outcomes = transaction.outcomes(&end, self.output.is_empty());
+                Phase::Sent(outcomes, Some(end))
+            }
             Phase::Sent(outcomes, first) => Phase::Sent(outcomes, first.or(Some(end))),
             _ => Phase::Closed(end),
         };

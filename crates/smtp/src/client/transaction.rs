@@ -177,7 +177,7 @@ impl Transaction {
             Some(Awaited::End) => {
                 if self.is_streaming() {
                     // It answered before the end of the data: no more can be said in step.
-                    self.settle_negative(&reply);
+                    self.settle_early(&reply);
                     return Progress::Broken;
                 }
                 self.settle(|state| matches!(state, State::Accepted), &reply);
@@ -204,9 +204,14 @@ impl Transaction {
         }
     }
 
-    fn settle_negative(&mut self, reply: &Reply) {
+    fn settle_early(&mut self, reply: &Reply) {
+        let accepted = |state: &State| matches!(state, State::Accepted);
         if !reply.is_positive() {
-            self.settle(|state| matches!(state, State::Accepted), reply);
+            return self.settle(accepted, reply);
+        }
+        // It says that it has taken what it can't have seen whole.
+        for state in self.states.iter_mut().filter(|state| accepted(state)) {
+            *state = State::Done(Outcome::Unanswered(End::Protocol));
         }
     }
 
@@ -216,15 +221,15 @@ impl Transaction {
             .any(|state| matches!(state, State::Accepted))
     }
 
-    /// The outcome of every recipient; those that have none yet were cut off by `end`.
-    pub(super) fn outcomes(self, end: &End) -> Vec<Outcome> {
-        let cut_off = || match end {
-            End::Refused(reply) => Outcome::Deferred(Cause::Reply(reply.clone())),
-            other => Outcome::Deferred(Cause::Ended(other.clone())),
-        };
-        let outcome = |state| match state {
-            State::Done(outcome) => outcome,
-            State::Open | State::Accepted => cut_off(),
+    /// The outcome of every recipient; those that have none yet were cut off by `end`. `written`:
+    /// all output is in the hands of the shell.
+    pub(super) fn outcomes(self, end: &End, written: bool) -> Vec<Outcome> {
+        let whole = written && matches!(self.content, Content::Sent);
+        let outcome = |state| match (state, end) {
+            (State::Done(outcome), _) => outcome,
+            (_, End::Refused(reply)) => Outcome::Deferred(Cause::Reply(reply.clone())),
+            (State::Accepted, end) if whole => Outcome::Unanswered(end.clone()),
+            (_, end) => Outcome::Deferred(Cause::Ended(end.clone())),
         };
         self.states.into_iter().map(outcome).collect()
     }

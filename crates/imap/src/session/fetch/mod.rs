@@ -116,8 +116,8 @@ impl Session {
         }))
     }
 
-    /// To whom content is served.
-    fn viewer(&self) -> tern_mailbox::Viewer {
+    /// To whom content is served, and who brings it.
+    pub(super) fn viewer(&self) -> tern_mailbox::Viewer {
         tern_mailbox::Viewer {
             protocol: "imap",
             client: self.client.to_string(),

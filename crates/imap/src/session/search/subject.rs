@@ -365,7 +365,7 @@ fn push_address(out: &mut String, address: &Address<&[u8]>) {
 #[cfg(test)]
 mod tests {
     use tern_base::OriginId;
-    use tern_mailbox::{AppendRequest, Flags, INBOX, NoListener};
+    use tern_mailbox::{AppendRequest, Flags, INBOX, NoListener, Viewer};
     use tern_store::MemEngine;
 
     use super::*;
@@ -401,6 +401,7 @@ mod tests {
             flags: Flags::empty(),
             received: None,
             origin: OriginId([1; 16]),
+            viewer: Viewer::default(),
         };
         mailboxes.append(append, NOW).unwrap();
         let view = mailboxes.view(BOB, INBOX).unwrap();

@@ -1,0 +1,239 @@
+//! What happens between a transaction's reads and its commit: a plan that is dropped under its
+//! writer, a seal that falls on what a notice gives back.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod house;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use house::House;
+use tern_base::{BlobId, SeededEntropy, Timestamp};
+use tern_delivery::{Delivery, Incoming};
+use tern_mailbox::{Cover, MailboxError, Origins, Outside, Seal, SealTag};
+use tern_queue::{LeaseId, Outcome, Reply};
+use tern_store::{Batch, CommitError, Engine, MemEngine, Page, Range, Read, Snapshot, StoreError};
+
+/// An engine that lets somebody else act right before one commit.
+struct Between {
+    inner: MemEngine,
+    commits: AtomicUsize,
+    at: usize,
+    act: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Between {
+    fn new(inner: &MemEngine, at: usize, act: impl FnOnce() + Send + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            inner: inner.clone(),
+            commits: AtomicUsize::new(0),
+            at,
+            act: Mutex::new(Some(Box::new(act))),
+        })
+    }
+
+    fn has_acted(&self) -> bool {
+        self.act.lock().unwrap().is_none()
+    }
+}
+
+impl Read for Between {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.get(key)
+    }
+
+    fn scan(&self, range: &Range, limit: usize) -> Result<Page, StoreError> {
+        self.inner.scan(range, limit)
+    }
+}
+
+impl Engine for Between {
+    fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
+        self.inner.snapshot()
+    }
+
+    fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        if self.commits.fetch_add(1, Ordering::SeqCst) == self.at {
+            let act = self.act.lock().unwrap().take();
+            act.into_iter().for_each(|act| act());
+        }
+        self.inner.commit(batch)
+    }
+
+    fn stage_blob_piece(&self, blob: BlobId, piece: u32, bytes: &[u8]) -> Result<(), StoreError> {
+        self.inner.stage_blob_piece(blob, piece, bytes)
+    }
+
+    fn blob_piece(&self, blob: BlobId, piece: u32) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.blob_piece(blob, piece)
+    }
+
+    fn checkpoint(&self, directory: &std::path::Path) -> Result<(), StoreError> {
+        self.inner.checkpoint(directory)
+    }
+}
+
+/// More long destinations than one batch of a plan takes.
+const MANY: usize = 800;
+
+/// A message whose plan takes several batches to write.
+fn to_many(house: &mut House) -> Incoming {
+    let to: Vec<String> = (0..MANY).map(|n| format!("o{n}@far.example")).collect();
+    let to: Vec<&str> = to.iter().map(String::as_str).collect();
+    let mut incoming = house.incoming("alice@tern.test", &to, Some("alice"));
+    for recipient in &mut incoming.recipients {
+        recipient.orcpt = Some(format!("rfc822;{}", "o".repeat(1_000)));
+    }
+    incoming.content = b"Subject: all\r\n\r\nHello\r\n".to_vec();
+    incoming
+}
+
+fn resume(delivery: &Delivery, now: Timestamp) {
+    let mut entropy = SeededEntropy::new(3);
+    delivery.resume(now, &mut entropy).unwrap();
+}
+
+fn plan_rows(house: &House) -> usize {
+    let plans = Range::prefix(vec![0x62]);
+    house.engine.scan(&plans, 10_000).unwrap().rows.len()
+}
+
+#[test]
+fn a_plan_that_is_dropped_under_its_writer_is_not_accepted() {
+    for at in 0..4 {
+        let mut house = House::new();
+        let incoming = to_many(&mut house);
+        let other = House::over(house.engine.clone(), house.now);
+        let later = house.now.plus_millis(2 * 3_600_000);
+        let between = Between::new(&house.engine, at, move || resume(&other.delivery, later));
+        let slow = house.delivery_over(between.clone());
+        let mut entropy = SeededEntropy::new(4);
+        let done = slow.accept(incoming.clone(), house.now, &mut entropy);
+        assert!(between.has_acted());
+        match at {
+            // Before anything was written, or once it is accepted, there is nothing to drop.
+            0 | 3 => assert!(done.is_ok(), "{at}: {done:?}"),
+            _ => {
+                assert_eq!(done, Err(StoreError::Busy.into()), "{at}");
+                assert_eq!(plan_rows(&house), 0, "{at}");
+                house.check();
+                assert_eq!(house.accept(incoming).unwrap().outside, MANY);
+            }
+        }
+        assert_eq!(plan_rows(&house), 0, "{at}");
+        house.check();
+    }
+}
+
+#[test]
+fn a_plan_that_is_written_anew_is_not_dropped() {
+    let mut house = House::new();
+    let incoming = to_many(&mut house);
+    // The first attempt ends after one batch of rows.
+    let mut commits = 0;
+    house.engine.set_fault_hook(Some(Box::new(move |_| {
+        commits += 1;
+        (commits > 1).then_some(tern_store::mem::Injected::Full)
+    })));
+    assert!(house.accept(incoming.clone()).is_err());
+    house.engine.set_fault_hook(None);
+    assert!(plan_rows(&house) > 0);
+    // Whoever drops its rows has looked at them, and then the sender tries again.
+    let other = House::over(house.engine.clone(), house.now);
+    let (again, now) = (incoming, house.now);
+    let between = Between::new(&house.engine, 0, move || {
+        let mut entropy = SeededEntropy::new(4);
+        let done = other.delivery.accept(again, now, &mut entropy).unwrap();
+        assert_eq!(done.outside, MANY);
+    });
+    let dropper = house.delivery_over(between.clone());
+    resume(&dropper, house.now.plus_millis(2 * 3_600_000));
+    assert!(between.has_acted());
+    assert_eq!(plan_rows(&house), 0);
+    house.check();
+}
+
+const BODY: &str = "what nobody shall read";
+
+/// A message to the outside under lease, and what seals it.
+fn in_flight(house: &mut House) -> (tern_queue::QueueId, impl Fn(&House, bool) + Send + use<>) {
+    let mut incoming = house.incoming("alice@tern.test", &["x@far.example"], Some("alice"));
+    incoming.content = format!("Subject: one\r\n\r\n{BODY}\r\n").into_bytes();
+    let origin = incoming.origin;
+    house.accept(incoming).unwrap();
+    let item = house.delivery.due(house.now, 1).unwrap().pop().unwrap();
+    let taken = house.delivery.take(item.id, LeaseId(1), house.now, 60_000);
+    assert!(taken.unwrap().is_some());
+    let sent = tern_recall::submission::submission(&house.engine, origin).unwrap();
+    let digest = sent.unwrap().digest;
+    let seal = move |house: &House, active: bool| {
+        let seal = Seal {
+            tag: SealTag([9; 16]),
+            cover: Cover::Except(Default::default()),
+            outside: Outside::All,
+            origins: Origins::AllBut(Vec::new()),
+            active,
+            until: Timestamp(u64::MAX),
+        };
+        let done = house
+            .mailboxes
+            .seal(digest, seal, |_| Ok::<_, MailboxError>(()));
+        done.unwrap();
+    };
+    (item.id, seal)
+}
+
+fn refused() -> Outcome {
+    Outcome::Permanent(Reply {
+        code: 550,
+        enhanced: Some((5, 1, 1)),
+        text: "no such user".to_owned(),
+        host: Some("mx.far.example".to_owned()),
+    })
+}
+
+/// The one notice that the sender got.
+fn notice(house: &House) -> String {
+    let told = house.inbox(house.account("alice"));
+    assert_eq!(told.len(), 1);
+    assert!(told[0].contains("Subject: one\r\n"), "the header is there");
+    told[0].clone()
+}
+
+#[test]
+fn a_notice_gives_back_what_is_not_sealed_whole_and_what_is_as_its_header() {
+    for sealed in [false, true] {
+        let mut house = House::new();
+        let (item, seal) = in_flight(&mut house);
+        if sealed {
+            // Settled, so that after a restart nothing in memory knows of it.
+            seal(&house, false);
+        }
+        let mut house = House::over(house.engine.fork(), house.now);
+        let (lease, now) = (LeaseId(1), house.now);
+        let entropy = &mut house.entropy;
+        let done = house
+            .delivery
+            .conclude(item, lease, &refused(), false, now, entropy);
+        done.unwrap();
+        assert_eq!(notice(&house).contains(BODY), !sealed);
+        house.check();
+    }
+}
+
+#[test]
+fn a_seal_that_falls_while_a_notice_is_placed_is_obeyed() {
+    let mut house = House::new();
+    let (item, seal) = in_flight(&mut house);
+    let other = House::over(house.engine.clone(), house.now);
+    let between = Between::new(&house.engine, 0, move || seal(&other, true));
+    let slow = house.delivery_over(between.clone());
+    let (lease, now) = (LeaseId(1), house.now);
+    let entropy = &mut house.entropy;
+    slow.conclude(item, lease, &refused(), false, now, entropy)
+        .unwrap();
+    assert!(between.has_acted());
+    assert!(!notice(&house).contains(BODY));
+    house.check();
+}

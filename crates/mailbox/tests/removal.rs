@@ -1,0 +1,318 @@
+//! What an owner deleted stays deleted, and of an account that is removed nothing is left: cut off
+//! at any commit. Every test ends with a check of the whole store.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tern_base::{AccountId, ContentDigest, MailboxId, MessageId, OriginId, Timestamp, Uid};
+use tern_mailbox::{
+    AppendRequest, Exposure, ExposureLevel, Flags, INBOX, Landing, Lineage, MailboxError,
+    Mailboxes, NoListener, Placed, SealTag, Served, Transfer, Viewer,
+};
+use tern_store::mem::Injected;
+use tern_store::{MemEngine, Range, Read, Verdict};
+
+const ALICE: AccountId = AccountId(1);
+const BOB: AccountId = AccountId(2);
+const TAG: SealTag = SealTag([9; 16]);
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+const CONTENT: &[u8] = b"Message-ID: <1@x>\r\nSubject: letter\r\n\r\nBody\r\n";
+
+fn open(engine: &MemEngine) -> Mailboxes {
+    Mailboxes::open(Arc::new(engine.clone()), [3; 32], Arc::new(NoListener)).unwrap()
+}
+
+/// Two accounts over an engine.
+fn house() -> (MemEngine, Mailboxes) {
+    let engine = MemEngine::new();
+    let mailboxes = open(&engine);
+    for account in [ALICE, BOB] {
+        mailboxes.create_account(account, 0, &[], NOW).unwrap();
+    }
+    (engine, mailboxes)
+}
+
+fn viewer() -> Viewer {
+    Viewer {
+        protocol: "imap",
+        client: "Mua".to_owned(),
+        address: "192.0.2.1".to_owned(),
+    }
+}
+
+fn append(mailboxes: &Mailboxes, account: AccountId, mailbox: MailboxId) -> Placed {
+    let request = AppendRequest {
+        account,
+        mailbox,
+        content: CONTENT.to_vec(),
+        flags: Flags::empty(),
+        received: None,
+        origin: OriginId([1; 16]),
+        viewer: viewer(),
+    };
+    mailboxes.append(request, NOW).unwrap()
+}
+
+fn deliver(mailboxes: &Mailboxes, account: AccountId) -> Placed {
+    let prepared = mailboxes.prepare(CONTENT.to_vec(), NOW).unwrap();
+    let landing = Landing {
+        account,
+        mailbox: INBOX,
+        flags: Flags::empty(),
+        received: NOW,
+        prefix: Vec::new(),
+        origin: OriginId([2; 16]),
+        lineage: Lineage::Delivered,
+        brought_by: None,
+    };
+    let mut placed = mailboxes.land(&prepared, &[landing], NOW).unwrap();
+    placed.pop().unwrap().unwrap()
+}
+
+fn digest() -> ContentDigest {
+    tern_mime::content_digest(&[3; 32], CONTENT)
+}
+
+fn withdraw(mailboxes: &Mailboxes, copy: (AccountId, MessageId)) -> bool {
+    let gone = mailboxes.transact(&[copy.0], |txn| {
+        mailboxes
+            .withdraw_in(txn, digest(), &[copy], TAG, NOW)
+            .map(Verdict::Commit)
+    });
+    gone.unwrap()[0].is_some()
+}
+
+fn restore(mailboxes: &Mailboxes, copy: (AccountId, MessageId)) -> Option<Vec<(MailboxId, Uid)>> {
+    let back = mailboxes.transact(&[copy.0], |txn| {
+        mailboxes
+            .restore_in(txn, copy.0, copy.1)
+            .map(Verdict::Commit)
+    });
+    back.unwrap()
+}
+
+fn check(mailboxes: &Mailboxes) {
+    assert_eq!(mailboxes.check(&BTreeMap::new()).unwrap(), []);
+}
+
+/// Runs `work`, whose commits from number `cut` on are refused; true if it got through.
+fn cut_off<T>(
+    engine: &MemEngine,
+    cut: usize,
+    work: impl FnOnce() -> Result<T, MailboxError>,
+) -> bool {
+    let mut commits = 0;
+    engine.set_fault_hook(Some(Box::new(move |_| {
+        commits += 1;
+        (commits > cut).then_some(Injected::Full)
+    })));
+    let done = work();
+    engine.set_fault_hook(None);
+    done.is_ok()
+}
+
+#[test]
+fn what_went_with_its_folder_is_not_withdrawn_and_never_back() {
+    for elsewhere in [false, true] {
+        let (engine, mailboxes) = house();
+        let work = mailboxes
+            .create_folder(ALICE, "Work", None, NOW)
+            .unwrap()
+            .id;
+        let placed = deliver(&mailboxes, ALICE);
+        let to_work = Transfer {
+            account: ALICE,
+            from: INBOX,
+            uids: &[placed.uid],
+            to: work,
+        };
+        match elsewhere {
+            true => mailboxes.copy(&to_work, NOW).unwrap(),
+            false => mailboxes.move_messages(&to_work, NOW).unwrap(),
+        };
+        // Killed between the folder and what is in it.
+        assert!(!cut_off(&engine, 1, || mailboxes.delete_folder(ALICE, work, NOW)));
+        let mailboxes = open(&engine);
+        let copy = (ALICE, placed.message);
+        assert_eq!(withdraw(&mailboxes, copy), elsewhere);
+        assert_eq!(mailboxes.copies(digest()).unwrap(), []);
+        check(&mailboxes);
+        let back = restore(&mailboxes, copy);
+        assert_eq!(
+            back.map(|placements| placements.len()),
+            elsewhere.then_some(1),
+            "only what was still in the inbox"
+        );
+        mailboxes.finish_deletions(NOW).unwrap();
+        let left = mailboxes.view(ALICE, INBOX).unwrap().len();
+        assert_eq!(left, usize::from(elsewhere));
+        check(&mailboxes);
+    }
+}
+
+/// An account with some of everything, one copy of it withdrawn.
+fn furnished(mailboxes: &Mailboxes) -> MessageId {
+    let withdrawn = deliver(mailboxes, ALICE).message;
+    assert!(withdraw(mailboxes, (ALICE, withdrawn)));
+    for n in 0..3 {
+        let folder = mailboxes.create_folder(ALICE, &format!("f{n}/g"), None, NOW);
+        append(mailboxes, ALICE, folder.unwrap().id);
+    }
+    deliver(mailboxes, BOB);
+    withdrawn
+}
+
+/// Every row of a table whose keys begin with Alice's id.
+fn rows_of_alice(engine: &MemEngine) -> Vec<u8> {
+    let of_tables = (0x10..=0x1f).chain([0x60, 0x65]);
+    let has_rows = |table: &u8| {
+        // Keyed by the letter, by the content, by the tag, by the time.
+        let by_others = [0x18, 0x19, 0x1a, 0x1b, 0x1d, 0x1e, 0x1f].contains(table);
+        let range = Range::prefix([&[*table][..], &ALICE.0.to_be_bytes()].concat());
+        !by_others && !engine.scan(&range, 1).unwrap().rows.is_empty()
+    };
+    of_tables.filter(has_rows).collect()
+}
+
+#[test]
+fn nothing_is_left_of_an_account_but_what_was_withdrawn() {
+    for cut in 0.. {
+        let (engine, mailboxes) = house();
+        let withdrawn = furnished(&mailboxes);
+        let done = cut_off(&engine, cut, || mailboxes.remove_account(ALICE, NOW));
+        let mailboxes = open(&engine);
+        check(&mailboxes);
+        if cut > 0 {
+            let gone = Err(MailboxError::NoAccount);
+            assert_eq!(mailboxes.view(ALICE, INBOX).map(drop), gone.clone());
+            assert_eq!(
+                mailboxes.create_folder(ALICE, "x", None, NOW).map(drop),
+                gone
+            );
+            assert_eq!(mailboxes.folders(ALICE).unwrap(), []);
+        }
+        mailboxes.finish_deletions(NOW).unwrap();
+        mailboxes.remove_account(ALICE, NOW).unwrap();
+        assert_eq!(rows_of_alice(&engine), [0x1c, 0x65], "the vault");
+        let copies = mailboxes.copies(digest()).unwrap();
+        assert!(copies.iter().all(|copy| copy.account == BOB) && copies.len() == 1);
+        // Evidence: there, readable for whoever may, and nobody's to have back.
+        let vaulted = mailboxes.vaulted(TAG, None, 10).unwrap();
+        assert_eq!(vaulted.len(), 1);
+        assert_eq!(restore(&mailboxes, (ALICE, withdrawn)), None);
+        assert_eq!(mailboxes.vaulted(TAG, None, 10).unwrap(), vaulted);
+        mailboxes.collect_all().unwrap();
+        check(&mailboxes);
+        if done {
+            assert!(cut > 5, "{cut} commits");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_withdrawal_from_an_account_on_its_way_out_finds_it_deleted() {
+    let (engine, mailboxes) = house();
+    let placed = deliver(&mailboxes, ALICE);
+    assert!(!cut_off(&engine, 1, || mailboxes.remove_account(ALICE, NOW)));
+    assert!(!withdraw(&mailboxes, (ALICE, placed.message)));
+    assert_eq!(
+        mailboxes.copies(digest()).unwrap(),
+        [],
+        "it is not found again"
+    );
+    check(&mailboxes);
+    mailboxes.finish_deletions(NOW).unwrap();
+    assert_eq!(rows_of_alice(&engine), []);
+    check(&mailboxes);
+}
+
+#[test]
+fn the_check_notices_what_was_left_behind() {
+    let (engine, mailboxes) = house();
+    furnished(&mailboxes);
+    let findings = mailboxes.check_accounts(&BTreeSet::from([BOB])).unwrap();
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!(
+        mailboxes.check_accounts(&BTreeSet::from([ALICE, BOB])),
+        Ok(vec![])
+    );
+    // Its head alone is gone.
+    tern_store::transact(&engine, |txn| {
+        txn.delete([&[0x10][..], &ALICE.0.to_be_bytes()].concat());
+        Ok::<_, tern_store::StoreError>(Verdict::Commit(()))
+    })
+    .unwrap();
+    let findings = mailboxes.check(&BTreeMap::new()).unwrap();
+    for name in [
+        "mailbox",
+        "counters",
+        "placement",
+        "message",
+        "change",
+        "thread key",
+        "thread",
+    ] {
+        let says = format!("account {ALICE} is not there, and has a {name} row");
+        assert!(findings.iter().any(|finding| finding.0 == says), "{name}");
+    }
+    // Placements of the vault are no leftovers, but one that belongs to nothing is.
+    tern_store::transact(&engine, |txn| {
+        let key = [&[0x65][..], &BOB.0.to_be_bytes(), &[7; 8], &[1; 4]].concat();
+        txn.put(key, vec![1, 0, 0, 0]);
+        Ok::<_, tern_store::StoreError>(Verdict::Commit(()))
+    })
+    .unwrap();
+    let more = mailboxes.check(&BTreeMap::new()).unwrap();
+    assert_eq!(more.len(), findings.len() + 1);
+}
+
+#[test]
+fn what_a_client_brings_and_what_is_made_of_what_was_served_is_exposed() {
+    let (_, mailboxes) = house();
+    let exposed = |copy: &Placed| -> Option<Exposure> {
+        let all = mailboxes.exposures(digest()).unwrap();
+        let is_it = |of: &AccountId, id: &MessageId| (*of, *id) == (copy.account, copy.message);
+        let found = all.into_iter().find(|(of, id, _)| is_it(of, id));
+        found.map(|(_, _, exposure)| exposure)
+    };
+    let delivered = deliver(&mailboxes, ALICE);
+    let within_inbox = |uid: Uid| {
+        let transfer = Transfer {
+            account: ALICE,
+            from: INBOX,
+            uids: &[uid],
+            to: INBOX,
+        };
+        let pairs = mailboxes.copy(&transfer, NOW).unwrap();
+        let view = mailboxes.view(ALICE, INBOX).unwrap();
+        let message = view.get(pairs[0].to).unwrap().message;
+        Placed {
+            message,
+            ..delivered.clone()
+        }
+    };
+    assert_eq!(
+        exposed(&within_inbox(delivered.uid)),
+        None,
+        "of nothing served"
+    );
+    let served = Served {
+        account: ALICE,
+        message: delivered.message,
+        digest: digest(),
+        origin: OriginId([1; 16]),
+        level: ExposureLevel::Body,
+    };
+    mailboxes.record_served(&[served], &viewer(), NOW).unwrap();
+    let first = exposed(&delivered);
+    assert_eq!(first.as_ref().map(|e| e.level), Some(ExposureLevel::Body));
+    assert_eq!(exposed(&within_inbox(delivered.uid)), first);
+    let brought = exposed(&append(&mailboxes, BOB, INBOX)).unwrap();
+    assert_eq!(
+        (brought.level, brought.client.as_str(), brought.at),
+        (ExposureLevel::Downloaded, "Mua", NOW)
+    );
+    check(&mailboxes);
+}
