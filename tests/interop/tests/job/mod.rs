@@ -188,6 +188,21 @@ impl Job {
         assert_eq!(status["state"], "done", "{status:#}");
         for (recipient, outcome) in expected {
             assert_eq!(outcome_of(&status, recipient), [outcome], "{status:#}");
+        }
+        // The sender is told of what she addressed: the group, not who is in it.
+        let addressed = [
+            ("bob@example.org", "withdrawn-exposed"),
+            ("carol@example.org", "withdrawn-unexposed"),
+            (GROUP, "2 withdrawn-unexposed"),
+            (OUTSIDE, "prevented"),
+        ];
+        for hidden in ["dave@", "erin@"] {
+            assert!(
+                !report.contains(hidden),
+                "{hidden} is in the report:\n{report}"
+            );
+        }
+        for (recipient, outcome) in addressed {
             assert!(
                 report.contains(recipient),
                 "{recipient} is not in the report:\n{report}"
