@@ -1,4 +1,4 @@
-//! Who exists: domains, accounts, aliases, groups, credentials, and which mailboxes an address
+//! Who exists: domains, accounts, aliases, groups, credentials, who holds which role, and which mailboxes an address
 //! leads to.
 //!
 //! Reading verbs take a [`tern_store::Read`]: the engine for the newest state, or a snapshot where
@@ -20,6 +20,7 @@ pub mod check;
 pub mod credential;
 pub mod domain;
 pub mod error;
+pub mod grant;
 pub mod group;
 pub mod limits;
 pub mod login;
@@ -43,6 +44,10 @@ pub use domain::{
     DomainInfo, DomainSettings, add_domain, domain, list_domains, remove_domain, set_domain,
 };
 pub use error::DirectoryError;
+pub use grant::{
+    About, Grant, Granter, Role, Scope, grant_role, grant_role_in, grants_of, group_addresses_of,
+    list_grants, revoke_role, revoke_role_in, roles_over,
+};
 pub use group::{
     Group, GroupId, MemberPage, add_members, create_group, group, group_by_address, members,
     remove_group, remove_members,

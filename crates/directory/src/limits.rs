@@ -14,6 +14,8 @@ pub const MAX_EXPANSION: usize = 250_000;
 pub const MAX_APP_PASSWORDS: usize = 50;
 /// Most scopes of an app password.
 pub const MAX_SCOPES: usize = 16;
+/// Most grants of roles.
+pub const MAX_GRANTS: u64 = 4_000;
 /// Longest password, in bytes.
 pub const MAX_PASSWORD: usize = 1024;
 /// Longest display name, label or scope, in bytes.
