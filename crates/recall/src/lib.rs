@@ -17,6 +17,7 @@ pub mod error;
 pub mod submission;
 pub mod token;
 
+mod decided;
 mod execute;
 mod facts;
 mod handle;
@@ -32,6 +33,7 @@ mod status;
 mod tables;
 mod trigger;
 
+pub use decided::Decided;
 pub use error::RecallError;
 pub use handle::{RecallSettings, Recalls};
 pub use outcome::{CopyOutcome, Outcome, Reason, Tally};

@@ -4,11 +4,11 @@ use tern_audit::Actor as AuditActor;
 use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
 use tern_mailbox::{ExposureLevel, Seal, SealTag};
 use tern_policy::{
-    Actor, Authentication, Decision, Message, Operation, Options, Question, Reach,
-    Verdict as Decided,
+    Authentication, Decision, Operation, Options, Question, Surroundings, Verdict as PolicyVerdict,
 };
 use tern_store::{StoreError, Transaction, Verdict};
 
+use crate::decided::Decided;
 use crate::handle::audit_entry;
 use crate::plan::{cover, origins};
 use crate::{
@@ -34,8 +34,6 @@ pub struct Requester {
     pub account: Option<AccountId>,
     /// Their name.
     pub name: String,
-    /// How far they reach.
-    pub reach: Reach,
     /// How they proved who they are.
     pub authentication: Authentication,
 }
@@ -97,7 +95,7 @@ impl Recalls {
         }
         let facts = self.facts(found)?;
         let plan = plan(&facts, &request.chosen, now);
-        let exposed = plan.tally().of(Outcome::WithdrawnExposed);
+        let exposed = Some(plan.tally().of(Outcome::WithdrawnExposed));
         let verdict = self.decide(Operation::Plan, request, &facts.submission, exposed, now)?;
         Ok(match refusal_of(&verdict) {
             Some(refusal) => Err(refusal),
@@ -112,23 +110,23 @@ impl Recalls {
             return Ok(answer);
         }
         let Some(found) = self.select(&request.selector)? else {
-            return self.refuse(request, None, Refusal::NotFound, &[], now);
+            return self.refuse(request, None, Refusal::NotFound, None, now);
         };
-        let exposed = self.exposed(&found)?;
+        let exposed = Some(self.exposed(&found)?);
         let verdict = self.decide(Operation::Recall, request, &found, exposed, now)?;
-        let policies: Vec<String> = verdict.policies.iter().map(ToString::to_string).collect();
+        let decided = Decided::from(&verdict);
         // Whether it runs already is told only to those whom the policy lets ask at all.
         let too_many = request.chosen.len() > MAX_CHOSEN;
         let refusal = refusal_of(&verdict).or(too_many.then_some(Refusal::PolicyDenied));
         match refusal {
-            Some(refusal) => self.refuse(request, Some(&found), refusal, &policies, now),
-            None => self.seal(request, &found, policies, now),
+            Some(refusal) => self.refuse(request, Some(&found), refusal, Some(&decided), now),
+            None => self.seal(request, &found, &decided, now),
         }
     }
 
     /// How many copies had their body served. Nothing else of the copies is looked at before the
     /// seal, so that its time does not grow with their number.
-    fn exposed(&self, found: &Submission) -> Result<u64, RecallError> {
+    pub(crate) fn exposed(&self, found: &Submission) -> Result<u64, RecallError> {
         let served = self.mailboxes.exposures(found.digest)?;
         let exposed = served.iter().filter(|(account, _, exposure)| {
             *account != found.account && exposure.level > ExposureLevel::Headers
@@ -148,7 +146,7 @@ impl Recalls {
         }
     }
 
-    fn select(&self, selector: &Selector) -> Result<Option<Submission>, RecallError> {
+    pub(crate) fn select(&self, selector: &Selector) -> Result<Option<Submission>, RecallError> {
         let engine = &*self.engine;
         Ok(match selector {
             Selector::Submission(id) => submission::submission(engine, *id)?,
@@ -180,29 +178,18 @@ impl Recalls {
         operation: Operation,
         request: &Request,
         submission: &Submission,
-        exposed: u64,
+        exposed: Option<u64>,
         now: Timestamp,
-    ) -> Result<Decided, RecallError> {
+    ) -> Result<PolicyVerdict, RecallError> {
         let requester = &request.requester;
         Ok(self.policy.decide(&Question {
             operation,
             now,
-            actor: Actor {
-                account: requester.account,
-                name: requester.name.clone(),
-                reach: requester.reach,
-                ..Actor::default()
-            },
+            actor: self.actor(requester, submission.account)?,
             authentication: requester.authentication.clone(),
-            message: Message {
-                submitter: Some(submission.account),
-                age_ms: now.millis_since(submission.submitted),
-                size: submission.size.into(),
-                recipients: u64::from(submission.accounts) + u64::from(submission.outside),
-                external: submission.outside.into(),
-                exposed,
-                ..Message::default()
-            },
+            // Where and when is known to the server, whose policy adds it.
+            surroundings: Surroundings::default(),
+            message: Some(self.message_facts(submission, exposed, now)?),
             options: Options {
                 chosen_recipients: match request.chosen.len() {
                     0 => None,
@@ -211,6 +198,8 @@ impl Recalls {
                 reason: request.reason.clone(),
                 ..Options::default()
             },
+            approvals: 0,
+            requester: None,
             requests_last_hour: self.requests_last_hour(requester.account, now)?,
         }))
     }
@@ -238,7 +227,7 @@ impl Recalls {
         request: &Request,
         found: Option<&Submission>,
         refusal: Refusal,
-        policies: &[String],
+        decided: Option<&Decided>,
         now: Timestamp,
     ) -> Result<Requested, RecallError> {
         // Nothing about another account's message goes into what the requester can read.
@@ -247,13 +236,7 @@ impl Recalls {
         let recall = Recall {
             owner: requester.or(own.map(|found| found.account)),
             report_due: requester.is_some(),
-            ..record(
-                request,
-                own,
-                State::Refused(refusal),
-                policies.to_vec(),
-                now,
-            )
+            ..record(request, own, State::Refused(refusal), decided, now)
         };
         tern_store::transact(&*self.engine, |txn| {
             if txn.get(&tables::recall(request.id))?.is_some() {
@@ -263,7 +246,7 @@ impl Recalls {
             if let Some(account) = requester {
                 txn.put(tables::of_account(account, now, request.id), Vec::new());
             }
-            audit_request(txn, request, &recall, refusal.code(), now)?;
+            audit_request(txn, request, &recall, (refusal.code(), decided), now)?;
             Ok::<_, RecallError>(Verdict::Commit(()))
         })?;
         Ok(Requested::Refused(request.id, refusal))
@@ -274,10 +257,11 @@ impl Recalls {
         &self,
         request: &Request,
         submission: &Submission,
-        policies: Vec<String>,
+        decided: &Decided,
         now: Timestamp,
     ) -> Result<Requested, RecallError> {
-        let mut recall = record(request, Some(submission), State::Running, policies, now);
+        let state = State::Running;
+        let mut recall = record(request, Some(submission), state, Some(decided), now);
         recall.report_due = true;
         let engine = &*self.engine;
         let targets = if request.chosen.is_empty() && submission.outside == 0 {
@@ -286,7 +270,7 @@ impl Recalls {
             submission::targets(engine, submission.id)?
         };
         for _ in 0..SEAL_ATTEMPTS {
-            let sealed = self.seal_once(request, submission, &recall, &targets, now);
+            let sealed = self.seal_once(request, submission, (&recall, decided), &targets, now);
             match sealed {
                 Ok(()) => return Ok(Requested::Sealed(request.id)),
                 Err(SealFailed::Joined(running)) => return Ok(Requested::Joined(running)),
@@ -303,7 +287,7 @@ impl Recalls {
         &self,
         request: &Request,
         submission: &Submission,
-        recall: &Recall,
+        (recall, decided): (&Recall, &Decided),
         targets: &[Target],
         now: Timestamp,
     ) -> Result<(), SealFailed> {
@@ -335,7 +319,7 @@ impl Recalls {
                 txn.put(tables::of_account(account, now, request.id), vec![1]);
             }
             self.settle_outside_in(txn, recall, targets, 0..SEALED_WITH_ITEMS, now)?;
-            audit_request(txn, request, recall, "allow", now)?;
+            audit_request(txn, request, recall, ("allow", Some(decided)), now)?;
             Ok(())
         })
     }
@@ -375,7 +359,7 @@ impl<E: Into<RecallError>> From<E> for SealFailed {
     }
 }
 
-fn refusal_of(verdict: &Decided) -> Option<Refusal> {
+fn refusal_of(verdict: &PolicyVerdict) -> Option<Refusal> {
     match verdict.decision {
         Decision::Allow => None,
         Decision::Deny(reason) => Some(reason.into()),
@@ -388,7 +372,7 @@ fn record(
     request: &Request,
     found: Option<&Submission>,
     state: State,
-    policies: Vec<String>,
+    decided: Option<&Decided>,
     now: Timestamp,
 ) -> Recall {
     let reason = request
@@ -406,7 +390,9 @@ fn record(
         reason,
         chosen: request.chosen.iter().take(MAX_CHOSEN).cloned().collect(),
         state,
-        policies,
+        policies: decided
+            .map(|decided| decided.policies.clone())
+            .unwrap_or_default(),
         finished: None,
         restored: None,
         report: None,
@@ -422,7 +408,7 @@ fn audit_request(
     txn: &mut Transaction<'_>,
     request: &Request,
     recall: &Recall,
-    verdict: &str,
+    (verdict, decided): (&str, Option<&Decided>),
     now: Timestamp,
 ) -> Result<(), RecallError> {
     let requester = &request.requester;
@@ -445,6 +431,10 @@ fn audit_request(
         factors: facts.factors.clone(),
         ..tern_audit::Authentication::default()
     });
+    if let Some(decided) = decided {
+        decided.put_in(txn, recall.id);
+        entry = entry.detail("inputs", decided.digest());
+    }
     if let Some(id) = recall.submission {
         entry = entry.detail("submission", id.to_string());
     }

@@ -71,7 +71,7 @@ impl Recalls {
             chosen: Vec::new(),
             reason: None,
         };
-        let verdict = self.decide(Operation::Restore, &request, &submission, 0, now)?;
+        let verdict = self.decide(Operation::Restore, &request, &submission, None, now)?;
         match verdict.decision {
             Decision::Allow => Ok(()),
             decision => Err(RecallError::NotAllowed(decision.code())),

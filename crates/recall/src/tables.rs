@@ -13,6 +13,7 @@
 //! | `TARGET_OUTCOME` | recall, chunk and position of the target | [`crate::CopyOutcome`] |
 //! | `OPEN` | recall | what is still to be done |
 //! | `TRIGGER` | account | the next UID of its recall mailbox to look at |
+//! | `VERDICT` | recall | [`crate::Decided`] |
 //! | `LATEST` | content digest | the submission of the letter that was recorded last |
 
 use tern_base::{AccountId, ContentDigest, MessageId, OriginId, Timestamp};
@@ -32,6 +33,7 @@ const TARGET_OUTCOME: u8 = 0x58;
 pub(crate) const OPEN: u8 = 0x59;
 const TRIGGER: u8 = 0x5a;
 const LATEST: u8 = 0x5b;
+pub(crate) const VERDICT: u8 = 0x5f;
 
 pub(crate) fn submission(id: OriginId) -> Vec<u8> {
     Key::table(SUBMISSION).array(&id.0).finish()
@@ -121,6 +123,10 @@ pub(crate) fn open(id: RecallId) -> Vec<u8> {
 
 pub(crate) fn trigger(account: AccountId) -> Vec<u8> {
     Key::table(TRIGGER).u32(account.0).finish()
+}
+
+pub(crate) fn verdict(id: RecallId) -> Vec<u8> {
+    Key::table(VERDICT).array(&id.0).finish()
 }
 
 /// Every row of a table.

@@ -31,6 +31,7 @@ pub mod log;
 mod login;
 mod net;
 pub mod parts;
+mod policies;
 mod relay;
 mod session;
 mod workers;

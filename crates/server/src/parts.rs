@@ -10,13 +10,13 @@ use tern_base::Entropy;
 use tern_delivery::Delivery;
 use tern_directory::{PasswordCost, Passwords};
 use tern_mailbox::{Listener, MailboxError, Mailboxes};
-use tern_policy::DefaultPolicy;
 use tern_queue::Schedule;
 use tern_recall::{RecallSettings, Recalls};
 use tern_store::{Engine, StoreError};
 use tern_store_rocksdb::{OpenError, RocksEngine};
 
 use crate::config::Config;
+use crate::policies::{Policies, PoliciesError};
 
 /// Why the store was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,9 @@ pub enum PartsError {
     /// The mailboxes can't be read.
     #[error(transparent)]
     Mailboxes(#[from] MailboxError),
+    /// The policies are not sound.
+    #[error(transparent)]
+    Policies(#[from] PoliciesError),
 }
 
 /// Every part.
@@ -43,6 +46,7 @@ pub(crate) struct Parts {
     pub(crate) passwords: Arc<Passwords>,
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) recalls: Arc<Recalls>,
+    pub(crate) policies: Arc<Policies>,
     pub(crate) schedule: Schedule,
 }
 
@@ -62,6 +66,7 @@ pub(crate) fn open(
     listener: Arc<dyn Listener>,
     entropy: &mut dyn Entropy,
 ) -> Result<Parts, PartsError> {
+    let policies = Arc::new(Policies::open(&config.policy)?);
     let data_dir = &config.server.data_dir;
     make_directory(data_dir)?;
     let rocks = Arc::new(RocksEngine::open(
@@ -86,7 +91,7 @@ pub(crate) fn open(
     let recalls = Recalls::open(
         Arc::clone(&engine),
         Arc::clone(&mailboxes),
-        Arc::new(DefaultPolicy::default()),
+        Arc::<Policies>::clone(&policies),
         RecallSettings {
             hostname: config.server.hostname.as_str().to_owned(),
             ..RecallSettings::default()
@@ -100,6 +105,7 @@ pub(crate) fn open(
         passwords: Arc::new(passwords),
         delivery: Arc::new(delivery),
         recalls: Arc::new(recalls),
+        policies,
         schedule,
     })
 }

@@ -7,8 +7,10 @@
 mod directory;
 mod error;
 mod look;
+mod policy;
 mod queue;
 mod recall;
+mod role;
 mod store;
 
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use tokio::sync::Notify;
 
 use crate::control::request::{Answer, Request, Response};
 use crate::parts::Parts;
+use crate::policies::Policies;
 use error::AdminError;
 
 /// What the operator's verbs need.
@@ -33,6 +36,7 @@ pub(crate) struct Admin {
     passwords: Arc<Passwords>,
     delivery: Arc<Delivery>,
     recalls: Arc<Recalls>,
+    policies: Arc<Policies>,
     /// Wakes the worker of the queue.
     queued: Arc<Notify>,
 }
@@ -54,6 +58,7 @@ impl Admin {
             passwords: Arc::clone(&parts.passwords),
             delivery: Arc::clone(&parts.delivery),
             recalls: Arc::clone(&parts.recalls),
+            policies: Arc::clone(&parts.policies),
             queued,
         }
     }
@@ -131,6 +136,20 @@ impl Admin {
             Request::RecallStatus { id } => self.recall_status(id),
             Request::RecallList { by } => self.recall_list(by.as_deref()),
             Request::RecallRestore { id } => self.recall_restore(id, call),
+            Request::RoleGrant {
+                role,
+                address,
+                over,
+            } => self.role_grant(role, address, over, call),
+            Request::RoleRevoke {
+                role,
+                address,
+                over,
+            } => self.role_revoke(role, address, over, call),
+            Request::RoleList { address } => self.role_list(address.as_deref()),
+            Request::PolicyList => self.policy_list(),
+            Request::PolicyExplain(asked) => self.policy_explain(asked, call),
+            Request::PolicyExplainRecall { id } => self.policy_explain_recall(id),
             Request::AuditVerify => self.audit_verify(),
             Request::AuditList { limit, action } => self.audit_list(*limit, action.as_ref(), call),
             Request::AuditExport { from } => self.audit_export(*from, call),

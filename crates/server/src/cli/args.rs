@@ -6,6 +6,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use miette::Result;
 
 use super::password::{self, PasswordArgs};
+use super::policy::{PolicyCommand, RoleCommand};
 use crate::config::DEFAULT_PATH;
 use crate::control::request::Request;
 
@@ -58,6 +59,16 @@ pub(crate) enum Command {
     Recall {
         #[command(subcommand)]
         command: RecallCommand,
+    },
+    /// Who holds which role, over whom.
+    Role {
+        #[command(subcommand)]
+        command: RoleCommand,
+    },
+    /// Who may take messages back, under which conditions.
+    Policy {
+        #[command(subcommand)]
+        command: PolicyCommand,
     },
     /// The tamper-evident log.
     Audit {
@@ -281,6 +292,8 @@ impl Command {
             Self::Group { command } => command.request(),
             Self::Queue { command } => command.request(),
             Self::Recall { command } => command.request(),
+            Self::Role { command } => command.request(),
+            Self::Policy { command } => command.request().unwrap_or(Request::Ping),
             Self::Audit { command } => command.request(),
             Self::Check => Request::Check,
             Self::Backup { directory } => Request::Backup {

@@ -104,6 +104,24 @@ pub enum Request {
     RecallRestore {
         id: String,
     },
+    RoleGrant {
+        role: String,
+        address: String,
+        over: String,
+    },
+    RoleRevoke {
+        role: String,
+        address: String,
+        over: String,
+    },
+    RoleList {
+        address: Option<String>,
+    },
+    PolicyList,
+    PolicyExplain(Asked),
+    PolicyExplainRecall {
+        id: String,
+    },
     AuditVerify,
     AuditList {
         limit: usize,
@@ -117,6 +135,22 @@ pub enum Request {
         directory: PathBuf,
     },
     Ping,
+}
+
+/// A recall that somebody might ask for.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// The account that sent the message.
+    pub by: String,
+    /// The message's Message-ID.
+    pub message_id: String,
+    /// Who would ask; none for the operator.
+    pub actor: Option<String>,
+    /// The protocol that they would use.
+    pub protocol: Option<String>,
+    /// The address that they would come from.
+    pub peer: Option<String>,
 }
 
 /// What was answered to a request that was done.

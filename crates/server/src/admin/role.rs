@@ -1,0 +1,117 @@
+//! Roles from the command line. Whoever is at the server's machine may give any.
+
+use serde_json::json;
+use tern_directory::{self as directory, Grant, Role, Scope};
+
+use super::error::AdminError;
+use super::{Admin, Call, Result, parse_address};
+use crate::control::request::Answer;
+
+impl Admin {
+    pub(super) fn role_grant(
+        &self,
+        role: &str,
+        address: &str,
+        over: &str,
+        call: &mut Call<'_>,
+    ) -> Result<Answer> {
+        let grant = self.grant(role, address, over)?;
+        if !directory::grant_role(&*self.engine, &grant, None, call.now)? {
+            let text = format!("{address} is {role} over {over} already");
+            return Err(AdminError::Wrong(text));
+        }
+        self.record_grant("role.grant", role, address, over, call)?;
+        let text = format!("{address} is {role} over {over}");
+        Ok(Answer::new(text, json!({})))
+    }
+
+    pub(super) fn role_revoke(
+        &self,
+        role: &str,
+        address: &str,
+        over: &str,
+        call: &mut Call<'_>,
+    ) -> Result<Answer> {
+        let grant = self.grant(role, address, over)?;
+        if !directory::revoke_role(&*self.engine, &grant)? {
+            let text = format!("{address} is not {role} over {over}");
+            return Err(AdminError::Wrong(text));
+        }
+        self.record_grant("role.revoke", role, address, over, call)?;
+        let text = format!("{address} is no longer {role} over {over}");
+        Ok(Answer::new(text, json!({})))
+    }
+
+    pub(super) fn role_list(&self, address: Option<&str>) -> Result<Answer> {
+        let grants = match address {
+            Some(address) => directory::grants_of(self.reader(), self.account(address)?.id)?,
+            None => directory::list_grants(self.reader())?,
+        };
+        let (mut text, mut data) = (Vec::new(), Vec::new());
+        for (grant, given) in grants {
+            let holder = directory::account(self.reader(), grant.account)?;
+            let holder = holder.map_or_else(
+                || format!("account {}", grant.account),
+                |account| account.address.to_string(),
+            );
+            let over = self.scope_name(&grant.scope)?;
+            text.push(format!("{holder}  {}  over {over}", grant.role));
+            data.push(
+                json!({"address": holder, "role": grant.role.code(), "over": over,
+                "given": given.to_string()}),
+            );
+        }
+        Ok(Answer::new(text.join("\n"), data.into()))
+    }
+
+    fn grant(&self, role: &str, address: &str, over: &str) -> Result<Grant> {
+        let names = || Role::ALL.map(Role::code).join(", ");
+        let wrong = || AdminError::Wrong(format!("`{role}` is not a role: {}", names()));
+        Ok(Grant {
+            role: Role::from_code(role).ok_or_else(wrong)?,
+            account: self.account(address)?.id,
+            scope: self.scope(over)?,
+        })
+    }
+
+    /// `everyone`, the address of a group, or a domain.
+    fn scope(&self, over: &str) -> Result<Scope> {
+        if over == "everyone" {
+            return Ok(Scope::Everyone);
+        }
+        if over.contains('@') {
+            let group = directory::group_by_address(self.reader(), &parse_address(over)?)?;
+            let group = group.ok_or_else(|| AdminError::NotFound("group", over.to_owned()))?;
+            return Ok(Scope::Group(group.id));
+        }
+        Ok(Scope::Domain(super::directory::parse_domain(over)?))
+    }
+
+    fn scope_name(&self, scope: &Scope) -> Result<String> {
+        Ok(match scope {
+            Scope::Everyone => String::from("everyone"),
+            Scope::Domain(domain) => domain.to_string(),
+            Scope::Group(id) => {
+                let group = directory::group(self.reader(), *id)?;
+                group.map_or_else(|| format!("group {id}"), |group| group.address.to_string())
+            }
+        })
+    }
+
+    fn record_grant(
+        &self,
+        action: &str,
+        role: &str,
+        address: &str,
+        over: &str,
+        call: &mut Call<'_>,
+    ) -> Result<()> {
+        let entry = |entry: tern_audit::Draft| {
+            entry
+                .target(address)
+                .detail("role", role)
+                .detail("over", over)
+        };
+        self.record(call, entry, action)
+    }
+}
