@@ -353,3 +353,136 @@ impl Vocabulary {
 fn entity(of_type: &EntityTypeName, id: &str) -> EntityUid {
     EntityUid::from_type_name_and_id(of_type.clone(), EntityId::new(id))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use cedar_policy::SchemaFragment;
+    use serde_json::Value as Json;
+    use tern_base::{AccountId, Timestamp};
+
+    use super::*;
+    use crate::load::schema;
+    use crate::{Actor, Authentication, Device, Operation, Options, Surroundings};
+
+    /// A question of which everything is known.
+    fn full() -> Question {
+        let text = || Some(String::from("text"));
+        let texts = || vec![String::from("text")];
+        Question {
+            operation: Operation::Recall,
+            now: Timestamp(1),
+            actor: Actor {
+                account: Some(AccountId(1)),
+                name: String::from("anna@example.org"),
+                groups: texts(),
+                roles: vec![String::from("user")],
+                delegate_of: Vec::new(),
+            },
+            authentication: Authentication {
+                mechanism: String::from("PLAIN"),
+                factors: texts(),
+                step_up_age_ms: Some(u64::MAX),
+                peer: text(),
+                protocol: String::from("imap"),
+                tls: Some(true),
+                device: Device {
+                    client: text(),
+                    first_seen_age_ms: Some(1),
+                    trusted: Some(true),
+                },
+            },
+            surroundings: Surroundings {
+                networks: Some(texts()),
+                country: text(),
+                local: Some(LocalTime {
+                    hour: 1,
+                    weekday: 1,
+                }),
+            },
+            message: Some(Message {
+                submitter: Some(AccountId(2)),
+                sender: Some(String::from("boris@example.org")),
+                sender_groups: texts(),
+                age_ms: u64::MAX,
+                label: text(),
+                exposed: Some(u64::MAX),
+                unread: Some(1),
+                on_hold: Some(true),
+                ..Message::default()
+            }),
+            options: Options {
+                chosen_recipients: Some(1),
+                ..Options::default()
+            },
+            approvals: 1,
+            requester: Some(String::from("boris@example.org")),
+            requests_last_hour: 1,
+        }
+    }
+
+    /// Every name of the schema that a policy can ask for.
+    fn names_of_the_schema() -> BTreeSet<String> {
+        let source = include_str!("schema.cedarschema");
+        let (fragment, _) = SchemaFragment::from_cedarschema_str(source).expect("sound");
+        let json = fragment.to_json_value().expect("as JSON");
+        let tern = json.get("Tern").expect("the namespace");
+        let of = |path: &str| {
+            let fields = tern.pointer(path).and_then(Json::as_object);
+            let fields = fields.unwrap_or_else(|| panic!("no {path}"));
+            fields.clone().into_iter().collect::<Vec<_>>()
+        };
+        let mut names = BTreeSet::new();
+        for (name, _) in of("/entityTypes/Message/shape/attributes") {
+            names.insert(format!("resource.{name}"));
+        }
+        for (name, described) in of("/commonTypes/Context/attributes") {
+            let type_name = described.get("name").or(described.get("type"));
+            let type_name = type_name.and_then(Json::as_str).unwrap_or_default();
+            let record = format!("/commonTypes/{type_name}/attributes");
+            if tern.pointer(&record).is_none() {
+                names.insert(format!("context.{name}"));
+                continue;
+            }
+            for (field, _) in of(&record) {
+                names.insert(format!("context.{name}.{field}"));
+            }
+        }
+        names
+    }
+
+    #[test]
+    fn the_facts_are_those_of_the_schema() {
+        let facts = of(&full());
+        let names: BTreeSet<String> = facts.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(names, names_of_the_schema());
+    }
+
+    #[test]
+    fn every_question_fits_the_schema() {
+        let schema = schema().expect("sound");
+        let vocabulary = Vocabulary::new().expect("sound");
+        let uses = Permission::ALL.map(Operation::Use);
+        let operations = [Operation::Plan, Operation::Recall, Operation::Restore];
+        for operation in operations.into_iter().chain(uses) {
+            for account in [Some(AccountId(1)), Some(AccountId(2)), None] {
+                let mut question = full();
+                question.operation = operation;
+                question.actor.account = account;
+                let (request, entities) = vocabulary
+                    .ask(&question, of(&question))
+                    .expect("it can be put");
+                Request::new(
+                    request.principal().expect("known").clone(),
+                    request.action().expect("known").clone(),
+                    request.resource().expect("known").clone(),
+                    request.context().expect("known").clone(),
+                    Some(&schema),
+                )
+                .expect("of the schema");
+                Entities::from_entities(entities, Some(&schema)).expect("of the schema");
+            }
+        }
+    }
+}

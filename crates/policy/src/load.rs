@@ -51,7 +51,7 @@ impl PolicySet {
 }
 
 /// The schema, parsed.
-fn schema() -> Result<Schema, PolicyError> {
+pub(crate) fn schema() -> Result<Schema, PolicyError> {
     let parsed = Schema::from_cedarschema_str(SCHEMA);
     let (schema, _) =
         parsed.map_err(|error| PolicyError::of_file("schema.cedarschema", format!("{error}")))?;

@@ -298,9 +298,9 @@ impl Files {
     async fn reload_policies(&self, asked: bool) {
         match self.policies.reload(asked) {
             Ok(Some(set)) => {
+                self.record_policies().await;
                 let (digest, policies) = (set.digest(), set.rules().count());
                 tracing::info!(digest, policies, "the policies were read again");
-                self.record_policies().await;
             }
             Ok(None) => {}
             Err(PoliciesError::Wrong(errors)) => {

@@ -85,7 +85,7 @@ impl From<Network> for String {
     }
 }
 
-/// The name of a time zone that this machine knows; or none.
+/// The name of a time zone, as this machine or the binary itself knows it; or none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ZoneName(String);
@@ -105,9 +105,7 @@ impl TryFrom<String> for ZoneName {
 
     fn try_from(name: String) -> Result<Self, String> {
         if !name.is_empty() && TimeZone::get(&name).is_err() {
-            return Err(format!(
-                "`{name}` is not a time zone that this machine knows"
-            ));
+            return Err(format!("`{name}` is not a time zone"));
         }
         Ok(Self(name))
     }

@@ -263,7 +263,7 @@ mod tests {
         bytes.extend(map(&[("country", map(&[("iso_code", text("NL"))]))]));
         bytes.extend(b"\xab\xcd\xefMaxMind.com");
         bytes.extend(map(&[
-            ("node_count", number(BITS)),
+            ("node_count", vec![0xc1, BITS]),
             ("record_size", number(24)),
             ("ip_version", number(4)),
             ("database_type", text("Test-Country")),
