@@ -8,10 +8,18 @@ use tern_recall::{Decided, RecallId, Request, Requester, Selector};
 
 use super::error::AdminError;
 use super::{Admin, Call, Result};
-use crate::control::request::{Answer, Asked};
+use crate::control::request::{Answer, Asked, PolicyRequest};
 
 impl Admin {
-    pub(super) fn policy_list(&self) -> Result<Answer> {
+    pub(super) fn policy(&self, request: &PolicyRequest, call: &mut Call<'_>) -> Result<Answer> {
+        match request {
+            PolicyRequest::List => self.policy_list(),
+            PolicyRequest::Explain(asked) => self.policy_explain(asked, call),
+            PolicyRequest::ExplainRecall { id } => self.policy_explain_recall(id),
+        }
+    }
+
+    fn policy_list(&self) -> Result<Answer> {
         let set = self.policies.current();
         let (mut text, mut data) = (format!("set {}", set.digest()), Vec::new());
         for rule in set.rules() {
@@ -28,7 +36,7 @@ impl Admin {
     }
 
     /// Why a recall that is on record was decided as it was.
-    pub(super) fn policy_explain_recall(&self, id: &str) -> Result<Answer> {
+    fn policy_explain_recall(&self, id: &str) -> Result<Answer> {
         let wrong = || AdminError::Wrong(format!("`{id}` is not a recall id"));
         let id = RecallId::from_hex(id).ok_or_else(wrong)?;
         let recall = self.recalls.recall(id)?;
@@ -41,7 +49,7 @@ impl Admin {
     }
 
     /// What the verdict on a recall would be.
-    pub(super) fn policy_explain(&self, asked: &Asked, call: &mut Call<'_>) -> Result<Answer> {
+    fn policy_explain(&self, asked: &Asked, call: &mut Call<'_>) -> Result<Answer> {
         let sender = self.account(&asked.by)?;
         let requester = match &asked.actor {
             Some(address) => Some(self.account(address)?),

@@ -5,10 +5,26 @@ use tern_directory::{self as directory, Grant, Role, Scope};
 
 use super::error::AdminError;
 use super::{Admin, Call, Result, parse_address};
-use crate::control::request::Answer;
+use crate::control::request::{Answer, RoleRequest};
 
 impl Admin {
-    pub(super) fn role_grant(
+    pub(super) fn role(&self, request: &RoleRequest, call: &mut Call<'_>) -> Result<Answer> {
+        match request {
+            RoleRequest::Grant {
+                role,
+                address,
+                over,
+            } => self.role_grant(role, address, over, call),
+            RoleRequest::Revoke {
+                role,
+                address,
+                over,
+            } => self.role_revoke(role, address, over, call),
+            RoleRequest::List { address } => self.role_list(address.as_deref()),
+        }
+    }
+
+    fn role_grant(
         &self,
         role: &str,
         address: &str,
@@ -25,7 +41,7 @@ impl Admin {
         Ok(Answer::new(text, json!({})))
     }
 
-    pub(super) fn role_revoke(
+    fn role_revoke(
         &self,
         role: &str,
         address: &str,
@@ -42,7 +58,7 @@ impl Admin {
         Ok(Answer::new(text, json!({})))
     }
 
-    pub(super) fn role_list(&self, address: Option<&str>) -> Result<Answer> {
+    fn role_list(&self, address: Option<&str>) -> Result<Answer> {
         let grants = match address {
             Some(address) => directory::grants_of(self.reader(), self.account(address)?.id)?,
             None => directory::list_grants(self.reader())?,

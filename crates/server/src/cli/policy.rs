@@ -9,7 +9,7 @@ use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 use tern_policy::cases;
 
 use super::{Outcome, print};
-use crate::control::request::{Asked, Request};
+use crate::control::request::{Asked, PolicyRequest, Request, RoleRequest};
 use crate::policies::{PoliciesError, files};
 
 #[derive(Subcommand)]
@@ -53,22 +53,23 @@ pub(crate) struct ExplainArgs {
 impl PolicyCommand {
     /// What is asked of the server; `None` where files alone are looked at.
     pub(super) fn request(&self) -> Option<Request> {
-        match self {
-            Self::Check { .. } | Self::Test { .. } => None,
-            Self::List => Some(Request::PolicyList),
-            Self::Explain(args) => Some(match &args.by {
-                None => Request::PolicyExplainRecall {
+        let request = match self {
+            Self::Check { .. } | Self::Test { .. } => return None,
+            Self::List => PolicyRequest::List,
+            Self::Explain(args) => match &args.by {
+                None => PolicyRequest::ExplainRecall {
                     id: args.which.clone(),
                 },
-                Some(by) => Request::PolicyExplain(Asked {
+                Some(by) => PolicyRequest::Explain(Asked {
                     by: by.clone(),
                     message_id: args.which.clone(),
                     actor: args.actor.clone(),
                     protocol: args.protocol.clone(),
                     peer: args.peer.clone(),
                 }),
-            }),
-        }
+            },
+        };
+        Some(Request::Policy(request))
     }
 
     /// Looks at files; `configured` are the directories of the configuration.
@@ -161,20 +162,20 @@ pub(crate) struct RoleArgs {
 
 impl RoleCommand {
     pub(super) fn request(&self) -> Request {
-        match self {
-            Self::Grant(args) => Request::RoleGrant {
+        Request::Role(match self {
+            Self::Grant(args) => RoleRequest::Grant {
                 role: args.role.clone(),
                 address: args.address.clone(),
                 over: args.over.clone(),
             },
-            Self::Revoke(args) => Request::RoleRevoke {
+            Self::Revoke(args) => RoleRequest::Revoke {
                 role: args.role.clone(),
                 address: args.address.clone(),
                 over: args.over.clone(),
             },
-            Self::List { address } => Request::RoleList {
+            Self::List { address } => RoleRequest::List {
                 address: address.clone(),
             },
-        }
+        })
     }
 }

@@ -104,24 +104,8 @@ pub enum Request {
     RecallRestore {
         id: String,
     },
-    RoleGrant {
-        role: String,
-        address: String,
-        over: String,
-    },
-    RoleRevoke {
-        role: String,
-        address: String,
-        over: String,
-    },
-    RoleList {
-        address: Option<String>,
-    },
-    PolicyList,
-    PolicyExplain(Asked),
-    PolicyExplainRecall {
-        id: String,
-    },
+    Role(RoleRequest),
+    Policy(PolicyRequest),
     AuditVerify,
     AuditList {
         limit: usize,
@@ -135,6 +119,44 @@ pub enum Request {
         directory: PathBuf,
     },
     Ping,
+}
+
+/// A request about who holds which role.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "the names are those of the command line, which explains them"
+)]
+pub enum RoleRequest {
+    Grant {
+        role: String,
+        address: String,
+        over: String,
+    },
+    Revoke {
+        role: String,
+        address: String,
+        over: String,
+    },
+    List {
+        address: Option<String>,
+    },
+}
+
+/// A request about the policies in force.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum PolicyRequest {
+    /// Which they are.
+    List,
+    /// What the verdict on a recall would be.
+    Explain(Asked),
+    /// Why a recall that is on record was decided as it was.
+    ExplainRecall {
+        /// The recall.
+        id: String,
+    },
 }
 
 /// A recall that somebody might ask for.
