@@ -1,4 +1,4 @@
-//! The independent mail clients that the interop tests drive: Debian's mbsync, swaks, neomutt and
+//! The independent mail clients that the interop tests drive: Debian's mbsync, swaks, neomutt, curl and
 //! tmux, and PyPI's imapclient in an environment of the build cache. Never touches the user's own
 //! Python packages.
 
@@ -10,11 +10,12 @@ use crate::context::{Context, Outcome, find_program, run, succeeds};
 use crate::setup;
 
 /// Program to Debian package.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("mbsync", "isync"),
     ("swaks", "swaks"),
     ("neomutt", "neomutt"),
     ("tmux", "tmux"),
+    ("curl", "curl"),
     ("python3", "python3"),
 ];
 
@@ -25,7 +26,11 @@ pub(crate) fn ensure(context: &Context) -> Outcome<PathBuf> {
     let missing = PROGRAMS
         .iter()
         .filter(|(program, _)| find_program(program).is_none());
-    let missing: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    let mut missing: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    // Only recommended by swaks, which speaks no TLS without it.
+    if !succeeds(Command::new("perl").args(["-MNet::SSLeay", "-e", "1"])) {
+        missing.push("libnet-ssleay-perl");
+    }
     setup::install(&missing)?;
     ensure_python(&context.cache.join(IMAPCLIENT.replace("==", "-")))
 }

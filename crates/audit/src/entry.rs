@@ -65,6 +65,18 @@ pub enum Actor {
     Unauthenticated(Option<String>),
 }
 
+impl Actor {
+    /// What the actor is called.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Server => Some("server"),
+            Self::Operator(name) => Some(name),
+            Self::Account { address, .. } => Some(address),
+            Self::Unauthenticated(claimed) => claimed.as_deref(),
+        }
+    }
+}
+
 /// How the actor proved who they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Authentication {

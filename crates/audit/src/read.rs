@@ -44,6 +44,8 @@ pub fn entry(reader: &dyn Read, sequence: u64) -> Result<Option<Entry>, StoreErr
 /// Which entries to read: all that fit every field that is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
+    /// By the actor of this name: an operator, an address, a claimed name, or `server`.
+    pub actor: Option<String>,
     /// By this account.
     pub account: Option<AccountId>,
     /// With this action, or with one below it: `account` fits `account.create`.
@@ -65,7 +67,9 @@ impl Filter {
             let rest = draft.action.strip_prefix(wanted.as_str());
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
-        self.account.as_ref().is_none_or(by)
+        let is_called = |wanted: &String| draft.actor.name() == Some(wanted.as_str());
+        self.actor.as_ref().is_none_or(is_called)
+            && self.account.as_ref().is_none_or(by)
             && self.action.as_ref().is_none_or(does)
             && self
                 .target

@@ -7,13 +7,13 @@ use std::borrow::Cow;
 
 use tern_base::{AccountId, Entropy, Timestamp};
 use tern_mailbox::Prepared;
-use tern_recall::Submission;
-use tern_recall::submission::record_in;
+use tern_recall::submission::{record_in, record_targets_in, target_chunks};
+use tern_recall::{Submission, Target};
 use tern_store::{StoreError, Transaction, limits as store_limits};
 
 use crate::entry::{Entry, Facts, Goal};
 use crate::notice::Subject;
-use crate::place::Position;
+use crate::place::{Position, targets_of};
 use crate::plan::plan;
 use crate::report::Notice;
 use crate::{Accepted, Delivery, DeliveryError, Incoming, Refusal, limits};
@@ -36,9 +36,10 @@ impl Acceptance {
     }
 
     /// Records the submission, in the transaction that accepts.
-    pub(crate) fn record_in(&self, txn: &mut Transaction<'_>) {
-        if let Some(submission) = &self.submission {
-            record_in(txn, submission);
+    pub(crate) fn record_in(&self, txn: &mut Transaction<'_>) -> Result<(), StoreError> {
+        match &self.submission {
+            Some(submission) => record_in(txn, submission),
+            None => Ok(()),
         }
     }
 
@@ -65,6 +66,13 @@ impl Acceptance {
         let room = store_limits::MAX_BATCH - limits::BATCH_RESERVE;
         let cost: usize = self.entries.iter().map(Entry::cost).sum();
         locals.count() <= tern_mailbox::limits::CHUNK && inline + cost <= room
+    }
+}
+
+/// Leaves out the targets at these positions, which are in ascending order.
+fn remove_refused(targets: &mut Vec<Target>, refused: &[u32]) {
+    for position in refused.iter().rev() {
+        targets.remove(*position as usize);
     }
 }
 
@@ -178,7 +186,14 @@ impl Delivery {
                     let refusal = outcome.first_refusal.unwrap_or(Refusal::UnknownUser);
                     return Err(DeliveryError::Refused(refusal));
                 }
-                acceptance.record_in(txn);
+                acceptance.record_in(txn)?;
+                if acceptance.submission.is_some() {
+                    let mut targets = targets_of(facts, entries);
+                    remove_refused(&mut targets, &outcome.refused);
+                    for (first, chunk) in target_chunks(&targets) {
+                        record_targets_in(txn, facts.origin, first, chunk);
+                    }
+                }
                 last = Some(outcome.clone());
                 let notice = Notice::about(facts, outcome.reports.clone(), 0);
                 Ok((outcome, notice))

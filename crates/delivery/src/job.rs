@@ -8,20 +8,32 @@ use std::borrow::Cow;
 
 use tern_base::{AccountId, Entropy, OriginId, Timestamp};
 use tern_mailbox::Prepared;
+use tern_recall::Target;
+use tern_recall::submission::{
+    forget_targets_in, reached_in, record_targets_in, refuse_targets_in, target_chunks,
+};
 use tern_store::{StoreError, Transaction, Verdict, limits as store_limits, transact};
 
 use crate::accept::Acceptance;
 use crate::entry::{Entry, Goal};
 use crate::notice::Subject;
-use crate::place::{Outcome, Position};
+use crate::place::{Outcome, Position, targets_of};
 use crate::report::Notice;
 use crate::tables::{self, Job};
 use crate::{Accepted, Delivery, DeliveryError, limits};
 
 /// How often a chunk whose commit lost its answer is tried again.
 const UNKNOWN_ATTEMPTS: usize = 3;
-/// Plan rows written in one batch.
-const PLAN_ROWS_PER_BATCH: usize = 16;
+/// Rows of a plan, and of where it leads, written in one batch.
+const ROWS_PER_BATCH: usize = 16;
+
+/// A row that is written before a job begins.
+enum Row<'a> {
+    /// Planned entries.
+    Plan(u32, Vec<u8>),
+    /// Where a submission leads.
+    Targets(u32, &'a [Target]),
+}
 
 /// What one step of a job did.
 enum Step {
@@ -73,6 +85,10 @@ impl Delivery {
         let prepared = &acceptance.prepared;
         let origin = acceptance.facts.origin;
         let rows = plan_rows(&acceptance.entries);
+        let targets = match acceptance.submission {
+            Some(_) => targets_of(&acceptance.facts, &acceptance.entries),
+            None => Vec::new(),
+        };
         let job = Job {
             begun: false,
             facts: acceptance.facts.clone(),
@@ -84,7 +100,8 @@ impl Delivery {
             row: 0,
             offset: 0,
             number: 0,
-            target_rows: 0,
+            targets: 0,
+            all_targets: targets.len() as u32,
             report_rows: 0,
             reports: 0,
             omitted: 0,
@@ -92,16 +109,27 @@ impl Delivery {
             outside: 0,
             late: Vec::new(),
         };
-        let mut written = 0;
-        for batch in rows.chunks(PLAN_ROWS_PER_BATCH) {
+        // Where it leads is on record before any copy goes there: a seal that falls half-way
+        // speaks for those that are yet to come.
+        let plan = (0..).zip(rows).map(|(row, bytes)| Row::Plan(row, bytes));
+        let leads = target_chunks(&targets).into_iter();
+        let leads = leads.map(|(first, chunk)| Row::Targets(first, chunk));
+        let all: Vec<Row<'_>> = plan.chain(leads).collect();
+        for batch in all.chunks(ROWS_PER_BATCH) {
             transact(&*self.engine, |txn| {
                 txn.put(tables::job_key(origin), job.encode());
-                for (row, bytes) in (written..).zip(batch) {
-                    txn.put(tables::plan_key(origin, row), bytes.clone());
+                for row in batch {
+                    match row {
+                        Row::Plan(row, bytes) => {
+                            txn.put(tables::plan_key(origin, *row), bytes.clone());
+                        }
+                        Row::Targets(first, chunk) => {
+                            record_targets_in(txn, origin, *first, chunk);
+                        }
+                    }
                 }
                 Ok::<_, StoreError>(Verdict::Commit(()))
             })?;
-            written += batch.len() as u32;
         }
         Ok(job)
     }
@@ -120,7 +148,8 @@ impl Delivery {
             }
             txn.put(tables::job_key(origin), begun.encode());
             self.mailboxes.link_blob_in(txn, &acceptance.prepared, 1)?;
-            acceptance.record_in(txn);
+            acceptance.record_in(txn)?;
+            reached_in(txn, origin, 0, job.all_targets);
             Ok::<_, DeliveryError>(Verdict::Commit(()))
         });
         match done {
@@ -189,10 +218,11 @@ impl Delivery {
                 for (key, _) in page.rows {
                     txn.delete(key);
                 }
-                if page.next.is_none() {
+                let more = page.next.is_some() || forget_targets_in(txn, origin, 1_000)?;
+                if !more {
                     txn.delete(tables::job_key(origin));
                 }
-                Ok(Verdict::Commit(page.next.is_some()))
+                Ok(Verdict::Commit(more))
             })?;
             if !more {
                 return Ok(());
@@ -278,7 +308,7 @@ impl Delivery {
             }
             let at = Position {
                 number: job.number,
-                target_row: job.target_rows,
+                target: job.targets,
             };
             let outcome = self.place_in(txn, prepared, &job.facts, chunk, at, now)?;
             let mut moved = job.clone();
@@ -290,6 +320,11 @@ impl Delivery {
                 moved.offset += chunk.len() as u32;
             }
             moved.number += chunk.len() as u32;
+            moved.targets += outcome.targets;
+            if job.all_targets > 0 {
+                reached_in(txn, origin, moved.targets, job.all_targets);
+                refuse_targets_in(txn, origin, &outcome.refused)?;
+            }
             keep(txn, &mut moved, outcome);
             txn.put(tables::job_key(origin), moved.encode());
             Ok::<_, DeliveryError>(Verdict::Commit(Step::Moved))
@@ -333,7 +368,6 @@ impl Delivery {
 fn keep(txn: &mut Transaction<'_>, job: &mut Job, outcome: Outcome) {
     job.local += outcome.local as u32;
     job.outside += outcome.outside as u32;
-    job.target_rows += outcome.target_rows;
     for tag in outcome.late {
         if !job.late.contains(&tag) {
             job.late.push(tag);
@@ -395,5 +429,4 @@ fn read_job(txn: &mut Transaction<'_>, origin: OriginId) -> Result<Option<Job>, 
 }
 
 /// A batch of plan rows stays within the store's bound.
-const _: () =
-    assert!(PLAN_ROWS_PER_BATCH * (limits::PLAN_ROW_BYTES + 4_096) <= store_limits::MAX_BATCH);
+const _: () = assert!(ROWS_PER_BATCH * (limits::PLAN_ROW_BYTES + 4_096) <= store_limits::MAX_BATCH);

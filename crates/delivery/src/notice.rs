@@ -148,7 +148,7 @@ impl Delivery {
             // What is being taken back is not handed out again.
             headers_only: self
                 .mailboxes
-                .is_sealed(digest, AccountId(0), subject.facts.origin),
+                .is_sealed_outside(digest, subject.facts.origin),
             origin,
             now,
         };

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use tern_base::{AccountId, Entropy, Timestamp};
+use tern_base::{Entropy, Timestamp};
 use tern_queue::{
     Cancelled, Ending, Item, LeaseId, Leased, Outcome, QueueId, Recorded, State, Status,
 };
@@ -76,10 +76,10 @@ impl Delivery {
         let leased = transact(&*self.engine, |txn| {
             // The row, not what is in memory: a settled seal counts too, and whoever seals from
             // now on finds the item in flight, or this commit meets a conflict.
-            let outside = AccountId(0);
+            let number = id.number_in(item.origin);
             let sealed = self
                 .mailboxes
-                .sealed_in(txn, digest, outside, item.origin, now)?;
+                .sealed_outside_in(txn, digest, item.origin, number, now)?;
             if sealed.is_some() {
                 let cancelled = tern_queue::cancel_in(txn, id, now)?;
                 if let Cancelled::Cancelled { item, .. } = cancelled {

@@ -1,22 +1,20 @@
-//! Brings planned copies where they go, within one transaction: landings, queue items, and the
-//! record of where a submission led.
+//! Brings planned copies where they go, within one transaction: landings and queue items.
 
-use tern_base::{AccountId, EmailAddress, Timestamp};
+use tern_base::{EmailAddress, Timestamp};
 use tern_mailbox::{Flags, INBOX, Landing, Lineage, MailboxError, Placed, Prepared, SealTag};
 use tern_queue::{Dsn, NewItem, Notify, QueueId};
-use tern_recall::submission::{TARGETS_PER_ROW, record_targets_in};
 use tern_recall::{Destination, Target};
 use tern_store::Transaction;
 
 use crate::entry::{Entry, Facts, Goal, Head};
 use crate::report::{Action, Report};
-use crate::{Delivery, DeliveryError, Refusal, limits};
+use crate::{Delivery, DeliveryError, Refusal};
 
-/// Where a chunk of a plan begins: in the numbering of destinations, and of rows of targets.
+/// Where a chunk of a plan begins: in the numbering of its entries, and of those that go somewhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Position {
     pub(crate) number: u32,
-    pub(crate) target_row: u32,
+    pub(crate) target: u32,
 }
 
 /// What became of some entries.
@@ -27,8 +25,10 @@ pub(crate) struct Outcome {
     pub(crate) late: Vec<SealTag>,
     pub(crate) reports: Vec<Report>,
     pub(crate) first_refusal: Option<Refusal>,
-    /// Rows of targets written.
-    pub(crate) target_rows: u32,
+    /// How many entries go somewhere.
+    pub(crate) targets: u32,
+    /// Which of these were refused there.
+    pub(crate) refused: Vec<u32>,
 }
 
 impl Outcome {
@@ -71,12 +71,12 @@ impl Delivery {
         let placed = self.mailboxes.land_in(txn, prepared, &landings, now)?;
         let mut placed = placed.into_iter();
         let mut outcome = Outcome::default();
-        let mut targets = Vec::new();
         let mut links = 0;
         for (number, entry) in (at.number..).zip(entries) {
             let head = &entry.head;
-            let destination = match &entry.goal {
-                Goal::Local(account, _) => {
+            match &entry.goal {
+                Goal::Local(..) => {
+                    outcome.targets += 1;
                     let landed = placed.next().unwrap_or(Err(MailboxError::NoAccount));
                     match landing_outcome(landed)? {
                         Ok(landed) => {
@@ -86,45 +86,29 @@ impl Delivery {
                             if !head.expanded {
                                 outcome.succeed(head, Action::Delivered);
                             }
-                            Destination::Account(*account)
                         }
                         Err(refusal) => {
                             outcome.refuse(head, refusal);
-                            continue;
+                            outcome.refused.push(at.target + outcome.targets - 1);
                         }
                     }
                 }
                 Goal::Outside(address) => {
+                    outcome.targets += 1;
                     let item = QueueId::of_recipient(facts.origin, number);
                     let new = new_item(prepared, facts, head, address, item);
                     let (linked, sealed) = self.enqueue(txn, prepared, new, now)?;
                     links += linked;
                     outcome.outside += 1;
                     outcome.late(sealed);
-                    let address = address.to_string();
-                    Destination::Outside { address, item }
                 }
-                Goal::Refused(refusal) => {
-                    outcome.refuse(head, *refusal);
-                    continue;
-                }
-                Goal::Expanded => {
-                    outcome.succeed(head, Action::Expanded);
-                    continue;
-                }
-            };
-            if facts.submitter.is_some() {
-                targets.push(Target {
-                    recipient: head.recipient.address.to_string(),
-                    via: head.via.clone(),
-                    destination,
-                });
+                Goal::Refused(refusal) => outcome.refuse(head, *refusal),
+                Goal::Expanded => outcome.succeed(head, Action::Expanded),
             }
         }
         if links > 0 {
             self.mailboxes.link_blob_in(txn, prepared, links)?;
         }
-        outcome.target_rows = record_targets(txn, facts, at.target_row, &targets);
         Ok(outcome)
     }
 
@@ -138,10 +122,10 @@ impl Delivery {
         now: Timestamp,
     ) -> Result<(u64, Option<SealTag>), DeliveryError> {
         let id = new.id;
-        let outside = AccountId(0);
+        let (origin, number) = (new.origin, id.number_in(new.origin));
         let sealed = self
             .mailboxes
-            .sealed_in(txn, prepared.digest, outside, new.origin, now)?;
+            .sealed_outside_in(txn, prepared.digest, origin, number, now)?;
         let fresh = tern_queue::enqueue_in(txn, new, &self.settings.schedule, now)?;
         if fresh && sealed.is_some() {
             tern_queue::cancel_in(txn, id, now)?;
@@ -232,23 +216,23 @@ fn new_item(
     }
 }
 
-/// Records targets in rows that stay within the bounds of a value. Answers how many rows.
-fn record_targets(txn: &mut Transaction<'_>, facts: &Facts, first: u32, targets: &[Target]) -> u32 {
-    let mut row = first;
-    let mut rest = targets;
-    while !rest.is_empty() {
-        let mut size = 0;
-        let fitting = rest.iter().take(TARGETS_PER_ROW).take_while(|target| {
-            let via: usize = target.via.iter().map(|step| step.len() + 2).sum();
-            // Recipient and destination address, id and counts.
-            size += via + target.recipient.len() + 400;
-            size <= limits::PLAN_ROW_BYTES
-        });
-        let count = fitting.count().max(1);
-        let (chunk, more) = rest.split_at(count.min(rest.len()));
-        record_targets_in(txn, facts.origin, row, chunk);
-        row += 1;
-        rest = more;
-    }
-    row - first
+/// Where the entries of a plan lead that lead anywhere, in order: what is put on record of a
+/// submission.
+pub(crate) fn targets_of(facts: &Facts, entries: &[Entry]) -> Vec<Target> {
+    let target = |(number, entry): (u32, &Entry)| {
+        let destination = match &entry.goal {
+            Goal::Local(account, _) => Destination::Account(*account),
+            Goal::Outside(address) => Destination::Outside {
+                address: address.to_string(),
+                item: QueueId::of_recipient(facts.origin, number),
+            },
+            Goal::Refused(_) | Goal::Expanded => return None,
+        };
+        Some(Target {
+            recipient: entry.head.recipient.address.to_string(),
+            via: entry.head.via.clone(),
+            destination,
+        })
+    };
+    (0..).zip(entries).filter_map(target).collect()
 }

@@ -22,7 +22,7 @@ use crate::report::{Action, Report};
 const JOB: u8 = 0x61;
 const PLAN: u8 = 0x62;
 const REPORTS: u8 = 0x63;
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// A fan-out under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,9 @@ pub(crate) struct Job {
     pub(crate) offset: u32,
     /// How many entries are done: the number of the next.
     pub(crate) number: u32,
-    pub(crate) target_rows: u32,
+    /// How many of these led anywhere, and how many entries do at all.
+    pub(crate) targets: u32,
+    pub(crate) all_targets: u32,
     pub(crate) report_rows: u32,
     /// Reports kept, and reports that were too many to keep.
     pub(crate) reports: u32,
@@ -100,7 +102,8 @@ impl Job {
             self.row,
             self.offset,
             self.number,
-            self.target_rows,
+            self.targets,
+            self.all_targets,
             self.report_rows,
             self.reports,
             self.omitted,
@@ -128,7 +131,8 @@ impl Job {
             row: r.number32()?,
             offset: r.number32()?,
             number: r.number32()?,
-            target_rows: r.number32()?,
+            targets: r.number32()?,
+            all_targets: r.number32()?,
             report_rows: r.number32()?,
             reports: r.number32()?,
             omitted: r.number32()?,

@@ -9,7 +9,7 @@ mod house;
 
 use house::{House, address};
 use tern_delivery::{Concluded, DeliveryError, Incoming, Outgoing};
-use tern_mailbox::{Cover, Origins, Seal, SealTag};
+use tern_mailbox::{Cover, Origins, Outside, Seal, SealTag};
 use tern_queue::{DsnReturn, LeaseId, Notify, Outcome, QueueId, Reply, State, Status};
 
 struct Play {
@@ -152,6 +152,7 @@ impl Play {
         let seal = Seal {
             tag: SealTag([9; 16]),
             cover: Cover::Except(Default::default()),
+            outside: Outside::All,
             origins: Origins::AllBut(Vec::new()),
             active: true,
             until: self.house.now.plus_millis(1_000_000_000),
@@ -222,6 +223,7 @@ impl Play {
         );
         for target in tern_recall::submission::targets(&self.house.engine, origin).unwrap() {
             let to = match target.destination {
+                tern_recall::Destination::Nowhere => "nowhere".to_owned(),
                 tern_recall::Destination::Account(id) => format!("account {id}"),
                 tern_recall::Destination::Outside { address, item } => {
                     assert!(

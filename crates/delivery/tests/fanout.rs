@@ -17,6 +17,7 @@ use tern_base::{AccountId, OriginId};
 use tern_delivery::Incoming;
 use tern_directory::target::Target;
 use tern_directory::{add_members, create_group};
+use tern_recall::{Outcome, RecallId, Recalls, Request, Requested, Requester, Selector};
 use tern_store::mem::Injected;
 use tern_store::{MemEngine, StoreError};
 
@@ -76,7 +77,9 @@ fn all_there(house: &House, accounts: &[AccountId], origin: OriginId) {
     let items = tern_queue::by_origin(&house.engine, origin).unwrap();
     assert_eq!(items.len(), OUTSIDE);
     let targets = tern_recall::submission::targets(&house.engine, origin).unwrap();
-    assert_eq!(targets.len(), MEMBERS + OUTSIDE);
+    assert_eq!(targets.len(), MEMBERS + OUTSIDE + 1, "and bob");
+    let refused = tern_recall::Destination::Nowhere;
+    assert_eq!(targets[700].destination, refused, "the full one");
     let told = house.inbox(house.account("alice"));
     assert_eq!(told.len(), 1, "one notice");
     assert!(told[0].contains("Final-Recipient: rfc822; nobody@tern.test"));
@@ -300,4 +303,125 @@ fn long_addresses_stay_within_a_batch() {
     let done = house.accept(incoming).unwrap();
     assert_eq!((done.outside, done.complete), (600, true));
     house.check();
+}
+
+fn recalls(house: &House) -> Recalls {
+    Recalls::open(
+        Arc::new(house.engine.clone()),
+        Arc::clone(&house.mailboxes),
+        Arc::new(tern_policy::DefaultPolicy::default()),
+        tern_recall::Settings::default(),
+    )
+}
+
+fn recall_of(origin: OriginId, chosen: &[&str]) -> Request {
+    Request {
+        id: RecallId([9; 16]),
+        selector: Selector::Submission(origin),
+        requester: Requester {
+            account: None,
+            name: "root".into(),
+            reach: tern_policy::Reach::Any,
+            authentication: tern_policy::Authentication::default(),
+        },
+        chosen: chosen.iter().map(|text| (*text).to_owned()).collect(),
+        reason: None,
+    }
+}
+
+/// A recall limited to the group falls at every point of the delivery: whoever is reached later
+/// never sees a copy, bob keeps his, and every copy has one outcome in the end.
+#[test]
+fn recalled_half_way_every_chosen_copy_is_stopped_and_has_its_outcome() {
+    let (mut house, _) = crowd();
+    let incoming = letter(&mut house);
+    for chosen in [&["crowd@tern.test"][..], &[]] {
+        let mut half_way = 0;
+        for image in images(&mut house, &incoming) {
+            let mut later = House::over(image, house.now);
+            let recalls = recalls(&later);
+            let request = recall_of(incoming.origin, chosen);
+            let answer = recalls.request(&request, later.now).unwrap();
+            if !matches!(answer, Requested::Sealed(_)) {
+                continue;
+            }
+            recalls.run(request.id, later.now).unwrap();
+            let at_once = recalls.status(request.id, 0).unwrap();
+            half_way += usize::from(at_once.on_their_way > 0);
+            later
+                .delivery
+                .resume(later.now, &mut later.entropy)
+                .unwrap();
+            recalls.run_open(later.now).unwrap();
+            let status = recalls.status(request.id, 0).unwrap();
+            let count = |outcome| status.tally.of(outcome);
+            let bob = u64::from(chosen.is_empty());
+            let stopped = count(Outcome::WithdrawnUnexposed) + count(Outcome::BlockedLate);
+            // Under the seal the full one has room: what is stopped takes none of it.
+            let full = stopped - bob - (MEMBERS as u64 - 1);
+            assert!(full <= 1, "{:?}", status.tally);
+            assert_eq!(count(Outcome::Prevented), OUTSIDE as u64);
+            assert_eq!(count(Outcome::KeptByPolicy), 1 - bob);
+            assert_eq!(
+                status.tally.iter().count(),
+                2 + usize::from(bob == 0)
+                    + usize::from(
+                        count(Outcome::WithdrawnUnexposed) > 0 && count(Outcome::BlockedLate) > 0
+                    )
+            );
+            assert_eq!(status.on_their_way, 0);
+            let left = later.mailboxes.copies(status.recall.digest).unwrap();
+            assert_eq!(left.len() as u64, 1 - bob, "bob's alone is left");
+            assert_eq!(
+                tern_queue::list(&later.engine, None, 9)
+                    .unwrap()
+                    .items
+                    .len(),
+                0
+            );
+            assert_eq!(recalls.check().unwrap(), []);
+            later.check();
+        }
+        assert!(half_way >= 2, "{half_way} of the cuts were half-way");
+    }
+}
+
+/// From the seal on, before anything else of the recall has run, the queue hands out exactly what
+/// was not chosen: however many recipients there are.
+#[test]
+fn the_queue_holds_exactly_the_chosen_outside_recipients() {
+    let mut house = House::new();
+    let to: Vec<String> = (0..450).map(|n| format!("u{n}@far.example")).collect();
+    let names: Vec<&str> = to.iter().map(String::as_str).collect();
+    let mut incoming = house.incoming("alice@tern.test", &names, Some("alice"));
+    incoming.content = b"Subject: all\r\n\r\nHello\r\n".to_vec();
+    let origin = incoming.origin;
+    house.accept(incoming).unwrap();
+    let chosen: Vec<&str> = names.iter().step_by(3).copied().collect();
+    let recalls = recalls(&house);
+    let request = recall_of(origin, &chosen);
+    recalls.request(&request, house.now).unwrap();
+    for (n, status) in tern_queue::by_origin(&house.engine, origin)
+        .unwrap()
+        .iter()
+        .enumerate()
+    {
+        let lease = tern_queue::LeaseId(n as u64);
+        let taken = house
+            .delivery
+            .take(status.id(), lease, house.now, 60_000)
+            .unwrap();
+        let number = status.id().number_in(origin).unwrap();
+        assert_eq!(taken.is_none(), number % 3 == 0, "recipient {number}");
+    }
+    recalls.run(request.id, house.now).unwrap();
+    let tally = recalls.tally(request.id).unwrap();
+    assert_eq!(
+        (
+            tally.of(Outcome::Prevented),
+            tally.of(Outcome::KeptByPolicy)
+        ),
+        (150, 300)
+    );
+    assert_eq!(recalls.check().unwrap(), []);
 }

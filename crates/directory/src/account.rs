@@ -46,33 +46,42 @@ pub fn create_account(
     new: &NewAccount,
     now: Timestamp,
 ) -> Result<Account, DirectoryError> {
+    transact(engine, |txn| {
+        create_account_in(txn, new, now).map(Verdict::Commit)
+    })
+}
+
+/// [`create_account`] as a part of a transaction.
+pub fn create_account_in(
+    txn: &mut Transaction<'_>,
+    new: &NewAccount,
+    now: Timestamp,
+) -> Result<Account, DirectoryError> {
     if new.display_name.len() > limits::MAX_TEXT {
         return Err(DirectoryError::Limit("display name"));
     }
-    transact(engine, |txn| {
-        if let Some(AddressRow::Account(id)) = tables::get_address(txn, &new.address)? {
-            let known = tables::get_account(txn, id)?.ok_or(StoreError::Damaged)?;
-            return match known.created == now && known.display_name == new.display_name {
-                true => Ok(Verdict::Abandon(known)),
-                false => Err(DirectoryError::AddressTaken),
-            };
-        }
-        let account = Account {
-            id: AccountId(tables::next_id(txn, Counter::Account)?),
-            address: new.address.clone(),
-            display_name: new.display_name.clone(),
-            quota_bytes: new.quota_bytes,
-            disabled: false,
-            removing: false,
-            created: now,
+    if let Some(AddressRow::Account(id)) = tables::get_address(txn, &new.address)? {
+        let known = tables::get_account(txn, id)?.ok_or(StoreError::Damaged)?;
+        return match known.created == now && known.display_name == new.display_name {
+            true => Ok(known),
+            false => Err(DirectoryError::AddressTaken),
         };
-        tables::claim_address(txn, &account.address, &AddressRow::Account(account.id))?;
-        txn.put(
-            tables::account_key(account.id),
-            tables::encode_account(&account),
-        );
-        Ok(Verdict::Commit(account))
-    })
+    }
+    let account = Account {
+        id: AccountId(tables::next_id(txn, Counter::Account)?),
+        address: new.address.clone(),
+        display_name: new.display_name.clone(),
+        quota_bytes: new.quota_bytes,
+        disabled: false,
+        removing: false,
+        created: now,
+    };
+    tables::claim_address(txn, &account.address, &AddressRow::Account(account.id))?;
+    txn.put(
+        tables::account_key(account.id),
+        tables::encode_account(&account),
+    );
+    Ok(account)
 }
 
 /// Changes what `change` changes of the display name, the quota and the disabled flag; other
@@ -83,42 +92,38 @@ pub fn update_account(
     mut change: impl FnMut(&mut Account),
 ) -> Result<Account, DirectoryError> {
     transact(engine, |txn| {
-        let old = tables::require_account(txn, id)?;
-        let mut wanted = old.clone();
-        change(&mut wanted);
-        if wanted.display_name.len() > limits::MAX_TEXT {
-            return Err(DirectoryError::Limit("display name"));
-        }
-        let account = Account {
-            display_name: wanted.display_name,
-            quota_bytes: wanted.quota_bytes,
-            disabled: wanted.disabled,
-            ..old
-        };
-        txn.put(tables::account_key(id), tables::encode_account(&account));
-        Ok(Verdict::Commit(account))
+        update_account_in(txn, id, &mut change).map(Verdict::Commit)
     })
 }
 
-/// Removes an account with its credentials and roles, and takes it out of every alias, group and domain
-/// setting. False when it was not there. Its mailboxes are the caller's to remove, before.
+/// [`update_account`] as a part of a transaction.
+pub fn update_account_in(
+    txn: &mut Transaction<'_>,
+    id: AccountId,
+    change: impl FnOnce(&mut Account),
+) -> Result<Account, DirectoryError> {
+    let old = tables::require_account(txn, id)?;
+    let mut wanted = old.clone();
+    change(&mut wanted);
+    if wanted.display_name.len() > limits::MAX_TEXT {
+        return Err(DirectoryError::Limit("display name"));
+    }
+    let account = Account {
+        display_name: wanted.display_name,
+        quota_bytes: wanted.quota_bytes,
+        disabled: wanted.disabled,
+        ..old
+    };
+    txn.put(tables::account_key(id), tables::encode_account(&account));
+    Ok(account)
+}
+
+/// Removes an account with its credentials and roles, and takes it out of every alias, group and
+/// domain setting. False when it was not there. Its mailboxes are the caller's to remove, before.
 ///
 /// An alias whose only target it was goes with it.
 pub fn remove_account(engine: &dyn Engine, id: AccountId) -> Result<bool, DirectoryError> {
-    // First the mark. Whoever links to the account depends on its row: what was linked before the
-    // mark is seen by the scans below, and nothing is linked after it.
-    let known = transact(engine, |txn| match tables::get_account(txn, id)? {
-        None => Ok::<_, StoreError>(Verdict::Abandon(false)),
-        Some(account) if account.removing => Ok(Verdict::Abandon(true)),
-        Some(account) => {
-            let marked = Account {
-                removing: true,
-                ..account
-            };
-            txn.put(tables::account_key(id), tables::encode_account(&marked));
-            Ok(Verdict::Commit(true))
-        }
-    })?;
+    let known = transact(engine, |txn| begin_removal_in(txn, id).map(Verdict::Commit))?;
     if !known {
         return Ok(false);
     }
@@ -137,6 +142,26 @@ pub fn remove_account(engine: &dyn Engine, id: AccountId) -> Result<bool, Direct
         txn.delete(tables::account_key(id));
         Ok::<_, DirectoryError>(Verdict::Commit(()))
     })?;
+    Ok(true)
+}
+
+/// The mark with which [`remove_account`] begins, as a part of a transaction. From here on the
+/// account counts as disabled. False when there is no such account.
+///
+/// Whoever links to the account depends on its row: what was linked before the mark is seen by the
+/// scans of the removal, and nothing is linked after it.
+pub fn begin_removal_in(txn: &mut Transaction<'_>, id: AccountId) -> Result<bool, DirectoryError> {
+    let Some(account) = tables::get_account(txn, id)? else {
+        return Ok(false);
+    };
+    if account.removing {
+        return Ok(true);
+    }
+    let marked = Account {
+        removing: true,
+        ..account
+    };
+    txn.put(tables::account_key(id), tables::encode_account(&marked));
     Ok(true)
 }
 

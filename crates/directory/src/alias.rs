@@ -25,44 +25,63 @@ pub fn set_alias(
     address: &EmailAddress,
     targets: &[Target],
 ) -> Result<Alias, DirectoryError> {
+    transact(engine, |txn| {
+        set_alias_in(txn, address, targets).map(Verdict::Commit)
+    })
+}
+
+/// [`set_alias`] as a part of a transaction.
+pub fn set_alias_in(
+    txn: &mut Transaction<'_>,
+    address: &EmailAddress,
+    targets: &[Target],
+) -> Result<Alias, DirectoryError> {
     if targets.is_empty() || targets.len() > limits::MAX_ALIAS_TARGETS {
         return Err(DirectoryError::Limit("targets of an alias"));
     }
-    transact(engine, |txn| {
-        let mut settled: Vec<Target> = Vec::new();
-        for target in targets {
-            let target = settle(txn, target)?;
-            if !settled.contains(&target) {
-                settled.push(target);
-            }
+    let mut settled: Vec<Target> = Vec::new();
+    for target in targets {
+        let target = settle(txn, target)?;
+        if !settled.contains(&target) {
+            settled.push(target);
         }
-        let old = match tables::get_address(txn, address)? {
-            None => Vec::new(),
-            Some(AddressRow::Alias(targets)) => targets,
-            Some(_) => return Err(DirectoryError::AddressTaken),
-        };
-        let row = AddressRow::Alias(settled.clone());
-        if old.is_empty() {
-            tables::claim_address(txn, address, &row)?;
-        } else {
-            txn.put(tables::address_key(address), tables::encode_address(&row));
-        }
-        link(txn, address, &old, &settled);
-        let (address, targets) = (address.clone(), settled);
-        Ok(Verdict::Commit(Alias { address, targets }))
+    }
+    let old = match tables::get_address(txn, address)? {
+        None => Vec::new(),
+        Some(AddressRow::Alias(targets)) => targets,
+        Some(_) => return Err(DirectoryError::AddressTaken),
+    };
+    let row = AddressRow::Alias(settled.clone());
+    if old.is_empty() {
+        tables::claim_address(txn, address, &row)?;
+    } else {
+        txn.put(tables::address_key(address), tables::encode_address(&row));
+    }
+    link(txn, address, &old, &settled);
+    Ok(Alias {
+        address: address.clone(),
+        targets: settled,
     })
 }
 
 /// Removes an alias. False when there was none.
 pub fn remove_alias(engine: &dyn Engine, address: &EmailAddress) -> Result<bool, DirectoryError> {
-    transact(engine, |txn| match tables::get_address(txn, address)? {
-        Some(AddressRow::Alias(targets)) => {
-            link(txn, address, &targets, &[]);
-            tables::free_address(txn, address)?;
-            Ok(Verdict::Commit(true))
-        }
-        _ => Ok(Verdict::Abandon(false)),
+    transact(engine, |txn| {
+        remove_alias_in(txn, address).map(Verdict::Commit)
     })
+}
+
+/// [`remove_alias`] as a part of a transaction.
+pub fn remove_alias_in(
+    txn: &mut Transaction<'_>,
+    address: &EmailAddress,
+) -> Result<bool, DirectoryError> {
+    let Some(AddressRow::Alias(targets)) = tables::get_address(txn, address)? else {
+        return Ok(false);
+    };
+    link(txn, address, &targets, &[]);
+    tables::free_address(txn, address)?;
+    Ok(true)
 }
 
 /// An alias.

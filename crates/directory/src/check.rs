@@ -6,7 +6,7 @@ use tern_base::{AccountId, EmailAddress};
 use tern_store::{Engine, Range, Read, StoreError};
 
 use crate::credential::{self, CredentialId};
-use crate::grant::Scope;
+use crate::grant::GrantScope;
 use crate::group::GroupId;
 use crate::tables::{self, AddressRow};
 use crate::target::Target;
@@ -214,9 +214,9 @@ impl Check<'_> {
                 self.note(format!("account {id} is {role} and gone"));
             }
             let over = match &grant.scope {
-                Scope::Everyone => true,
-                Scope::Domain(over) => domain::domain(self.reader, over)?.is_some(),
-                Scope::Group(over) => group::group(self.reader, *over)?.is_some(),
+                GrantScope::Everyone => true,
+                GrantScope::Domain(over) => domain::domain(self.reader, over)?.is_some(),
+                GrantScope::Group(over) => group::group(self.reader, *over)?.is_some(),
             };
             if !over {
                 self.note(format!("account {id} is {role} over what is gone"));

@@ -3,6 +3,8 @@
 //! An app password is made by the server: 125 random bits, so a fast digest keeps it as safe as a
 //! slow one keeps a chosen password, and each program that uses one logs in without the slow hash.
 
+use std::fmt;
+
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, Entropy, Timestamp};
 use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
@@ -20,6 +22,38 @@ impl CredentialId {
     pub const PASSWORD: Self = Self(0);
 }
 
+/// What an app password can be good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// Reading and keeping mail.
+    Imap,
+    /// Sending mail.
+    Smtp,
+}
+
+impl Scope {
+    /// Its name in rows, on the command line and in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Imap => "imap",
+            Self::Smtp => "smtp",
+        }
+    }
+
+    /// The scope of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Imap, Self::Smtp]
+            .into_iter()
+            .find(|scope| scope.as_str() == name)
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// An app password, without the secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppPassword {
@@ -27,8 +61,8 @@ pub struct AppPassword {
     pub id: CredentialId,
     /// What its owner calls it: `phone`.
     pub label: String,
-    /// What it is good for: `imap`, `smtp`; none is everything.
-    pub scopes: Vec<String>,
+    /// What it is good for; none is everything.
+    pub scopes: Vec<Scope>,
     /// When it was made.
     pub created: Timestamp,
     /// When it was revoked.
@@ -44,8 +78,8 @@ pub struct NewAppPassword {
     pub secret: String,
 }
 
-impl std::fmt::Debug for NewAppPassword {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for NewAppPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "NewAppPassword({:?})", self.info)
     }
 }
@@ -61,6 +95,24 @@ pub(crate) enum Stored {
 /// Shortest password that can be set, in bytes.
 const MIN_PASSWORD: usize = 8;
 
+/// What will verify a password, before it is stored.
+#[derive(Clone)]
+pub struct HashedPassword(String);
+
+impl HashedPassword {
+    /// Hashes a password that may be set: slow, so before the transaction that sets it.
+    pub fn new(
+        password: &str,
+        passwords: &Passwords,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, DirectoryError> {
+        if !(MIN_PASSWORD..=limits::MAX_PASSWORD).contains(&password.len()) {
+            return Err(DirectoryError::BadPassword);
+        }
+        Ok(Self(passwords.hash(password.as_bytes(), entropy)?))
+    }
+}
+
 /// Sets the account's password.
 pub fn set_password(
     engine: &dyn Engine,
@@ -69,16 +121,22 @@ pub fn set_password(
     passwords: &Passwords,
     entropy: &mut dyn Entropy,
 ) -> Result<(), DirectoryError> {
-    if !(MIN_PASSWORD..=limits::MAX_PASSWORD).contains(&password.len()) {
-        return Err(DirectoryError::BadPassword);
-    }
-    let hash = passwords.hash(password.as_bytes(), entropy)?;
+    let hashed = HashedPassword::new(password, passwords, entropy)?;
     transact(engine, |txn| {
-        tables::require_account(txn, account)?;
-        let key = tables::credential_key(account, CredentialId::PASSWORD.0);
-        txn.put(key, encode(&Stored::Password(hash.clone())));
-        Ok(Verdict::Commit(()))
+        set_password_in(txn, account, &hashed).map(Verdict::Commit)
     })
+}
+
+/// [`set_password`] as a part of a transaction.
+pub fn set_password_in(
+    txn: &mut Transaction<'_>,
+    account: AccountId,
+    hashed: &HashedPassword,
+) -> Result<(), DirectoryError> {
+    tables::require_account(txn, account)?;
+    let key = tables::credential_key(account, CredentialId::PASSWORD.0);
+    txn.put(key, encode(&Stored::Password(hashed.0.clone())));
+    Ok(())
 }
 
 /// Makes an app password. The caller shows the secret; after a lost answer it makes another.
@@ -86,36 +144,69 @@ pub fn add_app_password(
     engine: &dyn Engine,
     account: AccountId,
     label: &str,
-    scopes: &[String],
+    scopes: &[Scope],
     now: Timestamp,
     entropy: &mut dyn Entropy,
 ) -> Result<NewAppPassword, DirectoryError> {
-    let long = |text: &str| text.len() > limits::MAX_TEXT;
-    if long(label) || scopes.len() > limits::MAX_SCOPES || scopes.iter().any(|s| long(s)) {
-        return Err(DirectoryError::Limit("label or scopes"));
-    }
-    let secret = new_secret(entropy);
-    let digest = digest(&secret);
+    let secret = AppSecret::new(entropy);
     transact(engine, |txn| {
-        let known = app_rows(txn, account)?;
-        if known.len() >= limits::MAX_APP_PASSWORDS {
-            return Err(DirectoryError::Limit("app passwords"));
-        }
-        let last = known.iter().map(|(info, _)| info.id.0).max();
-        let info = AppPassword {
-            id: CredentialId(last.unwrap_or(0) + 1),
-            label: label.to_owned(),
-            scopes: scopes.to_vec(),
-            created: now,
-            revoked: None,
-        };
-        let key = tables::credential_key(account, info.id.0);
-        // Reading the row makes two that take the same id conflict.
-        txn.get(&key)?;
-        txn.put(key, encode(&Stored::App(info.clone(), digest)));
-        let secret = secret.clone();
+        let info = add_app_password_in(txn, account, label, scopes, &secret, now)?;
+        let secret = secret.0.clone();
         Ok(Verdict::Commit(NewAppPassword { info, secret }))
     })
+}
+
+/// The secret of an app password that is not stored yet.
+pub struct AppSecret(String);
+
+impl AppSecret {
+    /// A fresh one.
+    pub fn new(entropy: &mut dyn Entropy) -> Self {
+        Self(new_secret(entropy))
+    }
+
+    /// The secret, to be shown once.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// [`add_app_password`] as a part of a transaction.
+///
+/// Where the account has as many as it may, the oldest that is revoked makes room.
+pub fn add_app_password_in(
+    txn: &mut Transaction<'_>,
+    account: AccountId,
+    label: &str,
+    scopes: &[Scope],
+    secret: &AppSecret,
+    now: Timestamp,
+) -> Result<AppPassword, DirectoryError> {
+    if label.len() > limits::MAX_TEXT {
+        return Err(DirectoryError::Limit("label"));
+    }
+    let known = app_rows(txn, account)?;
+    if known.len() >= limits::MAX_APP_PASSWORDS {
+        let oldest = known.iter().find(|info| info.revoked.is_some());
+        let oldest = oldest.ok_or(DirectoryError::Limit("app passwords"))?;
+        txn.delete(tables::credential_key(account, oldest.id.0));
+    }
+    let last = known.iter().map(|info| info.id.0).max();
+    let mut scopes = scopes.to_vec();
+    scopes.sort_unstable();
+    scopes.dedup();
+    let info = AppPassword {
+        id: CredentialId(last.unwrap_or(0) + 1),
+        label: label.to_owned(),
+        scopes,
+        created: now,
+        revoked: None,
+    };
+    let key = tables::credential_key(account, info.id.0);
+    // Reading the row makes two that take the same id conflict.
+    txn.get(&key)?;
+    txn.put(key, encode(&Stored::App(info.clone(), digest(&secret.0))));
+    Ok(info)
 }
 
 /// Revokes an app password; its row stays. False when it was revoked before.
@@ -125,20 +216,32 @@ pub fn revoke_app_password(
     id: CredentialId,
     now: Timestamp,
 ) -> Result<bool, DirectoryError> {
-    let not_found = DirectoryError::NotFound("app password");
     transact(engine, |txn| {
-        let key = tables::credential_key(account, id.0);
-        let row = txn.get(&key)?.ok_or(not_found.clone())?;
-        match decode(id, &row)? {
-            Stored::Password(_) => Err(not_found.clone()),
-            Stored::App(info, _) if info.revoked.is_some() => Ok(Verdict::Abandon(false)),
-            Stored::App(mut info, digest) => {
-                info.revoked = Some(now);
-                txn.put(key, encode(&Stored::App(info, digest)));
-                Ok(Verdict::Commit(true))
-            }
-        }
+        revoke_app_password_in(txn, account, id, now).map(Verdict::Commit)
     })
+}
+
+/// [`revoke_app_password`] as a part of a transaction.
+pub fn revoke_app_password_in(
+    txn: &mut Transaction<'_>,
+    account: AccountId,
+    id: CredentialId,
+    now: Timestamp,
+) -> Result<bool, DirectoryError> {
+    let not_found = DirectoryError::NotFound("app password");
+    let key = tables::credential_key(account, id.0);
+    let Some(row) = txn.get(&key)? else {
+        return Err(not_found);
+    };
+    match decode(id, &row)? {
+        Stored::Password(_) => Err(not_found),
+        Stored::App(info, _) if info.revoked.is_some() => Ok(false),
+        Stored::App(mut info, digest) => {
+            info.revoked = Some(now);
+            txn.put(key, encode(&Stored::App(info, digest)));
+            Ok(true)
+        }
+    }
 }
 
 /// The account's app passwords, revoked ones included, without their secrets.
@@ -179,7 +282,7 @@ pub(crate) fn digest(secret: &str) -> [u8; 32] {
 fn app_rows(
     txn: &mut Transaction<'_>,
     account: AccountId,
-) -> Result<Vec<(AppPassword, [u8; 32])>, DirectoryError> {
+) -> Result<Vec<AppPassword>, DirectoryError> {
     tables::require_account(txn, account)?;
     let page = txn.scan(
         &tables::credentials_of(account),
@@ -188,8 +291,8 @@ fn app_rows(
     let mut found = Vec::new();
     for (key, value) in &page.rows {
         let (_, id) = tables::read_two(key)?;
-        if let Stored::App(info, digest) = decode(CredentialId(id), value)? {
-            found.push((info, digest));
+        if let Stored::App(info, _) = decode(CredentialId(id), value)? {
+            found.push(info);
         }
     }
     Ok(found)
@@ -218,7 +321,7 @@ pub(crate) fn encode(stored: &Stored) -> Vec<u8> {
         Stored::App(info, digest) => {
             w.byte(1).array(digest).text(&info.label);
             w.list(&info.scopes, |w, scope| {
-                w.text(scope);
+                w.text(scope.as_str());
             });
             w.number(info.created.0).option(info.revoked, |w, time| {
                 w.number(time.0);
@@ -237,7 +340,7 @@ pub(crate) fn decode(id: CredentialId, bytes: &[u8]) -> Result<Stored, Damaged> 
             let info = AppPassword {
                 id,
                 label: r.text()?,
-                scopes: r.list(Reader::text)?,
+                scopes: r.list(|r| Scope::parse(&r.text()?).ok_or(Damaged))?,
                 created: Timestamp(r.number()?),
                 revoked: r.option(Reader::number)?.map(Timestamp),
             };

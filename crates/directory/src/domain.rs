@@ -1,10 +1,10 @@
 //! Domains for which this server holds the mailboxes.
 
 use tern_base::{Domain, Timestamp};
-use tern_store::{Engine, Read, StoreError, Verdict, transact};
+use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
 
 use crate::error::DirectoryError;
-use crate::grant::{self, Scope};
+use crate::grant::{self, GrantScope};
 use crate::tables;
 use crate::target::{Target, settle};
 
@@ -38,18 +38,27 @@ pub fn add_domain(
     now: Timestamp,
 ) -> Result<bool, DirectoryError> {
     transact(engine, |txn| {
-        if tables::get_domain(txn, domain)?.is_some() {
-            return Ok(Verdict::Abandon(false));
-        }
-        let info = DomainInfo {
-            domain: domain.clone(),
-            created: now,
-            addresses: 0,
-            settings: DomainSettings::default(),
-        };
-        txn.put(tables::domain_key(domain), tables::encode_domain(&info));
-        Ok(Verdict::Commit(true))
+        add_domain_in(txn, domain, now).map(Verdict::Commit)
     })
+}
+
+/// [`add_domain`] as a part of a transaction.
+pub fn add_domain_in(
+    txn: &mut Transaction<'_>,
+    domain: &Domain,
+    now: Timestamp,
+) -> Result<bool, DirectoryError> {
+    if tables::get_domain(txn, domain)?.is_some() {
+        return Ok(false);
+    }
+    let info = DomainInfo {
+        domain: domain.clone(),
+        created: now,
+        addresses: 0,
+        settings: DomainSettings::default(),
+    };
+    txn.put(tables::domain_key(domain), tables::encode_domain(&info));
+    Ok(true)
 }
 
 /// Changes the settings of a domain.
@@ -72,18 +81,29 @@ pub fn set_domain(
     })
 }
 
-/// Removes a domain without addresses, and the roles that are held over it. False when it was not there.
+/// Removes a domain without addresses, and the roles that are held over it. False when it was not
+/// there.
 pub fn remove_domain(engine: &dyn Engine, domain: &Domain) -> Result<bool, DirectoryError> {
-    transact(engine, |txn| match tables::get_domain(txn, domain)? {
-        None => Ok(Verdict::Abandon(false)),
+    transact(engine, |txn| {
+        remove_domain_in(txn, domain).map(Verdict::Commit)
+    })
+}
+
+/// [`remove_domain`] as a part of a transaction.
+pub fn remove_domain_in(
+    txn: &mut Transaction<'_>,
+    domain: &Domain,
+) -> Result<bool, DirectoryError> {
+    match tables::get_domain(txn, domain)? {
+        None => Ok(false),
         Some(info) if info.addresses > 0 => Err(DirectoryError::DomainNotEmpty),
         Some(_) => {
-            let over = Scope::Domain(domain.clone());
+            let over = GrantScope::Domain(domain.clone());
             grant::drop_grants_in(txn, |grant| grant.scope == over)?;
             txn.delete(tables::domain_key(domain));
-            Ok(Verdict::Commit(true))
+            Ok(true)
         }
-    })
+    }
 }
 
 /// A domain of this server; `None` for any other.

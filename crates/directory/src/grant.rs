@@ -84,7 +84,7 @@ impl fmt::Display for Role {
 
 /// Over whom a role is held.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scope {
+pub enum GrantScope {
     /// Everyone, and the server as a whole.
     Everyone,
     /// The accounts of a domain.
@@ -101,7 +101,7 @@ pub struct Grant {
     /// Which.
     pub role: Role,
     /// Over whom.
-    pub scope: Scope,
+    pub scope: GrantScope,
 }
 
 /// Who gives or takes a role: an account, or nobody's account, which is an operator at the
@@ -139,11 +139,11 @@ pub fn grant_role_in(
     }
     tables::require_account(txn, grant.account)?;
     match &grant.scope {
-        Scope::Everyone => {}
-        Scope::Domain(domain) => {
+        GrantScope::Everyone => {}
+        GrantScope::Domain(domain) => {
             tables::get_domain(txn, domain)?.ok_or(DirectoryError::UnknownDomain)?;
         }
-        Scope::Group(id) => {
+        GrantScope::Group(id) => {
             tables::get_group(txn, *id)?.ok_or(DirectoryError::NotFound("group"))?;
         }
     }
@@ -263,9 +263,9 @@ pub fn roles_over(
     };
     for (grant, _) in grants {
         let holds = match &grant.scope {
-            Scope::Everyone => true,
-            Scope::Domain(over) => domain.as_ref() == Some(over),
-            Scope::Group(over) => groups.contains(over),
+            GrantScope::Everyone => true,
+            GrantScope::Domain(over) => domain.as_ref() == Some(over),
+            GrantScope::Group(over) => groups.contains(over),
         };
         if holds {
             roles.push(grant.role);

@@ -6,7 +6,7 @@ use tern_base::{EmailAddress, Timestamp};
 use tern_store::{Engine, Range, Read, StoreError, Transaction, Verdict, transact};
 
 use crate::error::DirectoryError;
-use crate::grant::{self, Scope};
+use crate::grant::{self, GrantScope};
 use crate::limits;
 use crate::tables::{self, AddressRow, Counter};
 use crate::target::{Target, settle};
@@ -43,28 +43,38 @@ pub fn create_group(
     display_name: &str,
     now: Timestamp,
 ) -> Result<Group, DirectoryError> {
+    transact(engine, |txn| {
+        create_group_in(txn, address, display_name, now).map(Verdict::Commit)
+    })
+}
+
+/// [`create_group`] as a part of a transaction.
+pub fn create_group_in(
+    txn: &mut Transaction<'_>,
+    address: &EmailAddress,
+    display_name: &str,
+    now: Timestamp,
+) -> Result<Group, DirectoryError> {
     if display_name.len() > limits::MAX_TEXT {
         return Err(DirectoryError::Limit("display name"));
     }
-    transact(engine, |txn| {
-        if let Some(AddressRow::Group(id)) = tables::get_address(txn, address)? {
-            let known = tables::get_group(txn, id)?.ok_or(StoreError::Damaged)?;
-            return match known.created == now && known.display_name == display_name {
-                true => Ok(Verdict::Abandon(known)),
-                false => Err(DirectoryError::AddressTaken),
-            };
-        }
-        let group = Group {
-            id: GroupId(tables::next_id(txn, Counter::Group)?),
-            address: address.clone(),
-            display_name: display_name.to_owned(),
-            members: 0,
-            created: now,
+    if let Some(AddressRow::Group(id)) = tables::get_address(txn, address)? {
+        let known = tables::get_group(txn, id)?.ok_or(StoreError::Damaged)?;
+        return match known.created == now && known.display_name == display_name {
+            true => Ok(known),
+            false => Err(DirectoryError::AddressTaken),
         };
-        tables::claim_address(txn, address, &AddressRow::Group(group.id))?;
-        txn.put(tables::group_key(group.id), tables::encode_group(&group));
-        Ok(Verdict::Commit(group))
-    })
+    }
+    let group = Group {
+        id: GroupId(tables::next_id(txn, Counter::Group)?),
+        address: address.clone(),
+        display_name: display_name.to_owned(),
+        members: 0,
+        created: now,
+    };
+    tables::claim_address(txn, address, &AddressRow::Group(group.id))?;
+    txn.put(tables::group_key(group.id), tables::encode_group(&group));
+    Ok(group)
 }
 
 /// Adds members; those that are in stay. Answers the group as it is then.
@@ -73,29 +83,38 @@ pub fn add_members(
     id: GroupId,
     members: &[Target],
 ) -> Result<Group, DirectoryError> {
+    transact(engine, |txn| {
+        add_members_in(txn, id, members).map(Verdict::Commit)
+    })
+}
+
+/// [`add_members`] as a part of a transaction.
+pub fn add_members_in(
+    txn: &mut Transaction<'_>,
+    id: GroupId,
+    members: &[Target],
+) -> Result<Group, DirectoryError> {
     if members.len() > limits::MAX_MEMBERS_PER_CALL {
         return Err(DirectoryError::Limit("members in one call"));
     }
-    transact(engine, |txn| {
-        let mut group = tables::get_group(txn, id)?.ok_or(DirectoryError::NotFound("group"))?;
-        for member in members {
-            let member = settle(txn, member)?;
-            let key = tables::member_key(id, &member);
-            if txn.get(&key)?.is_some() {
-                continue;
-            }
-            txn.put(key, tables::mark());
-            if let Target::Account(account) = member {
-                txn.put(tables::group_of_key(account, id), tables::mark());
-            }
-            group.members += 1;
+    let mut group = tables::get_group(txn, id)?.ok_or(DirectoryError::NotFound("group"))?;
+    for member in members {
+        let member = settle(txn, member)?;
+        let key = tables::member_key(id, &member);
+        if txn.get(&key)?.is_some() {
+            continue;
         }
-        if group.members > limits::MAX_GROUP_MEMBERS {
-            return Err(DirectoryError::Limit("members of a group"));
+        txn.put(key, tables::mark());
+        if let Target::Account(account) = member {
+            txn.put(tables::group_of_key(account, id), tables::mark());
         }
-        txn.put(tables::group_key(id), tables::encode_group(&group));
-        Ok(Verdict::Commit(group))
-    })
+        group.members += 1;
+    }
+    if group.members > limits::MAX_GROUP_MEMBERS {
+        return Err(DirectoryError::Limit("members of a group"));
+    }
+    txn.put(tables::group_key(id), tables::encode_group(&group));
+    Ok(group)
 }
 
 /// Removes members; those that are not in are no error. Answers the group as it is then.
@@ -104,22 +123,30 @@ pub fn remove_members(
     id: GroupId,
     members: &[Target],
 ) -> Result<Group, DirectoryError> {
+    transact(engine, |txn| {
+        remove_members_in(txn, id, members).map(Verdict::Commit)
+    })
+}
+
+/// [`remove_members`] as a part of a transaction.
+pub fn remove_members_in(
+    txn: &mut Transaction<'_>,
+    id: GroupId,
+    members: &[Target],
+) -> Result<Group, DirectoryError> {
     if members.len() > limits::MAX_MEMBERS_PER_CALL {
         return Err(DirectoryError::Limit("members in one call"));
     }
-    transact(engine, |txn| {
-        for member in members {
-            // A member that was stored as an address stays one when an account takes the address.
-            drop_member(txn, id, member)?;
-            if let Target::Address(address) = member
-                && let Some(AddressRow::Account(account)) = tables::get_address(txn, address)?
-            {
-                drop_member(txn, id, &Target::Account(account))?;
-            }
+    for member in members {
+        // A member that was stored as an address stays one when an account takes the address.
+        drop_member(txn, id, member)?;
+        if let Target::Address(address) = member
+            && let Some(AddressRow::Account(account)) = tables::get_address(txn, address)?
+        {
+            drop_member(txn, id, &Target::Account(account))?;
         }
-        let group = tables::get_group(txn, id)?.ok_or(DirectoryError::NotFound("group"))?;
-        Ok(Verdict::Commit(group))
-    })
+    }
+    tables::get_group(txn, id)?.ok_or(DirectoryError::NotFound("group"))
 }
 
 /// Takes one member out, if it is in.
@@ -143,30 +170,50 @@ pub(crate) fn drop_member(
     Ok(())
 }
 
-/// Removes a group, its members first and in chunks, and the roles that are held over it. False when it was not there.
+/// Removes a group, its members first and in chunks, and the roles that are held over it. False
+/// when it was not there.
 pub fn remove_group(engine: &dyn Engine, id: GroupId) -> Result<bool, DirectoryError> {
     loop {
-        let done = transact(engine, |txn| {
-            let Some(group) = tables::get_group(txn, id)? else {
-                return Ok::<_, DirectoryError>(Verdict::Abandon(Some(false)));
-            };
-            let page = txn.scan(&tables::members_of(id), limits::MAX_MEMBERS_PER_CALL)?;
-            if page.rows.is_empty() {
-                tables::free_address(txn, &group.address)?;
-                grant::drop_grants_in(txn, |grant| grant.scope == Scope::Group(id))?;
-                txn.delete(tables::group_key(id));
-                return Ok(Verdict::Commit(Some(true)));
-            }
-            for (key, _) in page.rows {
-                let (_, member) = tables::read_member_key(&key)?;
-                drop_member(txn, id, &member)?;
-            }
-            Ok(Verdict::Commit(None))
-        })?;
-        if let Some(removed) = done {
-            return Ok(removed);
+        let work = |txn: &mut Transaction<'_>| remove_group_in(txn, id).map(Verdict::Commit);
+        match transact(engine, work)? {
+            GroupRemoval::NotThere => return Ok(false),
+            GroupRemoval::Done => return Ok(true),
+            GroupRemoval::More => {}
         }
     }
+}
+
+/// How far the removal of a group has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupRemoval {
+    /// There is no such group.
+    NotThere,
+    /// Some members are out; there are more.
+    More,
+    /// The group is gone.
+    Done,
+}
+
+/// A part of [`remove_group`] that fits one transaction: to be called until it is done.
+pub fn remove_group_in(
+    txn: &mut Transaction<'_>,
+    id: GroupId,
+) -> Result<GroupRemoval, DirectoryError> {
+    let Some(group) = tables::get_group(txn, id)? else {
+        return Ok(GroupRemoval::NotThere);
+    };
+    let page = txn.scan(&tables::members_of(id), limits::MAX_MEMBERS_PER_CALL)?;
+    if page.rows.is_empty() {
+        tables::free_address(txn, &group.address)?;
+        grant::drop_grants_in(txn, |grant| grant.scope == GrantScope::Group(id))?;
+        txn.delete(tables::group_key(id));
+        return Ok(GroupRemoval::Done);
+    }
+    for (key, _) in page.rows {
+        let (_, member) = tables::read_member_key(&key)?;
+        drop_member(txn, id, &member)?;
+    }
+    Ok(GroupRemoval::More)
 }
 
 /// A group by its id.

@@ -2,7 +2,8 @@
 //! leads to.
 //!
 //! Reading verbs take a [`tern_store::Read`]: the engine for the newest state, or a snapshot where
-//! several answers must fit together. Writing verbs take the engine.
+//! several answers must fit together. Writing verbs take the engine, or as `…_in` a transaction,
+//! for callers that commit something else with the change.
 //!
 //! Invariants:
 //! - An address leads to one thing: an account, an alias or a group. Its domain exists.
@@ -31,26 +32,32 @@ mod tables;
 pub mod target;
 
 pub use account::{
-    Account, AccountPage, NewAccount, account, account_by_address, addresses_of, create_account,
-    groups_of, list_accounts, remove_account, update_account,
+    Account, AccountPage, NewAccount, account, account_by_address, addresses_of, begin_removal_in,
+    create_account, create_account_in, groups_of, list_accounts, remove_account, update_account,
+    update_account_in,
 };
-pub use alias::{Alias, alias, list_addresses, remove_alias, set_alias};
+pub use alias::{
+    Alias, alias, list_addresses, remove_alias, remove_alias_in, set_alias, set_alias_in,
+};
 pub use check::{Finding, check};
 pub use credential::{
-    AppPassword, CredentialId, NewAppPassword, add_app_password, list_app_passwords,
-    revoke_app_password, set_password,
+    AppPassword, AppSecret, CredentialId, HashedPassword, NewAppPassword, Scope, add_app_password,
+    add_app_password_in, list_app_passwords, revoke_app_password, revoke_app_password_in,
+    set_password, set_password_in,
 };
 pub use domain::{
-    DomainInfo, DomainSettings, add_domain, domain, list_domains, remove_domain, set_domain,
+    DomainInfo, DomainSettings, add_domain, add_domain_in, domain, list_domains, remove_domain,
+    remove_domain_in, set_domain,
 };
 pub use error::DirectoryError;
 pub use grant::{
-    About, Grant, Granter, Role, Scope, grant_role, grant_role_in, grants_of, group_addresses_of,
-    list_grants, revoke_role, revoke_role_in, roles_over,
+    About, Grant, GrantScope, Granter, Role, grant_role, grant_role_in, grants_of,
+    group_addresses_of, list_grants, revoke_role, revoke_role_in, roles_over,
 };
 pub use group::{
-    Group, GroupId, MemberPage, add_members, create_group, group, group_by_address, members,
-    remove_group, remove_members,
+    Group, GroupId, GroupRemoval, MemberPage, add_members, add_members_in, create_group,
+    create_group_in, group, group_by_address, members, remove_group, remove_group_in,
+    remove_members, remove_members_in,
 };
 pub use login::{Login, LoginFailure, login, rehash_password};
 pub use password::{PasswordCost, Passwords};

@@ -10,15 +10,13 @@ pub const MAX_MEMBERS_PER_CALL: usize = 1_000;
 pub const MAX_DEPTH: usize = 16;
 /// Most recipients that one address expands to.
 pub const MAX_EXPANSION: usize = 250_000;
-/// Most app passwords of an account, revoked ones included.
+/// Most app passwords of an account, revoked ones included: those make room for new ones.
 pub const MAX_APP_PASSWORDS: usize = 50;
-/// Most scopes of an app password.
-pub const MAX_SCOPES: usize = 16;
 /// Most grants of roles.
 pub const MAX_GRANTS: u64 = 4_000;
 /// Longest password, in bytes.
 pub const MAX_PASSWORD: usize = 1024;
-/// Longest display name, label or scope, in bytes.
+/// Longest display name or label, in bytes.
 pub const MAX_TEXT: usize = 256;
 /// Most rows that one call of a list hands out.
 pub const MAX_LIST: usize = 1_000;

@@ -7,7 +7,7 @@ use tern_base::{AccountId, EmailAddress, Entropy};
 use tern_store::{Engine, Read, StoreError, Verdict, transact};
 
 use crate::account::{Account, account_by_address};
-use crate::credential::{self, CredentialId, Stored};
+use crate::credential::{self, CredentialId, Scope, Stored};
 use crate::error::DirectoryError;
 use crate::password::Passwords;
 use crate::{limits, tables};
@@ -19,8 +19,6 @@ pub struct Login {
     pub account: Account,
     /// The credential that was shown.
     pub credential: CredentialId,
-    /// What the credential is good for; none is everything.
-    pub scopes: Vec<String>,
     /// The password's hash was made at another cost: call [`rehash_password`].
     pub needs_rehash: bool,
 }
@@ -34,6 +32,9 @@ pub enum LoginFailure {
     /// The password is not right.
     #[error("the password is wrong")]
     WrongPassword,
+    /// The app password is right, and not for this.
+    #[error("the app password is not for {0}")]
+    WrongScope(Scope),
     /// The account is disabled.
     #[error("the account is disabled")]
     Disabled,
@@ -42,12 +43,14 @@ pub enum LoginFailure {
     Store(#[from] StoreError),
 }
 
-/// Verifies a name (an account's primary address, in any case) and a password or app password.
+/// Verifies a name (an account's primary address, in any case) and a password, or an app password
+/// that is good for `scope`.
 pub fn login(
     reader: &dyn Read,
     passwords: &Passwords,
     name: &str,
     password: &str,
+    scope: Scope,
 ) -> Result<Login, LoginFailure> {
     let address = EmailAddress::parse(name).ok();
     let account = match &address {
@@ -66,17 +69,21 @@ pub fn login(
     if account.disabled || account.removing {
         return Err(LoginFailure::Disabled);
     }
+    if !fits.scopes.is_empty() && !fits.scopes.contains(&scope) {
+        // As slow as every other failure.
+        passwords.verify(b"", None);
+        return Err(LoginFailure::WrongScope(scope));
+    }
     Ok(Login {
         account,
         credential: fits.credential,
-        scopes: fits.scopes,
         needs_rehash: fits.needs_rehash,
     })
 }
 
 struct Fits {
     credential: CredentialId,
-    scopes: Vec<String>,
+    scopes: Vec<Scope>,
     needs_rehash: bool,
 }
 

@@ -28,7 +28,7 @@ use tern_store::{Range, Read, StoreError, Transaction};
 use crate::account::Account;
 use crate::domain::{DomainInfo, DomainSettings};
 use crate::error::DirectoryError;
-use crate::grant::{Grant, Role, Scope};
+use crate::grant::{Grant, GrantScope, Role};
 use crate::group::{Group, GroupId};
 use crate::target::Target;
 
@@ -111,9 +111,9 @@ pub(crate) fn grant_key(grant: &Grant) -> Vec<u8> {
     let key = Key::table(GRANT).u32(grant.account.0);
     let key = key.array(&[grant.role.number()]);
     match &grant.scope {
-        Scope::Everyone => key.array(&[0]).finish(),
-        Scope::Domain(domain) => key.array(&[1]).array(domain.as_str().as_bytes()).finish(),
-        Scope::Group(group) => key.array(&[2]).u32(group.0).finish(),
+        GrantScope::Everyone => key.array(&[0]).finish(),
+        GrantScope::Domain(domain) => key.array(&[1]).array(domain.as_str().as_bytes()).finish(),
+        GrantScope::Group(group) => key.array(&[2]).u32(group.0).finish(),
     }
 }
 
@@ -235,9 +235,9 @@ pub(crate) fn read_grant_key(key: &[u8]) -> Result<Grant, Damaged> {
     let account = AccountId(r.u32().ok_or(Damaged)?);
     let [role, kind] = r.array::<2>().ok_or(Damaged)?;
     let scope = match kind {
-        0 => Scope::Everyone,
-        1 => Scope::Domain(parse_domain(r.rest())?),
-        2 => Scope::Group(GroupId(r.u32().ok_or(Damaged)?)),
+        0 => GrantScope::Everyone,
+        1 => GrantScope::Domain(parse_domain(r.rest())?),
+        2 => GrantScope::Group(GroupId(r.u32().ok_or(Damaged)?)),
         _ => return Err(Damaged),
     };
     Ok(Grant {

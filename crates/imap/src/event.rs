@@ -4,8 +4,7 @@
 //! what finds an attack, and what the peer sent in its place is the peer's risk.
 
 use tern_mailbox::SealTag;
-
-use crate::verbs::Mechanism;
+use tern_session::Mechanism;
 
 /// A limit that a peer ran into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,7 +17,9 @@ pub enum Limit {
     BadCommands,
     /// `max_auth_failures`
     AuthFailures,
-    /// `login_timeout_secs` or `idle_timeout_secs`
+    /// No memory for a literal: refused with `UNAVAILABLE`.
+    Memory,
+    /// `login_timeout_secs`, `idle_timeout_secs` or `literal_timeout_secs`
     Time,
 }
 

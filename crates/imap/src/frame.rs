@@ -10,7 +10,7 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::command::Tag;
-use crate::limits::{FrameLimits, MAX_LINE, MAX_LITERALS_FACTOR};
+use crate::limits::{FrameLimits, MAX_LINE, MAX_LITERALS_FACTOR, MAX_UNRESERVED_LITERALS};
 
 /// What the framer found next in the input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Frame {
     Line(Bytes),
     /// The client waits for a command continuation request: send `+ `.
     Continue,
+    /// Memory for so many octets of literals is needed: answer with [`Framer::reserved`].
+    Reserve(u64),
     /// A command was refused and is out of the input; go on after answering.
     Refused {
         /// The tag of the refused command, where it has one.
@@ -41,6 +43,9 @@ pub enum Refusal {
     /// A literal, or all literals of a command together, over the limit: `[TOOBIG]`.
     #[error("Literal too big")]
     LiteralTooBig,
+    /// No memory for a literal just now: `[UNAVAILABLE]`.
+    #[error("Not enough memory for the literal now, try again later")]
+    NoMemory,
     /// A NUL in a line (RFC 9051 9: CHAR excludes it).
     #[error("NUL is not allowed in a command")]
     Nul,
@@ -50,6 +55,14 @@ pub enum Refusal {
 enum State {
     /// Reading a line that continues the command in the buffer.
     Line,
+    /// A literal waits for memory; its line ends at `end`.
+    Reserving { end: usize, literal: Literal },
+    /// Memory was set aside for it, or not.
+    Answered {
+        end: usize,
+        literal: Literal,
+        granted: bool,
+    },
     /// Reading a literal, which ends at this offset of the buffer.
     Literal { end: usize },
     /// Throwing away a refused literal.
@@ -77,6 +90,8 @@ pub struct Framer {
     lines: usize,
     /// Octets of the literals of this command.
     literals: u64,
+    /// Octets of them for which memory was set aside.
+    reserved: u64,
     /// The next line is a continuation, not a command.
     raw_line: bool,
     /// The last call of [`Framer::next_frame`] found nothing, and no input came since.
@@ -94,6 +109,7 @@ impl Framer {
             scanned: 0,
             lines: 0,
             literals: 0,
+            reserved: 0,
             raw_line: false,
             starved: true,
             limits,
@@ -116,6 +132,23 @@ impl Framer {
     /// The next line is a response to a continuation request (AUTHENTICATE, IDLE), not a command.
     pub fn expect_line(&mut self) {
         self.raw_line = true;
+    }
+
+    /// The answer to [`Frame::Reserve`].
+    pub fn reserved(&mut self, granted: bool) {
+        if let State::Reserving { end, literal } = self.state {
+            self.state = State::Answered {
+                end,
+                literal,
+                granted,
+            };
+        }
+    }
+
+    /// Whether literals of an unfinished command are held, or about to be.
+    pub fn holds_literals(&self) -> bool {
+        let is_about_to = matches!(self.state, State::Reserving { .. } | State::Answered { .. });
+        is_about_to || self.literals > 0
     }
 
     /// Whether input is waiting that belongs to no finished frame.
@@ -143,7 +176,24 @@ impl Framer {
     fn find_frame(&mut self) -> Option<Frame> {
         loop {
             match &mut self.state {
-                State::Broken => return None,
+                State::Broken | State::Reserving { .. } => return None,
+                State::Answered {
+                    end,
+                    literal,
+                    granted,
+                } => {
+                    let (end, literal, granted) = (*end, *literal, *granted);
+                    let found = if granted {
+                        self.begin_literal(end, literal)
+                    } else {
+                        self.state = State::Line;
+                        let tag = Tag::of_line(&self.buf);
+                        self.refuse_line(end, tag, Refusal::NoMemory)
+                    };
+                    if found.is_some() {
+                        return found;
+                    }
+                }
                 State::Line => match self.line() {
                     Found::Frame(frame) => return Some(frame),
                     Found::Nothing => return None,
@@ -240,18 +290,30 @@ impl Framer {
                 None => Found::GoOn,
             };
         }
+        let wanted = self.literals + literal.size;
+        if wanted > MAX_UNRESERVED_LITERALS {
+            self.state = State::Reserving { end, literal };
+            return Found::Frame(Frame::Reserve(wanted - self.reserved));
+        }
+        match self.begin_literal(end, literal) {
+            Some(frame) => Found::Frame(frame),
+            None => Found::GoOn,
+        }
+    }
+
+    /// Goes on with a literal whose line ends at `end`.
+    fn begin_literal(&mut self, end: usize, literal: Literal) -> Option<Frame> {
         self.lines += end - self.part;
         self.literals += literal.size;
+        if self.literals > MAX_UNRESERVED_LITERALS {
+            self.reserved = self.literals;
+        }
         // `fits` bounds the size by a limit that a message in memory has to keep.
         let size = usize::try_from(literal.size).unwrap_or(usize::MAX / 2);
-        self.state = State::Literal {
-            end: end + 1 + size,
-        };
-        if literal.synchronising {
-            Found::Frame(Frame::Continue)
-        } else {
-            Found::GoOn
-        }
+        let whole = end + 1 + size;
+        self.buf.reserve(whole.saturating_sub(self.buf.len()));
+        self.state = State::Literal { end: whole };
+        literal.synchronising.then_some(Frame::Continue)
     }
 
     /// Whether one more literal of `size` octets is within the limits of the command.
@@ -298,7 +360,8 @@ impl Framer {
     fn take(&mut self, text_end: usize, end: usize) -> Bytes {
         let mut frame = self.buf.split_to(end + 1);
         frame.truncate(text_end);
-        (self.part, self.scanned, self.lines, self.literals) = (0, 0, 0, 0);
+        (self.part, self.scanned, self.lines) = (0, 0, 0);
+        (self.literals, self.reserved) = (0, 0);
         self.release();
         frame.freeze()
     }
@@ -322,6 +385,8 @@ enum Found {
     GoOn,
 }
 
+/// The header of a literal.
+#[derive(Clone, Copy, Debug)]
 struct Literal {
     size: u64,
     synchronising: bool,
@@ -385,6 +450,7 @@ mod tests {
             Frame::Command(bytes) => format!("C:{}", bytes.escape_ascii()),
             Frame::Line(bytes) => format!("L:{}", bytes.escape_ascii()),
             Frame::Continue => "+".to_owned(),
+            Frame::Reserve(octets) => format!("M:{octets}"),
             Frame::Refused { tag, refusal } => {
                 format!("R:{}:{refusal:?}", tag.as_ref().map_or("*", Tag::as_str))
             }

@@ -26,4 +26,4 @@ pub mod session;
 pub mod settings;
 pub mod verbs;
 
-pub use session::{Session, Step};
+pub use session::Session;

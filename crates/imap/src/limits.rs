@@ -1,7 +1,9 @@
 //! Every bound on what an IMAP peer can make this crate hold or do, with the answer it gets.
 //!
 //! Invariant: what one session buffers of its input is at most [`MAX_LINE`] plus the literals that
-//! [`FrameLimits`] allows in its present state plus one read of the shell.
+//! [`FrameLimits`] allows in its present state plus one read of the shell; literals beyond
+//! [`MAX_UNRESERVED_LITERALS`] are part of the memory that all sessions share, or are refused with
+//! `NO [UNAVAILABLE]`.
 
 /// Octets of one command outside its literals. RFC 7162 4 asks for at least 8,192. Over: `BYE`.
 pub const MAX_LINE: usize = 64 * 1024;
@@ -9,6 +11,9 @@ pub const MAX_LINE: usize = 64 * 1024;
 pub const MAX_LITERAL_BEFORE_AUTH: u64 = 4 * 1024;
 /// Octets of one literal that is not an appended message. Over: `NO [TOOBIG]`.
 pub const MAX_LITERAL: u64 = 64 * 1024;
+/// Octets of the literals of one command that are read without memory set aside for them; nobody
+/// gets beyond it before authentication.
+pub const MAX_UNRESERVED_LITERALS: u64 = MAX_LITERAL_BEFORE_AUTH * MAX_LITERALS_FACTOR;
 /// A command may hold this many times the largest of its literals, in total.
 pub const MAX_LITERALS_FACTOR: u64 = 4;
 /// Octets of a refused non-synchronising literal that are read and thrown away, so that the
@@ -16,10 +21,15 @@ pub const MAX_LITERALS_FACTOR: u64 = 4;
 pub const MAX_DISCARD: u64 = 256 * 1024 * 1024;
 /// Ranges in one sequence set. Over: `BAD`.
 pub const MAX_SET_RANGES: usize = 16 * 1024;
-/// Depth of parentheses, `NOT` and first operands of `OR` in one search. Over: `BAD`.
+/// Depth of parentheses, `NOT` and first operands of `OR` in one search. Over: `NO [LIMIT]`.
 pub const MAX_SEARCH_DEPTH: usize = 64;
-/// Search keys in one search. Over: `BAD`.
+/// Search keys in one search. Over: `NO [LIMIT]`.
 pub const MAX_SEARCH_KEYS: usize = 4096;
+/// BODY and TEXT keys in one search: each looks through [`MAX_SEARCHED_TEXT`]. Over: `NO [LIMIT]`.
+pub const MAX_SEARCH_TEXTS: usize = 128;
+/// HEADER, SUBJECT, FROM, TO, CC and BCC keys in one search: each looks through a header, of which
+/// a megabyte is read at most. Over: `NO [LIMIT]`.
+pub const MAX_SEARCH_HEADERS: usize = 1024;
 /// Items of one list argument (flags, fetch items, header names, patterns, status items).
 pub const MAX_LIST_ITEMS: usize = 1024;
 /// Numbers in one body part path. MIME nests far less than this.
@@ -43,10 +53,13 @@ pub const CONTENT_PIECE: u64 = 256 * 1024;
 /// Messages that one step reads rows of, marks as seen, copies, moves or expunges: what the
 /// mailboxes do in one commit.
 pub const MESSAGES_PER_STEP: usize = tern_mailbox::limits::CHUNK;
-/// Messages that one step of a search looks at when their flags, sizes and dates are enough.
-pub const ENTRIES_PER_STEP: usize = 64 * 1024;
-/// Octets of content that one step of a search reads, beside the last message.
-pub const SEARCH_OCTETS_PER_STEP: u64 = 4 * 1024 * 1024;
+/// Structures that are read ahead together, each at most a row of the store.
+pub const STRUCTURES_PER_READ: usize = 64;
+/// Conditions on flags, sizes and dates that one step of a search tests.
+pub const TESTS_PER_STEP: usize = 64 * 1024;
+/// Octets that one step of a search reads, decodes and looks through, beside the last message:
+/// that one takes at most [`MAX_SEARCH_TEXTS`] looks and [`MAX_SEARCH_HEADERS`] looks, a GiB each.
+pub const SEARCH_WORK_PER_STEP: u64 = 16 * 1024 * 1024;
 /// Octets of decoded text of one message that are searched; text behind them is not found.
 pub const MAX_SEARCHED_TEXT: usize = 8 * 1024 * 1024;
 /// Keywords that the FLAGS response lists; further ones work and are not announced.

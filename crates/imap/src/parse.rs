@@ -78,6 +78,8 @@ pub enum Reason {
     SpecialUse,
     #[error("Too many items, or nested too deep")]
     TooMany,
+    #[error("Too many texts in one search")]
+    TooManyTexts,
 }
 
 /// Parses one frame. `utf8` says whether the client enabled UTF8=ACCEPT or IMAP4rev2, so that

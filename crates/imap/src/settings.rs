@@ -23,6 +23,9 @@ pub struct Settings {
     pub auth_without_tls: bool,
     /// Longest time from the connection to the authentication. In seconds; default 60.
     pub login_timeout_secs: u64,
+    /// Longest time that a command with literals may take to come in, a message that APPEND brings
+    /// among them. In seconds; default 1800.
+    pub literal_timeout_secs: u64,
     /// Longest wait for a command, or for DONE, once authenticated. In seconds; default 1800, the
     /// least that RFC 9051 5.4 allows.
     pub idle_timeout_secs: u64,
@@ -37,6 +40,7 @@ impl Default for Settings {
             starttls: true,
             auth_without_tls: false,
             login_timeout_secs: 60,
+            literal_timeout_secs: 1_800,
             idle_timeout_secs: 1_800,
         }
     }

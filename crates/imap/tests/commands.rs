@@ -160,7 +160,20 @@ fn bounds_are_refused_not_followed() {
         "Invalid mailbox name: modified UTF-7 (RFC 3501 5.1.3) expected",
     );
     check(format!("a ID ({})", "\"a\" NIL ".repeat(40)), too_many);
+    let texts = "Too many texts in one search";
+    check(format!("a SEARCH {}", "TEXT x ".repeat(129)), texts);
+    check(format!("a SEARCH {}ALL", "OR BODY x ".repeat(129)), texts);
+    check(
+        format!("a SEARCH {}ALL", "NOT FROM x ".repeat(1_025)),
+        texts,
+    );
+    check(
+        format!("a SORT (DATE) UTF-8 {}", "HEADER A x ".repeat(1_025)),
+        texts,
+    );
     // Long chains that clients send are fine.
-    let chain = format!("a SEARCH {}SEEN DRAFT", "OR TEXT x ".repeat(500));
-    assert!(parse(&Bytes::from(chain), false).is_ok());
+    for chain in ["OR TEXT x ".repeat(128), "OR FROM x ".repeat(500)] {
+        let chain = format!("a SEARCH {chain}SEEN DRAFT");
+        assert!(parse(&Bytes::from(chain), false).is_ok());
+    }
 }

@@ -6,9 +6,10 @@
 //! happens: `plain` or `tls` (a connection begins in a new house), `session` (somebody has logged
 //! in, in a new house), `second` (another session of the same house), `started` (the TLS handshake
 //! is done), `accept`, `refuse`, `throttle`, `unavailable` (the answer to credentials, after their
-//! check), `timeout`, `shutdown`, `close` (the session must be closed), `clock n` (n seconds pass),
-//! `quota n` (octets), `full` and `room` (the disk), `seal name`, `withdraw name`, `exposure name
-//! level`. After each line of one client the other is notified.
+//! check), `timeout`, `shutdown`, `revoke`, `close` (the session must be closed), `clock n` (n
+//! seconds pass), `quota n` (octets), `memory n` (octets of literals), `full` and `room` (the disk),
+//! `damage` and `repair` (rows of messages no longer say anything, and do again), `seal name`,
+//! `withdraw name`, `exposure name level`. After each line of one client the other is notified.
 //!
 //! Every transcript runs three times: each client line whole, octet by octet, and in pieces of 7.
 //! With `TERN_BLESS` set the server's lines are written anew, to be reviewed.
@@ -20,12 +21,14 @@ mod common;
 use std::fmt::Write as _;
 
 use common::{BOB, Client, House, NOW, accept, facts};
-use tern_imap::session::Verified;
+use tern_session::{Budget, Ending, Protocol as _, Verified};
 use tern_store::mem::Injected;
 
 struct Run {
     house: House,
     clients: Vec<Client>,
+    /// What was damaged, as it was.
+    damaged: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Run {
@@ -38,6 +41,7 @@ impl Run {
         Self {
             house,
             clients: vec![client],
+            damaged: Vec::new(),
         }
     }
 
@@ -52,12 +56,20 @@ impl Run {
             }
             "started" => return client.session.tls_started(facts()),
             "timeout" => {
-                client.session.timed_out();
+                client.session.end(Ending::TimedOut);
                 return client.drive(&mut self.house);
             }
             "shutdown" => {
-                client.session.shutdown();
+                client.session.end(Ending::Stopping);
                 return client.drive(&mut self.house);
+            }
+            "revoke" => {
+                client.session.end(Ending::Revoked);
+                return client.drive(&mut self.house);
+            }
+            "memory" => {
+                self.house.memory = Budget::new(argument.parse().unwrap());
+                return;
             }
             "close" => return assert!(client.closed, "still open"),
             "clock" => {
@@ -74,6 +86,8 @@ impl Run {
                 return self.house.engine.set_fault_hook(Some(hook));
             }
             "room" => return self.house.engine.set_fault_hook(None),
+            "damage" => return self.damaged = self.house.damage(),
+            "repair" => return self.house.repair(std::mem::take(&mut self.damaged)),
             "seal" => {
                 self.house.seal(&message(argument));
                 return;
@@ -413,4 +427,27 @@ fn long_answers_come_in_bounded_steps() {
     let output = other.command(&mut house, "n NOOP");
     assert!(output.len() > 30_000 && other.largest < 256 * 1024);
     house.check();
+}
+
+#[test]
+fn a_search_for_many_texts_is_many_steps() {
+    let mut house = House::new();
+    let mut client = Client::login(&mut house);
+    let text = "no such thing here\r\n".repeat(50_000);
+    for number in 0..4 {
+        let content = format!("Subject: {number}\r\n\r\n{text}");
+        client.append(&mut house, "INBOX", "", content.as_bytes());
+    }
+    client.command(&mut house, "s SELECT INBOX");
+    let mut steps = |keys: usize| {
+        client.steps = 0;
+        let command = format!("c SEARCH {}DELETED", "OR BODY absent ".repeat(keys));
+        let answer = client.ask(&mut house, &command);
+        assert!(answer.starts_with("* SEARCH\r\nc OK"), "{answer}");
+        client.steps
+    };
+    // Four messages of 1 MB fit one step; looked through twenty times, each takes a step of its own.
+    let few = steps(1);
+    assert_eq!(steps(20), few + 3);
+    assert_eq!(steps(128), few + 3);
 }

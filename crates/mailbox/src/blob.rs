@@ -189,7 +189,7 @@ impl Mailboxes {
             Ok(Verdict::Commit(true))
         })?;
         if removed {
-            self.parsed.remove(&blob);
+            self.structures.remove(&blob);
         }
         Ok(removed)
     }

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use tern_base::{AccountId, ContentDigest, MailboxId, MessageId, ThreadId, Uid};
-use tern_mime::ParsedMessage;
-use tern_store::{StoreError, limits as store_limits};
+use tern_mime::Structure;
+use tern_store::{Range as KeyRange, StoreError, limits as store_limits};
 
 use crate::rows::{AccountHead, CopyRow, MessageRow};
 use crate::{MailboxError, Mailboxes, tables};
@@ -25,8 +25,7 @@ impl Mailboxes {
         account: AccountId,
         ids: &[MessageId],
     ) -> Result<Vec<Option<Result<MessageRow, MailboxError>>>, MailboxError> {
-        let keys: Vec<Vec<u8>> = ids.iter().map(|id| tables::message(account, *id)).collect();
-        let rows = self.engine.get_many(&keys)?;
+        let rows = self.message_rows(account, ids)?;
         let decode = |row: Vec<u8>| -> Result<Result<MessageRow, MailboxError>, MailboxError> {
             let row = MessageRow::decode(&row)?;
             let sealed = self.is_sealed(row.digest, account, row.origin);
@@ -47,24 +46,75 @@ impl Mailboxes {
         found.unwrap_or(Err(MailboxError::NoMessage))
     }
 
+    /// The stored rows of messages. Neighbours are read in one walk over the table, which costs a
+    /// fraction of a look-up for each.
+    fn message_rows(
+        &self,
+        account: AccountId,
+        ids: &[MessageId],
+    ) -> Result<Vec<Option<Vec<u8>>>, MailboxError> {
+        let Some(range) = neighbours(account, ids) else {
+            let keys: Vec<Vec<u8>> = ids.iter().map(|id| tables::message(account, *id)).collect();
+            return Ok(self.engine.get_many(&keys)?);
+        };
+        let mut out = Vec::with_capacity(ids.len());
+        let mut wanted = ids
+            .iter()
+            .map(|id| tables::message(account, *id))
+            .peekable();
+        let mut next = Some(range);
+        while let Some(range) = next {
+            let page = self.engine.scan(&range, store_limits::MAX_PAGE)?;
+            for (key, row) in page.rows {
+                while wanted.next_if(|wanted| *wanted < key).is_some() {
+                    out.push(None);
+                }
+                if wanted.next_if_eq(&key).is_some() {
+                    out.push(Some(row));
+                }
+            }
+            next = page.next;
+        }
+        out.resize(ids.len(), None);
+        Ok(out)
+    }
+
     /// The structure of a message's content. Offsets count from the start of the content: a
     /// message's prefix stands before it.
-    pub fn structure(&self, row: &MessageRow) -> Result<Arc<ParsedMessage>, MailboxError> {
-        if let Some(parsed) = self.parsed.get(&row.blob) {
-            return Ok(parsed);
+    pub fn structure(&self, row: &MessageRow) -> Result<Arc<Structure>, MailboxError> {
+        if let Some(structure) = self.structures(&[row])?.pop().flatten() {
+            return Ok(structure);
         }
-        let stored = self.engine.get(&tables::parsed(row.blob))?;
-        let parsed = match stored.as_deref().and_then(tern_mime::decode) {
-            Some(parsed) => parsed,
-            // Too large for a row: parsed again from the content.
-            None => {
-                let length = u64::from(row.size) - row.prefix.len() as u64;
-                tern_mime::parse(&self.read_blob(row, 0..length)?)
-            }
+        let length = u64::from(row.size) - row.prefix.len() as u64;
+        let parsed = tern_mime::parse(&self.read_blob(row, 0..length)?);
+        let structure = Arc::new(Structure::of(&parsed));
+        self.structures.insert(row.blob, Arc::clone(&structure));
+        Ok(structure)
+    }
+
+    /// The structures of many messages, read together, in the order of `rows`. `None` for one that
+    /// is too large for a row: [`Mailboxes::structure`] makes it again from the content.
+    pub fn structures(
+        &self,
+        rows: &[&MessageRow],
+    ) -> Result<Vec<Option<Arc<Structure>>>, MailboxError> {
+        let cached = rows.iter().map(|row| self.structures.get(&row.blob));
+        let mut found: Vec<Option<Arc<Structure>>> = cached.collect();
+        let slots = rows.iter().zip(&mut found);
+        let missing: Vec<_> = slots.filter(|(_, slot)| slot.is_none()).collect();
+        let key = |row: &MessageRow| tables::parsed(row.blob);
+        let keys: Vec<Vec<u8>> = missing.iter().map(|(row, _)| key(row)).collect();
+        let stored = match keys.as_slice() {
+            [] => Vec::new(),
+            keys => self.engine.get_many(keys)?,
         };
-        let parsed = Arc::new(parsed);
-        self.parsed.insert(row.blob, Arc::clone(&parsed));
-        Ok(parsed)
+        for ((row, slot), stored) in missing.into_iter().zip(stored) {
+            *slot = stored.and_then(Structure::from_row).map(Arc::new);
+            if let Some(structure) = slot {
+                self.structures.insert(row.blob, Arc::clone(structure));
+            }
+        }
+        Ok(found)
     }
 
     /// Octets of a message, prefix included; a range past its end is cut there. Answers
@@ -78,13 +128,13 @@ impl Mailboxes {
         let size = u64::from(row.size);
         let prefix = row.prefix.len() as u64;
         let (start, end) = (range.start.min(size), range.end.min(size));
-        let mut out = Vec::with_capacity(end.saturating_sub(start) as usize);
+        let mut out = Vec::new();
+        if start < end && end > prefix {
+            out = self.read_blob(row, start.saturating_sub(prefix)..end - prefix)?;
+        }
         if start < end && start < prefix {
             let head = row.prefix.get(start as usize..end.min(prefix) as usize);
-            out.extend_from_slice(head.unwrap_or_default());
-        }
-        if start < end && end > prefix {
-            out.extend(self.read_blob(row, start.saturating_sub(prefix)..end - prefix)?);
+            out.splice(..0, head.unwrap_or_default().iter().copied());
         }
         if self.is_sealed(row.digest, account, row.origin) {
             return Err(MailboxError::Sealed);
@@ -185,5 +235,116 @@ impl Mailboxes {
         id: MessageId,
     ) -> Result<Vec<(MailboxId, Uid)>, MailboxError> {
         self.message(account, id).map(|row| row.placements)
+    }
+}
+
+/// Fewer messages than this are looked up one by one.
+const FEW: usize = 16;
+/// How many ids there may be for each message of a walk. Threads take ids of the same sequence.
+const SPARSE: u64 = 4;
+
+/// The range of rows that holds messages which lie close together and in order.
+fn neighbours(account: AccountId, ids: &[MessageId]) -> Option<KeyRange> {
+    let (first, last) = (ids.first()?, ids.last()?);
+    let ascend = ids.is_sorted_by(|a, b| a < b);
+    let span = last.0.saturating_sub(first.0);
+    if ids.len() < FEW || !ascend || span / SPARSE > ids.len() as u64 {
+        return None;
+    }
+    Some(KeyRange {
+        start: tables::message(account, *first),
+        end: tables::message(account, MessageId(last.0.saturating_add(1))),
+        reverse: false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use tern_base::OriginId;
+    use tern_store::MemEngine;
+
+    use super::*;
+    use crate::{AppendRequest, Flags, INBOX, NoListener};
+
+    const BOB: AccountId = AccountId(1);
+    const NOW: tern_base::Timestamp = tern_base::Timestamp(1_700_000_000_000);
+
+    fn mailboxes(messages: usize) -> Mailboxes {
+        let engine = Arc::new(MemEngine::new());
+        let mailboxes = Mailboxes::open(engine, [1; 32], Arc::new(NoListener)).unwrap();
+        mailboxes.create_account(BOB, 0, &[], NOW).unwrap();
+        for number in 0..messages {
+            let request = AppendRequest {
+                account: BOB,
+                mailbox: INBOX,
+                content: format!("Subject: {number}\r\n\r\n").into_bytes(),
+                flags: Flags::empty(),
+                received: None,
+                origin: OriginId([1; 16]),
+            };
+            mailboxes.append(request, NOW).unwrap();
+        }
+        mailboxes
+    }
+
+    #[test]
+    fn neighbours_are_found_as_one_by_one() {
+        let mailboxes = mailboxes(40);
+        let known: Vec<MessageId> = mailboxes
+            .view(BOB, INBOX)
+            .unwrap()
+            .iter()
+            .map(|e| e.message)
+            .collect();
+        let last = known.last().unwrap().0;
+        let every: Vec<MessageId> = (0..=last + 3).map(MessageId).collect();
+        let backwards: Vec<MessageId> = every.iter().rev().copied().collect();
+        let odd: Vec<MessageId> = every.iter().copied().filter(|id| id.0 % 2 == 1).collect();
+        for ids in [&known, &every, &odd] {
+            assert!(neighbours(BOB, ids).is_some());
+        }
+        assert!(neighbours(BOB, &backwards).is_none());
+        for ids in [&known, &every, &odd, &backwards] {
+            let found = mailboxes.messages(BOB, ids).unwrap();
+            let alone: Vec<_> = ids
+                .iter()
+                .map(|id| mailboxes.message(BOB, *id).ok())
+                .collect();
+            let found: Vec<_> = found
+                .into_iter()
+                .map(|row| row.and_then(Result::ok))
+                .collect();
+            assert_eq!(found, alone);
+            assert_eq!(
+                found.iter().flatten().count(),
+                ids.iter().filter(|id| known.contains(id)).count()
+            );
+        }
+    }
+
+    #[test]
+    fn structures_come_from_the_store_once_and_in_order() {
+        let mailboxes = mailboxes(40);
+        let known: Vec<MessageId> = mailboxes
+            .view(BOB, INBOX)
+            .unwrap()
+            .iter()
+            .map(|e| e.message)
+            .collect();
+        let rows: Vec<MessageRow> = known
+            .iter()
+            .map(|id| mailboxes.message(BOB, *id).unwrap())
+            .collect();
+        // Some are at hand already.
+        mailboxes.structure(&rows[7]).unwrap();
+        mailboxes.structure(&rows[30]).unwrap();
+        let rows: Vec<&MessageRow> = rows.iter().collect();
+        for _ in 0..2 {
+            let found = mailboxes.structures(&rows).unwrap();
+            for (number, structure) in found.iter().enumerate() {
+                let envelope = structure.as_ref().unwrap().envelope().unwrap();
+                assert_eq!(envelope.subject, Some(number.to_string().as_bytes()));
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! the content to a client. A copy whose record says as much already costs no write.
 
 use tern_base::codec::{Damaged, Reader, Writer};
-use tern_base::{AccountId, ContentDigest, MessageId, Timestamp};
+use tern_base::{AccountId, ContentDigest, MessageId, OriginId, Timestamp};
 use tern_store::{Transaction, Verdict};
 
 use crate::rows::MessageRow;
@@ -67,27 +67,33 @@ pub struct Exposure {
     pub client: String,
     /// From which address.
     pub address: String,
+    /// The transaction that brought the copy: what another one brought was another copy.
+    pub origin: OriginId,
 }
 
 impl Exposure {
     /// The stored form, for tables above that keep a copy of it.
     pub fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(1);
+        let mut w = Writer::versioned(2);
         w.byte(self.level as u8)
             .number(self.at.0)
             .text(&self.protocol);
-        w.text(&self.client).text(&self.address).finish()
+        w.text(&self.client)
+            .text(&self.address)
+            .array(&self.origin.0)
+            .finish()
     }
 
     /// Reads the stored form.
     pub fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 1)?;
+        let mut r = Reader::of_version(bytes, 2)?;
         Ok(Self {
             level: ExposureLevel::from_number(r.byte()?)?,
             at: Timestamp(r.number()?),
             protocol: r.text()?,
             client: r.text()?,
             address: r.text()?,
+            origin: OriginId(r.array()?),
         })
     }
 }
@@ -101,6 +107,8 @@ pub struct Served {
     pub message: MessageId,
     /// Its letter.
     pub digest: ContentDigest,
+    /// The transaction that brought it.
+    pub origin: OriginId,
     /// How much of it.
     pub level: ExposureLevel,
 }
@@ -132,22 +140,15 @@ impl Mailboxes {
         let fresh: Vec<Served> = served
             .iter()
             .copied()
-            .filter(|copy| !self.is_recorded(copy))
+            .filter(|copy| !self.exposed.has(copy.account, copy.message, copy.level))
             .collect();
         for chunk in fresh.chunks(crate::limits::CHUNK) {
             self.record_chunk(chunk, viewer, now)?;
             for copy in chunk {
-                self.exposed
-                    .insert((copy.account, copy.message), copy.level);
+                self.exposed.enter(copy.account, copy.message, copy.level);
             }
         }
         Ok(())
-    }
-
-    fn is_recorded(&self, copy: &Served) -> bool {
-        self.exposed
-            .get(&(copy.account, copy.message))
-            .is_some_and(|level| level >= copy.level)
     }
 
     fn record_chunk(
@@ -177,6 +178,7 @@ impl Mailboxes {
                     protocol: viewer.protocol.to_owned(),
                     client: shortened(&viewer.client),
                     address: viewer.address.clone(),
+                    origin: copy.origin,
                 };
                 txn.put(key(copy), row.encode());
             }

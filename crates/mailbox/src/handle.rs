@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use tern_base::{AccountId, BlobId, MailboxId, MessageId};
-use tern_mime::ParsedMessage;
+use tern_base::{AccountId, BlobId, MailboxId};
+use tern_mime::Structure;
 use tern_store::{Engine, Transaction, Verdict, transact};
 
 use crate::edit::Edit;
+use crate::exposed::Exposed;
 use crate::seal::SealSet;
-use crate::{ExposureLevel, MailboxError, View, limits};
+use crate::{MailboxError, View, limits};
 
 /// Told after each commit which accounts changed, so that sessions can be woken.
 pub trait Listener: Send + Sync {
@@ -32,9 +33,8 @@ pub struct Mailboxes {
     pub(crate) content_key: [u8; 32],
     pub(crate) seals: SealSet,
     pub(crate) views: Cache<(AccountId, MailboxId), Arc<View>, ViewWeighter>,
-    pub(crate) parsed: Cache<BlobId, Arc<ParsedMessage>>,
-    /// Copies whose exposure is known to be on record, and how much.
-    pub(crate) exposed: Cache<(AccountId, MessageId), ExposureLevel>,
+    pub(crate) structures: Cache<BlobId, Arc<Structure>, StructureWeighter>,
+    pub(crate) exposed: Exposed,
     listener: Arc<dyn Listener>,
     lanes: Option<Lanes>,
 }
@@ -55,16 +55,19 @@ impl Mailboxes {
     ) -> Result<Self, MailboxError> {
         let seals = SealSet::load(&*engine)?;
         let views = Cache::with_weighter(1_000, limits::VIEW_CACHE_BYTES, ViewWeighter);
-        let parsed = Cache::new(limits::PARSED_CACHE_ITEMS);
-        let exposed = Cache::new(limits::EXPOSED_CACHE_ITEMS);
+        let structures = Cache::with_weighter(
+            limits::STRUCTURE_CACHE_ITEMS,
+            limits::STRUCTURE_CACHE_BYTES,
+            StructureWeighter,
+        );
         let lanes = Some(Lanes::default());
         Ok(Self {
             engine,
             content_key,
             seals,
             views,
-            parsed,
-            exposed,
+            structures,
+            exposed: Exposed::default(),
             listener,
             lanes,
         })
@@ -148,5 +151,15 @@ pub(crate) struct ViewWeighter;
 impl Weighter<(AccountId, MailboxId), Arc<View>> for ViewWeighter {
     fn weight(&self, _key: &(AccountId, MailboxId), view: &Arc<View>) -> u64 {
         (view.len() * size_of::<crate::Entry>()) as u64 + 256
+    }
+}
+
+/// Weighs a cached structure by its row and what holds it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StructureWeighter;
+
+impl Weighter<BlobId, Arc<Structure>> for StructureWeighter {
+    fn weight(&self, _key: &BlobId, structure: &Arc<Structure>) -> u64 {
+        structure.row_len() as u64 + 128
     }
 }

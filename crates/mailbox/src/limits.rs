@@ -22,7 +22,9 @@ pub const MAX_PREFIX: usize = 4_096;
 pub const UNREFERENCED_GRACE_MS: u64 = 3_600_000;
 /// Bytes of cached mailbox views.
 pub const VIEW_CACHE_BYTES: u64 = 64 * 1024 * 1024;
-/// Parsed messages that are kept at hand.
-pub const PARSED_CACHE_ITEMS: usize = 8_192;
-/// Copies whose exposure record is known without asking the store.
-pub const EXPOSED_CACHE_ITEMS: usize = 65_536;
+/// Bytes of cached message structures.
+pub const STRUCTURE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// About how many structures that is.
+pub const STRUCTURE_CACHE_ITEMS: usize = 100_000;
+/// Blocks of message ids of which it is known what is on record as served: one byte for each id.
+pub const EXPOSED_CACHE_BLOCKS: usize = 8_192;

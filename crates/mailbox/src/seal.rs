@@ -22,7 +22,7 @@ use crate::{MailboxError, Mailboxes, tables};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SealTag(pub [u8; 16]);
 
-/// Whose copies a seal covers.
+/// Whose copies in mailboxes a seal covers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cover {
     /// Every account but these.
@@ -49,8 +49,8 @@ impl Cover {
 pub enum Origins {
     /// All but what these transactions brought.
     AllBut(Vec<OriginId>),
-    /// Only what this transaction brought.
-    Only(OriginId),
+    /// Only what these transactions brought.
+    Only(Vec<OriginId>),
 }
 
 impl Origins {
@@ -58,7 +58,35 @@ impl Origins {
     pub fn covers(&self, origin: OriginId) -> bool {
         match self {
             Self::AllBut(others) => !others.contains(&origin),
-            Self::Only(one) => *one == origin,
+            Self::Only(these) => these.contains(&origin),
+        }
+    }
+}
+
+/// Which copies on their way out of the server a seal covers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outside {
+    /// Every copy that a covered transaction sends out.
+    All,
+    /// Of what one transaction sends out, the recipients with these numbers: those that
+    /// `tern_queue::QueueId::number_in` tells of an item.
+    Only(OriginId, RoaringBitmap),
+}
+
+impl Outside {
+    fn covers(&self, origin: OriginId, number: Option<u32>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(of, numbers) => {
+                *of == origin && number.is_some_and(|number| numbers.contains(number))
+            }
+        }
+    }
+
+    fn covers_any_of(&self, origin: OriginId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(of, numbers) => *of == origin && !numbers.is_empty(),
         }
     }
 }
@@ -68,8 +96,10 @@ impl Origins {
 pub struct Seal {
     /// On whose behalf.
     pub tag: SealTag,
-    /// Whose copies.
+    /// Whose copies in mailboxes.
     pub cover: Cover,
+    /// Which copies on their way out.
+    pub outside: Outside,
     /// Brought by which transactions.
     pub origins: Origins,
     /// Copies may still be in mailboxes.
@@ -83,32 +113,44 @@ impl Seal {
     pub fn covers(&self, account: AccountId, origin: OriginId) -> bool {
         self.cover.covers(account) && self.origins.covers(origin)
     }
+
+    /// Whether it covers the copy that a transaction sends to its recipient of this number.
+    pub fn covers_outside(&self, origin: OriginId, number: Option<u32>) -> bool {
+        self.origins.covers(origin) && self.outside.covers(origin, number)
+    }
+
+    fn holds_at(&self, now: Timestamp) -> bool {
+        self.active || self.until > now
+    }
 }
 
 /// All seals of one letter: two requests may cover different accounts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct SealRow(pub(crate) Vec<Seal>);
 
-const V1: u8 = 1;
+const VERSION: u8 = 2;
 
 impl SealRow {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(V1);
+        let mut w = Writer::versioned(VERSION);
         w.list(&self.0, |w, seal| {
             let (kind, accounts) = match &seal.cover {
                 Cover::Except(accounts) => (0, accounts),
                 Cover::Only(accounts) => (1, accounts),
             };
-            let mut set = Vec::with_capacity(accounts.serialized_size());
-            // Writing to memory can't fail.
-            let _ = accounts.serialize_into(&mut set);
             w.array(&seal.tag.0)
                 .byte(seal.active.into())
                 .number(seal.until.0);
-            w.byte(kind).bytes(&set);
+            w.byte(kind).bytes(&set_bytes(accounts));
+            match &seal.outside {
+                Outside::All => drop(w.byte(0)),
+                Outside::Only(of, numbers) => {
+                    w.byte(1).array(&of.0).bytes(&set_bytes(numbers));
+                }
+            }
             let (kind, origins) = match &seal.origins {
                 Origins::AllBut(others) => (0, others.as_slice()),
-                Origins::Only(one) => (1, std::slice::from_ref(one)),
+                Origins::Only(these) => (1, these.as_slice()),
             };
             w.byte(kind).list(origins, |w, origin| {
                 w.array(&origin.0);
@@ -118,26 +160,32 @@ impl SealRow {
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let seals = Reader::of_version(bytes, V1)?.list(|r| {
+        let seals = Reader::of_version(bytes, VERSION)?.list(|r| {
             let (tag, active) = (SealTag(r.array()?), r.byte()? != 0);
             let until = Timestamp(r.number()?);
             let kind = r.byte()?;
-            let accounts = RoaringBitmap::deserialize_from(r.bytes()?).map_err(|_| Damaged)?;
+            let accounts = read_set(r)?;
             let cover = if kind == 0 {
                 Cover::Except(accounts)
             } else {
                 Cover::Only(accounts)
             };
+            let outside = match r.byte()? {
+                0 => Outside::All,
+                1 => Outside::Only(OriginId(r.array()?), read_set(r)?),
+                _ => return Err(Damaged),
+            };
             let kind = r.byte()?;
             let origins = r.list(|r| r.array().map(OriginId))?;
-            let origins = match (kind, origins.as_slice()) {
-                (0, _) => Origins::AllBut(origins),
-                (1, [one]) => Origins::Only(*one),
+            let origins = match kind {
+                0 => Origins::AllBut(origins),
+                1 => Origins::Only(origins),
                 _ => return Err(Damaged),
             };
             Ok(Seal {
                 tag,
                 cover,
+                outside,
                 origins,
                 active,
                 until,
@@ -145,6 +193,20 @@ impl SealRow {
         })?;
         Ok(Self(seals))
     }
+}
+
+/// A set in the form that is shortest: runs where it has any.
+fn set_bytes(set: &RoaringBitmap) -> Vec<u8> {
+    let mut set = set.clone();
+    set.optimize();
+    let mut bytes = Vec::with_capacity(set.serialized_size());
+    // Writing to memory can't fail.
+    let _ = set.serialize_into(&mut bytes);
+    bytes
+}
+
+fn read_set(r: &mut Reader<'_>) -> Result<RoaringBitmap, Damaged> {
+    RoaringBitmap::deserialize_from(r.bytes()?).map_err(|_| Damaged)
 }
 
 /// The seals that a committed row says, by the letter: for an observer of commits that relies on
@@ -197,13 +259,15 @@ impl SealSet {
         account: AccountId,
         origin: OriginId,
     ) -> bool {
+        self.any(digest, |seal| seal.covers(account, origin))
+    }
+
+    fn any(&self, digest: ContentDigest, fits: impl Fn(&Seal) -> bool) -> bool {
         if self.active.load(Ordering::SeqCst) == 0 {
             return false;
         }
         let seals = self.seals.read().unwrap_or_else(PoisonError::into_inner);
-        seals
-            .get(&digest)
-            .is_some_and(|of| of.iter().any(|seal| seal.covers(account, origin)))
+        seals.get(&digest).is_some_and(|of| of.iter().any(fits))
     }
 
     fn insert(&self, digest: ContentDigest, seal: Seal) {
@@ -234,14 +298,21 @@ pub(crate) fn covering_in(
     origin: OriginId,
     now: Timestamp,
 ) -> Result<Option<SealTag>, MailboxError> {
+    find_in(txn, digest, |seal| {
+        seal.holds_at(now) && seal.covers(account, origin)
+    })
+}
+
+fn find_in(
+    txn: &mut Transaction<'_>,
+    digest: ContentDigest,
+    fits: impl Fn(&Seal) -> bool,
+) -> Result<Option<SealTag>, MailboxError> {
     let Some(row) = txn.get(&tables::seal(digest))? else {
         return Ok(None);
     };
     let seals = SealRow::decode(&row)?.0;
-    let covering = seals
-        .iter()
-        .find(|seal| (seal.active || seal.until > now) && seal.covers(account, origin));
-    Ok(covering.map(|seal| seal.tag))
+    Ok(seals.iter().find(|seal| fits(seal)).map(|seal| seal.tag))
 }
 
 impl Mailboxes {
@@ -319,17 +390,19 @@ impl Mailboxes {
         self.seals.remove(digest, tag);
     }
 
-    /// The seal that keeps an account's copies of a letter from arriving, if any. The transaction
-    /// depends on the answer: a seal that is set meanwhile makes it a conflict.
-    pub fn sealed_in(
+    /// The seal that keeps a copy from leaving, if any: the one that a transaction sends to its
+    /// recipient of this number. The transaction depends on the answer, as an arrival's does.
+    pub fn sealed_outside_in(
         &self,
         txn: &mut Transaction<'_>,
         digest: ContentDigest,
-        account: AccountId,
         origin: OriginId,
+        number: Option<u32>,
         now: Timestamp,
     ) -> Result<Option<SealTag>, MailboxError> {
-        covering_in(txn, digest, account, origin, now)
+        find_in(txn, digest, |seal| {
+            seal.holds_at(now) && seal.covers_outside(origin, number)
+        })
     }
 
     /// A seal other than `tag` that covers an account's copy of a letter, within a transaction that
@@ -343,14 +416,9 @@ impl Mailboxes {
         tag: SealTag,
         now: Timestamp,
     ) -> Result<Option<SealTag>, MailboxError> {
-        let Some(row) = txn.get(&tables::seal(digest))? else {
-            return Ok(None);
-        };
-        let seals = SealRow::decode(&row)?.0;
-        let other = seals.iter().find(|seal| {
-            seal.tag != tag && (seal.active || seal.until > now) && seal.covers(account, origin)
-        });
-        Ok(other.map(|seal| seal.tag))
+        find_in(txn, digest, |seal| {
+            seal.tag != tag && seal.holds_at(now) && seal.covers(account, origin)
+        })
     }
 
     /// The seal of a letter under a tag, as it is durable.
@@ -373,10 +441,16 @@ impl Mailboxes {
         Ok(seals.iter().map(|seal| seal.tag).collect())
     }
 
-    /// Whether an account's copy of a letter is sealed now. A copy that is about to leave the server
-    /// is asked for with account 0.
+    /// Whether an account's copy of a letter is sealed now.
     pub fn is_sealed(&self, digest: ContentDigest, account: AccountId, origin: OriginId) -> bool {
         self.seals.covers(digest, account, origin)
+    }
+
+    /// Whether any copy that a transaction sends out is sealed now.
+    pub fn is_sealed_outside(&self, digest: ContentDigest, origin: OriginId) -> bool {
+        self.seals.any(digest, |seal| {
+            seal.origins.covers(origin) && seal.outside.covers_any_of(origin)
+        })
     }
 }
 

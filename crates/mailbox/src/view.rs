@@ -7,11 +7,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use roaring::RoaringBitmap;
 use tern_base::{AccountId, MailboxId, MessageId, Modseq, Timestamp, Uid};
 use tern_store::{Read, StoreError};
 
 use crate::rows::{AccountHead, Change, Counters, MailboxRow, PlacementRow};
-use crate::{Flags, MailboxError, Mailboxes, change, tables};
+use crate::{Flags, MailboxError, Mailboxes, SystemFlag, change, tables};
 
 /// One message of a view.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,59 @@ impl Entry {
 /// Most entries of one chunk: what a change copies.
 const CHUNK: usize = 512;
 
+/// Entries side by side, and how many of them need a look when a mailbox is selected.
+#[derive(Clone, Debug, Default)]
+struct Chunk {
+    entries: Vec<Entry>,
+    unseen: usize,
+    with_keywords: usize,
+}
+
+impl Chunk {
+    fn find(&self, uid: Uid) -> Result<usize, usize> {
+        self.entries.binary_search_by_key(&uid, |entry| entry.uid)
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.count(&entry, 1);
+        self.entries.push(entry);
+    }
+
+    /// Replaces the entry at `at`, or takes it out.
+    fn set(&mut self, at: usize, entry: Option<Entry>) {
+        let Some(slot) = self.entries.get_mut(at) else {
+            return;
+        };
+        match entry {
+            Some(entry) => {
+                let old = std::mem::replace(slot, entry.clone());
+                self.count(&old, -1);
+                self.count(&entry, 1);
+            }
+            None => {
+                let old = self.entries.remove(at);
+                self.count(&old, -1);
+            }
+        }
+    }
+
+    fn count(&mut self, entry: &Entry, by: isize) {
+        let unseen = !entry.flags.has(SystemFlag::Seen);
+        let tagged = entry.flags.keywords().next().is_some();
+        self.unseen = self.unseen.saturating_add_signed(by * isize::from(unseen));
+        self.with_keywords = self
+            .with_keywords
+            .saturating_add_signed(by * isize::from(tagged));
+    }
+
+    /// The first and the last UID, where no UID between them is missing.
+    fn gapless(&self) -> Option<(u32, u32)> {
+        let (first, last) = (self.entries.first()?.uid.0, self.entries.last()?.uid.0);
+        let span = (last - first) as usize + 1;
+        (span == self.entries.len()).then_some((first, last))
+    }
+}
+
 /// A mailbox at one moment.
 #[derive(Clone, Debug)]
 pub struct View {
@@ -59,7 +113,7 @@ pub struct View {
     /// UIDNEXT, HIGHESTMODSEQ and the counts.
     pub counters: Counters,
     /// Entries by ascending UID; no chunk is empty.
-    chunks: Vec<Arc<Vec<Entry>>>,
+    chunks: Vec<Arc<Chunk>>,
     len: usize,
 }
 
@@ -76,14 +130,43 @@ impl View {
 
     /// Every message, by ascending UID.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Entry> {
-        self.chunks.iter().flat_map(|chunk| chunk.iter())
+        self.chunks.iter().flat_map(|chunk| chunk.entries.iter())
+    }
+
+    /// The UID of every message.
+    pub fn uids(&self) -> RoaringBitmap {
+        let mut uids = RoaringBitmap::new();
+        for chunk in &self.chunks {
+            match chunk.gapless() {
+                Some((first, last)) => {
+                    uids.insert_range(first..=last);
+                }
+                None => uids.extend(chunk.entries.iter().map(|entry| entry.uid.0)),
+            }
+        }
+        uids.optimize();
+        uids
+    }
+
+    /// The first message without `\Seen`.
+    pub fn first_unseen(&self) -> Option<&Entry> {
+        let chunk = self.chunks.iter().find(|chunk| chunk.unseen > 0)?;
+        let mut entries = chunk.entries.iter();
+        entries.find(|entry| !entry.flags.has(SystemFlag::Seen))
+    }
+
+    /// The flags of the messages that have keywords.
+    pub fn keyword_flags(&self) -> impl Iterator<Item = &Flags> {
+        let chunks = self.chunks.iter().filter(|chunk| chunk.with_keywords > 0);
+        chunks
+            .flat_map(|chunk| chunk.entries.iter().map(|entry| &entry.flags))
+            .filter(|flags| flags.keywords().next().is_some())
     }
 
     /// The message of a UID.
     pub fn get(&self, uid: Uid) -> Option<&Entry> {
         let chunk = self.chunks.get(self.chunk_of(uid))?;
-        let at = chunk.binary_search_by_key(&uid, |entry| entry.uid).ok()?;
-        chunk.get(at)
+        chunk.entries.get(chunk.find(uid).ok()?)
     }
 
     /// The messages from a UID on, by ascending UID.
@@ -92,14 +175,16 @@ impl View {
         let chunks = self.chunks.get(first..).unwrap_or_default();
         chunks
             .iter()
-            .flat_map(|chunk| chunk.iter())
+            .flat_map(|chunk| chunk.entries.iter())
             .skip_while(move |entry| entry.uid < uid)
     }
 
     /// The chunk that holds a UID, or would.
     fn chunk_of(&self, uid: Uid) -> usize {
-        let starts_at_or_before =
-            |chunk: &Arc<Vec<Entry>>| chunk.first().is_some_and(|entry| entry.uid <= uid);
+        let starts_at_or_before = |chunk: &Arc<Chunk>| {
+            let first = chunk.entries.first();
+            first.is_some_and(|entry| entry.uid <= uid)
+        };
         self.chunks
             .partition_point(starts_at_or_before)
             .saturating_sub(1)
@@ -126,9 +211,9 @@ impl View {
     fn push(&mut self, entry: Entry) {
         self.len += 1;
         match self.chunks.last_mut() {
-            Some(last) if last.len() < CHUNK => Arc::make_mut(last).push(entry),
+            Some(last) if last.entries.len() < CHUNK => Arc::make_mut(last).push(entry),
             _ => {
-                let mut chunk = Vec::with_capacity(8);
+                let mut chunk = Chunk::default();
                 chunk.push(entry);
                 self.chunks.push(Arc::new(chunk));
             }
@@ -145,16 +230,12 @@ impl View {
             }
             return;
         };
-        match (chunk.binary_search_by_key(&uid, |entry| entry.uid), entry) {
-            (Ok(at), Some(entry)) => {
-                if let Some(slot) = Arc::make_mut(chunk).get_mut(at) {
-                    *slot = entry;
-                }
-            }
+        match (chunk.find(uid), entry) {
+            (Ok(at), Some(entry)) => Arc::make_mut(chunk).set(at, Some(entry)),
             (Ok(at), None) => {
-                Arc::make_mut(chunk).remove(at);
+                Arc::make_mut(chunk).set(at, None);
                 self.len -= 1;
-                if chunk.is_empty() {
+                if chunk.entries.is_empty() {
                     self.chunks.remove(number);
                 }
             }
@@ -284,4 +365,69 @@ fn advance(
         view.set(uid, row.map(|row| Entry::new(uid, row)));
     }
     Ok(view)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(uid: u32, flags: Flags) -> Entry {
+        Entry {
+            uid: Uid(uid),
+            message: MessageId(u64::from(uid)),
+            modseq: Modseq(1),
+            flags,
+            size: 1,
+            received: Timestamp(0),
+            saved: Timestamp(0),
+        }
+    }
+
+    /// What the chunks count is what a look at every entry finds.
+    fn check(view: &View) {
+        let entries: Vec<&Entry> = view.iter().collect();
+        assert_eq!(view.len(), entries.len());
+        let uids: RoaringBitmap = entries.iter().map(|entry| entry.uid.0).collect();
+        assert_eq!(view.uids(), uids);
+        let unseen = |entry: &&&Entry| !entry.flags.has(SystemFlag::Seen);
+        assert_eq!(view.first_unseen(), entries.iter().find(unseen).copied());
+        let all = entries.iter().map(|entry| &entry.flags);
+        let tagged: Vec<&Flags> = all.filter(|f| f.keywords().next().is_some()).collect();
+        assert_eq!(view.keyword_flags().collect::<Vec<_>>(), tagged);
+    }
+
+    #[test]
+    fn chunks_count_what_they_hold() {
+        let base = Base {
+            modseq: Modseq(1),
+            uid_validity: 1,
+            counters: Counters::default(),
+        };
+        let mut view = base.empty_view();
+        check(&view);
+        let seen = Flags::of(&[SystemFlag::Seen]);
+        let mut tagged = seen.clone();
+        tagged.add_keyword("work");
+        for uid in 1..=1_500 {
+            view.push(entry(uid, seen.clone()));
+        }
+        check(&view);
+        for (uid, flags) in [
+            (700, Some(Flags::empty())),
+            (1_499, Some(tagged.clone())),
+            (3, Some(tagged)),
+            (701, None),
+            (1_499, Some(seen.clone())),
+            (700, Some(seen)),
+            (3, None),
+            (9_000, Some(Flags::empty())),
+        ] {
+            view.set(Uid(uid), flags.map(|flags| entry(uid, flags)));
+            check(&view);
+        }
+        for uid in 1..=512 {
+            view.set(Uid(uid), None);
+        }
+        check(&view);
+    }
 }

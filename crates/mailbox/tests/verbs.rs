@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tern_base::{AccountId, Entropy, MailboxId, OriginId, SeededEntropy, Timestamp, Uid};
 use tern_mailbox::{
     AppendRequest, Cover, ExposureLevel, FlagChange, FlagOutcome, FlagRequest, Flags, FolderSpec,
-    INBOX, Landing, Lineage, MailboxError, Mailboxes, NoListener, Origins, Placed, Role, Seal,
-    SealTag, Served, SystemFlag, Transfer, Viewer,
+    INBOX, Landing, Lineage, MailboxError, Mailboxes, NoListener, Origins, Outside, Placed, Role,
+    Seal, SealTag, Served, SystemFlag, Transfer, Viewer,
 };
 use tern_store::{MemEngine, StoreError, Verdict};
 
@@ -76,6 +76,7 @@ impl House {
         let seal = Seal {
             tag: TAG,
             cover,
+            outside: Outside::All,
             origins: Origins::AllBut(Vec::new()),
             active: true,
             until: Timestamp(u64::MAX),
@@ -474,6 +475,7 @@ fn a_failed_seal_hides_nothing() {
     let seal = Seal {
         tag: TAG,
         cover,
+        outside: Outside::All,
         origins: Origins::AllBut(Vec::new()),
         active: true,
         until: Timestamp(u64::MAX),
@@ -571,7 +573,8 @@ fn what_arrives_under_a_seal_is_accepted_and_never_shown() {
 fn exposure_is_recorded_and_refused_under_a_seal() {
     let mut house = House::new();
     let his = house.append(BOB, INBOX, &letter(1));
-    let digest = house.mailboxes.message(BOB, his.message).unwrap().digest;
+    let row = house.mailboxes.message(BOB, his.message).unwrap();
+    let (digest, origin) = (row.digest, row.origin);
     let viewer = Viewer {
         protocol: "imap",
         client: "test \"1.0\"".into(),
@@ -582,6 +585,7 @@ fn exposure_is_recorded_and_refused_under_a_seal() {
             account: BOB,
             message: his.message,
             digest,
+            origin,
             level,
         };
         house

@@ -8,15 +8,15 @@ use crate::lexer::{Lexer, Token};
 
 /// One address structure (RFC 9051 7.5.2). Values are raw: encoded words and 8-bit bytes stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Address {
+pub struct Address<B = Vec<u8>> {
     /// The display name, or the comment behind an address that has none.
-    pub name: Option<Vec<u8>>,
+    pub name: Option<B>,
     /// The source route (RFC 5322 4.4 obs-route), without its colon.
-    pub adl: Option<Vec<u8>>,
+    pub adl: Option<B>,
     /// The local part, unquoted; the group's name where a group starts; absent where it ends.
-    pub mailbox: Option<Vec<u8>>,
+    pub mailbox: Option<B>,
     /// The domain; absent only for the start and end of a group.
-    pub host: Option<Vec<u8>>,
+    pub host: Option<B>,
 }
 
 /// What stands for a host that is missing, since NIL would mean a group (Dovecot's word).

@@ -1,4 +1,5 @@
-//! The compact row of a parsed message: a version byte, then varints and counted bytes.
+//! The compact row of a parsed message: a version byte, then varints and counted bytes. The
+//! envelope is counted too, so that a reader of the parts steps over it.
 //!
 //! Invariant: `decode(encode(m))` is `m` for everything [`crate::parse`] gives. [`decode`] never
 //! panics, never allocates more than the row could hold, and gives `None` for damage, for a
@@ -16,7 +17,7 @@ use crate::message::ParsedMessage;
 use crate::part::{Disposition, Param, Part, PartKind};
 
 /// The version this code writes.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Byte strings that are written as their number, exactly as spelled here.
 const WORDS: &[&[u8]] = &[
@@ -68,7 +69,9 @@ pub fn encode(message: &ParsedMessage) -> Vec<u8> {
     let mut w = Writer(Vec::with_capacity(512));
     w.0.push(VERSION);
     w.number(message.size);
-    w.envelope(&message.envelope);
+    let mut envelope = Writer(Vec::with_capacity(256));
+    envelope.envelope(&message.envelope);
+    w.bytes(&envelope.0);
     w.part(&message.body, 0);
     w.bytes(message.preview.as_bytes());
     w.optional(message.message_id.as_deref().map(str::as_bytes));
@@ -83,15 +86,66 @@ pub fn encode(message: &ParsedMessage) -> Vec<u8> {
     w.0
 }
 
+/// A parsed message whose values are borrowed from its row.
+pub type MessageView<'a> = ParsedMessage<&'a [u8], &'a str>;
+
+/// A row that was found to be whole, to be read in place: a tenth of what the message takes once
+/// every value is a string of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Structure(Box<[u8]>);
+
+impl Structure {
+    /// A stored row; `None` for damage.
+    pub fn from_row(row: Vec<u8>) -> Option<Self> {
+        decode_as::<&[u8], &str>(&row)?;
+        Some(Self(row.into()))
+    }
+
+    /// The row of a message, whatever its length.
+    pub fn of(message: &ParsedMessage) -> Self {
+        Self(encode(message).into())
+    }
+
+    /// The row's length, in bytes.
+    pub const fn row_len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The message; never `None`, since the row was looked through when it came here. So are the
+    /// other two.
+    pub fn view(&self) -> Option<MessageView<'_>> {
+        decode_as(&self.0)
+    }
+
+    /// The envelope alone.
+    pub fn envelope(&self) -> Option<Envelope<&[u8]>> {
+        let mut r = Reader::of_row(&self.0)?;
+        r.number()?;
+        r.counted_envelope()
+    }
+
+    /// The root part alone.
+    pub fn body(&self) -> Option<Part<&[u8]>> {
+        let mut r = Reader::of_row(&self.0)?;
+        r.number()?;
+        r.bytes::<&[u8]>()?;
+        r.part(0, 0)
+    }
+}
+
 /// The message of a row; `None` for damage.
 pub fn decode(row: &[u8]) -> Option<ParsedMessage> {
-    let (&version, rest) = row.split_first()?;
-    if version != VERSION {
-        return None;
-    }
-    let mut r = Reader(rest);
+    decode_as(row)
+}
+
+fn decode_as<'a, B, S>(row: &'a [u8]) -> Option<ParsedMessage<B, S>>
+where
+    B: From<&'a [u8]> + Clone,
+    S: From<&'a str>,
+{
+    let mut r = Reader::of_row(row)?;
     let size = r.number()?;
-    let envelope = r.envelope()?;
+    let envelope = r.counted_envelope()?;
     let body = r.part(0, 0)?;
     let message = ParsedMessage {
         size,
@@ -99,7 +153,7 @@ pub fn decode(row: &[u8]) -> Option<ParsedMessage> {
         envelope,
         body,
         preview: r.string()?,
-        message_id: r.optional()?.map(String::from_utf8).transpose().ok()?,
+        message_id: r.optional_string()?,
         thread_ids: r.list(Reader::string)?,
         sent_at: r.varint()?.checked_sub(1).map(Timestamp),
         has_attachment: match r.byte()? {
@@ -258,7 +312,18 @@ impl Writer {
 
 struct Reader<'a>(&'a [u8]);
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn of_row(row: &'a [u8]) -> Option<Self> {
+        let (&version, rest) = row.split_first()?;
+        (version == VERSION).then_some(Self(rest))
+    }
+
+    fn counted_envelope<B: From<&'a [u8]> + Clone>(&mut self) -> Option<Envelope<B>> {
+        let mut inside = Reader(self.bytes()?);
+        let envelope = inside.envelope()?;
+        inside.0.is_empty().then_some(envelope)
+    }
+
     fn byte(&mut self) -> Option<u8> {
         let (&byte, rest) = self.0.split_first()?;
         self.0 = rest;
@@ -285,36 +350,42 @@ impl Reader<'_> {
         u32::try_from(self.varint()?).ok()
     }
 
-    fn take(&mut self, len: u64) -> Option<Vec<u8>> {
+    fn take(&mut self, len: u64) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(usize::try_from(len).ok()?)?;
         self.0 = rest;
-        Some(taken.to_vec())
+        Some(taken)
     }
 
-    fn bytes(&mut self) -> Option<Vec<u8>> {
+    fn bytes<B: From<&'a [u8]>>(&mut self) -> Option<B> {
         let len = self.varint()?;
-        self.take(len)
+        self.take(len).map(B::from)
     }
 
-    fn string(&mut self) -> Option<String> {
-        String::from_utf8(self.bytes()?).ok()
+    fn string<S: From<&'a str>>(&mut self) -> Option<S> {
+        let bytes = self.bytes()?;
+        std::str::from_utf8(bytes).ok().map(S::from)
     }
 
-    fn optional(&mut self) -> Option<Option<Vec<u8>>> {
+    fn optional<B: From<&'a [u8]>>(&mut self) -> Option<Option<B>> {
         match self.varint()? {
             0 => Some(None),
-            len => Some(Some(self.take(len - 1)?)),
+            len => Some(Some(self.take(len - 1)?.into())),
         }
     }
 
-    fn word(&mut self) -> Option<Vec<u8>> {
+    fn optional_string<S: From<&'a str>>(&mut self) -> Option<Option<S>> {
+        let bytes = self.optional()?;
+        let text = bytes.map(std::str::from_utf8).transpose().ok()?;
+        Some(text.map(S::from))
+    }
+
+    fn word<B: From<&'a [u8]>>(&mut self) -> Option<B> {
         let value = self.varint()?;
         if value & 1 == 1 {
-            return self.take(value >> 1);
+            return self.take(value >> 1).map(B::from);
         }
-        WORDS
-            .get(usize::try_from(value >> 1).ok()?)
-            .map(|word| word.to_vec())
+        let word: &'a [u8] = WORDS.get(usize::try_from(value >> 1).ok()?)?;
+        Some(word.into())
     }
 
     fn list<T>(&mut self, each: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
@@ -335,7 +406,7 @@ impl Reader<'_> {
         Some(out)
     }
 
-    fn envelope(&mut self) -> Option<Envelope> {
+    fn envelope<B: From<&'a [u8]> + Clone>(&mut self) -> Option<Envelope<B>> {
         let date = self.optional()?;
         let subject = self.optional()?;
         let from = self.addresses()?;
@@ -355,7 +426,7 @@ impl Reader<'_> {
         })
     }
 
-    fn addresses(&mut self) -> Option<Option<Vec<Address>>> {
+    fn addresses<B: From<&'a [u8]>>(&mut self) -> Option<Option<Vec<Address<B>>>> {
         let Some(count) = self.varint()?.checked_sub(1) else {
             return Some(None);
         };
@@ -370,7 +441,10 @@ impl Reader<'_> {
         Some(Some(list))
     }
 
-    fn addresses_or(&mut self, from: &Option<Vec<Address>>) -> Option<Option<Vec<Address>>> {
+    fn addresses_or<B: From<&'a [u8]> + Clone>(
+        &mut self,
+        from: &Option<Vec<Address<B>>>,
+    ) -> Option<Option<Vec<Address<B>>>> {
         match self.byte()? {
             0 => self.addresses(),
             1 => Some(from.clone()),
@@ -378,7 +452,7 @@ impl Reader<'_> {
         }
     }
 
-    fn params(&mut self) -> Option<Vec<Param>> {
+    fn params<B: From<&'a [u8]>>(&mut self) -> Option<Vec<Param<B>>> {
         self.list(|r| {
             Some(Param {
                 name: r.word()?,
@@ -387,7 +461,7 @@ impl Reader<'_> {
         })
     }
 
-    fn part(&mut self, base: u32, depth: usize) -> Option<Part> {
+    fn part<B: From<&'a [u8]> + Clone>(&mut self, base: u32, depth: usize) -> Option<Part<B>> {
         if depth > MAX_NESTING {
             return None;
         }
@@ -398,7 +472,17 @@ impl Reader<'_> {
             media_type,
             subtype,
             params,
-            ..Part::empty_text(0)
+            kind: PartKind::Basic,
+            id: None,
+            description: None,
+            encoding: None,
+            md5: None,
+            disposition: None,
+            language: Vec::new(),
+            location: None,
+            header: 0..0,
+            body: 0..0,
+            lines: 0,
         };
         let rare = [
             &mut part.id,
@@ -421,7 +505,7 @@ impl Reader<'_> {
             });
         }
         if flags & 1 << 6 != 0 {
-            part.language = self.list(Self::bytes)?;
+            part.language = self.list(Reader::bytes)?;
         }
         let start = base.checked_add(self.number()?)?;
         let header_end = start.checked_add(self.number()?)?;
@@ -433,7 +517,12 @@ impl Reader<'_> {
         Some(part)
     }
 
-    fn kind(&mut self, kind: u8, part: &Part, depth: usize) -> Option<PartKind> {
+    fn kind<B: From<&'a [u8]> + Clone>(
+        &mut self,
+        kind: u8,
+        part: &Part<B>,
+        depth: usize,
+    ) -> Option<PartKind<B>> {
         let base = part.body.start;
         let kind = match kind {
             KIND_BASIC => PartKind::Basic,

@@ -8,27 +8,27 @@ use crate::header::{HeaderField, unfold};
 
 /// The fields of ENVELOPE in its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Envelope {
+pub struct Envelope<B = Vec<u8>> {
     /// Date, as written.
-    pub date: Option<Vec<u8>>,
+    pub date: Option<B>,
     /// Subject, encoded words kept.
-    pub subject: Option<Vec<u8>>,
+    pub subject: Option<B>,
     /// From.
-    pub from: Option<Vec<Address>>,
+    pub from: Option<Vec<Address<B>>>,
     /// Sender, or From.
-    pub sender: Option<Vec<Address>>,
+    pub sender: Option<Vec<Address<B>>>,
     /// Reply-To, or From.
-    pub reply_to: Option<Vec<Address>>,
+    pub reply_to: Option<Vec<Address<B>>>,
     /// To.
-    pub to: Option<Vec<Address>>,
+    pub to: Option<Vec<Address<B>>>,
     /// Cc.
-    pub cc: Option<Vec<Address>>,
+    pub cc: Option<Vec<Address<B>>>,
     /// Bcc.
-    pub bcc: Option<Vec<Address>>,
+    pub bcc: Option<Vec<Address<B>>>,
     /// In-Reply-To, as written.
-    pub in_reply_to: Option<Vec<u8>>,
+    pub in_reply_to: Option<B>,
     /// Message-ID, as written.
-    pub message_id: Option<Vec<u8>>,
+    pub message_id: Option<B>,
 }
 
 impl Envelope {

@@ -30,7 +30,7 @@ mod text;
 mod thread;
 
 pub use address::Address;
-pub use codec::{decode, encode};
+pub use codec::{MessageView, Structure, decode, encode};
 pub use digest::{BlobHasher, blob_id, content_digest, nested_digests};
 pub use envelope::Envelope;
 pub use header::{HeaderField, Headers, header_fields, header_length, header_value, headers};

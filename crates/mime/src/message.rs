@@ -15,30 +15,31 @@ use crate::subject::base_subject;
 use crate::text::{decode_header_text, preview};
 use crate::thread::{message_id, thread_ids};
 
-/// What the server keeps of a message beside its bytes.
+/// What the server keeps of a message beside its bytes. Values are owned, or, where it was read
+/// from a row in place, borrowed from the row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParsedMessage {
+pub struct ParsedMessage<B = Vec<u8>, S = String> {
     /// Octets of the message (RFC822.SIZE).
     pub size: u32,
     /// Octets of its header, blank line included.
     pub header_size: u32,
     /// The envelope.
-    pub envelope: Envelope,
+    pub envelope: Envelope<B>,
     /// The root part: its header is the message's header.
-    pub body: Part,
+    pub body: Part<B>,
     /// The first words of the text, white space collapsed (RFC 8970 3.2, RFC 8621 4.1.4).
-    pub preview: String,
+    pub preview: S,
     /// The Message-ID without angle brackets.
-    pub message_id: Option<String>,
+    pub message_id: Option<S>,
     /// The ids in References and In-Reply-To, without angle brackets, the newest last; at most
     /// [`crate::limits::MAX_THREAD_IDS`].
-    pub thread_ids: Vec<String>,
+    pub thread_ids: Vec<S>,
     /// The moment that Date names, where it names one since 1970.
     pub sent_at: Option<Timestamp>,
     /// Whether a person would say that something is attached (RFC 8621 4.1.4 hasAttachment).
     pub has_attachment: bool,
     /// The base subject of RFC 5256 2.1, case kept.
-    pub base_subject: String,
+    pub base_subject: S,
 }
 
 /// Parses a message. Of one beyond 4 GiB, only the first 4 GiB are seen.

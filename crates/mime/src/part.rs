@@ -10,11 +10,11 @@ use crate::envelope::Envelope;
 /// One parameter of Content-Type or Content-Disposition. RFC 2231 names (`filename*0*`) and
 /// values stay as written, unquoted; duplicates are all kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Param {
+pub struct Param<B = Vec<u8>> {
     /// The attribute as written.
-    pub name: Vec<u8>,
+    pub name: B,
     /// The value, without quotes.
-    pub value: Vec<u8>,
+    pub value: B,
 }
 
 impl Param {
@@ -29,28 +29,28 @@ impl Param {
 
 /// A Content-Disposition (RFC 2183).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Disposition {
+pub struct Disposition<B = Vec<u8>> {
     /// `inline`, `attachment` or another word, as written.
-    pub kind: Vec<u8>,
+    pub kind: B,
     /// Its parameters.
-    pub params: Vec<Param>,
+    pub params: Vec<Param<B>>,
 }
 
 /// What a part is, and what that adds to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PartKind {
+pub enum PartKind<B = Vec<u8>> {
     /// `multipart/*` with its parts: always at least one. Where the bytes hold none, it is one
     /// empty text part at the end of the body (what Dovecot reports).
     Multipart {
         /// The parts in order; part 1 of IMAP is the first.
-        parts: Vec<Part>,
+        parts: Vec<Part<B>>,
     },
     /// `message/rfc822` or `message/global`: a message inside, which fills the whole body.
     Message {
         /// The envelope of the message inside.
-        envelope: Box<Envelope>,
+        envelope: Box<Envelope<B>>,
         /// The message inside: its header and body.
-        body: Box<Part>,
+        body: Box<Part<B>>,
     },
     /// `text/*`.
     Text,
@@ -60,30 +60,30 @@ pub enum PartKind {
 
 /// One part: a message is the root part of its tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct Part<B = Vec<u8>> {
     /// What it is.
-    pub kind: PartKind,
+    pub kind: PartKind<B>,
     /// The media type as written (`text` where the header names none).
-    pub media_type: Vec<u8>,
+    pub media_type: B,
     /// The subtype as written.
-    pub subtype: Vec<u8>,
+    pub subtype: B,
     /// The parameters of Content-Type; for a text part without a charset, `us-ascii` at the end
     /// (RFC 2045 5.2).
-    pub params: Vec<Param>,
+    pub params: Vec<Param<B>>,
     /// Content-ID.
-    pub id: Option<Vec<u8>>,
+    pub id: Option<B>,
     /// Content-Description.
-    pub description: Option<Vec<u8>>,
+    pub description: Option<B>,
     /// Content-Transfer-Encoding as written; absent means `7bit` (RFC 2045 6.1).
-    pub encoding: Option<Vec<u8>>,
+    pub encoding: Option<B>,
     /// Content-MD5.
-    pub md5: Option<Vec<u8>>,
+    pub md5: Option<B>,
     /// Content-Disposition.
-    pub disposition: Option<Disposition>,
+    pub disposition: Option<Disposition<B>>,
     /// Content-Language: tags in order, empty where absent.
-    pub language: Vec<Vec<u8>>,
+    pub language: Vec<B>,
     /// Content-Location.
-    pub location: Option<Vec<u8>>,
+    pub location: Option<B>,
     /// The part's header, blank line included.
     pub header: Range<u32>,
     /// The part's body, without the line end that belongs to the boundary behind it.
@@ -92,7 +92,7 @@ pub struct Part {
     pub lines: u32,
 }
 
-impl Part {
+impl<B: AsRef<[u8]>> Part<B> {
     /// Octets of the body as it stands, transfer encoding included (RFC 9051 body-fld-octets).
     pub fn size(&self) -> u32 {
         self.body.end.saturating_sub(self.body.start)
@@ -100,8 +100,13 @@ impl Part {
 
     /// Whether the media type is this one, in any case.
     pub fn is_type(&self, media_type: &str, subtype: &str) -> bool {
-        self.media_type.eq_ignore_ascii_case(media_type.as_bytes())
-            && self.subtype.eq_ignore_ascii_case(subtype.as_bytes())
+        self.media_type
+            .as_ref()
+            .eq_ignore_ascii_case(media_type.as_bytes())
+            && self
+                .subtype
+                .as_ref()
+                .eq_ignore_ascii_case(subtype.as_bytes())
     }
 
     /// The first Content-Type parameter of that name, in any case.
@@ -111,14 +116,14 @@ impl Part {
 
     /// The encoding that IMAP reports: as written, or `7bit`.
     pub fn encoding_or_default(&self) -> &[u8] {
-        self.encoding.as_deref().unwrap_or(b"7bit")
+        self.encoding.as_ref().map_or(b"7bit", AsRef::as_ref)
     }
 
     /// Whether the disposition is this one, in any case.
     pub fn is_disposition(&self, kind: &str) -> bool {
         self.disposition
             .as_ref()
-            .is_some_and(|d| d.kind.eq_ignore_ascii_case(kind.as_bytes()))
+            .is_some_and(|d| d.kind.as_ref().eq_ignore_ascii_case(kind.as_bytes()))
     }
 
     /// The file name as written: of the disposition, else the `name` of the type. A name split or
@@ -145,14 +150,16 @@ impl Part {
     }
 
     /// The parts directly inside: those of a multipart, or the one message of a message part.
-    pub fn children(&self) -> &[Part] {
+    pub fn children(&self) -> &[Self] {
         match &self.kind {
             PartKind::Multipart { parts } => parts,
             PartKind::Message { body, .. } => std::slice::from_ref(body),
             PartKind::Text | PartKind::Basic => &[],
         }
     }
+}
 
+impl Part {
     /// An empty text part at `at`: what stands for the parts of a multipart that has none.
     pub(crate) fn empty_text(at: u32) -> Self {
         Self {
@@ -174,9 +181,9 @@ impl Part {
     }
 }
 
-fn find_param<'a>(params: &'a [Param], name: &str) -> Option<&'a [u8]> {
+fn find_param<'a, B: AsRef<[u8]>>(params: &'a [Param<B>], name: &str) -> Option<&'a [u8]> {
     params
         .iter()
-        .find(|param| param.name.eq_ignore_ascii_case(name.as_bytes()))
-        .map(|param| param.value.as_slice())
+        .find(|param| param.name.as_ref().eq_ignore_ascii_case(name.as_bytes()))
+        .map(|param| param.value.as_ref())
 }

@@ -10,9 +10,9 @@ use crate::part::{Part, PartKind};
 
 /// What `BODY[path]` and its companions are in the message's bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Section<'a> {
+pub struct Section<'a, B = Vec<u8>> {
     /// The part itself; the root part for the empty path.
-    pub part: &'a Part,
+    pub part: &'a Part<B>,
     /// `BODY[path]`: the part's body, or the whole message for the empty path.
     pub whole: Range<u32>,
     /// `BODY[path.MIME]`; absent for the empty path.
@@ -24,7 +24,7 @@ pub struct Section<'a> {
 }
 
 /// The section that `path` names in a message.
-pub fn section<'a>(message: &'a ParsedMessage, path: &[u32]) -> Option<Section<'a>> {
+pub fn section<'a, B, S>(message: &'a ParsedMessage<B, S>, path: &[u32]) -> Option<Section<'a, B>> {
     let Some((&first, rest)) = path.split_first() else {
         let root = &message.body;
         return Some(Section {
@@ -59,13 +59,13 @@ pub fn section<'a>(message: &'a ParsedMessage, path: &[u32]) -> Option<Section<'
 
 /// RFC 9051 6.4.5.1: every message has at least one part, so part 1 of a message that is no
 /// multipart is its body.
-fn part_of_message(root: &Part, number: u32) -> Option<&Part> {
+fn part_of_message<B>(root: &Part<B>, number: u32) -> Option<&Part<B>> {
     match &root.kind {
         PartKind::Multipart { parts } => nth(parts, number),
         _ => (number == 1).then_some(root),
     }
 }
 
-fn nth(parts: &[Part], number: u32) -> Option<&Part> {
+fn nth<B>(parts: &[Part<B>], number: u32) -> Option<&Part<B>> {
     parts.get(usize::try_from(number).ok()?.checked_sub(1)?)
 }

@@ -10,7 +10,6 @@ use mail_parser::{Charset, Encoding, HeaderForm};
 
 use crate::header::{headers, unfold};
 use crate::limits::{MAX_PREVIEW_CHARS, PREVIEW_BYTES};
-use crate::message::ParsedMessage;
 use crate::part::{Part, PartKind};
 
 /// The text of a raw header value, encoded words decoded (RFC 2047), folds undone.
@@ -26,26 +25,26 @@ pub fn decode_header_text(raw: &[u8]) -> String {
 
 /// The content of a part, transfer encoding undone; `None` for an encoding that is not known
 /// (RFC 3516 4.3 UNKNOWN-CTE). Damage in an encoding is passed over.
-pub fn decode_part<'a>(part: &Part, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+pub fn decode_part<'a, B: AsRef<[u8]>>(part: &Part<B>, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>> {
     Some(encoding(part)?.decode(body(part, bytes)))
 }
 
 /// The text of a text part in UTF-8, charset and transfer encoding undone, HTML left as it is.
 /// An encoding that is not known is taken as none.
-pub fn part_text(part: &Part, bytes: &[u8]) -> String {
+pub fn part_text<B: AsRef<[u8]>>(part: &Part<B>, bytes: &[u8]) -> String {
     text_of(part, body(part, bytes))
 }
 
-/// The searchable text of a message's body: its text parts in order (HTML as plain words) and the
+/// The searchable text of a message, given its root part: its text parts in order (HTML as plain words) and the
 /// headers of the messages inside it, at most about `limit` bytes (RFC 9051 6.4.4 BODY, TEXT).
-pub fn decoded_text(message: &ParsedMessage, bytes: &[u8], limit: usize) -> String {
+pub fn decoded_text<B: AsRef<[u8]>>(root: &Part<B>, bytes: &[u8], limit: usize) -> String {
     let mut out = String::new();
-    collect(&message.body, bytes, limit, &mut out);
+    collect(root, bytes, limit, &mut out);
     out.truncate(out.floor_char_boundary(limit));
     out
 }
 
-fn collect(part: &Part, bytes: &[u8], limit: usize, out: &mut String) {
+fn collect<B: AsRef<[u8]>>(part: &Part<B>, bytes: &[u8], limit: usize, out: &mut String) {
     if out.len() >= limit {
         return;
     }
@@ -73,7 +72,7 @@ fn collect(part: &Part, bytes: &[u8], limit: usize, out: &mut String) {
             let room = (limit - out.len()).saturating_mul(8).max(1024);
             let raw = body(part, bytes);
             let text = text_of(part, raw.get(..room).unwrap_or(raw));
-            if part.subtype.eq_ignore_ascii_case(b"html") {
+            if part.subtype.as_ref().eq_ignore_ascii_case(b"html") {
                 out.push_str(&html_to_text(&text));
             } else {
                 out.push_str(&text);
@@ -160,7 +159,7 @@ fn collapse(text: &str, max: usize) -> String {
     out
 }
 
-fn text_of(part: &Part, raw: &[u8]) -> String {
+fn text_of<B: AsRef<[u8]>>(part: &Part<B>, raw: &[u8]) -> String {
     let decoded = encoding(part).unwrap_or_default().decode(raw);
     let label = part.param("charset").unwrap_or(b"us-ascii");
     match Charset::from_label(label) {
@@ -176,7 +175,7 @@ fn text_of(part: &Part, raw: &[u8]) -> String {
     }
 }
 
-fn body<'a>(part: &Part, bytes: &'a [u8]) -> &'a [u8] {
+fn body<'a, B>(part: &Part<B>, bytes: &'a [u8]) -> &'a [u8] {
     range(bytes, part.body.start, part.body.end)
 }
 
@@ -185,8 +184,8 @@ pub(crate) fn range(bytes: &[u8], start: u32, end: u32) -> &[u8] {
 }
 
 /// RFC 2045 6.1, and the spellings seen in the wild.
-fn encoding(part: &Part) -> Option<Encoding> {
-    let Some(name) = part.encoding.as_deref() else {
+fn encoding<B: AsRef<[u8]>>(part: &Part<B>) -> Option<Encoding> {
+    let Some(name) = part.encoding.as_ref().map(AsRef::as_ref) else {
         return Some(Encoding::None);
     };
     let is = |word: &str| name.eq_ignore_ascii_case(word.as_bytes());

@@ -97,7 +97,7 @@ fn previews_and_searchable_text() {
     ] {
         let parsed = common::check(message.as_bytes());
         assert_eq!(parsed.preview, preview);
-        let text = decoded_text(&parsed, message.as_bytes(), 10_000);
+        let text = decoded_text(&parsed.body, message.as_bytes(), 10_000);
         assert!(text.contains(found), "{found:?} in {text:?}");
     }
     let long = format!("\r\n{}", "\u{e9} ".repeat(1000));

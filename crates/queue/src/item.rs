@@ -25,6 +25,16 @@ impl QueueId {
         Self(bytes)
     }
 
+    /// Which recipient of an origin this is; `None` when it is another origin's.
+    pub fn number_in(self, origin: OriginId) -> Option<u32> {
+        let (ours, theirs) = (self.0.split_at(12), origin.0.split_at(12));
+        let mut number = [0; 4];
+        for ((byte, mine), theirs) in number.iter_mut().zip(ours.1).zip(theirs.1) {
+            *byte = mine ^ theirs;
+        }
+        (ours.0 == theirs.0).then_some(u32::from_be_bytes(number))
+    }
+
     /// The id of a hexadecimal text.
     pub fn from_hex(text: &str) -> Option<Self> {
         OriginId::from_hex(text).map(|id| Self(id.0))

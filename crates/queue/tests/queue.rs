@@ -502,6 +502,9 @@ fn ids_of_recipients_are_stable_and_distinct() {
         QueueId::of_recipient(origin(1), 5),
         QueueId::of_recipient(origin(1), 5)
     );
+    let sixth = QueueId::of_recipient(origin(1), 5);
+    assert_eq!(sixth.number_in(origin(1)), Some(5));
+    assert_eq!(sixth.number_in(origin(2)), None);
     let text = id(9).to_string();
     assert_eq!(QueueId::from_hex(&text), Some(id(9)));
 }

@@ -13,8 +13,8 @@ use tern_base::{AccountId, OriginId, SeededEntropy, Timestamp};
 use tern_mailbox::{Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes, NoListener};
 use tern_policy::{Authentication, built_in};
 use tern_recall::{
-    Destination, RecallId, RecallSettings, Recalls, Request, Requester, Selector, Submission,
-    Target, submission,
+    Destination, RecallId, Recalls, Request, Requester, Selector, Settings, Submission, Target,
+    submission,
 };
 use tern_store::{Engine, Verdict};
 
@@ -41,7 +41,7 @@ fn main() {
         deliver(&mailboxes, &*engine, &accounts, id, now)
     });
     let policy = built_in();
-    let settings = RecallSettings::default();
+    let settings = Settings::default();
     let recalls = Recalls::open(Arc::clone(&engine), mailboxes, policy, settings);
     let request = Request {
         id: RecallId([1; 16]),
@@ -146,10 +146,10 @@ fn deliver(
         destination: Destination::Account(*account),
     };
     let targets: Vec<Target> = accounts.iter().map(target).collect();
-    for (n, chunk) in targets.chunks(submission::TARGETS_PER_ROW).enumerate() {
+    for (first, chunk) in submission::target_chunks(&targets) {
         tern_store::transact(engine, |txn| -> Result<_, tern_store::StoreError> {
-            submission::record_in(txn, &sent);
-            submission::record_targets_in(txn, id, n as u32, chunk);
+            submission::record_in(txn, &sent)?;
+            submission::record_targets_in(txn, id, first, chunk);
             Ok(Verdict::Commit(()))
         })
         .unwrap();

@@ -1,9 +1,13 @@
 //! Verifies the invariants of the recall tables: for `tern check` and at the end of tests.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+
+use tern_base::AccountId;
 
 use crate::status::each_row;
-use crate::{Outcome, Recall, RecallError, RecallId, Recalls, State, tables};
+use crate::{
+    Destination, Facts, Outcome, Recall, RecallError, RecallId, Recalls, State, Subject, tables,
+};
 
 /// One invariant that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +21,8 @@ impl std::fmt::Display for Finding {
 
 impl Recalls {
     /// Checks every recall: what is unfinished is on the list of open ones; a finished recall has
-    /// no covered copy in a mailbox; every withdrawn copy is in the vault or restored.
+    /// no covered copy in a mailbox, and an outcome for every target that it is past; every
+    /// withdrawn copy is in the vault, restored or purged.
     pub fn check(&self) -> Result<Vec<Finding>, RecallError> {
         let mut recalls = Vec::new();
         each_row(
@@ -48,9 +53,8 @@ impl Recalls {
         let mut fault =
             |what: String| findings.push(Finding(format!("recall {}: {what}", recall.id)));
         let open = self.engine.get(&tables::open(recall.id))?.is_some();
-        let unfinished = matches!(recall.state, State::Running | State::Restoring);
-        if (unfinished || recall.report_due) && !open {
-            fault("is unfinished and on no list".to_owned());
+        if recall.is_open() != open {
+            fault(format!("is on the list of open ones: {open}"));
         }
         if recall.state != State::Done {
             return Ok(());
@@ -68,12 +72,20 @@ impl Recalls {
             ));
         }
         let mut withdrawn = Vec::new();
-        self.each_copy_outcome(recall.id, |account, message, outcome| {
+        let mut told = BTreeSet::new();
+        self.each_outcome(recall.id, |subject, outcome| {
+            told.insert(match subject {
+                Subject::Copy(account, _) => Told::Account(account),
+                Subject::Target(n) => Told::Target(n as usize),
+            });
+            let Subject::Copy(account, message) = subject else {
+                return;
+            };
             let taken = matches!(
                 outcome.outcome,
                 Outcome::WithdrawnExposed | Outcome::WithdrawnUnexposed | Outcome::BlockedLate
             );
-            if taken && outcome.restored.is_none() {
+            if taken && outcome.restored.is_none() && outcome.purged.is_none() {
                 withdrawn.push((account, message));
             }
         })?;
@@ -91,11 +103,46 @@ impl Recalls {
                 copy.1, copy.0
             ));
         }
-        let targets = facts.targets.len();
-        self.each_target_outcome(recall.id, |n, _| {
-            if n as usize >= targets {
-                fault(format!("has an outcome of no target {n}"));
-            }
-        })
+        targets_without(recall, &facts, &told)
+            .into_iter()
+            .for_each(fault);
+        Ok(())
     }
+}
+
+/// What is known of an outcome: whose copy, or which target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Told {
+    Account(AccountId),
+    Target(usize),
+}
+
+/// Targets that lack an outcome, and outcomes that lack a target.
+fn targets_without(recall: &Recall, facts: &Facts, told: &BTreeSet<Told>) -> Vec<String> {
+    let mut faults = Vec::new();
+    for one in told {
+        if let Told::Target(n) = one
+            && *n >= facts.targets.len()
+        {
+            faults.push(format!("has an outcome of no target {n}"));
+        }
+    }
+    let settled = facts.targets.iter().enumerate();
+    for (n, target) in settled.take(recall.settled as usize) {
+        let needless = match target.destination {
+            Destination::Nowhere => true,
+            Destination::Account(account) => {
+                account == facts.submission.account || told.contains(&Told::Account(account))
+            }
+            Destination::Outside { .. } => false,
+        };
+        if !needless && !told.contains(&Told::Target(n)) {
+            faults.push(format!("has no outcome of target {n}: {target:?}"));
+        }
+    }
+    let all = facts.targets.len() as u32;
+    if !recall.unsettled && recall.settled != all {
+        faults.push(format!("has looked at {} of {all} targets", recall.settled));
+    }
+    faults
 }

@@ -87,7 +87,9 @@ impl Recalls {
             return Ok(Err(Refusal::NotFound));
         };
         let exposed = Some(self.exposed(&found)?);
-        let verdict = self.decide(Operation::Recall, request, &found, exposed, now)?;
+        let asked = self.asked(request.requester.account)?;
+        let question = (Operation::Recall, exposed, asked.granted_before(now));
+        let verdict = self.decide(question, request, &found, now)?;
         Ok(Ok(Decided::from(&verdict)))
     }
 

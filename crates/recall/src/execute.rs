@@ -1,28 +1,21 @@
 //! Carrying out what was sealed: in chunks, each a transaction, each safe to run again.
 
-use std::collections::BTreeSet;
-
 use tern_base::{AccountId, MessageId, Timestamp};
-use tern_mailbox::{CopyRow, Cover, Mailboxes, Origins, SealTag, Withdrawn};
+use tern_mailbox::{CopyRow, Cover, Mailboxes, Origins, Withdrawn};
 use tern_store::{Transaction, Verdict};
 
-use crate::handle::audit_entry;
-use crate::plan::{cover, origins, target_outcome};
+use crate::audit::{Act, audit_entry};
+use crate::plan::cover;
 use crate::status::each_row;
 use crate::{
-    CopyOutcome, Destination, Extent, Facts, Outcome, Reason, Recall, RecallError, RecallId,
-    Recalls, State, Target, tables,
+    CopyOutcome, Extent, Facts, Outcome, Reason, Recall, RecallError, RecallId, Recalls, State,
+    Subject, tables,
 };
 
 /// Copies that one transaction withdraws.
 const CHUNK: usize = 256;
 /// How often copies that were made meanwhile are looked for before it is left to the next run.
 const MAX_PASSES: usize = 20;
-/// Targets whose outcomes one transaction settles.
-const TARGET_CHUNK: usize = 500;
-/// Up to so many copies of a chunk get an audit entry each; a larger chunk gets one entry with
-/// the count and a digest of its outcome rows.
-const AUDITED_ONE_BY_ONE: usize = 32;
 
 impl Recalls {
     /// Does what is left to do of a recall, up to the report.
@@ -40,10 +33,10 @@ impl Recalls {
             recall = self.recall(id)?;
         }
         if recall.state.is_over() {
-            self.retry_pending(&recall, now)?;
+            self.settle_again(id, now)?;
             recall = self.recall(id)?;
         }
-        if recall.report_due {
+        if recall.is_report_due() {
             self.write_report(&recall, now)?;
         }
         Ok(())
@@ -105,7 +98,7 @@ impl Recalls {
             Some(seal) => (seal.cover, seal.origins),
             None => (
                 cover(facts.submission.account, &facts.targets, &recall.chosen),
-                origins(facts.submission.id, &facts.rivals),
+                facts.origins.clone(),
             ),
         })
     }
@@ -130,63 +123,17 @@ impl Recalls {
             let withdrawn = self.mailboxes.withdraw_in(txn, digest, &copies, tag, now)?;
             let withdrawn: Vec<Withdrawn> = withdrawn.into_iter().flatten().collect();
             let outcomes = put_outcomes(txn, recall, &withdrawn, now);
-            self.audit_outcomes(txn, recall, &outcomes, now)?;
+            self.audit_outcomes(txn, recall, Act::Settled, &outcomes, &[], now)?;
             Ok::<_, RecallError>(Verdict::Commit(()))
         })
     }
 
-    pub(crate) fn audit_outcomes(
-        &self,
-        txn: &mut Transaction<'_>,
-        recall: &Recall,
-        outcomes: &[(AccountId, MessageId, CopyOutcome)],
-        now: Timestamp,
-    ) -> Result<(), RecallError> {
-        let Some((first, message, _)) = outcomes.first() else {
-            return Ok(());
-        };
-        if outcomes.len() > AUDITED_ONE_BY_ONE {
-            let rows: Vec<u8> = outcomes
-                .iter()
-                .flat_map(|(account, message, outcome)| {
-                    [
-                        tables::copy_outcome(recall.id, *account, *message),
-                        outcome.encode(),
-                    ]
-                    .concat()
-                })
-                .collect();
-            let digest = tern_mime::blob_id(&[0; 32], &rows);
-            let exposed = outcomes
-                .iter()
-                .filter(|o| o.2.outcome == Outcome::WithdrawnExposed);
-            let step = format!("outcomes {first} {message}");
-            let entry = audit_entry(recall, &step, "recall.outcomes", now)
-                .detail("copies", outcomes.len() as u64)
-                .detail("withdrawn-exposed", exposed.count() as u64)
-                .detail("first-account", u64::from(first.0))
-                .detail("rows-blake3", digest.to_string());
-            tern_audit::append_in(txn, entry)?;
-            return Ok(());
-        }
-        for (account, message, outcome) in outcomes {
-            let code = outcome.outcome.code();
-            let step = format!("outcome {account} {message} {code}");
-            let entry = audit_entry(recall, &step, "recall.outcome", now)
-                .detail("account", self.address(*account)?)
-                .detail("message", message.0)
-                .detail("outcome", code)
-                .detail("reason", outcome.reason.code());
-            tern_audit::append_in(txn, entry)?;
-        }
-        Ok(())
-    }
-
     /// Gives everything that was not withdrawn its outcome, and closes the withdrawal.
     fn finish(&self, recall: &Recall, facts: &Facts, now: Timestamp) -> Result<(), RecallError> {
-        let pending = self.settle_targets(recall, facts, now)?;
         self.keep_others(recall, facts, now)?;
+        let all = self.settle_targets(recall.id, now)?;
         let tally = self.tally(recall.id)?;
+        let unsettled = !all || tally.of(Outcome::Pending) > 0;
         tern_store::transact(&*self.engine, |txn| {
             let mut recall = self.recall_in(txn, recall.id)?;
             if recall.state != State::Running {
@@ -196,8 +143,9 @@ impl Recalls {
                 .settle_seal_in(txn, recall.digest, recall.id.tag())?;
             recall.state = State::Done;
             recall.finished = Some(now);
-            recall.report_due = true;
-            recall.put_in(txn, pending > 0);
+            recall.unsettled = unsettled;
+            recall.changed();
+            recall.put_in(txn);
             let mut entry = audit_entry(&recall, "done", "recall.done", now)
                 .detail("withdrawn", Extent::of(&tally).code());
             for (outcome, count) in tally.iter() {
@@ -207,75 +155,6 @@ impl Recalls {
             Ok::<_, RecallError>(Verdict::Commit(()))
         })?;
         Ok(())
-    }
-
-    /// Settles every target that has no copy here; answers how many are pending.
-    fn settle_targets(
-        &self,
-        recall: &Recall,
-        facts: &Facts,
-        now: Timestamp,
-    ) -> Result<u64, RecallError> {
-        let (_, origins) = self.covered(recall, facts)?;
-        let theirs = facts
-            .copies
-            .iter()
-            .filter(|copy| origins.covers(copy.origin));
-        let mut holders: BTreeSet<AccountId> = theirs.map(|copy| copy.account).collect();
-        self.each_copy_outcome(recall.id, |account, _, _| {
-            holders.insert(account);
-        })?;
-        let mut others = self.mailboxes.seal_tags(recall.digest)?;
-        others.retain(|tag| *tag != recall.id.tag());
-        let mut pending = 0;
-        for start in (0..facts.targets.len()).step_by(TARGET_CHUNK) {
-            let range = start..(start + TARGET_CHUNK).min(facts.targets.len());
-            pending += tern_store::transact(&*self.engine, |txn| {
-                let outside =
-                    self.settle_outside_in(txn, recall, &facts.targets, range.clone(), now)?;
-                for (n, target) in facts.targets.iter().enumerate().take(range.end).skip(start) {
-                    let outcome = target_outcome(facts, target, &recall.chosen, &holders, now);
-                    let outcome = match outcome {
-                        Some(gone) if gone.outcome == Outcome::AlreadyGone => Some(
-                            self.taken_by_another(recall, facts, target, &others, now)?
-                                .unwrap_or(gone),
-                        ),
-                        outcome => outcome,
-                    };
-                    let key = tables::target_outcome(recall.id, n as u32);
-                    if let Some(outcome) = outcome
-                        && txn.get(&key)?.is_none()
-                    {
-                        txn.put(key, outcome.encode());
-                    }
-                }
-                Ok::<_, RecallError>(Verdict::Commit(outside))
-            })?;
-        }
-        Ok(pending)
-    }
-
-    /// A recipient without a copy did not delete it where another recall of the same letter has
-    /// taken it: the same letter may have been sent twice.
-    fn taken_by_another(
-        &self,
-        recall: &Recall,
-        facts: &Facts,
-        target: &Target,
-        others: &[SealTag],
-        now: Timestamp,
-    ) -> Result<Option<CopyOutcome>, RecallError> {
-        let Destination::Account(account) = target.destination else {
-            return Ok(None);
-        };
-        debug_assert!(!others.contains(&recall.id.tag()));
-        for tag in others {
-            if let Some(message) = self.mailboxes.vaulted_of(*tag, account)?.first() {
-                let exposure = facts.exposures.get(&(account, *message)).cloned();
-                return Ok(Some(CopyOutcome::withdrawn(exposure, now)));
-            }
-        }
-        Ok(None)
     }
 
     /// Records the copies that stay: the sender's own, and those of recipients not chosen.
@@ -293,6 +172,7 @@ impl Recalls {
             .collect();
         for chunk in theirs.chunks(CHUNK) {
             tern_store::transact(&*self.engine, |txn| {
+                let mut kept = Vec::with_capacity(chunk.len());
                 for copy in chunk {
                     let own = copy.account == facts.submission.account;
                     let reason = if own {
@@ -301,47 +181,18 @@ impl Recalls {
                         Reason::NotChosen
                     };
                     let outcome = CopyOutcome::new(Outcome::KeptByPolicy, reason, now);
-                    let key = tables::copy_outcome(recall.id, copy.account, copy.message);
+                    let subject = Subject::Copy(copy.account, copy.message);
+                    let key = tables::outcome(recall.id, subject);
                     if txn.get(&key)?.is_none() {
                         txn.put(key, outcome.encode());
+                        kept.push((subject, outcome));
                     }
                 }
+                self.audit_outcomes(txn, recall, Act::Settled, &kept, &[], now)?;
                 Ok::<_, RecallError>(Verdict::Commit(()))
             })?;
         }
         Ok(())
-    }
-
-    /// Looks again at what was pending; after the retry time what is still unknown is said so.
-    fn retry_pending(&self, recall: &Recall, now: Timestamp) -> Result<(), RecallError> {
-        let mut open = Vec::new();
-        self.each_target_outcome(recall.id, |n, outcome| {
-            if outcome.outcome == Outcome::Pending {
-                open.push(n);
-            }
-        })?;
-        if open.is_empty() {
-            return Ok(());
-        }
-        let facts = self.facts(self.submission_of(recall)?)?;
-        let given_up = now.millis_since(recall.requested) > self.settings.retry_ms;
-        tern_store::transact(&*self.engine, |txn| {
-            let mut still = 0;
-            for n in &open {
-                let at = *n as usize..*n as usize + 1;
-                let pending = self.settle_outside_in(txn, recall, &facts.targets, at, now)?;
-                if pending > 0 && given_up {
-                    let lost = CopyOutcome::new(Outcome::Relayed, Reason::MaybeTakenOutside, now);
-                    txn.put(tables::target_outcome(recall.id, *n), lost.encode());
-                } else {
-                    still += pending;
-                }
-            }
-            let mut recall = self.recall_in(txn, recall.id)?;
-            recall.report_due |= still < open.len() as u64;
-            recall.put_in(txn, still > 0);
-            Ok::<_, RecallError>(Verdict::Commit(()))
-        })
     }
 
     /// The mailboxes that recalls work on.
@@ -356,7 +207,7 @@ fn put_outcomes(
     recall: &Recall,
     withdrawn: &[Withdrawn],
     now: Timestamp,
-) -> Vec<(AccountId, MessageId, CopyOutcome)> {
+) -> Vec<(Subject, CopyOutcome)> {
     let mut outcomes = Vec::with_capacity(withdrawn.len());
     for copy in withdrawn {
         let mut outcome = CopyOutcome::withdrawn(copy.exposure.clone(), now);
@@ -365,11 +216,9 @@ fn put_outcomes(
             .iter()
             .map(|(mailbox, _)| *mailbox)
             .collect();
-        txn.put(
-            tables::copy_outcome(recall.id, copy.account, copy.message),
-            outcome.encode(),
-        );
-        outcomes.push((copy.account, copy.message, outcome));
+        let subject = Subject::Copy(copy.account, copy.message);
+        txn.put(tables::outcome(recall.id, subject), outcome.encode());
+        outcomes.push((subject, outcome));
     }
     outcomes
 }

@@ -1,25 +1,27 @@
 //! Gathering what a plan rests on: a handful of key scans, whatever the size of the store.
 
-use tern_base::{ContentDigest, OriginId};
 use tern_store::StoreError;
 
-use crate::{Facts, RecallError, Recalls, Submission, submission};
+use crate::{Facts, RecallError, Recalls, Submission, rivals, submission};
 
 impl Recalls {
     /// The facts about a submission as they are now.
     pub(crate) fn facts(&self, submission: Submission) -> Result<Facts, RecallError> {
-        let id: OriginId = submission.id;
-        let digest: ContentDigest = submission.digest;
-        let targets = submission::targets(&*self.engine, id)?;
-        let rivals = submission::by_others(&*self.engine, submission.account, digest)?;
+        let (engine, id, digest) = (&*self.engine, submission.id, submission.digest);
+        // Looked at before the copies: whoever counts as reached has got theirs by then.
+        let under_way = submission::under_way(engine, id)?;
+        let targets = submission::targets(engine, id)?;
+        let origins = rivals::origins(engine, &submission)?;
         let copies = self.mailboxes.copies(digest)?;
-        let exposures = self.mailboxes.exposures(digest)?;
-        let items = tern_queue::by_origin(&*self.engine, id)?;
+        let mut exposures = self.mailboxes.exposures(digest)?;
+        exposures.retain(|(_, _, exposure)| origins.covers(exposure.origin));
+        let items = tern_queue::by_origin(engine, id)?;
         Ok(Facts {
             submission,
+            reached: under_way.map_or(targets.len(), |way| way.reached as usize),
             targets,
             copies,
-            rivals,
+            origins,
             exposures: exposures
                 .into_iter()
                 .map(|(a, m, exposure)| ((a, m), exposure))

@@ -3,36 +3,12 @@
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
-use tern_audit::{Actor, Draft, EntryId};
-use tern_base::{AccountId, MailboxId, Timestamp};
+use tern_base::{AccountId, MailboxId};
 use tern_mailbox::Mailboxes;
 use tern_policy::Policy;
 use tern_store::{Engine, Transaction};
 
-use crate::{Recall, RecallError, RecallId, tables};
-
-/// How recalls behave.
-#[derive(Clone, Debug)]
-pub struct RecallSettings {
-    /// The host name that reports come from.
-    pub hostname: String,
-    /// How long arriving copies of a recalled message are kept out, in milliseconds.
-    pub tombstone_ms: u64,
-    /// How long outcomes that may still change are looked at again, in milliseconds.
-    pub retry_ms: u64,
-}
-
-impl Default for RecallSettings {
-    fn default() -> Self {
-        const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-        let hostname = "localhost".to_owned();
-        Self {
-            hostname,
-            tombstone_ms: 90 * DAY_MS,
-            retry_ms: DAY_MS,
-        }
-    }
-}
+use crate::{Recall, RecallError, RecallId, Settings, tables};
 
 /// Recall mailboxes that are kept in mind.
 const KNOWN_MAILBOXES: usize = 100_000;
@@ -42,7 +18,7 @@ pub struct Recalls {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) mailboxes: Arc<Mailboxes>,
     pub(crate) policy: Arc<dyn Policy>,
-    pub(crate) settings: RecallSettings,
+    pub(crate) settings: Settings,
     /// Which mailbox of an account triggers recalls, as far as it is known.
     pub(crate) recall_mailboxes: Cache<AccountId, MailboxId>,
 }
@@ -59,7 +35,7 @@ impl Recalls {
         engine: Arc<dyn Engine>,
         mailboxes: Arc<Mailboxes>,
         policy: Arc<dyn Policy>,
-        settings: RecallSettings,
+        settings: Settings,
     ) -> Self {
         let recall_mailboxes = Cache::new(KNOWN_MAILBOXES);
         Self {
@@ -98,17 +74,4 @@ impl Recalls {
             |found| found.address.to_string(),
         ))
     }
-}
-
-/// An entry of the audit log about a recall. The id follows from the recall and the step, so a
-/// step that runs again is on record once.
-pub(crate) fn audit_entry(recall: &Recall, step: &str, action: &str, now: Timestamp) -> Draft {
-    let digest = tern_mime::blob_id(&[0; 32], &[&recall.id.0[..], step.as_bytes()].concat());
-    let mut id = [0; 16];
-    id.copy_from_slice(&digest.0[..16]);
-    let mut entry =
-        Draft::new(EntryId(id), now, Actor::Server, action).target(format!("recall {}", recall.id));
-    entry.on_behalf_of = Some(recall.requester.clone());
-    entry.protocol = Some(recall.protocol.clone());
-    entry
 }

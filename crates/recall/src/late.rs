@@ -4,9 +4,10 @@ use tern_base::{AccountId, MessageId, Timestamp};
 use tern_mailbox::{Lineage, SealTag};
 use tern_store::{Transaction, Verdict};
 
+use crate::audit::Act;
 use crate::{
-    CopyOutcome, Destination, Outcome, Reason, Recall, RecallError, RecallId, Recalls, Target,
-    submission, tables,
+    CopyOutcome, Destination, Outcome, Reason, Recall, RecallError, RecallId, Recalls, Subject,
+    Target, submission, tables,
 };
 
 /// Late copies that one transaction takes note of.
@@ -47,12 +48,15 @@ impl Recalls {
                 let mut fresh = Vec::new();
                 for (account, message) in &late {
                     let noted = self.note_late_in(txn, &recall, &targets, *account, *message)?;
-                    fresh.extend(noted.map(|outcome| (*account, *message, outcome)));
+                    let subject = Subject::Copy(*account, *message);
+                    fresh.extend(noted.map(|outcome| (subject, outcome)));
                 }
-                self.audit_outcomes(txn, &recall, &fresh, now)?;
-                let mut recall = self.recall_in(txn, recall.id)?;
-                recall.report_due |= !fresh.is_empty();
-                recall.put_in(txn, true);
+                self.audit_outcomes(txn, &recall, Act::Settled, &fresh, &[], now)?;
+                if !fresh.is_empty() {
+                    let mut recall = self.recall_in(txn, recall.id)?;
+                    recall.changed();
+                    recall.put_in(txn);
+                }
                 Ok::<_, RecallError>(Verdict::Commit(fresh.len()))
             })?;
             late = self.mailboxes.late_copies(tag, PAGE)?;
@@ -73,7 +77,7 @@ impl Recalls {
         let Some(row) = row.filter(|row| row.tag == tag) else {
             return Ok(None);
         };
-        let key = tables::copy_outcome(recall.id, account, message);
+        let key = tables::outcome(recall.id, Subject::Copy(account, message));
         if txn.get(&key)?.is_some() {
             return Ok(None);
         }
@@ -107,7 +111,7 @@ pub(crate) fn not_gone_in(
         .enumerate()
         .filter(|(_, target)| target.destination == to);
     for (n, _) in of_account {
-        let key = tables::target_outcome(id, n as u32);
+        let key = tables::outcome(id, Subject::Target(n as u32));
         let Some(row) = txn.get(&key)? else { continue };
         let row = CopyOutcome::decode(&row)?;
         if row.outcome.is_withdrawn() || wrongly.contains(&row.reason) {

@@ -14,32 +14,41 @@
 
 pub mod check;
 pub mod error;
+pub mod limits;
 pub mod submission;
 pub mod token;
 
+mod addressed;
+mod asked;
+mod audit;
 mod decided;
 mod execute;
 mod facts;
 mod handle;
 mod late;
 mod outcome;
-mod outside;
 mod plan;
+mod purge;
 mod record;
 mod report;
 mod request;
 mod restore;
+mod rivals;
+mod settings;
+mod settle;
 mod status;
 mod tables;
 mod trigger;
 
+pub use addressed::{Addressed, SenderStatus};
 pub use decided::Decided;
 pub use error::RecallError;
-pub use handle::{RecallSettings, Recalls};
-pub use outcome::{CopyOutcome, Outcome, Reason, Tally};
+pub use handle::Recalls;
+pub use outcome::{CopyOutcome, Outcome, Reason, Subject, Tally};
 pub use plan::{Facts, Plan, PlannedCopy, plan};
 pub use record::{Extent, Recall, RecallId, Refusal, State};
 pub use request::{Request, Requested, Requester, Selector};
+pub use settings::Settings;
 pub use status::{Line, Status, StatusLine};
 pub use submission::{Destination, Submission, Target};
 pub use trigger::RECALL_MAILBOX;

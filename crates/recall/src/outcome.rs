@@ -1,8 +1,17 @@
 //! What became of each copy: one closed list, with a reason and a sentence for people.
 
 use tern_base::codec::{Damaged, Reader, Writer};
-use tern_base::{MailboxId, Timestamp};
+use tern_base::{AccountId, MailboxId, MessageId, Timestamp};
 use tern_mailbox::{Exposure, ExposureLevel};
+
+/// What an outcome is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// A copy that is or was in a mailbox.
+    Copy(AccountId, MessageId),
+    /// A recipient without one, by its position in the submission's list of targets.
+    Target(u32),
+}
 
 /// How a copy ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,7 +103,7 @@ impl Outcome {
 }
 
 /// Why a copy ended as it did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Reason {
     /// Nothing of it was served.
@@ -125,10 +134,12 @@ pub enum Reason {
     LateDelivery = 13,
     /// A client put it back after the recall.
     PutBack = 14,
+    /// The recall was undone before it arrived.
+    Undone = 15,
 }
 
 impl Reason {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::NeverServed,
         Self::HeadersServed,
         Self::BodyServed,
@@ -143,6 +154,7 @@ impl Reason {
         Self::InFlight,
         Self::LateDelivery,
         Self::PutBack,
+        Self::Undone,
     ];
 
     /// The name that reports and the API use.
@@ -162,6 +174,7 @@ impl Reason {
             Self::InFlight => "in-flight",
             Self::LateDelivery => "late-delivery",
             Self::PutBack => "put-back",
+            Self::Undone => "undone",
         }
     }
 
@@ -186,6 +199,7 @@ impl Reason {
             Self::InFlight => "It is being handed to another server right now.",
             Self::LateDelivery => "A late delivery was stopped.",
             Self::PutBack => "A client put the message back; it was removed again at once.",
+            Self::Undone => "The recall was undone before this copy arrived.",
         }
     }
 
@@ -212,6 +226,8 @@ pub struct CopyOutcome {
     pub mailboxes: Vec<MailboxId>,
     /// When it was put back, if the recall was undone.
     pub restored: Option<Timestamp>,
+    /// When it was removed from the vault for good.
+    pub purged: Option<Timestamp>,
 }
 
 impl CopyOutcome {
@@ -224,6 +240,7 @@ impl CopyOutcome {
             exposure: None,
             mailboxes: Vec::new(),
             restored: None,
+            purged: None,
         }
     }
 
@@ -258,7 +275,7 @@ impl CopyOutcome {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(1);
+        let mut w = Writer::versioned(2);
         w.byte(self.outcome as u8)
             .byte(self.reason as u8)
             .number(self.at.0);
@@ -268,14 +285,16 @@ impl CopyOutcome {
         w.list(&self.mailboxes, |w, mailbox| {
             w.number(mailbox.0.into());
         });
-        w.option(self.restored, |w, at| {
-            w.number(at.0);
-        });
+        for at in [self.restored, self.purged] {
+            w.option(at, |w, at| {
+                w.number(at.0);
+            });
+        }
         w.finish()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 1)?;
+        let mut r = Reader::of_version(bytes, 2)?;
         Ok(Self {
             outcome: Outcome::from_number(r.byte()?)?,
             reason: Reason::from_number(r.byte()?)?,
@@ -283,6 +302,7 @@ impl CopyOutcome {
             exposure: r.option(|r| Exposure::decode(r.bytes()?))?,
             mailboxes: r.list(|r| r.number32().map(MailboxId))?,
             restored: r.option(|r| r.number().map(Timestamp))?,
+            purged: r.option(|r| r.number().map(Timestamp))?,
         })
     }
 }
@@ -299,8 +319,13 @@ impl Tally {
 
     /// Counts one copy.
     pub fn add(&mut self, outcome: Outcome) {
+        self.add_many(outcome, 1);
+    }
+
+    /// Counts some copies.
+    pub fn add_many(&mut self, outcome: Outcome, copies: u64) {
         if let Some(count) = self.0.get_mut(outcome as usize - 1) {
-            *count += 1;
+            *count += copies;
         }
     }
 
@@ -324,6 +349,7 @@ mod tests {
             protocol: "imap".into(),
             client: "c".into(),
             address: "::1".into(),
+            origin: tern_base::OriginId([4; 16]),
         }
     }
 
@@ -335,6 +361,7 @@ mod tests {
                 exposure: Some(exposure(ExposureLevel::Body)),
                 mailboxes: vec![MailboxId(1), MailboxId(7)],
                 restored: Some(Timestamp(9)),
+                purged: Some(Timestamp(10)),
                 ..CopyOutcome::new(outcome, Reason::Queued, Timestamp(3))
             };
             assert_eq!(CopyOutcome::decode(&row.encode()), Ok(row));

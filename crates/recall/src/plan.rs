@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use roaring::RoaringBitmap;
-use tern_base::{AccountId, MessageId, OriginId, Timestamp};
-use tern_mailbox::{CopyRow, Cover, Exposure, Origins};
+use tern_base::{AccountId, MessageId, Timestamp};
+use tern_mailbox::{CopyRow, Cover, Exposure, Origins, Outside};
 use tern_queue::{Ending, QueueId, State as ItemState, Status};
 
 use crate::outcome::{CopyOutcome, Outcome, Reason, Tally};
@@ -20,12 +20,14 @@ pub struct Facts {
     pub submission: Submission,
     /// Where its recipients led.
     pub targets: Vec<Target>,
+    /// How many of the targets the delivery has reached.
+    pub reached: usize,
     /// Every copy of the letter that is in a mailbox.
     pub copies: Vec<CopyRow>,
-    /// What was served of which copy, of copies that are gone too.
+    /// Which of these are the sender's to take back.
+    pub origins: Origins,
+    /// What was served of which copy of theirs, of copies that are gone too.
     pub exposures: BTreeMap<(AccountId, MessageId), Exposure>,
-    /// Submissions of the same letter by other accounts.
-    pub rivals: Vec<OriginId>,
     /// The queue's items of the submission, live and finished.
     pub items: BTreeMap<QueueId, Status>,
 }
@@ -33,10 +35,6 @@ pub struct Facts {
 /// What would happen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// Whose copies the seal covers.
-    pub cover: Cover,
-    /// Brought by which transactions.
-    pub origins: Origins,
     /// Each copy, and its outcome if nothing changes until then.
     pub copies: Vec<PlannedCopy>,
     /// Each target without a copy here, by its position in [`Facts::targets`].
@@ -71,7 +69,6 @@ impl Plan {
 pub fn plan(facts: &Facts, chosen: &[String], now: Timestamp) -> Plan {
     let owner = facts.submission.account;
     let cover = cover(owner, &facts.targets, chosen);
-    let origins = origins(facts.submission.id, &facts.rivals);
     let outcome_of = |copy: &CopyRow| {
         if copy.account == owner {
             CopyOutcome::new(Outcome::KeptByPolicy, Reason::OwnCopy, now)
@@ -91,24 +88,24 @@ pub fn plan(facts: &Facts, chosen: &[String], now: Timestamp) -> Plan {
     let theirs: Vec<&CopyRow> = facts
         .copies
         .iter()
-        .filter(|copy| origins.covers(copy.origin))
+        .filter(|copy| facts.origins.covers(copy.origin))
         .collect();
     let holders: BTreeSet<AccountId> = theirs.iter().map(|copy| copy.account).collect();
     let copies = theirs.into_iter().map(planned).collect();
-    let without_copy =
-        |(n, target)| Some((n, target_outcome(facts, target, chosen, &holders, now)?));
+    let without_copy = |(n, target)| {
+        let outcome = match n < facts.reached {
+            true => target_outcome(facts, target, chosen, &holders, now),
+            false => on_its_way(facts, target, chosen, now),
+        };
+        Some((n, outcome?))
+    };
     let targets = facts
         .targets
         .iter()
         .enumerate()
         .filter_map(without_copy)
         .collect();
-    Plan {
-        cover,
-        origins,
-        copies,
-        targets,
-    }
+    Plan { copies, targets }
 }
 
 /// The accounts whose copies are taken: all but the sender's, or the chosen ones.
@@ -126,29 +123,32 @@ pub(crate) fn cover(owner: AccountId, targets: &[Target], chosen: &[String]) -> 
     Cover::Only(accounts)
 }
 
-/// The copies that are this sender's to take back. Another account may have sent the same letter
-/// word for word: what it sent is never touched, and if it was first, only what this very
-/// submission brought is.
-pub(crate) fn origins(submission: OriginId, rivals: &[OriginId]) -> Origins {
-    if rivals.iter().any(|rival| *rival < submission) {
-        Origins::Only(submission)
-    } else {
-        Origins::AllBut(rivals.to_vec())
+/// The copies that are kept from leaving: all, or those to the chosen recipients.
+pub(crate) fn outside(submission: &Submission, targets: &[Target], chosen: &[String]) -> Outside {
+    if chosen.is_empty() {
+        return Outside::All;
     }
+    let number = |target: &Target| match target.destination {
+        Destination::Outside { item, .. } if is_chosen(target, chosen) => {
+            item.number_in(submission.id)
+        }
+        _ => None,
+    };
+    Outside::Only(submission.id, targets.iter().filter_map(number).collect())
 }
 
 /// Whether a target is among the chosen: its recipient, a step of its way, or its end.
 pub(crate) fn is_chosen(target: &Target, chosen: &[String]) -> bool {
     let named = |address: &str| chosen.iter().any(|one| one.eq_ignore_ascii_case(address));
     let end = match &target.destination {
-        Destination::Account(_) => false,
+        Destination::Account(_) | Destination::Nowhere => false,
         Destination::Outside { address, .. } => named(address),
     };
     chosen.is_empty() || end || named(&target.recipient) || target.via.iter().any(|via| named(via))
 }
 
-/// The outcome of a target that has no copy in a mailbox here; `None` when it has one, or is the
-/// sender.
+/// The outcome of a target that the delivery has reached and that has no copy in a mailbox here;
+/// `None` when it has one, is the sender, or was refused.
 pub(crate) fn target_outcome(
     facts: &Facts,
     target: &Target,
@@ -158,6 +158,7 @@ pub(crate) fn target_outcome(
 ) -> Option<CopyOutcome> {
     let not_chosen = CopyOutcome::new(Outcome::KeptByPolicy, Reason::NotChosen, now);
     match &target.destination {
+        Destination::Nowhere => None,
         Destination::Account(account) => {
             if holders.contains(account) || *account == facts.submission.account {
                 return None;
@@ -171,6 +172,51 @@ pub(crate) fn target_outcome(
             Some(item_outcome(facts.items.get(item), now))
         }
         Destination::Outside { .. } => Some(not_chosen),
+    }
+}
+
+/// The outcome of a target that the delivery has not reached yet.
+fn on_its_way(
+    facts: &Facts,
+    target: &Target,
+    chosen: &[String],
+    now: Timestamp,
+) -> Option<CopyOutcome> {
+    let own = Destination::Account(facts.submission.account);
+    if target.destination == own {
+        return None;
+    }
+    let (outcome, reason) = match &target.destination {
+        Destination::Nowhere => return None,
+        _ if !is_chosen(target, chosen) => (Outcome::KeptByPolicy, Reason::NotChosen),
+        Destination::Account(_) => (Outcome::BlockedLate, Reason::LateDelivery),
+        Destination::Outside { .. } => (Outcome::Prevented, Reason::Queued),
+    };
+    Some(CopyOutcome::new(outcome, reason, now))
+}
+
+/// The outcome of a target that the delivery reached after the recall was undone, or of one that
+/// nobody looked at before that.
+pub(crate) fn undone_outcome(
+    facts: &Facts,
+    target: &Target,
+    holders: &BTreeSet<AccountId>,
+    now: Timestamp,
+) -> Option<CopyOutcome> {
+    let undone = CopyOutcome::new(Outcome::KeptByPolicy, Reason::Undone, now);
+    match &target.destination {
+        Destination::Nowhere => None,
+        Destination::Account(account) => {
+            let told = holders.contains(account) || *account == facts.submission.account;
+            (!told).then_some(undone)
+        }
+        Destination::Outside { item, .. } => Some(match facts.items.get(item) {
+            // It came under the seal.
+            Some(Status::Finished(row)) if row.ending == Ending::Cancelled => {
+                item_outcome(facts.items.get(item), now)
+            }
+            _ => undone,
+        }),
     }
 }
 

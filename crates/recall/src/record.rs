@@ -108,7 +108,7 @@ impl Refusal {
             Self::PolicyDenied => "A policy of your organisation does not allow this.",
             Self::StepUpRequired => "This needs a fresh second factor.",
             Self::ApprovalRequired => "This needs the approval of a second person.",
-            Self::RateLimited => "Too many messages were taken back in the last hour.",
+            Self::RateLimited => "Too many requests in the last hour; try again later.",
         }
     }
 
@@ -257,8 +257,14 @@ pub struct Recall {
     pub restored: Option<Timestamp>,
     /// The report message in the owner's mailbox.
     pub report: Option<MessageId>,
-    /// The report does not say how things are now.
-    pub report_due: bool,
+    /// Counts the changes of the record and its outcomes that a report tells of.
+    pub generation: u64,
+    /// The generation that the report tells of.
+    pub reported: u64,
+    /// How many targets were given their outcome, from the first on.
+    pub settled: u32,
+    /// Outcomes are missing or may still change: they are looked at again.
+    pub unsettled: bool,
     /// The subject of the message, as in its header.
     pub subject: Vec<u8>,
     /// The Message-ID of the message, without angle brackets.
@@ -267,7 +273,7 @@ pub struct Recall {
 
 impl Recall {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(1);
+        let mut w = Writer::versioned(2);
         w.option(self.submission, |w, id| {
             w.array(&id.0);
         });
@@ -295,14 +301,17 @@ impl Recall {
         w.option(self.report, |w, id| {
             w.number(id.0);
         });
-        w.byte(self.report_due.into())
+        w.number(self.generation)
+            .number(self.reported)
+            .number(self.settled.into())
+            .byte(self.unsettled.into())
             .bytes(&self.subject)
             .text(&self.message_id)
             .finish()
     }
 
     pub(crate) fn decode(id: RecallId, bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 1)?;
+        let mut r = Reader::of_version(bytes, 2)?;
         Ok(Self {
             id,
             submission: r.option(|r| r.array().map(OriginId))?,
@@ -318,18 +327,37 @@ impl Recall {
             finished: r.option(|r| r.number().map(Timestamp))?,
             restored: r.option(|r| r.number().map(Timestamp))?,
             report: r.option(|r| r.number().map(MessageId))?,
-            report_due: r.byte()? != 0,
+            generation: r.number()?,
+            reported: r.number()?,
+            settled: r.number32()?,
+            unsettled: r.byte()? != 0,
             subject: r.bytes()?.to_vec(),
             message_id: r.text()?,
         })
     }
 
+    /// Something that the report tells of has changed. Whoever read the record before has to look
+    /// again.
+    pub(crate) fn changed(&mut self) {
+        self.generation += 1;
+    }
+
+    /// Whether the report does not say how things are now.
+    pub(crate) const fn is_report_due(&self) -> bool {
+        self.reported < self.generation
+    }
+
+    /// Whether something is left to do.
+    pub(crate) fn is_open(&self) -> bool {
+        let unfinished = matches!(self.state, State::Running | State::Restoring);
+        unfinished || self.unsettled || self.is_report_due()
+    }
+
     /// Writes the record, and keeps it on the list of those with something left to do while there
     /// is.
-    pub(crate) fn put_in(&self, txn: &mut tern_store::Transaction<'_>, pending: bool) {
+    pub(crate) fn put_in(&self, txn: &mut tern_store::Transaction<'_>) {
         txn.put(tables::recall(self.id), self.encode());
-        let unfinished = matches!(self.state, State::Running | State::Restoring);
-        if unfinished || self.report_due || pending {
+        if self.is_open() {
             txn.put(tables::open(self.id), Vec::new());
         } else {
             txn.delete(tables::open(self.id));

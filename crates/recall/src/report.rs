@@ -1,7 +1,7 @@
 //! The report: one message in the sender's `Recall` mailbox, replaced as outcomes settle.
 //!
-//! It says what became of each copy, and nothing of how others keep their mail: neither where a
-//! copy was nor with which client it was read.
+//! It says what became of each address that the sender wrote, and nothing of how others keep their
+//! mail: neither who is behind a group, nor where a copy was, nor with which client it was read.
 
 use std::fmt::Write as _;
 
@@ -11,11 +11,9 @@ use tern_store::{Transaction, Verdict};
 
 use crate::trigger::{REPORT_KEYWORD, skip_own_report_in};
 use crate::{
-    Extent, Outcome, RECALL_MAILBOX, Recall, RecallError, Recalls, State, Status, StatusLine, Tally,
+    Addressed, Extent, RECALL_MAILBOX, Recall, RecallError, Recalls, SenderStatus, State, Tally,
+    limits,
 };
-
-/// Copies that a report mail lists one by one; the rest are counted.
-const LISTED: usize = 200;
 
 impl Recalls {
     /// Writes the report, in place of an earlier one. A sender without a `Recall` mailbox gets
@@ -31,7 +29,7 @@ impl Recalls {
             }
             Err(error) => return Err(error.into()),
         };
-        let status = self.status(recall.id, LISTED)?;
+        let status = self.sender_status(recall.id, limits::MAX_LISTED)?;
         let to = self.address(owner)?;
         let content = compose(&status, &to, &self.settings.hostname, now);
         let prepared = self.mailboxes().prepare(content, now)?;
@@ -48,7 +46,7 @@ impl Recalls {
         };
         self.mailboxes().transact(&[owner], |txn| {
             let mut fresh = self.recall_in(txn, recall.id)?;
-            if fresh != *recall {
+            if fresh.generation != recall.generation {
                 // It went on meanwhile: whoever changed it writes the report.
                 return Ok(Verdict::Abandon(()));
             }
@@ -60,9 +58,8 @@ impl Recalls {
                 skip_own_report_in(txn, owner, placed.uid)?;
                 fresh.report = Some(placed.message);
             }
-            fresh.report_due = false;
-            let pending = status.tally.of(Outcome::Pending) > 0 && fresh.state.is_over();
-            fresh.put_in(txn, pending);
+            fresh.reported = recall.generation;
+            fresh.put_in(txn);
             Ok::<_, RecallError>(Verdict::Commit(()))
         })
     }
@@ -89,12 +86,10 @@ impl Recalls {
 
     /// Nobody to write to.
     fn report_written(&self, recall: &Recall) -> Result<(), RecallError> {
-        let pending = self.tally(recall.id)?.of(Outcome::Pending) > 0;
         tern_store::transact(&*self.engine, |txn| {
             let mut recall = self.recall_in(txn, recall.id)?;
-            recall.report_due = false;
-            let pending = pending && recall.state.is_over();
-            recall.put_in(txn, pending);
+            recall.reported = recall.generation;
+            recall.put_in(txn);
             Ok::<_, RecallError>(Verdict::Commit(()))
         })
     }
@@ -116,7 +111,7 @@ impl Recalls {
     }
 }
 
-fn compose(status: &Status, to: &str, hostname: &str, now: Timestamp) -> Vec<u8> {
+fn compose(status: &SenderStatus, to: &str, hostname: &str, now: Timestamp) -> Vec<u8> {
     let recall = &status.recall;
     let boundary = format!("report-{}", recall.id);
     let subject = if recall.subject.is_empty() {
@@ -152,7 +147,7 @@ fn compose(status: &Status, to: &str, hostname: &str, now: Timestamp) -> Vec<u8>
     );
     out.extend_from_slice(head.as_bytes());
     out.extend_from_slice(text(status).replace('\n', "\r\n").as_bytes());
-    let json = serde_json::to_string_pretty(&status.json(false)).unwrap_or_default();
+    let json = serde_json::to_string_pretty(&status.json()).unwrap_or_default();
     let tail = format!(
         "\r\n--{boundary}\r\nContent-Type: application/json; charset=utf-8\r\n\
          Content-Disposition: attachment; filename=\"recall-{}.json\"\r\n\
@@ -165,7 +160,7 @@ fn compose(status: &Status, to: &str, hostname: &str, now: Timestamp) -> Vec<u8>
 }
 
 /// What the subject line of a report begins with.
-fn headline(status: &Status) -> &'static str {
+fn headline(status: &SenderStatus) -> &'static str {
     match status.recall.state {
         State::Running => "Being taken back",
         State::Refused(_) => "Not taken back",
@@ -180,7 +175,7 @@ fn headline(status: &Status) -> &'static str {
 }
 
 /// The report for people.
-fn text(status: &Status) -> String {
+fn text(status: &SenderStatus) -> String {
     let recall = &status.recall;
     let mut out = String::new();
     let subject = tern_mime::decode_header_text(&recall.subject);
@@ -209,14 +204,24 @@ fn text(status: &Status) -> String {
         return out;
     }
     summary(&mut out, &status.tally);
-    let (attention, settled): (Vec<_>, Vec<_>) =
-        status.lines.iter().partition(|line| line.needs_attention());
+    if status.on_their_way > 0 {
+        let _ = writeln!(
+            out,
+            "The delivery is still under way: {} of these copies have not arrived and are stopped \
+             as they do.\n",
+            status.on_their_way
+        );
+    }
+    let (attention, settled): (Vec<_>, Vec<_>) = status
+        .addressed
+        .iter()
+        .partition(|addressed| addressed.needs_attention());
     section(&mut out, "Please look at these:", &attention);
     section(&mut out, "Taken back without having been read:", &settled);
     if status.more > 0 {
         let _ = writeln!(
             out,
-            "And {} more; see the recall's status for all.",
+            "And {} more addresses; an operator can see them all.",
             status.more
         );
     }
@@ -236,25 +241,27 @@ fn summary(out: &mut String, tally: &Tally) {
     out.push('\n');
 }
 
-fn section(out: &mut String, title: &str, lines: &[&StatusLine]) {
-    if lines.is_empty() {
+fn section(out: &mut String, title: &str, addresses: &[&Addressed]) {
+    if addresses.is_empty() {
         return;
     }
     let _ = writeln!(out, "{title}\n");
-    for line in lines {
-        let _ = write!(out, "  {}", line.recipient);
-        if !line.via.is_empty() {
-            let _ = write!(out, " (by way of {})", line.via.join(", "));
-        }
-        let outcome = &line.outcome;
-        let _ = writeln!(
-            out,
-            "\n      {}: {}",
-            outcome.outcome.code(),
-            outcome.reason.sentence()
-        );
-        if let Some(restored) = outcome.restored {
-            let _ = writeln!(out, "      Put back {}.", restored.rfc5322());
+    for addressed in addresses {
+        let recipient = addressed.recipient.as_deref();
+        let _ = writeln!(out, "  {}", recipient.unwrap_or("Copies elsewhere"));
+        let copies: u64 = addressed.ends.values().sum();
+        for (end, count) in &addressed.ends {
+            let _ = write!(out, "      ");
+            if copies > 1 {
+                let _ = write!(out, "{count} ");
+            }
+            let _ = write!(out, "{}: {}", end.outcome.code(), end.reason.sentence());
+            match (end.restored, end.purged) {
+                (true, _) => out.push_str(" Put back."),
+                (_, true) => out.push_str(" No longer kept: it can't be put back."),
+                _ => {}
+            }
+            out.push('\n');
         }
     }
     out.push('\n');

@@ -2,18 +2,19 @@
 
 use tern_audit::Actor as AuditActor;
 use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
-use tern_mailbox::{ExposureLevel, Seal, SealTag};
+use tern_mailbox::{ExposureLevel, Seal};
 use tern_policy::{
     Authentication, Decision, Operation, Options, Question, Surroundings, Verdict as PolicyVerdict,
 };
 use tern_store::{StoreError, Transaction, Verdict};
 
+use crate::asked::{Asked, Refused, asked_in};
+use crate::audit::audit_entry;
 use crate::decided::Decided;
-use crate::handle::audit_entry;
-use crate::plan::{cover, origins};
+use crate::plan::{cover, outside};
 use crate::{
     Facts, Outcome, Plan, Recall, RecallError, RecallId, Recalls, Refusal, State, Submission,
-    Target, plan, submission, tables,
+    limits, plan, rivals, submission, tables,
 };
 
 /// Which message.
@@ -73,12 +74,12 @@ impl Requested {
     }
 }
 
-/// Longest reason that is kept, in characters.
-const MAX_REASON: usize = 1_000;
-/// Most recipients that can be chosen one by one.
-const MAX_CHOSEN: usize = 1_000;
-/// What the rate is counted over, in milliseconds.
-const RATE_WINDOW_MS: u64 = 60 * 60 * 1000;
+/// How many of the first recipients' queue items are cancelled in the commit of the seal itself;
+/// the queue asks the seal before it hands out any of the rest.
+const SEALED_WITH_ITEMS: usize = 200;
+/// How often a request is decided again because somebody sends the same letter meanwhile, or the
+/// same account asks for something else.
+const ATTEMPTS: usize = 20;
 
 impl Recalls {
     /// What a recall would do now, without doing it; `Err` of the refusal that it would meet.
@@ -96,7 +97,8 @@ impl Recalls {
         let facts = self.facts(found)?;
         let plan = plan(&facts, &request.chosen, now);
         let exposed = Some(plan.tally().of(Outcome::WithdrawnExposed));
-        let verdict = self.decide(Operation::Plan, request, &facts.submission, exposed, now)?;
+        let question = (Operation::Plan, exposed, 0);
+        let verdict = self.decide(question, request, &facts.submission, now)?;
         Ok(match refusal_of(&verdict) {
             Some(refusal) => Err(refusal),
             None => Ok((facts, plan)),
@@ -112,15 +114,36 @@ impl Recalls {
         let Some(found) = self.select(&request.selector)? else {
             return self.refuse(request, None, Refusal::NotFound, None, now);
         };
-        let exposed = Some(self.exposed(&found)?);
-        let verdict = self.decide(Operation::Recall, request, &found, exposed, now)?;
+        for _ in 0..ATTEMPTS {
+            match self.answer(request, &found, now) {
+                Err(NotSealed::Meanwhile) => {}
+                Err(NotSealed::Joined(running)) => return Ok(Requested::Joined(running)),
+                Err(NotSealed::Recall(error)) => return Err(error),
+                Ok(answer) => return Ok(answer),
+            }
+        }
+        Err(StoreError::Busy.into())
+    }
+
+    /// Decides by what the account has asked for until now, and by who has sent the letter until
+    /// now: the seal falls only if neither has changed.
+    fn answer(
+        &self,
+        request: &Request,
+        found: &Submission,
+        now: Timestamp,
+    ) -> Result<Requested, NotSealed> {
+        let asked = self.asked(request.requester.account)?;
+        let exposed = Some(self.exposed(found)?);
+        let question = (Operation::Recall, exposed, asked.granted_before(now));
+        let verdict = self.decide(question, request, found, now)?;
         let decided = Decided::from(&verdict);
         // Whether it runs already is told only to those whom the policy lets ask at all.
-        let too_many = request.chosen.len() > MAX_CHOSEN;
+        let too_many = request.chosen.len() > limits::MAX_CHOSEN;
         let refusal = refusal_of(&verdict).or(too_many.then_some(Refusal::PolicyDenied));
         match refusal {
-            Some(refusal) => self.refuse(request, Some(&found), refusal, Some(&decided), now),
-            None => self.seal(request, &found, &decided, now),
+            Some(refusal) => Ok(self.refuse(request, Some(found), refusal, Some(&decided), now)?),
+            None => self.seal(request, found, &decided, asked, now),
         }
     }
 
@@ -128,8 +151,11 @@ impl Recalls {
     /// seal, so that its time does not grow with their number.
     pub(crate) fn exposed(&self, found: &Submission) -> Result<u64, RecallError> {
         let served = self.mailboxes.exposures(found.digest)?;
+        let origins = rivals::origins(&*self.engine, found)?;
         let exposed = served.iter().filter(|(account, _, exposure)| {
-            *account != found.account && exposure.level > ExposureLevel::Headers
+            *account != found.account
+                && exposure.level > ExposureLevel::Headers
+                && origins.covers(exposure.origin)
         });
         Ok(exposed.count() as u64)
     }
@@ -173,12 +199,13 @@ impl Recalls {
         Ok((!undone).then_some(id))
     }
 
+    /// What the policy says of an operation, the number of exposed copies, and the requests that
+    /// were granted to this account in the hour before.
     pub(crate) fn decide(
         &self,
-        operation: Operation,
+        (operation, exposed, requests_last_hour): (Operation, Option<u64>, u32),
         request: &Request,
         submission: &Submission,
-        exposed: Option<u64>,
         now: Timestamp,
     ) -> Result<PolicyVerdict, RecallError> {
         let requester = &request.requester;
@@ -200,26 +227,8 @@ impl Recalls {
             },
             approvals: 0,
             requester: None,
-            requests_last_hour: self.requests_last_hour(requester.account, now)?,
+            requests_last_hour,
         }))
-    }
-
-    fn requests_last_hour(
-        &self,
-        account: Option<AccountId>,
-        now: Timestamp,
-    ) -> Result<u32, RecallError> {
-        let Some(account) = account else { return Ok(0) };
-        let since = Timestamp(now.0.saturating_sub(RATE_WINDOW_MS));
-        let page = self
-            .engine
-            .scan(&tables::of_account_since(account, since), 1_000)?;
-        // A refused request carries no mark: it does not count.
-        Ok(page
-            .rows
-            .iter()
-            .filter(|(_, value)| !value.is_empty())
-            .count() as u32)
     }
 
     fn refuse(
@@ -233,23 +242,34 @@ impl Recalls {
         // Nothing about another account's message goes into what the requester can read.
         let requester = request.requester.account;
         let own = found.filter(|found| requester.is_none_or(|account| account == found.account));
-        let recall = Recall {
-            owner: requester.or(own.map(|found| found.account)),
-            report_due: requester.is_some(),
-            ..record(request, own, State::Refused(refusal), decided, now)
-        };
+        let mut recall = record(request, own, State::Refused(refusal), decided, now);
+        recall.owner = requester.or(recall.owner);
+        recall.generation = u64::from(requester.is_some());
         tern_store::transact(&*self.engine, |txn| {
             if txn.get(&tables::recall(request.id))?.is_some() {
-                return Ok(Verdict::Abandon(()));
+                return Ok(Verdict::Abandon(Requested::Refused(request.id, refusal)));
             }
-            recall.put_in(txn, false);
-            if let Some(account) = requester {
-                txn.put(tables::of_account(account, now, request.id), Vec::new());
+            let mut recall = recall.clone();
+            let Some(account) = requester else {
+                return refuse_in(txn, request, &recall, decided, now);
+            };
+            let mut asked = asked_in(txn, account)?;
+            let refused = asked.refuse(request.id, now);
+            asked.put_in(txn, account);
+            match refused {
+                Refused::OnRecord => {}
+                Refused::FirstOfMany => recall.state = State::Refused(Refusal::RateLimited),
+                Refused::Counted(by, count) => {
+                    // Now and then the log is told how many there were.
+                    if count.is_power_of_two() {
+                        audit_flood(txn, request, by, count, now)?;
+                    }
+                    let answer = Requested::Refused(by, Refusal::RateLimited);
+                    return Ok(Verdict::Commit(answer));
+                }
             }
-            audit_request(txn, request, &recall, (refusal.code(), decided), now)?;
-            Ok::<_, RecallError>(Verdict::Commit(()))
-        })?;
-        Ok(Requested::Refused(request.id, refusal))
+            refuse_in(txn, request, &recall, decided, now)
+        })
     }
 
     /// The seal: record, tombstone, cover, cancelled queue items and audit entry in one commit.
@@ -258,70 +278,55 @@ impl Recalls {
         request: &Request,
         submission: &Submission,
         decided: &Decided,
+        asked: Asked,
         now: Timestamp,
-    ) -> Result<Requested, RecallError> {
+    ) -> Result<Requested, NotSealed> {
         let state = State::Running;
         let mut recall = record(request, Some(submission), state, Some(decided), now);
-        recall.report_due = true;
+        recall.changed();
         let engine = &*self.engine;
-        let targets = if request.chosen.is_empty() && submission.outside == 0 {
-            Vec::new()
-        } else {
-            submission::targets(engine, submission.id)?
+        let letter_key = tables::letter(submission.digest);
+        let letter = engine.get(&letter_key)?;
+        let targets = match (request.chosen.is_empty(), submission.outside) {
+            (true, 0) => Vec::new(),
+            (true, _) => submission::first_targets(engine, submission.id, SEALED_WITH_ITEMS)?,
+            (false, _) => submission::targets(engine, submission.id)?,
         };
-        for _ in 0..SEAL_ATTEMPTS {
-            let sealed = self.seal_once(request, submission, (&recall, decided), &targets, now);
-            match sealed {
-                Ok(()) => return Ok(Requested::Sealed(request.id)),
-                Err(SealFailed::Joined(running)) => return Ok(Requested::Joined(running)),
-                Err(SealFailed::SentMeanwhile) => {}
-                Err(SealFailed::Recall(error)) => return Err(error),
-            }
-        }
-        Err(StoreError::Busy.into())
-    }
-
-    /// Seals by what is known of who else has sent the letter; not at all if somebody sends it
-    /// meanwhile.
-    fn seal_once(
-        &self,
-        request: &Request,
-        submission: &Submission,
-        (recall, decided): (&Recall, &Decided),
-        targets: &[Target],
-        now: Timestamp,
-    ) -> Result<(), SealFailed> {
-        let engine = &*self.engine;
-        let latest_key = tables::latest(submission.digest);
-        let latest = engine.get(&latest_key)?;
-        let rivals = submission::by_others(engine, submission.account, submission.digest)?;
         let seal = Seal {
-            tag: SealTag(request.id.0),
-            cover: cover(submission.account, targets, &request.chosen),
-            origins: origins(submission.id, &rivals),
+            tag: request.id.tag(),
+            cover: cover(submission.account, &targets, &request.chosen),
+            outside: outside(submission, &targets, &request.chosen),
+            origins: rivals::origins(engine, submission)?,
             active: true,
-            until: now.plus_millis(self.settings.tombstone_ms),
+            until: now.plus_millis(self.settings.tombstone_ms()),
         };
         self.mailboxes.seal(submission.digest, seal, |txn| {
-            if txn.get(&latest_key)? != latest {
-                return Err(SealFailed::SentMeanwhile);
+            if txn.get(&letter_key)? != letter {
+                return Err(NotSealed::Meanwhile);
+            }
+            if let Some(account) = request.requester.account {
+                let mut asked = asked.clone();
+                if asked_in(txn, account)? != asked {
+                    return Err(NotSealed::Meanwhile);
+                }
+                asked.grant(now);
+                asked.put_in(txn, account);
             }
             if let Some(running) = self.running_in(txn, submission.id)? {
-                return Err(SealFailed::Joined(running));
+                return Err(NotSealed::Joined(running));
             }
             // The same request, asked twice at once.
             if txn.get(&tables::recall(request.id))?.is_some() {
-                return Err(SealFailed::Joined(request.id));
+                return Err(NotSealed::Joined(request.id));
             }
-            recall.put_in(txn, true);
+            recall.put_in(txn);
             txn.put(tables::of_submission(submission.id), request.id.0.to_vec());
-            if let Some(account) = request.requester.account {
-                txn.put(tables::of_account(account, now, request.id), vec![1]);
-            }
-            self.settle_outside_in(txn, recall, targets, 0..SEALED_WITH_ITEMS, now)?;
-            audit_request(txn, request, recall, ("allow", Some(decided)), now)?;
+            txn.put(tables::kept(now, request.id), Vec::new());
+            audit_request(txn, request, &recall, ("allow", Some(decided)), now)?;
+            self.settle_first_in(txn, &recall, &targets, SEALED_WITH_ITEMS, now)?;
             Ok(())
-        })
+        })?;
+        Ok(Requested::Sealed(request.id))
     }
 
     /// The recall of a submission that is on record, unless it was undone.
@@ -339,24 +344,36 @@ impl Recalls {
     }
 }
 
-/// How many outside recipients' queue items are cancelled in the commit of the seal itself; the
-/// queue asks the seal before it hands out any of the rest.
-const SEALED_WITH_ITEMS: usize = 200;
-
-/// How often a seal is tried again because somebody sends the same letter meanwhile.
-const SEAL_ATTEMPTS: usize = 20;
-
-enum SealFailed {
+/// Why a request was not granted.
+enum NotSealed {
+    /// The message is being recalled already, by this one.
     Joined(RecallId),
-    /// Somebody has sent the letter since it was looked who had.
-    SentMeanwhile,
+    /// Somebody has sent the letter, or the account has asked for something, since it was looked.
+    Meanwhile,
+    /// It could not be done.
     Recall(RecallError),
 }
 
-impl<E: Into<RecallError>> From<E> for SealFailed {
+impl<E: Into<RecallError>> From<E> for NotSealed {
     fn from(error: E) -> Self {
         Self::Recall(error.into())
     }
+}
+
+/// Puts a refusal on record.
+fn refuse_in(
+    txn: &mut Transaction<'_>,
+    request: &Request,
+    recall: &Recall,
+    decided: Option<&Decided>,
+    now: Timestamp,
+) -> Result<Verdict<Requested>, RecallError> {
+    recall.put_in(txn);
+    let State::Refused(refusal) = recall.state else {
+        return Err(RecallError::WrongState(recall.state.code()));
+    };
+    audit_request(txn, request, recall, (refusal.code(), decided), now)?;
+    Ok(Verdict::Commit(Requested::Refused(request.id, refusal)))
 }
 
 fn refusal_of(verdict: &PolicyVerdict) -> Option<Refusal> {
@@ -378,7 +395,7 @@ fn record(
     let reason = request
         .reason
         .as_ref()
-        .map(|text| text.chars().take(MAX_REASON).collect());
+        .map(|text| text.chars().take(limits::MAX_REASON).collect());
     Recall {
         id: request.id,
         submission: found.map(|found| found.id),
@@ -388,7 +405,12 @@ fn record(
         protocol: request.requester.authentication.protocol.clone(),
         requested: now,
         reason,
-        chosen: request.chosen.iter().take(MAX_CHOSEN).cloned().collect(),
+        chosen: request
+            .chosen
+            .iter()
+            .take(limits::MAX_CHOSEN)
+            .cloned()
+            .collect(),
         state,
         policies: decided
             .map(|decided| decided.policies.clone())
@@ -396,7 +418,10 @@ fn record(
         finished: None,
         restored: None,
         report: None,
-        report_due: false,
+        generation: 0,
+        reported: 0,
+        settled: 0,
+        unsettled: false,
         subject: found.map(|found| found.subject.clone()).unwrap_or_default(),
         message_id: found
             .map(|found| found.message_id.clone())
@@ -411,26 +436,11 @@ fn audit_request(
     (verdict, decided): (&str, Option<&Decided>),
     now: Timestamp,
 ) -> Result<(), RecallError> {
-    let requester = &request.requester;
-    let facts = &requester.authentication;
     let mut entry = audit_entry(recall, "request", "recall.request", now)
         .detail("verdict", verdict)
         .detail("policies", recall.policies.join(" "))
         .detail("message-id", recall.message_id.as_str());
-    entry.actor = match requester.account {
-        Some(account) => AuditActor::Account {
-            account,
-            address: requester.name.clone(),
-        },
-        None => AuditActor::Operator(requester.name.clone()),
-    };
-    entry.on_behalf_of = None;
-    entry.peer.clone_from(&facts.peer);
-    entry.authentication = Some(tern_audit::Authentication {
-        mechanism: facts.mechanism.clone(),
-        factors: facts.factors.clone(),
-        ..tern_audit::Authentication::default()
-    });
+    by_requester(&mut entry, &request.requester);
     if let Some(decided) = decided {
         decided.put_in(txn, recall.id);
         entry = entry.detail("inputs", decided.digest());
@@ -446,4 +456,42 @@ fn audit_request(
     }
     tern_audit::append_in(txn, entry)?;
     Ok(())
+}
+
+/// Puts on record that so many requests were refused, for all of which one refusal stands.
+fn audit_flood(
+    txn: &mut Transaction<'_>,
+    request: &Request,
+    by: RecallId,
+    count: u64,
+    now: Timestamp,
+) -> Result<(), RecallError> {
+    let refusal = State::Refused(Refusal::RateLimited);
+    let mut recall = record(request, None, refusal, None, now);
+    recall.id = by;
+    let step = format!("refusals {count}");
+    let mut entry = audit_entry(&recall, &step, "recall.refusals", now).detail("requests", count);
+    by_requester(&mut entry, &request.requester);
+    tern_audit::append_in(txn, entry)?;
+    Ok(())
+}
+
+/// Says who asked, and how they proved who they are.
+pub(crate) fn by_requester(entry: &mut tern_audit::Draft, requester: &Requester) {
+    let facts = &requester.authentication;
+    entry.actor = match requester.account {
+        Some(account) => AuditActor::Account {
+            account,
+            address: requester.name.clone(),
+        },
+        None => AuditActor::Operator(requester.name.clone()),
+    };
+    entry.on_behalf_of = None;
+    entry.protocol = Some(facts.protocol.clone());
+    entry.peer.clone_from(&facts.peer);
+    entry.authentication = Some(tern_audit::Authentication {
+        mechanism: facts.mechanism.clone(),
+        factors: facts.factors.clone(),
+        ..tern_audit::Authentication::default()
+    });
 }

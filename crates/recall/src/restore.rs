@@ -1,15 +1,15 @@
 //! Undoing a recall while the copies are kept.
 
-use tern_audit::Actor as AuditActor;
 use tern_base::Timestamp;
 use tern_mailbox::{Lineage, Vaulted};
 use tern_policy::{Decision, Operation};
 use tern_store::{Transaction, Verdict};
 
-use crate::handle::audit_entry;
+use crate::audit::{Act, audit_entry};
+use crate::request::by_requester;
 use crate::{
     CopyOutcome, Reason, Recall, RecallError, RecallId, Recalls, Request, Requester, Selector,
-    State, tables,
+    State, Subject, tables,
 };
 
 /// Copies that one transaction puts back.
@@ -38,18 +38,10 @@ impl Recalls {
             }
             self.mailboxes.unseal_in(txn, recall.digest, id.tag())?;
             recall.state = State::Restoring;
-            recall.put_in(txn, true);
+            recall.changed();
+            recall.put_in(txn);
             let mut entry = audit_entry(&recall, "restore", "recall.restore", now);
-            entry.actor = match requester.account {
-                Some(account) => AuditActor::Account {
-                    account,
-                    address: requester.name.clone(),
-                },
-                None => AuditActor::Operator(requester.name.clone()),
-            };
-            entry.on_behalf_of = None;
-            entry.protocol = Some(requester.authentication.protocol.clone());
-            entry.peer.clone_from(&requester.authentication.peer);
+            by_requester(&mut entry, requester);
             tern_audit::append_in(txn, entry)?;
             Ok::<_, RecallError>(Verdict::Commit(()))
         })?;
@@ -71,7 +63,7 @@ impl Recalls {
             chosen: Vec::new(),
             reason: None,
         };
-        let verdict = self.decide(Operation::Restore, &request, &submission, None, now)?;
+        let verdict = self.decide((Operation::Restore, None, 0), &request, &submission, now)?;
         match verdict.decision {
             Decision::Allow => Ok(()),
             decision => Err(RecallError::NotAllowed(decision.code())),
@@ -86,6 +78,11 @@ impl Recalls {
             after = Some((last.account, last.message));
             self.restore_chunk(recall, &page, now)?;
         }
+        let (mut restored, mut purged) = (0u64, 0u64);
+        self.each_outcome(recall.id, |_, outcome| {
+            restored += u64::from(outcome.restored.is_some());
+            purged += u64::from(outcome.purged.is_some());
+        })?;
         tern_store::transact(&*self.engine, |txn| {
             let mut recall = self.recall_in(txn, recall.id)?;
             if recall.state != State::Restoring {
@@ -93,12 +90,12 @@ impl Recalls {
             }
             recall.state = State::Restored;
             recall.restored = Some(now);
-            recall.report_due = true;
-            recall.put_in(txn, false);
-            tern_audit::append_in(
-                txn,
-                audit_entry(&recall, "restored", "recall.restored", now),
-            )?;
+            recall.changed();
+            recall.put_in(txn);
+            let entry = audit_entry(&recall, "restored", "recall.restored", now)
+                .detail("restored", restored)
+                .detail("no-longer-kept", purged);
+            tern_audit::append_in(txn, entry)?;
             Ok::<_, RecallError>(Verdict::Commit(()))
         })
     }
@@ -118,6 +115,7 @@ impl Recalls {
             if self.recall_in(txn, recall.id)?.state != State::Restoring {
                 return Ok(Verdict::Abandon(()));
             }
+            let mut restored = Vec::with_capacity(copies.len());
             for copy in &copies {
                 let (account, message) = (copy.account, copy.message);
                 if self.hand_over_in(txn, recall, copy, now)? {
@@ -126,15 +124,18 @@ impl Recalls {
                 if self.mailboxes.restore_in(txn, account, message)?.is_none() {
                     continue;
                 }
-                let key = tables::copy_outcome(recall.id, account, message);
+                let subject = Subject::Copy(account, message);
+                let key = tables::outcome(recall.id, subject);
                 if let Some(row) = txn.get(&key)? {
                     let outcome = CopyOutcome {
                         restored: Some(now),
                         ..CopyOutcome::decode(&row)?
                     };
                     txn.put(key, outcome.encode());
+                    restored.push((subject, outcome));
                 }
             }
+            self.audit_outcomes(txn, recall, Act::Restored, &restored, &[], now)?;
             Ok::<_, RecallError>(Verdict::Commit(()))
         })
     }
@@ -157,16 +158,21 @@ impl Recalls {
             return Ok(false);
         };
         self.mailboxes.retag_in(txn, account, message, other)?;
-        let other = RecallId(other.0);
-        let Some(outcome) = txn.get(&tables::copy_outcome(recall.id, account, message))? else {
+        let mut other = self.recall_in(txn, RecallId(other.0))?;
+        let subject = Subject::Copy(account, message);
+        let Some(outcome) = txn.get(&tables::outcome(recall.id, subject))? else {
             return Ok(true);
         };
-        txn.put(tables::copy_outcome(other, account, message), outcome);
-        if let Some(submission) = self.recall_in(txn, other)?.submission {
+        txn.put(tables::outcome(other.id, subject), outcome.clone());
+        if let Some(submission) = other.submission {
             let targets = crate::submission::targets(&*self.engine, submission)?;
             let deleted = [Reason::DeletedUnread, Reason::DeletedAfterServing];
-            crate::late::not_gone_in(txn, other, &targets, account, &deleted)?;
+            crate::late::not_gone_in(txn, other.id, &targets, account, &deleted)?;
         }
+        other.changed();
+        other.put_in(txn);
+        let handed = [(subject, CopyOutcome::decode(&outcome)?)];
+        self.audit_outcomes(txn, &other, Act::Settled, &handed, &[], now)?;
         Ok(true)
     }
 }

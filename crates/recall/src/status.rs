@@ -1,13 +1,14 @@
-//! How a recall stands: the per-copy account behind the report mail, the command line and JSON.
+//! How a recall stands, copy by copy: for the command line and its JSON. What the sender may see is
+//! in [`crate::SenderStatus`].
 
 use serde_json::{Value, json};
-use tern_base::{AccountId, MessageId, Timestamp};
-use tern_store::{Engine, Range, StoreError, key::KeyReader, limits as store_limits};
+use tern_base::{AccountId, Timestamp};
+use tern_store::{Engine, Range, StoreError, limits as store_limits};
 
 use crate::submission::Destination;
 use crate::{
-    CopyOutcome, Extent, Outcome, Reason, Recall, RecallError, RecallId, Recalls, State, Tally,
-    Target, submission, tables,
+    CopyOutcome, Extent, Outcome, Reason, Recall, RecallError, RecallId, Recalls, State, Subject,
+    Tally, Target, submission, tables,
 };
 
 /// A recall and every copy's outcome.
@@ -23,6 +24,8 @@ pub struct Status {
     pub lines: Vec<StatusLine>,
     /// Copies that are not in `lines`.
     pub more: u64,
+    /// Recipients whom the delivery has not reached yet: each copy is stopped as it arrives.
+    pub on_their_way: u64,
 }
 
 /// One copy.
@@ -65,22 +68,13 @@ pub(crate) fn each_row(
 }
 
 impl Recalls {
-    pub(crate) fn each_copy_outcome(
+    pub(crate) fn each_outcome(
         &self,
         id: RecallId,
-        mut each: impl FnMut(AccountId, MessageId, CopyOutcome),
+        mut each: impl FnMut(Subject, CopyOutcome),
     ) -> Result<(), RecallError> {
-        each_row(&*self.engine, tables::copy_outcomes(id), |key, value| {
-            let mut parts = KeyReader::new(key);
-            let _recall: Option<[u8; 16]> = parts.array();
-            let (Some(account), Some(message)) = (parts.u32(), parts.u64()) else {
-                return Err(StoreError::Damaged.into());
-            };
-            each(
-                AccountId(account),
-                MessageId(message),
-                CopyOutcome::decode(value)?,
-            );
+        each_row(&*self.engine, tables::outcomes(id), |key, value| {
+            each(tables::read_subject(key)?, CopyOutcome::decode(value)?);
             Ok(())
         })
     }
@@ -91,81 +85,76 @@ impl Recalls {
         mut each: impl FnMut(u32, CopyOutcome),
     ) -> Result<(), RecallError> {
         each_row(&*self.engine, tables::target_outcomes(id), |key, value| {
-            let n = u32::from_be_bytes(*key.last_chunk().ok_or(StoreError::Damaged)?);
-            each(n, CopyOutcome::decode(value)?);
+            if let Subject::Target(position) = tables::read_subject(key)? {
+                each(position, CopyOutcome::decode(value)?);
+            }
             Ok(())
         })
     }
 
-    /// The outcome of every copy that was in a mailbox, the sender's own included.
-    pub fn copy_outcomes(
-        &self,
-        id: RecallId,
-    ) -> Result<Vec<(AccountId, MessageId, CopyOutcome)>, RecallError> {
+    /// Every outcome, the sender's own copies included.
+    pub fn outcomes(&self, id: RecallId) -> Result<Vec<(Subject, CopyOutcome)>, RecallError> {
         let mut out = Vec::new();
-        self.each_copy_outcome(id, |account, message, outcome| {
-            out.push((account, message, outcome));
-        })?;
-        Ok(out)
-    }
-
-    /// The outcome of every target without a copy here, by its position in the submission's list.
-    pub fn target_outcomes(&self, id: RecallId) -> Result<Vec<(u32, CopyOutcome)>, RecallError> {
-        let mut out = Vec::new();
-        self.each_target_outcome(id, |n, outcome| out.push((n, outcome)))?;
+        self.each_outcome(id, |subject, outcome| out.push((subject, outcome)))?;
         Ok(out)
     }
 
     /// How many copies ended how, the sender's own left out.
     pub fn tally(&self, id: RecallId) -> Result<Tally, RecallError> {
         let mut tally = Tally::default();
-        self.each_copy_outcome(id, |_, _, outcome| {
+        let on_their_way = self.on_their_way(&self.recall(id)?)?;
+        tally.add_many(Outcome::Pending, on_their_way);
+        self.each_outcome(id, |_, outcome| {
             if outcome.reason != Reason::OwnCopy {
                 tally.add(outcome.outcome);
             }
         })?;
-        self.each_target_outcome(id, |_, outcome| tally.add(outcome.outcome))?;
         Ok(tally)
+    }
+
+    /// How many recipients the delivery has not reached yet, while that still matters.
+    pub(crate) fn on_their_way(&self, recall: &Recall) -> Result<u64, RecallError> {
+        let covered = matches!(recall.state, State::Running | State::Done);
+        let Some(submission) = recall.submission.filter(|_| covered) else {
+            return Ok(0);
+        };
+        let way = submission::under_way(&*self.engine, submission)?;
+        Ok(way.map_or(0, |way| way.of.saturating_sub(way.reached).into()))
     }
 
     /// How a recall stands, with at most `limit` copies one by one.
     pub fn status(&self, id: RecallId, limit: usize) -> Result<Status, RecallError> {
         let recall = self.recall(id)?;
-        let found = match recall.submission {
-            Some(submission) => submission::submission(&*self.engine, submission)?,
-            None => None,
+        let (found, targets) = match recall.submission {
+            Some(id) => (
+                submission::submission(&*self.engine, id)?,
+                submission::targets(&*self.engine, id)?,
+            ),
+            None => (None, Vec::new()),
         };
-        let targets = match recall.submission {
-            Some(submission) => submission::targets(&*self.engine, submission)?,
-            None => Vec::new(),
-        };
+        let on_their_way = self.on_their_way(&recall)?;
         let mut rows = Vec::new();
         let (mut tally, mut count) = (Tally::default(), 0u64);
-        self.each_copy_outcome(id, |account, _, outcome| {
+        tally.add_many(Outcome::Pending, on_their_way);
+        self.each_outcome(id, |subject, outcome| {
             if outcome.reason == Reason::OwnCopy {
                 return;
             }
             tally.add(outcome.outcome);
             count += 1;
             if rows.len() < limit {
-                rows.push((account, outcome));
+                rows.push((subject, outcome));
             }
         })?;
         let mut lines = Vec::with_capacity(rows.len());
-        for (account, outcome) in rows {
-            lines.push(self.copy_line(account, outcome, &targets)?);
-        }
-        let mut target_rows = Vec::new();
-        self.each_target_outcome(id, |n, outcome| {
-            tally.add(outcome.outcome);
-            count += 1;
-            if lines.len() + target_rows.len() < limit {
-                target_rows.push((n, outcome));
-            }
-        })?;
-        for (n, outcome) in target_rows {
-            let target = targets.get(n as usize).ok_or(StoreError::Damaged)?;
-            lines.push(self.target_line(target, outcome)?);
+        for (subject, outcome) in rows {
+            lines.push(match subject {
+                Subject::Copy(account, _) => self.copy_line(account, outcome, &targets)?,
+                Subject::Target(n) => {
+                    let target = targets.get(n as usize).ok_or(StoreError::Damaged)?;
+                    self.target_line(target, outcome)?
+                }
+            });
         }
         let more = count - lines.len() as u64;
         let submitted = found.map(|found| found.submitted);
@@ -175,6 +164,7 @@ impl Recalls {
             submitted,
             lines,
             more,
+            on_their_way,
         })
     }
 
@@ -208,16 +198,21 @@ impl Recalls {
         target: &Target,
         outcome: CopyOutcome,
     ) -> Result<StatusLine, RecallError> {
-        let recipient = match &target.destination {
-            Destination::Account(account) => self.address(*account)?,
-            Destination::Outside { address, .. } => address.clone(),
-        };
         Ok(StatusLine {
-            recipient,
+            recipient: self.end_of(target)?,
             via: via_of(target),
             mailboxes: Vec::new(),
             outcome,
         })
+    }
+
+    /// The address that a target ended at.
+    pub(crate) fn end_of(&self, target: &Target) -> Result<String, RecallError> {
+        match &target.destination {
+            Destination::Account(account) => self.address(*account),
+            Destination::Outside { address, .. } => Ok(address.clone()),
+            Destination::Nowhere => Ok(target.recipient.clone()),
+        }
     }
 
     /// The newest recalls, of one account or of all.
@@ -252,46 +247,59 @@ fn via_of(target: &Target) -> Vec<String> {
 }
 
 impl Status {
-    /// The status as JSON. `detailed` is for those who may see into other people's mailboxes: each
-    /// copy then says where it was, and what of it had been served, when, to which client.
-    pub fn json(&self, detailed: bool) -> Value {
-        let recall = &self.recall;
-        let tally: serde_json::Map<String, Value> = self
-            .tally
-            .iter()
-            .map(|(outcome, n)| (outcome.code().to_owned(), n.into()))
-            .collect();
-        let refusal = match recall.state {
-            State::Refused(refusal) => Some(refusal.code()),
-            _ => None,
-        };
-        let done = recall.finished.map(|_| Extent::of(&self.tally).code());
-        json!({
-            "id": recall.id.to_string(),
-            "submission": recall.submission.map(|id| id.to_string()),
-            "messageId": recall.message_id,
-            "subject": tern_mime::decode_header_text(&recall.subject),
-            "submittedAt": self.submitted.map(|at| at.to_string()),
-            "requestedBy": recall.requester,
-            "requestedOver": recall.protocol,
-            "requestedAt": recall.requested.to_string(),
-            "reason": recall.reason,
-            "recipients": recall.chosen,
-            "state": recall.state.code(),
-            "refusal": refusal,
-            "withdrawn": done,
-            "policies": recall.policies,
-            "finishedAt": recall.finished.map(|at| at.to_string()),
-            "restoredAt": recall.restored.map(|at| at.to_string()),
-            "outcomes": tally,
-            "copies": self.lines.iter().map(|line| line.json(detailed)).collect::<Vec<_>>(),
-            "moreCopies": self.more,
-        })
+    /// The status as JSON, for those who may see into other people's mailboxes: where each copy
+    /// was, and what of it had been served, when, to which client.
+    pub fn json(&self) -> Value {
+        let mut value = head_json(&self.recall, self.submitted, &self.tally, self.on_their_way);
+        if let Some(fields) = value.as_object_mut() {
+            let copies: Vec<Value> = self.lines.iter().map(StatusLine::json).collect();
+            fields.insert("copies".to_owned(), copies.into());
+            fields.insert("moreCopies".to_owned(), self.more.into());
+        }
+        value
     }
 }
 
+/// What the JSON of a recall says before it comes to copies.
+pub(crate) fn head_json(
+    recall: &Recall,
+    submitted: Option<Timestamp>,
+    tally: &Tally,
+    on_their_way: u64,
+) -> Value {
+    let outcomes: serde_json::Map<String, Value> = tally
+        .iter()
+        .map(|(outcome, n)| (outcome.code().to_owned(), n.into()))
+        .collect();
+    let refusal = match recall.state {
+        State::Refused(refusal) => Some(refusal.code()),
+        _ => None,
+    };
+    let done = recall.finished.map(|_| Extent::of(tally).code());
+    json!({
+        "id": recall.id.to_string(),
+        "submission": recall.submission.map(|id| id.to_string()),
+        "messageId": recall.message_id,
+        "subject": tern_mime::decode_header_text(&recall.subject),
+        "submittedAt": submitted.map(|at| at.to_string()),
+        "requestedBy": recall.requester,
+        "requestedOver": recall.protocol,
+        "requestedAt": recall.requested.to_string(),
+        "reason": recall.reason,
+        "recipients": recall.chosen,
+        "state": recall.state.code(),
+        "refusal": refusal,
+        "withdrawn": done,
+        "policies": recall.policies,
+        "finishedAt": recall.finished.map(|at| at.to_string()),
+        "restoredAt": recall.restored.map(|at| at.to_string()),
+        "outcomes": outcomes,
+        "onTheirWay": on_their_way,
+    })
+}
+
 impl StatusLine {
-    fn json(&self, detailed: bool) -> Value {
+    fn json(&self) -> Value {
         let outcome = &self.outcome;
         let mut value = json!({
             "recipient": self.recipient,
@@ -301,12 +309,10 @@ impl StatusLine {
             "sentence": outcome.reason.sentence(),
             "at": outcome.at.to_string(),
             "restoredAt": outcome.restored.map(|at| at.to_string()),
+            "purgedAt": outcome.purged.map(|at| at.to_string()),
+            "mailboxes": self.mailboxes,
         });
-        let Some(fields) = value.as_object_mut().filter(|_| detailed) else {
-            return value;
-        };
-        fields.insert("mailboxes".to_owned(), self.mailboxes.clone().into());
-        if let Some(served) = &outcome.exposure {
+        if let (Some(fields), Some(served)) = (value.as_object_mut(), &outcome.exposure) {
             let served = json!({
                 "level": served.level.name(),
                 "at": served.at.to_string(),
@@ -317,13 +323,5 @@ impl StatusLine {
             fields.insert("exposure".to_owned(), served);
         }
         value
-    }
-
-    /// Whether the copy was served before it was taken back, or may be where it can't be.
-    pub const fn needs_attention(&self) -> bool {
-        !matches!(
-            self.outcome.outcome,
-            Outcome::WithdrawnUnexposed | Outcome::Prevented | Outcome::BlockedLate
-        )
     }
 }

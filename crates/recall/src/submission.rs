@@ -7,9 +7,9 @@
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, ContentDigest, EmailAddress, OriginId, Timestamp};
 use tern_queue::QueueId;
-use tern_store::{Read, StoreError, Transaction};
+use tern_store::{Range, Read, StoreError, Transaction};
 
-use crate::tables;
+use crate::{limits, tables};
 
 /// One message accepted from one authenticated account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub struct Target {
 /// Where a copy was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
+    /// Nowhere: it was planned, and its mailbox refused it.
+    Nowhere,
     /// To an account of this server.
     Account(AccountId),
     /// To another server, by way of the queue.
@@ -62,10 +64,6 @@ pub enum Destination {
         item: QueueId,
     },
 }
-
-/// How many targets one row holds at the most: a row of ordinary addresses stays far below the
-/// limit of a value.
-pub const TARGETS_PER_ROW: usize = 200;
 
 impl Submission {
     fn encode(&self) -> Vec<u8> {
@@ -110,6 +108,7 @@ fn encode_targets(targets: &[Target]) -> Vec<u8> {
             w.text(step);
         });
         match &target.destination {
+            Destination::Nowhere => drop(w.byte(2)),
             Destination::Account(account) => drop(w.byte(0).number(account.0.into())),
             Destination::Outside { address, item } => drop(w.byte(1).text(address).array(&item.0)),
         }
@@ -126,6 +125,7 @@ fn decode_targets(bytes: &[u8]) -> Result<Vec<Target>, Damaged> {
                 address: r.text()?,
                 item: QueueId(r.array()?),
             },
+            2 => Destination::Nowhere,
             _ => return Err(Damaged),
         };
         Ok(Target {
@@ -145,24 +145,143 @@ fn message_id_hash(message_id: &str) -> [u8; 16] {
     hash
 }
 
-/// Records a submission, in the transaction that accepts it.
-pub fn record_in(txn: &mut Transaction<'_>, submission: &Submission) {
-    let id = submission.id;
-    txn.put(tables::submission(id), submission.encode());
-    txn.put(tables::by_digest(submission.digest, id), Vec::new());
-    // Whoever seals the letter at this moment looks again at who has sent it.
-    txn.put(tables::latest(submission.digest), id.0.to_vec());
-    let hash = message_id_hash(&submission.message_id);
-    txn.put(
-        tables::by_message_id(submission.account, &hash, id),
-        Vec::new(),
-    );
+/// Who has submitted a letter: first, and last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Letter {
+    /// The account that submitted it before any other.
+    pub(crate) author: AccountId,
+    /// The submission that was recorded last: another one now means that somebody has sent it
+    /// meanwhile.
+    pub(crate) latest: OriginId,
 }
 
-/// Records where a chunk of a submission's recipients led, at most [`TARGETS_PER_ROW`] of them.
-/// Chunks are numbered from 0; writing one again replaces it.
-pub fn record_targets_in(txn: &mut Transaction<'_>, id: OriginId, chunk: u32, targets: &[Target]) {
-    txn.put(tables::targets(id, chunk), encode_targets(targets));
+impl Letter {
+    fn encode(self) -> Vec<u8> {
+        let mut w = Writer::versioned(1);
+        w.number(self.author.0.into())
+            .array(&self.latest.0)
+            .finish()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut r = Reader::of_version(bytes, 1)?;
+        Ok(Self {
+            author: AccountId(r.number32()?),
+            latest: OriginId(r.array()?),
+        })
+    }
+}
+
+/// Records a submission, in the transaction that accepts it.
+pub fn record_in(txn: &mut Transaction<'_>, submission: &Submission) -> Result<(), StoreError> {
+    let (id, account) = (submission.id, submission.account);
+    txn.put(tables::submission(id), submission.encode());
+    txn.put(
+        tables::by_digest(submission.digest, account, id),
+        Vec::new(),
+    );
+    let key = tables::letter(submission.digest);
+    let known = txn.get(&key)?.map(|row| Letter::decode(&row)).transpose()?;
+    let author = known.map_or(account, |letter| letter.author);
+    txn.put(key, Letter { author, latest: id }.encode());
+    let hash = message_id_hash(&submission.message_id);
+    txn.put(tables::by_message_id(account, &hash, id), Vec::new());
+    Ok(())
+}
+
+/// Cuts targets into chunks that fit a row each, every one with the position of its first.
+pub fn target_chunks(targets: &[Target]) -> Vec<(u32, &[Target])> {
+    let mut chunks = Vec::new();
+    let (mut first, mut rest) = (0, targets);
+    while !rest.is_empty() {
+        let mut size = 0;
+        let fitting = rest.iter().take_while(|target| {
+            let via: usize = target.via.iter().map(|step| step.len() + 2).sum();
+            // Recipient and destination address, id and counts.
+            size += via + target.recipient.len() + 400;
+            size <= limits::TARGET_ROW_BYTES
+        });
+        let count = fitting.count().max(1);
+        let (chunk, more) = rest.split_at(count.min(rest.len()));
+        chunks.push((first, chunk));
+        first += chunk.len() as u32;
+        rest = more;
+    }
+    chunks
+}
+
+/// Records where a chunk of a submission's recipients lead: one of [`target_chunks`]. They are all
+/// recorded before the first copy goes anywhere.
+pub fn record_targets_in(txn: &mut Transaction<'_>, id: OriginId, first: u32, targets: &[Target]) {
+    txn.put(tables::targets(id, first), encode_targets(targets));
+}
+
+/// Records how many of a submission's targets its delivery has reached, in the transaction that
+/// reaches them.
+pub fn reached_in(txn: &mut Transaction<'_>, id: OriginId, reached: u32, of: u32) {
+    let key = tables::under_way(id);
+    if reached < of {
+        let mut w = Writer::versioned(1);
+        txn.put(key, w.number(reached.into()).number(of.into()).finish());
+    } else {
+        txn.delete(key);
+    }
+}
+
+/// Records that targets at these positions were refused when the delivery reached them.
+pub fn refuse_targets_in(
+    txn: &mut Transaction<'_>,
+    id: OriginId,
+    positions: &[u32],
+) -> Result<(), StoreError> {
+    for position in positions {
+        let found = txn.scan(&tables::targets_back_from(id, *position), 1)?;
+        let (key, _) = found.rows.into_iter().next().ok_or(StoreError::Damaged)?;
+        let first = u32::from_be_bytes(*key.last_chunk().ok_or(StoreError::Damaged)?);
+        let row = txn.get(&key)?.ok_or(StoreError::Damaged)?;
+        let mut targets = decode_targets(&row)?;
+        let target = targets.get_mut((position - first) as usize);
+        target.ok_or(StoreError::Damaged)?.destination = Destination::Nowhere;
+        txn.put(key, encode_targets(&targets));
+    }
+    Ok(())
+}
+
+/// Removes at most so many rows of the targets of a submission that was never accepted. Answers
+/// whether there are more.
+pub fn forget_targets_in(
+    txn: &mut Transaction<'_>,
+    id: OriginId,
+    most: usize,
+) -> Result<bool, StoreError> {
+    let page = txn.scan(&tables::all_targets(id), most)?;
+    for (key, _) in page.rows {
+        txn.delete(key);
+    }
+    Ok(page.next.is_some())
+}
+
+/// How far the delivery of a submission is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UnderWay {
+    pub(crate) reached: u32,
+    pub(crate) of: u32,
+}
+
+impl UnderWay {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut r = Reader::of_version(bytes, 1)?;
+        Ok(Self {
+            reached: r.number32()?,
+            of: r.number32()?,
+        })
+    }
+}
+
+/// How far the delivery of a submission is; `None` when it has reached everybody.
+pub(crate) fn under_way(reader: &dyn Read, id: OriginId) -> Result<Option<UnderWay>, StoreError> {
+    let row = reader.get(&tables::under_way(id))?;
+    Ok(row.map(|row| UnderWay::decode(&row)).transpose()?)
 }
 
 /// The submission of an id.
@@ -173,10 +292,19 @@ pub fn submission(reader: &dyn Read, id: OriginId) -> Result<Option<Submission>,
 
 /// Where every recipient of a submission led, in order.
 pub fn targets(reader: &dyn Read, id: OriginId) -> Result<Vec<Target>, StoreError> {
+    first_targets(reader, id, usize::MAX)
+}
+
+/// Where at least so many of the first recipients of a submission led.
+pub(crate) fn first_targets(
+    reader: &dyn Read,
+    id: OriginId,
+    least: usize,
+) -> Result<Vec<Target>, StoreError> {
     let mut out = Vec::new();
     let mut next = Some(tables::all_targets(id));
-    while let Some(range) = next {
-        let page = reader.scan(&range, 100)?;
+    while let Some(range) = next.filter(|_| out.len() < least) {
+        let page = reader.scan(&range, least.min(100))?;
         for (_, value) in &page.rows {
             out.extend(decode_targets(value)?);
         }
@@ -191,8 +319,8 @@ pub fn by_message_id(
     account: AccountId,
     message_id: &str,
 ) -> Result<Option<Submission>, StoreError> {
-    let range = tables::of_message_id(account, &message_id_hash(message_id)).reversed();
-    newest(reader, &range, |found| found.account == account)
+    let range = tables::of_message_id(account, &message_id_hash(message_id));
+    newest(reader, range)
 }
 
 /// The newest submission of an account that is this letter.
@@ -201,41 +329,30 @@ pub fn by_digest(
     account: AccountId,
     digest: ContentDigest,
 ) -> Result<Option<Submission>, StoreError> {
-    newest(reader, &tables::of_digest(digest).reversed(), |found| {
-        found.account == account
-    })
+    newest(reader, tables::of_digest_by(digest, account))
 }
 
-/// How many submissions of one key are looked at.
-const CANDIDATES: usize = 100;
-
-fn newest(
-    reader: &dyn Read,
-    range: &tern_store::Range,
-    fits: impl Fn(&Submission) -> bool,
-) -> Result<Option<Submission>, StoreError> {
-    for (key, _) in reader.scan(range, CANDIDATES)?.rows {
-        let id = OriginId(*key.last_chunk().ok_or(StoreError::Damaged)?);
-        let found = submission(reader, id)?;
-        if let Some(found) = found.filter(|found| fits(found)) {
-            return Ok(Some(found));
-        }
+fn newest(reader: &dyn Read, range: Range) -> Result<Option<Submission>, StoreError> {
+    match ids(reader, range.reversed(), 1)?.first() {
+        Some(id) => submission(reader, *id),
+        None => Ok(None),
     }
-    Ok(None)
 }
 
-/// The submissions of a letter by other accounts than this.
-pub fn by_others(
+/// At most so many submissions that the keys of a range end with.
+pub(crate) fn ids(
     reader: &dyn Read,
-    account: AccountId,
-    digest: ContentDigest,
+    range: Range,
+    most: usize,
 ) -> Result<Vec<OriginId>, StoreError> {
-    let mut others = Vec::new();
-    for (key, _) in reader.scan(&tables::of_digest(digest), CANDIDATES)?.rows {
-        let id = OriginId(*key.last_chunk().ok_or(StoreError::Damaged)?);
-        if submission(reader, id)?.is_some_and(|found| found.account != account) {
-            others.push(id);
+    let mut ids = Vec::new();
+    let mut next = Some(range);
+    while let Some(range) = next.filter(|_| ids.len() < most) {
+        let page = reader.scan(&range, most - ids.len())?;
+        for (key, _) in &page.rows {
+            ids.push(OriginId(*key.last_chunk().ok_or(StoreError::Damaged)?));
         }
+        next = page.next;
     }
-    Ok(others)
+    Ok(ids)
 }

@@ -3,23 +3,26 @@
 //! | table | key after the table byte | value |
 //! |---|---|---|
 //! | `SUBMISSION` | origin | [`crate::Submission`] |
-//! | `TARGETS` | origin, chunk | a list of [`crate::Target`] |
+//! | `TARGETS` | origin, position of the first | a list of [`crate::Target`] |
+//! | `UNDER_WAY` | origin | how many targets the delivery has reached, and of how many |
 //! | `BY_MESSAGE_ID` | account, hash of the Message-ID, origin | empty |
-//! | `BY_DIGEST` | content digest, origin | empty |
+//! | `BY_DIGEST` | content digest, account, origin | empty |
+//! | `LETTER` | content digest | the account that submitted it first, the last submission of it |
 //! | `RECALL` | recall | [`crate::Recall`] |
 //! | `OF_SUBMISSION` | origin | recall |
-//! | `OF_ACCOUNT` | account, time in ms, recall | empty |
-//! | `COPY_OUTCOME` | recall, account, message | [`crate::CopyOutcome`] |
-//! | `TARGET_OUTCOME` | recall, chunk and position of the target | [`crate::CopyOutcome`] |
-//! | `OPEN` | recall | what is still to be done |
+//! | `ASKED` | account | [`crate::asked::Asked`]: every request of the account writes it |
+//! | `OUTCOME` | recall, [`Subject`] | [`crate::CopyOutcome`] |
+//! | `OPEN` | recall | empty: something is still to be done |
+//! | `KEPT` | time in ms, recall | empty: from then on its withdrawn copies are kept |
 //! | `TRIGGER` | account | the next UID of its recall mailbox to look at |
 //! | `VERDICT` | recall | [`crate::Decided`] |
-//! | `LATEST` | content digest | the submission of the letter that was recorded last |
 
-use tern_base::{AccountId, ContentDigest, MessageId, OriginId, Timestamp};
-use tern_store::{Range, key::Key};
+use tern_base::codec::Damaged;
+use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
+use tern_store::Range;
+use tern_store::key::{Key, KeyReader};
 
-use crate::RecallId;
+use crate::{RecallId, Subject};
 
 const SUBMISSION: u8 = 0x50;
 const TARGETS: u8 = 0x51;
@@ -27,24 +30,40 @@ const BY_MESSAGE_ID: u8 = 0x52;
 const BY_DIGEST: u8 = 0x53;
 pub(crate) const RECALL: u8 = 0x54;
 const OF_SUBMISSION: u8 = 0x55;
-const OF_ACCOUNT: u8 = 0x56;
-const COPY_OUTCOME: u8 = 0x57;
-const TARGET_OUTCOME: u8 = 0x58;
+const ASKED: u8 = 0x56;
+const OUTCOME: u8 = 0x57;
+const UNDER_WAY: u8 = 0x58;
 pub(crate) const OPEN: u8 = 0x59;
 const TRIGGER: u8 = 0x5a;
-const LATEST: u8 = 0x5b;
-pub(crate) const VERDICT: u8 = 0x5f;
+const LETTER: u8 = 0x5b;
+const KEPT: u8 = 0x5c;
+pub(crate) const VERDICT: u8 = 0x5d;
 
 pub(crate) fn submission(id: OriginId) -> Vec<u8> {
     Key::table(SUBMISSION).array(&id.0).finish()
 }
 
-pub(crate) fn targets(id: OriginId, chunk: u32) -> Vec<u8> {
-    Key::table(TARGETS).array(&id.0).u32(chunk).finish()
+pub(crate) fn targets(id: OriginId, first: u32) -> Vec<u8> {
+    Key::table(TARGETS).array(&id.0).u32(first).finish()
 }
 
-pub(crate) fn latest(digest: ContentDigest) -> Vec<u8> {
-    Key::table(LATEST).array(&digest.0).finish()
+/// The rows of targets up to the one that holds this position, the last first.
+pub(crate) fn targets_back_from(id: OriginId, position: u32) -> Range {
+    let mut end = targets(id, position);
+    end.push(0);
+    Range {
+        end,
+        ..all_targets(id)
+    }
+    .reversed()
+}
+
+pub(crate) fn under_way(id: OriginId) -> Vec<u8> {
+    Key::table(UNDER_WAY).array(&id.0).finish()
+}
+
+pub(crate) fn letter(digest: ContentDigest) -> Vec<u8> {
+    Key::table(LETTER).array(&digest.0).finish()
 }
 
 pub(crate) fn all_targets(id: OriginId) -> Range {
@@ -68,12 +87,32 @@ pub(crate) fn of_message_id(account: AccountId, hash: &[u8; 16]) -> Range {
     )
 }
 
-pub(crate) fn by_digest(digest: ContentDigest, id: OriginId) -> Vec<u8> {
-    Key::table(BY_DIGEST).array(&digest.0).array(&id.0).finish()
+pub(crate) fn by_digest(digest: ContentDigest, account: AccountId, id: OriginId) -> Vec<u8> {
+    Key::table(BY_DIGEST)
+        .array(&digest.0)
+        .u32(account.0)
+        .array(&id.0)
+        .finish()
 }
 
-pub(crate) fn of_digest(digest: ContentDigest) -> Range {
-    Range::prefix(Key::table(BY_DIGEST).array(&digest.0).finish())
+pub(crate) fn of_digest_by(digest: ContentDigest, account: AccountId) -> Range {
+    Range::prefix(
+        Key::table(BY_DIGEST)
+            .array(&digest.0)
+            .u32(account.0)
+            .finish(),
+    )
+}
+
+/// The submissions of a letter by the accounts before and after this one.
+pub(crate) fn of_digest_not_by(digest: ContentDigest, account: AccountId) -> [Range; 2] {
+    let all = Range::prefix(Key::table(BY_DIGEST).array(&digest.0).finish());
+    let own = of_digest_by(digest, account);
+    let before = Range {
+        end: own.start,
+        ..all.clone()
+    };
+    [before, all.starting_at(own.end)]
 }
 
 pub(crate) fn recall(id: RecallId) -> Vec<u8> {
@@ -84,37 +123,60 @@ pub(crate) fn of_submission(id: OriginId) -> Vec<u8> {
     Key::table(OF_SUBMISSION).array(&id.0).finish()
 }
 
-pub(crate) fn of_account(account: AccountId, time: Timestamp, id: RecallId) -> Vec<u8> {
-    Key::table(OF_ACCOUNT)
-        .u32(account.0)
-        .u64(time.0)
-        .array(&id.0)
-        .finish()
+pub(crate) fn asked(account: AccountId) -> Vec<u8> {
+    Key::table(ASKED).u32(account.0).finish()
 }
 
-pub(crate) fn of_account_since(account: AccountId, since: Timestamp) -> Range {
-    let all = Range::prefix(Key::table(OF_ACCOUNT).u32(account.0).finish());
-    all.starting_at(Key::table(OF_ACCOUNT).u32(account.0).u64(since.0).finish())
+pub(crate) fn outcome(id: RecallId, subject: Subject) -> Vec<u8> {
+    let key = Key::table(OUTCOME).array(&id.0);
+    match subject {
+        Subject::Copy(account, message) => key.array(&[0]).u32(account.0).u64(message.0),
+        Subject::Target(position) => key.array(&[1]).u32(position),
+    }
+    .finish()
 }
 
-pub(crate) fn copy_outcome(id: RecallId, account: AccountId, message: MessageId) -> Vec<u8> {
-    Key::table(COPY_OUTCOME)
-        .array(&id.0)
-        .u32(account.0)
-        .u64(message.0)
-        .finish()
+/// Every outcome: those of copies first, by account, then those of targets, by position.
+pub(crate) fn outcomes(id: RecallId) -> Range {
+    Range::prefix(Key::table(OUTCOME).array(&id.0).finish())
 }
 
-pub(crate) fn copy_outcomes(id: RecallId) -> Range {
-    Range::prefix(Key::table(COPY_OUTCOME).array(&id.0).finish())
-}
-
-pub(crate) fn target_outcome(id: RecallId, target: u32) -> Vec<u8> {
-    Key::table(TARGET_OUTCOME).array(&id.0).u32(target).finish()
-}
-
+/// The outcomes of targets.
 pub(crate) fn target_outcomes(id: RecallId) -> Range {
-    Range::prefix(Key::table(TARGET_OUTCOME).array(&id.0).finish())
+    Range::prefix(Key::table(OUTCOME).array(&id.0).array(&[1]).finish())
+}
+
+pub(crate) fn read_subject(key: &[u8]) -> Result<Subject, Damaged> {
+    let mut parts = KeyReader::new(key);
+    let _recall: Option<[u8; 16]> = parts.array();
+    Ok(match parts.array() {
+        Some([0]) => Subject::Copy(
+            parts.u32().map(AccountId).ok_or(Damaged)?,
+            parts.u64().map(tern_base::MessageId).ok_or(Damaged)?,
+        ),
+        Some([1]) => Subject::Target(parts.u32().ok_or(Damaged)?),
+        _ => return Err(Damaged),
+    })
+}
+
+pub(crate) fn kept(since: Timestamp, id: RecallId) -> Vec<u8> {
+    Key::table(KEPT).u64(since.0).array(&id.0).finish()
+}
+
+/// What has been kept since this time, or longer.
+pub(crate) fn kept_since(since: Timestamp) -> Range {
+    Range {
+        end: Key::table(KEPT).u64(since.0.saturating_add(1)).finish(),
+        ..whole(KEPT)
+    }
+}
+
+pub(crate) fn read_kept(key: &[u8]) -> Result<(Timestamp, RecallId), Damaged> {
+    let mut parts = KeyReader::new(key);
+    match (parts.u64(), parts.array()) {
+        (Some(since), Some(id)) => Ok((Timestamp(since), RecallId(id))),
+        _ => Err(Damaged),
+    }
 }
 
 pub(crate) fn open(id: RecallId) -> Vec<u8> {

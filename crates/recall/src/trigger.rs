@@ -99,10 +99,11 @@ impl Recalls {
             Err(MailboxError::NoMessage | MailboxError::Sealed) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let parsed = self.mailboxes().structure(&row)?;
+        let structure = self.mailboxes().structure(&row)?;
+        let message_id = structure.view().and_then(|message| message.message_id);
         let request = Request {
             id,
-            selector: Selector::Letter(account, row.digest, parsed.message_id.clone()),
+            selector: Selector::Letter(account, row.digest, message_id.map(str::to_owned)),
             requester: Requester {
                 account: Some(account),
                 name: self.address(account)?,

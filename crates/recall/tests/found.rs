@@ -87,7 +87,7 @@ fn what_was_sealed_is_withdrawn_whoever_sends_the_letter_meanwhile() {
         ..sent.clone()
     };
     let record = |txn: &mut tern_store::Transaction<'_>| -> Result<_, tern_store::StoreError> {
-        submission::record_in(txn, &rival);
+        submission::record_in(txn, &rival)?;
         Ok(Verdict::Commit(()))
     };
     tern_store::transact(&house.engine, record).unwrap();

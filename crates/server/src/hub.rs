@@ -1,14 +1,17 @@
-//! Who is woken when an account changes: the way from a commit to the sessions that look at it.
+//! Who is woken when an account changes, or loses its access: the way from a commit to the sessions
+//! that it concerns.
 //!
-//! Invariant: a change that is committed after a session registered wakes it; many changes before
-//! it looks are one wake. Waking costs no system call for sessions that are already awake.
+//! Invariants: a change that is committed after a session registered wakes it; many changes before
+//! it looks are one wake. Waking costs no system call for sessions that are already awake. A login
+//! that was verified by what a revocation took away ends, whichever of the two came first.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tern_base::AccountId;
+use tern_directory::CredentialId;
 use tern_mailbox::Listener;
 use tokio::sync::Notify;
 
@@ -16,6 +19,8 @@ use tokio::sync::Notify;
 const CHANGED: u8 = 1;
 /// The server stops.
 const STOPPING: u8 = 2;
+/// What the session authenticated with is good no more.
+const REVOKED: u8 = 4;
 
 /// What one connection waits on besides its socket.
 #[derive(Debug, Default)]
@@ -29,6 +34,7 @@ pub(crate) struct Signal {
 pub(crate) struct Told {
     pub(crate) changed: bool,
     pub(crate) stopping: bool,
+    pub(crate) revoked: bool,
 }
 
 impl Signal {
@@ -45,7 +51,13 @@ impl Signal {
         Told {
             changed: told & CHANGED != 0,
             stopping: told & STOPPING != 0,
+            revoked: told & REVOKED != 0,
         }
+    }
+
+    /// Whether the session must end now, whatever it is doing. Takes nothing.
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.told.load(Ordering::Acquire) & REVOKED != 0
     }
 
     /// Waits until something is told.
@@ -57,11 +69,29 @@ impl Signal {
 /// How many locks the accounts are spread over.
 const SHARDS: usize = 64;
 
-type Waiters = HashMap<AccountId, Vec<Arc<Signal>>>;
+/// One session that waits.
+struct Waiter {
+    signal: Arc<Signal>,
+    credential: CredentialId,
+    /// It is told what changes, too.
+    watches: bool,
+}
+
+#[derive(Default)]
+struct Shard {
+    waiters: HashMap<AccountId, Vec<Waiter>>,
+    /// When something of an account was last revoked: an operator's act, so these are few.
+    revoked: HashMap<AccountId, Moment>,
+}
+
+/// A point in the order of revocations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(u64);
 
 /// The sessions of each account.
 pub(crate) struct Hub {
-    shards: Vec<Mutex<Waiters>>,
+    shards: Vec<Mutex<Shard>>,
+    revocations: AtomicU64,
     /// Where every change is reported, too, once each until it is taken.
     watcher: Mutex<Option<Watcher>>,
 }
@@ -92,6 +122,7 @@ impl Hub {
     pub(crate) fn new() -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            revocations: AtomicU64::new(0),
             watcher: Mutex::default(),
         }
     }
@@ -112,15 +143,48 @@ impl Hub {
         *lock(&self.watcher) = None;
     }
 
-    /// Wakes `signal` at every change of the account, until the registration is dropped.
+    /// Now: to be asked before a login is verified.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment(self.revocations.load(Ordering::SeqCst))
+    }
+
+    /// Ends every session that showed this credential of the account, or any. To be called after
+    /// the credential's change is committed.
+    pub(crate) fn revoke(&self, account: AccountId, credential: Option<CredentialId>) {
+        let moment = Moment(self.revocations.fetch_add(1, Ordering::SeqCst) + 1);
+        let Some(shard) = self.shard(account) else {
+            return;
+        };
+        let mut shard = lock(shard);
+        shard.revoked.insert(account, moment);
+        for waiter in shard.waiters.get(&account).into_iter().flatten() {
+            if credential.is_none_or(|credential| credential == waiter.credential) {
+                waiter.signal.tell(REVOKED);
+            }
+        }
+    }
+
+    /// Wakes `signal` at every revocation and, where it `watches`, at every change of the account,
+    /// until the registration is dropped. Its credential was verified after `since`.
     pub(crate) fn register(
         self: &Arc<Self>,
         account: AccountId,
+        credential: CredentialId,
+        watches: bool,
+        since: Moment,
         signal: &Arc<Signal>,
     ) -> Registration {
         if let Some(shard) = self.shard(account) {
-            let mut waiters = lock(shard);
-            waiters.entry(account).or_default().push(Arc::clone(signal));
+            let mut shard = lock(shard);
+            if shard.revoked.get(&account).is_some_and(|at| *at > since) {
+                // What was verified may be what was revoked meanwhile: the client logs in again.
+                signal.tell(REVOKED);
+            }
+            shard.waiters.entry(account).or_default().push(Waiter {
+                signal: Arc::clone(signal),
+                credential,
+                watches,
+            });
         }
         Registration {
             hub: Arc::clone(self),
@@ -129,7 +193,7 @@ impl Hub {
         }
     }
 
-    fn shard(&self, account: AccountId) -> Option<&Mutex<Waiters>> {
+    fn shard(&self, account: AccountId) -> Option<&Mutex<Shard>> {
         self.shards.get(account.0 as usize % SHARDS)
     }
 
@@ -154,8 +218,9 @@ impl Listener for Hub {
             let Some(shard) = self.shard(*account) else {
                 continue;
             };
-            if let Some(waiters) = lock(shard).get(account) {
-                waiters.iter().for_each(|signal| signal.tell(CHANGED));
+            if let Some(waiters) = lock(shard).waiters.get(account) {
+                let watching = waiters.iter().filter(|waiter| waiter.watches);
+                watching.for_each(|waiter| waiter.signal.tell(CHANGED));
             }
         }
         self.report(accounts);
@@ -169,23 +234,16 @@ pub(crate) struct Registration {
     signal: Arc<Signal>,
 }
 
-impl Registration {
-    /// The account that is waited for.
-    pub(crate) fn account(&self) -> AccountId {
-        self.account
-    }
-}
-
 impl Drop for Registration {
     fn drop(&mut self) {
         let Some(shard) = self.hub.shard(self.account) else {
             return;
         };
         let mut shard = lock(shard);
-        if let Some(waiters) = shard.get_mut(&self.account) {
-            waiters.retain(|other| !Arc::ptr_eq(other, &self.signal));
+        if let Some(waiters) = shard.waiters.get_mut(&self.account) {
+            waiters.retain(|other| !Arc::ptr_eq(&other.signal, &self.signal));
             if waiters.is_empty() {
-                shard.remove(&self.account);
+                shard.waiters.remove(&self.account);
             }
         }
     }
@@ -228,7 +286,8 @@ mod tests {
         let hub = Arc::new(Hub::new());
         let signal = Arc::new(Signal::default());
         let (mine, other) = (AccountId(1), AccountId(1 + SHARDS as u32));
-        let registration = hub.register(mine, &signal);
+        let password = CredentialId::PASSWORD;
+        let registration = hub.register(mine, password, true, hub.moment(), &signal);
         hub.changed(&[other]);
         assert_eq!(signal.take(), Told::default());
         hub.changed(&[mine]);
@@ -238,7 +297,49 @@ mod tests {
         drop(registration);
         hub.changed(&[mine]);
         assert!(!signal.take().changed);
-        assert!(hub.shards.iter().all(|shard| lock(shard).is_empty()));
+        let is_empty = |shard: &Mutex<Shard>| lock(shard).waiters.is_empty();
+        assert!(hub.shards.iter().all(is_empty));
+    }
+
+    /// Whether a session with this credential is told of a revocation before or after it came.
+    fn is_revoked(shown: CredentialId, revoked: Option<CredentialId>, after: bool) -> bool {
+        let hub = Arc::new(Hub::new());
+        let signal = Arc::new(Signal::default());
+        let since = hub.moment();
+        if !after {
+            hub.revoke(AccountId(1), revoked);
+        }
+        let _registration = hub.register(AccountId(1), shown, false, since, &signal);
+        if after {
+            hub.revoke(AccountId(2), None);
+            assert!(!signal.is_revoked(), "another account's");
+            hub.revoke(AccountId(1), revoked);
+        }
+        hub.changed(&[AccountId(1)]);
+        assert!(!signal.take().changed, "it does not watch");
+        signal.is_revoked() && signal.take().revoked
+    }
+
+    #[test]
+    fn a_revocation_ends_the_sessions_of_its_credential() {
+        let (password, phone) = (CredentialId::PASSWORD, CredentialId(1));
+        assert!(is_revoked(password, None, true));
+        assert!(is_revoked(phone, None, true));
+        assert!(is_revoked(password, Some(password), true));
+        assert!(!is_revoked(phone, Some(password), true));
+        assert!(is_revoked(phone, Some(phone), true));
+        // While the login was verified.
+        assert!(is_revoked(password, Some(password), false));
+    }
+
+    #[test]
+    fn a_login_after_a_revocation_stays() {
+        let hub = Arc::new(Hub::new());
+        hub.revoke(AccountId(1), None);
+        let signal = Arc::new(Signal::default());
+        let password = CredentialId::PASSWORD;
+        let _registration = hub.register(AccountId(1), password, true, hub.moment(), &signal);
+        assert!(!signal.is_revoked());
     }
 
     #[test]

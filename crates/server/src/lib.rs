@@ -29,6 +29,7 @@ mod hub;
 mod late;
 pub mod log;
 mod login;
+mod memory;
 mod net;
 pub mod parts;
 mod policies;

@@ -1,8 +1,8 @@
 //! The parts of the server: opened once over one store, then handed out, each to those who need
 //! it. Nobody but the start of a process holds them all.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::{self, DirBuilder, Permissions};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use tern_delivery::Delivery;
 use tern_directory::{PasswordCost, Passwords};
 use tern_mailbox::{Listener, MailboxError, Mailboxes};
 use tern_queue::Schedule;
-use tern_recall::{RecallSettings, Recalls};
+use tern_recall::Recalls;
 use tern_store::{Engine, StoreError};
 use tern_store_rocksdb::{OpenError, RocksEngine};
 
@@ -24,6 +24,12 @@ pub enum PartsError {
     /// The data directory can't be made.
     #[error("{0}: {1}")]
     Directory(PathBuf, std::io::Error),
+    /// Others than its owner can reach the data directory.
+    #[error(
+        "{0} is open to other users of this machine (mode {1:04o}), and holds everybody's mail: \
+         `chmod 700 {0}` closes it"
+    )]
+    Exposed(PathBuf, u32),
     /// The engine refuses.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -92,10 +98,7 @@ pub(crate) fn open(
         Arc::clone(&engine),
         Arc::clone(&mailboxes),
         Arc::<Policies>::clone(&policies),
-        RecallSettings {
-            hostname: config.server.hostname.as_str().to_owned(),
-            ..RecallSettings::default()
-        },
+        config.recall.clone(),
     );
     let passwords = Passwords::new(PasswordCost::default(), entropy)?;
     Ok(Parts {
@@ -111,8 +114,20 @@ pub(crate) fn open(
 }
 
 /// Makes the data directory, for its owner alone.
+///
+/// One that others can reach is closed while nothing is in it, and refused once there is a store:
+/// what they may have read or put there is the operator's to judge.
 fn make_directory(data_dir: &Path) -> Result<(), PartsError> {
+    let failed = |error| PartsError::Directory(data_dir.to_owned(), error);
     let mut builder = DirBuilder::new();
     let made = builder.recursive(true).mode(0o700).create(data_dir);
-    made.map_err(|error| PartsError::Directory(data_dir.to_owned(), error))
+    made.map_err(failed)?;
+    let mode = fs::metadata(data_dir).map_err(failed)?.permissions().mode() & 0o7777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    if has_store(data_dir) {
+        return Err(PartsError::Exposed(data_dir.to_owned(), mode));
+    }
+    fs::set_permissions(data_dir, Permissions::from_mode(0o700)).map_err(failed)
 }

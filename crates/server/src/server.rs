@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use tern_session::Peer;
 use tern_smtp::Role;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -22,10 +23,11 @@ use crate::control;
 use crate::hub::{Connections, Hub, Signal};
 use crate::late::Late;
 use crate::login::Logins;
-use crate::net::{self, Gate, Shared, Stream, Ticket, bind};
+use crate::memory::{Budget, Memory};
+use crate::net::{self, Bounds, Gate, KINDS, Shared, Stream, Ticket, bind};
 use crate::parts::{self, Parts, PartsError};
 use crate::relay::{Relay, RelayError};
-use crate::session::{ImapService, Memory, SmtpService, SmtpVerbs, imap_peer, smtp_peer};
+use crate::session::{ImapDoor, SmtpDoor};
 use crate::tls::{self, Certificates, TlsError};
 use crate::workers::{self, Workers};
 
@@ -70,6 +72,11 @@ impl Kind {
         }
     }
 
+    /// Its place among the kinds.
+    const fn index(self) -> usize {
+        self as usize
+    }
+
     const fn is_tls(self) -> bool {
         matches!(self, Self::Submissions | Self::Imaps)
     }
@@ -108,8 +115,8 @@ struct Context {
     shared: Arc<Shared>,
     gate: Arc<Gate>,
     connections: Connections,
-    smtp: SmtpService,
-    imap: ImapService,
+    smtp: SmtpDoor,
+    imap: ImapDoor,
     next_id: AtomicU64,
 }
 
@@ -158,7 +165,7 @@ impl Server {
             rocks: Arc::clone(&parts.rocks),
         };
         server.listen_all(config, &stopped)?;
-        let admin = Arc::new(Admin::new(&parts, relay.wake()));
+        let admin = Arc::new(Admin::new(&parts, relay.wake(), Arc::clone(&hub)));
         let files = workers::Files::new(certificates, &parts);
         files.record_policies().await;
         server.tasks.push(tokio::spawn(relay.run(stopped.clone())));
@@ -259,30 +266,64 @@ fn context(
         handshake_timeout: Duration::from_secs(limits.handshake_timeout_secs),
         write_timeout: Duration::from_secs(limits.write_timeout_secs),
     };
-    let verbs = SmtpVerbs {
-        delivery: Arc::clone(&parts.delivery),
-        memory: Memory::new(limits.content_memory_bytes),
-        late: late.clone(),
-        queued: relay.wake(),
-    };
+    let memory = Memory::new(Budget {
+        total: limits.content_memory_bytes,
+        strangers: limits.content_memory_reception_bytes,
+        share: limits.content_memory_share_bytes,
+    });
     Ok(Context {
         shared: Arc::new(shared),
-        gate: Gate::new(
-            limits.max_connections as usize,
-            limits.max_connections_per_address,
-        ),
+        gate: Gate::new(bounds(config)),
         connections: Connections::default(),
-        smtp: SmtpService {
+        smtp: SmtpDoor {
             settings: Arc::new(config.smtp.clone()),
-            verbs,
+            delivery: Arc::clone(&parts.delivery),
+            memory: Arc::clone(&memory),
+            late: late.clone(),
+            queued: relay.wake(),
         },
-        imap: ImapService {
+        imap: ImapDoor {
             settings: Arc::new(config.imap.clone()),
             mailboxes: Arc::clone(&parts.mailboxes),
+            memory,
             late: late.clone(),
         },
         next_id: AtomicU64::new(1),
     })
+}
+
+/// Per cent of all connections that are kept for each kind of listener that is used: half of all
+/// goes to whoever comes.
+const KEPT: [(Kind, usize); KINDS] = [
+    (Kind::Smtp, 10),
+    (Kind::Submission, 5),
+    (Kind::Submissions, 10),
+    (Kind::Imap, 5),
+    (Kind::Imaps, 20),
+];
+
+fn bounds(config: &Config) -> Bounds {
+    let (limits, listeners) = (&config.limits, &config.listeners);
+    let total = limits.max_connections as usize;
+    let mut kept = [0; KINDS];
+    for (kind, per_cent) in KEPT {
+        let is_used = match kind {
+            Kind::Smtp => !listeners.smtp.is_empty(),
+            Kind::Submission => !listeners.submission.is_empty(),
+            Kind::Submissions => !listeners.submissions.is_empty(),
+            Kind::Imap => !listeners.imap.is_empty(),
+            Kind::Imaps => !listeners.imaps.is_empty(),
+        };
+        if let Some(kept) = kept.get_mut(kind.index()).filter(|_| is_used) {
+            *kept = total * per_cent / 100;
+        }
+    }
+    Bounds {
+        total,
+        narrow: limits.max_connections_per_address,
+        wide: limits.max_connections_per_network,
+        kept,
+    }
 }
 
 /// Accepts connections until the server stops.
@@ -310,7 +351,7 @@ async fn accept(
 
 /// Lets a connection in, or turns it away.
 fn greet(stream: TcpStream, ip: IpAddr, kind: Kind, context: &Arc<Context>) {
-    match context.gate.enter(ip) {
+    match context.gate.enter(kind.index(), ip) {
         Ok(ticket) => {
             let context = Arc::clone(context);
             tokio::spawn(connection(stream, ip, kind, context, ticket));
@@ -351,16 +392,17 @@ async fn connection(
         }
     }
     let (shared, now) = (Arc::clone(&context.shared), clock::now());
+    let peer = Peer { ip, tls: facts };
     if kind.is_imap() {
-        let session = context.imap.session(imap_peer(ip, facts), id, now);
-        net::serve(stream, session, ip, shared, signal).await;
+        let session = context.imap.session(peer, id, now);
+        net::serve(stream, session, shared, signal).await;
     } else {
         let role = match kind {
             Kind::Smtp => Role::Reception,
             _ => Role::Submission,
         };
-        let session = context.smtp.session(smtp_peer(ip, role, facts), id, now);
-        net::serve(stream, session, ip, shared, signal).await;
+        let session = context.smtp.session(role, peer, id, now);
+        net::serve(stream, session, shared, signal).await;
     }
 }
 

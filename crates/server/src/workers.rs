@@ -253,6 +253,11 @@ impl Chores {
             Ok(open) => tracing::debug!(open, "recalls were looked at"),
             Err(error) => tracing::error!(%error, "a recall could not be finished"),
         }
+        match self.recalls.purge(clock::now()) {
+            Ok(0) => {}
+            Ok(purged) => tracing::info!(purged, "withdrawn copies were removed from the vault"),
+            Err(error) => tracing::error!(%error, "the vault could not be purged"),
+        }
         if let Err(error) = tern_queue::prune(&*self.engine, &self.schedule, clock::now()) {
             tracing::error!(%error, "the queue's history could not be pruned");
         }

@@ -4,6 +4,8 @@
 
 mod house;
 
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+
 use house::{House, message};
 
 #[test]
@@ -56,6 +58,7 @@ fn session(house: &House, domain: &str) -> String {
         &["account", "quota", &ben, "0"],
         &["account", "disable", &ben],
         &["account", "disable", &ben, "--undo"],
+        &["account", "app-password", "list", &ben],
         &["account", "remove", &ben],
         &["group", "remove", &all],
         &["alias", "remove", &info],
@@ -116,6 +119,11 @@ fn what_can_not_be_done_says_why() {
             &["group", "list", "x@example.org"],
             1,
             "there is no group `x@example.org`",
+        ),
+        (
+            &["account", "app-password", "remove", "bob@example.org", "7"],
+            1,
+            "there is no app password `7`",
         ),
         (&["queue", "cancel", "zz"], 1, "`zz` is not a queue id"),
         (
@@ -212,7 +220,10 @@ fn a_backup_is_a_store_and_the_log_exports() {
     house.send("kept");
     let backup = house.path("backup");
     let target = backup.join("store");
-    std::fs::create_dir(&backup).expect("made");
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&backup)
+        .expect("made");
     house.done(&["backup", target.to_str().expect("UTF-8")]);
     let text = format!("[server]\ndata_dir = {backup:?}\n");
     std::fs::write(house.path("backup.toml"), text).expect("written");
@@ -221,6 +232,15 @@ fn a_backup_is_a_store_and_the_log_exports() {
     assert_eq!(
         house.done_by("backup.toml", &["check"]),
         "everything holds\n"
+    );
+    let opened = std::fs::Permissions::from_mode(0o750);
+    std::fs::set_permissions(&backup, opened).expect("set");
+    let refused = house.tern_by("backup.toml", &["account", "list"]);
+    let error = String::from_utf8_lossy(&refused.stderr).replace("\n  │ ", " ");
+    assert!(!refused.status.success());
+    assert!(
+        error.contains("(mode 0750)") && error.contains("chmod 700"),
+        "{error}"
     );
     let export = house.done(&["audit", "export"]);
     let actions: Vec<String> = export
@@ -235,4 +255,94 @@ fn a_backup_is_a_store_and_the_log_exports() {
         .collect();
     assert_eq!(actions[..2], ["domain.add", "account.add"]);
     assert!(actions.contains(&"store.backup".to_owned()));
+}
+
+#[test]
+fn an_empty_data_directory_is_closed() {
+    let house = House::new("");
+    let fresh = house.path("fresh");
+    std::fs::create_dir(&fresh).expect("made");
+    std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o755)).expect("set");
+    let text = format!("[server]\ndata_dir = {fresh:?}\n");
+    std::fs::write(house.path("fresh.toml"), text).expect("written");
+    house.done_by("fresh.toml", &["init", "--hostname", "unused.example"]);
+    let mode = std::fs::metadata(&fresh)
+        .expect("there")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
+fn the_control_socket_is_its_owners_alone() {
+    let house = House::started("");
+    let socket = std::fs::metadata(house.path("data/control.sock")).expect("there");
+    assert_eq!(socket.permissions().mode() & 0o777, 0o600);
+    assert!(!house.path("data/control.new").exists());
+}
+
+#[test]
+fn the_audit_log_is_listed_in_full_and_by_choice() {
+    let house = House::new("");
+    house.done(&["account", "quota", "bob@example.org", "12345"]);
+    house.done(&["account", "disable", "bob@example.org"]);
+    let list = |options: &[&str]| house.done(&[&["audit", "list"], options].concat());
+    let quota = list(&["--action", "account.quota"]);
+    assert_eq!(quota.lines().count(), 1, "{quota}");
+    for part in [
+        "account.quota  bob@example.org",
+        "protocol=cli",
+        "quota_bytes=12345",
+    ] {
+        assert!(quota.contains(part), "no {part}: {quota}");
+    }
+    let bob = list(&["--target", "bob@example.org"]);
+    let actions: Vec<&str> = bob
+        .lines()
+        .filter_map(|line| line.split("  ").nth(3))
+        .collect();
+    assert_eq!(actions, ["account.disable", "account.quota", "account.add"]);
+    assert_eq!(list(&["--since", "2999-01-01"]), "");
+    assert_eq!(list(&["--before", "2000-01-01"]), "");
+    assert_eq!(list(&["--actor", "nobody at all"]), "");
+    let own = quota.split("  ").nth(2).expect("an actor");
+    let name = own.strip_prefix("operator ").expect("an operator");
+    assert!(list(&["--actor", name]).contains("account.disable"));
+    // As JSON it is what the export has.
+    let json = house.done(&["--json", "audit", "list", "--action", "account.quota"]);
+    let listed: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let export = house.done(&["audit", "export"]);
+    let exported = export
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
+        .find(|row| row["entry"]["action"] == "account.quota");
+    assert_eq!(listed[0], exported.expect("the entry"));
+    let reads = list(&["--action", "audit.read"]);
+    assert!(reads.contains("filter=\"actor=nobody at all\""), "{reads}");
+}
+
+#[test]
+fn what_is_refused_is_not_on_record() {
+    let house = House::new("");
+    let count = || house.done(&["audit", "export"]).lines().count();
+    let before = count();
+    let refused: &[&[&str]] = &[
+        &["domain", "add", "example.org"],
+        &["domain", "remove", "example.org"],
+        &["alias", "remove", "none@example.org"],
+        &["group", "add", "bob@example.org"],
+        &[
+            "account",
+            "password",
+            "bob@example.org",
+            "--password",
+            "short",
+        ],
+        &["queue", "hold", "00000000000000000000000000000000"],
+    ];
+    for command in refused {
+        assert!(!house.tern(command).status.success(), "{command:?}");
+    }
+    // The first count put itself on record.
+    assert_eq!(count(), before + 1);
 }

@@ -8,7 +8,7 @@ use tern_delivery::Delivery;
 use tern_directory::Target;
 use tern_mailbox::{FolderSpec, Listener, Mailboxes, NoListener, Role, SealTag};
 use tern_queue::Schedule;
-use tern_recall::{RecallSettings, Recalls};
+use tern_recall::{Recalls, Settings};
 use tern_store::{Engine, MemEngine};
 
 use crate::engine::SimEngine;
@@ -126,12 +126,7 @@ impl Observer {
 
 fn recalls(engine: Arc<dyn Engine>, mailboxes: &Arc<Mailboxes>) -> Recalls {
     let policy = tern_policy::built_in();
-    Recalls::open(
-        engine,
-        Arc::clone(mailboxes),
-        policy,
-        RecallSettings::default(),
-    )
+    Recalls::open(engine, Arc::clone(mailboxes), policy, Settings::default())
 }
 
 fn delivery(engine: Arc<dyn Engine>, mailboxes: &Arc<Mailboxes>) -> Delivery {

@@ -6,10 +6,10 @@
 //! will be refused is dropped while its end is still looked for.
 
 use memchr::{memchr, memchr3};
+use tern_session::Reservation;
 
 use crate::limits::RESERVATION_STEP;
 use crate::settings::BareNewline;
-use crate::verbs::Reservation;
 
 /// How the content is transferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -50,6 +50,23 @@ pub enum Notify {
     },
 }
 
+impl Notify {
+    /// The same without notifications of success. Nobody has shown that the reverse-path of an
+    /// unauthenticated sender is theirs, and a notification that anybody can have sent to anybody
+    /// is what backscatter is made of. Here the rule of RFC 3461 5.2.3 gives way.
+    #[must_use]
+    pub const fn without_success(self) -> Self {
+        match self {
+            Self::On { failure, delay, .. } if failure || delay => Self::On {
+                success: false,
+                failure,
+                delay,
+            },
+            Self::On { .. } | Self::Never => Self::Never,
+        }
+    }
+}
+
 /// The recipient that the sender named first (RFC 3461 4.2), out of its xtext coding.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OriginalRecipient {

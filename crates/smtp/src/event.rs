@@ -3,7 +3,7 @@
 //! Invariant: no event holds message content or a secret. A login that failed is named: that is
 //! what finds an attack, and what the peer sent in its place is the peer's risk.
 
-use crate::verbs::Mechanism;
+use tern_session::Mechanism;
 
 /// A limit that a peer ran into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,7 +28,8 @@ pub enum Limit {
     Hops,
     /// The server's memory for messages in transit.
     Memory,
-    /// `command_timeout_secs`, `content_timeout_secs` or `min_content_rate`
+    /// `command_timeout_secs`, `content_timeout_secs`, `message_timeout_secs` or
+    /// `min_content_rate`
     Time,
 }
 

@@ -1,7 +1,7 @@
 //! SMTP as state machines: reception and submission sessions, and the client of the queue.
 //!
 //! A [`Session`] is given octets, answers and the time; it gives back octets, events and the next
-//! [`Step`]. It owns no socket and no clock, draws no randomness, and reaches the rest of the
+//! [`Step`](tern_session::Step). It owns no socket and no clock, draws no randomness, and reaches the rest of the
 //! server only through [`Verbs`].
 //!
 //! Invariants: a 250 after content means that [`Verbs::accept`] has made the message durable. End
@@ -16,7 +16,7 @@ pub mod client;
 pub mod envelope;
 pub mod event;
 pub mod limits;
-pub mod peer;
+pub mod role;
 pub mod settings;
 pub mod testing;
 pub mod verbs;
@@ -29,10 +29,7 @@ mod session;
 
 pub use envelope::{BodyType, Envelope, Notify, OriginalRecipient, Recipient, Ret};
 pub use event::{Event, Limit};
-pub use peer::{Peer, Role, TlsFacts};
-pub use session::{Session, Step};
+pub use role::Role;
+pub use session::Session;
 pub use settings::{BareNewline, Settings};
-pub use verbs::{
-    AcceptError, Accepted, Arrival, Authenticated, Credentials, Mechanism, RecipientVerdict,
-    Reservation, Sender, Verbs, Verified,
-};
+pub use verbs::{AcceptError, Accepted, Arrival, RecipientVerdict, Sender, Verbs};

@@ -7,9 +7,9 @@ use std::io::Write as _;
 use std::net::IpAddr;
 
 use tern_base::{OriginId, Timestamp};
+use tern_session::{Peer, TlsFacts};
 
 use crate::envelope::Envelope;
-use crate::peer::{Peer, TlsFacts};
 
 /// What the trace header tells.
 pub(crate) struct Trace<'a> {
@@ -30,9 +30,6 @@ impl Trace<'_> {
         let mut out = Vec::with_capacity(512 + room);
         // Writing to a Vec can't fail, here and below.
         let _ = write!(out, "Received: from {} (", self.helo);
-        if let Some(name) = &self.peer.name {
-            let _ = write!(out, "{name} ");
-        }
         let _ = match self.peer.ip {
             IpAddr::V4(ip) => write!(out, "[{ip}])"),
             IpAddr::V6(ip) => write!(out, "[IPv6:{ip}])"),

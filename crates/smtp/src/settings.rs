@@ -59,6 +59,9 @@ pub struct Settings {
     pub command_timeout_secs: u64,
     /// Longest wait for the next piece of a message. In seconds; default 180.
     pub content_timeout_secs: u64,
+    /// Longest time from the first piece of a message to its last, whatever is said in between. In
+    /// seconds; default 1800.
+    pub message_timeout_secs: u64,
     /// Slowest transfer of a message that is endured, beyond one `content_timeout_secs` of grace.
     /// In octets for each second; default 500.
     pub min_content_rate: u64,
@@ -83,6 +86,7 @@ impl Default for Settings {
             auth_without_tls: false,
             command_timeout_secs: 300,
             content_timeout_secs: 180,
+            message_timeout_secs: 1_800,
             min_content_rate: 500,
         }
     }

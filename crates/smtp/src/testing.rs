@@ -5,18 +5,17 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tern_base::{AccountId, EmailAddress, Entropy, SeededEntropy, Timestamp};
+use tern_session::{
+    Budget, ContentMemory, Credentials, Peer, Protocol as _, Step, TlsFacts, Verified,
+};
 
 use crate::event::Event;
-use crate::peer::{Peer, Role, TlsFacts};
-use crate::session::{Session, Step};
+use crate::role::Role;
+use crate::session::Session;
 use crate::settings::Settings;
-use crate::verbs::{
-    AcceptError, Accepted, Arrival, Credentials, RecipientVerdict, Reservation, Sender, Verbs,
-    Verified,
-};
+use crate::verbs::{AcceptError, Accepted, Arrival, RecipientVerdict, Sender, Verbs};
 
 /// Verbs with fixed answers.
 ///
@@ -28,9 +27,8 @@ use crate::verbs::{
 pub struct FakeVerbs {
     /// The messages accepted.
     pub arrivals: Vec<Arrival>,
-    /// Octets of memory for messages in transit that may be reserved at once.
-    pub memory: usize,
-    reserved: Arc<AtomicUsize>,
+    /// The memory for messages on their way in.
+    pub memory: Budget,
     accepted: usize,
 }
 
@@ -38,25 +36,16 @@ impl Default for FakeVerbs {
     fn default() -> Self {
         Self {
             arrivals: Vec::new(),
-            memory: usize::MAX,
-            reserved: Arc::new(AtomicUsize::new(0)),
+            memory: Budget::new(u64::MAX),
             accepted: 0,
         }
     }
 }
 
-struct Share(Arc<AtomicUsize>, usize);
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.0.fetch_sub(self.1, Ordering::Relaxed);
-    }
-}
-
 impl FakeVerbs {
     /// Octets reserved now.
-    pub fn reserved(&self) -> usize {
-        self.reserved.load(Ordering::Relaxed)
+    pub fn reserved(&self) -> u64 {
+        self.memory.reserved()
     }
 
     /// What the shell would answer to [`Step::Verify`].
@@ -99,12 +88,8 @@ impl Verbs for FakeVerbs {
         account == AccountId(1) && mail_from.canonical() == "alice@example.org"
     }
 
-    fn reserve(&mut self, bytes: usize) -> Option<Reservation> {
-        if self.reserved() + bytes > self.memory {
-            return None;
-        }
-        self.reserved.fetch_add(bytes, Ordering::Relaxed);
-        Some(Box::new(Share(Arc::clone(&self.reserved), bytes)))
+    fn memory(&self) -> &dyn ContentMemory {
+        &self.memory
     }
 
     fn accept(
@@ -155,12 +140,10 @@ impl Rig {
         let now = Timestamp(1_795_298_760_000);
         let peer = Peer {
             ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
-            name: None,
-            role,
             tls: implicit_tls.then(tls_facts),
         };
         Self {
-            session: Session::new(Arc::new(settings), peer, now),
+            session: Session::new(Arc::new(settings), role, peer, now),
             verbs: FakeVerbs::default(),
             now,
             events: Vec::new(),
@@ -196,7 +179,8 @@ impl Rig {
                 Step::Input => break,
                 Step::StartTls => self.session.tls_started(tls_facts()),
                 Step::Verify(credentials) => {
-                    self.session.verified(FakeVerbs::verify(&credentials));
+                    let outcome = FakeVerbs::verify(&credentials);
+                    self.session.verified(outcome, self.now);
                 }
                 Step::Close => self.closed = true,
             }

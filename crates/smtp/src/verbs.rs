@@ -3,13 +3,10 @@
 //! Invariant: `Verbs::accept` returns `Ok` only once the message is durable: the 250 that the
 //! client gets says so (RFC 5321 6.1). Refuses to hand a session any wider handle.
 
-use std::fmt;
-
 use tern_base::{AccountId, EmailAddress, Entropy, OriginId, Timestamp};
-use zeroize::Zeroizing;
+use tern_session::{Authenticated, ContentMemory, Peer, TlsFacts};
 
 use crate::envelope::Envelope;
-use crate::peer::{Peer, TlsFacts};
 
 /// The verbs of one session. Called from [`crate::Session::step`] only.
 pub trait Verbs {
@@ -20,9 +17,8 @@ pub trait Verbs {
     /// sender.
     fn may_send_as(&mut self, account: AccountId, mail_from: &EmailAddress) -> bool;
 
-    /// Sets `bytes` of the memory for messages in transit aside; `None` where it is used up. What
-    /// is returned gives them back when it is dropped.
-    fn reserve(&mut self, bytes: usize) -> Option<Reservation>;
+    /// The memory for messages on their way in.
+    fn memory(&self) -> &dyn ContentMemory;
 
     /// Takes a message over. `Ok` means that it is durable and this server's responsibility.
     fn accept(
@@ -32,9 +28,6 @@ pub trait Verbs {
         entropy: &mut dyn Entropy,
     ) -> Result<Accepted, AcceptError>;
 }
-
-/// A share of the memory for messages in transit, given back on drop.
-pub type Reservation = Box<dyn Send>;
 
 /// Who is asking to have a recipient accepted.
 #[derive(Clone, Copy, Debug)]
@@ -70,77 +63,6 @@ pub enum RecipientVerdict {
     RateLimited,
     /// No further recipients in this message: 452 4.5.3
     TooMany,
-}
-
-/// A SASL mechanism that this server speaks. SCRAM-SHA-256 (RFC 7677) will be another variant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Mechanism {
-    /// RFC 4616
-    Plain,
-    /// draft-murchison-sasl-login: obsolete, and still what some clients speak.
-    Login,
-}
-
-impl Mechanism {
-    /// The registered name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Plain => "PLAIN",
-            Self::Login => "LOGIN",
-        }
-    }
-}
-
-/// What a client wants to have verified.
-pub struct Credentials {
-    /// The mechanism by which they came.
-    pub mechanism: Mechanism,
-    /// Whom the client wants to act as, where it named somebody (RFC 4616 authzid).
-    pub act_as: Option<String>,
-    /// The login name.
-    pub login: String,
-    /// The password; wiped when dropped.
-    pub password: Zeroizing<String>,
-}
-
-impl fmt::Debug for Credentials {
-    /// Never shows the password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials")
-            .field("mechanism", &self.mechanism)
-            .field("login", &self.login)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The answer to [`crate::Step::Verify`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verified {
-    /// 235 2.7.0
-    Accepted {
-        /// The account that the login belongs to.
-        account: AccountId,
-        /// The login as the directory writes it.
-        login: String,
-    },
-    /// Wrong login or password, told apart to nobody: 535 5.7.8
-    Refused,
-    /// Too many failures from this place or for this login lately: 454 4.7.0
-    Throttled,
-    /// Can't be verified now: 454 4.7.0
-    Unavailable,
-}
-
-/// Who has authenticated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Authenticated {
-    /// The account.
-    pub account: AccountId,
-    /// The login as the directory writes it.
-    pub login: String,
-    /// The mechanism used.
-    pub mechanism: Mechanism,
 }
 
 /// One message that has come in whole.

@@ -19,13 +19,12 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tern_base::{EmailAddress, Timestamp};
+use tern_session::TlsFacts;
 use tern_smtp::client::{
     Cause, Client, ClientSettings, ClientStep, Outcome, Outgoing, Reply, TlsPolicy,
 };
 use tern_smtp::testing::Rig;
-use tern_smtp::{
-    BodyType, Envelope, Notify, OriginalRecipient, Recipient, Ret, Role, Settings, TlsFacts,
-};
+use tern_smtp::{BodyType, Envelope, Notify, OriginalRecipient, Recipient, Ret, Role, Settings};
 
 const NOW: Timestamp = Timestamp(1_795_298_760_000);
 

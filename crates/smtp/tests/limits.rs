@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use tern_base::Timestamp;
+use tern_session::{Ending, Protocol as _};
 use tern_smtp::limits::MAX_BUFFERED_INPUT;
 use tern_smtp::testing::Rig;
 use tern_smtp::{Event, Limit, Role, Settings};
@@ -47,10 +48,44 @@ fn content_must_keep_coming_and_not_too_slowly() {
         "100,001 octets at 500 a second, and 180 seconds"
     );
     rig.now = start.plus_millis(380_000);
-    rig.session.timed_out();
+    rig.session.end(Ending::TimedOut);
     assert_eq!(rig.settle(), b"421 4.4.2 Timeout, closing\r\n");
     assert!(rig.closed());
     assert!(rig.events.contains(&Event::LimitHit(Limit::Time)));
+}
+
+#[test]
+fn a_message_in_chunks_is_held_for_its_whole_time_and_no_longer() {
+    let settings = Settings {
+        message_timeout_secs: 600,
+        ..Settings::default()
+    };
+    let mut rig = Rig::new(settings, Role::Reception, false);
+    rig.feed(b"EHLO c\r\nMAIL FROM:<b@r.example>\r\nRCPT TO:<alice@example.org>\r\n");
+    let start = rig.now;
+    rig.feed(b"BDAT 3\r\nabc");
+    assert_eq!(after(&rig, start), 300, "the next command");
+    for seconds in [200, 400, 500] {
+        rig.now = start.plus_millis(seconds * 1_000);
+        assert_eq!(rig.feed(b"NOOP\r\n"), b"250 2.0.0 OK\r\n");
+        assert_eq!(after(&rig, start), (seconds + 300).min(600));
+    }
+    rig.feed(b"BDAT 3\r\nc");
+    assert_eq!(after(&rig, start), 600, "in the middle of a chunk");
+    assert!(rig.verbs.reserved() > 0);
+    rig.session.end(Ending::TimedOut);
+    assert_eq!(rig.settle(), b"421 4.4.2 Timeout, closing\r\n");
+    assert_eq!(rig.verbs.reserved(), 0);
+}
+
+#[test]
+fn a_message_that_is_over_bounds_nothing_any_more() {
+    let mut rig = rig();
+    rig.feed(TO_DATA);
+    let start = rig.now;
+    rig.now = start.plus_millis(1_700_000);
+    rig.feed(b"\r\n.\r\n");
+    assert_eq!(after(&rig, start), 2_000);
 }
 
 #[test]
@@ -75,7 +110,7 @@ fn memory_follows_the_content_and_is_given_back() {
     let mut rig = rig();
     rig.feed(TO_DATA);
     let mut most = 0;
-    for sent in 1..=64_usize {
+    for sent in 1..=64_u64 {
         assert!(rig.session.wants_input());
         rig.feed(&[b'x'; 10_000]);
         let reserved = rig.verbs.reserved();

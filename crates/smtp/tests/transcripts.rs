@@ -6,7 +6,7 @@
 //!   what one read holds), or `option = value` for an option of the settings.
 //! - `C: text` the client sends the line and CRLF; `R: text` it sends just that. `\r \n \0 \xHH
 //!   \\` are octets, `{x*600}` repeats.
-//! - `A: timeout` and `A: shutdown` are the shell's doings.
+//! - `A: timeout`, `A: shutdown` and `A: revoke` are the shell's doings.
 //! - `S: text` the server replies; `S: <close>` and it closes.
 //! - `E:` the envelope of a message accepted, `M:` its content, `V:` an event; each is compared
 //!   where a group names at least one of its kind.
@@ -19,6 +19,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use tern_base::{Entropy, SeededEntropy};
+use tern_session::{Budget, Ending, Protocol as _};
 use tern_smtp::testing::{Rig, is_reply_lines};
 use tern_smtp::{Arrival, BareNewline, Notify, Role, Settings};
 
@@ -51,7 +52,7 @@ fn cases(text: &str) -> Vec<Case<'_>> {
 }
 
 fn rig(case: &Case<'_>) -> (Rig, bool) {
-    let (mut role, mut tls, mut whole, mut memory) = (Role::Reception, false, false, usize::MAX);
+    let (mut role, mut tls, mut whole, mut memory) = (Role::Reception, false, false, u64::MAX);
     let mut settings = Settings {
         hostname: "mx.example.org".to_owned(),
         ..Settings::default()
@@ -67,7 +68,7 @@ fn rig(case: &Case<'_>) -> (Rig, bool) {
         }
     }
     let mut rig = Rig::new(settings, role, tls);
-    rig.verbs.memory = memory;
+    rig.verbs.memory = Budget::new(memory);
     (rig, whole)
 }
 
@@ -256,8 +257,9 @@ fn play(case: &Case<'_>, cut: Cut) -> Vec<String> {
         }
         output.extend(feed(&mut rig, &sent, cut));
         match action {
-            Some("timeout") => rig.session.timed_out(),
-            Some("shutdown") => rig.session.shutdown(),
+            Some("timeout") => rig.session.end(Ending::TimedOut),
+            Some("shutdown") => rig.session.end(Ending::Stopping),
+            Some("revoke") => rig.session.end(Ending::Revoked),
             _ => {}
         }
         output.extend(rig.settle());

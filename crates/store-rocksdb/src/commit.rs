@@ -58,10 +58,15 @@ impl RocksEngine {
         let bytes = batch.size();
         let (expectations, mut operations) = batch.into_parts();
         // Here and not in the leader, so that committers compress side by side.
+        let mut has_content = false;
         for operation in &mut operations {
             if let Operation::PutBlobPiece(_, _, bytes) = operation {
                 *bytes = self.codec.pack(bytes);
+                has_content = true;
             }
+        }
+        if has_content {
+            self.check_room_for_content()?;
         }
         let work = Work {
             expectations,
@@ -79,6 +84,7 @@ impl RocksEngine {
                 size: bytes.len(),
             });
         }
+        self.check_room_for_content()?;
         let stored = self.codec.pack(bytes);
         self.database
             .put_cf_opt(self.blobs()?, piece_key(blob, piece), stored, &self.staged)

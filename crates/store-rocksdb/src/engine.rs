@@ -30,6 +30,7 @@ pub struct RocksEngine {
     pub(crate) cache: Cache,
     pub(crate) synced: WriteOptions,
     pub(crate) staged: WriteOptions,
+    pub(crate) reserve_bytes: u64,
     directory: PathBuf,
     log_damaged: bool,
 }
@@ -68,6 +69,7 @@ impl RocksEngine {
             cache,
             synced,
             staged: WriteOptions::default(),
+            reserve_bytes: settings.reserve_bytes,
             directory: directory.to_owned(),
             log_damaged,
         })

@@ -7,7 +7,8 @@
 //!   write nobody changes what was compared. Conflicts are exact.
 //! - One process has the store open; the lock of the directory sees to it.
 //! - A full disk refuses commits as [`tern_store::StoreError::Full`]; reads go on, and commits are
-//!   taken again some seconds after there is room for a write buffer.
+//!   taken again some seconds after there is room for a write buffer. Content is refused before
+//!   the disk is full, so that it is not content that fills it (`reserve.rs`).
 //!
 //! Refuses to open a store that a newer release wrote, one that another process holds, and a
 //! backup that was not finished ([`OpenError`]).
@@ -30,6 +31,7 @@ mod format;
 mod group;
 mod options;
 mod read;
+mod reserve;
 mod settings;
 mod status;
 

@@ -1,5 +1,5 @@
 //! A full disk: commits are refused as full, reads go on, and commits are taken again once there
-//! is room, without a restart. Needs the right to mount a small file system; says so otherwise.
+//! is room, without a restart. Content is refused first. Needs the right to mount a small file system; says so otherwise.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use tern_base::BlobId;
 use tern_store::{Batch, CommitError, Engine, Read, StoreError};
 use tern_store_rocksdb::{RocksEngine, Settings};
 
@@ -85,6 +86,50 @@ fn commit_when_possible(engine: &RocksEngine, n: u64) {
         assert_holds(engine, n);
     }
     println!("accepted again after {:?}", begin.elapsed());
+}
+
+/// Commits content until it is refused.
+fn fill_with_content(engine: &RocksEngine) -> u64 {
+    for n in 0.. {
+        let mut batch = Batch::new();
+        batch.put_blob_piece(BlobId([n as u8; 32]), n as u32, value(n));
+        match engine.commit(batch) {
+            Ok(()) => {}
+            Err(error) => {
+                assert_eq!(error, StoreError::Full.into());
+                return n;
+            }
+        }
+    }
+    unreachable!("numbers do not end before a small disk does")
+}
+
+#[test]
+fn content_leaves_room_for_everything_else() {
+    let root = tempfile::tempdir().expect("tempdir");
+    let Some(disk) = Mounted::new(&root.path().join("disk"), "size=200m") else {
+        println!("skipped: no right to mount a file system");
+        return;
+    };
+    let engine = RocksEngine::open(&disk.0.join("store"), &settings()).expect("open");
+    let pieces = fill_with_content(&engine);
+    assert!(pieces > 1_000, "{pieces} pieces");
+    let staged = engine.stage_blob_piece(BlobId([9; 32]), 0, &value(0));
+    assert_eq!(staged, Err(StoreError::Full));
+    // Rows are taken, by the hundred, and content is not.
+    for n in 0..500 {
+        commit(&engine, n).expect("a row");
+    }
+    assert_holds(&engine, 500);
+    fs::write(disk.0.join("ballast"), vec![0; 1 << 10]).expect("room is left");
+    // What makes room is taken, too.
+    let mut batch = Batch::new();
+    for n in 0..pieces {
+        batch.delete_blob(BlobId([n as u8; 32]), 1);
+    }
+    engine.commit(batch).expect("deletions");
+    drop(engine);
+    drop(disk);
 }
 
 #[test]

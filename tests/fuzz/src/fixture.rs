@@ -9,7 +9,7 @@ use roaring::RoaringBitmap;
 use tern_base::{AccountId, MailboxId, OriginId, SeededEntropy, Timestamp};
 use tern_mailbox::{
     AppendRequest, Cover, Flags, FolderSpec, INBOX, MailboxError, Mailboxes, NoListener, Origins,
-    Role, Seal, SealTag, SystemFlag,
+    Outside, Role, Seal, SealTag, SystemFlag,
 };
 use tern_store::{MemEngine, Transaction, Verdict};
 
@@ -124,6 +124,7 @@ fn withdraw(mailboxes: &Mailboxes) {
     let seal = Seal {
         tag: TAG,
         cover: Cover::Except(RoaringBitmap::new()),
+        outside: Outside::All,
         origins: Origins::AllBut(Vec::new()),
         active: true,
         until: Timestamp(u64::MAX),

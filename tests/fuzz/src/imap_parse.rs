@@ -38,6 +38,9 @@ fn frames(input: &[u8], size: usize, limits: FrameLimits) -> Vec<Frame> {
     for piece in input.chunks(size) {
         framer.receive(piece);
         while let Some(frame) = framer.next_frame() {
+            if let Frame::Reserve(octets) = frame {
+                framer.reserved(octets % 3 > 0);
+            }
             frames.push(frame);
         }
         assert!(

@@ -8,10 +8,11 @@
 use std::sync::Arc;
 
 use tern_base::{SeededEntropy, Timestamp};
-use tern_imap::session::{Peer, TlsFacts, Verbs, Verified};
+use tern_imap::Session;
 use tern_imap::settings::Settings;
-use tern_imap::{Session, Step};
+use tern_imap::verbs::Verbs;
 use tern_mailbox::Mailboxes;
+use tern_session::{Ending, Peer, Protocol as _, Step, TlsFacts, Unlimited, Verified};
 
 use crate::fixture::{self, ALICE, NOW};
 use crate::responses;
@@ -111,7 +112,7 @@ impl<'a> Shell<'a> {
         } else {
             lines(&self.input)
         };
-        self.session.shutdown();
+        self.session.end(Ending::Stopping);
         self.drive();
         assert!(self.closed, "a session that was shut down goes on");
         match responses::answers(&self.output) {
@@ -133,6 +134,7 @@ impl<'a> Shell<'a> {
             }
             let verbs = Verbs {
                 mailboxes: self.mailboxes,
+                memory: &Unlimited,
             };
             let step = self.session.step(&verbs, self.now, &mut self.entropy);
             self.output.append(&mut self.session.take_output());

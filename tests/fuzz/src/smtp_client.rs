@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use tern_base::{EmailAddress, Timestamp};
+use tern_session::TlsFacts;
 use tern_smtp::client::{
     Cause, Client, ClientSettings, ClientStep, Outcome, Outgoing, Reply, TlsPolicy,
 };
-use tern_smtp::{BodyType, Envelope, Recipient, TlsFacts};
+use tern_smtp::{BodyType, Envelope, Recipient};
 
 const NOW: Timestamp = Timestamp(1_795_298_760_000);
 const RECIPIENTS: [&str; 3] = ["bob@b.example", "carol@b.example", "dora@c.example"];

@@ -43,7 +43,12 @@ impl House {
     /// The same, with further sections in its configuration.
     #[track_caller]
     pub fn with(further: &str) -> Self {
-        let tern = Tern::start(further);
+        Self::on(Tern::start(further))
+    }
+
+    /// The same on a server that runs already.
+    #[track_caller]
+    pub fn on(tern: Tern) -> Self {
         tern.add_domain(DOMAIN);
         for name in PEOPLE {
             tern.add_account(&address(name), &password(name));

@@ -13,6 +13,7 @@
 
 pub mod admin;
 pub mod agent;
+pub mod disk;
 pub mod house;
 pub mod line;
 pub mod mbsync;
@@ -22,6 +23,7 @@ pub mod server;
 pub mod wait;
 
 pub use agent::Agent;
+pub use disk::Disk;
 pub use house::House;
 pub use screen::Screen;
 pub use server::Tern;

@@ -34,15 +34,21 @@ struct Running {
 }
 
 impl Tern {
-    /// Writes a configuration with these further sections; starts nothing yet.
+    /// Writes a configuration with these further sections; starts nothing yet. No route leads to
+    /// other servers.
     pub fn configured(further: &str) -> Self {
+        Self::routed("", further)
+    }
+
+    /// The same with these keys in the relay's section.
+    pub fn routed(relay: &str, further: &str) -> Self {
         let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("temp dir: {error}"));
         let data = dir.path().join("data");
         let any = "[\"127.0.0.1:0\"]";
         let text = format!(
             "[server]\nhostname = \"mail.example.org\"\ndata_dir = {data:?}\n\n\
              [listeners]\nsmtp = {any}\nsubmission = {any}\nsubmissions = {any}\n\
-             imap = {any}\nimaps = {any}\n\n[relay]\nresolve = false\n\n[log]\nformat = \"json\"\n\n{further}\n"
+             imap = {any}\nimaps = {any}\n\n[relay]\nresolve = false\n{relay}\n\n[log]\nformat = \"json\"\n\n{further}\n"
         );
         let tern = Self {
             dir,

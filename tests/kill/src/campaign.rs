@@ -15,7 +15,8 @@ use crate::ledger::{Ledger, Said};
 use crate::load::{Load, RECIPIENTS, sender};
 use crate::random::Random;
 use crate::session::imap;
-use crate::verify::{is_settled, judge, look, recalls};
+use crate::sink::Sink;
+use crate::verify::{Outside, is_settled, judge, judge_outside, look, recalls};
 
 /// How the campaign is run.
 #[derive(Clone, Debug)]
@@ -45,6 +46,8 @@ pub struct Report {
     pub copied: usize,
     /// Messages that were fetched under load.
     pub fetched: u64,
+    /// Messages that another server took.
+    pub relayed: usize,
     /// Recalls that were asked for and acknowledged.
     pub recalled: usize,
     /// Recalls whose report was seen before the kill.
@@ -70,6 +73,7 @@ impl fmt::Display for Report {
         writeln!(f, "              appends       {}", self.appended)?;
         writeln!(f, "              moves         {}", self.moved)?;
         writeln!(f, "              copies        {}", self.copied)?;
+        writeln!(f, "relayed to another server    {}", self.relayed)?;
         writeln!(
             f,
             "              recalls       {} ({} reported)",
@@ -92,6 +96,12 @@ impl fmt::Display for Report {
     }
 }
 
+/// What is known besides the server: what it was asked and said, and what left it.
+struct Books {
+    ledger: Arc<Mutex<Ledger>>,
+    sink: Sink,
+}
+
 /// Everybody may send a password in the clear: the load is not about TLS.
 const CONFIGURATION: &str = "[smtp]\nauth_without_tls = true\nsubmission_requires_tls = false\n\
     [imap]\nauth_without_tls = true\n";
@@ -103,16 +113,22 @@ const LATEST_MS: u64 = 400;
 /// something wrong. Panics when the server can't be started or the command line fails.
 pub fn run(options: &Options) -> Report {
     let mut random = Random::new(options.seed);
-    let mut tern = Tern::start(CONFIGURATION);
+    let sink = Sink::start();
+    let route = format!("routes = {{ \"*\" = \"{}\" }}", sink.address());
+    let mut tern = Tern::routed(&route, CONFIGURATION);
+    tern.serve();
     tern.add_domain(DOMAIN);
     for name in RECIPIENTS.into_iter().chain(["alice"]) {
         tern.add_account(&address(name), &password(name));
     }
     make_folders(&tern);
-    let ledger = Arc::new(Mutex::new(Ledger::default()));
+    let books = Books {
+        ledger: Arc::new(Mutex::new(Ledger::default())),
+        sink,
+    };
     let mut report = Report::default();
     for round in 0..options.kills {
-        tern = one_kill(tern, &ledger, round, options, &mut random, &mut report);
+        tern = one_kill(tern, &books, round, options, &mut random, &mut report);
         if !report.violations.is_empty() {
             return report;
         }
@@ -138,7 +154,7 @@ fn make_folders(tern: &Tern) {
 /// Load, kill, start, look.
 fn one_kill(
     tern: Tern,
-    ledger: &Arc<Mutex<Ledger>>,
+    books: &Books,
     round: u64,
     options: &Options,
     random: &mut Random,
@@ -147,7 +163,7 @@ fn one_kill(
     let name = sender(round);
     tern.add_account(&address(&name), &password(&name));
     let tern = Arc::new(tern);
-    let load = Load::prepare(&tern, ledger, round, random);
+    let load = Load::prepare(&tern, &books.ledger, round, random);
     let after = Duration::from_micros(random.below(LATEST_MS * 1_000));
     load.begin();
     wait_for(after);
@@ -164,7 +180,7 @@ fn one_kill(
     }
     let started = tern.serve();
     report.slowest_start = report.slowest_start.max(started);
-    verify(&tern, ledger, round, report);
+    verify(&tern, books, round, report);
     if options.verbose {
         let after = after.as_millis();
         println!(
@@ -193,8 +209,8 @@ fn check_offline(tern: &Tern, report: &mut Report) {
     }
 }
 
-fn verify(tern: &Tern, ledger: &Arc<Mutex<Ledger>>, round: u64, report: &mut Report) {
-    let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+fn verify(tern: &Tern, books: &Books, round: u64, report: &mut Report) {
+    let ledger = books.ledger.lock().unwrap_or_else(PoisonError::into_inner);
     let started = Instant::now();
     let mut states = recalls(tern);
     let settled = until_or(DEADLINE, || {
@@ -218,9 +234,14 @@ fn verify(tern: &Tern, ledger: &Arc<Mutex<Ledger>>, round: u64, report: &mut Rep
     let text = |item: &Value, name: &str| item[name].as_str().map(str::to_owned);
     let waiting = |item: &Value| Some((text(item, "recipient")?, text(item, "state")?));
     let queue: BTreeMap<String, String> = tern.queue().iter().filter_map(waiting).collect();
-    report
-        .violations
-        .extend(judge(&ledger, &found, &states, &queue));
+    report.violations.extend(judge(&ledger, &found, &states));
+    let outside = Outside {
+        queue,
+        taken: books.sink.taken(),
+    };
+    let judged = judge_outside(&ledger, &states, &outside);
+    report.violations.extend(judged);
+    report.relayed = outside.taken.len();
     let is = |said: Option<Said>| said == Some(Said::Acknowledged);
     let asked = |said: Option<Said>| said == Some(Said::Asked);
     report.submitted = ledger.count(|s| s.said == Said::Acknowledged);

@@ -4,7 +4,8 @@
 //! What must hold after every kill: a message answered with 250 is in the mailbox of every
 //! recipient, whole, and one that was not is in all of them or in none; an APPEND, MOVE or COPY
 //! answered with OK is done; a message whose recall was reported is nowhere, and stays so unless it
-//! is restored; a recall that was asked for and one that was half done finish by themselves; no UID
+//! is restored; what was relayed is never said to have been stopped, and what was stopped never
+//! leaves; a recall that was asked for and one that was half done finish by themselves; no UID
 //! that was expunged comes back; `tern check` and `tern audit verify` find nothing wrong.
 //!
 //! Refuses to know the server's insides: it sees sockets and the command line only.
@@ -17,6 +18,7 @@ mod ledger;
 mod load;
 mod random;
 mod session;
+mod sink;
 mod verify;
 
 pub use campaign::{Options, Report, run};

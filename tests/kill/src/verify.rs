@@ -67,25 +67,44 @@ pub(crate) fn look(tern: &Tern, round: u64) -> Result<Found> {
     Ok(found)
 }
 
-/// How each message's recall stands, by Message-ID.
-pub(crate) fn recalls(tern: &Tern) -> BTreeMap<String, String> {
+/// How a recall stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Recalled {
+    state: String,
+    /// The outcomes that some copy has.
+    outcomes: BTreeSet<String>,
+}
+
+/// Every recall, by the Message-ID of its message.
+pub(crate) type Recalls = BTreeMap<String, Recalled>;
+
+/// How each message's recall stands.
+pub(crate) fn recalls(tern: &Tern) -> Recalls {
     let rows = tern.recalls();
     let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
+    let recalled = |row: &Value| Recalled {
+        state: text(row, "state"),
+        outcomes: row["outcomes"]
+            .as_object()
+            .map_or_else(BTreeSet::new, |tally| tally.keys().cloned().collect()),
+    };
     // The newest comes first, so the oldest would win: turn it round.
     rows.iter()
         .rev()
-        .map(|row| (text(row, "messageId"), text(row, "state")))
+        .map(|row| (text(row, "messageId"), recalled(row)))
         .collect()
 }
 
 /// Whether everything that was asked for has come to an end.
-pub(crate) fn is_settled(ledger: &Ledger, states: &BTreeMap<String, String>, round: u64) -> bool {
+pub(crate) fn is_settled(ledger: &Ledger, states: &Recalls, round: u64) -> bool {
     let fresh = format!("k{round}r");
     let open = ["running", "restoring"];
     let mut asked = ledger.submissions.iter().filter(|(token, submission)| {
         token.starts_with(&fresh) && submission.recall == Some(Said::Acknowledged)
     });
-    states.values().all(|state| !open.contains(&state.as_str()))
+    states
+        .values()
+        .all(|recall| !open.contains(&recall.state.as_str()))
         && asked.all(|(token, _)| states.contains_key(&message_id(token)))
 }
 
@@ -93,13 +112,8 @@ fn message_id(token: &str) -> String {
     format!("{token}@example.org")
 }
 
-/// Everything that is not as it must be.
-pub(crate) fn judge(
-    ledger: &Ledger,
-    found: &Found,
-    states: &BTreeMap<String, String>,
-    queue: &BTreeMap<String, String>,
-) -> Vec<String> {
+/// Everything here that is not as it must be.
+pub(crate) fn judge(ledger: &Ledger, found: &Found, states: &Recalls) -> Vec<String> {
     let mut wrong: Vec<String> = found
         .torn
         .iter()
@@ -117,20 +131,43 @@ pub(crate) fn judge(
         }
     }
     for (token, submission) in &ledger.submissions {
-        let state = states.get(&message_id(token)).map(String::as_str);
+        let state = states.get(&message_id(token));
+        let state = state.map(|recall| recall.state.as_str());
         wrong.extend(judge_recall(submission, state).map(|what| format!("{token}: {what}")));
         for what in judge_copies(token, submission, state, found) {
             wrong.push(format!("{token} ({state:?}, {submission:?}): {what}"));
         }
-        let Some(outside) = &submission.outside else {
+    }
+    wrong
+}
+
+/// What became of messages to the other server.
+pub(crate) struct Outside {
+    /// The state of what waits, by recipient.
+    pub(crate) queue: BTreeMap<String, String>,
+    /// Recipients whose message the other server took.
+    pub(crate) taken: BTreeSet<String>,
+}
+
+/// Everything about messages to the other server that is not as it must be.
+pub(crate) fn judge_outside(ledger: &Ledger, states: &Recalls, outside: &Outside) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (token, submission) in &ledger.submissions {
+        let Some(address) = &submission.outside else {
             continue;
         };
-        let item = queue.get(outside).map(String::as_str);
-        let must = submission.said == Said::Acknowledged && state.is_none();
-        // An attempt that was under way is cancelled when its lease has ended, and pending till then.
+        let recall = states.get(&message_id(token));
+        let (item, taken) = (outside.queue.get(address), outside.taken.contains(address));
+        let acknowledged = submission.said == Said::Acknowledged;
+        let lost = acknowledged && recall.is_none() && item.is_none() && !taken;
+        // An attempt that was under way is pending until its lease has ended.
         let waits = item.is_some_and(|item| item != "in flight");
-        if (must && item.is_none()) || (state == Some("done") && waits) {
-            wrong.push(format!("{token}: {state:?}, in the queue: {item:?}"));
+        let done = recall.is_some_and(|recall| recall.state == "done");
+        let lie = recall.is_some_and(|recall| taken && recall.outcomes.contains("prevented"));
+        if lost || (done && waits) || lie {
+            wrong.push(format!(
+                "{token}: {recall:?}, in the queue: {item:?}, taken outside: {taken}"
+            ));
         }
     }
     wrong
@@ -255,14 +292,70 @@ mod tests {
                 .entry("k0r0".to_owned());
             *places.or_default().entry((*folder).to_owned()).or_default() += 1;
         }
-        let states = state.map(|state| (message_id("k0r0"), state.to_owned()));
-        judge(
-            &ledger,
-            &found,
-            &states.into_iter().collect(),
-            &BTreeMap::new(),
-        )
-        .len()
+        let states = state.map(|state| (message_id("k0r0"), recalled(state, &[])));
+        judge(&ledger, &found, &states.into_iter().collect()).len()
+    }
+
+    fn recalled(state: &str, outcomes: &[&str]) -> Recalled {
+        Recalled {
+            state: state.to_owned(),
+            outcomes: outcomes.iter().map(|name| (*name).to_owned()).collect(),
+        }
+    }
+
+    /// One message that goes outside, acknowledged; its recall; whether it waits and was taken.
+    fn judged_outside(recall: Option<Recalled>, item: Option<&str>, taken: bool) -> usize {
+        let mut ledger = Ledger::default();
+        let address = "k0r0@elsewhere.test".to_owned();
+        ledger.note(Event::Submit {
+            token: "k0r0".to_owned(),
+            recipients: Vec::new(),
+            outside: Some(address.clone()),
+            said: Said::Acknowledged,
+        });
+        let states = recall.map(|recall| (message_id("k0r0"), recall));
+        let item = item.map(|item| (address.clone(), item.to_owned()));
+        let outside = Outside {
+            queue: item.into_iter().collect(),
+            taken: taken.then_some(address).into_iter().collect(),
+        };
+        judge_outside(&ledger, &states.into_iter().collect(), &outside).len()
+    }
+
+    #[test]
+    fn what_leaves_is_judged() {
+        let done = |outcome: &str| Some(recalled("done", &[outcome]));
+        let cases = [
+            (None, Some("ready"), false, 0, "it waits"),
+            (None, None, true, 0, "it was taken"),
+            (None, None, false, 1, "it was lost"),
+            (done("prevented"), None, false, 0, "it was stopped"),
+            (
+                done("prevented"),
+                None,
+                true,
+                1,
+                "said to be stopped, and taken",
+            ),
+            (done("relayed"), None, true, 0, "it was too late"),
+            (
+                done("pending"),
+                Some("in flight"),
+                false,
+                0,
+                "not known yet",
+            ),
+            (
+                done("prevented"),
+                Some("ready"),
+                false,
+                1,
+                "recalled, and waits",
+            ),
+        ];
+        for (recall, item, taken, expected, what) in cases {
+            assert_eq!(judged_outside(recall, item, taken), expected, "{what}");
+        }
     }
 
     #[test]

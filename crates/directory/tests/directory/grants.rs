@@ -2,9 +2,9 @@
 
 use tern_base::{AccountId, Domain, Timestamp};
 use tern_directory::{
-    About, DirectoryError, Grant, Role, Scope, account_by_address, check, grant_role, grants_of,
-    group_by_address, list_grants, remove_account, remove_domain, remove_group, revoke_role,
-    roles_over,
+    About, DirectoryError, Grant, GrantScope, Role, account_by_address, check, grant_role,
+    grants_of, group_by_address, list_grants, remove_account, remove_domain, remove_group,
+    revoke_role, roles_over,
 };
 
 use tern_store::{Engine, MemEngine};
@@ -35,7 +35,7 @@ fn id(engine: &dyn Engine, name: &str) -> AccountId {
         .id
 }
 
-fn give(engine: &dyn Engine, name: &str, role: Role, scope: Scope) -> Grant {
+fn give(engine: &dyn Engine, name: &str, role: Role, scope: GrantScope) -> Grant {
     let account = id(engine, name);
     let grant = Grant {
         account,
@@ -46,8 +46,8 @@ fn give(engine: &dyn Engine, name: &str, role: Role, scope: Scope) -> Grant {
     grant
 }
 
-fn ward(engine: &dyn Engine) -> Scope {
-    Scope::Group(
+fn ward(engine: &dyn Engine) -> GrantScope {
+    GrantScope::Group(
         group_by_address(engine, &address("ward"))
             .unwrap()
             .unwrap()
@@ -55,8 +55,8 @@ fn ward(engine: &dyn Engine) -> Scope {
     )
 }
 
-fn domain(name: &str) -> Scope {
-    Scope::Domain(Domain::parse(name).unwrap())
+fn domain(name: &str) -> GrantScope {
+    GrantScope::Domain(Domain::parse(name).unwrap())
 }
 
 fn sound(engine: &dyn Engine) {
@@ -75,7 +75,7 @@ fn a_role_counts_over_whom_it_is_held() {
     assert_eq!(roles(About::Account(ben)), [Role::User]);
     give(&engine, "ann", Role::Manager, ward(&engine));
     give(&engine, "ann", Role::Auditor, domain("b.example"));
-    give(&engine, "ann", Role::Operator, Scope::Everyone);
+    give(&engine, "ann", Role::Operator, GrantScope::Everyone);
     assert_eq!(
         roles(About::Account(ben)),
         [Role::User, Role::Manager, Role::Operator]
@@ -103,7 +103,7 @@ fn nobody_gives_themselves_a_role() {
     let grant = Grant {
         account: ann,
         role: Role::Administrator,
-        scope: Scope::Everyone,
+        scope: GrantScope::Everyone,
     };
     let own = grant_role(&engine, &grant, Some(ann), NOW);
     assert_eq!(own, Err(DirectoryError::OwnRole));
@@ -127,9 +127,9 @@ fn a_grant_goes_with_what_it_names() {
     let engine = world();
     let over_ward = give(&engine, "ann", Role::Manager, ward(&engine));
     give(&engine, "ann", Role::Auditor, domain("b.example"));
-    give(&engine, "ann", Role::Operator, Scope::Everyone);
-    give(&engine, "ben", Role::Auditor, Scope::Everyone);
-    let Scope::Group(group) = over_ward.scope else {
+    give(&engine, "ann", Role::Operator, GrantScope::Everyone);
+    give(&engine, "ben", Role::Auditor, GrantScope::Everyone);
+    let GrantScope::Group(group) = over_ward.scope else {
         panic!("a group");
     };
     remove_group(&engine, group).unwrap();
@@ -157,12 +157,12 @@ fn a_grant_names_what_is_there() {
         };
         grant_role(&engine, &grant, None, NOW)
     };
-    let gone = give(AccountId(99), Scope::Everyone);
+    let gone = give(AccountId(99), GrantScope::Everyone);
     assert_eq!(gone, Err(DirectoryError::NotFound("account")));
     let ann = id(&engine, "ann");
     let outside = give(ann, domain("c.example"));
     assert_eq!(outside, Err(DirectoryError::UnknownDomain));
-    let no_group = give(ann, Scope::Group(tern_directory::GroupId(99)));
+    let no_group = give(ann, GrantScope::Group(tern_directory::GroupId(99)));
     assert_eq!(no_group, Err(DirectoryError::NotFound("group")));
     sound(&engine);
 }

@@ -3,8 +3,8 @@
 use crate::world::build;
 use tern_base::{AccountId, SeededEntropy, Timestamp};
 use tern_directory::{
-    CredentialId, DirectoryError, LoginFailure, PasswordCost, Passwords, add_app_password, check,
-    list_app_passwords, login, rehash_password, revoke_app_password, set_password,
+    CredentialId, DirectoryError, LoginFailure, PasswordCost, Passwords, Scope, add_app_password,
+    check, list_app_passwords, login, rehash_password, revoke_app_password, set_password,
 };
 use tern_store::mem::Injected;
 use tern_store::{MemEngine, StoreError};
@@ -57,16 +57,28 @@ fn names_and_passwords() {
         ("bob@a.example", "correct horse", "the password is wrong"),
         ("bob@a.example", "", "the password is wrong"),
     ] {
-        let got = match login(&engine, &passwords, name, password) {
+        let got = match login(&engine, &passwords, name, password, Scope::Imap) {
             Ok(login) => login.account.id.to_string(),
             Err(failure) => failure.to_string(),
         };
         assert_eq!(got, answer, "{name} {password}");
     }
     build(&engine, "disable alice");
-    let disabled = login(&engine, &passwords, "alice@a.example", "correct horse");
+    let disabled = login(
+        &engine,
+        &passwords,
+        "alice@a.example",
+        "correct horse",
+        Scope::Imap,
+    );
     assert_eq!(disabled.unwrap_err(), LoginFailure::Disabled);
-    let wrong = login(&engine, &passwords, "alice@a.example", "wrong horse");
+    let wrong = login(
+        &engine,
+        &passwords,
+        "alice@a.example",
+        "wrong horse",
+        Scope::Imap,
+    );
     assert_eq!(wrong.unwrap_err(), LoginFailure::WrongPassword);
     for bad in ["short", &long] {
         let refused = set_password(&engine, ALICE, bad, &passwords, &mut entropy);
@@ -85,14 +97,15 @@ fn names_and_passwords() {
 #[test]
 fn app_passwords() {
     let (engine, passwords, mut entropy) = setup();
-    let scopes = ["imap".to_owned()];
+    let scopes = [Scope::Imap];
     let now = Timestamp(5);
     let mut add = |label| add_app_password(&engine, ALICE, label, &scopes, now, &mut entropy);
     let (phone, laptop) = (add("phone").unwrap(), add("laptop").unwrap());
     assert_eq!(phone.secret.len(), 29);
     assert_ne!(phone.secret, laptop.secret);
     assert!(!format!("{phone:?}").contains(&phone.secret));
-    let try_it = |secret: &str| login(&engine, &passwords, "alice@a.example", secret);
+    let try_for = |name, secret: &str, scope| login(&engine, &passwords, name, secret, scope);
+    let try_it = |secret: &str| try_for("alice@a.example", secret, Scope::Imap);
     let typed = phone.secret.to_uppercase().replace('-', " ");
     for secret in [
         phone.secret.as_str(),
@@ -101,9 +114,12 @@ fn app_passwords() {
     ] {
         let login = try_it(secret).unwrap();
         assert_eq!(login.credential, phone.info.id);
-        assert_eq!(login.scopes, scopes);
+        assert_eq!(
+            try_for("alice@a.example", secret, Scope::Smtp),
+            Err(LoginFailure::WrongScope(Scope::Smtp))
+        );
     }
-    assert!(login(&engine, &passwords, "bob@a.example", &phone.secret).is_err());
+    assert!(try_for("bob@a.example", &phone.secret, Scope::Imap).is_err());
     assert_eq!(
         try_it("correct horse").unwrap().credential,
         CredentialId::PASSWORD
@@ -136,6 +152,20 @@ fn app_passwords_are_bounded() {
         add().unwrap();
     }
     assert_eq!(add().unwrap_err(), DirectoryError::Limit("app passwords"));
+    let last = CredentialId(tern_directory::limits::MAX_APP_PASSWORDS as u32);
+    for id in [CredentialId(7), last] {
+        assert!(revoke_app_password(&engine, ALICE, id, Timestamp(2)).unwrap());
+    }
+    // Revoked ones make room, the oldest first, and no id is given twice.
+    assert_eq!(add().unwrap().info.id.0, last.0 + 1);
+    assert_eq!(add().unwrap().info.id.0, last.0 + 2);
+    assert_eq!(add().unwrap_err(), DirectoryError::Limit("app passwords"));
+    let listed = list_app_passwords(&engine, ALICE).unwrap();
+    assert!(
+        listed
+            .iter()
+            .all(|app| app.id != CredentialId(7) && app.revoked.is_none())
+    );
 }
 
 #[test]
@@ -143,7 +173,15 @@ fn a_costlier_hash_is_made_at_the_next_login() {
     let (engine, _, mut entropy) = setup();
     let dearer = PasswordCost { passes: 2, ..CHEAP };
     let passwords = Passwords::new(dearer, &mut entropy).unwrap();
-    let try_it = || login(&engine, &passwords, "alice@a.example", "correct horse");
+    let try_it = || {
+        login(
+            &engine,
+            &passwords,
+            "alice@a.example",
+            "correct horse",
+            Scope::Imap,
+        )
+    };
     assert!(try_it().unwrap().needs_rehash);
     // Not with a password that is no longer right.
     rehash_password(&engine, ALICE, "another one", &passwords, &mut entropy).unwrap();
@@ -182,7 +220,16 @@ fn a_lost_answer_is_asked_again() {
         assert_eq!(lost.unwrap_err(), StoreError::Unknown.into());
         engine.set_fault_hook(None);
         set_password(&engine, ALICE, "new password", &passwords, &mut entropy).unwrap();
-        assert!(login(&engine, &passwords, "alice@a.example", "new password").is_ok());
+        assert!(
+            login(
+                &engine,
+                &passwords,
+                "alice@a.example",
+                "new password",
+                Scope::Imap
+            )
+            .is_ok()
+        );
     }
     assert_eq!(check(&engine).unwrap(), []);
 }

@@ -1,13 +1,13 @@
 //! SEARCH, SORT and THREAD.
 //!
-//! Invariant: recursion is bounded by [`MAX_SEARCH_DEPTH`] and work by [`MAX_SEARCH_KEYS`]. The
-//! second operand of OR is followed in a loop: clients chain hundreds of them.
+//! Invariant: recursion is bounded by [`MAX_SEARCH_DEPTH`] and work by [`MAX_SEARCH_KEYS`],
+//! [`MAX_SEARCH_TEXTS`] and [`MAX_SEARCH_HEADERS`]. The second operand of OR is followed in a loop: clients chain hundreds of them.
 
 use super::cursor::Cursor;
 use super::date::date;
 use super::{Parsed, Reason};
 use crate::command::{CommandBody, Flag};
-use crate::limits::{MAX_SEARCH_DEPTH, MAX_SEARCH_KEYS};
+use crate::limits::{MAX_SEARCH_DEPTH, MAX_SEARCH_HEADERS, MAX_SEARCH_KEYS, MAX_SEARCH_TEXTS};
 use crate::search::{DateOf, Search, SearchKey, SearchReturn, Sort, SortKey, TextOf, Thread, When};
 
 /// RFC 9051 6.4.4.
@@ -115,12 +115,32 @@ fn returns(cursor: &mut Cursor<'_>) -> Parsed<Option<SearchReturn>> {
 
 struct Budget {
     keys: usize,
+    texts: usize,
+    headers: usize,
+}
+
+impl Budget {
+    /// Takes what a key without parentheses costs.
+    fn spend(&mut self, key: &SearchKey) -> Parsed<()> {
+        let left = match key {
+            SearchKey::Text {
+                of: TextOf::Body | TextOf::Text,
+                ..
+            } => &mut self.texts,
+            SearchKey::Text { .. } | SearchKey::Header { .. } => &mut self.headers,
+            _ => return Ok(()),
+        };
+        *left = left.checked_sub(1).ok_or(Reason::TooManyTexts)?;
+        Ok(())
+    }
 }
 
 /// One or more keys, all of which must hold.
 fn program(cursor: &mut Cursor<'_>) -> Parsed<SearchKey> {
     let mut budget = Budget {
         keys: MAX_SEARCH_KEYS,
+        texts: MAX_SEARCH_TEXTS,
+        headers: MAX_SEARCH_HEADERS,
     };
     let mut keys = vec![key(cursor, &mut budget, 0)?];
     while cursor.more() {
@@ -171,7 +191,11 @@ fn key(cursor: &mut Cursor<'_>, budget: &mut Budget, depth: usize) -> Parsed<Sea
                     cursor.space()?;
                     Ok(not(key(cursor, budget, depth + 1)?))
                 }
-                _ => named(cursor, &word),
+                _ => {
+                    let key = named(cursor, &word)?;
+                    budget.spend(&key)?;
+                    Ok(key)
+                }
             }
         }
     }

@@ -143,25 +143,23 @@ impl FetchWriter<'_> {
     }
 
     /// `ENVELOPE (…)`
-    pub fn envelope(&mut self, envelope: &tern_mime::Envelope) -> &mut Self {
+    pub fn envelope<B: AsRef<[u8]>>(&mut self, envelope: &tern_mime::Envelope<B>) -> &mut Self {
         self.item(b"ENVELOPE ").envelope(envelope);
         self
     }
 
     /// `BODY (…)`, or `BODYSTRUCTURE (…)` with extension data.
-    pub fn body_structure(&mut self, root: &tern_mime::Part, extended: bool) -> &mut Self {
+    pub fn body_structure<B: AsRef<[u8]>>(
+        &mut self,
+        root: &tern_mime::Part<B>,
+        extended: bool,
+    ) -> &mut Self {
         let name: &[u8] = if extended {
             b"BODYSTRUCTURE "
         } else {
             b"BODY "
         };
         self.item(name).body_structure(root, extended);
-        self
-    }
-
-    /// An item that was written before, as it stands (a stored ENVELOPE or BODYSTRUCTURE).
-    pub fn prepared(&mut self, name: &str, value: &[u8]) -> &mut Self {
-        self.item(name.as_bytes()).byte(b' ').raw(value);
         self
     }
 

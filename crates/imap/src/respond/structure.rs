@@ -8,9 +8,9 @@ use super::ResponseWriter;
 
 impl ResponseWriter {
     /// RFC 9051 9 envelope, parentheses included.
-    pub fn envelope(&mut self, envelope: &Envelope) -> &mut Self {
-        self.byte(b'(').nstring(envelope.date.as_deref());
-        self.byte(b' ').nstring(envelope.subject.as_deref());
+    pub fn envelope<B: AsRef<[u8]>>(&mut self, envelope: &Envelope<B>) -> &mut Self {
+        self.byte(b'(').value(&envelope.date);
+        self.byte(b' ').value(&envelope.subject);
         let lists = [
             &envelope.from,
             &envelope.sender,
@@ -22,34 +22,38 @@ impl ResponseWriter {
         for list in lists {
             self.byte(b' ').addresses(list.as_deref());
         }
-        self.byte(b' ').nstring(envelope.in_reply_to.as_deref());
-        self.byte(b' ').nstring(envelope.message_id.as_deref());
+        self.byte(b' ').value(&envelope.in_reply_to);
+        self.byte(b' ').value(&envelope.message_id);
         self.byte(b')')
     }
 
-    fn addresses(&mut self, list: Option<&[Address]>) {
+    fn value<B: AsRef<[u8]>>(&mut self, value: &Option<B>) -> &mut Self {
+        self.nstring(value.as_ref().map(AsRef::as_ref))
+    }
+
+    fn addresses<B: AsRef<[u8]>>(&mut self, list: Option<&[Address<B>]>) {
         let Some(list) = list.filter(|list| !list.is_empty()) else {
             self.raw(b"NIL");
             return;
         };
         self.byte(b'(');
         for address in list {
-            self.byte(b'(').nstring(address.name.as_deref());
-            self.byte(b' ').nstring(address.adl.as_deref());
-            self.byte(b' ').nstring(address.mailbox.as_deref());
-            self.byte(b' ').nstring(address.host.as_deref()).byte(b')');
+            self.byte(b'(').value(&address.name);
+            self.byte(b' ').value(&address.adl);
+            self.byte(b' ').value(&address.mailbox);
+            self.byte(b' ').value(&address.host).byte(b')');
         }
         self.byte(b')');
     }
 
     /// RFC 9051 9 body, parentheses included; `extended` for BODYSTRUCTURE.
-    pub fn body_structure(&mut self, part: &Part, extended: bool) -> &mut Self {
+    pub fn body_structure<B: AsRef<[u8]>>(&mut self, part: &Part<B>, extended: bool) -> &mut Self {
         self.byte(b'(');
         if let PartKind::Multipart { parts } = &part.kind {
             for inner in parts {
                 self.body_structure(inner, extended);
             }
-            self.byte(b' ').string(&part.subtype);
+            self.byte(b' ').string(part.subtype.as_ref());
             if extended {
                 self.byte(b' ').params(&part.params);
                 self.extension(part);
@@ -69,29 +73,29 @@ impl ResponseWriter {
             PartKind::Multipart { .. } | PartKind::Basic => {}
         }
         if extended {
-            self.byte(b' ').nstring(part.md5.as_deref());
+            self.byte(b' ').value(&part.md5);
             self.extension(part);
         }
         self.byte(b')')
     }
 
     /// RFC 9051 9 body-fields behind the media type.
-    fn basic_fields(&mut self, part: &Part) {
-        self.string(&part.media_type)
+    fn basic_fields<B: AsRef<[u8]>>(&mut self, part: &Part<B>) {
+        self.string(part.media_type.as_ref())
             .byte(b' ')
-            .string(&part.subtype);
+            .string(part.subtype.as_ref());
         self.byte(b' ').params(&part.params);
-        self.byte(b' ').nstring(part.id.as_deref());
-        self.byte(b' ').nstring(part.description.as_deref());
+        self.byte(b' ').value(&part.id);
+        self.byte(b' ').value(&part.description);
         self.byte(b' ').string(part.encoding_or_default());
         self.byte(b' ').number(part.size());
     }
 
     /// Disposition, language and location, which end every extension data.
-    fn extension(&mut self, part: &Part) {
+    fn extension<B: AsRef<[u8]>>(&mut self, part: &Part<B>) {
         match &part.disposition {
             Some(disposition) => {
-                self.raw(b" (").string(&disposition.kind).byte(b' ');
+                self.raw(b" (").string(disposition.kind.as_ref()).byte(b' ');
                 self.params(&disposition.params);
                 self.byte(b')');
             }
@@ -101,27 +105,28 @@ impl ResponseWriter {
         }
         match part.language.as_slice() {
             [] => self.raw(b" NIL"),
-            [one] => self.byte(b' ').string(one),
+            [one] => self.byte(b' ').string(one.as_ref()),
             many => {
                 self.raw(b" (");
                 for (index, tag) in many.iter().enumerate() {
-                    self.word(if index == 0 { "" } else { " " }).string(tag);
+                    self.word(if index == 0 { "" } else { " " })
+                        .string(tag.as_ref());
                 }
                 self.byte(b')')
             }
         };
-        self.byte(b' ').nstring(part.location.as_deref());
+        self.byte(b' ').value(&part.location);
     }
 
-    fn params(&mut self, params: &[Param]) {
+    fn params<B: AsRef<[u8]>>(&mut self, params: &[Param<B>]) {
         if params.is_empty() {
             self.raw(b"NIL");
             return;
         }
         for (index, param) in params.iter().enumerate() {
             self.byte(if index == 0 { b'(' } else { b' ' })
-                .string(&param.name);
-            self.byte(b' ').string(&param.value);
+                .string(param.name.as_ref());
+            self.byte(b' ').string(param.value.as_ref());
         }
         self.byte(b')');
     }

@@ -2,9 +2,11 @@
 //!
 //! Invariant: what a state of RFC 9051 3 does not allow is refused here, before anything is done.
 
+use tern_session::Step;
+
 use super::answer::{Answer, AnswerCode, Failure, Sync};
 use super::run::Task;
-use super::{Context, Phase, Session, State, Step};
+use super::{Context, Phase, Session, State};
 use crate::command::{Command, CommandBody, Enable, Tag};
 use crate::event::Event;
 use crate::limits::MAX_CLIENT_NAME;

@@ -1,28 +1,16 @@
 //! LOGIN and AUTHENTICATE (RFC 9051 6.2.2, 6.2.3): PLAIN (RFC 4616) and LOGIN.
 //!
-//! Invariant: a password leaves this module only inside [`Credentials`], and no answer tells a
-//! wrong login from a wrong password.
+//! Invariant: no answer tells a wrong login from a wrong password.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use tern_base::Timestamp;
+use tern_session::{Authenticated, Credentials, Exchange, Mechanism, Step, Verified};
 use zeroize::Zeroizing;
 
-use super::{Authenticated, Credentials, Mechanism, Phase, Session, State, Step, Verified};
+use super::{Phase, Session, State};
 use crate::command::{Secret, Tag};
 use crate::event::{Event, Limit};
 use crate::limits::FrameLimits;
 use crate::respond::status::{Code, CodeName, Condition};
-
-/// How far a SASL exchange has come.
-pub(super) enum Exchange {
-    /// PLAIN without an initial response.
-    Plain,
-    /// LOGIN, asked for the user name.
-    LoginName,
-    /// LOGIN, asked for the password.
-    LoginPassword { login: String },
-}
 
 impl Session {
     /// Whether a password may cross this connection.
@@ -56,7 +44,10 @@ impl Session {
         if !self.may_authenticate(&tag) {
             return Step::Continue;
         }
-        self.verify(tag, Mechanism::Login, None, username, &password)
+        match Credentials::new(Mechanism::Login, None, username, &password) {
+            Some(credentials) => self.verify(tag, credentials),
+            None => self.bad_response(&tag),
+        }
     }
 
     pub(super) fn authenticate(
@@ -69,29 +60,20 @@ impl Session {
         if !self.may_authenticate(&tag) {
             return Step::Continue;
         }
-        let exchange = match mechanism {
-            "PLAIN" => Exchange::Plain,
-            "LOGIN" => Exchange::LoginName,
-            _ => {
-                let code = Some(CodeName::Cannot.into());
-                self.out
-                    .tagged(&tag, Condition::No, code, "Mechanism not offered");
-                return Step::Continue;
-            }
+        let Some(exchange) = Exchange::begin(mechanism) else {
+            let code = Some(CodeName::Cannot.into());
+            self.out
+                .tagged(&tag, Condition::No, code, "Mechanism not offered");
+            return Step::Continue;
         };
         match initial {
-            Some(response) => self.respond(tag, exchange, &response),
+            Some(response) => self.answer(tag, exchange.respond(&response)),
             None => self.challenge(tag, exchange),
         }
     }
 
     fn challenge(&mut self, tag: Tag, exchange: Exchange) -> Step {
-        // "Username:" and "Password:", the words that clients look for.
-        self.out.continuation(match exchange {
-            Exchange::Plain => "",
-            Exchange::LoginName => "VXNlcm5hbWU6",
-            Exchange::LoginPassword { .. } => "UGFzc3dvcmQ6",
-        });
+        self.out.continuation(exchange.challenge());
         self.framer.expect_line();
         self.phase = Phase::Sasl { tag, exchange };
         Step::Continue
@@ -105,9 +87,14 @@ impl Session {
                 .tagged(&tag, Condition::Bad, None, "Authentication cancelled");
             return Step::Continue;
         }
-        match STANDARD.decode(line.trim_ascii_end()).map(Zeroizing::new) {
-            Ok(response) => self.respond(tag, exchange, &response),
-            Err(_) => self.bad_response(&tag),
+        self.answer(tag, exchange.respond_coded(line.trim_ascii_end()))
+    }
+
+    fn answer(&mut self, tag: Tag, answer: tern_session::Answer) -> Step {
+        match answer {
+            tern_session::Answer::Challenge(next) => self.challenge(tag, next),
+            tern_session::Answer::Verify(credentials) => self.verify(tag, credentials),
+            tern_session::Answer::Malformed => self.bad_response(&tag),
         }
     }
 
@@ -121,61 +108,17 @@ impl Session {
         self.count_bad()
     }
 
-    fn respond(&mut self, tag: Tag, exchange: Exchange, response: &[u8]) -> Step {
-        let Ok(text) = std::str::from_utf8(response) else {
-            return self.bad_response(&tag);
-        };
-        match exchange {
-            Exchange::Plain => {
-                // RFC 4616 2: [authzid] NUL authcid NUL passwd
-                let mut parts = text.split('\0');
-                let (act_as, login, password) = (parts.next(), parts.next(), parts.next());
-                let (Some(act_as), Some(login), Some(password), None) =
-                    (act_as, login, password, parts.next())
-                else {
-                    return self.bad_response(&tag);
-                };
-                let act_as = Some(act_as).filter(|name| !name.is_empty() && *name != login);
-                self.verify(tag, Mechanism::Plain, act_as, login, password)
-            }
-            Exchange::LoginName => self.challenge(
-                tag,
-                Exchange::LoginPassword {
-                    login: text.to_owned(),
-                },
-            ),
-            Exchange::LoginPassword { login } => {
-                self.verify(tag, Mechanism::Login, None, &login, text)
-            }
-        }
-    }
-
-    fn verify(
-        &mut self,
-        tag: Tag,
-        mechanism: Mechanism,
-        act_as: Option<&str>,
-        login: &str,
-        password: &str,
-    ) -> Step {
-        if login.is_empty() || password.is_empty() {
-            return self.bad_response(&tag);
-        }
+    fn verify(&mut self, tag: Tag, credentials: Credentials) -> Step {
         self.phase = Phase::Verifying {
             tag,
-            login: login.to_owned(),
-            mechanism,
+            login: credentials.login.clone(),
+            mechanism: credentials.mechanism,
         };
-        Step::Verify(Credentials {
-            mechanism,
-            act_as: act_as.map(str::to_owned),
-            login: login.to_owned(),
-            password: Zeroizing::new(password.to_owned()),
-        })
+        Step::Verify(credentials)
     }
 
     /// The answer to [`Step::Verify`].
-    pub fn verified(&mut self, outcome: Verified, now: Timestamp) {
+    pub(super) fn finish_login(&mut self, outcome: Verified, now: Timestamp) {
         let (tag, login, mechanism) = match std::mem::replace(&mut self.phase, Phase::Command) {
             Phase::Verifying {
                 tag,

@@ -29,6 +29,10 @@ use std::sync::Arc;
 
 use tern_base::{AccountId, Entropy, Timestamp};
 use tern_mailbox::Mailboxes;
+use tern_session::{
+    Authenticated, Ending, Exchange, Mechanism, Peer, Protocol, Reservation, Step, TlsFacts,
+    Verified,
+};
 use zeroize::Zeroize as _;
 
 use crate::command::Tag;
@@ -39,28 +43,11 @@ use crate::parse::{ParseError, Reason, parse};
 use crate::respond::ResponseWriter;
 use crate::respond::status::{Code, CodeName, Condition};
 use crate::settings::Settings;
-pub use crate::verbs::{Authenticated, Credentials, Mechanism, Peer, TlsFacts, Verbs, Verified};
+use crate::verbs::Verbs;
 
 use answer::{Answer, Failure};
-use login::Exchange;
 use run::Running;
 use selected::Selected;
-
-/// What the shell does next.
-#[derive(Debug)]
-pub enum Step {
-    /// Something was done; call [`Session::step`] again.
-    Continue,
-    /// More input is needed, or a notification, or an answer that is still out: write the
-    /// output, then wait.
-    Input,
-    /// Write the output, do the TLS handshake, then call [`Session::tls_started`].
-    StartTls,
-    /// Verify these and call [`Session::verified`].
-    Verify(Credentials),
-    /// Write the output and close the connection.
-    Close,
-}
 
 /// What the session is waiting for.
 enum Phase {
@@ -129,6 +116,10 @@ pub struct Session {
     enabled: Enabled,
     framer: Framer,
     out: ResponseWriter,
+    /// The memory for the literals of the command that is read or executed.
+    reservations: Vec<Reservation>,
+    /// When the first of them was asked for.
+    literals_since: Option<Timestamp>,
     events: Vec<Event>,
     bad_commands: u32,
     login_failures: u32,
@@ -151,6 +142,8 @@ impl Session {
             enabled: Enabled::default(),
             framer: Framer::new(FrameLimits::before_authentication()),
             out: ResponseWriter::new(),
+            reservations: Vec::new(),
+            literals_since: None,
             events: Vec::new(),
             bad_commands: 0,
             login_failures: 0,
@@ -172,28 +165,20 @@ impl Session {
         session
     }
 
-    /// Takes octets from the peer. Give no more while [`Session::wants_input`] says no.
-    pub fn receive(&mut self, bytes: &[u8], now: Timestamp) {
-        match self.phase {
-            Phase::Closed => {}
-            Phase::StartingTls => self.refuse_injection(),
-            _ => {
-                self.framer.receive(bytes);
-                self.set_deadline(now);
-            }
-        }
-    }
-
-    /// Something changed in a mailbox that the session looks at.
-    pub fn notify(&mut self) {
-        self.changed = true;
-    }
-
     /// Executes one command, or a part of a long one.
     ///
-    /// Call it while [`Session::wants_work`]; after each call write the output before the next
+    /// Call it while [`Protocol::wants_work`]; after each call write the output before the next
     /// one, so that what is buffered stays bounded.
     pub fn step(&mut self, verbs: &Verbs<'_>, now: Timestamp, entropy: &mut dyn Entropy) -> Step {
+        let step = self.execute(verbs, now, entropy);
+        if !matches!(self.phase, Phase::Running(_)) && !self.framer.holds_literals() {
+            self.reservations = Vec::new();
+            self.literals_since = None;
+        }
+        step
+    }
+
+    fn execute(&mut self, verbs: &Verbs<'_>, now: Timestamp, entropy: &mut dyn Entropy) -> Step {
         let mut cx = Context {
             mailboxes: verbs.mailboxes,
             now,
@@ -237,6 +222,7 @@ impl Session {
                 self.out.continuation("OK");
                 Step::Continue
             }
+            Frame::Reserve(octets) => self.reserve(octets, verbs, now),
             Frame::Refused { tag, refusal } => self.refuse_frame(tag.as_ref(), refusal),
             Frame::Broken(refusal) => {
                 self.event(Event::LimitHit(Limit::Input));
@@ -253,6 +239,17 @@ impl Session {
         }
     }
 
+    /// Sets memory for a literal aside, before its octets are asked for.
+    fn reserve(&mut self, octets: u64, verbs: &Verbs<'_>, now: Timestamp) -> Step {
+        let account = self.authenticated().map(|who| who.account);
+        let reservation = verbs.memory.reserve(account, octets);
+        self.framer.reserved(reservation.is_some());
+        self.reservations.extend(reservation);
+        self.literals_since.get_or_insert(now);
+        self.set_deadline(now);
+        Step::Continue
+    }
+
     fn refuse(&mut self, error: &ParseError) -> Step {
         let text = error.reason.to_string();
         let answer = match error.reason {
@@ -261,7 +258,7 @@ impl Session {
             Reason::MailboxName => (Condition::No, Some(CodeName::Cannot.into())),
             // RFC 6154 3
             Reason::SpecialUse => (Condition::No, Some(CodeName::UseAttr.into())),
-            Reason::TooMany => (Condition::No, Some(CodeName::Limit.into())),
+            Reason::TooMany | Reason::TooManyTexts => (Condition::No, Some(CodeName::Limit.into())),
             _ => (Condition::Bad, None),
         };
         match &error.tag {
@@ -277,6 +274,10 @@ impl Session {
 
     fn refuse_frame(&mut self, tag: Option<&Tag>, refusal: Refusal) -> Step {
         let (condition, code) = match refusal {
+            Refusal::NoMemory => {
+                self.event(Event::LimitHit(Limit::Memory));
+                (Condition::No, Some(CodeName::Unavailable.into()))
+            }
             Refusal::LiteralTooBig => {
                 self.event(Event::LimitHit(Limit::Literal));
                 (Condition::No, Some(CodeName::TooBig.into()))
@@ -294,7 +295,11 @@ impl Session {
                 .out
                 .untagged(Condition::Bad, code, &refusal.to_string()),
         }
-        self.count_bad()
+        match refusal {
+            // Not the client's doing.
+            Refusal::NoMemory => Step::Continue,
+            _ => self.count_bad(),
+        }
     }
 
     /// Counts a command that made no sense; too many in a row end the session.
@@ -321,6 +326,7 @@ impl Session {
     fn close(&mut self) {
         self.phase = Phase::Closed;
         self.framer.clear();
+        self.reservations = Vec::new();
         self.event(Event::Closed);
     }
 
@@ -333,19 +339,12 @@ impl Session {
     /// Input puts the deadline off, except that of the login (RFC 9051 5.4).
     fn set_deadline(&mut self, now: Timestamp) {
         if !matches!(self.state, State::NotAuthenticated) {
-            let millis = self.settings.idle_timeout_secs.saturating_mul(1_000);
-            self.deadline = now.plus_millis(millis);
+            let idle = self.settings.idle_timeout_secs.saturating_mul(1_000);
+            let whole = self.settings.literal_timeout_secs.saturating_mul(1_000);
+            let by = self.literals_since.map(|since| since.plus_millis(whole));
+            let idle = now.plus_millis(idle);
+            self.deadline = by.map_or(idle, |by| by.min(idle));
         }
-    }
-
-    /// The output so far; the shell writes it whole and in order.
-    pub fn take_output(&mut self) -> Vec<u8> {
-        self.out.take()
-    }
-
-    /// Whether there is output.
-    pub fn has_output(&self) -> bool {
-        !self.out.is_empty()
     }
 
     /// What happened since the last call, oldest first.
@@ -353,70 +352,9 @@ impl Session {
         std::mem::take(&mut self.events)
     }
 
-    /// Whether [`Session::step`] would do something.
-    pub fn wants_work(&self) -> bool {
-        match self.phase {
-            Phase::Closed => true,
-            Phase::StartingTls | Phase::Verifying { .. } => false,
-            Phase::Running(_) => true,
-            Phase::Command | Phase::Sasl { .. } | Phase::Idle { .. } => {
-                self.framer.has_work() || self.wants_push()
-            }
-        }
-    }
-
     /// Whether the client waits for changes and there may be some.
     fn wants_push(&self) -> bool {
         self.changed && matches!(self.phase, Phase::Idle { .. })
-    }
-
-    /// Whether the shell should read from the peer. Where it says no, the session has work to do,
-    /// or an answer to wait for first.
-    pub fn wants_input(&self) -> bool {
-        match self.phase {
-            Phase::Closed | Phase::Verifying { .. } | Phase::Running(_) => false,
-            Phase::StartingTls => true,
-            Phase::Command | Phase::Sasl { .. } | Phase::Idle { .. } => !self.framer.has_work(),
-        }
-    }
-
-    /// The TLS handshake is done. The session begins anew, without another greeting.
-    pub fn tls_started(&mut self, facts: TlsFacts) {
-        if !matches!(self.phase, Phase::StartingTls) {
-            return;
-        }
-        self.phase = Phase::Command;
-        self.framer.clear();
-        let (version, cipher) = (facts.version.clone(), facts.cipher.clone());
-        self.event(Event::TlsStarted { version, cipher });
-        self.tls = Some(facts);
-    }
-
-    /// When the session should be told that it has [`Session::timed_out`].
-    pub fn deadline(&self) -> Timestamp {
-        self.deadline
-    }
-
-    /// The deadline has passed (RFC 9051 5.4): `BYE`, then [`Step::Close`].
-    pub fn timed_out(&mut self) {
-        self.event(Event::LimitHit(Limit::Time));
-        self.end_with("Timeout");
-    }
-
-    /// The server stops: `BYE`, then [`Step::Close`].
-    pub fn shutdown(&mut self) {
-        self.end_with("Server is stopping");
-    }
-
-    fn end_with(&mut self, text: &str) {
-        match self.phase {
-            Phase::Closed => {}
-            // The handshake has begun: nothing can be said in the clear any more.
-            Phase::StartingTls => self.close(),
-            // In the middle of a response nothing can be said either.
-            Phase::Running(ref running) if running.is_mid_response() => self.close(),
-            _ => self.bye(Some(CodeName::Unavailable), text),
-        }
     }
 
     /// The account of the selected mailbox with it, apart from the rest of the session.
@@ -449,18 +387,100 @@ impl Session {
             State::NotAuthenticated => None,
         }
     }
+}
 
-    /// The other end, as it was given.
-    pub fn peer(&self) -> &Peer {
+impl Protocol for Session {
+    fn receive(&mut self, bytes: &[u8], now: Timestamp) {
+        match self.phase {
+            Phase::Closed => {}
+            Phase::StartingTls => self.refuse_injection(),
+            _ => {
+                self.framer.receive(bytes);
+                self.set_deadline(now);
+            }
+        }
+    }
+
+    fn notify(&mut self) {
+        self.changed = true;
+    }
+
+    fn wants_work(&self) -> bool {
+        match self.phase {
+            Phase::Closed => true,
+            Phase::StartingTls | Phase::Verifying { .. } => false,
+            Phase::Running(_) => true,
+            Phase::Command | Phase::Sasl { .. } | Phase::Idle { .. } => {
+                self.framer.has_work() || self.wants_push()
+            }
+        }
+    }
+
+    fn wants_input(&self) -> bool {
+        match self.phase {
+            Phase::Closed | Phase::Verifying { .. } | Phase::Running(_) => false,
+            Phase::StartingTls => true,
+            Phase::Command | Phase::Sasl { .. } | Phase::Idle { .. } => !self.framer.has_work(),
+        }
+    }
+
+    fn has_output(&self) -> bool {
+        !self.out.is_empty()
+    }
+
+    fn take_output(&mut self) -> Vec<u8> {
+        self.out.take()
+    }
+
+    fn tls_started(&mut self, facts: TlsFacts) {
+        if !matches!(self.phase, Phase::StartingTls) {
+            return;
+        }
+        self.phase = Phase::Command;
+        self.framer.clear();
+        let (version, cipher) = (facts.version.clone(), facts.cipher.clone());
+        self.event(Event::TlsStarted { version, cipher });
+        self.tls = Some(facts);
+    }
+
+    fn deadline(&self) -> Timestamp {
+        self.deadline
+    }
+
+    fn peer(&self) -> &Peer {
         &self.peer
     }
 
-    /// Who has authenticated, if anybody.
-    pub fn authenticated(&self) -> Option<&Authenticated> {
+    fn authenticated(&self) -> Option<&Authenticated> {
         match &self.state {
             State::NotAuthenticated => None,
             State::Authenticated { who, .. } => Some(who),
         }
+    }
+
+    /// `BYE`, then [`Step::Close`].
+    fn end(&mut self, why: Ending) {
+        let (code, text) = match why {
+            // RFC 9051 5.4
+            Ending::TimedOut => (Some(CodeName::Unavailable), "Timeout"),
+            Ending::Stopping => (Some(CodeName::Unavailable), "Server is stopping"),
+            Ending::Revoked => (None, "Access has been revoked"),
+        };
+        if why == Ending::TimedOut {
+            self.event(Event::LimitHit(Limit::Time));
+        }
+        match self.phase {
+            Phase::Closed => {}
+            // The handshake has begun: nothing can be said in the clear any more.
+            Phase::StartingTls => self.close(),
+            // In the middle of a response nothing can be said either.
+            Phase::Running(ref running) if running.is_mid_response() => self.close(),
+            _ => self.bye(code, text),
+        }
+    }
+
+    fn verified(&mut self, outcome: Verified, now: Timestamp) {
+        self.finish_login(outcome, now);
     }
 }
 

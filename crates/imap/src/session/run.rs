@@ -4,6 +4,7 @@
 //! begins before its tagged answer is written.
 
 use tern_mailbox::MailboxError;
+use tern_session::Step;
 
 use super::answer::{Answer, AnswerCode, Failure, Sync, answer_to, is_ours};
 use super::append::AppendTask;
@@ -14,7 +15,7 @@ use super::list::ListTask;
 use super::manage::RenameInboxTask;
 use super::search::SearchTask;
 use super::store::StoreTask;
-use super::{Context, Phase, Session, Step};
+use super::{Context, Phase, Session};
 use crate::command::Tag;
 use crate::event::Event;
 use crate::limits::MAX_STEP_OUTPUT;

@@ -70,8 +70,7 @@ impl Session {
         if !self.enabled.rev2 {
             // RFC 3501 6.3.1; RFC 9051 dropped both.
             out.recent(0);
-            let unseen = |entry: &tern_mailbox::Entry| !entry.flags.has(SystemFlag::Seen);
-            if let Some(entry) = view.iter().find(|entry| unseen(entry)) {
+            if let Some(entry) = view.first_unseen() {
                 let code = Code::Unseen(selected.number(entry.uid.0));
                 out.untagged(ok, Some(code), "First unseen");
             }

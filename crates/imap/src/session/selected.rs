@@ -50,14 +50,10 @@ const PIECE_OCTETS: usize = 64 * 1024;
 impl Selected {
     /// A mailbox of which the client is about to be told everything in `view`.
     pub(super) fn new(mailbox: MailboxId, read_only: bool, view: &View) -> Self {
-        // A view's UIDs ascend.
-        let mut known = RoaringBitmap::from_sorted_iter(view.iter().map(|entry| entry.uid.0))
-            .unwrap_or_default();
-        known.optimize();
         let mut selected = Self {
             mailbox,
             read_only,
-            known,
+            known: view.uids(),
             saved: RoaringBitmap::new(),
             modseq: view.modseq,
             gone: RoaringBitmap::new(),
@@ -69,8 +65,8 @@ impl Selected {
             keywords: Vec::new(),
             deleted: false,
         };
-        for entry in view.iter() {
-            selected.learn(&entry.flags);
+        for flags in view.keyword_flags() {
+            selected.learn(flags);
         }
         selected
     }

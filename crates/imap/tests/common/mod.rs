@@ -7,12 +7,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tern_base::{AccountId, ContentDigest, SeededEntropy, Timestamp};
+use tern_imap::Session;
 use tern_imap::event::Event;
-use tern_imap::session::{Peer, TlsFacts, Verbs, Verified};
 use tern_imap::settings::Settings;
-use tern_imap::{Session, Step};
-use tern_mailbox::{Cover, FolderSpec, Mailboxes, NoListener, Origins, Role, Seal, SealTag};
-use tern_store::{MemEngine, Verdict};
+use tern_imap::verbs::Verbs;
+use tern_mailbox::{
+    Cover, FolderSpec, Mailboxes, NoListener, Origins, Outside, Role, Seal, SealTag,
+};
+use tern_session::{Budget, Peer, Protocol as _, Step, TlsFacts, Verified};
+use tern_store::{Batch, Engine as _, MemEngine, Range, Read as _, Verdict};
 
 pub(crate) const NOW: Timestamp = Timestamp(1_795_298_760_000);
 pub(crate) const BOB: AccountId = AccountId(1);
@@ -44,6 +47,7 @@ pub(crate) fn facts() -> TlsFacts {
 pub(crate) struct House {
     pub(crate) engine: MemEngine,
     pub(crate) mailboxes: Mailboxes,
+    pub(crate) memory: Budget,
     pub(crate) entropy: SeededEntropy,
     pub(crate) now: Timestamp,
 }
@@ -59,6 +63,7 @@ impl House {
         Self {
             engine,
             mailboxes,
+            memory: Budget::new(u64::MAX),
             entropy: SeededEntropy::new(1),
             now: NOW,
         }
@@ -73,6 +78,7 @@ impl House {
         let seal = Seal {
             tag: TAG,
             cover: Cover::Except(Default::default()),
+            outside: Outside::All,
             origins: Origins::AllBut(Vec::new()),
             active: true,
             until: Timestamp(u64::MAX),
@@ -102,6 +108,27 @@ impl House {
             })
             .unwrap();
         self.mailboxes.forget_seal(digest, TAG);
+    }
+
+    /// Overwrites every row of a message with octets that say nothing, as a broken disk would.
+    /// Answers what they were.
+    pub(crate) fn damage(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        const MESSAGE: u8 = 0x14;
+        let rows = self.engine.scan(&Range::prefix(vec![MESSAGE]), 1_000);
+        let rows = rows.unwrap().rows;
+        assert!(!rows.is_empty(), "nothing to damage");
+        let garbage = rows.iter().map(|(key, _)| (key.clone(), vec![0xff; 3]));
+        self.repair(garbage.collect());
+        rows
+    }
+
+    /// Puts rows back as they were.
+    pub(crate) fn repair(&self, rows: Vec<(Vec<u8>, Vec<u8>)>) {
+        let mut batch = Batch::new();
+        for (key, value) in rows {
+            batch.put(key, value);
+        }
+        self.engine.commit(batch).unwrap();
     }
 
     /// Fails the test where the store is not whole.
@@ -166,6 +193,7 @@ impl Client {
     pub(crate) fn step(&mut self, house: &mut House) -> bool {
         let verbs = Verbs {
             mailboxes: &house.mailboxes,
+            memory: &house.memory,
         };
         let step = self.session.step(&verbs, house.now, &mut house.entropy);
         let output = self.session.take_output();

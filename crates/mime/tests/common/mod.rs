@@ -164,6 +164,13 @@ pub(crate) fn check(bytes: &[u8]) -> tern_mime::ParsedMessage {
     tiles(&parsed.body);
     let row = tern_mime::encode(&parsed);
     assert_eq!(tern_mime::decode(&row).as_ref(), Some(&parsed));
+    // Read in place it says the same.
+    let structure = tern_mime::Structure::from_row(row).unwrap();
+    assert_eq!(structure, tern_mime::Structure::of(&parsed));
+    let view = structure.view().unwrap();
+    assert_eq!(format!("{view:?}"), format!("{parsed:?}"));
+    assert_eq!(structure.envelope().as_ref(), Some(&view.envelope));
+    assert_eq!(structure.body().as_ref(), Some(&view.body));
 
     let header = &bytes[..parsed.header_size as usize];
     let none: [&str; 0] = [];

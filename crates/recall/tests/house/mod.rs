@@ -17,8 +17,8 @@ use tern_mailbox::{
 use tern_policy::Authentication;
 use tern_queue::{LeaseId, NewItem, QueueId, Schedule};
 use tern_recall::{
-    Destination, Outcome, Reason, RecallError, RecallId, RecallSettings, Recalls, Request,
-    Requested, Requester, Selector, Submission, Target, submission,
+    Destination, Outcome, Reason, RecallError, RecallId, Recalls, Request, Requested, Requester,
+    Selector, Settings, Submission, Target, submission,
 };
 use tern_store::{Engine, MemEngine, Verdict, mem::Injected};
 
@@ -89,7 +89,7 @@ impl House {
             shared,
             Arc::clone(&mailboxes),
             tern_policy::built_in(),
-            RecallSettings::default(),
+            Settings::default(),
         );
         Self {
             engine,
@@ -209,9 +209,9 @@ impl House {
             });
         }
         tern_store::transact(&self.engine, |txn| -> Result<_, tern_store::StoreError> {
-            submission::record_in(txn, &sent);
-            for (chunk, targets) in targets.chunks(submission::TARGETS_PER_ROW).enumerate() {
-                submission::record_targets_in(txn, id, chunk as u32, targets);
+            submission::record_in(txn, &sent)?;
+            for (first, chunk) in submission::target_chunks(&targets) {
+                submission::record_targets_in(txn, id, first, chunk);
             }
             Ok(Verdict::Commit(()))
         })
@@ -257,7 +257,7 @@ impl House {
         let targets = submission::targets(&self.engine, sent.id).unwrap();
         let item = |target: &Target| match target.destination {
             Destination::Outside { item, .. } => Some(item),
-            Destination::Account(_) => None,
+            Destination::Account(_) | Destination::Nowhere => None,
         };
         let items: Vec<QueueId> = targets.iter().filter_map(item).collect();
         assert_eq!(all.len(), items.len());
@@ -315,11 +315,12 @@ impl House {
 
     pub(crate) fn serve(&self, account: AccountId, uid: u32, level: ExposureLevel) {
         let message = self.message_at(account, uid);
-        let digest = self.mailboxes.message(account, message).unwrap().digest;
+        let row = self.mailboxes.message(account, message).unwrap();
         let served = Served {
             account,
             message,
-            digest,
+            digest: row.digest,
+            origin: row.origin,
             level,
         };
         self.mailboxes

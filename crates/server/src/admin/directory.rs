@@ -3,7 +3,8 @@
 use serde_json::json;
 use tern_base::{AccountId, Domain};
 use tern_directory::{
-    self as directory, DirectoryError, Group, NewAccount, Target, account_by_address,
+    self as directory, Account, CredentialId, Group, GroupRemoval, HashedPassword, NewAccount,
+    Target, account_by_address,
 };
 use tern_mailbox::{FolderSpec, INBOX, Role};
 use tern_recall::RECALL_MAILBOX;
@@ -34,12 +35,18 @@ pub(super) fn parse_domain(text: &str) -> Result<Domain> {
 impl Admin {
     pub(super) fn domain_add(&self, name: &str, call: &mut Call<'_>) -> Result<Answer> {
         let domain = parse_domain(name)?;
-        if !directory::add_domain(&*self.engine, &domain, call.now)? {
-            return Err(AdminError::Wrong(format!(
-                "domain {domain} is there already"
-            )));
-        }
-        self.record(call, |entry| entry.target(domain.as_str()), "domain.add")?;
+        let now = call.now;
+        self.act(
+            call,
+            "domain.add",
+            |(), entry| entry.target(domain.as_str()),
+            |txn| match directory::add_domain_in(txn, &domain, now)? {
+                true => Ok(()),
+                false => Err(AdminError::Wrong(format!(
+                    "domain {domain} is there already"
+                ))),
+            },
+        )?;
         Ok(Answer::new(
             format!("domain {domain} added"),
             json!({"domain": domain.as_str()}),
@@ -67,10 +74,15 @@ impl Admin {
 
     pub(super) fn domain_remove(&self, name: &str, call: &mut Call<'_>) -> Result<Answer> {
         let domain = parse_domain(name)?;
-        if !directory::remove_domain(&*self.engine, &domain)? {
-            return Err(AdminError::NotFound("domain", name.to_owned()));
-        }
-        self.record(call, |entry| entry.target(domain.as_str()), "domain.remove")?;
+        self.act(
+            call,
+            "domain.remove",
+            |(), entry| entry.target(domain.as_str()),
+            |txn| match directory::remove_domain_in(txn, &domain)? {
+                true => Ok(()),
+                false => Err(AdminError::NotFound("domain", name.to_owned())),
+            },
+        )?;
         Ok(Answer::new(format!("domain {domain} removed"), json!({})))
     }
 
@@ -82,35 +94,30 @@ impl Admin {
         password: &str,
         call: &mut Call<'_>,
     ) -> Result<Answer> {
-        // Checked first: an account nobody can log in to helps nobody.
-        if !(8..=directory::limits::MAX_PASSWORD).contains(&password.len()) {
-            return Err(DirectoryError::BadPassword.into());
-        }
+        let hashed = HashedPassword::new(password, &self.passwords, call.entropy)?;
         let new = NewAccount {
             address: parse_address(address)?,
             display_name: name.to_owned(),
             quota_bytes,
         };
-        let account = directory::create_account(&*self.engine, &new, call.now)?;
-        self.mailboxes
-            .create_account(account.id, quota_bytes, &FOLDERS, call.now)?;
-        directory::set_password(
-            &*self.engine,
-            account.id,
-            password,
-            &self.passwords,
-            call.entropy,
-        )?;
-        self.record(
+        let now = call.now;
+        let account = self.act(
             call,
-            |entry| {
+            "account.add",
+            |account: &Account, entry| {
                 let entry = entry.target(account.address.to_string());
                 entry
                     .detail("account", u64::from(account.id.0))
                     .detail("quota_bytes", quota_bytes)
             },
-            "account.add",
+            |txn| {
+                let account = directory::create_account_in(txn, &new, now)?;
+                directory::set_password_in(txn, account.id, &hashed)?;
+                Ok(account)
+            },
         )?;
+        self.mailboxes
+            .create_account(account.id, quota_bytes, &FOLDERS, now)?;
         Ok(Answer::new(
             format!("account {} added", account.address),
             json!({"address": account.address.to_string(), "id": account.id.0}),
@@ -154,7 +161,16 @@ impl Admin {
     /// Empties the account's mailboxes, then removes it. Withdrawn copies stay in the vault.
     pub(super) fn account_remove(&self, address: &str, call: &mut Call<'_>) -> Result<Answer> {
         let account = self.account(address)?;
-        directory::update_account(&*self.engine, account.id, |account| account.disabled = true)?;
+        self.act(
+            call,
+            "account.remove",
+            |_: &bool, entry| {
+                let entry = entry.target(address);
+                entry.detail("account", u64::from(account.id.0))
+            },
+            |txn| Ok(directory::begin_removal_in(txn, account.id)?),
+        )?;
+        self.sessions.revoke(account.id, None);
         // The deepest first: a mailbox with mailboxes in it is not deleted.
         let mut folders = self.mailboxes.folders(account.id)?;
         folders.sort_by_key(|folder| std::cmp::Reverse(folder.path.matches('/').count()));
@@ -167,33 +183,26 @@ impl Admin {
         self.mailboxes
             .expunge(account.id, INBOX, &uids, false, call.now)?;
         directory::remove_account(&*self.engine, account.id)?;
-        self.record(
-            call,
-            |entry| {
-                entry
-                    .target(address)
-                    .detail("account", u64::from(account.id.0))
-            },
-            "account.remove",
-        )?;
         Ok(Answer::new(format!("account {address} removed"), json!({})))
     }
 
-    pub(super) fn account_password(
+    pub(super) fn passwd(
         &self,
         address: &str,
         password: &str,
         call: &mut Call<'_>,
     ) -> Result<Answer> {
         let account = self.account(address)?;
-        directory::set_password(
-            &*self.engine,
-            account.id,
-            password,
-            &self.passwords,
-            call.entropy,
+        let hashed = HashedPassword::new(password, &self.passwords, call.entropy)?;
+        self.act(
+            call,
+            "account.password",
+            |(), entry| entry.target(address),
+            |txn| Ok(directory::set_password_in(txn, account.id, &hashed)?),
         )?;
-        self.record(call, |entry| entry.target(address), "account.password")?;
+        // App passwords have not changed, nor has what they opened.
+        self.sessions
+            .revoke(account.id, Some(CredentialId::PASSWORD));
         Ok(Answer::new(format!("password of {address} set"), json!({})))
     }
 
@@ -204,15 +213,16 @@ impl Admin {
         call: &mut Call<'_>,
     ) -> Result<Answer> {
         let account = self.account(address)?;
-        directory::update_account(&*self.engine, account.id, |account| {
-            account.quota_bytes = quota_bytes;
-        })?;
-        self.mailboxes.set_quota(account.id, quota_bytes)?;
-        self.record(
+        self.act(
             call,
-            |entry| entry.target(address).detail("quota_bytes", quota_bytes),
             "account.quota",
+            |_, entry| entry.target(address).detail("quota_bytes", quota_bytes),
+            |txn| {
+                let set = |account: &mut Account| account.quota_bytes = quota_bytes;
+                Ok(directory::update_account_in(txn, account.id, set)?)
+            },
         )?;
+        self.mailboxes.set_quota(account.id, quota_bytes)?;
         Ok(Answer::new(format!("quota of {address} set"), json!({})))
     }
 
@@ -223,14 +233,22 @@ impl Admin {
         call: &mut Call<'_>,
     ) -> Result<Answer> {
         let account = self.account(address)?;
-        directory::update_account(&*self.engine, account.id, |account| {
-            account.disabled = disabled;
-        })?;
         let (action, what) = match disabled {
             true => ("account.disable", "disabled"),
             false => ("account.enable", "enabled"),
         };
-        self.record(call, |entry| entry.target(address), action)?;
+        self.act(
+            call,
+            action,
+            |_, entry| entry.target(address),
+            |txn| {
+                let set = |account: &mut Account| account.disabled = disabled;
+                Ok(directory::update_account_in(txn, account.id, set)?)
+            },
+        )?;
+        if disabled {
+            self.sessions.revoke(account.id, None);
+        }
         Ok(Answer::new(format!("account {address} {what}"), json!({})))
     }
 
@@ -242,11 +260,11 @@ impl Admin {
     ) -> Result<Answer> {
         let alias = parse_address(address)?;
         let to = self.targets(targets)?;
-        directory::set_alias(&*self.engine, &alias, &to)?;
-        self.record(
+        self.act(
             call,
-            |entry| entry.target(address).detail("targets", targets.join(" ")),
             "alias.set",
+            |_, entry| entry.target(address).detail("targets", targets.join(" ")),
+            |txn| Ok(directory::set_alias_in(txn, &alias, &to)?),
         )?;
         Ok(Answer::new(
             format!("alias {address} leads to {}", targets.join(", ")),
@@ -255,10 +273,16 @@ impl Admin {
     }
 
     pub(super) fn alias_remove(&self, address: &str, call: &mut Call<'_>) -> Result<Answer> {
-        if !directory::remove_alias(&*self.engine, &parse_address(address)?)? {
-            return Err(AdminError::NotFound("alias", address.to_owned()));
-        }
-        self.record(call, |entry| entry.target(address), "alias.remove")?;
+        let alias = parse_address(address)?;
+        self.act(
+            call,
+            "alias.remove",
+            |(), entry| entry.target(address),
+            |txn| match directory::remove_alias_in(txn, &alias)? {
+                true => Ok(()),
+                false => Err(AdminError::NotFound("alias", address.to_owned())),
+            },
+        )?;
         Ok(Answer::new(format!("alias {address} removed"), json!({})))
     }
 
@@ -284,15 +308,27 @@ impl Admin {
         call: &mut Call<'_>,
     ) -> Result<Answer> {
         let parsed = parse_address(address)?;
-        directory::create_group(&*self.engine, &parsed, name, call.now)?;
-        self.record(call, |entry| entry.target(address), "group.add")?;
+        let now = call.now;
+        self.act(
+            call,
+            "group.add",
+            |_, entry| entry.target(address),
+            |txn| Ok(directory::create_group_in(txn, &parsed, name, now)?),
+        )?;
         Ok(Answer::new(format!("group {address} added"), json!({})))
     }
 
     pub(super) fn group_remove(&self, address: &str, call: &mut Call<'_>) -> Result<Answer> {
         let group = self.group(address)?;
-        directory::remove_group(&*self.engine, group.id)?;
-        self.record(call, |entry| entry.target(address), "group.remove")?;
+        let begun = self.act(
+            call,
+            "group.remove",
+            |_, entry| entry.target(address),
+            |txn| Ok(directory::remove_group_in(txn, group.id)?),
+        )?;
+        if begun == GroupRemoval::More {
+            directory::remove_group(&*self.engine, group.id)?;
+        }
         Ok(Answer::new(format!("group {address} removed"), json!({})))
     }
 
@@ -305,20 +341,20 @@ impl Admin {
     ) -> Result<Answer> {
         let group = self.group(address)?;
         let targets = self.targets(members)?;
-        let (action, after) = match add {
-            true => (
-                "group.add-member",
-                directory::add_members(&*self.engine, group.id, &targets)?,
-            ),
-            false => {
-                let after = directory::remove_members(&*self.engine, group.id, &targets)?;
-                ("group.remove-member", after)
-            }
+        let action = match add {
+            true => "group.add-member",
+            false => "group.remove-member",
         };
-        self.record(
+        let after = self.act(
             call,
-            |entry| entry.target(address).detail("members", members.join(" ")),
             action,
+            |_, entry| entry.target(address).detail("members", members.join(" ")),
+            |txn| {
+                Ok(match add {
+                    true => directory::add_members_in(txn, group.id, &targets)?,
+                    false => directory::remove_members_in(txn, group.id, &targets)?,
+                })
+            },
         )?;
         let text = format!(
             "group {address} has {}",

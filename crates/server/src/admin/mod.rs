@@ -1,9 +1,12 @@
 //! What an operator can do on the server's machine: the verbs behind the command line, for a
 //! running server and without one.
 //!
-//! Invariant: every act that changes something is in the audit log under the operator's name.
-//! Refuses to show a password, or what verifies one.
+//! Invariant: every act that changes something is in the audit log under the operator's name, in the
+//! very transaction that changes it; of an act of many transactions it is in the first. Access that
+//! was taken away ends the sessions that use it. Refuses to show a password, or what verifies one;
+//! an app password is shown once, when it is made.
 
+mod app_password;
 mod directory;
 mod error;
 mod look;
@@ -21,10 +24,11 @@ use tern_delivery::Delivery;
 use tern_directory::{Account, Passwords};
 use tern_mailbox::Mailboxes;
 use tern_recall::Recalls;
-use tern_store::{Engine, Read};
+use tern_store::{Engine, Read, Transaction, Verdict, transact};
 use tokio::sync::Notify;
 
 use crate::control::request::{Answer, Request, Response};
+use crate::hub::Hub;
 use crate::parts::Parts;
 use crate::policies::Policies;
 use error::AdminError;
@@ -39,6 +43,8 @@ pub(crate) struct Admin {
     policies: Arc<Policies>,
     /// Wakes the worker of the queue.
     queued: Arc<Notify>,
+    /// The sessions of a server that runs.
+    sessions: Arc<Hub>,
 }
 
 /// One request on its way: who asks, and when.
@@ -51,7 +57,7 @@ pub(crate) struct Call<'a> {
 type Result<T> = std::result::Result<T, AdminError>;
 
 impl Admin {
-    pub(crate) fn new(parts: &Parts, queued: Arc<Notify>) -> Self {
+    pub(crate) fn new(parts: &Parts, queued: Arc<Notify>, sessions: Arc<Hub>) -> Self {
         Self {
             engine: Arc::clone(&parts.engine),
             mailboxes: Arc::clone(&parts.mailboxes),
@@ -60,7 +66,13 @@ impl Admin {
             recalls: Arc::clone(&parts.recalls),
             policies: Arc::clone(&parts.policies),
             queued,
+            sessions,
         }
+    }
+
+    /// For a store that no server has open: nobody waits for the queue, and there is no session.
+    pub(crate) fn alone(parts: &Parts) -> Self {
+        Self::new(parts, Arc::new(Notify::new()), Arc::new(Hub::new()))
     }
 
     /// Carries a request out.
@@ -95,15 +107,22 @@ impl Admin {
             } => self.account_add(address, name, *quota_bytes, password, call),
             Request::AccountList => self.account_list(),
             Request::AccountRemove { address } => self.account_remove(address, call),
-            Request::AccountPassword { address, password } => {
-                self.account_password(address, password, call)
-            }
+            Request::AccountPassword { address, password } => self.passwd(address, password, call),
             Request::AccountQuota {
                 address,
                 quota_bytes,
             } => self.account_quota(address, *quota_bytes, call),
             Request::AccountDisable { address, disabled } => {
                 self.account_disable(address, *disabled, call)
+            }
+            Request::AppPasswordAdd {
+                address,
+                label,
+                scopes,
+            } => self.app_password_add(address, label, scopes, call),
+            Request::AppPasswordList { address } => self.app_password_list(address),
+            Request::AppPasswordRemove { address, id } => {
+                self.app_password_remove(address, *id, call)
             }
             Request::AliasAdd { address, targets } => self.alias_add(address, targets, call),
             Request::AliasRemove { address } => self.alias_remove(address, call),
@@ -117,11 +136,7 @@ impl Admin {
                 self.group_members(address, members, false, call)
             }
             Request::GroupList { address } => self.group_list(address.as_deref()),
-            Request::QueueList => self.queue_list(),
-            Request::QueueHold { id, reason } => self.queue_hold(id, reason, call),
-            Request::QueueRelease { id } => self.queue_release(id, call),
-            Request::QueueCancel { id } => self.queue_cancel(id, call),
-            Request::QueueFlush => self.queue_flush(call),
+            Request::Queue(request) => self.queue(request, call),
             Request::RecallPlan {
                 by,
                 message_id,
@@ -139,7 +154,7 @@ impl Admin {
             Request::Role(request) => self.role(request, call),
             Request::Policy(request) => self.policy(request, call),
             Request::AuditVerify => self.audit_verify(),
-            Request::AuditList { limit, action } => self.audit_list(*limit, action.as_ref(), call),
+            Request::AuditList { limit, filter } => self.audit_list(*limit, filter, call),
             Request::AuditExport { from } => self.audit_export(*from, call),
             Request::Check => self.check(),
             Request::Backup { directory } => self.backup(directory, call),
@@ -158,19 +173,43 @@ impl Admin {
         account.ok_or_else(|| AdminError::NoAccount(address.to_owned()))
     }
 
-    /// Puts an act on record.
+    /// Does something in a transaction that puts it on record, too: both are done, or neither.
+    fn act<T>(
+        &self,
+        call: &mut Call<'_>,
+        action: &str,
+        describe: impl Fn(&T, Draft) -> Draft,
+        mut work: impl FnMut(&mut Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let entry = call.entry(action);
+        transact(&*self.engine, |txn| {
+            let done = work(txn)?;
+            tern_audit::append_in(txn, describe(&done, entry.clone()))?;
+            Ok(Verdict::Commit(done))
+        })
+    }
+
+    /// Puts an act on record that no transaction does.
     fn record(
         &self,
         call: &mut Call<'_>,
-        draft: impl FnOnce(Draft) -> Draft,
         action: &str,
+        describe: impl FnOnce(Draft) -> Draft,
     ) -> Result<()> {
-        let id = EntryId::new(call.now, call.entropy);
-        let actor = Actor::Operator(call.operator.to_owned());
-        let mut entry = Draft::new(id, call.now, actor, action);
-        entry.protocol = Some(String::from("cli"));
-        tern_audit::append(&*self.engine, &draft(entry))?;
+        let entry = describe(call.entry(action));
+        tern_audit::append(&*self.engine, &entry)?;
         Ok(())
+    }
+}
+
+impl Call<'_> {
+    /// An audit entry of this request.
+    fn entry(&mut self, action: &str) -> Draft {
+        let id = EntryId::new(self.now, self.entropy);
+        let actor = Actor::Operator(self.operator.to_owned());
+        let mut entry = Draft::new(id, self.now, actor, action);
+        entry.protocol = Some(String::from("cli"));
+        entry
     }
 }
 

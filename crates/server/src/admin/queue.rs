@@ -1,13 +1,14 @@
 //! The queue of messages for other servers.
 
 use serde_json::{Value, json};
+use tern_audit::Draft;
 use tern_base::Timestamp;
 use tern_queue::{self as queue, Cancelled, Held, Item, QueueId, Released, State};
-use tern_store::{StoreError, Verdict, transact};
+use tern_store::Transaction;
 
 use super::error::AdminError;
 use super::{Admin, Call, Result, count};
-use crate::control::request::Answer;
+use crate::control::request::{Answer, QueueRequest};
 
 fn parse_id(text: &str) -> Result<QueueId> {
     QueueId::from_hex(text).ok_or_else(|| AdminError::Wrong(format!("`{text}` is not a queue id")))
@@ -18,7 +19,17 @@ fn gone(id: &str) -> AdminError {
 }
 
 impl Admin {
-    pub(super) fn queue_list(&self) -> Result<Answer> {
+    pub(super) fn queue(&self, request: &QueueRequest, call: &mut Call<'_>) -> Result<Answer> {
+        match request {
+            QueueRequest::List => self.queue_list(),
+            QueueRequest::Hold { id, reason } => self.queue_hold(id, reason, call),
+            QueueRequest::Release { id } => self.queue_release(id, call),
+            QueueRequest::Cancel { id } => self.queue_cancel(id, call),
+            QueueRequest::Flush => self.queue_flush(call),
+        }
+    }
+
+    fn queue_list(&self) -> Result<Answer> {
         let (mut text, mut data) = (Vec::new(), Vec::new());
         let mut from = None;
         loop {
@@ -39,100 +50,113 @@ impl Admin {
         Ok(Answer::new(text.join("\n"), data.into()))
     }
 
-    pub(super) fn queue_hold(&self, id: &str, reason: &str, call: &mut Call<'_>) -> Result<Answer> {
-        let text = match queue::hold(&*self.engine, parse_id(id)?, reason, call.now)? {
-            Held::Held {
-                may_have_left: false,
-            } => "held",
-            Held::Held {
-                may_have_left: true,
-            } => "held; an earlier attempt may have delivered it",
-            Held::InFlight { .. } => "an attempt is under way; held if it ends without delivery",
-            Held::AlreadyFinished(_) => return Err(finished(id)),
-            Held::Gone => return Err(gone(id)),
-        };
-        let (id, reason) = (id.to_owned(), reason.to_owned());
-        self.record(
+    fn queue_hold(&self, id: &str, reason: &str, call: &mut Call<'_>) -> Result<Answer> {
+        let (item, now) = (parse_id(id)?, call.now);
+        let text = self.act(
             call,
-            |entry| entry.target(id).detail("reason", reason),
             "queue.hold",
+            |_, entry| entry.target(id).detail("reason", reason),
+            |txn| match queue::hold_in(txn, item, reason, now)? {
+                Held::Held {
+                    may_have_left: false,
+                } => Ok("held"),
+                Held::Held {
+                    may_have_left: true,
+                } => Ok("held; an earlier attempt may have delivered it"),
+                Held::InFlight { .. } => {
+                    Ok("an attempt is under way; held if it ends without delivery")
+                }
+                Held::AlreadyFinished(_) => Err(finished(id)),
+                Held::Gone => Err(gone(id)),
+            },
         )?;
         Ok(Answer::new(text, json!({})))
     }
 
-    pub(super) fn queue_release(&self, id: &str, call: &mut Call<'_>) -> Result<Answer> {
-        let text = match queue::release(&*self.engine, parse_id(id)?, call.now)? {
-            Released::Ready => "released",
-            Released::InFlight => "an attempt is under way",
-            Released::AlreadyFinished(_) => return Err(finished(id)),
-            Released::Gone => return Err(gone(id)),
-        };
-        self.record(call, |entry| entry.target(id), "queue.release")?;
+    fn queue_release(&self, id: &str, call: &mut Call<'_>) -> Result<Answer> {
+        let (item, now) = (parse_id(id)?, call.now);
+        let text = self.act(
+            call,
+            "queue.release",
+            |_, entry| entry.target(id),
+            |txn| match queue::release_in(txn, item, now)? {
+                Released::Ready => Ok("released"),
+                Released::InFlight => Ok("an attempt is under way"),
+                Released::AlreadyFinished(_) => Err(finished(id)),
+                Released::Gone => Err(gone(id)),
+            },
+        )?;
         self.queued.notify_one();
         Ok(Answer::new(text, json!({})))
     }
 
-    pub(super) fn queue_cancel(&self, id: &str, call: &mut Call<'_>) -> Result<Answer> {
+    fn queue_cancel(&self, id: &str, call: &mut Call<'_>) -> Result<Answer> {
         let (item, now) = (parse_id(id)?, call.now);
-        let cancelled = self.mailboxes.transact(&[], |txn| {
-            let cancelled = queue::cancel_in(txn, item, now)?;
-            if let Cancelled::Cancelled { item, .. } = &cancelled {
-                self.mailboxes.unlink_blob_in(txn, item.blob, now)?;
-            }
-            Ok::<_, AdminError>(Verdict::Commit(cancelled))
-        })?;
-        let text = match cancelled {
-            Cancelled::Cancelled {
-                may_have_left: false,
-                ..
-            } => "cancelled",
-            Cancelled::Cancelled {
-                may_have_left: true,
-                ..
-            } => "cancelled; an earlier attempt may have delivered it",
-            Cancelled::InFlight { .. } => {
-                "an attempt is under way; cancelled if it ends without delivery"
-            }
-            Cancelled::AlreadyFinished(_) => return Err(finished(id)),
-            Cancelled::Gone => return Err(gone(id)),
-        };
-        self.record(call, |entry| entry.target(id), "queue.cancel")?;
+        let text = self.act(
+            call,
+            "queue.cancel",
+            |_, entry| entry.target(id),
+            |txn| match queue::cancel_in(txn, item, now)? {
+                Cancelled::Cancelled {
+                    item,
+                    may_have_left,
+                    ..
+                } => {
+                    self.mailboxes.unlink_blob_in(txn, item.blob, now)?;
+                    Ok(match may_have_left {
+                        false => "cancelled",
+                        true => "cancelled; an earlier attempt may have delivered it",
+                    })
+                }
+                Cancelled::InFlight { .. } => {
+                    Ok("an attempt is under way; cancelled if it ends without delivery")
+                }
+                Cancelled::AlreadyFinished(_) => Err(finished(id)),
+                Cancelled::Gone => Err(gone(id)),
+            },
+        )?;
         Ok(Answer::new(text, json!({})))
     }
 
-    /// Makes everything that waits due now. What is held stays held.
-    pub(super) fn queue_flush(&self, call: &mut Call<'_>) -> Result<Answer> {
+    /// Makes everything that waits due now, a page in each transaction. What is held stays held.
+    fn queue_flush(&self, call: &mut Call<'_>) -> Result<Answer> {
         let (mut flushed, mut from) = (0_u64, None);
         loop {
-            let page = queue::list(self.reader(), from, 1_000)?;
-            for item in &page.items {
-                if matches!(item.state, State::Ready { .. }) {
-                    flushed += u64::from(self.make_due(item.id, call.now)?);
+            let page = queue::list(self.reader(), from, FLUSHED_AT_ONCE)?;
+            let now = call.now;
+            let due = |txn: &mut Transaction<'_>| {
+                let mut due = 0;
+                for item in &page.items {
+                    if matches!(item.state, State::Ready { .. }) {
+                        due += u64::from(make_due(txn, item.id, now)?);
+                    }
                 }
-            }
+                Ok(due)
+            };
+            let describe = |due: &u64, entry: Draft| entry.detail("items", *due);
+            flushed += self.act(call, "queue.flush", describe, due)?;
             match page.next {
                 Some(next) => from = Some(next),
                 None => break,
             }
         }
-        self.record(call, |entry| entry.detail("items", flushed), "queue.flush")?;
         self.queued.notify_one();
         let text = format!("{} due now", count(flushed, "item is", "items are"));
         Ok(Answer::new(text, json!({"items": flushed})))
     }
+}
 
-    /// Makes an item that waits due now: a hold and its release, in one transaction.
-    fn make_due(&self, id: QueueId, now: Timestamp) -> Result<bool> {
-        transact(&*self.engine, |txn| {
-            // Another attempt may have begun, or ended, since the item was listed.
-            if !matches!(queue::hold_in(txn, id, "flush", now)?, Held::Held { .. }) {
-                return Ok::<_, StoreError>(Verdict::Abandon(false));
-            }
-            queue::release_in(txn, id, now)?;
-            Ok(Verdict::Commit(true))
-        })
-        .map_err(AdminError::from)
+/// Items that one transaction of a flush makes due.
+const FLUSHED_AT_ONCE: usize = 200;
+
+/// Makes an item that waits due now: a hold and its release.
+fn make_due(txn: &mut Transaction<'_>, id: QueueId, now: Timestamp) -> Result<bool> {
+    // Another attempt may have begun, or ended, since the item was listed.
+    if !matches!(queue::hold_in(txn, id, "flush", now)?, Held::Held { .. }) {
+        return Ok(false);
     }
+    queue::release_in(txn, id, now)?;
+    Ok(true)
 }
 
 fn finished(id: &str) -> AdminError {

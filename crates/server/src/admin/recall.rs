@@ -112,7 +112,7 @@ impl Admin {
 
     fn show_recall(&self, id: RecallId) -> Result<Answer> {
         let status = self.recalls.status(id, SHOWN)?;
-        Ok(Answer::new(text_of(&status), status.json(true)))
+        Ok(Answer::new(text_of(&status), status.json()))
     }
 
     pub(super) fn recall_list(&self, by: Option<&str>) -> Result<Answer> {
@@ -183,6 +183,15 @@ fn text_of(status: &Status) -> String {
             let _ = write!(text, " in {}", line.mailboxes.join(", "));
         }
         let _ = write!(text, ". {}", outcome.reason.sentence());
+        if let Some(restored) = outcome.restored {
+            let _ = write!(text, " Put back {restored}.");
+        } else if let Some(purged) = outcome.purged {
+            let _ = write!(text, " Kept until {purged}: it can't be put back.");
+        }
+    }
+    if status.on_their_way > 0 {
+        let n = count(status.on_their_way, "copy", "copies");
+        let _ = write!(text, "\n{n} not delivered yet, to be stopped on arrival");
     }
     if status.more > 0 {
         let _ = write!(text, "\nand {} more", status.more);

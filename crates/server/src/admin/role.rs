@@ -1,7 +1,8 @@
 //! Roles from the command line. Whoever is at the server's machine may give any.
 
 use serde_json::json;
-use tern_directory::{self as directory, Grant, Role, Scope};
+use tern_audit::Draft;
+use tern_directory::{self as directory, Grant, GrantScope, Role};
 
 use super::error::AdminError;
 use super::{Admin, Call, Result, parse_address};
@@ -31,12 +32,18 @@ impl Admin {
         over: &str,
         call: &mut Call<'_>,
     ) -> Result<Answer> {
-        let grant = self.grant(role, address, over)?;
-        if !directory::grant_role(&*self.engine, &grant, None, call.now)? {
-            let text = format!("{address} is {role} over {over} already");
-            return Err(AdminError::Wrong(text));
-        }
-        self.record_grant("role.grant", role, address, over, call)?;
+        let (grant, now) = (self.grant(role, address, over)?, call.now);
+        self.act(
+            call,
+            "role.grant",
+            |(), entry| described(entry, role, address, over),
+            |txn| match directory::grant_role_in(txn, &grant, None, now)? {
+                true => Ok(()),
+                false => Err(AdminError::Wrong(format!(
+                    "{address} is {role} over {over} already"
+                ))),
+            },
+        )?;
         let text = format!("{address} is {role} over {over}");
         Ok(Answer::new(text, json!({})))
     }
@@ -49,11 +56,17 @@ impl Admin {
         call: &mut Call<'_>,
     ) -> Result<Answer> {
         let grant = self.grant(role, address, over)?;
-        if !directory::revoke_role(&*self.engine, &grant)? {
-            let text = format!("{address} is not {role} over {over}");
-            return Err(AdminError::Wrong(text));
-        }
-        self.record_grant("role.revoke", role, address, over, call)?;
+        self.act(
+            call,
+            "role.revoke",
+            |(), entry| described(entry, role, address, over),
+            |txn| match directory::revoke_role_in(txn, &grant)? {
+                true => Ok(()),
+                false => Err(AdminError::Wrong(format!(
+                    "{address} is not {role} over {over}"
+                ))),
+            },
+        )?;
         let text = format!("{address} is no longer {role} over {over}");
         Ok(Answer::new(text, json!({})))
     }
@@ -91,43 +104,33 @@ impl Admin {
     }
 
     /// `everyone`, the address of a group, or a domain.
-    fn scope(&self, over: &str) -> Result<Scope> {
+    fn scope(&self, over: &str) -> Result<GrantScope> {
         if over == "everyone" {
-            return Ok(Scope::Everyone);
+            return Ok(GrantScope::Everyone);
         }
         if over.contains('@') {
             let group = directory::group_by_address(self.reader(), &parse_address(over)?)?;
             let group = group.ok_or_else(|| AdminError::NotFound("group", over.to_owned()))?;
-            return Ok(Scope::Group(group.id));
+            return Ok(GrantScope::Group(group.id));
         }
-        Ok(Scope::Domain(super::directory::parse_domain(over)?))
+        Ok(GrantScope::Domain(super::directory::parse_domain(over)?))
     }
 
-    fn scope_name(&self, scope: &Scope) -> Result<String> {
+    fn scope_name(&self, scope: &GrantScope) -> Result<String> {
         Ok(match scope {
-            Scope::Everyone => String::from("everyone"),
-            Scope::Domain(domain) => domain.to_string(),
-            Scope::Group(id) => {
+            GrantScope::Everyone => String::from("everyone"),
+            GrantScope::Domain(domain) => domain.to_string(),
+            GrantScope::Group(id) => {
                 let group = directory::group(self.reader(), *id)?;
                 group.map_or_else(|| format!("group {id}"), |group| group.address.to_string())
             }
         })
     }
+}
 
-    fn record_grant(
-        &self,
-        action: &str,
-        role: &str,
-        address: &str,
-        over: &str,
-        call: &mut Call<'_>,
-    ) -> Result<()> {
-        let entry = |entry: tern_audit::Draft| {
-            entry
-                .target(address)
-                .detail("role", role)
-                .detail("over", over)
-        };
-        self.record(call, entry, action)
-    }
+fn described(entry: Draft, role: &str, address: &str, over: &str) -> Draft {
+    entry
+        .target(address)
+        .detail("role", role)
+        .detail("over", over)
 }

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use miette::Result;
+use tern_base::Timestamp;
 
 use super::password::{self, PasswordArgs};
 use super::policy::{PolicyCommand, RoleCommand};
 use crate::config::DEFAULT_PATH;
-use crate::control::request::Request;
+use crate::control::request::{AuditFilter, QueueRequest, Request};
 
 /// A mail server with message recall.
 #[derive(Parser)]
@@ -158,6 +159,29 @@ pub(crate) enum AccountCommand {
         #[arg(long)]
         undo: bool,
     },
+    /// Passwords for single programs.
+    AppPassword {
+        #[command(subcommand)]
+        command: AppPasswordCommand,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AppPasswordCommand {
+    /// Make one. It is shown this once.
+    Add {
+        address: String,
+        /// What it is for: `phone`.
+        #[arg(long)]
+        label: String,
+        /// What it is good for; without it, everything.
+        #[arg(long = "scope", value_parser = ["imap", "smtp"])]
+        scopes: Vec<String>,
+    },
+    /// Show those of an account, removed ones included.
+    List { address: String },
+    /// Remove one, and end the sessions that use it.
+    Remove { address: String, id: u32 },
 }
 
 #[derive(Subcommand)]
@@ -264,9 +288,21 @@ pub(crate) enum AuditCommand {
     List {
         #[arg(long, default_value_t = 50)]
         limit: usize,
+        /// Only by this actor: an operator's name, an address, or `server`.
+        #[arg(long)]
+        actor: Option<String>,
         /// Only this action, or those below it: `account` or `account.add`.
         #[arg(long)]
         action: Option<String>,
+        /// Only on this target.
+        #[arg(long)]
+        target: Option<String>,
+        /// Only from this time on: `2026-11-21` or `2026-11-21T22:06:00Z`, in UTC.
+        #[arg(long, value_parser = parse_time)]
+        since: Option<Timestamp>,
+        /// Only before this time.
+        #[arg(long, value_parser = parse_time)]
+        before: Option<Timestamp>,
     },
     /// Write the whole log as JSON Lines.
     Export,
@@ -350,7 +386,31 @@ impl AccountCommand {
                 address: address.clone(),
                 disabled: !undo,
             },
+            Self::AppPassword { command } => command.request(),
         })
+    }
+}
+
+impl AppPasswordCommand {
+    fn request(&self) -> Request {
+        match self {
+            Self::Add {
+                address,
+                label,
+                scopes,
+            } => Request::AppPasswordAdd {
+                address: address.clone(),
+                label: label.clone(),
+                scopes: scopes.clone(),
+            },
+            Self::List { address } => Request::AppPasswordList {
+                address: address.clone(),
+            },
+            Self::Remove { address, id } => Request::AppPasswordRemove {
+                address: address.clone(),
+                id: *id,
+            },
+        }
     }
 }
 
@@ -396,16 +456,16 @@ impl GroupCommand {
 
 impl QueueCommand {
     fn request(&self) -> Request {
-        match self {
-            Self::List => Request::QueueList,
-            Self::Hold { id, reason } => Request::QueueHold {
+        Request::Queue(match self {
+            Self::List => QueueRequest::List,
+            Self::Hold { id, reason } => QueueRequest::Hold {
                 id: id.clone(),
                 reason: reason.clone(),
             },
-            Self::Release { id } => Request::QueueRelease { id: id.clone() },
-            Self::Cancel { id } => Request::QueueCancel { id: id.clone() },
-            Self::Flush => Request::QueueFlush,
-        }
+            Self::Release { id } => QueueRequest::Release { id: id.clone() },
+            Self::Cancel { id } => QueueRequest::Cancel { id: id.clone() },
+            Self::Flush => QueueRequest::Flush,
+        })
     }
 }
 
@@ -434,18 +494,73 @@ impl AuditCommand {
     fn request(&self) -> Request {
         match self {
             Self::Verify => Request::AuditVerify,
-            Self::List { limit, action } => Request::AuditList {
+            Self::List {
+                limit,
+                actor,
+                action,
+                target,
+                since,
+                before,
+            } => Request::AuditList {
                 limit: *limit,
-                action: action.clone(),
+                filter: AuditFilter {
+                    actor: actor.clone(),
+                    action: action.clone(),
+                    target: target.clone(),
+                    since: since.map(Timestamp::as_millis),
+                    before: before.map(Timestamp::as_millis),
+                },
             },
             Self::Export => Request::AuditExport { from: 1 },
         }
     }
 }
 
+/// A day, or a moment, in UTC (RFC 3339 without offsets and fractions).
+fn parse_time(text: &str) -> std::result::Result<Timestamp, String> {
+    let wrong = || format!("`{text}` is neither 2026-11-21 nor 2026-11-21T22:06:00Z");
+    let (day, time) = match text.split_once('T') {
+        Some((day, time)) => (day, time.strip_suffix('Z').ok_or_else(wrong)?),
+        None => (text, "00:00:00"),
+    };
+    let numbers = |text: &str, sign| -> Option<[u32; 3]> {
+        let parts: Vec<u32> = text
+            .split(sign)
+            .map(|part| part.parse().ok())
+            .collect::<Option<_>>()?;
+        parts.try_into().ok()
+    };
+    let read = || {
+        let [year, month, day] = numbers(day, '-')?;
+        let [hour, minute, second] = numbers(time, ':')?;
+        Timestamp::from_civil(i64::from(year), month, day, hour, minute, second)
+    };
+    read().ok_or_else(wrong)
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+
+    #[test]
+    fn times_are_days_or_moments() {
+        let read = |text| super::parse_time(text).map(|time| time.to_string());
+        assert_eq!(
+            read("2026-11-21").as_deref(),
+            Ok("2026-11-21T00:00:00.000Z")
+        );
+        let moment = read("2026-11-21T22:06:01Z");
+        assert_eq!(moment.as_deref(), Ok("2026-11-21T22:06:01.000Z"));
+        for text in [
+            "",
+            "yesterday",
+            "2026-13-01",
+            "2026-11-21T22:06:01",
+            "2026-11",
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn the_arguments_are_well_formed() {

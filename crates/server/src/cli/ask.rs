@@ -5,7 +5,6 @@ use std::sync::Arc;
 use miette::{IntoDiagnostic as _, Result, miette};
 use nix::unistd::Uid;
 use tern_mailbox::NoListener;
-use tokio::sync::Notify;
 
 use super::{Outcome, print};
 use crate::admin::Admin;
@@ -35,10 +34,7 @@ impl Door {
             ));
         }
         let parts = parts::open(config, Arc::new(NoListener), &mut OsEntropy).into_diagnostic()?;
-        Ok(Self::Store(Box::new(Admin::new(
-            &parts,
-            Arc::new(Notify::new()),
-        ))))
+        Ok(Self::Store(Box::new(Admin::alone(&parts))))
     }
 
     fn ask(&mut self, request: &Request) -> Result<Answer> {

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 use nix::unistd::Uid;
 use tern_mailbox::NoListener;
-use tokio::sync::Notify;
 
 use super::Outcome;
 use super::args::InitArgs;
@@ -47,7 +46,7 @@ pub(super) fn init(path: &Path, args: &InitArgs) -> Result<Outcome> {
         let request = Request::DomainAdd {
             domain: domain.clone(),
         };
-        let admin = Admin::new(&parts, Arc::new(Notify::new()));
+        let admin = Admin::alone(&parts);
         let operator = user_name(Uid::current());
         match admin.execute(&request, &operator, clock::now(), &mut OsEntropy) {
             Response::Done(answer) => println!("{}", answer.text),

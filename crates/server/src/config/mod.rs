@@ -45,6 +45,8 @@ pub struct Config {
     pub relay: Relay,
     /// Who may take messages back, and under which conditions.
     pub policy: Policy,
+    /// How long what was taken back is kept, and what still arrives is stopped.
+    pub recall: tern_recall::Settings,
     /// The storage engine.
     pub store: tern_store_rocksdb::Settings,
     /// The log.
@@ -125,20 +127,34 @@ impl Default for Listeners {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Most connections at once. A number; default 20000.
+    /// Most connections at once; half of them is kept for the listeners that are used, so that a
+    /// flood at one leaves room at the others: 10 per cent for `smtp`, 5 for `submission`, 10 for
+    /// `submissions`, 5 for `imap`, 20 for `imaps`. A number; default 20000.
     pub max_connections: u32,
     /// Most connections at once from one address; an IPv6 address counts with its /64 network. A
     /// number; default 200. Loopback is not counted.
     pub max_connections_per_address: u32,
-    /// Memory for messages on their way in, all sessions together. In bytes; default 268435456
-    /// (256 MiB).
+    /// Most connections at once from one network: an IPv4 /24, or an IPv6 /48. A number; default
+    /// 1000. Loopback is not counted.
+    pub max_connections_per_network: u32,
+    /// Memory for messages on their way in, by SMTP and by APPEND, all sessions together. In bytes;
+    /// default 268435456 (256 MiB).
     pub content_memory_bytes: u64,
+    /// What of `content_memory_bytes` connections may hold that have not authenticated: all of
+    /// reception. In bytes; default 134217728 (128 MiB).
+    pub content_memory_reception_bytes: u64,
+    /// What of `content_memory_bytes` one account may hold, or one network (an IPv4 /24, an IPv6
+    /// /48) that has not authenticated. Memory is taken in powers of two: less than that of the
+    /// largest message refuses such messages. In bytes; default 67108864 (64 MiB). Loopback has no
+    /// share of its own.
+    pub content_memory_share_bytes: u64,
     /// Longest TLS handshake. In seconds; default 30.
     pub handshake_timeout_secs: u64,
     /// Longest wait for a client to take a piece of output. In seconds; default 180.
     pub write_timeout_secs: u64,
-    /// Failed logins of one address within ten minutes after which further ones are refused
-    /// unseen. A number; default 30. The answer to a failed login is delayed before that.
+    /// Failed logins of one address (an IPv6 /64) within ten minutes after which further ones are
+    /// refused unseen; a network (an IPv4 /24, an IPv6 /48) may fail four times as often. A number;
+    /// default 30. The answer to a failed login is delayed before that.
     pub max_login_failures: u32,
 }
 
@@ -147,7 +163,10 @@ impl Default for Limits {
         Self {
             max_connections: 20_000,
             max_connections_per_address: 200,
+            max_connections_per_network: 1_000,
             content_memory_bytes: 256 << 20,
+            content_memory_reception_bytes: 128 << 20,
+            content_memory_share_bytes: 64 << 20,
             handshake_timeout_secs: 30,
             write_timeout_secs: 180,
             max_login_failures: 30,
@@ -165,6 +184,9 @@ pub struct Relay {
     /// Look up the MX records of domains without a route; where that is off, messages for them wait
     /// in the queue. True or false; default true.
     pub resolve: bool,
+    /// Let MX records and address literals lead into private networks, this host's own included;
+    /// a route may lead anywhere in any case. True or false; default false.
+    pub allow_private_addresses: bool,
     /// Whether TLS is used towards them: `never`, `opportunistic` or `required`, the last with a
     /// verified certificate; default `opportunistic`.
     pub tls: RelayTls,
@@ -173,6 +195,9 @@ pub struct Relay {
     pub trusted_certificates: PathBuf,
     /// Most deliveries to other servers at once. A number; default 20.
     pub concurrency: u16,
+    /// Longest attempt to hand one message over, whatever it waits for; it is tried again later. In
+    /// seconds; default 1800.
+    pub attempt_timeout_secs: u64,
     /// Longest wait for a connection. In seconds; default 30.
     pub connect_timeout_secs: u64,
     /// Longest wait for a reply. In seconds; default 300 (RFC 5321 4.5.3.2).
@@ -187,9 +212,11 @@ impl Default for Relay {
         Self {
             routes: BTreeMap::new(),
             resolve: true,
+            allow_private_addresses: false,
             tls: RelayTls::Opportunistic,
             trusted_certificates: PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
             concurrency: 20,
+            attempt_timeout_secs: 1_800,
             connect_timeout_secs: 30,
             reply_timeout_secs: 300,
             end_of_data_timeout_secs: 600,
@@ -362,7 +389,12 @@ impl Config {
     /// The one host name where a section has none of its own.
     fn settled(mut self) -> Self {
         let name = self.server.hostname.as_str();
-        for own in [&mut self.smtp.hostname, &mut self.imap.hostname] {
+        let own = [
+            &mut self.smtp.hostname,
+            &mut self.imap.hostname,
+            &mut self.recall.hostname,
+        ];
+        for own in own {
             if own == "localhost" {
                 name.clone_into(own);
             }

@@ -35,6 +35,11 @@ const SECTIONS: &[Section] = &[
     section("relay", "Relay", OWN),
     section("policy", "Policy", include_str!("policy.rs")),
     section(
+        "recall",
+        "Settings",
+        include_str!("../../../recall/src/settings.rs"),
+    ),
+    section(
         "store",
         "Settings",
         include_str!("../../../store-rocksdb/src/settings.rs"),
@@ -51,7 +56,7 @@ const fn section(name: &'static str, structure: &'static str, source: &'static s
 }
 
 /// Accepted in a section and not described there: `[server] hostname` sets it.
-const INHERITED: &[&str] = &["smtp.hostname", "imap.hostname"];
+const INHERITED: &[&str] = &["smtp.hostname", "imap.hostname", "recall.hostname"];
 
 /// One option as its source describes it.
 struct Described {

@@ -3,7 +3,8 @@
 //! A Unix socket in the data directory, for the server's own user alone: one JSON line in, one
 //! out, as often as the client likes.
 //!
-//! Invariant: who may open the socket is root or the server's user; the audit log names them.
+//! Invariant: who is answered is root or the server's user, by the kernel's word, whatever the
+//! permissions of the socket have become; the audit log names them.
 
 pub mod request;
 
@@ -45,8 +46,15 @@ pub(crate) fn serve(
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let listener = UnixListener::bind(&path)?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+    // Its owner's alone before anybody finds it under its name.
+    let unnamed = path.with_extension("new");
+    match fs::remove_file(&unnamed) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&unnamed)?;
+    fs::set_permissions(&unnamed, fs::Permissions::from_mode(0o600))?;
+    fs::rename(&unnamed, &path)?;
     Ok(tokio::spawn(async move {
         loop {
             let accepted = tokio::select! {
@@ -69,10 +77,14 @@ pub(crate) fn serve(
 }
 
 async fn client(stream: UnixStream, admin: Arc<Admin>) {
-    let uid = stream.peer_cred().map(|cred| cred.uid());
-    let Ok(operator) = uid.map(|uid| user_name(Uid::from_raw(uid))) else {
-        return;
+    let uid = match stream.peer_cred() {
+        Ok(cred) => Uid::from_raw(cred.uid()),
+        Err(error) => return tracing::warn!(%error, "who is at the control socket is unknown"),
     };
+    let operator = user_name(uid);
+    if !may_operate(uid, Uid::effective()) {
+        return tracing::warn!(operator, "the control socket is not for this user");
+    }
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     loop {
@@ -98,6 +110,11 @@ async fn client(stream: UnixStream, admin: Arc<Admin>) {
             return;
         }
     }
+}
+
+/// Whether a user may do what an operator may: the server's own may, and root, who may anyway.
+fn may_operate(user: Uid, server: Uid) -> bool {
+    user == server || user.is_root()
 }
 
 /// The name of a user of this machine.
@@ -138,5 +155,19 @@ impl Client {
             return Err(io::Error::other("the server ended the connection"));
         }
         Ok(serde_json::from_str(&line)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_are_root_and_the_servers_own_user() {
+        let (root, server, other) = (Uid::from_raw(0), Uid::from_raw(70), Uid::from_raw(71));
+        assert!(may_operate(server, server));
+        assert!(may_operate(root, server));
+        assert!(!may_operate(other, server));
+        assert!(!may_operate(other, root));
     }
 }

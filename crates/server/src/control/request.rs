@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tern_base::Timestamp;
 
 /// One request.
 #[derive(Clone, Deserialize, Serialize)]
@@ -46,6 +47,18 @@ pub enum Request {
         address: String,
         disabled: bool,
     },
+    AppPasswordAdd {
+        address: String,
+        label: String,
+        scopes: Vec<String>,
+    },
+    AppPasswordList {
+        address: String,
+    },
+    AppPasswordRemove {
+        address: String,
+        id: u32,
+    },
     AliasAdd {
         address: String,
         targets: Vec<String>,
@@ -72,18 +85,7 @@ pub enum Request {
     GroupList {
         address: Option<String>,
     },
-    QueueList,
-    QueueHold {
-        id: String,
-        reason: String,
-    },
-    QueueRelease {
-        id: String,
-    },
-    QueueCancel {
-        id: String,
-    },
-    QueueFlush,
+    Queue(QueueRequest),
     RecallPlan {
         by: String,
         message_id: String,
@@ -109,7 +111,7 @@ pub enum Request {
     AuditVerify,
     AuditList {
         limit: usize,
-        action: Option<String>,
+        filter: AuditFilter,
     },
     AuditExport {
         from: u64,
@@ -119,6 +121,21 @@ pub enum Request {
         directory: PathBuf,
     },
     Ping,
+}
+
+/// A request about messages that wait for other servers.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "the names are those of the command line, which explains them"
+)]
+pub enum QueueRequest {
+    List,
+    Hold { id: String, reason: String },
+    Release { id: String },
+    Cancel { id: String },
+    Flush,
 }
 
 /// A request about who holds which role.
@@ -173,6 +190,40 @@ pub struct Asked {
     pub protocol: Option<String>,
     /// The address that they would come from.
     pub peer: Option<String>,
+}
+
+/// Which audit entries: all that fit every field that is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditFilter {
+    /// By the actor of this name.
+    pub actor: Option<String>,
+    /// With this action, or one below it.
+    pub action: Option<String>,
+    /// On this target.
+    pub target: Option<String>,
+    /// At this time or later, in milliseconds since 1970.
+    pub since: Option<u64>,
+    /// Before this time, in milliseconds since 1970.
+    pub before: Option<u64>,
+}
+
+impl AuditFilter {
+    /// The fields that are set, as one text.
+    pub(crate) fn describe(&self) -> String {
+        let time = |millis: Option<u64>| millis.map(|millis| Timestamp(millis).to_string());
+        let fields = [
+            ("actor", self.actor.clone()),
+            ("action", self.action.clone()),
+            ("target", self.target.clone()),
+            ("since", time(self.since)),
+            ("before", time(self.before)),
+        ];
+        let set = fields
+            .into_iter()
+            .filter_map(|(name, value)| Some(format!("{name}={}", value?)));
+        set.collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// What was answered to a request that was done.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use miette::{IntoDiagnostic as _, Result, miette};
 use tern_mailbox::NoListener;
-use tokio::sync::Notify;
 
 use crate::admin::Admin;
 use crate::clock::{self, OsEntropy};
@@ -33,7 +32,7 @@ pub(super) fn set_up(config: &Config) -> Result<()> {
     if existed {
         return Ok(());
     }
-    let admin = Admin::new(&parts, Arc::new(Notify::new()));
+    let admin = Admin::alone(&parts);
     for request in requests() {
         let response = admin.execute(&request, "demo", clock::now(), &mut OsEntropy);
         if let Response::Failed(why) = response {

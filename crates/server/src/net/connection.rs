@@ -10,40 +10,46 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
-use tern_base::{AccountId, Entropy, Timestamp};
+use tern_base::{Entropy, Timestamp};
+use tern_directory::Scope;
+use tern_session::{Credentials, Ending, Protocol, Step, Verified};
+use tokio::pin;
 use tokio::time::{Instant, timeout};
 
-use super::stream::{Stream, TlsFacts};
+use super::stream::Stream;
 use crate::clock::{self, OsEntropy};
 use crate::hub::{Hub, Registration, Signal};
-use crate::login::{Attempt, Logins, Verified};
+use crate::login::Logins;
 
-/// What a session wants next.
-pub(crate) enum Step {
-    Continue,
-    Input,
-    StartTls,
-    Verify(Attempt),
-    Close,
+/// What the shell adds to the sessions of one protocol: the verbs behind them, and the log.
+pub(crate) trait Service: Send + 'static {
+    type Session: Protocol + Send + 'static;
+    /// What a credential must be good for.
+    const SCOPE: Scope;
+    /// Whether its sessions tell what changes in mailboxes.
+    const WATCHES: bool;
+
+    fn step(
+        &mut self,
+        session: &mut Self::Session,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Step;
+
+    /// Turns the session's events into log lines.
+    fn log(&mut self, session: &mut Self::Session);
 }
 
-/// A session of some protocol, with the verbs it needs.
-pub(crate) trait Protocol: Send + 'static {
-    fn receive(&mut self, bytes: &[u8], now: Timestamp);
-    fn notify(&mut self);
-    fn step(&mut self, now: Timestamp, entropy: &mut dyn Entropy) -> Step;
-    fn wants_work(&self) -> bool;
-    fn has_output(&self) -> bool;
-    fn take_output(&mut self) -> Vec<u8>;
-    fn verified(&mut self, verified: Verified, now: Timestamp);
-    fn tls_started(&mut self, facts: TlsFacts);
-    fn deadline(&self) -> Timestamp;
-    fn timed_out(&mut self);
-    fn shutdown(&mut self);
-    /// The account whose changes the session waits for.
-    fn watches(&self) -> Option<AccountId>;
-    /// Turns the session's events into log lines.
-    fn log(&mut self);
+/// A session with what is behind it.
+pub(crate) struct Served<S: Service> {
+    pub(crate) session: S::Session,
+    pub(crate) service: S,
+}
+
+impl<S: Service> Served<S> {
+    fn log(&mut self) {
+        self.service.log(&mut self.session);
+    }
 }
 
 /// What every connection of a listener shares.
@@ -74,9 +80,9 @@ impl From<io::Error> for Ended {
     }
 }
 
-struct Connection<P> {
+struct Connection<S: Service> {
     stream: Option<Stream>,
-    session: Option<Box<P>>,
+    served: Option<Box<Served<S>>>,
     peer: IpAddr,
     shared: Arc<Shared>,
     signal: Arc<Signal>,
@@ -84,16 +90,16 @@ struct Connection<P> {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn serve<P: Protocol>(
+pub(crate) async fn serve<S: Service>(
     stream: Stream,
-    session: Box<P>,
-    peer: IpAddr,
+    served: Box<Served<S>>,
     shared: Arc<Shared>,
     signal: Arc<Signal>,
 ) {
+    let peer = served.session.peer().ip;
     let mut connection = Connection {
         stream: Some(stream),
-        session: Some(session),
+        served: Some(served),
         peer,
         shared,
         signal,
@@ -107,31 +113,34 @@ pub(crate) async fn serve<P: Protocol>(
     if matches!(ended, Ended::Slow) {
         tracing::warn!(%peer, "cut off: the client does not take its output");
     }
-    if let Some(session) = &mut connection.session {
-        session.log();
+    if let Some(served) = &mut connection.served {
+        served.log();
     }
 }
 
-impl<P: Protocol> Connection<P> {
+impl<S: Service> Connection<S> {
     /// The session and its stream: both are only away while a step or a handshake has them.
-    fn parts(&mut self) -> Result<(&mut Stream, &mut P), Ended> {
-        match (&mut self.stream, &mut self.session) {
-            (Some(stream), Some(session)) => Ok((stream, session)),
+    fn parts(&mut self) -> Result<(&mut Stream, &mut S::Session), Ended> {
+        match (&mut self.stream, &mut self.served) {
+            (Some(stream), Some(served)) => Ok((stream, &mut served.session)),
             _ => Err(Ended::Lost),
         }
     }
 
     /// Works, writes, and waits once.
     async fn round(&mut self) -> Result<(), Ended> {
+        if self.signal.is_revoked() {
+            // In the middle of a long answer, too.
+            self.parts()?.1.end(Ending::Revoked);
+        }
         let (output, step) = self.work().await?;
-        self.watch();
         if !output.is_empty() {
             self.write(output).await?;
         }
         match step {
             Step::Continue => Ok(()),
             Step::StartTls => Box::pin(self.start_tls()).await,
-            Step::Verify(attempt) => Box::pin(self.verify(attempt)).await,
+            Step::Verify(credentials) => Box::pin(self.verify(credentials)).await,
             Step::Close => {
                 let (stream, _) = self.parts()?;
                 let _ = timeout(Duration::from_secs(1), stream.close()).await;
@@ -147,42 +156,40 @@ impl<P: Protocol> Connection<P> {
         if !session.wants_work() {
             return Ok((session.take_output(), Step::Input));
         }
-        let mut session = self.session.take().ok_or(Ended::Lost)?;
+        let mut served = self.served.take().ok_or(Ended::Lost)?;
         let batch = move || {
-            let (output, step) = steps(&mut *session);
-            session.log();
-            (session, output, step)
+            let (output, step) = steps(&mut served);
+            served.log();
+            (served, output, step)
         };
         // A step that panicked takes its own connection with it, and no other.
         let done = tokio::task::spawn_blocking(batch).await;
-        let (session, output, step) = done.map_err(|_| Ended::Lost)?;
-        self.session = Some(session);
+        let (served, output, step) = done.map_err(|_| Ended::Lost)?;
+        self.served = Some(served);
         Ok((output, step))
-    }
-
-    /// Registers for the changes of the account that the session waits for.
-    fn watch(&mut self) {
-        let watched = self.session.as_ref().and_then(|session| session.watches());
-        if watched != self.registration.as_ref().map(Registration::account) {
-            let hub = &self.shared.hub;
-            self.registration = watched.map(|account| hub.register(account, &self.signal));
-            if let Some(session) = &mut self.session
-                && watched.is_some()
-            {
-                // What was committed just before the registration.
-                session.notify();
-            }
-        }
     }
 
     async fn write(&mut self, output: Vec<u8>) -> Result<(), Ended> {
         let limit = self.shared.write_timeout;
+        let signal = Arc::clone(&self.signal);
         let (stream, _) = self.parts()?;
         // Each piece gets the whole time: what counts is that the client goes on taking.
         for piece in output.chunks(OUTPUT_BATCH) {
-            timeout(limit, stream.write(piece))
-                .await
-                .map_err(|_| Ended::Slow)??;
+            let write = timeout(limit, stream.write(piece));
+            pin!(write);
+            loop {
+                tokio::select! {
+                    biased;
+                    written = &mut write => {
+                        written.map_err(|_| Ended::Slow)??;
+                        break;
+                    }
+                    // What else was told is looked at afterwards.
+                    () = signal.wait() => if signal.is_revoked() {
+                        return Err(Ended::Lost);
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -199,8 +206,10 @@ impl<P: Protocol> Connection<P> {
             biased;
             () = signal.wait() => {
                 let told = signal.take();
-                if told.stopping {
-                    session.shutdown();
+                if told.revoked {
+                    session.end(Ending::Revoked);
+                } else if told.stopping {
+                    session.end(Ending::Stopping);
                 } else if told.changed {
                     session.notify();
                 }
@@ -212,7 +221,7 @@ impl<P: Protocol> Connection<P> {
             }
             () = tokio::time::sleep_until(deadline) => {
                 if session.deadline() <= clock::now() {
-                    session.timed_out();
+                    session.end(Ending::TimedOut);
                 }
             }
         }
@@ -230,19 +239,31 @@ impl<P: Protocol> Connection<P> {
         Ok(())
     }
 
-    async fn verify(&mut self, attempt: Attempt) -> Result<(), Ended> {
-        let verified = self.shared.logins.verify(self.peer, attempt).await;
+    async fn verify(&mut self, credentials: Credentials) -> Result<(), Ended> {
+        let shared = Arc::clone(&self.shared);
+        let since = shared.hub.moment();
+        let outcome = shared.logins.verify(self.peer, S::SCOPE, credentials).await;
+        if let (Verified::Accepted { account, .. }, Some(credential)) =
+            (&outcome.verified, outcome.credential)
+        {
+            let signal = &self.signal;
+            let registration = shared
+                .hub
+                .register(*account, credential, S::WATCHES, since, signal);
+            self.registration = Some(registration);
+        }
         let (_, session) = self.parts()?;
-        session.verified(verified, clock::now());
+        session.verified(outcome.verified, clock::now());
         Ok(())
     }
 }
 
 /// Steps until the session waits for something, or has made enough output.
-fn steps<P: Protocol>(session: &mut P) -> (Vec<u8>, Step) {
+fn steps<S: Service>(served: &mut Served<S>) -> (Vec<u8>, Step) {
+    let Served { session, service } = served;
     let mut output = session.take_output();
     for _ in 0..STEP_BATCH {
-        let step = session.step(clock::now(), &mut OsEntropy);
+        let step = service.step(session, clock::now(), &mut OsEntropy);
         let made = session.take_output();
         if output.is_empty() {
             output = made;

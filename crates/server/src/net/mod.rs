@@ -6,9 +6,11 @@
 mod connection;
 mod gate;
 mod listener;
+mod prefix;
 mod stream;
 
-pub(crate) use connection::{Protocol, Shared, Step, serve};
-pub(crate) use gate::{Gate, Ticket};
+pub(crate) use connection::{Served, Service, Shared, serve};
+pub(crate) use gate::{Bounds, Gate, KINDS, Ticket};
 pub(crate) use listener::{bind, raise_file_limit};
-pub(crate) use stream::{Stream, TlsFacts};
+pub(crate) use prefix::Network;
+pub(crate) use stream::Stream;

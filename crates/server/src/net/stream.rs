@@ -11,18 +11,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use rustls::ServerConfig;
+use tern_session::TlsFacts;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-
-/// What was negotiated in a TLS handshake.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TlsFacts {
-    pub(crate) version: String,
-    pub(crate) cipher: String,
-    pub(crate) sni: Option<String>,
-}
 
 /// A connection.
 pub(crate) enum Stream {

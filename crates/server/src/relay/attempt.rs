@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tern_delivery::{BodyType, Concluded, Outgoing};
 use tern_queue::{DsnReturn, LeaseId, Outcome, QueueId, Reply};
+use tern_session::TlsFacts;
 use tern_smtp::client::{self, Cause, Client, ClientStep, End, TlsPolicy};
 use tern_smtp::{Envelope, Notify, OriginalRecipient, Recipient, Ret};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -12,15 +13,16 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
+use super::Shared;
+use super::reach::Reach;
 use super::route::Route;
-use super::{LEASE_MS, Shared};
 use crate::clock::{self, OsEntropy};
 use crate::config::{HostPort, RelayTls};
 
 /// Takes the item, sends it, and records what came of it.
 pub(super) async fn attempt(shared: Arc<Shared>, id: QueueId, lease: LeaseId) {
-    let delivery = Arc::clone(&shared.delivery);
-    let take = move || delivery.take(id, lease, clock::now(), LEASE_MS);
+    let (delivery, lease_ms) = (Arc::clone(&shared.delivery), shared.lease_ms());
+    let take = move || delivery.take(id, lease, clock::now(), lease_ms);
     let outgoing = match tokio::task::spawn_blocking(take).await {
         Ok(Ok(Some(outgoing))) => outgoing,
         Ok(Ok(None)) => return,
@@ -28,7 +30,11 @@ pub(super) async fn attempt(shared: Arc<Shared>, id: QueueId, lease: LeaseId) {
         Err(_) => return,
     };
     let recipient = outgoing.item.recipient.to_string();
-    let (outcome, dsn_passed_on) = send(&shared, outgoing).await;
+    let sent = timeout(shared.attempt_timeout, send(&shared, outgoing)).await;
+    let (outcome, dsn_passed_on) = sent.unwrap_or_else(|_| {
+        let why = String::from("the attempt took too long");
+        (Outcome::Temporary(unsaid(why, None)), false)
+    });
     let told = outcome.clone();
     let delivery = Arc::clone(&shared.delivery);
     let conclude = move || {
@@ -66,8 +72,9 @@ pub(super) async fn attempt(shared: Arc<Shared>, id: QueueId, lease: LeaseId) {
 /// Sends one item. Answers the outcome, and whether the other server took its DSN parameters.
 async fn send(shared: &Shared, outgoing: Outgoing) -> (Outcome, bool) {
     let domain = outgoing.item.recipient.domain().as_str();
-    let hosts = match shared.routes.of(domain, &mut OsEntropy).await {
-        Route::Hosts(hosts) => hosts,
+    let (hosts, reach) = match shared.routes.of(domain, &mut OsEntropy).await {
+        Route::Configured(host) => (vec![host], Reach::Anywhere),
+        Route::Hosts(hosts) => (hosts, shared.reach),
         Route::Unknown(why) => return (Outcome::Temporary(unsaid(why, None)), false),
         Route::Nowhere(enhanced, why) => {
             let reply = Reply {
@@ -81,23 +88,37 @@ async fn send(shared: &Shared, outgoing: Outgoing) -> (Outcome, bool) {
         envelope: envelope(&outgoing),
         content: Arc::new(outgoing.content),
     };
-    let mut last = Outcome::Temporary(unsaid(format!("no host for {domain}"), None));
+    let mut last = None;
     for route in &hosts {
         let host = Some(route.host.clone());
-        last = match send_to(shared, route, &message).await {
+        last = Some(match send_to(shared, route, reach, &message).await {
             Ok((outcome, dsn)) => return (queue_outcome(outcome, host), dsn),
+            // Where another host could not be asked, that may change.
+            Err(Unsent::Inside) => last.unwrap_or_else(|| inside(route)),
             // RFC 5321 5.1: the next host, where this one could not even be asked.
             Err(Unsent::Io(error)) => Outcome::Temporary(unsaid(format!("{route}: {error}"), host)),
             Err(Unsent::Ended(end)) => of_end(end, host),
-        };
+        });
     }
-    (last, false)
+    let none = || Outcome::Temporary(unsaid(format!("no host for {domain}"), None));
+    (last.unwrap_or_else(none), false)
+}
+
+/// A host whose addresses are all in networks that nobody outside of them can mean.
+fn inside(route: &HostPort) -> Outcome {
+    let why = format!("{route} is in a private network; see [relay] routes");
+    Outcome::Permanent(Reply {
+        // RFC 3463 3.5, X.4.4: unable to route.
+        enhanced: Some((5, 4, 4)),
+        ..unsaid(why, Some(route.host.clone()))
+    })
 }
 
 /// Speaks to one host, in the clear where TLS was only a wish and failed.
 async fn send_to(
     shared: &Shared,
     route: &HostPort,
+    reach: Reach,
     message: &client::Outgoing,
 ) -> Result<(client::Outcome, bool), Unsent> {
     let policy = match shared.tls {
@@ -105,11 +126,11 @@ async fn send_to(
         RelayTls::Opportunistic => TlsPolicy::Opportunistic,
         RelayTls::Required => TlsPolicy::Required,
     };
-    let said = speak(shared, route, policy, message.clone()).await;
+    let said = speak(shared, route, reach, policy, message.clone()).await;
     match said {
         // RFC 7435: a handshake that fails is no reason not to send in the clear.
         Err(Unsent::Ended(End::TlsFailed)) if policy == TlsPolicy::Opportunistic => {
-            speak(shared, route, TlsPolicy::Never, message.clone()).await
+            speak(shared, route, reach, TlsPolicy::Never, message.clone()).await
         }
         said => said,
     }
@@ -119,6 +140,8 @@ async fn send_to(
 enum Unsent {
     Io(io::Error),
     Ended(End),
+    /// The host is where nothing may lead.
+    Inside,
 }
 
 impl From<io::Error> for Unsent {
@@ -155,10 +178,12 @@ impl Wire {
 async fn speak(
     shared: &Shared,
     route: &HostPort,
+    reach: Reach,
     policy: TlsPolicy,
     message: client::Outgoing,
 ) -> Result<(client::Outcome, bool), Unsent> {
-    let mut wire = Wire::Plain(shared.connector.connect(route).await?);
+    let stream = shared.connector.connect(route, reach).await?;
+    let mut wire = Wire::Plain(stream.ok_or(Unsent::Inside)?);
     let mut client = Client::new(Arc::clone(&shared.client), policy, None, clock::now());
     let mut message = Some(message);
     let mut sent = None;
@@ -216,7 +241,7 @@ async fn secure(
             let version = session.protocol_version().and_then(|v| v.as_str());
             let suite = session.negotiated_cipher_suite();
             let cipher = suite.and_then(|suite| suite.suite().as_str());
-            let facts = tern_smtp::TlsFacts {
+            let facts = TlsFacts {
                 version: version.unwrap_or("TLS").to_owned(),
                 cipher: cipher.unwrap_or("unknown").to_owned(),
                 sni: Some(route.host.clone()),

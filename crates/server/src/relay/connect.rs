@@ -13,12 +13,13 @@ use rustls::crypto::{
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::RelayError;
+use super::reach::Reach;
 use crate::config::{HostPort, Relay, RelayTls};
 
 /// Makes connections.
@@ -47,12 +48,18 @@ impl Connector {
         })
     }
 
-    /// A connection to one of the host's addresses.
-    pub(super) async fn connect(&self, to: &HostPort) -> io::Result<TcpStream> {
-        let connect = TcpStream::connect((to.host.as_str(), to.port));
-        let stream = timeout(self.connect_timeout, connect).await;
-        let stream = stream.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        stream.set_nodelay(true)?;
+    /// A connection to one of the host's addresses that may be reached. `None` where it has
+    /// addresses, and none of them may.
+    pub(super) async fn connect(
+        &self,
+        to: &HostPort,
+        reach: Reach,
+    ) -> io::Result<Option<TcpStream>> {
+        let connect = timeout(self.connect_timeout, connect(to, reach)).await;
+        let stream = connect.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        if let Some(stream) = &stream {
+            stream.set_nodelay(true)?;
+        }
         Ok(stream)
     }
 
@@ -68,6 +75,27 @@ impl Connector {
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
+}
+
+/// Tries the host's addresses in turn. What is asked of the resolver is what is connected to, so
+/// that no second answer can lead elsewhere.
+async fn connect(to: &HostPort, reach: Reach) -> io::Result<Option<TcpStream>> {
+    let addresses: Vec<_> = lookup_host((to.host.as_str(), to.port)).await?.collect();
+    if addresses.is_empty() {
+        let why = "the host has no address";
+        return Err(io::Error::new(io::ErrorKind::NotFound, why));
+    }
+    let mut failure = None;
+    for address in addresses {
+        if !reach.allows(address.ip()) {
+            continue;
+        }
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(Some(stream)),
+            Err(error) => failure = Some(error),
+        }
+    }
+    failure.map_or(Ok(None), Err)
 }
 
 /// TLS that takes any certificate.

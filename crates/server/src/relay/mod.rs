@@ -2,10 +2,12 @@
 //! records what came of it.
 //!
 //! Invariant: an item is on the network only under its lease, and every attempt is concluded or
-//! its lease runs out. Refuses to send where it would come back from: see [`route`].
+//! its lease runs out; an attempt ends before its lease does. Refuses to send where it would come
+//! back from (see [`route`]), and into the own network where nobody chose that (see [`reach`]).
 
 mod attempt;
 mod connect;
+mod reach;
 mod route;
 
 use std::path::PathBuf;
@@ -23,6 +25,7 @@ use crate::clock::{self, OsEntropy};
 use crate::config::{Config, RelayTls};
 use connect::Connector;
 pub(crate) use connect::any_certificate;
+use reach::Reach;
 use route::Routes;
 
 /// Why the relay can't start.
@@ -53,14 +56,24 @@ struct Shared {
     client: Arc<ClientSettings>,
     connector: Connector,
     tls: RelayTls,
+    /// Where a host may be that the configuration does not name.
+    reach: Reach,
+    attempt_timeout: Duration,
 }
 
 /// The longest that the queue is not looked at.
 const LOOK: Duration = Duration::from_secs(5);
 /// Most items that one look takes up.
 const BATCH: usize = 100;
-/// How long one attempt may take: connecting, a slow peer, and a large message.
-const LEASE_MS: u64 = 60 * 60 * 1000;
+/// How much longer than an attempt its lease is: what recording its end may take.
+const LEASE_MARGIN: Duration = Duration::from_secs(5 * 60);
+
+impl Shared {
+    fn lease_ms(&self) -> u64 {
+        let lease = self.attempt_timeout.saturating_add(LEASE_MARGIN);
+        u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)
+    }
+}
 
 impl Relay {
     pub(crate) fn new(config: &Config, delivery: Arc<Delivery>) -> Result<Self, RelayError> {
@@ -80,6 +93,11 @@ impl Relay {
             client: Arc::new(client),
             connector: Connector::new(relay)?,
             tls: relay.tls,
+            reach: match relay.allow_private_addresses {
+                true => Reach::Anywhere,
+                false => Reach::Public,
+            },
+            attempt_timeout: Duration::from_secs(relay.attempt_timeout_secs),
         };
         Ok(Self {
             shared: Arc::new(shared),

@@ -4,6 +4,7 @@
 //! Invariant: this host is never among them, so no message loops through it.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::net::NetError;
@@ -15,7 +16,9 @@ use crate::config::HostPort;
 /// Where a domain's mail goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Route {
-    /// To one of these; the best first.
+    /// To the one that the configuration names.
+    Configured(HostPort),
+    /// To one of these, by the domain's own word; the best first.
     Hosts(Vec<HostPort>),
     /// Nowhere, for good: an enhanced status code and why.
     Nowhere((u8, u16, u16), String),
@@ -55,18 +58,21 @@ impl Routes {
 
     pub(super) async fn of(&self, domain: &str, entropy: &mut (dyn Entropy + Send)) -> Route {
         if let Some(route) = self.table.get(domain).or_else(|| self.table.get("*")) {
-            return Route::Hosts(vec![route.clone()]);
+            return Route::Configured(route.clone());
         }
         let Some(resolver) = &self.resolver else {
             return Route::Unknown(format!("no route to {domain}; see [relay] routes"));
         };
         // A literal address (RFC 5321 4.1.3) is where it says.
         if let Some(literal) = domain.strip_prefix('[').and_then(|d| d.strip_suffix(']')) {
-            let host = literal.strip_prefix("IPv6:").unwrap_or(literal).to_owned();
-            return Route::Hosts(vec![HostPort {
-                host,
-                port: SMTP_PORT,
-            }]);
+            return match literal_address(literal) {
+                Some(ip) => Route::Hosts(vec![HostPort {
+                    host: ip.to_string(),
+                    port: SMTP_PORT,
+                }]),
+                // RFC 3463 3.2, X.1.2: bad destination system address.
+                None => Route::Nowhere((5, 1, 2), format!("{domain} is no address")),
+            };
         }
         // The dot at the end: no search list of this host is applied.
         match resolver.mx_lookup(format!("{domain}.")).await {
@@ -90,6 +96,17 @@ impl Routes {
             Err(error) if error.is_no_records_found() => choose(domain, Vec::new(), &self.hostname),
             Err(error) => Route::Unknown(format!("the MX records of {domain}: {error}")),
         }
+    }
+}
+
+/// The address of a literal without its brackets (RFC 5321 4.1.3). Nothing is looked up by it.
+fn literal_address(literal: &str) -> Option<IpAddr> {
+    let v6 = literal
+        .get(..5)
+        .filter(|tag| tag.eq_ignore_ascii_case("IPv6:"));
+    match v6.and_then(|tag| literal.get(tag.len()..)) {
+        Some(rest) => rest.parse().ok().map(IpAddr::V6),
+        None => literal.parse().ok().map(IpAddr::V4),
     }
 }
 
@@ -146,8 +163,19 @@ mod tests {
                 .map(ToString::to_string)
                 .collect::<Vec<_>>()
                 .join(" "),
+            Route::Configured(host) => host.to_string(),
             Route::Nowhere(status, _) => format!("{status:?}"),
             Route::Unknown(why) => why,
+        }
+    }
+
+    #[test]
+    fn literals_are_addresses() {
+        let read = |text| literal_address(text).map(|ip| ip.to_string());
+        assert_eq!(read("192.0.2.1").as_deref(), Some("192.0.2.1"));
+        assert_eq!(read("ipv6:2001:db8::1").as_deref(), Some("2001:db8::1"));
+        for text in ["localhost", "2001:db8::1", "IPv6:192.0.2.1", "IPv6:", ""] {
+            assert_eq!(read(text), None, "{text}");
         }
     }
 

@@ -1,7 +1,8 @@
-//! The protocols' sessions as the shell drives them: each with exactly the verbs it needs.
+//! What the shell adds to the sessions of each protocol: the verbs behind them, and their events as
+//! log lines.
 
 mod imap;
 mod smtp;
 
-pub(crate) use imap::{ImapService, imap_peer};
-pub(crate) use smtp::{Memory, SmtpService, SmtpVerbs, smtp_peer};
+pub(crate) use imap::ImapDoor;
+pub(crate) use smtp::SmtpDoor;

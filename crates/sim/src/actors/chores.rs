@@ -34,6 +34,9 @@ impl Chores {
         if let Err(error) = server.recalls.run_open(now) {
             failed("recalls", error.fault(), &error);
         }
+        if let Err(error) = server.recalls.purge(now) {
+            failed("purge", error.fault(), &error);
+        }
         let schedule = &server.delivery.settings().schedule;
         if let Err(error) = tern_queue::prune(&server.engine, schedule, now) {
             failed("prune", error.fault(), &error);

@@ -7,10 +7,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use tern_base::{AccountId, MessageId, Uid};
-use tern_imap::session::{Peer, TlsFacts, Verbs, Verified};
+use tern_imap::Session;
 use tern_imap::settings::Settings;
-use tern_imap::{Session, Step};
+use tern_imap::verbs::Verbs;
 use tern_mailbox::INBOX;
+use tern_session::{Peer, Protocol as _, Step, TlsFacts, Unlimited, Verified};
 
 use super::Actor;
 use crate::letter::CARRY;
@@ -210,6 +211,7 @@ impl Imap {
         let server = sim.server();
         let verbs = Verbs {
             mailboxes: &server.mailboxes,
+            memory: &Unlimited,
         };
         let before = sim.oracle.borrow().seals_set();
         let step = talk.session.step(&verbs, sim.now(), &mut sim.entropy());

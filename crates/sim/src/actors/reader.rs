@@ -49,8 +49,9 @@ impl Reader {
         let header_only = sim.chance(400);
         let (level, end) = match header_only {
             true => {
-                let parsed = server.mailboxes.structure(&row)?;
-                let header = u64::from(parsed.header_size) + row.prefix.len() as u64;
+                let structure = server.mailboxes.structure(&row)?;
+                let parsed = structure.view().map_or(0, |message| message.header_size);
+                let header = u64::from(parsed) + row.prefix.len() as u64;
                 (ExposureLevel::Headers, header)
             }
             false => (ExposureLevel::Downloaded, u64::from(row.size)),
@@ -62,6 +63,7 @@ impl Reader {
             account: self.account,
             message,
             digest: row.digest,
+            origin: row.origin,
             level,
         };
         let viewer = Viewer {

@@ -32,7 +32,9 @@ impl Relay {
         };
         let letter = letter_of(&outgoing.content);
         sim.tell(|| format!("relay takes letter {letter:?} to {}", item.recipient));
-        sim.oracle.borrow_mut().handed_to_relay(item.origin, letter);
+        sim.oracle
+            .borrow_mut()
+            .handed_to_relay(item.id, item.origin, letter);
         self.sending = Some((Box::new(outgoing), lease));
         Ok(())
     }

@@ -9,10 +9,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use tern_base::{AccountId, EmailAddress, Entropy, Fault, OriginId, Timestamp};
 use tern_delivery::{DeliveryError, Incoming, IncomingRecipient, RecipientCheck, Submitter};
-use tern_smtp::{
-    AcceptError, Accepted, Arrival, Peer, RecipientVerdict, Reservation, Role, Session, Settings,
-    Step, TlsFacts, Verbs, Verified,
-};
+use tern_session::{ContentMemory, Peer, Protocol as _, Step, TlsFacts, Unlimited, Verified};
+use tern_smtp::{AcceptError, Accepted, Arrival, RecipientVerdict, Role, Session, Settings, Verbs};
 use tern_store::StoreError;
 
 use super::Actor;
@@ -131,7 +129,11 @@ impl Sender {
         }
         script.push_back(b"DATA\r\n".to_vec());
         script.push_back([&content[..], b".\r\n"].concat());
-        let session = Session::new(Arc::new(settings()), peer(self.account), sim.now());
+        let role = match self.account {
+            Some(_) => Role::Submission,
+            None => Role::Reception,
+        };
+        let session = Session::new(Arc::new(settings()), role, peer(self.account), sim.now());
         sim.tell(|| {
             format!(
                 "{} dials with letter {letter} to {recipients:?}",
@@ -240,11 +242,6 @@ fn peer(account: Option<AccountId>) -> Peer {
     };
     Peer {
         ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
-        name: None,
-        role: match account {
-            Some(_) => Role::Submission,
-            None => Role::Reception,
-        },
         tls: account.map(|_| tls()),
     }
 }
@@ -264,7 +261,9 @@ fn settle(session: &mut Session, sim: &Sim) -> (Vec<u8>, bool) {
             Step::Continue => {}
             Step::Input => return (output, false),
             Step::Close | Step::StartTls => return (output, true),
-            Step::Verify(credentials) => session.verified(verify(&credentials.login)),
+            Step::Verify(credentials) => {
+                session.verified(verify(&credentials.login), sim.now());
+            }
         }
     }
 }
@@ -303,8 +302,8 @@ impl Verbs for Door<'_> {
         may.unwrap_or(false)
     }
 
-    fn reserve(&mut self, _bytes: usize) -> Option<Reservation> {
-        Some(Box::new(()))
+    fn memory(&self) -> &dyn ContentMemory {
+        &Unlimited
     }
 
     fn accept(

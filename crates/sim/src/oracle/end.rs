@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use tern_base::{AccountId, MessageId};
-use tern_recall::{CopyOutcome, Destination, Outcome, Reason, Recall, RecallId, State, submission};
+use tern_recall::{
+    CopyOutcome, Destination, Outcome, Reason, Recall, RecallId, State, Subject, submission,
+};
 
 use super::step::of_account;
 use super::{Oracle, Place};
@@ -120,11 +122,14 @@ impl Oracle {
         let rows = self
             .observer
             .recalls
-            .copy_outcomes(id)
+            .outcomes(id)
             .map_err(|e| e.to_string())?;
         let rows: BTreeMap<(AccountId, MessageId), CopyOutcome> = rows
             .into_iter()
-            .map(|(a, m, outcome)| ((a, m), outcome))
+            .filter_map(|(subject, outcome)| match subject {
+                Subject::Copy(account, message) => Some(((account, message), outcome)),
+                Subject::Target(_) => None,
+            })
             .collect();
         let undone = recall.state == State::Restored;
         for (copy_id, copy) in &self.copies {
@@ -214,19 +219,17 @@ impl Oracle {
         let rows = self
             .observer
             .recalls
-            .target_outcomes(id)
-            .map_err(|e| e.to_string())?;
-        let rows: BTreeMap<u32, CopyOutcome> = rows.into_iter().collect();
-        let copies = self
-            .observer
-            .recalls
-            .copy_outcomes(id)
+            .outcomes(id)
             .map_err(|e| e.to_string())?;
         for (n, target) in targets.iter().enumerate() {
-            let row = rows.get(&(n as u32)).map(|row| row.outcome);
+            let here = Subject::Target(n as u32);
+            let row = rows.iter().find(|(subject, _)| *subject == here);
+            let row = row.map(|(_, row)| row.outcome);
             let wrong = match &target.destination {
+                Destination::Nowhere => row.map(|_| "was refused and has an outcome"),
                 Destination::Account(account) => {
-                    let has_copy = copies.iter().any(|(of, ..)| of == account);
+                    let is_theirs = |subject: &Subject| matches!(subject, Subject::Copy(of, _) if of == account);
+                    let has_copy = rows.iter().any(|(subject, _)| is_theirs(subject));
                     let own = Some(*account) == recall.owner;
                     match row {
                         None if has_copy || own => None,

@@ -1,7 +1,7 @@
 //! What left for other servers, and what was promised of it.
 
 use tern_base::OriginId;
-use tern_queue::Status;
+use tern_queue::{QueueId, Status};
 
 use super::{Arrival, Oracle};
 
@@ -29,10 +29,14 @@ impl Oracle {
     }
 
     /// The queue handed a letter to the relay for one attempt.
-    pub(crate) fn handed_to_relay(&mut self, origin: OriginId, letter: Option<u32>) {
+    pub(crate) fn handed_to_relay(&mut self, item: QueueId, origin: OriginId, letter: Option<u32>) {
         let digest = letter.and_then(|number| Some(self.letters.get(&number)?.digest));
         let Some(digest) = digest else { return };
-        if let Some(tag) = self.covering(digest, tern_base::AccountId(0), origin) {
+        let seals = self.seals.get(&digest).into_iter().flatten();
+        let number = item.number_in(origin);
+        let covering = seals.filter(|seal| seal.covers_outside(origin, number));
+        let tags: Vec<_> = covering.map(|seal| seal.tag).collect();
+        for tag in tags {
             self.broke(format!(
                 "letter {letter:?} was handed to the relay under seal {}",
                 tern_recall::RecallId(tag.0)

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use tern_base::Timestamp;
+use tern_session::TlsFacts;
 
 pub use extensions::Extensions;
 pub use reply::Reply;
@@ -26,7 +27,6 @@ use reply::ReplyReader;
 use transaction::{Progress, Transaction};
 
 use crate::envelope::Envelope;
-use crate::peer::TlsFacts;
 
 /// The options of outgoing SMTP sessions.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

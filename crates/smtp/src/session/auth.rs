@@ -1,17 +1,12 @@
 //! AUTH (RFC 4954): PLAIN (RFC 4616) and LOGIN.
 //!
-//! Invariant: a password leaves this module only inside [`Credentials`], and no reply tells a
-//! wrong login from a wrong password.
+//! Invariant: no reply tells a wrong login from a wrong password.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use zeroize::Zeroizing;
+use tern_base::Timestamp;
+use tern_session::{Answer, Authenticated, Exchange, Step, Verified};
 
-use super::{Exchange, Phase, Session, Step, Transaction};
+use super::{Phase, Session, Transaction};
 use crate::event::{Event, Limit};
-use crate::verbs::{Authenticated, Credentials, Mechanism, Verified};
-
-const BAD_RESPONSE: &str = "501 5.5.2 Not a valid authentication response";
 
 impl Session {
     pub(super) fn auth(&mut self, arguments: &str) -> Step {
@@ -39,13 +34,10 @@ impl Session {
             Some((name, initial)) => (name, Some(initial.trim_start_matches(' '))),
             None => (arguments, None),
         };
-        let exchange = if name.eq_ignore_ascii_case("PLAIN") {
-            Exchange::Plain
-        } else if name.eq_ignore_ascii_case("LOGIN") {
-            Exchange::LoginName
-        } else if name.is_empty() {
+        if name.is_empty() {
             return self.refuse("501 5.5.4 Syntax: AUTH mechanism [initial response]");
-        } else {
+        }
+        let Some(exchange) = Exchange::begin(name) else {
             return self.refuse("504 5.5.4 Mechanism not offered");
         };
         match initial {
@@ -55,12 +47,7 @@ impl Session {
     }
 
     fn challenge(&mut self, exchange: Exchange) -> Step {
-        self.reply(match exchange {
-            Exchange::Plain => "334 ",
-            // "Username:" and "Password:", the words that clients look for.
-            Exchange::LoginName => "334 VXNlcm5hbWU6",
-            Exchange::LoginPassword { .. } => "334 UGFzc3dvcmQ6",
-        });
+        self.reply(&format!("334 {}", exchange.challenge()));
         self.phase = Phase::Sasl(exchange);
         Step::Continue
     }
@@ -79,57 +66,21 @@ impl Session {
     fn respond(&mut self, exchange: Exchange, coded: &[u8]) -> Step {
         // RFC 4954 4: `=` is an initial response of no octets.
         let coded = if coded == b"=" { b"" } else { coded };
-        let decoded = STANDARD.decode(coded).map(Zeroizing::new);
-        let text = decoded
-            .ok()
-            .and_then(|d| String::from_utf8(d.to_vec()).ok());
-        let Some(text) = text.map(Zeroizing::new) else {
-            return self.refuse(BAD_RESPONSE);
-        };
-        match exchange {
-            Exchange::Plain => {
-                // RFC 4616 2: [authzid] NUL authcid NUL passwd
-                let mut parts = text.split('\0');
-                let (act_as, login, password) = (parts.next(), parts.next(), parts.next());
-                let (Some(act_as), Some(login), Some(password), None) =
-                    (act_as, login, password, parts.next())
-                else {
-                    return self.refuse(BAD_RESPONSE);
+        match exchange.respond_coded(coded) {
+            Answer::Challenge(next) => self.challenge(next),
+            Answer::Malformed => self.refuse("501 5.5.2 Not a valid authentication response"),
+            Answer::Verify(credentials) => {
+                self.phase = Phase::Verifying {
+                    login: credentials.login.clone(),
+                    mechanism: credentials.mechanism,
                 };
-                let act_as = Some(act_as).filter(|name| !name.is_empty() && *name != login);
-                self.verify(Mechanism::Plain, act_as, login, password)
+                Step::Verify(credentials)
             }
-            Exchange::LoginName => self.challenge(Exchange::LoginPassword {
-                login: text.to_string(),
-            }),
-            Exchange::LoginPassword { login } => self.verify(Mechanism::Login, None, &login, &text),
         }
-    }
-
-    fn verify(
-        &mut self,
-        mechanism: Mechanism,
-        act_as: Option<&str>,
-        login: &str,
-        password: &str,
-    ) -> Step {
-        if login.is_empty() || password.is_empty() || password.contains('\0') {
-            return self.refuse(BAD_RESPONSE);
-        }
-        self.phase = Phase::Verifying {
-            login: login.to_owned(),
-            mechanism,
-        };
-        Step::Verify(Credentials {
-            mechanism,
-            act_as: act_as.map(str::to_owned),
-            login: login.to_owned(),
-            password: Zeroizing::new(password.to_owned()),
-        })
     }
 
     /// The answer to [`Step::Verify`].
-    pub fn verified(&mut self, outcome: Verified) {
+    pub(super) fn finish_auth(&mut self, outcome: Verified, now: Timestamp) {
         let (login, mechanism) = match std::mem::replace(&mut self.phase, Phase::Command) {
             Phase::Verifying { login, mechanism } => (login, mechanism),
             other => {
@@ -137,6 +88,8 @@ impl Session {
                 return;
             }
         };
+        // The wait was the server's, not the client's.
+        self.set_command_deadline(now);
         match outcome {
             Verified::Accepted { account, login } => {
                 self.event(Event::Authenticated {

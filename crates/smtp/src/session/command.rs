@@ -4,12 +4,13 @@
 use std::io::Write as _;
 
 use tern_base::{Entropy, Timestamp};
+use tern_session::Step;
 
-use super::{Helo, Phase, Session, Step, Transaction};
+use super::{Helo, Phase, Session, Transaction};
 use crate::event::Event;
 use crate::limits::MAX_HELO;
 use crate::parse::{self, Verb};
-use crate::peer::Role;
+use crate::role::Role;
 use crate::verbs::Verbs;
 
 impl Session {
@@ -119,7 +120,7 @@ impl Session {
     }
 
     pub(super) fn max_recipients(&self) -> u32 {
-        match self.peer.role {
+        match self.role {
             Role::Reception => self.settings.max_recipients_reception,
             Role::Submission => self.settings.max_recipients_submission,
         }

@@ -5,9 +5,10 @@
 
 use std::io::Write as _;
 
-use tern_base::{Entropy, OriginId, Timestamp};
+use tern_base::{AccountId, Entropy, OriginId, Timestamp};
+use tern_session::Step;
 
-use super::{Chunk, Message, Phase, Session, Step, Target, Transaction};
+use super::{Chunk, Message, Phase, Session, Target, Transaction};
 use crate::content::{Defect, Incoming, Transfer};
 use crate::envelope::{BodyType, Envelope};
 use crate::event::{Event, Limit};
@@ -131,7 +132,8 @@ impl Session {
         now: Timestamp,
         entropy: &mut dyn Entropy,
     ) -> Option<Box<Message>> {
-        let reservation = verbs.reserve(RESERVATION_STEP)?;
+        let account = self.account();
+        let reservation = verbs.memory().reserve(account, RESERVATION_STEP as u64)?;
         let transaction = std::mem::replace(&mut self.transaction, Transaction::None);
         let Transaction::Open(envelope) = transaction else {
             return None;
@@ -149,6 +151,7 @@ impl Session {
             envelope: *envelope,
             origin,
             incoming,
+            since: now,
         }))
     }
 
@@ -233,7 +236,28 @@ impl Session {
         let slowest = self
             .content_since
             .plus_millis(grace.saturating_add(allowed));
-        self.deadline = idle.min(slowest);
+        self.set_deadline(idle.min(slowest));
+    }
+
+    /// When the message that is held began to come in.
+    pub(super) fn message_since(&self) -> Option<Timestamp> {
+        let message = match (&self.phase, &self.transaction) {
+            (Phase::Data(message) | Phase::Complete(message), _) => message,
+            (
+                Phase::Chunk(Chunk {
+                    target: Target::Message(message),
+                    ..
+                }),
+                _,
+            ) => message,
+            (_, Transaction::Chunking(message)) => message,
+            _ => return None,
+        };
+        Some(message.since)
+    }
+
+    fn account(&self) -> Option<AccountId> {
+        self.authenticated.as_ref().map(|who| who.account)
     }
 
     pub(super) fn step_content(
@@ -242,9 +266,10 @@ impl Session {
         now: Timestamp,
         entropy: &mut dyn Entropy,
     ) -> Step {
+        let account = self.account();
         match std::mem::replace(&mut self.phase, Phase::Command) {
             Phase::Data(mut message) => {
-                reserve(&mut message, verbs);
+                reserve(&mut message, account, verbs);
                 if message.incoming.hopeless() {
                     return self.hopeless();
                 }
@@ -252,7 +277,7 @@ impl Session {
                 Step::Input
             }
             Phase::Complete(mut message) => {
-                reserve(&mut message, verbs);
+                reserve(&mut message, account, verbs);
                 if message.incoming.hopeless() {
                     return self.hopeless();
                 }
@@ -262,14 +287,14 @@ impl Session {
             }
             Phase::Chunk(mut chunk) => {
                 if let Target::Message(message) = &mut chunk.target {
-                    reserve(message, verbs);
+                    reserve(message, account, verbs);
                 }
                 if chunk.left > 0 {
                     self.phase = Phase::Chunk(chunk);
                     return Step::Input;
                 }
-                self.set_command_deadline(now);
                 self.end_chunk(chunk, verbs, now, entropy);
+                self.set_command_deadline(now);
                 self.continue_or_close()
             }
             other => {
@@ -398,9 +423,9 @@ impl Session {
     }
 }
 
-fn reserve(message: &mut Message, verbs: &mut dyn Verbs) {
+fn reserve(message: &mut Message, account: Option<AccountId>, verbs: &mut dyn Verbs) {
     if let Some(bytes) = message.incoming.wants_memory() {
-        let reservation = verbs.reserve(bytes);
+        let reservation = verbs.memory().reserve(account, bytes as u64);
         message.incoming.grant(bytes, reservation);
     }
 }

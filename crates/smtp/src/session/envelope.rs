@@ -1,9 +1,10 @@
 //! MAIL and RCPT (RFC 5321 4.1.1.2 and 4.1.1.3).
 
 use tern_base::EmailAddress;
+use tern_session::Step;
 
-use super::{Session, Step, Transaction};
-use crate::envelope::{Envelope, Recipient};
+use super::{Session, Transaction};
+use crate::envelope::{Envelope, Notify, Recipient};
 use crate::event::{Event, Limit};
 use crate::parse::{self, Path, Wrong};
 use crate::verbs::{RecipientVerdict, Sender, Verbs};
@@ -113,11 +114,15 @@ impl Session {
             return Step::Continue;
         }
         let verdict = self.ask(verbs, &address);
+        let notify = match self.authenticated {
+            Some(_) => rcpt.notify,
+            None => rcpt.notify.map(Notify::without_success),
+        };
         self.answer_recipient(
             verdict,
             Recipient {
                 address,
-                notify: rcpt.notify,
+                notify,
                 orcpt: rcpt.orcpt,
             },
         )

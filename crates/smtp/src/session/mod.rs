@@ -12,6 +12,9 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use tern_base::{Entropy, Timestamp};
+use tern_session::{
+    Authenticated, Ending, Exchange, Mechanism, Peer, Protocol, Step, TlsFacts, Verified,
+};
 use zeroize::Zeroize as _;
 
 use crate::content::Incoming;
@@ -19,24 +22,9 @@ use crate::envelope::Envelope;
 use crate::event::{Event, Limit};
 use crate::input::{Expect, Input, Line};
 use crate::limits::{INPUT_HIGH_WATER, MAX_BUFFERED_INPUT, MAX_EVENTS, OUTPUT_HIGH_WATER};
-use crate::peer::{Peer, Role, TlsFacts};
+use crate::role::Role;
 use crate::settings::Settings;
-use crate::verbs::{Authenticated, Credentials, Mechanism, Verbs};
-
-/// What the shell does next.
-#[derive(Debug)]
-pub enum Step {
-    /// Something was done; call [`Session::step`] again.
-    Continue,
-    /// More input is needed, or an answer that is still out: write the output, then wait.
-    Input,
-    /// Write the output, do the TLS handshake, then call [`Session::tls_started`].
-    StartTls,
-    /// Verify these and call [`Session::verified`].
-    Verify(Credentials),
-    /// Write the output and close the connection.
-    Close,
-}
+use crate::verbs::Verbs;
 
 /// What the session is waiting for.
 enum Phase {
@@ -58,16 +46,6 @@ enum Phase {
     Closed,
 }
 
-/// How far a SASL exchange has come.
-enum Exchange {
-    /// PLAIN without an initial response.
-    Plain,
-    /// LOGIN, asked for the user name.
-    LoginName,
-    /// LOGIN, asked for the password.
-    LoginPassword { login: String },
-}
-
 /// The mail transaction (RFC 5321 3.3).
 enum Transaction {
     /// No MAIL yet.
@@ -83,6 +61,8 @@ struct Message {
     envelope: Envelope,
     origin: tern_base::OriginId,
     incoming: Incoming,
+    /// When it began to come in.
+    since: Timestamp,
 }
 
 /// A BDAT chunk on its way in.
@@ -109,6 +89,7 @@ struct Helo {
 /// An SMTP session.
 pub struct Session {
     settings: Arc<Settings>,
+    role: Role,
     peer: Peer,
     tls: Option<TlsFacts>,
     helo: Option<Helo>,
@@ -128,11 +109,12 @@ pub struct Session {
 
 impl Session {
     /// A session whose banner is already in the output.
-    pub fn new(settings: Arc<Settings>, peer: Peer, now: Timestamp) -> Self {
+    pub fn new(settings: Arc<Settings>, role: Role, peer: Peer, now: Timestamp) -> Self {
         let mut session = Self {
             tls: peer.tls.clone(),
             deadline: now.plus_millis(settings.command_timeout_secs.saturating_mul(1_000)),
             settings,
+            role,
             peer,
             helo: None,
             authenticated: None,
@@ -162,40 +144,6 @@ impl Session {
             session.settings.hostname
         );
         session
-    }
-
-    /// Takes octets from the peer. They are bounded: see [`Session::wants_input`].
-    pub fn receive(&mut self, bytes: &[u8], now: Timestamp) {
-        match self.phase {
-            Phase::Closed => return,
-            // RFC 3207 6: plaintext behind STARTTLS is never executed, before or after TLS.
-            Phase::StartingTls => {
-                self.event(Event::InjectionRefused);
-                self.close();
-                return;
-            }
-            _ => {}
-        }
-        let mut bytes = bytes;
-        if self.input.is_empty() {
-            let taken = self.absorb(bytes);
-            bytes = bytes.get(taken..).unwrap_or_default();
-            if taken > 0 {
-                self.set_content_deadline(now);
-            }
-        }
-        if bytes.is_empty() {
-            return;
-        }
-        self.input.push(bytes);
-        if let Some(expect) = self.expects() {
-            self.input.trim(expect);
-        }
-        if self.input.len() > MAX_BUFFERED_INPUT {
-            self.event(Event::LimitHit(Limit::BufferedInput));
-            self.reply("421 4.7.0 Too much input before its replies were read, closing");
-            self.close();
-        }
     }
 
     /// Executes one command, or the whole content, or sets memory for content aside.
@@ -284,100 +232,9 @@ impl Session {
         }
     }
 
-    /// The output so far; the shell writes it whole and in order.
-    pub fn take_output(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.output)
-    }
-
-    /// Whether there is output.
-    pub fn has_output(&self) -> bool {
-        !self.output.is_empty()
-    }
-
     /// What happened since the last call, oldest first.
     pub fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
-    }
-
-    /// Whether [`Session::step`] would do something.
-    pub fn wants_work(&self) -> bool {
-        match &self.phase {
-            Phase::Closed | Phase::Complete(_) => true,
-            Phase::StartingTls | Phase::Verifying { .. } => false,
-            Phase::Command | Phase::Sasl(_) => self.input.has_line(),
-            Phase::Data(message) => message.incoming.wants_step(),
-            Phase::Chunk(chunk) => {
-                let wants = |message: &Message| message.incoming.wants_memory().is_some();
-                chunk.left == 0 || matches!(&chunk.target, Target::Message(m) if wants(m))
-            }
-        }
-    }
-
-    /// Whether the shell should read from the peer. Where it says no, the session has work to do,
-    /// output to be taken or an answer to wait for first.
-    pub fn wants_input(&self) -> bool {
-        let content_waits = match &self.phase {
-            Phase::Data(message) => message.incoming.wants_step(),
-            Phase::Chunk(_) => self.wants_work(),
-            Phase::Complete(_) | Phase::StartingTls | Phase::Closed => true,
-            _ => false,
-        };
-        !content_waits
-            && self.input.len() < INPUT_HIGH_WATER
-            && self.output.len() < OUTPUT_HIGH_WATER
-    }
-
-    /// The TLS handshake is done. The session begins anew, EHLO included (RFC 3207 4.2).
-    pub fn tls_started(&mut self, facts: TlsFacts) {
-        if !matches!(self.phase, Phase::StartingTls) {
-            return;
-        }
-        self.phase = Phase::Command;
-        self.transaction = Transaction::None;
-        self.input = Input::default();
-        self.helo = None;
-        self.authenticated = None;
-        let (version, cipher) = (facts.version.clone(), facts.cipher.clone());
-        self.event(Event::TlsStarted { version, cipher });
-        self.tls = Some(facts);
-    }
-
-    /// When the session should be told that it has [`Session::timed_out`].
-    pub fn deadline(&self) -> Timestamp {
-        self.deadline
-    }
-
-    /// The deadline has passed (RFC 5321 4.5.3.2): 421, then [`Step::Close`].
-    pub fn timed_out(&mut self) {
-        self.event(Event::LimitHit(Limit::Time));
-        self.end_with("421 4.4.2 Timeout, closing");
-    }
-
-    /// The server stops: 421, then [`Step::Close`].
-    pub fn shutdown(&mut self) {
-        self.end_with("421 4.3.2 Server is stopping, closing");
-    }
-
-    /// The other end, as it was given.
-    pub fn peer(&self) -> &Peer {
-        &self.peer
-    }
-
-    /// Who has authenticated, if anybody.
-    pub fn authenticated(&self) -> Option<&Authenticated> {
-        self.authenticated.as_ref()
-    }
-
-    fn end_with(&mut self, text: &str) {
-        match self.phase {
-            Phase::Closed => {}
-            // The handshake has begun: nothing can be said in the clear any more.
-            Phase::StartingTls => self.close(),
-            _ => {
-                self.reply(text);
-                self.close();
-            }
-        }
     }
 
     fn close(&mut self) {
@@ -434,11 +291,138 @@ impl Session {
     }
 
     fn is_submission(&self) -> bool {
-        self.peer.role == Role::Submission
+        self.role == Role::Submission
     }
 
     fn set_command_deadline(&mut self, now: Timestamp) {
         let millis = self.settings.command_timeout_secs.saturating_mul(1_000);
-        self.deadline = now.plus_millis(millis);
+        self.set_deadline(now.plus_millis(millis));
+    }
+
+    /// The time of the whole message bounds every wait while one is held.
+    fn set_deadline(&mut self, deadline: Timestamp) {
+        let millis = self.settings.message_timeout_secs.saturating_mul(1_000);
+        let whole = self.message_since().map(|since| since.plus_millis(millis));
+        self.deadline = whole.map_or(deadline, |whole| whole.min(deadline));
+    }
+}
+
+impl Protocol for Session {
+    fn receive(&mut self, bytes: &[u8], now: Timestamp) {
+        match self.phase {
+            Phase::Closed => return,
+            // RFC 3207 6: plaintext behind STARTTLS is never executed, before or after TLS.
+            Phase::StartingTls => {
+                self.event(Event::InjectionRefused);
+                self.close();
+                return;
+            }
+            _ => {}
+        }
+        let mut bytes = bytes;
+        if self.input.is_empty() {
+            let taken = self.absorb(bytes);
+            bytes = bytes.get(taken..).unwrap_or_default();
+            if taken > 0 {
+                self.set_content_deadline(now);
+            }
+        }
+        if bytes.is_empty() {
+            return;
+        }
+        self.input.push(bytes);
+        if let Some(expect) = self.expects() {
+            self.input.trim(expect);
+        }
+        if self.input.len() > MAX_BUFFERED_INPUT {
+            self.event(Event::LimitHit(Limit::BufferedInput));
+            self.reply("421 4.7.0 Too much input before its replies were read, closing");
+            self.close();
+        }
+    }
+
+    fn wants_work(&self) -> bool {
+        match &self.phase {
+            Phase::Closed | Phase::Complete(_) => true,
+            Phase::StartingTls | Phase::Verifying { .. } => false,
+            Phase::Command | Phase::Sasl(_) => self.input.has_line(),
+            Phase::Data(message) => message.incoming.wants_step(),
+            Phase::Chunk(chunk) => {
+                let wants = |message: &Message| message.incoming.wants_memory().is_some();
+                chunk.left == 0 || matches!(&chunk.target, Target::Message(m) if wants(m))
+            }
+        }
+    }
+
+    fn wants_input(&self) -> bool {
+        let content_waits = match &self.phase {
+            Phase::Data(message) => message.incoming.wants_step(),
+            Phase::Chunk(_) => self.wants_work(),
+            Phase::Complete(_) | Phase::StartingTls | Phase::Closed => true,
+            _ => false,
+        };
+        !content_waits
+            && self.input.len() < INPUT_HIGH_WATER
+            && self.output.len() < OUTPUT_HIGH_WATER
+    }
+
+    fn has_output(&self) -> bool {
+        !self.output.is_empty()
+    }
+
+    fn take_output(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.output)
+    }
+
+    fn tls_started(&mut self, facts: TlsFacts) {
+        if !matches!(self.phase, Phase::StartingTls) {
+            return;
+        }
+        self.phase = Phase::Command;
+        self.transaction = Transaction::None;
+        self.input = Input::default();
+        self.helo = None;
+        self.authenticated = None;
+        let (version, cipher) = (facts.version.clone(), facts.cipher.clone());
+        self.event(Event::TlsStarted { version, cipher });
+        self.tls = Some(facts);
+    }
+
+    fn deadline(&self) -> Timestamp {
+        self.deadline
+    }
+
+    fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    fn authenticated(&self) -> Option<&Authenticated> {
+        self.authenticated.as_ref()
+    }
+
+    /// RFC 5321 3.8: 421, then [`Step::Close`].
+    fn end(&mut self, why: Ending) {
+        let text = match why {
+            // RFC 5321 4.5.3.2
+            Ending::TimedOut => "421 4.4.2 Timeout, closing",
+            Ending::Stopping => "421 4.3.2 Server is stopping, closing",
+            Ending::Revoked => "421 4.7.0 Access has been revoked, closing",
+        };
+        match self.phase {
+            Phase::Closed => return,
+            // The handshake has begun: nothing can be said in the clear any more.
+            Phase::StartingTls => {}
+            _ => self.reply(text),
+        }
+        if why == Ending::TimedOut {
+            self.event(Event::LimitHit(Limit::Time));
+        }
+        self.close();
+    }
+
+    fn notify(&mut self) {}
+
+    fn verified(&mut self, outcome: Verified, now: Timestamp) {
+        self.finish_auth(outcome, now);
     }
 }

@@ -5,10 +5,11 @@
 //! header.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use tern_base::AccountId;
 use tern_mailbox::{MailboxError, Mailboxes, MessageRow};
-use tern_mime::{ParsedMessage, Part, PartKind};
+use tern_mime::{MessageView, Part, PartKind, Structure};
 
 use crate::fetch::{BodySection, SectionText};
 
@@ -29,6 +30,8 @@ pub(super) struct Content<'a> {
     pub(super) mailboxes: &'a Mailboxes,
     pub(super) account: AccountId,
     pub(super) row: &'a MessageRow,
+    /// Where it was read ahead.
+    pub(super) structure: Option<&'a Arc<Structure>>,
 }
 
 impl Content<'_> {
@@ -37,14 +40,22 @@ impl Content<'_> {
         Ok(self.mailboxes.read(self.account, self.row, range)?.0)
     }
 
+    /// The structure of the content.
+    pub(super) fn structure(&self) -> Result<Arc<Structure>, MailboxError> {
+        match self.structure {
+            Some(structure) => Ok(Arc::clone(structure)),
+            None => self.mailboxes.structure(self.row),
+        }
+    }
+
     /// The section that `BODY[…]` names (RFC 9051 6.4.5.1).
     pub(super) fn section(&self, section: &BodySection) -> Result<Source, MailboxError> {
         let whole = 0..u64::from(self.row.size);
         if section.path.is_empty() && section.text == SectionText::All {
             return Ok(Source::Octets(cut(whole, section.partial)));
         }
-        let parsed = self.mailboxes.structure(self.row)?;
-        let Some(range) = self.range(section, &parsed) else {
+        let structure = self.structure()?;
+        let Some(range) = structure.view().and_then(|view| self.range(section, &view)) else {
             return Ok(Source::Nothing);
         };
         let (names, not) = match &section.text {
@@ -58,7 +69,7 @@ impl Content<'_> {
     }
 
     /// The octets of a section; of the whole header for HEADER.FIELDS.
-    fn range(&self, section: &BodySection, parsed: &ParsedMessage) -> Option<Range<u64>> {
+    fn range(&self, section: &BodySection, parsed: &MessageView<'_>) -> Option<Range<u64>> {
         let prefix = self.row.prefix.len() as u64;
         let found = tern_mime::section(parsed, &section.path)?;
         let in_content = match section.text {
@@ -86,7 +97,10 @@ impl Content<'_> {
         path: &[u32],
         partial: Option<(u64, u64)>,
     ) -> Result<Source, MailboxError> {
-        let parsed = self.mailboxes.structure(self.row)?;
+        let structure = self.structure()?;
+        let Some(parsed) = structure.view() else {
+            return Ok(Source::Nothing);
+        };
         let Some(found) = tern_mime::section(&parsed, path) else {
             return Ok(Source::Nothing);
         };

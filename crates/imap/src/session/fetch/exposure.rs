@@ -5,12 +5,13 @@
 
 use tern_base::AccountId;
 use tern_mailbox::{ExposureLevel, MailboxError, Mailboxes, MessageRow, Served, Viewer};
-use tern_mime::ParsedMessage;
+use tern_mime::MessageView;
 
 use super::super::Context;
 use super::super::answer::Failure;
 use super::{FetchTask, Message};
 use crate::fetch::{BodySection, FetchItem, SectionText};
+use crate::limits::STRUCTURES_PER_READ;
 
 /// How often a record is tried again without the messages that were sealed meanwhile.
 const ATTEMPTS: usize = 8;
@@ -60,23 +61,33 @@ impl FetchTask {
     ) -> Result<Vec<Served>, MailboxError> {
         let mut served = Vec::with_capacity(batch.len());
         let by_parts = self.items.iter().any(depends_on_parts);
-        for message in batch {
-            let Some(row) = &message.row else { continue };
-            let parsed = if by_parts {
-                Some(mailboxes.structure(row)?)
-            } else {
-                None
+        for batch in batch.chunks(STRUCTURES_PER_READ) {
+            let there = batch
+                .iter()
+                .filter_map(|message| Some((message, message.row.as_ref()?)));
+            let rows: Vec<&MessageRow> = there.clone().map(|(_, row)| row).collect();
+            let structures = match by_parts {
+                true => mailboxes.structures(&rows)?,
+                false => vec![None; rows.len()],
             };
-            let of_item = |item| level(item, row, parsed.as_deref());
-            let Some(level) = self.items.iter().filter_map(of_item).max() else {
-                continue;
-            };
-            served.push(Served {
-                account,
-                message: message.entry.message,
-                digest: row.digest,
-                level,
-            });
+            for ((message, row), structure) in there.zip(structures) {
+                let structure = match structure {
+                    None if by_parts => Some(mailboxes.structure(row)?),
+                    structure => structure,
+                };
+                let parsed = structure.as_ref().and_then(|structure| structure.view());
+                let of_item = |item| level(item, row, parsed.as_ref());
+                let Some(level) = self.items.iter().filter_map(of_item).max() else {
+                    continue;
+                };
+                served.push(Served {
+                    account,
+                    message: message.entry.message,
+                    digest: row.digest,
+                    origin: row.origin,
+                    level,
+                });
+            }
         }
         Ok(served)
     }
@@ -98,7 +109,7 @@ fn depends_on_parts(item: &FetchItem) -> bool {
 fn level(
     item: &FetchItem,
     row: &MessageRow,
-    parsed: Option<&ParsedMessage>,
+    parsed: Option<&MessageView<'_>>,
 ) -> Option<ExposureLevel> {
     Some(match item {
         FetchItem::Envelope | FetchItem::Rfc822Header => ExposureLevel::Headers,
@@ -115,7 +126,7 @@ fn level(
 fn of_section(
     section: &BodySection,
     row: &MessageRow,
-    parsed: Option<&ParsedMessage>,
+    parsed: Option<&MessageView<'_>>,
 ) -> ExposureLevel {
     match (&section.text, section.path.is_empty()) {
         (SectionText::All, true) => of_whole(section.partial, row),
@@ -134,7 +145,7 @@ fn of_whole(partial: Option<(u64, u64)>, row: &MessageRow) -> ExposureLevel {
     }
 }
 
-fn of_text(parsed: Option<&ParsedMessage>) -> ExposureLevel {
+fn of_text(parsed: Option<&MessageView<'_>>) -> ExposureLevel {
     if parsed.is_some_and(|parsed| parsed.has_attachment) {
         ExposureLevel::Attachment
     } else {
@@ -142,7 +153,7 @@ fn of_text(parsed: Option<&ParsedMessage>) -> ExposureLevel {
     }
 }
 
-fn of_part(path: &[u32], parsed: Option<&ParsedMessage>) -> ExposureLevel {
+fn of_part(path: &[u32], parsed: Option<&MessageView<'_>>) -> ExposureLevel {
     let section = parsed.and_then(|parsed| tern_mime::section(parsed, path));
     if section.is_some_and(|section| section.part.is_disposition("attachment")) {
         ExposureLevel::Attachment

@@ -14,18 +14,20 @@ mod walk;
 mod write;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 use tern_base::{AccountId, Modseq, Uid};
 use tern_mailbox::{
     Entry, FlagChange, FlagOutcome, FlagRequest, Flags, MailboxError, MessageRow, SystemFlag,
 };
+use tern_mime::Structure;
 
 use super::answer::{Answer, Failure, Sync};
 use super::run::{Progress, Task};
 use super::{Context, Here, Session};
-use crate::fetch::{Fetch, FetchItem};
-use crate::limits::{MAX_STEP_OUTPUT, MESSAGES_PER_STEP};
+use crate::fetch::{Fetch, FetchItem, SectionText};
+use crate::limits::{MAX_STEP_OUTPUT, MESSAGES_PER_STEP, STRUCTURES_PER_READ};
 use crate::respond::status::CodeName;
 use crate::sequence::{MessageSet, ranges_of};
 
@@ -38,6 +40,8 @@ pub(super) struct FetchTask {
     changed_since: Option<Modseq>,
     /// Some item needs the message's row.
     rows: bool,
+    /// Some item needs the message's structure.
+    structures: bool,
     sets_seen: bool,
     walk: Walk,
     batch: VecDeque<Message>,
@@ -57,6 +61,8 @@ struct Message {
     entry: Entry,
     /// `None` where the content is sealed.
     row: Option<MessageRow>,
+    /// The structure of its content, where it was read ahead.
+    structure: Option<Arc<Structure>>,
     /// The command itself set `\Seen`, which is to be told.
     seen_now: bool,
 }
@@ -96,6 +102,7 @@ impl Session {
         Ok(Task::Fetch(FetchTask {
             changed_since: fetch.changed_since.map(Modseq),
             rows: items.iter().any(needs_row),
+            structures: items.iter().any(needs_structure),
             sets_seen,
             items,
             walk: Walk::new(target),
@@ -133,6 +140,16 @@ const fn needs_row(item: &FetchItem) -> bool {
     )
 }
 
+/// Whether an item needs the structure of the message.
+fn needs_structure(item: &FetchItem) -> bool {
+    match item {
+        FetchItem::Section(section) => section.text != SectionText::All || !section.path.is_empty(),
+        FetchItem::Binary { path, .. } | FetchItem::BinarySize(path) => !path.is_empty(),
+        FetchItem::Rfc822 | FetchItem::ThreadId => false,
+        item => needs_row(item),
+    }
+}
+
 /// RFC 7162 3.2.6: what of the set vanished since then.
 fn tell_vanished(
     here: Here<'_>,
@@ -160,6 +177,7 @@ impl FetchTask {
             items: vec![FetchItem::Uid, FetchItem::Flags, FetchItem::Modseq],
             changed_since: Some(since),
             rows: false,
+            structures: false,
             sets_seen: false,
             walk: Walk::new(target),
             batch: VecDeque::new(),
@@ -201,6 +219,7 @@ impl FetchTask {
                 }
                 continue;
             }
+            self.read_ahead(cx)?;
             match self.batch.pop_front() {
                 Some(message) => self.open_message(message, session)?,
                 None if self.walk.is_done() => return Ok(Progress::Done(self.end())),
@@ -232,6 +251,23 @@ impl FetchTask {
             }
         }
         self.as_of = newest;
+        Ok(())
+    }
+
+    /// Reads the structures of the next messages together.
+    fn read_ahead(&mut self, cx: &Context<'_>) -> Result<(), MailboxError> {
+        let lacks = |message: &Message| message.row.is_some() && message.structure.is_none();
+        if !self.structures || !self.batch.front().is_some_and(lacks) {
+            return Ok(());
+        }
+        let next = self.batch.iter().take(STRUCTURES_PER_READ);
+        let rows: Vec<&MessageRow> = next.filter_map(|message| message.row.as_ref()).collect();
+        let found = cx.mailboxes.structures(&rows)?;
+        let next = self.batch.iter_mut().take(STRUCTURES_PER_READ);
+        let next = next.filter(|message| message.row.is_some());
+        for (message, structure) in next.zip(found) {
+            message.structure = structure;
+        }
         Ok(())
     }
 
@@ -336,6 +372,7 @@ impl FetchTask {
                 number,
                 entry,
                 row,
+                structure: None,
                 seen_now: false,
             });
         }

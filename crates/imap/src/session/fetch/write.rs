@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use tern_base::AccountId;
 use tern_mailbox::{Entry, MailboxError, Mailboxes};
+use tern_store::StoreError;
 
 use super::super::answer::Failure;
 use super::super::ids::{email_id, thread_id};
@@ -185,13 +186,16 @@ impl Open {
         let Some(row) = self.message.row.take() else {
             return Err(MailboxError::Sealed);
         };
+        let structure = self.message.structure.take();
         let content = Content {
             mailboxes,
             account,
             row: &row,
+            structure: structure.as_ref(),
         };
         let written = self.write_content(item, &content, out);
         self.message.row = Some(row);
+        self.message.structure = structure;
         written
     }
 
@@ -249,7 +253,7 @@ impl Open {
         out: &mut ResponseWriter,
     ) -> Result<(), MailboxError> {
         let row = content.row;
-        let parsed = content.mailboxes.structure(row)?;
+        let structure = content.structure()?;
         // Asked last, as for octets.
         let sealed = content
             .mailboxes
@@ -257,14 +261,22 @@ impl Open {
         if sealed {
             return Err(MailboxError::Sealed);
         }
-        let mut line = self.line(out);
         match item {
-            FetchItem::Envelope => line.envelope(&parsed.envelope),
-            FetchItem::Body => line.body_structure(&parsed.body, false),
-            FetchItem::BodyStructure => line.body_structure(&parsed.body, true),
+            FetchItem::Envelope => {
+                let envelope = structure.envelope().ok_or(StoreError::Damaged)?;
+                self.line(out).envelope(&envelope);
+            }
+            FetchItem::Body | FetchItem::BodyStructure => {
+                let extended = *item == FetchItem::BodyStructure;
+                let body = structure.body().ok_or(StoreError::Damaged)?;
+                self.line(out).body_structure(&body, extended);
+            }
             // RFC 8970 3.1: it is at hand, so LAZY or not is the same.
-            _ => line.preview(Some(&parsed.preview)),
-        };
+            _ => {
+                let parsed = structure.view().ok_or(StoreError::Damaged)?;
+                self.line(out).preview(Some(parsed.preview));
+            }
+        }
         Ok(())
     }
 
@@ -327,6 +339,7 @@ impl Open {
                     mailboxes,
                     account,
                     row,
+                    structure: None,
                 };
                 let first = first_piece(&range, row.prefix.len() as u64);
                 // The announced octets can't be sent, and nothing else may be in their place.

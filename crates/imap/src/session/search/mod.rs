@@ -1,6 +1,7 @@
 //! SEARCH and UID SEARCH (RFC 9051 6.4.4, ESEARCH, SEARCHRES RFC 5182).
 //!
-//! Invariant: a step looks at a bounded number of messages and octets. A message that is gone or
+//! Invariant: a step looks at a bounded number of messages, and ends once it has read, decoded and
+//! scanned a bounded number of octets, beside the last message. A message that is gone or
 //! sealed by the time its content is looked at is not found; what the view alone answers is.
 
 mod subject;
@@ -9,19 +10,21 @@ mod text;
 
 use roaring::RoaringBitmap;
 use tern_base::Modseq;
-use tern_mailbox::{Entry, MailboxError};
+use tern_mailbox::{Entry, MailboxError, MessageRow};
 
 use super::answer::{Answer, Failure, Sync};
 use super::fetch::Walk;
 use super::run::{Progress, Task};
 use super::{Context, Here, Session};
 use crate::command::Tag;
-use crate::limits::{ENTRIES_PER_STEP, MAX_STEP_OUTPUT, MESSAGES_PER_STEP, SEARCH_OCTETS_PER_STEP};
+use crate::limits::{
+    MAX_STEP_OUTPUT, MESSAGES_PER_STEP, SEARCH_WORK_PER_STEP, STRUCTURES_PER_READ, TESTS_PER_STEP,
+};
 use crate::respond::data::Esearch;
 use crate::search::{Search, SearchReturn};
 
 use subject::Subject;
-use test::{Cost, Test};
+use test::Test;
 
 /// A SEARCH of which a part is done.
 pub(super) struct SearchTask {
@@ -122,12 +125,7 @@ impl SearchTask {
     /// What the view answers; what it does not is left for [`Self::look_into`].
     fn look_at(&mut self, here: &Here<'_>, cx: &Context<'_>) -> Result<(), Failure> {
         let view = cx.mailboxes.view(here.account, here.selected.mailbox)?;
-        let costly = self.test.cost() > Cost::Entry;
-        let most = if costly {
-            MESSAGES_PER_STEP
-        } else {
-            ENTRIES_PER_STEP
-        };
+        let most = (TESTS_PER_STEP / self.test.count().max(1)).max(MESSAGES_PER_STEP);
         let mut looked_at = 0;
         let mut pending = Vec::new();
         let mut hits = Vec::new();
@@ -135,24 +133,15 @@ impl SearchTask {
         self.walk.walk(&here.selected.known, &view, |_, _, entry| {
             looked_at += 1;
             let Some(entry) = entry else {
-                return looked_at < ENTRIES_PER_STEP;
+                return looked_at < most;
             };
-            let mut subject = Subject {
-                mailboxes: cx.mailboxes,
-                account: here.account,
-                entry,
-                row: None,
-                parsed: None,
-                octets: None,
-                read: 0,
-                scratch,
-            };
+            let mut subject = Subject::new(cx.mailboxes, here.account, entry, scratch);
             match subject.passes_so_far(test) {
                 Some(true) => hits.push((entry.uid.0, entry.modseq)),
                 Some(false) => {}
                 None => pending.push(entry.clone()),
             }
-            looked_at < ENTRIES_PER_STEP && pending.len() < most
+            looked_at < most && pending.len() < MESSAGES_PER_STEP
         });
         for (uid, modseq) in hits {
             self.hit(uid, modseq);
@@ -170,34 +159,35 @@ impl SearchTask {
             .map(|entry| entry.message)
             .collect();
         let rows = cx.mailboxes.messages(here.account, &ids)?;
-        let mut read = 0;
-        for row in rows {
-            let Some(entry) = self.pending.next() else {
-                break;
-            };
+        let mut work = 0;
+        for rows in rows.chunks(STRUCTURES_PER_READ) {
             // Gone or sealed: not found.
-            let Some(Ok(row)) = row else { continue };
-            let mut subject = Subject {
-                mailboxes: cx.mailboxes,
-                account: here.account,
-                entry: &entry,
-                row: Some(&row),
-                parsed: None,
-                octets: None,
-                read: 0,
-                scratch: &mut self.scratch,
-            };
-            let passes = subject.passes(&self.test);
-            read += subject.read;
-            match passes {
-                Ok(true) if !cx.mailboxes.is_sealed(row.digest, here.account, row.origin) => {
-                    self.hit(entry.uid.0, entry.modseq);
+            let rows: Vec<Option<&MessageRow>> = rows
+                .iter()
+                .map(|row| row.as_ref().and_then(|row| row.as_ref().ok()))
+                .collect();
+            let there: Vec<&MessageRow> = rows.iter().copied().flatten().collect();
+            let mut structures = cx.mailboxes.structures(&there)?.into_iter();
+            for row in rows {
+                let Some(entry) = self.pending.next() else {
+                    return Ok(());
+                };
+                let Some(row) = row else { continue };
+                let structure = structures.next().flatten();
+                let subject = Subject::new(cx.mailboxes, here.account, &entry, &mut self.scratch);
+                let mut subject = subject.with_row(row, structure);
+                let passes = subject.passes(&self.test);
+                work += subject.work.total();
+                match passes {
+                    Ok(true) if !cx.mailboxes.is_sealed(row.digest, here.account, row.origin) => {
+                        self.hit(entry.uid.0, entry.modseq);
+                    }
+                    Ok(_) | Err(MailboxError::Sealed | MailboxError::NoMessage) => {}
+                    Err(error) => return Err(error.into()),
                 }
-                Ok(_) | Err(MailboxError::Sealed | MailboxError::NoMessage) => {}
-                Err(error) => return Err(error.into()),
-            }
-            if read >= SEARCH_OCTETS_PER_STEP {
-                break;
+                if work >= SEARCH_WORK_PER_STEP {
+                    return Ok(());
+                }
             }
         }
         Ok(())

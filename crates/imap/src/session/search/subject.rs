@@ -1,34 +1,89 @@
 //! One message under search: what a condition needs of it is read when it is asked for.
 //!
-//! Invariant: content of a sealed message is never looked at; the message then matches nothing.
+//! Invariants: content of a sealed message is never looked at; the message then matches nothing.
+//! Each text of a message is decoded at most once, and every look at it counts as work.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use tern_base::{AccountId, Timestamp};
 use tern_mailbox::{Entry, MailboxError, Mailboxes, MessageRow};
-use tern_mime::{Address, ParsedMessage, decode_header_text, headers};
+use tern_mime::{Address, MessageView, Structure, decode_header_text, headers};
+use tern_store::StoreError;
 
 use super::super::ids::{email_id, thread_id};
 use super::test::{Cost, DAY_MS, Test, holds};
+use super::text::{Hay, Needle};
 use crate::limits::MAX_SEARCHED_TEXT;
 use crate::search::TextOf;
 
 /// A message under search.
 pub(super) struct Subject<'a> {
-    pub(super) mailboxes: &'a Mailboxes,
-    pub(super) account: AccountId,
-    pub(super) entry: &'a Entry,
+    mailboxes: &'a Mailboxes,
+    account: AccountId,
+    entry: &'a Entry,
     /// `None` where no condition needs it.
-    pub(super) row: Option<&'a MessageRow>,
-    pub(super) parsed: Option<Arc<ParsedMessage>>,
-    pub(super) octets: Option<Vec<u8>>,
-    /// Octets of content that were read.
-    pub(super) read: u64,
-    pub(super) scratch: &'a mut String,
+    row: Option<&'a MessageRow>,
+    structure: Option<Arc<Structure>>,
+    octets: Option<Vec<u8>>,
+    header: Option<Vec<u8>>,
+    /// What was decoded of the message; [`TextOf::Text`] is its whole header.
+    texts: Vec<(TextOf, Hay)>,
+    pub(super) work: Work,
+    scratch: &'a mut String,
 }
 
-impl Subject<'_> {
+/// What looking at messages took, in octets. It grows with every condition that looks at a text
+/// again, so that a step ends in time however many conditions there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Work {
+    /// Octets of content that were read.
+    pub(super) read: u64,
+    /// Octets that were decoded to text.
+    pub(super) decoded: u64,
+    /// Octets of text that were looked through.
+    pub(super) scanned: u64,
+}
+
+impl Work {
+    pub(super) const fn total(self) -> u64 {
+        self.read + self.decoded + self.scanned
+    }
+}
+
+impl<'a> Subject<'a> {
+    /// A message of which nothing but the entry is known.
+    pub(super) fn new(
+        mailboxes: &'a Mailboxes,
+        account: AccountId,
+        entry: &'a Entry,
+        scratch: &'a mut String,
+    ) -> Self {
+        Self {
+            mailboxes,
+            account,
+            entry,
+            row: None,
+            structure: None,
+            octets: None,
+            header: None,
+            texts: Vec::new(),
+            work: Work::default(),
+            scratch,
+        }
+    }
+
+    /// The same with its row and, where it was read ahead, its structure.
+    pub(super) fn with_row(
+        mut self,
+        row: &'a MessageRow,
+        structure: Option<Arc<Structure>>,
+    ) -> Self {
+        self.row = Some(row);
+        self.structure = structure;
+        self
+    }
+
     /// Whether the message passes, as far as its entry tells; `None` where more must be read.
     pub(super) fn passes_so_far(&mut self, test: &Test) -> Option<bool> {
         if test.cost() == Cost::Entry {
@@ -95,123 +150,161 @@ impl Subject<'_> {
                 thread_id(self.scratch, self.account, thread);
                 **id == **self.scratch
             }
-            Test::Envelope(of, needle) => {
-                self.envelope_text(*of)?;
-                needle.is_in(self.scratch)
-            }
-            Test::Header(name, needle) => self.header(name, needle)?,
-            Test::Body(needle) => needle.is_empty() || self.body(needle)?,
+            Test::Envelope(of, needle) => self.has(*of, needle)?,
+            Test::Header(name, needle) => self.header_has(name, needle)?,
+            Test::Body(needle) => needle.is_empty() || self.has(TextOf::Body, needle)?,
             Test::Text(needle) => {
-                needle.is_empty() || self.whole_header(needle)? || self.body(needle)?
+                needle.is_empty()
+                    || self.has(TextOf::Text, needle)?
+                    || self.has(TextOf::Body, needle)?
             }
         })
     }
 
-    fn row(&self) -> Result<&MessageRow, MailboxError> {
+    fn row(&self) -> Result<&'a MessageRow, MailboxError> {
         self.row.ok_or(MailboxError::NoMessage)
     }
 
-    fn parsed(&mut self) -> Result<Arc<ParsedMessage>, MailboxError> {
-        if let Some(parsed) = &self.parsed {
-            return Ok(Arc::clone(parsed));
+    fn structure(&mut self) -> Result<Arc<Structure>, MailboxError> {
+        if let Some(structure) = &self.structure {
+            return Ok(Arc::clone(structure));
         }
-        let parsed = self.mailboxes.structure(self.row()?)?;
-        self.parsed = Some(Arc::clone(&parsed));
-        Ok(parsed)
+        let structure = self.mailboxes.structure(self.row()?)?;
+        self.structure = Some(Arc::clone(&structure));
+        Ok(structure)
     }
 
     /// RFC 9051 6.4.4: the day in the Date field, whatever its time and zone.
     fn sent_day(&mut self) -> Result<Option<u64>, MailboxError> {
-        let parsed = self.parsed()?;
-        let written = parsed.envelope.date.as_deref().and_then(written_day);
+        let structure = self.structure()?;
+        let parsed = view(&structure)?;
+        let written = parsed.envelope.date.and_then(written_day);
         Ok(written.or_else(|| parsed.sent_at.map(day_of)))
     }
 
-    /// The decoded text of an envelope field, into the scratch.
-    fn envelope_text(&mut self, of: TextOf) -> Result<(), MailboxError> {
-        let parsed = self.parsed()?;
-        let envelope = &parsed.envelope;
-        self.scratch.clear();
-        let list = match of {
-            TextOf::Subject => {
-                if let Some(subject) = &envelope.subject {
-                    push_decoded(self.scratch, subject);
-                }
-                return Ok(());
+    /// Whether a text of the message has the needle. It is decoded for the first needle only.
+    fn has(&mut self, of: TextOf, needle: &Needle) -> Result<bool, MailboxError> {
+        let known = self.texts.iter().position(|(known, _)| *known == of);
+        let at = match known {
+            Some(at) => at,
+            None => {
+                let text = self.decode(of)?;
+                self.texts.push((of, Hay::new(text)));
+                self.texts.len() - 1
             }
-            TextOf::From => &envelope.from,
-            TextOf::To => &envelope.to,
-            TextOf::Cc => &envelope.cc,
-            _ => &envelope.bcc,
+        };
+        let Some((_, hay)) = self.texts.get_mut(at) else {
+            return Ok(false);
+        };
+        self.work.scanned += hay.len();
+        Ok(hay.has(needle))
+    }
+
+    fn decode(&mut self, of: TextOf) -> Result<String, MailboxError> {
+        match of {
+            TextOf::Text => self.decode_header(),
+            TextOf::Body => self.decode_body(),
+            of => self.decode_envelope(of),
+        }
+    }
+
+    /// The text of an envelope field, from the stored structure.
+    fn decode_envelope(&mut self, of: TextOf) -> Result<String, MailboxError> {
+        let structure = self.structure()?;
+        let envelope = structure.envelope().ok_or(StoreError::Damaged)?;
+        let mut out = String::new();
+        let list = match of {
+            TextOf::From => envelope.from,
+            TextOf::To => envelope.to,
+            TextOf::Cc => envelope.cc,
+            TextOf::Bcc => envelope.bcc,
+            _ => {
+                push_decoded(&mut out, envelope.subject.unwrap_or_default());
+                None
+            }
         };
         for address in list.iter().flatten() {
-            push_address(self.scratch, address);
+            push_address(&mut out, address);
         }
-        Ok(())
+        self.work.decoded += out.len() as u64;
+        Ok(out)
+    }
+
+    /// The whole header, a line for each field.
+    fn decode_header(&mut self) -> Result<String, MailboxError> {
+        // TEXT looks at the body next, so all is read at once.
+        self.octets()?;
+        let header = self.header_octets()?;
+        let mut out = String::with_capacity(header.len());
+        for field in headers(header) {
+            out.push_str(&String::from_utf8_lossy(field.name));
+            out.push_str(": ");
+            push_decoded(&mut out, field.value);
+            out.push('\n');
+        }
+        self.work.decoded += header.len() as u64;
+        Ok(out)
+    }
+
+    fn decode_body(&mut self) -> Result<String, MailboxError> {
+        let structure = self.structure()?;
+        let parsed = view(&structure)?;
+        let prefix = self.row()?.prefix.len();
+        let octets = self.octets()?;
+        let content = octets.get(prefix..).unwrap_or_default();
+        let text = tern_mime::decoded_text(&parsed.body, content, MAX_SEARCHED_TEXT);
+        self.work.decoded += content.len() as u64;
+        Ok(text)
     }
 
     /// All octets of the message.
     fn octets(&mut self) -> Result<&[u8], MailboxError> {
         if self.octets.is_none() {
-            let row = self.row()?;
-            let octets = self
-                .mailboxes
-                .read(self.account, row, 0..u64::from(row.size))?
-                .0;
-            self.read += octets.len() as u64;
-            self.octets = Some(octets);
+            let size = u64::from(self.row()?.size);
+            self.octets = Some(self.read(size)?);
         }
         Ok(self.octets.as_deref().unwrap_or_default())
     }
 
-    /// The header, prefix included.
-    fn header_octets(&mut self) -> Result<Vec<u8>, MailboxError> {
-        let parsed = self.parsed()?;
+    fn read(&mut self, length: u64) -> Result<Vec<u8>, MailboxError> {
         let row = self.row()?;
-        let length = row.prefix.len() as u64 + u64::from(parsed.header_size);
-        if let Some(octets) = &self.octets {
-            let end = usize::try_from(length).unwrap_or(usize::MAX);
-            return Ok(octets.get(..end).unwrap_or(octets).to_vec());
-        }
         let octets = self.mailboxes.read(self.account, row, 0..length)?.0;
-        self.read += length;
+        self.work.read += octets.len() as u64;
         Ok(octets)
     }
 
+    /// The header, prefix included.
+    fn header_octets(&mut self) -> Result<&[u8], MailboxError> {
+        let structure = self.structure()?;
+        let size = view(&structure)?.header_size;
+        let length = self.row()?.prefix.len() as u64 + u64::from(size);
+        if self.octets.is_none() && self.header.is_none() {
+            self.header = Some(self.read(length)?);
+        }
+        let octets = self.octets.as_ref().or(self.header.as_ref());
+        let octets = octets.map(Vec::as_slice).unwrap_or_default();
+        let end = usize::try_from(length).unwrap_or(usize::MAX);
+        Ok(octets.get(..end).unwrap_or(octets))
+    }
+
     /// RFC 9051 6.4.4 HEADER: a field of that name that has the text; any for an empty text.
-    fn header(&mut self, name: &str, needle: &super::text::Needle) -> Result<bool, MailboxError> {
+    fn header_has(&mut self, name: &str, needle: &Needle) -> Result<bool, MailboxError> {
         let header = self.header_octets()?;
-        for field in headers(&header).filter(|field| field.is(name)) {
-            self.scratch.clear();
-            push_decoded(self.scratch, field.value);
-            if needle.is_in(self.scratch) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let passed = header.len() as u64;
+        let mut fields = headers(header).filter(|field| field.is(name));
+        let found = fields.any(|field| {
+            let mut text = String::new();
+            push_decoded(&mut text, field.value);
+            Hay::new(text).has(needle)
+        });
+        self.work.scanned += passed;
+        Ok(found)
     }
+}
 
-    fn whole_header(&mut self, needle: &super::text::Needle) -> Result<bool, MailboxError> {
-        self.octets()?;
-        let header = self.header_octets()?;
-        self.scratch.clear();
-        for field in headers(&header) {
-            self.scratch.push_str(&String::from_utf8_lossy(field.name));
-            self.scratch.push_str(": ");
-            push_decoded(self.scratch, field.value);
-            self.scratch.push('\n');
-        }
-        Ok(needle.is_in(self.scratch))
-    }
-
-    fn body(&mut self, needle: &super::text::Needle) -> Result<bool, MailboxError> {
-        let parsed = self.parsed()?;
-        let prefix = self.row()?.prefix.len();
-        let octets = self.octets()?;
-        let content = octets.get(prefix..).unwrap_or_default();
-        let mut text = tern_mime::decoded_text(&parsed, content, MAX_SEARCHED_TEXT);
-        Ok(needle.is_in(&mut text))
-    }
+/// The structure's content; a row that was looked through reads back.
+fn view(structure: &Structure) -> Result<MessageView<'_>, MailboxError> {
+    Ok(structure.view().ok_or(StoreError::Damaged)?)
 }
 
 const fn day_of(time: Timestamp) -> u64 {
@@ -253,15 +346,15 @@ fn push_decoded(out: &mut String, raw: &[u8]) {
 }
 
 /// Appends an address as a header shows it.
-fn push_address(out: &mut String, address: &Address) {
-    if let Some(name) = &address.name {
+fn push_address(out: &mut String, address: &Address<&[u8]>) {
+    if let Some(name) = address.name {
         push_decoded(out, name);
         out.push(' ');
     }
-    if let Some(mailbox) = &address.mailbox {
+    if let Some(mailbox) = address.mailbox {
         // Writing to a String can't fail.
         let _ = write!(out, "<{}", String::from_utf8_lossy(mailbox));
-        if let Some(host) = &address.host {
+        if let Some(host) = address.host {
             let _ = write!(out, "@{}", String::from_utf8_lossy(host));
         }
         out.push('>');
@@ -271,6 +364,10 @@ fn push_address(out: &mut String, address: &Address) {
 
 #[cfg(test)]
 mod tests {
+    use tern_base::OriginId;
+    use tern_mailbox::{AppendRequest, Flags, INBOX, NoListener};
+    use tern_store::MemEngine;
+
     use super::*;
 
     #[test]
@@ -287,5 +384,67 @@ mod tests {
         check("31 Feb 2003 00:00 GMT", None);
         check("yesterday", None);
         check("", None);
+    }
+
+    const BOB: AccountId = AccountId(1);
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+    /// What it takes to ask one message for as many texts as `needles`.
+    fn work_of(content: &str, needles: usize, of: TextOf) -> (bool, Work) {
+        let engine = Arc::new(MemEngine::new());
+        let mailboxes = Mailboxes::open(engine, [1; 32], Arc::new(NoListener)).unwrap();
+        mailboxes.create_account(BOB, 0, &[], NOW).unwrap();
+        let append = AppendRequest {
+            account: BOB,
+            mailbox: INBOX,
+            content: content.as_bytes().to_vec(),
+            flags: Flags::empty(),
+            received: None,
+            origin: OriginId([1; 16]),
+        };
+        mailboxes.append(append, NOW).unwrap();
+        let view = mailboxes.view(BOB, INBOX).unwrap();
+        let entry = view.iter().next().unwrap();
+        let row = mailboxes.message(BOB, entry.message).unwrap();
+        let test = |number: usize| {
+            let needle = Needle::new(&format!("needle {number}"));
+            match of {
+                TextOf::Body => Test::Body(needle),
+                TextOf::Text => Test::Text(needle),
+                of => Test::Envelope(of, needle),
+            }
+        };
+        let tests = (0..needles).map(test).collect();
+        let mut scratch = String::new();
+        let subject = Subject::new(&mailboxes, BOB, entry, &mut scratch);
+        let mut subject = subject.with_row(&row, None);
+        let passes = subject.passes(&Test::Or(tests)).unwrap();
+        (passes, subject.work)
+    }
+
+    #[test]
+    fn a_text_is_decoded_once_and_every_look_counts() {
+        let body = "line of text\r\n".repeat(1_000);
+        let header = "Subject: hay\r\nFrom: a@example.org\r\n\r\n";
+        let content = format!("{header}{body}");
+        let size = content.len() as u64;
+        let (found, one) = work_of(&content, 1, TextOf::Body);
+        assert!(!found);
+        assert_eq!((one.read, one.decoded), (size, size));
+        let (_, hundred) = work_of(&content, 100, TextOf::Body);
+        assert_eq!((hundred.read, hundred.decoded), (size, size));
+        assert_eq!(hundred.scanned, 100 * one.scanned);
+        assert!(one.scanned >= body.len() as u64 - 1);
+        // The header counts too, and is decoded once beside the body.
+        let (_, texts) = work_of(&content, 100, TextOf::Text);
+        assert_eq!(texts.read, size);
+        assert_eq!(texts.decoded, size + header.len() as u64);
+        assert!(texts.scanned > hundred.scanned);
+        // What the stored structure answers reads no content.
+        let (_, subjects) = work_of(&content, 100, TextOf::Subject);
+        assert_eq!((subjects.read, subjects.decoded), (0, 3));
+        assert_eq!(subjects.scanned, 300);
+        let (found, _) = work_of(&content.replace("hay", "NEEDLE 7"), 8, TextOf::Subject);
+        assert!(found);
     }
 }

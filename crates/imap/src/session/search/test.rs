@@ -120,6 +120,15 @@ impl Test {
         }
     }
 
+    /// How many conditions there are.
+    pub(super) fn count(&self) -> usize {
+        match self {
+            Self::And(tests) | Self::Or(tests) => tests.iter().map(Self::count).sum(),
+            Self::Not(test) => test.count(),
+            _ => 1,
+        }
+    }
+
     /// Whether the search names mod-sequences, so that the result tells one (RFC 7162 3.1.5).
     pub(super) fn names_modseq(key: &SearchKey) -> bool {
         match key {

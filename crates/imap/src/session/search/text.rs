@@ -24,25 +24,53 @@ impl Needle {
     pub(super) fn is_empty(&self) -> bool {
         self.finder.needle().is_empty()
     }
+}
 
-    /// Whether the text is in `hay`, which is left in lower case or as it was.
-    pub(super) fn is_in(&self, hay: &mut String) -> bool {
-        if self.ascii {
-            hay.make_ascii_lowercase();
-            return self.finder.find(hay.as_bytes()).is_some();
+/// A text in which needles are looked for, folded once for all of them.
+pub(super) struct Hay {
+    /// With ASCII letters in lower case.
+    ascii: String,
+    /// With all letters in lower case, once a needle asked for it.
+    unicode: Option<String>,
+}
+
+impl Hay {
+    pub(super) fn new(mut text: String) -> Self {
+        text.make_ascii_lowercase();
+        Self {
+            ascii: text,
+            unicode: None,
         }
-        !hay.is_ascii() && self.finder.find(hay.to_lowercase().as_bytes()).is_some()
+    }
+
+    /// Octets that a look for one needle passes over.
+    pub(super) fn len(&self) -> u64 {
+        self.ascii.len() as u64
+    }
+
+    /// Whether the text has the needle.
+    pub(super) fn has(&mut self, needle: &Needle) -> bool {
+        if needle.ascii {
+            return needle.finder.find(self.ascii.as_bytes()).is_some();
+        }
+        if self.unicode.is_none() && self.ascii.is_ascii() {
+            return false;
+        }
+        let folded = self
+            .unicode
+            .get_or_insert_with(|| self.ascii.to_lowercase());
+        needle.finder.find(folded.as_bytes()).is_some()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Needle;
+    use super::{Hay, Needle};
 
     #[test]
     fn case_does_not_matter() {
         let check = |needle: &str, hay: &str, expect: bool| {
-            let found = Needle::new(needle).is_in(&mut hay.to_owned());
+            let found = Hay::new(hay.to_owned()).has(&Needle::new(needle));
             assert_eq!(found, expect, "{needle} in {hay}");
         };
         check("hello", "Say HeLLo", true);

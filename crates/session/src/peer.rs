@@ -2,25 +2,12 @@
 
 use std::net::IpAddr;
 
-/// What a listener is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Mail from other servers to this server's own recipients (port 25). No AUTH.
-    Reception,
-    /// Mail from this server's own users (ports 465 and 587; RFC 6409). AUTH needed.
-    Submission,
-}
-
 /// What the shell knows of the other end when a connection is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The address of the other end.
     pub ip: IpAddr,
-    /// The name of that address, if the shell has looked it up and verified it forward.
-    pub name: Option<String>,
-    /// What the listener is for.
-    pub role: Role,
-    /// The facts of TLS where it was on before the first octet (RFC 8314 3.3).
+    /// The facts of TLS where it was on before the first octet (RFC 8314 3).
     pub tls: Option<TlsFacts>,
 }
 

@@ -1,0 +1,122 @@
+//! Literals and the memory that all sessions share.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod common;
+
+use common::{Client, House};
+use tern_session::{Budget, Ending, Protocol as _};
+
+const LARGE: usize = 40_000;
+
+fn house(octets: u64) -> (House, Client) {
+    let mut house = House::new();
+    house.memory = Budget::new(octets);
+    let client = Client::login(&mut house);
+    (house, client)
+}
+
+fn message(octets: usize) -> String {
+    let header = "Subject: large\r\n\r\n";
+    let mut text = header.to_owned();
+    text.extend(std::iter::repeat_n('x', octets - header.len()));
+    text
+}
+
+#[test]
+fn a_literal_holds_memory_until_its_command_is_done() {
+    let (mut house, mut client) = house(LARGE as u64);
+    let asked = client.ask(&mut house, &format!("a APPEND INBOX {{{LARGE}}}"));
+    assert_eq!(asked, "+ OK\r\n");
+    assert_eq!(house.memory.reserved(), LARGE as u64);
+    let text = message(LARGE);
+    client.send(&mut house, &text.as_bytes()[..LARGE / 2], 1_000);
+    assert_eq!(house.memory.reserved(), LARGE as u64);
+    let answer = client.ask(&mut house, &text[LARGE / 2..]);
+    assert!(answer.starts_with("a OK [APPENDUID "), "{answer}");
+    assert_eq!(house.memory.reserved(), 0);
+    house.check();
+}
+
+#[test]
+fn a_literal_without_memory_is_refused_whether_it_waits_or_not() {
+    let (mut house, mut client) = house(LARGE as u64 - 1);
+    let refused = "NO [UNAVAILABLE] Not enough memory for the literal now, try again later\r\n";
+    let answer = client.ask(&mut house, &format!("a APPEND INBOX {{{LARGE}}}"));
+    assert_eq!(answer, format!("a {refused}"));
+    for chunk in [usize::MAX, 999] {
+        // RFC 7888: the octets are on their way, and are thrown away.
+        let line = format!("b APPEND INBOX {{{LARGE}+}}\r\n{}\r\n", message(LARGE));
+        client.send(&mut house, line.as_bytes(), chunk);
+        let answer = String::from_utf8(std::mem::take(&mut client.output)).unwrap();
+        assert_eq!(answer, format!("b {refused}"));
+        assert_eq!(house.memory.reserved(), 0);
+    }
+    assert_eq!(
+        client.ask(&mut house, "c NOOP"),
+        "c OK Noop completed\r\n",
+        "the session goes on"
+    );
+}
+
+#[test]
+fn literals_of_one_command_add_up() {
+    let (mut house, mut client) = house(60_000);
+    let (one, two) = (message(35_000), message(30_000));
+    let line = format!("a APPEND INBOX {{35000+}}\r\n{one} {{30000+}}\r\n{two}\r\n");
+    client.send(&mut house, line.as_bytes(), usize::MAX);
+    let answer = String::from_utf8(std::mem::take(&mut client.output)).unwrap();
+    assert!(answer.starts_with("a NO [UNAVAILABLE]"), "{answer}");
+    assert_eq!(house.memory.reserved(), 0);
+    house.memory = Budget::new(65_000);
+    client.send(&mut house, line.as_bytes(), 777);
+    let answer = String::from_utf8(std::mem::take(&mut client.output)).unwrap();
+    assert!(answer.starts_with("a OK [APPENDUID "), "{answer}");
+    assert_eq!(house.memory.reserved(), 0);
+}
+
+#[test]
+fn what_everybody_may_hold_needs_no_memory() {
+    let (mut house, mut client) = house(0);
+    client.append(&mut house, "INBOX", "", message(16_000).as_bytes());
+    let answer = String::from_utf8(std::mem::take(&mut client.output)).unwrap();
+    assert!(answer.starts_with("p OK [APPENDUID "), "{answer}");
+}
+
+#[test]
+fn a_trickled_literal_has_a_time_and_gives_its_memory_back() {
+    let (mut house, mut client) = house(u64::MAX);
+    let start = house.now;
+    client.ask(&mut house, &format!("a APPEND INBOX {{{LARGE}}}"));
+    for seconds in [600, 1_200, 1_700] {
+        house.now = start.plus_millis(seconds * 1_000);
+        client.send(&mut house, b"x", 1);
+        assert_eq!(client.session.deadline().millis_since(start), 1_800_000);
+    }
+    client.session.end(Ending::TimedOut);
+    client.drive(&mut house);
+    assert!(client.closed);
+    assert_eq!(client.output, b"* BYE [UNAVAILABLE] Timeout\r\n");
+    assert_eq!(house.memory.reserved(), 0);
+}
+
+#[test]
+fn a_lost_connection_gives_its_memory_back() {
+    let (mut house, mut client) = house(u64::MAX);
+    client.ask(&mut house, &format!("a APPEND INBOX {{{LARGE}}}"));
+    assert!(house.memory.reserved() > 0);
+    drop(client);
+    assert_eq!(house.memory.reserved(), 0);
+}
+
+#[test]
+fn revoked_access_is_said_once() {
+    let (mut house, mut client) = house(0);
+    client.ask(&mut house, "a SELECT INBOX");
+    client.ask(&mut house, "b IDLE");
+    client.session.end(Ending::Revoked);
+    client.session.end(Ending::Revoked);
+    client.drive(&mut house);
+    assert!(client.closed);
+    assert_eq!(client.output, b"* BYE Access has been revoked\r\n");
+}

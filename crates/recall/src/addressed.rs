@@ -1,0 +1,189 @@
+//! What the sender may see of a recall: what became of each address that they wrote.
+//!
+//! Who is behind a group or an alias is not theirs to know, nor is where a copy turned up that came
+//! about otherwise: such copies are counted by how they ended.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Value, json};
+use tern_base::{AccountId, Timestamp};
+
+use crate::status::head_json;
+use crate::{
+    CopyOutcome, Destination, Outcome, Reason, Recall, RecallError, RecallId, Recalls, Subject,
+    Tally, Target, submission,
+};
+
+/// A recall as its sender sees it.
+#[derive(Clone, Debug)]
+pub struct SenderStatus {
+    /// The recall.
+    pub recall: Recall,
+    /// How many copies ended how, the sender's own left out.
+    pub tally: Tally,
+    /// When the message was sent.
+    pub submitted: Option<Timestamp>,
+    /// Each address, in the order of the envelope, up to the number asked for.
+    pub addressed: Vec<Addressed>,
+    /// Addresses that are not in `addressed`.
+    pub more: u64,
+    /// Recipients whom the delivery has not reached yet.
+    pub on_their_way: u64,
+}
+
+/// What became of one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addressed {
+    /// The address as the sender wrote it; `None` for copies that came about otherwise.
+    pub recipient: Option<String>,
+    /// How many copies ended how.
+    pub ends: BTreeMap<End, u64>,
+}
+
+/// How a copy ended, as far as the sender is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct End {
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: Reason,
+    /// It was put back.
+    pub restored: bool,
+    /// It is kept no longer.
+    pub purged: bool,
+}
+
+impl End {
+    fn of(outcome: &CopyOutcome) -> Self {
+        Self {
+            outcome: outcome.outcome,
+            reason: outcome.reason,
+            restored: outcome.restored.is_some(),
+            purged: outcome.purged.is_some(),
+        }
+    }
+}
+
+impl Recalls {
+    /// How a recall stands for its sender, with at most `limit` addresses one by one.
+    pub fn sender_status(&self, id: RecallId, limit: usize) -> Result<SenderStatus, RecallError> {
+        let recall = self.recall(id)?;
+        let (found, targets) = match recall.submission {
+            Some(id) => (
+                submission::submission(&*self.engine, id)?,
+                submission::targets(&*self.engine, id)?,
+            ),
+            None => (None, Vec::new()),
+        };
+        let on_their_way = self.on_their_way(&recall)?;
+        let mut tally = Tally::default();
+        tally.add_many(Outcome::Pending, on_their_way);
+        let envelope = Envelope::of(&targets);
+        // By the address's place in the envelope; the last is for copies of no address.
+        let mut ends: BTreeMap<usize, BTreeMap<End, u64>> = BTreeMap::new();
+        self.each_outcome(id, |subject, outcome| {
+            if outcome.reason != Reason::OwnCopy {
+                tally.add(outcome.outcome);
+                let place = envelope.place(subject, &targets);
+                let ends = ends.entry(place).or_default();
+                *ends.entry(End::of(&outcome)).or_default() += 1;
+            }
+        })?;
+        let more = ends.len().saturating_sub(limit) as u64;
+        let addressed = ends.into_iter().take(limit).map(|(place, ends)| Addressed {
+            recipient: envelope
+                .recipients
+                .get(place)
+                .map(|text| (*text).to_owned()),
+            ends,
+        });
+        Ok(SenderStatus {
+            addressed: addressed.collect(),
+            recall,
+            tally,
+            submitted: found.map(|found| found.submitted),
+            more,
+            on_their_way,
+        })
+    }
+}
+
+/// The addresses of an envelope, and which of them each account's copy was sent to.
+struct Envelope<'a> {
+    recipients: Vec<&'a str>,
+    places: HashMap<&'a str, usize>,
+    accounts: HashMap<AccountId, usize>,
+}
+
+impl<'a> Envelope<'a> {
+    fn of(targets: &'a [Target]) -> Self {
+        let mut envelope = Self {
+            recipients: Vec::new(),
+            places: HashMap::new(),
+            accounts: HashMap::new(),
+        };
+        for target in targets {
+            let next = envelope.recipients.len();
+            let recipient = target.recipient.as_str();
+            let place = *envelope.places.entry(recipient).or_insert(next);
+            if place == next {
+                envelope.recipients.push(recipient);
+            }
+            if let Destination::Account(account) = target.destination {
+                envelope.accounts.entry(account).or_insert(place);
+            }
+        }
+        envelope
+    }
+
+    fn place(&self, subject: Subject, targets: &[Target]) -> usize {
+        let found = match subject {
+            Subject::Copy(account, _) => self.accounts.get(&account),
+            Subject::Target(n) => targets
+                .get(n as usize)
+                .and_then(|target| self.places.get(target.recipient.as_str())),
+        };
+        found.copied().unwrap_or(usize::MAX)
+    }
+}
+
+impl SenderStatus {
+    /// The status as JSON.
+    pub fn json(&self) -> Value {
+        let mut value = head_json(&self.recall, self.submitted, &self.tally, self.on_their_way);
+        if let Some(fields) = value.as_object_mut() {
+            let addressed: Vec<Value> = self.addressed.iter().map(Addressed::json).collect();
+            fields.insert("addressed".to_owned(), addressed.into());
+            fields.insert("moreAddressed".to_owned(), self.more.into());
+        }
+        value
+    }
+}
+
+impl Addressed {
+    fn json(&self) -> Value {
+        let end = |(end, copies): (&End, &u64)| {
+            json!({
+                "outcome": end.outcome.code(),
+                "reason": end.reason.code(),
+                "sentence": end.reason.sentence(),
+                "copies": copies,
+                "restored": end.restored,
+                "purged": end.purged,
+            })
+        };
+        let ends: Vec<Value> = self.ends.iter().map(end).collect();
+        json!({"recipient": self.recipient, "copies": ends})
+    }
+
+    /// Whether a copy was served before it was taken back, or may be where it can't be.
+    pub(crate) fn needs_attention(&self) -> bool {
+        let settled = |outcome| {
+            matches!(
+                outcome,
+                Outcome::WithdrawnUnexposed | Outcome::Prevented | Outcome::BlockedLate
+            )
+        };
+        self.ends.keys().any(|end| !settled(end.outcome))
+    }
+}

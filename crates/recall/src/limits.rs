@@ -1,0 +1,20 @@
+//! What a client can grow, and how far.
+
+/// Longest reason that is kept, in characters.
+pub const MAX_REASON: usize = 1_000;
+/// Most recipients that can be chosen one by one; a request with more is refused.
+pub const MAX_CHOSEN: usize = 1_000;
+/// What rates are counted over, in milliseconds.
+pub const RATE_WINDOW_MS: u64 = 60 * 60 * 1000;
+/// Most granted requests of an account within an hour that are counted.
+pub const MAX_COUNTED: usize = 5_000;
+/// Refused requests of an account within an hour that are on record and reported one by one; the
+/// next one stands for all that follow.
+pub const MAX_REFUSALS: usize = 20;
+/// Most submissions of a letter by other accounts that a seal leaves out one by one. Beyond that
+/// it covers what the sender's own submissions brought, and nothing else.
+pub const MAX_RIVALS: usize = 1_000;
+/// Most bytes of one row of targets.
+pub const TARGET_ROW_BYTES: usize = 48 * 1024;
+/// Addresses that a report mail lists one by one; the rest are counted.
+pub const MAX_LISTED: usize = 200;

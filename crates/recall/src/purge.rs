@@ -1,0 +1,126 @@
+//! Withdrawn copies that have been kept long enough are removed for good.
+//!
+//! What stays is the evidence: outcome rows say how each copy ended and when it was removed, and
+//! the audit log has the removal. A sweep is driven by one row for each recall, which says since
+//! when its oldest copy has been kept; cut off, the next sweep goes on.
+
+use tern_base::Timestamp;
+use tern_mailbox::Vaulted;
+use tern_store::Verdict;
+
+use crate::audit::Act;
+use crate::status::each_row;
+use crate::{CopyOutcome, Recall, RecallError, RecallId, Recalls, Subject, tables};
+
+/// Copies that one transaction removes.
+const CHUNK: usize = 128;
+/// How long after a sweep what it had to leave is looked at again, in milliseconds.
+const AGAIN_MS: u64 = 60 * 60 * 1000;
+
+/// Whether a copy may be removed that has been kept since before `kept_since`.
+fn may_be_purged(copy: &Vaulted, kept_since: Timestamp) -> bool {
+    copy.row.withdrawn <= kept_since
+}
+
+impl Recalls {
+    /// Removes the withdrawn copies that have been kept long enough. To be called now and then;
+    /// answers how many there were. A recall that fails does not keep back the others.
+    pub fn purge(&self, now: Timestamp) -> Result<u64, RecallError> {
+        let kept_since = Timestamp(now.0.saturating_sub(self.settings.vault_ms()));
+        let mut due = Vec::new();
+        each_row(&*self.engine, tables::kept_since(kept_since), |key, _| {
+            due.push(tables::read_kept(key)?);
+            Ok(())
+        })?;
+        let (mut purged, mut failure) = (0, None);
+        for (since, id) in due {
+            match self.purge_one(id, since, kept_since, now) {
+                Ok(count) => purged += count,
+                Err(error) => drop(failure.get_or_insert(error)),
+            }
+        }
+        failure.map_or(Ok(purged), Err)
+    }
+
+    fn purge_one(
+        &self,
+        id: RecallId,
+        since: Timestamp,
+        kept_since: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, RecallError> {
+        let recall = self.recall(id)?;
+        if !recall.state.is_over() {
+            return Ok(0);
+        }
+        let (mut purged, mut left) = (0, None::<Timestamp>);
+        let mut after = None;
+        loop {
+            let page = self.mailboxes.vaulted(id.tag(), after, CHUNK)?;
+            let Some(last) = page.last() else { break };
+            after = Some((last.account, last.message));
+            let (due, stays): (Vec<&Vaulted>, Vec<&Vaulted>) = page
+                .iter()
+                .partition(|copy| may_be_purged(copy, kept_since));
+            let oldest = stays.iter().map(|copy| copy.row.withdrawn).min();
+            left = left.into_iter().chain(oldest).min();
+            let Some(count) = self.purge_chunk(&recall, &due, now)? else {
+                return Ok(purged);
+            };
+            purged += count;
+        }
+        // While the seal stands, more can arrive: later than now.
+        let seal = self.mailboxes.seal_of(recall.digest, id.tag())?;
+        let next = left.or(seal.filter(|seal| seal.until > now).map(|_| now));
+        let next = next.map(|next| next.max(kept_since.plus_millis(AGAIN_MS)));
+        tern_store::transact(&*self.engine, |txn| {
+            if self.recall_in(txn, id)?.generation != recall.generation {
+                return Ok(Verdict::Abandon(()));
+            }
+            txn.delete(tables::kept(since, id));
+            if let Some(next) = next {
+                txn.put(tables::kept(next, id), Vec::new());
+            }
+            Ok::<_, RecallError>(Verdict::Commit(()))
+        })?;
+        Ok(purged)
+    }
+
+    /// Removes some copies; `None` when something happened to the recall meanwhile.
+    fn purge_chunk(
+        &self,
+        recall: &Recall,
+        copies: &[&Vaulted],
+        now: Timestamp,
+    ) -> Result<Option<u64>, RecallError> {
+        if copies.is_empty() {
+            return Ok(Some(0));
+        }
+        tern_store::transact(&*self.engine, |txn| {
+            // An undo that began meanwhile has put them back, or is about to.
+            if self.recall_in(txn, recall.id)?.generation != recall.generation {
+                return Ok(Verdict::Abandon(None));
+            }
+            let mut purged = Vec::with_capacity(copies.len());
+            for copy in copies {
+                let (account, message) = (copy.account, copy.message);
+                if !self.mailboxes.purge_in(txn, account, message, now)? {
+                    continue;
+                }
+                let subject = Subject::Copy(account, message);
+                let key = tables::outcome(recall.id, subject);
+                if let Some(row) = txn.get(&key)? {
+                    let outcome = CopyOutcome {
+                        purged: Some(now),
+                        ..CopyOutcome::decode(&row)?
+                    };
+                    txn.put(key, outcome.encode());
+                    purged.push((subject, outcome));
+                }
+            }
+            self.audit_outcomes(txn, recall, Act::Purged, &purged, &[], now)?;
+            let count = purged.len() as u64;
+            Ok::<_, RecallError>(Verdict::Commit(Some(count)))
+        })
+    }
+}

@@ -1,0 +1,51 @@
+//! The options of recalls: one doc comment, one type, one default for each. Who may take back what
+//! is for policies to say.
+//!
+//! Invariant: the option reference is generated from these comments; each first sentence says
+//! what the option does, the last says its unit and default.
+
+use serde::{Deserialize, Serialize};
+
+const HOUR_MS: u64 = 60 * 60 * 1000;
+const DAY_MS: u64 = 24 * HOUR_MS;
+
+/// The options of recalls.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Name of this host, which reports come from. A domain name; default `localhost`.
+    pub hostname: String,
+    /// How long copies of a recalled message that still arrive are stopped. In days; default 90.
+    pub tombstone_days: u64,
+    /// How long an outcome that may still change is looked at again: that of a copy which was being
+    /// handed to another server. In hours; default 24.
+    pub retry_hours: u64,
+    /// How long withdrawn copies are kept in the vault, so that a recall can be undone. In days;
+    /// default 90.
+    pub vault_days: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            hostname: String::from("localhost"),
+            tombstone_days: 90,
+            retry_hours: 24,
+            vault_days: 90,
+        }
+    }
+}
+
+impl Settings {
+    pub(crate) const fn tombstone_ms(&self) -> u64 {
+        self.tombstone_days.saturating_mul(DAY_MS)
+    }
+
+    pub(crate) const fn retry_ms(&self) -> u64 {
+        self.retry_hours.saturating_mul(HOUR_MS)
+    }
+
+    pub(crate) const fn vault_ms(&self) -> u64 {
+        self.vault_days.saturating_mul(DAY_MS)
+    }
+}

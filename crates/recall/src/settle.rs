@@ -1,0 +1,320 @@
+//! What became of every recipient without a copy here: cancelled in the queue, said to have left,
+//! or gone already.
+//!
+//! A cursor in the record runs over the submission's targets, as far as their delivery has come:
+//! each gets its outcome in the transaction that moves the cursor past it. A delivery to many may
+//! still be under way when the recall is done; the cursor follows it.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use tern_base::{AccountId, MessageId, Timestamp};
+use tern_mailbox::SealTag;
+use tern_queue::{Cancelled, QueueId};
+use tern_store::{Transaction, Verdict};
+
+use crate::audit::{Act, audit_entry};
+use crate::plan::{finished_item_outcome, is_chosen, target_outcome, undone_outcome};
+use crate::{
+    CopyOutcome, Destination, Facts, Outcome, Reason, Recall, RecallError, RecallId, Recalls,
+    State, Subject, Target, tables,
+};
+
+/// Targets whose outcomes one transaction settles.
+const CHUNK: usize = 500;
+/// Copies of another recall that are looked at at once.
+const VAULT_PAGE: usize = 100;
+
+/// What the outcomes of targets rest on besides the facts.
+struct Known {
+    /// Accounts of which a copy has its outcome.
+    holders: BTreeSet<AccountId>,
+    /// Other recalls of the same letter.
+    others: Vec<SealTag>,
+}
+
+impl Recalls {
+    /// Gives every target that the delivery has reached, and that has none yet, its outcome.
+    /// Answers whether these are all.
+    pub(crate) fn settle_targets(&self, id: RecallId, now: Timestamp) -> Result<bool, RecallError> {
+        loop {
+            // Whose copy was stopped on arrival is no recipient without one.
+            self.note_late(id.tag(), now)?;
+            let recall = self.recall(id)?;
+            let facts = self.facts(self.submission_of(&recall)?)?;
+            let known = self.known(&recall)?;
+            let mut generation = recall.generation;
+            let end = facts.reached.min(facts.targets.len());
+            let from = recall.settled as usize;
+            if from >= end {
+                return Ok(end == facts.targets.len());
+            }
+            for start in (from..end).step_by(CHUNK) {
+                let range = start..(start + CHUNK).min(end);
+                let done = self.settle_chunk(&recall, generation, &facts, &known, range, now)?;
+                match done {
+                    Some(next) => generation = next,
+                    // Something happened to the recall since it was read: look again.
+                    None => break,
+                }
+            }
+        }
+    }
+
+    fn known(&self, recall: &Recall) -> Result<Known, RecallError> {
+        let mut holders = BTreeSet::new();
+        self.each_outcome(recall.id, |subject, _| {
+            if let Subject::Copy(account, _) = subject {
+                holders.insert(account);
+            }
+        })?;
+        let mut others = self.mailboxes.seal_tags(recall.digest)?;
+        others.retain(|tag| *tag != recall.id.tag());
+        Ok(Known { holders, others })
+    }
+
+    /// Answers the record's generation then; `None` when it is not what it was.
+    fn settle_chunk(
+        &self,
+        recall: &Recall,
+        generation: u64,
+        facts: &Facts,
+        known: &Known,
+        range: Range<usize>,
+        now: Timestamp,
+    ) -> Result<Option<u64>, RecallError> {
+        tern_store::transact(&*self.engine, |txn| {
+            let mut fresh = self.recall_in(txn, recall.id)?;
+            let same = (fresh.generation, fresh.settled as usize, fresh.state)
+                == (generation, range.start, recall.state);
+            if !same {
+                return Ok(Verdict::Abandon(None));
+            }
+            let mut settled = Vec::new();
+            let chunk = facts.targets.iter().enumerate();
+            for (n, target) in chunk.skip(range.start).take(range.len()) {
+                let subject = Subject::Target(n as u32);
+                let key = tables::outcome(recall.id, subject);
+                // Those of the first few were settled with the seal.
+                if txn.get(&key)?.is_some() {
+                    continue;
+                }
+                if let Some(outcome) = self.settle_in(txn, recall, facts, known, target, now)? {
+                    txn.put(key, outcome.encode());
+                    settled.push((subject, outcome));
+                }
+            }
+            self.audit_outcomes(txn, recall, Act::Settled, &settled, &facts.targets, now)?;
+            fresh.settled = range.end as u32;
+            if fresh.state.is_over() && !settled.is_empty() {
+                fresh.changed();
+            }
+            fresh.put_in(txn);
+            Ok::<_, RecallError>(Verdict::Commit(Some(fresh.generation)))
+        })
+    }
+
+    fn settle_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        recall: &Recall,
+        facts: &Facts,
+        known: &Known,
+        target: &Target,
+        now: Timestamp,
+    ) -> Result<Option<CopyOutcome>, RecallError> {
+        if matches!(recall.state, State::Restored) {
+            return Ok(undone_outcome(facts, target, &known.holders, now));
+        }
+        if let Destination::Outside { item, .. } = target.destination
+            && is_chosen(target, &recall.chosen)
+        {
+            return self.cancel_item_in(txn, item, now).map(Some);
+        }
+        let outcome = target_outcome(facts, target, &recall.chosen, &known.holders, now);
+        let gone = outcome
+            .as_ref()
+            .is_some_and(|o| o.outcome == Outcome::AlreadyGone);
+        match target.destination {
+            Destination::Account(account) if gone => {
+                let taken = self.taken_by_another(recall, facts, account, &known.others, now)?;
+                Ok(taken.or(outcome))
+            }
+            _ => Ok(outcome),
+        }
+    }
+
+    /// Settles the queue's items among the first targets, with the seal itself. Those whom the
+    /// delivery has not reached have none yet.
+    pub(crate) fn settle_first_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        recall: &Recall,
+        targets: &[Target],
+        most: usize,
+        now: Timestamp,
+    ) -> Result<(), RecallError> {
+        let Some(submission) = recall.submission else {
+            return Ok(());
+        };
+        let way = txn.get(&tables::under_way(submission))?;
+        let way = way
+            .map(|row| crate::submission::UnderWay::decode(&row))
+            .transpose()?;
+        let reached = way.map_or(most, |way| most.min(way.reached as usize));
+        let mut settled = Vec::new();
+        for (n, target) in targets.iter().enumerate().take(reached) {
+            let Destination::Outside { item, .. } = target.destination else {
+                continue;
+            };
+            if is_chosen(target, &recall.chosen) {
+                let subject = Subject::Target(n as u32);
+                let outcome = self.cancel_item_in(txn, item, now)?;
+                txn.put(tables::outcome(recall.id, subject), outcome.encode());
+                settled.push((subject, outcome));
+            }
+        }
+        self.audit_outcomes(txn, recall, Act::Settled, &settled, targets, now)
+    }
+
+    fn cancel_item_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        item: QueueId,
+        now: Timestamp,
+    ) -> Result<CopyOutcome, RecallError> {
+        let (outcome, reason) = match tern_queue::cancel_in(txn, item, now)? {
+            Cancelled::Cancelled {
+                item,
+                may_have_left,
+                ..
+            } => {
+                self.mailboxes.unlink_blob_in(txn, item.blob, now)?;
+                if may_have_left {
+                    (Outcome::Relayed, Reason::MaybeTakenOutside)
+                } else {
+                    (Outcome::Prevented, Reason::Queued)
+                }
+            }
+            Cancelled::InFlight { .. } => (Outcome::Pending, Reason::InFlight),
+            Cancelled::AlreadyFinished(row) => finished_item_outcome(row.ending, row.lost_attempts),
+            Cancelled::Gone => (Outcome::Relayed, Reason::TakenOutside),
+        };
+        Ok(CopyOutcome::new(outcome, reason, now))
+    }
+
+    /// A recipient without a copy did not delete it where another recall of the same sender's
+    /// letter has taken it: it may have been sent twice. A copy that somebody else sent them is
+    /// another one.
+    fn taken_by_another(
+        &self,
+        recall: &Recall,
+        facts: &Facts,
+        account: AccountId,
+        others: &[SealTag],
+        now: Timestamp,
+    ) -> Result<Option<CopyOutcome>, RecallError> {
+        let (_, origins) = self.covered(recall, facts)?;
+        for tag in others {
+            let mut after = Some((account, MessageId(0)));
+            while let Some(from) = after.take() {
+                for copy in self.mailboxes.vaulted(*tag, Some(from), VAULT_PAGE)? {
+                    if copy.account != account {
+                        break;
+                    }
+                    if origins.covers(copy.row.message.origin) {
+                        let exposure = facts.exposures.get(&(account, copy.message)).cloned();
+                        return Ok(Some(CopyOutcome::withdrawn(exposure, now)));
+                    }
+                    after = Some((account, copy.message));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Looks again at what is missing or pending, where anything is. After the retry time what is
+    /// still unknown of an attempt to relay is said so.
+    pub(crate) fn settle_again(&self, id: RecallId, now: Timestamp) -> Result<(), RecallError> {
+        if !self.recall(id)?.unsettled {
+            return Ok(());
+        }
+        let all = self.settle_targets(id, now)?;
+        let pending = self.retry_pending(&self.recall(id)?, now)?;
+        let recall = self.recall(id)?;
+        if pending > 0 || !all {
+            return Ok(());
+        }
+        let tally = self.tally(id)?;
+        tern_store::transact(&*self.engine, |txn| {
+            let mut fresh = self.recall_in(txn, id)?;
+            if fresh.generation != recall.generation || !fresh.unsettled {
+                return Ok(Verdict::Abandon(()));
+            }
+            fresh.unsettled = false;
+            fresh.put_in(txn);
+            let mut entry = audit_entry(&fresh, "settled", "recall.settled", now);
+            for (outcome, count) in tally.iter() {
+                entry = entry.detail(outcome.code(), count);
+            }
+            tern_audit::append_in(txn, entry)?;
+            Ok::<_, RecallError>(Verdict::Commit(()))
+        })
+    }
+
+    /// Looks again at pending outcomes; answers how many still are.
+    fn retry_pending(&self, recall: &Recall, now: Timestamp) -> Result<usize, RecallError> {
+        let mut open = Vec::new();
+        self.each_target_outcome(recall.id, |n, outcome| {
+            if outcome.outcome == Outcome::Pending {
+                open.push(n);
+            }
+        })?;
+        if open.is_empty() {
+            return Ok(0);
+        }
+        let targets = match recall.submission {
+            Some(id) => crate::submission::targets(&*self.engine, id)?,
+            None => Vec::new(),
+        };
+        let given_up = now.millis_since(recall.requested) > self.settings.retry_ms();
+        let mut left = 0;
+        for chunk in open.chunks(CHUNK) {
+            left += tern_store::transact(&*self.engine, |txn| {
+                let mut settled = Vec::new();
+                for n in chunk {
+                    let subject = Subject::Target(*n);
+                    let item = match targets.get(*n as usize).map(|target| &target.destination) {
+                        Some(Destination::Outside { item, .. }) => *item,
+                        _ => continue,
+                    };
+                    let key = tables::outcome(recall.id, subject);
+                    let known = txn.get(&key)?.map(|row| CopyOutcome::decode(&row));
+                    if known
+                        .transpose()?
+                        .is_none_or(|known| known.outcome != Outcome::Pending)
+                    {
+                        continue;
+                    }
+                    let mut outcome = self.cancel_item_in(txn, item, now)?;
+                    if outcome.outcome == Outcome::Pending && given_up {
+                        let lost = (Outcome::Relayed, Reason::MaybeTakenOutside);
+                        outcome = CopyOutcome::new(lost.0, lost.1, now);
+                    }
+                    if outcome.outcome != Outcome::Pending {
+                        txn.put(key, outcome.encode());
+                        settled.push((subject, outcome));
+                    }
+                }
+                let mut fresh = self.recall_in(txn, recall.id)?;
+                if !settled.is_empty() {
+                    fresh.changed();
+                    fresh.put_in(txn);
+                }
+                self.audit_outcomes(txn, &fresh, Act::Settled, &settled, &targets, now)?;
+                Ok::<_, RecallError>(Verdict::Commit(chunk.len() - settled.len()))
+            })?;
+        }
+        Ok(left)
+    }
+}

@@ -1,0 +1,119 @@
+//! App passwords: one for each program, good for what it needs, shown once.
+
+use serde_json::json;
+use tern_directory::{self as directory, AppPassword, AppSecret, CredentialId, Scope};
+
+use super::error::AdminError;
+use super::{Admin, Call, Result};
+use crate::control::request::Answer;
+
+/// The number by which the command line names one.
+const fn number(info: &AppPassword) -> u32 {
+    info.id.0
+}
+
+fn scopes_text(scopes: &[Scope]) -> String {
+    match scopes {
+        [] => String::from("everything"),
+        scopes => {
+            let names: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+            names.join(" ")
+        }
+    }
+}
+
+fn parse_scope(name: &String) -> Result<Scope> {
+    let wrong = || AdminError::Wrong(format!("`{name}` is not a scope: imap or smtp"));
+    Scope::parse(name).ok_or_else(wrong)
+}
+
+impl Admin {
+    pub(super) fn app_password_add(
+        &self,
+        address: &str,
+        label: &str,
+        scopes: &[String],
+        call: &mut Call<'_>,
+    ) -> Result<Answer> {
+        let account = self.account(address)?;
+        let scopes = scopes.iter().map(parse_scope).collect::<Result<Vec<_>>>()?;
+        let (secret, now) = (AppSecret::new(call.entropy), call.now);
+        let info = self.act(
+            call,
+            "app-password.add",
+            |info: &AppPassword, entry| {
+                let entry = entry.target(address).detail("label", label);
+                entry
+                    .detail("id", u64::from(number(info)))
+                    .detail("scopes", scopes_text(&info.scopes))
+            },
+            |txn| {
+                let scopes = &scopes;
+                let made =
+                    directory::add_app_password_in(txn, account.id, label, scopes, &secret, now)?;
+                Ok(made)
+            },
+        )?;
+        let (id, good_for) = (number(&info), scopes_text(&info.scopes));
+        let secret = secret.as_str();
+        let text = format!(
+            "app password {id} of {address}, for {good_for}:\n{secret}\nit is shown this once"
+        );
+        Ok(Answer::new(
+            text,
+            json!({"id": id, "label": info.label, "scopes": names(&info.scopes),
+                "password": secret}),
+        ))
+    }
+
+    pub(super) fn app_password_list(&self, address: &str) -> Result<Answer> {
+        let account = self.account(address)?;
+        let (mut text, mut data) = (Vec::new(), Vec::new());
+        for info in directory::list_app_passwords(self.reader(), account.id)? {
+            let state = match info.revoked {
+                None => String::from("active"),
+                Some(time) => format!("removed {time}"),
+            };
+            let good_for = scopes_text(&info.scopes);
+            text.push(format!(
+                "{}  {state}  {good_for}  made {}  {}",
+                number(&info),
+                info.created,
+                info.label
+            ));
+            data.push(json!({"id": number(&info), "label": info.label,
+                "scopes": names(&info.scopes), "created": info.created.to_string(),
+                "removed": info.revoked.map(|time| time.to_string())}));
+        }
+        Ok(Answer::new(text.join("\n"), data.into()))
+    }
+
+    /// Removes an app password and ends the sessions that showed it.
+    pub(super) fn app_password_remove(
+        &self,
+        address: &str,
+        id: u32,
+        call: &mut Call<'_>,
+    ) -> Result<Answer> {
+        let account = self.account(address)?;
+        let (credential, now) = (CredentialId(id), call.now);
+        let gone = || AdminError::NotFound("app password", id.to_string());
+        self.act(
+            call,
+            "app-password.remove",
+            |(), entry| entry.target(address).detail("id", u64::from(id)),
+            |txn| match directory::revoke_app_password_in(txn, account.id, credential, now) {
+                Ok(true) => Ok(()),
+                Ok(false) | Err(directory::DirectoryError::NotFound(_)) => Err(gone()),
+                Err(error) => Err(error.into()),
+            },
+        )?;
+        self.sessions.revoke(account.id, Some(credential));
+        let text = format!("app password {id} of {address} removed");
+        Ok(Answer::new(text, json!({})))
+    }
+}
+
+fn names(scopes: &[Scope]) -> Vec<&'static str> {
+    scopes.iter().map(|scope| scope.as_str()).collect()
+}

@@ -1,0 +1,117 @@
+//! Threads for slow hashes alone, as many as there are cores. They are few for the memory's sake,
+//! too: an allocator keeps what a hash took (19 MiB) for the thread that took it.
+//!
+//! Invariant: each job is answered or dropped, and then its asker hears of that.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::line::{Line, Next, Refused};
+use crate::clock;
+
+/// One login on its way: what is done, and who waits for it.
+pub(super) struct Job<T> {
+    /// Answers the outcome, and whether it is a failure.
+    pub(super) work: Box<dyn FnOnce() -> (T, bool) + Send>,
+    pub(super) answer: oneshot::Sender<Answer<T>>,
+}
+
+/// What came of a job.
+pub(super) enum Answer<T> {
+    /// The outcome, and how long it is to be kept back.
+    Done(T, Duration),
+    Throttled,
+}
+
+struct Shared<T> {
+    line: Mutex<Line<Job<T>>>,
+    changed: Condvar,
+    ended: std::sync::atomic::AtomicBool,
+}
+
+impl<T> Shared<T> {
+    fn lock(&self) -> MutexGuard<'_, Line<Job<T>>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_ended(&self) -> bool {
+        self.ended.load(std::sync::atomic::Ordering::Acquire)
+    }
+}
+
+/// The threads and the line before them.
+pub(super) struct Hashers<T>(Arc<Shared<T>>);
+
+impl<T: Send + 'static> Hashers<T> {
+    pub(super) fn start(max_failures: u32) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            line: Mutex::new(Line::new(max_failures)),
+            changed: Condvar::new(),
+            ended: std::sync::atomic::AtomicBool::new(false),
+        });
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let hashers = Self(Arc::clone(&shared));
+        for _ in 0..cores {
+            let shared = Arc::clone(&shared);
+            let builder = std::thread::Builder::new().name(String::from("passwords"));
+            builder.spawn(move || serve(&shared))?;
+        }
+        Ok(hashers)
+    }
+
+    /// Puts a job in line.
+    pub(super) fn push(&self, peer: IpAddr, job: Job<T>) -> Result<(), Refused> {
+        self.0.lock().push(peer, job, clock::now())?;
+        self.0.changed.notify_one();
+        Ok(())
+    }
+
+    /// Counts a failure that needed no hash; answers how long to wait before it is told.
+    pub(super) fn fail(&self, peer: IpAddr) -> Duration {
+        self.0.lock().fail(peer, clock::now())
+    }
+}
+
+impl<T> Drop for Hashers<T> {
+    fn drop(&mut self) {
+        let _line = self.0.lock();
+        self.0
+            .ended
+            .store(true, std::sync::atomic::Ordering::Release);
+        self.0.changed.notify_all();
+    }
+}
+
+fn serve<T>(shared: &Shared<T>) {
+    let mut line = shared.lock();
+    while !shared.is_ended() {
+        match line.next(clock::now()) {
+            None => {
+                let waited = shared.changed.wait(line);
+                line = waited.unwrap_or_else(PoisonError::into_inner);
+            }
+            Some(Next::Throttled(job)) => {
+                // Whoever waited may be gone, here and below.
+                let _ = job.answer.send(Answer::Throttled);
+            }
+            Some(Next::Run(peer, job)) => {
+                drop(line);
+                // A job that panicked counts as a failure: its network must not stay occupied.
+                let work = std::panic::AssertUnwindSafe(job.work);
+                let outcome = std::panic::catch_unwind(work);
+                let failed = outcome.as_ref().map_or(true, |(_, failed)| *failed);
+                line = shared.lock();
+                let delay = line.done(peer, failed, clock::now());
+                // Others of this network may have waited for that.
+                shared.changed.notify_all();
+                if let Ok((outcome, _)) = outcome {
+                    let _ = job.answer.send(Answer::Done(outcome, delay));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Verifying a login: the slow hash, a few at once, and patience that grows with failures.
+//!
+//! Invariant: at most as many Argon2 hashes run at once as there are cores, whoever asks; a failed
+//! login is answered later the more of them came from its network. Refuses to say why it failed to
+//! anybody but the log.
+
+mod hashers;
+mod line;
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tern_directory::{CredentialId, LoginFailure, Passwords, Scope};
+use tern_session::{Credentials, Verified};
+use tern_store::{Engine, Read};
+use tokio::sync::oneshot;
+
+use crate::clock::OsEntropy;
+use hashers::{Answer, Hashers, Job};
+use line::Refused;
+
+/// What came of a login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// What the session is told.
+    pub(crate) verified: Verified,
+    /// What was shown, where that was right.
+    pub(crate) credential: Option<CredentialId>,
+}
+
+impl From<Verified> for Outcome {
+    fn from(verified: Verified) -> Self {
+        Self {
+            verified,
+            credential: None,
+        }
+    }
+}
+
+/// Verifies logins.
+pub(crate) struct Logins {
+    engine: Arc<dyn Engine>,
+    passwords: Arc<Passwords>,
+    hashers: Hashers<Outcome>,
+}
+
+impl Logins {
+    pub(crate) fn new(
+        engine: Arc<dyn Engine>,
+        passwords: Arc<Passwords>,
+        max_failures: u32,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            engine,
+            passwords,
+            hashers: Hashers::start(max_failures)?,
+        })
+    }
+
+    /// Verifies what `peer` shows to use `scope`, and waits before it says no.
+    pub(crate) async fn verify(
+        &self,
+        peer: IpAddr,
+        scope: Scope,
+        credentials: Credentials,
+    ) -> Outcome {
+        // RFC 4616 2: nobody may act as somebody else here.
+        let acts_as_other = |name: &String| !name.eq_ignore_ascii_case(&credentials.login);
+        if credentials.act_as.as_ref().is_some_and(acts_as_other) {
+            tokio::time::sleep(self.hashers.fail(peer)).await;
+            return Verified::Refused.into();
+        }
+        let (engine, passwords) = (Arc::clone(&self.engine), Arc::clone(&self.passwords));
+        let (answer, answered) = oneshot::channel();
+        let work = move || {
+            let outcome = verify_now(&*engine, &passwords, scope, &credentials);
+            let failed = outcome.verified == Verified::Refused;
+            (outcome, failed)
+        };
+        let work = Box::new(work);
+        match self.hashers.push(peer, Job { work, answer }) {
+            Ok(()) => {}
+            Err(Refused::Throttled) => return Verified::Throttled.into(),
+            Err(Refused::Busy) => return Verified::Unavailable.into(),
+        }
+        match answered.await {
+            Ok(Answer::Done(outcome, delay)) => {
+                if !delay.is_zero() {
+                    tokio::time::sleep(delay).await;
+                }
+                outcome
+            }
+            Ok(Answer::Throttled) => Verified::Throttled.into(),
+            Err(_) => Verified::Unavailable.into(),
+        }
+    }
+}
+
+fn verify_now(
+    engine: &dyn Engine,
+    passwords: &Passwords,
+    scope: Scope,
+    credentials: &Credentials,
+) -> Outcome {
+    let reader: &dyn Read = engine;
+    let (login, password) = (&credentials.login, &credentials.password);
+    match tern_directory::login(reader, passwords, login, password, scope) {
+        Ok(login) => {
+            let account = login.account.id;
+            if login.needs_rehash {
+                // The login is right whether or not the new hash could be stored.
+                let _ = tern_directory::rehash_password(
+                    engine,
+                    account,
+                    password,
+                    passwords,
+                    &mut OsEntropy,
+                );
+            }
+            Outcome {
+                verified: Verified::Accepted {
+                    account,
+                    login: login.account.address.to_string(),
+                },
+                credential: Some(login.credential),
+            }
+        }
+        Err(LoginFailure::Store(error)) => {
+            tracing::error!(%error, "login could not be verified");
+            Verified::Unavailable.into()
+        }
+        Err(why) => {
+            // Quoted: the peer chose it, line ends included.
+            tracing::info!(?login, %why, "login refused");
+            Verified::Refused.into()
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The memory for messages on their way in, by SMTP and by APPEND: one budget, and shares of it.
+//!
+//! Invariants: what all sessions hold stays within the budget; what those hold that have not
+//! authenticated stays within their part of it, so that they can't keep users from sending; what
+//! one holder has stays within one share. A holder is an account, or the network of a connection
+//! that has not authenticated.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tern_base::AccountId;
+use tern_session::{ContentMemory, Reservation};
+
+use crate::net::Network;
+
+/// How much may be held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Budget {
+    /// By all.
+    pub(crate) total: u64,
+    /// By all that have not authenticated.
+    pub(crate) strangers: u64,
+    /// By one holder.
+    pub(crate) share: u64,
+}
+
+/// Who holds memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Holder {
+    Account(AccountId),
+    Network(Network),
+    /// The host itself: a proxy or a filter, whose connections are not one client's.
+    Loopback,
+}
+
+impl Holder {
+    const fn is_stranger(self) -> bool {
+        !matches!(self, Self::Account(_))
+    }
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    total: u64,
+    strangers: u64,
+    by_holder: HashMap<Holder, u64>,
+}
+
+/// The budget.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    budget: Budget,
+    held: Mutex<Held>,
+}
+
+impl Memory {
+    pub(crate) fn new(budget: Budget) -> Arc<Self> {
+        Arc::new(Self {
+            budget,
+            held: Mutex::default(),
+        })
+    }
+
+    /// The budget as a connection from `peer` may draw on it.
+    pub(crate) fn of(self: &Arc<Self>, peer: IpAddr) -> PeerMemory {
+        PeerMemory {
+            memory: Arc::clone(self),
+            stranger: match peer.to_canonical().is_loopback() {
+                true => Holder::Loopback,
+                false => Holder::Network(Network::wide(peer)),
+            },
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reserve(self: &Arc<Self>, holder: Holder, bytes: u64) -> Option<Reserved> {
+        let budget = &self.budget;
+        let mut held = self.lock();
+        let fits = |held: u64, most: u64| held.saturating_add(bytes) <= most;
+        let mine = held.by_holder.get(&holder).copied().unwrap_or(0);
+        let has_room = fits(held.total, budget.total)
+            && (holder == Holder::Loopback || fits(mine, budget.share))
+            && (!holder.is_stranger() || fits(held.strangers, budget.strangers));
+        if !has_room {
+            return None;
+        }
+        held.total += bytes;
+        if holder.is_stranger() {
+            held.strangers += bytes;
+        }
+        held.by_holder.insert(holder, mine + bytes);
+        drop(held);
+        Some(Reserved {
+            memory: Arc::clone(self),
+            holder,
+            bytes,
+        })
+    }
+}
+
+/// The budget as one connection may draw on it.
+#[derive(Clone, Debug)]
+pub(crate) struct PeerMemory {
+    memory: Arc<Memory>,
+    stranger: Holder,
+}
+
+impl ContentMemory for PeerMemory {
+    fn reserve(&self, account: Option<AccountId>, bytes: u64) -> Option<Reservation> {
+        let holder = account.map_or(self.stranger, Holder::Account);
+        let reserved = self.memory.reserve(holder, bytes)?;
+        Some(Box::new(reserved))
+    }
+}
+
+/// A piece of [`Memory`].
+struct Reserved {
+    memory: Arc<Memory>,
+    holder: Holder,
+    bytes: u64,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        let mut held = self.memory.lock();
+        held.total = held.total.saturating_sub(self.bytes);
+        if self.holder.is_stranger() {
+            held.strangers = held.strangers.saturating_sub(self.bytes);
+        }
+        if let Some(mine) = held.by_holder.get_mut(&self.holder) {
+            *mine = mine.saturating_sub(self.bytes);
+            if *mine == 0 {
+                held.by_holder.remove(&self.holder);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn memory() -> Arc<Memory> {
+        Memory::new(Budget {
+            total: 100,
+            strangers: 60,
+            share: 40,
+        })
+    }
+
+    fn peer(memory: &Arc<Memory>, text: &str) -> PeerMemory {
+        memory.of(text.parse().expect("an address"))
+    }
+
+    #[test]
+    fn memory_is_given_back() {
+        let memory = memory();
+        let one = peer(&memory, "192.0.2.1");
+        let first = one.reserve(None, 30).expect("room");
+        assert!(one.reserve(None, 30).is_none());
+        drop(first);
+        assert!(one.reserve(None, 40).is_some());
+        let held = memory.lock();
+        assert_eq!(
+            (held.total, held.strangers, held.by_holder.len()),
+            (0, 0, 0)
+        );
+    }
+
+    #[test]
+    fn a_network_has_one_share_and_strangers_leave_room_for_accounts() {
+        let memory = memory();
+        let _first = peer(&memory, "192.0.2.1").reserve(None, 40).expect("room");
+        assert!(
+            peer(&memory, "192.0.2.200").reserve(None, 1).is_none(),
+            "its neighbour"
+        );
+        let other = peer(&memory, "2001:db8::1");
+        let _second = other.reserve(None, 20).expect("room");
+        assert!(
+            other.reserve(None, 1).is_none(),
+            "all that strangers may have"
+        );
+        // From the very network that holds the most, too.
+        let mine = peer(&memory, "192.0.2.1");
+        let _third = mine.reserve(Some(AccountId(1)), 40).expect("room");
+        assert!(
+            mine.reserve(Some(AccountId(1)), 1).is_none(),
+            "an account has one share"
+        );
+        assert!(mine.reserve(Some(AccountId(2)), 1).is_none(), "all is held");
+    }
+
+    #[test]
+    fn the_host_itself_has_no_share_but_the_part_of_strangers() {
+        let memory = memory();
+        let local = peer(&memory, "::1");
+        let _first = local.reserve(None, 60).expect("room");
+        assert!(local.reserve(None, 1).is_none());
+    }
+}
