@@ -309,7 +309,7 @@ fn recalls(house: &House) -> Recalls {
     Recalls::open(
         Arc::new(house.engine.clone()),
         Arc::clone(&house.mailboxes),
-        Arc::new(tern_policy::DefaultPolicy::default()),
+        tern_policy::built_in(),
         tern_recall::Settings::default(),
     )
 }
@@ -321,7 +321,6 @@ fn recall_of(origin: OriginId, chosen: &[&str]) -> Request {
         requester: Requester {
             account: None,
             name: "root".into(),
-            reach: tern_policy::Reach::Any,
             authentication: tern_policy::Authentication::default(),
         },
         chosen: chosen.iter().map(|text| (*text).to_owned()).collect(),

@@ -6,10 +6,11 @@ use tern_base::{AccountId, EmailAddress};
 use tern_store::{Engine, Range, Read, StoreError};
 
 use crate::credential::{self, CredentialId};
+use crate::grant::GrantScope;
 use crate::group::GroupId;
 use crate::tables::{self, AddressRow};
 use crate::target::Target;
-use crate::{account, domain, group};
+use crate::{account, domain, grant, group};
 
 /// Something that can't be as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,7 @@ pub fn check(engine: &dyn Engine) -> Result<Vec<Finding>, StoreError> {
     check.groups()?;
     check.reverse_rows()?;
     check.credentials()?;
+    check.grants()?;
     Ok(check.findings)
 }
 
@@ -199,6 +201,33 @@ impl Check<'_> {
                     "account {id} has group {group}, which does not name it"
                 ));
             }
+        }
+        Ok(())
+    }
+
+    /// Every grant names an account, and a domain or group, that are there; and they are counted.
+    fn grants(&mut self) -> Result<(), StoreError> {
+        let grants = grant::list_grants(self.reader)?;
+        for (grant, _) in &grants {
+            let (id, role) = (grant.account, grant.role);
+            if account::account(self.reader, id)?.is_none() {
+                self.note(format!("account {id} is {role} and gone"));
+            }
+            let over = match &grant.scope {
+                GrantScope::Everyone => true,
+                GrantScope::Domain(over) => domain::domain(self.reader, over)?.is_some(),
+                GrantScope::Group(over) => group::group(self.reader, *over)?.is_some(),
+            };
+            if !over {
+                self.note(format!("account {id} is {role} over what is gone"));
+            }
+        }
+        let counted = tables::counted_grants(self.reader)?;
+        if counted != grants.len() as u64 {
+            let found = grants.len();
+            self.note(format!(
+                "{counted} grants are counted, and {found} are there"
+            ));
         }
         Ok(())
     }

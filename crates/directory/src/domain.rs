@@ -4,6 +4,7 @@ use tern_base::{Domain, Timestamp};
 use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
 
 use crate::error::DirectoryError;
+use crate::grant::{self, GrantScope};
 use crate::tables;
 use crate::target::{Target, settle};
 
@@ -80,7 +81,8 @@ pub fn set_domain(
     })
 }
 
-/// Removes a domain without addresses. False when it was not there.
+/// Removes a domain without addresses, and the roles that are held over it. False when it was not
+/// there.
 pub fn remove_domain(engine: &dyn Engine, domain: &Domain) -> Result<bool, DirectoryError> {
     transact(engine, |txn| {
         remove_domain_in(txn, domain).map(Verdict::Commit)
@@ -96,6 +98,8 @@ pub fn remove_domain_in(
         None => Ok(false),
         Some(info) if info.addresses > 0 => Err(DirectoryError::DomainNotEmpty),
         Some(_) => {
+            let over = GrantScope::Domain(domain.clone());
+            grant::drop_grants_in(txn, |grant| grant.scope == over)?;
             txn.delete(tables::domain_key(domain));
             Ok(true)
         }

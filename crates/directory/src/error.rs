@@ -25,6 +25,12 @@ pub enum DirectoryError {
     /// A bound of [`crate::limits`].
     #[error("too many or too long: {0}")]
     Limit(&'static str),
+    /// Nobody gives themselves a role.
+    #[error("nobody gives themselves a role")]
+    OwnRole,
+    /// Every account holds this role already.
+    #[error("every account holds this role")]
+    EverybodysRole,
     /// The password can't be used.
     #[error("a password is 8 to 1024 bytes long")]
     BadPassword,
@@ -35,10 +41,12 @@ impl DirectoryError {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::Store(error) => error.fault(),
-            Self::UnknownDomain | Self::NotFound(_) | Self::Limit(_) | Self::BadPassword => {
-                Fault::Peer
-            }
-            Self::DomainNotEmpty | Self::AddressTaken => Fault::Policy,
+            Self::UnknownDomain
+            | Self::NotFound(_)
+            | Self::Limit(_)
+            | Self::EverybodysRole
+            | Self::BadPassword => Fault::Peer,
+            Self::DomainNotEmpty | Self::AddressTaken | Self::OwnRole => Fault::Policy,
         }
     }
 }

@@ -6,6 +6,7 @@ use tern_base::{EmailAddress, Timestamp};
 use tern_store::{Engine, Range, Read, StoreError, Transaction, Verdict, transact};
 
 use crate::error::DirectoryError;
+use crate::grant::{self, GrantScope};
 use crate::limits;
 use crate::tables::{self, AddressRow, Counter};
 use crate::target::{Target, settle};
@@ -169,7 +170,8 @@ pub(crate) fn drop_member(
     Ok(())
 }
 
-/// Removes a group, its members first and in chunks. False when it was not there.
+/// Removes a group, its members first and in chunks, and the roles that are held over it. False
+/// when it was not there.
 pub fn remove_group(engine: &dyn Engine, id: GroupId) -> Result<bool, DirectoryError> {
     loop {
         let work = |txn: &mut Transaction<'_>| remove_group_in(txn, id).map(Verdict::Commit);
@@ -203,6 +205,7 @@ pub fn remove_group_in(
     let page = txn.scan(&tables::members_of(id), limits::MAX_MEMBERS_PER_CALL)?;
     if page.rows.is_empty() {
         tables::free_address(txn, &group.address)?;
+        grant::drop_grants_in(txn, |grant| grant.scope == GrantScope::Group(id))?;
         txn.delete(tables::group_key(id));
         return Ok(GroupRemoval::Done);
     }

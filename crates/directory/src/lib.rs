@@ -1,4 +1,4 @@
-//! Who exists: domains, accounts, aliases, groups, credentials, and which mailboxes an address
+//! Who exists: domains, accounts, aliases, groups, credentials, who holds which role, and which mailboxes an address
 //! leads to.
 //!
 //! Reading verbs take a [`tern_store::Read`]: the engine for the newest state, or a snapshot where
@@ -21,6 +21,7 @@ pub mod check;
 pub mod credential;
 pub mod domain;
 pub mod error;
+pub mod grant;
 pub mod group;
 pub mod limits;
 pub mod login;
@@ -49,6 +50,10 @@ pub use domain::{
     remove_domain_in, set_domain,
 };
 pub use error::DirectoryError;
+pub use grant::{
+    About, Grant, GrantScope, Granter, Role, grant_role, grant_role_in, grants_of,
+    group_addresses_of, list_grants, revoke_role, revoke_role_in, roles_over,
+};
 pub use group::{
     Group, GroupId, GroupRemoval, MemberPage, add_members, add_members_in, create_group,
     create_group_in, group, group_by_address, members, remove_group, remove_group_in,

@@ -12,6 +12,8 @@ pub const MAX_DEPTH: usize = 16;
 pub const MAX_EXPANSION: usize = 250_000;
 /// Most app passwords of an account, revoked ones included: those make room for new ones.
 pub const MAX_APP_PASSWORDS: usize = 50;
+/// Most grants of roles.
+pub const MAX_GRANTS: u64 = 4_000;
 /// Longest password, in bytes.
 pub const MAX_PASSWORD: usize = 1024;
 /// Longest display name or label, in bytes.

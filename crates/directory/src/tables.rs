@@ -12,10 +12,13 @@
 //! | 0x27 alias of account | account u32, address | - |
 //! | 0x28 group of account | account u32, group u32 | - |
 //! | 0x29 secrets | - | keys of the server |
+//! | 0x2a grant | account u32, role, 0 or 1 and domain or 2 and group u32 | when it was given |
+//! | 0x2b grants | - | how many there are |
 //!
 //! The count in a domain's row is changed by whoever adds or removes an address, so a domain can't
 //! be removed while somebody adds to it. The reverse rows 0x27 and 0x28 stand exactly where an
-//! alias or a member names the account.
+//! alias or a member names the account. The count of grants is changed by whoever gives or takes
+//! one, so that an account, domain or group is not removed while it is given a part in one.
 
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, Domain, EmailAddress, Timestamp};
@@ -25,6 +28,7 @@ use tern_store::{Range, Read, StoreError, Transaction};
 use crate::account::Account;
 use crate::domain::{DomainInfo, DomainSettings};
 use crate::error::DirectoryError;
+use crate::grant::{Grant, GrantScope, Role};
 use crate::group::{Group, GroupId};
 use crate::target::Target;
 
@@ -38,6 +42,8 @@ const CREDENTIAL: u8 = 0x26;
 const ALIAS_OF: u8 = 0x27;
 const GROUP_OF: u8 = 0x28;
 const SECRETS: u8 = 0x29;
+const GRANT: u8 = 0x2a;
+const GRANT_COUNT: u8 = 0x2b;
 pub(crate) const VERSION: u8 = 1;
 
 // Keys.
@@ -101,7 +107,29 @@ pub(crate) fn secrets_key() -> Vec<u8> {
     Key::table(SECRETS).finish()
 }
 
+pub(crate) fn grant_key(grant: &Grant) -> Vec<u8> {
+    let key = Key::table(GRANT).u32(grant.account.0);
+    let key = key.array(&[grant.role.number()]);
+    match &grant.scope {
+        GrantScope::Everyone => key.array(&[0]).finish(),
+        GrantScope::Domain(domain) => key.array(&[1]).array(domain.as_str().as_bytes()).finish(),
+        GrantScope::Group(group) => key.array(&[2]).u32(group.0).finish(),
+    }
+}
+
+fn grant_count_key() -> Vec<u8> {
+    Key::table(GRANT_COUNT).finish()
+}
+
 // Ranges.
+
+pub(crate) fn grants() -> Range {
+    Range::prefix(Key::table(GRANT).finish())
+}
+
+pub(crate) fn grants_of(account: AccountId) -> Range {
+    Range::prefix(Key::table(GRANT).u32(account.0).finish())
+}
 
 pub(crate) fn domains() -> Range {
     Range::prefix(Key::table(DOMAIN).finish())
@@ -200,6 +228,23 @@ pub(crate) fn read_alias_of_key(key: &[u8]) -> Result<(AccountId, EmailAddress),
     let mut r = KeyReader::new(key);
     let account = AccountId(r.u32().ok_or(Damaged)?);
     Ok((account, parse_canonical(r.rest())?))
+}
+
+pub(crate) fn read_grant_key(key: &[u8]) -> Result<Grant, Damaged> {
+    let mut r = KeyReader::new(key);
+    let account = AccountId(r.u32().ok_or(Damaged)?);
+    let [role, kind] = r.array::<2>().ok_or(Damaged)?;
+    let scope = match kind {
+        0 => GrantScope::Everyone,
+        1 => GrantScope::Domain(parse_domain(r.rest())?),
+        2 => GrantScope::Group(GroupId(r.u32().ok_or(Damaged)?)),
+        _ => return Err(Damaged),
+    };
+    Ok(Grant {
+        account,
+        role: Role::from_number(role).ok_or(Damaged)?,
+        scope,
+    })
 }
 
 fn parse_domain(bytes: &[u8]) -> Result<Domain, Damaged> {
@@ -406,6 +451,41 @@ pub(crate) fn get_group(
         Some(row) => Ok(Some(decode_group(id, &row)?)),
         None => Ok(None),
     }
+}
+
+pub(crate) fn encode_grant(given: Timestamp) -> Vec<u8> {
+    let mut w = Writer::versioned(VERSION);
+    w.number(given.0);
+    w.finish()
+}
+
+pub(crate) fn decode_grant(bytes: &[u8]) -> Result<Timestamp, Damaged> {
+    let mut r = Reader::of_version(bytes, VERSION)?;
+    Ok(Timestamp(r.number()?))
+}
+
+/// How many grants there are.
+pub(crate) fn grant_count(txn: &mut Transaction<'_>) -> Result<u64, StoreError> {
+    let row = txn.get(&grant_count_key())?;
+    Ok(read_grant_count(row.as_deref())?)
+}
+
+pub(crate) fn read_grant_count(row: Option<&[u8]>) -> Result<u64, Damaged> {
+    match row {
+        None => Ok(0),
+        Some(bytes) => Reader::of_version(bytes, VERSION)?.number(),
+    }
+}
+
+pub(crate) fn counted_grants(reader: &dyn Read) -> Result<u64, StoreError> {
+    let row = reader.get(&grant_count_key())?;
+    Ok(read_grant_count(row.as_deref())?)
+}
+
+pub(crate) fn put_grant_count(txn: &mut Transaction<'_>, count: u64) {
+    let mut w = Writer::versioned(VERSION);
+    w.number(count);
+    txn.put(grant_count_key(), w.finish());
 }
 
 // Writes that several verbs share.

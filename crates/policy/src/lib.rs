@@ -1,26 +1,48 @@
 //! Facts to verdict: whether an actor may take a message back, under which conditions.
 //!
 //! A [`Policy`] is asked a [`Question`] that holds every fact it may use, and answers a
-//! [`Verdict`] that names the policies which decided it. Both are plain values: the caller stores
-//! them with the act, so a decision can be understood and repeated years later.
+//! [`Verdict`] that names the policies which decided it and the inputs they saw. Both are plain
+//! values: the caller stores them with the act, so a decision can be understood years later.
 //!
-//! Invariant: the same question gets the same verdict. A policy reads no store, no clock and no
-//! network; what it can't decide it denies.
+//! A [`PolicySet`] is such a policy: policies written in Cedar (<https://docs.cedarpolicy.com>),
+//! checked against `schema.cedarschema` when they are loaded. What ships is in
+//! `config/policies/` and built in, see [`built_in`].
+//!
+//! Invariants:
+//! - The same question gets the same verdict of the same set. A set reads no store, no clock, no
+//!   file and no network; it is given texts.
+//! - A set is loaded whole or not at all.
+//! - What is not permitted is denied; a policy that fails while it is evaluated denies; what is
+//!   not known is absent and never guessed.
+//! - A refusal says nothing about a message that the actor has no permission for.
 //!
 //! Refuses to gather facts, to count requests and to keep challenges or approvals: those belong to
 //! the operation that asks.
-//!
-//! [`DefaultPolicy`] is plain code. A policy engine that evaluates written policies stands behind
-//! the same trait.
 
-pub mod default_policy;
+pub mod cases;
+pub mod limits;
+pub mod permission;
 pub mod question;
 pub mod verdict;
 
-pub use default_policy::DefaultPolicy;
+mod built_in;
+mod decide;
+mod duration;
+mod error;
+mod facts;
+mod load;
+mod rule;
+mod set;
+
+pub use built_in::{SHIPPED_DEFAULT, built_in};
+pub use error::PolicyError;
+pub use permission::Permission;
 pub use question::{
-    Actor, Authentication, Message, Mode, Notice, Operation, Options, Question, Reach, Selection,
+    Actor, Authentication, Device, LocalTime, Message, Mode, Notice, Operation, Options, Question,
+    Relation, Selection, Surroundings,
 };
+pub use rule::Effect;
+pub use set::{PolicySet, Rule};
 pub use verdict::{Decision, DenyReason, PolicyId, Verdict};
 
 /// Decides. Implementations are shared between sessions.

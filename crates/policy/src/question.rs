@@ -5,29 +5,20 @@
 
 use tern_base::{AccountId, Timestamp};
 
+use crate::Permission;
+
 /// What the actor wants to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
-    /// See what would happen (`recall.plan`, or whatever allows the recall itself).
+    /// See what would happen: asks [`Permission::RecallPlan`].
     Plan,
-    /// Take the message back (`recall.own`, `recall.delegate`, `recall.any`).
+    /// Take the message back: asks [`Permission::RecallOwn`] of a message of their own,
+    /// [`Permission::RecallDelegate`] of a delegator's, [`Permission::RecallAny`] of any other.
     Recall,
-    /// Undo it (`recall.restore`).
+    /// Undo it: asks [`Permission::RecallRestore`].
     Restore,
-}
-
-/// How far an actor's permission for the operation reaches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reach {
-    /// No permission at all.
-    #[default]
-    Nothing,
-    /// Messages that they submitted.
-    Own,
-    /// These, and those of the accounts that made them a delegate.
-    Delegate,
-    /// Every message of the server.
-    Any,
+    /// Whatever else a permission is for.
+    Use(Permission),
 }
 
 /// Who asks.
@@ -39,15 +30,14 @@ pub struct Actor {
     pub name: String,
     /// Groups they are in, by address.
     pub groups: Vec<String>,
-    /// Roles they hold over what the message belongs to.
+    /// Roles they hold over what is asked about, by name.
     pub roles: Vec<String>,
-    /// How far their permission for the operation reaches.
-    pub reach: Reach,
     /// Accounts that made them a delegate.
     pub delegate_of: Vec<AccountId>,
 }
 
-/// How they proved who they are, and where they are.
+/// How they proved who they are, and where they are. An empty text or list is a fact that is not
+/// known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Authentication {
     /// The mechanism: `PLAIN`, `SCRAM-SHA-256`, `session`.
@@ -56,12 +46,58 @@ pub struct Authentication {
     pub factors: Vec<String>,
     /// Milliseconds since a second factor was last shown; `None` for never.
     pub step_up_age_ms: Option<u64>,
-    /// Where they connect from.
+    /// The address that they connect from.
     pub peer: Option<String>,
     /// The protocol they use: `imap`, `smtp`, `jmap`, `console`, `cli`.
     pub protocol: String,
     /// Whether the connection is under TLS.
-    pub tls: bool,
+    pub tls: Option<bool>,
+    /// What they connect with.
+    pub device: Device,
+}
+
+/// A client on one of the actor's devices, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Device {
+    /// What the client calls itself.
+    pub client: Option<String>,
+    /// Milliseconds since it was first seen.
+    pub first_seen_age_ms: Option<u64>,
+    /// Whether its owner or an administrator said that it is trusted.
+    pub trusted: Option<bool>,
+}
+
+/// Where and when the question is asked, as the configuration names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// Names of the networks that hold the peer's address; `None` when the address is not known.
+    pub networks: Option<Vec<String>>,
+    /// The country of the peer's address, in two letters of ISO 3166-1.
+    pub country: Option<String>,
+    /// The time in the configured time zone.
+    pub local: Option<LocalTime>,
+}
+
+/// A time of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LocalTime {
+    /// 0 to 23.
+    pub hour: u8,
+    /// 1 for Monday to 7 for Sunday (ISO 8601).
+    pub weekday: u8,
+}
+
+impl LocalTime {
+    /// The time of the week in UTC.
+    pub fn utc(now: Timestamp) -> Self {
+        const HOUR_MS: u64 = 60 * 60 * 1000;
+        let hours = now.0 / HOUR_MS;
+        // Timestamps count from a Thursday.
+        Self {
+            hour: (hours % 24) as u8,
+            weekday: ((hours / 24 + 3) % 7 + 1) as u8,
+        }
+    }
 }
 
 /// The message as the server knows it.
@@ -69,6 +105,10 @@ pub struct Authentication {
 pub struct Message {
     /// The account that submitted it; `None` when it came from outside.
     pub submitter: Option<AccountId>,
+    /// The address of that account, while it exists.
+    pub sender: Option<String>,
+    /// The groups that account is in, by address.
+    pub sender_groups: Vec<String>,
     /// Milliseconds since it was accepted.
     pub age_ms: u64,
     /// Its size in bytes.
@@ -79,12 +119,12 @@ pub struct Message {
     pub recipients: u64,
     /// Recipients outside this server.
     pub external: u64,
-    /// Copies of which some content was served.
-    pub exposed: u64,
+    /// Copies of which more than header fields was served; `None` when nobody looked.
+    pub exposed: Option<u64>,
     /// Copies without `\Seen`: what a recipient says, never evidence.
     pub unread: Option<u64>,
-    /// Whether a copy is under legal hold.
-    pub on_hold: bool,
+    /// Whether a copy is under legal hold; `None` when nobody looked.
+    pub on_hold: Option<bool>,
 }
 
 /// Which copies, by what became of them.
@@ -149,10 +189,54 @@ pub struct Question {
     pub actor: Actor,
     /// How they proved it.
     pub authentication: Authentication,
-    /// On which message.
-    pub message: Message,
+    /// Where and when.
+    pub surroundings: Surroundings,
+    /// On which message; `None` where the operation is about the server as a whole.
+    pub message: Option<Message>,
     /// How they want it done.
     pub options: Options,
+    /// How many other people have approved the request.
+    pub approvals: u32,
+    /// Who asked for what is to be approved, by address.
+    pub requester: Option<String>,
     /// Requests of this actor in the hour before this one, refused ones not counted.
     pub requests_last_hour: u32,
+}
+
+/// Whose message it is to the actor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Relation {
+    /// They submitted it.
+    Own,
+    /// Somebody who made them a delegate did.
+    Delegated,
+    /// Neither.
+    Other,
+}
+
+impl Question {
+    /// Whose the message is to the actor. The submitting account is the proof; what a header says
+    /// never is.
+    pub fn relation(&self) -> Relation {
+        let submitter = self.message.as_ref().and_then(|message| message.submitter);
+        match submitter {
+            Some(submitter) if self.actor.account == Some(submitter) => Relation::Own,
+            Some(submitter) if self.actor.delegate_of.contains(&submitter) => Relation::Delegated,
+            _ => Relation::Other,
+        }
+    }
+
+    /// The permission that is asked for.
+    pub fn permission(&self) -> Permission {
+        match self.operation {
+            Operation::Plan => Permission::RecallPlan,
+            Operation::Restore => Permission::RecallRestore,
+            Operation::Use(permission) => permission,
+            Operation::Recall => match self.relation() {
+                Relation::Own => Permission::RecallOwn,
+                Relation::Delegated => Permission::RecallDelegate,
+                Relation::Other => Permission::RecallAny,
+            },
+        }
+    }
 }

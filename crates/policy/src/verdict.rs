@@ -116,24 +116,14 @@ impl Decision {
 pub struct Verdict {
     /// The answer.
     pub decision: Decision,
-    /// The policies that decided it; never empty.
+    /// The policies that decided it; never empty. Where no policy permits what was asked that is
+    /// the name `implicit-deny`.
     pub policies: Vec<PolicyId>,
+    /// What the policies were given, by the name that they use for it.
+    pub inputs: Vec<(String, String)>,
 }
 
 impl Verdict {
-    /// A decision by one policy.
-    pub fn by(policy: &str, decision: Decision) -> Self {
-        Self {
-            decision,
-            policies: vec![PolicyId::new(policy)],
-        }
-    }
-
-    /// A refusal by one policy.
-    pub fn deny(policy: &str, reason: DenyReason) -> Self {
-        Self::by(policy, Decision::Deny(reason))
-    }
-
     /// Whether the answer is yes, now.
     pub fn is_allowed(&self) -> bool {
         self.decision == Decision::Allow

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use tern_base::{AccountId, OriginId, SeededEntropy, Timestamp};
 use tern_mailbox::{Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes, NoListener};
-use tern_policy::{Authentication, DefaultPolicy, Reach};
+use tern_policy::{Authentication, built_in};
 use tern_recall::{
     Destination, RecallId, Recalls, Request, Requester, Selector, Settings, Submission, Target,
     submission,
@@ -40,7 +40,7 @@ fn main() {
     timed("delivered", count, || {
         deliver(&mailboxes, &*engine, &accounts, id, now)
     });
-    let policy = Arc::new(DefaultPolicy::default());
+    let policy = built_in();
     let settings = Settings::default();
     let recalls = Recalls::open(Arc::clone(&engine), mailboxes, policy, settings);
     let request = Request {
@@ -49,7 +49,6 @@ fn main() {
         requester: Requester {
             account: None,
             name: "operator".into(),
-            reach: Reach::Any,
             authentication: Authentication::default(),
         },
         chosen: Vec::new(),

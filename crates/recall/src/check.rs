@@ -1,6 +1,6 @@
 //! Verifies the invariants of the recall tables: for `tern check` and at the end of tests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use tern_base::AccountId;
 
@@ -36,6 +36,13 @@ impl Recalls {
             },
         )?;
         let mut findings = Vec::new();
+        let known: HashSet<&[u8]> = recalls.iter().map(|recall| &recall.id.0[..]).collect();
+        each_row(&*self.engine, tables::whole(tables::VERDICT), |key, _| {
+            if !key.get(1..).is_some_and(|id| known.contains(id)) {
+                findings.push(Finding("a verdict belongs to no recall".to_owned()));
+            }
+            Ok(())
+        })?;
         for recall in &recalls {
             self.check_one(recall, &mut findings)?;
         }

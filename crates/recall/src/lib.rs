@@ -21,6 +21,7 @@ pub mod token;
 mod addressed;
 mod asked;
 mod audit;
+mod decided;
 mod execute;
 mod facts;
 mod handle;
@@ -40,6 +41,7 @@ mod tables;
 mod trigger;
 
 pub use addressed::{Addressed, SenderStatus};
+pub use decided::Decided;
 pub use error::RecallError;
 pub use handle::Recalls;
 pub use outcome::{CopyOutcome, Outcome, Reason, Subject, Tally};

@@ -4,13 +4,13 @@ use tern_audit::Actor as AuditActor;
 use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
 use tern_mailbox::{ExposureLevel, Seal};
 use tern_policy::{
-    Actor, Authentication, Decision, Message, Operation, Options, Question, Reach,
-    Verdict as Decided,
+    Authentication, Decision, Operation, Options, Question, Surroundings, Verdict as PolicyVerdict,
 };
 use tern_store::{StoreError, Transaction, Verdict};
 
 use crate::asked::{Asked, Refused, asked_in};
 use crate::audit::audit_entry;
+use crate::decided::Decided;
 use crate::plan::{cover, outside};
 use crate::{
     Facts, Outcome, Plan, Recall, RecallError, RecallId, Recalls, Refusal, State, Submission,
@@ -35,8 +35,6 @@ pub struct Requester {
     pub account: Option<AccountId>,
     /// Their name.
     pub name: String,
-    /// How far they reach.
-    pub reach: Reach,
     /// How they proved who they are.
     pub authentication: Authentication,
 }
@@ -98,9 +96,9 @@ impl Recalls {
         }
         let facts = self.facts(found)?;
         let plan = plan(&facts, &request.chosen, now);
-        let exposed = plan.tally().of(Outcome::WithdrawnExposed);
+        let exposed = Some(plan.tally().of(Outcome::WithdrawnExposed));
         let question = (Operation::Plan, exposed, 0);
-        let verdict = self.decide(question, request, &facts.submission, now);
+        let verdict = self.decide(question, request, &facts.submission, now)?;
         Ok(match refusal_of(&verdict) {
             Some(refusal) => Err(refusal),
             None => Ok((facts, plan)),
@@ -114,7 +112,7 @@ impl Recalls {
             return Ok(answer);
         }
         let Some(found) = self.select(&request.selector)? else {
-            return self.refuse(request, None, Refusal::NotFound, &[], now);
+            return self.refuse(request, None, Refusal::NotFound, None, now);
         };
         for _ in 0..ATTEMPTS {
             match self.answer(request, &found, now) {
@@ -136,22 +134,22 @@ impl Recalls {
         now: Timestamp,
     ) -> Result<Requested, NotSealed> {
         let asked = self.asked(request.requester.account)?;
-        let exposed = self.exposed(found)?;
+        let exposed = Some(self.exposed(found)?);
         let question = (Operation::Recall, exposed, asked.granted_before(now));
-        let verdict = self.decide(question, request, found, now);
-        let policies: Vec<String> = verdict.policies.iter().map(ToString::to_string).collect();
+        let verdict = self.decide(question, request, found, now)?;
+        let decided = Decided::from(&verdict);
         // Whether it runs already is told only to those whom the policy lets ask at all.
         let too_many = request.chosen.len() > limits::MAX_CHOSEN;
         let refusal = refusal_of(&verdict).or(too_many.then_some(Refusal::PolicyDenied));
         match refusal {
-            Some(refusal) => Ok(self.refuse(request, Some(found), refusal, &policies, now)?),
-            None => self.seal(request, found, policies, asked, now),
+            Some(refusal) => Ok(self.refuse(request, Some(found), refusal, Some(&decided), now)?),
+            None => self.seal(request, found, &decided, asked, now),
         }
     }
 
     /// How many copies had their body served. Nothing else of the copies is looked at before the
     /// seal, so that its time does not grow with their number.
-    fn exposed(&self, found: &Submission) -> Result<u64, RecallError> {
+    pub(crate) fn exposed(&self, found: &Submission) -> Result<u64, RecallError> {
         let served = self.mailboxes.exposures(found.digest)?;
         let origins = rivals::origins(&*self.engine, found)?;
         let exposed = served.iter().filter(|(account, _, exposure)| {
@@ -174,7 +172,7 @@ impl Recalls {
         }
     }
 
-    fn select(&self, selector: &Selector) -> Result<Option<Submission>, RecallError> {
+    pub(crate) fn select(&self, selector: &Selector) -> Result<Option<Submission>, RecallError> {
         let engine = &*self.engine;
         Ok(match selector {
             Selector::Submission(id) => submission::submission(engine, *id)?,
@@ -205,31 +203,20 @@ impl Recalls {
     /// were granted to this account in the hour before.
     pub(crate) fn decide(
         &self,
-        (operation, exposed, requests_last_hour): (Operation, u64, u32),
+        (operation, exposed, requests_last_hour): (Operation, Option<u64>, u32),
         request: &Request,
         submission: &Submission,
         now: Timestamp,
-    ) -> Decided {
+    ) -> Result<PolicyVerdict, RecallError> {
         let requester = &request.requester;
-        self.policy.decide(&Question {
+        Ok(self.policy.decide(&Question {
             operation,
             now,
-            actor: Actor {
-                account: requester.account,
-                name: requester.name.clone(),
-                reach: requester.reach,
-                ..Actor::default()
-            },
+            actor: self.actor(requester, submission.account)?,
             authentication: requester.authentication.clone(),
-            message: Message {
-                submitter: Some(submission.account),
-                age_ms: now.millis_since(submission.submitted),
-                size: submission.size.into(),
-                recipients: u64::from(submission.accounts) + u64::from(submission.outside),
-                external: submission.outside.into(),
-                exposed,
-                ..Message::default()
-            },
+            // Where and when is known to the server, whose policy adds it.
+            surroundings: Surroundings::default(),
+            message: Some(self.message_facts(submission, exposed, now)?),
             options: Options {
                 chosen_recipients: match request.chosen.len() {
                     0 => None,
@@ -238,8 +225,10 @@ impl Recalls {
                 reason: request.reason.clone(),
                 ..Options::default()
             },
+            approvals: 0,
+            requester: None,
             requests_last_hour,
-        })
+        }))
     }
 
     fn refuse(
@@ -247,14 +236,13 @@ impl Recalls {
         request: &Request,
         found: Option<&Submission>,
         refusal: Refusal,
-        policies: &[String],
+        decided: Option<&Decided>,
         now: Timestamp,
     ) -> Result<Requested, RecallError> {
         // Nothing about another account's message goes into what the requester can read.
         let requester = request.requester.account;
         let own = found.filter(|found| requester.is_none_or(|account| account == found.account));
-        let policies = policies.to_vec();
-        let mut recall = record(request, own, State::Refused(refusal), policies, now);
+        let mut recall = record(request, own, State::Refused(refusal), decided, now);
         recall.owner = requester.or(recall.owner);
         recall.generation = u64::from(requester.is_some());
         tern_store::transact(&*self.engine, |txn| {
@@ -263,7 +251,7 @@ impl Recalls {
             }
             let mut recall = recall.clone();
             let Some(account) = requester else {
-                return refuse_in(txn, request, &recall, now);
+                return refuse_in(txn, request, &recall, decided, now);
             };
             let mut asked = asked_in(txn, account)?;
             let refused = asked.refuse(request.id, now);
@@ -280,7 +268,7 @@ impl Recalls {
                     return Ok(Verdict::Commit(answer));
                 }
             }
-            refuse_in(txn, request, &recall, now)
+            refuse_in(txn, request, &recall, decided, now)
         })
     }
 
@@ -289,11 +277,12 @@ impl Recalls {
         &self,
         request: &Request,
         submission: &Submission,
-        policies: Vec<String>,
+        decided: &Decided,
         asked: Asked,
         now: Timestamp,
     ) -> Result<Requested, NotSealed> {
-        let mut recall = record(request, Some(submission), State::Running, policies, now);
+        let state = State::Running;
+        let mut recall = record(request, Some(submission), state, Some(decided), now);
         recall.changed();
         let engine = &*self.engine;
         let letter_key = tables::letter(submission.digest);
@@ -333,7 +322,7 @@ impl Recalls {
             recall.put_in(txn);
             txn.put(tables::of_submission(submission.id), request.id.0.to_vec());
             txn.put(tables::kept(now, request.id), Vec::new());
-            audit_request(txn, request, &recall, "allow", now)?;
+            audit_request(txn, request, &recall, ("allow", Some(decided)), now)?;
             self.settle_first_in(txn, &recall, &targets, SEALED_WITH_ITEMS, now)?;
             Ok(())
         })?;
@@ -376,17 +365,18 @@ fn refuse_in(
     txn: &mut Transaction<'_>,
     request: &Request,
     recall: &Recall,
+    decided: Option<&Decided>,
     now: Timestamp,
 ) -> Result<Verdict<Requested>, RecallError> {
     recall.put_in(txn);
     let State::Refused(refusal) = recall.state else {
         return Err(RecallError::WrongState(recall.state.code()));
     };
-    audit_request(txn, request, recall, refusal.code(), now)?;
+    audit_request(txn, request, recall, (refusal.code(), decided), now)?;
     Ok(Verdict::Commit(Requested::Refused(request.id, refusal)))
 }
 
-fn refusal_of(verdict: &Decided) -> Option<Refusal> {
+fn refusal_of(verdict: &PolicyVerdict) -> Option<Refusal> {
     match verdict.decision {
         Decision::Allow => None,
         Decision::Deny(reason) => Some(reason.into()),
@@ -399,7 +389,7 @@ fn record(
     request: &Request,
     found: Option<&Submission>,
     state: State,
-    policies: Vec<String>,
+    decided: Option<&Decided>,
     now: Timestamp,
 ) -> Recall {
     let reason = request
@@ -422,7 +412,9 @@ fn record(
             .cloned()
             .collect(),
         state,
-        policies,
+        policies: decided
+            .map(|decided| decided.policies.clone())
+            .unwrap_or_default(),
         finished: None,
         restored: None,
         report: None,
@@ -441,7 +433,7 @@ fn audit_request(
     txn: &mut Transaction<'_>,
     request: &Request,
     recall: &Recall,
-    verdict: &str,
+    (verdict, decided): (&str, Option<&Decided>),
     now: Timestamp,
 ) -> Result<(), RecallError> {
     let mut entry = audit_entry(recall, "request", "recall.request", now)
@@ -449,6 +441,10 @@ fn audit_request(
         .detail("policies", recall.policies.join(" "))
         .detail("message-id", recall.message_id.as_str());
     by_requester(&mut entry, &request.requester);
+    if let Some(decided) = decided {
+        decided.put_in(txn, recall.id);
+        entry = entry.detail("inputs", decided.digest());
+    }
     if let Some(id) = recall.submission {
         entry = entry.detail("submission", id.to_string());
     }
@@ -471,7 +467,7 @@ fn audit_flood(
     now: Timestamp,
 ) -> Result<(), RecallError> {
     let refusal = State::Refused(Refusal::RateLimited);
-    let mut recall = record(request, None, refusal, Vec::new(), now);
+    let mut recall = record(request, None, refusal, None, now);
     recall.id = by;
     let step = format!("refusals {count}");
     let mut entry = audit_entry(&recall, &step, "recall.refusals", now).detail("requests", count);

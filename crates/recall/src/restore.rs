@@ -67,7 +67,7 @@ impl Recalls {
             chosen: Vec::new(),
             reason: None,
         };
-        let verdict = self.decide((Operation::Restore, 0, 0), &request, &submission, now);
+        let verdict = self.decide((Operation::Restore, None, 0), &request, &submission, now)?;
         match verdict.decision {
             Decision::Allow => Ok(()),
             decision => Err(RecallError::NotAllowed(decision.code())),

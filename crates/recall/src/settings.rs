@@ -1,10 +1,10 @@
-//! The options of recalls: one doc comment, one type, one default for each.
+//! The options of recalls: one doc comment, one type, one default for each. Who may take back what
+//! is for policies to say.
 //!
 //! Invariant: the option reference is generated from these comments; each first sentence says
 //! what the option does, the last says its unit and default.
 
 use serde::{Deserialize, Serialize};
-use tern_policy::DefaultPolicy;
 
 const HOUR_MS: u64 = 60 * 60 * 1000;
 const DAY_MS: u64 = 24 * HOUR_MS;
@@ -15,13 +15,6 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 pub struct Settings {
     /// Name of this host, which reports come from. A domain name; default `localhost`.
     pub hostname: String,
-    /// Let people take back what they sent. True or false; default true.
-    pub enabled: bool,
-    /// Greatest age of a message that its sender can take back; an operator can take back any. In
-    /// hours; default 24.
-    pub max_age_hours: u64,
-    /// Most messages that one account can take back within an hour. A number; default 10.
-    pub max_per_hour: u32,
     /// How long copies of a recalled message that still arrive are stopped. In days; default 90.
     pub tombstone_days: u64,
     /// How long an outcome that may still change is looked at again: that of a copy which was being
@@ -34,13 +27,8 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        // Who may is the policy's: its numbers are the defaults here too.
-        let policy = DefaultPolicy::default();
         Self {
             hostname: String::from("localhost"),
-            enabled: policy.enabled,
-            max_age_hours: policy.max_age_ms / HOUR_MS,
-            max_per_hour: policy.max_per_hour,
             tombstone_days: 90,
             retry_hours: 24,
             vault_days: 90,
@@ -49,15 +37,6 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The policy that these options amount to.
-    pub const fn policy(&self) -> DefaultPolicy {
-        DefaultPolicy {
-            enabled: self.enabled,
-            max_age_ms: self.max_age_hours.saturating_mul(HOUR_MS),
-            max_per_hour: self.max_per_hour,
-        }
-    }
-
     pub(crate) const fn tombstone_ms(&self) -> u64 {
         self.tombstone_days.saturating_mul(DAY_MS)
     }

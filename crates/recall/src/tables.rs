@@ -15,6 +15,7 @@
 //! | `OPEN` | recall | empty: something is still to be done |
 //! | `KEPT` | time in ms, recall | empty: from then on its withdrawn copies are kept |
 //! | `TRIGGER` | account | the next UID of its recall mailbox to look at |
+//! | `VERDICT` | recall | [`crate::Decided`] |
 
 use tern_base::codec::Damaged;
 use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
@@ -36,6 +37,7 @@ pub(crate) const OPEN: u8 = 0x59;
 const TRIGGER: u8 = 0x5a;
 const LETTER: u8 = 0x5b;
 const KEPT: u8 = 0x5c;
+pub(crate) const VERDICT: u8 = 0x5d;
 
 pub(crate) fn submission(id: OriginId) -> Vec<u8> {
     Key::table(SUBMISSION).array(&id.0).finish()
@@ -189,6 +191,10 @@ pub(crate) fn open(id: RecallId) -> Vec<u8> {
 
 pub(crate) fn trigger(account: AccountId) -> Vec<u8> {
     Key::table(TRIGGER).u32(account.0).finish()
+}
+
+pub(crate) fn verdict(id: RecallId) -> Vec<u8> {
+    Key::table(VERDICT).array(&id.0).finish()
 }
 
 /// Every row of a table.

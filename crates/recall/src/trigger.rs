@@ -6,7 +6,7 @@
 
 use tern_base::{AccountId, MailboxId, Timestamp, Uid};
 use tern_mailbox::{Entry, MailboxError};
-use tern_policy::{Authentication, Reach};
+use tern_policy::Authentication;
 use tern_store::{StoreError, Transaction, Verdict};
 
 use crate::{RecallError, RecallId, Recalls, Request, Requested, Requester, Selector, tables};
@@ -107,7 +107,6 @@ impl Recalls {
             requester: Requester {
                 account: Some(account),
                 name: self.address(account)?,
-                reach: Reach::Own,
                 authentication: Authentication {
                     protocol: "imap".to_owned(),
                     ..Authentication::default()

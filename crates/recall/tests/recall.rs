@@ -7,10 +7,9 @@ mod house;
 use house::{ALICE, BOB, CAROL, DAVE, House, OUTSIDE};
 use tern_base::Timestamp;
 use tern_mailbox::{ExposureLevel, INBOX, Transfer};
-use tern_policy::Reach;
 use tern_queue::{LeaseId, Outcome as RelayOutcome, Reply};
 use tern_recall::{
-    Extent, Outcome, Reason, RecallError, RecallId, Refusal, Request, Requested, Selector, State,
+    Extent, Outcome, Reason, RecallError, Refusal, Request, Requested, Selector, State,
 };
 
 #[test]
@@ -149,16 +148,18 @@ fn refusals_are_named_and_touch_nothing() {
         house.recalls.run(request.id, house.now).unwrap();
         assert_eq!(house.uids(BOB, INBOX), [1]);
     };
-    let mut not_hers = house.request(BOB, Selector::Submission(sent.id));
+    let not_hers = house.request(BOB, Selector::Submission(sent.id));
     refused(&mut house, &not_hers, Refusal::NotYours);
     let report = house.report(BOB);
     assert!(
         report.contains("not-yours") && !report.contains("Letter 1"),
         "no oracle: {report}"
     );
-    not_hers.requester.reach = Reach::Nothing;
-    not_hers.id = RecallId([3; 16]);
-    refused(&mut house, &not_hers, Refusal::NotEnabled);
+    let decided = house.recalls.decided(not_hers.id).unwrap().expect("kept");
+    assert_eq!(decided.code, "not-yours");
+    assert_eq!(decided.policies, ["implicit-deny"]);
+    let action = ("action".to_owned(), "recall.any".to_owned());
+    assert!(decided.inputs.contains(&action), "{decided:?}");
     let unknown = house.request(ALICE, Selector::MessageId(ALICE, "none@x".into()));
     refused(&mut house, &unknown, Refusal::NotFound);
     house.now = house.now.plus_millis(24 * 3_600_000 + 1);

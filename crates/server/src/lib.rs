@@ -32,6 +32,7 @@ mod login;
 mod memory;
 mod net;
 pub mod parts;
+mod policies;
 mod relay;
 mod removal;
 mod session;

@@ -16,6 +16,7 @@ use tern_store::{Engine, StoreError};
 use tern_store_rocksdb::{OpenError, RocksEngine};
 
 use crate::config::Config;
+use crate::policies::{Policies, PoliciesError};
 
 /// Why the store was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,9 @@ pub enum PartsError {
     /// The mailboxes can't be read.
     #[error(transparent)]
     Mailboxes(#[from] MailboxError),
+    /// The policies are not sound.
+    #[error(transparent)]
+    Policies(#[from] PoliciesError),
 }
 
 /// Every part.
@@ -48,6 +52,7 @@ pub(crate) struct Parts {
     pub(crate) passwords: Arc<Passwords>,
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) recalls: Arc<Recalls>,
+    pub(crate) policies: Arc<Policies>,
     pub(crate) schedule: Schedule,
 }
 
@@ -67,6 +72,7 @@ pub(crate) fn open(
     listener: Arc<dyn Listener>,
     entropy: &mut dyn Entropy,
 ) -> Result<Parts, PartsError> {
+    let policies = Arc::new(Policies::open(&config.policy)?);
     let data_dir = &config.server.data_dir;
     make_directory(data_dir)?;
     let rocks = Arc::new(RocksEngine::open(
@@ -91,7 +97,7 @@ pub(crate) fn open(
     let recalls = Recalls::open(
         Arc::clone(&engine),
         Arc::clone(&mailboxes),
-        Arc::new(config.recall.policy()),
+        Arc::<Policies>::clone(&policies),
         config.recall.clone(),
     );
     let passwords = Passwords::new(PasswordCost::default(), entropy)?;
@@ -102,6 +108,7 @@ pub(crate) fn open(
         passwords: Arc::new(passwords),
         delivery: Arc::new(delivery),
         recalls: Arc::new(recalls),
+        policies,
         schedule,
     })
 }

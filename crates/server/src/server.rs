@@ -139,7 +139,7 @@ impl Server {
     /// # Errors
     /// Says what is in the way; nothing is left running.
     pub async fn start(config: &Config) -> Result<Self, ServeError> {
-        let files = net::raise_file_limit();
+        let file_limit = net::raise_file_limit();
         let hub = Arc::new(Hub::new());
         let parts = {
             let (config, hub) = (config.clone(), Arc::clone(&hub));
@@ -166,14 +166,16 @@ impl Server {
         };
         server.listen_all(config, &stopped)?;
         let admin = Arc::new(Admin::new(&parts, relay.wake(), Arc::clone(&hub)));
+        let files = workers::Files::new(certificates, &parts);
+        files.record_policies().await;
         server.tasks.push(tokio::spawn(relay.run(stopped.clone())));
         server
             .tasks
-            .push(tokio::spawn(workers::reload(certificates, stopped.clone())));
+            .push(tokio::spawn(workers::reload(files, stopped.clone())));
         server
             .tasks
             .push(control::serve(&config.server.data_dir, admin, stopped)?);
-        tracing::info!(hostname, files, "tern serves");
+        tracing::info!(hostname, files = file_limit, "tern serves");
         Ok(server)
     }
 

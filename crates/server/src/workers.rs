@@ -24,6 +24,7 @@ use crate::clock::{self, OsEntropy};
 use crate::hub::{Changes, Hub};
 use crate::late::Late;
 use crate::parts::Parts;
+use crate::policies::{Policies, PoliciesError};
 use crate::removal;
 use crate::tls::Certificates;
 
@@ -275,8 +276,57 @@ impl Chores {
     }
 }
 
-/// Reads the certificate again on SIGHUP, and where its files changed.
-pub(crate) async fn reload(certificates: Arc<Certificates>, mut stopped: watch::Receiver<bool>) {
+/// What is read again while the server runs.
+pub(crate) struct Files {
+    certificates: Arc<Certificates>,
+    policies: Arc<Policies>,
+    engine: Arc<dyn Engine>,
+}
+
+impl Files {
+    pub(crate) fn new(certificates: Arc<Certificates>, parts: &Parts) -> Self {
+        Self {
+            certificates,
+            policies: Arc::clone(&parts.policies),
+            engine: Arc::clone(&parts.engine),
+        }
+    }
+
+    /// Puts on record which policies are in force, where they are files that may have changed since
+    /// the server ran last.
+    pub(crate) async fn record_policies(&self) {
+        if !self.policies.are_files() {
+            return;
+        }
+        let (policies, engine) = (Arc::clone(&self.policies), Arc::clone(&self.engine));
+        let record = move || policies.record(&*engine, clock::now(), &mut OsEntropy);
+        match tokio::task::spawn_blocking(record).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the policies could not be put on record"),
+            Err(error) => tracing::error!(%error, "putting the policies on record failed"),
+        }
+    }
+
+    async fn reload_policies(&self, asked: bool) {
+        match self.policies.reload(asked) {
+            Ok(Some(set)) => {
+                self.record_policies().await;
+                let (digest, policies) = (set.digest(), set.rules().count());
+                tracing::info!(digest, policies, "the policies were read again");
+            }
+            Ok(None) => {}
+            Err(PoliciesError::Wrong(errors)) => {
+                for error in errors {
+                    tracing::error!(%error, "the policies stay as they were");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the policies stay as they were"),
+        }
+    }
+}
+
+/// Reads the certificate and the policies again on SIGHUP, and where their files changed.
+pub(crate) async fn reload(files: Files, mut stopped: watch::Receiver<bool>) {
     let Ok(mut hangup) = signal(SignalKind::hangup()) else {
         return tracing::warn!("SIGHUP can't be waited for");
     };
@@ -286,7 +336,8 @@ pub(crate) async fn reload(certificates: Arc<Certificates>, mut stopped: watch::
             _ = hangup.recv() => true,
             () = tokio::time::sleep(MINUTE) => false,
         };
-        match certificates.reload(asked) {
+        files.reload_policies(asked).await;
+        match files.certificates.reload(asked) {
             Ok(true) => tracing::info!("the certificate was read again"),
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "the certificate stays as it was"),

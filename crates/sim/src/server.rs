@@ -7,7 +7,6 @@ use tern_base::{AccountId, Domain, EmailAddress, Timestamp};
 use tern_delivery::Delivery;
 use tern_directory::Target;
 use tern_mailbox::{FolderSpec, Listener, Mailboxes, NoListener, Role, SealTag};
-use tern_policy::DefaultPolicy;
 use tern_queue::Schedule;
 use tern_recall::{Recalls, Settings};
 use tern_store::{Engine, MemEngine};
@@ -126,7 +125,7 @@ impl Observer {
 }
 
 fn recalls(engine: Arc<dyn Engine>, mailboxes: &Arc<Mailboxes>) -> Recalls {
-    let policy = Arc::new(DefaultPolicy::default());
+    let policy = tern_policy::built_in();
     Recalls::open(engine, Arc::clone(mailboxes), policy, Settings::default())
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod changes;
+mod grants;
 mod login;
 mod resolve;
 mod world;

@@ -14,7 +14,7 @@ use tern_mailbox::{
     AppendRequest, ExposureLevel, Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes,
     NoListener, Placed, Role, Served, Viewer,
 };
-use tern_policy::{Authentication, DefaultPolicy, Reach};
+use tern_policy::Authentication;
 use tern_queue::{LeaseId, NewItem, QueueId, Schedule};
 use tern_recall::{
     CopyOutcome, Destination, Outcome, Reason, RecallError, RecallId, Recalls, Request, Requested,
@@ -88,7 +88,7 @@ impl House {
         let recalls = Recalls::open(
             shared,
             Arc::clone(&mailboxes),
-            Arc::new(DefaultPolicy::default()),
+            tern_policy::built_in(),
             Settings::default(),
         );
         Self {
@@ -349,7 +349,6 @@ impl House {
             requester: Requester {
                 account: Some(account),
                 name: format!("account {account}"),
-                reach: Reach::Own,
                 authentication: Authentication::default(),
             },
             chosen: Vec::new(),

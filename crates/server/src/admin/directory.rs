@@ -28,7 +28,7 @@ const fn folder(path: &'static str, role: Option<Role>) -> FolderSpec {
     FolderSpec { path, role }
 }
 
-fn parse_domain(text: &str) -> Result<Domain> {
+pub(super) fn parse_domain(text: &str) -> Result<Domain> {
     let parsed = Domain::parse(text);
     parsed.map_err(|error| AdminError::Wrong(format!("`{text}` is not a domain: {error}")))
 }

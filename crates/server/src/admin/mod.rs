@@ -10,8 +10,10 @@ mod app_password;
 mod directory;
 mod error;
 mod look;
+mod policy;
 mod queue;
 mod recall;
+mod role;
 mod store;
 
 use std::sync::Arc;
@@ -28,6 +30,7 @@ use tokio::sync::Notify;
 use crate::control::request::{Answer, Request, Response};
 use crate::hub::Hub;
 use crate::parts::Parts;
+use crate::policies::Policies;
 pub(crate) use error::AdminError;
 
 /// What the operator's verbs need.
@@ -37,6 +40,7 @@ pub(crate) struct Admin {
     passwords: Arc<Passwords>,
     delivery: Arc<Delivery>,
     recalls: Arc<Recalls>,
+    policies: Arc<Policies>,
     /// Wakes the worker of the queue.
     queued: Arc<Notify>,
     /// The sessions of a server that runs.
@@ -60,6 +64,7 @@ impl Admin {
             passwords: Arc::clone(&parts.passwords),
             delivery: Arc::clone(&parts.delivery),
             recalls: Arc::clone(&parts.recalls),
+            policies: Arc::clone(&parts.policies),
             queued,
             sessions,
         }
@@ -131,11 +136,7 @@ impl Admin {
                 self.group_members(address, members, false, call)
             }
             Request::GroupList { address } => self.group_list(address.as_deref()),
-            Request::QueueList => self.queue_list(),
-            Request::QueueHold { id, reason } => self.queue_hold(id, reason, call),
-            Request::QueueRelease { id } => self.queue_release(id, call),
-            Request::QueueCancel { id } => self.queue_cancel(id, call),
-            Request::QueueFlush => self.queue_flush(call),
+            Request::Queue(request) => self.queue(request, call),
             Request::RecallPlan {
                 by,
                 message_id,
@@ -150,6 +151,8 @@ impl Admin {
             Request::RecallStatus { id } => self.recall_status(id),
             Request::RecallList { by } => self.recall_list(by.as_deref()),
             Request::RecallRestore { id } => self.recall_restore(id, call),
+            Request::Role(request) => self.role(request, call),
+            Request::Policy(request) => self.policy(request, call),
             Request::AuditVerify => self.audit_verify(),
             Request::AuditList { limit, filter } => self.audit_list(*limit, filter, call),
             Request::AuditExport { from } => self.audit_export(*from, call),

@@ -8,7 +8,7 @@ use tern_store::Transaction;
 
 use super::error::AdminError;
 use super::{Admin, Call, Result, count};
-use crate::control::request::Answer;
+use crate::control::request::{Answer, QueueRequest};
 
 fn parse_id(text: &str) -> Result<QueueId> {
     QueueId::from_hex(text).ok_or_else(|| AdminError::Wrong(format!("`{text}` is not a queue id")))
@@ -19,7 +19,17 @@ fn gone(id: &str) -> AdminError {
 }
 
 impl Admin {
-    pub(super) fn queue_list(&self) -> Result<Answer> {
+    pub(super) fn queue(&self, request: &QueueRequest, call: &mut Call<'_>) -> Result<Answer> {
+        match request {
+            QueueRequest::List => self.queue_list(),
+            QueueRequest::Hold { id, reason } => self.queue_hold(id, reason, call),
+            QueueRequest::Release { id } => self.queue_release(id, call),
+            QueueRequest::Cancel { id } => self.queue_cancel(id, call),
+            QueueRequest::Flush => self.queue_flush(call),
+        }
+    }
+
+    fn queue_list(&self) -> Result<Answer> {
         let (mut text, mut data) = (Vec::new(), Vec::new());
         let mut from = None;
         loop {
@@ -40,7 +50,7 @@ impl Admin {
         Ok(Answer::new(text.join("\n"), data.into()))
     }
 
-    pub(super) fn queue_hold(&self, id: &str, reason: &str, call: &mut Call<'_>) -> Result<Answer> {
+    fn queue_hold(&self, id: &str, reason: &str, call: &mut Call<'_>) -> Result<Answer> {
         let (item, now) = (parse_id(id)?, call.now);
         let text = self.act(
             call,
@@ -63,7 +73,7 @@ impl Admin {
         Ok(Answer::new(text, json!({})))
     }
 
-    pub(super) fn queue_release(&self, id: &str, call: &mut Call<'_>) -> Result<Answer> {
+    fn queue_release(&self, id: &str, call: &mut Call<'_>) -> Result<Answer> {
         let (item, now) = (parse_id(id)?, call.now);
         let text = self.act(
             call,
@@ -80,7 +90,7 @@ impl Admin {
         Ok(Answer::new(text, json!({})))
     }
 
-    pub(super) fn queue_cancel(&self, id: &str, call: &mut Call<'_>) -> Result<Answer> {
+    fn queue_cancel(&self, id: &str, call: &mut Call<'_>) -> Result<Answer> {
         let (item, now) = (parse_id(id)?, call.now);
         let text = self.act(
             call,
@@ -109,7 +119,7 @@ impl Admin {
     }
 
     /// Makes everything that waits due now, a page in each transaction. What is held stays held.
-    pub(super) fn queue_flush(&self, call: &mut Call<'_>) -> Result<Answer> {
+    fn queue_flush(&self, call: &mut Call<'_>) -> Result<Answer> {
         let (mut flushed, mut from) = (0_u64, None);
         loop {
             let page = queue::list(self.reader(), from, FLUSHED_AT_ONCE)?;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::json;
-use tern_policy::{Authentication, Reach};
+use tern_policy::Authentication;
 use tern_recall::{
     Extent, RecallId, Request, Requested, Requester, Selector, State, Status, Tally,
 };
@@ -26,7 +26,6 @@ fn operator(call: &Call<'_>) -> Requester {
     Requester {
         account: None,
         name: call.operator.to_owned(),
-        reach: Reach::Any,
         authentication: Authentication {
             protocol: String::from("cli"),
             ..Authentication::default()

@@ -7,8 +7,9 @@ use miette::Result;
 use tern_base::Timestamp;
 
 use super::password::{self, PasswordArgs};
+use super::policy::{PolicyCommand, RoleCommand};
 use crate::config::DEFAULT_PATH;
-use crate::control::request::{AuditFilter, Request};
+use crate::control::request::{AuditFilter, QueueRequest, Request};
 
 /// A mail server with message recall.
 #[derive(Parser)]
@@ -59,6 +60,16 @@ pub(crate) enum Command {
     Recall {
         #[command(subcommand)]
         command: RecallCommand,
+    },
+    /// Who holds which role, over whom.
+    Role {
+        #[command(subcommand)]
+        command: RoleCommand,
+    },
+    /// Who may take messages back, under which conditions.
+    Policy {
+        #[command(subcommand)]
+        command: PolicyCommand,
     },
     /// The tamper-evident log.
     Audit {
@@ -317,6 +328,8 @@ impl Command {
             Self::Group { command } => command.request(),
             Self::Queue { command } => command.request(),
             Self::Recall { command } => command.request(),
+            Self::Role { command } => command.request(),
+            Self::Policy { command } => command.request().unwrap_or(Request::Ping),
             Self::Audit { command } => command.request(),
             Self::Check => Request::Check,
             Self::Backup { directory } => Request::Backup {
@@ -443,16 +456,16 @@ impl GroupCommand {
 
 impl QueueCommand {
     fn request(&self) -> Request {
-        match self {
-            Self::List => Request::QueueList,
-            Self::Hold { id, reason } => Request::QueueHold {
+        Request::Queue(match self {
+            Self::List => QueueRequest::List,
+            Self::Hold { id, reason } => QueueRequest::Hold {
                 id: id.clone(),
                 reason: reason.clone(),
             },
-            Self::Release { id } => Request::QueueRelease { id: id.clone() },
-            Self::Cancel { id } => Request::QueueCancel { id: id.clone() },
-            Self::Flush => Request::QueueFlush,
-        }
+            Self::Release { id } => QueueRequest::Release { id: id.clone() },
+            Self::Cancel { id } => QueueRequest::Cancel { id: id.clone() },
+            Self::Flush => QueueRequest::Flush,
+        })
     }
 }
 

@@ -8,6 +8,7 @@ mod args;
 mod ask;
 mod init;
 mod password;
+mod policy;
 mod serve;
 
 use std::process::ExitCode;
@@ -56,6 +57,9 @@ fn run(args: &Args) -> Result<Outcome> {
             ConfigCommand::Default => print(&config::commented_default()),
             ConfigCommand::Reference => print(&config::reference()),
         },
+        Command::Policy { command } if command.request().is_none() => {
+            command.look(|| Ok(load()?.policy.directories))
+        }
         command => {
             let request = command.request()?;
             ask::ask(&load()?, &request, args.json)

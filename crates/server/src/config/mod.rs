@@ -6,6 +6,7 @@
 //! Refuses to read environment variables, and to guess.
 
 mod error;
+mod policy;
 mod reference;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use tern_base::Domain;
 
 pub use error::ConfigError;
+pub use policy::{Network, Policy, ZoneName};
 pub use reference::{commented_default, reference};
 
 /// Where the file is when the command line names none.
@@ -41,7 +43,9 @@ pub struct Config {
     pub imap: tern_imap::settings::Settings,
     /// Where messages for other servers go.
     pub relay: Relay,
-    /// Who may take messages back, and how long what was taken back is kept.
+    /// Who may take messages back, and under which conditions.
+    pub policy: Policy,
+    /// How long what was taken back is kept, and what still arrives is stopped.
     pub recall: tern_recall::Settings,
     /// The storage engine.
     pub store: tern_store_rocksdb::Settings,

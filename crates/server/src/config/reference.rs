@@ -33,6 +33,7 @@ const SECTIONS: &[Section] = &[
         include_str!("../../../imap/src/settings.rs"),
     ),
     section("relay", "Relay", OWN),
+    section("policy", "Policy", include_str!("policy.rs")),
     section(
         "recall",
         "Settings",

@@ -85,18 +85,7 @@ pub enum Request {
     GroupList {
         address: Option<String>,
     },
-    QueueList,
-    QueueHold {
-        id: String,
-        reason: String,
-    },
-    QueueRelease {
-        id: String,
-    },
-    QueueCancel {
-        id: String,
-    },
-    QueueFlush,
+    Queue(QueueRequest),
     RecallPlan {
         by: String,
         message_id: String,
@@ -117,6 +106,8 @@ pub enum Request {
     RecallRestore {
         id: String,
     },
+    Role(RoleRequest),
+    Policy(PolicyRequest),
     AuditVerify,
     AuditList {
         limit: usize,
@@ -130,6 +121,75 @@ pub enum Request {
         directory: PathBuf,
     },
     Ping,
+}
+
+/// A request about messages that wait for other servers.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "the names are those of the command line, which explains them"
+)]
+pub enum QueueRequest {
+    List,
+    Hold { id: String, reason: String },
+    Release { id: String },
+    Cancel { id: String },
+    Flush,
+}
+
+/// A request about who holds which role.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "the names are those of the command line, which explains them"
+)]
+pub enum RoleRequest {
+    Grant {
+        role: String,
+        address: String,
+        over: String,
+    },
+    Revoke {
+        role: String,
+        address: String,
+        over: String,
+    },
+    List {
+        address: Option<String>,
+    },
+}
+
+/// A request about the policies in force.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum PolicyRequest {
+    /// Which they are.
+    List,
+    /// What the verdict on a recall would be.
+    Explain(Asked),
+    /// Why a recall that is on record was decided as it was.
+    ExplainRecall {
+        /// The recall.
+        id: String,
+    },
+}
+
+/// A recall that somebody might ask for.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// The account that sent the message.
+    pub by: String,
+    /// The message's Message-ID.
+    pub message_id: String,
+    /// Who would ask; none for the operator.
+    pub actor: Option<String>,
+    /// The protocol that they would use.
+    pub protocol: Option<String>,
+    /// The address that they would come from.
+    pub peer: Option<String>,
 }
 
 /// Which audit entries: all that fit every field that is set.

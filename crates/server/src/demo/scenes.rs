@@ -11,7 +11,7 @@ use super::client::{ImapClient, ImapReply};
 use super::organisation::{TEAM, address};
 use super::stage::Stage;
 use crate::cli::Outcome;
-use crate::control::request::Request;
+use crate::control::request::{QueueRequest, Request};
 use crate::server::Addresses;
 
 const OUTSIDE: &str = "outside@elsewhere.test";
@@ -121,7 +121,7 @@ fn send(stage: &mut Stage<'_>) -> io::Result<()> {
         let is = |key: &str, value: Value| first.and_then(|item| item.get(key)) == Some(&value);
         is("attempts", 1.into()) && is("state", "ready".into())
     };
-    let queue = stage.operator_until(&Request::QueueList, attempted)?;
+    let queue = stage.operator_until(&Request::Queue(QueueRequest::List), attempted)?;
     println!("   queue: {}", queue.text);
     stage.hold(
         "the copy for outside waits in the queue",
@@ -193,7 +193,7 @@ fn nowhere(stage: &mut Stage<'_>, carol: &mut ImapClient) -> io::Result<()> {
         let n = messages(&mut client, "INBOX")?;
         stage.hold(&format!("{name} never saw it"), n == Some(0));
     }
-    let queue = stage.operator(&Request::QueueList)?;
+    let queue = stage.operator(&Request::Queue(QueueRequest::List))?;
     println!("   queue: {}", queue.text);
     let empty = queue.data.as_array().is_some_and(Vec::is_empty);
     stage.hold("the copy for outside never left", empty);
@@ -221,7 +221,7 @@ fn report(stage: &mut Stage<'_>, alice: &mut ImapClient) -> io::Result<()> {
     ];
     let whole = people.iter().all(|address| report.contains(address));
     stage.hold(
-        "the report names the message and every recipient",
+        "the report names the message and every address that she wrote",
         named && whole,
     );
     Ok(())

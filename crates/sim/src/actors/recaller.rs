@@ -1,7 +1,7 @@
 //! Senders and operators who take mail back, some who may not, and who restore it.
 
 use tern_base::{Entropy, OriginId};
-use tern_policy::{Authentication, Reach};
+use tern_policy::Authentication;
 use tern_recall::{RecallError, RecallId, Request, Requested, Requester, Selector};
 
 use super::Actor;
@@ -119,10 +119,6 @@ fn requester(account: Option<tern_base::AccountId>, name: String) -> Requester {
     Requester {
         account,
         name,
-        reach: match account {
-            Some(_) => Reach::Own,
-            None => Reach::Any,
-        },
         authentication: Authentication {
             protocol: "cli".to_owned(),
             ..Authentication::default()

@@ -1,0 +1,161 @@
+//! Loading: what is wrong is named with its place, and nothing is loaded then.
+
+use tern_policy::{Effect, PolicySet};
+
+/// A text, and what must be said about it.
+const WRONG: &[(&str, &str, &str)] = &[
+    (
+        "no id",
+        "permit (principal, action, resource);",
+        "a.cedar:1:1: a policy needs an @id(\"…\")",
+    ),
+    (
+        "an unheard-of action",
+        "@id(\"a\")\npermit (principal, action == Tern::Action::\"recall.owm\", resource);",
+        "did you mean `Tern::Action::\"recall.own\"`?",
+    ),
+    (
+        "an unheard-of role",
+        "@id(\"a\")\npermit (principal in Tern::Role::\"manger\", action, resource);",
+        "a.cedar:2:22: policy `a`: ",
+    ),
+    (
+        "an unheard-of attribute",
+        "@id(\"a\")\nforbid (principal, action == Tern::Action::\"recall.own\", resource)\nwhen { resource.agee > duration(\"1h\") };",
+        "did you mean `age`?",
+    ),
+    (
+        "an attribute that may be absent",
+        "@id(\"a\")\nforbid (principal, action, resource)\nwhen { context.country == \"NL\" };",
+        "a.cedar:3:8: policy `a`: ",
+    ),
+    (
+        "a wrong type",
+        "@id(\"a\")\nforbid (principal, action == Tern::Action::\"recall.own\", resource)\nwhen { resource.age > 24 };",
+        "a.cedar:3:",
+    ),
+    (
+        "not Cedar at all",
+        "@id(\"a\")\npermit principal;",
+        "a.cedar:2:8: ",
+    ),
+    (
+        "a reason that is none",
+        "@id(\"a\")\n@reason(\"to-old\")\nforbid (principal, action, resource);",
+        "a.cedar:2:1: policy `a`: `to-old` is not a reason (did you mean `too-old`?)",
+    ),
+    (
+        "an annotation that is none",
+        "@id(\"a\")\n@stepup(\"15m\")\nforbid (principal, action, resource);",
+        "a.cedar:2:1: policy `a`: there is no annotation @stepup (did you mean `step_up`?)",
+    ),
+    (
+        "a reason of a permit",
+        "@id(\"a\")\n@reason(\"too-old\")\npermit (principal, action, resource);",
+        "@reason belongs to a forbid",
+    ),
+    (
+        "a step-up that nothing fulfils",
+        "@id(\"a\")\n@step_up(\"15m\")\nforbid (principal, action, resource);",
+        "never looks at `stepUpAge`",
+    ),
+    (
+        "an approval that nothing fulfils",
+        "@id(\"a\")\n@approval(\"72h\")\nforbid (principal, action, resource);",
+        "never looks at `approvals`",
+    ),
+    (
+        "no duration",
+        "@id(\"a\")\n@approval(\"soon\")\nforbid (principal, action, resource) unless { context.approvals >= 1 };",
+        "`soon` is not a duration",
+    ),
+    (
+        "nobody to approve",
+        "@id(\"a\")\n@approval(\"1h\")\n@approvers(\"0\")\nforbid (principal, action, resource) unless { context.approvals >= 1 };",
+        "@approvers is 1 to 9",
+    ),
+    (
+        "two kinds of no",
+        "@id(\"a\")\n@approval(\"1h\")\n@reason(\"too-old\")\nforbid (principal, action, resource) unless { context.approvals >= 1 };",
+        "one of @reason, @step_up and @approval",
+    ),
+    (
+        "an id of the server",
+        "@id(\"implicit-deny\")\npermit (principal, action, resource);",
+        "this id is taken by the server",
+    ),
+    (
+        "an id that can't be told from others in a list",
+        "@id(\"a b\")\npermit (principal, action, resource);",
+        "an id is 1 to 64 of",
+    ),
+    (
+        "the same id twice",
+        "@id(\"a\")\npermit (principal, action, resource);\n@id(\"a\")\nforbid (principal, action, resource);",
+        "this id is used in a.cedar:",
+    ),
+    (
+        "a slot",
+        "@id(\"a\")\npermit (principal == ?principal, action, resource);",
+        "a policy with a slot",
+    ),
+    (
+        "a policy that never applies",
+        "@id(\"a\")\npermit (principal, action == Tern::Action::\"audit.read\", resource is Tern::Message);",
+        "policy `a`: ",
+    ),
+];
+
+#[test]
+fn what_is_wrong_is_named_with_its_place() {
+    for (name, text, expected) in WRONG {
+        let errors = PolicySet::load(&[("a.cedar", *text)]).expect_err(name);
+        let said: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert!(
+            said.iter().any(|line| line.contains(expected)),
+            "{name}: {said:#?}"
+        );
+        assert!(
+            errors.iter().all(|error| error.line > 0),
+            "{name}: {said:#?}"
+        );
+    }
+}
+
+#[test]
+fn one_wrong_file_keeps_all_out_and_every_error_is_named() {
+    let sound = "@id(\"sound\")\npermit (principal, action, resource);";
+    let files = [
+        ("b.cedar", "forbid;"),
+        ("a.cedar", sound),
+        ("c.cedar", "@id(\"\") permit (principal, action, resource);"),
+    ];
+    let errors = PolicySet::load(&files).expect_err("wrong");
+    let named: Vec<&str> = errors.iter().map(|error| error.file.as_str()).collect();
+    assert_eq!(named, ["b.cedar", "c.cedar"]);
+}
+
+#[test]
+fn a_set_says_what_it_holds() {
+    let text = "@id(\"x.permit\")\n@description(\"All.\")\npermit (principal, action, resource);\n\n\
+        @id(\"x.step\")\n@step_up(\"15m\")\nforbid (principal, action, resource)\n\
+        unless { context.authentication has stepUpAge };";
+    let set = PolicySet::load(&[("x.cedar", text)]).expect("sound");
+    let rule = set.rule("x.permit").expect("there");
+    assert_eq!((rule.line, rule.effect), (1, Effect::Permit));
+    assert_eq!(rule.description.as_deref(), Some("All."));
+    let rule = set.rule("x.step").expect("there");
+    assert_eq!(
+        (rule.line, rule.effect),
+        (
+            5,
+            Effect::StepUp {
+                max_age_ms: 900_000
+            }
+        )
+    );
+    let same = PolicySet::load(&[("x.cedar", text)]).expect("sound");
+    assert_eq!(set.digest(), same.digest());
+    let renamed = PolicySet::load(&[("y.cedar", text)]).expect("sound");
+    assert_ne!(set.digest(), renamed.digest());
+}
