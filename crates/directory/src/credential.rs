@@ -111,6 +111,16 @@ impl HashedPassword {
         }
         Ok(Self(passwords.hash(password.as_bytes(), entropy)?))
     }
+
+    /// A hash that was made elsewhere: Argon2id in the PHC string format, of at most
+    /// [`limits::MAX_HASH_MEMORY_KIB`]. The scheme prefix that Dovecot writes is passed over.
+    pub fn import(text: &str) -> Result<Self, DirectoryError> {
+        let text = text.strip_prefix("{ARGON2ID}").unwrap_or(text);
+        match crate::password::is_importable(text) {
+            true => Ok(Self(text.to_owned())),
+            false => Err(DirectoryError::BadHash),
+        }
+    }
 }
 
 /// Sets the account's password.

@@ -34,6 +34,11 @@ pub enum DirectoryError {
     /// The password can't be used.
     #[error("a password is 8 to 1024 bytes long")]
     BadPassword,
+    /// The hash can't be used.
+    #[error(
+        "a password hash is Argon2id in the PHC string format, of at most 64 MiB and 10 passes"
+    )]
+    BadHash,
 }
 
 impl DirectoryError {
@@ -45,7 +50,8 @@ impl DirectoryError {
             | Self::NotFound(_)
             | Self::Limit(_)
             | Self::EverybodysRole
-            | Self::BadPassword => Fault::Peer,
+            | Self::BadPassword
+            | Self::BadHash => Fault::Peer,
             Self::DomainNotEmpty | Self::AddressTaken | Self::OwnRole => Fault::Policy,
         }
     }

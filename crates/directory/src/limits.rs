@@ -16,6 +16,10 @@ pub const MAX_APP_PASSWORDS: usize = 50;
 pub const MAX_GRANTS: u64 = 4_000;
 /// Longest password, in bytes.
 pub const MAX_PASSWORD: usize = 1024;
+/// Most memory that verifying an imported password hash may take, in KiB.
+pub const MAX_HASH_MEMORY_KIB: u32 = 64 * 1024;
+/// Most passes over it.
+pub const MAX_HASH_PASSES: u32 = 10;
 /// Longest display name or label, in bytes.
 pub const MAX_TEXT: usize = 256;
 /// Most rows that one call of a list hands out.

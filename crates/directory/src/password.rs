@@ -8,6 +8,8 @@ use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordVerifier, Version}
 use tern_base::Entropy;
 use tern_store::StoreError;
 
+use crate::limits;
+
 /// What a hash costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PasswordCost {
@@ -28,6 +30,20 @@ impl Default for PasswordCost {
             lanes: 1,
         }
     }
+}
+
+/// Whether a hash that was made elsewhere can be verified here without costing more than is borne.
+pub(crate) fn is_importable(text: &str) -> bool {
+    let Ok(parsed) = PasswordHash::new(text) else {
+        return false;
+    };
+    let bearable = |params: Params| {
+        params.m_cost() <= limits::MAX_HASH_MEMORY_KIB && params.t_cost() <= limits::MAX_HASH_PASSES
+    };
+    parsed.algorithm == Algorithm::Argon2id.ident()
+        && parsed.hash.is_some()
+        && text.len() <= limits::MAX_TEXT
+        && Params::try_from(&parsed).is_ok_and(bearable)
 }
 
 /// Makes and verifies password hashes of one cost.

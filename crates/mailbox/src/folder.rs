@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tern_base::codec::Damaged;
 use tern_base::{AccountId, MailboxId, Timestamp, Uid};
-use tern_store::{Engine, StoreError, Verdict, limits as store_limits};
+use tern_store::{Engine, StoreError, Transaction, Verdict, limits as store_limits};
 
 use crate::edit::Edit;
 use crate::rows::{AccountHead, Change, Counters, MailboxRow};
@@ -89,40 +89,64 @@ impl Mailboxes {
         now: Timestamp,
     ) -> Result<(), MailboxError> {
         self.transact(&[account], |txn| {
-            let key = tables::account(account);
-            if txn.get(&key)?.is_some() {
-                return Ok(Verdict::Abandon(()));
-            }
-            let head = AccountHead {
-                modseq: tern_base::Modseq(1),
-                next_mailbox: INBOX.0,
-                next_message: 1,
-                quota_bytes,
-                ..AccountHead::default()
-            };
-            txn.put(key, head.encode());
-            let mut edit = Edit::begin(txn, account)?;
-            add(&mut edit, None, "INBOX", Some(Role::Inbox), now)?;
-            for folder in folders {
-                add(&mut edit, None, folder.path, folder.role, now)?;
-            }
-            edit.finish();
-            Ok(Verdict::Commit(()))
+            self.create_account_in(txn, account, quota_bytes, folders, now)
+                .map(Verdict::Commit)
         })
+    }
+
+    /// [`Mailboxes::create_account`] as a part of a transaction.
+    pub fn create_account_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        account: AccountId,
+        quota_bytes: u64,
+        folders: &[FolderSpec],
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        let key = tables::account(account);
+        if txn.get(&key)?.is_some() {
+            return Ok(());
+        }
+        let head = AccountHead {
+            modseq: tern_base::Modseq(1),
+            next_mailbox: INBOX.0,
+            next_message: 1,
+            quota_bytes,
+            ..AccountHead::default()
+        };
+        txn.put(key, head.encode());
+        let mut edit = Edit::begin(txn, account)?;
+        add(&mut edit, None, "INBOX", Some(Role::Inbox), now)?;
+        for folder in folders {
+            add(&mut edit, None, folder.path, folder.role, now)?;
+        }
+        edit.finish();
+        Ok(())
     }
 
     /// Sets the most octets an account may use; 0 is no bound.
     pub fn set_quota(&self, account: AccountId, quota_bytes: u64) -> Result<(), MailboxError> {
         self.transact(&[account], |txn| {
-            let key = tables::account(account);
-            let row = txn.get(&key)?.ok_or(MailboxError::NoAccount)?;
-            let head = AccountHead {
-                quota_bytes,
-                ..AccountHead::decode(&row)?
-            };
-            txn.put(key, head.encode());
-            Ok(Verdict::Commit(()))
+            self.set_quota_in(txn, account, quota_bytes)
+                .map(Verdict::Commit)
         })
+    }
+
+    /// [`Mailboxes::set_quota`] as a part of a transaction.
+    pub fn set_quota_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        account: AccountId,
+        quota_bytes: u64,
+    ) -> Result<(), MailboxError> {
+        let key = tables::account(account);
+        let row = txn.get(&key)?.ok_or(MailboxError::NoAccount)?;
+        let head = AccountHead {
+            quota_bytes,
+            ..AccountHead::decode(&row)?
+        };
+        txn.put(key, head.encode());
+        Ok(())
     }
 
     /// The mailboxes of an account, the inbox first, then by path.

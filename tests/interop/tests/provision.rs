@@ -7,8 +7,8 @@
 )]
 
 use serde_json::json;
-use tern_interop::House;
 use tern_interop::house::{ALIAS, DOMAIN, GROUP, PEOPLE, address, letter, password};
+use tern_interop::{Agent, House};
 
 #[test]
 fn what_was_added_is_listed_and_works() {
@@ -88,4 +88,53 @@ fn passwords_are_kept_as_argon2id_only() {
         !log.contains(&password("bob")),
         "the log holds the password"
     );
+}
+
+#[test]
+fn many_accounts_are_imported_and_log_in() {
+    let house = House::new();
+    // The hash of "imported password", as another server made it.
+    let hash = "$argon2id$v=19$m=8192,t=2,p=1$nhkksjmFWxBRhkPD6XuN3w$Z7IMQ3uA9wFz3LaCJhyGFhkF/qL8iT960Xflq+cVXvQ";
+    let mut lines = String::new();
+    for number in 0..130 {
+        let (who, secret) = match number % 65 {
+            0 => (
+                format!("i{number}"),
+                format!("\"password_hash\": \"{hash}\""),
+            ),
+            _ => (
+                format!("i{number}"),
+                format!("\"password_hash\": \"{{ARGON2ID}}{hash}\""),
+            ),
+        };
+        lines += &format!(
+            "{{\"address\": \"{}\", \"quota\": 5000, {secret}}}\n",
+            address(&who)
+        );
+    }
+    lines += &format!(
+        "{{\"address\": \"{}\", \"password\": \"in the clear\"}}\n",
+        address("clear")
+    );
+    lines += "{\"address\": \"last@example.org\"}\n";
+    let import = &["account", "import", "-"];
+    let said = house.tern.tern(import, &lines).failed();
+    assert!(said.contains("line 132: either"), "{said}");
+    let lines = lines.replace("\"last@example.org\"", "\"last@example.org\", \"nmae\": 1");
+    let said = house.tern.tern(import, &lines).failed();
+    assert!(said.contains("31 added, 100 there already"), "{said}");
+    assert!(said.contains("line 132: unknown field `nmae`"), "{said}");
+    let mut imported = Agent::login(&house.tern, &address("i129"), "imported password");
+    assert_eq!(
+        imported.call("folder_exists", json!(["Recall"])),
+        json!(true)
+    );
+    Agent::login(&house.tern, &address("clear"), "in the clear");
+    let weak = "{\"address\": \"weak@example.org\", \"password_hash\": \"$1$old$hash\"}\n";
+    let said = house.tern.tern(import, weak).failed();
+    assert!(
+        said.contains("line 1: a password hash is Argon2id"),
+        "{said}"
+    );
+    house.close();
 }

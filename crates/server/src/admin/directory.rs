@@ -101,8 +101,22 @@ impl Admin {
             display_name: name.to_owned(),
             quota_bytes,
         };
-        let now = call.now;
-        let account = self.act(
+        let account = self.create_account(&new, &hashed, call)?;
+        Ok(Answer::new(
+            format!("account {} added", account.address),
+            json!({"address": account.address.to_string(), "id": account.id.0}),
+        ))
+    }
+
+    /// Makes an account with its password, its mailboxes and its audit entry.
+    pub(super) fn create_account(
+        &self,
+        new: &NewAccount,
+        hashed: &HashedPassword,
+        call: &mut Call<'_>,
+    ) -> Result<Account> {
+        let (now, quota_bytes) = (call.now, new.quota_bytes);
+        self.act(
             call,
             "account.add",
             |account: &Account, entry| {
@@ -112,17 +126,13 @@ impl Admin {
                     .detail("quota_bytes", quota_bytes)
             },
             |txn| {
-                let account = directory::create_account_in(txn, &new, now)?;
-                directory::set_password_in(txn, account.id, &hashed)?;
+                let account = directory::create_account_in(txn, new, now)?;
+                directory::set_password_in(txn, account.id, hashed)?;
+                self.mailboxes
+                    .create_account_in(txn, account.id, quota_bytes, &FOLDERS, now)?;
                 Ok(account)
             },
-        )?;
-        self.mailboxes
-            .create_account(account.id, quota_bytes, &FOLDERS, now)?;
-        Ok(Answer::new(
-            format!("account {} added", account.address),
-            json!({"address": account.address.to_string(), "id": account.id.0}),
-        ))
+        )
     }
 
     pub(super) fn account_list(&self) -> Result<Answer> {
@@ -211,10 +221,11 @@ impl Admin {
             |_, entry| entry.target(address).detail("quota_bytes", quota_bytes),
             |txn| {
                 let set = |account: &mut Account| account.quota_bytes = quota_bytes;
-                Ok(directory::update_account_in(txn, account.id, set)?)
+                let changed = directory::update_account_in(txn, account.id, set)?;
+                self.mailboxes.set_quota_in(txn, account.id, quota_bytes)?;
+                Ok(changed)
             },
         )?;
-        self.mailboxes.set_quota(account.id, quota_bytes)?;
         Ok(Answer::new(format!("quota of {address} set"), json!({})))
     }
 

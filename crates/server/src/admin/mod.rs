@@ -9,6 +9,7 @@
 mod app_password;
 mod directory;
 mod error;
+mod import;
 mod look;
 mod policy;
 mod queue;
@@ -32,6 +33,7 @@ use crate::hub::Hub;
 use crate::parts::Parts;
 use crate::policies::Policies;
 pub(crate) use error::AdminError;
+pub(crate) use import::PAGE as IMPORT_PAGE;
 
 /// What the operator's verbs need.
 pub(crate) struct Admin {
@@ -105,6 +107,9 @@ impl Admin {
                 quota_bytes,
                 password,
             } => self.account_add(address, name, *quota_bytes, password, call),
+            Request::AccountImport { accounts, first } => {
+                self.account_import(accounts, *first, call)
+            }
             Request::AccountList => self.account_list(),
             Request::AccountRemove { address } => self.account_remove(address, call),
             Request::AccountPassword { address, password } => self.passwd(address, password, call),

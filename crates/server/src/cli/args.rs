@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
-use miette::Result;
+use miette::{Result, miette};
 use tern_base::Timestamp;
 
 use super::password::{self, PasswordArgs};
@@ -139,6 +139,12 @@ pub(crate) enum AccountCommand {
         quota: u64,
         #[command(flatten)]
         password: PasswordArgs,
+    },
+    /// Add many accounts: JSON Lines of `address`, `name`, `quota`, and `password` or
+    /// `password_hash` (Argon2id, as PHC string). Those that are there already are passed over.
+    Import {
+        /// The file; `-` is standard input.
+        file: PathBuf,
     },
     /// Show every account.
     List,
@@ -370,6 +376,7 @@ impl AccountCommand {
                 quota_bytes: *quota,
                 password: password::read(password, address)?,
             },
+            Self::Import { .. } => return Err(miette!("an import is more than one request")),
             Self::List => Request::AccountList,
             Self::Remove { address } => Request::AccountRemove {
                 address: address.clone(),

@@ -15,13 +15,13 @@ use crate::control::{Client, user_name};
 use crate::parts;
 
 /// Where requests go.
-enum Door {
+pub(super) enum Door {
     Server(Client),
     Store(Box<Admin>),
 }
 
 impl Door {
-    fn open(config: &Config) -> Result<Self> {
+    pub(super) fn open(config: &Config) -> Result<Self> {
         let data_dir = &config.server.data_dir;
         if let Some(client) = Client::connect(data_dir).into_diagnostic()? {
             return Ok(Self::Server(client));
@@ -37,7 +37,7 @@ impl Door {
         Ok(Self::Store(Box::new(Admin::alone(&parts))))
     }
 
-    fn ask(&mut self, request: &Request) -> Result<Answer> {
+    pub(super) fn ask(&mut self, request: &Request) -> Result<Answer> {
         let response = match self {
             Self::Server(client) => client.ask(request).into_diagnostic()?,
             Self::Store(admin) => {

@@ -6,6 +6,7 @@
 
 mod args;
 mod ask;
+mod import;
 mod init;
 mod password;
 mod policy;
@@ -18,7 +19,7 @@ use miette::{IntoDiagnostic as _, Result};
 
 use crate::config::{self, Config};
 pub(crate) use args::DemoArgs;
-use args::{Args, Command, ConfigCommand};
+use args::{AccountCommand, Args, Command, ConfigCommand};
 pub(crate) use serve::{runtime, told_to_stop};
 
 /// What a command came to.
@@ -57,6 +58,9 @@ fn run(args: &Args) -> Result<Outcome> {
             ConfigCommand::Default => print(&config::commented_default()),
             ConfigCommand::Reference => print(&config::reference()),
         },
+        Command::Account {
+            command: AccountCommand::Import { file },
+        } => import::import(&load()?, file, args.json),
         Command::Policy { command } if command.request().is_none() => {
             command.look(|| Ok(load()?.policy.directories))
         }

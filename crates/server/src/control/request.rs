@@ -10,6 +10,26 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tern_base::Timestamp;
 
+/// An account of an import, as a line of its file has it.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportedAccount {
+    /// Its address, which is its login name.
+    pub address: String,
+    /// The name that people read.
+    #[serde(default)]
+    pub name: String,
+    /// How many bytes it may hold; 0 is no limit.
+    #[serde(default)]
+    pub quota: u64,
+    /// Its password, or else `password_hash`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// Its password as Argon2id in the PHC string format.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_hash: Option<String>,
+}
+
 /// One request.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
@@ -30,6 +50,11 @@ pub enum Request {
         name: String,
         quota_bytes: u64,
         password: String,
+    },
+    AccountImport {
+        accounts: Vec<ImportedAccount>,
+        /// The line of the first.
+        first: usize,
     },
     AccountList,
     AccountRemove {
