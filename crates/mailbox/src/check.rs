@@ -31,7 +31,6 @@ struct Seen {
     references: BTreeMap<BlobId, u64>,
     copies: BTreeSet<Vec<u8>>,
     vaulted: BTreeSet<Vec<u8>>,
-    threads: BTreeSet<Vec<u8>>,
     doomed: BTreeSet<(AccountId, MailboxId)>,
 }
 
@@ -188,7 +187,6 @@ impl Mailboxes {
                 ));
             }
             seen.copies.insert(tables::copy(row.digest, account, id));
-            seen.threads.insert(tables::thread(account, row.thread, id));
         }
         for (id, shown) in placed {
             seen.fault(format!("account {account}: {shown:?} show no message {id}"));
@@ -248,16 +246,11 @@ impl Mailboxes {
         for key in missing {
             seen.fault(format!("message without copy index entry: {key:02x?}"));
         }
-        let tables = [
-            (tables::VAULTED, std::mem::take(&mut seen.vaulted), "vault"),
-            (tables::THREAD, std::mem::take(&mut seen.threads), "thread"),
-        ];
-        for (table, expected, name) in tables {
-            let rows = self.rows(tables::whole(table))?;
-            let found: BTreeSet<Vec<u8>> = rows.into_iter().map(|(key, _)| key).collect();
-            for key in expected.symmetric_difference(&found) {
-                seen.fault(format!("{name} index and rows differ: {key:02x?}"));
-            }
+        let rows = self.rows(tables::whole(tables::VAULTED))?;
+        let found: BTreeSet<Vec<u8>> = rows.into_iter().map(|(key, _)| key).collect();
+        let vaulted = std::mem::take(&mut seen.vaulted);
+        for key in vaulted.symmetric_difference(&found) {
+            seen.fault(format!("vault index and rows differ: {key:02x?}"));
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use tern_base::{AccountId, ContentDigest, MailboxId, MessageId, ThreadId, Uid};
+use tern_base::{AccountId, ContentDigest, MailboxId, MessageId, Uid};
 use tern_mime::ParsedMessage;
 use tern_store::{StoreError, limits as store_limits};
 
@@ -157,25 +157,6 @@ impl Mailboxes {
             next = page.next;
         }
         Ok(out)
-    }
-
-    /// The messages of a conversation.
-    pub fn thread(
-        &self,
-        account: AccountId,
-        thread: ThreadId,
-    ) -> Result<Vec<MessageId>, MailboxError> {
-        let page = self.engine.scan(
-            &tables::thread_members(account, thread),
-            store_limits::MAX_PAGE,
-        )?;
-        let id = |key: &[u8]| {
-            let mut parts = tern_store::key::KeyReader::new(key);
-            let _account_and_thread = (parts.u32(), parts.u64());
-            parts.u64().map(MessageId)
-        };
-        let ids: Option<Vec<MessageId>> = page.rows.iter().map(|(key, _)| id(key)).collect();
-        Ok(ids.ok_or(StoreError::Damaged)?)
     }
 
     /// Where a message is shown.

@@ -134,8 +134,6 @@ fn duplicate(
     row.placements = vec![(to, uid)];
     edit.use_bytes(row.size, true);
     edit.put_message(id, &row);
-    edit.txn
-        .put(tables::thread(edit.account, row.thread, id), Vec::new());
     let copy = CopyRow {
         account: edit.account,
         message: id,

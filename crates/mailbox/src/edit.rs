@@ -221,8 +221,6 @@ impl<'t, 'e> Edit<'t, 'e> {
     ) -> Result<(), MailboxError> {
         self.use_bytes(row.size, false);
         self.txn.delete(tables::message(self.account, id));
-        self.txn
-            .delete(tables::thread(self.account, row.thread, id));
         self.txn.delete(tables::copy(row.digest, self.account, id));
         crate::blob::unlink(self.txn, row.blob, now)
     }

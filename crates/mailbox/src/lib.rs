@@ -34,6 +34,7 @@ mod handle;
 mod ingest;
 mod restore;
 mod seal;
+mod thread;
 mod view;
 mod withdraw;
 

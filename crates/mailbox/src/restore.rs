@@ -47,8 +47,6 @@ impl Mailboxes {
         }
         edit.use_bytes(row.size, true);
         edit.put_message(message, &row);
-        edit.txn
-            .put(tables::thread(account, row.thread, message), Vec::new());
         let copy = CopyRow {
             account,
             message,

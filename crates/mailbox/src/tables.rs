@@ -9,7 +9,6 @@
 //! | `MESSAGE` | account, message | [`crate::rows::MessageRow`] |
 //! | `CHANGE` | account, modseq | [`crate::rows::ChangeRow`] |
 //! | `THREAD_KEY` | account, hash of a Message-ID | thread |
-//! | `THREAD` | account, thread, message | empty |
 //! | `COPY` | content digest, account, message | [`crate::rows::CopyRow`] |
 //! | `EXPOSURE` | content digest, account, message | [`crate::Exposure`] |
 //! | `BLOB` | blob | [`crate::rows::BlobRow`] |
@@ -21,9 +20,7 @@
 //! | `DOOMED` | account, mailbox | empty |
 //! | `LATE` | seal tag, account, message | empty: stopped on arrival, and nobody has noted it |
 
-use tern_base::{
-    AccountId, BlobId, ContentDigest, MailboxId, MessageId, Modseq, ThreadId, Timestamp, Uid,
-};
+use tern_base::{AccountId, BlobId, ContentDigest, MailboxId, MessageId, Modseq, Timestamp, Uid};
 use tern_store::{Range, key::Key};
 
 use crate::SealTag;
@@ -35,7 +32,6 @@ pub(crate) const PLACEMENT: u8 = 0x13;
 pub(crate) const MESSAGE: u8 = 0x14;
 pub(crate) const CHANGE: u8 = 0x15;
 pub(crate) const THREAD_KEY: u8 = 0x16;
-pub(crate) const THREAD: u8 = 0x17;
 pub(crate) const COPY: u8 = 0x18;
 pub(crate) const EXPOSURE: u8 = 0x19;
 pub(crate) const BLOB: u8 = 0x1a;
@@ -90,17 +86,6 @@ pub(crate) fn changes_after(account: AccountId, since: Modseq) -> Range {
 
 pub(crate) fn thread_key(account: AccountId, hash: &[u8; 16]) -> Vec<u8> {
     of_account(THREAD_KEY, account).array(hash).finish()
-}
-
-pub(crate) fn thread(account: AccountId, thread: ThreadId, message: MessageId) -> Vec<u8> {
-    of_account(THREAD, account)
-        .u64(thread.0)
-        .u64(message.0)
-        .finish()
-}
-
-pub(crate) fn thread_members(account: AccountId, thread: ThreadId) -> Range {
-    Range::prefix(of_account(THREAD, account).u64(thread.0).finish())
 }
 
 pub(crate) fn copy(digest: ContentDigest, account: AccountId, message: MessageId) -> Vec<u8> {

@@ -277,8 +277,6 @@ fn withdraw_one(
     }
     edit.use_bytes(row.size, false);
     edit.txn.delete(tables::message(account, message));
-    edit.txn
-        .delete(tables::thread(account, row.thread, message));
     edit.txn.delete(tables::copy(row.digest, account, message));
     let vault = VaultRow {
         tag,
