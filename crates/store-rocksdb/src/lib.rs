@@ -32,6 +32,7 @@ mod options;
 mod read;
 mod settings;
 mod status;
+mod touched;
 
 pub use engine::RocksEngine;
 pub use format::{FORMAT_VERSION, OpenError};

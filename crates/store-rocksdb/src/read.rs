@@ -12,13 +12,17 @@ use crate::{RocksEngine, status};
 pub(crate) struct RocksSnapshot<'a> {
     engine: &'a RocksEngine,
     snapshot: SnapshotWithThreadMode<'a, Database>,
+    version: u64,
 }
 
 impl<'a> RocksSnapshot<'a> {
     pub(crate) fn new(engine: &'a RocksEngine) -> Self {
+        // First: what is written in between is then compared once too often, not once too few.
+        let version = engine.queue.touched.version();
         Self {
             engine,
             snapshot: engine.database.snapshot(),
+            version,
         }
     }
 
@@ -43,7 +47,11 @@ impl Read for RocksSnapshot<'_> {
     }
 }
 
-impl Snapshot for RocksSnapshot<'_> {}
+impl Snapshot for RocksSnapshot<'_> {
+    fn version(&self) -> Option<u64> {
+        Some(self.version)
+    }
+}
 
 impl Read for RocksEngine {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {

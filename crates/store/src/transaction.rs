@@ -99,6 +99,7 @@ impl<'a> Transaction<'a> {
         if self.writes.is_empty() && batch.is_empty() {
             return None;
         }
+        batch.read_at(self.snapshot.version());
         for (key, value) in self.reads {
             batch.expect(key, value);
         }
