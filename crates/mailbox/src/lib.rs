@@ -47,7 +47,7 @@ pub use expose::{Exposure, ExposureLevel, Served, Viewer};
 pub use flag::{FlagChange, FlagOutcome, FlagRequest};
 pub use flags::{Flags, SystemFlag};
 pub use folder::{Folder, FolderSpec, Role, SEPARATOR};
-pub use handle::{Listener, Mailboxes, NoListener};
+pub use handle::{Lane, Listener, Mailboxes, NoListener};
 pub use ingest::{Copy, INBOX, Landing, Placed, Prepared};
 pub use rows::{CopyRow, Lineage, MessageRow};
 pub use seal::{Cover, Origins, Seal, SealTag, sealed_by_row};

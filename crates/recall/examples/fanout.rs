@@ -61,7 +61,12 @@ fn main() {
     timed("sealed", count, || {
         let _ = recalls.request(&request, now).unwrap();
     });
-    timed("withdrawn", count, || recalls.run(request.id, now).unwrap());
+    timed("withdrawn", count, || {
+        std::thread::scope(|scope| {
+            scope.spawn(|| recalls.assist(request.id, now).unwrap());
+            recalls.run(request.id, now).unwrap();
+        });
+    });
     println!("{:?}", recalls.tally(request.id).unwrap());
 }
 

@@ -49,6 +49,25 @@ impl Recalls {
         Ok(())
     }
 
+    /// Withdraws from the other end while [`Recalls::run`] is at it on another thread, and returns
+    /// when they have met. Nothing depends on it: whatever is left is `run`'s.
+    pub fn assist(&self, id: RecallId, now: Timestamp) -> Result<(), RecallError> {
+        let recall = self.recall(id)?;
+        let seal = self.mailboxes.seal_of(recall.digest, id.tag())?;
+        let (State::Running, Some(seal)) = (recall.state, seal) else {
+            return Ok(());
+        };
+        let mut covered = self.mailboxes.copies(recall.digest)?;
+        covered.retain(|copy| seal.cover.covers(copy.account) && seal.origins.covers(copy.origin));
+        for chunk in covered.chunks(CHUNK).skip(1).rev() {
+            if !self.is_left(&recall, chunk)? {
+                break;
+            }
+            self.withdraw_chunk(&recall, chunk, now)?;
+        }
+        Ok(())
+    }
+
     /// Does what is left to do of every recall. To be called at start and now and then. One that
     /// fails does not keep the others from being done; the first failure is answered.
     pub fn run_open(&self, now: Timestamp) -> Result<usize, RecallError> {
@@ -79,7 +98,7 @@ impl Recalls {
             let (cover, origins) = self.covered(recall, &facts)?;
             let covers =
                 |copy: &&CopyRow| cover.covers(copy.account) && origins.covers(copy.origin);
-            let covered: Vec<&CopyRow> = facts.copies.iter().filter(covers).collect();
+            let covered: Vec<CopyRow> = facts.copies.iter().filter(covers).cloned().collect();
             if self.recall(recall.id)?.state != State::Running {
                 return Ok(None);
             }
@@ -87,7 +106,9 @@ impl Recalls {
                 return Ok(Some(facts));
             }
             for chunk in covered.chunks(CHUNK) {
-                self.withdraw_chunk(recall, chunk, now)?;
+                if self.is_left(recall, chunk)? {
+                    self.withdraw_chunk(recall, chunk, now)?;
+                }
             }
         }
         Err(tern_store::StoreError::Busy.into())
@@ -110,10 +131,22 @@ impl Recalls {
         })
     }
 
+    /// Whether a chunk looks as if nobody had withdrawn it yet. A chunk is withdrawn whole, so its
+    /// ends tell; what an owner deleted there is found by the next pass.
+    fn is_left(&self, recall: &Recall, chunk: &[CopyRow]) -> Result<bool, RecallError> {
+        for copy in chunk.first().into_iter().chain(chunk.last()) {
+            let (account, message) = (copy.account, copy.message);
+            if self.mailboxes.has_copy(recall.digest, account, message)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn withdraw_chunk(
         &self,
         recall: &Recall,
-        chunk: &[&CopyRow],
+        chunk: &[CopyRow],
         now: Timestamp,
     ) -> Result<(), RecallError> {
         let copies: Vec<(AccountId, MessageId)> = chunk
@@ -121,7 +154,9 @@ impl Recalls {
             .map(|copy| (copy.account, copy.message))
             .collect();
         let accounts: Vec<AccountId> = copies.iter().map(|copy| copy.0).collect();
-        self.mailboxes.transact(&accounts, |txn| {
+        // The audit entry makes one chunk follow another; what comes before it need not.
+        let mut lane = None;
+        self.mailboxes.transact_unasked(&accounts, |txn| {
             // Undone or finished meanwhile by another run of the same recall.
             if self.recall_in(txn, recall.id)?.state != State::Running {
                 return Ok(Verdict::Abandon(()));
@@ -130,6 +165,7 @@ impl Recalls {
             let withdrawn = self.mailboxes.withdraw_in(txn, digest, &copies, tag, now)?;
             let withdrawn: Vec<Withdrawn> = withdrawn.into_iter().flatten().collect();
             let outcomes = put_outcomes(txn, recall, &withdrawn, now);
+            lane = lane.take().or_else(|| self.mailboxes.enter_common_lane());
             self.audit_outcomes(txn, recall, &outcomes, now)?;
             Ok::<_, RecallError>(Verdict::Commit(()))
         })

@@ -62,7 +62,7 @@ type Waiters = HashMap<AccountId, Vec<Arc<Signal>>>;
 /// The sessions of each account.
 pub(crate) struct Hub {
     shards: Vec<Mutex<Waiters>>,
-    /// Where every change is reported, too, once each until it is taken.
+    /// Where what owners change is reported, too, once each account until it is taken.
     watcher: Mutex<Option<Watcher>>,
 }
 
@@ -96,7 +96,7 @@ impl Hub {
         }
     }
 
-    /// Reports every change to one worker from now on.
+    /// Reports every change that an owner asked for to one worker from now on.
     pub(crate) fn watch(&self) -> Changes {
         let (sender, receiver) = mpsc::channel();
         let pending = Arc::<Mutex<HashSet<AccountId>>>::default();
@@ -150,6 +150,12 @@ impl Hub {
 
 impl Listener for Hub {
     fn changed(&self, accounts: &[AccountId]) {
+        self.changed_unasked(accounts);
+        self.report(accounts);
+    }
+
+    /// Sessions are woken. The worker is not: what it looks for is put somewhere by an owner.
+    fn changed_unasked(&self, accounts: &[AccountId]) {
         for account in accounts {
             let Some(shard) = self.shard(*account) else {
                 continue;
@@ -158,7 +164,6 @@ impl Listener for Hub {
                 waiters.iter().for_each(|signal| signal.tell(CHANGED));
             }
         }
-        self.report(accounts);
     }
 }
 
@@ -249,6 +254,7 @@ mod tests {
         hub.changed(&[AccountId(1)]);
         assert_eq!(changes.next(), Some(AccountId(1)));
         hub.changed(&[AccountId(1)]);
+        hub.changed_unasked(&[AccountId(3)]);
         hub.unwatch();
         assert_eq!(changes.next(), Some(AccountId(2)));
         assert_eq!(changes.next(), Some(AccountId(1)));

@@ -45,8 +45,8 @@ impl Batch {
         self.expectations.push(Expectation { key, value });
     }
 
-    /// Everything expected was read from a snapshot of this version: the engine may take a row that
-    /// nobody has written since for unchanged.
+    /// Everything expected was read from a snapshot of this version, or later: the engine may take
+    /// a row that nobody has written since for unchanged.
     pub const fn read_at(&mut self, version: Option<u64>) {
         self.version = version;
     }
