@@ -124,7 +124,7 @@ impl Mailboxes {
     /// by itself (no such account or mailbox, quota); a store error fails them all.
     ///
     /// The caller runs it through [`Mailboxes::transact`] with all the accounts, at most
-    /// [`limits::CHUNK`] at once.
+    /// [`limits::LANDINGS`] at once.
     pub fn land_in(
         &self,
         txn: &mut Transaction<'_>,

@@ -13,6 +13,8 @@ pub const MAX_KEYWORD: usize = 128;
 /// Most placements one transaction changes: longer lists are worked in chunks, each with a
 /// modseq of its own.
 pub const CHUNK: usize = 512;
+/// Most copies of one message that one transaction brings to their mailboxes.
+pub const LANDINGS: usize = 1_024;
 /// Most mailboxes that show one message.
 pub const MAX_PLACEMENTS: usize = 256;
 /// Longest per-recipient prefix (Return-Path, Delivered-To), in bytes.
