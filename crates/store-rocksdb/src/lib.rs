@@ -28,6 +28,7 @@ mod commit;
 mod engine;
 mod format;
 mod group;
+mod kept;
 mod options;
 mod read;
 mod settings;

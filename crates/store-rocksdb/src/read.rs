@@ -35,7 +35,7 @@ impl<'a> RocksSnapshot<'a> {
 
 impl Read for RocksSnapshot<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        get(self.engine, key, &self.options())
+        get(self.engine, Some(self.version), key, || self.options())
     }
 
     fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
@@ -55,7 +55,7 @@ impl Snapshot for RocksSnapshot<'_> {
 
 impl Read for RocksEngine {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        get(self, key, &ReadOptions::default())
+        get(self, None, key, ReadOptions::default)
     }
 
     fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
@@ -83,13 +83,15 @@ impl RocksEngine {
 
 fn get(
     engine: &RocksEngine,
+    snapshot: Option<u64>,
     key: &[u8],
-    options: &ReadOptions,
+    options: impl FnOnce() -> ReadOptions,
 ) -> Result<Option<Vec<u8>>, StoreError> {
-    engine
-        .database
-        .get_opt(key, options)
-        .map_err(|error| status::error(&error))
+    let touched = &engine.queue.touched;
+    engine.kept.get(touched, snapshot, key, || {
+        let found = engine.database.get_opt(key, &options());
+        found.map_err(|error| status::error(&error))
+    })
 }
 
 fn get_many(
