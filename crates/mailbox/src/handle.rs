@@ -41,6 +41,8 @@ pub struct Mailboxes {
     pub(crate) parsed: Cache<BlobId, Arc<ParsedMessage>>,
     /// Copies whose exposure is known to be on record, and how much.
     pub(crate) exposed: Cache<(AccountId, MessageId), ExposureLevel>,
+    /// Ids of top-level mailboxes by their paths, as they were found last.
+    pub(crate) folder_ids: Cache<(AccountId, Box<str>), MailboxId>,
     listener: Arc<dyn Listener>,
     lanes: Option<Lanes>,
 }
@@ -63,6 +65,7 @@ impl Mailboxes {
         let views = Cache::with_weighter(1_000, limits::VIEW_CACHE_BYTES, ViewWeighter);
         let parsed = Cache::new(limits::PARSED_CACHE_ITEMS);
         let exposed = Cache::new(limits::EXPOSED_CACHE_ITEMS);
+        let folder_ids = Cache::new(limits::FOLDER_IDS_CACHE_ITEMS);
         let lanes = Some(Lanes::default());
         Ok(Self {
             engine,
@@ -71,6 +74,7 @@ impl Mailboxes {
             views,
             parsed,
             exposed,
+            folder_ids,
             listener,
             lanes,
         })

@@ -26,5 +26,7 @@ pub const UNREFERENCED_GRACE_MS: u64 = 3_600_000;
 pub const VIEW_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Parsed messages that are kept at hand.
 pub const PARSED_CACHE_ITEMS: usize = 8_192;
+/// Mailboxes whose id is known without looking at all mailboxes of the account.
+pub const FOLDER_IDS_CACHE_ITEMS: usize = 100_000;
 /// Copies whose exposure record is known without asking the store.
 pub const EXPOSED_CACHE_ITEMS: usize = 65_536;

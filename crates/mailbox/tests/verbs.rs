@@ -691,3 +691,35 @@ fn step(house: &mut House, dice: &mut SeededEntropy, boxes: &[MailboxId; 3]) {
         }
     }
 }
+
+#[test]
+fn a_path_leads_to_the_mailbox_that_has_it_now() {
+    let house = House::new();
+    let (mailboxes, now) = (&house.mailboxes, house.now);
+    let first = mailboxes.create_folder(ALICE, "Work", None, now).unwrap();
+    assert_eq!(mailboxes.folder(ALICE, "Work").unwrap(), first);
+    assert_eq!(mailboxes.folder(ALICE, "Work").unwrap(), first);
+    mailboxes
+        .rename_folder(ALICE, first.id, "Old", now)
+        .unwrap();
+    assert_eq!(
+        mailboxes.folder(ALICE, "Work"),
+        Err(MailboxError::NoMailbox)
+    );
+    let second = mailboxes.create_folder(ALICE, "Work", None, now).unwrap();
+    assert_eq!(mailboxes.folder(ALICE, "Work").unwrap(), second);
+    mailboxes
+        .rename_folder(ALICE, second.id, "Old/Work", now)
+        .unwrap();
+    assert_eq!(mailboxes.folder(ALICE, "Old").unwrap().id, first.id);
+    assert_eq!(mailboxes.folder(ALICE, "Old/Work").unwrap().id, second.id);
+    mailboxes.delete_folder(ALICE, second.id, now).unwrap();
+    assert_eq!(
+        mailboxes.folder(ALICE, "Old/Work"),
+        Err(MailboxError::NoMailbox)
+    );
+    for path in ["inbox", "INBOX", "inbox"] {
+        assert_eq!(mailboxes.folder(ALICE, path).unwrap().id, INBOX);
+    }
+    house.check();
+}

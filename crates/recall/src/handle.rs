@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use quick_cache::sync::Cache;
 use tern_audit::{Actor, Draft, EntryId};
-use tern_base::{AccountId, MailboxId, Timestamp};
+use tern_base::{AccountId, Timestamp};
 use tern_mailbox::Mailboxes;
 use tern_policy::Policy;
 use tern_store::{Engine, Transaction};
@@ -34,17 +33,12 @@ impl Default for RecallSettings {
     }
 }
 
-/// Recall mailboxes that are kept in mind.
-const KNOWN_MAILBOXES: usize = 100_000;
-
 /// The recalls of a server.
 pub struct Recalls {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) mailboxes: Arc<Mailboxes>,
     pub(crate) policy: Arc<dyn Policy>,
     pub(crate) settings: RecallSettings,
-    /// Which mailbox of an account triggers recalls, as far as it is known.
-    pub(crate) recall_mailboxes: Cache<AccountId, MailboxId>,
 }
 
 impl std::fmt::Debug for Recalls {
@@ -61,13 +55,11 @@ impl Recalls {
         policy: Arc<dyn Policy>,
         settings: RecallSettings,
     ) -> Self {
-        let recall_mailboxes = Cache::new(KNOWN_MAILBOXES);
         Self {
             engine,
             mailboxes,
             policy,
             settings,
-            recall_mailboxes,
         }
     }
 
