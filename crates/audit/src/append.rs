@@ -59,7 +59,7 @@ pub fn append_in(txn: &mut Transaction<'_>, draft: Draft) -> Result<Appended, Au
             new: false,
         });
     }
-    let head = match txn.get(&tables::head_key())? {
+    let head = match txn.get_newest(&tables::head_key())? {
         None => Head::EMPTY,
         Some(row) => tables::decode_head(&row).map_err(StoreError::from)?,
     };

@@ -1,7 +1,8 @@
 //! The ids that the rows of the store and the protocols share.
 //!
-//! Invariant: an id is never reused. `AccountId` and `MailboxId` count up from 1; `MessageId` and
-//! `ThreadId` count up within their account; `Uid` counts up within its mailbox.
+//! Invariant: an id is never reused. `AccountId` and `MailboxId` count up from 1; `MessageId`
+//! counts up within its account, `Uid` within its mailbox. A `ThreadId` names a conversation by the
+//! message that began it: the same conversation has the same name again.
 
 use std::fmt;
 

@@ -65,7 +65,7 @@ impl Acceptance {
         };
         let room = store_limits::MAX_BATCH - limits::BATCH_RESERVE;
         let cost: usize = self.entries.iter().map(Entry::cost).sum();
-        locals.count() <= tern_mailbox::limits::CHUNK && inline + cost <= room
+        locals.count() <= tern_mailbox::limits::LANDINGS && inline + cost <= room
     }
 }
 

@@ -63,13 +63,24 @@ impl Entry {
         }
     }
 
-    /// About how many bytes of rows it takes to bring this copy where it goes, at the most.
+    /// About how many bytes of rows it takes to bring this copy where it goes. An estimate that is
+    /// rarely too low: whoever relies on it is answered that the batch is too large, and tries
+    /// less.
     pub(crate) fn cost(&self) -> usize {
         let path: usize = self.head.via.iter().map(String::len).sum();
+        let length =
+            |address: &EmailAddress| address.local().len() + address.domain().as_str().len();
         let recipient = &self.head.recipient;
-        let orcpt = recipient.orcpt.as_ref().map_or(0, String::len);
-        // The prefix stands in the row: Return-Path and Delivered-To, either at its longest.
-        1_600 + path + orcpt.min(1_024) + recipient.address.domain().as_str().len()
+        let named = path + length(&recipient.address);
+        match &self.goal {
+            // Return-Path and Delivered-To stand in the message's row.
+            Goal::Local(_, address) => 500 + named + length(address),
+            Goal::Outside(address) => {
+                let orcpt = recipient.orcpt.as_ref().map_or(0, String::len);
+                1_200 + named + length(address) + orcpt
+            }
+            Goal::Refused(_) | Goal::Expanded => named,
+        }
     }
 }
 

@@ -320,7 +320,7 @@ impl Delivery {
         let rest = entries.get(job.offset as usize..).unwrap_or_default();
         let chunk = rest.get(..chunk_length(rest, most)).unwrap_or(rest);
         let accounts: Vec<AccountId> = chunk.iter().filter_map(Entry::account).collect();
-        self.mailboxes.transact(&accounts, |txn| {
+        self.mailboxes.transact_unasked(&accounts, |txn| {
             if read_job(txn, origin)?.as_ref() != Some(job) {
                 return Ok(Verdict::Abandon(Step::Moved));
             }

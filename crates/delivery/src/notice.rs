@@ -64,7 +64,7 @@ impl Delivery {
         let mut letter: Option<Letter> = None;
         let mut lanes = accounts.clone();
         for _ in 0..ATTEMPTS {
-            let done = self.mailboxes.transact(&lanes, |txn| {
+            let done = self.mailboxes.transact_unasked(&lanes, |txn| {
                 let (done, wanted) = work(txn)?;
                 let Some(wanted) = wanted else {
                     return Ok(Verdict::Commit(Ok(done)));

@@ -228,6 +228,17 @@ impl Mailboxes {
         Ok(ids.ok_or(StoreError::Damaged)?)
     }
 
+    /// Whether a copy of a letter is in a mailbox.
+    pub fn has_copy(
+        &self,
+        digest: ContentDigest,
+        account: AccountId,
+        message: MessageId,
+    ) -> Result<bool, MailboxError> {
+        let row = self.engine.get(&tables::copy(digest, account, message))?;
+        Ok(row.is_some())
+    }
+
     /// Where a message is shown.
     pub fn placements(
         &self,

@@ -159,23 +159,34 @@ impl Mailboxes {
 
     /// The mailbox of a path. `INBOX` is found in any case (RFC 9051 5.1).
     pub fn folder(&self, account: AccountId, path: &str) -> Result<Folder, MailboxError> {
+        if let Some(folder) = self.known_folder(account, path)? {
+            return Ok(folder);
+        }
         let tree = Tree::read(&*self.engine, account)?;
         let id = tree.find(path).ok_or(MailboxError::NoMailbox)?;
-        tree.folder(id).ok_or(MailboxError::NoMailbox)
+        let folder = tree.folder(id).ok_or(MailboxError::NoMailbox)?;
+        if folder.parent.is_none() {
+            self.folder_ids.insert((account, path.into()), id);
+        }
+        Ok(folder)
     }
 
-    /// Whether a mailbox is there, at the top level, under this name, and with which UIDVALIDITY:
-    /// one point read, for those who look at one mailbox of many accounts.
-    pub fn top_folder(
-        &self,
-        account: AccountId,
-        mailbox: MailboxId,
-        name: &str,
-    ) -> Result<Option<u32>, MailboxError> {
-        let row = self.engine.get(&tables::mailbox(account, mailbox))?;
-        let row = row.map(|row| MailboxRow::decode(&row)).transpose()?;
-        let is_it = |row: &MailboxRow| row.parent.is_none() && row.name == name;
-        Ok(row.filter(is_it).map(|row| row.uid_validity))
+    /// A mailbox at the top level whose id is known from before: one point read, which tells
+    /// whether it still is the one.
+    fn known_folder(&self, account: AccountId, path: &str) -> Result<Option<Folder>, MailboxError> {
+        let Some(id) = self.folder_ids.get(&(account, Box::from(path))) else {
+            return Ok(None);
+        };
+        let Some(row) = self.engine.get(&tables::mailbox(account, id))? else {
+            return Ok(None);
+        };
+        let row = MailboxRow::decode(&row)?;
+        // The inbox keeps its name, and was found by it.
+        let is_it = row.parent.is_none() && (id == INBOX || row.name == path);
+        let tree = Tree {
+            rows: BTreeMap::from([(id, row)]),
+        };
+        Ok(tree.folder(id).filter(|_| is_it))
     }
 
     /// The mailbox that has a special use.

@@ -18,6 +18,12 @@ use crate::{MailboxError, View, limits};
 pub trait Listener: Send + Sync {
     /// These accounts changed: their change logs say how.
     fn changed(&self, accounts: &[AccountId]);
+
+    /// The same, when no owner asked for it: mail arrived in an inbox, or messages went. Nothing
+    /// was put into any other mailbox.
+    fn changed_unasked(&self, accounts: &[AccountId]) {
+        self.changed(accounts);
+    }
 }
 
 /// A listener for whom nobody waits.
@@ -36,6 +42,8 @@ pub struct Mailboxes {
     pub(crate) views: Cache<(AccountId, MailboxId), Arc<View>, ViewWeighter>,
     pub(crate) structures: Cache<BlobId, Arc<Structure>, StructureWeighter>,
     pub(crate) exposed: Exposed,
+    /// Ids of top-level mailboxes by their paths, as they were found last.
+    pub(crate) folder_ids: Cache<(AccountId, Box<str>), MailboxId>,
     listener: Arc<dyn Listener>,
     lanes: Option<Lanes>,
 }
@@ -61,6 +69,7 @@ impl Mailboxes {
             limits::STRUCTURE_CACHE_BYTES,
             StructureWeighter,
         );
+        let folder_ids = Cache::new(limits::FOLDER_IDS_CACHE_ITEMS);
         let lanes = Some(Lanes::default());
         Ok(Self {
             engine,
@@ -69,6 +78,7 @@ impl Mailboxes {
             views,
             structures,
             exposed: Exposed::default(),
+            folder_ids,
             listener,
             lanes,
         })
@@ -98,11 +108,38 @@ impl Mailboxes {
         accounts: &[AccountId],
         work: impl FnMut(&mut Transaction<'_>) -> Result<Verdict<T>, E>,
     ) -> Result<T, E> {
-        let _lanes = self.lanes.as_ref().map(|lanes| lanes.enter(accounts));
-        let outcome = transact(&*self.engine, work);
+        let outcome = self.in_lanes(accounts, work);
         // After an error too: a commit whose answer was lost may be done.
         self.listener.changed(accounts);
         outcome
+    }
+
+    /// The same for what no owner asks for, and that puts messages into inboxes only: delivery,
+    /// withdrawal ([`Listener::changed_unasked`]).
+    pub fn transact_unasked<T, E: From<tern_store::StoreError>>(
+        &self,
+        accounts: &[AccountId],
+        work: impl FnMut(&mut Transaction<'_>) -> Result<Verdict<T>, E>,
+    ) -> Result<T, E> {
+        let outcome = self.in_lanes(accounts, work);
+        self.listener.changed_unasked(accounts);
+        outcome
+    }
+
+    fn in_lanes<T, E: From<tern_store::StoreError>>(
+        &self,
+        accounts: &[AccountId],
+        work: impl FnMut(&mut Transaction<'_>) -> Result<Verdict<T>, E>,
+    ) -> Result<T, E> {
+        let _lanes = self.lanes.as_ref().map(|lanes| lanes.enter(accounts));
+        transact(&*self.engine, work)
+    }
+
+    /// Waits for the one lane of what writers of different accounts have in common (the head of
+    /// an audit log): to be entered within a transaction, as late as possible, and left after it.
+    pub fn enter_common_lane(&self) -> Option<Lane<'_>> {
+        let lanes = self.lanes.as_ref()?;
+        Some(Lane(enter(&lanes.common)))
     }
 
     /// Runs one change of one account.
@@ -145,26 +182,38 @@ impl Mailboxes {
 /// How many lanes there are. More accounts than lanes share them.
 const LANES: usize = 4_096;
 
-/// One lock for each group of accounts.
-struct Lanes(Vec<Mutex<()>>);
+/// A lane that its writer is in.
+#[derive(Debug)]
+pub struct Lane<'a>(#[expect(dead_code, reason = "held, not read")] MutexGuard<'a, ()>);
+
+/// One lock for each group of accounts, and one for what all have in common.
+struct Lanes {
+    accounts: Vec<Mutex<()>>,
+    common: Mutex<()>,
+}
 
 impl Default for Lanes {
     fn default() -> Self {
-        Self((0..LANES).map(|_| Mutex::default()).collect())
+        Self {
+            accounts: (0..LANES).map(|_| Mutex::default()).collect(),
+            common: Mutex::default(),
+        }
     }
 }
 
 impl Lanes {
     /// Waits for the lanes of these accounts, always in the same order.
-    fn enter(&self, accounts: &[AccountId]) -> Vec<MutexGuard<'_, ()>> {
+    fn enter(&self, accounts: &[AccountId]) -> Vec<Lane<'_>> {
         let mut wanted: Vec<usize> = accounts.iter().map(|a| a.0 as usize % LANES).collect();
         wanted.sort_unstable();
         wanted.dedup();
-        let lanes = wanted.into_iter().filter_map(|lane| self.0.get(lane));
-        lanes
-            .map(|lane| lane.lock().unwrap_or_else(PoisonError::into_inner))
-            .collect()
+        let lanes = wanted.into_iter().filter_map(|n| self.accounts.get(n));
+        lanes.map(|lane| Lane(enter(lane))).collect()
     }
+}
+
+fn enter(lane: &Mutex<()>) -> MutexGuard<'_, ()> {
+    lane.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Weighs a cached view by its entries.

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use tern_base::{
-    AccountId, BlobId, ContentDigest, MailboxId, MessageId, Modseq, OriginId, ThreadId, Timestamp,
-    Uid,
+    AccountId, BlobId, ContentDigest, MailboxId, MessageId, Modseq, OriginId, Timestamp, Uid,
 };
 use tern_mime::ParsedMessage;
 use tern_store::Transaction;
@@ -12,6 +11,7 @@ use tern_store::Transaction;
 use crate::edit::Edit;
 use crate::expose::{Exposure, ExposureLevel, Viewer};
 use crate::rows::{CopyRow, Lineage, MessageRow, PlacementRow, VaultPlacementRow, VaultRow};
+use crate::thread::Threading;
 use crate::{Flags, MailboxError, Mailboxes, SealTag, blob, limits, tables, vault};
 
 /// The inbox of every account.
@@ -27,6 +27,7 @@ pub struct Prepared {
     /// Its structure.
     pub parsed: Arc<ParsedMessage>,
     pub(crate) parsed_row: Vec<u8>,
+    pub(crate) threading: Threading,
     pub(crate) content: Arc<[u8]>,
 }
 
@@ -112,9 +113,11 @@ impl Mailboxes {
             blob::stage(&*self.engine, blob, &content, now)?;
         }
         let parsed = Arc::new(parsed);
+        let threading = Threading::of(&parsed, &self.content_key);
         Ok(Prepared {
             blob,
             digest,
+            threading,
             parsed,
             parsed_row,
             content: content.into(),
@@ -125,7 +128,7 @@ impl Mailboxes {
     /// by itself (no such account or mailbox, quota); a store error fails them all.
     ///
     /// The caller runs it through [`Mailboxes::transact`] with all the accounts, at most
-    /// [`limits::CHUNK`] at once.
+    /// [`limits::LANDINGS`] at once.
     pub fn land_in(
         &self,
         txn: &mut Transaction<'_>,
@@ -160,17 +163,12 @@ impl Mailboxes {
         prepared: &Prepared,
         landings: &[Landing],
     ) -> Result<(), MailboxError> {
-        let threading = self.thread_hashes(&prepared.parsed);
         let mut keys = vec![tables::seal(prepared.digest), tables::blob(prepared.blob)];
         for landing in landings {
             keys.push(tables::account(landing.account));
             keys.push(tables::mailbox(landing.account, landing.mailbox));
             keys.push(tables::counters(landing.account, landing.mailbox));
-            keys.extend(
-                threading
-                    .iter()
-                    .map(|hash| tables::thread_key(landing.account, hash)),
-            );
+            keys.extend(prepared.threading.keys(landing.account));
         }
         Ok(txn.prefetch(keys)?)
     }
@@ -194,7 +192,7 @@ impl Mailboxes {
         if seal.is_none() && !edit.has_room(size) {
             return Err(MailboxError::QuotaExceeded);
         }
-        let thread = self.find_thread(&mut edit, &prepared.parsed)?;
+        let thread = prepared.threading.file(&mut edit)?;
         let message = MessageId(edit.next_id());
         let row = MessageRow {
             blob: prepared.blob,
@@ -228,58 +226,6 @@ impl Mailboxes {
             sealed: seal,
         })
     }
-
-    /// The keys under which a conversation is found: a Message-ID together with the base subject
-    /// (RFC 8621 3), newest last. The message's own comes first.
-    pub(crate) fn thread_hashes(&self, parsed: &ParsedMessage) -> Vec<[u8; 16]> {
-        let own = parsed.message_id.iter();
-        let references = parsed.thread_ids.iter().rev().take(THREAD_REFERENCES);
-        own.chain(references)
-            .map(|id| self.thread_hash(id, &parsed.base_subject))
-            .collect()
-    }
-
-    fn thread_hash(&self, message_id: &str, subject: &str) -> [u8; 16] {
-        let text = [message_id.as_bytes(), &[0], subject.as_bytes()].concat();
-        let BlobId(digest) = tern_mime::blob_id(&self.content_key, &text);
-        let mut hash = [0; 16];
-        hash.copy_from_slice(&digest[..16]);
-        hash
-    }
-
-    /// Finds the conversation of a message, or starts one, and files the message's ids under it.
-    fn find_thread(
-        &self,
-        edit: &mut Edit<'_, '_>,
-        parsed: &ParsedMessage,
-    ) -> Result<ThreadId, MailboxError> {
-        let hashes = self.thread_hashes(parsed);
-        let mut found = None;
-        let mut missing = Vec::new();
-        for hash in hashes {
-            let key = tables::thread_key(edit.account, &hash);
-            match edit.txn.get(&key)? {
-                Some(row) if found.is_none() => found = Some(read_thread(&row)?),
-                Some(_) => {}
-                None => missing.push(key),
-            }
-        }
-        let thread = found.unwrap_or_else(|| ThreadId(edit.next_id()));
-        for key in missing {
-            edit.txn.put(key, thread.0.to_be_bytes().to_vec());
-        }
-        Ok(thread)
-    }
-}
-
-/// How many of the newest references are looked up.
-const THREAD_REFERENCES: usize = 8;
-
-fn read_thread(row: &[u8]) -> Result<ThreadId, MailboxError> {
-    let bytes = row
-        .try_into()
-        .map_err(|_| tern_store::StoreError::Damaged)?;
-    Ok(ThreadId(u64::from_be_bytes(bytes)))
 }
 
 fn show(

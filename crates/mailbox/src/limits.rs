@@ -22,6 +22,8 @@ pub const CHUNK_BYTES: usize = 512 * 1024;
 /// The same for withdrawals and restores. A message in [`MAX_PLACEMENTS`] mailboxes comes on top,
 /// and what the floors above write beside each.
 pub const VAULT_CHUNK_BYTES: usize = 192 * 1024;
+/// Most copies of one message that one transaction brings to their mailboxes.
+pub const LANDINGS: usize = 1_024;
 /// Most mailboxes that show one message.
 pub const MAX_PLACEMENTS: usize = 256;
 /// Longest per-recipient prefix (Return-Path, Delivered-To), in bytes.
@@ -51,3 +53,5 @@ const _: () = assert!(
         <= tern_store::limits::MAX_BATCH
 );
 const _: () = assert!(MAX_MESSAGE_ROW <= tern_store::limits::MAX_VALUE);
+/// Mailboxes whose id is known without looking at all mailboxes of the account.
+pub const FOLDER_IDS_CACHE_ITEMS: usize = 100_000;

@@ -20,7 +20,7 @@ pub struct AccountHead {
     pub modseq: Modseq,
     /// The next mailbox id.
     pub next_mailbox: u32,
-    /// The next message or thread id.
+    /// The next message id.
     pub next_message: u64,
     /// The newest UIDVALIDITY given out (RFC 9051 2.3.1.1).
     pub uid_validity: u32,

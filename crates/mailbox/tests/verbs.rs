@@ -421,6 +421,8 @@ fn replies_join_the_thread_even_before_the_parent() {
     let first = house.append(ALICE, INBOX, reply);
     let parent = house.append(ALICE, INBOX, &letter(1));
     let else_ = house.append(ALICE, INBOX, other);
+    let answer = b"Subject: Re: Letter 1\r\nMessage-ID: <a@x>\r\nIn-Reply-To: <r@x>\r\n\r\n.";
+    let later = house.append(ALICE, INBOX, answer);
     let thread = |placed: &Placed| {
         house
             .mailboxes
@@ -430,10 +432,7 @@ fn replies_join_the_thread_even_before_the_parent() {
     };
     assert_eq!(thread(&first), thread(&parent));
     assert_ne!(thread(&first), thread(&else_));
-    assert_eq!(
-        house.mailboxes.thread(ALICE, thread(&first)).unwrap().len(),
-        2
-    );
+    assert_eq!(thread(&first), thread(&later));
     house.check();
 }
 
@@ -715,4 +714,36 @@ fn step(house: &mut House, dice: &mut SeededEntropy, boxes: &[MailboxId; 3]) {
             }
         }
     }
+}
+
+#[test]
+fn a_path_leads_to_the_mailbox_that_has_it_now() {
+    let house = House::new();
+    let (mailboxes, now) = (&house.mailboxes, house.now);
+    let first = mailboxes.create_folder(ALICE, "Work", None, now).unwrap();
+    assert_eq!(mailboxes.folder(ALICE, "Work").unwrap(), first);
+    assert_eq!(mailboxes.folder(ALICE, "Work").unwrap(), first);
+    mailboxes
+        .rename_folder(ALICE, first.id, "Old", now)
+        .unwrap();
+    assert_eq!(
+        mailboxes.folder(ALICE, "Work"),
+        Err(MailboxError::NoMailbox)
+    );
+    let second = mailboxes.create_folder(ALICE, "Work", None, now).unwrap();
+    assert_eq!(mailboxes.folder(ALICE, "Work").unwrap(), second);
+    mailboxes
+        .rename_folder(ALICE, second.id, "Old/Work", now)
+        .unwrap();
+    assert_eq!(mailboxes.folder(ALICE, "Old").unwrap().id, first.id);
+    assert_eq!(mailboxes.folder(ALICE, "Old/Work").unwrap().id, second.id);
+    mailboxes.delete_folder(ALICE, second.id, now).unwrap();
+    assert_eq!(
+        mailboxes.folder(ALICE, "Old/Work"),
+        Err(MailboxError::NoMailbox)
+    );
+    for path in ["inbox", "INBOX", "inbox"] {
+        assert_eq!(mailboxes.folder(ALICE, path).unwrap().id, INBOX);
+    }
+    house.check();
 }

@@ -50,6 +50,25 @@ impl Recalls {
         Ok(())
     }
 
+    /// Withdraws from the other end while [`Recalls::run`] is at it on another thread, and returns
+    /// when they have met. Nothing depends on it: whatever is left is `run`'s.
+    pub fn assist(&self, id: RecallId, now: Timestamp) -> Result<(), RecallError> {
+        let recall = self.recall(id)?;
+        let seal = self.mailboxes.seal_of(recall.digest, id.tag())?;
+        let (State::Running, Some(seal)) = (recall.state, seal) else {
+            return Ok(());
+        };
+        let mut covered = self.mailboxes.copies(recall.digest)?;
+        covered.retain(|copy| seal.cover.covers(copy.account) && seal.origins.covers(copy.origin));
+        for chunk in covered.chunks(CHUNK).skip(1).rev() {
+            if !self.is_left(&recall, chunk)? {
+                break;
+            }
+            self.withdraw_chunk(&recall, chunk, now)?;
+        }
+        Ok(())
+    }
+
     /// Does what is left to do of every recall. To be called at start and now and then. One that
     /// fails does not keep the others from being done; the first failure is answered.
     pub fn run_open(&self, now: Timestamp) -> Result<usize, RecallError> {
@@ -80,7 +99,7 @@ impl Recalls {
             let (cover, origins) = self.covered(recall, &facts)?;
             let covers =
                 |copy: &&CopyRow| cover.covers(copy.account) && origins.covers(copy.origin);
-            let covered: Vec<&CopyRow> = facts.copies.iter().filter(covers).collect();
+            let covered: Vec<CopyRow> = facts.copies.iter().filter(covers).cloned().collect();
             if self.recall(recall.id)?.state != State::Running {
                 return Ok(None);
             }
@@ -89,7 +108,7 @@ impl Recalls {
             }
             for chunk in covered.chunks(CHUNK) {
                 let mut rest = chunk;
-                while !rest.is_empty() {
+                while !rest.is_empty() && self.is_left(recall, rest)? {
                     let done = self.withdraw_chunk(recall, rest, now)?;
                     rest = rest.get(done..).unwrap_or_default();
                 }
@@ -115,11 +134,23 @@ impl Recalls {
         })
     }
 
+    /// Whether copies look as if nobody had withdrawn them yet. What an owner deleted at their ends
+    /// is found by the next pass.
+    fn is_left(&self, recall: &Recall, chunk: &[CopyRow]) -> Result<bool, RecallError> {
+        for copy in chunk.first().into_iter().chain(chunk.last()) {
+            let (account, message) = (copy.account, copy.message);
+            if self.mailboxes.has_copy(recall.digest, account, message)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Withdraws as many of these copies as fit one transaction; answers how many that were.
     fn withdraw_chunk(
         &self,
         recall: &Recall,
-        chunk: &[&CopyRow],
+        chunk: &[CopyRow],
         now: Timestamp,
     ) -> Result<usize, RecallError> {
         let copies: Vec<(AccountId, MessageId)> = chunk
@@ -127,7 +158,9 @@ impl Recalls {
             .map(|copy| (copy.account, copy.message))
             .collect();
         let accounts: Vec<AccountId> = copies.iter().map(|copy| copy.0).collect();
-        self.mailboxes.transact(&accounts, |txn| {
+        // The audit entry makes one chunk follow another; what comes before it need not.
+        let mut lane = None;
+        self.mailboxes.transact_unasked(&accounts, |txn| {
             // Undone or finished meanwhile by another run of the same recall.
             if self.recall_in(txn, recall.id)?.state != State::Running {
                 return Ok(Verdict::Abandon(copies.len()));
@@ -137,6 +170,7 @@ impl Recalls {
             let done = withdrawn.len();
             let withdrawn: Vec<Withdrawn> = withdrawn.into_iter().flatten().collect();
             let outcomes = put_outcomes(txn, recall, &withdrawn, now);
+            lane = lane.take().or_else(|| self.mailboxes.enter_common_lane());
             self.audit_outcomes(txn, recall, Act::Settled, &outcomes, &[], now)?;
             Ok::<_, RecallError>(Verdict::Commit(done))
         })

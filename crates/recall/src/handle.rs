@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 
-use quick_cache::sync::Cache;
-use tern_base::{AccountId, MailboxId};
+use tern_base::AccountId;
 use tern_mailbox::Mailboxes;
 use tern_policy::Policy;
 use tern_store::{Engine, Transaction};
 
 use crate::{Recall, RecallError, RecallId, Settings, tables};
-
-/// Recall mailboxes that are kept in mind.
-const KNOWN_MAILBOXES: usize = 100_000;
 
 /// The recalls of a server.
 pub struct Recalls {
@@ -19,8 +15,6 @@ pub struct Recalls {
     pub(crate) mailboxes: Arc<Mailboxes>,
     pub(crate) policy: Arc<dyn Policy>,
     pub(crate) settings: Settings,
-    /// Which mailbox of an account triggers recalls, as far as it is known.
-    pub(crate) recall_mailboxes: Cache<AccountId, MailboxId>,
 }
 
 impl std::fmt::Debug for Recalls {
@@ -37,13 +31,11 @@ impl Recalls {
         policy: Arc<dyn Policy>,
         settings: Settings,
     ) -> Self {
-        let recall_mailboxes = Cache::new(KNOWN_MAILBOXES);
         Self {
             engine,
             mailboxes,
             policy,
             settings,
-            recall_mailboxes,
         }
     }
 

@@ -4,7 +4,7 @@
 //! found after a crash too: each account has a cursor over the UIDs of its recall mailbox, and
 //! what lies past it has not been looked at.
 
-use tern_base::{AccountId, MailboxId, Timestamp, Uid};
+use tern_base::{AccountId, Timestamp, Uid};
 use tern_mailbox::{Entry, MailboxError};
 use tern_policy::Authentication;
 use tern_store::{StoreError, Transaction, Verdict};
@@ -31,9 +31,11 @@ impl Recalls {
         account: AccountId,
         now: Timestamp,
     ) -> Result<Vec<Requested>, RecallError> {
-        let Some((mailbox, uid_validity)) = self.recall_mailbox(account)? else {
-            return Ok(Vec::new());
+        let folder = match self.mailboxes().folder(account, RECALL_MAILBOX) {
+            Err(MailboxError::NoMailbox | MailboxError::NoAccount) => return Ok(Vec::new()),
+            found => found?,
         };
+        let (mailbox, uid_validity) = (folder.id, folder.uid_validity);
         let counters = self.mailboxes().counters(account, mailbox)?;
         let cursor = self
             .cursor(account)?
@@ -62,28 +64,6 @@ impl Recalls {
         let next = view.counters.uid_next;
         self.move_cursor(account, Cursor { uid_validity, next })?;
         Ok(answers)
-    }
-
-    /// An account's recall mailbox and its UIDVALIDITY. Its id is kept in mind, since this is
-    /// asked after every change of an account; whether it still is the one is asked of the store.
-    fn recall_mailbox(&self, account: AccountId) -> Result<Option<(MailboxId, u32)>, RecallError> {
-        let known = self.recall_mailboxes.get(&account);
-        if let Some(mailbox) = known {
-            let found = self
-                .mailboxes()
-                .top_folder(account, mailbox, RECALL_MAILBOX)?;
-            if let Some(uid_validity) = found {
-                return Ok(Some((mailbox, uid_validity)));
-            }
-        }
-        match self.mailboxes().folder(account, RECALL_MAILBOX) {
-            Ok(folder) => {
-                self.recall_mailboxes.insert(account, folder.id);
-                Ok(Some((folder.id, folder.uid_validity)))
-            }
-            Err(MailboxError::NoMailbox | MailboxError::NoAccount) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
     }
 
     fn trigger_one(
@@ -120,7 +100,6 @@ impl Recalls {
 
     /// Forgets where the look at an account's recall mailbox stood: the account is removed.
     pub fn forget_triggers(&self, account: AccountId) -> Result<(), RecallError> {
-        self.recall_mailboxes.remove(&account);
         tern_store::transact(&*self.engine, |txn| {
             txn.delete(tables::trigger(account));
             Ok::<_, RecallError>(Verdict::Commit(()))

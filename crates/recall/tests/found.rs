@@ -95,3 +95,26 @@ fn what_was_sealed_is_withdrawn_whoever_sends_the_letter_meanwhile() {
     assert!(house.uids(BOB, INBOX).is_empty());
     house.check();
 }
+
+#[test]
+fn two_threads_withdraw_each_copy_once_and_the_audit_log_is_whole() {
+    let mut house = House::new();
+    let crowd = house.crowd(1_300);
+    let sent = house.submit(ALICE, &crowd, &[], 1);
+    let request = house.request(ALICE, Selector::Submission(sent.id));
+    house.recalls.request(&request, house.now).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| house.recalls.assist(request.id, house.now).unwrap());
+        house.recalls.run(request.id, house.now).unwrap();
+    });
+    let tally = house.recalls.tally(request.id).unwrap();
+    assert_eq!(tally.of(Outcome::WithdrawnUnexposed), 1_300);
+    let state = house.recalls.recall(request.id).unwrap().state;
+    assert_eq!(state, State::Done);
+    assert!(
+        crowd
+            .iter()
+            .all(|account| house.uids(*account, INBOX).is_empty())
+    );
+    house.check();
+}

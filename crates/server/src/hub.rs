@@ -92,7 +92,7 @@ pub(crate) struct Moment(u64);
 pub(crate) struct Hub {
     shards: Vec<Mutex<Shard>>,
     revocations: AtomicU64,
-    /// Where every change is reported, too, once each until it is taken.
+    /// Where what owners change is reported, too, once each account until it is taken.
     watcher: Mutex<Option<Watcher>>,
 }
 
@@ -127,7 +127,7 @@ impl Hub {
         }
     }
 
-    /// Reports every change to one worker from now on.
+    /// Reports every change that an owner asked for to one worker from now on.
     pub(crate) fn watch(&self) -> Changes {
         let (sender, receiver) = mpsc::channel();
         let pending = Arc::<Mutex<HashSet<AccountId>>>::default();
@@ -214,6 +214,12 @@ impl Hub {
 
 impl Listener for Hub {
     fn changed(&self, accounts: &[AccountId]) {
+        self.changed_unasked(accounts);
+        self.report(accounts);
+    }
+
+    /// Sessions are woken. The worker is not: what it looks for is put somewhere by an owner.
+    fn changed_unasked(&self, accounts: &[AccountId]) {
         for account in accounts {
             let Some(shard) = self.shard(*account) else {
                 continue;
@@ -223,7 +229,6 @@ impl Listener for Hub {
                 watching.for_each(|waiter| waiter.signal.tell(CHANGED));
             }
         }
-        self.report(accounts);
     }
 }
 
@@ -350,6 +355,7 @@ mod tests {
         hub.changed(&[AccountId(1)]);
         assert_eq!(changes.next(), Some(AccountId(1)));
         hub.changed(&[AccountId(1)]);
+        hub.changed_unasked(&[AccountId(3)]);
         hub.unwatch();
         assert_eq!(changes.next(), Some(AccountId(2)));
         assert_eq!(changes.next(), Some(AccountId(1)));

@@ -11,11 +11,11 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tern_base::AccountId;
+use tern_base::{AccountId, Timestamp};
 use tern_delivery::Delivery;
 use tern_mailbox::{Mailboxes, SealTag};
 use tern_queue::Schedule;
-use tern_recall::{RecallId, Recalls, Requested};
+use tern_recall::{RecallError, RecallId, Recalls, Requested};
 use tern_store::{Engine, Read};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -148,11 +148,27 @@ fn run_recalls(ending: &Ending, ids: &Receiver<RecallId>, recalls: &Recalls) {
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        if let Err(error) = recalls.run(id, clock::now()) {
+        if let Err(error) = carry_out(recalls, id, clock::now()) {
             // It stays on the list of open ones, which the chores look at.
             tracing::warn!(%id, %error, "a recall could not go on");
         }
     }
+}
+
+/// Does what is left to do of a recall: on two threads, as long as there is much to withdraw.
+pub(crate) fn carry_out(
+    recalls: &Recalls,
+    id: RecallId,
+    now: Timestamp,
+) -> Result<(), RecallError> {
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            if let Err(error) = recalls.assist(id, now) {
+                tracing::debug!(%id, %error, "a recall goes on without help");
+            }
+        });
+        recalls.run(id, now)
+    })
 }
 
 /// Looks at every account once: what was put into a recall mailbox before a crash.

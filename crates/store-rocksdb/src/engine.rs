@@ -13,6 +13,7 @@ use tern_store::{Batch, CommitError, Engine, Snapshot, StoreError};
 
 use crate::codec::Codec;
 use crate::group::Queue;
+use crate::kept::Kept;
 use crate::read::RocksSnapshot;
 use crate::{OpenError, Settings, format, options, status};
 
@@ -27,6 +28,7 @@ pub struct RocksEngine {
     pub(crate) database: Database,
     pub(crate) queue: Queue,
     pub(crate) codec: Codec,
+    pub(crate) kept: Kept,
     pub(crate) cache: Cache,
     pub(crate) synced: WriteOptions,
     pub(crate) staged: WriteOptions,
@@ -66,6 +68,7 @@ impl RocksEngine {
             database,
             queue: Queue::default(),
             codec: Codec::default(),
+            kept: Kept::default(),
             cache,
             synced,
             staged: WriteOptions::default(),

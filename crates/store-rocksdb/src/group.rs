@@ -2,7 +2,8 @@
 //!
 //! Committers queue. The first leads: it takes the queue as its group, validates each batch
 //! against the store and the batches before it in the group, writes the valid ones as one, syncs
-//! once, passes the lead to the next in the queue and answers everyone.
+//! once, passes the lead to the next in the queue and answers everyone. What can be done by each
+//! committer for itself is done before it queues: a leader's time is everybody's.
 //!
 //! Invariants: one leader at a time, so nobody changes what it has compared; whoever queued is
 //! answered, even when a leader panics (as unknown: the write may have been done).
@@ -11,7 +12,9 @@ use std::collections::{HashMap, VecDeque};
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use tern_store::{CommitError, Expectation, Operation, StoreError};
+use tern_store::{CommitError, Expectation, StoreError};
+
+use crate::touched::{Slot, Touched};
 
 /// A group takes batches until they hold so many bytes: one write stays small beside a buffer.
 const MAX_GROUP_BYTES: usize = 4 << 20;
@@ -52,12 +55,19 @@ impl Waiter {
 }
 
 /// A batch as the store will write it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Work {
-    pub(crate) expectations: Vec<Expectation>,
-    pub(crate) operations: Vec<Operation>,
-    pub(crate) bytes: usize,
+    /// The version of the snapshot that the expectations were read from, if it was one.
+    pub(crate) version: Option<u64>,
+    pub(crate) expectations: Vec<(Slot, Expectation)>,
+    /// The rows that it leaves behind, in the order of the writes.
+    pub(crate) rows: Vec<(Slot, Row)>,
+    /// All of it in the store's own form; empty when there is nothing to write.
+    pub(crate) encoded: Vec<u8>,
 }
+
+/// A key and the value it gets, or `None` when it goes.
+pub(crate) type Row = (Vec<u8>, Option<Vec<u8>>);
 
 #[derive(Debug)]
 struct Member {
@@ -75,19 +85,17 @@ struct Line {
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     line: Mutex<Line>,
+    pub(crate) touched: Touched,
 }
 
 /// What the leader's group needs of the store.
 pub(crate) trait Store {
-    /// Compares what a batch expects, `earlier` writes of the group first.
-    fn holds(&self, expected: &Expectation, earlier: &Earlier<'_>) -> Result<bool, StoreError>;
+    /// Whether a row is as a batch expects it.
+    fn holds(&self, expected: &Expectation) -> Result<bool, StoreError>;
 
     /// Writes batches as one, synced.
     fn write(&self, works: &[&Work]) -> Result<(), CommitError>;
 }
-
-/// The rows that earlier batches of the group will have written.
-pub(crate) type Earlier<'a> = HashMap<&'a [u8], Option<&'a [u8]>>;
 
 impl Queue {
     /// Commits a batch together with whoever else is committing.
@@ -123,7 +131,7 @@ impl Queue {
         let mut bytes = 0;
         let mut count = 0;
         for member in &line.members {
-            bytes += member.work.bytes;
+            bytes += member.work.encoded.len();
             if count > 0 && bytes > MAX_GROUP_BYTES {
                 break;
             }
@@ -155,26 +163,80 @@ struct Group<'a> {
 
 impl Group<'_> {
     fn run(mut self, store: &impl Store) {
-        let mut earlier = Earlier::new();
-        let mut valid = Vec::with_capacity(self.members.len());
-        let alone = self.members.len() == 1;
+        let mut valid = Valid::new(&self.queue.touched);
         for (member, outcome) in self.members.iter().zip(&mut self.outcomes) {
-            if let Err(refused) = check(&member.work, &earlier, store) {
-                *outcome = Some(Err(refused));
-                continue;
-            }
-            valid.push(&member.work);
-            if !alone {
-                record(&member.work, &mut earlier);
+            match valid.check(&member.work, store) {
+                Ok(()) => valid.add(&member.work),
+                Err(refused) => *outcome = Some(Err(refused)),
             }
         }
-        let written = match valid.iter().all(|work| work.operations.is_empty()) {
-            true => Ok(()),
-            false => store.write(&valid),
-        };
+        let written = valid.write(store);
         for outcome in &mut self.outcomes {
             outcome.get_or_insert_with(|| written.clone());
         }
+    }
+}
+
+/// The batches of a group that are going to be written.
+struct Valid<'a> {
+    touched: &'a Touched,
+    group: u64,
+    works: Vec<&'a Work>,
+    /// What the first `known` of them write.
+    rows: HashMap<&'a [u8], Option<&'a [u8]>>,
+    known: usize,
+}
+
+impl<'a> Valid<'a> {
+    fn new(touched: &'a Touched) -> Self {
+        Self {
+            touched,
+            group: touched.begin(),
+            works: Vec::new(),
+            rows: HashMap::new(),
+            known: 0,
+        }
+    }
+
+    /// Whether everything that a batch expects holds.
+    fn check(&mut self, work: &Work, store: &impl Store) -> Outcome {
+        for (slot, expected) in &work.expectations {
+            let untouched = |version| self.touched.untouched(*slot, version);
+            if !work.version.is_some_and(untouched) && !self.holds(expected, store)? {
+                return Err(CommitError::Conflict);
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares, what the group writes first.
+    fn holds(&mut self, expected: &Expectation, store: &impl Store) -> Result<bool, StoreError> {
+        for work in self.works.iter().skip(self.known) {
+            let rows = work.rows.iter();
+            self.rows
+                .extend(rows.map(|(_, (key, value))| (&key[..], value.as_deref())));
+        }
+        self.known = self.works.len();
+        match self.rows.get(&expected.key[..]) {
+            Some(written) => Ok(*written == expected.value.as_deref()),
+            None => store.holds(expected),
+        }
+    }
+
+    fn add(&mut self, work: &'a Work) {
+        for (slot, _) in &work.rows {
+            self.touched.note(*slot, self.group);
+        }
+        self.works.push(work);
+    }
+
+    fn write(&self, store: &impl Store) -> Outcome {
+        if self.works.iter().all(|work| work.encoded.is_empty()) {
+            return Ok(());
+        }
+        store.write(&self.works)?;
+        self.touched.publish(self.group);
+        Ok(())
     }
 }
 
@@ -187,27 +249,6 @@ impl Drop for Group<'_> {
             let outcome = outcome.unwrap_or_else(|| Err(StoreError::Unknown.into()));
             member.waiter.send(Signal::Done(outcome));
         }
-    }
-}
-
-/// Whether everything that a batch expects holds.
-fn check(work: &Work, earlier: &Earlier<'_>, store: &impl Store) -> Outcome {
-    for expected in &work.expectations {
-        if !store.holds(expected, earlier)? {
-            return Err(CommitError::Conflict);
-        }
-    }
-    Ok(())
-}
-
-fn record<'a>(work: &'a Work, earlier: &mut Earlier<'a>) {
-    for operation in &work.operations {
-        match operation {
-            Operation::Put(key, value) => earlier.insert(key, Some(value)),
-            Operation::Delete(key) => earlier.insert(key, None),
-            // Nothing can expect a blob piece.
-            Operation::PutBlobPiece(..) | Operation::DeleteBlob(..) => continue,
-        };
     }
 }
 
@@ -227,17 +268,17 @@ mod tests {
     #[derive(Default)]
     struct FakeStore {
         rows: Mutex<Rows>,
+        compared: Mutex<usize>,
         writes: Mutex<usize>,
         fails: Option<StoreError>,
         panics: bool,
     }
 
     impl Store for FakeStore {
-        fn holds(&self, expected: &Expectation, earlier: &Earlier<'_>) -> Result<bool, StoreError> {
+        fn holds(&self, expected: &Expectation) -> Result<bool, StoreError> {
+            *lock(&self.compared) += 1;
             let rows = lock(&self.rows);
-            let stored = rows.get(&expected.key).map(Vec::as_slice);
-            let now = earlier.get(&expected.key[..]).copied().unwrap_or(stored);
-            Ok(now == expected.value.as_deref())
+            Ok(rows.get(&expected.key) == expected.value.as_ref())
         }
 
         fn write(&self, works: &[&Work]) -> Result<(), CommitError> {
@@ -247,11 +288,10 @@ mod tests {
                 return Err(error.clone().into());
             }
             let mut rows = lock(&self.rows);
-            for operation in works.iter().flat_map(|work| &work.operations) {
-                match operation {
-                    Operation::Put(key, value) => rows.insert(key.clone(), value.clone()),
-                    Operation::Delete(key) => rows.remove(key),
-                    _ => None,
+            for (_, (key, value)) in works.iter().flat_map(|work| &work.rows) {
+                match value {
+                    Some(value) => rows.insert(key.clone(), value.clone()),
+                    None => rows.remove(key),
                 };
             }
             Ok(())
@@ -262,15 +302,16 @@ mod tests {
     fn change(key: &str, from: &str, to: &str) -> Work {
         let value = |text: &str| (!text.is_empty()).then(|| text.as_bytes().to_vec());
         let key = key.as_bytes().to_vec();
-        let operation = match value(to) {
-            Some(value) => Operation::Put(key.clone(), value),
-            None => Operation::Delete(key.clone()),
+        let slot = Slot::of(&key);
+        let expected = Expectation {
+            key: key.clone(),
+            value: value(from),
         };
-        let value = value(from);
         Work {
-            expectations: vec![Expectation { key, value }],
-            operations: vec![operation],
-            bytes: 1,
+            version: None,
+            expectations: vec![(slot, expected)],
+            rows: vec![(slot, (key, value(to)))],
+            encoded: vec![0],
         }
     }
 
@@ -319,6 +360,35 @@ mod tests {
     }
 
     #[test]
+    fn only_what_was_written_since_the_snapshot_is_compared() {
+        let (queue, store) = (Queue::default(), FakeStore::default());
+        let at = |version: u64, work: Work| Work {
+            version: Some(version),
+            ..work
+        };
+        let one = |work: Work| lead_one(&queue, &store, vec![work]).pop().flatten();
+        let before = queue.touched.version();
+        assert_eq!(one(at(before, change("a", "", "1"))), Some(Ok(())));
+        assert_eq!(*lock(&store.compared), 0);
+        let conflict = Some(Err(CommitError::Conflict));
+        assert_eq!(one(at(before, change("a", "", "2"))), conflict);
+        assert_eq!(*lock(&store.compared), 1);
+        let after = queue.touched.version();
+        let both = vec![
+            at(after, change("a", "1", "2")),
+            at(after, change("a", "1", "3")),
+            at(after, change("a", "2", "4")),
+        ];
+        let told = lead_one(&queue, &store, both);
+        assert_eq!(told, [Some(Ok(())), conflict, Some(Ok(()))]);
+        assert_eq!(
+            *lock(&store.compared),
+            1,
+            "the group's own rows are at hand"
+        );
+    }
+
+    #[test]
     fn refused_batches_write_nothing_at_all() {
         let (queue, store) = (Queue::default(), FakeStore::default());
         let told = lead_one(&queue, &store, vec![change("a", "x", "1")]);
@@ -361,7 +431,7 @@ mod tests {
     fn a_group_ends_at_its_size_and_passes_the_lead_on() {
         let (queue, store) = (Queue::default(), FakeStore::default());
         let large = |key| Work {
-            bytes: MAX_GROUP_BYTES,
+            encoded: vec![0; MAX_GROUP_BYTES],
             ..change(key, "", "1")
         };
         let told = lead_one(&queue, &store, vec![large("a"), large("b"), large("c")]);

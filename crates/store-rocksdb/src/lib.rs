@@ -29,11 +29,13 @@ mod commit;
 mod engine;
 mod format;
 mod group;
+mod kept;
 mod options;
 mod read;
 mod reserve;
 mod settings;
 mod status;
+mod touched;
 
 pub use engine::RocksEngine;
 pub use format::{FORMAT_VERSION, OpenError};

@@ -12,13 +12,17 @@ use crate::{RocksEngine, status};
 pub(crate) struct RocksSnapshot<'a> {
     engine: &'a RocksEngine,
     snapshot: SnapshotWithThreadMode<'a, Database>,
+    version: u64,
 }
 
 impl<'a> RocksSnapshot<'a> {
     pub(crate) fn new(engine: &'a RocksEngine) -> Self {
+        // First: what is written in between is then compared once too often, not once too few.
+        let version = engine.queue.touched.version();
         Self {
             engine,
             snapshot: engine.database.snapshot(),
+            version,
         }
     }
 
@@ -31,7 +35,7 @@ impl<'a> RocksSnapshot<'a> {
 
 impl Read for RocksSnapshot<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        get(self.engine, key, &self.options())
+        get(self.engine, Some(self.version), key, || self.options())
     }
 
     fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
@@ -43,11 +47,15 @@ impl Read for RocksSnapshot<'_> {
     }
 }
 
-impl Snapshot for RocksSnapshot<'_> {}
+impl Snapshot for RocksSnapshot<'_> {
+    fn version(&self) -> Option<u64> {
+        Some(self.version)
+    }
+}
 
 impl Read for RocksEngine {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        get(self, key, &ReadOptions::default())
+        get(self, None, key, ReadOptions::default)
     }
 
     fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
@@ -75,13 +83,15 @@ impl RocksEngine {
 
 fn get(
     engine: &RocksEngine,
+    snapshot: Option<u64>,
     key: &[u8],
-    options: &ReadOptions,
+    options: impl FnOnce() -> ReadOptions,
 ) -> Result<Option<Vec<u8>>, StoreError> {
-    engine
-        .database
-        .get_opt(key, options)
-        .map_err(|error| status::error(&error))
+    let touched = &engine.queue.touched;
+    engine.kept.get(touched, snapshot, key, || {
+        let found = engine.database.get_opt(key, &options());
+        found.map_err(|error| status::error(&error))
+    })
 }
 
 fn get_many(

@@ -31,6 +31,7 @@ pub struct Batch {
     expectations: Vec<Expectation>,
     operations: Vec<Operation>,
     size: usize,
+    version: Option<u64>,
 }
 
 impl Batch {
@@ -42,6 +43,12 @@ impl Batch {
     /// The commit depends on `key` still holding `value`.
     pub fn expect(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
         self.expectations.push(Expectation { key, value });
+    }
+
+    /// Everything expected was read from a snapshot of this version, or later: the engine may take
+    /// a row that nobody has written since for unchanged.
+    pub const fn read_at(&mut self, version: Option<u64>) {
+        self.version = version;
     }
 
     /// Writes a row; the last write of a key counts.
@@ -76,6 +83,11 @@ impl Batch {
     /// Whether there is nothing to write.
     pub const fn is_empty(&self) -> bool {
         self.operations.is_empty()
+    }
+
+    /// The version that everything expected was read at, if that is known.
+    pub const fn version(&self) -> Option<u64> {
+        self.version
     }
 
     /// What was read.

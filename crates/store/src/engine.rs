@@ -82,7 +82,13 @@ pub trait Read {
 
 /// A consistent view of every row at one moment. Cheap, short-lived: long work takes a new one
 /// now and then.
-pub trait Snapshot: Read {}
+pub trait Snapshot: Read {
+    /// The moment of the view, where the engine counts its commits: a batch that says so
+    /// ([`Batch::read_at`]) is compared only where something was written since.
+    fn version(&self) -> Option<u64> {
+        None
+    }
+}
 
 /// A storage engine.
 pub trait Engine: Read + Send + Sync {

@@ -11,6 +11,7 @@ use tern_recall::{
 use super::error::AdminError;
 use super::{Admin, Call, Result, count};
 use crate::control::request::Answer;
+use crate::workers::carry_out;
 
 /// Copies that a status shows one by one.
 const SHOWN: usize = 1_000;
@@ -95,7 +96,7 @@ impl Admin {
             let text = format!("refused ({}): {}", refusal.code(), refusal.sentence());
             return Err(AdminError::Wrong(text));
         }
-        self.recalls.run(answer.id(), call.now)?;
+        carry_out(&self.recalls, answer.id(), call.now)?;
         self.show_recall(answer.id())
     }
 
