@@ -17,7 +17,8 @@ const ALICE: AccountId = AccountId(1);
 const BOB: AccountId = AccountId(2);
 const TAG: SealTag = SealTag([9; 16]);
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
-const CONTENT: &[u8] = b"Message-ID: <1@x>\r\nSubject: letter\r\n\r\nBody\r\n";
+const CONTENT: &[u8] =
+    b"References: <began@it.test>\r\nMessage-ID: <1@x>\r\nSubject: letter\r\n\r\nBody\r\n";
 
 fn open(engine: &MemEngine) -> Mailboxes {
     Mailboxes::open(Arc::new(engine.clone()), [3; 32], Arc::new(NoListener)).unwrap()
