@@ -102,7 +102,8 @@ impl Session {
             CommandBody::Fetch(fetch) => self.fetch(fetch, cx),
             CommandBody::Store(store) => self.store(store),
             CommandBody::Copy(copy) => self.copy(copy, cx),
-            // SORT and THREAD are not announced.
+            CommandBody::Sort(sort) => self.sort(sort, tag, cx),
+            CommandBody::Thread(thread) => self.thread(&thread, cx),
             _ => Err(Answer::bad("Unknown command").into()),
         }
     }
