@@ -89,6 +89,7 @@ impl Session {
             CommandBody::Lsub { reference, pattern } => self.lsub(&reference, &pattern, cx),
             CommandBody::Status { mailbox, items } => self.status(&mailbox, &items, cx),
             CommandBody::Append(append) => self.append(append, cx),
+            CommandBody::Replace(replace) => self.replace(replace, cx),
             CommandBody::GetQuota(root) => self.get_quota(&root, cx),
             CommandBody::GetQuotaRoot(mailbox) => self.get_quota_root(&mailbox, cx),
             CommandBody::Check => {

@@ -32,7 +32,7 @@ pub(super) struct SortTask {
 }
 
 enum Phase {
-    Finding(Find),
+    Finding(Box<Find>),
     Reading {
         gather: Gather,
         keys: Vec<(Box<[u8]>, u32)>,
@@ -74,7 +74,7 @@ impl Session {
             criteria: sort.criteria,
             names_modseq,
             modseq: Modseq(0),
-            phase: Phase::Finding(find),
+            phase: Phase::Finding(Box::new(find)),
         }))
     }
 }

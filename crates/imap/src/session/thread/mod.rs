@@ -24,7 +24,7 @@ pub(super) struct ThreadTask {
 }
 
 enum Phase {
-    Finding(Find, Algorithm),
+    Finding(Box<Find>, Algorithm),
     Reading(Gather, Algorithm),
     Writing { forest: Forest, begun: bool },
 }
@@ -46,7 +46,7 @@ impl Session {
         let find = Find::new(&thread.key, here.selected, cx.now);
         Ok(Task::Thread(ThreadTask {
             uid: thread.uid,
-            phase: Phase::Finding(find, algorithm),
+            phase: Phase::Finding(Box::new(find), algorithm),
         }))
     }
 }
