@@ -131,6 +131,30 @@ fn digest(id: &str) -> u64 {
     hasher.finish()
 }
 
+/// The first message from `at` upwards, or the uppermost dummy. What was found for the dummies on
+/// the way is remembered, since a chain of them may be as long as all that was read.
+fn place_above(nodes: &[Node], mut at: u32, known: &mut [Option<u32>]) -> u32 {
+    let mut passed = Vec::new();
+    let found = loop {
+        let node = &nodes[at as usize];
+        match (&node.message, known[at as usize], node.parent) {
+            (Some(_), ..) => break at,
+            (None, Some(found), _) => break found,
+            (None, None, parent) => {
+                passed.push(at);
+                match parent {
+                    Some(parent) => at = parent,
+                    None => break at,
+                }
+            }
+        }
+    };
+    for dummy in passed {
+        known[dummy as usize] = Some(found);
+    }
+    found
+}
+
 /// Messages below messages; roots may be dummies.
 struct Tree<'a> {
     messages: Vec<Option<&'a Message>>,
@@ -148,26 +172,19 @@ impl<'a> Tree<'a> {
             roots: Vec::new(),
         };
         let mut dummies = Vec::new();
+        let mut known = vec![None; nodes.len()];
         for (at, node) in (0u32..).zip(nodes) {
             if node.message.is_none() {
                 continue;
             }
-            let mut above = node.parent;
-            let mut top = None;
-            while let Some(parent) = above {
-                top = Some(parent);
-                if tree.message(parent).is_some() {
-                    break;
-                }
-                above = nodes.get(parent as usize).and_then(|node| node.parent);
-            }
-            match top {
+            match node.parent {
                 None => tree.roots.push(at),
-                Some(top) => {
-                    if tree.message(top).is_none() && tree.kids(top).is_empty() {
-                        dummies.push(top);
+                Some(parent) => {
+                    let above = place_above(nodes, parent, &mut known);
+                    if tree.message(above).is_none() && tree.kids(above).is_empty() {
+                        dummies.push(above);
                     }
-                    tree.kids(top).push(at);
+                    tree.kids(above).push(at);
                 }
             }
         }
@@ -358,6 +375,24 @@ mod tests {
             ],
             "((1)(2)(3)(4))",
         );
+    }
+
+    #[test]
+    fn a_long_chain_of_messages_that_are_not_there() {
+        let mut references = References::default();
+        for uid in 1..=20_000u32 {
+            let message = Message {
+                uid,
+                sent: u64::from(uid),
+                subject: "x".into(),
+                is_reply: true,
+            };
+            let ids = [format!("gone {uid}"), format!("gone {}", uid + 1)];
+            references.add(message, None, &[&ids[0], &ids[1]]);
+        }
+        let text = written(references.finish());
+        assert!(text.starts_with("((1)(2)(3)"));
+        assert!(text.ends_with("(19999)(20000))"));
     }
 
     #[test]
