@@ -1,5 +1,6 @@
-//! The independent mail clients that the interop tests drive: Debian's mbsync, swaks, neomutt, curl and
-//! tmux, and PyPI's imapclient in an environment of the build cache. Never touches the user's own
+//! The independent mail clients that the interop tests drive: Debian's mbsync, interimap, swaks,
+//! neomutt, curl, tmux and Mail::IMAPClient for Perl, and PyPI's imapclient in an environment of the
+//! build cache. Never touches the user's own
 //! Python packages.
 
 use std::fs;
@@ -10,13 +11,22 @@ use crate::context::{Context, Outcome, find_program, run, succeeds};
 use crate::setup;
 
 /// Program to Debian package.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 7] = [
     ("mbsync", "isync"),
+    ("interimap", "interimap"),
     ("swaks", "swaks"),
     ("neomutt", "neomutt"),
     ("tmux", "tmux"),
     ("curl", "curl"),
     ("python3", "python3"),
+];
+
+/// Perl module to Debian package. The first is only recommended by swaks, which speaks no TLS
+/// without it.
+const PERL_MODULES: [(&str, &str); 3] = [
+    ("Net::SSLeay", "libnet-ssleay-perl"),
+    ("IO::Socket::SSL", "libio-socket-ssl-perl"),
+    ("Mail::IMAPClient", "libmail-imapclient-perl"),
 ];
 
 const IMAPCLIENT: &str = "imapclient==4.1.0";
@@ -27,10 +37,12 @@ pub(crate) fn ensure(context: &Context) -> Outcome<PathBuf> {
         .iter()
         .filter(|(program, _)| find_program(program).is_none());
     let mut missing: Vec<&str> = missing.map(|(_, package)| *package).collect();
-    // Only recommended by swaks, which speaks no TLS without it.
-    if !succeeds(Command::new("perl").args(["-MNet::SSLeay", "-e", "1"])) {
-        missing.push("libnet-ssleay-perl");
-    }
+    let lacks = |module: &str| {
+        let option = format!("-M{module}");
+        !succeeds(Command::new("perl").args([&option, "-e", "1"]))
+    };
+    let modules = PERL_MODULES.iter().filter(|(module, _)| lacks(module));
+    missing.extend(modules.map(|(_, package)| *package));
     setup::install(&missing)?;
     ensure_python(&context.cache.join(IMAPCLIENT.replace("==", "-")))
 }

@@ -133,6 +133,8 @@ pub enum CommandBody {
     },
     /// `APPEND`
     Append(Append),
+    /// `REPLACE` or `UID REPLACE`
+    Replace(Replace),
     /// `IDLE`
     Idle,
     /// `GETQUOTA`
@@ -320,6 +322,17 @@ pub struct Append {
     pub mailbox: MailboxName,
     /// The messages: one, or more by MULTIAPPEND (RFC 3502).
     pub messages: Vec<AppendMessage>,
+}
+
+/// The arguments of REPLACE (RFC 8508 3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replace {
+    /// UID REPLACE: the message is named by its UID.
+    pub uid: bool,
+    /// The message that goes; more than one are refused.
+    pub set: MessageSet,
+    /// The one that comes.
+    pub by: Append,
 }
 
 /// One message to append.

@@ -427,12 +427,16 @@ fn trim_cr(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// Whether the command that starts `frame` is an APPEND.
+/// Whether the command that starts `frame` brings a message: APPEND, REPLACE or UID REPLACE.
 fn is_append(frame: &[u8]) -> bool {
-    let mut words = frame.splitn(3, |byte| *byte == b' ');
-    words
-        .nth(1)
-        .is_some_and(|verb| verb.eq_ignore_ascii_case(b"APPEND"))
+    let mut words = frame.splitn(4, |byte| *byte == b' ').skip(1);
+    let is = |word: Option<&[u8]>, verb: &[u8]| word.is_some_and(|w| w.eq_ignore_ascii_case(verb));
+    let first = words.next();
+    let replaces = match is(first, b"UID") {
+        true => words.next(),
+        false => first,
+    };
+    is(first, b"APPEND") || is(replaces, b"REPLACE")
 }
 
 #[cfg(test)]
@@ -521,6 +525,14 @@ mod tests {
             &["C:a APPEND {5+}\\r\\nINBOX {12+}\\r\\nhello world!"],
         );
         check("a APPEND INBOX {101}\r\n", &["R:a:LiteralTooBig"]);
+        check(
+            "a UID REPLACE 4 INBOX {12+}\r\nhello world!\r\n",
+            &["C:a UID REPLACE 4 INBOX {12+}\\r\\nhello world!"],
+        );
+        check(
+            "a UID FETCH {12+}\r\nhello world!\r\n",
+            &["R:a:LiteralTooBig"],
+        );
         check("a X {9999999999999999999}\r\n", &["R:a:LiteralTooBig"]);
         check("a \0X\r\nb Y\r\n", &["R:a:Nul", "C:b Y"]);
         check("a \0X {3+}\r\nabc\r\nb Y\r\n", &["R:a:Nul", "C:b Y"]);

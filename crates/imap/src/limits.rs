@@ -62,6 +62,14 @@ pub const TESTS_PER_STEP: usize = 64 * 1024;
 pub const SEARCH_WORK_PER_STEP: u64 = 16 * 1024 * 1024;
 /// Octets of decoded text of one message that are searched; text behind them is not found.
 pub const MAX_SEARCHED_TEXT: usize = 8 * 1024 * 1024;
+/// Messages that one SORT or THREAD compares by what is in them. Over: `NO [LIMIT]`.
+pub const MAX_ORDERED_MESSAGES: u64 = 100_000;
+/// Octets of a subject or name by which messages are compared; what follows is the same.
+pub const MAX_ORDERED_TEXT: usize = 128;
+/// Message-IDs that one THREAD remembers; references to further ones don't join messages.
+pub const MAX_THREAD_NODES: usize = 400_000;
+/// Messages from a root to a leaf that THREAD looks through for loops; deeper ones start anew.
+pub const MAX_THREAD_DEPTH: usize = 1_000;
 /// Keywords that the FLAGS response lists; further ones work and are not announced.
 pub const MAX_TOLD_KEYWORDS: usize = 256;
 /// Octets of an APPEND of more than one message that one transaction takes, so that it is atomic

@@ -110,7 +110,7 @@ fn body(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
         cursor.space()?;
         verb = cursor.upper()?;
         let takes_uids = [
-            "FETCH", "STORE", "COPY", "MOVE", "SEARCH", "SORT", "THREAD", "EXPUNGE",
+            "FETCH", "STORE", "COPY", "MOVE", "SEARCH", "SORT", "THREAD", "EXPUNGE", "REPLACE",
         ];
         if !takes_uids.contains(&verb.as_str()) {
             return Err(Reason::UnknownCommand);
@@ -146,6 +146,7 @@ fn body(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
         "GETQUOTA" => mailbox::get_quota(cursor)?,
         "GETQUOTAROOT" => CommandBody::GetQuotaRoot(cursor.spaced_mailbox()?),
         "APPEND" => message::append(cursor)?,
+        "REPLACE" => message::replace(cursor, uid)?,
         "EXPUNGE" => message::expunge(cursor, uid)?,
         "FETCH" => message::fetch(cursor, uid)?,
         "STORE" => message::store(cursor, uid)?,

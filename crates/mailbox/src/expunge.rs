@@ -49,6 +49,24 @@ pub(crate) fn expunge_one(
 }
 
 impl Mailboxes {
+    /// Takes one message out of a mailbox within a transaction. Answers whether it was there.
+    pub fn expunge_in(
+        &self,
+        txn: &mut tern_store::Transaction<'_>,
+        account: AccountId,
+        mailbox: MailboxId,
+        uid: Uid,
+        now: Timestamp,
+    ) -> Result<bool, MailboxError> {
+        let mut edit = Edit::begin(txn, account)?;
+        let Some(placement) = edit.placement(mailbox, uid)? else {
+            return Ok(false);
+        };
+        expunge_one(&mut edit, mailbox, uid, &placement, now)?;
+        edit.finish();
+        Ok(true)
+    }
+
     /// Removes a message from every mailbox within a transaction. Answers whether it was there.
     pub fn remove_in(
         &self,

@@ -38,6 +38,6 @@ pub use message::{ParsedMessage, parse};
 pub use part::{Disposition, Param, Part, PartKind};
 pub use rewrite::{prepend_headers, remove_headers};
 pub use section::{Section, section};
-pub use subject::base_subject;
+pub use subject::{base_subject, is_reply_or_forward};
 pub use text::{decode_header_text, decode_part, decoded_text, part_text};
 pub use thread::message_ids;

@@ -7,7 +7,18 @@ use crate::limits::MAX_SUBJECT_BYTES;
 
 /// The base subject of a decoded subject: without `Re:`, `Fwd:`, list tags and `(fwd)`.
 pub fn base_subject(decoded: &str) -> String {
-    // RFC 5256 2.1 step 1: tabs and folds to spaces, many to one.
+    let text = spaced(decoded);
+    strip(&text).0.to_owned()
+}
+
+/// Whether a decoded subject says that the message is a reply or was forwarded (RFC 5256 2.1):
+/// it loses more than list tags on the way to its base.
+pub fn is_reply_or_forward(decoded: &str) -> bool {
+    strip(&spaced(decoded)).1
+}
+
+/// RFC 5256 2.1 step 1: tabs and folds to spaces, many to one.
+fn spaced(decoded: &str) -> String {
     let mut text = String::with_capacity(decoded.len().min(MAX_SUBJECT_BYTES));
     for word in decoded.split_whitespace() {
         if text.len() + word.len() >= MAX_SUBJECT_BYTES {
@@ -21,14 +32,20 @@ pub fn base_subject(decoded: &str) -> String {
         }
         push_word(&mut text, word);
     }
-    let mut rest = text.as_str();
+    text
+}
+
+/// Steps 2 to 6: the base, and whether a mark of a reply or of forwarding was on it.
+fn strip(text: &str) -> (&str, bool) {
+    let mut rest = text;
+    let mut marked = false;
     loop {
-        rest = strip_trailers(rest);
-        rest = strip_leaders(rest);
+        rest = strip_trailers(rest, &mut marked);
+        rest = strip_leaders(rest, &mut marked);
         // Step 6: `[fwd: ...]` around the whole.
         match strip_prefix_ignore_case(rest, "[fwd:").and_then(|inner| inner.strip_suffix(']')) {
-            Some(inner) => rest = inner,
-            None => return rest.to_owned(),
+            Some(inner) => (rest, marked) = (inner, true),
+            None => return (rest, marked),
         }
     }
 }
@@ -41,7 +58,7 @@ fn push_word(text: &mut String, word: &str) {
 }
 
 /// Step 2: subj-trailer.
-fn strip_trailers(mut text: &str) -> &str {
+fn strip_trailers<'a>(mut text: &'a str, marked: &mut bool) -> &'a str {
     loop {
         text = text.trim_end();
         match text
@@ -49,18 +66,20 @@ fn strip_trailers(mut text: &str) -> &str {
             .checked_sub(5)
             .and_then(|at| text.split_at_checked(at))
         {
-            Some((before, end)) if end.eq_ignore_ascii_case("(fwd)") => text = before,
+            Some((before, end)) if end.eq_ignore_ascii_case("(fwd)") => {
+                (text, *marked) = (before, true);
+            }
             _ => return text,
         }
     }
 }
 
 /// Steps 3 to 5: subj-leader, and a subj-blob that is not all there is.
-fn strip_leaders(mut text: &str) -> &str {
+fn strip_leaders<'a>(mut text: &'a str, marked: &mut bool) -> &'a str {
     loop {
         text = text.trim_start();
         if let Some(rest) = strip_refwd(text) {
-            text = rest;
+            (text, *marked) = (rest, true);
             continue;
         }
         match strip_blob(text) {

@@ -4,7 +4,8 @@ mod common;
 
 use tern_mime::{
     PartKind, base_subject, decode_header_text, decode_part, decoded_text, header_fields,
-    header_value, message_ids, parse, part_text, prepend_headers, remove_headers,
+    header_value, is_reply_or_forward, message_ids, parse, part_text, prepend_headers,
+    remove_headers,
 };
 
 #[test]
@@ -35,6 +36,23 @@ fn base_subjects() {
         ("Caf\u{e9} Re: x", "Caf\u{e9} Re: x"),
     ] {
         assert_eq!(base_subject(subject), base, "{subject:?}");
+    }
+}
+
+#[test]
+fn replies_and_forwards() {
+    // RFC 5256 3, THREAD=REFERENCES step 5: a list tag alone does not make a reply.
+    for (subject, expect) in [
+        ("plan", false),
+        ("[team] plan", false),
+        ("Reply", false),
+        ("Re: plan", true),
+        ("[team] Fwd: plan", true),
+        ("plan (fwd)", true),
+        ("[fwd: plan]", true),
+        ("", false),
+    ] {
+        assert_eq!(is_reply_or_forward(subject), expect, "{subject:?}");
     }
 }
 

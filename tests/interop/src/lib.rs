@@ -15,6 +15,7 @@ pub mod admin;
 pub mod agent;
 pub mod disk;
 pub mod house;
+pub mod interimap;
 pub mod line;
 pub mod mbsync;
 pub mod process;

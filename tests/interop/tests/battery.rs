@@ -1,4 +1,5 @@
-//! Everyday mail by everyday clients: imapclient, Python's imaplib, mbsync, NeoMutt, curl.
+//! Everyday mail by everyday clients: imapclient, Python's imaplib, Perl's
+//! Mail::IMAPClient, mbsync, NeoMutt, curl.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -156,6 +157,21 @@ fn python_imaplib() {
     let mut command = Command::new(program_of("TERN_TEST_PYTHON"));
     command
         .arg(client_script("imaplib_battery.py"))
+        .arg(house.tern.port("imaps").to_string());
+    command
+        .arg(house.tern.certificate())
+        .args([address("bob"), password("bob")]);
+    let said = run(&mut command, b"", DEADLINE).ok();
+    assert_eq!(said.trim(), "done");
+    house.close();
+}
+
+#[test]
+fn perl_sorts_and_threads() {
+    let house = House::new();
+    let mut command = Command::new("perl");
+    command
+        .arg(client_script("perl_battery.pl"))
         .arg(house.tern.port("imaps").to_string());
     command
         .arg(house.tern.certificate())

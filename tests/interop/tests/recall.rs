@@ -1,5 +1,5 @@
 //! Recall as people live it: asked for from imapclient and from NeoMutt, seen by imapclient in
-//! IDLE, by mbsync, by a session opened later, by the command line and in the audit log.
+//! IDLE, by mbsync, by interimap, by a session opened later, by the command line and in the audit log.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use job::{CAROLS, Job, agent_has, find, outcome_of, report, show};
 use serde_json::json;
+use tern_interop::interimap::Pair;
 use tern_interop::mbsync::{Mirror, read};
-use tern_interop::{DEADLINE, until};
+use tern_interop::{DEADLINE, House, until};
 
 /// Push is part of the promise; this is what the contract calls "at once", on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -59,6 +60,32 @@ fn saved_into_recall_by_neomutt() {
     let Job { house, .. } = job;
     drop(screen);
     house.close();
+}
+
+/// A mirror on another server that learns of removals by `VANISHED (EARLIER)` alone: what was
+/// recalled while it was away leaves it too, and does not come back from it.
+#[test]
+fn a_mirror_by_qresync_loses_it_and_does_not_bring_it_back() {
+    let mut job = Job::begin("qresync");
+    let far = House::new();
+    let pair = Pair::new(&job.house, &far, "bob");
+    pair.sync().ok();
+    let mut mirror = far.imap("bob");
+    for word in [&job.word, &job.other] {
+        assert!(agent_has(&mut mirror, "INBOX", word), "{word}");
+    }
+    job.recall_by_imapclient();
+    job.bob_is_told();
+    pair.sync().ok();
+    assert!(!agent_has(&mut mirror, "INBOX", &job.word));
+    assert!(agent_has(&mut mirror, "INBOX", &job.other));
+    pair.sync().ok();
+    assert!(!agent_has(&mut job.bob, "INBOX", &job.word));
+    assert!(agent_has(&mut job.bob, "INBOX", &job.other));
+    let Job { house, .. } = job;
+    house.close();
+    drop(mirror);
+    far.close();
 }
 
 /// An offline client that puts the message back: it settles, and nobody gets the message.

@@ -1,9 +1,11 @@
-//! APPEND, EXPUNGE, FETCH, STORE, COPY and MOVE.
+//! APPEND, REPLACE, EXPUNGE, FETCH, STORE, COPY and MOVE.
 
 use super::cursor::Cursor;
 use super::date::date_time;
 use super::{Parsed, Reason};
-use crate::command::{Append, AppendMessage, CommandBody, CopyTo, Flag, Store, StoreAction};
+use crate::command::{
+    Append, AppendMessage, CommandBody, CopyTo, Flag, Replace, Store, StoreAction,
+};
 use crate::fetch::{BodySection, Fetch, FetchItem, SectionText};
 use crate::limits::{MAX_APPEND_MESSAGES, MAX_LIST_ITEMS, MAX_PART_DEPTH};
 
@@ -21,6 +23,17 @@ pub(super) fn append(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
             return Ok(CommandBody::Append(Append { mailbox, messages }));
         }
     }
+}
+
+/// RFC 8508 3: one message in the place of one.
+pub(super) fn replace(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> {
+    cursor.space()?;
+    let set = cursor.message_set()?;
+    let mailbox = cursor.spaced_mailbox()?;
+    cursor.space()?;
+    let messages = vec![append_message(cursor)?];
+    let by = Append { mailbox, messages };
+    Ok(CommandBody::Replace(Replace { uid, set, by }))
 }
 
 fn append_message(cursor: &mut Cursor<'_>) -> Parsed<AppendMessage> {

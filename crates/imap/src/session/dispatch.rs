@@ -89,6 +89,7 @@ impl Session {
             CommandBody::Lsub { reference, pattern } => self.lsub(&reference, &pattern, cx),
             CommandBody::Status { mailbox, items } => self.status(&mailbox, &items, cx),
             CommandBody::Append(append) => self.append(append, cx),
+            CommandBody::Replace(replace) => self.replace(replace, cx),
             CommandBody::GetQuota(root) => self.get_quota(&root, cx),
             CommandBody::GetQuotaRoot(mailbox) => self.get_quota_root(&mailbox, cx),
             CommandBody::Check => {
@@ -102,7 +103,8 @@ impl Session {
             CommandBody::Fetch(fetch) => self.fetch(fetch, cx),
             CommandBody::Store(store) => self.store(store),
             CommandBody::Copy(copy) => self.copy(copy, cx),
-            // SORT and THREAD are not announced.
+            CommandBody::Sort(sort) => self.sort(sort, tag, cx),
+            CommandBody::Thread(thread) => self.thread(&thread, cx),
             _ => Err(Answer::bad("Unknown command").into()),
         }
     }

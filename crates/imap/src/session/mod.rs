@@ -22,8 +22,10 @@ mod run;
 mod search;
 mod select;
 mod selected;
+mod sort;
 mod status;
 mod store;
+mod thread;
 
 use std::sync::Arc;
 

@@ -14,7 +14,9 @@ use super::fetch::FetchTask;
 use super::list::ListTask;
 use super::manage::RenameInboxTask;
 use super::search::SearchTask;
+use super::sort::SortTask;
 use super::store::StoreTask;
+use super::thread::ThreadTask;
 use super::{Context, Phase, Session};
 use crate::command::Tag;
 use crate::event::Event;
@@ -35,6 +37,8 @@ impl Running {
         match &self.task {
             Task::Fetch(task) => task.is_mid_response(),
             Task::Search(task) => task.is_mid_response(),
+            Task::Sort(task) => task.is_mid_response(),
+            Task::Thread(task) => task.is_mid_response(),
             _ => false,
         }
     }
@@ -49,7 +53,9 @@ pub(super) enum Task {
     List(ListTask),
     RenameInbox(RenameInboxTask),
     Search(SearchTask),
+    Sort(SortTask),
     Store(StoreTask),
+    Thread(ThreadTask),
     /// The changes, then the tagged answer.
     Finish {
         answer: Answer,
@@ -121,7 +127,9 @@ impl Session {
                 Task::List(task) => task.advance(self, cx),
                 Task::RenameInbox(task) => task.advance(self, cx),
                 Task::Search(task) => task.advance(self, cx),
+                Task::Sort(task) => task.advance(self, cx),
                 Task::Store(task) => task.advance(self, cx),
+                Task::Thread(task) => task.advance(self, cx),
                 Task::Finish { answer, collected } => {
                     if self.tell_changes(answer.sync, collected, cx) {
                         return self.end(&running.tag, answer);

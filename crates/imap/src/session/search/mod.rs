@@ -1,30 +1,26 @@
 //! SEARCH and UID SEARCH (RFC 9051 6.4.4, ESEARCH, SEARCHRES RFC 5182).
 //!
-//! Invariant: a step looks at a bounded number of messages, and ends once it has read, decoded and
-//! scanned a bounded number of octets, beside the last message. A message that is gone or
-//! sealed by the time its content is looked at is not found; what the view alone answers is.
+//! Invariant: what is found is found by [`Find`]; here is how it is told.
 
+mod find;
+mod gather;
 mod subject;
 mod test;
 mod text;
 
 use roaring::RoaringBitmap;
-use tern_base::Modseq;
-use tern_mailbox::{Entry, MailboxError, MessageRow};
 
 use super::answer::{Answer, Failure, Sync};
-use super::fetch::Walk;
 use super::run::{Progress, Task};
 use super::{Context, Here, Session};
 use crate::command::Tag;
-use crate::limits::{
-    MAX_STEP_OUTPUT, MESSAGES_PER_STEP, SEARCH_WORK_PER_STEP, STRUCTURES_PER_READ, TESTS_PER_STEP,
-};
+use crate::limits::MAX_STEP_OUTPUT;
 use crate::respond::data::Esearch;
-use crate::search::{Search, SearchReturn};
+use crate::search::{Search, SearchKey, SearchReturn};
 
-use subject::Subject;
-use test::Test;
+pub(super) use find::Find;
+pub(super) use gather::Gather;
+pub(super) use subject::decoded;
 
 /// A SEARCH of which a part is done.
 pub(super) struct SearchTask {
@@ -32,18 +28,10 @@ pub(super) struct SearchTask {
     tag: Tag,
     /// `None` for the old untagged SEARCH.
     returns: Option<SearchReturn>,
-    test: Test,
     names_modseq: bool,
-    walk: Walk,
-    /// Candidates whose content is yet to be looked at.
-    pending: std::vec::IntoIter<Entry>,
-    found: RoaringBitmap,
-    modseq: Modseq,
-    /// Modseqs of the first and the last found.
-    ends: Option<(Modseq, Modseq)>,
+    find: Find,
     /// The old SEARCH response that is being written goes on behind this UID.
     written: Option<u32>,
-    scratch: String,
 }
 
 impl Session {
@@ -54,7 +42,7 @@ impl Session {
         cx: &Context<'_>,
     ) -> Result<Task, Failure> {
         self.here()?;
-        let names_modseq = Test::names_modseq(&search.key);
+        let names_modseq = names_modseq(&search.key);
         if names_modseq {
             self.enable_condstore();
         }
@@ -67,7 +55,7 @@ impl Session {
             returns.all |= !any;
         }
         // The search may name `$` itself, so it is resolved before `$` is emptied.
-        let test = Test::new(&search.key, here.selected, cx.now);
+        let find = Find::new(&search.key, here.selected, cx.now);
         if returns.is_some_and(|returns| returns.save) {
             // RFC 5182 2.1: a search that fails leaves nothing saved.
             here.selected.saved.clear();
@@ -76,16 +64,20 @@ impl Session {
             uid: search.uid,
             tag: tag.clone(),
             returns,
-            test,
             names_modseq,
-            walk: Walk::new(here.selected.known.clone()),
-            pending: Vec::new().into_iter(),
-            found: RoaringBitmap::new(),
-            modseq: Modseq(0),
-            ends: None,
+            find,
             written: None,
-            scratch: String::new(),
         }))
+    }
+}
+
+/// Whether a search names mod-sequences, so that its result tells one (RFC 7162 3.1.5).
+pub(super) fn names_modseq(key: &SearchKey) -> bool {
+    match key {
+        SearchKey::Modseq(_) => true,
+        SearchKey::And(keys) | SearchKey::Or(keys) => keys.iter().any(names_modseq),
+        SearchKey::Not(key) => names_modseq(key),
+        _ => false,
     }
 }
 
@@ -104,12 +96,10 @@ impl SearchTask {
         if self.written.is_some() {
             return Ok(self.write_old(here));
         }
-        if self.pending.len() > 0 {
-            self.look_into(&here, cx)?;
-        } else if !self.walk.is_done() {
-            self.look_at(&here, cx)?;
+        if !self.find.is_done() {
+            self.find.advance(&here, cx)?;
         }
-        if self.pending.len() > 0 || !self.walk.is_done() {
+        if !self.find.is_done() {
             return Ok(Progress::More);
         }
         Ok(match self.returns {
@@ -120,90 +110,6 @@ impl SearchTask {
             }
             Some(returns) => self.write_extended(here, returns),
         })
-    }
-
-    /// What the view answers; what it does not is left for [`Self::look_into`].
-    fn look_at(&mut self, here: &Here<'_>, cx: &Context<'_>) -> Result<(), Failure> {
-        let view = cx.mailboxes.view(here.account, here.selected.mailbox)?;
-        let most = (TESTS_PER_STEP / self.test.count().max(1)).max(MESSAGES_PER_STEP);
-        let mut looked_at = 0;
-        let mut pending = Vec::new();
-        let mut hits = Vec::new();
-        let (test, scratch) = (&self.test, &mut self.scratch);
-        self.walk.walk(&here.selected.known, &view, |_, _, entry| {
-            looked_at += 1;
-            let Some(entry) = entry else {
-                return looked_at < most;
-            };
-            let mut subject = Subject::new(cx.mailboxes, here.account, entry, scratch);
-            match subject.passes_so_far(test) {
-                Some(true) => hits.push((entry.uid.0, entry.modseq)),
-                Some(false) => {}
-                None => pending.push(entry.clone()),
-            }
-            looked_at < most && pending.len() < MESSAGES_PER_STEP
-        });
-        for (uid, modseq) in hits {
-            self.hit(uid, modseq);
-        }
-        self.pending = pending.into_iter();
-        Ok(())
-    }
-
-    /// Reads rows and content of the candidates.
-    fn look_into(&mut self, here: &Here<'_>, cx: &Context<'_>) -> Result<(), Failure> {
-        let ids: Vec<_> = self
-            .pending
-            .as_slice()
-            .iter()
-            .map(|entry| entry.message)
-            .collect();
-        let rows = cx.mailboxes.messages(here.account, &ids)?;
-        let mut work = 0;
-        for rows in rows.chunks(STRUCTURES_PER_READ) {
-            // Gone or sealed: not found.
-            let rows: Vec<Option<&MessageRow>> = rows
-                .iter()
-                .map(|row| row.as_ref().and_then(|row| row.as_ref().ok()))
-                .collect();
-            let there: Vec<&MessageRow> = rows.iter().copied().flatten().collect();
-            let mut structures = cx.mailboxes.structures(&there)?.into_iter();
-            for row in rows {
-                let Some(entry) = self.pending.next() else {
-                    return Ok(());
-                };
-                let Some(row) = row else { continue };
-                let structure = structures.next().flatten();
-                let subject = Subject::new(cx.mailboxes, here.account, &entry, &mut self.scratch);
-                let mut subject = subject.with_row(row, structure);
-                let passes = subject.passes(&self.test);
-                work += subject.work.total();
-                match passes {
-                    Ok(true) if !cx.mailboxes.is_sealed(row.digest, here.account, row.origin) => {
-                        self.hit(entry.uid.0, entry.modseq);
-                    }
-                    Ok(_) | Err(MailboxError::Sealed | MailboxError::NoMessage) => {}
-                    Err(error) => return Err(error.into()),
-                }
-                if work >= SEARCH_WORK_PER_STEP {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn hit(&mut self, uid: u32, modseq: Modseq) {
-        // Candidates come behind hits of the same step, so not in order.
-        let first = self.found.min().is_none_or(|least| uid < least);
-        let last = self.found.max().is_none_or(|most| uid > most);
-        let (low, high) = self.ends.unwrap_or((modseq, modseq));
-        self.ends = Some((
-            if first { modseq } else { low },
-            if last { modseq } else { high },
-        ));
-        self.found.insert(uid);
-        self.modseq = self.modseq.max(modseq);
     }
 
     fn answer(&self) -> Answer {
@@ -219,7 +125,7 @@ impl SearchTask {
     fn write_old(&mut self, here: Here<'_>) -> Progress {
         let out = here.out;
         let start = self.written.unwrap_or(0);
-        let mut uids = self.found.range(start..);
+        let mut uids = self.find.found.range(start..);
         let mut piece = RoaringBitmap::new();
         let room = MAX_STEP_OUTPUT.saturating_sub(out.len()) / 8;
         piece.extend(uids.by_ref().take(room.max(1)));
@@ -237,8 +143,8 @@ impl SearchTask {
             return Progress::More;
         }
         self.written = None;
-        if self.names_modseq && !self.found.is_empty() {
-            out.raw(b" (MODSEQ ").number(self.modseq.0).byte(b')');
+        if self.names_modseq && !self.find.found.is_empty() {
+            out.raw(b" (MODSEQ ").number(self.find.modseq.0).byte(b')');
         }
         out.end_line();
         Progress::Done(self.answer())
@@ -250,9 +156,11 @@ impl SearchTask {
         let number = |uid: u32| {
             if self.uid { uid } else { selected.number(uid) }
         };
-        let ends = (self.found.min(), self.found.max());
+        let ends = (self.find.found.min(), self.find.found.max());
         let ends_only = !returns.all && !returns.count && (returns.min || returns.max);
-        let ranges = returns.all.then(|| selected.ranges(&self.found, self.uid));
+        let ranges = returns
+            .all
+            .then(|| selected.ranges(&self.find.found, self.uid));
         let result = Esearch {
             uid: self.uid,
             min: ends.0.filter(|_| returns.min).map(number),
@@ -260,7 +168,7 @@ impl SearchTask {
             all: ranges.as_deref(),
             count: returns
                 .count
-                .then(|| u32::try_from(self.found.len()).unwrap_or(u32::MAX)),
+                .then(|| u32::try_from(self.find.found.len()).unwrap_or(u32::MAX)),
             modseq: self.told_modseq(returns, ends_only),
         };
         let asks = returns.all || returns.count || returns.min || returns.max;
@@ -273,7 +181,7 @@ impl SearchTask {
                 let max = ends.1.filter(|_| returns.max);
                 min.into_iter().chain(max).collect()
             } else {
-                std::mem::take(&mut self.found)
+                std::mem::take(&mut self.find.found)
             };
         }
         Progress::Done(self.answer())
@@ -281,12 +189,12 @@ impl SearchTask {
 
     /// RFC 7162 3.1.10: of the messages that are returned.
     fn told_modseq(&self, returns: SearchReturn, ends_only: bool) -> Option<u64> {
-        let (low, high) = self.ends.filter(|_| self.names_modseq)?;
+        let (low, high) = self.find.ends.filter(|_| self.names_modseq)?;
         Some(match (ends_only, returns.min, returns.max) {
             (true, true, false) => low.0,
             (true, false, true) => high.0,
             (true, ..) => low.max(high).0,
-            (false, ..) => self.modseq.0,
+            (false, ..) => self.find.modseq.0,
         })
     }
 }

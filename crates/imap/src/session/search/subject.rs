@@ -334,6 +334,13 @@ fn written_day(date: &[u8]) -> Option<u64> {
     Timestamp::from_civil(year, month, day, 0, 0, 0).map(day_of)
 }
 
+/// A header value as a person reads it.
+pub(in crate::session) fn decoded(raw: &[u8]) -> String {
+    let mut out = String::new();
+    push_decoded(&mut out, raw);
+    out
+}
+
 /// Appends a header value, encoded words decoded and folds undone.
 fn push_decoded(out: &mut String, raw: &[u8]) {
     let plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t');

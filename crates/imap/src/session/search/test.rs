@@ -128,16 +128,6 @@ impl Test {
             _ => 1,
         }
     }
-
-    /// Whether the search names mod-sequences, so that the result tells one (RFC 7162 3.1.5).
-    pub(super) fn names_modseq(key: &SearchKey) -> bool {
-        match key {
-            SearchKey::Modseq(_) => true,
-            SearchKey::And(keys) | SearchKey::Or(keys) => keys.iter().any(Self::names_modseq),
-            SearchKey::Not(key) => Self::names_modseq(key),
-            _ => false,
-        }
-    }
 }
 
 /// How a day stands to another.

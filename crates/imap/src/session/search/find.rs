@@ -1,0 +1,149 @@
+//! What SEARCH, SORT and THREAD share: the messages of the mailbox that pass a search key.
+//!
+//! Invariant: a step looks at a bounded number of messages, and ends once it has read, decoded and
+//! scanned a bounded number of octets, beside the last message. A message that is gone or
+//! sealed by the time its content is looked at is not found; what the view alone answers is.
+
+use roaring::RoaringBitmap;
+use tern_base::{Modseq, Timestamp};
+use tern_mailbox::{Entry, MailboxError, MessageRow};
+
+use super::super::answer::Failure;
+use super::super::fetch::Walk;
+use super::super::selected::Selected;
+use super::super::{Context, Here};
+use super::subject::Subject;
+use super::test::Test;
+use crate::limits::{MESSAGES_PER_STEP, SEARCH_WORK_PER_STEP, STRUCTURES_PER_READ, TESTS_PER_STEP};
+use crate::search::SearchKey;
+
+/// A search of which a part is done.
+pub(in crate::session) struct Find {
+    test: Test,
+    walk: Walk,
+    /// Candidates whose content is yet to be looked at.
+    pending: std::vec::IntoIter<Entry>,
+    pub(in crate::session) found: RoaringBitmap,
+    /// The newest of what was found.
+    pub(super) modseq: Modseq,
+    /// Modseqs of the first and the last found.
+    pub(super) ends: Option<(Modseq, Modseq)>,
+    scratch: String,
+}
+
+impl Find {
+    /// Looks for `key` among the messages that the client knows of.
+    pub(in crate::session) fn new(key: &SearchKey, selected: &Selected, now: Timestamp) -> Self {
+        Self {
+            test: Test::new(key, selected, now),
+            walk: Walk::new(selected.known.clone()),
+            pending: Vec::new().into_iter(),
+            found: RoaringBitmap::new(),
+            modseq: Modseq(0),
+            ends: None,
+            scratch: String::new(),
+        }
+    }
+
+    /// Whether all messages were looked at.
+    pub(in crate::session) fn is_done(&self) -> bool {
+        self.pending.len() == 0 && self.walk.is_done()
+    }
+
+    /// Looks at some more messages.
+    pub(in crate::session) fn advance(
+        &mut self,
+        here: &Here<'_>,
+        cx: &Context<'_>,
+    ) -> Result<(), Failure> {
+        if self.pending.len() > 0 {
+            self.look_into(here, cx)
+        } else {
+            self.look_at(here, cx)
+        }
+    }
+
+    /// What the view answers; what it does not is left for [`Self::look_into`].
+    fn look_at(&mut self, here: &Here<'_>, cx: &Context<'_>) -> Result<(), Failure> {
+        let view = cx.mailboxes.view(here.account, here.selected.mailbox)?;
+        let most = (TESTS_PER_STEP / self.test.count().max(1)).max(MESSAGES_PER_STEP);
+        let mut looked_at = 0;
+        let mut pending = Vec::new();
+        let mut hits = Vec::new();
+        let (test, scratch) = (&self.test, &mut self.scratch);
+        self.walk.walk(&here.selected.known, &view, |_, _, entry| {
+            looked_at += 1;
+            let Some(entry) = entry else {
+                return looked_at < most;
+            };
+            let mut subject = Subject::new(cx.mailboxes, here.account, entry, scratch);
+            match subject.passes_so_far(test) {
+                Some(true) => hits.push((entry.uid.0, entry.modseq)),
+                Some(false) => {}
+                None => pending.push(entry.clone()),
+            }
+            looked_at < most && pending.len() < MESSAGES_PER_STEP
+        });
+        for (uid, modseq) in hits {
+            self.hit(uid, modseq);
+        }
+        self.pending = pending.into_iter();
+        Ok(())
+    }
+
+    /// Reads rows and content of the candidates.
+    fn look_into(&mut self, here: &Here<'_>, cx: &Context<'_>) -> Result<(), Failure> {
+        let ids: Vec<_> = self
+            .pending
+            .as_slice()
+            .iter()
+            .map(|entry| entry.message)
+            .collect();
+        let rows = cx.mailboxes.messages(here.account, &ids)?;
+        let mut work = 0;
+        for rows in rows.chunks(STRUCTURES_PER_READ) {
+            // Gone or sealed: not found.
+            let rows: Vec<Option<&MessageRow>> = rows
+                .iter()
+                .map(|row| row.as_ref().and_then(|row| row.as_ref().ok()))
+                .collect();
+            let there: Vec<&MessageRow> = rows.iter().copied().flatten().collect();
+            let mut structures = cx.mailboxes.structures(&there)?.into_iter();
+            for row in rows {
+                let Some(entry) = self.pending.next() else {
+                    return Ok(());
+                };
+                let Some(row) = row else { continue };
+                let structure = structures.next().flatten();
+                let subject = Subject::new(cx.mailboxes, here.account, &entry, &mut self.scratch);
+                let mut subject = subject.with_row(row, structure);
+                let passes = subject.passes(&self.test);
+                work += subject.work.total();
+                match passes {
+                    Ok(true) if !cx.mailboxes.is_sealed(row.digest, here.account, row.origin) => {
+                        self.hit(entry.uid.0, entry.modseq);
+                    }
+                    Ok(_) | Err(MailboxError::Sealed | MailboxError::NoMessage) => {}
+                    Err(error) => return Err(error.into()),
+                }
+                if work >= SEARCH_WORK_PER_STEP {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn hit(&mut self, uid: u32, modseq: Modseq) {
+        // Candidates come behind hits of the same step, so not in order.
+        let first = self.found.min().is_none_or(|least| uid < least);
+        let last = self.found.max().is_none_or(|most| uid > most);
+        let (low, high) = self.ends.unwrap_or((modseq, modseq));
+        self.ends = Some((
+            if first { modseq } else { low },
+            if last { modseq } else { high },
+        ));
+        self.found.insert(uid);
+        self.modseq = self.modseq.max(modseq);
+    }
+}

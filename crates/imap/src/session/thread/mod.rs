@@ -1,0 +1,142 @@
+//! THREAD and UID THREAD (RFC 5256 3): ORDEREDSUBJECT and REFERENCES.
+//!
+//! Invariant: serves no content; messages that are sealed are in no thread.
+
+mod forest;
+mod references;
+
+use tern_mailbox::Entry;
+use tern_mime::{MessageView, is_reply_or_forward};
+
+use super::answer::{Answer, Failure, Sync};
+use super::run::{Progress, Task};
+use super::search::{Find, Gather, decoded};
+use super::{Context, Here, Session};
+use crate::limits::{MAX_ORDERED_TEXT, MAX_STEP_OUTPUT};
+use crate::search::Thread;
+use forest::{Forest, Message, Token};
+use references::References;
+
+/// A THREAD of which a part is done.
+pub(super) struct ThreadTask {
+    uid: bool,
+    phase: Phase,
+}
+
+enum Phase {
+    Finding(Box<Find>, Algorithm),
+    Reading(Gather, Algorithm),
+    Writing { forest: Forest, begun: bool },
+}
+
+/// What messages are joined by, and those that were read.
+enum Algorithm {
+    OrderedSubject(Vec<Message>),
+    References(References),
+}
+
+impl Session {
+    pub(super) fn thread(&mut self, thread: &Thread, cx: &Context<'_>) -> Result<Task, Failure> {
+        let algorithm = match thread.algorithm.as_str() {
+            "ORDEREDSUBJECT" => Algorithm::OrderedSubject(Vec::new()),
+            "REFERENCES" => Algorithm::References(References::default()),
+            _ => return Err(Answer::bad("Unknown threading algorithm").into()),
+        };
+        let here = self.here()?;
+        let find = Find::new(&thread.key, here.selected, cx.now);
+        Ok(Task::Thread(ThreadTask {
+            uid: thread.uid,
+            phase: Phase::Finding(Box::new(find), algorithm),
+        }))
+    }
+}
+
+impl ThreadTask {
+    /// Whether a response line is open.
+    pub(super) const fn is_mid_response(&self) -> bool {
+        matches!(self.phase, Phase::Writing { begun: true, .. })
+    }
+
+    pub(super) fn advance(
+        &mut self,
+        session: &mut Session,
+        cx: &Context<'_>,
+    ) -> Result<Progress, Failure> {
+        let here = session.here()?;
+        match &mut self.phase {
+            Phase::Finding(find, _) if !find.is_done() => find.advance(&here, cx)?,
+            Phase::Finding(find, algorithm) => {
+                let gather = Gather::new(std::mem::take(&mut find.found))?;
+                self.phase = Phase::Reading(gather, algorithm.take());
+            }
+            Phase::Reading(gather, algorithm) if !gather.is_done() => {
+                gather.messages(&here, cx, |entry, parsed| algorithm.add(entry, parsed))?;
+            }
+            Phase::Reading(_, algorithm) => {
+                let forest = match algorithm.take() {
+                    Algorithm::OrderedSubject(messages) => forest::by_subject(messages),
+                    Algorithm::References(references) => references.finish(),
+                };
+                let begun = false;
+                self.phase = Phase::Writing { forest, begun };
+            }
+            Phase::Writing { forest, begun } => {
+                return Ok(write(forest, begun, here, self.uid));
+            }
+        }
+        Ok(Progress::More)
+    }
+}
+
+impl Algorithm {
+    fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::OrderedSubject(Vec::new()))
+    }
+
+    fn add(&mut self, entry: &Entry, parsed: &MessageView<'_>) {
+        let mut subject = parsed.base_subject.to_lowercase();
+        subject.truncate(subject.floor_char_boundary(MAX_ORDERED_TEXT));
+        let message = Message {
+            uid: entry.uid.0,
+            sent: parsed.sent_at.unwrap_or(entry.received).0,
+            subject: subject.into_boxed_str(),
+            is_reply: parsed
+                .envelope
+                .subject
+                .is_some_and(|subject| is_reply_or_forward(&decoded(subject))),
+        };
+        match self {
+            Self::OrderedSubject(messages) => messages.push(message),
+            Self::References(references) => {
+                references.add(message, parsed.message_id, &parsed.thread_ids);
+            }
+        }
+    }
+}
+
+/// A piece of the untagged THREAD (RFC 5256 4).
+fn write(forest: &mut Forest, begun: &mut bool, here: Here<'_>, uid: bool) -> Progress {
+    let out = here.out;
+    if !std::mem::replace(begun, true) {
+        out.raw(b"* THREAD");
+        if !forest.is_empty() {
+            out.byte(b' ');
+        }
+    }
+    while let Some(token) = forest.next_token() {
+        match token {
+            Token::Open => out.byte(b'('),
+            Token::Close => out.byte(b')'),
+            Token::Space => out.byte(b' '),
+            Token::Uid(found) if uid => out.number(found),
+            Token::Uid(found) => out.number(here.selected.number(found)),
+        };
+        if out.len() >= MAX_STEP_OUTPUT {
+            return Progress::More;
+        }
+    }
+    out.end_line();
+    *begun = false;
+    let sync = if uid { Sync::Full } else { Sync::KeepNumbers };
+    Progress::Done(Answer::ok("Thread completed", sync))
+}
