@@ -199,8 +199,7 @@ impl Mailboxes {
         if seal.is_none() && !edit.has_room(size) {
             return Err(MailboxError::QuotaExceeded);
         }
-        let message = MessageId(edit.next_id());
-        let placed = |edit: &Edit<'_, '_>, uid| Placed {
+        let placed = |edit: &Edit<'_, '_>, message, uid| Placed {
             account: landing.account,
             message,
             mailbox: landing.mailbox,
@@ -212,12 +211,14 @@ impl Mailboxes {
         if let Some(tag) = seal
             && !is_kept(&edit, tag)?
         {
+            let message = MessageId(edit.next_id());
             let uid = pass_by(&mut edit, landing.mailbox, message)?;
-            let placed = placed(&edit, uid);
+            let placed = placed(&edit, message, uid);
             edit.finish();
             return Ok((placed, false));
         }
         let thread = self.find_thread(&mut edit, &prepared.parsed)?;
+        let message = MessageId(edit.next_id());
         let row = MessageRow {
             blob: prepared.blob,
             prefix: landing.prefix.clone(),
@@ -238,7 +239,7 @@ impl Mailboxes {
             None => show(&mut edit, message, row, landing, now)?,
             Some(tag) => shut_away(&mut edit, message, row, landing, now, tag)?,
         };
-        let placed = placed(&edit, uid);
+        let placed = placed(&edit, message, uid);
         edit.finish();
         Ok((placed, true))
     }
