@@ -32,6 +32,9 @@ pub const MAX_SEARCH_TEXTS: usize = 128;
 pub const MAX_SEARCH_HEADERS: usize = 1024;
 /// Items of one list argument (flags, fetch items, header names, patterns, status items).
 pub const MAX_LIST_ITEMS: usize = 1024;
+/// Octets of patterns times octets of mailbox names that one LIST or LSUB compares. Over:
+/// `NO [LIMIT]`.
+pub const MAX_LIST_COMPARISONS: usize = 1 << 28;
 /// Numbers in one body part path. MIME nests far less than this.
 pub const MAX_PART_DEPTH: usize = 64;
 /// Octets of a keyword.

@@ -120,3 +120,30 @@ fn revoked_access_is_said_once() {
     assert!(client.closed);
     assert_eq!(client.output, b"* BYE Access has been revoked\r\n");
 }
+
+/// Comparing takes names times patterns: a few commands could keep the server busy for hours.
+#[test]
+fn patterns_for_many_mailboxes_are_bounded() {
+    let (mut house, mut client) = house(0);
+    let most = tern_imap::limits::MAX_LIST_COMPARISONS;
+    let (mut names, mut n) = ("INBOXSentTrash".len(), 0);
+    while names < most / 60_000 {
+        let name = format!("{}{n}", "a".repeat(240));
+        let path = format!("{name}/{name}/{name}");
+        client.command(&mut house, &format!("a CREATE {path}"));
+        // It, and the one above the one above it.
+        names += 2 * path.len();
+        n += 1;
+    }
+    for returns in ["", "(SUBSCRIBED RECURSIVEMATCH) "] {
+        let many = format!("b LIST {returns}\"\" ({})", vec!["*a*b"; 1_000].join(" "));
+        let answer = client.ask(&mut house, &many);
+        assert!(answer.ends_with("b OK List completed\r\n"), "{answer}");
+        let long = vec!["*a*b".repeat(15).as_str(); 1_000].join(" ");
+        let answer = client.ask(&mut house, &format!("c LIST {returns}\"\" ({long})"));
+        assert_eq!(
+            answer,
+            "c NO [LIMIT] Too many patterns for so many mailboxes\r\n"
+        );
+    }
+}

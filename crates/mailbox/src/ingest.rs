@@ -81,7 +81,7 @@ pub struct Placed {
     /// When, in the account's change sequence.
     pub modseq: Modseq,
     /// Set when the content was sealed: it went to the vault at once, under this tag, and was
-    /// never shown.
+    /// never shown. Beyond [`limits::MAX_KEPT_ARRIVALS`] it went nowhere.
     pub sealed: Option<SealTag>,
 }
 
@@ -138,20 +138,24 @@ impl Mailboxes {
     ) -> Result<Vec<Result<Placed, MailboxError>>, MailboxError> {
         self.prefetch_landings(txn, prepared, landings)?;
         let mut outcomes = Vec::with_capacity(landings.len());
+        let mut kept = 0;
         for landing in landings {
             match self.land_one(txn, prepared, landing, now) {
                 Err(MailboxError::Store(error)) => return Err(error.into()),
-                outcome => outcomes.push(outcome),
+                Err(error) => outcomes.push(Err(error)),
+                Ok((placed, is_kept)) => {
+                    kept += u64::from(is_kept);
+                    outcomes.push(Ok(placed));
+                }
             }
         }
-        let landed = outcomes.iter().filter(|outcome| outcome.is_ok()).count() as u64;
-        if landed > 0 {
+        if kept > 0 {
             blob::link(
                 txn,
                 prepared.blob,
                 &prepared.content,
                 &prepared.parsed_row,
-                landed,
+                kept,
             )?;
         }
         Ok(outcomes)
@@ -173,14 +177,15 @@ impl Mailboxes {
         Ok(txn.prefetch(keys)?)
     }
 
-    /// Everything that can refuse comes before the first write.
+    /// Everything that can refuse comes before the first write. Answers where the copy is, and
+    /// whether it is anywhere.
     fn land_one(
         &self,
         txn: &mut Transaction<'_>,
         prepared: &Prepared,
         landing: &Landing,
         now: Timestamp,
-    ) -> Result<Placed, MailboxError> {
+    ) -> Result<(Placed, bool), MailboxError> {
         let seal =
             crate::seal::covering_in(txn, prepared.digest, landing.account, landing.origin, now)?;
         let mut edit = Edit::begin(txn, landing.account)?;
@@ -191,6 +196,24 @@ impl Mailboxes {
         let size = prepared.size().saturating_add(landing.prefix.len() as u32);
         if seal.is_none() && !edit.has_room(size) {
             return Err(MailboxError::QuotaExceeded);
+        }
+        let placed = |edit: &Edit<'_, '_>, message, uid| Placed {
+            account: landing.account,
+            message,
+            mailbox: landing.mailbox,
+            uid,
+            uid_validity: mailbox.uid_validity,
+            modseq: edit.modseq,
+            sealed: seal,
+        };
+        if let Some(tag) = seal
+            && !is_kept(&edit, tag)?
+        {
+            let message = MessageId(edit.next_id());
+            let uid = pass_by(&mut edit, landing.mailbox, message)?;
+            let placed = placed(&edit, message, uid);
+            edit.finish();
+            return Ok((placed, false));
         }
         let thread = prepared.threading.file(&mut edit)?;
         let message = MessageId(edit.next_id());
@@ -214,17 +237,9 @@ impl Mailboxes {
             None => show(&mut edit, message, row, landing, now)?,
             Some(tag) => shut_away(&mut edit, message, row, landing, now, tag)?,
         };
-        let modseq = edit.modseq;
+        let placed = placed(&edit, message, uid);
         edit.finish();
-        Ok(Placed {
-            account: landing.account,
-            message,
-            mailbox: landing.mailbox,
-            uid,
-            uid_validity: mailbox.uid_validity,
-            modseq,
-            sealed: seal,
-        })
+        Ok((placed, true))
     }
 }
 
@@ -260,21 +275,8 @@ fn shut_away(
     now: Timestamp,
     tag: SealTag,
 ) -> Result<Uid, MailboxError> {
-    let counters = edit.counters(landing.mailbox)?;
-    let uid = counters.uid_next;
-    let next = uid
-        .0
-        .checked_add(1)
-        .ok_or(MailboxError::Limit("UIDs of a mailbox"))?;
-    counters.uid_next = Uid(next);
-    let mailbox = landing.mailbox;
-    edit.log(crate::rows::Change::Vanished {
-        mailbox,
-        uid,
-        message,
-        destroyed: true,
-    });
-    row.placements.push((mailbox, uid));
+    let uid = pass_by(edit, landing.mailbox, message)?;
+    row.placements.push((landing.mailbox, uid));
     let placement = VaultPlacementRow {
         flags: landing.flags.clone(),
         saved: now,
@@ -287,4 +289,35 @@ fn shut_away(
     };
     vault::put(edit.txn, edit.account, message, &row, vec![placement]);
     Ok(uid)
+}
+
+/// Gives out the UID of a message that is gone with it.
+fn pass_by(
+    edit: &mut Edit<'_, '_>,
+    mailbox: MailboxId,
+    message: MessageId,
+) -> Result<Uid, MailboxError> {
+    let counters = edit.counters(mailbox)?;
+    let uid = counters.uid_next;
+    let next = uid
+        .0
+        .checked_add(1)
+        .ok_or(MailboxError::Limit("UIDs of a mailbox"))?;
+    counters.uid_next = Uid(next);
+    edit.log(crate::rows::Change::Vanished {
+        mailbox,
+        uid,
+        message,
+        destroyed: true,
+    });
+    Ok(uid)
+}
+
+/// Whether one more copy that is stopped under a tag goes to the vault. The account's head, which
+/// every arrival changes, covers the rows that are counted; those of the same transaction are not
+/// among them.
+fn is_kept(edit: &Edit<'_, '_>, tag: SealTag) -> Result<bool, MailboxError> {
+    let range = tables::vaulted_of(tag, edit.account);
+    let kept = edit.txn.scan(&range, limits::MAX_KEPT_ARRIVALS)?;
+    Ok(kept.rows.len() < limits::MAX_KEPT_ARRIVALS)
 }

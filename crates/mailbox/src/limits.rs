@@ -28,6 +28,9 @@ pub const LANDINGS: usize = 1_024;
 pub const MAX_PLACEMENTS: usize = 256;
 /// Longest per-recipient prefix (Return-Path, Delivered-To), in bytes.
 pub const MAX_PREFIX: usize = 4_096;
+/// Copies of an account in the vault under one tag from which on one more that arrives is stopped and
+/// not kept: nobody's quota counts the vault, and a letter can be brought again and again.
+pub const MAX_KEPT_ARRIVALS: usize = 16;
 /// How long content that nothing refers to any more is kept before it is collected, in
 /// milliseconds: longer than any transaction that may be about to refer to it.
 pub const UNREFERENCED_GRACE_MS: u64 = 3_600_000;

@@ -5,7 +5,7 @@
 //! before the row is committed, so there is no moment in which the row is durable and content is
 //! served. When all copies have been withdrawn the seal is *settled*: arriving content asks for
 //! it, inside the arriving transaction, and so does whoever is half-way through a message that it
-//! found before the seal: the set keeps settled seals until the process ends.
+//! found before the seal: the set keeps settled seals for as long as arrivals ask them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -270,12 +270,42 @@ impl SealSet {
         seals.get(&digest).is_some_and(|of| of.iter().any(fits))
     }
 
+    /// Adds a seal. One of the same tag stays beside it: which of the two counts shows only when
+    /// the commit is through, and until then both hold.
     fn insert(&self, digest: ContentDigest, seal: Seal) {
         let mut seals = self.seals.write().unwrap_or_else(PoisonError::into_inner);
-        let of = seals.entry(digest).or_default();
-        of.retain(|held| held.tag != seal.tag);
-        of.push(seal);
+        seals.entry(digest).or_default().push(seal);
         self.active.store(seals.len(), Ordering::SeqCst);
+    }
+
+    /// Puts what is durable of a tag in the place of whatever is held of it. The row is read under
+    /// the lock: of two that do this, the later one sees the later row.
+    fn reload(
+        &self,
+        digest: ContentDigest,
+        tag: SealTag,
+        durable: impl FnOnce() -> Result<Option<Seal>, MailboxError>,
+    ) -> Result<(), MailboxError> {
+        let mut seals = self.seals.write().unwrap_or_else(PoisonError::into_inner);
+        let durable = durable()?;
+        let of = seals.entry(digest).or_default();
+        of.retain(|seal| seal.tag != tag);
+        of.extend(durable);
+        if of.is_empty() {
+            seals.remove(&digest);
+        }
+        self.active.store(seals.len(), Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Those whose time is over.
+    fn over(&self, now: Timestamp) -> Vec<(ContentDigest, SealTag)> {
+        let seals = self.seals.read().unwrap_or_else(PoisonError::into_inner);
+        let of_letter = |(digest, of): (&ContentDigest, &Vec<Seal>)| {
+            let over = of.iter().filter(|seal| seal.until <= now);
+            over.map(|seal| (*digest, seal.tag)).collect::<Vec<_>>()
+        };
+        seals.iter().flat_map(of_letter).collect()
     }
 
     fn remove(&self, digest: ContentDigest, tag: SealTag) {
@@ -337,26 +367,13 @@ impl Mailboxes {
             })?;
             Ok(Verdict::Commit(outcome))
         });
-        // An unknown outcome may have been committed: then the seal stays on in memory.
-        if let (Err(error), true) = (&outcome, active) {
-            self.reload_seal(digest, tag, error);
+        if active {
+            // An unknown outcome may have been committed, and one that failed may have met another
+            // seal under the same tag: the row decides. Where it can't be read all stays: content is
+            // withheld rather than leaked.
+            let _ = self.forget_unsealed(digest, tag);
         }
         outcome
-    }
-
-    /// After a failed commit the row decides whether the seal in memory stays. If even that can't
-    /// be read it stays: content is withheld rather than leaked.
-    fn reload_seal<E>(&self, digest: ContentDigest, tag: SealTag, _why: &E) {
-        let row = self.engine.get(&tables::seal(digest));
-        let held = match row {
-            Err(_) => true,
-            Ok(None) => false,
-            Ok(Some(row)) => SealRow::decode(&row)
-                .is_ok_and(|seals| seals.0.iter().any(|seal| seal.tag == tag && seal.active)),
-        };
-        if !held {
-            self.seals.remove(digest, tag);
-        }
     }
 
     /// Marks a seal as settled within a transaction: no covered copy is in a mailbox any more. A
@@ -389,8 +406,17 @@ impl Mailboxes {
     /// answer of the commit that removed it may have been lost; if it can't be read the seal
     /// stays, and this is to be called again.
     pub fn forget_unsealed(&self, digest: ContentDigest, tag: SealTag) -> Result<(), MailboxError> {
-        if self.seal_of(digest, tag)?.is_none() {
-            self.forget_seal(digest, tag);
+        self.seals.reload(digest, tag, || self.seal_of(digest, tag))
+    }
+
+    /// Stops asking the settled seals whose time is over, which arrivals ask no more either: what
+    /// arrives from now on is served. To be called now and then.
+    pub fn forget_over(&self, now: Timestamp) -> Result<(), MailboxError> {
+        for (digest, tag) in self.seals.over(now) {
+            let seal = self.seal_of(digest, tag)?;
+            if seal.is_none_or(|seal| !seal.holds_at(now)) {
+                self.forget_seal(digest, tag);
+            }
         }
         Ok(())
     }

@@ -175,6 +175,10 @@ pub(crate) fn vaulted_under(tag: SealTag) -> Range {
     Range::prefix(Key::table(VAULTED).array(&tag.0).finish())
 }
 
+pub(crate) fn vaulted_of(tag: SealTag, account: AccountId) -> Range {
+    Range::prefix(Key::table(VAULTED).array(&tag.0).u32(account.0).finish())
+}
+
 pub(crate) fn late(tag: SealTag, account: AccountId, message: MessageId) -> Vec<u8> {
     Key::table(LATE)
         .array(&tag.0)

@@ -172,10 +172,7 @@ impl Mailboxes {
         tag: SealTag,
         account: AccountId,
     ) -> Result<Vec<MessageId>, MailboxError> {
-        let mut range = tables::vaulted_under(tag);
-        range.start = tables::vaulted(tag, account, MessageId(0));
-        range.end = tables::vaulted(tag, account, MessageId(u64::MAX));
-        let page = self.engine.scan(&range, 1_000)?;
+        let page = self.engine.scan(&tables::vaulted_of(tag, account), 1_000)?;
         let copies = page.rows.iter().map(|(key, _)| read_vaulted_key(key));
         copies.map(|copy| copy.map(|(_, id)| id)).collect()
     }

@@ -10,7 +10,7 @@ use tern_mailbox::{
     INBOX, Landing, Lineage, MailboxError, Mailboxes, NoListener, Origins, Outside, Placed, Role,
     Seal, SealTag, Served, SystemFlag, Transfer, Viewer,
 };
-use tern_store::{MemEngine, StoreError, Verdict};
+use tern_store::{MemEngine, Range, Read, StoreError, Verdict};
 
 const ALICE: AccountId = AccountId(1);
 const BOB: AccountId = AccountId(2);
@@ -585,6 +585,85 @@ fn what_arrives_under_a_seal_is_accepted_and_never_shown() {
     house.check();
     house.restore_all();
     assert_eq!(house.uids(BOB, INBOX), [2, 3]);
+    house.check();
+}
+
+#[test]
+fn a_flood_of_what_is_sealed_is_stopped_and_a_bounded_part_of_it_kept() {
+    let most = tern_mailbox::limits::MAX_KEPT_ARRIVALS;
+    let mut house = House::new();
+    house.seal(&letter(1), Cover::Except([].into()));
+    let everything = Range {
+        start: Vec::new(),
+        end: vec![0xff],
+        reverse: false,
+    };
+    let count = |house: &House| house.engine.scan(&everything, 10_000).unwrap().rows.len();
+    let empty = count(&house);
+    let mut rows = Vec::new();
+    for n in 0..most + 20 {
+        // The same letter in other octets, so that each would be held by itself.
+        let padded = [&letter(1)[..], &b"\r\n".repeat(n)].concat();
+        let late = house.append(BOB, INBOX, &padded);
+        assert_eq!((late.sealed, late.uid), (Some(TAG), Uid(n as u32 + 1)));
+        rows.push(count(&house));
+    }
+    assert!(house.uids(BOB, INBOX).is_empty());
+    let kept = house.mailboxes.vaulted(TAG, None, 1_000).unwrap();
+    assert_eq!(kept.len(), most);
+    assert_eq!(house.mailboxes.late_copies(TAG, 1_000).unwrap().len(), most);
+    // What is left of a further one is that its UID was given out: one row of the change log.
+    assert!(rows[most - 1] > empty + 3 * most);
+    assert_eq!(rows[most + 19] - rows[most - 1], 20);
+    assert_eq!(house.append(ALICE, INBOX, &letter(1)).sealed, Some(TAG));
+    let kept = house.mailboxes.vaulted(TAG, None, 1_000).unwrap();
+    assert_eq!(kept.len(), most + 1, "another account's");
+    house.check();
+}
+
+#[test]
+fn a_settled_seal_is_asked_for_as_long_as_it_keeps_out_and_no_longer() {
+    let mut house = House::new();
+    let digest = tern_mime::content_digest(house.mailboxes.content_key(), &letter(1));
+    let until = house.now.plus_millis(1_000);
+    let seal = |cover| Seal {
+        tag: TAG,
+        cover,
+        outside: Outside::All,
+        origins: Origins::AllBut(Vec::new()),
+        active: true,
+        until,
+    };
+    let sealed = house
+        .mailboxes
+        .seal(digest, seal(Cover::Except([].into())), |_| {
+            Ok::<_, MailboxError>(())
+        });
+    assert_eq!(sealed, Ok(()));
+    // Another try under the same tag fails: what is durable is what is asked.
+    let failed = house
+        .mailboxes
+        .seal(digest, seal(Cover::Only([].into())), |_| {
+            Err::<(), _>(MailboxError::NoMessage)
+        });
+    assert_eq!(failed, Err(MailboxError::NoMessage));
+    let is_sealed = |house: &House| house.mailboxes.is_sealed(digest, BOB, OriginId([7; 16]));
+    assert!(is_sealed(&house));
+    house.mailboxes.forget_over(until).unwrap();
+    assert!(is_sealed(&house), "copies may still be in mailboxes");
+    let settle = |txn: &mut tern_store::Transaction<'_>| {
+        let settled = house.mailboxes.settle_seal_in(txn, digest, TAG);
+        settled.map(Verdict::Commit)
+    };
+    house.mailboxes.transact(&[], settle).unwrap();
+    house.mailboxes.forget_over(house.now).unwrap();
+    assert!(is_sealed(&house), "a reader may hold the row of one");
+    house.mailboxes.forget_over(until).unwrap();
+    house.now = until;
+    let late = house.append(BOB, INBOX, &letter(1));
+    assert_eq!(late.sealed, None);
+    assert!(!is_sealed(&house), "what is in a mailbox can be read");
+    assert!(house.mailboxes.message(BOB, late.message).is_ok());
     house.check();
 }
 

@@ -26,6 +26,7 @@ impl Recalls {
     /// Removes the withdrawn copies that have been kept long enough. To be called now and then;
     /// answers how many there were. A recall that fails does not keep back the others.
     pub fn purge(&self, now: Timestamp) -> Result<u64, RecallError> {
+        self.mailboxes.forget_over(now)?;
         let kept_since = Timestamp(now.0.saturating_sub(self.settings.vault_ms()));
         let mut due = Vec::new();
         each_row(&*self.engine, tables::kept_since(kept_since), |key, _| {

@@ -4,7 +4,7 @@
 //! found after a crash too: each account has a cursor over the UIDs of its recall mailbox, and
 //! what lies past it has not been looked at.
 
-use tern_base::{AccountId, Timestamp, Uid};
+use tern_base::{AccountId, Fault, Timestamp, Uid};
 use tern_mailbox::{Entry, MailboxError};
 use tern_policy::Authentication;
 use tern_store::{StoreError, Transaction, Verdict};
@@ -45,12 +45,18 @@ impl Recalls {
             return Ok(Vec::new());
         }
         let view = self.mailboxes().view(account, mailbox)?;
-        let mut answers = Vec::new();
+        let (mut answers, mut failure) = (Vec::new(), None);
         for entry in view.iter_from(next) {
             if !entry.flags.has_keyword(REPORT_KEYWORD) {
                 let named = format!("imap trigger {uid_validity} {}", entry.uid);
                 let id = RecallId::of_text(Some(account), &named);
-                answers.extend(self.trigger_one(account, entry, id, now)?);
+                match self.trigger_one(account, entry, id, now) {
+                    // One that can never be asked for does not keep back those behind it.
+                    Err(error) if error.fault() == Fault::Ours => {
+                        failure.get_or_insert(error);
+                    }
+                    answer => answers.extend(answer?),
+                }
             }
             let past = Uid(entry.uid.0.saturating_add(1));
             self.move_cursor(
@@ -63,7 +69,8 @@ impl Recalls {
         }
         let next = view.counters.uid_next;
         self.move_cursor(account, Cursor { uid_validity, next })?;
-        Ok(answers)
+        // What was asked for is on record, and carried out with everything that is open.
+        failure.map_or(Ok(answers), Err)
     }
 
     fn trigger_one(

@@ -5,12 +5,15 @@
 mod house;
 
 use house::{ALICE, BOB, CAROL, DAVE, House};
-use tern_base::Uid;
-use tern_mailbox::{ExposureLevel, FlagChange, FlagRequest, Flags, INBOX, Transfer, limits};
+use tern_base::{Fault, OriginId, Uid};
+use tern_mailbox::{
+    Cover, ExposureLevel, FlagChange, FlagRequest, Flags, INBOX, MailboxError, Origins, Outside,
+    Seal, SealTag, Transfer, limits,
+};
 use tern_queue::{LeaseId, Outcome as RelayOutcome, Reply};
 use tern_recall::{Outcome, Reason, RecallId, Selector, State, Submission};
-use tern_store::Verdict;
 use tern_store::mem::Injected;
+use tern_store::{Transaction, Verdict};
 
 fn restore(house: &mut House, id: RecallId, sent: &Submission) {
     let selector = Selector::Submission(sent.id);
@@ -284,5 +287,43 @@ fn a_removed_account_keeps_nobody_from_recalling_or_restoring() {
     let kept = house.mailboxes.vaulted(first.tag(), None, 9).unwrap();
     let kept: Vec<_> = kept.iter().map(|copy| copy.account).collect();
     assert_eq!(kept, [BOB]);
+    house.check();
+}
+
+/// A letter that was sealed so often that one seal more does not fit its row.
+#[test]
+fn one_that_can_not_be_asked_for_does_not_keep_back_those_behind_it() {
+    let mut house = House::new();
+    let stuck = house.submit(ALICE, &[BOB], &[], 1);
+    let sent = house.submit(ALICE, &[BOB], &[], 2);
+    let mut tag = 0u128;
+    for size in [700, 100, 10, 0] {
+        let mut room = true;
+        while room {
+            tag += 1;
+            let seal = Seal {
+                tag: SealTag(tag.to_be_bytes()),
+                cover: Cover::Only([DAVE.0].into()),
+                outside: Outside::All,
+                origins: Origins::AllBut(vec![OriginId([9; 16]); size]),
+                active: false,
+                until: house.now.plus_millis(1),
+            };
+            let work = |_: &mut Transaction<'_>| Ok::<_, MailboxError>(());
+            room = house.mailboxes.seal(stuck.digest, seal, work).is_ok();
+        }
+    }
+    let folder = house.mailboxes.folder(ALICE, "Recall").unwrap();
+    for n in [1, 2] {
+        house.append(ALICE, folder.id, &house.letter(n));
+    }
+    let failed = house.recalls.triggers(ALICE, house.now).unwrap_err();
+    assert_eq!(failed.fault(), Fault::Ours);
+    assert_eq!(house.triggers(ALICE).unwrap(), []);
+    house.recalls.run_open(house.now).unwrap();
+    assert_eq!(house.uids(BOB, INBOX), [1], "what can be taken back is");
+    let list = house.recalls.list(Some(ALICE), 10).unwrap();
+    let recalled: Vec<_> = list.iter().map(|line| line.recall.submission).collect();
+    assert_eq!(recalled, [Some(sent.id)]);
     house.check();
 }

@@ -197,7 +197,8 @@ impl Hub {
         self.shards.get(account.0 as usize % SHARDS)
     }
 
-    fn report(&self, accounts: &[AccountId]) {
+    /// Tells the watcher of accounts as if they had changed.
+    pub(crate) fn report(&self, accounts: &[AccountId]) {
         let watcher = lock(&self.watcher);
         let Some(watcher) = &*watcher else {
             return;

@@ -4,10 +4,11 @@
 //! Invariant: each worker is one thread, ends when the server stops, and survives every error of
 //! the work it does.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -86,18 +87,21 @@ impl Workers {
         workers.spawn("recall-run", move |ending| {
             run_recalls(ending, &to_run, &recalls)
         })?;
-        let (changes, recalls) = (hub.watch(), Arc::clone(&parts.recalls));
-        let to_run = asked.clone();
-        workers.spawn("recall-triggers", move |_| {
-            triggers(&changes, &recalls, &to_run)
-        })?;
+        let changes = hub.watch();
+        let looks = Looks {
+            recalls: Arc::clone(&parts.recalls),
+            to_run: asked,
+            unread: Arc::default(),
+        };
+        let (unread, at_start) = (Arc::clone(&looks.unread), looks.clone());
+        workers.spawn("recall-triggers", move |_| looks.at_changes(&changes))?;
         let recalls = Arc::clone(&parts.recalls);
         workers.spawn("recall-late", move |ending| {
             late_copies(ending, &late_tags, &recalls)
         })?;
-        let (engine, recalls) = (Arc::clone(&parts.engine), Arc::clone(&parts.recalls));
+        let engine = Arc::clone(&parts.engine);
         workers.spawn("recall-start", move |ending| {
-            all_triggers(ending, &*engine, &recalls, &asked);
+            at_start.at_all(ending, &*engine);
         })?;
         let chores = Chores {
             engine: Arc::clone(&parts.engine),
@@ -106,6 +110,8 @@ impl Workers {
             recalls: Arc::clone(&parts.recalls),
             schedule: parts.schedule.clone(),
             late,
+            hub: Arc::clone(hub),
+            unread,
         };
         workers.spawn("chores", move |ending| chores.run(ending))?;
         Ok(workers)
@@ -131,12 +137,70 @@ impl Workers {
     }
 }
 
-/// Looks at the recall mailbox of every account that changes, at once.
+/// Accounts whose recall mailbox could not be looked at, to be tried again.
+type Unread = Arc<Mutex<BTreeSet<AccountId>>>;
+
+fn lock(unread: &Unread) -> MutexGuard<'_, BTreeSet<AccountId>> {
+    unread.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The looks at recall mailboxes.
 ///
-/// Only the seal is set here, so that nobody's waits for another's withdrawal.
-fn triggers(changes: &Changes, recalls: &Recalls, to_run: &Sender<RecallId>) {
-    while let Some(account) = changes.next() {
-        look(recalls, account, to_run);
+/// Only the seal is set here, so that nobody's waits for another's withdrawal. A look that fails,
+/// as on a full disk, is repeated with the chores.
+#[derive(Clone)]
+struct Looks {
+    recalls: Arc<Recalls>,
+    to_run: Sender<RecallId>,
+    unread: Unread,
+}
+
+impl Looks {
+    /// Looks at every account that changes, at once.
+    fn at_changes(&self, changes: &Changes) {
+        while let Some(account) = changes.next() {
+            self.at(account);
+        }
+    }
+
+    /// Looks at every account once: what was put into a recall mailbox before a crash.
+    fn at_all(&self, ending: &Ending, reader: &dyn Engine) {
+        let reader: &dyn Read = reader;
+        let mut from = Some(AccountId(0));
+        while let Some(next) = from {
+            let page = match tern_directory::list_accounts(reader, next, 500) {
+                Ok(page) => page,
+                Err(error) => return tracing::error!(%error, "the accounts could not be listed"),
+            };
+            for account in &page.accounts {
+                if ending.is_told() {
+                    return;
+                }
+                self.at(account.id);
+            }
+            from = page.next;
+        }
+    }
+
+    fn at(&self, account: AccountId) {
+        let answers = match self.recalls.triggers(account, clock::now()) {
+            Ok(answers) => answers,
+            Err(error) => {
+                lock(&self.unread).insert(account);
+                return tracing::error!(%account, %error, "a recall mailbox could not be read");
+            }
+        };
+        for answer in answers {
+            // Without a receiver the server is ending: the next start goes on.
+            let _ = self.to_run.send(answer.id());
+            match answer {
+                Requested::Sealed(id) => tracing::info!(%account, %id, "recall sealed"),
+                Requested::Joined(id) => tracing::info!(%account, %id, "recall joined"),
+                Requested::Refused(id, refusal) => {
+                    tracing::info!(%account, %id, ?refusal, "recall refused");
+                }
+            }
+        }
     }
 }
 
@@ -171,49 +235,6 @@ pub(crate) fn carry_out(
     })
 }
 
-/// Looks at every account once: what was put into a recall mailbox before a crash.
-fn all_triggers(
-    ending: &Ending,
-    reader: &dyn Engine,
-    recalls: &Recalls,
-    to_run: &Sender<RecallId>,
-) {
-    let reader: &dyn Read = reader;
-    let mut from = Some(AccountId(0));
-    while let Some(next) = from {
-        let page = match tern_directory::list_accounts(reader, next, 500) {
-            Ok(page) => page,
-            Err(error) => return tracing::error!(%error, "the accounts could not be listed"),
-        };
-        for account in &page.accounts {
-            if ending.is_told() {
-                return;
-            }
-            look(recalls, account.id, to_run);
-        }
-        from = page.next;
-    }
-}
-
-fn look(recalls: &Recalls, account: AccountId, to_run: &Sender<RecallId>) {
-    match recalls.triggers(account, clock::now()) {
-        Ok(answers) => {
-            for answer in answers {
-                // Without a receiver the server is ending: the next start goes on.
-                let _ = to_run.send(answer.id());
-                match answer {
-                    Requested::Sealed(id) => tracing::info!(%account, %id, "recall sealed"),
-                    Requested::Joined(id) => tracing::info!(%account, %id, "recall joined"),
-                    Requested::Refused(id, refusal) => {
-                        tracing::info!(%account, %id, ?refusal, "recall refused");
-                    }
-                }
-            }
-        }
-        Err(error) => tracing::error!(%account, %error, "a recall mailbox could not be read"),
-    }
-}
-
 /// Brings reports up to date when a seal stopped a copy.
 fn late_copies(ending: &Ending, tags: &Receiver<SealTag>, recalls: &Recalls) {
     while !ending.is_told() {
@@ -237,6 +258,8 @@ struct Chores {
     recalls: Arc<Recalls>,
     schedule: Schedule,
     late: Late,
+    hub: Arc<Hub>,
+    unread: Unread,
 }
 
 /// Most contents that one round removes.
@@ -271,6 +294,8 @@ impl Chores {
             }
             Err(error) => tracing::error!(%error, "deliveries could not be finished"),
         }
+        let unread = std::mem::take(&mut *lock(&self.unread));
+        self.hub.report(&unread.into_iter().collect::<Vec<_>>());
         match self.recalls.run_open(clock::now()) {
             Ok(0) => {}
             Ok(open) => tracing::debug!(open, "recalls were looked at"),

@@ -1,7 +1,8 @@
 //! LIST (RFC 9051 6.3.9: LIST-EXTENDED, SPECIAL-USE, LIST-STATUS) and LSUB (RFC 3501 6.3.9).
 //!
 //! Invariant: mailboxes above a listed one exist, so no answer has `\NonExistent`. Matching is
-//! linear in name times pattern, and a step matches a bounded number of names.
+//! linear in name times pattern, a command compares a bounded number of octets, and a step of its
+//! answer a small part of them.
 
 use std::collections::BTreeSet;
 
@@ -13,9 +14,10 @@ use super::run::{Progress, Task};
 use super::status::write_status;
 use super::{Context, Session};
 use crate::command::{List, ListReturn, ListSelect, SpecialUse, StatusItem};
-use crate::limits::MAX_STEP_OUTPUT;
+use crate::limits::{MAX_LIST_COMPARISONS, MAX_STEP_OUTPUT};
 use crate::name::{MailboxName, SEPARATOR};
 use crate::respond::data::Listed;
+use crate::respond::status::CodeName;
 
 /// A LIST or LSUB whose answers are being written.
 pub(super) struct ListTask {
@@ -51,8 +53,8 @@ impl Session {
             return Ok(Answer::ok("List completed", Sync::Full).into());
         }
         let patterns = list.patterns.iter();
-        let patterns = patterns.map(|one| joined(&list.reference, one)).collect();
-        let folders = cx.mailboxes.folders(account)?;
+        let patterns: Vec<String> = patterns.map(|one| joined(&list.reference, one)).collect();
+        let folders = folders(&patterns, account, cx)?;
         Ok(Task::List(ListTask {
             account,
             lsub: false,
@@ -73,7 +75,8 @@ impl Session {
         cx: &Context<'_>,
     ) -> Result<Task, Failure> {
         let account = self.account()?;
-        let folders = cx.mailboxes.folders(account)?;
+        let patterns = vec![joined(reference, pattern)];
+        let folders = folders(&patterns, account, cx)?;
         Ok(Task::List(ListTask {
             account,
             lsub: true,
@@ -82,13 +85,28 @@ impl Session {
                 ..ListSelect::default()
             },
             returns: ListReturn::default(),
-            patterns: vec![joined(reference, pattern)],
+            patterns,
             parents: parents(&folders),
             folders,
             above_hidden: None,
             next: 0,
         }))
     }
+}
+
+/// The mailboxes of an account, if comparing them all with the patterns is not too much.
+fn folders(
+    patterns: &[String],
+    account: AccountId,
+    cx: &Context<'_>,
+) -> Result<Vec<Folder>, Failure> {
+    let folders = cx.mailboxes.folders(account)?;
+    let of_patterns: usize = patterns.iter().map(String::len).sum();
+    let of_names: usize = folders.iter().map(|folder| folder.path.len()).sum();
+    if of_patterns.saturating_mul(of_names) > MAX_LIST_COMPARISONS {
+        return Err(Answer::no(CodeName::Limit, "Too many patterns for so many mailboxes").into());
+    }
+    Ok(folders)
 }
 
 /// RFC 9051 6.3.9: the reference stands before the pattern.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::json;
+use tern_base::Fault;
 use tern_policy::Authentication;
 use tern_recall::{
     Extent, RecallId, Request, Requested, Requester, Selector, State, Status, Tally,
@@ -96,8 +97,7 @@ impl Admin {
             let text = format!("refused ({}): {}", refusal.code(), refusal.sentence());
             return Err(AdminError::Wrong(text));
         }
-        carry_out(&self.recalls, answer.id(), call.now)?;
-        self.show_recall(answer.id())
+        self.carry_out(answer.id(), call)
     }
 
     pub(super) fn recall_status(&self, id: &str) -> Result<Answer> {
@@ -107,7 +107,18 @@ impl Admin {
     pub(super) fn recall_restore(&self, id: &str, call: &mut Call<'_>) -> Result<Answer> {
         let id = parse_id(id)?;
         self.recalls.restore(id, &operator(call), call.now)?;
-        self.recalls.run(id, call.now)?;
+        self.carry_out(id, call)
+    }
+
+    /// Carries out what is durably asked for, as far as that can be done now: it is no failure of
+    /// the request when the rest is left to the server's chores.
+    fn carry_out(&self, id: RecallId, call: &Call<'_>) -> Result<Answer> {
+        match carry_out(&self.recalls, id, call.now) {
+            Err(error) if error.fault() == Fault::Temporary => {
+                tracing::warn!(%id, %error, "a recall could not go on");
+            }
+            done => done?,
+        }
         self.show_recall(id)
     }
 
