@@ -36,6 +36,8 @@ pub struct Mailboxes {
     pub(crate) views: Cache<(AccountId, MailboxId), Arc<View>, ViewWeighter>,
     pub(crate) structures: Cache<BlobId, Arc<Structure>, StructureWeighter>,
     pub(crate) exposed: Exposed,
+    /// Setting this keyword marks the message.
+    pub(crate) marking: Option<&'static str>,
     listener: Arc<dyn Listener>,
     lanes: Option<Lanes>,
 }
@@ -69,6 +71,7 @@ impl Mailboxes {
             views,
             structures,
             exposed: Exposed::default(),
+            marking: None,
             listener,
             lanes,
         })
@@ -81,6 +84,19 @@ impl Mailboxes {
     pub fn without_lanes(mut self) -> Self {
         self.lanes = None;
         self
+    }
+
+    /// The same, with a keyword that marks the messages on which a client sets it: see
+    /// [`Mailboxes::marked`].
+    #[must_use]
+    pub const fn marking(mut self, keyword: &'static str) -> Self {
+        self.marking = Some(keyword);
+        self
+    }
+
+    /// Has an account looked at again, though no commit of its mailboxes says so.
+    pub fn wake(&self, account: AccountId) {
+        self.listener.changed(&[account]);
     }
 
     /// The key of every content digest.

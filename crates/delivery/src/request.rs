@@ -1,0 +1,84 @@
+//! Mail by which an account asks for a recall: to the server's own address `recall@` each of its
+//! domains, or as a submission that says what it takes the place of (`Supersedes`).
+//!
+//! The address is nobody's: what comes to it is never delivered, and only an account may write to
+//! it. Where the directory has somebody by that name, theirs is the mail, and nothing is asked.
+
+use tern_base::{AccountId, EmailAddress};
+use tern_directory::resolve::is_unclaimed;
+use tern_mailbox::Prepared;
+use tern_recall::Named;
+use tern_recall::mail::{MailRequest, REQUEST_LOCAL_PART, record_request_in};
+use tern_store::{Read, StoreError, Verdict};
+
+use crate::entry::Facts;
+use crate::{Accepted, Delivery, DeliveryError};
+
+/// Whether an address is the one that asks for recalls, with or without a tag.
+pub fn is_request_address(reader: &dyn Read, address: &EmailAddress) -> Result<bool, StoreError> {
+    Ok(has_request_name(address) && is_unclaimed(reader, address)?)
+}
+
+/// Whether an address has the name that is kept for requests, in any domain.
+pub fn has_request_name(address: &EmailAddress) -> bool {
+    let user = address.local().split('+').next().unwrap_or_default();
+    user.eq_ignore_ascii_case(REQUEST_LOCAL_PART)
+}
+
+/// What a submission asks for.
+pub(crate) fn requests(
+    key: &[u8; 32],
+    account: AccountId,
+    facts: &Facts,
+    prepared: &Prepared,
+    is_addressed: bool,
+) -> Vec<MailRequest> {
+    let parsed = &prepared.parsed;
+    let request = |named, replaces_with| MailRequest {
+        account,
+        origin: facts.origin,
+        message_id: parsed.message_id.clone().unwrap_or_default(),
+        named,
+        replaces_with,
+    };
+    let mut requests = Vec::new();
+    if is_addressed {
+        let named = Named::by_mail(key, parsed, prepared.content());
+        requests.push(request(named, None));
+        return requests;
+    }
+    // RFC 5536 3.2.12: one message at a time.
+    let field = tern_mime::header_value(prepared.content(), "Supersedes").unwrap_or_default();
+    let ids: Vec<String> = tern_mime::message_ids(&field).collect();
+    if let [id] = &ids[..] {
+        let named = Named::by_message_id(id);
+        requests.push(request(named, Some(prepared.digest)));
+    }
+    requests
+}
+
+impl Delivery {
+    /// Takes over a mail that is for nobody but the server: all that is durable of it is what it
+    /// asks for.
+    pub(crate) fn accept_request(
+        &self,
+        facts: &Facts,
+        message_id: String,
+        requests: &[MailRequest],
+    ) -> Result<Accepted, DeliveryError> {
+        tern_store::transact(&*self.engine, |txn| {
+            for request in requests {
+                record_request_in(txn, request);
+            }
+            Ok::<_, StoreError>(Verdict::Commit(()))
+        })?;
+        Ok(Accepted {
+            origin: facts.origin,
+            message_id,
+            local: 0,
+            outside: 0,
+            late: Vec::new(),
+            complete: true,
+        })
+    }
+}
