@@ -17,7 +17,7 @@ use crate::notice::Subject;
 use crate::place::{Position, targets_of};
 use crate::plan::plan;
 use crate::report::Notice;
-use crate::request::{is_request_address, requests};
+use crate::request::{is_request_address, request_of};
 use crate::{Accepted, Delivery, DeliveryError, Incoming, IncomingRecipient, Refusal, limits};
 
 /// How often a commit whose answer was lost is looked into.
@@ -31,7 +31,7 @@ pub(crate) struct Acceptance {
     /// What is put on record of a submission.
     pub(crate) submission: Option<Submission>,
     /// What a submission asks for.
-    pub(crate) requests: Vec<MailRequest>,
+    pub(crate) request: Option<MailRequest>,
 }
 
 impl Acceptance {
@@ -41,7 +41,7 @@ impl Acceptance {
 
     /// Records the submission, in the transaction that accepts.
     pub(crate) fn record_in(&self, txn: &mut Transaction<'_>) -> Result<(), StoreError> {
-        for request in &self.requests {
+        if let Some(request) = &self.request {
             record_request_in(txn, request);
         }
         match &self.submission {
@@ -101,7 +101,7 @@ impl Delivery {
     ) -> Result<Accepted, DeliveryError> {
         let acceptance = self.plan_acceptance(incoming, now)?;
         let accepted = self.accept_planned(&acceptance, now, entropy)?;
-        for request in &acceptance.requests {
+        if let Some(request) = &acceptance.request {
             self.mailboxes.wake(request.account);
         }
         Ok(accepted)
@@ -113,9 +113,8 @@ impl Delivery {
         now: Timestamp,
         entropy: &mut dyn Entropy,
     ) -> Result<Accepted, DeliveryError> {
-        if acceptance.entries.is_empty() && !acceptance.requests.is_empty() {
-            let message_id = acceptance.message_id();
-            return self.accept_request(&acceptance.facts, message_id, &acceptance.requests);
+        if let (Some(request), []) = (&acceptance.request, &acceptance.entries[..]) {
+            return self.accept_request(&acceptance.facts, acceptance.message_id(), request);
         }
         let goes = |entry: &Entry| matches!(entry.goal, Goal::Local(..) | Goal::Outside(_));
         if !acceptance.entries.iter().any(goes) {
@@ -166,8 +165,8 @@ impl Delivery {
             received: now,
         };
         let key = self.mailboxes.content_key();
-        let requests =
-            submitter.map(|account| requests(key, account, &facts, &prepared, is_addressed));
+        let request =
+            submitter.and_then(|account| request_of(key, account, &facts, &prepared, is_addressed));
         let submission = submitter.map(|account| Submission {
             id: facts.origin,
             account,
@@ -186,7 +185,7 @@ impl Delivery {
             prepared,
             entries,
             submission,
-            requests: requests.unwrap_or_default(),
+            request,
         })
     }
 

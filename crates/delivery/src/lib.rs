@@ -43,7 +43,7 @@ pub use error::{DeliveryError, Refusal};
 pub use incoming::{Accepted, Incoming, IncomingRecipient, Submitter};
 pub use outgoing::{BodyType, Concluded, Outgoing};
 pub use recipient::RecipientCheck;
-pub use request::{has_request_name, is_request_address};
+pub use request::is_request_address;
 
 /// What delivery must be told of this server.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -20,19 +20,20 @@ pub fn is_request_address(reader: &dyn Read, address: &EmailAddress) -> Result<b
 }
 
 /// Whether an address has the name that is kept for requests, in any domain.
-pub fn has_request_name(address: &EmailAddress) -> bool {
+fn has_request_name(address: &EmailAddress) -> bool {
     let user = address.local().split('+').next().unwrap_or_default();
     user.eq_ignore_ascii_case(REQUEST_LOCAL_PART)
 }
 
-/// What a submission asks for.
-pub(crate) fn requests(
+/// What a submission asks for: what it was sent to the server's own address for, else what its
+/// header says.
+pub(crate) fn request_of(
     key: &[u8; 32],
     account: AccountId,
     facts: &Facts,
     prepared: &Prepared,
     is_addressed: bool,
-) -> Vec<MailRequest> {
+) -> Option<MailRequest> {
     let parsed = &prepared.parsed;
     let request = |named, replaces_with| MailRequest {
         account,
@@ -41,20 +42,17 @@ pub(crate) fn requests(
         named,
         replaces_with,
     };
-    let mut requests = Vec::new();
     if is_addressed {
         let named = Named::by_mail(key, parsed, prepared.content());
-        requests.push(request(named, None));
-        return requests;
+        return Some(request(named, None));
     }
     // RFC 5536 3.2.12: one message at a time.
-    let field = tern_mime::header_value(prepared.content(), "Supersedes").unwrap_or_default();
+    let field = tern_mime::header_value(prepared.content(), "Supersedes")?;
     let ids: Vec<String> = tern_mime::message_ids(&field).collect();
-    if let [id] = &ids[..] {
-        let named = Named::by_message_id(id);
-        requests.push(request(named, Some(prepared.digest)));
+    match &ids[..] {
+        [id] => Some(request(Named::by_message_id(id), Some(prepared.digest))),
+        _ => None,
     }
-    requests
 }
 
 impl Delivery {
@@ -64,12 +62,10 @@ impl Delivery {
         &self,
         facts: &Facts,
         message_id: String,
-        requests: &[MailRequest],
+        request: &MailRequest,
     ) -> Result<Accepted, DeliveryError> {
         tern_store::transact(&*self.engine, |txn| {
-            for request in requests {
-                record_request_in(txn, request);
-            }
+            record_request_in(txn, request);
             Ok::<_, StoreError>(Verdict::Commit(()))
         })?;
         Ok(Accepted {

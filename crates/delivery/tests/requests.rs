@@ -187,7 +187,10 @@ fn a_correction_takes_the_place_of_what_the_same_account_sent() {
     let supersedes = "Supersedes: <one@tern.test>\n";
     accept("carol", &letter("rival", supersedes, "not hers to correct"));
     let correction = letter("new", supersedes, "right");
-    accept("alice", &correction.replace("Subject: new", "Subject: Re: one"));
+    accept(
+        "alice",
+        &correction.replace("Subject: new", "Subject: Re: one"),
+    );
     let threads: Vec<_> = {
         let view = house.mailboxes.view(bob, INBOX).unwrap();
         let thread = |entry: &tern_mailbox::Entry| {

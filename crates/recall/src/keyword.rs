@@ -14,27 +14,28 @@ use crate::{RecallError, RecallId, Recalls, Requested, limits};
 pub const RECALL_KEYWORD: &str = "$Recall";
 
 impl Recalls {
-    /// Asks for the recall of every message on which the keyword was set since the last look.
+    /// Asks for the recall of messages on which the keyword was set since the last look. Of many a
+    /// page at a time, so that other accounts have their turn in between.
     pub(crate) fn keyword_triggers(
         &self,
         account: AccountId,
         now: Timestamp,
     ) -> Result<Vec<Requested>, RecallError> {
         let mut answers = Vec::new();
-        loop {
-            let marks = self.mailboxes().marked(account, limits::TRIGGER_PAGE)?;
-            if marks.is_empty() {
-                return Ok(answers);
-            }
-            for mark in marks {
-                let named = format!("imap keyword {} {}", mark.modseq, mark.message);
-                let id = RecallId::of_text(Some(account), &named);
-                answers.extend(self.trigger_one(account, mark.message, id, now)?);
-                tern_store::transact(&*self.engine, |txn| {
-                    self.mailboxes().unmark_in(txn, account, mark);
-                    Ok::<_, RecallError>(Verdict::Commit(()))
-                })?;
-            }
+        let marks = self.mailboxes().marked(account, limits::TRIGGER_PAGE)?;
+        let full = marks.len() == limits::TRIGGER_PAGE;
+        for mark in marks {
+            let named = format!("imap keyword {} {}", mark.modseq, mark.message);
+            let id = RecallId::of_text(Some(account), &named);
+            answers.extend(self.trigger_one(account, mark.message, id, now)?);
+            tern_store::transact(&*self.engine, |txn| {
+                self.mailboxes().unmark_in(txn, account, mark);
+                Ok::<_, RecallError>(Verdict::Commit(()))
+            })?;
         }
+        if full {
+            self.mailboxes().wake(account);
+        }
+        Ok(answers)
     }
 }

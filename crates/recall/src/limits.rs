@@ -22,5 +22,6 @@ pub const MAX_LISTED: usize = 200;
 pub const MAX_NAMING_TEXT: usize = 64 * 1024;
 /// Words of a mail that may be Message-IDs and are looked up; the rest are not.
 pub const MAX_NAMED: usize = 100;
-/// Requests of an account that are seen to in one go.
+/// Requests of an account, by keyword or by mail, that are seen to in one go; the rest have their turn
+/// after other accounts.
 pub const TRIGGER_PAGE: usize = 100;

@@ -36,13 +36,12 @@ pub struct MailRequest {
 
 /// Records what a mail asks for, in the transaction that accepts it.
 pub fn record_request_in(txn: &mut Transaction<'_>, request: &MailRequest) {
-    let replaces = request.replaces_with.is_some();
     let mailed = Mailed {
         message_id: request.message_id.clone(),
         named: request.named.clone(),
         replaces_with: request.replaces_with,
     };
-    let key = tables::mailed(request.account, request.origin, replaces);
+    let key = tables::mailed(request.account, request.origin);
     txn.put(key, mailed.encode());
 }
 
@@ -76,24 +75,24 @@ impl Mailed {
 }
 
 impl Recalls {
-    /// Asks for everything that an account's mails have asked for since the last look.
+    /// Asks for what an account's mails have asked for since the last look. Of many a page at a
+    /// time, so that other accounts have their turn in between.
     pub(crate) fn mail_triggers(
         &self,
         account: AccountId,
         now: Timestamp,
     ) -> Result<Vec<Requested>, RecallError> {
         let mut answers = Vec::new();
-        loop {
-            let range = tables::mailed_by(account);
-            let page = self.engine.scan(&range, limits::TRIGGER_PAGE)?;
-            if page.rows.is_empty() {
-                return Ok(answers);
-            }
-            for (key, row) in page.rows {
-                let mailed = Mailed::decode(&row)?;
-                answers.extend(self.mail_trigger(account, &key, &mailed, now)?);
-            }
+        let range = tables::mailed_by(account);
+        let page = self.engine.scan(&range, limits::TRIGGER_PAGE)?;
+        for (key, row) in page.rows {
+            let mailed = Mailed::decode(&row)?;
+            answers.extend(self.mail_trigger(account, &key, &mailed, now)?);
         }
+        if page.next.is_some() {
+            self.mailboxes().wake(account);
+        }
+        Ok(answers)
     }
 
     fn mail_trigger(

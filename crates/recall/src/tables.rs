@@ -16,7 +16,7 @@
 //! | `KEPT` | time in ms, recall | empty: from then on its withdrawn copies are kept |
 //! | `TRIGGER` | account | the next UID of its recall mailbox to look at |
 //! | `VERDICT` | recall | [`crate::Decided`] |
-//! | `MAILED` | account, origin, whether it replaces | [`crate::mail::Mailed`]: nobody has seen to it |
+//! | `MAILED` | account, origin | [`crate::mail::Mailed`]: nobody has seen to it |
 //! | `REPLY` | recall | Message-ID of the mail that asked: its sender is owed an answer |
 
 use tern_base::codec::Damaged;
@@ -201,12 +201,8 @@ pub(crate) fn verdict(id: RecallId) -> Vec<u8> {
     Key::table(VERDICT).array(&id.0).finish()
 }
 
-pub(crate) fn mailed(account: AccountId, origin: OriginId, replaces: bool) -> Vec<u8> {
-    Key::table(MAILED)
-        .u32(account.0)
-        .array(&origin.0)
-        .array(&[u8::from(replaces)])
-        .finish()
+pub(crate) fn mailed(account: AccountId, origin: OriginId) -> Vec<u8> {
+    Key::table(MAILED).u32(account.0).array(&origin.0).finish()
 }
 
 /// What an account has asked for by mail, the oldest first.
