@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use tern_base::{AccountId, Entropy, Timestamp};
 use tern_mailbox::Prepared;
+use tern_recall::mail::{MailRequest, record_request_in};
 use tern_recall::submission::{record_in, record_targets_in, target_chunks};
 use tern_recall::{Submission, Target};
 use tern_store::{StoreError, Transaction, limits as store_limits};
@@ -16,7 +17,8 @@ use crate::notice::Subject;
 use crate::place::{Position, targets_of};
 use crate::plan::plan;
 use crate::report::Notice;
-use crate::{Accepted, Delivery, DeliveryError, Incoming, Refusal, limits};
+use crate::request::{is_request_address, request_of};
+use crate::{Accepted, Delivery, DeliveryError, Incoming, IncomingRecipient, Refusal, limits};
 
 /// How often a commit whose answer was lost is looked into.
 const UNKNOWN_ATTEMPTS: usize = 3;
@@ -28,6 +30,8 @@ pub(crate) struct Acceptance {
     pub(crate) entries: Vec<Entry>,
     /// What is put on record of a submission.
     pub(crate) submission: Option<Submission>,
+    /// What a submission asks for.
+    pub(crate) request: Option<MailRequest>,
 }
 
 impl Acceptance {
@@ -37,6 +41,9 @@ impl Acceptance {
 
     /// Records the submission, in the transaction that accepts.
     pub(crate) fn record_in(&self, txn: &mut Transaction<'_>) -> Result<(), StoreError> {
+        if let Some(request) = &self.request {
+            record_request_in(txn, request);
+        }
         match &self.submission {
             Some(submission) => record_in(txn, submission),
             None => Ok(()),
@@ -93,29 +100,49 @@ impl Delivery {
         entropy: &mut dyn Entropy,
     ) -> Result<Accepted, DeliveryError> {
         let acceptance = self.plan_acceptance(incoming, now)?;
+        let accepted = self.accept_planned(&acceptance, now, entropy)?;
+        if let Some(request) = &acceptance.request {
+            self.mailboxes.wake(request.account);
+        }
+        Ok(accepted)
+    }
+
+    fn accept_planned(
+        &self,
+        acceptance: &Acceptance,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Accepted, DeliveryError> {
+        if let (Some(request), []) = (&acceptance.request, &acceptance.entries[..]) {
+            return self.accept_request(&acceptance.facts, acceptance.message_id(), request);
+        }
         let goes = |entry: &Entry| matches!(entry.goal, Goal::Local(..) | Goal::Outside(_));
         if !acceptance.entries.iter().any(goes) {
             return Err(DeliveryError::Refused(acceptance.first_refusal()));
         }
         if acceptance.fits_one_batch() {
-            match self.accept_at_once(&acceptance, now, entropy) {
+            match self.accept_at_once(acceptance, now, entropy) {
                 // The notice that is owed did not fit in beside the message.
                 Err(DeliveryError::Store(StoreError::TooLarge { what: "batch", .. })) => {}
                 done => return done,
             }
         }
-        self.accept_as_job(&acceptance, now, entropy)
+        self.accept_as_job(acceptance, now, entropy)
     }
 
     fn plan_acceptance(
         &self,
-        incoming: Incoming,
+        mut incoming: Incoming,
         now: Timestamp,
     ) -> Result<Acceptance, DeliveryError> {
         if incoming.recipients.is_empty() {
             return Err(DeliveryError::NoRecipients);
         }
         let submitter = incoming.submitter.map(|submitter| submitter.account);
+        let is_addressed = match submitter {
+            Some(_) => self.take_request_addresses(&mut incoming.recipients)?,
+            None => false,
+        };
         let named = u32::try_from(incoming.recipients.len())
             .map_err(|_| DeliveryError::Limit("recipients of an envelope"))?;
         let ready = self.ready(incoming.origin, incoming.content, submitter.is_some(), now)?;
@@ -137,6 +164,9 @@ impl Delivery {
             smtputf8: incoming.smtputf8,
             received: now,
         };
+        let key = self.mailboxes.content_key();
+        let request =
+            submitter.and_then(|account| request_of(key, account, &facts, &prepared, is_addressed));
         let submission = submitter.map(|account| Submission {
             id: facts.origin,
             account,
@@ -155,7 +185,24 @@ impl Delivery {
             prepared,
             entries,
             submission,
+            request,
         })
+    }
+
+    /// Takes the server's own address out of an envelope. Answers whether it was there.
+    fn take_request_addresses(
+        &self,
+        recipients: &mut Vec<IncomingRecipient>,
+    ) -> Result<bool, DeliveryError> {
+        let before = recipients.len();
+        let mut others = Vec::with_capacity(before);
+        for recipient in recipients.drain(..) {
+            if !is_request_address(self.reader(), &recipient.address)? {
+                others.push(recipient);
+            }
+        }
+        *recipients = others;
+        Ok(recipients.len() < before)
     }
 
     fn accept_at_once(

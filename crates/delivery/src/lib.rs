@@ -29,6 +29,7 @@ mod plan;
 mod prepare;
 mod recipient;
 mod report;
+mod request;
 mod tables;
 
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub use error::{DeliveryError, Refusal};
 pub use incoming::{Accepted, Incoming, IncomingRecipient, Submitter};
 pub use outgoing::{BodyType, Concluded, Outgoing};
 pub use recipient::RecipientCheck;
+pub use request::is_request_address;
 
 /// What delivery must be told of this server.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use tern_directory::resolve::{Expansion, Resolution, Step, resolve};
 use tern_store::{Read, StoreError};
 
 use crate::entry::{Entry, Goal, Head};
+use crate::request::is_request_address;
 use crate::{IncomingRecipient, Refusal, limits};
 
 /// A plan in the making.
@@ -48,6 +49,8 @@ impl Planner<'_> {
             clip(orcpt);
         }
         let refusal = match resolve(self.reader, &recipient.address)? {
+            // Nobody's, whatever the domain's catch-all: an account's requests were taken out.
+            _ if is_request_address(self.reader, &recipient.address)? => Refusal::UnknownUser,
             Resolution::Found(found) => {
                 let planned = self.entries.len() + found.accounts.len() + found.outside.len();
                 if planned <= limits::MAX_DESTINATIONS {

@@ -4,6 +4,7 @@ use tern_base::{AccountId, EmailAddress};
 use tern_directory::resolve::{Expansion, Resolution, Step, resolve};
 use tern_mailbox::MailboxError;
 
+use crate::request::is_request_address;
 use crate::{Delivery, DeliveryError};
 
 /// The answer for one recipient.
@@ -21,6 +22,8 @@ pub enum RecipientCheck {
     MailboxFull,
     /// The account takes no mail.
     Disabled,
+    /// The server's own address for requests, which only an account may write to.
+    AccountsOnly,
     /// It leads to more recipients than one message may have.
     TooManyMembers,
 }
@@ -33,6 +36,12 @@ impl Delivery {
         submitter: Option<AccountId>,
         address: &EmailAddress,
     ) -> Result<RecipientCheck, DeliveryError> {
+        if is_request_address(self.reader(), address)? {
+            return Ok(match submitter {
+                Some(_) => RecipientCheck::Local,
+                None => RecipientCheck::AccountsOnly,
+            });
+        }
         Ok(match resolve(self.reader(), address)? {
             Resolution::Found(found) => return self.check_room(&found),
             Resolution::UnknownDomain if submitter.is_some() => RecipientCheck::Relay,

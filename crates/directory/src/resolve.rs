@@ -141,6 +141,16 @@ pub fn resolve(reader: &dyn Read, address: &EmailAddress) -> Result<Resolution, 
     Ok(Resolution::Found(found))
 }
 
+/// Whether a domain of this server has nobody by this name, the tag left aside: no account, alias
+/// or group. A catch-all is nobody's name.
+pub fn is_unclaimed(reader: &dyn Read, address: &EmailAddress) -> Result<bool, StoreError> {
+    Ok(match find(reader, address)? {
+        Found::Row(..) | Found::UnknownDomain => false,
+        Found::UnknownUser => true,
+        Found::Targets(_, step) => matches!(step, Step::CatchAll(_)),
+    })
+}
+
 /// The way of nearly all mail: the address is an account's own.
 fn plain(
     reader: &dyn Read,

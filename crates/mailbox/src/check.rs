@@ -41,7 +41,7 @@ struct Seen {
 
 /// Tables whose keys begin with the account that a row belongs to; the vault's rows belong to
 /// their tags.
-const OF_ACCOUNTS: [(u8, &str); 8] = [
+const OF_ACCOUNTS: [(u8, &str); 9] = [
     (tables::MAILBOX, "mailbox"),
     (tables::COUNTERS, "counters"),
     (tables::PLACEMENT, "placement"),
@@ -50,6 +50,7 @@ const OF_ACCOUNTS: [(u8, &str); 8] = [
     (tables::THREAD_KEY, "thread key"),
     (tables::THREAD, "thread"),
     (tables::DOOMED, "deletion"),
+    (tables::MARKED, "mark"),
 ];
 
 impl Mailboxes {

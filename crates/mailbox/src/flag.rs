@@ -4,7 +4,7 @@ use tern_base::{AccountId, MailboxId, Modseq, Uid};
 
 use crate::edit::Edit;
 use crate::rows::PlacementRow;
-use crate::{Flags, MailboxError, Mailboxes};
+use crate::{Flags, MailboxError, Mailboxes, mark};
 
 /// How to change flags.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Mailboxes {
     ) -> Result<Vec<FlagOutcome>, MailboxError> {
         let (account, mailbox, uids) = (request.account, request.mailbox, request.uids);
         self.edit_each(account, mailbox, uids, |edit, uid, row| {
-            change_one(edit, request, uid, row).map(Some)
+            change_one(edit, request, self.marking, uid, row).map(Some)
         })
     }
 }
@@ -76,6 +76,7 @@ impl Mailboxes {
 fn change_one(
     edit: &mut Edit<'_, '_>,
     request: &FlagRequest<'_>,
+    marking: Option<&str>,
     uid: Uid,
     row: PlacementRow,
 ) -> Result<FlagOutcome, MailboxError> {
@@ -89,6 +90,10 @@ fn change_one(
     let mut modseq = row.modseq;
     if flags != row.flags {
         modseq = edit.modseq;
+        let sets = |keyword| flags.has_keyword(keyword) && !row.flags.has_keyword(keyword);
+        if marking.is_some_and(sets) {
+            mark::mark(edit, row.message);
+        }
         edit.reflag(request.mailbox, uid, row, flags.clone())?;
     }
     Ok(FlagOutcome::Flags { uid, flags, modseq })

@@ -44,6 +44,8 @@ pub struct Mailboxes {
     pub(crate) exposed: Exposed,
     /// Ids of top-level mailboxes by their paths, as they were found last.
     pub(crate) folder_ids: Cache<(AccountId, Box<str>), MailboxId>,
+    /// Setting this keyword marks the message.
+    pub(crate) marking: Option<&'static str>,
     listener: Arc<dyn Listener>,
     lanes: Option<Lanes>,
 }
@@ -79,6 +81,7 @@ impl Mailboxes {
             structures,
             exposed: Exposed::default(),
             folder_ids,
+            marking: None,
             listener,
             lanes,
         })
@@ -91,6 +94,19 @@ impl Mailboxes {
     pub fn without_lanes(mut self) -> Self {
         self.lanes = None;
         self
+    }
+
+    /// The same, with a keyword that marks the messages on which a client sets it: see
+    /// [`Mailboxes::marked`].
+    #[must_use]
+    pub const fn marking(mut self, keyword: &'static str) -> Self {
+        self.marking = Some(keyword);
+        self
+    }
+
+    /// Has an account looked at again, though no commit of its mailboxes says so.
+    pub fn wake(&self, account: AccountId) {
+        self.listener.changed(&[account]);
     }
 
     /// The key of every content digest.

@@ -1,4 +1,4 @@
-//! Key layout. Table bytes 0x10 to 0x1f, 0x60, 0x64 and 0x65 belong to this crate.
+//! Key layout. Table bytes 0x10 to 0x1f, 0x60, 0x64, 0x65 and 0x68 belong to this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -20,6 +20,7 @@
 //! | `VAULTED` | seal tag, account, message | empty |
 //! | `DOOMED` | account, mailbox | empty: its messages are still to go; mailbox 0 is the account |
 //! | `LATE` | seal tag, account, message | empty: stopped on arrival, and nobody has noted it |
+//! | `MARKED` | account, modseq, message | empty: the marking keyword was set, and nobody has seen to it |
 //! | `VAULT_PLACEMENT` | account, message, mailbox | [`crate::rows::VaultPlacementRow`] |
 
 use tern_base::{
@@ -48,6 +49,7 @@ pub(crate) const VAULTED: u8 = 0x1f;
 pub(crate) const DOOMED: u8 = 0x60;
 pub(crate) const LATE: u8 = 0x64;
 pub(crate) const VAULT_PLACEMENT: u8 = 0x65;
+pub(crate) const MARKED: u8 = 0x68;
 
 fn of_account(table: u8, account: AccountId) -> Key {
     Key::table(table).u32(account.0)
@@ -189,6 +191,13 @@ pub(crate) fn late(tag: SealTag, account: AccountId, message: MessageId) -> Vec<
 
 pub(crate) fn late_under(tag: SealTag) -> Range {
     Range::prefix(Key::table(LATE).array(&tag.0).finish())
+}
+
+pub(crate) fn marked(account: AccountId, modseq: Modseq, message: MessageId) -> Vec<u8> {
+    of_account(MARKED, account)
+        .u64(modseq.0)
+        .u64(message.0)
+        .finish()
 }
 
 pub(crate) fn doomed(account: AccountId, mailbox: MailboxId) -> Vec<u8> {

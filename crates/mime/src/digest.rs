@@ -6,6 +6,7 @@
 use blake3::Hasher;
 use tern_base::{BlobId, ContentDigest};
 
+use crate::attached::is_message_file;
 use crate::header::{header_length, headers};
 use crate::limits::{
     MAX_ENCODED_NESTING, MAX_HEADER_BYTES, MAX_NESTED_DIGESTS, NESTED_DIGEST_FACTOR,
@@ -210,15 +211,4 @@ impl Nested<'_> {
             self.walk(child, bytes, wrapped);
         }
     }
-}
-
-/// A message attached as a file: what some clients make of a forwarded message.
-fn is_message_file(part: &Part) -> bool {
-    matches!(part.kind, PartKind::Basic | PartKind::Text)
-        && part.file_name().is_some_and(|name| {
-            name.len() > 4
-                && name
-                    .get(name.len() - 4..)
-                    .is_some_and(|end| end.eq_ignore_ascii_case(b".eml"))
-        })
 }

@@ -13,6 +13,7 @@
 //! judgement about whether a message is wanted.
 
 mod address;
+mod attached;
 mod codec;
 mod content;
 mod digest;
@@ -30,6 +31,7 @@ mod text;
 mod thread;
 
 pub use address::Address;
+pub use attached::first_attached;
 pub use codec::{MessageView, Structure, decode, encode};
 pub use digest::{BlobHasher, blob_id, content_digest, nested_digests};
 pub use envelope::Envelope;

@@ -31,7 +31,8 @@ pub struct ParsedMessage<B = Vec<u8>, S = String> {
     pub preview: S,
     /// The Message-ID without angle brackets.
     pub message_id: Option<S>,
-    /// The ids in References and In-Reply-To, without angle brackets, the newest last; at most
+    /// The ids in References, In-Reply-To and Supersedes, without angle brackets, the newest last
+    /// and what it supersedes behind them; at most
     /// [`crate::limits::MAX_THREAD_IDS`].
     pub thread_ids: Vec<S>,
     /// The moment that Date names, where it names one since 1970.
@@ -57,7 +58,11 @@ pub fn parse(bytes: &[u8]) -> ParsedMessage {
         header_size,
         preview: preview(&body, bytes),
         message_id: envelope.message_id.as_deref().and_then(message_id),
-        thread_ids: thread_ids(references(bytes), envelope.in_reply_to.as_deref()),
+        thread_ids: thread_ids(
+            last_field(bytes, "references"),
+            envelope.in_reply_to.as_deref(),
+            last_field(bytes, "supersedes"),
+        ),
         sent_at: envelope.date.as_deref().and_then(date),
         has_attachment: has_attachment(&body, false),
         base_subject: base_subject(&subject),
@@ -66,10 +71,10 @@ pub fn parse(bytes: &[u8]) -> ParsedMessage {
     }
 }
 
-fn references(bytes: &[u8]) -> Option<&[u8]> {
+fn last_field<'a>(bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let head = bytes.get(..MAX_HEADER_BYTES).unwrap_or(bytes);
     headers(head)
-        .filter(|field| field.is("references"))
+        .filter(|field| field.is(name))
         .last()
         .map(|field| field.value)
 }

@@ -33,11 +33,16 @@ pub(crate) fn message_id(raw: &[u8]) -> Option<String> {
         .or_else(|| clean(unfold(raw).trim_ascii_start()))
 }
 
-/// The ids that a message refers to: References, then those of In-Reply-To that are not in it.
+/// The ids that a message refers to: References, then those of In-Reply-To that are not in it, then
+/// what it takes the place of (RFC 5536 3.2.12), so that it stands in the same conversation.
 /// Past the limit the first (which names the conversation) and the newest are kept.
-pub(crate) fn thread_ids(references: Option<&[u8]>, in_reply_to: Option<&[u8]>) -> Vec<String> {
+pub(crate) fn thread_ids(
+    references: Option<&[u8]>,
+    in_reply_to: Option<&[u8]>,
+    supersedes: Option<&[u8]>,
+) -> Vec<String> {
     let mut ids: Vec<String> = Vec::new();
-    let all = [references, in_reply_to]
+    let all = [references, in_reply_to, supersedes]
         .into_iter()
         .flatten()
         .flat_map(message_ids);

@@ -53,6 +53,7 @@ fn main() {
         },
         chosen: Vec::new(),
         reason: None,
+        replacement: None,
     };
     timed("planned", count, || {
         drop(recalls.plan(&request, now).unwrap())

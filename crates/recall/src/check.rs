@@ -43,6 +43,12 @@ impl Recalls {
             }
             Ok(())
         })?;
+        each_row(&*self.engine, tables::whole(tables::REPLY), |key, _| {
+            if !key.get(1..).is_some_and(|id| known.contains(id)) {
+                findings.push(Finding("an answer is owed about no recall".to_owned()));
+            }
+            Ok(())
+        })?;
         for recall in &recalls {
             self.check_one(recall, &mut findings)?;
         }

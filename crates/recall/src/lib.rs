@@ -15,6 +15,7 @@
 pub mod check;
 pub mod error;
 pub mod limits;
+pub mod mail;
 pub mod submission;
 pub mod token;
 
@@ -25,7 +26,9 @@ mod decided;
 mod execute;
 mod facts;
 mod handle;
+mod keyword;
 mod late;
+mod named;
 mod outcome;
 mod plan;
 mod purge;
@@ -44,6 +47,8 @@ pub use addressed::{Addressed, SenderStatus};
 pub use decided::Decided;
 pub use error::RecallError;
 pub use handle::Recalls;
+pub use keyword::RECALL_KEYWORD;
+pub use named::Named;
 pub use outcome::{CopyOutcome, Outcome, Reason, Subject, Tally};
 pub use plan::{Facts, Plan, PlannedCopy, plan};
 pub use record::{Extent, Recall, RecallId, Refusal, State};

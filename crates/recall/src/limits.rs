@@ -18,3 +18,10 @@ pub const MAX_RIVALS: usize = 1_000;
 pub const TARGET_ROW_BYTES: usize = 48 * 1024;
 /// Addresses that a report mail lists one by one; the rest are counted.
 pub const MAX_LISTED: usize = 200;
+/// Bytes of a mail's text in which it may name a message; what comes later is not looked at.
+pub const MAX_NAMING_TEXT: usize = 64 * 1024;
+/// Words of a mail that may be Message-IDs and are looked up; the rest are not.
+pub const MAX_NAMED: usize = 100;
+/// Requests of an account, by keyword or by mail, that are seen to in one go; the rest have their turn
+/// after other accounts.
+pub const TRIGGER_PAGE: usize = 100;

@@ -245,6 +245,8 @@ pub struct Recall {
     pub requested: Timestamp,
     /// Why, in the requester's words.
     pub reason: Option<String>,
+    /// The Message-ID of the corrected message that takes its place, without angle brackets.
+    pub replacement: Option<String>,
     /// The recipients it is limited to, by address; none for all.
     pub chosen: Vec<String>,
     /// Where it stands.
@@ -273,7 +275,7 @@ pub struct Recall {
 
 impl Recall {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(2);
+        let mut w = Writer::versioned(3);
         w.option(self.submission, |w, id| {
             w.array(&id.0);
         });
@@ -285,6 +287,9 @@ impl Recall {
             .number(self.requested.0);
         w.option(self.reason.as_ref(), |w, reason| {
             w.text(reason);
+        });
+        w.option(self.replacement.as_ref(), |w, replacement| {
+            w.text(replacement);
         });
         let text = |w: &mut Writer, text: &String| {
             w.text(text);
@@ -311,7 +316,7 @@ impl Recall {
     }
 
     pub(crate) fn decode(id: RecallId, bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 2)?;
+        let mut r = Reader::of_version(bytes, 3)?;
         Ok(Self {
             id,
             submission: r.option(|r| r.array().map(OriginId))?,
@@ -321,6 +326,7 @@ impl Recall {
             protocol: r.text()?,
             requested: Timestamp(r.number()?),
             reason: r.option(Reader::text)?,
+            replacement: r.option(Reader::text)?,
             chosen: r.list(Reader::text)?,
             state: State::decode((r.byte()?, r.byte()?))?,
             policies: r.list(Reader::text)?,

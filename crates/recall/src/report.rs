@@ -5,59 +5,71 @@
 
 use std::fmt::Write as _;
 
-use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
-use tern_mailbox::{Flags, Landing, Lineage, MailboxError, Placed, Prepared};
+use tern_base::{AccountId, ContentDigest, MailboxId, OriginId, Timestamp};
+use tern_mailbox::{Flags, INBOX, Landing, Lineage, MailboxError, Placed, Prepared};
 use tern_store::{Transaction, Verdict};
 
+use crate::mail::decode_reply;
 use crate::trigger::{REPORT_KEYWORD, skip_own_report_in};
 use crate::{
     Addressed, Extent, RECALL_MAILBOX, Recall, RecallError, Recalls, SenderStatus, State, Tally,
-    limits,
+    limits, tables,
 };
 
 impl Recalls {
-    /// Writes the report, in place of an earlier one. A sender without a `Recall` mailbox gets
-    /// none; the record and the audit log have it all.
+    /// Writes the report, in place of an earlier one, and answers a mail that asked. A sender
+    /// without a `Recall` mailbox gets no report; the record and the audit log have it all.
     pub(crate) fn write_report(&self, recall: &Recall, now: Timestamp) -> Result<(), RecallError> {
         let Some(owner) = recall.owner else {
             return self.report_written(recall);
         };
         let folder = match self.mailboxes().folder(owner, RECALL_MAILBOX) {
-            Ok(folder) => folder,
-            Err(MailboxError::NoMailbox | MailboxError::NoAccount) => {
-                return self.report_written(recall);
-            }
+            Ok(folder) => Some(folder.id),
+            Err(MailboxError::NoMailbox | MailboxError::NoAccount) => None,
             Err(error) => return Err(error.into()),
         };
+        // Whoever asked by mail is answered once, when there is something to say.
+        let reply_key = tables::reply(recall.id);
+        let answers = recall.state.is_over() || matches!(recall.state, State::Refused(_));
+        let asked_by = match self.engine.get(&reply_key)? {
+            Some(row) if answers => Some(decode_reply(&row)?),
+            _ => None,
+        };
+        if folder.is_none() && asked_by.is_none() {
+            return self.report_written(recall);
+        }
         let status = self.sender_status(recall.id, limits::MAX_LISTED)?;
         let to = self.address(owner)?;
-        let content = compose(&status, &to, &self.settings.hostname, now);
-        let prepared = self.mailboxes().prepare(content, now)?;
-        let mut flags = Flags::empty();
-        flags.add_keyword(REPORT_KEYWORD);
-        let landing = Landing {
-            account: owner,
-            mailbox: folder.id,
-            flags,
-            received: now,
-            prefix: Vec::new(),
-            origin: OriginId(recall.id.0),
-            lineage: Lineage::Delivered,
-            brought_by: None,
+        let prepare = |parent: &str| {
+            let content = compose(&status, &to, parent, &self.settings.hostname, now);
+            self.mailboxes().prepare(content, now)
         };
+        let report =
+            folder.map(|folder| Ok::<_, MailboxError>((folder, prepare(&recall.message_id)?)));
+        let report = report.transpose()?;
+        let reply = asked_by.as_deref().map(prepare).transpose()?;
+        let landing = |mailbox| landing(recall, owner, mailbox, now);
         self.mailboxes().transact(&[owner], |txn| {
             let mut fresh = self.recall_in(txn, recall.id)?;
             if fresh.generation != recall.generation {
                 // It went on meanwhile: whoever changed it writes the report.
                 return Ok(Verdict::Abandon(()));
             }
-            if let Some(old) = fresh.report {
-                self.mailboxes().remove_in(txn, owner, old, now)?;
+            if let Some((folder, prepared)) = &report {
+                if let Some(old) = fresh.report {
+                    self.mailboxes().remove_in(txn, owner, old, now)?;
+                }
+                let placed = self.land_report_in(txn, prepared, &landing(*folder), now)?;
+                if let Some(placed) = placed {
+                    skip_own_report_in(txn, owner, placed.uid)?;
+                    fresh.report = Some(placed.message);
+                }
             }
-            let placed = self.land_report_in(txn, &prepared, &landing, now)?;
-            if let Some(placed) = placed {
-                skip_own_report_in(txn, owner, placed.uid)?;
-                fresh.report = Some(placed.message);
+            if let Some(prepared) = &reply
+                && txn.get(&reply_key)?.is_some()
+            {
+                self.land_report_in(txn, prepared, &landing(INBOX), now)?;
+                txn.delete(reply_key.clone());
             }
             fresh.reported = recall.generation;
             fresh.put_in(txn);
@@ -112,7 +124,30 @@ impl Recalls {
     }
 }
 
-fn compose(status: &SenderStatus, to: &str, hostname: &str, now: Timestamp) -> Vec<u8> {
+/// How a report lands in one of its reader's mailboxes.
+fn landing(recall: &Recall, account: AccountId, mailbox: MailboxId, now: Timestamp) -> Landing {
+    let mut flags = Flags::empty();
+    flags.add_keyword(REPORT_KEYWORD);
+    Landing {
+        account,
+        mailbox,
+        flags,
+        received: now,
+        prefix: Vec::new(),
+        origin: OriginId(recall.id.0),
+        lineage: Lineage::Delivered,
+        brought_by: None,
+    }
+}
+
+/// A report, as an answer to the message with this Message-ID.
+fn compose(
+    status: &SenderStatus,
+    to: &str,
+    parent: &str,
+    hostname: &str,
+    now: Timestamp,
+) -> Vec<u8> {
     let recall = &status.recall;
     let boundary = format!("report-{}", recall.id);
     let subject = if recall.subject.is_empty() {
@@ -130,11 +165,10 @@ fn compose(status: &SenderStatus, to: &str, hostname: &str, now: Timestamp) -> V
         recall.id,
         now.as_millis()
     );
-    if !recall.message_id.is_empty() {
+    if !parent.is_empty() {
         let _ = write!(
             head,
-            "In-Reply-To: <{0}>\r\nReferences: <{0}>\r\n",
-            recall.message_id
+            "In-Reply-To: <{parent}>\r\nReferences: <{parent}>\r\n"
         );
     }
     out.extend_from_slice(head.as_bytes());
@@ -196,12 +230,18 @@ fn text(status: &SenderStatus) -> String {
     if let Some(reason) = &recall.reason {
         let _ = writeln!(out, "Reason:     {reason}");
     }
+    if let Some(replacement) = &recall.replacement {
+        let _ = writeln!(out, "Correction: <{replacement}>");
+    }
     if let Some(restored) = recall.restored {
         let _ = writeln!(out, "Restored:   {}", restored.rfc5322());
     }
     let _ = writeln!(out, "Reference:  {}\n", recall.id);
     if let State::Refused(refusal) = recall.state {
         let _ = writeln!(out, "{} ({})", refusal.sentence(), refusal.code());
+        if recall.replacement.is_some() {
+            out.push_str("The corrected message was delivered as ordinary mail.\n");
+        }
         return out;
     }
     summary(&mut out, &status.tally);

@@ -4,7 +4,8 @@ use tern_audit::Actor as AuditActor;
 use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
 use tern_mailbox::{ExposureLevel, Seal};
 use tern_policy::{
-    Authentication, Decision, Operation, Options, Question, Surroundings, Verdict as PolicyVerdict,
+    Authentication, Decision, Mode, Operation, Options, Question, Surroundings,
+    Verdict as PolicyVerdict,
 };
 use tern_store::{StoreError, Transaction, Verdict};
 
@@ -52,6 +53,9 @@ pub struct Request {
     pub chosen: Vec<String>,
     /// Why.
     pub reason: Option<String>,
+    /// The Message-ID of the corrected message that takes its place, without angle brackets; none
+    /// where it is withdrawn and no more.
+    pub replacement: Option<String>,
 }
 
 /// The answer to a request.
@@ -223,6 +227,10 @@ impl Recalls {
                     chosen => Some(chosen as u64),
                 },
                 reason: request.reason.clone(),
+                mode: match request.replacement {
+                    Some(_) => Mode::Replace,
+                    None => Mode::Withdraw,
+                },
                 ..Options::default()
             },
             approvals: 0,
@@ -405,6 +413,7 @@ fn record(
         protocol: request.requester.authentication.protocol.clone(),
         requested: now,
         reason,
+        replacement: request.replacement.clone(),
         chosen: request
             .chosen
             .iter()

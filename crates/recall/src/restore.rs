@@ -66,6 +66,7 @@ impl Recalls {
             requester: requester.clone(),
             chosen: Vec::new(),
             reason: None,
+            replacement: None,
         };
         let verdict = self.decide((Operation::Restore, None, 0), &request, &submission, now)?;
         match verdict.decision {

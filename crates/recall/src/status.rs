@@ -286,6 +286,7 @@ pub(crate) fn head_json(
         "requestedOver": recall.protocol,
         "requestedAt": recall.requested.to_string(),
         "reason": recall.reason,
+        "replacedBy": recall.replacement,
         "recipients": recall.chosen,
         "state": recall.state.code(),
         "refusal": refusal,

@@ -137,7 +137,7 @@ fn decode_targets(bytes: &[u8]) -> Result<Vec<Target>, Damaged> {
 }
 
 /// The key under which a Message-ID is found: not the text, whose length is the sender's choice.
-fn message_id_hash(message_id: &str) -> [u8; 16] {
+pub(crate) fn message_id_hash(message_id: &str) -> [u8; 16] {
     // The key need not be secret: the index is of the account's own messages.
     let digest = tern_mime::blob_id(&[0; 32], message_id.as_bytes());
     let mut hash = [0; 16];
@@ -319,8 +319,16 @@ pub fn by_message_id(
     account: AccountId,
     message_id: &str,
 ) -> Result<Option<Submission>, StoreError> {
-    let range = tables::of_message_id(account, &message_id_hash(message_id));
-    newest(reader, range)
+    by_message_id_hash(reader, account, &message_id_hash(message_id))
+}
+
+/// The same, by what [`message_id_hash`] makes of the Message-ID.
+pub(crate) fn by_message_id_hash(
+    reader: &dyn Read,
+    account: AccountId,
+    hash: &[u8; 16],
+) -> Result<Option<Submission>, StoreError> {
+    newest(reader, tables::of_message_id(account, hash))
 }
 
 /// The newest submission of an account that is this letter.

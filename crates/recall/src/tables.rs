@@ -16,6 +16,8 @@
 //! | `KEPT` | time in ms, recall | empty: from then on its withdrawn copies are kept |
 //! | `TRIGGER` | account | the next UID of its recall mailbox to look at |
 //! | `VERDICT` | recall | [`crate::Decided`] |
+//! | `MAILED` | account, origin | [`crate::mail::Mailed`]: nobody has seen to it |
+//! | `REPLY` | recall | Message-ID of the mail that asked: its sender is owed an answer |
 
 use tern_base::codec::Damaged;
 use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
@@ -38,6 +40,8 @@ const TRIGGER: u8 = 0x5a;
 const LETTER: u8 = 0x5b;
 const KEPT: u8 = 0x5c;
 pub(crate) const VERDICT: u8 = 0x5d;
+const MAILED: u8 = 0x5e;
+pub(crate) const REPLY: u8 = 0x5f;
 
 pub(crate) fn submission(id: OriginId) -> Vec<u8> {
     Key::table(SUBMISSION).array(&id.0).finish()
@@ -195,6 +199,19 @@ pub(crate) fn trigger(account: AccountId) -> Vec<u8> {
 
 pub(crate) fn verdict(id: RecallId) -> Vec<u8> {
     Key::table(VERDICT).array(&id.0).finish()
+}
+
+pub(crate) fn mailed(account: AccountId, origin: OriginId) -> Vec<u8> {
+    Key::table(MAILED).u32(account.0).array(&origin.0).finish()
+}
+
+/// What an account has asked for by mail, the oldest first.
+pub(crate) fn mailed_by(account: AccountId) -> Range {
+    Range::prefix(Key::table(MAILED).u32(account.0).finish())
+}
+
+pub(crate) fn reply(id: RecallId) -> Vec<u8> {
+    Key::table(REPLY).array(&id.0).finish()
 }
 
 /// Every row of a table.

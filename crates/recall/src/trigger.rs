@@ -4,8 +4,8 @@
 //! found after a crash too: each account has a cursor over the UIDs of its recall mailbox, and
 //! what lies past it has not been looked at.
 
-use tern_base::{AccountId, Fault, Timestamp, Uid};
-use tern_mailbox::{Entry, MailboxError};
+use tern_base::{AccountId, Fault, MessageId, Timestamp, Uid};
+use tern_mailbox::MailboxError;
 use tern_policy::Authentication;
 use tern_store::{StoreError, Transaction, Verdict};
 
@@ -24,9 +24,21 @@ struct Cursor {
 }
 
 impl Recalls {
-    /// Asks for the recall of every message that was put into an account's recall mailbox since
-    /// the last look. Answers what was asked; the caller goes on with [`Recalls::run`] for each.
+    /// Asks for everything that an account has asked for since the last look: by what it put into
+    /// its recall mailbox, by keyword and by mail. Answers what was asked; the caller goes on with
+    /// [`Recalls::run`] for each.
     pub fn triggers(
+        &self,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<Vec<Requested>, RecallError> {
+        let mut answers = self.mailbox_triggers(account, now)?;
+        answers.extend(self.keyword_triggers(account, now)?);
+        answers.extend(self.mail_triggers(account, now)?);
+        Ok(answers)
+    }
+
+    fn mailbox_triggers(
         &self,
         account: AccountId,
         now: Timestamp,
@@ -50,7 +62,7 @@ impl Recalls {
             if !entry.flags.has_keyword(REPORT_KEYWORD) {
                 let named = format!("imap trigger {uid_validity} {}", entry.uid);
                 let id = RecallId::of_text(Some(account), &named);
-                match self.trigger_one(account, entry, id, now) {
+                match self.trigger_one(account, entry.message, id, now) {
                     // One that can never be asked for does not keep back those behind it.
                     Err(error) if error.fault() == Fault::Ours => {
                         failure.get_or_insert(error);
@@ -73,14 +85,15 @@ impl Recalls {
         failure.map_or(Ok(answers), Err)
     }
 
-    fn trigger_one(
+    /// Asks for the recall of a message in one of the account's mailboxes.
+    pub(crate) fn trigger_one(
         &self,
         account: AccountId,
-        entry: &Entry,
+        message: MessageId,
         id: RecallId,
         now: Timestamp,
     ) -> Result<Option<Requested>, RecallError> {
-        let row = match self.mailboxes().message(account, entry.message) {
+        let row = match self.mailboxes().message(account, message) {
             Ok(row) => row,
             // It was removed again before anybody looked.
             Err(MailboxError::NoMessage | MailboxError::Sealed) => return Ok(None),
@@ -101,12 +114,15 @@ impl Recalls {
             },
             chosen: Vec::new(),
             reason: None,
+            replacement: None,
         };
         Ok(Some(self.request(&request, now)?))
     }
 
-    /// Forgets where the look at an account's recall mailbox stood: the account is removed.
+    /// Forgets where the look at an account's recall mailbox stood, and what it has asked for by
+    /// mail: the account is removed.
     pub fn forget_triggers(&self, account: AccountId) -> Result<(), RecallError> {
+        self.forget_mailed(account)?;
         tern_store::transact(&*self.engine, |txn| {
             txn.delete(tables::trigger(account));
             Ok::<_, RecallError>(Verdict::Commit(()))

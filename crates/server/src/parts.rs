@@ -82,7 +82,7 @@ pub(crate) fn open(
     let engine: Arc<dyn Engine> = rocks.clone();
     let secrets = tern_directory::secrets(&*engine, entropy)?;
     let mailboxes = Mailboxes::open(Arc::clone(&engine), secrets.content_key, listener)?;
-    let mailboxes = Arc::new(mailboxes);
+    let mailboxes = Arc::new(mailboxes.marking(tern_recall::RECALL_KEYWORD));
     let schedule = Schedule::default();
     let settings = tern_delivery::Settings {
         hostname: config.server.hostname.as_str().to_owned(),

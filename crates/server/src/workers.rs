@@ -12,12 +12,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tern_base::{AccountId, Timestamp};
-use tern_delivery::Delivery;
+use tern_base::{AccountId, EmailAddress, Timestamp};
+use tern_delivery::{Delivery, is_request_address};
 use tern_mailbox::{Mailboxes, SealTag};
 use tern_queue::Schedule;
+use tern_recall::mail::REQUEST_LOCAL_PART;
 use tern_recall::{RecallError, RecallId, Recalls, Requested};
-use tern_store::{Engine, Read};
+use tern_store::{Engine, Read, StoreError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -166,6 +167,9 @@ impl Looks {
     /// Looks at every account once: what was put into a recall mailbox before a crash.
     fn at_all(&self, ending: &Ending, reader: &dyn Engine) {
         let reader: &dyn Read = reader;
+        if let Err(error) = tell_taken_addresses(reader) {
+            tracing::error!(%error, "the domains could not be read");
+        }
         let mut from = Some(AccountId(0));
         while let Some(next) = from {
             let page = match tern_directory::list_accounts(reader, next, 500) {
@@ -233,6 +237,20 @@ pub(crate) fn carry_out(
         });
         recalls.run(id, now)
     })
+}
+
+/// Says where the address by which recalls are asked for is somebody's own.
+fn tell_taken_addresses(reader: &dyn Read) -> Result<(), StoreError> {
+    for domain in tern_directory::list_domains(reader)? {
+        let text = format!("{REQUEST_LOCAL_PART}@{}", domain.domain);
+        let Ok(address) = EmailAddress::parse(&text) else {
+            continue;
+        };
+        if !is_request_address(reader, &address)? {
+            tracing::warn!(%address, "is somebody's own: recalls are not asked for by mail to it");
+        }
+    }
+    Ok(())
 }
 
 /// Brings reports up to date when a seal stopped a copy.

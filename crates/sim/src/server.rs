@@ -79,7 +79,11 @@ impl Server {
         let changes = Arc::<Changes>::default();
         let listener: Arc<dyn Listener> = Arc::<Changes>::clone(&changes);
         let mailboxes = Mailboxes::open(Arc::clone(&shared), CONTENT_KEY, listener)?;
-        let mailboxes = Arc::new(mailboxes.without_lanes());
+        let mailboxes = Arc::new(
+            mailboxes
+                .without_lanes()
+                .marking(tern_recall::RECALL_KEYWORD),
+        );
         Ok(Self {
             engine,
             recalls: recalls(Arc::clone(&shared), &mailboxes),

@@ -129,6 +129,7 @@ const TITLES: &[(u32, &str)] = &[
     (5465, "The IMAP NOTIFY Extension"),
     (5524, "Extended URLFETCH for Binary and Converted Parts"),
     (5530, "IMAP Response Codes"),
+    (5536, "Netnews Article Format"),
     (5550, "The Internet Email to Support Diverse Service Environments (Lemonade) Profile"),
     (5598, "Internet Mail Architecture"),
     (5652, "Cryptographic Message Syntax (CMS)"),

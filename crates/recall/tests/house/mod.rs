@@ -17,8 +17,8 @@ use tern_mailbox::{
 use tern_policy::Authentication;
 use tern_queue::{LeaseId, NewItem, QueueId, Schedule};
 use tern_recall::{
-    CopyOutcome, Destination, Outcome, Reason, RecallError, RecallId, Recalls, Request, Requested,
-    Requester, Selector, Settings, Subject, Submission, Target, submission,
+    CopyOutcome, Destination, Outcome, RECALL_KEYWORD, Reason, RecallError, RecallId, Recalls,
+    Request, Requested, Requester, Selector, Settings, Subject, Submission, Target, submission,
 };
 use tern_store::{Engine, MemEngine, Verdict, mem::Injected};
 
@@ -83,8 +83,8 @@ impl House {
 
     fn open(engine: MemEngine, now: Timestamp) -> Self {
         let shared: Arc<dyn Engine> = Arc::new(engine.clone());
-        let mailboxes =
-            Arc::new(Mailboxes::open(Arc::clone(&shared), [7; 32], Arc::new(NoListener)).unwrap());
+        let mailboxes = Mailboxes::open(Arc::clone(&shared), [7; 32], Arc::new(NoListener));
+        let mailboxes = Arc::new(mailboxes.unwrap().marking(RECALL_KEYWORD));
         let recalls = Recalls::open(
             shared,
             Arc::clone(&mailboxes),
@@ -353,6 +353,7 @@ impl House {
             },
             chosen: Vec::new(),
             reason: None,
+            replacement: None,
         }
     }
 

@@ -1,7 +1,8 @@
 //! Domains, accounts, aliases and groups.
 
 use serde_json::json;
-use tern_base::{AccountId, Domain};
+use tern_base::{AccountId, Domain, EmailAddress};
+use tern_delivery::is_request_address;
 use tern_directory::{
     self as directory, Account, CredentialId, Group, GroupRemoval, HashedPassword, NewAccount,
     Target, account_by_address,
@@ -87,6 +88,16 @@ impl Admin {
         Ok(Answer::new(format!("domain {domain} removed"), json!({})))
     }
 
+    /// An address that somebody is to have: not the one by which recalls are asked for.
+    fn new_address(&self, text: &str) -> Result<EmailAddress> {
+        let address = parse_address(text)?;
+        if is_request_address(self.reader(), &address)? {
+            let why = format!("`{text}` is kept: mail to it asks the server for a recall");
+            return Err(AdminError::Wrong(why));
+        }
+        Ok(address)
+    }
+
     pub(super) fn account_add(
         &self,
         address: &str,
@@ -97,7 +108,7 @@ impl Admin {
     ) -> Result<Answer> {
         let hashed = HashedPassword::new(password, &self.passwords, call.entropy)?;
         let new = NewAccount {
-            address: parse_address(address)?,
+            address: self.new_address(address)?,
             display_name: name.to_owned(),
             quota_bytes,
         };
@@ -261,7 +272,7 @@ impl Admin {
         targets: &[String],
         call: &mut Call<'_>,
     ) -> Result<Answer> {
-        let alias = parse_address(address)?;
+        let alias = self.new_address(address)?;
         let to = self.targets(targets)?;
         self.act(
             call,
@@ -310,7 +321,7 @@ impl Admin {
         name: &str,
         call: &mut Call<'_>,
     ) -> Result<Answer> {
-        let parsed = parse_address(address)?;
+        let parsed = self.new_address(address)?;
         let now = call.now;
         self.act(
             call,

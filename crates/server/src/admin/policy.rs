@@ -77,6 +77,7 @@ impl Admin {
             },
             chosen: Vec::new(),
             reason: None,
+            replacement: None,
         };
         match self.recalls.would_be(&request, call.now)? {
             Ok(decided) => Ok(self.explained(&format!("if {name} asked now"), &decided)),

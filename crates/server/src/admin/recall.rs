@@ -51,6 +51,7 @@ impl Admin {
             requester: operator(call),
             chosen: recipients.to_vec(),
             reason: None,
+            replacement: None,
         })
     }
 

@@ -112,7 +112,9 @@ impl Verbs for SmtpService {
             Ok(RecipientCheck::RelayDenied) => RecipientVerdict::RelayDenied,
             Ok(RecipientCheck::MailboxFull) => RecipientVerdict::MailboxFull,
             Ok(RecipientCheck::Disabled) => RecipientVerdict::Disabled,
-            Ok(RecipientCheck::TooManyMembers) => RecipientVerdict::NotAllowed,
+            Ok(RecipientCheck::AccountsOnly | RecipientCheck::TooManyMembers) => {
+                RecipientVerdict::NotAllowed
+            }
             Err(error) => {
                 tracing::error!(%error, "a recipient could not be looked up");
                 RecipientVerdict::Later

@@ -6,6 +6,7 @@ use tern_mailbox::{
     AppendRequest, FlagChange, FlagRequest, Flags, Folder, INBOX, MailboxError, SystemFlag,
     Transfer, Viewer,
 };
+use tern_recall::RECALL_KEYWORD;
 
 use super::Actor;
 use crate::oracle::Permit;
@@ -84,7 +85,11 @@ impl Organizer {
         };
         let uids = self.some(sim, folder.id);
         let flags = [SystemFlag::Seen, SystemFlag::Deleted, SystemFlag::Flagged];
-        let flag = Flags::of(&[sim.pick(&flags).unwrap_or(SystemFlag::Seen)]);
+        let mut flag = Flags::of(&[sim.pick(&flags).unwrap_or(SystemFlag::Seen)]);
+        // Asks for the recall of what this account has sent.
+        if sim.chance(60) {
+            flag.add_keyword(RECALL_KEYWORD);
+        }
         let change = match sim.below(3) {
             0 => FlagChange::Remove(flag),
             1 => FlagChange::Set(flag),

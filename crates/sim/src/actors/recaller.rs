@@ -65,6 +65,7 @@ impl Recaller {
             requester: requester(account, name),
             chosen: chosen.iter().map(ToString::to_string).collect(),
             reason: None,
+            replacement: None,
         })
     }
 

@@ -1,0 +1,80 @@
+//! Mail by which an account asks for a recall: to the server's own address `recall@` each of its
+//! domains, or as a submission that says what it takes the place of (`Supersedes`).
+//!
+//! The address is nobody's: what comes to it is never delivered, and only an account may write to
+//! it. Where the directory has somebody by that name, theirs is the mail, and nothing is asked.
+
+use tern_base::{AccountId, EmailAddress};
+use tern_directory::resolve::is_unclaimed;
+use tern_mailbox::Prepared;
+use tern_recall::Named;
+use tern_recall::mail::{MailRequest, REQUEST_LOCAL_PART, record_request_in};
+use tern_store::{Read, StoreError, Verdict};
+
+use crate::entry::Facts;
+use crate::{Accepted, Delivery, DeliveryError};
+
+/// Whether an address is the one that asks for recalls, with or without a tag.
+pub fn is_request_address(reader: &dyn Read, address: &EmailAddress) -> Result<bool, StoreError> {
+    Ok(has_request_name(address) && is_unclaimed(reader, address)?)
+}
+
+/// Whether an address has the name that is kept for requests, in any domain.
+fn has_request_name(address: &EmailAddress) -> bool {
+    let user = address.local().split('+').next().unwrap_or_default();
+    user.eq_ignore_ascii_case(REQUEST_LOCAL_PART)
+}
+
+/// What a submission asks for: what it was sent to the server's own address for, else what its
+/// header says.
+pub(crate) fn request_of(
+    key: &[u8; 32],
+    account: AccountId,
+    facts: &Facts,
+    prepared: &Prepared,
+    is_addressed: bool,
+) -> Option<MailRequest> {
+    let parsed = &prepared.parsed;
+    let request = |named, replaces_with| MailRequest {
+        account,
+        origin: facts.origin,
+        message_id: parsed.message_id.clone().unwrap_or_default(),
+        named,
+        replaces_with,
+    };
+    if is_addressed {
+        let named = Named::by_mail(key, parsed, prepared.content());
+        return Some(request(named, None));
+    }
+    // RFC 5536 3.2.12: one message at a time.
+    let field = tern_mime::header_value(prepared.content(), "Supersedes")?;
+    let ids: Vec<String> = tern_mime::message_ids(&field).collect();
+    match &ids[..] {
+        [id] => Some(request(Named::by_message_id(id), Some(prepared.digest))),
+        _ => None,
+    }
+}
+
+impl Delivery {
+    /// Takes over a mail that is for nobody but the server: all that is durable of it is what it
+    /// asks for.
+    pub(crate) fn accept_request(
+        &self,
+        facts: &Facts,
+        message_id: String,
+        request: &MailRequest,
+    ) -> Result<Accepted, DeliveryError> {
+        tern_store::transact(&*self.engine, |txn| {
+            record_request_in(txn, request);
+            Ok::<_, StoreError>(Verdict::Commit(()))
+        })?;
+        Ok(Accepted {
+            origin: facts.origin,
+            message_id,
+            local: 0,
+            outside: 0,
+            late: Vec::new(),
+            complete: true,
+        })
+    }
+}

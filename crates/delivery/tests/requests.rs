@@ -1,0 +1,240 @@
+//! What accounts ask for by mail: to the server's own address, and by what a submission takes the
+//! place of.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod house;
+
+use std::sync::Arc;
+
+use house::{House, address};
+use tern_base::Domain;
+use tern_delivery::{Accepted, DeliveryError, RecipientCheck, Refusal, is_request_address};
+use tern_directory::target::Target;
+use tern_directory::{DomainSettings, set_alias};
+use tern_mailbox::INBOX;
+use tern_recall::{Recalls, Refusal as RecallRefusal, Requested, Settings};
+
+const ASK: &str = "recall@tern.test";
+
+fn letter(id: &str, further: &str, text: &str) -> String {
+    format!(
+        "From: alice@tern.test\nTo: bob@tern.test\nSubject: {id}\n\
+         Date: Fri, 20 Nov 2026 10:11:12 +0100\nMessage-ID: <{id}@tern.test>\n{further}\n{text}\n"
+    )
+}
+
+fn submit(
+    house: &mut House,
+    who: &str,
+    to: &[&str],
+    mail: &str,
+) -> Result<Accepted, DeliveryError> {
+    let from = format!("{who}@tern.test");
+    let mut incoming = house.incoming(&from, to, Some(who));
+    incoming.content = mail.replace('\n', "\r\n").into_bytes();
+    house.accept(incoming)
+}
+
+/// Sees to what somebody has asked for, up to the report.
+fn triggers(house: &House, who: &str) -> Vec<Requested> {
+    let recalls = Recalls::open(
+        Arc::new(house.engine.clone()),
+        Arc::clone(&house.mailboxes),
+        tern_policy::built_in(),
+        Settings::default(),
+    );
+    let answers = recalls.triggers(house.account(who), house.now).unwrap();
+    for answer in &answers {
+        recalls.run(answer.id(), house.now).unwrap();
+    }
+    assert_eq!(recalls.check().unwrap(), []);
+    answers
+}
+
+fn inbox(house: &House, who: &str) -> Vec<String> {
+    house.inbox(house.account(who))
+}
+
+fn forward(attached: &str) -> String {
+    format!(
+        "From: alice@tern.test\nTo: {ASK}\nSubject: Fwd\nMessage-ID: <ask@tern.test>\n\
+         MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\n\
+         Please take this back.\n--b\nContent-Type: message/rfc822\n\n{attached}\n--b--\n"
+    )
+}
+
+#[test]
+fn a_mail_to_the_servers_own_address_takes_back_what_it_names() {
+    let by_text = "Subject: recall\nMessage-ID: <ask@tern.test>\n\nplease: one@tern.test\n";
+    let by_answer = "Subject: Fwd: one\nMessage-ID: <ask@tern.test>\n\
+                     References: <else@x> <one@tern.test>\n\n> text\n";
+    let mangled = letter("one", "", "text, changed by a client on the way");
+    let attached = forward(&letter("one", "", "text"));
+    for mail in [by_text, by_answer, &forward(&mangled), &attached] {
+        let mut house = House::new();
+        submit(
+            &mut house,
+            "alice",
+            &["bob@tern.test"],
+            &letter("one", "", "text"),
+        )
+        .unwrap();
+        submit(
+            &mut house,
+            "alice",
+            &["bob@tern.test"],
+            &letter("two", "", "text"),
+        )
+        .unwrap();
+        assert_eq!(inbox(&house, "bob").len(), 2);
+        let accepted = submit(&mut house, "alice", &["Recall+x@tern.test"], mail).unwrap();
+        assert_eq!((accepted.local, accepted.outside), (0, 0));
+        let answers = triggers(&house, "alice");
+        assert!(matches!(answers[..], [Requested::Sealed(_)]), "{answers:?}");
+        let left = inbox(&house, "bob");
+        assert!(
+            left.len() == 1 && left[0].contains("<two@tern.test>"),
+            "{left:?}"
+        );
+        let replies = inbox(&house, "alice");
+        assert_eq!(replies.len(), 1);
+        assert!(
+            replies[0].contains("In-Reply-To: <ask@tern.test>"),
+            "{replies:?}"
+        );
+        assert!(replies[0].contains("Taken back: one"), "{replies:?}");
+        assert_eq!(triggers(&house, "alice"), []);
+        house.check();
+    }
+}
+
+#[test]
+fn what_is_not_the_senders_or_not_one_message_is_refused() {
+    let two = "Message-ID: <ask@tern.test>\n\n<one@tern.test> or <two@tern.test>\n";
+    let one = forward(&letter("one", "", "text"));
+    for (who, mail) in [("alice", two), ("bob", &one), ("carol", &one)] {
+        let mut house = House::new();
+        for id in ["one", "two"] {
+            submit(
+                &mut house,
+                "alice",
+                &["bob@tern.test"],
+                &letter(id, "", "text"),
+            )
+            .unwrap();
+        }
+        submit(&mut house, who, &[ASK], mail).unwrap();
+        let answers = triggers(&house, who);
+        assert!(
+            matches!(
+                answers[..],
+                [Requested::Refused(_, RecallRefusal::NotFound)]
+            ),
+            "{answers:?}"
+        );
+        let answered = inbox(&house, who);
+        assert!(answered.last().unwrap().contains("Not taken back"));
+        let bobs = inbox(&house, "bob");
+        for id in ["<one@tern.test>", "<two@tern.test>"] {
+            assert!(bobs.iter().any(|mail| mail.contains(id)));
+        }
+        house.check();
+    }
+}
+
+#[test]
+fn only_accounts_may_write_to_it_and_it_is_nobodys() {
+    let mut house = House::new();
+    let ask = address("recall+tag@tern.test");
+    let carol = Target::Account(house.account("carol"));
+    let settings = DomainSettings {
+        catch_all: Some(carol.clone()),
+        ..DomainSettings::default()
+    };
+    let domain = Domain::parse("tern.test").unwrap();
+    tern_directory::set_domain(&house.engine, &domain, &settings).unwrap();
+    let check = |house: &House, who| house.delivery.check_recipient(who, &ask).unwrap();
+    assert_eq!(check(&house, None), RecipientCheck::AccountsOnly);
+    let alice = Some(house.account("alice"));
+    assert_eq!(check(&house, alice), RecipientCheck::Local);
+    let mut outside = house.incoming("al@far.example", &[ASK], None);
+    outside.content = b"Subject: x\r\n\r\n<one@tern.test>\r\n".to_vec();
+    let refused = house.accept(outside);
+    assert_eq!(refused, Err(DeliveryError::Refused(Refusal::UnknownUser)));
+    // Among others it is taken out, and they get theirs.
+    let mail = letter("one", "", "text");
+    submit(&mut house, "alice", &["bob@tern.test", ASK], &mail).unwrap();
+    assert_eq!(inbox(&house, "bob").len(), 1);
+    assert!(inbox(&house, "carol").is_empty());
+    // Where somebody has the name, the mail is theirs and asks for nothing.
+    assert!(is_request_address(&house.engine, &ask).unwrap());
+    set_alias(&house.engine, &address(ASK), &[carol]).unwrap();
+    assert!(!is_request_address(&house.engine, &ask).unwrap());
+    assert_eq!(check(&house, None), RecipientCheck::Local);
+    triggers(&house, "alice");
+    submit(&mut house, "alice", &[ASK], &mail).unwrap();
+    assert_eq!(inbox(&house, "carol").len(), 1);
+    assert_eq!(triggers(&house, "alice"), []);
+    house.check();
+}
+
+#[test]
+fn a_correction_takes_the_place_of_what_the_same_account_sent() {
+    let mut house = House::new();
+    let bob = house.account("bob");
+    let mut accept = |who, mail: &str| submit(&mut house, who, &["bob@tern.test"], mail).unwrap();
+    accept("alice", &letter("one", "", "wrong"));
+    let supersedes = "Supersedes: <one@tern.test>\n";
+    accept("carol", &letter("rival", supersedes, "not hers to correct"));
+    let correction = letter("new", supersedes, "right");
+    accept(
+        "alice",
+        &correction.replace("Subject: new", "Subject: Re: one"),
+    );
+    let threads: Vec<_> = {
+        let view = house.mailboxes.view(bob, INBOX).unwrap();
+        let thread = |entry: &tern_mailbox::Entry| {
+            house.mailboxes.message(bob, entry.message).unwrap().thread
+        };
+        view.iter().map(thread).collect()
+    };
+    assert_eq!(threads[0], threads[2], "in the same conversation");
+    let refused = triggers(&house, "carol");
+    assert!(
+        matches!(
+            refused[..],
+            [Requested::Refused(_, RecallRefusal::NotFound)]
+        ),
+        "{refused:?}"
+    );
+    let told = inbox(&house, "carol");
+    assert!(told[0].contains("delivered as ordinary mail"), "{told:?}");
+    assert_eq!(inbox(&house, "bob").len(), 3);
+    let answers = triggers(&house, "alice");
+    assert!(matches!(answers[..], [Requested::Sealed(_)]), "{answers:?}");
+    let left = inbox(&house, "bob");
+    assert_eq!(left.len(), 2);
+    assert!(left[1].contains("Supersedes: <one@tern.test>"));
+    assert!(
+        inbox(&house, "alice").is_empty(),
+        "a correction is no question"
+    );
+    house.check();
+}
+
+/// To take the first back would take both: they are one letter.
+#[test]
+fn the_same_letter_sent_again_takes_no_place() {
+    let mut house = House::new();
+    let mail = letter("one", "", "text");
+    let again = mail.replace(
+        "Message-ID: <one@",
+        "Supersedes: <one@tern.test>\nMessage-ID: <two@",
+    );
+    for mail in [&mail, &again] {
+        submit(&mut house, "alice", &["bob@tern.test"], mail).unwrap();
+    }
+    assert_eq!(triggers(&house, "alice"), []);
+    assert_eq!(inbox(&house, "bob").len(), 2);
+    house.check();
+}

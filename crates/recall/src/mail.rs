@@ -1,0 +1,194 @@
+//! The triggers of any mail client: a mail to the server's own address `recall@` its domain, and a
+//! submission that says what it takes the place of (`Supersedes`, RFC 5536 3.2.12).
+//!
+//! What a mail asks for is a row that is written in the transaction which accepts the mail; it stays
+//! until the request is on record, so it is found after a crash, and asked for once. The account
+//! that submitted the mail is who asks; nothing in its header is.
+//!
+//! Refuses to act on mail that no account has submitted: such mail never gets a row.
+
+use tern_base::codec::{Damaged, Reader, Writer};
+use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
+use tern_policy::Authentication;
+use tern_store::{Transaction, Verdict};
+
+use crate::{
+    Named, RecallError, RecallId, Recalls, Request, Requested, Requester, Selector, limits, tables,
+};
+
+/// The local part of the address that mail which asks for a recall goes to, in every domain.
+pub const REQUEST_LOCAL_PART: &str = "recall";
+
+/// What a submitted mail asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailRequest {
+    /// Who has submitted it.
+    pub account: AccountId,
+    /// The arrival of the mail.
+    pub origin: OriginId,
+    /// The Message-ID of the mail, without angle brackets; empty where it has none.
+    pub message_id: String,
+    /// Which message it is about.
+    pub named: Named,
+    /// The letter that takes the place of the message it is about: the mail itself.
+    pub replaces_with: Option<ContentDigest>,
+}
+
+/// Records what a mail asks for, in the transaction that accepts it.
+pub fn record_request_in(txn: &mut Transaction<'_>, request: &MailRequest) {
+    let mailed = Mailed {
+        message_id: request.message_id.clone(),
+        named: request.named.clone(),
+        replaces_with: request.replaces_with,
+    };
+    let key = tables::mailed(request.account, request.origin);
+    txn.put(key, mailed.encode());
+}
+
+/// The row of a request that nobody has seen to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mailed {
+    message_id: String,
+    named: Named,
+    replaces_with: Option<ContentDigest>,
+}
+
+impl Mailed {
+    fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::versioned(1);
+        w.text(&self.message_id);
+        self.named.write(&mut w);
+        w.option(self.replaces_with, |w, digest| {
+            w.array(&digest.0);
+        });
+        w.finish()
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut r = Reader::of_version(bytes, 1)?;
+        Ok(Self {
+            message_id: r.text()?,
+            named: Named::read(&mut r)?,
+            replaces_with: r.option(|r| r.array().map(ContentDigest))?,
+        })
+    }
+}
+
+impl Recalls {
+    /// Asks for what an account's mails have asked for since the last look. Of many a page at a
+    /// time, so that other accounts have their turn in between.
+    pub(crate) fn mail_triggers(
+        &self,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<Vec<Requested>, RecallError> {
+        let mut answers = Vec::new();
+        let range = tables::mailed_by(account);
+        let page = self.engine.scan(&range, limits::TRIGGER_PAGE)?;
+        for (key, row) in page.rows {
+            let mailed = Mailed::decode(&row)?;
+            answers.extend(self.mail_trigger(account, &key, &mailed, now)?);
+        }
+        if page.next.is_some() {
+            self.mailboxes().wake(account);
+        }
+        Ok(answers)
+    }
+
+    fn mail_trigger(
+        &self,
+        account: AccountId,
+        key: &[u8],
+        mailed: &Mailed,
+        now: Timestamp,
+    ) -> Result<Option<Requested>, RecallError> {
+        let found = mailed.named.find(&*self.engine, account)?;
+        // Sent again word for word it takes no place: to take the first back would take both.
+        if found.as_ref().map(|found| found.digest) == mailed.replaces_with && found.is_some() {
+            self.seen_to(key, mailed, None)?;
+            return Ok(None);
+        }
+        let nothing = OriginId([0; 16]);
+        let request = Request {
+            id: RecallId::of_text(Some(account), &format!("mail {}", hex(key))),
+            selector: Selector::Submission(found.map_or(nothing, |found| found.id)),
+            requester: Requester {
+                account: Some(account),
+                name: self.address(account)?,
+                authentication: Authentication {
+                    protocol: "smtp".to_owned(),
+                    ..Authentication::default()
+                },
+            },
+            chosen: Vec::new(),
+            reason: None,
+            replacement: mailed.replaces_with.map(|_| mailed.message_id.clone()),
+        };
+        let answer = self.request(&request, now)?;
+        self.seen_to(key, mailed, Some((request.id, answer)))?;
+        Ok(Some(answer))
+    }
+
+    /// The request is on record: its row goes, and its sender is owed an answer by mail. A
+    /// correction that was granted needs none.
+    fn seen_to(
+        &self,
+        key: &[u8],
+        mailed: &Mailed,
+        answered: Option<(RecallId, Requested)>,
+    ) -> Result<(), RecallError> {
+        tern_store::transact(&*self.engine, |txn| {
+            if txn.get(key)?.is_none() {
+                return Ok(Verdict::Abandon(()));
+            }
+            txn.delete(key.to_vec());
+            let Some((asked, answer)) = answered else {
+                return Ok(Verdict::Commit(()));
+            };
+            let refused = matches!(answer, Requested::Refused(..));
+            // One of a flood of refusals stands for all of them, its answer too.
+            let counted = refused && answer.id() != asked;
+            let replaces = mailed.replaces_with.is_some();
+            if counted || (replaces && matches!(answer, Requested::Sealed(_))) {
+                return Ok(Verdict::Commit(()));
+            }
+            let mut recall = self.recall_in(txn, answer.id())?;
+            if replaces && !refused {
+                let correction = mailed.message_id.clone();
+                recall.replacement.get_or_insert(correction);
+            } else {
+                let mut w = Writer::versioned(1);
+                let row = w.text(&mailed.message_id).finish();
+                txn.put(tables::reply(recall.id), row);
+            }
+            // Its report is due again, and with it the answer.
+            recall.changed();
+            recall.put_in(txn);
+            Ok::<_, RecallError>(Verdict::Commit(()))
+        })
+    }
+
+    /// Forgets what an account has asked for by mail: the account is removed.
+    pub(crate) fn forget_mailed(&self, account: AccountId) -> Result<(), RecallError> {
+        loop {
+            let more = tern_store::transact(&*self.engine, |txn| {
+                let page = txn.scan(&tables::mailed_by(account), limits::TRIGGER_PAGE)?;
+                let more = page.next.is_some();
+                page.rows.into_iter().for_each(|(key, _)| txn.delete(key));
+                Ok::<_, RecallError>(Verdict::Commit(more))
+            })?;
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The Message-ID of the mail to which a recall's owner is owed an answer.
+pub(crate) fn decode_reply(row: &[u8]) -> Result<String, Damaged> {
+    Reader::of_version(row, 1)?.text()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

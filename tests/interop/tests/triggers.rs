@@ -1,0 +1,149 @@
+//! The triggers of people who have an ordinary mail client and nothing else: a keyword set by
+//! imapclient; a forward, a Message-ID and a correction submitted by swaks.
+#![allow(clippy::unwrap_used, reason = "a test panics")]
+
+mod job;
+
+use job::{Job, agent_has, exactly, find, report};
+use serde_json::json;
+use tern_interop::house::{self, address};
+use tern_interop::{DEADLINE, House, until};
+
+const ASK: &str = "recall@example.org";
+
+/// A mail to the server's own address.
+fn ask(from: &str, further: &str, body: &str) -> String {
+    format!(
+        "From: <{}>\r\nTo: {ASK}\r\nSubject: Fwd\r\nMessage-ID: <ask-{from}@example.org>\r\n\
+         {further}\r\n{body}\r\n",
+        address(from)
+    )
+}
+
+/// The text of the one message of somebody's inbox that answers their mail.
+fn reply(house: &House, who: &str) -> String {
+    let mut agent = house.imap(who);
+    let answers = format!("In-Reply-To: <ask-{who}@example.org>");
+    let (text, _) = until("an answer by mail", DEADLINE, || {
+        let messages = agent.messages("INBOX").into_iter();
+        messages
+            .map(|(_, text)| text)
+            .find(|text| text.contains(&answers))
+    });
+    text
+}
+
+#[test]
+fn the_keyword_set_by_imapclient() {
+    let mut job = Job::begin("keyword");
+    let uid = find(&mut job.alice, "Sent", &job.word);
+    job.alice.call("add_flags", json!([[uid], ["$Recall"]]));
+    job.bob_is_told();
+    job.everybody_lost_it();
+    job.queue_is_cancelled();
+    let (id, text) = job.report();
+    job.outcomes_agree(&id, &text);
+    // Cleared, nothing comes back; her own copy stays where it was.
+    let uid = find(&mut job.alice, "Sent", &job.word);
+    job.alice.call("remove_flags", json!([[uid], ["$Recall"]]));
+    assert_eq!(job.house.tern.recall_status(&id)["state"], "done");
+    // On what somebody else sent it is refused.
+    let uid = find(&mut job.bob, "INBOX", &job.other);
+    job.bob.call("add_flags", json!([[uid], ["$Recall"]]));
+    report(&mut job.bob, "Not taken back");
+    assert!(agent_has(&mut job.carol, "INBOX", &job.other));
+    let Job { house, .. } = job;
+    house.close();
+}
+
+#[test]
+fn the_sent_message_forwarded_as_an_attachment_by_swaks() {
+    let mut job = Job::begin("forward");
+    let to = [
+        "bob@example.org",
+        "carol@example.org",
+        house::GROUP,
+        house::OUTSIDE,
+    ];
+    let letter = house::letter("alice", &to.join(", "), &job.word);
+    let further = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n";
+    let body = format!(
+        "--b\r\n\r\nPlease take this back.\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n\
+         {letter}\r\n--b--"
+    );
+    let mail = ask("alice", further, &body);
+    job.house.submit_tls("alice", &[ASK], &mail).ok();
+    job.bob_is_told();
+    job.everybody_lost_it();
+    job.queue_is_cancelled();
+    let (id, text) = job.report();
+    job.outcomes_agree(&id, &text);
+    let reply = reply(&job.house, "alice");
+    assert!(
+        reply.contains("Taken back") && reply.contains(&id),
+        "{reply}"
+    );
+    let Job { house, .. } = job;
+    house.close();
+}
+
+#[test]
+fn its_message_id_mailed_by_swaks_and_by_those_who_may_not() {
+    let mut job = Job::begin("named");
+    let named = format!("Please take back <{}@example.org>.", job.word);
+    let mail = |from| ask(from, "", &named);
+    // Nobody from outside, and nobody who has not sent it.
+    let outside = job
+        .house
+        .deliver("eve@elsewhere.test", &[ASK], &mail("alice"));
+    let outside = outside.failed();
+    assert!(outside.contains("550 5.7.1"), "{outside}");
+    job.house.submit_tls("bob", &[ASK], &mail("bob")).ok();
+    let refused = reply(&job.house, "bob");
+    assert!(refused.contains("Not taken back"), "{refused}");
+    assert!(agent_has(&mut job.bob, "INBOX", &job.word));
+    job.house
+        .submit_starttls("alice", &["recall+please@example.org"], &mail("alice"))
+        .ok();
+    job.bob_is_told();
+    let (id, text) = job.report();
+    job.outcomes_agree(&id, &text);
+    for member in ["bob", "carol", "dave", "erin"] {
+        let has = agent_has(&mut job.house.imap(member), "INBOX", &job.word);
+        assert!(!has, "{member}");
+    }
+    assert!(reply(&job.house, "alice").contains(&id));
+    // The name is kept.
+    let added = ["alias", "add", ASK, "bob@example.org"];
+    let refused = job.house.tern.tern(&added, "").failed();
+    assert!(refused.contains("is kept"), "{refused}");
+    let Job { house, .. } = job;
+    house.close();
+}
+
+#[test]
+fn a_correction_submitted_by_swaks_takes_its_place() {
+    let mut job = Job::begin("corrected");
+    let to = ["bob@example.org", "carol@example.org"];
+    let right = format!("{}right", job.word);
+    let letter = house::letter("alice", &to.join(", "), &right);
+    let supersedes = format!("Supersedes: <{}@example.org>\r\nMIME-Version", job.word);
+    let letter = letter.replacen("MIME-Version", &supersedes, 1);
+    job.house.submit_tls("alice", &to, &letter).ok();
+    job.bob_is_told();
+    let (id, text) = job.report();
+    for member in ["bob", "carol", "dave", "erin"] {
+        let has = agent_has(&mut job.house.imap(member), "INBOX", &job.word);
+        assert!(!has, "{member}");
+    }
+    assert!(
+        text.contains(&format!("Correction: <{right}@example.org>")),
+        "{text}"
+    );
+    let status = job.house.tern.recall_status(&id);
+    assert_eq!(status["replacedBy"], format!("{right}@example.org"));
+    let corrected = job::read_by(&mut job.bob, &right);
+    assert!(corrected.contains("Supersedes:") && corrected.contains(&exactly(&right)));
+    let Job { house, .. } = job;
+    house.close();
+}
