@@ -287,6 +287,8 @@ pub(crate) fn head_json(
         "requestedAt": recall.requested.to_string(),
         "reason": recall.reason,
         "recipients": recall.chosen,
+        "only": recall.selection.code(),
+        "batch": recall.batch.map(|batch| batch.to_string()),
         "state": recall.state.code(),
         "refusal": refusal,
         "withdrawn": done,
