@@ -81,7 +81,7 @@ impl Admin {
     pub(super) fn recall_plan(&self, which: &RecallWhich, call: &mut Call<'_>) -> Result<Answer> {
         let retract = self.retract_of(which, call)?;
         let found = self.recalls.plan_retract(&retract, call.now)?;
-        if let [] = found.as_slice() {
+        if found.is_empty() {
             let text = format!("it would be refused: {}", Refusal::NotFound.sentence());
             return Err(AdminError::Wrong(text));
         }
