@@ -324,6 +324,8 @@ fn recall_of(origin: OriginId, chosen: &[&str]) -> Request {
             authentication: tern_policy::Authentication::default(),
         },
         chosen: chosen.iter().map(|text| (*text).to_owned()).collect(),
+        selection: tern_policy::Selection::Any,
+        batch: None,
         reason: None,
         replacement: None,
     }

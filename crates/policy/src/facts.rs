@@ -11,9 +11,7 @@ use cedar_policy::{
 };
 
 use crate::question::{Message, Relation};
-use crate::{
-    LocalTime, Mode, Notice, Permission, PolicyError, Question, Selection, duration, limits,
-};
+use crate::{LocalTime, Mode, Notice, Permission, PolicyError, Question, duration, limits};
 
 /// A fact's value.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,11 +148,6 @@ fn of_options(question: &Question, facts: &mut Facts) {
     if let Some(chosen) = options.chosen_recipients {
         facts.push(("context.options.recipients", Value::Number(chosen)));
     }
-    let selection = match options.selection {
-        Selection::Any => "any",
-        Selection::OnlyUnexposed => "only-unexposed",
-        Selection::OnlyUnread => "only-unread",
-    };
     let mode = match options.mode {
         Mode::Withdraw => "withdraw",
         Mode::Replace => "replace",
@@ -167,7 +160,7 @@ fn of_options(question: &Question, facts: &mut Facts) {
     };
     facts.push((
         "context.options.selection",
-        Value::Text(selection.to_owned()),
+        Value::Text(options.selection.code().to_owned()),
     ));
     facts.push(("context.options.mode", Value::Text(mode.to_owned())));
     facts.push(("context.options.notice", Value::Text(notice.to_owned())));

@@ -139,6 +139,17 @@ pub enum Selection {
     OnlyUnread,
 }
 
+impl Selection {
+    /// The name that policies and reports use.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::OnlyUnexposed => "only-unexposed",
+            Self::OnlyUnread => "only-unread",
+        }
+    }
+}
+
 /// What happens to the copies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {

@@ -52,6 +52,8 @@ fn main() {
             authentication: Authentication::default(),
         },
         chosen: Vec::new(),
+        selection: tern_policy::Selection::Any,
+        batch: None,
         reason: None,
         replacement: None,
     };

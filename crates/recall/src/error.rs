@@ -17,6 +17,9 @@ pub enum RecallError {
     /// The requester may not do it.
     #[error("not allowed: {0}")]
     NotAllowed(&'static str),
+    /// A search would have to look at, or take back, too many messages.
+    #[error("the search is too wide: say more of the message, or a shorter time")]
+    TooMany,
     /// A mailbox verb failed.
     #[error(transparent)]
     Mailbox(#[from] MailboxError),
@@ -32,7 +35,7 @@ impl RecallError {
     /// Whose fault it is.
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::NoRecall | Self::WrongState(_) => Fault::Peer,
+            Self::NoRecall | Self::WrongState(_) | Self::TooMany => Fault::Peer,
             Self::NotAllowed(_) => Fault::Policy,
             Self::Mailbox(error) => error.fault(),
             Self::Audit(error) => error.fault(),

@@ -205,7 +205,8 @@ impl Recalls {
         Ok(())
     }
 
-    /// Records the copies that stay: the sender's own, and those of recipients not chosen.
+    /// Records the copies that stay: the sender's own, and those of recipients not chosen or
+    /// spared.
     fn keep_others(
         &self,
         recall: &Recall,
@@ -213,6 +214,8 @@ impl Recalls {
         now: Timestamp,
     ) -> Result<(), RecallError> {
         let (_, origins) = self.covered(recall, facts)?;
+        let owner = facts.submission.account;
+        let named = cover(owner, &facts.targets, &recall.chosen);
         let theirs: Vec<&CopyRow> = facts
             .copies
             .iter()
@@ -222,9 +225,10 @@ impl Recalls {
             tern_store::transact(&*self.engine, |txn| {
                 let mut kept = Vec::with_capacity(chunk.len());
                 for copy in chunk {
-                    let own = copy.account == facts.submission.account;
-                    let reason = if own {
+                    let reason = if copy.account == owner {
                         Reason::OwnCopy
+                    } else if named.covers(copy.account) {
+                        Reason::Spared
                     } else {
                         Reason::NotChosen
                     };

@@ -1,5 +1,6 @@
 //! Gathering what a plan rests on: a handful of key scans, whatever the size of the store.
 
+use roaring::RoaringBitmap;
 use tern_store::StoreError;
 
 use crate::{Facts, RecallError, Recalls, Submission, rivals, submission};
@@ -22,6 +23,7 @@ impl Recalls {
             targets,
             copies,
             origins,
+            spared: RoaringBitmap::new(),
             exposures: exposures
                 .into_iter()
                 .map(|(a, m, exposure)| ((a, m), exposure))

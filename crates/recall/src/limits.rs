@@ -16,6 +16,10 @@ pub const MAX_REFUSALS: usize = 20;
 pub const MAX_RIVALS: usize = 1_000;
 /// Most bytes of one row of targets.
 pub const TARGET_ROW_BYTES: usize = 48 * 1024;
+/// Most messages that one retract takes back; a search that finds more touches none.
+pub const MAX_RETRACTED: usize = 1_000;
+/// Most submissions that a search looks at; a narrower time goes over fewer.
+pub const MAX_SEARCHED: usize = 1_000_000;
 /// Addresses that a report mail lists one by one; the rest are counted.
 pub const MAX_LISTED: usize = 200;
 /// Bytes of a mail's text in which it may name a message; what comes later is not looked at.

@@ -121,6 +121,8 @@ impl Recalls {
                 },
             },
             chosen: Vec::new(),
+            selection: tern_policy::Selection::Any,
+            batch: None,
             reason: None,
             replacement: mailed.replaces_with.map(|_| mailed.message_id.clone()),
         };

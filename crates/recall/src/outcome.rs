@@ -136,10 +136,12 @@ pub enum Reason {
     PutBack = 14,
     /// The recall was undone before it arrived.
     Undone = 15,
+    /// Only copies in another state were asked for.
+    Spared = 16,
 }
 
 impl Reason {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::NeverServed,
         Self::HeadersServed,
         Self::BodyServed,
@@ -155,6 +157,7 @@ impl Reason {
         Self::LateDelivery,
         Self::PutBack,
         Self::Undone,
+        Self::Spared,
     ];
 
     /// The name that reports and the API use.
@@ -175,6 +178,7 @@ impl Reason {
             Self::LateDelivery => "late-delivery",
             Self::PutBack => "put-back",
             Self::Undone => "undone",
+            Self::Spared => "spared",
         }
     }
 
@@ -200,6 +204,7 @@ impl Reason {
             Self::LateDelivery => "A late delivery was stopped.",
             Self::PutBack => "A client put the message back; it was removed again at once.",
             Self::Undone => "The recall was undone before this copy arrived.",
+            Self::Spared => "It had been opened, and only unopened copies were to be taken.",
         }
     }
 

@@ -30,6 +30,8 @@ pub struct Facts {
     pub exposures: BTreeMap<(AccountId, MessageId), Exposure>,
     /// The queue's items of the submission, live and finished.
     pub items: BTreeMap<QueueId, Status>,
+    /// Accounts whose copies stay, since a copy of theirs is not in the state that was asked for.
+    pub spared: RoaringBitmap,
 }
 
 /// What would happen.
@@ -68,11 +70,13 @@ impl Plan {
 /// Plans a recall of the chosen recipients' copies, or of all.
 pub fn plan(facts: &Facts, chosen: &[String], now: Timestamp) -> Plan {
     let owner = facts.submission.account;
-    let cover = cover(owner, &facts.targets, chosen);
+    let named = cover(owner, &facts.targets, chosen);
     let outcome_of = |copy: &CopyRow| {
         if copy.account == owner {
             CopyOutcome::new(Outcome::KeptByPolicy, Reason::OwnCopy, now)
-        } else if cover.covers(copy.account) {
+        } else if named.covers(copy.account) && facts.spared.contains(copy.account.0) {
+            CopyOutcome::new(Outcome::KeptByPolicy, Reason::Spared, now)
+        } else if named.covers(copy.account) {
             let exposure = facts.exposures.get(&(copy.account, copy.message));
             CopyOutcome::withdrawn(exposure.cloned(), now)
         } else {
@@ -121,6 +125,14 @@ pub(crate) fn cover(owner: AccountId, targets: &[Target], chosen: &[String]) -> 
         }
     }
     Cover::Only(accounts)
+}
+
+/// The accounts of a cover that are not spared.
+pub(crate) fn spare(cover: Cover, spared: &RoaringBitmap) -> Cover {
+    match cover {
+        Cover::Except(accounts) => Cover::Except(accounts | spared),
+        Cover::Only(accounts) => Cover::Only(accounts - spared),
+    }
 }
 
 /// The copies that are kept from leaving: all, or those to the chosen recipients.

@@ -3,10 +3,10 @@
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, ContentDigest, Entropy, MessageId, OriginId, Timestamp};
 use tern_mailbox::SealTag;
-use tern_policy::DenyReason;
+use tern_policy::{DenyReason, Selection};
 
 use crate::outcome::Tally;
-use crate::{Outcome, tables};
+use crate::{BatchId, Outcome, tables};
 
 /// The id of one recall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -226,6 +226,23 @@ impl Extent {
     }
 }
 
+const fn selection_number(selection: Selection) -> u8 {
+    match selection {
+        Selection::Any => 0,
+        Selection::OnlyUnexposed => 1,
+        Selection::OnlyUnread => 2,
+    }
+}
+
+fn selection_of(number: u8) -> Result<Selection, Damaged> {
+    match number {
+        0 => Ok(Selection::Any),
+        1 => Ok(Selection::OnlyUnexposed),
+        2 => Ok(Selection::OnlyUnread),
+        _ => Err(Damaged),
+    }
+}
+
 /// One recall.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recall {
@@ -249,6 +266,10 @@ pub struct Recall {
     pub replacement: Option<String>,
     /// The recipients it is limited to, by address; none for all.
     pub chosen: Vec<String>,
+    /// Which copies it takes, by their state.
+    pub selection: Selection,
+    /// The retract that it is a part of.
+    pub batch: Option<BatchId>,
     /// Where it stands.
     pub state: State,
     /// The policies that decided.
@@ -274,6 +295,11 @@ pub struct Recall {
 }
 
 impl Recall {
+    /// The subject of the message, for people.
+    pub fn subject_text(&self) -> String {
+        tern_mime::decode_header_text(&self.subject)
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut w = Writer::versioned(3);
         w.option(self.submission, |w, id| {
@@ -299,9 +325,11 @@ impl Recall {
         };
         let (state, refusal) = self.state.encode();
         w.list(&self.chosen, text)
-            .byte(state)
-            .byte(refusal)
-            .list(&self.policies, text);
+            .byte(selection_number(self.selection));
+        w.option(self.batch, |w, batch| {
+            w.array(&batch.0);
+        });
+        w.byte(state).byte(refusal).list(&self.policies, text);
         w.option(self.finished, time).option(self.restored, time);
         w.option(self.report, |w, id| {
             w.number(id.0);
@@ -328,6 +356,8 @@ impl Recall {
             reason: r.option(Reader::text)?,
             replacement: r.option(Reader::text)?,
             chosen: r.list(Reader::text)?,
+            selection: selection_of(r.byte()?)?,
+            batch: r.option(|r| r.array().map(BatchId))?,
             state: State::decode((r.byte()?, r.byte()?))?,
             policies: r.list(Reader::text)?,
             finished: r.option(|r| r.number().map(Timestamp))?,

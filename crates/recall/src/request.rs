@@ -4,7 +4,7 @@ use tern_audit::Actor as AuditActor;
 use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
 use tern_mailbox::{ExposureLevel, Seal};
 use tern_policy::{
-    Authentication, Decision, Mode, Operation, Options, Question, Surroundings,
+    Authentication, Decision, Mode, Operation, Options, Question, Selection, Surroundings,
     Verdict as PolicyVerdict,
 };
 use tern_store::{StoreError, Transaction, Verdict};
@@ -12,10 +12,10 @@ use tern_store::{StoreError, Transaction, Verdict};
 use crate::asked::{Asked, Refused, asked_in};
 use crate::audit::audit_entry;
 use crate::decided::Decided;
-use crate::plan::{cover, outside};
+use crate::plan::{cover, outside, spare};
 use crate::{
-    Facts, Outcome, Plan, Recall, RecallError, RecallId, Recalls, Refusal, State, Submission,
-    limits, plan, rivals, submission, tables,
+    BatchId, Facts, Outcome, Plan, Recall, RecallError, RecallId, Recalls, Refusal, State,
+    Submission, limits, plan, rivals, submission, tables,
 };
 
 /// Which message.
@@ -51,6 +51,10 @@ pub struct Request {
     pub requester: Requester,
     /// The recipients to take it from, by address as the sender wrote it; none for all.
     pub chosen: Vec<String>,
+    /// Which copies, by their state.
+    pub selection: Selection,
+    /// The retract that it is a part of.
+    pub batch: Option<BatchId>,
     /// Why.
     pub reason: Option<String>,
     /// The Message-ID of the corrected message that takes its place, without angle brackets; none
@@ -98,7 +102,8 @@ impl Recalls {
         if self.recall_of(found.id)?.is_some() {
             return Ok(Err(Refusal::AlreadyRecalled));
         }
-        let facts = self.facts(found)?;
+        let mut facts = self.facts(found)?;
+        facts.spared = self.spared(request.selection, &facts.submission)?;
         let plan = plan(&facts, &request.chosen, now);
         let exposed = Some(plan.tally().of(Outcome::WithdrawnExposed));
         let question = (Operation::Plan, exposed, 0);
@@ -226,6 +231,7 @@ impl Recalls {
                     0 => None,
                     chosen => Some(chosen as u64),
                 },
+                selection: request.selection,
                 reason: request.reason.clone(),
                 mode: match request.replacement {
                     Some(_) => Mode::Replace,
@@ -302,7 +308,10 @@ impl Recalls {
         };
         let seal = Seal {
             tag: request.id.tag(),
-            cover: cover(submission.account, &targets, &request.chosen),
+            cover: spare(
+                cover(submission.account, &targets, &request.chosen),
+                &self.spared(request.selection, submission)?,
+            ),
             outside: outside(submission, &targets, &request.chosen),
             origins: rivals::origins(engine, submission)?,
             active: true,
@@ -384,7 +393,7 @@ fn refuse_in(
     Ok(Verdict::Commit(Requested::Refused(request.id, refusal)))
 }
 
-fn refusal_of(verdict: &PolicyVerdict) -> Option<Refusal> {
+pub(crate) fn refusal_of(verdict: &PolicyVerdict) -> Option<Refusal> {
     match verdict.decision {
         Decision::Allow => None,
         Decision::Deny(reason) => Some(reason.into()),
@@ -420,6 +429,8 @@ fn record(
             .take(limits::MAX_CHOSEN)
             .cloned()
             .collect(),
+        selection: request.selection,
+        batch: request.batch,
         state,
         policies: decided
             .map(|decided| decided.policies.clone())
@@ -462,6 +473,12 @@ fn audit_request(
     }
     if !recall.chosen.is_empty() {
         entry = entry.detail("chosen", recall.chosen.join(" "));
+    }
+    if recall.selection != Selection::Any {
+        entry = entry.detail("only", recall.selection.code());
+    }
+    if let Some(batch) = recall.batch {
+        entry = entry.detail("batch", batch.to_string());
     }
     tern_audit::append_in(txn, entry)?;
     Ok(())

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tern_base::{AccountId, Timestamp};
 use tern_mailbox::limits::VAULT_CHUNK_BYTES;
 use tern_mailbox::{Lineage, Vaulted};
-use tern_policy::{Decision, Operation};
+use tern_policy::{Decision, Operation, Selection};
 use tern_store::{Transaction, Verdict};
 
 use crate::audit::{Act, audit_entry};
@@ -65,6 +65,8 @@ impl Recalls {
             selector: Selector::Submission(submission.id),
             requester: requester.clone(),
             chosen: Vec::new(),
+            selection: Selection::Any,
+            batch: None,
             reason: None,
             replacement: None,
         };

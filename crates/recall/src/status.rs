@@ -288,6 +288,8 @@ pub(crate) fn head_json(
         "reason": recall.reason,
         "replacedBy": recall.replacement,
         "recipients": recall.chosen,
+        "only": recall.selection.code(),
+        "batch": recall.batch.map(|batch| batch.to_string()),
         "state": recall.state.code(),
         "refusal": refusal,
         "withdrawn": done,

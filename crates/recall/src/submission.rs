@@ -66,6 +66,11 @@ pub enum Destination {
 }
 
 impl Submission {
+    /// Its subject, for people.
+    pub fn subject_text(&self) -> String {
+        tern_mime::decode_header_text(&self.subject)
+    }
+
     fn encode(&self) -> Vec<u8> {
         let mut w = Writer::versioned(1);
         w.number(self.account.0.into());
@@ -83,7 +88,7 @@ impl Submission {
             .finish()
     }
 
-    fn decode(id: OriginId, bytes: &[u8]) -> Result<Self, Damaged> {
+    pub(crate) fn decode(id: OriginId, bytes: &[u8]) -> Result<Self, Damaged> {
         let mut r = Reader::of_version(bytes, 1)?;
         Ok(Self {
             id,

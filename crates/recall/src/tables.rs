@@ -108,6 +108,28 @@ pub(crate) fn of_digest_by(digest: ContentDigest, account: AccountId) -> Range {
     )
 }
 
+/// Every submission of a letter.
+pub(crate) fn of_digest(digest: ContentDigest) -> Range {
+    Range::prefix(Key::table(BY_DIGEST).array(&digest.0).finish())
+}
+
+/// The submissions made from one time on and before another, the oldest first.
+pub(crate) fn submissions_between(since: Timestamp, until: Timestamp) -> Range {
+    // An id begins with its time (RFC 9562 5.7).
+    let at = |time: Timestamp| {
+        let millis = time.as_millis().min((1 << 48) - 1).to_be_bytes();
+        Key::table(SUBMISSION).array(&millis[2..]).finish()
+    };
+    Range {
+        start: at(since),
+        end: match until {
+            Timestamp(u64::MAX) => vec![SUBMISSION + 1],
+            until => at(until),
+        },
+        ..whole(SUBMISSION)
+    }
+}
+
 /// The submissions of a letter by the accounts before and after this one.
 pub(crate) fn of_digest_not_by(digest: ContentDigest, account: AccountId) -> [Range; 2] {
     let all = Range::prefix(Key::table(BY_DIGEST).array(&digest.0).finish());

@@ -6,7 +6,7 @@
 
 use tern_base::{AccountId, Fault, MessageId, Timestamp, Uid};
 use tern_mailbox::MailboxError;
-use tern_policy::Authentication;
+use tern_policy::{Authentication, Selection};
 use tern_store::{StoreError, Transaction, Verdict};
 
 use crate::{RecallError, RecallId, Recalls, Request, Requested, Requester, Selector, tables};
@@ -113,6 +113,8 @@ impl Recalls {
                 },
             },
             chosen: Vec::new(),
+            selection: Selection::Any,
+            batch: None,
             reason: None,
             replacement: None,
         };

@@ -215,6 +215,34 @@ fn recalls_from_the_command_line() {
 }
 
 #[test]
+fn retracts_from_the_command_line() {
+    let house = House::started("");
+    house.send("one");
+    house.send("two");
+    let from: &[&str] = &["--from", "alice@example.org", "--since", "2020-01-01"];
+    let plan = house.done(&[&["recall", "plan"], from].concat());
+    assert!(plan.ends_with("2 messages\n"), "{plan}");
+    let nobody = [&["recall", "plan", "--until", "2020-01-01"], &from[..2]].concat();
+    assert!(!house.tern(&nobody).status.success());
+    assert!(
+        !house
+            .tern(&["recall", "run", "--since", "2020-01-01"])
+            .status
+            .success()
+    );
+    // Bob has read one of them.
+    let mut bob = house.imap("bob");
+    bob.command("SELECT INBOX").expect("an answer");
+    bob.command("FETCH 1 BODY[]").expect("an answer");
+    let only = ["--only", "unexposed", "--to", "bob@example.org"];
+    let run = house.done(&[&["recall", "run"], from, &only].concat());
+    assert!(run.contains("kept-by-policy  1 copy"), "{run}");
+    assert!(run.contains("withdrawn-unexposed  1 copy"), "{run}");
+    assert!(run.contains("batch "), "{run}");
+    assert!(bob.command("NOOP").expect("an answer").says("2 EXPUNGE"));
+}
+
+#[test]
 fn a_backup_is_a_store_and_the_log_exports() {
     let house = House::started("");
     house.send("kept");

@@ -352,6 +352,8 @@ impl House {
                 authentication: Authentication::default(),
             },
             chosen: Vec::new(),
+            selection: tern_policy::Selection::Any,
+            batch: None,
             reason: None,
             replacement: None,
         }

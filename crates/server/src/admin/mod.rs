@@ -142,17 +142,8 @@ impl Admin {
             }
             Request::GroupList { address } => self.group_list(address.as_deref()),
             Request::Queue(request) => self.queue(request, call),
-            Request::RecallPlan {
-                by,
-                message_id,
-                recipients,
-            } => self.recall_plan(by, message_id, recipients, call),
-            Request::RecallRun {
-                by,
-                message_id,
-                recipients,
-                reason,
-            } => self.recall_run(by, message_id, recipients, reason.as_ref(), call),
+            Request::RecallPlan { which } => self.recall_plan(which, call),
+            Request::RecallRun { which, reason } => self.recall_run(which, reason.as_ref(), call),
             Request::RecallStatus { id } => self.recall_status(id),
             Request::RecallList { by } => self.recall_list(by.as_deref()),
             Request::RecallRestore { id } => self.recall_restore(id, call),

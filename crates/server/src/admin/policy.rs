@@ -76,6 +76,8 @@ impl Admin {
                 },
             },
             chosen: Vec::new(),
+            selection: tern_policy::Selection::Any,
+            batch: None,
             reason: None,
             replacement: None,
         };

@@ -3,15 +3,16 @@
 use std::fmt::Write as _;
 
 use serde_json::json;
-use tern_base::Fault;
-use tern_policy::Authentication;
+use tern_base::{ContentDigest, Fault, Timestamp};
+use tern_policy::{Authentication, Selection};
 use tern_recall::{
-    Extent, RecallId, Request, Requested, Requester, Selector, State, Status, Tally,
+    BatchId, Extent, Found, RecallId, Refusal, Requested, Requester, Retract, Search, State,
+    Status, Tally,
 };
 
 use super::error::AdminError;
 use super::{Admin, Call, Result, count};
-use crate::control::request::Answer;
+use crate::control::request::{Answer, RecallWhich};
 use crate::workers::carry_out;
 
 /// Copies that a status shows one by one.
@@ -35,70 +36,102 @@ fn operator(call: &Call<'_>) -> Requester {
     }
 }
 
+/// What the command line asks for.
+fn selection(only: Option<&str>) -> Result<Selection> {
+    match only {
+        None => Ok(Selection::Any),
+        Some("unexposed") => Ok(Selection::OnlyUnexposed),
+        Some("unread") => Ok(Selection::OnlyUnread),
+        Some(other) => Err(AdminError::Wrong(format!("`{other}` is no state"))),
+    }
+}
+
+fn refused(refusal: Refusal) -> AdminError {
+    let text = format!("refused ({}): {}", refusal.code(), refusal.sentence());
+    AdminError::Wrong(text)
+}
+
 impl Admin {
-    fn recall_request(
-        &self,
-        by: &str,
-        message_id: &str,
-        recipients: &[String],
-        call: &mut Call<'_>,
-    ) -> Result<Request> {
-        let account = self.account(by)?;
-        let message_id = message_id.trim_start_matches('<').trim_end_matches('>');
-        Ok(Request {
-            id: RecallId::new(call.now, call.entropy),
-            selector: Selector::MessageId(account.id, message_id.to_owned()),
+    fn retract_of(&self, which: &RecallWhich, call: &mut Call<'_>) -> Result<Retract> {
+        let account = which.by.as_deref().map(|by| self.account(by)).transpose()?;
+        let digest = |text: &String| {
+            let wrong = || AdminError::Wrong(format!("`{text}` is not a content digest"));
+            ContentDigest::from_hex(text).ok_or_else(wrong)
+        };
+        let bare = |id: &String| {
+            let id = id.trim_start_matches('<').trim_end_matches('>');
+            id.to_owned()
+        };
+        Ok(Retract {
+            batch: BatchId::new(call.now, call.entropy),
+            search: Search {
+                message_id: which.message_id.as_ref().map(bare),
+                account: account.map(|account| account.id),
+                subject: which.subject.clone(),
+                digest: which.digest.as_ref().map(digest).transpose()?,
+                since: which.since.map(Timestamp),
+                until: which.until.map(Timestamp),
+            },
             requester: operator(call),
-            chosen: recipients.to_vec(),
+            chosen: which.recipients.clone(),
+            selection: selection(which.only.as_deref())?,
             reason: None,
-            replacement: None,
         })
     }
 
-    pub(super) fn recall_plan(
-        &self,
-        by: &str,
-        message_id: &str,
-        recipients: &[String],
-        call: &mut Call<'_>,
-    ) -> Result<Answer> {
-        let request = self.recall_request(by, message_id, recipients, call)?;
-        let (facts, plan) = match self.recalls.plan(&request, call.now)? {
-            Ok(planned) => planned,
-            Err(refusal) => {
-                let text = format!("it would be refused: {}", refusal.sentence());
-                return Err(AdminError::Wrong(text));
-            }
-        };
-        let tally = plan.tally();
-        let subject = String::from_utf8_lossy(&facts.submission.subject).into_owned();
-        let mut text = format!("\"{subject}\" would end so:");
-        write_tally(&mut text, &tally);
-        let outcomes: serde_json::Map<_, _> = tally
-            .iter()
-            .map(|(outcome, n)| (outcome.code().to_owned(), n.into()))
-            .collect();
-        let data = json!({"submission": facts.submission.id.to_string(), "subject": subject,
-            "copies": plan.copies.len(), "outcomes": outcomes});
-        Ok(Answer::new(text, data))
+    pub(super) fn recall_plan(&self, which: &RecallWhich, call: &mut Call<'_>) -> Result<Answer> {
+        let retract = self.retract_of(which, call)?;
+        let found = self.recalls.plan_retract(&retract, call.now)?;
+        if found.is_empty() {
+            let text = format!("it would be refused: {}", Refusal::NotFound.sentence());
+            return Err(AdminError::Wrong(text));
+        }
+        let (mut text, mut data) = (Vec::new(), Vec::new());
+        for one in &found {
+            let (words, value) = planned(one);
+            text.push(words);
+            data.push(value);
+        }
+        if found.len() > 1 {
+            text.push(count(found.len() as u64, "message", "messages"));
+        }
+        Ok(Answer::new(text.join("\n"), json!({ "messages": data })))
     }
 
+    /// Shows each recall, where there is one; of many, a line for each.
     pub(super) fn recall_run(
         &self,
-        by: &str,
-        message_id: &str,
-        recipients: &[String],
+        which: &RecallWhich,
         reason: Option<&String>,
         call: &mut Call<'_>,
     ) -> Result<Answer> {
-        let mut request = self.recall_request(by, message_id, recipients, call)?;
-        request.reason = reason.cloned();
-        let answer = self.recalls.request(&request, call.now)?;
-        if let Requested::Refused(_, refusal) = answer {
-            let text = format!("refused ({}): {}", refusal.code(), refusal.sentence());
-            return Err(AdminError::Wrong(text));
+        let mut retract = self.retract_of(which, call)?;
+        retract.reason = reason.cloned();
+        let answers = self.recalls.retract(&retract, call.now)?;
+        // All of them are sealed by now; a failure here is finished by the server itself.
+        for one in &answers {
+            self.carry_out(one.answer.id(), call)?;
         }
-        self.carry_out(answer.id(), call)
+        if let [one] = answers.as_slice() {
+            return match one.answer {
+                Requested::Refused(_, refusal) => Err(refused(refusal)),
+                answer => self.show_recall(answer.id()),
+            };
+        }
+        let (mut text, mut data) = (Vec::new(), Vec::new());
+        for one in &answers {
+            let status = self.recalls.status(one.answer.id(), 0)?;
+            let subject = status.recall.subject_text();
+            let state = status.recall.state.code();
+            let mut words = format!("recall {}: {state}, \"{subject}\"", status.recall.id);
+            write_tally(&mut words, &status.tally);
+            text.push(words);
+            data.push(status.json());
+        }
+        let messages = count(answers.len() as u64, "message", "messages");
+        text.push(format!("batch {}: {messages}", retract.batch));
+        let data = json!({"batch": retract.batch.to_string(), "recalls": data});
+        Ok(Answer::new(text.join("\n"), data))
     }
 
     pub(super) fn recall_status(&self, id: &str) -> Result<Answer> {
@@ -153,6 +186,40 @@ impl Admin {
         }
         Ok(Answer::new(text.join("\n"), data.into()))
     }
+}
+
+/// What a retract would do to one message, in words and as JSON.
+fn planned(found: &Found) -> (String, serde_json::Value) {
+    let submission = &found.submission;
+    let subject = submission.subject_text();
+    let sent = format!("\"{subject}\", sent {}", submission.submitted);
+    let about = json!({"submission": submission.id.to_string(), "subject": subject,
+        "messageId": submission.message_id, "digest": submission.digest.to_string(),
+        "submittedAt": submission.submitted.to_string()});
+    let (text, more) = match &found.plan {
+        Err(refusal) => {
+            let text = format!("{sent}, would be refused: {}", refusal.sentence());
+            (text, json!({"refusal": refusal.code()}))
+        }
+        Ok((_, plan)) => {
+            let tally = plan.tally();
+            let mut text = format!("{sent}, would end so:");
+            write_tally(&mut text, &tally);
+            let outcomes: serde_json::Map<_, _> = tally
+                .iter()
+                .map(|(outcome, n)| (outcome.code().to_owned(), n.into()))
+                .collect();
+            (
+                text,
+                json!({"copies": plan.copies.len(), "outcomes": outcomes}),
+            )
+        }
+    };
+    let mut data = about;
+    if let (Some(data), serde_json::Value::Object(more)) = (data.as_object_mut(), more) {
+        data.extend(more);
+    }
+    (text, data)
 }
 
 fn extent_of(state: State, tally: &Tally) -> Option<&'static str> {

@@ -9,7 +9,7 @@ use tern_base::Timestamp;
 use super::password::{self, PasswordArgs};
 use super::policy::{PolicyCommand, RoleCommand};
 use crate::config::DEFAULT_PATH;
-use crate::control::request::{AuditFilter, QueueRequest, Request};
+use crate::control::request::{AuditFilter, QueueRequest, RecallWhich, Request};
 
 /// A mail server with message recall.
 #[derive(Parser)]
@@ -254,7 +254,7 @@ pub(crate) enum QueueCommand {
 pub(crate) enum RecallCommand {
     /// Show what a recall would do.
     Plan(RecallArgs),
-    /// Take a message back.
+    /// Take back every message that fits all that is said; show them first with `plan`.
     Run {
         #[command(flatten)]
         which: RecallArgs,
@@ -276,14 +276,44 @@ pub(crate) enum RecallCommand {
 
 #[derive(ClapArgs)]
 pub(crate) struct RecallArgs {
-    /// The account that sent the message.
+    /// Messages with this Message-ID.
+    pub(crate) message_id: Option<String>,
+    /// Messages that this account sent.
+    #[arg(long, visible_alias = "from")]
+    pub(crate) by: Option<String>,
+    /// Messages whose subject has this in it.
     #[arg(long)]
-    pub(crate) by: String,
-    /// Its Message-ID.
-    pub(crate) message_id: String,
-    /// Take it from these recipients only.
-    #[arg(long = "from")]
+    pub(crate) subject: Option<String>,
+    /// Messages with this content digest.
+    #[arg(long)]
+    pub(crate) digest: Option<String>,
+    /// Messages sent from this time on: `2026-11-21` or `2026-11-21T22:06:00Z`, in UTC.
+    #[arg(long, value_parser = parse_time)]
+    pub(crate) since: Option<Timestamp>,
+    /// Messages sent before this time.
+    #[arg(long, value_parser = parse_time)]
+    pub(crate) until: Option<Timestamp>,
+    /// Take them from these recipients only.
+    #[arg(long = "to")]
     pub(crate) recipients: Vec<String>,
+    /// Take only copies in this state.
+    #[arg(long, value_parser = ["unexposed", "unread"])]
+    pub(crate) only: Option<String>,
+}
+
+impl RecallArgs {
+    fn which(&self) -> RecallWhich {
+        RecallWhich {
+            by: self.by.clone(),
+            message_id: self.message_id.clone(),
+            subject: self.subject.clone(),
+            digest: self.digest.clone(),
+            since: self.since.map(Timestamp::as_millis),
+            until: self.until.map(Timestamp::as_millis),
+            recipients: self.recipients.clone(),
+            only: self.only.clone(),
+        }
+    }
 }
 
 #[derive(Subcommand)]
@@ -480,14 +510,10 @@ impl RecallCommand {
     fn request(&self) -> Request {
         match self {
             Self::Plan(which) => Request::RecallPlan {
-                by: which.by.clone(),
-                message_id: which.message_id.clone(),
-                recipients: which.recipients.clone(),
+                which: which.which(),
             },
             Self::Run { which, reason } => Request::RecallRun {
-                by: which.by.clone(),
-                message_id: which.message_id.clone(),
-                recipients: which.recipients.clone(),
+                which: which.which(),
                 reason: reason.clone(),
             },
             Self::Status { id } => Request::RecallStatus { id: id.clone() },

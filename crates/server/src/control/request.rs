@@ -112,14 +112,10 @@ pub enum Request {
     },
     Queue(QueueRequest),
     RecallPlan {
-        by: String,
-        message_id: String,
-        recipients: Vec<String>,
+        which: RecallWhich,
     },
     RecallRun {
-        by: String,
-        message_id: String,
-        recipients: Vec<String>,
+        which: RecallWhich,
         reason: Option<String>,
     },
     RecallStatus {
@@ -146,6 +142,28 @@ pub enum Request {
         directory: PathBuf,
     },
     Ping,
+}
+
+/// Which messages are to be taken back, all that fit every field that is set, and from whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecallWhich {
+    /// Sent by this account.
+    pub by: Option<String>,
+    /// With this Message-ID.
+    pub message_id: Option<String>,
+    /// Whose subject has this in it.
+    pub subject: Option<String>,
+    /// With this content digest, in hexadecimal.
+    pub digest: Option<String>,
+    /// Sent at this time or later, in milliseconds since 1970.
+    pub since: Option<u64>,
+    /// Sent before this time, in milliseconds since 1970.
+    pub until: Option<u64>,
+    /// From these recipients; none for all.
+    pub recipients: Vec<String>,
+    /// Only copies in this state: `unexposed` or `unread`.
+    pub only: Option<String>,
 }
 
 /// A request about messages that wait for other servers.

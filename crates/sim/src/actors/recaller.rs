@@ -64,6 +64,8 @@ impl Recaller {
             selector: Selector::Submission(origin),
             requester: requester(account, name),
             chosen: chosen.iter().map(ToString::to_string).collect(),
+            selection: tern_policy::Selection::Any,
+            batch: None,
             reason: None,
             replacement: None,
         })

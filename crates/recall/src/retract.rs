@@ -1,0 +1,241 @@
+//! A retract: every message that a search finds is taken back, whoever sent it.
+//!
+//! It is a recall for each message found, by the one path of [`Recalls::request`]: each is decided,
+//! sealed, reported and undone by itself, and the batch's id joins them. Asking again with the same
+//! batch id is the same retract, and goes on where the first was cut off.
+//!
+//! Invariants: what the policy does not let the requester plan is as if it were not there; a search
+//! that finds more than [`limits::MAX_RETRACTED`] messages touches none of them.
+//!
+//! Refuses to search by time alone.
+
+use tern_base::{AccountId, ContentDigest, Entropy, OriginId, Timestamp};
+use tern_policy::{Operation, Selection};
+
+use crate::request::refusal_of;
+use crate::{
+    Facts, Plan, RecallError, RecallId, Recalls, Refusal, Request, Requested, Requester, Selector,
+    Submission, limits, submission, tables,
+};
+
+/// How long before a message is accepted its id may have been made.
+const ID_LEAD_MS: u64 = 60 * 60 * 1000;
+/// Submissions that are read at once.
+const PAGE: usize = 1_000;
+
+/// The id of one retract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BatchId(pub [u8; 16]);
+
+impl BatchId {
+    /// A new id; sorts by time.
+    pub fn new(now: Timestamp, entropy: &mut dyn Entropy) -> Self {
+        Self(OriginId::new(now, entropy).0)
+    }
+
+    /// The id of a hexadecimal text.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        OriginId::from_hex(text).map(|id| Self(id.0))
+    }
+}
+
+impl std::fmt::Display for BatchId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        OriginId(self.0).fmt(f)
+    }
+}
+
+/// Which messages: those that fit every field that is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Search {
+    /// With this Message-ID, without angle brackets.
+    pub message_id: Option<String>,
+    /// Sent by this account.
+    pub account: Option<AccountId>,
+    /// Whose subject has this in it, whatever the case.
+    pub subject: Option<String>,
+    /// That are this letter.
+    pub digest: Option<ContentDigest>,
+    /// Sent at this time or later.
+    pub since: Option<Timestamp>,
+    /// Sent before this time.
+    pub until: Option<Timestamp>,
+}
+
+impl Search {
+    /// Whether it says anything but when.
+    pub const fn is_narrow(&self) -> bool {
+        self.message_id.is_some()
+            || self.account.is_some()
+            || self.subject.is_some()
+            || self.digest.is_some()
+    }
+
+    fn fits(&self, found: &Submission) -> bool {
+        fn is<T: PartialEq>(wanted: Option<&T>, found: &T) -> bool {
+            wanted.is_none_or(|wanted| wanted == found)
+        }
+        let subject = |wanted: &String| {
+            let found = found.subject_text();
+            found.to_lowercase().contains(&wanted.to_lowercase())
+        };
+        is(self.message_id.as_ref(), &found.message_id)
+            && is(self.account.as_ref(), &found.account)
+            && is(self.digest.as_ref(), &found.digest)
+            && self.since.is_none_or(|since| found.submitted >= since)
+            && self.until.is_none_or(|until| found.submitted < until)
+            && self.subject.as_ref().is_none_or(subject)
+    }
+}
+
+/// A request to take back whatever a search finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retract {
+    /// Chosen by the requester.
+    pub batch: BatchId,
+    /// Which messages.
+    pub search: Search,
+    /// Who asks.
+    pub requester: Requester,
+    /// The recipients to take them from; none for all.
+    pub chosen: Vec<String>,
+    /// Which copies, by their state.
+    pub selection: Selection,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+impl Retract {
+    fn request(&self, id: RecallId, found: OriginId) -> Request {
+        Request {
+            id,
+            selector: Selector::Submission(found),
+            requester: self.requester.clone(),
+            chosen: self.chosen.clone(),
+            selection: self.selection,
+            batch: Some(self.batch),
+            reason: self.reason.clone(),
+            replacement: None,
+        }
+    }
+
+    /// The request for one of its messages: always the same one.
+    fn request_for(&self, found: OriginId) -> Request {
+        let text = format!("retract {} {found}", self.batch);
+        self.request(RecallId::of_text(self.requester.account, &text), found)
+    }
+}
+
+/// What a retract would do to one message; `Err` of the refusal that it would meet.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The message.
+    pub submission: Submission,
+    /// What would happen.
+    pub plan: Result<(Facts, Plan), Refusal>,
+}
+
+/// What a retract did with one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retracted {
+    /// The message; `None` where none was found.
+    pub submission: Option<OriginId>,
+    /// The answer to the request for it. The caller goes on with [`Recalls::run`].
+    pub answer: Requested,
+}
+
+impl Recalls {
+    /// What a retract would do now, without doing it, the oldest message first.
+    pub fn plan_retract(
+        &self,
+        retract: &Retract,
+        now: Timestamp,
+    ) -> Result<Vec<Found>, RecallError> {
+        let mut all = Vec::new();
+        for submission in self.found(retract, now)? {
+            let plan = self.plan(&retract.request_for(submission.id), now)?;
+            all.push(Found { submission, plan });
+        }
+        Ok(all)
+    }
+
+    /// Asks for the recall of every message that is found. On return each answer is durable.
+    pub fn retract(
+        &self,
+        retract: &Retract,
+        now: Timestamp,
+    ) -> Result<Vec<Retracted>, RecallError> {
+        let found = self.found(retract, now)?;
+        if found.is_empty() {
+            // On record like any attempt, under an id that no message has.
+            let request = retract.request(RecallId(retract.batch.0), OriginId(retract.batch.0));
+            let answer = self.request(&request, now)?;
+            let submission = None;
+            return Ok(vec![Retracted { submission, answer }]);
+        }
+        let mut answers = Vec::with_capacity(found.len());
+        for submission in found {
+            let answer = self.request(&retract.request_for(submission.id), now)?;
+            let submission = Some(submission.id);
+            answers.push(Retracted { submission, answer });
+        }
+        Ok(answers)
+    }
+
+    /// What a search finds that the requester may know of.
+    fn found(&self, retract: &Retract, now: Timestamp) -> Result<Vec<Submission>, RecallError> {
+        let mut visible = Vec::new();
+        for found in self.search(&retract.search)? {
+            let request = retract.request_for(found.id);
+            let verdict = self.decide((Operation::Plan, None, 0), &request, &found, now)?;
+            if refusal_of(&verdict).is_none() {
+                visible.push(found);
+            }
+        }
+        Ok(visible)
+    }
+
+    /// Every submission that fits, the oldest first.
+    fn search(&self, search: &Search) -> Result<Vec<Submission>, RecallError> {
+        if !search.is_narrow() {
+            return Err(RecallError::TooMany);
+        }
+        let mut found = Vec::new();
+        let mut add = |submission: Submission| {
+            if search.fits(&submission) {
+                found.push(submission);
+            }
+            match found.len() {
+                0..=limits::MAX_RETRACTED => Ok(()),
+                _ => Err(RecallError::TooMany),
+            }
+        };
+        let engine = &*self.engine;
+        if let Some(digest) = search.digest {
+            let range = tables::of_digest(digest);
+            for id in submission::ids(engine, range, limits::MAX_SEARCHED)? {
+                submission::submission(engine, id)?.map_or(Ok(()), &mut add)?;
+            }
+            found.sort_by_key(|found| found.id);
+            return Ok(found);
+        }
+        let since = search.since.unwrap_or_default().0;
+        let since = Timestamp(since.saturating_sub(ID_LEAD_MS));
+        let until = search.until.unwrap_or(Timestamp(u64::MAX));
+        let (mut looked_at, mut next) = (0, Some(tables::submissions_between(since, until)));
+        while let Some(range) = next {
+            let page = engine.scan(&range, PAGE)?;
+            looked_at += page.rows.len();
+            if looked_at > limits::MAX_SEARCHED {
+                return Err(RecallError::TooMany);
+            }
+            for (key, row) in &page.rows {
+                let id = key.get(1..).and_then(OriginId::from_slice);
+                let id = id.ok_or(tern_store::StoreError::Damaged)?;
+                add(Submission::decode(id, row)?)?;
+            }
+            next = page.next;
+        }
+        Ok(found)
+    }
+}

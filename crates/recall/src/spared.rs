@@ -1,0 +1,74 @@
+//! Whose copies stay where only some were asked for by their state: unexposed, or unread.
+//!
+//! Invariant: an account is spared whole, or not at all; a seal covers accounts. What is looked at
+//! is how things stand when the request is decided: a copy that is first opened in the moment
+//! between that and the seal is taken, and its outcome says that it was exposed.
+
+use roaring::RoaringBitmap;
+use tern_mailbox::{CopyRow, ExposureLevel, MailboxError, SystemFlag};
+use tern_policy::Selection;
+
+use crate::{RecallError, Recalls, Submission, rivals};
+
+impl Recalls {
+    /// The accounts with a copy that is not in the state that was asked for.
+    pub(crate) fn spared(
+        &self,
+        selection: Selection,
+        found: &Submission,
+    ) -> Result<RoaringBitmap, RecallError> {
+        match selection {
+            Selection::Any => Ok(RoaringBitmap::new()),
+            Selection::OnlyUnexposed => self.exposed_accounts(found),
+            Selection::OnlyUnread => self.accounts_that_read(found),
+        }
+    }
+
+    /// Those that had the content of a copy. Header fields alone expose nothing.
+    fn exposed_accounts(&self, found: &Submission) -> Result<RoaringBitmap, RecallError> {
+        let origins = rivals::origins(&*self.engine, found)?;
+        let served = self.mailboxes.exposures(found.digest)?;
+        let exposed = served.iter().filter(|(_, _, exposure)| {
+            exposure.level > ExposureLevel::Headers && origins.covers(exposure.origin)
+        });
+        Ok(exposed.map(|(account, ..)| account.0).collect())
+    }
+
+    /// Those with a copy that bears `\Seen` in any mailbox.
+    fn accounts_that_read(&self, found: &Submission) -> Result<RoaringBitmap, RecallError> {
+        let origins = rivals::origins(&*self.engine, found)?;
+        let mut read = RoaringBitmap::new();
+        for copy in self.mailboxes.copies(found.digest)? {
+            let theirs = origins.covers(copy.origin) && !read.contains(copy.account.0);
+            if theirs && self.is_read(&copy)? {
+                read.insert(copy.account.0);
+            }
+        }
+        Ok(read)
+    }
+
+    fn is_read(&self, copy: &CopyRow) -> Result<bool, RecallError> {
+        let row = match self.mailboxes.message(copy.account, copy.message) {
+            Ok(row) => row,
+            // Gone since it was listed, or taken by another recall.
+            Err(MailboxError::NoMessage | MailboxError::NoAccount | MailboxError::Sealed) => {
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        for (mailbox, uid) in &row.placements {
+            let view = match self.mailboxes.view(copy.account, *mailbox) {
+                Ok(view) => view,
+                Err(MailboxError::NoMailbox | MailboxError::NoAccount) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            if view
+                .get(*uid)
+                .is_some_and(|entry| entry.flags.has(SystemFlag::Seen))
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
