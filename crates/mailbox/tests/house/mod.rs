@@ -1,0 +1,159 @@
+//! Two accounts over the in-memory engine.
+#![allow(dead_code, reason = "shared by test files that each use a part")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tern_base::{AccountId, MailboxId, OriginId, SeededEntropy, Timestamp};
+use tern_mailbox::{
+    AppendRequest, Cover, Flags, FolderSpec, INBOX, Landing, Lineage, MailboxError, Mailboxes,
+    NoListener, Origins, Outside, Placed, Role, Seal, SealTag, Viewer,
+};
+use tern_store::{MemEngine, Verdict};
+
+pub(crate) const ALICE: AccountId = AccountId(1);
+pub(crate) const BOB: AccountId = AccountId(2);
+pub(crate) const TAG: SealTag = SealTag([9; 16]);
+pub(crate) const FOLDERS: [FolderSpec; 2] = [
+    FolderSpec {
+        path: "Sent",
+        role: Some(Role::Sent),
+    },
+    FolderSpec {
+        path: "Trash",
+        role: Some(Role::Trash),
+    },
+];
+
+pub(crate) struct House {
+    pub(crate) engine: MemEngine,
+    pub(crate) mailboxes: Mailboxes,
+    pub(crate) entropy: SeededEntropy,
+    pub(crate) now: Timestamp,
+}
+
+impl House {
+    pub(crate) fn new() -> Self {
+        let engine = MemEngine::new();
+        let mailboxes = open(&engine);
+        let now = Timestamp::from_secs(1_800_000_000);
+        for account in [ALICE, BOB] {
+            mailboxes.create_account(account, 0, &FOLDERS, now).unwrap();
+        }
+        Self {
+            engine,
+            mailboxes,
+            entropy: SeededEntropy::new(1),
+            now,
+        }
+    }
+
+    pub(crate) fn append(
+        &mut self,
+        account: AccountId,
+        mailbox: MailboxId,
+        content: &[u8],
+    ) -> Placed {
+        let origin = OriginId::new(self.now, &mut self.entropy);
+        let request = AppendRequest {
+            account,
+            mailbox,
+            content: content.to_vec(),
+            flags: Flags::empty(),
+            received: None,
+            origin,
+            viewer: Viewer::default(),
+        };
+        self.mailboxes.append(request, self.now).unwrap()
+    }
+
+    /// What nobody's client brought.
+    pub(crate) fn deliver(&self, account: AccountId, content: &[u8]) -> Placed {
+        let prepared = self.mailboxes.prepare(content.to_vec(), self.now).unwrap();
+        let landing = Landing {
+            account,
+            mailbox: INBOX,
+            flags: Flags::empty(),
+            received: self.now,
+            prefix: Vec::new(),
+            origin: OriginId([0; 16]),
+            lineage: Lineage::Delivered,
+            brought_by: None,
+        };
+        let placed = self.mailboxes.land(&prepared, &[landing], self.now);
+        placed.unwrap().pop().unwrap().unwrap()
+    }
+
+    pub(crate) fn uids(&self, account: AccountId, mailbox: MailboxId) -> Vec<u32> {
+        self.mailboxes
+            .view(account, mailbox)
+            .unwrap()
+            .iter()
+            .map(|entry| entry.uid.0)
+            .collect()
+    }
+
+    pub(crate) fn seal(&self, content: &[u8], cover: Cover) -> tern_base::ContentDigest {
+        let digest = tern_mime::content_digest(self.mailboxes.content_key(), content);
+        let seal = Seal {
+            tag: TAG,
+            cover,
+            outside: Outside::All,
+            origins: Origins::AllBut(Vec::new()),
+            active: true,
+            until: Timestamp(u64::MAX),
+        };
+        self.mailboxes
+            .seal(digest, seal, |_| Ok::<_, MailboxError>(()))
+            .unwrap();
+        digest
+    }
+
+    pub(crate) fn withdraw_all(&self, digest: tern_base::ContentDigest) -> usize {
+        let copies = self.mailboxes.copies(digest).unwrap();
+        let copies: Vec<_> = copies
+            .iter()
+            .map(|copy| (copy.account, copy.message))
+            .collect();
+        let accounts: Vec<_> = copies.iter().map(|copy| copy.0).collect();
+        let work = |txn: &mut tern_store::Transaction<'_>| {
+            let gone = self
+                .mailboxes
+                .withdraw_in(txn, digest, &copies, TAG, self.now)?;
+            Ok::<_, MailboxError>(Verdict::Commit(gone.into_iter().flatten().count()))
+        };
+        self.mailboxes.transact(&accounts, work).unwrap()
+    }
+
+    pub(crate) fn restore_all(&self) {
+        for copy in self.mailboxes.vaulted(TAG, None, 100).unwrap() {
+            let work = |txn: &mut tern_store::Transaction<'_>| {
+                self.mailboxes
+                    .restore_in(txn, copy.account, copy.message)
+                    .map(Verdict::Commit)
+            };
+            self.mailboxes
+                .transact(&[copy.account], work)
+                .unwrap()
+                .unwrap();
+        }
+    }
+
+    pub(crate) fn check(&self) {
+        let findings = self.mailboxes.check(&BTreeMap::new()).unwrap();
+        assert!(findings.is_empty(), "{findings:#?}");
+    }
+}
+
+pub(crate) fn open(engine: &MemEngine) -> Mailboxes {
+    Mailboxes::open(Arc::new(engine.clone()), [7; 32], Arc::new(NoListener)).unwrap()
+}
+
+pub(crate) fn letter(n: usize) -> Vec<u8> {
+    format!(
+        "From: a@example.org\r\nTo: b@example.org\r\nSubject: Letter {n}\r\n\
+         Date: Sat, 21 Nov 2026 22:06:00 +0000\r\nMessage-ID: <{n}@example.org>\r\n\r\nBody {n}\r\n"
+    )
+    .into_bytes()
+}

@@ -1,0 +1,266 @@
+//! Seals, withdrawal and what was served, over the in-memory engine. Every test ends with a check
+//! of the whole store.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod house;
+
+use tern_base::{OriginId, Timestamp, Uid};
+use tern_mailbox::{
+    Cover, ExposureLevel, FlagChange, FlagRequest, Flags, INBOX, MailboxError, Origins, Outside,
+    Seal, Served, SystemFlag, Transfer, Viewer,
+};
+use tern_store::{Range, Read, StoreError, Verdict};
+
+use house::*;
+
+#[test]
+fn a_seal_hides_content_at_once_and_survives_a_restart() {
+    let mut house = House::new();
+    let hers = house.append(ALICE, INBOX, &letter(1));
+    let his = house.append(BOB, INBOX, &letter(1));
+    let other = house.append(BOB, INBOX, &letter(2));
+    let row = house.mailboxes.message(BOB, his.message).unwrap();
+    let digest = house.seal(&letter(1), Cover::Except([ALICE.0].into()));
+    assert_eq!(
+        house.mailboxes.read(BOB, &row, 0..9),
+        Err(MailboxError::Sealed)
+    );
+    assert_eq!(
+        house.mailboxes.message(BOB, his.message),
+        Err(MailboxError::Sealed)
+    );
+    assert!(house.mailboxes.message(ALICE, hers.message).is_ok());
+    assert!(house.mailboxes.message(BOB, other.message).is_ok());
+    let reopened = open(&house.engine);
+    assert_eq!(
+        reopened.message(BOB, his.message),
+        Err(MailboxError::Sealed)
+    );
+    assert!(house.mailboxes.is_sealed(digest, BOB, OriginId([0; 16])));
+    house.check();
+}
+
+#[test]
+fn a_failed_seal_hides_nothing() {
+    let mut house = House::new();
+    let his = house.append(BOB, INBOX, &letter(1));
+    let digest = tern_mime::content_digest(house.mailboxes.content_key(), &letter(1));
+    let cover = Cover::Except([].into());
+    let seal = Seal {
+        tag: TAG,
+        cover,
+        outside: Outside::All,
+        origins: Origins::AllBut(Vec::new()),
+        active: true,
+        until: Timestamp(u64::MAX),
+    };
+    let fail = |_: &mut tern_store::Transaction<'_>| Err::<(), _>(MailboxError::NoAccount);
+    assert!(house.mailboxes.seal(digest, seal.clone(), fail).is_err());
+    assert!(house.mailboxes.message(BOB, his.message).is_ok());
+    house.engine.set_fault_hook(Some(Box::new(|_| {
+        Some(tern_store::mem::Injected::UnknownApplied)
+    })));
+    let unknown = house
+        .mailboxes
+        .seal(digest, seal, |_| Ok::<_, MailboxError>(()));
+    assert_eq!(unknown, Err(MailboxError::Store(StoreError::Unknown)));
+    house.engine.set_fault_hook(None);
+    assert_eq!(
+        house.mailboxes.message(BOB, his.message),
+        Err(MailboxError::Sealed)
+    );
+}
+
+#[test]
+fn withdrawn_copies_leave_every_mailbox_and_come_back_whole() {
+    let mut house = House::new();
+    let now = house.now;
+    let trash = house.mailboxes.folder(BOB, "Trash").unwrap().id;
+    let work = house
+        .mailboxes
+        .create_folder(BOB, "Work", None, now)
+        .unwrap()
+        .id;
+    let his = house.append(BOB, INBOX, &letter(1));
+    house.append(BOB, INBOX, &letter(2));
+    let to = |to| Transfer {
+        account: BOB,
+        from: INBOX,
+        uids: &[Uid(1)],
+        to,
+    };
+    house.mailboxes.copy(&to(trash), now).unwrap();
+    house.mailboxes.move_messages(&to(work), now).unwrap();
+    let flags = Flags::of(&[SystemFlag::Seen, SystemFlag::Flagged]);
+    let request = FlagRequest {
+        account: BOB,
+        mailbox: work,
+        uids: &[Uid(1)],
+        change: &FlagChange::Set(flags.clone()),
+        unchanged_since: None,
+    };
+    house.mailboxes.change_flags(&request).unwrap();
+    let used = house.mailboxes.account_head(BOB).unwrap().used_bytes;
+    let digest = house.seal(&letter(1), Cover::Except([].into()));
+    assert_eq!(house.withdraw_all(digest), 1);
+    house.check();
+    assert_eq!(house.withdraw_all(digest), 0);
+    assert!(house.uids(BOB, trash).is_empty() && house.uids(BOB, work).is_empty());
+    assert_eq!(house.uids(BOB, INBOX), [2]);
+    assert!(house.mailboxes.account_head(BOB).unwrap().used_bytes < used);
+    house.mailboxes.delete_folder(BOB, trash, now).unwrap();
+    house.restore_all();
+    house.check();
+    assert_eq!(house.uids(BOB, work), [2], "a fresh UID");
+    assert_eq!(
+        house.uids(BOB, INBOX),
+        [2, 3],
+        "the mailbox that is gone is the inbox now"
+    );
+    let view = house.mailboxes.view(BOB, work).unwrap();
+    let entry = view.get(Uid(2)).unwrap();
+    assert_eq!((entry.message, &entry.flags), (his.message, &flags));
+}
+
+#[test]
+fn what_arrives_under_a_seal_is_accepted_and_never_shown() {
+    let mut house = House::new();
+    house.seal(&letter(1), Cover::Only([BOB.0].into()));
+    let late = house.append(BOB, INBOX, &letter(1));
+    assert_eq!((late.sealed, late.uid), (Some(TAG), Uid(1)));
+    assert!(house.uids(BOB, INBOX).is_empty());
+    assert_eq!(house.append(ALICE, INBOX, &letter(1)).sealed, None);
+    assert_eq!(
+        house.append(BOB, INBOX, &letter(2)).uid,
+        Uid(2),
+        "the UID is not used again"
+    );
+    let vaulted = house.mailboxes.vaulted(TAG, None, 10).unwrap();
+    assert!(vaulted.len() == 1 && vaulted[0].row.late);
+    house.check();
+    house.restore_all();
+    assert_eq!(house.uids(BOB, INBOX), [2, 3]);
+    house.check();
+}
+
+#[test]
+fn a_flood_of_what_is_sealed_is_stopped_and_a_bounded_part_of_it_kept() {
+    let most = tern_mailbox::limits::MAX_KEPT_ARRIVALS;
+    let mut house = House::new();
+    house.seal(&letter(1), Cover::Except([].into()));
+    let everything = Range {
+        start: Vec::new(),
+        end: vec![0xff],
+        reverse: false,
+    };
+    let count = |house: &House| house.engine.scan(&everything, 10_000).unwrap().rows.len();
+    let empty = count(&house);
+    let mut rows = Vec::new();
+    for n in 0..most + 20 {
+        // The same letter in other octets, so that each would be held by itself.
+        let padded = [&letter(1)[..], &b"\r\n".repeat(n)].concat();
+        let late = house.append(BOB, INBOX, &padded);
+        assert_eq!((late.sealed, late.uid), (Some(TAG), Uid(n as u32 + 1)));
+        rows.push(count(&house));
+    }
+    assert!(house.uids(BOB, INBOX).is_empty());
+    let kept = house.mailboxes.vaulted(TAG, None, 1_000).unwrap();
+    assert_eq!(kept.len(), most);
+    assert_eq!(house.mailboxes.late_copies(TAG, 1_000).unwrap().len(), most);
+    // What is left of a further one is that its UID was given out: one row of the change log.
+    assert!(rows[most - 1] > empty + 3 * most);
+    assert_eq!(rows[most + 19] - rows[most - 1], 20);
+    assert_eq!(house.append(ALICE, INBOX, &letter(1)).sealed, Some(TAG));
+    let kept = house.mailboxes.vaulted(TAG, None, 1_000).unwrap();
+    assert_eq!(kept.len(), most + 1, "another account's");
+    house.check();
+}
+
+#[test]
+fn a_settled_seal_is_asked_for_as_long_as_it_keeps_out_and_no_longer() {
+    let mut house = House::new();
+    let digest = tern_mime::content_digest(house.mailboxes.content_key(), &letter(1));
+    let until = house.now.plus_millis(1_000);
+    let seal = |cover| Seal {
+        tag: TAG,
+        cover,
+        outside: Outside::All,
+        origins: Origins::AllBut(Vec::new()),
+        active: true,
+        until,
+    };
+    let sealed = house
+        .mailboxes
+        .seal(digest, seal(Cover::Except([].into())), |_| {
+            Ok::<_, MailboxError>(())
+        });
+    assert_eq!(sealed, Ok(()));
+    // Another try under the same tag fails: what is durable is what is asked.
+    let failed = house
+        .mailboxes
+        .seal(digest, seal(Cover::Only([].into())), |_| {
+            Err::<(), _>(MailboxError::NoMessage)
+        });
+    assert_eq!(failed, Err(MailboxError::NoMessage));
+    let is_sealed = |house: &House| house.mailboxes.is_sealed(digest, BOB, OriginId([7; 16]));
+    assert!(is_sealed(&house));
+    house.mailboxes.forget_over(until).unwrap();
+    assert!(is_sealed(&house), "copies may still be in mailboxes");
+    let settle = |txn: &mut tern_store::Transaction<'_>| {
+        let settled = house.mailboxes.settle_seal_in(txn, digest, TAG);
+        settled.map(Verdict::Commit)
+    };
+    house.mailboxes.transact(&[], settle).unwrap();
+    house.mailboxes.forget_over(house.now).unwrap();
+    assert!(is_sealed(&house), "a reader may hold the row of one");
+    house.mailboxes.forget_over(until).unwrap();
+    house.now = until;
+    let late = house.append(BOB, INBOX, &letter(1));
+    assert_eq!(late.sealed, None);
+    assert!(!is_sealed(&house), "what is in a mailbox can be read");
+    assert!(house.mailboxes.message(BOB, late.message).is_ok());
+    house.check();
+}
+
+#[test]
+fn exposure_is_recorded_and_refused_under_a_seal() {
+    let house = House::new();
+    let his = house.deliver(BOB, &letter(1));
+    let row = house.mailboxes.message(BOB, his.message).unwrap();
+    let (digest, origin) = (row.digest, row.origin);
+    let viewer = Viewer {
+        protocol: "imap",
+        client: "test \"1.0\"".into(),
+        address: "127.0.0.1".into(),
+    };
+    let serve = |level, at| {
+        let served = Served {
+            account: BOB,
+            message: his.message,
+            digest,
+            origin,
+            level,
+        };
+        house
+            .mailboxes
+            .record_served(&[served], &viewer, Timestamp(at))
+    };
+    serve(ExposureLevel::Headers, 1).unwrap();
+    serve(ExposureLevel::Body, 2).unwrap();
+    serve(ExposureLevel::Headers, 3).unwrap();
+    let exposures = house.mailboxes.exposures(digest).unwrap();
+    assert_eq!(exposures.len(), 1);
+    assert_eq!(
+        (exposures[0].2.level, exposures[0].2.at),
+        (ExposureLevel::Body, Timestamp(2))
+    );
+    house.seal(&letter(1), Cover::Except([].into()));
+    assert_eq!(
+        serve(ExposureLevel::Downloaded, 4),
+        Err(MailboxError::Sealed)
+    );
+    assert_eq!(
+        house.mailboxes.exposures(digest).unwrap()[0].2.level,
+        ExposureLevel::Body
+    );
+}
