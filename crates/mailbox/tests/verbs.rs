@@ -8,7 +8,7 @@ use tern_mailbox::{
     AppendRequest, Cover, FlagChange, FlagOutcome, FlagRequest, Flags, INBOX, Landing, Lineage,
     MailboxError, Placed, SystemFlag, Transfer, Viewer,
 };
-use tern_store::{Read, Verdict};
+use tern_store::Verdict;
 
 use house::*;
 
