@@ -96,6 +96,7 @@ async fn push(
 }
 
 /// What an expunge measurement needs.
+#[derive(Clone)]
 pub(crate) struct ExpungePlan {
     /// Sessions in IDLE, each of another account while they last.
     pub(crate) sessions: usize,
@@ -103,6 +104,8 @@ pub(crate) struct ExpungePlan {
     pub(crate) mailboxes: usize,
     /// Recipients in each message; one message, if a submission is to be recalled as a whole.
     pub(crate) per_message: usize,
+    /// The address of a group of these accounts: one recipient, instead of each of them.
+    pub(crate) group: Option<String>,
     /// The command; `{message_id}` is replaced.
     pub(crate) command: String,
     /// How to know that the message has arrived everywhere.
@@ -182,7 +185,11 @@ async fn spread(imap: &ImapTarget, smtp: &SmtpTarget, plan: &ExpungePlan) -> Res
     };
     let mut progress = Progress::start(&load).await?;
     let mut client = smtp.open().await?;
-    for recipients in load.recipients.chunks(plan.per_message.max(1)) {
+    let addressed = match &plan.group {
+        Some(group) => std::slice::from_ref(group),
+        None => load.recipients.as_slice(),
+    };
+    for recipients in addressed.chunks(plan.per_message.max(1)) {
         let to = recipients.iter().map(String::as_str);
         client.send(&smtp.sender, to, &message.bytes).await?;
     }

@@ -426,6 +426,7 @@ impl Command {
                     sessions: sessions as usize,
                     mailboxes: imap.users(),
                     per_message: per_message as usize,
+                    group: None,
                     command,
                     delivered: match until_delivered {
                         Some(command) => Delivered::Command(command),

@@ -65,6 +65,9 @@ pub(crate) struct Config {
     /// Recipients in each message that is then removed.
     #[serde(default = "thousand")]
     expunge_per_message: usize,
+    /// `first{}@example.org`: groups of the first so many accounts, {} is the number. Where there are
+    /// any, the removals from a thousand mailboxes and more go to them.
+    groups_pattern: Option<String>,
     /// Fewer idle sessions than the suite has, for a machine that cannot hold them; the row's name
     /// says how many there were.
     idle_sessions_max: Option<usize>,
@@ -95,6 +98,8 @@ struct Sizes {
     idle_fill: usize,
     pushes: usize,
     mailboxes: usize,
+    /// Sizes of groups.
+    groups: &'static [usize],
     watched: usize,
     starts: usize,
 }
@@ -116,6 +121,7 @@ const FULL: Sizes = Sizes {
     idle_fill: 10_000,
     pushes: 200,
     mailboxes: 5_000,
+    groups: &[1_000, 10_000, 100_000],
     watched: 1_000,
     starts: 3,
 };
@@ -132,6 +138,7 @@ const QUICK: Sizes = Sizes {
     idle_fill: 0,
     pushes: 3,
     mailboxes: 20,
+    groups: &[],
     watched: 10,
     starts: 1,
 };
@@ -401,14 +408,30 @@ impl Suite<'_> {
             sessions: self.sizes.watched,
             mailboxes: self.sizes.mailboxes.min(self.config.users),
             per_message: self.config.expunge_per_message,
+            group: None,
             command,
             delivered: self.delivered.clone(),
         };
-        self.row(
-            "remove",
-            idle::expunge_watch(self.bench, &imaps, &smtp, plan),
-        )
-        .await
+        let mut plans = vec![plan.clone()];
+        if let Some(pattern) = &self.config.groups_pattern {
+            let fits = |size: &&usize| **size <= self.config.users;
+            plans.extend(
+                self.sizes
+                    .groups
+                    .iter()
+                    .filter(fits)
+                    .map(|size| ExpungePlan {
+                        mailboxes: *size,
+                        group: Some(pattern.replace("{}", &size.to_string())),
+                        ..plan.clone()
+                    }),
+            );
+        }
+        for plan in plans {
+            let watch = idle::expunge_watch(self.bench, &imaps, &smtp, plan);
+            self.row("remove", watch).await?;
+        }
+        Ok(())
     }
 }
 

@@ -46,6 +46,12 @@ create() {
   echo bench-password | tern account add sender@example.org --password-stdin >/dev/null
   seq 0 $((users - 1)) | sed "s|.*|{\"address\": \"user&@example.org\", \"password_hash\": \"$hash\"}|" |
     tern account import -
+  for size in 1000 10000 100000; do
+    [ "$size" -le "$users" ] || break
+    tern group add "first$size@example.org" >/dev/null
+    seq 0 $((size - 1)) | sed 's|.*|user&@example.org|' |
+      xargs -n 1000 "$tern" --config "$dir/tern.toml" group add-member "first$size@example.org" >/dev/null
+  done
   stop
 }
 
