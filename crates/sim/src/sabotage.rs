@@ -8,7 +8,7 @@ pub enum Sabotage {
     /// None.
     #[default]
     None,
-    /// A seal is forgotten in memory as soon as it is durable: reads are no longer refused.
+    /// A seal is forgotten in memory whenever it is durable: reads are no longer refused.
     ForgetSeals,
     /// Arriving content does not see the tombstones.
     HideTombstones,

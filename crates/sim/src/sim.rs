@@ -7,7 +7,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use tern_base::{Fault, SeededEntropy, Timestamp};
+use tern_base::{ContentDigest, Fault, SeededEntropy, Timestamp};
+use tern_mailbox::SealTag;
 use tern_store::{Batch, MemEngine, Operation};
 
 use crate::actors::{self, Actor};
@@ -64,6 +65,8 @@ pub(crate) struct Sim {
     trace: RefCell<Vec<String>>,
     /// Whether content is arriving: for the sabotage that hides tombstones from it.
     arriving: Cell<bool>,
+    /// Every seal so far: for the sabotage that forgets them.
+    sealed: RefCell<Vec<(ContentDigest, SealTag)>>,
     kills: Cell<usize>,
 }
 
@@ -136,6 +139,7 @@ impl Sim {
             step: Cell::new(0),
             trace: RefCell::default(),
             arriving: Cell::new(false),
+            sealed: RefCell::default(),
             kills: Cell::new(0),
         }))
     }
@@ -224,8 +228,21 @@ impl Sim {
     }
 }
 
+impl Sim {
+    /// Where that is the sabotage: again and again, as the server asks the rows again and again.
+    fn forget_seals(&self) {
+        if self.options.sabotage == Sabotage::ForgetSeals {
+            let server = self.server.borrow();
+            for (digest, tag) in self.sealed.borrow().iter() {
+                server.mailboxes.forget_seal(*digest, *tag);
+            }
+        }
+    }
+}
+
 impl Watch for Sim {
     fn before_snapshot(&self) {
+        self.forget_seals();
         let trouble = self.trouble.get();
         // Rarer than at commits: there are many more snapshots.
         let may = !self.looking.get() && self.depth.get() < MAX_DEPTH;
@@ -266,10 +283,9 @@ impl Watch for Sim {
         let tags = self.oracle.borrow_mut().committed(operations, self.now());
         for (digest, tag) in tags {
             self.tell(|| format!("seal of {digest} changed"));
-            if self.options.sabotage == Sabotage::ForgetSeals {
-                self.server.borrow().mailboxes.forget_seal(digest, tag);
-            }
+            self.sealed.borrow_mut().push((digest, tag));
         }
+        self.forget_seals();
     }
 
     fn hides(&self, key: &[u8]) -> bool {
