@@ -1,8 +1,11 @@
-//! The `Recall-Token` header: an opaque mark on every outgoing message by which copies that come
-//! back are recognised, and forgeries are not.
+//! The `Recall-Token` header: an opaque mark on every outgoing message by which a copy that comes
+//! back, perhaps changed on its way, can be told from a forgery.
 //!
 //! The token names the submission and proves, with a key that only this server has, that the
-//! server issued it for that submission's content.
+//! server issued it for that submission's content. It proves nothing of the content that it
+//! arrives with: whoever received the message can put it on another. So it may add a copy to what
+//! its own submission's recall covers, and give nobody power over anything else. Arrivals do not
+//! ask it yet.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
