@@ -17,7 +17,7 @@ use crate::notice::Subject;
 use crate::place::{Position, targets_of};
 use crate::plan::plan;
 use crate::report::Notice;
-use crate::request::{is_request_address, request_of};
+use crate::request::{Way, is_request_address, request_of};
 use crate::{Accepted, Delivery, DeliveryError, Incoming, IncomingRecipient, Refusal, limits};
 
 /// How often a commit whose answer was lost is looked into.
@@ -146,14 +146,22 @@ impl Delivery {
         let named = u32::try_from(incoming.recipients.len())
             .map_err(|_| DeliveryError::Limit("recipients of an envelope"))?;
         let ready = self.ready(incoming.origin, incoming.content, submitter.is_some(), now)?;
+        let way = match (is_addressed, submitter) {
+            (true, _) => Way::Addressed,
+            (false, Some(_)) => Way::of(&ready.prepared, &incoming.recipients),
+            (false, None) => Way::Header,
+        };
         let snapshot = self.engine.snapshot()?;
-        let entries = plan(
+        let mut entries = plan(
             &*snapshot,
             incoming.recipients,
             submitter.is_some(),
             &ready.delivered_to,
         )?;
         drop(snapshot);
+        if matches!(way, Way::Outlook(_)) {
+            entries.retain(|entry| matches!(entry.goal, Goal::Outside(_)));
+        }
         let prepared = ready.prepared;
         let facts = Facts {
             origin: incoming.origin,
@@ -166,7 +174,7 @@ impl Delivery {
         };
         let key = self.mailboxes.content_key();
         let request =
-            submitter.and_then(|account| request_of(key, account, &facts, &prepared, is_addressed));
+            submitter.and_then(|account| request_of(key, account, &facts, &prepared, &way));
         let submission = submitter.map(|account| Submission {
             id: facts.origin,
             account,

@@ -1,18 +1,21 @@
 //! Mail by which an account asks for a recall: to the server's own address `recall@` each of its
-//! domains, or as a submission that says what it takes the place of (`Supersedes`).
+//! domains, as a recall message of Outlook, or as a submission that says what it takes the place of
+//! (`Supersedes`).
 //!
 //! The address is nobody's: what comes to it is never delivered, and only an account may write to
 //! it. Where the directory has somebody by that name, theirs is the mail, and nothing is asked.
+//! A recall message of Outlook is delivered to nobody here either, who would only be told of what they
+//! are not to see; other servers get it and may understand it.
 
 use tern_base::{AccountId, EmailAddress};
 use tern_directory::resolve::is_unclaimed;
 use tern_mailbox::Prepared;
-use tern_recall::Named;
 use tern_recall::mail::{MailRequest, REQUEST_LOCAL_PART, record_request_in};
+use tern_recall::{Named, is_outlook_recall};
 use tern_store::{Read, StoreError, Verdict};
 
 use crate::entry::Facts;
-use crate::{Accepted, Delivery, DeliveryError};
+use crate::{Accepted, Delivery, DeliveryError, IncomingRecipient};
 
 /// Whether an address is the one that asks for recalls, with or without a tag.
 pub fn is_request_address(reader: &dyn Read, address: &EmailAddress) -> Result<bool, StoreError> {
@@ -25,14 +28,34 @@ fn has_request_name(address: &EmailAddress) -> bool {
     user.eq_ignore_ascii_case(REQUEST_LOCAL_PART)
 }
 
-/// What a submission asks for: what it was sent to the server's own address for, else what its
-/// header says.
+/// How a submission may ask.
+pub(crate) enum Way {
+    /// It was sent to the server's own address.
+    Addressed,
+    /// It is a recall message of Outlook, sent to these recipients.
+    Outlook(Vec<String>),
+    /// By its header, if at all.
+    Header,
+}
+
+impl Way {
+    /// The way of a submission to these recipients.
+    pub(crate) fn of(prepared: &Prepared, recipients: &[IncomingRecipient]) -> Self {
+        if !is_outlook_recall(&prepared.parsed, prepared.content()) {
+            return Self::Header;
+        }
+        let recipients = recipients.iter().map(|one| one.address.to_string());
+        Self::Outlook(recipients.collect())
+    }
+}
+
+/// What a submission asks for.
 pub(crate) fn request_of(
     key: &[u8; 32],
     account: AccountId,
     facts: &Facts,
     prepared: &Prepared,
-    is_addressed: bool,
+    way: &Way,
 ) -> Option<MailRequest> {
     let parsed = &prepared.parsed;
     let request = |named, replaces_with| MailRequest {
@@ -42,9 +65,15 @@ pub(crate) fn request_of(
         named,
         replaces_with,
     };
-    if is_addressed {
-        let named = Named::by_mail(key, parsed, prepared.content());
-        return Some(request(named, None));
+    match way {
+        Way::Addressed => {
+            let named = Named::by_mail(key, parsed, prepared.content());
+            return Some(request(named, None));
+        }
+        Way::Outlook(recipients) => {
+            return Some(request(Named::by_outlook(parsed, recipients), None));
+        }
+        Way::Header => {}
     }
     // RFC 5536 3.2.12: one message at a time.
     let field = tern_mime::header_value(prepared.content(), "Supersedes")?;

@@ -238,3 +238,84 @@ fn the_same_letter_sent_again_takes_no_place() {
     assert_eq!(inbox(&house, "bob").len(), 2);
     house.check();
 }
+
+/// As Outlook sends it: to the same people, the class in the header or in its own attachment.
+fn recall_message(field: &str) -> String {
+    let stream = "eJ8+IgEAAQiABwATAAAASVBNLk91dGxvb2suUmVjYWxsAIIG";
+    format!(
+        "From: alice@tern.test\nTo: bob@tern.test\nSubject: =?utf-8?q?R=C3=BCckruf?=: one\n\
+         Message-ID: <ask@tern.test>\nMIME-Version: 1.0\n{field}\
+         Content-Type: multipart/mixed; boundary=b\n\n--b\n\n\
+         alice would like to recall the message, \"one\".\n--b\n\
+         Content-Type: application/ms-tnef; name=winmail.dat\n\
+         Content-Transfer-Encoding: base64\n\n{stream}\n--b--\n"
+    )
+}
+
+#[test]
+fn a_recall_message_of_outlook_from_an_account_is_a_request() {
+    let by_class = recall_message("");
+    let by_field = recall_message("Content-Class: urn:content-classes:recallmessage\n")
+        .replace("application/ms-tnef", "application/octet-stream");
+    for mail in [by_class, by_field] {
+        let mut house = House::new();
+        let to = ["bob@tern.test", "pal@far.example"];
+        for id in ["one", "two"] {
+            submit(&mut house, "alice", &to, &letter(id, "", "text")).unwrap();
+        }
+        submit(&mut house, "carol", &to, &letter("one", "", "hers")).unwrap();
+        let accepted = submit(&mut house, "alice", &to, &mail).unwrap();
+        // Here nobody is shown it; elsewhere it may be understood.
+        assert_eq!((accepted.local, accepted.outside), (0, 1));
+        let answers = triggers(&house, "alice");
+        assert!(matches!(answers[..], [Requested::Sealed(_)]), "{answers:?}");
+        let left = inbox(&house, "bob");
+        assert!(
+            left.len() == 2
+                && !left
+                    .iter()
+                    .any(|mail| mail.ends_with("one\r\n\r\ntext\r\n")),
+            "{left:?}"
+        );
+        assert!(left.iter().any(|mail| mail.contains("hers")));
+        assert!(inbox(&house, "alice")[0].contains("Taken back: one"));
+        house.check();
+    }
+}
+
+#[test]
+fn a_recall_message_of_outlook_that_fits_two_messages_takes_back_none() {
+    let mut house = House::new();
+    let bob = ["bob@tern.test"];
+    for id in ["first", "second"] {
+        let mail = letter(id, "", "text").replace(&format!("Subject: {id}"), "Subject: one");
+        submit(&mut house, "alice", &bob, &mail).unwrap();
+    }
+    submit(&mut house, "alice", &bob, &recall_message("")).unwrap();
+    let answers = triggers(&house, "alice");
+    assert!(
+        matches!(
+            answers[..],
+            [Requested::Refused(_, RecallRefusal::NotFound)]
+        ),
+        "{answers:?}"
+    );
+    assert_eq!(inbox(&house, "bob").len(), 2);
+    house.check();
+}
+
+#[test]
+fn a_recall_message_of_outlook_from_outside_is_mail_and_nothing_more() {
+    let mut house = House::new();
+    let bob = ["bob@tern.test"];
+    submit(&mut house, "alice", &bob, &letter("one", "", "text")).unwrap();
+    let mut forged = house.incoming("alice@tern.test", &bob, None);
+    forged.content = recall_message("").replace('\n', "\r\n").into_bytes();
+    let accepted = house.accept(forged).unwrap();
+    assert_eq!(accepted.local, 1);
+    for who in ["alice", "bob"] {
+        assert_eq!(triggers(&house, who), []);
+    }
+    assert_eq!(inbox(&house, "bob").len(), 2);
+    house.check();
+}

@@ -29,6 +29,7 @@ mod section;
 mod subject;
 mod text;
 mod thread;
+mod tnef;
 
 pub use address::Address;
 pub use attached::first_attached;
@@ -43,3 +44,4 @@ pub use section::{Section, section};
 pub use subject::{base_subject, is_reply_or_forward};
 pub use text::{decode_header_text, decode_part, decoded_text, part_text};
 pub use thread::message_ids;
+pub use tnef::message_class;

@@ -52,3 +52,7 @@ pub const MAX_ENCODED_NESTING: usize = 4;
 
 /// How many times its own size a message may cost in nested digests.
 pub const NESTED_DIGEST_FACTOR: usize = 4;
+
+/// Attributes of a TNEF stream that are walked to find the class of the message; it stands among
+/// the first few.
+pub const MAX_TNEF_ATTRIBUTES: usize = 64;

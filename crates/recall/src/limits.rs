@@ -29,3 +29,9 @@ pub const MAX_NAMED: usize = 100;
 /// Requests of an account, by keyword or by mail, that are seen to in one go; the rest have their turn
 /// after other accounts.
 pub const TRIGGER_PAGE: usize = 100;
+/// Recipients of a recall message of Outlook that are compared with those of the message that it
+/// may be about.
+pub const MAX_OUTLOOK_RECIPIENTS: usize = 50;
+/// Most recent submissions of the server among which the message is looked for that a recall message
+/// of Outlook is about.
+pub const MAX_OUTLOOK_SEARCHED: usize = 10_000;

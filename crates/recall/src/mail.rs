@@ -55,7 +55,7 @@ pub(crate) struct Mailed {
 
 impl Mailed {
     fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(1);
+        let mut w = Writer::versioned(2);
         w.text(&self.message_id);
         self.named.write(&mut w);
         w.option(self.replaces_with, |w, digest| {
@@ -65,7 +65,7 @@ impl Mailed {
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 1)?;
+        let mut r = Reader::of_version(bytes, 2)?;
         Ok(Self {
             message_id: r.text()?,
             named: Named::read(&mut r)?,

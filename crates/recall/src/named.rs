@@ -12,6 +12,7 @@ use tern_base::{AccountId, ContentDigest};
 use tern_mime::ParsedMessage;
 use tern_store::{Read, StoreError};
 
+use crate::outlook::Titled;
 use crate::submission::{by_digest, by_message_id_hash, message_id_hash};
 use crate::{Submission, limits};
 
@@ -24,6 +25,8 @@ pub struct Named {
     stated: Vec<[u8; 16]>,
     /// Message-IDs that the mail answers, the nearest first.
     answered: Vec<[u8; 16]>,
+    /// What a recall message of Outlook is about.
+    titled: Option<Titled>,
 }
 
 impl Named {
@@ -42,7 +45,7 @@ impl Named {
             return Self {
                 letter: Some(tern_mime::content_digest(key, &attached)),
                 stated: message_id.iter().map(|id| message_id_hash(id)).collect(),
-                answered: Vec::new(),
+                ..Self::default()
             };
         }
         let subject = mail.envelope.subject.as_deref().unwrap_or_default();
@@ -61,6 +64,17 @@ impl Named {
             letter: None,
             stated,
             answered: answered.map(|id| message_id_hash(id)).collect(),
+            titled: None,
+        }
+    }
+
+    /// What a recall message of Outlook is about that went to these recipients.
+    pub fn by_outlook(mail: &ParsedMessage, recipients: &[String]) -> Self {
+        let answered = mail.thread_ids.iter().rev();
+        Self {
+            answered: answered.map(|id| message_id_hash(id)).collect(),
+            titled: Titled::by_mail(mail, recipients),
+            ..Self::default()
         }
     }
 
@@ -91,7 +105,10 @@ impl Named {
                 return Ok(Some(found));
             }
         }
-        Ok(None)
+        match &self.titled {
+            Some(titled) => titled.find(reader, account),
+            None => Ok(None),
+        }
     }
 
     pub(crate) fn write(&self, w: &mut Writer) {
@@ -103,6 +120,7 @@ impl Named {
                 w.array(hash);
             });
         }
+        w.option(self.titled.as_ref(), |w, titled| titled.write(w));
     }
 
     pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self, Damaged> {
@@ -110,6 +128,7 @@ impl Named {
             letter: r.option(|r| r.array().map(ContentDigest))?,
             stated: r.list(Reader::array)?,
             answered: r.list(Reader::array)?,
+            titled: r.option(Titled::read)?,
         })
     }
 }

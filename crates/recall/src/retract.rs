@@ -230,9 +230,7 @@ impl Recalls {
                 return Err(RecallError::TooMany);
             }
             for (key, row) in &page.rows {
-                let id = key.get(1..).and_then(OriginId::from_slice);
-                let id = id.ok_or(tern_store::StoreError::Damaged)?;
-                add(Submission::decode(id, row)?)?;
+                add(Submission::of_row(key, row)?)?;
             }
             next = page.next;
         }

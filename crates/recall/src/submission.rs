@@ -88,7 +88,13 @@ impl Submission {
             .finish()
     }
 
-    pub(crate) fn decode(id: OriginId, bytes: &[u8]) -> Result<Self, Damaged> {
+    /// The submission of a row of its table.
+    pub(crate) fn of_row(key: &[u8], row: &[u8]) -> Result<Self, StoreError> {
+        let id = key.get(1..).and_then(OriginId::from_slice);
+        Ok(Self::decode(id.ok_or(StoreError::Damaged)?, row)?)
+    }
+
+    fn decode(id: OriginId, bytes: &[u8]) -> Result<Self, Damaged> {
         let mut r = Reader::of_version(bytes, 1)?;
         Ok(Self {
             id,
