@@ -1,5 +1,6 @@
 //! The triggers of people who have an ordinary mail client and nothing else: a keyword set by
-//! imapclient; a forward, a Message-ID and a correction submitted by swaks.
+//! imapclient; a forward, a Message-ID, a
+//! correction and what Outlook's "Recall This Message" sends, submitted by swaks.
 #![allow(clippy::unwrap_used, reason = "a test panics")]
 
 mod job;
@@ -10,6 +11,8 @@ use tern_interop::house::{self, address};
 use tern_interop::{DEADLINE, House, until};
 
 const ASK: &str = "recall@example.org";
+/// A TNEF stream that says no more than `IPM.Outlook.Recall`.
+const WINMAIL: &str = "eJ8+IgEAAQiABwATAAAASVBNLk91dGxvb2suUmVjYWxsAIIG";
 
 /// A mail to the server's own address.
 fn ask(from: &str, further: &str, body: &str) -> String {
@@ -144,6 +147,42 @@ fn a_correction_submitted_by_swaks_takes_its_place() {
     assert_eq!(status["replacedBy"], format!("{right}@example.org"));
     let corrected = job::read_by(&mut job.bob, &right);
     assert!(corrected.contains("Supersedes:") && corrected.contains(&exactly(&right)));
+    let Job { house, .. } = job;
+    house.close();
+}
+
+/// What Outlook sends for "Recall This Message": to the same people, with its class in the
+/// attachment of its own kind.
+#[test]
+fn a_recall_message_of_outlook_submitted_by_swaks() {
+    let mut job = Job::begin("outlook");
+    let subject = format!("About {}", job.word);
+    let mail = format!(
+        "From: <{}>\r\nTo: {ASK}\r\nSubject: Recall: {subject}\r\nMessage-ID: <ask-alice@example.org>\r\n\
+         MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n\
+         alice would like to recall the message.\r\n--b\r\n\
+         Content-Type: application/ms-tnef; name=winmail.dat\r\n\
+         Content-Transfer-Encoding: base64\r\n\r\n{WINMAIL}\r\n--b--\r\n",
+        address("alice")
+    );
+    let to = ["bob@example.org", "carol@example.org", house::GROUP];
+    // From outside it is a mail like any other.
+    job.house.deliver(&address("alice"), &to[1..2], &mail).ok();
+    let asked = |carol: &mut tern_interop::Agent| {
+        let messages = carol.messages("INBOX").into_iter();
+        messages
+            .filter(|(_, text)| text.contains("would like to recall"))
+            .count()
+    };
+    assert_eq!(asked(&mut job.carol), 1);
+    assert!(agent_has(&mut job.bob, "INBOX", &job.word));
+    job.house.submit_tls("alice", &to, &mail).ok();
+    job.bob_is_told();
+    job.everybody_lost_it();
+    let (id, text) = job.report();
+    job.outcomes_agree(&id, &text);
+    assert!(reply(&job.house, "alice").contains(&id));
+    assert_eq!(asked(&mut job.carol), 1, "nobody is shown the request");
     let Job { house, .. } = job;
     house.close();
 }
