@@ -69,7 +69,7 @@ mod tests {
             &SIGNATURE[..],
             &[1, 0],
             &attribute(0x0008_9006, &0x0001_0000_u32.to_le_bytes()),
-            &attribute(0x0007_8008, b"IPM.Outlook.Recall\0"),
+            &attribute(0x0007_8008, b"IPM.Schedule.Request\0"),
         ]
         .concat()
     }
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn the_class_is_read_wherever_the_stream_ends() {
         let whole = stream();
-        assert_eq!(class_of(&whole).as_deref(), Some("IPM.Outlook.Recall"));
+        assert_eq!(class_of(&whole).as_deref(), Some("IPM.Schedule.Request"));
         for end in 0..whole.len() - BEHIND {
             assert_eq!(class_of(&whole[..end]), None, "{end}");
         }
@@ -100,7 +100,7 @@ mod tests {
              Content-Transfer-Encoding: base64\r\n\r\n{body}\r\n--b--\r\n"
         );
         let class = |mail: &str| message_class(&crate::parse(mail.as_bytes()), mail.as_bytes());
-        assert_eq!(class(&mail).as_deref(), Some("IPM.Outlook.Recall"));
+        assert_eq!(class(&mail).as_deref(), Some("IPM.Schedule.Request"));
         assert_eq!(class(&mail.replace("ms-tnef", "octet-stream")), None);
     }
 }
