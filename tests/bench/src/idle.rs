@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::process::Command;
 
+use crate::beside::{self, Reader};
 use crate::deliver::{Delivered, Load, Progress, unique_run};
 use crate::error::{Error, Result, Step};
 use crate::imap::{ImapTarget, Push};
@@ -133,6 +134,8 @@ pub(crate) async fn expunge_watch(
         .await?;
     watchers.forget()?;
 
+    let reader = Reader::start(bench, imap).await?;
+    tokio::time::sleep(beside::LEAD).await;
     let command = plan.command.replace("{message_id}", &message_id);
     let meter = bench.meter();
     let start = Instant::now();
@@ -150,6 +153,7 @@ pub(crate) async fn expunge_watch(
     let pushes = watchers.each((0..sessions).collect(), within, |p| p == Push::Expunge);
     let (seconds, pushes) = tokio::join!(run, pushes);
     let (seconds, pushes) = (seconds?, pushes?);
+    let pushed = Instant::now();
     verify_gone(imap, plan.mailboxes, &message_id).await?;
 
     let mut row = Row::new(format!(
@@ -165,6 +169,7 @@ pub(crate) async fn expunge_watch(
     row.set_latencies("expunge_push", latencies);
     row.set("gone_everywhere_s", start.elapsed().as_secs_f64());
     meter.stop(&mut row);
+    reader.finish(&mut row, start, pushed).await?;
     Ok(row)
 }
 

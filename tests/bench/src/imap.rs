@@ -131,6 +131,17 @@ impl Imap {
         self.run(step, |_| {}).await
     }
 
+    /// The first result of a SEARCH.
+    pub(crate) async fn first_hit(&mut self, step: &'static str, text: &str) -> Result<u64> {
+        let mut hit = None;
+        self.begin(text);
+        self.run(step, |line| {
+            hit = hit.or(line.strip_prefix(b"* SEARCH ").and_then(number));
+        })
+        .await?;
+        hit.ok_or_else(|| refused(step, b"nothing found"))
+    }
+
     /// Puts a tagged command line into the output buffer.
     fn begin(&mut self, text: &str) {
         self.tag += 1;

@@ -7,6 +7,7 @@
 // A measuring tool reads clocks; the ban is for the crates below the server.
 #![allow(clippy::disallowed_methods)]
 
+mod beside;
 mod deliver;
 mod error;
 mod idle;
@@ -20,6 +21,7 @@ mod process;
 mod report;
 #[cfg(test)]
 mod script;
+mod seal;
 mod smtp;
 mod start;
 mod suite;

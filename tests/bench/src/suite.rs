@@ -16,6 +16,7 @@ use crate::mailbox;
 use crate::measure::{Bench, Row};
 use crate::net::{Endpoint, Security, tls_connector};
 use crate::process::Processes;
+use crate::seal::{self, SealPlan};
 use crate::smtp::SmtpTarget;
 use crate::start;
 
@@ -62,6 +63,9 @@ pub(crate) struct Config {
     delivered_command: Option<String>,
     /// Removes the message {message_id} from every mailbox.
     expunge_command: Option<String>,
+    /// Whether the keyword `$Recall` on a sent message takes it back.
+    #[serde(default)]
+    keyword_recalls: bool,
     /// Recipients in each message that is then removed.
     #[serde(default = "thousand")]
     expunge_per_message: usize,
@@ -101,6 +105,8 @@ struct Sizes {
     /// Sizes of groups.
     groups: &'static [usize],
     watched: usize,
+    /// Recalls by keyword, and how many deliveries a second come in beside them.
+    recalls: (usize, u32),
     starts: usize,
 }
 
@@ -123,6 +129,7 @@ const FULL: Sizes = Sizes {
     mailboxes: 5_000,
     groups: &[1_000, 10_000, 100_000],
     watched: 1_000,
+    recalls: (200, 500),
     starts: 3,
 };
 
@@ -140,6 +147,7 @@ const QUICK: Sizes = Sizes {
     mailboxes: 20,
     groups: &[],
     watched: 10,
+    recalls: (3, 50),
     starts: 1,
 };
 
@@ -151,9 +159,9 @@ const SMALL_SIZE: usize = 512;
 const FILL_SESSIONS: usize = 8;
 
 /// The parts, in the order in which they run; the one that removes mail from every account last.
-pub(crate) const PARTS: [&str; 11] = [
+pub(crate) const PARTS: [&str; 12] = [
     "start", "fill", "select", "fetch", "search", "store", "expunge", "append", "deliver", "idle",
-    "remove",
+    "seal", "remove",
 ];
 
 impl Config {
@@ -291,6 +299,7 @@ impl Suite<'_> {
             }
             "deliver" => self.deliver().await,
             "idle" => self.idle().await,
+            "seal" => self.seal().await,
             _ => self.remove().await,
         }
     }
@@ -393,17 +402,38 @@ impl Suite<'_> {
         self.rows("idle", idle).await
     }
 
+    async fn seal(&self) -> Result<()> {
+        if !self.config.keyword_recalls {
+            return Ok(());
+        }
+        let (recalls, rate) = self.sizes.recalls;
+        let recipients = (0..self.config.users).map(|n| self.imap.user(n));
+        let plan = SealPlan {
+            imap: self.imap.clone(),
+            submission: self.submission()?,
+            smtp: self.smtp.clone(),
+            recipients: Arc::new(recipients.collect()),
+            rate,
+            recalls,
+        };
+        self.row("seal", seal::seal(self.bench, plan)).await
+    }
+
+    /// Where the sender submits.
+    fn submission(&self) -> Result<SmtpTarget> {
+        let config = self.config;
+        match &config.submission {
+            Some(address) => config.smtp(address, config.submission_security, true),
+            None => Ok(self.smtp.clone()),
+        }
+    }
+
     async fn remove(&self) -> Result<()> {
         let Some(command) = self.config.expunge_command.clone() else {
             return Ok(());
         };
         let imaps = self.config.imap(&self.config.imaps, Security::Tls)?;
-        let smtp = match &self.config.submission {
-            Some(address) => self
-                .config
-                .smtp(address, self.config.submission_security, true)?,
-            None => self.smtp.clone(),
-        };
+        let smtp = self.submission()?;
         let plan = ExpungePlan {
             sessions: self.sizes.watched,
             mailboxes: self.sizes.mailboxes.min(self.config.users),

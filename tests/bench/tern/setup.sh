@@ -38,7 +38,7 @@ stop() {
 create() {
   local users=${1:-5000}
   mkdir -p "$dir"
-  sed "s|@DIR@|$dir|g" "$here/tern.toml.in" >"$dir/tern.toml"
+  sed -e "s|@DIR@|$dir|g" -e "s|@HERE@|$here|g" "$here/tern.toml.in" >"$dir/tern.toml"
   sed -e "s|@DIR@|$dir|g" -e "s|@TERN@|$tern|g" -e "s|@HERE@|$here|g" -e "s|@USERS@|$users|g" \
     "$here/suite.toml.in" >"$dir/suite.toml"
   start
