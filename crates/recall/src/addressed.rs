@@ -11,7 +11,7 @@ use tern_base::{AccountId, Timestamp};
 use crate::status::head_json;
 use crate::{
     CopyOutcome, Destination, Outcome, Reason, Recall, RecallError, RecallId, Recalls, Subject,
-    Tally, Target, submission,
+    Tally, Target, Wait, submission,
 };
 
 /// A recall as its sender sees it.
@@ -29,6 +29,8 @@ pub struct SenderStatus {
     pub more: u64,
     /// Recipients whom the delivery has not reached yet.
     pub on_their_way: u64,
+    /// What it waits for, or has waited for.
+    pub wait: Option<Wait>,
 }
 
 /// What became of one address.
@@ -99,6 +101,7 @@ impl Recalls {
         });
         Ok(SenderStatus {
             addressed: addressed.collect(),
+            wait: self.wait_of(id)?,
             recall,
             tally,
             submitted: found.map(|found| found.submitted),
@@ -155,6 +158,9 @@ impl SenderStatus {
             let addressed: Vec<Value> = self.addressed.iter().map(Addressed::json).collect();
             fields.insert("addressed".to_owned(), addressed.into());
             fields.insert("moreAddressed".to_owned(), self.more.into());
+            let wait = self.wait.as_ref();
+            let wait = wait.map(|wait| wait.json(self.recall.state));
+            fields.insert("waiting".to_owned(), wait.into());
         }
         value
     }

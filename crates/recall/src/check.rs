@@ -52,7 +52,45 @@ impl Recalls {
         for recall in &recalls {
             self.check_one(recall, &mut findings)?;
         }
+        self.check_waiting(&recalls, &mut findings)?;
         Ok(findings)
+    }
+
+    /// What waits is on both lists of what waits, and nothing else is.
+    fn check_waiting(
+        &self,
+        recalls: &[Recall],
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), RecallError> {
+        let waiting = recalls.iter().filter(|recall| recall.state.is_waiting());
+        let waiting: BTreeSet<RecallId> = waiting.map(|recall| recall.id).collect();
+        let lists = [
+            (
+                tables::WAITS_UNTIL,
+                tables::read_waits_until as fn(&[u8]) -> _,
+            ),
+            (tables::WAITS, tables::read_waits),
+        ];
+        for (table, read) in lists {
+            let mut listed = BTreeSet::new();
+            each_row(&*self.engine, tables::whole(table), |key, _| {
+                listed.insert(read(key)?);
+                Ok(())
+            })?;
+            for id in listed.symmetric_difference(&waiting) {
+                findings.push(Finding(format!(
+                    "recall {id}: is not on the list that it waits on"
+                )));
+            }
+        }
+        for id in &waiting {
+            if self.wait_of(*id)?.is_none() {
+                findings.push(Finding(format!(
+                    "recall {id}: does not say what it waits for"
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn check_one(&self, recall: &Recall, findings: &mut Vec<Finding>) -> Result<(), RecallError> {

@@ -29,6 +29,9 @@ impl Recalls {
     /// Does what is left to do of a recall, up to the report.
     pub fn run(&self, id: RecallId, now: Timestamp) -> Result<(), RecallError> {
         let mut recall = self.recall(id)?;
+        if recall.state.is_waiting() {
+            self.tell(id, now)?;
+        }
         if recall.state == State::Running {
             if let Some(facts) = self.withdraw_all(&recall, now)? {
                 self.finish(&recall, &facts, now)?;
@@ -72,13 +75,13 @@ impl Recalls {
     /// Does what is left to do of every recall. To be called at start and now and then. One that
     /// fails does not keep the others from being done; the first failure is answered.
     pub fn run_open(&self, now: Timestamp) -> Result<usize, RecallError> {
+        let mut failure = self.expire(now).err();
         let mut ids = Vec::new();
         each_row(&*self.engine, tables::whole(tables::OPEN), |key, _| {
             let id = key.get(1..).and_then(|id| id.try_into().ok());
             ids.push(RecallId(id.ok_or(tern_store::StoreError::Damaged)?));
             Ok(())
         })?;
-        let mut failure = None;
         for id in &ids {
             if let Err(error) = self.run(*id, now) {
                 failure.get_or_insert(error);

@@ -7,6 +7,7 @@ use tern_mailbox::Mailboxes;
 use tern_policy::Policy;
 use tern_store::{Engine, Transaction};
 
+use crate::link::Links;
 use crate::{Recall, RecallError, RecallId, Settings, tables};
 
 /// The recalls of a server.
@@ -15,6 +16,7 @@ pub struct Recalls {
     pub(crate) mailboxes: Arc<Mailboxes>,
     pub(crate) policy: Arc<dyn Policy>,
     pub(crate) settings: Settings,
+    pub(crate) links: Option<Links>,
 }
 
 impl std::fmt::Debug for Recalls {
@@ -36,6 +38,7 @@ impl Recalls {
             mailboxes,
             policy,
             settings,
+            links: None,
         }
     }
 

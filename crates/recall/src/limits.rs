@@ -35,3 +35,8 @@ pub const MAX_OUTLOOK_RECIPIENTS: usize = 50;
 /// Most recent submissions of the server among which the message is looked for that a recall message
 /// of Outlook is about.
 pub const MAX_OUTLOOK_SEARCHED: usize = 10_000;
+/// Most recalls of one requester that wait for a second factor or for approval; a request beyond
+/// them is refused.
+pub const MAX_WAITING: usize = 100;
+/// Most waiting recalls that a list shows.
+pub const MAX_WAITING_SHOWN: usize = 1_000;

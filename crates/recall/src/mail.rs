@@ -155,7 +155,8 @@ impl Recalls {
                 return Ok(Verdict::Commit(()));
             }
             let mut recall = self.recall_in(txn, answer.id())?;
-            if replaces && !refused {
+            let waits = matches!(answer, Requested::Waiting(..));
+            if replaces && !refused && !waits {
                 let correction = mailed.message_id.clone();
                 recall.replacement.get_or_insert(correction);
             } else {

@@ -135,6 +135,14 @@ impl From<DenyReason> for Refusal {
 /// Where a recall stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
+    /// Its requester has to show a second factor. No copy is touched.
+    AwaitingStepUp,
+    /// Other people have to approve it. No copy is touched.
+    AwaitingApproval,
+    /// Its requester or an operator wanted it no longer while it waited.
+    Cancelled,
+    /// What it waited for did not come in time.
+    Expired,
     /// Sealed; copies are being withdrawn.
     Running,
     /// Every copy has an outcome; some may still be pending.
@@ -151,6 +159,10 @@ impl State {
     /// The name that reports and the API use.
     pub const fn code(self) -> &'static str {
         match self {
+            Self::AwaitingStepUp => "awaiting-step-up",
+            Self::AwaitingApproval => "awaiting-approval",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
             Self::Running => "running",
             Self::Done => "done",
             Self::Refused(_) => "refused",
@@ -164,6 +176,16 @@ impl State {
         matches!(self, Self::Done | Self::Restored)
     }
 
+    /// Whether it waits for somebody, having touched nothing.
+    pub const fn is_waiting(self) -> bool {
+        matches!(self, Self::AwaitingStepUp | Self::AwaitingApproval)
+    }
+
+    /// Whether it came to nothing, having touched nothing.
+    pub(crate) const fn is_void(self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Cancelled | Self::Expired)
+    }
+
     const fn encode(self) -> (u8, u8) {
         match self {
             Self::Running => (1, 0),
@@ -171,6 +193,10 @@ impl State {
             Self::Refused(refusal) => (3, refusal as u8),
             Self::Restoring => (4, 0),
             Self::Restored => (5, 0),
+            Self::AwaitingStepUp => (6, 0),
+            Self::AwaitingApproval => (7, 0),
+            Self::Cancelled => (8, 0),
+            Self::Expired => (9, 0),
         }
     }
 
@@ -181,6 +207,10 @@ impl State {
             (3, refusal) => Refusal::from_number(refusal).map(Self::Refused),
             (4, _) => Ok(Self::Restoring),
             (5, _) => Ok(Self::Restored),
+            (6, _) => Ok(Self::AwaitingStepUp),
+            (7, _) => Ok(Self::AwaitingApproval),
+            (8, _) => Ok(Self::Cancelled),
+            (9, _) => Ok(Self::Expired),
             _ => Err(Damaged),
         }
     }
@@ -370,6 +400,18 @@ impl Recall {
             subject: r.bytes()?.to_vec(),
             message_id: r.text()?,
         })
+    }
+
+    /// Whether it takes every copy that another would take of the same submission.
+    pub(crate) fn takes_all_of(&self, other: &Self) -> bool {
+        let named = |one: &String| {
+            self.chosen
+                .iter()
+                .any(|held| held.eq_ignore_ascii_case(one))
+        };
+        let all = !other.chosen.is_empty() && other.chosen.iter().all(named);
+        let states = self.selection == Selection::Any || self.selection == other.selection;
+        states && (self.chosen.is_empty() || all)
     }
 
     /// Something that the report tells of has changed. Whoever read the record before has to look

@@ -30,7 +30,7 @@ impl Recalls {
         };
         // Whoever asked by mail is answered once, when there is something to say.
         let reply_key = tables::reply(recall.id);
-        let answers = recall.state.is_over() || matches!(recall.state, State::Refused(_));
+        let answers = recall.state.is_over() || recall.state.is_void();
         let asked_by = match self.engine.get(&reply_key)? {
             Some(row) if answers => Some(decode_reply(&row)?),
             _ => None,
@@ -78,7 +78,7 @@ impl Recalls {
     }
 
     /// A sender over quota gets no report mail rather than none of the recall's other effects.
-    fn land_report_in(
+    pub(crate) fn land_report_in(
         &self,
         txn: &mut Transaction<'_>,
         prepared: &Prepared,
@@ -125,7 +125,12 @@ impl Recalls {
 }
 
 /// How a report lands in one of its reader's mailboxes.
-fn landing(recall: &Recall, account: AccountId, mailbox: MailboxId, now: Timestamp) -> Landing {
+pub(crate) fn landing(
+    recall: &Recall,
+    account: AccountId,
+    mailbox: MailboxId,
+    now: Timestamp,
+) -> Landing {
     let mut flags = Flags::empty();
     flags.add_keyword(REPORT_KEYWORD);
     Landing {
@@ -197,8 +202,10 @@ fn compose(
 /// What the subject line of a report begins with.
 fn headline(status: &SenderStatus) -> &'static str {
     match status.recall.state {
+        State::AwaitingStepUp => "Waits for your second factor",
+        State::AwaitingApproval => "Waits for approval",
         State::Running => "Being taken back",
-        State::Refused(_) => "Not taken back",
+        State::Refused(_) | State::Cancelled | State::Expired => "Not taken back",
         State::Restoring => "Being restored",
         State::Restored => "Restored",
         State::Done => match Extent::of(&status.tally) {
@@ -239,10 +246,22 @@ fn text(status: &SenderStatus) -> String {
     let _ = writeln!(out, "Reference:  {}\n", recall.id);
     if let State::Refused(refusal) = recall.state {
         let _ = writeln!(out, "{} ({})", refusal.sentence(), refusal.code());
-        if recall.replacement.is_some() {
-            out.push_str("The corrected message was delivered as ordinary mail.\n");
-        }
+    }
+    for sentence in status
+        .wait
+        .iter()
+        .flat_map(|wait| wait.sentences(recall.state))
+    {
+        let _ = writeln!(out, "{sentence}");
+    }
+    if recall.state.is_void() && recall.replacement.is_some() {
+        out.push_str("The corrected message was delivered as ordinary mail.\n");
+    }
+    if recall.state.is_void() || recall.state.is_waiting() {
         return out;
+    }
+    if status.wait.is_some() {
+        out.push('\n');
     }
     summary(&mut out, &status.tally);
     if status.on_their_way > 0 {

@@ -12,9 +12,10 @@ use tern_store::{StoreError, Transaction, Verdict};
 use crate::asked::{Asked, Refused, asked_in};
 use crate::audit::audit_entry;
 use crate::decided::Decided;
+use crate::free::{Freed, awaited_by};
 use crate::plan::{cover, outside, spare};
 use crate::{
-    BatchId, Facts, Outcome, Plan, Recall, RecallError, RecallId, Recalls, Refusal, State,
+    Awaited, BatchId, Facts, Outcome, Plan, Recall, RecallError, RecallId, Recalls, Refusal, State,
     Submission, limits, plan, rivals, submission, tables,
 };
 
@@ -69,6 +70,8 @@ pub enum Requested {
     Sealed(RecallId),
     /// The message is being recalled already, by this one.
     Joined(RecallId),
+    /// It is on record and waits: nothing is sealed yet.
+    Waiting(RecallId, Awaited),
     /// It was refused; the refusal is on record under the request's id.
     Refused(RecallId, Refusal),
 }
@@ -77,7 +80,9 @@ impl Requested {
     /// The recall that the answer is about.
     pub const fn id(&self) -> RecallId {
         match self {
-            Self::Sealed(id) | Self::Joined(id) | Self::Refused(id, _) => *id,
+            Self::Sealed(id) | Self::Joined(id) | Self::Waiting(id, _) | Self::Refused(id, _) => {
+                *id
+            }
         }
     }
 }
@@ -87,7 +92,7 @@ impl Requested {
 const SEALED_WITH_ITEMS: usize = 200;
 /// How often a request is decided again because somebody sends the same letter meanwhile, or the
 /// same account asks for something else.
-const ATTEMPTS: usize = 20;
+pub(crate) const ATTEMPTS: usize = 20;
 
 impl Recalls {
     /// What a recall would do now, without doing it; `Err` of the refusal that it would meet.
@@ -126,7 +131,13 @@ impl Recalls {
         for _ in 0..ATTEMPTS {
             match self.answer(request, &found, now) {
                 Err(NotSealed::Meanwhile) => {}
-                Err(NotSealed::Joined(running)) => return Ok(Requested::Joined(running)),
+                Err(NotSealed::Joined(id)) => {
+                    let answer = self.answered_before(id)?;
+                    return Ok(answer.unwrap_or(Requested::Joined(id)));
+                }
+                Err(NotSealed::TooMany) => {
+                    return self.refuse(request, Some(&found), Refusal::RateLimited, None, now);
+                }
                 Err(NotSealed::Recall(error)) => return Err(error),
                 Ok(answer) => return Ok(answer),
             }
@@ -150,9 +161,15 @@ impl Recalls {
         // Whether it runs already is told only to those whom the policy lets ask at all.
         let too_many = request.chosen.len() > limits::MAX_CHOSEN;
         let refusal = refusal_of(&verdict).or(too_many.then_some(Refusal::PolicyDenied));
-        match refusal {
-            Some(refusal) => Ok(self.refuse(request, Some(found), refusal, Some(&decided), now)?),
-            None => self.seal(request, found, &decided, asked, now),
+        let Some(refusal) = refusal else {
+            return self.seal(request, found, &decided, Standing::New(&asked), now);
+        };
+        let step_up = self.settings.step_up_ms();
+        match awaited_by(&verdict, &request.requester, step_up, now) {
+            Some(awaited) if !too_many => {
+                self.wait(request, found, awaited, (&decided, &asked), now)
+            }
+            _ => Ok(self.refuse(request, Some(found), refusal, Some(&decided), now)?),
         }
     }
 
@@ -173,11 +190,7 @@ impl Recalls {
         match self.recall(id) {
             Err(RecallError::NoRecall) => Ok(None),
             Err(error) => Err(error),
-            Ok(Recall {
-                state: State::Refused(refusal),
-                ..
-            }) => Ok(Some(Requested::Refused(id, refusal))),
-            Ok(_) => Ok(Some(Requested::Joined(id))),
+            Ok(recall) => Ok(Some(self.answer_on_record(&recall)?)),
         }
     }
 
@@ -199,7 +212,7 @@ impl Recalls {
     }
 
     /// The recall of a submission, if there is one that was not undone.
-    fn recall_of(&self, submission: OriginId) -> Result<Option<RecallId>, RecallError> {
+    pub(crate) fn recall_of(&self, submission: OriginId) -> Result<Option<RecallId>, RecallError> {
         let row = self.engine.get(&tables::of_submission(submission))?;
         let Some(id) = row.and_then(|row| row.try_into().ok()).map(RecallId) else {
             return Ok(None);
@@ -212,13 +225,25 @@ impl Recalls {
     /// were granted to this account in the hour before.
     pub(crate) fn decide(
         &self,
-        (operation, exposed, requests_last_hour): (Operation, Option<u64>, u32),
+        facts: (Operation, Option<u64>, u32),
         request: &Request,
         submission: &Submission,
         now: Timestamp,
     ) -> Result<PolicyVerdict, RecallError> {
+        let question = self.question(facts, request, submission, now)?;
+        Ok(self.policy.decide(&question))
+    }
+
+    /// The question of [`Recalls::decide`].
+    pub(crate) fn question(
+        &self,
+        (operation, exposed, requests_last_hour): (Operation, Option<u64>, u32),
+        request: &Request,
+        submission: &Submission,
+        now: Timestamp,
+    ) -> Result<Question, RecallError> {
         let requester = &request.requester;
-        Ok(self.policy.decide(&Question {
+        Ok(Question {
             operation,
             now,
             actor: self.actor(requester, submission.account)?,
@@ -242,7 +267,7 @@ impl Recalls {
             approvals: 0,
             requester: None,
             requests_last_hour,
-        }))
+        })
     }
 
     fn refuse(
@@ -287,17 +312,17 @@ impl Recalls {
     }
 
     /// The seal: record, tombstone, cover, cancelled queue items and audit entry in one commit.
-    fn seal(
+    pub(crate) fn seal(
         &self,
         request: &Request,
         submission: &Submission,
         decided: &Decided,
-        asked: Asked,
+        standing: Standing<'_>,
         now: Timestamp,
     ) -> Result<Requested, NotSealed> {
         let state = State::Running;
-        let mut recall = record(request, Some(submission), state, Some(decided), now);
-        recall.changed();
+        let mut new = record(request, Some(submission), state, Some(decided), now);
+        new.changed();
         let engine = &*self.engine;
         let letter_key = tables::letter(submission.digest);
         let letter = engine.get(&letter_key)?;
@@ -321,29 +346,51 @@ impl Recalls {
             if txn.get(&letter_key)? != letter {
                 return Err(NotSealed::Meanwhile);
             }
-            if let Some(account) = request.requester.account {
-                let mut asked = asked.clone();
-                if asked_in(txn, account)? != asked {
-                    return Err(NotSealed::Meanwhile);
+            let recall = match &standing {
+                Standing::New(asked) => {
+                    grant_in(txn, request, asked, now)?;
+                    self.join_in(txn, &new)?;
+                    audit_request(txn, request, &new, ("allow", Some(decided)), now)?;
+                    new.clone()
                 }
-                asked.grant(now);
-                asked.put_in(txn, account);
-            }
-            if let Some(running) = self.running_in(txn, submission.id)? {
-                return Err(NotSealed::Joined(running));
-            }
-            // The same request, asked twice at once.
-            if txn.get(&tables::recall(request.id))?.is_some() {
-                return Err(NotSealed::Joined(request.id));
-            }
+                Standing::Freed(freed) => {
+                    if let Some(running) = self.running_in(txn, submission.id)? {
+                        return Err(NotSealed::Joined(running));
+                    }
+                    let mut recall = freed.act_in(self, txn)?;
+                    recall.state = state;
+                    recall.policies.clone_from(&decided.policies);
+                    audit_verdict(txn, &recall, ("allow", Some(decided)), now)?;
+                    recall
+                }
+            };
             recall.put_in(txn);
             txn.put(tables::of_submission(submission.id), request.id.0.to_vec());
             txn.put(tables::kept(now, request.id), Vec::new());
-            audit_request(txn, request, &recall, ("allow", Some(decided)), now)?;
             self.settle_first_in(txn, &recall, &targets, SEALED_WITH_ITEMS, now)?;
             Ok(())
         })?;
         Ok(Requested::Sealed(request.id))
+    }
+
+    /// Finds out, for a request that is new, whether it is on record already, or what it asks for.
+    pub(crate) fn join_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        asked: &Recall,
+    ) -> Result<(), NotSealed> {
+        let running = match asked.submission {
+            Some(submission) => self.running_in(txn, submission)?,
+            None => None,
+        };
+        if let Some(running) = running {
+            return Err(NotSealed::Joined(running));
+        }
+        // The same request, asked twice at once.
+        match txn.get(&tables::recall(asked.id))? {
+            Some(_) => Err(NotSealed::Joined(asked.id)),
+            None => Ok(()),
+        }
     }
 
     /// The recall of a submission that is on record, unless it was undone.
@@ -361,12 +408,23 @@ impl Recalls {
     }
 }
 
+/// How a request comes to be granted.
+#[derive(Clone, Copy)]
+pub(crate) enum Standing<'a> {
+    /// At once, to an account that had asked for so much before.
+    New(&'a Asked),
+    /// After it has waited.
+    Freed(&'a Freed),
+}
+
 /// Why a request was not granted.
-enum NotSealed {
+pub(crate) enum NotSealed {
     /// The message is being recalled already, by this one.
     Joined(RecallId),
     /// Somebody has sent the letter, or the account has asked for something, since it was looked.
     Meanwhile,
+    /// The requester has as many waiting recalls as one may have.
+    TooMany,
     /// It could not be done.
     Recall(RecallError),
 }
@@ -402,7 +460,26 @@ pub(crate) fn refusal_of(verdict: &PolicyVerdict) -> Option<Refusal> {
     }
 }
 
-fn record(
+/// Counts a request, unless its account has asked for something since it was looked.
+pub(crate) fn grant_in(
+    txn: &mut Transaction<'_>,
+    request: &Request,
+    asked: &Asked,
+    now: Timestamp,
+) -> Result<(), NotSealed> {
+    let Some(account) = request.requester.account else {
+        return Ok(());
+    };
+    if asked_in(txn, account)? != *asked {
+        return Err(NotSealed::Meanwhile);
+    }
+    let mut asked = asked.clone();
+    asked.grant(now);
+    asked.put_in(txn, account);
+    Ok(())
+}
+
+pub(crate) fn record(
     request: &Request,
     found: Option<&Submission>,
     state: State,
@@ -449,7 +526,7 @@ fn record(
     }
 }
 
-fn audit_request(
+pub(crate) fn audit_request(
     txn: &mut Transaction<'_>,
     request: &Request,
     recall: &Recall,
@@ -479,6 +556,25 @@ fn audit_request(
     }
     if let Some(batch) = recall.batch {
         entry = entry.detail("batch", batch.to_string());
+    }
+    tern_audit::append_in(txn, entry)?;
+    Ok(())
+}
+
+/// Puts on record what was decided when the question was asked again.
+pub(crate) fn audit_verdict(
+    txn: &mut Transaction<'_>,
+    recall: &Recall,
+    (verdict, decided): (&str, Option<&Decided>),
+    now: Timestamp,
+) -> Result<(), RecallError> {
+    let step = format!("verdict {}", recall.generation);
+    let mut entry = audit_entry(recall, &step, "recall.verdict", now).detail("verdict", verdict);
+    if let Some(decided) = decided {
+        decided.put_in(txn, recall.id);
+        entry = entry
+            .detail("policies", recall.policies.join(" "))
+            .detail("inputs", decided.digest());
     }
     tern_audit::append_in(txn, entry)?;
     Ok(())

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 const HOUR_MS: u64 = 60 * 60 * 1000;
+const MINUTE_MS: u64 = 60 * 1000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
 /// The options of recalls.
@@ -23,6 +24,8 @@ pub struct Settings {
     /// How long withdrawn copies are kept in the vault, so that a recall can be undone. In days;
     /// default 90.
     pub vault_days: u64,
+    /// How long a recall waits for its requester to show a second factor. In minutes; default 15.
+    pub step_up_minutes: u64,
 }
 
 impl Default for Settings {
@@ -32,6 +35,7 @@ impl Default for Settings {
             tombstone_days: 90,
             retry_hours: 24,
             vault_days: 90,
+            step_up_minutes: 15,
         }
     }
 }
@@ -43,6 +47,10 @@ impl Settings {
 
     pub(crate) const fn retry_ms(&self) -> u64 {
         self.retry_hours.saturating_mul(HOUR_MS)
+    }
+
+    pub(crate) const fn step_up_ms(&self) -> u64 {
+        self.step_up_minutes.saturating_mul(MINUTE_MS)
     }
 
     pub(crate) const fn vault_ms(&self) -> u64 {

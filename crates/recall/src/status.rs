@@ -8,7 +8,7 @@ use tern_store::{Engine, Range, StoreError, limits as store_limits};
 use crate::submission::Destination;
 use crate::{
     CopyOutcome, Extent, Outcome, Reason, Recall, RecallError, RecallId, Recalls, State, Subject,
-    Tally, Target, submission, tables,
+    Tally, Target, Wait, submission, tables,
 };
 
 /// A recall and every copy's outcome.
@@ -26,6 +26,8 @@ pub struct Status {
     pub more: u64,
     /// Recipients whom the delivery has not reached yet: each copy is stopped as it arrives.
     pub on_their_way: u64,
+    /// What it waits for, or has waited for.
+    pub wait: Option<Wait>,
 }
 
 /// One copy.
@@ -165,6 +167,7 @@ impl Recalls {
             lines,
             more,
             on_their_way,
+            wait: self.wait_of(id)?,
         })
     }
 
@@ -255,6 +258,9 @@ impl Status {
             let copies: Vec<Value> = self.lines.iter().map(StatusLine::json).collect();
             fields.insert("copies".to_owned(), copies.into());
             fields.insert("moreCopies".to_owned(), self.more.into());
+            let wait = self.wait.as_ref();
+            let wait = wait.map(|wait| wait.json(self.recall.state));
+            fields.insert("waiting".to_owned(), wait.into());
         }
         value
     }

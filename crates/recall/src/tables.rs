@@ -1,4 +1,4 @@
-//! Key layout. Table bytes 0x50 to 0x5f belong to this crate.
+//! Key layout. Table bytes 0x50 to 0x5f and 0x70 to 0x72 belong to this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -17,6 +17,9 @@
 //! | `TRIGGER` | account | the next UID of its recall mailbox to look at |
 //! | `VERDICT` | recall | [`crate::Decided`] |
 //! | `MAILED` | account, origin | [`crate::mail::Mailed`]: nobody has seen to it |
+//! | `WAIT` | recall | [`crate::Wait`]: it waits, or has waited |
+//! | `WAITS_UNTIL` | time in ms, recall | empty: it waits, and expires then |
+//! | `WAITS` | requester, origin, recall | empty: it waits |
 //! | `REPLY` | recall | Message-ID of the mail that asked: its sender is owed an answer |
 
 use tern_base::codec::Damaged;
@@ -42,6 +45,9 @@ const KEPT: u8 = 0x5c;
 pub(crate) const VERDICT: u8 = 0x5d;
 const MAILED: u8 = 0x5e;
 pub(crate) const REPLY: u8 = 0x5f;
+pub(crate) const WAIT: u8 = 0x70;
+pub(crate) const WAITS_UNTIL: u8 = 0x71;
+pub(crate) const WAITS: u8 = 0x72;
 
 pub(crate) fn submission(id: OriginId) -> Vec<u8> {
     Key::table(SUBMISSION).array(&id.0).finish()
@@ -234,6 +240,52 @@ pub(crate) fn mailed_by(account: AccountId) -> Range {
 
 pub(crate) fn reply(id: RecallId) -> Vec<u8> {
     Key::table(REPLY).array(&id.0).finish()
+}
+
+pub(crate) fn wait(id: RecallId) -> Vec<u8> {
+    Key::table(WAIT).array(&id.0).finish()
+}
+
+pub(crate) fn waits_until(until: Timestamp, id: RecallId) -> Vec<u8> {
+    Key::table(WAITS_UNTIL).u64(until.0).array(&id.0).finish()
+}
+
+/// What has waited until this time, or less long.
+pub(crate) fn waits_until_by(now: Timestamp) -> Range {
+    let end = now.0.saturating_add(1);
+    Range {
+        end: Key::table(WAITS_UNTIL).u64(end).finish(),
+        ..whole(WAITS_UNTIL)
+    }
+}
+
+pub(crate) fn read_waits_until(key: &[u8]) -> Result<RecallId, Damaged> {
+    let mut parts = KeyReader::new(key);
+    let _until = parts.u64();
+    parts.array().map(RecallId).ok_or(Damaged)
+}
+
+pub(crate) fn waits(requester: &[u8; 16], submission: OriginId, id: RecallId) -> Vec<u8> {
+    let key = Key::table(WAITS).array(requester);
+    key.array(&submission.0).array(&id.0).finish()
+}
+
+/// What waits that a requester has asked for.
+pub(crate) fn waits_of(requester: &[u8; 16]) -> Range {
+    Range::prefix(Key::table(WAITS).array(requester).finish())
+}
+
+/// What waits of a submission that a requester has asked for.
+pub(crate) fn waits_for(requester: &[u8; 16], submission: OriginId) -> Range {
+    let key = Key::table(WAITS).array(requester);
+    Range::prefix(key.array(&submission.0).finish())
+}
+
+pub(crate) fn read_waits(key: &[u8]) -> Result<RecallId, Damaged> {
+    let mut parts = KeyReader::new(key);
+    let _requester: Option<[u8; 16]> = parts.array();
+    let _submission: Option<[u8; 16]> = parts.array();
+    parts.array().map(RecallId).ok_or(Damaged)
 }
 
 /// Every row of a table.

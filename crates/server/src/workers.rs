@@ -200,6 +200,9 @@ impl Looks {
             match answer {
                 Requested::Sealed(id) => tracing::info!(%account, %id, "recall sealed"),
                 Requested::Joined(id) => tracing::info!(%account, %id, "recall joined"),
+                Requested::Waiting(id, awaited) => {
+                    tracing::info!(%account, %id, ?awaited, "recall waits");
+                }
                 Requested::Refused(id, refusal) => {
                     tracing::info!(%account, %id, ?refusal, "recall refused");
                 }

@@ -14,7 +14,7 @@ use tern_mailbox::{
     AppendRequest, ExposureLevel, Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes,
     NoListener, Placed, Role, Served, Viewer,
 };
-use tern_policy::Authentication;
+use tern_policy::{Authentication, Policy, PolicySet};
 use tern_queue::{LeaseId, NewItem, QueueId, Schedule};
 use tern_recall::{
     CopyOutcome, Destination, Outcome, RECALL_KEYWORD, Reason, RecallError, RecallId, Recalls,
@@ -45,13 +45,25 @@ pub(crate) struct House {
     pub(crate) recalls: Recalls,
     pub(crate) entropy: SeededEntropy,
     pub(crate) now: Timestamp,
+    policy: Arc<dyn Policy>,
 }
 
 impl House {
     pub(crate) fn new() -> Self {
+        Self::under(tern_policy::built_in())
+    }
+
+    /// A house with every sentence of the default policy.
+    pub(crate) fn by_default() -> Self {
+        Self::under(Arc::new(
+            PolicySet::load(tern_policy::SHIPPED_DEFAULT).unwrap(),
+        ))
+    }
+
+    pub(crate) fn under(policy: Arc<dyn Policy>) -> Self {
         let engine = MemEngine::new();
         let now = Timestamp::from_secs(1_800_000_000);
-        let house = Self::open(engine, now);
+        let house = Self::open(engine, now, policy);
         let domain = Domain::parse("example.org").unwrap();
         tern_directory::add_domain(&house.engine, &domain, now).unwrap();
         for name in ["alice", "bob", "carol", "dave", "erin"] {
@@ -81,22 +93,24 @@ impl House {
             .collect()
     }
 
-    fn open(engine: MemEngine, now: Timestamp) -> Self {
+    fn open(engine: MemEngine, now: Timestamp, policy: Arc<dyn Policy>) -> Self {
         let shared: Arc<dyn Engine> = Arc::new(engine.clone());
         let mailboxes = Mailboxes::open(Arc::clone(&shared), [7; 32], Arc::new(NoListener));
         let mailboxes = Arc::new(mailboxes.unwrap().marking(RECALL_KEYWORD));
         let recalls = Recalls::open(
             shared,
             Arc::clone(&mailboxes),
-            tern_policy::built_in(),
+            Arc::clone(&policy),
             Settings::default(),
         );
+        let recalls = recalls.with_links([8; 32], Some("https://mail.example.org/".into()));
         Self {
             engine,
             mailboxes,
             recalls,
             entropy: SeededEntropy::new(1),
             now,
+            policy,
         }
     }
 
@@ -105,7 +119,7 @@ impl House {
         let entropy = SeededEntropy::new(2);
         Self {
             entropy,
-            ..Self::open(self.engine.fork(), self.now)
+            ..Self::open(self.engine.fork(), self.now, self.policy)
         }
     }
 

@@ -252,6 +252,13 @@ fn text_of(status: &Status) -> String {
         "\n\"{subject}\", asked by {} at {}",
         recall.requester, recall.requested
     );
+    for sentence in status
+        .wait
+        .iter()
+        .flat_map(|wait| wait.sentences(recall.state))
+    {
+        let _ = write!(text, "\n{sentence}");
+    }
     write_tally(&mut text, &status.tally);
     for line in &status.lines {
         let outcome = &line.outcome;

@@ -1,0 +1,498 @@
+//! A recall that can't be granted yet waits, and is freed, declined, cancelled or expires.
+//!
+//! Whoever frees one (its requester by a second factor, others by their approval) makes the question
+//! be asked again. What the requester did counts from when they did it: the age of the message, the
+//! hour, how fresh their factor was. What others did counts as it is now: who has read it, who holds
+//! which role, who has approved. So the answer may be another thing to wait for, or no.
+//!
+//! Invariants:
+//! - An act upon a waiting recall, what follows from it and their audit entries are one transaction.
+//! - Nobody approves what they asked for, nor what takes back their own message.
+//! - Each person's approval counts once.
+
+use tern_audit::Draft;
+use tern_base::{AccountId, Timestamp};
+use tern_policy::{Decision, Operation, Permission, Verdict as PolicyVerdict};
+use tern_store::{StoreError, Transaction, Verdict};
+
+use crate::asked::Asked;
+use crate::audit::audit_entry;
+use crate::decided::Decided;
+use crate::request::{
+    ATTEMPTS, NotSealed, Standing, audit_request, audit_verdict, by_requester, grant_in, record,
+    refusal_of,
+};
+use crate::status::each_row;
+use crate::wait::{Held, begin_in, end_in};
+use crate::{
+    Approval, Awaited, Ended, Recall, RecallError, RecallId, Recalls, Refusal, Request, Requested,
+    Requester, Selector, State, Submission, Wait, limits, tables,
+};
+
+/// What a request has to wait for by this verdict, if it can be waited for.
+pub(crate) fn awaited_by(
+    verdict: &PolicyVerdict,
+    requester: &Requester,
+    step_up_ms: u64,
+    now: Timestamp,
+) -> Option<Awaited> {
+    match verdict.decision {
+        // An operator at the server has no second factor to show.
+        Decision::StepUp { .. } if requester.account.is_some() => Some(Awaited::StepUp {
+            until: now.plus_millis(step_up_ms),
+        }),
+        Decision::Approval {
+            approvers,
+            expires_after_ms,
+        } => Some(Awaited::Approval {
+            approvers,
+            until: now.plus_millis(expires_after_ms),
+        }),
+        _ => None,
+    }
+}
+
+impl Recalls {
+    /// A request begins to wait; answers that, or the recall that it joins.
+    pub(crate) fn wait(
+        &self,
+        request: &Request,
+        found: &Submission,
+        awaited: Awaited,
+        (decided, asked): (&Decided, &Asked),
+        now: Timestamp,
+    ) -> Result<Requested, NotSealed> {
+        let wait = Wait {
+            awaited,
+            requester: request.requester.clone(),
+            requests_before: asked.granted_before(now),
+            approvals: Vec::new(),
+            ended: None,
+            told: false,
+        };
+        let mut recall = record(request, Some(found), awaited.state(), Some(decided), now);
+        recall.changed();
+        let code = decided.code.as_str();
+        tern_store::transact(&*self.engine, |txn| {
+            if let Some(waiting) = self.waiting_in(txn, &wait.requester, &recall)? {
+                let answer = self.answer_on_record(&waiting)?;
+                return Ok(Verdict::Abandon(answer));
+            }
+            if self.waits_enough_in(txn, &wait.requester)? {
+                return Err(NotSealed::TooMany);
+            }
+            self.join_in(txn, &recall)?;
+            grant_in(txn, request, asked, now)?;
+            recall.put_in(txn);
+            begin_in(txn, &recall, &wait);
+            audit_request(txn, request, &recall, (code, Some(decided)), now)?;
+            Ok(Verdict::Commit(Requested::Waiting(recall.id, awaited)))
+        })
+    }
+
+    /// The requester has shown a second factor, which the caller has verified: `totp`,
+    /// `recovery-code`. On return the answer is durable; when it is [`Requested::Sealed`] the caller
+    /// goes on with [`Recalls::run`].
+    ///
+    /// # Errors
+    /// [`RecallError::NoRecall`] for any account but the requester's, whether it is there or not.
+    pub fn stepped_up(
+        &self,
+        id: RecallId,
+        account: AccountId,
+        factor: &str,
+        peer: Option<String>,
+        now: Timestamp,
+    ) -> Result<Requested, RecallError> {
+        self.free(id, now, |held| {
+            if held.wait.requester.account != Some(account) {
+                return Err(RecallError::NoRecall);
+            }
+            if held.recall.state != State::AwaitingStepUp {
+                return Ok(None);
+            }
+            let mut wait = held.wait.clone();
+            let facts = &mut wait.requester.authentication;
+            facts.step_up_age_ms = Some(0);
+            if !facts.factors.iter().any(|shown| shown == factor) {
+                facts.factors.push(factor.to_owned());
+            }
+            let mut entry = act_entry(held, "recall.step-up", now).detail("factor", factor);
+            by_requester(&mut entry, &wait.requester);
+            if peer.is_some() {
+                entry.peer.clone_from(&peer);
+            }
+            Ok(Some((wait, entry)))
+        })
+    }
+
+    /// Somebody else approves a waiting recall. Who has approved it already changes nothing by
+    /// approving it again. On return the answer is durable; when it is [`Requested::Sealed`] the
+    /// caller goes on with [`Recalls::run`].
+    pub fn approve(
+        &self,
+        id: RecallId,
+        by: &Requester,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Requested, RecallError> {
+        self.free(id, now, |held| {
+            self.may_approve(held, by, now)?;
+            let mut wait = held.wait.clone();
+            if held.recall.state != State::AwaitingApproval
+                || wait.approvals.iter().any(|one| is_by(one, by))
+            {
+                return Ok(None);
+            }
+            let approval = Approval {
+                account: by.account,
+                name: by.name.clone(),
+                at: now,
+                reason: reason.map(shortened),
+            };
+            let mut entry = act_entry(held, "recall.approve", now);
+            if let Some(reason) = &approval.reason {
+                entry = entry.detail("reason", reason.as_str());
+            }
+            by_requester(&mut entry, by);
+            wait.approvals.push(approval);
+            Ok(Some((wait, entry)))
+        })
+    }
+
+    /// Somebody who may approve a waiting recall says no: it is over.
+    pub fn decline(
+        &self,
+        id: RecallId,
+        by: &Requester,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), RecallError> {
+        let state = State::Refused(Refusal::ApprovalRequired);
+        self.end(id, state, |held| {
+            self.may_approve(held, by, now)?;
+            match held.recall.state {
+                State::AwaitingApproval => {}
+                other => return Err(RecallError::WrongState(other.code())),
+            }
+            let mut entry = act_entry(held, "recall.decline", now);
+            by_requester(&mut entry, by);
+            Ok((ended(Some(by), reason, now), entry))
+        })
+    }
+
+    /// Its requester, or an operator, no longer wants a waiting recall.
+    ///
+    /// # Errors
+    /// [`RecallError::NoRecall`] for any other account, whether it is there or not.
+    pub fn cancel(&self, id: RecallId, by: &Requester, now: Timestamp) -> Result<(), RecallError> {
+        self.end(id, State::Cancelled, |held| {
+            if by.account.is_some() && by.account != held.wait.requester.account {
+                return Err(RecallError::NoRecall);
+            }
+            let mut entry = act_entry(held, "recall.cancel", now);
+            by_requester(&mut entry, by);
+            Ok((ended(Some(by), None, now), entry))
+        })
+    }
+
+    /// Ends what has waited too long; answers how much that was. To be called now and then.
+    pub(crate) fn expire(&self, now: Timestamp) -> Result<usize, RecallError> {
+        let mut due = Vec::new();
+        each_row(&*self.engine, tables::waits_until_by(now), |key, _| {
+            due.push(tables::read_waits_until(key)?);
+            Ok(())
+        })?;
+        let mut failure = None;
+        for id in &due {
+            match self.expire_one(*id, now) {
+                // Somebody was quicker.
+                Ok(()) | Err(RecallError::WrongState(_)) => {}
+                Err(error) => drop(failure.get_or_insert(error)),
+            }
+        }
+        failure.map_or(Ok(due.len()), Err)
+    }
+
+    fn expire_one(&self, id: RecallId, now: Timestamp) -> Result<(), RecallError> {
+        // What was taken back by another recall meanwhile has not come to nothing.
+        let recall = self.recall(id)?;
+        let taken = match recall.submission {
+            Some(submission) => self.recall_of(submission)?,
+            None => None,
+        };
+        let state = match taken {
+            Some(_) => State::Refused(Refusal::AlreadyRecalled),
+            None => State::Expired,
+        };
+        self.end(id, state, |held| {
+            if !is_expired(held, now) {
+                return Err(RecallError::WrongState(held.recall.state.code()));
+            }
+            Ok((
+                ended(None, None, now),
+                act_entry(held, "recall.expire", now),
+            ))
+        })
+    }
+
+    /// Asks the question again after an act upon a waiting recall; `None` of an act that changes
+    /// nothing.
+    fn free(
+        &self,
+        id: RecallId,
+        now: Timestamp,
+        act: impl Fn(&Held) -> Result<Option<(Wait, Draft)>, RecallError>,
+    ) -> Result<Requested, RecallError> {
+        for _ in 0..ATTEMPTS {
+            let held = self.held(id)?;
+            if held.recall.state.is_waiting() && is_expired(&held, now) {
+                // Also where this is not for them to know: they get the answer below.
+                self.expire_one(id, now)?;
+                continue;
+            }
+            let Some((wait, entry)) = act(&held)? else {
+                return match held.recall.state {
+                    State::Cancelled | State::Expired => {
+                        Err(RecallError::WrongState(held.recall.state.code()))
+                    }
+                    _ => self.answer_on_record(&held.recall),
+                };
+            };
+            let freed = Freed { held, wait, entry };
+            let answer = match self.ask_again(&freed, now) {
+                Err(NotSealed::Joined(_)) => {
+                    self.refuse_freed(&freed, Refusal::AlreadyRecalled, None, now)
+                }
+                answer => answer,
+            };
+            match answer {
+                Ok(answer) => return Ok(answer),
+                Err(NotSealed::Recall(error)) => return Err(error),
+                // Somebody has done something meanwhile.
+                Err(_) => {}
+            }
+        }
+        Err(StoreError::Busy.into())
+    }
+
+    fn ask_again(&self, freed: &Freed, now: Timestamp) -> Result<Requested, NotSealed> {
+        let (recall, wait) = (&freed.held.recall, &freed.wait);
+        let found = self.submission_of(recall)?;
+        let request = request_of(recall, &wait.requester);
+        if let Some(account) = wait.requester.account
+            && tern_directory::account(&*self.engine, account)?.is_none()
+        {
+            return self.refuse_freed(freed, Refusal::NotEnabled, None, now);
+        }
+        let exposed = Some(self.exposed(&found)?);
+        let facts = (Operation::Recall, exposed, wait.requests_before);
+        let mut question = self.question(facts, &request, &found, recall.requested)?;
+        question.approvals = wait.approvals.len() as u32;
+        let verdict = self.policy.decide(&question);
+        let decided = Decided::from(&verdict);
+        let Some(refusal) = refusal_of(&verdict) else {
+            let standing = Standing::Freed(freed);
+            return self.seal(&request, &found, &decided, standing, now);
+        };
+        let step_up = self.settings.step_up_ms();
+        match awaited_by(&verdict, &wait.requester, step_up, now) {
+            Some(awaited) => self.wait_on(freed, awaited, &decided, now),
+            None => self.refuse_freed(freed, refusal, Some(&decided), now),
+        }
+    }
+
+    /// It waits for something else, or for more of the same.
+    fn wait_on(
+        &self,
+        freed: &Freed,
+        awaited: Awaited,
+        decided: &Decided,
+        now: Timestamp,
+    ) -> Result<Requested, NotSealed> {
+        // Each approval leaves the rest no more time than there was.
+        let awaited = match (freed.held.wait.awaited, awaited) {
+            (Awaited::Approval { until, .. }, Awaited::Approval { approvers, .. }) => {
+                Awaited::Approval { approvers, until }
+            }
+            (_, awaited) => awaited,
+        };
+        let same = awaited.state() == freed.held.recall.state;
+        let wait = Wait {
+            awaited,
+            told: freed.wait.told && same,
+            ..freed.wait.clone()
+        };
+        tern_store::transact(&*self.engine, |txn| {
+            let mut recall = freed.act_in(self, txn)?;
+            recall.state = awaited.state();
+            recall.policies.clone_from(&decided.policies);
+            recall.put_in(txn);
+            begin_in(txn, &recall, &wait);
+            audit_verdict(txn, &recall, (&decided.code, Some(decided)), now)?;
+            Ok(Verdict::Commit(Requested::Waiting(recall.id, awaited)))
+        })
+    }
+
+    fn refuse_freed(
+        &self,
+        freed: &Freed,
+        refusal: Refusal,
+        decided: Option<&Decided>,
+        now: Timestamp,
+    ) -> Result<Requested, NotSealed> {
+        tern_store::transact(&*self.engine, |txn| {
+            let mut recall = freed.act_in(self, txn)?;
+            recall.state = State::Refused(refusal);
+            if let Some(decided) = decided {
+                recall.policies.clone_from(&decided.policies);
+            }
+            recall.put_in(txn);
+            audit_verdict(txn, &recall, (refusal.code(), decided), now)?;
+            Ok(Verdict::Commit(Requested::Refused(recall.id, refusal)))
+        })
+    }
+
+    /// Ends the waiting without asking anything.
+    fn end(
+        &self,
+        id: RecallId,
+        state: State,
+        act: impl Fn(&Held) -> Result<(Ended, Draft), RecallError>,
+    ) -> Result<(), RecallError> {
+        for _ in 0..ATTEMPTS {
+            let held = self.held(id)?;
+            let (ended, entry) = act(&held)?;
+            if !held.recall.state.is_waiting() {
+                return Err(RecallError::WrongState(held.recall.state.code()));
+            }
+            let wait = Wait {
+                ended: Some(ended),
+                ..held.wait.clone()
+            };
+            let entry = match &wait.ended {
+                Some(Ended {
+                    reason: Some(reason),
+                    ..
+                }) => entry.detail("reason", reason.as_str()),
+                _ => entry,
+            };
+            let freed = Freed { held, wait, entry };
+            let done = tern_store::transact(&*self.engine, |txn| {
+                let mut recall = freed.act_in(self, txn)?;
+                recall.state = state;
+                recall.put_in(txn);
+                Ok::<_, NotSealed>(Verdict::Commit(()))
+            });
+            match done {
+                Ok(()) => return Ok(()),
+                Err(NotSealed::Recall(error)) => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Err(StoreError::Busy.into())
+    }
+
+    /// Whether somebody may approve a waiting recall: never the one who asked, nor the one whose
+    /// message it takes back, whatever the policy says.
+    fn may_approve(&self, held: &Held, by: &Requester, now: Timestamp) -> Result<(), RecallError> {
+        let asked = &held.wait.requester;
+        let own = by.account == asked.account && (by.account.is_some() || by.name == asked.name);
+        let senders = by.account.is_some() && by.account == held.recall.owner;
+        if own || senders {
+            return Err(RecallError::NotAllowed("nobody approves what is their own"));
+        }
+        match self.asked_to_approve(held, by, now)?.decision {
+            Decision::Allow => Ok(()),
+            decision => Err(RecallError::NotAllowed(decision.code())),
+        }
+    }
+
+    /// What the policy says of an approval by somebody.
+    pub(crate) fn asked_to_approve(
+        &self,
+        held: &Held,
+        by: &Requester,
+        now: Timestamp,
+    ) -> Result<PolicyVerdict, RecallError> {
+        let found = self.submission_of(&held.recall)?;
+        let request = request_of(&held.recall, by);
+        let facts = (Operation::Use(Permission::RecallApprove), None, 0);
+        let mut question = self.question(facts, &request, &found, now)?;
+        let asked = self.actor(&held.wait.requester, found.account)?;
+        question.requester = Some(asked.name);
+        question.approvals = held.wait.approvals.len() as u32;
+        Ok(self.policy.decide(&question))
+    }
+}
+
+/// A waiting recall, and what somebody did.
+pub(crate) struct Freed {
+    held: Held,
+    wait: Wait,
+    entry: Draft,
+}
+
+impl Freed {
+    /// Puts the act on record and takes the recall off the lists of those that wait. Answers its
+    /// record, which the caller puts into another state and writes.
+    pub(crate) fn act_in(
+        &self,
+        recalls: &Recalls,
+        txn: &mut Transaction<'_>,
+    ) -> Result<Recall, NotSealed> {
+        end_in(txn, &self.held)?;
+        let id = self.held.recall.id;
+        txn.put(tables::wait(id), self.wait.encode());
+        tern_audit::append_in(txn, self.entry.clone())?;
+        let mut recall = recalls.recall_in(txn, id)?;
+        recall.changed();
+        Ok(recall)
+    }
+}
+
+/// The request of a recall that is on record.
+pub(crate) fn request_of(recall: &Recall, requester: &Requester) -> Request {
+    Request {
+        id: recall.id,
+        selector: match recall.submission {
+            Some(id) => Selector::Submission(id),
+            None => Selector::Submission(tern_base::OriginId([0; 16])),
+        },
+        requester: requester.clone(),
+        chosen: recall.chosen.clone(),
+        selection: recall.selection,
+        batch: recall.batch,
+        reason: recall.reason.clone(),
+        replacement: recall.replacement.clone(),
+    }
+}
+
+fn is_expired(held: &Held, now: Timestamp) -> bool {
+    held.wait.awaited.until() <= now
+}
+
+fn is_by(approval: &Approval, by: &Requester) -> bool {
+    match by.account {
+        Some(_) => approval.account == by.account,
+        None => approval.account.is_none() && approval.name == by.name,
+    }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(limits::MAX_REASON).collect()
+}
+
+fn ended(by: Option<&Requester>, reason: Option<&str>, now: Timestamp) -> Ended {
+    Ended {
+        by: by.map(|by| by.name.clone()),
+        at: now,
+        reason: reason.map(shortened),
+    }
+}
+
+/// The entry of an act upon a waiting recall, whose step no other act of it has.
+fn act_entry(held: &Held, action: &str, now: Timestamp) -> Draft {
+    let step = format!("{action} {}", held.recall.generation);
+    audit_entry(&held.recall, &step, action, now)
+}

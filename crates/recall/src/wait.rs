@@ -1,0 +1,449 @@
+//! What a recall that waits is waiting for, and what the question will need when it is asked again:
+//! who asked and how they had proved who they are, and who has approved it.
+//!
+//! Invariants:
+//! - A recall in a state of waiting has its row and is on the two lists of those that wait, by when
+//!   it expires and by who asked; in any other state it is on neither.
+//! - The row changes with every act upon the recall, and stays when the waiting is over: it is the
+//!   record of who approved, declined or cancelled it.
+//! - While a recall waits it touches no copy and seals nothing.
+
+use serde_json::{Value, json};
+use tern_base::codec::{Damaged, Reader, Writer};
+use tern_base::{AccountId, Timestamp};
+use tern_policy::{Authentication, Device};
+use tern_store::Transaction;
+
+use crate::request::NotSealed;
+use crate::{Recall, RecallError, RecallId, Recalls, Requested, Requester, State, limits, tables};
+
+const VERSION: u8 = 1;
+
+/// What a recall waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// Its requester has to show a second factor.
+    StepUp {
+        /// It expires then.
+        until: Timestamp,
+    },
+    /// Other people have to approve it.
+    Approval {
+        /// How many.
+        approvers: u32,
+        /// It expires then.
+        until: Timestamp,
+    },
+}
+
+impl Awaited {
+    /// When the recall expires.
+    pub const fn until(&self) -> Timestamp {
+        match self {
+            Self::StepUp { until } | Self::Approval { until, .. } => *until,
+        }
+    }
+
+    pub(crate) const fn state(&self) -> State {
+        match self {
+            Self::StepUp { .. } => State::AwaitingStepUp,
+            Self::Approval { .. } => State::AwaitingApproval,
+        }
+    }
+}
+
+/// One person's approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// Their account; none for an operator at the server.
+    pub account: Option<AccountId>,
+    /// Their name.
+    pub name: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why, in their words.
+    pub reason: Option<String>,
+}
+
+/// Who ended the waiting otherwise than by granting it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Their name; none where the server did.
+    pub by: Option<String>,
+    /// When.
+    pub at: Timestamp,
+    /// Why, in their words.
+    pub reason: Option<String>,
+}
+
+/// The row of a recall that waits, or has waited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// What it waits for, or waited for last.
+    pub awaited: Awaited,
+    /// Who asked, and how they had proved who they are when they last did something for it.
+    pub requester: Requester,
+    /// Requests of theirs in the hour before.
+    pub requests_before: u32,
+    /// Each approval, of different people, in the order in which they were given.
+    pub approvals: Vec<Approval>,
+    /// Who declined or cancelled it.
+    pub ended: Option<Ended>,
+    /// Whoever it waits for now has been written to.
+    pub(crate) told: bool,
+}
+
+impl Wait {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::versioned(VERSION);
+        match self.awaited {
+            Awaited::StepUp { until } => w.byte(1).number(until.0),
+            Awaited::Approval { approvers, until } => {
+                w.byte(2).number(approvers.into()).number(until.0)
+            }
+        };
+        write_requester(&mut w, &self.requester);
+        w.number(self.requests_before.into());
+        w.list(&self.approvals, |w, approval| {
+            write_account(w, approval.account);
+            w.text(&approval.name).number(approval.at.0);
+            write_text(w, approval.reason.as_ref());
+        });
+        w.option(self.ended.as_ref(), |w, ended| {
+            write_text(w, ended.by.as_ref());
+            w.number(ended.at.0);
+            write_text(w, ended.reason.as_ref());
+        });
+        w.byte(self.told.into()).finish()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut r = Reader::of_version(bytes, VERSION)?;
+        Ok(Self {
+            awaited: match r.byte()? {
+                1 => Awaited::StepUp {
+                    until: Timestamp(r.number()?),
+                },
+                2 => Awaited::Approval {
+                    approvers: r.number32()?,
+                    until: Timestamp(r.number()?),
+                },
+                _ => return Err(Damaged),
+            },
+            requester: read_requester(&mut r)?,
+            requests_before: r.number32()?,
+            approvals: r.list(|r| {
+                Ok(Approval {
+                    account: r.option(|r| r.number32().map(AccountId))?,
+                    name: r.text()?,
+                    at: Timestamp(r.number()?),
+                    reason: r.option(Reader::text)?,
+                })
+            })?,
+            ended: r.option(|r| {
+                Ok(Ended {
+                    by: r.option(Reader::text)?,
+                    at: Timestamp(r.number()?),
+                    reason: r.option(Reader::text)?,
+                })
+            })?,
+            told: r.byte()? != 0,
+        })
+    }
+
+    /// What people are told of the waiting, a line for each thing.
+    pub fn sentences(&self, state: State) -> Vec<String> {
+        let mut lines = Vec::new();
+        match (state, self.awaited) {
+            (State::AwaitingStepUp, awaited) => lines.push(format!(
+                "It waits until {} for a second factor of {}; nothing is taken back before.",
+                awaited.until().rfc5322(),
+                self.requester.name
+            )),
+            (State::AwaitingApproval, Awaited::Approval { approvers, until }) => {
+                lines.push(format!(
+                    "It waits until {} for the approval of {}; nothing is taken back before.",
+                    until.rfc5322(),
+                    match approvers {
+                        1 => "another person".to_owned(),
+                        n => format!("{n} other people"),
+                    }
+                ));
+            }
+            _ => {}
+        }
+        if !matches!(state, State::Expired) {
+            for approval in &self.approvals {
+                let at = approval.at.rfc5322();
+                lines.push(format!("Approved by {} on {at}.", approval.name));
+            }
+        }
+        if let Some(ended) = &self.ended {
+            let what = match state {
+                State::Cancelled => "Cancelled",
+                State::Expired => "Expired",
+                _ => "Declined",
+            };
+            let by = ended.by.as_ref().map(|by| format!(" by {by}"));
+            let by = by.unwrap_or_default();
+            let mut line = format!("{what}{by} on {}.", ended.at.rfc5322());
+            if let Some(reason) = &ended.reason {
+                line = format!("{line} \"{reason}\"");
+            }
+            lines.push(line);
+        }
+        lines
+    }
+
+    /// The waiting as JSON.
+    pub(crate) fn json(&self, state: State) -> Value {
+        let approval = |one: &Approval| json!({"by": one.name, "at": one.at.to_string(), "reason": one.reason});
+        let approvals: Vec<Value> = self.approvals.iter().map(approval).collect();
+        let until = state.is_waiting().then(|| self.awaited.until().to_string());
+        let approvers = match self.awaited {
+            Awaited::Approval { approvers, .. } if state.is_waiting() => Some(approvers),
+            _ => None,
+        };
+        let ended = self.ended.as_ref().map(
+            |ended| json!({"by": ended.by, "at": ended.at.to_string(), "reason": ended.reason}),
+        );
+        json!({"until": until, "approvers": approvers, "approvals": approvals, "ended": ended})
+    }
+}
+
+/// A recall that waits, as it was read.
+pub(crate) struct Held {
+    pub(crate) recall: Recall,
+    pub(crate) wait: Wait,
+    /// The row: an act upon the recall counts only while it is still this one.
+    pub(crate) row: Vec<u8>,
+}
+
+impl Recalls {
+    /// What a recall waits for, or has waited for; none where it never had to wait.
+    pub fn wait_of(&self, id: RecallId) -> Result<Option<Wait>, RecallError> {
+        let row = self.engine.get(&tables::wait(id))?;
+        Ok(row.map(|row| Wait::decode(&row)).transpose()?)
+    }
+
+    /// A recall that waits or has waited.
+    pub(crate) fn held(&self, id: RecallId) -> Result<Held, RecallError> {
+        let row = self.engine.get(&tables::wait(id))?;
+        let row = row.ok_or(RecallError::NoRecall)?;
+        let wait = Wait::decode(&row)?;
+        let recall = self.recall(id)?;
+        Ok(Held { recall, wait, row })
+    }
+
+    /// The answer to a request that is on record.
+    pub(crate) fn answer_on_record(&self, recall: &Recall) -> Result<Requested, RecallError> {
+        Ok(match recall.state {
+            State::Refused(refusal) => Requested::Refused(recall.id, refusal),
+            State::AwaitingStepUp | State::AwaitingApproval => {
+                let wait = self.wait_of(recall.id)?;
+                // Another state by now: whoever asks is told that one the next time.
+                let wait = wait.ok_or(tern_store::StoreError::Damaged)?;
+                Requested::Waiting(recall.id, wait.awaited)
+            }
+            _ => Requested::Joined(recall.id),
+        })
+    }
+
+    /// The recall of a requester that waits for the same and covers all that is asked for.
+    pub(crate) fn waiting_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        requester: &Requester,
+        asked: &Recall,
+    ) -> Result<Option<Recall>, RecallError> {
+        let Some(submission) = asked.submission else {
+            return Ok(None);
+        };
+        let range = tables::waits_for(&who(requester), submission);
+        for (key, _) in txn.scan(&range, limits::MAX_WAITING)?.rows {
+            let waiting = self.recall_in(txn, tables::read_waits(&key)?)?;
+            if waiting.state.is_waiting() && waiting.takes_all_of(asked) {
+                return Ok(Some(waiting));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a requester has as many waiting recalls as one may have.
+    pub(crate) fn waits_enough_in(
+        &self,
+        txn: &Transaction<'_>,
+        requester: &Requester,
+    ) -> Result<bool, RecallError> {
+        let range = tables::waits_of(&who(requester));
+        let page = txn.scan(&range, limits::MAX_WAITING)?;
+        Ok(page.rows.len() >= limits::MAX_WAITING)
+    }
+}
+
+/// Puts a recall into a state of waiting, and on the lists of those that wait.
+pub(crate) fn begin_in(txn: &mut Transaction<'_>, recall: &Recall, wait: &Wait) {
+    txn.put(tables::wait(recall.id), wait.encode());
+    txn.put(
+        tables::waits_until(wait.awaited.until(), recall.id),
+        Vec::new(),
+    );
+    if let Some(submission) = recall.submission {
+        let key = tables::waits(&who(&wait.requester), submission, recall.id);
+        txn.put(key, Vec::new());
+    }
+}
+
+/// Takes a recall off the lists of those that wait, unless something has happened to it since it
+/// was read.
+pub(crate) fn end_in(txn: &mut Transaction<'_>, held: &Held) -> Result<(), NotSealed> {
+    let id = held.recall.id;
+    if txn.get(&tables::wait(id))?.as_deref() != Some(&held.row) {
+        return Err(NotSealed::Meanwhile);
+    }
+    txn.delete(tables::waits_until(held.wait.awaited.until(), id));
+    if let Some(submission) = held.recall.submission {
+        txn.delete(tables::waits(&who(&held.wait.requester), submission, id));
+    }
+    Ok(())
+}
+
+/// Notes that whoever a recall waits for has been written to.
+pub(crate) fn told_in(txn: &mut Transaction<'_>, held: &Held) -> Result<bool, RecallError> {
+    if txn.get(&tables::wait(held.recall.id))?.as_deref() != Some(&held.row) {
+        return Ok(false);
+    }
+    let wait = Wait {
+        told: true,
+        ..held.wait.clone()
+    };
+    txn.put(tables::wait(held.recall.id), wait.encode());
+    Ok(true)
+}
+
+/// What tells one requester from another.
+fn who(requester: &Requester) -> [u8; 16] {
+    match requester.account {
+        Some(account) => RecallId::of_text(Some(account), "").0,
+        None => RecallId::of_text(None, &requester.name).0,
+    }
+}
+
+fn write_text(w: &mut Writer, text: Option<&String>) {
+    w.option(text, |w, text| {
+        w.text(text);
+    });
+}
+
+fn write_account(w: &mut Writer, account: Option<AccountId>) {
+    w.option(account, |w, account| {
+        w.number(account.0.into());
+    });
+}
+
+fn write_flag(w: &mut Writer, flag: Option<bool>) {
+    w.option(flag, |w, flag| {
+        w.byte(flag.into());
+    });
+}
+
+fn write_requester(w: &mut Writer, requester: &Requester) {
+    write_account(w, requester.account);
+    w.text(&requester.name);
+    write_authentication(w, &requester.authentication);
+}
+
+/// Writes how somebody had proved who they are.
+pub(crate) fn write_authentication(w: &mut Writer, facts: &Authentication) {
+    let number = |w: &mut Writer, n: u64| {
+        w.number(n);
+    };
+    w.text(&facts.mechanism).list(&facts.factors, |w, factor| {
+        w.text(factor);
+    });
+    w.option(facts.step_up_age_ms, number);
+    write_text(w, facts.peer.as_ref());
+    w.text(&facts.protocol);
+    write_flag(w, facts.tls);
+    write_text(w, facts.device.client.as_ref());
+    w.option(facts.device.first_seen_age_ms, number);
+    write_flag(w, facts.device.trusted);
+}
+
+fn read_requester(r: &mut Reader<'_>) -> Result<Requester, Damaged> {
+    Ok(Requester {
+        account: r.option(|r| r.number32().map(AccountId))?,
+        name: r.text()?,
+        authentication: read_authentication(r)?,
+    })
+}
+
+/// Reads how somebody had proved who they are.
+pub(crate) fn read_authentication(r: &mut Reader<'_>) -> Result<Authentication, Damaged> {
+    let flag = |r: &mut Reader<'_>| r.byte().map(|flag| flag != 0);
+    Ok(Authentication {
+        mechanism: r.text()?,
+        factors: r.list(Reader::text)?,
+        step_up_age_ms: r.option(Reader::number)?,
+        peer: r.option(Reader::text)?,
+        protocol: r.text()?,
+        tls: r.option(flag)?,
+        device: Device {
+            client: r.option(Reader::text)?,
+            first_seen_age_ms: r.option(Reader::number)?,
+            trusted: r.option(flag)?,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_holds_all_that_the_question_needs_again() {
+        let device = Device {
+            client: Some("mutt".into()),
+            first_seen_age_ms: Some(4),
+            trusted: Some(false),
+        };
+        let wait = Wait {
+            awaited: Awaited::Approval {
+                approvers: 2,
+                until: Timestamp(9),
+            },
+            requester: Requester {
+                account: Some(AccountId(3)),
+                name: "anna@example.org".into(),
+                authentication: Authentication {
+                    mechanism: "PLAIN".into(),
+                    factors: vec!["password".into()],
+                    step_up_age_ms: Some(7),
+                    peer: Some("192.0.2.1".into()),
+                    protocol: "imap".into(),
+                    tls: Some(true),
+                    device,
+                },
+            },
+            requests_before: 4,
+            approvals: vec![Approval {
+                account: None,
+                name: "root".into(),
+                at: Timestamp(5),
+                reason: Some("yes".into()),
+            }],
+            ended: Some(Ended {
+                by: None,
+                at: Timestamp(6),
+                reason: None,
+            }),
+            told: true,
+        };
+        assert_eq!(Wait::decode(&wait.encode()), Ok(wait.clone()));
+        let other = Requester {
+            account: None,
+            ..wait.requester.clone()
+        };
+        assert_ne!(who(&wait.requester), who(&other));
+    }
+}

@@ -1,0 +1,74 @@
+//! What somebody is shown who is asked to free a recall: the requester before they show a second
+//! factor, and whoever may approve it.
+//!
+//! Refuses to tell the content of the message, or who its recipients are.
+
+use tern_base::Timestamp;
+
+use crate::status::each_row;
+use crate::{Plan, Recall, RecallError, RecallId, Recalls, Tally, Wait, limits, plan, tables};
+
+/// A recall that waits, as whoever is to free it sees it.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// The recall.
+    pub recall: Recall,
+    /// What it waits for, who asked, and who has approved it until now.
+    pub wait: Wait,
+    /// The address of the account that sent the message.
+    pub sender: String,
+    /// When the message was sent.
+    pub submitted: Timestamp,
+    /// How many recipients it went to, after expansion.
+    pub recipients: u64,
+    /// How many copies would end how if it were granted now.
+    pub would_be: Tally,
+}
+
+impl Recalls {
+    /// A recall that waits; none where it does not, or not any more.
+    pub fn waiting(&self, id: RecallId, now: Timestamp) -> Result<Option<Waiting>, RecallError> {
+        let recall = match self.recall(id) {
+            Err(RecallError::NoRecall) => return Ok(None),
+            recall => recall?,
+        };
+        let Some(wait) = self.wait_of(id)?.filter(|wait| {
+            let expired = wait.awaited.until() <= now;
+            recall.state.is_waiting() && !expired
+        }) else {
+            return Ok(None);
+        };
+        let mut facts = self.facts(self.submission_of(&recall)?)?;
+        facts.spared = self.spared(recall.selection, &facts.submission)?;
+        let plan: Plan = plan(&facts, &recall.chosen, now);
+        let found = &facts.submission;
+        Ok(Some(Waiting {
+            sender: self.address(found.account)?,
+            submitted: found.submitted,
+            recipients: u64::from(found.accounts) + u64::from(found.outside),
+            would_be: plan.tally(),
+            recall,
+            wait,
+        }))
+    }
+
+    /// The recalls that wait, those that expire first, first; at most so many.
+    pub fn all_waiting(&self, now: Timestamp) -> Result<Vec<Waiting>, RecallError> {
+        let mut ids = Vec::new();
+        each_row(
+            &*self.engine,
+            tables::whole(tables::WAITS_UNTIL),
+            |key, _| {
+                if ids.len() < limits::MAX_WAITING_SHOWN {
+                    ids.push(tables::read_waits_until(key)?);
+                }
+                Ok(())
+            },
+        )?;
+        let mut all = Vec::with_capacity(ids.len());
+        for id in ids {
+            all.extend(self.waiting(id, now)?);
+        }
+        Ok(all)
+    }
+}
