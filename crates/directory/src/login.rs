@@ -19,6 +19,8 @@ pub struct Login {
     pub account: Account,
     /// The credential that was shown.
     pub credential: CredentialId,
+    /// What its owner calls the app password that was shown; `None` for the account's own.
+    pub token: Option<String>,
     /// The password's hash was made at another cost: call [`rehash_password`].
     pub needs_rehash: bool,
 }
@@ -77,12 +79,14 @@ pub fn login(
     Ok(Login {
         account,
         credential: fits.credential,
+        token: fits.token,
         needs_rehash: fits.needs_rehash,
     })
 }
 
 struct Fits {
     credential: CredentialId,
+    token: Option<String>,
     scopes: Vec<Scope>,
     needs_rehash: bool,
 }
@@ -104,6 +108,7 @@ fn verify(passwords: &Passwords, stored: &[Stored], password: &str) -> Option<Fi
                 if info.revoked.is_none() {
                     return Some(Fits {
                         credential: info.id,
+                        token: Some(info.label.clone()),
                         scopes: info.scopes.clone(),
                         needs_rehash: false,
                     });
@@ -117,6 +122,7 @@ fn verify(passwords: &Passwords, stored: &[Stored], password: &str) -> Option<Fi
     }
     Some(Fits {
         credential: CredentialId::PASSWORD,
+        token: None,
         scopes: Vec::new(),
         needs_rehash: main.is_some_and(|hash| passwords.needs_rehash(hash)),
     })

@@ -60,6 +60,7 @@ impl Client {
         let accepted = Verified::Accepted {
             account: AccountId(1),
             login: "bob".into(),
+            token: None,
         };
         client.session.verified(accepted, NOW);
         client.run();

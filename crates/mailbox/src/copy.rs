@@ -8,7 +8,7 @@ use tern_base::{AccountId, MailboxId, MessageId, Timestamp, Uid};
 
 use crate::edit::Edit;
 use crate::rows::{MessageRow, PlacementRow};
-use crate::{MailboxError, Mailboxes, limits, tables};
+use crate::{MailboxError, Mailboxes, limits};
 
 /// Which messages go from where to where.
 #[derive(Clone, Debug)]
@@ -113,10 +113,7 @@ fn duplicate(
     row.placements = vec![(to, uid)];
     edit.use_bytes(row.size, true);
     edit.remember(id, &row);
-    let exposure = |message| tables::exposure(row.digest, edit.account, message);
-    if let Some(exposed) = edit.txn.get(&exposure(source))? {
-        edit.txn.put(exposure(id), exposed);
-    }
+    crate::expose::inherit(edit.txn, row.digest, edit.account, source, id)?;
     crate::blob::link_again(edit.txn, row.blob)?;
     Ok(uid)
 }

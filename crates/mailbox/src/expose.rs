@@ -1,7 +1,11 @@
 //! What of a copy was served, to whom, and when: written before the octets leave.
 //!
 //! [`Mailboxes::record_served`] returns when the record is durable; only then may the caller hand
-//! the content to a client. A copy whose record says as much already costs no write.
+//! the content to a client. It is the one door for every protocol. A copy whose record says as much
+//! already, of the same client, costs no write.
+//!
+//! A record has two rows: the [`Exposure`] is the most that was served, small, so that those of every
+//! copy of a letter are quickly read; the [`Ledger`] tells clients apart.
 //!
 //! A copy that the account's own client brings (APPEND) counts as downloaded from the start: the
 //! client has what it brings. A copy that is made of another on the server begins with the record
@@ -11,8 +15,10 @@ use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, ContentDigest, MessageId, OriginId, Timestamp};
 use tern_store::{Transaction, Verdict};
 
+use crate::client::{DeviceId, shortened};
+use crate::ledger::{Ledger, Share};
 use crate::rows::MessageRow;
-use crate::{MailboxError, Mailboxes, tables};
+use crate::{MailboxError, Mailboxes, limits, tables};
 
 /// How much of a copy was served. Later levels include the earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,7 +39,17 @@ pub enum ExposureLevel {
 }
 
 impl ExposureLevel {
-    fn from_number(number: u8) -> Result<Self, Damaged> {
+    /// Every level, the least first.
+    pub const ALL: [Self; 6] = [
+        Self::Headers,
+        Self::Preview,
+        Self::Body,
+        Self::Attachment,
+        Self::Downloaded,
+        Self::Relayed,
+    ];
+
+    pub(crate) fn from_number(number: u8) -> Result<Self, Damaged> {
         Ok(match number {
             1 => Self::Headers,
             2 => Self::Preview,
@@ -87,8 +103,8 @@ impl Exposure {
             level,
             at: now,
             protocol: viewer.protocol.to_owned(),
-            client: shortened(&viewer.client),
-            address: viewer.address.clone(),
+            client: shortened(&viewer.client).to_owned(),
+            address: shortened(&viewer.address).to_owned(),
             origin,
         }
     }
@@ -130,8 +146,10 @@ pub struct Served {
     pub digest: ContentDigest,
     /// The transaction that brought it.
     pub origin: OriginId,
-    /// How much of it.
+    /// How telling it is.
     pub level: ExposureLevel,
+    /// How much of its octets.
+    pub share: Share,
 }
 
 /// To whom.
@@ -139,14 +157,25 @@ pub struct Served {
 pub struct Viewer {
     /// `imap`, `jmap`, ...
     pub protocol: &'static str,
-    /// The client as it named itself.
+    /// The client's name and version, as it gave them.
     pub client: String,
     /// The peer's address.
     pub address: String,
+    /// What tells the client from others of the account.
+    pub device: DeviceId,
 }
 
-/// Longest client name that is kept, in bytes.
-const MAX_CLIENT: usize = 200;
+impl Viewer {
+    /// A short name, for what is remembered of it.
+    fn key(&self) -> u64 {
+        let text = format!("{} {} {}", self.device, self.protocol, self.address);
+        let digest = tern_mime::blob_id(&[0; 32], text.as_bytes());
+        digest
+            .0
+            .first_chunk()
+            .map_or(0, |bytes| u64::from_be_bytes(*bytes))
+    }
+}
 
 impl Mailboxes {
     /// Records that content is about to be served; durable on return. Fails with
@@ -158,45 +187,52 @@ impl Mailboxes {
         viewer: &Viewer,
         now: Timestamp,
     ) -> Result<(), MailboxError> {
+        let window = self.exposed.window(viewer.key(), now);
         let fresh: Vec<Served> = served
             .iter()
             .copied()
-            .filter(|copy| !self.exposed.has(copy.account, copy.message, copy.level))
+            .filter(|copy| !window.has(copy))
             .collect();
-        for chunk in fresh.chunks(crate::limits::CHUNK) {
-            self.record_chunk(chunk, viewer, now)?;
-            for copy in chunk {
-                self.exposed.enter(copy.account, copy.message, copy.level);
+        let mut rest = &fresh[..];
+        while !rest.is_empty() {
+            let chunk = rest.get(..limits::CHUNK).unwrap_or(rest);
+            let done = self.record_chunk(chunk, viewer, now)?;
+            for copy in rest.iter().take(done) {
+                window.enter(copy);
             }
+            rest = rest.get(done..).unwrap_or_default();
         }
         Ok(())
     }
 
+    /// Records some, and answers how many: as many as fit a transaction.
     fn record_chunk(
         &self,
         chunk: &[Served],
         viewer: &Viewer,
         now: Timestamp,
-    ) -> Result<(), MailboxError> {
-        let key = |copy: &Served| tables::exposure(copy.digest, copy.account, copy.message);
+    ) -> Result<usize, MailboxError> {
+        let of = |copy: &Served| (copy.digest, copy.account, copy.message);
         tern_store::transact(&*self.engine, |txn| {
-            txn.prefetch(chunk.iter().map(key).collect())?;
-            txn.prefetch(chunk.iter().map(|copy| tables::seal(copy.digest)).collect())?;
+            let mut keys = Vec::with_capacity(chunk.len() * 3);
+            for (digest, account, message) in chunk.iter().map(of) {
+                keys.push(tables::exposure(digest, account, message));
+                keys.push(tables::ledger(digest, account, message));
+                keys.push(tables::seal(digest));
+            }
+            txn.prefetch(keys)?;
+            let mut done = 0;
             for copy in chunk {
+                if txn.size() >= limits::CHUNK_BYTES {
+                    break;
+                }
                 if self.is_sealed_in(txn, copy)? {
                     return Err(MailboxError::Sealed);
                 }
-                let old = txn
-                    .get(&key(copy))?
-                    .map(|row| Exposure::decode(&row))
-                    .transpose()?;
-                if old.is_some_and(|old| old.level >= copy.level) {
-                    continue;
-                }
-                let row = Exposure::now(copy.level, viewer, copy.origin, now);
-                txn.put(key(copy), row.encode());
+                record_one(txn, copy, viewer, now)?;
+                done += 1;
             }
-            Ok(Verdict::Commit(()))
+            Ok(Verdict::Commit(done))
         })
     }
 
@@ -212,7 +248,19 @@ impl Mailboxes {
         Ok(self.is_sealed(copy.digest, copy.account, origin))
     }
 
-    /// What is known of the exposure of every copy of a letter, by account and message.
+    /// Everything that is on record of what was served of one copy, also of one that is gone.
+    pub fn ledger(
+        &self,
+        digest: ContentDigest,
+        account: AccountId,
+        message: MessageId,
+    ) -> Result<Ledger, MailboxError> {
+        let row = self.engine.get(&tables::ledger(digest, account, message))?;
+        let row = row.map(|row| Ledger::decode(&row)).transpose()?;
+        Ok(row.unwrap_or_default())
+    }
+
+    /// The most that was served of every copy of a letter, by account and message.
     pub fn exposures(
         &self,
         digest: ContentDigest,
@@ -237,11 +285,63 @@ impl Mailboxes {
     }
 }
 
-fn shortened(text: &str) -> String {
-    text.chars()
-        .scan(0, |used, c| {
-            *used += c.len_utf8();
-            (*used <= MAX_CLIENT).then_some(c)
-        })
-        .collect()
+/// Writes both rows of a copy, where they do not say as much already.
+fn record_one(
+    txn: &mut Transaction<'_>,
+    copy: &Served,
+    viewer: &Viewer,
+    now: Timestamp,
+) -> Result<(), MailboxError> {
+    let key = tables::ledger(copy.digest, copy.account, copy.message);
+    let old = txn.get(&key)?.map(|row| Ledger::decode(&row)).transpose()?;
+    let mut ledger = old.unwrap_or_default();
+    if ledger.enter(viewer, copy.level, copy.share, now) {
+        txn.put(key, ledger.encode());
+    }
+    let key = tables::exposure(copy.digest, copy.account, copy.message);
+    let old = txn
+        .get(&key)?
+        .map(|row| Exposure::decode(&row))
+        .transpose()?;
+    if old.is_none_or(|old| old.level < copy.level) {
+        let row = Exposure::now(copy.level, viewer, copy.origin, now);
+        txn.put(key, row.encode());
+    }
+    Ok(())
+}
+
+/// Records, within the transaction that puts a copy there, that its client has the whole of it.
+pub(crate) fn record_brought(
+    txn: &mut Transaction<'_>,
+    copy: (ContentDigest, AccountId, MessageId),
+    origin: OriginId,
+    viewer: &Viewer,
+    now: Timestamp,
+) -> Result<(), MailboxError> {
+    let (digest, account, message) = copy;
+    let copy = Served {
+        account,
+        message,
+        digest,
+        origin,
+        level: ExposureLevel::Downloaded,
+        share: Share::ALL,
+    };
+    record_one(txn, &copy, viewer, now)
+}
+
+/// What is on record of one message becomes what is on record of another that is made of it.
+pub(crate) fn inherit(
+    txn: &mut Transaction<'_>,
+    digest: ContentDigest,
+    account: AccountId,
+    from: MessageId,
+    to: MessageId,
+) -> Result<(), MailboxError> {
+    for key in [tables::exposure, tables::ledger] {
+        if let Some(row) = txn.get(&key(digest, account, from))? {
+            txn.put(key(digest, account, to), row);
+        }
+    }
+    Ok(())
 }

@@ -9,7 +9,7 @@ use tern_mime::ParsedMessage;
 use tern_store::Transaction;
 
 use crate::edit::Edit;
-use crate::expose::{Exposure, ExposureLevel, Viewer};
+use crate::expose::{Viewer, record_brought};
 use crate::rows::{CopyRow, Lineage, MessageRow, PlacementRow, VaultPlacementRow, VaultRow};
 use crate::thread::Threading;
 use crate::{Flags, MailboxError, Mailboxes, SealTag, blob, limits, tables, vault};
@@ -229,9 +229,8 @@ impl Mailboxes {
             placements: Vec::new(),
         };
         if let Some(viewer) = &landing.brought_by {
-            let exposure = Exposure::now(ExposureLevel::Downloaded, viewer, landing.origin, now);
-            let key = tables::exposure(prepared.digest, landing.account, message);
-            edit.txn.put(key, exposure.encode());
+            let copy = (prepared.digest, landing.account, message);
+            record_brought(edit.txn, copy, landing.origin, viewer, now)?;
         }
         let uid = match seal {
             None => show(&mut edit, message, row, landing, now)?,

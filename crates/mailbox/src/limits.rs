@@ -40,8 +40,19 @@ pub const VIEW_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 pub const STRUCTURE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// About how many structures that is.
 pub const STRUCTURE_CACHE_ITEMS: usize = 100_000;
-/// Blocks of message ids of which it is known what is on record as served: one byte for each id.
+/// Blocks of message ids of which it is known what is on record as served: two bytes for each id.
 pub const EXPOSED_CACHE_BLOCKS: usize = 8_192;
+/// Longest text of those by which a client presents itself, in bytes.
+pub const MAX_CLIENT_TEXT: usize = 200;
+/// Clients, protocols and addresses that the ledger of a copy tells apart; what is served to further
+/// ones is counted together.
+pub const MAX_SERVINGS: usize = 16;
+/// How much older than the truth the last time of a serving may be, in milliseconds: what was served
+/// to a client within it is served again without a write.
+pub const LAST_SERVED_MS: u64 = 3_600_000;
+/// Longest ledger of a copy, in bytes.
+pub const MAX_LEDGER_ROW: usize = 16 + (MAX_SERVINGS + 1) * (2 * MAX_CLIENT_TEXT + 192);
+const _: () = assert!(MAX_LEDGER_ROW <= tern_store::limits::MAX_VALUE);
 /// Most bytes that it takes to withdraw or restore one message: for each placement the row with
 /// its flags, the deleted row, the counters of its mailbox and its change.
 pub const MAX_VAULTED_BYTES: usize =

@@ -1,4 +1,5 @@
-//! Key layout. Table bytes 0x10 to 0x1f, 0x60, 0x64, 0x65 and 0x68 belong to this crate.
+//! Key layout. Table bytes 0x10 to 0x1f, 0x60, 0x64, 0x65, 0x68, 0x7a and 0x7b belong to this
+//! crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -21,6 +22,7 @@
 //! | `DOOMED` | account, mailbox | empty: its messages are still to go; mailbox 0 is the account |
 //! | `LATE` | seal tag, account, message | empty: stopped on arrival, and nobody has noted it |
 //! | `MARKED` | account, modseq, message | empty: the marking keyword was set, and nobody has seen to it |
+//! | `LEDGER` | content digest, account, message | [`crate::Ledger`] |
 //! | `VAULT_PLACEMENT` | account, message, mailbox | [`crate::rows::VaultPlacementRow`] |
 
 use tern_base::{
@@ -50,6 +52,7 @@ pub(crate) const DOOMED: u8 = 0x60;
 pub(crate) const LATE: u8 = 0x64;
 pub(crate) const VAULT_PLACEMENT: u8 = 0x65;
 pub(crate) const MARKED: u8 = 0x68;
+pub(crate) const LEDGER: u8 = 0x7a;
 
 fn of_account(table: u8, account: AccountId) -> Key {
     Key::table(table).u32(account.0)
@@ -129,6 +132,14 @@ pub(crate) fn exposure(digest: ContentDigest, account: AccountId, message: Messa
 
 pub(crate) fn exposures(digest: ContentDigest) -> Range {
     Range::prefix(Key::table(EXPOSURE).array(&digest.0).finish())
+}
+
+pub(crate) fn ledger(digest: ContentDigest, account: AccountId, message: MessageId) -> Vec<u8> {
+    Key::table(LEDGER)
+        .array(&digest.0)
+        .u32(account.0)
+        .u64(message.0)
+        .finish()
 }
 
 pub(crate) fn blob(blob: BlobId) -> Vec<u8> {

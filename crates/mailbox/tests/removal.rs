@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tern_base::{AccountId, ContentDigest, MailboxId, MessageId, OriginId, Timestamp, Uid};
 use tern_mailbox::{
     AppendRequest, Exposure, ExposureLevel, Flags, INBOX, Landing, Lineage, MailboxError,
-    Mailboxes, NoListener, Placed, SealTag, Served, Transfer, Viewer,
+    Mailboxes, NoListener, Placed, SealTag, Served, Share, Transfer, Viewer,
 };
 use tern_store::mem::Injected;
 use tern_store::{MemEngine, Range, Read, Verdict};
@@ -39,6 +39,7 @@ fn viewer() -> Viewer {
         protocol: "imap",
         client: "Mua".to_owned(),
         address: "192.0.2.1".to_owned(),
+        ..Viewer::default()
     }
 }
 
@@ -305,6 +306,7 @@ fn what_a_client_brings_and_what_is_made_of_what_was_served_is_exposed() {
         digest: digest(),
         origin: OriginId([1; 16]),
         level: ExposureLevel::Body,
+        share: Share::NONE,
     };
     mailboxes.record_served(&[served], &viewer(), NOW).unwrap();
     let first = exposed(&delivered);

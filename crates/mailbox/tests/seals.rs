@@ -7,7 +7,7 @@ mod house;
 use tern_base::{OriginId, Timestamp, Uid};
 use tern_mailbox::{
     Cover, ExposureLevel, FlagChange, FlagRequest, Flags, INBOX, MailboxError, Origins, Outside,
-    Seal, Served, SystemFlag, Transfer, Viewer,
+    Seal, Served, Share, SystemFlag, Transfer, Viewer,
 };
 use tern_store::{Range, Read, StoreError, Verdict};
 
@@ -232,6 +232,7 @@ fn exposure_is_recorded_and_refused_under_a_seal() {
         protocol: "imap",
         client: "test \"1.0\"".into(),
         address: "127.0.0.1".into(),
+        ..Viewer::default()
     };
     let serve = |level, at| {
         let served = Served {
@@ -240,6 +241,7 @@ fn exposure_is_recorded_and_refused_under_a_seal() {
             digest,
             origin,
             level,
+            share: Share::NONE,
         };
         house
             .mailboxes

@@ -79,6 +79,8 @@ pub enum Verified {
         account: AccountId,
         /// The login as the directory writes it.
         login: String,
+        /// What its owner calls the app password that was shown; `None` for the account's own.
+        token: Option<String>,
     },
     /// They are wrong, in whatever respect: told apart to nobody.
     Refused,
@@ -97,4 +99,6 @@ pub struct Authenticated {
     pub login: String,
     /// The mechanism used.
     pub mechanism: Mechanism,
+    /// What its owner calls the app password that was shown; `None` for the account's own.
+    pub token: Option<String>,
 }

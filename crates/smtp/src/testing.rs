@@ -54,6 +54,7 @@ impl FakeVerbs {
             ("alice", "secret") if credentials.act_as.is_none() => Verified::Accepted {
                 account: AccountId(1),
                 login: "alice".to_owned(),
+                token: None,
             },
             ("throttled", _) => Verified::Throttled,
             ("unavailable", _) => Verified::Unavailable,

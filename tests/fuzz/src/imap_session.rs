@@ -150,6 +150,7 @@ impl<'a> Shell<'a> {
                         true => Verified::Accepted {
                             account: ALICE,
                             login: "alice".to_owned(),
+                            token: None,
                         },
                         false => Verified::Refused,
                     };

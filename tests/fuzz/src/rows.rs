@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use tern_base::{AccountId, Timestamp, Uid};
 use tern_mailbox::rows::AccountHead;
 use tern_mailbox::{
-    Exposure, FlagChange, FlagRequest, Flags, INBOX, MailboxError, SystemFlag, Transfer,
+    Exposure, FlagChange, FlagRequest, Flags, INBOX, Ledger, MailboxError, SystemFlag, Transfer,
 };
 use tern_store::{Batch, Engine, MemEngine, Range, Read};
 
@@ -35,6 +35,11 @@ pub(crate) fn run(data: &[u8]) {
         2 => {
             if let Ok(read) = AccountHead::decode(rest) {
                 assert_eq!(AccountHead::decode(&read.encode()), Ok(read));
+            }
+        }
+        3 => {
+            if let Ok(read) = Ledger::decode(rest) {
+                assert_eq!(Ledger::decode(&read.encode()), Ok(read));
             }
         }
         _ => damaged(*choice, rest),

@@ -9,7 +9,6 @@ use super::run::Task;
 use super::{Context, Phase, Session, State};
 use crate::command::{Command, CommandBody, Enable, Tag};
 use crate::event::Event;
-use crate::limits::MAX_CLIENT_NAME;
 use crate::respond::status::Condition;
 
 impl Session {
@@ -34,7 +33,7 @@ impl Session {
                 self.authenticate(tag, &mechanism, initial)
             }
             CommandBody::Id(fields) => {
-                self.client = client_name(&fields);
+                self.introduced(&fields);
                 self.event(Event::ClientId(fields));
                 self.out.id(&[("name", "Tern")]);
                 self.done(tag, "Id completed", cx)
@@ -205,19 +204,4 @@ impl Session {
             }
         }
     }
-}
-
-/// Name and version of a client (RFC 2971 3.3), cut short.
-fn client_name(fields: &[(String, Option<String>)]) -> Box<str> {
-    let field = |wanted: &str| {
-        let is_it = |(name, _): &&(String, Option<String>)| name == wanted;
-        fields
-            .iter()
-            .find(is_it)
-            .and_then(|(_, value)| value.as_deref())
-    };
-    let words = [field("name"), field("version")];
-    let mut text = words.into_iter().flatten().collect::<Vec<_>>().join(" ");
-    text.truncate(text.floor_char_boundary(MAX_CLIENT_NAME));
-    text.into_boxed_str()
 }

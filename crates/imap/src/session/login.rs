@@ -131,7 +131,11 @@ impl Session {
             }
         };
         match outcome {
-            Verified::Accepted { account, login } => {
+            Verified::Accepted {
+                account,
+                login,
+                token,
+            } => {
                 self.event(Event::Authenticated {
                     login: login.clone(),
                     mechanism,
@@ -140,6 +144,7 @@ impl Session {
                     account,
                     login,
                     mechanism,
+                    token,
                 };
                 self.state = State::Authenticated {
                     who,

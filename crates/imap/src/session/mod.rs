@@ -8,6 +8,7 @@
 mod answer;
 mod append;
 mod capability;
+mod client;
 mod copy;
 mod dispatch;
 mod expunge;
@@ -30,7 +31,7 @@ mod thread;
 use std::sync::Arc;
 
 use tern_base::{AccountId, Entropy, Timestamp};
-use tern_mailbox::Mailboxes;
+use tern_mailbox::{Client, Mailboxes};
 use tern_session::{
     Authenticated, Ending, Exchange, Mechanism, Peer, Protocol, Reservation, Step, TlsFacts,
     Verified,
@@ -127,8 +128,8 @@ pub struct Session {
     login_failures: u32,
     changed: bool,
     deadline: Timestamp,
-    /// What the client calls itself (RFC 2971), for exposure records.
-    client: Box<str>,
+    /// What the client said of itself (RFC 2971), for the records of what it was served.
+    client: Option<Box<Client>>,
 }
 
 impl Session {
@@ -150,7 +151,7 @@ impl Session {
             bad_commands: 0,
             login_failures: 0,
             changed: false,
-            client: Box::default(),
+            client: None,
         };
         session.event(Event::Connected);
         if let Some(TlsFacts {

@@ -285,5 +285,6 @@ pub(crate) fn accept() -> Verified {
     Verified::Accepted {
         account: BOB,
         login: "bob".into(),
+        token: None,
     }
 }

@@ -12,7 +12,7 @@ use tern_base::{
 };
 use tern_mailbox::{
     AppendRequest, ExposureLevel, Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes,
-    NoListener, Placed, Role, Served, Viewer,
+    NoListener, Placed, Role, Served, Share, Viewer,
 };
 use tern_policy::{Authentication, Policy, PolicySet};
 use tern_queue::{LeaseId, NewItem, QueueId, Schedule};
@@ -339,6 +339,7 @@ impl House {
             digest: row.digest,
             origin: row.origin,
             level,
+            share: Share::NONE,
         };
         self.mailboxes
             .record_served(&[served], &Viewer::default(), self.now)

@@ -122,6 +122,7 @@ fn verify_now(
                 verified: Verified::Accepted {
                     account,
                     login: login.account.address.to_string(),
+                    token: login.token,
                 },
                 credential: Some(login.credential),
             }

@@ -237,6 +237,7 @@ impl Imap {
                 let verified = found.map_or(Verified::Refused, |n| Verified::Accepted {
                     account: AccountId(n as u32 + 1),
                     login: credentials.login.clone(),
+                    token: None,
                 });
                 talk.session.verified(verified, sim.now());
                 Some(true)

@@ -1,7 +1,7 @@
 //! A client that fetches messages in pieces, and is half-way through one when things happen.
 
 use tern_base::{AccountId, MailboxId, MessageId, Timestamp};
-use tern_mailbox::{ExposureLevel, MailboxError, MessageRow, Served, Viewer};
+use tern_mailbox::{ExposureLevel, MailboxError, MessageRow, Served, Share, Viewer};
 
 use super::Actor;
 use crate::letter::CARRY;
@@ -65,6 +65,7 @@ impl Reader {
             digest: row.digest,
             origin: row.origin,
             level,
+            share: if header_only { Share::NONE } else { Share::ALL },
         };
         let viewer = Viewer {
             protocol: "imap",

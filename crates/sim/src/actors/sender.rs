@@ -273,6 +273,7 @@ fn verify(login: &str) -> Verified {
     found.map_or(Verified::Refused, |n| Verified::Accepted {
         account: AccountId(n as u32 + 1),
         login: login.to_owned(),
+        token: None,
     })
 }
 

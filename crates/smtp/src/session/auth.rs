@@ -91,7 +91,11 @@ impl Session {
         // The wait was the server's, not the client's.
         self.set_command_deadline(now);
         match outcome {
-            Verified::Accepted { account, login } => {
+            Verified::Accepted {
+                account,
+                login,
+                token,
+            } => {
                 self.event(Event::Authenticated {
                     login: login.clone(),
                     mechanism,
@@ -100,6 +104,7 @@ impl Session {
                     account,
                     login,
                     mechanism,
+                    token,
                 });
                 self.reply("235 2.7.0 Authentication succeeded");
             }

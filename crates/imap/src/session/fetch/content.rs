@@ -55,7 +55,10 @@ impl Content<'_> {
             return Ok(Source::Octets(cut(whole, section.partial)));
         }
         let structure = self.structure()?;
-        let Some(range) = structure.view().and_then(|view| self.range(section, &view)) else {
+        let Some(range) = structure
+            .view()
+            .and_then(|view| range(self.row, section, &view))
+        else {
             return Ok(Source::Nothing);
         };
         let (names, not) = match &section.text {
@@ -66,29 +69,6 @@ impl Content<'_> {
         let header = self.read(range)?;
         let fields = tern_mime::header_fields(&header, names, not);
         Ok(Source::Made(cut_made(fields, section.partial)))
-    }
-
-    /// The octets of a section; of the whole header for HEADER.FIELDS.
-    fn range(&self, section: &BodySection, parsed: &MessageView<'_>) -> Option<Range<u64>> {
-        let prefix = self.row.prefix.len() as u64;
-        let found = tern_mime::section(parsed, &section.path)?;
-        let in_content = match section.text {
-            SectionText::All => Some(found.whole),
-            SectionText::Mime => found.mime,
-            SectionText::Text => found.text,
-            SectionText::Header
-            | SectionText::HeaderFields(_)
-            | SectionText::HeaderFieldsNot(_) => {
-                let header = found.header?;
-                let start = if section.path.is_empty() {
-                    0
-                } else {
-                    prefix + u64::from(header.start)
-                };
-                return Some(start..prefix + u64::from(header.end));
-            }
-        };
-        in_content.map(|range| prefix + u64::from(range.start)..prefix + u64::from(range.end))
     }
 
     /// The section that `BINARY[…]` names, its transfer encoding undone (RFC 9051 6.4.5).
@@ -112,7 +92,7 @@ impl Content<'_> {
         };
         let is_leaf = matches!(found.part.kind, PartKind::Text | PartKind::Basic);
         let plain = found.part.encoding.is_none();
-        let Some(range) = self.range(&section, &parsed) else {
+        let Some(range) = range(self.row, &section, &parsed) else {
             return Ok(Source::Nothing);
         };
         if path.is_empty() {
@@ -135,8 +115,33 @@ impl Content<'_> {
     }
 }
 
+/// The octets of a section; of the whole header for HEADER.FIELDS.
+pub(super) fn range(
+    row: &MessageRow,
+    section: &BodySection,
+    parsed: &MessageView<'_>,
+) -> Option<Range<u64>> {
+    let prefix = row.prefix.len() as u64;
+    let found = tern_mime::section(parsed, &section.path)?;
+    let in_content = match section.text {
+        SectionText::All => Some(found.whole),
+        SectionText::Mime => found.mime,
+        SectionText::Text => found.text,
+        SectionText::Header | SectionText::HeaderFields(_) | SectionText::HeaderFieldsNot(_) => {
+            let header = found.header?;
+            let start = if section.path.is_empty() {
+                0
+            } else {
+                prefix + u64::from(header.start)
+            };
+            return Some(start..prefix + u64::from(header.end));
+        }
+    };
+    in_content.map(|range| prefix + u64::from(range.start)..prefix + u64::from(range.end))
+}
+
 /// RFC 9051 6.4.5: a partial that reaches past the end is cut there, one behind it is empty.
-fn cut(range: Range<u64>, partial: Option<(u64, u64)>) -> Range<u64> {
+pub(super) fn cut(range: Range<u64>, partial: Option<(u64, u64)>) -> Range<u64> {
     let Some((offset, length)) = partial else {
         return range;
     };

@@ -1,14 +1,16 @@
 //! What of a message a FETCH serves, put on record before the octets leave.
 //!
 //! Invariant: the level is that of the most telling item. A whole message counts as downloaded,
-//! and so does the last piece of one that is fetched in pieces.
+//! and so does the last piece of one that is fetched in pieces. The share is of the octets that the
+//! body's items name; a part whose encoding is undone counts whole.
 
 use tern_base::AccountId;
-use tern_mailbox::{ExposureLevel, MailboxError, Mailboxes, MessageRow, Served, Viewer};
+use tern_mailbox::{ExposureLevel, MailboxError, Mailboxes, MessageRow, Served, Share, Viewer};
 use tern_mime::MessageView;
 
 use super::super::Context;
 use super::super::answer::Failure;
+use super::content::{cut, range};
 use super::{FetchTask, Message};
 use crate::fetch::{BodySection, FetchItem, SectionText};
 use crate::limits::STRUCTURES_PER_READ;
@@ -80,12 +82,17 @@ impl FetchTask {
                 let Some(level) = self.items.iter().filter_map(of_item).max() else {
                     continue;
                 };
+                let shares = self
+                    .items
+                    .iter()
+                    .map(|item| share(item, row, parsed.as_ref()));
                 served.push(Served {
                     account,
                     message: message.entry.message,
                     digest: row.digest,
                     origin: row.origin,
                     level,
+                    share: shares.fold(Share::NONE, Share::with),
                 });
             }
         }
@@ -121,6 +128,45 @@ fn level(
         FetchItem::Binary { path, .. } => of_part(path, parsed),
         _ => return None,
     })
+}
+
+/// How much of the message's octets an item serves. Header fields and the preview are told by the
+/// level alone.
+fn share(item: &FetchItem, row: &MessageRow, parsed: Option<&MessageView<'_>>) -> Share {
+    let size = u64::from(row.size);
+    let of = |section: &BodySection| {
+        let range = parsed.and_then(|parsed| range(row, section, parsed));
+        range.map_or(Share::NONE, |range| {
+            Share::of(&cut(range, section.partial), size)
+        })
+    };
+    match item {
+        FetchItem::Rfc822 => Share::ALL,
+        FetchItem::Rfc822Text => of(&whole(&[], SectionText::Text)),
+        FetchItem::Section(section) => match (&section.text, section.path.is_empty()) {
+            (SectionText::All, true) => Share::of(&cut(0..size, section.partial), size),
+            (SectionText::Text, true) => of(section),
+            (_, true) | (SectionText::Mime, false) => Share::NONE,
+            (SectionText::All | SectionText::Text, false) => of(section),
+            // The header of a message within this one, of which the fields are a choice.
+            (_, false) => of(&whole(&section.path, SectionText::Header)),
+        },
+        FetchItem::Binary { path, partial, .. } if path.is_empty() => {
+            Share::of(&cut(0..size, *partial), size)
+        }
+        FetchItem::Binary { path, .. } => of(&whole(path, SectionText::All)),
+        _ => Share::NONE,
+    }
+}
+
+/// A section without a partial.
+fn whole(path: &[u32], text: SectionText) -> BodySection {
+    BodySection {
+        path: path.to_vec(),
+        text,
+        partial: None,
+        peek: true,
+    }
 }
 
 fn of_section(

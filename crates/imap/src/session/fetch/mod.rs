@@ -115,15 +115,6 @@ impl Session {
             answer: Answer::ok("Fetch completed", sync),
         }))
     }
-
-    /// To whom content is served, and who brings it.
-    pub(super) fn viewer(&self) -> tern_mailbox::Viewer {
-        tern_mailbox::Viewer {
-            protocol: "imap",
-            client: self.client.to_string(),
-            address: self.peer.ip.to_string(),
-        }
-    }
 }
 
 /// Whether the view alone does not answer an item.

@@ -1,0 +1,139 @@
+//! Who a client is: what it says of itself, and what tells it from the account's other clients.
+//!
+//! Invariant: the id of a client stays the same across connections, addresses and updates of its
+//! software; it follows from what the client calls itself and from the credential it shows. It is
+//! no proof: whoever has the credential can call himself as he likes.
+
+use std::fmt;
+
+use tern_base::codec::Writer;
+
+use crate::limits;
+
+/// What tells a client of an account from its other clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeviceId(pub [u8; 8]);
+
+impl DeviceId {
+    /// Reads what [`fmt::Display`] writes.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let number = u64::from_str_radix(text, 16).ok()?;
+        (text.len() == 16).then(|| Self(number.to_be_bytes()))
+    }
+}
+
+impl fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", u64::from_be_bytes(self.0))
+    }
+}
+
+/// A client as it presents itself. An empty text is what it does not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Client {
+    /// `imap`, `smtp`, `jmap`, ...
+    pub protocol: String,
+    /// What it calls itself (RFC 2971 `name`, or the first word of a user agent).
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Who makes it.
+    pub vendor: String,
+    /// The operating system, with its version.
+    pub os: String,
+    /// The name of the app password that it shows; empty for the account's own password.
+    pub token: String,
+}
+
+impl Client {
+    /// What tells it from the account's other clients.
+    pub fn id(&self) -> DeviceId {
+        let mut w = Writer::versioned(1);
+        for text in [&self.protocol, &self.name, &self.vendor, &self.token] {
+            w.text(text);
+        }
+        // Without the version, which an update changes.
+        w.text(
+            self.os
+                .split(|c: char| c.is_ascii_digit())
+                .next()
+                .unwrap_or(""),
+        );
+        let digest = tern_mime::blob_id(&[0; 32], &w.finish());
+        let mut id = [0; 8];
+        id.iter_mut()
+            .zip(digest.0)
+            .for_each(|(to, from)| *to = from);
+        DeviceId(id)
+    }
+
+    /// Name and version in one text.
+    pub fn title(&self) -> String {
+        match (self.name.is_empty(), self.version.is_empty()) {
+            (false, false) => format!("{} {}", self.name, self.version),
+            _ => format!("{}{}", self.name, self.version),
+        }
+    }
+}
+
+/// A text that a client chose, as much of it as is kept.
+pub(crate) fn shortened(text: &str) -> &str {
+    &text[..text.floor_char_boundary(limits::MAX_CLIENT_TEXT)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mua() -> Client {
+        Client {
+            protocol: "imap".into(),
+            name: "Mua".into(),
+            version: "1.0".into(),
+            vendor: "Mua Ltd".into(),
+            os: "Linux 6.1".into(),
+            token: "phone".into(),
+        }
+    }
+
+    #[test]
+    fn an_update_changes_no_id_and_everything_else_does() {
+        let id = mua().id();
+        let updated = Client {
+            version: "2.0".into(),
+            os: "Linux 6.9".into(),
+            ..mua()
+        };
+        assert_eq!(updated.id(), id);
+        let others = [
+            Client {
+                name: "Mu".into(),
+                ..mua()
+            },
+            Client {
+                protocol: "smtp".into(),
+                ..mua()
+            },
+            Client {
+                token: String::new(),
+                ..mua()
+            },
+            Client {
+                os: "iOS".into(),
+                ..mua()
+            },
+        ];
+        for other in others {
+            assert_ne!(other.id(), id, "{other:?}");
+        }
+        assert_eq!(DeviceId::from_hex(&id.to_string()), Some(id));
+        assert_eq!(DeviceId::from_hex("+0"), None);
+    }
+
+    #[test]
+    fn texts_are_cut_between_letters() {
+        let long = "ä".repeat(limits::MAX_CLIENT_TEXT);
+        assert_eq!(shortened(&long).len(), limits::MAX_CLIENT_TEXT);
+        assert_eq!(shortened("short"), "short");
+    }
+}
