@@ -10,7 +10,7 @@ use crate::grant::GrantScope;
 use crate::group::GroupId;
 use crate::tables::{self, AddressRow};
 use crate::target::Target;
-use crate::{account, domain, grant, group};
+use crate::{account, domain, factor, grant, group};
 
 /// Something that can't be as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,7 @@ pub fn check(engine: &dyn Engine) -> Result<Vec<Finding>, StoreError> {
     check.reverse_rows()?;
     check.credentials()?;
     check.grants()?;
+    check.factors()?;
     Ok(check.findings)
 }
 
@@ -228,6 +229,27 @@ impl Check<'_> {
             self.note(format!(
                 "{counted} grants are counted, and {found} are there"
             ));
+        }
+        Ok(())
+    }
+
+    /// Every second factor can be read, and belongs to an account.
+    fn factors(&mut self) -> Result<(), StoreError> {
+        for (key, value) in rows(self.reader, tables::all_factors())? {
+            let (id, factor) = tables::read_two(&key)?;
+            factor::rows::Stored::decode(&value)?;
+            if account::account(self.reader, AccountId(id))?.is_none() {
+                self.note(format!(
+                    "second factor {factor} belongs to account {id}, which is gone"
+                ));
+            }
+        }
+        for (key, value) in rows(self.reader, tables::all_factor_states())? {
+            let id = tables::read_account_key(&key)?;
+            factor::rows::State::decode(&value)?;
+            if account::account(self.reader, id)?.is_none() {
+                self.note(format!("account {id} is gone, and its wrong codes are not"));
+            }
         }
         Ok(())
     }

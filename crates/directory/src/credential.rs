@@ -308,12 +308,17 @@ fn app_rows(
     Ok(found)
 }
 
-/// 25 letters and digits (5 bits each), in groups of 5, without those that look alike.
+/// 25 letters and digits: 125 bits.
 fn new_secret(entropy: &mut dyn Entropy) -> String {
+    random_letters(25, entropy)
+}
+
+/// Letters and digits (5 bits each), in groups of 5, without those that look alike.
+pub(crate) fn random_letters(count: usize, entropy: &mut dyn Entropy) -> String {
     const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
-    let mut random = [0; 25];
+    let mut random = vec![0; count];
     entropy.fill(&mut random);
-    let mut out = String::with_capacity(29);
+    let mut out = String::with_capacity(count + count / 5);
     for (n, byte) in random.iter().enumerate() {
         if n > 0 && n % 5 == 0 {
             out.push('-');

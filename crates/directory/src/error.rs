@@ -25,6 +25,12 @@ pub enum DirectoryError {
     /// A bound of [`crate::limits`].
     #[error("too many or too long: {0}")]
     Limit(&'static str),
+    /// A second factor is set up: it is removed before another is.
+    #[error("a second factor is set up already; remove it first")]
+    FactorThere,
+    /// No second factor is set up.
+    #[error("no second factor is set up")]
+    NoFactor,
     /// Nobody gives themselves a role.
     #[error("nobody gives themselves a role")]
     OwnRole,
@@ -50,6 +56,8 @@ impl DirectoryError {
             | Self::NotFound(_)
             | Self::Limit(_)
             | Self::EverybodysRole
+            | Self::FactorThere
+            | Self::NoFactor
             | Self::BadPassword
             | Self::BadHash => Fault::Peer,
             Self::DomainNotEmpty | Self::AddressTaken | Self::OwnRole => Fault::Policy,

@@ -1,4 +1,4 @@
-//! Who exists: domains, accounts, aliases, groups, credentials, who holds which role, and which mailboxes an address
+//! Who exists: domains, accounts, aliases, groups, credentials and second factors, who holds which role, and which mailboxes an address
 //! leads to.
 //!
 //! Reading verbs take a [`tern_store::Read`]: the engine for the newest state, or a snapshot where
@@ -12,6 +12,7 @@
 //!   account once, with the path that led to it.
 //! - No password is stored, only what verifies it; looking for an unknown user takes as long as
 //!   refusing a known one.
+//! - A code of a second factor is good for one use, and wrong ones are counted durably.
 //!
 //! Refuses to know mailboxes, and to decide who may change the directory.
 
@@ -21,6 +22,7 @@ pub mod check;
 pub mod credential;
 pub mod domain;
 pub mod error;
+pub mod factor;
 pub mod grant;
 pub mod group;
 pub mod limits;
@@ -50,6 +52,11 @@ pub use domain::{
     remove_domain_in, set_domain,
 };
 pub use error::DirectoryError;
+pub use factor::{
+    CodeRefused, CodeShown, FactorId, FactorKey, FactorKind, FactorStatus, NewTotp, RecoveryCodes,
+    confirm_totp_in, enrol_totp_in, factors, remove_factors_in, renew_recovery_codes_in, show_code,
+    show_code_in,
+};
 pub use grant::{
     About, Grant, GrantScope, Granter, Role, grant_role, grant_role_in, grants_of,
     group_addresses_of, list_grants, revoke_role, revoke_role_in, roles_over,

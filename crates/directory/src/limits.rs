@@ -20,6 +20,18 @@ pub const MAX_PASSWORD: usize = 1024;
 pub const MAX_HASH_MEMORY_KIB: u32 = 64 * 1024;
 /// Most passes over it.
 pub const MAX_HASH_PASSES: u32 = 10;
+/// Most second factors of an account, its recovery codes counted as one.
+pub const MAX_FACTORS: usize = 20;
+/// Recovery codes that are made at once.
+pub const RECOVERY_CODES: usize = 10;
+/// Wrong codes of a second factor after which no more are looked at for a while.
+pub const MAX_WRONG_CODES: u32 = 5;
+/// How long that is the first time, in milliseconds; each further time is twice as long.
+pub const CODE_LOCK_MS: u64 = 5 * 60 * 1000;
+/// The longest that it becomes, and how long wrong codes are remembered, in milliseconds.
+pub const MAX_CODE_LOCK_MS: u64 = 24 * 60 * 60 * 1000;
+/// Longest code that is looked at, in bytes, spaces and dashes included.
+pub const MAX_CODE: usize = 64;
 /// Longest display name or label, in bytes.
 pub const MAX_TEXT: usize = 256;
 /// Most rows that one call of a list hands out.

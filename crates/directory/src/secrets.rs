@@ -7,6 +7,7 @@ use tern_base::Entropy;
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_store::{Engine, StoreError, Verdict, transact};
 
+use crate::factor::FactorKey;
 use crate::tables;
 
 /// Keys, each for one purpose.
@@ -25,6 +26,13 @@ pub struct Secrets {
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secrets(..)")
+    }
+}
+
+impl Secrets {
+    /// The key under which the secrets of second factors are sealed at rest.
+    pub fn factor_key(&self) -> FactorKey {
+        FactorKey::derive(&self.session_key)
     }
 }
 

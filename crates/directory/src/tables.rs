@@ -14,6 +14,8 @@
 //! | 0x29 secrets | - | keys of the server |
 //! | 0x2a grant | account u32, role, 0 or 1 and domain or 2 and group u32 | when it was given |
 //! | 0x2b grants | - | how many there are |
+//! | 0x2c factor | account u32, factor u32 | TOTP, or recovery codes: see `factor/rows.rs` |
+//! | 0x2d factors | account u32 | failures, when one was last shown |
 //!
 //! The count in a domain's row is changed by whoever adds or removes an address, so a domain can't
 //! be removed while somebody adds to it. The reverse rows 0x27 and 0x28 stand exactly where an
@@ -44,6 +46,8 @@ const GROUP_OF: u8 = 0x28;
 const SECRETS: u8 = 0x29;
 const GRANT: u8 = 0x2a;
 const GRANT_COUNT: u8 = 0x2b;
+const FACTOR: u8 = 0x2c;
+const FACTORS: u8 = 0x2d;
 pub(crate) const VERSION: u8 = 1;
 
 // Keys.
@@ -117,6 +121,14 @@ pub(crate) fn grant_key(grant: &Grant) -> Vec<u8> {
     }
 }
 
+pub(crate) fn factor_key(account: AccountId, factor: u32) -> Vec<u8> {
+    Key::table(FACTOR).u32(account.0).u32(factor).finish()
+}
+
+pub(crate) fn factors_key(account: AccountId) -> Vec<u8> {
+    Key::table(FACTORS).u32(account.0).finish()
+}
+
 fn grant_count_key() -> Vec<u8> {
     Key::table(GRANT_COUNT).finish()
 }
@@ -165,6 +177,18 @@ pub(crate) fn credentials_of(account: AccountId) -> Range {
 
 pub(crate) fn all_credentials() -> Range {
     Range::prefix(Key::table(CREDENTIAL).finish())
+}
+
+pub(crate) fn factors_of(account: AccountId) -> Range {
+    Range::prefix(Key::table(FACTOR).u32(account.0).finish())
+}
+
+pub(crate) fn all_factors() -> Range {
+    Range::prefix(Key::table(FACTOR).finish())
+}
+
+pub(crate) fn all_factor_states() -> Range {
+    Range::prefix(Key::table(FACTORS).finish())
 }
 
 pub(crate) fn aliases_of(account: AccountId) -> Range {
