@@ -25,6 +25,7 @@ pub mod tls;
 
 pub mod control;
 pub mod demo;
+mod factors;
 mod hub;
 mod late;
 pub mod log;

@@ -16,6 +16,7 @@ use tern_store::{Engine, StoreError};
 use tern_store_rocksdb::{OpenError, RocksEngine};
 
 use crate::config::Config;
+use crate::factors::Factors;
 use crate::policies::{Policies, PoliciesError};
 
 /// Why the store was not opened.
@@ -53,6 +54,7 @@ pub(crate) struct Parts {
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) recalls: Arc<Recalls>,
     pub(crate) policies: Arc<Policies>,
+    pub(crate) factors: Arc<Factors>,
     pub(crate) schedule: Schedule,
 }
 
@@ -100,6 +102,7 @@ pub(crate) fn open(
         Arc::<Policies>::clone(&policies),
         config.recall.clone(),
     );
+    let factors = Factors::new(Arc::clone(&engine), secrets.factor_key());
     let passwords = Passwords::new(PasswordCost::default(), entropy)?;
     Ok(Parts {
         rocks,
@@ -109,6 +112,7 @@ pub(crate) fn open(
         delivery: Arc::new(delivery),
         recalls: Arc::new(recalls),
         policies,
+        factors: Arc::new(factors),
         schedule,
     })
 }

@@ -4,11 +4,12 @@
 //! Invariant: every act that changes something is in the audit log under the operator's name, in the
 //! very transaction that changes it; of an act of many transactions it is in the first. Access that
 //! was taken away ends the sessions that use it. Refuses to show a password, or what verifies one;
-//! an app password is shown once, when it is made.
+//! an app password, and the secret of a second factor, are shown once, when they are made.
 
 mod app_password;
 mod directory;
 mod error;
+mod factor;
 mod import;
 mod look;
 mod policy;
@@ -29,6 +30,7 @@ use tern_store::{Engine, Read, Transaction, Verdict, transact};
 use tokio::sync::Notify;
 
 use crate::control::request::{Answer, Request, Response};
+use crate::factors::Factors;
 use crate::hub::Hub;
 use crate::parts::Parts;
 use crate::policies::Policies;
@@ -43,6 +45,7 @@ pub(crate) struct Admin {
     delivery: Arc<Delivery>,
     recalls: Arc<Recalls>,
     policies: Arc<Policies>,
+    factors: Arc<Factors>,
     /// Wakes the worker of the queue.
     queued: Arc<Notify>,
     /// The sessions of a server that runs.
@@ -67,6 +70,7 @@ impl Admin {
             delivery: Arc::clone(&parts.delivery),
             recalls: Arc::clone(&parts.recalls),
             policies: Arc::clone(&parts.policies),
+            factors: Arc::clone(&parts.factors),
             queued,
             sessions,
         }
@@ -141,6 +145,7 @@ impl Admin {
                 self.group_members(address, members, false, call)
             }
             Request::GroupList { address } => self.group_list(address.as_deref()),
+            Request::Factor(request) => self.factor(request, call),
             Request::Queue(request) => self.queue(request, call),
             Request::RecallPlan { which } => self.recall_plan(which, call),
             Request::RecallRun { which, reason } => self.recall_run(which, reason.as_ref(), call),

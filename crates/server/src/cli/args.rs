@@ -6,6 +6,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use miette::{Result, miette};
 use tern_base::Timestamp;
 
+use super::factor::{self, TotpCommand};
 use super::password::{self, PasswordArgs};
 use super::policy::{PolicyCommand, RoleCommand};
 use crate::config::DEFAULT_PATH;
@@ -165,6 +166,13 @@ pub(crate) enum AccountCommand {
         #[arg(long)]
         undo: bool,
     },
+    /// An authenticator application as second factor.
+    Totp {
+        #[command(subcommand)]
+        command: TotpCommand,
+    },
+    /// Make new recovery codes for an account with a second factor; the old ones are void.
+    RecoveryCodes { address: String },
     /// Passwords for single programs.
     AppPassword {
         #[command(subcommand)]
@@ -423,6 +431,8 @@ impl AccountCommand {
                 address: address.clone(),
                 disabled: !undo,
             },
+            Self::Totp { command } => command.request(),
+            Self::RecoveryCodes { address } => factor::recovery_codes(address),
             Self::AppPassword { command } => command.request(),
         })
     }

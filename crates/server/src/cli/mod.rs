@@ -6,6 +6,7 @@
 
 mod args;
 mod ask;
+mod factor;
 mod import;
 mod init;
 mod password;

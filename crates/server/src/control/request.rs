@@ -110,6 +110,7 @@ pub enum Request {
     GroupList {
         address: Option<String>,
     },
+    Factor(FactorRequest),
     Queue(QueueRequest),
     RecallPlan {
         which: RecallWhich,
@@ -164,6 +165,21 @@ pub struct RecallWhich {
     pub recipients: Vec<String>,
     /// Only copies in this state: `unexposed` or `unread`.
     pub only: Option<String>,
+}
+
+/// A request about second factors.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "the names are those of the command line, which explains them"
+)]
+pub enum FactorRequest {
+    Enrol { address: String },
+    Confirm { address: String, code: String },
+    Remove { address: String },
+    Status { address: String },
+    RecoveryCodes { address: String },
 }
 
 /// A request about messages that wait for other servers.
