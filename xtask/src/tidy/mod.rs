@@ -1,6 +1,5 @@
 //! `cargo xtask tidy`: the house rules that neither rustc nor clippy checks. One rule, one file; a
-//! rule is a pure function from files to findings, tested on a case that breaks it and one that
-//! does
+//! rule is a pure function from files to findings, tested on a case that breaks it and one that does
 //! not. Every finding says where, which rule, and what to do. An exception stands in
 //! `xtask/tidy-allow.txt` with its reason; an exception that nothing needs is itself a finding.
 
@@ -11,6 +10,7 @@ mod links;
 mod machine;
 mod module_docs;
 mod size;
+mod tables;
 mod vocabulary;
 
 use std::collections::{HashMap, HashSet};
@@ -75,6 +75,7 @@ pub(crate) fn run_verb(context: &Context) -> Outcome {
     let packages = metadata::packages(context)?;
     let files = read_files(context, &packages)?;
     let mut findings = floors::check(&packages);
+    findings.extend(tables::check(&files));
     for file in &files {
         findings.extend(size::check(file));
         findings.extend(module_docs::check(file));
