@@ -218,7 +218,7 @@ impl Mailboxes {
             for (digest, account, message) in chunk.iter().map(of) {
                 keys.push(tables::exposure(digest, account, message));
                 keys.push(tables::ledger(digest, account, message));
-                keys.push(tables::seal(digest));
+                keys.push(tables::seal_head(digest));
             }
             txn.prefetch(keys)?;
             let mut done = 0;
@@ -238,7 +238,7 @@ impl Mailboxes {
 
     /// Whether a copy is under an active seal; the transaction depends on the answer.
     fn is_sealed_in(&self, txn: &mut Transaction<'_>, copy: &Served) -> Result<bool, MailboxError> {
-        if txn.get(&tables::seal(copy.digest))?.is_none() {
+        if txn.get(&tables::seal_head(copy.digest))?.is_none() {
             return Ok(false);
         }
         let Some(row) = txn.peek(&tables::message(copy.account, copy.message))? else {

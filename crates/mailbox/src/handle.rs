@@ -11,7 +11,7 @@ use tern_store::{Engine, Transaction, Verdict, transact};
 use crate::edit::Edit;
 use crate::exposed::Exposed;
 use crate::rows::PlacementRow;
-use crate::seal::SealSet;
+use crate::sealed::SealSet;
 use crate::{MailboxError, View, limits};
 
 /// Told after each commit which accounts changed, so that sessions can be woken.

@@ -11,8 +11,9 @@ use tern_store::Transaction;
 use crate::edit::Edit;
 use crate::expose::{Viewer, record_brought};
 use crate::rows::{CopyRow, Lineage, MessageRow, PlacementRow, VaultPlacementRow, VaultRow};
+use crate::sealing::{find, seals_in};
 use crate::thread::Threading;
-use crate::{Flags, MailboxError, Mailboxes, SealTag, blob, limits, tables, vault};
+use crate::{Flags, MailboxError, Mailboxes, Seal, SealTag, blob, limits, tables, vault};
 
 /// The inbox of every account.
 pub const INBOX: MailboxId = MailboxId(1);
@@ -137,10 +138,11 @@ impl Mailboxes {
         now: Timestamp,
     ) -> Result<Vec<Result<Placed, MailboxError>>, MailboxError> {
         self.prefetch_landings(txn, prepared, landings)?;
+        let seals = seals_in(txn, prepared.digest, now)?;
         let mut outcomes = Vec::with_capacity(landings.len());
         let mut kept = 0;
         for landing in landings {
-            match self.land_one(txn, prepared, landing, now) {
+            match self.land_one(txn, prepared, landing, &seals, now) {
                 Err(MailboxError::Store(error)) => return Err(error.into()),
                 Err(error) => outcomes.push(Err(error)),
                 Ok((placed, is_kept)) => {
@@ -167,7 +169,10 @@ impl Mailboxes {
         prepared: &Prepared,
         landings: &[Landing],
     ) -> Result<(), MailboxError> {
-        let mut keys = vec![tables::seal(prepared.digest), tables::blob(prepared.blob)];
+        let mut keys = vec![
+            tables::seal_head(prepared.digest),
+            tables::blob(prepared.blob),
+        ];
         for landing in landings {
             keys.push(tables::account(landing.account));
             keys.push(tables::mailbox(landing.account, landing.mailbox));
@@ -184,10 +189,10 @@ impl Mailboxes {
         txn: &mut Transaction<'_>,
         prepared: &Prepared,
         landing: &Landing,
+        seals: &[Seal],
         now: Timestamp,
     ) -> Result<(Placed, bool), MailboxError> {
-        let seal =
-            crate::seal::covering_in(txn, prepared.digest, landing.account, landing.origin, now)?;
+        let seal = find(seals, |seal| seal.covers(landing.account, landing.origin));
         let mut edit = Edit::begin(txn, landing.account)?;
         let mailbox = edit.mailbox(landing.mailbox)?;
         if landing.prefix.len() > limits::MAX_PREFIX {
@@ -313,10 +318,11 @@ fn pass_by(
 }
 
 /// Whether one more copy that is stopped under a tag goes to the vault. The account's head, which
-/// every arrival changes, covers the rows that are counted; those of the same transaction are not
-/// among them.
+/// every arrival changes, covers the rows that are counted.
 fn is_kept(edit: &Edit<'_, '_>, tag: SealTag) -> Result<bool, MailboxError> {
     let range = tables::vaulted_of(tag, edit.account);
     let kept = edit.txn.scan(&range, limits::MAX_KEPT_ARRIVALS)?;
-    Ok(kept.rows.len() < limits::MAX_KEPT_ARRIVALS)
+    // Several messages may arrive in one transaction.
+    let kept = kept.rows.len() + edit.txn.written(&range).count();
+    Ok(kept < limits::MAX_KEPT_ARRIVALS)
 }

@@ -1,5 +1,5 @@
-//! Key layout. Table bytes 0x10 to 0x1f, 0x60, 0x64, 0x65, 0x68, 0x7a and 0x7b belong to this
-//! crate.
+//! Key layout. Table bytes 0x10 to 0x1f, 0x60, 0x64, 0x65, 0x68, 0x6c, 0x6d, 0x7a and 0x7b belong to
+//! this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -16,7 +16,7 @@
 //! | `BLOB` | blob | [`crate::rows::BlobRow`] |
 //! | `PARSED` | blob | an encoded `tern_mime::ParsedMessage`, where it fits a row |
 //! | `VAULT` | account, message | [`crate::rows::VaultRow`] |
-//! | `SEAL` | content digest | [`crate::Seal`] |
+//! | `SEAL_HEAD` | content digest | how many seals it has, and how often they have changed |
 //! | `UNREFERENCED` | time in ms, blob | empty |
 //! | `VAULTED` | seal tag, account, message | empty |
 //! | `DOOMED` | account, mailbox | empty: its messages are still to go; mailbox 0 is the account |
@@ -24,6 +24,8 @@
 //! | `MARKED` | account, modseq, message | empty: the marking keyword was set, and nobody has seen to it |
 //! | `LEDGER` | content digest, account, message | [`crate::Ledger`] |
 //! | `VAULT_PLACEMENT` | account, message, mailbox | [`crate::rows::VaultPlacementRow`] |
+//! | `SEAL_OF` | content digest, seal tag | [`crate::Seal`] |
+//! | `SEAL_OVER` | content digest, seal tag | empty: the seal is over, and copies are in the vault under it |
 
 use tern_base::{
     AccountId, BlobId, ContentDigest, MailboxId, MessageId, Modseq, ThreadId, Timestamp, Uid,
@@ -45,7 +47,7 @@ pub(crate) const EXPOSURE: u8 = 0x19;
 pub(crate) const BLOB: u8 = 0x1a;
 pub(crate) const PARSED: u8 = 0x1b;
 pub(crate) const VAULT: u8 = 0x1c;
-pub(crate) const SEAL: u8 = 0x1d;
+pub(crate) const SEAL_HEAD: u8 = 0x1d;
 pub(crate) const UNREFERENCED: u8 = 0x1e;
 pub(crate) const VAULTED: u8 = 0x1f;
 pub(crate) const DOOMED: u8 = 0x60;
@@ -53,6 +55,8 @@ pub(crate) const LATE: u8 = 0x64;
 pub(crate) const VAULT_PLACEMENT: u8 = 0x65;
 pub(crate) const MARKED: u8 = 0x68;
 pub(crate) const LEDGER: u8 = 0x7a;
+pub(crate) const SEAL_OF: u8 = 0x6c;
+pub(crate) const SEAL_OVER: u8 = 0x6d;
 
 fn of_account(table: u8, account: AccountId) -> Key {
     Key::table(table).u32(account.0)
@@ -165,8 +169,27 @@ pub(crate) fn vault_placement(
         .finish()
 }
 
-pub(crate) fn seal(digest: ContentDigest) -> Vec<u8> {
-    Key::table(SEAL).array(&digest.0).finish()
+pub(crate) fn seal_head(digest: ContentDigest) -> Vec<u8> {
+    Key::table(SEAL_HEAD).array(&digest.0).finish()
+}
+
+pub(crate) fn seal(digest: ContentDigest, tag: SealTag) -> Vec<u8> {
+    Key::table(SEAL_OF).array(&digest.0).array(&tag.0).finish()
+}
+
+pub(crate) fn seals(digest: ContentDigest) -> Range {
+    Range::prefix(Key::table(SEAL_OF).array(&digest.0).finish())
+}
+
+pub(crate) fn seal_over(digest: ContentDigest, tag: SealTag) -> Vec<u8> {
+    Key::table(SEAL_OVER)
+        .array(&digest.0)
+        .array(&tag.0)
+        .finish()
+}
+
+pub(crate) fn seals_over(digest: ContentDigest) -> Range {
+    Range::prefix(Key::table(SEAL_OVER).array(&digest.0).finish())
 }
 
 pub(crate) fn unreferenced(since: Timestamp, blob: BlobId) -> Vec<u8> {

@@ -266,3 +266,147 @@ fn exposure_is_recorded_and_refused_under_a_seal() {
         ExposureLevel::Body
     );
 }
+
+/// How many rows of seals arrivals of a letter read.
+fn seal_rows(house: &House, digest: tern_base::ContentDigest) -> usize {
+    let start = [&[0x6c], &digest.0[..]].concat();
+    house
+        .engine
+        .scan(&Range::prefix(start), 10_000)
+        .unwrap()
+        .rows
+        .len()
+}
+
+#[test]
+fn one_letter_has_room_for_thousands_of_seals_and_arrivals_read_those_that_hold() {
+    const SEALS: u16 = 2_000;
+    let mut house = House::new();
+    let digest = tern_mime::content_digest(house.mailboxes.content_key(), &letter(1));
+    let his = house.deliver(BOB, &letter(1));
+    let tag = |n: u16| {
+        let mut tag = [1; 16];
+        tag[..2].copy_from_slice(&n.to_be_bytes());
+        tern_mailbox::SealTag(tag)
+    };
+    let until = |n: u16| house.now.plus_millis(1_000 + u64::from(n % 2) * 1_000);
+    let untils: Vec<Timestamp> = (0..SEALS).map(until).collect();
+    for n in 0..SEALS {
+        let seal = Seal {
+            tag: tag(n),
+            cover: Cover::Only([1_000 + u32::from(n)].into()),
+            outside: Outside::Only(OriginId([7; 16]), [u32::from(n)].into()),
+            origins: Origins::AllBut(vec![OriginId([3; 16]); 20]),
+            active: false,
+            until: untils[usize::from(n)],
+        };
+        let sealed = house
+            .mailboxes
+            .seal(digest, seal, |_| Ok::<_, MailboxError>(()));
+        assert_eq!(sealed, Ok(()));
+    }
+    assert_eq!(house.mailboxes.seal_tags(digest).unwrap().len(), 2_000);
+    let last = house.mailboxes.seal_of(digest, tag(SEALS - 1)).unwrap();
+    assert_eq!(last.unwrap().until, untils[usize::from(SEALS) - 1]);
+    // The next one is found among them, and another account's arrival passes.
+    house.seal(&letter(1), Cover::Only([BOB.0].into()));
+    assert_eq!(house.append(BOB, INBOX, &letter(1)).sealed, Some(TAG));
+    assert_eq!(house.append(ALICE, INBOX, &letter(1)).sealed, None);
+    assert_eq!(
+        house.mailboxes.message(BOB, his.message),
+        Err(MailboxError::Sealed)
+    );
+    house.mailboxes.forget_over(untils[0]).unwrap();
+    assert_eq!(seal_rows(&house, digest), 1_001, "half of them are over");
+    house.mailboxes.forget_over(untils[1]).unwrap();
+    assert_eq!(seal_rows(&house, digest), 1);
+    assert_eq!(house.mailboxes.seal_tags(digest).unwrap(), [TAG]);
+    assert_eq!(house.append(BOB, INBOX, &letter(1)).sealed, Some(TAG));
+    house.check();
+}
+
+#[test]
+fn the_tag_of_a_seal_that_is_over_is_known_while_copies_are_kept_under_it() {
+    let mut house = House::new();
+    let digest = house.seal(&letter(1), Cover::Except([].into()));
+    let late = house.append(BOB, INBOX, &letter(1));
+    let settle = |txn: &mut tern_store::Transaction<'_>| {
+        let settled = house.mailboxes.settle_seal_in(txn, digest, TAG);
+        settled.map(Verdict::Commit)
+    };
+    house.mailboxes.transact(&[], settle).unwrap();
+    let over = Timestamp(u64::MAX);
+    house.mailboxes.forget_over(over).unwrap();
+    assert_eq!(house.mailboxes.seal_of(digest, TAG), Ok(None));
+    assert_eq!(house.mailboxes.seal_tags(digest).unwrap(), [TAG]);
+    let purge = |txn: &mut tern_store::Transaction<'_>| {
+        let purged = house.mailboxes.purge_in(txn, BOB, late.message, over);
+        purged.map(Verdict::Commit)
+    };
+    assert!(house.mailboxes.transact(&[BOB], purge).unwrap());
+    house.mailboxes.forget_over(over).unwrap();
+    assert_eq!(house.mailboxes.seal_tags(digest).unwrap(), []);
+    house.check();
+}
+
+#[test]
+fn a_seal_that_falls_while_a_copy_lands_is_a_conflict_whatever_was_sealed_before() {
+    let house = House::new();
+    let digest = house.seal(&letter(1), Cover::Only([ALICE.0].into()));
+    // Taken away and set again: the letter's head must not say what it said before.
+    let prepared = house.mailboxes.prepare(letter(1), house.now).unwrap();
+    let landing = tern_mailbox::Landing {
+        account: BOB,
+        mailbox: INBOX,
+        flags: Flags::empty(),
+        received: house.now,
+        prefix: Vec::new(),
+        origin: OriginId([0; 16]),
+        lineage: tern_mailbox::Lineage::Delivered,
+        brought_by: None,
+    };
+    let mut attempts = 0;
+    let placed = tern_store::transact(&house.engine, |txn| {
+        let landings = std::slice::from_ref(&landing);
+        let placed = house
+            .mailboxes
+            .land_in(txn, &prepared, landings, house.now)?;
+        attempts += 1;
+        if attempts == 1 {
+            let unseal = |txn: &mut tern_store::Transaction<'_>| {
+                let unsealed = house.mailboxes.unseal_in(txn, digest, TAG);
+                unsealed.map(Verdict::Commit)
+            };
+            house.mailboxes.transact(&[], unseal).unwrap();
+            house.seal(&letter(1), Cover::Only([BOB.0].into()));
+        }
+        Ok::<_, MailboxError>(Verdict::Commit(placed))
+    });
+    assert_eq!(attempts, 2);
+    assert_eq!(placed.unwrap()[0].as_ref().unwrap().sealed, Some(TAG));
+    house.check();
+}
+
+#[test]
+fn what_arrives_in_one_transaction_counts_together() {
+    let most = tern_mailbox::limits::MAX_KEPT_ARRIVALS;
+    let house = House::new();
+    house.seal(&letter(1), Cover::Except([].into()));
+    let landing = tern_mailbox::Landing {
+        account: BOB,
+        mailbox: INBOX,
+        flags: Flags::empty(),
+        received: house.now,
+        prefix: Vec::new(),
+        origin: OriginId([0; 16]),
+        lineage: tern_mailbox::Lineage::Copied,
+        brought_by: None,
+    };
+    let prepared = house.mailboxes.prepare(letter(1), house.now).unwrap();
+    let landings = vec![landing; most + 5];
+    let placed = house.mailboxes.land(&prepared, &landings, house.now);
+    assert!(placed.unwrap().iter().all(Result::is_ok));
+    let kept = house.mailboxes.vaulted(TAG, None, 1_000).unwrap();
+    assert_eq!(kept.len(), most);
+    house.check();
+}

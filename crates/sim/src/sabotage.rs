@@ -20,7 +20,7 @@ pub enum Sabotage {
     LoseWithdrawals,
 }
 
-/// The table of seals.
+/// The table of what arrivals ask before they look at seals.
 const SEAL: u8 = 0x1d;
 /// The table of messages.
 const MESSAGE: u8 = 0x14;
@@ -30,19 +30,30 @@ const EXPOSURE: u8 = 0x19;
 const VAULT: u8 = 0x1c;
 
 pub(crate) fn is_seal(key: &[u8]) -> bool {
-    key.first() == Some(&SEAL)
+    is_of(key, SEAL)
+}
+
+fn is_of(key: &[u8], table: u8) -> bool {
+    key.first() == Some(&table)
 }
 
 impl Sabotage {
     pub(crate) fn swallows(self, batch: &Batch) -> bool {
-        let table = match self {
-            Self::None | Self::ForgetSeals | Self::HideTombstones => return false,
-            Self::LoseArrivals => MESSAGE,
-            Self::LoseExposures => EXPOSURE,
-            Self::LoseWithdrawals => VAULT,
+        let puts = |table| {
+            let put = |one: &Operation| matches!(one, Operation::Put(key, _) if is_of(key, table));
+            batch.operations().iter().any(put)
         };
-        batch.operations().iter().any(
-            |operation| matches!(operation, Operation::Put(key, _) if key.first() == Some(&table)),
-        )
+        let deletes = |table| {
+            let delete =
+                |one: &Operation| matches!(one, Operation::Delete(key) if is_of(key, table));
+            batch.operations().iter().any(delete)
+        };
+        match self {
+            Self::None | Self::ForgetSeals | Self::HideTombstones => false,
+            Self::LoseArrivals => puts(MESSAGE),
+            Self::LoseExposures => puts(EXPOSURE),
+            // What is stopped on arrival goes to the vault too, and was in no mailbox.
+            Self::LoseWithdrawals => puts(VAULT) && deletes(MESSAGE),
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! scans also reads a row that every writer of that range changes (an account's head).
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use tern_base::BlobId;
 
@@ -76,6 +77,16 @@ impl<'a> Transaction<'a> {
     /// Rows of the snapshot: own writes are not among them, and the commit does not depend on them.
     pub fn scan(&self, range: &Range, limit: usize) -> Result<Page, StoreError> {
         self.snapshot.scan(range, limit)
+    }
+
+    /// The keys of a range under which this transaction itself writes rows, in order.
+    pub fn written(&self, range: &Range) -> impl Iterator<Item = &[u8]> {
+        let start = range.start.as_slice();
+        let end = range.end.as_slice().max(start);
+        let within = (Bound::Included(start), Bound::Excluded(end));
+        let rows = self.writes.range::<[u8], _>(within);
+        rows.filter(|(_, value)| value.is_some())
+            .map(|(key, _)| key.as_slice())
     }
 
     /// Writes a row.

@@ -222,29 +222,31 @@ impl Oracle {
             match found {
                 None => {}
                 Some(Err(_)) => self.broke("a seal row is damaged".to_owned()),
-                Some(Ok((digest, seals))) => {
-                    let new = self.new_seals(digest, &seals, now);
-                    fresh.extend(new.into_iter().map(|tag| (digest, tag)));
-                    self.seals.insert(digest, seals);
+                Some(Ok(change)) => {
+                    let (digest, tag) = (change.digest, change.tag);
+                    if let Some(seal) = &change.seal
+                        && self.is_new_seal(digest, seal, now)
+                    {
+                        fresh.push((digest, tag));
+                    }
+                    let seals = self.seals.entry(digest).or_default();
+                    seals.retain(|seal| seal.tag != tag);
+                    seals.extend(change.seal);
                 }
             }
         }
         fresh
     }
 
-    fn new_seals(&mut self, digest: ContentDigest, seals: &[Seal], now: Timestamp) -> Vec<SealTag> {
-        let mut fresh = Vec::new();
-        for seal in seals.iter().filter(|seal| seal.until > now) {
-            if self.at_seal.contains_key(&seal.tag) {
-                continue;
-            }
-            let held = self.observer.mailboxes.copies(digest).unwrap_or_default();
-            let copies = held.iter().map(|c| (c.account, c.message, c.origin));
-            let copies = copies.collect();
-            self.at_seal.insert(seal.tag, AtSeal { digest, copies });
-            fresh.push(seal.tag);
+    fn is_new_seal(&mut self, digest: ContentDigest, seal: &Seal, now: Timestamp) -> bool {
+        if seal.until <= now || self.at_seal.contains_key(&seal.tag) {
+            return false;
         }
-        fresh
+        let held = self.observer.mailboxes.copies(digest).unwrap_or_default();
+        let copies = held.iter().map(|c| (c.account, c.message, c.origin));
+        let copies = copies.collect();
+        self.at_seal.insert(seal.tag, AtSeal { digest, copies });
+        true
     }
 
     /// The seal that covers an account's copy now.

@@ -1,0 +1,109 @@
+//! The seals that readers ask, in memory.
+//!
+//! Invariant: holds every seal that is durable and active. It is filled before a seal's row is
+//! committed, so there is no moment in which the row is durable and content is served; a settled
+//! seal stays for as long as arrivals ask it, for whoever is half-way through a message that it
+//! found before the seal.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
+use tern_store::Engine;
+
+use crate::seal::{Seal, SealTag, read_key};
+use crate::{MailboxError, tables};
+
+/// The seals by their letter.
+#[derive(Debug, Default)]
+pub(crate) struct SealSet {
+    active: AtomicUsize,
+    seals: RwLock<HashMap<ContentDigest, Vec<Seal>>>,
+}
+
+impl SealSet {
+    pub(crate) fn load(engine: &dyn Engine) -> Result<Self, MailboxError> {
+        let set = Self::default();
+        let mut next = Some(tables::whole(tables::SEAL_OF));
+        while let Some(range) = next {
+            let page = engine.scan(&range, 1_000)?;
+            for (key, value) in &page.rows {
+                let (digest, tag) = read_key(key)?;
+                let seal = Seal::decode(tag, value)?;
+                if seal.active {
+                    set.insert(digest, seal);
+                }
+            }
+            next = page.next;
+        }
+        Ok(set)
+    }
+
+    /// Whether an account's copies of a letter may not be served.
+    pub(crate) fn covers(
+        &self,
+        digest: ContentDigest,
+        account: AccountId,
+        origin: OriginId,
+    ) -> bool {
+        self.any(digest, |seal| seal.covers(account, origin))
+    }
+
+    fn any(&self, digest: ContentDigest, fits: impl Fn(&Seal) -> bool) -> bool {
+        if self.active.load(Ordering::SeqCst) == 0 {
+            return false;
+        }
+        let seals = self.seals.read().unwrap_or_else(PoisonError::into_inner);
+        seals.get(&digest).is_some_and(|of| of.iter().any(fits))
+    }
+
+    /// Adds a seal. One of the same tag stays beside it: which of the two counts shows only when
+    /// the commit is through, and until then both hold.
+    pub(crate) fn insert(&self, digest: ContentDigest, seal: Seal) {
+        let mut seals = self.seals.write().unwrap_or_else(PoisonError::into_inner);
+        seals.entry(digest).or_default().push(seal);
+        self.active.store(seals.len(), Ordering::SeqCst);
+    }
+
+    /// Puts what is durable of a tag in the place of whatever is held of it. The row is read under
+    /// the lock: of two that do this, the later one sees the later row.
+    pub(crate) fn reload(
+        &self,
+        digest: ContentDigest,
+        tag: SealTag,
+        durable: impl FnOnce() -> Result<Option<Seal>, MailboxError>,
+    ) -> Result<(), MailboxError> {
+        let mut seals = self.seals.write().unwrap_or_else(PoisonError::into_inner);
+        let durable = durable()?;
+        let of = seals.entry(digest).or_default();
+        of.retain(|seal| seal.tag != tag);
+        of.extend(durable);
+        if of.is_empty() {
+            seals.remove(&digest);
+        }
+        self.active.store(seals.len(), Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Those whose time is over.
+    pub(crate) fn over(&self, now: Timestamp) -> Vec<(ContentDigest, SealTag)> {
+        let seals = self.seals.read().unwrap_or_else(PoisonError::into_inner);
+        let of_letter = |(digest, of): (&ContentDigest, &Vec<Seal>)| {
+            let over = of.iter().filter(|seal| seal.until <= now);
+            over.map(|seal| (*digest, seal.tag)).collect::<Vec<_>>()
+        };
+        seals.iter().flat_map(of_letter).collect()
+    }
+
+    pub(crate) fn remove(&self, digest: ContentDigest, tag: SealTag) {
+        let mut seals = self.seals.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of) = seals.get_mut(&digest) {
+            of.retain(|seal| seal.tag != tag);
+            if of.is_empty() {
+                seals.remove(&digest);
+            }
+        }
+        self.active.store(seals.len(), Ordering::SeqCst);
+    }
+}

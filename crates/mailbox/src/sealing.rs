@@ -1,0 +1,309 @@
+//! Sealing, settling and unsealing letters, and what arrivals ask.
+//!
+//! While a seal is *active*, copies may still be in mailboxes: every read of content asks the set in
+//! memory ([`crate::sealed`]). When all copies have been withdrawn the seal is *settled*: arriving
+//! content asks for it, inside the arriving transaction. A settled seal whose time is over is no
+//! longer among those that arrivals ask; its tag stays on record while copies are in the vault under
+//! it.
+
+use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
+use tern_store::{StoreError, Transaction, Verdict};
+
+use crate::seal::{Seal, SealHead, SealTag, read_key};
+use crate::{MailboxError, Mailboxes, tables};
+
+/// Seals that one page reads.
+const PAGE: usize = 1_000;
+
+/// The seals of a letter that hold at this time; the transaction depends on all of them.
+pub(crate) fn seals_in(
+    txn: &mut Transaction<'_>,
+    digest: ContentDigest,
+    now: Timestamp,
+) -> Result<Vec<Seal>, MailboxError> {
+    let Some(head) = txn.get(&tables::seal_head(digest))? else {
+        return Ok(Vec::new());
+    };
+    let any = SealHead::decode(&head)?.seals > 0;
+    let mut seals = Vec::new();
+    let mut next = any.then(|| tables::seals(digest));
+    while let Some(range) = next {
+        // Covered by the head: a seal that is written meanwhile rewrites it.
+        let page = txn.scan(&range, PAGE)?;
+        for (key, row) in &page.rows {
+            let (_, tag) = read_key(key)?;
+            seals.push(Seal::decode(tag, row)?);
+        }
+        next = page.next;
+    }
+    seals.retain(|seal| seal.holds_at(now));
+    Ok(seals)
+}
+
+/// The tag of the first seal that fits.
+pub(crate) fn find(seals: &[Seal], fits: impl Fn(&Seal) -> bool) -> Option<SealTag> {
+    seals.iter().find(|seal| fits(seal)).map(|seal| seal.tag)
+}
+
+impl Mailboxes {
+    /// Seals a letter, together with whatever `accompany` writes, in one durable commit. From the
+    /// moment of that commit on no covered copy is served. Sealing again under the same tag
+    /// replaces the cover.
+    pub fn seal<T, E: From<MailboxError> + From<StoreError>>(
+        &self,
+        digest: ContentDigest,
+        seal: Seal,
+        mut accompany: impl FnMut(&mut Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let (tag, active) = (seal.tag, seal.active);
+        if active {
+            self.seals.insert(digest, seal.clone());
+        }
+        let outcome = self.transact(&[], |txn| {
+            let outcome = accompany(txn)?;
+            put(txn, digest, &seal)?;
+            Ok(Verdict::Commit(outcome))
+        });
+        if active {
+            // An unknown outcome may have been committed, and one that failed may have met another
+            // seal under the same tag: the row decides. Where it can't be read all stays: content is
+            // withheld rather than leaked.
+            let _ = self.forget_unsealed(digest, tag);
+        }
+        outcome
+    }
+
+    /// Marks a seal as settled within a transaction: no covered copy is in a mailbox any more. A
+    /// reader may still hold the row of one, so it stays in the set in memory.
+    pub fn settle_seal_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        digest: ContentDigest,
+        tag: SealTag,
+    ) -> Result<(), MailboxError> {
+        match get(txn, digest, tag)? {
+            Some(seal) => put(
+                txn,
+                digest,
+                &Seal {
+                    active: false,
+                    ..seal
+                },
+            ),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a seal away within a transaction: the letter may be served and may arrive again.
+    /// Call [`Mailboxes::forget_unsealed`] afterwards, whatever came of the commit.
+    pub fn unseal_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        digest: ContentDigest,
+        tag: SealTag,
+    ) -> Result<(), MailboxError> {
+        txn.delete(tables::seal_over(digest, tag));
+        remove(txn, digest, tag)
+    }
+
+    /// Stops asking a seal when content is read, where its row is gone. The row decides, since the
+    /// answer of the commit that removed it may have been lost; if it can't be read the seal
+    /// stays, and this is to be called again.
+    pub fn forget_unsealed(&self, digest: ContentDigest, tag: SealTag) -> Result<(), MailboxError> {
+        self.seals.reload(digest, tag, || self.seal_of(digest, tag))
+    }
+
+    /// Stops asking a seal when content is read, whatever its row says.
+    pub fn forget_seal(&self, digest: ContentDigest, tag: SealTag) {
+        self.seals.remove(digest, tag);
+    }
+
+    /// Stops asking the settled seals whose time is over: what arrives from now on is served. Their
+    /// rows go, so that arrivals read only what may keep something out. To be called now and then.
+    pub fn forget_over(&self, now: Timestamp) -> Result<(), MailboxError> {
+        let mut next = Some(tables::whole(tables::SEAL_OF));
+        while let Some(range) = next {
+            let page = self.engine.scan(&range, PAGE)?;
+            for (key, row) in &page.rows {
+                let (digest, tag) = read_key(key)?;
+                if !Seal::decode(tag, row)?.holds_at(now) {
+                    self.retire(digest, tag, now)?;
+                }
+            }
+            next = page.next;
+        }
+        self.forget_emptied()?;
+        for (digest, tag) in self.seals.over(now) {
+            let seal = self.seal_of(digest, tag)?;
+            if seal.is_none_or(|seal| !seal.holds_at(now)) {
+                self.forget_seal(digest, tag);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a seal that is over from those that arrivals ask.
+    fn retire(
+        &self,
+        digest: ContentDigest,
+        tag: SealTag,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        self.transact(&[], |txn| {
+            match get(txn, digest, tag)? {
+                Some(seal) if !seal.holds_at(now) => {}
+                _ => return Ok(Verdict::Abandon(())),
+            }
+            remove(txn, digest, tag)?;
+            txn.put(tables::seal_over(digest, tag), Vec::new());
+            Ok(Verdict::Commit(()))
+        })
+    }
+
+    /// Forgets the seals that are over and under which nothing is in the vault: nothing more comes
+    /// there.
+    fn forget_emptied(&self) -> Result<(), MailboxError> {
+        let mut next = Some(tables::whole(tables::SEAL_OVER));
+        while let Some(range) = next {
+            let page = self.engine.scan(&range, PAGE)?;
+            let mut emptied = Vec::new();
+            for (key, _) in page.rows {
+                let (_, tag) = read_key(&key)?;
+                let kept = self.engine.scan(&tables::vaulted_under(tag), 1)?;
+                if kept.rows.is_empty() {
+                    emptied.push(key);
+                }
+            }
+            self.transact(&[], |txn| {
+                emptied.iter().for_each(|key| txn.delete(key.clone()));
+                Ok::<_, MailboxError>(Verdict::Commit(()))
+            })?;
+            next = page.next;
+        }
+        Ok(())
+    }
+
+    /// The seal that keeps a copy from leaving, if any: the one that a transaction sends to its
+    /// recipient of this number. The transaction depends on the answer, as an arrival's does.
+    pub fn sealed_outside_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        digest: ContentDigest,
+        origin: OriginId,
+        number: Option<u32>,
+        now: Timestamp,
+    ) -> Result<Option<SealTag>, MailboxError> {
+        let seals = seals_in(txn, digest, now)?;
+        Ok(find(&seals, |seal| seal.covers_outside(origin, number)))
+    }
+
+    /// The seal that keeps any copy from leaving that a transaction sends out, if one does. The
+    /// transaction depends on the answer.
+    pub fn any_sealed_outside_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        digest: ContentDigest,
+        origin: OriginId,
+        now: Timestamp,
+    ) -> Result<Option<SealTag>, MailboxError> {
+        let seals = seals_in(txn, digest, now)?;
+        Ok(find(&seals, |seal| seal.covers_any_outside(origin)))
+    }
+
+    /// A seal other than `tag` that covers an account's copy of a letter, within a transaction that
+    /// depends on the answer: what one request gives back, another may still hold.
+    pub fn other_seal_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        digest: ContentDigest,
+        account: AccountId,
+        origin: OriginId,
+        tag: SealTag,
+        now: Timestamp,
+    ) -> Result<Option<SealTag>, MailboxError> {
+        let seals = seals_in(txn, digest, now)?;
+        Ok(find(&seals, |seal| {
+            seal.tag != tag && seal.covers(account, origin)
+        }))
+    }
+
+    /// The seal of a letter under a tag, as it is durable; none when it is over.
+    pub fn seal_of(
+        &self,
+        digest: ContentDigest,
+        tag: SealTag,
+    ) -> Result<Option<Seal>, MailboxError> {
+        let row = self.engine.get(&tables::seal(digest, tag))?;
+        Ok(row.map(|row| Seal::decode(tag, &row)).transpose()?)
+    }
+
+    /// The tags of every seal of a letter, and of those that are over under which copies are in the
+    /// vault.
+    pub fn seal_tags(&self, digest: ContentDigest) -> Result<Vec<SealTag>, MailboxError> {
+        let mut tags = Vec::new();
+        for range in [tables::seals(digest), tables::seals_over(digest)] {
+            let mut next = Some(range);
+            while let Some(range) = next {
+                let page = self.engine.scan(&range, PAGE)?;
+                for (key, _) in &page.rows {
+                    tags.push(read_key(key)?.1);
+                }
+                next = page.next;
+            }
+        }
+        Ok(tags)
+    }
+
+    /// Whether an account's copy of a letter is sealed now.
+    pub fn is_sealed(&self, digest: ContentDigest, account: AccountId, origin: OriginId) -> bool {
+        self.seals.covers(digest, account, origin)
+    }
+}
+
+fn get(
+    txn: &mut Transaction<'_>,
+    digest: ContentDigest,
+    tag: SealTag,
+) -> Result<Option<Seal>, MailboxError> {
+    let row = txn.get(&tables::seal(digest, tag))?;
+    Ok(row.map(|row| Seal::decode(tag, &row)).transpose()?)
+}
+
+fn put(txn: &mut Transaction<'_>, digest: ContentDigest, seal: &Seal) -> Result<(), MailboxError> {
+    let key = tables::seal(digest, seal.tag);
+    let fresh = txn.get(&key)?.is_none();
+    txn.put(key, seal.encode());
+    change_head(txn, digest, |seals| seals + u64::from(fresh))
+}
+
+fn remove(
+    txn: &mut Transaction<'_>,
+    digest: ContentDigest,
+    tag: SealTag,
+) -> Result<(), MailboxError> {
+    let key = tables::seal(digest, tag);
+    if txn.get(&key)?.is_none() {
+        return Ok(());
+    }
+    txn.delete(key);
+    change_head(txn, digest, |seals| seals.saturating_sub(1))
+}
+
+fn change_head(
+    txn: &mut Transaction<'_>,
+    digest: ContentDigest,
+    seals: impl FnOnce(u64) -> u64,
+) -> Result<(), MailboxError> {
+    let key = tables::seal_head(digest);
+    let head = txn
+        .get(&key)?
+        .map(|row| SealHead::decode(&row))
+        .transpose()?;
+    let head = head.unwrap_or_default();
+    let head = SealHead {
+        changes: head.changes + 1,
+        seals: seals(head.seals),
+    };
+    txn.put(key, head.encode());
+    Ok(())
+}
