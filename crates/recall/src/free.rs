@@ -395,7 +395,12 @@ impl Recalls {
 
     /// Whether somebody may approve a waiting recall: never the one who asked, nor the one whose
     /// message it takes back, whatever the policy says.
-    fn may_approve(&self, held: &Held, by: &Requester, now: Timestamp) -> Result<(), RecallError> {
+    pub(crate) fn may_approve(
+        &self,
+        held: &Held,
+        by: &Requester,
+        now: Timestamp,
+    ) -> Result<(), RecallError> {
         let asked = &held.wait.requester;
         let own = by.account == asked.account && (by.account.is_some() || by.name == asked.name);
         let senders = by.account.is_some() && by.account == held.recall.owner;
@@ -409,7 +414,7 @@ impl Recalls {
     }
 
     /// What the policy says of an approval by somebody.
-    pub(crate) fn asked_to_approve(
+    fn asked_to_approve(
         &self,
         held: &Held,
         by: &Requester,

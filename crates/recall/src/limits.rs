@@ -40,3 +40,5 @@ pub const MAX_OUTLOOK_SEARCHED: usize = 10_000;
 pub const MAX_WAITING: usize = 100;
 /// Most waiting recalls that a list shows.
 pub const MAX_WAITING_SHOWN: usize = 1_000;
+/// Most people who are written to that they may approve a recall; others find it in the list.
+pub const MAX_APPROVERS_TOLD: usize = 50;

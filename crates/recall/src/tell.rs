@@ -1,18 +1,23 @@
 //! Mail to those whom a waiting recall waits for, once for each waiting.
 //!
-//! A requester whose client can't be asked for a second factor (IMAP, mail) is sent the link, or
+//! Approvers are the accounts that hold a role by which the policy lets them approve this very
+//! recall. They are told who asks for what, why, until when and how to answer. A requester whose client can't be asked for a second factor (IMAP, mail) is sent the link, or
 //! the command where there are no links. Whoever waits at a page or a command line is asked there.
 //!
 //! Refuses to put the content of a message into a mail, or to tell anybody of it who may not free
 //! the recall.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
 use tern_base::{AccountId, Timestamp};
 use tern_mailbox::{INBOX, MailboxError};
+use tern_policy::Authentication;
 use tern_store::Verdict;
 
 use crate::report::landing;
 use crate::wait::{Held, told_in};
-use crate::{Awaited, RecallError, RecallId, Recalls};
+use crate::{Awaited, RecallError, RecallId, Recalls, Requester, limits};
 
 /// Protocols whose clients can't be asked anything.
 const NOT_INTERACTIVE: [&str; 2] = ["imap", "smtp"];
@@ -33,7 +38,7 @@ impl Recalls {
         }
         let letters = match held.wait.awaited {
             Awaited::StepUp { .. } => self.to_requester(&held).into_iter().collect(),
-            Awaited::Approval { .. } => Vec::new(),
+            Awaited::Approval { .. } => self.to_approvers(&held, now)?,
         };
         let mut prepared = Vec::with_capacity(letters.len());
         for letter in &letters {
@@ -84,6 +89,76 @@ impl Recalls {
         );
         let subject = format!("Confirm to take back: {}", recall.subject_text());
         Some(Letter { to, subject, text })
+    }
+
+    /// The mails to those who may approve it and have not.
+    fn to_approvers(&self, held: &Held, now: Timestamp) -> Result<Vec<Letter>, RecallError> {
+        let recall = &held.recall;
+        let Some(waiting) = self.waiting(recall.id, now)? else {
+            return Ok(Vec::new());
+        };
+        let mut text = format!(
+            "{} asks to take back a message, and somebody else has to approve it.\n\n\
+             Subject:    {}\nSent:       {} by {}\nRecipients: {}\nRequested:  {}\n",
+            recall.requester,
+            recall.subject_text(),
+            waiting.submitted.rfc5322(),
+            waiting.sender,
+            waiting.recipients,
+            recall.requested.rfc5322(),
+        );
+        if let Some(reason) = &recall.reason {
+            let _ = writeln!(text, "Reason:     {}", one_line(reason));
+        }
+        let _ = write!(
+            text,
+            "\nApprove it, or decline it, with your operator at the server:\n\n    \
+             tern recall approve {id} --as {{you}}\n    tern recall decline {id} --as {{you}}\n\n\
+             Until then nothing is taken back. It expires on {until}.\n",
+            id = recall.id,
+            until = waiting.wait.awaited.until().rfc5322(),
+        );
+        let subject = format!("Approve to take back: {}", recall.subject_text());
+        let approvers = self.approvers(held, now)?.into_iter();
+        Ok(approvers
+            .map(|(to, address)| Letter {
+                to,
+                subject: subject.clone(),
+                text: text.replace("{you}", &address),
+            })
+            .collect())
+    }
+
+    /// The accounts that may approve a waiting recall and have not, with their addresses; not more
+    /// than are written to.
+    fn approvers(
+        &self,
+        held: &Held,
+        now: Timestamp,
+    ) -> Result<Vec<(AccountId, String)>, RecallError> {
+        let mut holders = BTreeSet::new();
+        for (grant, _) in tern_directory::list_grants(&*self.engine)? {
+            holders.insert(grant.account);
+        }
+        for approval in &held.wait.approvals {
+            approval.account.map(|account| holders.remove(&account));
+        }
+        let mut approvers = Vec::new();
+        for account in holders {
+            let name = self.address(account)?;
+            let by = Requester {
+                account: Some(account),
+                name: name.clone(),
+                authentication: Authentication::default(),
+            };
+            if self.may_approve(held, &by, now).is_ok() {
+                approvers.push((account, name));
+            }
+            if approvers.len() >= limits::MAX_APPROVERS_TOLD {
+                break;
+            }
+        }
+        Ok(approvers)
     }
 
     fn compose(

@@ -284,7 +284,11 @@ fn others_approve_once_each_and_never_what_is_their_own() {
         Ok(Requested::Sealed(request.id))
     );
     house.recalls.run(request.id, house.now).unwrap();
-    assert!(house.uids(BOB, INBOX).is_empty());
+    assert_eq!(
+        house.uids(BOB, INBOX),
+        [2],
+        "the mail to the approver, and no more"
+    );
     let report = house.report(ALICE);
     assert!(
         report.contains("Approved by bob@example.org on "),
@@ -441,6 +445,43 @@ fn what_another_has_taken_back_meanwhile_is_not_taken_back_twice() {
         Ok(Requested::Refused(request.id, Refusal::AlreadyRecalled))
     );
     house.recalls.run(request.id, house.now).unwrap();
+    house.check();
+}
+
+#[test]
+fn who_may_approve_is_written_to_once_and_nobody_else() {
+    let mut house = House::by_default();
+    let sent = sent_to_many(&mut house);
+    for account in [ALICE, CAROL, DAVE] {
+        grant(&house, account, Role::ComplianceOfficer);
+    }
+    grant(&house, BOB, Role::Auditor);
+    house.mailboxes.set_quota(DAVE, 1).unwrap();
+    let mut request = asked_by_imap(&mut house, &sent);
+    request.reason = Some("Wrong\r\nfile".into());
+    for _ in 0..3 {
+        ask(&house, &request);
+        house.recalls.run(request.id, house.now).unwrap();
+    }
+    assert_eq!(house.uids(CAROL, INBOX), [1]);
+    assert!(house.uids(ALICE, INBOX).is_empty(), "her own");
+    assert_eq!(house.uids(BOB, INBOX), [1], "the letter, and no more");
+    assert!(
+        house.uids(DAVE, INBOX).is_empty(),
+        "over quota, and no hindrance"
+    );
+    let mail = inbox_text(&house, CAROL, 1);
+    for told in [
+        "To: <carol@example.org>",
+        "Subject: Approve to take back: Letter 1",
+        "alice@example.org asks",
+        "Recipients: 26\r\n",
+        "Reason:     Wrong  file\r\n",
+        &format!("tern recall approve {} --as carol@example.org", request.id),
+    ] {
+        assert!(mail.contains(told), "{told}: {mail}");
+    }
+    assert!(!mail.contains("Body 1") && !mail.contains("bob@"), "{mail}");
     house.check();
 }
 

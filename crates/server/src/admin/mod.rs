@@ -17,6 +17,7 @@ mod queue;
 mod recall;
 mod role;
 mod store;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -152,6 +153,7 @@ impl Admin {
             Request::RecallStatus { id } => self.recall_status(id),
             Request::RecallList { by } => self.recall_list(by.as_deref()),
             Request::RecallRestore { id } => self.recall_restore(id, call),
+            Request::Waiting(request) => self.waiting(request, call),
             Request::Role(request) => self.role(request, call),
             Request::Policy(request) => self.policy(request, call),
             Request::AuditVerify => self.audit_verify(),

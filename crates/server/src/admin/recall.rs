@@ -20,12 +20,12 @@ const SHOWN: usize = 1_000;
 /// Recalls that a list shows.
 const LISTED: usize = 1_000;
 
-fn parse_id(text: &str) -> Result<RecallId> {
+pub(super) fn parse_id(text: &str) -> Result<RecallId> {
     let wrong = || AdminError::Wrong(format!("`{text}` is not a recall id"));
     RecallId::from_hex(text).ok_or_else(wrong)
 }
 
-fn operator(call: &Call<'_>) -> Requester {
+pub(super) fn operator(call: &Call<'_>) -> Requester {
     Requester {
         account: None,
         name: call.operator.to_owned(),
@@ -46,7 +46,7 @@ fn selection(only: Option<&str>) -> Result<Selection> {
     }
 }
 
-fn refused(refusal: Refusal) -> AdminError {
+pub(super) fn refused(refusal: Refusal) -> AdminError {
     let text = format!("refused ({}): {}", refusal.code(), refusal.sentence());
     AdminError::Wrong(text)
 }
@@ -146,7 +146,7 @@ impl Admin {
 
     /// Carries out what is durably asked for, as far as that can be done now: it is no failure of
     /// the request when the rest is left to the server's chores.
-    fn carry_out(&self, id: RecallId, call: &Call<'_>) -> Result<Answer> {
+    pub(super) fn carry_out(&self, id: RecallId, call: &Call<'_>) -> Result<Answer> {
         match carry_out(&self.recalls, id, call.now) {
             Err(error) if error.fault() == Fault::Temporary => {
                 tracing::warn!(%id, %error, "a recall could not go on");

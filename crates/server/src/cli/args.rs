@@ -10,7 +10,7 @@ use super::factor::{self, TotpCommand};
 use super::password::{self, PasswordArgs};
 use super::policy::{PolicyCommand, RoleCommand};
 use crate::config::DEFAULT_PATH;
-use crate::control::request::{AuditFilter, QueueRequest, RecallWhich, Request};
+use crate::control::request::{AuditFilter, QueueRequest, RecallWhich, Request, WaitingRequest};
 
 /// A mail server with message recall.
 #[derive(Parser)]
@@ -277,9 +277,34 @@ pub(crate) enum RecallCommand {
         /// Only those of messages that this account sent.
         #[arg(long)]
         by: Option<String>,
+        /// Only those that wait, the first to expire first.
+        #[arg(long, conflicts_with = "by")]
+        waiting: bool,
+    },
+    /// Approve a recall that waits for it.
+    Approve(WaitingArgs),
+    /// Decline a recall that waits for approval: nothing is taken back.
+    Decline(WaitingArgs),
+    /// Cancel a recall that waits.
+    Cancel {
+        id: String,
+        /// In the name of this account: its requester.
+        #[arg(long = "as", value_name = "ADDRESS")]
+        speaker: Option<String>,
     },
     /// Undo a recall.
     Restore { id: String },
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct WaitingArgs {
+    pub(crate) id: String,
+    /// In the name of this account, which must hold a role that may approve it.
+    #[arg(long = "as", value_name = "ADDRESS")]
+    pub(crate) speaker: Option<String>,
+    /// Why.
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
 }
 
 #[derive(ClapArgs)]
@@ -527,7 +552,22 @@ impl RecallCommand {
                 reason: reason.clone(),
             },
             Self::Status { id } => Request::RecallStatus { id: id.clone() },
-            Self::List { by } => Request::RecallList { by: by.clone() },
+            Self::List { waiting: true, .. } => Request::Waiting(WaitingRequest::List),
+            Self::List { by, .. } => Request::RecallList { by: by.clone() },
+            Self::Approve(args) => Request::Waiting(WaitingRequest::Approve {
+                id: args.id.clone(),
+                by: args.speaker.clone(),
+                reason: args.reason.clone(),
+            }),
+            Self::Decline(args) => Request::Waiting(WaitingRequest::Decline {
+                id: args.id.clone(),
+                by: args.speaker.clone(),
+                reason: args.reason.clone(),
+            }),
+            Self::Cancel { id, speaker } => Request::Waiting(WaitingRequest::Cancel {
+                id: id.clone(),
+                by: speaker.clone(),
+            }),
             Self::Restore { id } => Request::RecallRestore { id: id.clone() },
         }
     }

@@ -128,6 +128,7 @@ pub enum Request {
     RecallRestore {
         id: String,
     },
+    Waiting(WaitingRequest),
     Role(RoleRequest),
     Policy(PolicyRequest),
     AuditVerify,
@@ -195,6 +196,31 @@ pub enum QueueRequest {
     Release { id: String },
     Cancel { id: String },
     Flush,
+}
+
+/// A request about recalls that wait. `by` is the account that the operator speaks for.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "the names are those of the command line, which explains them"
+)]
+pub enum WaitingRequest {
+    List,
+    Approve {
+        id: String,
+        by: Option<String>,
+        reason: Option<String>,
+    },
+    Decline {
+        id: String,
+        by: Option<String>,
+        reason: Option<String>,
+    },
+    Cancel {
+        id: String,
+        by: Option<String>,
+    },
 }
 
 /// A request about who holds which role.

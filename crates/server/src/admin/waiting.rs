@@ -1,0 +1,100 @@
+//! Recalls that wait, from the command line: approved, declined, cancelled, listed.
+//!
+//! An operator may act for an account (`as`): the policy is then asked what that account may, and
+//! the entry in the audit log names the account with the operator who spoke for it.
+
+use serde_json::json;
+use tern_policy::Authentication;
+use tern_recall::{Awaited, Requested, Requester, Waiting};
+
+use super::recall::{operator, parse_id, refused};
+use super::{Admin, Call, Result, count};
+use crate::control::request::{Answer, WaitingRequest};
+
+impl Admin {
+    pub(super) fn waiting(&self, request: &WaitingRequest, call: &mut Call<'_>) -> Result<Answer> {
+        match request {
+            WaitingRequest::List => self.waiting_list(call),
+            WaitingRequest::Approve { id, by, reason } => {
+                let (id, by) = (parse_id(id)?, self.speaker(by.as_deref(), call)?);
+                let answer = self.recalls.approve(id, &by, reason.as_deref(), call.now)?;
+                match answer {
+                    Requested::Refused(id, refusal) => {
+                        self.carry_out(id, call)?;
+                        Err(refused(refusal))
+                    }
+                    answer => self.carry_out(answer.id(), call),
+                }
+            }
+            WaitingRequest::Decline { id, by, reason } => {
+                let (id, by) = (parse_id(id)?, self.speaker(by.as_deref(), call)?);
+                self.recalls.decline(id, &by, reason.as_deref(), call.now)?;
+                self.carry_out(id, call)
+            }
+            WaitingRequest::Cancel { id, by } => {
+                let (id, by) = (parse_id(id)?, self.speaker(by.as_deref(), call)?);
+                self.recalls.cancel(id, &by, call.now)?;
+                self.carry_out(id, call)
+            }
+        }
+    }
+
+    /// Who acts: the operator, or the account that they speak for.
+    fn speaker(&self, account: Option<&str>, call: &Call<'_>) -> Result<Requester> {
+        let Some(address) = account else {
+            return Ok(operator(call));
+        };
+        let account = self.account(address)?;
+        Ok(Requester {
+            account: Some(account.id),
+            name: account.address.to_string(),
+            authentication: Authentication {
+                mechanism: format!("operator {}", call.operator),
+                protocol: String::from("cli"),
+                ..Authentication::default()
+            },
+        })
+    }
+
+    fn waiting_list(&self, call: &Call<'_>) -> Result<Answer> {
+        let (mut text, mut data) = (Vec::new(), Vec::new());
+        for waiting in self.recalls.all_waiting(call.now)? {
+            let recall = &waiting.recall;
+            let (id, state) = (recall.id, recall.state.code());
+            let (until, subject) = (waiting.wait.awaited.until(), recall.subject_text());
+            let recipients = count(waiting.recipients, "recipient", "recipients");
+            let reason = recall.reason.as_ref();
+            let why = reason.map(|reason| format!(" Reason: {reason}"));
+            text.push(format!(
+                "{id}  {state} until {until}  {}  \"{subject}\", sent {} by {} to {recipients}.{}",
+                recall.requester,
+                waiting.submitted,
+                waiting.sender,
+                why.unwrap_or_default()
+            ));
+            data.push(waiting_json(&waiting));
+        }
+        Ok(Answer::new(text.join("\n"), data.into()))
+    }
+}
+
+fn waiting_json(waiting: &Waiting) -> serde_json::Value {
+    let recall = &waiting.recall;
+    let approvals = waiting.wait.approvals.iter();
+    let approvals: Vec<_> = approvals.map(|one| one.name.as_str()).collect();
+    let approvers = match waiting.wait.awaited {
+        Awaited::Approval { approvers, .. } => Some(approvers),
+        Awaited::StepUp { .. } => None,
+    };
+    let outcomes: serde_json::Map<_, _> = waiting
+        .would_be
+        .iter()
+        .map(|(outcome, n)| (outcome.code().to_owned(), n.into()))
+        .collect();
+    json!({"id": recall.id.to_string(), "state": recall.state.code(),
+        "until": waiting.wait.awaited.until().to_string(), "requestedBy": recall.requester,
+        "requestedAt": recall.requested.to_string(), "reason": recall.reason,
+        "subject": recall.subject_text(), "sender": waiting.sender,
+        "submittedAt": waiting.submitted.to_string(), "recipients": waiting.recipients,
+        "approvers": approvers, "approvedBy": approvals, "wouldBe": outcomes})
+}
