@@ -102,7 +102,7 @@ pub(crate) fn open(
         Arc::<Policies>::clone(&policies),
         config.recall.clone(),
     );
-    let recalls = recalls.with_links(secrets.token_key, None);
+    let recalls = recalls.with_links(secrets.token_key, config.public_url());
     let factors = Factors::new(Arc::clone(&engine), secrets.factor_key());
     let passwords = Passwords::new(PasswordCost::default(), entropy)?;
     Ok(Parts {

@@ -20,6 +20,7 @@ use crate::admin::Admin;
 use crate::clock::{self, OsEntropy};
 use crate::config::Config;
 use crate::control;
+use crate::https::HttpsDoor;
 use crate::hub::{Connections, Hub, Signal};
 use crate::late::Late;
 use crate::login::Logins;
@@ -59,6 +60,7 @@ enum Kind {
     Submissions,
     Imap,
     Imaps,
+    Https,
 }
 
 impl Kind {
@@ -69,6 +71,7 @@ impl Kind {
             Self::Submissions => "submissions",
             Self::Imap => "imap",
             Self::Imaps => "imaps",
+            Self::Https => "https",
         }
     }
 
@@ -78,7 +81,7 @@ impl Kind {
     }
 
     const fn is_tls(self) -> bool {
-        matches!(self, Self::Submissions | Self::Imaps)
+        matches!(self, Self::Submissions | Self::Imaps | Self::Https)
     }
 
     const fn is_imap(self) -> bool {
@@ -90,7 +93,7 @@ impl Kind {
         match self {
             Self::Smtp | Self::Submission => b"421 4.7.0 Too many connections, try later\r\n",
             Self::Imap => b"* BYE [UNAVAILABLE] Too many connections, try later\r\n",
-            Self::Submissions | Self::Imaps => b"",
+            Self::Submissions | Self::Imaps | Self::Https => b"",
         }
     }
 }
@@ -108,6 +111,8 @@ pub struct Addresses {
     pub imap: Vec<SocketAddr>,
     /// IMAP, TLS from the first byte.
     pub imaps: Vec<SocketAddr>,
+    /// The pages.
+    pub https: Vec<SocketAddr>,
 }
 
 /// What every listener needs to start a session.
@@ -117,6 +122,7 @@ struct Context {
     connections: Connections,
     smtp: SmtpDoor,
     imap: ImapDoor,
+    https: HttpsDoor,
     next_id: AtomicU64,
 }
 
@@ -196,6 +202,7 @@ impl Server {
             (Kind::Submissions, &listeners.submissions),
             (Kind::Imap, &listeners.imap),
             (Kind::Imaps, &listeners.imaps),
+            (Kind::Https, &listeners.https),
         ];
         for (kind, addresses) in all {
             for address in addresses {
@@ -209,6 +216,7 @@ impl Server {
                     Kind::Submissions => self.addresses.submissions.push(bound),
                     Kind::Imap => self.addresses.imap.push(bound),
                     Kind::Imaps => self.addresses.imaps.push(bound),
+                    Kind::Https => self.addresses.https.push(bound),
                 }
                 let context = Arc::clone(&self.context);
                 let accept = accept(listener, kind, context, stopped.clone());
@@ -260,7 +268,7 @@ fn context(
         limits.max_login_failures,
     )?;
     let shared = Shared {
-        tls: tls::server_config(Arc::clone(certificates))?,
+        tls: tls::server_config(Arc::clone(certificates), &[])?,
         hub: Arc::clone(hub),
         logins,
         handshake_timeout: Duration::from_secs(limits.handshake_timeout_secs),
@@ -288,18 +296,20 @@ fn context(
             memory,
             late: late.clone(),
         },
+        https: HttpsDoor::new(parts, Arc::clone(certificates))?,
         next_id: AtomicU64::new(1),
     })
 }
 
-/// Per cent of all connections that are kept for each kind of listener that is used: half of all
-/// goes to whoever comes.
+/// Per cent of all connections that are kept for each kind of listener that is used: the rest goes
+/// to whoever comes.
 const KEPT: [(Kind, usize); KINDS] = [
     (Kind::Smtp, 10),
     (Kind::Submission, 5),
     (Kind::Submissions, 10),
     (Kind::Imap, 5),
     (Kind::Imaps, 20),
+    (Kind::Https, 2),
 ];
 
 fn bounds(config: &Config) -> Bounds {
@@ -313,6 +323,7 @@ fn bounds(config: &Config) -> Bounds {
             Kind::Submissions => !listeners.submissions.is_empty(),
             Kind::Imap => !listeners.imap.is_empty(),
             Kind::Imaps => !listeners.imaps.is_empty(),
+            Kind::Https => !listeners.https.is_empty(),
         };
         if let Some(kept) = kept.get_mut(kind.index()).filter(|_| is_used) {
             *kept = total * per_cent / 100;
@@ -384,12 +395,19 @@ async fn connection(
     let mut facts = None;
     if kind.is_tls() {
         let shared = &context.shared;
-        let handshake = Box::pin(stream.start_tls(Arc::clone(&shared.tls)));
+        let tls = match kind {
+            Kind::Https => context.https.tls(),
+            _ => &shared.tls,
+        };
+        let handshake = Box::pin(stream.start_tls(Arc::clone(tls)));
         match timeout(shared.handshake_timeout, handshake).await {
             Ok(Ok((secured, negotiated))) => (stream, facts) = (secured, Some(negotiated)),
             Ok(Err(error)) => return tracing::debug!(id, %ip, %error, "TLS handshake failed"),
             Err(_) => return tracing::debug!(id, %ip, "TLS handshake timed out"),
         }
+    }
+    if kind == Kind::Https {
+        return context.https.serve(stream, ip, &signal).await;
     }
     let (shared, now) = (Arc::clone(&context.shared), clock::now());
     let peer = Peer { ip, tls: facts };

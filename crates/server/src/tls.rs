@@ -113,14 +113,20 @@ impl ResolvesServerCert for Certificates {
 
 /// What listeners hand to rustls.
 ///
+/// `protocols` are those of ALPN; with any, a client that names only others is turned away.
+///
 /// # Errors
 /// The key for session tickets can't be made.
-pub fn server_config(certificates: Arc<Certificates>) -> Result<Arc<ServerConfig>, TlsError> {
+pub fn server_config(
+    certificates: Arc<Certificates>,
+    protocols: &[&[u8]],
+) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(certificates);
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     // Tickets hold the session's state at the client: nothing is kept here for each of them.
     config.ticketer = aws_lc_rs::Ticketer::new()?;
     config.send_tls13_tickets = 1;

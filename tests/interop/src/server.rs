@@ -48,7 +48,7 @@ impl Tern {
         let text = format!(
             "[server]\nhostname = \"mail.example.org\"\ndata_dir = {data:?}\n\n\
              [listeners]\nsmtp = {any}\nsubmission = {any}\nsubmissions = {any}\n\
-             imap = {any}\nimaps = {any}\n\n[relay]\nresolve = false\n{relay}\n\n[log]\nformat = \"json\"\n\n{further}\n"
+             imap = {any}\nimaps = {any}\nhttps = {any}\n\n[relay]\nresolve = false\n{relay}\n\n[log]\nformat = \"json\"\n\n{further}\n"
         );
         let tern = Self {
             dir,
@@ -126,7 +126,7 @@ impl Tern {
         self.dir.path().join("data/tls/self-signed.pem")
     }
 
-    /// Where a service listens: `smtp`, `submission`, `submissions`, `imap`, `imaps`.
+    /// Where a service listens: `smtp`, `submission`, `submissions`, `imap`, `imaps`, `https`.
     #[track_caller]
     pub fn address(&self, kind: &str) -> SocketAddr {
         let address = self.running.as_ref().and_then(|r| r.addresses.get(kind));

@@ -7,6 +7,8 @@ use tern_mailbox::MailboxError;
 use tern_recall::RecallError;
 use tern_store::StoreError;
 
+use crate::factors::FactorsError;
+
 /// Why an operator's request was not done; the text is for the operator.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AdminError {
@@ -18,6 +20,8 @@ pub(crate) enum AdminError {
     NotFound(&'static str, String),
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    #[error(transparent)]
+    Factors(#[from] FactorsError),
     #[error(transparent)]
     Mailbox(#[from] MailboxError),
     #[error(transparent)]

@@ -6,6 +6,7 @@
 //! Refuses to read environment variables, and to guess.
 
 mod error;
+mod https;
 mod policy;
 mod reference;
 
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use tern_base::Domain;
 
 pub use error::ConfigError;
+pub use https::{Https, PublicUrl};
 pub use policy::{Network, Policy, ZoneName};
 pub use reference::{commented_default, reference};
 
@@ -41,6 +43,8 @@ pub struct Config {
     pub smtp: tern_smtp::Settings,
     /// IMAP.
     pub imap: tern_imap::settings::Settings,
+    /// The pages of the server.
+    pub https: Https,
     /// Where messages for other servers go.
     pub relay: Relay,
     /// Who may take messages back, and under which conditions.
@@ -107,6 +111,9 @@ pub struct Listeners {
     pub imap: Vec<SocketAddr>,
     /// IMAP, TLS from the first byte. A list of addresses with ports; default port 993.
     pub imaps: Vec<SocketAddr>,
+    /// The pages of the server, by which people confirm what they asked for, under TLS. A list of
+    /// addresses with ports; default port 443.
+    pub https: Vec<SocketAddr>,
 }
 
 impl Default for Listeners {
@@ -119,6 +126,7 @@ impl Default for Listeners {
             submissions: any(465),
             imap: any(143),
             imaps: any(993),
+            https: any(443),
         }
     }
 }
@@ -127,9 +135,9 @@ impl Default for Listeners {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Most connections at once; half of them is kept for the listeners that are used, so that a
-    /// flood at one leaves room at the others: 10 per cent for `smtp`, 5 for `submission`, 10 for
-    /// `submissions`, 5 for `imap`, 20 for `imaps`. A number; default 20000.
+    /// Most connections at once; about half of them is kept for the listeners that are used, so
+    /// that a flood at one leaves room at the others: 10 per cent for `smtp`, 5 for `submission`, 10
+    /// for `submissions`, 5 for `imap`, 20 for `imaps`, 2 for `https`. A number; default 20000.
     pub max_connections: u32,
     /// Most connections at once from one address; an IPv6 address counts with its /64 network. A
     /// number; default 200. Loopback is not counted.

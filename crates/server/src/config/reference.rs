@@ -32,6 +32,7 @@ const SECTIONS: &[Section] = &[
         "Settings",
         include_str!("../../../imap/src/settings.rs"),
     ),
+    section("https", "Https", include_str!("https.rs")),
     section("relay", "Relay", OWN),
     section("policy", "Policy", include_str!("policy.rs")),
     section(

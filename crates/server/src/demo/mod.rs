@@ -61,6 +61,7 @@ fn config(directory: &Path, quiet: bool) -> Result<Config> {
             submissions: any(),
             imap: any(),
             imaps: any(),
+            https: any(),
         },
         // Nothing of a demo leaves this machine.
         relay: RelaySettings {

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::prefix::Network;
 
 /// How many kinds of listeners there are at most.
-pub(crate) const KINDS: usize = 5;
+pub(crate) const KINDS: usize = 6;
 
 /// How many connections there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_flood_at_one_listener_leaves_room_at_the_others() {
-        let gate = gate(10, 100, 100, [1, 0, 0, 2, 3]);
+        let gate = gate(10, 100, 100, [1, 0, 0, 2, 3, 0]);
         let enter = |kind| gate.enter(kind, ip("127.0.0.1"));
         let flood: Vec<_> = (0..20).map_while(|_| enter(0).ok()).collect();
         assert_eq!(flood.len(), 5);

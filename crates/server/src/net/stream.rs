@@ -60,6 +60,14 @@ impl Stream {
         }
     }
 
+    /// The stream under TLS, where it is that.
+    pub(crate) fn into_tls(self) -> Option<Box<TlsStream<TcpStream>>> {
+        match self {
+            Self::Tls(stream) => Some(stream),
+            Self::Plain(_) => None,
+        }
+    }
+
     /// Writes all of it.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {

@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod http;
+
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
@@ -37,6 +39,7 @@ pub(crate) struct Ports {
     pub(crate) submissions: u16,
     pub(crate) imap: u16,
     pub(crate) imaps: u16,
+    pub(crate) https: u16,
 }
 
 impl House {
@@ -48,7 +51,7 @@ impl House {
         let config = format!(
             "[server]\nhostname = \"mx.example.org\"\ndata_dir = {data:?}\n\
              [listeners]\nsmtp = {any}\nsubmission = {any}\nsubmissions = {any}\nimap = {any}\n\
-             imaps = {any}\n[relay]\nresolve = false\n[log]\nlevel = \"info\"\n{options}"
+             imaps = {any}\nhttps = {any}\n[https]\nurl = \"https://mx.example.org\"\n[relay]\nresolve = false\n[log]\nlevel = \"info\"\n{options}"
         );
         fs::write(directory.path().join("tern.toml"), config).expect("written");
         let house = Self {
@@ -149,6 +152,7 @@ impl House {
             submissions: port("submissions"),
             imap: port("imap"),
             imaps: port("imaps"),
+            https: port("https"),
         };
     }
 

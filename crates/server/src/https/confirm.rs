@@ -1,0 +1,189 @@
+//! The page behind the link in the mail to a requester whose client can't ask for a second factor:
+//! it shows what would be taken back, and a right code does it.
+//!
+//! Invariant: a link that was never made, is used, is over, or is another account's gives one and the
+//! same page; so does one whose recall somebody else has freed or cancelled meanwhile.
+
+use std::net::IpAddr;
+
+use hyper::StatusCode;
+use tern_audit::{Actor, Draft, EntryId};
+use tern_base::{AccountId, Fault, Timestamp};
+use tern_directory::CodeRefused;
+use tern_recall::{Extent, RecallError, RecallId, Requested, State, Waiting};
+use tern_store::StoreError;
+
+use super::Site;
+use super::answer::Answer;
+use super::pages::{self, Asked, Ended, Trouble};
+use crate::clock::{self, OsEntropy};
+use crate::factors::FactorsError;
+use crate::workers::carry_out;
+
+/// Why there is no page.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Recall(#[from] RecallError),
+    #[error(transparent)]
+    Factors(#[from] FactorsError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Failed {
+    fn is_temporary(&self) -> bool {
+        let fault = match self {
+            Self::Recall(error) => error.fault(),
+            Self::Store(error) | Self::Factors(FactorsError::Store(error)) => error.fault(),
+            Self::Factors(FactorsError::Directory(error)) => error.fault(),
+            Self::Factors(FactorsError::Audit(error)) => error.fault(),
+        };
+        fault == Fault::Temporary
+    }
+}
+
+impl Site {
+    /// The page that asks. Changes nothing.
+    pub(super) fn confirm_page(&self, token: &str, peer: &IpAddr) -> Answer {
+        let now = clock::now();
+        told(peer, self.ask(token, now))
+    }
+
+    /// What a code does.
+    pub(super) fn confirm(&self, token: &str, code: &str, peer: &IpAddr) -> Answer {
+        let now = clock::now();
+        told(peer, self.free(token, code, peer, now))
+    }
+
+    fn ask(&self, token: &str, now: Timestamp) -> Result<Answer, Failed> {
+        let Some((_, account, waiting)) = self.waiting_behind(token, now)? else {
+            return Ok(pages::no_link());
+        };
+        let status = self.factors.status(account, now)?;
+        let trouble = match status.locked_until {
+            _ if !status.is_set_up() => Some(Trouble::NotSetUp),
+            Some(until) => Some(Trouble::Locked(until)),
+            None => None,
+        };
+        Ok(pages::ask(StatusCode::OK, &asked(&waiting, trouble)))
+    }
+
+    fn free(
+        &self,
+        token: &str,
+        code: &str,
+        peer: &IpAddr,
+        now: Timestamp,
+    ) -> Result<Answer, Failed> {
+        let Some((id, account, waiting)) = self.waiting_behind(token, now)? else {
+            return Ok(pages::no_link());
+        };
+        let again = |status, trouble| Ok(pages::ask(status, &asked(&waiting, Some(trouble))));
+        let entry = self.entry(id, account, peer, now)?;
+        let shown = match self.factors.show(account, code, &entry, now)? {
+            Ok(shown) => shown,
+            Err(CodeRefused::NotSetUp) => return again(StatusCode::FORBIDDEN, Trouble::NotSetUp),
+            Err(CodeRefused::Wrong { left }) => {
+                return again(StatusCode::FORBIDDEN, Trouble::Wrong(left));
+            }
+            Err(CodeRefused::Locked { until }) => {
+                return again(StatusCode::TOO_MANY_REQUESTS, Trouble::Locked(until));
+            }
+        };
+        let (factor, peer) = (shown.kind.code(), Some(peer.to_string()));
+        let answer = match self.recalls.stepped_up(id, account, factor, peer, now) {
+            // Somebody was quicker.
+            Err(RecallError::NoRecall | RecallError::WrongState(_)) => {
+                return Ok(pages::no_link());
+            }
+            answer => answer?,
+        };
+        // Durable already: what is left is finished by the server itself.
+        if let Err(error) = carry_out(&self.recalls, answer.id(), now) {
+            tracing::warn!(id = %answer.id(), %error, "a recall could not go on");
+        }
+        Ok(pages::ended(&self.ended(answer)?))
+    }
+
+    /// The recall that waits behind a link.
+    fn waiting_behind(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Option<(RecallId, AccountId, Waiting)>, Failed> {
+        let Some((id, account)) = self.recalls.link_of(token, now)? else {
+            return Ok(None);
+        };
+        let waiting = self.recalls.waiting(id, now)?;
+        Ok(waiting.map(|waiting| (id, account, waiting)))
+    }
+
+    /// What the log says of whoever shows a code.
+    fn entry(
+        &self,
+        id: RecallId,
+        account: AccountId,
+        peer: &IpAddr,
+        now: Timestamp,
+    ) -> Result<Draft, Failed> {
+        let address = self.address(account)?;
+        let actor = Actor::Account { account, address };
+        let entry = EntryId::new(now, &mut OsEntropy);
+        let mut entry = Draft::new(entry, now, actor, "factor.show").target(format!("recall {id}"));
+        entry.peer = Some(peer.to_string());
+        entry.protocol = Some(String::from("https"));
+        Ok(entry)
+    }
+
+    fn ended(&self, answer: Requested) -> Result<Ended, Failed> {
+        let status = self.recalls.status(answer.id(), 0)?;
+        let subject = status.recall.subject_text();
+        let outcomes = status.tally.iter().collect::<Vec<_>>();
+        Ok(match answer {
+            Requested::Waiting(_, awaited) => Ended::Waits {
+                subject,
+                until: awaited.until(),
+            },
+            Requested::Refused(_, refusal) => Ended::Refused {
+                subject,
+                why: refusal.sentence().to_owned(),
+            },
+            Requested::Sealed(_) | Requested::Joined(_) => Ended::Sealed {
+                subject,
+                extent: (status.recall.state == State::Done).then(|| Extent::of(&status.tally)),
+                outcomes,
+            },
+        })
+    }
+}
+
+fn asked(waiting: &Waiting, trouble: Option<Trouble>) -> Asked {
+    let recall = &waiting.recall;
+    Asked {
+        subject: recall.subject_text(),
+        sender: (recall.requester != waiting.sender).then(|| waiting.sender.clone()),
+        submitted: waiting.submitted,
+        recipients: waiting.recipients,
+        chosen: recall.chosen.clone(),
+        reason: recall.reason.clone(),
+        requested: recall.requested,
+        until: waiting.wait.awaited.until(),
+        outcomes: waiting.would_be.iter().collect(),
+        trouble,
+    }
+}
+
+/// The page, or the one that says that there is none now.
+fn told(peer: &IpAddr, page: Result<Answer, Failed>) -> Answer {
+    page.unwrap_or_else(|error| match error.is_temporary() {
+        true => {
+            tracing::warn!(%peer, %error, "a page could not be made now");
+            pages::problem(StatusCode::SERVICE_UNAVAILABLE)
+        }
+        false => {
+            tracing::error!(%peer, %error, "a page could not be made");
+            pages::problem(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+    })
+}

@@ -1,0 +1,18 @@
+//! What one client can take of the pages.
+
+use std::time::Duration;
+
+/// Longest head of a request, in bytes; a longer one is answered 431.
+pub(super) const MAX_HEAD: usize = 16 * 1024;
+/// Most header fields of a request; more are answered 431.
+pub(super) const MAX_FIELDS: usize = 64;
+/// Longest form, in bytes; a longer one is answered 413.
+pub(super) const MAX_FORM: usize = 4 * 1024;
+/// Longest token in a link, in bytes; a longer one is of no link.
+pub(super) const MAX_TOKEN: usize = 256;
+/// Longest wait for the head of a request, the first or the next; then the connection ends.
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for a form; then it is answered 408.
+pub(super) const FORM_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest life of a connection, whatever it is doing.
+pub(super) const LIFETIME: Duration = Duration::from_secs(120);

@@ -1,0 +1,116 @@
+//! The pages of the server: HTTP/1.1 under TLS, plain HTML that needs no script and no cookie.
+//!
+//! Invariants:
+//! - A connection holds no more than [`limits`] say, and ends by itself; what touches the store runs
+//!   on the blocking pool.
+//! - Every answer carries the headers of [`answer`], whatever it is.
+//! - A GET changes nothing: whoever looks at links before people do (mail scanners, previews) uses
+//!   nothing up.
+//!
+//! Refuses HTTP in the clear, and to tell a link that was never made from one that is over.
+
+mod answer;
+mod confirm;
+mod form;
+mod limits;
+mod pages;
+mod route;
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use tern_directory as directory;
+use tern_recall::Recalls;
+use tern_store::Engine;
+use tokio::pin;
+use tokio::time::timeout;
+
+use crate::factors::Factors;
+use crate::hub::Signal;
+use crate::net::Stream;
+use crate::parts::Parts;
+use crate::tls::{self, Certificates, TlsError};
+
+/// Serves the connections of the HTTPS listeners.
+pub(crate) struct HttpsDoor {
+    tls: Arc<ServerConfig>,
+    site: Arc<Site>,
+}
+
+/// What is behind the pages.
+pub(crate) struct Site {
+    engine: Arc<dyn Engine>,
+    recalls: Arc<Recalls>,
+    factors: Arc<Factors>,
+}
+
+impl HttpsDoor {
+    pub(crate) fn new(parts: &Parts, certificates: Arc<Certificates>) -> Result<Self, TlsError> {
+        Ok(Self {
+            // By name, so that a browser that was led here from a mail protocol is turned away, and
+            // the other way round.
+            tls: tls::server_config(certificates, &[b"http/1.1"])?,
+            site: Arc::new(Site {
+                engine: Arc::clone(&parts.engine),
+                recalls: Arc::clone(&parts.recalls),
+                factors: Arc::clone(&parts.factors),
+            }),
+        })
+    }
+
+    pub(crate) const fn tls(&self) -> &Arc<ServerConfig> {
+        &self.tls
+    }
+
+    /// Serves one connection to its end.
+    pub(crate) async fn serve(&self, stream: Stream, peer: IpAddr, signal: &Signal) {
+        let Some(stream) = stream.into_tls() else {
+            return;
+        };
+        let service = service_fn(|request: Request<Incoming>| {
+            let site = Arc::clone(&self.site);
+            async move { Ok::<_, Infallible>(route::answer(site, peer, request).await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits::HEAD_TIMEOUT)
+            .max_buf_size(limits::MAX_HEAD)
+            .max_headers(limits::MAX_FIELDS)
+            .serve_connection(TokioIo::new(stream), service);
+        pin!(connection);
+        let served = timeout(limits::LIFETIME, async {
+            tokio::select! {
+                ended = &mut connection => return ended,
+                () = stopping(signal) => connection.as_mut().graceful_shutdown(),
+            }
+            connection.await
+        });
+        match served.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "https connection ended"),
+            Err(_) => tracing::debug!(%peer, "https connection took too long"),
+        }
+    }
+}
+
+impl Site {
+    /// The address of an account.
+    fn address(&self, account: tern_base::AccountId) -> Result<String, tern_store::StoreError> {
+        let account = directory::account(&*self.engine, account)?;
+        Ok(account.map_or_else(String::new, |account| account.address.to_string()))
+    }
+}
+
+/// Waits until the server stops.
+async fn stopping(signal: &Signal) {
+    while !signal.take().stopping {
+        signal.wait().await;
+    }
+}

@@ -1,0 +1,266 @@
+//! What is on the pages. The templates escape every value.
+
+use askama::Template;
+use hyper::StatusCode;
+use tern_base::Timestamp;
+use tern_recall::{Extent, Outcome};
+
+use super::answer::{self, Answer};
+
+/// Where the style sheet is.
+pub(super) const STYLE_PATH: &str = "/style.css";
+
+/// What is asked on the page behind a link.
+pub(super) struct Asked {
+    pub(super) subject: String,
+    /// Whose message it is, where that is not who asked.
+    pub(super) sender: Option<String>,
+    pub(super) submitted: Timestamp,
+    pub(super) recipients: u64,
+    /// The recipients that it is limited to.
+    pub(super) chosen: Vec<String>,
+    pub(super) reason: Option<String>,
+    pub(super) requested: Timestamp,
+    pub(super) until: Timestamp,
+    pub(super) outcomes: Vec<(Outcome, u64)>,
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// Why no code was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// It was wrong; so many may still be.
+    Wrong(u32),
+    /// Too many were wrong.
+    Locked(Timestamp),
+    /// There is nothing that a code could be of.
+    NotSetUp,
+}
+
+/// What came of it.
+pub(super) enum Ended {
+    /// It is sealed; where every copy has its outcome already, how far it went.
+    Sealed {
+        subject: String,
+        extent: Option<Extent>,
+        outcomes: Vec<(Outcome, u64)>,
+    },
+    /// Others have to agree.
+    Waits { subject: String, until: Timestamp },
+    /// It may not be, after all.
+    Refused { subject: String, why: String },
+}
+
+/// How many copies end how.
+struct Line {
+    count: u64,
+    words: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "confirm.html")]
+struct ConfirmPage {
+    subject: String,
+    sender: Option<String>,
+    submitted: String,
+    recipients: u64,
+    chosen: Vec<String>,
+    reason: Option<String>,
+    requested: String,
+    until: String,
+    outcomes: Vec<Line>,
+    trouble: Option<String>,
+    takes_code: bool,
+}
+
+#[derive(Template)]
+#[template(path = "ended.html")]
+struct EndedPage {
+    title: &'static str,
+    good: bool,
+    subject: Option<String>,
+    text: String,
+    outcomes: Vec<Line>,
+}
+
+/// The page that asks for a code.
+pub(super) fn ask(status: StatusCode, asked: &Asked) -> Answer {
+    let page = ConfirmPage {
+        subject: subject_of(&asked.subject),
+        sender: asked.sender.clone(),
+        submitted: asked.submitted.rfc5322(),
+        recipients: asked.recipients,
+        chosen: asked.chosen.clone(),
+        reason: asked.reason.clone(),
+        requested: asked.requested.rfc5322(),
+        until: asked.until.rfc5322(),
+        outcomes: lines(&asked.outcomes),
+        trouble: asked.trouble.map(trouble_text),
+        takes_code: matches!(asked.trouble, None | Some(Trouble::Wrong(_))),
+    };
+    rendered(status, &page)
+}
+
+/// The page that says what came of it.
+pub(super) fn ended(ended: &Ended) -> Answer {
+    let page = match ended {
+        Ended::Sealed {
+            subject,
+            extent,
+            outcomes,
+        } => {
+            let (title, text) = match extent {
+                Some(Extent::All) => ("Taken back", "Every copy was taken back."),
+                Some(Extent::Some) => (
+                    "Partly taken back",
+                    "What could be taken back was. The report in your Recall mailbox says more.",
+                ),
+                Some(Extent::None) => (
+                    "Could not be taken back",
+                    "No copy could be taken back. The report in your Recall mailbox says why.",
+                ),
+                None => (
+                    "Being taken back",
+                    "From now on nobody can open it here. The report in your Recall mailbox says \
+                     what became of each copy.",
+                ),
+            };
+            EndedPage {
+                title,
+                good: !matches!(extent, Some(Extent::None)),
+                subject: Some(subject_of(subject)),
+                text: text.to_owned(),
+                outcomes: lines(outcomes),
+            }
+        }
+        Ended::Waits { subject, until } => EndedPage {
+            title: "Confirmed, and waits for approval",
+            good: false,
+            subject: Some(subject_of(subject)),
+            text: format!(
+                "Somebody else has to agree before it is taken back, and has been asked. Without \
+                 that the request expires on {}.",
+                until.rfc5322()
+            ),
+            outcomes: Vec::new(),
+        },
+        Ended::Refused { subject, why } => EndedPage {
+            title: "Not taken back",
+            good: false,
+            subject: Some(subject_of(subject)),
+            text: why.clone(),
+            outcomes: Vec::new(),
+        },
+    };
+    rendered(StatusCode::OK, &page)
+}
+
+/// The one page of every link that opens nothing.
+pub(super) fn no_link() -> Answer {
+    let text = "This link was used already, has expired, or was not copied whole. Nothing was changed \
+                by opening it. The report in your Recall mailbox says how your request stands.";
+    message(StatusCode::NOT_FOUND, "This link opens nothing", text)
+}
+
+/// The page of an error.
+pub(super) fn problem(status: StatusCode) -> Answer {
+    let (title, text) = match status {
+        StatusCode::NOT_FOUND => ("There is no such page", "Nothing lies at this address."),
+        StatusCode::METHOD_NOT_ALLOWED => ("Not like that", "This page can't be used that way."),
+        StatusCode::FORBIDDEN => (
+            "Not from there",
+            "This form was not sent by a page of this server. Open the link in your mail again.",
+        ),
+        StatusCode::SERVICE_UNAVAILABLE => (
+            "Not now",
+            "The server can't do this at the moment. Nothing is lost: try again in a minute.",
+        ),
+        status if status.is_client_error() => (
+            "That was not understood",
+            "The form did not arrive as it should. Open the link in your mail again.",
+        ),
+        _ => (
+            "Something went wrong",
+            "The server could not do this. Its administrator finds the cause in its log.",
+        ),
+    };
+    message(status, title, text)
+}
+
+fn message(status: StatusCode, title: &'static str, text: &str) -> Answer {
+    let page = EndedPage {
+        title,
+        good: false,
+        subject: None,
+        text: text.to_owned(),
+        outcomes: Vec::new(),
+    };
+    rendered(status, &page)
+}
+
+fn rendered(status: StatusCode, page: &impl Template) -> Answer {
+    // Only a value that can't be written would fail, and these are texts and numbers.
+    match page.render() {
+        Ok(html) => answer::page(status, html),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be written");
+            answer::page(StatusCode::INTERNAL_SERVER_ERROR, String::new())
+        }
+    }
+}
+
+fn subject_of(subject: &str) -> String {
+    match subject.trim() {
+        "" => String::from("(no subject)"),
+        subject => subject.to_owned(),
+    }
+}
+
+fn trouble_text(trouble: Trouble) -> String {
+    match trouble {
+        Trouble::Wrong(left) => {
+            let tries = if left == 1 { "try" } else { "tries" };
+            format!(
+                "That code is wrong, or was used before. Wait for the next one. {left} more {tries}, \
+                 then there is a pause."
+            )
+        }
+        Trouble::Locked(until) => format!(
+            "Too many codes were wrong. The next one is looked at after {}: open the link again then, \
+             if the request has not expired.",
+            until.rfc5322()
+        ),
+        Trouble::NotSetUp => String::from(
+            "Your account has no second factor, so nothing can be confirmed here. Ask your \
+             administrator to set one up with you, then ask for the recall again.",
+        ),
+    }
+}
+
+fn lines(outcomes: &[(Outcome, u64)]) -> Vec<Line> {
+    let line = |(outcome, count): &(Outcome, u64)| Line {
+        count: *count,
+        words: words(*outcome),
+    };
+    outcomes.iter().map(line).collect()
+}
+
+/// An outcome, after a number of copies.
+const fn words(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Prevented => "stopped before leaving this server",
+        Outcome::WithdrawnUnexposed => "taken back without having been opened",
+        Outcome::WithdrawnExposed => "taken back, though opened or downloaded before",
+        Outcome::AlreadyGone => "deleted by the recipient before",
+        Outcome::KeptByPolicy => "kept: a rule of your organisation says so",
+        Outcome::KeptOptedOut => "kept: the recipient does not take part in recalls",
+        Outcome::KeptOnHoldVisible => "kept: a legal hold forbids hiding it",
+        Outcome::BlockedLate => "stopped on arrival",
+        Outcome::Relayed => "gone to another server, which can't be taken back",
+        Outcome::PeerAccepted => "taken back by another server",
+        Outcome::PeerRefused => "kept: the other server refused",
+        Outcome::PeerPending => "asked of another server, which has not answered yet",
+        Outcome::Pending => "not settled yet",
+        Outcome::Failed => "could not be taken back",
+    }
+}
