@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use tern_base::{AccountId, Entropy, Timestamp};
 use tern_mailbox::Prepared;
+use tern_mime::Address;
+use tern_recall::arrival::{Arrival, record_arrival_in};
 use tern_recall::mail::{MailRequest, record_request_in};
 use tern_recall::submission::{record_in, record_targets_in, target_chunks};
 use tern_recall::{Submission, Target};
@@ -28,8 +30,8 @@ pub(crate) struct Acceptance {
     pub(crate) facts: Facts,
     pub(crate) prepared: Prepared,
     pub(crate) entries: Vec<Entry>,
-    /// What is put on record of a submission.
-    pub(crate) submission: Option<Submission>,
+    /// What is put on record of it.
+    pub(crate) submission: Submission,
     /// What a submission asks for.
     pub(crate) request: Option<MailRequest>,
 }
@@ -39,15 +41,22 @@ impl Acceptance {
         self.prepared.parsed.message_id.clone().unwrap_or_default()
     }
 
-    /// Records the submission, in the transaction that accepts.
+    /// Records what was submitted or came in, in the transaction that accepts.
     pub(crate) fn record_in(&self, txn: &mut Transaction<'_>) -> Result<(), StoreError> {
         if let Some(request) = &self.request {
             record_request_in(txn, request);
         }
-        match &self.submission {
-            Some(submission) => record_in(txn, submission),
-            None => Ok(()),
+        if self.facts.submitter.is_some() {
+            return record_in(txn, &self.submission);
         }
+        let from = self.prepared.parsed.envelope.from.as_ref();
+        let first = from.and_then(|from| from.iter().find_map(Address::addr_spec));
+        let arrival = Arrival {
+            submission: self.submission.clone(),
+            from: first.unwrap_or_default(),
+        };
+        record_arrival_in(txn, &arrival);
+        Ok(())
     }
 
     fn first_refusal(&self) -> Refusal {
@@ -175,9 +184,9 @@ impl Delivery {
         let key = self.mailboxes.content_key();
         let request =
             submitter.and_then(|account| request_of(key, account, &facts, &prepared, &way));
-        let submission = submitter.map(|account| Submission {
+        let submission = Submission {
             id: facts.origin,
-            account,
+            account: submitter.unwrap_or(Submission::OUTSIDE),
             mail_from: facts.mail_from.clone(),
             message_id: prepared.parsed.message_id.clone().unwrap_or_default(),
             subject: prepared.parsed.envelope.subject.clone().unwrap_or_default(),
@@ -187,7 +196,7 @@ impl Delivery {
             recipients: named,
             accounts: count(&entries, |goal| matches!(goal, Goal::Local(..))),
             outside: count(&entries, |goal| matches!(goal, Goal::Outside(_))),
-        });
+        };
         Ok(Acceptance {
             facts,
             prepared,
@@ -242,12 +251,10 @@ impl Delivery {
                     return Err(DeliveryError::Refused(refusal));
                 }
                 acceptance.record_in(txn)?;
-                if acceptance.submission.is_some() {
-                    let mut targets = targets_of(facts, entries);
-                    remove_refused(&mut targets, &outcome.refused);
-                    for (first, chunk) in target_chunks(&targets) {
-                        record_targets_in(txn, facts.origin, first, chunk);
-                    }
+                let mut targets = targets_of(facts, entries);
+                remove_refused(&mut targets, &outcome.refused);
+                for (first, chunk) in target_chunks(&targets) {
+                    record_targets_in(txn, facts.origin, first, chunk);
                 }
                 last = Some(outcome.clone());
                 let notice = Notice::about(facts, outcome.reports.clone(), 0);
@@ -280,24 +287,7 @@ impl Delivery {
     /// Whether the transaction of a message was committed.
     fn has_happened(&self, acceptance: &Acceptance) -> Result<bool, DeliveryError> {
         let origin = acceptance.facts.origin;
-        if acceptance.submission.is_some() {
-            let found = tern_recall::submission::submission(self.reader(), origin)?;
-            return Ok(found.is_some());
-        }
-        if !tern_queue::by_origin(self.reader(), origin)?.is_empty() {
-            return Ok(true);
-        }
-        let digest = acceptance.prepared.digest;
-        let copies = self.mailboxes.copies(digest)?;
-        if copies.iter().any(|copy| copy.origin == origin) {
-            return Ok(true);
-        }
-        // Under a seal the copies went to the vault at once.
-        for account in acceptance.entries.iter().filter_map(Entry::account) {
-            if self.mailboxes.is_vaulted(digest, account, origin)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let found = tern_recall::submission::submission(self.reader(), origin)?;
+        Ok(found.is_some())
     }
 }

@@ -87,10 +87,7 @@ impl Delivery {
         let prepared = &acceptance.prepared;
         let origin = acceptance.facts.origin;
         let rows = plan_rows(&acceptance.entries);
-        let targets = match acceptance.submission {
-            Some(_) => targets_of(&acceptance.facts, &acceptance.entries),
-            None => Vec::new(),
-        };
+        let targets = targets_of(&acceptance.facts, &acceptance.entries);
         let mut job = Job {
             stage: Stage::Planned(0),
             facts: acceptance.facts.clone(),
@@ -339,10 +336,8 @@ impl Delivery {
             }
             moved.number += chunk.len() as u32;
             moved.targets += outcome.targets;
-            if job.all_targets > 0 {
-                reached_in(txn, origin, moved.targets, job.all_targets);
-                refuse_targets_in(txn, origin, &outcome.refused)?;
-            }
+            reached_in(txn, origin, moved.targets, job.all_targets);
+            refuse_targets_in(txn, origin, &outcome.refused)?;
             keep(txn, &mut moved, outcome);
             txn.put(tables::job_key(origin), moved.encode());
             Ok::<_, DeliveryError>(Verdict::Commit(Step::Moved))

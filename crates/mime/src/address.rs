@@ -19,6 +19,15 @@ pub struct Address<B = Vec<u8>> {
     pub host: Option<B>,
 }
 
+impl<B: AsRef<[u8]>> Address<B> {
+    /// The address for people, as `local@domain`; `None` for what begins or ends a group.
+    pub fn addr_spec(&self) -> Option<String> {
+        let local = String::from_utf8_lossy(self.mailbox.as_ref()?.as_ref());
+        let host = String::from_utf8_lossy(self.host.as_ref()?.as_ref());
+        Some(format!("{local}@{host}"))
+    }
+}
+
 /// What stands for a host that is missing, since NIL would mean a group (Dovecot's word).
 const MISSING_DOMAIN: &[u8] = b"MISSING_DOMAIN";
 /// The same for a mailbox.

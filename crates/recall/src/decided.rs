@@ -128,7 +128,7 @@ impl Recalls {
     ) -> Result<Message, RecallError> {
         let sender = tern_directory::account(&*self.engine, submission.account)?;
         Ok(Message {
-            submitter: Some(submission.account),
+            submitter: submission.submitter(),
             sender: sender.map(|sender| sender.address.canonical()),
             sender_groups: self.groups(submission.account)?,
             age_ms: now.millis_since(submission.submitted),

@@ -12,6 +12,7 @@
 //!
 //! Refuses to touch copies by other senders, whatever Message-ID they carry.
 
+pub mod arrival;
 pub mod check;
 pub mod error;
 pub mod limits;
@@ -52,6 +53,7 @@ mod wait;
 mod waiting;
 
 pub use addressed::{Addressed, SenderStatus};
+pub use arrival::Arrival;
 pub use decided::Decided;
 pub use error::RecallError;
 pub use handle::Recalls;

@@ -42,3 +42,5 @@ pub const MAX_WAITING: usize = 100;
 pub const MAX_WAITING_SHOWN: usize = 1_000;
 /// Most people who are written to that they may approve a recall; others find it in the list.
 pub const MAX_APPROVERS_TOLD: usize = 50;
+/// Rows of where an arrival led that one transaction forgets.
+pub const FORGOTTEN_AT_ONCE: usize = 100;

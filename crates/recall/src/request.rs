@@ -494,7 +494,7 @@ pub(crate) fn record(
         id: request.id,
         submission: found.map(|found| found.id),
         digest: found.map_or(ContentDigest([0; 16]), |found| found.digest),
-        owner: found.map(|found| found.account),
+        owner: found.and_then(Submission::submitter),
         requester: request.requester.name.clone(),
         protocol: request.requester.authentication.protocol.clone(),
         requested: now,

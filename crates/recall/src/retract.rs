@@ -1,4 +1,5 @@
-//! A retract: every message that a search finds is taken back, whoever sent it.
+//! A retract: every message that a search finds is taken back, whoever sent it, and what came in from
+//! outside.
 //!
 //! It is a recall for each message found, by the one path of [`Recalls::request`]: each is decided,
 //! sealed, reported and undone by itself, and the batch's id joins them. Asking again with the same
@@ -9,9 +10,13 @@
 //!
 //! Refuses to search by time alone.
 
-use tern_base::{AccountId, ContentDigest, Entropy, OriginId, Timestamp};
-use tern_policy::{Operation, Selection};
+use std::collections::{BTreeSet, HashSet};
 
+use tern_base::{AccountId, ContentDigest, EmailAddress, Entropy, OriginId, Timestamp};
+use tern_policy::{Operation, Selection};
+use tern_store::{Range, Read};
+
+use crate::arrival::{Arrival, arrival};
 use crate::request::refusal_of;
 use crate::{
     Facts, Plan, RecallError, RecallId, Recalls, Refusal, Request, Requested, Requester, Selector,
@@ -52,6 +57,8 @@ pub struct Search {
     pub message_id: Option<String>,
     /// Sent by this account.
     pub account: Option<AccountId>,
+    /// That came in from outside, and say that this address sent them.
+    pub sender: Option<EmailAddress>,
     /// Whose subject has this in it, whatever the case.
     pub subject: Option<String>,
     /// That are this letter.
@@ -67,11 +74,21 @@ impl Search {
     pub const fn is_narrow(&self) -> bool {
         self.message_id.is_some()
             || self.account.is_some()
+            || self.sender.is_some()
             || self.subject.is_some()
             || self.digest.is_some()
     }
 
+    fn fits_arrival(&self, found: &Arrival) -> bool {
+        let says = |sender| found.is_from(sender);
+        self.sender.as_ref().is_none_or(says) && self.says_of(&found.submission)
+    }
+
     fn fits(&self, found: &Submission) -> bool {
+        self.sender.is_none() && self.says_of(found)
+    }
+
+    fn says_of(&self, found: &Submission) -> bool {
         fn is<T: PartialEq>(wanted: Option<&T>, found: &T) -> bool {
             wanted.is_none_or(|wanted| wanted == found)
         }
@@ -200,40 +217,104 @@ impl Recalls {
         if !search.is_narrow() {
             return Err(RecallError::TooMany);
         }
-        let mut found = Vec::new();
-        let mut add = |submission: Submission| {
-            if search.fits(&submission) {
-                found.push(submission);
-            }
-            match found.len() {
-                0..=limits::MAX_RETRACTED => Ok(()),
-                _ => Err(RecallError::TooMany),
-            }
+        let mut found = match search.digest {
+            Some(digest) => self.search_letter(search, digest)?,
+            None => self.search_time(search)?,
         };
+        found.sort_by_key(|found| found.id);
+        Ok(found)
+    }
+
+    fn search_letter(
+        &self,
+        search: &Search,
+        digest: ContentDigest,
+    ) -> Result<Vec<Submission>, RecallError> {
         let engine = &*self.engine;
-        if let Some(digest) = search.digest {
-            let range = tables::of_digest(digest);
-            for id in submission::ids(engine, range, limits::MAX_SEARCHED)? {
-                submission::submission(engine, id)?.map_or(Ok(()), &mut add)?;
-            }
-            found.sort_by_key(|found| found.id);
-            return Ok(found);
+        let mut found = Matches::default();
+        for id in submission::ids(engine, tables::of_digest(digest), limits::MAX_SEARCHED)? {
+            let submission = submission::submission(engine, id)?;
+            found.add(submission.filter(|found| search.fits(found)))?;
         }
+        // What came in has no row of its own for this: its copies lead to it.
+        let copies = self.mailboxes.copies(digest)?;
+        let brought: BTreeSet<OriginId> = copies.iter().map(|copy| copy.origin).collect();
+        for id in brought {
+            let arrival = arrival(engine, id)?.filter(|found| search.fits_arrival(found));
+            found.add_arrival(engine, arrival)?;
+        }
+        Ok(found.all)
+    }
+
+    fn search_time(&self, search: &Search) -> Result<Vec<Submission>, RecallError> {
         let since = search.since.unwrap_or_default().0;
         let since = Timestamp(since.saturating_sub(ID_LEAD_MS));
         let until = search.until.unwrap_or(Timestamp(u64::MAX));
-        let (mut looked_at, mut next) = (0, Some(tables::submissions_between(since, until)));
+        let mut found = Matches::default();
+        self.each_between(tables::submissions_between(since, until), |key, row| {
+            let submission = Submission::of_row(key, row)?;
+            found.add(Some(submission).filter(|found| search.fits(found)))
+        })?;
+        self.each_between(tables::arrivals_between(since, until), |key, row| {
+            let arrival = Arrival::of_row(key, row)?;
+            let arrival = Some(arrival).filter(|found| search.fits_arrival(found));
+            found.add_arrival(&*self.engine, arrival)
+        })?;
+        Ok(found.all)
+    }
+
+    fn each_between(
+        &self,
+        range: Range,
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), RecallError>,
+    ) -> Result<(), RecallError> {
+        let (mut looked_at, mut next) = (0, Some(range));
         while let Some(range) = next {
-            let page = engine.scan(&range, PAGE)?;
+            let page = self.engine.scan(&range, PAGE)?;
             looked_at += page.rows.len();
             if looked_at > limits::MAX_SEARCHED {
                 return Err(RecallError::TooMany);
             }
             for (key, row) in &page.rows {
-                add(Submission::of_row(key, row)?)?;
+                each(key, row)?;
             }
             next = page.next;
         }
-        Ok(found)
+        Ok(())
+    }
+}
+
+/// What a search has found so far.
+#[derive(Default)]
+struct Matches {
+    all: Vec<Submission>,
+    /// Letters that came in from outside: one recall takes back all their copies.
+    letters: HashSet<ContentDigest>,
+}
+
+impl Matches {
+    fn add(&mut self, found: Option<Submission>) -> Result<(), RecallError> {
+        self.all.extend(found);
+        match self.all.len() {
+            0..=limits::MAX_RETRACTED => Ok(()),
+            _ => Err(RecallError::TooMany),
+        }
+    }
+
+    fn add_arrival(
+        &mut self,
+        reader: &dyn Read,
+        found: Option<Arrival>,
+    ) -> Result<(), RecallError> {
+        let Some(Arrival { submission, .. }) = found else {
+            return Ok(());
+        };
+        let digest = submission.digest;
+        // What somebody here has sent and came back is theirs but for what this very one brought.
+        let authored = reader.get(&tables::letter(digest))?.is_some();
+        if authored || self.letters.insert(digest) {
+            return self.add(Some(submission));
+        }
+        Ok(())
     }
 }

@@ -24,6 +24,8 @@ pub struct Settings {
     /// How long withdrawn copies are kept in the vault, so that a recall can be undone. In days;
     /// default 90.
     pub vault_days: u64,
+    /// How long what came in from other servers can be found by a retract. In days; default 90.
+    pub arrivals_days: u64,
     /// How long a recall waits for its requester to show a second factor. In minutes; default 15.
     pub step_up_minutes: u64,
 }
@@ -35,6 +37,7 @@ impl Default for Settings {
             tombstone_days: 90,
             retry_hours: 24,
             vault_days: 90,
+            arrivals_days: 90,
             step_up_minutes: 15,
         }
     }
@@ -51,6 +54,10 @@ impl Settings {
 
     pub(crate) const fn step_up_ms(&self) -> u64 {
         self.step_up_minutes.saturating_mul(MINUTE_MS)
+    }
+
+    pub(crate) const fn arrivals_ms(&self) -> u64 {
+        self.arrivals_days.saturating_mul(DAY_MS)
     }
 
     pub(crate) const fn vault_ms(&self) -> u64 {

@@ -9,6 +9,7 @@ use tern_base::{AccountId, ContentDigest, EmailAddress, OriginId, Timestamp};
 use tern_queue::QueueId;
 use tern_store::{Range, Read, StoreError, Transaction};
 
+use crate::arrival::arrival;
 use crate::{limits, tables};
 
 /// One message accepted from one authenticated account.
@@ -16,7 +17,7 @@ use crate::{limits, tables};
 pub struct Submission {
     /// Its id: that of the transaction that accepted it.
     pub id: OriginId,
-    /// Who sent it.
+    /// Who sent it; [`Submission::OUTSIDE`] where it came in from another server.
     pub account: AccountId,
     /// The reverse path; `None` is `<>`.
     pub mail_from: Option<EmailAddress>,
@@ -66,12 +67,20 @@ pub enum Destination {
 }
 
 impl Submission {
+    /// Nobody here: no account has this number.
+    pub const OUTSIDE: AccountId = AccountId(0);
+
+    /// The account that sent it, where one did.
+    pub fn submitter(&self) -> Option<AccountId> {
+        (self.account != Self::OUTSIDE).then_some(self.account)
+    }
+
     /// Its subject, for people.
     pub fn subject_text(&self) -> String {
         tern_mime::decode_header_text(&self.subject)
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut w = Writer::versioned(1);
         w.number(self.account.0.into());
         w.option(self.mail_from.as_ref(), |w, from| {
@@ -94,7 +103,7 @@ impl Submission {
         Ok(Self::decode(id.ok_or(StoreError::Damaged)?, row)?)
     }
 
-    fn decode(id: OriginId, bytes: &[u8]) -> Result<Self, Damaged> {
+    pub(crate) fn decode(id: OriginId, bytes: &[u8]) -> Result<Self, Damaged> {
         let mut r = Reader::of_version(bytes, 1)?;
         Ok(Self {
             id,
@@ -295,10 +304,12 @@ pub(crate) fn under_way(reader: &dyn Read, id: OriginId) -> Result<Option<UnderW
     Ok(row.map(|row| UnderWay::decode(&row)).transpose()?)
 }
 
-/// The submission of an id.
+/// The submission of an id, or what came in under it.
 pub fn submission(reader: &dyn Read, id: OriginId) -> Result<Option<Submission>, StoreError> {
-    let row = reader.get(&tables::submission(id))?;
-    Ok(row.map(|row| Submission::decode(id, &row)).transpose()?)
+    match reader.get(&tables::submission(id))? {
+        Some(row) => Ok(Some(Submission::decode(id, &row)?)),
+        None => Ok(arrival(reader, id)?.map(|arrival| arrival.submission)),
+    }
 }
 
 /// Where every recipient of a submission led, in order.

@@ -1,8 +1,9 @@
-//! Key layout. Table bytes 0x50 to 0x5f and 0x70 to 0x72 belong to this crate.
+//! Key layout. Table bytes 0x50 to 0x5f and 0x70 to 0x72, and 0x6f, belong to this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
 //! | `SUBMISSION` | origin | [`crate::Submission`] |
+//! | `ARRIVAL` | origin | [`crate::Arrival`] |
 //! | `TARGETS` | origin, position of the first | a list of [`crate::Target`] |
 //! | `UNDER_WAY` | origin | how many targets the delivery has reached, and of how many |
 //! | `BY_MESSAGE_ID` | account, hash of the Message-ID, origin | empty |
@@ -29,6 +30,7 @@ use tern_store::key::{Key, KeyReader};
 
 use crate::{RecallId, Subject};
 
+const ARRIVAL: u8 = 0x6f;
 const SUBMISSION: u8 = 0x50;
 const TARGETS: u8 = 0x51;
 const BY_MESSAGE_ID: u8 = 0x52;
@@ -119,20 +121,33 @@ pub(crate) fn of_digest(digest: ContentDigest) -> Range {
     Range::prefix(Key::table(BY_DIGEST).array(&digest.0).finish())
 }
 
+pub(crate) fn arrival(id: OriginId) -> Vec<u8> {
+    Key::table(ARRIVAL).array(&id.0).finish()
+}
+
 /// The submissions made from one time on and before another, the oldest first.
 pub(crate) fn submissions_between(since: Timestamp, until: Timestamp) -> Range {
+    between(SUBMISSION, since, until)
+}
+
+/// What came in from one time on and before another, the oldest first.
+pub(crate) fn arrivals_between(since: Timestamp, until: Timestamp) -> Range {
+    between(ARRIVAL, since, until)
+}
+
+fn between(table: u8, since: Timestamp, until: Timestamp) -> Range {
     // An id begins with its time (RFC 9562 5.7).
     let at = |time: Timestamp| {
         let millis = time.as_millis().min((1 << 48) - 1).to_be_bytes();
-        Key::table(SUBMISSION).array(&millis[2..]).finish()
+        Key::table(table).array(&millis[2..]).finish()
     };
     Range {
         start: at(since),
         end: match until {
-            Timestamp(u64::MAX) => vec![SUBMISSION + 1],
+            Timestamp(u64::MAX) => vec![table + 1],
             until => at(until),
         },
-        ..whole(SUBMISSION)
+        ..whole(table)
     }
 }
 

@@ -327,6 +327,11 @@ impl Chores {
             Ok(purged) => tracing::info!(purged, "withdrawn copies were removed from the vault"),
             Err(error) => tracing::error!(%error, "the vault could not be purged"),
         }
+        match self.recalls.forget_arrivals(clock::now()) {
+            Ok(0) => {}
+            Ok(forgotten) => tracing::debug!(forgotten, "arrivals were forgotten"),
+            Err(error) => tracing::error!(%error, "arrivals could not be forgotten"),
+        }
         if let Err(error) = tern_queue::prune(&*self.engine, &self.schedule, clock::now()) {
             tracing::error!(%error, "the queue's history could not be pruned");
         }

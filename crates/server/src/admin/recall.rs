@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::json;
-use tern_base::{ContentDigest, Fault, Timestamp};
+use tern_base::{AccountId, ContentDigest, EmailAddress, Fault, Timestamp};
 use tern_policy::{Authentication, Selection};
 use tern_recall::{
     BatchId, Extent, Found, RecallId, Refusal, Requested, Requester, Retract, Search, State,
@@ -11,7 +11,7 @@ use tern_recall::{
 };
 
 use super::error::AdminError;
-use super::{Admin, Call, Result, count};
+use super::{Admin, Call, Result, count, parse_address};
 use crate::control::request::{Answer, RecallWhich};
 use crate::workers::carry_out;
 
@@ -51,9 +51,42 @@ pub(super) fn refused(refusal: Refusal) -> AdminError {
     AdminError::Wrong(text)
 }
 
+/// Whom messages are looked for by.
+enum Sender {
+    Account(AccountId),
+    Outside(EmailAddress),
+}
+
+impl Sender {
+    const fn account(&self) -> Option<AccountId> {
+        match self {
+            Self::Account(account) => Some(*account),
+            Self::Outside(_) => None,
+        }
+    }
+
+    fn outside(self) -> Option<EmailAddress> {
+        match self {
+            Self::Account(_) => None,
+            Self::Outside(address) => Some(address),
+        }
+    }
+}
+
 impl Admin {
+    /// An account, or an address of another organisation. One of ours that is no account's sends
+    /// nothing.
+    fn sender(&self, text: &str) -> Result<Sender> {
+        let address = parse_address(text)?;
+        let ours = tern_directory::domain(self.reader(), address.domain())?.is_some();
+        match ours {
+            true => Ok(Sender::Account(self.account(text)?.id)),
+            false => Ok(Sender::Outside(address)),
+        }
+    }
+
     fn retract_of(&self, which: &RecallWhich, call: &mut Call<'_>) -> Result<Retract> {
-        let account = which.by.as_deref().map(|by| self.account(by)).transpose()?;
+        let sender = which.by.as_deref().map(|by| self.sender(by)).transpose()?;
         let digest = |text: &String| {
             let wrong = || AdminError::Wrong(format!("`{text}` is not a content digest"));
             ContentDigest::from_hex(text).ok_or_else(wrong)
@@ -66,7 +99,8 @@ impl Admin {
             batch: BatchId::new(call.now, call.entropy),
             search: Search {
                 message_id: which.message_id.as_ref().map(bare),
-                account: account.map(|account| account.id),
+                account: sender.as_ref().and_then(Sender::account),
+                sender: sender.and_then(Sender::outside),
                 subject: which.subject.clone(),
                 digest: which.digest.as_ref().map(digest).transpose()?,
                 since: which.since.map(Timestamp),

@@ -311,7 +311,8 @@ pub(crate) struct WaitingArgs {
 pub(crate) struct RecallArgs {
     /// Messages with this Message-ID.
     pub(crate) message_id: Option<String>,
-    /// Messages that this account sent.
+    /// Messages that this account sent; with an address elsewhere, those that came in and say that they
+    /// are from there.
     #[arg(long, visible_alias = "from")]
     pub(crate) by: Option<String>,
     /// Messages whose subject has this in it.

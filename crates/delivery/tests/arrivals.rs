@@ -1,0 +1,194 @@
+//! What came in from other servers is found, taken back, kept out and given back by whoever may.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod house;
+
+use std::sync::Arc;
+
+use house::{House, address};
+use tern_base::{AccountId, OriginId};
+use tern_policy::{Authentication, Selection};
+use tern_recall::{
+    BatchId, Recalls, Refusal, Requested, Requester, Retract, Retracted, Search, Settings,
+};
+
+const EVE: &str = "eve@far.example";
+
+fn letter(id: &str) -> Vec<u8> {
+    format!(
+        "From: Bank <support@bank.example>\r\nTo: you@tern.test\r\nSubject: Your account {id}\r\n\
+         Date: Fri, 20 Nov 2026 10:11:12 +0100\r\nMessage-ID: <{id}@bank.example>\r\n\r\n\
+         Click here: {id}\r\n"
+    )
+    .into_bytes()
+}
+
+/// It comes in for these.
+fn arrive(house: &mut House, to: &[&str], content: Vec<u8>) {
+    let mut incoming = house.incoming(EVE, to, None);
+    incoming.origin = OriginId::new(house.now, &mut house.entropy);
+    incoming.content = content;
+    house.accept(incoming).unwrap();
+}
+
+fn recalls(house: &House) -> Recalls {
+    Recalls::open(
+        Arc::new(house.engine.clone()),
+        Arc::clone(&house.mailboxes),
+        tern_policy::built_in(),
+        Settings::default(),
+    )
+}
+
+/// An operator at the machine, or an account.
+fn operator(account: Option<AccountId>) -> Requester {
+    Requester {
+        account,
+        name: "root".into(),
+        authentication: Authentication::default(),
+    }
+}
+
+fn by(requester: Option<AccountId>, search: Search, batch: u8) -> Retract {
+    Retract {
+        batch: BatchId([batch; 16]),
+        search,
+        requester: operator(requester),
+        chosen: Vec::new(),
+        selection: Selection::Any,
+        reason: None,
+    }
+}
+
+fn run(house: &House, retract: &Retract) -> Vec<Retracted> {
+    let recalls = recalls(house);
+    let answers = recalls.retract(retract, house.now).unwrap();
+    for one in &answers {
+        recalls.run(one.answer.id(), house.now).unwrap();
+    }
+    assert_eq!(recalls.check().unwrap(), []);
+    answers
+}
+
+fn from(sender: &str) -> Search {
+    Search {
+        sender: Some(address(sender)),
+        ..Search::default()
+    }
+}
+
+fn held(house: &House, who: &str) -> usize {
+    house.inbox(house.account(who)).len()
+}
+
+#[test]
+fn what_came_in_is_found_by_what_it_says_and_taken_back() {
+    let id = Search {
+        message_id: Some("one@bank.example".into()),
+        ..Search::default()
+    };
+    let subject = Search {
+        subject: Some("your account one".into()),
+        ..Search::default()
+    };
+    let said = from("Support@bank.example");
+    for search in [id, subject, said, from(EVE)] {
+        let mut house = House::new();
+        // To each by itself, as large senders do.
+        for to in ["bob@tern.test", "carol@tern.test"] {
+            arrive(&mut house, &[to], letter("one"));
+        }
+        let other = String::from_utf8(letter("two")).unwrap();
+        let other = other.replace("bank.example", "shop.example").into_bytes();
+        let mut incoming = house.incoming("news@shop.example", &["bob@tern.test"], None);
+        incoming.content = other;
+        house.accept(incoming).unwrap();
+        let answers = run(&house, &by(None, search, 1));
+        assert!(
+            matches!(
+                &answers[..],
+                [Retracted {
+                    answer: Requested::Sealed(_),
+                    ..
+                }]
+            ),
+            "one recall for the letter: {answers:?}"
+        );
+        assert_eq!((held(&house, "bob"), held(&house, "carol")), (1, 0));
+        // A late one is stopped; undone, both are back.
+        arrive(&mut house, &["dave@tern.test"], letter("one"));
+        assert_eq!((held(&house, "bob"), held(&house, "dave")), (1, 0));
+        let recalls = recalls(&house);
+        recalls
+            .restore(answers[0].answer.id(), &operator(None), house.now)
+            .unwrap();
+        recalls.run(answers[0].answer.id(), house.now).unwrap();
+        let back = ["bob", "carol", "dave"].map(|who| held(&house, who));
+        assert_eq!(back, [2, 1, 1]);
+        house.check();
+    }
+}
+
+#[test]
+fn nobody_takes_back_what_came_in_but_who_may_take_back_any() {
+    let mut house = House::new();
+    arrive(&mut house, &["bob@tern.test"], letter("one"));
+    for who in ["bob", "alice"] {
+        let account = Some(house.account(who));
+        let answers = run(&house, &by(account, from(EVE), 2));
+        let refused = Requested::Refused(answers[0].answer.id(), Refusal::NotFound);
+        assert_eq!((answers.len(), answers[0].answer), (1, refused));
+    }
+    assert_eq!(held(&house, "bob"), 1);
+    house.check();
+}
+
+/// Somebody sent it to a list outside, which brought it back: what they sent themselves stays.
+#[test]
+fn what_an_account_sent_is_not_taken_with_what_came_back_of_it() {
+    let mut house = House::new();
+    let mut sent = house.incoming("alice@tern.test", &["bob@tern.test"], Some("alice"));
+    sent.content = letter("one");
+    house.accept(sent).unwrap();
+    let submitted = house.inbox(house.account("bob")).remove(0).into_bytes();
+    for to in ["carol@tern.test", "dave@tern.test"] {
+        arrive(&mut house, &[to], submitted.clone());
+    }
+    let answers = run(&house, &by(None, from(EVE), 3));
+    assert_eq!(answers.len(), 2);
+    let left = ["bob", "carol", "dave"].map(|who| held(&house, who));
+    assert_eq!(left, [1, 0, 0]);
+    house.check();
+}
+
+#[test]
+fn what_came_in_long_ago_is_forgotten_unless_it_was_asked_for() {
+    let mut house = House::new();
+    for id in ["one", "two"] {
+        arrive(
+            &mut house,
+            &["bob@tern.test", "carol@tern.test"],
+            letter(id),
+        );
+    }
+    let one = Search {
+        message_id: Some("one@bank.example".into()),
+        ..Search::default()
+    };
+    let answers = run(&house, &by(None, one.clone(), 4));
+    let recalls = recalls(&house);
+    assert_eq!(recalls.forget_arrivals(house.now).unwrap(), 0);
+    let days = Settings::default().arrivals_days;
+    let later = house.now.plus_millis((days * 24 + 1) * 60 * 60 * 1000);
+    assert_eq!(recalls.forget_arrivals(later).unwrap(), 1);
+    assert_eq!(recalls.forget_arrivals(later).unwrap(), 0);
+    let found = |search| recalls.plan_retract(&by(None, search, 5), later).unwrap();
+    assert_eq!(found(one).len(), 1);
+    let two = Search {
+        message_id: Some("two@bank.example".into()),
+        ..Search::default()
+    };
+    assert_eq!(found(two).len(), 0);
+    assert!(recalls.recall(answers[0].answer.id()).is_ok());
+    house.check();
+}

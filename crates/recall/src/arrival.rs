@@ -1,0 +1,102 @@
+//! What came in from other servers: on record so that it can be found and taken back, for a time.
+//!
+//! An arrival is a submission that no account of this server made. Nobody owns it: it gets no report,
+//! makes nobody its author, and only whoever may take back any message takes it back. It is found by
+//! who sent it, which is what its envelope or its `From:` says; neither proves anything, and nothing
+//! is allowed by it.
+
+use tern_base::codec::{Damaged, Reader, Writer};
+use tern_base::{EmailAddress, OriginId, Timestamp};
+use tern_store::{Range, Read, StoreError, Transaction, Verdict};
+
+use crate::{RecallError, Recalls, Submission, limits, submission, tables};
+
+/// Rows that are read, or forgotten, at once.
+const PAGE: usize = 200;
+
+/// One message that came in from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// What is on record of it as of any message.
+    pub submission: Submission,
+    /// The address in its `From:`, as it says.
+    pub from: String,
+}
+
+impl Arrival {
+    fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::versioned(1);
+        w.bytes(&self.submission.encode()).text(&self.from);
+        w.finish()
+    }
+
+    fn decode(id: OriginId, row: &[u8]) -> Result<Self, Damaged> {
+        let mut r = Reader::of_version(row, 1)?;
+        Ok(Self {
+            submission: Submission::decode(id, r.bytes()?)?,
+            from: r.text()?,
+        })
+    }
+
+    pub(crate) fn of_row(key: &[u8], row: &[u8]) -> Result<Self, StoreError> {
+        let id = key.get(1..).and_then(OriginId::from_slice);
+        Ok(Self::decode(id.ok_or(StoreError::Damaged)?, row)?)
+    }
+
+    /// Whether it says that this address sent it.
+    pub(crate) fn is_from(&self, sender: &EmailAddress) -> bool {
+        let reverse_path = self.submission.mail_from.as_ref();
+        let is = |text: &str| text.eq_ignore_ascii_case(&sender.to_string());
+        reverse_path.is_some_and(|path| is(&path.to_string())) || is(&self.from)
+    }
+}
+
+/// Records what came in, in the transaction that accepts it.
+pub fn record_arrival_in(txn: &mut Transaction<'_>, arrival: &Arrival) {
+    let key = tables::arrival(arrival.submission.id);
+    txn.put(key, arrival.encode());
+}
+
+/// The arrival of an id.
+pub(crate) fn arrival(reader: &dyn Read, id: OriginId) -> Result<Option<Arrival>, StoreError> {
+    let row = reader.get(&tables::arrival(id))?;
+    Ok(row.map(|row| Arrival::decode(id, &row)).transpose()?)
+}
+
+impl Recalls {
+    /// Forgets what came in so long ago that it need not be found any more, and was never asked for.
+    /// To be called now and then; answers how many there were.
+    pub fn forget_arrivals(&self, now: Timestamp) -> Result<u64, RecallError> {
+        let before = Timestamp(now.0.saturating_sub(self.settings.arrivals_ms()));
+        let mut forgotten = 0;
+        let mut next: Option<Range> = Some(tables::arrivals_between(Timestamp(0), before));
+        while let Some(range) = next {
+            let page = self.engine.scan(&range, PAGE)?;
+            for (key, row) in &page.rows {
+                let id = Arrival::of_row(key, row)?.submission.id;
+                forgotten += u64::from(self.forget_arrival(id)?);
+            }
+            next = page.next;
+        }
+        Ok(forgotten)
+    }
+
+    fn forget_arrival(&self, id: OriginId) -> Result<bool, RecallError> {
+        loop {
+            let done = tern_store::transact(&*self.engine, |txn| {
+                let is_asked_for = txn.get(&tables::of_submission(id))?.is_some();
+                if is_asked_for || txn.get(&tables::under_way(id))?.is_some() {
+                    return Ok(Verdict::Abandon(Some(false)));
+                }
+                if submission::forget_targets_in(txn, id, limits::FORGOTTEN_AT_ONCE)? {
+                    return Ok(Verdict::Commit(None));
+                }
+                txn.delete(tables::arrival(id));
+                Ok::<_, RecallError>(Verdict::Commit(Some(true)))
+            })?;
+            if let Some(done) = done {
+                return Ok(done);
+            }
+        }
+    }
+}
