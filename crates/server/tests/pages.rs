@@ -184,6 +184,46 @@ fn a_right_code_takes_the_message_back_and_nothing_else_does() {
 }
 
 #[test]
+fn the_command_line_confirms_for_the_requester_alone() {
+    let house = house("");
+    let (app, _) = house.enrol("alice@example.org");
+    let (bobs, _) = house.enrol("bob@example.org");
+    let link = asked(&house, "first", 1);
+    let listed = house.done(&["--json", "recall", "list", "--waiting"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
+    let id = listed[0]["id"].as_str().expect("an id");
+    let confirm = |speaker: &str, code: &str| {
+        let args = [
+            "--json", "recall", "confirm", id, "--as", speaker, "--code", code,
+        ];
+        house.tern(&args)
+    };
+    let bob = confirm("bob@example.org", &bobs.code(1));
+    let why = String::from_utf8_lossy(&bob.stderr).into_owned();
+    assert!(
+        !bob.status.success() && why.contains("there is no waiting recall"),
+        "{why}"
+    );
+    let wrong = confirm("alice@example.org", &app.wrong());
+    let why = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(
+        !wrong.status.success() && why.contains("tries left: 4"),
+        "{why}"
+    );
+    let done = confirm("alice@example.org", &app.code(1));
+    let text = String::from_utf8_lossy(&done.stdout).into_owned();
+    let done: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(done["state"], "done", "{text}");
+    assert_eq!(copies_of_bob(&house), Some(0));
+    assert_eq!(house.get(&link).status, 404, "the link is over, too");
+    let log = house.done(&["audit", "list", "--action", "factor.show"]);
+    assert!(
+        log.contains("operator ") && log.contains("alice@example.org"),
+        "{log}"
+    );
+}
+
+#[test]
 fn too_many_wrong_codes_lock_and_a_right_one_does_not_help() {
     let house = house("");
     let (app, codes) = house.enrol("alice@example.org");

@@ -7,6 +7,7 @@
 //! an app password, and the secret of a second factor, are shown once, when they are made.
 
 mod app_password;
+mod confirm;
 mod directory;
 mod error;
 mod factor;

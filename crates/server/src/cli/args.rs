@@ -285,6 +285,17 @@ pub(crate) enum RecallCommand {
     Approve(WaitingArgs),
     /// Decline a recall that waits for approval: nothing is taken back.
     Decline(WaitingArgs),
+    /// Confirm a recall that waits for its requester's second factor.
+    Confirm {
+        id: String,
+        /// The account that asked for it.
+        #[arg(long = "as", value_name = "ADDRESS")]
+        speaker: String,
+        /// A code of its authenticator application, or a recovery code. Others on this machine can
+        /// see it while the command runs; it is good once.
+        #[arg(long)]
+        code: String,
+    },
     /// Cancel a recall that waits.
     Cancel {
         id: String,
@@ -564,6 +575,11 @@ impl RecallCommand {
                 id: args.id.clone(),
                 by: args.speaker.clone(),
                 reason: args.reason.clone(),
+            }),
+            Self::Confirm { id, speaker, code } => Request::Waiting(WaitingRequest::Confirm {
+                id: id.clone(),
+                by: speaker.clone(),
+                code: code.clone(),
             }),
             Self::Cancel { id, speaker } => Request::Waiting(WaitingRequest::Cancel {
                 id: id.clone(),

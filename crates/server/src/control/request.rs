@@ -207,6 +207,11 @@ pub enum QueueRequest {
 )]
 pub enum WaitingRequest {
     List,
+    Confirm {
+        id: String,
+        by: String,
+        code: String,
+    },
     Approve {
         id: String,
         by: Option<String>,
