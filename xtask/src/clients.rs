@@ -1,6 +1,6 @@
 //! The independent mail clients that the interop tests drive: Debian's mbsync, interimap, swaks,
-//! neomutt, curl, tmux and Mail::IMAPClient for Perl, and PyPI's imapclient in an environment of the
-//! build cache. Never touches the user's own
+//! neomutt, curl, tmux, Chromium with its driver, oathtool and Mail::IMAPClient for Perl, and PyPI's
+//! imapclient in an environment of the build cache. Never touches the user's own
 //! Python packages.
 
 use std::fs;
@@ -11,13 +11,16 @@ use crate::context::{Context, Outcome, find_program, run, succeeds};
 use crate::setup;
 
 /// Program to Debian package.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 10] = [
     ("mbsync", "isync"),
     ("interimap", "interimap"),
     ("swaks", "swaks"),
     ("neomutt", "neomutt"),
     ("tmux", "tmux"),
     ("curl", "curl"),
+    ("chromium", "chromium"),
+    ("chromedriver", "chromium-driver"),
+    ("oathtool", "oathtool"),
     ("python3", "python3"),
 ];
 

@@ -88,12 +88,12 @@ pub(super) fn ask(status: StatusCode, asked: &Asked) -> Answer {
     let page = ConfirmPage {
         subject: subject_of(&asked.subject),
         sender: asked.sender.clone(),
-        submitted: asked.submitted.rfc5322(),
+        submitted: moment(asked.submitted),
         recipients: asked.recipients,
         chosen: asked.chosen.clone(),
         reason: asked.reason.clone(),
-        requested: asked.requested.rfc5322(),
-        until: asked.until.rfc5322(),
+        requested: moment(asked.requested),
+        until: moment(asked.until),
         outcomes: lines(&asked.outcomes),
         trouble: asked.trouble.map(trouble_text),
         takes_code: matches!(asked.trouble, None | Some(Trouble::Wrong(_))),
@@ -140,7 +140,7 @@ pub(super) fn ended(ended: &Ended) -> Answer {
             text: format!(
                 "Somebody else has to agree before it is taken back, and has been asked. Without \
                  that the request expires on {}.",
-                until.rfc5322()
+                moment(*until)
             ),
             outcomes: Vec::new(),
         },
@@ -209,6 +209,11 @@ fn rendered(status: StatusCode, page: &impl Template) -> Answer {
     }
 }
 
+/// A time for people, who may be anywhere.
+fn moment(time: Timestamp) -> String {
+    time.rfc5322().replace("+0000", "UTC")
+}
+
 fn subject_of(subject: &str) -> String {
     match subject.trim() {
         "" => String::from("(no subject)"),
@@ -228,7 +233,7 @@ fn trouble_text(trouble: Trouble) -> String {
         Trouble::Locked(until) => format!(
             "Too many codes were wrong. The next one is looked at after {}: open the link again then, \
              if the request has not expired.",
-            until.rfc5322()
+            moment(until)
         ),
         Trouble::NotSetUp => String::from(
             "Your account has no second factor, so nothing can be confirmed here. Ask your \

@@ -1,0 +1,144 @@
+"""Debian's Chromium, driven by its own chromedriver (WebDriver over HTTP) with scripts turned off.
+
+    browser.py URL HOST:PORT DIRECTORY CODE...
+
+opens URL, whose host is found at HOST:PORT, and then for each code types it into the field that has
+the focus, presses the button and waits for the next page. Prints what each page was as JSON: `title`,
+`text`, `source`, `focus` (label and role of the field with the focus), and `screenshot` (its file,
+size, and how many different octets its pixels have). The browser's own files are in DIRECTORY.
+"""
+
+import base64
+import json
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import zlib
+
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
+DEADLINE = 60
+
+
+class Driver:
+    def __init__(self, place, directory):
+        self.process = subprocess.Popen(
+            ["chromedriver", "--port=0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        for line in self.process.stdout:
+            found = re.search(r"successfully on port (\d+)", line)
+            if found:
+                break
+        self.base = f"http://127.0.0.1:{found.group(1)}"
+        arguments = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--disable-background-networking",
+            "--window-size=900,900",
+            f"--user-data-dir={directory}/profile",
+            f"--host-resolver-rules=MAP * {place}",
+        ]
+        capabilities = {
+            "acceptInsecureCerts": True,
+            "goog:chromeOptions": {
+                "args": arguments,
+                "prefs": {"profile.managed_default_content_settings.javascript": 2},
+            },
+        }
+        made = self.call("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})
+        self.base += f"/session/{made['sessionId']}"
+
+    def call(self, method, path, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.base + path, data, headers, method=method)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=DEADLINE) as answer:
+                return json.load(answer)["value"]
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(error.read().decode()) from error
+
+    def close(self):
+        try:
+            self.call("DELETE", "")
+        finally:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def focus(self):
+        element = self.call("GET", "/element/active")[ELEMENT]
+        of = lambda what: self.call("GET", f"/element/{element}/{what}")
+        return element, {"label": of("computedlabel"), "role": of("computedrole"), "name": of("name")}
+
+    def view(self, directory, number):
+        _, focus = self.focus()
+        body = self.call("POST", "/element", {"using": "css selector", "value": "body"})[ELEMENT]
+        image = base64.b64decode(self.call("GET", "/screenshot"))
+        path = f"{directory}/page-{number}.png"
+        with open(path, "wb") as file:
+            file.write(image)
+        return {
+            "url": self.call("GET", "/url"),
+            "title": self.call("GET", "/title"),
+            "text": self.call("GET", f"/element/{body}/text"),
+            "source": self.call("GET", "/source"),
+            "focus": focus,
+            "screenshot": {"file": path, **pixels(image)},
+        }
+
+    def enter(self, code):
+        field, _ = self.focus()
+        self.call("POST", f"/element/{field}/value", {"text": code})
+        main = self.call("POST", "/element", {"using": "css selector", "value": "main"})[ELEMENT]
+        button = self.call("POST", "/element", {"using": "css selector", "value": "button"})[ELEMENT]
+        self.call("POST", f"/element/{button}/click", {})
+        # The page is another one once what was on the old one is no longer there.
+        until = time.monotonic() + DEADLINE
+        while time.monotonic() < until:
+            try:
+                self.call("GET", f"/element/{main}/name")
+            except RuntimeError:
+                return
+            time.sleep(0.05)
+        raise RuntimeError("the page did not change")
+
+
+def pixels(image):
+    """Width, height, and how many different octets the unpacked rows of a PNG have."""
+    width, height = struct.unpack(">II", image[16:24])
+    at, packed = 8, b""
+    while at < len(image):
+        size, kind = struct.unpack(">I4s", image[at : at + 8])
+        if kind == b"IDAT":
+            packed += image[at + 8 : at + 8 + size]
+        at += size + 12
+    return {"width": width, "height": height, "different": len(set(zlib.decompress(packed)))}
+
+
+def main():
+    url, place, directory, *codes = sys.argv[1:]
+    driver = Driver(place, directory)
+    try:
+        driver.call("POST", "/url", {"url": url})
+        views = [driver.view(directory, 0)]
+        for number, code in enumerate(codes, 1):
+            driver.enter(code)
+            views.append(driver.view(directory, number))
+    finally:
+        driver.close()
+    json.dump(views, sys.stdout)
+
+
+main()
