@@ -191,6 +191,7 @@ impl Delivery {
             message_id: prepared.parsed.message_id.clone().unwrap_or_default(),
             subject: prepared.parsed.envelope.subject.clone().unwrap_or_default(),
             digest: prepared.digest,
+            carried: prepared.letters().skip(1).map(|it| it.digest).collect(),
             size: prepared.size(),
             submitted: now,
             recipients: named,

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use tern_base::{AccountId, ContentDigest, Entropy, OriginId, Timestamp};
+use tern_base::{AccountId, Entropy, OriginId, Timestamp};
 use tern_mailbox::Prepared;
 use tern_store::{StoreError, Transaction, Verdict, limits as store_limits, transact};
 
@@ -23,8 +23,8 @@ const ATTEMPTS: usize = 5;
 /// A notice, ready to be placed.
 struct Letter {
     notice: Notice,
-    /// The letter that it is about.
-    about: ContentDigest,
+    /// The letter that it is about, and those that one carries.
+    about: Vec<tern_mailbox::Letter>,
     /// Whether nothing but that letter's header is given back.
     headers_only: bool,
     /// `None` when the sender is nobody who could be told.
@@ -110,9 +110,9 @@ impl Delivery {
         now: Timestamp,
     ) -> Result<bool, DeliveryError> {
         let origin = subject.facts.origin;
-        let seal = self
-            .mailboxes
-            .any_sealed_outside_in(txn, letter.about, origin, now)?;
+        let seal =
+            self.mailboxes
+                .any_sealed_outside_in(txn, letter.about.iter().copied(), origin, now)?;
         Ok(letter.headers_only || letter.message.is_none() || seal.is_none())
     }
 
@@ -137,13 +137,13 @@ impl Delivery {
         entropy: &mut dyn Entropy,
     ) -> Result<Letter, DeliveryError> {
         let content = (subject.content)()?;
-        let about = tern_mime::content_digest(self.mailboxes.content_key(), &content);
+        let about = self.mailboxes.letters_of(&content);
         // What is being taken back is not handed out again.
         let headers_only = transact(&*self.engine, |txn| {
             let origin = subject.facts.origin;
-            let seal = self
-                .mailboxes
-                .any_sealed_outside_in(txn, about, origin, now)?;
+            let seal =
+                self.mailboxes
+                    .any_sealed_outside_in(txn, about.iter().copied(), origin, now)?;
             Ok::<_, DeliveryError>(Verdict::Abandon(seal.is_some()))
         })?;
         let quoted = (&*content, headers_only);

@@ -72,14 +72,18 @@ impl Delivery {
             return Ok(None);
         };
         let stored = self.mailboxes.read_blob_of(item.blob, blob_size(&item))?;
-        let digest = tern_mime::content_digest(self.mailboxes.content_key(), &stored);
+        let letters = self.mailboxes.letters_of(&stored);
         let leased = transact(&*self.engine, |txn| {
             // The row, not what is in memory: a settled seal counts too, and whoever seals from
             // now on finds the item in flight, or this commit meets a conflict.
             let number = id.number_in(item.origin);
-            let sealed = self
-                .mailboxes
-                .sealed_outside_in(txn, digest, item.origin, number, now)?;
+            let sealed = self.mailboxes.sealed_outside_in(
+                txn,
+                letters.iter().copied(),
+                item.origin,
+                number,
+                now,
+            )?;
             if sealed.is_some() {
                 let cancelled = tern_queue::cancel_in(txn, id, now)?;
                 if let Cancelled::Cancelled { item, .. } = cancelled {

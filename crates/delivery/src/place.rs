@@ -123,9 +123,9 @@ impl Delivery {
     ) -> Result<(u64, Option<SealTag>), DeliveryError> {
         let id = new.id;
         let (origin, number) = (new.origin, id.number_in(new.origin));
-        let sealed = self
-            .mailboxes
-            .sealed_outside_in(txn, prepared.digest, origin, number, now)?;
+        let sealed =
+            self.mailboxes
+                .sealed_outside_in(txn, prepared.letters(), origin, number, now)?;
         let fresh = tern_queue::enqueue_in(txn, new, &self.settings.schedule, now)?;
         if fresh && sealed.is_some() {
             tern_queue::cancel_in(txn, id, now)?;

@@ -154,6 +154,7 @@ impl Play {
             cover: Cover::Except(Default::default()),
             outside: Outside::All,
             origins: Origins::AllBut(Vec::new()),
+            attached: true,
             active: true,
             until: self.house.now.plus_millis(1_000_000_000),
         };

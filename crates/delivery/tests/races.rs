@@ -173,6 +173,7 @@ fn in_flight(house: &mut House) -> (tern_queue::QueueId, impl Fn(&House, bool) +
             cover: Cover::Except(Default::default()),
             outside: Outside::All,
             origins: Origins::AllBut(Vec::new()),
+            attached: true,
             active,
             until: Timestamp(u64::MAX),
         };

@@ -286,6 +286,7 @@ impl World {
                     message: entry.message,
                     digest: row.digest,
                     origin: row.origin,
+                    carries: !row.carried.is_empty(),
                     level,
                     share: Share::NONE,
                 };

@@ -56,7 +56,7 @@ impl Mailboxes {
         let mut outcomes = Vec::with_capacity(landings.len());
         let mut rest = landings;
         while !rest.is_empty() {
-            let (chunk, later) = rest.split_at(chunk_length(rest));
+            let (chunk, later) = rest.split_at(chunk_length(prepared, rest));
             rest = later;
             let accounts: Vec<AccountId> = chunk.iter().map(|landing| landing.account).collect();
             outcomes.extend(self.transact(&accounts, |txn| {
@@ -68,12 +68,14 @@ impl Mailboxes {
 }
 
 /// How many landings one transaction takes: at least one.
-fn chunk_length(landings: &[Landing]) -> usize {
+fn chunk_length(prepared: &crate::Prepared, landings: &[Landing]) -> usize {
     // The other rows of a landing, at the most.
     const ROWS: usize = 600;
+    // In the message's row, and in one of its own.
+    let carried = prepared.carried.len() * 2 * limits::CARRIED_BYTES;
     let mut bytes = 0;
     let fitting = landings.iter().take(limits::CHUNK).take_while(|landing| {
-        bytes += landing.prefix.len() + landing.flags.keyword_bytes() + ROWS;
+        bytes += landing.prefix.len() + landing.flags.keyword_bytes() + carried + ROWS;
         bytes <= limits::CHUNK_BYTES
     });
     fitting.count().max(1).min(landings.len())

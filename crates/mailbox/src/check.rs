@@ -32,6 +32,7 @@ struct Seen {
     findings: Vec<Finding>,
     references: BTreeMap<BlobId, u64>,
     copies: BTreeSet<Vec<u8>>,
+    carriers: BTreeSet<Vec<u8>>,
     vaulted: BTreeSet<Vec<u8>>,
     vault_placements: BTreeSet<Vec<u8>>,
     threads: BTreeSet<Vec<u8>>,
@@ -333,6 +334,11 @@ impl Mailboxes {
                 "vaulted placement",
             ),
             (tables::THREAD, std::mem::take(&mut seen.threads), "thread"),
+            (
+                tables::CARRIER,
+                std::mem::take(&mut seen.carriers),
+                "carrier",
+            ),
         ];
         for (table, expected, name) in tables {
             let rows = self.rows(tables::whole(table))?;
@@ -386,6 +392,9 @@ impl Seen {
     fn message(&mut self, account: AccountId, id: MessageId, row: &MessageRow) {
         *self.references.entry(row.blob).or_default() += 1;
         self.copies.insert(tables::copy(row.digest, account, id));
+        let carried = row.carried.iter();
+        let carried = carried.map(|letter| tables::carrier(letter.digest, account, id));
+        self.carriers.extend(carried);
         self.threads.insert(tables::thread(account, row.thread, id));
     }
 

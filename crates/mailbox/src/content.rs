@@ -28,7 +28,7 @@ impl Mailboxes {
         let rows = self.message_rows(account, ids)?;
         let decode = |row: Vec<u8>| -> Result<Result<MessageRow, MailboxError>, MailboxError> {
             let row = MessageRow::decode(&row)?;
-            let sealed = self.is_sealed(row.digest, account, row.origin);
+            let sealed = self.is_sealed(account, &row);
             Ok(if sealed {
                 Err(MailboxError::Sealed)
             } else {
@@ -136,7 +136,7 @@ impl Mailboxes {
             let head = row.prefix.get(start as usize..end.min(prefix) as usize);
             out.splice(..0, head.unwrap_or_default().iter().copied());
         }
-        if self.is_sealed(row.digest, account, row.origin) {
+        if self.is_sealed(account, row) {
             return Err(MailboxError::Sealed);
         }
         Ok(Body(out))
@@ -197,8 +197,12 @@ impl Mailboxes {
 
     /// Every copy of a letter that is in a mailbox, by account and message.
     pub fn copies(&self, digest: ContentDigest) -> Result<Vec<CopyRow>, MailboxError> {
+        self.copy_rows(tables::copies(digest))
+    }
+
+    pub(crate) fn copy_rows(&self, range: KeyRange) -> Result<Vec<CopyRow>, MailboxError> {
         let mut out = Vec::new();
-        let mut next = Some(tables::copies(digest));
+        let mut next = Some(range);
         while let Some(range) = next {
             let page = self.engine.scan(&range, store_limits::MAX_PAGE)?;
             for (key, value) in &page.rows {
@@ -226,17 +230,6 @@ impl Mailboxes {
         };
         let ids: Option<Vec<MessageId>> = page.rows.iter().map(|(key, _)| id(key)).collect();
         Ok(ids.ok_or(StoreError::Damaged)?)
-    }
-
-    /// Whether a copy of a letter is in a mailbox.
-    pub fn has_copy(
-        &self,
-        digest: ContentDigest,
-        account: AccountId,
-        message: MessageId,
-    ) -> Result<bool, MailboxError> {
-        let row = self.engine.get(&tables::copy(digest, account, message))?;
-        Ok(row.is_some())
     }
 
     /// Where a message is shown.

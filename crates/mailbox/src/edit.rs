@@ -119,9 +119,11 @@ impl<'t, 'e> Edit<'t, 'e> {
             message: id,
             origin: row.origin,
             lineage: row.lineage,
+            carrier: None,
         };
         self.txn
             .put(tables::copy(row.digest, self.account, id), copy.encode());
+        crate::carried::remember(self.txn, self.account, id, row);
     }
 
     pub(crate) fn put_message(&mut self, id: MessageId, row: &MessageRow) {
@@ -266,6 +268,7 @@ impl<'t, 'e> Edit<'t, 'e> {
         self.txn
             .delete(tables::thread(self.account, row.thread, id));
         self.txn.delete(tables::copy(row.digest, self.account, id));
+        crate::carried::forget(self.txn, self.account, id, row);
     }
 
     /// Removes a message for good: its last placement is gone.

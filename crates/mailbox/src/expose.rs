@@ -146,6 +146,8 @@ pub struct Served {
     pub digest: ContentDigest,
     /// The transaction that brought it.
     pub origin: OriginId,
+    /// It carries letters besides being one.
+    pub carries: bool,
     /// How telling it is.
     pub level: ExposureLevel,
     /// How much of its octets.
@@ -238,14 +240,18 @@ impl Mailboxes {
 
     /// Whether a copy is under an active seal; the transaction depends on the answer.
     fn is_sealed_in(&self, txn: &mut Transaction<'_>, copy: &Served) -> Result<bool, MailboxError> {
-        if txn.get(&tables::seal_head(copy.digest))?.is_none() {
+        let own = txn.get(&tables::seal_head(copy.digest))?;
+        if own.is_none() && !copy.carries {
             return Ok(false);
         }
         let Some(row) = txn.peek(&tables::message(copy.account, copy.message))? else {
             return Ok(true);
         };
-        let origin = MessageRow::decode(&row)?.origin;
-        Ok(self.is_sealed(copy.digest, copy.account, origin))
+        let row = MessageRow::decode(&row)?;
+        for letter in &row.carried {
+            txn.get(&tables::seal_head(letter.digest))?;
+        }
+        Ok(self.is_sealed(copy.account, &row))
     }
 
     /// Everything that is on record of what was served of one copy, also of one that is gone.
@@ -324,6 +330,7 @@ pub(crate) fn record_brought(
         message,
         digest,
         origin,
+        carries: false,
         level: ExposureLevel::Downloaded,
         share: Share::ALL,
     };

@@ -111,6 +111,7 @@ mod tests {
             message: MessageId(message),
             digest: ContentDigest([0; 16]),
             origin: OriginId([0; 16]),
+            carries: false,
             level,
             share: Share(share),
         }

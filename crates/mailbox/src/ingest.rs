@@ -8,12 +8,15 @@ use tern_base::{
 use tern_mime::ParsedMessage;
 use tern_store::Transaction;
 
+use crate::carried::carried_by;
 use crate::edit::Edit;
 use crate::expose::{Viewer, record_brought};
 use crate::rows::{CopyRow, Lineage, MessageRow, PlacementRow, VaultPlacementRow, VaultRow};
-use crate::sealing::{find, seals_in};
+use crate::sealing::seals_in;
 use crate::thread::Threading;
-use crate::{Flags, MailboxError, Mailboxes, Seal, SealTag, blob, limits, tables, vault};
+use crate::{
+    Carriage, Flags, Letter, MailboxError, Mailboxes, Seal, SealTag, blob, limits, tables, vault,
+};
 
 /// The inbox of every account.
 pub const INBOX: MailboxId = MailboxId(1);
@@ -29,6 +32,8 @@ pub struct Prepared {
     pub parsed: Arc<ParsedMessage>,
     pub(crate) parsed_row: Vec<u8>,
     pub(crate) threading: Threading,
+    /// The letters inside it.
+    pub(crate) carried: Vec<Letter>,
     pub(crate) content: Arc<[u8]>,
 }
 
@@ -113,11 +118,13 @@ impl Mailboxes {
         if content.len() > blob::INLINE {
             blob::stage(&*self.engine, blob, &content, now)?;
         }
+        let carried = carried_by(&self.content_key, digest, &parsed, &content);
         let parsed = Arc::new(parsed);
         let threading = Threading::of(&parsed, &self.content_key);
         Ok(Prepared {
             blob,
             digest,
+            carried,
             threading,
             parsed,
             parsed_row,
@@ -138,7 +145,11 @@ impl Mailboxes {
         now: Timestamp,
     ) -> Result<Vec<Result<Placed, MailboxError>>, MailboxError> {
         self.prefetch_landings(txn, prepared, landings)?;
-        let seals = seals_in(txn, prepared.digest, now)?;
+        let mut seals = Vec::new();
+        for letter in prepared.letters() {
+            let of_letter = seals_in(txn, letter.digest, now)?;
+            seals.extend(of_letter.into_iter().map(|seal| (seal, letter.carriage)));
+        }
         let mut outcomes = Vec::with_capacity(landings.len());
         let mut kept = 0;
         for landing in landings {
@@ -169,10 +180,9 @@ impl Mailboxes {
         prepared: &Prepared,
         landings: &[Landing],
     ) -> Result<(), MailboxError> {
-        let mut keys = vec![
-            tables::seal_head(prepared.digest),
-            tables::blob(prepared.blob),
-        ];
+        let mut keys = vec![tables::blob(prepared.blob)];
+        let heads = prepared.letters();
+        keys.extend(heads.map(|letter| tables::seal_head(letter.digest)));
         for landing in landings {
             keys.push(tables::account(landing.account));
             keys.push(tables::mailbox(landing.account, landing.mailbox));
@@ -189,10 +199,14 @@ impl Mailboxes {
         txn: &mut Transaction<'_>,
         prepared: &Prepared,
         landing: &Landing,
-        seals: &[Seal],
+        seals: &[(Seal, Option<Carriage>)],
         now: Timestamp,
     ) -> Result<(Placed, bool), MailboxError> {
-        let seal = find(seals, |seal| seal.covers(landing.account, landing.origin));
+        let (account, origin) = (landing.account, landing.origin);
+        let seal = seals
+            .iter()
+            .find(|(seal, carriage)| seal.covers(account, origin, *carriage))
+            .map(|(seal, _)| seal.tag);
         let mut edit = Edit::begin(txn, landing.account)?;
         let mailbox = edit.mailbox(landing.mailbox)?;
         if landing.prefix.len() > limits::MAX_PREFIX {
@@ -231,6 +245,7 @@ impl Mailboxes {
             origin: landing.origin,
             digest: prepared.digest,
             lineage: landing.lineage,
+            carried: prepared.carried.clone(),
             placements: Vec::new(),
         };
         if let Some(viewer) = &landing.brought_by {

@@ -22,6 +22,7 @@ pub mod tables;
 
 mod append;
 mod blob;
+mod carried;
 mod change;
 mod client;
 mod content;
@@ -47,6 +48,7 @@ mod view;
 mod withdraw;
 
 pub use append::{AppendRequest, Appended};
+pub use carried::{Carriage, Letter};
 pub use change::{AccountChange, MailboxChanges};
 pub use client::{Client, DeviceId};
 pub use content::{Body, MessageFacts};

@@ -31,6 +31,11 @@ pub const MAX_PREFIX: usize = 4_096;
 /// Copies of an account in the vault under one tag from which on one more that arrives is stopped and
 /// not kept: nobody's quota counts the vault, and a letter can be brought again and again.
 pub const MAX_KEPT_ARRIVALS: usize = 16;
+/// Most letters inside a message by which it is found and kept back; what lies deeper, or comes later,
+/// is not.
+pub const MAX_CARRIED: usize = 16;
+/// About the rows that one of them takes for each copy of the message, in bytes.
+pub(crate) const CARRIED_BYTES: usize = 96;
 /// How long content that nothing refers to any more is kept before it is collected, in
 /// milliseconds: longer than any transaction that may be about to refer to it.
 pub const UNREFERENCED_GRACE_MS: u64 = 3_600_000;
@@ -55,13 +60,15 @@ pub const MAX_LEDGER_ROW: usize = 16 + (MAX_SERVINGS + 1) * (2 * MAX_CLIENT_TEXT
 const _: () = assert!(MAX_LEDGER_ROW <= tern_store::limits::MAX_VALUE);
 /// Most bytes that it takes to withdraw or restore one message: for each placement the row with
 /// its flags, the deleted row, the counters of its mailbox and its change.
-pub const MAX_VAULTED_BYTES: usize =
-    MAX_PLACEMENTS * (MAX_KEYWORD_BYTES + 2 * MAX_KEYWORDS + 192) + MAX_PREFIX + 1_024;
+pub const MAX_VAULTED_BYTES: usize = MAX_PLACEMENTS * (MAX_KEYWORD_BYTES + 2 * MAX_KEYWORDS + 192)
+    + MAX_PREFIX
+    + MAX_CARRIED * 2 * CARRIED_BYTES
+    + 1_024;
 /// What a transaction that withdraws or restores leaves to the floors above, in bytes.
 pub const VAULT_CHUNK_REST: usize =
     tern_store::limits::MAX_BATCH - VAULT_CHUNK_BYTES - MAX_VAULTED_BYTES;
 /// A message's row: what one step of a list may write, beside a placement, at the most.
-const MAX_MESSAGE_ROW: usize = MAX_PREFIX + 16 * MAX_PLACEMENTS + 256;
+const MAX_MESSAGE_ROW: usize = MAX_PREFIX + 16 * MAX_PLACEMENTS + MAX_CARRIED * CARRIED_BYTES + 256;
 const _: () = assert!(
     CHUNK_BYTES + 2 * MAX_MESSAGE_ROW + MAX_KEYWORD_BYTES + 64 * CHUNK
         <= tern_store::limits::MAX_BATCH

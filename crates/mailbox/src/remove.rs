@@ -114,6 +114,7 @@ pub(crate) fn erase(
     txn.delete(key);
     txn.delete(tables::thread(account, row.thread, message));
     txn.delete(tables::copy(row.digest, account, message));
+    crate::carried::forget(txn, account, message, &row);
     blob::unlink(txn, row.blob, now)
 }
 

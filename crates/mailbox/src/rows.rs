@@ -8,10 +8,11 @@ use tern_base::{
 };
 
 use crate::folder::Role;
-use crate::{Flags, SealTag};
+use crate::{Carriage, Flags, Letter, SealTag};
 
 const V1: u8 = 1;
 const V2: u8 = 2;
+const V3: u8 = 3;
 
 /// An account's counters: read and written by every change of the account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -239,6 +240,8 @@ pub struct MessageRow {
     pub digest: ContentDigest,
     /// How it came.
     pub lineage: Lineage,
+    /// The letters inside it.
+    pub carried: Vec<Letter>,
     /// Where it is shown; of a message in the vault, where it was.
     pub placements: Vec<(MailboxId, Uid)>,
 }
@@ -253,9 +256,10 @@ impl MessageRow {
             .array(&self.origin.0)
             .array(&self.digest.0);
         w.byte(self.lineage as u8)
-            .list(&self.placements, |w, (mailbox, uid)| {
-                w.number(mailbox.0.into()).number(uid.0.into());
-            });
+            .list(&self.carried, |w, letter| letter.write(w));
+        w.list(&self.placements, |w, (mailbox, uid)| {
+            w.number(mailbox.0.into()).number(uid.0.into());
+        });
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, Damaged> {
@@ -274,18 +278,19 @@ impl MessageRow {
             origin: OriginId(r.array()?),
             digest: ContentDigest(r.array()?),
             lineage: Lineage::from_number(r.byte()?)?,
+            carried: r.list(Letter::read)?,
             placements: r.list(|r| Ok((MailboxId(r.number32()?), Uid(r.number32()?))))?,
         })
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(V1);
+        let mut w = Writer::versioned(V2);
         self.write(&mut w);
         w.finish()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        Self::read(&mut Reader::of_version(bytes, V1)?)
+        Self::read(&mut Reader::of_version(bytes, V2)?)
     }
 }
 
@@ -300,23 +305,38 @@ pub struct CopyRow {
     pub origin: OriginId,
     /// How it came.
     pub lineage: Lineage,
+    /// Where the message is not the letter but carries it: how, and which letter the message is.
+    pub carrier: Option<(Carriage, ContentDigest)>,
 }
 
 impl CopyRow {
+    /// How the message carries the letter; `None` when it is the letter.
+    pub fn carriage(&self) -> Option<Carriage> {
+        self.carrier.map(|(carriage, _)| carriage)
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(V1);
-        w.array(&self.origin.0).byte(self.lineage as u8).finish()
+        let mut w = Writer::versioned(V2);
+        w.array(&self.origin.0).byte(self.lineage as u8);
+        w.option(self.carrier, |w, (carriage, of)| {
+            w.byte(carriage.number()).array(&of.0);
+        });
+        w.finish()
     }
 
     pub(crate) fn decode(key: &[u8], bytes: &[u8]) -> Result<Self, Damaged> {
         let mut k = tern_store::key::KeyReader::new(key);
         let _digest: [u8; 16] = k.array().ok_or(Damaged)?;
-        let mut r = Reader::of_version(bytes, V1)?;
+        let mut r = Reader::of_version(bytes, V2)?;
         Ok(Self {
             account: AccountId(k.u32().ok_or(Damaged)?),
             message: MessageId(k.u64().ok_or(Damaged)?),
             origin: OriginId(r.array()?),
             lineage: Lineage::from_number(r.byte()?)?,
+            carrier: r.option(|r| {
+                let carriage = Carriage::from_number(r.byte()?)?;
+                Ok((carriage, ContentDigest(r.array()?)))
+            })?,
         })
     }
 }
@@ -497,7 +517,7 @@ pub struct VaultRow {
 
 impl VaultRow {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(V2);
+        let mut w = Writer::versioned(V3);
         w.array(&self.tag.0)
             .number(self.withdrawn.0)
             .byte(self.late.into());
@@ -506,7 +526,7 @@ impl VaultRow {
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, V2)?;
+        let mut r = Reader::of_version(bytes, V3)?;
         let (tag, withdrawn) = (SealTag(r.array()?), Timestamp(r.number()?));
         let late = r.byte()? != 0;
         Ok(Self {
@@ -559,6 +579,7 @@ mod tests {
             origin: OriginId([1; 16]),
             digest: ContentDigest([1; 16]),
             lineage: Lineage::Delivered,
+            carried: Vec::new(),
             placements: Vec::new(),
         };
         assert_eq!(MessageRow::decode(&row(6).encode()), Ok(row(6)));

@@ -9,7 +9,7 @@ use roaring::RoaringBitmap;
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
 
-use crate::tables;
+use crate::{Carriage, tables};
 
 /// On whose behalf content is sealed or withdrawn: an id of the floors above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,6 +95,8 @@ pub struct Seal {
     pub outside: Outside,
     /// Brought by which transactions.
     pub origins: Origins,
+    /// Messages that carry the letter inside them are covered as copies of it are.
+    pub attached: bool,
     /// Copies may still be in mailboxes.
     pub active: bool,
     /// Until when arriving copies are kept out.
@@ -102,19 +104,33 @@ pub struct Seal {
 }
 
 impl Seal {
-    /// Whether it covers an account's copy that a transaction brought.
-    pub fn covers(&self, account: AccountId, origin: OriginId) -> bool {
-        self.cover.covers(account) && self.origins.covers(origin)
+    /// Whether it covers an account's message that a transaction brought, and that is the letter or
+    /// carries it.
+    pub fn covers(&self, account: AccountId, origin: OriginId, carriage: Option<Carriage>) -> bool {
+        self.cover.covers(account) && self.origins.covers(origin) && self.reaches(carriage)
     }
 
-    /// Whether it covers the copy that a transaction sends to its recipient of this number.
-    pub fn covers_outside(&self, origin: OriginId, number: Option<u32>) -> bool {
-        self.origins.covers(origin) && self.outside.covers(origin, number)
+    /// Whether it covers what a transaction sends to its recipient of this number, and that is the
+    /// letter or carries it.
+    pub fn covers_outside(
+        &self,
+        origin: OriginId,
+        number: Option<u32>,
+        carriage: Option<Carriage>,
+    ) -> bool {
+        self.origins.covers(origin) && self.outside.covers(origin, number) && self.reaches(carriage)
+    }
+
+    fn reaches(&self, carriage: Option<Carriage>) -> bool {
+        match carriage {
+            None => true,
+            Some(Carriage::Attached) => self.attached,
+        }
     }
 
     /// Whether it covers any copy that a transaction sends out.
-    pub(crate) fn covers_any_outside(&self, origin: OriginId) -> bool {
-        self.origins.covers(origin) && self.outside.covers_any_of(origin)
+    pub(crate) fn covers_any_outside(&self, origin: OriginId, carriage: Option<Carriage>) -> bool {
+        self.origins.covers(origin) && self.outside.covers_any_of(origin) && self.reaches(carriage)
     }
 
     /// Whether it keeps out what arrives at this time.
@@ -132,7 +148,9 @@ impl Seal {
             Cover::Except(accounts) => (0, accounts),
             Cover::Only(accounts) => (1, accounts),
         };
-        w.byte(self.active.into()).number(self.until.0);
+        w.byte(self.active.into())
+            .byte(self.attached.into())
+            .number(self.until.0);
         w.byte(kind).bytes(&set_bytes(accounts));
         match &self.outside {
             Outside::All => drop(w.byte(0)),
@@ -153,6 +171,7 @@ impl Seal {
     pub(crate) fn decode(tag: SealTag, bytes: &[u8]) -> Result<Self, Damaged> {
         let mut r = Reader::of_version(bytes, VERSION)?;
         let active = r.byte()? != 0;
+        let attached = r.byte()? != 0;
         let until = Timestamp(r.number()?);
         let kind = r.byte()?;
         let accounts = read_set(&mut r)?;
@@ -178,6 +197,7 @@ impl Seal {
             cover,
             outside,
             origins,
+            attached,
             active,
             until,
         })

@@ -13,7 +13,7 @@ use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
 use tern_store::Engine;
 
 use crate::seal::{Seal, SealTag, read_key};
-use crate::{MailboxError, tables};
+use crate::{Letter, MailboxError, tables};
 
 /// The seals by their letter.
 #[derive(Debug, Default)]
@@ -40,14 +40,11 @@ impl SealSet {
         Ok(set)
     }
 
-    /// Whether an account's copies of a letter may not be served.
-    pub(crate) fn covers(
-        &self,
-        digest: ContentDigest,
-        account: AccountId,
-        origin: OriginId,
-    ) -> bool {
-        self.any(digest, |seal| seal.covers(account, origin))
+    /// Whether an account's message that is a letter, or carries it, may not be served.
+    pub(crate) fn covers(&self, letter: Letter, account: AccountId, origin: OriginId) -> bool {
+        self.any(letter.digest, |seal| {
+            seal.covers(account, origin, letter.carriage)
+        })
     }
 
     fn any(&self, digest: ContentDigest, fits: impl Fn(&Seal) -> bool) -> bool {

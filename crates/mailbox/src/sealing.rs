@@ -10,7 +10,7 @@ use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
 use tern_store::{StoreError, Transaction, Verdict};
 
 use crate::seal::{Seal, SealHead, SealTag, read_key};
-use crate::{MailboxError, Mailboxes, tables};
+use crate::{Carriage, Letter, MailboxError, Mailboxes, MessageRow, tables};
 
 /// Seals that one page reads.
 const PAGE: usize = 1_000;
@@ -40,9 +40,22 @@ pub(crate) fn seals_in(
     Ok(seals)
 }
 
-/// The tag of the first seal that fits.
-pub(crate) fn find(seals: &[Seal], fits: impl Fn(&Seal) -> bool) -> Option<SealTag> {
-    seals.iter().find(|seal| fits(seal)).map(|seal| seal.tag)
+/// The tag of the first seal of any of these letters that fits, asked with how the letter is
+/// carried; the transaction depends on the answer.
+fn find_in(
+    txn: &mut Transaction<'_>,
+    letters: impl Iterator<Item = Letter>,
+    now: Timestamp,
+    fits: impl Fn(&Seal, Option<Carriage>) -> bool,
+) -> Result<Option<SealTag>, MailboxError> {
+    for letter in letters {
+        let seals = seals_in(txn, letter.digest, now)?;
+        let found = seals.iter().find(|seal| fits(seal, letter.carriage));
+        if let Some(seal) = found {
+            return Ok(Some(seal.tag));
+        }
+    }
+    Ok(None)
 }
 
 impl Mailboxes {
@@ -183,48 +196,49 @@ impl Mailboxes {
         Ok(())
     }
 
-    /// The seal that keeps a copy from leaving, if any: the one that a transaction sends to its
-    /// recipient of this number. The transaction depends on the answer, as an arrival's does.
+    /// The seal that keeps a message from leaving, if any, which is these letters or carries them:
+    /// what a transaction sends to its recipient of this number. The transaction depends on the
+    /// answer, as an arrival's does.
     pub fn sealed_outside_in(
         &self,
         txn: &mut Transaction<'_>,
-        digest: ContentDigest,
+        letters: impl Iterator<Item = Letter>,
         origin: OriginId,
         number: Option<u32>,
         now: Timestamp,
     ) -> Result<Option<SealTag>, MailboxError> {
-        let seals = seals_in(txn, digest, now)?;
-        Ok(find(&seals, |seal| seal.covers_outside(origin, number)))
+        find_in(txn, letters, now, |seal, carriage| {
+            seal.covers_outside(origin, number, carriage)
+        })
     }
 
-    /// The seal that keeps any copy from leaving that a transaction sends out, if one does. The
-    /// transaction depends on the answer.
+    /// The seal that keeps anything from leaving that a transaction sends out, if one does, and that
+    /// is these letters or carries them. The transaction depends on the answer.
     pub fn any_sealed_outside_in(
         &self,
         txn: &mut Transaction<'_>,
-        digest: ContentDigest,
+        letters: impl Iterator<Item = Letter>,
         origin: OriginId,
         now: Timestamp,
     ) -> Result<Option<SealTag>, MailboxError> {
-        let seals = seals_in(txn, digest, now)?;
-        Ok(find(&seals, |seal| seal.covers_any_outside(origin)))
+        find_in(txn, letters, now, |seal, carriage| {
+            seal.covers_any_outside(origin, carriage)
+        })
     }
 
-    /// A seal other than `tag` that covers an account's copy of a letter, within a transaction that
-    /// depends on the answer: what one request gives back, another may still hold.
+    /// A seal other than `tag` that covers an account's message, within a transaction that depends on
+    /// the answer: what one request gives back, another may still hold.
     pub fn other_seal_in(
         &self,
         txn: &mut Transaction<'_>,
-        digest: ContentDigest,
         account: AccountId,
-        origin: OriginId,
+        row: &MessageRow,
         tag: SealTag,
         now: Timestamp,
     ) -> Result<Option<SealTag>, MailboxError> {
-        let seals = seals_in(txn, digest, now)?;
-        Ok(find(&seals, |seal| {
-            seal.tag != tag && seal.covers(account, origin)
-        }))
+        find_in(txn, row.letters(), now, |seal, carriage| {
+            seal.tag != tag && seal.covers(account, row.origin, carriage)
+        })
     }
 
     /// The seal of a letter under a tag, as it is durable; none when it is over.
@@ -254,9 +268,10 @@ impl Mailboxes {
         Ok(tags)
     }
 
-    /// Whether an account's copy of a letter is sealed now.
-    pub fn is_sealed(&self, digest: ContentDigest, account: AccountId, origin: OriginId) -> bool {
-        self.seals.covers(digest, account, origin)
+    /// Whether an account's message is sealed now, for what it is or carries.
+    pub fn is_sealed(&self, account: AccountId, row: &MessageRow) -> bool {
+        row.letters()
+            .any(|letter| self.seals.covers(letter, account, row.origin))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Key layout. Table bytes 0x10 to 0x1f, 0x60, 0x64, 0x65, 0x68, 0x6c, 0x6d, 0x7a and 0x7b belong to
+//! Key layout. Table bytes 0x10 to 0x1f, 0x60, 0x64, 0x65, 0x68, 0x6c to 0x6e, 0x7a and 0x7b belong to
 //! this crate.
 //!
 //! | table | key after the table byte | value |
@@ -24,6 +24,7 @@
 //! | `MARKED` | account, modseq, message | empty: the marking keyword was set, and nobody has seen to it |
 //! | `LEDGER` | content digest, account, message | [`crate::Ledger`] |
 //! | `VAULT_PLACEMENT` | account, message, mailbox | [`crate::rows::VaultPlacementRow`] |
+//! | `CARRIER` | digest of a letter inside the message, account, message | [`crate::rows::CopyRow`] |
 //! | `SEAL_OF` | content digest, seal tag | [`crate::Seal`] |
 //! | `SEAL_OVER` | content digest, seal tag | empty: the seal is over, and copies are in the vault under it |
 
@@ -57,6 +58,7 @@ pub(crate) const MARKED: u8 = 0x68;
 pub(crate) const LEDGER: u8 = 0x7a;
 pub(crate) const SEAL_OF: u8 = 0x6c;
 pub(crate) const SEAL_OVER: u8 = 0x6d;
+pub(crate) const CARRIER: u8 = 0x6e;
 
 fn of_account(table: u8, account: AccountId) -> Key {
     Key::table(table).u32(account.0)
@@ -124,6 +126,18 @@ pub(crate) fn copy(digest: ContentDigest, account: AccountId, message: MessageId
 
 pub(crate) fn copies(digest: ContentDigest) -> Range {
     Range::prefix(Key::table(COPY).array(&digest.0).finish())
+}
+
+pub(crate) fn carrier(digest: ContentDigest, account: AccountId, message: MessageId) -> Vec<u8> {
+    Key::table(CARRIER)
+        .array(&digest.0)
+        .u32(account.0)
+        .u64(message.0)
+        .finish()
+}
+
+pub(crate) fn carriers(digest: ContentDigest) -> Range {
+    Range::prefix(Key::table(CARRIER).array(&digest.0).finish())
 }
 
 pub(crate) fn exposure(digest: ContentDigest, account: AccountId, message: MessageId) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! Taking copies out of their mailboxes into the vault: not deleted, not visible.
 
-use tern_base::{AccountId, ContentDigest, MailboxId, MessageId, OriginId, Timestamp, Uid};
+use tern_base::{AccountId, ContentDigest, MailboxId, MessageId, Timestamp, Uid};
 use tern_store::Transaction;
 
 use crate::edit::Edit;
@@ -164,36 +164,6 @@ impl Mailboxes {
     ) -> Result<Option<VaultRow>, MailboxError> {
         txn.delete(tables::late(tag, account, message));
         vault::get(txn, account, message)
-    }
-
-    /// The copies of one account that are in the vault under a tag.
-    pub fn vaulted_of(
-        &self,
-        tag: SealTag,
-        account: AccountId,
-    ) -> Result<Vec<MessageId>, MailboxError> {
-        let page = self.engine.scan(&tables::vaulted_of(tag, account), 1_000)?;
-        let copies = page.rows.iter().map(|(key, _)| read_vaulted_key(key));
-        copies.map(|copy| copy.map(|(_, id)| id)).collect()
-    }
-
-    /// Whether a copy of a letter that a transaction brought to an account is in the vault.
-    pub fn is_vaulted(
-        &self,
-        digest: ContentDigest,
-        account: AccountId,
-        origin: OriginId,
-    ) -> Result<bool, MailboxError> {
-        for tag in self.seal_tags(digest)? {
-            for message in self.vaulted_of(tag, account)? {
-                let row = self.engine.get(&tables::vault(account, message))?;
-                let row = row.map(|row| VaultRow::decode(&row)).transpose()?;
-                if row.is_some_and(|row| row.message.origin == origin) {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
     }
 
     /// Hands a copy in the vault over to another tag, within a transaction: it stays there on

@@ -41,6 +41,7 @@ impl<'a> Copy<'a> {
             message,
             digest: row.digest,
             origin: row.origin,
+            carries: !row.carried.is_empty(),
             level: ExposureLevel::Headers,
             share: Share::NONE,
         };

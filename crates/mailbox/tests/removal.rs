@@ -305,6 +305,7 @@ fn what_a_client_brings_and_what_is_made_of_what_was_served_is_exposed() {
         message: delivered.message,
         digest: digest(),
         origin: OriginId([1; 16]),
+        carries: false,
         level: ExposureLevel::Body,
         share: Share::NONE,
     };

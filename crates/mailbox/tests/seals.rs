@@ -20,7 +20,7 @@ fn a_seal_hides_content_at_once_and_survives_a_restart() {
     let his = house.append(BOB, INBOX, &letter(1));
     let other = house.append(BOB, INBOX, &letter(2));
     let row = house.mailboxes.message(BOB, his.message).unwrap();
-    let digest = house.seal(&letter(1), Cover::Except([ALICE.0].into()));
+    house.seal(&letter(1), Cover::Except([ALICE.0].into()));
     assert_eq!(
         house.mailboxes.read(BOB, &row, 0..9),
         Err(MailboxError::Sealed)
@@ -36,7 +36,7 @@ fn a_seal_hides_content_at_once_and_survives_a_restart() {
         reopened.message(BOB, his.message),
         Err(MailboxError::Sealed)
     );
-    assert!(house.mailboxes.is_sealed(digest, BOB, OriginId([0; 16])));
+    assert!(house.mailboxes.is_sealed(BOB, &row));
     house.check();
 }
 
@@ -51,6 +51,7 @@ fn a_failed_seal_hides_nothing() {
         cover,
         outside: Outside::All,
         origins: Origins::AllBut(Vec::new()),
+        attached: true,
         active: true,
         until: Timestamp(u64::MAX),
     };
@@ -179,13 +180,16 @@ fn a_flood_of_what_is_sealed_is_stopped_and_a_bounded_part_of_it_kept() {
 #[test]
 fn a_settled_seal_is_asked_for_as_long_as_it_keeps_out_and_no_longer() {
     let mut house = House::new();
-    let digest = tern_mime::content_digest(house.mailboxes.content_key(), &letter(1));
+    let his = house.deliver(BOB, &letter(1));
+    let row = house.mailboxes.message(BOB, his.message).unwrap();
+    let digest = row.digest;
     let until = house.now.plus_millis(1_000);
     let seal = |cover| Seal {
         tag: TAG,
         cover,
         outside: Outside::All,
         origins: Origins::AllBut(Vec::new()),
+        attached: true,
         active: true,
         until,
     };
@@ -202,7 +206,7 @@ fn a_settled_seal_is_asked_for_as_long_as_it_keeps_out_and_no_longer() {
             Err::<(), _>(MailboxError::NoMessage)
         });
     assert_eq!(failed, Err(MailboxError::NoMessage));
-    let is_sealed = |house: &House| house.mailboxes.is_sealed(digest, BOB, OriginId([7; 16]));
+    let is_sealed = |house: &House| house.mailboxes.is_sealed(BOB, &row);
     assert!(is_sealed(&house));
     house.mailboxes.forget_over(until).unwrap();
     assert!(is_sealed(&house), "copies may still be in mailboxes");
@@ -240,6 +244,7 @@ fn exposure_is_recorded_and_refused_under_a_seal() {
             message: his.message,
             digest,
             origin,
+            carries: false,
             level,
             share: Share::NONE,
         };
@@ -297,6 +302,7 @@ fn one_letter_has_room_for_thousands_of_seals_and_arrivals_read_those_that_hold(
             cover: Cover::Only([1_000 + u32::from(n)].into()),
             outside: Outside::Only(OriginId([7; 16]), [u32::from(n)].into()),
             origins: Origins::AllBut(vec![OriginId([3; 16]); 20]),
+            attached: true,
             active: false,
             until: untils[usize::from(n)],
         };

@@ -153,6 +153,7 @@ fn deliver(
         message_id: "1@example.org".into(),
         subject: b"News".to_vec(),
         digest: prepared.digest,
+        carried: Vec::new(),
         size: prepared.size(),
         submitted: now,
         recipients: 1,

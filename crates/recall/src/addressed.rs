@@ -86,7 +86,11 @@ impl Recalls {
         self.each_outcome(id, |subject, outcome| {
             if outcome.reason != Reason::OwnCopy {
                 tally.add(outcome.outcome);
-                let place = envelope.place(subject, &targets);
+                let place = match outcome.carriage {
+                    // That a recipient has sent it on is not the sender's to know.
+                    Some(_) => usize::MAX,
+                    None => envelope.place(subject, &targets),
+                };
                 let ends = ends.entry(place).or_default();
                 *ends.entry(End::of(&outcome)).or_default() += 1;
             }

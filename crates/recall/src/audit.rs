@@ -67,6 +67,10 @@ impl Recalls {
             let entry = audit_entry(recall, &step, action, now)
                 .detail("outcome", code)
                 .detail("reason", outcome.reason.code());
+            let entry = match outcome.carriage {
+                Some(carriage) => entry.detail("lineage", carriage.name()),
+                None => entry,
+            };
             let entry = match subject {
                 Subject::Copy(account, message) => entry
                     .detail("account", self.address(*account)?)

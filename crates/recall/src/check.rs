@@ -119,6 +119,7 @@ impl Recalls {
         let mut told = BTreeSet::new();
         self.each_outcome(recall.id, |subject, outcome| {
             told.insert(match subject {
+                Subject::Copy(..) if outcome.carriage.is_some() => Told::Carrier,
                 Subject::Copy(account, _) => Told::Account(account),
                 Subject::Target(n) => Told::Target(n as usize),
             });
@@ -154,9 +155,11 @@ impl Recalls {
     }
 }
 
-/// What is known of an outcome: whose copy, or which target.
+/// What is known of an outcome: whose copy, or which target, or that it is of a message that carries
+/// the letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Told {
+    Carrier,
     Account(AccountId),
     Target(usize),
 }

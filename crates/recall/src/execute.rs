@@ -62,7 +62,8 @@ impl Recalls {
             return Ok(());
         };
         let mut covered = self.mailboxes.copies(recall.digest)?;
-        covered.retain(|copy| seal.cover.covers(copy.account) && seal.origins.covers(copy.origin));
+        covered.extend(self.mailboxes.carriers(recall.digest)?);
+        covered.retain(|copy| seal.covers(copy.account, copy.origin, copy.carriage()));
         for chunk in covered.chunks(CHUNK).skip(1).rev() {
             if !self.is_left(&recall, chunk)? {
                 break;
@@ -141,8 +142,7 @@ impl Recalls {
     /// is found by the next pass.
     fn is_left(&self, recall: &Recall, chunk: &[CopyRow]) -> Result<bool, RecallError> {
         for copy in chunk.first().into_iter().chain(chunk.last()) {
-            let (account, message) = (copy.account, copy.message);
-            if self.mailboxes.has_copy(recall.digest, account, message)? {
+            if self.mailboxes.has_copy(recall.digest, copy)? {
                 return Ok(true);
             }
         }
@@ -172,7 +172,7 @@ impl Recalls {
             let withdrawn = self.mailboxes.withdraw_in(txn, digest, &copies, tag, now)?;
             let done = withdrawn.len();
             let withdrawn: Vec<Withdrawn> = withdrawn.into_iter().flatten().collect();
-            let outcomes = put_outcomes(txn, recall, &withdrawn, now);
+            let outcomes = put_outcomes(txn, recall, chunk, &withdrawn, now);
             lane = lane.take().or_else(|| self.mailboxes.enter_common_lane());
             self.audit_outcomes(txn, recall, Act::Settled, &outcomes, &[], now)?;
             Ok::<_, RecallError>(Verdict::Commit(done))
@@ -235,7 +235,8 @@ impl Recalls {
                     } else {
                         Reason::NotChosen
                     };
-                    let outcome = CopyOutcome::new(Outcome::KeptByPolicy, reason, now);
+                    let outcome = CopyOutcome::new(Outcome::KeptByPolicy, reason, now)
+                        .carried(copy.carriage());
                     let subject = Subject::Copy(copy.account, copy.message);
                     let key = tables::outcome(recall.id, subject);
                     if txn.get(&key)?.is_none() {
@@ -260,12 +261,15 @@ impl Recalls {
 fn put_outcomes(
     txn: &mut Transaction<'_>,
     recall: &Recall,
+    chunk: &[CopyRow],
     withdrawn: &[Withdrawn],
     now: Timestamp,
 ) -> Vec<(Subject, CopyOutcome)> {
     let mut outcomes = Vec::with_capacity(withdrawn.len());
     for copy in withdrawn {
-        let mut outcome = CopyOutcome::withdrawn(copy.exposure.clone(), now);
+        let is_it = |row: &&CopyRow| (row.account, row.message) == (copy.account, copy.message);
+        let carriage = chunk.iter().find(is_it).and_then(CopyRow::carriage);
+        let mut outcome = CopyOutcome::withdrawn(copy.exposure.clone(), now).carried(carriage);
         outcome.mailboxes = copy
             .placements
             .iter()

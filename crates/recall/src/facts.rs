@@ -1,6 +1,8 @@
 //! Gathering what a plan rests on: a handful of key scans, whatever the size of the store.
 
 use roaring::RoaringBitmap;
+use tern_base::{AccountId, ContentDigest, MessageId};
+use tern_mailbox::{Exposure, Origins};
 use tern_store::StoreError;
 
 use crate::{Facts, RecallError, Recalls, Submission, rivals, submission};
@@ -13,9 +15,9 @@ impl Recalls {
         let under_way = submission::under_way(engine, id)?;
         let targets = submission::targets(engine, id)?;
         let origins = rivals::origins(engine, &submission)?;
-        let copies = self.mailboxes.copies(digest)?;
-        let mut exposures = self.mailboxes.exposures(digest)?;
-        exposures.retain(|(_, _, exposure)| origins.covers(exposure.origin));
+        let mut copies = self.mailboxes.copies(digest)?;
+        copies.extend(self.mailboxes.carriers(digest)?);
+        let exposures = self.served(digest, &origins)?;
         let items = tern_queue::by_origin(engine, id)?;
         Ok(Facts {
             submission,
@@ -33,6 +35,24 @@ impl Recalls {
                 .map(|status| (status.id(), status))
                 .collect(),
         })
+    }
+
+    /// What was served of the copies of a letter that are a sender's to take back, also of those
+    /// that are gone, and of the messages that carry it.
+    pub(crate) fn served(
+        &self,
+        digest: ContentDigest,
+        origins: &Origins,
+    ) -> Result<Vec<(AccountId, MessageId, Exposure)>, RecallError> {
+        let mut served = self.mailboxes.exposures(digest)?;
+        let carriers = self.mailboxes.carriers(digest)?;
+        let exposures = self.mailboxes.exposures_of(digest, &carriers)?;
+        let carriers = carriers.into_iter().zip(exposures);
+        served.extend(carriers.filter_map(|(copy, exposure)| {
+            exposure.map(|exposure| (copy.account, copy.message, exposure))
+        }));
+        served.retain(|(_, _, exposure)| origins.covers(exposure.origin));
+        Ok(served)
     }
 
     /// The submission that a recall is about.

@@ -85,10 +85,12 @@ impl Recalls {
             Lineage::Copied => Reason::PutBack,
             _ => Reason::LateDelivery,
         };
-        let mut outcome = CopyOutcome::new(Outcome::BlockedLate, reason, row.withdrawn);
+        let carriage = row.message.carriage_of(recall.digest);
+        let mut outcome =
+            CopyOutcome::new(Outcome::BlockedLate, reason, row.withdrawn).carried(carriage);
         outcome.mailboxes = row.message.placements.iter().map(|(id, _)| *id).collect();
         txn.put(key, outcome.encode());
-        if reason == Reason::LateDelivery {
+        if reason == Reason::LateDelivery && carriage.is_none() {
             not_gone_in(txn, recall.id, targets, account, &[Reason::DeletedUnread])?;
         }
         Ok(Some(outcome))

@@ -2,7 +2,7 @@
 
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, MailboxId, MessageId, Timestamp};
-use tern_mailbox::{Exposure, ExposureLevel};
+use tern_mailbox::{Carriage, Exposure, ExposureLevel};
 
 /// What an outcome is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -229,6 +229,8 @@ pub struct CopyOutcome {
     pub exposure: Option<Exposure>,
     /// The mailboxes it was in.
     pub mailboxes: Vec<MailboxId>,
+    /// How the message carries the letter; `None` where it is the letter.
+    pub carriage: Option<Carriage>,
     /// When it was put back, if the recall was undone.
     pub restored: Option<Timestamp>,
     /// When it was removed from the vault for good.
@@ -244,6 +246,7 @@ impl CopyOutcome {
             at,
             exposure: None,
             mailboxes: Vec::new(),
+            carriage: None,
             restored: None,
             purged: None,
         }
@@ -263,6 +266,12 @@ impl CopyOutcome {
         }
     }
 
+    /// The same of a message that carries the letter so.
+    #[must_use]
+    pub fn carried(self, carriage: Option<Carriage>) -> Self {
+        Self { carriage, ..self }
+    }
+
     /// The outcome of a recipient whose copy was deleted before.
     pub fn gone(exposure: Option<Exposure>, at: Timestamp) -> Self {
         let served = exposure
@@ -280,7 +289,7 @@ impl CopyOutcome {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(2);
+        let mut w = Writer::versioned(3);
         w.byte(self.outcome as u8)
             .byte(self.reason as u8)
             .number(self.at.0);
@@ -289,6 +298,9 @@ impl CopyOutcome {
         });
         w.list(&self.mailboxes, |w, mailbox| {
             w.number(mailbox.0.into());
+        });
+        w.option(self.carriage, |w, carriage| {
+            w.byte(carriage.number());
         });
         for at in [self.restored, self.purged] {
             w.option(at, |w, at| {
@@ -299,13 +311,14 @@ impl CopyOutcome {
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 2)?;
+        let mut r = Reader::of_version(bytes, 3)?;
         Ok(Self {
             outcome: Outcome::from_number(r.byte()?)?,
             reason: Reason::from_number(r.byte()?)?,
             at: Timestamp(r.number()?),
             exposure: r.option(|r| Exposure::decode(r.bytes()?))?,
             mailboxes: r.list(|r| r.number32().map(MailboxId))?,
+            carriage: r.option(|r| Carriage::from_number(r.byte()?))?,
             restored: r.option(|r| r.number().map(Timestamp))?,
             purged: r.option(|r| r.number().map(Timestamp))?,
         })
@@ -365,6 +378,7 @@ mod tests {
             let row = CopyOutcome {
                 exposure: Some(exposure(ExposureLevel::Body)),
                 mailboxes: vec![MailboxId(1), MailboxId(7)],
+                carriage: Some(Carriage::Attached),
                 restored: Some(Timestamp(9)),
                 purged: Some(Timestamp(10)),
                 ..CopyOutcome::new(outcome, Reason::Queued, Timestamp(3))

@@ -22,7 +22,7 @@ pub struct Facts {
     pub targets: Vec<Target>,
     /// How many of the targets the delivery has reached.
     pub reached: usize,
-    /// Every copy of the letter that is in a mailbox.
+    /// Every copy of the letter that is in a mailbox, and every message that carries it.
     pub copies: Vec<CopyRow>,
     /// Which of these are the sender's to take back.
     pub origins: Origins,
@@ -72,7 +72,7 @@ pub fn plan(facts: &Facts, chosen: &[String], now: Timestamp) -> Plan {
     let owner = facts.submission.account;
     let named = cover(owner, &facts.targets, chosen);
     let outcome_of = |copy: &CopyRow| {
-        if copy.account == owner {
+        let outcome = if copy.account == owner {
             CopyOutcome::new(Outcome::KeptByPolicy, Reason::OwnCopy, now)
         } else if named.covers(copy.account) && facts.spared.contains(copy.account.0) {
             CopyOutcome::new(Outcome::KeptByPolicy, Reason::Spared, now)
@@ -81,7 +81,8 @@ pub fn plan(facts: &Facts, chosen: &[String], now: Timestamp) -> Plan {
             CopyOutcome::withdrawn(exposure.cloned(), now)
         } else {
             CopyOutcome::new(Outcome::KeptByPolicy, Reason::NotChosen, now)
-        }
+        };
+        outcome.carried(copy.carriage())
     };
     let planned = |copy: &CopyRow| PlannedCopy {
         account: copy.account,
@@ -94,7 +95,8 @@ pub fn plan(facts: &Facts, chosen: &[String], now: Timestamp) -> Plan {
         .iter()
         .filter(|copy| facts.origins.covers(copy.origin))
         .collect();
-    let holders: BTreeSet<AccountId> = theirs.iter().map(|copy| copy.account).collect();
+    let whole = theirs.iter().filter(|copy| copy.carrier.is_none());
+    let holders: BTreeSet<AccountId> = whole.map(|copy| copy.account).collect();
     let copies = theirs.into_iter().map(planned).collect();
     let without_copy = |(n, target)| {
         let outcome = match n < facts.reached {
@@ -159,8 +161,8 @@ pub(crate) fn is_chosen(target: &Target, chosen: &[String]) -> bool {
     chosen.is_empty() || end || named(&target.recipient) || target.via.iter().any(|via| named(via))
 }
 
-/// The outcome of a target that the delivery has reached and that has no copy in a mailbox here;
-/// `None` when it has one, is the sender, or was refused.
+/// The outcome of a target that the delivery has reached and that has no copy in a mailbox here,
+/// whatever carries it; `None` when it has one, is the sender, or was refused.
 pub(crate) fn target_outcome(
     facts: &Facts,
     target: &Target,

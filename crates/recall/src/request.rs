@@ -176,12 +176,10 @@ impl Recalls {
     /// How many copies had their body served. Nothing else of the copies is looked at before the
     /// seal, so that its time does not grow with their number.
     pub(crate) fn exposed(&self, found: &Submission) -> Result<u64, RecallError> {
-        let served = self.mailboxes.exposures(found.digest)?;
         let origins = rivals::origins(&*self.engine, found)?;
+        let served = self.served(found.digest, &origins)?;
         let exposed = served.iter().filter(|(account, _, exposure)| {
-            *account != found.account
-                && exposure.level > ExposureLevel::Headers
-                && origins.covers(exposure.origin)
+            *account != found.account && exposure.level > ExposureLevel::Headers
         });
         Ok(exposed.count() as u64)
     }
@@ -339,6 +337,7 @@ impl Recalls {
             ),
             outside: outside(submission, &targets, &request.chosen),
             origins: rivals::origins(engine, submission)?,
+            attached: true,
             active: true,
             until: now.plus_millis(self.settings.tombstone_ms()),
         };

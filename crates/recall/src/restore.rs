@@ -121,7 +121,7 @@ impl Recalls {
         put_back: bool,
         now: Timestamp,
     ) -> Result<(), RecallError> {
-        let wanted = |copy: &&Vaulted| is_put_back(copy) == put_back;
+        let wanted = |copy: &&Vaulted| is_put_back(recall, copy) == put_back;
         let copies: Vec<&Vaulted> = page.iter().filter(wanted).collect();
         let mut rest = copies.as_slice();
         while !rest.is_empty() {
@@ -152,13 +152,15 @@ impl Recalls {
                 }
                 looked_at += 1;
                 // It is a second copy of what is restored anyway, unless the account has no other.
-                let second = is_put_back(copy)
+                let second = is_put_back(recall, copy)
                     && (given.contains(&copy.account) || has_other(txn, recall, copy.account)?);
                 if second {
                     continue;
                 }
                 if let Some(outcome) = self.restore_one_in(txn, recall, copy, now)? {
-                    given.insert(copy.account);
+                    if copy.row.message.digest == recall.digest {
+                        given.insert(copy.account);
+                    }
                     restored.extend(outcome);
                 }
             }
@@ -205,9 +207,7 @@ impl Recalls {
     ) -> Result<bool, RecallError> {
         let (account, message, tag) = (copy.account, copy.message, recall.id.tag());
         let row = &copy.row.message;
-        let other = self
-            .mailboxes
-            .other_seal_in(txn, row.digest, account, row.origin, tag, now)?;
+        let other = self.mailboxes.other_seal_in(txn, account, row, tag, now)?;
         let Some(other) = other else {
             return Ok(false);
         };
@@ -217,10 +217,12 @@ impl Recalls {
         let Some(outcome) = txn.get(&tables::outcome(recall.id, subject))? else {
             return Ok(true);
         };
-        let reason = CopyOutcome::decode(&outcome)?.reason;
-        txn.put(tables::outcome(other.id, subject), outcome.clone());
+        let carriage = row.carriage_of(other.digest);
+        let outcome = CopyOutcome::decode(&outcome)?.carried(carriage);
+        txn.put(tables::outcome(other.id, subject), outcome.encode());
         // Whose client put a copy back may have deleted the first one all the same.
-        if reason != Reason::PutBack
+        if outcome.reason != Reason::PutBack
+            && carriage.is_none()
             && let Some(submission) = other.submission
         {
             let targets = crate::submission::targets(&*self.engine, submission)?;
@@ -229,15 +231,16 @@ impl Recalls {
         }
         other.changed();
         other.put_in(txn);
-        let handed = [(subject, CopyOutcome::decode(&outcome)?)];
+        let handed = [(subject, outcome)];
         self.audit_outcomes(txn, &other, Act::Settled, &handed, &[], now)?;
         Ok(true)
     }
 }
 
-/// Whether a client put a copy back after the recall.
-fn is_put_back(copy: &Vaulted) -> bool {
-    copy.row.late && copy.row.message.lineage == Lineage::Copied
+/// Whether a client put a copy back after the recall. What carries it is another message.
+fn is_put_back(recall: &Recall, copy: &Vaulted) -> bool {
+    let row = &copy.row.message;
+    copy.row.late && row.lineage == Lineage::Copied && row.digest == recall.digest
 }
 
 /// Whether an account has, or had until the recall, a copy that nobody put back, or has been given
@@ -252,7 +255,8 @@ fn has_other(
         let page = txn.scan(&range, 1_000)?;
         for (_, row) in &page.rows {
             let outcome = CopyOutcome::decode(row)?;
-            if outcome.reason != Reason::PutBack || outcome.restored.is_some() {
+            let whole = outcome.carriage.is_none();
+            if whole && (outcome.reason != Reason::PutBack || outcome.restored.is_some()) {
                 return Ok(true);
             }
         }

@@ -29,7 +29,7 @@ const VAULT_PAGE: usize = 100;
 struct Known {
     /// Accounts of which a copy has its outcome.
     holders: BTreeSet<AccountId>,
-    /// Other recalls of the same letter.
+    /// Other recalls of the same letter, or of one that it carries.
     others: Vec<SealTag>,
 }
 
@@ -63,12 +63,18 @@ impl Recalls {
 
     fn known(&self, recall: &Recall) -> Result<Known, RecallError> {
         let mut holders = BTreeSet::new();
-        self.each_outcome(recall.id, |subject, _| {
-            if let Subject::Copy(account, _) = subject {
+        self.each_outcome(recall.id, |subject, outcome| {
+            if let Subject::Copy(account, _) = subject
+                && outcome.carriage.is_none()
+            {
                 holders.insert(account);
             }
         })?;
         let mut others = self.mailboxes.seal_tags(recall.digest)?;
+        // What it carries may have been taken back, and it with that.
+        for digest in &self.submission_of(recall)?.carried {
+            others.extend(self.mailboxes.seal_tags(*digest)?);
+        }
         others.retain(|tag| *tag != recall.id.tag());
         Ok(Known { holders, others })
     }
@@ -222,7 +228,8 @@ impl Recalls {
                     if copy.account != account {
                         break;
                     }
-                    if origins.covers(copy.row.message.origin) {
+                    let row = &copy.row.message;
+                    if row.digest == recall.digest && origins.covers(row.origin) {
                         let exposure = facts.exposures.get(&(account, copy.message)).cloned();
                         return Ok(Some(CopyOutcome::withdrawn(exposure, now)));
                     }

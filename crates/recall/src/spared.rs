@@ -27,10 +27,10 @@ impl Recalls {
     /// Those that had the content of a copy. Header fields alone expose nothing.
     fn exposed_accounts(&self, found: &Submission) -> Result<RoaringBitmap, RecallError> {
         let origins = rivals::origins(&*self.engine, found)?;
-        let served = self.mailboxes.exposures(found.digest)?;
-        let exposed = served.iter().filter(|(_, _, exposure)| {
-            exposure.level > ExposureLevel::Headers && origins.covers(exposure.origin)
-        });
+        let served = self.served(found.digest, &origins)?;
+        let exposed = served
+            .iter()
+            .filter(|(_, _, exposure)| exposure.level > ExposureLevel::Headers);
         Ok(exposed.map(|(account, ..)| account.0).collect())
     }
 
@@ -38,7 +38,9 @@ impl Recalls {
     fn accounts_that_read(&self, found: &Submission) -> Result<RoaringBitmap, RecallError> {
         let origins = rivals::origins(&*self.engine, found)?;
         let mut read = RoaringBitmap::new();
-        for copy in self.mailboxes.copies(found.digest)? {
+        let mut copies = self.mailboxes.copies(found.digest)?;
+        copies.extend(self.mailboxes.carriers(found.digest)?);
+        for copy in copies {
             let theirs = origins.covers(copy.origin) && !read.contains(copy.account.0);
             if theirs && self.is_read(&copy)? {
                 read.insert(copy.account.0);

@@ -321,6 +321,9 @@ impl StatusLine {
             "purgedAt": outcome.purged.map(|at| at.to_string()),
             "mailboxes": self.mailboxes,
         });
+        if let (Some(fields), Some(carriage)) = (value.as_object_mut(), outcome.carriage) {
+            fields.insert("lineage".to_owned(), carriage.name().into());
+        }
         if let (Some(fields), Some(served)) = (value.as_object_mut(), &outcome.exposure) {
             let served = json!({
                 "level": served.level.name(),

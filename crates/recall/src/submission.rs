@@ -27,6 +27,8 @@ pub struct Submission {
     pub subject: Vec<u8>,
     /// What makes it the same letter as a copy elsewhere.
     pub digest: ContentDigest,
+    /// The letters inside it.
+    pub carried: Vec<ContentDigest>,
     /// Its octets.
     pub size: u32,
     /// When it was accepted.
@@ -81,7 +83,7 @@ impl Submission {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(1);
+        let mut w = Writer::versioned(2);
         w.number(self.account.0.into());
         w.option(self.mail_from.as_ref(), |w, from| {
             w.text(&from.to_string());
@@ -89,6 +91,9 @@ impl Submission {
         w.text(&self.message_id)
             .bytes(&self.subject)
             .array(&self.digest.0);
+        w.list(&self.carried, |w, digest| {
+            w.array(&digest.0);
+        });
         w.number(self.size.into())
             .number(self.submitted.0)
             .number(self.recipients.into());
@@ -104,7 +109,7 @@ impl Submission {
     }
 
     pub(crate) fn decode(id: OriginId, bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 1)?;
+        let mut r = Reader::of_version(bytes, 2)?;
         Ok(Self {
             id,
             account: AccountId(r.number32()?),
@@ -112,6 +117,7 @@ impl Submission {
             message_id: r.text()?,
             subject: r.bytes()?.to_vec(),
             digest: ContentDigest(r.array()?),
+            carried: r.list(|r| r.array().map(ContentDigest))?,
             size: r.number32()?,
             submitted: Timestamp(r.number()?),
             recipients: r.number32()?,

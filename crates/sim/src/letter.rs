@@ -24,6 +24,8 @@ pub(crate) struct Letter {
     pub(crate) recipients: Vec<EmailAddress>,
     pub(crate) content: Vec<u8>,
     pub(crate) digest: ContentDigest,
+    /// The letters inside it, the outermost first.
+    pub(crate) carried: Vec<(u32, ContentDigest)>,
 }
 
 /// How long a letter is.
@@ -83,6 +85,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) size: Size,
     /// The Message-ID of another sender's letter, where one is to be imitated.
     pub(crate) message_id: Option<u32>,
+    /// The letter that it forwards as an attachment, in place of any other.
+    pub(crate) forwards: Option<&'a Letter>,
     pub(crate) now: Timestamp,
 }
 
@@ -105,7 +109,16 @@ impl Letter {
             Size::Large => 2 * tern_store::limits::BLOB_PIECE / line.len() + 40,
             _ => 6,
         };
-        if draft.size == Size::WithAttachment {
+        if let Some(letter) = draft.forwards {
+            let cut = format!("fwd{number}");
+            text.push_str(&format!(
+                "Content-Type: multipart/mixed; boundary={cut}\r\n\r\n--{cut}\r\n\r\n"
+            ));
+            text.push_str(&line.repeat(lines));
+            text.push_str(&format!("--{cut}\r\nContent-Type: message/rfc822\r\n\r\n"));
+            text.push_str(&String::from_utf8_lossy(&letter.content));
+            text.push_str(&format!("--{cut}--\r\n"));
+        } else if draft.size == Size::WithAttachment {
             let attached = format!("{}\r\n", mark(Part::Attachment, number).repeat(8)).repeat(4);
             text.push_str("Content-Type: multipart/mixed; boundary=cut\r\n\r\n--cut\r\n\r\n");
             text.push_str(&line.repeat(lines));
@@ -120,8 +133,14 @@ impl Letter {
             text.push_str(&line.repeat(lines));
         }
         let content = text.into_bytes();
+        let inner = draft.forwards.iter();
+        let inner = inner.flat_map(|letter| {
+            let itself = std::iter::once((letter.number, letter.digest));
+            itself.chain(letter.carried.iter().copied())
+        });
         Self {
             number,
+            carried: inner.collect(),
             recipients: draft.recipients,
             digest: tern_mime::content_digest(content_key, &content),
             content,

@@ -127,6 +127,7 @@ fn withdraw(mailboxes: &Mailboxes) {
         cover: Cover::Except(RoaringBitmap::new()),
         outside: Outside::All,
         origins: Origins::AllBut(Vec::new()),
+        attached: true,
         active: true,
         until: Timestamp(u64::MAX),
     };

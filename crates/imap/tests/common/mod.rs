@@ -100,6 +100,7 @@ impl House {
             cover: Cover::Except(Default::default()),
             outside: Outside::All,
             origins: Origins::AllBut(Vec::new()),
+            attached: true,
             active: true,
             until: Timestamp(u64::MAX),
         };

@@ -101,6 +101,7 @@ impl House {
             cover,
             outside: Outside::All,
             origins: Origins::AllBut(Vec::new()),
+            attached: true,
             active: true,
             until: Timestamp(u64::MAX),
         };

@@ -26,6 +26,7 @@ pub(crate) const ALICE: AccountId = AccountId(1);
 pub(crate) const BOB: AccountId = AccountId(2);
 pub(crate) const CAROL: AccountId = AccountId(3);
 pub(crate) const DAVE: AccountId = AccountId(4);
+pub(crate) const ERIN: AccountId = AccountId(5);
 pub(crate) const OUTSIDE: AccountId = AccountId(5);
 
 const FOLDERS: [FolderSpec; 2] = [
@@ -182,17 +183,29 @@ impl House {
         out: &[&str],
         n: usize,
     ) -> Submission {
+        let letter = self.letter(n);
+        self.submit_content(from, to, out, &letter)
+    }
+
+    pub(crate) fn submit_content(
+        &mut self,
+        from: AccountId,
+        to: &[AccountId],
+        out: &[&str],
+        content: &[u8],
+    ) -> Submission {
         let now = self.now;
         let id = OriginId::new(now, &mut self.entropy);
-        let content = [b"Received: by test\r\n".to_vec(), self.letter(n)].concat();
+        let content = [b"Received: by test\r\n", content].concat();
         let prepared = self.mailboxes.prepare(content, now).unwrap();
         let sent = Submission {
             id,
             account: from,
             mail_from: None,
-            message_id: format!("{n}@example.org"),
-            subject: format!("Letter {n}").into_bytes(),
+            message_id: prepared.parsed.message_id.clone().unwrap(),
+            subject: prepared.parsed.envelope.subject.clone().unwrap(),
             digest: prepared.digest,
+            carried: prepared.letters().skip(1).map(|it| it.digest).collect(),
             size: prepared.size(),
             submitted: now,
             recipients: (to.len() + out.len()) as u32,
@@ -338,6 +351,7 @@ impl House {
             message,
             digest: row.digest,
             origin: row.origin,
+            carries: !row.carried.is_empty(),
             level,
             share: Share::NONE,
         };

@@ -64,6 +64,7 @@ impl Reader {
             message,
             digest: row.digest,
             origin: row.origin,
+            carries: !row.carried.is_empty(),
             level,
             share: if header_only { Share::NONE } else { Share::ALL },
         };

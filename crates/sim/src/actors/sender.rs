@@ -22,6 +22,9 @@ use crate::sim::Sim;
 /// Most letters of a run: the world is small.
 const MAX_LETTERS: u32 = 40;
 
+/// Longest letter that is forwarded, in octets.
+const MAX_FORWARDED: usize = 16 * 1024;
+
 /// A sender.
 pub(crate) struct Sender {
     account: Option<AccountId>,
@@ -87,6 +90,7 @@ impl Sender {
         if count > 0 && (sim.chance(100) || count >= MAX_LETTERS) {
             return Some((sim.below(count as usize) as u32, recipients));
         }
+        let forwarded = self.forwarded(sim);
         let imitated = sim.chance(150) && self.account.is_none() && count > 0;
         let draft = Draft {
             number: count,
@@ -98,11 +102,21 @@ impl Sender {
                 _ => Size::Small,
             },
             message_id: imitated.then(|| sim.below(count as usize) as u32),
+            forwards: forwarded.as_ref(),
             now: sim.now(),
         };
         let letter = Letter::compose(draft, &CONTENT_KEY);
         sim.oracle.borrow_mut().add_letter(letter);
         Some((count, recipients))
+    }
+
+    /// A letter that this sender knows, to be forwarded as an attachment.
+    fn forwarded(&self, sim: &Sim) -> Option<Letter> {
+        let account = self.account.filter(|_| sim.chance(200))?;
+        let oracle = sim.oracle.borrow();
+        let number = sim.pick(&oracle.letters_of(account))?;
+        let letter = oracle.letter(number)?;
+        (letter.content.len() <= MAX_FORWARDED).then(|| letter.clone())
     }
 
     fn dial(&mut self, sim: &Sim) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tern_base::{ContentDigest, MailboxId, OriginId, Timestamp, Uid};
-use tern_mailbox::{Flags, SealTag};
+use tern_mailbox::{Carriage, Flags, SealTag};
 
 /// Where a copy is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub(crate) struct Copy {
     /// The letter; `None` is mail of the system's own.
     pub(crate) letter: Option<u32>,
     pub(crate) digest: ContentDigest,
+    /// The letters inside it.
+    pub(crate) carried: Vec<ContentDigest>,
     pub(crate) origin: OriginId,
     pub(crate) place: Place,
     pub(crate) received: Option<Timestamp>,
@@ -48,10 +50,16 @@ pub(crate) struct Copy {
 }
 
 impl Copy {
-    pub(crate) const fn new(letter: Option<u32>, digest: ContentDigest, origin: OriginId) -> Self {
+    pub(crate) const fn new(
+        letter: Option<u32>,
+        digest: ContentDigest,
+        carried: Vec<ContentDigest>,
+        origin: OriginId,
+    ) -> Self {
         Self {
             letter,
             digest,
+            carried,
             origin,
             place: Place::Unmet,
             received: None,
@@ -62,6 +70,15 @@ impl Copy {
             body_out_before: false,
             report: false,
             before: BTreeMap::new(),
+        }
+    }
+
+    /// How it has to do with a letter: it is the letter (`None`), or carries it.
+    pub(crate) fn carriage_of(&self, digest: ContentDigest) -> Option<Option<Carriage>> {
+        let carried = self.carried.contains(&digest);
+        match self.digest == digest {
+            true => Some(None),
+            false => carried.then_some(Some(Carriage::Attached)),
         }
     }
 }

@@ -141,10 +141,11 @@ impl Oracle {
             // Where the account has another copy back, what a client put there since stays away.
             let put_back = rows
                 .get(copy_id)
-                .is_some_and(|row| row.reason == Reason::PutBack);
+                .is_some_and(|row| row.reason == Reason::PutBack && row.carriage.is_none());
             let put_back = put_back
                 && rows
                     .range(of_account(copy_id.0))
+                    .filter(|(_, row)| row.carriage.is_none())
                     .any(|(_, row)| row.reason != Reason::PutBack || row.restored.is_some());
             if by_this && undone && !put_back {
                 let what = format!(
@@ -178,8 +179,12 @@ impl Oracle {
         let Some(copy) = self.copies.get(&(account, message)) else {
             return Some("there never was such a copy");
         };
-        if copy.digest != recall.digest {
-            return Some("it is another letter");
+        match copy.carriage_of(recall.digest) {
+            None => return Some("it is another letter"),
+            Some(carriage) if carriage != outcome.carriage => {
+                return Some("it is carried otherwise");
+            }
+            Some(_) => {}
         }
         let undone = outcome.restored.is_some();
         if undone && recall.state != State::Restored {
@@ -210,7 +215,8 @@ impl Oracle {
     fn covers_at_seal(&self, recall: &Recall, account: AccountId, copy: &super::Copy) -> bool {
         let seals = self.seals.get(&recall.digest);
         let seal = seals.and_then(|s| s.iter().find(|seal| seal.tag == recall.id.tag()));
-        seal.is_some_and(|seal| seal.covers(account, copy.origin))
+        let carriage = copy.carriage_of(recall.digest).flatten();
+        seal.is_some_and(|seal| seal.covers(account, copy.origin, carriage))
     }
 
     /// Every target without a copy has the outcome that the oracle saw.
@@ -234,7 +240,8 @@ impl Oracle {
                 Destination::Nowhere => row.map(|_| "was refused and has an outcome"),
                 Destination::Account(account) => {
                     let is_theirs = |subject: &Subject| matches!(subject, Subject::Copy(of, _) if of == account);
-                    let has_copy = rows.iter().any(|(subject, _)| is_theirs(subject));
+                    let mut whole = rows.iter().filter(|(_, row)| row.carriage.is_none());
+                    let has_copy = whole.any(|(subject, _)| is_theirs(subject));
                     let own = Some(*account) == recall.owner;
                     match row {
                         None if has_copy || own => None,

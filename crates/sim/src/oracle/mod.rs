@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tern_base::{
     AccountId, ContentDigest, EmailAddress, MailboxId, MessageId, Modseq, OriginId, Timestamp, Uid,
 };
-use tern_mailbox::{Flags, Seal, SealTag};
+use tern_mailbox::{CopyRow, Flags, Seal, SealTag};
 use tern_recall::RecallId;
 use tern_store::{MemEngine, Operation};
 
@@ -242,23 +242,51 @@ impl Oracle {
         if seal.until <= now || self.at_seal.contains_key(&seal.tag) {
             return false;
         }
-        let held = self.observer.mailboxes.copies(digest).unwrap_or_default();
+        let held = self.held(digest);
         let copies = held.iter().map(|c| (c.account, c.message, c.origin));
         let copies = copies.collect();
         self.at_seal.insert(seal.tag, AtSeal { digest, copies });
         true
     }
 
-    /// The seal that covers an account's copy now.
-    pub(crate) fn covering(
+    /// The messages that are a letter or carry it, as the indexes have them.
+    fn held(&self, digest: ContentDigest) -> Vec<CopyRow> {
+        let mut held = self.observer.mailboxes.copies(digest).unwrap_or_default();
+        let carriers = self.observer.mailboxes.carriers(digest);
+        held.extend(carriers.unwrap_or_default());
+        held
+    }
+
+    /// A copy, of which is known which letter it is; what lies in it the letter says. Of mail of the
+    /// system's own its row does.
+    fn copy_of(
         &self,
         digest: ContentDigest,
-        account: AccountId,
+        row: &[tern_mailbox::Letter],
         origin: OriginId,
-    ) -> Option<SealTag> {
-        let seals = self.seals.get(&digest)?;
-        let found = seals.iter().find(|seal| seal.covers(account, origin));
-        found.map(|seal| seal.tag)
+    ) -> Copy {
+        let number = self.by_digest.get(&digest).copied();
+        let carried = match number.and_then(|number| self.letters.get(&number)) {
+            Some(letter) => letter.carried.iter().map(|(_, digest)| *digest).collect(),
+            None => row.iter().map(|letter| letter.digest).collect(),
+        };
+        Copy::new(number, digest, carried, origin)
+    }
+
+    /// The seal that covers an account's copy now, for what it is or carries, and its letter.
+    pub(crate) fn covering(
+        &self,
+        account: AccountId,
+        copy: &Copy,
+    ) -> Option<(ContentDigest, SealTag)> {
+        let letters = std::iter::once(&copy.digest).chain(&copy.carried);
+        letters.copied().find_map(|digest| {
+            let carriage = copy.carriage_of(digest)?;
+            let seals = self.seals.get(&digest)?;
+            let covers = |seal: &&Seal| seal.covers(account, copy.origin, carriage);
+            let found = seals.iter().find(covers)?;
+            Some((digest, found.tag))
+        })
     }
 
     /// Octets of a copy are in the hands of a client.
@@ -267,24 +295,28 @@ impl Oracle {
             // Not looked at yet: it landed within this step.
             return self.learn(account, message, bytes);
         };
-        let (digest, origin, letter) = (copy.digest, copy.origin, copy.letter);
+        let copy = copy.clone();
+        let letter = copy.letter;
         for (part, number) in marks(bytes) {
-            if letter != Some(number) && letter.is_some() {
+            let inner = self.letters.get(&number);
+            let inner = inner.is_some_and(|inner| copy.carried.contains(&inner.digest));
+            if letter != Some(number) && letter.is_some() && !inner {
                 self.broke(format!(
                     "account {account} asked for message {message} and got letter {number}"
                 ));
             }
-            if letter != Some(number) {
+            if letter != Some(number) && !inner {
                 continue;
             }
-            if let Some(tag) = self.covering(digest, account, origin) {
+            if let Some((_, tag)) = self.covering(account, &copy) {
                 self.broke(format!(
                     "{part:?} of letter {number} handed out to account {account} (message \
                      {message}) under seal {}",
                     RecallId(tag.0)
                 ));
             }
-            if part != Part::Subject
+            // Of what lies in it the header is a part of its body.
+            if (part != Part::Subject || inner)
                 && let Some(copy) = self.copies.get_mut(&(account, message))
             {
                 copy.body_out = true;
@@ -323,16 +355,17 @@ impl Oracle {
             let Some(digest) = digest_of(number) else {
                 continue;
             };
-            let held = self.observer.mailboxes.copies(digest).unwrap_or_default();
+            let held = self.held(digest);
             let Some(row) = held
                 .iter()
                 .find(|row| (row.account, row.message) == (account, message))
             else {
                 continue;
             };
-            let mut copy = Copy::new(Some(number), digest, row.origin);
-            copy.body_out = part != Part::Subject;
-            if self.covering(digest, account, row.origin).is_some() {
+            let of = row.carrier.map_or(digest, |(_, of)| of);
+            let mut copy = self.copy_of(of, &[], row.origin);
+            copy.body_out = part != Part::Subject || of != digest;
+            if self.covering(account, &copy).is_some() {
                 self.broke(format!("letter {number} handed out under a seal"));
             }
             self.early(account, message, copy);
@@ -347,8 +380,7 @@ impl Oracle {
             None => {
                 let row = self.observer.mailboxes.message(account, message);
                 if let Ok(row) = row {
-                    let letter = self.by_digest.get(&row.digest).copied();
-                    let mut copy = Copy::new(letter, row.digest, row.origin);
+                    let mut copy = self.copy_of(row.digest, &row.carried, row.origin);
                     copy.attempted = true;
                     self.early(account, message, copy);
                 }

@@ -1,6 +1,7 @@
 //! What left for other servers, and what was promised of it.
 
 use tern_base::OriginId;
+use tern_mailbox::Carriage;
 use tern_queue::{QueueId, Status};
 
 use super::{Arrival, Oracle};
@@ -30,11 +31,17 @@ impl Oracle {
 
     /// The queue handed a letter to the relay for one attempt.
     pub(crate) fn handed_to_relay(&mut self, item: QueueId, origin: OriginId, letter: Option<u32>) {
-        let digest = letter.and_then(|number| Some(self.letters.get(&number)?.digest));
-        let Some(digest) = digest else { return };
-        let seals = self.seals.get(&digest).into_iter().flatten();
+        let Some(known) = letter.and_then(|number| self.letters.get(&number)) else {
+            return;
+        };
         let number = item.number_in(origin);
-        let covering = seals.filter(|seal| seal.covers_outside(origin, number));
+        let inner = known.carried.iter();
+        let inner = inner.map(|(_, digest)| (*digest, Some(Carriage::Attached)));
+        let letters = std::iter::once((known.digest, None)).chain(inner);
+        let covering = letters.flat_map(|(digest, carriage)| {
+            let seals = self.seals.get(&digest).into_iter().flatten();
+            seals.filter(move |seal| seal.covers_outside(origin, number, carriage))
+        });
         let tags: Vec<_> = covering.map(|seal| seal.tag).collect();
         for tag in tags {
             self.broke(format!(

@@ -250,17 +250,16 @@ impl Oracle {
                 shown.keys().collect::<Vec<_>>()
             ));
         }
-        if let (Some(letter), Some(tag)) = (
-            copy.letter,
-            self.covering(copy.digest, account, copy.origin),
-        ) && !self.at_seal[&tag]
-            .copies
-            .iter()
-            .any(|c| (c.0, c.1) == (account, message))
-            && !self.is_active(copy.digest, tag)
+        if let Some((sealed, tag)) = self.covering(account, &copy)
+            && !self.at_seal[&tag]
+                .copies
+                .iter()
+                .any(|c| (c.0, c.1) == (account, message))
+            && !self.is_active(sealed, tag)
         {
             self.broke(format!(
-                "account {account}: letter {letter} came back as message {message} under a seal"
+                "account {account}: letter {:?} came back as message {message} under a seal",
+                copy.letter
             ));
         }
         copy.place = Place::Shown(shown.clone());
@@ -317,16 +316,16 @@ impl Oracle {
 
     fn identify(&self, account: AccountId, message: MessageId) -> Option<Copy> {
         if let Ok(row) = self.observer.mailboxes.message(account, message) {
-            let letter = self.by_digest.get(&row.digest).copied();
-            return Some(Copy::new(letter, row.digest, row.origin));
+            return Some(self.copy_of(row.digest, &row.carried, row.origin));
         }
         // Sealed when the observer began to look: the index of copies tells.
-        self.by_digest.iter().find_map(|(digest, letter)| {
-            let held = self.observer.mailboxes.copies(*digest).ok()?;
+        self.by_digest.keys().find_map(|digest| {
+            let held = self.held(*digest);
             let row = held
                 .iter()
                 .find(|row| (row.account, row.message) == (account, message))?;
-            Some(Copy::new(Some(*letter), *digest, row.origin))
+            let of = row.carrier.map_or(*digest, |(_, of)| of);
+            Some(self.copy_of(of, &[], row.origin))
         })
     }
 
@@ -378,7 +377,7 @@ impl Oracle {
             ));
         }
         // A seal that fell within this step, after the copy was back, will take it again.
-        let other = self.covering(copy.digest, account, copy.origin);
+        let other = self.covering(account, copy).map(|(_, tag)| tag);
         let back_before = |tag: &SealTag| {
             let at = self.at_seal.get(tag);
             at.is_some_and(|at| at.copies.iter().any(|c| (c.0, c.1) == (account, message)))
@@ -419,7 +418,7 @@ impl Oracle {
         let of_letter = |tag: &SealTag| {
             self.at_seal
                 .get(tag)
-                .is_some_and(|at| at.digest == copy.digest)
+                .is_some_and(|at| copy.carriage_of(at.digest).is_some())
         };
         self.restores.iter().any(of_letter)
     }
@@ -439,9 +438,8 @@ impl Oracle {
     fn met_in_vault(&mut self, account: AccountId, message: MessageId, vaulted: &Vaulted) {
         let id = (account, message);
         let row = &vaulted.row.message;
-        let letter = self.by_digest.get(&row.digest).copied();
         let known = self.copies.get(&id).cloned();
-        let mut copy = known.unwrap_or_else(|| Copy::new(letter, row.digest, row.origin));
+        let mut copy = known.unwrap_or_else(|| self.copy_of(row.digest, &row.carried, row.origin));
         match &copy.place {
             Place::Vault(tag) if *tag == vaulted.row.tag => return,
             // Another recall of the same letter keeps what the restore of this one lets go.
@@ -454,12 +452,12 @@ impl Oracle {
             // It landed and was withdrawn within one step, or its owner had just changed it.
             Place::Unmet | Place::Shown(_) => {}
         }
-        let covered = self.seals.get(&row.digest).is_some_and(|seals| {
-            let by = |s: &&tern_mailbox::Seal| s.tag == vaulted.row.tag;
+        let covered = row.letters().any(|letter| {
+            let seals = self.seals.get(&letter.digest).into_iter().flatten();
             seals
-                .iter()
-                .filter(by)
-                .any(|s| s.covers(account, row.origin))
+                .filter(|seal| seal.tag == vaulted.row.tag)
+                .filter(|_| copy.carriage_of(letter.digest) == Some(letter.carriage))
+                .any(|seal| seal.covers(account, row.origin, letter.carriage))
         });
         if !covered && !self.restores.contains(&vaulted.row.tag) {
             self.broke(format!(
@@ -498,7 +496,11 @@ impl Oracle {
 
     fn met_late(&mut self, account: AccountId, message: MessageId, copy: &Copy) {
         let Some(letter) = copy.letter else {
-            return self.broke(format!("message {message} of the system's own was stopped"));
+            // A notice that gives back what is sealed, for whoever else had sent it.
+            if copy.carried.is_empty() {
+                self.broke(format!("message {message} of the system's own was stopped"));
+            }
+            return;
         };
         let brought = self.arrivals.get(&copy.origin);
         let brought = brought.is_some_and(|a| a.letter == letter && a.accounts.contains(&account));

@@ -37,9 +37,7 @@ impl FetchTask {
                 Ok(()) => return Ok(()),
                 Err(MailboxError::Sealed) => {
                     for message in batch.iter_mut() {
-                        let is_sealed = |row: &MessageRow| {
-                            cx.mailboxes.is_sealed(row.digest, account, row.origin)
-                        };
+                        let is_sealed = |row: &MessageRow| cx.mailboxes.is_sealed(account, row);
                         if message.row.as_ref().is_some_and(is_sealed) {
                             message.row = None;
                         }
@@ -91,6 +89,7 @@ impl FetchTask {
                     message: message.entry.message,
                     digest: row.digest,
                     origin: row.origin,
+                    carries: !row.carried.is_empty(),
                     level,
                     share: shares.fold(Share::NONE, Share::with),
                 });

@@ -255,9 +255,7 @@ impl Open {
         let row = content.row;
         let structure = content.structure()?;
         // Asked last, as for octets.
-        let sealed = content
-            .mailboxes
-            .is_sealed(row.digest, content.account, row.origin);
+        let sealed = content.mailboxes.is_sealed(content.account, row);
         if sealed {
             return Err(MailboxError::Sealed);
         }

@@ -120,7 +120,7 @@ impl Find {
                 let passes = subject.passes(&self.test);
                 work += subject.work.total();
                 match passes {
-                    Ok(true) if !cx.mailboxes.is_sealed(row.digest, here.account, row.origin) => {
+                    Ok(true) if !cx.mailboxes.is_sealed(here.account, row) => {
                         self.hit(entry.uid.0, entry.modseq);
                     }
                     Ok(_) | Err(MailboxError::Sealed | MailboxError::NoMessage) => {}

@@ -1,0 +1,190 @@
+//! The letters that a message carries besides being one: what forwarding as an attachment makes.
+//!
+//! A message is a copy of its own letter (`COPY`), and a *carrier* of each message inside it
+//! (`CARRIER`). Invariant: what a message carries is in its row, and it has a row in `CARRIER` for
+//! each exactly while it has one in `COPY`. A message that carries nothing has no such rows, and costs
+//! none of what is asked here.
+//!
+//! Refuses to look at more than [`limits::MAX_CARRIED`] of them: the outermost are found first.
+
+use tern_base::codec::{Damaged, Reader, Writer};
+use tern_base::{AccountId, ContentDigest, MessageId};
+use tern_mime::ParsedMessage;
+use tern_store::Transaction;
+
+use crate::rows::{CopyRow, MessageRow};
+use crate::{Exposure, MailboxError, Mailboxes, Prepared, limits, tables};
+
+/// How a message carries a letter that is not its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Carriage {
+    /// It is inside the message, as a part of it.
+    Attached = 1,
+}
+
+impl Carriage {
+    /// The stored form.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// Reads the stored form.
+    pub fn from_number(number: u8) -> Result<Self, Damaged> {
+        match number {
+            1 => Ok(Self::Attached),
+            _ => Err(Damaged),
+        }
+    }
+
+    /// The name that reports use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Attached => "attached",
+        }
+    }
+}
+
+/// A letter that a message is, or carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Letter {
+    /// The letter.
+    pub digest: ContentDigest,
+    /// How the message carries it; `None` when the message is the letter.
+    pub carriage: Option<Carriage>,
+}
+
+impl Letter {
+    pub(crate) fn write(self, w: &mut Writer) {
+        let carriage = self.carriage.map_or(0, Carriage::number);
+        w.array(&self.digest.0).byte(carriage);
+    }
+
+    pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self, Damaged> {
+        Ok(Self {
+            digest: ContentDigest(r.array()?),
+            carriage: Some(Carriage::from_number(r.byte()?)?),
+        })
+    }
+}
+
+/// The letter that a message is, then those that it carries.
+fn letters(digest: ContentDigest, carried: &[Letter]) -> impl Iterator<Item = Letter> + '_ {
+    let own = Letter {
+        digest,
+        carriage: None,
+    };
+    std::iter::once(own).chain(carried.iter().copied())
+}
+
+/// What a message carries.
+pub(crate) fn carried_by(
+    key: &[u8; 32],
+    digest: ContentDigest,
+    parsed: &ParsedMessage,
+    content: &[u8],
+) -> Vec<Letter> {
+    let mut carried: Vec<Letter> = Vec::new();
+    for nested in tern_mime::nested_digests(key, parsed, content) {
+        let known = nested == digest || carried.iter().any(|letter| letter.digest == nested);
+        if !known && carried.len() < limits::MAX_CARRIED {
+            carried.push(Letter {
+                digest: nested,
+                carriage: Some(Carriage::Attached),
+            });
+        }
+    }
+    carried
+}
+
+impl Prepared {
+    /// The letter that it is, then those that it carries.
+    pub fn letters(&self) -> impl Iterator<Item = Letter> + '_ {
+        letters(self.digest, &self.carried)
+    }
+}
+
+impl MessageRow {
+    /// The letter that it is, then those that it carries.
+    pub fn letters(&self) -> impl Iterator<Item = Letter> + '_ {
+        letters(self.digest, &self.carried)
+    }
+
+    /// How it carries a letter; `None` when it is the letter, or has nothing to do with it.
+    pub fn carriage_of(&self, digest: ContentDigest) -> Option<Carriage> {
+        let carried = self.carried.iter().find(|letter| letter.digest == digest);
+        carried.and_then(|letter| letter.carriage)
+    }
+}
+
+/// Writes the rows by which a message is found by what it carries.
+pub(crate) fn remember(
+    txn: &mut Transaction<'_>,
+    account: AccountId,
+    message: MessageId,
+    row: &MessageRow,
+) {
+    for letter in &row.carried {
+        let copy = CopyRow {
+            account,
+            message,
+            origin: row.origin,
+            lineage: row.lineage,
+            carrier: letter.carriage.map(|carriage| (carriage, row.digest)),
+        };
+        let key = tables::carrier(letter.digest, account, message);
+        txn.put(key, copy.encode());
+    }
+}
+
+/// Removes them.
+pub(crate) fn forget(
+    txn: &mut Transaction<'_>,
+    account: AccountId,
+    message: MessageId,
+    row: &MessageRow,
+) {
+    for letter in &row.carried {
+        txn.delete(tables::carrier(letter.digest, account, message));
+    }
+}
+
+impl Mailboxes {
+    /// The letter that a content is, then those that it carries.
+    pub fn letters_of(&self, content: &[u8]) -> Vec<Letter> {
+        let digest = tern_mime::content_digest(&self.content_key, content);
+        let parsed = tern_mime::parse(content);
+        let carried = carried_by(&self.content_key, digest, &parsed, content);
+        letters(digest, &carried).collect()
+    }
+
+    /// Every message in a mailbox that carries a letter.
+    pub fn carriers(&self, digest: ContentDigest) -> Result<Vec<CopyRow>, MailboxError> {
+        self.copy_rows(tables::carriers(digest))
+    }
+
+    /// Whether a message that is a letter, or carries it, is in a mailbox.
+    pub fn has_copy(&self, digest: ContentDigest, copy: &CopyRow) -> Result<bool, MailboxError> {
+        let key = match copy.carrier {
+            None => tables::copy(digest, copy.account, copy.message),
+            Some(_) => tables::carrier(digest, copy.account, copy.message),
+        };
+        Ok(self.engine.get(&key)?.is_some())
+    }
+
+    /// What was served of these copies: of a carrier what was served of the whole of it.
+    pub fn exposures_of(
+        &self,
+        digest: ContentDigest,
+        copies: &[CopyRow],
+    ) -> Result<Vec<Option<Exposure>>, MailboxError> {
+        let key = |copy: &CopyRow| {
+            let of = copy.carrier.map_or(digest, |(_, of)| of);
+            tables::exposure(of, copy.account, copy.message)
+        };
+        let keys: Vec<Vec<u8>> = copies.iter().map(key).collect();
+        let rows = self.engine.get_many(&keys)?.into_iter();
+        rows.map(|row| Ok(row.map(|row| Exposure::decode(&row)).transpose()?))
+            .collect()
+    }
+}
