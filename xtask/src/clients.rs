@@ -1,5 +1,5 @@
 //! The independent mail clients that the interop tests drive: Debian's mbsync, interimap, swaks,
-//! neomutt, curl, tmux, Chromium with its driver, oathtool and Mail::IMAPClient for Perl, and PyPI's
+//! neomutt, curl, tmux, Chromium with its driver, oathtool, zbarimg and Mail::IMAPClient for Perl, and PyPI's
 //! imapclient in an environment of the build cache. Never touches the user's own
 //! Python packages.
 
@@ -11,7 +11,7 @@ use crate::context::{Context, Outcome, find_program, run, succeeds};
 use crate::setup;
 
 /// Program to Debian package.
-const PROGRAMS: [(&str, &str); 10] = [
+const PROGRAMS: [(&str, &str); 11] = [
     ("mbsync", "isync"),
     ("interimap", "interimap"),
     ("swaks", "swaks"),
@@ -21,6 +21,7 @@ const PROGRAMS: [(&str, &str); 10] = [
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("oathtool", "oathtool"),
+    ("zbarimg", "zbar-tools"),
     ("python3", "python3"),
 ];
 

@@ -28,6 +28,7 @@ pub mod demo;
 mod factors;
 mod https;
 mod hub;
+mod invite;
 mod late;
 pub mod log;
 mod login;

@@ -55,6 +55,8 @@ pub(crate) struct Parts {
     pub(crate) recalls: Arc<Recalls>,
     pub(crate) policies: Arc<Policies>,
     pub(crate) factors: Arc<Factors>,
+    /// What links to the pages begin with, where there are pages.
+    pub(crate) public_url: Option<String>,
     pub(crate) schedule: Schedule,
 }
 
@@ -103,7 +105,7 @@ pub(crate) fn open(
         config.recall.clone(),
     );
     let recalls = recalls.with_links(secrets.token_key, config.public_url());
-    let factors = Factors::new(Arc::clone(&engine), secrets.factor_key());
+    let factors = Factors::new(Arc::clone(&engine), &secrets);
     let passwords = Passwords::new(PasswordCost::default(), entropy)?;
     Ok(Parts {
         rocks,
@@ -114,6 +116,7 @@ pub(crate) fn open(
         recalls: Arc::new(recalls),
         policies,
         factors: Arc::new(factors),
+        public_url: config.public_url(),
         schedule,
     })
 }

@@ -267,20 +267,20 @@ fn context(
         Arc::clone(&parts.passwords),
         limits.max_login_failures,
     )?;
-    let shared = Shared {
+    let shared = Arc::new(Shared {
         tls: tls::server_config(Arc::clone(certificates), &[])?,
         hub: Arc::clone(hub),
         logins,
         handshake_timeout: Duration::from_secs(limits.handshake_timeout_secs),
         write_timeout: Duration::from_secs(limits.write_timeout_secs),
-    };
+    });
     let memory = Memory::new(Budget {
         total: limits.content_memory_bytes,
         strangers: limits.content_memory_reception_bytes,
         share: limits.content_memory_share_bytes,
     });
     Ok(Context {
-        shared: Arc::new(shared),
+        shared: Arc::clone(&shared),
         gate: Gate::new(bounds(config)),
         connections: Connections::default(),
         smtp: SmtpDoor {
@@ -296,7 +296,7 @@ fn context(
             memory,
             late: late.clone(),
         },
-        https: HttpsDoor::new(parts, Arc::clone(certificates))?,
+        https: HttpsDoor::new(parts, Arc::clone(certificates), shared)?,
         next_id: AtomicU64::new(1),
     })
 }

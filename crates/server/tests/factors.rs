@@ -31,7 +31,7 @@ fn a_second_factor_is_set_up_in_two_steps_and_each_is_on_record() {
     );
     let secret = secret.expect("a secret");
     assert!(
-        url.starts_with("otpauth://totp/example%2Eorg:alice%40example%2Eorg?secret="),
+        url.starts_with("otpauth://totp/example.org:alice%40example.org?secret="),
         "{url}"
     );
     assert!(url.contains(secret));

@@ -5,7 +5,9 @@
 opens URL, whose host is found at HOST:PORT, and then for each code types it into the field that has
 the focus, presses the button and waits for the next page. Prints what each page was as JSON: `title`,
 `text`, `source`, `focus` (label and role of the field with the focus), and `screenshot` (its file,
-size, and how many different octets its pixels have). The browser's own files are in DIRECTORY.
+size, and how many different octets its pixels have). The code `@scan` is what a telephone would show
+that saw the page's QR code: read from the screenshot by zbarimg, made by oathtool. The browser's own
+files are in DIRECTORY.
 """
 
 import base64
@@ -18,6 +20,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 import zlib
 
@@ -115,6 +118,15 @@ class Driver:
         raise RuntimeError("the page did not change")
 
 
+def scanned(screenshot):
+    """The code that an application shows which has seen a screenshot."""
+    said = lambda *words: subprocess.run(words, capture_output=True, check=True, text=True).stdout.strip()
+    seen = urllib.parse.urlsplit(said("zbarimg", "--quiet", "--raw", screenshot))
+    assert seen.scheme == "otpauth" and seen.netloc == "totp", seen
+    secret = urllib.parse.parse_qs(seen.query)["secret"][0]
+    return said("oathtool", "--totp", "--base32", secret)
+
+
 def pixels(image):
     """Width, height, and how many different octets the unpacked rows of a PNG have."""
     width, height = struct.unpack(">II", image[16:24])
@@ -134,6 +146,8 @@ def main():
         driver.call("POST", "/url", {"url": url})
         views = [driver.view(directory, 0)]
         for number, code in enumerate(codes, 1):
+            if code == "@scan":
+                code = scanned(views[-1]["screenshot"]["file"])
             driver.enter(code)
             views.append(driver.view(directory, number))
     finally:

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use job::{agent_has, find, report};
 use serde_json::{Value, json};
-use tern_interop::house::address;
+use tern_interop::house::{self, address};
 use tern_interop::process::{program_of, run};
 use tern_interop::{DEADLINE, House, client_script, until};
 
@@ -48,6 +48,32 @@ fn is_drawn(page: &Value) {
 
 fn text(page: &Value) -> &str {
     page["text"].as_str().unwrap()
+}
+
+#[test]
+fn a_second_factor_is_set_up_in_chromium_by_a_telephones_camera() {
+    let house = house_by_default_policy();
+    let alice = address("alice");
+    let made = house.tern.json(&["account", "totp", "invite", &alice]);
+    let link = made["link"].as_str().unwrap();
+    let pages = browse(
+        &house,
+        link,
+        &["not hers at all", &house::password("alice"), "@scan"],
+    );
+    let [_, wrong, scan, done] = pages.as_slice() else {
+        panic!("{pages:?}");
+    };
+    pages.iter().for_each(is_drawn);
+    assert!(text(wrong).contains("That password is wrong"));
+    assert!(text(scan).contains("Scan this"));
+    assert_eq!(done["title"], "Your second factor is set up");
+    let status = house.tern.json(&["account", "totp", "status", &alice]);
+    assert_eq!(
+        (&status["setUp"], &status["recoveryCodes"]),
+        (&json!(true), &json!(10))
+    );
+    house.close();
 }
 
 #[test]

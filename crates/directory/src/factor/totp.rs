@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tern_base::{AccountId, EmailAddress, Entropy, Timestamp};
 use tern_store::{StoreError, Transaction};
 use totp_rs::{Builder, Secret, Totp};
@@ -20,6 +20,12 @@ use crate::tables;
 const SECRET_BYTES: usize = 20;
 /// RFC 6238 5.2: one step before and after, for clocks that differ.
 const SKEW: u16 = 1;
+/// RFC 3986 2.3: all but what is unreserved.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// A secret that is not stored yet, sealed for one account.
 pub struct NewTotp {
@@ -58,7 +64,7 @@ impl NewTotp {
 
     /// The `otpauth://` URI that applications read from a QR code, to be shown once.
     pub fn url(&self, issuer: &str, login: &EmailAddress) -> String {
-        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let encode = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
         let (issuer, login) = (encode(issuer), encode(&login.to_string()));
         format!(
             "otpauth://totp/{issuer}:{login}?secret={}&issuer={issuer}",

@@ -145,7 +145,7 @@ fn a_uri_names_issuer_and_account() {
     assert_eq!(
         url,
         format!(
-            "otpauth://totp/A%20%26%20B%3A%20mail:alice%40a%2Eexample?secret={}&issuer=A%20%26%20B%3A%20mail",
+            "otpauth://totp/A%20%26%20B%3A%20mail:alice%40a.example?secret={}&issuer=A%20%26%20B%3A%20mail",
             new.base32()
         )
     );

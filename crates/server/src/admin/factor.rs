@@ -2,18 +2,19 @@
 //! themselves, and removes them for those who lost theirs.
 
 use serde_json::json;
-use tern_directory::{self as directory, CodeRefused, NewTotp, RecoveryCodes};
-use tern_store::{Verdict, transact};
+use tern_directory::{self as directory, CodeRefused, RecoveryCodes};
 
 use super::error::AdminError;
 use super::{Admin, Call, Result, count};
 use crate::control::request::{Answer, FactorRequest};
-use crate::factors;
+use crate::https::ENROL_PATH;
+use crate::invite::Proof;
 
 impl Admin {
     pub(super) fn factor(&self, request: &FactorRequest, call: &mut Call<'_>) -> Result<Answer> {
         match request {
             FactorRequest::Enrol { address } => self.totp_enrol(address, call),
+            FactorRequest::Invite { address } => self.factor_invite(address, call),
             FactorRequest::Confirm { address, code } => self.totp_confirm(address, code, call),
             FactorRequest::Remove { address } => self.factors_remove(address, call),
             FactorRequest::Status { address } => self.factors_status(address, call),
@@ -23,13 +24,9 @@ impl Admin {
 
     fn totp_enrol(&self, address: &str, call: &mut Call<'_>) -> Result<Answer> {
         let (account, now) = (self.account(address)?, call.now);
-        let new = NewTotp::new(self.factors.key(), account.id, call.entropy)?;
-        self.act(
-            call,
-            "factor.enrol",
-            |(), entry| entry.target(address).detail("factor", "totp"),
-            |txn| Ok(directory::enrol_totp_in(txn, &new, now)?),
-        )?;
+        let entry = call.entry("factor.enrol").target(address);
+        let entry = entry.detail("factor", "totp");
+        let new = self.factors.enrol(account.id, &entry, now, call.entropy)?;
         let url = new.url(account.address.domain().as_str(), &account.address);
         let secret = new.base32();
         let text = format!(
@@ -41,25 +38,40 @@ impl Admin {
 
     fn totp_confirm(&self, address: &str, code: &str, call: &mut Call<'_>) -> Result<Answer> {
         let (account, now) = (self.account(address)?, call.now);
-        let codes = RecoveryCodes::new(call.entropy);
         let entry = call.entry("factor.confirm").target(address);
-        let (key, id) = (self.factors.key(), account.id);
-        // A wrong code is counted, and on record: so this is committed, too.
-        let confirmed = transact(&*self.engine, |txn| {
-            let confirmed = directory::confirm_totp_in(txn, key, id, code, &codes, now)?;
-            let entry = entry.clone().detail("factor", "totp");
-            let entry = match confirmed {
-                Ok(()) => entry,
-                Err(refused) => factors::refuse(entry, refused),
-            };
-            tern_audit::append_in(txn, entry)?;
-            Ok::<_, AdminError>(Verdict::Commit(confirmed))
-        })?;
-        confirmed.map_err(refused)?;
+        let entry = entry.detail("factor", "totp");
+        let confirmed = self
+            .factors
+            .confirm(account.id, code, &entry, now, call.entropy)?;
+        let codes = confirmed.map_err(refused)?;
         let text = format!("{address} has a second factor\n{}", codes_text(&codes));
         Ok(Answer::new(
             text,
             json!({"recoveryCodes": codes.as_slice()}),
+        ))
+    }
+
+    /// A link by which the account's owner sets up a second factor alone, with their password.
+    fn factor_invite(&self, address: &str, call: &mut Call<'_>) -> Result<Answer> {
+        let (account, now) = (self.account(address)?, call.now);
+        if self.factors.status(account.id, now)?.is_set_up() {
+            return Err(directory::DirectoryError::FactorThere.into());
+        }
+        let Some(base) = &self.public_url else {
+            let text = "this server has no pages: see `[listeners] https`, or enrol with `tern account totp enrol`";
+            return Err(AdminError::Wrong(String::from(text)));
+        };
+        self.record(call, "factor.invite", |entry| entry.target(address))?;
+        let token = self.factors.invites().make(Proof::Invited, account.id, now);
+        let link = format!("{base}{ENROL_PATH}{token}");
+        let until = now.plus_millis(Proof::Invited.lifetime_ms());
+        let text = format!(
+            "{link}\n\nGive it to the owner of {address}, who needs their password with it. It is good \
+             until {until}, and opens nothing once a second factor is set up."
+        );
+        Ok(Answer::new(
+            text,
+            json!({"link": link, "until": until.to_string()}),
         ))
     }
 

@@ -48,6 +48,7 @@ pub(crate) struct Admin {
     recalls: Arc<Recalls>,
     policies: Arc<Policies>,
     factors: Arc<Factors>,
+    public_url: Option<String>,
     /// Wakes the worker of the queue.
     queued: Arc<Notify>,
     /// The sessions of a server that runs.
@@ -73,6 +74,7 @@ impl Admin {
             recalls: Arc::clone(&parts.recalls),
             policies: Arc::clone(&parts.policies),
             factors: Arc::clone(&parts.factors),
+            public_url: parts.public_url.clone(),
             queued,
             sessions,
         }

@@ -8,6 +8,8 @@ use crate::control::request::{FactorRequest, Request};
 pub(crate) enum TotpCommand {
     /// Begin: make a secret for an authenticator application. It is shown this once.
     Enrol { address: String },
+    /// Make a link by which its owner does both alone, in a browser and with their password.
+    Invite { address: String },
     /// End: show a first code of it. Answers with the recovery codes, which are shown this once.
     Confirm { address: String, code: String },
     /// Remove the second factor of an account, its recovery codes included.
@@ -20,6 +22,9 @@ impl TotpCommand {
     pub(super) fn request(&self) -> Request {
         Request::Factor(match self {
             Self::Enrol { address } => FactorRequest::Enrol {
+                address: address.clone(),
+            },
+            Self::Invite { address } => FactorRequest::Invite {
                 address: address.clone(),
             },
             Self::Confirm { address, code } => FactorRequest::Confirm {

@@ -177,6 +177,7 @@ pub struct RecallWhich {
 )]
 pub enum FactorRequest {
     Enrol { address: String },
+    Invite { address: String },
     Confirm { address: String, code: String },
     Remove { address: String },
     Status { address: String },

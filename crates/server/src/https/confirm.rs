@@ -8,40 +8,16 @@ use std::net::IpAddr;
 
 use hyper::StatusCode;
 use tern_audit::{Actor, Draft, EntryId};
-use tern_base::{AccountId, Fault, Timestamp};
+use tern_base::{AccountId, Timestamp};
 use tern_directory::CodeRefused;
 use tern_recall::{Extent, RecallError, RecallId, Requested, State, Waiting};
-use tern_store::StoreError;
 
 use super::Site;
 use super::answer::Answer;
+use super::failed::{Failed, told};
 use super::pages::{self, Asked, Ended, Trouble};
 use crate::clock::{self, OsEntropy};
-use crate::factors::FactorsError;
 use crate::workers::carry_out;
-
-/// Why there is no page.
-#[derive(Debug, thiserror::Error)]
-enum Failed {
-    #[error(transparent)]
-    Recall(#[from] RecallError),
-    #[error(transparent)]
-    Factors(#[from] FactorsError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl Failed {
-    fn is_temporary(&self) -> bool {
-        let fault = match self {
-            Self::Recall(error) => error.fault(),
-            Self::Store(error) | Self::Factors(FactorsError::Store(error)) => error.fault(),
-            Self::Factors(FactorsError::Directory(error)) => error.fault(),
-            Self::Factors(FactorsError::Audit(error)) => error.fault(),
-        };
-        fault == Fault::Temporary
-    }
-}
 
 impl Site {
     /// The page that asks. Changes nothing.
@@ -172,18 +148,4 @@ fn asked(waiting: &Waiting, trouble: Option<Trouble>) -> Asked {
         outcomes: waiting.would_be.iter().collect(),
         trouble,
     }
-}
-
-/// The page, or the one that says that there is none now.
-fn told(peer: &IpAddr, page: Result<Answer, Failed>) -> Answer {
-    page.unwrap_or_else(|error| match error.is_temporary() {
-        true => {
-            tracing::warn!(%peer, %error, "a page could not be made now");
-            pages::problem(StatusCode::SERVICE_UNAVAILABLE)
-        }
-        false => {
-            tracing::error!(%peer, %error, "a page could not be made");
-            pages::problem(StatusCode::INTERNAL_SERVER_ERROR)
-        }
-    })
 }

@@ -1,7 +1,7 @@
 //! Forms: small, sent by a page of this server, and read within a time.
 
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName};
 use hyper::{Request, StatusCode};
 use tokio::time::timeout;
@@ -27,11 +27,20 @@ pub(super) fn is_own(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The value of a field of a form; nothing where the form has none of this name.
-pub(super) async fn field(
-    request: Request<Incoming>,
-    wanted: &str,
-) -> Result<Option<String>, StatusCode> {
+/// The fields of a form.
+pub(super) struct Form(Bytes);
+
+impl Form {
+    /// The first value of this name.
+    pub(super) fn get(&self, wanted: &str) -> Option<String> {
+        let mut fields = form_urlencoded::parse(&self.0);
+        let found = fields.find(|(name, _)| name == wanted);
+        found.map(|(_, value)| value.into_owned())
+    }
+}
+
+/// Reads a form.
+pub(super) async fn read(request: Request<Incoming>) -> Result<Form, StatusCode> {
     let kind = request.headers().get(header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -47,9 +56,7 @@ pub(super) async fn field(
         Ok(Err(_)) => return Err(StatusCode::BAD_REQUEST),
         Ok(Ok(body)) => body.to_bytes(),
     };
-    let mut fields = form_urlencoded::parse(&body);
-    let found = fields.find(|(name, _)| name == wanted);
-    Ok(found.map(|(_, value)| value.into_owned()))
+    Ok(Form(body))
 }
 
 #[cfg(test)]

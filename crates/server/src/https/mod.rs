@@ -11,6 +11,8 @@
 
 mod answer;
 mod confirm;
+mod enrol;
+mod failed;
 mod form;
 mod limits;
 mod pages;
@@ -20,10 +22,10 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tern_directory as directory;
@@ -34,9 +36,11 @@ use tokio::time::timeout;
 
 use crate::factors::Factors;
 use crate::hub::Signal;
-use crate::net::Stream;
+use crate::net::{Shared, Stream};
 use crate::parts::Parts;
 use crate::tls::{self, Certificates, TlsError};
+use answer::Answer;
+pub(crate) use route::ENROL_PATH;
 
 /// Serves the connections of the HTTPS listeners.
 pub(crate) struct HttpsDoor {
@@ -49,10 +53,15 @@ pub(crate) struct Site {
     engine: Arc<dyn Engine>,
     recalls: Arc<Recalls>,
     factors: Arc<Factors>,
+    shared: Arc<Shared>,
 }
 
 impl HttpsDoor {
-    pub(crate) fn new(parts: &Parts, certificates: Arc<Certificates>) -> Result<Self, TlsError> {
+    pub(crate) fn new(
+        parts: &Parts,
+        certificates: Arc<Certificates>,
+        shared: Arc<Shared>,
+    ) -> Result<Self, TlsError> {
         Ok(Self {
             // By name, so that a browser that was led here from a mail protocol is turned away, and
             // the other way round.
@@ -61,6 +70,7 @@ impl HttpsDoor {
                 engine: Arc::clone(&parts.engine),
                 recalls: Arc::clone(&parts.recalls),
                 factors: Arc::clone(&parts.factors),
+                shared,
             }),
         })
     }
@@ -106,6 +116,12 @@ impl Site {
         let account = directory::account(&*self.engine, account)?;
         Ok(account.map_or_else(String::new, |account| account.address.to_string()))
     }
+}
+
+/// Makes a page on the blocking pool.
+async fn blocking(make: impl FnOnce() -> Answer + Send + 'static) -> Answer {
+    let made = tokio::task::spawn_blocking(make).await;
+    made.unwrap_or_else(|_| pages::problem(StatusCode::INTERNAL_SERVER_ERROR))
 }
 
 /// Waits until the server stops.

@@ -1,8 +1,12 @@
 //! What is on the pages. The templates escape every value.
 
+use std::fmt::Write as _;
+
 use askama::Template;
 use hyper::StatusCode;
+use qrcodegen::{QrCode, QrCodeEcc};
 use tern_base::Timestamp;
+use tern_directory::Account;
 use tern_recall::{Extent, Outcome};
 
 use super::answer::{self, Answer};
@@ -71,6 +75,113 @@ struct ConfirmPage {
     outcomes: Vec<Line>,
     trouble: Option<String>,
     takes_code: bool,
+}
+
+/// A page on the way to a second factor.
+#[derive(Template)]
+#[template(path = "enrol.html")]
+pub(super) struct Enrolment {
+    title: &'static str,
+    address: String,
+    trouble: Option<String>,
+    asks_password: bool,
+    qr: Option<Qr>,
+    proof: Option<String>,
+    codes: Vec<String>,
+}
+
+/// A secret as a picture, and for typing.
+struct Qr {
+    size: i32,
+    path: String,
+    secret: String,
+}
+
+impl Enrolment {
+    fn of(account: &Account) -> Self {
+        Self {
+            title: "Set up a second factor",
+            address: account.address.to_string(),
+            trouble: None,
+            asks_password: false,
+            qr: None,
+            proof: None,
+            codes: Vec::new(),
+        }
+    }
+
+    /// Asks for the password.
+    pub(super) fn ask(account: &Account) -> Self {
+        Self {
+            asks_password: true,
+            ..Self::of(account)
+        }
+    }
+
+    /// Asks for it again.
+    pub(super) fn wrong_password(account: &Account) -> Self {
+        Self {
+            trouble: Some(String::from("That password is wrong.")),
+            ..Self::ask(account)
+        }
+    }
+
+    /// Shows the secret, and asks for a code.
+    pub(super) fn scan(account: &Account, url: &str, secret: &str, proof: String) -> Self {
+        Self {
+            qr: drawn(url, secret),
+            proof: Some(proof),
+            ..Self::of(account)
+        }
+    }
+
+    /// Asks for another code of the secret that was shown.
+    pub(super) fn code_again(account: &Account, proof: String, trouble: Trouble) -> Self {
+        let is_locked = matches!(trouble, Trouble::Locked(_));
+        Self {
+            trouble: Some(trouble_text(trouble)),
+            proof: Some(proof).filter(|_| !is_locked),
+            ..Self::of(account)
+        }
+    }
+
+    /// Shows the recovery codes.
+    pub(super) fn done(account: &Account, codes: &[String]) -> Self {
+        Self {
+            title: "Your second factor is set up",
+            codes: codes.to_vec(),
+            ..Self::of(account)
+        }
+    }
+}
+
+/// A QR code as one path of squares, with the quiet zone that readers need. The longest address fits.
+fn drawn(url: &str, secret: &str) -> Option<Qr> {
+    const QUIET: i32 = 4;
+    let code = QrCode::encode_text(url, QrCodeEcc::Medium).ok()?;
+    let mut path = String::new();
+    for (y, x) in (0..code.size()).flat_map(|y| (0..code.size()).map(move |x| (y, x))) {
+        if code.get_module(x, y) {
+            let _ = write!(path, "M{} {}h1v1h-1z", x + QUIET, y + QUIET);
+        }
+    }
+    Some(Qr {
+        size: code.size() + 2 * QUIET,
+        path,
+        secret: secret.to_owned(),
+    })
+}
+
+/// A page of an enrolment.
+pub(super) fn enrol(status: StatusCode, page: &Enrolment) -> Answer {
+    rendered(status, page)
+}
+
+/// The one page of every invitation that opens nothing.
+pub(super) fn no_invitation() -> Answer {
+    let text = "This link has expired, was not copied whole, or the account has a second factor \
+                already. Ask your administrator for another.";
+    message(StatusCode::NOT_FOUND, "This link opens nothing", text)
 }
 
 #[derive(Template)]
@@ -174,6 +285,10 @@ pub(super) fn problem(status: StatusCode) -> Answer {
         StatusCode::SERVICE_UNAVAILABLE => (
             "Not now",
             "The server can't do this at the moment. Nothing is lost: try again in a minute.",
+        ),
+        StatusCode::TOO_MANY_REQUESTS => (
+            "Not now",
+            "Too many attempts failed from your network. Try again in some minutes.",
         ),
         status if status.is_client_error() => (
             "That was not understood",

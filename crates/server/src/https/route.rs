@@ -9,13 +9,18 @@ use hyper::{Method, Request, StatusCode};
 use tern_recall::LINK_PATH;
 
 use super::answer::{self, Answer};
-use super::{Site, form, limits, pages};
+use super::form::{self, Form};
+use super::{Site, blocking, limits, pages};
+
+/// The path under which invitations to set up a second factor lie, before the token.
+pub(crate) const ENROL_PATH: &str = "/factor/set-up/";
 
 /// What lies at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Route {
     Style,
     Confirm(String),
+    Enrol(String),
     Nothing,
 }
 
@@ -24,17 +29,21 @@ impl Route {
         if path == pages::STYLE_PATH {
             return Self::Style;
         }
-        match path.strip_prefix(LINK_PATH) {
-            Some(token) if token.len() <= limits::MAX_TOKEN => Self::Confirm(token.to_owned()),
-            _ => Self::Nothing,
+        let token = |prefix| {
+            let token: Option<&str> = path.strip_prefix(prefix);
+            token.filter(|token| token.len() <= limits::MAX_TOKEN)
+        };
+        if let Some(token) = token(LINK_PATH) {
+            return Self::Confirm(token.to_owned());
         }
+        token(ENROL_PATH).map_or(Self::Nothing, |token| Self::Enrol(token.to_owned()))
     }
 
     /// The methods that it takes.
     const fn allow(&self) -> &'static str {
         match self {
             Self::Style | Self::Nothing => "GET, HEAD",
-            Self::Confirm(_) => "GET, HEAD, POST",
+            Self::Confirm(_) | Self::Enrol(_) => "GET, HEAD, POST",
         }
     }
 }
@@ -49,15 +58,13 @@ pub(super) async fn answer(site: Arc<Site>, peer: IpAddr, request: Request<Incom
         Route::Confirm(token) if is_read => {
             blocking(move || site.confirm_page(&token, &peer)).await
         }
-        Route::Confirm(token) if *request.method() == Method::POST => {
+        Route::Enrol(token) if is_read => blocking(move || site.enrol_page(&token, &peer)).await,
+        Route::Confirm(_) | Route::Enrol(_) if *request.method() == Method::POST => {
             if !form::is_own(request.headers()) {
                 return pages::problem(StatusCode::FORBIDDEN);
             }
-            match form::field(request, "code").await {
-                Ok(code) => {
-                    let code = code.unwrap_or_default();
-                    blocking(move || site.confirm(&token, &code, &peer)).await
-                }
+            match form::read(request).await {
+                Ok(form) => send(site, peer, route, form).await,
                 Err(status) => pages::problem(status),
             }
         }
@@ -70,8 +77,14 @@ pub(super) async fn answer(site: Arc<Site>, peer: IpAddr, request: Request<Incom
     }
 }
 
-/// Makes a page on the blocking pool.
-async fn blocking(make: impl FnOnce() -> Answer + Send + 'static) -> Answer {
-    let made = tokio::task::spawn_blocking(make).await;
-    made.unwrap_or_else(|_| pages::problem(StatusCode::INTERNAL_SERVER_ERROR))
+/// What a form of a page does.
+async fn send(site: Arc<Site>, peer: IpAddr, route: Route, form: Form) -> Answer {
+    match route {
+        Route::Confirm(token) => {
+            let code = form.get("code").unwrap_or_default();
+            blocking(move || site.confirm(&token, &code, &peer)).await
+        }
+        Route::Enrol(token) => site.enrol(token, form, peer).await,
+        Route::Style | Route::Nothing => pages::problem(StatusCode::METHOD_NOT_ALLOWED),
+    }
 }
