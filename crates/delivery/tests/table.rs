@@ -13,7 +13,9 @@ use std::sync::Arc;
 use house::{House, address};
 use tern_base::{AccountId, MailboxId, OriginId, Uid};
 use tern_directory::target::Target as Leads;
-use tern_directory::{add_members, create_group, set_alias};
+use tern_directory::{
+    DirectoryError, FactorKey, NewTotp, RecoveryCodes, add_members, create_group, set_alias,
+};
 use tern_mailbox::{
     AppendRequest, ExposureLevel, FlagChange, FlagRequest, Flags, INBOX, Served, Share, SystemFlag,
     Transfer, Viewer,
@@ -128,6 +130,23 @@ fn letter(n: &str, further: &str) -> String {
     )
 }
 
+/// Sets up a second factor for an account: without one there is nothing to wait for.
+fn enrol(house: &mut House, account: AccountId) {
+    let key = FactorKey::derive(&[9; 32]);
+    let new = NewTotp::new(&key, account, &mut house.entropy).unwrap();
+    let secret = totp_rs::Secret::try_from_base32(new.base32()).unwrap();
+    let app = totp_rs::Builder::new().with_secret(secret.as_bytes().to_vec());
+    let code = app.build().unwrap().generate(house.now.as_secs());
+    let (code, codes) = (code.to_string(), RecoveryCodes::new(&mut house.entropy));
+    tern_store::transact(&house.engine, |txn| -> Result<_, DirectoryError> {
+        tern_directory::enrol_totp_in(txn, &new, house.now)?;
+        let done = tern_directory::confirm_totp_in(txn, &key, account, &code, &codes, house.now)?;
+        done.unwrap();
+        Ok(tern_store::Verdict::Commit(()))
+    })
+    .unwrap();
+}
+
 impl World {
     fn new(verdict: &'static str, lines: &[Line]) -> Self {
         let mut house = House::new();
@@ -138,6 +157,7 @@ impl World {
             Settings::default(),
         );
         let alice = house.account("alice");
+        enrol(&mut house, alice);
         let (mut to, mut places) = (Vec::new(), Vec::new());
         for (n, line) in lines.iter().enumerate() {
             places.push(lead(&house, n, &line.first, &mut to));

@@ -86,5 +86,6 @@ fn question() -> Question {
         approvals: 0,
         requester: None,
         requests_last_hour: 1,
+        frozen: false,
     }
 }

@@ -19,6 +19,10 @@ const EXPOSED: File = (
     "default/exposed.cedar",
     include_str!("../../../config/policies/default/exposed.cedar"),
 );
+const FROZEN: File = (
+    "default/frozen.cedar",
+    include_str!("../../../config/policies/default/frozen.cedar"),
+);
 const RATE: File = (
     "default/rate.cedar",
     include_str!("../../../config/policies/default/rate.cedar"),
@@ -29,7 +33,7 @@ const RECIPIENTS: File = (
 );
 
 /// The default policy as it ships: the roles and every sentence of the default.
-pub const SHIPPED_DEFAULT: &[File] = &[ROLES, AGE, EXPOSED, RATE, RECIPIENTS];
+pub const SHIPPED_DEFAULT: &[File] = &[ROLES, AGE, EXPOSED, FROZEN, RATE, RECIPIENTS];
 
 /// The part of it that works before a step-up or an approval can be completed: a refusal that
 /// nobody can do anything about would help nobody.

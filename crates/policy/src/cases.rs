@@ -114,6 +114,8 @@ struct Case {
     requester: Option<String>,
     #[serde(default)]
     requests_last_hour: u32,
+    #[serde(default)]
+    frozen: bool,
     verdict: String,
     policies: Vec<String>,
 }
@@ -259,6 +261,7 @@ impl Case {
             approvals: self.approvals,
             requester: self.requester.clone(),
             requests_last_hour: self.requests_last_hour,
+            frozen: self.frozen,
         })
     }
 

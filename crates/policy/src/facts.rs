@@ -61,6 +61,7 @@ pub(crate) fn of(question: &Question) -> Facts {
     }
     let requests = question.requests_last_hour.into();
     facts.push(("context.requestsLastHour", Value::Number(requests)));
+    facts.push(("context.frozen", Value::Flag(question.frozen)));
     facts
 }
 
@@ -412,6 +413,7 @@ mod tests {
             approvals: 1,
             requester: Some(String::from("boris@example.org")),
             requests_last_hour: 1,
+            frozen: false,
         }
     }
 

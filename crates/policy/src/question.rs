@@ -212,6 +212,8 @@ pub struct Question {
     pub requester: Option<String>,
     /// Requests of this actor in the hour before this one, refused ones not counted.
     pub requests_last_hour: u32,
+    /// Whether the actor takes back far more than they usually may.
+    pub frozen: bool,
 }
 
 /// Whose message it is to the actor.

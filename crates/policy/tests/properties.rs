@@ -150,11 +150,11 @@ prop_compose! {
         message in prop::option::of(messages()),
         options in options(),
         (approvals, requests_last_hour) in any::<(u32, u32)>(),
-        requester in any::<Option<String>>(),
+        (requester, frozen) in any::<(Option<String>, bool)>(),
     ) -> Question {
         Question {
             operation, now: Timestamp(now), actor, authentication, surroundings, message, options,
-            approvals, requester, requests_last_hour,
+            approvals, requester, requests_last_hour, frozen,
         }
     }
 }

@@ -171,5 +171,6 @@ fn question() -> Question {
         approvals: 0,
         requester: None,
         requests_last_hour: 0,
+        frozen: false,
     }
 }

@@ -88,8 +88,10 @@ impl Recalls {
         };
         let exposed = Some(self.exposed(&found)?);
         let asked = self.asked(request.requester.account)?;
-        let question = (Operation::Recall, exposed, asked.granted_before(now));
-        let verdict = self.decide(question, request, &found, now)?;
+        let facts = (Operation::Recall, exposed, asked.granted_before(now));
+        let mut question = self.question(facts, request, &found, now)?;
+        question.frozen = self.would_freeze(request, &found, &asked, now)?;
+        let verdict = self.policy.decide(&question);
         Ok(Ok(Decided::from(&verdict)))
     }
 

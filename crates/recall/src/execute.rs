@@ -77,6 +77,9 @@ impl Recalls {
     /// fails does not keep the others from being done; the first failure is answered.
     pub fn run_open(&self, now: Timestamp) -> Result<usize, RecallError> {
         let mut failure = self.expire(now).err();
+        if let Err(error) = self.alert(now) {
+            failure.get_or_insert(error);
+        }
         let mut ids = Vec::new();
         each_row(&*self.engine, tables::whole(tables::OPEN), |key, _| {
             let id = key.get(1..).and_then(|id| id.try_into().ok());

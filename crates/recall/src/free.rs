@@ -12,15 +12,14 @@
 
 use tern_audit::Draft;
 use tern_base::{AccountId, Timestamp};
-use tern_policy::{Decision, Operation, Permission, Verdict as PolicyVerdict};
+use tern_policy::{Authentication, Decision, Operation, Permission, Verdict as PolicyVerdict};
 use tern_store::{StoreError, Transaction, Verdict};
 
 use crate::asked::Asked;
 use crate::audit::audit_entry;
 use crate::decided::Decided;
 use crate::request::{
-    ATTEMPTS, NotSealed, Standing, audit_request, audit_verdict, by_requester, grant_in, record,
-    refusal_of,
+    ATTEMPTS, NotSealed, Standing, audit_request, audit_verdict, by_requester, record, refusal_of,
 };
 use crate::status::each_row;
 use crate::wait::{Held, begin_in, end_in};
@@ -29,30 +28,36 @@ use crate::{
     Requester, Selector, State, Submission, Wait, limits, tables,
 };
 
-/// What a request has to wait for by this verdict, if it can be waited for.
-pub(crate) fn awaited_by(
-    verdict: &PolicyVerdict,
-    requester: &Requester,
-    step_up_ms: u64,
-    now: Timestamp,
-) -> Option<Awaited> {
-    match verdict.decision {
-        // An operator at the server has no second factor to show.
-        Decision::StepUp { .. } if requester.account.is_some() => Some(Awaited::StepUp {
-            until: now.plus_millis(step_up_ms),
-        }),
-        Decision::Approval {
-            approvers,
-            expires_after_ms,
-        } => Some(Awaited::Approval {
-            approvers,
-            until: now.plus_millis(expires_after_ms),
-        }),
-        _ => None,
-    }
-}
-
 impl Recalls {
+    /// What a request has to wait for by this verdict; none where waiting is in vain: an operator
+    /// at the server has no second factor to show, nor has an account that has none set up.
+    pub(crate) fn awaited(
+        &self,
+        verdict: &PolicyVerdict,
+        requester: &Requester,
+        now: Timestamp,
+    ) -> Result<Option<Awaited>, RecallError> {
+        Ok(match (verdict.decision, requester.account) {
+            (Decision::StepUp { .. }, Some(account)) => {
+                let factors = tern_directory::factors(&*self.engine, account, now)?;
+                factors.is_set_up().then(|| Awaited::StepUp {
+                    until: now.plus_millis(self.settings.step_up_ms()),
+                })
+            }
+            (
+                Decision::Approval {
+                    approvers,
+                    expires_after_ms,
+                },
+                _,
+            ) => Some(Awaited::Approval {
+                approvers,
+                until: now.plus_millis(expires_after_ms),
+            }),
+            _ => None,
+        })
+    }
+
     /// A request begins to wait; answers that, or the recall that it joins.
     pub(crate) fn wait(
         &self,
@@ -82,7 +87,7 @@ impl Recalls {
                 return Err(NotSealed::TooMany);
             }
             self.join_in(txn, &recall)?;
-            grant_in(txn, request, asked, now)?;
+            self.grant_in(txn, (request, found), asked, &recall, now)?;
             recall.put_in(txn);
             begin_in(txn, &recall, &wait);
             audit_request(txn, request, &recall, (code, Some(decided)), now)?;
@@ -217,16 +222,12 @@ impl Recalls {
     fn expire_one(&self, id: RecallId, now: Timestamp) -> Result<(), RecallError> {
         // What was taken back by another recall meanwhile has not come to nothing.
         let recall = self.recall(id)?;
-        let taken = match recall.submission {
-            Some(submission) => self.recall_of(submission)?,
-            None => None,
-        };
-        let state = match taken {
+        let state = match self.joined(&recall)? {
             Some(_) => State::Refused(Refusal::AlreadyRecalled),
             None => State::Expired,
         };
         self.end(id, state, |held| {
-            if !is_expired(held, now) {
+            if !self.is_expired(held, now) {
                 return Err(RecallError::WrongState(held.recall.state.code()));
             }
             Ok((
@@ -234,6 +235,19 @@ impl Recalls {
                 act_entry(held, "recall.expire", now),
             ))
         })
+    }
+
+    /// Whether a recall has waited too long: also one that waits for a factor until later than it
+    /// could, since the clock was ahead when it began to.
+    pub(crate) fn is_expired(&self, held: &Held, now: Timestamp) -> bool {
+        let until = held.wait.awaited.until();
+        let latest = now.plus_millis(
+            self.settings
+                .step_up_ms()
+                .saturating_add(limits::CLOCK_SLACK_MS),
+        );
+        let ahead = matches!(held.wait.awaited, Awaited::StepUp { .. }) && until > latest;
+        until <= now || ahead
     }
 
     /// Asks the question again after an act upon a waiting recall; `None` of an act that changes
@@ -246,7 +260,7 @@ impl Recalls {
     ) -> Result<Requested, RecallError> {
         for _ in 0..ATTEMPTS {
             let held = self.held(id)?;
-            if held.recall.state.is_waiting() && is_expired(&held, now) {
+            if held.recall.state.is_waiting() && self.is_expired(&held, now) {
                 // Also where this is not for them to know: they get the answer below.
                 self.expire_one(id, now)?;
                 continue;
@@ -263,6 +277,9 @@ impl Recalls {
             let answer = match self.ask_again(&freed, now) {
                 Err(NotSealed::Joined(_)) => {
                     self.refuse_freed(&freed, Refusal::AlreadyRecalled, None, now)
+                }
+                Err(NotSealed::TooMany) => {
+                    self.refuse_freed(&freed, Refusal::RateLimited, None, now)
                 }
                 answer => answer,
             };
@@ -289,14 +306,16 @@ impl Recalls {
         let facts = (Operation::Recall, exposed, wait.requests_before);
         let mut question = self.question(facts, &request, &found, recall.requested)?;
         question.approvals = wait.approvals.len() as u32;
+        if let Some(account) = wait.requester.account {
+            question.frozen = self.frozen(account)?.is_some();
+        }
         let verdict = self.policy.decide(&question);
         let decided = Decided::from(&verdict);
         let Some(refusal) = refusal_of(&verdict) else {
             let standing = Standing::Freed(freed);
             return self.seal(&request, &found, &decided, standing, now);
         };
-        let step_up = self.settings.step_up_ms();
-        match awaited_by(&verdict, &wait.requester, step_up, now) {
+        match self.awaited(&verdict, &wait.requester, now)? {
             Some(awaited) => self.wait_on(freed, awaited, &decided, now),
             None => self.refuse_freed(freed, refusal, Some(&decided), now),
         }
@@ -456,6 +475,27 @@ impl Freed {
     }
 }
 
+impl Freed {
+    /// Whoever approves a recall of a frozen account has looked: it is frozen no more.
+    pub(crate) fn unfreeze_in(
+        &self,
+        recalls: &Recalls,
+        txn: &mut Transaction<'_>,
+        now: Timestamp,
+    ) -> Result<(), RecallError> {
+        let (requester, last) = (self.wait.requester.account, self.wait.approvals.last());
+        if let (Some(account), Some(approval)) = (requester, last) {
+            let by = Requester {
+                account: approval.account,
+                name: approval.name.clone(),
+                authentication: Authentication::default(),
+            };
+            recalls.unfreeze_in(txn, account, &by, now)?;
+        }
+        Ok(())
+    }
+}
+
 /// The request of a recall that is on record.
 pub(crate) fn request_of(recall: &Recall, requester: &Requester) -> Request {
     Request {
@@ -471,10 +511,6 @@ pub(crate) fn request_of(recall: &Recall, requester: &Requester) -> Request {
         reason: recall.reason.clone(),
         replacement: recall.replacement.clone(),
     }
-}
-
-fn is_expired(held: &Held, now: Timestamp) -> bool {
-    held.wait.awaited.until() <= now
 }
 
 fn is_by(approval: &Approval, by: &Requester) -> bool {

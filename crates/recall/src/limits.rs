@@ -6,8 +6,11 @@ pub const MAX_REASON: usize = 1_000;
 pub const MAX_CHOSEN: usize = 1_000;
 /// What rates are counted over, in milliseconds.
 pub const RATE_WINDOW_MS: u64 = 60 * 60 * 1000;
-/// Most granted requests of an account within an hour that are counted.
-pub const MAX_COUNTED: usize = 5_000;
+/// Most granted requests of an account within an hour that are counted; with what each covers they fit
+/// one row.
+pub const MAX_COUNTED: usize = 4_000;
+/// Most requests of an account beyond its rate within an hour that are counted.
+pub const MAX_LIMITED: usize = 100;
 /// Refused requests of an account within an hour that are on record and reported one by one; the
 /// next one stands for all that follow.
 pub const MAX_REFUSALS: usize = 20;
@@ -40,7 +43,14 @@ pub const MAX_OUTLOOK_SEARCHED: usize = 10_000;
 pub const MAX_WAITING: usize = 100;
 /// Most waiting recalls that a list shows.
 pub const MAX_WAITING_SHOWN: usize = 1_000;
-/// Most people who are written to that they may approve a recall; others find it in the list.
+/// Most people who are written to that they may approve a recall, or that an account is frozen; others
+/// find it in the list.
 pub const MAX_APPROVERS_TOLD: usize = 50;
 /// Rows of where an arrival led that one transaction forgets.
 pub const FORGOTTEN_AT_ONCE: usize = 100;
+/// Most recalls of one submission, each of which takes copies that the others leave; a request beyond
+/// them is refused.
+pub const MAX_RECALLS_OF_ONE: usize = 100;
+/// How far ahead of the clock a time may lie that it has given, in milliseconds: beyond that the
+/// clock was wrong then, and the time counts for nothing.
+pub const CLOCK_SLACK_MS: u64 = 60 * 1000;

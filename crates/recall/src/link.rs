@@ -50,7 +50,7 @@ impl Recalls {
             Err(RecallError::NoRecall) => return Ok(None),
             held => held?,
         };
-        let waits = held.recall.state == State::AwaitingStepUp && held.wait.awaited.until() > now;
+        let waits = held.recall.state == State::AwaitingStepUp && !self.is_expired(&held, now);
         let Some(account) = held.wait.requester.account.filter(|_| waits) else {
             return Ok(None);
         };

@@ -126,7 +126,7 @@ impl Recalls {
             reason: None,
             replacement: mailed.replaces_with.map(|_| mailed.message_id.clone()),
         };
-        let answer = self.request(&request, now)?;
+        let answer = self.ask(&request, now)?;
         self.seen_to(key, mailed, Some((request.id, answer)))?;
         Ok(Some(answer))
     }

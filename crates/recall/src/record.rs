@@ -67,10 +67,12 @@ pub enum Refusal {
     ApprovalRequired = 8,
     /// Too many requests.
     RateLimited = 9,
+    /// The server could not do it, and can't by trying again.
+    Failed = 10,
 }
 
 impl Refusal {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::NotEnabled,
         Self::NotYours,
         Self::TooOld,
@@ -80,6 +82,7 @@ impl Refusal {
         Self::StepUpRequired,
         Self::ApprovalRequired,
         Self::RateLimited,
+        Self::Failed,
     ];
 
     /// The name that reports and the API use.
@@ -94,6 +97,7 @@ impl Refusal {
             Self::StepUpRequired => "step-up-required",
             Self::ApprovalRequired => "approval-required",
             Self::RateLimited => "rate-limited",
+            Self::Failed => "failed",
         }
     }
 
@@ -106,9 +110,13 @@ impl Refusal {
             Self::AlreadyRecalled => "This message was taken back before.",
             Self::NotFound => "No message that this server sent for you matches this one.",
             Self::PolicyDenied => "A policy of your organisation does not allow this.",
-            Self::StepUpRequired => "This needs a fresh second factor.",
+            Self::StepUpRequired => {
+                "This needs a fresh second factor, and none is set up for your account: ask your \
+                 operator for one, then ask again."
+            }
             Self::ApprovalRequired => "This needs the approval of a second person.",
             Self::RateLimited => "Too many requests in the last hour; try again later.",
+            Self::Failed => "The server could not do this; its operator can see why.",
         }
     }
 

@@ -56,11 +56,12 @@ impl Recalls {
                 return Ok(Verdict::Abandon(()));
             }
             if let Some((folder, prepared)) = &report {
-                if let Some(old) = fresh.report {
-                    self.mailboxes().remove_in(txn, owner, old, now)?;
-                }
+                // The old one goes when there is a new one: where that has no room, it stays.
                 let placed = self.land_report_in(txn, prepared, &landing(*folder), now)?;
                 if let Some(placed) = placed {
+                    if let Some(old) = fresh.report {
+                        self.mailboxes().remove_in(txn, owner, old, now)?;
+                    }
                     skip_own_report_in(txn, owner, placed.uid)?;
                     fresh.report = Some(placed.message);
                 }

@@ -12,7 +12,7 @@ use tern_store::{StoreError, Transaction, Verdict};
 use crate::asked::{Asked, Refused, asked_in};
 use crate::audit::audit_entry;
 use crate::decided::Decided;
-use crate::free::{Freed, awaited_by};
+use crate::free::Freed;
 use crate::plan::{cover, outside, spare};
 use crate::{
     Awaited, BatchId, Facts, Outcome, Plan, Recall, RecallError, RecallId, Recalls, Refusal, State,
@@ -104,7 +104,8 @@ impl Recalls {
         let Some(found) = self.select(&request.selector)? else {
             return Ok(Err(Refusal::NotFound));
         };
-        if self.recall_of(found.id)?.is_some() {
+        let asked = record(request, Some(&found), State::Running, None, now);
+        if self.joined(&asked)?.is_some() {
             return Ok(Err(Refusal::AlreadyRecalled));
         }
         let mut facts = self.facts(found)?;
@@ -155,8 +156,10 @@ impl Recalls {
     ) -> Result<Requested, NotSealed> {
         let asked = self.asked(request.requester.account)?;
         let exposed = Some(self.exposed(found)?);
-        let question = (Operation::Recall, exposed, asked.granted_before(now));
-        let verdict = self.decide(question, request, found, now)?;
+        let facts = (Operation::Recall, exposed, asked.granted_before(now));
+        let mut question = self.question(facts, request, found, now)?;
+        question.frozen = self.would_freeze(request, found, &asked, now)?;
+        let verdict = self.policy.decide(&question);
         let decided = Decided::from(&verdict);
         // Whether it runs already is told only to those whom the policy lets ask at all.
         let too_many = request.chosen.len() > limits::MAX_CHOSEN;
@@ -164,8 +167,7 @@ impl Recalls {
         let Some(refusal) = refusal else {
             return self.seal(request, found, &decided, Standing::New(&asked), now);
         };
-        let step_up = self.settings.step_up_ms();
-        match awaited_by(&verdict, &request.requester, step_up, now) {
+        match self.awaited(&verdict, &request.requester, now)? {
             Some(awaited) if !too_many => {
                 self.wait(request, found, awaited, (&decided, &asked), now)
             }
@@ -207,16 +209,6 @@ impl Recalls {
                 }
             }
         })
-    }
-
-    /// The recall of a submission, if there is one that was not undone.
-    pub(crate) fn recall_of(&self, submission: OriginId) -> Result<Option<RecallId>, RecallError> {
-        let row = self.engine.get(&tables::of_submission(submission))?;
-        let Some(id) = row.and_then(|row| row.try_into().ok()).map(RecallId) else {
-            return Ok(None);
-        };
-        let undone = matches!(self.recall(id)?.state, State::Restored);
-        Ok((!undone).then_some(id))
     }
 
     /// What the policy says of an operation, the number of exposed copies, and the requests that
@@ -265,10 +257,11 @@ impl Recalls {
             approvals: 0,
             requester: None,
             requests_last_hour,
+            frozen: false,
         })
     }
 
-    fn refuse(
+    pub(crate) fn refuse(
         &self,
         request: &Request,
         found: Option<&Submission>,
@@ -292,6 +285,11 @@ impl Recalls {
             };
             let mut asked = asked_in(txn, account)?;
             let refused = asked.refuse(request.id, now);
+            let mut by = recall.clone();
+            if let Refused::Counted(stands, _) = refused {
+                by.id = stands;
+            }
+            self.limit_in(txn, account, &mut asked, &by, now)?;
             asked.put_in(txn, account);
             match refused {
                 Refused::OnRecord => {}
@@ -347,16 +345,17 @@ impl Recalls {
             }
             let recall = match &standing {
                 Standing::New(asked) => {
-                    grant_in(txn, request, asked, now)?;
                     self.join_in(txn, &new)?;
+                    self.grant_in(txn, (request, submission), asked, &new, now)?;
                     audit_request(txn, request, &new, ("allow", Some(decided)), now)?;
                     new.clone()
                 }
                 Standing::Freed(freed) => {
-                    if let Some(running) = self.running_in(txn, submission.id)? {
+                    if let Some(running) = self.joined_in(txn, &new)? {
                         return Err(NotSealed::Joined(running));
                     }
                     let mut recall = freed.act_in(self, txn)?;
+                    freed.unfreeze_in(self, txn, now)?;
                     recall.state = state;
                     recall.policies.clone_from(&decided.policies);
                     audit_verdict(txn, &recall, ("allow", Some(decided)), now)?;
@@ -364,7 +363,7 @@ impl Recalls {
                 }
             };
             recall.put_in(txn);
-            txn.put(tables::of_submission(submission.id), request.id.0.to_vec());
+            self.list_in(txn, &recall)?;
             txn.put(tables::kept(now, request.id), Vec::new());
             self.settle_first_in(txn, &recall, &targets, SEALED_WITH_ITEMS, now)?;
             Ok(())
@@ -378,11 +377,7 @@ impl Recalls {
         txn: &mut Transaction<'_>,
         asked: &Recall,
     ) -> Result<(), NotSealed> {
-        let running = match asked.submission {
-            Some(submission) => self.running_in(txn, submission)?,
-            None => None,
-        };
-        if let Some(running) = running {
+        if let Some(running) = self.joined_in(txn, asked)? {
             return Err(NotSealed::Joined(running));
         }
         // The same request, asked twice at once.
@@ -390,20 +385,6 @@ impl Recalls {
             Some(_) => Err(NotSealed::Joined(asked.id)),
             None => Ok(()),
         }
-    }
-
-    /// The recall of a submission that is on record, unless it was undone.
-    fn running_in(
-        &self,
-        txn: &mut Transaction<'_>,
-        submission: OriginId,
-    ) -> Result<Option<RecallId>, RecallError> {
-        let row = txn.get(&tables::of_submission(submission))?;
-        let Some(id) = row.and_then(|row| row.try_into().ok()).map(RecallId) else {
-            return Ok(None);
-        };
-        let undone = matches!(self.recall_in(txn, id)?.state, State::Restored);
-        Ok((!undone).then_some(id))
     }
 }
 
@@ -422,7 +403,8 @@ pub(crate) enum NotSealed {
     Joined(RecallId),
     /// Somebody has sent the letter, or the account has asked for something, since it was looked.
     Meanwhile,
-    /// The requester has as many waiting recalls as one may have.
+    /// The requester has as many waiting recalls as one may have, or the submission as many
+    /// recalls.
     TooMany,
     /// It could not be done.
     Recall(RecallError),
@@ -457,25 +439,6 @@ pub(crate) fn refusal_of(verdict: &PolicyVerdict) -> Option<Refusal> {
         Decision::StepUp { .. } => Some(Refusal::StepUpRequired),
         Decision::Approval { .. } => Some(Refusal::ApprovalRequired),
     }
-}
-
-/// Counts a request, unless its account has asked for something since it was looked.
-pub(crate) fn grant_in(
-    txn: &mut Transaction<'_>,
-    request: &Request,
-    asked: &Asked,
-    now: Timestamp,
-) -> Result<(), NotSealed> {
-    let Some(account) = request.requester.account else {
-        return Ok(());
-    };
-    if asked_in(txn, account)? != *asked {
-        return Err(NotSealed::Meanwhile);
-    }
-    let mut asked = asked.clone();
-    asked.grant(now);
-    asked.put_in(txn, account);
-    Ok(())
 }
 
 pub(crate) fn record(

@@ -28,6 +28,14 @@ pub struct Settings {
     pub arrivals_days: u64,
     /// How long a recall waits for its requester to show a second factor. In minutes; default 15.
     pub step_up_minutes: u64,
+    /// How many requests beyond its rate freeze an account, so that policies can ask for a second
+    /// person. Within `freeze_minutes`; 0 for never; default 5.
+    pub freeze_requests: u32,
+    /// The time within which so many requests freeze an account. In minutes, 60 at most; default 10.
+    pub freeze_minutes: u64,
+    /// How many recipients the recalls of an account may cover within an hour before it is frozen.
+    /// 0 for any number; default 1,000.
+    pub freeze_recipients: u64,
 }
 
 impl Default for Settings {
@@ -39,6 +47,9 @@ impl Default for Settings {
             vault_days: 90,
             arrivals_days: 90,
             step_up_minutes: 15,
+            freeze_requests: 5,
+            freeze_minutes: 10,
+            freeze_recipients: 1_000,
         }
     }
 }
@@ -50,6 +61,10 @@ impl Settings {
 
     pub(crate) const fn retry_ms(&self) -> u64 {
         self.retry_hours.saturating_mul(HOUR_MS)
+    }
+
+    pub(crate) const fn freeze_ms(&self) -> u64 {
+        self.freeze_minutes.saturating_mul(MINUTE_MS)
     }
 
     pub(crate) const fn step_up_ms(&self) -> u64 {

@@ -1,4 +1,4 @@
-//! Key layout. Table bytes 0x50 to 0x5f and 0x70 to 0x72, and 0x6f, belong to this crate.
+//! Key layout. Table bytes 0x50 to 0x5f, 0x6f and 0x70 to 0x73 belong to this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -10,7 +10,7 @@
 //! | `BY_DIGEST` | content digest, account, origin | empty |
 //! | `LETTER` | content digest | the account that submitted it first, the last submission of it |
 //! | `RECALL` | recall | [`crate::Recall`] |
-//! | `OF_SUBMISSION` | origin | recall |
+//! | `OF_SUBMISSION` | origin | its recalls, the oldest first, without those that were undone |
 //! | `ASKED` | account | [`crate::asked::Asked`]: every request of the account writes it |
 //! | `OUTCOME` | recall, [`Subject`] | [`crate::CopyOutcome`] |
 //! | `OPEN` | recall | empty: something is still to be done |
@@ -20,6 +20,7 @@
 //! | `MAILED` | account, origin | [`crate::mail::Mailed`]: nobody has seen to it |
 //! | `WAIT` | recall | [`crate::Wait`]: it waits, or has waited |
 //! | `WAITS_UNTIL` | time in ms, recall | empty: it waits, and expires then |
+//! | `FROZEN` | account | [`crate::Frozen`]: it takes back far more than it usually may |
 //! | `WAITS` | requester, origin, recall | empty: it waits |
 //! | `REPLY` | recall | Message-ID of the mail that asked: its sender is owed an answer |
 
@@ -50,6 +51,7 @@ pub(crate) const REPLY: u8 = 0x5f;
 pub(crate) const WAIT: u8 = 0x70;
 pub(crate) const WAITS_UNTIL: u8 = 0x71;
 pub(crate) const WAITS: u8 = 0x72;
+pub(crate) const FROZEN: u8 = 0x73;
 
 pub(crate) fn submission(id: OriginId) -> Vec<u8> {
     Key::table(SUBMISSION).array(&id.0).finish()
@@ -301,6 +303,14 @@ pub(crate) fn read_waits(key: &[u8]) -> Result<RecallId, Damaged> {
     let _requester: Option<[u8; 16]> = parts.array();
     let _submission: Option<[u8; 16]> = parts.array();
     parts.array().map(RecallId).ok_or(Damaged)
+}
+
+pub(crate) fn frozen(account: AccountId) -> Vec<u8> {
+    Key::table(FROZEN).u32(account.0).finish()
+}
+
+pub(crate) fn read_frozen(key: &[u8]) -> Result<AccountId, Damaged> {
+    KeyReader::new(key).u32().map(AccountId).ok_or(Damaged)
 }
 
 /// Every row of a table.

@@ -23,10 +23,12 @@ use crate::{Awaited, RecallError, RecallId, Recalls, Requester, limits};
 const NOT_INTERACTIVE: [&str; 2] = ["imap", "smtp"];
 
 /// A mail of the server's own to one of its accounts.
-struct Letter {
-    to: AccountId,
-    subject: String,
-    text: String,
+pub(crate) struct Letter {
+    pub(crate) to: AccountId,
+    /// What its Message-ID says it is about.
+    pub(crate) name: String,
+    pub(crate) subject: String,
+    pub(crate) text: String,
 }
 
 impl Recalls {
@@ -42,7 +44,7 @@ impl Recalls {
         };
         let mut prepared = Vec::with_capacity(letters.len());
         for letter in &letters {
-            let content = self.compose(&held, letter, now)?;
+            let content = self.compose(letter, now)?;
             let content = self.mailboxes().prepare(content, now)?;
             prepared.push((content, landing(&held.recall, letter.to, INBOX, now)));
         }
@@ -73,8 +75,8 @@ impl Recalls {
             }
             None => format!(
                 "Ask the operator of this server to confirm it for you, with a code of your second \
-                 factor:\n\n    tern recall confirm {}",
-                recall.id
+                 factor:\n\n    tern recall confirm {} --as {} --code CODE",
+                recall.id, asked_by.name
             ),
         };
         let text = format!(
@@ -88,7 +90,12 @@ impl Recalls {
             recall.id
         );
         let subject = format!("Confirm to take back: {}", recall.subject_text());
-        Some(Letter { to, subject, text })
+        Some(Letter {
+            to,
+            name: name(held),
+            subject,
+            text,
+        })
     }
 
     /// The mails to those who may approve it and have not.
@@ -123,6 +130,7 @@ impl Recalls {
         Ok(approvers
             .map(|(to, address)| Letter {
                 to,
+                name: name(held),
                 subject: subject.clone(),
                 text: text.replace("{you}", &address),
             })
@@ -161,20 +169,14 @@ impl Recalls {
         Ok(approvers)
     }
 
-    fn compose(
-        &self,
-        held: &Held,
-        letter: &Letter,
-        now: Timestamp,
-    ) -> Result<Vec<u8>, MailboxError> {
+    /// The mail as its reader gets it.
+    pub(crate) fn compose(&self, letter: &Letter, now: Timestamp) -> Result<Vec<u8>, MailboxError> {
         let to = tern_directory::account(&*self.engine, letter.to)?;
         let to = to.map_or_else(String::new, |to| to.address.to_string());
-        let (id, host) = (held.recall.id, &self.settings.hostname);
-        // Unique by recall and waiting; the same when it is written again after a crash.
-        let round = held.wait.awaited.until().as_millis();
+        let (name, host) = (&letter.name, &self.settings.hostname);
         let head = format!(
             "From: Recall <recall@{host}>\r\nTo: <{to}>\r\nDate: {}\r\n\
-             Message-ID: <recall-{id}-{round}-{}@{host}>\r\nSubject: {}\r\n\
+             Message-ID: <recall-{name}-{}@{host}>\r\nSubject: {}\r\n\
              Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n\
              Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
             now.rfc5322(),
@@ -185,6 +187,12 @@ impl Recalls {
             .concat()
             .into_bytes())
     }
+}
+
+/// Unique by recall and waiting; the same when it is written again after a crash.
+fn name(held: &Held) -> String {
+    let round = held.wait.awaited.until().as_millis();
+    format!("{}-{round}", held.recall.id)
 }
 
 /// A text that ends no header field.

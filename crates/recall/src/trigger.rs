@@ -4,12 +4,15 @@
 //! found after a crash too: each account has a cursor over the UIDs of its recall mailbox, and
 //! what lies past it has not been looked at.
 
-use tern_base::{AccountId, Fault, MessageId, Timestamp, Uid};
+use tern_base::{AccountId, Fault, MessageId, OriginId, Timestamp, Uid};
 use tern_mailbox::MailboxError;
 use tern_policy::{Authentication, Selection};
 use tern_store::{StoreError, Transaction, Verdict};
 
-use crate::{RecallError, RecallId, Recalls, Request, Requested, Requester, Selector, tables};
+use crate::{
+    Decided, RecallError, RecallId, Recalls, Refusal, Request, Requested, Requester, Selector,
+    tables,
+};
 
 /// The path of the mailbox that triggers recalls and holds their reports.
 pub const RECALL_MAILBOX: &str = "Recall";
@@ -57,18 +60,12 @@ impl Recalls {
             return Ok(Vec::new());
         }
         let view = self.mailboxes().view(account, mailbox)?;
-        let (mut answers, mut failure) = (Vec::new(), None);
+        let mut answers = Vec::new();
         for entry in view.iter_from(next) {
             if !entry.flags.has_keyword(REPORT_KEYWORD) {
                 let named = format!("imap trigger {uid_validity} {}", entry.uid);
                 let id = RecallId::of_text(Some(account), &named);
-                match self.trigger_one(account, entry.message, id, now) {
-                    // One that can never be asked for does not keep back those behind it.
-                    Err(error) if error.fault() == Fault::Ours => {
-                        failure.get_or_insert(error);
-                    }
-                    answer => answers.extend(answer?),
-                }
+                answers.extend(self.trigger_one(account, entry.message, id, now)?);
             }
             let past = Uid(entry.uid.0.saturating_add(1));
             self.move_cursor(
@@ -81,8 +78,7 @@ impl Recalls {
         }
         let next = view.counters.uid_next;
         self.move_cursor(account, Cursor { uid_validity, next })?;
-        // What was asked for is on record, and carried out with everything that is open.
-        failure.map_or(Ok(answers), Err)
+        Ok(answers)
     }
 
     /// Asks for the recall of a message in one of the account's mailboxes.
@@ -93,17 +89,20 @@ impl Recalls {
         id: RecallId,
         now: Timestamp,
     ) -> Result<Option<Requested>, RecallError> {
-        let row = match self.mailboxes().message(account, message) {
-            Ok(row) => row,
+        let (selector, failure) = match self.letter_at(account, message) {
+            Ok(selector) => (selector, None),
             // It was removed again before anybody looked.
-            Err(MailboxError::NoMessage | MailboxError::Sealed) => return Ok(None),
-            Err(error) => return Err(error.into()),
+            Err(RecallError::Mailbox(MailboxError::NoMessage | MailboxError::Sealed)) => {
+                return Ok(None);
+            }
+            Err(error) if error.fault() == Fault::Ours => {
+                (Selector::Submission(OriginId([0; 16])), Some(error))
+            }
+            Err(error) => return Err(error),
         };
-        let structure = self.mailboxes().structure(&row)?;
-        let message_id = structure.view().and_then(|message| message.message_id);
         let request = Request {
             id,
-            selector: Selector::Letter(account, row.digest, message_id.map(str::to_owned)),
+            selector,
             requester: Requester {
                 account: Some(account),
                 name: self.address(account)?,
@@ -118,15 +117,55 @@ impl Recalls {
             reason: None,
             replacement: None,
         };
-        Ok(Some(self.request(&request, now)?))
+        let answer = match failure {
+            None => self.ask(&request, now)?,
+            Some(error) => self.failed(&request, error, now)?,
+        };
+        Ok(Some(answer))
     }
 
-    /// Forgets where the look at an account's recall mailbox stood, and what it has asked for by
-    /// mail: the account is removed.
+    fn letter_at(&self, account: AccountId, message: MessageId) -> Result<Selector, RecallError> {
+        let row = self.mailboxes().message(account, message)?;
+        let structure = self.mailboxes().structure(&row)?;
+        let message_id = structure.view().and_then(|message| message.message_id);
+        let message_id = message_id.map(str::to_owned);
+        Ok(Selector::Letter(account, row.digest, message_id))
+    }
+
+    /// Asks for what a trigger is for. One that can never be granted, through a fault of the
+    /// server's, is refused and reported, and keeps back none of those behind it.
+    pub(crate) fn ask(&self, request: &Request, now: Timestamp) -> Result<Requested, RecallError> {
+        match self.request(request, now) {
+            Err(error) if error.fault() == Fault::Ours => self.failed(request, error, now),
+            answer => answer,
+        }
+    }
+
+    /// Refuses what can't be done; why is kept where the verdict would be. Where even that can't be
+    /// written, the failure stays what it is.
+    fn failed(
+        &self,
+        request: &Request,
+        error: RecallError,
+        now: Timestamp,
+    ) -> Result<Requested, RecallError> {
+        let why = Decided {
+            code: Refusal::Failed.code().to_owned(),
+            policies: Vec::new(),
+            inputs: vec![("error".to_owned(), error.to_string())],
+        };
+        let found = self.select(&request.selector).unwrap_or_default();
+        let refused = self.refuse(request, found.as_ref(), Refusal::Failed, Some(&why), now);
+        refused.map_err(|_| error)
+    }
+
+    /// Forgets where the look at an account's recall mailbox stood, what it has asked for by mail, and
+    /// that it is frozen: the account is removed.
     pub fn forget_triggers(&self, account: AccountId) -> Result<(), RecallError> {
         self.forget_mailed(account)?;
         tern_store::transact(&*self.engine, |txn| {
             txn.delete(tables::trigger(account));
+            txn.delete(tables::frozen(account));
             Ok::<_, RecallError>(Verdict::Commit(()))
         })
     }

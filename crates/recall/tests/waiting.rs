@@ -449,6 +449,46 @@ fn what_another_has_taken_back_meanwhile_is_not_taken_back_twice() {
     house.check();
 }
 
+/// There is nothing to wait for.
+#[test]
+fn who_has_no_second_factor_is_told_to_get_one() {
+    let mut house = House::by_default();
+    let sent = house.submit(CAROL, &[BOB], &[], 1);
+    house.serve(BOB, 1, ExposureLevel::Body);
+    let request = house.request(CAROL, Selector::Submission(sent.id));
+    let refused = Requested::Refused(request.id, Refusal::StepUpRequired);
+    assert_eq!(ask(&house, &request), refused);
+    let report = house.report(CAROL);
+    assert!(
+        report.contains("none is set up for your account"),
+        "{report}"
+    );
+    // Once she has one, it waits for it.
+    house.enrol(CAROL);
+    let again = house.request(CAROL, Selector::Submission(sent.id));
+    assert!(matches!(ask(&house, &again), Requested::Waiting(id, _) if id == again.id));
+    house.check();
+}
+
+/// It would otherwise wait until the clock gets there.
+#[test]
+fn what_began_to_wait_by_a_clock_that_was_ahead_is_over() {
+    let mut house = House::by_default();
+    let sent = opened(&mut house);
+    let request = asked_by_imap(&mut house, &sent);
+    let ahead = house.now.plus_millis(HOUR_MS);
+    house.recalls.request(&request, ahead).unwrap();
+    house.recalls.run(request.id, ahead).unwrap();
+    let token = link_in(&inbox_text(&house, ALICE, 1));
+    assert_eq!(house.recalls.link_of(&token, house.now), Ok(None));
+    let freed = house
+        .recalls
+        .stepped_up(request.id, ALICE, "totp", None, house.now);
+    assert_eq!(freed, Err(RecallError::WrongState("expired")));
+    house.recalls.run(request.id, house.now).unwrap();
+    house.check();
+}
+
 #[test]
 fn who_may_approve_is_written_to_once_and_nobody_else() {
     let mut house = House::by_default();

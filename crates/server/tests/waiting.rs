@@ -105,6 +105,9 @@ fn a_recall_is_approved_declined_and_cancelled_from_the_command_line() {
     let cancelled = house.done(&["recall", "cancel", &id, "--as", "alice@example.org"]);
     assert!(cancelled.contains(": cancelled"), "{cancelled}");
     assert_eq!(house.done(&["recall", "list", "--waiting"]), "");
+    assert_eq!(house.done(&["recall", "frozen"]), "");
+    let unfrozen = failed(&house, &["recall", "unfreeze", "alice@example.org"]);
+    assert!(unfrozen.contains("is not frozen"), "{unfrozen}");
     let log = house.done(&["audit", "export"]);
     let spoken = log.lines().find(|line| line.contains("\"recall.approve\""));
     let spoken = spoken.expect("on record");

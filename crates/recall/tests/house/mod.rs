@@ -10,6 +10,7 @@ use tern_base::{
     AccountId, Domain, EmailAddress, Entropy, MailboxId, MessageId, OriginId, SeededEntropy,
     Timestamp, Uid,
 };
+use tern_directory::{DirectoryError, FactorKey, NewTotp, RecoveryCodes};
 use tern_mailbox::{
     AppendRequest, ExposureLevel, Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes,
     NoListener, Placed, Role, Served, Share, Viewer,
@@ -54,11 +55,12 @@ impl House {
         Self::under(tern_policy::built_in())
     }
 
-    /// A house with every sentence of the default policy.
+    /// A house with every sentence of the default policy, where Alice has a second factor.
     pub(crate) fn by_default() -> Self {
-        Self::under(Arc::new(
-            PolicySet::load(tern_policy::SHIPPED_DEFAULT).unwrap(),
-        ))
+        let set = PolicySet::load(tern_policy::SHIPPED_DEFAULT).unwrap();
+        let mut house = Self::under(Arc::new(set));
+        house.enrol(ALICE);
+        house
     }
 
     pub(crate) fn under(policy: Arc<dyn Policy>) -> Self {
@@ -86,6 +88,28 @@ impl House {
             .create_account(id, 0, &FOLDERS, self.now)
             .unwrap();
         id
+    }
+
+    /// Sets up a second factor for an account.
+    pub(crate) fn enrol(&mut self, account: AccountId) {
+        let key = FactorKey::derive(&[9; 32]);
+        let new = NewTotp::new(&key, account, &mut self.entropy).unwrap();
+        let secret = totp_rs::Secret::try_from_base32(new.base32()).unwrap();
+        let app = totp_rs::Builder::new().with_secret(secret.as_bytes().to_vec());
+        let code = app
+            .build()
+            .unwrap()
+            .generate(self.now.as_secs())
+            .to_string();
+        let codes = RecoveryCodes::new(&mut self.entropy);
+        tern_store::transact(&self.engine, |txn| -> Result<_, DirectoryError> {
+            tern_directory::enrol_totp_in(txn, &new, self.now)?;
+            let done =
+                tern_directory::confirm_totp_in(txn, &key, account, &code, &codes, self.now)?;
+            done.unwrap();
+            Ok(Verdict::Commit(()))
+        })
+        .unwrap();
     }
 
     pub(crate) fn crowd(&mut self, count: usize) -> Vec<AccountId> {

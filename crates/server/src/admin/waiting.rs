@@ -7,6 +7,7 @@ use serde_json::json;
 use tern_policy::Authentication;
 use tern_recall::{Awaited, Requested, Requester, Waiting};
 
+use super::error::AdminError;
 use super::recall::{operator, parse_id, refused};
 use super::{Admin, Call, Result, count};
 use crate::control::request::{Answer, WaitingRequest};
@@ -37,6 +38,20 @@ impl Admin {
                 self.recalls.cancel(id, &by, call.now)?;
                 self.carry_out(id, call)
             }
+            WaitingRequest::Frozen => self.frozen_list(),
+            WaitingRequest::Unfreeze { address } => {
+                let account = self.account(address)?;
+                let done = self
+                    .recalls
+                    .unfreeze(account.id, &operator(call), call.now)?;
+                match done {
+                    true => Ok(Answer::new(
+                        format!("{address} is frozen no more"),
+                        json!({}),
+                    )),
+                    false => Err(AdminError::Wrong(format!("{address} is not frozen"))),
+                }
+            }
         }
     }
 
@@ -55,6 +70,23 @@ impl Admin {
                 ..Authentication::default()
             },
         })
+    }
+
+    fn frozen_list(&self) -> Result<Answer> {
+        let (mut text, mut data) = (Vec::new(), Vec::new());
+        for (account, frozen) in self.recalls.all_frozen()? {
+            let known = tern_directory::account(self.reader(), account)?;
+            let address = known.map_or_else(
+                || format!("account {account}"),
+                |known| known.address.to_string(),
+            );
+            text.push(format!("{address}  since {}  {}", frozen.since, frozen.why));
+            data.push(
+                json!({"address": address, "since": frozen.since.to_string(),
+                "why": frozen.why, "recall": frozen.recall.to_string()}),
+            );
+        }
+        Ok(Answer::new(text.join("\n"), data.into()))
     }
 
     fn waiting_list(&self, call: &Call<'_>) -> Result<Answer> {

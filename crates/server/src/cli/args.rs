@@ -303,6 +303,10 @@ pub(crate) enum RecallCommand {
         #[arg(long = "as", value_name = "ADDRESS")]
         speaker: Option<String>,
     },
+    /// Show the accounts that take back far more than they usually may.
+    Frozen,
+    /// Say that all is well with an account that is frozen.
+    Unfreeze { address: String },
     /// Undo a recall.
     Restore { id: String },
 }
@@ -584,6 +588,10 @@ impl RecallCommand {
             Self::Cancel { id, speaker } => Request::Waiting(WaitingRequest::Cancel {
                 id: id.clone(),
                 by: speaker.clone(),
+            }),
+            Self::Frozen => Request::Waiting(WaitingRequest::Frozen),
+            Self::Unfreeze { address } => Request::Waiting(WaitingRequest::Unfreeze {
+                address: address.clone(),
             }),
             Self::Restore { id } => Request::RecallRestore { id: id.clone() },
         }

@@ -227,6 +227,10 @@ pub enum WaitingRequest {
         id: String,
         by: Option<String>,
     },
+    Frozen,
+    Unfreeze {
+        address: String,
+    },
 }
 
 /// A request about who holds which role.

@@ -1,0 +1,130 @@
+//! Which recall a request joins, and what becomes of copies that several cover.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+mod house;
+
+use house::{ALICE, BOB, CAROL, DAVE, House};
+use tern_mailbox::INBOX;
+use tern_recall::{Outcome, Reason, Requested, Selector, State, limits};
+
+#[test]
+fn recipients_who_were_not_chosen_first_can_be_chosen_later() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB, CAROL, DAVE], &["out@elsewhere.test"], 1);
+    let ask = |house: &mut House, chosen: &[&str]| {
+        let mut request = house.request(ALICE, Selector::Submission(sent.id));
+        request.chosen = chosen.iter().map(ToString::to_string).collect();
+        let answer = house.recalls.request(&request, house.now).unwrap();
+        house.recalls.run(answer.id(), house.now).unwrap();
+        answer
+    };
+    let bob = ask(&mut house, &["bob@example.org"]);
+    assert!(matches!(bob, Requested::Sealed(_)));
+    assert_eq!(house.uids(CAROL, INBOX), [1]);
+    assert_eq!(
+        ask(&mut house, &["BOB@example.org"]),
+        Requested::Joined(bob.id())
+    );
+    let both = ask(&mut house, &["bob@example.org", "account3@example.org"]);
+    assert!(matches!(both, Requested::Sealed(_)), "{both:?}");
+    assert!(house.uids(CAROL, INBOX).is_empty());
+    let carol = ask(&mut house, &["account3@example.org"]);
+    assert_eq!(carol, Requested::Joined(both.id()));
+    house.check();
+    let all = ask(&mut house, &[]);
+    assert!(matches!(all, Requested::Sealed(_)), "{all:?}");
+    assert!(house.uids(DAVE, INBOX).is_empty());
+    // Each copy is said to have ended as it did, whichever recall took it.
+    let outcomes = house.outcomes(all.id());
+    let taken = outcomes.iter().filter(|(_, outcome, reason)| {
+        (*outcome, *reason) == (Outcome::WithdrawnUnexposed, Reason::NeverServed)
+    });
+    assert_eq!(taken.count(), 3, "{outcomes:?}");
+    let outside = ("out@elsewhere.test", Outcome::Prevented, Reason::Queued);
+    assert!(outcomes.contains(&outside), "{outcomes:?}");
+    for chosen in [&[][..], &["bob@example.org"], &["out@elsewhere.test"]] {
+        assert!(matches!(ask(&mut house, chosen), Requested::Joined(_)));
+    }
+    house.check();
+    // Undone one after the other, everything is back once.
+    for id in [all.id(), both.id(), bob.id()] {
+        let mut requester = house
+            .request(ALICE, Selector::Submission(sent.id))
+            .requester;
+        requester.account = Some(ALICE);
+        house.recalls.restore(id, &requester, house.now).unwrap();
+        house.recalls.run(id, house.now).unwrap();
+        house.check();
+    }
+    for account in [BOB, CAROL, DAVE] {
+        assert_eq!(house.uids(account, INBOX).len(), 1, "{account}");
+    }
+}
+
+#[test]
+fn a_request_while_another_is_undone_takes_the_message_back() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    let first = house.recall(ALICE, &sent).id();
+    let requester = house
+        .request(ALICE, Selector::Submission(sent.id))
+        .requester;
+    house.recalls.restore(first, &requester, house.now).unwrap();
+    assert_eq!(house.recalls.recall(first).unwrap().state, State::Restoring);
+    let second = house.recall(ALICE, &sent);
+    assert!(
+        matches!(second, Requested::Sealed(id) if id != first),
+        "{second:?}"
+    );
+    house.recalls.run(first, house.now).unwrap();
+    house.recalls.run_open(house.now).unwrap();
+    for account in [BOB, CAROL] {
+        assert!(house.uids(account, INBOX).is_empty(), "{account}");
+    }
+    assert_eq!(house.recalls.recall(first).unwrap().state, State::Restored);
+    let outcomes = house.outcomes(second.id());
+    let taken = |(_, outcome, _): &(_, Outcome, _)| *outcome == Outcome::WithdrawnUnexposed;
+    assert!(
+        outcomes.len() == 2 && outcomes.iter().all(taken),
+        "{outcomes:?}"
+    );
+    house.check();
+}
+
+#[test]
+fn a_submission_has_only_so_many_recalls() {
+    let mut house = House::new();
+    let to = house.crowd(limits::MAX_RECALLS_OF_ONE + 1);
+    let sent = house.submit(ALICE, &to, &[], 1);
+    let mut last = None;
+    for account in &to {
+        let mut request = house.request(ALICE, Selector::Submission(sent.id));
+        request.requester.account = None;
+        request.chosen = vec![format!("account{account}@example.org")];
+        last = Some(house.recalls.request(&request, house.now).unwrap());
+    }
+    assert!(matches!(last, Some(Requested::Refused(..))), "{last:?}");
+    house.recalls.run_open(house.now).unwrap();
+    house.check();
+}
+
+#[test]
+fn a_report_that_has_no_room_leaves_the_one_before() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    let id = house.recall(ALICE, &sent).id();
+    let before = house.report(ALICE);
+    house.mailboxes.set_quota(ALICE, 1).unwrap();
+    let requester = house
+        .request(ALICE, Selector::Submission(sent.id))
+        .requester;
+    house.recalls.restore(id, &requester, house.now).unwrap();
+    house.recalls.run(id, house.now).unwrap();
+    assert_eq!(house.report(ALICE), before);
+    house.mailboxes.set_quota(ALICE, 0).unwrap();
+    house.check();
+}

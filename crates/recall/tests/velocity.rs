@@ -1,0 +1,150 @@
+//! The brake on an account that takes back far more than it usually may.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+mod house;
+
+use house::{ALICE, BOB, CAROL, DAVE, House};
+use tern_base::AccountId;
+use tern_directory::{Grant, GrantScope, Role};
+use tern_mailbox::INBOX;
+use tern_policy::Authentication;
+use tern_recall::{Awaited, Refusal, Requested, Requester, Selector};
+
+const HOUR_MS: u64 = 3_600_000;
+
+fn operator() -> Requester {
+    Requester {
+        account: None,
+        name: "root".into(),
+        authentication: Authentication::default(),
+    }
+}
+
+fn grant(house: &House, account: AccountId, role: Role) {
+    let grant = Grant {
+        account,
+        role,
+        scope: GrantScope::Everyone,
+    };
+    tern_directory::grant_role(&house.engine, &grant, None, house.now).unwrap();
+}
+
+fn count(house: &House, action: &str) -> usize {
+    let head = tern_audit::head(&house.engine).unwrap().sequence;
+    let entries = (1..=head).map(|n| tern_audit::entry(&house.engine, n).unwrap().unwrap());
+    entries.filter(|entry| entry.draft.action == action).count()
+}
+
+/// Alice asks for one more letter to Bob.
+fn ask(house: &mut House, n: usize) -> Requested {
+    let sent = house.submit(ALICE, &[BOB], &[], n);
+    house.recall(ALICE, &sent)
+}
+
+#[test]
+fn who_goes_on_beyond_their_rate_needs_a_second_person_until_somebody_has_looked() {
+    let mut house = House::by_default();
+    for account in [ALICE, CAROL] {
+        grant(&house, account, Role::Administrator);
+    }
+    for n in 0..15 {
+        assert!(house.recalls.frozen(ALICE).unwrap().is_none(), "{n}");
+        let answer = ask(&mut house, n);
+        assert_eq!(matches!(answer, Requested::Sealed(_)), n < 10, "{answer:?}");
+    }
+    let frozen = house.recalls.frozen(ALICE).unwrap().unwrap();
+    assert!(
+        frozen.why.contains("5 requests beyond its rate"),
+        "{frozen:?}"
+    );
+    for _ in 0..2 {
+        house.recalls.run_open(house.now).unwrap();
+    }
+    assert_eq!(house.uids(CAROL, INBOX), [1], "told once");
+    assert!(
+        house.uids(ALICE, INBOX).is_empty(),
+        "not the account itself"
+    );
+    assert_eq!(count(&house, "recall.freeze"), 1);
+    house.check();
+    // An hour later she is within her rate, and waits all the same.
+    house.now = house.now.plus_millis(HOUR_MS + 1);
+    let answer = ask(&mut house, 20);
+    let Requested::Waiting(id, Awaited::Approval { approvers: 1, .. }) = answer else {
+        panic!("{answer:?}");
+    };
+    let freed = house.recalls.approve(id, &operator(), None, house.now);
+    assert_eq!(freed, Ok(Requested::Sealed(id)));
+    house.recalls.run(id, house.now).unwrap();
+    assert!(
+        house.recalls.frozen(ALICE).unwrap().is_none(),
+        "somebody has looked"
+    );
+    assert_eq!(count(&house, "recall.unfreeze"), 1);
+    assert!(matches!(ask(&mut house, 21), Requested::Sealed(_)));
+    house.check();
+}
+
+#[test]
+fn who_takes_back_from_very_many_within_an_hour_is_frozen() {
+    let mut house = House::by_default();
+    // Each by itself needs nobody.
+    let everybody = house.crowd(1_001);
+    let to = &everybody[..20];
+    let mut sealed = 0;
+    for n in 0..20 {
+        let sent = house.submit(ALICE, to, &[], n);
+        // Nine an hour.
+        house.now = house.now.plus_millis(HOUR_MS / 9);
+        match house.recall(ALICE, &sent) {
+            Requested::Sealed(_) => sealed += 1,
+            answer => panic!("{n}: {answer:?}"),
+        }
+    }
+    assert_eq!(sealed, 20, "180 an hour is fine");
+    let sent = house.submit(DAVE, &everybody, &[], 99);
+    let request = house.request(DAVE, Selector::Submission(sent.id));
+    let answer = house.recalls.request(&request, house.now).unwrap();
+    assert!(matches!(answer, Requested::Waiting(..)), "{answer:?}");
+    let decided = house.recalls.decided(request.id).unwrap().unwrap();
+    assert_eq!(decided.policies, ["default.frozen", "default.recipients"]);
+    let frozen = house.recalls.frozen(DAVE).unwrap().unwrap();
+    assert!(frozen.why.contains("1001 recipients"), "{frozen:?}");
+    assert!(
+        house
+            .recalls
+            .unfreeze(DAVE, &operator(), house.now)
+            .unwrap()
+    );
+    assert!(
+        !house
+            .recalls
+            .unfreeze(DAVE, &operator(), house.now)
+            .unwrap()
+    );
+    let one = house.submit(DAVE, &[BOB], &[], 100);
+    assert!(matches!(house.recall(DAVE, &one), Requested::Sealed(_)));
+    house.recalls.run_open(house.now).unwrap();
+    house.check();
+}
+
+/// A removed account leaves nothing behind that anybody would be written to about.
+#[test]
+fn a_frozen_account_can_be_removed() {
+    let mut house = House::by_default();
+    grant(&house, CAROL, Role::Administrator);
+    for n in 0..15 {
+        let answer = ask(&mut house, n);
+        let limited = matches!(answer, Requested::Refused(_, Refusal::RateLimited));
+        assert_eq!(limited, n >= 10);
+    }
+    house.recalls.forget_triggers(ALICE).unwrap();
+    assert!(house.recalls.all_frozen().unwrap().is_empty());
+    house.recalls.run_open(house.now).unwrap();
+    assert!(house.uids(CAROL, INBOX).is_empty());
+    house.check();
+}
