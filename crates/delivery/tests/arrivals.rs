@@ -35,7 +35,7 @@ fn recalls(house: &House) -> Recalls {
     Recalls::open(
         Arc::new(house.engine.clone()),
         Arc::clone(&house.mailboxes),
-        tern_policy::built_in(),
+        tern_policy::unattended(),
         Settings::default(),
     )
 }

@@ -40,7 +40,7 @@ fn triggers(house: &House, who: &str) -> Vec<Requested> {
     let recalls = Recalls::open(
         Arc::new(house.engine.clone()),
         Arc::clone(&house.mailboxes),
-        tern_policy::built_in(),
+        tern_policy::unattended(),
         Settings::default(),
     );
     let answers = recalls.triggers(house.account(who), house.now).unwrap();

@@ -35,23 +35,27 @@ const RECIPIENTS: File = (
 /// The default policy as it ships: the roles and every sentence of the default.
 pub const SHIPPED_DEFAULT: &[File] = &[ROLES, AGE, EXPOSED, FROZEN, RATE, RECIPIENTS];
 
-/// The part of it that works before a step-up or an approval can be completed: a refusal that
-/// nobody can do anything about would help nobody.
-const WITHOUT_STEP_UP_AND_APPROVAL: &[File] = &[ROLES, AGE, RATE];
+/// The part of it under which nobody but the requester has a say: for a demo, a simulation and tests
+/// that have nobody to show a second factor, or to approve.
+pub const UNATTENDED: &[File] = &[ROLES, AGE, RATE];
 
-/// What is in force where the configuration names no policies. Once recalls wait for step-up and
-/// approval, this line becomes [`SHIPPED_DEFAULT`].
-const BUILT_IN: &[File] = WITHOUT_STEP_UP_AND_APPROVAL;
-
-/// The set that is in force where the configuration names no policies.
-///
-/// # Panics
-/// Never: a test loads it.
+/// The set that is in force where the configuration names no policies: the whole default.
 pub fn built_in() -> Arc<PolicySet> {
     static SET: OnceLock<Arc<PolicySet>> = OnceLock::new();
-    let load = || match PolicySet::load(BUILT_IN) {
+    Arc::clone(SET.get_or_init(|| load(SHIPPED_DEFAULT)))
+}
+
+/// The set of [`UNATTENDED`].
+pub fn unattended() -> Arc<PolicySet> {
+    static SET: OnceLock<Arc<PolicySet>> = OnceLock::new();
+    Arc::clone(SET.get_or_init(|| load(UNATTENDED)))
+}
+
+/// # Panics
+/// Never: a test loads both sets.
+fn load(files: &[File]) -> Arc<PolicySet> {
+    match PolicySet::load(files) {
         Ok(set) => Arc::new(set),
         Err(errors) => panic!("the built-in policies are wrong: {errors:?}"),
-    };
-    Arc::clone(SET.get_or_init(load))
+    }
 }

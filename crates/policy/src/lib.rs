@@ -34,7 +34,7 @@ mod load;
 mod rule;
 mod set;
 
-pub use built_in::{SHIPPED_DEFAULT, built_in};
+pub use built_in::{SHIPPED_DEFAULT, UNATTENDED, built_in, unattended};
 pub use error::PolicyError;
 pub use permission::Permission;
 pub use question::{

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tern_base::{AccountId, Timestamp};
 use tern_policy::{
     Actor, Authentication, DenyReason, Message, Operation, Options, Permission, Policy, PolicySet,
-    Question, SHIPPED_DEFAULT, Surroundings, built_in, cases,
+    Question, SHIPPED_DEFAULT, Surroundings, built_in, cases, unattended,
 };
 
 fn policies() -> PathBuf {
@@ -85,10 +85,10 @@ fn the_default_that_ships_is_what_the_directories_hold() {
     assert!(shipped.rules().all(|rule| rule.description.is_some()));
 }
 
-/// What is in force until step-up and approval can be completed asks for neither.
+/// Where nobody can show a second factor or approve, neither is asked for.
 #[test]
-fn the_built_in_set_asks_for_nothing_that_cannot_be_given() {
-    let set = built_in();
+fn the_unattended_set_asks_nobody_for_anything() {
+    let set = unattended();
     let own = |change: fn(&mut Question)| {
         let mut question = question();
         change(&mut question);
@@ -111,6 +111,23 @@ fn the_built_in_set_asks_for_nothing_that_cannot_be_given() {
         q.actor.roles.clear();
     };
     assert_eq!(own(nobodys), "allow", "an operator at the machine");
+}
+
+/// What is in force without configuration is the whole default.
+#[test]
+fn the_built_in_set_is_the_default() {
+    let set = built_in();
+    let shipped = PolicySet::load(SHIPPED_DEFAULT).expect("sound");
+    assert_eq!(set.digest(), shipped.digest());
+    let own = |change: fn(&mut Question)| {
+        let mut question = question();
+        change(&mut question);
+        set.decide(&question).decision.code()
+    };
+    assert_eq!(own(|_| {}), "allow");
+    assert_eq!(own(|q| message(q).exposed = Some(9)), "step-up-required");
+    assert_eq!(own(|q| message(q).recipients = 26), "approval-required");
+    assert_eq!(own(|q| q.frozen = true), "approval-required");
 }
 
 #[test]

@@ -129,7 +129,7 @@ impl Observer {
 }
 
 fn recalls(engine: Arc<dyn Engine>, mailboxes: &Arc<Mailboxes>) -> Recalls {
-    let policy = tern_policy::built_in();
+    let policy = tern_policy::unattended();
     Recalls::open(engine, Arc::clone(mailboxes), policy, Settings::default())
 }
 

@@ -33,6 +33,25 @@ struct Running {
     addresses: HashMap<String, SocketAddr>,
 }
 
+/// A directory with the policies that ask nobody but the requester.
+fn unattended(within: &Path) -> PathBuf {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/policies");
+    let directory = within.join("policies");
+    let copied = std::fs::create_dir(&directory).and_then(|()| {
+        for file in [
+            "roles/roles.cedar",
+            "default/age.cedar",
+            "default/rate.cedar",
+        ] {
+            let name = file.rsplit('/').next().unwrap_or(file);
+            std::fs::copy(shipped.join(file), directory.join(name))?;
+        }
+        Ok(())
+    });
+    copied.unwrap_or_else(|error| panic!("policies: {error}"));
+    directory
+}
+
 impl Tern {
     /// Writes a configuration with these further sections; starts nothing yet. No route leads to
     /// other servers.
@@ -40,15 +59,21 @@ impl Tern {
         Self::routed("", further)
     }
 
-    /// The same with these keys in the relay's section.
+    /// The same with these keys in the relay's section. Unless a section says otherwise, policies ask
+    /// nobody but the requester: those that the server comes with ask for a second factor, or for
+    /// somebody else.
     pub fn routed(relay: &str, further: &str) -> Self {
         let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("temp dir: {error}"));
         let data = dir.path().join("data");
+        let policies = match further.contains("[policy]") {
+            true => String::new(),
+            false => format!("[policy]\ndirectories = [{:?}]\n", unattended(dir.path())),
+        };
         let any = "[\"127.0.0.1:0\"]";
         let text = format!(
             "[server]\nhostname = \"mail.example.org\"\ndata_dir = {data:?}\n\n\
              [listeners]\nsmtp = {any}\nsubmission = {any}\nsubmissions = {any}\n\
-             imap = {any}\nimaps = {any}\nhttps = {any}\n\n[relay]\nresolve = false\n{relay}\n\n[log]\nformat = \"json\"\n\n{further}\n"
+             imap = {any}\nimaps = {any}\nhttps = {any}\n\n[relay]\nresolve = false\n{relay}\n\n[log]\nformat = \"json\"\n\n{further}\n{policies}"
         );
         let tern = Self {
             dir,

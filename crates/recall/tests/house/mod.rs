@@ -15,7 +15,7 @@ use tern_mailbox::{
     AppendRequest, ExposureLevel, Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes,
     NoListener, Placed, Role, Served, Share, Viewer,
 };
-use tern_policy::{Authentication, Policy, PolicySet};
+use tern_policy::{Authentication, Policy};
 use tern_queue::{LeaseId, NewItem, QueueId, Schedule};
 use tern_recall::{
     CopyOutcome, Destination, Outcome, RECALL_KEYWORD, Reason, RecallError, RecallId, Recalls,
@@ -52,13 +52,12 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) fn new() -> Self {
-        Self::under(tern_policy::built_in())
+        Self::under(tern_policy::unattended())
     }
 
     /// A house with every sentence of the default policy, where Alice has a second factor.
     pub(crate) fn by_default() -> Self {
-        let set = PolicySet::load(tern_policy::SHIPPED_DEFAULT).unwrap();
-        let mut house = Self::under(Arc::new(set));
+        let mut house = Self::under(tern_policy::built_in());
         house.enrol(ALICE);
         house
     }
