@@ -11,7 +11,7 @@ use tern_mime::Address;
 use tern_recall::arrival::{Arrival, record_arrival_in};
 use tern_recall::mail::{MailRequest, record_request_in};
 use tern_recall::submission::{record_in, record_targets_in, target_chunks};
-use tern_recall::{Submission, Target};
+use tern_recall::{Submission, Target, TextPrint};
 use tern_store::{StoreError, Transaction, limits as store_limits};
 
 use crate::entry::{Entry, Facts, Goal};
@@ -96,6 +96,35 @@ fn remove_refused(targets: &mut Vec<Target>, refused: &[u32]) {
 fn count(entries: &[Entry], fits: fn(&Goal) -> bool) -> u32 {
     let count = entries.iter().filter(|entry| fits(&entry.goal)).count();
     u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// What is put on record of a message whose envelope named so many recipients.
+fn submission(
+    key: &[u8; 32],
+    facts: &Facts,
+    prepared: &Prepared,
+    entries: &[Entry],
+    named: u32,
+) -> Submission {
+    let outside = count(entries, |goal| matches!(goal, Goal::Outside(_)));
+    // Only what goes there can come back from there.
+    let goes_out = facts.submitter.is_some() && outside > 0;
+    let print = || TextPrint::of(key, &prepared.parsed, prepared.content());
+    Submission {
+        id: facts.origin,
+        account: facts.submitter.unwrap_or(Submission::OUTSIDE),
+        mail_from: facts.mail_from.clone(),
+        message_id: prepared.parsed.message_id.clone().unwrap_or_default(),
+        subject: prepared.parsed.envelope.subject.clone().unwrap_or_default(),
+        digest: prepared.digest,
+        carried: prepared.letters().skip(1).map(|it| it.digest).collect(),
+        text: goes_out.then(print).flatten(),
+        size: prepared.size(),
+        submitted: facts.received,
+        recipients: named,
+        accounts: count(entries, |goal| matches!(goal, Goal::Local(..))),
+        outside,
+    }
 }
 
 impl Delivery {
@@ -184,20 +213,7 @@ impl Delivery {
         let key = self.mailboxes.content_key();
         let request =
             submitter.and_then(|account| request_of(key, account, &facts, &prepared, &way));
-        let submission = Submission {
-            id: facts.origin,
-            account: submitter.unwrap_or(Submission::OUTSIDE),
-            mail_from: facts.mail_from.clone(),
-            message_id: prepared.parsed.message_id.clone().unwrap_or_default(),
-            subject: prepared.parsed.envelope.subject.clone().unwrap_or_default(),
-            digest: prepared.digest,
-            carried: prepared.letters().skip(1).map(|it| it.digest).collect(),
-            size: prepared.size(),
-            submitted: now,
-            recipients: named,
-            accounts: count(&entries, |goal| matches!(goal, Goal::Local(..))),
-            outside: count(&entries, |goal| matches!(goal, Goal::Outside(_))),
-        };
+        let submission = submission(key, &facts, &prepared, &entries, named);
         Ok(Acceptance {
             facts,
             prepared,

@@ -289,9 +289,12 @@ impl Delivery {
 
     fn prepare_again(&self, job: &Job, now: Timestamp) -> Result<Prepared, DeliveryError> {
         let content = self.mailboxes.read_blob_of(job.blob, job.size)?;
-        let prepared = self
+        let mut prepared = self
             .mailboxes
             .prepare_with_digest(content, job.digest, now)?;
+        if job.facts.submitter.is_none() {
+            self.recognise_again(&mut prepared)?;
+        }
         Ok(prepared)
     }
 

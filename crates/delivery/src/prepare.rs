@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use tern_base::{ContentDigest, EmailAddress, OriginId, Timestamp};
 use tern_mailbox::Prepared;
-use tern_recall::token;
+use tern_recall::{limits, returned, token};
 
 use crate::{Delivery, DeliveryError};
 
@@ -25,6 +25,8 @@ struct Seen {
     /// Where our own Received ends.
     received_end: usize,
     delivered_to: Vec<EmailAddress>,
+    /// The tokens that it comes with from outside.
+    tokens: Vec<String>,
 }
 
 /// A message that is ready to land, and where it has been before.
@@ -45,7 +47,8 @@ impl Delivery {
     ) -> Result<Ready, DeliveryError> {
         let mut seen = look(&content, submitted);
         let delivered_to = std::mem::take(&mut seen.delivered_to);
-        let prepared = if submitted {
+        let tokens = std::mem::take(&mut seen.tokens);
+        let mut prepared = if submitted {
             self.prepare_submission(origin, &content, &seen, now)?
         } else if seen.removed.is_empty() {
             self.mailboxes.prepare(content, now)?
@@ -54,10 +57,28 @@ impl Delivery {
             copy_kept(&mut out, &content, 0, &seen.removed);
             self.mailboxes.prepare(out, now)?
         };
+        self.recognise(&mut prepared, &tokens)?;
         Ok(Ready {
             prepared,
             delivered_to,
         })
+    }
+
+    /// Marks a message that was prepared before as what it was marked then.
+    pub(crate) fn recognise_again(&self, prepared: &mut Prepared) -> Result<(), DeliveryError> {
+        let tokens = look(prepared.content(), false).tokens;
+        self.recognise(prepared, &tokens)
+    }
+
+    /// Marks what this server sent out and that comes back with something added.
+    fn recognise(&self, prepared: &mut Prepared, tokens: &[String]) -> Result<(), DeliveryError> {
+        let keys = (&self.token_key, self.mailboxes.content_key());
+        let (parsed, content) = (&prepared.parsed, prepared.content());
+        let known = returned::returned(self.reader(), keys, tokens, parsed, content)?;
+        if let Some((of, digest)) = known {
+            prepared.came_back(digest, of);
+        }
+        Ok(())
     }
 
     fn prepare_submission(
@@ -123,6 +144,10 @@ fn look(content: &[u8], submitted: bool) -> Seen {
                     goes |= empty;
                 }
             }
+        }
+        if !submitted && field.is(token::HEADER) && seen.tokens.len() < limits::MAX_TOKENS {
+            let text = std::str::from_utf8(field.value.trim_ascii()).unwrap_or_default();
+            seen.tokens.push(text.to_owned());
         }
         if goes {
             seen.removed.push(field.range);

@@ -1,14 +1,14 @@
 //! The letters that a message carries besides being one: what forwarding as an attachment makes.
 //!
-//! A message is a copy of its own letter (`COPY`), and a *carrier* of each message inside it
-//! (`CARRIER`). Invariant: what a message carries is in its row, and it has a row in `CARRIER` for
+//! A message is a copy of its own letter (`COPY`), and a *carrier* of each message inside it, and of
+//! the letter that it was before a server elsewhere added to it (`CARRIER`). Invariant: what a message carries is in its row, and it has a row in `CARRIER` for
 //! each exactly while it has one in `COPY`. A message that carries nothing has no such rows, and costs
 //! none of what is asked here.
 //!
 //! Refuses to look at more than [`limits::MAX_CARRIED`] of them: the outermost are found first.
 
 use tern_base::codec::{Damaged, Reader, Writer};
-use tern_base::{AccountId, ContentDigest, MessageId};
+use tern_base::{AccountId, ContentDigest, MessageId, OriginId};
 use tern_mime::ParsedMessage;
 use tern_store::Transaction;
 
@@ -17,22 +17,27 @@ use crate::{Exposure, MailboxError, Mailboxes, Prepared, limits, tables};
 
 /// How a message carries a letter that is not its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
 pub enum Carriage {
     /// It is inside the message, as a part of it.
-    Attached = 1,
+    Attached,
+    /// The message is what this transaction sent out, come back with something added to it.
+    Returned(OriginId),
 }
 
 impl Carriage {
-    /// The stored form.
-    pub const fn number(self) -> u8 {
-        self as u8
+    /// Writes the stored form.
+    pub fn write(self, w: &mut Writer) {
+        match self {
+            Self::Attached => drop(w.byte(1)),
+            Self::Returned(of) => drop(w.byte(2).array(&of.0)),
+        }
     }
 
     /// Reads the stored form.
-    pub fn from_number(number: u8) -> Result<Self, Damaged> {
-        match number {
+    pub fn read(r: &mut Reader<'_>) -> Result<Self, Damaged> {
+        match r.byte()? {
             1 => Ok(Self::Attached),
+            2 => Ok(Self::Returned(OriginId(r.array()?))),
             _ => Err(Damaged),
         }
     }
@@ -41,6 +46,7 @@ impl Carriage {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Attached => "attached",
+            Self::Returned(_) => "returned",
         }
     }
 }
@@ -56,14 +62,17 @@ pub struct Letter {
 
 impl Letter {
     pub(crate) fn write(self, w: &mut Writer) {
-        let carriage = self.carriage.map_or(0, Carriage::number);
-        w.array(&self.digest.0).byte(carriage);
+        w.array(&self.digest.0);
+        if let Some(carriage) = self.carriage {
+            carriage.write(w);
+        }
     }
 
+    /// Reads one that is carried.
     pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self, Damaged> {
         Ok(Self {
             digest: ContentDigest(r.array()?),
-            carriage: Some(Carriage::from_number(r.byte()?)?),
+            carriage: Some(Carriage::read(r)?),
         })
     }
 }
@@ -98,6 +107,19 @@ pub(crate) fn carried_by(
 }
 
 impl Prepared {
+    /// Marks it as a letter that a transaction sent out, come back with something added. It is the
+    /// first that is kept in mind of what it carries.
+    pub fn came_back(&mut self, digest: ContentDigest, of: OriginId) {
+        if digest != self.digest {
+            self.carried.retain(|letter| letter.digest != digest);
+            self.carried.truncate(limits::MAX_CARRIED - 1);
+            self.carried.push(Letter {
+                digest,
+                carriage: Some(Carriage::Returned(of)),
+            });
+        }
+    }
+
     /// The letter that it is, then those that it carries.
     pub fn letters(&self) -> impl Iterator<Item = Letter> + '_ {
         letters(self.digest, &self.carried)
@@ -128,7 +150,10 @@ pub(crate) fn remember(
         let copy = CopyRow {
             account,
             message,
-            origin: row.origin,
+            origin: match letter.carriage {
+                Some(Carriage::Returned(of)) => of,
+                Some(Carriage::Attached) | None => row.origin,
+            },
             lineage: row.lineage,
             carrier: letter.carriage.map(|carriage| (carriage, row.digest)),
         };

@@ -319,7 +319,8 @@ impl CopyRow {
         let mut w = Writer::versioned(V2);
         w.array(&self.origin.0).byte(self.lineage as u8);
         w.option(self.carrier, |w, (carriage, of)| {
-            w.byte(carriage.number()).array(&of.0);
+            carriage.write(w);
+            w.array(&of.0);
         });
         w.finish()
     }
@@ -334,7 +335,7 @@ impl CopyRow {
             origin: OriginId(r.array()?),
             lineage: Lineage::from_number(r.byte()?)?,
             carrier: r.option(|r| {
-                let carriage = Carriage::from_number(r.byte()?)?;
+                let carriage = Carriage::read(r)?;
                 Ok((carriage, ContentDigest(r.array()?)))
             })?,
         })

@@ -107,7 +107,7 @@ impl Seal {
     /// Whether it covers an account's message that a transaction brought, and that is the letter or
     /// carries it.
     pub fn covers(&self, account: AccountId, origin: OriginId, carriage: Option<Carriage>) -> bool {
-        self.cover.covers(account) && self.origins.covers(origin) && self.reaches(carriage)
+        self.cover.covers(account) && self.reaches(origin, carriage)
     }
 
     /// Whether it covers what a transaction sends to its recipient of this number, and that is the
@@ -118,19 +118,21 @@ impl Seal {
         number: Option<u32>,
         carriage: Option<Carriage>,
     ) -> bool {
-        self.origins.covers(origin) && self.outside.covers(origin, number) && self.reaches(carriage)
+        self.outside.covers(origin, number) && self.reaches(origin, carriage)
     }
 
-    fn reaches(&self, carriage: Option<Carriage>) -> bool {
-        match carriage {
-            None => true,
-            Some(Carriage::Attached) => self.attached,
-        }
-    }
-
-    /// Whether it covers any copy that a transaction sends out.
+    /// Whether it covers anything that a transaction sends out, and that is the letter or carries it.
     pub(crate) fn covers_any_outside(&self, origin: OriginId, carriage: Option<Carriage>) -> bool {
-        self.origins.covers(origin) && self.outside.covers_any_of(origin) && self.reaches(carriage)
+        self.outside.covers_any_of(origin) && self.reaches(origin, carriage)
+    }
+
+    /// What came back was brought by what had sent it out.
+    fn reaches(&self, origin: OriginId, carriage: Option<Carriage>) -> bool {
+        match carriage {
+            None => self.origins.covers(origin),
+            Some(Carriage::Attached) => self.attached && self.origins.covers(origin),
+            Some(Carriage::Returned(of)) => self.origins.covers(of),
+        }
     }
 
     /// Whether it keeps out what arrives at this time.

@@ -154,6 +154,7 @@ fn deliver(
         subject: b"News".to_vec(),
         digest: prepared.digest,
         carried: Vec::new(),
+        text: None,
         size: prepared.size(),
         submitted: now,
         recipients: 1,

@@ -45,13 +45,14 @@ impl Recalls {
         origins: &Origins,
     ) -> Result<Vec<(AccountId, MessageId, Exposure)>, RecallError> {
         let mut served = self.mailboxes.exposures(digest)?;
-        let carriers = self.mailboxes.carriers(digest)?;
+        served.retain(|(_, _, exposure)| origins.covers(exposure.origin));
+        let mut carriers = self.mailboxes.carriers(digest)?;
+        carriers.retain(|copy| origins.covers(copy.origin));
         let exposures = self.mailboxes.exposures_of(digest, &carriers)?;
         let carriers = carriers.into_iter().zip(exposures);
         served.extend(carriers.filter_map(|(copy, exposure)| {
             exposure.map(|exposure| (copy.account, copy.message, exposure))
         }));
-        served.retain(|(_, _, exposure)| origins.covers(exposure.origin));
         Ok(served)
     }
 

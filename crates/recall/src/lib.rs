@@ -17,6 +17,7 @@ pub mod check;
 pub mod error;
 pub mod limits;
 pub mod mail;
+pub mod returned;
 pub mod submission;
 pub mod token;
 
@@ -68,6 +69,7 @@ pub use plan::{Facts, Plan, PlannedCopy, plan};
 pub use record::{Extent, Recall, RecallId, Refusal, State};
 pub use request::{Request, Requested, Requester, Selector};
 pub use retract::{BatchId, Found, Retract, Retracted, Search};
+pub use returned::TextPrint;
 pub use settings::Settings;
 pub use status::{Line, Status, StatusLine};
 pub use submission::{Destination, Submission, Target};

@@ -17,6 +17,13 @@ pub const MAX_REFUSALS: usize = 20;
 /// Most submissions of a letter by other accounts that a seal leaves out one by one. Beyond that
 /// it covers what the sender's own submissions brought, and nothing else.
 pub const MAX_RIVALS: usize = 1_000;
+/// Text of a message by which it is known when it comes back from outside, in bytes: what follows may
+/// have been changed on the way.
+pub const MAX_PRINTED: usize = 64 * 1024;
+/// Text parts of a message that may have come back that are looked at.
+pub const MAX_PRINTED_PARTS: usize = 16;
+/// Tokens of a message that are looked at.
+pub const MAX_TOKENS: usize = 8;
 /// Most bytes of one row of targets.
 pub const TARGET_ROW_BYTES: usize = 48 * 1024;
 /// Most messages that one retract takes back; a search that finds more touches none.

@@ -300,7 +300,7 @@ impl CopyOutcome {
             w.number(mailbox.0.into());
         });
         w.option(self.carriage, |w, carriage| {
-            w.byte(carriage.number());
+            carriage.write(w);
         });
         for at in [self.restored, self.purged] {
             w.option(at, |w, at| {
@@ -318,7 +318,7 @@ impl CopyOutcome {
             at: Timestamp(r.number()?),
             exposure: r.option(|r| Exposure::decode(r.bytes()?))?,
             mailboxes: r.list(|r| r.number32().map(MailboxId))?,
-            carriage: r.option(|r| Carriage::from_number(r.byte()?))?,
+            carriage: r.option(Carriage::read)?,
             restored: r.option(|r| r.number().map(Timestamp))?,
             purged: r.option(|r| r.number().map(Timestamp))?,
         })

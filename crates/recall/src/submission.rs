@@ -10,6 +10,7 @@ use tern_queue::QueueId;
 use tern_store::{Range, Read, StoreError, Transaction};
 
 use crate::arrival::arrival;
+use crate::returned::TextPrint;
 use crate::{limits, tables};
 
 /// One message accepted from one authenticated account.
@@ -29,6 +30,8 @@ pub struct Submission {
     pub digest: ContentDigest,
     /// The letters inside it.
     pub carried: Vec<ContentDigest>,
+    /// By which its text is known when it comes back from outside; only of what went there.
+    pub text: Option<TextPrint>,
     /// Its octets.
     pub size: u32,
     /// When it was accepted.
@@ -83,7 +86,7 @@ impl Submission {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(2);
+        let mut w = Writer::versioned(3);
         w.number(self.account.0.into());
         w.option(self.mail_from.as_ref(), |w, from| {
             w.text(&from.to_string());
@@ -94,6 +97,7 @@ impl Submission {
         w.list(&self.carried, |w, digest| {
             w.array(&digest.0);
         });
+        w.option(self.text, |w, text| text.write(w));
         w.number(self.size.into())
             .number(self.submitted.0)
             .number(self.recipients.into());
@@ -109,7 +113,7 @@ impl Submission {
     }
 
     pub(crate) fn decode(id: OriginId, bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 2)?;
+        let mut r = Reader::of_version(bytes, 3)?;
         Ok(Self {
             id,
             account: AccountId(r.number32()?),
@@ -118,6 +122,7 @@ impl Submission {
             subject: r.bytes()?.to_vec(),
             digest: ContentDigest(r.array()?),
             carried: r.list(|r| r.array().map(ContentDigest))?,
+            text: r.option(TextPrint::read)?,
             size: r.number32()?,
             submitted: Timestamp(r.number()?),
             recipients: r.number32()?,

@@ -4,8 +4,8 @@
 //! The token names the submission and proves, with a key that only this server has, that the
 //! server issued it for that submission's content. It proves nothing of the content that it
 //! arrives with: whoever received the message can put it on another. So it may add a copy to what
-//! its own submission's recall covers, and give nobody power over anything else. Arrivals do not
-//! ask it yet.
+//! its own submission's recall covers, and give nobody power over anything else: what else has to hold
+//! for that is in [`crate::returned`].
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

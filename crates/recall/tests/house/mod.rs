@@ -229,6 +229,7 @@ impl House {
             subject: prepared.parsed.envelope.subject.clone().unwrap(),
             digest: prepared.digest,
             carried: prepared.letters().skip(1).map(|it| it.digest).collect(),
+            text: None,
             size: prepared.size(),
             submitted: now,
             recipients: (to.len() + out.len()) as u32,
