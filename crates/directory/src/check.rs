@@ -148,13 +148,9 @@ impl Check<'_> {
         for (key, _) in rows(self.reader, tables::all_members())? {
             let (id, member) = tables::read_member_key(&key)?;
             *counts.entry(id).or_default() += 1;
-            if let Target::Account(account) = member
-                && self
-                    .reader
-                    .get(&tables::group_of_key(account, id))?
-                    .is_none()
-            {
-                self.note(format!("group {id} is missing from account {account}"));
+            let reverse = group::reverse_key(&member, id);
+            if self.reader.get(&reverse)?.is_none() {
+                self.note(format!("group {id} is not found by its member {member:?}"));
             }
         }
         for (key, value) in rows(self.reader, tables::groups())? {
@@ -200,6 +196,15 @@ impl Check<'_> {
             if self.reader.get(&member)?.is_none() {
                 self.note(format!(
                     "account {id} has group {group}, which does not name it"
+                ));
+            }
+        }
+        for (key, _) in rows(self.reader, tables::all_groups_around())? {
+            let (address, group) = tables::read_group_around_key(&key)?;
+            let member = tables::member_key(group, &Target::Address(address.clone()));
+            if self.reader.get(&member)?.is_none() {
+                self.note(format!(
+                    "{address} has group {group}, which does not name it"
                 ));
             }
         }

@@ -276,14 +276,11 @@ pub fn roles_over(
     Ok(roles)
 }
 
-/// The addresses of the groups that name an account as a member.
+/// The addresses of the groups that an account is in, those around them included.
 pub fn group_addresses_of(
     reader: &dyn Read,
     account: AccountId,
 ) -> Result<Vec<EmailAddress>, StoreError> {
-    let mut found = Vec::new();
-    for id in account::groups_of(reader, account)? {
-        found.extend(crate::group::group(reader, id)?.map(|group| group.address));
-    }
-    Ok(found)
+    let groups = crate::group::groups_around(reader, account)?.into_iter();
+    Ok(groups.map(|group| group.address).collect())
 }

@@ -1,10 +1,12 @@
 //! Groups: one address, many members.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use tern_base::{EmailAddress, Timestamp};
+use tern_base::{AccountId, EmailAddress, Timestamp};
 use tern_store::{Engine, Range, Read, StoreError, Transaction, Verdict, transact};
 
+use crate::account::{addresses_of, groups_of};
 use crate::error::DirectoryError;
 use crate::grant::{self, GrantScope};
 use crate::limits;
@@ -105,9 +107,7 @@ pub fn add_members_in(
             continue;
         }
         txn.put(key, tables::mark());
-        if let Target::Account(account) = member {
-            txn.put(tables::group_of_key(account, id), tables::mark());
-        }
+        txn.put(reverse_key(&member, id), tables::mark());
         group.members += 1;
     }
     if group.members > limits::MAX_GROUP_MEMBERS {
@@ -149,6 +149,44 @@ pub fn remove_members_in(
     tables::get_group(txn, id)?.ok_or(DirectoryError::NotFound("group"))
 }
 
+/// The row by which a group is found that has this member.
+pub(crate) fn reverse_key(member: &Target, group: GroupId) -> Vec<u8> {
+    match member {
+        Target::Account(account) => tables::group_of_key(*account, group),
+        Target::Address(address) => tables::group_around_key(address, group),
+    }
+}
+
+/// The groups that an account is in: those that name it or an alias of it, and those around them,
+/// as deep as an address is expanded.
+pub fn groups_around(reader: &dyn Read, account: AccountId) -> Result<Vec<Group>, StoreError> {
+    let mut ids: BTreeSet<GroupId> = groups_of(reader, account)?.into_iter().collect();
+    for address in addresses_of(reader, account)? {
+        ids.extend(groups_naming(reader, &address)?);
+    }
+    let (mut found, mut known) = (Vec::new(), ids.clone());
+    for _ in 0..limits::MAX_DEPTH {
+        let mut next = BTreeSet::new();
+        for id in ids {
+            let Some(group) = group(reader, id)? else {
+                continue;
+            };
+            next.extend(groups_naming(reader, &group.address)?);
+            found.push(group);
+        }
+        next.retain(|id| known.insert(*id));
+        ids = next;
+    }
+    Ok(found)
+}
+
+/// The groups that have this address as a member.
+fn groups_naming(reader: &dyn Read, address: &EmailAddress) -> Result<Vec<GroupId>, StoreError> {
+    let keys = tables::all_keys(reader, tables::groups_around(address))?;
+    let id = |key: &Vec<u8>| Ok(tables::read_group_around_key(key)?.1);
+    keys.iter().map(id).collect()
+}
+
 /// Takes one member out, if it is in.
 pub(crate) fn drop_member(
     txn: &mut Transaction<'_>,
@@ -160,9 +198,7 @@ pub(crate) fn drop_member(
         return Ok(());
     }
     txn.delete(key);
-    if let Target::Account(account) = member {
-        txn.delete(tables::group_of_key(*account, id));
-    }
+    txn.delete(reverse_key(member, id));
     if let Some(mut group) = tables::get_group(txn, id)? {
         group.members = group.members.saturating_sub(1);
         txn.put(tables::group_key(id), tables::encode_group(&group));

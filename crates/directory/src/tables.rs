@@ -16,10 +16,11 @@
 //! | 0x2b grants | - | how many there are |
 //! | 0x2c factor | account u32, factor u32 | TOTP, or recovery codes: see `factor/rows.rs` |
 //! | 0x2d factors | account u32 | failures, when one was last shown |
+//! | 0x2e group around an address | address, 0, group u32 | - |
 //!
 //! The count in a domain's row is changed by whoever adds or removes an address, so a domain can't
-//! be removed while somebody adds to it. The reverse rows 0x27 and 0x28 stand exactly where an
-//! alias or a member names the account. The count of grants is changed by whoever gives or takes
+//! be removed while somebody adds to it. The reverse rows 0x27, 0x28 and 0x2e stand exactly where an
+//! alias or a member names the account, or a member the address. The count of grants is changed by whoever gives or takes
 //! one, so that an account, domain or group is not removed while it is given a part in one.
 
 use tern_base::codec::{Damaged, Reader, Writer};
@@ -48,6 +49,7 @@ const GRANT: u8 = 0x2a;
 const GRANT_COUNT: u8 = 0x2b;
 const FACTOR: u8 = 0x2c;
 const FACTORS: u8 = 0x2d;
+const GROUP_AROUND: u8 = 0x2e;
 pub(crate) const VERSION: u8 = 1;
 
 // Keys.
@@ -105,6 +107,11 @@ pub(crate) fn alias_of_key(account: AccountId, alias: &EmailAddress) -> Vec<u8> 
 
 pub(crate) fn group_of_key(account: AccountId, group: GroupId) -> Vec<u8> {
     Key::table(GROUP_OF).u32(account.0).u32(group.0).finish()
+}
+
+pub(crate) fn group_around_key(address: &EmailAddress, group: GroupId) -> Vec<u8> {
+    let key = Key::table(GROUP_AROUND).array(address.canonical().as_bytes());
+    key.array(&[0]).u32(group.0).finish()
 }
 
 pub(crate) fn secrets_key() -> Vec<u8> {
@@ -207,7 +214,25 @@ pub(crate) fn all_groups_of() -> Range {
     Range::prefix(Key::table(GROUP_OF).finish())
 }
 
+pub(crate) fn groups_around(address: &EmailAddress) -> Range {
+    let key = Key::table(GROUP_AROUND).array(address.canonical().as_bytes());
+    Range::prefix(key.array(&[0]).finish())
+}
+
+pub(crate) fn all_groups_around() -> Range {
+    Range::prefix(Key::table(GROUP_AROUND).finish())
+}
+
 // Keys, read.
+
+/// The address and the group of the key of a reverse row.
+pub(crate) fn read_group_around_key(key: &[u8]) -> Result<(EmailAddress, GroupId), Damaged> {
+    let (rest, id) = key.split_last_chunk().ok_or(Damaged)?;
+    let text = rest.get(1..).and_then(|text| text.strip_suffix(&[0]));
+    let text = std::str::from_utf8(text.ok_or(Damaged)?).map_err(|_| Damaged)?;
+    let address = EmailAddress::parse(text).map_err(|_| Damaged)?;
+    Ok((address, GroupId(u32::from_be_bytes(*id))))
+}
 
 pub(crate) fn read_domain_key(key: &[u8]) -> Result<Domain, Damaged> {
     parse_domain(KeyReader::new(key).rest())

@@ -3,8 +3,8 @@
 use tern_base::{AccountId, Domain, Timestamp};
 use tern_directory::{
     About, DirectoryError, Grant, GrantScope, Role, account_by_address, check, grant_role,
-    grants_of, group_by_address, list_grants, remove_account, remove_domain, remove_group,
-    revoke_role, roles_over,
+    grants_of, group_addresses_of, group_by_address, list_grants, remove_account, remove_domain,
+    remove_group, revoke_role, roles_over,
 };
 
 use tern_store::{Engine, MemEngine};
@@ -165,4 +165,35 @@ fn a_grant_names_what_is_there() {
     let no_group = give(ann, GrantScope::Group(tern_directory::GroupId(99)));
     assert_eq!(no_group, Err(DirectoryError::NotFound("group")));
     sound(&engine);
+}
+
+#[test]
+fn an_account_is_in_the_groups_around_its_groups() {
+    let engine = world();
+    let of = |name: &str| {
+        let groups = group_addresses_of(&engine, id(&engine, name)).unwrap();
+        let mut names: Vec<String> = groups.iter().map(ToString::to_string).collect();
+        names.sort_unstable();
+        names.join(" ")
+    };
+    assert_eq!(of("ben"), "ward@a.example");
+    for line in [
+        "group clinic ward ann",
+        "group all@b.example clinic",
+        // One that is around itself, and one that names an alias.
+        "group ward all@b.example",
+        "alias benny ben",
+        "group chess benny",
+    ] {
+        act(&engine, line).unwrap();
+    }
+    let all = "all@b.example chess@a.example clinic@a.example ward@a.example";
+    assert_eq!(of("ben"), all);
+    assert_eq!(of("ann"), "all@b.example clinic@a.example ward@a.example");
+    assert_eq!(of("cleo@b.example"), "");
+    assert_eq!(check::check(&engine).unwrap(), []);
+    let clinic = group_by_address(&engine, &address("clinic")).unwrap();
+    remove_group(&engine, clinic.unwrap().id).unwrap();
+    assert_eq!(of("ben"), "chess@a.example ward@a.example");
+    assert_eq!(check::check(&engine).unwrap(), []);
 }
