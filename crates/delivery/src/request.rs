@@ -7,11 +7,11 @@
 //! A recall message of Outlook is delivered to nobody here either, who would only be told of what they
 //! are not to see; other servers get it and may understand it.
 
-use tern_base::{AccountId, EmailAddress};
+use tern_base::{AccountId, EmailAddress, Timestamp};
 use tern_directory::resolve::is_unclaimed;
 use tern_mailbox::Prepared;
 use tern_recall::mail::{MailRequest, REQUEST_LOCAL_PART, record_request_in};
-use tern_recall::{Named, is_outlook_recall};
+use tern_recall::{Named, is_outlook_recall, limits};
 use tern_store::{Read, StoreError, Verdict};
 
 use crate::entry::Facts;
@@ -58,30 +58,52 @@ pub(crate) fn request_of(
     way: &Way,
 ) -> Option<MailRequest> {
     let parsed = &prepared.parsed;
+    let expires = match way {
+        Way::Header => expiry(prepared.content(), facts.received),
+        Way::Addressed | Way::Outlook(_) => None,
+    };
     let request = |named, replaces_with| MailRequest {
         account,
         origin: facts.origin,
         message_id: parsed.message_id.clone().unwrap_or_default(),
         named,
         replaces_with,
+        expires,
     };
     match way {
         Way::Addressed => {
             let named = Named::by_mail(key, parsed, prepared.content());
-            return Some(request(named, None));
+            return Some(request(Some(named), None));
         }
         Way::Outlook(recipients) => {
-            return Some(request(Named::by_outlook(parsed, recipients), None));
+            let named = Named::by_outlook(parsed, recipients);
+            return Some(request(Some(named), None));
         }
         Way::Header => {}
     }
     // RFC 5536 3.2.12: one message at a time.
-    let field = tern_mime::header_value(prepared.content(), "Supersedes")?;
-    let ids: Vec<String> = tern_mime::message_ids(&field).collect();
-    match &ids[..] {
-        [id] => Some(request(Named::by_message_id(id), Some(prepared.digest))),
+    let supersedes = tern_mime::header_value(prepared.content(), "Supersedes");
+    let ids = supersedes
+        .iter()
+        .flat_map(|field| tern_mime::message_ids(field));
+    match &ids.collect::<Vec<_>>()[..] {
+        [id] => Some(request(
+            Some(Named::by_message_id(id)),
+            Some(prepared.digest),
+        )),
+        _ if expires.is_some() => Some(request(None, None)),
         _ => None,
     }
+}
+
+/// When a submission is to be taken back by what its header says: `Expires` (RFC 5536 3.2.5), or what
+/// Outlook calls it (RFC 2156 2.3.1.2). A time that is past, or too far off, says nothing.
+fn expiry(content: &[u8], now: Timestamp) -> Option<Timestamp> {
+    let field = |name| tern_mime::header_value(content, name);
+    let field = field("Expires").or_else(|| field("Expiry-Date"))?;
+    let at = tern_mime::date(&field)?;
+    let latest = now.plus_millis(limits::MAX_EXPIRY_MS);
+    (at > now && at <= latest).then_some(at)
 }
 
 impl Delivery {

@@ -328,6 +328,7 @@ fn recall_of(origin: OriginId, chosen: &[&str]) -> Request {
         batch: None,
         reason: None,
         replacement: None,
+        expires: None,
     }
 }
 

@@ -418,6 +418,7 @@ impl World {
             batch: None,
             reason: None,
             replacement: None,
+            expires: None,
         };
         self.recalls.request(&request, self.house.now).unwrap().id()
     }

@@ -37,7 +37,7 @@ pub use codec::{MessageView, Structure, decode, encode};
 pub use digest::{BlobHasher, blob_id, content_digest, nested_digests};
 pub use envelope::Envelope;
 pub use header::{HeaderField, Headers, header_fields, header_length, header_value, headers};
-pub use message::{ParsedMessage, parse};
+pub use message::{ParsedMessage, date, parse};
 pub use part::{Disposition, Param, Part, PartKind};
 pub use rewrite::{prepend_headers, remove_headers};
 pub use section::{Section, section};

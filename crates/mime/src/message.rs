@@ -79,8 +79,9 @@ fn last_field<'a>(bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
         .map(|field| field.value)
 }
 
-/// RFC 5322 3.3, obsolete forms included.
-fn date(raw: &[u8]) -> Option<Timestamp> {
+/// The moment that a date and time of a header names (RFC 5322 3.3), obsolete forms included; none before
+/// 1970.
+pub fn date(raw: &[u8]) -> Option<Timestamp> {
     parse_date(raw).or_else(|| parse_date(&with_seconds(raw)?))
 }
 

@@ -56,6 +56,7 @@ fn main() {
         batch: None,
         reason: None,
         replacement: None,
+        expires: None,
     };
     timed("planned", count, || {
         drop(recalls.plan(&request, now).unwrap())

@@ -19,7 +19,8 @@ use crate::asked::Asked;
 use crate::audit::audit_entry;
 use crate::decided::Decided;
 use crate::request::{
-    ATTEMPTS, NotSealed, Standing, audit_request, audit_verdict, by_requester, record, refusal_of,
+    ATTEMPTS, NotSealed, Standing, audit_request, audit_verdict, by_requester, planned, record,
+    refusal_of,
 };
 use crate::status::each_row;
 use crate::wait::{Held, begin_in, end_in};
@@ -83,7 +84,8 @@ impl Recalls {
                 let answer = self.answer_on_record(&waiting)?;
                 return Ok(Verdict::Abandon(answer));
             }
-            if self.waits_enough_in(txn, &wait.requester)? {
+            let asks = !matches!(awaited, Awaited::Time { .. });
+            if asks && self.waits_enough_in(txn, &wait.requester)? {
                 return Err(NotSealed::TooMany);
             }
             self.join_in(txn, &recall)?;
@@ -201,7 +203,8 @@ impl Recalls {
         })
     }
 
-    /// Ends what has waited too long; answers how much that was. To be called now and then.
+    /// Ends what has waited too long, and begins what was planned for now; answers how much that was.
+    /// To be called now and then.
     pub(crate) fn expire(&self, now: Timestamp) -> Result<usize, RecallError> {
         let mut due = Vec::new();
         each_row(&*self.engine, tables::waits_until_by(now), |key, _| {
@@ -219,9 +222,19 @@ impl Recalls {
         failure.map_or(Ok(due.len()), Err)
     }
 
+    /// When the next of what waits expires or begins.
+    pub fn next_due(&self) -> Result<Option<Timestamp>, RecallError> {
+        let page = self.engine.scan(&tables::whole(tables::WAITS_UNTIL), 1)?;
+        let first = page.rows.first();
+        Ok(first.map(|(key, _)| tables::read_until(key)).transpose()?)
+    }
+
     fn expire_one(&self, id: RecallId, now: Timestamp) -> Result<(), RecallError> {
-        // What was taken back by another recall meanwhile has not come to nothing.
         let recall = self.recall(id)?;
+        if recall.state == State::Planned {
+            return self.come_due(id, now);
+        }
+        // What was taken back by another recall meanwhile has not come to nothing.
         let state = match self.joined(&recall)? {
             Some(_) => State::Refused(Refusal::AlreadyRecalled),
             None => State::Expired,
@@ -237,9 +250,24 @@ impl Recalls {
         })
     }
 
+    /// The time has come that was set for a recall: it begins, if the policy still lets it.
+    fn come_due(&self, id: RecallId, now: Timestamp) -> Result<(), RecallError> {
+        self.free(id, now, |held| {
+            if held.recall.state != State::Planned {
+                return Ok(None);
+            }
+            let entry = act_entry(held, "recall.due", now);
+            Ok(Some((held.wait.clone(), entry)))
+        })?;
+        Ok(())
+    }
+
     /// Whether a recall has waited too long: also one that waits for a factor until later than it
     /// could, since the clock was ahead when it began to.
     pub(crate) fn is_expired(&self, held: &Held, now: Timestamp) -> bool {
+        if held.recall.state == State::Planned {
+            return false;
+        }
         let until = held.wait.awaited.until();
         let latest = now.plus_millis(
             self.settings
@@ -312,6 +340,9 @@ impl Recalls {
         let verdict = self.policy.decide(&question);
         let decided = Decided::from(&verdict);
         let Some(refusal) = refusal_of(&verdict) else {
+            if let Some(planned) = planned(&request, now) {
+                return self.wait_on(freed, planned, &decided, now);
+            }
             let standing = Standing::Freed(freed);
             return self.seal(&request, &found, &decided, standing, now);
         };
@@ -510,6 +541,7 @@ pub(crate) fn request_of(recall: &Recall, requester: &Requester) -> Request {
         batch: recall.batch,
         reason: recall.reason.clone(),
         replacement: recall.replacement.clone(),
+        expires: recall.expires,
     }
 }
 

@@ -53,6 +53,8 @@ pub const MAX_WAITING_SHOWN: usize = 1_000;
 /// Most people who are written to that they may approve a recall, or that an account is frozen; others
 /// find it in the list.
 pub const MAX_APPROVERS_TOLD: usize = 50;
+/// How long after it was sent a message may expire at the latest, in milliseconds: ten years.
+pub const MAX_EXPIRY_MS: u64 = 10 * 366 * 24 * 60 * 60 * 1000;
 /// Rows of where an arrival led that one transaction forgets.
 pub const FORGOTTEN_AT_ONCE: usize = 100;
 /// Most recalls of one submission, each of which takes copies that the others leave; a request beyond

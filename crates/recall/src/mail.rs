@@ -1,5 +1,6 @@
 //! The triggers of any mail client: a mail to the server's own address `recall@` its domain, and a
-//! submission that says what it takes the place of (`Supersedes`, RFC 5536 3.2.12).
+//! submission that says what it takes the place of (`Supersedes`, RFC 5536 3.2.12), or when it is to
+//! be taken back itself (`Expires`).
 //!
 //! What a mail asks for is a row that is written in the transaction which accepts the mail; it stays
 //! until the request is on record, so it is found after a crash, and asked for once. The account
@@ -28,10 +29,12 @@ pub struct MailRequest {
     pub origin: OriginId,
     /// The Message-ID of the mail, without angle brackets; empty where it has none.
     pub message_id: String,
-    /// Which message it is about.
-    pub named: Named,
+    /// Which message it is about that is to be taken back; none where it asks for no such thing.
+    pub named: Option<Named>,
     /// The letter that takes the place of the message it is about: the mail itself.
     pub replaces_with: Option<ContentDigest>,
+    /// When the mail itself is to be taken back.
+    pub expires: Option<Timestamp>,
 }
 
 /// Records what a mail asks for, in the transaction that accepts it.
@@ -40,6 +43,7 @@ pub fn record_request_in(txn: &mut Transaction<'_>, request: &MailRequest) {
         message_id: request.message_id.clone(),
         named: request.named.clone(),
         replaces_with: request.replaces_with,
+        expires: request.expires.map(|at| (request.origin, at)),
     };
     let key = tables::mailed(request.account, request.origin);
     txn.put(key, mailed.encode());
@@ -49,27 +53,32 @@ pub fn record_request_in(txn: &mut Transaction<'_>, request: &MailRequest) {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mailed {
     message_id: String,
-    named: Named,
+    named: Option<Named>,
     replaces_with: Option<ContentDigest>,
+    expires: Option<(OriginId, Timestamp)>,
 }
 
 impl Mailed {
     fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(2);
+        let mut w = Writer::versioned(3);
         w.text(&self.message_id);
-        self.named.write(&mut w);
+        w.option(self.named.as_ref(), |w, named| named.write(w));
         w.option(self.replaces_with, |w, digest| {
             w.array(&digest.0);
+        });
+        w.option(self.expires, |w, (origin, at)| {
+            w.array(&origin.0).number(at.0);
         });
         w.finish()
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 2)?;
+        let mut r = Reader::of_version(bytes, 3)?;
         Ok(Self {
             message_id: r.text()?,
-            named: Named::read(&mut r)?,
+            named: r.option(Named::read)?,
             replaces_with: r.option(|r| r.array().map(ContentDigest))?,
+            expires: r.option(|r| Ok((OriginId(r.array()?), Timestamp(r.number()?))))?,
         })
     }
 }
@@ -101,17 +110,30 @@ impl Recalls {
         key: &[u8],
         mailed: &Mailed,
         now: Timestamp,
-    ) -> Result<Option<Requested>, RecallError> {
-        let found = mailed.named.find(&*self.engine, account)?;
-        // Sent again word for word it takes no place: to take the first back would take both.
-        if found.as_ref().map(|found| found.digest) == mailed.replaces_with && found.is_some() {
-            self.seen_to(key, mailed, None)?;
-            return Ok(None);
+    ) -> Result<Vec<Requested>, RecallError> {
+        let mut answers = Vec::new();
+        if let Some((origin, at)) = mailed.expires {
+            // Twice where what follows is cut off: it is the same request.
+            let request = Request {
+                id: RecallId::of_text(Some(account), &format!("expires {origin}")),
+                selector: Selector::Submission(origin),
+                expires: Some(at),
+                ..self.mailed_request(account)?
+            };
+            answers.push(self.ask(&request, now)?);
         }
-        let nothing = OriginId([0; 16]);
-        let request = Request {
-            id: RecallId::of_text(Some(account), &format!("mail {}", hex(key))),
-            selector: Selector::Submission(found.map_or(nothing, |found| found.id)),
+        match &mailed.named {
+            Some(named) => answers.extend(self.take_back(account, key, (mailed, named), now)?),
+            None => self.seen_to(key, mailed, None)?,
+        }
+        Ok(answers)
+    }
+
+    /// What any request by mail has in common.
+    fn mailed_request(&self, account: AccountId) -> Result<Request, RecallError> {
+        Ok(Request {
+            id: RecallId([0; 16]),
+            selector: Selector::Submission(OriginId([0; 16])),
             requester: Requester {
                 account: Some(account),
                 name: self.address(account)?,
@@ -124,7 +146,30 @@ impl Recalls {
             selection: tern_policy::Selection::Any,
             batch: None,
             reason: None,
+            replacement: None,
+            expires: None,
+        })
+    }
+
+    fn take_back(
+        &self,
+        account: AccountId,
+        key: &[u8],
+        (mailed, named): (&Mailed, &Named),
+        now: Timestamp,
+    ) -> Result<Option<Requested>, RecallError> {
+        let found = named.find(&*self.engine, account)?;
+        // Sent again word for word it takes no place: to take the first back would take both.
+        if found.as_ref().map(|found| found.digest) == mailed.replaces_with && found.is_some() {
+            self.seen_to(key, mailed, None)?;
+            return Ok(None);
+        }
+        let nothing = OriginId([0; 16]);
+        let request = Request {
+            id: RecallId::of_text(Some(account), &format!("mail {}", hex(key))),
+            selector: Selector::Submission(found.map_or(nothing, |found| found.id)),
             replacement: mailed.replaces_with.map(|_| mailed.message_id.clone()),
+            ..self.mailed_request(account)?
         };
         let answer = self.ask(&request, now)?;
         self.seen_to(key, mailed, Some((request.id, answer)))?;

@@ -147,6 +147,8 @@ pub enum State {
     AwaitingStepUp,
     /// Other people have to approve it. No copy is touched.
     AwaitingApproval,
+    /// It is granted, and begins at a time that was set when the message was sent.
+    Planned,
     /// Its requester or an operator wanted it no longer while it waited.
     Cancelled,
     /// What it waited for did not come in time.
@@ -169,6 +171,7 @@ impl State {
         match self {
             Self::AwaitingStepUp => "awaiting-step-up",
             Self::AwaitingApproval => "awaiting-approval",
+            Self::Planned => "planned",
             Self::Cancelled => "cancelled",
             Self::Expired => "expired",
             Self::Running => "running",
@@ -184,9 +187,12 @@ impl State {
         matches!(self, Self::Done | Self::Restored)
     }
 
-    /// Whether it waits for somebody, having touched nothing.
+    /// Whether it waits for somebody or for its time, having touched nothing.
     pub const fn is_waiting(self) -> bool {
-        matches!(self, Self::AwaitingStepUp | Self::AwaitingApproval)
+        matches!(
+            self,
+            Self::AwaitingStepUp | Self::AwaitingApproval | Self::Planned
+        )
     }
 
     /// Whether it came to nothing, having touched nothing.
@@ -205,6 +211,7 @@ impl State {
             Self::AwaitingApproval => (7, 0),
             Self::Cancelled => (8, 0),
             Self::Expired => (9, 0),
+            Self::Planned => (10, 0),
         }
     }
 
@@ -219,6 +226,7 @@ impl State {
             (7, _) => Ok(Self::AwaitingApproval),
             (8, _) => Ok(Self::Cancelled),
             (9, _) => Ok(Self::Expired),
+            (10, _) => Ok(Self::Planned),
             _ => Err(Damaged),
         }
     }
@@ -302,6 +310,8 @@ pub struct Recall {
     pub reason: Option<String>,
     /// The Message-ID of the corrected message that takes its place, without angle brackets.
     pub replacement: Option<String>,
+    /// When it begins, where that was set when the message was sent.
+    pub expires: Option<Timestamp>,
     /// The recipients it is limited to, by address; none for all.
     pub chosen: Vec<String>,
     /// Which copies it takes, by their state.
@@ -339,7 +349,7 @@ impl Recall {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(3);
+        let mut w = Writer::versioned(4);
         w.option(self.submission, |w, id| {
             w.array(&id.0);
         });
@@ -362,6 +372,7 @@ impl Recall {
             w.number(at.0);
         };
         let (state, refusal) = self.state.encode();
+        w.option(self.expires, time);
         w.list(&self.chosen, text)
             .byte(selection_number(self.selection));
         w.option(self.batch, |w, batch| {
@@ -382,7 +393,7 @@ impl Recall {
     }
 
     pub(crate) fn decode(id: RecallId, bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 3)?;
+        let mut r = Reader::of_version(bytes, 4)?;
         Ok(Self {
             id,
             submission: r.option(|r| r.array().map(OriginId))?,
@@ -393,6 +404,7 @@ impl Recall {
             requested: Timestamp(r.number()?),
             reason: r.option(Reader::text)?,
             replacement: r.option(Reader::text)?,
+            expires: r.option(|r| r.number().map(Timestamp))?,
             chosen: r.list(Reader::text)?,
             selection: selection_of(r.byte()?)?,
             batch: r.option(|r| r.array().map(BatchId))?,

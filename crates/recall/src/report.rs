@@ -205,6 +205,7 @@ fn headline(status: &SenderStatus) -> &'static str {
     match status.recall.state {
         State::AwaitingStepUp => "Waits for your second factor",
         State::AwaitingApproval => "Waits for approval",
+        State::Planned => "Will be taken back",
         State::Running => "Being taken back",
         State::Refused(_) | State::Cancelled | State::Expired => "Not taken back",
         State::Restoring => "Being restored",
@@ -240,6 +241,9 @@ fn text(status: &SenderStatus) -> String {
     }
     if let Some(replacement) = &recall.replacement {
         let _ = writeln!(out, "Correction: <{replacement}>");
+    }
+    if let Some(expires) = recall.expires {
+        let _ = writeln!(out, "Expires:    {}", expires.rfc5322());
     }
     if let Some(restored) = recall.restored {
         let _ = writeln!(out, "Restored:   {}", restored.rfc5322());

@@ -61,6 +61,8 @@ pub struct Request {
     /// The Message-ID of the corrected message that takes its place, without angle brackets; none
     /// where it is withdrawn and no more.
     pub replacement: Option<String>,
+    /// When it begins, where that was set when the message was sent; none for at once.
+    pub expires: Option<Timestamp>,
 }
 
 /// The answer to a request.
@@ -165,6 +167,9 @@ impl Recalls {
         let too_many = request.chosen.len() > limits::MAX_CHOSEN;
         let refusal = refusal_of(&verdict).or(too_many.then_some(Refusal::PolicyDenied));
         let Some(refusal) = refusal else {
+            if let Some(planned) = planned(request, now) {
+                return self.wait(request, found, planned, (&decided, &asked), now);
+            }
             return self.seal(request, found, &decided, Standing::New(&asked), now);
         };
         match self.awaited(&verdict, &request.requester, now)? {
@@ -248,9 +253,10 @@ impl Recalls {
                 },
                 selection: request.selection,
                 reason: request.reason.clone(),
-                mode: match request.replacement {
-                    Some(_) => Mode::Replace,
-                    None => Mode::Withdraw,
+                mode: match (request.expires, &request.replacement) {
+                    (Some(at), _) => Mode::ExpireAt(at),
+                    (None, Some(_)) => Mode::Replace,
+                    (None, None) => Mode::Withdraw,
                 },
                 ..Options::default()
             },
@@ -388,6 +394,12 @@ impl Recalls {
     }
 }
 
+/// What a request waits for that is granted for a later time.
+pub(crate) fn planned(request: &Request, now: Timestamp) -> Option<Awaited> {
+    let at = request.expires.filter(|at| *at > now)?;
+    Some(Awaited::Time { at })
+}
+
 /// How a request comes to be granted.
 #[derive(Clone, Copy)]
 pub(crate) enum Standing<'a> {
@@ -462,6 +474,7 @@ pub(crate) fn record(
         requested: now,
         reason,
         replacement: request.replacement.clone(),
+        expires: request.expires,
         chosen: request
             .chosen
             .iter()

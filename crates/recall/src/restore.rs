@@ -69,6 +69,7 @@ impl Recalls {
             batch: None,
             reason: None,
             replacement: None,
+            expires: None,
         };
         let verdict = self.decide((Operation::Restore, None, 0), &request, &submission, now)?;
         match verdict.decision {

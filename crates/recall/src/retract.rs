@@ -133,6 +133,7 @@ impl Retract {
             batch: Some(self.batch),
             reason: self.reason.clone(),
             replacement: None,
+            expires: None,
         }
     }
 

@@ -276,6 +276,12 @@ pub(crate) fn waits_until_by(now: Timestamp) -> Range {
     }
 }
 
+/// Until when something waits.
+pub(crate) fn read_until(key: &[u8]) -> Result<Timestamp, Damaged> {
+    let until = KeyReader::new(key).u64();
+    Ok(Timestamp(until.ok_or(Damaged)?))
+}
+
 pub(crate) fn read_waits_until(key: &[u8]) -> Result<RecallId, Damaged> {
     let mut parts = KeyReader::new(key);
     let _until = parts.u64();

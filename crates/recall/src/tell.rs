@@ -41,6 +41,7 @@ impl Recalls {
         let letters = match held.wait.awaited {
             Awaited::StepUp { .. } => self.to_requester(&held).into_iter().collect(),
             Awaited::Approval { .. } => self.to_approvers(&held, now)?,
+            Awaited::Time { .. } => return Ok(()),
         };
         let mut prepared = Vec::with_capacity(letters.len());
         for letter in &letters {

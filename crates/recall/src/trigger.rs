@@ -116,6 +116,7 @@ impl Recalls {
             batch: None,
             reason: None,
             replacement: None,
+            expires: None,
         };
         let answer = match failure {
             None => self.ask(&request, now)?,

@@ -34,13 +34,20 @@ pub enum Awaited {
         /// It expires then.
         until: Timestamp,
     },
+    /// The time has to come that was set for it.
+    Time {
+        /// It begins then.
+        at: Timestamp,
+    },
 }
 
 impl Awaited {
-    /// When the recall expires.
+    /// When the recall expires, or begins.
     pub const fn until(&self) -> Timestamp {
         match self {
-            Self::StepUp { until } | Self::Approval { until, .. } => *until,
+            Self::StepUp { until } | Self::Approval { until, .. } | Self::Time { at: until } => {
+                *until
+            }
         }
     }
 
@@ -48,6 +55,7 @@ impl Awaited {
         match self {
             Self::StepUp { .. } => State::AwaitingStepUp,
             Self::Approval { .. } => State::AwaitingApproval,
+            Self::Time { .. } => State::Planned,
         }
     }
 }
@@ -101,6 +109,7 @@ impl Wait {
             Awaited::Approval { approvers, until } => {
                 w.byte(2).number(approvers.into()).number(until.0)
             }
+            Awaited::Time { at } => w.byte(3).number(at.0),
         };
         write_requester(&mut w, &self.requester);
         w.number(self.requests_before.into());
@@ -127,6 +136,9 @@ impl Wait {
                 2 => Awaited::Approval {
                     approvers: r.number32()?,
                     until: Timestamp(r.number()?),
+                },
+                3 => Awaited::Time {
+                    at: Timestamp(r.number()?),
                 },
                 _ => return Err(Damaged),
             },
@@ -170,6 +182,10 @@ impl Wait {
                     }
                 ));
             }
+            (State::Planned, awaited) => lines.push(format!(
+                "It will be taken back on {}, as was set when it was sent; nothing is before.",
+                awaited.until().rfc5322()
+            )),
             _ => {}
         }
         if !matches!(state, State::Expired) {
@@ -259,7 +275,7 @@ impl Recalls {
         let Some(submission) = asked.submission else {
             return Ok(None);
         };
-        let range = tables::waits_for(&who(requester), submission);
+        let range = tables::waits_for(&who(requester, asked.state), submission);
         for (key, _) in txn.scan(&range, limits::MAX_WAITING)?.rows {
             let waiting = self.recall_in(txn, tables::read_waits(&key)?)?;
             if waiting.state.is_waiting() && waiting.takes_all_of(asked) {
@@ -275,7 +291,7 @@ impl Recalls {
         txn: &Transaction<'_>,
         requester: &Requester,
     ) -> Result<bool, RecallError> {
-        let range = tables::waits_of(&who(requester));
+        let range = tables::waits_of(&who(requester, State::AwaitingApproval));
         let page = txn.scan(&range, limits::MAX_WAITING)?;
         Ok(page.rows.len() >= limits::MAX_WAITING)
     }
@@ -289,7 +305,7 @@ pub(crate) fn begin_in(txn: &mut Transaction<'_>, recall: &Recall, wait: &Wait) 
         Vec::new(),
     );
     if let Some(submission) = recall.submission {
-        let key = tables::waits(&who(&wait.requester), submission, recall.id);
+        let key = tables::waits(&who(&wait.requester, recall.state), submission, recall.id);
         txn.put(key, Vec::new());
     }
 }
@@ -303,7 +319,11 @@ pub(crate) fn end_in(txn: &mut Transaction<'_>, held: &Held) -> Result<(), NotSe
     }
     txn.delete(tables::waits_until(held.wait.awaited.until(), id));
     if let Some(submission) = held.recall.submission {
-        txn.delete(tables::waits(&who(&held.wait.requester), submission, id));
+        txn.delete(tables::waits(
+            &who(&held.wait.requester, held.recall.state),
+            submission,
+            id,
+        ));
     }
     Ok(())
 }
@@ -321,11 +341,17 @@ pub(crate) fn told_in(txn: &mut Transaction<'_>, held: &Held) -> Result<bool, Re
     Ok(true)
 }
 
-/// What tells one requester from another.
-fn who(requester: &Requester) -> [u8; 16] {
+/// What tells one requester from another, and what they wait for themselves from what only its time
+/// has to come for.
+fn who(requester: &Requester, state: State) -> [u8; 16] {
+    let kind = if state == State::Planned {
+        "planned"
+    } else {
+        ""
+    };
     match requester.account {
-        Some(account) => RecallId::of_text(Some(account), "").0,
-        None => RecallId::of_text(None, &requester.name).0,
+        Some(account) => RecallId::of_text(Some(account), kind).0,
+        None => RecallId::of_text(None, &format!("{kind} {}", requester.name)).0,
     }
 }
 
@@ -444,6 +470,8 @@ mod tests {
             account: None,
             ..wait.requester.clone()
         };
-        assert_ne!(who(&wait.requester), who(&other));
+        let state = State::AwaitingApproval;
+        assert_ne!(who(&wait.requester, state), who(&other, state));
+        assert_ne!(who(&other, State::Planned), who(&other, state));
     }
 }

@@ -110,8 +110,9 @@ fn ask_by_mail(house: &House, account: AccountId) {
         account,
         origin: OriginId([8; 16]),
         message_id: "ask@example.org".into(),
-        named: Named::by_message_id("1@example.org"),
+        named: Some(Named::by_message_id("1@example.org")),
         replaces_with: None,
+        expires: None,
     };
     tern_store::transact(&house.engine, |txn| {
         record_request_in(txn, &request);

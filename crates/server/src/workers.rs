@@ -32,6 +32,7 @@ use crate::tls::Certificates;
 
 /// How often the chores are done.
 const MINUTE: Duration = Duration::from_secs(60);
+const SECOND: Duration = Duration::from_secs(1);
 
 /// The threads.
 pub(crate) struct Workers {
@@ -287,6 +288,14 @@ struct Chores {
 const COLLECT: usize = 10_000;
 
 impl Chores {
+    /// How long there is nothing to do: a minute, or until a recall begins that was planned.
+    fn until_next(&self) -> Duration {
+        let next = self.recalls.next_due().ok().flatten();
+        let left = next.map_or(u64::MAX, |next| next.millis_since(clock::now()));
+        // One that can't begin is tried again with the other chores.
+        Duration::from_millis(left).clamp(SECOND, MINUTE)
+    }
+
     fn run(&self, ending: &Ending) {
         let (engine, mailboxes, recalls) = (&*self.engine, &self.mailboxes, &self.recalls);
         match removal::resume(engine, mailboxes, recalls, clock::now()) {
@@ -296,7 +305,7 @@ impl Chores {
         }
         loop {
             self.round();
-            if ending.wait(MINUTE) {
+            if ending.wait(self.until_next()) {
                 return;
             }
         }

@@ -409,6 +409,7 @@ impl House {
             batch: None,
             reason: None,
             replacement: None,
+            expires: None,
         }
     }
 

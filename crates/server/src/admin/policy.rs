@@ -80,6 +80,7 @@ impl Admin {
             batch: None,
             reason: None,
             replacement: None,
+            expires: None,
         };
         match self.recalls.would_be(&request, call.now)? {
             Ok(decided) => Ok(self.explained(&format!("if {name} asked now"), &decided)),

@@ -68,6 +68,7 @@ impl Recaller {
             batch: None,
             reason: None,
             replacement: None,
+            expires: None,
         })
     }
 
