@@ -5,9 +5,12 @@
 
 mod job;
 
+use std::process::Command;
+
 use job::{Job, agent_has, exactly, find, report};
 use serde_json::json;
 use tern_interop::house::{self, address};
+use tern_interop::process::run;
 use tern_interop::{DEADLINE, House, until};
 
 const ASK: &str = "recall@example.org";
@@ -183,6 +186,33 @@ fn a_recall_message_of_outlook_submitted_by_swaks() {
     job.outcomes_agree(&id, &text);
     assert!(reply(&job.house, "alice").contains(&id));
     assert_eq!(asked(&mut job.carol), 1, "nobody is shown the request");
+    let Job { house, .. } = job;
+    house.close();
+}
+
+#[test]
+fn a_time_of_expiry_submitted_by_swaks() {
+    let mut job = Job::begin("expires");
+    let passing = format!("{}passing", job.word);
+    let soon = run(
+        Command::new("date").args(["-u", "-R", "-d", "+4 seconds"]),
+        b"",
+        DEADLINE,
+    );
+    let expires = format!("Expires: {}\r\nMIME-Version", soon.ok().trim());
+    let letter = house::letter("alice", "bob", &passing).replacen("MIME-Version", &expires, 1);
+    let to = ["bob@example.org"];
+    job.house.submit_tls("alice", &to, &letter).ok();
+    // From outside the field is a field.
+    let foreign = letter.replace(&passing, &format!("{}foreign", job.word));
+    job.house.deliver("eve@elsewhere.test", &to, &foreign).ok();
+    let read = job::read_by(&mut job.bob, &passing);
+    assert!(read.contains("Expires:"), "{read}");
+    job.bob_is_told();
+    assert!(!agent_has(&mut job.bob, "INBOX", &passing));
+    assert!(job.bob.holds("INBOX", &format!("{}foreign", job.word)));
+    let (_, text) = report(&mut job.alice, "Taken back");
+    assert!(text.contains("Expires:"), "{text}");
     let Job { house, .. } = job;
     house.close();
 }
