@@ -62,6 +62,7 @@ fn read(house: &House) {
         origin: row.origin,
         level: ExposureLevel::Body,
         share: Share::NONE,
+        carries: !row.carried.is_empty(),
     };
     house
         .mailboxes
