@@ -117,7 +117,7 @@ fn waiting_json(waiting: &Waiting) -> serde_json::Value {
     let approvals: Vec<_> = approvals.map(|one| one.name.as_str()).collect();
     let approvers = match waiting.wait.awaited {
         Awaited::Approval { approvers, .. } => Some(approvers),
-        Awaited::StepUp { .. } => None,
+        Awaited::StepUp { .. } | Awaited::Time { .. } => None,
     };
     let outcomes: serde_json::Map<_, _> = waiting
         .would_be
