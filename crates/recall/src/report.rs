@@ -218,10 +218,9 @@ fn headline(status: &SenderStatus) -> &'static str {
     }
 }
 
-/// The report for people.
-fn text(status: &SenderStatus) -> String {
+/// Which recall of which message the report is about.
+fn facts(out: &mut String, status: &SenderStatus) {
     let recall = &status.recall;
-    let mut out = String::new();
     let subject = tern_mime::decode_header_text(&recall.subject);
     let _ = writeln!(out, "{}.\n", headline(status));
     if !subject.is_empty() {
@@ -249,6 +248,13 @@ fn text(status: &SenderStatus) -> String {
         let _ = writeln!(out, "Restored:   {}", restored.rfc5322());
     }
     let _ = writeln!(out, "Reference:  {}\n", recall.id);
+}
+
+/// The report for people.
+fn text(status: &SenderStatus) -> String {
+    let recall = &status.recall;
+    let mut out = String::new();
+    facts(&mut out, status);
     if let State::Refused(refusal) = recall.state {
         let _ = writeln!(out, "{} ({})", refusal.sentence(), refusal.code());
     }
