@@ -61,13 +61,17 @@ impl Site {
             Ok(shown) => shown,
             Err(CodeRefused::NotSetUp) => return again(StatusCode::FORBIDDEN, Trouble::NotSetUp),
             Err(CodeRefused::Wrong { left }) => {
+                tracing::warn!(%peer, %id, "a wrong code was shown for a recall");
                 return again(StatusCode::FORBIDDEN, Trouble::Wrong(left));
             }
             Err(CodeRefused::Locked { until }) => {
+                tracing::warn!(%peer, %id, %until, "a code was shown for a recall while none is looked at");
                 return again(StatusCode::TOO_MANY_REQUESTS, Trouble::Locked(until));
             }
         };
-        let (factor, peer) = (shown.kind.code(), Some(peer.to_string()));
+        let factor = shown.kind.code();
+        tracing::info!(%peer, %id, factor, "a second factor was shown for a recall");
+        let peer = Some(peer.to_string());
         let answer = match self.recalls.stepped_up(id, account, factor, peer, now) {
             // Somebody was quicker.
             Err(RecallError::NoRecall | RecallError::WrongState(_)) => {

@@ -145,6 +145,7 @@ impl Site {
         };
         match confirmed {
             Ok(codes) => {
+                tracing::info!(%peer, account = %account.address, "a second factor was set up");
                 let page = Enrolment::done(&account, codes.as_slice());
                 Ok(pages::enrol(StatusCode::OK, &page))
             }
