@@ -29,7 +29,8 @@ DEADLINE = 60
 
 
 class Driver:
-    def __init__(self, place, directory):
+    def __init__(self):
+        self.session = ""
         self.process = subprocess.Popen(
             ["chromedriver", "--port=0"],
             stdout=subprocess.PIPE,
@@ -42,6 +43,8 @@ class Driver:
             if found:
                 break
         self.base = f"http://127.0.0.1:{found.group(1)}"
+
+    def open(self, place, directory):
         arguments = [
             "--headless=new",
             "--no-sandbox",
@@ -60,12 +63,12 @@ class Driver:
             },
         }
         made = self.call("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})
-        self.base += f"/session/{made['sessionId']}"
+        self.session = f"/session/{made['sessionId']}"
 
     def call(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.base + path, data, headers, method=method)
+        request = urllib.request.Request(self.base + self.session + path, data, headers, method=method)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=DEADLINE) as answer:
@@ -75,7 +78,8 @@ class Driver:
 
     def close(self):
         try:
-            self.call("DELETE", "")
+            if self.session:
+                self.call("DELETE", "")
         finally:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
@@ -141,8 +145,9 @@ def pixels(image):
 
 def main():
     url, place, directory, *codes = sys.argv[1:]
-    driver = Driver(place, directory)
+    driver = Driver()
     try:
+        driver.open(place, directory)
         driver.call("POST", "/url", {"url": url})
         views = [driver.view(directory, 0)]
         for number, code in enumerate(codes, 1):
