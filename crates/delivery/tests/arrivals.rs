@@ -56,6 +56,7 @@ fn by(requester: Option<AccountId>, search: Search, batch: u8) -> Retract {
         requester: operator(requester),
         chosen: Vec::new(),
         selection: Selection::Any,
+        reach: tern_recall::Reach::default(),
         reason: None,
     }
 }

@@ -415,6 +415,7 @@ impl World {
             },
             chosen: Vec::new(),
             selection: Selection::Any,
+            reach: tern_recall::Reach::default(),
             batch: None,
             reason: None,
             replacement: None,

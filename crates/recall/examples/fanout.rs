@@ -53,6 +53,7 @@ fn main() {
         },
         chosen: Vec::new(),
         selection: tern_policy::Selection::Any,
+        reach: tern_recall::Reach::default(),
         batch: None,
         reason: None,
         replacement: None,

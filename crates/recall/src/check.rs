@@ -109,6 +109,7 @@ impl Recalls {
             .copies
             .iter()
             .filter(|copy| cover.covers(copy.account) && origins.covers(copy.origin))
+            .filter(|copy| recall.reach.reaches(copy.carriage()))
         {
             fault(format!(
                 "covers message {} of account {}",

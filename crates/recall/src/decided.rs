@@ -86,7 +86,7 @@ impl Recalls {
         let Some(found) = self.select(&request.selector)? else {
             return Ok(Err(Refusal::NotFound));
         };
-        let exposed = Some(self.exposed(&found)?);
+        let exposed = Some(self.exposed(&found, request.reach)?);
         let asked = self.asked(request.requester.account)?;
         let facts = (Operation::Recall, exposed, asked.granted_before(now));
         let mut question = self.question(facts, request, &found, now)?;

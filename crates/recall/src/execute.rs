@@ -104,8 +104,11 @@ impl Recalls {
         for _ in 0..MAX_PASSES {
             let facts = self.facts(self.submission_of(recall)?)?;
             let (cover, origins) = self.covered(recall, &facts)?;
-            let covers =
-                |copy: &&CopyRow| cover.covers(copy.account) && origins.covers(copy.origin);
+            let covers = |copy: &&CopyRow| {
+                cover.covers(copy.account)
+                    && origins.covers(copy.origin)
+                    && recall.reach.reaches(copy.carriage())
+            };
             let covered: Vec<CopyRow> = facts.copies.iter().filter(covers).cloned().collect();
             if self.recall(recall.id)?.state != State::Running {
                 return Ok(None);
@@ -233,6 +236,8 @@ impl Recalls {
                 for copy in chunk {
                     let reason = if copy.account == owner {
                         Reason::OwnCopy
+                    } else if !recall.reach.reaches(copy.carriage()) {
+                        Reason::OutOfReach
                     } else if named.covers(copy.account) {
                         Reason::Spared
                     } else {

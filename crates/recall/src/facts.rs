@@ -5,7 +5,7 @@ use tern_base::{AccountId, ContentDigest, MessageId};
 use tern_mailbox::{Exposure, Origins};
 use tern_store::StoreError;
 
-use crate::{Facts, RecallError, Recalls, Submission, rivals, submission};
+use crate::{Facts, Reach, RecallError, Recalls, Submission, rivals, submission};
 
 impl Recalls {
     /// The facts about a submission as they are now.
@@ -17,7 +17,7 @@ impl Recalls {
         let origins = rivals::origins(engine, &submission)?;
         let mut copies = self.mailboxes.copies(digest)?;
         copies.extend(self.mailboxes.carriers(digest)?);
-        let exposures = self.served(digest, &origins)?;
+        let exposures = self.served(digest, &origins, Reach::Attached)?;
         let items = tern_queue::by_origin(engine, id)?;
         Ok(Facts {
             submission,
@@ -26,6 +26,7 @@ impl Recalls {
             copies,
             origins,
             spared: RoaringBitmap::new(),
+            reach: Reach::Attached,
             exposures: exposures
                 .into_iter()
                 .map(|(a, m, exposure)| ((a, m), exposure))
@@ -38,16 +39,17 @@ impl Recalls {
     }
 
     /// What was served of the copies of a letter that are a sender's to take back, also of those
-    /// that are gone, and of the messages that carry it.
+    /// that are gone, and of the messages within reach that carry it.
     pub(crate) fn served(
         &self,
         digest: ContentDigest,
         origins: &Origins,
+        reach: Reach,
     ) -> Result<Vec<(AccountId, MessageId, Exposure)>, RecallError> {
         let mut served = self.mailboxes.exposures(digest)?;
         served.retain(|(_, _, exposure)| origins.covers(exposure.origin));
         let mut carriers = self.mailboxes.carriers(digest)?;
-        carriers.retain(|copy| origins.covers(copy.origin));
+        carriers.retain(|copy| origins.covers(copy.origin) && reach.reaches(copy.carriage()));
         let exposures = self.mailboxes.exposures_of(digest, &carriers)?;
         let carriers = carriers.into_iter().zip(exposures);
         served.extend(carriers.filter_map(|(copy, exposure)| {

@@ -330,7 +330,7 @@ impl Recalls {
         {
             return self.refuse_freed(freed, Refusal::NotEnabled, None, now);
         }
-        let exposed = Some(self.exposed(&found)?);
+        let exposed = Some(self.exposed(&found, recall.reach)?);
         let facts = (Operation::Recall, exposed, wait.requests_before);
         let mut question = self.question(facts, &request, &found, recall.requested)?;
         question.approvals = wait.approvals.len() as u32;
@@ -538,6 +538,7 @@ pub(crate) fn request_of(recall: &Recall, requester: &Requester) -> Request {
         requester: requester.clone(),
         chosen: recall.chosen.clone(),
         selection: recall.selection,
+        reach: recall.reach,
         batch: recall.batch,
         reason: recall.reason.clone(),
         replacement: recall.replacement.clone(),

@@ -144,6 +144,7 @@ impl Recalls {
             },
             chosen: Vec::new(),
             selection: tern_policy::Selection::Any,
+            reach: crate::Reach::default(),
             batch: None,
             reason: None,
             replacement: None,

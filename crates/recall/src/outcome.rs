@@ -138,10 +138,12 @@ pub enum Reason {
     Undone = 15,
     /// Only copies in another state were asked for.
     Spared = 16,
+    /// It is inside another message, and only the message itself was asked for.
+    OutOfReach = 17,
 }
 
 impl Reason {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::NeverServed,
         Self::HeadersServed,
         Self::BodyServed,
@@ -158,6 +160,7 @@ impl Reason {
         Self::PutBack,
         Self::Undone,
         Self::Spared,
+        Self::OutOfReach,
     ];
 
     /// The name that reports and the API use.
@@ -179,6 +182,7 @@ impl Reason {
             Self::PutBack => "put-back",
             Self::Undone => "undone",
             Self::Spared => "spared",
+            Self::OutOfReach => "out-of-reach",
         }
     }
 
@@ -205,6 +209,9 @@ impl Reason {
             Self::PutBack => "A client put the message back; it was removed again at once.",
             Self::Undone => "The recall was undone before this copy arrived.",
             Self::Spared => "It had been opened, and only unopened copies were to be taken.",
+            Self::OutOfReach => {
+                "It is inside another message, and only the message itself was to be taken."
+            }
         }
     }
 

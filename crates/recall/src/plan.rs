@@ -10,6 +10,7 @@ use tern_base::{AccountId, MessageId, Timestamp};
 use tern_mailbox::{CopyRow, Cover, Exposure, Origins, Outside};
 use tern_queue::{Ending, QueueId, State as ItemState, Status};
 
+use crate::Reach;
 use crate::outcome::{CopyOutcome, Outcome, Reason, Tally};
 use crate::submission::{Destination, Submission, Target};
 
@@ -32,6 +33,8 @@ pub struct Facts {
     pub items: BTreeMap<QueueId, Status>,
     /// Accounts whose copies stay, since a copy of theirs is not in the state that was asked for.
     pub spared: RoaringBitmap,
+    /// How far beyond the letter itself.
+    pub reach: Reach,
 }
 
 /// What would happen.
@@ -74,6 +77,8 @@ pub fn plan(facts: &Facts, chosen: &[String], now: Timestamp) -> Plan {
     let outcome_of = |copy: &CopyRow| {
         let outcome = if copy.account == owner {
             CopyOutcome::new(Outcome::KeptByPolicy, Reason::OwnCopy, now)
+        } else if !facts.reach.reaches(copy.carriage()) {
+            CopyOutcome::new(Outcome::KeptByPolicy, Reason::OutOfReach, now)
         } else if named.covers(copy.account) && facts.spared.contains(copy.account.0) {
             CopyOutcome::new(Outcome::KeptByPolicy, Reason::Spared, now)
         } else if named.covers(copy.account) {

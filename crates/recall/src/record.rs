@@ -6,7 +6,7 @@ use tern_mailbox::SealTag;
 use tern_policy::{DenyReason, Selection};
 
 use crate::outcome::Tally;
-use crate::{BatchId, Outcome, tables};
+use crate::{BatchId, Outcome, Reach, tables};
 
 /// The id of one recall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -316,6 +316,8 @@ pub struct Recall {
     pub chosen: Vec<String>,
     /// Which copies it takes, by their state.
     pub selection: Selection,
+    /// How far beyond the letter itself.
+    pub reach: Reach,
     /// The retract that it is a part of.
     pub batch: Option<BatchId>,
     /// Where it stands.
@@ -374,7 +376,8 @@ impl Recall {
         let (state, refusal) = self.state.encode();
         w.option(self.expires, time);
         w.list(&self.chosen, text)
-            .byte(selection_number(self.selection));
+            .byte(selection_number(self.selection))
+            .byte(self.reach as u8);
         w.option(self.batch, |w, batch| {
             w.array(&batch.0);
         });
@@ -407,6 +410,7 @@ impl Recall {
             expires: r.option(|r| r.number().map(Timestamp))?,
             chosen: r.list(Reader::text)?,
             selection: selection_of(r.byte()?)?,
+            reach: Reach::from_number(r.byte()?)?,
             batch: r.option(|r| r.array().map(BatchId))?,
             state: State::decode((r.byte()?, r.byte()?))?,
             policies: r.list(Reader::text)?,
@@ -431,7 +435,7 @@ impl Recall {
         };
         let all = !other.chosen.is_empty() && other.chosen.iter().all(named);
         let states = self.selection == Selection::Any || self.selection == other.selection;
-        states && (self.chosen.is_empty() || all)
+        states && self.reach >= other.reach && (self.chosen.is_empty() || all)
     }
 
     /// Something that the report tells of has changed. Whoever read the record before has to look

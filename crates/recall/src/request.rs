@@ -15,8 +15,8 @@ use crate::decided::Decided;
 use crate::free::Freed;
 use crate::plan::{cover, outside, spare};
 use crate::{
-    Awaited, BatchId, Facts, Outcome, Plan, Recall, RecallError, RecallId, Recalls, Refusal, State,
-    Submission, limits, plan, rivals, submission, tables,
+    Awaited, BatchId, Facts, Outcome, Plan, Reach, Recall, RecallError, RecallId, Recalls, Refusal,
+    State, Submission, limits, plan, rivals, submission, tables,
 };
 
 /// Which message.
@@ -54,6 +54,8 @@ pub struct Request {
     pub chosen: Vec<String>,
     /// Which copies, by their state.
     pub selection: Selection,
+    /// How far beyond the letter itself.
+    pub reach: Reach,
     /// The retract that it is a part of.
     pub batch: Option<BatchId>,
     /// Why.
@@ -111,7 +113,8 @@ impl Recalls {
             return Ok(Err(Refusal::AlreadyRecalled));
         }
         let mut facts = self.facts(found)?;
-        facts.spared = self.spared(request.selection, &facts.submission)?;
+        facts.spared = self.spared(request.selection, request.reach, &facts.submission)?;
+        facts.reach = request.reach;
         let plan = plan(&facts, &request.chosen, now);
         let exposed = Some(plan.tally().of(Outcome::WithdrawnExposed));
         let question = (Operation::Plan, exposed, 0);
@@ -157,7 +160,7 @@ impl Recalls {
         now: Timestamp,
     ) -> Result<Requested, NotSealed> {
         let asked = self.asked(request.requester.account)?;
-        let exposed = Some(self.exposed(found)?);
+        let exposed = Some(self.exposed(found, request.reach)?);
         let facts = (Operation::Recall, exposed, asked.granted_before(now));
         let mut question = self.question(facts, request, found, now)?;
         question.frozen = self.would_freeze(request, found, &asked, now)?;
@@ -182,9 +185,9 @@ impl Recalls {
 
     /// How many copies had their body served. Nothing else of the copies is looked at before the
     /// seal, so that its time does not grow with their number.
-    pub(crate) fn exposed(&self, found: &Submission) -> Result<u64, RecallError> {
+    pub(crate) fn exposed(&self, found: &Submission, reach: Reach) -> Result<u64, RecallError> {
         let origins = rivals::origins(&*self.engine, found)?;
-        let served = self.served(found.digest, &origins)?;
+        let served = self.served(found.digest, &origins, reach)?;
         let exposed = served.iter().filter(|(account, _, exposure)| {
             *account != found.account && exposure.level > ExposureLevel::Headers
         });
@@ -337,11 +340,11 @@ impl Recalls {
             tag: request.id.tag(),
             cover: spare(
                 cover(submission.account, &targets, &request.chosen),
-                &self.spared(request.selection, submission)?,
+                &self.spared(request.selection, request.reach, submission)?,
             ),
             outside: outside(submission, &targets, &request.chosen),
             origins: rivals::origins(engine, submission)?,
-            attached: true,
+            attached: request.reach == Reach::Attached,
             active: true,
             until: now.plus_millis(self.settings.tombstone_ms()),
         };
@@ -482,6 +485,7 @@ pub(crate) fn record(
             .cloned()
             .collect(),
         selection: request.selection,
+        reach: request.reach,
         batch: request.batch,
         state,
         policies: decided
@@ -525,6 +529,9 @@ pub(crate) fn audit_request(
     }
     if !recall.chosen.is_empty() {
         entry = entry.detail("chosen", recall.chosen.join(" "));
+    }
+    if recall.reach != Reach::default() {
+        entry = entry.detail("reach", recall.reach.code());
     }
     if recall.selection != Selection::Any {
         entry = entry.detail("only", recall.selection.code());

@@ -66,6 +66,7 @@ impl Recalls {
             requester: requester.clone(),
             chosen: Vec::new(),
             selection: Selection::Any,
+            reach: crate::Reach::default(),
             batch: None,
             reason: None,
             replacement: None,

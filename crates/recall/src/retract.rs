@@ -19,8 +19,8 @@ use tern_store::{Range, Read};
 use crate::arrival::{Arrival, arrival};
 use crate::request::refusal_of;
 use crate::{
-    Facts, Plan, RecallError, RecallId, Recalls, Refusal, Request, Requested, Requester, Selector,
-    Submission, limits, submission, tables,
+    Facts, Plan, Reach, RecallError, RecallId, Recalls, Refusal, Request, Requested, Requester,
+    Selector, Submission, limits, submission, tables,
 };
 
 /// How long before a message is accepted its id may have been made.
@@ -118,6 +118,8 @@ pub struct Retract {
     pub chosen: Vec<String>,
     /// Which copies, by their state.
     pub selection: Selection,
+    /// How far beyond the letter itself.
+    pub reach: Reach,
     /// Why.
     pub reason: Option<String>,
 }
@@ -130,6 +132,7 @@ impl Retract {
             requester: self.requester.clone(),
             chosen: self.chosen.clone(),
             selection: self.selection,
+            reach: self.reach,
             batch: Some(self.batch),
             reason: self.reason.clone(),
             replacement: None,

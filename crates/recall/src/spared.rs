@@ -8,26 +8,31 @@ use roaring::RoaringBitmap;
 use tern_mailbox::{CopyRow, ExposureLevel, MailboxError, SystemFlag};
 use tern_policy::Selection;
 
-use crate::{RecallError, Recalls, Submission, rivals};
+use crate::{Reach, RecallError, Recalls, Submission, rivals};
 
 impl Recalls {
     /// The accounts with a copy that is not in the state that was asked for.
     pub(crate) fn spared(
         &self,
         selection: Selection,
+        reach: Reach,
         found: &Submission,
     ) -> Result<RoaringBitmap, RecallError> {
         match selection {
             Selection::Any => Ok(RoaringBitmap::new()),
-            Selection::OnlyUnexposed => self.exposed_accounts(found),
-            Selection::OnlyUnread => self.accounts_that_read(found),
+            Selection::OnlyUnexposed => self.exposed_accounts(reach, found),
+            Selection::OnlyUnread => self.accounts_that_read(reach, found),
         }
     }
 
     /// Those that had the content of a copy. Header fields alone expose nothing.
-    fn exposed_accounts(&self, found: &Submission) -> Result<RoaringBitmap, RecallError> {
+    fn exposed_accounts(
+        &self,
+        reach: Reach,
+        found: &Submission,
+    ) -> Result<RoaringBitmap, RecallError> {
         let origins = rivals::origins(&*self.engine, found)?;
-        let served = self.served(found.digest, &origins)?;
+        let served = self.served(found.digest, &origins, reach)?;
         let exposed = served
             .iter()
             .filter(|(_, _, exposure)| exposure.level > ExposureLevel::Headers);
@@ -35,11 +40,16 @@ impl Recalls {
     }
 
     /// Those with a copy that bears `\Seen` in any mailbox.
-    fn accounts_that_read(&self, found: &Submission) -> Result<RoaringBitmap, RecallError> {
+    fn accounts_that_read(
+        &self,
+        reach: Reach,
+        found: &Submission,
+    ) -> Result<RoaringBitmap, RecallError> {
         let origins = rivals::origins(&*self.engine, found)?;
         let mut read = RoaringBitmap::new();
         let mut copies = self.mailboxes.copies(found.digest)?;
         copies.extend(self.mailboxes.carriers(found.digest)?);
+        copies.retain(|copy| reach.reaches(copy.carriage()));
         for copy in copies {
             let theirs = origins.covers(copy.origin) && !read.contains(copy.account.0);
             if theirs && self.is_read(&copy)? {

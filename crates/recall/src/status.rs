@@ -295,6 +295,7 @@ pub(crate) fn head_json(
         "replacedBy": recall.replacement,
         "recipients": recall.chosen,
         "only": recall.selection.code(),
+        "reach": recall.reach.code(),
         "batch": recall.batch.map(|batch| batch.to_string()),
         "state": recall.state.code(),
         "refusal": refusal,

@@ -113,6 +113,7 @@ impl Recalls {
             },
             chosen: Vec::new(),
             selection: Selection::Any,
+            reach: crate::Reach::default(),
             batch: None,
             reason: None,
             replacement: None,

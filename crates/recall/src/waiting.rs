@@ -39,7 +39,8 @@ impl Recalls {
             return Ok(None);
         };
         let mut facts = self.facts(self.submission_of(&recall)?)?;
-        facts.spared = self.spared(recall.selection, &facts.submission)?;
+        facts.spared = self.spared(recall.selection, recall.reach, &facts.submission)?;
+        facts.reach = recall.reach;
         let plan: Plan = plan(&facts, &recall.chosen, now);
         let found = &facts.submission;
         Ok(Some(Waiting {

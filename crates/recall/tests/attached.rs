@@ -6,7 +6,9 @@ mod house;
 use house::{ALICE, BOB, CAROL, DAVE, ERIN, House};
 use tern_base::AccountId;
 use tern_mailbox::{Carriage, ExposureLevel, INBOX};
-use tern_recall::{Outcome, Reason, RecallId, Requested, Selector, State, Subject, Submission};
+use tern_recall::{
+    Outcome, Reach, Reason, RecallId, Requested, Selector, State, Subject, Submission,
+};
 
 /// A message of Bob's with some octets attached, as a client forwards them.
 fn forward(n: usize, attached: &[u8]) -> Vec<u8> {
@@ -223,4 +225,41 @@ fn killed_at_any_commit_what_carries_it_is_taken_back_once() {
             break;
         }
     }
+}
+
+#[test]
+fn a_recall_of_copies_alone_leaves_what_carries_the_letter_and_says_so() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    let fwd = forward(1, &house.letter(1));
+    house.submit_content(BOB, &[DAVE], &[], &fwd);
+    house.serve(DAVE, 1, ExposureLevel::Body);
+    let mut request = house.request(ALICE, Selector::Submission(sent.id));
+    request.reach = Reach::Copies;
+    let (_, plan) = house.recalls.plan(&request, house.now).unwrap().unwrap();
+    assert_eq!(plan.tally().of(Outcome::WithdrawnUnexposed), 2);
+    assert_eq!(plan.tally().of(Outcome::KeptByPolicy), 1);
+    house.recalls.request(&request, house.now).unwrap();
+    house.recalls.run(request.id, house.now).unwrap();
+    assert!(house.uids(BOB, INBOX).is_empty() && house.uids(CAROL, INBOX).is_empty());
+    assert_eq!(house.uids(DAVE, INBOX), [1]);
+    let kept = (Outcome::KeptByPolicy, Reason::OutOfReach);
+    assert_eq!(carried(&house, request.id, DAVE), [kept]);
+    // What carries it arrives, and it does not.
+    house.submit_content(BOB, &[ERIN], &[], &fwd);
+    assert_eq!(house.uids(ERIN, INBOX), [1]);
+    assert!({
+        let letter = house.letter(1);
+        house.append(ERIN, INBOX, &letter).sealed.is_some()
+    });
+    house
+        .recalls
+        .refresh_late(request.id.tag(), house.now)
+        .unwrap();
+    let json = house.recalls.status(request.id, 10).unwrap().json();
+    assert_eq!(json["reach"], "copies");
+    house.check();
+    restore(&mut house, request.id, &sent);
+    assert_eq!(house.uids(BOB, INBOX), [2]);
+    house.check();
 }

@@ -27,6 +27,7 @@ fn retract(search: Search) -> Retract {
         requester: operator(),
         chosen: Vec::new(),
         selection: Selection::Any,
+        reach: tern_recall::Reach::default(),
         reason: None,
     }
 }
@@ -240,6 +241,7 @@ fn only_copies_in_the_state_that_was_asked_for_are_taken() {
                 batch: BatchId([m as u8; 16]),
                 chosen: names,
                 selection,
+                reach: tern_recall::Reach::default(),
                 ..retract(subject("letter"))
             };
             let plan = house.recalls.plan_retract(&ask, house.now).unwrap();

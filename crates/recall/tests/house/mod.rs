@@ -406,6 +406,7 @@ impl House {
             },
             chosen: Vec::new(),
             selection: tern_policy::Selection::Any,
+            reach: tern_recall::Reach::default(),
             batch: None,
             reason: None,
             replacement: None,

@@ -77,6 +77,7 @@ impl Admin {
             },
             chosen: Vec::new(),
             selection: tern_policy::Selection::Any,
+            reach: tern_recall::Reach::default(),
             batch: None,
             reason: None,
             replacement: None,

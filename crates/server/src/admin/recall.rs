@@ -6,7 +6,7 @@ use serde_json::json;
 use tern_base::{AccountId, ContentDigest, EmailAddress, Fault, Timestamp};
 use tern_policy::{Authentication, Selection};
 use tern_recall::{
-    BatchId, Extent, Found, RecallId, Refusal, Requested, Requester, Retract, Search, State,
+    BatchId, Extent, Found, Reach, RecallId, Refusal, Requested, Requester, Retract, Search, State,
     Status, Tally,
 };
 
@@ -109,6 +109,10 @@ impl Admin {
             requester: operator(call),
             chosen: which.recipients.clone(),
             selection: selection(which.only.as_deref())?,
+            reach: match which.copies_only {
+                true => Reach::Copies,
+                false => Reach::Attached,
+            },
             reason: None,
         })
     }

@@ -348,6 +348,9 @@ pub(crate) struct RecallArgs {
     /// Take only copies in this state.
     #[arg(long, value_parser = ["unexposed", "unread"])]
     pub(crate) only: Option<String>,
+    /// How far to go: copies of the message, or those messages too that have it attached.
+    #[arg(long, value_parser = ["copies", "attached"], default_value = "attached")]
+    pub(crate) reach: String,
 }
 
 impl RecallArgs {
@@ -361,6 +364,7 @@ impl RecallArgs {
             until: self.until.map(Timestamp::as_millis),
             recipients: self.recipients.clone(),
             only: self.only.clone(),
+            copies_only: self.reach == "copies",
         }
     }
 }

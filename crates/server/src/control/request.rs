@@ -166,6 +166,9 @@ pub struct RecallWhich {
     pub recipients: Vec<String>,
     /// Only copies in this state: `unexposed` or `unread`.
     pub only: Option<String>,
+    /// Leave the messages that have it inside.
+    #[serde(default)]
+    pub copies_only: bool,
 }
 
 /// A request about second factors.
