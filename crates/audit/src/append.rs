@@ -20,6 +20,12 @@ pub enum AuditError {
     /// The caller's action or detail names break the rules of the log: a defect of the caller.
     #[error("an audit entry with {0}")]
     Form(&'static str),
+    /// There is no key that could sign.
+    #[error("the log has no key: the server makes one when it starts")]
+    NoKey,
+    /// The log is not as it was when it was signed last: nothing more is signed.
+    #[error("the log is not as it was signed: `tern audit verify` says where")]
+    Broken,
 }
 
 impl AuditError {
@@ -27,7 +33,7 @@ impl AuditError {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::Store(error) => error.fault(),
-            Self::Form(_) => Fault::Ours,
+            Self::Form(_) | Self::NoKey | Self::Broken => Fault::Ours,
         }
     }
 }

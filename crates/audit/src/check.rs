@@ -2,9 +2,10 @@
 
 use tern_store::{Engine, StoreError};
 
+use crate::prove::{Known, prove};
 use crate::read::entry;
 use crate::tables;
-use crate::verify::{Verified, verify};
+use crate::verify::Broken;
 
 /// Something that can't be as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,12 +14,12 @@ pub struct Finding {
     pub what: String,
 }
 
-/// Verifies the whole chain, and that ids and entries name each other.
+/// Proves the whole log, and that ids and entries name each other.
 pub fn check(engine: &dyn Engine) -> Result<Vec<Finding>, StoreError> {
     let mut findings = Vec::new();
-    let total = match verify(engine, 1, None)? {
-        Verified::Intact { entries, .. } => entries,
-        Verified::Broken { sequence, why } => {
+    let total = match prove(engine, &Known::default())? {
+        Ok(proved) => proved.entries,
+        Err(Broken { sequence, why }) => {
             let what = format!("audit entry {sequence}: {why}");
             return Ok(vec![Finding { what }]);
         }

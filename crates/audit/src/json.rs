@@ -10,6 +10,7 @@ use std::fmt::Write;
 use sha2::{Digest, Sha256};
 
 use crate::entry::{Actor, Authentication, Detail, Draft, Entry, Hash};
+use crate::merkle;
 
 /// The largest number that every JSON reader keeps (RFC 7493 2.2).
 const MAX_SAFE_NUMBER: u64 = (1 << 53) - 1;
@@ -23,6 +24,11 @@ impl Entry {
     /// The hash that this entry must carry.
     pub fn computed_hash(&self) -> Hash {
         hash(&self.canonical_json())
+    }
+
+    /// Its leaf in the Merkle tree of the log.
+    pub fn leaf(&self) -> Hash {
+        merkle::leaf(self.canonical_json().as_bytes())
     }
 
     /// The line of an exported log, without its line end.

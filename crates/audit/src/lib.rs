@@ -9,24 +9,40 @@
 //!   its entry, no entry without its act.
 //! - Sequence numbers run from 1 without a gap; entry *n* carries the hash of entry *n - 1*.
 //! - The head row names the last entry, so a log cut short shows.
+//! - Checkpoints sign how many entries there are and the root of their Merkle tree ([`checkpoint`]).
 //!
-//! Refuses to change or remove an entry, and to know what actions mean: they are the callers'
+//! Refuses to change an entry, to remove one other than from the beginning and on record ([`trim`]), and to know what actions mean: they are the callers'
 //! dotted texts. The head row is written by every append, which puts all appends in one order:
 //! only acts that must be answered for belong here, never each delivery or each fetch.
 
 pub mod append;
 pub mod check;
+pub mod checkpoint;
 pub mod entry;
 pub mod export;
+pub mod include;
 mod json;
+pub mod keys;
 pub mod limits;
+pub mod merkle;
+pub mod note;
+pub mod prove;
 pub mod read;
 mod tables;
+pub mod trim;
+pub mod trunk;
 pub mod verify;
 
 pub use append::{Appended, AuditError, append, append_in};
 pub use check::{Finding, check};
+pub use checkpoint::{Checkpoint, Signed};
 pub use entry::{Actor, Authentication, Detail, Draft, Entry, EntryId, Hash};
 pub use export::{ExportPage, export_jsonl};
+pub use include::{Inclusion, include};
+pub use keys::{Key, ensure_key, keys, rotate};
+pub use note::{Note, SigningKey, VerifyingKey};
+pub use prove::{Known, Proved, prove};
 pub use read::{Filter, Head, ReadPage, entry, head, read};
-pub use verify::{Verified, verify};
+pub use trim::{Trimmed, sweep, trim};
+pub use trunk::{Trunk, trunk};
+pub use verify::{Broken, Verified, verify};

@@ -13,3 +13,15 @@ pub const MAX_FACTORS: usize = 8;
 pub const MAX_READ_SCAN: usize = 10_000;
 /// Most entries of one page of an export.
 pub const MAX_EXPORT_PAGE: usize = 1_000;
+/// Longest name of a log, in bytes.
+pub const MAX_LOG_NAME: usize = 300;
+/// Longest note, signatures included, in bytes.
+pub const MAX_NOTE: usize = 8_192;
+/// Most keys of a log: one is made at the first start, and one by each rotation.
+pub const MAX_KEYS: usize = 10_000;
+/// Most checkpoints of one page of a list.
+pub const MAX_CHECKPOINT_PAGE: usize = 500;
+/// Most entries that are proven at once.
+pub const MAX_PROVEN: usize = 100_000;
+/// Most removed entries that one transaction sweeps away.
+pub const SWEEP: usize = 200;

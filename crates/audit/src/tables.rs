@@ -1,10 +1,15 @@
-//! The rows of the log, tables 0x40 to 0x47.
+//! The rows of the log, tables 0x40 to 0x4f.
 //!
 //! | table | key after the table byte | value after the version byte |
 //! |---|---|---|
 //! | 0x40 head | - | sequence, hash of the last entry |
 //! | 0x41 entry | sequence u64 | the entry, previous hash, hash |
 //! | 0x42 id | entry id 16 | sequence |
+//! | 0x43 key | number u32 | log name, public key 32, when made, sequence of its entry, signature of the key before it |
+//! | 0x44 seed | - | number of the key in force, its seed 32 |
+//! | 0x45 checkpoint | entries u64 | the signed note |
+//! | 0x46 tree | - | the Merkle tree that the newest checkpoint signed |
+//! | 0x47 trunk | - | what is left of removed entries: their tree, the hash of the last, the signed note |
 
 use std::collections::BTreeMap;
 
@@ -14,11 +19,20 @@ use tern_store::Range;
 use tern_store::key::{Key, KeyReader};
 
 use crate::entry::{Actor, Authentication, Detail, Draft, Entry, EntryId, Hash};
+use crate::keys::Key as LogKey;
+use crate::merkle::Tree;
+use crate::note::VerifyingKey;
 use crate::read::Head;
+use crate::trunk::Trunk;
 
 const HEAD: u8 = 0x40;
 const ENTRY: u8 = 0x41;
 const ID: u8 = 0x42;
+const KEY: u8 = 0x43;
+const SEED: u8 = 0x44;
+const CHECKPOINT: u8 = 0x45;
+const TREE: u8 = 0x46;
+const TRUNK: u8 = 0x47;
 const VERSION: u8 = 1;
 
 pub(crate) fn head_key() -> Vec<u8> {
@@ -52,6 +66,118 @@ pub(crate) fn all_ids() -> Range {
 
 pub(crate) fn entry_key_sequence(key: &[u8]) -> Option<u64> {
     KeyReader::new(key).u64()
+}
+
+pub(crate) fn log_key(number: u32) -> Vec<u8> {
+    Key::table(KEY).u32(number).finish()
+}
+
+pub(crate) fn all_log_keys() -> Range {
+    Range::prefix(Key::table(KEY).finish())
+}
+
+pub(crate) fn seed_key() -> Vec<u8> {
+    Key::table(SEED).finish()
+}
+
+pub(crate) fn checkpoint_key(entries: u64) -> Vec<u8> {
+    Key::table(CHECKPOINT).u64(entries).finish()
+}
+
+/// Checkpoints of so many entries or more.
+pub(crate) fn checkpoints(from: u64) -> Range {
+    Range {
+        start: checkpoint_key(from),
+        end: Key::table(CHECKPOINT + 1).finish(),
+        reverse: false,
+    }
+}
+
+pub(crate) fn tree_key() -> Vec<u8> {
+    Key::table(TREE).finish()
+}
+
+pub(crate) fn trunk_key() -> Vec<u8> {
+    Key::table(TRUNK).finish()
+}
+
+pub(crate) fn encode_log_key(key: &LogKey) -> Vec<u8> {
+    Writer::versioned(VERSION)
+        .text(key.verifying.name())
+        .array(key.verifying.public())
+        .number(key.made.0)
+        .number(key.sequence)
+        .bytes(&key.endorsement)
+        .finish()
+}
+
+pub(crate) fn decode_log_key(number: u32, bytes: &[u8]) -> Result<LogKey, Damaged> {
+    let mut r = Reader::of_version(bytes, VERSION)?;
+    let name = r.text()?;
+    Ok(LogKey {
+        number,
+        verifying: VerifyingKey::new(name, r.array()?),
+        made: Timestamp(r.number()?),
+        sequence: r.number()?,
+        endorsement: r.bytes()?.to_vec(),
+    })
+}
+
+pub(crate) fn encode_seed(number: u32, seed: &[u8; 32]) -> Vec<u8> {
+    Writer::versioned(VERSION)
+        .number(number.into())
+        .array(seed)
+        .finish()
+}
+
+pub(crate) fn decode_seed(bytes: &[u8]) -> Result<(u32, [u8; 32]), Damaged> {
+    let mut r = Reader::of_version(bytes, VERSION)?;
+    Ok((r.number32()?, r.array()?))
+}
+
+pub(crate) fn encode_note(note: &str) -> Vec<u8> {
+    Writer::versioned(VERSION).text(note).finish()
+}
+
+pub(crate) fn decode_note(bytes: &[u8]) -> Result<String, Damaged> {
+    Reader::of_version(bytes, VERSION)?.text()
+}
+
+fn write_tree(w: &mut Writer, tree: &Tree) {
+    w.number(tree.size()).list(tree.subtrees(), |w, hash| {
+        w.array(&hash.0);
+    });
+}
+
+fn read_tree(r: &mut Reader<'_>) -> Result<Tree, Damaged> {
+    let size = r.number()?;
+    let subtrees = r.list(|r| r.array().map(Hash))?;
+    Tree::from_parts(size, subtrees).ok_or(Damaged)
+}
+
+pub(crate) fn encode_tree(tree: &Tree) -> Vec<u8> {
+    let mut w = Writer::versioned(VERSION);
+    write_tree(&mut w, tree);
+    w.finish()
+}
+
+pub(crate) fn decode_tree(bytes: &[u8]) -> Result<Tree, Damaged> {
+    read_tree(&mut Reader::of_version(bytes, VERSION)?)
+}
+
+pub(crate) fn encode_trunk(trunk: &Trunk) -> Vec<u8> {
+    let mut w = Writer::versioned(VERSION);
+    write_tree(&mut w, &trunk.tree);
+    w.array(&trunk.hash.0).text(&trunk.note).finish()
+}
+
+pub(crate) fn decode_trunk(bytes: &[u8]) -> Result<Trunk, Damaged> {
+    let mut r = Reader::of_version(bytes, VERSION)?;
+    Ok(Trunk {
+        tree: read_tree(&mut r)?,
+        hash: Hash(r.array()?),
+        note: r.text()?,
+    })
 }
 
 pub(crate) fn encode_head(head: &Head) -> Vec<u8> {

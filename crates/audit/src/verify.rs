@@ -1,14 +1,15 @@
-//! Proving the chain, or naming the first entry that breaks it.
+//! Proving the chain, or a part of it, or naming the first entry that breaks it.
 //!
 //! Works from the stored rows alone: every entry is rendered again and its hash computed again.
-//! What it can't see by itself is a log rewritten whole, head included: that is what checkpoints
-//! of the head, signed and kept elsewhere, are for.
+//! What it can't see by itself is a log rewritten whole, head included: [`crate::prove()`] asks the
+//! signed checkpoints, too.
 
 use tern_store::{Engine, Read, StoreError};
 
-use crate::entry::Hash;
+use crate::entry::{Entry, Hash};
 use crate::read::{Head, head};
 use crate::tables;
+use crate::trunk::{Trunk, trunk};
 
 /// How many entries are read at a time.
 const PAGE: usize = 500;
@@ -24,12 +25,25 @@ pub enum Verified {
         head: Head,
     },
     /// The chain breaks.
-    Broken {
-        /// The first entry that can't be right.
-        sequence: u64,
-        /// What is wrong with it.
-        why: String,
-    },
+    Broken(Broken),
+}
+
+/// Where the log breaks first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The first entry that can't be right.
+    pub sequence: u64,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl Broken {
+    pub(crate) fn new(sequence: u64, why: impl Into<String>) -> Self {
+        Self {
+            sequence,
+            why: why.into(),
+        }
+    }
 }
 
 /// Verifies the entries from `from` (1 is the first) to `to` (the head when `None`).
@@ -39,14 +53,15 @@ pub fn verify(engine: &dyn Engine, from: u64, to: Option<u64>) -> Result<Verifie
     let snapshot = engine.snapshot()?;
     let end = match head(&*snapshot) {
         Ok(end) => end,
-        Err(StoreError::Damaged) => return Ok(broken(0, "the head row is damaged")),
+        Err(StoreError::Damaged) => return Ok(broken_at(0, "the head row is damaged")),
         Err(error) => return Err(error),
     };
-    let from = from.max(1);
+    let trunk = trunk(&*snapshot)?;
+    let from = from.max(trunk.removed() + 1);
     let to = to.map_or(end.sequence, |to| to.min(end.sequence));
-    let mut expected = match previous_hash(&*snapshot, from)? {
+    let mut expected = match previous_hash(&*snapshot, &trunk, from)? {
         Ok(hash) => hash,
-        Err(broken) => return Ok(broken),
+        Err(broken) => return Ok(Verified::Broken(broken)),
     };
     let mut sequence = from;
     let mut range = (from <= to).then(|| tables::entries(from, to));
@@ -54,23 +69,26 @@ pub fn verify(engine: &dyn Engine, from: u64, to: Option<u64>) -> Result<Verifie
         let page = snapshot.scan(&next, PAGE)?;
         for (key, value) in page.rows {
             match verify_entry(sequence, expected, &key, &value) {
-                Ok(hash) => expected = hash,
-                Err(broken) => return Ok(broken),
+                Ok(entry) => expected = entry.hash,
+                Err(broken) => return Ok(Verified::Broken(broken)),
             }
             sequence += 1;
         }
         range = page.next;
     }
     if from <= to && sequence <= to {
-        return Ok(broken(sequence, "the log ends before its head"));
+        return Ok(broken_at(sequence, "the log ends before its head"));
     }
     if to == end.sequence {
         if from <= to && expected != end.hash {
-            return Ok(broken(to, "the head names another hash"));
+            return Ok(broken_at(to, "the head names another hash"));
         }
         let behind = tables::entries(end.sequence + 1, u64::MAX);
         if !snapshot.scan(&behind, 1)?.rows.is_empty() {
-            return Ok(broken(end.sequence + 1, "an entry stands behind the head"));
+            return Ok(broken_at(
+                end.sequence + 1,
+                "an entry stands behind the head",
+            ));
         }
     }
     Ok(Verified::Intact {
@@ -79,38 +97,51 @@ pub fn verify(engine: &dyn Engine, from: u64, to: Option<u64>) -> Result<Verifie
     })
 }
 
+fn broken_at(sequence: u64, why: &str) -> Verified {
+    Verified::Broken(Broken::new(sequence, why))
+}
+
 /// The hash that entry `from` must carry as its previous one.
-fn previous_hash(reader: &dyn Read, from: u64) -> Result<Result<Hash, Verified>, StoreError> {
-    if from == 1 {
-        return Ok(Ok(Hash::ZERO));
+fn previous_hash(
+    reader: &dyn Read,
+    trunk: &Trunk,
+    from: u64,
+) -> Result<Result<Hash, Broken>, StoreError> {
+    if from == trunk.removed() + 1 {
+        return Ok(Ok(trunk.hash));
     }
     match crate::read::entry(reader, from - 1) {
         Ok(Some(entry)) => Ok(Ok(entry.hash)),
-        Ok(None) => Ok(Err(broken(from - 1, "the entry is missing"))),
-        Err(StoreError::Damaged) => Ok(Err(broken(from - 1, "the row is damaged"))),
+        Ok(None) => Ok(Err(Broken::new(from - 1, "the entry is missing"))),
+        Err(StoreError::Damaged) => Ok(Err(Broken::new(from - 1, "the row is damaged"))),
         Err(error) => Err(error),
     }
 }
 
-fn verify_entry(sequence: u64, expected: Hash, key: &[u8], value: &[u8]) -> Result<Hash, Verified> {
+/// The entry of a row, which must follow the hash `expected`.
+pub(crate) fn verify_entry(
+    sequence: u64,
+    expected: Hash,
+    key: &[u8],
+    value: &[u8],
+) -> Result<Entry, Broken> {
     if tables::entry_key_sequence(key) != Some(sequence) {
-        return Err(broken(sequence, "the entry is missing"));
+        return Err(Broken::new(sequence, "the entry is missing"));
     }
     let Ok(entry) = tables::decode_entry(sequence, value) else {
-        return Err(broken(sequence, "the row is damaged"));
+        return Err(Broken::new(sequence, "the row is damaged"));
     };
     if entry.previous != expected {
-        return Err(broken(sequence, "it does not follow the entry before it"));
+        return Err(Broken::new(
+            sequence,
+            "it does not follow the entry before it",
+        ));
     }
     if entry.computed_hash() != entry.hash {
-        return Err(broken(sequence, "its hash is not that of what it says"));
+        return Err(Broken::new(
+            sequence,
+            "its hash is not that of what it says",
+        ));
     }
-    Ok(entry.hash)
-}
-
-fn broken(sequence: u64, why: &str) -> Verified {
-    Verified::Broken {
-        sequence,
-        why: why.to_owned(),
-    }
+    Ok(entry)
 }

@@ -191,7 +191,7 @@ fn tamper(engine: &MemEngine, change: impl FnOnce(&mut Batch)) {
 fn broken_at(engine: &MemEngine) -> Option<u64> {
     match verify(engine, 1, None).unwrap() {
         Verified::Intact { .. } => None,
-        Verified::Broken { sequence, .. } => Some(sequence),
+        Verified::Broken(broken) => Some(broken.sequence),
     }
 }
 

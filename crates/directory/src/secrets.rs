@@ -1,5 +1,5 @@
 //! The keys of the server: made once, at its first start, and kept in the store with the data that
-//! they protect. Losing one makes links, tokens and content addresses of the past unverifiable.
+//! they protect (those that sign the audit log are the log's own). Losing one makes links, tokens and content addresses of the past unverifiable.
 
 use std::fmt;
 
@@ -10,6 +10,8 @@ use tern_store::{Engine, StoreError, Verdict, transact};
 use crate::factor::FactorKey;
 use crate::tables;
 
+const VERSION: u8 = 2;
+
 /// Keys, each for one purpose.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secrets {
@@ -17,8 +19,6 @@ pub struct Secrets {
     pub content_key: [u8; 32],
     /// Authenticates tokens that leave the server in messages and links.
     pub token_key: [u8; 32],
-    /// The seed of the key that signs checkpoints of the audit log.
-    pub audit_key: [u8; 32],
     /// Authenticates sessions of the console and of HTTP.
     pub session_key: [u8; 32],
 }
@@ -38,35 +38,32 @@ impl Secrets {
 
 /// The keys of the server; made from `entropy` when there are none yet.
 pub fn secrets(engine: &dyn Engine, entropy: &mut dyn Entropy) -> Result<Secrets, StoreError> {
-    let mut fresh = [[0; 32]; 4];
+    let mut fresh = [[0; 32]; 3];
     fresh.iter_mut().for_each(|key| entropy.fill(key));
-    let [content_key, token_key, audit_key, session_key] = fresh;
+    let [content_key, token_key, session_key] = fresh;
     transact(engine, |txn| {
         if let Some(row) = txn.get(&tables::secrets_key())? {
             return Ok(Verdict::Abandon(decode(&row)?));
         }
-        let value = Writer::versioned(tables::VERSION)
+        let value = Writer::versioned(VERSION)
             .array(&content_key)
             .array(&token_key)
-            .array(&audit_key)
             .array(&session_key)
             .finish();
         txn.put(tables::secrets_key(), value);
         Ok(Verdict::Commit(Secrets {
             content_key,
             token_key,
-            audit_key,
             session_key,
         }))
     })
 }
 
 fn decode(bytes: &[u8]) -> Result<Secrets, Damaged> {
-    let mut r = Reader::of_version(bytes, tables::VERSION)?;
+    let mut r = Reader::of_version(bytes, VERSION)?;
     Ok(Secrets {
         content_key: r.array()?,
         token_key: r.array()?,
-        audit_key: r.array()?,
         session_key: r.array()?,
     })
 }

@@ -52,6 +52,7 @@ mod status;
 mod tables;
 mod tell;
 mod trigger;
+mod unfinished;
 mod velocity;
 mod wait;
 mod waiting;

@@ -17,6 +17,7 @@
 )]
 
 mod admin;
+mod audit_chores;
 pub mod cli;
 pub mod clock;
 pub mod config;

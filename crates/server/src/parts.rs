@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tern_audit::AuditError;
 use tern_base::Entropy;
 use tern_delivery::Delivery;
 use tern_directory::{PasswordCost, Passwords};
@@ -15,6 +16,7 @@ use tern_recall::Recalls;
 use tern_store::{Engine, StoreError};
 use tern_store_rocksdb::{OpenError, RocksEngine};
 
+use crate::clock;
 use crate::config::Config;
 use crate::factors::Factors;
 use crate::policies::{Policies, PoliciesError};
@@ -37,6 +39,9 @@ pub enum PartsError {
     /// A table can't be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The audit log can't be read.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The mailboxes can't be read.
     #[error(transparent)]
     Mailboxes(#[from] MailboxError),
@@ -85,6 +90,8 @@ pub(crate) fn open(
     )?);
     let engine: Arc<dyn Engine> = rocks.clone();
     let secrets = tern_directory::secrets(&*engine, entropy)?;
+    let log_name = format!("{}/tern-audit", config.server.hostname.as_str());
+    tern_audit::ensure_key(&*engine, &log_name, clock::now(), entropy)?;
     let mailboxes = Mailboxes::open(Arc::clone(&engine), secrets.content_key, listener)?;
     let mailboxes = Arc::new(mailboxes.marking(tern_recall::RECALL_KEYWORD));
     let schedule = Schedule::default();

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::admin::Admin;
+use crate::audit_chores::AuditChores;
 use crate::clock::{self, OsEntropy};
 use crate::config::Config;
 use crate::control;
@@ -161,13 +162,18 @@ impl Server {
         let (late_sender, late_receiver) = mpsc::channel();
         let late = Late::new(late_sender);
         let context = Arc::new(context(config, &parts, &hub, &certificates, &relay, &late)?);
+        let audit = AuditChores::new(
+            Arc::clone(&parts.engine),
+            Arc::clone(&parts.recalls),
+            config.audit.clone(),
+        );
         let (stop, stopped) = watch::channel(false);
         let mut server = Self {
             addresses: Addresses::default(),
             context,
             stop,
             tasks: Vec::new(),
-            workers: Workers::start(&parts, &hub, late, late_receiver)?,
+            workers: Workers::start(&parts, &hub, late, late_receiver, audit)?,
             rocks: Arc::clone(&parts.rocks),
         };
         server.listen_all(config, &stopped)?;

@@ -22,6 +22,7 @@ use tern_store::{Engine, Read, StoreError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::audit_chores::AuditChores;
 use crate::clock::{self, OsEntropy};
 use crate::hub::{Changes, Hub};
 use crate::late::Late;
@@ -78,6 +79,7 @@ impl Workers {
         hub: &Arc<Hub>,
         late: Late,
         late_tags: Receiver<SealTag>,
+        audit: AuditChores,
     ) -> io::Result<Self> {
         let mut workers = Self {
             hub: Arc::clone(hub),
@@ -114,6 +116,7 @@ impl Workers {
             late,
             hub: Arc::clone(hub),
             unread,
+            audit,
         };
         workers.spawn("chores", move |ending| chores.run(ending))?;
         Ok(workers)
@@ -282,6 +285,7 @@ struct Chores {
     late: Late,
     hub: Arc<Hub>,
     unread: Unread,
+    audit: AuditChores,
 }
 
 /// Most contents that one round removes.
@@ -341,6 +345,7 @@ impl Chores {
             Ok(forgotten) => tracing::debug!(forgotten, "arrivals were forgotten"),
             Err(error) => tracing::error!(%error, "arrivals could not be forgotten"),
         }
+        self.audit.round(clock::now());
         if let Err(error) = tern_queue::prune(&*self.engine, &self.schedule, clock::now()) {
             tracing::error!(%error, "the queue's history could not be pruned");
         }

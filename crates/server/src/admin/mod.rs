@@ -8,11 +8,13 @@
 
 mod app_password;
 mod confirm;
+mod audit;
+mod audit_line;
 mod directory;
 mod error;
 mod factor;
 mod import;
-mod look;
+mod permit;
 mod policy;
 mod queue;
 mod recall;
@@ -60,6 +62,8 @@ pub(crate) struct Call<'a> {
     operator: &'a str,
     now: Timestamp,
     entropy: &'a mut dyn Entropy,
+    /// The account whose permission counts, where that is not the operator's.
+    by: Option<String>,
 }
 
 type Result<T> = std::result::Result<T, AdminError>;
@@ -97,6 +101,7 @@ impl Admin {
             operator,
             now,
             entropy,
+            by: None,
         };
         match self.dispatch(request, &mut call) {
             Ok(answer) => Response::Done(answer),
@@ -159,9 +164,7 @@ impl Admin {
             Request::Waiting(request) => self.waiting(request, call),
             Request::Role(request) => self.role(request, call),
             Request::Policy(request) => self.policy(request, call),
-            Request::AuditVerify => self.audit_verify(),
-            Request::AuditList { limit, filter } => self.audit_list(*limit, filter, call),
-            Request::AuditExport { from } => self.audit_export(*from, call),
+            Request::Audit(request) => self.audit(request, call),
             Request::Check => self.check(),
             Request::Backup { directory } => self.backup(directory, call),
             Request::Ping => Ok(Answer::new("tern runs", serde_json::Value::Null)),
@@ -215,6 +218,7 @@ impl Call<'_> {
         let actor = Actor::Operator(self.operator.to_owned());
         let mut entry = Draft::new(id, self.now, actor, action);
         entry.protocol = Some(String::from("cli"));
+        entry.on_behalf_of.clone_from(&self.by);
         entry
     }
 }

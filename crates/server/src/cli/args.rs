@@ -6,11 +6,12 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use miette::{Result, miette};
 use tern_base::Timestamp;
 
+use super::audit::AuditCommand;
 use super::factor::{self, TotpCommand};
 use super::password::{self, PasswordArgs};
 use super::policy::{PolicyCommand, RoleCommand};
 use crate::config::DEFAULT_PATH;
-use crate::control::request::{AuditFilter, QueueRequest, RecallWhich, Request, WaitingRequest};
+use crate::control::request::{QueueRequest, RecallWhich, Request, WaitingRequest};
 
 /// A mail server with message recall.
 #[derive(Parser)]
@@ -370,34 +371,6 @@ impl RecallArgs {
 }
 
 #[derive(Subcommand)]
-pub(crate) enum AuditCommand {
-    /// Prove the chain, or name the first entry that breaks it.
-    Verify,
-    /// Show the newest entries.
-    List {
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
-        /// Only by this actor: an operator's name, an address, or `server`.
-        #[arg(long)]
-        actor: Option<String>,
-        /// Only this action, or those below it: `account` or `account.add`.
-        #[arg(long)]
-        action: Option<String>,
-        /// Only on this target.
-        #[arg(long)]
-        target: Option<String>,
-        /// Only from this time on: `2026-11-21` or `2026-11-21T22:06:00Z`, in UTC.
-        #[arg(long, value_parser = parse_time)]
-        since: Option<Timestamp>,
-        /// Only before this time.
-        #[arg(long, value_parser = parse_time)]
-        before: Option<Timestamp>,
-    },
-    /// Write the whole log as JSON Lines.
-    Export,
-}
-
-#[derive(Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Say whether the file is right.
     Check,
@@ -419,14 +392,17 @@ impl Command {
             Self::Recall { command } => command.request(),
             Self::Role { command } => command.request(),
             Self::Policy { command } => command.request().unwrap_or(Request::Ping),
-            Self::Audit { command } => command.request(),
             Self::Check => Request::Check,
             Self::Backup { directory } => Request::Backup {
                 // A server has another working directory.
                 directory: std::path::absolute(directory)
                     .map_err(|error| miette::miette!("{}: {error}", directory.display()))?,
             },
-            Self::Serve | Self::Init(_) | Self::Demo(_) | Self::Config { .. } => Request::Ping,
+            Self::Audit { .. }
+            | Self::Serve
+            | Self::Init(_)
+            | Self::Demo(_)
+            | Self::Config { .. } => Request::Ping,
         })
     }
 }
@@ -602,34 +578,8 @@ impl RecallCommand {
     }
 }
 
-impl AuditCommand {
-    fn request(&self) -> Request {
-        match self {
-            Self::Verify => Request::AuditVerify,
-            Self::List {
-                limit,
-                actor,
-                action,
-                target,
-                since,
-                before,
-            } => Request::AuditList {
-                limit: *limit,
-                filter: AuditFilter {
-                    actor: actor.clone(),
-                    action: action.clone(),
-                    target: target.clone(),
-                    since: since.map(Timestamp::as_millis),
-                    before: before.map(Timestamp::as_millis),
-                },
-            },
-            Self::Export => Request::AuditExport { from: 1 },
-        }
-    }
-}
-
 /// A day, or a moment, in UTC (RFC 3339 without offsets and fractions).
-fn parse_time(text: &str) -> std::result::Result<Timestamp, String> {
+pub(super) fn parse_time(text: &str) -> std::result::Result<Timestamp, String> {
     let wrong = || format!("`{text}` is neither 2026-11-21 nor 2026-11-21T22:06:00Z");
     let (day, time) = match text.split_once('T') {
         Some((day, time)) => (day, time.strip_suffix('Z').ok_or_else(wrong)?),

@@ -54,20 +54,11 @@ impl Door {
 
 /// Carries a request out and shows the answer.
 pub(super) fn ask(config: &Config, request: &Request, json: bool) -> Result<Outcome> {
-    let mut door = Door::open(config)?;
-    let mut answer = door.ask(request)?;
-    if let Request::AuditExport { .. } = request {
-        // The log may be long: it comes in pages, and is JSON either way.
-        loop {
-            if !answer.text.is_empty() {
-                print(&format!("{}\n", answer.text))?;
-            }
-            let Some(from) = answer.data.get("next").and_then(serde_json::Value::as_u64) else {
-                return Ok(Outcome::Done);
-            };
-            answer = door.ask(&Request::AuditExport { from })?;
-        }
-    }
+    show(&Door::open(config)?.ask(request)?, json)
+}
+
+/// Shows an answer.
+fn show(answer: &Answer, json: bool) -> Result<Outcome> {
     if json {
         let shown = serde_json::to_string_pretty(&answer.data).into_diagnostic()?;
         print(&format!("{shown}\n"))?;

@@ -6,6 +6,7 @@
 
 mod args;
 mod ask;
+mod audit;
 mod factor;
 mod import;
 mod init;
@@ -62,6 +63,7 @@ fn run(args: &Args) -> Result<Outcome> {
         Command::Account {
             command: AccountCommand::Import { file },
         } => import::import(&load()?, file, args.json),
+        Command::Audit { command } => command.run(&load()?, args.json),
         Command::Policy { command } if command.request().is_none() => {
             command.look(|| Ok(load()?.policy.directories))
         }

@@ -5,6 +5,7 @@
 //!
 //! Refuses to read environment variables, and to guess.
 
+mod audit;
 mod error;
 mod https;
 mod policy;
@@ -19,6 +20,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use tern_base::Domain;
 
+pub use audit::Audit;
 pub use error::ConfigError;
 pub use https::{Https, PublicUrl};
 pub use policy::{Network, Policy, ZoneName};
@@ -51,6 +53,8 @@ pub struct Config {
     pub policy: Policy,
     /// How long what was taken back is kept, and what still arrives is stopped.
     pub recall: tern_recall::Settings,
+    /// The tamper-evident log: how often it is signed, and how long it is kept.
+    pub audit: Audit,
     /// The storage engine.
     pub store: tern_store_rocksdb::Settings,
     /// The log.

@@ -40,6 +40,7 @@ const SECTIONS: &[Section] = &[
         "Settings",
         include_str!("../../../recall/src/settings.rs"),
     ),
+    section("audit", "Audit", include_str!("audit.rs")),
     section(
         "store",
         "Settings",

@@ -6,6 +6,7 @@
 //! Invariant: who is answered is root or the server's user, by the kernel's word, whatever the
 //! permissions of the socket have become; the audit log names them.
 
+pub mod audit;
 pub mod request;
 
 use std::fs;

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tern_base::Timestamp;
+
+use super::audit::AuditRequest;
 
 /// An account of an import, as a line of its file has it.
 #[derive(Clone, Deserialize, Serialize)]
@@ -131,14 +132,7 @@ pub enum Request {
     Waiting(WaitingRequest),
     Role(RoleRequest),
     Policy(PolicyRequest),
-    AuditVerify,
-    AuditList {
-        limit: usize,
-        filter: AuditFilter,
-    },
-    AuditExport {
-        from: u64,
-    },
+    Audit(AuditRequest),
     Check,
     Backup {
         directory: PathBuf,
@@ -288,40 +282,6 @@ pub struct Asked {
     pub protocol: Option<String>,
     /// The address that they would come from.
     pub peer: Option<String>,
-}
-
-/// Which audit entries: all that fit every field that is set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct AuditFilter {
-    /// By the actor of this name.
-    pub actor: Option<String>,
-    /// With this action, or one below it.
-    pub action: Option<String>,
-    /// On this target.
-    pub target: Option<String>,
-    /// At this time or later, in milliseconds since 1970.
-    pub since: Option<u64>,
-    /// Before this time, in milliseconds since 1970.
-    pub before: Option<u64>,
-}
-
-impl AuditFilter {
-    /// The fields that are set, as one text.
-    pub(crate) fn describe(&self) -> String {
-        let time = |millis: Option<u64>| millis.map(|millis| Timestamp(millis).to_string());
-        let fields = [
-            ("actor", self.actor.clone()),
-            ("action", self.action.clone()),
-            ("target", self.target.clone()),
-            ("since", time(self.since)),
-            ("before", time(self.before)),
-        ];
-        let set = fields
-            .into_iter()
-            .filter_map(|(name, value)| Some(format!("{name}={}", value?)));
-        set.collect::<Vec<_>>().join(" ")
-    }
 }
 
 /// What was answered to a request that was done.

@@ -11,6 +11,7 @@ use super::client::{ImapClient, ImapReply};
 use super::organisation::{TEAM, address};
 use super::stage::Stage;
 use crate::cli::Outcome;
+use crate::control::audit::AuditRequest;
 use crate::control::request::{QueueRequest, Request};
 use crate::server::Addresses;
 
@@ -91,7 +92,10 @@ fn scenes(stage: &mut Stage<'_>) -> io::Result<()> {
     stage.scene("The operator restores it");
     restore(stage, &id, &mut bob, &mut carol)?;
     stage.scene("The log and the store are right");
-    let verified = stage.operator(&Request::AuditVerify)?;
+    let verified = stage.operator(&Request::Audit(AuditRequest::Verify {
+        key: None,
+        checkpoints: Vec::new(),
+    }))?;
     println!("   {}", verified.text);
     stage.hold("the audit log holds", !verified.found_wrong);
     let checked = stage.operator(&Request::Check)?;

@@ -1,0 +1,331 @@
+//! Proving the whole log in one pass: the chain, every checkpoint and its signature, every key, and
+//! checkpoints that were kept elsewhere.
+//!
+//! What it can't see by itself is a store replaced whole, keys included: for that the caller gives a
+//! key, or a checkpoint, that was kept elsewhere.
+
+use std::collections::BTreeMap;
+
+use tern_store::{Engine, Read, StoreError};
+
+use crate::checkpoint::Checkpoint;
+use crate::entry::{Detail, Entry};
+use crate::keys::{self, Key};
+use crate::merkle::Tree;
+use crate::note::{Note, VerifyingKey};
+use crate::read::{Head, head};
+use crate::tables;
+use crate::trunk::{Trunk, trunk};
+use crate::verify::{Broken, verify_entry};
+
+/// How many rows are read at a time.
+const PAGE: usize = 500;
+
+/// What the caller knows from elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// A key that the log must have.
+    pub key: Option<VerifyingKey>,
+    /// Notes of checkpoints that the log must continue.
+    pub checkpoints: Vec<String>,
+}
+
+/// What was proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proved {
+    /// How many entries were verified.
+    pub entries: u64,
+    /// How many before them were removed, on record.
+    pub removed: u64,
+    /// The end of the chain.
+    pub head: Head,
+    /// How many checkpoints were verified.
+    pub checkpoints: u64,
+    /// How many entries are under one.
+    pub signed: u64,
+    /// The keys, the first one first.
+    pub keys: Vec<Key>,
+}
+
+/// Proves the log, or says where it breaks first.
+pub fn prove(engine: &dyn Engine, known: &Known) -> Result<Result<Proved, Broken>, StoreError> {
+    let snapshot = engine.snapshot()?;
+    let proof = Proof::begin(&*snapshot, known)?;
+    let mut proof = match proof {
+        Ok(proof) => proof,
+        Err(broken) => return Ok(Err(broken)),
+    };
+    let first = proof.trunk.removed() + 1;
+    let mut range = (first <= proof.end.sequence).then(|| tables::entries(first, u64::MAX));
+    while let Some(next) = range {
+        let page = snapshot.scan(&next, PAGE)?;
+        for (key, value) in &page.rows {
+            if let Err(broken) = proof.entry(key, value)? {
+                return Ok(Err(broken));
+            }
+        }
+        range = page.next;
+    }
+    Ok(proof.finish())
+}
+
+/// A proof under way.
+struct Proof<'a> {
+    keys: Vec<Key>,
+    trunk: Trunk,
+    end: Head,
+    at: Head,
+    tree: Tree,
+    stored: Checkpoints<'a>,
+    verified: u64,
+    signed: u64,
+    /// What the caller has, by the number of entries.
+    outside: BTreeMap<u64, Vec<Checkpoint>>,
+}
+
+impl<'a> Proof<'a> {
+    fn begin(reader: &'a dyn Read, known: &Known) -> Result<Result<Self, Broken>, StoreError> {
+        let damaged = |what: &str| Ok(Err(Broken::new(0, what)));
+        let (end, trunk, keys) = (head(reader), trunk(reader), keys::keys(reader));
+        let (end, trunk, keys) = match (end, trunk, keys) {
+            (Err(StoreError::Damaged), ..) => return damaged("the head row is damaged"),
+            (_, Err(StoreError::Damaged), _) => return damaged("the trunk row is damaged"),
+            (.., Err(StoreError::Damaged)) => return damaged("a row of a key is damaged"),
+            (end, trunk, keys) => (end?, trunk?, keys?),
+        };
+        if let Some(why) = keys::fault(&keys) {
+            return Ok(Err(Broken::new(0, why)));
+        }
+        if let Some(key) = &known.key
+            && !keys.iter().any(|one| one.verifying == *key)
+        {
+            return damaged("none of the log's keys is the one that was given");
+        }
+        let mut proof = Self {
+            at: Head {
+                sequence: trunk.removed(),
+                hash: trunk.hash,
+            },
+            tree: trunk.tree.clone(),
+            stored: Checkpoints::new(reader),
+            keys,
+            trunk,
+            end,
+            verified: 0,
+            signed: 0,
+            outside: BTreeMap::new(),
+        };
+        if let Err(broken) = proof.trunk_is_signed() {
+            return Ok(Err(broken));
+        }
+        for note in &known.checkpoints {
+            if let Err(broken) = proof.keep(note) {
+                return Ok(Err(broken));
+            }
+        }
+        Ok(proof.reached()?.map(|()| proof))
+    }
+
+    /// Where entries were removed, a signed note says so.
+    fn trunk_is_signed(&self) -> Result<(), Broken> {
+        let removed = self.trunk.removed();
+        if removed == 0 {
+            return Ok(());
+        }
+        let note = Note::parse(&self.trunk.note);
+        let by = |note: &Note| {
+            self.keys
+                .iter()
+                .any(|key| note.is_signed_by(&key.verifying))
+        };
+        let checkpoint = note
+            .filter(by)
+            .and_then(|note| Checkpoint::parse(&note.text));
+        let fits = checkpoint.is_some_and(|one| {
+            one.removed && one.entries == removed && one.root == self.trunk.tree.root()
+        });
+        match fits {
+            true => Ok(()),
+            false => Err(Broken::new(
+                removed,
+                "the entries up to this one are gone, and nothing signed says that they were removed",
+            )),
+        }
+    }
+
+    /// Takes a checkpoint of the caller's.
+    fn keep(&mut self, note: &str) -> Result<(), Broken> {
+        let wrong = |why: &str| Broken::new(0, format!("the checkpoint that was given {why}"));
+        let parsed = Note::parse(note).ok_or_else(|| wrong("is none"))?;
+        let checkpoint = Checkpoint::parse(&parsed.text).ok_or_else(|| wrong("is none"))?;
+        if !self
+            .keys
+            .iter()
+            .any(|key| parsed.is_signed_by(&key.verifying))
+        {
+            return Err(wrong("is not signed by a key of this log"));
+        }
+        let entries = checkpoint.entries;
+        if entries > self.end.sequence {
+            let why = format!(
+                "the log ends here, but the checkpoint that was given has {entries} entries: it was \
+                 cut short or rolled back"
+            );
+            return Err(Broken::new(self.end.sequence, why));
+        }
+        // What was removed can't be added up again; its end is in the trunk.
+        if entries < self.trunk.removed() {
+            return Err(wrong("is of entries that were removed since"));
+        }
+        self.outside.entry(entries).or_default().push(checkpoint);
+        Ok(())
+    }
+
+    fn entry(&mut self, key: &[u8], value: &[u8]) -> Result<Result<(), Broken>, StoreError> {
+        let sequence = self.at.sequence + 1;
+        if sequence > self.end.sequence {
+            return Ok(Err(Broken::new(
+                sequence,
+                "an entry stands behind the head",
+            )));
+        }
+        let entry = match verify_entry(sequence, self.at.hash, key, value) {
+            Ok(entry) => entry,
+            Err(broken) => return Ok(Err(broken)),
+        };
+        if let Err(broken) = self.names_key(&entry) {
+            return Ok(Err(broken));
+        }
+        self.tree.push(entry.leaf());
+        self.at = Head {
+            sequence,
+            hash: entry.hash,
+        };
+        self.reached()
+    }
+
+    /// A key and the entry that names it say the same.
+    fn names_key(&self, entry: &Entry) -> Result<(), Broken> {
+        let key = self.keys.iter().find(|key| key.sequence == entry.sequence);
+        let named = match entry.draft.details.get("key") {
+            Some(Detail::Text(text)) if entry.draft.action == keys::ACTION => Some(text),
+            _ => None,
+        };
+        match key.map(|key| key.verifying.to_string()).as_ref() == named {
+            true => Ok(()),
+            false => {
+                let why = "the key that it names and the keys of the log differ: one was replaced";
+                Err(Broken::new(entry.sequence, why))
+            }
+        }
+    }
+
+    /// Compares the tree with the checkpoints of just so many entries.
+    fn reached(&mut self) -> Result<Result<(), Broken>, StoreError> {
+        let entries = self.at.sequence;
+        while let Some((of, row)) = self.stored.next_up_to(entries)? {
+            if let Err(broken) = self.checkpoint(of, &row) {
+                return Ok(Err(broken));
+            }
+        }
+        for given in self.outside.get(&entries).into_iter().flatten() {
+            if given.root != self.tree.root() {
+                let why = format!(
+                    "the entries up to this one are not the {entries} of the checkpoint that was given"
+                );
+                return Ok(Err(Broken::new(entries, why)));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn checkpoint(&mut self, entries: u64, row: &[u8]) -> Result<(), Broken> {
+        let wrong = |why: &str| Broken::new(entries, format!("its checkpoint {why}"));
+        let note = tables::decode_note(row).ok();
+        let note = note.and_then(|note| Note::parse(&note));
+        let note = note.ok_or_else(|| wrong("is damaged"))?;
+        let checkpoint = Checkpoint::parse(&note.text).ok_or_else(|| wrong("is damaged"))?;
+        let signer = keys::signer(&self.keys, entries);
+        if !signer.is_some_and(|key| note.is_signed_by(&key.verifying)) {
+            return Err(wrong("is not signed by the key of that time"));
+        }
+        if checkpoint.entries != entries {
+            return Err(wrong("was put in the place of another"));
+        }
+        // Of what was removed only the signature is left to verify.
+        if entries == self.tree.size() && checkpoint.root != self.tree.root() {
+            return Err(wrong("was signed over other entries up to here"));
+        }
+        self.verified += 1;
+        self.signed = entries;
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Proved, Broken> {
+        let sequence = self.at.sequence;
+        if sequence < self.end.sequence {
+            return Err(Broken::new(sequence + 1, "the log ends before its head"));
+        }
+        if self.at.hash != self.end.hash {
+            return Err(Broken::new(sequence, "the head names another hash"));
+        }
+        match self.stored.next_up_to(u64::MAX) {
+            Ok(None) => {}
+            Ok(Some((entries, _))) => {
+                let why = format!(
+                    "the log ends here, but a checkpoint has {entries} entries: its end was cut off"
+                );
+                return Err(Broken::new(sequence, why));
+            }
+            Err(_) => return Err(Broken::new(sequence, "a row of a checkpoint is damaged")),
+        }
+        if let Some(key) = self.keys.iter().find(|key| key.sequence > sequence) {
+            let why = format!("key {} is named by an entry that is not there", key.number);
+            return Err(Broken::new(sequence, why));
+        }
+        Ok(Proved {
+            entries: sequence - self.trunk.removed(),
+            removed: self.trunk.removed(),
+            head: self.end,
+            checkpoints: self.verified,
+            signed: self.signed,
+            keys: self.keys,
+        })
+    }
+}
+
+/// The stored checkpoints, one after the other.
+struct Checkpoints<'a> {
+    reader: &'a dyn Read,
+    rows: std::vec::IntoIter<(Vec<u8>, Vec<u8>)>,
+    next: Option<tern_store::Range>,
+}
+
+impl<'a> Checkpoints<'a> {
+    fn new(reader: &'a dyn Read) -> Self {
+        Self {
+            reader,
+            rows: Vec::new().into_iter(),
+            next: Some(tables::checkpoints(0)),
+        }
+    }
+
+    /// The next one, where it has no more than so many entries.
+    fn next_up_to(&mut self, entries: u64) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        while self.rows.as_slice().is_empty() {
+            let Some(range) = self.next.take() else {
+                return Ok(None);
+            };
+            let page = self.reader.scan(&range, PAGE)?;
+            (self.rows, self.next) = (page.rows.into_iter(), page.next);
+        }
+        let Some((key, _)) = self.rows.as_slice().first() else {
+            return Ok(None);
+        };
+        let of = tables::entry_key_sequence(key).ok_or(StoreError::Damaged)?;
+        if of > entries {
+            return Ok(None);
+        }
+        Ok(self.rows.next().map(|(_, row)| (of, row)))
+    }
+}

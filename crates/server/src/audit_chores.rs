@@ -1,0 +1,102 @@
+//! The chores of the audit log: it is signed when that is due, and what was kept for long enough is
+//! removed.
+//!
+//! Invariant: nothing goes that came after the first entry of a recall which is not over.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tern_audit::{Actor, AuditError, Draft, EntryId, Trimmed};
+use tern_base::Timestamp;
+use tern_recall::{RecallError, Recalls};
+use tern_store::Engine;
+
+use crate::clock::OsEntropy;
+use crate::config::Audit;
+
+const MINUTE_MS: u64 = 60_000;
+const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
+/// How many rounds of a minute there are from one look at what is old to the next.
+const LOOK: u32 = 60;
+
+/// Why a chore was not done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ChoreError {
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    #[error(transparent)]
+    Recall(#[from] RecallError),
+}
+
+/// The chores.
+pub(crate) struct AuditChores {
+    engine: Arc<dyn Engine>,
+    recalls: Arc<Recalls>,
+    settings: Audit,
+    rounds: AtomicU32,
+}
+
+impl AuditChores {
+    pub(crate) fn new(engine: Arc<dyn Engine>, recalls: Arc<Recalls>, settings: Audit) -> Self {
+        Self {
+            engine,
+            recalls,
+            settings,
+            rounds: AtomicU32::new(0),
+        }
+    }
+
+    /// To be called once a minute.
+    pub(crate) fn round(&self, now: Timestamp) {
+        match self.sign(now) {
+            Ok(None) => {}
+            Ok(Some(entries)) => tracing::debug!(entries, "the audit log was signed"),
+            Err(error) => tracing::error!(%error, "the audit log could not be signed"),
+        }
+        let rounds = self.rounds.fetch_add(1, Ordering::Relaxed);
+        if !rounds.is_multiple_of(LOOK) {
+            return;
+        }
+        match self.trim(now) {
+            Ok(None) => {}
+            Ok(Some(Trimmed { entries, up_to })) => {
+                tracing::info!(entries, up_to, "old entries of the audit log were removed");
+            }
+            Err(error) => tracing::error!(%error, "the audit log could not be trimmed"),
+        }
+    }
+
+    fn sign(&self, now: Timestamp) -> Result<Option<u64>, AuditError> {
+        let engine = &*self.engine;
+        let entries = self.settings.checkpoint_entries.into();
+        let millis = u64::from(self.settings.checkpoint_minutes) * MINUTE_MS;
+        if !tern_audit::checkpoint::is_due(engine, entries, millis, now)? {
+            return Ok(None);
+        }
+        let signed = tern_audit::checkpoint::sign(engine, now)?;
+        Ok(Some(signed.checkpoint.entries))
+    }
+
+    /// Removes what is old. What a kill left of an earlier time goes first.
+    fn trim(&self, now: Timestamp) -> Result<Option<Trimmed>, ChoreError> {
+        let engine = &*self.engine;
+        self.sweep()?;
+        let keep_ms = u64::from(self.settings.keep_days) * DAY_MS;
+        let Some(before) = now.0.checked_sub(keep_ms).filter(|_| keep_ms > 0) else {
+            return Ok(None);
+        };
+        let needed = self.recalls.oldest_unfinished()?;
+        let before = needed.map_or(before, |needed| needed.0.min(before));
+        let id = EntryId::new(now, &mut OsEntropy);
+        let entry = Draft::new(id, now, Actor::Server, "audit.trim")
+            .detail("keep-days", u64::from(self.settings.keep_days));
+        let trimmed = tern_audit::trim(engine, Timestamp(before), &entry)?;
+        self.sweep()?;
+        Ok(trimmed)
+    }
+
+    fn sweep(&self) -> Result<(), AuditError> {
+        while !tern_audit::sweep(&*self.engine)? {}
+        Ok(())
+    }
+}
