@@ -13,6 +13,7 @@ use tern_base::{Entropy, Timestamp};
 use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
 
 use crate::append::{AuditError, append_in};
+use crate::checkpoint::Checkpoint;
 use crate::entry::{Actor, Draft, EntryId};
 use crate::note::{SigningKey, VerifyingKey};
 use crate::{limits, tables};
@@ -117,6 +118,20 @@ pub(crate) fn in_force(txn: &mut Transaction<'_>) -> Result<(u32, SigningKey), A
         true => Ok((number, signing)),
         false => Err(AuditError::Broken),
     }
+}
+
+/// Signs a text of the caller's with the key in force.
+///
+/// # Errors
+/// The text could be taken for a checkpoint.
+pub fn attest(engine: &dyn Engine, text: &str) -> Result<String, AuditError> {
+    if Checkpoint::parse(text).is_some() || !text.ends_with('\n') {
+        return Err(AuditError::Form("a text that could be a checkpoint"));
+    }
+    transact(engine, |txn| {
+        let (_, key) = in_force(txn)?;
+        Ok(Verdict::Abandon(key.note(text)))
+    })
 }
 
 fn put(

@@ -39,7 +39,7 @@ pub use checkpoint::{Checkpoint, Signed};
 pub use entry::{Actor, Authentication, Detail, Draft, Entry, EntryId, Hash};
 pub use export::{ExportPage, export_jsonl};
 pub use include::{Inclusion, include};
-pub use keys::{Key, ensure_key, keys, rotate};
+pub use keys::{Key, attest, ensure_key, keys, rotate};
 pub use note::{Note, SigningKey, VerifyingKey};
 pub use prove::{Known, Proved, prove};
 pub use read::{Filter, Head, ReadPage, entry, head, read};

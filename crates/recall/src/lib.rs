@@ -25,6 +25,7 @@ mod addressed;
 mod asked;
 mod audit;
 mod decided;
+mod evidence;
 mod execute;
 mod facts;
 mod free;

@@ -63,3 +63,5 @@ pub const MAX_RECALLS_OF_ONE: usize = 100;
 /// How far ahead of the clock a time may lie that it has given, in milliseconds: beyond that the
 /// clock was wrong then, and the time counts for nothing.
 pub const CLOCK_SLACK_MS: u64 = 60 * 1000;
+/// Most copies of one evidence; that there are more is said.
+pub const MAX_EVIDENCE_COPIES: usize = 100_000;

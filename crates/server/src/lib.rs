@@ -26,6 +26,7 @@ pub mod tls;
 
 pub mod control;
 pub mod demo;
+mod evidence;
 mod factors;
 mod https;
 mod hub;

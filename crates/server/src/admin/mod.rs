@@ -12,6 +12,7 @@ mod audit;
 mod audit_line;
 mod directory;
 mod error;
+mod evidence;
 mod factor;
 mod import;
 mod permit;
@@ -162,6 +163,11 @@ impl Admin {
             Request::RecallList { by } => self.recall_list(by.as_deref()),
             Request::RecallRestore { id } => self.recall_restore(id, call),
             Request::Waiting(request) => self.waiting(request, call),
+            Request::RecallEvidence {
+                id,
+                with_content,
+                by,
+            } => self.recall_evidence(id, *with_content, by.as_deref(), call),
             Request::Role(request) => self.role(request, call),
             Request::Policy(request) => self.policy(request, call),
             Request::Audit(request) => self.audit(request, call),

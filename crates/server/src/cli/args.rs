@@ -7,6 +7,7 @@ use miette::{Result, miette};
 use tern_base::Timestamp;
 
 use super::audit::AuditCommand;
+use super::evidence::{EvidenceArgs, VerifyArgs};
 use super::factor::{self, TotpCommand};
 use super::password::{self, PasswordArgs};
 use super::policy::{PolicyCommand, RoleCommand};
@@ -310,6 +311,10 @@ pub(crate) enum RecallCommand {
     Unfreeze { address: String },
     /// Undo a recall.
     Restore { id: String },
+    /// Write all that is known of a recall into one file, with proof.
+    Evidence(EvidenceArgs),
+    /// Verify such a file, wherever it is.
+    VerifyEvidence(VerifyArgs),
 }
 
 #[derive(ClapArgs)]
@@ -574,6 +579,8 @@ impl RecallCommand {
                 address: address.clone(),
             }),
             Self::Restore { id } => Request::RecallRestore { id: id.clone() },
+            Self::Evidence(args) => args.request(),
+            Self::VerifyEvidence(_) => Request::Ping,
         }
     }
 }

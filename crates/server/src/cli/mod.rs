@@ -7,6 +7,7 @@
 mod args;
 mod ask;
 mod audit;
+mod evidence;
 mod factor;
 mod import;
 mod init;
@@ -21,7 +22,7 @@ use miette::{IntoDiagnostic as _, Result};
 
 use crate::config::{self, Config};
 pub(crate) use args::DemoArgs;
-use args::{AccountCommand, Args, Command, ConfigCommand};
+use args::{AccountCommand, Args, Command, ConfigCommand, RecallCommand};
 pub(crate) use serve::{runtime, told_to_stop};
 
 /// What a command came to.
@@ -63,6 +64,12 @@ fn run(args: &Args) -> Result<Outcome> {
         Command::Account {
             command: AccountCommand::Import { file },
         } => import::import(&load()?, file, args.json),
+        Command::Recall {
+            command: RecallCommand::Evidence(evidence),
+        } => evidence.run(&load()?),
+        Command::Recall {
+            command: RecallCommand::VerifyEvidence(verify),
+        } => verify.run(args.json),
         Command::Audit { command } => command.run(&load()?, args.json),
         Command::Policy { command } if command.request().is_none() => {
             command.look(|| Ok(load()?.policy.directories))

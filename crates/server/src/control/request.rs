@@ -130,6 +130,13 @@ pub enum Request {
         id: String,
     },
     Waiting(WaitingRequest),
+    RecallEvidence {
+        id: String,
+        /// The message itself, too.
+        with_content: bool,
+        /// Whose permission counts; none for the operator's own.
+        by: Option<String>,
+    },
     Role(RoleRequest),
     Policy(PolicyRequest),
     Audit(AuditRequest),

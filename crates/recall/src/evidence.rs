@@ -1,0 +1,121 @@
+//! What is known of a recall, for somebody who has to answer for it: the request and who decided it
+//! on what, the message, every copy with what of it was served to whom, and what became of it.
+//!
+//! Invariant: says what is on record and no more; the content is given only where it is asked for,
+//! from the vault. Who may have it is asked before, by [`Recalls::may`].
+
+use serde_json::{Value, json};
+use tern_base::Timestamp;
+use tern_policy::{Decision, Operation, Options, Permission, Question, Surroundings};
+use tern_store::StoreError;
+
+use crate::submission::{Destination, Submission};
+use crate::{Recall, RecallError, RecallId, Recalls, Requester, Target, limits, submission};
+
+impl Recalls {
+    /// What the policy says to using a permission on the message of a recall, and by which policies.
+    /// Where no message was found only an operator may.
+    pub fn may(
+        &self,
+        permission: Permission,
+        requester: &Requester,
+        id: RecallId,
+        now: Timestamp,
+    ) -> Result<(Decision, Vec<String>), RecallError> {
+        let recall = self.recall(id)?;
+        let denied = Decision::Deny(tern_policy::DenyReason::PolicyDenied);
+        let Some(found) = self.submission_found(&recall)? else {
+            let decision = match requester.account {
+                None => Decision::Allow,
+                Some(_) => denied,
+            };
+            return Ok((decision, Vec::new()));
+        };
+        let verdict = self.policy.decide(&Question {
+            operation: Operation::Use(permission),
+            now,
+            actor: self.actor(requester, found.account)?,
+            authentication: requester.authentication.clone(),
+            surroundings: Surroundings::default(),
+            message: Some(self.message_facts(&found, None, now)?),
+            options: Options::default(),
+            approvals: 0,
+            requester: None,
+            requests_last_hour: 0,
+        });
+        let policies = verdict.policies.iter().map(ToString::to_string).collect();
+        Ok((verdict.decision, policies))
+    }
+
+    /// The submission that a recall is about.
+    fn submission_found(&self, recall: &Recall) -> Result<Option<Submission>, RecallError> {
+        Ok(match recall.submission {
+            Some(id) => submission::submission(&*self.engine, id)?,
+            None => None,
+        })
+    }
+
+    /// What is known of a recall.
+    pub fn evidence(&self, id: RecallId) -> Result<Value, RecallError> {
+        let recall = self.recall(id)?;
+        let status = self.status(id, limits::MAX_EVIDENCE_COPIES)?;
+        let message = match self.submission_found(&recall)? {
+            Some(found) => Some(self.message_json(&found)?),
+            None => None,
+        };
+        let decided = self.decided(id)?.map(|decided| {
+            let inputs = decided.inputs.iter();
+            let inputs: serde_json::Map<_, _> = inputs
+                .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
+                .collect();
+            json!({"verdict": decided.code, "policies": decided.policies, "inputs": inputs,
+                "digest": decided.digest()})
+        });
+        Ok(json!({"recall": status.json(), "message": message, "decision": decided}))
+    }
+
+    fn message_json(&self, found: &Submission) -> Result<Value, RecallError> {
+        let mut recipients = Vec::new();
+        for target in submission::targets(&*self.engine, found.id)? {
+            recipients.push(self.target_json(&target)?);
+        }
+        Ok(json!({
+            "submission": found.id.to_string(),
+            "sender": self.address(found.account)?,
+            "mailFrom": found.mail_from.as_ref().map(ToString::to_string),
+            "messageId": found.message_id,
+            "subject": found.subject_text(),
+            "contentDigest": found.digest.to_string(),
+            "octets": found.size,
+            "submittedAt": found.submitted.to_string(),
+            "recipients": recipients,
+        }))
+    }
+
+    fn target_json(&self, target: &Target) -> Result<Value, RecallError> {
+        let kind = match &target.destination {
+            Destination::Nowhere => "refused",
+            Destination::Account(_) => "account",
+            Destination::Outside { .. } => "outside",
+        };
+        Ok(
+            json!({"recipient": target.recipient, "via": target.via, "kind": kind,
+            "address": self.end_of(target)?}),
+        )
+    }
+
+    /// The message itself, from a copy in the vault: whose it is, and its octets. `None` where none
+    /// is kept.
+    pub fn kept_content(&self, id: RecallId) -> Result<Option<(String, Vec<u8>)>, RecallError> {
+        let kept = self.mailboxes.vaulted(id.tag(), None, 1)?;
+        let Some(copy) = kept.first() else {
+            return Ok(None);
+        };
+        let row = &copy.row.message;
+        let size = u64::from(row.size);
+        let content = u32::try_from(size.saturating_sub(row.prefix.len() as u64));
+        let content = content.map_err(|_| StoreError::Damaged)?;
+        let octets = self.mailboxes.read_blob_of(row.blob, content)?;
+        Ok(Some((self.address(copy.account)?, octets)))
+    }
+}
