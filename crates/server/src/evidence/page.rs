@@ -20,7 +20,7 @@ th, td { text-align: left; vertical-align: top; padding: 1.2mm 2mm 1.2mm 0; \
 border-bottom: 0.2mm solid #bbb; overflow-wrap: anywhere; }\n\
 thead { display: table-header-group; }\n\
 tr { break-inside: avoid; }\n\
-table.facts th { width: 42mm; font-weight: normal; color: #444; }\n\
+table.facts th { width: 54mm; font-weight: normal; color: #444; }\n\
 td small { display: block; color: #444; font-size: 9pt; }\n\
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font: 8.5pt/1.35 'Liberation Mono', monospace; \
 background: #f4f4f4; padding: 2mm; }\n\
