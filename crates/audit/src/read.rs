@@ -41,6 +41,18 @@ pub fn entry(reader: &dyn Read, sequence: u64) -> Result<Option<Entry>, StoreErr
     }
 }
 
+/// Entries from a place on, the first one first, at most so many.
+pub fn entries_from(reader: &dyn Read, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
+    // Rows of removed entries that are not swept away yet are no entries any more.
+    let from = from.max(crate::trunk::trunk(reader)?.removed() + 1);
+    let page = reader.scan(&tables::entries(from, u64::MAX), limit)?;
+    let decode = |(key, value): &(Vec<u8>, Vec<u8>)| {
+        let sequence = tables::entry_key_sequence(key).ok_or(StoreError::Damaged)?;
+        Ok(tables::decode_entry(sequence, value)?)
+    };
+    page.rows.iter().map(decode).collect()
+}
+
 /// Which entries to read: all that fit every field that is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {

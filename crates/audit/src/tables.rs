@@ -10,6 +10,7 @@
 //! | 0x45 checkpoint | entries u64 | the signed note |
 //! | 0x46 tree | - | the Merkle tree that the newest checkpoint signed |
 //! | 0x47 trunk | - | what is left of removed entries: their tree, the hash of the last, the signed note |
+//! | 0x48 forwarded | - | the last entry, and the entries of the last checkpoint, that a collector has |
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ use tern_store::Range;
 use tern_store::key::{Key, KeyReader};
 
 use crate::entry::{Actor, Authentication, Detail, Draft, Entry, EntryId, Hash};
+use crate::forward::Forwarded;
 use crate::keys::Key as LogKey;
 use crate::merkle::Tree;
 use crate::note::VerifyingKey;
@@ -33,6 +35,7 @@ const SEED: u8 = 0x44;
 const CHECKPOINT: u8 = 0x45;
 const TREE: u8 = 0x46;
 const TRUNK: u8 = 0x47;
+const FORWARDED: u8 = 0x48;
 const VERSION: u8 = 1;
 
 pub(crate) fn head_key() -> Vec<u8> {
@@ -99,6 +102,25 @@ pub(crate) fn tree_key() -> Vec<u8> {
 
 pub(crate) fn trunk_key() -> Vec<u8> {
     Key::table(TRUNK).finish()
+}
+
+pub(crate) fn forwarded_key() -> Vec<u8> {
+    Key::table(FORWARDED).finish()
+}
+
+pub(crate) fn encode_forwarded(forwarded: &Forwarded) -> Vec<u8> {
+    Writer::versioned(VERSION)
+        .number(forwarded.entry)
+        .number(forwarded.checkpoint)
+        .finish()
+}
+
+pub(crate) fn decode_forwarded(bytes: &[u8]) -> Result<Forwarded, Damaged> {
+    let mut r = Reader::of_version(bytes, VERSION)?;
+    Ok(Forwarded {
+        entry: r.number()?,
+        checkpoint: r.number()?,
+    })
 }
 
 pub(crate) fn encode_log_key(key: &LogKey) -> Vec<u8> {

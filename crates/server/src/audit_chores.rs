@@ -12,7 +12,7 @@ use tern_recall::{RecallError, Recalls};
 use tern_store::Engine;
 
 use crate::clock::OsEntropy;
-use crate::config::Audit;
+use crate::config::{Audit, Config};
 
 const MINUTE_MS: u64 = 60_000;
 const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
@@ -33,15 +33,18 @@ pub(crate) struct AuditChores {
     engine: Arc<dyn Engine>,
     recalls: Arc<Recalls>,
     settings: Audit,
+    /// The log is sent on: nothing goes before that.
+    is_forwarded: bool,
     rounds: AtomicU32,
 }
 
 impl AuditChores {
-    pub(crate) fn new(engine: Arc<dyn Engine>, recalls: Arc<Recalls>, settings: Audit) -> Self {
+    pub(crate) fn new(engine: Arc<dyn Engine>, recalls: Arc<Recalls>, config: &Config) -> Self {
         Self {
             engine,
             recalls,
-            settings,
+            settings: config.audit.clone(),
+            is_forwarded: config.syslog.address.0.is_some(),
             rounds: AtomicU32::new(0),
         }
     }
@@ -87,12 +90,23 @@ impl AuditChores {
         };
         let needed = self.recalls.oldest_unfinished()?;
         let before = needed.map_or(before, |needed| needed.0.min(before));
+        let before = match self.is_forwarded {
+            true => self.oldest_unsent()?.map_or(before, |at| at.0.min(before)),
+            false => before,
+        };
         let id = EntryId::new(now, &mut OsEntropy);
         let entry = Draft::new(id, now, Actor::Server, "audit.trim")
             .detail("keep-days", u64::from(self.settings.keep_days));
         let trimmed = tern_audit::trim(engine, Timestamp(before), &entry)?;
         self.sweep()?;
         Ok(trimmed)
+    }
+
+    /// When the first entry was written that no collector has.
+    fn oldest_unsent(&self) -> Result<Option<Timestamp>, AuditError> {
+        let sent = tern_audit::forwarded(&*self.engine)?;
+        let next = tern_audit::entries_from(&*self.engine, sent.entry + 1, 1)?;
+        Ok(next.first().map(|entry| entry.draft.time))
     }
 
     fn sweep(&self) -> Result<(), AuditError> {

@@ -41,4 +41,5 @@ mod policies;
 mod relay;
 mod removal;
 mod session;
+mod syslog;
 mod workers;

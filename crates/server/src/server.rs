@@ -30,6 +30,7 @@ use crate::net::{self, Bounds, Gate, KINDS, Shared, Stream, Ticket, bind};
 use crate::parts::{self, Parts, PartsError};
 use crate::relay::{Relay, RelayError};
 use crate::session::{ImapDoor, SmtpDoor};
+use crate::syslog::{Forwarder, SyslogError};
 use crate::tls::{self, Certificates, TlsError};
 use crate::workers::{self, Workers};
 
@@ -48,6 +49,9 @@ pub enum ServeError {
     /// The relay's settings.
     #[error(transparent)]
     Relay(#[from] RelayError),
+    /// Where the audit log is sent on.
+    #[error(transparent)]
+    Syslog(#[from] SyslogError),
     /// A worker or the control socket.
     #[error("cannot start: {0}")]
     Io(#[from] std::io::Error),
@@ -159,13 +163,14 @@ impl Server {
         let certificates = Certificates::open(&config.tls, &config.server.data_dir, hostname)?;
         let certificates = Arc::new(certificates);
         let relay = Relay::new(config, Arc::clone(&parts.delivery))?;
+        let forwarder = Forwarder::new(config, Arc::clone(&parts.engine))?;
         let (late_sender, late_receiver) = mpsc::channel();
         let late = Late::new(late_sender);
         let context = Arc::new(context(config, &parts, &hub, &certificates, &relay, &late)?);
         let audit = AuditChores::new(
             Arc::clone(&parts.engine),
             Arc::clone(&parts.recalls),
-            config.audit.clone(),
+            config,
         );
         let (stop, stopped) = watch::channel(false);
         let mut server = Self {
@@ -181,6 +186,10 @@ impl Server {
         let files = workers::Files::new(certificates, &parts);
         files.record_policies().await;
         server.tasks.push(tokio::spawn(relay.run(stopped.clone())));
+        if let Some(forwarder) = forwarder {
+            let forward = forwarder.run(stopped.clone());
+            server.tasks.push(tokio::spawn(forward));
+        }
         server
             .tasks
             .push(tokio::spawn(workers::reload(files, stopped.clone())));

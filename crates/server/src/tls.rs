@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -131,6 +131,21 @@ pub fn server_config(
     config.ticketer = aws_lc_rs::Ticketer::new()?;
     config.send_tls13_tickets = 1;
     Ok(Arc::new(config))
+}
+
+/// The certificates of a file, to be trusted; the error says why there are none.
+pub(crate) fn trusted(path: &Path) -> Result<RootCertStore, String> {
+    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&bytes) {
+        let certificate = certificate.map_err(|error| error.to_string())?;
+        // One that rustls can't use is no reason to trust none.
+        let _ = roots.add(certificate);
+    }
+    match roots.is_empty() {
+        true => Err(String::from("holds no certificate")),
+        false => Ok(roots),
+    }
 }
 
 fn stamp(certificate: &Path, private_key: &Path) -> Stamp {

@@ -20,7 +20,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use tern_base::Domain;
 
-pub use audit::Audit;
+pub use audit::{Audit, Collector, Facility, Syslog};
 pub use error::ConfigError;
 pub use https::{Https, PublicUrl};
 pub use policy::{Network, Policy, ZoneName};
@@ -55,6 +55,8 @@ pub struct Config {
     pub recall: tern_recall::Settings,
     /// The tamper-evident log: how often it is signed, and how long it is kept.
     pub audit: Audit,
+    /// Where the audit log is sent on, by syslog over TLS (RFC 5424, RFC 5425).
+    pub syslog: Syslog,
     /// The storage engine.
     pub store: tern_store_rocksdb::Settings,
     /// The log.

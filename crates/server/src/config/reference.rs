@@ -41,6 +41,7 @@ const SECTIONS: &[Section] = &[
         include_str!("../../../recall/src/settings.rs"),
     ),
     section("audit", "Audit", include_str!("audit.rs")),
+    section("syslog", "Syslog", include_str!("audit.rs")),
     section(
         "store",
         "Settings",

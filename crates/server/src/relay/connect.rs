@@ -1,8 +1,6 @@
 //! Connections to other servers, and the TLS on them.
 
-use std::fs;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +8,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{
     WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
 };
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -32,7 +29,9 @@ impl Connector {
     pub(super) fn new(settings: &Relay) -> Result<Self, RelayError> {
         let config = match settings.tls {
             RelayTls::Required => {
-                let roots = trusted(&settings.trusted_certificates)?;
+                let path = &settings.trusted_certificates;
+                let failed = |why| RelayError::Trusted(path.clone(), why);
+                let roots = crate::tls::trusted(path).map_err(failed)?;
                 let provider = Arc::new(aws_lc_rs::default_provider());
                 ClientConfig::builder_with_provider(provider)
                     .with_safe_default_protocol_versions()?
@@ -107,21 +106,6 @@ pub(crate) fn any_certificate() -> Result<ClientConfig, rustls::Error> {
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AnyCertificate(algorithms)))
         .with_no_client_auth())
-}
-
-fn trusted(path: &Path) -> Result<RootCertStore, RelayError> {
-    let failed = |why: String| RelayError::Trusted(path.to_owned(), why);
-    let bytes = fs::read(path).map_err(|error| failed(error.to_string()))?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&bytes) {
-        let certificate = certificate.map_err(|error| failed(error.to_string()))?;
-        // One that rustls can't use is no reason to trust none.
-        let _ = roots.add(certificate);
-    }
-    if roots.is_empty() {
-        return Err(failed(String::from("holds no certificate")));
-    }
-    Ok(roots)
 }
 
 /// Takes any certificate whose holder has its key.
