@@ -1,6 +1,8 @@
 //! The independent mail clients that the interop tests drive: Debian's mbsync, interimap, swaks,
 //! neomutt, curl, tmux, Chromium with its driver, oathtool, zbarimg and Mail::IMAPClient for Perl, and PyPI's
 //! imapclient in an environment of the build cache. Never touches the user's own
+//! neomutt, curl, tmux, rsyslog and Mail::IMAPClient for Perl, and PyPI's imapclient in an environment of the
+//! build cache. Never touches the user's own
 //! Python packages.
 
 use std::fs;
@@ -11,7 +13,7 @@ use crate::context::{Context, Outcome, find_program, run, succeeds};
 use crate::setup;
 
 /// Program to Debian package.
-const PROGRAMS: [(&str, &str); 11] = [
+const PROGRAMS: [(&str, &str); 12] = [
     ("mbsync", "isync"),
     ("interimap", "interimap"),
     ("swaks", "swaks"),
@@ -23,7 +25,11 @@ const PROGRAMS: [(&str, &str); 11] = [
     ("oathtool", "oathtool"),
     ("zbarimg", "zbar-tools"),
     ("python3", "python3"),
+    ("openssl", "openssl"),
 ];
+
+/// Where a collector is that ordinary users do not find by name.
+const RSYSLOG: &str = "/usr/sbin/rsyslogd";
 
 /// Perl module to Debian package. The first is only recommended by swaks, which speaks no TLS
 /// without it.
@@ -47,6 +53,9 @@ pub(crate) fn ensure(context: &Context) -> Outcome<PathBuf> {
     };
     let modules = PERL_MODULES.iter().filter(|(module, _)| lacks(module));
     missing.extend(modules.map(|(_, package)| *package));
+    if !Path::new(RSYSLOG).is_file() {
+        missing.extend(["rsyslog", "rsyslog-gnutls"]);
+    }
     setup::install(&missing)?;
     ensure_python(&context.cache.join(IMAPCLIENT.replace("==", "-")))
 }
