@@ -1,8 +1,6 @@
 //! The independent mail clients that the interop tests drive: Debian's mbsync, interimap, swaks,
-//! neomutt, curl, tmux, Chromium with its driver, oathtool, zbarimg and Mail::IMAPClient for Perl, and PyPI's
-//! imapclient in an environment of the build cache. Never touches the user's own
-//! neomutt, curl, tmux, rsyslog and Mail::IMAPClient for Perl, and PyPI's imapclient in an environment of the
-//! build cache. Never touches the user's own
+//! neomutt, curl, tmux, rsyslog, Chromium with its driver, oathtool, zbarimg and Mail::IMAPClient for
+//! Perl, and PyPI's imapclient in an environment of the build cache. Never touches the user's own
 //! Python packages.
 
 use std::fs;

@@ -7,9 +7,9 @@
 //! an app password, and the secret of a second factor, are shown once, when they are made.
 
 mod app_password;
-mod confirm;
 mod audit;
 mod audit_line;
+mod confirm;
 mod directory;
 mod error;
 mod evidence;
