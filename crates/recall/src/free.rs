@@ -144,7 +144,7 @@ impl Recalls {
         now: Timestamp,
     ) -> Result<Requested, RecallError> {
         self.free(id, now, |held| {
-            self.may_approve(held, by, now)?;
+            self.approver(held, by, now)?;
             let mut wait = held.wait.clone();
             if held.recall.state != State::AwaitingApproval
                 || wait.approvals.iter().any(|one| is_by(one, by))
@@ -177,7 +177,7 @@ impl Recalls {
     ) -> Result<(), RecallError> {
         let state = State::Refused(Refusal::ApprovalRequired);
         self.end(id, state, |held| {
-            self.may_approve(held, by, now)?;
+            self.approver(held, by, now)?;
             match held.recall.state {
                 State::AwaitingApproval => {}
                 other => return Err(RecallError::WrongState(other.code())),

@@ -41,6 +41,7 @@ mod plan;
 mod purge;
 mod reach;
 mod record;
+mod refused;
 mod report;
 mod request;
 mod restore;

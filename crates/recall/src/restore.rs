@@ -33,7 +33,7 @@ impl Recalls {
             State::Restoring | State::Restored => return Ok(()),
             other => return Err(RecallError::WrongState(other.code())),
         }
-        self.may_restore(&recall, requester, now)?;
+        let policies = self.may_restore(&recall, requester, now)?;
         let done = tern_store::transact(&*self.engine, |txn| {
             let mut recall = self.recall_in(txn, id)?;
             if recall.state != State::Done {
@@ -43,7 +43,8 @@ impl Recalls {
             recall.state = State::Restoring;
             recall.changed();
             recall.put_in(txn);
-            let mut entry = audit_entry(&recall, "restore", "recall.restore", now);
+            let mut entry = audit_entry(&recall, "restore", "recall.restore", now)
+                .detail("policies", policies.clone());
             by_requester(&mut entry, requester);
             tern_audit::append_in(txn, entry)?;
             Ok::<_, RecallError>(Verdict::Commit(()))
@@ -53,12 +54,13 @@ impl Recalls {
         done
     }
 
+    /// The policies that let somebody undo it; a refusal is on record.
     fn may_restore(
         &self,
         recall: &Recall,
         requester: &Requester,
         now: Timestamp,
-    ) -> Result<(), RecallError> {
+    ) -> Result<String, RecallError> {
         let submission = self.submission_of(recall)?;
         let request = Request {
             id: recall.id,
@@ -73,10 +75,15 @@ impl Recalls {
             expires: None,
         };
         let verdict = self.decide((Operation::Restore, None, 0), &request, &submission, now)?;
-        match verdict.decision {
-            Decision::Allow => Ok(()),
-            decision => Err(RecallError::NotAllowed(decision.code())),
+        let code = verdict.decision.code();
+        let policies: Vec<String> = verdict.policies.iter().map(ToString::to_string).collect();
+        let policies = policies.join(" ");
+        if verdict.decision == Decision::Allow {
+            return Ok(policies);
         }
+        let refused = ("recall.restore-refused", code);
+        self.record_refused(recall, requester, refused, &policies, now)?;
+        Err(RecallError::NotAllowed(code))
     }
 
     pub(crate) fn restore_all(&self, recall: &Recall, now: Timestamp) -> Result<(), RecallError> {

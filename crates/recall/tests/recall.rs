@@ -320,6 +320,12 @@ fn restore_brings_everything_back() {
     let requester = house.request(BOB, Selector::Submission(sent.id)).requester;
     let answer = house.recalls.restore(id, &requester, house.now);
     assert!(matches!(answer, Err(RecallError::NotAllowed(_))));
+    let filter = tern_audit::Filter {
+        action: Some(String::from("recall.restore-refused")),
+        ..tern_audit::Filter::default()
+    };
+    let refused = tern_audit::read(&house.engine, &filter, None, 10).unwrap();
+    assert_eq!(refused.entries.len(), 1, "a refused restore is on record");
     let requester = house
         .request(ALICE, Selector::Submission(sent.id))
         .requester;

@@ -276,6 +276,13 @@ fn others_approve_once_each_and_never_what_is_their_own() {
         approve(&person(CAROL, "bob")),
         Err(RecallError::NotAllowed(_))
     ));
+    // Each of these attempts is on record.
+    let filter = tern_audit::Filter {
+        action: Some(String::from("recall.approve-refused")),
+        ..tern_audit::Filter::default()
+    };
+    let refused = tern_audit::read(&house.engine, &filter, None, 10).unwrap();
+    assert_eq!(refused.entries.len(), 3);
     let stepped = house
         .recalls
         .stepped_up(request.id, ALICE, "totp", None, house.now);
