@@ -42,6 +42,7 @@ impl Recalls {
             approvals: 0,
             requester: None,
             requests_last_hour: 0,
+            frozen: false,
         });
         let policies = verdict.policies.iter().map(ToString::to_string).collect();
         Ok((verdict.decision, policies))

@@ -34,6 +34,7 @@ impl Admin {
             approvals: 0,
             requester: None,
             requests_last_hour: 0,
+            frozen: false,
         };
         call.by = by.map(str::to_owned);
         let verdict = self.policies.decide(&question);
