@@ -222,9 +222,9 @@ impl Recalls {
         failure.map_or(Ok(due.len()), Err)
     }
 
-    /// When the next of what waits expires or begins.
-    pub fn next_due(&self) -> Result<Option<Timestamp>, RecallError> {
-        let page = self.engine.scan(&tables::whole(tables::WAITS_UNTIL), 1)?;
+    /// When the next of what waits expires or begins, after this time.
+    pub fn next_due_after(&self, time: Timestamp) -> Result<Option<Timestamp>, RecallError> {
+        let page = self.engine.scan(&tables::waits_until_after(time), 1)?;
         let first = page.rows.first();
         Ok(first.map(|(key, _)| tables::read_until(key)).transpose()?)
     }

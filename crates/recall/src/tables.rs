@@ -276,6 +276,12 @@ pub(crate) fn waits_until_by(now: Timestamp) -> Range {
     }
 }
 
+/// What waits longer than until this time.
+pub(crate) fn waits_until_after(time: Timestamp) -> Range {
+    let start = time.0.saturating_add(1);
+    whole(WAITS_UNTIL).starting_at(Key::table(WAITS_UNTIL).u64(start).finish())
+}
+
 /// Until when something waits.
 pub(crate) fn read_until(key: &[u8]) -> Result<Timestamp, Damaged> {
     let until = KeyReader::new(key).u64();

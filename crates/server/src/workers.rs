@@ -292,12 +292,19 @@ struct Chores {
 const COLLECT: usize = 10_000;
 
 impl Chores {
-    /// How long there is nothing to do: a minute, or until a recall begins that was planned.
-    fn until_next(&self) -> Duration {
-        let next = self.recalls.next_due().ok().flatten();
-        let left = next.map_or(u64::MAX, |next| next.millis_since(clock::now()));
-        // One that can't begin is tried again with the other chores.
-        Duration::from_millis(left).clamp(SECOND, MINUTE)
+    /// Waits a minute, or until a recall begins that was planned. Answers whether the server ends.
+    fn rest(&self, ending: &Ending, since: Timestamp) -> bool {
+        for _ in 0..MINUTE.as_secs() {
+            if ending.wait(SECOND) {
+                return true;
+            }
+            // One that was due before can't begin, and is tried again with the other chores.
+            let next = self.recalls.next_due_after(since).ok().flatten();
+            if next.is_some_and(|next| next <= clock::now()) {
+                return false;
+            }
+        }
+        false
     }
 
     fn run(&self, ending: &Ending) {
@@ -308,8 +315,9 @@ impl Chores {
             Err(error) => tracing::error!(%error, "removals of accounts could not be finished"),
         }
         loop {
+            let since = clock::now();
             self.round();
-            if ending.wait(self.until_next()) {
+            if self.rest(ending, since) {
                 return;
             }
         }
