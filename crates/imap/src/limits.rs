@@ -78,7 +78,10 @@ pub const MAX_TOLD_KEYWORDS: usize = 256;
 /// Octets of an APPEND of more than one message that one transaction takes, so that it is atomic
 /// (RFC 3502); larger messages count with their rows only. Over: `NO [LIMIT]`.
 pub const MAX_MULTIAPPEND: usize = 900 * 1024;
-/// Octets of a client's name and version that are kept for exposure records.
+/// How long after it a client that has nothing new to be told is noted as seen again, in
+/// milliseconds.
+pub const NOTED_AGAIN_MS: u64 = 300_000;
+/// Octets of each text by which a client presents itself (RFC 2971) that are kept.
 pub const MAX_CLIENT_NAME: usize = 128;
 
 /// Events kept for the shell between two calls; further ones are lost.

@@ -1,7 +1,7 @@
 //! Transcripts of whole sessions: `data/session/*.txt`.
 //!
 //! `C: ` is a line from the client (CRLF is added), `S: ` a line that the server must send next;
-//! `C2: ` and `S2: ` are a second client of the same account. In a client's line `\r\n` is a line
+//! `C2: ` and `S2: ` are a second client of the same account, and so on. In a client's line `\r\n` is a line
 //! end and `<<name>>` a literal with the octets of `data/messages/name.eml`. `! ` is something that
 //! happens: `plain` or `tls` (a connection begins in a new house), `session` (somebody has logged
 //! in, in a new house), `second` (another session of the same house), `started` (the TLS handshake
@@ -10,7 +10,9 @@
 //! seconds pass), `quota n` (octets), `memory n` (octets of literals), `full` and `room` (the disk),
 //! `damage` and `repair` (rows of messages no longer say anything, and do again), `deliver name
 //! ...` (into the inbox, not by a client; `seen:name` with that flag), `seal name`, `withdraw name`,
-//! `exposure name level, ...` (of each copy). After each line of one client the other is notified.
+//! `exposure name level, ...` (of each copy), `ledger name client level eighths, ...` (of the first
+//! copy, the bits of the eighths in hexadecimal), `passed name client state, ...` (who was told of its
+//! withdrawal). After each line of one client the other is notified.
 //!
 //! Every transcript runs three times: each client line whole, octet by octet, and in pieces of 7.
 //! With `TERN_BLESS` set the server's lines are written anew, to be reviewed.
@@ -106,6 +108,8 @@ impl Run {
                 return self.notify_all();
             }
             "exposure" => return self.exposure(argument),
+            "ledger" => return self.ledger(argument),
+            "passed" => return self.passed(argument),
             "accept" => accept(),
             "refuse" => Verified::Refused,
             "throttle" => Verified::Throttled,
@@ -115,6 +119,45 @@ impl Run {
         let asked = client.verifying.take();
         assert_eq!(asked.as_deref(), Some(argument), "credentials");
         client.verified(&mut self.house, outcome);
+    }
+
+    fn ledger(&self, argument: &str) {
+        let (name, expect) = argument.split_once(' ').unwrap();
+        let digest = self.house.digest(&message(name));
+        let mailboxes = &self.house.mailboxes;
+        let first = mailboxes.exposures(digest).unwrap().into_iter().next();
+        let servings = first.map_or_else(Vec::new, |(account, message, _)| {
+            let ledger = mailboxes.ledger(digest, account, message).unwrap();
+            assert_eq!(ledger.others, None);
+            ledger.servings
+        });
+        let told = servings.iter().map(|serving| {
+            let client = match serving.client.as_str() {
+                "" => "-",
+                client => client,
+            };
+            let level = serving.level().unwrap().name();
+            format!("{client} {level} {:02x}", serving.share.0)
+        });
+        let told: Vec<String> = told.collect();
+        assert_eq!(
+            told.join(", "),
+            expect.trim_start_matches("none"),
+            "of {name}"
+        );
+    }
+
+    fn passed(&self, argument: &str) {
+        let (name, expect) = argument.split_once(' ').unwrap();
+        let message = self.house.vaulted(&message(name));
+        let mailboxes = &self.house.mailboxes;
+        let told = mailboxes.told_of_withdrawal(BOB, message).unwrap();
+        let mut told: Vec<String> = told
+            .iter()
+            .map(|(_, device, passed)| format!("{} {}", device.client.title(), passed.code()))
+            .collect();
+        told.sort();
+        assert_eq!(told.join(", "), expect, "of {name}");
     }
 
     fn exposure(&self, argument: &str) {
@@ -210,9 +253,10 @@ fn octets_of(line: &str) -> Vec<u8> {
 /// The client of a line, and the line without its prefix.
 fn of_client(line: &str, prefix: char) -> Option<(usize, &str)> {
     let rest = line.strip_prefix(prefix)?;
-    match rest.strip_prefix("2: ") {
-        Some(rest) => Some((1, rest)),
-        None => rest.strip_prefix(": ").map(|rest| (0, rest)),
+    let (number, rest) = rest.split_once(": ")?;
+    match number {
+        "" => Some((0, rest)),
+        number => Some((number.parse::<usize>().ok()?.checked_sub(1)?, rest)),
     }
 }
 
@@ -271,7 +315,10 @@ fn bless(text: &str) -> String {
             .iter_mut()
             .flat_map(|run| run.clients.iter_mut().enumerate())
         {
-            let prefix = if number == 0 { "S" } else { "S2" };
+            let prefix = match number {
+                0 => String::from("S"),
+                number => format!("S{}", number + 1),
+            };
             let mut output = std::mem::take(&mut client.output);
             while let Some(end) = output.windows(2).position(|pair| pair == b"\r\n") {
                 let line: Vec<u8> = output.drain(..end + 2).collect();

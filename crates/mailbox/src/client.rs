@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use tern_base::codec::Writer;
+use tern_base::codec::{Damaged, Reader, Writer};
 
 use crate::limits;
 
@@ -73,6 +73,35 @@ impl Client {
             (false, false) => format!("{} {}", self.name, self.version),
             _ => format!("{}{}", self.name, self.version),
         }
+    }
+
+    pub(crate) fn write(&self, w: &mut Writer) {
+        for text in self.texts() {
+            w.text(shortened(text));
+        }
+    }
+
+    pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self, Damaged> {
+        Ok(Self {
+            protocol: r.text()?,
+            name: r.text()?,
+            version: r.text()?,
+            vendor: r.text()?,
+            os: r.text()?,
+            token: r.text()?,
+        })
+    }
+
+    fn texts(&self) -> [&String; 6] {
+        let Self {
+            protocol,
+            name,
+            version,
+            vendor,
+            os,
+            token,
+        } = self;
+        [protocol, name, version, vendor, os, token]
     }
 }
 

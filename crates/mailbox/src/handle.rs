@@ -8,6 +8,7 @@ use tern_base::{AccountId, BlobId, MailboxId, Uid};
 use tern_mime::Structure;
 use tern_store::{Engine, Transaction, Verdict, transact};
 
+use crate::device::Noted;
 use crate::edit::Edit;
 use crate::exposed::Exposed;
 use crate::rows::PlacementRow;
@@ -42,6 +43,7 @@ pub struct Mailboxes {
     pub(crate) views: Cache<(AccountId, MailboxId), Arc<View>, ViewWeighter>,
     pub(crate) structures: Cache<BlobId, Arc<Structure>, StructureWeighter>,
     pub(crate) exposed: Exposed,
+    pub(crate) noted: Noted,
     /// Ids of top-level mailboxes by their paths, as they were found last.
     pub(crate) folder_ids: Cache<(AccountId, Box<str>), MailboxId>,
     /// Setting this keyword marks the message.
@@ -80,6 +82,7 @@ impl Mailboxes {
             views,
             structures,
             exposed: Exposed::default(),
+            noted: Noted::default(),
             folder_ids,
             marking: None,
             listener,
@@ -142,7 +145,7 @@ impl Mailboxes {
         outcome
     }
 
-    fn in_lanes<T, E: From<tern_store::StoreError>>(
+    pub(crate) fn in_lanes<T, E: From<tern_store::StoreError>>(
         &self,
         accounts: &[AccountId],
         work: impl FnMut(&mut Transaction<'_>) -> Result<Verdict<T>, E>,

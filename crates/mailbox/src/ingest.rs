@@ -303,6 +303,7 @@ fn shut_away(
     let row = VaultRow {
         tag,
         withdrawn: now,
+        modseq: edit.modseq,
         message: row,
         late: true,
     };

@@ -58,6 +58,20 @@ pub const LAST_SERVED_MS: u64 = 3_600_000;
 /// Longest ledger of a copy, in bytes.
 pub const MAX_LEDGER_ROW: usize = 16 + (MAX_SERVINGS + 1) * (2 * MAX_CLIENT_TEXT + 192);
 const _: () = assert!(MAX_LEDGER_ROW <= tern_store::limits::MAX_VALUE);
+/// Known clients of an account. Of more, those that were not seen for longest are forgotten.
+pub const MAX_DEVICES: usize = 64;
+/// Mailboxes of which it is known how far a client was told.
+pub const MAX_TOLD_MAILBOXES: usize = 64;
+/// Clients of all accounts of which something is noted that is not written yet. Of further ones
+/// nothing is noted until those are written.
+pub const MAX_NOTED_DEVICES: usize = 100_000;
+/// Clients that one transaction writes.
+pub const DEVICES_PER_WRITE: usize = 64;
+/// How long what was noted of a client waits until it is written, in milliseconds.
+pub const DEVICE_WRITE_AFTER_MS: u64 = 600_000;
+/// Longest row of a client, in bytes.
+const MAX_DEVICE_ROW: usize = 64 + 7 * (MAX_CLIENT_TEXT + 2) + MAX_TOLD_MAILBOXES * 35;
+const _: () = assert!(DEVICES_PER_WRITE * (MAX_DEVICE_ROW + 32) <= CHUNK_BYTES);
 /// Most bytes that it takes to withdraw or restore one message: for each placement the row with
 /// its flags, the deleted row, the counters of its mailbox and its change.
 pub const MAX_VAULTED_BYTES: usize = MAX_PLACEMENTS * (MAX_KEYWORD_BYTES + 2 * MAX_KEYWORDS + 192)

@@ -16,13 +16,14 @@ use crate::{MailboxError, Mailboxes, blob, limits, tables};
 pub(crate) const EVERYTHING: MailboxId = MailboxId(0);
 
 /// Tables whose keys begin with the account, once its messages are gone. The list itself is last.
-const TABLES: [u8; 6] = [
+const TABLES: [u8; 7] = [
     tables::PLACEMENT,
     tables::COUNTERS,
     tables::CHANGE,
     tables::THREAD_KEY,
     tables::THREAD,
     tables::MARKED,
+    tables::DEVICE,
 ];
 
 impl Mailboxes {

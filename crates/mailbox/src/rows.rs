@@ -510,6 +510,8 @@ pub struct VaultRow {
     pub tag: SealTag,
     /// When it was withdrawn.
     pub withdrawn: Timestamp,
+    /// The modseq of the account's change that took it away.
+    pub modseq: Modseq,
     /// The message as it was.
     pub message: MessageRow,
     /// It arrived under a seal and was never shown.
@@ -521,6 +523,7 @@ impl VaultRow {
         let mut w = Writer::versioned(V3);
         w.array(&self.tag.0)
             .number(self.withdrawn.0)
+            .number(self.modseq.0)
             .byte(self.late.into());
         self.message.write(&mut w);
         w.finish()
@@ -529,10 +532,12 @@ impl VaultRow {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
         let mut r = Reader::of_version(bytes, V3)?;
         let (tag, withdrawn) = (SealTag(r.array()?), Timestamp(r.number()?));
+        let modseq = Modseq(r.number()?);
         let late = r.byte()? != 0;
         Ok(Self {
             tag,
             withdrawn,
+            modseq,
             message: MessageRow::read(&mut r)?,
             late,
         })

@@ -23,6 +23,7 @@
 //! | `LATE` | seal tag, account, message | empty: stopped on arrival, and nobody has noted it |
 //! | `MARKED` | account, modseq, message | empty: the marking keyword was set, and nobody has seen to it |
 //! | `LEDGER` | content digest, account, message | [`crate::Ledger`] |
+//! | `DEVICE` | account, device | [`crate::Device`] |
 //! | `VAULT_PLACEMENT` | account, message, mailbox | [`crate::rows::VaultPlacementRow`] |
 //! | `CARRIER` | digest of a letter inside the message, account, message | [`crate::rows::CopyRow`] |
 //! | `SEAL_OF` | content digest, seal tag | [`crate::Seal`] |
@@ -33,7 +34,7 @@ use tern_base::{
 };
 use tern_store::{Range, key::Key};
 
-use crate::SealTag;
+use crate::{DeviceId, SealTag};
 
 pub(crate) const ACCOUNT: u8 = 0x10;
 pub(crate) const MAILBOX: u8 = 0x11;
@@ -59,6 +60,7 @@ pub(crate) const LEDGER: u8 = 0x7a;
 pub(crate) const SEAL_OF: u8 = 0x6c;
 pub(crate) const SEAL_OVER: u8 = 0x6d;
 pub(crate) const CARRIER: u8 = 0x6e;
+pub(crate) const DEVICE: u8 = 0x7b;
 
 fn of_account(table: u8, account: AccountId) -> Key {
     Key::table(table).u32(account.0)
@@ -158,6 +160,10 @@ pub(crate) fn ledger(digest: ContentDigest, account: AccountId, message: Message
         .u32(account.0)
         .u64(message.0)
         .finish()
+}
+
+pub(crate) fn device(account: AccountId, device: DeviceId) -> Vec<u8> {
+    of_account(DEVICE, account).array(&device.0).finish()
 }
 
 pub(crate) fn blob(blob: BlobId) -> Vec<u8> {

@@ -286,10 +286,11 @@ fn withdraw_one(
     }
     edit.use_bytes(row.size, false);
     edit.forget(message, &row);
-    let placements = row.placements.clone();
+    let (placements, modseq) = (row.placements.clone(), edit.modseq);
     let row = VaultRow {
         tag,
         withdrawn: now,
+        modseq,
         message: row,
         late: false,
     };

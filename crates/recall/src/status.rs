@@ -7,8 +7,8 @@ use tern_store::{Engine, Range, StoreError, limits as store_limits};
 
 use crate::submission::Destination;
 use crate::{
-    CopyOutcome, Extent, Outcome, Reason, Recall, RecallError, RecallId, Recalls, State, Subject,
-    Tally, Target, Wait, submission, tables,
+    CopyOutcome, Extent, Outcome, Reason, Recall, RecallError, RecallId, Recalls, Seen, State,
+    Subject, Tally, Target, Wait, submission, tables,
 };
 
 /// A recall and every copy's outcome.
@@ -41,6 +41,8 @@ pub struct StatusLine {
     pub mailboxes: Vec<String>,
     /// What became of it.
     pub outcome: CopyOutcome,
+    /// Who had what of it, where it is a copy in an account.
+    pub seen: Option<Seen>,
 }
 
 /// A line of the list of recalls.
@@ -151,7 +153,10 @@ impl Recalls {
         let mut lines = Vec::with_capacity(rows.len());
         for (subject, outcome) in rows {
             lines.push(match subject {
-                Subject::Copy(account, _) => self.copy_line(account, outcome, &targets)?,
+                Subject::Copy(account, message) => StatusLine {
+                    seen: Some(self.seen(recall.digest, account, message)?),
+                    ..self.copy_line(account, outcome, &targets)?
+                },
                 Subject::Target(n) => {
                     let target = targets.get(n as usize).ok_or(StoreError::Damaged)?;
                     self.target_line(target, outcome)?
@@ -193,6 +198,7 @@ impl Recalls {
             via,
             mailboxes,
             outcome,
+            seen: None,
         })
     }
 
@@ -206,6 +212,7 @@ impl Recalls {
             via: via_of(target),
             mailboxes: Vec::new(),
             outcome,
+            seen: None,
         })
     }
 
@@ -334,6 +341,9 @@ impl StatusLine {
                 "address": served.address,
             });
             fields.insert("exposure".to_owned(), served);
+        }
+        if let (Some(fields), Some(seen)) = (value.as_object_mut(), &self.seen) {
+            fields.insert("seen".to_owned(), seen.json());
         }
         value
     }

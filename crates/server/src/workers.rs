@@ -318,8 +318,16 @@ impl Chores {
             let since = clock::now();
             self.round();
             if self.rest(ending, since) {
+                // Nothing is noted after this that would be known to the next start.
+                self.write_devices(Timestamp(u64::MAX));
                 return;
             }
+        }
+    }
+
+    fn write_devices(&self, noted_before: Timestamp) {
+        if let Err(error) = self.mailboxes.write_devices(noted_before) {
+            tracing::error!(%error, "what is known of clients could not be written");
         }
     }
 
@@ -357,6 +365,8 @@ impl Chores {
         if let Err(error) = tern_queue::prune(&*self.engine, &self.schedule, clock::now()) {
             tracing::error!(%error, "the queue's history could not be pruned");
         }
+        let age = tern_mailbox::limits::DEVICE_WRITE_AFTER_MS;
+        self.write_devices(Timestamp(clock::now().0.saturating_sub(age)));
         match self.mailboxes.collect(clock::now(), COLLECT) {
             Ok(0) => {}
             Ok(removed) => tracing::debug!(removed, "contents were removed"),

@@ -118,3 +118,38 @@ fn an_app_password_is_good_for_its_scopes_and_until_it_is_removed() {
     }
     assert!(!log.contains(&both));
 }
+
+#[test]
+fn clients_of_an_account_are_known_trusted_and_forgotten() {
+    let house = House::started("");
+    let app = app_password(&house, &["imap"]);
+    let (mut client, is_in) = imap(&house, &app);
+    assert!(is_in);
+    let says = "ID (\"name\" \"Mua\" \"version\" \"1.0\" \"os\" \"Linux\")";
+    for command in [says, "SELECT INBOX", "NOOP"] {
+        assert!(client.command(command).expect("an answer").is_ok());
+    }
+    let list = |json: bool| {
+        let command = ["account", "devices", "bob@example.org"];
+        let json = json.then_some("--json");
+        house.done(&json.into_iter().chain(command).collect::<Vec<_>>())
+    };
+    let shown = list(false);
+    assert!(
+        shown.contains("imap  Mua 1.0  Linux  first seen "),
+        "{shown}"
+    );
+    assert!(shown.contains("by app password phone"), "{shown}");
+    let devices: Value = serde_json::from_str(&list(true)).expect("JSON");
+    let id = devices[0]["device"].as_str().expect("an id").to_owned();
+    house.done(&["account", "devices", "bob@example.org", "--trust", &id]);
+    assert!(list(false).ends_with("  trusted\n") || list(false).ends_with("  trusted"));
+    house.done(&["account", "devices", "bob@example.org", "--distrust", &id]);
+    assert!(!list(false).contains("trusted"));
+    house.done(&["account", "devices", "bob@example.org", "--forget", &id]);
+    assert!(!list(false).contains("Mua"));
+    let log = house.done(&["audit", "list", "--action", "device"]);
+    for action in ["device.trust", "device.distrust", "device.forget"] {
+        assert!(log.contains(action), "{log}");
+    }
+}

@@ -1,17 +1,89 @@
-//! The client at the other end: what it says of itself, for the records of what it is served.
+//! The client at the other end: what it says of itself, for the records of what it is served, and how
+//! far it was told what changed.
 //!
-//! Invariant: nothing here is proof of anything; a client may say what it likes (RFC 2971 2).
+//! Invariant: nothing here is proof of anything; a client may say what it likes (RFC 2971 2). That
+//! it was told is noted when everything is in the output; that it has heard, only when octets come
+//! from it after the output was taken.
 
-use tern_mailbox::{Client, Viewer};
+use tern_base::{MailboxId, Modseq, Timestamp};
+use tern_mailbox::{Client, Sighting, Told, Viewer};
 use tern_session::Protocol as _;
 
-use super::Session;
-use crate::limits::MAX_CLIENT_NAME;
+use super::{Context, Session};
+use crate::limits::{MAX_CLIENT_NAME, NOTED_AGAIN_MS};
 
 /// What the records call the protocol.
 const PROTOCOL: &str = "imap";
 
+/// How far the client was told, and what of it is noted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tells {
+    mailbox: MailboxId,
+    /// Everything up to here was written.
+    sent: Modseq,
+    /// It has spoken since everything up to here was taken.
+    heard: Modseq,
+    /// What was noted last, and when.
+    noted: (Modseq, Modseq, Timestamp),
+}
+
 impl Session {
+    /// Octets came from the client: what was taken before them has arrived, as far as can be
+    /// known.
+    pub(super) fn spoke(&mut self) {
+        if self.out.is_empty()
+            && let Some(tells) = &mut self.tells
+        {
+            tells.heard = tells.sent;
+        }
+    }
+
+    /// Notes how far the client is by now, where that is news or long ago.
+    pub(super) fn note_told(&mut self, cx: &Context<'_>) {
+        let told = self.selected().and_then(|selected| {
+            let modseq = selected.told_up_to()?;
+            Some((selected.mailbox, modseq))
+        });
+        if let Some((mailbox, sent)) = told {
+            match &mut self.tells {
+                Some(tells) if tells.mailbox == mailbox => tells.sent = tells.sent.max(sent),
+                tells => {
+                    *tells = Some(Tells {
+                        mailbox,
+                        sent,
+                        heard: Modseq(0),
+                        noted: (Modseq(0), Modseq(0), Timestamp(0)),
+                    });
+                }
+            }
+        }
+        let Some(tells) = self.tells else { return };
+        let (sent, heard, at) = tells.noted;
+        let is_news = (sent, heard) != (tells.sent, tells.heard);
+        if is_news || cx.now.millis_since(at) >= NOTED_AGAIN_MS {
+            self.note(tells, cx);
+        }
+    }
+
+    fn note(&mut self, tells: Tells, cx: &Context<'_>) {
+        let Ok(account) = self.account() else { return };
+        let told = Told {
+            mailbox: tells.mailbox,
+            sent: tells.sent,
+            heard: tells.heard,
+            at: cx.now,
+        };
+        let sighting = Sighting {
+            account,
+            client: self.client(),
+            address: self.peer.ip.to_string(),
+            told: Some(told),
+        };
+        cx.mailboxes.saw_device(sighting, cx.now);
+        let noted = (tells.sent, tells.heard, cx.now);
+        self.tells = Some(Tells { noted, ..tells });
+    }
+
     /// The client said what it is (RFC 2971 3.3).
     pub(super) fn introduced(&mut self, fields: &[(String, Option<String>)]) {
         let field = |wanted: &str| {

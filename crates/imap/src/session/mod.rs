@@ -49,6 +49,7 @@ use crate::settings::Settings;
 use crate::verbs::Verbs;
 
 use answer::{Answer, Failure};
+use client::Tells;
 use run::Running;
 use selected::Selected;
 
@@ -130,6 +131,8 @@ pub struct Session {
     deadline: Timestamp,
     /// What the client said of itself (RFC 2971), for the records of what it was served.
     client: Option<Box<Client>>,
+    /// How far it was told what changed in the mailbox that it opened last.
+    tells: Option<Tells>,
 }
 
 impl Session {
@@ -152,6 +155,7 @@ impl Session {
             login_failures: 0,
             changed: false,
             client: None,
+            tells: None,
         };
         session.event(Event::Connected);
         if let Some(TlsFacts {
@@ -194,6 +198,7 @@ impl Session {
             Phase::Running(_) => return self.run(&mut cx),
             Phase::Command | Phase::Sasl { .. } | Phase::Idle { .. } => {}
         }
+        self.note_told(&cx);
         let Some(frame) = self.framer.next_frame() else {
             if self.wants_push() {
                 return self.push_changes(&cx);
@@ -398,6 +403,7 @@ impl Protocol for Session {
             Phase::Closed => {}
             Phase::StartingTls => self.refuse_injection(),
             _ => {
+                self.spoke();
                 self.framer.receive(bytes);
                 self.set_deadline(now);
             }

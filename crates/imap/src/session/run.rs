@@ -132,7 +132,7 @@ impl Session {
                 Task::Thread(task) => task.advance(self, cx),
                 Task::Finish { answer, collected } => {
                     if self.tell_changes(answer.sync, collected, cx) {
-                        return self.end(&running.tag, answer);
+                        return self.end(&running.tag, answer, cx);
                     }
                     Ok(Progress::More)
                 }
@@ -178,8 +178,9 @@ impl Session {
     }
 
     /// Writes the tagged answer.
-    fn end(&mut self, tag: &Tag, answer: &Answer) -> Step {
+    fn end(&mut self, tag: &Tag, answer: &Answer, cx: &Context<'_>) -> Step {
         self.write_answer(tag, answer);
+        self.note_told(cx);
         if self.close_if_deleted() {
             return Step::Close;
         }
@@ -226,6 +227,7 @@ impl Session {
         }
         let mut collected = false;
         self.changed = !self.tell_changes(Sync::Full, &mut collected, cx);
+        self.note_told(cx);
         if self.close_if_deleted() {
             return Step::Close;
         }

@@ -84,6 +84,11 @@ impl Selected {
         self.held_back.or(told_gone.then_some(self.modseq))
     }
 
+    /// Up to where the client was told everything; `None` while something waits to be told.
+    pub(super) fn told_up_to(&self) -> Option<Modseq> {
+        (!self.has_news(Sync::Full)).then_some(self.modseq)
+    }
+
     /// How many messages the client knows of.
     pub(super) fn count(&self) -> u32 {
         // UIDs are 32 bits and 0 is none.

@@ -56,13 +56,14 @@ impl Session {
         if names_modseq {
             self.enable_condstore();
         }
+        let viewer = self.viewer();
         let here = self.here()?;
         let mut returns = sort.returns;
         if let Some(returns) = &mut returns {
             let any = returns.min || returns.max || returns.count || returns.save;
             returns.all |= !any;
         }
-        let find = Find::new(&sort.key, here.selected, cx.now);
+        let find = Find::new(&sort.key, here.selected, viewer, cx.now);
         if returns.is_some_and(|returns| returns.save) {
             // RFC 5182 2.1: a search that fails leaves nothing saved.
             here.selected.saved.clear();

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tern_base::{AccountId, ContentDigest, OriginId, SeededEntropy, Timestamp};
+use tern_base::{AccountId, ContentDigest, MessageId, OriginId, SeededEntropy, Timestamp};
 use tern_imap::Session;
 use tern_imap::event::Event;
 use tern_imap::settings::Settings;
@@ -129,6 +129,14 @@ impl House {
             })
             .unwrap();
         self.mailboxes.forget_seal(digest, TAG);
+    }
+
+    /// The copy of a letter that was withdrawn first.
+    pub(crate) fn vaulted(&self, content: &[u8]) -> MessageId {
+        let digest = self.digest(content);
+        let vaulted = self.mailboxes.vaulted(TAG, None, 100).unwrap();
+        let of_letter = |copy: &&tern_mailbox::Vaulted| copy.row.message.digest == digest;
+        vaulted.iter().find(of_letter).unwrap().message
     }
 
     /// Overwrites every row of a message with octets that say nothing, as a broken disk would.

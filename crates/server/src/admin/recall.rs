@@ -313,6 +313,11 @@ fn text_of(status: &Status) -> String {
         } else if let Some(purged) = outcome.purged {
             let _ = write!(text, " Kept until {purged}: it can't be put back.");
         }
+        let seen = line.seen.iter();
+        let told = seen.flat_map(|seen| [seen.served_text(), seen.devices_text()]);
+        for sentence in told.flatten() {
+            let _ = write!(text, "\n    {sentence}");
+        }
     }
     if status.on_their_way > 0 {
         let n = count(status.on_their_way, "copy", "copies");

@@ -12,7 +12,9 @@ use super::factor::{self, TotpCommand};
 use super::password::{self, PasswordArgs};
 use super::policy::{PolicyCommand, RoleCommand};
 use crate::config::DEFAULT_PATH;
-use crate::control::request::{QueueRequest, RecallWhich, Request, WaitingRequest};
+use crate::control::request::{
+    DeviceChange, QueueRequest, RecallWhich, Request, WaitingRequest,
+};
 
 /// A mail server with message recall.
 #[derive(Parser)]
@@ -180,6 +182,44 @@ pub(crate) enum AccountCommand {
         #[command(subcommand)]
         command: AppPasswordCommand,
     },
+    /// Show the known clients of an account; trust or forget one.
+    Devices(DevicesArgs),
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct DevicesArgs {
+    address: String,
+    /// Trust the client of this id.
+    #[arg(long, value_name = "ID", group = "change")]
+    trust: Option<String>,
+    /// Trust it no more.
+    #[arg(long, value_name = "ID", group = "change")]
+    distrust: Option<String>,
+    /// Forget it: when it comes again it is a new one.
+    #[arg(long, value_name = "ID", group = "change")]
+    forget: Option<String>,
+}
+
+impl DevicesArgs {
+    fn request(&self) -> Request {
+        let address = self.address.clone();
+        let changes = [
+            (&self.trust, DeviceChange::Trust),
+            (&self.distrust, DeviceChange::Distrust),
+            (&self.forget, DeviceChange::Forget),
+        ];
+        let asked = changes
+            .into_iter()
+            .find_map(|(id, change)| Some((id.clone()?, change)));
+        match asked {
+            None => Request::DeviceList { address },
+            Some((device, change)) => Request::DeviceChange {
+                address,
+                device,
+                change,
+            },
+        }
+    }
 }
 
 #[derive(Subcommand)]
@@ -460,6 +500,7 @@ impl AccountCommand {
             Self::Totp { command } => command.request(),
             Self::RecoveryCodes { address } => factor::recovery_codes(address),
             Self::AppPassword { command } => command.request(),
+            Self::Devices(args) => args.request(),
         })
     }
 }

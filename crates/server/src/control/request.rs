@@ -85,6 +85,14 @@ pub enum Request {
         address: String,
         id: u32,
     },
+    DeviceList {
+        address: String,
+    },
+    DeviceChange {
+        address: String,
+        device: String,
+        change: DeviceChange,
+    },
     AliasAdd {
         address: String,
         targets: Vec<String>,
@@ -258,6 +266,18 @@ pub enum RoleRequest {
     List {
         address: Option<String>,
     },
+}
+
+/// What is to become of a known client of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceChange {
+    /// It is trusted.
+    Trust,
+    /// It is not.
+    Distrust,
+    /// It is not known any more; when it comes again it is a new one.
+    Forget,
 }
 
 /// A request about the policies in force.

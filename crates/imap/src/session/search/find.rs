@@ -2,11 +2,12 @@
 //!
 //! Invariant: a step looks at a bounded number of messages, and ends once it has read, decoded and
 //! scanned a bounded number of octets, beside the last message. A message that is gone or
-//! sealed by the time its content is looked at is not found; what the view alone answers is.
+//! sealed by the time its content is looked at is not found; what the view alone answers is. What was
+//! found by the text of its body is told only once that is on record.
 
 use roaring::RoaringBitmap;
-use tern_base::{Modseq, Timestamp};
-use tern_mailbox::{Entry, MailboxError, MessageRow};
+use tern_base::{AccountId, MessageId, Modseq, Timestamp};
+use tern_mailbox::{Entry, ExposureLevel, MailboxError, MessageRow, Served, Share, Viewer};
 
 use super::super::answer::Failure;
 use super::super::fetch::Walk;
@@ -29,11 +30,18 @@ pub(in crate::session) struct Find {
     /// Modseqs of the first and the last found.
     pub(super) ends: Option<(Modseq, Modseq)>,
     scratch: String,
+    /// Who is told what is found.
+    viewer: Viewer,
 }
 
 impl Find {
     /// Looks for `key` among the messages that the client knows of.
-    pub(in crate::session) fn new(key: &SearchKey, selected: &Selected, now: Timestamp) -> Self {
+    pub(in crate::session) fn new(
+        key: &SearchKey,
+        selected: &Selected,
+        viewer: Viewer,
+        now: Timestamp,
+    ) -> Self {
         Self {
             test: Test::new(key, selected, now),
             walk: Walk::new(selected.known.clone()),
@@ -42,6 +50,7 @@ impl Find {
             modseq: Modseq(0),
             ends: None,
             scratch: String::new(),
+            viewer,
         }
     }
 
@@ -91,15 +100,43 @@ impl Find {
         Ok(())
     }
 
-    /// Reads rows and content of the candidates.
+    /// Reads rows and content of the candidates. What a search found by the text of its body is on
+    /// record before it is told: the client then knows words of it.
     fn look_into(&mut self, here: &Here<'_>, cx: &Context<'_>) -> Result<(), Failure> {
-        let ids: Vec<_> = self
-            .pending
-            .as_slice()
-            .iter()
-            .map(|entry| entry.message)
-            .collect();
+        let passed = self.pass_some(here, cx)?;
+        let by_body: Vec<Served> = passed.iter().filter_map(|(_, served)| *served).collect();
+        let recorded = match by_body.is_empty() {
+            true => Ok(()),
+            false => cx.mailboxes.record_served(&by_body, &self.viewer, cx.now),
+        };
+        for (entry, served) in passed {
+            let told = match (served, &recorded) {
+                (None, _) | (_, Ok(())) => Ok(()),
+                // Some of them: each by itself, so that only those are left out.
+                (Some(one), Err(MailboxError::Sealed)) => {
+                    cx.mailboxes.record_served(&[one], &self.viewer, cx.now)
+                }
+                (_, Err(error)) => Err(error.clone()),
+            };
+            match told {
+                Ok(()) => self.hit(entry.uid.0, entry.modseq),
+                Err(MailboxError::Sealed) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The candidates that pass, until the step has done its work; with what is served by saying so.
+    fn pass_some(
+        &mut self,
+        here: &Here<'_>,
+        cx: &Context<'_>,
+    ) -> Result<Vec<(Entry, Option<Served>)>, Failure> {
+        let candidates = self.pending.as_slice();
+        let ids: Vec<_> = candidates.iter().map(|entry| entry.message).collect();
         let rows = cx.mailboxes.messages(here.account, &ids)?;
+        let mut found = Vec::new();
         let mut work = 0;
         for rows in rows.chunks(STRUCTURES_PER_READ) {
             // Gone or sealed: not found.
@@ -111,7 +148,7 @@ impl Find {
             let mut structures = cx.mailboxes.structures(&there)?.into_iter();
             for row in rows {
                 let Some(entry) = self.pending.next() else {
-                    return Ok(());
+                    return Ok(found);
                 };
                 let Some(row) = row else { continue };
                 let structure = structures.next().flatten();
@@ -119,19 +156,21 @@ impl Find {
                 let mut subject = subject.with_row(row, structure);
                 let passes = subject.passes(&self.test);
                 work += subject.work.total();
+                let by_body = subject.looked_into_body();
                 match passes {
                     Ok(true) if !cx.mailboxes.is_sealed(here.account, row) => {
-                        self.hit(entry.uid.0, entry.modseq);
+                        let served = by_body.then(|| served(here.account, entry.message, row));
+                        found.push((entry, served));
                     }
                     Ok(_) | Err(MailboxError::Sealed | MailboxError::NoMessage) => {}
                     Err(error) => return Err(error.into()),
                 }
                 if work >= SEARCH_WORK_PER_STEP {
-                    return Ok(());
+                    return Ok(found);
                 }
             }
         }
-        Ok(())
+        Ok(found)
     }
 
     fn hit(&mut self, uid: u32, modseq: Modseq) {
@@ -145,5 +184,17 @@ impl Find {
         ));
         self.found.insert(uid);
         self.modseq = self.modseq.max(modseq);
+    }
+}
+
+/// What is served of a message by saying that a search of its text finds it.
+fn served(account: AccountId, message: MessageId, row: &MessageRow) -> Served {
+    Served {
+        account,
+        message,
+        digest: row.digest,
+        origin: row.origin,
+        level: ExposureLevel::Preview,
+        share: Share::NONE,
     }
 }

@@ -47,6 +47,7 @@ impl Session {
             self.enable_condstore();
         }
         let rev2 = self.enabled.rev2;
+        let viewer = self.viewer();
         let here = self.here()?;
         // RFC 9051 6.4.4: a client that enabled rev2 gets ESEARCH whether it asks or not.
         let mut returns = search.returns.or(rev2.then(SearchReturn::default));
@@ -55,7 +56,7 @@ impl Session {
             returns.all |= !any;
         }
         // The search may name `$` itself, so it is resolved before `$` is emptied.
-        let find = Find::new(&search.key, here.selected, cx.now);
+        let find = Find::new(&search.key, here.selected, viewer, cx.now);
         if returns.is_some_and(|returns| returns.save) {
             // RFC 5182 2.1: a search that fails leaves nothing saved.
             here.selected.saved.clear();

@@ -161,6 +161,11 @@ impl<'a> Subject<'a> {
         })
     }
 
+    /// Whether a condition looked into the text of the body.
+    pub(super) fn looked_into_body(&self) -> bool {
+        self.texts.iter().any(|(of, _)| *of == TextOf::Body)
+    }
+
     fn row(&self) -> Result<&'a MessageRow, MailboxError> {
         self.row.ok_or(MailboxError::NoMessage)
     }

@@ -42,8 +42,9 @@ impl Session {
             "REFERENCES" => Algorithm::References(References::default()),
             _ => return Err(Answer::bad("Unknown threading algorithm").into()),
         };
+        let viewer = self.viewer();
         let here = self.here()?;
-        let find = Find::new(&thread.key, here.selected, cx.now);
+        let find = Find::new(&thread.key, here.selected, viewer, cx.now);
         Ok(Task::Thread(ThreadTask {
             uid: thread.uid,
             phase: Phase::Finding(Box::new(find), algorithm),

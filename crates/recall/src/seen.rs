@@ -1,0 +1,162 @@
+//! What of a copy was served to which client, and which of the account's clients have been told that
+//! it is gone: the exposure of a report in full.
+//!
+//! Invariant: only those see it who may see exposure; it is on record with the mailboxes, and only
+//! read here. Of a copy that was put back, or is kept no longer, who was told is not asked any more.
+
+use serde_json::{Value, json};
+use tern_base::{AccountId, ContentDigest, MessageId, Timestamp};
+use tern_mailbox::{Device, DeviceId, Ledger, Passed, Serving};
+use tern_policy::Device as DeviceFacts;
+
+use crate::{RecallError, Recalls};
+
+/// Who had what of a copy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// What was served, by client.
+    pub ledger: Ledger,
+    /// The account's known clients, and whether they were told of the withdrawal.
+    pub devices: Vec<(DeviceId, Device, Passed)>,
+}
+
+impl Recalls {
+    /// Who had what of a copy of a letter.
+    pub(crate) fn seen(
+        &self,
+        digest: ContentDigest,
+        account: AccountId,
+        message: MessageId,
+    ) -> Result<Seen, RecallError> {
+        Ok(Seen {
+            ledger: self.mailboxes().ledger(digest, account, message)?,
+            devices: self.mailboxes().told_of_withdrawal(account, message)?,
+        })
+    }
+
+    /// What a policy is told of the client that an account uses.
+    pub fn device_facts(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        now: Timestamp,
+    ) -> Result<DeviceFacts, RecallError> {
+        let Some(known) = self.mailboxes().device(account, device)? else {
+            return Ok(DeviceFacts::default());
+        };
+        Ok(DeviceFacts {
+            client: Some(known.client.title()).filter(|title| !title.is_empty()),
+            first_seen_age_ms: Some(now.millis_since(known.first_seen)),
+            trusted: Some(known.trusted),
+        })
+    }
+}
+
+impl Seen {
+    /// As JSON: `servings`, `others` and `devices`.
+    pub fn json(&self) -> Value {
+        let servings: Vec<Value> = self.ledger.servings.iter().map(serving).collect();
+        let device = |(id, device, passed): &(DeviceId, Device, Passed)| {
+            let at = match passed {
+                Passed::Heard(at) | Passed::Sent(at) => Some(at.to_string()),
+                Passed::NotYet | Passed::NeverOpened => None,
+            };
+            json!({
+                "device": id.to_string(),
+                "client": device.client.title(),
+                "os": device.client.os,
+                "protocol": device.client.protocol,
+                "appPassword": device.client.token,
+                "trusted": device.trusted,
+                "lastSeenAt": device.last_seen.to_string(),
+                "removal": passed.code(),
+                "removalAt": at,
+            })
+        };
+        let devices: Vec<Value> = self.devices.iter().map(device).collect();
+        json!({
+            "servings": servings,
+            "others": self.ledger.others.as_ref().map(serving),
+            "devices": devices,
+        })
+    }
+
+    /// A sentence on what was served; nothing where nothing was.
+    pub fn served_text(&self) -> Option<String> {
+        let all = self.ledger.servings.iter().chain(&self.ledger.others);
+        let told = all.filter_map(|serving| {
+            let level = serving.level()?;
+            let first = serving
+                .moments
+                .iter()
+                .find(|moment| moment.level == level)?;
+            let client = match serving.client.as_str() {
+                "" => "an unnamed client",
+                client => client,
+            };
+            let from = match serving.address.as_str() {
+                "" => String::new(),
+                address => format!(" from {address}"),
+            };
+            let share = match serving.share.percent() {
+                0 => String::new(),
+                percent => format!(", at most {percent} %"),
+            };
+            let name = level.name();
+            Some(format!(
+                "{name} to {client}{from} at {}{share}",
+                first.first
+            ))
+        });
+        let told: Vec<String> = told.collect();
+        (!told.is_empty()).then(|| format!("Served: {}.", told.join("; ")))
+    }
+
+    /// A sentence on which clients have been told of the removal; nothing where none had the
+    /// mailbox open.
+    pub fn devices_text(&self) -> Option<String> {
+        let named = |wanted: &[&str]| {
+            let of = self
+                .devices
+                .iter()
+                .filter(|(.., passed)| wanted.contains(&passed.code()));
+            let names = of.map(|(id, device, _)| match device.client.title() {
+                title if title.is_empty() => format!("client {id}"),
+                title => title,
+            });
+            names.collect::<Vec<_>>().join(", ")
+        };
+        let parts = [
+            ("passed the removal", named(&["passed"])),
+            ("were told of it", named(&["told"])),
+            ("not yet", named(&["not-yet"])),
+        ];
+        let told = parts.into_iter().filter(|(_, names)| !names.is_empty());
+        let told: Vec<String> = told
+            .map(|(what, names)| format!("{what}: {names}"))
+            .collect();
+        (!told.is_empty()).then(|| format!("Clients that {}.", told.join("; ")))
+    }
+}
+
+fn serving(serving: &Serving) -> Value {
+    let times: Vec<Value> = serving
+        .moments
+        .iter()
+        .map(|moment| {
+            json!({
+                "level": moment.level.name(),
+                "firstAt": moment.first.to_string(),
+                "lastAt": moment.last.to_string(),
+            })
+        })
+        .collect();
+    json!({
+        "protocol": serving.protocol,
+        "client": serving.client,
+        "device": serving.device.to_string(),
+        "address": serving.address,
+        "percentAtMost": serving.share.percent(),
+        "times": times,
+    })
+}
