@@ -107,9 +107,7 @@ impl Run {
                 self.house.withdraw(&message(argument));
                 return self.notify_all();
             }
-            "exposure" => return self.exposure(argument),
-            "ledger" => return self.ledger(argument),
-            "passed" => return self.passed(argument),
+            "exposure" | "ledger" | "passed" => return self.look(name, argument),
             "accept" => accept(),
             "refuse" => Verified::Refused,
             "throttle" => Verified::Throttled,
@@ -119,6 +117,14 @@ impl Run {
         let asked = client.verifying.take();
         assert_eq!(asked.as_deref(), Some(argument), "credentials");
         client.verified(&mut self.house, outcome);
+    }
+
+    fn look(&self, what: &str, argument: &str) {
+        match what {
+            "exposure" => self.exposure(argument),
+            "ledger" => self.ledger(argument),
+            _ => self.passed(argument),
+        }
     }
 
     fn ledger(&self, argument: &str) {

@@ -26,7 +26,7 @@ use tern_base::{AccountId, Timestamp};
 
 use crate::{
     Actor, Authentication, Device, LocalTime, Message, Mode, Notice, Operation, Options,
-    Permission, Policy, Question, Selection, Surroundings, duration,
+    Permission, Policy, Question, Relation, Selection, Surroundings, duration,
 };
 
 /// What one case came to.
@@ -117,6 +117,9 @@ struct Case {
     #[serde(default)]
     frozen: bool,
     verdict: String,
+    /// How much they see of what became of the message: `full`, `outcomes`, `aggregate:10`, or
+    /// `nothing`.
+    visibility: Option<String>,
     policies: Vec<String>,
 }
 
@@ -216,13 +219,21 @@ impl TryFrom<String> for Span {
 
 impl Case {
     fn run(self, policy: &dyn Policy) -> Result<Tried, String> {
-        let verdict = policy.decide(&self.question()?);
+        let question = self.question()?;
+        let verdict = policy.decide(&question);
         let mut expected = self.policies;
         expected.sort_unstable();
         let mut decided: Vec<String> = verdict.policies.into_iter().map(|id| id.0).collect();
         decided.sort_unstable();
-        let got = (verdict.decision.code().to_owned(), decided);
-        let expected = (self.verdict, expected);
+        let mut got = (verdict.decision.code().to_owned(), decided);
+        let mut expected = (self.verdict, expected);
+        if let Some(visibility) = self.visibility {
+            let seen = policy.visibility(&question, question.relation() == Relation::Own);
+            let seen = seen.map_or_else(|| String::from("nothing"), |seen| seen.to_string());
+            let with = |verdict: &str, seen: &str| format!("{verdict}, sees {seen}");
+            got.0 = with(&got.0, &seen);
+            expected.0 = with(&expected.0, &visibility);
+        }
         Ok(Tried {
             name: self.name,
             passed: got == expected,

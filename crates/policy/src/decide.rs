@@ -8,7 +8,7 @@ use cedar_policy::Response;
 
 use crate::question::{Operation, Question, Relation};
 use crate::rule::{Effect, IMPLICIT_DENY};
-use crate::{Decision, DenyReason, Policy, PolicyId, PolicySet, Verdict, facts};
+use crate::{Decision, DenyReason, Policy, PolicyId, PolicySet, Verdict, Visibility, facts};
 
 impl Policy for PolicySet {
     fn decide(&self, question: &Question) -> Verdict {
@@ -21,6 +21,10 @@ impl Policy for PolicySet {
             policies,
             inputs,
         }
+    }
+
+    fn visibility(&self, question: &Question, is_party: bool) -> Option<Visibility> {
+        self.see(question, is_party)
     }
 }
 
@@ -61,7 +65,7 @@ impl PolicySet {
             let chosen = effects.iter().filter(move |(effect, _)| kind(effect));
             chosen.map(|(_, id)| id.clone()).collect::<Vec<_>>()
         };
-        let denying = of(|effect| matches!(effect, Effect::Deny(_)));
+        let denying = of(|effect| matches!(effect, Effect::Deny(_) | Effect::Limit(_)));
         if !denying.is_empty() {
             let given =
                 |reason: &DenyReason| effects.iter().any(|(e, _)| *e == Effect::Deny(*reason));
@@ -98,7 +102,7 @@ impl PolicySet {
 }
 
 /// The policies that apply, by id.
-fn applied(response: &Response) -> Vec<String> {
+pub(crate) fn applied(response: &Response) -> Vec<String> {
     let mut ids: Vec<String> = response
         .diagnostics()
         .reason()
@@ -109,7 +113,7 @@ fn applied(response: &Response) -> Vec<String> {
 }
 
 /// The policies that could not be evaluated, by id.
-fn failed(response: &Response) -> Vec<String> {
+pub(crate) fn failed(response: &Response) -> Vec<String> {
     let errors = response.diagnostics().errors();
     let mut ids: Vec<String> = errors
         .map(

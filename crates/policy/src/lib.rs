@@ -33,6 +33,7 @@ mod facts;
 mod load;
 mod rule;
 mod set;
+mod visibility;
 
 pub use built_in::{SHIPPED_DEFAULT, UNATTENDED, built_in, unattended};
 pub use error::PolicyError;
@@ -44,9 +45,14 @@ pub use question::{
 pub use rule::Effect;
 pub use set::{PolicySet, Rule};
 pub use verdict::{Decision, DenyReason, PolicyId, Verdict};
+pub use visibility::Visibility;
 
 /// Decides. Implementations are shared between sessions.
 pub trait Policy: Send + Sync {
     /// The verdict on a question.
     fn decide(&self, question: &Question) -> Verdict;
+
+    /// How much whoever asks may see of what became of the message; `None` for nothing at all, not
+    /// even that there is something. `is_party` says that they sent it, or asked for its recall.
+    fn visibility(&self, question: &Question, is_party: bool) -> Option<Visibility>;
 }

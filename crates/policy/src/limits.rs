@@ -14,3 +14,5 @@ pub const MAX_APPROVERS: u32 = 9;
 pub const MAX_INPUT_CHARS: usize = 500;
 /// Most groups or networks of a question that are looked at; a question with more is denied.
 pub const MAX_NAMES: usize = 10_000;
+/// Most recipients over which a policy may ask for numbers instead of names.
+pub const MAX_AGGREGATE: u32 = 10_000;

@@ -7,17 +7,18 @@
 //! | `@reason("too-old")` | forbid | the code of the refusal; without one `policy-denied` |
 //! | `@step_up("15m")` | forbid | asks for a second factor no older than this |
 //! | `@approval("72h")` | forbid | asks for other people, who have this long |
+//! | `@visibility("aggregate:10")` | forbid on `report.exposure` | how much may still be seen |
 //! | `@approvers("2")` | with `@approval` | how many; without it one |
 //!
 //! Invariant: a condition that a step-up or an approval fulfils says so itself: a policy with
 //! `@step_up` looks at `stepUpAge`, one with `@approval` at `approvals`. Otherwise it would ask
 //! for ever.
 
-use cedar_policy::{Effect as CedarEffect, Policy};
+use cedar_policy::{ActionConstraint, Effect as CedarEffect, Policy};
 
 use crate::error::nearest;
 use crate::verdict::DenyReason;
-use crate::{duration, limits};
+use crate::{Permission, Visibility, duration, limits};
 
 /// What a policy that applies does to the verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub enum Effect {
         /// The greatest age, in milliseconds.
         max_age_ms: u64,
     },
+    /// It leaves so much to be seen of what was served.
+    Limit(Visibility),
     /// It asks for the approval of other people.
     Approval {
         /// How many.
@@ -52,6 +55,7 @@ impl Effect {
                     duration::text(max_age_ms)
                 )
             }
+            Self::Limit(visibility) => format!("lets see {}", visibility.text()),
             Self::Approval {
                 approvers,
                 expires_after_ms,
@@ -66,13 +70,14 @@ impl Effect {
 /// The name that verdicts give when no policy permits what is asked.
 pub(crate) const IMPLICIT_DENY: &str = "implicit-deny";
 
-const ANNOTATIONS: [&str; 6] = [
+const ANNOTATIONS: [&str; 7] = [
     "id",
     "description",
     "reason",
     "step_up",
     "approval",
     "approvers",
+    "visibility",
 ];
 
 /// What is wrong with an annotation: which, why, and what may help.
@@ -133,7 +138,7 @@ pub(crate) fn effect(policy: &Policy) -> Result<Effect, Vec<Wrong>> {
 }
 
 fn permit(policy: &Policy) -> Result<Effect, Wrong> {
-    for name in ["reason", "step_up", "approval", "approvers"] {
+    for name in ["reason", "step_up", "approval", "approvers", "visibility"] {
         if policy.annotation(name).is_some() {
             return Err(wrong(name, format!("@{name} belongs to a forbid")));
         }
@@ -143,10 +148,11 @@ fn permit(policy: &Policy) -> Result<Effect, Wrong> {
 
 fn forbid(policy: &Policy) -> Result<Effect, Wrong> {
     let of = |name: &'static str| policy.annotation(name).map(|value| (name, value));
-    let mut kinds = ["reason", "step_up", "approval"].into_iter().filter_map(of);
+    let kinds = ["reason", "step_up", "approval", "visibility"];
+    let mut kinds = kinds.into_iter().filter_map(of);
     let kind = kinds.next();
     if let Some((name, _)) = kinds.next() {
-        let message = "a policy has one of @reason, @step_up and @approval";
+        let message = "a policy has one of @reason, @step_up, @approval and @visibility";
         return Err(wrong(name, message));
     }
     if of("approvers").is_some() && !matches!(kind, Some(("approval", _))) {
@@ -155,6 +161,7 @@ fn forbid(policy: &Policy) -> Result<Effect, Wrong> {
     match kind {
         None => Ok(Effect::Deny(DenyReason::PolicyDenied)),
         Some(("reason", code)) => reason(code),
+        Some(("visibility", text)) => limit(policy, text),
         Some(("step_up", age)) => {
             looks_at(policy, "step_up", "stepUpAge")?;
             let max_age_ms = parse_duration("step_up", age)?;
@@ -168,6 +175,26 @@ fn forbid(policy: &Policy) -> Result<Effect, Wrong> {
             })
         }
     }
+}
+
+/// What a forbid on exposure leaves to be seen.
+fn limit(policy: &Policy, text: &str) -> Result<Effect, Wrong> {
+    let code = Permission::ReportExposure.code();
+    let about = match policy.action_constraint() {
+        ActionConstraint::Eq(action) => action.id().unescaped() == code,
+        _ => false,
+    };
+    if !about {
+        let message = format!("@visibility goes with `action == Tern::Action::\"{code}\"`");
+        return Err(wrong("visibility", message));
+    }
+    let parsed = Visibility::parse(text).map(Effect::Limit);
+    parsed.ok_or_else(|| {
+        let most = limits::MAX_AGGREGATE;
+        let message =
+            format!("@visibility is \"outcomes\" or \"aggregate:2\" to \"aggregate:{most}\"");
+        wrong("visibility", message)
+    })
 }
 
 fn reason(code: &str) -> Result<Effect, Wrong> {

@@ -50,6 +50,16 @@ const WRONG: &[(&str, &str, &str)] = &[
         "a.cedar:2:1: policy `a`: there is no annotation @stepup (did you mean `step_up`?)",
     ),
     (
+        "a visibility of a recall",
+        "@id(\"a\")\n@visibility(\"outcomes\")\nforbid (principal, action == Tern::Action::\"recall.own\", resource);",
+        "a.cedar:2:1: policy `a`: @visibility goes with `action == Tern::Action::\"report.exposure\"`",
+    ),
+    (
+        "a visibility over one recipient",
+        "@id(\"a\")\n@visibility(\"aggregate:1\")\nforbid (principal, action == Tern::Action::\"report.exposure\", resource);",
+        "@visibility is \"outcomes\" or \"aggregate:2\" to \"aggregate:10000\"",
+    ),
+    (
         "a reason of a permit",
         "@id(\"a\")\n@reason(\"too-old\")\npermit (principal, action, resource);",
         "@reason belongs to a forbid",
@@ -77,7 +87,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     (
         "two kinds of no",
         "@id(\"a\")\n@approval(\"1h\")\n@reason(\"too-old\")\nforbid (principal, action, resource) unless { context.approvals >= 1 };",
-        "one of @reason, @step_up and @approval",
+        "one of @reason, @step_up, @approval and @visibility",
     ),
     (
         "an id of the server",

@@ -1,4 +1,5 @@
-//! What the sender may see of a recall: what became of each address that they wrote.
+//! What the sender may see of a recall: what became of each address that they wrote. Policy may show
+//! them more, or hide whether a single copy was exposed.
 //!
 //! Who is behind a group or an alias is not theirs to know, nor is where a copy turned up that came
 //! about otherwise: such copies are counted by how they ended.
@@ -7,11 +8,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
 use tern_base::{AccountId, Timestamp};
+use tern_policy::Visibility;
 
 use crate::status::head_json;
 use crate::{
-    CopyOutcome, Destination, Outcome, Reason, Recall, RecallError, RecallId, Recalls, Subject,
-    Tally, Target, Wait, submission,
+    CopyOutcome, Destination, Outcome, Reason, Recall, RecallError, RecallId, Recalls, StatusLine,
+    Subject, Tally, Target, Wait, submission,
 };
 
 /// A recall as its sender sees it.
@@ -31,6 +33,10 @@ pub struct SenderStatus {
     pub on_their_way: u64,
     /// What it waits for, or has waited for.
     pub wait: Option<Wait>,
+    /// How much of it is told.
+    pub visibility: Visibility,
+    /// Each copy with what was served of it, where that may be seen.
+    pub copies: Vec<StatusLine>,
 }
 
 /// What became of one address.
@@ -53,7 +59,12 @@ pub struct End {
     pub restored: bool,
     /// It is kept no longer.
     pub purged: bool,
+    /// Whether it was exposed is not told, nor is a reason that would tell it.
+    pub exposure_hidden: bool,
 }
+
+/// What is told of a withdrawn copy where nothing is told of its exposure.
+const WITHDRAWN: &str = "withdrawn";
 
 impl End {
     fn of(outcome: &CopyOutcome) -> Self {
@@ -62,6 +73,51 @@ impl End {
             reason: outcome.reason,
             restored: outcome.restored.is_some(),
             purged: outcome.purged.is_some(),
+            exposure_hidden: false,
+        }
+    }
+
+    /// The same without what tells whether the copy was exposed.
+    fn without_exposure(self) -> Self {
+        let (outcome, reason) = match self.outcome {
+            Outcome::WithdrawnUnexposed | Outcome::WithdrawnExposed => {
+                (Outcome::WithdrawnUnexposed, Reason::NeverServed)
+            }
+            Outcome::AlreadyGone => (Outcome::AlreadyGone, Reason::DeletedUnread),
+            _ if self.reason == Reason::Spared => (self.outcome, Reason::Spared),
+            _ => return self,
+        };
+        Self {
+            outcome,
+            reason,
+            exposure_hidden: true,
+            ..self
+        }
+    }
+
+    /// The code of the outcome, as far as it is told.
+    pub const fn code(self) -> &'static str {
+        match self.outcome {
+            Outcome::WithdrawnUnexposed if self.exposure_hidden => WITHDRAWN,
+            outcome => outcome.code(),
+        }
+    }
+
+    /// The code of the reason, as far as it is told.
+    pub const fn reason_code(self) -> Option<&'static str> {
+        match self.exposure_hidden {
+            true => None,
+            false => Some(self.reason.code()),
+        }
+    }
+
+    /// The sentence for people.
+    pub const fn sentence(self) -> &'static str {
+        match (self.exposure_hidden, self.outcome) {
+            (false, _) => self.reason.sentence(),
+            (true, Outcome::AlreadyGone) => "The recipient had deleted it.",
+            (true, Outcome::KeptByPolicy) => "It was not among the copies to be taken.",
+            (true, _) => "Taken back.",
         }
     }
 }
@@ -104,6 +160,8 @@ impl Recalls {
             ends,
         });
         Ok(SenderStatus {
+            visibility: Visibility::Outcomes,
+            copies: Vec::new(),
             addressed: addressed.collect(),
             wait: self.wait_of(id)?,
             recall,
@@ -155,11 +213,59 @@ impl<'a> Envelope<'a> {
 }
 
 impl SenderStatus {
+    /// The same, with no more than may be seen.
+    pub(crate) fn limited_to(mut self, visibility: Visibility) -> Self {
+        self.visibility = visibility;
+        if matches!(visibility, Visibility::Aggregate { .. }) {
+            for addressed in &mut self.addressed {
+                let mut ends = BTreeMap::new();
+                for (end, copies) in std::mem::take(&mut addressed.ends) {
+                    *ends.entry(end.without_exposure()).or_default() += copies;
+                }
+                addressed.ends = ends;
+            }
+        }
+        self
+    }
+
+    /// How many copies ended how, as far as that is told: by the code of the outcome. Exposure as
+    /// a number needs enough recipients, or the number would be a name.
+    pub fn outcomes(&self) -> Vec<(&'static str, u64)> {
+        let (clean, exposed) = (Outcome::WithdrawnUnexposed, Outcome::WithdrawnExposed);
+        let withdrawn = self.tally.of(clean) + self.tally.of(exposed);
+        let hidden = match self.visibility {
+            Visibility::Aggregate { recipients } => withdrawn > 0 && withdrawn < recipients.into(),
+            Visibility::Full | Visibility::Outcomes => false,
+        };
+        let mut told = Vec::new();
+        if hidden {
+            told.push((WITHDRAWN, withdrawn));
+        }
+        let rest = self
+            .tally
+            .iter()
+            .filter(|(outcome, _)| !hidden || (*outcome != clean && *outcome != exposed));
+        told.extend(rest.map(|(outcome, copies)| (outcome.code(), copies)));
+        told
+    }
+
+    /// The status for people, as in the report.
+    pub fn text(&self) -> String {
+        crate::report::text(self)
+    }
+
     /// The status as JSON.
     pub fn json(&self) -> Value {
         let mut value = head_json(&self.recall, self.submitted, &self.tally, self.on_their_way);
         if let Some(fields) = value.as_object_mut() {
             let addressed: Vec<Value> = self.addressed.iter().map(Addressed::json).collect();
+            let outcomes = self.outcomes().into_iter();
+            let outcomes = outcomes.map(|(code, copies)| (code.to_owned(), copies.into()));
+            fields.insert("outcomes".to_owned(), Value::Object(outcomes.collect()));
+            if self.visibility == Visibility::Full {
+                let copies: Vec<Value> = self.copies.iter().map(StatusLine::json).collect();
+                fields.insert("copies".to_owned(), copies.into());
+            }
             fields.insert("addressed".to_owned(), addressed.into());
             fields.insert("moreAddressed".to_owned(), self.more.into());
             let wait = self.wait.as_ref();
@@ -174,9 +280,9 @@ impl Addressed {
     fn json(&self) -> Value {
         let end = |(end, copies): (&End, &u64)| {
             json!({
-                "outcome": end.outcome.code(),
-                "reason": end.reason.code(),
-                "sentence": end.reason.sentence(),
+                "outcome": end.code(),
+                "reason": end.reason_code(),
+                "sentence": end.sentence(),
                 "copies": copies,
                 "restored": end.restored,
                 "purged": end.purged,
@@ -184,6 +290,11 @@ impl Addressed {
         };
         let ends: Vec<Value> = self.ends.iter().map(end).collect();
         json!({"recipient": self.recipient, "copies": ends})
+    }
+
+    /// Whether it is told if its copies were exposed.
+    pub(crate) fn is_exposure_told(&self) -> bool {
+        !self.ends.keys().any(|end| end.exposure_hidden)
     }
 
     /// Whether a copy was served before it was taken back, or may be where it can't be.

@@ -57,6 +57,7 @@ mod tell;
 mod trigger;
 mod unfinished;
 mod velocity;
+mod visible;
 mod wait;
 mod waiting;
 
@@ -82,5 +83,6 @@ pub use status::{Line, Status, StatusLine};
 pub use submission::{Destination, Submission, Target};
 pub use trigger::RECALL_MAILBOX;
 pub use velocity::Frozen;
+pub use visible::View;
 pub use wait::{Approval, Awaited, Ended, Wait};
 pub use waiting::Waiting;

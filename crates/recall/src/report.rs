@@ -1,7 +1,7 @@
 //! The report: one message in the sender's `Recall` mailbox, replaced as outcomes settle.
 //!
-//! It says what became of each address that the sender wrote, and nothing of how others keep their
-//! mail: neither who is behind a group, nor where a copy was, nor with which client it was read.
+//! It says what became of each address that the sender wrote, and, unless policy lets the sender see
+//! exposure, nothing of how others keep their mail: neither who is behind a group, nor where a copy was, nor with which client it was read.
 
 use std::fmt::Write as _;
 
@@ -12,8 +12,8 @@ use tern_store::{Transaction, Verdict};
 use crate::mail::decode_reply;
 use crate::trigger::{REPORT_KEYWORD, skip_own_report_in};
 use crate::{
-    Addressed, Extent, RECALL_MAILBOX, Recall, RecallError, Recalls, SenderStatus, State, Tally,
-    limits, tables,
+    Addressed, Extent, RECALL_MAILBOX, Recall, RecallError, Recalls, SenderStatus, State,
+    StatusLine, limits, tables,
 };
 
 impl Recalls {
@@ -38,8 +38,8 @@ impl Recalls {
         if folder.is_none() && asked_by.is_none() {
             return self.report_written(recall);
         }
-        let status = self.sender_status(recall.id, limits::MAX_LISTED)?;
         let to = self.address(owner)?;
+        let status = self.report_for(recall, &to, limits::MAX_LISTED, now)?;
         let prepare = |parent: &str| {
             let content = compose(&status, &to, parent, &self.settings.hostname, now);
             self.mailboxes().prepare(content, now)
@@ -251,7 +251,7 @@ fn facts(out: &mut String, status: &SenderStatus) {
 }
 
 /// The report for people.
-fn text(status: &SenderStatus) -> String {
+pub(crate) fn text(status: &SenderStatus) -> String {
     let recall = &status.recall;
     let mut out = String::new();
     facts(&mut out, status);
@@ -274,7 +274,7 @@ fn text(status: &SenderStatus) -> String {
     if status.wait.is_some() {
         out.push('\n');
     }
-    summary(&mut out, &status.tally);
+    summary(&mut out, &status.outcomes());
     if status.on_their_way > 0 {
         let _ = writeln!(
             out,
@@ -283,12 +283,27 @@ fn text(status: &SenderStatus) -> String {
             status.on_their_way
         );
     }
+    addresses(&mut out, status);
+    out
+}
+
+/// What became of each address, those first that need somebody to look.
+fn addresses(out: &mut String, status: &SenderStatus) {
     let (attention, settled): (Vec<_>, Vec<_>) = status
         .addressed
         .iter()
         .partition(|addressed| addressed.needs_attention());
-    section(&mut out, "Please look at these:", &attention);
-    section(&mut out, "Taken back without having been read:", &settled);
+    let (told, hidden): (Vec<_>, Vec<_>) = settled
+        .into_iter()
+        .partition(|addressed| addressed.is_exposure_told());
+    section(out, "Please look at these:", &attention);
+    section(out, "Taken back without having been read:", &told);
+    section(
+        out,
+        "Taken back; whether it had been read is not told:",
+        &hidden,
+    );
+    served(out, &status.copies);
     if status.more > 0 {
         let _ = writeln!(
             out,
@@ -296,18 +311,40 @@ fn text(status: &SenderStatus) -> String {
             status.more
         );
     }
-    out
 }
 
-fn summary(out: &mut String, tally: &Tally) {
-    let total: u64 = tally.iter().map(|(_, count)| count).sum();
+/// What was served of each copy, for a reader who may see that.
+fn served(out: &mut String, copies: &[StatusLine]) {
+    let told = copies.iter().filter_map(|copy| {
+        let seen = copy.seen.as_ref()?;
+        let sentences = [seen.served_text(), seen.devices_text()];
+        let told: Vec<String> = sentences.into_iter().flatten().collect();
+        (!told.is_empty()).then_some((&copy.recipient, told))
+    });
+    let mut titled = false;
+    for (recipient, sentences) in told {
+        if !std::mem::replace(&mut titled, true) {
+            out.push_str("What had been served, and who knows that it is gone:\n\n");
+        }
+        let _ = writeln!(out, "  {recipient}");
+        for sentence in sentences {
+            let _ = writeln!(out, "      {sentence}");
+        }
+    }
+    if titled {
+        out.push('\n');
+    }
+}
+
+fn summary(out: &mut String, outcomes: &[(&str, u64)]) {
+    let total: u64 = outcomes.iter().map(|(_, count)| count).sum();
     let _ = writeln!(
         out,
         "{total} {} in all:",
         if total == 1 { "copy" } else { "copies" }
     );
-    for (outcome, count) in tally.iter() {
-        let _ = writeln!(out, "  {count:>6}  {}", outcome.code());
+    for (outcome, count) in outcomes {
+        let _ = writeln!(out, "  {count:>6}  {outcome}");
     }
     out.push('\n');
 }
@@ -326,7 +363,7 @@ fn section(out: &mut String, title: &str, addresses: &[&Addressed]) {
             if copies > 1 {
                 let _ = write!(out, "{count} ");
             }
-            let _ = write!(out, "{}: {}", end.outcome.code(), end.reason.sentence());
+            let _ = write!(out, "{}: {}", end.code(), end.sentence());
             match (end.restored, end.purged) {
                 (true, _) => out.push_str(" Put back."),
                 (_, true) => out.push_str(" No longer kept: it can't be put back."),

@@ -316,7 +316,7 @@ pub(crate) fn head_json(
 }
 
 impl StatusLine {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let outcome = &self.outcome;
         let mut value = json!({
             "recipient": self.recipient,

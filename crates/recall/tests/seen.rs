@@ -3,10 +3,16 @@
 
 mod house;
 
-use house::{ALICE, BOB, CAROL, House};
+use std::sync::Arc;
+
+use house::{ALICE, BOB, CAROL, DAVE, House};
 use tern_base::AccountId;
+use tern_directory::{Grant, GrantScope, Role};
 use tern_mailbox::{Client, ExposureLevel, INBOX, Served, Share, Sighting, Told, Viewer};
-use tern_recall::{RecallId, Submission};
+use tern_policy::{PolicySet, Visibility};
+use tern_recall::{RecallError, RecallId, Selector, SenderStatus, Submission, View};
+
+const ERIN: AccountId = AccountId(5);
 
 fn client(name: &str) -> Client {
     Client {
@@ -128,4 +134,117 @@ fn a_policy_is_told_of_the_client() {
         (unknown.client, unknown.first_seen_age_ms, unknown.trusted),
         (None, None, None)
     );
+}
+
+/// The roles, with numbers only over four recipients for all but the compliance officer.
+const NUMBERS_ONLY: &str = r#"
+@id("numbers")
+@visibility("aggregate:4")
+forbid (principal is Tern::Account, action == Tern::Action::"report.exposure", resource)
+unless { principal in Tern::Role::"compliance-officer" };
+"#;
+
+fn under_numbers() -> House {
+    let (name, roles) = tern_policy::SHIPPED_DEFAULT[0];
+    let set = PolicySet::load(&[(name, roles), ("numbers.cedar", NUMBERS_ONLY)]).unwrap();
+    House::under(Arc::new(set))
+}
+
+fn grant(house: &House, account: AccountId, role: Role) {
+    let grant = Grant {
+        account,
+        role,
+        scope: GrantScope::Everyone,
+    };
+    tern_directory::grant_role(&house.engine, &grant, None, house.now).unwrap();
+}
+
+/// How much an account sees.
+fn view(house: &mut House, id: RecallId, account: AccountId) -> Result<View, RecallError> {
+    let selector = Selector::MessageId(account, String::new());
+    let viewer = house.request(account, selector).requester;
+    house.recalls.view(id, &viewer, 100, house.now)
+}
+
+fn limited(view: Result<View, RecallError>) -> SenderStatus {
+    match view.unwrap() {
+        View::Limited(status) => *status,
+        View::Full(_) => panic!("everything is shown"),
+    }
+}
+
+#[test]
+fn senders_see_outcomes_those_who_may_see_everything_and_others_nothing() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    serve(&house, BOB, "Phone", Share::ALL);
+    let id = recalled(&mut house, &sent);
+    let hers = limited(view(&mut house, id, ALICE));
+    assert_eq!(hers.visibility, Visibility::Outcomes);
+    let told = hers.json();
+    assert_eq!(told["outcomes"]["withdrawn-exposed"], 1);
+    assert!(!told.to_string().contains("Phone"), "{told}");
+    for account in [BOB, DAVE] {
+        let none = view(&mut house, id, account).map(|_| ());
+        assert_eq!(none, Err(RecallError::NoRecall), "as if there were none");
+    }
+    grant(&house, DAVE, Role::Auditor);
+    assert!(matches!(view(&mut house, id, DAVE), Ok(View::Full(_))));
+    let unknown = view(&mut house, RecallId([7; 16]), BOB).map(|_| ());
+    assert_eq!(unknown, Err(RecallError::NoRecall));
+}
+
+#[test]
+fn a_sender_who_may_see_exposure_has_it_in_the_report() {
+    let mut house = House::new();
+    grant(&house, ALICE, Role::Auditor);
+    let sent = house.submit(ALICE, &[BOB], &[], 1);
+    serve(&house, BOB, "Phone", Share::ALL);
+    recalled(&mut house, &sent);
+    let report = house.report(ALICE);
+    assert!(report.contains("What had been served"), "{report}");
+    assert!(report.contains("body to Phone from 192.0.2.1"), "{report}");
+    // Another sender's says nothing of it.
+    let sent = house.submit(DAVE, &[BOB], &[], 2);
+    house.recall(DAVE, &sent);
+    let report = house.report(DAVE);
+    assert!(!report.contains("What had been served"), "{report}");
+}
+
+#[test]
+fn exposure_as_numbers_names_nobody_and_is_hidden_among_few() {
+    for (recipients, told) in [
+        (vec![BOB, CAROL, DAVE], false),
+        (vec![BOB, CAROL, DAVE, ERIN], true),
+    ] {
+        let mut house = under_numbers();
+        let sent = house.submit(ALICE, &recipients, &[], 1);
+        serve(&house, BOB, "Phone", Share::ALL);
+        let id = recalled(&mut house, &sent);
+        let hers = limited(view(&mut house, id, ALICE));
+        let json = hers.json();
+        let count = json["outcomes"]["withdrawn-exposed"].as_u64();
+        assert_eq!(count, told.then_some(1));
+        let merged = json["outcomes"]["withdrawn"].as_u64();
+        assert_eq!(merged, (!told).then_some(3));
+        // No address is told apart from another, in JSON or in the report.
+        let addressed = json["addressed"].as_array().unwrap();
+        for one in addressed {
+            assert_eq!(one["copies"], addressed[0]["copies"]);
+        }
+        let report = house.report(ALICE);
+        for word in [
+            "opened",
+            "never-served",
+            "body-served",
+            "without having been read",
+        ] {
+            assert!(!report.contains(word), "{word}: {report}");
+        }
+        grant(&house, ERIN, Role::ComplianceOfficer);
+        assert!(matches!(view(&mut house, id, ERIN), Ok(View::Full(_))));
+        grant(&house, DAVE, Role::Manager);
+        let his = limited(view(&mut house, id, DAVE));
+        assert_eq!(his.visibility, Visibility::Aggregate { recipients: 4 });
+    }
 }

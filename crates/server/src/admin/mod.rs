@@ -166,7 +166,9 @@ impl Admin {
             Request::Queue(request) => self.queue(request, call),
             Request::RecallPlan { which } => self.recall_plan(which, call),
             Request::RecallRun { which, reason } => self.recall_run(which, reason.as_ref(), call),
-            Request::RecallStatus { id } => self.recall_status(id),
+            Request::RecallStatus { id, seen_by } => {
+                self.recall_status(id, seen_by.as_deref(), call)
+            }
             Request::RecallList { by } => self.recall_list(by.as_deref()),
             Request::RecallRestore { id } => self.recall_restore(id, call),
             Request::Waiting(request) => self.waiting(request, call),

@@ -7,7 +7,7 @@ use tern_base::{AccountId, ContentDigest, EmailAddress, Fault, Timestamp};
 use tern_policy::{Authentication, Selection};
 use tern_recall::{
     BatchId, Extent, Found, Reach, RecallId, Refusal, Requested, Requester, Retract, Search, State,
-    Status, Tally,
+    Status, Tally, View,
 };
 
 use super::error::AdminError;
@@ -172,8 +172,23 @@ impl Admin {
         Ok(Answer::new(text.join("\n"), data))
     }
 
-    pub(super) fn recall_status(&self, id: &str) -> Result<Answer> {
-        self.show_recall(parse_id(id)?)
+    /// Shows as much as policy lets the operator see, or the account as which they ask.
+    pub(super) fn recall_status(
+        &self,
+        id: &str,
+        seen_by: Option<&str>,
+        call: &Call<'_>,
+    ) -> Result<Answer> {
+        let mut viewer = operator(call);
+        if let Some(address) = seen_by {
+            let account = self.account(address)?;
+            viewer.account = Some(account.id);
+            viewer.name = account.address.canonical();
+        }
+        match self.recalls.view(parse_id(id)?, &viewer, SHOWN, call.now)? {
+            View::Full(status) => Ok(Answer::new(text_of(&status), status.json())),
+            View::Limited(status) => Ok(Answer::new(status.text(), status.json())),
+        }
     }
 
     pub(super) fn recall_restore(&self, id: &str, call: &mut Call<'_>) -> Result<Answer> {

@@ -12,9 +12,7 @@ use super::factor::{self, TotpCommand};
 use super::password::{self, PasswordArgs};
 use super::policy::{PolicyCommand, RoleCommand};
 use crate::config::DEFAULT_PATH;
-use crate::control::request::{
-    DeviceChange, QueueRequest, RecallWhich, Request, WaitingRequest,
-};
+use crate::control::request::{DeviceChange, QueueRequest, RecallWhich, Request, WaitingRequest};
 
 /// A mail server with message recall.
 #[derive(Parser)]
@@ -313,7 +311,12 @@ pub(crate) enum RecallCommand {
         reason: Option<String>,
     },
     /// Show how a recall stands, copy by copy.
-    Status { id: String },
+    Status {
+        id: String,
+        /// What this account may see of it.
+        #[arg(long = "as", value_name = "ADDRESS")]
+        seen_by: Option<String>,
+    },
     /// Show recalls, the newest first.
     List {
         /// Only those of messages that this account sent.
@@ -593,7 +596,10 @@ impl RecallCommand {
                 which: which.which(),
                 reason: reason.clone(),
             },
-            Self::Status { id } => Request::RecallStatus { id: id.clone() },
+            Self::Status { id, seen_by } => Request::RecallStatus {
+                id: id.clone(),
+                seen_by: seen_by.clone(),
+            },
             Self::List { waiting: true, .. } => Request::Waiting(WaitingRequest::List),
             Self::List { by, .. } => Request::RecallList { by: by.clone() },
             Self::Approve(args) => Request::Waiting(WaitingRequest::Approve {

@@ -130,6 +130,8 @@ pub enum Request {
     },
     RecallStatus {
         id: String,
+        /// The account whose view is asked for; none for the operator's.
+        seen_by: Option<String>,
     },
     RecallList {
         by: Option<String>,

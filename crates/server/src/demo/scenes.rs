@@ -257,7 +257,10 @@ fn restore(
     carol: &mut ImapClient,
 ) -> io::Result<()> {
     stage.operator(&Request::RecallRestore { id: id.to_owned() })?;
-    let status = Request::RecallStatus { id: id.to_owned() };
+    let status = Request::RecallStatus {
+        id: id.to_owned(),
+        seen_by: None,
+    };
     let restored = |status: &Value| status.get("state").and_then(Value::as_str) == Some("restored");
     let answer = stage.operator_until(&status, restored)?;
     stage.hold("the recall is undone", restored(&answer.data));

@@ -14,7 +14,9 @@ use jiff::tz::TimeZone;
 use maxminddb::Reader;
 use tern_audit::{Actor, Draft, EntryId};
 use tern_base::{Entropy, Timestamp};
-use tern_policy::{LocalTime, Policy, PolicyError, PolicySet, Question, Surroundings, Verdict};
+use tern_policy::{
+    LocalTime, Policy, PolicyError, PolicySet, Question, Surroundings, Verdict, Visibility,
+};
 use tern_store::Engine;
 
 use crate::config;
@@ -174,6 +176,12 @@ impl Policy for Policies {
         let mut question = question.clone();
         question.surroundings = self.surroundings(&question);
         self.current().decide(&question)
+    }
+
+    fn visibility(&self, question: &Question, is_party: bool) -> Option<Visibility> {
+        let mut question = question.clone();
+        question.surroundings = self.surroundings(&question);
+        self.current().visibility(&question, is_party)
     }
 }
 

@@ -1,0 +1,101 @@
+//! Who sees how much of a recall: the policy decides, for the command line and the report alike.
+//!
+//! Invariant: whoever may not see a recall gets the answer for one that does not exist. Where
+//! exposure is told as numbers only, nothing that is shown says it of a single recipient.
+
+use tern_base::Timestamp;
+use tern_policy::{
+    Authentication, Operation, Options, Permission, Question, Surroundings, Visibility,
+};
+
+use crate::{Recall, RecallError, RecallId, Recalls, Requester, SenderStatus, Status, submission};
+
+/// A recall as somebody may see it.
+#[derive(Clone, Debug)]
+pub enum View {
+    /// Every copy, with what was served of it.
+    Full(Box<Status>),
+    /// What became of each address that the sender wrote, or less.
+    Limited(Box<SenderStatus>),
+}
+
+impl Recalls {
+    /// How a recall stands, as far as somebody may see it, with at most `limit` copies or addresses
+    /// one by one. Whoever may see nothing is told that there is no such recall.
+    pub fn view(
+        &self,
+        id: RecallId,
+        viewer: &Requester,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<View, RecallError> {
+        let recall = self.recall(id)?;
+        let seen = self.visibility(&recall, viewer, now)?;
+        match seen.ok_or(RecallError::NoRecall)? {
+            Visibility::Full => Ok(View::Full(Box::new(self.status(id, limit)?))),
+            seen => {
+                let status = self.sender_status(id, limit)?;
+                Ok(View::Limited(Box::new(status.limited_to(seen))))
+            }
+        }
+    }
+
+    /// The report for the sender: with what was served, where policy lets them see that.
+    pub(crate) fn report_for(
+        &self,
+        recall: &Recall,
+        owner: &str,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<SenderStatus, RecallError> {
+        let reader = Requester {
+            account: recall.owner,
+            name: owner.to_owned(),
+            authentication: Authentication {
+                protocol: String::from("report"),
+                ..Authentication::default()
+            },
+        };
+        let seen = self.visibility(recall, &reader, now)?;
+        // It is theirs, so something is seen; a policy that can't say shows the least.
+        let seen = seen.unwrap_or(Visibility::Outcomes);
+        let mut status = self.sender_status(recall.id, limit)?.limited_to(seen);
+        if seen == Visibility::Full {
+            status.copies = self.status(recall.id, limit)?.lines;
+        }
+        Ok(status)
+    }
+
+    fn visibility(
+        &self,
+        recall: &Recall,
+        viewer: &Requester,
+        now: Timestamp,
+    ) -> Result<Option<Visibility>, RecallError> {
+        let is_owner = viewer.account.is_some() && viewer.account == recall.owner;
+        let found = match recall.submission {
+            Some(id) => submission::submission(&*self.engine, id)?,
+            None => None,
+        };
+        let Some(found) = found else {
+            // About no message that is known: there is nothing to see of anybody else.
+            let sees = is_owner || viewer.account.is_none();
+            return Ok(sees.then_some(Visibility::Outcomes));
+        };
+        let actor = self.actor(viewer, found.account)?;
+        let asked = viewer.account.is_some() && actor.name == recall.requester;
+        let question = Question {
+            operation: Operation::Use(Permission::ReportExposure),
+            now,
+            actor,
+            authentication: viewer.authentication.clone(),
+            surroundings: Surroundings::default(),
+            message: Some(self.message_facts(&found, None, now)?),
+            options: Options::default(),
+            approvals: 0,
+            requester: None,
+            requests_last_hour: 0,
+        };
+        Ok(self.policy.visibility(&question, is_owner || asked))
+    }
+}
