@@ -45,7 +45,10 @@ fn acknowledged_mail_that_is_lost() {
 
 #[test]
 fn exposure_that_is_not_recorded() {
-    check(Sabotage::LoseExposures, &["octets of its body had left"]);
+    check(
+        Sabotage::LoseExposures,
+        &["octets of its body had left", "its ledger does not say so"],
+    );
 }
 
 #[test]

@@ -19,6 +19,9 @@ use crate::oracle::Permit;
 use crate::server::{PEOPLE, name_of};
 use crate::sim::Sim;
 
+/// Where the client is, as the server sees it.
+const ADDRESS: &str = "192.0.2.7";
+
 /// The mail program.
 pub(crate) struct Imap {
     account: AccountId,
@@ -75,7 +78,7 @@ impl Imap {
             sni: None,
         };
         let peer = Peer {
-            ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
+            ip: ADDRESS.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             tls: Some(facts),
         };
         let qresync = sim.chance(500);
@@ -252,7 +255,9 @@ impl Imap {
         talk.scanned = talk.heard.len();
         let mut oracle = sim.oracle.borrow_mut();
         match talk.doing {
-            Doing::Fetch(message) => oracle.handed_out(self.account, message, fresh),
+            Doing::Fetch(message) => {
+                oracle.handed_out((self.account, message), ADDRESS, fresh);
+            }
             _ if !crate::letter::marks(fresh).is_empty() => {
                 oracle.broke(format!("content in the answer to {:?}", talk.doing));
             }

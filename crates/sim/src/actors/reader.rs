@@ -7,6 +7,9 @@ use super::Actor;
 use crate::letter::CARRY;
 use crate::sim::Sim;
 
+/// Where the client is, as the server sees it.
+const ADDRESS: &str = "192.0.2.8";
+
 /// The client.
 pub(crate) struct Reader {
     account: AccountId,
@@ -70,6 +73,7 @@ impl Reader {
         };
         let viewer = Viewer {
             protocol: "imap",
+            address: ADDRESS.to_owned(),
             ..Viewer::default()
         };
         let now: Timestamp = sim.now();
@@ -109,7 +113,7 @@ impl Reader {
         let seen = [&fetching.carry[..], &body].concat();
         sim.oracle
             .borrow_mut()
-            .handed_out(self.account, fetching.message, &seen);
+            .handed_out((self.account, fetching.message), ADDRESS, &seen);
         fetching.carry = seen[seen.len().saturating_sub(CARRY)..].to_vec();
         fetching.at = to;
         Ok((to < fetching.end).then_some(fetching))

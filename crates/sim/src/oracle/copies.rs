@@ -1,6 +1,6 @@
 //! One copy, from the moment that it was first durable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tern_base::{ContentDigest, MailboxId, OriginId, Timestamp, Uid};
 use tern_mailbox::{Carriage, Flags, SealTag};
@@ -36,6 +36,8 @@ pub(crate) struct Copy {
     pub(crate) body_out: bool,
     /// The same, before this step: a copy that is made of it in this step is exposed too.
     pub(crate) body_out_before: bool,
+    /// To which addresses they were seen to leave.
+    pub(crate) served_to: BTreeSet<&'static str>,
     /// It was about to be served, and perhaps the connection was cut, the process killed, the
     /// commit's answer lost or the letter sealed before an octet left.
     pub(crate) attempted: bool,
@@ -64,6 +66,7 @@ impl Copy {
             place: Place::Unmet,
             received: None,
             body_out: false,
+            served_to: BTreeSet::new(),
             attempted: false,
             withdrawn: false,
             late: false,

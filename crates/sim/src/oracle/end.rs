@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use tern_base::{AccountId, MessageId};
+use tern_mailbox::ExposureLevel;
 use tern_recall::{
     CopyOutcome, Destination, Outcome, Reason, Recall, RecallId, State, Subject, submission,
 };
@@ -43,6 +44,7 @@ impl Oracle {
         if at_rest {
             self.look_at_all(true)?;
             self.check_recalls()?;
+            self.check_ledgers()?;
         }
         self.verdict()
     }
@@ -64,6 +66,34 @@ impl Oracle {
                     ));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Every client that was seen to get text of a copy is in that copy's ledger.
+    fn check_ledgers(&mut self) -> Result<(), String> {
+        let mut missing = None;
+        for ((account, message), copy) in &self.copies {
+            let mailboxes = &self.observer.mailboxes;
+            let ledger = mailboxes.ledger(copy.digest, *account, *message);
+            let ledger = ledger.map_err(|error| error.to_string())?;
+            let says = |address: &&str| {
+                let apart = ledger
+                    .servings
+                    .iter()
+                    .filter(|one| one.address == **address);
+                let mut all = apart.chain(&ledger.others);
+                all.any(|one| one.level() > Some(ExposureLevel::Headers))
+            };
+            if let Some(address) = copy.served_to.iter().find(|address| !says(address)) {
+                missing.get_or_insert(format!(
+                    "account {account}: text of message {message} left for {address}, and its \
+                     ledger does not say so"
+                ));
+            }
+        }
+        if let Some(missing) = missing {
+            self.broke(missing);
         }
         Ok(())
     }

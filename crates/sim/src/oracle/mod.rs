@@ -289,8 +289,13 @@ impl Oracle {
         })
     }
 
-    /// Octets of a copy are in the hands of a client.
-    pub(crate) fn handed_out(&mut self, account: AccountId, message: MessageId, bytes: &[u8]) {
+    /// Octets of a copy are in the hands of the client at this address.
+    pub(crate) fn handed_out(
+        &mut self,
+        (account, message): (AccountId, MessageId),
+        address: &'static str,
+        bytes: &[u8],
+    ) {
         let Some(copy) = self.copies.get(&(account, message)) else {
             // Not looked at yet: it landed within this step.
             return self.learn(account, message, bytes);
@@ -320,6 +325,7 @@ impl Oracle {
                 && let Some(copy) = self.copies.get_mut(&(account, message))
             {
                 copy.body_out = true;
+                copy.served_to.insert(address);
             }
         }
     }
