@@ -6,8 +6,9 @@
 
 use serde_json::{Value, json};
 use tern_base::{AccountId, ContentDigest, MessageId, Timestamp};
-use tern_mailbox::{Device, DeviceId, Ledger, Passed, Serving};
+use tern_mailbox::{Device, DeviceId, ExposureLevel, Ledger, Moment, Passed, Serving, Share};
 use tern_policy::Device as DeviceFacts;
+use tern_queue::{Ending, QueueId, Status};
 
 use crate::{RecallError, Recalls};
 
@@ -32,6 +33,38 @@ impl Recalls {
             ledger: self.mailboxes().ledger(digest, account, message)?,
             devices: self.mailboxes().told_of_withdrawal(account, message)?,
         })
+    }
+
+    /// Who had what of a copy that left for another server: the queue's record of that, as a
+    /// serving of everything; nothing while it has not left, or once the queue forgot it.
+    pub(crate) fn left(&self, item: QueueId) -> Result<Option<Seen>, RecallError> {
+        let Some(Status::Finished(row)) = tern_queue::status(&*self.engine, item)? else {
+            return Ok(None);
+        };
+        if row.ending != Ending::Relayed {
+            return Ok(None);
+        }
+        let host = row.last_reply.and_then(|(_, reply)| reply.host);
+        let moment = Moment {
+            level: ExposureLevel::Relayed,
+            first: row.finished,
+            last: row.finished,
+        };
+        let serving = Serving {
+            protocol: String::from("smtp"),
+            client: host.unwrap_or_default(),
+            device: DeviceId::default(),
+            address: String::new(),
+            moments: vec![moment],
+            share: Share::ALL,
+        };
+        Ok(Some(Seen {
+            ledger: Ledger {
+                servings: vec![serving],
+                others: None,
+            },
+            devices: Vec::new(),
+        }))
     }
 
     /// What a policy is told of the client that an account uses.
@@ -91,6 +124,7 @@ impl Seen {
                 .iter()
                 .find(|moment| moment.level == level)?;
             let client = match serving.client.as_str() {
+                "" if level == ExposureLevel::Relayed => "another server",
                 "" => "an unnamed client",
                 client => client,
             };

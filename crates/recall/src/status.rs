@@ -207,12 +207,16 @@ impl Recalls {
         target: &Target,
         outcome: CopyOutcome,
     ) -> Result<StatusLine, RecallError> {
+        let seen = match &target.destination {
+            Destination::Outside { item, .. } => self.left(*item)?,
+            Destination::Account(_) | Destination::Nowhere => None,
+        };
         Ok(StatusLine {
             recipient: self.end_of(target)?,
             via: via_of(target),
             mailboxes: Vec::new(),
             outcome,
-            seen: None,
+            seen,
         })
     }
 

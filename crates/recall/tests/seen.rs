@@ -10,7 +10,8 @@ use tern_base::AccountId;
 use tern_directory::{Grant, GrantScope, Role};
 use tern_mailbox::{Client, ExposureLevel, INBOX, Served, Share, Sighting, Told, Viewer};
 use tern_policy::{PolicySet, Visibility};
-use tern_recall::{RecallError, RecallId, Selector, SenderStatus, Submission, View};
+use tern_queue::{LeaseId, Outcome, Reply};
+use tern_recall::{RecallError, RecallId, Seen, Selector, SenderStatus, Submission, View};
 
 const ERIN: AccountId = AccountId(5);
 
@@ -112,6 +113,27 @@ fn a_report_names_each_client_with_what_it_had_and_whether_it_passed_the_removal
     assert!(told.contains(&(Some("Desk"), Some("passed"))), "{told:?}");
     assert!(told.contains(&(Some("Phone"), Some("not-yet"))), "{told:?}");
     house.check();
+}
+
+#[test]
+fn what_left_for_another_server_is_told_with_the_host_that_took_it() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[], &["a@x.test", "b@x.test"], 1);
+    let items = house.items(&sent);
+    let taken = Outcome::Delivered(Reply {
+        code: 250,
+        enhanced: None,
+        text: "ok".into(),
+        host: Some("mx.x.test".into()),
+    });
+    house.relay(items[0], LeaseId(1), taken);
+    let id = recalled(&mut house, &sent);
+    let status = house.recalls.status(id, 10).unwrap();
+    let told = |n: usize| status.lines[n].seen.as_ref().and_then(Seen::served_text);
+    let at = house.now;
+    let expect = format!("Served: relayed to mx.x.test at {at}, at most 100 %.");
+    assert_eq!(told(0), Some(expect));
+    assert_eq!(told(1), None, "it never left");
 }
 
 #[test]

@@ -301,6 +301,7 @@ fn context(
         smtp: SmtpDoor {
             settings: Arc::new(config.smtp.clone()),
             delivery: Arc::clone(&parts.delivery),
+            mailboxes: Arc::clone(&parts.mailboxes),
             memory: Arc::clone(&memory),
             late: late.clone(),
             queued: relay.wake(),

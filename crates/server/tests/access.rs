@@ -141,6 +141,11 @@ fn clients_of_an_account_are_known_trusted_and_forgotten() {
     );
     assert!(shown.contains("by app password phone"), "{shown}");
     let devices: Value = serde_json::from_str(&list(true)).expect("JSON");
+    assert!(smtp(&house, PASSWORD).1);
+    assert!(
+        list(false).contains("  smtp  -  -  first seen "),
+        "who submits"
+    );
     let id = devices[0]["device"].as_str().expect("an id").to_owned();
     house.done(&["account", "devices", "bob@example.org", "--trust", &id]);
     assert!(list(false).ends_with("  trusted\n") || list(false).ends_with("  trusted"));

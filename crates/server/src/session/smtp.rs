@@ -7,6 +7,7 @@ use tern_delivery::{
     Delivery, DeliveryError, Incoming, IncomingRecipient, RecipientCheck, Refusal, Submitter,
 };
 use tern_directory::Scope;
+use tern_mailbox::{Client, Mailboxes, Sighting};
 use tern_queue::DsnReturn;
 use tern_session::{ContentMemory, Peer, Protocol as _, Step};
 use tern_smtp::{
@@ -14,6 +15,7 @@ use tern_smtp::{
     Session, Settings, Verbs,
 };
 
+use crate::clock;
 use crate::late::Late;
 use crate::memory::{Memory, PeerMemory};
 use crate::net::{Served, Service};
@@ -22,6 +24,8 @@ use crate::net::{Served, Service};
 pub(crate) struct SmtpDoor {
     pub(crate) settings: Arc<Settings>,
     pub(crate) delivery: Arc<Delivery>,
+    /// Where clients that submit are noted.
+    pub(crate) mailboxes: Arc<Mailboxes>,
     pub(crate) memory: Arc<Memory>,
     pub(crate) late: Late,
     /// Wakes the worker of the queue.
@@ -38,6 +42,7 @@ impl SmtpDoor {
     ) -> Box<Served<SmtpService>> {
         let service = SmtpService {
             delivery: Arc::clone(&self.delivery),
+            mailboxes: Arc::clone(&self.mailboxes),
             memory: self.memory.of(peer.ip),
             late: self.late.clone(),
             queued: Arc::clone(&self.queued),
@@ -51,10 +56,31 @@ impl SmtpDoor {
 /// What is behind one SMTP session.
 pub(crate) struct SmtpService {
     delivery: Arc<Delivery>,
+    mailboxes: Arc<Mailboxes>,
     memory: PeerMemory,
     late: Late,
     queued: Arc<tokio::sync::Notify>,
     id: u64,
+}
+
+impl SmtpService {
+    /// Notes the client that has authenticated. It says nothing of itself that would name it.
+    fn note_client(&self, session: &Session) {
+        let Some(who) = session.authenticated() else {
+            return;
+        };
+        let sighting = Sighting {
+            account: who.account,
+            client: Client {
+                protocol: String::from("smtp"),
+                token: who.token.clone().unwrap_or_default(),
+                ..Client::default()
+            },
+            address: session.peer().ip.to_string(),
+            told: None,
+        };
+        self.mailboxes.saw_device(sighting, clock::now());
+    }
 }
 
 impl Service for SmtpService {
@@ -77,6 +103,7 @@ impl Service for SmtpService {
                 Event::Authenticated { login, mechanism } => {
                     let mechanism = mechanism.as_str();
                     tracing::info!(id, %peer, login, mechanism, "smtp authenticated");
+                    self.note_client(session);
                 }
                 Event::AuthenticationFailed { login, mechanism } => {
                     let mechanism = mechanism.as_str();
