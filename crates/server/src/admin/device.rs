@@ -5,10 +5,21 @@ use tern_mailbox::DeviceId;
 
 use super::error::AdminError;
 use super::{Admin, Call, Result};
-use crate::control::request::{Answer, DeviceChange};
+use crate::control::request::{Answer, DeviceChange, DeviceRequest};
 
 impl Admin {
-    pub(super) fn device_list(&self, address: &str) -> Result<Answer> {
+    pub(super) fn device(&self, request: &DeviceRequest, call: &mut Call<'_>) -> Result<Answer> {
+        match request {
+            DeviceRequest::List { address } => self.device_list(address),
+            DeviceRequest::Change {
+                address,
+                device,
+                change,
+            } => self.device_change(address, device, *change, call),
+        }
+    }
+
+    fn device_list(&self, address: &str) -> Result<Answer> {
         let account = self.account(address)?;
         let (mut text, mut data) = (Vec::new(), Vec::new());
         for (id, device) in self.mailboxes.devices(account.id)? {
@@ -42,7 +53,7 @@ impl Admin {
         Ok(Answer::new(text.join("\n"), data.into()))
     }
 
-    pub(super) fn device_change(
+    fn device_change(
         &self,
         address: &str,
         device: &str,

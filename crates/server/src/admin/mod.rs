@@ -144,12 +144,7 @@ impl Admin {
             Request::AppPasswordRemove { address, id } => {
                 self.app_password_remove(address, *id, call)
             }
-            Request::DeviceList { address } => self.device_list(address),
-            Request::DeviceChange {
-                address,
-                device,
-                change,
-            } => self.device_change(address, device, *change, call),
+            Request::Device(request) => self.device(request, call),
             Request::AliasAdd { address, targets } => self.alias_add(address, targets, call),
             Request::AliasRemove { address } => self.alias_remove(address, call),
             Request::AliasList => self.alias_list(),

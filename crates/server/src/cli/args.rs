@@ -12,7 +12,9 @@ use super::factor::{self, TotpCommand};
 use super::password::{self, PasswordArgs};
 use super::policy::{PolicyCommand, RoleCommand};
 use crate::config::DEFAULT_PATH;
-use crate::control::request::{DeviceChange, QueueRequest, RecallWhich, Request, WaitingRequest};
+use crate::control::request::{
+    DeviceChange, DeviceRequest, QueueRequest, RecallWhich, Request, WaitingRequest,
+};
 
 /// A mail server with message recall.
 #[derive(Parser)]
@@ -210,12 +212,12 @@ impl DevicesArgs {
             .into_iter()
             .find_map(|(id, change)| Some((id.clone()?, change)));
         match asked {
-            None => Request::DeviceList { address },
-            Some((device, change)) => Request::DeviceChange {
+            None => Request::Device(DeviceRequest::List { address }),
+            Some((device, change)) => Request::Device(DeviceRequest::Change {
                 address,
                 device,
                 change,
-            },
+            }),
         }
     }
 }

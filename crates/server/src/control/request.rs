@@ -85,14 +85,7 @@ pub enum Request {
         address: String,
         id: u32,
     },
-    DeviceList {
-        address: String,
-    },
-    DeviceChange {
-        address: String,
-        device: String,
-        change: DeviceChange,
-    },
+    Device(DeviceRequest),
     AliasAdd {
         address: String,
         targets: Vec<String>,
@@ -267,6 +260,26 @@ pub enum RoleRequest {
     },
     List {
         address: Option<String>,
+    },
+}
+
+/// A request about the known clients of an account.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum DeviceRequest {
+    /// Which they are.
+    List {
+        /// The account.
+        address: String,
+    },
+    /// Something is to become of one.
+    Change {
+        /// The account.
+        address: String,
+        /// The client's id.
+        device: String,
+        /// What.
+        change: DeviceChange,
     },
 }
 
