@@ -54,5 +54,11 @@ pub trait Policy: Send + Sync {
 
     /// How much whoever asks may see of what became of the message; `None` for nothing at all, not
     /// even that there is something. `is_party` says that they sent it, or asked for its recall.
-    fn visibility(&self, question: &Question, is_party: bool) -> Option<Visibility>;
+    /// Of a policy that knows no more than yes and no, a yes to exposure shows everything.
+    fn visibility(&self, question: &Question, is_party: bool) -> Option<Visibility> {
+        match self.decide(&visibility::asked(question)).is_allowed() {
+            true => Some(Visibility::Full),
+            false => is_party.then_some(Visibility::Outcomes),
+        }
+    }
 }
