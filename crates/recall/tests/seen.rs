@@ -32,6 +32,7 @@ fn serve(house: &House, account: AccountId, name: &str, share: Share) {
         message,
         digest: row.digest,
         origin: row.origin,
+        carries: !row.carried.is_empty(),
         level: ExposureLevel::Body,
         share,
     };

@@ -194,6 +194,7 @@ fn served(account: AccountId, message: MessageId, row: &MessageRow) -> Served {
         message,
         digest: row.digest,
         origin: row.origin,
+        carries: !row.carried.is_empty(),
         level: ExposureLevel::Preview,
         share: Share::NONE,
     }
