@@ -95,6 +95,7 @@ impl Recalls {
             approvals: 0,
             requester: None,
             requests_last_hour: 0,
+            frozen: false,
         };
         Ok(self.policy.visibility(&question, is_owner || asked))
     }
