@@ -232,6 +232,16 @@ impl Mailboxes {
         Ok(ids.ok_or(StoreError::Damaged)?)
     }
 
+    /// Whether an account has any copy of a letter in a mailbox.
+    pub fn has_copies(
+        &self,
+        digest: ContentDigest,
+        account: AccountId,
+    ) -> Result<bool, MailboxError> {
+        let page = self.engine.scan(&tables::copies_of(digest, account), 1)?;
+        Ok(!page.rows.is_empty())
+    }
+
     /// Where a message is shown.
     pub fn placements(
         &self,

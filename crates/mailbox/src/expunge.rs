@@ -3,7 +3,7 @@
 use tern_base::{AccountId, MailboxId, MessageId, Timestamp, Uid};
 
 use crate::edit::Edit;
-use crate::rows::PlacementRow;
+use crate::rows::{PlacementRow, VaultPlacementRow};
 use crate::{MailboxError, Mailboxes, SystemFlag};
 
 impl Mailboxes {
@@ -21,7 +21,7 @@ impl Mailboxes {
             if deleted_only && !placement.flags.has(SystemFlag::Deleted) {
                 return Ok(None);
             }
-            expunge_one(edit, mailbox, uid, &placement, now)?;
+            expunge_one(self, edit, mailbox, uid, &placement, now)?;
             Ok(Some(uid))
         })
     }
@@ -29,6 +29,7 @@ impl Mailboxes {
 
 /// Takes a message out of a mailbox, and away where that was its last.
 pub(crate) fn expunge_one(
+    mailboxes: &Mailboxes,
     edit: &mut Edit<'_, '_>,
     mailbox: MailboxId,
     uid: Uid,
@@ -41,7 +42,8 @@ pub(crate) fn expunge_one(
     let last = row.placements.is_empty();
     edit.unplace(mailbox, uid, placement, last)?;
     if last {
-        edit.destroy(id, &row, now)
+        let last = vec![((mailbox, uid), VaultPlacementRow::of(placement))];
+        mailboxes.let_go(edit, id, row, last, now)
     } else {
         edit.put_message(id, &row);
         Ok(())
@@ -62,7 +64,7 @@ impl Mailboxes {
         let Some(placement) = edit.placement(mailbox, uid)? else {
             return Ok(false);
         };
-        expunge_one(&mut edit, mailbox, uid, &placement, now)?;
+        expunge_one(self, &mut edit, mailbox, uid, &placement, now)?;
         edit.finish();
         Ok(true)
     }
@@ -79,12 +81,14 @@ impl Mailboxes {
         let Some(row) = edit.message(message)? else {
             return Ok(false);
         };
+        let mut last = Vec::with_capacity(row.placements.len());
         for (n, (mailbox, uid)) in row.placements.iter().enumerate() {
             let placement = edit.placement(*mailbox, *uid)?;
             let placement = placement.ok_or(tern_store::StoreError::Damaged)?;
             edit.unplace(*mailbox, *uid, &placement, n + 1 == row.placements.len())?;
+            last.push(((*mailbox, *uid), VaultPlacementRow::of(&placement)));
         }
-        edit.destroy(message, &row, now)?;
+        self.let_go(&mut edit, message, row, last, now)?;
         edit.finish();
         Ok(true)
     }

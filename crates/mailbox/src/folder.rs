@@ -371,7 +371,7 @@ impl Mailboxes {
                     .collect();
                 let uids = uids.ok_or(StoreError::Damaged)?;
                 let (gone, _) = edit.each_placed(mailbox, &uids, |edit, uid, placement| {
-                    expunge::expunge_one(edit, mailbox, uid, &placement, now).map(Some)
+                    expunge::expunge_one(self, edit, mailbox, uid, &placement, now).map(Some)
                 })?;
                 let last = page.next.is_none() && gone.len() == uids.len();
                 if last {

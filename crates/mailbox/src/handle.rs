@@ -13,7 +13,7 @@ use crate::edit::Edit;
 use crate::exposed::Exposed;
 use crate::rows::PlacementRow;
 use crate::sealed::SealSet;
-use crate::{MailboxError, View, limits};
+use crate::{Keeper, MailboxError, View, limits};
 
 /// Told after each commit which accounts changed, so that sessions can be woken.
 pub trait Listener: Send + Sync {
@@ -48,6 +48,8 @@ pub struct Mailboxes {
     pub(crate) folder_ids: Cache<(AccountId, Box<str>), MailboxId>,
     /// Setting this keyword marks the message.
     pub(crate) marking: Option<&'static str>,
+    /// Asked before a message goes for good.
+    pub(crate) keeper: Option<Arc<dyn Keeper>>,
     listener: Arc<dyn Listener>,
     lanes: Option<Lanes>,
 }
@@ -85,6 +87,7 @@ impl Mailboxes {
             noted: Noted::default(),
             folder_ids,
             marking: None,
+            keeper: None,
             listener,
             lanes,
         })
@@ -102,7 +105,7 @@ impl Mailboxes {
     /// The same, with a keyword that marks the messages on which a client sets it: see
     /// [`Mailboxes::marked`].
     #[must_use]
-    pub const fn marking(mut self, keyword: &'static str) -> Self {
+    pub fn marking(mut self, keyword: &'static str) -> Self {
         self.marking = Some(keyword);
         self
     }

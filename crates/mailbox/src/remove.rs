@@ -6,11 +6,11 @@
 //! Refuses to touch the vault: a copy there is kept on behalf of its tag, not of the account. What
 //! was served of messages that are gone stays on record too, as after any deletion.
 
-use tern_base::{AccountId, MailboxId, MessageId, Timestamp};
+use tern_base::{AccountId, MailboxId, MessageId, Modseq, Timestamp};
 use tern_store::{Transaction, Verdict, limits as store_limits};
 
-use crate::rows::MessageRow;
-use crate::{MailboxError, Mailboxes, blob, limits, tables};
+use crate::rows::{MessageRow, PlacementRow, VaultPlacementRow};
+use crate::{MailboxError, Mailboxes, blob, keep, limits, tables};
 
 /// Stands for the whole account on the list of mailboxes that are to go.
 pub(crate) const EVERYTHING: MailboxId = MailboxId(0);
@@ -56,67 +56,80 @@ impl Mailboxes {
         account: AccountId,
         now: Timestamp,
     ) -> Result<(), MailboxError> {
-        while self.transact(&[account], |txn| erase_some(txn, account, now))? {}
+        while self.transact(&[account], |txn| self.erase_some(txn, account, now))? {}
         Ok(())
     }
 }
 
-/// Removes some rows of an account that is to go. Answers whether there may be more.
-fn erase_some(
-    txn: &mut Transaction<'_>,
-    account: AccountId,
-    now: Timestamp,
-) -> Result<Verdict<bool>, MailboxError> {
-    if txn.get(&tables::doomed(account, EVERYTHING))?.is_none() {
-        return Ok(Verdict::Abandon(false));
-    }
-    let messages = txn.scan(&tables::whole_of(tables::MESSAGE, account), limits::CHUNK)?;
-    if !messages.rows.is_empty() {
-        for (key, _) in &messages.rows {
-            let id = key.last_chunk().ok_or(tern_store::StoreError::Damaged)?;
-            erase(txn, account, MessageId(u64::from_be_bytes(*id)), now)?;
-            if txn.size() >= limits::CHUNK_BYTES {
-                break;
-            }
+impl Mailboxes {
+    /// Removes some rows of an account that is to go. Answers whether there may be more.
+    fn erase_some(
+        &self,
+        txn: &mut Transaction<'_>,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<Verdict<bool>, MailboxError> {
+        if txn.get(&tables::doomed(account, EVERYTHING))?.is_none() {
+            return Ok(Verdict::Abandon(false));
         }
-        return Ok(Verdict::Commit(true));
-    }
-    for table in TABLES {
-        let page = txn.scan(&tables::whole_of(table, account), store_limits::MAX_PAGE)?;
-        if !page.rows.is_empty() {
-            page.rows.into_iter().for_each(|(key, _)| txn.delete(key));
+        let messages = txn.scan(&tables::whole_of(tables::MESSAGE, account), limits::CHUNK)?;
+        if !messages.rows.is_empty() {
+            for (key, _) in &messages.rows {
+                let id = key.last_chunk().ok_or(tern_store::StoreError::Damaged)?;
+                self.erase(txn, account, MessageId(u64::from_be_bytes(*id)), now)?;
+                if txn.size() >= limits::VAULT_CHUNK_BYTES {
+                    break;
+                }
+            }
             return Ok(Verdict::Commit(true));
         }
+        for table in TABLES {
+            let page = txn.scan(&tables::whole_of(table, account), store_limits::MAX_PAGE)?;
+            if !page.rows.is_empty() {
+                page.rows.into_iter().for_each(|(key, _)| txn.delete(key));
+                return Ok(Verdict::Commit(true));
+            }
+        }
+        // No more of them than there may be mailboxes.
+        let doomed = txn.scan(
+            &tables::whole_of(tables::DOOMED, account),
+            store_limits::MAX_PAGE,
+        )?;
+        doomed.rows.into_iter().for_each(|(key, _)| txn.delete(key));
+        Ok(Verdict::Commit(false))
     }
-    // No more of them than there may be mailboxes.
-    let doomed = txn.scan(
-        &tables::whole_of(tables::DOOMED, account),
-        store_limits::MAX_PAGE,
-    )?;
-    doomed.rows.into_iter().for_each(|(key, _)| txn.delete(key));
-    Ok(Verdict::Commit(false))
-}
 
-/// Removes a message of an account that is to go.
-pub(crate) fn erase(
-    txn: &mut Transaction<'_>,
-    account: AccountId,
-    message: MessageId,
-    now: Timestamp,
-) -> Result<(), MailboxError> {
-    let key = tables::message(account, message);
-    let Some(row) = txn.get(&key)? else {
-        return Ok(());
-    };
-    let row = MessageRow::decode(&row)?;
-    for (mailbox, uid) in &row.placements {
-        txn.delete(tables::placement(account, *mailbox, *uid));
+    /// Removes a message of an account that is to go; what must be kept goes to the vault.
+    pub(crate) fn erase(
+        &self,
+        txn: &mut Transaction<'_>,
+        account: AccountId,
+        message: MessageId,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        let key = tables::message(account, message);
+        let Some(row) = txn.get(&key)? else {
+            return Ok(());
+        };
+        let row = MessageRow::decode(&row)?;
+        let mut last = Vec::with_capacity(row.placements.len());
+        for (mailbox, uid) in &row.placements {
+            let key = tables::placement(account, *mailbox, *uid);
+            let placement = txn.get(&key)?.ok_or(tern_store::StoreError::Damaged)?;
+            last.push(VaultPlacementRow::of(&PlacementRow::decode(&placement)?));
+            txn.delete(key);
+        }
+        txn.delete(key);
+        txn.delete(tables::thread(account, row.thread, message));
+        txn.delete(tables::copy(row.digest, account, message));
+        crate::carried::forget(txn, account, message, &row);
+        if self.keeps(txn, account, &row, now)? {
+            // The account is gone, and its change log with it.
+            keep::keep_in(txn, account, message, row, last, (Modseq(0), now));
+            return Ok(());
+        }
+        blob::unlink(txn, row.blob, now)
     }
-    txn.delete(key);
-    txn.delete(tables::thread(account, row.thread, message));
-    txn.delete(tables::copy(row.digest, account, message));
-    crate::carried::forget(txn, account, message, &row);
-    blob::unlink(txn, row.blob, now)
 }
 
 #[cfg(test)]

@@ -554,6 +554,14 @@ pub struct VaultPlacementRow {
 }
 
 impl VaultPlacementRow {
+    /// What is kept of a placement.
+    pub(crate) fn of(placement: &PlacementRow) -> Self {
+        Self {
+            flags: placement.flags.clone(),
+            saved: placement.saved,
+        }
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut w = Writer::versioned(V1);
         w.number(self.saved.0);

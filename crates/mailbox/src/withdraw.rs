@@ -5,7 +5,7 @@ use tern_store::Transaction;
 
 use crate::edit::Edit;
 use crate::rows::{MessageRow, VaultPlacementRow, VaultRow};
-use crate::{Exposure, Flags, MailboxError, Mailboxes, SealTag, limits, remove, tables, vault};
+use crate::{Exposure, Flags, KEPT, MailboxError, Mailboxes, SealTag, limits, tables, vault};
 
 /// A copy that was taken out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,17 @@ pub struct VaultPlacement {
     pub uid: Uid,
     /// The flags it had.
     pub flags: Flags,
+}
+
+/// What a purge did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purged {
+    /// The copy is gone for good.
+    Gone,
+    /// It stays: it must be kept.
+    Kept,
+    /// It was not in the vault.
+    NotThere,
 }
 
 /// A copy in the vault.
@@ -65,7 +76,7 @@ impl Mailboxes {
             if !outcomes.is_empty() && txn.size() >= limits::VAULT_CHUNK_BYTES {
                 break;
             }
-            outcomes.push(withdraw_one(txn, *account, *message, tag, now)?);
+            outcomes.push(self.withdraw_one(txn, *account, *message, tag, now)?);
         }
         Ok(outcomes)
     }
@@ -186,21 +197,27 @@ impl Mailboxes {
         Ok(())
     }
 
-    /// Removes a copy from the vault for good, within a transaction. Answers whether it was there.
+    /// Removes a copy from the vault for good, within a transaction, unless it must be kept.
     pub fn purge_in(
         &self,
         txn: &mut Transaction<'_>,
         account: AccountId,
         message: MessageId,
         now: Timestamp,
-    ) -> Result<bool, MailboxError> {
+    ) -> Result<Purged, MailboxError> {
         let Some(row) = vault::get(txn, account, message)? else {
-            return Ok(false);
+            return Ok(Purged::NotThere);
         };
+        if self.keeps(txn, account, &row.message, now)? {
+            return Ok(Purged::Kept);
+        }
         vault::remove(txn, account, message, &row);
-        txn.delete(tables::exposure(row.message.digest, account, message));
+        // What was served of a message that its owner removed stays on record, as after any removal.
+        if row.tag != KEPT {
+            txn.delete(tables::exposure(row.message.digest, account, message));
+        }
         crate::blob::unlink(txn, row.message.blob, now)?;
-        Ok(true)
+        Ok(Purged::Gone)
     }
 }
 
@@ -241,65 +258,68 @@ fn prefetch(
     Ok(txn.prefetch(keys)?)
 }
 
-fn withdraw_one(
-    txn: &mut Transaction<'_>,
-    account: AccountId,
-    message: MessageId,
-    tag: SealTag,
-    now: Timestamp,
-) -> Result<Option<Withdrawn>, MailboxError> {
-    let mut edit = match Edit::begin(txn, account) {
-        // The account is being removed, and this with it.
-        Err(MailboxError::NoAccount) => {
-            remove::erase(txn, account, message, now)?;
+impl Mailboxes {
+    fn withdraw_one(
+        &self,
+        txn: &mut Transaction<'_>,
+        account: AccountId,
+        message: MessageId,
+        tag: SealTag,
+        now: Timestamp,
+    ) -> Result<Option<Withdrawn>, MailboxError> {
+        let mut edit = match Edit::begin(txn, account) {
+            // The account is being removed, and this with it.
+            Err(MailboxError::NoAccount) => {
+                self.erase(txn, account, message, now)?;
+                return Ok(None);
+            }
+            other => other?,
+        };
+        let Some(mut row) = edit.message(message)? else {
+            return Ok(None);
+        };
+        let key = tables::exposure(row.digest, account, message);
+        let exposure = match edit.txn.get(&key)? {
+            Some(bytes) => Some(Exposure::decode(&bytes)?),
+            None => None,
+        };
+        let placements = std::mem::take(&mut row.placements);
+        let mut kept = Vec::with_capacity(placements.len());
+        let mut deleted = Vec::new();
+        for (n, (mailbox, uid)) in placements.iter().enumerate() {
+            let placement = edit.placement(*mailbox, *uid)?;
+            let placement = placement.ok_or(tern_store::StoreError::Damaged)?;
+            edit.unplace(*mailbox, *uid, &placement, n + 1 == placements.len())?;
+            // Where the mailbox is gone and its messages are still to go, the owner deleted it.
+            if edit.has_mailbox(*mailbox)? {
+                row.placements.push((*mailbox, *uid));
+                kept.push(VaultPlacementRow::of(&placement));
+            } else {
+                deleted.push(((*mailbox, *uid), VaultPlacementRow::of(&placement)));
+            }
+        }
+        if kept.is_empty() {
+            self.let_go(&mut edit, message, row, deleted, now)?;
+            edit.finish();
             return Ok(None);
         }
-        other => other?,
-    };
-    let Some(mut row) = edit.message(message)? else {
-        return Ok(None);
-    };
-    let key = tables::exposure(row.digest, account, message);
-    let exposure = match edit.txn.get(&key)? {
-        Some(bytes) => Some(Exposure::decode(&bytes)?),
-        None => None,
-    };
-    let placements = std::mem::take(&mut row.placements);
-    let mut kept = Vec::with_capacity(placements.len());
-    for (n, (mailbox, uid)) in placements.iter().enumerate() {
-        let placement = edit.placement(*mailbox, *uid)?;
-        let placement = placement.ok_or(tern_store::StoreError::Damaged)?;
-        edit.unplace(*mailbox, *uid, &placement, n + 1 == placements.len())?;
-        // Where the mailbox is gone and its messages are still to go, the owner deleted it.
-        if edit.has_mailbox(*mailbox)? {
-            row.placements.push((*mailbox, *uid));
-            kept.push(VaultPlacementRow {
-                flags: placement.flags,
-                saved: placement.saved,
-            });
-        }
-    }
-    if kept.is_empty() {
-        edit.destroy(message, &row, now)?;
+        edit.use_bytes(row.size, false);
+        edit.forget(message, &row);
+        let (placements, modseq) = (row.placements.clone(), edit.modseq);
+        let row = VaultRow {
+            tag,
+            withdrawn: now,
+            modseq,
+            message: row,
+            late: false,
+        };
+        vault::put(edit.txn, account, message, &row, kept);
         edit.finish();
-        return Ok(None);
+        Ok(Some(Withdrawn {
+            account,
+            message,
+            placements,
+            exposure,
+        }))
     }
-    edit.use_bytes(row.size, false);
-    edit.forget(message, &row);
-    let (placements, modseq) = (row.placements.clone(), edit.modseq);
-    let row = VaultRow {
-        tag,
-        withdrawn: now,
-        modseq,
-        message: row,
-        late: false,
-    };
-    vault::put(edit.txn, account, message, &row, kept);
-    edit.finish();
-    Ok(Some(Withdrawn {
-        account,
-        message,
-        placements,
-        exposure,
-    }))
 }

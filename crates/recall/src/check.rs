@@ -104,13 +104,16 @@ impl Recalls {
             return Ok(());
         }
         let facts = self.facts(self.submission_of(recall)?)?;
-        let (cover, origins) = self.covered(recall, &facts)?;
-        for copy in facts
-            .copies
-            .iter()
-            .filter(|copy| cover.covers(copy.account) && origins.covers(copy.origin))
-            .filter(|copy| recall.reach.reaches(copy.carriage()))
-        {
+        // Once its time is over the seal keeps nothing out, and is gone.
+        let seal = self.mailboxes().seal_of(recall.digest, recall.id.tag())?;
+        let covers = |copy: &&tern_mailbox::CopyRow| {
+            let seal = seal.as_ref();
+            seal.is_some_and(|seal| {
+                seal.cover.covers(copy.account) && seal.origins.covers(copy.origin)
+            })
+        };
+        let reached = |copy: &&tern_mailbox::CopyRow| recall.reach.reaches(copy.carriage());
+        for copy in facts.copies.iter().filter(covers).filter(reached) {
             fault(format!(
                 "covers message {} of account {}",
                 copy.message, copy.account

@@ -120,8 +120,7 @@ impl Recalls {
         })
     }
 
-    /// What a policy is told of a submission. Labels, holds and flags are not looked at: they are
-    /// absent.
+    /// What a policy is told of a submission. Labels and flags are not looked at: they are absent.
     pub(crate) fn message_facts(
         &self,
         submission: &Submission,
@@ -138,6 +137,7 @@ impl Recalls {
             recipients: u64::from(submission.accounts) + u64::from(submission.outside),
             external: submission.outside.into(),
             exposed,
+            on_hold: Some(self.on_hold(submission, now)?),
             ..Message::default()
         })
     }

@@ -11,6 +11,9 @@ pub enum RecallError {
     /// There is no such recall.
     #[error("no such recall")]
     NoRecall,
+    /// There is no such hold.
+    #[error("no such hold")]
+    NoHold,
     /// It can't be done in the recall's state.
     #[error("the recall is {0}")]
     WrongState(&'static str),
@@ -35,7 +38,7 @@ impl RecallError {
     /// Whose fault it is.
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::NoRecall | Self::WrongState(_) | Self::TooMany => Fault::Peer,
+            Self::NoRecall | Self::NoHold | Self::WrongState(_) | Self::TooMany => Fault::Peer,
             Self::NotAllowed(_) => Fault::Policy,
             Self::Mailbox(error) => error.fault(),
             Self::Audit(error) => error.fault(),

@@ -2,10 +2,11 @@
 
 use tern_base::{AccountId, MessageId, Timestamp};
 use tern_mailbox::{CopyRow, Cover, Mailboxes, Origins, Withdrawn};
+use tern_policy::Selection;
 use tern_store::{Transaction, Verdict};
 
 use crate::audit::{Act, audit_entry};
-use crate::plan::cover;
+use crate::plan::{cover, held_visible};
 use crate::status::each_row;
 use crate::{
     CopyOutcome, Extent, Facts, Outcome, Reason, Recall, RecallError, RecallId, Recalls, State,
@@ -214,8 +215,8 @@ impl Recalls {
         Ok(())
     }
 
-    /// Records the copies that stay: the sender's own, and those of recipients not chosen or
-    /// spared.
+    /// Records the copies that stay: the sender's own, and those of recipients not chosen, spared, or
+    /// under a hold that forbids to hide them.
     fn keep_others(
         &self,
         recall: &Recall,
@@ -225,6 +226,9 @@ impl Recalls {
         let (_, origins) = self.covered(recall, facts)?;
         let owner = facts.submission.account;
         let named = cover(owner, &facts.targets, &recall.chosen);
+        let (_, visible) = self.visible(&facts.submission, now)?;
+        // Where every state was asked for, nothing else can have kept it.
+        let any = recall.selection == Selection::Any;
         let theirs: Vec<&CopyRow> = facts
             .copies
             .iter()
@@ -234,17 +238,19 @@ impl Recalls {
             tern_store::transact(&*self.engine, |txn| {
                 let mut kept = Vec::with_capacity(chunk.len());
                 for copy in chunk {
-                    let reason = if copy.account == owner {
-                        Reason::OwnCopy
+                    let by_rule = |reason| CopyOutcome::new(Outcome::KeptByPolicy, reason, now);
+                    let outcome = if copy.account == owner {
+                        by_rule(Reason::OwnCopy)
                     } else if !recall.reach.reaches(copy.carriage()) {
-                        Reason::OutOfReach
-                    } else if named.covers(copy.account) {
-                        Reason::Spared
+                        by_rule(Reason::OutOfReach)
+                    } else if !named.covers(copy.account) {
+                        by_rule(Reason::NotChosen)
+                    } else if any || visible.contains(copy.account.0) {
+                        held_visible(now)
                     } else {
-                        Reason::NotChosen
+                        by_rule(Reason::Spared)
                     };
-                    let outcome = CopyOutcome::new(Outcome::KeptByPolicy, reason, now)
-                        .carried(copy.carriage());
+                    let outcome = outcome.carried(copy.carriage());
                     let subject = Subject::Copy(copy.account, copy.message);
                     let key = tables::outcome(recall.id, subject);
                     if txn.get(&key)?.is_none() {

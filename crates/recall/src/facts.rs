@@ -27,6 +27,7 @@ impl Recalls {
             origins,
             spared: RoaringBitmap::new(),
             reach: Reach::Attached,
+            visible: RoaringBitmap::new(),
             exposures: exposures
                 .into_iter()
                 .map(|(a, m, exposure)| ((a, m), exposure))

@@ -8,7 +8,7 @@ use tern_policy::Policy;
 use tern_store::{Engine, Transaction};
 
 use crate::link::Links;
-use crate::{Recall, RecallError, RecallId, Settings, tables};
+use crate::{HoldBook, Recall, RecallError, RecallId, Settings, tables};
 
 /// The recalls of a server.
 pub struct Recalls {
@@ -17,6 +17,7 @@ pub struct Recalls {
     pub(crate) policy: Arc<dyn Policy>,
     pub(crate) settings: Settings,
     pub(crate) links: Option<Links>,
+    pub(crate) holds: HoldBook,
 }
 
 impl std::fmt::Debug for Recalls {
@@ -39,6 +40,7 @@ impl Recalls {
             policy,
             settings,
             links: None,
+            holds: HoldBook::default(),
         }
     }
 

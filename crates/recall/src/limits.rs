@@ -65,3 +65,7 @@ pub const MAX_RECALLS_OF_ONE: usize = 100;
 pub const CLOCK_SLACK_MS: u64 = 60 * 1000;
 /// Most copies of one evidence; that there are more is said.
 pub const MAX_EVIDENCE_COPIES: usize = 100_000;
+/// Most holds that there are at once.
+pub const MAX_HOLDS: u64 = 1_000;
+/// Longest Message-ID or subject that a hold is over, in bytes.
+pub const MAX_SCOPE_TEXT: usize = 1_000;

@@ -140,10 +140,12 @@ pub enum Reason {
     Spared = 16,
     /// It is inside another message, and only the message itself was asked for.
     OutOfReach = 17,
+    /// A hold forbids to hide it.
+    HeldVisible = 40,
 }
 
 impl Reason {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::NeverServed,
         Self::HeadersServed,
         Self::BodyServed,
@@ -161,6 +163,7 @@ impl Reason {
         Self::Undone,
         Self::Spared,
         Self::OutOfReach,
+        Self::HeldVisible,
     ];
 
     /// The name that reports and the API use.
@@ -183,6 +186,7 @@ impl Reason {
             Self::Undone => "undone",
             Self::Spared => "spared",
             Self::OutOfReach => "out-of-reach",
+            Self::HeldVisible => "held-visible",
         }
     }
 
@@ -212,6 +216,7 @@ impl Reason {
             Self::OutOfReach => {
                 "It is inside another message, and only the message itself was to be taken."
             }
+            Self::HeldVisible => "A legal hold keeps it where it is.",
         }
     }
 

@@ -35,6 +35,8 @@ pub struct Facts {
     pub spared: RoaringBitmap,
     /// How far beyond the letter itself.
     pub reach: Reach,
+    /// Accounts whose copies a hold forbids to hide.
+    pub visible: RoaringBitmap,
 }
 
 /// What would happen.
@@ -79,6 +81,8 @@ pub fn plan(facts: &Facts, chosen: &[String], now: Timestamp) -> Plan {
             CopyOutcome::new(Outcome::KeptByPolicy, Reason::OwnCopy, now)
         } else if !facts.reach.reaches(copy.carriage()) {
             CopyOutcome::new(Outcome::KeptByPolicy, Reason::OutOfReach, now)
+        } else if named.covers(copy.account) && facts.visible.contains(copy.account.0) {
+            held_visible(now)
         } else if named.covers(copy.account) && facts.spared.contains(copy.account.0) {
             CopyOutcome::new(Outcome::KeptByPolicy, Reason::Spared, now)
         } else if named.covers(copy.account) {
@@ -156,6 +160,11 @@ pub(crate) fn outside(submission: &Submission, targets: &[Target], chosen: &[Str
     Outside::Only(submission.id, targets.iter().filter_map(number).collect())
 }
 
+/// The outcome of a copy that a hold forbids to hide.
+pub(crate) const fn held_visible(now: Timestamp) -> CopyOutcome {
+    CopyOutcome::new(Outcome::KeptOnHoldVisible, Reason::HeldVisible, now)
+}
+
 /// Whether a target is among the chosen: its recipient, a step of its way, or its end.
 pub(crate) fn is_chosen(target: &Target, chosen: &[String]) -> bool {
     let named = |address: &str| chosen.iter().any(|one| one.eq_ignore_ascii_case(address));
@@ -208,6 +217,9 @@ fn on_its_way(
     let (outcome, reason) = match &target.destination {
         Destination::Nowhere => return None,
         _ if !is_chosen(target, chosen) => (Outcome::KeptByPolicy, Reason::NotChosen),
+        Destination::Account(account) if facts.visible.contains(account.0) => {
+            return Some(held_visible(now));
+        }
         Destination::Account(_) => (Outcome::BlockedLate, Reason::LateDelivery),
         Destination::Outside { .. } => (Outcome::Prevented, Reason::Queued),
     };

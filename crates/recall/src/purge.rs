@@ -5,7 +5,7 @@
 //! when its oldest copy has been kept; cut off, the next sweep goes on.
 
 use tern_base::Timestamp;
-use tern_mailbox::Vaulted;
+use tern_mailbox::{Purged, Vaulted};
 use tern_store::Verdict;
 
 use crate::audit::Act;
@@ -23,17 +23,18 @@ fn may_be_purged(copy: &Vaulted, kept_since: Timestamp) -> bool {
 }
 
 impl Recalls {
-    /// Removes the withdrawn copies that have been kept long enough. To be called now and then;
+    /// Removes the withdrawn copies that have been kept long enough and that no hold keeps. To be called now and then;
     /// answers how many there were. A recall that fails does not keep back the others.
     pub fn purge(&self, now: Timestamp) -> Result<u64, RecallError> {
         self.mailboxes.forget_over(now)?;
+        let swept = self.sweep_holds(now)?;
         let kept_since = Timestamp(now.0.saturating_sub(self.settings.vault_ms()));
         let mut due = Vec::new();
         each_row(&*self.engine, tables::kept_since(kept_since), |key, _| {
             due.push(tables::read_kept(key)?);
             Ok(())
         })?;
-        let (mut purged, mut failure) = (0, None);
+        let (mut purged, mut failure) = (swept, None);
         for (since, id) in due {
             match self.purge_one(id, since, kept_since, now) {
                 Ok(count) => purged += count,
@@ -68,6 +69,10 @@ impl Recalls {
             let Some(count) = self.purge_chunk(&recall, &due, now)? else {
                 return Ok(purged);
             };
+            // What a hold keeps is looked at again.
+            if count < due.len() as u64 {
+                left = left.into_iter().chain([kept_since]).min();
+            }
             purged += count;
         }
         // While the seal stands, more can arrive: later than now.
@@ -102,12 +107,13 @@ impl Recalls {
             if self.recall_in(txn, recall.id)?.generation != recall.generation {
                 return Ok(Verdict::Abandon(None));
             }
-            let mut purged = Vec::with_capacity(copies.len());
+            let (mut gone, mut purged) = (0, Vec::with_capacity(copies.len()));
             for copy in copies {
                 let (account, message) = (copy.account, copy.message);
-                if !self.mailboxes.purge_in(txn, account, message, now)? {
+                if self.mailboxes.purge_in(txn, account, message, now)? != Purged::Gone {
                     continue;
                 }
+                gone += 1;
                 let subject = Subject::Copy(account, message);
                 let key = tables::outcome(recall.id, subject);
                 if let Some(row) = txn.get(&key)? {
@@ -120,8 +126,7 @@ impl Recalls {
                 }
             }
             self.audit_outcomes(txn, recall, Act::Purged, &purged, &[], now)?;
-            let count = purged.len() as u64;
-            Ok::<_, RecallError>(Verdict::Commit(Some(count)))
+            Ok::<_, RecallError>(Verdict::Commit(Some(gone)))
         })
     }
 }

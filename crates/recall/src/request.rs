@@ -13,6 +13,7 @@ use crate::asked::{Asked, Refused, asked_in};
 use crate::audit::audit_entry;
 use crate::decided::Decided;
 use crate::free::Freed;
+use crate::hold::head_in;
 use crate::plan::{cover, outside, spare};
 use crate::{
     Awaited, BatchId, Facts, Outcome, Plan, Reach, Recall, RecallError, RecallId, Recalls, Refusal,
@@ -115,6 +116,7 @@ impl Recalls {
         let mut facts = self.facts(found)?;
         facts.spared = self.spared(request.selection, request.reach, &facts.submission)?;
         facts.reach = request.reach;
+        facts.visible = self.visible(&facts.submission, now)?.1;
         let plan = plan(&facts, &request.chosen, now);
         let exposed = Some(plan.tally().of(Outcome::WithdrawnExposed));
         let question = (Operation::Plan, exposed, 0);
@@ -336,11 +338,12 @@ impl Recalls {
             (true, _) => submission::first_targets(engine, submission.id, SEALED_WITH_ITEMS)?,
             (false, _) => submission::targets(engine, submission.id)?,
         };
+        let (holds, visible) = self.visible(submission, now)?;
         let seal = Seal {
             tag: request.id.tag(),
             cover: spare(
                 cover(submission.account, &targets, &request.chosen),
-                &self.spared(request.selection, request.reach, submission)?,
+                &(self.spared(request.selection, request.reach, submission)? | visible),
             ),
             outside: outside(submission, &targets, &request.chosen),
             origins: rivals::origins(engine, submission)?,
@@ -349,7 +352,7 @@ impl Recalls {
             until: now.plus_millis(self.settings.tombstone_ms()),
         };
         self.mailboxes.seal(submission.digest, seal, |txn| {
-            if txn.get(&letter_key)? != letter {
+            if txn.get(&letter_key)? != letter || head_in(txn)? != holds {
                 return Err(NotSealed::Meanwhile);
             }
             let recall = match &standing {
@@ -416,7 +419,8 @@ pub(crate) enum Standing<'a> {
 pub(crate) enum NotSealed {
     /// The message is being recalled already, by this one.
     Joined(RecallId),
-    /// Somebody has sent the letter, or the account has asked for something, since it was looked.
+    /// Somebody has sent the letter, or the account has asked for something, or a hold was changed,
+    /// since it was looked.
     Meanwhile,
     /// The requester has as many waiting recalls as one may have, or the submission as many
     /// recalls.

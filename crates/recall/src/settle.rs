@@ -14,7 +14,7 @@ use tern_queue::{Cancelled, QueueId};
 use tern_store::{Transaction, Verdict};
 
 use crate::audit::{Act, audit_entry};
-use crate::plan::{finished_item_outcome, is_chosen, target_outcome, undone_outcome};
+use crate::plan::{finished_item_outcome, held_visible, is_chosen, target_outcome, undone_outcome};
 use crate::{
     CopyOutcome, Destination, Facts, Outcome, Reason, Recall, RecallError, RecallId, Recalls,
     State, Subject, Target, tables,
@@ -143,6 +143,12 @@ impl Recalls {
             .is_some_and(|o| o.outcome == Outcome::AlreadyGone);
         match target.destination {
             Destination::Account(account) if gone => {
+                // It came under the seal, which does not cover it.
+                if facts.copies.iter().any(|copy| copy.account == account)
+                    && self.visible(&facts.submission, now)?.1.contains(account.0)
+                {
+                    return Ok(Some(held_visible(now)));
+                }
                 let taken = self.taken_by_another(recall, facts, account, &known.others, now)?;
                 Ok(taken.or(outcome))
             }

@@ -1,4 +1,5 @@
-//! Whose copies stay where only some were asked for by their state: unexposed, or unread.
+//! Whose copies stay: those that a hold forbids to hide, and, where only some were asked for by their
+//! state (unexposed, or unread), the others.
 //!
 //! Invariant: an account is spared whole, or not at all; a seal covers accounts. What is looked at
 //! is how things stand when the request is decided: a copy that is first opened in the moment

@@ -1,4 +1,4 @@
-//! Key layout. Table bytes 0x50 to 0x5f, 0x6f and 0x70 to 0x73 belong to this crate.
+//! Key layout. Table bytes 0x50 to 0x5f, 0x6f to 0x73 and 0x90 to 0x92 belong to this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -23,13 +23,16 @@
 //! | `FROZEN` | account | [`crate::Frozen`]: it takes back far more than it usually may |
 //! | `WAITS` | requester, origin, recall | empty: it waits |
 //! | `REPLY` | recall | Message-ID of the mail that asked: its sender is owed an answer |
+//! | `HOLDS_HEAD` | 0 | how often holds were changed, and how many there are |
+//! | `HOLD` | hold | [`crate::Hold`] |
+//! | `RELEASED` | 0 | when a hold ended last, while what it held has not been looked at |
 
 use tern_base::codec::Damaged;
 use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
 use tern_store::Range;
 use tern_store::key::{Key, KeyReader};
 
-use crate::{RecallId, Subject};
+use crate::{HoldId, RecallId, Subject};
 
 const ARRIVAL: u8 = 0x6f;
 const SUBMISSION: u8 = 0x50;
@@ -52,6 +55,9 @@ pub(crate) const WAIT: u8 = 0x70;
 pub(crate) const WAITS_UNTIL: u8 = 0x71;
 pub(crate) const WAITS: u8 = 0x72;
 pub(crate) const FROZEN: u8 = 0x73;
+const HOLDS_HEAD: u8 = 0x90;
+pub(crate) const HOLD: u8 = 0x91;
+const RELEASED: u8 = 0x92;
 
 pub(crate) fn submission(id: OriginId) -> Vec<u8> {
     Key::table(SUBMISSION).array(&id.0).finish()
@@ -323,6 +329,18 @@ pub(crate) fn frozen(account: AccountId) -> Vec<u8> {
 
 pub(crate) fn read_frozen(key: &[u8]) -> Result<AccountId, Damaged> {
     KeyReader::new(key).u32().map(AccountId).ok_or(Damaged)
+}
+
+pub(crate) fn holds_head() -> Vec<u8> {
+    Key::table(HOLDS_HEAD).array(&[0]).finish()
+}
+
+pub(crate) fn hold(id: HoldId) -> Vec<u8> {
+    Key::table(HOLD).array(&id.0).finish()
+}
+
+pub(crate) fn released() -> Vec<u8> {
+    Key::table(RELEASED).array(&[0]).finish()
 }
 
 /// Every row of a table.

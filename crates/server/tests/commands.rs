@@ -243,6 +243,42 @@ fn retracts_from_the_command_line() {
 }
 
 #[test]
+fn holds_from_the_command_line() {
+    let house = House::started("");
+    let bob = ["--account", "bob@example.org", "--why", "case 12"];
+    let carol = ["--as", "carol@example.org"];
+    let add = [&["hold", "add"], &bob[..]].concat();
+    let refused = house.tern(&[&add[..], &carol].concat());
+    assert!(!refused.status.success(), "{refused:?}");
+    let officer = [
+        "compliance-officer",
+        "carol@example.org",
+        "--over",
+        "example.org",
+    ];
+    house.done(&[&["role", "grant"], &officer[..]].concat());
+    let added = house.done(&[&add[..], &carol].concat());
+    assert!(added.contains("account bob@example.org"), "{added}");
+    let id = added.split(' ').next().expect("an id").to_owned();
+    house.send("kept");
+    let mut client = house.imap("bob");
+    client.command("SELECT INBOX").expect("an answer");
+    client
+        .command("STORE 1 +FLAGS (\\Deleted)")
+        .expect("an answer");
+    client.command("EXPUNGE").expect("an answer");
+    let shown = house.done(&["hold", "show", &id]);
+    assert!(shown.contains("all holds together keep 1 copy"), "{shown}");
+    house.done(&[&["hold", "release", &id], &carol[..]].concat());
+    assert_eq!(house.done(&["hold", "list"]), "");
+    let log = house.done(&["audit", "list", "--action", "hold"]);
+    for action in ["hold.add-refused", "hold.add", "hold.release"] {
+        assert!(log.contains(action), "{log}");
+    }
+    assert!(log.contains("carol@example.org"), "{log}");
+}
+
+#[test]
 fn a_backup_is_a_store_and_the_log_exports() {
     let house = House::started("");
     house.send("kept");

@@ -8,7 +8,7 @@ use tern_delivery::Delivery;
 use tern_directory::Target;
 use tern_mailbox::{FolderSpec, Listener, Mailboxes, NoListener, Role, SealTag};
 use tern_queue::Schedule;
-use tern_recall::{Recalls, Settings};
+use tern_recall::{HoldBook, Recalls, Settings};
 use tern_store::{Engine, MemEngine};
 
 use crate::engine::SimEngine;
@@ -82,6 +82,7 @@ impl Server {
         let mailboxes = Arc::new(
             mailboxes
                 .without_lanes()
+                .kept_by(Arc::new(HoldBook::default()))
                 .marking(tern_recall::RECALL_KEYWORD),
         );
         Ok(Self {

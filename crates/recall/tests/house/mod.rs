@@ -2,10 +2,13 @@
 #![allow(dead_code, reason = "shared by test files that each use a part")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod between;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use between::{Before, Between};
 use tern_base::{
     AccountId, Domain, EmailAddress, Entropy, MailboxId, MessageId, OriginId, SeededEntropy,
     Timestamp, Uid,
@@ -18,8 +21,9 @@ use tern_mailbox::{
 use tern_policy::{Authentication, Policy};
 use tern_queue::{LeaseId, NewItem, QueueId, Schedule};
 use tern_recall::{
-    CopyOutcome, Destination, Outcome, RECALL_KEYWORD, Reason, RecallError, RecallId, Recalls,
-    Request, Requested, Requester, Selector, Settings, Subject, Submission, Target, submission,
+    CopyOutcome, Destination, HoldBook, Outcome, RECALL_KEYWORD, Reason, RecallError, RecallId,
+    Recalls, Request, Requested, Requester, Selector, Settings, Subject, Submission, Target,
+    submission,
 };
 use tern_store::{Engine, MemEngine, Verdict, mem::Injected};
 
@@ -48,6 +52,7 @@ pub(crate) struct House {
     pub(crate) entropy: SeededEntropy,
     pub(crate) now: Timestamp,
     policy: Arc<dyn Policy>,
+    before: Before,
 }
 
 impl House {
@@ -118,9 +123,14 @@ impl House {
     }
 
     fn open(engine: MemEngine, now: Timestamp, policy: Arc<dyn Policy>) -> Self {
-        let shared: Arc<dyn Engine> = Arc::new(engine.clone());
+        let before = Before::default();
+        let shared: Arc<dyn Engine> = Arc::new(Between {
+            engine: engine.clone(),
+            before: Arc::clone(&before),
+        });
         let mailboxes = Mailboxes::open(Arc::clone(&shared), [7; 32], Arc::new(NoListener));
-        let mailboxes = Arc::new(mailboxes.unwrap().marking(RECALL_KEYWORD));
+        let mailboxes = mailboxes.unwrap().marking(RECALL_KEYWORD);
+        let mailboxes = Arc::new(mailboxes.kept_by(Arc::new(HoldBook::default())));
         let recalls = Recalls::open(
             shared,
             Arc::clone(&mailboxes),
@@ -135,6 +145,7 @@ impl House {
             entropy: SeededEntropy::new(1),
             now,
             policy,
+            before,
         }
     }
 
@@ -428,6 +439,27 @@ impl House {
             self.recalls.run(answer.id(), self.now)?;
         }
         Ok(answers)
+    }
+
+    /// Another process's recalls over the same store.
+    pub(crate) fn another(&self) -> Recalls {
+        Self::open(self.engine.clone(), self.now, Arc::clone(&self.policy)).recalls
+    }
+
+    /// Has `work` done right before the next commit: what that one has read is no longer so.
+    pub(crate) fn once_before_next_commit(&self, work: impl FnOnce() + Send + 'static) {
+        *self.before.lock().unwrap() = Some(Box::new(work));
+    }
+
+    /// The actions of the audit log that begin so, in order.
+    pub(crate) fn actions(&self, prefix: &str) -> Vec<String> {
+        let mut actions = Vec::new();
+        let filter = tern_audit::Filter::default();
+        let page = tern_audit::read(&self.engine, &filter, None, 1_000).unwrap();
+        actions.extend(page.entries.into_iter().map(|entry| entry.draft.action));
+        actions.retain(|action| action.starts_with(prefix));
+        actions.reverse();
+        actions
     }
 
     /// Runs `work` with every commit from number `kill_at` on cut off; true if it got through.

@@ -15,6 +15,7 @@ mod directory;
 mod error;
 mod evidence;
 mod factor;
+mod hold;
 mod import;
 mod permit;
 mod policy;
@@ -172,6 +173,7 @@ impl Admin {
                 with_content,
                 by,
             } => self.recall_evidence(id, *with_content, by.as_deref(), call),
+            Request::Hold(request) => self.hold(request, call),
             Request::Role(request) => self.role(request, call),
             Request::Policy(request) => self.policy(request, call),
             Request::Audit(request) => self.audit(request, call),

@@ -56,7 +56,7 @@ impl Admin {
     }
 
     /// Who acts: the operator, or the account that they speak for.
-    fn speaker(&self, account: Option<&str>, call: &Call<'_>) -> Result<Requester> {
+    pub(super) fn speaker(&self, account: Option<&str>, call: &Call<'_>) -> Result<Requester> {
         let Some(address) = account else {
             return Ok(operator(call));
         };

@@ -9,6 +9,7 @@ use tern_base::Timestamp;
 use super::audit::AuditCommand;
 use super::evidence::{EvidenceArgs, VerifyArgs};
 use super::factor::{self, TotpCommand};
+use super::hold::HoldCommand;
 use super::password::{self, PasswordArgs};
 use super::policy::{PolicyCommand, RoleCommand};
 use crate::config::DEFAULT_PATH;
@@ -65,6 +66,11 @@ pub(crate) enum Command {
     Recall {
         #[command(subcommand)]
         command: RecallCommand,
+    },
+    /// What may not be destroyed, whoever asks.
+    Hold {
+        #[command(subcommand)]
+        command: HoldCommand,
     },
     /// Who holds which role, over whom.
     Role {
@@ -440,6 +446,7 @@ impl Command {
             Self::Group { command } => command.request(),
             Self::Queue { command } => command.request(),
             Self::Recall { command } => command.request(),
+            Self::Hold { command } => command.request(),
             Self::Role { command } => command.request(),
             Self::Policy { command } => command.request().unwrap_or(Request::Ping),
             Self::Check => Request::Check,

@@ -9,6 +9,7 @@ mod ask;
 mod audit;
 mod evidence;
 mod factor;
+mod hold;
 mod import;
 mod init;
 mod password;

@@ -7,6 +7,7 @@
 //! permissions of the socket have become; the audit log names them.
 
 pub mod audit;
+pub mod hold;
 pub mod request;
 
 use std::fs;

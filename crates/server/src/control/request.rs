@@ -11,6 +11,8 @@ use serde_json::Value;
 
 use super::audit::AuditRequest;
 
+use super::hold::HoldRequest;
+
 /// An account of an import, as a line of its file has it.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -140,6 +142,7 @@ pub enum Request {
         /// Whose permission counts; none for the operator's own.
         by: Option<String>,
     },
+    Hold(HoldRequest),
     Role(RoleRequest),
     Policy(PolicyRequest),
     Audit(AuditRequest),

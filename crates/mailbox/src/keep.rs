@@ -1,0 +1,126 @@
+//! What somebody may not remove for good, though it is theirs: it leaves its mailbox as they ask and
+//! goes to the vault instead.
+//!
+//! Invariant: every verb that would let go of a message for good asks the keeper first, in the
+//! transaction that does it, so that an order to keep and a removal at the same moment are a
+//! conflict and not a loss.
+//!
+//! Refuses to know who orders something to be kept, and why: the floors above do.
+
+use std::sync::Arc;
+
+use tern_base::{AccountId, MailboxId, MessageId, Modseq, Timestamp, Uid};
+use tern_mime::Structure;
+use tern_store::Transaction;
+
+use crate::edit::Edit;
+use crate::rows::{MessageRow, VaultPlacementRow, VaultRow};
+use crate::{MailboxError, Mailboxes, SealTag, vault};
+
+/// The tag of copies in the vault that their owners removed, and that must be kept all the same.
+pub const KEPT: SealTag = SealTag([0; 16]);
+
+/// A message that would go for good.
+pub struct Leaving<'a> {
+    /// The account that it belongs to, or did.
+    pub account: AccountId,
+    /// The message.
+    pub message: &'a MessageRow,
+    structure: &'a dyn Fn() -> Result<Arc<Structure>, MailboxError>,
+}
+
+impl std::fmt::Debug for Leaving<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Leaving").field(&self.account).finish()
+    }
+}
+
+impl Leaving<'_> {
+    /// Its structure, which costs a look into the store.
+    pub fn structure(&self) -> Result<Arc<Structure>, MailboxError> {
+        (self.structure)()
+    }
+}
+
+/// Asked before a message goes for good.
+pub trait Keeper: Send + Sync {
+    /// Whether it must be kept now. The transaction depends on the answer.
+    fn keeps(
+        &self,
+        txn: &mut Transaction<'_>,
+        leaving: &Leaving<'_>,
+        now: Timestamp,
+    ) -> Result<bool, MailboxError>;
+}
+
+/// A placement that goes, and what it was.
+pub(crate) type Last = ((MailboxId, Uid), VaultPlacementRow);
+
+impl Mailboxes {
+    /// The same, with somebody who is asked before a message goes for good.
+    #[must_use]
+    pub fn kept_by(mut self, keeper: Arc<dyn Keeper>) -> Self {
+        self.keeper = Some(keeper);
+        self
+    }
+
+    /// Whether a message must be kept; the transaction depends on the answer.
+    pub(crate) fn keeps(
+        &self,
+        txn: &mut Transaction<'_>,
+        account: AccountId,
+        message: &MessageRow,
+        now: Timestamp,
+    ) -> Result<bool, MailboxError> {
+        let Some(keeper) = &self.keeper else {
+            return Ok(false);
+        };
+        let structure = || self.structure(message);
+        let leaving = Leaving {
+            account,
+            message,
+            structure: &structure,
+        };
+        keeper.keeps(txn, &leaving, now)
+    }
+
+    /// Lets go of a message whose last placements are taken away: for good, or into the vault.
+    pub(crate) fn let_go(
+        &self,
+        edit: &mut Edit<'_, '_>,
+        id: MessageId,
+        mut row: MessageRow,
+        last: Vec<Last>,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        if !self.keeps(edit.txn, edit.account, &row, now)? {
+            return edit.destroy(id, &row, now);
+        }
+        edit.use_bytes(row.size, false);
+        edit.forget(id, &row);
+        let rows;
+        (row.placements, rows) = last.into_iter().unzip();
+        let at = (edit.modseq, now);
+        keep_in(edit.txn, edit.account, id, row, rows, at);
+        Ok(())
+    }
+}
+
+/// Puts a message into the vault that must be kept. `rows` are those of its placements, in order.
+pub(crate) fn keep_in(
+    txn: &mut Transaction<'_>,
+    account: AccountId,
+    id: MessageId,
+    message: MessageRow,
+    rows: Vec<VaultPlacementRow>,
+    (modseq, now): (Modseq, Timestamp),
+) {
+    let row = VaultRow {
+        tag: KEPT,
+        withdrawn: now,
+        modseq,
+        message,
+        late: false,
+    };
+    vault::put(txn, account, id, &row, rows);
+}

@@ -1,0 +1,401 @@
+//! Legal holds: nothing held is destroyed, whoever asks; what may not be hidden stays.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod house;
+
+use house::{ALICE, BOB, CAROL, DAVE, House};
+use tern_base::{AccountId, EmailAddress, Timestamp, Uid};
+use tern_directory::{Grant, GrantScope, Role};
+use tern_mailbox::{INBOX, KEPT};
+use tern_policy::Authentication;
+use tern_recall::{
+    HoldId, NewHold, Outcome, Reason, RecallError, RecallId, Requested, Requester, Scope, Selector,
+};
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+fn operator() -> Requester {
+    Requester {
+        account: None,
+        name: "root".into(),
+        authentication: Authentication::default(),
+    }
+}
+
+fn somebody(account: AccountId) -> Requester {
+    Requester {
+        account: Some(account),
+        ..operator()
+    }
+}
+
+fn of_account(account: AccountId) -> Scope {
+    Scope {
+        account: Some(account),
+        ..Scope::default()
+    }
+}
+
+impl House {
+    fn new_hold(&mut self, scope: Scope) -> NewHold {
+        NewHold {
+            id: HoldId::new(self.now, &mut self.entropy),
+            scope,
+            why: "case 12".into(),
+            ends: None,
+            visible: false,
+        }
+    }
+
+    fn hold(&mut self, scope: Scope) -> HoldId {
+        let hold = self.new_hold(scope);
+        self.recalls
+            .place_hold(&hold, &operator(), self.now)
+            .unwrap();
+        hold.id
+    }
+
+    fn hold_visibly(&mut self, scope: Scope) -> HoldId {
+        let hold = NewHold {
+            visible: true,
+            ..self.new_hold(scope)
+        };
+        self.recalls
+            .place_hold(&hold, &operator(), self.now)
+            .unwrap();
+        hold.id
+    }
+
+    fn release(&self, hold: HoldId) {
+        self.recalls
+            .release_hold(hold, &operator(), self.now)
+            .unwrap();
+    }
+
+    fn vaulted(&self, id: RecallId) -> usize {
+        self.mailboxes.vaulted(id.tag(), None, 100).unwrap().len()
+    }
+
+    /// What owners removed and holds keep.
+    fn kept(&self) -> u64 {
+        self.recalls.kept_copies().unwrap().copies
+    }
+
+    fn expunge(&self, account: AccountId, uid: u32) {
+        let gone = self
+            .mailboxes
+            .expunge(account, INBOX, &[Uid(uid)], false, self.now);
+        assert_eq!(gone.unwrap(), [Uid(uid)]);
+    }
+
+    fn days_pass(&mut self, days: u64) {
+        self.now = self.now.plus_millis(days * DAY_MS);
+    }
+}
+
+#[test]
+fn a_held_copy_in_the_vault_is_not_purged_until_the_hold_is_released() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    let answer = house.recall(ALICE, &sent);
+    let hold = house.hold(of_account(BOB));
+    house.days_pass(91);
+    assert_eq!(house.recalls.purge(house.now), Ok(1), "carol's");
+    assert_eq!(house.vaulted(answer.id()), 1);
+    house.days_pass(300);
+    assert_eq!(house.recalls.purge(house.now), Ok(0));
+    assert_eq!(house.vaulted(answer.id()), 1);
+    house.release(hold);
+    house.days_pass(1);
+    assert_eq!(house.recalls.purge(house.now), Ok(1));
+    assert_eq!(house.vaulted(answer.id()), 0);
+    house.check();
+}
+
+#[test]
+fn what_an_owner_deletes_under_a_hold_is_kept_where_nobody_sees_it() {
+    let mut house = House::new();
+    house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    let hold = house.hold(of_account(BOB));
+    house.submit(ALICE, &[BOB], &[], 2);
+    for uid in [1, 2] {
+        house.expunge(BOB, uid);
+    }
+    house.expunge(CAROL, 1);
+    assert_eq!(house.uids(BOB, INBOX), [0u32; 0]);
+    assert_eq!(house.kept(), 2, "what came after the hold too");
+    assert_eq!(house.mailboxes.collect_all(), Ok(0), "its content stays");
+    house.check();
+    house.release(hold);
+    assert_eq!(house.recalls.purge(house.now), Ok(2));
+    assert_eq!((house.kept(), house.mailboxes.collect_all()), (0, Ok(2)));
+    house.check();
+}
+
+#[test]
+fn a_deleted_folder_and_a_removed_account_under_a_hold_are_kept() {
+    let mut house = House::new();
+    let boxes = std::sync::Arc::clone(&house.mailboxes);
+    let folder = boxes.create_folder(BOB, "Plans", None, house.now);
+    let folder = folder.unwrap().id;
+    let letter = house.letter(1);
+    house.append(BOB, folder, &letter);
+    house.submit(ALICE, &[BOB, DAVE], &[], 2);
+    house.hold(of_account(BOB));
+    boxes.delete_folder(BOB, folder, house.now).unwrap();
+    assert_eq!(house.kept(), 1);
+    boxes.remove_account(BOB, house.now).unwrap();
+    boxes.remove_account(DAVE, house.now).unwrap();
+    assert_eq!(house.kept(), 2);
+    assert_eq!(boxes.collect_all(), Ok(0));
+    house.check();
+}
+
+#[test]
+fn a_search_holds_what_fits_it_now_and_later() {
+    let mut house = House::new();
+    house.submit(ALICE, &[BOB], &[], 1);
+    house.submit(CAROL, &[BOB], &[], 1);
+    let scope = Scope {
+        sender: Some(EmailAddress::parse("alice@example.org").unwrap()),
+        subject: Some("LETTER".into()),
+        since: Some(house.now),
+        until: Some(house.now.plus_millis(DAY_MS)),
+        ..Scope::default()
+    };
+    house.hold(scope);
+    house.submit(ALICE, &[BOB], &[], 3);
+    house.days_pass(2);
+    house.submit(ALICE, &[BOB], &[], 4);
+    // Its header says that alice wrote it, whoever brought it: 1, 2 and 3 are held, 4 came later.
+    for uid in 1..=4 {
+        house.expunge(BOB, uid);
+    }
+    assert_eq!(house.kept(), 3);
+    house.check();
+}
+
+#[test]
+fn a_message_is_held_by_its_id_or_its_digest() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    house.submit(ALICE, &[BOB], &[], 2);
+    let letter = house.letter(1);
+    house.append(CAROL, INBOX, &letter);
+    house.hold(Scope {
+        message_id: Some("2@example.org".into()),
+        ..Scope::default()
+    });
+    house.expunge(BOB, 1);
+    house.expunge(BOB, 2);
+    assert_eq!(house.kept(), 1);
+    house.hold(Scope {
+        digest: Some(sent.digest),
+        ..Scope::default()
+    });
+    house.expunge(CAROL, 1);
+    house.expunge(CAROL, 2);
+    assert_eq!(house.kept(), 3, "the one that a client put there too");
+    house.check();
+}
+
+#[test]
+fn a_hold_that_forbids_hiding_keeps_copies_where_they_are() {
+    let mut house = House::new();
+    house.hold_visibly(of_account(BOB));
+    let sent = house.submit(ALICE, &[BOB, CAROL], &["x@elsewhere.test"], 1);
+    let request = house.request(ALICE, Selector::Submission(sent.id));
+    let (_, plan) = house.recalls.plan(&request, house.now).unwrap().unwrap();
+    assert_eq!(plan.tally().of(Outcome::KeptOnHoldVisible), 1);
+    let answer = house.recall(ALICE, &sent);
+    let kept = (
+        "bob@example.org",
+        Outcome::KeptOnHoldVisible,
+        Reason::HeldVisible,
+    );
+    assert!(house.outcomes(answer.id()).contains(&kept));
+    assert_eq!(house.uids(BOB, INBOX), [1]);
+    assert_eq!(house.uids(CAROL, INBOX), [0u32; 0]);
+    let row = house
+        .mailboxes
+        .message(BOB, house.message_at(BOB, 1))
+        .unwrap();
+    assert!(
+        house.mailboxes.read(BOB, &row, 0..10).is_ok(),
+        "it is served"
+    );
+    house.check();
+}
+
+#[test]
+fn a_message_that_may_not_be_hidden_stays_with_everybody() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    house.hold_visibly(Scope {
+        digest: Some(sent.digest),
+        ..Scope::default()
+    });
+    let answer = house.recall(ALICE, &sent);
+    let tally = house.recalls.status(answer.id(), 0).unwrap().tally;
+    assert_eq!(tally.of(Outcome::KeptOnHoldVisible), 2);
+    assert_eq!(
+        (house.uids(BOB, INBOX), house.uids(CAROL, INBOX)),
+        (vec![1], vec![1])
+    );
+    house.check();
+}
+
+/// The hold falls into the very moment between the decision and the seal.
+#[test]
+fn an_account_that_is_put_on_hold_while_a_recall_commits_is_held() {
+    for visible in [false, true] {
+        let mut house = House::new();
+        let sent = house.submit(ALICE, &[BOB], &[], 1);
+        let request = house.request(ALICE, Selector::Submission(sent.id));
+        let hold = NewHold {
+            visible,
+            ..house.new_hold(of_account(BOB))
+        };
+        let beside = house.another();
+        let now = house.now;
+        house.once_before_next_commit(move || {
+            beside.place_hold(&hold, &operator(), now).unwrap();
+        });
+        let answer = house.recalls.request(&request, now).unwrap();
+        assert!(matches!(answer, Requested::Sealed(_)));
+        house.recalls.run(answer.id(), now).unwrap();
+        assert_eq!(house.uids(BOB, INBOX).len(), usize::from(visible));
+        house.days_pass(91);
+        assert_eq!(house.recalls.purge(house.now), Ok(0));
+        assert_eq!(house.vaulted(answer.id()), usize::from(!visible));
+        house.check();
+    }
+}
+
+/// The hold falls into the moment in which an owner deletes, or the vault is purged.
+#[test]
+fn a_hold_at_the_moment_of_a_removal_is_in_time() {
+    for purging in [false, true] {
+        let mut house = House::new();
+        let sent = house.submit(ALICE, &[BOB], &[], 1);
+        let answer = purging.then(|| house.recall(ALICE, &sent));
+        house.days_pass(91);
+        let hold = house.new_hold(of_account(BOB));
+        let (beside, now) = (house.another(), house.now);
+        house.once_before_next_commit(move || {
+            beside.place_hold(&hold, &operator(), now).unwrap();
+        });
+        match answer {
+            None => {
+                house.expunge(BOB, 1);
+                assert_eq!(house.kept(), 1);
+            }
+            Some(answer) => {
+                assert_eq!(house.recalls.purge(now), Ok(0));
+                assert_eq!(house.vaulted(answer.id()), 1);
+            }
+        }
+        house.check();
+    }
+}
+
+#[test]
+fn a_hold_ends_by_itself_and_on_record() {
+    let mut house = House::new();
+    house.submit(ALICE, &[BOB], &[], 1);
+    let hold = NewHold {
+        ends: Some(house.now.plus_millis(DAY_MS)),
+        ..house.new_hold(of_account(BOB))
+    };
+    house
+        .recalls
+        .place_hold(&hold, &operator(), house.now)
+        .unwrap();
+    house.expunge(BOB, 1);
+    assert_eq!(house.recalls.purge(house.now), Ok(0));
+    house.days_pass(2);
+    assert_eq!(house.recalls.purge(house.now), Ok(1));
+    assert_eq!(house.recalls.holds(&operator(), house.now), Ok(Vec::new()));
+    assert_eq!(
+        house.actions("hold"),
+        ["hold.add", "hold.end", "hold.purge"]
+    );
+    house.check();
+}
+
+#[test]
+fn who_may_not_hold_is_refused_on_record_and_a_role_counts_over_whom_it_is_held() {
+    let mut house = House::new();
+    let (group, now) = (GrantScope::Everyone, house.now);
+    let hold = house.new_hold(of_account(BOB));
+    let refused = house.recalls.place_hold(&hold, &somebody(CAROL), now);
+    assert!(
+        matches!(refused, Err(RecallError::NotAllowed(_))),
+        "{refused:?}"
+    );
+    let grant = Grant {
+        role: Role::ComplianceOfficer,
+        account: CAROL,
+        scope: group,
+    };
+    tern_directory::grant_role(&house.engine, &grant, None, now).unwrap();
+    house
+        .recalls
+        .place_hold(&hold, &somebody(CAROL), now)
+        .unwrap();
+    assert_eq!(house.recalls.holds(&somebody(CAROL), now).unwrap().len(), 1);
+    assert_eq!(house.recalls.holds(&somebody(DAVE), now).unwrap().len(), 0);
+    let refused = house.recalls.release_hold(hold.id, &somebody(BOB), now);
+    assert!(
+        matches!(refused, Err(RecallError::NotAllowed(_))),
+        "{refused:?}"
+    );
+    assert_eq!(
+        house.actions("hold"),
+        ["hold.add-refused", "hold.add", "hold.release-refused"]
+    );
+    house.check();
+}
+
+#[test]
+fn a_hold_over_everything_or_without_a_reason_is_not_placed() {
+    let mut house = House::new();
+    let now = house.now;
+    let everything = house.new_hold(Scope::default());
+    let silent = NewHold {
+        why: " ".into(),
+        ..house.new_hold(of_account(BOB))
+    };
+    let over = NewHold {
+        ends: Some(Timestamp(1)),
+        ..house.new_hold(of_account(BOB))
+    };
+    for hold in [everything, silent, over] {
+        assert!(house.recalls.place_hold(&hold, &operator(), now).is_err());
+    }
+    assert_eq!(house.recalls.holds(&operator(), now), Ok(Vec::new()));
+}
+
+#[test]
+fn the_policy_knows_whether_a_message_is_on_hold() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB], &[], 1);
+    let on_hold = |house: &mut House| {
+        let request = house.request(ALICE, Selector::Submission(sent.id));
+        let decided = house
+            .recalls
+            .would_be(&request, house.now)
+            .unwrap()
+            .unwrap();
+        let inputs = decided.inputs.into_iter();
+        let found = inputs.filter(|(name, _)| name == "resource.onHold");
+        found.map(|(_, value)| value).collect::<Vec<_>>()
+    };
+    assert_eq!(on_hold(&mut house), ["false"]);
+    house.hold(of_account(CAROL));
+    assert_eq!(on_hold(&mut house), ["false"], "she has no copy");
+    house.hold(of_account(BOB));
+    assert_eq!(on_hold(&mut house), ["true"]);
+    let kept = house.mailboxes.vaulted(KEPT, None, 10).unwrap();
+    assert!(kept.is_empty());
+}
