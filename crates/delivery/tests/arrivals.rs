@@ -193,3 +193,48 @@ fn what_came_in_long_ago_is_forgotten_unless_it_was_asked_for() {
     assert!(recalls.recall(answers[0].answer.id()).is_ok());
     house.check();
 }
+
+/// Whoever has received a message can send it on, word for word. That makes it theirs to take back
+/// from those to whom they sent it, and from nobody else: not as a letter, and not inside another.
+#[test]
+fn who_sends_on_what_came_in_is_not_its_author() {
+    let mut house = House::new();
+    arrive(
+        &mut house,
+        &["bob@tern.test", "carol@tern.test"],
+        letter("one"),
+    );
+    house.now = house.now.plus_millis(1_000);
+    let inside = format!(
+        "From: carol@tern.test\r\nTo: dave@tern.test\r\nSubject: look\r\nMessage-ID: <look@tern.test>\r\n\
+         MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n\
+         see\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n{}\r\n--b--\r\n",
+        String::from_utf8(letter("one")).unwrap()
+    );
+    let mut complaint = house.incoming("carol@tern.test", &["dave@tern.test"], Some("carol"));
+    complaint.origin = OriginId::new(house.now, &mut house.entropy);
+    complaint.content = inside.into_bytes();
+    house.accept(complaint).unwrap();
+    house.now = house.now.plus_millis(1_000);
+    let mut his = house.incoming("bob@tern.test", &["erin@tern.test"], Some("bob"));
+    his.origin = OriginId::new(house.now, &mut house.entropy);
+    his.content = letter("one");
+    let erin = house.add_account("erin");
+    house.accept(his).unwrap();
+    let bob = house.account("bob");
+    let id = Search {
+        account: Some(bob),
+        message_id: Some("one@bank.example".into()),
+        ..Search::default()
+    };
+    let answers = run(&house, &by(Some(bob), id, 6));
+    assert!(
+        matches!(answers[0].answer, Requested::Sealed(_)),
+        "{answers:?}"
+    );
+    assert!(house.inbox(erin).is_empty(), "his to take back");
+    let left = ["bob", "carol", "dave"].map(|who| held(&house, who));
+    assert_eq!(left, [1, 1, 1]);
+    house.now = house.now.plus_millis(1_000);
+    house.check();
+}

@@ -153,7 +153,7 @@ impl Play {
             tag: SealTag([9; 16]),
             cover: Cover::Except(Default::default()),
             outside: Outside::All,
-            origins: Origins::AllBut(Vec::new()),
+            origins: Origins::all(),
             attached: true,
             active: true,
             until: self.house.now.plus_millis(1_000_000_000),

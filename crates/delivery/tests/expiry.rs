@@ -10,7 +10,9 @@ use house::House;
 use tern_base::{OriginId, Timestamp};
 use tern_mailbox::{ExposureLevel, INBOX, Served, Share, Viewer};
 use tern_policy::{Authentication, PolicySet, SHIPPED_DEFAULT};
-use tern_recall::{Awaited, Extent, RecallError, Recalls, Requested, Requester, Settings, State};
+use tern_recall::{
+    Awaited, Extent, RecallError, Recalls, Refusal, Requested, Requester, Settings, State,
+};
 
 const HOUR_MS: u64 = 60 * 60 * 1000;
 
@@ -183,5 +185,32 @@ fn a_planned_recall_is_cancelled_by_its_sender_and_leaves_one_that_is_asked_for_
         State::Refused(_)
     ));
     assert_eq!(recalls.check().unwrap(), []);
+    house.check();
+}
+
+/// To send an old letter again, with a time of expiry or without, makes the first no younger.
+#[test]
+fn what_was_sent_before_is_not_taken_with_what_expires_and_is_judged_by_its_age() {
+    let mut house = House::new();
+    send(&mut house, Some("alice"), "");
+    read(&house);
+    house.now = later(&house, 48 * HOUR_MS);
+    let soon = "Expires: Sun, 17 Jan 2027 08:00:02 +0000\r\n";
+    send(&mut house, Some("alice"), soon);
+    let recalls = recalls(&house);
+    let alice = house.account("alice");
+    assert_eq!(recalls.triggers(alice, house.now).unwrap().len(), 1);
+    recalls.run_open(later(&house, 3_000)).unwrap();
+    assert_eq!(bobs(&house), 1, "the second, and not the first");
+    send(&mut house, Some("alice"), "");
+    let mut ask = house.incoming("alice@tern.test", &["recall@tern.test"], Some("alice"));
+    ask.content = b"Subject: x\r\n\r\none@tern.test\r\n".to_vec();
+    house.accept(ask).unwrap();
+    let answers = recalls.triggers(alice, house.now).unwrap();
+    assert!(
+        matches!(answers[..], [Requested::Refused(_, Refusal::TooOld)]),
+        "{answers:?}"
+    );
+    assert_eq!(bobs(&house), 2);
     house.check();
 }

@@ -172,7 +172,7 @@ fn in_flight(house: &mut House) -> (tern_queue::QueueId, impl Fn(&House, bool) +
             tag: SealTag([9; 16]),
             cover: Cover::Except(Default::default()),
             outside: Outside::All,
-            origins: Origins::AllBut(Vec::new()),
+            origins: Origins::all(),
             attached: true,
             active,
             until: Timestamp(u64::MAX),

@@ -40,17 +40,30 @@ impl Cover {
 /// word for word. A seal must not reach the copies of a sender it does not speak for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origins {
-    /// All but what these transactions brought.
-    AllBut(Vec<OriginId>),
+    /// All that came since a time, but what these transactions brought.
+    AllBut {
+        /// What came earlier is something else, even if it is the same letter.
+        since: Timestamp,
+        /// The transactions of others.
+        others: Vec<OriginId>,
+    },
     /// Only what these transactions brought.
     Only(Vec<OriginId>),
 }
 
 impl Origins {
+    /// Whatever brought a copy.
+    pub const fn all() -> Self {
+        Self::AllBut {
+            since: Timestamp(0),
+            others: Vec::new(),
+        }
+    }
+
     /// Whether a copy that this transaction brought is covered.
     pub fn covers(&self, origin: OriginId) -> bool {
         match self {
-            Self::AllBut(others) => !others.contains(&origin),
+            Self::AllBut { since, others } => origin.time() >= *since && !others.contains(&origin),
             Self::Only(these) => these.contains(&origin),
         }
     }
@@ -141,7 +154,7 @@ impl Seal {
     }
 }
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 impl Seal {
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -160,11 +173,17 @@ impl Seal {
                 w.byte(1).array(&of.0).bytes(&set_bytes(numbers));
             }
         }
-        let (kind, origins) = match &self.origins {
-            Origins::AllBut(others) => (0, others.as_slice()),
-            Origins::Only(these) => (1, these.as_slice()),
+        let origins = match &self.origins {
+            Origins::AllBut { since, others } => {
+                w.byte(0).number(since.0);
+                others
+            }
+            Origins::Only(these) => {
+                w.byte(1);
+                these
+            }
         };
-        w.byte(kind).list(origins, |w, origin| {
+        w.list(origins, |w, origin| {
             w.array(&origin.0);
         });
         w.finish()
@@ -187,12 +206,18 @@ impl Seal {
             1 => Outside::Only(OriginId(r.array()?), read_set(&mut r)?),
             _ => return Err(Damaged),
         };
-        let kind = r.byte()?;
-        let origins = r.list(|r| r.array().map(OriginId))?;
-        let origins = match kind {
-            0 => Origins::AllBut(origins),
-            1 => Origins::Only(origins),
+        let since = match r.byte()? {
+            0 => Some(Timestamp(r.number()?)),
+            1 => None,
             _ => return Err(Damaged),
+        };
+        let origins = r.list(|r| r.array().map(OriginId))?;
+        let origins = match since {
+            Some(since) => Origins::AllBut {
+                since,
+                others: origins,
+            },
+            None => Origins::Only(origins),
         };
         Ok(Self {
             tag,

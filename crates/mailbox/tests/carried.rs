@@ -125,7 +125,7 @@ fn a_seal_of_the_letter_alone_leaves_what_carries_it() {
         tag: TAG,
         cover: Cover::Except([].into()),
         outside: Outside::All,
-        origins: Origins::AllBut(Vec::new()),
+        origins: Origins::all(),
         attached: false,
         active: true,
         until: Timestamp(u64::MAX),

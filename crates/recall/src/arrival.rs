@@ -5,10 +5,13 @@
 //! who sent it, which is what its envelope or its `From:` says; neither proves anything, and nothing
 //! is allowed by it.
 
+use std::collections::HashSet;
+
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{EmailAddress, OriginId, Timestamp};
 use tern_store::{Range, Read, StoreError, Transaction, Verdict};
 
+use crate::status::each_row;
 use crate::{RecallError, Recalls, Submission, limits, submission, tables};
 
 /// Rows that are read, or forgotten, at once.
@@ -68,17 +71,38 @@ impl Recalls {
     /// To be called now and then; answers how many there were.
     pub fn forget_arrivals(&self, now: Timestamp) -> Result<u64, RecallError> {
         let before = Timestamp(now.0.saturating_sub(self.settings.arrivals_ms()));
+        let waited_for = self.waited_for()?;
         let mut forgotten = 0;
         let mut next: Option<Range> = Some(tables::arrivals_between(Timestamp(0), before));
         while let Some(range) = next {
             let page = self.engine.scan(&range, PAGE)?;
             for (key, row) in &page.rows {
                 let id = Arrival::of_row(key, row)?.submission.id;
-                forgotten += u64::from(self.forget_arrival(id)?);
+                if !waited_for.contains(&id) {
+                    forgotten += u64::from(self.forget_arrival(id)?);
+                }
             }
             next = page.next;
         }
         Ok(forgotten)
+    }
+
+    /// The messages whose recall waits for somebody.
+    fn waited_for(&self) -> Result<HashSet<OriginId>, RecallError> {
+        let mut ids = Vec::new();
+        each_row(
+            &*self.engine,
+            tables::whole(tables::WAITS_UNTIL),
+            |key, _| {
+                ids.push(tables::read_waits_until(key)?);
+                Ok(())
+            },
+        )?;
+        let mut messages = HashSet::new();
+        for id in ids {
+            messages.extend(self.recall(id)?.submission);
+        }
+        Ok(messages)
     }
 
     fn forget_arrival(&self, id: OriginId) -> Result<bool, RecallError> {

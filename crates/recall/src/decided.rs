@@ -123,7 +123,7 @@ impl Recalls {
     /// What a policy is told of a submission. Labels and flags are not looked at: they are absent.
     pub(crate) fn message_facts(
         &self,
-        submission: &Submission,
+        (submission, judged): (&Submission, &Submission),
         exposed: Option<u64>,
         now: Timestamp,
     ) -> Result<Message, RecallError> {
@@ -132,10 +132,10 @@ impl Recalls {
             submitter: submission.submitter(),
             sender: sender.map(|sender| sender.address.canonical()),
             sender_groups: self.groups(submission.account)?,
-            age_ms: now.millis_since(submission.submitted),
+            age_ms: now.millis_since(judged.submitted),
             size: submission.size.into(),
-            recipients: u64::from(submission.accounts) + u64::from(submission.outside),
-            external: submission.outside.into(),
+            recipients: u64::from(judged.accounts) + u64::from(judged.outside),
+            external: judged.outside.into(),
             exposed,
             on_hold: Some(self.on_hold(submission, now)?),
             ..Message::default()

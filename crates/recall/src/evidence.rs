@@ -37,7 +37,7 @@ impl Recalls {
             actor: self.actor(requester, found.account)?,
             authentication: requester.authentication.clone(),
             surroundings: Surroundings::default(),
-            message: Some(self.message_facts(&found, None, now)?),
+            message: Some(self.message_facts((&found, &found), None, now)?),
             options: Options::default(),
             approvals: 0,
             requester: None,

@@ -44,7 +44,12 @@ pub const TRIGGER_PAGE: usize = 100;
 pub const MAX_OUTLOOK_RECIPIENTS: usize = 50;
 /// Most recent submissions of the server among which the message is looked for that a recall message
 /// of Outlook is about.
-pub const MAX_OUTLOOK_SEARCHED: usize = 10_000;
+pub const MAX_OUTLOOK_SEARCHED: usize = 2_000;
+/// Messages with the right subject whose recipients are compared with those of a recall message of
+/// Outlook, and the most recipients that are.
+pub const MAX_OUTLOOK_COMPARED: usize = 5;
+/// See [`MAX_OUTLOOK_COMPARED`].
+pub const MAX_OUTLOOK_TARGETS: usize = 5_000;
 /// Most recalls of one requester that wait for a second factor or for approval; a request beyond
 /// them is refused.
 pub const MAX_WAITING: usize = 100;

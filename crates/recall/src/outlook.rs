@@ -12,7 +12,7 @@ use tern_base::{AccountId, Timestamp};
 use tern_mime::ParsedMessage;
 use tern_store::{Read, StoreError};
 
-use crate::submission::targets;
+use crate::submission::first_targets;
 use crate::{Submission, limits, tables};
 
 const CLASS: &str = "IPM.Outlook.Recall";
@@ -57,7 +57,7 @@ impl Titled {
         reader: &dyn Read,
         account: AccountId,
     ) -> Result<Option<Submission>, StoreError> {
-        let mut only = None;
+        let (mut only, mut compared) = (None, 0);
         let (mut looked_at, mut next) = (
             0,
             Some(tables::submissions_between(Timestamp(0), Timestamp(u64::MAX)).reversed()),
@@ -67,23 +67,28 @@ impl Titled {
             looked_at += page.rows.len();
             for (key, row) in &page.rows {
                 let submission = Submission::of_row(key, row)?;
-                if submission.account == account && self.fits(reader, &submission)? {
-                    if only.is_some() {
-                        return Ok(None);
-                    }
-                    only = Some(submission);
+                if submission.account != account || !self.is_titled(&submission) {
+                    continue;
                 }
+                compared += 1;
+                let fits = self.went_to(reader, &submission)?;
+                if compared > limits::MAX_OUTLOOK_COMPARED || (fits && only.is_some()) {
+                    return Ok(None);
+                }
+                only = only.or(fits.then_some(submission));
             }
             next = page.next;
         }
         Ok(only)
     }
 
-    fn fits(&self, reader: &dyn Read, submission: &Submission) -> Result<bool, StoreError> {
-        if submission.subject_text().trim() != self.subject {
-            return Ok(false);
-        }
-        let targets = targets(reader, submission.id)?;
+    fn is_titled(&self, submission: &Submission) -> bool {
+        submission.recipients as usize >= self.recipients.len()
+            && submission.subject_text().trim() == self.subject
+    }
+
+    fn went_to(&self, reader: &dyn Read, submission: &Submission) -> Result<bool, StoreError> {
+        let targets = first_targets(reader, submission.id, limits::MAX_OUTLOOK_TARGETS)?;
         let named = targets.iter().map(|target| target.recipient.to_lowercase());
         let named: HashSet<String> = named.collect();
         Ok(self.recipients.iter().all(|one| named.contains(one)))

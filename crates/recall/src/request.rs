@@ -2,7 +2,7 @@
 
 use tern_audit::Actor as AuditActor;
 use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
-use tern_mailbox::{ExposureLevel, Seal};
+use tern_mailbox::{ExposureLevel, Origins, Seal};
 use tern_policy::{
     Authentication, Decision, Mode, Operation, Options, Question, Selection, Surroundings,
     Verdict as PolicyVerdict,
@@ -234,6 +234,18 @@ impl Recalls {
         Ok(self.policy.decide(&question))
     }
 
+    /// The message that a request is judged by: with whatever else it takes back.
+    pub(crate) fn judged(
+        &self,
+        request: &Request,
+        submission: &Submission,
+    ) -> Result<Submission, RecallError> {
+        Ok(match request.expires {
+            Some(_) => submission.clone(),
+            None => rivals::together(&*self.engine, submission)?,
+        })
+    }
+
     /// The question of [`Recalls::decide`].
     pub(crate) fn question(
         &self,
@@ -243,6 +255,7 @@ impl Recalls {
         now: Timestamp,
     ) -> Result<Question, RecallError> {
         let requester = &request.requester;
+        let judged = self.judged(request, submission)?;
         Ok(Question {
             operation,
             now,
@@ -250,7 +263,7 @@ impl Recalls {
             authentication: requester.authentication.clone(),
             // Where and when is known to the server, whose policy adds it.
             surroundings: Surroundings::default(),
-            message: Some(self.message_facts(submission, exposed, now)?),
+            message: Some(self.message_facts((submission, &judged), exposed, now)?),
             options: Options {
                 chosen_recipients: match request.chosen.len() {
                     0 => None,
@@ -346,7 +359,11 @@ impl Recalls {
                 &(self.spared(request.selection, request.reach, submission)? | visible),
             ),
             outside: outside(submission, &targets, &request.chosen),
-            origins: rivals::origins(engine, submission)?,
+            origins: match request.expires {
+                // What a header says of its own message holds for no other.
+                Some(_) => Origins::Only(vec![submission.id]),
+                None => rivals::origins(engine, submission)?,
+            },
             attached: request.reach == Reach::Attached,
             active: true,
             until: now.plus_millis(self.settings.tombstone_ms()),

@@ -11,7 +11,7 @@ use tern_store::{StoreError, Transaction, Verdict};
 
 use crate::{
     Decided, RecallError, RecallId, Recalls, Refusal, Request, Requested, Requester, Selector,
-    tables,
+    limits, tables,
 };
 
 /// The path of the mailbox that triggers recalls and holds their reports.
@@ -61,7 +61,12 @@ impl Recalls {
         }
         let view = self.mailboxes().view(account, mailbox)?;
         let mut answers = Vec::new();
-        for entry in view.iter_from(next) {
+        for (n, entry) in view.iter_from(next).enumerate() {
+            if n == limits::TRIGGER_PAGE {
+                // The rest has its turn after other accounts.
+                self.mailboxes().wake(account);
+                return Ok(answers);
+            }
             if !entry.flags.has_keyword(REPORT_KEYWORD) {
                 let named = format!("imap trigger {uid_validity} {}", entry.uid);
                 let id = RecallId::of_text(Some(account), &named);

@@ -113,7 +113,12 @@ impl Recalls {
         let Some(account) = request.requester.account else {
             return Ok(false);
         };
-        let too_wide = too_wide(asked, covers(request, found), &self.settings, now);
+        // What was planned when it was sent is no haste.
+        let covers = match request.expires {
+            Some(_) => 0,
+            None => covers(request, &self.judged(request, found)?),
+        };
+        let too_wide = too_wide(asked, covers, &self.settings, now);
         Ok(too_wide.is_some() || self.frozen(account)?.is_some())
     }
 
@@ -135,7 +140,7 @@ impl Recalls {
         if asked_in(txn, account)? != *asked {
             return Err(NotSealed::Meanwhile);
         }
-        let covers = covers(request, found);
+        let covers = covers(request, &self.judged(request, found)?);
         if let Some(why) = too_wide(asked, covers, &self.settings, now) {
             self.freeze_in(txn, account, &why, recall, now)?;
         }

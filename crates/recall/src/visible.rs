@@ -90,7 +90,7 @@ impl Recalls {
             actor,
             authentication: viewer.authentication.clone(),
             surroundings: Surroundings::default(),
-            message: Some(self.message_facts(&found, None, now)?),
+            message: Some(self.message_facts((&found, &found), None, now)?),
             options: Options::default(),
             approvals: 0,
             requester: None,

@@ -128,7 +128,7 @@ fn who_sent_it_first_takes_back_whatever_turns_up_however_often_it_was_sent() {
     }
     let digest = again.digest;
     let seal = house.mailboxes.seal_of(digest, id.tag()).unwrap().unwrap();
-    assert!(matches!(seal.origins, Origins::AllBut(others) if others.len() == 1));
+    assert!(matches!(seal.origins, Origins::AllBut { others, .. } if others.len() == 1));
     house.check();
 }
 

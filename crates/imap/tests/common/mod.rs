@@ -99,7 +99,7 @@ impl House {
             tag: TAG,
             cover: Cover::Except(Default::default()),
             outside: Outside::All,
-            origins: Origins::AllBut(Vec::new()),
+            origins: Origins::all(),
             attached: true,
             active: true,
             until: Timestamp(u64::MAX),

@@ -100,7 +100,7 @@ impl House {
             tag: TAG,
             cover,
             outside: Outside::All,
-            origins: Origins::AllBut(Vec::new()),
+            origins: Origins::all(),
             attached: true,
             active: true,
             until: Timestamp(u64::MAX),
