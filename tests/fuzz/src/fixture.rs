@@ -126,7 +126,7 @@ fn withdraw(mailboxes: &Mailboxes) {
         tag: TAG,
         cover: Cover::Except(RoaringBitmap::new()),
         outside: Outside::All,
-        origins: Origins::AllBut(Vec::new()),
+        origins: Origins::all(),
         attached: true,
         active: true,
         until: Timestamp(u64::MAX),
