@@ -2,8 +2,9 @@
 //!
 //! Invariant: a step looks at a bounded number of messages, and ends once it has read, decoded and
 //! scanned a bounded number of octets, beside the last message. A message that is gone or
-//! sealed by the time its content is looked at is not found; what the view alone answers is. What was
-//! found by the text of its body is told only once that is on record.
+//! sealed by the time its content is looked at is not found; what the view alone answers is. Where a
+//! text was found in a body, that is on record before the answer is told, whichever way it goes: a
+//! message that NOT leaves out says as much of its text as one that is found.
 
 use roaring::RoaringBitmap;
 use tern_base::{AccountId, MessageId, Modseq, Timestamp};
@@ -100,16 +101,21 @@ impl Find {
         Ok(())
     }
 
-    /// Reads rows and content of the candidates. What a search found by the text of its body is on
-    /// record before it is told: the client then knows words of it.
+    /// Reads rows and content of the candidates. What a body was found to say is on record before
+    /// the answer is told.
     fn look_into(&mut self, here: &Here<'_>, cx: &Context<'_>) -> Result<(), Failure> {
-        let passed = self.pass_some(here, cx)?;
-        let by_body: Vec<Served> = passed.iter().filter_map(|(_, served)| *served).collect();
+        let looked = self.look_into_some(here, cx)?;
+        let by_body: Vec<Served> = looked.iter().filter_map(|one| one.served).collect();
         let recorded = match by_body.is_empty() {
             true => Ok(()),
             false => cx.mailboxes.record_served(&by_body, &self.viewer, cx.now),
         };
-        for (entry, served) in passed {
+        for Looked {
+            entry,
+            passes,
+            served,
+        } in looked
+        {
             let told = match (served, &recorded) {
                 (None, _) | (_, Ok(())) => Ok(()),
                 // Some of them: each by itself, so that only those are left out.
@@ -119,24 +125,25 @@ impl Find {
                 (_, Err(error)) => Err(error.clone()),
             };
             match told {
-                Ok(()) => self.hit(entry.uid.0, entry.modseq),
-                Err(MailboxError::Sealed) => {}
+                Ok(()) if passes => self.hit(entry.uid.0, entry.modseq),
+                // Left out, as a sealed one is whatever it says.
+                Ok(()) | Err(MailboxError::Sealed) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(())
     }
 
-    /// The candidates that pass, until the step has done its work; with what is served by saying so.
-    fn pass_some(
+    /// The candidates of which something is told, until the step has done its work.
+    fn look_into_some(
         &mut self,
         here: &Here<'_>,
         cx: &Context<'_>,
-    ) -> Result<Vec<(Entry, Option<Served>)>, Failure> {
+    ) -> Result<Vec<Looked>, Failure> {
         let candidates = self.pending.as_slice();
         let ids: Vec<_> = candidates.iter().map(|entry| entry.message).collect();
         let rows = cx.mailboxes.messages(here.account, &ids)?;
-        let mut found = Vec::new();
+        let mut looked = Vec::new();
         let mut work = 0;
         for rows in rows.chunks(STRUCTURES_PER_READ) {
             // Gone or sealed: not found.
@@ -148,7 +155,7 @@ impl Find {
             let mut structures = cx.mailboxes.structures(&there)?.into_iter();
             for row in rows {
                 let Some(entry) = self.pending.next() else {
-                    return Ok(found);
+                    return Ok(looked);
                 };
                 let Some(row) = row else { continue };
                 let structure = structures.next().flatten();
@@ -156,21 +163,27 @@ impl Find {
                 let mut subject = subject.with_row(row, structure);
                 let passes = subject.passes(&self.test);
                 work += subject.work.total();
-                let by_body = subject.looked_into_body();
+                let by_body = subject.was_found_in_body();
                 match passes {
-                    Ok(true) if !cx.mailboxes.is_sealed(here.account, row) => {
+                    Ok(passes)
+                        if (passes || by_body) && !cx.mailboxes.is_sealed(here.account, row) =>
+                    {
                         let served = by_body.then(|| served(here.account, entry.message, row));
-                        found.push((entry, served));
+                        looked.push(Looked {
+                            entry,
+                            passes,
+                            served,
+                        });
                     }
                     Ok(_) | Err(MailboxError::Sealed | MailboxError::NoMessage) => {}
                     Err(error) => return Err(error.into()),
                 }
                 if work >= SEARCH_WORK_PER_STEP {
-                    return Ok(found);
+                    return Ok(looked);
                 }
             }
         }
-        Ok(found)
+        Ok(looked)
     }
 
     fn hit(&mut self, uid: u32, modseq: Modseq) {
@@ -187,7 +200,15 @@ impl Find {
     }
 }
 
-/// What is served of a message by saying that a search of its text finds it.
+/// A candidate that passes, or that does not because of what its body says.
+struct Looked {
+    entry: Entry,
+    passes: bool,
+    /// What the answer serves of it.
+    served: Option<Served>,
+}
+
+/// What is served of a message by the answer to a search whose text its body has.
 fn served(account: AccountId, message: MessageId, row: &MessageRow) -> Served {
     Served {
         account,

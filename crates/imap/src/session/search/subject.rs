@@ -29,6 +29,7 @@ pub(super) struct Subject<'a> {
     header: Option<Vec<u8>>,
     /// What was decoded of the message; [`TextOf::Text`] is its whole header.
     texts: Vec<(TextOf, Hay)>,
+    found_in_body: bool,
     pub(super) work: Work,
     scratch: &'a mut String,
 }
@@ -68,6 +69,7 @@ impl<'a> Subject<'a> {
             octets: None,
             header: None,
             texts: Vec::new(),
+            found_in_body: false,
             work: Work::default(),
             scratch,
         }
@@ -161,9 +163,10 @@ impl<'a> Subject<'a> {
         })
     }
 
-    /// Whether a condition looked into the text of the body.
-    pub(super) fn looked_into_body(&self) -> bool {
-        self.texts.iter().any(|(of, _)| *of == TextOf::Body)
+    /// Whether a condition found its text in the body. Whoever learns how that came out then knows
+    /// words of it, whether the message passes or, as under NOT, does not.
+    pub(super) const fn was_found_in_body(&self) -> bool {
+        self.found_in_body
     }
 
     fn row(&self) -> Result<&'a MessageRow, MailboxError> {
@@ -202,7 +205,9 @@ impl<'a> Subject<'a> {
             return Ok(false);
         };
         self.work.scanned += hay.len();
-        Ok(hay.has(needle))
+        let found = hay.has(needle);
+        self.found_in_body |= found && of == TextOf::Body;
+        Ok(found)
     }
 
     fn decode(&mut self, of: TextOf) -> Result<String, MailboxError> {
