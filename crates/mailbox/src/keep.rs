@@ -75,13 +75,22 @@ impl Mailboxes {
         let Some(keeper) = &self.keeper else {
             return Ok(false);
         };
+        self.as_leaving(account, message, |leaving| keeper.keeps(txn, leaving, now))
+    }
+
+    /// Looks at a message as a keeper does that is asked for it.
+    pub fn as_leaving<T>(
+        &self,
+        account: AccountId,
+        message: &MessageRow,
+        look: impl FnOnce(&Leaving<'_>) -> T,
+    ) -> T {
         let structure = || self.structure(message);
-        let leaving = Leaving {
+        look(&Leaving {
             account,
             message,
             structure: &structure,
-        };
-        keeper.keeps(txn, &leaving, now)
+        })
     }
 
     /// Lets go of a message whose last placements are taken away: for good, or into the vault.

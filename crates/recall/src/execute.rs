@@ -226,7 +226,7 @@ impl Recalls {
         let (_, origins) = self.covered(recall, facts)?;
         let owner = facts.submission.account;
         let named = cover(owner, &facts.targets, &recall.chosen);
-        let (_, visible) = self.visible(&facts.submission, now)?;
+        let (_, visible) = self.visible(&facts.submission, recall.reach, now)?;
         // Where every state was asked for, nothing else can have kept it.
         let any = recall.selection == Selection::Any;
         let theirs: Vec<&CopyRow> = facts

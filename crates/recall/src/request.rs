@@ -116,7 +116,7 @@ impl Recalls {
         let mut facts = self.facts(found)?;
         facts.spared = self.spared(request.selection, request.reach, &facts.submission)?;
         facts.reach = request.reach;
-        facts.visible = self.visible(&facts.submission, now)?.1;
+        facts.visible = self.visible(&facts.submission, request.reach, now)?.1;
         let plan = plan(&facts, &request.chosen, now);
         let exposed = Some(plan.tally().of(Outcome::WithdrawnExposed));
         let question = (Operation::Plan, exposed, 0);
@@ -351,7 +351,7 @@ impl Recalls {
             (true, _) => submission::first_targets(engine, submission.id, SEALED_WITH_ITEMS)?,
             (false, _) => submission::targets(engine, submission.id)?,
         };
-        let (holds, visible) = self.visible(submission, now)?;
+        let (holds, visible) = self.visible(submission, request.reach, now)?;
         let seal = Seal {
             tag: request.id.tag(),
             cover: spare(

@@ -145,7 +145,10 @@ impl Recalls {
             Destination::Account(account) if gone => {
                 // It came under the seal, which does not cover it.
                 if facts.copies.iter().any(|copy| copy.account == account)
-                    && self.visible(&facts.submission, now)?.1.contains(account.0)
+                    && self
+                        .visible(&facts.submission, recall.reach, now)?
+                        .1
+                        .contains(account.0)
                 {
                     return Ok(Some(held_visible(now)));
                 }

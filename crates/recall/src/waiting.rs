@@ -41,6 +41,7 @@ impl Recalls {
         let mut facts = self.facts(self.submission_of(&recall)?)?;
         facts.spared = self.spared(recall.selection, recall.reach, &facts.submission)?;
         facts.reach = recall.reach;
+        facts.visible = self.visible(&facts.submission, recall.reach, now)?.1;
         let plan: Plan = plan(&facts, &recall.chosen, now);
         let found = &facts.submission;
         Ok(Some(Waiting {

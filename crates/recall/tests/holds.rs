@@ -245,6 +245,55 @@ fn a_message_that_may_not_be_hidden_stays_with_everybody() {
     house.check();
 }
 
+/// A hold may fit one of the copies that a seal would cover, and not what is recalled.
+#[test]
+fn what_carries_it_or_was_sent_of_it_before_may_not_be_hidden_either() {
+    let kept = |house: &House, id: RecallId| {
+        let of_kept = |(account, _, outcome): (AccountId, _, tern_recall::CopyOutcome)| {
+            (outcome.outcome == Outcome::KeptOnHoldVisible).then_some(account)
+        };
+        let all = house.copy_outcomes(id).into_iter();
+        all.filter_map(of_kept).collect::<Vec<_>>()
+    };
+    // Carol forwards it to Dave, and that is held.
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB], &[], 1);
+    let letter = house.letter(1);
+    let fwd = [
+        b"From: carol@example.org\r\nTo: dave@example.org\r\nMessage-ID: <fwd@example.org>\r\n\
+          Subject: Fwd\r\nContent-Type: message/rfc822\r\n\r\n",
+        letter.as_slice(),
+    ]
+    .concat();
+    let forwarded = house.submit_content(CAROL, &[DAVE], &[], &fwd);
+    house.hold_visibly(Scope {
+        digest: Some(forwarded.digest),
+        ..Scope::default()
+    });
+    let request = house.request(ALICE, Selector::Submission(sent.id));
+    let (_, plan) = house.recalls.plan(&request, house.now).unwrap().unwrap();
+    assert_eq!(plan.tally().of(Outcome::KeptOnHoldVisible), 1);
+    let answer = house.recall(ALICE, &sent);
+    assert_eq!(house.uids(BOB, INBOX), [0u32; 0]);
+    assert_eq!(house.uids(DAVE, INBOX), [1]);
+    assert_eq!(kept(&house, answer.id()), [DAVE]);
+    house.check();
+    // Alice sends it again, and recalls that; what she sent the day before is held.
+    let mut house = House::new();
+    house.submit(ALICE, &[BOB], &[], 1);
+    house.hold_visibly(Scope {
+        until: Some(house.now.plus_millis(1_000)),
+        ..Scope::default()
+    });
+    house.days_pass(1);
+    let again = house.submit(ALICE, &[CAROL], &[], 1);
+    let answer = house.recall(ALICE, &again);
+    assert_eq!(house.uids(BOB, INBOX), [1]);
+    assert_eq!(house.uids(CAROL, INBOX), [0u32; 0]);
+    assert_eq!(kept(&house, answer.id()), [BOB]);
+    house.check();
+}
+
 /// The hold falls into the very moment between the decision and the seal.
 #[test]
 fn an_account_that_is_put_on_hold_while_a_recall_commits_is_held() {

@@ -1,11 +1,15 @@
 //! What holds mean for a recall: whether its message is held, and whose copies may not be hidden.
+//!
+//! Invariant: a hold is asked of everything that a seal would cover: the submission, what was sent
+//! of the same letter before or after it, and what carries the letter.
 
 use roaring::RoaringBitmap;
 use tern_base::Timestamp;
+use tern_mailbox::{CopyRow, MailboxError};
 
 use super::Hold;
 use super::book::Head;
-use crate::{Destination, RecallError, Recalls, Submission, submission};
+use crate::{Destination, Reach, RecallError, Recalls, Submission, rivals, submission};
 
 impl Recalls {
     /// Whether a copy of a submission is held.
@@ -29,26 +33,75 @@ impl Recalls {
         Ok(false)
     }
 
-    /// The accounts whose copies of a submission may not be hidden now, and the holds by which
+    /// The accounts whose copies a recall of a submission may not hide now, and the holds by which
     /// that is so: a seal rests on them.
     pub(crate) fn visible(
         &self,
         found: &Submission,
+        reach: Reach,
         now: Timestamp,
     ) -> Result<(Head, RoaringBitmap), RecallError> {
         let snapshot = self.engine.snapshot()?;
         let (head, all) = self.holds.all_of(&*snapshot)?;
         drop(snapshot);
         let mut accounts = RoaringBitmap::new();
-        let forbids =
-            |hold: &&Hold| hold.visible && hold.is_in_force(now) && hold.fits_submission(found);
+        let forbids = |hold: &&Hold| hold.visible && hold.is_in_force(now);
+        // What may fit single copies, though it does not fit the submission.
+        let mut others = Vec::new();
         for hold in all.iter().filter(forbids) {
-            match hold.scope.account {
-                Some(account) => drop(accounts.insert(account.0)),
-                None => return Ok((head, self.everybody(found)?)),
+            match (hold.fits_submission(found), hold.scope.account) {
+                (true, Some(account)) => drop(accounts.insert(account.0)),
+                (true, None) => return Ok((head, self.everybody(found)?)),
+                (false, _) => others.push(hold),
             }
         }
+        // Copies are looked at one by one only where such a hold asks for it.
+        if !others.is_empty() {
+            self.add_holders(&others, found, reach, &mut accounts)?;
+        }
         Ok((head, accounts))
+    }
+
+    /// Adds the accounts with a copy, or with a message that carries one, that fits a hold.
+    fn add_holders(
+        &self,
+        holds: &[&Hold],
+        found: &Submission,
+        reach: Reach,
+        accounts: &mut RoaringBitmap,
+    ) -> Result<(), RecallError> {
+        let origins = rivals::origins(&*self.engine, found)?;
+        let mut copies = self.mailboxes.copies(found.digest)?;
+        copies.extend(self.mailboxes.carriers(found.digest)?);
+        copies.retain(|copy| origins.covers(copy.origin) && reach.reaches(copy.carriage()));
+        for copy in copies {
+            if !accounts.contains(copy.account.0) && self.fits_any(holds, &copy)? {
+                accounts.insert(copy.account.0);
+            }
+        }
+        Ok(())
+    }
+
+    fn fits_any(&self, holds: &[&Hold], copy: &CopyRow) -> Result<bool, RecallError> {
+        let row = match self.mailboxes.message(copy.account, copy.message) {
+            Ok(row) => row,
+            // Gone since it was listed, or hidden by another recall already.
+            Err(MailboxError::NoMessage | MailboxError::NoAccount | MailboxError::Sealed) => {
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let sent = submission::submission(&*self.engine, row.origin)?;
+        self.mailboxes
+            .as_leaving(copy.account, &row, |leaving| {
+                for hold in holds {
+                    if hold.fits(leaving, sent.as_ref())? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            })
+            .map_err(|error: MailboxError| error.into())
     }
 
     /// Every account that a submission led to, or that has the letter.
