@@ -121,6 +121,7 @@ fn letter(
         submitter: submitted.then(|| Submitter {
             account: *account,
             login: from.to_string(),
+            connection: None,
         }),
     }
 }

@@ -176,7 +176,8 @@ impl Delivery {
         if incoming.recipients.is_empty() {
             return Err(DeliveryError::NoRecipients);
         }
-        let submitter = incoming.submitter.map(|submitter| submitter.account);
+        let asker = incoming.submitter;
+        let submitter = asker.as_ref().map(|asker| asker.account);
         let is_addressed = match submitter {
             Some(_) => self.take_request_addresses(&mut incoming.recipients)?,
             None => false,
@@ -212,7 +213,7 @@ impl Delivery {
         };
         let key = self.mailboxes.content_key();
         let request =
-            submitter.and_then(|account| request_of(key, account, &facts, &prepared, &way));
+            asker.and_then(|asker| request_of(key, asker, &facts, &prepared, &way));
         let submission = submission(key, &facts, &prepared, &entries, named);
         Ok(Acceptance {
             facts,

@@ -1,7 +1,7 @@
 //! What comes in, and what is said of it.
 
 use tern_base::{AccountId, EmailAddress, OriginId};
-use tern_mailbox::SealTag;
+use tern_mailbox::{Connection, SealTag};
 use tern_queue::{DsnReturn, Notify};
 
 /// A message that a session has taken in whole.
@@ -54,6 +54,8 @@ pub struct Submitter {
     pub account: AccountId,
     /// Its login, as the directory writes it.
     pub login: String,
+    /// The connection by which they do, where it is known.
+    pub connection: Option<Connection>,
 }
 
 /// What became of an accepted message.

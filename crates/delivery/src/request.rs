@@ -7,7 +7,7 @@
 //! A recall message of Outlook is delivered to nobody here either, who would only be told of what they
 //! are not to see; other servers get it and may understand it.
 
-use tern_base::{AccountId, EmailAddress, Timestamp};
+use tern_base::{EmailAddress, Timestamp};
 use tern_directory::resolve::is_unclaimed;
 use tern_mailbox::Prepared;
 use tern_recall::mail::{MailRequest, REQUEST_LOCAL_PART, record_request_in};
@@ -15,7 +15,7 @@ use tern_recall::{Named, is_outlook_recall, limits};
 use tern_store::{Read, StoreError, Verdict};
 
 use crate::entry::Facts;
-use crate::{Accepted, Delivery, DeliveryError, IncomingRecipient};
+use crate::{Accepted, Delivery, DeliveryError, IncomingRecipient, Submitter};
 
 /// Whether an address is the one that asks for recalls, with or without a tag.
 pub fn is_request_address(reader: &dyn Read, address: &EmailAddress) -> Result<bool, StoreError> {
@@ -49,10 +49,10 @@ impl Way {
     }
 }
 
-/// What a submission asks for.
+/// What a submission asks for on behalf of who submits it.
 pub(crate) fn request_of(
     key: &[u8; 32],
-    account: AccountId,
+    asker: Submitter,
     facts: &Facts,
     prepared: &Prepared,
     way: &Way,
@@ -63,7 +63,8 @@ pub(crate) fn request_of(
         Way::Addressed | Way::Outlook(_) => None,
     };
     let request = |named, replaces_with| MailRequest {
-        account,
+        account: asker.account,
+        connection: asker.connection,
         origin: facts.origin,
         message_id: parsed.message_id.clone().unwrap_or_default(),
         named,

@@ -24,6 +24,7 @@ pub mod token;
 mod addressed;
 mod asked;
 mod audit;
+mod connected;
 mod decided;
 mod evidence;
 mod execute;

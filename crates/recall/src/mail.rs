@@ -10,7 +10,7 @@
 
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
-use tern_policy::Authentication;
+use tern_mailbox::Connection;
 use tern_store::{Transaction, Verdict};
 
 use crate::{
@@ -25,6 +25,8 @@ pub const REQUEST_LOCAL_PART: &str = "recall";
 pub struct MailRequest {
     /// Who has submitted it.
     pub account: AccountId,
+    /// The connection by which they did, where it is known.
+    pub connection: Option<Connection>,
     /// The arrival of the mail.
     pub origin: OriginId,
     /// The Message-ID of the mail, without angle brackets; empty where it has none.
@@ -40,6 +42,7 @@ pub struct MailRequest {
 /// Records what a mail asks for, in the transaction that accepts it.
 pub fn record_request_in(txn: &mut Transaction<'_>, request: &MailRequest) {
     let mailed = Mailed {
+        connection: request.connection.clone(),
         message_id: request.message_id.clone(),
         named: request.named.clone(),
         replaces_with: request.replaces_with,
@@ -52,6 +55,7 @@ pub fn record_request_in(txn: &mut Transaction<'_>, request: &MailRequest) {
 /// The row of a request that nobody has seen to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mailed {
+    connection: Option<Connection>,
     message_id: String,
     named: Option<Named>,
     replaces_with: Option<ContentDigest>,
@@ -60,7 +64,10 @@ pub(crate) struct Mailed {
 
 impl Mailed {
     fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(3);
+        let mut w = Writer::versioned(4);
+        w.option(self.connection.as_ref(), |w, connection| {
+            w.bytes(&connection.encode());
+        });
         w.text(&self.message_id);
         w.option(self.named.as_ref(), |w, named| named.write(w));
         w.option(self.replaces_with, |w, digest| {
@@ -73,8 +80,9 @@ impl Mailed {
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 3)?;
+        let mut r = Reader::of_version(bytes, 4)?;
         Ok(Self {
+            connection: r.option(|r| Connection::decode(r.bytes()?))?,
             message_id: r.text()?,
             named: r.option(Named::read)?,
             replaces_with: r.option(|r| r.array().map(ContentDigest))?,
@@ -118,7 +126,7 @@ impl Recalls {
                 id: RecallId::of_text(Some(account), &format!("expires {origin}")),
                 selector: Selector::Submission(origin),
                 expires: Some(at),
-                ..self.mailed_request(account)?
+                ..self.mailed_request(account, mailed, now)?
             };
             answers.push(self.ask(&request, now)?);
         }
@@ -130,17 +138,20 @@ impl Recalls {
     }
 
     /// What any request by mail has in common.
-    fn mailed_request(&self, account: AccountId) -> Result<Request, RecallError> {
+    fn mailed_request(
+        &self,
+        account: AccountId,
+        mailed: &Mailed,
+        now: Timestamp,
+    ) -> Result<Request, RecallError> {
+        let connection = mailed.connection.as_ref();
         Ok(Request {
             id: RecallId([0; 16]),
             selector: Selector::Submission(OriginId([0; 16])),
             requester: Requester {
                 account: Some(account),
                 name: self.address(account)?,
-                authentication: Authentication {
-                    protocol: "smtp".to_owned(),
-                    ..Authentication::default()
-                },
+                authentication: self.authentication(account, "smtp", connection, now)?,
             },
             chosen: Vec::new(),
             selection: tern_policy::Selection::Any,
@@ -170,7 +181,7 @@ impl Recalls {
             id: RecallId::of_text(Some(account), &format!("mail {}", hex(key))),
             selector: Selector::Submission(found.map_or(nothing, |found| found.id)),
             replacement: mailed.replaces_with.map(|_| mailed.message_id.clone()),
-            ..self.mailed_request(account)?
+            ..self.mailed_request(account, mailed, now)?
         };
         let answer = self.ask(&request, now)?;
         self.seen_to(key, mailed, Some((request.id, answer)))?;

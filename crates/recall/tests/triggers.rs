@@ -108,6 +108,7 @@ fn a_removed_account_leaves_nothing_that_it_asked_for() {
 fn ask_by_mail(house: &House, account: AccountId) {
     let request = MailRequest {
         account,
+        connection: None,
         origin: OriginId([8; 16]),
         message_id: "ask@example.org".into(),
         named: Some(Named::by_message_id("1@example.org")),

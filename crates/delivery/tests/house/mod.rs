@@ -139,6 +139,7 @@ impl House {
             submitter: submitter.map(|login| Submitter {
                 account: self.account(login),
                 login: login.to_owned(),
+                connection: None,
             }),
         }
     }

@@ -7,9 +7,9 @@ use tern_delivery::{
     Delivery, DeliveryError, Incoming, IncomingRecipient, RecipientCheck, Refusal, Submitter,
 };
 use tern_directory::Scope;
-use tern_mailbox::{Client, Mailboxes, Sighting};
+use tern_mailbox::{Client, Connection, Mailboxes, Sighting};
 use tern_queue::DsnReturn;
-use tern_session::{ContentMemory, Peer, Protocol as _, Step};
+use tern_session::{Authenticated, ContentMemory, Peer, Protocol as _, Step};
 use tern_smtp::{
     AcceptError, Accepted, Arrival, Event, Notify, Recipient, RecipientVerdict, Ret, Role, Sender,
     Session, Settings, Verbs,
@@ -19,6 +19,9 @@ use crate::clock;
 use crate::late::Late;
 use crate::memory::{Memory, PeerMemory};
 use crate::net::{Served, Service};
+
+/// What the records call the protocol.
+const PROTOCOL: &str = "smtp";
 
 /// Makes the sessions of the SMTP listeners.
 pub(crate) struct SmtpDoor {
@@ -64,18 +67,14 @@ pub(crate) struct SmtpService {
 }
 
 impl SmtpService {
-    /// Notes the client that has authenticated. It says nothing of itself that would name it.
+    /// Notes the client that has authenticated.
     fn note_client(&self, session: &Session) {
         let Some(who) = session.authenticated() else {
             return;
         };
         let sighting = Sighting {
             account: who.account,
-            client: Client {
-                protocol: String::from("smtp"),
-                token: who.token.clone().unwrap_or_default(),
-                ..Client::default()
-            },
+            client: client(who),
             address: session.peer().ip.to_string(),
             told: None,
         };
@@ -204,8 +203,25 @@ fn incoming(arrival: Arrival) -> Incoming {
         content: arrival.content,
         submitter: arrival.authenticated.map(|who| Submitter {
             account: who.account,
+            connection: Some(Connection {
+                protocol: String::from(PROTOCOL),
+                mechanism: who.mechanism.as_str().to_owned(),
+                app_password: who.token.is_some(),
+                address: arrival.peer.ip.to_string(),
+                tls: arrival.tls.is_some(),
+                device: client(&who).id(),
+            }),
             login: who.login,
         }),
+    }
+}
+
+/// A client that submits: it says nothing of itself that would name it.
+fn client(who: &Authenticated) -> Client {
+    Client {
+        protocol: String::from(PROTOCOL),
+        token: who.token.clone().unwrap_or_default(),
+        ..Client::default()
     }
 }
 

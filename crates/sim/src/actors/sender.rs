@@ -399,6 +399,7 @@ fn incoming(arrival: Arrival) -> Incoming {
         submitter: arrival.authenticated.map(|who| Submitter {
             account: who.account,
             login: who.login,
+            connection: None,
         }),
     }
 }
