@@ -212,8 +212,7 @@ impl Delivery {
             received: now,
         };
         let key = self.mailboxes.content_key();
-        let request =
-            asker.and_then(|asker| request_of(key, asker, &facts, &prepared, &way));
+        let request = asker.and_then(|asker| request_of(key, asker, &facts, &prepared, &way));
         let submission = submission(key, &facts, &prepared, &entries, named);
         Ok(Acceptance {
             facts,
