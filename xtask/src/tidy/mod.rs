@@ -9,6 +9,7 @@ mod floors;
 mod links;
 mod machine;
 mod module_docs;
+mod named_tests;
 mod size;
 mod tables;
 mod vocabulary;
@@ -76,6 +77,7 @@ pub(crate) fn run_verb(context: &Context) -> Outcome {
     let files = read_files(context, &packages)?;
     let mut findings = floors::check(&packages);
     findings.extend(tables::check(&files));
+    findings.extend(named_tests::check(&files));
     for file in &files {
         findings.extend(size::check(file));
         findings.extend(module_docs::check(file));
