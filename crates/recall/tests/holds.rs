@@ -349,6 +349,36 @@ fn a_hold_at_the_moment_of_a_removal_is_in_time() {
 }
 
 #[test]
+fn the_log_names_every_copy_that_goes_when_a_hold_ends() {
+    let mut house = House::new();
+    let hold = house.hold(of_account(BOB));
+    let mut gone = Vec::new();
+    for n in 1..=130 {
+        let letter = house.letter(n);
+        let placed = house.append(BOB, INBOX, &letter);
+        gone.push(format!("{BOB}/{}", placed.message));
+        house.expunge(BOB, placed.uid.0);
+    }
+    house.release(hold);
+    assert_eq!(house.recalls.purge(house.now), Ok(130));
+    let filter = tern_audit::Filter::default();
+    let page = tern_audit::read(&house.engine, &filter, None, 1_000).unwrap();
+    let purges = page.entries.iter().map(|entry| &entry.draft);
+    let mut named: Vec<String> = purges
+        .filter(|draft| draft.action == "hold.purge")
+        .filter_map(|draft| match draft.details.get("messages") {
+            Some(tern_audit::Detail::Text(text)) => Some(text),
+            _ => None,
+        })
+        .flat_map(|text| text.split(' ').map(str::to_owned))
+        .collect();
+    named.sort();
+    gone.sort();
+    assert_eq!(named, gone);
+    house.check();
+}
+
+#[test]
 fn a_hold_ends_by_itself_and_on_record() {
     let mut house = House::new();
     house.submit(ALICE, &[BOB], &[], 1);

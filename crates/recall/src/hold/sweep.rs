@@ -10,8 +10,12 @@ use tern_store::Verdict;
 
 use crate::{RecallError, Recalls, tables};
 
-/// Copies that one transaction removes.
-const CHUNK: usize = 128;
+/// Copies that one transaction removes: the log names each of them, in one text.
+const CHUNK: usize = 32;
+/// The longest name of a copy in that text: the numbers of its account and of itself, and what
+/// divides them.
+const NAME_BYTES: usize = 10 + 20 + 2;
+const _: () = assert!(CHUNK * NAME_BYTES <= tern_audit::limits::MAX_TEXT);
 
 /// How much of what owners removed is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
