@@ -119,6 +119,7 @@ fn submission(
         digest: prepared.digest,
         carried: prepared.letters().skip(1).map(|it| it.digest).collect(),
         text: goes_out.then(print).flatten(),
+        answers: tern_recall::answered_by(&prepared.parsed, prepared.content()),
         size: prepared.size(),
         submitted: facts.received,
         recipients: named,

@@ -57,6 +57,7 @@ fn by(requester: Option<AccountId>, search: Search, batch: u8) -> Retract {
         chosen: Vec::new(),
         selection: Selection::Any,
         reach: tern_recall::Reach::default(),
+        depth: 0,
         reason: None,
     }
 }
@@ -237,4 +238,48 @@ fn who_sends_on_what_came_in_is_not_its_author() {
     assert_eq!(left, [1, 1, 1]);
     house.now = house.now.plus_millis(1_000);
     house.check();
+}
+
+/// What comes in answers what went out, and what an account says to it answers that.
+#[test]
+fn an_answer_from_outside_is_in_the_conversation_until_it_is_forgotten() {
+    let mut house = House::new();
+    let mut say = |from: &str, to: &[&str], sender: Option<&str>, id: &str, answers: &str| {
+        let mut incoming = house.incoming(from, to, sender);
+        incoming.origin = OriginId::new(house.now, &mut house.entropy);
+        incoming.content = format!(
+            "From: {from}\r\nSubject: {id}\r\nMessage-ID: <{id}@x>\r\n{answers}\r\n{id}\r\n"
+        )
+        .into_bytes();
+        house.accept(incoming).unwrap();
+    };
+    let alice = "alice@tern.test";
+    say(alice, &[EVE, "bob@tern.test"], Some("alice"), "offer", "");
+    let offer = "In-Reply-To: <offer@x>\r\n";
+    say(EVE, &[alice], None, "no", offer);
+    let no = "References: <offer@x> <no@x>\r\n";
+    say(alice, &[EVE], Some("alice"), "pity", no);
+    // Nothing of this went outside, so that nobody there can answer it.
+    say(alice, &["bob@tern.test"], Some("alice"), "inside", "");
+    let inside = "In-Reply-To: <inside@x>\r\n";
+    say(EVE, &[alice], None, "forged", inside);
+    let recalls = recalls(&house);
+    let listed = |id: &str, now| {
+        let search = Search {
+            message_id: Some(id.into()),
+            ..Search::default()
+        };
+        let planned = recalls.plan_retract(&by(None, search, 1), now).unwrap();
+        let all = planned[0].quoted.all.iter();
+        let line = all.map(|one| (one.depth, one.submission.subject_text()));
+        line.collect::<Vec<_>>()
+    };
+    let (no, pity) = ((1, "no".to_owned()), (2, "pity".to_owned()));
+    assert_eq!(listed("offer@x", house.now), [no, pity.clone()]);
+    assert_eq!(listed("inside@x", house.now), []);
+    let later = house.now.plus_millis(200 * 24 * 60 * 60 * 1000);
+    assert_eq!(recalls.forget_arrivals(later).unwrap(), 2);
+    // What alice said to it names the first message too.
+    assert_eq!(listed("offer@x", later), [pity]);
+    assert_eq!(recalls.check().unwrap(), []);
 }

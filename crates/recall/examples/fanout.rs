@@ -157,6 +157,7 @@ fn deliver(
         digest: prepared.digest,
         carried: Vec::new(),
         text: None,
+        answers: Vec::new(),
         size: prepared.size(),
         submitted: now,
         recipients: 1,

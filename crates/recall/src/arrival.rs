@@ -12,7 +12,7 @@ use tern_base::{EmailAddress, OriginId, Timestamp};
 use tern_store::{Range, Read, StoreError, Transaction, Verdict};
 
 use crate::status::each_row;
-use crate::{RecallError, Recalls, Submission, limits, submission, tables};
+use crate::{RecallError, Recalls, Submission, limits, quoted, submission, tables};
 
 /// Rows that are read, or forgotten, at once.
 const PAGE: usize = 200;
@@ -58,6 +58,7 @@ impl Arrival {
 pub fn record_arrival_in(txn: &mut Transaction<'_>, arrival: &Arrival) {
     let key = tables::arrival(arrival.submission.id);
     txn.put(key, arrival.encode());
+    quoted::file_in(txn, &arrival.submission);
 }
 
 /// The arrival of an id.
@@ -114,6 +115,9 @@ impl Recalls {
                 }
                 if submission::forget_targets_in(txn, id, limits::FORGOTTEN_AT_ONCE)? {
                     return Ok(Verdict::Commit(None));
+                }
+                if let Some(row) = txn.get(&tables::arrival(id))? {
+                    quoted::forget_in(txn, &Arrival::decode(id, &row)?.submission);
                 }
                 txn.delete(tables::arrival(id));
                 Ok::<_, RecallError>(Verdict::Commit(Some(true)))

@@ -22,7 +22,7 @@ impl std::fmt::Display for Finding {
 impl Recalls {
     /// Checks every recall: what is unfinished is on the list of open ones; a finished recall has
     /// no covered copy in a mailbox, and an outcome for every target that it is past; every
-    /// withdrawn copy is in the vault, restored or purged.
+    /// withdrawn copy is in the vault, restored or purged; what is filed as an answer is one.
     pub fn check(&self) -> Result<Vec<Finding>, RecallError> {
         let mut recalls = Vec::new();
         each_row(
@@ -53,6 +53,7 @@ impl Recalls {
             self.check_one(recall, &mut findings)?;
         }
         self.check_waiting(&recalls, &mut findings)?;
+        self.check_answers(&mut findings)?;
         Ok(findings)
     }
 

@@ -28,6 +28,11 @@ pub const MAX_TOKENS: usize = 8;
 pub const TARGET_ROW_BYTES: usize = 48 * 1024;
 /// Most messages that one retract takes back; a search that finds more touches none.
 pub const MAX_RETRACTED: usize = 1_000;
+/// How many answers deep a conversation is followed, and how many Message-IDs that a message answers are
+/// filed.
+pub const MAX_DEPTH: u8 = 5;
+/// Most messages that are looked at since they say that they answer one, or answer what does.
+pub const MAX_ANSWERS: usize = 10_000;
 /// Most submissions that a search looks at; a narrower time goes over fewer.
 pub const MAX_SEARCHED: usize = 1_000_000;
 /// Addresses that a report mail lists one by one; the rest are counted.

@@ -6,7 +6,8 @@
 //! batch id is the same retract, and goes on where the first was cut off.
 //!
 //! Invariants: what the policy does not let the requester plan is as if it were not there; a search
-//! that finds more than [`limits::MAX_RETRACTED`] messages touches none of them.
+//! that finds more than [`limits::MAX_RETRACTED`] messages, with those that answer them where these are
+//! to be taken back too, touches none of them.
 //!
 //! Refuses to search by time alone.
 
@@ -19,8 +20,8 @@ use tern_store::{Range, Read};
 use crate::arrival::{Arrival, arrival};
 use crate::request::refusal_of;
 use crate::{
-    Facts, Plan, Reach, RecallError, RecallId, Recalls, Refusal, Request, Requested, Requester,
-    Selector, Submission, limits, submission, tables,
+    Facts, Plan, Quoted, Reach, RecallError, RecallId, Recalls, Refusal, Request, Requested,
+    Requester, Selector, Submission, limits, submission, tables,
 };
 
 /// How long before a message is accepted its id may have been made.
@@ -120,6 +121,8 @@ pub struct Retract {
     pub selection: Selection,
     /// How far beyond the letter itself.
     pub reach: Reach,
+    /// How many answers deep the messages are taken back too that answer those found; 0 for none.
+    pub depth: u8,
     /// Why.
     pub reason: Option<String>,
 }
@@ -154,6 +157,9 @@ pub struct Found {
     pub submission: Submission,
     /// What would happen.
     pub plan: Result<(Facts, Plan), Refusal>,
+    /// What answers it and may quote it, of what the requester may know of: whether it is taken back too
+    /// or not.
+    pub quoted: Quoted,
 }
 
 /// What a retract did with one message.
@@ -166,7 +172,8 @@ pub struct Retracted {
 }
 
 impl Recalls {
-    /// What a retract would do now, without doing it, the oldest message first.
+    /// What a retract would do now, without doing it: the messages that its search finds, the oldest
+    /// first, then those that answer them.
     pub fn plan_retract(
         &self,
         retract: &Retract,
@@ -175,7 +182,12 @@ impl Recalls {
         let mut all = Vec::new();
         for submission in self.found(retract, now)? {
             let plan = self.plan(&retract.request_for(submission.id), now)?;
-            all.push(Found { submission, plan });
+            let quoted = self.quoted_for(retract, &submission, limits::MAX_DEPTH, now)?;
+            all.push(Found {
+                submission,
+                plan,
+                quoted,
+            });
         }
         Ok(all)
     }
@@ -205,15 +217,73 @@ impl Recalls {
 
     /// What a search finds that the requester may know of.
     fn found(&self, retract: &Retract, now: Timestamp) -> Result<Vec<Submission>, RecallError> {
-        let mut visible = Vec::new();
-        for found in self.search(&retract.search)? {
-            let request = retract.request_for(found.id);
-            let verdict = self.decide((Operation::Plan, None, 0), &request, &found, now)?;
-            if refusal_of(&verdict).is_none() {
-                visible.push(found);
+        let mut found = Vec::new();
+        for one in self.search(&retract.search)? {
+            if self.may_know(retract, &one, now)? {
+                found.push(one);
             }
         }
-        Ok(visible)
+        if retract.depth > 0 {
+            self.add_quoted(retract, &mut found, now)?;
+        }
+        Ok(found)
+    }
+
+    /// Adds what answers the messages that a search has found.
+    fn add_quoted(
+        &self,
+        retract: &Retract,
+        found: &mut Vec<Submission>,
+        now: Timestamp,
+    ) -> Result<(), RecallError> {
+        let mut matches = Matches::default();
+        let mut ids: HashSet<OriginId> = found.iter().map(|one| one.id).collect();
+        let roots = std::mem::take(found);
+        for root in &roots {
+            matches.add_any(&*self.engine, root.clone())?;
+        }
+        for root in &roots {
+            let quoted = self.quoted_for(retract, root, retract.depth, now)?;
+            if quoted.more {
+                return Err(RecallError::TooMany);
+            }
+            for one in quoted.all {
+                if ids.insert(one.submission.id) {
+                    matches.add_any(&*self.engine, one.submission)?;
+                }
+            }
+        }
+        *found = matches.all;
+        Ok(())
+    }
+
+    /// What answers a message, of what the requester may know of.
+    fn quoted_for(
+        &self,
+        retract: &Retract,
+        root: &Submission,
+        depth: u8,
+        now: Timestamp,
+    ) -> Result<Quoted, RecallError> {
+        let quoted = self.quoted(root, depth)?;
+        let mut all = Vec::new();
+        for one in quoted.all {
+            if self.may_know(retract, &one.submission, now)? {
+                all.push(one);
+            }
+        }
+        Ok(Quoted { all, ..quoted })
+    }
+
+    fn may_know(
+        &self,
+        retract: &Retract,
+        found: &Submission,
+        now: Timestamp,
+    ) -> Result<bool, RecallError> {
+        let request = retract.request_for(found.id);
+        let verdict = self.decide((Operation::Plan, None, 0), &request, found, now)?;
+        Ok(refusal_of(&verdict).is_none())
     }
 
     /// Every submission that fits, the oldest first.
@@ -245,7 +315,7 @@ impl Recalls {
         let brought: BTreeSet<OriginId> = copies.iter().map(|copy| copy.origin).collect();
         for id in brought {
             let arrival = arrival(engine, id)?.filter(|found| search.fits_arrival(found));
-            found.add_arrival(engine, arrival)?;
+            found.add_arrival(engine, arrival.map(|arrival| arrival.submission))?;
         }
         Ok(found.all)
     }
@@ -262,7 +332,7 @@ impl Recalls {
         self.each_between(tables::arrivals_between(since, until), |key, row| {
             let arrival = Arrival::of_row(key, row)?;
             let arrival = Some(arrival).filter(|found| search.fits_arrival(found));
-            found.add_arrival(&*self.engine, arrival)
+            found.add_arrival(&*self.engine, arrival.map(|arrival| arrival.submission))
         })?;
         Ok(found.all)
     }
@@ -305,12 +375,19 @@ impl Matches {
         }
     }
 
+    fn add_any(&mut self, reader: &dyn Read, found: Submission) -> Result<(), RecallError> {
+        match found.submitter() {
+            Some(_) => self.add(Some(found)),
+            None => self.add_arrival(reader, Some(found)),
+        }
+    }
+
     fn add_arrival(
         &mut self,
         reader: &dyn Read,
-        found: Option<Arrival>,
+        found: Option<Submission>,
     ) -> Result<(), RecallError> {
-        let Some(Arrival { submission, .. }) = found else {
+        let Some(submission) = found else {
             return Ok(());
         };
         let digest = submission.digest;

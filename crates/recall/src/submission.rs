@@ -11,7 +11,7 @@ use tern_store::{Range, Read, StoreError, Transaction};
 
 use crate::arrival::arrival;
 use crate::returned::TextPrint;
-use crate::{limits, tables};
+use crate::{limits, quoted, tables};
 
 /// One message accepted from one authenticated account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct Submission {
     pub carried: Vec<ContentDigest>,
     /// By which its text is known when it comes back from outside; only of what went there.
     pub text: Option<TextPrint>,
+    /// What it answers, by the hashes of Message-IDs, the nearest first.
+    pub answers: Vec<[u8; 16]>,
     /// Its octets.
     pub size: u32,
     /// When it was accepted.
@@ -86,7 +88,7 @@ impl Submission {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(3);
+        let mut w = Writer::versioned(4);
         w.number(self.account.0.into());
         w.option(self.mail_from.as_ref(), |w, from| {
             w.text(&from.to_string());
@@ -98,6 +100,9 @@ impl Submission {
             w.array(&digest.0);
         });
         w.option(self.text, |w, text| text.write(w));
+        w.list(&self.answers, |w, hash| {
+            w.array(hash);
+        });
         w.number(self.size.into())
             .number(self.submitted.0)
             .number(self.recipients.into());
@@ -113,7 +118,7 @@ impl Submission {
     }
 
     pub(crate) fn decode(id: OriginId, bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 3)?;
+        let mut r = Reader::of_version(bytes, 4)?;
         Ok(Self {
             id,
             account: AccountId(r.number32()?),
@@ -123,6 +128,7 @@ impl Submission {
             digest: ContentDigest(r.array()?),
             carried: r.list(|r| r.array().map(ContentDigest))?,
             text: r.option(TextPrint::read)?,
+            answers: r.list(Reader::array)?,
             size: r.number32()?,
             submitted: Timestamp(r.number()?),
             recipients: r.number32()?,
@@ -217,6 +223,7 @@ pub fn record_in(txn: &mut Transaction<'_>, submission: &Submission) -> Result<(
     txn.put(key, Letter { author, latest: id }.encode());
     let hash = message_id_hash(&submission.message_id);
     txn.put(tables::by_message_id(account, &hash, id), Vec::new());
+    quoted::file_in(txn, submission);
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Key layout. Table bytes 0x50 to 0x5f, 0x6f to 0x73 and 0x90 to 0x92 belong to this crate.
+//! Key layout. Table bytes 0x50 to 0x5f, 0x6f to 0x73 and 0x90 to 0x93 belong to this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -25,6 +25,7 @@
 //! | `REPLY` | recall | Message-ID of the mail that asked: its sender is owed an answer |
 //! | `HOLDS_HEAD` | 0 | how often holds were changed, and how many there are |
 //! | `HOLD` | hold | [`crate::Hold`] |
+//! | `ANSWER` | hash of a Message-ID, origin of what answers it | empty |
 //! | `RELEASED` | 0 | when a hold ended last, while what it held has not been looked at |
 
 use tern_base::codec::Damaged;
@@ -58,6 +59,7 @@ pub(crate) const FROZEN: u8 = 0x73;
 const HOLDS_HEAD: u8 = 0x90;
 pub(crate) const HOLD: u8 = 0x91;
 const RELEASED: u8 = 0x92;
+pub(crate) const ANSWER: u8 = 0x93;
 
 pub(crate) fn submission(id: OriginId) -> Vec<u8> {
     Key::table(SUBMISSION).array(&id.0).finish()
@@ -341,6 +343,24 @@ pub(crate) fn hold(id: HoldId) -> Vec<u8> {
 
 pub(crate) fn released() -> Vec<u8> {
     Key::table(RELEASED).array(&[0]).finish()
+}
+
+pub(crate) fn answer(message_id: &[u8; 16], id: OriginId) -> Vec<u8> {
+    let key = Key::table(ANSWER).array(message_id);
+    key.array(&id.0).finish()
+}
+
+/// What says that it answers a message, the oldest first.
+pub(crate) fn answers_to(message_id: &[u8; 16]) -> Range {
+    Range::prefix(Key::table(ANSWER).array(message_id).finish())
+}
+
+pub(crate) fn read_answer(key: &[u8]) -> Result<([u8; 16], OriginId), Damaged> {
+    let mut parts = KeyReader::new(key);
+    match (parts.array(), parts.array()) {
+        (Some(message_id), Some(id)) => Ok((message_id, OriginId(id))),
+        _ => Err(Damaged),
+    }
 }
 
 /// Every row of a table.

@@ -28,6 +28,7 @@ fn retract(search: Search) -> Retract {
         chosen: Vec::new(),
         selection: Selection::Any,
         reach: tern_recall::Reach::default(),
+        depth: 0,
         reason: None,
     }
 }

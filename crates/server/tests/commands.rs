@@ -243,6 +243,56 @@ fn retracts_from_the_command_line() {
 }
 
 #[test]
+fn a_conversation_from_the_command_line() {
+    let house = House::started("");
+    house.send("offer");
+    let reply = "From: bob@example.org\r\nTo: alice@example.org\r\nSubject: Re: offer\r\n\
+                 Message-ID: <reply@example.org>\r\nIn-Reply-To: <offer@example.org>\r\n\r\n\
+                 > Text of offer.\r\nNo.\r\n";
+    let mut bob = house.submission("bob");
+    let sent = bob.send("bob@example.org", &["alice@example.org"], reply.as_bytes());
+    let (_, (code, text)) = sent.expect("an answer");
+    assert_eq!(code, 250, "{text}");
+    let plan = ["recall", "plan", "offer@example.org"];
+    let shown = house.done(&plan);
+    assert!(
+        shown.contains("answered by 1 message that may quote it"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("1  bob@example.org, \"Re: offer\", sent "),
+        "{shown}"
+    );
+    let data = house.done(&[&plan[..], &["--json"]].concat());
+    let data: serde_json::Value = serde_json::from_str(&data).expect("JSON");
+    let quoted = &data["messages"][0]["quoted"][0];
+    assert_eq!(quoted["messageId"], "reply@example.org", "{data}");
+    assert_eq!(quoted["sender"], "bob@example.org", "{data}");
+    let mut alice = house.imap("alice");
+    assert!(
+        alice
+            .command("SELECT INBOX")
+            .expect("an answer")
+            .says("1 EXISTS")
+    );
+    let run = [
+        "recall",
+        "run",
+        "offer@example.org",
+        "--reach",
+        "conversation",
+    ];
+    let run = house.done(&run);
+    assert!(
+        run.contains("batch ") && run.ends_with("2 messages\n"),
+        "{run}"
+    );
+    assert!(alice.command("NOOP").expect("an answer").says("1 EXPUNGE"));
+    let too_deep = house.tern(&[&plan[..], &["--depth", "6"]].concat());
+    assert!(!too_deep.status.success());
+}
+
+#[test]
 fn holds_from_the_command_line() {
     let house = House::started("");
     let bob = ["--account", "bob@example.org", "--why", "case 12"];

@@ -20,6 +20,7 @@ mod import;
 mod permit;
 mod policy;
 mod queue;
+mod quoted;
 mod recall;
 mod role;
 mod store;

@@ -113,6 +113,7 @@ impl Admin {
                 true => Reach::Copies,
                 false => Reach::Attached,
             },
+            depth: which.depth,
             reason: None,
         })
     }
@@ -126,7 +127,8 @@ impl Admin {
         }
         let (mut text, mut data) = (Vec::new(), Vec::new());
         for one in &found {
-            let (words, value) = planned(one);
+            let (mut words, mut value) = planned(one);
+            self.write_quoted(&mut words, &mut value, &one.quoted)?;
             text.push(words);
             data.push(value);
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use miette::{Result, miette};
 use tern_base::Timestamp;
+use tern_recall::limits::MAX_DEPTH;
 
 use super::audit::AuditCommand;
 use super::evidence::{EvidenceArgs, VerifyArgs};
@@ -405,9 +406,13 @@ pub(crate) struct RecallArgs {
     /// Take only copies in this state.
     #[arg(long, value_parser = ["unexposed", "unread"])]
     pub(crate) only: Option<String>,
-    /// How far to go: copies of the message, or those messages too that have it attached.
-    #[arg(long, value_parser = ["copies", "attached"], default_value = "attached")]
+    /// How far to go: copies of the message, or those messages too that have it attached, or those too
+    /// that answer it.
+    #[arg(long, value_parser = ["copies", "attached", "conversation"], default_value = "attached")]
     pub(crate) reach: String,
+    /// With the messages that answer it, so many answers deep; one where only the conversation is named.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_DEPTH)))]
+    pub(crate) depth: Option<u8>,
 }
 
 impl RecallArgs {
@@ -422,6 +427,7 @@ impl RecallArgs {
             recipients: self.recipients.clone(),
             only: self.only.clone(),
             copies_only: self.reach == "copies",
+            depth: self.depth.unwrap_or(u8::from(self.reach == "conversation")),
         }
     }
 }

@@ -176,6 +176,9 @@ pub struct RecallWhich {
     /// Leave the messages that have it inside.
     #[serde(default)]
     pub copies_only: bool,
+    /// With the messages that answer it, so many answers deep; 0 for none.
+    #[serde(default)]
+    pub depth: u8,
 }
 
 /// A request about second factors.
