@@ -13,7 +13,7 @@ use tern_policy::Visibility;
 use crate::status::head_json;
 use crate::{
     CopyOutcome, Destination, Outcome, Reason, Recall, RecallError, RecallId, Recalls, StatusLine,
-    Subject, Tally, Target, Wait, submission,
+    Subject, Tally, Target, ToldOutcome, Wait, submission,
 };
 
 /// A recall as its sender sees it.
@@ -63,9 +63,6 @@ pub struct End {
     pub exposure_hidden: bool,
 }
 
-/// What is told of a withdrawn copy where nothing is told of its exposure.
-const WITHDRAWN: &str = "withdrawn";
-
 impl End {
     fn of(outcome: &CopyOutcome) -> Self {
         Self {
@@ -98,7 +95,7 @@ impl End {
     /// The code of the outcome, as far as it is told.
     pub const fn code(self) -> &'static str {
         match self.outcome {
-            Outcome::WithdrawnUnexposed if self.exposure_hidden => WITHDRAWN,
+            Outcome::WithdrawnUnexposed if self.exposure_hidden => ToldOutcome::Withdrawn.code(),
             outcome => outcome.code(),
         }
     }
@@ -228,25 +225,11 @@ impl SenderStatus {
         self
     }
 
-    /// How many copies ended how, as far as that is told: by the code of the outcome. Exposure as
-    /// a number needs enough recipients, or the number would be a name.
+    /// How many copies ended how, as far as that is told: by the code of the outcome.
     pub fn outcomes(&self) -> Vec<(&'static str, u64)> {
-        let (clean, exposed) = (Outcome::WithdrawnUnexposed, Outcome::WithdrawnExposed);
-        let withdrawn = self.tally.of(clean) + self.tally.of(exposed);
-        let hidden = match self.visibility {
-            Visibility::Aggregate { recipients } => withdrawn > 0 && withdrawn < recipients.into(),
-            Visibility::Full | Visibility::Outcomes => false,
-        };
-        let mut told = Vec::new();
-        if hidden {
-            told.push((WITHDRAWN, withdrawn));
-        }
-        let rest = self
-            .tally
-            .iter()
-            .filter(|(outcome, _)| !hidden || (*outcome != clean && *outcome != exposed));
-        told.extend(rest.map(|(outcome, copies)| (outcome.code(), copies)));
-        told
+        let told = self.tally.told(Some(self.visibility)).into_iter();
+        told.map(|(outcome, copies)| (outcome.code(), copies))
+            .collect()
     }
 
     /// The status for people, as in the report.

@@ -8,7 +8,10 @@ use tern_policy::{
     Authentication, Operation, Options, Permission, Question, Surroundings, Visibility,
 };
 
-use crate::{Recall, RecallError, RecallId, Recalls, Requester, SenderStatus, Status, submission};
+use crate::{
+    Recall, RecallError, RecallId, Recalls, Requester, SenderStatus, Status, Tally, ToldOutcome,
+    submission,
+};
 
 /// A recall as somebody may see it.
 #[derive(Clone, Debug)]
@@ -38,6 +41,17 @@ impl Recalls {
                 Ok(View::Limited(Box::new(status.limited_to(seen))))
             }
         }
+    }
+
+    /// How many copies of a recall ended how, or would, as far as somebody may see it.
+    pub fn told(
+        &self,
+        recall: &Recall,
+        tally: &Tally,
+        viewer: &Requester,
+        now: Timestamp,
+    ) -> Result<Vec<(ToldOutcome, u64)>, RecallError> {
+        Ok(tally.told(self.visibility(recall, viewer, now)?))
     }
 
     /// The report for the sender: with what was served, where policy lets them see that.

@@ -21,7 +21,8 @@ pub struct Waiting {
     pub submitted: Timestamp,
     /// How many recipients it went to, after expansion.
     pub recipients: u64,
-    /// How many copies would end how if it were granted now.
+    /// How many copies would end how if it were granted now: for [`Recalls::told`], since not
+    /// everybody who may free it may see who has read it.
     pub would_be: Tally,
 }
 

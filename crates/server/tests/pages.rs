@@ -5,19 +5,26 @@
 
 mod house;
 
+use std::path::{Path, PathBuf};
+
 use house::http::{Answer, read};
 use house::{House, is_closed};
 
 /// The shipped default: what was opened is taken back with a fresh second factor.
 fn house(options: &str) -> House {
-    let shipped = |directory: &str| {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/policies");
-        root.join(directory).display().to_string()
-    };
-    let (roles, rules) = (shipped("roles"), shipped("default"));
-    House::started(&format!(
-        "[policy]\ndirectories = [{roles:?}, {rules:?}]\n{options}"
-    ))
+    house_with(&[], options)
+}
+
+/// The same with more rules.
+fn house_with(more: &[&Path], options: &str) -> House {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/policies");
+    let shipped = ["roles", "default"].map(|directory| root.join(directory));
+    let all: Vec<&Path> = shipped
+        .iter()
+        .map(PathBuf::as_path)
+        .chain(more.iter().copied())
+        .collect();
+    House::started(&format!("[policy]\ndirectories = {all:?}\n{options}"))
 }
 
 const SUBJECT: &str = "<b>Prices</b> & \"more\"";
@@ -181,6 +188,35 @@ fn a_right_code_takes_the_message_back_and_nothing_else_does() {
         log.contains("  factor=totp") && log.contains("  factor=recovery-code"),
         "{log}"
     );
+}
+
+#[test]
+fn whether_it_was_opened_is_told_to_those_who_may_see_it() {
+    let rules = tempfile::tempdir().expect("a directory");
+    let numbers = "@id(\"house.numbers\")\n@visibility(\"aggregate:4\")\n\
+        forbid (principal, action == Tern::Action::\"report.exposure\", resource);\n";
+    std::fs::write(rules.path().join("numbers.cedar"), numbers).expect("written");
+    let house = house_with(&[rules.path()], "");
+    let (app, _) = house.enrol("alice@example.org");
+    let link = asked(&house, "first", 1);
+    let listed = house.done(&["--json", "recall", "list", "--waiting"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
+    assert_eq!(listed[0]["wouldBe"], serde_json::json!({"withdrawn": 1}));
+    let pages = [
+        house.get(&link),
+        house.post_code(&link, &app.wrong()),
+        house.post_code(&link, &app.code(1)),
+    ];
+    for (page, status) in pages.iter().zip([200, 403, 200]) {
+        assert_eq!(page.status, status, "{}", page.body);
+        assert!(
+            page.says("<b>1</b><span>taken back</span>"),
+            "{}",
+            page.body
+        );
+        assert!(!page.says("opened"), "{}", page.body);
+    }
+    assert_eq!(copies_of_bob(&house), Some(0));
 }
 
 #[test]

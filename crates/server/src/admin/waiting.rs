@@ -5,7 +5,7 @@
 
 use serde_json::json;
 use tern_policy::Authentication;
-use tern_recall::{Awaited, Requested, Requester, Waiting};
+use tern_recall::{Awaited, Requested, Requester, ToldOutcome, Waiting};
 
 use super::error::AdminError;
 use super::recall::{operator, parse_id, refused};
@@ -105,13 +105,17 @@ impl Admin {
                 waiting.sender,
                 why.unwrap_or_default()
             ));
-            data.push(waiting_json(&waiting));
+            let would_be = &waiting.would_be;
+            let told = self
+                .recalls
+                .told(recall, would_be, &operator(call), call.now)?;
+            data.push(waiting_json(&waiting, told));
         }
         Ok(Answer::new(text.join("\n"), data.into()))
     }
 }
 
-fn waiting_json(waiting: &Waiting) -> serde_json::Value {
+fn waiting_json(waiting: &Waiting, told: Vec<(ToldOutcome, u64)>) -> serde_json::Value {
     let recall = &waiting.recall;
     let approvals = waiting.wait.approvals.iter();
     let approvals: Vec<_> = approvals.map(|one| one.name.as_str()).collect();
@@ -119,9 +123,8 @@ fn waiting_json(waiting: &Waiting) -> serde_json::Value {
         Awaited::Approval { approvers, .. } => Some(approvers),
         Awaited::StepUp { .. } | Awaited::Time { .. } => None,
     };
-    let outcomes: serde_json::Map<_, _> = waiting
-        .would_be
-        .iter()
+    let outcomes: serde_json::Map<_, _> = told
+        .into_iter()
         .map(|(outcome, n)| (outcome.code().to_owned(), n.into()))
         .collect();
     json!({"id": recall.id.to_string(), "state": recall.state.code(),

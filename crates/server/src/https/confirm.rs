@@ -2,7 +2,8 @@
 //! it shows what would be taken back, and a right code does it.
 //!
 //! Invariant: a link that was never made, is used, is over, or is another account's gives one and the
-//! same page; so does one whose recall somebody else has freed or cancelled meanwhile.
+//! same page; so does one whose recall somebody else has freed or cancelled meanwhile. Of who has read
+//! the message the pages tell the requester as much as the report does.
 
 use std::net::IpAddr;
 
@@ -10,7 +11,7 @@ use hyper::StatusCode;
 use tern_audit::{Actor, Draft, EntryId};
 use tern_base::{AccountId, Timestamp};
 use tern_directory::CodeRefused;
-use tern_recall::{Extent, RecallError, RecallId, Requested, State, Waiting};
+use tern_recall::{Extent, RecallError, RecallId, Requested, Requester, State, Waiting};
 
 use super::Site;
 use super::answer::Answer;
@@ -42,7 +43,10 @@ impl Site {
             Some(until) => Some(Trouble::Locked(until)),
             None => None,
         };
-        Ok(pages::ask(StatusCode::OK, &asked(&waiting, trouble)))
+        Ok(pages::ask(
+            StatusCode::OK,
+            &self.asked(&waiting, trouble, now)?,
+        ))
     }
 
     fn free(
@@ -55,7 +59,10 @@ impl Site {
         let Some((id, account, waiting)) = self.waiting_behind(token, now)? else {
             return Ok(pages::no_link());
         };
-        let again = |status, trouble| Ok(pages::ask(status, &asked(&waiting, Some(trouble))));
+        let again = |status, trouble| {
+            let asked = self.asked(&waiting, Some(trouble), now)?;
+            Ok(pages::ask(status, &asked))
+        };
         let entry = self.entry(id, account, peer, now)?;
         let shown = match self.factors.show(account, code, &entry, now)? {
             Ok(shown) => shown,
@@ -83,7 +90,11 @@ impl Site {
         if let Err(error) = carry_out(&self.recalls, answer.id(), now) {
             tracing::warn!(id = %answer.id(), %error, "a recall could not go on");
         }
-        Ok(pages::ended(&self.ended(answer)?))
+        Ok(pages::ended(&self.ended(
+            answer,
+            &waiting.wait.requester,
+            now,
+        )?))
     }
 
     /// The recall that waits behind a link.
@@ -116,10 +127,17 @@ impl Site {
         Ok(entry)
     }
 
-    fn ended(&self, answer: Requested) -> Result<Ended, Failed> {
+    fn ended(
+        &self,
+        answer: Requested,
+        reader: &Requester,
+        now: Timestamp,
+    ) -> Result<Ended, Failed> {
         let status = self.recalls.status(answer.id(), 0)?;
         let subject = status.recall.subject_text();
-        let outcomes = status.tally.iter().collect::<Vec<_>>();
+        let outcomes = self
+            .recalls
+            .told(&status.recall, &status.tally, reader, now)?;
         Ok(match answer {
             Requested::Waiting(_, awaited) => Ended::Waits {
                 subject,
@@ -136,20 +154,25 @@ impl Site {
             },
         })
     }
-}
 
-fn asked(waiting: &Waiting, trouble: Option<Trouble>) -> Asked {
-    let recall = &waiting.recall;
-    Asked {
-        subject: recall.subject_text(),
-        sender: (recall.requester != waiting.sender).then(|| waiting.sender.clone()),
-        submitted: waiting.submitted,
-        recipients: waiting.recipients,
-        chosen: recall.chosen.clone(),
-        reason: recall.reason.clone(),
-        requested: recall.requested,
-        until: waiting.wait.awaited.until(),
-        outcomes: waiting.would_be.iter().collect(),
-        trouble,
+    fn asked(
+        &self,
+        waiting: &Waiting,
+        trouble: Option<Trouble>,
+        now: Timestamp,
+    ) -> Result<Asked, Failed> {
+        let (recall, reader) = (&waiting.recall, &waiting.wait.requester);
+        Ok(Asked {
+            subject: recall.subject_text(),
+            sender: (recall.requester != waiting.sender).then(|| waiting.sender.clone()),
+            submitted: waiting.submitted,
+            recipients: waiting.recipients,
+            chosen: recall.chosen.clone(),
+            reason: recall.reason.clone(),
+            requested: recall.requested,
+            until: waiting.wait.awaited.until(),
+            outcomes: self.recalls.told(recall, &waiting.would_be, reader, now)?,
+            trouble,
+        })
     }
 }

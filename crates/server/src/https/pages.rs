@@ -7,7 +7,7 @@ use hyper::StatusCode;
 use qrcodegen::{QrCode, QrCodeEcc};
 use tern_base::Timestamp;
 use tern_directory::Account;
-use tern_recall::{Extent, Outcome};
+use tern_recall::{Extent, Outcome, ToldOutcome};
 
 use super::answer::{self, Answer};
 
@@ -26,7 +26,7 @@ pub(super) struct Asked {
     pub(super) reason: Option<String>,
     pub(super) requested: Timestamp,
     pub(super) until: Timestamp,
-    pub(super) outcomes: Vec<(Outcome, u64)>,
+    pub(super) outcomes: Vec<(ToldOutcome, u64)>,
     pub(super) trouble: Option<Trouble>,
 }
 
@@ -47,7 +47,7 @@ pub(super) enum Ended {
     Sealed {
         subject: String,
         extent: Option<Extent>,
-        outcomes: Vec<(Outcome, u64)>,
+        outcomes: Vec<(ToldOutcome, u64)>,
     },
     /// Others have to agree.
     Waits { subject: String, until: Timestamp },
@@ -357,8 +357,8 @@ fn trouble_text(trouble: Trouble) -> String {
     }
 }
 
-fn lines(outcomes: &[(Outcome, u64)]) -> Vec<Line> {
-    let line = |(outcome, count): &(Outcome, u64)| Line {
+fn lines(outcomes: &[(ToldOutcome, u64)]) -> Vec<Line> {
+    let line = |(outcome, count): &(ToldOutcome, u64)| Line {
         count: *count,
         words: words(*outcome),
     };
@@ -366,7 +366,11 @@ fn lines(outcomes: &[(Outcome, u64)]) -> Vec<Line> {
 }
 
 /// An outcome, after a number of copies.
-const fn words(outcome: Outcome) -> &'static str {
+const fn words(outcome: ToldOutcome) -> &'static str {
+    let outcome = match outcome {
+        ToldOutcome::Withdrawn => return "taken back",
+        ToldOutcome::As(outcome) => outcome,
+    };
     match outcome {
         Outcome::Prevented => "stopped before leaving this server",
         Outcome::WithdrawnUnexposed => "taken back without having been opened",
