@@ -58,6 +58,7 @@ fn by(requester: Option<AccountId>, search: Search, batch: u8) -> Retract {
         selection: Selection::Any,
         reach: tern_recall::Reach::default(),
         depth: 0,
+        notices: tern_recall::Notices::default(),
         reason: None,
     }
 }

@@ -51,7 +51,7 @@ impl Recalls {
         if recall.is_report_due() {
             self.write_report(&recall, now)?;
         }
-        Ok(())
+        self.notify(&recall, now)
     }
 
     /// Withdraws from the other end while [`Recalls::run`] is at it on another thread, and returns

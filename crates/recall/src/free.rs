@@ -539,6 +539,7 @@ pub(crate) fn request_of(recall: &Recall, requester: &Requester) -> Request {
         chosen: recall.chosen.clone(),
         selection: recall.selection,
         reach: recall.reach,
+        notices: recall.notices.clone(),
         batch: recall.batch,
         reason: recall.reason.clone(),
         replacement: recall.replacement.clone(),

@@ -2,6 +2,8 @@
 
 /// Longest reason that is kept, in characters.
 pub const MAX_REASON: usize = 1_000;
+/// Longest text of a requester's in a notice to recipients, in characters.
+pub const MAX_NOTICE_TEXT: usize = 2_000;
 /// Most recipients that can be chosen one by one; a request with more is refused.
 pub const MAX_CHOSEN: usize = 1_000;
 /// What rates are counted over, in milliseconds.

@@ -156,6 +156,7 @@ impl Recalls {
             chosen: Vec::new(),
             selection: tern_policy::Selection::Any,
             reach: crate::Reach::default(),
+            notices: crate::Notices::default(),
             batch: None,
             reason: None,
             replacement: None,

@@ -6,7 +6,7 @@ use tern_mailbox::SealTag;
 use tern_policy::{DenyReason, Selection};
 
 use crate::outcome::Tally;
-use crate::{BatchId, Outcome, Reach, tables};
+use crate::{BatchId, Notices, Outcome, Reach, tables};
 
 /// The id of one recall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -318,6 +318,10 @@ pub struct Recall {
     pub selection: Selection,
     /// How far beyond the letter itself.
     pub reach: Reach,
+    /// Who is told of it when it is done.
+    pub notices: Notices,
+    /// Accounts below this number are told, if they are to be.
+    pub noticed: u64,
     /// The retract that it is a part of.
     pub batch: Option<BatchId>,
     /// Where it stands.
@@ -351,7 +355,7 @@ impl Recall {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(4);
+        let mut w = Writer::versioned(5);
         w.option(self.submission, |w, id| {
             w.array(&id.0);
         });
@@ -378,6 +382,8 @@ impl Recall {
         w.list(&self.chosen, text)
             .byte(selection_number(self.selection))
             .byte(self.reach as u8);
+        self.notices.write(&mut w);
+        w.number(self.noticed);
         w.option(self.batch, |w, batch| {
             w.array(&batch.0);
         });
@@ -396,7 +402,7 @@ impl Recall {
     }
 
     pub(crate) fn decode(id: RecallId, bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 4)?;
+        let mut r = Reader::of_version(bytes, 5)?;
         Ok(Self {
             id,
             submission: r.option(|r| r.array().map(OriginId))?,
@@ -411,6 +417,8 @@ impl Recall {
             chosen: r.list(Reader::text)?,
             selection: selection_of(r.byte()?)?,
             reach: Reach::from_number(r.byte()?)?,
+            notices: Notices::read(&mut r)?,
+            noticed: r.number()?,
             batch: r.option(|r| r.array().map(BatchId))?,
             state: State::decode((r.byte()?, r.byte()?))?,
             policies: r.list(Reader::text)?,
@@ -452,7 +460,7 @@ impl Recall {
     /// Whether something is left to do.
     pub(crate) fn is_open(&self) -> bool {
         let unfinished = matches!(self.state, State::Running | State::Restoring);
-        unfinished || self.unsettled || self.is_report_due()
+        unfinished || self.unsettled || self.is_report_due() || self.are_notices_due()
     }
 
     /// Writes the record, and keeps it on the list of those with something left to do while there

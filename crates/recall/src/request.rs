@@ -16,8 +16,8 @@ use crate::free::Freed;
 use crate::hold::head_in;
 use crate::plan::{cover, outside, spare};
 use crate::{
-    Awaited, BatchId, Facts, Outcome, Plan, Reach, Recall, RecallError, RecallId, Recalls, Refusal,
-    State, Submission, limits, plan, rivals, submission, tables,
+    Awaited, BatchId, Facts, Notices, Outcome, Plan, Reach, Recall, RecallError, RecallId, Recalls,
+    Refusal, State, Submission, limits, plan, rivals, submission, tables,
 };
 
 /// Which message.
@@ -57,6 +57,8 @@ pub struct Request {
     pub selection: Selection,
     /// How far beyond the letter itself.
     pub reach: Reach,
+    /// Who is told of it when it is done.
+    pub notices: Notices,
     /// The retract that it is a part of.
     pub batch: Option<BatchId>,
     /// Why.
@@ -66,6 +68,14 @@ pub struct Request {
     pub replacement: Option<String>,
     /// When it begins, where that was set when the message was sent; none for at once.
     pub expires: Option<Timestamp>,
+}
+
+impl Request {
+    /// Who is told, for the message that it is about.
+    fn notices(&self, found: Option<&Submission>) -> Notices {
+        let is_plain = self.replacement.is_none() && self.expires.is_none();
+        self.notices.resolved(is_plain, found)
+    }
 }
 
 /// The answer to a request.
@@ -276,7 +286,7 @@ impl Recalls {
                     (None, Some(_)) => Mode::Replace,
                     (None, None) => Mode::Withdraw,
                 },
-                ..Options::default()
+                notice: request.notices(Some(submission)).whom(),
             },
             approvals: 0,
             requester: None,
@@ -507,6 +517,8 @@ pub(crate) fn record(
             .collect(),
         selection: request.selection,
         reach: request.reach,
+        notices: request.notices(found),
+        noticed: 0,
         batch: request.batch,
         state,
         policies: decided
@@ -556,6 +568,10 @@ pub(crate) fn audit_request(
     }
     if recall.selection != Selection::Any {
         entry = entry.detail("only", recall.selection.code());
+    }
+    entry = entry.detail("notice", recall.notices.code());
+    if let Some(text) = &recall.notices.text {
+        entry = entry.detail("notice-text", text.as_str());
     }
     if let Some(batch) = recall.batch {
         entry = entry.detail("batch", batch.to_string());

@@ -20,7 +20,7 @@ use tern_store::{Range, Read};
 use crate::arrival::{Arrival, arrival};
 use crate::request::refusal_of;
 use crate::{
-    Facts, Plan, Quoted, Reach, RecallError, RecallId, Recalls, Refusal, Request, Requested,
+    Facts, Notices, Plan, Quoted, Reach, RecallError, RecallId, Recalls, Refusal, Request, Requested,
     Requester, Selector, Submission, limits, submission, tables,
 };
 
@@ -123,6 +123,8 @@ pub struct Retract {
     pub reach: Reach,
     /// How many answers deep the messages are taken back too that answer those found; 0 for none.
     pub depth: u8,
+    /// Who is told of it.
+    pub notices: Notices,
     /// Why.
     pub reason: Option<String>,
 }
@@ -136,6 +138,7 @@ impl Retract {
             chosen: self.chosen.clone(),
             selection: self.selection,
             reach: self.reach,
+            notices: self.notices.clone(),
             batch: Some(self.batch),
             reason: self.reason.clone(),
             replacement: None,

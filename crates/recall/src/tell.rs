@@ -31,6 +31,16 @@ pub(crate) struct Letter {
     pub(crate) text: String,
 }
 
+/// What a mail of the server's own is made of.
+pub(crate) struct ServerMail<'a> {
+    /// What its Message-ID says it is about.
+    pub(crate) name: &'a str,
+    /// The value of its `To:`.
+    pub(crate) to: &'a str,
+    pub(crate) subject: &'a str,
+    pub(crate) text: &'a str,
+}
+
 impl Recalls {
     /// Writes to whomever a recall waits for, unless that was done.
     pub(crate) fn tell(&self, id: RecallId, now: Timestamp) -> Result<(), RecallError> {
@@ -174,19 +184,31 @@ impl Recalls {
     pub(crate) fn compose(&self, letter: &Letter, now: Timestamp) -> Result<Vec<u8>, MailboxError> {
         let to = tern_directory::account(&*self.engine, letter.to)?;
         let to = to.map_or_else(String::new, |to| to.address.to_string());
-        let (name, host) = (&letter.name, &self.settings.hostname);
+        let mail = ServerMail {
+            name: &format!("{}-{}", letter.name, letter.to),
+            to: &format!("<{to}>"),
+            subject: &letter.subject,
+            text: &letter.text,
+        };
+        Ok(self.server_mail(&mail, now))
+    }
+
+    /// A mail of the server's own, as it is stored.
+    pub(crate) fn server_mail(&self, mail: &ServerMail<'_>, date: Timestamp) -> Vec<u8> {
+        let host = &self.settings.hostname;
         let head = format!(
-            "From: Recall <recall@{host}>\r\nTo: <{to}>\r\nDate: {}\r\n\
-             Message-ID: <recall-{name}-{}@{host}>\r\nSubject: {}\r\n\
+            "From: Recall <recall@{host}>\r\nTo: {}\r\nDate: {}\r\n\
+             Message-ID: <recall-{}@{host}>\r\nSubject: {}\r\n\
              Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n\
              Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
-            now.rfc5322(),
-            letter.to,
-            one_line(&letter.subject),
+            mail.to,
+            date.rfc5322(),
+            mail.name,
+            one_line(mail.subject),
         );
-        Ok([head, letter.text.replace('\n', "\r\n")]
+        [head, mail.text.replace('\n', "\r\n")]
             .concat()
-            .into_bytes())
+            .into_bytes()
     }
 }
 

@@ -119,6 +119,7 @@ impl Recalls {
             chosen: Vec::new(),
             selection: Selection::Any,
             reach: crate::Reach::default(),
+            notices: crate::Notices::default(),
             batch: None,
             reason: None,
             replacement: None,

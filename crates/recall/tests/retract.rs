@@ -29,6 +29,11 @@ fn retract(search: Search) -> Retract {
         selection: Selection::Any,
         reach: tern_recall::Reach::default(),
         depth: 0,
+        // What is left in an inbox is counted.
+        notices: tern_recall::Notices {
+            whom: Some(tern_policy::Notice::None),
+            text: None,
+        },
         reason: None,
     }
 }
@@ -243,6 +248,7 @@ fn only_copies_in_the_state_that_was_asked_for_are_taken() {
                 chosen: names,
                 selection,
                 reach: tern_recall::Reach::default(),
+                notices: retract(Search::default()).notices,
                 ..retract(subject("letter"))
             };
             let plan = house.recalls.plan_retract(&ask, house.now).unwrap();

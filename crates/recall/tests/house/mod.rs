@@ -18,12 +18,12 @@ use tern_mailbox::{
     AppendRequest, ExposureLevel, Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes,
     NoListener, Placed, Role, Served, Share, Viewer,
 };
-use tern_policy::{Authentication, Policy};
+use tern_policy::{Authentication, Notice, Policy};
 use tern_queue::{LeaseId, NewItem, QueueId, Schedule};
 use tern_recall::{
-    CopyOutcome, Destination, HoldBook, Outcome, RECALL_KEYWORD, Reason, RecallError, RecallId,
-    Recalls, Request, Requested, Requester, Selector, Settings, Subject, Submission, Target,
-    submission,
+    CopyOutcome, Destination, HoldBook, Notices, Outcome, RECALL_KEYWORD, Reason, RecallError,
+    RecallId, Recalls, Request, Requested, Requester, Selector, Settings, Subject, Submission,
+    Target, submission,
 };
 use tern_store::{Engine, MemEngine, Verdict, mem::Injected};
 
@@ -419,6 +419,11 @@ impl House {
             chosen: Vec::new(),
             selection: tern_policy::Selection::Any,
             reach: tern_recall::Reach::default(),
+            // Tests of other things look at what is left in an inbox.
+            notices: Notices {
+                whom: Some(Notice::None),
+                text: None,
+            },
             batch: None,
             reason: None,
             replacement: None,

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 use tern_base::{AccountId, ContentDigest, EmailAddress, Fault, Timestamp};
-use tern_policy::{Authentication, Selection};
+use tern_policy::{Authentication, Notice, Selection};
 use tern_recall::{
-    BatchId, Extent, Found, Reach, RecallId, Refusal, Requested, Requester, Retract, Search, State,
-    Status, Tally, View,
+    BatchId, Extent, Found, Notices, Reach, RecallId, Refusal, Requested, Requester, Retract,
+    Search, State, Status, Tally, View,
 };
 
 use super::error::AdminError;
@@ -44,6 +44,18 @@ fn selection(only: Option<&str>) -> Result<Selection> {
         Some("unread") => Ok(Selection::OnlyUnread),
         Some(other) => Err(AdminError::Wrong(format!("`{other}` is no state"))),
     }
+}
+
+/// Who is told, as the command line says it.
+pub(super) fn notices(whom: Option<&str>, text: Option<String>) -> Result<Notices> {
+    let whom = match whom {
+        None => None,
+        Some("none") => Some(Notice::None),
+        Some("exposed") => Some(Notice::ExposedOnly),
+        Some("all") => Some(Notice::All),
+        Some(other) => return Err(AdminError::Wrong(format!("`{other}` tells nobody"))),
+    };
+    Ok(Notices { whom, text })
 }
 
 pub(super) fn refused(refusal: Refusal) -> AdminError {
@@ -114,6 +126,7 @@ impl Admin {
                 false => Reach::Attached,
             },
             depth: which.depth,
+            notices: Notices::default(),
             reason: None,
         })
     }
@@ -143,10 +156,12 @@ impl Admin {
         &self,
         which: &RecallWhich,
         reason: Option<&String>,
+        notices: Notices,
         call: &mut Call<'_>,
     ) -> Result<Answer> {
         let mut retract = self.retract_of(which, call)?;
         retract.reason = reason.cloned();
+        retract.notices = notices;
         let answers = self.recalls.retract(&retract, call.now)?;
         // All of them are sealed by now; a failure here is finished by the server itself.
         for one in &answers {

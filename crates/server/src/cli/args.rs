@@ -318,6 +318,12 @@ pub(crate) enum RecallCommand {
         /// Why.
         #[arg(long)]
         reason: Option<String>,
+        /// Which recipients are told: those who had opened it, where nothing is said.
+        #[arg(long, value_parser = ["none", "exposed", "all"])]
+        notice: Option<String>,
+        /// What they are to read.
+        #[arg(long)]
+        notice_text: Option<String>,
     },
     /// Show how a recall stands, copy by copy.
     Status {
@@ -607,9 +613,16 @@ impl RecallCommand {
             Self::Plan(which) => Request::RecallPlan {
                 which: which.which(),
             },
-            Self::Run { which, reason } => Request::RecallRun {
+            Self::Run {
+                which,
+                reason,
+                notice,
+                notice_text,
+            } => Request::RecallRun {
                 which: which.which(),
                 reason: reason.clone(),
+                notice: notice.clone(),
+                notice_text: notice_text.clone(),
             },
             Self::Status { id, seen_by } => Request::RecallStatus {
                 id: id.clone(),

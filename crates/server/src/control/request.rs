@@ -122,6 +122,9 @@ pub enum Request {
     RecallRun {
         which: RecallWhich,
         reason: Option<String>,
+        /// `none`, `exposed` or `all`; none for what is usual.
+        notice: Option<String>,
+        notice_text: Option<String>,
     },
     RecallStatus {
         id: String,

@@ -1,0 +1,304 @@
+//! What recipients are told: that a message they had was taken back, in one mail to their inbox.
+//!
+//! Invariants:
+//! - Whoever gets a notice of a recall gets one, whatever is killed or run again: the cursor in the
+//!   record moves in the transaction that lands it. Who had no room for it gets none.
+//! - The subject and the sender are told only to those who had opened the message.
+//!
+//! Refuses to write to the sender, or to anybody outside. Nobody is told of what was stopped before it
+//! was in their mailbox, or of what is put back.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use tern_base::codec::{Damaged, Reader, Writer};
+use tern_base::{AccountId, EmailAddress, Timestamp};
+use tern_mailbox::{INBOX, MailboxError, Prepared};
+use tern_policy::Notice;
+use tern_store::Verdict;
+
+use crate::report::landing;
+use crate::tell::ServerMail;
+use crate::{Outcome, Recall, RecallError, RecallId, Recalls, State, Subject, Submission, limits};
+
+/// Accounts that one transaction writes to.
+const CHUNK: usize = 100;
+/// The characters of a quoted line, so that no line is too long for mail (RFC 5322 2.1.1).
+const LINE: usize = 200;
+/// The cursor of a recall whose notices are out: beyond every account.
+const ALL_TOLD: u64 = 1 << 32;
+
+/// Whom a recall tells of itself, and in which words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notices {
+    /// Which recipients. Where nothing is said: those who had opened it, of a message of ours that is
+    /// withdrawn; nobody, where a correction takes its place, it expires, or it came from outside.
+    pub whom: Option<Notice>,
+    /// What the requester wants them to read.
+    pub text: Option<String>,
+}
+
+impl Notices {
+    /// As they go on record, for a recall of this kind.
+    pub(crate) fn resolved(&self, is_plain: bool, found: Option<&Submission>) -> Self {
+        let is_ours = found.is_none_or(|found| found.submitter().is_some());
+        let whom = match is_plain && is_ours {
+            true => Notice::ExposedOnly,
+            false => Notice::None,
+        };
+        Self {
+            whom: Some(self.whom.unwrap_or(whom)),
+            text: self.text.as_deref().and_then(cleaned),
+        }
+    }
+
+    pub(crate) const fn whom(&self) -> Notice {
+        match self.whom {
+            Some(whom) => whom,
+            None => Notice::None,
+        }
+    }
+
+    /// The name of whom they are for, as policies have it.
+    pub(crate) const fn code(&self) -> &'static str {
+        match self.whom() {
+            Notice::None => "none",
+            Notice::ExposedOnly => "exposed-only",
+            Notice::All => "all",
+        }
+    }
+
+    pub(crate) fn write(&self, w: &mut Writer) {
+        w.byte(match self.whom() {
+            Notice::None => 0,
+            Notice::ExposedOnly => 1,
+            Notice::All => 2,
+        });
+        w.option(self.text.as_ref(), |w, text| {
+            w.text(text);
+        });
+    }
+
+    pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self, Damaged> {
+        let whom = match r.byte()? {
+            0 => Notice::None,
+            1 => Notice::ExposedOnly,
+            2 => Notice::All,
+            _ => return Err(Damaged),
+        };
+        Ok(Self {
+            whom: Some(whom),
+            text: r.option(Reader::text)?,
+        })
+    }
+
+    /// Whether one whose copy ended so is told.
+    fn is_for(&self, outcome: Outcome) -> bool {
+        match self.whom() {
+            Notice::None => false,
+            Notice::ExposedOnly => outcome == Outcome::WithdrawnExposed,
+            Notice::All => matches!(
+                outcome,
+                Outcome::WithdrawnExposed | Outcome::WithdrawnUnexposed
+            ),
+        }
+    }
+}
+
+/// Plain text with its line breaks and nothing else that is no character to read.
+fn cleaned(text: &str) -> Option<String> {
+    let text = text.replace("\r\n", "\n");
+    let kept = text.chars().filter(|c| *c == '\n' || !c.is_control());
+    let text: String = kept.take(limits::MAX_NOTICE_TEXT).collect();
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// The mail to those who had opened the message, and to those who had not; each where somebody is to
+/// get it.
+struct Mails {
+    opened: Option<Prepared>,
+    unopened: Option<Prepared>,
+}
+
+impl Recalls {
+    /// Writes to recipients of a recall that is done, unless that was done.
+    pub(crate) fn notify(&self, recall: &Recall, now: Timestamp) -> Result<(), RecallError> {
+        if !recall.are_notices_due() {
+            return Ok(());
+        }
+        let told = self.to_be_told(recall)?;
+        let mails = self.notices(recall, &told, now)?;
+        let told: Vec<(AccountId, bool)> = told.into_iter().collect();
+        let mut cursor = recall.noticed;
+        for chunk in told.chunks(CHUNK) {
+            let Some(last) = chunk.last() else { continue };
+            let next = u64::from(last.0.0) + 1;
+            if !self.notify_chunk(recall.id, &mails, chunk, (cursor, next), now)? {
+                // Undone meanwhile, or another run is at it.
+                return Ok(());
+            }
+            cursor = next;
+        }
+        self.notify_chunk(recall.id, &mails, &[], (cursor, ALL_TOLD), now)?;
+        Ok(())
+    }
+
+    /// The accounts from the cursor on that get a notice, and whether they had opened the message.
+    fn to_be_told(&self, recall: &Recall) -> Result<BTreeMap<AccountId, bool>, RecallError> {
+        let mut told = BTreeMap::new();
+        if recall.notices.whom() == Notice::None {
+            return Ok(told);
+        }
+        let submission = self.submission_of(recall)?;
+        self.each_outcome(recall.id, |subject, outcome| {
+            let Subject::Copy(account, _) = subject else {
+                return;
+            };
+            let done = u64::from(account.0) < recall.noticed;
+            if done || account == submission.account || !recall.notices.is_for(outcome.outcome) {
+                return;
+            }
+            // Who was served what carries it need not have looked at what is inside.
+            let opened = outcome.outcome == Outcome::WithdrawnExposed && outcome.carriage.is_none();
+            *told.entry(account).or_insert(false) |= opened;
+        })?;
+        Ok(told)
+    }
+
+    fn notices(
+        &self,
+        recall: &Recall,
+        told: &BTreeMap<AccountId, bool>,
+        now: Timestamp,
+    ) -> Result<Mails, RecallError> {
+        let submission = match told.is_empty() {
+            true => None,
+            false => Some(self.submission_of(recall)?),
+        };
+        let mail = |opened| -> Result<Option<Prepared>, RecallError> {
+            let wanted = told.values().any(|of_account| *of_account == opened);
+            let Some(submission) = submission.as_ref().filter(|_| wanted) else {
+                return Ok(None);
+            };
+            let sender = match (opened, submission.submitter()) {
+                (true, Some(account)) => Some(self.address(account)?),
+                (true, None) => submission.mail_from.as_ref().map(ToString::to_string),
+                (false, _) => None,
+            };
+            let content = self.notice(recall, submission, (opened, sender.as_deref()));
+            Ok(Some(self.mailboxes().prepare(content, now)?))
+        };
+        Ok(Mails {
+            opened: mail(true)?,
+            unopened: mail(false)?,
+        })
+    }
+
+    /// The mail as its readers get it: the same for all of them, and word for word the same after a
+    /// crash, so that it is stored once.
+    fn notice(
+        &self,
+        recall: &Recall,
+        submission: &Submission,
+        (opened, sender): (bool, Option<&str>),
+    ) -> Vec<u8> {
+        let who = match EmailAddress::parse(&recall.requester) {
+            Ok(address) => address.to_string(),
+            // The name that an operator has at the server is nobody else's business.
+            Err(_) => String::from("An operator of this server"),
+        };
+        let at = recall.finished.unwrap_or(recall.requested);
+        let subject = recall.subject_text();
+        let mut text = format!("{who} took back a message that was in your mailbox.\n\n");
+        if opened {
+            let _ = writeln!(text, "Subject:    {subject}");
+        }
+        let _ = write!(text, "Sent:       {}", submission.submitted.rfc5322());
+        if let Some(sender) = sender {
+            let _ = write!(text, " by {sender}");
+        }
+        let _ = writeln!(text, "\nTaken back: {}", at.rfc5322());
+        if let Some(said) = &recall.notices.text {
+            let _ = writeln!(text, "\n{who} writes:\n\n{}", quoted(said));
+        }
+        text.push_str("\nIt is no longer in your mailbox, and there is nothing for you to do.\n");
+        let _ = writeln!(text, "\nReference: {}", recall.id);
+        let (name, subject) = match opened {
+            true => ("opened", format!("Taken back: {subject}")),
+            false => ("notice", String::from("A message to you was taken back")),
+        };
+        self.server_mail(
+            &ServerMail {
+                name: &format!("{}-{name}", recall.id),
+                to: "undisclosed-recipients:;",
+                subject: &subject,
+                text: &text,
+            },
+            at,
+        )
+    }
+
+    /// Lands the notices of these accounts and moves the cursor past them; answers whether it stood
+    /// where it should.
+    fn notify_chunk(
+        &self,
+        id: RecallId,
+        mails: &Mails,
+        chunk: &[(AccountId, bool)],
+        (cursor, next): (u64, u64),
+        now: Timestamp,
+    ) -> Result<bool, RecallError> {
+        let accounts: Vec<AccountId> = chunk.iter().map(|(account, _)| *account).collect();
+        self.mailboxes().transact(&accounts, |txn| {
+            let mut fresh = self.recall_in(txn, id)?;
+            if fresh.noticed != cursor || !fresh.are_notices_due() {
+                return Ok(Verdict::Abandon(false));
+            }
+            for (mail, opened) in [(&mails.opened, true), (&mails.unopened, false)] {
+                let to = chunk.iter().filter(|(_, of_account)| *of_account == opened);
+                let landings: Vec<_> = to
+                    .map(|(account, _)| landing(&fresh, *account, INBOX, now))
+                    .collect();
+                let Some(mail) = mail.as_ref().filter(|_| !landings.is_empty()) else {
+                    continue;
+                };
+                // One whose mailbox is full or gone keeps back none of the others.
+                for placed in self.mailboxes().land_in(txn, mail, &landings, now)? {
+                    if let Err(MailboxError::Store(error)) = placed {
+                        return Err(error.into());
+                    }
+                }
+            }
+            fresh.noticed = next;
+            fresh.put_in(txn);
+            Ok::<_, RecallError>(Verdict::Commit(true))
+        })
+    }
+}
+
+impl Recall {
+    /// Whether recipients are still to be told.
+    pub(crate) fn are_notices_due(&self) -> bool {
+        let anybody = self.notices.whom() != Notice::None;
+        anybody && self.state == State::Done && self.noticed < ALL_TOLD
+    }
+}
+
+/// Lines of somebody else, marked as such.
+fn quoted(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let characters: Vec<char> = line.chars().collect();
+        if characters.is_empty() {
+            out.push_str(">\n");
+        }
+        for piece in characters.chunks(LINE) {
+            out.push_str("> ");
+            out.extend(piece);
+            out.push('\n');
+        }
+    }
+    out.truncate(out.trim_end().len());
+    out
+}

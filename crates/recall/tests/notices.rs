@@ -1,0 +1,199 @@
+//! What recipients are told of a recall: whom, what of it, and once.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod house;
+
+use house::{ALICE, BOB, CAROL, DAVE, House};
+use tern_base::{AccountId, Uid};
+use tern_mailbox::{ExposureLevel, INBOX};
+use tern_policy::Notice;
+use tern_recall::{Notices, Request, Selector, Submission, limits};
+
+/// The notices in somebody's inbox.
+fn notices(house: &House, account: AccountId) -> Vec<String> {
+    let view = house.mailboxes.view(account, INBOX).unwrap();
+    let mut texts = Vec::new();
+    for uid in house.uids(account, INBOX) {
+        let message = view.get(Uid(uid)).unwrap().message;
+        let row = house.mailboxes.message(account, message).unwrap();
+        let body = house.mailboxes.read(account, &row, 0..u64::MAX).unwrap().0;
+        texts.push(String::from_utf8(body).unwrap());
+    }
+    texts.retain(|text| text.contains("From: Recall <recall@"));
+    texts
+}
+
+fn count(house: &House, accounts: &[AccountId]) -> Vec<usize> {
+    let count = |account: &AccountId| notices(house, *account).len();
+    accounts.iter().map(count).collect()
+}
+
+/// Alice's message to Bob, who opened it, and to Carol, who did not; she has a copy herself.
+fn opened_by_bob(house: &mut House) -> Submission {
+    let sent = house.submit(ALICE, &[BOB, CAROL, ALICE], &[], 1);
+    house.serve(BOB, 1, ExposureLevel::Body);
+    sent
+}
+
+fn request(
+    house: &mut House,
+    sent: &Submission,
+    whom: Option<Notice>,
+    text: Option<&str>,
+) -> Request {
+    let mut request = house.request(ALICE, Selector::Submission(sent.id));
+    request.requester.name = String::from("alice@example.org");
+    request.notices = Notices {
+        whom,
+        text: text.map(str::to_owned),
+    };
+    request
+}
+
+fn carry_out(house: &House, request: &Request) {
+    let answer = house.recalls.request(request, house.now).unwrap();
+    house.recalls.run(answer.id(), house.now).unwrap();
+}
+
+#[test]
+fn who_had_opened_it_is_told_what_it_was_and_nobody_else_is_told() {
+    let mut house = House::new();
+    let sent = opened_by_bob(&mut house);
+    let request = request(&mut house, &sent, None, None);
+    carry_out(&house, &request);
+    assert_eq!(count(&house, &[BOB, CAROL, ALICE]), [1, 0, 0]);
+    let notice = notices(&house, BOB).remove(0);
+    for expected in [
+        "\r\nSubject: Taken back: Letter 1\r\n",
+        "\r\nAuto-Submitted: auto-generated\r\n",
+        "\r\n\r\nalice@example.org took back a message that was in your mailbox.\r\n",
+        "\r\nSubject:    Letter 1\r\n",
+        " by alice@example.org\r\n",
+    ] {
+        assert!(notice.contains(expected), "{expected}: {notice}");
+    }
+    assert!(!notice.contains("Body 1"), "{notice}");
+    // Asked again, run again or undone, it tells nobody once more.
+    carry_out(&house, &request);
+    house.recalls.run_open(house.now).unwrap();
+    let by = &request.requester;
+    house.recalls.restore(request.id, by, house.now).unwrap();
+    house.recalls.run(request.id, house.now).unwrap();
+    house.recalls.run_open(house.now).unwrap();
+    assert_eq!(count(&house, &[BOB, CAROL, ALICE]), [1, 0, 0]);
+    house.check();
+}
+
+#[test]
+fn of_all_who_are_told_only_those_who_opened_it_learn_the_subject() {
+    let mut house = House::new();
+    let sent = opened_by_bob(&mut house);
+    let request = request(&mut house, &sent, Some(Notice::All), Some("Wrong list."));
+    carry_out(&house, &request);
+    assert_eq!(count(&house, &[BOB, CAROL, ALICE]), [1, 1, 0]);
+    assert!(notices(&house, BOB)[0].contains("Letter 1"));
+    let unopened = notices(&house, CAROL).remove(0);
+    assert!(!unopened.contains("Letter"), "{unopened}");
+    assert!(unopened.contains("\r\nSubject: A message to you was taken back\r\n"));
+    assert!(unopened.contains("alice@example.org writes:\r\n\r\n> Wrong list.\r\n"));
+    house.check();
+}
+
+#[test]
+fn the_text_is_plain_marked_as_the_requesters_and_of_limited_length() {
+    let mut house = House::new();
+    let sent = opened_by_bob(&mut house);
+    let long = "x".repeat(limits::MAX_NOTICE_TEXT * 2);
+    let text = format!("Sorry.\r\nSubject: no\r\r\n\n\u{1b}[2Jbell\u{7}\n{long}");
+    let request = request(&mut house, &sent, None, Some(&text));
+    carry_out(&house, &request);
+    let notice = notices(&house, BOB).remove(0);
+    let expected = "\r\n> Sorry.\r\n> Subject: no\r\n>\r\n> [2Jbell\r\n> xxx";
+    assert!(notice.contains(expected), "{notice}");
+    assert!(notice.matches('x').count() < limits::MAX_NOTICE_TEXT);
+    assert!(notice.lines().all(|line| line.len() < 998));
+    let bare = notice.replace("\r\n", "");
+    assert!(!bare.contains(char::is_control), "{bare:?}");
+}
+
+#[test]
+fn nobody_is_told_where_that_was_asked_for_or_something_else_is_to_be_read() {
+    for kind in ["none", "correction", "expiry"] {
+        let mut house = House::new();
+        let sent = opened_by_bob(&mut house);
+        let mut request = request(&mut house, &sent, None, Some("Sorry."));
+        match kind {
+            "none" => request.notices.whom = Some(Notice::None),
+            "correction" => request.replacement = Some("2@example.org".into()),
+            _ => request.expires = Some(house.now),
+        }
+        carry_out(&house, &request);
+        assert!(house.uids(BOB, INBOX).is_empty(), "taken back: {kind}");
+        // Where it was asked for, they are told of those as well.
+        let mut house = House::new();
+        let sent = opened_by_bob(&mut house);
+        request.selector = Selector::Submission(sent.id);
+        request.notices.whom = Some(Notice::ExposedOnly);
+        carry_out(&house, &request);
+        assert_eq!(count(&house, &[BOB, CAROL]), [1, 0], "{kind}");
+    }
+}
+
+#[test]
+fn an_operators_name_is_not_told() {
+    let mut house = House::new();
+    let sent = opened_by_bob(&mut house);
+    let mut request = request(&mut house, &sent, None, None);
+    request.requester.account = None;
+    request.requester.name = String::from("root");
+    carry_out(&house, &request);
+    let notice = notices(&house, BOB).remove(0);
+    assert!(notice.contains("An operator of this server took back"));
+    assert!(!notice.contains("root"), "{notice}");
+}
+
+#[test]
+fn a_full_mailbox_or_a_removed_account_keeps_back_no_others_notice() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB, CAROL, DAVE], &[], 1);
+    let request = request(&mut house, &sent, Some(Notice::All), None);
+    let answer = house.recalls.request(&request, house.now).unwrap();
+    house.mailboxes.set_quota(BOB, 1).unwrap();
+    house.mailboxes.remove_account(CAROL, house.now).unwrap();
+    house.recalls.run(answer.id(), house.now).unwrap();
+    assert_eq!(count(&house, &[BOB, DAVE]), [0, 1]);
+    // It is over: room that there is later changes nothing.
+    house.mailboxes.set_quota(BOB, 0).unwrap();
+    house.recalls.run_open(house.now).unwrap();
+    assert_eq!(count(&house, &[BOB, DAVE]), [0, 1]);
+}
+
+#[test]
+fn killed_at_any_commit_everybody_is_told_once() {
+    let mut cut = 0;
+    for kill_at in 0.. {
+        let mut house = House::new();
+        // More than one transaction writes to.
+        let crowd = house.crowd(230);
+        let sent = house.submit(ALICE, &crowd, &[], 1);
+        let request = request(&mut house, &sent, Some(Notice::All), None);
+        let through = house.killed_at(kill_at, |house| {
+            let answer = house.recalls.request(&request, house.now)?;
+            house.recalls.run(answer.id(), house.now)
+        });
+        let house = house.restarted();
+        carry_out(&house, &request);
+        house.recalls.run_open(house.now).unwrap();
+        let counts = count(&house, &crowd);
+        assert!(
+            counts.iter().all(|told| *told == 1),
+            "{kill_at}: {counts:?}"
+        );
+        if through {
+            house.check();
+            break;
+        }
+        cut += 1;
+    }
+    assert!(cut > 6, "in the middle of the notices, too: {cut}");
+}
