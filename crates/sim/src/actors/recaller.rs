@@ -66,6 +66,7 @@ impl Recaller {
             chosen: chosen.iter().map(ToString::to_string).collect(),
             selection: tern_policy::Selection::Any,
             reach: tern_recall::Reach::default(),
+            notices: tern_recall::Notices::default(),
             batch: None,
             reason: None,
             replacement: None,

@@ -156,7 +156,9 @@ impl Job {
         self.mirror.sync().ok();
         let left = self.mirror.holding("INBOX", &exactly(&word));
         assert!(left.is_empty(), "the mirror still has {left:?}");
-        assert_eq!(self.mirror.files("INBOX").len(), 1);
+        // He had read it, and may have been told already that it is gone.
+        let told = self.mirror.holding("INBOX", "took back a message").len();
+        assert_eq!(self.mirror.files("INBOX").len(), 1 + told);
     }
 
     /// The queue has only the message that stays to send outside.
