@@ -326,6 +326,7 @@ fn recall_of(origin: OriginId, chosen: &[&str]) -> Request {
         chosen: chosen.iter().map(|text| (*text).to_owned()).collect(),
         selection: tern_policy::Selection::Any,
         reach: tern_recall::Reach::default(),
+        notices: tern_recall::Notices::default(),
         batch: None,
         reason: None,
         replacement: None,

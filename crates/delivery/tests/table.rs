@@ -416,6 +416,7 @@ impl World {
             chosen: Vec::new(),
             selection: Selection::Any,
             reach: tern_recall::Reach::default(),
+            notices: tern_recall::Notices::default(),
             batch: None,
             reason: None,
             replacement: None,

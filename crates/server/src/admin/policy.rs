@@ -78,6 +78,7 @@ impl Admin {
             chosen: Vec::new(),
             selection: tern_policy::Selection::Any,
             reach: tern_recall::Reach::default(),
+            notices: tern_recall::Notices::default(),
             batch: None,
             reason: None,
             replacement: None,
