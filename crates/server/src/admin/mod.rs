@@ -162,15 +162,7 @@ impl Admin {
             Request::Factor(request) => self.factor(request, call),
             Request::Queue(request) => self.queue(request, call),
             Request::RecallPlan { which } => self.recall_plan(which, call),
-            Request::RecallRun {
-                which,
-                reason,
-                notice,
-                notice_text,
-            } => {
-                let notices = recall::notices(notice.as_deref(), notice_text.clone())?;
-                self.recall_run(which, reason.as_ref(), notices, call)
-            }
+            Request::RecallRun(run) => self.recall_run(run, call),
             Request::RecallStatus { id, seen_by } => {
                 self.recall_status(id, seen_by.as_deref(), call)
             }

@@ -12,7 +12,7 @@ use tern_recall::{
 
 use super::error::AdminError;
 use super::{Admin, Call, Result, count, parse_address};
-use crate::control::request::{Answer, RecallWhich};
+use crate::control::request::{Answer, RecallRun, RecallWhich};
 use crate::workers::carry_out;
 
 /// Copies that a status shows one by one.
@@ -47,7 +47,7 @@ fn selection(only: Option<&str>) -> Result<Selection> {
 }
 
 /// Who is told, as the command line says it.
-pub(super) fn notices(whom: Option<&str>, text: Option<String>) -> Result<Notices> {
+fn notices(whom: Option<&str>, text: Option<String>) -> Result<Notices> {
     let whom = match whom {
         None => None,
         Some("none") => Some(Notice::None),
@@ -152,16 +152,10 @@ impl Admin {
     }
 
     /// Shows each recall, where there is one; of many, a line for each.
-    pub(super) fn recall_run(
-        &self,
-        which: &RecallWhich,
-        reason: Option<&String>,
-        notices: Notices,
-        call: &mut Call<'_>,
-    ) -> Result<Answer> {
-        let mut retract = self.retract_of(which, call)?;
-        retract.reason = reason.cloned();
-        retract.notices = notices;
+    pub(super) fn recall_run(&self, run: &RecallRun, call: &mut Call<'_>) -> Result<Answer> {
+        let mut retract = self.retract_of(&run.which, call)?;
+        retract.reason.clone_from(&run.reason);
+        retract.notices = notices(run.notice.as_deref(), run.notice_text.clone())?;
         let answers = self.recalls.retract(&retract, call.now)?;
         // All of them are sealed by now; a failure here is finished by the server itself.
         for one in &answers {

@@ -15,7 +15,7 @@ use super::password::{self, PasswordArgs};
 use super::policy::{PolicyCommand, RoleCommand};
 use crate::config::DEFAULT_PATH;
 use crate::control::request::{
-    DeviceChange, DeviceRequest, QueueRequest, RecallWhich, Request, WaitingRequest,
+    DeviceChange, DeviceRequest, QueueRequest, RecallRun, RecallWhich, Request, WaitingRequest,
 };
 
 /// A mail server with message recall.
@@ -618,12 +618,12 @@ impl RecallCommand {
                 reason,
                 notice,
                 notice_text,
-            } => Request::RecallRun {
+            } => Request::RecallRun(RecallRun {
                 which: which.which(),
                 reason: reason.clone(),
                 notice: notice.clone(),
                 notice_text: notice_text.clone(),
-            },
+            }),
             Self::Status { id, seen_by } => Request::RecallStatus {
                 id: id.clone(),
                 seen_by: seen_by.clone(),

@@ -119,13 +119,7 @@ pub enum Request {
     RecallPlan {
         which: RecallWhich,
     },
-    RecallRun {
-        which: RecallWhich,
-        reason: Option<String>,
-        /// `none`, `exposed` or `all`; none for what is usual.
-        notice: Option<String>,
-        notice_text: Option<String>,
-    },
+    RecallRun(RecallRun),
     RecallStatus {
         id: String,
         /// The account whose view is asked for; none for the operator's.
@@ -247,6 +241,21 @@ pub enum WaitingRequest {
     Unfreeze {
         address: String,
     },
+}
+
+/// Which messages are taken back, and what is said of it.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "the names are those of the command line, which explains them"
+)]
+pub struct RecallRun {
+    pub which: RecallWhich,
+    pub reason: Option<String>,
+    /// `none`, `exposed` or `all`; none for what is usual.
+    pub notice: Option<String>,
+    pub notice_text: Option<String>,
 }
 
 /// A request about who holds which role.
