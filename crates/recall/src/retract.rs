@@ -20,8 +20,8 @@ use tern_store::{Range, Read};
 use crate::arrival::{Arrival, arrival};
 use crate::request::refusal_of;
 use crate::{
-    Facts, Notices, Plan, Quoted, Reach, RecallError, RecallId, Recalls, Refusal, Request, Requested,
-    Requester, Selector, Submission, limits, submission, tables,
+    Facts, Notices, Plan, Quoted, Reach, RecallError, RecallId, Recalls, Refusal, Request,
+    Requested, Requester, Selector, Submission, limits, submission, tables,
 };
 
 /// How long before a message is accepted its id may have been made.

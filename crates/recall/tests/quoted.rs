@@ -34,6 +34,10 @@ fn by(account: Option<AccountId>, message_id: &str, depth: u8) -> Retract {
         },
         chosen: Vec::new(),
         selection: Selection::Any,
+        notices: tern_recall::Notices {
+            whom: Some(tern_policy::Notice::None),
+            text: None,
+        },
         reach: Reach::default(),
         depth,
         reason: None,
