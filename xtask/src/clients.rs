@@ -26,8 +26,8 @@ const PROGRAMS: [(&str, &str); 12] = [
     ("openssl", "openssl"),
 ];
 
-/// Where a collector is that ordinary users do not find by name.
-const RSYSLOG: &str = "/usr/sbin/rsyslogd";
+/// Packages without a program that can be looked for: many machines have rsyslog, and few its TLS.
+const PACKAGES: [&str; 2] = ["rsyslog", "rsyslog-gnutls"];
 
 /// Perl module to Debian package. The first is only recommended by swaks, which speaks no TLS
 /// without it.
@@ -51,9 +51,8 @@ pub(crate) fn ensure(context: &Context) -> Outcome<PathBuf> {
     };
     let modules = PERL_MODULES.iter().filter(|(module, _)| lacks(module));
     missing.extend(modules.map(|(_, package)| *package));
-    if !Path::new(RSYSLOG).is_file() {
-        missing.extend(["rsyslog", "rsyslog-gnutls"]);
-    }
+    let is_there = |package: &&str| succeeds(Command::new("dpkg").args(["--status", package]));
+    missing.extend(PACKAGES.iter().filter(|package| !is_there(package)));
     setup::install(&missing)?;
     ensure_python(&context.cache.join(IMAPCLIENT.replace("==", "-")))
 }
