@@ -228,6 +228,29 @@ pub enum Relation {
 }
 
 impl Question {
+    /// Whether somebody may use a permission; the message, where it is about one, is the caller's to
+    /// add.
+    pub fn of_permission(
+        permission: Permission,
+        actor: Actor,
+        authentication: Authentication,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            operation: Operation::Use(permission),
+            now,
+            actor,
+            authentication,
+            surroundings: Surroundings::default(),
+            message: None,
+            options: Options::default(),
+            approvals: 0,
+            requester: None,
+            requests_last_hour: 0,
+            frozen: false,
+        }
+    }
+
     /// Whose the message is to the actor. The submitting account is the proof; what a header says
     /// never is.
     pub fn relation(&self) -> Relation {

@@ -25,16 +25,7 @@ impl Recalls {
     /// withdrawn copy is in the vault, restored or purged; what is filed as an answer is one.
     pub fn check(&self) -> Result<Vec<Finding>, RecallError> {
         let mut recalls = Vec::new();
-        each_row(
-            &*self.engine,
-            tables::whole(tables::RECALL),
-            |key, value| {
-                let id = key.get(1..).and_then(|id| id.try_into().ok()).map(RecallId);
-                let id = id.ok_or(tern_store::StoreError::Damaged)?;
-                recalls.push(Recall::decode(id, value)?);
-                Ok(())
-            },
-        )?;
+        self.each_recall(|recall| recalls.push(recall))?;
         let mut findings = Vec::new();
         let known: HashSet<&[u8]> = recalls.iter().map(|recall| &recall.id.0[..]).collect();
         each_row(&*self.engine, tables::whole(tables::VERDICT), |key, _| {

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 use tern_base::Timestamp;
-use tern_policy::{Decision, Operation, Options, Permission, Question, Surroundings};
+use tern_policy::{Decision, Permission, Question};
 use tern_store::StoreError;
 
 use crate::submission::{Destination, Submission};
@@ -31,18 +31,11 @@ impl Recalls {
             };
             return Ok((decision, Vec::new()));
         };
+        let actor = self.actor(requester, found.account)?;
+        let authentication = requester.authentication.clone();
         let verdict = self.policy.decide(&Question {
-            operation: Operation::Use(permission),
-            now,
-            actor: self.actor(requester, found.account)?,
-            authentication: requester.authentication.clone(),
-            surroundings: Surroundings::default(),
             message: Some(self.message_facts((&found, &found), None, now)?),
-            options: Options::default(),
-            approvals: 0,
-            requester: None,
-            requests_last_hour: 0,
-            frozen: false,
+            ..Question::of_permission(permission, actor, authentication, now)
         });
         let policies = verdict.policies.iter().map(ToString::to_string).collect();
         Ok((verdict.decision, policies))

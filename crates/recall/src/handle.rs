@@ -5,9 +5,10 @@ use std::sync::Arc;
 use tern_base::AccountId;
 use tern_mailbox::Mailboxes;
 use tern_policy::Policy;
-use tern_store::{Engine, Transaction};
+use tern_store::{Engine, StoreError, Transaction};
 
 use crate::link::Links;
+use crate::status::each_row;
 use crate::{HoldBook, Recall, RecallError, RecallId, Settings, tables};
 
 /// The recalls of a server.
@@ -51,6 +52,15 @@ impl Recalls {
             .get(&tables::recall(id))?
             .ok_or(RecallError::NoRecall)?;
         Ok(Recall::decode(id, &row)?)
+    }
+
+    /// Every recall on record.
+    pub(crate) fn each_recall(&self, mut each: impl FnMut(Recall)) -> Result<(), RecallError> {
+        each_row(&*self.engine, tables::whole(tables::RECALL), |key, row| {
+            let id = key.get(1..).and_then(|id| id.try_into().ok()).map(RecallId);
+            each(Recall::decode(id.ok_or(StoreError::Damaged)?, row)?);
+            Ok(())
+        })
     }
 
     /// The record of a recall, in a transaction that then depends on it.

@@ -145,23 +145,13 @@ impl Recalls {
         now: Timestamp,
     ) -> Result<Request, RecallError> {
         let connection = mailed.connection.as_ref();
-        Ok(Request {
-            id: RecallId([0; 16]),
-            selector: Selector::Submission(OriginId([0; 16])),
-            requester: Requester {
-                account: Some(account),
-                name: self.address(account)?,
-                authentication: self.authentication(account, "smtp", connection, now)?,
-            },
-            chosen: Vec::new(),
-            selection: tern_policy::Selection::Any,
-            reach: crate::Reach::default(),
-            notices: crate::Notices::default(),
-            batch: None,
-            reason: None,
-            replacement: None,
-            expires: None,
-        })
+        let nothing = Selector::Submission(OriginId([0; 16]));
+        let requester = Requester {
+            account: Some(account),
+            name: self.address(account)?,
+            authentication: self.authentication(account, "smtp", connection, now)?,
+        };
+        Ok(Request::new(RecallId([0; 16]), nothing, requester))
     }
 
     fn take_back(

@@ -78,6 +78,25 @@ impl Request {
     }
 }
 
+impl Request {
+    /// A request for every copy, with nothing chosen.
+    pub fn new(id: RecallId, selector: Selector, requester: Requester) -> Self {
+        Self {
+            id,
+            selector,
+            requester,
+            chosen: Vec::new(),
+            selection: Selection::Any,
+            reach: Reach::default(),
+            notices: Notices::default(),
+            batch: None,
+            reason: None,
+            replacement: None,
+            expires: None,
+        }
+    }
+}
+
 /// The answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requested {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tern_base::{AccountId, Timestamp};
 use tern_mailbox::limits::VAULT_CHUNK_BYTES;
 use tern_mailbox::{Lineage, Vaulted};
-use tern_policy::{Decision, Operation, Selection};
+use tern_policy::{Decision, Operation};
 use tern_store::{Transaction, Verdict};
 
 use crate::audit::{Act, audit_entry};
@@ -62,19 +62,8 @@ impl Recalls {
         now: Timestamp,
     ) -> Result<String, RecallError> {
         let submission = self.submission_of(recall)?;
-        let request = Request {
-            id: recall.id,
-            selector: Selector::Submission(submission.id),
-            requester: requester.clone(),
-            chosen: Vec::new(),
-            selection: Selection::Any,
-            reach: crate::Reach::default(),
-            notices: crate::Notices::default(),
-            batch: None,
-            reason: None,
-            replacement: None,
-            expires: None,
-        };
+        let selector = Selector::Submission(submission.id);
+        let request = Request::new(recall.id, selector, requester.clone());
         let verdict = self.decide((Operation::Restore, None, 0), &request, &submission, now)?;
         let code = verdict.decision.code();
         let policies: Vec<String> = verdict.policies.iter().map(ToString::to_string).collect();

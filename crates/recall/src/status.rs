@@ -232,18 +232,11 @@ impl Recalls {
     /// The newest recalls, of one account or of all.
     pub fn list(&self, owner: Option<AccountId>, limit: usize) -> Result<Vec<Line>, RecallError> {
         let mut recalls = Vec::new();
-        each_row(
-            &*self.engine,
-            tables::whole(tables::RECALL),
-            |key, value| {
-                let id = key.get(1..).and_then(|id| id.try_into().ok()).map(RecallId);
-                let recall = Recall::decode(id.ok_or(StoreError::Damaged)?, value)?;
-                if owner.is_none() || recall.owner == owner {
-                    recalls.push(recall);
-                }
-                Ok(())
-            },
-        )?;
+        self.each_recall(|recall| {
+            if owner.is_none() || recall.owner == owner {
+                recalls.push(recall);
+            }
+        })?;
         recalls.sort_by_key(|recall| std::cmp::Reverse((recall.requested, recall.id)));
         recalls.truncate(limit);
         let line = |recall: Recall| {

@@ -6,7 +6,7 @@
 
 use tern_base::{AccountId, Fault, MessageId, OriginId, Timestamp, Uid};
 use tern_mailbox::MailboxError;
-use tern_policy::{Authentication, Selection};
+use tern_policy::Authentication;
 use tern_store::{StoreError, Transaction, Verdict};
 
 use crate::{
@@ -105,26 +105,15 @@ impl Recalls {
             }
             Err(error) => return Err(error),
         };
-        let request = Request {
-            id,
-            selector,
-            requester: Requester {
-                account: Some(account),
-                name: self.address(account)?,
-                authentication: Authentication {
-                    protocol: "imap".to_owned(),
-                    ..Authentication::default()
-                },
+        let requester = Requester {
+            account: Some(account),
+            name: self.address(account)?,
+            authentication: Authentication {
+                protocol: "imap".to_owned(),
+                ..Authentication::default()
             },
-            chosen: Vec::new(),
-            selection: Selection::Any,
-            reach: crate::Reach::default(),
-            notices: crate::Notices::default(),
-            batch: None,
-            reason: None,
-            replacement: None,
-            expires: None,
         };
+        let request = Request::new(id, selector, requester);
         let answer = match failure {
             None => self.ask(&request, now)?,
             Some(error) => self.failed(&request, error, now)?,

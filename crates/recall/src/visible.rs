@@ -4,9 +4,7 @@
 //! exposure is told as numbers only, nothing that is shown says it of a single recipient.
 
 use tern_base::Timestamp;
-use tern_policy::{
-    Authentication, Operation, Options, Permission, Question, Surroundings, Visibility,
-};
+use tern_policy::{Authentication, Permission, Question, Visibility};
 
 use crate::{
     Recall, RecallError, RecallId, Recalls, Requester, SenderStatus, Status, Tally, ToldOutcome,
@@ -98,18 +96,11 @@ impl Recalls {
         };
         let actor = self.actor(viewer, found.account)?;
         let asked = viewer.account.is_some() && actor.name == recall.requester;
+        let (permission, authentication) =
+            (Permission::ReportExposure, viewer.authentication.clone());
         let question = Question {
-            operation: Operation::Use(Permission::ReportExposure),
-            now,
-            actor,
-            authentication: viewer.authentication.clone(),
-            surroundings: Surroundings::default(),
             message: Some(self.message_facts((&found, &found), None, now)?),
-            options: Options::default(),
-            approvals: 0,
-            requester: None,
-            requests_last_hour: 0,
-            frozen: false,
+            ..Question::of_permission(permission, actor, authentication, now)
         };
         Ok(self.policy.visibility(&question, is_owner || asked))
     }

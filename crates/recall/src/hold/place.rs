@@ -3,7 +3,7 @@
 use tern_audit::{Draft, EntryId};
 use tern_base::{AccountId, Timestamp};
 use tern_directory::About;
-use tern_policy::{Actor, Decision, Operation, Options, Permission, Question, Surroundings};
+use tern_policy::{Actor, Decision, Permission, Question};
 use tern_store::{Transaction, Verdict};
 
 use super::book::{Head, head_in};
@@ -158,20 +158,9 @@ impl Recalls {
         // Roles count over whom they are held: the one whose mail it is.
         let about = hold.scope.account.or(hold.sender);
         let actor = self.actor_about(by, about.map_or(About::Server, About::Account))?;
-        let verdict = self.policy.decide(&Question {
-            operation: Operation::Use(Permission::HoldManage),
-            now,
-            actor,
-            authentication: by.authentication.clone(),
-            surroundings: Surroundings::default(),
-            message: None,
-            options: Options::default(),
-            approvals: 0,
-            requester: None,
-            requests_last_hour: 0,
-            frozen: false,
-        });
-        Ok(verdict.decision)
+        let (permission, authentication) = (Permission::HoldManage, by.authentication.clone());
+        let question = Question::of_permission(permission, actor, authentication, now);
+        Ok(self.policy.decide(&question).decision)
     }
 
     fn actor_about(&self, by: &Requester, about: About) -> Result<Actor, RecallError> {

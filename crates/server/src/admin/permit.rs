@@ -3,10 +3,7 @@
 //! Invariant: what was not permitted is on record, with the policies that decided.
 
 use tern_directory::About;
-use tern_policy::{
-    Actor, Authentication, Decision, Operation, Options, Permission, Policy as _, Question,
-    Surroundings,
-};
+use tern_policy::{Actor, Authentication, Decision, Permission, Policy as _, Question};
 
 use super::error::AdminError;
 use super::{Admin, Call, Result};
@@ -20,22 +17,12 @@ impl Admin {
         by: Option<&str>,
         call: &mut Call<'_>,
     ) -> Result<()> {
-        let question = Question {
-            operation: Operation::Use(permission),
-            now: call.now,
-            actor: self.actor_of(by, call)?,
-            authentication: Authentication {
-                protocol: String::from("cli"),
-                ..Authentication::default()
-            },
-            surroundings: Surroundings::default(),
-            message: None,
-            options: Options::default(),
-            approvals: 0,
-            requester: None,
-            requests_last_hour: 0,
-            frozen: false,
+        let authentication = Authentication {
+            protocol: String::from("cli"),
+            ..Authentication::default()
         };
+        let actor = self.actor_of(by, call)?;
+        let question = Question::of_permission(permission, actor, authentication, call.now);
         call.by = by.map(str::to_owned);
         let verdict = self.policies.decide(&question);
         if verdict.decision == Decision::Allow {
