@@ -89,7 +89,7 @@ fn copy_one(
     if row.placements.len() >= limits::MAX_PLACEMENTS {
         return Err(MailboxError::Limit("mailboxes that show one message"));
     }
-    let uid = edit.place(to, placement, false)?;
+    let uid = edit.place(to, placement, None)?;
     row.placements.push((to, uid));
     edit.put_message(id, &row);
     Ok(uid)
@@ -109,7 +109,7 @@ fn duplicate(
     }
     let id = MessageId(edit.next_id());
     placement.message = id;
-    let uid = edit.place(to, placement, true)?;
+    let uid = edit.place(to, placement, Some(row.thread))?;
     row.placements = vec![(to, uid)];
     edit.use_bytes(row.size, true);
     edit.remember(id, &row);
@@ -133,16 +133,16 @@ fn move_one(
     if elsewhere {
         let last = row.placements.len() == 1;
         let moved = duplicate(edit, to, id, row.clone(), placement.clone())?;
-        edit.unplace(transfer.from, uid, &placement, last)?;
+        edit.unplace(transfer.from, uid, &placement, last.then_some(row.thread))?;
         row.placements
             .retain(|(mailbox, _)| *mailbox != transfer.from);
         edit.put_message(id, &row);
         return Ok(moved);
     }
-    edit.unplace(transfer.from, uid, &placement, false)?;
+    edit.unplace(transfer.from, uid, &placement, None)?;
     row.placements
         .retain(|(mailbox, _)| *mailbox != transfer.from);
-    let moved = edit.place(to, placement, false)?;
+    let moved = edit.place(to, placement, None)?;
     row.placements.push((to, moved));
     edit.put_message(id, &row);
     Ok(moved)

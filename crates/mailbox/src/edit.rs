@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use tern_base::{AccountId, MailboxId, MessageId, Modseq, Timestamp, Uid};
+use tern_base::{AccountId, MailboxId, MessageId, Modseq, ThreadId, Timestamp, Uid};
 use tern_store::Transaction;
 
 use crate::rows::{
@@ -174,13 +174,14 @@ impl<'t, 'e> Edit<'t, 'e> {
         id
     }
 
-    /// Puts a message into a mailbox: gives it the next UID, counts it, logs it. The caller keeps
-    /// the message row's list of placements.
+    /// Puts a message into a mailbox: gives it the next UID, counts it, logs it. `created` is
+    /// its conversation, where the account did not have it. The caller keeps the message row's list of
+    /// placements.
     pub(crate) fn place(
         &mut self,
         mailbox: MailboxId,
         mut row: PlacementRow,
-        created: bool,
+        created: Option<ThreadId>,
     ) -> Result<Uid, MailboxError> {
         row.modseq = self.modseq;
         let counters = self.counters(mailbox)?;
@@ -203,13 +204,13 @@ impl<'t, 'e> Edit<'t, 'e> {
         Ok(uid)
     }
 
-    /// Takes a message out of a mailbox.
+    /// Takes a message out of a mailbox; `destroyed` is its conversation, where that is its last.
     pub(crate) fn unplace(
         &mut self,
         mailbox: MailboxId,
         uid: Uid,
         row: &PlacementRow,
-        destroyed: bool,
+        destroyed: Option<ThreadId>,
     ) -> Result<(), MailboxError> {
         self.counters(mailbox)?.count(row, -1);
         self.txn

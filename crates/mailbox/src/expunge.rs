@@ -40,7 +40,7 @@ pub(crate) fn expunge_one(
     let mut row = edit.message(id)?.ok_or(tern_store::StoreError::Damaged)?;
     row.placements.retain(|shown| *shown != (mailbox, uid));
     let last = row.placements.is_empty();
-    edit.unplace(mailbox, uid, placement, last)?;
+    edit.unplace(mailbox, uid, placement, last.then_some(row.thread))?;
     if last {
         let last = vec![((mailbox, uid), VaultPlacementRow::of(placement))];
         mailboxes.let_go(edit, id, row, last, now)
@@ -85,7 +85,8 @@ impl Mailboxes {
         for (n, (mailbox, uid)) in row.placements.iter().enumerate() {
             let placement = edit.placement(*mailbox, *uid)?;
             let placement = placement.ok_or(tern_store::StoreError::Damaged)?;
-            edit.unplace(*mailbox, *uid, &placement, n + 1 == row.placements.len())?;
+            let is_last = n + 1 == row.placements.len();
+            edit.unplace(*mailbox, *uid, &placement, is_last.then_some(row.thread))?;
             last.push(((*mailbox, *uid), VaultPlacementRow::of(&placement)));
         }
         self.let_go(&mut edit, message, row, last, now)?;

@@ -13,7 +13,7 @@ use crate::edit::Edit;
 use crate::exposed::Exposed;
 use crate::rows::PlacementRow;
 use crate::sealed::SealSet;
-use crate::{Keeper, MailboxError, View, limits};
+use crate::{AccountView, Keeper, MailboxError, View, limits};
 
 /// Told after each commit which accounts changed, so that sessions can be woken.
 pub trait Listener: Send + Sync {
@@ -41,6 +41,7 @@ pub struct Mailboxes {
     pub(crate) content_key: [u8; 32],
     pub(crate) seals: SealSet,
     pub(crate) views: Cache<(AccountId, MailboxId), Arc<View>, ViewWeighter>,
+    pub(crate) account_views: Cache<AccountId, Arc<AccountView>, AccountViewWeighter>,
     pub(crate) structures: Cache<BlobId, Arc<Structure>, StructureWeighter>,
     pub(crate) exposed: Exposed,
     pub(crate) noted: Noted,
@@ -70,6 +71,8 @@ impl Mailboxes {
     ) -> Result<Self, MailboxError> {
         let seals = SealSet::load(&*engine)?;
         let views = Cache::with_weighter(1_000, limits::VIEW_CACHE_BYTES, ViewWeighter);
+        let account_views =
+            Cache::with_weighter(1_000, limits::ACCOUNT_VIEW_CACHE_BYTES, AccountViewWeighter);
         let structures = Cache::with_weighter(
             limits::STRUCTURE_CACHE_ITEMS,
             limits::STRUCTURE_CACHE_BYTES,
@@ -82,6 +85,7 @@ impl Mailboxes {
             content_key,
             seals,
             views,
+            account_views,
             structures,
             exposed: Exposed::default(),
             noted: Noted::default(),
@@ -245,6 +249,16 @@ pub(crate) struct ViewWeighter;
 impl Weighter<(AccountId, MailboxId), Arc<View>> for ViewWeighter {
     fn weight(&self, _key: &(AccountId, MailboxId), view: &Arc<View>) -> u64 {
         (view.len() * size_of::<crate::Entry>()) as u64 + 256
+    }
+}
+
+/// Weighs a cached view of an account by its messages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AccountViewWeighter;
+
+impl Weighter<AccountId, Arc<AccountView>> for AccountViewWeighter {
+    fn weight(&self, _key: &AccountId, view: &Arc<AccountView>) -> u64 {
+        view.weight()
     }
 }
 

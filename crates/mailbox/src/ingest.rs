@@ -277,7 +277,7 @@ fn show(
         size: row.size,
         saved: now,
     };
-    let uid = edit.place(landing.mailbox, placement, true)?;
+    let uid = edit.place(landing.mailbox, placement, Some(row.thread))?;
     row.placements.push((landing.mailbox, uid));
     edit.use_bytes(row.size, true);
     edit.remember(message, &row);
@@ -328,7 +328,8 @@ fn pass_by(
         mailbox,
         uid,
         message,
-        destroyed: true,
+        // Nobody was ever shown it.
+        destroyed: None,
     });
     Ok(uid)
 }

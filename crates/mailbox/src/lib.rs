@@ -20,6 +20,7 @@ pub mod limits;
 pub mod rows;
 pub mod tables;
 
+mod account_view;
 mod append;
 mod blob;
 mod carried;
@@ -50,6 +51,7 @@ mod vault;
 mod view;
 mod withdraw;
 
+pub use account_view::{AccountView, Held};
 pub use append::{AppendRequest, Appended};
 pub use carried::{Carriage, Letter};
 pub use change::{AccountChange, MailboxChanges};

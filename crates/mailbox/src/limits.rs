@@ -41,6 +41,8 @@ pub(crate) const CARRIED_BYTES: usize = 96;
 pub const UNREFERENCED_GRACE_MS: u64 = 3_600_000;
 /// Bytes of cached mailbox views.
 pub const VIEW_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes of cached views of whole accounts.
+pub const ACCOUNT_VIEW_CACHE_BYTES: u64 = 128 * 1024 * 1024;
 /// Bytes of cached message structures.
 pub const STRUCTURE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// About how many structures that is.

@@ -46,7 +46,8 @@ impl Mailboxes {
                 size: row.size,
                 saved: old.saved,
             };
-            let uid = edit.place(mailbox, placement, row.placements.is_empty())?;
+            let is_first = row.placements.is_empty();
+            let uid = edit.place(mailbox, placement, is_first.then_some(row.thread))?;
             row.placements.push((mailbox, uid));
         }
         edit.use_bytes(row.size, true);

@@ -345,7 +345,7 @@ impl CopyRow {
 /// One entry of the change log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Change {
-    /// A message was put into a mailbox; `created` when the account did not have it before.
+    /// A message was put into a mailbox.
     Placed {
         /// The mailbox.
         mailbox: MailboxId,
@@ -353,8 +353,8 @@ pub enum Change {
         uid: Uid,
         /// The message.
         message: MessageId,
-        /// Whether the message is new to the account.
-        created: bool,
+        /// Its conversation, where the account did not have the message before.
+        created: Option<ThreadId>,
     },
     /// Flags changed.
     Flagged {
@@ -365,7 +365,7 @@ pub enum Change {
         /// The message.
         message: MessageId,
     },
-    /// A message left a mailbox; `destroyed` when that was its last.
+    /// A message left a mailbox.
     Vanished {
         /// The mailbox.
         mailbox: MailboxId,
@@ -373,8 +373,8 @@ pub enum Change {
         uid: Uid,
         /// The message.
         message: MessageId,
-        /// Whether the account no longer has it.
-        destroyed: bool,
+        /// Its conversation, where that was its last mailbox and the account no longer has it.
+        destroyed: Option<ThreadId>,
     },
     /// A mailbox was made.
     MailboxCreated(MailboxId),
@@ -390,77 +390,86 @@ pub struct ChangeRow(pub Vec<Change>);
 
 impl ChangeRow {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(V1);
-        w.list(&self.0, |w, change| {
-            let mut placed = |kind: u8, mailbox: &MailboxId, uid: &Uid, message: &MessageId| {
-                w.byte(kind)
-                    .number(mailbox.0.into())
-                    .number(uid.0.into())
-                    .number(message.0);
-            };
-            match change {
-                Change::Placed {
-                    mailbox,
-                    uid,
-                    message,
-                    created,
-                } => {
-                    placed(if *created { 1 } else { 2 }, mailbox, uid, message);
-                }
-                Change::Flagged {
-                    mailbox,
-                    uid,
-                    message,
-                } => placed(3, mailbox, uid, message),
-                Change::Vanished {
-                    mailbox,
-                    uid,
-                    message,
-                    destroyed,
-                } => {
-                    placed(if *destroyed { 4 } else { 5 }, mailbox, uid, message);
-                }
-                Change::MailboxCreated(mailbox) => drop(w.byte(6).number(mailbox.0.into())),
-                Change::MailboxUpdated(mailbox) => drop(w.byte(7).number(mailbox.0.into())),
-                Change::MailboxDestroyed(mailbox) => drop(w.byte(8).number(mailbox.0.into())),
-            }
-        });
+        let mut w = Writer::versioned(V2);
+        w.list(&self.0, write_change);
         w.finish()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        Reader::of_version(bytes, V1)?.list(read_change).map(Self)
+        Reader::of_version(bytes, V2)?.list(read_change).map(Self)
+    }
+}
+
+fn write_change(w: &mut Writer, change: &Change) {
+    let mut of_message = |kind: u8, mailbox: &MailboxId, uid: &Uid, message: &MessageId| {
+        w.byte(kind)
+            .number(mailbox.0.into())
+            .number(uid.0.into())
+            .number(message.0);
+    };
+    let thread = |thread: &Option<ThreadId>, w: &mut Writer| {
+        w.option(*thread, |w, thread| {
+            w.number(thread.0);
+        });
+    };
+    match change {
+        Change::Placed {
+            mailbox,
+            uid,
+            message,
+            created,
+        } => {
+            of_message(1, mailbox, uid, message);
+            thread(created, w);
+        }
+        Change::Flagged {
+            mailbox,
+            uid,
+            message,
+        } => of_message(2, mailbox, uid, message),
+        Change::Vanished {
+            mailbox,
+            uid,
+            message,
+            destroyed,
+        } => {
+            of_message(3, mailbox, uid, message);
+            thread(destroyed, w);
+        }
+        Change::MailboxCreated(mailbox) => drop(w.byte(4).number(mailbox.0.into())),
+        Change::MailboxUpdated(mailbox) => drop(w.byte(5).number(mailbox.0.into())),
+        Change::MailboxDestroyed(mailbox) => drop(w.byte(6).number(mailbox.0.into())),
     }
 }
 
 fn read_change(r: &mut Reader<'_>) -> Result<Change, Damaged> {
     let kind = r.byte()?;
     let mailbox = MailboxId(r.number32()?);
-    if (6..=8).contains(&kind) {
-        return Ok(match kind {
-            6 => Change::MailboxCreated(mailbox),
-            7 => Change::MailboxUpdated(mailbox),
-            _ => Change::MailboxDestroyed(mailbox),
-        });
+    match kind {
+        4 => return Ok(Change::MailboxCreated(mailbox)),
+        5 => return Ok(Change::MailboxUpdated(mailbox)),
+        6 => return Ok(Change::MailboxDestroyed(mailbox)),
+        _ => {}
     }
     let (uid, message) = (Uid(r.number32()?), MessageId(r.number()?));
+    let thread = |r: &mut Reader<'_>| r.option(|r| r.number().map(ThreadId));
     match kind {
-        1 | 2 => Ok(Change::Placed {
+        1 => Ok(Change::Placed {
             mailbox,
             uid,
             message,
-            created: kind == 1,
+            created: thread(r)?,
         }),
-        3 => Ok(Change::Flagged {
+        2 => Ok(Change::Flagged {
             mailbox,
             uid,
             message,
         }),
-        4 | 5 => Ok(Change::Vanished {
+        3 => Ok(Change::Vanished {
             mailbox,
             uid,
             message,
-            destroyed: kind == 4,
+            destroyed: thread(r)?,
         }),
         _ => Err(Damaged),
     }

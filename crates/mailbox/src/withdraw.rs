@@ -289,7 +289,8 @@ impl Mailboxes {
         for (n, (mailbox, uid)) in placements.iter().enumerate() {
             let placement = edit.placement(*mailbox, *uid)?;
             let placement = placement.ok_or(tern_store::StoreError::Damaged)?;
-            edit.unplace(*mailbox, *uid, &placement, n + 1 == placements.len())?;
+            let last = n + 1 == placements.len();
+            edit.unplace(*mailbox, *uid, &placement, last.then_some(row.thread))?;
             // Where the mailbox is gone and its messages are still to go, the owner deleted it.
             if edit.has_mailbox(*mailbox)? {
                 row.placements.push((*mailbox, *uid));
