@@ -4,6 +4,7 @@
 //! Invariant: nothing here knows a protocol's grammar, and nothing here owns a socket, a clock or a
 //! password longer than it takes to hand it on.
 
+pub mod ids;
 pub mod login;
 pub mod memory;
 pub mod peer;

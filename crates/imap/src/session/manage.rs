@@ -6,13 +6,13 @@ use tern_base::{AccountId, MailboxId, Uid};
 use tern_mailbox::{Folder, INBOX, MailboxError, Role, Transfer};
 
 use super::answer::{Answer, AnswerCode, Failure, Sync};
-use super::ids::mailbox_id;
 use super::run::{Progress, Task};
 use super::{Context, Session};
 use crate::command::SpecialUse;
 use crate::limits::MESSAGES_PER_STEP;
 use crate::name::{MailboxName, SEPARATOR};
 use crate::respond::status::{CodeName, Condition};
+use tern_session::ids::mailbox_id;
 
 /// The messages of the inbox on their way into a new mailbox.
 pub(super) struct RenameInboxTask {

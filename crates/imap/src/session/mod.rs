@@ -14,7 +14,6 @@ mod dispatch;
 mod expunge;
 mod fetch;
 mod flags;
-mod ids;
 mod list;
 mod login;
 mod manage;

@@ -10,7 +10,6 @@ use tern_mailbox::{MailboxError, SystemFlag, View};
 use super::answer::{Answer, AnswerCode, Failure, Sync};
 use super::expunge::ExpungeTask;
 use super::fetch::FetchTask;
-use super::ids::mailbox_id;
 use super::list::listed;
 use super::run::Task;
 use super::selected::Selected;
@@ -18,6 +17,7 @@ use super::{Context, Session, State};
 use crate::command::{Qresync, Select};
 use crate::respond::status::{Code, CodeName, Condition};
 use crate::sequence::{SequenceSet, ranges_of};
+use tern_session::ids::mailbox_id;
 
 impl Session {
     pub(super) fn select(&mut self, select: Select, cx: &mut Context<'_>) -> Result<Task, Failure> {

@@ -7,12 +7,12 @@ use tern_base::AccountId;
 use tern_mailbox::{Folder, MailboxError, Mailboxes, SystemFlag};
 
 use super::answer::{Answer, Failure, Sync};
-use super::ids::mailbox_id;
 use super::run::Task;
 use super::{Context, Session};
 use crate::command::StatusItem;
 use crate::name::MailboxName;
 use crate::respond::ResponseWriter;
+use tern_session::ids::mailbox_id;
 
 impl Session {
     pub(super) fn status(

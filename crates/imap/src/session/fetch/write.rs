@@ -10,13 +10,13 @@ use tern_mailbox::{Entry, MailboxError, Mailboxes};
 use tern_store::StoreError;
 
 use super::super::answer::Failure;
-use super::super::ids::{email_id, thread_id};
 use super::Message;
 use super::content::{Content, Source};
 use crate::fetch::FetchItem;
 use crate::limits::{CONTENT_PIECE, MAX_STEP_OUTPUT};
 use crate::respond::ResponseWriter;
 use crate::respond::fetch::FetchWriter;
+use tern_session::ids::{write_email_id, write_thread_id};
 
 /// A response that is being written.
 pub(super) struct Open {
@@ -73,7 +73,7 @@ pub(super) fn entry_item(
             out.save_date(Some(entry.saved));
         }
         FetchItem::EmailId => {
-            email_id(id, account, entry.message);
+            write_email_id(id, account, entry.message);
             out.email_id(id);
         }
         _ => {}
@@ -237,7 +237,7 @@ impl Open {
             }
             FetchItem::ThreadId => {
                 let mut id = String::new();
-                thread_id(&mut id, content.account, content.row.thread);
+                write_thread_id(&mut id, content.account, content.row.thread);
                 self.line(out).thread_id(&id);
                 Ok(())
             }

@@ -11,11 +11,11 @@ use tern_mailbox::{Entry, MailboxError, Mailboxes, MessageRow};
 use tern_mime::{Address, MessageView, Structure, decode_header_text, headers};
 use tern_store::StoreError;
 
-use super::super::ids::{email_id, thread_id};
 use super::test::{Cost, DAY_MS, Test, holds};
 use super::text::{Hay, Needle};
 use crate::limits::MAX_SEARCHED_TEXT;
 use crate::search::TextOf;
+use tern_session::ids::{write_email_id, write_thread_id};
 
 /// A message under search.
 pub(super) struct Subject<'a> {
@@ -144,12 +144,12 @@ impl<'a> Subject<'a> {
             Test::ReceivedFrom(time) => entry.received >= *time,
             Test::Modseq(modseq) => entry.modseq.0 >= *modseq,
             Test::EmailId(id) => {
-                email_id(self.scratch, self.account, entry.message);
+                write_email_id(self.scratch, self.account, entry.message);
                 **id == **self.scratch
             }
             Test::ThreadId(id) => {
                 let thread = self.row()?.thread;
-                thread_id(self.scratch, self.account, thread);
+                write_thread_id(self.scratch, self.account, thread);
                 **id == **self.scratch
             }
             Test::Envelope(of, needle) => self.has(*of, needle)?,
