@@ -2,9 +2,9 @@
 //!
 //! While a seal is *active*, copies may still be in mailboxes: every read of content asks the set in
 //! memory ([`crate::sealed`]). When all copies have been withdrawn the seal is *settled*: arriving
-//! content asks for it, inside the arriving transaction. A settled seal whose time is over is no
-//! longer among those that arrivals ask; its tag stays on record while copies are in the vault under
-//! it.
+//! content asks for it, inside the arriving transaction. A settled seal whose time is over, or that
+//! was taken away, is no longer among those that arrivals ask; its tag stays on record while copies
+//! are in the vault under it.
 
 use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
 use tern_store::{StoreError, Transaction, Verdict};
@@ -107,7 +107,8 @@ impl Mailboxes {
         }
     }
 
-    /// Takes a seal away within a transaction: the letter may be served and may arrive again.
+    /// Takes a seal away within a transaction: the letter may be served and may arrive again. What
+    /// is in the vault under its tag is found by it until nothing is.
     /// Call [`Mailboxes::forget_unsealed`] afterwards, whatever came of the commit.
     pub fn unseal_in(
         &self,
@@ -115,7 +116,7 @@ impl Mailboxes {
         digest: ContentDigest,
         tag: SealTag,
     ) -> Result<(), MailboxError> {
-        txn.delete(tables::seal_over(digest, tag));
+        txn.put(tables::seal_over(digest, tag), Vec::new());
         remove(txn, digest, tag)
     }
 
@@ -173,8 +174,8 @@ impl Mailboxes {
         })
     }
 
-    /// Forgets the seals that are over and under which nothing is in the vault: nothing more comes
-    /// there.
+    /// Forgets the seals that are over, or were taken away, and under which nothing is in the vault:
+    /// nothing more comes there.
     fn forget_emptied(&self) -> Result<(), MailboxError> {
         let mut next = Some(tables::whole(tables::SEAL_OVER));
         while let Some(range) = next {
@@ -251,14 +252,18 @@ impl Mailboxes {
         Ok(row.map(|row| Seal::decode(tag, &row)).transpose()?)
     }
 
-    /// The tags of every seal of a letter, and of those that are over under which copies are in the
-    /// vault.
-    pub fn seal_tags(&self, digest: ContentDigest) -> Result<Vec<SealTag>, MailboxError> {
+    /// The tags of every seal of a letter, and of those that are over, or were taken away, under
+    /// which copies are in the vault: as a transaction sees them, which does not depend on it.
+    pub fn seal_tags_in(
+        &self,
+        txn: &Transaction<'_>,
+        digest: ContentDigest,
+    ) -> Result<Vec<SealTag>, MailboxError> {
         let mut tags = Vec::new();
         for range in [tables::seals(digest), tables::seals_over(digest)] {
             let mut next = Some(range);
             while let Some(range) = next {
-                let page = self.engine.scan(&range, PAGE)?;
+                let page = txn.scan(&range, PAGE)?;
                 for (key, _) in &page.rows {
                     tags.push(read_key(key)?.1);
                 }

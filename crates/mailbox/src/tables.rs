@@ -27,7 +27,7 @@
 //! | `VAULT_PLACEMENT` | account, message, mailbox | [`crate::rows::VaultPlacementRow`] |
 //! | `CARRIER` | digest of a letter inside the message, account, message | [`crate::rows::CopyRow`] |
 //! | `SEAL_OF` | content digest, seal tag | [`crate::Seal`] |
-//! | `SEAL_OVER` | content digest, seal tag | empty: the seal is over, and copies are in the vault under it |
+//! | `SEAL_OVER` | content digest, seal tag | empty: the seal is over or was taken away, and copies are in the vault under it |
 
 use tern_base::{
     AccountId, BlobId, ContentDigest, MailboxId, MessageId, Modseq, ThreadId, Timestamp, Uid,

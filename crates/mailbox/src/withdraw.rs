@@ -7,6 +7,9 @@ use crate::edit::Edit;
 use crate::rows::{MessageRow, VaultPlacementRow, VaultRow};
 use crate::{Exposure, Flags, KEPT, MailboxError, Mailboxes, SealTag, limits, tables, vault};
 
+/// Copies that one page reads.
+const PAGE: usize = 100;
+
 /// A copy that was taken out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Withdrawn {
@@ -132,6 +135,33 @@ impl Mailboxes {
             }
         }
         Ok(out)
+    }
+
+    /// The copies of one account in the vault under a tag, as a transaction sees them, which does not
+    /// depend on it.
+    pub fn vaulted_of_in(
+        &self,
+        txn: &Transaction<'_>,
+        tag: SealTag,
+        account: AccountId,
+    ) -> Result<Vec<Vaulted>, MailboxError> {
+        let mut copies = Vec::new();
+        let mut next = Some(tables::vaulted_of(tag, account));
+        while let Some(range) = next {
+            let page = txn.scan(&range, PAGE)?;
+            for (key, _) in &page.rows {
+                let (account, message) = read_vaulted_key(key)?;
+                let row = txn.peek(&tables::vault(account, message))?;
+                let row = VaultRow::decode(&row.ok_or(tern_store::StoreError::Damaged)?)?;
+                copies.push(Vaulted {
+                    account,
+                    message,
+                    row,
+                });
+            }
+            next = page.next;
+        }
+        Ok(copies)
     }
 
     /// Tags under which copies were stopped on arrival that nobody has taken note of yet. Durable

@@ -57,6 +57,7 @@ mod settle;
 mod spared;
 mod status;
 mod tables;
+mod taken;
 mod tell;
 mod told;
 mod trigger;

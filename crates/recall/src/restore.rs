@@ -237,7 +237,7 @@ impl Recalls {
 }
 
 /// Whether a client put a copy back after the recall. What carries it is another message.
-fn is_put_back(recall: &Recall, copy: &Vaulted) -> bool {
+pub(crate) fn is_put_back(recall: &Recall, copy: &Vaulted) -> bool {
     let row = &copy.row.message;
     copy.row.late && row.lineage == Lineage::Copied && row.digest == recall.digest
 }

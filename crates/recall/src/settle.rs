@@ -8,13 +8,14 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use tern_base::{AccountId, MessageId, Timestamp};
-use tern_mailbox::SealTag;
+use roaring::RoaringBitmap;
+use tern_base::{AccountId, Timestamp};
 use tern_queue::{Cancelled, QueueId};
 use tern_store::{Transaction, Verdict};
 
 use crate::audit::{Act, audit_entry};
 use crate::plan::{finished_item_outcome, held_visible, is_chosen, target_outcome, undone_outcome};
+use crate::taken::Elsewhere;
 use crate::{
     CopyOutcome, Destination, Facts, Outcome, Reason, Recall, RecallError, RecallId, Recalls,
     State, Subject, Target, tables,
@@ -22,15 +23,13 @@ use crate::{
 
 /// Targets whose outcomes one transaction settles.
 const CHUNK: usize = 500;
-/// Copies of another recall that are looked at at once.
-const VAULT_PAGE: usize = 100;
 
 /// What the outcomes of targets rest on besides the facts.
 struct Known {
     /// Accounts of which a copy has its outcome.
     holders: BTreeSet<AccountId>,
-    /// Other recalls of the same letter, or of one that it carries.
-    others: Vec<SealTag>,
+    /// Accounts with a copy in a mailbox that a hold forbids to hide.
+    visible: RoaringBitmap,
 }
 
 impl Recalls {
@@ -42,7 +41,7 @@ impl Recalls {
             self.note_late(id.tag(), now)?;
             let recall = self.recall(id)?;
             let facts = self.facts(self.submission_of(&recall)?)?;
-            let known = self.known(&recall)?;
+            let known = self.known(&recall, &facts, now)?;
             let mut generation = recall.generation;
             let end = facts.reached.min(facts.targets.len());
             let from = recall.settled as usize;
@@ -61,7 +60,7 @@ impl Recalls {
         }
     }
 
-    fn known(&self, recall: &Recall) -> Result<Known, RecallError> {
+    fn known(&self, recall: &Recall, facts: &Facts, now: Timestamp) -> Result<Known, RecallError> {
         let mut holders = BTreeSet::new();
         self.each_outcome(recall.id, |subject, outcome| {
             if let Subject::Copy(account, _) = subject
@@ -70,13 +69,13 @@ impl Recalls {
                 holders.insert(account);
             }
         })?;
-        let mut others = self.mailboxes.seal_tags(recall.digest)?;
-        // What it carries may have been taken back, and it with that.
-        for digest in &self.submission_of(recall)?.carried {
-            others.extend(self.mailboxes.seal_tags(*digest)?);
-        }
-        others.retain(|tag| *tag != recall.id.tag());
-        Ok(Known { holders, others })
+        let (_, mut visible) = self.visible(&facts.submission, recall.reach, now)?;
+        visible &= facts
+            .copies
+            .iter()
+            .map(|copy| copy.account.0)
+            .collect::<RoaringBitmap>();
+        Ok(Known { holders, visible })
     }
 
     /// Answers the record's generation then; `None` when it is not what it was.
@@ -97,6 +96,8 @@ impl Recalls {
                 return Ok(Verdict::Abandon(None));
             }
             let mut settled = Vec::new();
+            let elsewhere = self.elsewhere_in(txn, recall, facts)?;
+            let known = (known, &elsewhere);
             let chunk = facts.targets.iter().enumerate();
             for (n, target) in chunk.skip(range.start).take(range.len()) {
                 let subject = Subject::Target(n as u32);
@@ -125,7 +126,7 @@ impl Recalls {
         txn: &mut Transaction<'_>,
         recall: &Recall,
         facts: &Facts,
-        known: &Known,
+        (known, elsewhere): (&Known, &Elsewhere),
         target: &Target,
         now: Timestamp,
     ) -> Result<Option<CopyOutcome>, RecallError> {
@@ -144,15 +145,10 @@ impl Recalls {
         match target.destination {
             Destination::Account(account) if gone => {
                 // It came under the seal, which does not cover it.
-                if facts.copies.iter().any(|copy| copy.account == account)
-                    && self
-                        .visible(&facts.submission, recall.reach, now)?
-                        .1
-                        .contains(account.0)
-                {
+                if known.visible.contains(account.0) {
                     return Ok(Some(held_visible(now)));
                 }
-                let taken = self.taken_by_another(recall, facts, account, &known.others, now)?;
+                let taken = self.taken_elsewhere_in(txn, recall, facts, elsewhere, account, now)?;
                 Ok(taken.or(outcome))
             }
             _ => Ok(outcome),
@@ -216,37 +212,6 @@ impl Recalls {
             Cancelled::Gone => (Outcome::Relayed, Reason::TakenOutside),
         };
         Ok(CopyOutcome::new(outcome, reason, now))
-    }
-
-    /// A recipient without a copy did not delete it where another recall of the same sender's
-    /// letter has taken it: it may have been sent twice. A copy that somebody else sent them is
-    /// another one.
-    fn taken_by_another(
-        &self,
-        recall: &Recall,
-        facts: &Facts,
-        account: AccountId,
-        others: &[SealTag],
-        now: Timestamp,
-    ) -> Result<Option<CopyOutcome>, RecallError> {
-        let (_, origins) = self.covered(recall, facts)?;
-        for tag in others {
-            let mut after = Some((account, MessageId(0)));
-            while let Some(from) = after.take() {
-                for copy in self.mailboxes.vaulted(*tag, Some(from), VAULT_PAGE)? {
-                    if copy.account != account {
-                        break;
-                    }
-                    let row = &copy.row.message;
-                    if row.digest == recall.digest && origins.covers(row.origin) {
-                        let exposure = facts.exposures.get(&(account, copy.message)).cloned();
-                        return Ok(Some(CopyOutcome::withdrawn(exposure, now)));
-                    }
-                    after = Some((account, copy.message));
-                }
-            }
-        }
-        Ok(None)
     }
 
     /// Looks again at what is missing or pending, where anything is. After the retry time what is

@@ -4,8 +4,8 @@
 mod house;
 
 use house::{ALICE, BOB, House};
-use tern_base::OriginId;
-use tern_mailbox::INBOX;
+use tern_base::{OriginId, Uid};
+use tern_mailbox::{ExposureLevel, INBOX};
 use tern_queue::LeaseId;
 use tern_recall::{Outcome, Reason, Requested, Selector, State, submission};
 use tern_store::Verdict;
@@ -45,6 +45,75 @@ fn a_letter_sent_twice_and_recalled_twice_stays_while_one_recall_stands() {
         house.recalls.run(id, house.now).unwrap();
         assert_eq!(house.uids(BOB, INBOX).len(), back, "after {id}");
     }
+    house.check();
+}
+
+#[test]
+fn what_a_recall_that_is_being_undone_still_holds_is_said_to_be_withdrawn() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB], &[], 1);
+    house.serve(BOB, 1, ExposureLevel::Body);
+    let first = house.recall(ALICE, &sent).id();
+    let requester = house
+        .request(ALICE, Selector::Submission(sent.id))
+        .requester;
+    // Undone, and not carried out yet: its seal is gone, the copy is still in the vault under it.
+    house.recalls.restore(first, &requester, house.now).unwrap();
+    let mut chosen = house.request(ALICE, Selector::Submission(sent.id));
+    chosen.chosen = vec!["bob@example.org".to_owned()];
+    house.recalls.request(&chosen, house.now).unwrap();
+    house.recalls.run(chosen.id, house.now).unwrap();
+    let all = house.recall(ALICE, &sent).id();
+    assert_ne!(all, chosen.id);
+    let exposed = (
+        "bob@example.org",
+        Outcome::WithdrawnExposed,
+        Reason::BodyServed,
+    );
+    let check = |house: &House| {
+        for id in [chosen.id, all] {
+            assert_eq!(house.outcomes(id), [exposed], "{id}");
+        }
+        house.check();
+    };
+    check(&house);
+    // One of them keeps it from then on; the other goes on saying so.
+    house.recalls.run(first, house.now).unwrap();
+    check(&house);
+    assert!(house.uids(BOB, INBOX).is_empty());
+    for id in [chosen.id, all] {
+        house.recalls.restore(id, &requester, house.now).unwrap();
+        house.recalls.run(id, house.now).unwrap();
+        house.check();
+    }
+    assert_eq!(house.uids(BOB, INBOX).len(), 1);
+}
+
+#[test]
+fn what_a_client_had_put_back_does_not_hide_that_its_owner_deleted_the_message() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB], &[], 1);
+    let first = house.recall(ALICE, &sent).id();
+    house.append(BOB, INBOX, &house.letter(1));
+    let requester = house
+        .request(ALICE, Selector::Submission(sent.id))
+        .requester;
+    house.recalls.restore(first, &requester, house.now).unwrap();
+    house.recalls.run(first, house.now).unwrap();
+    let back: Vec<Uid> = house.uids(BOB, INBOX).into_iter().map(Uid).collect();
+    assert_eq!(back.len(), 1, "what was put back stays in the vault");
+    house
+        .mailboxes
+        .expunge(BOB, INBOX, &back, false, house.now)
+        .unwrap();
+    // His client has had what it put back.
+    let second = house.recall(ALICE, &sent).id();
+    let gone = (
+        "bob@example.org",
+        Outcome::AlreadyGone,
+        Reason::DeletedAfterServing,
+    );
+    assert_eq!(house.outcomes(second), [gone]);
     house.check();
 }
 

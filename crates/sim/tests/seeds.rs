@@ -56,6 +56,9 @@ fn hard_seeds() {
         // Another account sent the same letter word for word between the look and the seal: its
         // copies were sealed, never withdrawn, and served again after a restart.
         2625,
+        // A recall that was being undone still held the copy of somebody whom another recall then
+        // said to have deleted it.
+        443, 1275, 1749,
     ];
     for seed in found {
         sum(seed..seed + 1);
