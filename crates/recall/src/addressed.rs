@@ -13,7 +13,7 @@ use tern_policy::Visibility;
 use crate::status::head_json;
 use crate::{
     CopyOutcome, Destination, Outcome, Reason, Recall, RecallError, RecallId, Recalls, StatusLine,
-    Subject, Tally, Target, ToldOutcome, Wait, submission,
+    Subject, Tally, Target, ToldOutcome, Wait,
 };
 
 /// A recall as its sender sees it.
@@ -123,13 +123,8 @@ impl Recalls {
     /// How a recall stands for its sender, with at most `limit` addresses one by one.
     pub fn sender_status(&self, id: RecallId, limit: usize) -> Result<SenderStatus, RecallError> {
         let recall = self.recall(id)?;
-        let (found, targets) = match recall.submission {
-            Some(id) => (
-                submission::submission(&*self.engine, id)?,
-                submission::targets(&*self.engine, id)?,
-            ),
-            None => (None, Vec::new()),
-        };
+        let found = self.submission_found(&recall)?;
+        let targets = self.targets_of(&recall)?;
         let on_their_way = self.on_their_way(&recall)?;
         let mut tally = Tally::default();
         tally.add_many(Outcome::Pending, on_their_way);

@@ -10,7 +10,7 @@ use tern_policy::{Decision, Permission, Question};
 use tern_store::StoreError;
 
 use crate::submission::{Destination, Submission};
-use crate::{Recall, RecallError, RecallId, Recalls, Requester, Target, limits, submission};
+use crate::{Recall, RecallError, RecallId, Recalls, Requester, Target, limits};
 
 impl Recalls {
     /// What the policy says to using a permission on the message of a recall, and by which policies.
@@ -41,20 +41,12 @@ impl Recalls {
         Ok((verdict.decision, policies))
     }
 
-    /// The submission that a recall is about.
-    fn submission_found(&self, recall: &Recall) -> Result<Option<Submission>, RecallError> {
-        Ok(match recall.submission {
-            Some(id) => submission::submission(&*self.engine, id)?,
-            None => None,
-        })
-    }
-
     /// What is known of a recall.
     pub fn evidence(&self, id: RecallId) -> Result<Value, RecallError> {
         let recall = self.recall(id)?;
         let status = self.status(id, limits::MAX_EVIDENCE_COPIES)?;
         let message = match self.submission_found(&recall)? {
-            Some(found) => Some(self.message_json(&found)?),
+            Some(found) => Some(self.message_json(&recall, &found)?),
             None => None,
         };
         let decided = self.decided(id)?.map(|decided| {
@@ -68,9 +60,9 @@ impl Recalls {
         Ok(json!({"recall": status.json(), "message": message, "decision": decided}))
     }
 
-    fn message_json(&self, found: &Submission) -> Result<Value, RecallError> {
+    fn message_json(&self, recall: &Recall, found: &Submission) -> Result<Value, RecallError> {
         let mut recipients = Vec::new();
-        for target in submission::targets(&*self.engine, found.id)? {
+        for target in self.targets_of(recall)? {
             recipients.push(self.target_json(&target)?);
         }
         Ok(json!({

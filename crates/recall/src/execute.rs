@@ -103,7 +103,7 @@ impl Recalls {
     /// was quicker.
     fn withdraw_all(&self, recall: &Recall, now: Timestamp) -> Result<Option<Facts>, RecallError> {
         for _ in 0..MAX_PASSES {
-            let facts = self.facts(self.submission_of(recall)?)?;
+            let facts = self.facts(self.submission_of(recall)?, &recall.also)?;
             let (cover, origins) = self.covered(recall, &facts)?;
             let covers = |copy: &&CopyRow| {
                 cover.covers(copy.account)

@@ -1,27 +1,44 @@
 //! Gathering what a plan rests on: a handful of key scans, whatever the size of the store.
 
+use std::collections::BTreeMap;
+
 use roaring::RoaringBitmap;
-use tern_base::{AccountId, ContentDigest, MessageId};
+use tern_base::{AccountId, ContentDigest, MessageId, OriginId};
 use tern_mailbox::{Exposure, Origins};
 use tern_store::StoreError;
 
-use crate::{Facts, Reach, RecallError, Recalls, Submission, rivals, submission};
+use crate::{Facts, Reach, Recall, RecallError, Recalls, Submission, Target, rivals, submission};
 
 impl Recalls {
-    /// The facts about a submission as they are now.
-    pub(crate) fn facts(&self, submission: Submission) -> Result<Facts, RecallError> {
-        let (engine, id, digest) = (&*self.engine, submission.id, submission.digest);
-        // Looked at before the copies: whoever counts as reached has got theirs by then.
-        let under_way = submission::under_way(engine, id)?;
-        let targets = submission::targets(engine, id)?;
+    /// The facts about a submission as they are now, and about what else its account sent of the
+    /// letter and takes back with it.
+    pub(crate) fn facts(
+        &self,
+        submission: Submission,
+        also: &[OriginId],
+    ) -> Result<Facts, RecallError> {
+        let (engine, digest) = (&*self.engine, submission.digest);
+        let sendings = || std::iter::once(submission.id).chain(also.iter().copied());
+        let (mut targets, mut reached, mut items) = (Vec::new(), None, BTreeMap::new());
+        for id in sendings() {
+            // Looked at before the copies: whoever counts as reached has got theirs by then.
+            let under_way = submission::under_way(engine, id)?;
+            if let Some(way) = under_way {
+                reached.get_or_insert(targets.len() + way.reached as usize);
+            }
+            targets.extend(submission::targets(engine, id)?);
+        }
         let origins = rivals::origins(engine, &submission)?;
         let mut copies = self.mailboxes.copies(digest)?;
         copies.extend(self.mailboxes.carriers(digest)?);
         let exposures = self.served(digest, &origins, Reach::Attached)?;
-        let items = tern_queue::by_origin(engine, id)?;
+        for id in sendings() {
+            let found = tern_queue::by_origin(engine, id)?.into_iter();
+            items.extend(found.map(|status| (status.id(), status)));
+        }
         Ok(Facts {
             submission,
-            reached: under_way.map_or(targets.len(), |way| way.reached as usize),
+            reached: reached.unwrap_or(targets.len()),
             targets,
             copies,
             origins,
@@ -32,10 +49,7 @@ impl Recalls {
                 .into_iter()
                 .map(|(a, m, exposure)| ((a, m), exposure))
                 .collect(),
-            items: items
-                .into_iter()
-                .map(|status| (status.id(), status))
-                .collect(),
+            items,
         })
     }
 
@@ -59,8 +73,42 @@ impl Recalls {
         Ok(served)
     }
 
+    /// What else is taken back with a submission, as things are. Where recipients are chosen, or
+    /// where a header of the message itself asks for it, nothing is.
+    pub(crate) fn also(
+        &self,
+        found: &Submission,
+        asked: &Recall,
+    ) -> Result<Vec<OriginId>, RecallError> {
+        if !asked.chosen.is_empty() || asked.expires.is_some() {
+            return Ok(Vec::new());
+        }
+        let origins = rivals::origins(&*self.engine, found)?;
+        Ok(rivals::also(&*self.engine, found, &origins)?)
+    }
+
+    /// Where the recipients led of whom a recall speaks.
+    pub(crate) fn targets_of(&self, recall: &Recall) -> Result<Vec<Target>, RecallError> {
+        let mut targets = Vec::new();
+        for sending in recall.sendings() {
+            targets.extend(submission::targets(&*self.engine, sending)?);
+        }
+        Ok(targets)
+    }
+
+    /// The submission that a recall is about, if one was found.
+    pub(crate) fn submission_found(
+        &self,
+        recall: &Recall,
+    ) -> Result<Option<Submission>, RecallError> {
+        Ok(match recall.submission {
+            Some(id) => submission::submission(&*self.engine, id)?,
+            None => None,
+        })
+    }
+
     /// The submission that a recall is about.
-    pub(crate) fn submission_of(&self, recall: &crate::Recall) -> Result<Submission, RecallError> {
+    pub(crate) fn submission_of(&self, recall: &Recall) -> Result<Submission, RecallError> {
         let id = recall
             .submission
             .ok_or(RecallError::WrongState("about no submission"))?;

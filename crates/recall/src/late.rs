@@ -7,7 +7,7 @@ use tern_store::{Transaction, Verdict};
 use crate::audit::Act;
 use crate::{
     CopyOutcome, Destination, Outcome, Reason, Recall, RecallError, RecallId, Recalls, Subject,
-    Target, submission, tables,
+    Target, tables,
 };
 
 /// Late copies that one transaction takes note of.
@@ -38,10 +38,7 @@ impl Recalls {
             return Ok(0);
         }
         let recall = self.recall(RecallId(tag.0))?;
-        let targets = match recall.submission {
-            Some(id) => submission::targets(&*self.engine, id)?,
-            None => Vec::new(),
-        };
+        let targets = self.targets_of(&recall)?;
         let mut found = 0;
         while !late.is_empty() {
             found += tern_store::transact(&*self.engine, |txn| {

@@ -19,6 +19,9 @@ pub const MAX_REFUSALS: usize = 20;
 /// Most submissions of a letter by other accounts that a seal leaves out one by one. Beyond that
 /// it covers what the sender's own submissions brought, and nothing else.
 pub const MAX_RIVALS: usize = 1_000;
+/// Most further times that an account has sent a letter of which a recall says what became of each
+/// recipient; those of the rest are covered all the same.
+pub const MAX_ALSO: usize = 100;
 /// Text of a message by which it is known when it comes back from outside, in bytes: what follows may
 /// have been changed on the way.
 pub const MAX_PRINTED: usize = 64 * 1024;

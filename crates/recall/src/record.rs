@@ -296,6 +296,8 @@ pub struct Recall {
     pub id: RecallId,
     /// The submission, when one was found.
     pub submission: Option<OriginId>,
+    /// What else its account had sent of the letter when the seal fell, and is taken back with it.
+    pub also: Vec<OriginId>,
     /// The letter.
     pub digest: ContentDigest,
     /// The submitting account: whose message it is, and who gets the report.
@@ -355,8 +357,11 @@ impl Recall {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(5);
+        let mut w = Writer::versioned(6);
         w.option(self.submission, |w, id| {
+            w.array(&id.0);
+        });
+        w.list(&self.also, |w, id| {
             w.array(&id.0);
         });
         w.array(&self.digest.0).option(self.owner, |w, account| {
@@ -402,10 +407,11 @@ impl Recall {
     }
 
     pub(crate) fn decode(id: RecallId, bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 5)?;
+        let mut r = Reader::of_version(bytes, 6)?;
         Ok(Self {
             id,
             submission: r.option(|r| r.array().map(OriginId))?,
+            also: r.list(|r| r.array().map(OriginId))?,
             digest: ContentDigest(r.array()?),
             owner: r.option(|r| r.number32().map(AccountId))?,
             requester: r.text()?,
@@ -444,6 +450,11 @@ impl Recall {
         let all = !other.chosen.is_empty() && other.chosen.iter().all(named);
         let states = self.selection == Selection::Any || self.selection == other.selection;
         states && self.reach >= other.reach && (self.chosen.is_empty() || all)
+    }
+
+    /// The submissions whose recipients it speaks of, in the order of their targets.
+    pub(crate) fn sendings(&self) -> impl Iterator<Item = OriginId> {
+        self.submission.into_iter().chain(self.also.iter().copied())
     }
 
     /// Something that the report tells of has changed. Whoever read the record before has to look

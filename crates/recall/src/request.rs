@@ -142,7 +142,8 @@ impl Recalls {
         if self.joined(&asked)?.is_some() {
             return Ok(Err(Refusal::AlreadyRecalled));
         }
-        let mut facts = self.facts(found)?;
+        let also = self.also(&found, &asked)?;
+        let mut facts = self.facts(found, &also)?;
         facts.spared = self.spared(request.selection, request.reach, &facts.submission)?;
         facts.reach = request.reach;
         facts.visible = self.visible(&facts.submission, request.reach, now)?.1;
@@ -372,6 +373,7 @@ impl Recalls {
         let state = State::Running;
         let mut new = record(request, Some(submission), state, Some(decided), now);
         new.changed();
+        new.also = self.also(submission, &new)?;
         let engine = &*self.engine;
         let letter_key = tables::letter(submission.digest);
         let letter = engine.get(&letter_key)?;
@@ -415,6 +417,7 @@ impl Recalls {
                     let mut recall = freed.act_in(self, txn)?;
                     freed.unfreeze_in(self, txn, now)?;
                     recall.state = state;
+                    recall.also.clone_from(&new.also);
                     recall.policies.clone_from(&decided.policies);
                     audit_verdict(txn, &recall, ("allow", Some(decided)), now)?;
                     recall
@@ -520,6 +523,7 @@ pub(crate) fn record(
     Recall {
         id: request.id,
         submission: found.map(|found| found.id),
+        also: Vec::new(),
         digest: found.map_or(ContentDigest([0; 16]), |found| found.digest),
         owner: found.and_then(Submission::submitter),
         requester: request.requester.name.clone(),

@@ -220,11 +220,8 @@ impl Recalls {
         let outcome = CopyOutcome::decode(&outcome)?.carried(carriage);
         txn.put(tables::outcome(other.id, subject), outcome.encode());
         // Whose client put a copy back may have deleted the first one all the same.
-        if outcome.reason != Reason::PutBack
-            && carriage.is_none()
-            && let Some(submission) = other.submission
-        {
-            let targets = crate::submission::targets(&*self.engine, submission)?;
+        if outcome.reason != Reason::PutBack && carriage.is_none() {
+            let targets = self.targets_of(&other)?;
             let deleted = [Reason::DeletedUnread, Reason::DeletedAfterServing];
             crate::late::not_gone_in(txn, other.id, &targets, account, &deleted)?;
         }

@@ -9,7 +9,7 @@
 //! What is taken back together is judged together: to send an old letter again makes it no younger and
 //! its readers no fewer.
 
-use tern_base::Timestamp;
+use tern_base::{OriginId, Timestamp};
 use tern_mailbox::Origins;
 use tern_store::{Range, Read, StoreError};
 
@@ -41,6 +41,23 @@ pub(crate) fn origins(reader: &dyn Read, submission: &Submission) -> Result<Orig
         own.push(submission.id);
     }
     Ok(Origins::Only(own))
+}
+
+/// What else the account of a submission had sent of the letter, that is taken back with it and has
+/// its recipients told one by one. What came in from outside is forgotten in time, each by itself.
+pub(crate) fn also(
+    reader: &dyn Read,
+    submission: &Submission,
+    origins: &Origins,
+) -> Result<Vec<OriginId>, StoreError> {
+    if submission.submitter().is_none() {
+        return Ok(Vec::new());
+    }
+    let own = tables::of_digest_by(submission.digest, submission.account);
+    let mut own = ids(reader, own, limits::MAX_ALSO + 1)?;
+    own.retain(|id| *id != submission.id && origins.covers(*id));
+    own.truncate(limits::MAX_ALSO);
+    Ok(own)
 }
 
 /// When an account began to accept what it sent first of a letter.

@@ -40,7 +40,7 @@ impl Recalls {
             // Whose copy was stopped on arrival is no recipient without one.
             self.note_late(id.tag(), now)?;
             let recall = self.recall(id)?;
-            let facts = self.facts(self.submission_of(&recall)?)?;
+            let facts = self.facts(self.submission_of(&recall)?, &recall.also)?;
             let known = self.known(&recall, &facts, now)?;
             let mut generation = recall.generation;
             let end = facts.reached.min(facts.targets.len());
@@ -254,10 +254,7 @@ impl Recalls {
         if open.is_empty() {
             return Ok(0);
         }
-        let targets = match recall.submission {
-            Some(id) => crate::submission::targets(&*self.engine, id)?,
-            None => Vec::new(),
-        };
+        let targets = self.targets_of(recall)?;
         let given_up = now.millis_since(recall.requested) > self.settings.retry_ms();
         let mut left = 0;
         for chunk in open.chunks(CHUNK) {

@@ -119,23 +119,19 @@ impl Recalls {
     /// How many recipients the delivery has not reached yet, while that still matters.
     pub(crate) fn on_their_way(&self, recall: &Recall) -> Result<u64, RecallError> {
         let covered = matches!(recall.state, State::Running | State::Done);
-        let Some(submission) = recall.submission.filter(|_| covered) else {
-            return Ok(0);
-        };
-        let way = submission::under_way(&*self.engine, submission)?;
-        Ok(way.map_or(0, |way| way.of.saturating_sub(way.reached).into()))
+        let mut missing = 0;
+        for sending in recall.sendings().filter(|_| covered) {
+            let way = submission::under_way(&*self.engine, sending)?;
+            missing += way.map_or(0, |way| u64::from(way.of.saturating_sub(way.reached)));
+        }
+        Ok(missing)
     }
 
     /// How a recall stands, with at most `limit` copies one by one.
     pub fn status(&self, id: RecallId, limit: usize) -> Result<Status, RecallError> {
         let recall = self.recall(id)?;
-        let (found, targets) = match recall.submission {
-            Some(id) => (
-                submission::submission(&*self.engine, id)?,
-                submission::targets(&*self.engine, id)?,
-            ),
-            None => (None, Vec::new()),
-        };
+        let found = self.submission_found(&recall)?;
+        let targets = self.targets_of(&recall)?;
         let on_their_way = self.on_their_way(&recall)?;
         let mut rows = Vec::new();
         let (mut tally, mut count) = (Tally::default(), 0u64);

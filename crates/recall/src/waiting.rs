@@ -39,7 +39,9 @@ impl Recalls {
         }) else {
             return Ok(None);
         };
-        let mut facts = self.facts(self.submission_of(&recall)?)?;
+        let found = self.submission_of(&recall)?;
+        let also = self.also(&found, &recall)?;
+        let mut facts = self.facts(found, &also)?;
         facts.spared = self.spared(recall.selection, recall.reach, &facts.submission)?;
         facts.reach = recall.reach;
         facts.visible = self.visible(&facts.submission, recall.reach, now)?.1;

@@ -1,9 +1,13 @@
 //! What the simulation found, each told in a few lines.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
 
 mod house;
 
-use house::{ALICE, BOB, House};
+use house::{ALICE, BOB, CAROL, DAVE, House};
 use tern_base::{OriginId, Uid};
 use tern_mailbox::{ExposureLevel, INBOX};
 use tern_queue::LeaseId;
@@ -87,6 +91,83 @@ fn what_a_recall_that_is_being_undone_still_holds_is_said_to_be_withdrawn() {
         house.check();
     }
     assert_eq!(house.uids(BOB, INBOX).len(), 1);
+}
+
+#[test]
+fn whoever_had_it_by_another_sending_has_a_line_too() {
+    let mut house = House::new();
+    let first = house.submit(ALICE, &[BOB], &["one@elsewhere.test"], 1);
+    let second = house.submit(
+        ALICE,
+        &[CAROL],
+        &["two@elsewhere.test", "three@elsewhere.test"],
+        1,
+    );
+    // What Bob sends on is his, and of his recipients nothing is said.
+    house.submit(BOB, &[DAVE], &["four@elsewhere.test"], 1);
+    house
+        .mailboxes
+        .expunge(CAROL, INBOX, &[Uid(1)], false, house.now)
+        .unwrap();
+    let items = house.items(&second);
+    tern_queue::lease(&house.engine, items[0], LeaseId(1), house.now, 60_000).unwrap();
+    let planned = house.request(ALICE, Selector::Submission(first.id));
+    let (_, plan) = house.recalls.plan(&planned, house.now).unwrap().unwrap();
+    let id = house.recall(ALICE, &first).id();
+    let prevented = |to| (to, Outcome::Prevented, Reason::Queued);
+    let line = |to, outcome, reason| (to, outcome, reason);
+    let mut expected = vec![
+        line(
+            "bob@example.org",
+            Outcome::WithdrawnUnexposed,
+            Reason::NeverServed,
+        ),
+        prevented("one@elsewhere.test"),
+        line(
+            "carol@example.org",
+            Outcome::AlreadyGone,
+            Reason::DeletedUnread,
+        ),
+        line("two@elsewhere.test", Outcome::Pending, Reason::InFlight),
+        prevented("three@elsewhere.test"),
+    ];
+    assert_eq!(house.outcomes(id), expected);
+    assert_eq!(plan.tally(), house.recalls.tally(id).unwrap());
+    let shown = house.recalls.sender_status(id, 100).unwrap().addressed;
+    assert_eq!(shown.len(), 5, "{shown:?}");
+    house.now = house.now.plus_millis(60_001);
+    house.recalls.run_open(house.now).unwrap();
+    expected[3] = line(
+        "two@elsewhere.test",
+        Outcome::Relayed,
+        Reason::MaybeTakenOutside,
+    );
+    assert_eq!(house.outcomes(id), expected);
+    house.check();
+}
+
+#[test]
+fn where_recipients_are_chosen_other_sendings_stay() {
+    let mut house = House::new();
+    let first = house.submit(ALICE, &[BOB], &["one@elsewhere.test"], 1);
+    let second = house.submit(ALICE, &[CAROL], &["one@elsewhere.test"], 1);
+    let mut request = house.request(ALICE, Selector::Submission(first.id));
+    request.chosen = vec!["one@elsewhere.test".to_owned()];
+    house.recalls.request(&request, house.now).unwrap();
+    house.recalls.run(request.id, house.now).unwrap();
+    let lines = house.outcomes(request.id);
+    let taken = ("one@elsewhere.test", Outcome::Prevented, Reason::Queued);
+    assert_eq!(
+        lines.iter().filter(|line| **line == taken).count(),
+        1,
+        "{lines:?}"
+    );
+    let item = tern_queue::status(&house.engine, house.items(&second)[0]).unwrap();
+    assert!(
+        matches!(item, Some(tern_queue::Status::Live(_))),
+        "{item:?}"
+    );
+    house.check();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use tern_base::{AccountId, MessageId};
+use tern_base::{AccountId, MessageId, OriginId};
 use tern_mailbox::ExposureLevel;
 use tern_recall::{
     CopyOutcome, Destination, Outcome, Reason, Recall, RecallId, State, Subject, submission,
@@ -252,17 +252,18 @@ impl Oracle {
     /// Every target without a copy has the outcome that the oracle saw.
     fn check_targets(&mut self, recall: &Recall) -> Result<(), String> {
         let id = recall.id;
-        let Some(origin) = recall.submission else {
-            return Ok(());
-        };
         let fault = |error: tern_store::StoreError| error.to_string();
-        let targets = submission::targets(&self.observer.mem, origin).map_err(fault)?;
+        let mut targets = Vec::new();
+        for origin in recall.submission.iter().chain(&recall.also) {
+            let of_one = submission::targets(&self.observer.mem, *origin).map_err(fault)?;
+            targets.extend(of_one.into_iter().map(|target| (*origin, target)));
+        }
         let rows = self
             .observer
             .recalls
             .outcomes(id)
             .map_err(|e| e.to_string())?;
-        for (n, target) in targets.iter().enumerate() {
+        for (n, (origin, target)) in targets.iter().enumerate() {
             let here = Subject::Target(n as u32);
             let row = rows.iter().find(|(subject, _)| *subject == here);
             let row = row.map(|(_, row)| row.outcome);
@@ -276,7 +277,7 @@ impl Oracle {
                     match row {
                         None if has_copy || own => None,
                         None => Some("has no outcome"),
-                        Some(Outcome::AlreadyGone) => self.not_gone(recall, *account),
+                        Some(Outcome::AlreadyGone) => self.not_gone(recall, *origin, *account),
                         Some(Outcome::KeptByPolicy) if !recall.chosen.is_empty() => None,
                         // By another recall of the same letter.
                         Some(Outcome::WithdrawnExposed | Outcome::WithdrawnUnexposed)
@@ -288,7 +289,7 @@ impl Oracle {
                     }
                 }
                 Destination::Outside { address, .. } => {
-                    let taken = self.was_taken(origin, &canonical(address));
+                    let taken = self.was_taken(*origin, &canonical(address));
                     match row {
                         Some(Outcome::Prevented) if taken => Some("was taken outside"),
                         Some(Outcome::Prevented | Outcome::Relayed) => None,
@@ -311,10 +312,14 @@ impl Oracle {
     }
 
     /// A recipient who is said to have deleted their copy: it must be gone, and not by us.
-    fn not_gone(&self, recall: &Recall, account: AccountId) -> Option<&'static str> {
+    fn not_gone(
+        &self,
+        recall: &Recall,
+        origin: OriginId,
+        account: AccountId,
+    ) -> Option<&'static str> {
         let mut copies = self.copies.range(of_account(account)).map(|(_, copy)| copy);
-        let there =
-            copies.any(|copy| Some(copy.origin) == recall.submission && copy.place != Place::Gone);
+        let there = copies.any(|copy| copy.origin == origin && copy.place != Place::Gone);
         (there && recall.state != State::Restored).then_some("is said to be gone and is there")
     }
 }
