@@ -6,9 +6,13 @@ mod house;
 use std::sync::Arc;
 
 use house::House;
-use tern_mailbox::{Client, Connection};
+use tern_base::{MailboxId, OriginId, Uid};
+use tern_mailbox::{
+    Bringer, Client, Connection, FlagChange, FlagRequest, Flags, INBOX, Landing, Lineage, Transfer,
+    Viewer,
+};
 use tern_policy::{Policy, PolicySet, Question, SHIPPED_DEFAULT, Verdict};
-use tern_recall::{Recalls, Requested, Settings};
+use tern_recall::{RECALL_KEYWORD, RECALL_MAILBOX, Recalls, Requested, Settings};
 
 /// Only from the office, by a device of one's own, over TLS.
 const OFFICE: &str = r#"@id("office") @reason("not-enabled")
@@ -152,6 +156,111 @@ fn each_of_two_sessions_is_judged_by_its_own_place() {
         for (answer, place) in answers.iter().zip(places) {
             let sealed = matches!(answer, Requested::Sealed(_));
             assert_eq!(sealed, place == "192.0.2.1", "{place} {answer:?}");
+        }
+    }
+}
+
+/// What a client does to ask, with a sent message that is at hand.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    Keyword,
+    Copy,
+    Move,
+    Append,
+}
+
+/// Puts a message into a mailbox of Alice's.
+fn append(house: &House, mailbox: MailboxId, content: &str, connection: Option<Connection>) -> Uid {
+    let prepared = house.mailboxes.prepare(content.into(), house.now).unwrap();
+    let landing = Landing {
+        account: house.account("alice"),
+        mailbox,
+        flags: Flags::empty(),
+        received: house.now,
+        prefix: Vec::new(),
+        origin: OriginId([99; 16]),
+        lineage: Lineage::Copied,
+        brought_by: Some(Bringer {
+            viewer: Viewer::default(),
+            connection,
+        }),
+    };
+    let placed = house.mailboxes.land(&prepared, &[landing], house.now);
+    placed.unwrap().pop().unwrap().unwrap().uid
+}
+
+/// Alice's client asks for what she sent.
+fn ask(house: &House, id: &str, by: By, connection: Option<&Connection>) {
+    let account = house.account("alice");
+    let content = letter(id, "").replace('\n', "\r\n");
+    let mailboxes = &house.mailboxes;
+    let recall = match mailboxes.folder(account, RECALL_MAILBOX) {
+        Ok(folder) => folder.id,
+        Err(_) => {
+            let folder = mailboxes.create_folder(account, RECALL_MAILBOX, None, house.now);
+            folder.unwrap().id
+        }
+    };
+    if let By::Append = by {
+        append(house, recall, &content, connection.cloned());
+        return;
+    }
+    let uids = [append(house, INBOX, &content, None)];
+    let transfer = Transfer {
+        account,
+        from: INBOX,
+        uids: &uids,
+        to: recall,
+        by: connection,
+    };
+    match by {
+        By::Copy => drop(mailboxes.copy(&transfer, house.now).unwrap()),
+        By::Move => drop(mailboxes.move_messages(&transfer, house.now).unwrap()),
+        By::Keyword | By::Append => {
+            let mut keyword = Flags::empty();
+            keyword.add_keyword(RECALL_KEYWORD);
+            let request = FlagRequest {
+                account,
+                mailbox: INBOX,
+                uids: &uids,
+                change: &FlagChange::Add(keyword),
+                unchanged_since: None,
+                by: connection,
+            };
+            mailboxes.change_flags(&request).unwrap();
+        }
+    }
+}
+
+/// Each way in turn, by two connections of one account, that are looked at together or not.
+#[test]
+fn a_condition_on_the_connection_is_about_the_one_that_asked_by_imap() {
+    let office = Some(from("192.0.2.1"));
+    let places = [office, Some(from("198.51.100.1")), None];
+    for by in [By::Keyword, By::Copy, By::Move, By::Append] {
+        for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
+            let mut house = House::new();
+            let recalls = recalls(&house);
+            for n in order {
+                let id = format!("m{n}");
+                submit(&mut house, BOB, &letter(&id, ""), None);
+                ask(&house, &id, by, places[n].as_ref());
+            }
+            let account = house.account("alice");
+            let answers = recalls.triggers(account, house.now).unwrap();
+            assert_eq!(answers.len(), 3);
+            for (answer, n) in answers.iter().zip(order) {
+                let sealed = matches!(answer, Requested::Sealed(_));
+                assert_eq!(sealed, n == 0, "{by:?} {n} {answer:?}");
+            }
+            // What was looked at is not kept.
+            let folder = house.mailboxes.folder(account, RECALL_MAILBOX).unwrap().id;
+            for uid in 1..8 {
+                let kept = house.mailboxes.brought(account, folder, Uid(uid));
+                assert_eq!(kept.unwrap(), None);
+            }
+            assert_eq!(house.mailboxes.marked(account, 9).unwrap(), []);
+            assert_eq!(recalls.check().unwrap(), []);
         }
     }
 }

@@ -258,6 +258,7 @@ impl World {
                     from: INBOX,
                     to: kept,
                     uids: &[Uid(1)],
+                    by: None,
                 };
                 let moved = match lineage {
                     "moved" => mailboxes.move_messages(&transfer, now),
@@ -290,6 +291,7 @@ impl World {
             uids: &[uid],
             change: &FlagChange::Set(flags),
             unchanged_since: None,
+            by: None,
         };
         self.house.mailboxes.change_flags(&request).unwrap();
     }

@@ -39,7 +39,7 @@ impl Mailboxes {
             prefix: Vec::new(),
             origin: request.origin,
             lineage: Lineage::Copied,
-            brought_by: Some(request.viewer),
+            brought_by: Some(request.viewer.into()),
         };
         let mut placed = self.land(&prepared, std::slice::from_ref(&landing), now)?;
         placed.pop().unwrap_or(Err(MailboxError::NoAccount))

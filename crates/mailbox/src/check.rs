@@ -42,7 +42,7 @@ struct Seen {
 
 /// Tables whose keys begin with the account that a row belongs to; the vault's rows belong to
 /// their tags.
-const OF_ACCOUNTS: [(u8, &str); 10] = [
+const OF_ACCOUNTS: [(u8, &str); 11] = [
     (tables::MAILBOX, "mailbox"),
     (tables::COUNTERS, "counters"),
     (tables::PLACEMENT, "placement"),
@@ -52,6 +52,7 @@ const OF_ACCOUNTS: [(u8, &str); 10] = [
     (tables::THREAD, "thread"),
     (tables::DOOMED, "deletion"),
     (tables::MARKED, "mark"),
+    (tables::BROUGHT, "note of what was brought"),
     (tables::DEVICE, "device"),
 ];
 

@@ -8,7 +8,7 @@ use tern_base::{AccountId, MailboxId, MessageId, Timestamp, Uid};
 
 use crate::edit::Edit;
 use crate::rows::{MessageRow, PlacementRow};
-use crate::{MailboxError, Mailboxes, limits};
+use crate::{Connection, MailboxError, Mailboxes, brought, limits};
 
 /// Which messages go from where to where.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Transfer<'a> {
     pub uids: &'a [Uid],
     /// The mailbox they go to.
     pub to: MailboxId,
+    /// The connection of the client that asks, where it is known.
+    pub by: Option<&'a Connection>,
 }
 
 /// A message's UID before and after (RFC 9051 7.1, COPYUID).
@@ -61,7 +63,7 @@ impl Mailboxes {
     ) -> Result<Vec<CopiedPair>, MailboxError> {
         let (account, from, uids) = (transfer.account, transfer.from, transfer.uids);
         self.edit_each(account, from, uids, |edit, uid, placement| {
-            edit.mailbox(transfer.to)?;
+            let target = edit.mailbox(transfer.to)?;
             let id = placement.message;
             let row = edit.message(id)?.ok_or(tern_store::StoreError::Damaged)?;
             let to = if moving {
@@ -69,6 +71,7 @@ impl Mailboxes {
             } else {
                 copy_one(edit, transfer.to, id, row, placement, now)?
             };
+            brought::note(edit, self.watched, (transfer.to, &target, to), transfer.by);
             Ok(Some(CopiedPair { from: uid, to }))
         })
     }

@@ -4,7 +4,7 @@ use tern_base::{AccountId, MailboxId, Modseq, Uid};
 
 use crate::edit::Edit;
 use crate::rows::PlacementRow;
-use crate::{Flags, MailboxError, Mailboxes, mark};
+use crate::{Connection, Flags, MailboxError, Mailboxes, mark};
 
 /// How to change flags.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub struct FlagRequest<'a> {
     pub change: &'a FlagChange,
     /// Only messages not changed after this (RFC 7162 3.1.3).
     pub unchanged_since: Option<Modseq>,
+    /// The connection of the client that asks, where it is known.
+    pub by: Option<&'a Connection>,
 }
 
 /// What became of one message.
@@ -92,7 +94,7 @@ fn change_one(
         modseq = edit.modseq;
         let sets = |keyword| flags.has_keyword(keyword) && !row.flags.has_keyword(keyword);
         if marking.is_some_and(sets) {
-            mark::mark(edit, row.message);
+            mark::mark(edit, row.message, request.by);
         }
         edit.reflag(request.mailbox, uid, row, flags.clone())?;
     }

@@ -49,6 +49,8 @@ pub struct Mailboxes {
     pub(crate) folder_ids: Cache<(AccountId, Box<str>), MailboxId>,
     /// Setting this keyword marks the message.
     pub(crate) marking: Option<&'static str>,
+    /// What clients put into this mailbox is noted with their connection.
+    pub(crate) watched: Option<&'static str>,
     /// Asked before a message goes for good.
     pub(crate) keeper: Option<Arc<dyn Keeper>>,
     listener: Arc<dyn Listener>,
@@ -91,6 +93,7 @@ impl Mailboxes {
             noted: Noted::default(),
             folder_ids,
             marking: None,
+            watched: None,
             keeper: None,
             listener,
             lanes,

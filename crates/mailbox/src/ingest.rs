@@ -10,12 +10,13 @@ use tern_store::Transaction;
 
 use crate::carried::carried_by;
 use crate::edit::Edit;
-use crate::expose::{Viewer, record_brought};
+use crate::expose::record_brought;
 use crate::rows::{CopyRow, Lineage, MessageRow, PlacementRow, VaultPlacementRow, VaultRow};
 use crate::sealing::seals_in;
 use crate::thread::Threading;
 use crate::{
-    Carriage, Flags, Letter, MailboxError, Mailboxes, Seal, SealTag, blob, limits, tables, vault,
+    Bringer, Carriage, Connection, Flags, Letter, MailboxError, Mailboxes, Seal, SealTag, blob,
+    brought, limits, tables, vault,
 };
 
 /// The inbox of every account.
@@ -68,7 +69,14 @@ pub struct Landing {
     pub lineage: Lineage,
     /// The account's client that brings it, if one does: it has the whole of it, and that is on
     /// record with the copy.
-    pub brought_by: Option<Viewer>,
+    pub brought_by: Option<Bringer>,
+}
+
+impl Landing {
+    /// The connection of the client that brings it.
+    fn connection(&self) -> Option<&Connection> {
+        self.brought_by.as_ref()?.connection.as_ref()
+    }
 }
 
 /// Where a copy landed.
@@ -248,12 +256,16 @@ impl Mailboxes {
             carried: prepared.carried.clone(),
             placements: Vec::new(),
         };
-        if let Some(viewer) = &landing.brought_by {
+        if let Some(by) = &landing.brought_by {
             let copy = (prepared.digest, landing.account, message);
-            record_brought(edit.txn, copy, landing.origin, viewer, now)?;
+            record_brought(edit.txn, copy, landing.origin, &by.viewer, now)?;
         }
         let uid = match seal {
-            None => show(&mut edit, message, row, landing, now)?,
+            None => {
+                let uid = show(&mut edit, message, row, landing, now)?;
+                let at = (landing.mailbox, &mailbox, uid);
+                brought::note(&mut edit, self.watched, at, landing.connection())
+            }
             Some(tag) => shut_away(&mut edit, message, row, landing, now, tag)?,
         };
         let placed = placed(&edit, message, uid);

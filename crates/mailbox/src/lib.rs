@@ -23,6 +23,7 @@ pub mod tables;
 mod account_view;
 mod append;
 mod blob;
+mod brought;
 mod carried;
 mod change;
 mod client;
@@ -53,6 +54,7 @@ mod withdraw;
 
 pub use account_view::{AccountView, Held};
 pub use append::{AppendRequest, Appended};
+pub use brought::Bringer;
 pub use carried::{Carriage, Letter};
 pub use change::{AccountChange, MailboxChanges};
 pub use client::{Client, DeviceId};

@@ -16,13 +16,14 @@ use crate::{MailboxError, Mailboxes, blob, keep, limits, tables};
 pub(crate) const EVERYTHING: MailboxId = MailboxId(0);
 
 /// Tables whose keys begin with the account, once its messages are gone. The list itself is last.
-const TABLES: [u8; 7] = [
+const TABLES: [u8; 8] = [
     tables::PLACEMENT,
     tables::COUNTERS,
     tables::CHANGE,
     tables::THREAD_KEY,
     tables::THREAD,
     tables::MARKED,
+    tables::BROUGHT,
     tables::DEVICE,
 ];
 

@@ -1,4 +1,4 @@
-//! Key layout. Table bytes 0x10 to 0x1f, 0x60, 0x64, 0x65, 0x68, 0x6c to 0x6e, 0x7a and 0x7b belong to
+//! Key layout. Table bytes 0x10 to 0x1f, 0x60, 0x64 to 0x66, 0x68, 0x6c to 0x6e, 0x7a and 0x7b belong to
 //! this crate.
 //!
 //! | table | key after the table byte | value |
@@ -21,7 +21,8 @@
 //! | `VAULTED` | seal tag, account, message | empty |
 //! | `DOOMED` | account, mailbox | empty: its messages are still to go; mailbox 0 is the account |
 //! | `LATE` | seal tag, account, message | empty: stopped on arrival, and nobody has noted it |
-//! | `MARKED` | account, modseq, message | empty: the marking keyword was set, and nobody has seen to it |
+//! | `MARKED` | account, modseq, message | the [`crate::Connection`] that set the marking keyword, or empty: nobody has seen to it |
+//! | `BROUGHT` | account, mailbox, uid | the [`crate::Connection`] that put a message into the watched mailbox |
 //! | `LEDGER` | content digest, account, message | [`crate::Ledger`] |
 //! | `DEVICE` | account, device | [`crate::Device`] |
 //! | `VAULT_PLACEMENT` | account, message, mailbox | [`crate::rows::VaultPlacementRow`] |
@@ -55,6 +56,7 @@ pub(crate) const VAULTED: u8 = 0x1f;
 pub(crate) const DOOMED: u8 = 0x60;
 pub(crate) const LATE: u8 = 0x64;
 pub(crate) const VAULT_PLACEMENT: u8 = 0x65;
+pub(crate) const BROUGHT: u8 = 0x66;
 pub(crate) const MARKED: u8 = 0x68;
 pub(crate) const LEDGER: u8 = 0x7a;
 pub(crate) const SEAL_OF: u8 = 0x6c;
@@ -255,6 +257,13 @@ pub(crate) fn marked(account: AccountId, modseq: Modseq, message: MessageId) -> 
     of_account(MARKED, account)
         .u64(modseq.0)
         .u64(message.0)
+        .finish()
+}
+
+pub(crate) fn brought(account: AccountId, mailbox: MailboxId, uid: Uid) -> Vec<u8> {
+    of_account(BROUGHT, account)
+        .u32(mailbox.0)
+        .u32(uid.0)
         .finish()
 }
 

@@ -51,6 +51,7 @@ fn play(house: &mut House, act: &Act) {
                 uids: &[Uid(uid)],
                 change: &FlagChange::Set(flags(on)),
                 unchanged_since: None,
+                by: None,
             };
             let _ = house.mailboxes.change_flags(&request);
         }
@@ -60,6 +61,7 @@ fn play(house: &mut House, act: &Act) {
                 from: MailboxId(from),
                 uids: &[Uid(uid)],
                 to: MailboxId(to),
+                by: None,
             };
             let _ = match moving {
                 true => house.mailboxes.move_messages(&transfer, house.now),

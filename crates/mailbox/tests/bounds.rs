@@ -65,6 +65,7 @@ fn transfer(from: MailboxId, uids: &[Uid], to: MailboxId) -> Transfer<'_> {
         from,
         uids,
         to,
+        by: None,
     }
 }
 
@@ -98,6 +99,7 @@ fn the_largest_message_is_withdrawn_and_comes_back_whole() {
             uids: &[uid],
             change: &FlagChange::Set(full_flags(n)),
             unchanged_since: None,
+            by: None,
         };
         mailboxes.change_flags(&request).unwrap();
     }
@@ -192,6 +194,7 @@ fn long_lists_of_messages_with_long_rows_are_worked_in_chunks_that_fit() {
         uids: &moved,
         change: &change,
         unchanged_since: None,
+        by: None,
     };
     let outcomes = mailboxes.change_flags(&request).unwrap();
     let changed = |outcome: &FlagOutcome| matches!(outcome, FlagOutcome::Flags { flags, .. } if *flags == full_flags(1));

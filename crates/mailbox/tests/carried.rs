@@ -60,6 +60,7 @@ fn what_carries_a_sealed_letter_is_hidden_withdrawn_and_comes_back_whole() {
         from: INBOX,
         uids: &[Uid(1)],
         to: trash,
+        by: None,
     };
     house.mailboxes.copy(&transfer, house.now).unwrap();
     let deep = house.append(BOB, INBOX, &forward(3, &[forward(2, &[letter(1)])]));

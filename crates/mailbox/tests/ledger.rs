@@ -164,6 +164,7 @@ fn what_is_made_of_a_copy_inherits_its_ledger_and_a_seal_ends_it() {
         from: INBOX,
         uids: &[his.uid],
         to: INBOX,
+        by: None,
     };
     let pairs = house.mailboxes.copy(&transfer, house.now).unwrap();
     let view = house.mailboxes.view(BOB, INBOX).unwrap();

@@ -128,6 +128,7 @@ fn what_went_with_its_folder_is_not_withdrawn_and_never_back() {
             from: INBOX,
             uids: &[placed.uid],
             to: work,
+            by: None,
         };
         match elsewhere {
             true => mailboxes.copy(&to_work, NOW).unwrap(),
@@ -286,6 +287,7 @@ fn what_a_client_brings_and_what_is_made_of_what_was_served_is_exposed() {
             from: INBOX,
             uids: &[uid],
             to: INBOX,
+            by: None,
         };
         let pairs = mailboxes.copy(&transfer, NOW).unwrap();
         let view = mailboxes.view(ALICE, INBOX).unwrap();

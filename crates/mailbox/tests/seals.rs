@@ -89,6 +89,7 @@ fn withdrawn_copies_leave_every_mailbox_and_come_back_whole() {
         from: INBOX,
         uids: &[Uid(1)],
         to,
+        by: None,
     };
     house.mailboxes.copy(&to(trash), now).unwrap();
     house.mailboxes.move_messages(&to(work), now).unwrap();
@@ -99,6 +100,7 @@ fn withdrawn_copies_leave_every_mailbox_and_come_back_whole() {
         uids: &[Uid(1)],
         change: &FlagChange::Set(flags.clone()),
         unchanged_since: None,
+        by: None,
     };
     house.mailboxes.change_flags(&request).unwrap();
     let used = house.mailboxes.account_head(BOB).unwrap().used_bytes;

@@ -123,6 +123,7 @@ fn flags_change_modseq_only_when_they_change() {
             uids: &uids,
             change: &change,
             unchanged_since,
+            by: None,
         };
         house.mailboxes.change_flags(&request).unwrap()
     };
@@ -166,6 +167,7 @@ fn copies_are_placements_with_flags_of_their_own() {
         from: INBOX,
         uids: &uids,
         to: sent,
+        by: None,
     };
     let first = house.mailboxes.copy(&transfer, house.now).unwrap();
     let second = house.mailboxes.copy(&transfer, house.now).unwrap();
@@ -189,6 +191,7 @@ fn copies_are_placements_with_flags_of_their_own() {
         uids: &[Uid(1)],
         change: &change,
         unchanged_since: None,
+        by: None,
     };
     house.mailboxes.change_flags(&request).unwrap();
     let inbox = house.mailboxes.view(ALICE, INBOX).unwrap();
@@ -209,6 +212,7 @@ fn moving_within_a_mailbox_gives_a_new_uid() {
         from: INBOX,
         uids: &[placed.uid],
         to: INBOX,
+        by: None,
     };
     let pairs = house.mailboxes.move_messages(&transfer, house.now).unwrap();
     assert_eq!((pairs[0].from, pairs[0].to), (Uid(1), Uid(2)));
@@ -361,6 +365,7 @@ fn step(house: &mut House, dice: &mut SeededEntropy, boxes: &[MailboxId; 3]) {
         from,
         uids: &uids,
         to,
+        by: None,
     };
     match dice.below(8) {
         0..=2 => drop(house.append(ALICE, from, &letter(dice.below(6) as usize))),
@@ -380,6 +385,7 @@ fn step(house: &mut House, dice: &mut SeededEntropy, boxes: &[MailboxId; 3]) {
                 uids: &uids,
                 change: &change,
                 unchanged_since: None,
+                by: None,
             };
             drop(house.mailboxes.change_flags(&request).unwrap());
         }

@@ -27,9 +27,10 @@ impl Recalls {
         for mark in marks {
             let named = format!("imap keyword {} {}", mark.modseq, mark.message);
             let id = RecallId::of_text(Some(account), &named);
-            answers.extend(self.trigger_one(account, mark.message, id, now)?);
+            let by = mark.connection.as_ref();
+            answers.extend(self.trigger_one((account, mark.message), id, by, now)?);
             tern_store::transact(&*self.engine, |txn| {
-                self.mailboxes().unmark_in(txn, account, mark);
+                self.mailboxes().unmark_in(txn, account, &mark);
                 Ok::<_, RecallError>(Verdict::Commit(()))
             })?;
         }

@@ -4,9 +4,8 @@
 //! found after a crash too: each account has a cursor over the UIDs of its recall mailbox, and
 //! what lies past it has not been looked at.
 
-use tern_base::{AccountId, Fault, MessageId, OriginId, Timestamp, Uid};
-use tern_mailbox::MailboxError;
-use tern_policy::Authentication;
+use tern_base::{AccountId, Fault, MailboxId, MessageId, OriginId, Timestamp, Uid};
+use tern_mailbox::{Connection, MailboxError};
 use tern_store::{StoreError, Transaction, Verdict};
 
 use crate::{
@@ -70,28 +69,25 @@ impl Recalls {
             if !entry.flags.has_keyword(REPORT_KEYWORD) {
                 let named = format!("imap trigger {uid_validity} {}", entry.uid);
                 let id = RecallId::of_text(Some(account), &named);
-                answers.extend(self.trigger_one(account, entry.message, id, now)?);
+                let by = self.mailboxes().brought(account, mailbox, entry.uid)?;
+                let message = (account, entry.message);
+                answers.extend(self.trigger_one(message, id, by.as_ref(), now)?);
             }
-            let past = Uid(entry.uid.0.saturating_add(1));
-            self.move_cursor(
-                account,
-                Cursor {
-                    uid_validity,
-                    next: past,
-                },
-            )?;
+            let next = Uid(entry.uid.0.saturating_add(1));
+            self.move_cursor(account, mailbox, Cursor { uid_validity, next })?;
         }
         let next = view.counters.uid_next;
-        self.move_cursor(account, Cursor { uid_validity, next })?;
+        self.move_cursor(account, mailbox, Cursor { uid_validity, next })?;
         Ok(answers)
     }
 
-    /// Asks for the recall of a message in one of the account's mailboxes.
+    /// Asks for the recall of a message in one of the account's mailboxes, as the client on this
+    /// connection did.
     pub(crate) fn trigger_one(
         &self,
-        account: AccountId,
-        message: MessageId,
+        (account, message): (AccountId, MessageId),
         id: RecallId,
+        by: Option<&Connection>,
         now: Timestamp,
     ) -> Result<Option<Requested>, RecallError> {
         let (selector, failure) = match self.letter_at(account, message) {
@@ -108,10 +104,7 @@ impl Recalls {
         let requester = Requester {
             account: Some(account),
             name: self.address(account)?,
-            authentication: Authentication {
-                protocol: "imap".to_owned(),
-                ..Authentication::default()
-            },
+            authentication: self.authentication(account, "imap", by, now)?,
         };
         let request = Request::new(id, selector, requester);
         let answer = match failure {
@@ -172,7 +165,12 @@ impl Recalls {
         Ok(row.map(|row| decode(&row)).transpose()?)
     }
 
-    fn move_cursor(&self, account: AccountId, to: Cursor) -> Result<(), RecallError> {
+    fn move_cursor(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        to: Cursor,
+    ) -> Result<(), RecallError> {
         tern_store::transact(&*self.engine, |txn| {
             let key = tables::trigger(account);
             let from = txn.get(&key)?.map(|row| decode(&row)).transpose()?;
@@ -180,6 +178,8 @@ impl Recalls {
                 return Ok(Verdict::Abandon(()));
             }
             txn.put(key, encode(to));
+            self.mailboxes()
+                .forget_brought_in(txn, account, mailbox, to.next)?;
             Ok::<_, RecallError>(Verdict::Commit(()))
         })
     }

@@ -150,6 +150,7 @@ fn what_went_with_its_folder_is_already_gone_and_stays_so() {
         from: INBOX,
         uids: &[Uid(1)],
         to: work,
+        by: None,
     };
     house.mailboxes.move_messages(&to_work, house.now).unwrap();
     // Killed after the folder went, before what is in it did.
@@ -180,6 +181,7 @@ fn a_copy_counts_as_exposed_where_its_owner_has_had_the_content() {
         from: INBOX,
         uids: &[Uid(1)],
         to: INBOX,
+        by: None,
     };
     house.mailboxes.copy(&within_inbox, house.now).unwrap();
     house.append(CAROL, INBOX, &house.letter(1));
@@ -224,6 +226,7 @@ fn two_hundred_copies_with_the_longest_rows_are_taken_and_brought_back() {
             uids: &[Uid(1)],
             change: &FlagChange::Set(full_flags()),
             unchanged_since: None,
+            by: None,
         };
         house.mailboxes.change_flags(&flag).unwrap();
         let places = if account == crowd[100] {
@@ -239,6 +242,7 @@ fn two_hundred_copies_with_the_longest_rows_are_taken_and_brought_back() {
                 from: INBOX,
                 uids: &[Uid(1)],
                 to: folder.unwrap().id,
+                by: None,
             };
             house.mailboxes.copy(&transfer, now).unwrap();
         }

@@ -28,6 +28,7 @@ fn every_copy_is_taken_back_with_its_outcome() {
         from: INBOX,
         uids: &[tern_base::Uid(1)],
         to: work,
+        by: None,
     };
     house.mailboxes.copy(&transfer, house.now).unwrap();
     let id = house.recall(ALICE, &sent).id();
@@ -312,6 +313,7 @@ fn restore_brings_everything_back() {
         from: INBOX,
         uids: &[tern_base::Uid(1)],
         to: work,
+        by: None,
     };
     house.mailboxes.move_messages(&transfer, house.now).unwrap();
     let id = house.recall(ALICE, &sent).id();

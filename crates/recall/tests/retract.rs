@@ -227,6 +227,7 @@ fn only_copies_in_the_state_that_was_asked_for_are_taken() {
                     uids: &[Uid(1)],
                     change: &FlagChange::Set(Flags::of(&[SystemFlag::Seen])),
                     unchanged_since: None,
+                    by: None,
                 };
                 house.mailboxes.change_flags(&flag).unwrap();
             }

@@ -29,6 +29,7 @@ fn flag(house: &House, account: AccountId, mailbox: MailboxId, adds: bool) {
         uids: &[Uid(1)],
         change: &change,
         unchanged_since: None,
+        by: None,
     };
     house.mailboxes.change_flags(&request).unwrap();
 }
@@ -71,6 +72,7 @@ fn a_copy_that_has_the_keyword_already_asks_nothing() {
         from: sent,
         uids: &[Uid(1)],
         to: INBOX,
+        by: None,
     };
     house.mailboxes.copy(&transfer, house.now).unwrap();
     assert_eq!(house.triggers(ALICE).unwrap(), []);

@@ -93,7 +93,9 @@ pub(crate) fn open(
     let log_name = format!("{}/tern-audit", config.server.hostname.as_str());
     tern_audit::ensure_key(&*engine, &log_name, clock::now(), entropy)?;
     let mailboxes = Mailboxes::open(Arc::clone(&engine), secrets.content_key, listener)?;
-    let mailboxes = mailboxes.marking(tern_recall::RECALL_KEYWORD);
+    let mailboxes = mailboxes
+        .marking(tern_recall::RECALL_KEYWORD)
+        .watching(tern_recall::RECALL_MAILBOX);
     let mailboxes = Arc::new(mailboxes.kept_by(Arc::new(tern_recall::HoldBook::default())));
     let schedule = Schedule::default();
     let settings = tern_delivery::Settings {

@@ -83,7 +83,8 @@ impl Server {
             mailboxes
                 .without_lanes()
                 .kept_by(Arc::new(HoldBook::default()))
-                .marking(tern_recall::RECALL_KEYWORD),
+                .marking(tern_recall::RECALL_KEYWORD)
+                .watching(tern_recall::RECALL_MAILBOX),
         );
         Ok(Self {
             engine,

@@ -127,6 +127,7 @@ fn change(engine: &MemEngine, account: AccountId) -> Result<(), MailboxError> {
         uids: &uids,
         change: &change,
         unchanged_since: None,
+        by: None,
     };
     let _ = mailboxes.change_flags(&request);
     let _ = fixture::append(&mailboxes, account, INBOX, b"Subject: one more\r\n\r\nx");
@@ -136,6 +137,7 @@ fn change(engine: &MemEngine, account: AccountId) -> Result<(), MailboxError> {
             from: INBOX,
             uids: uids.get(..2).unwrap_or_default(),
             to: sent.id,
+            by: None,
         };
         let _ = mailboxes.copy(&transfer, LATER);
         let _ = mailboxes.move_messages(&transfer, LATER);

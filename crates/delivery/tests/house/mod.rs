@@ -29,7 +29,12 @@ pub(crate) fn address(text: &str) -> EmailAddress {
 
 fn open(engine: Arc<dyn Engine>) -> (Arc<Mailboxes>, Delivery) {
     let mailboxes = Mailboxes::open(Arc::clone(&engine), [3; 32], Arc::new(NoListener));
-    let mailboxes = Arc::new(mailboxes.unwrap().marking(tern_recall::RECALL_KEYWORD));
+    let mailboxes = Arc::new(
+        mailboxes
+            .unwrap()
+            .marking(tern_recall::RECALL_KEYWORD)
+            .watching(tern_recall::RECALL_MAILBOX),
+    );
     let settings = Settings {
         hostname: "mx.tern.test".to_owned(),
         schedule: Schedule::default(),

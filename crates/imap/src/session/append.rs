@@ -98,7 +98,7 @@ impl AppendTask {
                 prefix: Vec::new(),
                 origin: OriginId::new(cx.now, cx.entropy),
                 lineage: Lineage::Copied,
-                brought_by: Some(session.viewer()),
+                brought_by: Some(session.bringer()),
             };
             let prepared = cx.mailboxes.prepare(message.content.to_vec(), cx.now)?;
             self.prepared.push((prepared, landing));

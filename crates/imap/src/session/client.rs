@@ -6,7 +6,7 @@
 //! from it after the output was taken.
 
 use tern_base::{MailboxId, Modseq, Timestamp};
-use tern_mailbox::{Client, Sighting, Told, Viewer};
+use tern_mailbox::{Bringer, Client, Connection, Sighting, Told, Viewer};
 use tern_session::Protocol as _;
 
 use super::{Context, Session};
@@ -117,7 +117,7 @@ impl Session {
         }
     }
 
-    /// To whom content is served, and who brings it.
+    /// To whom content is served.
     pub(super) fn viewer(&self) -> Viewer {
         let client = self.client();
         Viewer {
@@ -125,6 +125,27 @@ impl Session {
             client: client.title(),
             address: self.peer.ip.to_string(),
             device: client.id(),
+        }
+    }
+
+    /// How the client proved who it is, and from where: what it asks for may be judged by that.
+    pub(super) fn connection(&self) -> Option<Connection> {
+        let who = self.authenticated()?;
+        Some(Connection {
+            protocol: PROTOCOL.to_owned(),
+            mechanism: who.mechanism.as_str().to_owned(),
+            app_password: who.token.is_some(),
+            address: self.peer.ip.to_string(),
+            tls: self.tls.is_some(),
+            device: self.client().id(),
+        })
+    }
+
+    /// Who brings a message.
+    pub(super) fn bringer(&self) -> Bringer {
+        Bringer {
+            viewer: self.viewer(),
+            connection: self.connection(),
         }
     }
 }

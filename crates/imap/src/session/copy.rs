@@ -57,6 +57,7 @@ impl CopyTask {
         session: &mut Session,
         cx: &mut Context<'_>,
     ) -> Result<Progress, Failure> {
+        let connection = session.connection();
         let here = session.here()?;
         let (account, from) = (here.account, here.selected.mailbox);
         let uids: Vec<Uid> = self
@@ -72,6 +73,7 @@ impl CopyTask {
                 from,
                 uids: &uids,
                 to: self.to,
+                by: connection.as_ref(),
             };
             let pairs = if self.take {
                 cx.mailboxes.move_messages(&transfer, cx.now)

@@ -141,9 +141,10 @@ fn role_of(uses: &[SpecialUse]) -> Result<Option<Role>, Failure> {
 impl RenameInboxTask {
     pub(super) fn advance(
         &mut self,
-        _session: &mut Session,
+        session: &mut Session,
         cx: &mut Context<'_>,
     ) -> Result<Progress, Failure> {
+        let connection = session.connection();
         let view = cx.mailboxes.view(self.account, INBOX)?;
         let uids: Vec<Uid> = view
             .iter()
@@ -158,6 +159,7 @@ impl RenameInboxTask {
             from: INBOX,
             uids: &uids,
             to: self.to,
+            by: connection.as_ref(),
         };
         cx.mailboxes.move_messages(&transfer, cx.now)?;
         Ok(Progress::More)

@@ -63,6 +63,7 @@ impl StoreTask {
         session: &mut Session,
         cx: &mut Context<'_>,
     ) -> Result<Progress, Failure> {
+        let connection = session.connection();
         let mut here = session.here()?;
         let uids: Vec<Uid> = self
             .target
@@ -80,6 +81,7 @@ impl StoreTask {
             uids: &uids,
             change: &self.change,
             unchanged_since: self.unchanged_since,
+            by: connection.as_ref(),
         };
         let outcomes = cx.mailboxes.change_flags(&request)?;
         self.missing |= outcomes.len() < uids.len();

@@ -21,9 +21,9 @@ use tern_mailbox::{
 use tern_policy::{Authentication, Notice, Policy};
 use tern_queue::{LeaseId, NewItem, QueueId, Schedule};
 use tern_recall::{
-    CopyOutcome, Destination, HoldBook, Notices, Outcome, RECALL_KEYWORD, Reason, RecallError,
-    RecallId, Recalls, Request, Requested, Requester, Selector, Settings, Subject, Submission,
-    Target, submission,
+    CopyOutcome, Destination, HoldBook, Notices, Outcome, RECALL_KEYWORD, RECALL_MAILBOX, Reason,
+    RecallError, RecallId, Recalls, Request, Requested, Requester, Selector, Settings, Subject,
+    Submission, Target, submission,
 };
 use tern_store::{Engine, MemEngine, Verdict, mem::Injected};
 
@@ -129,7 +129,10 @@ impl House {
             before: Arc::clone(&before),
         });
         let mailboxes = Mailboxes::open(Arc::clone(&shared), [7; 32], Arc::new(NoListener));
-        let mailboxes = mailboxes.unwrap().marking(RECALL_KEYWORD);
+        let mailboxes = mailboxes
+            .unwrap()
+            .marking(RECALL_KEYWORD)
+            .watching(RECALL_MAILBOX);
         let mailboxes = Arc::new(mailboxes.kept_by(Arc::new(HoldBook::default())));
         let recalls = Recalls::open(
             shared,

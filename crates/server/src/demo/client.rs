@@ -4,12 +4,13 @@
 //! Invariant: every wait ends by the time limit of the connection.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::{ClientConnection, StreamOwned};
 use rustls_pki_types::ServerName;
+use socket2::{Domain, Socket, Type};
 
 use crate::relay::any_certificate;
 
@@ -41,7 +42,18 @@ fn protocol(what: impl Into<String>) -> io::Error {
 impl Wire {
     /// Connects in the clear.
     pub fn connect(to: SocketAddr, time_limit: Duration) -> io::Result<Self> {
-        let plain = TcpStream::connect_timeout(&to, time_limit)?;
+        Self::over(TcpStream::connect_timeout(&to, time_limit)?, time_limit)
+    }
+
+    /// The same from an address of this machine, as another machine would.
+    pub fn connect_from(from: IpAddr, to: SocketAddr, time_limit: Duration) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+        socket.bind(&SocketAddr::new(from, 0).into())?;
+        socket.connect_timeout(&to.into(), time_limit)?;
+        Self::over(socket.into(), time_limit)
+    }
+
+    fn over(plain: TcpStream, time_limit: Duration) -> io::Result<Self> {
         plain.set_read_timeout(Some(time_limit))?;
         plain.set_write_timeout(Some(time_limit))?;
         plain.set_nodelay(true)?;

@@ -70,6 +70,7 @@ impl Organizer {
             from: from.id,
             uids: &uids,
             to: to.id,
+            by: None,
         };
         let server = sim.server();
         match moving {
@@ -105,6 +106,7 @@ impl Organizer {
             uids: &uids,
             change: &change,
             unchanged_since: None,
+            by: None,
         };
         sim.server().mailboxes.change_flags(&request).map(drop)
     }

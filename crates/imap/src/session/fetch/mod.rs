@@ -392,6 +392,7 @@ fn set_seen(batch: &mut [Message], here: Here<'_>, cx: &Context<'_>) -> Result<(
         uids: &uids,
         change: &FlagChange::Add(Flags::of(&[SystemFlag::Seen])),
         unchanged_since: None,
+        by: None,
     };
     let mut outcomes = cx.mailboxes.change_flags(&request)?.into_iter();
     let mut next = outcomes.next();
