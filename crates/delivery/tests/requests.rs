@@ -319,3 +319,60 @@ fn a_recall_message_of_outlook_from_outside_is_mail_and_nothing_more() {
     assert_eq!(inbox(&house, "bob").len(), 2);
     house.check();
 }
+
+/// The reason of the one recall that a mail to the server's own address asks for.
+fn reason_of(mail: &str) -> Option<String> {
+    let mut house = House::new();
+    submit(
+        &mut house,
+        "alice",
+        &["bob@tern.test"],
+        &letter("one", "", "text"),
+    )
+    .unwrap();
+    submit(&mut house, "alice", &[ASK], mail).unwrap();
+    let answers = triggers(&house, "alice");
+    let [Requested::Sealed(id)] = answers[..] else {
+        panic!("{answers:?}")
+    };
+    let recalls = Recalls::open(
+        Arc::new(house.engine.clone()),
+        Arc::clone(&house.mailboxes),
+        tern_policy::unattended(),
+        Settings::default(),
+    );
+    recalls.recall(id).unwrap().reason
+}
+
+#[test]
+fn a_mail_says_why_in_a_line_of_its_own() {
+    let plain =
+        |text: &str| format!("Subject: <one@tern.test>\nMessage-ID: <ask@tern.test>\n\n{text}\n");
+    let cases = [
+        (
+            plain("Please.\n\nReason: the wrong list\nThanks"),
+            Some("the wrong list"),
+        ),
+        (plain("  REASON:\tthe wrong list  "), Some("the wrong list")),
+        (plain("Reason:\nReason: the second"), Some("the second")),
+        (plain("The reason: none of a line of its own"), None),
+        (plain("> Reason: quoted"), None),
+        (plain("nothing"), None),
+        (
+            forward(&letter("one", "", "text"))
+                .replace("take this back.", "take this back.\nReason: ours"),
+            Some("ours"),
+        ),
+        (
+            forward(&letter(
+                "one",
+                "",
+                "text\nReason: of the letter that is attached",
+            )),
+            None,
+        ),
+    ];
+    for (mail, reason) in cases {
+        assert_eq!(reason_of(&mail).as_deref(), reason, "{mail}");
+    }
+}

@@ -10,9 +10,9 @@
 //! | `@visibility("aggregate:10")` | forbid on `report.exposure` | how much may still be seen |
 //! | `@approvers("2")` | with `@approval` | how many; without it one |
 //!
-//! Invariant: a condition that a step-up or an approval fulfils says so itself: a policy with
-//! `@step_up` looks at `stepUpAge`, one with `@approval` at `approvals`. Otherwise it would ask
-//! for ever.
+//! Invariant: a condition that a step-up, an approval or a reason fulfils says so itself: a policy
+//! with `@step_up` looks at `stepUpAge`, one with `@approval` at `approvals`, one with
+//! `@reason("reason-required")` at `hasReason`. Otherwise it would ask for ever.
 
 use cedar_policy::{ActionConstraint, Effect as CedarEffect, Policy};
 
@@ -160,7 +160,7 @@ fn forbid(policy: &Policy) -> Result<Effect, Wrong> {
     }
     match kind {
         None => Ok(Effect::Deny(DenyReason::PolicyDenied)),
-        Some(("reason", code)) => reason(code),
+        Some(("reason", code)) => reason(policy, code),
         Some(("visibility", text)) => limit(policy, text),
         Some(("step_up", age)) => {
             looks_at(policy, "step_up", "stepUpAge")?;
@@ -197,8 +197,12 @@ fn limit(policy: &Policy, text: &str) -> Result<Effect, Wrong> {
     })
 }
 
-fn reason(code: &str) -> Result<Effect, Wrong> {
+fn reason(policy: &Policy, code: &str) -> Result<Effect, Wrong> {
     match DenyReason::from_code(code) {
+        Some(DenyReason::ReasonRequired) => {
+            looks_at(policy, "reason", "hasReason")?;
+            Ok(Effect::Deny(DenyReason::ReasonRequired))
+        }
         Some(reason) => Ok(Effect::Deny(reason)),
         None => Err(Wrong {
             help: nearest(code, DenyReason::ALL.map(DenyReason::code)),

@@ -32,16 +32,19 @@ pub enum DenyReason {
     RateLimited,
     /// Another rule; the verdict names the policy.
     PolicyDenied,
+    /// They have not said why.
+    ReasonRequired,
 }
 
 impl DenyReason {
-    /// Every reason.
-    pub const ALL: [Self; 5] = [
+    /// Every reason; of several that apply the first is given, so that nobody says why in vain.
+    pub const ALL: [Self; 6] = [
         Self::NotEnabled,
         Self::NotYours,
         Self::TooOld,
         Self::RateLimited,
         Self::PolicyDenied,
+        Self::ReasonRequired,
     ];
 
     /// The code that reports, protocols and the log use.
@@ -52,6 +55,7 @@ impl DenyReason {
             Self::TooOld => "too-old",
             Self::RateLimited => "rate-limited",
             Self::PolicyDenied => "policy-denied",
+            Self::ReasonRequired => "reason-required",
         }
     }
 
@@ -68,6 +72,7 @@ impl DenyReason {
             Self::TooOld => "This message is too old.",
             Self::RateLimited => "Too many requests in the last hour; try again later.",
             Self::PolicyDenied => "A policy of your organisation does not allow this.",
+            Self::ReasonRequired => "A reason is required.",
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::{
     Approval, Awaited, Ended, Recall, RecallError, RecallId, Recalls, Refusal, Request, Requested,
     Requester, Selector, State, Submission, Wait, limits, tables,
 };
+use crate::{reason, tell};
 
 impl Recalls {
     /// What a request has to wait for by this verdict; none where waiting is in vain: an operator
@@ -39,11 +40,10 @@ impl Recalls {
         now: Timestamp,
     ) -> Result<Option<Awaited>, RecallError> {
         Ok(match (verdict.decision, requester.account) {
-            (Decision::StepUp { .. }, Some(account)) => {
-                let factors = tern_directory::factors(&*self.engine, account, now)?;
-                factors.is_set_up().then(|| Awaited::StepUp {
-                    until: now.plus_millis(self.settings.step_up_ms()),
-                })
+            (Decision::StepUp { .. }, Some(account)) => self.for_factor(account, now)?,
+            // The page that asks for the factor asks for the reason.
+            (_, Some(account)) if reason::is_wanted(verdict) && tell::is_mute(requester) => {
+                self.for_factor(account, now)?
             }
             (
                 Decision::Approval {
@@ -57,6 +57,17 @@ impl Recalls {
             }),
             _ => None,
         })
+    }
+
+    fn for_factor(
+        &self,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<Option<Awaited>, RecallError> {
+        let factors = tern_directory::factors(&*self.engine, account, now)?;
+        Ok(factors.is_set_up().then(|| Awaited::StepUp {
+            until: now.plus_millis(self.settings.step_up_ms()),
+        }))
     }
 
     /// A request begins to wait; answers that, or the recall that it joins.
@@ -360,8 +371,9 @@ impl Recalls {
         decided: &Decided,
         now: Timestamp,
     ) -> Result<Requested, NotSealed> {
-        // Each approval leaves the rest no more time than there was.
+        // Each approval leaves the rest no more time than there was, and a link stays what it was.
         let awaited = match (freed.held.wait.awaited, awaited) {
+            (Awaited::StepUp { until }, Awaited::StepUp { .. }) => Awaited::StepUp { until },
             (Awaited::Approval { until, .. }, Awaited::Approval { approvers, .. }) => {
                 Awaited::Approval { approvers, until }
             }

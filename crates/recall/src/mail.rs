@@ -37,6 +37,8 @@ pub struct MailRequest {
     pub replaces_with: Option<ContentDigest>,
     /// When the mail itself is to be taken back.
     pub expires: Option<Timestamp>,
+    /// Why, in their words.
+    pub reason: Option<String>,
 }
 
 /// Records what a mail asks for, in the transaction that accepts it.
@@ -47,6 +49,7 @@ pub fn record_request_in(txn: &mut Transaction<'_>, request: &MailRequest) {
         named: request.named.clone(),
         replaces_with: request.replaces_with,
         expires: request.expires.map(|at| (request.origin, at)),
+        reason: request.reason.clone(),
     };
     let key = tables::mailed(request.account, request.origin);
     txn.put(key, mailed.encode());
@@ -60,11 +63,12 @@ pub(crate) struct Mailed {
     named: Option<Named>,
     replaces_with: Option<ContentDigest>,
     expires: Option<(OriginId, Timestamp)>,
+    reason: Option<String>,
 }
 
 impl Mailed {
     fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(4);
+        let mut w = Writer::versioned(5);
         w.option(self.connection.as_ref(), |w, connection| {
             w.bytes(&connection.encode());
         });
@@ -76,17 +80,21 @@ impl Mailed {
         w.option(self.expires, |w, (origin, at)| {
             w.array(&origin.0).number(at.0);
         });
+        w.option(self.reason.as_ref(), |w, reason| {
+            w.text(reason);
+        });
         w.finish()
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 4)?;
+        let mut r = Reader::of_version(bytes, 5)?;
         Ok(Self {
             connection: r.option(|r| Connection::decode(r.bytes()?))?,
             message_id: r.text()?,
             named: r.option(Named::read)?,
             replaces_with: r.option(|r| r.array().map(ContentDigest))?,
             expires: r.option(|r| Ok((OriginId(r.array()?), Timestamp(r.number()?))))?,
+            reason: r.option(Reader::text)?,
         })
     }
 }
@@ -151,7 +159,10 @@ impl Recalls {
             name: self.address(account)?,
             authentication: self.authentication(account, "smtp", connection, now)?,
         };
-        Ok(Request::new(RecallId([0; 16]), nothing, requester))
+        Ok(Request {
+            reason: mailed.reason.clone(),
+            ..Request::new(RecallId([0; 16]), nothing, requester)
+        })
     }
 
     fn take_back(

@@ -69,10 +69,12 @@ pub enum Refusal {
     RateLimited = 9,
     /// The server could not do it, and can't by trying again.
     Failed = 10,
+    /// A policy wants to know why.
+    ReasonRequired = 11,
 }
 
 impl Refusal {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::NotEnabled,
         Self::NotYours,
         Self::TooOld,
@@ -83,6 +85,7 @@ impl Refusal {
         Self::ApprovalRequired,
         Self::RateLimited,
         Self::Failed,
+        Self::ReasonRequired,
     ];
 
     /// The name that reports and the API use.
@@ -98,6 +101,7 @@ impl Refusal {
             Self::ApprovalRequired => "approval-required",
             Self::RateLimited => "rate-limited",
             Self::Failed => "failed",
+            Self::ReasonRequired => "reason-required",
         }
     }
 
@@ -117,6 +121,10 @@ impl Refusal {
             Self::ApprovalRequired => "This needs the approval of a second person.",
             Self::RateLimited => "Too many requests in the last hour; try again later.",
             Self::Failed => "The server could not do this; its operator can see why.",
+            Self::ReasonRequired => {
+                "A reason is required. Say why and ask again: in a mail to recall@ your domain with a \
+                 line that begins with \"Reason:\", or with --reason at the command line."
+            }
         }
     }
 
@@ -136,6 +144,7 @@ impl From<DenyReason> for Refusal {
             DenyReason::TooOld => Self::TooOld,
             DenyReason::RateLimited => Self::RateLimited,
             DenyReason::PolicyDenied => Self::PolicyDenied,
+            DenyReason::ReasonRequired => Self::ReasonRequired,
         }
     }
 }

@@ -81,6 +81,14 @@ fn digest(key: &[u8; 32], text: &str, count: u32) -> Option<[u8; 16]> {
 
 /// The first texts of a message that stand in no message inside it.
 fn texts(part: &Part, content: &[u8]) -> Vec<String> {
+    let parts = own_texts(part).into_iter();
+    parts
+        .map(|part| tern_mime::part_text(part, content))
+        .collect()
+}
+
+/// The first text parts of a message that stand in no message inside it.
+pub(crate) fn own_texts(part: &Part) -> Vec<&Part> {
     let mut found = Vec::new();
     let mut parts = vec![part];
     while let Some(part) = parts.pop() {
@@ -88,7 +96,7 @@ fn texts(part: &Part, content: &[u8]) -> Vec<String> {
             break;
         }
         match part.kind {
-            PartKind::Text => found.push(tern_mime::part_text(part, content)),
+            PartKind::Text => found.push(part),
             PartKind::Message { .. } => {}
             _ => parts.extend(part.children().iter().rev()),
         }

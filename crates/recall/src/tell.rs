@@ -22,6 +22,11 @@ use crate::{Awaited, RecallError, RecallId, Recalls, Requester, limits};
 /// Protocols whose clients can't be asked anything.
 const NOT_INTERACTIVE: [&str; 2] = ["imap", "smtp"];
 
+/// Whether somebody asked from where they can't be asked back.
+pub(crate) fn is_mute(requester: &Requester) -> bool {
+    NOT_INTERACTIVE.contains(&requester.authentication.protocol.as_str())
+}
+
 /// A mail of the server's own to one of its accounts.
 pub(crate) struct Letter {
     pub(crate) to: AccountId,
@@ -49,7 +54,7 @@ impl Recalls {
             return Ok(());
         }
         let letters = match held.wait.awaited {
-            Awaited::StepUp { .. } => self.to_requester(&held).into_iter().collect(),
+            Awaited::StepUp { .. } => self.to_requester(&held)?.into_iter().collect(),
             Awaited::Approval { .. } => self.to_approvers(&held, now)?,
             Awaited::Time { .. } => return Ok(()),
         };
@@ -73,18 +78,26 @@ impl Recalls {
     }
 
     /// The mail with the link, to a requester who can't be asked otherwise.
-    fn to_requester(&self, held: &Held) -> Option<Letter> {
+    fn to_requester(&self, held: &Held) -> Result<Option<Letter>, RecallError> {
         let asked_by = &held.wait.requester;
-        let protocol = asked_by.authentication.protocol.as_str();
-        let to = asked_by
-            .account
-            .filter(|_| NOT_INTERACTIVE.contains(&protocol))?;
+        let Some(to) = asked_by.account.filter(|_| is_mute(asked_by)) else {
+            return Ok(None);
+        };
         let recall = &held.recall;
-        let how = match self.link(held) {
-            Some(link) => {
+        let wants_reason = self.wants_reason(recall.id)?;
+        let how = match (self.link(held), wants_reason) {
+            (Some(link), false) => {
                 format!("Open this page and enter a code of your second factor:\n\n{link}")
             }
-            None => format!(
+            (Some(link), true) => format!(
+                "A reason is required, too. Open this page, say why, and enter a code of your second \
+                 factor:\n\n{link}"
+            ),
+            (None, true) => String::from(
+                "A reason is required, too. Ask again by a mail to recall@ your domain, with a line \
+                 that begins with \"Reason:\".",
+            ),
+            (None, false) => format!(
                 "Ask the operator of this server to confirm it for you, with a code of your second \
                  factor:\n\n    tern recall confirm {} --as {} --code CODE",
                 recall.id, asked_by.name
@@ -101,12 +114,12 @@ impl Recalls {
             recall.id
         );
         let subject = format!("Confirm to take back: {}", recall.subject_text());
-        Some(Letter {
+        Ok(Some(Letter {
             to,
             name: name(held),
             subject,
             text,
-        })
+        }))
     }
 
     /// The mails to those who may approve it and have not.

@@ -419,3 +419,40 @@ fn a_server_that_stops_lets_the_pages_end() {
     );
     assert!(is_closed(kept.line()));
 }
+
+/// The account's application shows a good code, which is not used up by what would not be enough.
+#[test]
+fn where_a_reason_is_required_the_page_asks_for_it() {
+    let rules = tempfile::tempdir().expect("a directory");
+    let why = "@id(\"house.why\") @reason(\"reason-required\")\n\
+        forbid (principal, action == Tern::Action::\"recall.own\", resource)\n\
+        unless { context.options.hasReason };\n";
+    std::fs::write(rules.path().join("why.cedar"), why).expect("written");
+    let house = house_with(&[rules.path()], "");
+    let (app, _) = house.enrol("alice@example.org");
+    let link = asked(&house, "first", 1);
+    let page = house.get(&link);
+    assert!(
+        page.says("<textarea") && page.says("rows=\"3\" maxlength=\"1000\" required"),
+        "{}",
+        page.body
+    );
+    is_strict(&page);
+    let code = app.code(1);
+    for reason in ["", "&reason=", "&reason=+%0d%0a"] {
+        let page = house.post(&link, &format!("code={code}{reason}"));
+        assert_eq!(page.status, 422, "{}", page.body);
+        assert!(page.says("A reason is required"), "{}", page.body);
+        is_strict(&page);
+    }
+    assert_eq!(copies_of_bob(&house), 1);
+    let page = house.post(&link, &format!("code={code}&reason=The+%3Cwrong%3E+list"));
+    assert_eq!(page.status, 200, "{}", page.body);
+    assert_eq!(copies_of_bob(&house), 0);
+    let log = house.done(&["audit", "export"]);
+    let line = log.lines().find(|line| line.contains("\"recall.reason\""));
+    assert!(
+        line.is_some_and(|line| line.contains("The <wrong> list")),
+        "{log}"
+    );
+}

@@ -15,7 +15,7 @@ impl Admin {
         &self,
         id: &str,
         speaker: &str,
-        code: &str,
+        (code, reason): (&str, Option<&str>),
         call: &mut Call<'_>,
     ) -> Result<Answer> {
         let (id, account, now) = (parse_id(id)?, self.account(speaker)?, call.now);
@@ -26,11 +26,17 @@ impl Admin {
             Some(other) => return Err(RecallError::WrongState(other.code()).into()),
             None => return Err(AdminError::NotFound("waiting recall", id.to_string())),
         }
+        if self.recalls.wants_reason(id)? && reason.is_none() {
+            let why = "a reason is required: give one with --reason";
+            return Err(AdminError::Wrong(why.to_owned()));
+        }
         let mut entry = call.entry("factor.show").target(format!("recall {id}"));
         entry.on_behalf_of = Some(account.address.to_string());
         let shown = self.factors.show(account.id, code, &entry, now)?;
         let shown = shown.map_err(|why| AdminError::Wrong(why.to_string()))?;
         let factor = shown.kind.code();
+        let said = reason.unwrap_or_default();
+        self.recalls.give_reason(id, account.id, said, now)?;
         let answer = self.recalls.stepped_up(id, account.id, factor, None, now)?;
         let done = self.carry_out(answer.id(), call)?;
         match answer {

@@ -16,7 +16,12 @@ impl Admin {
     pub(super) fn waiting(&self, request: &WaitingRequest, call: &mut Call<'_>) -> Result<Answer> {
         match request {
             WaitingRequest::List => self.waiting_list(call),
-            WaitingRequest::Confirm { id, by, code } => self.recall_confirm(id, by, code, call),
+            WaitingRequest::Confirm {
+                id,
+                by,
+                code,
+                reason,
+            } => self.recall_confirm(id, by, (code, reason.as_deref()), call),
             WaitingRequest::Approve { id, by, reason } => {
                 let (id, by) = (parse_id(id)?, self.speaker(by.as_deref(), call)?);
                 let answer = self.recalls.approve(id, &by, reason.as_deref(), call.now)?;

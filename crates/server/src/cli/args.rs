@@ -355,6 +355,9 @@ pub(crate) enum RecallCommand {
         /// see it while the command runs; it is good once.
         #[arg(long)]
         code: String,
+        /// Why, where it was not said before.
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Cancel a recall that waits.
     Cancel {
@@ -640,10 +643,16 @@ impl RecallCommand {
                 by: args.speaker.clone(),
                 reason: args.reason.clone(),
             }),
-            Self::Confirm { id, speaker, code } => Request::Waiting(WaitingRequest::Confirm {
+            Self::Confirm {
+                id,
+                speaker,
+                code,
+                reason,
+            } => Request::Waiting(WaitingRequest::Confirm {
                 id: id.clone(),
                 by: speaker.clone(),
                 code: code.clone(),
+                reason: reason.clone(),
             }),
             Self::Cancel { id, speaker } => Request::Waiting(WaitingRequest::Cancel {
                 id: id.clone(),

@@ -222,6 +222,7 @@ pub enum WaitingRequest {
         id: String,
         by: String,
         code: String,
+        reason: Option<String>,
     },
     Approve {
         id: String,

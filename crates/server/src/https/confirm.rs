@@ -27,10 +27,10 @@ impl Site {
         told(peer, self.ask(token, now))
     }
 
-    /// What a code does.
-    pub(super) fn confirm(&self, token: &str, code: &str, peer: &IpAddr) -> Answer {
+    /// What a code does, with what they say of why.
+    pub(super) fn confirm(&self, token: &str, code: &str, reason: &str, peer: &IpAddr) -> Answer {
         let now = clock::now();
-        told(peer, self.free(token, code, peer, now))
+        told(peer, self.free(token, (code, reason), peer, now))
     }
 
     fn ask(&self, token: &str, now: Timestamp) -> Result<Answer, Failed> {
@@ -52,7 +52,7 @@ impl Site {
     fn free(
         &self,
         token: &str,
-        code: &str,
+        (code, reason): (&str, &str),
         peer: &IpAddr,
         now: Timestamp,
     ) -> Result<Answer, Failed> {
@@ -63,6 +63,10 @@ impl Site {
             let asked = self.asked(&waiting, Some(trouble), now)?;
             Ok(pages::ask(status, &asked))
         };
+        // No code is used up by what would not be enough.
+        if self.recalls.wants_reason(id)? && reason.trim().is_empty() {
+            return again(StatusCode::UNPROCESSABLE_ENTITY, Trouble::NoReason);
+        }
         let entry = self.entry(id, account, peer, now)?;
         let shown = match self.factors.show(account, code, &entry, now)? {
             Ok(shown) => shown,
@@ -79,7 +83,9 @@ impl Site {
         let factor = shown.kind.code();
         tracing::info!(%peer, %id, factor, "a second factor was shown for a recall");
         let peer = Some(peer.to_string());
-        let answer = match self.recalls.stepped_up(id, account, factor, peer, now) {
+        let said = self.recalls.give_reason(id, account, reason, now);
+        let freed = said.and_then(|()| self.recalls.stepped_up(id, account, factor, peer, now));
+        let answer = match freed {
             // Somebody was quicker.
             Err(RecallError::NoRecall | RecallError::WrongState(_)) => {
                 return Ok(pages::no_link());
@@ -169,6 +175,7 @@ impl Site {
             recipients: waiting.recipients,
             chosen: recall.chosen.clone(),
             reason: recall.reason.clone(),
+            wants_reason: self.recalls.wants_reason(recall.id)?,
             requested: recall.requested,
             until: waiting.wait.awaited.until(),
             outcomes: self.recalls.told(recall, &waiting.would_be, reader, now)?,

@@ -24,6 +24,8 @@ pub(super) struct Asked {
     /// The recipients that it is limited to.
     pub(super) chosen: Vec<String>,
     pub(super) reason: Option<String>,
+    /// A policy wants to know why, and nobody has said it.
+    pub(super) wants_reason: bool,
     pub(super) requested: Timestamp,
     pub(super) until: Timestamp,
     pub(super) outcomes: Vec<(ToldOutcome, u64)>,
@@ -39,6 +41,8 @@ pub(super) enum Trouble {
     Locked(Timestamp),
     /// There is nothing that a code could be of.
     NotSetUp,
+    /// A reason is required, and none was given.
+    NoReason,
 }
 
 /// What came of it.
@@ -70,6 +74,7 @@ struct ConfirmPage {
     recipients: u64,
     chosen: Vec<String>,
     reason: Option<String>,
+    wants_reason: bool,
     requested: String,
     until: String,
     outcomes: Vec<Line>,
@@ -203,11 +208,15 @@ pub(super) fn ask(status: StatusCode, asked: &Asked) -> Answer {
         recipients: asked.recipients,
         chosen: asked.chosen.clone(),
         reason: asked.reason.clone(),
+        wants_reason: asked.wants_reason,
         requested: moment(asked.requested),
         until: moment(asked.until),
         outcomes: lines(&asked.outcomes),
         trouble: asked.trouble.map(trouble_text),
-        takes_code: matches!(asked.trouble, None | Some(Trouble::Wrong(_))),
+        takes_code: matches!(
+            asked.trouble,
+            None | Some(Trouble::Wrong(_) | Trouble::NoReason)
+        ),
     };
     rendered(status, &page)
 }
@@ -354,6 +363,9 @@ fn trouble_text(trouble: Trouble) -> String {
             "Your account has no second factor, so nothing can be confirmed here. Ask your \
              administrator to set one up with you, then ask for the recall again.",
         ),
+        Trouble::NoReason => {
+            String::from("A reason is required: say why this message is to be taken back.")
+        }
     }
 }
 

@@ -81,8 +81,9 @@ pub(super) async fn answer(site: Arc<Site>, peer: IpAddr, request: Request<Incom
 async fn send(site: Arc<Site>, peer: IpAddr, route: Route, form: Form) -> Answer {
     match route {
         Route::Confirm(token) => {
-            let code = form.get("code").unwrap_or_default();
-            blocking(move || site.confirm(&token, &code, &peer)).await
+            let field = |name| form.get(name).unwrap_or_default();
+            let (code, reason) = (field("code"), field("reason"));
+            blocking(move || site.confirm(&token, &code, &reason, &peer)).await
         }
         Route::Enrol(token) => site.enrol(token, form, peer).await,
         Route::Style | Route::Nothing => pages::problem(StatusCode::METHOD_NOT_ALLOWED),

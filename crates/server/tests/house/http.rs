@@ -73,12 +73,17 @@ impl House {
 
     /// Sends a code as the page's own form does.
     pub(crate) fn post_code(&self, path: &str, code: &str) -> Answer {
+        self.post(path, &format!("code={code}"))
+    }
+
+    /// Sends a form of the page there.
+    pub(crate) fn post(&self, path: &str, form: &str) -> Answer {
         let fields = [
             "Content-Type: application/x-www-form-urlencoded",
             "Origin: null",
             "Sec-Fetch-Site: same-origin",
         ];
-        self.http("POST", path, &fields, &format!("code={code}"))
+        self.http("POST", path, &fields, form)
     }
 
     /// Gives somebody a second factor: their application, and their recovery codes.
