@@ -29,6 +29,8 @@ pub enum Scope {
     Imap,
     /// Sending mail.
     Smtp,
+    /// Both, and all else that JMAP can do.
+    Jmap,
 }
 
 impl Scope {
@@ -37,12 +39,13 @@ impl Scope {
         match self {
             Self::Imap => "imap",
             Self::Smtp => "smtp",
+            Self::Jmap => "jmap",
         }
     }
 
     /// The scope of this name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Imap, Self::Smtp]
+        [Self::Imap, Self::Smtp, Self::Jmap]
             .into_iter()
             .find(|scope| scope.as_str() == name)
     }

@@ -69,7 +69,7 @@ impl Held {
 }
 
 /// The flags of a message's placements, as one set.
-fn together<'a>(flags: impl Iterator<Item = &'a Flags>) -> Flags {
+pub(crate) fn together<'a>(flags: impl Iterator<Item = &'a Flags>) -> Flags {
     let (mut all, mut seen) = (Flags::empty(), true);
     for flags in flags {
         seen &= flags.has(SystemFlag::Seen);

@@ -1,5 +1,7 @@
 //! A client puts a message into a mailbox: IMAP APPEND, JMAP import.
 
+use std::collections::BTreeSet;
+
 use tern_base::{AccountId, MailboxId, OriginId, Timestamp};
 use tern_store::Verdict;
 
@@ -30,6 +32,17 @@ pub type Appended = Placed;
 impl Mailboxes {
     /// Appends one message. On return it is durable.
     pub fn append(&self, request: AppendRequest, now: Timestamp) -> Result<Appended, MailboxError> {
+        self.append_to_each(request, &BTreeSet::new(), now)
+    }
+
+    /// Appends one message to its mailbox and these others at once, as one message (JMAP's
+    /// `Email/import`): to all of them or to none.
+    pub fn append_to_each(
+        &self,
+        request: AppendRequest,
+        others: &BTreeSet<MailboxId>,
+        now: Timestamp,
+    ) -> Result<Appended, MailboxError> {
         let prepared = self.prepare(request.content, now)?;
         let landing = Landing {
             account: request.account,
@@ -41,8 +54,16 @@ impl Mailboxes {
             lineage: Lineage::Copied,
             brought_by: Some(request.viewer.into()),
         };
-        let mut placed = self.land(&prepared, std::slice::from_ref(&landing), now)?;
-        placed.pop().unwrap_or(Err(MailboxError::NoAccount))
+        let landings = std::slice::from_ref(&landing);
+        self.transact(&[landing.account], |txn| {
+            let mut placed = self.land_in(txn, &prepared, landings, now)?;
+            let placed = placed.pop().unwrap_or(Err(MailboxError::NoAccount))?;
+            // What is under a seal is gone already.
+            if placed.sealed.is_none() && !others.is_empty() {
+                self.place_also_in(txn, landing.account, placed.message, others, now)?;
+            }
+            Ok(Verdict::Commit(placed))
+        })
     }
 
     /// Places copies of a prepared message, durably, in as many transactions as it takes. Each

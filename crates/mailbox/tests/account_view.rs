@@ -3,9 +3,13 @@
 
 mod house;
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
-use tern_base::{MailboxId, Uid};
-use tern_mailbox::{Cover, FlagChange, FlagRequest, Flags, INBOX, SystemFlag, Transfer};
+use tern_base::{MailboxId, MessageId, Uid};
+use tern_mailbox::{
+    Cover, FlagChange, FlagRequest, Flagging, Flags, INBOX, Placing, SystemFlag, Transfer, Update,
+};
 
 use house::*;
 
@@ -15,6 +19,7 @@ enum Act {
     Flag(u32, u32, bool),
     Copy(u32, u32, u32, bool),
     Expunge(u32, u32),
+    Update(u64, BTreeSet<u32>, bool),
     Make(u8),
     Delete(u8),
     Seal(bool),
@@ -29,6 +34,8 @@ fn act() -> impl Strategy<Value = Act> {
         2 => (mailbox(), uid(), any::<bool>()).prop_map(|(m, u, on)| Act::Flag(m, u, on)),
         3 => (mailbox(), uid(), mailbox(), any::<bool>()).prop_map(|(m, u, t, mv)| Act::Copy(m, u, t, mv)),
         2 => (mailbox(), uid()).prop_map(|(m, u)| Act::Expunge(m, u)),
+        3 => (1..9_u64, prop::collection::btree_set(mailbox(), 0..4), any::<bool>())
+            .prop_map(|(id, boxes, on)| Act::Update(id, boxes, on)),
         1 => (0..2_u8).prop_map(Act::Make),
         1 => (0..2_u8).prop_map(Act::Delete),
         2 => any::<bool>().prop_map(Act::Seal),
@@ -73,6 +80,26 @@ fn play(house: &mut House, act: &Act) {
             let _ = house
                 .mailboxes
                 .expunge(ALICE, MailboxId(mailbox), &uids, false, house.now);
+        }
+        Act::Update(message, ref boxes, on) => {
+            let update = Update {
+                message: MessageId(message),
+                placing: Some(Placing::Set(boxes.iter().copied().map(MailboxId).collect())),
+                flagging: Some(Flagging::Set(flags(on))),
+            };
+            let view = house.mailboxes.account_view(ALICE).unwrap();
+            let before = view.get(update.message).cloned();
+            let done = house.mailboxes.update(ALICE, &update, house.now);
+            let view = house.mailboxes.account_view(ALICE).unwrap();
+            let after = view.get(update.message).cloned();
+            match done {
+                Ok(()) => {
+                    let after = after.unwrap();
+                    assert_eq!(after.flags.has(SystemFlag::Seen), on);
+                    assert!(after.mailboxes().map(|it| it.0).eq(boxes.iter().copied()));
+                }
+                Err(_) => assert_eq!(before, after, "all or nothing"),
+            }
         }
         Act::Make(n) => {
             let path = format!("Made {n}");

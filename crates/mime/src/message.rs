@@ -97,7 +97,7 @@ fn parse_date(raw: &[u8]) -> Option<Timestamp> {
 }
 
 /// RFC 5322 3.3: the seconds may be absent, which the date parser does not know.
-fn with_seconds(raw: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn with_seconds(raw: &[u8]) -> Option<Vec<u8>> {
     let colon = memchr::memchr(b':', raw)?;
     let minutes = raw.get(colon + 1..colon + 3)?;
     let at = colon + 3;

@@ -10,7 +10,7 @@ use mail_parser::{Charset, Encoding, HeaderForm};
 
 use crate::header::{headers, unfold};
 use crate::limits::{MAX_PREVIEW_CHARS, PREVIEW_BYTES};
-use crate::part::{Part, PartKind};
+use crate::part::{Param, Part, PartKind};
 
 /// The text of a raw header value, encoded words decoded (RFC 2047), folds undone.
 pub fn decode_header_text(raw: &[u8]) -> String {
@@ -27,6 +27,53 @@ pub fn decode_header_text(raw: &[u8]) -> String {
 /// (RFC 3516 4.3 UNKNOWN-CTE). Damage in an encoding is passed over.
 pub fn decode_part<'a, B: AsRef<[u8]>>(part: &Part<B>, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>> {
     Some(encoding(part)?.decode(body(part, bytes)))
+}
+
+/// Whether a part's transfer encoding leaves its octets as they are.
+pub fn is_identity<B: AsRef<[u8]>>(part: &Part<B>) -> bool {
+    matches!(encoding(part), Some(Encoding::None))
+}
+
+/// The name of the file that a part is, decoded (RFC 2231, and RFC 2047 where a program wrote it against
+/// the rules).
+pub fn part_name<B: AsRef<[u8]>>(part: &Part<B>) -> Option<String> {
+    let of_disposition = part
+        .disposition
+        .as_ref()
+        .and_then(|it| decoded_param(&it.params, "filename"));
+    of_disposition.or_else(|| decoded_param(&part.params, "name"))
+}
+
+/// A parameter put together from its pieces: its values stand in the part without their quotes.
+fn decoded_param<B: AsRef<[u8]>>(params: &[Param<B>], name: &str) -> Option<String> {
+    let mut field = b"x".to_vec();
+    for param in params {
+        let (param_name, value) = (param.name.as_ref(), param.value.as_ref());
+        field.extend_from_slice(b"; ");
+        field.extend_from_slice(param_name);
+        field.push(b'=');
+        // RFC 2231 4: an extended value stands bare.
+        let quoted = !param_name.ends_with(b"*");
+        if quoted {
+            field.push(b'"');
+        }
+        for byte in value {
+            if quoted && matches!(byte, b'"' | b'\\') {
+                field.push(b'\\');
+            }
+            field.push(*byte);
+        }
+        if quoted {
+            field.push(b'"');
+        }
+    }
+    let parsed = HeaderForm::ContentType.parse(&field);
+    let value = parsed.value();
+    let text = value.as_content_type()?.attribute(name)?;
+    Some(match text.contains("=?") {
+        true => decode_header_text(text.as_bytes()),
+        false => text.to_owned(),
+    })
 }
 
 /// The text of a text part in UTF-8, charset and transfer encoding undone, HTML left as it is.

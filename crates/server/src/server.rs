@@ -309,10 +309,10 @@ fn context(
         imap: ImapDoor {
             settings: Arc::new(config.imap.clone()),
             mailboxes: Arc::clone(&parts.mailboxes),
-            memory,
+            memory: Arc::clone(&memory),
             late: late.clone(),
         },
-        https: HttpsDoor::new(parts, Arc::clone(certificates), shared)?,
+        https: HttpsDoor::new(parts, Arc::clone(certificates), shared, memory)?,
         next_id: AtomicU64::new(1),
     })
 }

@@ -13,6 +13,10 @@ use zeroize::Zeroizing;
 pub enum Mechanism {
     /// RFC 4616
     Plain,
+    /// HTTP's Basic (RFC 7617).
+    Basic,
+    /// HTTP's Bearer (RFC 6750): an app password.
+    Bearer,
     /// IMAP's LOGIN command, or the SASL mechanism of draft-murchison-sasl-login: obsolete, and
     /// still what some clients speak.
     Login,
@@ -23,6 +27,8 @@ impl Mechanism {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Plain => "PLAIN",
+            Self::Basic => "Basic",
+            Self::Bearer => "Bearer",
             Self::Login => "LOGIN",
         }
     }

@@ -1,5 +1,7 @@
 //! App passwords: one for each program, good for what it needs, shown once.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use tern_directory::{self as directory, AppPassword, AppSecret, CredentialId, Scope};
 
@@ -22,8 +24,14 @@ fn scopes_text(scopes: &[Scope]) -> String {
     }
 }
 
+/// An app password as one text, for programs that show a token rather than a name and a password (RFC
+/// 6750): both are in it.
+fn bearer_token(address: &str, secret: &str) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{address}:{secret}"))
+}
+
 fn parse_scope(name: &String) -> Result<Scope> {
-    let wrong = || AdminError::Wrong(format!("`{name}` is not a scope: imap or smtp"));
+    let wrong = || AdminError::Wrong(format!("`{name}` is not a scope: imap, smtp or jmap"));
     Scope::parse(name).ok_or_else(wrong)
 }
 
@@ -56,13 +64,17 @@ impl Admin {
         )?;
         let (id, good_for) = (number(&info), scopes_text(&info.scopes));
         let secret = secret.as_str();
-        let text = format!(
-            "app password {id} of {address}, for {good_for}:\n{secret}\nit is shown this once"
-        );
+        let mut text = format!("app password {id} of {address}, for {good_for}:\n{secret}\n");
+        let is_for_jmap = info.scopes.is_empty() || info.scopes.contains(&Scope::Jmap);
+        let token = is_for_jmap.then(|| bearer_token(&account.address.to_string(), secret));
+        if let Some(token) = &token {
+            text += &format!("as a bearer token:\n{token}\n");
+        }
+        text += "it is shown this once";
         Ok(Answer::new(
             text,
             json!({"id": id, "label": info.label, "scopes": names(&info.scopes),
-                "password": secret}),
+                "password": secret, "token": token}),
         ))
     }
 

@@ -238,7 +238,7 @@ pub(crate) enum AppPasswordCommand {
         #[arg(long)]
         label: String,
         /// What it is good for; without it, everything.
-        #[arg(long = "scope", value_parser = ["imap", "smtp"])]
+        #[arg(long = "scope", value_parser = ["imap", "smtp", "jmap"])]
         scopes: Vec<String>,
     },
     /// Show those of an account, removed ones included.

@@ -11,8 +11,16 @@ pub(super) const MAX_FORM: usize = 16 * 1024;
 /// Longest token in a link, in bytes; a longer one is of no link.
 pub(super) const MAX_TOKEN: usize = 256;
 /// Longest wait for the head of a request, the first or the next; then the connection ends.
-pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest wait for a form; then it is answered 408.
 pub(super) const FORM_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest life of a connection, whatever it is doing.
-pub(super) const LIFETIME: Duration = Duration::from_secs(120);
+/// Longest wait for the body of a JMAP request; then it is answered 408.
+pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a login that was verified over HTTP is good without being verified again, unless it is revoked.
+pub(super) const LOGIN_LIFETIME: Duration = Duration::from_secs(600);
+/// Most logins that are remembered.
+pub(super) const MAX_LOGINS: usize = 10_000;
+/// What is kept of a User-Agent, in bytes.
+pub(super) const MAX_USER_AGENT: usize = 200;
+/// Octets of a download that are read at once.
+pub(super) const DOWNLOAD_PIECE: u64 = 256 * 1024;

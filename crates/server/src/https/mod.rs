@@ -1,9 +1,10 @@
-//! The pages of the server: HTTP/1.1 under TLS, plain HTML that needs no script and no cookie.
+//! HTTP/1.1 under TLS: JMAP ([`jmap`]), and the pages of the server, plain HTML that needs no script and
+//! no cookie.
 //!
 //! Invariants:
-//! - A connection holds no more than [`limits`] say, and ends by itself; what touches the store runs
-//!   on the blocking pool.
-//! - Every answer carries the headers of [`answer`], whatever it is.
+//! - A connection holds no more than [`limits`] say; every wait for its client has an end; what touches
+//!   the store runs on the blocking pool.
+//! - Every page carries the headers of [`answer`], whatever it is.
 //! - A GET changes nothing: whoever looks at links before people do (mail scanners, previews) uses
 //!   nothing up.
 //!
@@ -14,8 +15,10 @@ mod confirm;
 mod enrol;
 mod failed;
 mod form;
+mod jmap;
 mod limits;
 mod pages;
+mod patience;
 mod route;
 
 use std::convert::Infallible;
@@ -32,20 +35,23 @@ use tern_directory as directory;
 use tern_recall::Recalls;
 use tern_store::Engine;
 use tokio::pin;
-use tokio::time::timeout;
 
 use crate::factors::Factors;
 use crate::hub::Signal;
+use crate::memory::Memory;
 use crate::net::{Shared, Stream};
 use crate::parts::Parts;
 use crate::tls::{self, Certificates, TlsError};
 use answer::Answer;
+use jmap::Jmap;
+use patience::Patient;
 pub(crate) use route::ENROL_PATH;
 
 /// Serves the connections of the HTTPS listeners.
 pub(crate) struct HttpsDoor {
     tls: Arc<ServerConfig>,
     site: Arc<Site>,
+    jmap: Arc<Jmap>,
 }
 
 /// What is behind the pages.
@@ -61,8 +67,10 @@ impl HttpsDoor {
         parts: &Parts,
         certificates: Arc<Certificates>,
         shared: Arc<Shared>,
+        memory: Arc<Memory>,
     ) -> Result<Self, TlsError> {
         Ok(Self {
+            jmap: Arc::new(Jmap::new(parts, Arc::clone(&shared), memory)),
             // By name, so that a browser that was led here from a mail protocol is turned away, and
             // the other way round.
             tls: tls::server_config(certificates, &[b"http/1.1"])?,
@@ -85,9 +93,15 @@ impl HttpsDoor {
             return;
         };
         let service = service_fn(|request: Request<Incoming>| {
-            let site = Arc::clone(&self.site);
-            async move { Ok::<_, Infallible>(route::answer(site, peer, request).await) }
+            let (site, jmap) = (Arc::clone(&self.site), Arc::clone(&self.jmap));
+            async move {
+                Ok::<_, Infallible>(match jmap::is_path(request.uri().path()) {
+                    true => jmap.answer(peer, request).await,
+                    false => route::answer(site, peer, request).await,
+                })
+            }
         });
+        let stream = Patient::new(stream, self.site.shared.write_timeout);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits::HEAD_TIMEOUT)
@@ -95,17 +109,15 @@ impl HttpsDoor {
             .max_headers(limits::MAX_FIELDS)
             .serve_connection(TokioIo::new(stream), service);
         pin!(connection);
-        let served = timeout(limits::LIFETIME, async {
-            tokio::select! {
-                ended = &mut connection => return ended,
-                () = stopping(signal) => connection.as_mut().graceful_shutdown(),
+        let ended = tokio::select! {
+            ended = &mut connection => ended,
+            () = stopping(signal) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
             }
-            connection.await
-        });
-        match served.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%peer, %error, "https connection ended"),
-            Err(_) => tracing::debug!(%peer, "https connection took too long"),
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%peer, %error, "https connection ended");
         }
     }
 }

@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod http;
+pub(crate) mod jmap;
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};

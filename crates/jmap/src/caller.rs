@@ -1,0 +1,51 @@
+//! Who is at the other end of a request.
+
+use tern_base::AccountId;
+use tern_mailbox::{Client, Viewer};
+
+/// What the records call the protocol.
+const PROTOCOL: &str = "jmap";
+
+/// Who calls, as the shell has verified.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The account.
+    pub account: AccountId,
+    /// Its address.
+    pub login: String,
+    /// What the account's owner calls the app password that was shown, if one was.
+    pub token: Option<String>,
+    /// What the client says of itself (User-Agent).
+    pub user_agent: String,
+    /// Where it calls from.
+    pub address: String,
+}
+
+impl Caller {
+    /// The client, for the records of what it is told and served.
+    pub fn client(&self) -> Client {
+        let (name, version) = self
+            .user_agent
+            .split_once('/')
+            .unwrap_or((&self.user_agent, ""));
+        let version = version.split(' ').next().unwrap_or_default();
+        Client {
+            protocol: PROTOCOL.to_owned(),
+            name: name.to_owned(),
+            version: version.to_owned(),
+            token: self.token.clone().unwrap_or_default(),
+            ..Client::default()
+        }
+    }
+
+    /// To whom content is served.
+    pub fn viewer(&self) -> Viewer {
+        let client = self.client();
+        Viewer {
+            protocol: PROTOCOL,
+            client: client.title(),
+            address: self.address.clone(),
+            device: client.id(),
+        }
+    }
+}

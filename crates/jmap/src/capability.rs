@@ -1,0 +1,64 @@
+//! The capabilities by name (RFC 8620 2, RFC 8621 1.3) and what each says of itself.
+
+use serde_json::{Value, json};
+
+use crate::limits;
+
+/// A capability that a request can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Capability {
+    /// `urn:ietf:params:jmap:core`
+    Core,
+    /// `urn:ietf:params:jmap:mail`
+    Mail,
+}
+
+impl Capability {
+    /// Every capability.
+    pub const ALL: [Self; 2] = [Self::Core, Self::Mail];
+
+    /// Its registered name.
+    pub const fn uri(self) -> &'static str {
+        match self {
+            Self::Core => "urn:ietf:params:jmap:core",
+            Self::Mail => "urn:ietf:params:jmap:mail",
+        }
+    }
+
+    /// The capability of a name.
+    pub fn of(uri: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.uri() == uri)
+    }
+
+    /// What it says of the server.
+    pub fn of_server(self) -> Value {
+        match self {
+            Self::Core => json!({
+                "maxSizeUpload": limits::MAX_SIZE_UPLOAD,
+                "maxConcurrentUpload": limits::MAX_CONCURRENT_UPLOAD,
+                "maxSizeRequest": limits::MAX_SIZE_REQUEST,
+                "maxConcurrentRequests": limits::MAX_CONCURRENT_REQUESTS,
+                "maxCallsInRequest": limits::MAX_CALLS_IN_REQUEST,
+                "maxObjectsInGet": limits::MAX_OBJECTS_IN_GET,
+                "maxObjectsInSet": limits::MAX_OBJECTS_IN_SET,
+                "collationAlgorithms": ["i;ascii-casemap", "i;octet"],
+            }),
+            Self::Mail => json!({}),
+        }
+    }
+
+    /// What it says of an account, where it is about accounts.
+    pub fn of_account(self) -> Option<Value> {
+        match self {
+            Self::Core => None,
+            Self::Mail => Some(json!({
+                "maxMailboxesPerEmail": limits::MAX_MAILBOXES_PER_EMAIL,
+                "maxMailboxDepth": limits::MAX_MAILBOX_DEPTH,
+                "maxSizeMailboxName": limits::MAX_SIZE_MAILBOX_NAME,
+                "maxSizeAttachmentsPerEmail": limits::MAX_SIZE_ATTACHMENTS,
+                "emailQuerySortOptions": [],
+                "mayCreateTopLevelMailbox": true,
+            })),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! From a request to its response: each method call in turn.
+
+use serde_json::Value;
+use tern_base::{Entropy, Timestamp};
+
+use crate::context::Context;
+use crate::error::MethodError;
+use crate::request::Invocation;
+use crate::{
+    Caller, Capability, Request, Response, Verbs, echo, email, limits, mailbox, reference, session,
+    thread,
+};
+
+/// A method.
+struct Method {
+    name: &'static str,
+    /// Without it in `using`, there is no such method (RFC 8620 3.6.2).
+    capability: Capability,
+    run: fn(&mut Context<'_>, Value) -> Result<Value, MethodError>,
+}
+
+const fn method(
+    name: &'static str,
+    capability: Capability,
+    run: fn(&mut Context<'_>, Value) -> Result<Value, MethodError>,
+) -> Method {
+    Method {
+        name,
+        capability,
+        run,
+    }
+}
+
+const METHODS: &[Method] = &[
+    method("Core/echo", Capability::Core, echo::run),
+    method("Mailbox/get", Capability::Mail, mailbox::get::run),
+    method("Mailbox/changes", Capability::Mail, mailbox::changes::run),
+    method("Thread/get", Capability::Mail, thread::get),
+    method("Thread/changes", Capability::Mail, thread::changes),
+    method("Email/get", Capability::Mail, email::get::run),
+    method("Email/set", Capability::Mail, email::set::run),
+    method("Email/import", Capability::Mail, email::import::run),
+    method("Email/parse", Capability::Mail, email::parse::run),
+    method("Email/changes", Capability::Mail, email::changes::run),
+];
+
+/// Runs the method calls of a request in order.
+pub fn execute(
+    request: Request,
+    verbs: &Verbs<'_>,
+    caller: &Caller,
+    now: Timestamp,
+    entropy: &mut dyn Entropy,
+) -> Response {
+    let tells_created = request.created.is_some();
+    let mut cx = Context {
+        verbs,
+        caller,
+        now,
+        entropy,
+        created: request.created.unwrap_or_default(),
+        implied: Vec::new(),
+        content: 0,
+    };
+    let mut responses = Vec::with_capacity(request.calls.len());
+    let mut referenced = 0;
+    for call in request.calls {
+        let args = reference::resolve(call.args, &responses, &mut referenced);
+        let result = args.and_then(|args| run(&mut cx, &request.using, &call.name, args));
+        let is_done = result.is_ok();
+        responses.push(respond(call.name, result, &call.id));
+        let implied = std::mem::take(&mut cx.implied);
+        for (name, args) in implied.into_iter().filter(|_| is_done) {
+            let result = run(&mut cx, &Capability::ALL, name, args);
+            responses.push(respond(name.to_owned(), result, &call.id));
+        }
+        if responses.len() > 2 * limits::MAX_CALLS_IN_REQUEST {
+            break;
+        }
+    }
+    Response {
+        responses,
+        created: tells_created.then_some(cx.created),
+        session_state: session::state(caller),
+    }
+}
+
+fn run(
+    cx: &mut Context<'_>,
+    using: &[Capability],
+    name: &str,
+    args: Value,
+) -> Result<Value, MethodError> {
+    let is_it = |method: &&Method| method.name == name && using.contains(&method.capability);
+    let method = METHODS
+        .iter()
+        .find(is_it)
+        .ok_or(MethodError::UNKNOWN_METHOD)?;
+    (method.run)(cx, args)
+}
+
+fn respond(name: String, result: Result<Value, MethodError>, id: &str) -> Invocation {
+    let (name, args) = match result {
+        Ok(args) => (name, args),
+        Err(error) => ("error".to_owned(), error.to_json()),
+    };
+    Invocation {
+        name,
+        args,
+        id: id.to_owned(),
+    }
+}

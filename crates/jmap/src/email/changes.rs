@@ -1,0 +1,49 @@
+//! `Email/changes` (RFC 8621 4.3).
+
+use serde_json::Value;
+use tern_mailbox::rows::Change;
+use tern_session::ids;
+
+use crate::args;
+use crate::context::Context;
+use crate::error::MethodError;
+use crate::standard::changes::{self, ChangesArgs};
+use crate::state::Delta;
+
+/// `Email/changes`
+pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
+    let args: ChangesArgs = args::read(args)?;
+    let account = cx.account(&args.account_id)?;
+    let view = cx.verbs.mailboxes.account_view(account)?;
+    let part = changes::read(cx, &args, view.modseq, |change| match *change {
+        Change::Placed { message, .. }
+        | Change::Flagged { message, .. }
+        | Change::Vanished { message, .. } => Some(message),
+        Change::MailboxCreated(_) | Change::MailboxUpdated(_) | Change::MailboxDestroyed(_) => None,
+    })?;
+    let mut delta = Delta::default();
+    for change in &part.changes {
+        match *change {
+            Change::Placed {
+                message,
+                created: Some(_),
+                ..
+            } => delta.create(message),
+            Change::Vanished {
+                message,
+                destroyed: Some(_),
+                ..
+            } => delta.destroy(message),
+            Change::Placed { message, .. }
+            | Change::Flagged { message, .. }
+            | Change::Vanished { message, .. } => delta.update(message),
+            Change::MailboxCreated(_) | Change::MailboxUpdated(_) | Change::MailboxDestroyed(_) => {
+            }
+        }
+    }
+    // What never was shown, or is shown no more, will be told as gone, if ever as there.
+    delta.updated.retain(|message| view.get(*message).is_some());
+    Ok(changes::response(&args, &part, &delta, |id| {
+        ids::email_id(account, id)
+    }))
+}

@@ -1,0 +1,17 @@
+//! `Email` (RFC 8621 4).
+
+mod body;
+pub(crate) mod changes;
+mod content;
+pub(crate) mod get;
+mod header;
+pub(crate) mod import;
+mod keep;
+pub(crate) mod parse;
+mod property;
+pub(crate) mod set;
+mod value;
+mod write;
+
+pub(crate) use body::Located;
+pub(crate) use value::within;

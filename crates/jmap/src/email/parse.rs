@@ -1,0 +1,112 @@
+//! `Email/parse` (RFC 8621 4.9): a message within a blob as an Email, without it being one.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tern_mailbox::{ExposureLevel, MailboxError, Served, Share};
+
+use super::content::Content;
+use super::get::Fetch;
+use super::property::Property;
+use super::write;
+use crate::args;
+use crate::blob::Found;
+use crate::context::Context;
+use crate::error::MethodError;
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Args {
+    account_id: String,
+    blob_ids: Vec<String>,
+    #[serde(flatten)]
+    fetch: Fetch,
+}
+
+/// What RFC 8621 4.9 gives where the client names none.
+const DEFAULTS: [&str; 17] = [
+    "messageId",
+    "inReplyTo",
+    "references",
+    "sender",
+    "from",
+    "to",
+    "cc",
+    "bcc",
+    "replyTo",
+    "subject",
+    "sentAt",
+    "hasAttachment",
+    "preview",
+    "bodyValues",
+    "textBody",
+    "htmlBody",
+    "attachments",
+];
+
+/// `Email/parse`
+pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
+    let args: Args = args::read(args)?;
+    let account = cx.account(&args.account_id)?;
+    let plan = args.fetch.plan(&DEFAULTS)?;
+    let (mut parsed, mut unparsable, mut not_found) = (Map::new(), Vec::new(), Vec::new());
+    for id in cx.each_once(&args.blob_ids)? {
+        let mailboxes = cx.verbs.mailboxes;
+        let Some(found) = Found::by_id(mailboxes, account, &id)? else {
+            not_found.push(id);
+            continue;
+        };
+        let (blob, row) = (found.blob.clone(), found.row.clone());
+        let served = Served {
+            account,
+            message: blob.message,
+            digest: row.digest,
+            origin: row.origin,
+            carries: !row.carried.is_empty(),
+            level: ExposureLevel::Attachment,
+            share: Share::of(&(0..found.size()), row.size.into()),
+        };
+        let octets = match mailboxes.record_served(&[served], &cx.caller.viewer(), cx.now) {
+            Ok(()) => found.into_octets(mailboxes, account),
+            Err(error) => Err(error),
+        };
+        let octets = match octets {
+            Ok(octets) if !mailboxes.is_sealed(account, &row) => octets,
+            Ok(_) | Err(MailboxError::Sealed) => {
+                not_found.push(id);
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let content = Content::in_memory(mailboxes, account, &octets, blob);
+        // Anything can be read as a message; what has no field of one is none.
+        let is_message = content.structure.view().is_some_and(|view| {
+            let header = octets.get(..view.header_size as usize).unwrap_or_default();
+            tern_mime::headers(header).any(|field| !field.name.is_empty())
+        });
+        if !is_message {
+            unparsable.push(id);
+            continue;
+        }
+        let mut email = Map::new();
+        let spent = write::write(&plan, &content, &mut email)?;
+        cx.spend(spent)?;
+        for asked in &plan.properties {
+            let value = match asked.property {
+                Property::Size => octets.len().into(),
+                // RFC 8621 4.9: what it has no value for.
+                Property::Id
+                | Property::ThreadId
+                | Property::MailboxIds
+                | Property::Keywords
+                | Property::ReceivedAt => Value::Null,
+                _ => continue,
+            };
+            email.insert(asked.name.clone(), value);
+        }
+        parsed.insert(id, Value::Object(email));
+    }
+    Ok(json!({
+        "accountId": args.account_id, "parsed": parsed, "notParsable": unparsable,
+        "notFound": not_found,
+    }))
+}

@@ -1,0 +1,91 @@
+//! `Email/set` (RFC 8621 4.6): each object is one transaction.
+
+use serde_json::{Map, Value, json};
+use tern_base::AccountId;
+use tern_mailbox::{MailboxError, Update};
+use tern_session::ids;
+use tern_store::Verdict;
+
+use super::keep::Patch;
+use crate::context::Context;
+use crate::error::{MethodError, SetError};
+use crate::standard::set::{Outcomes, SetArgs};
+use crate::{args, state};
+
+/// `Email/set`
+pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
+    let mut args: SetArgs = args::read(args)?;
+    let account = cx.account(&args.account_id)?;
+    let old_state = state::of(cx.verbs.mailboxes.newest_modseq(account)?);
+    args.check(&old_state)?;
+    let mut outcomes = Outcomes::default();
+    for (creation, _) in args.create.take().unwrap_or_default() {
+        let error = SetError::new("forbidden", "Emails are made by Email/import here");
+        outcomes.create(cx, &creation, Err(error));
+    }
+    for (id, patch) in args.update.take().unwrap_or_default() {
+        let resolved = cx.resolved(&id).to_owned();
+        let outcome = match args.will_destroy(cx, &resolved) {
+            true => Err(SetError::new("willDestroy", "the same call destroys it")),
+            false => update(cx, account, &resolved, &patch),
+        };
+        outcomes.update(&id, outcome.map(|()| Value::Null));
+    }
+    for id in args.destroy.take().unwrap_or_default() {
+        let resolved = cx.resolved(&id).to_owned();
+        outcomes.destroy(&resolved, destroy(cx, account, &resolved));
+    }
+    let new_state = state::of(cx.verbs.mailboxes.newest_modseq(account)?);
+    Ok(outcomes.response(&args.account_id, &old_state, &new_state))
+}
+
+fn update(cx: &Context<'_>, account: AccountId, id: &str, patch: &Value) -> Result<(), SetError> {
+    let message = ids::parse_email_id(account, id).ok_or_else(SetError::not_found)?;
+    let none = Map::new();
+    let members = patch.as_object().unwrap_or(&none);
+    if !patch.is_object() {
+        return Err(SetError::new("invalidPatch", "a patch is an object"));
+    }
+    let patch = Patch::read(cx, account, members)?;
+    let update = Update {
+        message,
+        placing: patch.placing,
+        flagging: patch.flagging,
+    };
+    let done = cx.verbs.mailboxes.update(account, &update, cx.now);
+    done.map_err(|error| match error {
+        MailboxError::NoMailbox => {
+            SetError::invalid_properties(&["mailboxIds"], "there is no such mailbox")
+        }
+        MailboxError::Limit("keywords of a message") => {
+            SetError::new("tooManyKeywords", error.to_string())
+        }
+        MailboxError::Limit(_) => SetError::new("tooManyMailboxes", error.to_string()),
+        other => other.into(),
+    })
+}
+
+fn destroy(cx: &Context<'_>, account: AccountId, id: &str) -> Result<(), SetError> {
+    let message = ids::parse_email_id(account, id).ok_or_else(SetError::not_found)?;
+    let mailboxes = cx.verbs.mailboxes;
+    // What is sealed is gone for clients already.
+    mailboxes.message(account, message)?;
+    let was_there = mailboxes.transact(&[account], |txn| {
+        let removed = mailboxes.remove_in(txn, account, message, cx.now)?;
+        Ok::<_, MailboxError>(Verdict::Commit(removed))
+    })?;
+    was_there.then_some(()).ok_or_else(SetError::not_found)
+}
+
+/// What the server sets of an Email that was made.
+pub(super) fn created(
+    account: AccountId,
+    message: tern_base::MessageId,
+    blob_id: &str,
+    thread: &str,
+    size: u32,
+) -> (String, Value) {
+    let id = ids::email_id(account, message);
+    let object = json!({"id": id, "blobId": blob_id, "threadId": thread, "size": size});
+    (id, object)
+}

@@ -1,0 +1,93 @@
+//! The text of body parts (RFC 8621 4.1.4 `bodyValues`).
+
+use serde_json::{Value, json};
+use tern_mime::Part;
+
+/// The value of a text part, at most so many octets of it.
+pub(crate) fn body_value<B: AsRef<[u8]> + Clone>(
+    part: &Part<B>,
+    octets: &[u8],
+    max: Option<usize>,
+) -> (Value, usize) {
+    let part = within(part, octets);
+    let text = tern_mime::part_text(&part, octets);
+    let is_unknown = tern_mime::decode_part(&part, octets).is_none();
+    let had_replacement = octets
+        .windows(3)
+        .any(|window| window == "\u{fffd}".as_bytes());
+    let is_damaged = text.contains('\u{fffd}') && !had_replacement;
+    let mut text = text.replace("\r\n", "\n");
+    let is_html = part.subtype.as_ref().eq_ignore_ascii_case(b"html");
+    let is_truncated = max.is_some_and(|max| truncate(&mut text, max, is_html));
+    let octets = text.len();
+    let value = json!({
+        "value": text,
+        "isEncodingProblem": is_unknown || is_damaged,
+        "isTruncated": is_truncated,
+    });
+    (value, octets)
+}
+
+/// The part as it is when its body's octets are all there is.
+pub(crate) fn within<B: Clone>(part: &Part<B>, octets: &[u8]) -> Part<B> {
+    Part {
+        header: 0..0,
+        body: 0..u32::try_from(octets.len()).unwrap_or(u32::MAX),
+        ..part.clone()
+    }
+}
+
+/// Cuts a text, never within a character, nor within a tag of HTML.
+fn truncate(text: &mut String, max: usize, is_html: bool) -> bool {
+    if text.len() <= max {
+        return false;
+    }
+    text.truncate(text.floor_char_boundary(max));
+    if is_html
+        && let Some(open) = text.rfind('<')
+        && !text.get(open..).unwrap_or_default().contains('>')
+    {
+        text.truncate(open);
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(message: &str, max: Option<usize>) -> Value {
+        let parsed = tern_mime::parse(message.as_bytes());
+        let range = parsed.body.body.start as usize..parsed.body.body.end as usize;
+        body_value(&parsed.body, &message.as_bytes()[range], max).0
+    }
+
+    #[test]
+    fn values_are_text_with_plain_line_ends_and_say_what_is_wrong() {
+        let plain = value("\r\none\r\ntwo\r\n", None);
+        assert_eq!(
+            plain,
+            json!({"value": "one\ntwo\n", "isEncodingProblem": false, "isTruncated": false})
+        );
+        let unknown = value("Content-Transfer-Encoding: x-odd\r\n\r\nabc", None);
+        assert_eq!(unknown["isEncodingProblem"], true);
+        let damaged = value(
+            "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\na=FFb",
+            None,
+        );
+        assert_eq!(damaged["isEncodingProblem"], true);
+    }
+
+    #[test]
+    fn texts_are_cut_between_characters_and_outside_tags() {
+        let cut = |html: bool, text: &str, max| {
+            let mut text = text.to_owned();
+            truncate(&mut text, max, html);
+            text
+        };
+        assert_eq!(cut(false, "aé", 2), "a");
+        assert_eq!(cut(true, "<b>x</b>", 6), "<b>x");
+        assert_eq!(cut(true, "<b>x</b>", 8), "<b>x</b>");
+        assert_eq!(cut(false, "<b>x</b>", 6), "<b>x</");
+    }
+}

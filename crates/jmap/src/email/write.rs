@@ -1,0 +1,224 @@
+//! One message as an Email object, property by property (RFC 8621 4.1).
+
+use serde_json::{Map, Value, json};
+use tern_mailbox::MailboxError;
+use tern_mime::{MessageView, Part};
+
+use super::body::{Body, Located};
+use super::content::Content;
+use super::header;
+use super::property::{Asked, PartProperty, Property};
+use super::value::{body_value, within};
+
+/// What of each Email is asked for, and how much of its texts.
+pub(crate) struct Plan {
+    pub(crate) properties: Vec<Asked<Property>>,
+    pub(crate) parts: Vec<Asked<PartProperty>>,
+    pub(crate) fetch_text: bool,
+    pub(crate) fetch_html: bool,
+    pub(crate) fetch_all: bool,
+    pub(crate) max_value: Option<usize>,
+}
+
+impl Plan {
+    /// Whether any property is of this kind.
+    pub(crate) fn has(&self, is_it: impl Fn(&Property) -> bool) -> bool {
+        self.properties.iter().any(|asked| is_it(&asked.property))
+    }
+
+    /// Whether texts are fetched.
+    pub(crate) fn fetches_values(&self) -> bool {
+        let fetches = self.fetch_text || self.fetch_html || self.fetch_all;
+        fetches && self.has(|property| *property == Property::BodyValues)
+    }
+}
+
+/// The properties that follow from the message itself, wherever it is. Those of where it is kept are
+/// left to the caller. Answers the octets of content, too.
+pub(crate) fn write(
+    plan: &Plan,
+    content: &Content<'_>,
+    into: &mut Map<String, Value>,
+) -> Result<usize, MailboxError> {
+    let structure = std::sync::Arc::clone(&content.structure);
+    let Some(view) = structure.view() else {
+        return Ok(0);
+    };
+    let header = match plan.has(Property::is_of_header) {
+        true => content.header(view.header_size)?,
+        false => Vec::new(),
+    };
+    let parts = Parts {
+        plan,
+        content,
+        view: &view,
+    };
+    let body = plan.has(Property::is_of_body).then(|| Body::of(&view.body));
+    let mut octets = 0;
+    for asked in &plan.properties {
+        let value = match (&asked.property, &body) {
+            (Property::BlobId, _) => content.blob_id().into(),
+            (Property::HasAttachment, _) => view.has_attachment.into(),
+            (Property::Preview, _) => view.preview.into(),
+            (Property::Headers, _) => header::all_fields(&header),
+            (Property::Header(property), _) => property.value(&header),
+            (Property::BodyStructure, _) => parts.object(&Located::root(&view.body), true)?,
+            (Property::TextBody, Some(body)) => parts.list(&body.text)?,
+            (Property::HtmlBody, Some(body)) => parts.list(&body.html)?,
+            (Property::Attachments, Some(body)) => parts.list(&body.attachments)?,
+            (Property::BodyValues, Some(body)) => {
+                let (values, of_values) = parts.values(body)?;
+                octets += of_values;
+                values
+            }
+            _ => continue,
+        };
+        into.insert(asked.name.clone(), value);
+    }
+    Ok(octets + header.len())
+}
+
+struct Parts<'a> {
+    plan: &'a Plan,
+    content: &'a Content<'a>,
+    view: &'a MessageView<'a>,
+}
+
+/// The name of a part within its message; a multipart has none.
+pub(crate) fn part_id(path: &[u32]) -> String {
+    if path.is_empty() {
+        return "1".to_owned();
+    }
+    let numbers: Vec<String> = path.iter().map(u32::to_string).collect();
+    numbers.join(".")
+}
+
+fn text(octets: Option<&[u8]>) -> Value {
+    octets.map_or(Value::Null, |octets| String::from_utf8_lossy(octets).into())
+}
+
+impl Parts<'_> {
+    fn list(&self, parts: &[Located<'_, &[u8]>]) -> Result<Value, MailboxError> {
+        parts.iter().map(|part| self.object(part, false)).collect()
+    }
+
+    /// An EmailBodyPart; with those inside it where `deep`.
+    fn object(&self, located: &Located<'_, &[u8]>, deep: bool) -> Result<Value, MailboxError> {
+        let part = located.part;
+        let mut all = Map::new();
+        let is_leaf = !located.is_multipart();
+        for asked in &self.plan.parts {
+            let value = match &asked.property {
+                PartProperty::PartId if is_leaf => part_id(&located.path).into(),
+                PartProperty::BlobId if is_leaf => self.content.part_blob_id(&located.path).into(),
+                PartProperty::PartId | PartProperty::BlobId => Value::Null,
+                PartProperty::Size if is_leaf => self.size(part)?.into(),
+                PartProperty::Size => 0.into(),
+                PartProperty::Headers => header::all_fields(&self.header(part)?),
+                PartProperty::Header(property) => property.value(&self.header(part)?),
+                PartProperty::Name => json!(tern_mime::part_name(part)),
+                PartProperty::Type => media_type(part).into(),
+                PartProperty::Charset => charset(part),
+                PartProperty::Disposition => {
+                    let kind = part
+                        .disposition
+                        .as_ref()
+                        .map(|it| it.kind.to_ascii_lowercase());
+                    text(kind.as_deref())
+                }
+                PartProperty::Cid => {
+                    let id = part.id.map(|id| id.trim_ascii());
+                    let bare = |id: &'_ [u8]| {
+                        id.strip_prefix(b"<")?
+                            .strip_suffix(b">")
+                            .map(<[u8]>::to_vec)
+                    };
+                    let id = id.map(|id| bare(id).unwrap_or_else(|| id.to_vec()));
+                    text(id.as_deref())
+                }
+                PartProperty::Language if part.language.is_empty() => Value::Null,
+                PartProperty::Language => part.language.iter().map(|tag| text(Some(tag))).collect(),
+                PartProperty::Location => text(part.location),
+                PartProperty::SubParts if is_leaf => Value::Null,
+                // Below, so that the parts are there whether or not they are asked for.
+                PartProperty::SubParts => continue,
+            };
+            all.insert(asked.name.clone(), value);
+        }
+        if deep && !is_leaf {
+            let inside: Result<Value, _> = located
+                .parts()
+                .iter()
+                .map(|part| self.object(part, true))
+                .collect();
+            all.insert("subParts".to_owned(), inside?);
+        }
+        Ok(Value::Object(all))
+    }
+
+    /// Octets of the part once its transfer encoding is undone.
+    fn size(&self, part: &Part<&[u8]>) -> Result<usize, MailboxError> {
+        if tern_mime::is_identity(part) {
+            return Ok(part.size() as usize);
+        }
+        let octets = self.content.read(part.body.clone())?;
+        let decoded = tern_mime::decode_part(&within(part, &octets), &octets).map(|it| it.len());
+        Ok(decoded.unwrap_or(octets.len()))
+    }
+
+    fn header(&self, part: &Part<&[u8]>) -> Result<Vec<u8>, MailboxError> {
+        match part.header == self.view.body.header {
+            true => self.content.header(self.view.header_size),
+            false => self.content.read(part.header.clone()),
+        }
+    }
+
+    /// The texts that are asked for, by part.
+    fn values(&self, body: &Body<'_, &[u8]>) -> Result<(Value, usize), MailboxError> {
+        let mut wanted: Vec<Located<'_, &[u8]>> = Vec::new();
+        if self.plan.fetch_all {
+            leaves(&Located::root(&self.view.body), &mut wanted);
+        }
+        if self.plan.fetch_text || self.plan.fetch_all {
+            wanted.extend(body.text.iter().cloned());
+        }
+        if self.plan.fetch_html || self.plan.fetch_all {
+            wanted.extend(body.html.iter().cloned());
+        }
+        let (mut values, mut octets) = (Map::new(), 0);
+        for located in wanted.iter().filter(|part| part.is_text()) {
+            let id = part_id(&located.path);
+            if values.contains_key(&id) {
+                continue;
+            }
+            let raw = self.content.read(located.part.body.clone())?;
+            let (value, of_value) = body_value(located.part, &raw, self.plan.max_value);
+            values.insert(id, value);
+            octets += of_value;
+        }
+        Ok((Value::Object(values), octets))
+    }
+}
+
+fn leaves<'a>(located: &Located<'a, &'a [u8]>, out: &mut Vec<Located<'a, &'a [u8]>>) {
+    if !located.is_multipart() {
+        out.push(located.clone());
+    }
+    for part in located.parts() {
+        leaves(&part, out);
+    }
+}
+
+/// The media type, in lower case.
+fn media_type(part: &Part<&[u8]>) -> String {
+    let lower = |octets: &[u8]| String::from_utf8_lossy(octets).to_ascii_lowercase();
+    format!("{}/{}", lower(part.media_type), lower(part.subtype))
+}
+
+/// The charset of a text, `us-ascii` where it names none; null for anything else.
+fn charset(part: &Part<&[u8]>) -> Value {
+    match part.media_type.eq_ignore_ascii_case(b"text") {
+        true => text(part.param("charset")),
+        false => Value::Null,
+    }
+}

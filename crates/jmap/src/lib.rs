@@ -1,0 +1,50 @@
+//! JMAP (RFC 8620, RFC 8621): one request in, domain verbs, one response out.
+//!
+//! The way of a request: [`Request::parse`] reads it strictly (I-JSON, the shape of RFC 8620 3.3, the
+//! limits), [`execute`] resolves references and runs the method calls in order, and each answers its
+//! response or a method-level error. Whoever is at the other end is a [`Caller`]; what may be reached is
+//! in [`Verbs`].
+//!
+//! Invariants:
+//! - A request that cannot be read as a whole has no effect ([`Problem`]); one method call that fails
+//!   does not undo those before it, nor stop those after it (RFC 8620 3.6.2).
+//! - What is served of a message is on record before it is in the response, and content under a seal is
+//!   `notFound`.
+//! - An id is looked for within the caller's account alone: another account's is `notFound`.
+//! - State is the account's newest modseq: IMAP and JMAP read the one change log.
+//!
+//! Refuses to know HTTP, sockets and clocks: the shell brings bytes and takes bytes.
+
+pub mod blob_id;
+pub mod capability;
+pub mod limits;
+pub mod problem;
+pub mod session;
+
+mod args;
+mod blob;
+mod caller;
+mod context;
+mod date;
+mod dispatch;
+mod echo;
+mod email;
+mod error;
+mod ijson;
+mod mailbox;
+mod reference;
+mod request;
+mod standard;
+mod state;
+mod thread;
+mod verbs;
+
+pub use blob::Download;
+pub use caller::Caller;
+pub use capability::Capability;
+pub use dispatch::execute;
+pub use error::{MethodError, SetError};
+pub use problem::Problem;
+pub use request::{Request, Response};
+pub use state::{Types, changed_types};
+pub use verbs::Verbs;

@@ -1,0 +1,43 @@
+//! What a client can ask for at once. What RFC 8620 2 has a name for is told in the session.
+
+/// `maxSizeUpload`: octets of one upload.
+pub const MAX_SIZE_UPLOAD: u64 = 64 << 20;
+/// `maxConcurrentUpload`: uploads of one account at once.
+pub const MAX_CONCURRENT_UPLOAD: u32 = 4;
+/// `maxSizeRequest`: octets of one request.
+pub const MAX_SIZE_REQUEST: u64 = 10 << 20;
+/// `maxConcurrentRequests`: requests of one account at once.
+pub const MAX_CONCURRENT_REQUESTS: u32 = 8;
+/// `maxCallsInRequest`: method calls of one request.
+pub const MAX_CALLS_IN_REQUEST: usize = 64;
+/// `maxObjectsInGet`: objects of one `/get`.
+pub const MAX_OBJECTS_IN_GET: usize = 1_000;
+/// `maxObjectsInSet`: objects of one `/set`.
+pub const MAX_OBJECTS_IN_SET: usize = 1_000;
+/// `maxMailboxesPerEmail`
+pub const MAX_MAILBOXES_PER_EMAIL: usize = tern_mailbox::limits::MAX_PLACEMENTS;
+/// `maxMailboxDepth`
+pub const MAX_MAILBOX_DEPTH: usize = tern_mailbox::limits::MAX_MAILBOX_DEPTH;
+/// `maxSizeMailboxName`: octets.
+pub const MAX_SIZE_MAILBOX_NAME: usize = tern_mailbox::limits::MAX_MAILBOX_NAME;
+/// `maxSizeAttachmentsPerEmail`: octets.
+pub const MAX_SIZE_ATTACHMENTS: u64 = 50 << 20;
+
+/// Deepest nesting of a request's JSON; beyond it the request is not read.
+pub const MAX_DEPTH: usize = 64;
+/// Most created ids that a request may bring along and that it may make.
+pub const MAX_CREATED_IDS: usize = 10_000;
+/// Most octets that the result references of one request may bring.
+pub const MAX_REFERENCED: usize = MAX_SIZE_REQUEST as usize;
+/// Most changes of an account that one `/changes` reads: what RFC 8620 5.2 leaves to the server where
+/// `maxChanges` is absent or larger.
+pub const MAX_CHANGES: usize = 20_000;
+/// Octets of header fields and body values in all responses to one request together: calls behind that
+/// answer `requestTooLarge`.
+pub const MAX_CONTENT: usize = 64 << 20;
+/// Deepest nesting of a filter.
+pub const MAX_FILTER_DEPTH: usize = 16;
+/// Most conditions of a filter.
+pub const MAX_FILTER_CONDITIONS: usize = 256;
+/// How often a record of what is served is tried again without messages that were sealed meanwhile.
+pub const RECORD_ATTEMPTS: usize = 8;

@@ -1,0 +1,102 @@
+//! `Mailbox/changes` (RFC 8621 2.2).
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::{Value, json};
+use tern_base::{MailboxId, ThreadId};
+use tern_mailbox::AccountView;
+use tern_mailbox::rows::Change;
+use tern_session::ids;
+
+use crate::args;
+use crate::context::Context;
+use crate::error::MethodError;
+use crate::standard::changes::{self, ChangesArgs};
+use crate::state::Delta;
+
+/// The properties that change as messages come, change and go.
+const COUNTS: [&str; 4] = [
+    "totalEmails",
+    "unreadEmails",
+    "totalThreads",
+    "unreadThreads",
+];
+
+/// `Mailbox/changes`
+pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
+    let args: ChangesArgs = args::read(args)?;
+    let account = cx.account(&args.account_id)?;
+    let view = cx.verbs.mailboxes.account_view(account)?;
+    let shown = Shown::of(&view);
+    let part = changes::read(cx, &args, view.modseq, |change| shown.touched(change))?;
+    let (mut delta, mut only_counts) = (Delta::default(), true);
+    for change in &part.changes {
+        match *change {
+            Change::MailboxCreated(mailbox) => delta.create(mailbox),
+            Change::MailboxDestroyed(mailbox) => delta.destroy(mailbox),
+            Change::MailboxUpdated(mailbox) => {
+                only_counts = false;
+                delta.update(mailbox);
+            }
+            Change::Placed { .. } | Change::Flagged { .. } | Change::Vanished { .. } => {
+                let touched = shown.touched(change).into_iter();
+                touched.for_each(|mailbox| delta.update(mailbox));
+            }
+        }
+    }
+    // What is still to be taken out of a mailbox that is gone is no news of it.
+    let folders = cx.verbs.mailboxes.folders(part.account)?;
+    let there: BTreeSet<MailboxId> = folders.iter().map(|folder| folder.id).collect();
+    delta.updated.retain(|mailbox| there.contains(mailbox));
+    let updated = (only_counts && !delta.updated.is_empty()).then_some(COUNTS);
+    let mut response =
+        changes::response(&args, &part, &delta, |id| ids::mailbox_id(part.account, id));
+    if let Value::Object(all) = &mut response {
+        all.insert("updatedProperties".to_owned(), json!(updated));
+    }
+    Ok(response)
+}
+
+/// Which mailboxes show any of a conversation: whether it is unread counts in each of them.
+struct Shown<'a> {
+    view: &'a AccountView,
+    by_thread: HashMap<ThreadId, BTreeSet<MailboxId>>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(view: &'a AccountView) -> Self {
+        let mut by_thread: HashMap<ThreadId, BTreeSet<MailboxId>> = HashMap::new();
+        for held in view.iter() {
+            by_thread
+                .entry(held.thread)
+                .or_default()
+                .extend(held.mailboxes());
+        }
+        Self { view, by_thread }
+    }
+
+    /// The mailboxes whose properties a change may change.
+    fn touched(&self, change: &Change) -> BTreeSet<MailboxId> {
+        let (mailbox, message, gone_from) = match *change {
+            Change::MailboxCreated(mailbox)
+            | Change::MailboxUpdated(mailbox)
+            | Change::MailboxDestroyed(mailbox) => return [mailbox].into(),
+            Change::Placed {
+                mailbox, message, ..
+            }
+            | Change::Flagged {
+                mailbox, message, ..
+            } => (mailbox, message, None),
+            Change::Vanished {
+                mailbox,
+                message,
+                destroyed,
+                ..
+            } => (mailbox, message, destroyed),
+        };
+        let thread = gone_from.or_else(|| self.view.get(message).map(|held| held.thread));
+        let others = thread.and_then(|thread| self.by_thread.get(&thread));
+        let others = others.into_iter().flatten().copied();
+        others.chain([mailbox]).collect()
+    }
+}

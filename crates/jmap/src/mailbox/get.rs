@@ -1,0 +1,107 @@
+//! `Mailbox/get` (RFC 8621 2.1).
+
+use serde_json::{Value, json};
+use tern_base::AccountId;
+use tern_mailbox::{Folder, INBOX, Role, SEPARATOR};
+use tern_session::ids;
+
+use super::counts::{Counts, counts};
+use crate::args;
+use crate::context::Context;
+use crate::error::MethodError;
+use crate::standard::get::{self, GetArgs, Wanted};
+use crate::state;
+
+/// Every property of a Mailbox.
+pub(crate) const PROPERTIES: [&str; 11] = [
+    "id",
+    "name",
+    "parentId",
+    "role",
+    "sortOrder",
+    "totalEmails",
+    "unreadEmails",
+    "totalThreads",
+    "unreadThreads",
+    "myRights",
+    "isSubscribed",
+];
+
+/// The role of a mailbox by its registered name (RFC 8621 2).
+pub(crate) const fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Inbox => "inbox",
+        Role::Archive => "archive",
+        Role::Drafts => "drafts",
+        Role::Junk => "junk",
+        Role::Sent => "sent",
+        Role::Trash => "trash",
+        Role::Important => "important",
+    }
+}
+
+/// The name of a mailbox at its level. The inbox, whose name IMAP prescribes, is called as people
+/// do.
+pub(crate) fn name_of(folder: &Folder) -> &str {
+    match folder.id == INBOX {
+        true => "Inbox",
+        false => folder.path.rsplit(SEPARATOR).next().unwrap_or_default(),
+    }
+}
+
+fn object(account: AccountId, folder: &Folder, counts: Counts) -> Value {
+    let may_go = folder.id != INBOX;
+    json!({
+        "id": ids::mailbox_id(account, folder.id),
+        "name": name_of(folder),
+        "parentId": folder.parent.map(|parent| ids::mailbox_id(account, parent)),
+        "role": folder.role.map(role_name),
+        "sortOrder": 0,
+        "totalEmails": counts.total_emails,
+        "unreadEmails": counts.unread_emails,
+        "totalThreads": counts.total_threads,
+        "unreadThreads": counts.unread_threads,
+        "myRights": {
+            "mayReadItems": true, "mayAddItems": true, "mayRemoveItems": true, "maySetSeen": true,
+            "maySetKeywords": true, "mayCreateChild": true, "mayRename": may_go,
+            "mayDelete": may_go, "maySubmit": true,
+        },
+        "isSubscribed": folder.subscribed,
+    })
+}
+
+/// `Mailbox/get`
+pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
+    let args: GetArgs = args::read(args)?;
+    let account = cx.account(&args.account_id)?;
+    let wanted = Wanted::of(args.properties.as_deref(), &PROPERTIES)?;
+    let view = cx.verbs.mailboxes.account_view(account)?;
+    let folders = cx.verbs.mailboxes.folders(account)?;
+    let trash = folders
+        .iter()
+        .find(|folder| folder.role == Some(Role::Trash));
+    let counts = counts(&view, trash.map(|trash| trash.id));
+    let of = |folder: &Folder| {
+        let counts = counts.get(&folder.id).copied().unwrap_or_default();
+        wanted.select(object(account, folder, counts))
+    };
+    let (mut list, mut not_found) = (Vec::new(), Vec::new());
+    match &args.ids {
+        None => list.extend(folders.iter().map(of)),
+        Some(ids) => {
+            for id in cx.each_once(ids)? {
+                let mailbox = ids::parse_mailbox_id(account, &id);
+                match folders.iter().find(|folder| Some(folder.id) == mailbox) {
+                    Some(folder) => list.push(of(folder)),
+                    None => not_found.push(id),
+                }
+            }
+        }
+    }
+    Ok(get::response(
+        &args.account_id,
+        &state::of(view.modseq),
+        list,
+        &not_found,
+    ))
+}

@@ -1,0 +1,5 @@
+//! `Mailbox` (RFC 8621 2).
+
+pub(crate) mod changes;
+mod counts;
+pub(crate) mod get;

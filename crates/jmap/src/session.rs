@@ -1,0 +1,80 @@
+//! The session resource (RFC 8620 2).
+
+use serde_json::{Map, Value, json};
+use tern_session::ids;
+
+use crate::{Caller, Capability};
+
+/// Where the endpoints of the shell are, as URLs or URI templates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    /// `apiUrl`
+    pub api: String,
+    /// `downloadUrl`
+    pub download: String,
+    /// `uploadUrl`
+    pub upload: String,
+    /// `eventSourceUrl`
+    pub event_source: String,
+}
+
+impl Endpoints {
+    /// The endpoints below a base URL without a slash at its end.
+    pub fn below(base: &str) -> Self {
+        Self {
+            api: format!("{base}/jmap/api/"),
+            download: format!(
+                "{base}/jmap/download/{{accountId}}/{{blobId}}/{{name}}?accept={{type}}"
+            ),
+            upload: format!("{base}/jmap/upload/{{accountId}}/"),
+            event_source: format!(
+                "{base}/jmap/eventsource/?types={{types}}&closeafter={{closeafter}}&ping={{ping}}"
+            ),
+        }
+    }
+}
+
+/// The session of a caller.
+pub fn resource(caller: &Caller, endpoints: &Endpoints) -> Value {
+    let account = ids::account_id(caller.account);
+    let mut of_account = Map::new();
+    let mut primary = Map::new();
+    let mut of_server = Map::new();
+    for capability in Capability::ALL {
+        let uri = capability.uri().to_owned();
+        of_server.insert(uri.clone(), capability.of_server());
+        if let Some(about) = capability.of_account() {
+            of_account.insert(uri.clone(), about);
+            primary.insert(uri, account.as_str().into());
+        }
+    }
+    json!({
+        "capabilities": of_server,
+        "accounts": {account: {
+            "name": caller.login,
+            "isPersonal": true,
+            "isReadOnly": false,
+            "accountCapabilities": of_account,
+        }},
+        "primaryAccounts": primary,
+        "username": caller.login,
+        "apiUrl": endpoints.api,
+        "downloadUrl": endpoints.download,
+        "uploadUrl": endpoints.upload,
+        "eventSourceUrl": endpoints.event_source,
+        "state": state(caller),
+    })
+}
+
+/// The state of the session: it changes with whatever the resource says.
+pub fn state(caller: &Caller) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
+    for capability in Capability::ALL {
+        hasher.update(capability.uri().as_bytes());
+        hasher.update(capability.of_server().to_string().as_bytes());
+    }
+    hasher.update(caller.login.as_bytes());
+    let digest = hasher.finalize().to_hex();
+    digest.as_str().get(..16).unwrap_or_default().to_owned()
+}

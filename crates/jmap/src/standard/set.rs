@@ -1,0 +1,113 @@
+//! `/set` (RFC 8620 5.3): what of it is the same for every type.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::context::Context;
+use crate::error::{MethodError, SetError};
+use crate::limits;
+
+/// The arguments of a `/set` that has no others.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct SetArgs {
+    pub(crate) account_id: String,
+    #[serde(default)]
+    pub(crate) if_in_state: Option<String>,
+    #[serde(default)]
+    pub(crate) create: Option<Map<String, Value>>,
+    #[serde(default)]
+    pub(crate) update: Option<Map<String, Value>>,
+    #[serde(default)]
+    pub(crate) destroy: Option<Vec<String>>,
+}
+
+impl SetArgs {
+    /// Refuses what is too much, or not for the state that there is.
+    pub(crate) fn check(&self, state: &str) -> Result<(), MethodError> {
+        let of_map = |map: &Option<Map<String, Value>>| map.as_ref().map_or(0, Map::len);
+        let count =
+            of_map(&self.create) + of_map(&self.update) + self.destroy.as_ref().map_or(0, Vec::len);
+        if count > limits::MAX_OBJECTS_IN_SET {
+            return Err(MethodError::REQUEST_TOO_LARGE);
+        }
+        match self
+            .if_in_state
+            .as_deref()
+            .is_none_or(|wanted| wanted == state)
+        {
+            true => Ok(()),
+            false => Err(MethodError::STATE_MISMATCH),
+        }
+    }
+
+    /// Whether an object is to be destroyed by the same call: then it can't be updated (RFC 8620 5.3
+    /// `willDestroy`).
+    pub(crate) fn will_destroy(&self, cx: &Context<'_>, id: &str) -> bool {
+        let mut all = self.destroy.iter().flatten();
+        all.any(|destroyed| cx.resolved(destroyed) == id)
+    }
+}
+
+/// What became of each object.
+#[derive(Debug, Default)]
+pub(crate) struct Outcomes {
+    created: Map<String, Value>,
+    updated: Map<String, Value>,
+    destroyed: Vec<String>,
+    not_created: Map<String, Value>,
+    not_updated: Map<String, Value>,
+    not_destroyed: Map<String, Value>,
+}
+
+impl Outcomes {
+    /// An object was made, or not. What the server set of it is told.
+    pub(crate) fn create(
+        &mut self,
+        cx: &mut Context<'_>,
+        creation: &str,
+        outcome: Result<(String, Value), SetError>,
+    ) {
+        match outcome {
+            Ok((id, object)) => {
+                cx.was_created(creation, &id);
+                self.created.insert(creation.to_owned(), object);
+            }
+            Err(error) => {
+                self.not_created
+                    .insert(creation.to_owned(), error.into_json());
+            }
+        }
+    }
+
+    /// An object was changed, or not. Properties that changed besides what was asked are told.
+    pub(crate) fn update(&mut self, id: &str, outcome: Result<Value, SetError>) {
+        match outcome {
+            Ok(others) => drop(self.updated.insert(id.to_owned(), others)),
+            Err(error) => drop(self.not_updated.insert(id.to_owned(), error.into_json())),
+        }
+    }
+
+    /// An object was destroyed, or not.
+    pub(crate) fn destroy(&mut self, id: &str, outcome: Result<(), SetError>) {
+        match outcome {
+            Ok(()) => self.destroyed.push(id.to_owned()),
+            Err(error) => drop(self.not_destroyed.insert(id.to_owned(), error.into_json())),
+        }
+    }
+
+    /// The response.
+    pub(crate) fn response(self, account: &str, old_state: &str, new_state: &str) -> Value {
+        let map = |map: Map<String, Value>| match map.is_empty() {
+            true => Value::Null,
+            false => Value::Object(map),
+        };
+        let destroyed = (!self.destroyed.is_empty()).then_some(self.destroyed);
+        json!({
+            "accountId": account, "oldState": old_state, "newState": new_state,
+            "created": map(self.created), "updated": map(self.updated), "destroyed": destroyed,
+            "notCreated": map(self.not_created), "notUpdated": map(self.not_updated),
+            "notDestroyed": map(self.not_destroyed),
+        })
+    }
+}

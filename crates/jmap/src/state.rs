@@ -1,0 +1,109 @@
+//! States (RFC 8620 1.6): the account's newest modseq, the same for every type that the mailboxes
+//! hold.
+
+use std::collections::BTreeSet;
+
+use tern_base::{AccountId, Modseq};
+use tern_mailbox::rows::Change;
+use tern_mailbox::{MailboxError, Mailboxes};
+
+use crate::error::MethodError;
+use crate::limits;
+
+/// A state as clients see it.
+pub(crate) fn of(modseq: Modseq) -> String {
+    modseq.to_string()
+}
+
+/// The modseq of a state that is not newer than now. Anything else was never given out here, and what
+/// changed since can't be told.
+pub(crate) fn since(text: &str, now: Modseq) -> Result<Modseq, MethodError> {
+    let modseq = text.parse().ok().map(Modseq);
+    let known = modseq.filter(|modseq| *modseq <= now && of(*modseq) == text);
+    known.ok_or(MethodError::CANNOT_CALCULATE_CHANGES)
+}
+
+/// Types of which something changed (RFC 8620 7.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Types {
+    /// `Email`
+    pub email: bool,
+    /// `Mailbox`
+    pub mailbox: bool,
+    /// `Thread`
+    pub thread: bool,
+    /// `EmailDelivery`: a message was delivered, or put there (RFC 8621 1.5).
+    pub delivery: bool,
+}
+
+/// Of which types something changed in an account after `since`, and the newest modseq.
+pub fn changed_types(
+    mailboxes: &Mailboxes,
+    account: AccountId,
+    since: Modseq,
+) -> Result<(Types, Modseq), MailboxError> {
+    let (mut types, mut at) = (Types::default(), since);
+    loop {
+        let changes = mailboxes.account_changes(account, at, limits::MAX_CHANGES)?;
+        let Some(last) = changes.last() else {
+            return Ok((types, at));
+        };
+        at = last.modseq;
+        for change in changes {
+            let came = matches!(
+                change.change,
+                Change::Placed {
+                    created: Some(_),
+                    ..
+                }
+            );
+            let went = matches!(
+                change.change,
+                Change::Vanished {
+                    destroyed: Some(_),
+                    ..
+                }
+            );
+            let of_message = !matches!(
+                change.change,
+                Change::MailboxCreated(_) | Change::MailboxUpdated(_) | Change::MailboxDestroyed(_)
+            );
+            types.mailbox = true;
+            types.email |= of_message;
+            types.thread |= came || went;
+            types.delivery |= came;
+        }
+    }
+}
+
+/// Ids of one type that came, changed and went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Delta<I: Ord> {
+    pub(crate) created: BTreeSet<I>,
+    pub(crate) updated: BTreeSet<I>,
+    pub(crate) destroyed: BTreeSet<I>,
+}
+
+impl<I: Ord + Copy> Delta<I> {
+    pub(crate) fn create(&mut self, id: I) {
+        // What went and came back (a restore) was there before, too.
+        if self.destroyed.remove(&id) {
+            self.updated.insert(id);
+        } else {
+            self.created.insert(id);
+        }
+    }
+
+    pub(crate) fn update(&mut self, id: I) {
+        if !self.created.contains(&id) && !self.destroyed.contains(&id) {
+            self.updated.insert(id);
+        }
+    }
+
+    pub(crate) fn destroy(&mut self, id: I) {
+        self.updated.remove(&id);
+        if !self.created.remove(&id) {
+            self.destroyed.insert(id);
+        }
+    }
+}

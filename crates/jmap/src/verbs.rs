@@ -1,0 +1,10 @@
+//! What a request may reach, and nothing more.
+
+use tern_mailbox::Mailboxes;
+
+/// The verbs of a request. Methods narrow them to the caller's account.
+#[derive(Clone, Copy)]
+pub struct Verbs<'a> {
+    /// Mailboxes and messages.
+    pub mailboxes: &'a Mailboxes,
+}

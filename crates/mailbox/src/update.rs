@@ -1,0 +1,209 @@
+//! Changing a message as a whole: in which mailboxes it is, and its flags in all of them (JMAP's
+//! `Email/set`). IMAP changes one placement at a time.
+//!
+//! Invariant: all of one update is one transaction: what one part of it refuses, none of it does.
+
+use std::collections::BTreeSet;
+
+use tern_base::{AccountId, MailboxId, MessageId, Timestamp};
+use tern_store::{Transaction, Verdict};
+
+use crate::edit::Edit;
+use crate::rows::{MessageRow, PlacementRow};
+use crate::{Flags, MailboxError, Mailboxes, SystemFlag, limits, mark};
+
+/// In which mailboxes a message is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placing {
+    /// In these and no others.
+    Set(BTreeSet<MailboxId>),
+    /// In these too, and no longer in those.
+    Change {
+        /// These too.
+        add: BTreeSet<MailboxId>,
+        /// No longer in these.
+        remove: BTreeSet<MailboxId>,
+    },
+}
+
+/// What becomes of a message's flags, in every mailbox that shows it. `\Deleted` is left as it is: it
+/// says something of one mailbox (RFC 8621 4.1.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Flagging {
+    /// These and no others.
+    Set(Flags),
+    /// These too, and no longer those.
+    Change {
+        /// These too.
+        add: Flags,
+        /// No longer these.
+        remove: Flags,
+    },
+}
+
+/// A change of one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// The message.
+    pub message: MessageId,
+    /// Where it is to be; `None` leaves it where it is.
+    pub placing: Option<Placing>,
+    /// Its flags; `None` leaves them.
+    pub flagging: Option<Flagging>,
+}
+
+impl Flagging {
+    fn apply(&self, old: &Flags) -> Result<Flags, MailboxError> {
+        let mut flags = match self {
+            Self::Set(to) => to.clone(),
+            Self::Change { add, remove } => {
+                let mut flags = old.clone();
+                flags.remove_all(remove);
+                flags.add_all(add);
+                // What did not fit was left out.
+                if add.keywords().any(|keyword| !flags.has_keyword(keyword)) {
+                    return Err(MailboxError::Limit("keywords of a message"));
+                }
+                flags
+            }
+        };
+        flags.set(SystemFlag::Deleted, old.has(SystemFlag::Deleted));
+        Ok(flags)
+    }
+}
+
+impl Placing {
+    fn apply(&self, row: &MessageRow) -> BTreeSet<MailboxId> {
+        match self {
+            Self::Set(to) => to.clone(),
+            Self::Change { add, remove } => {
+                let now = row.placements.iter().map(|(mailbox, _)| *mailbox);
+                let kept = now.filter(|mailbox| !remove.contains(mailbox));
+                kept.chain(add.iter().copied()).collect()
+            }
+        }
+    }
+}
+
+impl Mailboxes {
+    /// Changes one message, durably.
+    pub fn update(
+        &self,
+        account: AccountId,
+        update: &Update,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        self.transact(&[account], |txn| {
+            self.update_in(txn, account, update, now)
+                .map(Verdict::Commit)
+        })
+    }
+
+    /// [`Mailboxes::update`] as a part of a transaction.
+    pub fn update_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        account: AccountId,
+        update: &Update,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        let mut edit = Edit::begin(txn, account)?;
+        let row = edit.message(update.message)?;
+        let mut row = row.ok_or(MailboxError::NoMessage)?;
+        if self.is_sealed(account, &row) {
+            return Err(MailboxError::Sealed);
+        }
+        if let Some(flagging) = &update.flagging {
+            for (mailbox, uid) in &row.placements {
+                let old = edit.placement(*mailbox, *uid)?;
+                let old = old.ok_or(tern_store::StoreError::Damaged)?;
+                let flags = flagging.apply(&old.flags)?;
+                if flags == old.flags {
+                    continue;
+                }
+                let sets = |word| flags.has_keyword(word) && !old.flags.has_keyword(word);
+                if self.marking.is_some_and(sets) {
+                    mark::mark(&mut edit, update.message);
+                }
+                edit.reflag(*mailbox, *uid, old, flags)?;
+            }
+        }
+        if let Some(placing) = &update.placing {
+            let wanted = placing.apply(&row);
+            replace(&mut edit, update.message, &mut row, &wanted, now)?;
+        }
+        edit.finish();
+        Ok(())
+    }
+
+    /// Puts a message that was just placed into further mailboxes, within the same transaction.
+    pub fn place_also_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        account: AccountId,
+        message: MessageId,
+        others: &BTreeSet<MailboxId>,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        let update = Update {
+            message,
+            placing: Some(Placing::Change {
+                add: others.clone(),
+                remove: BTreeSet::new(),
+            }),
+            flagging: None,
+        };
+        self.update_in(txn, account, &update, now)
+    }
+}
+
+/// Has a message shown by these mailboxes and no others: at least one.
+fn replace(
+    edit: &mut Edit<'_, '_>,
+    message: MessageId,
+    row: &mut MessageRow,
+    wanted: &BTreeSet<MailboxId>,
+    now: Timestamp,
+) -> Result<(), MailboxError> {
+    if wanted.is_empty() {
+        return Err(MailboxError::NotAllowed(
+            "a message is in at least one mailbox",
+        ));
+    }
+    if wanted.len() > limits::MAX_PLACEMENTS {
+        return Err(MailboxError::Limit("mailboxes that show one message"));
+    }
+    let mut flags = Vec::new();
+    let mut kept = Vec::new();
+    let mut gone = Vec::new();
+    for (mailbox, uid) in std::mem::take(&mut row.placements) {
+        let placement = edit.placement(mailbox, uid)?;
+        let placement = placement.ok_or(tern_store::StoreError::Damaged)?;
+        flags.push(placement.flags.clone());
+        match wanted.contains(&mailbox) {
+            true => kept.push((mailbox, uid)),
+            false => gone.push((mailbox, uid, placement)),
+        }
+    }
+    let shown = |mailbox: &MailboxId| kept.iter().any(|(known, _)| known == mailbox);
+    let fresh: Vec<MailboxId> = wanted.iter().copied().filter(|it| !shown(it)).collect();
+    for mailbox in fresh {
+        edit.mailbox(mailbox)?;
+        let placement = PlacementRow {
+            message,
+            modseq: edit.modseq,
+            flags: crate::account_view::together(flags.iter()),
+            received: row.received,
+            size: row.size,
+            saved: now,
+        };
+        let uid = edit.place(mailbox, placement, None)?;
+        kept.push((mailbox, uid));
+    }
+    for (mailbox, uid, placement) in &gone {
+        edit.unplace(*mailbox, *uid, placement, None)?;
+    }
+    row.placements = kept;
+    edit.put_message(message, row);
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! The API resource (RFC 8620 3.1): a request in, a response out, on the blocking pool.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::{Request, StatusCode};
+use tern_jmap::{Problem, Verbs};
+
+use super::body::{self, Unread};
+use super::login::LoggedIn;
+use super::{Jmap, json, problem, typed};
+use crate::clock::{self, OsEntropy};
+use crate::https::answer::Answer;
+use tern_jmap::limits::MAX_SIZE_REQUEST;
+
+impl Jmap {
+    /// Runs a request.
+    pub(super) async fn api(
+        self: &Arc<Self>,
+        peer: IpAddr,
+        login: &LoggedIn,
+        request: Request<Incoming>,
+    ) -> Answer {
+        let account = login.caller.account;
+        let Some(slot) = self.requests.take(account) else {
+            return refused(&Problem::Limit("maxConcurrentRequests"));
+        };
+        if !body::is_json(request.headers()) {
+            return refused(&Problem::NotJson(
+                "its type is not application/json".to_owned(),
+            ));
+        }
+        let memory = self.memory.of(peer);
+        let octets = match body::read(request, MAX_SIZE_REQUEST, account, &memory).await {
+            Ok(octets) => octets,
+            Err(Unread::TooLarge) => return refused(&Problem::Limit("maxSizeRequest")),
+            Err(Unread::NoMemory) => {
+                return problem(StatusCode::SERVICE_UNAVAILABLE, "No memory is left for it.");
+            }
+            Err(Unread::Slow) => {
+                return problem(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "The request took too long to come.",
+                );
+            }
+            Err(Unread::Lost) => {
+                return problem(StatusCode::BAD_REQUEST, "The request ends before its end.");
+            }
+        };
+        let (jmap, caller) = (Arc::clone(self), login.caller.clone());
+        let work = move || {
+            let _slot = slot;
+            let request = tern_jmap::Request::parse(&octets.bytes)?;
+            let verbs = jmap.verbs();
+            let response =
+                tern_jmap::execute(request, &verbs, &caller, clock::now(), &mut OsEntropy);
+            Ok(response.into_json().to_string())
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(Ok(text)) => typed(StatusCode::OK, "application/json", text),
+            Ok(Err(problem)) => refused(&problem),
+            Err(_) => problem(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "The server failed at it.",
+            ),
+        }
+    }
+
+    /// What a request may reach.
+    pub(super) fn verbs(&self) -> Verbs<'_> {
+        Verbs {
+            mailboxes: &self.mailboxes,
+        }
+    }
+}
+
+/// A request that was not looked at.
+fn refused(why: &Problem) -> Answer {
+    let status = StatusCode::from_u16(why.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    let mut answer = json(status, &why.to_json());
+    let kind = hyper::header::HeaderValue::from_static("application/problem+json");
+    answer
+        .headers_mut()
+        .insert(hyper::header::CONTENT_TYPE, kind);
+    answer
+}

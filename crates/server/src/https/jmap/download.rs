@@ -1,0 +1,131 @@
+//! Downloads (RFC 8620 6.2), piece by piece: memory is bounded whatever the blob, and a client that
+//! takes its time holds up nobody.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::{Bytes, Frame};
+use hyper::header::{self, HeaderValue};
+use hyper::{Response, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use tern_jmap::{Caller, Download};
+use tern_session::ids;
+
+use super::login::LoggedIn;
+use super::{Jmap, problem};
+use crate::clock;
+use crate::https::answer::Answer;
+use crate::https::limits::DOWNLOAD_PIECE;
+
+/// RFC 8187 3.2.1: what stands bare in an extended value.
+const EXTENDED: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// What a path and a query ask for.
+struct Asked {
+    blob: String,
+    name: String,
+    media_type: String,
+}
+
+impl Asked {
+    /// `accountId/blobId/name?accept=type`; `None` for another account's, or another shape.
+    fn of(caller: &Caller, rest: &str, query: Option<&str>) -> Option<Self> {
+        let mut parts = rest.splitn(3, '/');
+        let account = parts.next().and_then(ids::parse_account_id)?;
+        let (blob, name) = (parts.next()?, parts.next().unwrap_or_default());
+        let accept = form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+            .find(|(name, _)| name == "accept")
+            .map(|(_, value)| value.into_owned());
+        (account == caller.account).then(|| Self {
+            blob: blob.to_owned(),
+            name: percent_decode_str(name).decode_utf8_lossy().into_owned(),
+            media_type: accept
+                .filter(|kind| is_media_type(kind))
+                .unwrap_or_else(|| "application/octet-stream".to_owned()),
+        })
+    }
+}
+
+/// Whether a text can stand as a Content-Type: printable ASCII with a slash in it.
+fn is_media_type(text: &str) -> bool {
+    text.contains('/')
+        && text
+            .bytes()
+            .all(|byte| byte == b' ' || byte.is_ascii_graphic())
+}
+
+impl Jmap {
+    /// Answers a download.
+    pub(super) async fn download(
+        self: &Arc<Self>,
+        login: &LoggedIn,
+        rest: &str,
+        query: Option<&str>,
+    ) -> Answer {
+        let nothing = || problem(StatusCode::NOT_FOUND, "There is no such blob.");
+        let Some(asked) = Asked::of(&login.caller, rest, query) else {
+            return nothing();
+        };
+        let (jmap, caller, blob) = (Arc::clone(self), login.caller.clone(), asked.blob);
+        let begin = move || Download::begin(&jmap.verbs(), &caller, &blob, clock::now());
+        let download = match tokio::task::spawn_blocking(begin).await {
+            Ok(Ok(Some(download))) => download,
+            Ok(Ok(None)) => return nothing(),
+            Ok(Err(_)) | Err(_) => {
+                return problem(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "The blob can't be read now.",
+                );
+            }
+        };
+        let size = download.size();
+        let mut answer = Response::new(pieces(Arc::clone(self), download));
+        let headers = answer.headers_mut();
+        headers.insert(header::CONTENT_LENGTH, size.into());
+        if let Ok(kind) = HeaderValue::from_str(&asked.media_type) {
+            headers.insert(header::CONTENT_TYPE, kind);
+        }
+        let name = utf8_percent_encode(&asked.name, &EXTENDED);
+        if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename*=UTF-8''{name}")) {
+            headers.insert(header::CONTENT_DISPOSITION, value);
+        }
+        // RFC 8620 6.2: what a blob id stands for never changes; but it can be taken back.
+        headers.insert(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("private, no-store"),
+        );
+        answer
+    }
+}
+
+/// The octets of a download, read as they are taken. Where they may not be served any more the body
+/// ends early, which HTTP shows as a failure.
+fn pieces(jmap: Arc<Jmap>, download: Download) -> crate::https::answer::Body {
+    let size = download.size();
+    let reading = (jmap, Arc::new(download), 0..size);
+    let stream = futures_util::stream::try_unfold(reading, |(jmap, download, left)| async move {
+        if left.is_empty() {
+            return Ok(None);
+        }
+        let next: Range<u64> = left.start..left.end.min(left.start + DOWNLOAD_PIECE);
+        let rest = next.end..left.end;
+        let (from, source) = (Arc::clone(&jmap), Arc::clone(&download));
+        let read = move || source.read(&from.verbs(), next);
+        let octets = match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(octets)) => octets,
+            Ok(Err(error)) => return Err(io::Error::other(error)),
+            Err(error) => return Err(io::Error::other(error)),
+        };
+        Ok(Some((
+            Frame::data(Bytes::from(octets)),
+            (jmap, download, rest),
+        )))
+    });
+    StreamBody::new(stream).boxed_unsync()
+}

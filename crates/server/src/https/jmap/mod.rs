@@ -1,0 +1,247 @@
+//! JMAP over HTTP (RFC 8620 1.8, 2, 3.1, 6): where its resources are, who may use them, and how many at
+//! once.
+//!
+//! Invariants:
+//! - Nobody is told anything before they have authenticated; what a web page of another site asks for
+//!   is answered only with a login that this page shows by itself (there are no cookies).
+//! - Of one account no more requests run at once than the session says.
+
+mod api;
+mod body;
+mod download;
+mod login;
+mod slots;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use serde_json::Value;
+use tern_jmap::session::{self, Endpoints};
+use tern_mailbox::Mailboxes;
+
+use super::answer::{Answer, whole};
+use crate::memory::Memory;
+use crate::net::Shared;
+use crate::parts::Parts;
+use login::{LoggedIn, NoLogin};
+use slots::Slots;
+
+/// What the resources of JMAP are made with.
+pub(super) struct Jmap {
+    mailboxes: Arc<Mailboxes>,
+    shared: Arc<Shared>,
+    memory: Arc<Memory>,
+    logins: login::Remembered,
+    requests: Slots,
+    endpoints: Endpoints,
+}
+
+/// What lies at a path.
+enum Resource<'a> {
+    Session,
+    Api,
+    Download(&'a str),
+    Nothing,
+}
+
+impl<'a> Resource<'a> {
+    fn of(path: &'a str) -> Self {
+        match path {
+            "/.well-known/jmap" | "/jmap/session" | "/jmap/session/" => Self::Session,
+            "/jmap/api/" | "/jmap/api" => Self::Api,
+            _ => path
+                .strip_prefix("/jmap/download/")
+                .map_or(Self::Nothing, Self::Download),
+        }
+    }
+
+    const fn methods(&self) -> &'static str {
+        match self {
+            Self::Session | Self::Download(_) => "GET, HEAD, OPTIONS",
+            Self::Api => "POST, OPTIONS",
+            Self::Nothing => "OPTIONS",
+        }
+    }
+}
+
+/// Whether a path is one of JMAP's.
+pub(super) fn is_path(path: &str) -> bool {
+    path == "/.well-known/jmap" || path.starts_with("/jmap/")
+}
+
+impl Jmap {
+    pub(super) fn new(parts: &Parts, shared: Arc<Shared>, memory: Arc<Memory>) -> Self {
+        Self {
+            mailboxes: Arc::clone(&parts.mailboxes),
+            shared,
+            memory,
+            logins: login::Remembered::new(),
+            requests: Slots::new(tern_jmap::limits::MAX_CONCURRENT_REQUESTS),
+            endpoints: Endpoints::below(parts.public_url.as_deref().unwrap_or_default()),
+        }
+    }
+
+    /// Answers a request.
+    pub(super) async fn answer(
+        self: Arc<Self>,
+        peer: IpAddr,
+        request: Request<Incoming>,
+    ) -> Answer {
+        let mut answer = self.route(peer, request).await;
+        let headers = answer.headers_mut();
+        for (name, value) in HEADERS {
+            headers
+                .entry(name)
+                .or_insert(HeaderValue::from_static(value));
+        }
+        answer
+    }
+
+    async fn route(self: Arc<Self>, peer: IpAddr, request: Request<Incoming>) -> Answer {
+        let path = request.uri().path().to_owned();
+        let resource = Resource::of(&path);
+        if *request.method() == Method::OPTIONS {
+            return preflight(&resource);
+        }
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        let fits = match resource {
+            Resource::Nothing => return problem(StatusCode::NOT_FOUND, "There is nothing here."),
+            Resource::Api => *request.method() == Method::POST,
+            Resource::Session | Resource::Download(_) => is_read,
+        };
+        if !fits {
+            let mut refused = problem(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "Another method is needed here.",
+            );
+            let allow = HeaderValue::from_static(resource.methods());
+            refused.headers_mut().insert(header::ALLOW, allow);
+            return refused;
+        }
+        let login = match self.logged_in(peer, request.headers()).await {
+            Ok(login) => login,
+            Err(why) => return unauthenticated(why),
+        };
+        match resource {
+            Resource::Session => self.session(&login, request.headers()),
+            Resource::Api => self.api(peer, &login, request).await,
+            Resource::Download(rest) => self.download(&login, rest, request.uri().query()).await,
+            Resource::Nothing => problem(StatusCode::NOT_FOUND, "There is nothing here."),
+        }
+    }
+
+    /// The session resource (RFC 8620 2).
+    fn session(&self, login: &LoggedIn, headers: &hyper::HeaderMap) -> Answer {
+        let tag = format!("\"{}\"", session::state(&login.caller));
+        let known = headers
+            .get(header::IF_NONE_MATCH)
+            .and_then(|value| value.to_str().ok());
+        let mut answer =
+            match known.is_some_and(|known| known.split(',').any(|it| it.trim() == tag)) {
+                true => {
+                    let mut answer = Response::new(whole(""));
+                    *answer.status_mut() = StatusCode::NOT_MODIFIED;
+                    answer
+                }
+                false => json(
+                    StatusCode::OK,
+                    &session::resource(&login.caller, &self.endpoints),
+                ),
+            };
+        if let Ok(tag) = HeaderValue::from_str(&tag) {
+            answer.headers_mut().insert(header::ETAG, tag);
+        }
+        answer
+    }
+}
+
+const HEADERS: [(HeaderName, &str); 6] = [
+    // RFC 8620 2: what is cached must be asked for again.
+    (header::CACHE_CONTROL, "no-cache, no-store, must-revalidate"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; sandbox; frame-ancestors 'none'",
+    ),
+    // No cookie proves anything here, so a page of any site may ask with a login of its own.
+    (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    (
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        "ETag, Retry-After, WWW-Authenticate",
+    ),
+];
+
+/// What a browser asks before a page of another site may (Fetch standard, CORS).
+fn preflight(resource: &Resource<'_>) -> Answer {
+    let mut answer = Response::new(whole(""));
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    let headers = answer.headers_mut();
+    let mut insert = |name, value| headers.insert(name, HeaderValue::from_static(value));
+    insert(header::ACCESS_CONTROL_ALLOW_METHODS, resource.methods());
+    insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        "Authorization, Content-Type, If-None-Match",
+    );
+    insert(header::ACCESS_CONTROL_MAX_AGE, "86400");
+    insert(header::ALLOW, resource.methods());
+    answer
+}
+
+fn json(status: StatusCode, value: &Value) -> Answer {
+    typed(status, "application/json", value.to_string())
+}
+
+/// An error of HTTP as problem details (RFC 7807).
+fn problem(status: StatusCode, detail: &str) -> Answer {
+    let value = serde_json::json!({
+        "type": "about:blank", "status": status.as_u16(),
+        "title": status.canonical_reason(), "detail": detail,
+    });
+    typed(status, "application/problem+json", value.to_string())
+}
+
+fn typed(status: StatusCode, kind: &'static str, text: String) -> Answer {
+    let mut answer = Response::new(whole(text));
+    *answer.status_mut() = status;
+    answer
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer
+}
+
+fn unauthenticated(why: NoLogin) -> Answer {
+    let (status, detail) = match why {
+        NoLogin::Refused => (
+            StatusCode::UNAUTHORIZED,
+            "A login is needed, and this is none.",
+        ),
+        NoLogin::Throttled => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "Too many logins failed of late.",
+        ),
+        NoLogin::Unavailable => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Logins can't be verified now.",
+        ),
+    };
+    let mut answer = problem(status, detail);
+    if why == NoLogin::Refused {
+        let challenge = HeaderValue::from_static("Basic realm=\"Tern\", charset=\"UTF-8\"");
+        answer
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, challenge);
+        let challenge = HeaderValue::from_static("Bearer realm=\"Tern\"");
+        answer
+            .headers_mut()
+            .append(header::WWW_AUTHENTICATE, challenge);
+    } else {
+        answer
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+    }
+    answer
+}

@@ -1,0 +1,223 @@
+//! JMAP over real sockets: who is let in, what is read, and what a recall leaves of it.
+
+#![allow(clippy::disallowed_methods, reason = "a real server takes real time")]
+
+mod house;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use house::House;
+use house::jmap::basic;
+use serde_json::{Value, json};
+
+/// The id of a mailbox by its role.
+fn mailbox(client: &house::jmap::JmapClient<'_>, role: &str) -> String {
+    let all = client.call("Mailbox/get", json!({"ids": null}));
+    let list = all["list"].as_array().expect("a list").clone();
+    let found = list
+        .iter()
+        .find(|it| it["role"] == role)
+        .expect("a mailbox of that role");
+    found["id"].as_str().expect("an id").to_owned()
+}
+
+#[test]
+fn only_who_has_a_login_is_told_anything() {
+    let house = House::started("");
+    for path in [
+        "/.well-known/jmap",
+        "/jmap/session",
+        "/jmap/download/A1/G1-x/n",
+    ] {
+        let refused = house.get(path);
+        assert_eq!(refused.status, 401, "{path}");
+        assert!(
+            refused
+                .field("www-authenticate")
+                .expect("a challenge")
+                .starts_with("Basic")
+        );
+    }
+    let wrong = house.http(
+        "GET",
+        "/jmap/session",
+        &[&basic("bob@example.org", "no")],
+        "",
+    );
+    assert_eq!(wrong.status, 401);
+    let preflight = house.http(
+        "OPTIONS",
+        "/jmap/api/",
+        &["Origin: https://app.example"],
+        "",
+    );
+    assert_eq!(preflight.status, 204);
+    assert_eq!(preflight.field("access-control-allow-origin"), Some("*"));
+    let bob = house.jmap("bob");
+    let session = bob.http("GET", "/jmap/session", "");
+    let tag = session.field("etag").expect("a tag").to_owned();
+    let fields = [
+        basic("bob@example.org", house::PASSWORD),
+        format!("If-None-Match: {tag}"),
+    ];
+    let again = house.http("GET", "/jmap/session", &[&fields[0], &fields[1]], "");
+    assert_eq!(again.status, 304);
+    assert_eq!(bob.http("GET", "/jmap/api/", "").status, 405);
+    assert_eq!(bob.http("GET", "/jmap/nothing", "").status, 404);
+}
+
+#[test]
+fn an_app_password_is_a_token_and_ends_when_it_is_removed() {
+    let house = House::started("");
+    let add = [
+        "--json",
+        "account",
+        "app-password",
+        "add",
+        "bob@example.org",
+        "--label",
+        "x",
+        "--scope",
+    ];
+    let made = |scope: &str| -> Value {
+        serde_json::from_str(&house.done(&[&add[..], &[scope]].concat())).expect("JSON")
+    };
+    let status = |token: &str| {
+        let bearer = format!("Authorization: Bearer {token}");
+        house.http("GET", "/jmap/session", &[&bearer], "").status
+    };
+    let token = made("jmap")["token"].as_str().expect("a token").to_owned();
+    assert_eq!(status(&token), 200);
+    assert_eq!(made("imap")["token"], Value::Null);
+    let own = URL_SAFE_NO_PAD.encode(format!("bob@example.org:{}", house::PASSWORD));
+    assert_eq!(status(&own), 401, "the account's own password is no token");
+    house.done(&["account", "app-password", "remove", "bob@example.org", "1"]);
+    assert_eq!(status(&token), 401);
+}
+
+#[test]
+fn requests_that_are_none_are_told_so() {
+    let house = House::started("");
+    let bob = house.jmap("bob");
+    let kind = |body: &str| {
+        let answer = bob.http("POST", "/jmap/api/", body);
+        assert_eq!(answer.status, 400, "{body}");
+        assert_eq!(
+            answer.field("content-type"),
+            Some("application/problem+json")
+        );
+        let problem: Value = serde_json::from_str(&answer.body).expect("JSON");
+        problem["type"]
+            .as_str()
+            .expect("a type")
+            .rsplit(':')
+            .next()
+            .map(str::to_owned)
+    };
+    assert_eq!(kind("{"), Some("notJSON".to_owned()));
+    assert_eq!(kind("[]"), Some("notRequest".to_owned()));
+    let unknown = r#"{"using":["urn:x"],"methodCalls":[]}"#;
+    assert_eq!(kind(unknown), Some("unknownCapability".to_owned()));
+    let fields = [
+        basic("bob@example.org", house::PASSWORD),
+        "Content-Type: text/plain".to_owned(),
+    ];
+    let plain = house.http("POST", "/jmap/api/", &[&fields[0], &fields[1]], "{}");
+    assert!(plain.says("notJSON"));
+    assert_eq!(bob.error("Email/nothing", json!({})), "unknownMethod");
+    assert_eq!(
+        bob.error("Email/get", json!({"accountId": "A99"})),
+        "accountNotFound"
+    );
+    assert_eq!(
+        bob.error("Email/get", json!({"ids": [], "odd": 1})),
+        "invalidArguments"
+    );
+    assert_eq!(
+        bob.error("Email/get", json!({"ids": [], "properties": ["odd"]})),
+        "invalidArguments"
+    );
+}
+
+#[test]
+fn a_message_is_read_by_either_protocol_under_the_same_ids() {
+    let house = House::started("");
+    house.send("one");
+    let bob = house.jmap("bob");
+    let all = bob.call(
+        "Email/get",
+        json!({"ids": null, "fetchTextBodyValues": true}),
+    );
+    let email = &all["list"][0];
+    assert_eq!(email["subject"], "one");
+    assert_eq!(
+        email["from"],
+        json!([{"name": null, "email": "alice@example.org"}])
+    );
+    assert_eq!(email["messageId"], json!(["one@example.org"]));
+    assert_eq!(email["bodyValues"]["1"]["value"], "Text of one.\n.dot\n");
+    assert_eq!(email["textBody"][0]["type"], "text/plain");
+    assert_eq!(email["mailboxIds"], json!({mailbox(&bob, "inbox"): true}));
+    let mut imap = house.imap("bob");
+    imap.command("SELECT INBOX").expect("an answer");
+    let ids = imap
+        .command("FETCH 1 (EMAILID THREADID)")
+        .expect("an answer");
+    let line = ids.untagged.join(" ");
+    let shown = |name: &str| format!("({})", email[name].as_str().expect("an id"));
+    assert!(
+        line.contains(&shown("id")) && line.contains(&shown("threadId")),
+        "{line}"
+    );
+    // What IMAP changes is told by JMAP, from the state before.
+    imap.command("STORE 1 +FLAGS (\\Seen $Label)")
+        .expect("an answer");
+    let since = json!({"sinceState": all["state"]});
+    let changes = bob.call("Email/changes", since.clone());
+    assert_eq!(changes["updated"], json!([email["id"]]));
+    let keywords = bob.call(
+        "Email/get",
+        json!({"ids": [email["id"]], "properties": ["keywords"]}),
+    );
+    assert_eq!(
+        keywords["list"][0]["keywords"],
+        json!({"$seen": true, "$label": true})
+    );
+    let boxes = bob.call("Mailbox/changes", since);
+    assert_eq!(boxes["updatedProperties"][0], "totalEmails");
+    let blob = email["blobId"].as_str().expect("an id");
+    let path =
+        |account: &str| format!("/jmap/download/{account}/{blob}/a%20b.eml?accept=message/rfc822");
+    let download = bob.http("GET", &path(&bob.account), "");
+    assert_eq!(download.status, 200);
+    assert!(download.says("Text of one."));
+    assert_eq!(download.field("content-type"), Some("message/rfc822"));
+    let carol = house.jmap("carol");
+    assert_eq!(
+        carol.http("GET", &path(&bob.account), "").status,
+        404,
+        "another's account"
+    );
+    assert_eq!(
+        carol.http("GET", &path(&carol.account), "").status,
+        404,
+        "another's blob"
+    );
+}
+
+#[test]
+fn what_is_taken_back_is_gone_from_jmap_at_once() {
+    let house = House::started("");
+    house.send("two");
+    let bob = house.jmap("bob");
+    let before = bob.call("Email/get", json!({"ids": null, "properties": ["blobId"]}));
+    let email = before["list"][0].clone();
+    let blob = email["blobId"].as_str().expect("an id");
+    house.done(&["recall", "run", "two@example.org"]);
+    let after = bob.call("Email/get", json!({"ids": [email["id"]]}));
+    assert_eq!(after["notFound"], json!([email["id"]]));
+    let changes = bob.call("Email/changes", json!({"sinceState": before["state"]}));
+    assert_eq!(changes["destroyed"], json!([email["id"]]));
+    let path = format!("/jmap/download/{}/{blob}/x", bob.account);
+    assert_eq!(bob.http("GET", &path, "").status, 404);
+}
