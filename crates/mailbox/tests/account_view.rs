@@ -43,6 +43,33 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
+/// One update, which is all done or not at all.
+fn update(house: &House, message: MessageId, boxes: &BTreeSet<u32>, on: bool) {
+    let seen = Flags::of(if on { &[SystemFlag::Seen][..] } else { &[] });
+    let update = Update {
+        message,
+        placing: Some(Placing::Set(boxes.iter().copied().map(MailboxId).collect())),
+        flagging: Some(Flagging::Set(seen)),
+    };
+    let held = || {
+        house
+            .mailboxes
+            .account_view(ALICE)
+            .unwrap()
+            .get(message)
+            .cloned()
+    };
+    let before = held();
+    match house.mailboxes.update(ALICE, &update, house.now) {
+        Ok(()) => {
+            let after = held().unwrap();
+            assert_eq!(after.flags.has(SystemFlag::Seen), on);
+            assert!(after.mailboxes().map(|it| it.0).eq(boxes.iter().copied()));
+        }
+        Err(_) => assert_eq!(before, held(), "all or nothing"),
+    }
+}
+
 fn play(house: &mut House, act: &Act) {
     let flags = |on| Flags::of(if on { &[SystemFlag::Seen][..] } else { &[] });
     match *act {
@@ -82,24 +109,7 @@ fn play(house: &mut House, act: &Act) {
                 .expunge(ALICE, MailboxId(mailbox), &uids, false, house.now);
         }
         Act::Update(message, ref boxes, on) => {
-            let update = Update {
-                message: MessageId(message),
-                placing: Some(Placing::Set(boxes.iter().copied().map(MailboxId).collect())),
-                flagging: Some(Flagging::Set(flags(on))),
-            };
-            let view = house.mailboxes.account_view(ALICE).unwrap();
-            let before = view.get(update.message).cloned();
-            let done = house.mailboxes.update(ALICE, &update, house.now);
-            let view = house.mailboxes.account_view(ALICE).unwrap();
-            let after = view.get(update.message).cloned();
-            match done {
-                Ok(()) => {
-                    let after = after.unwrap();
-                    assert_eq!(after.flags.has(SystemFlag::Seen), on);
-                    assert!(after.mailboxes().map(|it| it.0).eq(boxes.iter().copied()));
-                }
-                Err(_) => assert_eq!(before, after, "all or nothing"),
-            }
+            update(house, MessageId(message), boxes, on);
         }
         Act::Make(n) => {
             let path = format!("Made {n}");

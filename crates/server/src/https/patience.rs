@@ -94,7 +94,7 @@ mod tests {
         let taking = tokio::spawn(async move {
             let mut got = Vec::new();
             for _ in 0..4 {
-                sleep(Duration::from_secs(4)).await;
+                tokio::time::advance(Duration::from_secs(4)).await;
                 got.push(client.read_u8().await.expect("an octet"));
             }
             (client, got)
