@@ -220,7 +220,7 @@ impl World {
             mailbox,
             content: content.into_bytes(),
             flags: Flags::empty(),
-            viewer: Viewer::default(),
+            by: Viewer::default().into(),
             received: None,
             origin: OriginId::new(self.house.now, &mut self.house.entropy),
         };

@@ -1,7 +1,8 @@
 //! Who is at the other end of a request.
 
 use tern_base::AccountId;
-use tern_mailbox::{Client, Viewer};
+use tern_mailbox::{Bringer, Client, Connection, Viewer};
+use tern_session::Mechanism;
 
 /// What the records call the protocol.
 const PROTOCOL: &str = "jmap";
@@ -13,6 +14,8 @@ pub struct Caller {
     pub account: AccountId,
     /// Its address.
     pub login: String,
+    /// How it authenticated.
+    pub mechanism: Mechanism,
     /// What the account's owner calls the app password that was shown, if one was.
     pub token: Option<String>,
     /// What the client says of itself (User-Agent).
@@ -35,6 +38,26 @@ impl Caller {
             version: version.to_owned(),
             token: self.token.clone().unwrap_or_default(),
             ..Client::default()
+        }
+    }
+
+    /// The connection, for what is asked now and judged later. There is none in the clear.
+    pub fn connection(&self) -> Connection {
+        Connection {
+            protocol: PROTOCOL.to_owned(),
+            mechanism: self.mechanism.as_str().to_owned(),
+            app_password: self.token.is_some(),
+            address: self.address.clone(),
+            tls: true,
+            device: self.client().id(),
+        }
+    }
+
+    /// Who brings a message.
+    pub fn bringer(&self) -> Bringer {
+        Bringer {
+            viewer: self.viewer(),
+            connection: Some(self.connection()),
         }
     }
 

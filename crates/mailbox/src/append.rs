@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tern_base::{AccountId, MailboxId, OriginId, Timestamp};
 use tern_store::Verdict;
 
-use crate::{Flags, Landing, Lineage, MailboxError, Mailboxes, Placed, Viewer, limits};
+use crate::{Bringer, Flags, Landing, Lineage, MailboxError, Mailboxes, Placed, limits};
 
 /// What to append.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct AppendRequest {
     /// A fresh id for this act.
     pub origin: OriginId,
     /// The client, which has the whole of what it puts there.
-    pub viewer: Viewer,
+    pub by: Bringer,
 }
 
 /// Where it went. A message under a seal is accepted, and is gone at once.
@@ -52,7 +52,7 @@ impl Mailboxes {
             prefix: Vec::new(),
             origin: request.origin,
             lineage: Lineage::Copied,
-            brought_by: Some(request.viewer.into()),
+            brought_by: Some(request.by.clone()),
         };
         let landings = std::slice::from_ref(&landing);
         self.transact(&[landing.account], |txn| {
@@ -60,7 +60,9 @@ impl Mailboxes {
             let placed = placed.pop().unwrap_or(Err(MailboxError::NoAccount))?;
             // What is under a seal is gone already.
             if placed.sealed.is_none() && !others.is_empty() {
-                self.place_also_in(txn, landing.account, placed.message, others, now)?;
+                let by = request.by.connection.as_ref();
+                let of = (landing.account, placed.message);
+                self.place_also_in(txn, of, others, by, now)?;
             }
             Ok(Verdict::Commit(placed))
         })

@@ -295,7 +295,7 @@ mod tests {
                 flags: Flags::empty(),
                 received: None,
                 origin: OriginId([1; 16]),
-                viewer: crate::Viewer::default(),
+                by: crate::Viewer::default().into(),
             };
             mailboxes.append(request, NOW).unwrap();
         }

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use tern_base::{AccountId, MailboxId, MessageId, Timestamp};
+use tern_base::{AccountId, MailboxId, MessageId, Timestamp, Uid};
 use tern_store::{Transaction, Verdict};
 
 use crate::edit::Edit;
 use crate::rows::{MessageRow, PlacementRow};
-use crate::{Flags, MailboxError, Mailboxes, SystemFlag, limits, mark};
+use crate::{Connection, Flags, MailboxError, Mailboxes, SystemFlag, brought, limits, mark};
 
 /// In which mailboxes a message is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub struct Update {
     pub placing: Option<Placing>,
     /// Its flags; `None` leaves them.
     pub flagging: Option<Flagging>,
+    /// The connection of the client that asks, where it is known.
+    pub by: Option<Connection>,
 }
 
 impl Flagging {
@@ -123,14 +125,18 @@ impl Mailboxes {
                 }
                 let sets = |word| flags.has_keyword(word) && !old.flags.has_keyword(word);
                 if self.marking.is_some_and(sets) {
-                    mark::mark(&mut edit, update.message);
+                    mark::mark(&mut edit, update.message, update.by.as_ref());
                 }
                 edit.reflag(*mailbox, *uid, old, flags)?;
             }
         }
         if let Some(placing) = &update.placing {
             let wanted = placing.apply(&row);
-            replace(&mut edit, update.message, &mut row, &wanted, now)?;
+            for (mailbox, uid) in replace(&mut edit, update.message, &mut row, &wanted, now)? {
+                let target = edit.mailbox(mailbox)?;
+                let by = update.by.as_ref();
+                brought::note(&mut edit, self.watched, (mailbox, &target, uid), by);
+            }
         }
         edit.finish();
         Ok(())
@@ -140,9 +146,9 @@ impl Mailboxes {
     pub fn place_also_in(
         &self,
         txn: &mut Transaction<'_>,
-        account: AccountId,
-        message: MessageId,
+        (account, message): (AccountId, MessageId),
         others: &BTreeSet<MailboxId>,
+        by: Option<&Connection>,
         now: Timestamp,
     ) -> Result<(), MailboxError> {
         let update = Update {
@@ -152,19 +158,20 @@ impl Mailboxes {
                 remove: BTreeSet::new(),
             }),
             flagging: None,
+            by: by.cloned(),
         };
         self.update_in(txn, account, &update, now)
     }
 }
 
-/// Has a message shown by these mailboxes and no others: at least one.
+/// Has a message shown by these mailboxes and no others: at least one. Answers where it is new.
 fn replace(
     edit: &mut Edit<'_, '_>,
     message: MessageId,
     row: &mut MessageRow,
     wanted: &BTreeSet<MailboxId>,
     now: Timestamp,
-) -> Result<(), MailboxError> {
+) -> Result<Vec<(MailboxId, Uid)>, MailboxError> {
     if wanted.is_empty() {
         return Err(MailboxError::NotAllowed(
             "a message is in at least one mailbox",
@@ -187,6 +194,7 @@ fn replace(
     }
     let shown = |mailbox: &MailboxId| kept.iter().any(|(known, _)| known == mailbox);
     let fresh: Vec<MailboxId> = wanted.iter().copied().filter(|it| !shown(it)).collect();
+    let mut placed = Vec::with_capacity(fresh.len());
     for mailbox in fresh {
         edit.mailbox(mailbox)?;
         let placement = PlacementRow {
@@ -198,12 +206,13 @@ fn replace(
             saved: now,
         };
         let uid = edit.place(mailbox, placement, None)?;
-        kept.push((mailbox, uid));
+        placed.push((mailbox, uid));
     }
+    kept.extend_from_slice(&placed);
     for (mailbox, uid, placement) in &gone {
         edit.unplace(*mailbox, *uid, placement, None)?;
     }
     row.placements = kept;
     edit.put_message(message, row);
-    Ok(())
+    Ok(placed)
 }

@@ -50,6 +50,7 @@ fn update(house: &House, message: MessageId, boxes: &BTreeSet<u32>, on: bool) {
         message,
         placing: Some(Placing::Set(boxes.iter().copied().map(MailboxId).collect())),
         flagging: Some(Flagging::Set(seen)),
+        by: None,
     };
     let held = || {
         house

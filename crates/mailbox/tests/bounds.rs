@@ -46,7 +46,7 @@ fn append(mailboxes: &Mailboxes, n: u8, flags: Flags) -> (MessageId, ContentDige
         flags,
         received: None,
         origin: OriginId([n; 16]),
-        viewer: Viewer::default(),
+        by: Viewer::default().into(),
     };
     let placed = mailboxes.append(request, NOW).unwrap();
     let row = mailboxes.message(ALICE, placed.message).unwrap();

@@ -51,7 +51,7 @@ fn append(mailboxes: &Mailboxes, account: AccountId, mailbox: MailboxId) -> Plac
         flags: Flags::empty(),
         received: None,
         origin: OriginId([1; 16]),
-        viewer: viewer(),
+        by: viewer().into(),
     };
     mailboxes.append(request, NOW).unwrap()
 }

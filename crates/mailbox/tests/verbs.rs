@@ -311,7 +311,7 @@ fn quota_is_answered_and_nothing_is_written() {
         flags: Flags::empty(),
         received: None,
         origin: OriginId([0; 16]),
-        viewer: Viewer::default(),
+        by: Viewer::default().into(),
     };
     assert_eq!(
         house.mailboxes.append(request, house.now),

@@ -94,7 +94,7 @@ pub fn append(
         flags: Flags::of(&[SystemFlag::Flagged]),
         received: None,
         origin: OriginId::new(NOW, entropy),
-        viewer: Viewer::default(),
+        by: Viewer::default().into(),
     };
     mailboxes.append(request, NOW).map(drop)
 }

@@ -99,7 +99,7 @@ fn import(
         flags,
         received,
         origin: OriginId::new(cx.now, cx.entropy),
-        viewer: cx.caller.viewer(),
+        by: cx.caller.bringer(),
     };
     put(cx, request, &into, cx.now)
 }

@@ -51,6 +51,7 @@ fn update(cx: &Context<'_>, account: AccountId, id: &str, patch: &Value) -> Resu
         message,
         placing: patch.placing,
         flagging: patch.flagging,
+        by: Some(cx.caller.connection()),
     };
     let done = cx.verbs.mailboxes.update(account, &update, cx.now);
     done.map_err(|error| match error {

@@ -63,7 +63,7 @@ impl House {
             flags: Flags::empty(),
             received: None,
             origin,
-            viewer: Viewer::default(),
+            by: Viewer::default().into(),
         };
         self.mailboxes.append(request, self.now).unwrap()
     }

@@ -366,7 +366,7 @@ impl House {
             mailbox,
             content: content.to_vec(),
             flags: Flags::empty(),
-            viewer: Viewer::default(),
+            by: Viewer::default().into(),
             received: None,
             origin,
         };

@@ -162,7 +162,7 @@ impl Organizer {
             flags: Flags::of(&[SystemFlag::Seen]),
             received: None,
             origin: OriginId::new(sim.now(), &mut sim.entropy()),
-            viewer: Viewer::default(),
+            by: Viewer::default().into(),
         };
         let server = sim.server();
         let placed = sim.arrival(|| server.mailboxes.append(request, sim.now()))?;

@@ -418,7 +418,7 @@ mod tests {
             flags: Flags::empty(),
             received: None,
             origin: OriginId([1; 16]),
-            viewer: Viewer::default(),
+            by: Viewer::default().into(),
         };
         mailboxes.append(append, NOW).unwrap();
         let view = mailboxes.view(BOB, INBOX).unwrap();

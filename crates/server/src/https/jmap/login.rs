@@ -112,7 +112,7 @@ impl Jmap {
     }
 
     async fn verify(&self, peer: IpAddr, credentials: Credentials) -> Result<Known, NoLogin> {
-        let is_bearer = credentials.mechanism == Mechanism::Bearer;
+        let mechanism = credentials.mechanism;
         let since = self.shared.hub.moment();
         let logins = &self.shared.logins;
         let outcome = logins.verify(peer, Scope::Jmap, credentials).await;
@@ -127,7 +127,7 @@ impl Jmap {
             Verified::Unavailable => return Err(NoLogin::Unavailable),
         };
         // A token is made by the server: the account's own password is not one.
-        if is_bearer && token.is_none() {
+        if mechanism == Mechanism::Bearer && token.is_none() {
             return Err(NoLogin::Refused);
         }
         let signal = Arc::new(Signal::default());
@@ -141,6 +141,7 @@ impl Jmap {
             caller: Caller {
                 account,
                 login,
+                mechanism,
                 token,
                 user_agent: String::new(),
                 address: String::new(),
