@@ -2,11 +2,10 @@
 
 use tern_base::{AccountId, MessageId, Timestamp};
 use tern_mailbox::{CopyRow, Cover, Mailboxes, Origins, Withdrawn};
-use tern_policy::Selection;
 use tern_store::{Transaction, Verdict};
 
 use crate::audit::{Act, audit_entry};
-use crate::plan::{cover, held_visible};
+use crate::plan::{cover, left_outcome};
 use crate::status::each_row;
 use crate::{
     CopyOutcome, Extent, Facts, Outcome, Reason, Recall, RecallError, RecallId, Recalls, State,
@@ -227,8 +226,6 @@ impl Recalls {
         let owner = facts.submission.account;
         let named = cover(owner, &facts.targets, &recall.chosen);
         let (_, visible) = self.visible(&facts.submission, recall.reach, now)?;
-        // Where every state was asked for, nothing else can have kept it.
-        let any = recall.selection == Selection::Any;
         let theirs: Vec<&CopyRow> = facts
             .copies
             .iter()
@@ -245,10 +242,8 @@ impl Recalls {
                         by_rule(Reason::OutOfReach)
                     } else if !named.covers(copy.account) {
                         by_rule(Reason::NotChosen)
-                    } else if any || visible.contains(copy.account.0) {
-                        held_visible(now)
                     } else {
-                        by_rule(Reason::Spared)
+                        left_outcome(visible.contains(copy.account.0), recall.selection, now)
                     };
                     let outcome = outcome.carried(copy.carriage());
                     let subject = Subject::Copy(copy.account, copy.message);

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use roaring::RoaringBitmap;
 use tern_base::{AccountId, MessageId, Timestamp};
 use tern_mailbox::{CopyRow, Cover, Exposure, Origins, Outside};
+use tern_policy::Selection;
 use tern_queue::{Ending, QueueId, State as ItemState, Status};
 
 use crate::Reach;
@@ -163,6 +164,21 @@ pub(crate) fn outside(submission: &Submission, targets: &[Target], chosen: &[Str
 /// The outcome of a copy that a hold forbids to hide.
 pub(crate) const fn held_visible(now: Timestamp) -> CopyOutcome {
     CopyOutcome::new(Outcome::KeptOnHoldVisible, Reason::HeldVisible, now)
+}
+
+/// The outcome of an account's copies that a seal leaves though they were asked for: where every state
+/// was, only a hold can have kept them.
+pub(crate) const fn left_outcome(
+    is_held: bool,
+    selection: Selection,
+    now: Timestamp,
+) -> CopyOutcome {
+    match selection {
+        Selection::OnlyUnexposed | Selection::OnlyUnread if !is_held => {
+            CopyOutcome::new(Outcome::KeptByPolicy, Reason::Spared, now)
+        }
+        _ => held_visible(now),
+    }
 }
 
 /// Whether a target is among the chosen: its recipient, a step of its way, or its end.

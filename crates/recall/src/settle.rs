@@ -14,7 +14,7 @@ use tern_queue::{Cancelled, QueueId};
 use tern_store::{Transaction, Verdict};
 
 use crate::audit::{Act, audit_entry};
-use crate::plan::{finished_item_outcome, held_visible, is_chosen, target_outcome, undone_outcome};
+use crate::plan::{finished_item_outcome, is_chosen, left_outcome, target_outcome, undone_outcome};
 use crate::taken::Elsewhere;
 use crate::{
     CopyOutcome, Destination, Facts, Outcome, Reason, Recall, RecallError, RecallId, Recalls,
@@ -28,7 +28,9 @@ const CHUNK: usize = 500;
 struct Known {
     /// Accounts of which a copy has its outcome.
     holders: BTreeSet<AccountId>,
-    /// Accounts with a copy in a mailbox that a hold forbids to hide.
+    /// Accounts with a copy in a mailbox that the seal leaves.
+    left: RoaringBitmap,
+    /// Accounts whose copies a hold forbids to hide.
     visible: RoaringBitmap,
 }
 
@@ -69,13 +71,18 @@ impl Recalls {
                 holders.insert(account);
             }
         })?;
-        let (_, mut visible) = self.visible(&facts.submission, recall.reach, now)?;
-        visible &= facts
-            .copies
-            .iter()
-            .map(|copy| copy.account.0)
-            .collect::<RoaringBitmap>();
-        Ok(Known { holders, visible })
+        let (cover, origins) = self.covered(recall, facts)?;
+        let left = facts.copies.iter().filter(|copy| {
+            let theirs = copy.carrier.is_none() && origins.covers(copy.origin);
+            theirs && !cover.covers(copy.account)
+        });
+        let left = left.map(|copy| copy.account.0).collect();
+        let (_, visible) = self.visible(&facts.submission, recall.reach, now)?;
+        Ok(Known {
+            holders,
+            left,
+            visible,
+        })
     }
 
     /// Answers the record's generation then; `None` when it is not what it was.
@@ -145,8 +152,9 @@ impl Recalls {
         match target.destination {
             Destination::Account(account) if gone => {
                 // It came under the seal, which does not cover it.
-                if known.visible.contains(account.0) {
-                    return Ok(Some(held_visible(now)));
+                if known.left.contains(account.0) {
+                    let is_held = known.visible.contains(account.0);
+                    return Ok(Some(left_outcome(is_held, recall.selection, now)));
                 }
                 let taken = self.taken_elsewhere_in(txn, recall, facts, elsewhere, account, now)?;
                 Ok(taken.or(outcome))

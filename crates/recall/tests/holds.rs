@@ -10,7 +10,9 @@ use tern_mailbox::{INBOX, KEPT};
 use tern_policy::Authentication;
 use tern_recall::{
     HoldId, NewHold, Outcome, Reason, RecallError, RecallId, Requested, Requester, Scope, Selector,
+    submission,
 };
+use tern_store::Verdict;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -291,6 +293,35 @@ fn what_carries_it_or_was_sent_of_it_before_may_not_be_hidden_either() {
     assert_eq!(house.uids(BOB, INBOX), [1]);
     assert_eq!(house.uids(CAROL, INBOX), [0u32; 0]);
     assert_eq!(kept(&house, answer.id()), [BOB]);
+    house.check();
+}
+
+#[test]
+fn who_was_spared_by_a_hold_that_is_over_is_not_said_to_have_deleted_what_came_later() {
+    let mut house = House::new();
+    let sent = house.submit_first_of(ALICE, &[CAROL, BOB], 1);
+    let reach = |house: &House, reached| {
+        tern_store::transact(&house.engine, |txn| {
+            submission::reached_in(txn, sent.id, reached, 2);
+            Ok::<_, tern_store::StoreError>(Verdict::Commit(()))
+        })
+        .unwrap();
+    };
+    reach(&house, 1);
+    let hold = house.hold_visibly(of_account(BOB));
+    let answer = house.recall(ALICE, &sent);
+    house.release(hold);
+    assert!(house.land(&sent, BOB, 1).sealed.is_none());
+    reach(&house, 2);
+    house.recalls.run_open(house.now).unwrap();
+    let outcomes = house.outcomes(answer.id());
+    let kept = (
+        "bob@example.org",
+        Outcome::KeptOnHoldVisible,
+        Reason::HeldVisible,
+    );
+    assert!(outcomes.contains(&kept), "{outcomes:?}");
+    assert_eq!(house.uids(BOB, INBOX).len(), 1);
     house.check();
 }
 

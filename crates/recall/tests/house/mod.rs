@@ -191,8 +191,13 @@ impl House {
         sent
     }
 
-    /// The delivery of a submission goes on to one more recipient.
+    /// The delivery of a submission goes on to one more recipient, under a seal.
     pub(crate) fn land_late(&mut self, sent: &Submission, account: AccountId, n: usize) {
+        assert!(self.land(sent, account, n).sealed.is_some());
+    }
+
+    /// The same, sealed or not.
+    pub(crate) fn land(&mut self, sent: &Submission, account: AccountId, n: usize) -> Placed {
         let content = [b"Received: by test\r\n".to_vec(), self.letter(n)].concat();
         let prepared = self.mailboxes.prepare(content, self.now).unwrap();
         let landing = Landing {
@@ -209,7 +214,7 @@ impl House {
             .mailboxes
             .land(&prepared, &[landing], self.now)
             .unwrap();
-        assert!(placed[0].as_ref().unwrap().sealed.is_some());
+        placed.into_iter().next().unwrap().unwrap()
     }
 
     /// What delivery does with a submission, in short.
