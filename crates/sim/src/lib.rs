@@ -1,7 +1,8 @@
 //! The whole server on the in-memory engine from one seed, with faults.
 //!
 //! One thread, a virtual clock, and every choice from the seed: senders over SMTP sessions,
-//! clients of every habit, the queue's worker, operators who take mail back and restore it. Things
+//! clients of every habit, the queue's worker, operators who take mail back and restore it, counsel who
+//! places legal holds. Things
 //! go wrong at every commit and every octet: conflicts, a full disk, lost answers, cut
 //! connections, the process killed. An oracle that sees what is durable and every octet that
 //! leaves compares both with what was promised.

@@ -1,6 +1,7 @@
 //! Who acts on the server.
 
 mod chores;
+mod counsel;
 mod imap;
 mod organizer;
 mod reader;
@@ -57,6 +58,10 @@ pub(crate) fn cast(dice: &mut Dice) -> Vec<Box<dyn Actor>> {
         actors.push(Box::new(relay::Relay::default()));
         actors.push(Box::new(recaller::Recaller::default()));
         actors.push(Box::new(triggers::Triggers::default()));
+    }
+    // In some runs only: what is held is not hidden, or not removed.
+    if dice.chance(400) {
+        actors.push(Box::new(counsel::Counsel::default()));
     }
     actors.push(Box::new(chores::Chores));
     actors

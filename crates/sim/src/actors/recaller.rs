@@ -121,7 +121,7 @@ impl Recaller {
     }
 }
 
-fn requester(account: Option<tern_base::AccountId>, name: String) -> Requester {
+pub(super) fn requester(account: Option<tern_base::AccountId>, name: String) -> Requester {
     Requester {
         account,
         name,

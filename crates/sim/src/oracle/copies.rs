@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tern_base::{ContentDigest, MailboxId, OriginId, Timestamp, Uid};
-use tern_mailbox::{Carriage, Flags, SealTag};
+use tern_mailbox::{Carriage, Flags, KEPT, SealTag};
 
 /// Where a copy is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +14,15 @@ pub(crate) enum Place {
     Shown(Shown),
     /// In the vault, under this tag.
     Vault(SealTag),
-    /// Deleted by its owner.
+    /// Deleted by its owner; under a hold it is in the vault under [`KEPT`].
     Gone,
+}
+
+impl Place {
+    /// Whether its owner, or a recall, has it.
+    pub(crate) fn is_within_reach(&self) -> bool {
+        !matches!(self, Self::Gone | Self::Vault(KEPT))
+    }
 }
 
 /// The mailboxes that show a copy.

@@ -237,7 +237,16 @@ impl Oracle {
                 true => Some("the seal covers it"),
                 false => None,
             },
-            Outcome::WithdrawnExposed | Outcome::WithdrawnUnexposed | Outcome::BlockedLate => None,
+            Outcome::KeptOnHoldVisible if self.covers_at_seal(recall, account, copy) => {
+                Some("the seal covers it")
+            }
+            Outcome::KeptOnHoldVisible if !self.perhaps_visible(account, recall.digest) => {
+                Some("no hold forbids to hide it")
+            }
+            Outcome::WithdrawnExposed
+            | Outcome::WithdrawnUnexposed
+            | Outcome::BlockedLate
+            | Outcome::KeptOnHoldVisible => None,
             _ => Some("no outcome of a copy"),
         }
     }
@@ -279,6 +288,11 @@ impl Oracle {
                         None => Some("has no outcome"),
                         Some(Outcome::AlreadyGone) => self.not_gone(recall, *origin, *account),
                         Some(Outcome::KeptByPolicy) if !recall.chosen.is_empty() => None,
+                        Some(Outcome::KeptOnHoldVisible)
+                            if self.perhaps_visible(*account, recall.digest) =>
+                        {
+                            None
+                        }
                         // By another recall of the same letter.
                         Some(Outcome::WithdrawnExposed | Outcome::WithdrawnUnexposed)
                             if self.was_withdrawn(recall, *account) =>
@@ -319,7 +333,7 @@ impl Oracle {
         account: AccountId,
     ) -> Option<&'static str> {
         let mut copies = self.copies.range(of_account(account)).map(|(_, copy)| copy);
-        let there = copies.any(|copy| copy.origin == origin && copy.place != Place::Gone);
+        let there = copies.any(|copy| copy.origin == origin && copy.place.is_within_reach());
         (there && recall.state != State::Restored).then_some("is said to be gone and is there")
     }
 }

@@ -6,6 +6,7 @@
 
 mod copies;
 mod end;
+mod holds;
 mod outside;
 mod step;
 
@@ -15,7 +16,7 @@ use tern_base::{
     AccountId, ContentDigest, EmailAddress, MailboxId, MessageId, Modseq, OriginId, Timestamp, Uid,
 };
 use tern_mailbox::{CopyRow, Flags, Seal, SealTag};
-use tern_recall::RecallId;
+use tern_recall::{HoldId, RecallId};
 use tern_store::{MemEngine, Operation};
 
 use crate::Summary;
@@ -23,6 +24,7 @@ use crate::letter::{Letter, Part, marks};
 use crate::server::{Observer, PEOPLE};
 
 pub(crate) use copies::{Copy, Place};
+pub(crate) use holds::HeldBy;
 use step::AccountSeen;
 
 /// What somebody may have changed in this step, whatever they were told of it.
@@ -92,6 +94,10 @@ pub(crate) struct Oracle {
     at_seal: BTreeMap<SealTag, AtSeal>,
     pub(crate) asked: BTreeMap<RecallId, Asked>,
     restores: BTreeSet<SealTag>,
+    /// Every hold that was asked for.
+    pub(crate) holds: BTreeMap<HoldId, HeldBy>,
+    /// Copies that their owners removed under a hold.
+    owed: BTreeSet<(AccountId, MessageId)>,
     copies: BTreeMap<(AccountId, MessageId), Copy>,
     accounts: BTreeMap<AccountId, AccountSeen>,
     permits: Vec<Permit>,
@@ -113,6 +119,8 @@ impl Oracle {
             at_seal: BTreeMap::new(),
             asked: BTreeMap::new(),
             restores: BTreeSet::new(),
+            holds: BTreeMap::new(),
+            owed: BTreeSet::new(),
             copies: BTreeMap::new(),
             accounts: BTreeMap::new(),
             permits: Vec::new(),
@@ -246,6 +254,7 @@ impl Oracle {
         let copies = held.iter().map(|c| (c.account, c.message, c.origin));
         let copies = copies.collect();
         self.at_seal.insert(seal.tag, AtSeal { digest, copies });
+        self.check_hidden(digest, seal);
         true
     }
 

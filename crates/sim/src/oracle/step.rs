@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tern_base::{AccountId, MailboxId, MessageId, Modseq, Timestamp, Uid};
-use tern_mailbox::{Entry, Flags, INBOX, SealTag, Vaulted};
+use tern_mailbox::{Entry, Flags, INBOX, KEPT, SealTag, Vaulted};
 
 use super::copies::Shown;
 use super::{Copy, Oracle, Permit, Place, Promise};
@@ -40,6 +40,7 @@ impl Oracle {
         debug_assert!(!server.engine.is_dead());
         self.look_at_all(false)?;
         self.check_promises();
+        self.check_held()?;
         self.permits.clear();
         for copy in self.copies.values_mut() {
             copy.body_out_before = copy.body_out;
@@ -77,7 +78,7 @@ impl Oracle {
 
     fn look_at_vault(&self) -> Result<BTreeMap<(AccountId, MessageId), Vaulted>, String> {
         let mut vault = BTreeMap::new();
-        for tag in self.at_seal.keys() {
+        for tag in self.at_seal.keys().chain([&KEPT]) {
             let rows = self.observer.mailboxes.vaulted(*tag, None, 10_000);
             for copy in rows.map_err(|error| error.to_string())? {
                 vault.insert((copy.account, copy.message), copy);
@@ -442,6 +443,8 @@ impl Oracle {
         let mut copy = known.unwrap_or_else(|| self.copy_of(row.digest, &row.carried, row.origin));
         match &copy.place {
             Place::Vault(tag) if *tag == vaulted.row.tag => return,
+            // What its owner removed under a hold, perhaps with a mailbox that took a while to go.
+            Place::Gone if vaulted.row.tag == KEPT => {}
             // Another recall of the same letter keeps what the restore of this one lets go.
             Place::Vault(tag) if self.restores.contains(tag) => {}
             Place::Vault(_) | Place::Gone => self.broke(format!(
@@ -459,7 +462,13 @@ impl Oracle {
                 .filter(|_| copy.carriage_of(letter.digest) == Some(letter.carriage))
                 .any(|seal| seal.covers(account, row.origin, letter.carriage))
         });
-        if !covered && !self.restores.contains(&vaulted.row.tag) {
+        let kept = vaulted.row.tag == KEPT;
+        if kept && !self.perhaps_held(account, row.digest) {
+            self.broke(format!(
+                "account {account}: message {message} is kept without a hold"
+            ));
+        }
+        if !kept && !covered && !self.restores.contains(&vaulted.row.tag) {
             self.broke(format!(
                 "account {account}: message {message} was withdrawn under a tag that does not \
                  cover it"
@@ -467,7 +476,7 @@ impl Oracle {
         }
         copy.received = Some(row.received);
         copy.late |= vaulted.row.late;
-        copy.withdrawn |= !vaulted.row.late;
+        copy.withdrawn |= !vaulted.row.late && !kept;
         match self.observer.mailboxes.vaulted_placements(vaulted) {
             Ok(before) => {
                 let before = before.into_iter();
@@ -481,7 +490,7 @@ impl Oracle {
             self.inherit(account, message, &mut copy);
         }
         if let Place::Shown(shown) = &copy.place
-            && *shown != copy.before
+            && (*shown != copy.before || kept && !copy.report)
             && !self.touched(account)
         {
             self.broke(format!(
@@ -528,6 +537,7 @@ impl Oracle {
             }
             // Mail of the system's own is replaced by it.
             Place::Unmet => copy.letter.is_none() || self.touched(account),
+            Place::Vault(tag) if *tag == KEPT => !self.surely_held(account, copy.digest),
             Place::Vault(_) => self.touched(account),
             Place::Gone => true,
         };
@@ -536,6 +546,9 @@ impl Oracle {
                 "account {account}: message {message} (letter {:?}) is lost; it was {:?}",
                 copy.letter, copy.place
             ));
+        }
+        if matches!(copy.place, Place::Shown(_)) {
+            self.note_removed((account, message), &copy);
         }
         if let Some(copy) = self.copies.get_mut(&(account, message)) {
             copy.place = Place::Gone;
