@@ -1,30 +1,92 @@
 //! What a blob id stands for, and downloads (RFC 8620 6.2).
 //!
 //! Invariant: a download is on record before its first octet leaves, and each piece asks for seals after
-//! it was read.
+//! it was read. What a client uploaded itself is no exposure: it has it.
 
 use std::ops::Range;
 
 use tern_base::{AccountId, Timestamp};
-use tern_mailbox::{ExposureLevel, MailboxError, Mailboxes, MessageRow, Served, Share};
+use tern_mailbox::{ExposureLevel, MailboxError, Mailboxes, MessageRow, Served, Share, Uploaded};
 use tern_mime::{Part, Structure};
 
-use crate::blob_id::{BlobKey, BlobRef};
+use crate::blob_id::{BlobKey, BlobRef, Whole};
 use crate::email::{Located, within};
 use crate::{Caller, Verbs};
 
-/// A blob of a message that is there.
+/// A blob that is there.
 pub(crate) struct Found {
     pub(crate) blob: BlobRef,
-    pub(crate) row: MessageRow,
+    source: Source,
     octets: Octets,
 }
 
+/// What the blob is, or is a part of.
+enum Source {
+    Message(MessageRow),
+    Upload(Uploaded),
+}
+
 enum Octets {
-    /// So many of the message as they stand, its prefix included.
+    /// So many of the whole as they stand, of a message its prefix included.
     Stored(Range<u64>),
     /// Those of a part whose transfer encoding had to be undone.
     Decoded(Vec<u8>),
+}
+
+impl Source {
+    /// `None` where there is nothing, or what there is is sealed.
+    fn find(
+        mailboxes: &Mailboxes,
+        account: AccountId,
+        whole: Whole,
+    ) -> Result<Option<Self>, MailboxError> {
+        match whole {
+            Whole::Upload(blob) => Ok(mailboxes.uploaded(account, blob)?.map(Self::Upload)),
+            Whole::Message(message) => match mailboxes.message(account, message) {
+                Ok(row) => Ok(Some(Self::Message(row))),
+                Err(MailboxError::NoMessage | MailboxError::Sealed) => Ok(None),
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    fn size(&self) -> u64 {
+        match self {
+            Self::Message(row) => row.size.into(),
+            Self::Upload(uploaded) => uploaded.size,
+        }
+    }
+
+    fn read(
+        &self,
+        mailboxes: &Mailboxes,
+        account: AccountId,
+        range: Range<u64>,
+    ) -> Result<Vec<u8>, MailboxError> {
+        match self {
+            Self::Message(row) => Ok(mailboxes.read(account, row, range)?.0),
+            Self::Upload(uploaded) => mailboxes.read_upload(uploaded, range),
+        }
+    }
+
+    /// The part at a path; `None` where there is none, or it is made of parts.
+    fn part(
+        &self,
+        mailboxes: &Mailboxes,
+        account: AccountId,
+        path: &[u32],
+    ) -> Result<Option<Octets>, MailboxError> {
+        match self {
+            Self::Message(row) => {
+                let structure = mailboxes.structure(row)?;
+                part_of_stored(mailboxes, account, row, &structure, path)
+            }
+            Self::Upload(_) => {
+                let all = self.read(mailboxes, account, 0..self.size())?;
+                Ok(part_of(&all, path).map(Octets::Decoded))
+            }
+        }
+    }
 }
 
 impl Found {
@@ -38,27 +100,28 @@ impl Found {
         let Some(blob) = BlobRef::parse(&key, account, id) else {
             return Ok(None);
         };
-        let row = match mailboxes.message(account, blob.message) {
-            Ok(row) => row,
-            Err(MailboxError::NoMessage | MailboxError::Sealed) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let Some((first, deeper)) = blob.paths.split_first() else {
-            let octets = Octets::Stored(0..u64::from(row.size));
-            return Ok(Some(Self { blob, row, octets }));
-        };
-        let structure = mailboxes.structure(&row)?;
-        let Some(mut octets) = part_of_stored(mailboxes, account, &row, &structure, first)? else {
+        let Some(source) = Source::find(mailboxes, account, blob.whole)? else {
             return Ok(None);
         };
-        for path in deeper {
-            let outer = octets.into_vec(mailboxes, account, &row)?;
-            match part_of(&outer, path) {
-                Some(inner) => octets = Octets::Decoded(inner),
+        let mut octets = Octets::Stored(0..source.size());
+        for (depth, path) in blob.paths.iter().enumerate() {
+            let inner = match depth {
+                0 => source.part(mailboxes, account, path)?,
+                _ => {
+                    let outer = octets.into_vec(mailboxes, account, &source)?;
+                    part_of(&outer, path).map(Octets::Decoded)
+                }
+            };
+            match inner {
+                Some(inner) => octets = inner,
                 None => return Ok(None),
             }
         }
-        Ok(Some(Self { blob, row, octets }))
+        Ok(Some(Self {
+            blob,
+            source,
+            octets,
+        }))
     }
 
     pub(crate) fn size(&self) -> u64 {
@@ -68,13 +131,80 @@ impl Found {
         }
     }
 
+    /// The media type that it was uploaded with.
+    pub(crate) fn media_type(&self) -> Option<&str> {
+        match &self.source {
+            Source::Upload(uploaded) if self.blob.paths.is_empty() => Some(&uploaded.media_type),
+            _ => None,
+        }
+    }
+
+    /// Puts on record that it is about to be served. [`MailboxError::Sealed`] where it may not be.
+    pub(crate) fn record(
+        &self,
+        mailboxes: &Mailboxes,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        let (Source::Message(row), Whole::Message(message)) = (&self.source, self.blob.whole)
+        else {
+            return Ok(());
+        };
+        let (level, share) = match self.blob.paths.is_empty() {
+            true => (ExposureLevel::Downloaded, Share::ALL),
+            false => {
+                let share = Share::of(&(0..self.size()), row.size.into());
+                (ExposureLevel::Attachment, share)
+            }
+        };
+        let served = Served {
+            account: caller.account,
+            message,
+            digest: row.digest,
+            origin: row.origin,
+            carries: !row.carried.is_empty(),
+            level,
+            share,
+        };
+        mailboxes.record_served(&[served], &caller.viewer(), now)
+    }
+
+    /// Whether it may not be served any more.
+    pub(crate) fn is_sealed(&self, mailboxes: &Mailboxes, account: AccountId) -> bool {
+        match &self.source {
+            Source::Message(row) => mailboxes.is_sealed(account, row),
+            Source::Upload(_) => false,
+        }
+    }
+
+    /// Octets of it; a range past its end is cut there.
+    pub(crate) fn read(
+        &self,
+        mailboxes: &Mailboxes,
+        account: AccountId,
+        range: Range<u64>,
+    ) -> Result<Vec<u8>, MailboxError> {
+        let (start, end) = (range.start.min(self.size()), range.end.min(self.size()));
+        match &self.octets {
+            Octets::Stored(all) => {
+                self.source
+                    .read(mailboxes, account, all.start + start..all.start + end)
+            }
+            Octets::Decoded(_) if self.is_sealed(mailboxes, account) => Err(MailboxError::Sealed),
+            Octets::Decoded(octets) => {
+                let octets = octets.get(start as usize..end as usize);
+                Ok(octets.unwrap_or_default().to_vec())
+            }
+        }
+    }
+
     /// All of its octets.
-    pub(crate) fn into_octets(
-        self,
+    pub(crate) fn read_all(
+        &self,
         mailboxes: &Mailboxes,
         account: AccountId,
     ) -> Result<Vec<u8>, MailboxError> {
-        self.octets.into_vec(mailboxes, account, &self.row)
+        self.read(mailboxes, account, 0..self.size())
     }
 }
 
@@ -83,10 +213,10 @@ impl Octets {
         self,
         mailboxes: &Mailboxes,
         account: AccountId,
-        row: &MessageRow,
+        source: &Source,
     ) -> Result<Vec<u8>, MailboxError> {
         match self {
-            Self::Stored(range) => Ok(mailboxes.read(account, row, range)?.0),
+            Self::Stored(range) => source.read(mailboxes, account, range),
             Self::Decoded(octets) => Ok(octets),
         }
     }
@@ -146,27 +276,11 @@ impl Download {
         id: &str,
         now: Timestamp,
     ) -> Result<Option<Self>, MailboxError> {
-        let (mailboxes, account) = (verbs.mailboxes, caller.account);
-        let Some(found) = Found::by_id(mailboxes, account, id)? else {
+        let account = caller.account;
+        let Some(found) = Found::by_id(verbs.mailboxes, account, id)? else {
             return Ok(None);
         };
-        let (level, share) = match found.blob.paths.is_empty() {
-            true => (ExposureLevel::Downloaded, Share::ALL),
-            false => (
-                ExposureLevel::Attachment,
-                Share::of(&(0..found.size()), found.row.size.into()),
-            ),
-        };
-        let served = Served {
-            account,
-            message: found.blob.message,
-            digest: found.row.digest,
-            origin: found.row.origin,
-            carries: !found.row.carried.is_empty(),
-            level,
-            share,
-        };
-        match mailboxes.record_served(&[served], &caller.viewer(), now) {
+        match found.record(verbs.mailboxes, caller, now) {
             Ok(()) => Ok(Some(Self { account, found })),
             Err(MailboxError::Sealed) => Ok(None),
             Err(error) => Err(error),
@@ -181,22 +295,6 @@ impl Download {
     /// Octets of it; a range past its end is cut there. [`MailboxError::Sealed`] once it may not be
     /// served any more.
     pub fn read(&self, verbs: &Verbs<'_>, range: Range<u64>) -> Result<Vec<u8>, MailboxError> {
-        let (start, end) = (range.start.min(self.size()), range.end.min(self.size()));
-        match &self.found.octets {
-            Octets::Stored(all) => {
-                let range = all.start + start..all.start + end;
-                Ok(verbs
-                    .mailboxes
-                    .read(self.account, &self.found.row, range)?
-                    .0)
-            }
-            Octets::Decoded(octets) => {
-                if verbs.mailboxes.is_sealed(self.account, &self.found.row) {
-                    return Err(MailboxError::Sealed);
-                }
-                let octets = octets.get(start as usize..end as usize);
-                Ok(octets.unwrap_or_default().to_vec())
-            }
-        }
+        self.found.read(verbs.mailboxes, self.account, range)
     }
 }

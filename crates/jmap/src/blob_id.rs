@@ -1,13 +1,13 @@
 //! Blob ids (RFC 8620 1.2): what can be downloaded.
 //!
-//! `G` and the number of a message, a code, and a path for each message on the way in: that of a part
+//! `G` and the number of a message, or `U` and the name of an upload, a code, and a path for each message on the way in: that of a part
 //! within the message, then that of a part within the message that this part is. The code is keyed
 //! with the server's secret over the account and all the rest, so that an id can't be guessed, and one
 //! of another account is the id of nothing.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
-use tern_base::{AccountId, MessageId};
+use tern_base::{AccountId, BlobId, MessageId};
 
 /// The key that codes are made with.
 #[derive(Clone, Copy)]
@@ -24,13 +24,41 @@ impl BlobKey {
 /// the whole.
 pub type Path = Vec<u32>;
 
-/// A message, or a part of it.
+/// What a blob is, or is a part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whole {
+    /// A message.
+    Message(MessageId),
+    /// What a client uploaded.
+    Upload(BlobId),
+}
+
+impl fmt::Display for Whole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Message(message) => write!(f, "G{message}"),
+            Self::Upload(blob) => write!(f, "U{blob}"),
+        }
+    }
+}
+
+impl Whole {
+    fn parse(text: &str) -> Option<Self> {
+        if let Some(name) = text.strip_prefix('U') {
+            return BlobId::from_hex(name).map(Self::Upload);
+        }
+        let number = text.strip_prefix('G')?.parse().ok()?;
+        Some(Self::Message(MessageId(number)))
+    }
+}
+
+/// A message or an upload, or a part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlobRef {
-    /// The message.
-    pub message: MessageId,
+    /// What is whole.
+    pub whole: Whole,
     /// The part within it, then the part within the message which that is, and so on. None: the
-    /// message itself.
+    /// whole itself.
     pub paths: Vec<Path>,
 }
 
@@ -38,7 +66,15 @@ impl BlobRef {
     /// A whole message.
     pub const fn message(message: MessageId) -> Self {
         Self {
-            message,
+            whole: Whole::Message(message),
+            paths: Vec::new(),
+        }
+    }
+
+    /// What a client uploaded.
+    pub const fn upload(blob: BlobId) -> Self {
+        Self {
+            whole: Whole::Upload(blob),
             paths: Vec::new(),
         }
     }
@@ -49,7 +85,7 @@ impl BlobRef {
         let mut paths = self.paths.clone();
         paths.push(path.to_vec());
         Self {
-            message: self.message,
+            whole: self.whole,
             paths,
         }
     }
@@ -57,7 +93,7 @@ impl BlobRef {
     /// Its id.
     pub fn id(&self, key: &BlobKey, account: AccountId) -> String {
         let code = self.code(key, account);
-        format!("G{}-{code}{}", self.message, self.rest())
+        format!("{}-{code}{}", self.whole, self.rest())
     }
 
     /// The paths as they stand in the id.
@@ -78,7 +114,7 @@ impl BlobRef {
     }
 
     fn code(&self, key: &BlobKey, account: AccountId) -> String {
-        let text = format!("{account} {}{}", self.message, self.rest());
+        let text = format!("{account} {}{}", self.whole, self.rest());
         let digest = blake3::keyed_hash(&key.0, text.as_bytes());
         let hex = digest.to_hex();
         hex.as_str().get(..24).unwrap_or_default().to_owned()
@@ -86,8 +122,8 @@ impl BlobRef {
 
     /// Reads an id; `None` for what is none of this account.
     pub fn parse(key: &BlobKey, account: AccountId, id: &str) -> Option<Self> {
-        let mut fields = id.strip_prefix('G')?.split('-');
-        let message = MessageId(fields.next()?.parse().ok()?);
+        let mut fields = id.split('-');
+        let whole = Whole::parse(fields.next()?)?;
         let _code = fields.next()?;
         let paths = fields.map(|path| match path {
             "0" => Some(Path::new()),
@@ -95,7 +131,7 @@ impl BlobRef {
         });
         let paths: Option<Vec<Path>> = paths.collect();
         let found = Self {
-            message,
+            whole,
             paths: paths?,
         };
         // Also what is spelled in another way is the id of nothing.
@@ -115,6 +151,8 @@ mod tests {
         let whole = BlobRef::message(MessageId(7));
         let part = whole.part(&[2, 1]);
         for blob in [
+            BlobRef::upload(BlobId([0xab; 32])),
+            BlobRef::upload(BlobId([0xab; 32])).part(&[1]),
             whole.clone(),
             part.clone(),
             part.part(&[]),

@@ -35,6 +35,8 @@ pub const MAX_CHANGES: usize = 20_000;
 /// Octets of header fields and body values in all responses to one request together: calls behind that
 /// answer `requestTooLarge`.
 pub const MAX_CONTENT: usize = 64 << 20;
+/// Deepest nesting of the parts of a message that a client composes.
+pub const MAX_PART_DEPTH: usize = 16;
 /// Deepest nesting of a filter.
 pub const MAX_FILTER_DEPTH: usize = 16;
 /// Most conditions of a filter.

@@ -74,6 +74,13 @@ impl Mailboxes {
                 seen.doomed.insert((AccountId(account), MailboxId(mailbox)));
             }
         }
+        for (key, _) in self.rows(tables::whole(tables::UPLOAD))? {
+            let blob = key.get(5..).and_then(BlobId::from_slice);
+            *seen
+                .references
+                .entry(blob.ok_or(StoreError::Damaged)?)
+                .or_default() += 1;
+        }
         for (key, value) in self.rows(tables::whole(tables::ACCOUNT))? {
             let account = KeyReader::new(&key).u32().ok_or(StoreError::Damaged)?;
             let head = AccountHead::decode(&value)?;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use tern_base::{AccountId, ContentDigest, MailboxId, MessageId, ThreadId, Uid};
+use tern_base::{AccountId, BlobId, ContentDigest, MailboxId, MessageId, ThreadId, Uid};
 use tern_mime::Structure;
 use tern_store::{Range as KeyRange, StoreError, limits as store_limits};
 
@@ -144,6 +144,15 @@ impl Mailboxes {
 
     /// Octets of a content. `range` must lie within it.
     fn read_blob(&self, row: &MessageRow, range: Range<u64>) -> Result<Vec<u8>, MailboxError> {
+        self.read_content(row.blob, range)
+    }
+
+    /// Octets of a content. `range` must lie within it.
+    pub(crate) fn read_content(
+        &self,
+        blob: BlobId,
+        range: Range<u64>,
+    ) -> Result<Vec<u8>, MailboxError> {
         const PIECE: u64 = store_limits::BLOB_PIECE as u64;
         let mut out = Vec::new();
         let mut at = range.start;
@@ -151,7 +160,7 @@ impl Mailboxes {
             let number = (at / PIECE) as u32;
             let piece = self
                 .engine
-                .blob_piece(row.blob, number)?
+                .blob_piece(blob, number)?
                 .ok_or(StoreError::Damaged)?;
             let from = (at % PIECE) as usize;
             let to = piece
@@ -168,11 +177,7 @@ impl Mailboxes {
     }
 
     /// The octets of a content that another table refers to (the queue).
-    pub fn read_blob_of(
-        &self,
-        blob: tern_base::BlobId,
-        size: u32,
-    ) -> Result<Vec<u8>, MailboxError> {
+    pub fn read_blob_of(&self, blob: BlobId, size: u32) -> Result<Vec<u8>, MailboxError> {
         let mut out = Vec::with_capacity(size as usize);
         let mut number = 0;
         while out.len() < size as usize {

@@ -39,6 +39,12 @@ pub(crate) const CARRIED_BYTES: usize = 96;
 /// How long content that nothing refers to any more is kept before it is collected, in
 /// milliseconds: longer than any transaction that may be about to refer to it.
 pub const UNREFERENCED_GRACE_MS: u64 = 3_600_000;
+/// Most uploads of an account that are held at once.
+pub const MAX_UPLOADS: usize = 1_000;
+/// Most octets that they hold together.
+pub const MAX_UPLOAD_BYTES: u64 = 512 * 1024 * 1024;
+/// How long an upload is held, in milliseconds.
+pub const UPLOAD_LIFETIME_MS: u64 = 24 * 3_600_000;
 /// Bytes of cached mailbox views.
 pub const VIEW_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes of cached views of whole accounts.

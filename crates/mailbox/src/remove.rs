@@ -84,6 +84,9 @@ impl Mailboxes {
             }
             return Ok(Verdict::Commit(true));
         }
+        if crate::upload::erase_in(txn, account, now)? {
+            return Ok(Verdict::Commit(true));
+        }
         for table in TABLES {
             let page = txn.scan(&tables::whole_of(table, account), store_limits::MAX_PAGE)?;
             if !page.rows.is_empty() {

@@ -1,4 +1,4 @@
-//! Key layout. Table bytes 0x10 to 0x1f, 0x60, 0x64 to 0x66, 0x68, 0x6c to 0x6e, 0x7a and 0x7b belong to
+//! Key layout. Table bytes 0x10 to 0x1f, 0x60, 0x64 to 0x66, 0x68, 0x6c to 0x6e, 0x7a to 0x7c belong to
 //! this crate.
 //!
 //! | table | key after the table byte | value |
@@ -29,6 +29,7 @@
 //! | `CARRIER` | digest of a letter inside the message, account, message | [`crate::rows::CopyRow`] |
 //! | `SEAL_OF` | content digest, seal tag | [`crate::Seal`] |
 //! | `SEAL_OVER` | content digest, seal tag | empty: the seal is over or was taken away, and copies are in the vault under it |
+//! | `UPLOAD` | account, blob | [`crate::Uploaded`] |
 
 use tern_base::{
     AccountId, BlobId, ContentDigest, MailboxId, MessageId, Modseq, ThreadId, Timestamp, Uid,
@@ -63,6 +64,7 @@ pub(crate) const SEAL_OF: u8 = 0x6c;
 pub(crate) const SEAL_OVER: u8 = 0x6d;
 pub(crate) const CARRIER: u8 = 0x6e;
 pub(crate) const DEVICE: u8 = 0x7b;
+pub(crate) const UPLOAD: u8 = 0x7c;
 
 fn of_account(table: u8, account: AccountId) -> Key {
     Key::table(table).u32(account.0)
@@ -170,6 +172,10 @@ pub(crate) fn ledger(digest: ContentDigest, account: AccountId, message: Message
 
 pub(crate) fn device(account: AccountId, device: DeviceId) -> Vec<u8> {
     of_account(DEVICE, account).array(&device.0).finish()
+}
+
+pub(crate) fn upload(account: AccountId, blob: BlobId) -> Vec<u8> {
+    of_account(UPLOAD, account).array(&blob.0).finish()
 }
 
 pub(crate) fn blob(blob: BlobId) -> Vec<u8> {

@@ -439,3 +439,82 @@ fn a_path_leads_to_the_mailbox_that_has_it_now() {
     }
     house.check();
 }
+
+#[test]
+fn an_upload_comes_in_pieces_and_is_there_whole_for_a_day() {
+    let mut house = House::new();
+    let content: Vec<u8> = (0..700_000u32).map(|n| n as u8).collect();
+    let mut upload = house
+        .mailboxes
+        .begin_upload(ALICE, "image/png", 1_000_000, house.now, &mut house.entropy)
+        .unwrap();
+    for piece in content.chunks(100_001) {
+        house.mailboxes.upload_more(&mut upload, piece).unwrap();
+    }
+    let done = house.mailboxes.finish_upload(upload, house.now).unwrap();
+    assert_eq!(
+        (done.size, done.media_type.as_str()),
+        (700_000, "image/png")
+    );
+    house.check();
+    assert_eq!(
+        house.mailboxes.uploaded(ALICE, done.blob),
+        Ok(Some(done.clone()))
+    );
+    assert_eq!(house.mailboxes.uploaded(BOB, done.blob), Ok(None));
+    for range in [0..10u64, 262_100..524_400, 699_999..900_000] {
+        let read = house.mailboxes.read_upload(&done, range.clone()).unwrap();
+        assert_eq!(
+            read,
+            content[range.start as usize..(range.end as usize).min(700_000)]
+        );
+    }
+    // One that is cut off is collected, whatever came of it.
+    let mut cut = house
+        .mailboxes
+        .begin_upload(ALICE, "", 600_000, house.now, &mut house.entropy)
+        .unwrap();
+    house
+        .mailboxes
+        .upload_more(&mut cut, &content[..600_000])
+        .unwrap();
+    assert_eq!(house.mailboxes.collect_all(), Ok(1));
+    assert!(house.mailboxes.finish_upload(cut, house.now).is_err());
+    let day = 24 * 3_600_000;
+    assert_eq!(
+        house
+            .mailboxes
+            .expire_uploads(house.now.plus_millis(day - 1), 9),
+        Ok(0)
+    );
+    assert_eq!(
+        house
+            .mailboxes
+            .expire_uploads(house.now.plus_millis(day), 9),
+        Ok(1)
+    );
+    house.mailboxes.collect_all().unwrap();
+    house.check();
+}
+
+#[test]
+fn uploads_of_an_account_are_bounded_and_go_with_it() {
+    let mut house = House::new();
+    let most = tern_mailbox::limits::MAX_UPLOAD_BYTES;
+    let mut begin = |size| {
+        house
+            .mailboxes
+            .begin_upload(ALICE, "", size, house.now, &mut house.entropy)
+    };
+    assert_eq!(begin(most + 1).err(), Some(MailboxError::QuotaExceeded));
+    let mut upload = begin(10).unwrap();
+    house
+        .mailboxes
+        .upload_more(&mut upload, b"0123456789")
+        .unwrap();
+    let done = house.mailboxes.finish_upload(upload, house.now).unwrap();
+    house.mailboxes.remove_account(ALICE, house.now).unwrap();
+    assert_eq!(house.mailboxes.uploaded(ALICE, done.blob), Ok(None));
+    house.mailboxes.collect_all().unwrap();
+    house.check();
+}

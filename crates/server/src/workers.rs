@@ -367,6 +367,9 @@ impl Chores {
         }
         let age = tern_mailbox::limits::DEVICE_WRITE_AFTER_MS;
         self.write_devices(Timestamp(clock::now().0.saturating_sub(age)));
+        if let Err(error) = self.mailboxes.expire_uploads(clock::now(), COLLECT) {
+            tracing::error!(%error, "uploads could not be let go");
+        }
         match self.mailboxes.collect(clock::now(), COLLECT) {
             Ok(0) => {}
             Ok(removed) => tracing::debug!(removed, "contents were removed"),

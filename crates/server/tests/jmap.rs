@@ -221,3 +221,80 @@ fn what_is_taken_back_is_gone_from_jmap_at_once() {
     let path = format!("/jmap/download/{}/{blob}/x", bob.account);
     assert_eq!(bob.http("GET", &path, "").status, 404);
 }
+
+#[test]
+fn what_is_uploaded_is_imported_and_downloaded() {
+    let house = House::started("");
+    let (bob, carol) = (house.jmap("bob"), house.jmap("carol"));
+    let letter = house::message("three").replace("example.org>\r\n\r\n", "example.org>\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nText\r\n--x\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment; filename=a.pdf\r\nContent-Transfer-Encoding: base64\r\n\r\nAAEC\r\n--x--\r\n");
+    let path = format!("/jmap/upload/{}/", bob.account);
+    let answer = bob.http("POST", &path, &letter);
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    let uploaded: Value = serde_json::from_str(&answer.body).expect("JSON");
+    assert_eq!(uploaded["size"], letter.len());
+    let blob = uploaded["blobId"].as_str().expect("an id");
+    assert_eq!(
+        carol.http("POST", &path, "x").status,
+        404,
+        "another's account"
+    );
+    let download = |client: &house::jmap::JmapClient<'_>, blob: &str| {
+        let path = format!("/jmap/download/{}/{blob}/x", client.account);
+        client.http("GET", &path, "")
+    };
+    assert_eq!(download(&bob, blob).body, letter);
+    assert_eq!(download(&carol, blob).status, 404);
+    let parsed = bob.call("Email/parse", json!({"blobIds": [blob, "U0"]}));
+    let part = &parsed["parsed"][blob]["attachments"][0];
+    assert_eq!((&part["name"], &part["size"]), (&json!("a.pdf"), &json!(3)));
+    assert_eq!(parsed["notFound"], json!(["U0"]));
+    let part = part["blobId"].as_str().expect("an id");
+    assert_eq!(download(&bob, part).body, "\0\u{1}\u{2}");
+    let (inbox, archive) = (mailbox(&bob, "inbox"), mailbox(&bob, "archive"));
+    let import = json!({"emails": {"i": {
+        "blobId": blob, "mailboxIds": {inbox.as_str(): true, archive.as_str(): true},
+        "keywords": {"$seen": true}, "receivedAt": "2020-01-02T03:04:05Z",
+    }, "none": {"blobId": "U0", "mailboxIds": {inbox.as_str(): true}}}});
+    let imported = bob.call("Email/import", import);
+    assert_eq!(imported["notCreated"]["none"]["type"], "blobNotFound");
+    let id = &imported["created"]["i"]["id"];
+    let email = bob.call("Email/get", json!({"ids": [id]}))["list"][0].clone();
+    assert_eq!(email["receivedAt"], "2020-01-02T03:04:05Z");
+    assert_eq!(
+        email["mailboxIds"],
+        json!({inbox: true, archive.as_str(): true})
+    );
+    // Moved by patch, flagged, and destroyed; what is wrong changes nothing.
+    let patch = json!({format!("mailboxIds/{archive}"): null, "keywords/$flagged": true});
+    let set = bob.call(
+        "Email/set",
+        json!({"update": {id.as_str().expect("an id"): patch}}),
+    );
+    assert_eq!(set["notUpdated"], Value::Null, "{set}");
+    let wrong = json!({"mailboxIds": {}, "keywords/$flagged": null});
+    let set = bob.call(
+        "Email/set",
+        json!({"update": {id.as_str().expect("an id"): wrong}}),
+    );
+    assert_eq!(
+        set["notUpdated"][id.as_str().expect("an id")]["type"],
+        "invalidProperties"
+    );
+    let email = bob.call(
+        "Email/get",
+        json!({"ids": [id], "properties": ["keywords", "mailboxIds"]}),
+    );
+    assert_eq!(
+        email["list"][0]["keywords"],
+        json!({"$seen": true, "$flagged": true})
+    );
+    let state = &email["state"];
+    let stale = json!({"ifInState": imported["oldState"], "destroy": [id]});
+    assert_eq!(bob.error("Email/set", stale), "stateMismatch");
+    let set = bob.call(
+        "Email/set",
+        json!({"ifInState": state, "destroy": [id, "M1-99"]}),
+    );
+    assert_eq!(set["destroyed"], json!([id]));
+    assert_eq!(set["notDestroyed"]["M1-99"]["type"], "notFound");
+}

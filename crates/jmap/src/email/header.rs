@@ -111,9 +111,9 @@ fn group(group: &AddressGroup) -> Value {
 /// names that stand for those.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HeaderProperty {
-    field: String,
-    form: Form,
-    all: bool,
+    pub(super) field: String,
+    pub(super) form: Form,
+    pub(super) all: bool,
 }
 
 impl HeaderProperty {

@@ -2,17 +2,16 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tern_base::{AccountId, OriginId, Timestamp};
-use tern_mailbox::AppendRequest;
+use tern_base::{AccountId, OriginId, ThreadId};
+use tern_mailbox::{AppendRequest, MailboxError};
 use tern_session::ids;
 
-use super::keep;
-use super::set::created;
+use super::keep::{self, Kept};
 use crate::blob::Found;
 use crate::blob_id::{BlobKey, BlobRef};
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
-use crate::{args, date, limits, state};
+use crate::{args, limits, state};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -21,18 +20,6 @@ struct Args {
     #[serde(default)]
     if_in_state: Option<String>,
     emails: Map<String, Value>,
-}
-
-/// An EmailImport.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Import {
-    blob_id: String,
-    mailbox_ids: Value,
-    #[serde(default)]
-    keywords: Option<Value>,
-    #[serde(default)]
-    received_at: Option<String>,
 }
 
 /// `Email/import`
@@ -52,7 +39,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     }
     let (mut made, mut refused) = (Map::new(), Map::new());
     for (creation, email) in args.emails {
-        match import(cx, account, email) {
+        match import(cx, account, &email) {
             Ok((id, object)) => {
                 cx.was_created(&creation, &id);
                 made.insert(creation, object);
@@ -68,61 +55,62 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     }))
 }
 
+/// Makes an Email from an EmailImport.
 fn import(
     cx: &mut Context<'_>,
     account: AccountId,
-    email: Value,
+    email: &Value,
 ) -> Result<(String, Value), SetError> {
-    let import: Import = serde_json::from_value(email)
-        .map_err(|error| SetError::new("invalidProperties", error.to_string()))?;
-    let mut into = keep::mailboxes(cx, account, &import.mailbox_ids)?;
-    let flags = match &import.keywords {
-        Some(keywords) => keep::keywords(keywords)?,
-        None => tern_mailbox::Flags::empty(),
-    };
-    let received = match &import.received_at {
-        Some(text) => {
-            let at = date::parse_utc(text);
-            Some(at.ok_or_else(|| keep::wrong("receivedAt", "not a UTCDate"))?)
-        }
-        None => None,
-    };
+    let none = SetError::new("invalidProperties", "an EmailImport is an object");
+    let email = email.as_object().ok_or(none)?;
+    let known = ["blobId", "mailboxIds", "keywords", "receivedAt"];
+    if let Some(name) = email.keys().find(|name| !known.contains(&name.as_str())) {
+        return Err(keep::wrong(name, "no property of an EmailImport"));
+    }
+    let kept = Kept::read(cx, account, email)?;
+    let blob = email.get("blobId").and_then(Value::as_str);
+    let blob = blob.ok_or_else(|| keep::wrong("blobId", "not an id"))?;
     let mailboxes = cx.verbs.mailboxes;
-    let found = Found::by_id(mailboxes, account, cx.resolved(&import.blob_id))?;
+    let found = Found::by_id(mailboxes, account, cx.resolved(blob))?;
     let found = found.ok_or_else(|| SetError::new("blobNotFound", "there is no such blob"))?;
-    let content = found.into_octets(mailboxes, account)?;
-    let first = into.pop_first().ok_or_else(SetError::not_found)?;
-    let request = AppendRequest {
-        account,
-        mailbox: first,
-        content,
-        flags,
-        received,
-        origin: OriginId::new(cx.now, cx.entropy),
-        by: cx.caller.bringer(),
-    };
-    put(cx, request, &into, cx.now)
+    let content = found.read_all(mailboxes, account)?;
+    put(cx, account, kept, content)
 }
 
 /// Puts a message into its mailboxes; what the server sets of it.
 pub(super) fn put(
-    cx: &Context<'_>,
-    request: AppendRequest,
-    others: &std::collections::BTreeSet<tern_base::MailboxId>,
-    now: Timestamp,
+    cx: &mut Context<'_>,
+    account: AccountId,
+    mut kept: Kept,
+    content: Vec<u8>,
 ) -> Result<(String, Value), SetError> {
-    let (mailboxes, account) = (cx.verbs.mailboxes, request.account);
-    let octets = u32::try_from(request.content.len()).unwrap_or(u32::MAX);
-    let placed = mailboxes.append_to_each(request, others, now)?;
-    let key = BlobKey::new(mailboxes.content_key());
-    let blob = BlobRef::message(placed.message).id(&key, account);
+    let mailboxes = cx.verbs.mailboxes;
+    let octets = u32::try_from(content.len()).unwrap_or(u32::MAX);
+    let first = kept.mailboxes.pop_first().ok_or_else(SetError::not_found)?;
+    let request = AppendRequest {
+        account,
+        mailbox: first,
+        content,
+        flags: kept.flags,
+        received: kept.received,
+        origin: OriginId::new(cx.now, cx.entropy),
+        by: cx.caller.bringer(),
+    };
+    let placed = mailboxes.append_to_each(request, &kept.mailboxes, cx.now);
+    let placed = placed.map_err(|error| match error {
+        MailboxError::NoMailbox => keep::wrong("mailboxIds", "there is no such mailbox"),
+        other => other.into(),
+    })?;
     // What is under a seal is accepted and gone at once, so that a client settles.
     let (thread, size) = match mailboxes.message(account, placed.message) {
-        Ok(row) => (ids::thread_id(account, row.thread), row.size),
-        Err(_) => (
-            ids::thread_id(account, tern_base::ThreadId(placed.message.0)),
-            octets,
-        ),
+        Ok(row) => (row.thread, row.size),
+        Err(_) => (ThreadId(placed.message.0), octets),
     };
-    Ok(created(account, placed.message, &blob, &thread, size))
+    let key = BlobKey::new(mailboxes.content_key());
+    let id = ids::email_id(account, placed.message);
+    let object = json!({
+        "id": id, "blobId": BlobRef::message(placed.message).id(&key, account),
+        "threadId": ids::thread_id(account, thread), "size": size,
+    });
+    Ok((id, object))
 }

@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
-use tern_base::{AccountId, MailboxId};
+use tern_base::{AccountId, MailboxId, Timestamp};
 use tern_mailbox::{Flagging, Flags, Placing, SystemFlag};
 use tern_session::ids;
 
 use crate::context::Context;
+use crate::date;
 use crate::error::SetError;
 
 /// Reads the set of mailboxes that `mailboxIds` is.
@@ -69,6 +70,38 @@ fn add(flags: &mut Flags, keyword: &str) -> Result<(), SetError> {
         None => return Err(wrong("keywords", "too long, or too many")),
     }
     Ok(())
+}
+
+/// Where a new Email is to be kept.
+pub(super) struct Kept {
+    pub(super) mailboxes: BTreeSet<MailboxId>,
+    pub(super) flags: Flags,
+    pub(super) received: Option<Timestamp>,
+}
+
+impl Kept {
+    /// Reads `mailboxIds`, `keywords` and `receivedAt` of what is to be made.
+    pub(super) fn read(
+        cx: &Context<'_>,
+        account: AccountId,
+        email: &Map<String, Value>,
+    ) -> Result<Self, SetError> {
+        let get = |name: &str| email.get(name).filter(|value| !value.is_null());
+        let ids = get("mailboxIds");
+        let ids = ids.ok_or_else(|| wrong("mailboxIds", "an Email is in at least one mailbox"))?;
+        let received = match get("receivedAt") {
+            None => None,
+            Some(at) => {
+                let at = at.as_str().and_then(date::parse_utc);
+                Some(at.ok_or_else(|| wrong("receivedAt", "not a UTCDate"))?)
+            }
+        };
+        Ok(Self {
+            mailboxes: mailboxes(cx, account, ids)?,
+            flags: get("keywords").map_or(Ok(Flags::empty()), keywords)?,
+            received,
+        })
+    }
 }
 
 pub(super) fn wrong(property: &str, why: &str) -> SetError {

@@ -2,6 +2,7 @@
 
 mod body;
 pub(crate) mod changes;
+mod compose;
 mod content;
 pub(crate) mod get;
 mod header;

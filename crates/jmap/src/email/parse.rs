@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tern_mailbox::{ExposureLevel, MailboxError, Served, Share};
+use tern_mailbox::MailboxError;
 
 use super::content::Content;
 use super::get::Fetch;
@@ -55,29 +55,19 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
             not_found.push(id);
             continue;
         };
-        let (blob, row) = (found.blob.clone(), found.row.clone());
-        let served = Served {
-            account,
-            message: blob.message,
-            digest: row.digest,
-            origin: row.origin,
-            carries: !row.carried.is_empty(),
-            level: ExposureLevel::Attachment,
-            share: Share::of(&(0..found.size()), row.size.into()),
-        };
-        let octets = match mailboxes.record_served(&[served], &cx.caller.viewer(), cx.now) {
-            Ok(()) => found.into_octets(mailboxes, account),
+        let octets = match found.record(mailboxes, cx.caller, cx.now) {
+            Ok(()) => found.read_all(mailboxes, account),
             Err(error) => Err(error),
         };
         let octets = match octets {
-            Ok(octets) if !mailboxes.is_sealed(account, &row) => octets,
-            Ok(_) | Err(MailboxError::Sealed) => {
+            Ok(octets) => octets,
+            Err(MailboxError::Sealed) => {
                 not_found.push(id);
                 continue;
             }
             Err(error) => return Err(error.into()),
         };
-        let content = Content::in_memory(mailboxes, account, &octets, blob);
+        let content = Content::in_memory(mailboxes, account, &octets, found.blob.clone());
         // Anything can be read as a message; what has no field of one is none.
         let is_message = content.structure.view().is_some_and(|view| {
             let header = octets.get(..view.header_size as usize).unwrap_or_default();

@@ -1,12 +1,14 @@
 //! `Email/set` (RFC 8621 4.6): each object is one transaction.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tern_base::AccountId;
 use tern_mailbox::{MailboxError, Update};
 use tern_session::ids;
 use tern_store::Verdict;
 
-use super::keep::Patch;
+use super::compose::compose;
+use super::import::put;
+use super::keep::{Kept, Patch};
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
 use crate::standard::set::{Outcomes, SetArgs};
@@ -19,9 +21,9 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let old_state = state::of(cx.verbs.mailboxes.newest_modseq(account)?);
     args.check(&old_state)?;
     let mut outcomes = Outcomes::default();
-    for (creation, _) in args.create.take().unwrap_or_default() {
-        let error = SetError::new("forbidden", "Emails are made by Email/import here");
-        outcomes.create(cx, &creation, Err(error));
+    for (creation, email) in args.create.take().unwrap_or_default() {
+        let outcome = create(cx, account, &email);
+        outcomes.create(cx, &creation, outcome);
     }
     for (id, patch) in args.update.take().unwrap_or_default() {
         let resolved = cx.resolved(&id).to_owned();
@@ -37,6 +39,18 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     }
     let new_state = state::of(cx.verbs.mailboxes.newest_modseq(account)?);
     Ok(outcomes.response(&args.account_id, &old_state, &new_state))
+}
+
+fn create(
+    cx: &mut Context<'_>,
+    account: AccountId,
+    email: &Value,
+) -> Result<(String, Value), SetError> {
+    let none = SetError::new("invalidProperties", "an Email is an object");
+    let email = email.as_object().ok_or(none)?;
+    let kept = Kept::read(cx, account, email)?;
+    let content = compose(cx, account, email)?;
+    put(cx, account, kept, content)
 }
 
 fn update(cx: &Context<'_>, account: AccountId, id: &str, patch: &Value) -> Result<(), SetError> {
@@ -76,17 +90,4 @@ fn destroy(cx: &Context<'_>, account: AccountId, id: &str) -> Result<(), SetErro
         Ok::<_, MailboxError>(Verdict::Commit(removed))
     })?;
     was_there.then_some(()).ok_or_else(SetError::not_found)
-}
-
-/// What the server sets of an Email that was made.
-pub(super) fn created(
-    account: AccountId,
-    message: tern_base::MessageId,
-    blob_id: &str,
-    thread: &str,
-    size: u32,
-) -> (String, Value) {
-    let id = ids::email_id(account, message);
-    let object = json!({"id": id, "blobId": blob_id, "threadId": thread, "size": size});
-    (id, object)
 }

@@ -9,7 +9,7 @@ use tern_jmap::{Problem, Verbs};
 
 use super::body::{self, Unread};
 use super::login::LoggedIn;
-use super::{Jmap, json, problem, typed};
+use super::{Jmap, problem, problem_json, typed};
 use crate::clock::{self, OsEntropy};
 use crate::https::answer::Answer;
 use tern_jmap::limits::MAX_SIZE_REQUEST;
@@ -24,17 +24,17 @@ impl Jmap {
     ) -> Answer {
         let account = login.caller.account;
         let Some(slot) = self.requests.take(account) else {
-            return refused(&Problem::Limit("maxConcurrentRequests"));
+            return problem_json(&Problem::Limit("maxConcurrentRequests"));
         };
         if !body::is_json(request.headers()) {
-            return refused(&Problem::NotJson(
+            return problem_json(&Problem::NotJson(
                 "its type is not application/json".to_owned(),
             ));
         }
         let memory = self.memory.of(peer);
         let octets = match body::read(request, MAX_SIZE_REQUEST, account, &memory).await {
             Ok(octets) => octets,
-            Err(Unread::TooLarge) => return refused(&Problem::Limit("maxSizeRequest")),
+            Err(Unread::TooLarge) => return problem_json(&Problem::Limit("maxSizeRequest")),
             Err(Unread::NoMemory) => {
                 return problem(StatusCode::SERVICE_UNAVAILABLE, "No memory is left for it.");
             }
@@ -59,7 +59,7 @@ impl Jmap {
         };
         match tokio::task::spawn_blocking(work).await {
             Ok(Ok(text)) => typed(StatusCode::OK, "application/json", text),
-            Ok(Err(problem)) => refused(&problem),
+            Ok(Err(why)) => problem_json(&why),
             Err(_) => problem(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "The server failed at it.",
@@ -73,15 +73,4 @@ impl Jmap {
             mailboxes: &self.mailboxes,
         }
     }
-}
-
-/// A request that was not looked at.
-fn refused(why: &Problem) -> Answer {
-    let status = StatusCode::from_u16(why.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    let mut answer = json(status, &why.to_json());
-    let kind = hyper::header::HeaderValue::from_static("application/problem+json");
-    answer
-        .headers_mut()
-        .insert(hyper::header::CONTENT_TYPE, kind);
-    answer
 }

@@ -11,6 +11,7 @@ mod body;
 mod download;
 mod login;
 mod slots;
+mod upload;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::Value;
+use tern_jmap::Problem;
 use tern_jmap::session::{self, Endpoints};
 use tern_mailbox::Mailboxes;
 
@@ -36,6 +38,7 @@ pub(super) struct Jmap {
     memory: Arc<Memory>,
     logins: login::Remembered,
     requests: Slots,
+    uploads: Slots,
     endpoints: Endpoints,
 }
 
@@ -44,6 +47,7 @@ enum Resource<'a> {
     Session,
     Api,
     Download(&'a str),
+    Upload(&'a str),
     Nothing,
 }
 
@@ -52,16 +56,18 @@ impl<'a> Resource<'a> {
         match path {
             "/.well-known/jmap" | "/jmap/session" | "/jmap/session/" => Self::Session,
             "/jmap/api/" | "/jmap/api" => Self::Api,
-            _ => path
-                .strip_prefix("/jmap/download/")
-                .map_or(Self::Nothing, Self::Download),
+            _ => {
+                let download = path.strip_prefix("/jmap/download/").map(Self::Download);
+                let upload = || path.strip_prefix("/jmap/upload/").map(Self::Upload);
+                download.or_else(upload).unwrap_or(Self::Nothing)
+            }
         }
     }
 
     const fn methods(&self) -> &'static str {
         match self {
             Self::Session | Self::Download(_) => "GET, HEAD, OPTIONS",
-            Self::Api => "POST, OPTIONS",
+            Self::Api | Self::Upload(_) => "POST, OPTIONS",
             Self::Nothing => "OPTIONS",
         }
     }
@@ -80,6 +86,7 @@ impl Jmap {
             memory,
             logins: login::Remembered::new(),
             requests: Slots::new(tern_jmap::limits::MAX_CONCURRENT_REQUESTS),
+            uploads: Slots::new(tern_jmap::limits::MAX_CONCURRENT_UPLOAD),
             endpoints: Endpoints::below(parts.public_url.as_deref().unwrap_or_default()),
         }
     }
@@ -109,7 +116,7 @@ impl Jmap {
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         let fits = match resource {
             Resource::Nothing => return problem(StatusCode::NOT_FOUND, "There is nothing here."),
-            Resource::Api => *request.method() == Method::POST,
+            Resource::Api | Resource::Upload(_) => *request.method() == Method::POST,
             Resource::Session | Resource::Download(_) => is_read,
         };
         if !fits {
@@ -128,6 +135,7 @@ impl Jmap {
         match resource {
             Resource::Session => self.session(&login, request.headers()),
             Resource::Api => self.api(peer, &login, request).await,
+            Resource::Upload(rest) => self.upload(&login, rest, request).await,
             Resource::Download(rest) => self.download(&login, rest, request.uri().query()).await,
             Resource::Nothing => problem(StatusCode::NOT_FOUND, "There is nothing here."),
         }
@@ -195,13 +203,22 @@ fn json(status: StatusCode, value: &Value) -> Answer {
     typed(status, "application/json", value.to_string())
 }
 
+/// A request that was not looked at.
+fn problem_json(why: &Problem) -> Answer {
+    let status = StatusCode::from_u16(why.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    typed(status, PROBLEM, why.to_json().to_string())
+}
+
+/// The media type of problem details.
+const PROBLEM: &str = "application/problem+json";
+
 /// An error of HTTP as problem details (RFC 7807).
 fn problem(status: StatusCode, detail: &str) -> Answer {
     let value = serde_json::json!({
         "type": "about:blank", "status": status.as_u16(),
         "title": status.canonical_reason(), "detail": detail,
     });
-    typed(status, "application/problem+json", value.to_string())
+    typed(status, PROBLEM, value.to_string())
 }
 
 fn typed(status: StatusCode, kind: &'static str, text: String) -> Answer {

@@ -1,0 +1,146 @@
+//! Two accounts over the in-memory engine, and requests to them without a server.
+#![allow(dead_code, reason = "shared by test files that each use a part")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tern_base::{AccountId, SeededEntropy, Timestamp};
+use tern_jmap::blob_id::{BlobKey, BlobRef};
+use tern_jmap::{Caller, Capability, Request, Verbs};
+use tern_mailbox::{FolderSpec, Mailboxes, NoListener, Role};
+use tern_session::{Mechanism, ids};
+use tern_store::MemEngine;
+
+pub(crate) const BOB: AccountId = AccountId(1);
+pub(crate) const CAROL: AccountId = AccountId(2);
+const FOLDERS: [FolderSpec; 3] = [
+    FolderSpec {
+        path: "Drafts",
+        role: Some(Role::Drafts),
+    },
+    FolderSpec {
+        path: "Sent",
+        role: Some(Role::Sent),
+    },
+    FolderSpec {
+        path: "Trash",
+        role: Some(Role::Trash),
+    },
+];
+
+pub(crate) struct House {
+    pub(crate) mailboxes: Mailboxes,
+    pub(crate) entropy: SeededEntropy,
+    pub(crate) now: Timestamp,
+}
+
+impl House {
+    pub(crate) fn new() -> Self {
+        let engine = Arc::new(MemEngine::new());
+        let mailboxes = Mailboxes::open(engine, [7; 32], Arc::new(NoListener)).unwrap();
+        let now = Timestamp::from_secs(1_800_000_000);
+        for account in [BOB, CAROL] {
+            mailboxes.create_account(account, 0, &FOLDERS, now).unwrap();
+        }
+        Self {
+            mailboxes,
+            entropy: SeededEntropy::new(1),
+            now,
+        }
+    }
+
+    /// The responses to these method calls of Bob's.
+    pub(crate) fn calls(&mut self, calls: &Value) -> Vec<Value> {
+        let using: Vec<&str> = Capability::ALL.iter().map(|it| it.uri()).collect();
+        let request = json!({"using": using, "methodCalls": calls, "createdIds": {}});
+        let request = Request::parse(request.to_string().as_bytes()).unwrap();
+        let verbs = Verbs {
+            mailboxes: &self.mailboxes,
+        };
+        let caller = Caller {
+            account: BOB,
+            login: "bob@example.org".to_owned(),
+            mechanism: Mechanism::Basic,
+            token: None,
+            user_agent: "Probe/1.0".to_owned(),
+            address: "192.0.2.1".to_owned(),
+        };
+        let response = tern_jmap::execute(request, &verbs, &caller, self.now, &mut self.entropy);
+        response.into_json()["methodResponses"]
+            .as_array()
+            .unwrap()
+            .clone()
+    }
+
+    /// The response to one call: its name and arguments.
+    pub(crate) fn try_call(&mut self, name: &str, mut args: Value) -> (String, Value) {
+        let all = args.as_object_mut().unwrap();
+        all.entry("accountId")
+            .or_insert(ids::account_id(BOB).into());
+        let response = self.calls(&json!([[name, args, "c"]])).swap_remove(0);
+        (
+            response[0].as_str().unwrap().to_owned(),
+            response[1].clone(),
+        )
+    }
+
+    /// The arguments of the response to a call that succeeds.
+    pub(crate) fn call(&mut self, name: &str, args: Value) -> Value {
+        let (answered, args) = self.try_call(name, args);
+        assert_eq!(answered, name, "{args}");
+        args
+    }
+
+    /// The type of the error that a call answers.
+    pub(crate) fn error(&mut self, name: &str, args: Value) -> String {
+        let (answered, args) = self.try_call(name, args);
+        assert_eq!(answered, "error", "{args}");
+        args["type"].as_str().unwrap().to_owned()
+    }
+
+    /// What Bob uploads: the blob's id.
+    pub(crate) fn upload(&mut self, media_type: &str, octets: &[u8]) -> String {
+        let most = octets.len() as u64;
+        let entropy = &mut self.entropy;
+        let begun = self
+            .mailboxes
+            .begin_upload(BOB, media_type, most, self.now, entropy);
+        let mut upload = begun.unwrap();
+        self.mailboxes.upload_more(&mut upload, octets).unwrap();
+        let done = self.mailboxes.finish_upload(upload, self.now).unwrap();
+        BlobRef::upload(done.blob).id(&BlobKey::new(self.mailboxes.content_key()), BOB)
+    }
+
+    /// What a blob of Bob's holds.
+    pub(crate) fn download(&self, id: &str) -> Option<Vec<u8>> {
+        let verbs = Verbs {
+            mailboxes: &self.mailboxes,
+        };
+        let caller = Caller {
+            account: BOB,
+            login: String::new(),
+            mechanism: Mechanism::Basic,
+            token: None,
+            user_agent: String::new(),
+            address: String::new(),
+        };
+        let download = tern_jmap::Download::begin(&verbs, &caller, id, self.now).unwrap()?;
+        Some(download.read(&verbs, 0..u64::MAX).unwrap())
+    }
+
+    /// The id of the mailbox of a role.
+    pub(crate) fn mailbox(&self, role: Role) -> String {
+        let folder = self.mailboxes.folder_of_role(BOB, role).unwrap().unwrap();
+        ids::mailbox_id(BOB, folder.id)
+    }
+
+    /// The whole store is sound.
+    pub(crate) fn check(&self) {
+        let findings = self
+            .mailboxes
+            .check(&std::collections::BTreeMap::new())
+            .unwrap();
+        assert!(findings.is_empty(), "{findings:#?}");
+    }
+}
