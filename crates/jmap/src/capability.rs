@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::blobs::lookup;
 use crate::limits;
 
 /// A capability that a request can use.
@@ -11,17 +12,23 @@ pub enum Capability {
     Core,
     /// `urn:ietf:params:jmap:mail`
     Mail,
+    /// `urn:ietf:params:jmap:blob` (RFC 9404)
+    Blob,
+    /// `urn:ietf:params:jmap:quota` (RFC 9425)
+    Quota,
 }
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 2] = [Self::Core, Self::Mail];
+    pub const ALL: [Self; 4] = [Self::Core, Self::Mail, Self::Blob, Self::Quota];
 
     /// Its registered name.
     pub const fn uri(self) -> &'static str {
         match self {
             Self::Core => "urn:ietf:params:jmap:core",
             Self::Mail => "urn:ietf:params:jmap:mail",
+            Self::Blob => "urn:ietf:params:jmap:blob",
+            Self::Quota => "urn:ietf:params:jmap:quota",
         }
     }
 
@@ -43,7 +50,7 @@ impl Capability {
                 "maxObjectsInSet": limits::MAX_OBJECTS_IN_SET,
                 "collationAlgorithms": ["i;ascii-casemap", "i;octet"],
             }),
-            Self::Mail => json!({}),
+            Self::Mail | Self::Blob | Self::Quota => json!({}),
         }
     }
 
@@ -51,6 +58,13 @@ impl Capability {
     pub fn of_account(self) -> Option<Value> {
         match self {
             Self::Core => None,
+            Self::Quota => Some(json!({})),
+            Self::Blob => Some(json!({
+                "maxSizeBlobSet": limits::MAX_SIZE_BLOB_SET,
+                "maxDataSources": limits::MAX_DATA_SOURCES,
+                "supportedTypeNames": lookup::TYPES,
+                "supportedDigestAlgorithms": ["sha-256", "sha-512"],
+            })),
             Self::Mail => Some(json!({
                 "maxMailboxesPerEmail": limits::MAX_MAILBOXES_PER_EMAIL,
                 "maxMailboxDepth": limits::MAX_MAILBOX_DEPTH,

@@ -7,8 +7,8 @@ use crate::context::Context;
 use crate::error::MethodError;
 use crate::request::Invocation;
 use crate::{
-    Caller, Capability, Request, Response, Verbs, echo, email, limits, mailbox, reference, session,
-    thread,
+    Caller, Capability, Request, Response, Verbs, blobs, echo, email, limits, mailbox, quota,
+    reference, session, thread,
 };
 
 /// A method.
@@ -40,8 +40,20 @@ const METHODS: &[Method] = &[
     method("Email/get", Capability::Mail, email::get::run),
     method("Email/set", Capability::Mail, email::set::run),
     method("Email/import", Capability::Mail, email::import::run),
+    method("Email/copy", Capability::Mail, email::copy::run),
     method("Email/parse", Capability::Mail, email::parse::run),
     method("Email/changes", Capability::Mail, email::changes::run),
+    method("Blob/upload", Capability::Blob, blobs::upload::run),
+    method("Blob/get", Capability::Blob, blobs::get::run),
+    method("Blob/lookup", Capability::Blob, blobs::lookup::run),
+    method("Quota/get", Capability::Quota, quota::get),
+    method("Quota/changes", Capability::Quota, quota::changes),
+    method("Quota/query", Capability::Quota, quota::query),
+    method(
+        "Quota/queryChanges",
+        Capability::Quota,
+        quota::query_changes,
+    ),
 ];
 
 /// Runs the method calls of a request in order.

@@ -69,6 +69,11 @@ impl MethodError {
         Self::with("unsupportedSort", why)
     }
 
+    /// RFC 9404 4.3: blobs are not looked up in such a type.
+    pub fn unknown_data_type(name: &str) -> Self {
+        Self::with("unknownDataType", format!("{name:?} is not looked up"))
+    }
+
     /// Something went wrong that is not the client's doing.
     pub fn server_fail(why: impl Into<String>) -> Self {
         Self::with("serverFail", why)

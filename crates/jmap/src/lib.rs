@@ -23,6 +23,7 @@ pub mod session;
 
 mod args;
 mod blob;
+mod blobs;
 mod caller;
 mod context;
 mod date;
@@ -32,6 +33,7 @@ mod email;
 mod error;
 mod ijson;
 mod mailbox;
+mod quota;
 mod reference;
 mod request;
 mod standard;

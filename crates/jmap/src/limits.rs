@@ -35,6 +35,10 @@ pub const MAX_CHANGES: usize = 20_000;
 /// Octets of header fields and body values in all responses to one request together: calls behind that
 /// answer `requestTooLarge`.
 pub const MAX_CONTENT: usize = 64 << 20;
+/// `maxSizeBlobSet`: octets of one blob that is made within a request.
+pub const MAX_SIZE_BLOB_SET: u64 = 8 << 20;
+/// `maxDataSources`: texts and parts of other blobs that one is made of.
+pub const MAX_DATA_SOURCES: usize = 64;
 /// Deepest nesting of the parts of a message that a client composes.
 pub const MAX_PART_DEPTH: usize = 16;
 /// Deepest nesting of a filter.

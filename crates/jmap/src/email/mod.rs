@@ -4,6 +4,7 @@ mod body;
 pub(crate) mod changes;
 mod compose;
 mod content;
+pub(crate) mod copy;
 pub(crate) mod get;
 mod header;
 pub(crate) mod import;

@@ -1,0 +1,20 @@
+//! `Blob/upload`, `Blob/get` and `Blob/lookup` (RFC 9404).
+
+pub(crate) mod get;
+pub(crate) mod lookup;
+pub(crate) mod upload;
+
+/// A part of a blob: RFC 9404 4.2 counts octets from `offset`, as many as `length` says or there are.
+fn part(size: u64, offset: Option<u64>, length: Option<u64>) -> std::ops::Range<u64> {
+    let start = offset.unwrap_or(0).min(size);
+    let end = length
+        .map_or(size, |length| start.saturating_add(length))
+        .min(size);
+    start..end
+}
+
+/// Whether a blob has all octets of the part that is asked for.
+fn is_whole(size: u64, offset: Option<u64>, length: Option<u64>) -> bool {
+    let start = offset.unwrap_or(0);
+    start <= size && length.is_none_or(|length| start.saturating_add(length) <= size)
+}

@@ -1,0 +1,130 @@
+//! `Blob/upload` (RFC 9404 4.1): small blobs within a request, from texts and parts of other blobs.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tern_base::AccountId;
+
+use super::{is_whole, part};
+use crate::args::{self, UnsignedInt};
+use crate::blob::Found;
+use crate::blob_id::{BlobKey, BlobRef};
+use crate::context::Context;
+use crate::error::{MethodError, SetError};
+use crate::limits;
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Args {
+    account_id: String,
+    create: Map<String, Value>,
+}
+
+/// An UploadObject.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UploadObject {
+    data: Vec<DataSource>,
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
+}
+
+/// One of the three, and the part of the last.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DataSource {
+    #[serde(default, rename = "data:asText")]
+    text: Option<String>,
+    #[serde(default, rename = "data:asBase64")]
+    base64: Option<String>,
+    #[serde(default, rename = "blobId")]
+    blob_id: Option<String>,
+    #[serde(default)]
+    offset: Option<UnsignedInt>,
+    #[serde(default)]
+    length: Option<UnsignedInt>,
+}
+
+/// `Blob/upload`
+pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
+    let args: Args = args::read(args)?;
+    let account = cx.account(&args.account_id)?;
+    if args.create.len() > limits::MAX_OBJECTS_IN_SET {
+        return Err(MethodError::REQUEST_TOO_LARGE);
+    }
+    let (mut made, mut refused) = (Map::new(), Map::new());
+    for (creation, object) in args.create {
+        match upload(cx, account, object) {
+            Ok((id, object)) => {
+                cx.was_created(&creation, &id);
+                made.insert(creation, object);
+            }
+            Err(error) => drop(refused.insert(creation, error.into_json())),
+        }
+    }
+    let map = |map: Map<String, Value>| (!map.is_empty()).then_some(map);
+    Ok(json!({
+        "accountId": args.account_id, "created": map(made), "notCreated": map(refused),
+    }))
+}
+
+fn upload(
+    cx: &mut Context<'_>,
+    account: AccountId,
+    object: Value,
+) -> Result<(String, Value), SetError> {
+    let object: UploadObject = serde_json::from_value(object)
+        .map_err(|error| SetError::new("invalidProperties", error.to_string()))?;
+    if object.data.is_empty() || object.data.len() > limits::MAX_DATA_SOURCES {
+        let why = "too many parts, or none";
+        return Err(SetError::invalid_properties(&["data"], why));
+    }
+    let mut octets = Vec::new();
+    for source in object.data {
+        octets.extend(read(cx, account, source)?);
+        if octets.len() as u64 > limits::MAX_SIZE_BLOB_SET {
+            return Err(SetError::new("tooLarge", "the blob is too large")
+                .and("maxSize", limits::MAX_SIZE_BLOB_SET.into()));
+        }
+    }
+    let kind = object
+        .kind
+        .unwrap_or_else(|| "application/octet-stream".to_owned());
+    let (mailboxes, size) = (cx.verbs.mailboxes, octets.len() as u64);
+    let mut upload = mailboxes.begin_upload(account, &kind, size, cx.now, cx.entropy)?;
+    mailboxes.upload_more(&mut upload, &octets)?;
+    let done = mailboxes.finish_upload(upload, cx.now)?;
+    let key = BlobKey::new(mailboxes.content_key());
+    let id = BlobRef::upload(done.blob).id(&key, account);
+    let object = json!({"id": id, "type": done.media_type, "size": done.size});
+    Ok((id, object))
+}
+
+fn read(cx: &Context<'_>, account: AccountId, source: DataSource) -> Result<Vec<u8>, SetError> {
+    let no = |why: &str| SetError::invalid_properties(&["data"], why);
+    let is_part = source.offset.is_some() || source.length.is_some();
+    match (source.text, source.base64, source.blob_id) {
+        (Some(text), None, None) if !is_part => Ok(text.into_bytes()),
+        (None, Some(text), None) if !is_part => STANDARD.decode(text).map_err(|_| no("no base64")),
+        (None, None, Some(id)) => {
+            let mailboxes = cx.verbs.mailboxes;
+            let found = Found::by_id(mailboxes, account, cx.resolved(&id))?;
+            let found = found.ok_or_else(|| {
+                SetError::new("blobNotFound", "there is no such blob").and("notFound", json!([id]))
+            })?;
+            let (offset, length) = (source.offset.map(|it| it.0), source.length.map(|it| it.0));
+            if !is_whole(found.size(), offset, length) {
+                return Err(no("the blob has no such part"));
+            }
+            let part = part(found.size(), offset, length);
+            if part.end - part.start > limits::MAX_SIZE_BLOB_SET {
+                return Err(SetError::new("tooLarge", "the part is too large")
+                    .and("maxSize", limits::MAX_SIZE_BLOB_SET.into()));
+            }
+            found.record(mailboxes, cx.caller, cx.now)?;
+            Ok(found.read(mailboxes, account, part)?)
+        }
+        _ => Err(no("a part is one of a text, base64 and a blob")),
+    }
+}
