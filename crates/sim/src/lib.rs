@@ -1,9 +1,8 @@
 //! The whole server on the in-memory engine from one seed, with faults.
 //!
 //! One thread, a virtual clock, and every choice from the seed: senders over SMTP sessions,
-//! clients of every habit, the queue's worker, operators who take mail back and restore it, counsel who
-//! places legal holds. Things
-//! go wrong at every commit and every octet: conflicts, a full disk, lost answers, cut
+//! clients of every habit, the queue's worker, operators who take mail back and restore it, people
+//! who approve, counsel who places legal holds. Things go wrong at every commit and every octet: conflicts, a full disk, lost answers, cut
 //! connections, the process killed. An oracle that sees what is durable and every octet that
 //! leaves compares both with what was promised.
 //!
@@ -57,6 +56,10 @@ pub struct Summary {
     pub restored: usize,
     /// Copies of which an octet of the body left.
     pub exposed: usize,
+    /// Recalls that were sealed after they had waited for somebody.
+    pub freed: usize,
+    /// Copies that their owners removed and holds keep.
+    pub kept: usize,
     /// Times the process was killed.
     pub kills: usize,
 }
@@ -69,6 +72,8 @@ impl std::ops::AddAssign for Summary {
         self.late += other.late;
         self.restored += other.restored;
         self.exposed += other.exposed;
+        self.freed += other.freed;
+        self.kept += other.kept;
         self.kills += other.kills;
     }
 }

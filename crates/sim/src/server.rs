@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tern_base::{AccountId, Domain, EmailAddress, Timestamp};
+use tern_base::{AccountId, Domain, EmailAddress, SeededEntropy, Timestamp};
 use tern_delivery::Delivery;
-use tern_directory::Target;
+use tern_directory::{FactorKey, NewTotp, RecoveryCodes, Target};
 use tern_mailbox::{FolderSpec, Listener, Mailboxes, NoListener, Role, SealTag};
+use tern_policy::PolicySet;
 use tern_queue::Schedule;
 use tern_recall::{HoldBook, Recalls, Settings};
-use tern_store::{Engine, MemEngine};
+use tern_store::{Engine, MemEngine, Verdict};
 
 use crate::engine::SimEngine;
 
@@ -25,6 +26,35 @@ pub(crate) const PEOPLE: [&str; 5] = ["alice", "bob", "carol", "dave", "erin"];
 pub(crate) const GROUP: (&str, [u32; 3]) = ("team", [2, 3, 4]);
 /// An alias, and who it leads to.
 pub(crate) const ALIAS: (&str, u32) = ("sales", 5);
+
+/// What the organisation asks for beyond the default policy, where it asks for anything: every third
+/// message needs two people.
+const MANY: (&str, &str) = (
+    "sim/many.cedar",
+    r#"@id("sim.many")
+@description("More than two recipients need two people.")
+@approval("72h")
+@approvers("2")
+forbid (principal, action == Tern::Action::"recall.own", resource)
+when { resource.recipients > 2 }
+unless { context.approvals >= 2 };
+"#,
+);
+
+/// The policy of a run: the default and more, or one under which nobody but the requester has a say.
+///
+/// # Panics
+/// Never: the policies are constants, and every run loads them.
+pub(crate) fn policy(asks: bool) -> Arc<PolicySet> {
+    if !asks {
+        return tern_policy::unattended();
+    }
+    let files = [tern_policy::SHIPPED_DEFAULT, &[MANY]].concat();
+    match PolicySet::load(&files) {
+        Ok(set) => Arc::new(set),
+        Err(errors) => panic!("the policies of the simulation are wrong: {errors:?}"),
+    }
+}
 
 const FOLDERS: [FolderSpec; 3] = [
     FolderSpec {
@@ -74,7 +104,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn open(engine: SimEngine) -> Result<Self, tern_mailbox::MailboxError> {
+    pub(crate) fn open(
+        engine: SimEngine,
+        policy: &Arc<PolicySet>,
+    ) -> Result<Self, tern_mailbox::MailboxError> {
         let shared: Arc<dyn Engine> = Arc::new(engine.clone());
         let changes = Arc::<Changes>::default();
         let listener: Arc<dyn Listener> = Arc::<Changes>::clone(&changes);
@@ -83,12 +116,11 @@ impl Server {
             mailboxes
                 .without_lanes()
                 .kept_by(Arc::new(HoldBook::default()))
-                .marking(tern_recall::RECALL_KEYWORD)
-                .watching(tern_recall::RECALL_MAILBOX),
+                .marking(tern_recall::RECALL_KEYWORD),
         );
         Ok(Self {
             engine,
-            recalls: recalls(Arc::clone(&shared), &mailboxes),
+            recalls: recalls(Arc::clone(&shared), &mailboxes, Arc::clone(policy)),
             delivery: delivery(shared, &mailboxes),
             mailboxes,
             changes,
@@ -123,15 +155,14 @@ impl Observer {
         let mailboxes = Arc::new(mailboxes);
         Ok(Self {
             mem: mem.clone(),
-            recalls: recalls(Arc::clone(&shared), &mailboxes),
+            recalls: recalls(Arc::clone(&shared), &mailboxes, tern_policy::unattended()),
             delivery: delivery(shared, &mailboxes),
             mailboxes,
         })
     }
 }
 
-fn recalls(engine: Arc<dyn Engine>, mailboxes: &Arc<Mailboxes>) -> Recalls {
-    let policy = tern_policy::unattended();
+fn recalls(engine: Arc<dyn Engine>, mailboxes: &Arc<Mailboxes>, policy: Arc<PolicySet>) -> Recalls {
     Recalls::open(engine, Arc::clone(mailboxes), policy, Settings::default())
 }
 
@@ -178,6 +209,41 @@ pub(crate) fn name_of(account: AccountId) -> &'static str {
     found.copied().unwrap_or("nobody")
 }
 
+/// Who has a second factor: those who send mail.
+const FACTORED: [AccountId; 2] = [AccountId(1), AccountId(2)];
+
+/// Sets up a second factor. That a code was right is verified above recalls, so none is shown again.
+fn enrol(
+    engine: &MemEngine,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<(), tern_directory::DirectoryError> {
+    let key = FactorKey::derive(&CONTENT_KEY);
+    let mut entropy = SeededEntropy::new(account.0.into());
+    let new = NewTotp::new(&key, account, &mut entropy)?;
+    let code = code_of(&new.base32(), now);
+    let codes = RecoveryCodes::new(&mut entropy);
+    tern_store::transact(engine, |txn| {
+        tern_directory::enrol_totp_in(txn, &new, now)?;
+        let done = tern_directory::confirm_totp_in(txn, &key, account, &code, &codes, now)?;
+        debug_assert!(done.is_ok(), "the code of this very moment");
+        Ok(Verdict::Commit(()))
+    })
+}
+
+/// What an authenticator shows.
+///
+/// # Panics
+/// Never: the secret is one that was just made.
+fn code_of(secret: &str, now: Timestamp) -> String {
+    let secret = totp_rs::Secret::try_from_base32(secret);
+    let app = secret.map(|secret| totp_rs::Builder::new().with_secret(secret.as_bytes().to_vec()));
+    match app.map(totp_rs::Builder::build) {
+        Ok(Ok(app)) => app.generate(now.as_secs()).to_string(),
+        _ => panic!("no authenticator takes the secret"),
+    }
+}
+
 /// Makes the organisation.
 pub(crate) fn found(engine: &MemEngine, now: Timestamp) -> Result<(), String> {
     let fault = |error: &dyn std::fmt::Display| error.to_string();
@@ -194,6 +260,9 @@ pub(crate) fn found(engine: &MemEngine, now: Timestamp) -> Result<(), String> {
         let id = made.map_err(|error| fault(&error))?.id;
         let made = observer.mailboxes.create_account(id, 0, &FOLDERS, now);
         made.map_err(|error| fault(&error))?;
+    }
+    for account in FACTORED {
+        enrol(engine, account, now).map_err(|error| fault(&error))?;
     }
     let group = tern_directory::create_group(engine, &address(GROUP.0), "Team", now);
     let group = group.map_err(|error| fault(&error))?;

@@ -6,9 +6,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tern_base::{ContentDigest, Fault, SeededEntropy, Timestamp};
 use tern_mailbox::SealTag;
+use tern_policy::PolicySet;
 use tern_store::{Batch, MemEngine, Operation};
 
 use crate::actors::{self, Actor};
@@ -57,6 +59,7 @@ pub(crate) struct Sim {
     pub(crate) trouble: Cell<Trouble>,
     now: Cell<Timestamp>,
     server: RefCell<Rc<Server>>,
+    policy: Arc<PolicySet>,
     actors: RefCell<Vec<Option<Box<dyn Actor>>>>,
     depth: Cell<usize>,
     /// Whether the oracle looks: nobody else acts, and nothing goes wrong.
@@ -123,7 +126,8 @@ impl Sim {
         server::found(&mem, BEGIN)?;
         let engine = SimEngine::over(mem);
         let oracle = Oracle::new(engine.durable())?;
-        let server = Server::open(engine).map_err(|error| error.to_string())?;
+        let policy = server::policy(dice.chance(400));
+        let server = Server::open(engine, &policy).map_err(|error| error.to_string())?;
         let trouble = Trouble::drawn(&mut dice);
         let actors = actors::cast(&mut dice);
         Ok(Rc::new(Self {
@@ -133,6 +137,7 @@ impl Sim {
             trouble: Cell::new(trouble),
             now: Cell::new(BEGIN),
             server: RefCell::new(Rc::new(server)),
+            policy,
             actors: RefCell::new(actors.into_iter().map(Some).collect()),
             depth: Cell::new(0),
             looking: Cell::new(false),
@@ -193,7 +198,7 @@ impl Sim {
         }
         let engine = self.server.borrow().engine.restarted();
         self.oracle.borrow_mut().restarted(engine.durable())?;
-        let server = Server::open(engine).map_err(|error| error.to_string())?;
+        let server = Server::open(engine, &self.policy).map_err(|error| error.to_string())?;
         *self.server.borrow_mut() = Rc::new(server);
         Ok(())
     }

@@ -18,9 +18,10 @@ fn sum(seeds: std::ops::Range<u64>) -> Summary {
 fn two_hundred_seeds() {
     let total = sum(0..200);
     // A run in which nothing happens proves nothing.
-    assert!(total.accepted > 2_000 && total.seals > 800, "{total:?}");
-    assert!(total.withdrawn > 1_000 && total.late > 500, "{total:?}");
-    assert!(total.restored > 200 && total.exposed > 500, "{total:?}");
+    assert!(total.accepted > 2_000 && total.seals > 600, "{total:?}");
+    assert!(total.withdrawn > 800 && total.late > 500, "{total:?}");
+    assert!(total.restored > 100 && total.exposed > 500, "{total:?}");
+    assert!(total.freed > 15 && total.kept > 15, "{total:?}");
     assert!(total.kills > 100, "{total:?}");
 }
 

@@ -73,8 +73,8 @@ impl Counsel {
 impl Actor for Counsel {
     fn step(&mut self, sim: &Sim) {
         let done = match sim.below(10) {
-            0..=2 => self.place(sim),
-            3..=6 => self.release(sim),
+            0..=3 => self.place(sim),
+            4..=6 => self.release(sim),
             _ => Ok(()),
         };
         if let Err(error) = done {

@@ -2,6 +2,7 @@
 
 mod chores;
 mod counsel;
+mod freer;
 mod imap;
 mod organizer;
 mod reader;
@@ -63,6 +64,7 @@ pub(crate) fn cast(dice: &mut Dice) -> Vec<Box<dyn Actor>> {
     if dice.chance(400) {
         actors.push(Box::new(counsel::Counsel::default()));
     }
+    actors.push(Box::new(freer::Freer));
     actors.push(Box::new(chores::Chores));
     actors
 }

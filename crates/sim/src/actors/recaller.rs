@@ -88,6 +88,7 @@ impl Recaller {
             }
         };
         sim.tell(|| format!("{} asks: {answer:?}", request.requester.name));
+        sim.oracle.borrow_mut().answered(answer);
         if matches!(answer, Requested::Sealed(_)) && sim.chance(600) {
             server.recalls.run(answer.id(), sim.now())?;
         }

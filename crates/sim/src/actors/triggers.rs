@@ -28,6 +28,7 @@ impl Triggers {
                 for answer in answers {
                     let sealed = matches!(answer, Requested::Sealed(_));
                     sim.tell(|| format!("trigger of account {account}: {answer:?}"));
+                    sim.oracle.borrow_mut().answered(answer);
                     if sealed && server.engine.is_dead() {
                         sim.tell(|| "answered by a dead server".to_owned());
                     }

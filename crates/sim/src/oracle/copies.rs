@@ -50,6 +50,8 @@ pub(crate) struct Copy {
     pub(crate) attempted: bool,
     /// It was taken out by a seal at least once.
     pub(crate) withdrawn: bool,
+    /// Its owner removed it at least once while a hold kept it.
+    pub(crate) kept: bool,
     /// It arrived under a seal.
     pub(crate) late: bool,
     /// A report of the server, which it replaces by itself.
@@ -76,6 +78,7 @@ impl Copy {
             served_to: BTreeSet::new(),
             attempted: false,
             withdrawn: false,
+            kept: false,
             late: false,
             body_out_before: false,
             report: false,

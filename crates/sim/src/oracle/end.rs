@@ -44,6 +44,7 @@ impl Oracle {
         if at_rest {
             self.look_at_all(true)?;
             self.check_recalls()?;
+            self.check_waits()?;
             self.check_ledgers()?;
         }
         self.verdict()

@@ -9,6 +9,7 @@ mod end;
 mod holds;
 mod outside;
 mod step;
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -98,6 +99,7 @@ pub(crate) struct Oracle {
     pub(crate) holds: BTreeMap<HoldId, HeldBy>,
     /// Copies that their owners removed under a hold.
     owed: BTreeSet<(AccountId, MessageId)>,
+    waits: waits::Waits,
     copies: BTreeMap<(AccountId, MessageId), Copy>,
     accounts: BTreeMap<AccountId, AccountSeen>,
     permits: Vec<Permit>,
@@ -121,6 +123,7 @@ impl Oracle {
             restores: BTreeSet::new(),
             holds: BTreeMap::new(),
             owed: BTreeSet::new(),
+            waits: waits::Waits::default(),
             copies: BTreeMap::new(),
             accounts: BTreeMap::new(),
             permits: Vec::new(),
@@ -255,6 +258,7 @@ impl Oracle {
         let copies = copies.collect();
         self.at_seal.insert(seal.tag, AtSeal { digest, copies });
         self.check_hidden(digest, seal);
+        self.check_freed(RecallId(seal.tag.0));
         true
     }
 
@@ -420,6 +424,8 @@ impl Oracle {
             late: count(&|copy| copy.late),
             restored: self.restored,
             exposed: count(&|copy| copy.body_out),
+            freed: self.freed(),
+            kept: count(&|copy| copy.kept),
             kills,
         }
     }

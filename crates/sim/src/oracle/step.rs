@@ -477,6 +477,7 @@ impl Oracle {
         copy.received = Some(row.received);
         copy.late |= vaulted.row.late;
         copy.withdrawn |= !vaulted.row.late && !kept;
+        copy.kept |= kept;
         match self.observer.mailboxes.vaulted_placements(vaulted) {
             Ok(before) => {
                 let before = before.into_iter();
