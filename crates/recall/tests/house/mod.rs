@@ -152,6 +152,11 @@ impl House {
         }
     }
 
+    /// A process over an older state of the store that was put back.
+    pub(crate) fn put_back(&self, backup: &MemEngine) -> Self {
+        Self::open(backup.fork(), self.now, Arc::clone(&self.policy))
+    }
+
     /// A new process over what was committed when the old one was killed.
     pub(crate) fn restarted(self) -> Self {
         let entropy = SeededEntropy::new(2);
