@@ -14,6 +14,7 @@
 
 mod address;
 mod attached;
+mod attachment;
 mod codec;
 mod content;
 mod digest;
@@ -34,6 +35,7 @@ mod tnef;
 
 pub use address::Address;
 pub use attached::first_attached;
+pub use attachment::{Attachment, NoAttachment, find_attachment, without_attachment};
 pub use codec::{MessageView, Structure, decode, encode};
 pub use digest::{BlobHasher, blob_id, content_digest, nested_digests};
 pub use envelope::Envelope;

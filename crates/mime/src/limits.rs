@@ -56,3 +56,10 @@ pub const NESTED_DIGEST_FACTOR: usize = 4;
 /// Attributes of a TNEF stream that are walked to find the class of the message; it stands among
 /// the first few.
 pub const MAX_TNEF_ATTRIBUTES: usize = 64;
+
+/// Parts of a message, in the order in which they stand, among which one attachment can be taken: what
+/// says which parts a copy lacks has a bit for each.
+pub const MAX_NUMBERED_PARTS: u8 = 64;
+
+/// Characters of a file name that is shown; the rest is cut off.
+pub const MAX_FILE_NAME_CHARS: usize = 200;
