@@ -56,6 +56,7 @@ fn by(requester: Option<AccountId>, search: Search, batch: u8) -> Retract {
         requester: operator(requester),
         chosen: Vec::new(),
         selection: Selection::Any,
+        attachment: None,
         reach: tern_recall::Reach::default(),
         depth: 0,
         notices: tern_recall::Notices::default(),

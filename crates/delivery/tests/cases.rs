@@ -155,6 +155,7 @@ impl Play {
             outside: Outside::All,
             origins: Origins::all(),
             attached: true,
+            part: None,
             active: true,
             until: self.house.now.plus_millis(1_000_000_000),
         };

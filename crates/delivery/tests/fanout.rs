@@ -325,6 +325,7 @@ fn recall_of(origin: OriginId, chosen: &[&str]) -> Request {
         },
         chosen: chosen.iter().map(|text| (*text).to_owned()).collect(),
         selection: tern_policy::Selection::Any,
+        attachment: None,
         reach: tern_recall::Reach::default(),
         notices: tern_recall::Notices::default(),
         batch: None,

@@ -174,6 +174,7 @@ fn in_flight(house: &mut House) -> (tern_queue::QueueId, impl Fn(&House, bool) +
             outside: Outside::All,
             origins: Origins::all(),
             attached: true,
+            part: None,
             active,
             until: Timestamp(u64::MAX),
         };

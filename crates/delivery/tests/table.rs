@@ -417,6 +417,7 @@ impl World {
             },
             chosen: Vec::new(),
             selection: Selection::Any,
+            attachment: None,
             reach: tern_recall::Reach::default(),
             notices: tern_recall::Notices::default(),
             batch: None,

@@ -1,9 +1,10 @@
 //! The letters that a message carries besides being one: what forwarding as an attachment makes.
 //!
 //! A message is a copy of its own letter (`COPY`), and a *carrier* of each message inside it, and of
-//! the letter that it was before a server elsewhere added to it (`CARRIER`). Invariant: what a message carries is in its row, and it has a row in `CARRIER` for
-//! each exactly while it has one in `COPY`. A message that carries nothing has no such rows, and costs
-//! none of what is asked here.
+//! the letter that it was before a server elsewhere added to it, or this one took a part out of it
+//! (`CARRIER`). Invariant: what a message carries is in its row, and it has a row in `CARRIER` for each
+//! exactly while it has one in `COPY`. A message that carries nothing has no such rows, and costs none of
+//! what is asked here.
 //!
 //! Refuses to look at more than [`limits::MAX_CARRIED`] of them: the outermost are found first.
 
@@ -22,6 +23,25 @@ pub enum Carriage {
     Attached,
     /// The message is what this transaction sent out, come back with something added to it.
     Returned(OriginId),
+    /// The message is the letter without some of its parts, which were taken out of it here.
+    Reduced(Parts),
+}
+
+/// Some of the parts of a message, by the order in which they stand in it: the whole message is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Parts(u64);
+
+impl Parts {
+    /// The same with one more; one beyond those that can be told apart is not added.
+    #[must_use]
+    pub fn with(self, position: u8) -> Self {
+        Self(self.0 | 1_u64.checked_shl(position.into()).unwrap_or_default())
+    }
+
+    /// Whether this one is among them.
+    pub fn has(self, position: u8) -> bool {
+        self.0 & Self::default().with(position).0 != 0
+    }
 }
 
 impl Carriage {
@@ -30,6 +50,7 @@ impl Carriage {
         match self {
             Self::Attached => drop(w.byte(1)),
             Self::Returned(of) => drop(w.byte(2).array(&of.0)),
+            Self::Reduced(parts) => drop(w.byte(3).number(parts.0)),
         }
     }
 
@@ -38,6 +59,7 @@ impl Carriage {
         match r.byte()? {
             1 => Ok(Self::Attached),
             2 => Ok(Self::Returned(OriginId(r.array()?))),
+            3 => Ok(Self::Reduced(Parts(r.number()?))),
             _ => Err(Damaged),
         }
     }
@@ -47,6 +69,7 @@ impl Carriage {
         match self {
             Self::Attached => "attached",
             Self::Returned(_) => "returned",
+            Self::Reduced(_) => "reduced",
         }
     }
 }
@@ -110,13 +133,20 @@ impl Prepared {
     /// Marks it as a letter that a transaction sent out, come back with something added. It is the
     /// first that is kept in mind of what it carries.
     pub fn came_back(&mut self, digest: ContentDigest, of: OriginId) {
+        self.carries(digest, Carriage::Returned(of));
+    }
+
+    /// Marks it as a letter without some of its parts.
+    pub fn lacks(&mut self, digest: ContentDigest, parts: Parts) {
+        self.carries(digest, Carriage::Reduced(parts));
+    }
+
+    fn carries(&mut self, digest: ContentDigest, carriage: Carriage) {
         if digest != self.digest {
             self.carried.retain(|letter| letter.digest != digest);
             self.carried.truncate(limits::MAX_CARRIED - 1);
-            self.carried.push(Letter {
-                digest,
-                carriage: Some(Carriage::Returned(of)),
-            });
+            let carriage = Some(carriage);
+            self.carried.push(Letter { digest, carriage });
         }
     }
 
@@ -152,7 +182,7 @@ pub(crate) fn remember(
             message,
             origin: match letter.carriage {
                 Some(Carriage::Returned(of)) => of,
-                Some(Carriage::Attached) | None => row.origin,
+                Some(Carriage::Attached | Carriage::Reduced(_)) | None => row.origin,
             },
             lineage: row.lineage,
             carrier: letter.carriage.map(|carriage| (carriage, row.digest)),

@@ -176,6 +176,11 @@ impl Mailboxes {
         Ok(out)
     }
 
+    /// The content of a message, whatever seals it; not to be served to anybody.
+    pub fn sealed_content(&self, row: &MessageRow) -> Result<Vec<u8>, MailboxError> {
+        self.read_blob_of(row.blob, row.size.saturating_sub(row.prefix.len() as u32))
+    }
+
     /// The octets of a content that another table refers to (the queue).
     pub fn read_blob_of(&self, blob: BlobId, size: u32) -> Result<Vec<u8>, MailboxError> {
         let mut out = Vec::with_capacity(size as usize);
@@ -203,6 +208,19 @@ impl Mailboxes {
     /// Every copy of a letter that is in a mailbox, by account and message.
     pub fn copies(&self, digest: ContentDigest) -> Result<Vec<CopyRow>, MailboxError> {
         self.copy_rows(tables::copies(digest))
+    }
+
+    /// Some of them, the first so many.
+    pub fn first_copies(
+        &self,
+        digest: ContentDigest,
+        most: usize,
+    ) -> Result<Vec<CopyRow>, MailboxError> {
+        let page = self.engine.scan(&tables::copies(digest), most)?;
+        let rows = page.rows.iter();
+        Ok(rows
+            .map(|(key, value)| CopyRow::decode(key, value))
+            .collect::<Result<_, _>>()?)
     }
 
     pub(crate) fn copy_rows(&self, range: KeyRange) -> Result<Vec<CopyRow>, MailboxError> {

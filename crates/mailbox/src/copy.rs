@@ -116,7 +116,8 @@ fn duplicate(
     row.placements = vec![(to, uid)];
     edit.use_bytes(row.size, true);
     edit.remember(id, &row);
-    crate::expose::inherit(edit.txn, row.digest, edit.account, source, id)?;
+    let letter = row.digest;
+    crate::expose::inherit(edit.txn, edit.account, (source, letter), (id, letter))?;
     crate::blob::link_again(edit.txn, row.blob)?;
     Ok(uid)
 }

@@ -340,14 +340,13 @@ pub(crate) fn record_brought(
 /// What is on record of one message becomes what is on record of another that is made of it.
 pub(crate) fn inherit(
     txn: &mut Transaction<'_>,
-    digest: ContentDigest,
     account: AccountId,
-    from: MessageId,
-    to: MessageId,
+    (from, letter): (MessageId, ContentDigest),
+    (to, new_letter): (MessageId, ContentDigest),
 ) -> Result<(), MailboxError> {
     for key in [tables::exposure, tables::ledger] {
-        if let Some(row) = txn.get(&key(digest, account, from))? {
-            txn.put(key(digest, account, to), row);
+        if let Some(row) = txn.get(&key(letter, account, from))? {
+            txn.put(key(new_letter, account, to), row);
         }
     }
     Ok(())

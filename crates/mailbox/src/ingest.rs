@@ -324,7 +324,7 @@ fn shut_away(
 }
 
 /// Gives out the UID of a message that is gone with it.
-fn pass_by(
+pub(crate) fn pass_by(
     edit: &mut Edit<'_, '_>,
     mailbox: MailboxId,
     message: MessageId,

@@ -5,7 +5,7 @@ use tern_base::{AccountId, MailboxId, MessageId, Uid};
 use tern_store::Transaction;
 
 use crate::edit::Edit;
-use crate::rows::PlacementRow;
+use crate::rows::{MessageRow, PlacementRow, VaultRow};
 use crate::{INBOX, MailboxError, Mailboxes, vault};
 
 impl Mailboxes {
@@ -28,32 +28,44 @@ impl Mailboxes {
             Err(MailboxError::NoAccount) => return Ok(None),
             other => other?,
         };
-        let mut row = vaulted.message.clone();
-        for (was_in, _) in std::mem::take(&mut row.placements) {
-            let mailbox = match edit.has_mailbox(was_in)? {
-                true => was_in,
-                false => INBOX,
-            };
-            if row.placements.iter().any(|(shown, _)| *shown == mailbox) {
-                continue;
-            }
-            let old = vault::placement(edit.txn, account, message, was_in)?;
-            let placement = PlacementRow {
-                message,
-                modseq: edit.modseq,
-                flags: old.flags,
-                received: row.received,
-                size: row.size,
-                saved: old.saved,
-            };
-            let is_first = row.placements.is_empty();
-            let uid = edit.place(mailbox, placement, is_first.then_some(row.thread))?;
-            row.placements.push((mailbox, uid));
-        }
-        edit.use_bytes(row.size, true);
-        edit.remember(message, &row);
+        let row = vaulted.message.clone();
+        let row = show_again(&mut edit, (message, &vaulted), (message, row))?;
         vault::remove(edit.txn, account, message, &vaulted);
         edit.finish();
         Ok(Some(row.placements))
     }
+}
+
+/// Shows a message where one that is in the vault was, with the flags that it had. A mailbox that is
+/// gone by now is replaced by the inbox.
+pub(crate) fn show_again(
+    edit: &mut Edit<'_, '_>,
+    (was, vaulted): (MessageId, &VaultRow),
+    (message, mut row): (MessageId, MessageRow),
+) -> Result<MessageRow, MailboxError> {
+    row.placements.clear();
+    for (was_in, _) in &vaulted.message.placements {
+        let mailbox = match edit.has_mailbox(*was_in)? {
+            true => *was_in,
+            false => INBOX,
+        };
+        if row.placements.iter().any(|(shown, _)| *shown == mailbox) {
+            continue;
+        }
+        let old = vault::placement(edit.txn, edit.account, was, *was_in)?;
+        let placement = PlacementRow {
+            message,
+            modseq: edit.modseq,
+            flags: old.flags,
+            received: row.received,
+            size: row.size,
+            saved: old.saved,
+        };
+        let is_first = row.placements.is_empty();
+        let uid = edit.place(mailbox, placement, is_first.then_some(row.thread))?;
+        row.placements.push((mailbox, uid));
+    }
+    edit.use_bytes(row.size, true);
+    edit.remember(message, &row);
+    Ok(row)
 }

@@ -110,6 +110,8 @@ pub struct Seal {
     pub origins: Origins,
     /// Messages that carry the letter inside them are covered as copies of it are.
     pub attached: bool,
+    /// The part of the letter that it is about; a copy that lacks it is not covered. None for the whole.
+    pub part: Option<u8>,
     /// Copies may still be in mailboxes.
     pub active: bool,
     /// Until when arriving copies are kept out.
@@ -145,6 +147,9 @@ impl Seal {
             None => self.origins.covers(origin),
             Some(Carriage::Attached) => self.attached && self.origins.covers(origin),
             Some(Carriage::Returned(of)) => self.origins.covers(of),
+            Some(Carriage::Reduced(lacks)) => {
+                self.part.is_none_or(|part| !lacks.has(part)) && self.origins.covers(origin)
+            }
         }
     }
 
@@ -154,7 +159,7 @@ impl Seal {
     }
 }
 
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
 impl Seal {
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -166,6 +171,9 @@ impl Seal {
         w.byte(self.active.into())
             .byte(self.attached.into())
             .number(self.until.0);
+        w.option(self.part, |w, part| {
+            w.byte(part);
+        });
         w.byte(kind).bytes(&set_bytes(accounts));
         match &self.outside {
             Outside::All => drop(w.byte(0)),
@@ -194,6 +202,7 @@ impl Seal {
         let active = r.byte()? != 0;
         let attached = r.byte()? != 0;
         let until = Timestamp(r.number()?);
+        let part = r.option(Reader::byte)?;
         let kind = r.byte()?;
         let accounts = read_set(&mut r)?;
         let cover = match kind {
@@ -225,6 +234,7 @@ impl Seal {
             outside,
             origins,
             attached,
+            part,
             active,
             until,
         })

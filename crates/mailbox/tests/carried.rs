@@ -128,6 +128,7 @@ fn a_seal_of_the_letter_alone_leaves_what_carries_it() {
         outside: Outside::All,
         origins: Origins::all(),
         attached: false,
+        part: None,
         active: true,
         until: Timestamp(u64::MAX),
     };

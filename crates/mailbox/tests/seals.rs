@@ -52,6 +52,7 @@ fn a_failed_seal_hides_nothing() {
         outside: Outside::All,
         origins: Origins::all(),
         attached: true,
+        part: None,
         active: true,
         until: Timestamp(u64::MAX),
     };
@@ -192,6 +193,7 @@ fn a_settled_seal_is_asked_for_as_long_as_it_keeps_out_and_no_longer() {
         outside: Outside::All,
         origins: Origins::all(),
         attached: true,
+        part: None,
         active: true,
         until,
     };
@@ -308,6 +310,7 @@ fn one_letter_has_room_for_thousands_of_seals_and_arrivals_read_those_that_hold(
                 others: vec![OriginId([3; 16]); 20],
             },
             attached: true,
+            part: None,
             active: false,
             until: untils[usize::from(n)],
         };

@@ -200,6 +200,7 @@ struct OptionsRow {
     selection: Option<String>,
     mode: Option<String>,
     notice: Option<String>,
+    attachment: Option<String>,
     reason: Option<String>,
 }
 
@@ -342,6 +343,7 @@ impl OptionsRow {
                 Some("all") => Notice::All,
                 Some(other) => return wrong(other),
             },
+            attachment: self.attachment.clone(),
             reason: self.reason.clone(),
         })
     }

@@ -165,6 +165,10 @@ fn of_options(question: &Question, facts: &mut Facts) {
     ));
     facts.push(("context.options.mode", Value::Text(mode.to_owned())));
     facts.push(("context.options.notice", Value::Text(notice.to_owned())));
+    if let Some(attachment) = &options.attachment {
+        let attachment = Value::Text(attachment.clone());
+        facts.push(("context.options.attachment", attachment));
+    }
     let reason = options.reason.as_ref();
     let has_reason = reason.is_some_and(|reason| !reason.trim().is_empty());
     facts.push(("context.options.hasReason", Value::Flag(has_reason)));
@@ -408,6 +412,7 @@ mod tests {
             }),
             options: Options {
                 chosen_recipients: Some(1),
+                attachment: Some("plan.pdf".into()),
                 ..Options::default()
             },
             approvals: 1,

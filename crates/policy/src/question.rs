@@ -185,6 +185,9 @@ pub struct Options {
     pub mode: Mode,
     /// Who is told.
     pub notice: Notice,
+    /// The one attachment that is taken out of the message, by its file name or else its part number;
+    /// none for the whole message.
+    pub attachment: Option<String>,
     /// Why, in their words.
     pub reason: Option<String>,
 }

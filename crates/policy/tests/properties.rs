@@ -127,14 +127,15 @@ fn options() -> impl Strategy<Value = Options> {
         selection,
         mode,
         notice,
-        any::<Option<String>>(),
+        any::<[Option<String>; 2]>(),
     )
         .prop_map(
-            |(chosen_recipients, selection, mode, notice, reason)| Options {
+            |(chosen_recipients, selection, mode, notice, [attachment, reason])| Options {
                 chosen_recipients,
                 selection,
                 mode,
                 notice,
+                attachment,
                 reason,
             },
         )

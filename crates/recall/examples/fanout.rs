@@ -53,6 +53,7 @@ fn main() {
         },
         chosen: Vec::new(),
         selection: tern_policy::Selection::Any,
+        attachment: None,
         reach: tern_recall::Reach::default(),
         notices: tern_recall::Notices::default(),
         batch: None,

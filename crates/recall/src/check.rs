@@ -95,7 +95,7 @@ impl Recalls {
         if recall.state != State::Done {
             return Ok(());
         }
-        let facts = self.facts(self.submission_of(recall)?, &recall.also)?;
+        let facts = self.facts(self.submission_of(recall)?, &recall.also, recall.part())?;
         // Once its time is over the seal keeps nothing out, and is gone.
         let seal = self.mailboxes().seal_of(recall.digest, recall.id.tag())?;
         let covers = |copy: &&tern_mailbox::CopyRow| {

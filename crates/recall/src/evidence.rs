@@ -7,7 +7,6 @@
 use serde_json::{Value, json};
 use tern_base::Timestamp;
 use tern_policy::{Decision, Permission, Question};
-use tern_store::StoreError;
 
 use crate::submission::{Destination, Submission};
 use crate::{Recall, RecallError, RecallId, Recalls, Requester, Target, limits};
@@ -97,11 +96,7 @@ impl Recalls {
         let Some(copy) = kept.first() else {
             return Ok(None);
         };
-        let row = &copy.row.message;
-        let size = u64::from(row.size);
-        let content = u32::try_from(size.saturating_sub(row.prefix.len() as u64));
-        let content = content.map_err(|_| StoreError::Damaged)?;
-        let octets = self.mailboxes.read_blob_of(row.blob, content)?;
+        let octets = self.mailboxes.sealed_content(&copy.row.message)?;
         Ok(Some((self.address(copy.account)?, octets)))
     }
 }

@@ -6,6 +6,7 @@ use tern_store::{Transaction, Verdict};
 
 use crate::audit::{Act, audit_entry};
 use crate::plan::{cover, left_outcome};
+use crate::stand_in::note_due_in;
 use crate::status::each_row;
 use crate::{
     CopyOutcome, Extent, Facts, Outcome, Reason, Recall, RecallError, RecallId, Recalls, State,
@@ -34,6 +35,7 @@ impl Recalls {
         }
         if recall.state == State::Running {
             if let Some(facts) = self.withdraw_all(&recall, now)? {
+                self.put_stand_ins(&recall, now)?;
                 self.finish(&recall, &facts, now)?;
             }
             recall = self.recall(id)?;
@@ -42,6 +44,9 @@ impl Recalls {
             self.note_late(recall.id.tag(), now)?;
             self.restore_all(&recall, now)?;
             recall = self.recall(id)?;
+        }
+        if recall.state == State::Done {
+            self.put_stand_ins(&recall, now)?;
         }
         if recall.state.is_over() {
             self.settle_again(id, now)?;
@@ -102,7 +107,7 @@ impl Recalls {
     /// was quicker.
     fn withdraw_all(&self, recall: &Recall, now: Timestamp) -> Result<Option<Facts>, RecallError> {
         for _ in 0..MAX_PASSES {
-            let facts = self.facts(self.submission_of(recall)?, &recall.also)?;
+            let facts = self.facts(self.submission_of(recall)?, &recall.also, recall.part())?;
             let (cover, origins) = self.covered(recall, &facts)?;
             let covers = |copy: &&CopyRow| {
                 cover.covers(copy.account)
@@ -286,6 +291,7 @@ fn put_outcomes(
             .collect();
         let subject = Subject::Copy(copy.account, copy.message);
         txn.put(tables::outcome(recall.id, subject), outcome.encode());
+        note_due_in(txn, recall, subject, &outcome);
         outcomes.push((subject, outcome));
     }
     outcomes

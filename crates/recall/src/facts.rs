@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 
 use roaring::RoaringBitmap;
 use tern_base::{AccountId, ContentDigest, MessageId, OriginId};
-use tern_mailbox::{Exposure, Origins};
+use tern_mailbox::{Carriage, Exposure, Origins};
 use tern_store::StoreError;
 
 use crate::{Facts, Reach, Recall, RecallError, Recalls, Submission, Target, rivals, submission};
 
 impl Recalls {
     /// The facts about a submission as they are now, and about what else its account sent of the
-    /// letter and takes back with it.
+    /// letter and takes back with it. Where one part is to be taken, a copy that lacks it is none.
     pub(crate) fn facts(
         &self,
         submission: Submission,
         also: &[OriginId],
+        part: Option<u8>,
     ) -> Result<Facts, RecallError> {
         let (engine, digest) = (&*self.engine, submission.digest);
         let sendings = || std::iter::once(submission.id).chain(also.iter().copied());
@@ -31,6 +32,10 @@ impl Recalls {
         let origins = rivals::origins(engine, &submission)?;
         let mut copies = self.mailboxes.copies(digest)?;
         copies.extend(self.mailboxes.carriers(digest)?);
+        copies.retain(|copy| match (copy.carriage(), part) {
+            (Some(Carriage::Reduced(lacks)), Some(part)) => !lacks.has(part),
+            _ => true,
+        });
         let exposures = self.served(digest, &origins, Reach::Attached)?;
         for id in sendings() {
             let found = tern_queue::by_origin(engine, id)?.into_iter();

@@ -551,6 +551,7 @@ pub(crate) fn request_of(recall: &Recall, requester: &Requester) -> Request {
         chosen: recall.chosen.clone(),
         selection: recall.selection,
         reach: recall.reach,
+        attachment: recall.attachment.clone(),
         notices: recall.notices.clone(),
         batch: recall.batch,
         reason: recall.reason.clone(),

@@ -87,6 +87,7 @@ impl Recalls {
             CopyOutcome::new(Outcome::BlockedLate, reason, row.withdrawn).carried(carriage);
         outcome.mailboxes = row.message.placements.iter().map(|(id, _)| *id).collect();
         txn.put(key, outcome.encode());
+        crate::stand_in::note_due_in(txn, recall, Subject::Copy(account, message), &outcome);
         if reason == Reason::LateDelivery && carriage.is_none() {
             not_gone_in(txn, recall.id, targets, account, &[Reason::DeletedUnread])?;
         }

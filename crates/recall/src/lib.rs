@@ -23,6 +23,7 @@ pub mod token;
 
 mod addressed;
 mod asked;
+mod attachment;
 mod audit;
 mod connected;
 mod decided;
@@ -56,6 +57,7 @@ mod seen;
 mod settings;
 mod settle;
 mod spared;
+mod stand_in;
 mod status;
 mod tables;
 mod taken;
@@ -70,6 +72,7 @@ mod waiting;
 
 pub use addressed::{Addressed, SenderStatus};
 pub use arrival::Arrival;
+pub use attachment::Attachment;
 pub use decided::Decided;
 pub use error::RecallError;
 pub use handle::Recalls;

@@ -84,3 +84,7 @@ pub const MAX_EVIDENCE_COPIES: usize = 100_000;
 pub const MAX_HOLDS: u64 = 1_000;
 /// Longest Message-ID or subject that a hold is over, in bytes.
 pub const MAX_SCOPE_TEXT: usize = 1_000;
+/// Longest part number or file name by which one attachment is asked for, in characters.
+pub const MAX_ATTACHMENT_NAME: usize = 255;
+/// Copies of a message that are looked at for its content.
+pub const MAX_COPIES_READ: usize = 16;

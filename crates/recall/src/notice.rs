@@ -210,9 +210,17 @@ impl Recalls {
         };
         let at = recall.finished.unwrap_or(recall.requested);
         let subject = recall.subject_text();
-        let mut text = format!("{who} took back a message that was in your mailbox.\n\n");
+        let attachment = recall.attachment.as_ref();
+        let what = match attachment {
+            Some(_) => "an attachment of a message",
+            None => "a message",
+        };
+        let mut text = format!("{who} took back {what} that was in your mailbox.\n\n");
         if opened {
             let _ = writeln!(text, "Subject:    {subject}");
+        }
+        if let Some(attachment) = attachment.filter(|_| opened) {
+            let _ = writeln!(text, "Attachment: {attachment}");
         }
         let _ = write!(text, "Sent:       {}", submission.submitted.rfc5322());
         if let Some(sender) = sender {
@@ -222,11 +230,23 @@ impl Recalls {
         if let Some(said) = &recall.notices.text {
             let _ = writeln!(text, "\n{who} writes:\n\n{}", quoted(said));
         }
-        text.push_str("\nIt is no longer in your mailbox, and there is nothing for you to do.\n");
+        text.push_str(match attachment {
+            Some(_) => "\nThe rest of the message stays. There is nothing for you to do.\n",
+            None => "\nIt is no longer in your mailbox, and there is nothing for you to do.\n",
+        });
         let _ = writeln!(text, "\nReference: {}", recall.id);
         let (name, subject) = match opened {
             true => ("opened", format!("Taken back: {subject}")),
-            false => ("notice", String::from("A message to you was taken back")),
+            false => (
+                "notice",
+                format!(
+                    "{} was taken back",
+                    match attachment {
+                        Some(_) => "An attachment of a message to you",
+                        None => "A message to you",
+                    }
+                ),
+            ),
         };
         self.server_mail(
             &ServerMail {

@@ -247,6 +247,8 @@ pub struct CopyOutcome {
     pub restored: Option<Timestamp>,
     /// When it was removed from the vault for good.
     pub purged: Option<Timestamp>,
+    /// The message that has taken its place, without the attachment that was taken back.
+    pub stand_in: Option<MessageId>,
 }
 
 impl CopyOutcome {
@@ -261,6 +263,7 @@ impl CopyOutcome {
             carriage: None,
             restored: None,
             purged: None,
+            stand_in: None,
         }
     }
 
@@ -278,9 +281,10 @@ impl CopyOutcome {
         }
     }
 
-    /// The same of a message that carries the letter so.
+    /// The same of a message that carries the letter so. Without some of its parts it is the letter.
     #[must_use]
     pub fn carried(self, carriage: Option<Carriage>) -> Self {
+        let carriage = carriage.filter(|carriage| !matches!(carriage, Carriage::Reduced(_)));
         Self { carriage, ..self }
     }
 
@@ -301,7 +305,7 @@ impl CopyOutcome {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(3);
+        let mut w = Writer::versioned(4);
         w.byte(self.outcome as u8)
             .byte(self.reason as u8)
             .number(self.at.0);
@@ -319,11 +323,14 @@ impl CopyOutcome {
                 w.number(at.0);
             });
         }
+        w.option(self.stand_in, |w, message| {
+            w.number(message.0);
+        });
         w.finish()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 3)?;
+        let mut r = Reader::of_version(bytes, 4)?;
         Ok(Self {
             outcome: Outcome::from_number(r.byte()?)?,
             reason: Reason::from_number(r.byte()?)?,
@@ -333,6 +340,7 @@ impl CopyOutcome {
             carriage: r.option(Carriage::read)?,
             restored: r.option(|r| r.number().map(Timestamp))?,
             purged: r.option(|r| r.number().map(Timestamp))?,
+            stand_in: r.option(|r| r.number().map(MessageId))?,
         })
     }
 }
@@ -393,6 +401,7 @@ mod tests {
                 carriage: Some(Carriage::Attached),
                 restored: Some(Timestamp(9)),
                 purged: Some(Timestamp(10)),
+                stand_in: Some(MessageId(6)),
                 ..CopyOutcome::new(outcome, Reason::Queued, Timestamp(3))
             };
             assert_eq!(CopyOutcome::decode(&row.encode()), Ok(row));

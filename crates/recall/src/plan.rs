@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use roaring::RoaringBitmap;
 use tern_base::{AccountId, MessageId, Timestamp};
-use tern_mailbox::{CopyRow, Cover, Exposure, Origins, Outside};
+use tern_mailbox::{Carriage, CopyRow, Cover, Exposure, Origins, Outside};
 use tern_policy::Selection;
 use tern_queue::{Ending, QueueId, State as ItemState, Status};
 
@@ -105,7 +105,10 @@ pub fn plan(facts: &Facts, chosen: &[String], now: Timestamp) -> Plan {
         .iter()
         .filter(|copy| facts.origins.covers(copy.origin))
         .collect();
-    let whole = theirs.iter().filter(|copy| copy.carrier.is_none());
+    // Without some of its parts it is the letter all the same.
+    let whole = theirs
+        .iter()
+        .filter(|copy| matches!(copy.carriage(), None | Some(Carriage::Reduced(_))));
     let holders: BTreeSet<AccountId> = whole.map(|copy| copy.account).collect();
     let copies = theirs.into_iter().map(planned).collect();
     let without_copy = |(n, target)| {

@@ -6,7 +6,7 @@ use tern_mailbox::SealTag;
 use tern_policy::{DenyReason, Selection};
 
 use crate::outcome::Tally;
-use crate::{BatchId, Notices, Outcome, Reach, tables};
+use crate::{Attachment, BatchId, Notices, Outcome, Reach, tables};
 
 /// The id of one recall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,10 +71,14 @@ pub enum Refusal {
     Failed = 10,
     /// A policy wants to know why.
     ReasonRequired = 11,
+    /// It has no such attachment.
+    NoSuchAttachment = 12,
+    /// The attachment is signed or encrypted.
+    AttachmentProtected = 13,
 }
 
 impl Refusal {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::NotEnabled,
         Self::NotYours,
         Self::TooOld,
@@ -86,6 +90,8 @@ impl Refusal {
         Self::RateLimited,
         Self::Failed,
         Self::ReasonRequired,
+        Self::NoSuchAttachment,
+        Self::AttachmentProtected,
     ];
 
     /// The name that reports and the API use.
@@ -102,6 +108,8 @@ impl Refusal {
             Self::RateLimited => "rate-limited",
             Self::Failed => "failed",
             Self::ReasonRequired => "reason-required",
+            Self::NoSuchAttachment => "no-such-attachment",
+            Self::AttachmentProtected => "attachment-protected",
         }
     }
 
@@ -124,6 +132,11 @@ impl Refusal {
             Self::ReasonRequired => {
                 "A reason is required. Say why and ask again: in a mail to recall@ your domain with a \
                  line that begins with \"Reason:\", or with --reason at the command line."
+            }
+            Self::NoSuchAttachment => "No one attachment of this message has that number or name.",
+            Self::AttachmentProtected => {
+                "This attachment is signed or encrypted together with other parts of the message, \
+                 which would be worth nothing without it: take back the whole message."
             }
         }
     }
@@ -329,6 +342,8 @@ pub struct Recall {
     pub selection: Selection,
     /// How far beyond the letter itself.
     pub reach: Reach,
+    /// The one attachment that it takes out of the message; none for the whole of it.
+    pub attachment: Option<Attachment>,
     /// Who is told of it when it is done.
     pub notices: Notices,
     /// Accounts below this number are told, if they are to be.
@@ -360,13 +375,18 @@ pub struct Recall {
 }
 
 impl Recall {
+    /// The part of the message that it takes; none for the whole of it.
+    pub(crate) fn part(&self) -> Option<u8> {
+        self.attachment.as_ref().and_then(Attachment::part)
+    }
+
     /// The subject of the message, for people.
     pub fn subject_text(&self) -> String {
         tern_mime::decode_header_text(&self.subject)
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(6);
+        let mut w = Writer::versioned(7);
         w.option(self.submission, |w, id| {
             w.array(&id.0);
         });
@@ -396,6 +416,7 @@ impl Recall {
         w.list(&self.chosen, text)
             .byte(selection_number(self.selection))
             .byte(self.reach as u8);
+        w.option(self.attachment.as_ref(), |w, one| one.write(w));
         self.notices.write(&mut w);
         w.number(self.noticed);
         w.option(self.batch, |w, batch| {
@@ -416,7 +437,7 @@ impl Recall {
     }
 
     pub(crate) fn decode(id: RecallId, bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 6)?;
+        let mut r = Reader::of_version(bytes, 7)?;
         Ok(Self {
             id,
             submission: r.option(|r| r.array().map(OriginId))?,
@@ -432,6 +453,7 @@ impl Recall {
             chosen: r.list(Reader::text)?,
             selection: selection_of(r.byte()?)?,
             reach: Reach::from_number(r.byte()?)?,
+            attachment: r.option(Attachment::read)?,
             notices: Notices::read(&mut r)?,
             noticed: r.number()?,
             batch: r.option(|r| r.array().map(BatchId))?,
@@ -457,8 +479,10 @@ impl Recall {
                 .any(|held| held.eq_ignore_ascii_case(one))
         };
         let all = !other.chosen.is_empty() && other.chosen.iter().all(named);
+        let whole =
+            self.attachment.is_none() || (self.part().is_some() && self.part() == other.part());
         let states = self.selection == Selection::Any || self.selection == other.selection;
-        states && self.reach >= other.reach && (self.chosen.is_empty() || all)
+        whole && states && self.reach >= other.reach && (self.chosen.is_empty() || all)
     }
 
     /// The submissions whose recipients it speaks of, in the order of their targets.

@@ -238,6 +238,9 @@ fn facts(out: &mut String, status: &SenderStatus) {
     if let Some(reason) = &recall.reason {
         let _ = writeln!(out, "Reason:     {reason}");
     }
+    if let Some(attachment) = &recall.attachment {
+        let _ = writeln!(out, "Attachment: {attachment}");
+    }
     if let Some(replacement) = &recall.replacement {
         let _ = writeln!(out, "Correction: <{replacement}>");
     }
@@ -273,6 +276,12 @@ pub(crate) fn text(status: &SenderStatus) -> String {
     }
     if status.wait.is_some() {
         out.push('\n');
+    }
+    if recall.attachment.is_some() {
+        out.push_str(
+            "It concerns this attachment: the rest of the message stays in the mailboxes here. What was \
+             still on its way to other servers was stopped as a whole.\n\n",
+        );
     }
     summary(&mut out, &status.outcomes());
     if status.on_their_way > 0 {

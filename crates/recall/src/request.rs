@@ -16,8 +16,8 @@ use crate::free::Freed;
 use crate::hold::head_in;
 use crate::plan::{cover, outside, spare};
 use crate::{
-    Awaited, BatchId, Facts, Notices, Outcome, Plan, Reach, Recall, RecallError, RecallId, Recalls,
-    Refusal, State, Submission, limits, plan, rivals, submission, tables,
+    Attachment, Awaited, BatchId, Facts, Notices, Outcome, Plan, Reach, Recall, RecallError,
+    RecallId, Recalls, Refusal, State, Submission, limits, plan, rivals, submission, tables,
 };
 
 /// Which message.
@@ -57,6 +57,8 @@ pub struct Request {
     pub selection: Selection,
     /// How far beyond the letter itself.
     pub reach: Reach,
+    /// The one attachment to take out of the message; none for the whole of it.
+    pub attachment: Option<Attachment>,
     /// Who is told of it when it is done.
     pub notices: Notices,
     /// The retract that it is a part of.
@@ -71,6 +73,14 @@ pub struct Request {
 }
 
 impl Request {
+    /// Why it asks for what can't be done, whoever asks.
+    fn unfit(&self) -> Option<Refusal> {
+        if self.chosen.len() > limits::MAX_CHOSEN {
+            return Some(Refusal::PolicyDenied);
+        }
+        self.attachment.as_ref().and_then(Attachment::refusal)
+    }
+
     /// Who is told, for the message that it is about.
     fn notices(&self, found: Option<&Submission>) -> Notices {
         let is_plain = self.replacement.is_none() && self.expires.is_none();
@@ -88,6 +98,7 @@ impl Request {
             chosen: Vec::new(),
             selection: Selection::Any,
             reach: Reach::default(),
+            attachment: None,
             notices: Notices::default(),
             batch: None,
             reason: None,
@@ -138,12 +149,13 @@ impl Recalls {
         let Some(found) = self.select(&request.selector)? else {
             return Ok(Err(Refusal::NotFound));
         };
+        let request = &*self.looked_for(request, &found)?;
         let asked = record(request, Some(&found), State::Running, None, now);
         if self.joined(&asked)?.is_some() {
             return Ok(Err(Refusal::AlreadyRecalled));
         }
         let also = self.also(&found, &asked)?;
-        let mut facts = self.facts(found, &also)?;
+        let mut facts = self.facts(found, &also, asked.part())?;
         facts.spared = self.spared(request.selection, request.reach, &facts.submission)?;
         facts.reach = request.reach;
         facts.visible = self.visible(&facts.submission, request.reach, now)?.1;
@@ -151,7 +163,7 @@ impl Recalls {
         let exposed = Some(plan.tally().of(Outcome::WithdrawnExposed));
         let question = (Operation::Plan, exposed, 0);
         let verdict = self.decide(question, request, &facts.submission, now)?;
-        Ok(match refusal_of(&verdict) {
+        Ok(match refusal_of(&verdict).or(request.unfit()) {
             Some(refusal) => Err(refusal),
             None => Ok((facts, plan)),
         })
@@ -166,6 +178,7 @@ impl Recalls {
         let Some(found) = self.select(&request.selector)? else {
             return self.refuse(request, None, Refusal::NotFound, None, now);
         };
+        let request = &*self.looked_for(request, &found)?;
         for _ in 0..ATTEMPTS {
             match self.answer(request, &found, now) {
                 Err(NotSealed::Meanwhile) => {}
@@ -198,9 +211,13 @@ impl Recalls {
         question.frozen = self.would_freeze(request, found, &asked, now)?;
         let verdict = self.policy.decide(&question);
         let decided = Decided::from(&verdict);
-        // Whether it runs already is told only to those whom the policy lets ask at all.
-        let too_many = request.chosen.len() > limits::MAX_CHOSEN;
-        let refusal = refusal_of(&verdict).or(too_many.then_some(Refusal::PolicyDenied));
+        // Whether it runs already, or has that attachment, is told only to those whom the policy lets ask
+        // at all.
+        let unfit = request.unfit();
+        let refusal = match verdict.decision {
+            Decision::Deny(_) => refusal_of(&verdict),
+            _ => unfit.or(refusal_of(&verdict)),
+        };
         let Some(refusal) = refusal else {
             if let Some(planned) = planned(request, now) {
                 return self.wait(request, found, planned, (&decided, &asked), now);
@@ -208,7 +225,7 @@ impl Recalls {
             return self.seal(request, found, &decided, Standing::New(&asked), now);
         };
         match self.awaited(&verdict, &request.requester, now)? {
-            Some(awaited) if !too_many => {
+            Some(awaited) if unfit.is_none() => {
                 self.wait(request, found, awaited, (&decided, &asked), now)
             }
             _ => Ok(self.refuse(request, Some(found), refusal, Some(&decided), now)?),
@@ -307,6 +324,7 @@ impl Recalls {
                     (None, None) => Mode::Withdraw,
                 },
                 notice: request.notices(Some(submission)).whom(),
+                attachment: request.attachment.as_ref().map(|one| one.name().to_owned()),
             },
             approvals: 0,
             requester: None,
@@ -396,6 +414,7 @@ impl Recalls {
                 None => rivals::origins(engine, submission)?,
             },
             attached: request.reach == Reach::Attached,
+            part: new.part(),
             active: true,
             until: now.plus_millis(self.settings.tombstone_ms()),
         };
@@ -540,6 +559,7 @@ pub(crate) fn record(
             .collect(),
         selection: request.selection,
         reach: request.reach,
+        attachment: request.attachment.clone(),
         notices: request.notices(found),
         noticed: 0,
         batch: request.batch,
@@ -585,6 +605,9 @@ pub(crate) fn audit_request(
     }
     if !recall.chosen.is_empty() {
         entry = entry.detail("chosen", recall.chosen.join(" "));
+    }
+    if let Some(attachment) = &recall.attachment {
+        entry = entry.detail("attachment", attachment.to_string());
     }
     if recall.reach != Reach::default() {
         entry = entry.detail("reach", recall.reach.code());

@@ -10,6 +10,7 @@ use tern_store::{Transaction, Verdict};
 
 use crate::audit::{Act, audit_entry};
 use crate::request::by_requester;
+use crate::stand_in::note_due_in;
 use crate::{
     CopyOutcome, Reason, Recall, RecallError, RecallId, Recalls, Request, Requester, Selector,
     State, Subject, tables,
@@ -192,6 +193,8 @@ impl Recalls {
             ..CopyOutcome::decode(&row)?
         };
         txn.put(key, outcome.encode());
+        txn.delete(tables::stand_in(recall.id, account, message));
+        self.take_away_in(txn, (account, outcome.stand_in), None, now)?;
         Ok(Some(Some((subject, outcome))))
     }
 
@@ -217,7 +220,11 @@ impl Recalls {
             return Ok(true);
         };
         let carriage = row.carriage_of(other.digest);
-        let outcome = CopyOutcome::decode(&outcome)?.carried(carriage);
+        let mut outcome = CopyOutcome::decode(&outcome)?.carried(carriage);
+        txn.delete(tables::stand_in(recall.id, account, message));
+        let stand_in = outcome.stand_in.take();
+        self.take_away_in(txn, (account, stand_in), Some(other.id), now)?;
+        note_due_in(txn, &other, subject, &outcome);
         txn.put(tables::outcome(other.id, subject), outcome.encode());
         // Whose client put a copy back may have deleted the first one all the same.
         if outcome.reason != Reason::PutBack && carriage.is_none() {

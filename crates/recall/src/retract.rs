@@ -20,8 +20,8 @@ use tern_store::{Range, Read};
 use crate::arrival::{Arrival, arrival};
 use crate::request::refusal_of;
 use crate::{
-    Facts, Notices, Plan, Quoted, Reach, RecallError, RecallId, Recalls, Refusal, Request,
-    Requested, Requester, Selector, Submission, limits, submission, tables,
+    Attachment, Facts, Notices, Plan, Quoted, Reach, RecallError, RecallId, Recalls, Refusal,
+    Request, Requested, Requester, Selector, Submission, limits, submission, tables,
 };
 
 /// How long before a message is accepted its id may have been made.
@@ -121,6 +121,9 @@ pub struct Retract {
     pub selection: Selection,
     /// How far beyond the letter itself.
     pub reach: Reach,
+    /// The one attachment to take out of each message, by its part number or file name; none for the
+    /// whole of it.
+    pub attachment: Option<String>,
     /// How many answers deep the messages are taken back too that answer those found; 0 for none.
     pub depth: u8,
     /// Who is told of it.
@@ -138,6 +141,7 @@ impl Retract {
             chosen: self.chosen.clone(),
             selection: self.selection,
             reach: self.reach,
+            attachment: self.attachment.as_deref().map(Attachment::asked),
             notices: self.notices.clone(),
             batch: Some(self.batch),
             reason: self.reason.clone(),

@@ -42,7 +42,7 @@ impl Recalls {
             // Whose copy was stopped on arrival is no recipient without one.
             self.note_late(id.tag(), now)?;
             let recall = self.recall(id)?;
-            let facts = self.facts(self.submission_of(&recall)?, &recall.also)?;
+            let facts = self.facts(self.submission_of(&recall)?, &recall.also, recall.part())?;
             let known = self.known(&recall, &facts, now)?;
             let mut generation = recall.generation;
             let end = facts.reached.min(facts.targets.len());

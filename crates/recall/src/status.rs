@@ -295,6 +295,7 @@ pub(crate) fn head_json(
         "replacedBy": recall.replacement,
         "recipients": recall.chosen,
         "only": recall.selection.code(),
+        "attachment": recall.attachment.as_ref().map(crate::Attachment::json),
         "reach": recall.reach.code(),
         "batch": recall.batch.map(|batch| batch.to_string()),
         "state": recall.state.code(),

@@ -1,4 +1,4 @@
-//! Key layout. Table bytes 0x50 to 0x5f, 0x6f to 0x73 and 0x90 to 0x93 belong to this crate.
+//! Key layout. Table bytes 0x50 to 0x5f, 0x6f to 0x74 and 0x90 to 0x93 belong to this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -13,6 +13,7 @@
 //! | `OF_SUBMISSION` | origin | its recalls, the oldest first, without those that were undone |
 //! | `ASKED` | account | [`crate::asked::Asked`]: every request of the account writes it |
 //! | `OUTCOME` | recall, [`Subject`] | [`crate::CopyOutcome`] |
+//! | `STAND_IN` | recall, account, message | empty: the place of this copy in the vault is to be taken |
 //! | `OPEN` | recall | empty: something is still to be done |
 //! | `KEPT` | time in ms, recall | empty: from then on its withdrawn copies are kept |
 //! | `TRIGGER` | account | the next UID of its recall mailbox to look at |
@@ -29,7 +30,7 @@
 //! | `RELEASED` | 0 | when a hold ended last, while what it held has not been looked at |
 
 use tern_base::codec::Damaged;
-use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
+use tern_base::{AccountId, ContentDigest, MessageId, OriginId, Timestamp};
 use tern_store::Range;
 use tern_store::key::{Key, KeyReader};
 
@@ -56,6 +57,7 @@ pub(crate) const WAIT: u8 = 0x70;
 pub(crate) const WAITS_UNTIL: u8 = 0x71;
 pub(crate) const WAITS: u8 = 0x72;
 pub(crate) const FROZEN: u8 = 0x73;
+const STAND_IN: u8 = 0x74;
 const HOLDS_HEAD: u8 = 0x90;
 pub(crate) const HOLD: u8 = 0x91;
 const RELEASED: u8 = 0x92;
@@ -215,11 +217,29 @@ pub(crate) fn read_subject(key: &[u8]) -> Result<Subject, Damaged> {
     Ok(match parts.array() {
         Some([0]) => Subject::Copy(
             parts.u32().map(AccountId).ok_or(Damaged)?,
-            parts.u64().map(tern_base::MessageId).ok_or(Damaged)?,
+            parts.u64().map(MessageId).ok_or(Damaged)?,
         ),
         Some([1]) => Subject::Target(parts.u32().ok_or(Damaged)?),
         _ => return Err(Damaged),
     })
+}
+
+pub(crate) fn stand_in(id: RecallId, account: AccountId, message: MessageId) -> Vec<u8> {
+    let key = Key::table(STAND_IN).array(&id.0);
+    key.u32(account.0).u64(message.0).finish()
+}
+
+pub(crate) fn stand_ins(id: RecallId) -> Range {
+    Range::prefix(Key::table(STAND_IN).array(&id.0).finish())
+}
+
+pub(crate) fn read_stand_in(key: &[u8]) -> Result<(AccountId, MessageId), Damaged> {
+    let mut parts = KeyReader::new(key);
+    let _recall: Option<[u8; 16]> = parts.array();
+    match (parts.u32(), parts.u64()) {
+        (Some(account), Some(message)) => Ok((AccountId(account), MessageId(message))),
+        _ => Err(Damaged),
+    }
 }
 
 pub(crate) fn kept(since: Timestamp, id: RecallId) -> Vec<u8> {

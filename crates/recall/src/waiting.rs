@@ -41,7 +41,7 @@ impl Recalls {
         };
         let found = self.submission_of(&recall)?;
         let also = self.also(&found, &recall)?;
-        let mut facts = self.facts(found, &also)?;
+        let mut facts = self.facts(found, &also, recall.part())?;
         facts.spared = self.spared(recall.selection, recall.reach, &facts.submission)?;
         facts.reach = recall.reach;
         facts.visible = self.visible(&facts.submission, recall.reach, now)?.1;

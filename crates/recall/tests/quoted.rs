@@ -34,6 +34,7 @@ fn by(account: Option<AccountId>, message_id: &str, depth: u8) -> Retract {
         },
         chosen: Vec::new(),
         selection: Selection::Any,
+        attachment: None,
         notices: tern_recall::Notices {
             whom: Some(tern_policy::Notice::None),
             text: None,

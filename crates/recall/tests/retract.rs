@@ -27,6 +27,7 @@ fn retract(search: Search) -> Retract {
         requester: operator(),
         chosen: Vec::new(),
         selection: Selection::Any,
+        attachment: None,
         reach: tern_recall::Reach::default(),
         depth: 0,
         // What is left in an inbox is counted.

@@ -128,6 +128,7 @@ fn withdraw(mailboxes: &Mailboxes) {
         outside: Outside::All,
         origins: Origins::all(),
         attached: true,
+        part: None,
         active: true,
         until: Timestamp(u64::MAX),
     };

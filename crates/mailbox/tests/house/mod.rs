@@ -102,6 +102,7 @@ impl House {
             outside: Outside::All,
             origins: Origins::all(),
             attached: true,
+            part: None,
             active: true,
             until: Timestamp(u64::MAX),
         };

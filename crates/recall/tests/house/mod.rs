@@ -431,6 +431,7 @@ impl House {
             },
             chosen: Vec::new(),
             selection: tern_policy::Selection::Any,
+            attachment: None,
             reach: tern_recall::Reach::default(),
             // Tests of other things look at what is left in an inbox.
             notices: Notices {

@@ -77,6 +77,7 @@ impl Admin {
             },
             chosen: Vec::new(),
             selection: tern_policy::Selection::Any,
+            attachment: None,
             reach: tern_recall::Reach::default(),
             notices: tern_recall::Notices::default(),
             batch: None,

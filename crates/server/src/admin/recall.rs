@@ -107,6 +107,11 @@ impl Admin {
             let id = id.trim_start_matches('<').trim_end_matches('>');
             id.to_owned()
         };
+        if which.attachment.is_some() && which.depth > 0 {
+            let text =
+                "what answers a message has none of its attachments: leave out the conversation";
+            return Err(AdminError::Wrong(text.to_owned()));
+        }
         Ok(Retract {
             batch: BatchId::new(call.now, call.entropy),
             search: Search {
@@ -125,6 +130,7 @@ impl Admin {
                 true => Reach::Copies,
                 false => Reach::Attached,
             },
+            attachment: which.attachment.clone(),
             depth: which.depth,
             notices: Notices::default(),
             reason: None,
@@ -316,6 +322,9 @@ fn text_of(status: &Status) -> String {
         "\n\"{subject}\", asked by {} at {}",
         recall.requester, recall.requested
     );
+    if let Some(attachment) = &recall.attachment {
+        let _ = write!(text, "\nOf it the attachment {attachment}; the rest stays");
+    }
     for sentence in status
         .wait
         .iter()

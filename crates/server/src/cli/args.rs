@@ -422,6 +422,10 @@ pub(crate) struct RecallArgs {
     /// With the messages that answer it, so many answers deep; one where only the conversation is named.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_DEPTH)))]
     pub(crate) depth: Option<u8>,
+    /// Take one attachment out of the message, and leave the rest: its part number as IMAP counts (`2`,
+    /// `1.3`), or its file name where only one has it.
+    #[arg(long, value_name = "PART|NAME", conflicts_with = "depth")]
+    pub(crate) attachment: Option<String>,
 }
 
 impl RecallArgs {
@@ -435,6 +439,7 @@ impl RecallArgs {
             until: self.until.map(Timestamp::as_millis),
             recipients: self.recipients.clone(),
             only: self.only.clone(),
+            attachment: self.attachment.clone(),
             copies_only: self.reach == "copies",
             depth: self.depth.unwrap_or(u8::from(self.reach == "conversation")),
         }

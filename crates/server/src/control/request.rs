@@ -173,6 +173,9 @@ pub struct RecallWhich {
     /// Leave the messages that have it inside.
     #[serde(default)]
     pub copies_only: bool,
+    /// Of it this attachment only, by part number or file name.
+    #[serde(default)]
+    pub attachment: Option<String>,
     /// With the messages that answer it, so many answers deep; 0 for none.
     #[serde(default)]
     pub depth: u8,

@@ -65,6 +65,7 @@ impl Recaller {
             requester: requester(account, name),
             chosen: chosen.iter().map(ToString::to_string).collect(),
             selection: tern_policy::Selection::Any,
+            attachment: None,
             reach: tern_recall::Reach::default(),
             notices: tern_recall::Notices::default(),
             batch: None,
