@@ -90,6 +90,8 @@ impl<I: Ord + Copy> Delta<I> {
         if self.destroyed.remove(&id) {
             self.updated.insert(id);
         } else {
+            // What else changed because of it can be told before it.
+            self.updated.remove(&id);
             self.created.insert(id);
         }
     }

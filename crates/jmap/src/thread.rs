@@ -79,6 +79,29 @@ struct Turnover {
     went: BTreeSet<MessageId>,
 }
 
+/// Takes back what changed a conversation later, the newest first.
+fn undo(later: &[Change], of: ThreadId, members: &mut BTreeSet<MessageId>) {
+    for change in later.iter().rev() {
+        match *change {
+            Change::Placed {
+                message,
+                created: Some(thread),
+                ..
+            } if thread == of => {
+                members.remove(&message);
+            }
+            Change::Vanished {
+                message,
+                destroyed: Some(thread),
+                ..
+            } if thread == of => {
+                members.insert(message);
+            }
+            _ => {}
+        }
+    }
+}
+
 /// `Thread/changes`
 pub(crate) fn changes(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let args: ChangesArgs = args::read(args)?;
@@ -117,7 +140,13 @@ pub(crate) fn changes(cx: &mut Context<'_>, args: Value) -> Result<Value, Method
     }
     let mut delta = Delta::default();
     for (thread, turnover) in threads {
-        let now = cx.verbs.mailboxes.thread(part.account, thread)?;
+        let mut now: BTreeSet<MessageId> = cx
+            .verbs
+            .mailboxes
+            .thread(part.account, thread)?
+            .into_iter()
+            .collect();
+        undo(&part.later, thread, &mut now);
         let stayed = now.iter().any(|message| !turnover.came.contains(message));
         match (stayed || !turnover.went.is_empty(), now.is_empty()) {
             (true, true) => delta.destroy(thread),

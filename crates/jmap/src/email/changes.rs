@@ -1,6 +1,7 @@
 //! `Email/changes` (RFC 8621 4.3).
 
 use serde_json::Value;
+use tern_base::MessageId;
 use tern_mailbox::rows::Change;
 use tern_session::ids;
 
@@ -41,8 +42,17 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
             }
         }
     }
-    // What never was shown, or is shown no more, will be told as gone, if ever as there.
-    delta.updated.retain(|message| view.get(*message).is_some());
+    // What never was shown came under a seal, and is no news.
+    let goes_later = |id: MessageId| {
+        part.later.iter().any(|change| match *change {
+            Change::Vanished {
+                message, destroyed, ..
+            } => message == id && destroyed.is_some(),
+            _ => false,
+        })
+    };
+    let is_there = |id: &MessageId| view.get(*id).is_some() || goes_later(*id);
+    delta.updated.retain(is_there);
     Ok(changes::response(&args, &part, &delta, |id| {
         ids::email_id(account, id)
     }))

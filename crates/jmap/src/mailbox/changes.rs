@@ -44,9 +44,17 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
             }
         }
     }
-    // What is still to be taken out of a mailbox that is gone is no news of it.
+    // What is still to be taken out of a mailbox that is gone is no news of it, nor is what there was
+    // before it.
     let folders = cx.verbs.mailboxes.folders(part.account)?;
-    let there: BTreeSet<MailboxId> = folders.iter().map(|folder| folder.id).collect();
+    let mut there: BTreeSet<MailboxId> = folders.iter().map(|folder| folder.id).collect();
+    for change in part.later.iter().rev() {
+        match *change {
+            Change::MailboxCreated(mailbox) => drop(there.remove(&mailbox)),
+            Change::MailboxDestroyed(mailbox) => drop(there.insert(mailbox)),
+            _ => {}
+        }
+    }
     delta.updated.retain(|mailbox| there.contains(mailbox));
     let updated = (only_counts && !delta.updated.is_empty()).then_some(COUNTS);
     let mut response =

@@ -40,8 +40,9 @@ impl ChangesArgs {
 pub(crate) struct Part {
     pub(crate) account: AccountId,
     pub(crate) changes: Vec<Change>,
+    /// What comes behind the cut: so what there is now can be told from what there was then.
+    pub(crate) later: Vec<Change>,
     pub(crate) new_state: Modseq,
-    pub(crate) has_more: bool,
 }
 
 /// Reads the change log after `sinceState` up to `newest`. `touches` names what a change may add to the
@@ -58,31 +59,29 @@ pub(crate) fn read<I: Ord, T: IntoIterator<Item = I>>(
     let mut part = Part {
         account,
         changes: Vec::new(),
+        later: Vec::new(),
         new_state: since,
-        has_more: false,
     };
-    let mut touched = BTreeSet::new();
+    let (mut touched, mut at) = (BTreeSet::new(), since);
     loop {
-        let mut page = cx
-            .verbs
-            .mailboxes
-            .account_changes(account, part.new_state, 1_000)?;
+        let mut page = cx.verbs.mailboxes.account_changes(account, at, 1_000)?;
         page.retain(|change| change.modseq <= newest);
-        if page.is_empty() {
+        let Some(last) = page.last() else {
             return Ok(part);
-        }
+        };
+        at = last.modseq;
         for transaction in page.chunk_by(|a, b| a.modseq == b.modseq) {
             let changes = transaction.iter().map(|change| change.change);
-            touched.extend(changes.clone().flat_map(|change| touches(&change)));
-            if touched.len() > max {
+            if part.later.is_empty() {
+                touched.extend(changes.clone().flat_map(|change| touches(&change)));
+            }
+            if !part.later.is_empty() || touched.len() > max {
                 // RFC 8620 5.2: a state in between, or none where there is none.
-                return match part.changes.is_empty() && part.new_state == since {
-                    true => Err(MethodError::CANNOT_CALCULATE_CHANGES),
-                    false => Ok(Part {
-                        has_more: true,
-                        ..part
-                    }),
-                };
+                if part.new_state == since {
+                    return Err(MethodError::CANNOT_CALCULATE_CHANGES);
+                }
+                part.later.extend(changes);
+                continue;
             }
             part.changes.extend(changes);
             part.new_state = transaction
@@ -104,7 +103,7 @@ pub(crate) fn response<I: Ord + Copy>(
         "accountId": args.account_id,
         "oldState": args.since_state,
         "newState": state::of(part.new_state),
-        "hasMoreChanges": part.has_more,
+        "hasMoreChanges": !part.later.is_empty(),
         "created": texts(&delta.created),
         "updated": texts(&delta.updated),
         "destroyed": texts(&delta.destroyed),
