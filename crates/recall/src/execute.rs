@@ -81,7 +81,7 @@ impl Recalls {
     /// Does what is left to do of every recall. To be called at start and now and then. One that
     /// fails does not keep the others from being done; the first failure is answered.
     pub fn run_open(&self, now: Timestamp) -> Result<usize, RecallError> {
-        let mut failure = self.expire(now).err();
+        let mut failure = self.begin_due(now).map_or_else(Some, |due| due.failure);
         if let Err(error) = self.alert(now) {
             failure.get_or_insert(error);
         }

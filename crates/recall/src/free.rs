@@ -30,6 +30,17 @@ use crate::{
 };
 use crate::{reason, tell};
 
+/// What was begun, or has expired, since its time had come.
+#[derive(Debug, Default)]
+pub struct Due {
+    /// How many.
+    pub begun: usize,
+    /// Whether there are more, for the next time.
+    pub more: bool,
+    /// The first failure, which kept back none of the others.
+    pub failure: Option<RecallError>,
+}
+
 impl Recalls {
     /// What a request has to wait for by this verdict; none where waiting is in vain: an operator
     /// at the server has no second factor to show, nor has an account that has none set up.
@@ -95,9 +106,8 @@ impl Recalls {
                 let answer = self.answer_on_record(&waiting)?;
                 return Ok(Verdict::Abandon(answer));
             }
-            let asks = !matches!(awaited, Awaited::Time { .. });
-            if asks && self.waits_enough_in(txn, &wait.requester)? {
-                return Err(NotSealed::TooMany);
+            if let Some(refusal) = self.waits_enough_in(txn, &wait.requester, recall.state)? {
+                return Err(NotSealed::TooMany(refusal));
             }
             self.join_in(txn, &recall)?;
             self.grant_in(txn, (request, found), asked, &recall, now)?;
@@ -214,23 +224,29 @@ impl Recalls {
         })
     }
 
-    /// Ends what has waited too long, and begins what was planned for now; answers how much that was.
-    /// To be called now and then.
-    pub(crate) fn expire(&self, now: Timestamp) -> Result<usize, RecallError> {
+    /// Ends what has waited too long, and begins what was planned for now, as much as is done in one
+    /// go. To be called now and then.
+    pub fn begin_due(&self, now: Timestamp) -> Result<Due, RecallError> {
         let mut due = Vec::new();
         each_row(&*self.engine, tables::waits_until_by(now), |key, _| {
             due.push(tables::read_waits_until(key)?);
             Ok(())
         })?;
-        let mut failure = None;
-        for id in &due {
-            match self.expire_one(*id, now) {
+        let mut done = Due::default();
+        // One that can't begin keeps back none of those behind it.
+        for id in due {
+            if done.begun == limits::DUE_AT_ONCE {
+                done.more = true;
+                break;
+            }
+            match self.expire_one(id, now) {
+                Ok(()) => done.begun += 1,
                 // Somebody was quicker.
-                Ok(()) | Err(RecallError::WrongState(_)) => {}
-                Err(error) => drop(failure.get_or_insert(error)),
+                Err(RecallError::WrongState(_)) => {}
+                Err(error) => drop(done.failure.get_or_insert(error)),
             }
         }
-        failure.map_or(Ok(due.len()), Err)
+        Ok(done)
     }
 
     /// When the next of what waits expires or begins, after this time.
@@ -317,9 +333,7 @@ impl Recalls {
                 Err(NotSealed::Joined(_)) => {
                     self.refuse_freed(&freed, Refusal::AlreadyRecalled, None, now)
                 }
-                Err(NotSealed::TooMany) => {
-                    self.refuse_freed(&freed, Refusal::RateLimited, None, now)
-                }
+                Err(NotSealed::TooMany(refusal)) => self.refuse_freed(&freed, refusal, None, now),
                 answer => answer,
             };
             match answer {

@@ -10,7 +10,7 @@ use tern_base::codec::Damaged;
 use tern_store::Transaction;
 
 use crate::request::NotSealed;
-use crate::{Recall, RecallError, RecallId, Recalls, State, limits, tables};
+use crate::{Recall, RecallError, RecallId, Recalls, Refusal, State, limits, tables};
 
 /// Bytes of an id.
 const ID: usize = 16;
@@ -56,7 +56,7 @@ impl Recalls {
         let mut listed = self.of_submission_in(txn, Some(submission))?;
         listed.retain(|one| !is_undone(one) && one.id != recall.id);
         if listed.len() >= limits::MAX_RECALLS_OF_ONE {
-            return Err(NotSealed::TooMany);
+            return Err(NotSealed::TooMany(Refusal::RateLimited));
         }
         let ids = listed.iter().map(|one| one.id).chain([recall.id]);
         let row: Vec<u8> = ids.flat_map(|id| id.0).collect();

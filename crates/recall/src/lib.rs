@@ -75,6 +75,7 @@ pub use arrival::Arrival;
 pub use attachment::Attachment;
 pub use decided::Decided;
 pub use error::RecallError;
+pub use free::Due;
 pub use handle::Recalls;
 pub use hold::{Hold, HoldBook, HoldId, KeptCopies, NewHold, Scope};
 pub use keyword::RECALL_KEYWORD;

@@ -63,6 +63,12 @@ pub const MAX_OUTLOOK_TARGETS: usize = 5_000;
 /// Most recalls of one requester that wait for a second factor or for approval; a request beyond
 /// them is refused.
 pub const MAX_WAITING: usize = 100;
+/// Most recalls of one account that are planned for later, by the time of expiry that its messages were
+/// sent with; one more is refused.
+pub const MAX_PLANNED: usize = 1_000;
+/// Planned recalls that begin, and waiting ones that expire, in one go; the rest have their turn after
+/// other chores.
+pub const DUE_AT_ONCE: usize = 200;
 /// Most waiting recalls that a list shows.
 pub const MAX_WAITING_SHOWN: usize = 1_000;
 /// Most people who are written to that they may approve a recall, or that an account is frozen; others

@@ -75,10 +75,12 @@ pub enum Refusal {
     NoSuchAttachment = 12,
     /// The attachment is signed or encrypted.
     AttachmentProtected = 13,
+    /// As many are planned for the account as may be.
+    TooManyPlanned = 14,
 }
 
 impl Refusal {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::NotEnabled,
         Self::NotYours,
         Self::TooOld,
@@ -92,6 +94,7 @@ impl Refusal {
         Self::ReasonRequired,
         Self::NoSuchAttachment,
         Self::AttachmentProtected,
+        Self::TooManyPlanned,
     ];
 
     /// The name that reports and the API use.
@@ -110,6 +113,7 @@ impl Refusal {
             Self::ReasonRequired => "reason-required",
             Self::NoSuchAttachment => "no-such-attachment",
             Self::AttachmentProtected => "attachment-protected",
+            Self::TooManyPlanned => "too-many-planned",
         }
     }
 
@@ -129,6 +133,10 @@ impl Refusal {
             Self::ApprovalRequired => "This needs the approval of a second person.",
             Self::RateLimited => "Too many requests in the last hour; try again later.",
             Self::Failed => "The server could not do this; its operator can see why.",
+            Self::TooManyPlanned => {
+                "As many of your messages wait for their time of expiry as may: this one was sent, and \
+                 does not expire."
+            }
             Self::ReasonRequired => {
                 "A reason is required. Say why and ask again: in a mail to recall@ your domain with a \
                  line that begins with \"Reason:\", or with --reason at the command line."

@@ -186,8 +186,8 @@ impl Recalls {
                     let answer = self.answered_before(id)?;
                     return Ok(answer.unwrap_or(Requested::Joined(id)));
                 }
-                Err(NotSealed::TooMany) => {
-                    return self.refuse(request, Some(&found), Refusal::RateLimited, None, now);
+                Err(NotSealed::TooMany(refusal)) => {
+                    return self.refuse(request, Some(&found), refusal, None, now);
                 }
                 Err(NotSealed::Recall(error)) => return Err(error),
                 Ok(answer) => return Ok(answer),
@@ -492,7 +492,7 @@ pub(crate) enum NotSealed {
     Meanwhile,
     /// The requester has as many waiting recalls as one may have, or the submission as many
     /// recalls.
-    TooMany,
+    TooMany(Refusal),
     /// It could not be done.
     Recall(RecallError),
 }

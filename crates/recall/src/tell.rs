@@ -17,7 +17,7 @@ use tern_store::Verdict;
 
 use crate::report::landing;
 use crate::wait::{Held, told_in};
-use crate::{Awaited, RecallError, RecallId, Recalls, Requester, limits};
+use crate::{Awaited, Frozen, RecallError, RecallId, Recalls, Requester, limits};
 
 /// Protocols whose clients can't be asked anything.
 const NOT_INTERACTIVE: [&str; 2] = ["imap", "smtp"];
@@ -141,6 +141,16 @@ impl Recalls {
         if let Some(reason) = &recall.reason {
             let _ = writeln!(text, "Reason:     {}", one_line(reason));
         }
+        if let Some(frozen) = self.frozen_requester(held)? {
+            let _ = write!(
+                text,
+                "\nThe recalls of {} are frozen since {}, as those of a stolen account would be. {}\n\
+                 Make sure that it is them who ask. An approval ends that.\n",
+                recall.requester,
+                frozen.since.rfc5322(),
+                frozen.why
+            );
+        }
         let _ = write!(
             text,
             "\nApprove it, or decline it, with your operator at the server:\n\n    \
@@ -159,6 +169,14 @@ impl Recalls {
                 text: text.replace("{you}", &address),
             })
             .collect())
+    }
+
+    /// Why and since when whoever asked is frozen.
+    fn frozen_requester(&self, held: &Held) -> Result<Option<Frozen>, RecallError> {
+        match held.wait.requester.account {
+            Some(account) => self.frozen(account),
+            None => Ok(None),
+        }
     }
 
     /// The accounts that may approve a waiting recall and have not, with their addresses; not more

@@ -7,8 +7,8 @@ use tern_base::Timestamp;
 use tern_policy::{Authentication, Permission, Question, Visibility};
 
 use crate::{
-    Recall, RecallError, RecallId, Recalls, Requester, SenderStatus, Status, Tally, ToldOutcome,
-    submission,
+    Recall, RecallError, RecallId, Recalls, Requester, SenderStatus, Status, Submission, Tally,
+    ToldOutcome, submission,
 };
 
 /// A recall as somebody may see it.
@@ -50,6 +50,18 @@ impl Recalls {
         now: Timestamp,
     ) -> Result<Vec<(ToldOutcome, u64)>, RecallError> {
         Ok(tally.told(self.visibility(recall, viewer, now)?))
+    }
+
+    /// How many copies of a message would end how, as far as somebody may see it who asks about it.
+    pub fn told_of(
+        &self,
+        found: &Submission,
+        tally: &Tally,
+        viewer: &Requester,
+        now: Timestamp,
+    ) -> Result<Vec<(ToldOutcome, u64)>, RecallError> {
+        let is_owner = viewer.account.is_some() && viewer.account == found.submitter();
+        Ok(tally.told(self.visibility_of(found, viewer, is_owner, now)?))
     }
 
     /// The report for the sender: with what was served, where policy lets them see that.
@@ -94,14 +106,28 @@ impl Recalls {
             let sees = is_owner || viewer.account.is_none();
             return Ok(sees.then_some(Visibility::Outcomes));
         };
+        let asked = match viewer.account {
+            Some(account) => self.address(account)? == recall.requester,
+            None => false,
+        };
+        self.visibility_of(&found, viewer, is_owner || asked, now)
+    }
+
+    /// How much of what was served of a message somebody may see, who is a party to it or not.
+    fn visibility_of(
+        &self,
+        found: &Submission,
+        viewer: &Requester,
+        is_party: bool,
+        now: Timestamp,
+    ) -> Result<Option<Visibility>, RecallError> {
         let actor = self.actor(viewer, found.account)?;
-        let asked = viewer.account.is_some() && actor.name == recall.requester;
         let (permission, authentication) =
             (Permission::ReportExposure, viewer.authentication.clone());
         let question = Question {
-            message: Some(self.message_facts((&found, &found), None, now)?),
+            message: Some(self.message_facts((found, found), None, now)?),
             ..Question::of_permission(permission, actor, authentication, now)
         };
-        Ok(self.policy.visibility(&question, is_owner || asked))
+        Ok(self.policy.visibility(&question, is_party))
     }
 }

@@ -15,7 +15,9 @@ use tern_policy::{Authentication, Device};
 use tern_store::Transaction;
 
 use crate::request::NotSealed;
-use crate::{Recall, RecallError, RecallId, Recalls, Requested, Requester, State, limits, tables};
+use crate::{
+    Recall, RecallError, RecallId, Recalls, Refusal, Requested, Requester, State, limits, tables,
+};
 
 const VERSION: u8 = 1;
 
@@ -285,15 +287,21 @@ impl Recalls {
         Ok(None)
     }
 
-    /// Whether a requester has as many waiting recalls as one may have.
+    /// Why one more recall of a requester may not begin to wait in this state, where they have as many
+    /// as one may have.
     pub(crate) fn waits_enough_in(
         &self,
         txn: &Transaction<'_>,
         requester: &Requester,
-    ) -> Result<bool, RecallError> {
-        let range = tables::waits_of(&who(requester, State::AwaitingApproval));
-        let page = txn.scan(&range, limits::MAX_WAITING)?;
-        Ok(page.rows.len() >= limits::MAX_WAITING)
+        state: State,
+    ) -> Result<Option<Refusal>, RecallError> {
+        let (most, refusal) = match state {
+            State::Planned => (limits::MAX_PLANNED, Refusal::TooManyPlanned),
+            _ => (limits::MAX_WAITING, Refusal::RateLimited),
+        };
+        let range = tables::waits_of(&who(requester, state));
+        let page = txn.scan(&range, most)?;
+        Ok((page.rows.len() >= most).then_some(refusal))
     }
 }
 

@@ -77,6 +77,16 @@ fn who_goes_on_beyond_their_rate_needs_a_second_person_until_somebody_has_looked
     let Requested::Waiting(id, Awaited::Approval { approvers: 1, .. }) = answer else {
         panic!("{answer:?}");
     };
+    // Whoever may approve it is told what they would be ending.
+    house.recalls.run(id, house.now).unwrap();
+    let uid = house.uids(CAROL, INBOX).last().copied().unwrap();
+    let row = house.mailboxes.message(CAROL, house.message_at(CAROL, uid));
+    let mail = house.mailboxes.read(CAROL, &row.unwrap(), 0..u64::MAX);
+    let mail = String::from_utf8(mail.unwrap().0).unwrap();
+    assert!(
+        mail.contains("are frozen since") && mail.contains(&frozen.why),
+        "{mail}"
+    );
     let freed = house.recalls.approve(id, &operator(), None, house.now);
     assert_eq!(freed, Ok(Requested::Sealed(id)));
     house.recalls.run(id, house.now).unwrap();

@@ -292,8 +292,12 @@ struct Chores {
 const COLLECT: usize = 10_000;
 
 impl Chores {
-    /// Waits a minute, or until a recall begins that was planned. Answers whether the server ends.
-    fn rest(&self, ending: &Ending, since: Timestamp) -> bool {
+    /// Waits a minute, or until a recall begins that was planned, or not at all where `more` are due.
+    /// Answers whether the server ends.
+    fn rest(&self, ending: &Ending, since: Timestamp, more: bool) -> bool {
+        if more {
+            return ending.is_told();
+        }
         for _ in 0..MINUTE.as_secs() {
             if ending.wait(SECOND) {
                 return true;
@@ -316,8 +320,8 @@ impl Chores {
         }
         loop {
             let since = clock::now();
-            self.round();
-            if self.rest(ending, since) {
+            let more = self.round();
+            if self.rest(ending, since, more) {
                 // Nothing is noted after this that would be known to the next start.
                 self.write_devices(Timestamp(u64::MAX));
                 return;
@@ -331,7 +335,8 @@ impl Chores {
         }
     }
 
-    fn round(&self) {
+    /// Does each chore once; answers whether more recalls are due than were begun.
+    fn round(&self) -> bool {
         if let Err(error) = self.mailboxes.finish_deletions(clock::now()) {
             tracing::error!(%error, "deletions of mailboxes could not be finished");
         }
@@ -346,6 +351,7 @@ impl Chores {
         }
         let unread = std::mem::take(&mut *lock(&self.unread));
         self.hub.report(&unread.into_iter().collect::<Vec<_>>());
+        let more = self.begin_due();
         match self.recalls.run_open(clock::now()) {
             Ok(0) => {}
             Ok(open) => tracing::debug!(open, "recalls were looked at"),
@@ -374,6 +380,22 @@ impl Chores {
             Ok(0) => {}
             Ok(removed) => tracing::debug!(removed, "contents were removed"),
             Err(error) => tracing::error!(%error, "contents could not be removed"),
+        }
+        more
+    }
+
+    fn begin_due(&self) -> bool {
+        let failed =
+            |error| tracing::error!(%error, "a recall that was due could not begin, or expire");
+        match self.recalls.begin_due(clock::now()) {
+            Ok(due) => {
+                due.failure.map(failed);
+                due.more
+            }
+            Err(error) => {
+                failed(error);
+                false
+            }
         }
     }
 }

@@ -222,6 +222,42 @@ fn whether_it_was_opened_is_told_to_those_who_may_see_it() {
     assert_eq!(copies_of_bob(&house), 0);
 }
 
+/// The operator at the machine sees no more than policy lets them, before and after the act.
+#[test]
+fn what_an_operator_does_tells_them_no_more_than_they_may_see() {
+    let rules = tempfile::tempdir().expect("a directory");
+    let numbers = "@id(\"house.numbers\")\n@visibility(\"aggregate:4\")\n\
+        forbid (principal, action == Tern::Action::\"report.exposure\", resource);\n";
+    std::fs::write(rules.path().join("numbers.cedar"), numbers).expect("written");
+    let house = house_with(&[rules.path()], "");
+    house.enrol("alice@example.org");
+    asked(&house, "first", 1);
+    for (verb, json) in [
+        ("plan", true),
+        ("plan", false),
+        ("run", true),
+        ("run", false),
+    ] {
+        let mut args = vec!["recall", verb, "--message-id", "first@example.org"];
+        args.extend(["--by", "alice@example.org"]);
+        if json {
+            args.insert(0, "--json");
+        }
+        // The second time it runs already.
+        let said = house.tern(&args);
+        let said = [said.stdout, said.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(
+            !said.contains("exposed\"") && !said.contains("exposed "),
+            "{said}"
+        );
+        if json {
+            assert!(said.contains("withdrawn"), "{said}");
+        }
+    }
+    assert_eq!(copies_of_bob(&house), 0);
+}
+
 #[test]
 fn the_command_line_confirms_for_the_requester_alone() {
     let house = house("");

@@ -7,7 +7,7 @@ use tern_base::{AccountId, ContentDigest, EmailAddress, Fault, Timestamp};
 use tern_policy::{Authentication, Notice, Selection};
 use tern_recall::{
     BatchId, Extent, Found, Notices, Reach, RecallId, Refusal, Requested, Requester, Retract,
-    Search, State, Status, Tally, View,
+    Search, State, Status, Tally, ToldOutcome, View,
 };
 
 use super::error::AdminError;
@@ -146,7 +146,7 @@ impl Admin {
         }
         let (mut text, mut data) = (Vec::new(), Vec::new());
         for one in &found {
-            let (mut words, mut value) = planned(one);
+            let (mut words, mut value) = self.planned(one, call)?;
             self.write_quoted(&mut words, &mut value, &one.quoted)?;
             text.push(words);
             data.push(value);
@@ -170,18 +170,21 @@ impl Admin {
         if let [one] = answers.as_slice() {
             return match one.answer {
                 Requested::Refused(_, refusal) => Err(refused(refusal)),
-                answer => self.show_recall(answer.id()),
+                answer => self.show_recall(answer.id(), call),
             };
         }
         let (mut text, mut data) = (Vec::new(), Vec::new());
         for one in &answers {
             let status = self.recalls.status(one.answer.id(), 0)?;
-            let subject = status.recall.subject_text();
-            let state = status.recall.state.code();
-            let mut words = format!("recall {}: {state}, \"{subject}\"", status.recall.id);
-            write_tally(&mut words, &status.tally);
+            let (recall, tally) = (&status.recall, &status.tally);
+            let (subject, state) = (recall.subject_text(), recall.state.code());
+            let mut words = format!("recall {}: {state}, \"{subject}\"", recall.id);
+            let told = self
+                .recalls
+                .told(recall, tally, &operator(call), call.now)?;
+            write_told(&mut words, &told);
             text.push(words);
-            data.push(status.json());
+            data.push(self.seen(recall.id, 0, &operator(call), call)?.data);
         }
         let messages = count(answers.len() as u64, "message", "messages");
         text.push(format!("batch {}: {messages}", retract.batch));
@@ -202,7 +205,17 @@ impl Admin {
             viewer.account = Some(account.id);
             viewer.name = account.address.canonical();
         }
-        match self.recalls.view(parse_id(id)?, &viewer, SHOWN, call.now)? {
+        self.seen(parse_id(id)?, SHOWN, &viewer, call)
+    }
+
+    fn seen(
+        &self,
+        id: RecallId,
+        shown: usize,
+        viewer: &Requester,
+        call: &Call<'_>,
+    ) -> Result<Answer> {
+        match self.recalls.view(id, viewer, shown, call.now)? {
             View::Full(status) => Ok(Answer::new(text_of(&status), status.json())),
             View::Limited(status) => Ok(Answer::new(status.text(), status.json())),
         }
@@ -223,12 +236,12 @@ impl Admin {
             }
             done => done?,
         }
-        self.show_recall(id)
+        self.show_recall(id, call)
     }
 
-    fn show_recall(&self, id: RecallId) -> Result<Answer> {
-        let status = self.recalls.status(id, SHOWN)?;
-        Ok(Answer::new(text_of(&status), status.json()))
+    /// What came of an act, as far as policy lets the operator see it.
+    fn show_recall(&self, id: RecallId, call: &Call<'_>) -> Result<Answer> {
+        self.seen(id, SHOWN, &operator(call), call)
     }
 
     pub(super) fn recall_list(&self, by: Option<&str>) -> Result<Answer> {
@@ -258,42 +271,55 @@ impl Admin {
     }
 }
 
-/// What a retract would do to one message, in words and as JSON.
-fn planned(found: &Found) -> (String, serde_json::Value) {
-    let submission = &found.submission;
-    let subject = submission.subject_text();
-    let sent = format!("\"{subject}\", sent {}", submission.submitted);
-    let about = json!({"submission": submission.id.to_string(), "subject": subject,
+impl Admin {
+    /// What a retract would do to one message, in words and as JSON, as far as policy lets the
+    /// operator see it.
+    fn planned(&self, found: &Found, call: &Call<'_>) -> Result<(String, serde_json::Value)> {
+        let submission = &found.submission;
+        let subject = submission.subject_text();
+        let sent = format!("\"{subject}\", sent {}", submission.submitted);
+        let about = json!({"submission": submission.id.to_string(), "subject": subject,
         "messageId": submission.message_id, "digest": submission.digest.to_string(),
         "submittedAt": submission.submitted.to_string()});
-    let (text, more) = match &found.plan {
-        Err(refusal) => {
-            let text = format!("{sent}, would be refused: {}", refusal.sentence());
-            (text, json!({"refusal": refusal.code()}))
+        let (text, more) = match &found.plan {
+            Err(refusal) => {
+                let text = format!("{sent}, would be refused: {}", refusal.sentence());
+                (text, json!({"refusal": refusal.code()}))
+            }
+            Ok((_, plan)) => {
+                let tally = plan.tally();
+                let told = self
+                    .recalls
+                    .told_of(submission, &tally, &operator(call), call.now)?;
+                let mut text = format!("{sent}, would end so:");
+                write_told(&mut text, &told);
+                let outcomes: serde_json::Map<_, _> = told
+                    .into_iter()
+                    .map(|(outcome, n)| (outcome.code().to_owned(), n.into()))
+                    .collect();
+                (
+                    text,
+                    json!({"copies": plan.copies.len(), "outcomes": outcomes}),
+                )
+            }
+        };
+        let mut data = about;
+        if let (Some(data), serde_json::Value::Object(more)) = (data.as_object_mut(), more) {
+            data.extend(more);
         }
-        Ok((_, plan)) => {
-            let tally = plan.tally();
-            let mut text = format!("{sent}, would end so:");
-            write_tally(&mut text, &tally);
-            let outcomes: serde_json::Map<_, _> = tally
-                .iter()
-                .map(|(outcome, n)| (outcome.code().to_owned(), n.into()))
-                .collect();
-            (
-                text,
-                json!({"copies": plan.copies.len(), "outcomes": outcomes}),
-            )
-        }
-    };
-    let mut data = about;
-    if let (Some(data), serde_json::Value::Object(more)) = (data.as_object_mut(), more) {
-        data.extend(more);
+        Ok((text, data))
     }
-    (text, data)
 }
 
 fn extent_of(state: State, tally: &Tally) -> Option<&'static str> {
     (state == State::Done).then(|| Extent::of(tally).code())
+}
+
+fn write_told(text: &mut String, told: &[(ToldOutcome, u64)]) {
+    for (outcome, n) in told {
+        let copies = count(*n, "copy", "copies");
+        let _ = write!(text, "\n  {}  {copies}", outcome.code());
+    }
 }
 
 fn write_tally(text: &mut String, tally: &Tally) {

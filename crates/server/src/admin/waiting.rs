@@ -103,24 +103,33 @@ impl Admin {
             let recipients = count(waiting.recipients, "recipient", "recipients");
             let reason = recall.reason.as_ref();
             let why = reason.map(|reason| format!(" Reason: {reason}"));
+            let asked_by = waiting.wait.requester.account;
+            let frozen = asked_by.map(|account| self.recalls.frozen(account));
+            let frozen = frozen.transpose()?.flatten();
+            let is_frozen = frozen.map(|frozen| format!(" Frozen: {}", frozen.why));
             text.push(format!(
-                "{id}  {state} until {until}  {}  \"{subject}\", sent {} by {} to {recipients}.{}",
+                "{id}  {state} until {until}  {}  \"{subject}\", sent {} by {} to {recipients}.{}{}",
                 recall.requester,
                 waiting.submitted,
                 waiting.sender,
-                why.unwrap_or_default()
+                why.unwrap_or_default(),
+                is_frozen.as_deref().unwrap_or_default()
             ));
             let would_be = &waiting.would_be;
             let told = self
                 .recalls
                 .told(recall, would_be, &operator(call), call.now)?;
-            data.push(waiting_json(&waiting, told));
+            data.push(waiting_json(&waiting, told, is_frozen.is_some()));
         }
         Ok(Answer::new(text.join("\n"), data.into()))
     }
 }
 
-fn waiting_json(waiting: &Waiting, told: Vec<(ToldOutcome, u64)>) -> serde_json::Value {
+fn waiting_json(
+    waiting: &Waiting,
+    told: Vec<(ToldOutcome, u64)>,
+    frozen: bool,
+) -> serde_json::Value {
     let recall = &waiting.recall;
     let approvals = waiting.wait.approvals.iter();
     let approvals: Vec<_> = approvals.map(|one| one.name.as_str()).collect();
@@ -137,5 +146,5 @@ fn waiting_json(waiting: &Waiting, told: Vec<(ToldOutcome, u64)>) -> serde_json:
         "requestedAt": recall.requested.to_string(), "reason": recall.reason,
         "subject": recall.subject_text(), "sender": waiting.sender,
         "submittedAt": waiting.submitted.to_string(), "recipients": waiting.recipients,
-        "approvers": approvers, "approvedBy": approvals, "wouldBe": outcomes})
+        "frozen": frozen, "approvers": approvers, "approvedBy": approvals, "wouldBe": outcomes})
 }

@@ -1,0 +1,67 @@
+//! Recalls that are planned for later: how many one account may have, and how they begin.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod house;
+
+use house::{ALICE, BOB, House};
+use tern_base::Timestamp;
+use tern_mailbox::INBOX;
+use tern_recall::{RecallId, Refusal, Requested, Selector, State, limits};
+
+/// Alice sends letter `n`, which expires at a time.
+fn plan(house: &mut House, n: usize, at: Timestamp) -> Requested {
+    let sent = house.submit(ALICE, &[BOB], &[], n);
+    let mut request = house.request(ALICE, Selector::Submission(sent.id));
+    request.requester.account = Some(ALICE);
+    request.requester.name = "alice@example.org".into();
+    request.requester.authentication.protocol = "smtp".into();
+    request.expires = Some(at);
+    house.recalls.request(&request, house.now).unwrap()
+}
+
+fn in_state(house: &House, ids: &[RecallId], state: State) -> usize {
+    let of = |id: &&RecallId| house.recalls.recall(**id).unwrap().state == state;
+    ids.iter().filter(of).count()
+}
+
+#[test]
+fn an_account_plans_so_many_and_they_begin_in_parts() {
+    let mut house = House::by_default();
+    let at = house.now.plus_millis(60 * 60 * 1000);
+    let mut ids = Vec::new();
+    for n in 0..limits::MAX_PLANNED {
+        let planned = plan(&mut house, n, at);
+        assert!(matches!(planned, Requested::Waiting(..)), "{n} {planned:?}");
+        ids.push(planned.id());
+    }
+    let beyond = plan(&mut house, limits::MAX_PLANNED, at);
+    let Requested::Refused(id, Refusal::TooManyPlanned) = beyond else {
+        panic!("{beyond:?}")
+    };
+    house.recalls.run(id, house.now).unwrap();
+    let report = house.report(ALICE);
+    assert!(report.contains("does not expire"), "{report}");
+    // It is no haste, and freezes nobody.
+    assert_eq!(house.recalls.frozen(ALICE), Ok(None));
+    assert_eq!(house.uids(BOB, INBOX).len(), limits::MAX_PLANNED + 1);
+
+    house.now = at;
+    let (mut begun, parts) = (0, limits::MAX_PLANNED / limits::DUE_AT_ONCE);
+    for part in 1..=parts {
+        let due = house.recalls.begin_due(house.now).unwrap();
+        assert_eq!(due.begun, limits::DUE_AT_ONCE);
+        assert_eq!(due.more, part < parts, "{part}");
+        assert!(due.failure.is_none());
+        begun += due.begun;
+        let left = in_state(&house, &ids, State::Planned);
+        assert_eq!(left, limits::MAX_PLANNED - begun);
+    }
+    let due = house.recalls.begin_due(house.now).unwrap();
+    assert_eq!((due.begun, due.more), (0, false));
+    house.recalls.run_open(house.now).unwrap();
+    assert_eq!(in_state(&house, &ids, State::Done), limits::MAX_PLANNED);
+    assert_eq!(house.uids(BOB, INBOX).len(), 1, "the one beyond stays");
+    // There is room again.
+    let next = plan(&mut house, limits::MAX_PLANNED + 1, at.plus_millis(1));
+    assert!(matches!(next, Requested::Waiting(..)), "{next:?}");
+}
