@@ -22,6 +22,7 @@ pub mod submission;
 pub mod token;
 
 mod addressed;
+mod approval_link;
 mod asked;
 mod attachment;
 mod audit;
@@ -71,6 +72,7 @@ mod wait;
 mod waiting;
 
 pub use addressed::{Addressed, SenderStatus};
+pub use approval_link::APPROVAL_PATH;
 pub use arrival::Arrival;
 pub use attachment::Attachment;
 pub use decided::Decided;

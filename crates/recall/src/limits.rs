@@ -74,6 +74,8 @@ pub const MAX_WAITING_SHOWN: usize = 1_000;
 /// Most people who are written to that they may approve a recall, or that an account is frozen; others
 /// find it in the list.
 pub const MAX_APPROVERS_TOLD: usize = 50;
+/// How long a link to approve a recall is good at the most, in milliseconds: three days.
+pub const APPROVAL_LINK_MS: u64 = 3 * 24 * 60 * 60 * 1000;
 /// How long after it was sent a message may expire at the latest, in milliseconds: ten years.
 pub const MAX_EXPIRY_MS: u64 = 10 * 366 * 24 * 60 * 60 * 1000;
 /// Rows of where an arrival led that one transaction forgets.

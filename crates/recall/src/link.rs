@@ -81,12 +81,18 @@ impl Links {
             &account.0.to_be_bytes(),
             &until,
         ];
+        self.keyed(&parts)
+    }
+
+    /// What only this server can make of these parts, each but the last of a length that never
+    /// changes.
+    pub(crate) fn keyed(&self, parts: &[&[u8]]) -> [u8; 32] {
         tern_mime::blob_id(&self.key, &parts.concat()).0
     }
 }
 
 /// Looks at every octet, so that the time tells nothing of where they differ.
-fn is_same(given: &[u8], proof: &[u8; 32]) -> bool {
+pub(crate) fn is_same(given: &[u8], proof: &[u8; 32]) -> bool {
     let differing = given.iter().zip(proof).fold(0, |all, (a, b)| all | (a ^ b));
     given.len() == proof.len() && differing == 0
 }

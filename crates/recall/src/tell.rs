@@ -151,24 +151,39 @@ impl Recalls {
                 frozen.why
             );
         }
-        let _ = write!(
-            text,
-            "\nApprove it, or decline it, with your operator at the server:\n\n    \
-             tern recall approve {id} --as {{you}}\n    tern recall decline {id} --as {{you}}\n\n\
-             Until then nothing is taken back. It expires on {until}.\n",
-            id = recall.id,
-            until = waiting.wait.awaited.until().rfc5322(),
-        );
+        let until = waiting.wait.awaited.until().rfc5322();
         let subject = format!("Approve to take back: {}", recall.subject_text());
         let approvers = self.approvers(held, now)?.into_iter();
         Ok(approvers
-            .map(|(to, address)| Letter {
-                to,
-                name: name(held),
-                subject: subject.clone(),
-                text: text.replace("{you}", &address),
+            .map(|(to, address)| {
+                let how = self.how_to_answer(held, to, &address, now);
+                Letter {
+                    to,
+                    name: name(held),
+                    subject: subject.clone(),
+                    text: format!(
+                        "{text}\n{how}\nUntil then nothing is taken back. It expires on {until}.\n"
+                    ),
+                }
             })
             .collect())
+    }
+
+    /// By which page or command somebody answers who may approve.
+    fn how_to_answer(&self, held: &Held, to: AccountId, address: &str, now: Timestamp) -> String {
+        let id = held.recall.id;
+        let commands = format!(
+            "    tern recall approve {id} --as {address}\n    tern recall decline {id} --as {address}\n"
+        );
+        match self.approval_link(held, to, now) {
+            Some(link) => format!(
+                "Approve it, or decline it, on this page, with a code of your second factor. It is for \
+                 you alone:\n\n{link}\n\nOr have your operator do it at the server:\n\n{commands}"
+            ),
+            None => format!(
+                "Approve it, or decline it, with your operator at the server:\n\n{commands}"
+            ),
+        }
     }
 
     /// Why and since when whoever asked is frozen.

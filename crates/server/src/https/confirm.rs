@@ -117,7 +117,7 @@ impl Site {
     }
 
     /// What the log says of whoever shows a code.
-    fn entry(
+    pub(super) fn entry(
         &self,
         id: RecallId,
         account: AccountId,

@@ -11,6 +11,8 @@
 //! Refuses HTTP in the clear, and to tell a link that was never made from one that is over.
 
 mod answer;
+mod approval_page;
+mod approve;
 mod confirm;
 mod enrol;
 mod failed;

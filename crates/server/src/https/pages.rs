@@ -45,6 +45,13 @@ pub(super) enum Trouble {
     NoReason,
 }
 
+impl Trouble {
+    /// Whether a code helps.
+    pub(super) const fn takes_code(self) -> bool {
+        matches!(self, Self::Wrong(_) | Self::NoReason)
+    }
+}
+
 /// What came of it.
 pub(super) enum Ended {
     /// It is sealed; where every copy has its outcome already, how far it went.
@@ -60,9 +67,9 @@ pub(super) enum Ended {
 }
 
 /// How many copies end how.
-struct Line {
-    count: u64,
-    words: &'static str,
+pub(super) struct Line {
+    pub(super) count: u64,
+    pub(super) words: &'static str,
 }
 
 #[derive(Template)]
@@ -213,10 +220,7 @@ pub(super) fn ask(status: StatusCode, asked: &Asked) -> Answer {
         until: moment(asked.until),
         outcomes: lines(&asked.outcomes),
         trouble: asked.trouble.map(trouble_text),
-        takes_code: matches!(
-            asked.trouble,
-            None | Some(Trouble::Wrong(_) | Trouble::NoReason)
-        ),
+        takes_code: asked.trouble.is_none_or(Trouble::takes_code),
     };
     rendered(status, &page)
 }
@@ -311,7 +315,19 @@ pub(super) fn problem(status: StatusCode) -> Answer {
     message(status, title, text)
 }
 
-fn message(status: StatusCode, title: &'static str, text: &str) -> Answer {
+/// A page that says what came of something.
+pub(super) fn simple(title: &'static str, good: bool, subject: &str, text: String) -> Answer {
+    let page = EndedPage {
+        title,
+        good,
+        subject: Some(subject_of(subject)),
+        text,
+        outcomes: Vec::new(),
+    };
+    rendered(StatusCode::OK, &page)
+}
+
+pub(super) fn message(status: StatusCode, title: &'static str, text: &str) -> Answer {
     let page = EndedPage {
         title,
         good: false,
@@ -322,7 +338,7 @@ fn message(status: StatusCode, title: &'static str, text: &str) -> Answer {
     rendered(status, &page)
 }
 
-fn rendered(status: StatusCode, page: &impl Template) -> Answer {
+pub(super) fn rendered(status: StatusCode, page: &impl Template) -> Answer {
     // Only a value that can't be written would fail, and these are texts and numbers.
     match page.render() {
         Ok(html) => answer::page(status, html),
@@ -334,18 +350,18 @@ fn rendered(status: StatusCode, page: &impl Template) -> Answer {
 }
 
 /// A time for people, who may be anywhere.
-fn moment(time: Timestamp) -> String {
+pub(super) fn moment(time: Timestamp) -> String {
     time.rfc5322().replace("+0000", "UTC")
 }
 
-fn subject_of(subject: &str) -> String {
+pub(super) fn subject_of(subject: &str) -> String {
     match subject.trim() {
         "" => String::from("(no subject)"),
         subject => subject.to_owned(),
     }
 }
 
-fn trouble_text(trouble: Trouble) -> String {
+pub(super) fn trouble_text(trouble: Trouble) -> String {
     match trouble {
         Trouble::Wrong(left) => {
             let tries = if left == 1 { "try" } else { "tries" };
@@ -369,7 +385,7 @@ fn trouble_text(trouble: Trouble) -> String {
     }
 }
 
-fn lines(outcomes: &[(ToldOutcome, u64)]) -> Vec<Line> {
+pub(super) fn lines(outcomes: &[(ToldOutcome, u64)]) -> Vec<Line> {
     let line = |(outcome, count): &(ToldOutcome, u64)| Line {
         count: *count,
         words: words(*outcome),

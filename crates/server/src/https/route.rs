@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, StatusCode};
-use tern_recall::LINK_PATH;
+use tern_recall::{APPROVAL_PATH, LINK_PATH};
 
 use super::answer::{self, Answer};
 use super::form::{self, Form};
@@ -20,6 +20,7 @@ pub(crate) const ENROL_PATH: &str = "/factor/set-up/";
 enum Route {
     Style,
     Confirm(String),
+    Approve(String),
     Enrol(String),
     Nothing,
 }
@@ -36,6 +37,9 @@ impl Route {
         if let Some(token) = token(LINK_PATH) {
             return Self::Confirm(token.to_owned());
         }
+        if let Some(token) = token(APPROVAL_PATH) {
+            return Self::Approve(token.to_owned());
+        }
         token(ENROL_PATH).map_or(Self::Nothing, |token| Self::Enrol(token.to_owned()))
     }
 
@@ -43,7 +47,7 @@ impl Route {
     const fn allow(&self) -> &'static str {
         match self {
             Self::Style | Self::Nothing => "GET, HEAD",
-            Self::Confirm(_) | Self::Enrol(_) => "GET, HEAD, POST",
+            Self::Confirm(_) | Self::Approve(_) | Self::Enrol(_) => "GET, HEAD, POST",
         }
     }
 }
@@ -58,8 +62,13 @@ pub(super) async fn answer(site: Arc<Site>, peer: IpAddr, request: Request<Incom
         Route::Confirm(token) if is_read => {
             blocking(move || site.confirm_page(&token, &peer)).await
         }
+        Route::Approve(token) if is_read => {
+            blocking(move || site.approval_page(&token, &peer)).await
+        }
         Route::Enrol(token) if is_read => blocking(move || site.enrol_page(&token, &peer)).await,
-        Route::Confirm(_) | Route::Enrol(_) if *request.method() == Method::POST => {
+        Route::Confirm(_) | Route::Approve(_) | Route::Enrol(_)
+            if *request.method() == Method::POST =>
+        {
             if !form::is_own(request.headers()) {
                 return pages::problem(StatusCode::FORBIDDEN);
             }
@@ -85,6 +94,7 @@ async fn send(site: Arc<Site>, peer: IpAddr, route: Route, form: Form) -> Answer
             let (code, reason) = (field("code"), field("reason"));
             blocking(move || site.confirm(&token, &code, &reason, &peer)).await
         }
+        Route::Approve(token) => blocking(move || site.approval(&token, &form, &peer)).await,
         Route::Enrol(token) => site.enrol(token, form, peer).await,
         Route::Style | Route::Nothing => pages::problem(StatusCode::METHOD_NOT_ALLOWED),
     }
