@@ -533,6 +533,78 @@ fn who_may_approve_is_written_to_once_and_nobody_else() {
     house.check();
 }
 
+/// The token of the link in the newest mail of somebody who may approve.
+fn approval_link(house: &House, account: AccountId) -> String {
+    let uid = house.uids(account, INBOX).last().copied().unwrap();
+    let mail = inbox_text(house, account, uid);
+    let (_, token) = mail
+        .split_once("https://mail.example.org/recall/approve/")
+        .unwrap();
+    token.split("\r\n").next().unwrap().to_owned()
+}
+
+#[test]
+fn a_link_to_approve_is_of_one_person_one_waiting_and_three_days() {
+    const LONG: &str = "@id(\"long\") @approval(\"10d\") @approvers(\"2\")
+        forbid (principal, action == Tern::Action::\"recall.own\", resource)
+        unless { context.approvals >= 2 };";
+    let roles = tern_policy::SHIPPED_DEFAULT[0];
+    let set = tern_policy::PolicySet::load(&[roles, ("long.cedar", LONG)]).unwrap();
+    let mut house = House::under(std::sync::Arc::new(set));
+    for account in [ALICE, CAROL, DAVE] {
+        grant(&house, account, Role::Manager);
+    }
+    let sent = house.submit(ALICE, &[BOB], &[], 1);
+    let request = asked_by_imap(&mut house, &sent);
+    ask(&house, &request);
+    let (carols, daves) = (approval_link(&house, CAROL), approval_link(&house, DAVE));
+    let opens = |house: &House, token: &str| {
+        let found = house.recalls.approval_link_of(token, house.now);
+        found.unwrap()
+    };
+    assert_eq!(opens(&house, &carols), Some((request.id, CAROL)));
+    assert_eq!(opens(&house, &daves), Some((request.id, DAVE)));
+    // It frees nothing as a requester's link, and no octet of it may differ.
+    assert_eq!(house.recalls.link_of(&carols, house.now), Ok(None));
+    for at in 0..carols.len() {
+        let mut other = carols.clone().into_bytes();
+        other[at] = if other[at] == b'A' { b'B' } else { b'A' };
+        let other = String::from_utf8(other).unwrap();
+        assert_eq!(opens(&house, &other), None, "{at}");
+    }
+    // Used up by an approval of theirs, and of nobody else's.
+    let carol = person(CAROL, "carol");
+    let answer = house.recalls.approve(request.id, &carol, None, house.now);
+    assert!(matches!(answer, Ok(Requested::Waiting(..))), "{answer:?}");
+    assert_eq!(opens(&house, &carols), None);
+    assert_eq!(opens(&house, &daves), Some((request.id, DAVE)));
+    // Whoever may not any more is shown nothing.
+    let was = Grant {
+        account: DAVE,
+        role: Role::Manager,
+        scope: GrantScope::Everyone,
+    };
+    tern_directory::revoke_role(&house.engine, &was).unwrap();
+    assert_eq!(opens(&house, &daves), None);
+    grant(&house, DAVE, Role::Manager);
+    assert_eq!(opens(&house, &daves), Some((request.id, DAVE)));
+    let began = house.now;
+    house.now = began.plus_millis(limits::APPROVAL_LINK_MS);
+    assert_eq!(
+        opens(&house, &daves),
+        None,
+        "the request waits on, the link is over"
+    );
+    assert_eq!(state(&house, request.id), State::AwaitingApproval);
+    house.now = began;
+    let declined = house
+        .recalls
+        .decline(request.id, &person(DAVE, "dave"), None, began);
+    assert_eq!(declined, Ok(()));
+    assert_eq!(opens(&house, &daves), None);
+    house.check();
+}
+
 #[test]
 fn an_account_that_is_gone_takes_nothing_back() {
     let mut house = House::by_default();

@@ -5,10 +5,14 @@
 mod house;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
 use house::{House, TIME_LIMIT};
 use serde_json::Value;
+use tern_server::control::audit::AuditRequest;
+use tern_server::control::request::Request;
 
 fn json(house: &House, args: &[&str]) -> Value {
     let said = house.done(&[&["--json"], args].concat());
@@ -157,4 +161,28 @@ fn a_server_signs_its_log_by_itself() {
         }
         assert!(since.elapsed() < TIME_LIMIT, "{said}");
     }
+}
+
+/// Whoever begins late has read no less: by the server's own socket, as a program of the operator's
+/// would.
+#[test]
+fn an_export_that_begins_late_is_on_record_too() {
+    let mut house = House::new("");
+    house.start();
+    for (from, lines) in [(1, 1), (2, 2), (5, 3)] {
+        let socket = UnixStream::connect(house.path("data/control.sock"));
+        let mut socket = socket.expect("connected");
+        let export = AuditRequest::Export { from, by: None };
+        let request = serde_json::to_string(&Request::Audit(export)).expect("JSON");
+        writeln!(socket, "{request}").expect("sent");
+        let mut answer = String::new();
+        BufReader::new(socket)
+            .read_line(&mut answer)
+            .expect("an answer");
+        let log = house.done(&["audit", "search", "--action", "audit.export"]);
+        assert_eq!(log.lines().count(), lines, "{log}");
+        let line = log.lines().next().expect("the newest");
+        assert_eq!(line.contains(&format!("from={from}")), from > 1, "{line}");
+    }
+    assert!(house.stop().0);
 }

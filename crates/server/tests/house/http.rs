@@ -51,6 +51,34 @@ pub(crate) fn read(wire: &mut Wire, method: &str) -> std::io::Result<Answer> {
     Ok(answer)
 }
 
+/// What every answer has.
+pub(crate) fn is_strict(answer: &Answer) {
+    let exact = [
+        (
+            "content-security-policy",
+            "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; \
+             base-uri 'none'",
+        ),
+        ("strict-transport-security", "max-age=31536000"),
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "no-referrer"),
+        ("cache-control", "no-store"),
+        ("cross-origin-opener-policy", "same-origin"),
+    ];
+    for (name, value) in exact {
+        assert_eq!(
+            answer.field(name),
+            Some(value),
+            "{name} of {}",
+            answer.status
+        );
+    }
+    assert_eq!(answer.field("set-cookie"), None);
+    assert_eq!(answer.field("server"), None);
+    assert!(!answer.says("<script") && !answer.says(" style=") && !answer.says("javascript:"));
+}
+
 impl House {
     /// One request on a connection of its own.
     pub(crate) fn http(&self, method: &str, path: &str, fields: &[&str], body: &str) -> Answer {
