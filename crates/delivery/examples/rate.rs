@@ -49,6 +49,7 @@ fn main() {
     let settings = Settings {
         hostname: "mx.tern.test".to_owned(),
         schedule: Schedule::default(),
+        label_header: String::new(),
     };
     let delivery = Delivery::new(engine, mailboxes, settings, [9; 32]);
     for submitted in [false, true] {

@@ -100,7 +100,7 @@ fn count(entries: &[Entry], fits: fn(&Goal) -> bool) -> u32 {
 
 /// What is put on record of a message whose envelope named so many recipients.
 fn submission(
-    key: &[u8; 32],
+    (key, label_header): (&[u8; 32], &str),
     facts: &Facts,
     prepared: &Prepared,
     entries: &[Entry],
@@ -117,6 +117,7 @@ fn submission(
         message_id: prepared.parsed.message_id.clone().unwrap_or_default(),
         subject: prepared.parsed.envelope.subject.clone().unwrap_or_default(),
         digest: prepared.digest,
+        label: tern_recall::label_of(label_header, prepared.content()),
         carried: prepared.letters().skip(1).map(|it| it.digest).collect(),
         text: goes_out.then(print).flatten(),
         answers: tern_recall::answered_by(&prepared.parsed, prepared.content()),
@@ -214,7 +215,8 @@ impl Delivery {
         };
         let key = self.mailboxes.content_key();
         let request = asker.and_then(|asker| request_of(key, asker, &facts, &prepared, &way));
-        let submission = submission(key, &facts, &prepared, &entries, named);
+        let header = &self.settings.label_header;
+        let submission = submission((key, header), &facts, &prepared, &entries, named);
         Ok(Acceptance {
             facts,
             prepared,

@@ -52,6 +52,8 @@ pub struct Settings {
     pub hostname: String,
     /// When queued mail is tried again, and for how long.
     pub schedule: Schedule,
+    /// The header field that says how confidential a message is; empty for none.
+    pub label_header: String,
 }
 
 /// Brings accepted messages to their mailboxes or into the queue.

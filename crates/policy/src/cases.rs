@@ -198,6 +198,7 @@ struct MessageRow {
 struct OptionsRow {
     recipients: Option<u64>,
     selection: Option<String>,
+    reach: Option<String>,
     mode: Option<String>,
     notice: Option<String>,
     attachment: Option<String>,
@@ -329,6 +330,11 @@ impl OptionsRow {
                 None | Some("any") => Selection::Any,
                 Some("only-unexposed") => Selection::OnlyUnexposed,
                 Some("only-unread") => Selection::OnlyUnread,
+                Some(other) => return wrong(other),
+            },
+            reach: match self.reach.as_deref() {
+                Some("copies") => "copies",
+                None | Some("attached") => "attached",
                 Some(other) => return wrong(other),
             },
             mode: match self.mode.as_deref() {

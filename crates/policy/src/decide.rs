@@ -23,6 +23,10 @@ impl Policy for PolicySet {
         }
     }
 
+    fn looks_at_unread(&self) -> bool {
+        self.looks_at_unread
+    }
+
     fn visibility(&self, question: &Question, is_party: bool) -> Option<Visibility> {
         self.see(question, is_party)
     }

@@ -163,6 +163,10 @@ fn of_options(question: &Question, facts: &mut Facts) {
         "context.options.selection",
         Value::Text(options.selection.code().to_owned()),
     ));
+    if !options.reach.is_empty() {
+        let reach = Value::Text(options.reach.to_owned());
+        facts.push(("context.options.reach", reach));
+    }
     facts.push(("context.options.mode", Value::Text(mode.to_owned())));
     facts.push(("context.options.notice", Value::Text(notice.to_owned())));
     if let Some(attachment) = &options.attachment {
@@ -413,6 +417,7 @@ mod tests {
             options: Options {
                 chosen_recipients: Some(1),
                 attachment: Some("plan.pdf".into()),
+                reach: "attached",
                 ..Options::default()
             },
             approvals: 1,

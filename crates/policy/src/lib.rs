@@ -52,6 +52,11 @@ pub trait Policy: Send + Sync {
     /// The verdict on a question.
     fn decide(&self, question: &Question) -> Verdict;
 
+    /// Whether it looks at how many copies are unread, which takes its time to count.
+    fn looks_at_unread(&self) -> bool {
+        false
+    }
+
     /// How much whoever asks may see of what became of the message; `None` for nothing at all, not
     /// even that there is something. `is_party` says that they sent it, or asked for its recall.
     /// Of a policy that knows no more than yes and no, a yes to exposure shows everything.

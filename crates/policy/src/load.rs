@@ -138,6 +138,10 @@ impl Loading {
             self.errors.dedup();
             return Err(self.errors);
         }
+        let looks_at_unread = self
+            .policies
+            .iter()
+            .any(|policy| rule::names(policy, "unread"));
         let is_permit = |policy: &Policy| policy.effect() == cedar_policy::Effect::Permit;
         let (permits, forbids): (Vec<_>, Vec<_>) = self.policies.into_iter().partition(is_permit);
         let set = |policies| {
@@ -151,6 +155,7 @@ impl Loading {
             vocabulary,
             authorizer: Authorizer::new(),
             digest: digest(files),
+            looks_at_unread,
         })
     }
 

@@ -181,6 +181,8 @@ pub struct Options {
     pub chosen_recipients: Option<u64>,
     /// Which copies.
     pub selection: Selection,
+    /// How far beyond the letter itself: `copies`, `attached`; empty where nothing is taken back.
+    pub reach: &'static str,
     /// What happens to them.
     pub mode: Mode,
     /// Who is told.

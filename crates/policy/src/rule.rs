@@ -234,16 +234,21 @@ fn approvers(policy: &Policy) -> Result<u32, Wrong> {
     }
 }
 
-/// Whether the policy's condition names an attribute anywhere.
+/// Refuses a policy that never looks at an attribute.
 fn looks_at(policy: &Policy, annotation: &str, attribute: &str) -> Result<(), Wrong> {
-    let json = policy.to_json().unwrap_or_default();
-    if mentions(&json, attribute) {
+    if names(policy, attribute) {
         return Ok(());
     }
     let message = format!(
         "the policy never looks at `{attribute}`, so nothing that the actor does could fulfil it"
     );
     Err(wrong(annotation, message))
+}
+
+/// Whether a policy names an attribute anywhere.
+pub(crate) fn names(policy: &Policy, attribute: &str) -> bool {
+    let json = policy.to_json().unwrap_or_default();
+    mentions(&json, attribute)
 }
 
 fn mentions(json: &serde_json::Value, attribute: &str) -> bool {

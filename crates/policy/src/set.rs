@@ -33,6 +33,8 @@ pub struct PolicySet {
     pub(crate) vocabulary: Vocabulary,
     pub(crate) authorizer: Authorizer,
     pub(crate) digest: String,
+    /// Whether some policy looks at `resource.unread`.
+    pub(crate) looks_at_unread: bool,
 }
 
 impl std::fmt::Debug for PolicySet {

@@ -125,14 +125,16 @@ fn options() -> impl Strategy<Value = Options> {
     (
         any::<Option<u64>>(),
         selection,
+        prop::sample::select(vec!["", "copies", "attached"]),
         mode,
         notice,
         any::<[Option<String>; 2]>(),
     )
         .prop_map(
-            |(chosen_recipients, selection, mode, notice, [attachment, reason])| Options {
+            |(chosen_recipients, selection, reach, mode, notice, [attachment, reason])| Options {
                 chosen_recipients,
                 selection,
+                reach,
                 mode,
                 notice,
                 attachment,

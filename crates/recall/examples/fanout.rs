@@ -159,6 +159,7 @@ fn deliver(
         digest: prepared.digest,
         carried: Vec::new(),
         text: None,
+        label: None,
         answers: Vec::new(),
         size: prepared.size(),
         submitted: now,

@@ -120,7 +120,7 @@ impl Recalls {
         })
     }
 
-    /// What a policy is told of a submission. Labels and flags are not looked at: they are absent.
+    /// What a policy is told of a submission. Flags are not looked at: they are absent.
     pub(crate) fn message_facts(
         &self,
         (submission, judged): (&Submission, &Submission),
@@ -134,6 +134,7 @@ impl Recalls {
             sender_groups: self.groups(submission.account)?,
             age_ms: now.millis_since(judged.submitted),
             size: submission.size.into(),
+            label: submission.label.clone(),
             recipients: u64::from(judged.accounts) + u64::from(judged.outside),
             external: judged.outside.into(),
             exposed,

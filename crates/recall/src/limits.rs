@@ -6,6 +6,8 @@ pub const MAX_REASON: usize = 1_000;
 pub const MAX_NOTICE_TEXT: usize = 2_000;
 /// Most recipients that can be chosen one by one; a request with more is refused.
 pub const MAX_CHOSEN: usize = 1_000;
+/// Longest label of a message that is kept, in characters.
+pub const MAX_LABEL: usize = 100;
 /// What rates are counted over, in milliseconds.
 pub const RATE_WINDOW_MS: u64 = 60 * 60 * 1000;
 /// Most granted requests of an account within an hour that are counted; with what each covers they fit

@@ -303,6 +303,12 @@ impl Recalls {
     ) -> Result<Question, RecallError> {
         let requester = &request.requester;
         let judged = self.judged(request, submission)?;
+        let mut message = self.message_facts((submission, &judged), exposed, now)?;
+        let asks = matches!(operation, Operation::Plan | Operation::Recall);
+        // Looked at only where it is asked for: its time grows with the copies.
+        if asks && self.policy.looks_at_unread() {
+            message.unread = Some(self.unread(request.reach, submission)?);
+        }
         Ok(Question {
             operation,
             now,
@@ -310,13 +316,14 @@ impl Recalls {
             authentication: requester.authentication.clone(),
             // Where and when is known to the server, whose policy adds it.
             surroundings: Surroundings::default(),
-            message: Some(self.message_facts((submission, &judged), exposed, now)?),
+            message: Some(message),
             options: Options {
                 chosen_recipients: match request.chosen.len() {
                     0 => None,
                     chosen => Some(chosen as u64),
                 },
                 selection: request.selection,
+                reach: request.reach.code(),
                 reason: request.reason.clone(),
                 mode: match (request.expires, &request.replacement) {
                     (Some(at), _) => Mode::ExpireAt(at),

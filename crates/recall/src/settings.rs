@@ -28,6 +28,9 @@ pub struct Settings {
     pub arrivals_days: u64,
     /// How long a recall waits for its requester to show a second factor. In minutes; default 15.
     pub step_up_minutes: u64,
+    /// The header field that says how confidential a message is, for policies; where a message has none
+    /// its `Sensitivity` counts. A field name; empty for none; default empty.
+    pub label_header: String,
     /// How many requests beyond its rate freeze an account, so that policies can ask for a second
     /// person. Within `freeze_minutes`; 0 for never; default 5.
     pub freeze_requests: u32,
@@ -47,6 +50,7 @@ impl Default for Settings {
             vault_days: 90,
             arrivals_days: 90,
             step_up_minutes: 15,
+            label_header: String::new(),
             freeze_requests: 5,
             freeze_minutes: 10,
             freeze_recipients: 1_000,

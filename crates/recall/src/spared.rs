@@ -53,19 +53,36 @@ impl Recalls {
         copies.retain(|copy| reach.reaches(copy.carriage()));
         for copy in copies {
             let theirs = origins.covers(copy.origin) && !read.contains(copy.account.0);
-            if theirs && self.is_read(&copy)? {
+            if theirs && self.is_read(&copy)? == Some(true) {
                 read.insert(copy.account.0);
             }
         }
         Ok(read)
     }
 
-    fn is_read(&self, copy: &CopyRow) -> Result<bool, RecallError> {
+    /// How many copies of others bear `\Seen` in no mailbox.
+    pub(crate) fn unread(&self, reach: Reach, found: &Submission) -> Result<u64, RecallError> {
+        let origins = rivals::origins(&*self.engine, found)?;
+        let mut copies = self.mailboxes.copies(found.digest)?;
+        copies.extend(self.mailboxes.carriers(found.digest)?);
+        copies.retain(|copy| {
+            let theirs = copy.account != found.account && origins.covers(copy.origin);
+            theirs && reach.reaches(copy.carriage())
+        });
+        let mut unread = 0;
+        for copy in copies {
+            unread += u64::from(self.is_read(&copy)? == Some(false));
+        }
+        Ok(unread)
+    }
+
+    /// Whether a copy bears `\Seen` in any mailbox; none where there is no copy any more.
+    fn is_read(&self, copy: &CopyRow) -> Result<Option<bool>, RecallError> {
         let row = match self.mailboxes.message(copy.account, copy.message) {
             Ok(row) => row,
             // Gone since it was listed, or taken by another recall.
             Err(MailboxError::NoMessage | MailboxError::NoAccount | MailboxError::Sealed) => {
-                return Ok(false);
+                return Ok(None);
             }
             Err(error) => return Err(error.into()),
         };
@@ -79,9 +96,9 @@ impl Recalls {
                 .get(*uid)
                 .is_some_and(|entry| entry.flags.has(SystemFlag::Seen))
             {
-                return Ok(true);
+                return Ok(Some(true));
             }
         }
-        Ok(false)
+        Ok(Some(false))
     }
 }

@@ -26,6 +26,8 @@ pub struct Submission {
     pub message_id: String,
     /// Its subject as it stands in the header, unfolded.
     pub subject: Vec<u8>,
+    /// How confidential it says that it is.
+    pub label: Option<String>,
     /// What makes it the same letter as a copy elsewhere.
     pub digest: ContentDigest,
     /// The letters inside it.
@@ -88,7 +90,7 @@ impl Submission {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(4);
+        let mut w = Writer::versioned(5);
         w.number(self.account.0.into());
         w.option(self.mail_from.as_ref(), |w, from| {
             w.text(&from.to_string());
@@ -96,6 +98,9 @@ impl Submission {
         w.text(&self.message_id)
             .bytes(&self.subject)
             .array(&self.digest.0);
+        w.option(self.label.as_ref(), |w, label| {
+            w.text(label);
+        });
         w.list(&self.carried, |w, digest| {
             w.array(&digest.0);
         });
@@ -118,7 +123,7 @@ impl Submission {
     }
 
     pub(crate) fn decode(id: OriginId, bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 4)?;
+        let mut r = Reader::of_version(bytes, 5)?;
         Ok(Self {
             id,
             account: AccountId(r.number32()?),
@@ -126,6 +131,7 @@ impl Submission {
             message_id: r.text()?,
             subject: r.bytes()?.to_vec(),
             digest: ContentDigest(r.array()?),
+            label: r.option(Reader::text)?,
             carried: r.list(|r| r.array().map(ContentDigest))?,
             text: r.option(TextPrint::read)?,
             answers: r.list(Reader::array)?,

@@ -101,6 +101,7 @@ pub(crate) fn open(
     let settings = tern_delivery::Settings {
         hostname: config.server.hostname.as_str().to_owned(),
         schedule: schedule.clone(),
+        label_header: config.recall.label_header.clone(),
     };
     let delivery = Delivery::new(
         Arc::clone(&engine),

@@ -170,6 +170,7 @@ fn delivery(engine: Arc<dyn Engine>, mailboxes: &Arc<Mailboxes>) -> Delivery {
     let settings = tern_delivery::Settings {
         hostname: "mx.example.org".to_owned(),
         schedule: Schedule::default(),
+        label_header: String::new(),
     };
     Delivery::new(engine, Arc::clone(mailboxes), settings, TOKEN_KEY)
 }

@@ -38,6 +38,7 @@ fn open(engine: Arc<dyn Engine>) -> (Arc<Mailboxes>, Delivery) {
     let settings = Settings {
         hostname: "mx.tern.test".to_owned(),
         schedule: Schedule::default(),
+        label_header: "X-Label".to_owned(),
     };
     let delivery = Delivery::new(engine, Arc::clone(&mailboxes), settings, TOKEN_KEY);
     (mailboxes, delivery)

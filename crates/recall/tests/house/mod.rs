@@ -254,6 +254,7 @@ impl House {
             digest: prepared.digest,
             carried: prepared.letters().skip(1).map(|it| it.digest).collect(),
             text: None,
+            label: None,
             answers: tern_recall::answered_by(&prepared.parsed, prepared.content()),
             size: prepared.size(),
             submitted: now,

@@ -178,6 +178,10 @@ impl Policy for Policies {
         self.current().decide(&question)
     }
 
+    fn looks_at_unread(&self) -> bool {
+        self.current().looks_at_unread()
+    }
+
     fn visibility(&self, question: &Question, is_party: bool) -> Option<Visibility> {
         let mut question = question.clone();
         question.surroundings = self.surroundings(&question);
