@@ -210,7 +210,7 @@ fn what_an_operator_does_tells_them_no_more_than_they_may_see() {
         ("run", true),
         ("run", false),
     ] {
-        let mut args = vec!["recall", verb, "--message-id", "first@example.org"];
+        let mut args = vec!["recall", verb, "first@example.org"];
         args.extend(["--by", "alice@example.org"]);
         if json {
             args.insert(0, "--json");
