@@ -31,13 +31,17 @@ const RECIPIENTS: File = (
     "default/recipients.cedar",
     include_str!("../../../config/policies/default/recipients.cedar"),
 );
+const RESTORE: File = (
+    "default/restore.cedar",
+    include_str!("../../../config/policies/default/restore.cedar"),
+);
 
 /// The default policy as it ships: the roles and every sentence of the default.
-pub const SHIPPED_DEFAULT: &[File] = &[ROLES, AGE, EXPOSED, FROZEN, RATE, RECIPIENTS];
+pub const SHIPPED_DEFAULT: &[File] = &[ROLES, AGE, EXPOSED, FROZEN, RATE, RECIPIENTS, RESTORE];
 
 /// The part of it under which nobody but the requester has a say: for a demo, a simulation and tests
 /// that have nobody to show a second factor, or to approve.
-pub const UNATTENDED: &[File] = &[ROLES, AGE, RATE];
+pub const UNATTENDED: &[File] = &[ROLES, AGE, RATE, RESTORE];
 
 /// The set that is in force where the configuration names no policies: the whole default.
 pub fn built_in() -> Arc<PolicySet> {

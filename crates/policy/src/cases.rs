@@ -191,6 +191,7 @@ struct MessageRow {
     exposed: Option<u64>,
     unread: Option<u64>,
     on_hold: Option<bool>,
+    recalled: Option<Span>,
 }
 
 #[derive(Default, Deserialize)]
@@ -317,6 +318,7 @@ impl MessageRow {
             exposed: self.exposed,
             unread: self.unread,
             on_hold: self.on_hold,
+            recalled_ms: self.recalled.map(|span| span.0),
         }
     }
 }

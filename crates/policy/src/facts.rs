@@ -89,6 +89,9 @@ fn of_message(relation: Relation, message: &Message, facts: &mut Facts) {
     if let Some(on_hold) = message.on_hold {
         facts.push(("resource.onHold", Value::Flag(on_hold)));
     }
+    if let Some(since) = message.recalled_ms {
+        facts.push(("resource.recalled", Value::Millis(since)));
+    }
 }
 
 fn of_connection(question: &Question, facts: &mut Facts) {
@@ -412,6 +415,7 @@ mod tests {
                 exposed: Some(u64::MAX),
                 unread: Some(1),
                 on_hold: Some(true),
+                recalled_ms: Some(1),
                 ..Message::default()
             }),
             options: Options {

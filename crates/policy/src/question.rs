@@ -125,6 +125,8 @@ pub struct Message {
     pub unread: Option<u64>,
     /// Whether a copy is under legal hold; `None` when nobody looked.
     pub on_hold: Option<bool>,
+    /// Milliseconds since it was taken back, where that is to be undone.
+    pub recalled_ms: Option<u64>,
 }
 
 /// Which copies, by what became of them.

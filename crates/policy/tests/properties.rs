@@ -82,6 +82,7 @@ fn messages() -> impl Strategy<Value = Message> {
         any::<Option<u64>>(),
         any::<Option<u64>>(),
         any::<Option<bool>>(),
+        any::<Option<u64>>(),
     );
     let names = (any::<Option<String>>(), texts(), any::<Option<String>>());
     (ids(), numbers, looked, names).prop_map(|(submitter, numbers, looked, names)| Message {
@@ -96,6 +97,7 @@ fn messages() -> impl Strategy<Value = Message> {
         exposed: looked.0,
         unread: looked.1,
         on_hold: looked.2,
+        recalled_ms: looked.3,
     })
 }
 

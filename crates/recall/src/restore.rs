@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tern_base::{AccountId, Timestamp};
 use tern_mailbox::limits::VAULT_CHUNK_BYTES;
 use tern_mailbox::{Lineage, Vaulted};
-use tern_policy::{Decision, Operation};
+use tern_policy::{Decision, DenyReason, Operation};
 use tern_store::{Transaction, Verdict};
 
 use crate::audit::{Act, audit_entry};
@@ -15,6 +15,10 @@ use crate::{
     CopyOutcome, Reason, Recall, RecallError, RecallId, Recalls, Request, Requester, Selector,
     State, Subject, tables,
 };
+
+/// What whoever asks too late is told.
+const TOO_LATE: &str = "the time within which its sender can undo it is over; who may restore any \
+                        message still can, while the copies are kept";
 
 /// Copies that one transaction puts back.
 const CHUNK: usize = 128;
@@ -65,7 +69,13 @@ impl Recalls {
         let submission = self.submission_of(recall)?;
         let selector = Selector::Submission(submission.id);
         let request = Request::new(recall.id, selector, requester.clone());
-        let verdict = self.decide((Operation::Restore, None, 0), &request, &submission, now)?;
+        let asked = (Operation::Restore, None, 0);
+        let mut question = self.question(asked, &request, &submission, now)?;
+        if let Some(message) = &mut question.message {
+            let taken_back = recall.finished.unwrap_or(recall.requested);
+            message.recalled_ms = Some(now.millis_since(taken_back));
+        }
+        let verdict = self.policy.decide(&question);
         let code = verdict.decision.code();
         let policies: Vec<String> = verdict.policies.iter().map(ToString::to_string).collect();
         let policies = policies.join(" ");
@@ -74,7 +84,10 @@ impl Recalls {
         }
         let refused = ("recall.restore-refused", code);
         self.record_refused(recall, requester, refused, &policies, now)?;
-        Err(RecallError::NotAllowed(code))
+        Err(RecallError::NotAllowed(match verdict.decision {
+            Decision::Deny(DenyReason::TooOld) => TOO_LATE,
+            _ => code,
+        }))
     }
 
     pub(crate) fn restore_all(&self, recall: &Recall, now: Timestamp) -> Result<(), RecallError> {

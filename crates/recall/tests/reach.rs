@@ -326,9 +326,11 @@ fn what_was_kept_long_enough_is_purged_and_a_restore_says_so() {
     house.check();
     house.now = house.now.plus_millis(60 * DAY_MS);
     assert_eq!(house.recalls.purge(house.now).unwrap(), 1);
-    let requester = house
+    let mut requester = house
         .request(ALICE, Selector::Submission(sent.id))
         .requester;
+    // Late enough that its sender can't undo it any more.
+    requester.account = None;
     house.recalls.restore(id, &requester, house.now).unwrap();
     house.recalls.run(id, house.now).unwrap();
     assert_eq!(house.recalls.recall(id).unwrap().state, State::Restored);

@@ -212,10 +212,13 @@ fn recalls_from_the_command_line() {
     let list: serde_json::Value =
         serde_json::from_str(&house.done(&["--json", "recall", "list"])).expect("JSON");
     let id = list[0]["id"].as_str().expect("an id");
-    assert!(house.done(&["recall", "restore", id]).contains("restored"));
+    let restored_by = |who: &str| house.tern(&["recall", "restore", id, "--as", who]);
+    assert!(!restored_by("bob@example.org").status.success());
+    assert!(restored_by("alice@example.org").status.success());
     assert!(bob.command("NOOP").expect("an answer").says("1 EXISTS"));
     let log = house.done(&["audit", "list", "--action", "recall"]);
-    assert!(log.contains("recall.restore"), "{log}");
+    assert!(log.contains("recall.restore-refused"), "{log}");
+    assert!(log.contains("recall.restored"), "{log}");
 }
 
 #[test]

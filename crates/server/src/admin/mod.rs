@@ -167,7 +167,9 @@ impl Admin {
                 self.recall_status(id, seen_by.as_deref(), call)
             }
             Request::RecallList { by } => self.recall_list(by.as_deref()),
-            Request::RecallRestore { id } => self.recall_restore(id, call),
+            Request::RecallRestore { id, acting } => {
+                self.recall_restore(id, acting.as_deref(), call)
+            }
             Request::Waiting(request) => self.waiting(request, call),
             Request::RecallEvidence {
                 id,

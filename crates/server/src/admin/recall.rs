@@ -221,9 +221,14 @@ impl Admin {
         }
     }
 
-    pub(super) fn recall_restore(&self, id: &str, call: &mut Call<'_>) -> Result<Answer> {
-        let id = parse_id(id)?;
-        self.recalls.restore(id, &operator(call), call.now)?;
+    pub(super) fn recall_restore(
+        &self,
+        id: &str,
+        acting: Option<&str>,
+        call: &mut Call<'_>,
+    ) -> Result<Answer> {
+        let (id, by) = (parse_id(id)?, self.speaker(acting, call)?);
+        self.recalls.restore(id, &by, call.now)?;
         self.carry_out(id, call)
     }
 

@@ -10,7 +10,7 @@ use tern_recall::limits::MAX_DEPTH;
 use super::audit::AuditCommand;
 use super::evidence::{EvidenceArgs, VerifyArgs};
 use super::factor::{self, TotpCommand};
-use super::hold::HoldCommand;
+use super::hold::{Acting, HoldCommand};
 use super::password::{self, PasswordArgs};
 use super::policy::{PolicyCommand, RoleCommand};
 use crate::config::DEFAULT_PATH;
@@ -371,7 +371,11 @@ pub(crate) enum RecallCommand {
     /// Say that all is well with an account that is frozen.
     Unfreeze { address: String },
     /// Undo a recall.
-    Restore { id: String },
+    Restore {
+        id: String,
+        #[command(flatten)]
+        acting: Acting,
+    },
     /// Write all that is known of a recall into one file, with proof.
     Evidence(EvidenceArgs),
     /// Verify such a file, wherever it is.
@@ -667,7 +671,10 @@ impl RecallCommand {
             Self::Unfreeze { address } => Request::Waiting(WaitingRequest::Unfreeze {
                 address: address.clone(),
             }),
-            Self::Restore { id } => Request::RecallRestore { id: id.clone() },
+            Self::Restore { id, acting } => Request::RecallRestore {
+                id: id.clone(),
+                acting: acting.acting.clone(),
+            },
             Self::Evidence(args) => args.request(),
             Self::VerifyEvidence(_) => Request::Ping,
         }

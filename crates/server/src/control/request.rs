@@ -130,6 +130,8 @@ pub enum Request {
     },
     RecallRestore {
         id: String,
+        /// Whose permission counts; none for the operator's own.
+        acting: Option<String>,
     },
     Waiting(WaitingRequest),
     RecallEvidence {

@@ -264,7 +264,10 @@ fn restore(
     bob: &mut ImapClient,
     carol: &mut ImapClient,
 ) -> io::Result<()> {
-    stage.operator(&Request::RecallRestore { id: id.to_owned() })?;
+    stage.operator(&Request::RecallRestore {
+        id: id.to_owned(),
+        acting: None,
+    })?;
     let status = Request::RecallStatus {
         id: id.to_owned(),
         seen_by: None,
