@@ -140,7 +140,9 @@ fn landing_outcome(
 ) -> Result<Result<Placed, Refusal>, DeliveryError> {
     match landed {
         Ok(placed) => Ok(Ok(placed)),
-        Err(MailboxError::QuotaExceeded | MailboxError::Limit(_)) => Ok(Err(Refusal::MailboxFull)),
+        Err(
+            MailboxError::QuotaExceeded | MailboxError::KeptQuotaExceeded | MailboxError::Limit(_),
+        ) => Ok(Err(Refusal::MailboxFull)),
         Err(MailboxError::Store(error)) => Err(error.into()),
         Err(_) => Ok(Err(Refusal::Disabled)),
     }

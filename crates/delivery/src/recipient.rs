@@ -58,9 +58,7 @@ impl Delivery {
             return Ok(RecipientCheck::Local);
         };
         match self.mailboxes.account_head(only.account) {
-            Ok(head) if head.quota_bytes > 0 && head.used_bytes >= head.quota_bytes => {
-                Ok(RecipientCheck::MailboxFull)
-            }
+            Ok(head) if self.mailboxes.is_full(&head) => Ok(RecipientCheck::MailboxFull),
             Ok(_) => Ok(RecipientCheck::Local),
             Err(MailboxError::NoAccount) => Ok(RecipientCheck::Disabled),
             Err(error) => Err(error.into()),

@@ -11,7 +11,7 @@ use crate::rows::{
     AccountHead, ChangeRow, CopyRow, Counters, MailboxRow, MessageRow, PlacementRow,
     VaultPlacementRow, VaultRow,
 };
-use crate::{MailboxError, Mailboxes, SystemFlag, tables};
+use crate::{KEPT, MailboxError, Mailboxes, SystemFlag, tables};
 
 /// One invariant that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,8 @@ struct Seen {
     vaulted: BTreeSet<Vec<u8>>,
     vault_placements: BTreeSet<Vec<u8>>,
     threads: BTreeSet<Vec<u8>>,
-    accounts: BTreeSet<AccountId>,
+    accounts: BTreeMap<AccountId, AccountHead>,
+    kept: BTreeMap<AccountId, u64>,
     doomed: BTreeSet<(AccountId, MailboxId)>,
 }
 
@@ -84,8 +85,8 @@ impl Mailboxes {
         for (key, value) in self.rows(tables::whole(tables::ACCOUNT))? {
             let account = KeyReader::new(&key).u32().ok_or(StoreError::Damaged)?;
             let head = AccountHead::decode(&value)?;
-            seen.accounts.insert(AccountId(account));
             self.check_account(AccountId(account), &head, &mut seen)?;
+            seen.accounts.insert(AccountId(account), head);
         }
         self.check_leftovers(&mut seen)?;
         self.check_vault(&mut seen)?;
@@ -255,7 +256,7 @@ impl Mailboxes {
             for (key, value) in self.rows(tables::whole(table))? {
                 let account = KeyReader::new(&key).u32().ok_or(StoreError::Damaged)?;
                 let account = AccountId(account);
-                if seen.accounts.contains(&account) {
+                if seen.accounts.contains_key(&account) {
                     continue;
                 }
                 if !going.contains(&account) {
@@ -285,6 +286,9 @@ impl Mailboxes {
             };
             let (account, id) = (AccountId(account), MessageId(id));
             let row = VaultRow::decode(&value)?;
+            if row.tag == KEPT {
+                *seen.kept.entry(account).or_default() += u64::from(row.message.size);
+            }
             *seen.references.entry(row.message.blob).or_default() += 1;
             seen.vaulted.insert(tables::vaulted(row.tag, account, id));
             let placed = row.message.placements.iter();
@@ -293,6 +297,15 @@ impl Mailboxes {
         }
         for (_, value) in self.rows(tables::whole(tables::VAULT_PLACEMENT))? {
             VaultPlacementRow::decode(&value)?;
+        }
+        for (account, head) in std::mem::take(&mut seen.accounts) {
+            let kept = seen.kept.remove(&account).unwrap_or(0);
+            if head.kept_bytes != kept {
+                let counted = head.kept_bytes;
+                seen.fault(format!(
+                    "account {account}: counts {counted} octets that are kept of it, not {kept}"
+                ));
+            }
         }
         Ok(())
     }

@@ -69,6 +69,9 @@ impl Mailboxes {
             let to = if moving {
                 move_one(edit, transfer, uid, id, row, placement, now)?
             } else {
+                if is_shown_in(&row, transfer.to) {
+                    edit.head.room_for(row.size, self.kept_quotas)?;
+                }
                 copy_one(edit, transfer.to, id, row, placement, now)?
             };
             brought::note(edit, self.watched, (transfer.to, &target, to), transfer.by);
@@ -86,7 +89,7 @@ fn copy_one(
     now: Timestamp,
 ) -> Result<Uid, MailboxError> {
     placement.saved = now;
-    if row.placements.iter().any(|(mailbox, _)| *mailbox == to) {
+    if is_shown_in(&row, to) {
         return duplicate(edit, to, id, row, placement);
     }
     if row.placements.len() >= limits::MAX_PLACEMENTS {
@@ -98,6 +101,12 @@ fn copy_one(
     Ok(uid)
 }
 
+fn is_shown_in(row: &MessageRow, mailbox: MailboxId) -> bool {
+    row.placements
+        .iter()
+        .any(|(shown_in, _)| *shown_in == mailbox)
+}
+
 /// Makes a message of its own from the same content. What was served of the one counts as served
 /// of the other.
 fn duplicate(
@@ -107,9 +116,6 @@ fn duplicate(
     mut row: MessageRow,
     mut placement: PlacementRow,
 ) -> Result<Uid, MailboxError> {
-    if !edit.has_room(row.size) {
-        return Err(MailboxError::QuotaExceeded);
-    }
     let id = MessageId(edit.next_id());
     placement.message = id;
     let uid = edit.place(to, placement, Some(row.thread))?;

@@ -257,12 +257,6 @@ impl<'t, 'e> Edit<'t, 'e> {
         }
     }
 
-    /// Whether `size` more octets fit the quota.
-    pub(crate) const fn has_room(&self, size: u32) -> bool {
-        self.head.quota_bytes == 0
-            || self.head.used_bytes.saturating_add(size as u64) <= self.head.quota_bytes
-    }
-
     /// Takes a message's own rows away: its last placement is gone.
     pub(crate) fn forget(&mut self, id: MessageId, row: &MessageRow) {
         self.txn.delete(tables::message(self.account, id));

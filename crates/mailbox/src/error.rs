@@ -21,6 +21,9 @@ pub enum MailboxError {
     /// The account's quota would be exceeded.
     #[error("the account is over its quota")]
     QuotaExceeded,
+    /// So would the bound on what is kept of the account, though its owner removed it.
+    #[error("the account is over its quota with what has to be kept of it")]
+    KeptQuotaExceeded,
     /// One of [`crate::limits`].
     #[error("over the limit: {0}")]
     Limit(&'static str),
@@ -44,9 +47,8 @@ impl MailboxError {
         match self {
             Self::NoAccount | Self::NoMailbox | Self::NoMessage | Self::Exists => Fault::Peer,
             Self::InvalidName(_) => Fault::Peer,
-            Self::QuotaExceeded | Self::Limit(_) | Self::NotAllowed(_) | Self::Sealed => {
-                Fault::Policy
-            }
+            Self::QuotaExceeded | Self::KeptQuotaExceeded => Fault::Policy,
+            Self::Limit(_) | Self::NotAllowed(_) | Self::Sealed => Fault::Policy,
             Self::Store(error) => error.fault(),
         }
     }

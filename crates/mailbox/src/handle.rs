@@ -53,6 +53,8 @@ pub struct Mailboxes {
     pub(crate) watched: Option<&'static str>,
     /// Asked before a message goes for good.
     pub(crate) keeper: Option<Arc<dyn Keeper>>,
+    /// How many times its quota an account may fill with what is kept of it.
+    pub(crate) kept_quotas: u32,
     listener: Arc<dyn Listener>,
     lanes: Option<Lanes>,
 }
@@ -95,6 +97,7 @@ impl Mailboxes {
             marking: None,
             watched: None,
             keeper: None,
+            kept_quotas: limits::KEPT_QUOTAS,
             listener,
             lanes,
         })

@@ -221,8 +221,8 @@ impl Mailboxes {
             return Err(MailboxError::Limit("octets of a recipient's prefix"));
         }
         let size = prepared.size().saturating_add(landing.prefix.len() as u32);
-        if seal.is_none() && !edit.has_room(size) {
-            return Err(MailboxError::QuotaExceeded);
+        if seal.is_none() {
+            edit.head.room_for(size, self.kept_quotas)?;
         }
         let placed = |edit: &Edit<'_, '_>, message, uid| Placed {
             account: landing.account,

@@ -3,7 +3,8 @@
 //!
 //! Invariant: every verb that would let go of a message for good asks the keeper first, in the
 //! transaction that does it, so that an order to keep and a removal at the same moment are a
-//! conflict and not a loss.
+//! conflict and not a loss. What is kept of an account is counted in its head, beside what its
+//! mailboxes hold: a quota that is given back by removing would otherwise bound nothing.
 //!
 //! Refuses to know who orders something to be kept, and why: the floors above do.
 
@@ -14,8 +15,8 @@ use tern_mime::Structure;
 use tern_store::Transaction;
 
 use crate::edit::Edit;
-use crate::rows::{MessageRow, VaultPlacementRow, VaultRow};
-use crate::{MailboxError, Mailboxes, SealTag, vault};
+use crate::rows::{AccountHead, MessageRow, VaultPlacementRow, VaultRow};
+use crate::{MailboxError, Mailboxes, SealTag, tables, vault};
 
 /// The tag of copies in the vault that their owners removed, and that must be kept all the same.
 pub const KEPT: SealTag = SealTag([0; 16]);
@@ -64,6 +65,20 @@ impl Mailboxes {
         self
     }
 
+    /// The same, with another bound on what is kept of an account: so many times its quota it may fill
+    /// together with its messages; 0 is no bound.
+    #[must_use]
+    pub const fn keeping_at_most(mut self, quotas: u32) -> Self {
+        self.kept_quotas = quotas;
+        self
+    }
+
+    /// Whether more can come to an account: what its mailboxes hold, and what is kept of it, is below
+    /// the bounds.
+    pub fn is_full(&self, head: &AccountHead) -> bool {
+        head.room_for(1, self.kept_quotas).is_err()
+    }
+
     /// Whether a message must be kept; the transaction depends on the answer.
     pub(crate) fn keeps(
         &self,
@@ -106,6 +121,7 @@ impl Mailboxes {
             return edit.destroy(id, &row, now);
         }
         edit.use_bytes(row.size, false);
+        edit.head.kept_bytes += u64::from(row.size);
         edit.forget(id, &row);
         let rows;
         (row.placements, rows) = last.into_iter().unzip();
@@ -113,6 +129,21 @@ impl Mailboxes {
         keep_in(edit.txn, edit.account, id, row, rows, at);
         Ok(())
     }
+}
+
+/// What was kept of an account is not any more. It may be gone meanwhile.
+pub(crate) fn kept_no_longer(
+    txn: &mut Transaction<'_>,
+    account: AccountId,
+    size: u32,
+) -> Result<(), MailboxError> {
+    let key = tables::account(account);
+    if let Some(row) = txn.get(&key)? {
+        let head = AccountHead::decode(&row)?;
+        let kept_bytes = head.kept_bytes.saturating_sub(size.into());
+        txn.put(key, AccountHead { kept_bytes, ..head }.encode());
+    }
+    Ok(())
 }
 
 /// Puts a message into the vault that must be kept. `rows` are those of its placements, in order.

@@ -31,6 +31,9 @@ pub const MAX_PREFIX: usize = 4_096;
 /// Copies of an account in the vault under one tag from which on one more that arrives is stopped and
 /// not kept: nobody's quota counts the vault, and a letter can be brought again and again.
 pub const MAX_KEPT_ARRIVALS: usize = 16;
+/// How many times its quota the messages of an account and what it removed of them and has to be kept
+/// may fill, where nothing else is said.
+pub const KEPT_QUOTAS: u32 = 10;
 /// Most letters inside a message by which it is found and kept back; what lies deeper, or comes later,
 /// is not.
 pub const MAX_CARRIED: usize = 16;

@@ -7,10 +7,12 @@ use tern_base::{
     Uid,
 };
 
+use crate::MailboxError;
 use crate::folder::Role;
 use crate::{Carriage, Flags, Letter, SealTag};
 
 const V1: u8 = 1;
+const HEAD_VERSION: u8 = 2;
 const V2: u8 = 2;
 const V3: u8 = 3;
 
@@ -31,24 +33,26 @@ pub struct AccountHead {
     pub messages: u64,
     /// Most octets the account may use; 0 is no bound.
     pub quota_bytes: u64,
+    /// Octets of messages that its owner removed and that must be kept.
+    pub kept_bytes: u64,
 }
 
 impl AccountHead {
     /// The stored form.
     pub fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(V1);
+        let mut w = Writer::versioned(HEAD_VERSION);
         w.number(self.modseq.0)
             .number(self.next_mailbox.into())
             .number(self.next_message);
         w.number(self.uid_validity.into())
             .number(self.used_bytes)
             .number(self.messages);
-        w.number(self.quota_bytes).finish()
+        w.number(self.quota_bytes).number(self.kept_bytes).finish()
     }
 
     /// Reads the stored form.
     pub fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, V1)?;
+        let mut r = Reader::of_version(bytes, HEAD_VERSION)?;
         Ok(Self {
             modseq: Modseq(r.number()?),
             next_mailbox: r.number32()?,
@@ -57,7 +61,25 @@ impl AccountHead {
             used_bytes: r.number()?,
             messages: r.number()?,
             quota_bytes: r.number()?,
+            kept_bytes: r.number()?,
         })
+    }
+
+    /// Whether `size` more octets fit: the quota what is in mailboxes, and `kept_quotas` times the
+    /// quota that and what is kept of the account; 0 is no bound.
+    pub const fn room_for(&self, size: u32, kept_quotas: u32) -> Result<(), MailboxError> {
+        if self.quota_bytes == 0 {
+            return Ok(());
+        }
+        let used = self.used_bytes.saturating_add(size as u64);
+        if used > self.quota_bytes {
+            return Err(MailboxError::QuotaExceeded);
+        }
+        let bound = self.quota_bytes.saturating_mul(kept_quotas as u64);
+        if kept_quotas > 0 && used.saturating_add(self.kept_bytes) > bound {
+            return Err(MailboxError::KeptQuotaExceeded);
+        }
+        Ok(())
     }
 }
 

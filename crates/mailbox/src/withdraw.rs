@@ -5,7 +5,7 @@ use tern_store::Transaction;
 
 use crate::edit::Edit;
 use crate::rows::{MessageRow, VaultPlacementRow, VaultRow};
-use crate::{Exposure, Flags, KEPT, MailboxError, Mailboxes, SealTag, limits, tables, vault};
+use crate::{Exposure, Flags, KEPT, MailboxError, Mailboxes, SealTag, keep, limits, tables, vault};
 
 /// Copies that one page reads.
 const PAGE: usize = 100;
@@ -243,7 +243,9 @@ impl Mailboxes {
         }
         vault::remove(txn, account, message, &row);
         // What was served of a message that its owner removed stays on record, as after any removal.
-        if row.tag != KEPT {
+        if row.tag == KEPT {
+            keep::kept_no_longer(txn, account, row.message.size)?;
+        } else {
             txn.delete(tables::exposure(row.message.digest, account, message));
         }
         crate::blob::unlink(txn, row.message.blob, now)?;

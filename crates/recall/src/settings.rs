@@ -24,6 +24,9 @@ pub struct Settings {
     /// How long withdrawn copies are kept in the vault, so that a recall can be undone. In days;
     /// default 90.
     pub vault_days: u64,
+    /// How many times its quota the messages of an account may fill together with what it deleted and
+    /// legal holds keep; beyond that nothing more comes in. 0 for no bound; default 10.
+    pub held_quotas: u32,
     /// How long what came in from other servers can be found by a retract. In days; default 90.
     pub arrivals_days: u64,
     /// How long a recall waits for its requester to show a second factor. In minutes; default 15.
@@ -48,6 +51,7 @@ impl Default for Settings {
             tombstone_days: 90,
             retry_hours: 24,
             vault_days: 90,
+            held_quotas: tern_mailbox::limits::KEPT_QUOTAS,
             arrivals_days: 90,
             step_up_minutes: 15,
             label_header: String::new(),

@@ -6,7 +6,7 @@ mod house;
 use house::{ALICE, BOB, CAROL, DAVE, House};
 use tern_base::{AccountId, EmailAddress, Timestamp, Uid};
 use tern_directory::{Grant, GrantScope, Role};
-use tern_mailbox::{INBOX, KEPT};
+use tern_mailbox::{INBOX, KEPT, MailboxError, Transfer};
 use tern_policy::Authentication;
 use tern_recall::{
     HoldId, NewHold, Outcome, Reason, RecallError, RecallId, Requested, Requester, Scope, Selector,
@@ -131,6 +131,44 @@ fn what_an_owner_deletes_under_a_hold_is_kept_where_nobody_sees_it() {
     house.release(hold);
     assert_eq!(house.recalls.purge(house.now), Ok(2));
     assert_eq!((house.kept(), house.mailboxes.collect_all()), (0, Ok(2)));
+    house.check();
+}
+
+/// A quota that deleting gives back bounds what mailboxes hold, and a second bound the rest.
+#[test]
+fn what_holds_keep_of_an_account_is_bounded_by_its_quota() {
+    let mut house = House::new();
+    let letter = house.letter(1);
+    let size = letter.len() as u64;
+    let boxes = std::sync::Arc::clone(&house.mailboxes);
+    // Ten quotas of two letters: nineteen that are kept and one in the inbox.
+    boxes.set_quota(BOB, 2 * size).unwrap();
+    let hold = house.hold(of_account(BOB));
+    for uid in 1..=19 {
+        house.append(BOB, INBOX, &letter);
+        house.expunge(BOB, uid);
+    }
+    let head = || boxes.account_head(BOB).unwrap();
+    assert_eq!((head().used_bytes, head().kept_bytes), (0, 19 * size));
+    house.append(BOB, INBOX, &letter);
+    assert!(boxes.is_full(&head()));
+    let full = house.try_append(BOB, INBOX, &letter);
+    assert_eq!(full.unwrap_err(), MailboxError::KeptQuotaExceeded);
+    let again = Transfer {
+        account: BOB,
+        from: INBOX,
+        uids: &[Uid(20)],
+        to: INBOX,
+    };
+    let copied = boxes.copy(&again, house.now);
+    assert_eq!(copied, Err(MailboxError::KeptQuotaExceeded));
+    house.check();
+    // Others are not concerned, and it is over with the hold.
+    house.append(CAROL, INBOX, &letter);
+    house.release(hold);
+    assert_eq!(house.recalls.purge(house.now), Ok(19));
+    assert_eq!(head().kept_bytes, 0);
+    house.append(BOB, INBOX, &letter);
     house.check();
 }
 

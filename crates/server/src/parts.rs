@@ -95,7 +95,8 @@ pub(crate) fn open(
     let mailboxes = Mailboxes::open(Arc::clone(&engine), secrets.content_key, listener)?;
     let mailboxes = mailboxes
         .marking(tern_recall::RECALL_KEYWORD)
-        .watching(tern_recall::RECALL_MAILBOX);
+        .watching(tern_recall::RECALL_MAILBOX)
+        .keeping_at_most(config.recall.held_quotas);
     let mailboxes = Arc::new(mailboxes.kept_by(Arc::new(tern_recall::HoldBook::default())));
     let schedule = Schedule::default();
     let settings = tern_delivery::Settings {

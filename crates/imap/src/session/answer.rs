@@ -136,6 +136,10 @@ pub(super) fn answer_to(error: &MailboxError) -> Answer {
             "A mailbox of that name exists already",
         ),
         MailboxError::QuotaExceeded => (CodeName::OverQuota, "Not enough room left"),
+        MailboxError::KeptQuotaExceeded => (
+            CodeName::OverQuota,
+            "Not enough room left: messages that were deleted from this account have to be kept",
+        ),
         MailboxError::Limit(_) => (CodeName::Limit, ""),
         MailboxError::InvalidName(_) => (CodeName::Cannot, "Not a name that a mailbox can have"),
         MailboxError::NotAllowed(_) => (CodeName::Cannot, ""),

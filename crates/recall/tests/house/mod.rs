@@ -15,8 +15,8 @@ use tern_base::{
 };
 use tern_directory::{DirectoryError, FactorKey, NewTotp, RecoveryCodes};
 use tern_mailbox::{
-    AppendRequest, ExposureLevel, Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes,
-    NoListener, Placed, Role, Served, Share, Viewer,
+    AppendRequest, ExposureLevel, Flags, FolderSpec, INBOX, Landing, Lineage, MailboxError,
+    Mailboxes, NoListener, Placed, Role, Served, Share, Viewer,
 };
 use tern_policy::{Authentication, Notice, Policy};
 use tern_queue::{LeaseId, NewItem, QueueId, Schedule};
@@ -371,6 +371,15 @@ impl House {
         mailbox: MailboxId,
         content: &[u8],
     ) -> Placed {
+        self.try_append(account, mailbox, content).unwrap()
+    }
+
+    pub(crate) fn try_append(
+        &mut self,
+        account: AccountId,
+        mailbox: MailboxId,
+        content: &[u8],
+    ) -> Result<Placed, MailboxError> {
         let origin = OriginId::new(self.now, &mut self.entropy);
         let request = AppendRequest {
             account,
@@ -381,7 +390,7 @@ impl House {
             received: None,
             origin,
         };
-        self.mailboxes.append(request, self.now).unwrap()
+        self.mailboxes.append(request, self.now)
     }
 
     pub(crate) fn message_at(&self, account: AccountId, uid: u32) -> MessageId {

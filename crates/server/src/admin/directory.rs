@@ -152,10 +152,10 @@ impl Admin {
         while let Some(next) = from {
             let page = directory::list_accounts(self.reader(), next, 1_000)?;
             for account in &page.accounts {
-                let used = self
+                let (used, kept) = self
                     .mailboxes
                     .account_head(account.id)
-                    .map_or(0, |head| head.used_bytes);
+                    .map_or((0, 0), |head| (head.used_bytes, head.kept_bytes));
                 let state = match (account.removing, account.disabled) {
                     (true, _) => "removing",
                     (_, true) => "disabled",
@@ -165,13 +165,18 @@ impl Admin {
                     0 => String::from("no quota"),
                     quota => format!("quota {quota}"),
                 };
+                let held = match kept {
+                    0 => String::new(),
+                    kept => format!(", {kept} held"),
+                };
                 text.push(format!(
-                    "{}  {state}  {used} bytes, {quota}  {}",
+                    "{}  {state}  {used} bytes{held}, {quota}  {}",
                     account.address, account.display_name
                 ));
                 data.push(
                     json!({"address": account.address.to_string(), "id": account.id.0,
                     "name": account.display_name, "state": state, "bytes": used,
+                    "heldBytes": kept,
                     "quota": account.quota_bytes, "created": account.created.to_string()}),
                 );
             }
