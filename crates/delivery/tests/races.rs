@@ -69,6 +69,10 @@ impl Engine for Between {
         self.inner.blob_piece(blob, piece)
     }
 
+    fn blobs_after(&self, after: Option<BlobId>, limit: usize) -> Result<Vec<BlobId>, StoreError> {
+        self.inner.blobs_after(after, limit)
+    }
+
     fn checkpoint(&self, directory: &std::path::Path) -> Result<(), StoreError> {
         self.inner.checkpoint(directory)
     }

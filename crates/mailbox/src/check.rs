@@ -1,5 +1,7 @@
 //! Verifies every invariant of the mailbox tables: at the end of each test, and for `tern check`.
 
+mod content;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use tern_base::{AccountId, BlobId, MailboxId, MessageId, Uid};
@@ -91,7 +93,8 @@ impl Mailboxes {
         self.check_leftovers(&mut seen)?;
         self.check_vault(&mut seen)?;
         self.check_indexes(&mut seen)?;
-        self.check_blobs(&mut seen)?;
+        self.check_contents(&mut seen)?;
+        self.check_served(&mut seen)?;
         Ok(seen.findings)
     }
 
@@ -368,42 +371,6 @@ impl Mailboxes {
             for key in expected.symmetric_difference(&found) {
                 seen.fault(format!("{name} index and rows differ: {key:02x?}"));
             }
-        }
-        Ok(())
-    }
-
-    fn check_blobs(&self, seen: &mut Seen) -> Result<(), MailboxError> {
-        let mut references = std::mem::take(&mut seen.references);
-        for (blob, row) in self.blob_rows()? {
-            let expected = references.remove(&blob).unwrap_or(0);
-            if row.references != expected {
-                seen.fault(format!(
-                    "content {blob} counts {} references, has {expected}",
-                    row.references
-                ));
-            }
-            if row.references == 0 {
-                let key = tables::unreferenced(row.unreferenced_since, blob);
-                if self.engine.get(&key)?.is_none() {
-                    seen.fault(format!("content {blob} would never be collected"));
-                }
-                continue;
-            }
-            let mut size = 0;
-            for number in 0..row.pieces() {
-                let Some(piece) = self.engine.blob_piece(blob, number)? else {
-                    break;
-                };
-                size += piece.len() as u64;
-            }
-            if size != row.size {
-                seen.fault(format!("content {blob} has {size} of {} octets", row.size));
-            }
-        }
-        for (blob, count) in references.into_iter().filter(|(_, count)| *count > 0) {
-            seen.fault(format!(
-                "content {blob} is missing, with {count} references"
-            ));
         }
         Ok(())
     }

@@ -253,6 +253,26 @@ impl Mailboxes {
     }
 }
 
+impl Mailboxes {
+    /// Whether nothing is left of a copy of a letter: neither in a mailbox nor in the vault, and
+    /// nothing that says that it was. For checks.
+    pub fn is_gone(
+        &self,
+        digest: ContentDigest,
+        account: AccountId,
+        message: MessageId,
+    ) -> Result<bool, MailboxError> {
+        let keys = [
+            tables::message(account, message),
+            tables::vault(account, message),
+            tables::copy(digest, account, message),
+            tables::carrier(digest, account, message),
+            tables::exposure(digest, account, message),
+        ];
+        Ok(self.engine.get_many(&keys)?.iter().all(Option::is_none))
+    }
+}
+
 fn read_vaulted_key(key: &[u8]) -> Result<(AccountId, MessageId), MailboxError> {
     let mut parts = tern_store::key::KeyReader::new(key);
     let tag: Option<[u8; 16]> = parts.array();

@@ -5,13 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tern_base::{AccountId, ContentDigest, MailboxId, MessageId, OriginId, Timestamp, Uid};
+use tern_base::{AccountId, BlobId, ContentDigest, MailboxId, MessageId, OriginId, Timestamp, Uid};
 use tern_mailbox::{
     AppendRequest, Exposure, ExposureLevel, Flags, INBOX, Landing, Lineage, MailboxError,
     Mailboxes, NoListener, Placed, SealTag, Served, Share, Transfer, Viewer,
 };
 use tern_store::mem::Injected;
-use tern_store::{MemEngine, Range, Read, Verdict};
+use tern_store::{Batch, Engine, MemEngine, Range, Read, Verdict};
 
 const ALICE: AccountId = AccountId(1);
 const BOB: AccountId = AccountId(2);
@@ -269,6 +269,38 @@ fn the_check_notices_what_was_left_behind() {
     .unwrap();
     let more = mailboxes.check(&BTreeMap::new()).unwrap();
     assert_eq!(more.len(), findings.len() + 1);
+}
+
+/// Octets, a structure with its preview, and an exposure that belong to nothing.
+#[test]
+fn the_check_notices_what_a_purge_would_have_left() {
+    let (engine, mailboxes) = house();
+    let copy = deliver(&mailboxes, ALICE);
+    let record_key = |table: u8| {
+        let message = copy.message.0.to_be_bytes();
+        [&[table][..], &digest().0, &ALICE.0.to_be_bytes(), &message].concat()
+    };
+    mailboxes
+        .expunge(ALICE, INBOX, &[copy.uid], false, NOW)
+        .unwrap();
+    mailboxes.collect_all().unwrap();
+    check(&mailboxes);
+    assert_eq!(engine.blob_piece_count(), 0);
+    let left = |write: &dyn Fn(&mut Batch)| {
+        let mut batch = Batch::new();
+        write(&mut batch);
+        engine.commit(batch).unwrap();
+        let found = mailboxes.check(&BTreeMap::new()).unwrap();
+        found.into_iter().map(|found| found.0).collect::<Vec<_>>()
+    };
+    let found = left(&|batch| batch.put_blob_piece(BlobId([3; 32]), 0, b"text".to_vec()));
+    assert!(matches!(&found[..], [only] if only.starts_with("octets of no content")));
+    let found = left(&|batch| batch.put([&[0x1b][..], &[3; 32]].concat(), vec![1]));
+    assert_eq!(found.len(), 2);
+    assert!(found[0].starts_with("structure and preview of no content"));
+    let found = left(&|batch| batch.put(record_key(0x19), vec![1]));
+    assert_eq!(found.len(), 3);
+    assert!(found[2].starts_with("exposure that no ledger has"));
 }
 
 #[test]

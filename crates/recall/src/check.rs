@@ -22,7 +22,7 @@ impl std::fmt::Display for Finding {
 impl Recalls {
     /// Checks every recall: what is unfinished is on the list of open ones; a finished recall has
     /// no covered copy in a mailbox, and an outcome for every target that it is past; every
-    /// withdrawn copy is in the vault, restored or purged; what is filed as an answer is one.
+    /// withdrawn copy is in the vault, restored or purged; nothing is left of what is purged; what is filed as an answer is one.
     pub fn check(&self) -> Result<Vec<Finding>, RecallError> {
         let mut recalls = Vec::new();
         self.each_recall(|recall| recalls.push(recall))?;
@@ -42,6 +42,7 @@ impl Recalls {
         })?;
         for recall in &recalls {
             self.check_one(recall, &mut findings)?;
+            self.check_purged(recall, &mut findings)?;
         }
         self.check_waiting(&recalls, &mut findings)?;
         self.check_answers(&mut findings)?;
@@ -147,6 +148,27 @@ impl Recalls {
         targets_without(recall, &facts, &told)
             .into_iter()
             .for_each(fault);
+        Ok(())
+    }
+
+    /// Of what was purged on record nothing is left.
+    fn check_purged(
+        &self,
+        recall: &Recall,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), RecallError> {
+        let mut purged = Vec::new();
+        self.each_outcome(recall.id, |subject, outcome| {
+            if let (Subject::Copy(account, message), Some(_)) = (subject, outcome.purged) {
+                purged.push((account, message));
+            }
+        })?;
+        for (account, message) in purged {
+            if !self.mailboxes().is_gone(recall.digest, account, message)? {
+                let what = format!("purged message {message} of account {account}: not gone");
+                findings.push(Finding(format!("recall {}: {what}", recall.id)));
+            }
+        }
         Ok(())
     }
 }

@@ -363,6 +363,7 @@ fn a_backup_is_a_store_and_the_log_exports() {
         error.contains("(mode 0750)") && error.contains("chmod 700"),
         "{error}"
     );
+    assert!(house.done(&["compact"]).starts_with("store compacted"));
     let export = house.done(&["audit", "export"]);
     let actions: Vec<String> = export
         .lines()

@@ -227,6 +227,11 @@ impl Engine for SimEngine {
         self.mem.blob_piece(blob, piece)
     }
 
+    fn blobs_after(&self, after: Option<BlobId>, limit: usize) -> Result<Vec<BlobId>, StoreError> {
+        self.alive()?;
+        self.mem.blobs_after(after, limit)
+    }
+
     fn checkpoint(&self, directory: &Path) -> Result<(), StoreError> {
         self.mem.checkpoint(directory)
     }

@@ -100,16 +100,6 @@ impl RocksEngine {
             .map_err(|error| status::error(&error))
     }
 
-    /// Compacts everything, so that what was deleted gives its room back.
-    pub fn compact(&self) -> Result<(), StoreError> {
-        self.flush()?;
-        for family in [self.rows()?, self.blobs()?] {
-            self.database
-                .compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
-        }
-        Ok(())
-    }
-
     /// Closes the store so that the next start has nothing to replay. A store that is only
     /// dropped, or killed, is as whole; its next start takes longer.
     pub fn close(self) -> Result<(), StoreError> {
@@ -174,6 +164,10 @@ impl Engine for RocksEngine {
 
     fn blob_piece(&self, blob: BlobId, piece: u32) -> Result<Option<Vec<u8>>, StoreError> {
         self.read_piece(blob, piece)
+    }
+
+    fn blobs_after(&self, after: Option<BlobId>, limit: usize) -> Result<Vec<BlobId>, StoreError> {
+        self.list_blobs(after, limit)
     }
 
     fn checkpoint(&self, directory: &Path) -> Result<(), StoreError> {

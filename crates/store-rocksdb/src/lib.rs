@@ -26,6 +26,7 @@
 
 mod codec;
 mod commit;
+mod compact;
 mod engine;
 mod format;
 mod group;

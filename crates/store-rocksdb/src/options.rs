@@ -14,6 +14,13 @@ const BLOB_FILE_BYTES: u64 = 64 << 20;
 /// Bits of filter for each key: about one needless read of a file in a hundred.
 const FILTER_BITS: f64 = 10.0;
 
+/// The share of blob files, the oldest first, that compactions empty.
+const BLOB_AGE_CUTOFF: &str = "blob_garbage_collection_age_cutoff";
+/// As [`blobs`] sets it.
+pub(crate) const COLLECT_USUAL: &[(&str, &str)] = &[(BLOB_AGE_CUTOFF, "0.5")];
+/// Every blob file.
+pub(crate) const COLLECT_ALL: &[(&str, &str)] = &[(BLOB_AGE_CUTOFF, "1.0")];
+
 /// Options of the database as a whole.
 pub(crate) fn database(settings: &Settings, recovery: DBRecoveryMode) -> Options {
     let mut options = Options::default();

@@ -79,6 +79,27 @@ impl RocksEngine {
             .map_err(|error| status::error(&error))?;
         stored.map(|stored| self.codec.unpack(&stored)).transpose()
     }
+
+    pub(crate) fn list_blobs(
+        &self,
+        after: Option<BlobId>,
+        limit: usize,
+    ) -> Result<Vec<BlobId>, StoreError> {
+        let mut blobs = Vec::new();
+        let mut rows = self.database.raw_iterator_cf(self.blobs()?);
+        // No blob has a piece of the last number.
+        match after {
+            Some(blob) => rows.seek(piece_key(blob, u32::MAX)),
+            None => rows.seek_to_first(),
+        }
+        while let (Some(key), true) = (rows.key(), blobs.len() < limit) {
+            let id = key.first_chunk().ok_or(StoreError::Damaged)?;
+            blobs.push(BlobId(*id));
+            rows.seek(piece_key(BlobId(*id), u32::MAX));
+        }
+        rows.status().map_err(|error| status::error(&error))?;
+        Ok(blobs)
+    }
 }
 
 fn get(

@@ -240,9 +240,13 @@ fn blobs(engine: &dyn Engine) {
     assert_eq!(engine.blob_piece(a, 1), Ok(Some(b"tail".to_vec())));
     assert_eq!(engine.blob_piece(a, 2), Ok(None));
     assert_eq!(engine.blob_piece(b, 0), Ok(Some(b"inline".to_vec())));
+    assert_eq!(engine.blobs_after(None, 9), Ok(vec![a, b]));
+    assert_eq!(engine.blobs_after(None, 1), Ok(vec![a]));
+    assert_eq!(engine.blobs_after(Some(a), 9), Ok(vec![b]));
     let mut batch = Batch::new();
     batch.delete_blob(a, 2);
     engine.commit(batch).expect("commit");
+    assert_eq!(engine.blobs_after(None, 9), Ok(vec![b]));
     assert_eq!(engine.blob_piece(a, 0), Ok(None));
     assert_eq!(engine.blob_piece(a, 1), Ok(None));
     assert_eq!(engine.blob_piece(b, 0), Ok(Some(b"inline".to_vec())));

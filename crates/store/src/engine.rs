@@ -105,6 +105,9 @@ pub trait Engine: Read + Send + Sync {
     /// Reads a piece of a blob; `None` when there is none.
     fn blob_piece(&self, blob: BlobId, piece: u32) -> Result<Option<Vec<u8>>, StoreError>;
 
+    /// At most `limit` of the blobs that have a piece, in order, from after one on: for checks.
+    fn blobs_after(&self, after: Option<BlobId>, limit: usize) -> Result<Vec<BlobId>, StoreError>;
+
     /// Writes a copy of everything committed to a new directory, while the engine serves: an
     /// online backup. The directory must not exist.
     fn checkpoint(&self, directory: &Path) -> Result<(), StoreError>;

@@ -4,6 +4,7 @@
 //! sees each batch before it is applied.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -251,6 +252,16 @@ impl Engine for MemEngine {
             .blobs
             .get(&(blob, piece))
             .map(|bytes| bytes.to_vec()))
+    }
+
+    fn blobs_after(&self, after: Option<BlobId>, limit: usize) -> Result<Vec<BlobId>, StoreError> {
+        let start = after.map_or(Bound::Unbounded, |blob| Bound::Excluded((blob, u32::MAX)));
+        let state = self.state();
+        let pieces = state.blobs.range((start, Bound::Unbounded));
+        let mut blobs: Vec<BlobId> = pieces.map(|((blob, _), _)| *blob).collect();
+        blobs.dedup();
+        blobs.truncate(limit);
+        Ok(blobs)
     }
 
     fn checkpoint(&self, _directory: &Path) -> Result<(), StoreError> {

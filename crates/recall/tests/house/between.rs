@@ -46,6 +46,10 @@ impl Engine for Between {
         self.engine.blob_piece(blob, piece)
     }
 
+    fn blobs_after(&self, after: Option<BlobId>, limit: usize) -> Result<Vec<BlobId>, StoreError> {
+        self.engine.blobs_after(after, limit)
+    }
+
     fn checkpoint(&self, directory: &Path) -> Result<(), StoreError> {
         self.engine.checkpoint(directory)
     }

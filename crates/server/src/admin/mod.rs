@@ -35,6 +35,7 @@ use tern_directory::{Account, Passwords};
 use tern_mailbox::Mailboxes;
 use tern_recall::Recalls;
 use tern_store::{Engine, Read, Transaction, Verdict, transact};
+use tern_store_rocksdb::RocksEngine;
 use tokio::sync::Notify;
 
 use crate::control::request::{Answer, Request, Response};
@@ -48,6 +49,7 @@ pub(crate) use import::PAGE as IMPORT_PAGE;
 /// What the operator's verbs need.
 pub(crate) struct Admin {
     engine: Arc<dyn Engine>,
+    rocks: Arc<RocksEngine>,
     mailboxes: Arc<Mailboxes>,
     passwords: Arc<Passwords>,
     delivery: Arc<Delivery>,
@@ -76,6 +78,7 @@ impl Admin {
     pub(crate) fn new(parts: &Parts, queued: Arc<Notify>, sessions: Arc<Hub>) -> Self {
         Self {
             engine: Arc::clone(&parts.engine),
+            rocks: Arc::clone(&parts.rocks),
             mailboxes: Arc::clone(&parts.mailboxes),
             passwords: Arc::clone(&parts.passwords),
             delivery: Arc::clone(&parts.delivery),
@@ -163,12 +166,12 @@ impl Admin {
             Request::Queue(request) => self.queue(request, call),
             Request::RecallPlan { which } => self.recall_plan(which, call),
             Request::RecallRun(run) => self.recall_run(run, call),
-            Request::RecallStatus { id, seen_by } => {
-                self.recall_status(id, seen_by.as_deref(), call)
+            Request::RecallStatus { id, seen_by: by } => {
+                self.recall_status(id, by.as_deref(), call)
             }
             Request::RecallList { by } => self.recall_list(by.as_deref()),
-            Request::RecallRestore { id, acting } => {
-                self.recall_restore(id, acting.as_deref(), call)
+            Request::RecallRestore { id, acting: by } => {
+                self.recall_restore(id, by.as_deref(), call)
             }
             Request::Waiting(request) => self.waiting(request, call),
             Request::RecallEvidence {
@@ -181,6 +184,7 @@ impl Admin {
             Request::Policy(request) => self.policy(request, call),
             Request::Audit(request) => self.audit(request, call),
             Request::Check => self.check(),
+            Request::Compact => self.compact(call),
             Request::Backup { directory } => self.backup(directory, call),
             Request::Ping => Ok(Answer::new("tern runs", serde_json::Value::Null)),
         }

@@ -61,6 +61,21 @@ impl Admin {
         Ok(ids)
     }
 
+    /// Has what was removed leave the disk: contents that nothing refers to any more, and what the
+    /// engine keeps of whatever was deleted.
+    pub(super) fn compact(&self, call: &mut Call<'_>) -> Result<Answer> {
+        let collected = self.mailboxes.collect(call.now, usize::MAX)?;
+        self.rocks.compact()?;
+        self.record(call, "store.compact", |entry| {
+            entry.target("store").detail("contents", collected as u64)
+        })?;
+        let contents = count(collected as u64, "content", "contents");
+        Ok(Answer::new(
+            format!("store compacted, {contents} collected"),
+            json!({"collected": collected}),
+        ))
+    }
+
     /// A consistent copy of the store in a directory that is not there yet.
     pub(super) fn backup(&self, directory: &Path, call: &mut Call<'_>) -> Result<Answer> {
         let shown = directory.display().to_string();

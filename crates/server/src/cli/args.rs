@@ -90,6 +90,8 @@ pub(crate) enum Command {
     },
     /// Check every invariant of the store; best without a server at work.
     Check,
+    /// Rewrite the store, so that no file of it has anything that was removed for good.
+    Compact,
     /// Write a consistent copy of the store into a directory that is not there yet.
     Backup {
         /// The directory.
@@ -474,6 +476,7 @@ impl Command {
             Self::Role { command } => command.request(),
             Self::Policy { command } => command.request().unwrap_or(Request::Ping),
             Self::Check => Request::Check,
+            Self::Compact => Request::Compact,
             Self::Backup { directory } => Request::Backup {
                 // A server has another working directory.
                 directory: std::path::absolute(directory)

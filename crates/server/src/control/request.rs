@@ -146,6 +146,7 @@ pub enum Request {
     Policy(PolicyRequest),
     Audit(AuditRequest),
     Check,
+    Compact,
     Backup {
         directory: PathBuf,
     },
