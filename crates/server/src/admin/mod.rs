@@ -166,13 +166,11 @@ impl Admin {
             Request::Queue(request) => self.queue(request, call),
             Request::RecallPlan { which } => self.recall_plan(which, call),
             Request::RecallRun(run) => self.recall_run(run, call),
-            Request::RecallStatus { id, seen_by: by } => {
-                self.recall_status(id, by.as_deref(), call)
+            Request::RecallStatus { id, seen_by } => {
+                self.recall_status(id, seen_by.as_deref(), call)
             }
             Request::RecallList { by } => self.recall_list(by.as_deref()),
-            Request::RecallRestore { id, acting: by } => {
-                self.recall_restore(id, by.as_deref(), call)
-            }
+            Request::RecallRestore { id, by } => self.recall_restore(id, by.as_deref(), call),
             Request::Waiting(request) => self.waiting(request, call),
             Request::RecallEvidence {
                 id,
@@ -183,9 +181,7 @@ impl Admin {
             Request::Role(request) => self.role(request, call),
             Request::Policy(request) => self.policy(request, call),
             Request::Audit(request) => self.audit(request, call),
-            Request::Check => self.check(),
-            Request::Compact => self.compact(call),
-            Request::Backup { directory } => self.backup(directory, call),
+            Request::Store(request) => self.store(request, call),
             Request::Ping => Ok(Answer::new("tern runs", serde_json::Value::Null)),
         }
     }

@@ -7,12 +7,20 @@ use serde_json::json;
 use tern_base::AccountId;
 
 use super::{Admin, Call, Result, count};
-use crate::control::request::Answer;
+use crate::control::request::{Answer, StoreRequest};
 
 impl Admin {
+    pub(super) fn store(&self, request: &StoreRequest, call: &mut Call<'_>) -> Result<Answer> {
+        match request {
+            StoreRequest::Check => self.check(),
+            StoreRequest::Compact => self.compact(call),
+            StoreRequest::Backup { directory } => self.backup(directory, call),
+        }
+    }
+
     /// Every crate's check of its own tables. On a server at work a change under way can look like
     /// a fault.
-    pub(super) fn check(&self) -> Result<Answer> {
+    fn check(&self) -> Result<Answer> {
         let mut findings = Vec::new();
         let mut add = |part: &str, what: String| findings.push(format!("{part}: {what}"));
         for found in tern_directory::check(&*self.engine)? {
@@ -63,7 +71,7 @@ impl Admin {
 
     /// Has what was removed leave the disk: contents that nothing refers to any more, and what the
     /// engine keeps of whatever was deleted.
-    pub(super) fn compact(&self, call: &mut Call<'_>) -> Result<Answer> {
+    fn compact(&self, call: &mut Call<'_>) -> Result<Answer> {
         let collected = self.mailboxes.collect(call.now, usize::MAX)?;
         self.rocks.compact()?;
         self.record(call, "store.compact", |entry| {
@@ -77,7 +85,7 @@ impl Admin {
     }
 
     /// A consistent copy of the store in a directory that is not there yet.
-    pub(super) fn backup(&self, directory: &Path, call: &mut Call<'_>) -> Result<Answer> {
+    fn backup(&self, directory: &Path, call: &mut Call<'_>) -> Result<Answer> {
         let shown = directory.display().to_string();
         // First: a copy of everybody's mail is never made without a trace, and the copy has it, too.
         self.record(call, "store.backup", |entry| entry.target(shown.clone()))?;

@@ -15,7 +15,8 @@ use super::password::{self, PasswordArgs};
 use super::policy::{PolicyCommand, RoleCommand};
 use crate::config::DEFAULT_PATH;
 use crate::control::request::{
-    DeviceChange, DeviceRequest, QueueRequest, RecallRun, RecallWhich, Request, WaitingRequest,
+    DeviceChange, DeviceRequest, QueueRequest, RecallRun, RecallWhich, Request, StoreRequest,
+    WaitingRequest,
 };
 
 /// A mail server with message recall.
@@ -475,13 +476,13 @@ impl Command {
             Self::Hold { command } => command.request(),
             Self::Role { command } => command.request(),
             Self::Policy { command } => command.request().unwrap_or(Request::Ping),
-            Self::Check => Request::Check,
-            Self::Compact => Request::Compact,
-            Self::Backup { directory } => Request::Backup {
+            Self::Check => Request::Store(StoreRequest::Check),
+            Self::Compact => Request::Store(StoreRequest::Compact),
+            Self::Backup { directory } => Request::Store(StoreRequest::Backup {
                 // A server has another working directory.
                 directory: std::path::absolute(directory)
                     .map_err(|error| miette::miette!("{}: {error}", directory.display()))?,
-            },
+            }),
             Self::Audit { .. }
             | Self::Serve
             | Self::Init(_)
@@ -676,7 +677,7 @@ impl RecallCommand {
             }),
             Self::Restore { id, acting } => Request::RecallRestore {
                 id: id.clone(),
-                acting: acting.acting.clone(),
+                by: acting.acting.clone(),
             },
             Self::Evidence(args) => args.request(),
             Self::VerifyEvidence(_) => Request::Ping,

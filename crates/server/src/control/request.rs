@@ -131,7 +131,7 @@ pub enum Request {
     RecallRestore {
         id: String,
         /// Whose permission counts; none for the operator's own.
-        acting: Option<String>,
+        by: Option<String>,
     },
     Waiting(WaitingRequest),
     RecallEvidence {
@@ -145,11 +145,7 @@ pub enum Request {
     Role(RoleRequest),
     Policy(PolicyRequest),
     Audit(AuditRequest),
-    Check,
-    Compact,
-    Backup {
-        directory: PathBuf,
-    },
+    Store(StoreRequest),
     Ping,
 }
 
@@ -182,6 +178,21 @@ pub struct RecallWhich {
     /// With the messages that answer it, so many answers deep; 0 for none.
     #[serde(default)]
     pub depth: u8,
+}
+
+/// A request about the store as a whole.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum StoreRequest {
+    /// Whether every invariant holds.
+    Check,
+    /// Have what was removed leave the disk.
+    Compact,
+    /// A consistent copy.
+    Backup {
+        /// Where, in a directory that is not there yet.
+        directory: PathBuf,
+    },
 }
 
 /// A request about second factors.

@@ -12,7 +12,7 @@ use super::organisation::{TEAM, address};
 use super::stage::Stage;
 use crate::cli::Outcome;
 use crate::control::audit::AuditRequest;
-use crate::control::request::{QueueRequest, Request};
+use crate::control::request::{QueueRequest, Request, StoreRequest};
 use crate::server::Addresses;
 
 const OUTSIDE: &str = "outside@elsewhere.test";
@@ -100,7 +100,7 @@ fn scenes(stage: &mut Stage<'_>) -> io::Result<()> {
     }))?;
     println!("   {}", verified.text);
     stage.hold("the audit log holds", !verified.found_wrong);
-    let checked = stage.operator(&Request::Check)?;
+    let checked = stage.operator(&Request::Store(StoreRequest::Check))?;
     println!("   {}", checked.text);
     stage.hold("the store holds", !checked.found_wrong);
     Ok(())
@@ -266,7 +266,7 @@ fn restore(
 ) -> io::Result<()> {
     stage.operator(&Request::RecallRestore {
         id: id.to_owned(),
-        acting: None,
+        by: None,
     })?;
     let status = Request::RecallStatus {
         id: id.to_owned(),
