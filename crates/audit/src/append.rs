@@ -9,7 +9,7 @@ use tern_store::{Engine, StoreError, Transaction, Verdict, transact};
 
 use crate::entry::{Actor, Detail, Draft, Entry};
 use crate::read::Head;
-use crate::{json, limits, tables};
+use crate::{index, json, limits, tables};
 
 /// Why an entry was not appended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,6 +79,7 @@ pub fn append_in(txn: &mut Transaction<'_>, draft: Draft) -> Result<Appended, Au
         hash,
     };
     txn.put(id_key, tables::encode_sequence(sequence));
+    index::put_in(txn, sequence, &entry.draft);
     txn.put(tables::entry_key(sequence), tables::encode_entry(&entry));
     txn.put(
         tables::head_key(),

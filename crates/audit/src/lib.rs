@@ -22,6 +22,7 @@ pub mod entry;
 pub mod export;
 pub mod forward;
 pub mod include;
+mod index;
 mod json;
 pub mod keys;
 pub mod limits;

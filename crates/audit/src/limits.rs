@@ -11,6 +11,8 @@ pub const MAX_DETAILS: usize = 48;
 pub const MAX_FACTORS: usize = 8;
 /// Most rows that one call of [`crate::read()`] looks at before it hands back a page.
 pub const MAX_READ_SCAN: usize = 10_000;
+/// Entries that are fetched at once where an index leads to them.
+pub const INDEX_PAGE: usize = 500;
 /// Most entries of one page of an export.
 pub const MAX_EXPORT_PAGE: usize = 1_000;
 /// Longest name of a log, in bytes.

@@ -6,6 +6,7 @@ use tern_base::{AccountId, Timestamp};
 use tern_store::{Engine, Read, StoreError};
 
 use crate::entry::{Actor, Entry, Hash};
+use crate::index::{self, Term};
 use crate::{limits, tables};
 
 /// The end of the chain: what a signed checkpoint signs.
@@ -102,7 +103,22 @@ pub struct ReadPage {
     pub next: Option<u64>,
 }
 
-/// Entries that fit, newest first, from entry `until` (the head when `None`) backwards.
+/// The entries of some places, in their order; `None` for one that is not there.
+pub(crate) fn entries_of(
+    reader: &dyn Read,
+    places: &[u64],
+) -> Result<Vec<Option<Entry>>, StoreError> {
+    let keys: Vec<Vec<u8>> = places.iter().map(|n| tables::entry_key(*n)).collect();
+    let rows = reader.get_many(&keys)?.into_iter().zip(places);
+    let decode = |(row, sequence): (Option<Vec<u8>>, &u64)| {
+        let entry = row.map(|row| tables::decode_entry(*sequence, &row));
+        Ok(entry.transpose()?)
+    };
+    rows.map(decode).collect()
+}
+
+/// Entries that fit, newest first, from entry `until` (the head when `None`) backwards. What names an
+/// actor, an action or a target is found by the index; otherwise the log is read.
 pub fn read(
     engine: &dyn Engine,
     filter: &Filter,
@@ -113,6 +129,18 @@ pub fn read(
         Some(until) => until,
         None => head(engine)?.sequence,
     };
+    match index::term_of(filter) {
+        Some(term) => read_index(engine, filter, term, last, limit),
+        None => read_log(engine, filter, last, limit),
+    }
+}
+
+fn read_log(
+    engine: &dyn Engine,
+    filter: &Filter,
+    last: u64,
+    limit: usize,
+) -> Result<ReadPage, StoreError> {
     let range = tables::entries(1, last).reversed();
     let mut page = ReadPage::default();
     for (key, value) in engine.scan(&range, limits::MAX_READ_SCAN)?.rows {
@@ -126,5 +154,37 @@ pub fn read(
             break;
         }
     }
+    Ok(page)
+}
+
+fn read_index(
+    engine: &dyn Engine,
+    filter: &Filter,
+    term: Term,
+    last: u64,
+    limit: usize,
+) -> Result<ReadPage, StoreError> {
+    let range = tables::entries_with(term, last).reversed();
+    let found = engine.scan(&range, limits::MAX_READ_SCAN)?;
+    let mut places = Vec::with_capacity(found.rows.len());
+    for (key, _) in &found.rows {
+        let (_, sequence) = tables::read_term_key(key).ok_or(StoreError::Damaged)?;
+        places.push(sequence);
+    }
+    let mut page = ReadPage::default();
+    for some in places.chunks(limits::INDEX_PAGE.min(limit.max(1))) {
+        for entry in entries_of(engine, some)?.into_iter().flatten() {
+            if page.entries.len() < limit && filter.fits(&entry) {
+                page.entries.push(entry);
+            }
+        }
+        if page.entries.len() >= limit {
+            let oldest = page.entries.last().map_or(1, |entry| entry.sequence);
+            page.next = Some(oldest - 1).filter(|next| *next > 0);
+            return Ok(page);
+        }
+    }
+    let read_to = places.last().filter(|_| found.next.is_some());
+    page.next = read_to.map(|end| end - 1);
     Ok(page)
 }

@@ -11,6 +11,7 @@
 //! | 0x46 tree | - | the Merkle tree that the newest checkpoint signed |
 //! | 0x47 trunk | - | what is left of removed entries: their tree, the hash of the last, the signed note |
 //! | 0x48 forwarded | - | the last entry, and the entries of the last checkpoint, that a collector has |
+//! | 0x49 term | [`crate::index::Term`] 16, sequence u64 | empty: the entry has it |
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ use tern_store::key::{Key, KeyReader};
 
 use crate::entry::{Actor, Authentication, Detail, Draft, Entry, EntryId, Hash};
 use crate::forward::Forwarded;
+use crate::index::Term;
 use crate::keys::Key as LogKey;
 use crate::merkle::Tree;
 use crate::note::VerifyingKey;
@@ -36,6 +38,7 @@ const CHECKPOINT: u8 = 0x45;
 const TREE: u8 = 0x46;
 const TRUNK: u8 = 0x47;
 const FORWARDED: u8 = 0x48;
+const TERM: u8 = 0x49;
 const VERSION: u8 = 1;
 
 pub(crate) fn head_key() -> Vec<u8> {
@@ -60,6 +63,29 @@ pub(crate) fn entries(from: u64, to: u64) -> Range {
         },
         reverse: false,
     }
+}
+
+pub(crate) fn term_key(term: Term, sequence: u64) -> Vec<u8> {
+    Key::table(TERM).array(&term.0).u64(sequence).finish()
+}
+
+pub(crate) fn read_term_key(key: &[u8]) -> Option<(Term, u64)> {
+    let mut parts = KeyReader::new(key);
+    Some((Term(parts.array()?), parts.u64()?))
+}
+
+/// The entries that have a term, up to one.
+pub(crate) fn entries_with(term: Term, to: u64) -> Range {
+    Range {
+        start: term_key(term, 1),
+        end: term_key(term, to.saturating_add(1)),
+        reverse: false,
+    }
+}
+
+/// Every row that names an entry by a term.
+pub(crate) fn all_terms() -> Range {
+    Range::prefix(Key::table(TERM).finish())
 }
 
 /// Every row that names an entry by its id.

@@ -15,7 +15,7 @@ use crate::append::{AuditError, append_in};
 use crate::checkpoint::{Checkpoint, checkpoints, extend};
 use crate::entry::Draft;
 use crate::trunk::{Trunk, trunk};
-use crate::{keys, limits, read, tables};
+use crate::{index, keys, limits, read, tables};
 
 /// The action of the entry that says that entries were removed.
 const ACTION: &str = "audit.trim";
@@ -29,12 +29,14 @@ pub struct Trimmed {
     pub up_to: u64,
 }
 
-/// Removes what is older than `before`, up to a checkpoint; `None` where there is nothing. `entry`
-/// says who did so; what it is about is added here. [`sweep`] then removes the rows.
+/// Removes what is older than `before`, up to a checkpoint; `None` where there is nothing, or where
+/// `may` says no: it is asked in the transaction that does it. `entry` says who did so; what it is
+/// about is added here. [`sweep`] then removes the rows.
 pub fn trim(
     engine: &dyn Engine,
     before: Timestamp,
     entry: &Draft,
+    may: impl Fn(&mut Transaction<'_>) -> Result<bool, StoreError>,
 ) -> Result<Option<Trimmed>, AuditError> {
     let old = trunk(engine)?;
     let Some(end) = last_before(engine, &old, before)? else {
@@ -50,7 +52,7 @@ pub fn trim(
         let row = txn.get(&tables::trunk_key())?;
         let known = row.map(|row| tables::decode_trunk(&row)).transpose();
         let known = known.map_err(StoreError::from)?;
-        if known.map_or(0, |known| known.removed()) != old.removed() {
+        if known.map_or(0, |known| known.removed()) != old.removed() || !may(txn)? {
             return Ok(Verdict::Abandon(None));
         }
         let (_, key) = keys::in_force(txn)?;
@@ -117,6 +119,7 @@ pub fn sweep(engine: &dyn Engine) -> Result<bool, StoreError> {
             let sequence = tables::entry_key_sequence(key).ok_or(StoreError::Damaged)?;
             let entry = tables::decode_entry(sequence, value)?;
             txn.delete(tables::id_key(entry.draft.id));
+            index::delete_in(txn, sequence, &entry.draft);
             txn.delete(key.clone());
         }
         Ok(Verdict::Commit(page.next.is_none()))

@@ -6,7 +6,7 @@
 
 use tern_audit::{
     Actor, Broken, Draft, EntryId, Key, Known, Note, Proved, Signed, Verified, VerifyingKey,
-    append, check, checkpoint, ensure_key, head, include, keys, merkle, prove, rotate, sweep, trim,
+    append, check, checkpoint, ensure_key, head, include, keys, merkle, prove, rotate, sweep,
     trunk, verify,
 };
 use tern_base::{SeededEntropy, Timestamp};
@@ -316,6 +316,14 @@ fn a_new_key_is_signed_by_the_old_one_which_signs_no_more() {
     assert!(found.why.contains("key of that time"), "{found:?}");
 }
 
+fn trim(
+    engine: &MemEngine,
+    before: Timestamp,
+    act: &Draft,
+) -> Result<Option<tern_audit::Trimmed>, tern_audit::AuditError> {
+    tern_audit::trim(engine, before, act, |_| Ok(true))
+}
+
 #[test]
 fn old_entries_go_up_to_a_checkpoint_and_the_rest_is_proven_as_before() {
     let engine = log(10);
@@ -336,6 +344,7 @@ fn old_entries_go_up_to_a_checkpoint_and_the_rest_is_proven_as_before() {
     assert_eq!((proof.removed, proof.entries, proof.signed), (10, 21, 20));
     assert_eq!(rows(&engine, 0x41).len(), 21);
     assert_eq!(rows(&engine, 0x42).len(), 21);
+    assert_eq!(check(&engine), Ok(Vec::new()), "the index is trimmed too");
     assert!(matches!(
         verify(&engine, 1, None),
         Ok(Verified::Intact { entries: 21, .. })
