@@ -2,6 +2,7 @@
 //! needed.
 
 use tern_base::Timestamp;
+use tern_store::{StoreError, Transaction};
 
 use crate::{RecallError, Recalls, State};
 
@@ -17,5 +18,15 @@ impl Recalls {
             }
         })?;
         Ok(oldest)
+    }
+
+    /// Whether no hold is in force; the transaction depends on the answer.
+    pub fn is_free_of_holds_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let all = self.holds.all_in(txn)?;
+        Ok(!all.iter().any(|hold| hold.is_in_force(now)))
     }
 }

@@ -4,6 +4,7 @@
 mod house;
 
 use house::{ALICE, BOB, CAROL, DAVE, House};
+use tern_audit::{Actor, Draft};
 use tern_base::{AccountId, EmailAddress, Timestamp, Uid};
 use tern_directory::{Grant, GrantScope, Role};
 use tern_mailbox::{INBOX, KEPT, MailboxError, Transfer};
@@ -546,4 +547,36 @@ fn the_policy_knows_whether_a_message_is_on_hold() {
     assert_eq!(on_hold(&mut house), ["true"]);
     let kept = house.mailboxes.vaulted(KEPT, None, 10).unwrap();
     assert!(kept.is_empty());
+}
+
+/// Any entry may be about what is held: the log stays whole, also where the hold falls into the very
+/// moment in which its beginning would go.
+#[test]
+fn nothing_of_the_log_goes_while_a_hold_is_in_force() {
+    let mut house = House::new();
+    let made = house.now;
+    tern_audit::ensure_key(&house.engine, "log", made, &mut house.entropy).unwrap();
+    let sent = house.submit(ALICE, &[BOB], &[], 1);
+    house.recall(ALICE, &sent);
+    tern_audit::checkpoint::sign(&house.engine, house.now).unwrap();
+    house.days_pass(100);
+    let trim = |house: &House, n: u8, meanwhile: &dyn Fn()| {
+        let id = tern_audit::EntryId([n; 16]);
+        let act = Draft::new(id, house.now, Actor::Server, "audit.trim");
+        let trimmed = tern_audit::trim(&house.engine, house.now, &act, |txn| {
+            let free = house.recalls.is_free_of_holds_in(txn, house.now)?;
+            meanwhile();
+            Ok(free)
+        });
+        trimmed.unwrap().is_some()
+    };
+    let hold = house.hold(of_account(CAROL));
+    assert!(!trim(&house, 1, &|| {}));
+    house.release(hold);
+    let (late, beside) = (house.new_hold(of_account(CAROL)), house.another());
+    let place = || beside.place_hold(&late, &operator(), house.now).unwrap();
+    assert!(!trim(&house, 2, &place));
+    house.release(late.id);
+    assert!(trim(&house, 3, &|| {}));
+    house.check();
 }

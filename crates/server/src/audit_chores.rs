@@ -1,7 +1,8 @@
 //! The chores of the audit log: it is signed when that is due, and what was kept for long enough is
 //! removed.
 //!
-//! Invariant: nothing goes that came after the first entry of a recall which is not over.
+//! Invariant: nothing goes that came after the first entry of a recall which is not over, and nothing
+//! at all while a legal hold is in force: what it is over may be spoken of in any entry.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -97,7 +98,9 @@ impl AuditChores {
         let id = EntryId::new(now, &mut OsEntropy);
         let entry = Draft::new(id, now, Actor::Server, "audit.trim")
             .detail("keep-days", u64::from(self.settings.keep_days));
-        let trimmed = tern_audit::trim(engine, Timestamp(before), &entry)?;
+        let trimmed = tern_audit::trim(engine, Timestamp(before), &entry, |txn| {
+            self.recalls.is_free_of_holds_in(txn, now)
+        })?;
         self.sweep()?;
         Ok(trimmed)
     }

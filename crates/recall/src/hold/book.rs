@@ -49,7 +49,7 @@ pub(crate) fn head_in(txn: &mut Transaction<'_>) -> Result<Head, StoreError> {
 
 impl HoldBook {
     /// Every hold, in a transaction that then depends on all of them.
-    pub(super) fn all_in(&self, txn: &mut Transaction<'_>) -> Result<Arc<[Hold]>, StoreError> {
+    pub(crate) fn all_in(&self, txn: &mut Transaction<'_>) -> Result<Arc<[Hold]>, StoreError> {
         let head = head_in(txn)?;
         self.all(head, |range| txn.scan(range, store_limits::MAX_PAGE))
     }

@@ -18,8 +18,8 @@ pub struct Audit {
     /// The log is signed when so many entries are not under a checkpoint. A number; default 1000.
     pub checkpoint_entries: u32,
     /// Entries that are older are removed, whole stretches up to a checkpoint, which goes on record;
-    /// those of a recall that is not over, and all that came after them, stay. In days; default 0,
-    /// which keeps all.
+    /// those of a recall that is not over, and all that came after them, stay, and all of them while a
+    /// legal hold is in force. In days; default 0, which keeps all.
     pub keep_days: u32,
 }
 
