@@ -143,7 +143,7 @@ impl Recalls {
         })
     }
 
-    fn groups(&self, account: AccountId) -> Result<Vec<String>, RecallError> {
+    pub(crate) fn groups(&self, account: AccountId) -> Result<Vec<String>, RecallError> {
         let groups = tern_directory::group_addresses_of(&*self.engine, account)?;
         Ok(groups.iter().map(|address| address.canonical()).collect())
     }

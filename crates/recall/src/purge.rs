@@ -9,18 +9,16 @@ use tern_mailbox::{Purged, Vaulted};
 use tern_store::Verdict;
 
 use crate::audit::Act;
+use crate::retention::Retention;
 use crate::status::each_row;
 use crate::{CopyOutcome, Recall, RecallError, RecallId, Recalls, Subject, tables};
 
 /// Copies that one transaction removes.
 const CHUNK: usize = 128;
-/// How long after a sweep what it had to leave is looked at again, in milliseconds.
+/// How long after a sweep what it had to leave is looked at again at the earliest, in milliseconds.
 const AGAIN_MS: u64 = 60 * 60 * 1000;
-
-/// Whether a copy may be removed that has been kept since before `kept_since`.
-fn may_be_purged(copy: &Vaulted, kept_since: Timestamp) -> bool {
-    copy.row.withdrawn <= kept_since
-}
+/// At the latest, whatever counts now: groups, domains and settings may be others by then.
+const AGAIN_AT_LAST_MS: u64 = 24 * AGAIN_MS;
 
 impl Recalls {
     /// Removes the withdrawn copies that have been kept long enough and that no hold keeps. To be called now and then;
@@ -28,7 +26,8 @@ impl Recalls {
     pub fn purge(&self, now: Timestamp) -> Result<u64, RecallError> {
         self.mailboxes.forget_over(now)?;
         let swept = self.sweep_holds(now)?;
-        let kept_since = Timestamp(now.0.saturating_sub(self.settings.vault_ms()));
+        let mut retention = Retention::of(self);
+        let kept_since = retention.kept_since(now);
         let mut due = Vec::new();
         each_row(&*self.engine, tables::kept_since(kept_since), |key, _| {
             due.push(tables::read_kept(key)?);
@@ -36,7 +35,7 @@ impl Recalls {
         })?;
         let (mut purged, mut failure) = (swept, None);
         for (since, id) in due {
-            match self.purge_one(id, since, kept_since, now) {
+            match self.purge_one(id, since, &mut retention, now) {
                 Ok(count) => purged += count,
                 Err(error) => drop(failure.get_or_insert(error)),
             }
@@ -48,9 +47,10 @@ impl Recalls {
         &self,
         id: RecallId,
         since: Timestamp,
-        kept_since: Timestamp,
+        retention: &mut Retention<'_>,
         now: Timestamp,
     ) -> Result<u64, RecallError> {
+        let kept_since = retention.kept_since(now);
         let recall = self.recall(id)?;
         if !recall.state.is_over() {
             return Ok(0);
@@ -61,11 +61,14 @@ impl Recalls {
             let page = self.mailboxes.vaulted(id.tag(), after, CHUNK)?;
             let Some(last) = page.last() else { break };
             after = Some((last.account, last.message));
-            let (due, stays): (Vec<&Vaulted>, Vec<&Vaulted>) = page
-                .iter()
-                .partition(|copy| may_be_purged(copy, kept_since));
-            let oldest = stays.iter().map(|copy| copy.row.withdrawn).min();
-            left = left.into_iter().chain(oldest).min();
+            let mut due = Vec::with_capacity(page.len());
+            for copy in &page {
+                let counts_from = retention.counts_from(copy)?;
+                match counts_from <= kept_since {
+                    true => due.push(copy),
+                    false => left = left.into_iter().chain([counts_from]).min(),
+                }
+            }
             let Some(count) = self.purge_chunk(&recall, &due, now)? else {
                 return Ok(purged);
             };
@@ -75,6 +78,7 @@ impl Recalls {
             }
             purged += count;
         }
+        let left = left.map(|left| left.min(kept_since.plus_millis(AGAIN_AT_LAST_MS)));
         // While the seal stands, more can arrive: later than now.
         let seal = self.mailboxes.seal_of(recall.digest, id.tag())?;
         let next = left.or(seal.filter(|seal| seal.until > now).map(|_| now));

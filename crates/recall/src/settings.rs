@@ -4,7 +4,11 @@
 //! Invariant: the option reference is generated from these comments; each first sentence says
 //! what the option does, the last says its unit and default.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+use crate::Whose;
 
 const HOUR_MS: u64 = 60 * 60 * 1000;
 const MINUTE_MS: u64 = 60 * 1000;
@@ -24,6 +28,10 @@ pub struct Settings {
     /// How long withdrawn copies are kept in the vault, so that a recall can be undone. In days;
     /// default 90.
     pub vault_days: u64,
+    /// How long they are kept instead where they were taken from accounts of a domain, or from members
+    /// of a group; of several that fit an account the longest counts. A table of domain, or address of
+    /// a group, to days; default empty.
+    pub vault_days_of: BTreeMap<Whose, u64>,
     /// How many times its quota the messages of an account may fill together with what it deleted and
     /// legal holds keep; beyond that nothing more comes in. 0 for no bound; default 10.
     pub held_quotas: u32,
@@ -51,6 +59,7 @@ impl Default for Settings {
             tombstone_days: 90,
             retry_hours: 24,
             vault_days: 90,
+            vault_days_of: BTreeMap::new(),
             held_quotas: tern_mailbox::limits::KEPT_QUOTAS,
             arrivals_days: 90,
             step_up_minutes: 15,
@@ -81,9 +90,5 @@ impl Settings {
 
     pub(crate) const fn arrivals_ms(&self) -> u64 {
         self.arrivals_days.saturating_mul(DAY_MS)
-    }
-
-    pub(crate) const fn vault_ms(&self) -> u64 {
-        self.vault_days.saturating_mul(DAY_MS)
     }
 }

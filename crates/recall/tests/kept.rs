@@ -3,12 +3,15 @@
 
 mod house;
 
+use std::sync::Arc;
+
 use house::{ALICE, BOB, CAROL, DAVE, ERIN, House};
-use tern_base::AccountId;
+use tern_base::{AccountId, EmailAddress};
 use tern_directory::{Grant, GrantScope, Role};
-use tern_recall::{RecallError, RecallId, Selector, State};
+use tern_recall::{RecallError, RecallId, Recalls, Selector, Settings, State, Whose};
 
 const HOUR_MS: u64 = 60 * 60 * 1000;
+const DAY_MS: u64 = 24 * HOUR_MS;
 
 impl House {
     fn restore_by(&mut self, account: Option<AccountId>, id: RecallId) -> Result<(), RecallError> {
@@ -59,4 +62,73 @@ fn its_sender_undoes_it_for_a_day_and_whoever_may_restore_any_message_later() {
         assert_eq!(house.recalls.recall(id).unwrap().state, State::Restored);
     }
     house.check();
+}
+
+/// Thirty days for the domain, a year for a group of it; nobody is left for whom the default counts.
+fn with_retention() -> House {
+    let mut house = House::new();
+    let settings = [("example.org", 30), ("Legal@Example.org", 365)];
+    let whose = |(name, days): (&str, u64)| (Whose::try_from(name.to_owned()).unwrap(), days);
+    house.recalls = Recalls::open(
+        Arc::new(house.engine.clone()),
+        Arc::clone(&house.mailboxes),
+        tern_policy::unattended(),
+        Settings {
+            vault_days_of: settings.into_iter().map(whose).collect(),
+            ..Settings::default()
+        },
+    );
+    let legal = EmailAddress::parse("legal@example.org").unwrap();
+    let legal = tern_directory::create_group(&house.engine, &legal, "", house.now).unwrap();
+    let members = [tern_directory::target::Target::Account(BOB)];
+    tern_directory::add_members(&house.engine, legal.id, &members).unwrap();
+    house
+}
+
+#[test]
+fn a_domain_and_a_group_have_times_of_their_own_and_the_longest_counts() {
+    let mut house = with_retention();
+    let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    let id = house.recall(ALICE, &sent).id();
+    let start = house.now;
+    let vaulted = |house: &House| -> Vec<AccountId> {
+        let all = house.mailboxes.vaulted(id.tag(), None, 9).unwrap();
+        all.iter().map(|copy| copy.account).collect()
+    };
+    let purged_after = |house: &mut House, millis| {
+        house.now = start.plus_millis(millis);
+        house.recalls.purge(house.now).unwrap()
+    };
+    assert_eq!(purged_after(&mut house, 30 * DAY_MS - 1), 0);
+    assert_eq!(purged_after(&mut house, 30 * DAY_MS), 1);
+    assert_eq!(vaulted(&house), [BOB]);
+    assert_eq!(purged_after(&mut house, 91 * DAY_MS), 0);
+    assert_eq!(purged_after(&mut house, 365 * DAY_MS - 1), 0);
+    assert_eq!(purged_after(&mut house, 365 * DAY_MS + HOUR_MS), 1);
+    house.check();
+}
+
+/// Whose it was is not known any more: it may have been anybody's.
+#[test]
+fn what_was_taken_from_an_account_that_is_gone_is_kept_for_the_longest_time() {
+    let mut house = with_retention();
+    let sent = house.submit(ALICE, &[CAROL], &[], 1);
+    house.recall(ALICE, &sent);
+    house.mailboxes.remove_account(CAROL, house.now).unwrap();
+    assert_eq!(
+        tern_directory::remove_account(&house.engine, CAROL),
+        Ok(true)
+    );
+    house.now = house.now.plus_millis(364 * DAY_MS);
+    assert_eq!(house.recalls.purge(house.now), Ok(0));
+    house.now = house.now.plus_millis(2 * DAY_MS);
+    assert_eq!(house.recalls.purge(house.now), Ok(1));
+    house.check();
+}
+
+#[test]
+fn a_retention_is_of_a_domain_or_a_group_and_of_nothing_else() {
+    for wrong in ["", "no domain", "@example.org", "a@b@c"] {
+        assert!(Whose::try_from(wrong.to_owned()).is_err(), "{wrong}");
+    }
 }
