@@ -53,6 +53,7 @@ mod update;
 mod upload;
 mod vault;
 mod view;
+mod walk;
 mod withdraw;
 
 pub use account_view::{AccountView, Held};
@@ -81,4 +82,5 @@ pub use stand_in::StandIn;
 pub use update::{Flagging, Placing, Update};
 pub use upload::{Upload, Uploaded};
 pub use view::{Entry, View};
+pub use walk::{Met, Walk};
 pub use withdraw::{Purged, VaultPlacement, Vaulted, Withdrawn};

@@ -9,6 +9,7 @@
 //! is a conflict, not a loss.
 
 mod book;
+mod export;
 mod place;
 mod sweep;
 mod visible;
@@ -20,6 +21,7 @@ use crate::Submission;
 
 pub use book::HoldBook;
 pub(crate) use book::head_in;
+pub use export::{HeldCopy, HeldPage};
 pub use place::NewHold;
 pub use sweep::KeptCopies;
 

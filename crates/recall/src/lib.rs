@@ -81,7 +81,7 @@ pub use decided::Decided;
 pub use error::RecallError;
 pub use free::Due;
 pub use handle::Recalls;
-pub use hold::{Hold, HoldBook, HoldId, KeptCopies, NewHold, Scope};
+pub use hold::{HeldCopy, HeldPage, Hold, HoldBook, HoldId, KeptCopies, NewHold, Scope};
 pub use keyword::RECALL_KEYWORD;
 pub use label::label_of;
 pub use link::LINK_PATH;

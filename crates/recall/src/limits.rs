@@ -98,3 +98,7 @@ pub const MAX_SCOPE_TEXT: usize = 1_000;
 pub const MAX_ATTACHMENT_NAME: usize = 255;
 /// Copies of a message that are looked at for its content.
 pub const MAX_COPIES_READ: usize = 16;
+/// Copies that one step of reading out what is under a hold looks at.
+pub const HELD_LOOKED_AT: usize = 1_000;
+/// Octets after which such a step hands over what it has; one copy may be larger.
+pub const HELD_PAGE_BYTES: u64 = 4 << 20;

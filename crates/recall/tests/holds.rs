@@ -160,6 +160,7 @@ fn what_holds_keep_of_an_account_is_bounded_by_its_quota() {
         from: INBOX,
         uids: &[Uid(20)],
         to: INBOX,
+        by: None,
     };
     let copied = boxes.copy(&again, house.now);
     assert_eq!(copied, Err(MailboxError::KeptQuotaExceeded));

@@ -326,10 +326,27 @@ fn holds_from_the_command_line() {
     client.command("EXPUNGE").expect("an answer");
     let shown = house.done(&["hold", "show", &id]);
     assert!(shown.contains("all holds together keep 1 copy"), "{shown}");
+    let export = house.path("export");
+    let to = export.to_str().expect("UTF-8");
+    let read_out = [&["hold", "export", &id, to], &carol[..]].concat();
+    let written = house.done(&read_out);
+    assert!(written.starts_with("1 copy written"), "{written}");
+    let manifest = std::fs::read_to_string(export.join("manifest.jsonl")).expect("a manifest");
+    let line: serde_json::Value = serde_json::from_str(&manifest).expect("one line");
+    assert_eq!(line["about"]["account"], "bob@example.org");
+    let file = line["file"].as_str().expect("a name");
+    let message = std::fs::read_to_string(export.join(file)).expect("a message");
+    assert!(message.contains("Subject: kept"), "{message}");
+    assert!(!house.tern(&read_out).status.success(), "it is there");
     house.done(&[&["hold", "release", &id], &carol[..]].concat());
     assert_eq!(house.done(&["hold", "list"]), "");
     let log = house.done(&["audit", "list", "--action", "hold"]);
-    for action in ["hold.add-refused", "hold.add", "hold.release"] {
+    for action in [
+        "hold.add-refused",
+        "hold.add",
+        "hold.export",
+        "hold.release",
+    ] {
         assert!(log.contains(action), "{log}");
     }
     assert!(log.contains("carol@example.org"), "{log}");

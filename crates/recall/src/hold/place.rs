@@ -130,7 +130,7 @@ impl Recalls {
     }
 
     /// Whether somebody may manage a hold; that they may not is on record.
-    fn may_manage(
+    pub(super) fn may_manage(
         &self,
         hold: &Hold,
         action: &str,
@@ -141,7 +141,7 @@ impl Recalls {
         if decision == Decision::Allow {
             return Ok(());
         }
-        let step = format!("{action} refused {}", now.0);
+        let step = format!("{action} refused {} {}", by.name, now.0);
         let mut entry = audit_hold(hold, &step, now);
         entry.action = format!("{action}-refused");
         by_requester(&mut entry, by);
@@ -163,7 +163,7 @@ impl Recalls {
         Ok(self.policy.decide(&question).decision)
     }
 
-    fn actor_about(&self, by: &Requester, about: About) -> Result<Actor, RecallError> {
+    pub(super) fn actor_about(&self, by: &Requester, about: About) -> Result<Actor, RecallError> {
         let Some(account) = by.account else {
             return Ok(Actor {
                 name: by.name.clone(),
@@ -211,7 +211,7 @@ fn change_head_in(txn: &mut Transaction<'_>, head: Head, count: u64) {
 }
 
 /// An entry of the audit log about a hold. Its id follows from the hold and the action.
-fn audit_hold(hold: &Hold, action: &str, now: Timestamp) -> Draft {
+pub(super) fn audit_hold(hold: &Hold, action: &str, now: Timestamp) -> Draft {
     let digest = tern_mime::blob_id(&[0; 32], &[&hold.id.0[..], action.as_bytes()].concat());
     let mut id = [0; 16];
     id.copy_from_slice(&digest.0[..16]);

@@ -49,6 +49,9 @@ impl Admin {
                 let hold = holds.find(|hold| hold.id == id);
                 self.show_hold(&hold.ok_or_else(|| no_hold(id))?)
             }
+            HoldRequest::Export { id, from, acting } => {
+                self.hold_export(hold_id(id)?, *from, acting.as_deref(), call)
+            }
             HoldRequest::Release { id, acting } => {
                 let by = self.speaker(acting.as_deref(), call)?;
                 let id = hold_id(id)?;

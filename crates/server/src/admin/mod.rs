@@ -15,6 +15,7 @@ mod directory;
 mod error;
 mod evidence;
 mod factor;
+mod held;
 mod hold;
 mod import;
 mod permit;

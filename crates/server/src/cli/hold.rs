@@ -4,7 +4,8 @@ use clap::{Args as ClapArgs, Subcommand};
 use tern_base::Timestamp;
 
 use super::args::parse_time;
-use crate::control::hold::{HoldRequest, HoldWhich};
+use super::held::ExportArgs;
+use crate::control::hold::{HoldRequest, HoldWhich, Reached};
 use crate::control::request::Request;
 
 #[derive(Subcommand)]
@@ -22,6 +23,8 @@ pub(crate) enum HoldCommand {
         #[command(flatten)]
         acting: Acting,
     },
+    /// Read out what is under one: a file for each copy, and a manifest with their digests.
+    Export(ExportArgs),
     /// End one: what nothing else holds goes when its time has come.
     Release {
         id: String,
@@ -102,6 +105,7 @@ impl HoldCommand {
                 id: id.clone(),
                 acting: acting.acting.clone(),
             },
+            Self::Export(args) => args.request(Reached::default()),
             Self::Release { id, acting } => HoldRequest::Release {
                 id: id.clone(),
                 acting: acting.acting.clone(),

@@ -9,6 +9,7 @@ mod ask;
 mod audit;
 mod evidence;
 mod factor;
+mod held;
 mod hold;
 mod import;
 mod init;
@@ -24,6 +25,7 @@ use miette::{IntoDiagnostic as _, Result};
 use crate::config::{self, Config};
 pub(crate) use args::DemoArgs;
 use args::{AccountCommand, Args, Command, ConfigCommand, RecallCommand};
+use hold::HoldCommand;
 pub(crate) use serve::{runtime, told_to_stop};
 
 /// What a command came to.
@@ -71,6 +73,9 @@ fn run(args: &Args) -> Result<Outcome> {
         Command::Recall {
             command: RecallCommand::VerifyEvidence(verify),
         } => verify.run(args.json),
+        Command::Hold {
+            command: HoldCommand::Export(export),
+        } => export.run(&load()?),
         Command::Audit { command } => command.run(&load()?, args.json),
         Command::Policy { command } if command.request().is_none() => {
             command.look(|| Ok(load()?.policy.directories))

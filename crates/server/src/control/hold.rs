@@ -60,4 +60,23 @@ pub enum HoldRequest {
         /// Whose roles count.
         acting: Option<String>,
     },
+    /// Some of what is under one, with contents.
+    Export {
+        /// Its id.
+        id: String,
+        /// How far it was read.
+        from: Reached,
+        /// Whose roles count.
+        acting: Option<String>,
+    },
+}
+
+/// How far what is under a hold was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reached {
+    /// Which part of the store.
+    pub stage: u8,
+    /// The account and the message that came last.
+    pub last: Option<(u32, u64)>,
 }

@@ -62,7 +62,12 @@ fn canonical(out: &mut String, value: &Value) {
 
 /// A SHA-256 in hexadecimal.
 fn sha256(text: &str) -> String {
-    hex(digest(&SHA256, text.as_bytes()).as_ref())
+    sha256_of(text.as_bytes())
+}
+
+/// The same of any octets.
+pub(crate) fn sha256_of(octets: &[u8]) -> String {
+    hex(digest(&SHA256, octets).as_ref())
 }
 
 fn hex(bytes: &[u8]) -> String {
