@@ -164,7 +164,9 @@ impl From<MailboxError> for SetError {
     fn from(error: MailboxError) -> Self {
         let text = error.to_string();
         match error {
-            MailboxError::QuotaExceeded => Self::new("overQuota", text),
+            MailboxError::QuotaExceeded | MailboxError::KeptQuotaExceeded => {
+                Self::new("overQuota", text)
+            }
             MailboxError::NoMessage | MailboxError::NoMailbox | MailboxError::Sealed => {
                 Self::not_found()
             }
