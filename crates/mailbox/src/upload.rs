@@ -136,11 +136,12 @@ impl Mailboxes {
             media_type: upload.media_type,
             uploaded: now,
         };
-        transact(&*self.engine, |txn| -> Result<_, MailboxError> {
+        let done = transact(&*self.engine, |txn| -> Result<_, MailboxError> {
             self.check_room(txn, upload.account, uploaded.size)?;
             if txn.get(&tables::blob(upload.blob))?.is_none() {
-                // It took so long that it was collected.
-                return Err(StoreError::Busy.into());
+                // It took so long that it was collected; what came after that is nobody's.
+                txn.delete_blob(upload.blob, upload.pieces);
+                return Ok(Verdict::Commit(false));
             }
             let row = BlobRow {
                 references: 1,
@@ -151,9 +152,12 @@ impl Mailboxes {
             txn.put(tables::blob(upload.blob), row.encode());
             let key = tables::upload(upload.account, upload.blob);
             txn.put(key, uploaded.encode());
-            Ok(Verdict::Commit(()))
+            Ok(Verdict::Commit(true))
         })?;
-        Ok(uploaded)
+        match done {
+            true => Ok(uploaded),
+            false => Err(StoreError::Busy.into()),
+        }
     }
 
     /// Whether so many more octets fit. The account's head is read, which its removal deletes; two
