@@ -104,6 +104,7 @@ impl House {
             digest: prepared.digest,
             carried: Vec::new(),
             text: None,
+            label: None,
             answers: Vec::new(),
             size: prepared.size(),
             submitted: now,
