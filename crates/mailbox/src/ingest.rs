@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use tern_base::{
-    AccountId, BlobId, ContentDigest, MailboxId, MessageId, Modseq, OriginId, Timestamp, Uid,
+    AccountId, BlobId, ContentDigest, MailboxId, MessageId, Modseq, OriginId, ThreadId, Timestamp,
+    Uid,
 };
 use tern_mime::ParsedMessage;
 use tern_store::Transaction;
 
+use crate::arrived::Arrived;
 use crate::carried::carried_by;
 use crate::edit::Edit;
 use crate::expose::record_brought;
@@ -95,7 +97,8 @@ pub struct Placed {
     /// When, in the account's change sequence.
     pub modseq: Modseq,
     /// Set when the content was sealed: it went to the vault at once, under this tag, and was
-    /// never shown. Beyond [`limits::MAX_KEPT_ARRIVALS`] it went nowhere.
+    /// never shown. Beyond [`limits::MAX_KEPT_ARRIVALS`], or for what carries a
+    /// letter [`limits::MAX_KEPT_CARRIERS`], it went nowhere, unless it must be kept.
     pub sealed: Option<SealTag>,
 }
 
@@ -211,16 +214,16 @@ impl Mailboxes {
         now: Timestamp,
     ) -> Result<(Placed, bool), MailboxError> {
         let (account, origin) = (landing.account, landing.origin);
+        let size = landed_size(prepared, landing);
         let seal = seals
             .iter()
             .find(|(seal, carriage)| seal.covers(account, origin, *carriage))
-            .map(|(seal, _)| seal.tag);
+            .map(|(seal, carriage)| (seal.tag, Arrived::new(*carriage, size)));
         let mut edit = Edit::begin(txn, landing.account)?;
         let mailbox = edit.mailbox(landing.mailbox)?;
         if landing.prefix.len() > limits::MAX_PREFIX {
             return Err(MailboxError::Limit("octets of a recipient's prefix"));
         }
-        let size = prepared.size().saturating_add(landing.prefix.len() as u32);
         if seal.is_none() {
             edit.head.room_for(size, self.kept_quotas)?;
         }
@@ -231,10 +234,16 @@ impl Mailboxes {
             uid,
             uid_validity: mailbox.uid_validity,
             modseq: edit.modseq,
-            sealed: seal,
+            sealed: seal.map(|(tag, _)| tag),
         };
-        if let Some(tag) = seal
-            && !is_kept(&edit, tag)?
+        if let Some((tag, arrived)) = seal
+            && !arrived.has_room(edit.txn, tag, account)?
+            && !self.keeps_new(
+                edit.txn,
+                (account, &row_of(prepared, landing, ThreadId::default())),
+                &prepared.parsed,
+                now,
+            )?
         {
             let message = MessageId(edit.next_id());
             let uid = pass_by(&mut edit, landing.mailbox, message)?;
@@ -244,18 +253,7 @@ impl Mailboxes {
         }
         let thread = prepared.threading.file(&mut edit)?;
         let message = MessageId(edit.next_id());
-        let row = MessageRow {
-            blob: prepared.blob,
-            prefix: landing.prefix.clone(),
-            size,
-            received: landing.received,
-            thread,
-            origin: landing.origin,
-            digest: prepared.digest,
-            lineage: landing.lineage,
-            carried: prepared.carried.clone(),
-            placements: Vec::new(),
-        };
+        let row = row_of(prepared, landing, thread);
         if let Some(by) = &landing.brought_by {
             let copy = (prepared.digest, landing.account, message);
             record_brought(edit.txn, copy, landing.origin, &by.viewer, now)?;
@@ -266,12 +264,38 @@ impl Mailboxes {
                 let at = (landing.mailbox, &mailbox, uid);
                 brought::note(&mut edit, self.watched, at, landing.connection())
             }
-            Some(tag) => shut_away(&mut edit, message, row, landing, now, tag)?,
+            Some((tag, arrived)) => {
+                let uid = shut_away(&mut edit, message, row, landing, now, tag)?;
+                arrived.note(edit.txn, tag, account, message);
+                uid
+            }
         };
         let placed = placed(&edit, message, uid);
         edit.finish();
         Ok((placed, true))
     }
+}
+
+/// The row of a message that lands, before it is anywhere.
+fn row_of(prepared: &Prepared, landing: &Landing, thread: ThreadId) -> MessageRow {
+    MessageRow {
+        blob: prepared.blob,
+        prefix: landing.prefix.clone(),
+        size: landed_size(prepared, landing),
+        received: landing.received,
+        thread,
+        origin: landing.origin,
+        digest: prepared.digest,
+        lineage: landing.lineage,
+        carried: prepared.carried.clone(),
+        placements: Vec::new(),
+    }
+}
+
+/// Octets of a message with what stands before it for its recipient.
+fn landed_size(prepared: &Prepared, landing: &Landing) -> u32 {
+    let prefix = u32::try_from(landing.prefix.len()).unwrap_or(u32::MAX);
+    prepared.size().saturating_add(prefix)
 }
 
 fn show(
@@ -344,14 +368,4 @@ pub(crate) fn pass_by(
         destroyed: None,
     });
     Ok(uid)
-}
-
-/// Whether one more copy that is stopped under a tag goes to the vault. The account's head, which
-/// every arrival changes, covers the rows that are counted.
-fn is_kept(edit: &Edit<'_, '_>, tag: SealTag) -> Result<bool, MailboxError> {
-    let range = tables::vaulted_of(tag, edit.account);
-    let kept = edit.txn.scan(&range, limits::MAX_KEPT_ARRIVALS)?;
-    // Several messages may arrive in one transaction.
-    let kept = kept.rows.len() + edit.txn.written(&range).count();
-    Ok(kept < limits::MAX_KEPT_ARRIVALS)
 }

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use tern_base::{AccountId, MailboxId, MessageId, Modseq, Timestamp, Uid};
-use tern_mime::Structure;
+use tern_mime::{ParsedMessage, Structure};
 use tern_store::Transaction;
 
 use crate::edit::Edit;
@@ -91,6 +91,26 @@ impl Mailboxes {
             return Ok(false);
         };
         self.as_leaving(account, message, |leaving| keeper.keeps(txn, leaving, now))
+    }
+
+    /// The same for a message that has just arrived, and of which the store has nothing yet.
+    pub(crate) fn keeps_new(
+        &self,
+        txn: &mut Transaction<'_>,
+        (account, message): (AccountId, &MessageRow),
+        parsed: &ParsedMessage,
+        now: Timestamp,
+    ) -> Result<bool, MailboxError> {
+        let Some(keeper) = &self.keeper else {
+            return Ok(false);
+        };
+        let structure = || Ok(Arc::new(Structure::of(parsed)));
+        let leaving = Leaving {
+            account,
+            message,
+            structure: &structure,
+        };
+        keeper.keeps(txn, &leaving, now)
     }
 
     /// Looks at a message as a keeper does that is asked for it.

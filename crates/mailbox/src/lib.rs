@@ -22,6 +22,7 @@ pub mod tables;
 
 mod account_view;
 mod append;
+mod arrived;
 mod blob;
 mod brought;
 mod carried;

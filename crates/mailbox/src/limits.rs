@@ -28,15 +28,19 @@ pub const LANDINGS: usize = 1_024;
 pub const MAX_PLACEMENTS: usize = 256;
 /// Longest per-recipient prefix (Return-Path, Delivered-To), in bytes.
 pub const MAX_PREFIX: usize = 4_096;
-/// Copies of an account in the vault under one tag from which on one more that arrives is stopped and
+/// Copies of a letter that arrived for an account under one seal from which on one more is stopped and
 /// not kept: nobody's quota counts the vault, and a letter can be brought again and again.
 pub const MAX_KEPT_ARRIVALS: usize = 16;
+/// The same for messages that carry the letter, in octets of all of them.
+pub const MAX_KEPT_CARRIERS: u64 = 64 << 20;
+/// What one of them counts for at the least.
+pub const LEAST_KEPT_CARRIER: u64 = 64 << 10;
 /// How many times its quota the messages of an account and what it removed of them and has to be kept
 /// may fill, where nothing else is said.
 pub const KEPT_QUOTAS: u32 = 10;
 /// Most letters inside a message by which it is found and kept back; what lies deeper, or comes later,
 /// is not.
-pub const MAX_CARRIED: usize = 16;
+pub const MAX_CARRIED: usize = tern_mime::limits::MAX_NESTED_DIGESTS;
 /// About the rows that one of them takes for each copy of the message, in bytes.
 pub(crate) const CARRIED_BYTES: usize = 96;
 /// How long content that nothing refers to any more is kept before it is collected, in

@@ -18,7 +18,7 @@
 //! | `VAULT` | account, message | [`crate::rows::VaultRow`] |
 //! | `SEAL_HEAD` | content digest | how many seals it has, and how often they have changed |
 //! | `UNREFERENCED` | time in ms, blob | empty |
-//! | `VAULTED` | seal tag, account, message | empty |
+//! | `VAULTED` | seal tag, account, message | empty, or of what arrived under the seal how much it is |
 //! | `DOOMED` | account, mailbox | empty: its messages are still to go; mailbox 0 is the account |
 //! | `LATE` | seal tag, account, message | empty: stopped on arrival, and nobody has noted it |
 //! | `MARKED` | account, modseq, message | the [`crate::Connection`] that set the marking keyword, or empty: nobody has seen to it |

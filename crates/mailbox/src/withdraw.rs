@@ -219,9 +219,11 @@ impl Mailboxes {
         let Some(row) = vault::get(txn, account, message)? else {
             return Ok(());
         };
-        txn.delete(tables::vaulted(row.tag, account, message));
+        let old = tables::vaulted(row.tag, account, message);
+        let arrived = txn.get(&old)?.unwrap_or_default();
+        txn.delete(old);
         txn.delete(tables::late(row.tag, account, message));
-        txn.put(tables::vaulted(tag, account, message), Vec::new());
+        txn.put(tables::vaulted(tag, account, message), arrived);
         let row = VaultRow { tag, ..row };
         txn.put(tables::vault(account, message), row.encode());
         Ok(())

@@ -116,6 +116,35 @@ fn what_carries_a_sealed_letter_is_stopped_as_it_arrives() {
     house.check();
 }
 
+/// Each has its own words, and was answered as accepted.
+#[test]
+fn what_was_withdrawn_before_takes_no_room_from_what_arrives() {
+    let most = limits::MAX_KEPT_ARRIVALS;
+    let mut house = House::new();
+    for n in 0..most {
+        house.append(BOB, INBOX, &forward(n, &[letter(1)]));
+    }
+    let digest = house.seal(&letter(1), Cover::Except([].into()));
+    assert_eq!(withdraw_carriers(&house, digest), most);
+    let vaulted = |house: &House| house.mailboxes.vaulted(TAG, None, 1_000).unwrap().len();
+    for n in most..2 * most + 4 {
+        house.append(BOB, INBOX, &forward(n, &[letter(1)]));
+        assert_eq!(vaulted(&house), n + 1);
+    }
+    // Nor do they take it from the letter, of which a few are enough.
+    for _ in 0..most + 4 {
+        house.append(BOB, INBOX, &letter(1));
+    }
+    assert_eq!(vaulted(&house), 3 * most + 4);
+    // Of what carries it so many octets are enough.
+    let mut large = forward(100, &[letter(1)]);
+    large.resize(limits::MAX_KEPT_CARRIERS as usize, b'x');
+    house.append(BOB, INBOX, &large);
+    assert_eq!(vaulted(&house), 3 * most + 4);
+    assert!(house.uids(BOB, INBOX).is_empty());
+    house.check();
+}
+
 #[test]
 fn a_seal_of_the_letter_alone_leaves_what_carries_it() {
     let mut house = House::new();
@@ -147,7 +176,7 @@ fn ordinary_mail_has_no_rows_of_what_it_carries_and_the_most_has_a_bounded_numbe
     let mut house = House::new();
     house.append(BOB, INBOX, &letter(1));
     assert_eq!(carrier_rows(&house), 0);
-    let many: Vec<Vec<u8>> = (0..40).map(letter).collect();
+    let many: Vec<Vec<u8>> = (0..80).map(letter).collect();
     let his = house.append(BOB, INBOX, &forward(1, &many));
     assert_eq!(carrier_rows(&house), limits::MAX_CARRIED);
     // The same one twice is one.

@@ -450,6 +450,33 @@ fn the_log_names_every_copy_that_goes_when_a_hold_ends() {
 }
 
 #[test]
+fn what_is_stopped_on_arrival_under_a_hold_is_kept_however_often_it_comes() {
+    let most = tern_mailbox::limits::MAX_KEPT_ARRIVALS;
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    let id = house.recall(ALICE, &sent).id();
+    house.hold(Scope {
+        account: Some(BOB),
+        message_id: Some("1@example.org".into()),
+        ..Scope::default()
+    });
+    let letter = house.letter(1);
+    for _ in 0..most + 4 {
+        house.append(BOB, INBOX, &letter);
+        house.append(CAROL, INBOX, &letter);
+    }
+    let vaulted = house.mailboxes.vaulted(id.tag(), None, 1_000).unwrap();
+    let of = |account| {
+        vaulted
+            .iter()
+            .filter(|copy| copy.account == account)
+            .count()
+    };
+    assert_eq!((of(BOB), of(CAROL)), (1 + most + 4, 1 + most));
+    house.check();
+}
+
+#[test]
 fn a_hold_ends_by_itself_and_on_record() {
     let mut house = House::new();
     house.submit(ALICE, &[BOB], &[], 1);
