@@ -1,7 +1,7 @@
 //! What a session may be told of an address before it accepts a message for it.
 
 use tern_base::{AccountId, EmailAddress};
-use tern_directory::resolve::{Expansion, Resolution, Step, resolve};
+use tern_directory::resolve::{Expansion, Resolution, is_own, resolve};
 use tern_mailbox::MailboxError;
 
 use crate::request::is_request_address;
@@ -72,13 +72,6 @@ impl Delivery {
         account: AccountId,
         address: &EmailAddress,
     ) -> Result<bool, DeliveryError> {
-        let Resolution::Found(found) = resolve(self.reader(), address)? else {
-            return Ok(false);
-        };
-        let ([only], [], []) = (&found.accounts[..], &found.outside[..], &found.skipped[..]) else {
-            return Ok(false);
-        };
-        let aliases = only.via.iter().all(|step| matches!(step, Step::Alias(_)));
-        Ok(only.account == account && aliases)
+        Ok(is_own(self.reader(), account, address)?)
     }
 }

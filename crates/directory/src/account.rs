@@ -7,7 +7,7 @@ use crate::error::DirectoryError;
 use crate::group::GroupId;
 use crate::tables::{self, AddressRow, Counter};
 use crate::target::Target;
-use crate::{alias, factor, grant, group, limits};
+use crate::{alias, factor, grant, group, identity, limits};
 
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,7 +118,7 @@ pub fn update_account_in(
     Ok(account)
 }
 
-/// Removes an account with its credentials, second factors and roles, and takes it out of every alias, group and
+/// Removes an account with its credentials, second factors, identities and roles, and takes it out of every alias, group and
 /// domain setting. False when it was not there. Its mailboxes are the caller's to remove, before.
 ///
 /// An alias whose only target it was goes with it.
@@ -137,6 +137,7 @@ pub fn remove_account(engine: &dyn Engine, id: AccountId) -> Result<bool, Direct
             txn.delete(key);
         }
         factor::drop_factors_in(txn, id)?;
+        identity::drop_identities_in(txn, id)?;
         clear_settings(txn, id)?;
         grant::drop_grants_in(txn, |grant| grant.account == id)?;
         tables::free_address(txn, &account.address)?;

@@ -10,7 +10,7 @@ use crate::grant::GrantScope;
 use crate::group::GroupId;
 use crate::tables::{self, AddressRow};
 use crate::target::Target;
-use crate::{account, domain, factor, grant, group};
+use crate::{account, domain, factor, grant, group, identity};
 
 /// Something that can't be as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,7 @@ pub fn check(engine: &dyn Engine) -> Result<Vec<Finding>, StoreError> {
     check.credentials()?;
     check.grants()?;
     check.factors()?;
+    check.identities()?;
     Ok(check.findings)
 }
 
@@ -254,6 +255,20 @@ impl Check<'_> {
             factor::rows::State::decode(&value)?;
             if account::account(self.reader, id)?.is_none() {
                 self.note(format!("account {id} is gone, and its wrong codes are not"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every identity can be read, and belongs to an account.
+    fn identities(&mut self) -> Result<(), StoreError> {
+        for (key, value) in rows(self.reader, tables::all_identities())? {
+            let (id, number) = tables::read_two(&key)?;
+            identity::verify(number, &value)?;
+            if account::account(self.reader, AccountId(id))?.is_none() {
+                self.note(format!(
+                    "identity {number} belongs to account {id}, which is gone"
+                ));
             }
         }
         Ok(())

@@ -31,6 +31,12 @@ pub enum DirectoryError {
     /// No second factor is set up.
     #[error("no second factor is set up")]
     NoFactor,
+    /// The address is not the account's own.
+    #[error("the address is not the account's own")]
+    NotOwnAddress,
+    /// An identity is there for as long as its address is.
+    #[error("the identity is there for as long as its address is")]
+    ComesWithAddress,
     /// Nobody gives themselves a role.
     #[error("nobody gives themselves a role")]
     OwnRole,
@@ -60,7 +66,11 @@ impl DirectoryError {
             | Self::NoFactor
             | Self::BadPassword
             | Self::BadHash => Fault::Peer,
-            Self::DomainNotEmpty | Self::AddressTaken | Self::OwnRole => Fault::Policy,
+            Self::DomainNotEmpty
+            | Self::AddressTaken
+            | Self::NotOwnAddress
+            | Self::ComesWithAddress
+            | Self::OwnRole => Fault::Policy,
         }
     }
 }

@@ -25,6 +25,7 @@ pub mod error;
 pub mod factor;
 pub mod grant;
 pub mod group;
+pub mod identity;
 pub mod limits;
 pub mod login;
 pub mod password;
@@ -65,6 +66,9 @@ pub use group::{
     Group, GroupId, GroupRemoval, MemberPage, add_members, add_members_in, create_group,
     create_group_in, group, group_by_address, members, remove_group, remove_group_in,
     remove_members, remove_members_in,
+};
+pub use identity::{
+    Correspondent, Identities, Identity, IdentityChanges, IdentityDetails, IdentityId,
 };
 pub use login::{Login, LoginFailure, login, rehash_password};
 pub use password::{PasswordCost, Passwords};

@@ -36,3 +36,9 @@ pub const MAX_CODE: usize = 64;
 pub const MAX_TEXT: usize = 256;
 /// Most rows that one call of a list hands out.
 pub const MAX_LIST: usize = 1_000;
+/// Most identities of an account.
+pub const MAX_IDENTITIES: usize = 100;
+/// Longest signature, in bytes: two of them, and the addresses, stay within a row.
+pub const MAX_SIGNATURE: usize = 24 * 1024;
+/// Most bytes of an identity's Reply-To and Bcc together.
+pub const MAX_CORRESPONDENTS: usize = 8 * 1024;

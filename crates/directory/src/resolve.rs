@@ -151,6 +151,23 @@ pub fn is_unclaimed(reader: &dyn Read, address: &EmailAddress) -> Result<bool, S
     })
 }
 
+/// Whether an account may use an address as its own (RFC 6409 6.1): one of its addresses, or an alias
+/// that leads to it alone.
+pub fn is_own(
+    reader: &dyn Read,
+    account: AccountId,
+    address: &EmailAddress,
+) -> Result<bool, StoreError> {
+    let Resolution::Found(found) = resolve(reader, address)? else {
+        return Ok(false);
+    };
+    let ([only], [], []) = (&found.accounts[..], &found.outside[..], &found.skipped[..]) else {
+        return Ok(false);
+    };
+    let aliases = only.via.iter().all(|step| matches!(step, Step::Alias(_)));
+    Ok(only.account == account && aliases)
+}
+
 /// The way of nearly all mail: the address is an account's own.
 fn plain(
     reader: &dyn Read,

@@ -17,6 +17,7 @@
 //! | 0x2c factor | account u32, factor u32 | TOTP, or recovery codes: see `factor/rows.rs` |
 //! | 0x2d factors | account u32 | failures, when one was last shown |
 //! | 0x2e group around an address | address, 0, group u32 | - |
+//! | 0x2f identity | account u32, identity u32 | see `identity.rs`; number 0 is the head of the others |
 //!
 //! The count in a domain's row is changed by whoever adds or removes an address, so a domain can't
 //! be removed while somebody adds to it. The reverse rows 0x27, 0x28 and 0x2e stand exactly where an
@@ -50,6 +51,7 @@ const GRANT_COUNT: u8 = 0x2b;
 const FACTOR: u8 = 0x2c;
 const FACTORS: u8 = 0x2d;
 const GROUP_AROUND: u8 = 0x2e;
+const IDENTITY: u8 = 0x2f;
 pub(crate) const VERSION: u8 = 1;
 
 // Keys.
@@ -136,6 +138,10 @@ pub(crate) fn factors_key(account: AccountId) -> Vec<u8> {
     Key::table(FACTORS).u32(account.0).finish()
 }
 
+pub(crate) fn identity_key(account: AccountId, identity: u32) -> Vec<u8> {
+    Key::table(IDENTITY).u32(account.0).u32(identity).finish()
+}
+
 fn grant_count_key() -> Vec<u8> {
     Key::table(GRANT_COUNT).finish()
 }
@@ -148,6 +154,14 @@ pub(crate) fn grants() -> Range {
 
 pub(crate) fn grants_of(account: AccountId) -> Range {
     Range::prefix(Key::table(GRANT).u32(account.0).finish())
+}
+
+pub(crate) fn identities_of(account: AccountId) -> Range {
+    Range::prefix(Key::table(IDENTITY).u32(account.0).finish())
+}
+
+pub(crate) fn all_identities() -> Range {
+    Range::prefix(Key::table(IDENTITY).finish())
 }
 
 pub(crate) fn domains() -> Range {

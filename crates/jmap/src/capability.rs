@@ -16,11 +16,19 @@ pub enum Capability {
     Blob,
     /// `urn:ietf:params:jmap:quota` (RFC 9425)
     Quota,
+    /// `urn:ietf:params:jmap:submission`
+    Submission,
 }
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 4] = [Self::Core, Self::Mail, Self::Blob, Self::Quota];
+    pub const ALL: [Self; 5] = [
+        Self::Core,
+        Self::Mail,
+        Self::Blob,
+        Self::Quota,
+        Self::Submission,
+    ];
 
     /// Its registered name.
     pub const fn uri(self) -> &'static str {
@@ -29,6 +37,7 @@ impl Capability {
             Self::Mail => "urn:ietf:params:jmap:mail",
             Self::Blob => "urn:ietf:params:jmap:blob",
             Self::Quota => "urn:ietf:params:jmap:quota",
+            Self::Submission => "urn:ietf:params:jmap:submission",
         }
     }
 
@@ -50,7 +59,7 @@ impl Capability {
                 "maxObjectsInSet": limits::MAX_OBJECTS_IN_SET,
                 "collationAlgorithms": ["i;ascii-casemap", "i;octet"],
             }),
-            Self::Mail | Self::Blob | Self::Quota => json!({}),
+            Self::Mail | Self::Blob | Self::Quota | Self::Submission => json!({}),
         }
     }
 
@@ -73,6 +82,8 @@ impl Capability {
                 "emailQuerySortOptions": [],
                 "mayCreateTopLevelMailbox": true,
             })),
+            // RFC 8621 1.3.2
+            Self::Submission => Some(json!({"maxDelayedSend": 0, "submissionExtensions": {}})),
         }
     }
 }

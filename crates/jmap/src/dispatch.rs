@@ -7,8 +7,8 @@ use crate::context::Context;
 use crate::error::MethodError;
 use crate::request::Invocation;
 use crate::{
-    Caller, Capability, Request, Response, Verbs, blobs, echo, email, limits, mailbox, quota,
-    reference, session, thread,
+    Caller, Capability, Request, Response, Verbs, blobs, echo, email, identity, limits, mailbox,
+    quota, reference, session, thread,
 };
 
 /// A method.
@@ -54,6 +54,13 @@ const METHODS: &[Method] = &[
         Capability::Quota,
         quota::query_changes,
     ),
+    method("Identity/get", Capability::Submission, identity::get::run),
+    method(
+        "Identity/changes",
+        Capability::Submission,
+        identity::changes::run,
+    ),
+    method("Identity/set", Capability::Submission, identity::set::run),
 ];
 
 /// Runs the method calls of a request in order.

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use tern_base::Fault;
+use tern_directory::DirectoryError;
 use tern_mailbox::MailboxError;
 use tern_store::StoreError;
 
@@ -100,6 +101,16 @@ impl From<StoreError> for MethodError {
         match error.fault() {
             Fault::Temporary => Self::SERVER_UNAVAILABLE,
             _ => Self::server_fail("the store can't be read"),
+        }
+    }
+}
+
+impl From<DirectoryError> for MethodError {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::Store(error) => error.into(),
+            DirectoryError::NotFound("account") => Self::ACCOUNT_NOT_FOUND,
+            other => Self::server_fail(other.to_string()),
         }
     }
 }

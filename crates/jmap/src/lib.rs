@@ -31,6 +31,7 @@ mod dispatch;
 mod echo;
 mod email;
 mod error;
+mod identity;
 mod ijson;
 mod mailbox;
 mod quota;

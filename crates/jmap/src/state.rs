@@ -15,6 +15,20 @@ pub(crate) fn of(modseq: Modseq) -> String {
     modseq.to_string()
 }
 
+/// The state of a type that counts its own changes.
+pub(crate) fn of_number(number: u64) -> String {
+    number.to_string()
+}
+
+/// The number of such a state.
+pub(crate) fn since_number(text: &str) -> Result<u64, MethodError> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| of_number(*number) == text);
+    number.ok_or(MethodError::CANNOT_CALCULATE_CHANGES)
+}
+
 /// The modseq of a state that is not newer than now. Anything else was never given out here, and what
 /// changed since can't be told.
 pub(crate) fn since(text: &str, now: Modseq) -> Result<Modseq, MethodError> {

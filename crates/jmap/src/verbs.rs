@@ -1,5 +1,6 @@
 //! What a request may reach, and nothing more.
 
+use tern_directory::Identities;
 use tern_mailbox::Mailboxes;
 
 /// The verbs of a request. Methods narrow them to the caller's account.
@@ -7,4 +8,6 @@ use tern_mailbox::Mailboxes;
 pub struct Verbs<'a> {
     /// Mailboxes and messages.
     pub mailboxes: &'a Mailboxes,
+    /// As whom accounts send.
+    pub identities: &'a Identities,
 }

@@ -3,6 +3,8 @@
 #![allow(clippy::disallowed_methods, reason = "a real server takes real time")]
 
 mod house;
+#[path = "jmap/send.rs"]
+mod send;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

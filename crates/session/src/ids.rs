@@ -46,6 +46,11 @@ pub fn write_thread_id(out: &mut String, account: AccountId, thread: ThreadId) {
     let _ = write!(out, "T{account}-{thread}");
 }
 
+/// The id of an identity.
+pub fn identity_id(account: AccountId, identity: u32) -> String {
+    format!("I{account}-{identity}")
+}
+
 /// The account of an id.
 pub fn parse_account_id(text: &str) -> Option<AccountId> {
     text.strip_prefix('A').and_then(number).map(AccountId)
@@ -64,6 +69,11 @@ pub fn parse_email_id(account: AccountId, text: &str) -> Option<MessageId> {
 /// The conversation of an id, if it is one of this account.
 pub fn parse_thread_id(account: AccountId, text: &str) -> Option<ThreadId> {
     within(account, 'T', text).map(ThreadId)
+}
+
+/// The identity of an id, if it is one of this account.
+pub fn parse_identity_id(account: AccountId, text: &str) -> Option<u32> {
+    within(account, 'I', text)
 }
 
 fn within<N: FromStr>(account: AccountId, kind: char, text: &str) -> Option<N> {

@@ -6,6 +6,7 @@
 mod changes;
 mod factors;
 mod grants;
+mod identities;
 mod login;
 mod resolve;
 mod world;

@@ -25,7 +25,7 @@ pub(crate) struct ChangesArgs {
 
 impl ChangesArgs {
     /// Most ids that may be told.
-    fn max(&self) -> Result<usize, MethodError> {
+    pub(crate) fn max(&self) -> Result<usize, MethodError> {
         match self.max_changes {
             Some(UnsignedInt(0)) => Err(MethodError::invalid_arguments(
                 "maxChanges must be greater than 0",

@@ -5,12 +5,13 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tern_base::{AccountId, SeededEntropy, Timestamp};
+use tern_base::{AccountId, Domain, EmailAddress, SeededEntropy, Timestamp};
+use tern_directory::{Identities, NewAccount, add_domain, create_account};
 use tern_jmap::blob_id::{BlobKey, BlobRef};
 use tern_jmap::{Caller, Capability, Request, Verbs};
 use tern_mailbox::{FolderSpec, Mailboxes, NoListener, Role};
 use tern_session::{Mechanism, ids};
-use tern_store::MemEngine;
+use tern_store::{Engine, MemEngine};
 
 pub(crate) const BOB: AccountId = AccountId(1);
 pub(crate) const CAROL: AccountId = AccountId(2);
@@ -30,23 +31,42 @@ const FOLDERS: [FolderSpec; 3] = [
 ];
 
 pub(crate) struct House {
+    pub(crate) engine: Arc<dyn Engine>,
     pub(crate) mailboxes: Mailboxes,
+    pub(crate) identities: Identities,
     pub(crate) entropy: SeededEntropy,
     pub(crate) now: Timestamp,
 }
 
 impl House {
     pub(crate) fn new() -> Self {
-        let engine = Arc::new(MemEngine::new());
-        let mailboxes = Mailboxes::open(engine, [7; 32], Arc::new(NoListener)).unwrap();
+        let engine: Arc<dyn Engine> = Arc::new(MemEngine::new());
+        let mailboxes = Mailboxes::open(Arc::clone(&engine), [7; 32], Arc::new(NoListener));
+        let mailboxes = mailboxes.unwrap();
         let now = Timestamp::from_secs(1_800_000_000);
-        for account in [BOB, CAROL] {
+        add_domain(&*engine, &Domain::parse("example.org").unwrap(), now).unwrap();
+        for (account, name) in [(BOB, "bob"), (CAROL, "carol")] {
+            let new = NewAccount {
+                address: EmailAddress::parse(&format!("{name}@example.org")).unwrap(),
+                display_name: name.to_owned(),
+                quota_bytes: 0,
+            };
+            assert_eq!(create_account(&*engine, &new, now).unwrap().id, account);
             mailboxes.create_account(account, 0, &FOLDERS, now).unwrap();
         }
         Self {
+            identities: Identities::new(Arc::clone(&engine)),
+            engine,
             mailboxes,
             entropy: SeededEntropy::new(1),
             now,
+        }
+    }
+
+    fn verbs(&self) -> Verbs<'_> {
+        Verbs {
+            mailboxes: &self.mailboxes,
+            identities: &self.identities,
         }
     }
 
@@ -57,6 +77,7 @@ impl House {
         let request = Request::parse(request.to_string().as_bytes()).unwrap();
         let verbs = Verbs {
             mailboxes: &self.mailboxes,
+            identities: &self.identities,
         };
         let caller = Caller {
             account: BOB,
@@ -114,9 +135,7 @@ impl House {
 
     /// What a blob of Bob's holds.
     pub(crate) fn download(&self, id: &str) -> Option<Vec<u8>> {
-        let verbs = Verbs {
-            mailboxes: &self.mailboxes,
-        };
+        let verbs = self.verbs();
         let caller = Caller {
             account: BOB,
             login: String::new(),

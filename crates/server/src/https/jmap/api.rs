@@ -71,6 +71,7 @@ impl Jmap {
     pub(super) fn verbs(&self) -> Verbs<'_> {
         Verbs {
             mailboxes: &self.mailboxes,
+            identities: &self.identities,
         }
     }
 }

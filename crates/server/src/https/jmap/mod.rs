@@ -20,6 +20,7 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::Value;
+use tern_directory::Identities;
 use tern_jmap::Problem;
 use tern_jmap::session::{self, Endpoints};
 use tern_mailbox::Mailboxes;
@@ -34,6 +35,7 @@ use slots::Slots;
 /// What the resources of JMAP are made with.
 pub(super) struct Jmap {
     mailboxes: Arc<Mailboxes>,
+    identities: Identities,
     shared: Arc<Shared>,
     memory: Arc<Memory>,
     logins: login::Remembered,
@@ -82,6 +84,7 @@ impl Jmap {
     pub(super) fn new(parts: &Parts, shared: Arc<Shared>, memory: Arc<Memory>) -> Self {
         Self {
             mailboxes: Arc::clone(&parts.mailboxes),
+            identities: Identities::new(Arc::clone(&parts.engine)),
             shared,
             memory,
             logins: login::Remembered::new(),

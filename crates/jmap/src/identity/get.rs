@@ -1,0 +1,32 @@
+//! `Identity/get` (RFC 8621 6.1).
+
+use serde_json::Value;
+
+use super::{PROPERTIES, object, parse_id};
+use crate::context::Context;
+use crate::error::MethodError;
+use crate::standard::get::{self, GetArgs, Wanted};
+use crate::{args, state};
+
+/// `Identity/get`
+pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
+    let args: GetArgs = args::read(args)?;
+    let account = cx.account(&args.account_id)?;
+    let wanted = Wanted::of(args.properties.as_deref(), &PROPERTIES)?;
+    let (newest, all) = cx.verbs.identities.all(account)?;
+    let (mut list, mut not_found) = (Vec::new(), Vec::new());
+    match &args.ids {
+        None => list.extend(all.iter().map(|it| wanted.select(object(account, it)))),
+        Some(ids) => {
+            for id in cx.each_once(ids)? {
+                let identity = parse_id(account, &id);
+                match all.iter().find(|it| Some(it.id) == identity) {
+                    Some(found) => list.push(wanted.select(object(account, found))),
+                    None => not_found.push(id),
+                }
+            }
+        }
+    }
+    let state = state::of_number(newest);
+    Ok(get::response(&args.account_id, &state, list, &not_found))
+}
