@@ -225,7 +225,11 @@ impl Oracle {
             Outcome::WithdrawnExposed | Outcome::WithdrawnUnexposed if !copy.withdrawn => {
                 Some("it never was withdrawn")
             }
-            Outcome::WithdrawnUnexposed if copy.body_out && !undone => {
+            // What an undone recall handed over to another one came back by that one's undoing, and may
+            // have been read since.
+            Outcome::WithdrawnUnexposed
+                if copy.body_out && !undone && recall.state != State::Restored =>
+            {
                 Some("octets of its body had left")
             }
             // The one exception: the record is durable before an octet leaves, so what was cut

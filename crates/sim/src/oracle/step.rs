@@ -1,6 +1,6 @@
 //! After each step: what is durable now, against what it was and what somebody was permitted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tern_base::{AccountId, MailboxId, MessageId, Modseq, Timestamp, Uid};
 use tern_mailbox::{Entry, Flags, INBOX, KEPT, SealTag, Vaulted};
@@ -63,6 +63,13 @@ impl Oracle {
                 changed.push(account);
             }
         }
+        let let_go = self.let_go()?;
+        changed.extend(
+            let_go
+                .into_iter()
+                .filter(|account| !changed.contains(account))
+                .collect::<Vec<_>>(),
+        );
         if changed.is_empty() {
             return Ok(());
         }
@@ -74,6 +81,20 @@ impl Oracle {
             self.compare(account, &messages, &vault);
         }
         Ok(())
+    }
+
+    /// Accounts of which something that was kept under a hold is gone: that changes nothing in them, and
+    /// has to be met before the next hold begins.
+    fn let_go(&self) -> Result<BTreeSet<AccountId>, String> {
+        let kept = self.observer.mailboxes.vaulted(KEPT, None, 10_000);
+        let kept = kept.map_err(|error| error.to_string())?;
+        let kept: BTreeSet<_> = kept.iter().map(|it| (it.account, it.message)).collect();
+        let was_kept = |copy: &Copy| copy.place == Place::Vault(KEPT);
+        let gone = self
+            .copies
+            .iter()
+            .filter(|(id, copy)| was_kept(copy) && !kept.contains(id));
+        Ok(gone.map(|((account, _), _)| *account).collect())
     }
 
     fn look_at_vault(&self) -> Result<BTreeMap<(AccountId, MessageId), Vaulted>, String> {
