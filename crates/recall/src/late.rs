@@ -1,5 +1,7 @@
 //! Copies that arrived after the recall and were stopped: each is noted once, with its outcome.
 
+use std::collections::HashMap;
+
 use tern_base::{AccountId, MessageId, Timestamp};
 use tern_mailbox::{Lineage, SealTag};
 use tern_store::{Transaction, Verdict};
@@ -38,13 +40,13 @@ impl Recalls {
             return Ok(0);
         }
         let recall = self.recall(RecallId(tag.0))?;
-        let targets = self.targets_of(&recall)?;
+        let lines = Lines::of(&self.targets_of(&recall)?);
         let mut found = 0;
         while !late.is_empty() {
             found += tern_store::transact(&*self.engine, |txn| {
                 let mut fresh = Vec::new();
                 for (account, message) in &late {
-                    let noted = self.note_late_in(txn, &recall, &targets, *account, *message)?;
+                    let noted = self.note_late_in(txn, &recall, &lines, *account, *message)?;
                     let subject = Subject::Copy(*account, *message);
                     fresh.extend(noted.map(|outcome| (subject, outcome)));
                 }
@@ -65,7 +67,7 @@ impl Recalls {
         &self,
         txn: &mut Transaction<'_>,
         recall: &Recall,
-        targets: &[Target],
+        lines: &Lines,
         account: AccountId,
         message: MessageId,
     ) -> Result<Option<CopyOutcome>, RecallError> {
@@ -89,9 +91,29 @@ impl Recalls {
         txn.put(key, outcome.encode());
         crate::stand_in::note_due_in(txn, recall, Subject::Copy(account, message), &outcome);
         if reason == Reason::LateDelivery && carriage.is_none() {
-            not_gone_in(txn, recall.id, targets, account, &[Reason::DeletedUnread])?;
+            not_gone_in(txn, recall.id, lines, account, &[Reason::DeletedUnread])?;
         }
         Ok(Some(outcome))
+    }
+}
+
+/// Which lines of a recall are an account's: asked for each of its copies, of which there may be as many
+/// as lines.
+pub(crate) struct Lines(HashMap<AccountId, Vec<u32>>);
+
+impl Lines {
+    pub(crate) fn of(targets: &[Target]) -> Self {
+        let mut lines: HashMap<AccountId, Vec<u32>> = HashMap::new();
+        for (n, target) in (0..).zip(targets) {
+            if let Destination::Account(account) = target.destination {
+                lines.entry(account).or_default().push(n);
+            }
+        }
+        Self(lines)
+    }
+
+    fn of_account(&self, account: AccountId) -> impl Iterator<Item = u32> + '_ {
+        self.0.get(&account).into_iter().flatten().copied()
     }
 }
 
@@ -101,17 +123,12 @@ impl Recalls {
 pub(crate) fn not_gone_in(
     txn: &mut Transaction<'_>,
     id: RecallId,
-    targets: &[Target],
+    lines: &Lines,
     account: AccountId,
     wrongly: &[Reason],
 ) -> Result<(), RecallError> {
-    let to = Destination::Account(account);
-    let of_account = targets
-        .iter()
-        .enumerate()
-        .filter(|(_, target)| target.destination == to);
-    for (n, _) in of_account {
-        let key = tables::outcome(id, Subject::Target(n as u32));
+    for n in lines.of_account(account) {
+        let key = tables::outcome(id, Subject::Target(n));
         let Some(row) = txn.get(&key)? else { continue };
         let row = CopyOutcome::decode(&row)?;
         if row.outcome.is_withdrawn() || wrongly.contains(&row.reason) {

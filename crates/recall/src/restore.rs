@@ -1,6 +1,7 @@
 //! Undoing a recall while the copies are kept.
 
-use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 
 use tern_base::{AccountId, Timestamp};
 use tern_mailbox::limits::VAULT_CHUNK_BYTES;
@@ -9,6 +10,7 @@ use tern_policy::{Decision, DenyReason, Operation};
 use tern_store::{Transaction, Verdict};
 
 use crate::audit::{Act, audit_entry};
+use crate::late::{Lines, not_gone_in};
 use crate::request::by_requester;
 use crate::stand_in::note_due_in;
 use crate::{
@@ -22,6 +24,9 @@ const TOO_LATE: &str = "the time within which its sender can undo it is over; wh
 
 /// Copies that one transaction puts back.
 const CHUNK: usize = 128;
+
+/// The lines of other recalls to which copies are handed over.
+type KnownLines = HashMap<RecallId, Lines>;
 
 impl Recalls {
     /// Asks to undo a recall. On return it is durable that it will be undone; the caller goes on
@@ -94,6 +99,7 @@ impl Recalls {
         // Whoever took the seal away may not have lived to forget it.
         self.mailboxes
             .forget_unsealed(recall.digest, recall.id.tag())?;
+        let mut known = KnownLines::new();
         // What was put back comes last: it depends on what else the account has.
         for put_back in [false, true] {
             let mut after = None;
@@ -101,7 +107,7 @@ impl Recalls {
                 let page = self.mailboxes.vaulted(recall.id.tag(), after, CHUNK)?;
                 let Some(last) = page.last() else { break };
                 after = Some((last.account, last.message));
-                self.restore_page(recall, &page, put_back, now)?;
+                self.restore_page(recall, &page, put_back, &mut known, now)?;
             }
         }
         let (mut restored, mut purged) = (0u64, 0u64);
@@ -132,13 +138,14 @@ impl Recalls {
         recall: &Recall,
         page: &[Vaulted],
         put_back: bool,
+        known: &mut KnownLines,
         now: Timestamp,
     ) -> Result<(), RecallError> {
         let wanted = |copy: &&Vaulted| is_put_back(recall, copy) == put_back;
         let copies: Vec<&Vaulted> = page.iter().filter(wanted).collect();
         let mut rest = copies.as_slice();
         while !rest.is_empty() {
-            let done = self.restore_chunk(recall, rest, now)?;
+            let done = self.restore_chunk(recall, rest, known, now)?;
             rest = rest.get(done..).unwrap_or_default();
         }
         Ok(())
@@ -149,6 +156,7 @@ impl Recalls {
         &self,
         recall: &Recall,
         copies: &[&Vaulted],
+        known: &mut KnownLines,
         now: Timestamp,
     ) -> Result<usize, RecallError> {
         let accounts: Vec<_> = copies.iter().map(|copy| copy.account).collect();
@@ -170,7 +178,7 @@ impl Recalls {
                 if second {
                     continue;
                 }
-                if let Some(outcome) = self.restore_one_in(txn, recall, copy, now)? {
+                if let Some(outcome) = self.restore_one_in(txn, recall, copy, known, now)? {
                     if copy.row.message.digest == recall.digest {
                         given.insert(copy.account);
                     }
@@ -188,10 +196,11 @@ impl Recalls {
         txn: &mut Transaction<'_>,
         recall: &Recall,
         copy: &Vaulted,
+        known: &mut KnownLines,
         now: Timestamp,
     ) -> Result<Option<Option<(Subject, CopyOutcome)>>, RecallError> {
         let (account, message) = (copy.account, copy.message);
-        if self.hand_over_in(txn, recall, copy, now)?
+        if self.hand_over_in(txn, recall, copy, known, now)?
             || self.mailboxes.restore_in(txn, account, message)?.is_none()
         {
             return Ok(None);
@@ -218,6 +227,7 @@ impl Recalls {
         txn: &mut Transaction<'_>,
         recall: &Recall,
         copy: &Vaulted,
+        known: &mut KnownLines,
         now: Timestamp,
     ) -> Result<bool, RecallError> {
         let (account, message, tag) = (copy.account, copy.message, recall.id.tag());
@@ -241,9 +251,12 @@ impl Recalls {
         txn.put(tables::outcome(other.id, subject), outcome.encode());
         // Whose client put a copy back may have deleted the first one all the same.
         if outcome.reason != Reason::PutBack && carriage.is_none() {
-            let targets = self.targets_of(&other)?;
+            let lines = match known.entry(other.id) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => unknown.insert(Lines::of(&self.targets_of(&other)?)),
+            };
             let deleted = [Reason::DeletedUnread, Reason::DeletedAfterServing];
-            crate::late::not_gone_in(txn, other.id, &targets, account, &deleted)?;
+            not_gone_in(txn, other.id, lines, account, &deleted)?;
         }
         other.changed();
         other.put_in(txn);

@@ -337,6 +337,27 @@ fn what_carries_it_or_was_sent_of_it_before_may_not_be_hidden_either() {
 }
 
 #[test]
+fn a_hold_over_the_letter_does_not_outshine_one_over_what_carries_it() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB], &[], 1);
+    let letter = house.letter(1);
+    let head = b"From: carol@example.org\r\nMessage-ID: <fwd@example.org>\r\nSubject: Fwd\r\n\
+                 Content-Type: message/rfc822\r\n\r\n";
+    let forwarded = [&head[..], &letter].concat();
+    let forwarded = house.submit_content(CAROL, &[DAVE], &[], &forwarded);
+    for digest in [sent.digest, forwarded.digest] {
+        house.hold_visibly(Scope {
+            digest: Some(digest),
+            ..Scope::default()
+        });
+    }
+    house.recall(ALICE, &sent);
+    assert_eq!(house.uids(BOB, INBOX), [1]);
+    assert_eq!(house.uids(DAVE, INBOX), [1]);
+    house.check();
+}
+
+#[test]
 fn who_was_spared_by_a_hold_that_is_over_is_not_said_to_have_deleted_what_came_later() {
     let mut house = House::new();
     let sent = house.submit_first_of(ALICE, &[CAROL, BOB], 1);

@@ -79,7 +79,7 @@ fn hard_seeds() {
         2625,
         // A recall that was being undone still held the copy of somebody whom another recall then
         // said to have deleted it.
-        443, 1275, 1749, 1284, 1651,
+        443, 1275, 1749, 1284, 1651, 3361, 6374, 6421,
     ];
     for seed in found {
         sum(seed..seed + 1);

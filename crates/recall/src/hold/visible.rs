@@ -51,7 +51,8 @@ impl Recalls {
         for hold in all.iter().filter(forbids) {
             match (hold.fits_submission(found), hold.scope.account) {
                 (true, Some(account)) => drop(accounts.insert(account.0)),
-                (true, None) => return Ok((head, self.everybody(found)?)),
+                // What carries the letter may be held by another one.
+                (true, None) => accounts |= self.everybody(found)?,
                 (false, _) => others.push(hold),
             }
         }

@@ -222,7 +222,10 @@ impl Oracle {
             return Some("said to be restored, and the recall stands");
         }
         match outcome.outcome {
-            Outcome::WithdrawnExposed | Outcome::WithdrawnUnexposed if !copy.withdrawn => {
+            // It may have been withdrawn and back between two looks.
+            Outcome::WithdrawnExposed | Outcome::WithdrawnUnexposed
+                if !copy.withdrawn && !undone =>
+            {
                 Some("it never was withdrawn")
             }
             // What an undone recall handed over to another one came back by that one's undoing, and may
