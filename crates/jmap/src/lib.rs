@@ -19,6 +19,7 @@ pub mod blob_id;
 pub mod capability;
 pub mod limits;
 pub mod problem;
+pub mod push;
 pub mod session;
 
 mod args;

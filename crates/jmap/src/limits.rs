@@ -47,3 +47,7 @@ pub const MAX_FILTER_DEPTH: usize = 16;
 pub const MAX_FILTER_CONDITIONS: usize = 256;
 /// How often a record of what is served is tried again without messages that were sealed meanwhile.
 pub const RECORD_ATTEMPTS: usize = 8;
+/// Most types that a listener names.
+pub const MAX_PUSH_TYPES: usize = 64;
+/// Octets of the name of a type that a listener names.
+pub const MAX_PUSH_TYPE_NAME: usize = 64;

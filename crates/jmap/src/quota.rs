@@ -9,9 +9,11 @@ use tern_base::AccountId;
 use tern_mailbox::rows::AccountHead;
 use tern_session::ids;
 
+use crate::Verbs;
 use crate::args::{self, UnsignedInt};
 use crate::context::Context;
 use crate::error::MethodError;
+use crate::push::Told;
 use crate::standard::changes::ChangesArgs;
 use crate::standard::get::{self, GetArgs, Wanted};
 
@@ -35,6 +37,17 @@ fn id(account: AccountId) -> String {
 
 fn state(head: &AccountHead) -> String {
     format!("{}-{}", head.modseq, head.quota_bytes)
+}
+
+/// What a listener is told of: the octets used and the bound, where there is one.
+pub(crate) fn told(verbs: &Verbs<'_>, account: AccountId) -> Result<Told, MethodError> {
+    let head = verbs.mailboxes.account_head(account)?;
+    let mark = match head.quota_bytes {
+        0 => String::new(),
+        bound => format!("{}-{bound}", head.used_bytes),
+    };
+    let state = state(&head);
+    Ok(Told { mark, state })
 }
 
 fn object(account: AccountId, head: &AccountHead) -> Option<Value> {

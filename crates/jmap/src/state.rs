@@ -50,6 +50,26 @@ pub struct Types {
     pub delivery: bool,
 }
 
+impl Types {
+    /// All of them.
+    pub const ALL: Self = Self {
+        email: true,
+        mailbox: true,
+        thread: true,
+        delivery: true,
+    };
+
+    /// Whether something of each type changed.
+    pub const fn by_name(self) -> [(&'static str, bool); 4] {
+        [
+            ("Email", self.email),
+            ("Mailbox", self.mailbox),
+            ("Thread", self.thread),
+            ("EmailDelivery", self.delivery),
+        ]
+    }
+}
+
 /// Of which types something changed in an account after `since`, and the newest modseq.
 pub fn changed_types(
     mailboxes: &Mailboxes,

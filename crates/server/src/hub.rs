@@ -6,7 +6,7 @@
 //! that was verified by what a revocation took away ends, whichever of the two came first.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -92,6 +92,7 @@ pub(crate) struct Moment(u64);
 pub(crate) struct Hub {
     shards: Vec<Mutex<Shard>>,
     revocations: AtomicU64,
+    stopping: AtomicBool,
     /// Where what owners change is reported, too, once each account until it is taken.
     watcher: Mutex<Option<Watcher>>,
 }
@@ -123,6 +124,7 @@ impl Hub {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             revocations: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
             watcher: Mutex::default(),
         }
     }
@@ -164,6 +166,16 @@ impl Hub {
         }
     }
 
+    /// Tells every session, and every one that comes from now on, that the server stops.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        for shard in &self.shards {
+            let shard = lock(shard);
+            let waiters = shard.waiters.values().flatten();
+            waiters.for_each(|waiter| waiter.signal.tell(STOPPING));
+        }
+    }
+
     /// Wakes `signal` at every revocation and, where it `watches`, at every change of the account,
     /// until the registration is dropped. Its credential was verified after `since`.
     pub(crate) fn register(
@@ -185,6 +197,10 @@ impl Hub {
                 credential,
                 watches,
             });
+            // Under the lock: one that `stop` did not find here sees that it began.
+            if self.stopping.load(Ordering::SeqCst) {
+                signal.tell(STOPPING);
+            }
         }
         Registration {
             hub: Arc::clone(self),
@@ -361,6 +377,20 @@ mod tests {
         assert_eq!(changes.next(), Some(AccountId(2)));
         assert_eq!(changes.next(), Some(AccountId(1)));
         assert_eq!(changes.next(), None);
+    }
+
+    #[test]
+    fn who_listens_hears_of_the_stop_before_or_after_they_came() {
+        let hub = Arc::new(Hub::new());
+        let signals = [(); 2].map(|()| Arc::new(Signal::default()));
+        let register = |signal| {
+            let moment = hub.moment();
+            hub.register(AccountId(1), CredentialId::PASSWORD, true, moment, signal)
+        };
+        let _before = register(&signals[0]);
+        hub.stop();
+        let _after = register(&signals[1]);
+        assert!(signals.iter().all(|signal| signal.take().stopping));
     }
 
     #[test]

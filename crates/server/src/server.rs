@@ -247,6 +247,7 @@ impl Server {
         // Receivers that are gone need no telling.
         let _ = self.stop.send(true);
         self.context.connections.stop();
+        self.context.shared.hub.stop();
         if timeout(DRAIN, self.context.gate.drained()).await.is_err() {
             tracing::warn!("some connections did not end in time");
         }

@@ -24,3 +24,8 @@ pub(super) const MAX_LOGINS: usize = 10_000;
 pub(super) const MAX_USER_AGENT: usize = 200;
 /// Octets of a download that are read at once.
 pub(super) const DOWNLOAD_PIECE: u64 = 256 * 1024;
+/// Shortest time between pings of an EventSource, in seconds (RFC 8620 7.3: no more than 30).
+pub(super) const MIN_PING_SECS: u64 = 10;
+/// Longest time between pings of an EventSource, in seconds (RFC 8620 7.3: no less than 300). A client
+/// that wants none is sent a comment as often, so that one that is gone is found out.
+pub(super) const MAX_PING_SECS: u64 = 900;

@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hyper::header::{self, HeaderMap};
 use quick_cache::sync::Cache;
-use tern_directory::Scope;
+use tern_directory::{CredentialId, Scope};
 use tern_jmap::Caller;
 use tern_session::{Credentials, Mechanism, Verified};
 use tokio::time::Instant;
@@ -21,11 +21,23 @@ use zeroize::Zeroizing;
 
 use super::Jmap;
 use crate::https::limits;
-use crate::hub::{Registration, Signal};
+use crate::hub::{Hub, Registration, Signal};
 
 /// Somebody who has authenticated.
 pub(super) struct LoggedIn {
     pub(super) caller: Caller,
+    known: Arc<Known>,
+}
+
+impl LoggedIn {
+    /// Wakes `signal` when the account changes and when the login is good no more. `None` where it is
+    /// that already.
+    pub(super) fn listen(&self, hub: &Arc<Hub>, signal: &Arc<Signal>) -> Option<Registration> {
+        let (account, credential) = (self.caller.account, self.known.credential?);
+        let registration = hub.register(account, credential, true, hub.moment(), signal);
+        // Behind the registration, so that a revocation is seen by the one or the other.
+        (!self.known.signal.is_revoked()).then_some(registration)
+    }
 }
 
 /// Why nobody has.
@@ -47,6 +59,7 @@ pub(super) struct Remembered {
 
 struct Known {
     caller: Caller,
+    credential: Option<CredentialId>,
     until: Instant,
     signal: Arc<Signal>,
     _registration: Option<Registration>,
@@ -108,6 +121,7 @@ impl Jmap {
                 user_agent: agent.unwrap_or_default().to_owned(),
                 ..known.caller.clone()
             },
+            known,
         })
     }
 
@@ -146,6 +160,7 @@ impl Jmap {
                 user_agent: String::new(),
                 address: String::new(),
             },
+            credential: outcome.credential,
             until: Instant::now() + limits::LOGIN_LIFETIME,
             signal,
             _registration: registration,

@@ -1,4 +1,4 @@
-//! JMAP over HTTP (RFC 8620 1.8, 2, 3.1, 6): where its resources are, who may use them, and how many at
+//! JMAP over HTTP (RFC 8620 1.8, 2, 3.1, 6, 7.3): where its resources are, who may use them, and how many at
 //! once.
 //!
 //! Invariants:
@@ -9,6 +9,7 @@
 mod api;
 mod body;
 mod download;
+mod events;
 mod login;
 mod slots;
 mod upload;
@@ -48,6 +49,7 @@ pub(super) struct Jmap {
 enum Resource<'a> {
     Session,
     Api,
+    Events,
     Download(&'a str),
     Upload(&'a str),
     Nothing,
@@ -58,6 +60,7 @@ impl<'a> Resource<'a> {
         match path {
             "/.well-known/jmap" | "/jmap/session" | "/jmap/session/" => Self::Session,
             "/jmap/api/" | "/jmap/api" => Self::Api,
+            "/jmap/eventsource/" | "/jmap/eventsource" => Self::Events,
             _ => {
                 let download = path.strip_prefix("/jmap/download/").map(Self::Download);
                 let upload = || path.strip_prefix("/jmap/upload/").map(Self::Upload);
@@ -68,7 +71,7 @@ impl<'a> Resource<'a> {
 
     const fn methods(&self) -> &'static str {
         match self {
-            Self::Session | Self::Download(_) => "GET, HEAD, OPTIONS",
+            Self::Session | Self::Download(_) | Self::Events => "GET, HEAD, OPTIONS",
             Self::Api | Self::Upload(_) => "POST, OPTIONS",
             Self::Nothing => "OPTIONS",
         }
@@ -120,7 +123,7 @@ impl Jmap {
         let fits = match resource {
             Resource::Nothing => return problem(StatusCode::NOT_FOUND, "There is nothing here."),
             Resource::Api | Resource::Upload(_) => *request.method() == Method::POST,
-            Resource::Session | Resource::Download(_) => is_read,
+            Resource::Session | Resource::Download(_) | Resource::Events => is_read,
         };
         if !fits {
             let mut refused = problem(
@@ -138,6 +141,11 @@ impl Jmap {
         match resource {
             Resource::Session => self.session(&login, request.headers()),
             Resource::Api => self.api(peer, &login, request).await,
+            Resource::Events => {
+                let query = request.uri().query().unwrap_or_default();
+                let last = request.headers().get("last-event-id");
+                self.events(&login, query, last).await
+            }
             Resource::Upload(rest) => self.upload(&login, rest, request).await,
             Resource::Download(rest) => self.download(&login, rest, request.uri().query()).await,
             Resource::Nothing => problem(StatusCode::NOT_FOUND, "There is nothing here."),
@@ -195,7 +203,7 @@ fn preflight(resource: &Resource<'_>) -> Answer {
     insert(header::ACCESS_CONTROL_ALLOW_METHODS, resource.methods());
     insert(
         header::ACCESS_CONTROL_ALLOW_HEADERS,
-        "Authorization, Content-Type, If-None-Match",
+        "Authorization, Content-Type, If-None-Match, Last-Event-ID",
     );
     insert(header::ACCESS_CONTROL_MAX_AGE, "86400");
     insert(header::ALLOW, resource.methods());

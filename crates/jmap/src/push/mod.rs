@@ -1,0 +1,16 @@
+//! What clients are told without asking (RFC 8620 7): which types changed, and their states.
+//!
+//! The shell wakes for an account that committed something and calls [`look`] with where a listener
+//! stands; the answer is where it stands now, and the StateChange to send, if it has one to hear of.
+//!
+//! Invariants:
+//! - From one position to the next no change is passed over: many changes are one StateChange.
+//! - A position is told to clients as an opaque text and taken back: one that was never given out tells
+//!   everything.
+
+mod look;
+mod wanted;
+
+pub(crate) use look::Told;
+pub use look::{Position, look};
+pub use wanted::Wanted;

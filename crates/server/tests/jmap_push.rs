@@ -1,0 +1,196 @@
+//! JMAP tells what changes: the event source over real sockets.
+
+#![allow(clippy::disallowed_methods, reason = "a real server takes real time")]
+
+mod house;
+
+use house::House;
+use house::jmap::{JmapClient, basic};
+use serde_json::{Value, json};
+use tern_server::demo::client::Wire;
+
+/// A connection to the event source.
+struct Events(Wire);
+
+/// One event.
+#[derive(Debug, Default, PartialEq)]
+struct Event {
+    name: String,
+    id: String,
+    data: Value,
+}
+
+impl Events {
+    /// As Bob, with this query and, where it is not empty, this last id.
+    fn open(house: &House, query: &str, last: &str) -> Self {
+        let mut wire = house.secure_wire(house.ports.https);
+        let login = basic("bob@example.org", house::PASSWORD);
+        let last = match last {
+            "" => String::new(),
+            id => format!("Last-Event-ID: {id}\r\n"),
+        };
+        let head = format!(
+            "GET /jmap/eventsource/?{query} HTTP/1.1\r\nHost: mx.example.org\r\n{login}\r\n{last}\r\n"
+        );
+        wire.send(head.as_bytes()).expect("sent");
+        assert_eq!(wire.line().expect("a line"), "HTTP/1.1 200 OK");
+        let mut is_stream = false;
+        loop {
+            match wire.line().expect("a field").to_ascii_lowercase().as_str() {
+                "" => break,
+                field => is_stream |= field == "content-type: text/event-stream",
+            }
+        }
+        assert!(is_stream);
+        Self(wire)
+    }
+
+    /// The next chunk; empty at the end.
+    fn chunk(&mut self) -> String {
+        let size = self.0.line().expect("a size");
+        let size = usize::from_str_radix(&size, 16).expect("a size");
+        let bytes = self.0.exactly(size + 2).expect("a chunk");
+        String::from_utf8(bytes)
+            .expect("UTF-8")
+            .trim_end_matches("\r\n")
+            .to_owned()
+    }
+
+    fn next(&mut self) -> Event {
+        let chunk = self.chunk();
+        let mut event = Event::default();
+        for line in chunk.lines() {
+            match line.split_once(": ") {
+                Some(("event", value)) => event.name = value.to_owned(),
+                Some(("id", value)) => event.id = value.to_owned(),
+                Some(("data", value)) => event.data = serde_json::from_str(value).expect("JSON"),
+                _ => assert_eq!(line, "", "{chunk}"),
+            }
+        }
+        event
+    }
+
+    /// The next StateChange for the account: the types with their states, and the id.
+    fn change(&mut self, account: &str) -> (Value, String) {
+        let event = self.next();
+        assert_eq!(event.name, "state");
+        assert_eq!(event.data["@type"], "StateChange");
+        let changed = event.data["changed"].as_object().expect("accounts");
+        assert_eq!(changed.len(), 1);
+        (changed[account].clone(), event.id)
+    }
+}
+
+fn types(changed: &Value) -> Vec<&str> {
+    let all = changed.as_object().expect("types");
+    let mut names: Vec<&str> = all.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names
+}
+
+fn states(client: &JmapClient<'_>) -> (String, String) {
+    let state = |method: &str| {
+        let got = client.call(method, json!({"ids": []}));
+        got["state"].as_str().expect("a state").to_owned()
+    };
+    (state("Email/get"), state("Mailbox/get"))
+}
+
+#[test]
+fn a_listener_hears_of_mail_flags_and_a_recall() {
+    let house = House::started("");
+    let bob = house.jmap("bob");
+    let mut events = Events::open(&house, "types=*&closeafter=no&ping=0", "");
+    house.send("one");
+    let (changed, _) = events.change(&bob.account);
+    assert_eq!(
+        types(&changed),
+        ["Email", "EmailDelivery", "Mailbox", "Thread"]
+    );
+    let before = states(&bob);
+    assert_eq!(changed["Email"], before.0.as_str());
+    assert_eq!(changed["Mailbox"], before.1.as_str());
+    // What IMAP changes is heard, too.
+    let mut imap = house.imap("bob");
+    imap.command("SELECT INBOX").expect("an answer");
+    imap.command("STORE 1 +FLAGS (\\Flagged)")
+        .expect("an answer");
+    let (changed, _) = events.change(&bob.account);
+    assert_eq!(types(&changed), ["Email", "Mailbox"]);
+    let held = bob.call("Email/get", json!({"ids": null, "properties": ["subject"]}));
+    house.done(&["recall", "run", "one@example.org"]);
+    let (changed, _) = events.change(&bob.account);
+    assert!(types(&changed).contains(&"Email") && !types(&changed).contains(&"EmailDelivery"));
+    let changes = bob.call("Email/changes", json!({"sinceState": held["state"]}));
+    assert_eq!(changes["destroyed"], json!([held["list"][0]["id"]]));
+}
+
+#[test]
+fn a_listener_hears_of_the_types_it_named_and_of_nothing_twice() {
+    let house = House::started("");
+    let bob = house.jmap("bob");
+    let mut events = Events::open(&house, "types=EmailDelivery,Odd&ping=0", "");
+    let mut once = Events::open(&house, "types=Email&closeafter=state", "");
+    house.send("one");
+    let (changed, _) = events.change(&bob.account);
+    assert_eq!(types(&changed), ["EmailDelivery"]);
+    let (changed, id) = once.change(&bob.account);
+    assert_eq!(types(&changed), ["Email"]);
+    assert_eq!(once.chunk(), "", "closed after the state");
+    // A flag is no delivery: the next that is heard is the next message.
+    let mut imap = house.imap("bob");
+    imap.command("SELECT INBOX").expect("an answer");
+    imap.command("STORE 1 +FLAGS (\\Seen)").expect("an answer");
+    house.send("two");
+    let (changed, newest) = events.change(&bob.account);
+    assert_eq!(types(&changed), ["EmailDelivery"]);
+    // One that comes back hears at once what it missed; one that missed nothing waits.
+    let (missed, now) = Events::open(&house, "", &id).change(&bob.account);
+    assert_eq!(
+        types(&missed),
+        ["Email", "EmailDelivery", "Mailbox", "Thread"]
+    );
+    assert_eq!(now, newest);
+    let mut current = Events::open(&house, "", &now);
+    // An id that was never given out: everything.
+    let (all, _) = Events::open(&house, "", "odd").change(&bob.account);
+    assert!(types(&all).len() > 4 && types(&all).contains(&"Quota"));
+    imap.command("CREATE Box").expect("an answer");
+    let (changed, _) = current.change(&bob.account);
+    assert_eq!(types(&changed), ["Mailbox"]);
+}
+
+#[test]
+fn a_listener_is_pinged_and_ends_with_its_login_or_the_server() {
+    let mut house = House::started("");
+    let bob = house.jmap("bob");
+    for wrong in ["ping=x", "closeafter=never"] {
+        let path = format!("/jmap/eventsource/?{wrong}");
+        assert_eq!(bob.http("GET", &path, "").status, 400, "{wrong}");
+    }
+    assert_eq!(bob.http("POST", "/jmap/eventsource/", "").status, 405);
+    assert_eq!(house.get("/jmap/eventsource/").status, 401);
+    let mut pinged = Events::open(&house, "ping=1", "");
+    let event = pinged.next();
+    let expected = json!({"interval": 10});
+    assert_eq!((event.name.as_str(), &event.data), ("ping", &expected));
+    house.done(&[
+        "account",
+        "password",
+        "bob@example.org",
+        "--password",
+        "another one",
+    ]);
+    assert_eq!(pinged.chunk(), "", "whoever showed the old password is out");
+    house.done(&[
+        "account",
+        "password",
+        "bob@example.org",
+        "--password",
+        house::PASSWORD,
+    ]);
+    let mut last = Events::open(&house, "", "");
+    let (ended, took) = house.stop();
+    assert!(ended && took.as_secs() < 5, "{took:?}");
+    assert_eq!(last.chunk(), "");
+}
