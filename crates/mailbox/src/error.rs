@@ -33,6 +33,18 @@ pub enum MailboxError {
     /// The mailbox can't be changed in this way.
     #[error("not allowed: {0}")]
     NotAllowed(&'static str),
+    /// The mailbox has mailboxes in it, and so can't be deleted.
+    #[error("the mailbox has mailboxes in it")]
+    HasChildren,
+    /// The mailbox holds messages, and is to be deleted only if it does not.
+    #[error("the mailbox holds messages")]
+    NotEmpty,
+    /// Another mailbox has this special use.
+    #[error("another mailbox has this special use")]
+    RoleTaken,
+    /// A mailbox can't be in this one: it is not there, or is within the mailbox itself.
+    #[error("a mailbox can't be in that one")]
+    NoParent,
     /// The content is sealed: it is on its way out of the mailbox.
     #[error("the message is being removed")]
     Sealed,
@@ -49,6 +61,8 @@ impl MailboxError {
             Self::InvalidName(_) => Fault::Peer,
             Self::QuotaExceeded | Self::KeptQuotaExceeded => Fault::Policy,
             Self::Limit(_) | Self::NotAllowed(_) | Self::Sealed => Fault::Policy,
+            Self::NoParent => Fault::Peer,
+            Self::HasChildren | Self::NotEmpty | Self::RoleTaken => Fault::Policy,
             Self::Store(error) => error.fault(),
         }
     }

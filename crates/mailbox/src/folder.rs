@@ -59,6 +59,19 @@ pub struct FolderSpec {
     pub role: Option<Role>,
 }
 
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 7] = [
+        Self::Inbox,
+        Self::Archive,
+        Self::Drafts,
+        Self::Junk,
+        Self::Sent,
+        Self::Trash,
+        Self::Important,
+    ];
+}
+
 /// A mailbox as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder {
@@ -74,6 +87,8 @@ pub struct Folder {
     pub subscribed: bool,
     /// Its UIDVALIDITY.
     pub uid_validity: u32,
+    /// Where it stands among those beside it (RFC 8621 2).
+    pub sort_order: u32,
 }
 
 /// The separator of levels in a path.
@@ -219,9 +234,7 @@ impl Mailboxes {
                 return Err(MailboxError::Exists);
             }
             if role.is_some() && tree.rows.values().any(|row| row.role == role) {
-                return Err(MailboxError::NotAllowed(
-                    "another mailbox has this special use",
-                ));
+                return Err(MailboxError::RoleTaken);
             }
             if tree.rows.len() + names.len() > limits::MAX_MAILBOXES {
                 return Err(MailboxError::Limit("mailboxes of an account"));
@@ -317,6 +330,26 @@ impl Mailboxes {
         mailbox: MailboxId,
         now: Timestamp,
     ) -> Result<(), MailboxError> {
+        self.delete_folder_if(account, mailbox, |_| true, now)
+    }
+
+    /// The same for one that holds no message; any other is [`MailboxError::NotEmpty`].
+    pub fn delete_empty_folder(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        self.delete_folder_if(account, mailbox, Counters::is_empty, now)
+    }
+
+    fn delete_folder_if(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        may_go: impl Fn(&Counters) -> bool,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
         if mailbox == INBOX {
             return Err(MailboxError::NotAllowed("the inbox stays"));
         }
@@ -324,7 +357,10 @@ impl Mailboxes {
             edit.mailbox(mailbox)?;
             let tree = Tree::read_in(edit)?;
             if tree.rows.values().any(|row| row.parent == Some(mailbox)) {
-                return Err(MailboxError::NotAllowed("the mailbox has mailboxes in it"));
+                return Err(MailboxError::HasChildren);
+            }
+            if !may_go(edit.counters(mailbox)?) {
+                return Err(MailboxError::NotEmpty);
             }
             edit.txn.delete(tables::mailbox(account, mailbox));
             edit.txn.put(tables::doomed(account, mailbox), Vec::new());
@@ -351,6 +387,12 @@ impl Mailboxes {
             }
         }
         Ok(())
+    }
+
+    /// Whether messages of a deleted mailbox are still to go: their changes are not in the log yet.
+    pub fn is_emptying(&self, account: AccountId) -> Result<bool, MailboxError> {
+        let range = tables::whole_of(tables::DOOMED, account);
+        Ok(!self.engine.scan(&range, 1)?.rows.is_empty())
     }
 
     fn empty_doomed(
@@ -395,18 +437,33 @@ fn add(
     role: Option<Role>,
     now: Timestamp,
 ) -> Result<MailboxId, MailboxError> {
+    let row = MailboxRow {
+        parent,
+        name: name.to_owned(),
+        role,
+        subscribed: true,
+        uid_validity: 0,
+        sort_order: 0,
+    };
+    add_row(edit, row, now)
+}
+
+/// Adds one mailbox; its UIDVALIDITY is given out here.
+pub(crate) fn add_row(
+    edit: &mut Edit<'_, '_>,
+    row: MailboxRow,
+    now: Timestamp,
+) -> Result<MailboxId, MailboxError> {
     let id = MailboxId(edit.head.next_mailbox);
     edit.head.next_mailbox += 1;
     // RFC 9051 2.3.1.1: a name that is used again must get a greater UIDVALIDITY; the time in
     // seconds makes it greater than that of a store that was lost, too.
     let seconds = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
     edit.head.uid_validity = seconds.max(edit.head.uid_validity.saturating_add(1));
+    let uid_validity = edit.head.uid_validity;
     let row = MailboxRow {
-        parent,
-        name: name.to_owned(),
-        role,
-        subscribed: true,
-        uid_validity: edit.head.uid_validity,
+        uid_validity,
+        ..row
     };
     edit.txn
         .put(tables::mailbox(edit.account, id), row.encode());
@@ -416,7 +473,7 @@ fn add(
 }
 
 /// The levels of a path, each a name a mailbox can have.
-fn split_path(path: &str) -> Result<Vec<&str>, MailboxError> {
+pub(crate) fn split_path(path: &str) -> Result<Vec<&str>, MailboxError> {
     let names: Vec<&str> = path.split(SEPARATOR).collect();
     if names.len() > limits::MAX_MAILBOX_DEPTH {
         return Err(MailboxError::Limit("levels of mailboxes"));
@@ -440,8 +497,8 @@ fn split_path(path: &str) -> Result<Vec<&str>, MailboxError> {
 }
 
 /// Every mailbox of an account.
-struct Tree {
-    rows: BTreeMap<MailboxId, MailboxRow>,
+pub(crate) struct Tree {
+    pub(crate) rows: BTreeMap<MailboxId, MailboxRow>,
 }
 
 impl Tree {
@@ -455,7 +512,7 @@ impl Tree {
 
     /// The edit has read the account's head, which every change of a mailbox writes: the scan is
     /// covered by it.
-    fn read_in(edit: &Edit<'_, '_>) -> Result<Self, MailboxError> {
+    pub(crate) fn read_in(edit: &Edit<'_, '_>) -> Result<Self, MailboxError> {
         let range = tables::whole_of(tables::MAILBOX, edit.account);
         Self::from_rows(edit.txn.scan(&range, store_limits::MAX_PAGE)?.rows)
     }
@@ -470,7 +527,7 @@ impl Tree {
         })
     }
 
-    fn child(&self, parent: Option<MailboxId>, name: &str) -> Option<MailboxId> {
+    pub(crate) fn child(&self, parent: Option<MailboxId>, name: &str) -> Option<MailboxId> {
         let top_inbox = parent.is_none() && name.eq_ignore_ascii_case("INBOX");
         if top_inbox {
             return self.rows.contains_key(&INBOX).then_some(INBOX);
@@ -505,11 +562,12 @@ impl Tree {
             role: row.role,
             subscribed: row.subscribed,
             uid_validity: row.uid_validity,
+            sort_order: row.sort_order,
         })
     }
 
     /// How many levels there are below a mailbox.
-    fn height_below(&self, id: MailboxId) -> usize {
+    pub(crate) fn height_below(&self, id: MailboxId) -> usize {
         let depth = |mut of: MailboxId| {
             for depth in 0..=limits::MAX_MAILBOX_DEPTH {
                 if of == id {
@@ -527,7 +585,6 @@ impl Tree {
     }
 }
 
-/// The counters of a mailbox that has none yet.
 impl Counters {
     /// Whether the mailbox holds no message.
     pub const fn is_empty(&self) -> bool {

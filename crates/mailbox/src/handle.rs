@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use tern_base::{AccountId, BlobId, MailboxId, Uid};
+use tern_base::{AccountId, BlobId, MailboxId, MessageId, Uid};
 use tern_mime::Structure;
 use tern_store::{Engine, Transaction, Verdict, transact};
 
@@ -13,7 +13,7 @@ use crate::edit::Edit;
 use crate::exposed::Exposed;
 use crate::rows::PlacementRow;
 use crate::sealed::SealSet;
-use crate::{AccountView, Keeper, MailboxError, View, limits};
+use crate::{AccountView, Keeper, MailboxError, Outline, View, limits};
 
 /// Told after each commit which accounts changed, so that sessions can be woken.
 pub trait Listener: Send + Sync {
@@ -43,6 +43,7 @@ pub struct Mailboxes {
     pub(crate) views: Cache<(AccountId, MailboxId), Arc<View>, ViewWeighter>,
     pub(crate) account_views: Cache<AccountId, Arc<AccountView>, AccountViewWeighter>,
     pub(crate) structures: Cache<BlobId, Arc<Structure>, StructureWeighter>,
+    pub(crate) outlines: Cache<(AccountId, MessageId), Arc<Outline>, OutlineWeighter>,
     pub(crate) exposed: Exposed,
     pub(crate) noted: Noted,
     /// Ids of top-level mailboxes by their paths, as they were found last.
@@ -82,6 +83,11 @@ impl Mailboxes {
             limits::STRUCTURE_CACHE_BYTES,
             StructureWeighter,
         );
+        let outlines = Cache::with_weighter(
+            limits::OUTLINE_CACHE_ITEMS,
+            limits::OUTLINE_CACHE_BYTES,
+            OutlineWeighter,
+        );
         let folder_ids = Cache::new(limits::FOLDER_IDS_CACHE_ITEMS);
         let lanes = Some(Lanes::default());
         Ok(Self {
@@ -91,6 +97,7 @@ impl Mailboxes {
             views,
             account_views,
             structures,
+            outlines,
             exposed: Exposed::default(),
             noted: Noted::default(),
             folder_ids,
@@ -265,6 +272,16 @@ pub(crate) struct AccountViewWeighter;
 impl Weighter<AccountId, Arc<AccountView>> for AccountViewWeighter {
     fn weight(&self, _key: &AccountId, view: &Arc<AccountView>) -> u64 {
         view.weight()
+    }
+}
+
+/// Weighs a cached outline by its texts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OutlineWeighter;
+
+impl Weighter<(AccountId, MessageId), Arc<Outline>> for OutlineWeighter {
+    fn weight(&self, _key: &(AccountId, MessageId), outline: &Arc<Outline>) -> u64 {
+        outline.weight()
     }
 }
 

@@ -60,6 +60,14 @@ pub const ACCOUNT_VIEW_CACHE_BYTES: u64 = 128 * 1024 * 1024;
 pub const STRUCTURE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// About how many structures that is.
 pub const STRUCTURE_CACHE_ITEMS: usize = 100_000;
+/// Bytes of cached outlines of messages.
+pub const OUTLINE_CACHE_BYTES: u64 = 96 * 1024 * 1024;
+/// About how many outlines that is.
+pub const OUTLINE_CACHE_ITEMS: usize = 300_000;
+/// Octets of an address list that an outline has; what follows is not searched.
+pub const MAX_OUTLINE_LIST: usize = 64 * 1024;
+/// Messages of which outlines are made together.
+pub const OUTLINES_PER_READ: usize = 256;
 /// Blocks of message ids of which it is known what is on record as served: two bytes for each id.
 pub const EXPOSED_CACHE_BLOCKS: usize = 8_192;
 /// Longest text of those by which a client presents itself, in bytes.

@@ -96,20 +96,24 @@ pub struct MailboxRow {
     pub subscribed: bool,
     /// Its UIDVALIDITY.
     pub uid_validity: u32,
+    /// Where it stands among those beside it (RFC 8621 2).
+    pub sort_order: u32,
 }
 
 impl MailboxRow {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(V1);
+        let mut w = Writer::versioned(V2);
         w.number(self.parent.map_or(0, |parent| parent.0.into()))
             .text(&self.name);
         w.byte(self.role.map_or(0, Role::number))
             .byte(self.subscribed.into());
-        w.number(self.uid_validity.into()).finish()
+        w.number(self.uid_validity.into())
+            .number(self.sort_order.into())
+            .finish()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, V1)?;
+        let mut r = Reader::of_version(bytes, V2)?;
         let parent = r.number32()?;
         Ok(Self {
             parent: (parent != 0).then_some(MailboxId(parent)),
@@ -117,6 +121,7 @@ impl MailboxRow {
             role: Role::from_number(r.byte()?)?,
             subscribed: r.byte()? != 0,
             uid_validity: r.number32()?,
+            sort_order: r.number32()?,
         })
     }
 }

@@ -47,6 +47,17 @@ impl SealSet {
         })
     }
 
+    /// The letters of which copies may still be in an account's mailboxes, under a seal.
+    pub(crate) fn active_over(&self, account: AccountId) -> Vec<ContentDigest> {
+        if self.active.load(Ordering::SeqCst) == 0 {
+            return Vec::new();
+        }
+        let seals = self.seals.read().unwrap_or_else(PoisonError::into_inner);
+        let is_over = |seal: &Seal| seal.active && seal.cover.covers(account);
+        let of = seals.iter().filter(|(_, of)| of.iter().any(is_over));
+        of.map(|(digest, _)| *digest).collect()
+    }
+
     fn any(&self, digest: ContentDigest, fits: impl Fn(&Seal) -> bool) -> bool {
         if self.active.load(Ordering::SeqCst) == 0 {
             return false;

@@ -146,6 +146,10 @@ pub(crate) fn carriers(digest: ContentDigest) -> Range {
     Range::prefix(Key::table(CARRIER).array(&digest.0).finish())
 }
 
+pub(crate) fn carriers_of(digest: ContentDigest, account: AccountId) -> Range {
+    Range::prefix(Key::table(CARRIER).array(&digest.0).u32(account.0).finish())
+}
+
 pub(crate) fn copies_of(digest: ContentDigest, account: AccountId) -> Range {
     Range::prefix(Key::table(COPY).array(&digest.0).u32(account.0).finish())
 }

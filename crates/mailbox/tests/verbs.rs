@@ -248,7 +248,7 @@ fn folders_are_made_renamed_and_deleted() {
     let work = m.folder(ALICE, "Work").unwrap().id;
     assert!(matches!(
         m.delete_folder(ALICE, work, now),
-        Err(MailboxError::NotAllowed(_))
+        Err(MailboxError::HasChildren)
     ));
     assert!(matches!(
         m.rename_folder(ALICE, work, "Work/2026/inner", now),

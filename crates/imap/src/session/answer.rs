@@ -143,6 +143,10 @@ pub(super) fn answer_to(error: &MailboxError) -> Answer {
         MailboxError::Limit(_) => (CodeName::Limit, ""),
         MailboxError::InvalidName(_) => (CodeName::Cannot, "Not a name that a mailbox can have"),
         MailboxError::NotAllowed(_) => (CodeName::Cannot, ""),
+        MailboxError::HasChildren => (CodeName::HasChildren, "It has mailboxes in it"),
+        MailboxError::RoleTaken => (CodeName::UseAttr, "Another mailbox has this special use"),
+        MailboxError::NotEmpty => (CodeName::Cannot, "It holds messages"),
+        MailboxError::NoParent => (CodeName::Cannot, "A mailbox can't be in that one"),
         MailboxError::Sealed => (CodeName::ExpungeIssued, "Some messages are being removed"),
         MailboxError::Store(error) => match error.fault() {
             Fault::Temporary => (

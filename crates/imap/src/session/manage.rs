@@ -35,7 +35,7 @@ impl Session {
         let created = cx.mailboxes.create_folder(account, path, role, cx.now);
         let folder = created.map_err(|error| match error {
             // RFC 6154 3
-            MailboxError::NotAllowed(_) if role.is_some() => Failure::from(Answer::no(
+            MailboxError::RoleTaken => Failure::from(Answer::no(
                 CodeName::UseAttr,
                 "Another mailbox has this special use",
             )),

@@ -1,0 +1,142 @@
+//! Mailboxes as a tree of ids: made below another one, and changed property by property (RFC 8621 2.5),
+//! where IMAP names paths.
+//!
+//! Invariant: a change is done whole or not at all, and no two mailboxes have one parent and one name,
+//! or one special use.
+
+use tern_base::{AccountId, MailboxId, Timestamp};
+
+use crate::edit::Edit;
+use crate::folder::{Role, SEPARATOR, Tree, add_row, split_path};
+use crate::rows::{Change, MailboxRow};
+use crate::{INBOX, MailboxError, Mailboxes, limits, tables};
+
+/// A mailbox to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewFolder {
+    /// The mailbox it is in.
+    pub parent: Option<MailboxId>,
+    /// Its name at its level.
+    pub name: String,
+    /// Its special use.
+    pub role: Option<Role>,
+    /// Where it stands among those beside it.
+    pub sort_order: u32,
+    /// Whether its owner subscribed to it.
+    pub subscribed: bool,
+}
+
+/// What of a mailbox changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FolderChange {
+    /// Its name at its level.
+    pub name: Option<String>,
+    /// The mailbox it is in; the mailboxes in it go with it.
+    pub parent: Option<Option<MailboxId>>,
+    /// Its special use.
+    pub role: Option<Option<Role>>,
+    /// Where it stands among those beside it.
+    pub sort_order: Option<u32>,
+    /// Whether its owner subscribed to it.
+    pub subscribed: Option<bool>,
+}
+
+impl Mailboxes {
+    /// Makes a mailbox.
+    pub fn add_folder(
+        &self,
+        account: AccountId,
+        folder: &NewFolder,
+        now: Timestamp,
+    ) -> Result<MailboxId, MailboxError> {
+        self.edit(account, |edit| {
+            let tree = Tree::read_in(edit)?;
+            if tree.rows.len() >= limits::MAX_MAILBOXES {
+                return Err(MailboxError::Limit("mailboxes of an account"));
+            }
+            let row = MailboxRow {
+                parent: folder.parent,
+                name: folder.name.clone(),
+                role: folder.role,
+                subscribed: folder.subscribed,
+                uid_validity: 0,
+                sort_order: folder.sort_order,
+            };
+            may_stand(&tree, None, &row)?;
+            add_row(edit, row, now)
+        })
+    }
+
+    /// Changes a mailbox. The inbox keeps its name, its place and its special use.
+    pub fn change_folder(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        change: &FolderChange,
+    ) -> Result<(), MailboxError> {
+        self.edit(account, |edit| change_in(edit, mailbox, change))
+    }
+}
+
+fn change_in(
+    edit: &mut Edit<'_, '_>,
+    mailbox: MailboxId,
+    change: &FolderChange,
+) -> Result<(), MailboxError> {
+    let before = edit.mailbox(mailbox)?;
+    let row = MailboxRow {
+        parent: change.parent.unwrap_or(before.parent),
+        name: change.name.clone().unwrap_or_else(|| before.name.clone()),
+        role: change.role.unwrap_or(before.role),
+        subscribed: change.subscribed.unwrap_or(before.subscribed),
+        uid_validity: before.uid_validity,
+        sort_order: change.sort_order.unwrap_or(before.sort_order),
+    };
+    if row == before {
+        return Ok(());
+    }
+    let is_elsewhere = (row.parent, &row.name) != (before.parent, &before.name);
+    if is_elsewhere || row.role != before.role {
+        if mailbox == INBOX {
+            return Err(MailboxError::NotAllowed("the inbox is what it is"));
+        }
+        may_stand(&Tree::read_in(edit)?, Some(mailbox), &row)?;
+    }
+    if is_elsewhere {
+        edit.counters(mailbox)?;
+    }
+    edit.txn
+        .put(tables::mailbox(edit.account, mailbox), row.encode());
+    edit.log(Change::MailboxUpdated(mailbox));
+    Ok(())
+}
+
+/// Whether a mailbox can be as a row says, among the others. `of` is the one that is changed.
+fn may_stand(tree: &Tree, of: Option<MailboxId>, row: &MailboxRow) -> Result<(), MailboxError> {
+    if row.name.contains(SEPARATOR) {
+        return Err(MailboxError::InvalidName("a separator of levels"));
+    }
+    split_path(&row.name)?;
+    let (mut depth, mut above) = (1, row.parent);
+    while let Some(parent) = above {
+        if Some(parent) == of {
+            return Err(MailboxError::NoParent);
+        }
+        depth += 1;
+        above = tree.rows.get(&parent).ok_or(MailboxError::NoParent)?.parent;
+    }
+    depth += of.map_or(0, |of| tree.height_below(of));
+    if depth > limits::MAX_MAILBOX_DEPTH {
+        return Err(MailboxError::Limit("levels of mailboxes"));
+    }
+    let namesake = tree.child(row.parent, &row.name);
+    if namesake.is_some() && namesake != of {
+        return Err(MailboxError::Exists);
+    }
+    let mut others = tree.rows.iter().filter(|(id, _)| Some(**id) != of);
+    let is_taken = others.any(|(_, other)| row.role.is_some() && other.role == row.role);
+    match is_taken {
+        true => Err(MailboxError::RoleTaken),
+        false => Ok(()),
+    }
+}
