@@ -33,3 +33,30 @@ impl UnsignedInt {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
 }
+
+/// An `Int` (RFC 8620 1.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "i64")]
+pub(crate) struct Int(pub(crate) i64);
+
+impl TryFrom<i64> for Int {
+    type Error = &'static str;
+
+    fn try_from(value: i64) -> Result<Self, Self::Error> {
+        match value.unsigned_abs() < 1 << 53 {
+            true => Ok(Self(value)),
+            false => Err("an integer beyond 2^53-1"),
+        }
+    }
+}
+
+/// Takes an argument that is true or false out of the others; false where it is not there.
+pub(crate) fn take_flag(args: &mut Value, name: &str) -> Result<bool, MethodError> {
+    match args.as_object_mut().and_then(|args| args.remove(name)) {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(flag)) => Ok(flag),
+        Some(_) => Err(MethodError::invalid_arguments(format!(
+            "{name} is neither true nor false"
+        ))),
+    }
+}

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::blobs::lookup;
+use crate::email::query::SORT_OPTIONS;
 use crate::limits;
+use crate::standard::query::Collation;
 
 /// A capability that a request can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,7 +59,7 @@ impl Capability {
                 "maxCallsInRequest": limits::MAX_CALLS_IN_REQUEST,
                 "maxObjectsInGet": limits::MAX_OBJECTS_IN_GET,
                 "maxObjectsInSet": limits::MAX_OBJECTS_IN_SET,
-                "collationAlgorithms": ["i;ascii-casemap", "i;octet"],
+                "collationAlgorithms": Collation::NAMED,
             }),
             Self::Mail | Self::Blob | Self::Quota | Self::Submission => json!({}),
         }
@@ -79,7 +81,7 @@ impl Capability {
                 "maxMailboxDepth": limits::MAX_MAILBOX_DEPTH,
                 "maxSizeMailboxName": limits::MAX_SIZE_MAILBOX_NAME,
                 "maxSizeAttachmentsPerEmail": limits::MAX_SIZE_ATTACHMENTS,
-                "emailQuerySortOptions": [],
+                "emailQuerySortOptions": SORT_OPTIONS,
                 "mayCreateTopLevelMailbox": true,
             })),
             // RFC 8621 1.3.2

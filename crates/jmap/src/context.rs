@@ -21,6 +21,8 @@ pub(crate) struct Context<'a> {
     pub(crate) implied: Vec<(&'static str, Value)>,
     /// Octets of content in the responses so far.
     pub(crate) content: usize,
+    /// Octets of content that searches looked through so far.
+    pub(crate) searched: u64,
 }
 
 impl Context<'_> {
@@ -57,6 +59,17 @@ impl Context<'_> {
         match self.content <= limits::MAX_CONTENT {
             true => Ok(()),
             false => Err(MethodError::REQUEST_TOO_LARGE),
+        }
+    }
+
+    /// Counts content that a search looks through.
+    pub(crate) fn search(&mut self, octets: u64) -> Result<(), MethodError> {
+        self.searched = self.searched.saturating_add(octets);
+        match self.searched <= limits::MAX_SEARCH_WORK {
+            true => Ok(()),
+            false => Err(MethodError::unsupported_filter(
+                "there is too much text to look through: add a condition on mailbox, date or sender",
+            )),
         }
     }
 

@@ -35,6 +35,13 @@ const METHODS: &[Method] = &[
     method("Core/echo", Capability::Core, echo::run),
     method("Mailbox/get", Capability::Mail, mailbox::get::run),
     method("Mailbox/changes", Capability::Mail, mailbox::changes::run),
+    method("Mailbox/query", Capability::Mail, mailbox::query::run),
+    method(
+        "Mailbox/queryChanges",
+        Capability::Mail,
+        mailbox::query_changes::run,
+    ),
+    method("Mailbox/set", Capability::Mail, mailbox::set::run),
     method("Thread/get", Capability::Mail, thread::get),
     method("Thread/changes", Capability::Mail, thread::changes),
     method("Email/get", Capability::Mail, email::get::run),
@@ -43,6 +50,13 @@ const METHODS: &[Method] = &[
     method("Email/copy", Capability::Mail, email::copy::run),
     method("Email/parse", Capability::Mail, email::parse::run),
     method("Email/changes", Capability::Mail, email::changes::run),
+    method("SearchSnippet/get", Capability::Mail, email::snippet::run),
+    method("Email/query", Capability::Mail, email::query::run),
+    method(
+        "Email/queryChanges",
+        Capability::Mail,
+        email::query::changes::run,
+    ),
     method("Blob/upload", Capability::Blob, blobs::upload::run),
     method("Blob/get", Capability::Blob, blobs::get::run),
     method("Blob/lookup", Capability::Blob, blobs::lookup::run),
@@ -80,6 +94,7 @@ pub fn execute(
         created: request.created.unwrap_or_default(),
         implied: Vec::new(),
         content: 0,
+        searched: 0,
     };
     let mut responses = Vec::with_capacity(request.calls.len());
     let mut referenced = 0;

@@ -182,6 +182,11 @@ impl From<MailboxError> for SetError {
                 Self::not_found()
             }
             MailboxError::NotAllowed(_) => Self::new("forbidden", text),
+            // RFC 8621 2.5
+            MailboxError::HasChildren => Self::new("mailboxHasChild", text),
+            MailboxError::NotEmpty => Self::new("mailboxHasEmail", text),
+            MailboxError::RoleTaken => Self::invalid_properties(&["role"], text),
+            MailboxError::NoParent => Self::invalid_properties(&["parentId"], text),
             MailboxError::Limit(_) => Self::new("tooLarge", text),
             MailboxError::InvalidName(_) | MailboxError::Exists => {
                 Self::invalid_properties(&["name"], text)

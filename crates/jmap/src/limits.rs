@@ -45,6 +45,21 @@ pub const MAX_PART_DEPTH: usize = 16;
 pub const MAX_FILTER_DEPTH: usize = 16;
 /// Most conditions of a filter.
 pub const MAX_FILTER_CONDITIONS: usize = 256;
+/// Most comparators of an order.
+pub const MAX_COMPARATORS: usize = 16;
+/// Most ids that one `/query` tells: what RFC 8620 5.5 calls the limit of the server.
+pub const MAX_QUERY_RESULTS: usize = 50_000;
+/// Octets of content that the searches of one request read, decode and look through, beside the last
+/// message: calls behind that answer `unsupportedFilter`.
+pub const MAX_SEARCH_WORK: u64 = 1 << 30;
+/// Octets of decoded text of one message that are searched; text behind them is not found.
+pub const MAX_SEARCHED_TEXT: usize = 8 << 20;
+/// Most words and phrases of one text to look for.
+pub const MAX_WORDS: usize = 64;
+/// Octets of a SearchSnippet's preview (RFC 8621 5).
+pub const MAX_SNIPPET: usize = 255;
+/// Messages whose rows are read together.
+pub const MESSAGES_PER_READ: usize = 64;
 /// How often a record of what is served is tried again without messages that were sealed meanwhile.
 pub const RECORD_ATTEMPTS: usize = 8;
 /// Most types that a listener names.

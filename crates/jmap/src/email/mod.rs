@@ -11,7 +11,9 @@ pub(crate) mod import;
 mod keep;
 pub(crate) mod parse;
 mod property;
+pub(crate) mod query;
 pub(crate) mod set;
+pub(crate) mod snippet;
 mod value;
 mod write;
 

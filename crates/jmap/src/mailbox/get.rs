@@ -49,14 +49,19 @@ pub(crate) fn name_of(folder: &Folder) -> &str {
     }
 }
 
-fn object(account: AccountId, folder: &Folder, counts: Counts) -> Value {
+/// The role of a name.
+pub(super) fn role_of(name: &str) -> Option<Role> {
+    Role::ALL.into_iter().find(|role| role_name(*role) == name)
+}
+
+pub(super) fn object(account: AccountId, folder: &Folder, counts: Counts) -> Value {
     let may_go = folder.id != INBOX;
     json!({
         "id": ids::mailbox_id(account, folder.id),
         "name": name_of(folder),
         "parentId": folder.parent.map(|parent| ids::mailbox_id(account, parent)),
         "role": folder.role.map(role_name),
-        "sortOrder": 0,
+        "sortOrder": folder.sort_order,
         "totalEmails": counts.total_emails,
         "unreadEmails": counts.unread_emails,
         "totalThreads": counts.total_threads,

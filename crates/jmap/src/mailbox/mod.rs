@@ -3,3 +3,6 @@
 pub(crate) mod changes;
 mod counts;
 pub(crate) mod get;
+pub(crate) mod query;
+pub(crate) mod query_changes;
+pub(crate) mod set;

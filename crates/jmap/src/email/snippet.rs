@@ -1,0 +1,153 @@
+//! `SearchSnippet/get` (RFC 8621 5): where the text of a filter is found in a subject and in a body.
+//!
+//! Invariant: what is told is on record before it is told, and asks for seals last.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tern_base::AccountId;
+use tern_mailbox::{ExposureLevel, MailboxError, MessageRow, Outline, Served, Share};
+use tern_session::ids;
+use tern_store::StoreError;
+
+use super::query::marked::{self, Text};
+use super::query::test::{Field, Test};
+use super::query::text::Word;
+use crate::context::Context;
+use crate::error::MethodError;
+use crate::{args, limits};
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Args {
+    account_id: String,
+    #[serde(default)]
+    filter: Option<Value>,
+    email_ids: Vec<String>,
+}
+
+/// What a filter looks for: what it leaves out is no find.
+#[derive(Default)]
+struct Wanted<'t> {
+    in_subject: Vec<&'t Word>,
+    in_body: Vec<&'t Word>,
+}
+
+impl<'t> Wanted<'t> {
+    fn take(&mut self, test: &'t Test) {
+        match test {
+            Test::And(tests) | Test::Or(tests) => tests.iter().for_each(|test| self.take(test)),
+            Test::Text(words) => {
+                self.in_subject.extend(words.iter());
+                self.in_body.extend(words.iter());
+            }
+            Test::Field(Field::Subject, words) => self.in_subject.extend(words.iter()),
+            Test::Body(words) => self.in_body.extend(words.iter()),
+            _ => {}
+        }
+    }
+}
+
+/// What is found in one message.
+struct Snippet {
+    subject: Option<String>,
+    preview: Option<String>,
+}
+
+/// `SearchSnippet/get`
+pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
+    let args: Args = args::read(args)?;
+    let account = cx.account(&args.account_id)?;
+    let test = Test::read(cx, account, args.filter.as_ref())?;
+    let mut wanted = Wanted::default();
+    wanted.take(&test);
+    let view = cx.verbs.mailboxes.account_view(account)?;
+    let (mut list, mut not_found) = (Vec::new(), Vec::new());
+    for id in cx.each_once(&args.email_ids)? {
+        let message = ids::parse_email_id(account, &id).filter(|it| view.get(*it).is_some());
+        let found = match message {
+            Some(message) => one(cx, account, message, &wanted),
+            None => Err(Failure::Mailbox(MailboxError::NoMessage)),
+        };
+        match found {
+            Ok(Snippet { subject, preview }) => {
+                let length = |text: &Option<String>| text.as_ref().map_or(4, String::len);
+                cx.spend(length(&subject) + length(&preview))?;
+                list.push(json!({"emailId": id, "subject": subject, "preview": preview}));
+            }
+            Err(Failure::Mailbox(MailboxError::NoMessage | MailboxError::Sealed)) => {
+                not_found.push(id);
+            }
+            Err(Failure::Mailbox(error)) => return Err(error.into()),
+            Err(Failure::Method(error)) => return Err(error),
+        }
+    }
+    let not_found = (!not_found.is_empty()).then_some(not_found);
+    Ok(json!({"accountId": args.account_id, "list": list, "notFound": not_found}))
+}
+
+/// Why there is no snippet.
+enum Failure {
+    Mailbox(MailboxError),
+    Method(MethodError),
+}
+
+impl From<MailboxError> for Failure {
+    fn from(error: MailboxError) -> Self {
+        Self::Mailbox(error)
+    }
+}
+
+fn one(
+    cx: &mut Context<'_>,
+    account: AccountId,
+    message: tern_base::MessageId,
+    wanted: &Wanted<'_>,
+) -> Result<Snippet, Failure> {
+    let mailboxes = cx.verbs.mailboxes;
+    let row = mailboxes.message(account, message)?;
+    let outline = mailboxes.outlines(account, &[message])?.pop().flatten();
+    let outline: Arc<Outline> = outline.ok_or(MailboxError::NoMessage)?;
+    let subject = marked::whole(&Text::new(&outline.subject), &wanted.in_subject);
+    let mut preview = None;
+    if !wanted.in_body.is_empty() {
+        let body = Text::new(&body(cx, account, &row)?);
+        preview = marked::part(&body, &wanted.in_body, limits::MAX_SNIPPET);
+    }
+    let level = match (&subject, &preview) {
+        (_, Some(_)) => Some(ExposureLevel::Preview),
+        (Some(_), None) => Some(ExposureLevel::Headers),
+        (None, None) => None,
+    };
+    if let Some(level) = level {
+        let served = Served {
+            account,
+            message,
+            digest: row.digest,
+            origin: row.origin,
+            carries: !row.carried.is_empty(),
+            level,
+            share: Share::NONE,
+        };
+        mailboxes.record_served(&[served], &cx.caller.viewer(), cx.now)?;
+    }
+    match mailboxes.is_sealed(account, &row) {
+        true => Err(MailboxError::Sealed.into()),
+        false => Ok(Snippet { subject, preview }),
+    }
+}
+
+/// The text of a body.
+fn body(cx: &mut Context<'_>, account: AccountId, row: &MessageRow) -> Result<String, Failure> {
+    let mailboxes = cx.verbs.mailboxes;
+    let structure = mailboxes.structure(row)?;
+    let root = structure.body();
+    let root = root.ok_or(MailboxError::Store(StoreError::Damaged))?;
+    let octets = mailboxes.read(account, row, 0..row.size.into())?.0;
+    cx.search(2 * octets.len() as u64)
+        .map_err(Failure::Method)?;
+    let content = octets.get(row.prefix.len()..).unwrap_or_default();
+    let limit = limits::MAX_SEARCHED_TEXT;
+    Ok(tern_mime::decoded_text(&root, content, limit))
+}

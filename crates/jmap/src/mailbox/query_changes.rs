@@ -1,0 +1,85 @@
+//! `Mailbox/queryChanges` (RFC 8621 2.4) from the account's change log.
+//!
+//! Invariant: a mailbox that did not change, nor any above it, stands where it stood among its kind.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use tern_base::MailboxId;
+use tern_mailbox::Folder;
+use tern_mailbox::rows::Change;
+use tern_session::ids;
+
+use super::query::{Query, at_one_moment};
+use crate::context::Context;
+use crate::error::MethodError;
+use crate::standard::query::QueryChangesArgs;
+use crate::state::{self, Delta};
+use crate::{args, limits};
+
+/// `Mailbox/queryChanges`
+pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, MethodError> {
+    let flags = Query::take_flags(&mut args)?;
+    let args: QueryChangesArgs = args::read(args)?;
+    let account = cx.account(&args.account_id)?;
+    let sort = args.sort.as_deref();
+    let query = Query::read(cx, account, args.filter.as_ref(), sort, flags)?;
+    let (newest, folders) = at_one_moment(cx, account)?;
+    let since = state::since(&args.since_query_state, newest)?;
+    let (mut delta, mut at, mut count) = (Delta::default(), since, 0);
+    loop {
+        let page = cx.verbs.mailboxes.account_changes(account, at, 1_000)?;
+        let Some(last) = page.last() else { break };
+        at = last.modseq;
+        count += page.len();
+        if count > limits::MAX_CHANGES {
+            return Err(MethodError::CANNOT_CALCULATE_CHANGES);
+        }
+        for change in page.iter().filter(|change| change.modseq <= newest) {
+            match change.change {
+                Change::MailboxCreated(mailbox) => delta.create(mailbox),
+                Change::MailboxUpdated(mailbox) => delta.update(mailbox),
+                Change::MailboxDestroyed(mailbox) => delta.destroy(mailbox),
+                Change::Placed { .. } | Change::Flagged { .. } | Change::Vanished { .. } => {}
+            }
+        }
+    }
+    let touched: BTreeSet<MailboxId> = delta.created.union(&delta.updated).copied().collect();
+    if query.sort_as_tree || query.filter_as_tree {
+        below(&folders, touched)
+            .into_iter()
+            .for_each(|mailbox| delta.update(mailbox));
+    }
+    let found = query.find(&folders);
+    let may_have_been = delta.destroyed.union(&delta.updated);
+    let removed = may_have_been
+        .map(|id| ids::mailbox_id(account, *id))
+        .collect();
+    let places = found.iter().zip(0..);
+    let is_new = |id: &MailboxId| delta.created.contains(id) || delta.updated.contains(id);
+    let added = places
+        .filter(|(id, _)| is_new(id))
+        .map(|(id, place)| (ids::mailbox_id(account, *id), place))
+        .collect();
+    args.response(cx, &state::of(newest), removed, added, found.len())
+}
+
+/// These mailboxes and all that are in them.
+fn below(folders: &[Folder], mut touched: BTreeSet<MailboxId>) -> BTreeSet<MailboxId> {
+    loop {
+        let count = touched.len();
+        let inside = folders
+            .iter()
+            .filter(|folder| {
+                folder
+                    .parent
+                    .is_some_and(|parent| touched.contains(&parent))
+            })
+            .map(|folder| folder.id);
+        let inside: Vec<MailboxId> = inside.collect();
+        touched.extend(inside);
+        if touched.len() == count {
+            return touched;
+        }
+    }
+}
