@@ -225,6 +225,73 @@ fn what_is_taken_back_is_gone_from_jmap_at_once() {
 }
 
 #[test]
+fn mailboxes_and_searches_are_the_same_by_either_protocol() {
+    let house = House::started("");
+    house.send("one");
+    house.send("two");
+    let bob = house.jmap("bob");
+    let mut imap = house.imap("bob");
+    let mut told = |command: &str| {
+        imap.command(command)
+            .expect("an answer")
+            .untagged
+            .join("\n")
+    };
+    // What JMAP makes, IMAP lists, and the other way round.
+    let create = json!({"top": {"name": "Work"}, "in": {"name": "Böxe", "parentId": "#top"}});
+    let made = bob.call("Mailbox/set", json!({"create": create}));
+    let id = |name: &str| {
+        made["created"][name]["id"]
+            .as_str()
+            .expect("an id")
+            .to_owned()
+    };
+    let listed = told("LIST \"\" \"Work*\" RETURN (STATUS (MAILBOXID))");
+    assert!(
+        listed.contains("Work/B&APY-xe") || listed.contains("Work/Böxe"),
+        "{listed}"
+    );
+    assert!(listed.contains(&format!("({})", id("in"))), "{listed}");
+    let tree = json!({"filter": {"name": "Neu"}, "sortAsTree": true});
+    let before = bob.call("Mailbox/query", tree.clone());
+    told("RENAME Work Neu");
+    let mut since = tree;
+    since["sinceQueryState"] = before["queryState"].clone();
+    let renamed = bob.call("Mailbox/queryChanges", since);
+    assert_eq!(renamed["added"], json!([{"id": id("top"), "index": 0}]));
+    let patch = json!({id("in"): {"name": "Inner", "parentId": null}});
+    bob.call("Mailbox/set", json!({"update": patch}));
+    assert!(told("LIST \"\" \"Inner\"").contains("Inner"));
+    // What IMAP moves is found where it is.
+    let inbox = json!({"filter": {"inMailbox": mailbox(&bob, "inbox"), "text": "text"}});
+    let before = bob.call("Email/query", inbox.clone());
+    assert_eq!(before["ids"].as_array().map(Vec::len), Some(2));
+    told("SELECT INBOX");
+    told("MOVE 1 Inner");
+    let mut since = inbox;
+    since["sinceQueryState"] = before["queryState"].clone();
+    let moved = bob.call("Email/queryChanges", since);
+    assert_eq!(
+        (&moved["removed"], &moved["added"]),
+        (&json!([before["ids"][0]]), &json!([]))
+    );
+    let there = bob.call("Email/query", json!({"filter": {"inMailbox": id("in")}}));
+    assert_eq!(there["ids"], json!([before["ids"][0]]));
+    // What JMAP destroys is gone for IMAP, with what was only there.
+    let destroy = json!({"destroy": [id("in")], "onDestroyRemoveEmails": true});
+    assert_eq!(
+        bob.call("Mailbox/set", destroy)["destroyed"],
+        json!([id("in")])
+    );
+    assert!(!told("LIST \"\" \"Inner\"").contains("Inner"));
+    let gone = bob.call(
+        "Email/get",
+        json!({"ids": before["ids"], "properties": ["id"]}),
+    );
+    assert_eq!(gone["notFound"], json!([before["ids"][0]]));
+}
+
+#[test]
 fn what_is_uploaded_is_imported_and_downloaded() {
     let house = House::started("");
     let (bob, carol) = (house.jmap("bob"), house.jmap("carol"));

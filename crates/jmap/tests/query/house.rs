@@ -76,6 +76,7 @@ impl House {
             outside: Outside::All,
             origins: Origins::all(),
             attached: true,
+            part: None,
             active: true,
             until: Timestamp(u64::MAX),
         };
