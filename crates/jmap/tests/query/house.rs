@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tern_base::{AccountId, MailboxId, OriginId, SeededEntropy, Timestamp, Uid};
+use tern_directory::Identities;
 use tern_jmap::{Caller, Capability, Request, Verbs, execute};
 use tern_mailbox::{
     AppendRequest, Cover, Flags, FolderSpec, MailboxError, Mailboxes, NoListener, Origins, Outside,
@@ -17,6 +18,7 @@ const TAG: SealTag = SealTag([9; 16]);
 
 pub(crate) struct House {
     pub(crate) mailboxes: Mailboxes,
+    identities: Identities,
     entropy: SeededEntropy,
     pub(crate) now: Timestamp,
 }
@@ -24,7 +26,7 @@ pub(crate) struct House {
 impl House {
     pub(crate) fn new() -> Self {
         let engine = Arc::new(MemEngine::new());
-        let mailboxes = Mailboxes::open(engine, [7; 32], Arc::new(NoListener)).unwrap();
+        let mailboxes = Mailboxes::open(engine.clone(), [7; 32], Arc::new(NoListener)).unwrap();
         let now = Timestamp::from_secs(1_800_000_000);
         let folders = [("Sent", Role::Sent), ("Trash", Role::Trash)];
         let folders = folders.map(|(path, role)| FolderSpec {
@@ -34,6 +36,7 @@ impl House {
         mailboxes.create_account(ALICE, 0, &folders, now).unwrap();
         Self {
             mailboxes,
+            identities: Identities::new(engine),
             entropy: SeededEntropy::new(1),
             now,
         }
@@ -135,6 +138,7 @@ impl House {
         };
         let verbs = Verbs {
             mailboxes: &self.mailboxes,
+            identities: &self.identities,
         };
         let response = execute(request, &verbs, &caller, self.now, &mut self.entropy);
         let mut response = response.into_json();
