@@ -62,6 +62,8 @@ pub(crate) struct Parts {
     pub(crate) factors: Arc<Factors>,
     /// What links to the pages begin with, where there are pages.
     pub(crate) public_url: Option<String>,
+    /// The same, where the configuration names it.
+    pub(crate) named_url: Option<String>,
     pub(crate) schedule: Schedule,
 }
 
@@ -129,6 +131,7 @@ pub(crate) fn open(
         policies,
         factors: Arc::new(factors),
         public_url: config.public_url(),
+        named_url: config.https.url.named().map(str::to_owned),
         schedule,
     })
 }

@@ -44,13 +44,20 @@ impl From<PublicUrl> for String {
     }
 }
 
+impl PublicUrl {
+    /// The URL, where one is named.
+    pub fn named(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
 impl Config {
     /// What links to the pages begin with; none where there are no pages.
     pub fn public_url(&self) -> Option<String> {
         let first = self.listeners.https.first()?;
         let host = self.server.hostname.as_str();
-        Some(match (&self.https.url.0, first.port()) {
-            (Some(url), _) => url.clone(),
+        Some(match (self.https.url.named(), first.port()) {
+            (Some(url), _) => url.to_owned(),
             (None, 443) => format!("https://{host}"),
             (None, port) => format!("https://{host}:{port}"),
         })

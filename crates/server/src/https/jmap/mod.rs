@@ -7,6 +7,7 @@
 //! - Of one account no more requests run at once than the session says.
 
 mod api;
+mod base;
 mod body;
 mod download;
 mod events;
@@ -23,7 +24,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde_json::Value;
 use tern_directory::Identities;
 use tern_jmap::Problem;
-use tern_jmap::session::{self, Endpoints};
+use tern_jmap::session;
 use tern_mailbox::Mailboxes;
 
 use super::answer::{Answer, whole};
@@ -42,7 +43,7 @@ pub(super) struct Jmap {
     logins: login::Remembered,
     requests: Slots,
     uploads: Slots,
-    endpoints: Endpoints,
+    base: base::Base,
 }
 
 /// What lies at a path.
@@ -93,7 +94,7 @@ impl Jmap {
             logins: login::Remembered::new(),
             requests: Slots::new(tern_jmap::limits::MAX_CONCURRENT_REQUESTS),
             uploads: Slots::new(tern_jmap::limits::MAX_CONCURRENT_UPLOAD),
-            endpoints: Endpoints::below(parts.public_url.as_deref().unwrap_or_default()),
+            base: base::Base::new(parts),
         }
     }
 
@@ -167,7 +168,7 @@ impl Jmap {
                 }
                 false => json(
                     StatusCode::OK,
-                    &session::resource(&login.caller, &self.endpoints),
+                    &session::resource(&login.caller, &self.base.endpoints(headers)),
                 ),
             };
         if let Ok(tag) = HeaderValue::from_str(&tag) {
