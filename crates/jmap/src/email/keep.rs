@@ -11,6 +11,7 @@ use tern_session::ids;
 use crate::context::Context;
 use crate::date;
 use crate::error::SetError;
+use crate::limits;
 
 /// Reads the set of mailboxes that `mailboxIds` is.
 pub(super) fn mailboxes(
@@ -21,9 +22,14 @@ pub(super) fn mailboxes(
     let members = members(value).ok_or_else(|| wrong("mailboxIds", "not a set of ids"))?;
     let ids = members.map(|id| mailbox(cx, account, id));
     let ids: BTreeSet<MailboxId> = ids.collect::<Result<_, _>>()?;
-    match ids.is_empty() {
-        true => Err(wrong("mailboxIds", "an Email is in at least one mailbox")),
-        false => Ok(ids),
+    match ids.len() {
+        0 => Err(wrong("mailboxIds", "an Email is in at least one mailbox")),
+        1..=limits::MAX_MAILBOXES_PER_EMAIL => Ok(ids),
+        // RFC 8621 4.6
+        _ => Err(SetError::new(
+            "tooManyMailboxes",
+            "more mailboxes than a message is in",
+        )),
     }
 }
 
@@ -67,7 +73,14 @@ fn add(flags: &mut Flags, keyword: &str) -> Result<(), SetError> {
     match known {
         Some((_, flag)) => flags.set(*flag, true),
         None if flags.add_keyword(&keyword.to_ascii_lowercase()) => {}
-        None => return Err(wrong("keywords", "too long, or too many")),
+        None if keyword.len() > tern_mailbox::limits::MAX_KEYWORD => {
+            return Err(wrong("keywords", "too long"));
+        }
+        // RFC 8621 4.6
+        None => {
+            let why = "more keywords than a message has";
+            return Err(SetError::new("tooManyKeywords", why));
+        }
     }
     Ok(())
 }

@@ -1,0 +1,112 @@
+//! The errors of a `/set` that no other test makes, each by its type (RFC 8620 5.3, RFC 8621 4.6).
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod house;
+
+use house::{BOB, House};
+use serde_json::{Map, Value, json};
+use tern_mailbox::{Role, limits};
+use tern_session::ids;
+
+/// A message in Drafts: its id.
+fn draft(house: &mut House) -> String {
+    let drafts = house.mailbox(Role::Drafts);
+    let create = json!({"create": {"k": {"mailboxIds": {drafts: true}}}});
+    let made = house.call("Email/set", create);
+    made["created"]["k"]["id"].as_str().unwrap().to_owned()
+}
+
+/// The type of the error of an update.
+fn refused(house: &mut House, id: &str, patch: &Value) -> String {
+    let set = house.call("Email/set", json!({"update": {id: patch}}));
+    assert_eq!(set["updated"], Value::Null, "{patch}");
+    assert_eq!(set["oldState"], set["newState"], "{patch}");
+    set["notUpdated"][id]["type"].as_str().unwrap().to_owned()
+}
+
+fn keywords(count: usize) -> Value {
+    let all = (0..count).map(|n| (format!("k{n}"), true.into()));
+    Value::Object(all.collect::<Map<_, _>>())
+}
+
+#[test]
+fn an_update_that_cannot_be_changes_nothing_and_says_why() {
+    let mut house = House::new();
+    let id = draft(&mut house);
+    let drafts = house.mailbox(Role::Drafts);
+    let cases = [
+        ("invalidPatch", json!(1)),
+        (
+            "invalidPatch",
+            json!({"keywords": {}, "keywords/$seen": true}),
+        ),
+        (
+            "invalidPatch",
+            json!({"mailboxIds": {drafts.as_str(): true}, format!("mailboxIds/{drafts}"): null}),
+        ),
+        ("invalidProperties", json!({"keywords/$seen": false})),
+        ("invalidProperties", json!({"keywords/a b": true})),
+        ("invalidProperties", json!({"subject": "other"})),
+        ("invalidProperties", json!({"mailboxIds/F1-99": true})),
+        (
+            "invalidProperties",
+            json!({format!("mailboxIds/{drafts}"): null}),
+        ),
+    ];
+    for (kind, patch) in cases {
+        assert_eq!(refused(&mut house, &id, &patch), kind, "{patch}");
+    }
+    assert_eq!(refused(&mut house, "M1-99", &json!({})), "notFound");
+    assert_eq!(refused(&mut house, "M2-1", &json!({})), "notFound");
+    house.check();
+}
+
+#[test]
+fn a_message_that_is_destroyed_by_the_same_call_is_not_updated() {
+    let mut house = House::new();
+    let id = draft(&mut house);
+    let both = json!({"update": {id.as_str(): {"keywords/$seen": true}}, "destroy": [id]});
+    let set = house.call("Email/set", both);
+    assert_eq!(set["notUpdated"][&id]["type"], "willDestroy");
+    assert_eq!(set["destroyed"], json!([id]));
+    house.check();
+}
+
+#[test]
+fn keywords_and_mailboxes_of_a_message_are_limited() {
+    let mut house = House::new();
+    let id = draft(&mut house);
+    let most = json!({"keywords": keywords(limits::MAX_KEYWORDS)});
+    let set = house.call("Email/set", json!({"update": {id.as_str(): most}}));
+    assert_eq!(set["notUpdated"], Value::Null);
+    let more = json!({"keywords/other": true});
+    assert_eq!(refused(&mut house, &id, &more), "tooManyKeywords");
+    let more = json!({"keywords": keywords(limits::MAX_KEYWORDS + 1)});
+    assert_eq!(refused(&mut house, &id, &more), "tooManyKeywords");
+    let all = (0..=limits::MAX_PLACEMENTS).map(|n| {
+        let made = house
+            .mailboxes
+            .create_folder(BOB, &format!("f{n}"), None, house.now);
+        (ids::mailbox_id(BOB, made.unwrap().id), true.into())
+    });
+    let all: Map<String, Value> = all.collect();
+    let patch = json!({"mailboxIds": all});
+    assert_eq!(refused(&mut house, &id, &patch), "tooManyMailboxes");
+    let made = house.call("Email/set", json!({"create": {"k": patch}}));
+    assert_eq!(made["notCreated"]["k"]["type"], "tooManyMailboxes");
+    house.check();
+}
+
+#[test]
+fn a_blob_over_the_size_is_not_made() {
+    let mut house = House::new();
+    let octets = "x".repeat(tern_jmap::limits::MAX_SIZE_BLOB_SET as usize + 1);
+    let create = json!({"create": {"b": {"data": [{"data:asText": octets}]}}});
+    let made = house.call("Blob/upload", create);
+    assert_eq!(made["notCreated"]["b"]["type"], "tooLarge");
+    assert_eq!(
+        made["notCreated"]["b"]["maxSize"],
+        tern_jmap::limits::MAX_SIZE_BLOB_SET
+    );
+}
