@@ -1,7 +1,7 @@
 //! The independent mail clients that the interop tests drive: Debian's mbsync, interimap, swaks,
 //! neomutt, curl, tmux, rsyslog, Chromium with its driver, oathtool, zbarimg and Mail::IMAPClient for
-//! Perl, and PyPI's imapclient in an environment of the build cache. Never touches the user's own
-//! Python packages.
+//! Perl; in the build cache PyPI's imapclient and jmapc, npm's jmap-jam and jmap-client-ts, and an agent
+//! of Rust's jmap-client. Never touches the user's own packages.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::context::{Context, Outcome, find_program, run, succeeds};
 use crate::setup;
 
 /// Program to Debian package.
-const PROGRAMS: [(&str, &str); 12] = [
+const PROGRAMS: [(&str, &str); 14] = [
     ("mbsync", "isync"),
     ("interimap", "interimap"),
     ("swaks", "swaks"),
@@ -24,6 +24,8 @@ const PROGRAMS: [(&str, &str); 12] = [
     ("zbarimg", "zbar-tools"),
     ("python3", "python3"),
     ("openssl", "openssl"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
 ];
 
 /// Packages without a program that can be looked for: many machines have rsyslog, and few its TLS.
@@ -37,10 +39,32 @@ const PERL_MODULES: [(&str, &str); 3] = [
     ("Mail::IMAPClient", "libmail-imapclient-perl"),
 ];
 
-const IMAPCLIENT: &str = "imapclient==4.1.0";
+/// From PyPI.
+const PYTHON: [&str; 2] = ["imapclient==4.1.0", "jmapc==0.4.0"];
+/// From npm.
+const NODE: [&str; 2] = ["jmap-jam@0.13.1", "jmap-client-ts@1.0.0"];
 
-/// Installs what is missing and returns the Python that can `import imapclient`.
-pub(crate) fn ensure(context: &Context) -> Outcome<PathBuf> {
+/// Where the clients are that are not on the path.
+pub(crate) struct Clients {
+    /// A Python that can import what is in [`PYTHON`].
+    python: PathBuf,
+    /// A folder with the `node_modules` of [`NODE`].
+    node: PathBuf,
+    /// The agent of jmap-client.
+    jmap_client: PathBuf,
+}
+
+impl Clients {
+    /// Tells the tests.
+    pub(crate) fn tell(&self, command: &mut Command) {
+        command.env("TERN_TEST_PYTHON", &self.python);
+        command.env("TERN_TEST_NODE", &self.node);
+        command.env("TERN_TEST_JMAP_CLIENT", &self.jmap_client);
+    }
+}
+
+/// Installs what is missing.
+pub(crate) fn ensure(context: &Context) -> Outcome<Clients> {
     let missing = PROGRAMS
         .iter()
         .filter(|(program, _)| find_program(program).is_none());
@@ -54,7 +78,49 @@ pub(crate) fn ensure(context: &Context) -> Outcome<PathBuf> {
     let is_there = |package: &&str| succeeds(Command::new("dpkg").args(["--status", package]));
     missing.extend(PACKAGES.iter().filter(|package| !is_there(package)));
     setup::install(&missing)?;
-    ensure_python(&context.cache.join(IMAPCLIENT.replace("==", "-")))
+    let cached = |kind: &str, packages: &[&str]| {
+        let names = packages.iter().map(|name| name.replace(['=', '@'], "-"));
+        let names: Vec<String> = names.map(|name| name.replace("--", "-")).collect();
+        context.cache.join(format!("{kind}-{}", names.join("-")))
+    };
+    Ok(Clients {
+        python: ensure_python(&cached("python", &PYTHON))?,
+        node: ensure_node(cached("node", &NODE))?,
+        jmap_client: ensure_jmap_client(context)?,
+    })
+}
+
+fn ensure_node(home: PathBuf) -> Outcome<PathBuf> {
+    // npm writes it last.
+    if home.join("node_modules/.package-lock.json").is_file() {
+        return Ok(home);
+    }
+    fs::create_dir_all(&home)
+        .and_then(|()| fs::write(home.join("package.json"), "{\"private\": true}\n"))
+        .map_err(|error| format!("{}: {error}", home.display()))?;
+    let mut command = Command::new("npm");
+    command.current_dir(&home).args([
+        "install",
+        "--no-audit",
+        "--no-fund",
+        "--ignore-scripts",
+        "--save-exact",
+    ]);
+    run(command.args(NODE))?;
+    Ok(home)
+}
+
+/// The agent is no member of the workspace, so that what the client brings along is in no binary of
+/// the house; its own lock file says what that is.
+fn ensure_jmap_client(context: &Context) -> Outcome<PathBuf> {
+    let manifest = context
+        .root
+        .join("tests/interop/clients/jmap_client/Cargo.toml");
+    let target = context.cache.join("jmap-client");
+    let mut command = context.cargo_raw(&["build", "--quiet", "--locked", "--manifest-path"]);
+    command.arg(manifest).arg("--target-dir").arg(&target);
+    run(&mut command)?;
+    Ok(target.join("debug/jmap-client-agent"))
 }
 
 fn ensure_python(home: &Path) -> Outcome<PathBuf> {
@@ -66,7 +132,7 @@ fn ensure_python(home: &Path) -> Outcome<PathBuf> {
     // Debian ships venv without ensurepip unless python3-venv is there.
     let made = venv(home) || (setup::install(&["python3-venv"]).is_ok() && venv(home));
     let installed = match made {
-        true => run(pip(&python).arg(IMAPCLIENT)),
+        true => run(pip(&python).args(PYTHON)),
         false => install_beside(home, &python),
     };
     installed.map_err(|error| {
@@ -74,7 +140,10 @@ fn ensure_python(home: &Path) -> Outcome<PathBuf> {
     })?;
     match works(&python) {
         true => Ok(python),
-        false => Err(format!("{} cannot import imapclient", python.display())),
+        false => Err(format!(
+            "{} cannot import imapclient and jmapc",
+            python.display()
+        )),
     }
 }
 
@@ -100,7 +169,7 @@ fn install_beside(home: &Path, python: &Path) -> Outcome {
     run(pip(Path::new("python3"))
         .arg("--target")
         .arg(&packages)
-        .arg(IMAPCLIENT))?;
+        .args(PYTHON))?;
     let script = format!(
         "#!/bin/sh\nPYTHONPATH='{}' exec python3 \"$@\"\n",
         packages.display().to_string().replace('\'', "'\\''")
@@ -112,5 +181,5 @@ fn install_beside(home: &Path, python: &Path) -> Outcome {
 }
 
 fn works(python: &Path) -> bool {
-    python.is_file() && succeeds(Command::new(python).args(["-c", "import imapclient"]))
+    python.is_file() && succeeds(Command::new(python).args(["-c", "import imapclient, jmapc"]))
 }

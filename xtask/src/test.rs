@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every test of the workspace, doc tests included. Interop tests find the
-//! clients and the server by environment variables, so they name no machine's paths:
-//! `TERN_TEST_PYTHON` (a python3 with imapclient) and `TERN_BIN` (the built server).
+//! clients and the server by environment variables, so they name no machine's paths: `TERN_BIN` is
+//! the built server, and [`clients::Clients`] has the rest.
 
 use std::process::Command;
 
@@ -10,10 +10,10 @@ use crate::{clients, demo, setup};
 /// With arguments: only what they select, and no doc tests.
 pub(crate) fn run_verb(context: &mut Context, rest: &[String]) -> Outcome {
     setup::run_verb(context)?;
-    let python = clients::ensure(context)?;
+    let clients = clients::ensure(context)?;
     let server = demo::build_for_tests(context)?;
     let prepare = |mut command: Command| {
-        command.env("TERN_TEST_PYTHON", &python);
+        clients.tell(&mut command);
         if let Some(server) = &server {
             command.env("TERN_BIN", server);
         }

@@ -1,5 +1,6 @@
-//! A session of a foreign IMAP library: `imapclient` in a Python process of its own, called by
-//! name, one JSON line for each call and each answer. Bytes travel as Latin-1 text.
+//! A session of a foreign library in a process of its own, called by name, one JSON line for each call
+//! and each answer: `imapclient` in Python here, the JMAP clients in `jmap.rs`. Bytes of IMAP travel as
+//! Latin-1 text.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -38,10 +39,19 @@ impl Agent {
             .arg(client_script("imap_agent.py"))
             .arg(tern.port("imaps").to_string());
         command.arg(tern.certificate());
+        let mut agent = Self::start(name, &mut command);
+        let greeting = agent.answer("connect", DEADLINE);
+        assert!(greeting.get("ok").is_some(), "{name}: {greeting}");
+        agent
+    }
+
+    /// Starts a program that answers calls.
+    #[track_caller]
+    pub(crate) fn start(name: &str, command: &mut Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command
             .spawn()
-            .unwrap_or_else(|error| panic!("python: {error}"));
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             panic!("no pipes")
         };
@@ -53,15 +63,12 @@ impl Agent {
                 }
             }
         });
-        let mut agent = Self {
+        Self {
             name: name.to_owned(),
             child,
             stdin,
             lines,
-        };
-        let greeting = agent.answer("connect", DEADLINE);
-        assert!(greeting.get("ok").is_some(), "{name}: {greeting}");
-        agent
+        }
     }
 
     /// Calls a method of the client; panics when it raises.

@@ -16,6 +16,7 @@ pub mod agent;
 pub mod disk;
 pub mod house;
 pub mod interimap;
+pub mod jmap;
 pub mod line;
 pub mod mbsync;
 pub mod process;

@@ -1,0 +1,82 @@
+//! Foreign JMAP clients: PyPI's jmapc, npm's jmap-jam and jmap-client-ts, Rust's jmap-client.
+//!
+//! Each agent has the same calls, made by its library's own means: `session`, `mailboxes`, `state`,
+//! `emails`, `changes`, `create`, `keyword`, `destroy`, and where the library has them `add`,
+//! `download`, `search`.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::house::{address, password};
+use crate::process::program_of;
+use crate::{Agent, House, client_script};
+
+/// A JMAP client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JmapClient {
+    /// Python, with the account's password.
+    Jmapc,
+    /// JavaScript, with an application password as a bearer token.
+    JmapJam,
+    /// The same.
+    JmapClientTs,
+    /// Rust, with the account's password.
+    JmapClient,
+}
+
+impl JmapClient {
+    /// Whether it uploads and downloads blobs.
+    pub fn has_blobs(self) -> bool {
+        self != Self::JmapClientTs
+    }
+}
+
+impl House {
+    /// Somebody's JMAP client, the server's own certificate trusted.
+    #[track_caller]
+    pub fn jmap(&self, client: JmapClient, name: &str) -> Agent {
+        let host = format!("localhost:{}", self.tern.port("https"));
+        let certificate = self.tern.certificate();
+        let mut command = match client {
+            JmapClient::Jmapc => {
+                let mut command = Command::new(program_of("TERN_TEST_PYTHON"));
+                command.arg(client_script("jmapc_agent.py")).arg(host);
+                command.args([address(name), password(name)]);
+                command.env("REQUESTS_CA_BUNDLE", certificate);
+                command
+            }
+            JmapClient::JmapJam => self.node("jmap_jam_agent.mjs", &host, name),
+            JmapClient::JmapClientTs => self.node("jmap_client_ts_agent.mjs", &host, name),
+            JmapClient::JmapClient => {
+                let mut command = Command::new(program_of("TERN_TEST_JMAP_CLIENT"));
+                command.args([host, address(name), password(name)]);
+                command.env("SSL_CERT_FILE", certificate);
+                command
+            }
+        };
+        Agent::start(&format!("{name} by {client:?}"), &mut command)
+    }
+
+    fn node(&self, script: &str, host: &str, name: &str) -> Command {
+        // The scripts look for their packages there.
+        let packages = program_of("TERN_TEST_NODE");
+        let mut command = Command::new("node");
+        command
+            .arg(client_script(script))
+            .args([host, &self.token(name)]);
+        command.env("TERN_TEST_NODE", packages);
+        command.env("NODE_EXTRA_CA_CERTS", self.tern.certificate());
+        command
+    }
+
+    /// An application password for JMAP, as a bearer token.
+    #[track_caller]
+    pub fn token(&self, name: &str) -> String {
+        let login = address(name);
+        let add = ["account", "app-password", "add", &login, "--label", "test"];
+        let made = self.tern.json(&[&add[..], &["--scope", "jmap"]].concat());
+        let token = made.get("token").and_then(Value::as_str);
+        token.unwrap_or_else(|| panic!("{made}")).to_owned()
+    }
+}
