@@ -9,6 +9,7 @@
 pub mod fixture;
 mod imap_parse;
 mod imap_session;
+mod jmap_request;
 mod mime_parse;
 mod responses;
 mod rows;
@@ -25,7 +26,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     Target {
         name: "imap_parse",
         run: imap_parse::run,
@@ -33,6 +34,10 @@ pub const TARGETS: [Target; 6] = [
     Target {
         name: "imap_session",
         run: imap_session::run,
+    },
+    Target {
+        name: "jmap_request",
+        run: jmap_request::run,
     },
     Target {
         name: "mime_parse",
