@@ -6,12 +6,13 @@ use std::collections::HashSet;
 use super::{Finding, SourceFile};
 
 /// What begins the name of a test in the documentation: a crate, or the package of interop tests.
-const PLACES: [&str; 11] = [
+const PLACES: [&str; 12] = [
     "audit",
     "delivery",
     "directory",
     "imap",
     "interop",
+    "jmap",
     "mailbox",
     "policy",
     "recall",
