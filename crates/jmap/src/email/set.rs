@@ -72,6 +72,9 @@ fn update(cx: &Context<'_>, account: AccountId, id: &str, patch: &Value) -> Resu
         MailboxError::NoMailbox => {
             SetError::invalid_properties(&["mailboxIds"], "there is no such mailbox")
         }
+        MailboxError::NotAllowed("a message is in at least one mailbox") => {
+            SetError::invalid_properties(&["mailboxIds"], error.to_string())
+        }
         MailboxError::Limit("keywords of a message") => {
             SetError::new("tooManyKeywords", error.to_string())
         }
