@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::blobs::lookup;
 use crate::email::query::SORT_OPTIONS;
-use crate::limits;
 use crate::standard::query::Collation;
+use crate::{limits, recall};
 
 /// A capability that a request can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,16 +20,19 @@ pub enum Capability {
     Quota,
     /// `urn:ietf:params:jmap:submission`
     Submission,
+    /// `urn:tern:jmap:recall`
+    Recall,
 }
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Core,
         Self::Mail,
         Self::Blob,
         Self::Quota,
         Self::Submission,
+        Self::Recall,
     ];
 
     /// Its registered name.
@@ -40,6 +43,7 @@ impl Capability {
             Self::Blob => "urn:ietf:params:jmap:blob",
             Self::Quota => "urn:ietf:params:jmap:quota",
             Self::Submission => "urn:ietf:params:jmap:submission",
+            Self::Recall => "urn:tern:jmap:recall",
         }
     }
 
@@ -61,7 +65,7 @@ impl Capability {
                 "maxObjectsInSet": limits::MAX_OBJECTS_IN_SET,
                 "collationAlgorithms": Collation::NAMED,
             }),
-            Self::Mail | Self::Blob | Self::Quota | Self::Submission => json!({}),
+            Self::Mail | Self::Blob | Self::Quota | Self::Submission | Self::Recall => json!({}),
         }
     }
 
@@ -70,6 +74,7 @@ impl Capability {
         match self {
             Self::Core => None,
             Self::Quota => Some(json!({})),
+            Self::Recall => Some(recall::about()),
             Self::Blob => Some(json!({
                 "maxSizeBlobSet": limits::MAX_SIZE_BLOB_SET,
                 "maxDataSources": limits::MAX_DATA_SOURCES,

@@ -8,7 +8,7 @@ use crate::error::MethodError;
 use crate::request::Invocation;
 use crate::{
     Caller, Capability, Request, Response, Verbs, blobs, echo, email, identity, limits, mailbox,
-    quota, reference, session, thread,
+    quota, recall, reference, session, thread,
 };
 
 /// A method.
@@ -75,6 +75,11 @@ const METHODS: &[Method] = &[
         identity::changes::run,
     ),
     method("Identity/set", Capability::Submission, identity::set::run),
+    method("Recall/get", Capability::Recall, recall::get::run),
+    method("Recall/set", Capability::Recall, recall::set::run),
+    method("Recall/changes", Capability::Recall, recall::changes::run),
+    method("Recall/plan", Capability::Recall, recall::plan::run),
+    method("Recall/restore", Capability::Recall, recall::restore::run),
 ];
 
 /// Runs the method calls of a request in order.

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use tern_base::Fault;
 use tern_directory::DirectoryError;
 use tern_mailbox::MailboxError;
+use tern_recall::RecallError;
 use tern_store::StoreError;
 
 /// Why a method call was not done.
@@ -121,6 +122,15 @@ impl From<MailboxError> for MethodError {
             MailboxError::Store(error) => error.into(),
             MailboxError::NoAccount => Self::ACCOUNT_NOT_FOUND,
             other => Self::server_fail(other.to_string()),
+        }
+    }
+}
+
+impl From<RecallError> for MethodError {
+    fn from(error: RecallError) -> Self {
+        match error.fault() {
+            Fault::Temporary => Self::SERVER_UNAVAILABLE,
+            _ => Self::server_fail("recalls can't be read"),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use tern_base::{AccountId, Modseq};
 use tern_mailbox::rows::Change;
 use tern_mailbox::{MailboxError, Mailboxes};
+use tern_recall::{RecallError, Recalls};
 
 use crate::error::MethodError;
 use crate::limits;
@@ -35,6 +36,12 @@ pub(crate) fn since(text: &str, now: Modseq) -> Result<Modseq, MethodError> {
     let modseq = text.parse().ok().map(Modseq);
     let known = modseq.filter(|modseq| *modseq <= now && of(*modseq) == text);
     known.ok_or(MethodError::CANNOT_CALCULATE_CHANGES)
+}
+
+/// The state of the type Recall: the number of the account's last news of recalls, which has nothing to
+/// do with its mailboxes.
+pub fn of_recalls(recalls: &Recalls, account: AccountId) -> Result<String, RecallError> {
+    Ok(recalls.last_news(account)?.to_string())
 }
 
 /// Types of which something changed (RFC 8620 7.1).

@@ -2,6 +2,9 @@
 
 use tern_directory::Identities;
 use tern_mailbox::Mailboxes;
+use tern_recall::Recalls;
+
+use crate::RecallDesk;
 
 /// The verbs of a request. Methods narrow them to the caller's account.
 #[derive(Clone, Copy)]
@@ -10,4 +13,8 @@ pub struct Verbs<'a> {
     pub mailboxes: &'a Mailboxes,
     /// As whom accounts send.
     pub identities: &'a Identities,
+    /// Recalls.
+    pub recalls: &'a Recalls,
+    /// What recalls need of the shell.
+    pub desk: &'a dyn RecallDesk,
 }

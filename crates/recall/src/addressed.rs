@@ -37,6 +37,8 @@ pub struct SenderStatus {
     pub visibility: Visibility,
     /// Each copy with what was served of it, where that may be seen.
     pub copies: Vec<StatusLine>,
+    /// Copies that are not in `copies`, where those may be seen.
+    pub more_copies: u64,
 }
 
 /// What became of one address.
@@ -154,6 +156,7 @@ impl Recalls {
         Ok(SenderStatus {
             visibility: Visibility::Outcomes,
             copies: Vec::new(),
+            more_copies: 0,
             addressed: addressed.collect(),
             wait: self.wait_of(id)?,
             recall,

@@ -8,9 +8,28 @@ use tern_base::{AccountId, Timestamp};
 use tern_mailbox::Connection;
 use tern_policy::Authentication;
 
-use crate::{RecallError, Recalls};
+use crate::{RecallError, Recalls, Requester};
 
 impl Recalls {
+    /// An account, as it asks by the connection that it is on.
+    pub fn connected(
+        &self,
+        account: AccountId,
+        connection: &Connection,
+        now: Timestamp,
+    ) -> Result<Requester, RecallError> {
+        Ok(Requester {
+            account: Some(account),
+            name: self.address(account)?,
+            authentication: self.authentication(
+                account,
+                &connection.protocol,
+                Some(connection),
+                now,
+            )?,
+        })
+    }
+
     /// How an account had proved who it is when it asked for something by `protocol`.
     pub(crate) fn authentication(
         &self,

@@ -54,6 +54,7 @@ impl Recalls {
         }
         if recall.is_report_due() {
             self.write_report(&recall, now)?;
+            self.wake_followers(id)?;
         }
         self.notify(&recall, now)
     }
@@ -207,7 +208,7 @@ impl Recalls {
             recall.finished = Some(now);
             recall.unsettled = unsettled;
             recall.changed();
-            recall.put_in(txn);
+            recall.put_in(txn)?;
             let mut entry = audit_entry(&recall, "done", "recall.done", now)
                 .detail("withdrawn", Extent::of(&tally).code());
             for (outcome, count) in tally.iter() {

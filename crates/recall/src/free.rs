@@ -111,7 +111,7 @@ impl Recalls {
             }
             self.join_in(txn, &recall)?;
             self.grant_in(txn, (request, found), asked, &recall, now)?;
-            recall.put_in(txn);
+            recall.put_in(txn)?;
             begin_in(txn, &recall, &wait);
             audit_request(txn, request, &recall, (code, Some(decided)), now)?;
             Ok(Verdict::Commit(Requested::Waiting(recall.id, awaited)))
@@ -403,7 +403,7 @@ impl Recalls {
             let mut recall = freed.act_in(self, txn)?;
             recall.state = awaited.state();
             recall.policies.clone_from(&decided.policies);
-            recall.put_in(txn);
+            recall.put_in(txn)?;
             begin_in(txn, &recall, &wait);
             audit_verdict(txn, &recall, (&decided.code, Some(decided)), now)?;
             Ok(Verdict::Commit(Requested::Waiting(recall.id, awaited)))
@@ -423,7 +423,7 @@ impl Recalls {
             if let Some(decided) = decided {
                 recall.policies.clone_from(&decided.policies);
             }
-            recall.put_in(txn);
+            recall.put_in(txn)?;
             audit_verdict(txn, &recall, (refusal.code(), decided), now)?;
             Ok(Verdict::Commit(Requested::Refused(recall.id, refusal)))
         })
@@ -457,7 +457,7 @@ impl Recalls {
             let done = tern_store::transact(&*self.engine, |txn| {
                 let mut recall = freed.act_in(self, txn)?;
                 recall.state = state;
-                recall.put_in(txn);
+                recall.put_in(txn)?;
                 Ok::<_, NotSealed>(Verdict::Commit(()))
             });
             match done {
@@ -527,6 +527,8 @@ impl Freed {
         txn.put(tables::wait(id), self.wait.encode());
         tern_audit::append_in(txn, self.entry.clone())?;
         let mut recall = recalls.recall_in(txn, id)?;
+        let approvals = self.wait.approvals.iter();
+        recall.follow(approvals.filter_map(|approval| approval.account));
         recall.changed();
         Ok(recall)
     }

@@ -54,7 +54,7 @@ impl Recalls {
                 if !fresh.is_empty() {
                     let mut recall = self.recall_in(txn, recall.id)?;
                     recall.changed();
-                    recall.put_in(txn);
+                    recall.put_in(txn)?;
                 }
                 Ok::<_, RecallError>(Verdict::Commit(fresh.len()))
             })?;

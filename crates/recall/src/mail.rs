@@ -225,7 +225,7 @@ impl Recalls {
             }
             // Its report is due again, and with it the answer.
             recall.changed();
-            recall.put_in(txn);
+            recall.put_in(txn)?;
             Ok::<_, RecallError>(Verdict::Commit(()))
         })
     }

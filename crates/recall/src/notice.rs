@@ -291,7 +291,7 @@ impl Recalls {
                 }
             }
             fresh.noticed = next;
-            fresh.put_in(txn);
+            fresh.put_in(txn)?;
             Ok::<_, RecallError>(Verdict::Commit(true))
         })
     }

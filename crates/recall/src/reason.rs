@@ -55,7 +55,7 @@ impl Recalls {
             tern_audit::append_in(txn, entry)?;
             recall.reason = Some(reason.clone());
             recall.changed();
-            recall.put_in(txn);
+            recall.put_in(txn)?;
             Ok(Verdict::Commit(()))
         })
     }

@@ -4,9 +4,10 @@ use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, ContentDigest, Entropy, MessageId, OriginId, Timestamp};
 use tern_mailbox::SealTag;
 use tern_policy::{DenyReason, Selection};
+use tern_store::StoreError;
 
 use crate::outcome::Tally;
-use crate::{Attachment, BatchId, Notices, Outcome, Reach, tables};
+use crate::{Attachment, BatchId, Notices, Outcome, Reach, news, tables};
 
 /// The id of one recall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -332,6 +333,9 @@ pub struct Recall {
     pub digest: ContentDigest,
     /// The submitting account: whose message it is, and who gets the report.
     pub owner: Option<AccountId>,
+    /// Accounts that are told how it stands: its owner's, the requester's, and those that were asked to
+    /// approve it.
+    pub followers: Vec<AccountId>,
     /// Who asked, by name.
     pub requester: String,
     /// How it was asked: `imap`, `cli`, ...
@@ -394,7 +398,7 @@ impl Recall {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(7);
+        let mut w = Writer::versioned(8);
         w.option(self.submission, |w, id| {
             w.array(&id.0);
         });
@@ -402,6 +406,9 @@ impl Recall {
             w.array(&id.0);
         });
         w.array(&self.digest.0).option(self.owner, |w, account| {
+            w.number(account.0.into());
+        });
+        w.list(&self.followers, |w, account| {
             w.number(account.0.into());
         });
         w.text(&self.requester)
@@ -445,13 +452,14 @@ impl Recall {
     }
 
     pub(crate) fn decode(id: RecallId, bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 7)?;
+        let mut r = Reader::of_version(bytes, 8)?;
         Ok(Self {
             id,
             submission: r.option(|r| r.array().map(OriginId))?,
             also: r.list(|r| r.array().map(OriginId))?,
             digest: ContentDigest(r.array()?),
             owner: r.option(|r| r.number32().map(AccountId))?,
+            followers: r.list(|r| r.number32().map(AccountId))?,
             requester: r.text()?,
             protocol: r.text()?,
             requested: Timestamp(r.number()?),
@@ -515,14 +523,32 @@ impl Recall {
         unfinished || self.unsettled || self.is_report_due() || self.are_notices_due()
     }
 
-    /// Writes the record, and keeps it on the list of those with something left to do while there
-    /// is.
-    pub(crate) fn put_in(&self, txn: &mut tern_store::Transaction<'_>) {
+    /// Writes the record, tells those who follow it, and keeps it on the list of those with something
+    /// left to do while there is.
+    pub(crate) fn put_in(&self, txn: &mut tern_store::Transaction<'_>) -> Result<(), StoreError> {
+        let before = txn.get(&tables::recall(self.id))?;
+        let before = before.map(|row| Self::decode(self.id, &row)).transpose()?;
+        for follower in &self.followers {
+            let known = before.as_ref().filter(|it| it.followers.contains(follower));
+            if known.is_none_or(|before| before.generation != self.generation) {
+                news::add_in(txn, *follower, self.id, known.is_none())?;
+            }
+        }
         txn.put(tables::recall(self.id), self.encode());
         if self.is_open() {
             txn.put(tables::open(self.id), Vec::new());
         } else {
             txn.delete(tables::open(self.id));
+        }
+        Ok(())
+    }
+
+    /// Has accounts told how it stands from now on.
+    pub(crate) fn follow(&mut self, accounts: impl IntoIterator<Item = AccountId>) {
+        for account in accounts {
+            if !self.followers.contains(&account) {
+                self.followers.push(account);
+            }
         }
     }
 }

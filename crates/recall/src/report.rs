@@ -73,7 +73,7 @@ impl Recalls {
                 txn.delete(reply_key.clone());
             }
             fresh.reported = recall.generation;
-            fresh.put_in(txn);
+            fresh.put_in(txn)?;
             Ok::<_, RecallError>(Verdict::Commit(()))
         })
     }
@@ -103,7 +103,7 @@ impl Recalls {
         tern_store::transact(&*self.engine, |txn| {
             let mut recall = self.recall_in(txn, recall.id)?;
             recall.reported = recall.generation;
-            recall.put_in(txn);
+            recall.put_in(txn)?;
             Ok::<_, RecallError>(Verdict::Commit(()))
         })
     }

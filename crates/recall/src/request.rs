@@ -449,7 +449,7 @@ impl Recalls {
                     recall
                 }
             };
-            recall.put_in(txn);
+            recall.put_in(txn)?;
             self.list_in(txn, &recall)?;
             txn.put(tables::kept(now, request.id), Vec::new());
             self.settle_first_in(txn, &recall, &targets, SEALED_WITH_ITEMS, now)?;
@@ -518,7 +518,7 @@ fn refuse_in(
     decided: Option<&Decided>,
     now: Timestamp,
 ) -> Result<Verdict<Requested>, RecallError> {
-    recall.put_in(txn);
+    recall.put_in(txn)?;
     let State::Refused(refusal) = recall.state else {
         return Err(RecallError::WrongState(recall.state.code()));
     };
@@ -546,12 +546,14 @@ pub(crate) fn record(
         .reason
         .as_ref()
         .map(|text| text.chars().take(limits::MAX_REASON).collect());
-    Recall {
+    let owner = found.and_then(Submission::submitter);
+    let mut recall = Recall {
         id: request.id,
         submission: found.map(|found| found.id),
         also: Vec::new(),
         digest: found.map_or(ContentDigest([0; 16]), |found| found.digest),
-        owner: found.and_then(Submission::submitter),
+        owner,
+        followers: Vec::new(),
         requester: request.requester.name.clone(),
         protocol: request.requester.authentication.protocol.clone(),
         requested: now,
@@ -585,7 +587,9 @@ pub(crate) fn record(
         message_id: found
             .map(|found| found.message_id.clone())
             .unwrap_or_default(),
-    }
+    };
+    recall.follow(owner.into_iter().chain(request.requester.account));
+    recall
 }
 
 pub(crate) fn audit_request(

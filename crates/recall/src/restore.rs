@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use tern_base::{AccountId, Timestamp};
 use tern_mailbox::limits::VAULT_CHUNK_BYTES;
 use tern_mailbox::{Lineage, Vaulted};
-use tern_policy::{Decision, DenyReason, Operation};
+use tern_policy::{Decision, DenyReason, Operation, Verdict as PolicyVerdict};
 use tern_store::{Transaction, Verdict};
 
 use crate::audit::{Act, audit_entry};
@@ -52,7 +52,7 @@ impl Recalls {
             self.mailboxes.unseal_in(txn, recall.digest, id.tag())?;
             recall.state = State::Restoring;
             recall.changed();
-            recall.put_in(txn);
+            recall.put_in(txn)?;
             let mut entry = audit_entry(&recall, "restore", "recall.restore", now)
                 .detail("policies", policies.clone());
             by_requester(&mut entry, requester);
@@ -64,13 +64,13 @@ impl Recalls {
         done
     }
 
-    /// The policies that let somebody undo it; a refusal is on record.
-    fn may_restore(
+    /// What the policy says of undoing it, asked by somebody.
+    pub(crate) fn asked_to_restore(
         &self,
         recall: &Recall,
         requester: &Requester,
         now: Timestamp,
-    ) -> Result<String, RecallError> {
+    ) -> Result<PolicyVerdict, RecallError> {
         let submission = self.submission_of(recall)?;
         let selector = Selector::Submission(submission.id);
         let request = Request::new(recall.id, selector, requester.clone());
@@ -80,7 +80,17 @@ impl Recalls {
             let taken_back = recall.finished.unwrap_or(recall.requested);
             message.recalled_ms = Some(now.millis_since(taken_back));
         }
-        let verdict = self.policy.decide(&question);
+        Ok(self.policy.decide(&question))
+    }
+
+    /// The policies that let somebody undo it; a refusal is on record.
+    fn may_restore(
+        &self,
+        recall: &Recall,
+        requester: &Requester,
+        now: Timestamp,
+    ) -> Result<String, RecallError> {
+        let verdict = self.asked_to_restore(recall, requester, now)?;
         let code = verdict.decision.code();
         let policies: Vec<String> = verdict.policies.iter().map(ToString::to_string).collect();
         let policies = policies.join(" ");
@@ -123,7 +133,7 @@ impl Recalls {
             recall.state = State::Restored;
             recall.restored = Some(now);
             recall.changed();
-            recall.put_in(txn);
+            recall.put_in(txn)?;
             let entry = audit_entry(&recall, "restored", "recall.restored", now)
                 .detail("restored", restored)
                 .detail("no-longer-kept", purged);
@@ -259,7 +269,7 @@ impl Recalls {
             not_gone_in(txn, other.id, lines, account, &deleted)?;
         }
         other.changed();
-        other.put_in(txn);
+        other.put_in(txn)?;
         let handed = [(subject, outcome)];
         self.audit_outcomes(txn, &other, Act::Settled, &handed, &[], now)?;
         Ok(true)

@@ -123,7 +123,7 @@ impl Recalls {
             if fresh.state.is_over() && !settled.is_empty() {
                 fresh.changed();
             }
-            fresh.put_in(txn);
+            fresh.put_in(txn)?;
             Ok::<_, RecallError>(Verdict::Commit(Some(fresh.generation)))
         })
     }
@@ -241,7 +241,7 @@ impl Recalls {
                 return Ok(Verdict::Abandon(()));
             }
             fresh.unsettled = false;
-            fresh.put_in(txn);
+            fresh.put_in(txn)?;
             let mut entry = audit_entry(&fresh, "settled", "recall.settled", now);
             for (outcome, count) in tally.iter() {
                 entry = entry.detail(outcome.code(), count);
@@ -295,7 +295,7 @@ impl Recalls {
                 let mut fresh = self.recall_in(txn, recall.id)?;
                 if !settled.is_empty() {
                     fresh.changed();
-                    fresh.put_in(txn);
+                    fresh.put_in(txn)?;
                 }
                 self.audit_outcomes(txn, &fresh, Act::Settled, &settled, &targets, now)?;
                 Ok::<_, RecallError>(Verdict::Commit(chunk.len() - settled.len()))

@@ -1,4 +1,4 @@
-//! Key layout. Table bytes 0x50 to 0x5f, 0x6f to 0x74 and 0x90 to 0x93 belong to this crate.
+//! Key layout. Table bytes 0x50 to 0x5f, 0x6f to 0x74 and 0x90 to 0x96 belong to this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -28,6 +28,9 @@
 //! | `HOLD` | hold | [`crate::Hold`] |
 //! | `ANSWER` | hash of a Message-ID, origin of what answers it | empty |
 //! | `RELEASED` | 0 | when a hold ended last, while what it held has not been looked at |
+//! | `NEWS_HEAD` | account | the number of its last news |
+//! | `FOLLOWED` | account, recall | empty: the account is told of it |
+//! | `NEWS` | account, number | the recall, and whether it was new |
 
 use tern_base::codec::Damaged;
 use tern_base::{AccountId, ContentDigest, MessageId, OriginId, Timestamp};
@@ -62,6 +65,9 @@ const HOLDS_HEAD: u8 = 0x90;
 pub(crate) const HOLD: u8 = 0x91;
 const RELEASED: u8 = 0x92;
 pub(crate) const ANSWER: u8 = 0x93;
+const NEWS_HEAD: u8 = 0x94;
+const FOLLOWED: u8 = 0x95;
+const NEWS: u8 = 0x96;
 
 pub(crate) fn submission(id: OriginId) -> Vec<u8> {
     Key::table(SUBMISSION).array(&id.0).finish()
@@ -381,6 +387,44 @@ pub(crate) fn read_answer(key: &[u8]) -> Result<([u8; 16], OriginId), Damaged> {
         (Some(message_id), Some(id)) => Ok((message_id, OriginId(id))),
         _ => Err(Damaged),
     }
+}
+
+pub(crate) fn news_head(account: AccountId) -> Vec<u8> {
+    Key::table(NEWS_HEAD).u32(account.0).finish()
+}
+
+pub(crate) fn followed(account: AccountId, id: RecallId) -> Vec<u8> {
+    Key::table(FOLLOWED).u32(account.0).array(&id.0).finish()
+}
+
+/// Every recall that an account is told of.
+pub(crate) fn followed_by(account: AccountId) -> Range {
+    Range::prefix(Key::table(FOLLOWED).u32(account.0).finish())
+}
+
+pub(crate) fn read_followed(key: &[u8]) -> Result<RecallId, Damaged> {
+    let mut parts = KeyReader::new(key);
+    let _account = parts.u32();
+    parts.array().map(RecallId).ok_or(Damaged)
+}
+
+pub(crate) fn news(account: AccountId, number: u64) -> Vec<u8> {
+    Key::table(NEWS).u32(account.0).u64(number).finish()
+}
+
+/// The news of an account after this number, the oldest first.
+pub(crate) fn news_after(account: AccountId, number: u64) -> Range {
+    news_of(account).starting_at(news(account, number.saturating_add(1)))
+}
+
+pub(crate) fn news_of(account: AccountId) -> Range {
+    Range::prefix(Key::table(NEWS).u32(account.0).finish())
+}
+
+pub(crate) fn read_news(key: &[u8]) -> Result<u64, Damaged> {
+    let mut parts = KeyReader::new(key);
+    let _account = parts.u32();
+    parts.u64().ok_or(Damaged)
 }
 
 /// Every row of a table.

@@ -73,6 +73,9 @@ impl Recalls {
                 // One whose mailbox is full or gone keeps back none of the others.
                 self.land_report_in(txn, content, landing, now)?;
             }
+            let mut recall = self.recall_in(txn, id)?;
+            recall.follow(accounts.iter().copied());
+            recall.put_in(txn)?;
             Ok::<_, RecallError>(Verdict::Commit(()))
         })
     }

@@ -114,7 +114,12 @@ impl Recalls {
         Ok(Some(answer))
     }
 
-    fn letter_at(&self, account: AccountId, message: MessageId) -> Result<Selector, RecallError> {
+    /// What a message in one of an account's mailboxes is a copy of.
+    pub fn letter_at(
+        &self,
+        account: AccountId,
+        message: MessageId,
+    ) -> Result<Selector, RecallError> {
         let row = self.mailboxes().message(account, message)?;
         let structure = self.mailboxes().structure(&row)?;
         let message_id = structure.view().and_then(|message| message.message_id);
@@ -150,9 +155,10 @@ impl Recalls {
     }
 
     /// Forgets where the look at an account's recall mailbox stood, what it has asked for by mail, and
-    /// that it is frozen: the account is removed.
+    /// that it is frozen, and what recalls it was told of: the account is removed.
     pub fn forget_triggers(&self, account: AccountId) -> Result<(), RecallError> {
         self.forget_mailed(account)?;
+        self.forget_news(account)?;
         tern_store::transact(&*self.engine, |txn| {
             txn.delete(tables::trigger(account));
             txn.delete(tables::frozen(account));

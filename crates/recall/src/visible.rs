@@ -64,6 +64,49 @@ impl Recalls {
         Ok(tally.told(self.visibility_of(found, viewer, is_owner, now)?))
     }
 
+    /// How a recall stands for one of those who follow it, and how much of it they may see; where that is
+    /// nothing, as with those who were asked to approve it, it says of no copy what became of it.
+    pub fn report_as(
+        &self,
+        id: RecallId,
+        reader: &Requester,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<(SenderStatus, Option<Visibility>), RecallError> {
+        let recall = self.recall(id)?;
+        let seen = self.visibility(&recall, reader, now)?;
+        let status = match seen {
+            Some(seen) => self.seen_as(&recall, seen, limit)?,
+            None => SenderStatus {
+                visibility: Visibility::Outcomes,
+                tally: Tally::default(),
+                submitted: self.submission_found(&recall)?.map(|found| found.submitted),
+                addressed: Vec::new(),
+                more: 0,
+                on_their_way: 0,
+                wait: self.wait_of(id)?,
+                copies: Vec::new(),
+                more_copies: 0,
+                recall,
+            },
+        };
+        Ok((status, seen))
+    }
+
+    fn seen_as(
+        &self,
+        recall: &Recall,
+        seen: Visibility,
+        limit: usize,
+    ) -> Result<SenderStatus, RecallError> {
+        let mut status = self.sender_status(recall.id, limit)?.limited_to(seen);
+        if seen == Visibility::Full {
+            let full = self.status(recall.id, limit)?;
+            (status.copies, status.more_copies) = (full.lines, full.more);
+        }
+        Ok(status)
+    }
+
     /// The report for the sender: with what was served, where policy lets them see that.
     pub(crate) fn report_for(
         &self,
@@ -82,12 +125,7 @@ impl Recalls {
         };
         let seen = self.visibility(recall, &reader, now)?;
         // It is theirs, so something is seen; a policy that can't say shows the least.
-        let seen = seen.unwrap_or(Visibility::Outcomes);
-        let mut status = self.sender_status(recall.id, limit)?.limited_to(seen);
-        if seen == Visibility::Full {
-            status.copies = self.status(recall.id, limit)?.lines;
-        }
-        Ok(status)
+        self.seen_as(recall, seen.unwrap_or(Visibility::Outcomes), limit)
     }
 
     fn visibility(

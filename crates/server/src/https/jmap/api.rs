@@ -72,6 +72,8 @@ impl Jmap {
         Verbs {
             mailboxes: &self.mailboxes,
             identities: &self.identities,
+            recalls: &self.recalls,
+            desk: self,
         }
     }
 }

@@ -12,6 +12,7 @@ mod body;
 mod download;
 mod events;
 mod login;
+mod recall;
 mod slots;
 mod upload;
 
@@ -26,8 +27,10 @@ use tern_directory::Identities;
 use tern_jmap::Problem;
 use tern_jmap::session;
 use tern_mailbox::Mailboxes;
+use tern_recall::Recalls;
 
 use super::answer::{Answer, whole};
+use crate::factors::Factors;
 use crate::memory::Memory;
 use crate::net::Shared;
 use crate::parts::Parts;
@@ -38,6 +41,8 @@ use slots::Slots;
 pub(super) struct Jmap {
     mailboxes: Arc<Mailboxes>,
     identities: Identities,
+    recalls: Arc<Recalls>,
+    factors: Arc<Factors>,
     shared: Arc<Shared>,
     memory: Arc<Memory>,
     logins: login::Remembered,
@@ -89,6 +94,8 @@ impl Jmap {
         Self {
             mailboxes: Arc::clone(&parts.mailboxes),
             identities: Identities::new(Arc::clone(&parts.engine)),
+            recalls: Arc::clone(&parts.recalls),
+            factors: Arc::clone(&parts.factors),
             shared,
             memory,
             logins: login::Remembered::new(),

@@ -1,0 +1,100 @@
+//! An act upon a recall that waits: its requester confirms or cancels it, others approve or decline it.
+//!
+//! Invariant: a code of a second factor is looked at only once the recall is found to wait for one of the
+//! caller's, and for nothing that would be missing still.
+
+use serde::Deserialize;
+use serde_json::Value;
+use tern_base::AccountId;
+use tern_recall::{RecallError, RecallId, Requested, Requester, State};
+
+use super::refused::{code_refused, failed, refused};
+use crate::context::Context;
+use crate::error::SetError;
+
+/// The `action` of an update.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "type", deny_unknown_fields)]
+enum Action {
+    Confirm {
+        code: String,
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    Approve {
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    Decline {
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    Cancel {},
+}
+
+/// Does it, and carries out what follows.
+pub(super) fn act(
+    cx: &Context<'_>,
+    account: AccountId,
+    by: &Requester,
+    (recall, action): (RecallId, &Value),
+) -> Result<(), SetError> {
+    let action: Action = serde_json::from_value(action.clone())
+        .map_err(|why| SetError::invalid_properties(&["action"], why.to_string()))?;
+    let (recalls, now) = (cx.verbs.recalls, cx.now);
+    let answer = match &action {
+        Action::Confirm { code, reason } => {
+            Some(confirm(cx, account, recall, (code, reason.as_deref()))?)
+        }
+        Action::Approve { reason } => {
+            let answer = recalls.approve(recall, by, reason.as_deref(), now);
+            Some(answer.map_err(failed)?)
+        }
+        Action::Decline { reason } => {
+            let done = recalls.decline(recall, by, reason.as_deref(), now);
+            done.map(|()| None).map_err(failed)?
+        }
+        Action::Cancel {} => {
+            let done = recalls.cancel(recall, by, now);
+            done.map(|()| None).map_err(failed)?
+        }
+    };
+    cx.verbs.desk.carry_out(recall, now);
+    match answer {
+        Some(Requested::Refused(id, refusal)) => Err(refused(refusal, Some(id))),
+        _ => Ok(()),
+    }
+}
+
+fn confirm(
+    cx: &Context<'_>,
+    account: AccountId,
+    recall: RecallId,
+    (code, reason): (&str, Option<&str>),
+) -> Result<Requested, SetError> {
+    let (recalls, now) = (cx.verbs.recalls, cx.now);
+    let waiting = recalls.waiting(recall, now).map_err(failed)?;
+    let waiting = waiting.filter(|it| it.wait.requester.account == Some(account));
+    match waiting.map(|it| it.recall.state) {
+        Some(State::AwaitingStepUp) => {}
+        Some(other) => return Err(failed(RecallError::WrongState(other.code()))),
+        None => {
+            let why = "it waits for no second factor of yours";
+            return Err(SetError::new("wrongState", why));
+        }
+    }
+    let said = reason.unwrap_or_default();
+    // No code is used up by what would not be enough.
+    if recalls.wants_reason(recall).map_err(failed)? && said.trim().is_empty() {
+        return Err(refused(tern_recall::Refusal::ReasonRequired, None));
+    }
+    let shown = cx.verbs.desk.show_code(cx.caller, code, recall, now);
+    let shown = shown.ok_or_else(|| SetError::new("serverFail", "codes can't be looked at"))?;
+    let factor = shown.map_err(code_refused)?;
+    recalls
+        .give_reason(recall, account, said, now)
+        .map_err(failed)?;
+    let peer = Some(cx.caller.address.clone());
+    let answer = recalls.stepped_up(recall, account, factor, peer, now);
+    answer.map_err(failed)
+}

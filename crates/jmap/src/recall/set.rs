@@ -1,0 +1,135 @@
+//! `Recall/set`: to create is to ask, to update is to act upon one that waits; nothing is destroyed.
+
+use serde_json::{Value, json};
+use tern_base::AccountId;
+use tern_recall::{RecallError, RecallId, Requested, Requester};
+
+use super::refused::{failed, refused};
+use super::{act, ask, id, is_there, object, requester};
+use crate::context::Context;
+use crate::error::{MethodError, SetError};
+use crate::standard::set::{Outcomes, SetArgs};
+use crate::{args, state};
+
+/// What a client is told of a recall that it has asked for or acted upon.
+const TOLD: [&str; 8] = [
+    "id",
+    "state",
+    "withdrawn",
+    "outcomes",
+    "waiting",
+    "approvals",
+    "ended",
+    "actions",
+];
+
+/// `Recall/set`
+pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
+    let mut args: SetArgs = args::read(args)?;
+    let account = cx.account(&args.account_id)?;
+    let by = requester(cx, account)?;
+    let old_state = state::of_recalls(cx.verbs.recalls, account)?;
+    args.check(&old_state)?;
+    let mut outcomes = Outcomes::default();
+    for (creation, asked) in args.create.take().unwrap_or_default() {
+        let outcome = create(cx, account, &by, &asked);
+        outcomes.create(cx, &creation, outcome);
+    }
+    for (text, patch) in args.update.take().unwrap_or_default() {
+        let resolved = cx.resolved(&text).to_owned();
+        let outcome = match args.will_destroy(cx, &resolved) {
+            true => Err(SetError::new("willDestroy", "the same call destroys it")),
+            false => update(cx, account, &by, (&resolved, &patch)),
+        };
+        outcomes.update(&text, outcome);
+    }
+    for text in args.destroy.take().unwrap_or_default() {
+        let resolved = cx.resolved(&text).to_owned();
+        let there = found(cx, account, &by, &resolved);
+        let outcome = there.and_then(|_| {
+            let why = "what was asked, decided and done stays on record";
+            Err(SetError::new("forbidden", why))
+        });
+        outcomes.destroy(&resolved, outcome);
+    }
+    let new_state = state::of_recalls(cx.verbs.recalls, account)?;
+    Ok(outcomes.response(&args.account_id, &old_state, &new_state))
+}
+
+fn create(
+    cx: &mut Context<'_>,
+    account: AccountId,
+    by: &Requester,
+    asked: &Value,
+) -> Result<(String, Value), SetError> {
+    let request = ask::read(cx, account, by.clone(), asked)?;
+    let recalls = cx.verbs.recalls;
+    // Under the id of a request there may be one already: then this is the same request.
+    let was_there = recalls.is_followed(account, request.id).map_err(failed)?;
+    let answer = recalls.request(&request, cx.now).map_err(failed)?;
+    cx.verbs.desk.carry_out(answer.id(), cx.now);
+    if let Requested::Refused(recall, refusal) = answer {
+        return Err(refused(refusal, Some(recall)));
+    }
+    let joined = was_there || answer.id() != request.id;
+    let mut told = told(cx, account, answer.id())?;
+    if let Value::Object(all) = &mut told {
+        all.insert("isJoined".to_owned(), joined.into());
+    }
+    Ok((id::of(answer.id()), told))
+}
+
+fn update(
+    cx: &mut Context<'_>,
+    account: AccountId,
+    by: &Requester,
+    (text, patch): (&str, &Value),
+) -> Result<Value, SetError> {
+    let recall = found(cx, account, by, text)?;
+    let patch = patch.as_object();
+    let patch = patch.ok_or_else(|| SetError::new("invalidPatch", "a patch is an object"))?;
+    if let Some(name) = patch.keys().find(|name| *name != "action") {
+        let why = "the server alone sets it";
+        return Err(SetError::invalid_properties(&[name.as_str()], why));
+    }
+    let Some(action) = patch.get("action") else {
+        return Ok(Value::Null);
+    };
+    act::act(cx, account, by, (recall, action))?;
+    told(cx, account, recall)
+}
+
+/// The recall of an id, where it is there for the caller.
+pub(super) fn found(
+    cx: &Context<'_>,
+    account: AccountId,
+    by: &Requester,
+    text: &str,
+) -> Result<RecallId, SetError> {
+    let recall = id::parse(text).ok_or_else(SetError::not_found)?;
+    match is_there(cx, account, recall, by).map_err(failed)? {
+        true => Ok(recall),
+        false => Err(SetError::not_found()),
+    }
+}
+
+/// How it stands, shortly.
+pub(super) fn told(
+    cx: &Context<'_>,
+    account: AccountId,
+    recall: RecallId,
+) -> Result<Value, SetError> {
+    let by = requester(cx, account).map_err(failed)?;
+    // One that was joined may have been asked for by somebody else.
+    if !is_there(cx, account, recall, &by).map_err(failed)? {
+        return Ok(json!({"id": id::of(recall)}));
+    }
+    let object: Result<Value, RecallError> = object::of(cx, account, recall);
+    let Value::Object(all) = object.map_err(failed)? else {
+        return Ok(Value::Null);
+    };
+    let kept = all
+        .into_iter()
+        .filter(|(name, _)| TOLD.contains(&name.as_str()));
+    Ok(Value::Object(kept.collect()))
+}
