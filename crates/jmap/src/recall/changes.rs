@@ -1,7 +1,9 @@
 //! `Recall/changes`: from the account's own log of news of recalls, which names none as destroyed.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
-use tern_recall::News;
+use tern_recall::{News, RecallId};
 
 use super::id;
 use crate::args;
@@ -31,8 +33,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     news.truncate(max);
     let newest = news.last().map_or(since, |news| news.number);
     let delta = delta(&news);
-    let texts =
-        |ids: std::collections::BTreeSet<_>| ids.into_iter().map(id::of).collect::<Vec<_>>();
+    let texts = |ids: BTreeSet<_>| ids.into_iter().map(id::of).collect::<Vec<_>>();
     Ok(json!({
         "accountId": args.account_id, "oldState": args.since_state,
         "newState": newest.to_string(), "hasMoreChanges": has_more,
@@ -41,8 +42,12 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
 }
 
 /// What these news amount to.
-pub(super) fn delta(news: &[News]) -> Delta<tern_recall::RecallId> {
-    let mut delta = Delta::default();
+pub(super) fn delta(news: &[News]) -> Delta<RecallId> {
+    let mut delta = Delta {
+        created: BTreeSet::new(),
+        updated: BTreeSet::new(),
+        destroyed: BTreeSet::new(),
+    };
     for one in news {
         match one.is_first {
             true => delta.create(one.recall),

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "shared by test files that each use a part")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+pub(crate) mod recall;
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -10,8 +12,12 @@ use tern_directory::{Identities, NewAccount, add_domain, create_account};
 use tern_jmap::blob_id::{BlobKey, BlobRef};
 use tern_jmap::{Caller, Capability, Request, Verbs};
 use tern_mailbox::{FolderSpec, Mailboxes, NoListener, Role};
+use tern_policy::Policy;
+use tern_recall::Recalls;
 use tern_session::{Mechanism, ids};
 use tern_store::{Engine, MemEngine};
+
+use recall::Desk;
 
 pub(crate) const BOB: AccountId = AccountId(1);
 pub(crate) const CAROL: AccountId = AccountId(2);
@@ -32,17 +38,26 @@ const FOLDERS: [FolderSpec; 3] = [
 
 pub(crate) struct House {
     pub(crate) engine: Arc<dyn Engine>,
-    pub(crate) mailboxes: Mailboxes,
+    pub(crate) mailboxes: Arc<Mailboxes>,
     pub(crate) identities: Identities,
     pub(crate) entropy: SeededEntropy,
     pub(crate) now: Timestamp,
+    pub(crate) recalls: Arc<Recalls>,
+    desk: Desk,
+    /// Who calls.
+    pub(crate) who: AccountId,
 }
 
 impl House {
     pub(crate) fn new() -> Self {
+        Self::under(tern_policy::unattended())
+    }
+
+    /// A house where this policy decides on recalls.
+    pub(crate) fn under(policy: Arc<dyn Policy>) -> Self {
         let engine: Arc<dyn Engine> = Arc::new(MemEngine::new());
         let mailboxes = Mailboxes::open(Arc::clone(&engine), [7; 32], Arc::new(NoListener));
-        let mailboxes = mailboxes.unwrap();
+        let mailboxes = Arc::new(mailboxes.unwrap());
         let now = Timestamp::from_secs(1_800_000_000);
         add_domain(&*engine, &Domain::parse("example.org").unwrap(), now).unwrap();
         for (account, name) in [(BOB, "bob"), (CAROL, "carol")] {
@@ -54,7 +69,18 @@ impl House {
             assert_eq!(create_account(&*engine, &new, now).unwrap().id, account);
             mailboxes.create_account(account, 0, &FOLDERS, now).unwrap();
         }
+        let settings = tern_recall::Settings::default();
+        let recalls = Recalls::open(
+            Arc::clone(&engine),
+            Arc::clone(&mailboxes),
+            policy,
+            settings,
+        );
+        let recalls = Arc::new(recalls);
         Self {
+            desk: Desk(Arc::clone(&recalls)),
+            recalls,
+            who: BOB,
             identities: Identities::new(Arc::clone(&engine)),
             engine,
             mailboxes,
@@ -67,10 +93,12 @@ impl House {
         Verbs {
             mailboxes: &self.mailboxes,
             identities: &self.identities,
+            recalls: &self.recalls,
+            desk: &self.desk,
         }
     }
 
-    /// The responses to these method calls of Bob's.
+    /// The responses to these method calls.
     pub(crate) fn calls(&mut self, calls: &Value) -> Vec<Value> {
         let using: Vec<&str> = Capability::ALL.iter().map(|it| it.uri()).collect();
         let request = json!({"using": using, "methodCalls": calls, "createdIds": {}});
@@ -78,10 +106,15 @@ impl House {
         let verbs = Verbs {
             mailboxes: &self.mailboxes,
             identities: &self.identities,
+            recalls: &self.recalls,
+            desk: &self.desk,
         };
         let caller = Caller {
-            account: BOB,
-            login: "bob@example.org".to_owned(),
+            account: self.who,
+            login: match self.who {
+                BOB => "bob@example.org".to_owned(),
+                _ => "carol@example.org".to_owned(),
+            },
             mechanism: Mechanism::Basic,
             token: None,
             user_agent: "Probe/1.0".to_owned(),
@@ -98,7 +131,7 @@ impl House {
     pub(crate) fn try_call(&mut self, name: &str, mut args: Value) -> (String, Value) {
         let all = args.as_object_mut().unwrap();
         all.entry("accountId")
-            .or_insert(ids::account_id(BOB).into());
+            .or_insert(ids::account_id(self.who).into());
         let response = self.calls(&json!([[name, args, "c"]])).swap_remove(0);
         (
             response[0].as_str().unwrap().to_owned(),
