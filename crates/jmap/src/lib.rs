@@ -52,5 +52,5 @@ pub use error::{MethodError, SetError};
 pub use problem::Problem;
 pub use recall::RecallDesk;
 pub use request::{Request, Response};
-pub use state::{Types, changed_types, of_recalls};
+pub use state::{Types, changed_types};
 pub use verbs::Verbs;

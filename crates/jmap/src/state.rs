@@ -40,7 +40,7 @@ pub(crate) fn since(text: &str, now: Modseq) -> Result<Modseq, MethodError> {
 
 /// The state of the type Recall: the number of the account's last news of recalls, which has nothing to
 /// do with its mailboxes.
-pub fn of_recalls(recalls: &Recalls, account: AccountId) -> Result<String, RecallError> {
+pub(crate) fn of_recalls(recalls: &Recalls, account: AccountId) -> Result<String, RecallError> {
     Ok(recalls.last_news(account)?.to_string())
 }
 

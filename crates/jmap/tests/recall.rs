@@ -10,7 +10,7 @@ mod house;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tern_jmap::of_recalls;
+use tern_jmap::push::{Position, Wanted, look};
 use tern_recall::Submission;
 
 use house::recall::{Asks, CODE};
@@ -107,15 +107,16 @@ fn what_was_sent_is_taken_back_and_put_back_and_each_step_is_news() {
         house.call("Recall/changes", since.clone())["updated"],
         json!([])
     );
+    let before = Position::now(&house.verbs(), BOB).unwrap();
     let undone = house.call("Recall/restore", json!({"ids": [made["id"], "R0"]}));
     let id = made["id"].as_str().unwrap();
     assert_eq!(undone["restored"][id]["state"], "restored");
     assert_eq!(undone["notRestored"]["R0"]["type"], "notFound");
     assert_eq!(house.call("Recall/changes", since)["updated"], json!([id]));
-    assert_eq!(
-        of_recalls(&house.recalls, BOB).unwrap(),
-        undone["newState"].as_str().unwrap()
-    );
+    let wanted = Wanted::parse("Recall").unwrap();
+    let (_, change) = look(&house.verbs(), BOB, &wanted, Some(&before)).unwrap();
+    let told = json!({"A1": {"Recall": undone["newState"]}});
+    assert_eq!(change.unwrap()["changed"], told, "it is pushed");
     house.check();
 }
 

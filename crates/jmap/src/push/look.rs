@@ -9,7 +9,7 @@ use tern_session::ids;
 use super::Wanted;
 use crate::error::MethodError;
 use crate::state::{self, Types, changed_types};
-use crate::{Verbs, quota};
+use crate::{Verbs, quota, recall};
 
 /// A type whose changes are not in the account's change log.
 struct Apart {
@@ -27,10 +27,16 @@ pub(crate) struct Told {
 
 /// The types apart. A new one goes to the end, where older positions have no mark: its first state is
 /// told then.
-const APART: &[Apart] = &[Apart {
-    name: "Quota",
-    told: quota::told,
-}];
+const APART: &[Apart] = &[
+    Apart {
+        name: "Quota",
+        told: quota::told,
+    },
+    Apart {
+        name: "Recall",
+        told: recall::told,
+    },
+];
 
 /// Where a listener stands: "the entire server state visible to the user" (RFC 8620 7.3).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,7 +27,9 @@ use tern_base::AccountId;
 use tern_recall::{RecallError, RecallId, Requester, Step};
 
 use crate::context::Context;
-use crate::limits;
+use crate::error::MethodError;
+use crate::push::Told;
+use crate::{Verbs, limits, state};
 
 pub use desk::RecallDesk;
 
@@ -39,6 +41,15 @@ pub(crate) fn about() -> Value {
         "maxLengthReason": tern_recall::limits::MAX_REASON,
         "maxLengthNoticeText": tern_recall::limits::MAX_NOTICE_TEXT,
         "maxReported": limits::MAX_REPORTED,
+    })
+}
+
+/// What listeners are told of the type.
+pub(crate) fn told(verbs: &Verbs<'_>, account: AccountId) -> Result<Told, MethodError> {
+    let state = state::of_recalls(verbs.recalls, account)?;
+    Ok(Told {
+        mark: state.clone(),
+        state,
     })
 }
 

@@ -89,7 +89,7 @@ impl House {
         }
     }
 
-    fn verbs(&self) -> Verbs<'_> {
+    pub(crate) fn verbs(&self) -> Verbs<'_> {
         Verbs {
             mailboxes: &self.mailboxes,
             identities: &self.identities,
