@@ -4,20 +4,39 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tern_base::{AccountId, MailboxId, OriginId, SeededEntropy, Timestamp, Uid};
-use tern_directory::Identities;
-use tern_jmap::{Caller, Capability, Request, Verbs, execute};
+use tern_directory::{CodeRefused, Identities};
+use tern_jmap::{Caller, Capability, RecallDesk, Request, Verbs, execute};
 use tern_mailbox::{
     AppendRequest, Cover, Flags, FolderSpec, MailboxError, Mailboxes, NoListener, Origins, Outside,
     Role, Seal, SealTag, Viewer,
 };
+use tern_recall::{RecallId, Recalls};
 use tern_session::Mechanism;
 use tern_store::{MemEngine, Transaction, Verdict};
 
 pub(crate) const ALICE: AccountId = AccountId(1);
 const TAG: SealTag = SealTag([9; 16]);
 
+/// Nobody asks for a recall here.
+struct NoDesk;
+
+impl RecallDesk for NoDesk {
+    fn carry_out(&self, _: RecallId, _: Timestamp) {}
+
+    fn show_code(
+        &self,
+        _: &Caller,
+        _: &str,
+        _: RecallId,
+        _: Timestamp,
+    ) -> Option<Result<&'static str, CodeRefused>> {
+        None
+    }
+}
+
 pub(crate) struct House {
-    pub(crate) mailboxes: Mailboxes,
+    pub(crate) mailboxes: Arc<Mailboxes>,
+    recalls: Recalls,
     identities: Identities,
     entropy: SeededEntropy,
     pub(crate) now: Timestamp,
@@ -27,6 +46,7 @@ impl House {
     pub(crate) fn new() -> Self {
         let engine = Arc::new(MemEngine::new());
         let mailboxes = Mailboxes::open(engine.clone(), [7; 32], Arc::new(NoListener)).unwrap();
+        let mailboxes = Arc::new(mailboxes);
         let now = Timestamp::from_secs(1_800_000_000);
         let folders = [("Sent", Role::Sent), ("Trash", Role::Trash)];
         let folders = folders.map(|(path, role)| FolderSpec {
@@ -34,8 +54,15 @@ impl House {
             role: Some(role),
         });
         mailboxes.create_account(ALICE, 0, &folders, now).unwrap();
+        let recalls = Recalls::open(
+            engine.clone(),
+            Arc::clone(&mailboxes),
+            tern_policy::unattended(),
+            tern_recall::Settings::default(),
+        );
         Self {
             mailboxes,
+            recalls,
             identities: Identities::new(engine),
             entropy: SeededEntropy::new(1),
             now,
@@ -139,6 +166,8 @@ impl House {
         let verbs = Verbs {
             mailboxes: &self.mailboxes,
             identities: &self.identities,
+            recalls: &self.recalls,
+            desk: &NoDesk,
         };
         let response = execute(request, &verbs, &caller, self.now, &mut self.entropy);
         let mut response = response.into_json();
