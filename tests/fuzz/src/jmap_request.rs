@@ -10,10 +10,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tern_base::{AccountId, SeededEntropy};
-use tern_directory::Identities;
-use tern_jmap::{Caller, Capability, Request, Verbs};
+use tern_base::{AccountId, SeededEntropy, Timestamp};
+use tern_directory::{CodeRefused, Identities};
+use tern_jmap::{Caller, Capability, RecallDesk, Request, Verbs};
 use tern_mailbox::Mailboxes;
+use tern_recall::{RecallId, Recalls};
 use tern_session::{Mechanism, ids};
 
 use crate::fixture::{self, ALICE, BOB, NOW};
@@ -49,9 +50,16 @@ const ERRORS: [&str; 22] = [
 
 pub(crate) fn run(data: &[u8]) {
     let engine = fixture::engine();
-    let mailboxes = fixture::open(&engine).unwrap();
+    let mailboxes = Arc::new(fixture::open(&engine).unwrap());
+    let recalls = Recalls::open(
+        Arc::new(engine.clone()),
+        Arc::clone(&mailboxes),
+        tern_policy::unattended(),
+        tern_recall::Settings::default(),
+    );
     let mut house = House {
         mailboxes: &mailboxes,
+        recalls: &recalls,
         identities: Identities::new(Arc::new(engine.clone())),
         entropy: SeededEntropy::new(1),
     };
@@ -68,8 +76,26 @@ pub(crate) fn run(data: &[u8]) {
     fixture::assert_clean(&mailboxes);
 }
 
+/// A shell that leaves everything to later, and knows no factor.
+struct Closed;
+
+impl RecallDesk for Closed {
+    fn carry_out(&self, _id: RecallId, _now: Timestamp) {}
+
+    fn show_code(
+        &self,
+        _caller: &Caller,
+        _code: &str,
+        _id: RecallId,
+        _now: Timestamp,
+    ) -> Option<Result<&'static str, CodeRefused>> {
+        None
+    }
+}
+
 struct House<'a> {
     mailboxes: &'a Mailboxes,
+    recalls: &'a Recalls,
     identities: Identities,
     entropy: SeededEntropy,
 }
@@ -105,6 +131,8 @@ impl House<'_> {
         let verbs = Verbs {
             mailboxes: self.mailboxes,
             identities: &self.identities,
+            recalls: self.recalls,
+            desk: &Closed,
         };
         let caller = Caller {
             account,

@@ -107,7 +107,7 @@ fn head(recall: &Recall, status: &SenderStatus) -> Vec<(&'static str, Value)> {
         State::Refused(refusal) => Some(refusal.code()),
         _ => None,
     };
-    let is_told = !status.tally.iter().next().is_none();
+    let is_told = status.tally.iter().next().is_some();
     let extent = recall.finished.filter(|_| is_told);
     let extent = extent.map(|_| Extent::of(&status.tally).code());
     let at = |at: Option<Timestamp>| Value::from(at.map(date::utc));
