@@ -22,17 +22,20 @@ pub enum Capability {
     Submission,
     /// `urn:tern:jmap:recall`
     Recall,
+    /// `urn:ietf:params:jmap:websocket` (RFC 8887)
+    WebSocket,
 }
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Core,
         Self::Mail,
         Self::Blob,
         Self::Quota,
         Self::Submission,
         Self::Recall,
+        Self::WebSocket,
     ];
 
     /// Its registered name.
@@ -44,6 +47,7 @@ impl Capability {
             Self::Quota => "urn:ietf:params:jmap:quota",
             Self::Submission => "urn:ietf:params:jmap:submission",
             Self::Recall => "urn:tern:jmap:recall",
+            Self::WebSocket => "urn:ietf:params:jmap:websocket",
         }
     }
 
@@ -65,6 +69,8 @@ impl Capability {
                 "maxObjectsInSet": limits::MAX_OBJECTS_IN_SET,
                 "collationAlgorithms": Collation::NAMED,
             }),
+            // The session adds where it is.
+            Self::WebSocket => json!({"supportsPush": true}),
             Self::Mail | Self::Blob | Self::Quota | Self::Submission | Self::Recall => json!({}),
         }
     }
@@ -72,7 +78,7 @@ impl Capability {
     /// What it says of an account, where it is about accounts.
     pub fn of_account(self) -> Option<Value> {
         match self {
-            Self::Core => None,
+            Self::Core | Self::WebSocket => None,
             Self::Quota => Some(json!({})),
             Self::Recall => Some(recall::about()),
             Self::Blob => Some(json!({

@@ -21,6 +21,7 @@ pub mod limits;
 pub mod problem;
 pub mod push;
 pub mod session;
+pub mod websocket;
 
 mod args;
 mod blob;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{Capability, Problem, ijson, limits};
+use crate::{Capability, Problem, ijson, limits, push};
 
 /// One method call or response: name, arguments, method call id.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,6 +104,13 @@ pub struct Response {
 }
 
 impl Response {
+    /// Whether something may have changed that is not in the account's change log: whoever listens is
+    /// to be woken for it.
+    pub fn may_have_changed_apart(&self) -> bool {
+        let mut names = self.responses.iter().map(|response| &response.name);
+        names.any(|name| name.strip_suffix("/set").is_some_and(push::is_apart))
+    }
+
     /// Its JSON.
     pub fn into_json(self) -> Value {
         let responses = self.responses.into_iter().map(Invocation::into_json);

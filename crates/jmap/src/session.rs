@@ -16,12 +16,16 @@ pub struct Endpoints {
     pub upload: String,
     /// `eventSourceUrl`
     pub event_source: String,
+    /// `url` of the WebSocket capability (RFC 8887 3)
+    pub websocket: String,
 }
 
 impl Endpoints {
     /// The endpoints below a base URL without a slash at its end.
     pub fn below(base: &str) -> Self {
+        let bare = base.strip_prefix("https://").unwrap_or(base);
         Self {
+            websocket: format!("wss://{bare}/jmap/ws/"),
             api: format!("{base}/jmap/api/"),
             download: format!(
                 "{base}/jmap/download/{{accountId}}/{{blobId}}/{{name}}?accept={{type}}"
@@ -42,7 +46,11 @@ pub fn resource(caller: &Caller, endpoints: &Endpoints) -> Value {
     let mut of_server = Map::new();
     for capability in Capability::ALL {
         let uri = capability.uri().to_owned();
-        of_server.insert(uri.clone(), capability.of_server());
+        let mut about = capability.of_server();
+        if let (Capability::WebSocket, Value::Object(about)) = (capability, &mut about) {
+            about.insert("url".to_owned(), endpoints.websocket.as_str().into());
+        }
+        of_server.insert(uri.clone(), about);
         if let Some(about) = capability.of_account() {
             of_account.insert(uri.clone(), about);
             primary.insert(uri, account.as_str().into());

@@ -158,6 +158,12 @@ fn a_listener_hears_of_the_types_it_named_and_of_nothing_twice() {
     imap.command("CREATE Box").expect("an answer");
     let (changed, _) = current.change(&bob.account);
     assert_eq!(types(&changed), ["Mailbox"]);
+    // What the change log does not have is heard, too.
+    let create = json!({"create": {"i": {"name": "Bob", "email": "bob@example.org"}}});
+    let made = bob.call("Identity/set", create);
+    assert!(made["created"]["i"]["id"].is_string(), "{made}");
+    let (changed, _) = current.change(&bob.account);
+    assert_eq!(changed, json!({"Identity": made["newState"]}));
 }
 
 #[test]

@@ -9,6 +9,10 @@ use tern_base::AccountId;
 use tern_directory::{Correspondent, Identity, IdentityId};
 use tern_session::ids;
 
+use crate::error::MethodError;
+use crate::push::Told;
+use crate::{Verbs, state};
+
 /// Every property of an Identity.
 pub(crate) const PROPERTIES: [&str; 8] = [
     "id",
@@ -47,4 +51,11 @@ fn object(account: AccountId, identity: &Identity) -> Value {
         "htmlSignature": details.html_signature,
         "mayDelete": !identity.comes_with_address,
     })
+}
+
+/// What a listener is told of.
+pub(crate) fn told(verbs: &Verbs<'_>, account: AccountId) -> Result<Told, MethodError> {
+    let state = state::of_number(verbs.identities.all(account)?.0);
+    let mark = state.clone();
+    Ok(Told { mark, state })
 }

@@ -9,7 +9,7 @@ use tern_session::ids;
 use super::Wanted;
 use crate::error::MethodError;
 use crate::state::{self, Types, changed_types};
-use crate::{Verbs, quota, recall};
+use crate::{Verbs, identity, quota, recall};
 
 /// A type whose changes are not in the account's change log.
 struct Apart {
@@ -36,7 +36,16 @@ const APART: &[Apart] = &[
         name: "Recall",
         told: recall::told,
     },
+    Apart {
+        name: "Identity",
+        told: identity::told,
+    },
 ];
+
+/// Whether a type's changes are not in the change log, so that nobody hears of one by itself.
+pub(crate) fn is_apart(name: &str) -> bool {
+    APART.iter().any(|apart| apart.name == name)
+}
 
 /// Where a listener stands: "the entire server state visible to the user" (RFC 8620 7.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,10 +139,10 @@ mod tests {
     fn a_position_is_read_back_and_nothing_else_is() {
         let position = Position {
             modseq: Modseq(42),
-            marks: vec![0xfeed],
+            marks: vec![0xfeed, 0xa],
         };
-        assert_eq!(position.to_string(), "42.feed");
-        assert_eq!(Position::parse("42.feed"), Some(position));
+        assert_eq!(position.to_string(), "42.feed.a");
+        assert_eq!(Position::parse("42.feed.a"), Some(position));
         // From before a type came.
         assert!(Position::parse("42").is_some());
         let long = format!("1{}", ".1".repeat(APART.len() + 1));

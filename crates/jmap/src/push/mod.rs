@@ -11,6 +11,6 @@
 mod look;
 mod wanted;
 
-pub(crate) use look::Told;
 pub use look::{Position, look};
+pub(crate) use look::{Told, is_apart};
 pub use wanted::Wanted;

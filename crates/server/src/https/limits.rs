@@ -29,3 +29,13 @@ pub(super) const MIN_PING_SECS: u64 = 10;
 /// Longest time between pings of an EventSource, in seconds (RFC 8620 7.3: no less than 300). A client
 /// that wants none is sent a comment as often, so that one that is gone is found out.
 pub(super) const MAX_PING_SECS: u64 = 900;
+/// Octets of a WebSocket message for which no memory is set aside: an idle socket holds that much.
+pub(super) const MESSAGE_FREE: u64 = 16 * 1024;
+/// Octets for which memory is set aside at once while a WebSocket message comes.
+pub(super) const MESSAGE_STEP: u64 = 256 * 1024;
+/// Octets that are read of a WebSocket at once.
+pub(super) const FRAME_BUFFER: usize = 4 * 1024;
+/// How long a WebSocket may be quiet before it is pinged, and again before it is given up.
+pub(super) const SOCKET_QUIET: Duration = Duration::from_secs(300);
+/// Longest wait for the other end of a WebSocket to hear why it ends.
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -22,6 +22,7 @@ mod limits;
 mod pages;
 mod patience;
 mod route;
+mod turn;
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -48,6 +49,7 @@ use answer::Answer;
 use jmap::Jmap;
 use patience::Patient;
 pub(crate) use route::ENROL_PATH;
+use turn::Turn;
 
 /// Serves the connections of the HTTPS listeners.
 pub(crate) struct HttpsDoor {
@@ -94,11 +96,13 @@ impl HttpsDoor {
         let Some(stream) = stream.into_tls() else {
             return;
         };
+        let turn = Arc::new(Turn::default());
         let service = service_fn(|request: Request<Incoming>| {
             let (site, jmap) = (Arc::clone(&self.site), Arc::clone(&self.jmap));
+            let turn = Arc::clone(&turn);
             async move {
                 Ok::<_, Infallible>(match jmap::is_path(request.uri().path()) {
-                    true => jmap.answer(peer, request).await,
+                    true => jmap.answer(peer, request, &turn).await,
                     false => route::answer(site, peer, request).await,
                 })
             }
@@ -109,7 +113,8 @@ impl HttpsDoor {
             .header_read_timeout(limits::HEAD_TIMEOUT)
             .max_buf_size(limits::MAX_HEAD)
             .max_headers(limits::MAX_FIELDS)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
         pin!(connection);
         let ended = tokio::select! {
             ended = &mut connection => ended,
@@ -120,6 +125,9 @@ impl HttpsDoor {
         };
         if let Err(error) = ended {
             tracing::debug!(%peer, %error, "https connection ended");
+        }
+        if let Some(next) = turn.take() {
+            next.await;
         }
     }
 }

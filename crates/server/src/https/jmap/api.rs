@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
-use tern_jmap::{Problem, Verbs};
+use tern_jmap::{Caller, Problem, Response, Verbs};
+use tern_mailbox::Listener as _;
 
 use super::body::{self, Unread};
 use super::login::LoggedIn;
@@ -52,10 +53,7 @@ impl Jmap {
         let work = move || {
             let _slot = slot;
             let request = tern_jmap::Request::parse(&octets.bytes)?;
-            let verbs = jmap.verbs();
-            let response =
-                tern_jmap::execute(request, &verbs, &caller, clock::now(), &mut OsEntropy);
-            Ok(response.into_json().to_string())
+            Ok(jmap.execute(request, &caller).into_json().to_string())
         };
         match tokio::task::spawn_blocking(work).await {
             Ok(Ok(text)) => typed(StatusCode::OK, "application/json", text),
@@ -65,6 +63,16 @@ impl Jmap {
                 "The server failed at it.",
             ),
         }
+    }
+
+    /// Runs a request that was read, and wakes whoever listens for what the change log does not tell.
+    pub(super) fn execute(&self, request: tern_jmap::Request, caller: &Caller) -> Response {
+        let verbs = self.verbs();
+        let response = tern_jmap::execute(request, &verbs, caller, clock::now(), &mut OsEntropy);
+        if response.may_have_changed_apart() {
+            self.shared.hub.changed_unasked(&[caller.account]);
+        }
+        response
     }
 
     /// What a request may reach.

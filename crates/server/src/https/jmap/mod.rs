@@ -1,4 +1,4 @@
-//! JMAP over HTTP (RFC 8620 1.8, 2, 3.1, 6, 7.3): where its resources are, who may use them, and how many at
+//! JMAP over HTTP (RFC 8620 1.8, 2, 3.1, 6, 7.3) and WebSockets (RFC 8887): where its resources are, who may use them, and how many at
 //! once.
 //!
 //! Invariants:
@@ -15,6 +15,7 @@ mod login;
 mod recall;
 mod slots;
 mod upload;
+mod websocket;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use tern_mailbox::Mailboxes;
 use tern_recall::Recalls;
 
 use super::answer::{Answer, whole};
+use super::turn::Turn;
 use crate::factors::Factors;
 use crate::memory::Memory;
 use crate::net::Shared;
@@ -56,6 +58,7 @@ enum Resource<'a> {
     Session,
     Api,
     Events,
+    WebSocket,
     Download(&'a str),
     Upload(&'a str),
     Nothing,
@@ -66,6 +69,7 @@ impl<'a> Resource<'a> {
         match path {
             "/.well-known/jmap" | "/jmap/session" | "/jmap/session/" => Self::Session,
             "/jmap/api/" | "/jmap/api" => Self::Api,
+            "/jmap/ws/" | "/jmap/ws" => Self::WebSocket,
             "/jmap/eventsource/" | "/jmap/eventsource" => Self::Events,
             _ => {
                 let download = path.strip_prefix("/jmap/download/").map(Self::Download);
@@ -78,6 +82,7 @@ impl<'a> Resource<'a> {
     const fn methods(&self) -> &'static str {
         match self {
             Self::Session | Self::Download(_) | Self::Events => "GET, HEAD, OPTIONS",
+            Self::WebSocket => "GET, OPTIONS",
             Self::Api | Self::Upload(_) => "POST, OPTIONS",
             Self::Nothing => "OPTIONS",
         }
@@ -110,8 +115,9 @@ impl Jmap {
         self: Arc<Self>,
         peer: IpAddr,
         request: Request<Incoming>,
+        turn: &Turn,
     ) -> Answer {
-        let mut answer = self.route(peer, request).await;
+        let mut answer = self.route(peer, request, turn).await;
         let headers = answer.headers_mut();
         for (name, value) in HEADERS {
             headers
@@ -121,7 +127,12 @@ impl Jmap {
         answer
     }
 
-    async fn route(self: Arc<Self>, peer: IpAddr, request: Request<Incoming>) -> Answer {
+    async fn route(
+        self: Arc<Self>,
+        peer: IpAddr,
+        request: Request<Incoming>,
+        turn: &Turn,
+    ) -> Answer {
         let path = request.uri().path().to_owned();
         let resource = Resource::of(&path);
         if *request.method() == Method::OPTIONS {
@@ -131,6 +142,7 @@ impl Jmap {
         let fits = match resource {
             Resource::Nothing => return problem(StatusCode::NOT_FOUND, "There is nothing here."),
             Resource::Api | Resource::Upload(_) => *request.method() == Method::POST,
+            Resource::WebSocket => *request.method() == Method::GET,
             Resource::Session | Resource::Download(_) | Resource::Events => is_read,
         };
         if !fits {
@@ -149,6 +161,7 @@ impl Jmap {
         match resource {
             Resource::Session => self.session(&login, request.headers()),
             Resource::Api => self.api(peer, &login, request).await,
+            Resource::WebSocket => self.websocket(peer, &login, request, turn),
             Resource::Events => {
                 let query = request.uri().query().unwrap_or_default();
                 let last = request.headers().get("last-event-id");
