@@ -6,6 +6,7 @@ use tern_base::codec::Damaged;
 use tern_base::{BlobId, OriginId};
 use tern_store::{Range, Read};
 
+use crate::outbox::rows;
 use crate::tables::{self, Job};
 use crate::{Delivery, DeliveryError};
 
@@ -70,6 +71,7 @@ impl Delivery {
                 ));
             }
         }
+        checked.outbox(reader)?;
         let mut from = None;
         loop {
             let page = tern_queue::list(reader, from, 1_000)?;
@@ -85,6 +87,30 @@ impl Delivery {
 }
 
 impl Checked {
+    /// What holds its content is due, and nothing else is.
+    fn outbox(&mut self, reader: &dyn Read) -> Result<(), DeliveryError> {
+        let mut held = BTreeMap::new();
+        each(reader, rows::all_sendings(), |key, value| {
+            let (account, id) = rows::read_row_key(key)?;
+            let row = rows::Row::decode(id, value)?;
+            if let Some(of) = row.kept.and_then(|kept| kept.held) {
+                *self.references.entry(of.blob).or_default() += 1;
+                held.insert((of.due, account, id), ());
+            }
+            Ok(())
+        })?;
+        each(reader, rows::all_due(), |key, _| {
+            if held.remove(&rows::read_due_key(key)?).is_none() {
+                self.note("something is due that holds nothing to send".to_owned());
+            }
+            Ok(())
+        })?;
+        for (_, account, id) in held.keys() {
+            self.note(format!("sending {id} of account {account} is never due"));
+        }
+        Ok(())
+    }
+
     fn note(&mut self, what: String) {
         self.findings.push(Finding(what));
     }

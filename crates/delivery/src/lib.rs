@@ -11,6 +11,7 @@
 //!   lands exactly once.
 //! - What a submission led to is on record in the transaction that led there, so that it can be
 //!   taken back.
+//! - What a client asked to be sent later leaves at its time, or was called off before (`outbox`).
 //! - Whatever is under a seal is neither shown nor handed to the network.
 //!
 //! Refuses to talk to the network, and to read a clock.
@@ -23,6 +24,7 @@ mod incoming;
 mod job;
 pub mod limits;
 mod notice;
+mod outbox;
 mod outgoing;
 mod place;
 mod plan;
@@ -31,6 +33,7 @@ mod recipient;
 mod report;
 mod request;
 mod tables;
+mod vacation;
 
 use std::sync::Arc;
 
@@ -41,9 +44,14 @@ use tern_store::{Engine, Read};
 pub use check::{Checked, Finding};
 pub use error::{DeliveryError, Refusal};
 pub use incoming::{Accepted, Incoming, IncomingRecipient, Submitter};
+pub use outbox::{
+    Delivered, Dispatched, Envelope, NewSending, Outbox, RecipientStatus, Sending, SendingChanges,
+    Stage, Stop, SubmitError,
+};
 pub use outgoing::{BodyType, Concluded, Outgoing};
 pub use recipient::RecipientCheck;
 pub use request::is_request_address;
+pub use vacation::Vacation;
 
 /// What delivery must be told of this server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +70,7 @@ pub struct Delivery {
     mailboxes: Arc<Mailboxes>,
     settings: Settings,
     token_key: [u8; 32],
+    under_way: outbox::UnderWay,
 }
 
 impl std::fmt::Debug for Delivery {
@@ -86,6 +95,7 @@ impl Delivery {
             mailboxes,
             settings,
             token_key,
+            under_way: outbox::UnderWay::default(),
         }
     }
 

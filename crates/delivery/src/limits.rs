@@ -17,6 +17,29 @@ pub const MAX_NOTICE_RECIPIENTS: usize = 100;
 /// How long a job that was never begun is left alone, in milliseconds: whoever writes it may still
 /// be at it.
 pub const UNBEGUN_GRACE_MS: u64 = 3_600_000;
+/// Most recipients of one sending: its envelope is kept word for word.
+pub const MAX_ENVELOPE_RECIPIENTS: usize = 1_000;
+/// Most bytes of an envelope that is kept.
+pub const MAX_ENVELOPE: usize = 400 * 1024;
+/// Largest message that a client has sent from its mailboxes, in bytes.
+pub const MAX_SENDING: usize = 50 << 20;
+/// Longest time that a message is held before it is sent, in milliseconds.
+pub const MAX_HOLD_MS: u64 = 30 * 24 * 3_600_000;
+/// Most sendings of an account that wait for their time.
+pub const MAX_PENDING: usize = 500;
+/// Most sendings of an account that are over and remembered.
+pub const KEPT_SENDINGS: usize = 500;
+/// How long a sending that could not be sent waits for the next attempt, in milliseconds.
+pub const SENDING_RETRY_MS: u64 = 60_000;
+/// Most sendings that one look at what is due sends.
+pub const DUE_AT_ONCE: usize = 100;
+/// Longest text of a vacation response, in bytes: two of them stay within a row.
+pub const MAX_VACATION_TEXT: usize = 24 * 1024;
+/// Longest subject of a vacation response, in bytes.
+pub const MAX_VACATION_SUBJECT: usize = 1_024;
+/// After how long somebody who writes again is answered again, in milliseconds (RFC 3834 2: once in
+/// seven days).
+pub const ANSWER_AGAIN_MS: u64 = 7 * 24 * 3_600_000;
 /// Most bytes of rows that one chunk of a job writes.
 pub(crate) const CHUNK_BYTES: usize = 640 * 1024;
 /// Most bytes of one row of planned recipients.

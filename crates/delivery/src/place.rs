@@ -8,6 +8,7 @@ use tern_store::Transaction;
 
 use crate::entry::{Entry, Facts, Goal, Head};
 use crate::report::{Action, Report};
+use crate::vacation::Answering;
 use crate::{Delivery, DeliveryError, Refusal};
 
 /// Where a chunk of a plan begins: in the numbering of its entries, and of those that go somewhere.
@@ -70,6 +71,7 @@ impl Delivery {
         let landings = landings(facts, entries);
         let placed = self.mailboxes.land_in(txn, prepared, &landings, now)?;
         let mut placed = placed.into_iter();
+        let answering = Answering::of(prepared, facts);
         let mut outcome = Outcome::default();
         let mut links = 0;
         for (number, entry) in (at.number..).zip(entries) {
@@ -81,6 +83,11 @@ impl Delivery {
                     match landing_outcome(landed)? {
                         Ok(landed) => {
                             outcome.local += 1;
+                            if let Some(answering) =
+                                answering.as_ref().filter(|_| landed.sealed.is_none())
+                            {
+                                self.owe_answer_in(txn, answering, facts.origin, entry, now)?;
+                            }
                             outcome.late(landed.sealed);
                             // RFC 3461 5.2.7.2: an expanded recipient is reported once, as such.
                             if !head.expanded {

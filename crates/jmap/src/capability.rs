@@ -24,11 +24,13 @@ pub enum Capability {
     Recall,
     /// `urn:ietf:params:jmap:websocket` (RFC 8887)
     WebSocket,
+    /// `urn:ietf:params:jmap:vacationresponse`
+    VacationResponse,
 }
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Core,
         Self::Mail,
         Self::Blob,
@@ -36,6 +38,7 @@ impl Capability {
         Self::Submission,
         Self::Recall,
         Self::WebSocket,
+        Self::VacationResponse,
     ];
 
     /// Its registered name.
@@ -48,6 +51,7 @@ impl Capability {
             Self::Submission => "urn:ietf:params:jmap:submission",
             Self::Recall => "urn:tern:jmap:recall",
             Self::WebSocket => "urn:ietf:params:jmap:websocket",
+            Self::VacationResponse => "urn:ietf:params:jmap:vacationresponse",
         }
     }
 
@@ -71,7 +75,12 @@ impl Capability {
             }),
             // The session adds where it is.
             Self::WebSocket => json!({"supportsPush": true}),
-            Self::Mail | Self::Blob | Self::Quota | Self::Submission | Self::Recall => json!({}),
+            Self::Mail
+            | Self::Blob
+            | Self::Quota
+            | Self::Submission
+            | Self::Recall
+            | Self::VacationResponse => json!({}),
         }
     }
 
@@ -95,8 +104,16 @@ impl Capability {
                 "emailQuerySortOptions": SORT_OPTIONS,
                 "mayCreateTopLevelMailbox": true,
             })),
+            // RFC 8621 1.3.3
+            Self::VacationResponse => Some(json!({})),
             // RFC 8621 1.3.2
-            Self::Submission => Some(json!({"maxDelayedSend": 0, "submissionExtensions": {}})),
+            Self::Submission => Some(json!({
+                "maxDelayedSend": tern_delivery::limits::MAX_HOLD_MS / 1_000,
+                "submissionExtensions": {
+                    "FUTURERELEASE": [], "DSN": [], "SMTPUTF8": [], "8BITMIME": [],
+                    "SIZE": [tern_delivery::limits::MAX_SENDING.to_string()],
+                },
+            })),
         }
     }
 }

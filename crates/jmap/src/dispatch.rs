@@ -8,7 +8,7 @@ use crate::error::MethodError;
 use crate::request::Invocation;
 use crate::{
     Caller, Capability, Request, Response, Verbs, blobs, echo, email, identity, limits, mailbox,
-    quota, recall, reference, session, thread,
+    quota, recall, reference, session, submission, thread, vacation,
 };
 
 /// A method.
@@ -80,6 +80,31 @@ const METHODS: &[Method] = &[
     method("Recall/changes", Capability::Recall, recall::changes::run),
     method("Recall/plan", Capability::Recall, recall::plan::run),
     method("Recall/restore", Capability::Recall, recall::restore::run),
+    method(
+        "VacationResponse/get",
+        Capability::VacationResponse,
+        vacation::get,
+    ),
+    method(
+        "VacationResponse/set",
+        Capability::VacationResponse,
+        vacation::set,
+    ),
+    method(
+        "EmailSubmission/get",
+        Capability::Submission,
+        submission::get::run,
+    ),
+    method(
+        "EmailSubmission/changes",
+        Capability::Submission,
+        submission::changes::run,
+    ),
+    method(
+        "EmailSubmission/set",
+        Capability::Submission,
+        submission::set::run,
+    ),
 ];
 
 /// Runs the method calls of a request in order.

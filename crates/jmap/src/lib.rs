@@ -42,7 +42,9 @@ mod reference;
 mod request;
 mod standard;
 mod state;
+mod submission;
 mod thread;
+mod vacation;
 mod verbs;
 
 pub use blob::Download;

@@ -1,5 +1,6 @@
 //! What a request may reach, and nothing more.
 
+use tern_delivery::Outbox;
 use tern_directory::Identities;
 use tern_mailbox::Mailboxes;
 use tern_recall::Recalls;
@@ -17,4 +18,6 @@ pub struct Verbs<'a> {
     pub recalls: &'a Recalls,
     /// What recalls need of the shell.
     pub desk: &'a dyn RecallDesk,
+    /// What accounts send.
+    pub outbox: &'a Outbox,
 }

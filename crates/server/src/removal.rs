@@ -8,6 +8,7 @@
 //! sent, stay on record.
 
 use tern_base::{AccountId, Timestamp};
+use tern_delivery::Delivery;
 use tern_mailbox::Mailboxes;
 use tern_recall::Recalls;
 use tern_store::{Engine, Read};
@@ -17,11 +18,14 @@ use crate::admin::AdminError;
 /// Removes an account that was marked ([`tern_directory::begin_removal`]).
 pub(crate) fn finish(
     engine: &dyn Engine,
+    delivery: &Delivery,
     mailboxes: &Mailboxes,
     recalls: &Recalls,
     account: AccountId,
     now: Timestamp,
 ) -> Result<(), AdminError> {
+    delivery.remove_outbox(account, now)?;
+    delivery.remove_vacation(account)?;
     mailboxes.remove_account(account, now)?;
     recalls.forget_triggers(account)?;
     // Last: while the account is in the directory, its removal can be found.
@@ -32,6 +36,7 @@ pub(crate) fn finish(
 /// Goes on with every removal that was cut off. Answers how many there were.
 pub(crate) fn resume(
     engine: &dyn Engine,
+    delivery: &Delivery,
     mailboxes: &Mailboxes,
     recalls: &Recalls,
     now: Timestamp,
@@ -41,7 +46,7 @@ pub(crate) fn resume(
     while let Some(next) = from {
         let page = tern_directory::list_accounts(reader, next, 500)?;
         for account in page.accounts.iter().filter(|account| account.removing) {
-            finish(engine, mailboxes, recalls, account.id, now)?;
+            finish(engine, delivery, mailboxes, recalls, account.id, now)?;
             finished += 1;
         }
         from = page.next;

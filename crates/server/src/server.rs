@@ -27,6 +27,7 @@ use crate::late::Late;
 use crate::login::Logins;
 use crate::memory::{Budget, Memory};
 use crate::net::{self, Bounds, Gate, KINDS, Shared, Stream, Ticket, bind};
+use crate::outbox::Departures;
 use crate::parts::{self, Parts, PartsError};
 use crate::relay::{Relay, RelayError};
 use crate::session::{ImapDoor, SmtpDoor};
@@ -167,6 +168,7 @@ impl Server {
         let (late_sender, late_receiver) = mpsc::channel();
         let late = Late::new(late_sender);
         let context = Arc::new(context(config, &parts, &hub, &certificates, &relay, &late)?);
+        let departures = Departures::new(late.clone(), relay.wake());
         let audit = AuditChores::new(
             Arc::clone(&parts.engine),
             Arc::clone(&parts.recalls),
@@ -178,7 +180,7 @@ impl Server {
             context,
             stop,
             tasks: Vec::new(),
-            workers: Workers::start(&parts, &hub, late, late_receiver, audit)?,
+            workers: Workers::start(&parts, &hub, late, late_receiver, audit, departures)?,
             rocks: Arc::clone(&parts.rocks),
         };
         server.listen_all(config, &stopped)?;
@@ -313,7 +315,13 @@ fn context(
             memory: Arc::clone(&memory),
             late: late.clone(),
         },
-        https: HttpsDoor::new(parts, Arc::clone(certificates), shared, memory)?,
+        https: HttpsDoor::new(
+            parts,
+            Arc::clone(certificates),
+            shared,
+            memory,
+            Departures::new(late.clone(), relay.wake()),
+        )?,
         next_id: AtomicU64::new(1),
     })
 }

@@ -26,6 +26,7 @@ use crate::audit_chores::AuditChores;
 use crate::clock::{self, OsEntropy};
 use crate::hub::{Changes, Hub};
 use crate::late::Late;
+use crate::outbox::{self, Departures};
 use crate::parts::Parts;
 use crate::policies::{Policies, PoliciesError};
 use crate::removal;
@@ -80,6 +81,7 @@ impl Workers {
         late: Late,
         late_tags: Receiver<SealTag>,
         audit: AuditChores,
+        departures: Departures,
     ) -> io::Result<Self> {
         let mut workers = Self {
             hub: Arc::clone(hub),
@@ -106,6 +108,12 @@ impl Workers {
         let engine = Arc::clone(&parts.engine);
         workers.spawn("recall-start", move |ending| {
             at_start.at_all(ending, &*engine);
+        })?;
+        let delivery = Arc::clone(&parts.delivery);
+        workers.spawn("outbox", move |ending| {
+            while !ending.wait(outbox::SECOND) {
+                outbox::send_due(&delivery, &departures);
+            }
         })?;
         let chores = Chores {
             engine: Arc::clone(&parts.engine),
@@ -313,7 +321,7 @@ impl Chores {
 
     fn run(&self, ending: &Ending) {
         let (engine, mailboxes, recalls) = (&*self.engine, &self.mailboxes, &self.recalls);
-        match removal::resume(engine, mailboxes, recalls, clock::now()) {
+        match removal::resume(engine, &self.delivery, mailboxes, recalls, clock::now()) {
             Ok(0) => {}
             Ok(accounts) => tracing::info!(accounts, "removals of accounts were finished"),
             Err(error) => tracing::error!(%error, "removals of accounts could not be finished"),
@@ -366,6 +374,9 @@ impl Chores {
             Ok(0) => {}
             Ok(forgotten) => tracing::debug!(forgotten, "arrivals were forgotten"),
             Err(error) => tracing::error!(%error, "arrivals could not be forgotten"),
+        }
+        if let Err(error) = self.delivery.forget_answered(clock::now()) {
+            tracing::error!(%error, "what was answered could not be forgotten");
         }
         self.audit.round(clock::now());
         if let Err(error) = tern_queue::prune(&*self.engine, &self.schedule, clock::now()) {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tern_base::{AccountId, SeededEntropy, Timestamp};
+use tern_delivery::{Delivery, Outbox, Settings};
 use tern_directory::{CodeRefused, Identities};
 use tern_jmap::{Caller, Capability, RecallDesk, Request, Verbs};
 use tern_mailbox::Mailboxes;
@@ -57,10 +58,18 @@ pub(crate) fn run(data: &[u8]) {
         tern_policy::unattended(),
         tern_recall::Settings::default(),
     );
+    let settings = Settings {
+        hostname: "mx.example.org".to_owned(),
+        schedule: tern_queue::Schedule::default(),
+        label_header: String::new(),
+    };
+    let store = Arc::new(engine.clone());
+    let delivery = Delivery::new(store, Arc::clone(&mailboxes), settings, [9; 32]);
     let mut house = House {
         mailboxes: &mailboxes,
         recalls: &recalls,
         identities: Identities::new(Arc::new(engine.clone())),
+        outbox: Outbox::new(Arc::new(delivery), |_| {}),
         entropy: SeededEntropy::new(1),
     };
     let before = TYPES.map(|name| house.all(ALICE, name));
@@ -97,6 +106,7 @@ struct House<'a> {
     mailboxes: &'a Mailboxes,
     recalls: &'a Recalls,
     identities: Identities,
+    outbox: Outbox,
     entropy: SeededEntropy,
 }
 
@@ -133,6 +143,7 @@ impl House<'_> {
             identities: &self.identities,
             recalls: self.recalls,
             desk: &Closed,
+            outbox: &self.outbox,
         };
         let caller = Caller {
             account,

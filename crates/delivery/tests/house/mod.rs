@@ -47,7 +47,7 @@ fn open(engine: Arc<dyn Engine>) -> (Arc<Mailboxes>, Delivery) {
 pub(crate) struct House {
     pub(crate) engine: MemEngine,
     pub(crate) mailboxes: Arc<Mailboxes>,
-    pub(crate) delivery: Delivery,
+    pub(crate) delivery: Arc<Delivery>,
     pub(crate) entropy: SeededEntropy,
     pub(crate) now: Timestamp,
     pub(crate) sent: u8,
@@ -95,7 +95,7 @@ impl House {
         Self {
             engine,
             mailboxes,
-            delivery,
+            delivery: Arc::new(delivery),
             entropy: SeededEntropy::new(1),
             now,
             sent: 0,

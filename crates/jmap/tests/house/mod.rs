@@ -7,7 +7,8 @@ pub(crate) mod recall;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tern_base::{AccountId, Domain, EmailAddress, SeededEntropy, Timestamp};
+use tern_base::{AccountId, Domain, EmailAddress, OriginId, SeededEntropy, Timestamp};
+use tern_delivery::{Delivery, Incoming, IncomingRecipient, Outbox, Settings};
 use tern_directory::{Identities, NewAccount, add_domain, create_account};
 use tern_jmap::blob_id::{BlobKey, BlobRef};
 use tern_jmap::{Caller, Capability, Request, Verbs};
@@ -39,6 +40,8 @@ const FOLDERS: [FolderSpec; 3] = [
 pub(crate) struct House {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) mailboxes: Arc<Mailboxes>,
+    pub(crate) delivery: Arc<Delivery>,
+    pub(crate) outbox: Outbox,
     pub(crate) identities: Identities,
     pub(crate) entropy: SeededEntropy,
     pub(crate) now: Timestamp,
@@ -69,18 +72,31 @@ impl House {
             assert_eq!(create_account(&*engine, &new, now).unwrap().id, account);
             mailboxes.create_account(account, 0, &FOLDERS, now).unwrap();
         }
-        let settings = tern_recall::Settings::default();
         let recalls = Recalls::open(
             Arc::clone(&engine),
             Arc::clone(&mailboxes),
             policy,
-            settings,
+            tern_recall::Settings::default(),
         );
         let recalls = Arc::new(recalls);
+        let settings = Settings {
+            hostname: "mx.example.org".to_owned(),
+            schedule: tern_queue::Schedule::default(),
+            label_header: "X-Label".to_owned(),
+        };
+        let delivery = Delivery::new(
+            Arc::clone(&engine),
+            Arc::clone(&mailboxes),
+            settings,
+            [9; 32],
+        );
+        let delivery = Arc::new(delivery);
         Self {
             desk: Desk(Arc::clone(&recalls)),
             recalls,
             who: BOB,
+            outbox: Outbox::new(Arc::clone(&delivery), |_| {}),
+            delivery,
             identities: Identities::new(Arc::clone(&engine)),
             engine,
             mailboxes,
@@ -95,6 +111,7 @@ impl House {
             identities: &self.identities,
             recalls: &self.recalls,
             desk: &self.desk,
+            outbox: &self.outbox,
         }
     }
 
@@ -108,6 +125,7 @@ impl House {
             identities: &self.identities,
             recalls: &self.recalls,
             desk: &self.desk,
+            outbox: &self.outbox,
         };
         let caller = Caller {
             account: self.who,
@@ -166,6 +184,23 @@ impl House {
         BlobRef::upload(done.blob).id(&BlobKey::new(self.mailboxes.content_key()), BOB)
     }
 
+    /// A letter to Bob from another server.
+    pub(crate) fn receive(&mut self, from: &str, letter: &str) {
+        let address = |text: &str| EmailAddress::parse(text).unwrap();
+        let incoming = Incoming {
+            origin: OriginId::new(self.now, &mut self.entropy),
+            mail_from: Some(address(from)),
+            recipients: vec![IncomingRecipient::new(address("bob@example.org"))],
+            ret: None,
+            envid: None,
+            smtputf8: false,
+            content: letter.as_bytes().to_vec(),
+            submitter: None,
+        };
+        let accepted = self.delivery.accept(incoming, self.now, &mut self.entropy);
+        accepted.unwrap();
+    }
+
     /// What a blob of Bob's holds.
     pub(crate) fn download(&self, id: &str) -> Option<Vec<u8>> {
         let verbs = self.verbs();
@@ -191,7 +226,7 @@ impl House {
     pub(crate) fn check(&self) {
         let findings = self
             .mailboxes
-            .check(&std::collections::BTreeMap::new())
+            .check(&self.delivery.check().unwrap().references)
             .unwrap();
         assert!(findings.is_empty(), "{findings:#?}");
     }

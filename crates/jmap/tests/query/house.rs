@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tern_base::{AccountId, MailboxId, OriginId, SeededEntropy, Timestamp, Uid};
+use tern_delivery::{Delivery, Outbox, Settings};
 use tern_directory::{CodeRefused, Identities};
 use tern_jmap::{Caller, Capability, RecallDesk, Request, Verbs, execute};
 use tern_mailbox::{
@@ -38,6 +39,7 @@ pub(crate) struct House {
     pub(crate) mailboxes: Arc<Mailboxes>,
     recalls: Recalls,
     identities: Identities,
+    outbox: Outbox,
     entropy: SeededEntropy,
     pub(crate) now: Timestamp,
 }
@@ -60,7 +62,14 @@ impl House {
             tern_policy::unattended(),
             tern_recall::Settings::default(),
         );
+        let settings = Settings {
+            hostname: "mx.example.org".to_owned(),
+            schedule: tern_queue::Schedule::default(),
+            label_header: String::new(),
+        };
+        let delivery = Delivery::new(engine.clone(), Arc::clone(&mailboxes), settings, [9; 32]);
         Self {
+            outbox: Outbox::new(Arc::new(delivery), |_| {}),
             mailboxes,
             recalls,
             identities: Identities::new(engine),
@@ -168,6 +177,7 @@ impl House {
             identities: &self.identities,
             recalls: &self.recalls,
             desk: &NoDesk,
+            outbox: &self.outbox,
         };
         let response = execute(request, &verbs, &caller, self.now, &mut self.entropy);
         let mut response = response.into_json();

@@ -200,7 +200,8 @@ impl Admin {
         )?;
         self.sessions.revoke(account.id, None);
         let (engine, mailboxes, recalls) = (&*self.engine, &self.mailboxes, &self.recalls);
-        removal::finish(engine, mailboxes, recalls, account.id, call.now)?;
+        let delivery = &*self.delivery;
+        removal::finish(engine, delivery, mailboxes, recalls, account.id, call.now)?;
         Ok(Answer::new(format!("account {address} removed"), json!({})))
     }
 

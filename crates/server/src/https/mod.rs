@@ -43,6 +43,7 @@ use crate::factors::Factors;
 use crate::hub::Signal;
 use crate::memory::Memory;
 use crate::net::{Shared, Stream};
+use crate::outbox::Departures;
 use crate::parts::Parts;
 use crate::tls::{self, Certificates, TlsError};
 use answer::Answer;
@@ -72,9 +73,10 @@ impl HttpsDoor {
         certificates: Arc<Certificates>,
         shared: Arc<Shared>,
         memory: Arc<Memory>,
+        departures: Departures,
     ) -> Result<Self, TlsError> {
         Ok(Self {
-            jmap: Arc::new(Jmap::new(parts, Arc::clone(&shared), memory)),
+            jmap: Arc::new(Jmap::new(parts, Arc::clone(&shared), memory, departures)),
             // By name, so that a browser that was led here from a mail protocol is turned away, and
             // the other way round.
             tls: tls::server_config(certificates, &[b"http/1.1"])?,

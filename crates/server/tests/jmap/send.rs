@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::house::House;
+use super::house::jmap::JmapClient;
 
 #[test]
 fn an_account_sends_as_its_own_addresses_alone() {
@@ -80,4 +81,77 @@ fn an_account_sends_as_its_own_addresses_alone() {
     house.done(&["alias", "remove", "sales@example.org"]);
     let left = alice.call("Identity/get", json!({"ids": null}));
     assert_eq!(emails(&left), [json!("alice@example.org")]);
+}
+
+/// A draft: the id of the Email, and of the identity to send it as.
+fn draft(client: &JmapClient<'_>, letter: &str) -> (Value, Value) {
+    let path = format!("/jmap/upload/{}/", client.account);
+    let answer = client.http("POST", &path, letter);
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    let uploaded: Value = serde_json::from_str(&answer.body).expect("JSON");
+    let drafts = super::mailbox(client, "drafts");
+    let email = json!({"blobId": uploaded["blobId"], "mailboxIds": {drafts: true}});
+    let imported = client.call("Email/import", json!({"emails": {"e": email}}));
+    let identities = client.call("Identity/get", json!({"ids": null}));
+    (
+        imported["created"]["e"]["id"].clone(),
+        identities["list"][0]["id"].clone(),
+    )
+}
+
+#[test]
+fn what_was_sent_by_jmap_is_taken_back_like_any_other() {
+    let house = House::started("");
+    let (alice, bob) = (house.jmap("alice"), house.jmap("bob"));
+    let (email, identity) = draft(&alice, &super::house::message("four"));
+    let new = json!({"identityId": identity, "emailId": email});
+    let set = alice.call("EmailSubmission/set", json!({"create": {"s": new}}));
+    let id = set["created"]["s"]["id"].as_str().expect("an id");
+    let asked = json!({"ids": null, "properties": ["subject", "headers"]});
+    let got = bob.call("Email/get", asked)["list"][0].clone();
+    let fields = got["headers"].as_array().expect("fields");
+    let field = |name: &str| fields.iter().any(|field| field["name"] == name);
+    assert!(field("Recall-Token") && field("Received"), "{fields:?}");
+    let undo = json!({"update": {id: {"undoStatus": "canceled"}}});
+    let refused = alice.call("EmailSubmission/set", undo);
+    assert_eq!(refused["notUpdated"][id]["type"], "cannotUnsend");
+    house.done(&["recall", "run", "four@example.org"]);
+    let after = bob.call("Email/get", json!({"ids": [got["id"]]}));
+    assert_eq!(after["notFound"], json!([got["id"]]));
+    let kept = alice.call("EmailSubmission/get", json!({"ids": [id]}));
+    assert_eq!(kept["list"][0]["undoStatus"], "final", "it was served");
+}
+
+#[test]
+fn what_is_held_survives_a_kill_and_leaves_at_its_time() {
+    let mut house = House::started("");
+    let submit = |house: &House, name: &str| {
+        let alice = house.jmap("alice");
+        let (email, identity) = draft(&alice, &super::house::message(name));
+        let envelope = json!({
+            "mailFrom": {"email": "alice@example.org", "parameters": {"HOLDFOR": "3"}},
+            "rcptTo": [{"email": "bob@example.org"}],
+        });
+        let new = json!({"identityId": identity, "emailId": email, "envelope": envelope});
+        let set = alice.call("EmailSubmission/set", json!({"create": {"s": new}}));
+        assert_eq!(set["created"]["s"]["undoStatus"], "pending", "{set}");
+        set["created"]["s"]["id"]
+            .as_str()
+            .expect("an id")
+            .to_owned()
+    };
+    let undone = submit(&house, "five");
+    submit(&house, "six");
+    let undo = json!({"update": {&undone: {"undoStatus": "canceled"}}});
+    let set = house.jmap("alice").call("EmailSubmission/set", undo);
+    assert_eq!(set["updated"], json!({undone: null}));
+    house.kill();
+    house.start();
+    house.wait_log("message sent");
+    let bob = house.jmap("bob");
+    let asked = json!({"ids": null, "properties": ["messageId"]});
+    let got = bob.call("Email/get", asked);
+    let list = got["list"].as_array().expect("a list");
+    assert_eq!(list.len(), 1, "{list:?}");
+    assert_eq!(list[0]["messageId"], json!(["six@example.org"]));
 }

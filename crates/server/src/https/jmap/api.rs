@@ -82,6 +82,7 @@ impl Jmap {
             identities: &self.identities,
             recalls: &self.recalls,
             desk: self,
+            outbox: &self.outbox,
         }
     }
 }

@@ -24,6 +24,7 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::Value;
+use tern_delivery::Outbox;
 use tern_directory::Identities;
 use tern_jmap::Problem;
 use tern_jmap::session;
@@ -35,6 +36,7 @@ use super::turn::Turn;
 use crate::factors::Factors;
 use crate::memory::Memory;
 use crate::net::Shared;
+use crate::outbox::Departures;
 use crate::parts::Parts;
 use login::{LoggedIn, NoLogin};
 use slots::Slots;
@@ -45,6 +47,7 @@ pub(super) struct Jmap {
     identities: Identities,
     recalls: Arc<Recalls>,
     factors: Arc<Factors>,
+    outbox: Outbox,
     shared: Arc<Shared>,
     memory: Arc<Memory>,
     logins: login::Remembered,
@@ -95,12 +98,20 @@ pub(super) fn is_path(path: &str) -> bool {
 }
 
 impl Jmap {
-    pub(super) fn new(parts: &Parts, shared: Arc<Shared>, memory: Arc<Memory>) -> Self {
+    pub(super) fn new(
+        parts: &Parts,
+        shared: Arc<Shared>,
+        memory: Arc<Memory>,
+        departures: Departures,
+    ) -> Self {
         Self {
             mailboxes: Arc::clone(&parts.mailboxes),
             identities: Identities::new(Arc::clone(&parts.engine)),
             recalls: Arc::clone(&parts.recalls),
             factors: Arc::clone(&parts.factors),
+            outbox: Outbox::new(Arc::clone(&parts.delivery), move |accepted| {
+                departures.report(accepted);
+            }),
             shared,
             memory,
             logins: login::Remembered::new(),

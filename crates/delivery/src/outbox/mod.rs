@@ -1,0 +1,330 @@
+//! The outbox: what the clients of an account have asked to be sent, until it leaves and for a while
+//! after, so that it can be held, called off in time, and asked about.
+//!
+//! A *sending* is pending until its time has come. From then on it can't be called off: the commit that
+//! says so comes before anybody is served, and a crash in between is made good by the next start, which
+//! knows by the submission on record whether the message was accepted. Its id is that of the submission,
+//! by which it is recalled.
+//!
+//! Invariants:
+//! - A sending that was called off served nobody, and one that served anybody is never called off.
+//! - A sending is accepted once, however often its dispatch is cut off.
+//! - What is sent is the message as it was when it was asked for, whatever becomes of the mailbox's copy.
+//!
+//! Refuses to wait: the shell asks what is due.
+
+mod dispatch;
+mod envelope;
+pub(crate) mod rows;
+mod status;
+mod submit;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tern_base::{AccountId, EmailAddress, MessageId, OriginId, ThreadId, Timestamp};
+use tern_store::{Transaction, Verdict};
+
+use crate::{Accepted, Delivery, DeliveryError, Refusal, limits};
+use rows::Row;
+
+pub use dispatch::Dispatched;
+pub use envelope::{Envelope, Stop};
+pub use status::{Delivered, RecipientStatus};
+pub use submit::{NewSending, SubmitError};
+
+/// How far a sending has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It waits for its time, and may be called off.
+    Pending,
+    /// It leaves.
+    Leaving,
+    /// It was accepted.
+    Sent,
+    /// It was called off before anybody was served.
+    Canceled,
+    /// Its time came, and nobody could be served.
+    Refused(Refusal),
+}
+
+/// What a client has asked to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sending {
+    /// Its id, and that of the submission it becomes.
+    pub id: OriginId,
+    /// As whom it is sent.
+    pub identity: u32,
+    /// The message in the account's mailboxes that it is a copy of.
+    pub email: MessageId,
+    /// The conversation of that message.
+    pub thread: ThreadId,
+    /// When it is sent, or was.
+    pub send_at: Timestamp,
+    /// How far it has come.
+    pub stage: Stage,
+}
+
+/// What changed of an account's sendings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SendingChanges {
+    /// The number of the newest change that is told.
+    pub state: u64,
+    /// Whether there are more.
+    pub has_more: bool,
+    /// What was made.
+    pub created: Vec<OriginId>,
+    /// What was changed.
+    pub updated: Vec<OriginId>,
+    /// What went.
+    pub destroyed: Vec<OriginId>,
+}
+
+/// Sendings whose dispatch is under way in this process.
+#[derive(Debug, Default)]
+pub(crate) struct UnderWay(Mutex<HashSet<OriginId>>);
+
+/// The only dispatch of a sending, until it is dropped.
+pub(crate) struct Claim<'a> {
+    all: &'a UnderWay,
+    id: OriginId,
+}
+
+impl UnderWay {
+    fn claim(&self, id: OriginId) -> Option<Claim<'_>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(id).then_some(Claim { all: self, id })
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        let mut all = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(&self.id);
+    }
+}
+
+/// What follows outside the domain when a message was accepted.
+type Departure = Box<dyn Fn(&Accepted) + Send + Sync>;
+
+/// The outboxes of accounts, and nothing else of delivery.
+pub struct Outbox {
+    pub(crate) delivery: Arc<Delivery>,
+    departure: Departure,
+}
+
+impl std::fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outbox").finish_non_exhaustive()
+    }
+}
+
+impl Outbox {
+    /// The outboxes of this delivery. `departure` is told of each message that was accepted.
+    pub fn new(
+        delivery: Arc<Delivery>,
+        departure: impl Fn(&Accepted) + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            delivery,
+            departure: Box::new(departure),
+        }
+    }
+
+    /// Whether an account may use an address as its own (RFC 6409 6.1).
+    pub fn may_send_as(
+        &self,
+        account: AccountId,
+        address: &EmailAddress,
+    ) -> Result<bool, DeliveryError> {
+        self.delivery.may_send_as(account, address)
+    }
+
+    /// Every sending of an account, the oldest first, and the number of the newest change.
+    pub fn all(&self, account: AccountId) -> Result<(u64, Vec<Sending>), DeliveryError> {
+        let (head, rows) = self.delivery.refreshed(account)?;
+        let there = rows
+            .into_iter()
+            .filter_map(|row| row.kept)
+            .map(|it| it.sending);
+        Ok((head.state, there.collect()))
+    }
+
+    /// What changed after change number `since`, at most so many sendings. `None` where that can't be
+    /// told.
+    pub fn changes(
+        &self,
+        account: AccountId,
+        since: u64,
+        max: usize,
+    ) -> Result<Option<SendingChanges>, DeliveryError> {
+        let (head, mut rows) = self.delivery.refreshed(account)?;
+        if since > head.state || since < head.floor {
+            return Ok(None);
+        }
+        rows.retain(|row| row.changed > since);
+        // Made and gone meanwhile is no news.
+        rows.retain(|row| row.created <= since || row.kept.is_some());
+        rows.sort_by_key(|row| row.changed);
+        let has_more = rows.len() > max;
+        rows.truncate(max);
+        let state = match rows.last() {
+            Some(last) if has_more => last.changed,
+            _ => head.state,
+        };
+        let mut changes = SendingChanges {
+            state,
+            has_more,
+            ..SendingChanges::default()
+        };
+        for row in rows {
+            let of = match (&row.kept, row.created > since) {
+                (None, _) => &mut changes.destroyed,
+                (Some(_), true) => &mut changes.created,
+                (Some(_), false) => &mut changes.updated,
+            };
+            of.push(row.id);
+        }
+        Ok(Some(changes))
+    }
+
+    /// The envelope of a sending.
+    pub fn envelope(&self, account: AccountId, id: OriginId) -> Result<Envelope, DeliveryError> {
+        rows::envelope(self.delivery.reader(), account, id)
+    }
+
+    /// Calls a sending off. False when it is too late for that, or was called off before;
+    /// `None` when there is no such sending.
+    pub fn cancel(
+        &self,
+        account: AccountId,
+        id: OriginId,
+        now: Timestamp,
+    ) -> Result<Option<bool>, DeliveryError> {
+        let mailboxes = &self.delivery.mailboxes;
+        mailboxes.transact_unasked(&[], |txn| {
+            let Some(mut row) = rows::row_in(txn, account, id)? else {
+                return Ok(Verdict::Abandon(None));
+            };
+            let Some(kept) = row.kept.as_mut() else {
+                return Ok(Verdict::Abandon(None));
+            };
+            if kept.sending.stage != Stage::Pending {
+                return Ok(Verdict::Abandon(Some(false)));
+            }
+            kept.sending.stage = Stage::Canceled;
+            kept.settled = true;
+            self.delivery.let_go_in(txn, account, &mut row, now)?;
+            rows::change_in(txn, account, &mut row)?;
+            Ok(Verdict::Commit(Some(true)))
+        })
+    }
+
+    /// Forgets a sending that is over; what was sent stays sent. False when it is not over yet; `None`
+    /// when there is no such sending.
+    pub fn forget(&self, account: AccountId, id: OriginId) -> Result<Option<bool>, DeliveryError> {
+        self.delivery.forget(account, id)
+    }
+}
+
+impl Delivery {
+    pub(crate) fn forget(
+        &self,
+        account: AccountId,
+        id: OriginId,
+    ) -> Result<Option<bool>, DeliveryError> {
+        self.mailboxes.transact_unasked(&[], |txn| {
+            let Some(mut row) = rows::row_in(txn, account, id)? else {
+                return Ok(Verdict::Abandon(None));
+            };
+            let Some(kept) = &row.kept else {
+                return Ok(Verdict::Abandon(None));
+            };
+            if matches!(kept.sending.stage, Stage::Pending | Stage::Leaving) {
+                return Ok(Verdict::Abandon(Some(false)));
+            }
+            bury_in(txn, account, &mut row)?;
+            Ok(Verdict::Commit(Some(true)))
+        })
+    }
+
+    /// Lets go of what a sending holds that will not be sent, or not again: its content and its time.
+    fn let_go_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        account: AccountId,
+        row: &mut Row,
+        now: Timestamp,
+    ) -> Result<(), DeliveryError> {
+        let Some(kept) = row.kept.as_mut() else {
+            return Ok(());
+        };
+        if let Some(held) = kept.held.take() {
+            self.mailboxes.unlink_blob_in(txn, held.blob, now)?;
+            txn.delete(rows::due_key(held.due, account, row.id));
+        }
+        Ok(())
+    }
+
+    /// Forgets sendings of an account that are over, the oldest first, beyond so many; and of what is
+    /// gone, the oldest traces.
+    fn tidy_outbox(&self, account: AccountId) -> Result<usize, DeliveryError> {
+        let (_, rows) = rows::read(self.reader(), account)?;
+        let is_over = |row: &&Row| {
+            let stage = row.kept.as_ref().map(|kept| kept.sending.stage);
+            stage.is_some_and(|stage| !matches!(stage, Stage::Pending | Stage::Leaving))
+        };
+        let over: Vec<OriginId> = rows.iter().filter(is_over).map(|row| row.id).collect();
+        let waiting = rows.iter().filter(|row| row.kept.is_some()).count() - over.len();
+        let beyond = over.len().saturating_sub(limits::KEPT_SENDINGS);
+        for id in over.into_iter().take(beyond) {
+            self.forget(account, id)?;
+        }
+        let mut gone: Vec<&Row> = rows.iter().filter(|row| row.kept.is_none()).collect();
+        gone.sort_by_key(|row| row.changed);
+        let many = gone.len().saturating_sub(limits::KEPT_SENDINGS);
+        for chunk in gone.get(..many).unwrap_or_default().chunks(100) {
+            self.mailboxes.transact_unasked(&[], |txn| {
+                let mut head = rows::head_in(txn, account)?;
+                for row in chunk {
+                    head.floor = head.floor.max(row.changed);
+                    txn.delete(rows::row_key(account, row.id));
+                }
+                rows::put_head(txn, account, head);
+                Ok::<_, DeliveryError>(Verdict::Commit(()))
+            })?;
+        }
+        Ok(waiting)
+    }
+
+    /// Removes the outbox of an account that is removed: what is pending is not sent.
+    pub fn remove_outbox(&self, account: AccountId, now: Timestamp) -> Result<(), DeliveryError> {
+        let (_, rows) = rows::read(self.reader(), account)?;
+        for row in rows {
+            self.mailboxes.transact_unasked(&[], |txn| {
+                let Some(mut row) = rows::row_in(txn, account, row.id)? else {
+                    return Ok(Verdict::Abandon(()));
+                };
+                self.let_go_in(txn, account, &mut row, now)?;
+                rows::drop_envelope_in(txn, account, &row);
+                txn.delete(rows::row_key(account, row.id));
+                Ok::<_, DeliveryError>(Verdict::Commit(()))
+            })?;
+        }
+        self.mailboxes.transact_unasked(&[], |txn| {
+            txn.delete(rows::head_key(account));
+            Ok::<_, DeliveryError>(Verdict::Commit(()))
+        })
+    }
+}
+
+/// Leaves of a sending that it was there.
+fn bury_in(
+    txn: &mut Transaction<'_>,
+    account: AccountId,
+    row: &mut Row,
+) -> Result<(), DeliveryError> {
+    rows::drop_envelope_in(txn, account, row);
+    row.kept = None;
+    rows::change_in(txn, account, row)
+}

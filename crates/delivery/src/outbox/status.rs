@@ -1,0 +1,243 @@
+//! How it stands with the recipients of a sending, as the queue and the mailboxes know it now.
+//!
+//! Whether somebody has opened a message is not told here: who may know that is a question of policy,
+//! which a report of a recall asks.
+
+use std::collections::HashMap;
+use std::hash::{Hash as _, Hasher as _};
+
+use tern_base::{AccountId, EmailAddress};
+use tern_directory::resolve::{Resolution, resolve};
+use tern_queue::{Ending, QueueId, Reply, Status};
+use tern_recall::{Destination, Target};
+use tern_store::Verdict;
+
+use super::rows::{self, Head, Kept, Row};
+use super::{Outbox, Sending, Stage};
+use crate::request::is_request_address;
+use crate::{Delivery, DeliveryError, tables};
+
+/// Whether a recipient has it (RFC 8621 7 `delivered`), from the best to the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Delivered {
+    /// It is in the mailbox.
+    Yes,
+    /// Another server has it.
+    Unknown,
+    /// It is on its way.
+    Queued,
+    /// They will not get it.
+    No,
+}
+
+/// How it stands with one recipient of the envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecipientStatus {
+    /// The recipient as the envelope names it.
+    pub recipient: String,
+    /// What was said of it last, as a reply of SMTP.
+    pub reply: String,
+    /// Whether they have it.
+    pub delivered: Delivered,
+}
+
+type Standing = (Delivered, String);
+
+fn standing(delivered: Delivered, reply: &str) -> Standing {
+    (delivered, reply.to_owned())
+}
+
+impl Outbox {
+    /// How it stands with each recipient; `None` for what was called off.
+    pub fn statuses(
+        &self,
+        account: AccountId,
+        sending: &Sending,
+    ) -> Result<Option<Vec<RecipientStatus>>, DeliveryError> {
+        self.delivery.statuses(account, sending)
+    }
+}
+
+impl Delivery {
+    /// The rows of an account, each marked as changed whose recipients stand otherwise than was told.
+    pub(super) fn refreshed(&self, account: AccountId) -> Result<(Head, Vec<Row>), DeliveryError> {
+        let (head, rows) = rows::read(self.reader(), account)?;
+        let mut changed = false;
+        for row in &rows {
+            let open = |kept: &&Kept| kept.sending.stage == Stage::Sent && !kept.settled;
+            let Some(kept) = row.kept.as_ref().filter(open) else {
+                continue;
+            };
+            let statuses = self.statuses(account, &kept.sending)?.unwrap_or_default();
+            let mut hasher = std::hash::DefaultHasher::new();
+            for status in &statuses {
+                (status.delivered, &status.reply).hash(&mut hasher);
+            }
+            let told = hasher.finish() | 1;
+            let settled = statuses
+                .iter()
+                .all(|status| status.delivered != Delivered::Queued);
+            if told == kept.told && settled == kept.settled {
+                continue;
+            }
+            changed = true;
+            self.mailboxes.transact_unasked(&[], |txn| {
+                let Some(mut row) = rows::row_in(txn, account, row.id)? else {
+                    return Ok(Verdict::Abandon(()));
+                };
+                if let Some(kept) = row.kept.as_mut() {
+                    (kept.told, kept.settled) = (told, settled);
+                    rows::change_in(txn, account, &mut row)?;
+                }
+                Ok::<_, DeliveryError>(Verdict::Commit(()))
+            })?;
+        }
+        match changed {
+            true => rows::read(self.reader(), account),
+            false => Ok((head, rows)),
+        }
+    }
+
+    fn statuses(
+        &self,
+        account: AccountId,
+        sending: &Sending,
+    ) -> Result<Option<Vec<RecipientStatus>>, DeliveryError> {
+        let known = match sending.stage {
+            Stage::Canceled => return Ok(None),
+            Stage::Sent => Some(self.known(sending)?),
+            Stage::Pending | Stage::Leaving | Stage::Refused(_) => None,
+        };
+        let envelope = rows::envelope(self.reader(), account, sending.id)?;
+        let mut statuses = Vec::with_capacity(envelope.rcpt_to.len());
+        for stop in envelope.rcpt_to {
+            let (delivered, reply) = match (&known, sending.stage) {
+                (Some(known), _) => known.of(self, &stop.email)?,
+                (None, Stage::Refused(refusal)) => {
+                    let (class, subject, detail) = refusal.status();
+                    let text = refusal.text();
+                    let reply = format!("550 {class}.{subject}.{detail} {text}");
+                    (Delivered::No, reply)
+                }
+                (None, _) => standing(Delivered::Queued, "250 2.0.0 Waits for its time"),
+            };
+            statuses.push(RecipientStatus {
+                recipient: stop.email,
+                reply,
+                delivered,
+            });
+        }
+        Ok(Some(statuses))
+    }
+
+    fn known(&self, sending: &Sending) -> Result<Known, DeliveryError> {
+        let reader = self.reader();
+        let targets = tern_recall::submission::targets(reader, sending.id)?;
+        let items = tern_queue::by_origin(reader, sending.id)?;
+        Ok(Known {
+            targets,
+            items: items.into_iter().map(|item| (item.id(), item)).collect(),
+            lands: reader.get(&tables::job_key(sending.id))?.is_some(),
+        })
+    }
+}
+
+/// What is known of a message that was accepted.
+struct Known {
+    targets: Vec<Target>,
+    items: HashMap<QueueId, Status>,
+    /// Its copies are still being brought where they go.
+    lands: bool,
+}
+
+impl Known {
+    fn of(&self, delivery: &Delivery, recipient: &str) -> Result<Standing, DeliveryError> {
+        let address = EmailAddress::parse(recipient);
+        let address = address.map_err(|_| tern_store::StoreError::Damaged)?;
+        let name = address.to_string();
+        let own = self
+            .targets
+            .iter()
+            .filter(|target| target.recipient == name);
+        if let Some(worst) = own.map(|target| self.at(target)).max() {
+            return Ok(worst);
+        }
+        // Where another recipient leads as well, there is one copy for both.
+        if let Resolution::Found(found) = resolve(delivery.reader(), &address)? {
+            let leads_to = |target: &&Target| match &target.destination {
+                Destination::Account(id) => found.accounts.iter().any(|it| it.account == *id),
+                Destination::Outside { address, .. } => {
+                    let mut outside = found.outside.iter();
+                    outside.any(|it| it.address.to_string() == *address)
+                }
+                Destination::Nowhere => false,
+            };
+            let shared = self.targets.iter().filter(leads_to);
+            if let Some(worst) = shared.map(|target| self.at(target)).max() {
+                return Ok(worst);
+            }
+        }
+        let same = |target: &&Target| match &target.destination {
+            Destination::Outside { address: other, .. } => other.eq_ignore_ascii_case(&name),
+            _ => false,
+        };
+        if let Some(target) = self.targets.iter().find(same) {
+            return Ok(self.at(target));
+        }
+        if is_request_address(delivery.reader(), &address)? {
+            return Ok(standing(Delivered::Yes, "250 2.0.0 Taken as a request"));
+        }
+        Ok(standing(
+            Delivered::No,
+            "550 5.0.0 It could not be delivered",
+        ))
+    }
+
+    fn at(&self, target: &Target) -> Standing {
+        match &target.destination {
+            Destination::Account(_) if self.lands => {
+                standing(Delivered::Queued, "250 2.0.0 On its way")
+            }
+            Destination::Account(_) => standing(Delivered::Yes, "250 2.1.5 In the mailbox"),
+            Destination::Nowhere => standing(Delivered::No, "552 5.2.2 The mailbox took it not"),
+            Destination::Outside { item, .. } => match self.items.get(item) {
+                Some(Status::Live(item)) => {
+                    let last = item.last_reply.as_ref();
+                    let reply = last.map_or("250 2.0.0 Queued".to_owned(), |(_, it)| line(it));
+                    (Delivered::Queued, reply)
+                }
+                Some(Status::Finished(row)) => {
+                    let last = row.last_reply.as_ref().map(|(_, reply)| line(reply));
+                    let (delivered, said) = match row.ending {
+                        Ending::Relayed => (Delivered::Unknown, "250 2.0.0 Handed on"),
+                        Ending::Refused => (Delivered::No, "550 5.0.0 Refused"),
+                        Ending::Expired => (Delivered::No, "550 5.4.7 Not reached in time"),
+                        Ending::Cancelled => (Delivered::No, "550 5.7.0 Stopped"),
+                    };
+                    (delivered, last.unwrap_or_else(|| said.to_owned()))
+                }
+                // The queue forgets after a while.
+                None if self.lands => standing(Delivered::Queued, "250 2.0.0 On its way"),
+                None => standing(Delivered::Unknown, "250 2.0.0 Left long ago"),
+            },
+        }
+    }
+}
+
+/// A reply as one line of SMTP.
+fn line(reply: &Reply) -> String {
+    let code = match reply.code {
+        // The attempt never came to a reply.
+        0 => 451,
+        code => code,
+    };
+    let enhanced = reply
+        .enhanced
+        .map(|(class, subject, detail)| format!("{class}.{subject}.{detail} "));
+    let text: String = reply
+        .text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    format!("{code} {}{text}", enhanced.unwrap_or_default())
+}

@@ -1,0 +1,324 @@
+//! `EmailSubmission/set` (RFC 8621 7.5).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use tern_base::{AccountId, EmailAddress, MessageId, OriginId};
+use tern_delivery::{DeliveryError, Envelope, NewSending, Sending, SubmitError, Submitter, limits};
+use tern_mailbox::MailboxError;
+use tern_session::ids;
+
+use super::envelope::{self, Senders};
+use super::{PROPERTIES, id_of, object, parse_id, undo_status};
+use crate::context::Context;
+use crate::error::{MethodError, SetError};
+use crate::standard::set::{Outcomes, SetArgs};
+use crate::{args, identity, state};
+
+/// What follows for the Emails of the submissions that the call was successful with.
+#[derive(Default)]
+struct OnSuccess {
+    update: Map<String, Value>,
+    destroy: Vec<String>,
+}
+
+impl OnSuccess {
+    /// Takes its two members out of the arguments.
+    fn take(args: &mut Value) -> Result<Self, MethodError> {
+        let mut member = |name: &str| {
+            let taken = args.as_object_mut().and_then(|all| all.remove(name));
+            taken.filter(|value| !value.is_null())
+        };
+        let update = member("onSuccessUpdateEmail").map_or(Ok(Map::new()), args::read)?;
+        let destroy = member("onSuccessDestroyEmail").map_or(Ok(Vec::new()), args::read)?;
+        Ok(Self { update, destroy })
+    }
+
+    /// The arguments of the Email/set that follows, if one does.
+    fn implied(
+        self,
+        account: AccountId,
+        account_id: &str,
+        done: &BTreeMap<String, MessageId>,
+    ) -> Option<Value> {
+        let email = |id: &String| {
+            let email = done.get(id)?;
+            Some(ids::email_id(account, *email))
+        };
+        let updates = self.update.into_iter();
+        let update: Map<String, Value> = updates
+            .filter_map(|(id, patch)| Some((email(&id)?, patch)))
+            .collect();
+        let destroy: Vec<String> = self.destroy.iter().filter_map(email).collect();
+        let is_any = !update.is_empty() || !destroy.is_empty();
+        is_any.then(|| json!({"accountId": account_id, "update": update, "destroy": destroy}))
+    }
+}
+
+/// `EmailSubmission/set`
+pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, MethodError> {
+    let on_success = OnSuccess::take(&mut args)?;
+    let mut args: SetArgs = args::read(args)?;
+    let account = cx.account(&args.account_id)?;
+    let (newest, before) = cx.verbs.outbox.all(account)?;
+    let old_state = state::of_number(newest);
+    args.check(&old_state)?;
+    let mut outcomes = Outcomes::default();
+    let mut done = BTreeMap::new();
+    for (creation, properties) in args.create.take().unwrap_or_default() {
+        let outcome = create(cx, account, &properties);
+        if let Ok((sending, _)) = &outcome {
+            done.insert(format!("#{creation}"), sending.email);
+            done.insert(id_of(account, sending.id), sending.email);
+        }
+        let outcome = outcome.map(|(sending, told)| (id_of(account, sending.id), told));
+        outcomes.create(cx, &creation, outcome);
+    }
+    let mut succeeded = |id: &str| {
+        let known = before.iter().find(|it| id_of(account, it.id) == id);
+        if let Some(known) = known {
+            done.insert(id.to_owned(), known.email);
+        }
+    };
+    for (id, patch) in args.update.take().unwrap_or_default() {
+        let resolved = cx.resolved(&id).to_owned();
+        let outcome = match args.will_destroy(cx, &resolved) {
+            true => Err(SetError::new("willDestroy", "the same call destroys it")),
+            false => update(cx, account, &resolved, &patch),
+        };
+        if outcome.is_ok() {
+            succeeded(&resolved);
+        }
+        outcomes.update(&id, outcome.map(|()| Value::Null));
+    }
+    for id in args.destroy.take().unwrap_or_default() {
+        let resolved = cx.resolved(&id).to_owned();
+        let outcome = destroy(cx, account, &resolved);
+        if outcome.is_ok() {
+            succeeded(&resolved);
+        }
+        outcomes.destroy(&resolved, outcome);
+    }
+    if let Some(implied) = on_success.implied(account, &args.account_id, &done) {
+        cx.implied.push(("Email/set", implied));
+    }
+    let new_state = state::of_number(cx.verbs.outbox.all(account)?.0);
+    Ok(outcomes.response(&args.account_id, &old_state, &new_state))
+}
+
+fn wrong(property: &str, why: &str) -> SetError {
+    let why = match PROPERTIES.contains(&property) {
+        true => why,
+        false => "there is no such property",
+    };
+    SetError::invalid_properties(&[property], why)
+}
+
+fn create(
+    cx: &mut Context<'_>,
+    account: AccountId,
+    properties: &Value,
+) -> Result<(Sending, Value), SetError> {
+    let Some(properties) = properties.as_object() else {
+        return Err(SetError::new("invalidProperties", "it is no object"));
+    };
+    for name in properties.keys() {
+        if !["identityId", "emailId", "envelope"].contains(&name.as_str()) {
+            return Err(wrong(name, "the client does not set it"));
+        }
+    }
+    let id = |name: &str| {
+        let id = properties.get(name).and_then(Value::as_str);
+        id.map(|id| cx.resolved(id).to_owned())
+            .ok_or_else(|| wrong(name, "not an id"))
+    };
+    let (identity_id, email_id) = (id("identityId")?, id("emailId")?);
+    let identity = identity::parse_id(account, &identity_id);
+    let (_, identities) = cx.verbs.identities.all(account)?;
+    let identity = identities.iter().find(|it| Some(it.id) == identity);
+    let identity = identity.ok_or_else(|| wrong("identityId", "there is no such identity"))?;
+    let no_email = || wrong("emailId", "there is no such Email");
+    let email = ids::parse_email_id(account, &email_id).ok_or_else(no_email)?;
+    let mailboxes = cx.verbs.mailboxes;
+    let gone = |error| match error {
+        MailboxError::NoMessage | MailboxError::Sealed => no_email(),
+        other => SetError::from(other),
+    };
+    let row = mailboxes.message(account, email).map_err(gone)?;
+    // What stands before it is this mailbox's own.
+    let own = row.prefix.len() as u64;
+    let content = mailboxes.read(account, &row, own..u64::MAX).map_err(gone)?;
+    let content = content.0;
+    let envelope = sendable(cx, account, &content, properties.get("envelope"), identity)?;
+    let new = NewSending {
+        submitter: Submitter {
+            account,
+            login: cx.caller.login.clone(),
+            connection: Some(cx.caller.connection()),
+        },
+        identity: identity.id.0,
+        email,
+        thread: row.thread,
+        content,
+        envelope,
+    };
+    let outbox = cx.verbs.outbox;
+    let sending = outbox.submit(new, cx.now, cx.entropy)?;
+    let unknown = |_| SetError::new("serverFail", "what became of it can't be read");
+    let mut told = object(outbox, account, &sending, |_| true).map_err(unknown)?;
+    // RFC 8620 5.3: what the client has sent is not told again.
+    if let Some(all) = told.as_object_mut() {
+        all.retain(|name, _| properties.get(name).is_none_or(Value::is_null));
+    }
+    Ok((sending, told))
+}
+
+/// Refuses what can't be sent by this account; the envelope of what can.
+fn sendable(
+    cx: &Context<'_>,
+    account: AccountId,
+    content: &[u8],
+    given: Option<&Value>,
+    identity: &tern_directory::Identity,
+) -> Result<Envelope, SetError> {
+    if !is_whole_lines(content) {
+        let why = "it has a NUL, or a CR or LF that ends no line";
+        return Err(SetError::new("invalidEmail", why).and("properties", json!(["bodyStructure"])));
+    }
+    let parsed = tern_mime::parse(content);
+    let senders = Senders::of(&parsed, content)?;
+    for address in senders.all() {
+        if !is_own(cx, account, address)? {
+            let why = format!("{address} is not an address of the account");
+            return Err(SetError::new("forbiddenFrom", why));
+        }
+    }
+    match given {
+        None | Some(Value::Null) => {
+            let mut made = envelope::of_message(&parsed, &senders);
+            if made.mail_from.email.is_empty() {
+                made.mail_from.email = identity.email.to_string();
+            }
+            Ok(made)
+        }
+        Some(given) => envelope::read(given),
+    }
+}
+
+fn is_own(cx: &Context<'_>, account: AccountId, address: &EmailAddress) -> Result<bool, SetError> {
+    let asked = cx.verbs.outbox.may_send_as(account, address);
+    asked.map_err(|_| SetError::new("serverFail", "the directory can't be read"))
+}
+
+/// What SMTP would take: lines that end in CRLF, and no NUL.
+fn is_whole_lines(content: &[u8]) -> bool {
+    let mut before = 0;
+    for byte in content {
+        let is_wrong = match (before, *byte) {
+            (b'\r', b'\n') => false,
+            (b'\r', _) | (_, b'\n' | 0) => true,
+            _ => false,
+        };
+        if is_wrong {
+            return false;
+        }
+        before = *byte;
+    }
+    before != b'\r'
+}
+
+/// Calls it off: nothing else of it can change.
+fn update(cx: &Context<'_>, account: AccountId, id: &str, patch: &Value) -> Result<(), SetError> {
+    let (sending, outbox) = (find(cx, account, id)?, cx.verbs.outbox);
+    let Some(patch) = patch.as_object() else {
+        return Err(SetError::new("invalidPatch", "a patch is an object"));
+    };
+    let failed = |_| SetError::new("serverFail", "the outbox can't be read");
+    let wants = |name: &str| patch.contains_key(name);
+    let now = object(outbox, account, &sending, wants).map_err(failed)?;
+    let mut is_canceled = false;
+    for (path, value) in patch {
+        match (path.as_str(), value.as_str()) {
+            // What can't change may be named as it is.
+            (path, _) if now.get(path) == Some(value) => {}
+            ("undoStatus", Some("canceled")) => is_canceled = true,
+            ("undoStatus", Some("pending" | "final"))
+                if undo_status(sending.stage) != "pending" =>
+            {
+                return Err(SetError::new("cannotUnsend", "it is over"));
+            }
+            (path, _) => return Err(wrong(path, "nothing but undoStatus can change")),
+        }
+    }
+    if !is_canceled {
+        return Ok(());
+    }
+    match outbox.cancel(account, sending.id, cx.now).map_err(failed)? {
+        Some(true) => Ok(()),
+        Some(false) => {
+            let why = "it has left; a recall may take it back";
+            Err(SetError::new("cannotUnsend", why))
+        }
+        None => Err(SetError::not_found()),
+    }
+}
+
+/// Forgets what is over: RFC 8621 7 lets a server forbid the rest, and what is pending would be sent
+/// with nobody able to call it off.
+fn destroy(cx: &Context<'_>, account: AccountId, id: &str) -> Result<(), SetError> {
+    let id: OriginId = parse_id(account, id).ok_or_else(SetError::not_found)?;
+    let failed = |_| SetError::new("serverFail", "the outbox can't be read");
+    match cx.verbs.outbox.forget(account, id).map_err(failed)? {
+        Some(true) => Ok(()),
+        Some(false) => Err(SetError::new("forbidden", "it waits for its time")),
+        None => Err(SetError::not_found()),
+    }
+}
+
+fn find(cx: &Context<'_>, account: AccountId, id: &str) -> Result<Sending, SetError> {
+    let id = parse_id(account, id).ok_or_else(SetError::not_found)?;
+    let failed = |_| SetError::new("serverFail", "the outbox can't be read");
+    let (_, all) = cx.verbs.outbox.all(account).map_err(failed)?;
+    let mut all = all.into_iter();
+    all.find(|it| it.id == id).ok_or_else(SetError::not_found)
+}
+
+impl From<SubmitError> for SetError {
+    fn from(error: SubmitError) -> Self {
+        let text = error.to_string();
+        match error {
+            SubmitError::ForbiddenMailFrom => Self::new("forbiddenMailFrom", text),
+            SubmitError::NoRecipients => Self::new("noRecipients", text),
+            SubmitError::TooManyRecipients => Self::new("tooManyRecipients", text)
+                .and("maxRecipients", json!(limits::MAX_ENVELOPE_RECIPIENTS)),
+            SubmitError::InvalidRecipients(all) => {
+                Self::new("invalidRecipients", text).and("invalidRecipients", json!(all))
+            }
+            SubmitError::BadEnvelope(why) => Self::invalid_properties(&["envelope"], why),
+            SubmitError::TooLarge => {
+                Self::new("tooLarge", text).and("maxSize", json!(limits::MAX_SENDING))
+            }
+            SubmitError::TooManyPending => Self::new("overQuota", text),
+            // What delivery refuses by SMTP it refuses here.
+            SubmitError::Delivery(DeliveryError::Refused(_) | DeliveryError::Limit(_)) => {
+                Self::new("forbiddenToSend", text)
+            }
+            SubmitError::Delivery(_) => Self::new("serverFail", "it could not be sent now"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_in_crlf() {
+        for good in ["", "a\r\nb", "\r\n\r\n", "ä\r\n"] {
+            assert!(is_whole_lines(good.as_bytes()), "{good:?}");
+        }
+        for bad in ["a\nb", "a\rb", "a\r", "a\0", "\r\r\n", "\n"] {
+            assert!(!is_whole_lines(bad.as_bytes()), "{bad:?}");
+        }
+    }
+}

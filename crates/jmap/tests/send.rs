@@ -1,0 +1,338 @@
+//! EmailSubmission: every property, error and consequence, without a server.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod house;
+
+use house::{CAROL, House};
+use serde_json::{Value, json};
+use tern_mailbox::{INBOX, Role};
+
+const LETTER: &str = "From: bob@example.org\r\nTo: Carol <carol@example.org>\r\n\
+                      Bcc: ed@far.example\r\nSubject: Hello\r\n\r\nHow are you?\r\n";
+
+/// A draft of Bob's: its id.
+fn draft(house: &mut House, letter: &str) -> String {
+    let blob = house.upload("message/rfc822", letter.as_bytes());
+    let drafts = house.mailbox(Role::Drafts);
+    let email = json!({"blobId": blob, "mailboxIds": {drafts: true}, "keywords": {"$draft": true}});
+    let made = house.call("Email/import", json!({"emails": {"e": email}}));
+    made["created"]["e"]["id"].as_str().unwrap().to_owned()
+}
+
+fn identity(house: &mut House) -> String {
+    let all = house.call("Identity/get", json!({"ids": null}));
+    all["list"][0]["id"].as_str().unwrap().to_owned()
+}
+
+/// Submits a draft with this envelope: what was created, or the error.
+fn submit(house: &mut House, email: &str, envelope: &Value) -> Result<Value, Value> {
+    let identity = identity(house);
+    let new = json!({"identityId": identity, "emailId": email, "envelope": envelope});
+    let set = house.call("EmailSubmission/set", json!({"create": {"s": new}}));
+    match set["created"]["s"].is_object() {
+        true => Ok(set["created"]["s"].clone()),
+        false => Err(set["notCreated"]["s"].clone()),
+    }
+}
+
+fn held() -> Value {
+    json!({
+        "mailFrom": {"email": "bob@example.org", "parameters": {"HOLDFOR": "60"}},
+        "rcptTo": [{"email": "carol@example.org"}],
+    })
+}
+
+fn copies(house: &House) -> usize {
+    let view = house.mailboxes.view(CAROL, INBOX).unwrap();
+    view.iter().count()
+}
+
+fn send_due(house: &mut House) -> usize {
+    house.now = house.now.plus_millis(60_000);
+    let dispatched = house.delivery.send_due(house.now, &mut house.entropy);
+    dispatched.unwrap().accepted.len()
+}
+
+fn get(house: &mut House, id: &str) -> Value {
+    let got = house.call("EmailSubmission/get", json!({"ids": [id, "S1-0"]}));
+    assert_eq!(got["notFound"], json!(["S1-0"]));
+    got["list"][0].clone()
+}
+
+#[test]
+fn a_draft_is_sent_to_whom_its_header_names_and_becomes_what_the_client_says() {
+    let mut house = House::new();
+    let email = draft(&mut house, LETTER);
+    let (drafts, sent) = (house.mailbox(Role::Drafts), house.mailbox(Role::Sent));
+    let identity = identity(&mut house);
+    let args = json!({
+        "accountId": "A1",
+        "create": {"s": {"identityId": identity, "emailId": email}},
+        "onSuccessUpdateEmail": {"#s": {
+            format!("mailboxIds/{drafts}"): null, format!("mailboxIds/{sent}"): true,
+            "keywords/$draft": null,
+        }, "#other": {"keywords/$seen": true}},
+        "onSuccessDestroyEmail": null,
+    });
+    let responses = house.calls(&json!([["EmailSubmission/set", args, "c"]]));
+    let set = &responses[0][1];
+    let made = &set["created"]["s"];
+    assert_eq!(made["undoStatus"], "final", "{set}");
+    assert_eq!(made["sendAt"], "2027-01-15T08:00:00Z");
+    // RFC 8621 7.5: one Email/set follows, with the same method call id.
+    assert_eq!(responses.len(), 2);
+    assert_eq!(responses[1][0], "Email/set");
+    assert_eq!(responses[1][2], "c");
+    assert_eq!(responses[1][1]["updated"], json!({email.as_str(): null}));
+    let got = house.call(
+        "Email/get",
+        json!({"ids": [email], "properties": ["mailboxIds", "keywords"]}),
+    );
+    assert_eq!(got["list"][0]["mailboxIds"], json!({sent: true}));
+    assert_eq!(got["list"][0]["keywords"], json!({}));
+    assert_eq!(copies(&house), 1);
+    let id = made["id"].as_str().unwrap().to_owned();
+    let now = get(&mut house, &id);
+    assert_eq!(
+        now["envelope"],
+        json!({
+            "mailFrom": {"email": "bob@example.org", "parameters": null},
+            "rcptTo": [
+                {"email": "carol@example.org", "parameters": null},
+                {"email": "ed@far.example", "parameters": null},
+            ],
+        })
+    );
+    let status = &now["deliveryStatus"];
+    assert_eq!(status["carol@example.org"]["delivered"], "yes");
+    assert_eq!(status["ed@far.example"]["delivered"], "queued");
+    assert_eq!(status["ed@far.example"]["displayed"], "unknown");
+    assert_eq!(
+        (&now["emailId"], &now["identityId"]),
+        (&json!(email), &json!(identity))
+    );
+    house.check();
+}
+
+#[test]
+fn what_waits_is_undone_and_what_has_left_is_not() {
+    let mut house = House::new();
+    let email = draft(&mut house, LETTER);
+    let first = submit(&mut house, &email, &held()).unwrap();
+    let second = submit(&mut house, &email, &held()).unwrap();
+    assert_eq!(first["undoStatus"], "pending");
+    assert_eq!(first["sendAt"], "2027-01-15T08:01:00Z");
+    let state = house.call("EmailSubmission/get", json!({"ids": []}))["state"].clone();
+    let id = |made: &Value| made["id"].as_str().unwrap().to_owned();
+    let (first, second) = (id(&first), id(&second));
+    let update = |house: &mut House, id: &str, patch: Value| {
+        let set = house.call("EmailSubmission/set", json!({"update": {id: patch}}));
+        set["notUpdated"][id]["type"].clone()
+    };
+    let canceled = json!({"undoStatus": "canceled"});
+    let odd = json!({"sendAt": "2028-01-15T08:01:00Z"});
+    assert_eq!(update(&mut house, &first, odd), "invalidProperties");
+    assert_eq!(update(&mut house, &first, json!(1)), "invalidPatch");
+    assert_eq!(update(&mut house, &first, canceled.clone()), Value::Null);
+    assert_eq!(update(&mut house, "S2-00", canceled.clone()), "notFound");
+    let destroy = |house: &mut House, id: &str| {
+        let set = house.call("EmailSubmission/set", json!({"destroy": [id]}));
+        set["notDestroyed"][id]["type"].clone()
+    };
+    assert_eq!(destroy(&mut house, &second), "forbidden");
+    // The draft goes; what waits is sent as it was.
+    house.call("Email/set", json!({"destroy": [email]}));
+    assert_eq!(send_due(&mut house), 1);
+    assert_eq!(copies(&house), 1);
+    assert_eq!(
+        update(&mut house, &second, canceled.clone()),
+        "cannotUnsend"
+    );
+    assert_eq!(get(&mut house, &first)["undoStatus"], "canceled");
+    assert_eq!(get(&mut house, &first)["deliveryStatus"], Value::Null);
+    assert_eq!(get(&mut house, &second)["undoStatus"], "final");
+    let args = json!({"sinceState": state});
+    let changes = house.call("EmailSubmission/changes", args.clone());
+    let mut updated = vec![first.clone(), second.clone()];
+    updated.sort();
+    let mut told: Vec<String> = serde_json::from_value(changes["updated"].clone()).unwrap();
+    told.sort();
+    assert_eq!(told, updated);
+    assert_eq!(destroy(&mut house, &first), Value::Null);
+    let changes = house.call("EmailSubmission/changes", args);
+    assert_eq!(changes["destroyed"], json!([first]));
+    assert_eq!(
+        house.error("EmailSubmission/changes", json!({"sinceState": "9999"})),
+        "cannotCalculateChanges"
+    );
+    let stale = json!({"ifInState": state, "destroy": [second]});
+    assert_eq!(house.error("EmailSubmission/set", stale), "stateMismatch");
+    house.check();
+}
+
+#[test]
+fn a_canceled_submission_may_destroy_its_email() {
+    let mut house = House::new();
+    let email = draft(&mut house, LETTER);
+    let made = submit(&mut house, &email, &held()).unwrap();
+    let id = made["id"].as_str().unwrap();
+    let args = json!({
+        "accountId": "A1", "update": {id: {"undoStatus": "canceled"}},
+        "onSuccessDestroyEmail": [id, "S1-0"],
+    });
+    let responses = house.calls(&json!([["EmailSubmission/set", args, "c"]]));
+    assert_eq!(responses[1][1]["destroyed"], json!([email]));
+    assert_eq!(send_due(&mut house), 0);
+    assert_eq!(copies(&house), 0);
+    house.check();
+}
+
+#[test]
+fn every_error_of_a_submission_has_its_name() {
+    let mut house = House::new();
+    let email = draft(&mut house, LETTER);
+    let envelope = |from: &str, to: &[&str]| {
+        let to: Vec<Value> = to.iter().map(|to| json!({"email": to})).collect();
+        json!({"mailFrom": {"email": from}, "rcptTo": to})
+    };
+    let refused = |house: &mut House, email: &str, envelope: &Value| {
+        submit(house, email, envelope).unwrap_err()
+    };
+    let bob = "bob@example.org";
+    let error = refused(&mut house, &email, &envelope("carol@example.org", &[bob]));
+    assert_eq!(error["type"], "forbiddenMailFrom");
+    let error = refused(&mut house, &email, &envelope(bob, &[]));
+    assert_eq!(error["type"], "noRecipients");
+    let error = refused(
+        &mut house,
+        &email,
+        &envelope(bob, &["nobody@example.org", "x"]),
+    );
+    assert_eq!(error["type"], "invalidRecipients");
+    assert_eq!(
+        error["invalidRecipients"],
+        json!(["x", "nobody@example.org"])
+    );
+    let error = refused(
+        &mut house,
+        &email,
+        &envelope(bob, &["a@far.example"; 1_001]),
+    );
+    assert_eq!(error["type"], "tooManyRecipients");
+    assert_eq!(error["maxRecipients"], 1_000);
+    for odd in [
+        json!(7),
+        json!({"mailFrom": {"email": bob}}),
+        json!({"mailFrom": {"email": "x"}, "rcptTo": [{"email": bob}]}),
+        json!({"mailFrom": {"email": bob, "parameters": {"HOLDFOR": 7}}, "rcptTo": []}),
+        json!({"mailFrom": {"email": bob, "parameters": {"SOON": null}}, "rcptTo": [{"email": bob}]}),
+        json!({"mailFrom": {"email": bob}, "rcptTo": [{"mail": bob}]}),
+    ] {
+        let error = refused(&mut house, &email, &odd);
+        assert_eq!(error["type"], "invalidProperties", "{odd}");
+        assert_eq!(error["properties"], json!(["envelope"]), "{odd}");
+    }
+    let good = envelope(bob, &["carol@example.org"]);
+    let error = refused(&mut house, "M1-999", &good);
+    assert_eq!(error["properties"], json!(["emailId"]));
+    for (letter, kind) in [
+        ("From: carol@example.org\r\n\r\nx\r\n", "forbiddenFrom"),
+        (
+            "From: bob@example.org\r\nSender: carol@example.org\r\n\r\nx\r\n",
+            "forbiddenFrom",
+        ),
+        (
+            "From: bob@example.org, bob@example.org\r\n\r\nx\r\n",
+            "invalidEmail",
+        ),
+        ("Subject: no From\r\n\r\nx\r\n", "invalidEmail"),
+        ("From: bob@example.org\r\n\r\nx\ny\r\n", "invalidEmail"),
+        (
+            "From: bob@example.org\r\nDelivered-To: carol@example.org\r\n\r\nx\r\n",
+            "forbiddenToSend",
+        ),
+    ] {
+        let email = draft(&mut house, letter);
+        let error = refused(&mut house, &email, &good);
+        assert_eq!(error["type"], kind, "{letter}: {error}");
+    }
+    let identity = identity(&mut house);
+    for (new, property) in [
+        (
+            json!({"identityId": "I1-9", "emailId": email}),
+            "identityId",
+        ),
+        (json!({"emailId": email}), "identityId"),
+        (
+            json!({"identityId": identity, "emailId": email, "sendAt": "x"}),
+            "sendAt",
+        ),
+        (
+            json!({"identityId": identity, "emailId": email, "odd": 1}),
+            "odd",
+        ),
+    ] {
+        let set = house.call("EmailSubmission/set", json!({"create": {"s": new}}));
+        assert_eq!(set["notCreated"]["s"]["properties"], json!([property]));
+    }
+    let odd = json!({"onSuccessUpdateEmail": []});
+    assert_eq!(house.error("EmailSubmission/set", odd), "invalidArguments");
+    assert_eq!(copies(&house), 0);
+    house.check();
+}
+
+#[test]
+fn there_is_one_vacation_response() {
+    let mut house = House::new();
+    let got = house.call("VacationResponse/get", json!({"ids": ["singleton", "x"]}));
+    assert_eq!(got["notFound"], json!(["x"]));
+    assert_eq!(
+        got["list"],
+        json!([{
+            "id": "singleton", "isEnabled": false, "fromDate": null, "toDate": null,
+            "subject": null, "textBody": null, "htmlBody": null,
+        }])
+    );
+    let args = json!({
+        "ifInState": got["state"], "create": {"c": {}}, "destroy": ["singleton", "x"],
+        "update": {
+            "singleton": {"isEnabled": true, "toDate": "2027-02-01T00:00:00Z", "textBody": "Away."},
+            "x": {"isEnabled": true},
+        },
+    });
+    let set = house.call("VacationResponse/set", args.clone());
+    assert_eq!(set["updated"], json!({"singleton": null}));
+    assert_eq!(set["notUpdated"]["x"]["type"], "notFound");
+    assert_eq!(set["notCreated"]["c"]["type"], "singleton");
+    assert_eq!(set["notDestroyed"]["singleton"]["type"], "singleton");
+    assert_eq!(set["notDestroyed"]["x"]["type"], "notFound");
+    assert_eq!(house.error("VacationResponse/set", args), "stateMismatch");
+    for (patch, kind) in [
+        (json!({"isEnabled": null}), "invalidProperties"),
+        (json!({"fromDate": "today"}), "invalidProperties"),
+        (json!({"subject": 7}), "invalidProperties"),
+        (json!({"odd": 1}), "invalidProperties"),
+        (json!({"textBody/0": "x"}), "invalidPatch"),
+        (json!({"htmlBody": "x".repeat(30_000)}), "tooLarge"),
+    ] {
+        let set = house.call(
+            "VacationResponse/set",
+            json!({"update": {"singleton": patch}}),
+        );
+        assert_eq!(set["notUpdated"]["singleton"]["type"], kind, "{patch}");
+    }
+    let got = house.call(
+        "VacationResponse/get",
+        json!({"properties": ["textBody", "toDate"]}),
+    );
+    let told = json!([{"id": "singleton", "textBody": "Away.", "toDate": "2027-02-01T00:00:00Z"}]);
+    assert_eq!(got["list"], told);
+    // Who writes to Bob meanwhile is answered.
+    let letter =
+        "From: carol@example.org\r\nTo: bob@example.org\r\nMessage-ID: <a@b>\r\n\r\nHi\r\n";
+    house.receive("carol@example.org", letter);
+    let sent = house.delivery.answer_owed(house.now, &mut house.entropy);
+    assert_eq!(sent.unwrap().len(), 1);
+    assert_eq!(copies(&house), 1);
+    house.check();
+}
