@@ -60,6 +60,8 @@ pub const MAX_WORDS: usize = 64;
 pub const MAX_SNIPPET: usize = 255;
 /// Messages whose rows are read together.
 pub const MESSAGES_PER_READ: usize = 64;
+/// Most messages whose rows are read before it is known whether they are enough.
+pub const MAX_MESSAGES_PER_STEP: usize = 4_096;
 /// How often a record of what is served is tried again without messages that were sealed meanwhile.
 pub const RECORD_ATTEMPTS: usize = 8;
 /// Most types that a listener names.

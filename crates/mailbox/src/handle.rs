@@ -13,7 +13,7 @@ use crate::edit::Edit;
 use crate::exposed::Exposed;
 use crate::rows::PlacementRow;
 use crate::sealed::SealSet;
-use crate::{AccountView, Keeper, MailboxError, Outline, View, limits};
+use crate::{AccountView, Keeper, MailboxError, Outline, Trigrams, View, limits};
 
 /// Told after each commit which accounts changed, so that sessions can be woken.
 pub trait Listener: Send + Sync {
@@ -44,6 +44,7 @@ pub struct Mailboxes {
     pub(crate) account_views: Cache<AccountId, Arc<AccountView>, AccountViewWeighter>,
     pub(crate) structures: Cache<BlobId, Arc<Structure>, StructureWeighter>,
     pub(crate) outlines: Cache<(AccountId, MessageId), Arc<Outline>, OutlineWeighter>,
+    pub(crate) trigrams: Cache<(AccountId, MessageId), Arc<Trigrams>, TrigramWeighter>,
     pub(crate) exposed: Exposed,
     pub(crate) noted: Noted,
     /// Ids of top-level mailboxes by their paths, as they were found last.
@@ -88,6 +89,11 @@ impl Mailboxes {
             limits::OUTLINE_CACHE_BYTES,
             OutlineWeighter,
         );
+        let trigrams = Cache::with_weighter(
+            limits::TRIGRAM_CACHE_ITEMS,
+            limits::TRIGRAM_CACHE_BYTES,
+            TrigramWeighter,
+        );
         let folder_ids = Cache::new(limits::FOLDER_IDS_CACHE_ITEMS);
         let lanes = Some(Lanes::default());
         Ok(Self {
@@ -98,6 +104,7 @@ impl Mailboxes {
             account_views,
             structures,
             outlines,
+            trigrams,
             exposed: Exposed::default(),
             noted: Noted::default(),
             folder_ids,
@@ -272,6 +279,16 @@ pub(crate) struct AccountViewWeighter;
 impl Weighter<AccountId, Arc<AccountView>> for AccountViewWeighter {
     fn weight(&self, _key: &AccountId, view: &Arc<AccountView>) -> u64 {
         view.weight()
+    }
+}
+
+/// Weighs cached trigrams by their bits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TrigramWeighter;
+
+impl Weighter<(AccountId, MessageId), Arc<Trigrams>> for TrigramWeighter {
+    fn weight(&self, _key: &(AccountId, MessageId), trigrams: &Arc<Trigrams>) -> u64 {
+        trigrams.weight()
     }
 }
 

@@ -124,14 +124,28 @@ impl QueryArgs {
             (None, position) if position < 0 => at(total, position),
             (None, position) => at(0, position),
         };
-        let count = self.limit.map_or(usize::MAX, UnsignedInt::as_usize);
-        let end = start.saturating_add(count.min(limits::MAX_QUERY_RESULTS));
+        let end = start.saturating_add(self.count());
         Ok(start..end.min(total).max(start))
     }
 
     /// Whether the answer tells how many results there are, or how many stand before some of them.
     pub(crate) const fn tells_count(&self) -> bool {
         self.calculate_total || self.anchor.is_some() || self.position.0 < 0
+    }
+
+    /// How many results have to be known for the answer, from the first.
+    pub(crate) fn most_wanted(&self) -> usize {
+        let start = usize::try_from(self.position.0);
+        match (self.tells_count(), start) {
+            (false, Ok(start)) => start.saturating_add(self.count()),
+            _ => usize::MAX,
+        }
+    }
+
+    /// Most results that are told.
+    fn count(&self) -> usize {
+        let count = self.limit.map_or(usize::MAX, UnsignedInt::as_usize);
+        count.min(limits::MAX_QUERY_RESULTS)
     }
 
     /// The response.

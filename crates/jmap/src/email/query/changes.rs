@@ -36,7 +36,7 @@ pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, Method
     };
     // Changes of a mailbox that is being emptied are in the log, if they are before what is read of it.
     let is_emptying = cx.verbs.mailboxes.is_emptying(account)?;
-    let results = Results::find(cx, account, &query, |_| Ok(Told::All))?;
+    let results = Results::find(cx, account, &query, usize::MAX, |_| Ok(Told::All))?;
     let since = state::since(since, results.view.modseq)?;
     // What was hidden or shown since is in no log.
     if mark_of(&results.hidden) != mark {

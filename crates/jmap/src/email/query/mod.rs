@@ -42,7 +42,8 @@ pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, Method
             results.ids.iter().position(|id| *id == message)
         })
     };
-    let results = Results::find(cx, account, &query, |results| {
+    let most = args.most_wanted();
+    let results = Results::find(cx, account, &query, most, |results| {
         let window = window(results)?;
         Ok(match args.tells_count() {
             true => Told::All,

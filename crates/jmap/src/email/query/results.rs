@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tern_base::{AccountId, MessageId};
 use tern_mailbox::{
-    AccountView, ExposureLevel, Held, MailboxError, MessageRow, Served, Share as Part,
+    AccountView, ExposureLevel, Held, MailboxError, MessageRow, Outline, Served, Share as Part,
 };
 
 use super::order::{self, By, Step};
@@ -49,7 +49,7 @@ impl Query {
 pub(crate) struct Results {
     pub(crate) view: Arc<AccountView>,
     pub(crate) hidden: BTreeSet<MessageId>,
-    /// The results in order, one of each conversation where that is asked for.
+    /// The results in order, as many as were wanted, one of each conversation where that is asked for.
     pub(crate) ids: Vec<MessageId>,
     /// What the answer serves, where a body was found to have a text.
     by_body: HashMap<MessageId, Served>,
@@ -66,17 +66,18 @@ pub(crate) enum Told {
 }
 
 impl Results {
-    /// Runs a query, and puts on record what the answer serves. `told` says which results it tells of,
-    /// once they are known.
+    /// Runs a query, and puts on record what the answer serves. Of the results, the first `most` are
+    /// wanted, or more. `told` says of which the answer tells, once they are known.
     pub(crate) fn find(
         cx: &mut Context<'_>,
         account: AccountId,
         query: &Query,
+        most: usize,
         told: impl Fn(&Self) -> Result<Told, MethodError>,
     ) -> Result<Self, MethodError> {
         let mailboxes = cx.verbs.mailboxes;
         for _ in 0..limits::RECORD_ATTEMPTS {
-            let results = Self::look(cx, account, query)?;
+            let results = Self::look(cx, account, query, most)?;
             let told = match told(&results)? {
                 Told::Some(range) => results.ids.get(range).unwrap_or_default(),
                 Told::All => &results.ids,
@@ -102,25 +103,29 @@ impl Results {
         format!("{}{}", state::of(self.view.modseq), mark_of(&self.hidden))
     }
 
-    fn look(cx: &mut Context<'_>, account: AccountId, query: &Query) -> Result<Self, MethodError> {
+    fn look(
+        cx: &mut Context<'_>,
+        account: AccountId,
+        query: &Query,
+        most: usize,
+    ) -> Result<Self, MethodError> {
         let view = cx.verbs.mailboxes.account_view(account)?;
         let hidden = cx.verbs.mailboxes.hidden(account)?;
         let keywords = query.thread_keywords();
         let threads = Threads::of(&view, &hidden, keywords.into_iter());
-        let mut search = Search {
-            account,
-            test: &query.test,
-            threads: &threads,
-            found: Vec::new(),
-            by_body: HashMap::new(),
-            left_out: Vec::new(),
-        };
+        let mut search = Search::new(account, query, &threads);
         let shown = view.iter().filter(|held| !hidden.contains(&held.message));
-        let pending = search.by_view(shown)?;
-        let pending = search.by_outline(cx, pending)?;
-        search.by_content(cx, &pending)?;
-        let (found, by_body, left_out) = (search.found, search.by_body, search.left_out);
-        let ids = in_order(cx, account, query, found, &threads)?;
+        let mut candidates = search.candidates(cx, shown)?;
+        if most == usize::MAX {
+            // All are wanted: those are read first that lie side by side.
+            let all: Vec<&Candidate<'_>> = candidates.iter().collect();
+            let passing = search.by_content(cx, &all)?;
+            candidates.retain(|one| one.is_found || passing.contains(&one.held.message));
+            candidates.iter_mut().for_each(|one| one.is_found = true);
+        }
+        let candidates = search.in_order(cx, candidates)?;
+        let ids = search.first(cx, &candidates, most)?;
+        let (by_body, left_out) = (search.by_body, search.left_out);
         Ok(Self {
             view,
             hidden,
@@ -144,134 +149,187 @@ pub(crate) fn mark_of(hidden: &BTreeSet<MessageId>) -> String {
     format!("-{}", digest.as_str().get(..16).unwrap_or_default())
 }
 
-/// Found messages in order, one of each conversation where that is asked for.
-fn in_order(
-    cx: &Context<'_>,
-    account: AccountId,
-    query: &Query,
-    found: Vec<&Held>,
-    threads: &Threads,
-) -> Result<Vec<MessageId>, MethodError> {
-    let order = &query.order;
-    let mut keys = Vec::with_capacity(found.len());
-    if order.iter().any(Step::needs_outline) {
-        let ids: Vec<MessageId> = found.iter().map(|held| held.message).collect();
-        let outlines = cx.verbs.mailboxes.outlines(account, &ids)?;
-        for (held, outline) in found.into_iter().zip(outlines) {
-            // Gone or sealed by now: nothing of it shows, not even where it would stand.
-            if let Some(outline) = outline {
-                keys.push((order::packed(order, held, Some(&outline), threads), held));
-            }
+/// A message that passes, or may.
+struct Candidate<'a> {
+    held: &'a Held,
+    outline: Option<Arc<Outline>>,
+    /// It passes; else that takes its content.
+    is_found: bool,
+}
+
+impl<'a> Candidate<'a> {
+    const fn new(held: &'a Held, is_found: bool) -> Self {
+        Self {
+            held,
+            outline: None,
+            is_found,
         }
-    } else {
-        let packed = |held| (order::packed(order, held, None, threads), held);
-        keys.extend(found.into_iter().map(packed));
     }
-    keys.sort_unstable_by(|(a, first), (b, second)| (a, first.message).cmp(&(b, second.message)));
-    let mut shown = HashSet::new();
-    let first_of_thread = |held: &&Held| !query.collapse_threads || shown.insert(held.thread);
-    let held = keys.into_iter().map(|(_, held)| held);
-    Ok(held
-        .filter(first_of_thread)
-        .map(|held| held.message)
-        .collect())
 }
 
 /// A search under way.
 struct Search<'a> {
     account: AccountId,
-    test: &'a Test,
+    query: &'a Query,
     threads: &'a Threads,
-    found: Vec<&'a Held>,
     by_body: HashMap<MessageId, Served>,
     left_out: Vec<Served>,
 }
 
 impl<'a> Search<'a> {
-    /// What the view answers; what it does not is left.
-    fn by_view(
-        &mut self,
-        shown: impl Iterator<Item = &'a Held>,
-    ) -> Result<Vec<&'a Held>, MethodError> {
-        let mut pending = Vec::new();
-        for held in shown {
-            match Subject::new(held, self.threads).passes(self.test)? {
-                Some(true) => self.found.push(held),
-                Some(false) => {}
-                None => pending.push(held),
-            }
+    fn new(account: AccountId, query: &'a Query, threads: &'a Threads) -> Self {
+        Self {
+            account,
+            query,
+            threads,
+            by_body: HashMap::new(),
+            left_out: Vec::new(),
         }
-        Ok(pending)
     }
 
-    /// What outlines answer.
-    fn by_outline(
-        &mut self,
+    /// What the view answers, then outlines and trigrams.
+    fn candidates(
+        &self,
         cx: &Context<'_>,
-        candidates: Vec<&'a Held>,
-    ) -> Result<Vec<&'a Held>, MethodError> {
-        let mut pending = Vec::new();
-        if candidates.is_empty() {
-            return Ok(pending);
-        }
-        let ids: Vec<MessageId> = candidates.iter().map(|held| held.message).collect();
-        let outlines = cx.verbs.mailboxes.outlines(self.account, &ids)?;
-        for (held, outline) in candidates.into_iter().zip(outlines) {
-            let Some(outline) = outline else { continue };
-            let subject = Subject::new(held, self.threads);
-            match subject.with_outline(&outline).passes(self.test)? {
-                Some(true) => self.found.push(held),
+        shown: impl Iterator<Item = &'a Held>,
+    ) -> Result<Vec<Candidate<'a>>, MethodError> {
+        let test = &self.query.test;
+        let (mut candidates, mut pending) = (Vec::new(), Vec::new());
+        for held in shown {
+            match Subject::new(held, self.threads).passes(test)? {
+                Some(true) => candidates.push(Candidate::new(held, true)),
                 Some(false) => {}
                 None => pending.push(held),
             }
         }
-        Ok(pending)
+        if pending.is_empty() {
+            return Ok(candidates);
+        }
+        let mailboxes = cx.verbs.mailboxes;
+        let ids: Vec<MessageId> = pending.iter().map(|held| held.message).collect();
+        let outlines = mailboxes.outlines(self.account, &ids)?;
+        for (held, outline) in pending.into_iter().zip(outlines) {
+            // Gone or sealed by now.
+            let Some(outline) = outline else { continue };
+            let passes = Subject::new(held, self.threads)
+                .with_outline(&outline)
+                .with_trigrams(mailboxes.trigrams(self.account, held.message))
+                .passes(test)?;
+            if passes != Some(false) {
+                let mut candidate = Candidate::new(held, passes == Some(true));
+                candidate.outline = Some(outline);
+                candidates.push(candidate);
+            }
+        }
+        Ok(candidates)
     }
 
-    /// Reads the content of the candidates.
+    /// Candidates in the order that is asked for.
+    fn in_order(
+        &self,
+        cx: &Context<'_>,
+        mut candidates: Vec<Candidate<'a>>,
+    ) -> Result<Vec<Candidate<'a>>, MethodError> {
+        let order = &self.query.order;
+        if order.iter().any(Step::needs_outline) {
+            let is_bare = |one: &&mut Candidate<'_>| one.outline.is_none();
+            let mut bare: Vec<_> = candidates.iter_mut().filter(is_bare).collect();
+            let ids: Vec<MessageId> = bare.iter().map(|one| one.held.message).collect();
+            let outlines = cx.verbs.mailboxes.outlines(self.account, &ids)?;
+            for (one, outline) in bare.iter_mut().zip(outlines) {
+                one.outline = outline;
+            }
+            // Gone or sealed by now: nothing of it shows, not even where it would stand.
+            candidates.retain(|one| one.outline.is_some());
+        }
+        let key = |one: Candidate<'a>| {
+            let outline = one.outline.as_deref();
+            (order::packed(order, one.held, outline, self.threads), one)
+        };
+        let mut keyed: Vec<(Box<[u8]>, Candidate<'a>)> = candidates.into_iter().map(key).collect();
+        keyed.sort_unstable_by(|(a, first), (b, second)| {
+            (a, first.held.message).cmp(&(b, second.held.message))
+        });
+        Ok(keyed.into_iter().map(|(_, one)| one).collect())
+    }
+
+    /// The first so many results, one of each conversation where that is asked for. What has to be
+    /// read for them is read as far as it takes.
+    fn first(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut candidates: &[Candidate<'a>],
+        most: usize,
+    ) -> Result<Vec<MessageId>, MethodError> {
+        let (mut ids, mut shown) = (Vec::new(), HashSet::new());
+        let mut step = limits::MESSAGES_PER_READ;
+        while ids.len() < most && !candidates.is_empty() {
+            let (some, rest) = candidates.split_at(step.min(candidates.len()));
+            let is_open = |one: &&Candidate<'_>| !one.is_found && !shown.contains(&one.held.thread);
+            let mut open: Vec<&Candidate<'_>> = some.iter().filter(is_open).collect();
+            open.sort_unstable_by_key(|one| one.held.message);
+            let passing = self.by_content(cx, &open)?;
+            for one in some {
+                let passes = one.is_found || passing.contains(&one.held.message);
+                if passes && (!self.query.collapse_threads || shown.insert(one.held.thread)) {
+                    ids.push(one.held.message);
+                }
+            }
+            candidates = rest;
+            step = limits::MAX_MESSAGES_PER_STEP.min(step * 2);
+        }
+        Ok(ids)
+    }
+
+    /// Reads the content of candidates; answers those that pass.
     fn by_content(
         &mut self,
         cx: &mut Context<'_>,
-        candidates: &[&'a Held],
-    ) -> Result<(), MethodError> {
+        candidates: &[&Candidate<'a>],
+    ) -> Result<HashSet<MessageId>, MethodError> {
         let mailboxes = cx.verbs.mailboxes;
-        for candidates in candidates.chunks(limits::MESSAGES_PER_READ) {
-            let ids: Vec<MessageId> = candidates.iter().map(|held| held.message).collect();
-            let outlines = mailboxes.outlines(self.account, &ids)?;
+        let mut passing = HashSet::new();
+        let open: Vec<_> = candidates.iter().filter(|one| !one.is_found).collect();
+        for open in open.chunks(limits::MESSAGES_PER_READ) {
+            let ids: Vec<MessageId> = open.iter().map(|one| one.held.message).collect();
             let rows = mailboxes.messages(self.account, &ids)?;
             // Gone or sealed: not found.
-            let rows: Vec<Option<MessageRow>> = rows
-                .into_iter()
-                .map(|row| row.and_then(Result::ok))
-                .collect();
-            let there: Vec<&MessageRow> = rows.iter().flatten().collect();
-            let mut structures = mailboxes.structures(&there)?.into_iter();
-            for ((held, row), outline) in candidates.iter().zip(&rows).zip(&outlines) {
-                let Some(row) = row else { continue };
-                let structure = structures.next().flatten();
-                let Some(outline) = outline else { continue };
+            let there = open.iter().zip(rows);
+            let there = there.filter_map(|(one, row)| Some((one, row?.ok()?)));
+            let there: Vec<(_, MessageRow)> = there.collect();
+            let rows: Vec<&MessageRow> = there.iter().map(|(_, row)| row).collect();
+            let structures = mailboxes.structures(&rows)?;
+            for ((one, row), structure) in there.iter().zip(structures) {
+                let Some(outline) = &one.outline else {
+                    continue;
+                };
                 let structure = match structure {
                     Some(structure) => structure,
                     None => mailboxes.structure(row)?,
                 };
-                let mut subject = Subject::new(held, self.threads)
+                let mut subject = Subject::new(one.held, self.threads)
                     .with_outline(outline)
                     .with_content(mailboxes, self.account, row, structure);
-                let passes = subject.passes(self.test);
+                let passes = subject.passes(&self.query.test);
                 cx.search(subject.work())?;
                 match passes {
                     Ok(passes) => {
-                        self.settle(held, row, passes == Some(true), subject.found_in_body);
+                        let passes = passes == Some(true);
+                        self.settle(one.held, row, passes, subject.found_in_body);
+                        if passes {
+                            passing.insert(one.held.message);
+                        }
                     }
                     Err(MailboxError::Sealed | MailboxError::NoMessage) => {}
                     Err(error) => return Err(error.into()),
                 }
             }
         }
-        Ok(())
+        Ok(passing)
     }
 
-    fn settle(&mut self, held: &'a Held, row: &MessageRow, passes: bool, in_body: bool) {
+    /// Keeps what the answer serves of a message, where its body was found to have a text.
+    fn settle(&mut self, held: &Held, row: &MessageRow, passes: bool, in_body: bool) {
         let served = Served {
             account: self.account,
             message: held.message,
@@ -286,9 +344,6 @@ impl<'a> Search<'a> {
             // Left out by NOT, which says as much of its text.
             (false, true) => self.left_out.push(served),
             (_, false) => {}
-        }
-        if passes {
-            self.found.push(held);
         }
     }
 }

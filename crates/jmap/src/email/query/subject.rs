@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use tern_base::AccountId;
-use tern_mailbox::{Held, MailboxError, Mailboxes, MessageRow, Outline};
+use tern_base::{AccountId, MessageId};
+use tern_mailbox::{Held, MailboxError, Mailboxes, MessageRow, Outline, Trigrams};
 use tern_mime::Structure;
 use tern_store::StoreError;
 
@@ -20,6 +20,8 @@ pub(crate) struct Subject<'a> {
     held: &'a Held,
     threads: &'a Threads,
     outline: Option<&'a Outline>,
+    /// Of its text, where they are known.
+    trigrams: Option<Arc<Trigrams>>,
     content: Option<Content<'a>>,
     /// A text was found in the body: whoever learns how the search came out knows words of it.
     pub(crate) found_in_body: bool,
@@ -29,6 +31,7 @@ pub(crate) struct Subject<'a> {
 struct Content<'a> {
     mailboxes: &'a Mailboxes,
     account: AccountId,
+    message: MessageId,
     row: &'a MessageRow,
     structure: Arc<Structure>,
     header: Option<Vec<u8>>,
@@ -43,6 +46,7 @@ impl<'a> Subject<'a> {
             held,
             threads,
             outline: None,
+            trigrams: None,
             content: None,
             found_in_body: false,
         }
@@ -51,6 +55,12 @@ impl<'a> Subject<'a> {
     #[must_use]
     pub(crate) const fn with_outline(mut self, outline: &'a Outline) -> Self {
         self.outline = Some(outline);
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn with_trigrams(mut self, trigrams: Option<Arc<Trigrams>>) -> Self {
+        self.trigrams = trigrams;
         self
     }
 
@@ -65,6 +75,7 @@ impl<'a> Subject<'a> {
         self.content = Some(Content {
             mailboxes,
             account,
+            message: self.held.message,
             row,
             structure,
             header: None,
@@ -143,17 +154,17 @@ impl<'a> Subject<'a> {
         if left.is_empty() {
             return Ok(Some(true));
         }
+        let is_out = |trigrams: &Arc<Trigrams>| left.iter().any(|it| !trigrams.may_have(it.text()));
+        if self.trigrams.as_ref().is_some_and(is_out) {
+            return Ok(Some(false));
+        }
         let Some(content) = &mut self.content else {
             return Ok(None);
         };
         let body = content.body()?;
-        for word in left {
-            if !body.has(word) {
-                return Ok(Some(false));
-            }
-            self.found_in_body = true;
-        }
-        Ok(Some(true))
+        let found = left.iter().all(|word| body.has(word));
+        self.found_in_body |= found;
+        Ok(Some(found))
     }
 }
 
@@ -209,7 +220,13 @@ impl Content<'_> {
     fn body(&mut self) -> Result<&mut Hay, MailboxError> {
         let hay = match self.body.take() {
             Some(hay) => hay,
-            None => Hay::new(&self.decode_body()?),
+            None => {
+                let mut hay = Hay::new(&self.decode_body()?);
+                let trigrams = Trigrams::of(hay.spaced());
+                let mailboxes = self.mailboxes;
+                mailboxes.keep_trigrams(self.account, self.message, trigrams);
+                hay
+            }
         };
         Ok(self.body.insert(hay))
     }

@@ -127,10 +127,15 @@ impl Hay {
         }
     }
 
+    /// With one space for all white space side by side.
+    pub(crate) fn spaced(&mut self) -> &str {
+        self.spaced.get_or_insert_with(|| spaced(&self.folded))
+    }
+
     pub(crate) fn has(&mut self, word: &Word) -> bool {
         self.scanned += self.folded.len() as u64;
         let text = match word.is_phrase {
-            true => self.spaced.get_or_insert_with(|| spaced(&self.folded)),
+            true => self.spaced(),
             false => &self.folded,
         };
         word.finder.find(text.as_bytes()).is_some()
