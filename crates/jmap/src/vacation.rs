@@ -4,8 +4,10 @@ use serde_json::{Map, Value, json};
 use tern_base::{AccountId, Timestamp};
 use tern_delivery::{DeliveryError, Vacation};
 
+use crate::Verbs;
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
+use crate::push::Told;
 use crate::standard::get::{self, GetArgs, Wanted};
 use crate::standard::set::{Outcomes, SetArgs};
 use crate::{args, date, state};
@@ -33,6 +35,13 @@ fn object(vacation: &Vacation) -> Value {
         "textBody": vacation.text,
         "htmlBody": vacation.html,
     })
+}
+
+/// What a listener is told of.
+pub(crate) fn told(verbs: &Verbs<'_>, account: AccountId) -> Result<Told, MethodError> {
+    let state = state::of_number(verbs.outbox.vacation(account)?.0);
+    let mark = state.clone();
+    Ok(Told { mark, state })
 }
 
 /// `VacationResponse/get`

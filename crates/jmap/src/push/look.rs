@@ -9,7 +9,7 @@ use tern_session::ids;
 use super::Wanted;
 use crate::error::MethodError;
 use crate::state::{self, Types, changed_types};
-use crate::{Verbs, identity, quota, recall};
+use crate::{Verbs, identity, quota, recall, vacation};
 
 /// A type whose changes are not in the account's change log.
 struct Apart {
@@ -39,6 +39,10 @@ const APART: &[Apart] = &[
     Apart {
         name: "Identity",
         told: identity::told,
+    },
+    Apart {
+        name: "VacationResponse",
+        told: vacation::told,
     },
 ];
 
