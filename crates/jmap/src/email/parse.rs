@@ -6,7 +6,7 @@ use tern_mailbox::MailboxError;
 
 use super::content::Content;
 use super::get::Fetch;
-use super::property::Property;
+use super::property::{self, Property};
 use super::write;
 use crate::args;
 use crate::blob::Found;
@@ -22,32 +22,11 @@ struct Args {
     fetch: Fetch,
 }
 
-/// What RFC 8621 4.9 gives where the client names none.
-const DEFAULTS: [&str; 17] = [
-    "messageId",
-    "inReplyTo",
-    "references",
-    "sender",
-    "from",
-    "to",
-    "cc",
-    "bcc",
-    "replyTo",
-    "subject",
-    "sentAt",
-    "hasAttachment",
-    "preview",
-    "bodyValues",
-    "textBody",
-    "htmlBody",
-    "attachments",
-];
-
 /// `Email/parse`
 pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let args: Args = args::read(args)?;
     let account = cx.account(&args.account_id)?;
-    let plan = args.fetch.plan(&DEFAULTS)?;
+    let plan = args.fetch.plan(property::of_message())?;
     let (mut parsed, mut unparsable, mut not_found) = (Map::new(), Vec::new(), Vec::new());
     for id in cx.each_once(&args.blob_ids)? {
         let mailboxes = cx.verbs.mailboxes;

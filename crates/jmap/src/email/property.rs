@@ -105,6 +105,13 @@ pub(super) const DEFAULTS: [&str; 24] = [
     "attachments",
 ];
 
+/// Those of them that are of the message itself, wherever it is kept: what RFC 8621 4.9 gives where the
+/// client names none.
+pub(super) fn of_message() -> &'static [&'static str] {
+    const OF_WHERE_IT_IS: usize = 7;
+    DEFAULTS.split_at(OF_WHERE_IT_IS).1
+}
+
 /// The properties of an Email that are asked for, each once.
 pub(super) fn of_email(
     asked: Option<&[String]>,
@@ -172,7 +179,7 @@ impl PartProperty {
 }
 
 /// What RFC 8621 4.2 gives where the client names none.
-const PART_DEFAULTS: [&str; 10] = [
+pub(in crate::email) const PART_DEFAULTS: [&str; 10] = [
     "partId",
     "blobId",
     "size",

@@ -14,6 +14,7 @@ use crate::blob::Found;
 use crate::context::Context;
 use crate::email::header::HeaderProperty;
 use crate::email::keep::wrong;
+use crate::email::property::PART_DEFAULTS;
 use crate::error::SetError;
 use crate::limits;
 
@@ -221,24 +222,9 @@ impl Reader<'_, '_> {
         part: &Map<String, Value>,
         of_message: &[Field],
     ) -> Result<Vec<Field>, SetError> {
-        const KNOWN: [&str; 11] = [
-            "partId",
-            "blobId",
-            "size",
-            "name",
-            "type",
-            "charset",
-            "disposition",
-            "cid",
-            "language",
-            "location",
-            "subParts",
-        ];
         let mut fields = Vec::new();
-        for (name, value) in part
-            .iter()
-            .filter(|(name, _)| !KNOWN.contains(&name.as_str()))
-        {
+        let is_field = |name: &str| name != "subParts" && !PART_DEFAULTS.contains(&name);
+        for (name, value) in part.iter().filter(|(name, _)| is_field(name)) {
             let header = HeaderProperty::parse(name);
             let header = header.ok_or_else(|| wrong(at, "no property of a part"))?;
             let by_property = [
