@@ -85,7 +85,10 @@ fn commit_when_possible(engine: &RocksEngine, n: u64) {
         assert!(begin.elapsed() < Duration::from_secs(60), "never recovered");
         assert_holds(engine, n);
     }
-    println!("accepted again after {:?}", begin.elapsed());
+    let waited = begin.elapsed();
+    if waited > Duration::from_secs(1) {
+        println!("accepted again after {waited:?}");
+    }
 }
 
 /// Commits content until it is refused.
@@ -116,9 +119,10 @@ fn content_leaves_room_for_everything_else() {
     assert!(pieces > 1_000, "{pieces} pieces");
     let staged = engine.stage_blob_piece(BlobId([9; 32]), 0, &value(0));
     assert_eq!(staged, Err(StoreError::Full));
-    // Rows are taken, by the hundred, and content is not.
+    // Rows are taken, by the hundred, and content is not. A compaction that moves content meanwhile takes
+    // the room for a moment, and gives it back.
     for n in 0..500 {
-        commit(&engine, n).expect("a row");
+        commit_when_possible(&engine, n);
     }
     assert_holds(&engine, 500);
     fs::write(disk.0.join("ballast"), vec![0; 1 << 10]).expect("room is left");
