@@ -5,6 +5,7 @@
 //! house needs of the outer world comes in as a value ([`Timestamp`]) or as a trait ([`Entropy`]).
 
 pub mod address;
+pub mod changes;
 pub mod codec;
 pub mod entropy;
 pub mod fault;

@@ -12,6 +12,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tern_base::changes::{Changes, Numbered};
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, EmailAddress};
 use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
@@ -59,21 +60,6 @@ pub struct Identity {
     pub comes_with_address: bool,
     /// What its owner says of it.
     pub details: IdentityDetails,
-}
-
-/// What changed of an account's identities.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IdentityChanges {
-    /// The number of the newest change that is told.
-    pub state: u64,
-    /// Whether there are more.
-    pub has_more: bool,
-    /// What was made.
-    pub created: Vec<IdentityId>,
-    /// What was changed.
-    pub updated: Vec<IdentityId>,
-    /// What went.
-    pub destroyed: Vec<IdentityId>,
 }
 
 /// The identities of accounts, and nothing else of the directory.
@@ -131,35 +117,18 @@ impl Identities {
         id: AccountId,
         since: u64,
         max: usize,
-    ) -> Result<Option<IdentityChanges>, DirectoryError> {
-        let (head, mut rows) = self.settled(id)?;
+    ) -> Result<Option<Changes<IdentityId>>, DirectoryError> {
+        let (head, rows) = self.settled(id)?;
         if since > head.state || since < head.floor {
             return Ok(None);
         }
-        rows.retain(|row| row.changed > since);
-        // Made and gone meanwhile is no news.
-        rows.retain(|row| row.created <= since || row.identity.is_some());
-        rows.sort_by_key(|row| row.changed);
-        let has_more = rows.len() > max;
-        rows.truncate(max);
-        let state = match rows.last() {
-            Some(last) if has_more => last.changed,
-            _ => head.state,
-        };
-        let mut changes = IdentityChanges {
-            state,
-            has_more,
-            ..IdentityChanges::default()
-        };
-        for row in rows {
-            let of = match (&row.identity, row.created > since) {
-                (None, _) => &mut changes.destroyed,
-                (Some(_), true) => &mut changes.created,
-                (Some(_), false) => &mut changes.updated,
-            };
-            of.push(row.id);
-        }
-        Ok(Some(changes))
+        let things = rows.into_iter().map(|row| Numbered {
+            id: row.id,
+            created: row.created,
+            changed: row.changed,
+            is_there: row.identity.is_some(),
+        });
+        Ok(Some(Changes::since(since, head.state, things, max)))
     }
 
     /// Makes an identity of one of the account's own addresses.

@@ -67,9 +67,7 @@ pub use group::{
     create_group_in, group, group_by_address, members, remove_group, remove_group_in,
     remove_members, remove_members_in,
 };
-pub use identity::{
-    Correspondent, Identities, Identity, IdentityChanges, IdentityDetails, IdentityId,
-};
+pub use identity::{Correspondent, Identities, Identity, IdentityDetails, IdentityId};
 pub use login::{Login, LoginFailure, login, rehash_password};
 pub use password::{PasswordCost, Passwords};
 pub use resolve::{

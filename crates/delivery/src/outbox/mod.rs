@@ -22,6 +22,7 @@ mod submit;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tern_base::changes::{Changes, Numbered};
 use tern_base::{AccountId, EmailAddress, MessageId, OriginId, ThreadId, Timestamp};
 use tern_store::{Transaction, Verdict};
 
@@ -63,21 +64,6 @@ pub struct Sending {
     pub send_at: Timestamp,
     /// How far it has come.
     pub stage: Stage,
-}
-
-/// What changed of an account's sendings.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SendingChanges {
-    /// The number of the newest change that is told.
-    pub state: u64,
-    /// Whether there are more.
-    pub has_more: bool,
-    /// What was made.
-    pub created: Vec<OriginId>,
-    /// What was changed.
-    pub updated: Vec<OriginId>,
-    /// What went.
-    pub destroyed: Vec<OriginId>,
 }
 
 /// Sendings whose dispatch is under way in this process.
@@ -157,35 +143,18 @@ impl Outbox {
         account: AccountId,
         since: u64,
         max: usize,
-    ) -> Result<Option<SendingChanges>, DeliveryError> {
-        let (head, mut rows) = self.delivery.refreshed(account)?;
+    ) -> Result<Option<Changes<OriginId>>, DeliveryError> {
+        let (head, rows) = self.delivery.refreshed(account)?;
         if since > head.state || since < head.floor {
             return Ok(None);
         }
-        rows.retain(|row| row.changed > since);
-        // Made and gone meanwhile is no news.
-        rows.retain(|row| row.created <= since || row.kept.is_some());
-        rows.sort_by_key(|row| row.changed);
-        let has_more = rows.len() > max;
-        rows.truncate(max);
-        let state = match rows.last() {
-            Some(last) if has_more => last.changed,
-            _ => head.state,
-        };
-        let mut changes = SendingChanges {
-            state,
-            has_more,
-            ..SendingChanges::default()
-        };
-        for row in rows {
-            let of = match (&row.kept, row.created > since) {
-                (None, _) => &mut changes.destroyed,
-                (Some(_), true) => &mut changes.created,
-                (Some(_), false) => &mut changes.updated,
-            };
-            of.push(row.id);
-        }
-        Ok(Some(changes))
+        let things = rows.into_iter().map(|row| Numbered {
+            id: row.id,
+            created: row.created,
+            changed: row.changed,
+            is_there: row.kept.is_some(),
+        });
+        Ok(Some(Changes::since(since, head.state, things, max)))
     }
 
     /// The envelope of a sending.

@@ -26,18 +26,11 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
         let outcome = create(cx, account, &email);
         outcomes.create(cx, &creation, outcome);
     }
-    for (id, patch) in args.update.take().unwrap_or_default() {
-        let resolved = cx.resolved(&id).to_owned();
-        let outcome = match args.will_destroy(cx, &resolved) {
-            true => Err(SetError::new("willDestroy", "the same call destroys it")),
-            false => update(cx, account, &resolved, &patch),
-        };
-        outcomes.update(&id, outcome.map(|()| Value::Null));
-    }
-    for id in args.destroy.take().unwrap_or_default() {
-        let resolved = cx.resolved(&id).to_owned();
-        outcomes.destroy(&resolved, destroy(cx, account, &resolved));
-    }
+    let updates = args.update.take().unwrap_or_default();
+    outcomes.update_each(cx, &args, updates, |cx, id, patch| {
+        update(cx, account, id, patch).map(|()| Value::Null)
+    });
+    outcomes.destroy_each(cx, &args, |cx, id| destroy(cx, account, id));
     let new_state = state::of(cx.verbs.mailboxes.newest_modseq(account)?);
     Ok(outcomes.response(&args.account_id, &old_state, &new_state))
 }

@@ -1,12 +1,11 @@
 //! `Identity/changes` (RFC 8621 6.2).
 
-use serde_json::{Value, json};
-use tern_directory::IdentityId;
+use serde_json::Value;
 
 use super::id_of;
 use crate::context::Context;
 use crate::error::MethodError;
-use crate::standard::changes::ChangesArgs;
+use crate::standard::changes::{ChangesArgs, Told};
 use crate::{args, state};
 
 /// `Identity/changes`
@@ -17,17 +16,5 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let since = state::since_number(&args.since_state)?;
     let changes = cx.verbs.identities.changes(account, since, max)?;
     let changes = changes.ok_or(MethodError::CANNOT_CALCULATE_CHANGES)?;
-    let texts = |ids: &[IdentityId]| -> Value {
-        let text = |id: &IdentityId| id_of(account, *id);
-        ids.iter().map(text).collect()
-    };
-    Ok(json!({
-        "accountId": args.account_id,
-        "oldState": args.since_state,
-        "newState": state::of_number(changes.state),
-        "hasMoreChanges": changes.has_more,
-        "created": texts(&changes.created),
-        "updated": texts(&changes.updated),
-        "destroyed": texts(&changes.destroyed),
-    }))
+    Ok(Told::numbered(&changes, |id| id_of(account, id)).response(&args))
 }

@@ -28,14 +28,10 @@ pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, Method
         args.create.take().unwrap_or_default(),
         &mut outcomes,
     );
-    for (id, patch) in roles_given_up_first(args.update.take().unwrap_or_default()) {
-        let resolved = cx.resolved(&id).to_owned();
-        let outcome = match args.will_destroy(cx, &resolved) {
-            true => Err(SetError::new("willDestroy", "the same call destroys it")),
-            false => update(cx, account, &resolved, &patch),
-        };
-        outcomes.update(&id, outcome.map(|()| Value::Null));
-    }
+    let updates = roles_given_up_first(args.update.take().unwrap_or_default());
+    outcomes.update_each(cx, &args, updates, |cx, id, patch| {
+        update(cx, account, id, patch).map(|()| Value::Null)
+    });
     let destroy = args.destroy.take().unwrap_or_default();
     let destroy = destroy.iter().map(|id| cx.resolved(id).to_owned());
     for id in inner_first(cx, account, destroy.collect())? {

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tern_recall::{News, RecallId};
 
 use super::id;
 use crate::args;
 use crate::context::Context;
 use crate::error::MethodError;
-use crate::standard::changes::ChangesArgs;
+use crate::standard::changes::{ChangesArgs, Told};
 use crate::state::Delta;
 
 /// The number of a state that is not newer than now.
@@ -33,12 +33,15 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     news.truncate(max);
     let newest = news.last().map_or(since, |news| news.number);
     let delta = delta(&news);
-    let texts = |ids: BTreeSet<_>| ids.into_iter().map(id::of).collect::<Vec<_>>();
-    Ok(json!({
-        "accountId": args.account_id, "oldState": args.since_state,
-        "newState": newest.to_string(), "hasMoreChanges": has_more,
-        "created": texts(delta.created), "updated": texts(delta.updated), "destroyed": [],
-    }))
+    let texts = |ids: BTreeSet<_>| ids.into_iter().map(id::of).collect();
+    let told = Told {
+        state: newest.to_string(),
+        has_more,
+        created: texts(delta.created),
+        updated: texts(delta.updated),
+        destroyed: Vec::new(),
+    };
+    Ok(told.response(&args))
 }
 
 /// What these news amount to.

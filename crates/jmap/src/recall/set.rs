@@ -35,23 +35,16 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
         let outcome = create(cx, account, &by, &asked);
         outcomes.create(cx, &creation, outcome);
     }
-    for (text, patch) in args.update.take().unwrap_or_default() {
-        let resolved = cx.resolved(&text).to_owned();
-        let outcome = match args.will_destroy(cx, &resolved) {
-            true => Err(SetError::new("willDestroy", "the same call destroys it")),
-            false => update(cx, account, &by, (&resolved, &patch)),
-        };
-        outcomes.update(&text, outcome);
-    }
-    for text in args.destroy.take().unwrap_or_default() {
-        let resolved = cx.resolved(&text).to_owned();
-        let there = found(cx, account, &by, &resolved);
-        let outcome = there.and_then(|_| {
+    let updates = args.update.take().unwrap_or_default();
+    outcomes.update_each(cx, &args, updates, |cx, id, patch| {
+        update(cx, account, &by, (id, patch))
+    });
+    outcomes.destroy_each(cx, &args, |cx, id| {
+        found(cx, account, &by, id).and_then(|_| {
             let why = "what was asked, decided and done stays on record";
             Err(SetError::new("forbidden", why))
-        });
-        outcomes.destroy(&resolved, outcome);
-    }
+        })
+    });
     let new_state = state::of_recalls(cx.verbs.recalls, account)?;
     Ok(outcomes.response(&args.account_id, &old_state, &new_state))
 }

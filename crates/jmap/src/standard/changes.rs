@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tern_base::changes::Changes;
 use tern_base::{AccountId, Modseq};
 use tern_mailbox::rows::Change;
 
@@ -98,14 +99,45 @@ pub(crate) fn response<I: Ord + Copy>(
     delta: &Delta<I>,
     text: impl Fn(I) -> String,
 ) -> Value {
-    let texts = |ids: &BTreeSet<I>| ids.iter().map(|id| text(*id)).collect::<Vec<String>>();
-    json!({
-        "accountId": args.account_id,
-        "oldState": args.since_state,
-        "newState": state::of(part.new_state),
-        "hasMoreChanges": !part.later.is_empty(),
-        "created": texts(&delta.created),
-        "updated": texts(&delta.updated),
-        "destroyed": texts(&delta.destroyed),
-    })
+    let texts = |ids: &BTreeSet<I>| ids.iter().map(|id| text(*id)).collect();
+    let told = Told {
+        state: state::of(part.new_state),
+        has_more: !part.later.is_empty(),
+        created: texts(&delta.created),
+        updated: texts(&delta.updated),
+        destroyed: texts(&delta.destroyed),
+    };
+    told.response(args)
+}
+
+/// What a `/changes` tells, whatever it is told from.
+pub(crate) struct Told {
+    pub(crate) state: String,
+    pub(crate) has_more: bool,
+    pub(crate) created: Vec<String>,
+    pub(crate) updated: Vec<String>,
+    pub(crate) destroyed: Vec<String>,
+}
+
+impl Told {
+    /// Of numbered things.
+    pub(crate) fn numbered<I: Copy>(changes: &Changes<I>, text: impl Fn(I) -> String) -> Self {
+        let texts = |ids: &[I]| ids.iter().map(|id| text(*id)).collect();
+        Self {
+            state: state::of_number(changes.state),
+            has_more: changes.has_more,
+            created: texts(&changes.created),
+            updated: texts(&changes.updated),
+            destroyed: texts(&changes.destroyed),
+        }
+    }
+
+    /// The response.
+    pub(crate) fn response(self, args: &ChangesArgs) -> Value {
+        json!({
+            "accountId": args.account_id, "oldState": args.since_state, "newState": self.state,
+            "hasMoreChanges": self.has_more, "created": self.created, "updated": self.updated,
+            "destroyed": self.destroyed,
+        })
+    }
 }

@@ -88,6 +88,38 @@ impl Outcomes {
         }
     }
 
+    /// Changes objects, each unless the same call destroys it.
+    pub(crate) fn update_each(
+        &mut self,
+        cx: &mut Context<'_>,
+        args: &SetArgs,
+        updates: impl IntoIterator<Item = (String, Value)>,
+        mut update: impl FnMut(&mut Context<'_>, &str, &Value) -> Result<Value, SetError>,
+    ) {
+        for (id, patch) in updates {
+            let resolved = cx.resolved(&id).to_owned();
+            let outcome = match args.will_destroy(cx, &resolved) {
+                true => Err(SetError::new("willDestroy", "the same call destroys it")),
+                false => update(cx, &resolved, &patch),
+            };
+            self.update(&id, outcome);
+        }
+    }
+
+    /// Destroys the objects that a call names.
+    pub(crate) fn destroy_each(
+        &mut self,
+        cx: &mut Context<'_>,
+        args: &SetArgs,
+        mut destroy: impl FnMut(&mut Context<'_>, &str) -> Result<(), SetError>,
+    ) {
+        for id in args.destroy.iter().flatten() {
+            let resolved = cx.resolved(id).to_owned();
+            let outcome = destroy(cx, &resolved);
+            self.destroy(&resolved, outcome);
+        }
+    }
+
     /// An object was destroyed, or not.
     pub(crate) fn destroy(&mut self, id: &str, outcome: Result<(), SetError>) {
         match outcome {

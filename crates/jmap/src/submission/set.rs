@@ -80,25 +80,21 @@ pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, Method
             done.insert(id.to_owned(), known.email);
         }
     };
-    for (id, patch) in args.update.take().unwrap_or_default() {
-        let resolved = cx.resolved(&id).to_owned();
-        let outcome = match args.will_destroy(cx, &resolved) {
-            true => Err(SetError::new("willDestroy", "the same call destroys it")),
-            false => update(cx, account, &resolved, &patch),
-        };
+    let updates = args.update.take().unwrap_or_default();
+    outcomes.update_each(cx, &args, updates, |cx, id, patch| {
+        let outcome = update(cx, account, id, patch);
         if outcome.is_ok() {
-            succeeded(&resolved);
+            succeeded(id);
         }
-        outcomes.update(&id, outcome.map(|()| Value::Null));
-    }
-    for id in args.destroy.take().unwrap_or_default() {
-        let resolved = cx.resolved(&id).to_owned();
-        let outcome = destroy(cx, account, &resolved);
+        outcome.map(|()| Value::Null)
+    });
+    outcomes.destroy_each(cx, &args, |cx, id| {
+        let outcome = destroy(cx, account, id);
         if outcome.is_ok() {
-            succeeded(&resolved);
+            succeeded(id);
         }
-        outcomes.destroy(&resolved, outcome);
-    }
+        outcome
+    });
     if let Some(implied) = on_success.implied(account, &args.account_id, &done) {
         cx.implied.push(("Email/set", implied));
     }
