@@ -17,6 +17,14 @@ pub(crate) enum Error {
         /// What it said.
         source: std::io::Error,
     },
+    /// An exchange over HTTP came to nothing.
+    #[error("{step}: {source}")]
+    Http {
+        /// What was being done.
+        step: &'static str,
+        /// What went wrong.
+        source: hyper::Error,
+    },
     /// The server closed the connection while an answer was due.
     #[error("the server closed the connection while an answer to {0} was due")]
     Closed(&'static str),

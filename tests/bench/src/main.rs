@@ -1,4 +1,4 @@
-//! `tern-bench`: a load generator that speaks SMTP and IMAP to any server on loopback, so that the
+//! `tern-bench`: a load generator that speaks SMTP, IMAP and JMAP to any server on loopback, so that the
 //! same run can be pointed at Tern and at a peer.
 //!
 //! Invariant: it knows nothing of Tern's crates. Every measurement is bounded in count and time, and
@@ -12,6 +12,7 @@ mod deliver;
 mod error;
 mod idle;
 mod imap;
+mod jmap;
 mod mailbox;
 mod measure;
 mod message;

@@ -102,6 +102,26 @@ pub(crate) fn tls_connector() -> Result<TlsConnector> {
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
+async fn tcp(endpoint: Endpoint) -> Result<TcpStream> {
+    let stream = TcpStream::connect(endpoint.address).await.step("connect")?;
+    stream.set_nodelay(true).step("TCP_NODELAY")?;
+    Ok(stream)
+}
+
+async fn shake_hands(stream: TcpStream, tls: &TlsConnector) -> Result<TlsStream<TcpStream>> {
+    let name =
+        ServerName::try_from("localhost").map_err(|e| Error::Usage(format!("server name: {e}")))?;
+    tls.connect(name, stream).await.step("TLS handshake")
+}
+
+/// Connects with TLS from the first byte, for a protocol that reads for itself.
+pub(crate) async fn tls_stream(
+    endpoint: Endpoint,
+    tls: &TlsConnector,
+) -> Result<TlsStream<TcpStream>> {
+    shake_hands(tcp(endpoint).await?, tls).await
+}
+
 /// The transport under a [`Conn`].
 #[derive(Debug)]
 enum Stream {
@@ -128,10 +148,8 @@ const BUFFER_BUSY: usize = 256 * 1024;
 impl Conn {
     /// Connects; with [`Security::Tls`] also shakes hands.
     pub(crate) async fn open(endpoint: Endpoint, tls: &TlsConnector) -> Result<Self> {
-        let stream = TcpStream::connect(endpoint.address).await.step("connect")?;
-        stream.set_nodelay(true).step("TCP_NODELAY")?;
         let conn = Self {
-            stream: Stream::Plain(stream),
+            stream: Stream::Plain(tcp(endpoint).await?),
             buffer: vec![0; BUFFER_FIRST],
             start: 0,
             end: 0,
@@ -148,9 +166,7 @@ impl Conn {
         let Stream::Plain(stream) = self.stream else {
             return Ok(self);
         };
-        let name = ServerName::try_from("localhost")
-            .map_err(|e| Error::Usage(format!("server name: {e}")))?;
-        let stream = tls.connect(name, stream).await.step("TLS handshake")?;
+        let stream = shake_hands(stream, tls).await?;
         // Plaintext that came before the handshake is dropped, as RFC 3207 section 6 asks.
         Ok(Self {
             stream: Stream::Tls(Box::new(stream)),

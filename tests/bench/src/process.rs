@@ -4,6 +4,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
 
 /// How the server's processes are found; their descendants always belong to them.
 #[derive(Clone, Debug)]
@@ -80,6 +85,45 @@ impl Processes {
     /// CPU seconds of the tree, children that have ended included.
     pub(crate) fn cpu_seconds(&self) -> f64 {
         self.tree().values().map(|s| s.ticks).sum::<u64>() as f64 / TICKS_PER_SECOND
+    }
+}
+
+/// How far the memory that a process tree has to itself grows.
+pub(crate) struct Peak {
+    stop: Arc<AtomicBool>,
+    task: JoinHandle<u64>,
+}
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(2);
+
+impl Peak {
+    /// Looks at the processes that there are now until it is stopped.
+    pub(crate) fn start(processes: &Processes) -> Self {
+        let pids: Vec<u32> = processes.tree().into_keys().collect();
+        let anonymous = move || -> u64 {
+            let status = |pid| std::fs::read_to_string(format!("/proc/{pid}/status"));
+            let texts = pids.iter().filter_map(|pid| status(pid).ok());
+            texts.map(|text| field(&text, "RssAnon:")).sum()
+        };
+        let before = anonymous();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let task = tokio::task::spawn_blocking(move || {
+            let mut most = before;
+            while !stopped.load(Ordering::Relaxed) {
+                most = most.max(anonymous());
+                std::thread::sleep(LOOK);
+            }
+            most.max(anonymous()) - before
+        });
+        Self { stop, task }
+    }
+
+    /// KiB above what there was at the start, at most.
+    pub(crate) async fn stop(self) -> u64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.task.await.unwrap_or_default()
     }
 }
 

@@ -12,6 +12,7 @@ use crate::deliver::{self, Delivered, Load};
 use crate::error::{Error, Result, Step};
 use crate::idle::{self, ExpungePlan};
 use crate::imap::ImapTarget;
+use crate::jmap::{self, HttpTarget, Jmap};
 use crate::mailbox;
 use crate::measure::{Bench, Row};
 use crate::net::{Endpoint, Security, tls_connector};
@@ -75,6 +76,13 @@ pub(crate) struct Config {
     /// Fewer idle sessions than the suite has, for a machine that cannot hold them; the row's name
     /// says how many there were.
     idle_sessions_max: Option<usize>,
+    /// HOST:PORT of HTTPS with JMAP; without it JMAP is not measured.
+    https: Option<String>,
+    /// Brings the index of the text up to date, where that does not happen by itself.
+    index_command: Option<String>,
+    /// Whether JMAP tells of changes (EventSource, WebSocket).
+    #[serde(default = "yes")]
+    jmap_pushes: bool,
     /// Starts the server; measured only if `stop_command` is there too.
     start_command: Option<String>,
     /// Stops the server.
@@ -83,6 +91,10 @@ pub(crate) struct Config {
 
 fn plain() -> Security {
     Security::Plain
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn thousand() -> usize {
@@ -108,6 +120,7 @@ struct Sizes {
     /// Recalls by keyword, and how many deliveries a second come in beside them.
     recalls: (usize, u32),
     starts: usize,
+    jmap: jmap::Sizes,
 }
 
 const FULL: Sizes = Sizes {
@@ -131,6 +144,7 @@ const FULL: Sizes = Sizes {
     watched: 1_000,
     recalls: (200, 500),
     starts: 3,
+    jmap: jmap::FULL,
 };
 
 /// A few seconds in all: proves that everything works, measures nothing.
@@ -149,6 +163,7 @@ const QUICK: Sizes = Sizes {
     watched: 10,
     recalls: (3, 50),
     starts: 1,
+    jmap: jmap::QUICK,
 };
 
 /// Bytes in a message of the suite, about.
@@ -158,11 +173,17 @@ const SMALL_SIZE: usize = 512;
 /// Sessions that fill at once.
 const FILL_SESSIONS: usize = 8;
 
-/// The parts, in the order in which they run; the one that removes mail from every account last.
-pub(crate) const PARTS: [&str; 12] = [
+/// The parts of SMTP and IMAP, in the order in which they run; the one that removes mail from every
+/// account last.
+const PARTS: [&str; 12] = [
     "start", "fill", "select", "fetch", "search", "store", "expunge", "append", "deliver", "idle",
     "seal", "remove",
 ];
+
+/// All of them, JMAP's at the end.
+pub(crate) fn parts() -> impl Iterator<Item = &'static str> {
+    PARTS.into_iter().chain(jmap::PARTS)
+}
 
 impl Config {
     /// Reads a file.
@@ -234,7 +255,7 @@ pub(crate) async fn run(
         imap,
     };
     let mut failed = Vec::new();
-    for part in PARTS {
+    for part in parts() {
         if !only.is_empty() && !only.iter().any(|name| name == part) {
             continue;
         }
@@ -300,7 +321,8 @@ impl Suite<'_> {
             "deliver" => self.deliver().await,
             "idle" => self.idle().await,
             "seal" => self.seal().await,
-            _ => self.remove().await,
+            "remove" => self.remove().await,
+            _ => self.jmap(part).await,
         }
     }
 
@@ -402,6 +424,27 @@ impl Suite<'_> {
         self.rows("idle", idle).await
     }
 
+    async fn jmap(&self, part: &str) -> Result<()> {
+        let Some(https) = &self.config.https else {
+            return Ok(());
+        };
+        let jmap = Jmap {
+            bench: self.bench,
+            sizes: &self.sizes.jmap,
+            target: HttpTarget {
+                endpoint: Endpoint::new(https, Security::Tls)?,
+                tls: tls_connector()?,
+                users_pattern: self.config.users_pattern.clone(),
+                password: self.config.password.clone(),
+            },
+            imap: self.imap.clone(),
+            users: self.config.users,
+            index_command: self.config.index_command.clone(),
+            pushes: self.config.jmap_pushes,
+        };
+        self.rows(part, jmap.part(part)).await
+    }
+
     async fn seal(&self) -> Result<()> {
         if !self.config.keyword_recalls {
             return Ok(());
@@ -486,6 +529,25 @@ mod tests {
         let config = Config::parse(&text).unwrap();
         assert_eq!((config.users, config.smtp.as_str()), (10, "127.0.0.1:25"));
         assert!(config.expunge_command.unwrap().contains("{message_id}"));
+    }
+
+    #[test]
+    fn so_is_that_of_cyrus() {
+        let mut text = include_str!("../cyrus/cyrus.toml").to_owned();
+        for (mark, value) in [
+            ("@USERS@", "20"),
+            ("@LMTP@", "24"),
+            ("@IMAP@", "143"),
+            ("@IMAPS@", "993"),
+            ("@HTTPS@", "443"),
+            ("@DIR@", "/d"),
+            ("@SETUP@", "/s"),
+        ] {
+            text = text.replace(mark, value);
+        }
+        let config = Config::parse(&text).unwrap();
+        assert_eq!(config.https.as_deref(), Some("127.0.0.1:443"));
+        assert!(!config.jmap_pushes && config.index_command.is_some());
     }
 
     #[test]

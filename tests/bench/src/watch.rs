@@ -152,7 +152,7 @@ impl Watchers {
 }
 
 /// Makes room for `needed` open files, or says what the system allows.
-fn raise_file_limit(needed: u64) -> Result<()> {
+pub(crate) fn raise_file_limit(needed: u64) -> Result<()> {
     let limits = getrlimit(Resource::RLIMIT_NOFILE);
     let (soft, hard) = limits.map_err(|e| Error::Usage(format!("RLIMIT_NOFILE: {e}")))?;
     if soft >= needed {
