@@ -63,6 +63,57 @@ fn an_update_that_cannot_be_changes_nothing_and_says_why() {
 }
 
 #[test]
+fn of_updates_together_each_is_done_or_not_by_itself() {
+    let mut house = House::new();
+    let ids: Vec<String> = (0..5).map(|_| draft(&mut house)).collect();
+    let flag = json!({"keywords/$flagged": true});
+    let mut update: Map<String, Value> = ids.iter().map(|id| (id.clone(), flag.clone())).collect();
+    // One is refused when it is read, the others within the transaction, in part or at once.
+    let none = json!({"keywords/$seen": true, "mailboxIds/F1-99": true});
+    update[&ids[0]] = json!({"subject": "other"});
+    update[&ids[2]] = none;
+    update.insert("M1-99".to_owned(), flag);
+    let set = house.call("Email/set", json!({"update": update}));
+    for (id, kind) in [
+        (ids[0].as_str(), "invalidProperties"),
+        (&ids[2], "invalidProperties"),
+        ("M1-99", "notFound"),
+    ] {
+        assert_eq!(set["notUpdated"][id]["type"], kind, "{id}");
+    }
+    let get = json!({"ids": ids, "properties": ["keywords"]});
+    let got = house.call("Email/get", get);
+    for (number, id) in ids.iter().enumerate() {
+        let is_done = !matches!(number, 0 | 2);
+        assert_eq!(set["updated"].get(id).is_some(), is_done, "{id}");
+        let object = got["list"].as_array().unwrap().iter();
+        let keywords = object
+            .filter(|it| it["id"] == **id)
+            .map(|it| &it["keywords"]);
+        let wanted = match is_done {
+            true => json!({"$flagged": true}),
+            false => json!({}),
+        };
+        assert!(keywords.eq([&wanted]), "{id}");
+    }
+    house.check();
+}
+
+#[test]
+fn more_updates_than_one_transaction_takes_are_all_done() {
+    let mut house = House::new();
+    let ids: Vec<String> = (0..limits::CHUNK + 2).map(|_| draft(&mut house)).collect();
+    let flag = json!({"keywords/$flagged": true});
+    let update: Map<String, Value> = ids.iter().map(|id| (id.clone(), flag.clone())).collect();
+    let set = house.call("Email/set", json!({"update": update}));
+    assert_eq!(set["updated"].as_object().unwrap().len(), ids.len());
+    let since = json!({"sinceState": set["oldState"]});
+    let changes = house.call("Email/changes", since);
+    assert_eq!(changes["updated"].as_array().unwrap().len(), ids.len());
+    house.check();
+}
+
+#[test]
 fn what_the_server_sets_may_be_named_as_it_is() {
     let mut house = House::new();
     let id = draft(&mut house);

@@ -1,7 +1,8 @@
 //! Changing a message as a whole: in which mailboxes it is, and its flags in all of them (JMAP's
 //! `Email/set`). IMAP changes one placement at a time.
 //!
-//! Invariant: all of one update is one transaction: what one part of it refuses, none of it does.
+//! Invariant: all of one update is in one transaction: what one part of it refuses, none of it does.
+//! Updates of several messages share a transaction where none of them is refused.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,9 @@ use tern_store::{Transaction, Verdict};
 
 use crate::edit::Edit;
 use crate::rows::{MessageRow, PlacementRow};
-use crate::{Connection, Flags, MailboxError, Mailboxes, SystemFlag, brought, limits, mark};
+use crate::{
+    Connection, Flags, MailboxError, Mailboxes, SystemFlag, brought, limits, mark, tables,
+};
 
 /// In which mailboxes a message is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +104,62 @@ impl Mailboxes {
         })
     }
 
+    /// Changes messages one after another, durably: each as a whole or not at all. What became of
+    /// them, in the order of `updates`.
+    pub fn update_each(
+        &self,
+        account: AccountId,
+        updates: &[Update],
+        now: Timestamp,
+    ) -> Vec<Result<(), MailboxError>> {
+        let mut outcomes = Vec::with_capacity(updates.len());
+        let mut rest = updates;
+        while !rest.is_empty() {
+            let chunk = rest.get(..limits::CHUNK).unwrap_or(rest);
+            match self.edit(account, |edit| self.update_some(edit, chunk, now)) {
+                Ok(done) => {
+                    outcomes.extend((0..done).map(|_| Ok(())));
+                    rest = rest.get(done..).unwrap_or_default();
+                }
+                // One of them is refused: which, each by itself shows.
+                Err(_) => {
+                    outcomes.extend(chunk.iter().map(|one| self.update(account, one, now)));
+                    rest = rest.get(chunk.len()..).unwrap_or_default();
+                }
+            }
+        }
+        outcomes
+    }
+
+    /// As many updates as one transaction takes, at least one; answers how many.
+    fn update_some(
+        &self,
+        edit: &mut Edit<'_, '_>,
+        updates: &[Update],
+        now: Timestamp,
+    ) -> Result<usize, MailboxError> {
+        let account = edit.account;
+        let key = |update: &Update| tables::message(account, update.message);
+        edit.txn.prefetch(updates.iter().map(key).collect())?;
+        let mut placements = Vec::with_capacity(updates.len());
+        for update in updates {
+            let row = edit.message(update.message)?;
+            let row = row.ok_or(MailboxError::NoMessage)?;
+            let keys = row.placements.iter();
+            placements
+                .extend(keys.map(|(mailbox, uid)| tables::placement(account, *mailbox, *uid)));
+        }
+        edit.txn.prefetch(placements)?;
+        for (done, update) in updates.iter().enumerate() {
+            // One that touches as much as there can be of a message still fits behind it.
+            if done > 0 && edit.txn.size() >= limits::VAULT_CHUNK_BYTES {
+                return Ok(done);
+            }
+            self.update_one(edit, update, now)?;
+        }
+        Ok(updates.len())
+    }
+
     /// [`Mailboxes::update`] as a part of a transaction.
     pub fn update_in(
         &self,
@@ -110,9 +169,20 @@ impl Mailboxes {
         now: Timestamp,
     ) -> Result<(), MailboxError> {
         let mut edit = Edit::begin(txn, account)?;
+        self.update_one(&mut edit, update, now)?;
+        edit.finish();
+        Ok(())
+    }
+
+    fn update_one(
+        &self,
+        edit: &mut Edit<'_, '_>,
+        update: &Update,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
         let row = edit.message(update.message)?;
         let mut row = row.ok_or(MailboxError::NoMessage)?;
-        if self.is_sealed(account, &row) {
+        if self.is_sealed(edit.account, &row) {
             return Err(MailboxError::Sealed);
         }
         if let Some(flagging) = &update.flagging {
@@ -125,20 +195,19 @@ impl Mailboxes {
                 }
                 let sets = |word| flags.has_keyword(word) && !old.flags.has_keyword(word);
                 if self.marking.is_some_and(sets) {
-                    mark::mark(&mut edit, update.message, update.by.as_ref());
+                    mark::mark(edit, update.message, update.by.as_ref());
                 }
                 edit.reflag(*mailbox, *uid, old, flags)?;
             }
         }
         if let Some(placing) = &update.placing {
             let wanted = placing.apply(&row);
-            for (mailbox, uid) in replace(&mut edit, update.message, &mut row, &wanted, now)? {
+            for (mailbox, uid) in replace(edit, update.message, &mut row, &wanted, now)? {
                 let target = edit.mailbox(mailbox)?;
                 let by = update.by.as_ref();
-                brought::note(&mut edit, self.watched, (mailbox, &target, uid), by);
+                brought::note(edit, self.watched, (mailbox, &target, uid), by);
             }
         }
-        edit.finish();
         Ok(())
     }
 

@@ -1,6 +1,6 @@
-//! `Email/set` (RFC 8621 4.6): each object is one transaction.
+//! `Email/set` (RFC 8621 4.6): each object is changed as a whole or not at all.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tern_base::AccountId;
 use tern_mailbox::{Held, MailboxError, Update};
 use tern_session::ids;
@@ -27,9 +27,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
         outcomes.create(cx, &creation, outcome);
     }
     let updates = args.update.take().unwrap_or_default();
-    outcomes.update_each(cx, &args, updates, |cx, id, patch| {
-        update(cx, account, id, patch).map(|()| Value::Null)
-    });
+    update(cx, account, &args, updates, &mut outcomes);
     outcomes.destroy_each(cx, &args, |cx, id| destroy(cx, account, id));
     let new_state = state::of(cx.verbs.mailboxes.newest_modseq(account)?);
     Ok(outcomes.response(&args.account_id, &old_state, &new_state))
@@ -47,7 +45,39 @@ fn create(
     put(cx, account, kept, content)
 }
 
-fn update(cx: &Context<'_>, account: AccountId, id: &str, patch: &Value) -> Result<(), SetError> {
+/// Changes objects together, each unless the same call destroys it.
+fn update(
+    cx: &mut Context<'_>,
+    account: AccountId,
+    args: &SetArgs,
+    patches: Map<String, Value>,
+    outcomes: &mut Outcomes,
+) {
+    let (mut ids, mut updates) = (Vec::new(), Vec::new());
+    for (id, patch) in patches {
+        let resolved = cx.resolved(&id).to_owned();
+        let stays = args.stays(cx, &resolved);
+        match stays.and_then(|()| read_update(cx, account, &resolved, &patch)) {
+            Ok(update) => {
+                ids.push(id);
+                updates.push(update);
+            }
+            Err(error) => outcomes.update(&id, Err(error)),
+        }
+    }
+    let done = cx.verbs.mailboxes.update_each(account, &updates, cx.now);
+    for (id, done) in ids.into_iter().zip(done) {
+        let done = done.map(|()| Value::Null);
+        outcomes.update(&id, done.map_err(refused));
+    }
+}
+
+fn read_update(
+    cx: &Context<'_>,
+    account: AccountId,
+    id: &str,
+    patch: &Value,
+) -> Result<Update, SetError> {
     let message = ids::parse_email_id(account, id).ok_or_else(SetError::not_found)?;
     let Some(members) = patch.as_object() else {
         return Err(SetError::new("invalidPatch", "a patch is an object"));
@@ -59,14 +89,17 @@ fn update(cx: &Context<'_>, account: AccountId, id: &str, patch: &Value) -> Resu
         .filter(|(name, value)| !is_as_it_was(cx, held, name, value));
     let changes = changes.map(|(name, value)| (name.clone(), value.clone()));
     let patch = Patch::read(cx, account, &changes.collect())?;
-    let update = Update {
+    Ok(Update {
         message,
         placing: patch.placing,
         flagging: patch.flagging,
         by: Some(cx.caller.connection()),
-    };
-    let done = cx.verbs.mailboxes.update(account, &update, cx.now);
-    done.map_err(|error| match error {
+    })
+}
+
+/// What a client is told of an update that was refused.
+fn refused(error: MailboxError) -> SetError {
+    match error {
         MailboxError::NoMailbox => {
             SetError::invalid_properties(&["mailboxIds"], "there is no such mailbox")
         }
@@ -78,7 +111,7 @@ fn update(cx: &Context<'_>, account: AccountId, id: &str, patch: &Value) -> Resu
         }
         MailboxError::Limit(_) => SetError::new("tooManyMailboxes", error.to_string()),
         other => other.into(),
-    })
+    }
 }
 
 /// Whether a property that the server sets is named as it is: that is no change (RFC 8620 5.3).

@@ -41,11 +41,13 @@ impl SetArgs {
         }
     }
 
-    /// Whether an object is to be destroyed by the same call: then it can't be updated (RFC 8620 5.3
-    /// `willDestroy`).
-    pub(crate) fn will_destroy(&self, cx: &Context<'_>, id: &str) -> bool {
+    /// Refuses to change an object that the same call destroys (RFC 8620 5.3 `willDestroy`).
+    pub(crate) fn stays(&self, cx: &Context<'_>, id: &str) -> Result<(), SetError> {
         let mut all = self.destroy.iter().flatten();
-        all.any(|destroyed| cx.resolved(destroyed) == id)
+        match all.any(|destroyed| cx.resolved(destroyed) == id) {
+            true => Err(SetError::new("willDestroy", "the same call destroys it")),
+            false => Ok(()),
+        }
     }
 }
 
@@ -98,10 +100,8 @@ impl Outcomes {
     ) {
         for (id, patch) in updates {
             let resolved = cx.resolved(&id).to_owned();
-            let outcome = match args.will_destroy(cx, &resolved) {
-                true => Err(SetError::new("willDestroy", "the same call destroys it")),
-                false => update(cx, &resolved, &patch),
-            };
+            let stays = args.stays(cx, &resolved);
+            let outcome = stays.and_then(|()| update(cx, &resolved, &patch));
             self.update(&id, outcome);
         }
     }
