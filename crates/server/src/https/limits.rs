@@ -22,6 +22,8 @@ pub(super) const LOGIN_LIFETIME: Duration = Duration::from_secs(600);
 pub(super) const MAX_LOGINS: usize = 10_000;
 /// What is kept of a User-Agent, in bytes.
 pub(super) const MAX_USER_AGENT: usize = 200;
+/// Octets of an upload that are gathered before they go to the store.
+pub(super) const UPLOAD_PIECE: usize = 256 * 1024;
 /// Octets of a download that are read at once.
 pub(super) const DOWNLOAD_PIECE: u64 = 256 * 1024;
 /// Shortest time between pings of an EventSource, in seconds (RFC 8620 7.3: no more than 30).

@@ -100,7 +100,7 @@ impl Jmap {
                     .begin_upload(account, &kind, most, now, &mut OsEntropy)
             })
             .await?;
-        let mut left = most;
+        let (mut left, mut gathered) = (most, Vec::new());
         loop {
             let next = timeout(limits::BODY_TIMEOUT, body.frame()).await;
             let Some(frame) = next.map_err(|_| Failed::Slow)? else {
@@ -112,15 +112,24 @@ impl Jmap {
             left = left
                 .checked_sub(octets.len() as u64)
                 .ok_or(Failed::TooLarge)?;
-            upload = self
-                .blocking(move |jmap| -> Result<Upload, MailboxError> {
-                    jmap.mailboxes.upload_more(&mut upload, &octets)?;
-                    Ok(upload)
-                })
-                .await?;
+            gathered.extend_from_slice(&octets);
+            // Frames are small, and each way to the store costs a thread's turn.
+            if gathered.len() >= limits::UPLOAD_PIECE {
+                upload = self.keep(upload, std::mem::take(&mut gathered)).await?;
+            }
         }
+        upload = self.keep(upload, gathered).await?;
         self.blocking(move |jmap| jmap.mailboxes.finish_upload(upload, clock::now()))
             .await
+    }
+
+    /// Hands octets to the store.
+    async fn keep(self: &Arc<Self>, mut upload: Upload, octets: Vec<u8>) -> Result<Upload, Failed> {
+        self.blocking(move |jmap| {
+            jmap.mailboxes.upload_more(&mut upload, &octets)?;
+            Ok(upload)
+        })
+        .await
     }
 
     /// Runs work of the mailboxes on the blocking pool.
