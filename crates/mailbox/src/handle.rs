@@ -13,7 +13,8 @@ use crate::edit::Edit;
 use crate::exposed::Exposed;
 use crate::rows::PlacementRow;
 use crate::sealed::SealSet;
-use crate::{AccountView, Keeper, MailboxError, Outline, Trigrams, View, limits};
+use crate::words::Weighed;
+use crate::{AccountView, Keeper, MailboxError, Outline, View, limits};
 
 /// Told after each commit which accounts changed, so that sessions can be woken.
 pub trait Listener: Send + Sync {
@@ -44,7 +45,7 @@ pub struct Mailboxes {
     pub(crate) account_views: Cache<AccountId, Arc<AccountView>, AccountViewWeighter>,
     pub(crate) structures: Cache<BlobId, Arc<Structure>, StructureWeighter>,
     pub(crate) outlines: Cache<(AccountId, MessageId), Arc<Outline>, OutlineWeighter>,
-    pub(crate) trigrams: Cache<(AccountId, MessageId), Arc<Trigrams>, TrigramWeighter>,
+    pub(crate) words: Cache<AccountId, Weighed, WordsWeighter>,
     pub(crate) exposed: Exposed,
     pub(crate) noted: Noted,
     /// Ids of top-level mailboxes by their paths, as they were found last.
@@ -89,10 +90,10 @@ impl Mailboxes {
             limits::OUTLINE_CACHE_BYTES,
             OutlineWeighter,
         );
-        let trigrams = Cache::with_weighter(
-            limits::TRIGRAM_CACHE_ITEMS,
-            limits::TRIGRAM_CACHE_BYTES,
-            TrigramWeighter,
+        let words = Cache::with_weighter(
+            limits::WORDS_CACHE_ITEMS,
+            limits::WORDS_CACHE_BYTES,
+            WordsWeighter,
         );
         let folder_ids = Cache::new(limits::FOLDER_IDS_CACHE_ITEMS);
         let lanes = Some(Lanes::default());
@@ -104,7 +105,7 @@ impl Mailboxes {
             account_views,
             structures,
             outlines,
-            trigrams,
+            words,
             exposed: Exposed::default(),
             noted: Noted::default(),
             folder_ids,
@@ -282,13 +283,13 @@ impl Weighter<AccountId, Arc<AccountView>> for AccountViewWeighter {
     }
 }
 
-/// Weighs cached trigrams by their bits.
+/// Weighs the words of an account's messages by what they take.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TrigramWeighter;
+pub(crate) struct WordsWeighter;
 
-impl Weighter<(AccountId, MessageId), Arc<Trigrams>> for TrigramWeighter {
-    fn weight(&self, _key: &(AccountId, MessageId), trigrams: &Arc<Trigrams>) -> u64 {
-        trigrams.weight()
+impl Weighter<AccountId, Weighed> for WordsWeighter {
+    fn weight(&self, _key: &AccountId, words: &Weighed) -> u64 {
+        words.weight
     }
 }
 

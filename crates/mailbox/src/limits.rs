@@ -66,12 +66,18 @@ pub const OUTLINE_CACHE_BYTES: u64 = 96 * 1024 * 1024;
 pub const OUTLINE_CACHE_ITEMS: usize = 300_000;
 /// Octets of an address list that an outline has; what follows is not searched.
 pub const MAX_OUTLINE_LIST: usize = 64 * 1024;
-/// Bytes of cached trigrams of texts.
-pub const TRIGRAM_CACHE_BYTES: u64 = 96 * 1024 * 1024;
-/// About how many texts that is.
-pub const TRIGRAM_CACHE_ITEMS: usize = 150_000;
-/// Most bits that the trigrams of a text take, in words of 64: of a longer text they tell less.
-pub const MAX_TRIGRAM_WORDS: usize = 1_024;
+/// Bytes of the words of all accounts' messages that are kept in memory.
+pub const WORDS_CACHE_BYTES: u64 = 160 * 1024 * 1024;
+/// About of how many accounts that is, of those with the most.
+pub const WORDS_CACHE_ITEMS: usize = 32;
+/// Bytes of the words of one account's messages: of further messages none are kept.
+pub const MAX_WORDS_BYTES: usize = 96 * 1024 * 1024;
+/// Octets of a message's texts from which on its words are not kept.
+pub const MAX_WORDS_TEXT: usize = 256 * 1024;
+/// Longest text, in octets, that is looked for among words.
+pub const MAX_FIND: usize = 64;
+/// Most texts that one search looks for among words.
+pub const MAX_FINDS: usize = 32;
 /// Messages of which outlines are made together.
 pub const OUTLINES_PER_READ: usize = 256;
 /// Blocks of message ids of which it is known what is on record as served: two bytes for each id.

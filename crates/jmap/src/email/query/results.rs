@@ -3,18 +3,20 @@
 //! Invariant: what is hidden under a seal is no result, from the view down to the last look into a body.
 //! Where a text was found in a body, that is on record before the answer is told, whichever way it goes.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
 use tern_base::{AccountId, MessageId};
 use tern_mailbox::{
-    AccountView, ExposureLevel, Held, MailboxError, MessageRow, Outline, Served, Share as Part,
+    AccountView, ExposureLevel, Finds, Held, MailboxError, Mailboxes, MessageRow, Outline, Served,
+    Share as Part, Texts,
 };
 
 use super::order::{self, By, Step};
-use super::subject::Subject;
+use super::subject::{Subject, shown_words};
 use super::test::{Keyword, Test};
+use super::text::Word;
 use super::threads::Threads;
 use crate::context::Context;
 use crate::error::MethodError;
@@ -28,6 +30,17 @@ pub(crate) struct Query {
 }
 
 impl Query {
+    /// What is looked for in texts, as far as no white space is in it.
+    fn words(&self) -> Vec<&[u8]> {
+        let mut all = Vec::new();
+        self.test.each(&mut |test| {
+            if let Test::Text(words) | Test::Body(words) | Test::Field(_, words) = test {
+                all.extend(words.iter().flat_map(Word::pieces));
+            }
+        });
+        all
+    }
+
     /// The keywords by which conversations are told apart.
     fn thread_keywords(&self) -> Vec<&Keyword> {
         let mut keywords = Vec::new();
@@ -51,10 +64,10 @@ pub(crate) struct Results {
     pub(crate) hidden: BTreeSet<MessageId>,
     /// The results in order, as many as were wanted, one of each conversation where that is asked for.
     pub(crate) ids: Vec<MessageId>,
-    /// What the answer serves, where a body was found to have a text.
-    by_body: HashMap<MessageId, Served>,
+    /// Those of which the answer serves the body, where a text was found.
+    in_body: HashSet<MessageId>,
     /// The same of those that are no results because of it.
-    left_out: Vec<Served>,
+    left_out: Vec<MessageId>,
 }
 
 /// Which results the answer tells of.
@@ -82,8 +95,13 @@ impl Results {
                 Told::Some(range) => results.ids.get(range).unwrap_or_default(),
                 Told::All => &results.ids,
             };
-            let found = told.iter().filter_map(|id| results.by_body.get(id));
-            let served: Vec<Served> = found.chain(&results.left_out).copied().collect();
+            let found = told.iter().filter(|id| results.in_body.contains(id));
+            let mut found: Vec<MessageId> = found.chain(&results.left_out).copied().collect();
+            found.sort_unstable();
+            // Sealed or gone meanwhile: it is no result in the next round.
+            let Some(served) = served(mailboxes, account, &found)? else {
+                continue;
+            };
             match mailboxes.record_served(&served, &cx.caller.viewer(), cx.now) {
                 Ok(()) => {}
                 // Sealed meanwhile: it is hidden in the next round.
@@ -113,7 +131,13 @@ impl Results {
         let hidden = cx.verbs.mailboxes.hidden(account)?;
         let keywords = query.thread_keywords();
         let threads = Threads::of(&view, &hidden, keywords.into_iter());
-        let mut search = Search::new(account, query, &threads);
+        // What is known of words is known of all messages at once; what must not be there is better
+        // looked for in those that are wanted.
+        let finds = match most == usize::MAX || !query.test.negates_content() {
+            true => cx.verbs.mailboxes.words(account).find(query.words()),
+            false => Finds::default(),
+        };
+        let mut search = Search::new(account, query, &threads, &finds);
         let shown = view.iter().filter(|held| !hidden.contains(&held.message));
         let mut candidates = search.candidates(cx, shown)?;
         if most == usize::MAX {
@@ -123,17 +147,45 @@ impl Results {
             candidates.retain(|one| one.is_found || passing.contains(&one.held.message));
             candidates.iter_mut().for_each(|one| one.is_found = true);
         }
-        let candidates = search.in_order(cx, candidates)?;
+        let candidates = search.in_order(cx, candidates, most)?;
         let ids = search.first(cx, &candidates, most)?;
-        let (by_body, left_out) = (search.by_body, search.left_out);
+        let (in_body, left_out) = (search.in_body, search.left_out);
         Ok(Self {
             view,
             hidden,
             ids,
-            by_body,
+            in_body,
             left_out,
         })
     }
+}
+
+/// What the answer serves of messages in whose bodies a text was found; `None` where one is there no
+/// more.
+fn served(
+    mailboxes: &Mailboxes,
+    account: AccountId,
+    ids: &[MessageId],
+) -> Result<Option<Vec<Served>>, MailboxError> {
+    let rows = mailboxes.messages(account, ids)?;
+    let mut all = Vec::with_capacity(ids.len());
+    for (message, row) in ids.iter().zip(rows) {
+        let row = match row {
+            Some(Ok(row)) => row,
+            None | Some(Err(MailboxError::Sealed)) => return Ok(None),
+            Some(Err(error)) => return Err(error),
+        };
+        all.push(Served {
+            account,
+            message: *message,
+            digest: row.digest,
+            origin: row.origin,
+            carries: !row.carried.is_empty(),
+            level: ExposureLevel::Preview,
+            share: Part::NONE,
+        });
+    }
+    Ok(Some(all))
 }
 
 /// What tells one set of hidden messages from another; nothing where none are.
@@ -172,33 +224,43 @@ struct Search<'a> {
     account: AccountId,
     query: &'a Query,
     threads: &'a Threads,
-    by_body: HashMap<MessageId, Served>,
-    left_out: Vec<Served>,
+    finds: &'a Finds,
+    in_body: HashSet<MessageId>,
+    left_out: Vec<MessageId>,
 }
 
 impl<'a> Search<'a> {
-    fn new(account: AccountId, query: &'a Query, threads: &'a Threads) -> Self {
+    fn new(account: AccountId, query: &'a Query, threads: &'a Threads, finds: &'a Finds) -> Self {
         Self {
             account,
             query,
             threads,
-            by_body: HashMap::new(),
+            finds,
+            in_body: HashSet::new(),
             left_out: Vec::new(),
         }
     }
 
-    /// What the view answers, then outlines and trigrams.
+    /// What the view and the words of the account answer, then the outlines.
     fn candidates(
-        &self,
+        &mut self,
         cx: &Context<'_>,
         shown: impl Iterator<Item = &'a Held>,
     ) -> Result<Vec<Candidate<'a>>, MethodError> {
         let test = &self.query.test;
         let (mut candidates, mut pending) = (Vec::new(), Vec::new());
-        for held in shown {
-            match Subject::new(held, self.threads).passes(test)? {
-                Some(true) => candidates.push(Candidate::new(held, true)),
-                Some(false) => {}
+        let without = test.fails_without(self.finds);
+        for held in shown.filter(|held| !without.has(held.message)) {
+            let mut subject = Subject::new(held, self.threads, self.finds);
+            let passes = subject.passes(test)?;
+            let in_body = subject.found_in_body;
+            match passes {
+                Some(passes) => {
+                    self.settle(held.message, passes, in_body);
+                    if passes {
+                        candidates.push(Candidate::new(held, true));
+                    }
+                }
                 None => pending.push(held),
             }
         }
@@ -208,13 +270,16 @@ impl<'a> Search<'a> {
         let mailboxes = cx.verbs.mailboxes;
         let ids: Vec<MessageId> = pending.iter().map(|held| held.message).collect();
         let outlines = mailboxes.outlines(self.account, &ids)?;
+        self.keep_shown(mailboxes, &ids, &outlines);
         for (held, outline) in pending.into_iter().zip(outlines) {
             // Gone or sealed by now.
             let Some(outline) = outline else { continue };
-            let passes = Subject::new(held, self.threads)
-                .with_outline(&outline)
-                .with_trigrams(mailboxes.trigrams(self.account, held.message))
-                .passes(test)?;
+            let mut subject = Subject::new(held, self.threads, self.finds).with_outline(&outline);
+            let passes = subject.passes(test)?;
+            let in_body = subject.found_in_body;
+            if let Some(passes) = passes {
+                self.settle(held.message, passes, in_body);
+            }
             if passes != Some(false) {
                 let mut candidate = Candidate::new(held, passes == Some(true));
                 candidate.outline = Some(outline);
@@ -224,11 +289,37 @@ impl<'a> Search<'a> {
         Ok(candidates)
     }
 
-    /// Candidates in the order that is asked for.
+    /// Keeps the words of outlines, where words are looked for.
+    fn keep_shown(
+        &self,
+        mailboxes: &Mailboxes,
+        ids: &[MessageId],
+        outlines: &[Option<Arc<Outline>>],
+    ) {
+        if self.query.words().is_empty() {
+            return;
+        }
+        let there = ids.iter().zip(outlines);
+        let there = there.filter_map(|(id, outline)| Some((*id, outline.as_deref()?)));
+        let shown: Vec<(MessageId, String)> = there
+            .map(|(id, outline)| (id, shown_words(outline)))
+            .collect();
+        let texts = shown.iter().map(|(id, shown)| {
+            let texts = Texts {
+                shown: Some(shown),
+                body: None,
+            };
+            (*id, texts)
+        });
+        mailboxes.keep_words(self.account, texts);
+    }
+
+    /// Candidates in the order that is asked for: all, or where all pass the first `most`.
     fn in_order(
         &self,
         cx: &Context<'_>,
         mut candidates: Vec<Candidate<'a>>,
+        most: usize,
     ) -> Result<Vec<Candidate<'a>>, MethodError> {
         let order = &self.query.order;
         if order.iter().any(Step::needs_outline) {
@@ -247,9 +338,16 @@ impl<'a> Search<'a> {
             (order::packed(order, one.held, outline, self.threads), one)
         };
         let mut keyed: Vec<(Box<[u8]>, Candidate<'a>)> = candidates.into_iter().map(key).collect();
-        keyed.sort_unstable_by(|(a, first), (b, second)| {
+        let compare = |(a, first): &(Box<[u8]>, Candidate<'_>),
+                       (b, second): &(Box<[u8]>, Candidate<'_>)| {
             (a, first.held.message).cmp(&(b, second.held.message))
-        });
+        };
+        let all_pass = keyed.iter().all(|(_, one)| one.is_found);
+        if most < keyed.len() && all_pass && !self.query.collapse_threads {
+            keyed.select_nth_unstable_by(most, compare);
+            keyed.truncate(most);
+        }
+        keyed.sort_unstable_by(compare);
         Ok(keyed.into_iter().map(|(_, one)| one).collect())
     }
 
@@ -307,7 +405,7 @@ impl<'a> Search<'a> {
                     Some(structure) => structure,
                     None => mailboxes.structure(row)?,
                 };
-                let mut subject = Subject::new(one.held, self.threads)
+                let mut subject = Subject::new(one.held, self.threads, self.finds)
                     .with_outline(outline)
                     .with_content(mailboxes, self.account, row, structure);
                 let passes = subject.passes(&self.query.test);
@@ -315,7 +413,8 @@ impl<'a> Search<'a> {
                 match passes {
                     Ok(passes) => {
                         let passes = passes == Some(true);
-                        self.settle(one.held, row, passes, subject.found_in_body);
+                        let in_body = subject.found_in_body;
+                        self.settle(one.held.message, passes, in_body);
                         if passes {
                             passing.insert(one.held.message);
                         }
@@ -328,21 +427,12 @@ impl<'a> Search<'a> {
         Ok(passing)
     }
 
-    /// Keeps what the answer serves of a message, where its body was found to have a text.
-    fn settle(&mut self, held: &Held, row: &MessageRow, passes: bool, in_body: bool) {
-        let served = Served {
-            account: self.account,
-            message: held.message,
-            digest: row.digest,
-            origin: row.origin,
-            carries: !row.carried.is_empty(),
-            level: ExposureLevel::Preview,
-            share: Part::NONE,
-        };
+    /// Keeps of which messages the answer serves the body, since a text was found there.
+    fn settle(&mut self, message: MessageId, passes: bool, in_body: bool) {
         match (passes, in_body) {
-            (true, true) => drop(self.by_body.insert(held.message, served)),
+            (true, true) => drop(self.in_body.insert(message)),
             // Left out by NOT, which says as much of its text.
-            (false, true) => self.left_out.push(served),
+            (false, true) => self.left_out.push(message),
             (_, false) => {}
         }
     }

@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use tern_base::{AccountId, MessageId};
-use tern_mailbox::{Held, MailboxError, Mailboxes, MessageRow, Outline, Trigrams};
+use tern_mailbox::{Finds, Held, MailboxError, Mailboxes, MessageRow, Outline, Texts};
 use tern_mime::Structure;
 use tern_store::StoreError;
 
 use super::test::{Field, Test};
-use super::text::{Hay, Words};
+use super::text::{Hay, Word, Words, folded};
 use super::threads::Threads;
 use crate::limits;
 
@@ -19,9 +19,9 @@ use crate::limits;
 pub(crate) struct Subject<'a> {
     held: &'a Held,
     threads: &'a Threads,
+    /// What is known of where texts stand, without reading.
+    finds: &'a Finds,
     outline: Option<&'a Outline>,
-    /// Of its text, where they are known.
-    trigrams: Option<Arc<Trigrams>>,
     content: Option<Content<'a>>,
     /// A text was found in the body: whoever learns how the search came out knows words of it.
     pub(crate) found_in_body: bool,
@@ -40,13 +40,13 @@ struct Content<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// A message of which nothing but what the view says is known.
-    pub(crate) const fn new(held: &'a Held, threads: &'a Threads) -> Self {
+    /// A message of which nothing is known but what the view says, and the words of the account.
+    pub(crate) const fn new(held: &'a Held, threads: &'a Threads, finds: &'a Finds) -> Self {
         Self {
             held,
             threads,
+            finds,
             outline: None,
-            trigrams: None,
             content: None,
             found_in_body: false,
         }
@@ -55,12 +55,6 @@ impl<'a> Subject<'a> {
     #[must_use]
     pub(crate) const fn with_outline(mut self, outline: &'a Outline) -> Self {
         self.outline = Some(outline);
-        self
-    }
-
-    #[must_use]
-    pub(crate) fn with_trigrams(mut self, trigrams: Option<Arc<Trigrams>>) -> Self {
-        self.trigrams = trigrams;
         self
     }
 
@@ -112,6 +106,8 @@ impl<'a> Subject<'a> {
                     .outline
                     .map(|outline| outline.has_attachment == *wanted));
             }
+            // Each field is a part of what is shown.
+            Test::Field(_, words) if self.is_certain_not_to_show(words) => false,
             Test::Field(field, words) => {
                 let text = self.outline.map(|outline| text_of(outline, *field));
                 return Ok(text.map(|text| words.all_in(&mut Hay::new(text))));
@@ -120,11 +116,8 @@ impl<'a> Subject<'a> {
                 Some(content) => content.header_has(name, words.as_ref())?,
                 None => return Ok(None),
             },
-            Test::Body(words) => return self.body_has(words, None),
-            Test::Text(words) => {
-                let mut shown = self.outline.map(|outline| Hay::new(&whole_of(outline)));
-                return self.body_has(words, shown.as_mut());
-            }
+            Test::Body(words) => return self.text_has(words, false),
+            Test::Text(words) => return self.text_has(words, true),
         }))
     }
 
@@ -141,30 +134,54 @@ impl<'a> Subject<'a> {
         Ok(is_known.then_some(!decides))
     }
 
-    /// Whether all words are in the body, or in what is shown beside it.
-    fn body_has(
-        &mut self,
-        words: &Words,
-        shown: Option<&mut Hay>,
-    ) -> Result<Option<bool>, MailboxError> {
-        let left: Vec<_> = match shown {
-            Some(shown) => words.iter().filter(|word| !shown.has(word)).collect(),
-            None => words.iter().collect(),
-        };
+    /// Whether all words are in the body, or in what is shown beside it where that counts too.
+    fn text_has(&mut self, words: &Words, or_shown: bool) -> Result<Option<bool>, MailboxError> {
+        if let Some(found) = self.is_known_to_have(words, or_shown) {
+            return Ok(Some(found));
+        }
+        let shown = self.outline.filter(|_| or_shown);
+        let mut shown = shown.map(|outline| Hay::new(&whole_of(outline)));
+        let mut is_shown = |word: &Word| shown.as_mut().is_some_and(|shown| shown.has(word));
+        let left: Vec<_> = words.iter().filter(|word| !is_shown(word)).collect();
         if left.is_empty() {
             return Ok(Some(true));
-        }
-        let is_out = |trigrams: &Arc<Trigrams>| left.iter().any(|it| !trigrams.may_have(it.text()));
-        if self.trigrams.as_ref().is_some_and(is_out) {
-            return Ok(Some(false));
         }
         let Some(content) = &mut self.content else {
             return Ok(None);
         };
-        let body = content.body()?;
+        let body = content.body(self.outline)?;
         let found = left.iter().all(|word| body.has(word));
         self.found_in_body |= found;
         Ok(Some(found))
+    }
+
+    fn is_certain_not_to_show(&self, words: &Words) -> bool {
+        let pieces = words.iter().flat_map(Word::pieces);
+        let message = self.held.message;
+        pieces
+            .map(|piece| self.finds.place(message, piece))
+            .any(|place| place.shown == Some(false))
+    }
+
+    /// The same, where it is known without reading.
+    fn is_known_to_have(&mut self, words: &Words, or_shown: bool) -> Option<bool> {
+        let (mut is_known, mut in_body) = (true, false);
+        for word in words.iter() {
+            // Of a phrase it is known only that it can't be there.
+            is_known &= !word.is_phrase();
+            for piece in word.pieces() {
+                let place = self.finds.place(self.held.message, piece);
+                match (place.shown.filter(|_| or_shown), place.body) {
+                    (Some(true), _) => {}
+                    (_, Some(true)) => in_body = true,
+                    (None, _) if or_shown => is_known = false,
+                    (_, Some(false)) => return Some(false),
+                    (_, None) => is_known = false,
+                }
+            }
+        }
+        self.found_in_body |= is_known && in_body;
+        is_known.then_some(true)
     }
 }
 
@@ -189,6 +206,11 @@ fn whole_of(outline: &Outline) -> String {
         ..
     } = outline;
     format!("{subject}\n{from}{to}{cc}{bcc}")
+}
+
+/// The same in the form in which words are looked for.
+pub(crate) fn shown_words(outline: &Outline) -> String {
+    folded(&whole_of(outline))
 }
 
 impl Content<'_> {
@@ -217,14 +239,18 @@ impl Content<'_> {
         }))
     }
 
-    fn body(&mut self) -> Result<&mut Hay, MailboxError> {
+    fn body(&mut self, outline: Option<&Outline>) -> Result<&mut Hay, MailboxError> {
         let hay = match self.body.take() {
             Some(hay) => hay,
             None => {
-                let mut hay = Hay::new(&self.decode_body()?);
-                let trigrams = Trigrams::of(hay.spaced());
+                let hay = Hay::new(&self.decode_body()?);
+                let shown = outline.map(shown_words);
+                let texts = Texts {
+                    shown: shown.as_deref(),
+                    body: Some(hay.folded()),
+                };
                 let mailboxes = self.mailboxes;
-                mailboxes.keep_trigrams(self.account, self.message, trigrams);
+                mailboxes.keep_words(self.account, [(self.message, texts)]);
                 hay
             }
         };

@@ -4,10 +4,10 @@
 
 use serde_json::{Map, Value};
 use tern_base::{AccountId, MailboxId, Timestamp};
-use tern_mailbox::{Held, SystemFlag};
+use tern_mailbox::{Finds, Held, SystemFlag, Within, Without};
 use tern_session::ids;
 
-use super::text::Words;
+use super::text::{Word, Words};
 use crate::context::Context;
 use crate::date;
 use crate::error::MethodError;
@@ -130,6 +130,38 @@ impl Test {
             Self::HasAttachment(_) | Self::Field(..) => Cost::Outline,
             Self::Header(..) | Self::Body(_) | Self::Text(_) => Cost::Content,
             _ => Cost::View,
+        }
+    }
+
+    /// Messages that are certain to fail, by what is known of texts.
+    pub(crate) fn fails_without(&self, finds: &Finds) -> Without {
+        let lacking = |words: &Words, within| {
+            let pieces = words.iter().flat_map(Word::pieces);
+            let each = pieces.map(|piece| finds.without(piece, within));
+            each.fold(Without::default(), |all, one| all.or(&one))
+        };
+        match self {
+            Self::And(tests) => {
+                let each = tests.iter().map(|test| test.fails_without(finds));
+                each.fold(Without::default(), |all, one| all.or(&one))
+            }
+            Self::Or(tests) => {
+                let each = tests.iter().map(|test| test.fails_without(finds));
+                each.reduce(|all, one| all.and(&one)).unwrap_or_default()
+            }
+            Self::Text(words) => lacking(words, Within::Either),
+            Self::Body(words) => lacking(words, Within::Body),
+            Self::Field(_, words) => lacking(words, Within::Shown),
+            _ => Without::default(),
+        }
+    }
+
+    /// Whether a text that must not be there is looked for.
+    pub(crate) fn negates_content(&self) -> bool {
+        match self {
+            Self::And(tests) | Self::Or(tests) => tests.iter().any(Self::negates_content),
+            Self::Not(test) => test.cost() == Cost::Content,
+            _ => false,
         }
     }
 

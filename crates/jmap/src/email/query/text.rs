@@ -83,6 +83,15 @@ impl Word {
     pub(crate) fn text(&self) -> &[u8] {
         self.finder.needle()
     }
+
+    /// What of it has no white space within: itself, where it is no phrase.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.text().split(|octet| *octet == b' ')
+    }
+
+    pub(crate) const fn is_phrase(&self) -> bool {
+        self.is_phrase
+    }
 }
 
 /// A text in lower case.
@@ -127,15 +136,15 @@ impl Hay {
         }
     }
 
-    /// With one space for all white space side by side.
-    pub(crate) fn spaced(&mut self) -> &str {
-        self.spaced.get_or_insert_with(|| spaced(&self.folded))
+    /// The whole text in lower case.
+    pub(crate) fn folded(&self) -> &str {
+        &self.folded
     }
 
     pub(crate) fn has(&mut self, word: &Word) -> bool {
         self.scanned += self.folded.len() as u64;
         let text = match word.is_phrase {
-            true => self.spaced(),
+            true => self.spaced.get_or_insert_with(|| spaced(&self.folded)),
             false => &self.folded,
         };
         word.finder.find(text.as_bytes()).is_some()
