@@ -19,6 +19,7 @@ use tern_queue::Schedule;
 use tern_recall::mail::REQUEST_LOCAL_PART;
 use tern_recall::{RecallError, RecallId, Recalls, Requested};
 use tern_store::{Engine, Read, StoreError};
+use tern_store_rocksdb::{Reclaimed, RocksEngine};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -35,6 +36,8 @@ use crate::tls::Certificates;
 /// How often the chores are done.
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
+/// How often the store is asked how much of it is garbage.
+const RECLAIM: Duration = Duration::from_secs(600);
 
 /// The threads.
 pub(crate) struct Workers {
@@ -105,6 +108,8 @@ impl Workers {
         workers.spawn("recall-late", move |ending| {
             late_copies(ending, &late_tags, &recalls)
         })?;
+        let rocks = Arc::clone(&parts.rocks);
+        workers.spawn("reclaim", move |ending| reclaim(ending, &rocks))?;
         let engine = Arc::clone(&parts.engine);
         workers.spawn("recall-start", move |ending| {
             at_start.at_all(ending, &*engine);
@@ -252,6 +257,18 @@ pub(crate) fn carry_out(
         });
         recalls.run(id, now)
     })
+}
+
+/// Gives back the room of what was deleted, whenever that is worth it.
+fn reclaim(ending: &Ending, rocks: &RocksEngine) {
+    while !ending.wait(RECLAIM) {
+        while let Reclaimed::Some = rocks.reclaim(|| !ending.is_told()).unwrap_or_else(|error| {
+            tracing::error!(%error, "the room of deleted content could not be given back");
+            Reclaimed::Nothing
+        }) {
+            tracing::info!(store = ?rocks.statistics(), "room of deleted content was given back");
+        }
+    }
 }
 
 /// Says where the address by which recalls are asked for is somebody's own.

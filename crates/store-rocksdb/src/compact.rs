@@ -1,13 +1,15 @@
 //! What was deleted leaves the disk.
 //!
 //! A deletion is a marker at first: the octets stay in table files until a compaction brings both
-//! together, in blob files until enough of a file is garbage, and in the log until what it holds is
+//! together, in blob files until enough of them is garbage (`reclaim.rs`), and in the log until what it holds is
 //! flushed. That happens as the store works, at no time that could be named. Compacting everything
 //! has it happen now.
 //!
 //! Invariant: when it returns, no table file, blob file or log that is part of the store holds
 //! anything that was deleted before the call. Not touched: copies that were made of the store, and
 //! what the file system and the disk keep of files that are gone.
+
+use std::sync::PoisonError;
 
 use rocksdb::{BottommostLevelCompaction, CompactOptions};
 use tern_store::StoreError;
@@ -20,27 +22,47 @@ impl RocksEngine {
     /// read and write the whole store once, and up to its size again on disk; others go on meanwhile.
     pub fn compact(&self) -> Result<(), StoreError> {
         self.flush()?;
-        self.set_blob_collection(options::COLLECT_ALL)?;
-        let done = self.compact_families();
-        let back = self.set_blob_collection(options::COLLECT_USUAL);
-        done.and(back)
+        self.collecting(1.0, || {
+            // What lies at the bottom already would be left as it is, with the blob files it
+            // points to.
+            let everything = manual(BottommostLevelCompaction::Force);
+            for family in [self.rows()?, self.blobs()?] {
+                let (from, to) = (None::<&[u8]>, None::<&[u8]>);
+                Database::compact_range_cf_opt(&self.database, family, from, to, &everything);
+            }
+            Ok(())
+        })
     }
 
-    fn compact_families(&self) -> Result<(), StoreError> {
-        let mut everything = CompactOptions::default();
-        // What lies at the bottom already would be left as it is, with the blob files it points to.
-        everything.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
-        for family in [self.rows()?, self.blobs()?] {
-            let (from, to) = (None::<&[u8]>, None::<&[u8]>);
-            Database::compact_range_cf_opt(&self.database, family, from, to, &everything);
-        }
-        Ok(())
+    /// Does some work while compactions empty a share of the blob files, the oldest first. One such
+    /// work at a time: the share is the engine's.
+    pub(crate) fn collecting<T>(
+        &self,
+        share: f64,
+        work: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let _one = self
+            .collection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.set_blob_age_cutoff(share)?;
+        let done = work();
+        let back = self.set_blob_age_cutoff(0.0);
+        done.and_then(|done| back.map(|()| done))
     }
 
-    /// Which blob files compactions empty.
-    fn set_blob_collection(&self, collection: &[(&str, &str)]) -> Result<(), StoreError> {
+    fn set_blob_age_cutoff(&self, share: f64) -> Result<(), StoreError> {
+        let share = share.to_string();
         self.database
-            .set_options_cf(self.blobs()?, collection)
+            .set_options_cf(self.blobs()?, &[(options::BLOB_AGE_CUTOFF, &share)])
             .map_err(|error| status::error(&error))
     }
+}
+
+/// A compaction beside which those that keep up with commits go on.
+pub(crate) fn manual(bottom: BottommostLevelCompaction) -> CompactOptions {
+    let mut manual = CompactOptions::default();
+    manual.set_exclusive_manual_compaction(false);
+    manual.set_bottommost_level_compaction(bottom);
+    manual
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
@@ -21,7 +22,7 @@ pub(crate) type Database = DBWithThreadMode<SingleThreaded>;
 
 /// The family of the rows is RocksDB's default one.
 pub(crate) const ROWS: &str = rocksdb::DEFAULT_COLUMN_FAMILY_NAME;
-const BLOBS: &str = "blobs";
+pub(crate) const BLOBS: &str = "blobs";
 
 /// A store in a directory.
 pub struct RocksEngine {
@@ -33,6 +34,8 @@ pub struct RocksEngine {
     pub(crate) synced: WriteOptions,
     pub(crate) staged: WriteOptions,
     pub(crate) reserve_bytes: u64,
+    /// Held while blob files are emptied.
+    pub(crate) collection: Mutex<()>,
     directory: PathBuf,
     log_damaged: bool,
 }
@@ -73,6 +76,7 @@ impl RocksEngine {
             synced,
             staged: WriteOptions::default(),
             reserve_bytes: settings.reserve_bytes,
+            collection: Mutex::default(),
             directory: directory.to_owned(),
             log_damaged,
         })

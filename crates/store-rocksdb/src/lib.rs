@@ -33,6 +33,7 @@ mod group;
 mod kept;
 mod options;
 mod read;
+mod reclaim;
 mod reserve;
 mod settings;
 mod status;
@@ -40,5 +41,6 @@ mod touched;
 
 pub use engine::RocksEngine;
 pub use format::{FORMAT_VERSION, OpenError};
+pub use reclaim::Reclaimed;
 pub use settings::Settings;
 pub use status::Statistics;

@@ -10,16 +10,19 @@ use crate::Settings;
 /// Values shorter than this stay in the table files, in bytes.
 const MIN_BLOB_BYTES: u64 = 1024;
 /// Length of a blob file, in bytes: small enough that collecting garbage moves little at a time.
-const BLOB_FILE_BYTES: u64 = 64 << 20;
+pub(crate) const BLOB_FILE_BYTES: u64 = 64 << 20;
+/// Length of a table file that points into blob files, in bytes: a collection stops between two.
+const POINTERS_FILE_BYTES: u64 = 8 << 20;
 /// Bits of filter for each key: about one needless read of a file in a hundred.
 const FILTER_BITS: f64 = 10.0;
 
 /// The share of blob files, the oldest first, that compactions empty.
-const BLOB_AGE_CUTOFF: &str = "blob_garbage_collection_age_cutoff";
-/// As [`blobs`] sets it.
-pub(crate) const COLLECT_USUAL: &[(&str, &str)] = &[(BLOB_AGE_CUTOFF, "0.5")];
-/// Every blob file.
-pub(crate) const COLLECT_ALL: &[(&str, &str)] = &[(BLOB_AGE_CUTOFF, "1.0")];
+///
+/// None as a rule: a compaction moves whatever it meets in those files, however little of it is garbage, and
+/// since blob ids come in no order every compaction meets all of them. With a share of a half each
+/// 256 MiB of new content had half of everybody's mail written again. `reclaim.rs` and
+/// `compact.rs` raise it for as long as they run.
+pub(crate) const BLOB_AGE_CUTOFF: &str = "blob_garbage_collection_age_cutoff";
 
 /// Options of the database as a whole.
 pub(crate) fn database(settings: &Settings, recovery: DBRecoveryMode) -> Options {
@@ -64,9 +67,8 @@ pub(crate) fn blobs(settings: &Settings, cache: &Cache) -> Options {
     // Pieces are compressed before they come here.
     options.set_blob_compression_type(DBCompressionType::None);
     options.set_enable_blob_gc(true);
-    // The older half is eligible, and a batch of files is collected once half of it is garbage.
-    options.set_blob_gc_age_cutoff(0.5);
-    options.set_blob_gc_force_threshold(0.5);
+    options.set_blob_gc_age_cutoff(0.0);
+    options.set_target_file_size_base(POINTERS_FILE_BYTES);
     options
 }
 

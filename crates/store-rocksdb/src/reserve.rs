@@ -16,14 +16,27 @@ impl RocksEngine {
     /// Refuses content while less than the reserve is free. A file system that does not say what
     /// is free has no reserve.
     pub(crate) fn check_room_for_content(&self) -> Result<(), StoreError> {
-        let Ok(disk) = statvfs(self.directory()) else {
-            return Ok(());
-        };
-        let bytes = |blocks: u64| blocks.saturating_mul(disk.fragment_size());
-        let kept = self.reserve_bytes.min(bytes(disk.blocks()) / LARGEST_PART);
-        if bytes(disk.blocks_available()) < kept {
-            return Err(StoreError::Full);
+        match self.room() {
+            Some(room) if room.free < self.reserve_bytes.min(room.whole / LARGEST_PART) => {
+                Err(StoreError::Full)
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
+
+    /// The room on the disk, where the file system says.
+    pub(crate) fn room(&self) -> Option<Room> {
+        let disk = statvfs(self.directory()).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.fragment_size());
+        Some(Room {
+            free: bytes(disk.blocks_available()),
+            whole: bytes(disk.blocks()),
+        })
+    }
+}
+
+/// The file system of the store, in bytes.
+pub(crate) struct Room {
+    pub(crate) free: u64,
+    whole: u64,
 }
