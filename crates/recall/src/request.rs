@@ -619,6 +619,9 @@ pub(crate) fn audit_request(
     }
     if let Some(attachment) = &recall.attachment {
         entry = entry.detail("attachment", attachment.to_string());
+        if let Ok(found) = &attachment.found {
+            entry = entry.detail("attachment-part", found.number.as_str());
+        }
     }
     if recall.reach != Reach::default() {
         entry = entry.detail("reach", recall.reach.code());

@@ -23,6 +23,7 @@ mod policy;
 mod queue;
 mod quoted;
 mod recall;
+mod replay;
 mod role;
 mod store;
 mod waiting;
@@ -171,6 +172,7 @@ impl Admin {
                 self.recall_status(id, seen_by.as_deref(), call)
             }
             Request::RecallList { by } => self.recall_list(by.as_deref()),
+            Request::RecallAgain(again) => self.recall_again(again, call),
             Request::RecallRestore { id, by } => self.recall_restore(id, by.as_deref(), call),
             Request::Waiting(request) => self.waiting(request, call),
             Request::RecallEvidence {

@@ -37,7 +37,7 @@ pub(super) fn operator(call: &Call<'_>) -> Requester {
 }
 
 /// What the command line asks for.
-fn selection(only: Option<&str>) -> Result<Selection> {
+pub(super) fn selection(only: Option<&str>) -> Result<Selection> {
     match only {
         None => Ok(Selection::Any),
         Some("unexposed") => Ok(Selection::OnlyUnexposed),

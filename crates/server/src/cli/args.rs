@@ -373,6 +373,12 @@ pub(crate) enum RecallCommand {
     Frozen,
     /// Say that all is well with an account that is frozen.
     Unfreeze { address: String },
+    /// Ask once more for what an exported audit log says was taken back and this store does not know:
+    /// after it was put back from a backup.
+    Replay {
+        /// What `tern audit export` wrote, or a collector of syslog kept; `-` is standard input.
+        file: PathBuf,
+    },
     /// Undo a recall.
     Restore {
         id: String,
@@ -680,7 +686,7 @@ impl RecallCommand {
                 by: acting.acting.clone(),
             },
             Self::Evidence(args) => args.request(),
-            Self::VerifyEvidence(_) => Request::Ping,
+            Self::VerifyEvidence(_) | Self::Replay { .. } => Request::Ping,
         }
     }
 }

@@ -15,6 +15,7 @@ mod import;
 mod init;
 mod password;
 mod policy;
+mod replay;
 mod serve;
 
 use std::process::ExitCode;
@@ -73,6 +74,9 @@ fn run(args: &Args) -> Result<Outcome> {
         Command::Recall {
             command: RecallCommand::VerifyEvidence(verify),
         } => verify.run(args.json),
+        Command::Recall {
+            command: RecallCommand::Replay { file },
+        } => replay::replay(&load()?, file, args.json),
         Command::Hold {
             command: HoldCommand::Export(export),
         } => export.run(&load()?),

@@ -128,6 +128,7 @@ pub enum Request {
     RecallList {
         by: Option<String>,
     },
+    RecallAgain(RecallAgain),
     RecallRestore {
         id: String,
         /// Whose permission counts; none for the operator's own.
@@ -178,6 +179,28 @@ pub struct RecallWhich {
     /// With the messages that answer it, so many answers deep; 0 for none.
     #[serde(default)]
     pub depth: u8,
+}
+
+/// A recall that another copy of this store has carried out, as its audit log says.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecallAgain {
+    /// Its id, which it keeps.
+    pub id: String,
+    /// The message that it took back: the id of its submission.
+    pub submission: String,
+    /// From these recipients; none for all.
+    pub recipients: Vec<String>,
+    /// Only copies in this state: `unexposed` or `unread`.
+    pub only: Option<String>,
+    /// Left the messages that have it inside.
+    pub copies_only: bool,
+    /// Of it this attachment only, by part number.
+    pub attachment: Option<String>,
+    /// Who had asked for it.
+    pub asked_by: String,
+    /// When, in RFC 3339.
+    pub asked_at: String,
 }
 
 /// A request about the store as a whole.

@@ -60,6 +60,13 @@ fn canonical(out: &mut String, value: &Value) {
     }
 }
 
+/// The canonical text of the entry in a line of the log, where it is what its hash says.
+pub(crate) fn hashed(line: &Value) -> Option<String> {
+    let mut text = String::new();
+    canonical(&mut text, &line["entry"]);
+    (line["hash"] == sha256(&text)).then_some(text)
+}
+
 /// A SHA-256 in hexadecimal.
 fn sha256(text: &str) -> String {
     sha256_of(text.as_bytes())

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tern_audit::{Checkpoint, Hash, Note, VerifyingKey, merkle};
 
-use super::{SCHEMA, canonical, sha256, signed_text};
+use super::{SCHEMA, hashed, signed_text};
 
 /// What was proven.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,11 +110,7 @@ fn note(value: &Value, keys: &[VerifyingKey], what: &str) -> Result<Note> {
 fn proven(entry: &Value, checkpoint: &Checkpoint) -> Result<()> {
     let sequence = entry["entry"]["sequence"].as_u64().unwrap_or(0);
     let wrong = |why: &str| format!("entry {sequence} {why}");
-    let mut line = String::new();
-    canonical(&mut line, &entry["entry"]);
-    if entry["hash"] != sha256(&line) {
-        return Err(wrong("is not what its hash says"));
-    }
+    let line = hashed(entry).ok_or_else(|| wrong("is not what its hash says"))?;
     let proof = entry["proof"]
         .as_array()
         .ok_or_else(|| wrong("has no proof"))?;
