@@ -23,6 +23,8 @@ pub const MAX_ENVELOPE_RECIPIENTS: usize = 1_000;
 pub const MAX_ENVELOPE: usize = 400 * 1024;
 /// Largest message that a client has sent from its mailboxes, in bytes.
 pub const MAX_SENDING: usize = 50 << 20;
+/// Most recipients of a disposition notification: most messages ask for one.
+pub const MAX_MDN_RECIPIENTS: usize = 10;
 /// Longest time that a message is held before it is sent, in milliseconds.
 pub const MAX_HOLD_MS: u64 = 30 * 24 * 3_600_000;
 /// Most sendings of an account that wait for their time.

@@ -26,11 +26,13 @@ pub enum Capability {
     WebSocket,
     /// `urn:ietf:params:jmap:vacationresponse`
     VacationResponse,
+    /// `urn:ietf:params:jmap:mdn` (RFC 9007)
+    Mdn,
 }
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Core,
         Self::Mail,
         Self::Blob,
@@ -39,6 +41,7 @@ impl Capability {
         Self::Recall,
         Self::WebSocket,
         Self::VacationResponse,
+        Self::Mdn,
     ];
 
     /// Its registered name.
@@ -52,6 +55,7 @@ impl Capability {
             Self::Recall => "urn:tern:jmap:recall",
             Self::WebSocket => "urn:ietf:params:jmap:websocket",
             Self::VacationResponse => "urn:ietf:params:jmap:vacationresponse",
+            Self::Mdn => "urn:ietf:params:jmap:mdn",
         }
     }
 
@@ -80,7 +84,8 @@ impl Capability {
             | Self::Quota
             | Self::Submission
             | Self::Recall
-            | Self::VacationResponse => json!({}),
+            | Self::VacationResponse
+            | Self::Mdn => json!({}),
         }
     }
 
@@ -106,6 +111,8 @@ impl Capability {
             })),
             // RFC 8621 1.3.3
             Self::VacationResponse => Some(json!({})),
+            // RFC 9007 1.3
+            Self::Mdn => Some(json!({})),
             // RFC 8621 1.3.2
             Self::Submission => Some(json!({
                 "maxDelayedSend": tern_delivery::limits::MAX_HOLD_MS / 1_000,

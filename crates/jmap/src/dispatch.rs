@@ -8,7 +8,7 @@ use crate::error::MethodError;
 use crate::request::Invocation;
 use crate::{
     Caller, Capability, Request, Response, Verbs, blobs, echo, email, identity, limits, mailbox,
-    quota, recall, reference, session, submission, thread, vacation,
+    mdn, quota, recall, reference, session, submission, thread, vacation,
 };
 
 /// A method.
@@ -105,6 +105,8 @@ const METHODS: &[Method] = &[
         Capability::Submission,
         submission::set::run,
     ),
+    method("MDN/send", Capability::Mdn, mdn::send::run),
+    method("MDN/parse", Capability::Mdn, mdn::parse::run),
 ];
 
 /// Runs the method calls of a request in order.

@@ -36,6 +36,7 @@ mod error;
 mod identity;
 mod ijson;
 mod mailbox;
+mod mdn;
 mod quota;
 mod recall;
 mod reference;

@@ -72,3 +72,9 @@ pub const MAX_PUSH_TYPE_NAME: usize = 64;
 pub const MAX_REPORTED: usize = 1_000;
 /// Longest `requestId` of a recall, in octets.
 pub const MAX_REQUEST_ID: usize = 255;
+/// Octets of one field of a disposition notification that a client says.
+pub const MAX_MDN_FIELD: usize = 900;
+/// Most extension fields of a disposition notification.
+pub const MAX_MDN_EXTENSIONS: usize = 32;
+/// Octets of the text of a disposition notification.
+pub const MAX_MDN_TEXT: usize = 64 << 10;

@@ -210,6 +210,15 @@ impl Mailboxes {
         self.copy_rows(tables::copies(digest))
     }
 
+    /// Those of one account.
+    pub fn copies_in(
+        &self,
+        account: AccountId,
+        digest: ContentDigest,
+    ) -> Result<Vec<CopyRow>, MailboxError> {
+        self.copy_rows(tables::copies_of(digest, account))
+    }
+
     /// Some of them, the first so many.
     pub fn first_copies(
         &self,

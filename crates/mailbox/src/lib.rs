@@ -45,6 +45,7 @@ mod ingest;
 mod keep;
 mod ledger;
 mod mark;
+mod once;
 mod outline;
 mod remove;
 mod restore;

@@ -69,6 +69,7 @@ const TITLES: &[(u32, &str)] = &[
     (3492, "Punycode"),
     (3501, "INTERNET MESSAGE ACCESS PROTOCOL - VERSION 4rev1"),
     (3502, "IMAP MULTIAPPEND Extension"),
+    (3503, "Message Disposition Notification (MDN) profile for Internet Message Access Protocol (IMAP)"),
     (3516, "IMAP4 Binary Content Extension"),
     (3629, "UTF-8, a transformation format of ISO 10646"),
     (3676, "The Text/Plain Format and DelSp Parameters"),

@@ -144,7 +144,7 @@ impl Delivery {
     }
 
     /// The trace field of a message that came by JMAP (RFC 5321 4.4).
-    fn trace(&self, id: OriginId, now: Timestamp) -> Vec<u8> {
+    pub(super) fn trace(&self, id: OriginId, now: Timestamp) -> Vec<u8> {
         let hostname = &self.settings.hostname;
         let date = now.rfc5322();
         format!("Received: by {hostname} with JMAP\r\n\tid {id};\r\n\t{date}\r\n").into_bytes()

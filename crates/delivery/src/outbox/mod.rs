@@ -15,6 +15,7 @@
 
 mod dispatch;
 mod envelope;
+mod mdn;
 pub(crate) mod rows;
 mod status;
 mod submit;
@@ -31,6 +32,7 @@ use rows::Row;
 
 pub use dispatch::Dispatched;
 pub use envelope::{Envelope, Stop};
+pub use mdn::NewMdn;
 pub use status::{Delivered, RecipientStatus};
 pub use submit::{NewSending, SubmitError};
 

@@ -129,7 +129,7 @@ impl Delivery {
         }
     }
 
-    fn may_be_written_to(
+    pub(super) fn may_be_written_to(
         &self,
         account: AccountId,
         address: &EmailAddress,

@@ -2,7 +2,7 @@
 
 mod body;
 pub(crate) mod changes;
-mod compose;
+pub(crate) mod compose;
 mod content;
 pub(crate) mod copy;
 pub(crate) mod get;

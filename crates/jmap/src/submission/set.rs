@@ -207,7 +207,7 @@ fn is_own(cx: &Context<'_>, account: AccountId, address: &EmailAddress) -> Resul
 }
 
 /// What SMTP would take: lines that end in CRLF, and no NUL.
-fn is_whole_lines(content: &[u8]) -> bool {
+pub(crate) fn is_whole_lines(content: &[u8]) -> bool {
     let mut before = 0;
     for byte in content {
         let is_wrong = match (before, *byte) {

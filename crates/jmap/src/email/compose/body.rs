@@ -8,8 +8,8 @@ use mail_builder::mime::{BodyPart, MimePart};
 use serde_json::{Map, Value};
 use tern_base::AccountId;
 
-use super::Field;
 use super::fields::{add, is_content};
+use super::{Field, boundary};
 use crate::blob::Found;
 use crate::context::Context;
 use crate::email::header::HeaderProperty;
@@ -146,12 +146,8 @@ impl Reader<'_, '_> {
     }
 
     fn multipart(&mut self, media_type: &str, parts: Vec<MimePart<'static>>) -> MimePart<'static> {
-        let mut bytes = [0; 12];
-        self.cx.entropy.fill(&mut bytes);
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        // RFC 2045 6.7: "=_" stands in no quoted-printable text.
         let kind = ContentType::new(media_type.to_owned());
-        MimePart::new(kind.attribute("boundary", format!("=_{hex}")), parts)
+        MimePart::new(kind.attribute("boundary", boundary(self.cx)), parts)
     }
 
     /// One EmailBodyPart, and those inside it.

@@ -11,6 +11,7 @@ use mail_builder::headers::HeaderType;
 use mail_builder::headers::date::Date;
 use mail_builder::headers::message_id::MessageId;
 use mail_builder::headers::raw::Raw;
+use mail_builder::mime::MimePart;
 use serde_json::{Map, Value};
 use tern_base::{AccountId, OriginId};
 
@@ -41,8 +42,17 @@ pub(super) fn compose(
             }
         }
     }
-    let mut fields = fields::of_email(&of_header)?;
+    let fields = fields::of_email(&of_header)?;
     let root = body::read(cx, account, &of_body, &fields)?;
+    message(cx, fields, root)
+}
+
+/// Writes a message of these header fields, and of what it must have and they lack.
+pub(crate) fn message(
+    cx: &mut Context<'_>,
+    mut fields: Vec<Field>,
+    root: MimePart<'static>,
+) -> Result<Vec<u8>, SetError> {
     complete(cx, &mut fields);
     let mut message = MessageBuilder::new();
     for (name, value) in fields {
@@ -57,8 +67,16 @@ pub(super) fn compose(
     }
 }
 
+/// A boundary that stands in no text: RFC 2045 6.7, "=_" is not in quoted-printable.
+pub(crate) fn boundary(cx: &mut Context<'_>) -> String {
+    let mut bytes = [0; 12];
+    cx.entropy.fill(&mut bytes);
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("=_{hex}")
+}
+
 /// One header field.
-type Field = (String, HeaderType<'static>);
+pub(crate) type Field = (String, HeaderType<'static>);
 
 /// What a message must have and a client may leave to the server (RFC 5322 3.6).
 fn complete(cx: &mut Context<'_>, fields: &mut Vec<Field>) {
