@@ -33,7 +33,8 @@ pub struct Changes<I> {
 
 impl<I> Changes<I> {
     /// What changed after change number `since` up to the newest, `state`, of at most `max` things, the
-    /// first changed first.
+    /// first changed first. What was made since counts from then: whoever goes on from a number in
+    /// between knows of it, however often it has changed.
     pub fn since(
         since: u64,
         state: u64,
@@ -44,12 +45,16 @@ impl<I> Changes<I> {
         let is_news = |thing: &Numbered<I>| {
             thing.changed > since && (thing.created <= since || thing.is_there)
         };
+        let told_at = |thing: &Numbered<I>| match thing.created > since {
+            true => thing.created,
+            false => thing.changed,
+        };
         let mut news: Vec<Numbered<I>> = things.into_iter().filter(is_news).collect();
-        news.sort_by_key(|thing| thing.changed);
+        news.sort_by_key(told_at);
         let has_more = news.len() > max;
         news.truncate(max);
         let state = match news.last() {
-            Some(last) if has_more => last.changed,
+            Some(last) if has_more => told_at(last),
             _ => state,
         };
         let mut changes = Self {
@@ -104,5 +109,21 @@ mod tests {
         );
         let rest = Changes::since(some.state, 10, all, 2);
         assert_eq!((rest.state, rest.updated), (10, vec!['a']));
+    }
+
+    #[test]
+    fn what_was_made_is_told_as_made_before_it_is_told_as_changed() {
+        let thing = |id, created, changed| Numbered {
+            id,
+            created,
+            changed,
+            is_there: true,
+        };
+        let all = [thing('a', 6, 9), thing('b', 1, 7), thing('c', 2, 8)];
+        let first = Changes::since(5, 9, all, 2);
+        assert_eq!((first.state, first.has_more), (7, true));
+        assert_eq!((first.created, first.updated), (vec!['a'], vec!['b']));
+        let rest = Changes::since(7, 9, all, 2);
+        assert_eq!((rest.state, rest.updated), (9, vec!['c', 'a']));
     }
 }

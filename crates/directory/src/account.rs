@@ -5,6 +5,7 @@ use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
 
 use crate::error::DirectoryError;
 use crate::group::GroupId;
+use crate::principal::rows::note_account_in;
 use crate::tables::{self, AddressRow, Counter};
 use crate::target::Target;
 use crate::{alias, factor, grant, group, identity, limits};
@@ -26,6 +27,13 @@ pub struct Account {
     pub removing: bool,
     /// When it was made.
     pub created: Timestamp,
+}
+
+impl Account {
+    /// Whether it is there for others: it gets mail, and stays.
+    pub(crate) const fn is_listed(&self) -> bool {
+        !self.disabled && !self.removing
+    }
 }
 
 /// An account to make.
@@ -81,6 +89,7 @@ pub fn create_account_in(
         tables::account_key(account.id),
         tables::encode_account(&account),
     );
+    note_account_in(txn, None, &account)?;
     Ok(account)
 }
 
@@ -112,9 +121,10 @@ pub fn update_account_in(
         display_name: wanted.display_name,
         quota_bytes: wanted.quota_bytes,
         disabled: wanted.disabled,
-        ..old
+        ..old.clone()
     };
     txn.put(tables::account_key(id), tables::encode_account(&account));
+    note_account_in(txn, Some(&old), &account)?;
     Ok(account)
 }
 
@@ -161,9 +171,10 @@ pub fn begin_removal_in(txn: &mut Transaction<'_>, id: AccountId) -> Result<bool
     }
     let marked = Account {
         removing: true,
-        ..account
+        ..account.clone()
     };
     txn.put(tables::account_key(id), tables::encode_account(&marked));
+    note_account_in(txn, Some(&account), &marked)?;
     Ok(true)
 }
 

@@ -8,6 +8,7 @@ use tern_store::{Engine, Range, Read, StoreError};
 use crate::credential::{self, CredentialId};
 use crate::grant::GrantScope;
 use crate::group::GroupId;
+use crate::principal::{self, PrincipalId};
 use crate::tables::{self, AddressRow};
 use crate::target::Target;
 use crate::{account, domain, factor, grant, group, identity};
@@ -35,6 +36,7 @@ pub fn check(engine: &dyn Engine) -> Result<Vec<Finding>, StoreError> {
     check.grants()?;
     check.factors()?;
     check.identities()?;
+    check.principals()?;
     Ok(check.findings)
 }
 
@@ -269,6 +271,29 @@ impl Check<'_> {
                 self.note(format!(
                     "identity {number} belongs to account {id}, which is gone"
                 ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every account or group that is noted as listed is there and is, and none is noted as newer than
+    /// the newest change.
+    fn principals(&mut self) -> Result<(), StoreError> {
+        let newest = principal::rows::head(self.reader)?.state;
+        for (key, value) in rows(self.reader, principal::rows::all())? {
+            let id = principal::rows::read_key(&key)?;
+            let row = principal::rows::decode(&value)?;
+            let is_listed = match id {
+                PrincipalId::Account(id) => {
+                    account::account(self.reader, id)?.is_some_and(|it| it.is_listed())
+                }
+                PrincipalId::Group(id) => group::group(self.reader, id)?.is_some(),
+            };
+            if is_listed != row.is_listed {
+                self.note(format!("{id:?} is noted as what it is not"));
+            }
+            if row.created > row.changed || row.changed > newest {
+                self.note(format!("{id:?} was noted after the newest change"));
             }
         }
         Ok(())

@@ -10,6 +10,7 @@ use crate::account::{addresses_of, groups_of};
 use crate::error::DirectoryError;
 use crate::grant::{self, GrantScope};
 use crate::limits;
+use crate::principal::rows::note_group_in;
 use crate::tables::{self, AddressRow, Counter};
 use crate::target::{Target, settle};
 
@@ -76,6 +77,7 @@ pub fn create_group_in(
     };
     tables::claim_address(txn, address, &AddressRow::Group(group.id))?;
     txn.put(tables::group_key(group.id), tables::encode_group(&group));
+    note_group_in(txn, &group, true)?;
     Ok(group)
 }
 
@@ -243,6 +245,7 @@ pub fn remove_group_in(
         tables::free_address(txn, &group.address)?;
         grant::drop_grants_in(txn, |grant| grant.scope == GrantScope::Group(id))?;
         txn.delete(tables::group_key(id));
+        note_group_in(txn, &group, false)?;
         return Ok(GroupRemoval::Done);
     }
     for (key, _) in page.rows {

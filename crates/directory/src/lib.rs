@@ -29,6 +29,7 @@ pub mod identity;
 pub mod limits;
 pub mod login;
 pub mod password;
+pub mod principal;
 pub mod resolve;
 pub mod secrets;
 mod tables;
@@ -70,6 +71,7 @@ pub use group::{
 pub use identity::{Correspondent, Identities, Identity, IdentityDetails, IdentityId};
 pub use login::{Login, LoginFailure, login, rehash_password};
 pub use password::{PasswordCost, Passwords};
+pub use principal::{Principal, PrincipalId, Principals, Visible};
 pub use resolve::{
     Expansion, LocalRecipient, OutsideRecipient, Resolution, SkipReason, Skipped, Step, resolve,
 };

@@ -8,5 +8,6 @@ mod factors;
 mod grants;
 mod identities;
 mod login;
+mod principals;
 mod resolve;
 mod world;
