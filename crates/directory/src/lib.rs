@@ -71,7 +71,7 @@ pub use group::{
 pub use identity::{Correspondent, Identities, Identity, IdentityDetails, IdentityId};
 pub use login::{Login, LoginFailure, login, rehash_password};
 pub use password::{PasswordCost, Passwords};
-pub use principal::{Principal, PrincipalId, Principals, Visible};
+pub use principal::{Principal, PrincipalId, Principals, Seen, Visible};
 pub use resolve::{
     Expansion, LocalRecipient, OutsideRecipient, Resolution, SkipReason, Skipped, Step, resolve,
 };

@@ -28,11 +28,13 @@ pub enum Capability {
     VacationResponse,
     /// `urn:ietf:params:jmap:mdn` (RFC 9007)
     Mdn,
+    /// `urn:ietf:params:jmap:principals` (RFC 9670)
+    Principals,
 }
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Core,
         Self::Mail,
         Self::Blob,
@@ -42,6 +44,7 @@ impl Capability {
         Self::WebSocket,
         Self::VacationResponse,
         Self::Mdn,
+        Self::Principals,
     ];
 
     /// Its registered name.
@@ -56,6 +59,7 @@ impl Capability {
             Self::WebSocket => "urn:ietf:params:jmap:websocket",
             Self::VacationResponse => "urn:ietf:params:jmap:vacationresponse",
             Self::Mdn => "urn:ietf:params:jmap:mdn",
+            Self::Principals => "urn:ietf:params:jmap:principals",
         }
     }
 
@@ -85,7 +89,8 @@ impl Capability {
             | Self::Submission
             | Self::Recall
             | Self::VacationResponse
-            | Self::Mdn => json!({}),
+            | Self::Mdn
+            | Self::Principals => json!({}),
         }
     }
 
@@ -113,6 +118,8 @@ impl Capability {
             Self::VacationResponse => Some(json!({})),
             // RFC 9007 1.3
             Self::Mdn => Some(json!({})),
+            // The session adds who the caller is.
+            Self::Principals => Some(json!({})),
             // RFC 8621 1.3.2
             Self::Submission => Some(json!({
                 "maxDelayedSend": tern_delivery::limits::MAX_HOLD_MS / 1_000,

@@ -8,7 +8,8 @@ use crate::error::MethodError;
 use crate::request::Invocation;
 use crate::{
     Caller, Capability, Request, Response, Verbs, blobs, echo, email, identity, limits, mailbox,
-    mdn, quota, recall, reference, session, submission, thread, vacation,
+    mdn, principal, quota, recall, reference, session, share_notification, submission, thread,
+    vacation,
 };
 
 /// A method.
@@ -107,6 +108,48 @@ const METHODS: &[Method] = &[
     ),
     method("MDN/send", Capability::Mdn, mdn::send::run),
     method("MDN/parse", Capability::Mdn, mdn::parse::run),
+    method("Principal/get", Capability::Principals, principal::get::run),
+    method(
+        "Principal/changes",
+        Capability::Principals,
+        principal::changes::run,
+    ),
+    method("Principal/set", Capability::Principals, principal::set::run),
+    method(
+        "Principal/query",
+        Capability::Principals,
+        principal::query::run,
+    ),
+    method(
+        "Principal/queryChanges",
+        Capability::Principals,
+        principal::query::changes,
+    ),
+    method(
+        "ShareNotification/get",
+        Capability::Principals,
+        share_notification::get,
+    ),
+    method(
+        "ShareNotification/changes",
+        Capability::Principals,
+        share_notification::changes,
+    ),
+    method(
+        "ShareNotification/set",
+        Capability::Principals,
+        share_notification::set,
+    ),
+    method(
+        "ShareNotification/query",
+        Capability::Principals,
+        share_notification::query,
+    ),
+    method(
+        "ShareNotification/queryChanges",
+        Capability::Principals,
+        share_notification::query_changes,
+    ),
 ];
 
 /// Runs the method calls of a request in order.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use tern_session::ids;
 
-use crate::{Caller, Capability};
+use crate::{Caller, Capability, principal};
 
 /// Where the endpoints of the shell are, as URLs or URI templates.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,6 @@ impl Endpoints {
 /// The session of a caller.
 pub fn resource(caller: &Caller, endpoints: &Endpoints) -> Value {
     let account = ids::account_id(caller.account);
-    let mut of_account = Map::new();
     let mut primary = Map::new();
     let mut of_server = Map::new();
     for capability in Capability::ALL {
@@ -51,19 +50,13 @@ pub fn resource(caller: &Caller, endpoints: &Endpoints) -> Value {
             about.insert("url".to_owned(), endpoints.websocket.as_str().into());
         }
         of_server.insert(uri.clone(), about);
-        if let Some(about) = capability.of_account() {
-            of_account.insert(uri.clone(), about);
+        if capability.of_account().is_some() {
             primary.insert(uri, account.as_str().into());
         }
     }
     json!({
         "capabilities": of_server,
-        "accounts": {account: {
-            "name": caller.login,
-            "isPersonal": true,
-            "isReadOnly": false,
-            "accountCapabilities": of_account,
-        }},
+        "accounts": {account: self::account(caller)},
         "primaryAccounts": primary,
         "username": caller.login,
         "apiUrl": endpoints.api,
@@ -71,6 +64,30 @@ pub fn resource(caller: &Caller, endpoints: &Endpoints) -> Value {
         "uploadUrl": endpoints.upload,
         "eventSourceUrl": endpoints.event_source,
         "state": state(caller),
+    })
+}
+
+/// The Account of a caller.
+pub(crate) fn account(caller: &Caller) -> Value {
+    let mut capabilities = Map::new();
+    for capability in Capability::ALL {
+        if let Some(about) = capability.of_account() {
+            capabilities.insert(capability.uri().to_owned(), about);
+        }
+    }
+    // RFC 9670 1.5: principals are in each account that they are seen from.
+    let principal = principal::of_caller(caller);
+    let about = json!({"currentUserPrincipalId": principal});
+    capabilities.insert(Capability::Principals.uri().to_owned(), about);
+    let owner = format!("{}:owner", Capability::Principals.uri());
+    let account = ids::account_id(caller.account);
+    let about = json!({"accountIdForPrincipal": account, "principalId": principal});
+    capabilities.insert(owner, about);
+    json!({
+        "name": caller.login,
+        "isPersonal": true,
+        "isReadOnly": false,
+        "accountCapabilities": capabilities,
     })
 }
 

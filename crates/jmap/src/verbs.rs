@@ -1,7 +1,7 @@
 //! What a request may reach, and nothing more.
 
 use tern_delivery::Outbox;
-use tern_directory::Identities;
+use tern_directory::{Identities, Principals};
 use tern_mailbox::Mailboxes;
 use tern_recall::Recalls;
 
@@ -14,6 +14,8 @@ pub struct Verbs<'a> {
     pub mailboxes: &'a Mailboxes,
     /// As whom accounts send.
     pub identities: &'a Identities,
+    /// Who else there is.
+    pub principals: &'a Principals,
     /// Recalls.
     pub recalls: &'a Recalls,
     /// What recalls need of the shell.

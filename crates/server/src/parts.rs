@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tern_audit::AuditError;
 use tern_base::Entropy;
 use tern_delivery::Delivery;
-use tern_directory::{PasswordCost, Passwords};
+use tern_directory::{PasswordCost, Passwords, Visible};
 use tern_mailbox::{Listener, MailboxError, Mailboxes};
 use tern_queue::Schedule;
 use tern_recall::Recalls;
@@ -65,6 +65,8 @@ pub(crate) struct Parts {
     /// The same, where the configuration names it.
     pub(crate) named_url: Option<String>,
     pub(crate) schedule: Schedule,
+    /// Whom accounts find in the address book.
+    pub(crate) visible: Visible,
 }
 
 /// Where the store is within the data directory.
@@ -133,6 +135,7 @@ pub(crate) fn open(
         public_url: config.public_url(),
         named_url: config.https.url.named().map(str::to_owned),
         schedule,
+        visible: config.directory.visible,
     })
 }
 

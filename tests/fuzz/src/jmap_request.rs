@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tern_base::{AccountId, SeededEntropy, Timestamp};
 use tern_delivery::{Delivery, Outbox, Settings};
-use tern_directory::{CodeRefused, Identities};
+use tern_directory::{CodeRefused, Identities, Principals, Visible};
 use tern_jmap::{Caller, Capability, RecallDesk, Request, Verbs};
 use tern_mailbox::Mailboxes;
 use tern_recall::{RecallId, Recalls};
@@ -69,6 +69,7 @@ pub(crate) fn run(data: &[u8]) {
         mailboxes: &mailboxes,
         recalls: &recalls,
         identities: Identities::new(Arc::new(engine.clone())),
+        principals: Principals::new(Arc::new(engine.clone()), Visible::default()),
         outbox: Outbox::new(Arc::new(delivery), |_| {}),
         entropy: SeededEntropy::new(1),
     };
@@ -106,6 +107,7 @@ struct House<'a> {
     mailboxes: &'a Mailboxes,
     recalls: &'a Recalls,
     identities: Identities,
+    principals: Principals,
     outbox: Outbox,
     entropy: SeededEntropy,
 }
@@ -141,6 +143,7 @@ impl House<'_> {
         let verbs = Verbs {
             mailboxes: self.mailboxes,
             identities: &self.identities,
+            principals: &self.principals,
             recalls: self.recalls,
             desk: &Closed,
             outbox: &self.outbox,

@@ -131,6 +131,16 @@ impl Principals {
         }
     }
 
+    /// Whom accounts see.
+    pub const fn visible(&self) -> Visible {
+        self.visible
+    }
+
+    /// The number of the newest change.
+    pub fn newest_change(&self) -> Result<u64, StoreError> {
+        Ok(rows::head(&*self.engine)?.state)
+    }
+
     /// What an account sees.
     pub fn seen_by(&self, account: AccountId) -> Result<Seen, DirectoryError> {
         let viewer = self.viewer(account)?;

@@ -108,7 +108,10 @@ fn any_act() -> impl Strategy<Value = Act> {
 }
 
 fn name(who: u8) -> String {
-    format!("p{who}@{}.example", if who.is_multiple_of(2) { 'a' } else { 'b' })
+    format!(
+        "p{who}@{}.example",
+        if who.is_multiple_of(2) { 'a' } else { 'b' }
+    )
 }
 
 fn run(engine: &Arc<dyn Engine>, step: u64, act_: &Act) {

@@ -9,7 +9,7 @@ use tern_session::ids;
 use super::Wanted;
 use crate::error::MethodError;
 use crate::state::{self, Types, changed_types};
-use crate::{Verbs, identity, quota, recall, vacation};
+use crate::{Verbs, identity, principal, quota, recall, vacation};
 
 /// A type whose changes are not in the account's change log.
 struct Apart {
@@ -43,6 +43,10 @@ const APART: &[Apart] = &[
     Apart {
         name: "VacationResponse",
         told: vacation::told,
+    },
+    Apart {
+        name: "Principal",
+        told: principal::told,
     },
 ];
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tern_base::{AccountId, Domain, EmailAddress, OriginId, SeededEntropy, Timestamp};
 use tern_delivery::{Delivery, Incoming, IncomingRecipient, Outbox, Settings};
-use tern_directory::{Identities, NewAccount, add_domain, create_account};
+use tern_directory::{Identities, NewAccount, Principals, Visible, add_domain, create_account};
 use tern_jmap::blob_id::{BlobKey, BlobRef};
 use tern_jmap::{Caller, Capability, Request, Verbs};
 use tern_mailbox::{FolderSpec, Mailboxes, NoListener, Role};
@@ -43,6 +43,7 @@ pub(crate) struct House {
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) outbox: Outbox,
     pub(crate) identities: Identities,
+    pub(crate) principals: Principals,
     pub(crate) entropy: SeededEntropy,
     pub(crate) now: Timestamp,
     pub(crate) recalls: Arc<Recalls>,
@@ -98,6 +99,7 @@ impl House {
             outbox: Outbox::new(Arc::clone(&delivery), |_| {}),
             delivery,
             identities: Identities::new(Arc::clone(&engine)),
+            principals: Principals::new(Arc::clone(&engine), Visible::Domain),
             engine,
             mailboxes,
             entropy: SeededEntropy::new(1),
@@ -109,6 +111,7 @@ impl House {
         Verbs {
             mailboxes: &self.mailboxes,
             identities: &self.identities,
+            principals: &self.principals,
             recalls: &self.recalls,
             desk: &self.desk,
             outbox: &self.outbox,
@@ -123,6 +126,7 @@ impl House {
         let verbs = Verbs {
             mailboxes: &self.mailboxes,
             identities: &self.identities,
+            principals: &self.principals,
             recalls: &self.recalls,
             desk: &self.desk,
             outbox: &self.outbox,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tern_base::{AccountId, MailboxId, OriginId, SeededEntropy, Timestamp, Uid};
 use tern_delivery::{Delivery, Outbox, Settings};
-use tern_directory::{CodeRefused, Identities};
+use tern_directory::{CodeRefused, Identities, Principals, Visible};
 use tern_jmap::{Caller, Capability, RecallDesk, Request, Verbs, execute};
 use tern_mailbox::{
     AppendRequest, Cover, Flags, FolderSpec, MailboxError, Mailboxes, NoListener, Origins, Outside,
@@ -39,6 +39,7 @@ pub(crate) struct House {
     pub(crate) mailboxes: Arc<Mailboxes>,
     recalls: Recalls,
     identities: Identities,
+    principals: Principals,
     outbox: Outbox,
     entropy: SeededEntropy,
     pub(crate) now: Timestamp,
@@ -72,7 +73,8 @@ impl House {
             outbox: Outbox::new(Arc::new(delivery), |_| {}),
             mailboxes,
             recalls,
-            identities: Identities::new(engine),
+            identities: Identities::new(engine.clone()),
+            principals: Principals::new(engine, Visible::default()),
             entropy: SeededEntropy::new(1),
             now,
         }
@@ -175,6 +177,7 @@ impl House {
         let verbs = Verbs {
             mailboxes: &self.mailboxes,
             identities: &self.identities,
+            principals: &self.principals,
             recalls: &self.recalls,
             desk: &NoDesk,
             outbox: &self.outbox,

@@ -47,6 +47,8 @@ pub struct Config {
     pub imap: tern_imap::settings::Settings,
     /// The pages of the server.
     pub https: Https,
+    /// Who finds whom in the directory.
+    pub directory: tern_directory::principal::Settings,
     /// Where messages for other servers go.
     pub relay: Relay,
     /// Who may take messages back, and under which conditions.

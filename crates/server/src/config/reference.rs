@@ -33,6 +33,11 @@ const SECTIONS: &[Section] = &[
         include_str!("../../../imap/src/settings.rs"),
     ),
     section("https", "Https", include_str!("https.rs")),
+    section(
+        "directory",
+        "Settings",
+        include_str!("../../../directory/src/principal/settings.rs"),
+    ),
     section("relay", "Relay", OWN),
     section("policy", "Policy", include_str!("policy.rs")),
     section(

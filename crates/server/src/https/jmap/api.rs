@@ -80,6 +80,7 @@ impl Jmap {
         Verbs {
             mailboxes: &self.mailboxes,
             identities: &self.identities,
+            principals: &self.principals,
             recalls: &self.recalls,
             desk: self,
             outbox: &self.outbox,

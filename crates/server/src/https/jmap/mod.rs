@@ -25,7 +25,7 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::Value;
 use tern_delivery::Outbox;
-use tern_directory::Identities;
+use tern_directory::{Identities, Principals};
 use tern_jmap::Problem;
 use tern_jmap::session;
 use tern_mailbox::Mailboxes;
@@ -45,6 +45,7 @@ use slots::Slots;
 pub(super) struct Jmap {
     mailboxes: Arc<Mailboxes>,
     identities: Identities,
+    principals: Principals,
     recalls: Arc<Recalls>,
     factors: Arc<Factors>,
     outbox: Outbox,
@@ -107,6 +108,7 @@ impl Jmap {
         Self {
             mailboxes: Arc::clone(&parts.mailboxes),
             identities: Identities::new(Arc::clone(&parts.engine)),
+            principals: Principals::new(Arc::clone(&parts.engine), parts.visible),
             recalls: Arc::clone(&parts.recalls),
             factors: Arc::clone(&parts.factors),
             outbox: Outbox::new(Arc::clone(&parts.delivery), move |accepted| {
