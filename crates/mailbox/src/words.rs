@@ -121,9 +121,62 @@ impl Finds {
     }
 }
 
-/// A message's id as the sets below hold it; of one that is larger nothing is known.
+/// A message's id as the sets below hold it, with room for one more bit; of one that is larger nothing is
+/// known.
 fn id_of(message: MessageId) -> Option<u32> {
-    u32::try_from(message.0).ok()
+    u32::try_from(message.0)
+        .ok()
+        .filter(|id| *id <= u32::MAX / 2)
+}
+
+/// Where one word stands.
+#[derive(Debug, Default)]
+struct Word {
+    places: Places,
+    /// What is not in the sets yet, in the order in which it came: ids times two, and one more where it
+    /// is the body. Sets take many at a time in a fraction of the time.
+    fresh: Vec<u32>,
+}
+
+/// As many go into the sets at a time.
+const FRESH: usize = 128;
+
+impl Word {
+    /// Notes a place; whether it is another one than the last.
+    fn note(&mut self, place: u32) -> bool {
+        if self.fresh.last() == Some(&place) {
+            return false;
+        }
+        if self.fresh.len() >= FRESH {
+            self.settle();
+        }
+        self.fresh.push(place);
+        true
+    }
+
+    fn settle(&mut self) {
+        self.fresh.sort_unstable();
+        for within in [Within::Shown, Within::Body] {
+            let bit = u32::from(within != Within::Shown);
+            let ids = self.fresh.iter().filter(|place| **place & 1 == bit);
+            let ids: RoaringBitmap = ids.map(|place| place >> 1).collect();
+            *self.places.of(within) |= ids;
+        }
+        self.fresh.clear();
+    }
+
+    /// Adds its places to others.
+    fn add_to(&self, found: &mut Places) {
+        found.shown |= &self.places.shown;
+        found.body |= &self.places.body;
+        for place in &self.fresh {
+            let within = match place & 1 {
+                0 => Within::Shown,
+                _ => Within::Body,
+            };
+            found.of(within).insert(place >> 1);
+        }
+    }
 }
 
 /// Hands on a hash that is one already.
@@ -152,10 +205,10 @@ struct Words {
     /// Where each word begins in `text`.
     starts: Vec<u32>,
     /// Where each word stands.
-    places: Vec<Places>,
+    words: Vec<Word>,
     by_hash: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
     keys: RandomState,
-    /// How many messages all the sets hold, each counted in each.
+    /// How many places all words have.
     held: usize,
 }
 
@@ -170,8 +223,8 @@ impl Places {
 
 impl Words {
     fn weight(&self) -> usize {
-        const WORD: usize = size_of::<Places>() + 96;
-        const HELD: usize = 3;
+        const WORD: usize = size_of::<Word>() + 64;
+        const HELD: usize = 2;
         self.text.len() + self.starts.len() * WORD + self.held * HELD + 256
     }
 
@@ -185,13 +238,13 @@ impl Words {
             .unwrap_or_default()
     }
 
-    /// The sets of a word, which are new where the word is.
-    fn places(&mut self, word: &[u8]) -> Option<&mut Places> {
+    /// A word, new where it was not there.
+    fn entry(&mut self, word: &[u8]) -> Option<&mut Word> {
         let mut hash = self.keys.hash_one(word);
         // Of two words with one hash, the later one is under the next.
         while let Some(number) = self.by_hash.get(&hash).copied() {
             if self.word(number) == word {
-                return self.places.get_mut(number as usize);
+                return self.words.get_mut(number as usize);
             }
             hash = hash.wrapping_add(1);
         }
@@ -200,8 +253,8 @@ impl Words {
         self.by_hash.insert(hash, number);
         self.text.extend_from_slice(word);
         self.text.push(b'\n');
-        self.places.push(Places::default());
-        self.places.last_mut()
+        self.words.push(Word::default());
+        self.words.last_mut()
     }
 
     fn find(&self, text: &[u8]) -> Places {
@@ -213,9 +266,8 @@ impl Words {
             let number = self
                 .starts
                 .partition_point(|start| *start as usize <= place);
-            if let Some(places) = number.checked_sub(1).and_then(|n| self.places.get(n)) {
-                found.shown |= &places.shown;
-                found.body |= &places.body;
+            if let Some(word) = number.checked_sub(1).and_then(|n| self.words.get(n)) {
+                word.add_to(&mut found);
             }
             let next = self.starts.get(number);
             at = next.map_or(self.text.len(), |start| *start as usize);
@@ -276,8 +328,9 @@ impl AccountWords {
                 .split_whitespace()
                 .flat_map(|word| pieces(word.as_bytes()))
             {
-                let places = words.places(piece);
-                let is_new = places.is_some_and(|places| places.of(within).insert(id));
+                let bit = u32::from(within != Within::Shown);
+                let word = words.entry(piece);
+                let is_new = word.is_some_and(|word| word.note(id << 1 | bit));
                 words.held += usize::from(is_new);
             }
             words.known.of(within).insert(id);

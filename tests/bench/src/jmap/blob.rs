@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hyper::body::Bytes;
 use serde_json::Value;
 
-use super::Filled;
+use super::HttpTarget;
 use super::client::{Client, require};
 use crate::deliver::unique_run;
 use crate::error::{Error, Result};
@@ -19,11 +19,12 @@ use crate::process::Peak;
 /// Uploads and downloads `repeat` blobs of `size` octets, after one that is not measured.
 pub(super) async fn transfer(
     bench: &Bench,
-    filled: &Filled,
+    target: &HttpTarget,
+    account: usize,
     size: usize,
     repeat: usize,
 ) -> Result<Vec<Row>> {
-    let mut client = Client::open(&filled.target, filled.account).await?;
+    let mut client = Client::open(target, account).await?;
     let mut random = Random::new(unique_run());
     let mut blob = upload(&mut client, octets(&mut random, size)).await?.1;
     download(&mut client, &blob, size).await?;

@@ -20,6 +20,7 @@ pub(crate) use http::HttpTarget;
 use listen::Crowd;
 use listener::Kind;
 
+use crate::deliver::unique_run;
 use crate::error::{Error, Result, Step};
 use crate::imap::ImapTarget;
 use crate::mailbox;
@@ -129,7 +130,11 @@ impl Jmap<'_> {
                 let count = (sizes.changes, sizes.set);
                 one(set::changes(bench, &filled, count, sizes.repeat).await)
             }
-            "jmap-blob" => blob::transfer(bench, &filled, sizes.blob, sizes.repeat).await,
+            "jmap-blob" => {
+                // Uploads are held for a day, and bounded for each account.
+                let account = unique_run() as usize % self.users.max(1);
+                blob::transfer(bench, &self.target, account, sizes.blob, sizes.repeat).await
+            }
             "jmap-events" => self.listen(Kind::EventSource).await,
             _ => self.listen(Kind::WebSocket).await,
         }

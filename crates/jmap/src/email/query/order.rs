@@ -4,6 +4,7 @@
 //! the whole is one sort however many comparators there are. Ties go by id: the order is total, and says the
 //! same of two messages whatever else there is.
 
+use smallvec::SmallVec;
 use tern_mailbox::{Held, Outline};
 
 use super::test::{Keyword, Share};
@@ -83,14 +84,18 @@ impl Step {
     }
 }
 
+/// What a message is compared by, octet by octet; most orders are by a number or two, which take no
+/// memory of their own.
+pub(crate) type Key = SmallVec<[u8; 24]>;
+
 /// What a message is compared by.
 pub(crate) fn packed(
     steps: &[Step],
     held: &Held,
     outline: Option<&Outline>,
     threads: &Threads,
-) -> Box<[u8]> {
-    let mut out = Vec::with_capacity(8 * steps.len());
+) -> Key {
+    let mut out = Key::new();
     for step in steps {
         let start = out.len();
         let mut text = |text: Option<&str>| {
@@ -121,5 +126,5 @@ pub(crate) fn packed(
             }
         }
     }
-    out.into_boxed_slice()
+    out
 }

@@ -337,9 +337,9 @@ impl<'a> Search<'a> {
             let outline = one.outline.as_deref();
             (order::packed(order, one.held, outline, self.threads), one)
         };
-        let mut keyed: Vec<(Box<[u8]>, Candidate<'a>)> = candidates.into_iter().map(key).collect();
-        let compare = |(a, first): &(Box<[u8]>, Candidate<'_>),
-                       (b, second): &(Box<[u8]>, Candidate<'_>)| {
+        let mut keyed: Vec<(order::Key, Candidate<'a>)> = candidates.into_iter().map(key).collect();
+        let compare = |(a, first): &(order::Key, Candidate<'_>),
+                       (b, second): &(order::Key, Candidate<'_>)| {
             (a, first.held.message).cmp(&(b, second.held.message))
         };
         let all_pass = keyed.iter().all(|(_, one)| one.is_found);
