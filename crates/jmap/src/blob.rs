@@ -198,6 +198,18 @@ impl Found {
         }
     }
 
+    /// All of its octets for the account's own use: what is put into another message or mailbox has
+    /// been served.
+    pub(crate) fn take(
+        &self,
+        mailboxes: &Mailboxes,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<Vec<u8>, MailboxError> {
+        self.record(mailboxes, caller, now)?;
+        self.read_all(mailboxes, caller.account)
+    }
+
     /// All of its octets.
     pub(crate) fn read_all(
         &self,

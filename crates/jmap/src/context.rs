@@ -62,6 +62,11 @@ impl Context<'_> {
         }
     }
 
+    /// How much content may still go into the response.
+    pub(crate) const fn left(&self) -> usize {
+        limits::MAX_CONTENT.saturating_sub(self.content)
+    }
+
     /// Counts content that a search looks through.
     pub(crate) fn search(&mut self, octets: u64) -> Result<(), MethodError> {
         self.searched = self.searched.saturating_add(octets);

@@ -78,3 +78,5 @@ pub const MAX_MDN_FIELD: usize = 900;
 pub const MAX_MDN_EXTENSIONS: usize = 32;
 /// Octets of the text of a disposition notification.
 pub const MAX_MDN_TEXT: usize = 64 << 10;
+/// Most properties of Emails, or of their parts, that are asked for: one header field has many names.
+pub const MAX_PROPERTIES: usize = 256;

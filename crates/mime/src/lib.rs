@@ -46,6 +46,9 @@ pub use part::{Disposition, Param, Part, PartKind};
 pub use rewrite::{prepend_headers, remove_headers};
 pub use section::{Section, section};
 pub use subject::{base_subject, is_reply_or_forward};
-pub use text::{decode_header_text, decode_part, decoded_text, is_identity, part_name, part_text};
+pub use text::{
+    decode_header_text, decode_part, decoded_text, is_identity, part_name, part_text,
+    shown_header_text,
+};
 pub use thread::message_ids;
 pub use tnef::message_class;

@@ -23,6 +23,17 @@ pub fn decode_header_text(raw: &[u8]) -> String {
         .to_owned()
 }
 
+/// The text of a raw header value as it may be shown beside other text: one line, and nothing in it
+/// that a terminal or a page would obey, controls and changes of direction, for which spaces stand.
+pub fn shown_header_text(raw: &[u8]) -> String {
+    let is_obeyed = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let text = decode_header_text(raw);
+    text.replace(is_obeyed, " ")
+}
+
 /// The content of a part, transfer encoding undone; `None` for an encoding that is not known
 /// (RFC 3516 4.3 UNKNOWN-CTE). Damage in an encoding is passed over.
 pub fn decode_part<'a, B: AsRef<[u8]>>(part: &Part<B>, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>> {

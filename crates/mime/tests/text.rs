@@ -5,7 +5,7 @@ mod common;
 use tern_mime::{
     PartKind, base_subject, decode_header_text, decode_part, decoded_text, header_fields,
     header_value, is_reply_or_forward, message_ids, parse, part_text, prepend_headers,
-    remove_headers,
+    remove_headers, shown_header_text,
 };
 
 #[test]
@@ -76,6 +76,21 @@ fn header_text() {
             "{:?}",
             String::from_utf8_lossy(raw)
         );
+    }
+}
+
+#[test]
+fn what_is_shown_of_a_header_is_one_line_that_no_terminal_obeys() {
+    for (raw, shown) in [
+        (
+            &b"=?utf-8?Q?caf=C3=A9=0Abob=40example.org:_done?="[..],
+            "caf\u{e9} bob@example.org: done",
+        ),
+        (b"a \x1b]0;title\x07 b", "a  ]0;title  b"),
+        ("pay \u{202e}txt.exe\u{2069}".as_bytes(), "pay  txt.exe "),
+        (b"plain words", "plain words"),
+    ] {
+        assert_eq!(shown_header_text(raw), shown);
     }
 }
 

@@ -394,7 +394,7 @@ impl Recall {
 
     /// The subject of the message, for people.
     pub fn subject_text(&self) -> String {
-        tern_mime::decode_header_text(&self.subject)
+        tern_mime::shown_header_text(&self.subject)
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {

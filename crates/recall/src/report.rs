@@ -221,7 +221,7 @@ fn headline(status: &SenderStatus) -> &'static str {
 /// Which recall of which message the report is about.
 fn facts(out: &mut String, status: &SenderStatus) {
     let recall = &status.recall;
-    let subject = tern_mime::decode_header_text(&recall.subject);
+    let subject = tern_mime::shown_header_text(&recall.subject);
     let _ = writeln!(out, "{}.\n", headline(status));
     if !subject.is_empty() {
         let _ = writeln!(out, "Subject:    {subject}");

@@ -286,7 +286,7 @@ pub(crate) fn head_json(
         "id": recall.id.to_string(),
         "submission": recall.submission.map(|id| id.to_string()),
         "messageId": recall.message_id,
-        "subject": tern_mime::decode_header_text(&recall.subject),
+        "subject": tern_mime::shown_header_text(&recall.subject),
         "submittedAt": submitted.map(|at| at.to_string()),
         "requestedBy": recall.requester,
         "requestedOver": recall.protocol,

@@ -86,7 +86,7 @@ impl Submission {
 
     /// Its subject, for people.
     pub fn subject_text(&self) -> String {
-        tern_mime::decode_header_text(&self.subject)
+        tern_mime::shown_header_text(&self.subject)
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {

@@ -485,3 +485,33 @@ fn what_is_refused_is_not_on_record() {
     // The first count put itself on record.
     assert_eq!(count(), before + 1);
 }
+
+#[test]
+fn what_somebody_has_written_does_not_command_the_terminal() {
+    let house = House::started("");
+    house.send("=?utf-8?Q?quarter=1B]0;mine=07=0Arecall_forged:_done?=");
+    let reason = "wrong \u{1b}[2J file";
+    let by = [
+        "recall",
+        "run",
+        "--from",
+        "alice@example.org",
+        "--reason",
+        reason,
+    ];
+    let told = house.done(&by) + &house.done(&["recall", "list"]);
+    assert!(
+        !told.contains('\u{1b}') && !told.contains('\u{7}'),
+        "{told:?}"
+    );
+    assert!(
+        told.contains("\nReason: wrong \u{fffd}[2J file\n"),
+        "{told:?}"
+    );
+    assert!(!told.contains("\nrecall forged"), "{told:?}");
+    assert_eq!(
+        told.matches("quarter ]0;mine  recall forged: done").count(),
+        2,
+        "{told:?}"
+    );
+}

@@ -49,7 +49,9 @@ impl Delivery {
             match self.dispatch(&claim, account, now, entropy) {
                 Ok(accepted) => dispatched.accepted.extend(accepted),
                 Err(error) => {
-                    self.settle_failure(account, id, &error, now, entropy)?;
+                    if let Err(worse) = self.settle_failure(account, id, &error, now, entropy) {
+                        dispatched.failed.push((id, worse));
+                    }
                     dispatched.failed.push((id, error));
                 }
             }
@@ -96,7 +98,8 @@ impl Delivery {
             Err(_) if self.was_submitted(id)? => None,
             Err(error) => return Err(error),
         };
-        self.conclude_sending(account, id, Stage::Sent, now)?;
+        // It is sent, whatever comes now: its row is due still, and the next look concludes it.
+        let _ = self.conclude_sending(account, id, Stage::Sent, now);
         Ok(accepted)
     }
 

@@ -124,13 +124,13 @@ fn write_one(
     id: &str,
     message: &Message,
 ) -> Result<Option<Value>, MethodError> {
-    let mailboxes = cx.verbs.mailboxes;
+    let (mailboxes, left) = (cx.verbs.mailboxes, cx.left());
     let mut all = Map::new();
     let served = (|| {
         let structure = mailboxes.structure(&message.row)?;
         let blob = BlobRef::message(message.held.message);
         let content = Content::stored(mailboxes, account, &message.row, blob, structure);
-        write::write(plan, &content, &mut all)
+        write::write(plan, &content, left, &mut all)
     })();
     match served {
         Ok(octets) => cx.spend(octets)?,
@@ -271,7 +271,7 @@ fn level(
     }
     let level = match () {
         () if plan.has(|property| *property == Property::Preview) => Some(ExposureLevel::Preview),
-        () if plan.has(Property::is_of_header) => Some(ExposureLevel::Headers),
+        () if plan.tells_header() => Some(ExposureLevel::Headers),
         () => None,
     };
     Ok(level)

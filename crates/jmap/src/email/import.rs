@@ -73,7 +73,15 @@ fn import(
     let mailboxes = cx.verbs.mailboxes;
     let found = Found::by_id(mailboxes, account, cx.resolved(blob))?;
     let found = found.ok_or_else(|| SetError::new("blobNotFound", "there is no such blob"))?;
-    let content = found.read_all(mailboxes, account)?;
+    let content = match found.take(mailboxes, cx.caller, cx.now) {
+        Err(MailboxError::Sealed) => {
+            return Err(SetError::new(
+                "blobNotFound",
+                "there is no such blob any more",
+            ));
+        }
+        taken => taken?,
+    };
     put(cx, account, kept, content)
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
             continue;
         }
         let mut email = Map::new();
-        let spent = write::write(&plan, &content, &mut email)?;
+        let spent = write::write(&plan, &content, cx.left(), &mut email)?;
         cx.spend(spent)?;
         for asked in &plan.properties {
             let value = match asked.property {

@@ -2,6 +2,7 @@
 
 use super::header::HeaderProperty;
 use crate::error::MethodError;
+use crate::limits;
 use crate::standard::get::unknown_property;
 
 /// A property of an Email.
@@ -129,6 +130,12 @@ fn each<P>(
         Some(names) => names.to_vec(),
         None => defaults.iter().map(|name| (*name).to_owned()).collect(),
     };
+    if names.len() > limits::MAX_PROPERTIES {
+        let most = limits::MAX_PROPERTIES;
+        return Err(MethodError::invalid_arguments(format!(
+            "at most {most} properties can be asked for"
+        )));
+    }
     let mut all: Vec<Asked<P>> = Vec::new();
     for name in names {
         if all.iter().any(|known| known.name == name) {
@@ -159,6 +166,11 @@ pub(crate) enum PartProperty {
 }
 
 impl PartProperty {
+    /// Whether fields of the part's header are told; the root part's are the message's.
+    pub(crate) const fn is_of_header(&self) -> bool {
+        matches!(self, Self::Headers | Self::Header(_))
+    }
+
     fn of_name(name: &str) -> Option<Self> {
         Some(match name {
             "partId" => Self::PartId,

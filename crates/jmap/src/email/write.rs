@@ -1,5 +1,7 @@
 //! One message as an Email object, property by property (RFC 8621 4.1).
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value, json};
 use tern_mailbox::MailboxError;
 use tern_mime::{MessageView, Part};
@@ -26,6 +28,13 @@ impl Plan {
         self.properties.iter().any(|asked| is_it(&asked.property))
     }
 
+    /// Whether anything of a header is told: the message's own, or a part's.
+    pub(crate) fn tells_header(&self) -> bool {
+        let of_part = |asked: &Asked<PartProperty>| asked.property.is_of_header();
+        let of_parts = self.has(Property::is_of_body) && self.parts.iter().any(of_part);
+        of_parts || self.has(Property::is_of_header)
+    }
+
     /// Whether texts are fetched.
     pub(crate) fn fetches_values(&self) -> bool {
         let fetches = self.fetch_text || self.fetch_html || self.fetch_all;
@@ -34,10 +43,12 @@ impl Plan {
 }
 
 /// The properties that follow from the message itself, wherever it is. Those of where it is kept are
-/// left to the caller. Answers the octets of content, too.
+/// left to the caller. Answers about how many octets they are; once that is over `most`, what is left
+/// is left out, so that no request makes more than it may have.
 pub(crate) fn write(
     plan: &Plan,
     content: &Content<'_>,
+    most: usize,
     into: &mut Map<String, Value>,
 ) -> Result<usize, MailboxError> {
     let structure = std::sync::Arc::clone(&content.structure);
@@ -52,10 +63,14 @@ pub(crate) fn write(
         plan,
         content,
         view: &view,
+        most,
+        spent: Cell::new(header.len()),
     };
     let body = plan.has(Property::is_of_body).then(|| Body::of(&view.body));
-    let mut octets = 0;
     for asked in &plan.properties {
+        if parts.is_over() {
+            break;
+        }
         let value = match (&asked.property, &body) {
             (Property::BlobId, _) => content.blob_id().into(),
             (Property::HasAttachment, _) => view.has_attachment.into(),
@@ -66,22 +81,34 @@ pub(crate) fn write(
             (Property::TextBody, Some(body)) => parts.list(&body.text)?,
             (Property::HtmlBody, Some(body)) => parts.list(&body.html)?,
             (Property::Attachments, Some(body)) => parts.list(&body.attachments)?,
-            (Property::BodyValues, Some(body)) => {
-                let (values, of_values) = parts.values(body)?;
-                octets += of_values;
-                values
-            }
+            (Property::BodyValues, Some(body)) => parts.values(body)?,
             _ => continue,
         };
+        parts.spend(&asked.name, &value);
         into.insert(asked.name.clone(), value);
     }
-    Ok(octets + header.len())
+    Ok(parts.spent.get())
+}
+
+/// About how many octets a value is as JSON.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+        Value::String(text) => text.len() + 2,
+        Value::Array(all) => all.iter().map(|value| weight(value) + 1).sum::<usize>() + 2,
+        Value::Object(all) => {
+            let member = |(name, value): (&String, &Value)| name.len() + 4 + weight(value);
+            all.iter().map(member).sum::<usize>() + 2
+        }
+    }
 }
 
 struct Parts<'a> {
     plan: &'a Plan,
     content: &'a Content<'a>,
     view: &'a MessageView<'a>,
+    most: usize,
+    spent: Cell<usize>,
 }
 
 /// The name of a part within its message; a multipart has none.
@@ -98,6 +125,31 @@ fn text(octets: Option<&[u8]>) -> Value {
 }
 
 impl Parts<'_> {
+    /// Counts what was written of a property. Those of parts are counted as they are written.
+    fn spend(&self, name: &str, value: &Value) {
+        let of_value = match value {
+            Value::Object(_) | Value::Array(_) if self.has_parts(name) => 0,
+            value => weight(value),
+        };
+        let spent = self.spent.get().saturating_add(name.len() + 4 + of_value);
+        self.spent.set(spent);
+    }
+
+    fn has_parts(&self, name: &str) -> bool {
+        [
+            "bodyStructure",
+            "textBody",
+            "htmlBody",
+            "attachments",
+            "subParts",
+        ]
+        .contains(&name)
+    }
+
+    fn is_over(&self) -> bool {
+        self.spent.get() > self.most
+    }
+
     fn list(&self, parts: &[Located<'_, &[u8]>]) -> Result<Value, MailboxError> {
         parts.iter().map(|part| self.object(part, false)).collect()
     }
@@ -108,6 +160,9 @@ impl Parts<'_> {
         let mut all = Map::new();
         let is_leaf = !located.is_multipart();
         for asked in &self.plan.parts {
+            if self.is_over() {
+                break;
+            }
             let value = match &asked.property {
                 PartProperty::PartId if is_leaf => part_id(&located.path).into(),
                 PartProperty::BlobId if is_leaf => self.content.part_blob_id(&located.path).into(),
@@ -143,6 +198,7 @@ impl Parts<'_> {
                 // Below, so that the parts are there whether or not they are asked for.
                 PartProperty::SubParts => continue,
             };
+            self.spend(&asked.name, &value);
             all.insert(asked.name.clone(), value);
         }
         if deep && !is_leaf {
@@ -174,7 +230,7 @@ impl Parts<'_> {
     }
 
     /// The texts that are asked for, by part.
-    fn values(&self, body: &Body<'_, &[u8]>) -> Result<(Value, usize), MailboxError> {
+    fn values(&self, body: &Body<'_, &[u8]>) -> Result<Value, MailboxError> {
         let mut wanted: Vec<Located<'_, &[u8]>> = Vec::new();
         if self.plan.fetch_all {
             leaves(&Located::root(&self.view.body), &mut wanted);
@@ -195,8 +251,11 @@ impl Parts<'_> {
             let (value, of_value) = body_value(located.part, &raw, self.plan.max_value);
             values.insert(id, value);
             octets += of_value;
+            if self.spent.get().saturating_add(octets) > self.most {
+                break;
+            }
         }
-        Ok((Value::Object(values), octets))
+        Ok(Value::Object(values))
     }
 }
 

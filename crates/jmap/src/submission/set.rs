@@ -160,8 +160,9 @@ fn create(
     };
     let outbox = cx.verbs.outbox;
     let sending = outbox.submit(new, cx.now, cx.entropy)?;
-    let unknown = |_| SetError::new("serverFail", "what became of it can't be read");
-    let mut told = object(outbox, account, &sending, |_| true).map_err(unknown)?;
+    // It is sent, or kept to be, whether or not the rest can be read now.
+    let told = object(outbox, account, &sending, |_| true);
+    let mut told = told.unwrap_or_else(|_| json!({"id": id_of(account, sending.id)}));
     // RFC 8620 5.3: what the client has sent is not told again.
     if let Some(all) = told.as_object_mut() {
         all.retain(|name, _| properties.get(name).is_none_or(Value::is_null));

@@ -329,6 +329,11 @@ fn who_finds_words_of_a_body_is_on_record_by_then() {
     let first = json!({"filter": {"body": "fish"}, "limit": 1});
     house.call("Email/query", first);
     assert!(level(&house, 0) && !level(&house, 4));
+    // What stands before it shows, too: only where that is found is this the second.
+    let mut other = furnished();
+    let second = json!({"filter": {"body": "fish"}, "position": 1, "limit": 1});
+    other.call("Email/query", second);
+    assert!(level(&other, 0) && level(&other, 4));
     found(
         &mut house,
         json!({"operator": "NOT", "conditions": [{"body": "cake"}]}),

@@ -5,3 +5,4 @@ mod email;
 mod history;
 mod house;
 mod mailbox;
+mod served;

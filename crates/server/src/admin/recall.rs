@@ -257,7 +257,7 @@ impl Admin {
         let (mut text, mut data) = (Vec::new(), Vec::new());
         for line in self.recalls.list(owner, LISTED)? {
             let recall = &line.recall;
-            let subject = String::from_utf8_lossy(&recall.subject).into_owned();
+            let subject = recall.subject_text();
             let state = recall.state.code();
             let extent = extent_of(recall.state, &line.tally);
             let shown = extent.map_or_else(|| state.to_owned(), |e| format!("{state} ({e})"));
@@ -347,12 +347,16 @@ fn text_of(status: &Status) -> String {
     if let State::Refused(refusal) = recall.state {
         let _ = write!(text, " ({}): {}", refusal.code(), refusal.sentence());
     }
-    let subject = String::from_utf8_lossy(&recall.subject);
     let _ = write!(
         text,
-        "\n\"{subject}\", asked by {} at {}",
-        recall.requester, recall.requested
+        "\n\"{}\", asked by {} at {}",
+        recall.subject_text(),
+        recall.requester,
+        recall.requested
     );
+    if let Some(reason) = &recall.reason {
+        let _ = write!(text, "\nReason: {reason}");
+    }
     if let Some(attachment) = &recall.attachment {
         let _ = write!(text, "\nOf it the attachment {attachment}; the rest stays");
     }

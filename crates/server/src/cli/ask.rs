@@ -6,7 +6,7 @@ use miette::{IntoDiagnostic as _, Result, miette};
 use nix::unistd::Uid;
 use tern_mailbox::NoListener;
 
-use super::{Outcome, print};
+use super::{Outcome, print, say};
 use crate::admin::Admin;
 use crate::clock::{self, OsEntropy};
 use crate::config::Config;
@@ -63,7 +63,7 @@ fn show(answer: &Answer, json: bool) -> Result<Outcome> {
         let shown = serde_json::to_string_pretty(&answer.data).into_diagnostic()?;
         print(&format!("{shown}\n"))?;
     } else if !answer.text.is_empty() {
-        print(&format!("{}\n", answer.text))?;
+        say(&answer.text)?;
     }
     Ok(match answer.found_wrong {
         true => Outcome::FoundWrong,

@@ -91,6 +91,12 @@ fn run(args: &Args) -> Result<Outcome> {
     }
 }
 
+/// Prints lines that may quote what anybody has written: a terminal must not obey it.
+fn say(text: &str) -> Result<Outcome> {
+    let is_obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    print(&format!("{}\n", text.replace(is_obeyed, "\u{fffd}")))
+}
+
 fn print(text: &str) -> Result<Outcome> {
     use std::io::Write as _;
     // A reader that has seen enough is no error.

@@ -14,7 +14,7 @@ use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 use serde_json::{Value, json};
 
 use super::ask::Door;
-use super::{Outcome, print};
+use super::{Outcome, print, say};
 use crate::config::Config;
 use crate::control::request::{RecallAgain, Request};
 use crate::evidence;
@@ -45,7 +45,7 @@ pub(super) fn replay(config: &Config, file: &Path, json: bool) -> Result<Outcome
             }
         };
         if !json {
-            print(&format!("{text}\n"))?;
+            say(&text)?;
         }
         data.push(answer);
     }

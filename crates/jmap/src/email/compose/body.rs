@@ -7,6 +7,7 @@ use mail_builder::headers::content_type::ContentType;
 use mail_builder::mime::{BodyPart, MimePart};
 use serde_json::{Map, Value};
 use tern_base::AccountId;
+use tern_mailbox::MailboxError;
 
 use super::fields::{add, is_content};
 use super::{Field, boundary};
@@ -275,8 +276,14 @@ impl Reader<'_, '_> {
             return Err(SetError::new("tooLarge", "the attachments are too large")
                 .and("maxSize", limits::MAX_SIZE_ATTACHMENTS.into()));
         }
-        let octets = found.read_all(mailboxes, self.account)?;
-        Ok((octets, found.media_type().map(str::to_owned)))
+        match found.take(mailboxes, self.cx.caller, self.cx.now) {
+            Ok(octets) => Ok((octets, found.media_type().map(str::to_owned))),
+            Err(MailboxError::Sealed) => {
+                self.missing.push(id.to_owned());
+                Ok((Vec::new(), None))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -47,7 +47,8 @@ pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, Method
         let window = window(results)?;
         Ok(match args.tells_count() {
             true => Told::All,
-            false => Told::Some(window),
+            // Which results stand before the window shows in which one is the first.
+            false => Told::Some(0..window.end),
         })
     })?;
     let window = window(&results)?;

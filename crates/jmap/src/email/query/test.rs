@@ -2,6 +2,8 @@
 //!
 //! Invariant: the order of conditions never changes what is found; it only spares reading.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 use tern_base::{AccountId, MailboxId, Timestamp};
 use tern_mailbox::{Finds, Held, SystemFlag, Within, Without};
@@ -70,7 +72,7 @@ pub(crate) enum Test {
     Not(Box<Test>),
     /// `None` where there is no such mailbox.
     InMailbox(Option<MailboxId>),
-    InOtherThan(Vec<MailboxId>),
+    InOtherThan(BTreeSet<MailboxId>),
     Before(Timestamp),
     From(Timestamp),
     AtLeast(u64),
