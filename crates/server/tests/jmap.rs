@@ -367,3 +367,21 @@ fn what_is_uploaded_is_imported_and_downloaded() {
     assert_eq!(set["destroyed"], json!([id]));
     assert_eq!(set["notDestroyed"]["M1-99"]["type"], "notFound");
 }
+
+#[test]
+fn a_page_of_another_site_uploads_nothing_with_a_login_that_a_browser_keeps() {
+    let house = House::started("");
+    let bob = house.jmap("bob");
+    let login = basic("bob@example.org", house::PASSWORD);
+    let path = format!("/jmap/upload/{}/", bob.account);
+    let status = |site: &str, kind: &str| {
+        let fields = [login.as_str(), site, kind];
+        house.http("POST", &path, &fields, "x").status
+    };
+    let (elsewhere, plain) = ("Sec-Fetch-Site: cross-site", "Content-Type: text/plain");
+    assert_eq!(status(elsewhere, plain), 403);
+    assert_eq!(status("Origin: https://evil.test", plain), 403);
+    assert_eq!(status("Origin: https://mx.example.org", plain), 201);
+    // For this a browser asks first, and hears that no login of its own may go along.
+    assert_eq!(status(elsewhere, "Content-Type: image/png"), 201);
+}

@@ -131,8 +131,11 @@ const FIELDS: [&str; 5] = [
 
 /// Asks for a WebSocket with these fields.
 fn handshake(house: &House, fields: &str) -> Wire {
+    handshake_as(house, &basic("bob@example.org", house::PASSWORD), fields)
+}
+
+fn handshake_as(house: &House, login: &str, fields: &str) -> Wire {
     let mut wire = house.secure_wire(house.ports.https);
-    let login = basic("bob@example.org", house::PASSWORD);
     let head =
         format!("GET /jmap/ws/ HTTP/1.1\r\nHost: mx.example.org\r\n{login}\r\n{fields}\r\n\r\n");
     wire.send(head.as_bytes()).expect("sent");
@@ -307,4 +310,41 @@ fn a_handshake_is_for_jmap_and_ends_with_its_login_or_the_server() {
     drop(last);
     let (ended, took) = stop.join().expect("joined");
     assert!(ended && took.as_secs() < 5, "{took:?}");
+}
+
+#[test]
+fn a_page_of_another_site_opens_no_socket_with_a_login_that_a_browser_keeps() {
+    let house = House::started("");
+    let token = house.done(&[
+        "--json",
+        "account",
+        "app-password",
+        "add",
+        "bob@example.org",
+        "--label",
+        "x",
+        "--scope",
+        "jmap",
+    ]);
+    let token: Value = serde_json::from_str(&token).expect("JSON");
+    let bearer = format!(
+        "Authorization: Bearer {}",
+        token["token"].as_str().expect("a token")
+    );
+    let basic = basic("bob@example.org", house::PASSWORD);
+    let status = |login: &str, origin: &str| {
+        let fields = [&FIELDS[..], &[origin]].concat().join("\r\n");
+        let line = handshake_as(&house, login, &fields).line();
+        let line = line.expect("a line");
+        line.split(' ').nth(1).expect("a status").to_owned()
+    };
+    assert_eq!(status(&basic, "Origin: https://mx.example.org"), "101");
+    for elsewhere in [
+        "Origin: https://evil.test",
+        "Origin: null",
+        "Sec-Fetch-Site: cross-site",
+    ] {
+        assert_eq!(status(&basic, elsewhere), "403", "{elsewhere}");
+        assert_eq!(status(&bearer, elsewhere), "101", "{elsewhere}");
+    }
 }

@@ -19,6 +19,7 @@ mod failed;
 mod form;
 mod jmap;
 mod limits;
+mod origin;
 mod pages;
 mod patience;
 mod route;

@@ -10,7 +10,7 @@ use tern_recall::{APPROVAL_PATH, LINK_PATH};
 
 use super::answer::{self, Answer};
 use super::form::{self, Form};
-use super::{Site, blocking, limits, pages};
+use super::{Site, blocking, limits, origin, pages};
 
 /// The path under which invitations to set up a second factor lie, before the token.
 pub(crate) const ENROL_PATH: &str = "/factor/set-up/";
@@ -69,7 +69,7 @@ pub(super) async fn answer(site: Arc<Site>, peer: IpAddr, request: Request<Incom
         Route::Confirm(_) | Route::Approve(_) | Route::Enrol(_)
             if *request.method() == Method::POST =>
         {
-            if !form::is_own(request.headers()) {
+            if !origin::is_own(request.headers()) {
                 return pages::problem(StatusCode::FORBIDDEN);
             }
             match form::read(request).await {

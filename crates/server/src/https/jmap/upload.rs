@@ -11,14 +11,14 @@ use tern_jmap::Problem;
 use tern_jmap::blob_id::{BlobKey, BlobRef};
 use tern_jmap::limits::MAX_SIZE_UPLOAD;
 use tern_mailbox::{MailboxError, Upload, Uploaded};
-use tern_session::ids;
+use tern_session::{Mechanism, ids};
 use tokio::time::timeout;
 
 use super::login::LoggedIn;
 use super::{Jmap, problem, problem_json};
 use crate::clock::{self, OsEntropy};
 use crate::https::answer::Answer;
-use crate::https::limits;
+use crate::https::{limits, origin};
 
 /// Why an upload came to nothing.
 enum Failed {
@@ -47,6 +47,18 @@ impl Jmap {
         let named = ids::parse_account_id(rest.trim_end_matches('/'));
         if named != Some(account) {
             return problem(StatusCode::NOT_FOUND, "There is no such account.");
+        }
+        // What a page of another site may send unasked comes with the Basic login that a browser keeps; what
+        // such a page means to send it asks for, or shows a token.
+        let headers = request.headers();
+        if login.caller.mechanism != Mechanism::Bearer
+            && origin::is_elsewhere(headers)
+            && origin::is_simple(headers)
+        {
+            return problem(
+                StatusCode::FORBIDDEN,
+                "A page of another site needs a token here, or another media type.",
+            );
         }
         let Some(_slot) = self.uploads.take(account) else {
             return problem_json(&Problem::Limit("maxConcurrentUpload"));

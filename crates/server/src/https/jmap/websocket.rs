@@ -25,6 +25,7 @@ use tern_jmap::limits::MAX_SIZE_REQUEST;
 use tern_jmap::push::{Position, Wanted, look};
 use tern_jmap::websocket::{Message, request_error, response, state_change};
 use tern_jmap::{Caller, Problem};
+use tern_session::Mechanism;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
@@ -36,6 +37,7 @@ use super::login::{LoggedIn, NoLogin};
 use super::{Jmap, Turn, problem, unauthenticated};
 use crate::https::answer::{Answer, whole};
 use crate::https::limits::{CLOSE_TIMEOUT, FRAME_BUFFER, SOCKET_QUIET};
+use crate::https::origin;
 use crate::hub::{Registration, Signal};
 use metered::Metered;
 
@@ -70,6 +72,14 @@ impl Jmap {
         mut request: Request<Incoming>,
         turn: &Turn,
     ) -> Answer {
+        // A browser asks nobody before it opens a WebSocket for a page of another site, and shows the
+        // Basic login that it keeps; a token it keeps not (RFC 6455 10.2).
+        if login.caller.mechanism != Mechanism::Bearer && origin::is_elsewhere(request.headers()) {
+            return problem(
+                StatusCode::FORBIDDEN,
+                "A page of another site needs a token here.",
+            );
+        }
         let key = match accept(request.headers()) {
             Ok(key) => key,
             Err(refused) => return *refused,
