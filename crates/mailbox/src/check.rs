@@ -13,7 +13,7 @@ use crate::rows::{
     AccountHead, ChangeRow, CopyRow, Counters, MailboxRow, MessageRow, PlacementRow,
     VaultPlacementRow, VaultRow,
 };
-use crate::{KEPT, MailboxError, Mailboxes, SystemFlag, tables};
+use crate::{KEPT, MailboxError, Mailboxes, SystemFlag, Uploaded, tables};
 
 /// One invariant that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ struct Seen {
     accounts: BTreeMap<AccountId, AccountHead>,
     kept: BTreeMap<AccountId, u64>,
     doomed: BTreeSet<(AccountId, MailboxId)>,
+    /// Contents of uploads that have not come whole.
+    under_way: BTreeSet<BlobId>,
 }
 
 /// Tables whose keys begin with the account that a row belongs to; the vault's rows belong to
@@ -77,12 +79,12 @@ impl Mailboxes {
                 seen.doomed.insert((AccountId(account), MailboxId(mailbox)));
             }
         }
-        for (key, _) in self.rows(tables::whole(tables::UPLOAD))? {
-            let blob = key.get(5..).and_then(BlobId::from_slice);
-            *seen
-                .references
-                .entry(blob.ok_or(StoreError::Damaged)?)
-                .or_default() += 1;
+        for (key, row) in self.rows(tables::whole(tables::UPLOAD))? {
+            let uploaded = Uploaded::decode(&key, &row)?;
+            *seen.references.entry(uploaded.blob).or_default() += 1;
+            if !uploaded.is_whole() {
+                seen.under_way.insert(uploaded.blob);
+            }
         }
         for (key, value) in self.rows(tables::whole(tables::ACCOUNT))? {
             let account = KeyReader::new(&key).u32().ok_or(StoreError::Damaged)?;

@@ -1,10 +1,11 @@
 //! Octets that a client brought and has not put into a message yet (RFC 8620 6.1), held for a day.
 //!
 //! They come piece by piece, as they arrive, under a random name, so that what one upload takes of the
-//! memory is one piece. What is cut off is collected like any content that nothing refers to.
+//! memory is one piece. What is broken off is abandoned, with its pieces; what a crash leaves is let go
+//! after a while.
 //!
 //! Invariant: an upload is there whole or not at all; only its account finds it; what all uploads of
-//! an account hold together is bounded.
+//! an account hold together, those under way with all that they may bring, is bounded.
 
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, BlobId, Entropy, Timestamp};
@@ -22,28 +23,44 @@ pub struct Uploaded {
     pub size: u64,
     /// Its media type, as the client gave it.
     pub media_type: String,
-    /// When it came.
+    /// When it came; of one under way, when it began.
     pub uploaded: Timestamp,
+    /// Whether it is there whole.
+    is_whole: bool,
 }
 
 impl Uploaded {
     fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(1);
+        let mut w = Writer::versioned(2);
         w.number(self.size)
             .text(&self.media_type)
-            .number(self.uploaded.0);
+            .number(self.uploaded.0)
+            .number(self.is_whole.into());
         w.finish()
     }
 
-    fn decode(key: &[u8], row: &[u8]) -> Result<Self, Damaged> {
+    /// Whether it has come, or is under way.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    pub(crate) fn decode(key: &[u8], row: &[u8]) -> Result<Self, Damaged> {
         let blob = key.get(5..).and_then(BlobId::from_slice).ok_or(Damaged)?;
-        let mut r = Reader::of_version(row, 1)?;
+        let mut r = Reader::of_version(row, 2)?;
         Ok(Self {
             blob,
             size: r.number()?,
             media_type: r.text()?,
             uploaded: Timestamp(r.number()?),
+            is_whole: r.number()? != 0,
         })
+    }
+
+    const fn lifetime(&self) -> u64 {
+        match self.is_whole {
+            true => limits::UPLOAD_LIFETIME_MS,
+            false => limits::UNREFERENCED_GRACE_MS,
+        }
     }
 }
 
@@ -53,7 +70,6 @@ pub struct Upload {
     account: AccountId,
     blob: BlobId,
     media_type: String,
-    begun: Timestamp,
     pieces: u32,
     size: u64,
     /// What does not fill a piece yet.
@@ -74,23 +90,23 @@ impl Mailboxes {
         entropy.fill(&mut name);
         let blob = BlobId(name);
         let media_type = media_type.get(..media_type.floor_char_boundary(limits::MAX_CLIENT_TEXT));
+        let begun = Uploaded {
+            blob,
+            size: most,
+            media_type: media_type.unwrap_or_default().to_owned(),
+            uploaded: now,
+            is_whole: false,
+        };
         transact(&*self.engine, |txn| -> Result<_, MailboxError> {
             self.check_room(txn, account, most)?;
-            // As many pieces as there may be: what is cut off is found, and collected whole.
-            let row = BlobRow {
-                references: 0,
-                size: most,
-                unreferenced_since: now,
-            };
-            txn.put(tables::blob(blob), row.encode());
-            txn.put(tables::unreferenced(now, blob), Vec::new());
+            // As many pieces as there may be: what a crash leaves is found, and collected whole.
+            put(txn, account, &begun);
             Ok(Verdict::Commit(()))
         })?;
         Ok(Upload {
             account,
             blob,
-            media_type: media_type.unwrap_or_default().to_owned(),
-            begun: now,
+            media_type: begun.media_type,
             pieces: 0,
             size: 0,
             rest: Vec::new(),
@@ -121,42 +137,80 @@ impl Mailboxes {
         Ok(())
     }
 
-    /// Ends an upload: on return it is durable.
+    /// Ends an upload: on return it is durable. One that can't be ended is abandoned.
     pub fn finish_upload(
         &self,
         mut upload: Upload,
         now: Timestamp,
     ) -> Result<Uploaded, MailboxError> {
+        match self.try_finish(&mut upload, now) {
+            Ok(uploaded) => Ok(uploaded),
+            Err(error) => {
+                // What can't be removed now is let go later.
+                let _ = self.abandon_upload(upload);
+                Err(error)
+            }
+        }
+    }
+
+    fn try_finish(&self, upload: &mut Upload, now: Timestamp) -> Result<Uploaded, MailboxError> {
         if !upload.rest.is_empty() {
-            self.stage_rest(&mut upload)?;
+            self.stage_rest(upload)?;
         }
         let uploaded = Uploaded {
             blob: upload.blob,
             size: upload.size,
-            media_type: upload.media_type,
+            media_type: upload.media_type.clone(),
             uploaded: now,
+            is_whole: true,
         };
-        let done = transact(&*self.engine, |txn| -> Result<_, MailboxError> {
-            self.check_room(txn, upload.account, uploaded.size)?;
-            if txn.get(&tables::blob(upload.blob))?.is_none() {
-                // It took so long that it was collected; what came after that is nobody's.
-                txn.delete_blob(upload.blob, upload.pieces);
-                return Ok(Verdict::Commit(false));
+        transact(&*self.engine, |txn| -> Result<_, MailboxError> {
+            // It took so long that it was let go, or its account is gone.
+            if txn
+                .get(&tables::upload(upload.account, upload.blob))?
+                .is_none()
+            {
+                return Err(StoreError::Busy.into());
             }
-            let row = BlobRow {
-                references: 1,
-                size: uploaded.size,
-                unreferenced_since: Timestamp(0),
-            };
-            txn.delete(tables::unreferenced(upload.begun, upload.blob));
-            txn.put(tables::blob(upload.blob), row.encode());
-            let key = tables::upload(upload.account, upload.blob);
-            txn.put(key, uploaded.encode());
-            Ok(Verdict::Commit(true))
+            put(txn, upload.account, &uploaded);
+            Ok(Verdict::Commit(()))
         })?;
-        match done {
-            true => Ok(uploaded),
-            false => Err(StoreError::Busy.into()),
+        Ok(uploaded)
+    }
+
+    /// Gives an upload up: its room is free at once, and nothing is left of it.
+    pub fn abandon_upload(&self, upload: Upload) -> Result<(), MailboxError> {
+        transact(&*self.engine, |txn| -> Result<_, MailboxError> {
+            let key = tables::upload(upload.account, upload.blob);
+            // Its name is random: nothing else is about to refer to its content. What was let go already
+            // has a row that is collected by itself, and maybe pieces that came after that.
+            if txn.get(&key)?.is_some() {
+                txn.delete(key);
+                txn.delete(tables::blob(upload.blob));
+            }
+            // The next one may be there, too, where its writing failed.
+            txn.delete_blob(upload.blob, upload.pieces + 1);
+            Ok(Verdict::Commit(()))
+        })
+    }
+
+    /// Keeps octets as an upload, whole.
+    pub fn upload(
+        &self,
+        account: AccountId,
+        media_type: &str,
+        octets: &[u8],
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Uploaded, MailboxError> {
+        let size = octets.len() as u64;
+        let mut upload = self.begin_upload(account, media_type, size, now, entropy)?;
+        match self.upload_more(&mut upload, octets) {
+            Ok(()) => self.finish_upload(upload, now),
+            Err(error) => {
+                let _ = self.abandon_upload(upload);
+                Err(error)
+            }
         }
     }
 
@@ -193,7 +247,8 @@ impl Mailboxes {
     ) -> Result<Option<Uploaded>, MailboxError> {
         let key = tables::upload(account, blob);
         let row = self.engine.get(&key)?;
-        Ok(row.map(|row| Uploaded::decode(&key, &row)).transpose()?)
+        let found = row.map(|row| Uploaded::decode(&key, &row)).transpose()?;
+        Ok(found.filter(|uploaded| uploaded.is_whole))
     }
 
     /// Octets of an upload; a range past its end is cut there.
@@ -206,7 +261,8 @@ impl Mailboxes {
         self.read_content(uploaded.blob, range.start.min(end)..end)
     }
 
-    /// Lets uploads go that are older than a day, at most so many. Answers how many.
+    /// Lets uploads go that are older than a day, or were begun long ago and not ended, at most so many.
+    /// Answers how many.
     pub fn expire_uploads(&self, now: Timestamp, most: usize) -> Result<usize, MailboxError> {
         let mut gone = 0;
         let mut next = Some(tables::whole(tables::UPLOAD));
@@ -214,10 +270,10 @@ impl Mailboxes {
             let page = self.engine.scan(&range, 1_000)?;
             for (key, row) in &page.rows {
                 let uploaded = Uploaded::decode(key, row)?;
-                if now.millis_since(uploaded.uploaded) >= limits::UPLOAD_LIFETIME_MS && gone < most
-                {
+                if now.millis_since(uploaded.uploaded) >= uploaded.lifetime() && gone < most {
                     transact(&*self.engine, |txn| -> Result<_, MailboxError> {
-                        if txn.get(key)?.is_some() {
+                        // It may have been ended meanwhile.
+                        if txn.get(key)?.as_ref() == Some(row) {
                             txn.delete(key.clone());
                             blob::unlink(txn, uploaded.blob, now)?;
                         }
@@ -230,6 +286,17 @@ impl Mailboxes {
         }
         Ok(gone)
     }
+}
+
+/// Writes the row of an upload, which is the one reference to its content.
+fn put(txn: &mut Transaction<'_>, account: AccountId, uploaded: &Uploaded) {
+    let row = BlobRow {
+        references: 1,
+        size: uploaded.size,
+        unreferenced_since: Timestamp(0),
+    };
+    txn.put(tables::blob(uploaded.blob), row.encode());
+    txn.put(tables::upload(account, uploaded.blob), uploaded.encode());
 }
 
 /// Lets the uploads of an account that is to go, within a transaction. Answers whether there were

@@ -469,17 +469,6 @@ fn an_upload_comes_in_pieces_and_is_there_whole_for_a_day() {
             content[range.start as usize..(range.end as usize).min(700_000)]
         );
     }
-    // One that is cut off is collected, whatever came of it.
-    let mut cut = house
-        .mailboxes
-        .begin_upload(ALICE, "", 600_000, house.now, &mut house.entropy)
-        .unwrap();
-    house
-        .mailboxes
-        .upload_more(&mut cut, &content[..600_000])
-        .unwrap();
-    assert_eq!(house.mailboxes.collect_all(), Ok(1));
-    assert!(house.mailboxes.finish_upload(cut, house.now).is_err());
     let day = 24 * 3_600_000;
     assert_eq!(
         house
@@ -515,6 +504,46 @@ fn uploads_of_an_account_are_bounded_and_go_with_it() {
     let done = house.mailboxes.finish_upload(upload, house.now).unwrap();
     house.mailboxes.remove_account(ALICE, house.now).unwrap();
     assert_eq!(house.mailboxes.uploaded(ALICE, done.blob), Ok(None));
+    house.mailboxes.collect_all().unwrap();
+    house.check();
+}
+
+#[test]
+fn an_upload_that_is_broken_off_leaves_nothing_and_holds_its_room_until_then() {
+    let mut house = House::new();
+    let most = tern_mailbox::limits::MAX_UPLOAD_BYTES;
+    let content = vec![7; 600_000];
+    let begin = |house: &mut House, size| {
+        let (mailboxes, entropy) = (&house.mailboxes, &mut house.entropy);
+        mailboxes.begin_upload(ALICE, "", size, house.now, entropy)
+    };
+    let mut cut = begin(&mut house, most - 10).unwrap();
+    let over = begin(&mut house, 11).err();
+    assert_eq!(over, Some(MailboxError::QuotaExceeded));
+    house.mailboxes.upload_more(&mut cut, &content).unwrap();
+    assert_ne!(house.engine.blob_piece_count(), 0);
+    house.check();
+    house.mailboxes.abandon_upload(cut).unwrap();
+    assert_eq!(house.engine.blob_piece_count(), 0);
+    house.check();
+    // What a crash leaves, or what takes too long, is let go, and what comes after that is not kept.
+    let mut left = begin(&mut house, most).unwrap();
+    house.mailboxes.upload_more(&mut left, &content).unwrap();
+    let grace = tern_mailbox::limits::UNREFERENCED_GRACE_MS;
+    for (millis, gone) in [(grace - 1, 0), (grace, 1)] {
+        let now = house.now.plus_millis(millis);
+        assert_eq!(house.mailboxes.expire_uploads(now, 9), Ok(gone));
+    }
+    assert_eq!(house.mailboxes.collect_all(), Ok(1));
+    house.mailboxes.upload_more(&mut left, &content).unwrap();
+    let late = house.mailboxes.finish_upload(left, house.now);
+    assert!(late.is_err(), "{late:?}");
+    assert_eq!(house.engine.blob_piece_count(), 0);
+    // With its account.
+    let gone = begin(&mut house, 10).unwrap();
+    house.mailboxes.remove_account(ALICE, house.now).unwrap();
+    let gone = house.mailboxes.finish_upload(gone, house.now);
+    assert!(gone.is_err(), "{gone:?}");
     house.mailboxes.collect_all().unwrap();
     house.check();
 }

@@ -385,3 +385,23 @@ fn a_page_of_another_site_uploads_nothing_with_a_login_that_a_browser_keeps() {
     // For this a browser asks first, and hears that no login of its own may go along.
     assert_eq!(status(elsewhere, "Content-Type: image/png"), 201);
 }
+
+#[test]
+fn uploads_that_are_broken_off_give_their_room_back() {
+    let house = House::started("");
+    let bob = house.jmap("bob");
+    let path = format!("/jmap/upload/{}/", bob.account);
+    let login = basic("bob@example.org", house::PASSWORD);
+    // Each may bring 64 MiB, as far as its head says, and an account has room for 512.
+    for _ in 0..9 {
+        let mut wire = house.secure_wire(house.ports.https);
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: mx.example.org\r\n{login}\r\n\
+             Content-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\nno size\r\n"
+        );
+        wire.send(head.as_bytes()).expect("sent");
+        let line = wire.line().expect("a line");
+        assert_eq!(line, "HTTP/1.1 400 Bad Request");
+    }
+    assert_eq!(bob.http("POST", &path, "x").status, 201);
+}

@@ -91,10 +91,8 @@ fn upload(
     let kind = object
         .kind
         .unwrap_or_else(|| "application/octet-stream".to_owned());
-    let (mailboxes, size) = (cx.verbs.mailboxes, octets.len() as u64);
-    let mut upload = mailboxes.begin_upload(account, &kind, size, cx.now, cx.entropy)?;
-    mailboxes.upload_more(&mut upload, &octets)?;
-    let done = mailboxes.finish_upload(upload, cx.now)?;
+    let mailboxes = cx.verbs.mailboxes;
+    let done = mailboxes.upload(account, &kind, &octets, cx.now, cx.entropy)?;
     let key = BlobKey::new(mailboxes.content_key());
     let id = BlobRef::upload(done.blob).id(&key, account);
     let object = json!({"id": id, "type": done.media_type, "size": done.size});

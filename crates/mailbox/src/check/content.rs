@@ -68,6 +68,9 @@ impl Mailboxes {
                 }
                 continue;
             }
+            if seen.under_way.contains(&blob) {
+                continue;
+            }
             let mut size = 0;
             for number in 0..row.pieces() {
                 let Some(piece) = self.engine.blob_piece(blob, number)? else {

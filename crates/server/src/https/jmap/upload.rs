@@ -1,24 +1,26 @@
 //! Uploads (RFC 8620 6.1), piece by piece: what one takes of the memory is a piece, whatever its size.
 
+mod begun;
+
 use std::sync::Arc;
 
 use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::{Request, StatusCode, header};
 use serde_json::json;
 use tern_base::AccountId;
 use tern_jmap::Problem;
 use tern_jmap::blob_id::{BlobKey, BlobRef};
 use tern_jmap::limits::MAX_SIZE_UPLOAD;
-use tern_mailbox::{MailboxError, Upload, Uploaded};
+use tern_mailbox::{MailboxError, Uploaded};
 use tern_session::{Mechanism, ids};
 use tokio::time::timeout;
 
 use super::login::LoggedIn;
 use super::{Jmap, problem, problem_json};
-use crate::clock::{self, OsEntropy};
 use crate::https::answer::Answer;
 use crate::https::{limits, origin};
+use begun::Begun;
 
 /// Why an upload came to nothing.
 enum Failed {
@@ -105,43 +107,49 @@ impl Jmap {
         if most > MAX_SIZE_UPLOAD {
             return Err(Failed::TooLarge);
         }
-        let mut upload = self
-            .blocking(move |jmap| {
-                let now = clock::now();
-                jmap.mailboxes
-                    .begin_upload(account, &kind, most, now, &mut OsEntropy)
-            })
+        let jmap = Arc::clone(self);
+        let begun = self
+            .blocking(move |_| Begun::new(jmap, account, &kind, most))
             .await?;
+        let (begun, gathered) = self.gather(begun, &mut body, most).await?;
+        self.blocking(move |_| begun.finish(&gathered)).await
+    }
+
+    /// Takes what comes, and hands it to the store: answers what is not handed over yet.
+    async fn gather(
+        self: &Arc<Self>,
+        mut begun: Begun,
+        body: &mut Incoming,
+        most: u64,
+    ) -> Result<(Begun, Vec<u8>), Failed> {
         let (mut left, mut gathered) = (most, Vec::new());
         loop {
-            let next = timeout(limits::BODY_TIMEOUT, body.frame()).await;
-            let Some(frame) = next.map_err(|_| Failed::Slow)? else {
-                break;
+            let octets = match next(body).await {
+                Ok(None) => return Ok((begun, gathered)),
+                Ok(Some(octets)) => octets,
+                Err(why) => return self.abandon(begun, why).await,
             };
-            let Ok(octets) = frame.map_err(|_| Failed::Lost)?.into_data() else {
-                continue;
+            let Some(rest) = left.checked_sub(octets.len() as u64) else {
+                return self.abandon(begun, Failed::TooLarge).await;
             };
-            left = left
-                .checked_sub(octets.len() as u64)
-                .ok_or(Failed::TooLarge)?;
+            left = rest;
             gathered.extend_from_slice(&octets);
             // Frames are small, and each way to the store costs a thread's turn.
             if gathered.len() >= limits::UPLOAD_PIECE {
-                upload = self.keep(upload, std::mem::take(&mut gathered)).await?;
+                let octets = std::mem::take(&mut gathered);
+                begun = self.blocking(move |_| begun.more(&octets)).await?;
             }
         }
-        upload = self.keep(upload, gathered).await?;
-        self.blocking(move |jmap| jmap.mailboxes.finish_upload(upload, clock::now()))
-            .await
     }
 
-    /// Hands octets to the store.
-    async fn keep(self: &Arc<Self>, mut upload: Upload, octets: Vec<u8>) -> Result<Upload, Failed> {
-        self.blocking(move |jmap| {
-            jmap.mailboxes.upload_more(&mut upload, &octets)?;
-            Ok(upload)
+    /// Gives an upload up, before its client hears why.
+    async fn abandon<T>(self: &Arc<Self>, begun: Begun, why: Failed) -> Result<T, Failed> {
+        self.blocking(move |_| {
+            begun.abandon();
+            Ok(())
         })
-        .await
+        .await?;
+        Err(why)
     }
 
     /// Runs work of the mailboxes on the blocking pool.
@@ -153,4 +161,15 @@ impl Jmap {
         let done = tokio::task::spawn_blocking(move || work(&jmap)).await;
         Ok(done.map_err(|_| Failed::Broken)??)
     }
+}
+
+/// The next octets of a body.
+async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Failed> {
+    let next = timeout(limits::BODY_TIMEOUT, body.frame()).await;
+    let Some(frame) = next.map_err(|_| Failed::Slow)? else {
+        return Ok(None);
+    };
+    let frame = frame.map_err(|_| Failed::Lost)?;
+    // Trailers hold no octets.
+    Ok(Some(frame.into_data().unwrap_or_default()))
 }
