@@ -25,6 +25,10 @@ pub const MAX_SIZE_ATTACHMENTS: u64 = 50 << 20;
 
 /// Deepest nesting of a request's JSON; beyond it the request is not read.
 pub const MAX_DEPTH: usize = 64;
+/// Most values of a request's JSON, inner ones included; beyond it the request is not read (`notRequest`:
+/// RFC 8620 3.6.1 has `limit` for what the session names). A value takes up to some hundred octets of
+/// memory, however short it is.
+pub const MAX_VALUES: usize = 250_000;
 /// Most created ids that a request may bring along and that it may make.
 pub const MAX_CREATED_IDS: usize = 10_000;
 /// Most octets that the result references of one request may bring.

@@ -48,8 +48,7 @@ impl Request {
         if body.len() as u64 > limits::MAX_SIZE_REQUEST {
             return Err(Problem::Limit("maxSizeRequest"));
         }
-        let value = ijson::parse(body).map_err(|error| Problem::NotJson(error.to_string()))?;
-        Self::of(value)
+        Self::of(ijson::parse(body)?)
     }
 
     /// Reads a request from its JSON. Further members are passed over: RFC 8887 4.3.1 has some.

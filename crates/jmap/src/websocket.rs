@@ -27,7 +27,7 @@ impl Message {
         if text.len() as u64 > limits::MAX_SIZE_REQUEST {
             return Err((Problem::Limit("maxSizeRequest"), None));
         }
-        let value = ijson::parse(text).map_err(|why| (Problem::NotJson(why.to_string()), None))?;
+        let value = ijson::parse(text).map_err(|why| (why, None))?;
         let id = value.get("id").and_then(Value::as_str).map(str::to_owned);
         let not = |why: &str| Err((Problem::NotRequest(why.to_owned()), id.clone()));
         match value.get("@type").and_then(Value::as_str) {
@@ -43,6 +43,16 @@ impl Message {
             _ => not("its @type is none that a client can send"),
         }
     }
+}
+
+/// The client's id for a message that is not looked at, for which nothing else of it is kept.
+pub fn id_of(text: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        id: Option<String>,
+    }
+    let named: Option<Named> = serde_json::from_slice(text).ok();
+    named?.id
 }
 
 fn enable(value: &Value) -> Option<Message> {
@@ -135,6 +145,9 @@ mod tests {
             ("unknownCapability".to_owned(), "R1".into())
         );
         assert_eq!(refused("{").1, Value::Null);
+        assert_eq!(id_of(unknown.as_bytes()), Some("R1".to_owned()));
+        assert_eq!(id_of(b"{}"), None);
+        assert_eq!(id_of(b"{\"id\":1}"), None);
     }
 
     #[test]

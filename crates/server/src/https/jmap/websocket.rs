@@ -23,7 +23,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tern_jmap::limits::MAX_SIZE_REQUEST;
 use tern_jmap::push::{Position, Wanted, look};
-use tern_jmap::websocket::{Message, request_error, response, state_change};
+use tern_jmap::websocket::{Message, id_of, request_error, response, state_change};
 use tern_jmap::{Caller, Problem};
 use tern_session::Mechanism;
 use tokio::io::AsyncReadExt as _;
@@ -274,12 +274,13 @@ impl Session {
         let work = move || -> Result<_, ()> {
             let refused = |problem, id| request_error(&problem, id).to_string();
             let verbs = jmap.verbs();
+            // Before it is read, since that is what takes the memory.
+            let Some(_slot) = slot else {
+                let problem = Problem::Limit("maxConcurrentRequests");
+                return Ok((Some(refused(problem, id_of(text.as_bytes()))), push));
+            };
             Ok(match Message::parse(text.as_bytes()) {
                 Err((problem, id)) => (Some(refused(problem, id)), push),
-                Ok(Message::Request(_, id)) if slot.is_none() => (
-                    Some(refused(Problem::Limit("maxConcurrentRequests"), id)),
-                    push,
-                ),
                 Ok(Message::Request(request, id)) => {
                     let answer = jmap.execute(request, &caller);
                     (Some(response(answer, id).to_string()), push)
