@@ -1,7 +1,7 @@
 //! The independent mail clients that the interop tests drive: Debian's mbsync, interimap, swaks,
 //! neomutt, curl, tmux, rsyslog, Chromium with its driver, oathtool, zbarimg and Mail::IMAPClient for
-//! Perl; in the build cache PyPI's imapclient and jmapc, npm's jmap-jam and jmap-client-ts, and an agent
-//! of Rust's jmap-client. Never touches the user's own packages.
+//! Perl; in the build cache PyPI's imapclient and jmapc, npm's jmap-jam with eventsource, npm's
+//! jmap-client-ts, and an agent of Rust's jmap-client. Never touches the user's own packages.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,8 +41,12 @@ const PERL_MODULES: [(&str, &str); 3] = [
 
 /// From PyPI.
 const PYTHON: [&str; 2] = ["imapclient==4.1.0", "jmapc==0.4.0"];
-/// From npm.
-const NODE: [&str; 2] = ["jmap-jam@0.13.1", "jmap-client-ts@1.0.0"];
+/// From npm. The last is what jmap-jam listens by, where there is no browser.
+const NODE: [&str; 3] = [
+    "jmap-jam@0.13.1",
+    "jmap-client-ts@1.0.0",
+    "eventsource@4.1.1",
+];
 
 /// Where the clients are that are not on the path.
 pub(crate) struct Clients {

@@ -1,7 +1,8 @@
-// One JMAP client of jmap-client-ts, called by name. It has neither uploads nor downloads.
+// One JMAP client of jmap-client-ts, called by name. It has neither uploads nor downloads, and nothing that
+// listens; identities are asked for by the function that its own methods go through.
 // Usage: jmap_client_ts_agent.mjs HOST:PORT TOKEN; NODE_EXTRA_CA_CERTS names the certificate.
 
-import { answer, draft, load, shown, told } from "./jmap_lines.mjs";
+import { answer, draft, load, searched, sending, shown, stands, told, undoing } from "./jmap_lines.mjs";
 
 const { Client } = (await load("jmap-client-ts")).default;
 const { FetchTransport } = (await load("jmap-client-ts/lib/utils/fetch-transport.js")).default;
@@ -29,8 +30,8 @@ await answer({
   async changes(sinceState) {
     return told(await client.email_changes({ accountId, sinceState }));
   },
-  async create(mailbox, subject, text) {
-    const create = { new: draft(mailbox, subject, text) };
+  async create(...words) {
+    const create = { new: draft(...words) };
     const { created, notCreated } = await client.email_set({ accountId, create });
     if (notCreated) throw notCreated;
     return created.new.id;
@@ -46,5 +47,25 @@ await answer({
   },
   async search(text) {
     return (await client.email_query({ accountId, filter: { text } })).ids;
+  },
+  async find(...words) {
+    const { ids, total } = await client.email_query({ accountId, ...searched(...words) });
+    return { ids, total };
+  },
+  async identities() {
+    const { list } = await client.request("Identity/get", { accountId, ids: null });
+    return Object.fromEntries(list.map((it) => [it.email, it.id]));
+  },
+  async submit(...words) {
+    const { created, notCreated } = await client.emailSubmission_set({ accountId, ...sending(...words) });
+    if (notCreated) throw notCreated;
+    return created.s.id;
+  },
+  async undo(id, ...mailboxes) {
+    const { notUpdated } = await client.emailSubmission_set({ accountId, ...undoing(id, ...mailboxes) });
+    if (notUpdated) throw notUpdated;
+  },
+  async submission(id) {
+    return stands((await client.emailSubmission_get({ accountId, ids: [id] })).list[0]);
   },
 });

@@ -1,12 +1,17 @@
 // One JMAP client of jmap-jam, called by name.
 // Usage: jmap_jam_agent.mjs HOST:PORT TOKEN; NODE_EXTRA_CA_CERTS names the certificate.
 
-import { answer, draft, load, shown, told } from "./jmap_lines.mjs";
+import { answer, draft, load, searched, sending, shown, stands, told, undoing } from "./jmap_lines.mjs";
 
 const { JamClient } = await load("jmap-jam");
 const [host, bearerToken] = process.argv.slice(2);
-const client = new JamClient({ sessionUrl: `https://${host}/.well-known/jmap`, bearerToken });
+const sessionUrl = `https://${host}/.well-known/jmap`;
+const customCapabilities = { Recall: "urn:tern:jmap:recall" };
+const client = new JamClient({ sessionUrl, bearerToken, customCapabilities });
 const accountId = await client.getPrimaryAccount();
+
+let source;
+const states = [];
 
 // What is asked for by jam's own proxies: one method, and its arguments with the account.
 const ask = async (type, verb, args) => (await client.api[type][verb]({ accountId, ...args }))[0];
@@ -37,8 +42,8 @@ await answer({
     });
     return news.list.map((it) => it.subject);
   },
-  async create(mailbox, subject, text) {
-    const { created, notCreated } = await ask("Email", "set", { create: { new: draft(mailbox, subject, text) } });
+  async create(...words) {
+    const { created, notCreated } = await ask("Email", "set", { create: { new: draft(...words) } });
     if (notCreated) throw notCreated;
     return created.new.id;
   },
@@ -62,5 +67,59 @@ await answer({
   },
   async search(text) {
     return (await ask("Email", "query", { filter: { text } })).ids;
+  },
+  async find(...words) {
+    const { ids, total } = await ask("Email", "query", searched(...words));
+    return { ids, total };
+  },
+  async identities() {
+    const { list } = await ask("Identity", "get", { ids: null });
+    return Object.fromEntries(list.map((it) => [it.email, it.id]));
+  },
+  async submit(...words) {
+    const { created, notCreated } = await ask("EmailSubmission", "set", sending(...words));
+    if (notCreated) throw notCreated;
+    return created.s.id;
+  },
+  async undo(id, ...mailboxes) {
+    const { notUpdated } = await ask("EmailSubmission", "set", undoing(id, ...mailboxes));
+    if (notUpdated) throw notUpdated;
+  },
+  async submission(id) {
+    return stands((await ask("EmailSubmission", "get", { ids: [id] })).list[0]);
+  },
+  // Jam opens whatever `EventSource` is there, without a login: that is for browsers with a cookie. This
+  // one shows the token, as an application outside a browser does.
+  async listen() {
+    const { EventSource } = await load("eventsource");
+    const withLogin = (url, init) => {
+      const headers = { ...init.headers, Authorization: client.authHeader };
+      return fetch(url, { ...init, headers });
+    };
+    globalThis.EventSource = class extends EventSource {
+      constructor(url) {
+        super(url, { fetch: withLogin });
+      }
+    };
+    source = await client.connectEventSource({ types: ["Email", "Recall"], ping: 30 });
+    source.addEventListener("state", ({ data }) => states.push(JSON.parse(data).changed[accountId]));
+    await new Promise((opened, failed) => {
+      source.addEventListener("open", opened);
+      source.addEventListener("error", failed);
+    });
+  },
+  // The state of a type, once another one is pushed.
+  async heard(type = "Email") {
+    for (;;) {
+      const found = states.findIndex((it) => it[type]);
+      if (found >= 0) {
+        const [state] = states.splice(found, 1);
+        return state[type];
+      }
+      await new Promise((come) => source.addEventListener("state", come, { once: true }));
+    }
+  },
+  recall(verb, args) {
+    return ask("Recall", verb, args);
   },
 });

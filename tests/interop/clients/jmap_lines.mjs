@@ -39,10 +39,12 @@ export function shown(email) {
   };
 }
 
-export function draft(mailbox, subject, text) {
+export function draft(mailbox, from, to, subject, text) {
   return {
     mailboxIds: { [mailbox]: true },
     keywords: { $draft: true },
+    from: [{ name: null, email: from }],
+    to: [{ name: null, email: to }],
     subject,
     bodyValues: { t: { value: text } },
     textBody: [{ partId: "t", type: "text/plain" }],
@@ -50,3 +52,35 @@ export function draft(mailbox, subject, text) {
 }
 
 export const told = ({ created, updated, destroyed, newState }) => ({ created, updated, destroyed, newState });
+
+// The arguments of the search for what is in a mailbox, from somebody, has a text and lacks a keyword.
+export const searched = (inMailbox, from, body, hasKeyword) => ({
+  filter: {
+    operator: "AND",
+    conditions: [{ inMailbox, from }, { body }, { operator: "NOT", conditions: [{ hasKeyword }] }],
+  },
+  sort: [{ property: "receivedAt", isAscending: false }],
+  limit: 10,
+  calculateTotal: true,
+});
+
+// The arguments by which a draft is sent, now or later, and goes from one mailbox to another.
+export function sending(identityId, emailId, from, to, seconds, drafts, sent) {
+  const held = { mailFrom: { email: from, parameters: { HOLDFOR: `${seconds}` } }, rcptTo: [{ email: to }] };
+  const moved = { [`mailboxIds/${drafts}`]: null, [`mailboxIds/${sent}`]: true, "keywords/$draft": null };
+  return {
+    create: { s: { identityId, emailId, envelope: seconds ? held : null } },
+    onSuccessUpdateEmail: { "#s": moved },
+  };
+}
+
+// The arguments by which that is undone.
+export function undoing(id, drafts, sent) {
+  const back = { [`mailboxIds/${sent}`]: null, [`mailboxIds/${drafts}`]: true, "keywords/$draft": true };
+  return { update: { [id]: { undoStatus: "canceled" } }, onSuccessUpdateEmail: { [id]: back } };
+}
+
+export function stands({ undoStatus, deliveryStatus }) {
+  const each = Object.entries(deliveryStatus ?? {});
+  return { undoStatus, delivered: Object.fromEntries(each.map(([to, it]) => [to, it.delivered])) };
+}

@@ -1,7 +1,7 @@
 """One JMAP client of jmapc, called by name: a JSON line in, a JSON line out.
 
 Usage: jmapc_agent.py HOST:PORT LOGIN PASSWORD; REQUESTS_CA_BUNDLE names the certificate.
-Every wait on a socket has a deadline, which is the library's own.
+Every wait on a socket has a deadline, which is the library's own; for what is pushed the caller has one.
 """
 
 import json
@@ -11,11 +11,26 @@ from pathlib import Path
 
 import jmapc
 from jmapc import methods as m
-from jmapc.models import Email, EmailBodyPart, EmailBodyValue, EmailQueryFilterCondition
+from jmapc.models import (
+    Address,
+    Comparator,
+    Email,
+    EmailAddress,
+    EmailBodyPart,
+    EmailBodyValue,
+    EmailQueryFilterCondition,
+    EmailQueryFilterOperator,
+    EmailSubmission,
+    Envelope,
+    Operator,
+)
+
+RECALL = {"urn:ietf:params:jmap:core", "urn:tern:jmap:recall"}
 
 
 class Agent:
     def __init__(self, host, login, password):
+        self.login = (host, login, password)
         self.client = jmapc.Client.create_with_password(host, login, password)
 
     def call(self, method):
@@ -53,10 +68,12 @@ class Agent:
             "newState": answer.new_state,
         }
 
-    def create(self, mailbox, subject, text):
+    def create(self, mailbox, sender, to, subject, text):
         email = Email(
             mailbox_ids={mailbox: True},
             keywords={"$draft": True},
+            mail_from=[EmailAddress(email=sender)],
+            to=[EmailAddress(email=to)],
             subject=subject,
             body_values={"t": EmailBodyValue(value=text)},
             text_body=[EmailBodyPart(part_id="t", type="text/plain")],
@@ -94,6 +111,66 @@ class Agent:
     def search(self, text):
         condition = EmailQueryFilterCondition(text=text)
         return self.call(m.EmailQuery(filter=condition)).ids
+
+    def find(self, mailbox, sender, text, without):
+        where = EmailQueryFilterCondition(in_mailbox=mailbox, mail_from=sender)
+        what = EmailQueryFilterCondition(body=text)
+        lacks = EmailQueryFilterCondition(has_keyword=without)
+        conditions = [where, what, EmailQueryFilterOperator(Operator.NOT, [lacks])]
+        both = EmailQueryFilterOperator(Operator.AND, conditions)
+        newest = Comparator(property="receivedAt", is_ascending=False)
+        query = m.EmailQuery(filter=both, sort=[newest], limit=10, calculate_total=True)
+        answer = self.call(query)
+        return {"ids": answer.ids, "total": answer.total}
+
+    def identities(self):
+        return {it.email: it.id for it in self.call(m.IdentityGet()).data}
+
+    def submit(self, identity, email, sender, to, seconds, drafts, sent):
+        envelope = None
+        if seconds:
+            held = Address(email=sender, parameters={"HOLDFOR": str(seconds)})
+            envelope = Envelope(mail_from=held, rcpt_to=[Address(email=to)])
+        new = EmailSubmission(identity_id=identity, email_id=email, envelope=envelope)
+        moved = {f"mailboxIds/{drafts}": None, f"mailboxIds/{sent}": True, "keywords/$draft": None}
+        answer = self.both(m.EmailSubmissionSet(create={"s": new}, on_success_update_email={"#s": moved}))
+        assert not answer.not_created, answer.not_created
+        return answer.created["s"].id
+
+    def undo(self, id, drafts, sent):
+        update = {id: {"undoStatus": "canceled"}}
+        back = {f"mailboxIds/{sent}": None, f"mailboxIds/{drafts}": True, "keywords/$draft": True}
+        answer = self.both(m.EmailSubmissionSet(update=update, on_success_update_email={id: back}))
+        if answer.not_updated:
+            raise RuntimeError(answer.not_updated[id].type)
+
+    def both(self, method):
+        """The answer to a method that is followed by another in its own response (RFC 8621 7.5)."""
+        answers = self.client.request(method, raise_errors=True)
+        return answers[0] if isinstance(answers, list) else answers
+
+    def submission(self, id):
+        [found] = self.call(m.EmailSubmissionGet(ids=[id])).data
+        status = found.delivery_status or {}
+        delivered = {to: it.delivered.value for to, it in status.items()}
+        return {"undoStatus": found.undo_status.value, "delivered": delivered}
+
+    def listen(self):
+        # Whoever comes back with an id that was never given out is told at once how everything stands,
+        # and listens from then on: the library says nothing of a connection before the first event.
+        client = jmapc.Client.create_with_password(*self.login, last_event_id="never")
+        self.events = client.events
+        next(self.events)
+
+    def heard(self):
+        """The state of Email, once another one is pushed."""
+        while True:
+            state = next(self.events).data.changed[self.client.account_id]
+            if state.email:
+                return state.email
+
+    def recall(self, verb, arguments):
+        return self.custom(f"Recall/{verb}", RECALL, arguments)
 
 
 def shown(email):

@@ -1,8 +1,8 @@
 //! Foreign JMAP clients: PyPI's jmapc, npm's jmap-jam and jmap-client-ts, Rust's jmap-client.
 //!
 //! Each agent has the same calls, made by its library's own means: `session`, `mailboxes`, `state`,
-//! `emails`, `changes`, `create`, `keyword`, `destroy`, and where the library has them `add`,
-//! `download`, `search`.
+//! `emails`, `changes`, `create`, `keyword`, `destroy`, `search`, `find`, `identities`, `submit`, `undo`,
+//! `submission`, and where the library has them `add`, `download`, `listen` and `heard`, `recall`.
 
 use std::process::Command;
 
@@ -79,4 +79,13 @@ impl House {
         let token = made.get("token").and_then(Value::as_str);
         token.unwrap_or_else(|| panic!("{made}")).to_owned()
     }
+}
+
+/// The mailbox of a role, as a client shows it.
+#[track_caller]
+pub fn mailbox(agent: &mut Agent, role: &str) -> Value {
+    let all = agent.call("mailboxes", serde_json::json!([]));
+    let mut found = all.as_array().into_iter().flatten();
+    let found = found.find(|it| it["role"] == role);
+    found.unwrap_or_else(|| panic!("no {role}: {all}")).clone()
 }

@@ -8,7 +8,7 @@
 
 use serde_json::{Value, json};
 use tern_interop::house::{address, letter};
-use tern_interop::jmap::JmapClient;
+use tern_interop::jmap::{JmapClient, mailbox};
 use tern_interop::{Agent, DEADLINE, House, until};
 
 #[test]
@@ -67,16 +67,9 @@ fn lives(client: JmapClient) {
     let session = bob.call("session", json!([]));
     assert_eq!(session["username"], address("bob"));
 
-    let mailboxes = bob.call("mailboxes", json!([]));
-    let of = |role: &str| {
-        let all = mailboxes.as_array().unwrap();
-        let found = all.iter().find(|it| it["role"] == role);
-        found
-            .unwrap_or_else(|| panic!("no {role}: {mailboxes}"))
-            .clone()
-    };
-    assert_eq!(of("inbox")["total"], 2);
-    let (inbox, drafts) = (of("inbox")["id"].clone(), of("drafts")["id"].clone());
+    let (inbox, drafts) = (mailbox(&mut bob, "inbox"), mailbox(&mut bob, "drafts"));
+    assert_eq!(inbox["total"], 2);
+    let (inbox, drafts) = (inbox["id"].clone(), drafts["id"].clone());
 
     let taken = email(&mut bob, "About taken");
     assert_eq!(taken["from"], json!([address("alice")]));
@@ -105,7 +98,16 @@ fn writes(bob: &mut Agent, imap: &mut Agent, inbox: &Value, drafts: &Value) {
     assert_eq!(email(bob, "About stays")["keywords"], json!([]));
 
     let since = bob.call("state", json!([]));
-    let id = bob.call("create", json!([drafts, "A draft", "Dear all,\nhm.\n"]));
+    let id = bob.call(
+        "create",
+        json!([
+            drafts,
+            address("bob"),
+            address("alice"),
+            "A draft",
+            "Dear all,\nhm.\n"
+        ]),
+    );
     assert!(imap.holds("Drafts", "Dear all,"));
     let told = bob.call("changes", json!([since]));
     assert_eq!(told["created"], json!([id]));

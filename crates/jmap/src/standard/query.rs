@@ -31,9 +31,11 @@ pub(crate) struct QueryArgs {
     pub(crate) calculate_total: bool,
 }
 
-/// One step of an order (RFC 8620 5.5).
+/// One step of an order (RFC 8620 5.5). Types may add members to it, and nothing says that one which is
+/// not known is an error: jmapc puts those of a window (`limit`, `anchorOffset`) into each, which could not
+/// sort at all otherwise.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Comparator {
     pub(crate) property: String,
     #[serde(default = "yes")]
@@ -264,5 +266,8 @@ mod tests {
         ] {
             assert_eq!(window(wrong.clone(), 5), Err("invalidArguments"), "{wrong}");
         }
+        // What a client adds to a comparator is not the window.
+        let sort = json!([{"property": "size", "limit": 1, "anchorOffset": 2, "position": 3}]);
+        assert_eq!(window(json!({"sort": sort}), 5), Ok(0..5));
     }
 }

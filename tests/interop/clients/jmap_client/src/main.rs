@@ -5,22 +5,27 @@
 //!
 //! Usage: `jmap-client-agent HOST:PORT LOGIN PASSWORD`; `SSL_CERT_FILE` names the certificate.
 
+mod push;
+mod send;
+
 use std::io::{BufRead as _, Write as _};
 
 use jmap_client::client::Client;
 use jmap_client::core::changes::ChangesResponse;
-use jmap_client::core::query::QueryResponse;
+use jmap_client::core::query::{Comparator, Filter as Any, QueryResponse};
 use jmap_client::core::request::Request;
 use jmap_client::core::response::{EmailGetResponse, EmailSetResponse, MailboxGetResponse};
 use jmap_client::core::set::SetObject as _;
 use jmap_client::email::import::EmailImportResponse;
-use jmap_client::email::query::Filter;
-use jmap_client::email::{Email, EmailBodyPart};
+use jmap_client::email::query::{Comparator as By, Filter};
+use jmap_client::email::{Email, EmailAddress, EmailBodyPart};
 use jmap_client::mailbox::Role;
 use jmap_client::{Get, URI};
 use serde_json::{Value, json};
 
-type Outcome = Result<Value, Box<dyn std::error::Error>>;
+use push::Listening;
+
+pub(crate) type Outcome = Result<Value, Box<dyn std::error::Error>>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -34,9 +39,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .follow_redirects([name])
         .connect(&format!("https://{host}"))
         .await?;
+    let mut listening = Listening::default();
     for line in std::io::stdin().lock().lines() {
         let call: Value = serde_json::from_str(&line?)?;
-        let result = match answer(&client, &call).await {
+        let result = match answer(&client, &mut listening, &call).await {
             Ok(value) => json!({"ok": value}),
             Err(error) => json!({"error": error.to_string()}),
         };
@@ -47,13 +53,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn request(client: &Client) -> Request<'_> {
+pub(crate) fn request(client: &Client) -> Request<'_> {
     let mut request = client.build();
     request.using = vec![URI::Core, URI::Mail];
     request
 }
 
-async fn answer(client: &Client, call: &Value) -> Outcome {
+async fn answer<'a>(
+    client: &'a Client,
+    listening: &mut Listening<'a>,
+    call: &Value,
+) -> Outcome {
     let word = |index: usize| call["args"][index].as_str().unwrap_or_default();
     match call["call"].as_str().unwrap_or_default() {
         "session" => Ok(json!({
@@ -76,7 +86,7 @@ async fn answer(client: &Client, call: &Value) -> Outcome {
                 "destroyed": told.take_destroyed(), "newState": told.take_new_state(),
             }))
         }
-        "create" => create(client, word(0), word(1), word(2)).await,
+        "create" => create(client, &call["args"]).await,
         "keyword" => keyword(client, word(0), word(1), call["args"][2] == true).await,
         "destroy" => {
             let mut request = request(client);
@@ -96,6 +106,15 @@ async fn answer(client: &Client, call: &Value) -> Outcome {
             let mut found: QueryResponse = request.send_single().await?;
             Ok(found.take_ids().into())
         }
+        "find" => find(client, &call["args"]).await,
+        "identities" => send::identities(client).await,
+        "submit" => send::submit(client, &call["args"]).await,
+        "undo" => send::undo(client, word(0), word(1)).await,
+        "submission" => send::submission(client, word(0)).await,
+        "listen" => listening.open(client).await,
+        "heard" => listening.heard(client).await,
+        "listen by WebSocket" => listening.open_socket(client).await,
+        "heard by WebSocket" => listening.heard_socket(client).await,
         other => Err(format!("{other} is not among the calls").into()),
     }
 }
@@ -176,16 +195,37 @@ async fn add(client: &Client, mailbox: &str, content: &str) -> Outcome {
     Ok(response.created(&id)?.take_id().into())
 }
 
-async fn create(client: &Client, mailbox: &str, subject: &str, text: &str) -> Outcome {
+async fn create(client: &Client, args: &Value) -> Outcome {
+    let word = |index: usize| args[index].as_str().unwrap_or_default();
+    let (mailbox, from, to, subject, text) = (word(0), word(1), word(2), word(3), word(4));
     let mut request = request(client);
     let email = request.set_email().create();
     email
         .mailbox_ids([mailbox])
         .keywords(["$draft"])
+        .from([EmailAddress::from(from)])
+        .to([EmailAddress::from(to)])
         .subject(subject)
         .body_value("t".to_owned(), text)
         .text_body(EmailBodyPart::new().part_id("t").content_type("text/plain"));
     let id = email.create_id().unwrap_or_default();
     let mut response: EmailSetResponse = request.send_single().await?;
     Ok(response.created(&id)?.take_id().into())
+}
+
+/// What is in a mailbox, from somebody, has a text and lacks a keyword; the newest first.
+async fn find(client: &Client, args: &Value) -> Outcome {
+    let word = |index: usize| args[index].as_str().unwrap_or_default();
+    let mut request = request(client);
+    let query = request.query_email();
+    query.filter(Any::and([
+        Any::from(Filter::in_mailbox(word(0))),
+        Any::from(Filter::from(word(1))),
+        Any::from(Filter::body(word(2))),
+        Any::not([Filter::has_keyword(word(3))]),
+    ]));
+    query.sort([Comparator::new(By::ReceivedAt).descending()]);
+    query.limit(10).calculate_total(true);
+    let mut found: QueryResponse = request.send_single().await?;
+    Ok(json!({"total": found.total(), "ids": found.take_ids()}))
 }
