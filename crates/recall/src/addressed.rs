@@ -223,11 +223,9 @@ impl SenderStatus {
         self
     }
 
-    /// How many copies ended how, as far as that is told: by the code of the outcome.
-    pub fn outcomes(&self) -> Vec<(&'static str, u64)> {
-        let told = self.tally.told(Some(self.visibility)).into_iter();
-        told.map(|(outcome, copies)| (outcome.code(), copies))
-            .collect()
+    /// How many copies ended how, as far as that is told.
+    pub fn outcomes(&self) -> Vec<(ToldOutcome, u64)> {
+        self.tally.told(Some(self.visibility))
     }
 
     /// The status for people, as in the report.
@@ -241,7 +239,7 @@ impl SenderStatus {
         if let Some(fields) = value.as_object_mut() {
             let addressed: Vec<Value> = self.addressed.iter().map(Addressed::json).collect();
             let outcomes = self.outcomes().into_iter();
-            let outcomes = outcomes.map(|(code, copies)| (code.to_owned(), copies.into()));
+            let outcomes = outcomes.map(|(told, copies)| (told.code().to_owned(), copies.into()));
             fields.insert("outcomes".to_owned(), Value::Object(outcomes.collect()));
             if self.visibility == Visibility::Full {
                 let copies: Vec<Value> = self.copies.iter().map(StatusLine::json).collect();

@@ -382,7 +382,7 @@ pub struct Recall {
     pub unsettled: bool,
     /// The subject of the message, as in its header.
     pub subject: Vec<u8>,
-    /// The Message-ID of the message, without angle brackets.
+    /// The Message-ID of the message, without angle brackets; the one that was asked for where there is none.
     pub message_id: String,
 }
 

@@ -10,10 +10,11 @@ use tern_mailbox::{Flags, INBOX, Landing, Lineage, MailboxError, Placed, Prepare
 use tern_store::{Transaction, Verdict};
 
 use crate::mail::decode_reply;
+use crate::tell::subject_field;
 use crate::trigger::{REPORT_KEYWORD, skip_own_report_in};
 use crate::{
     Addressed, Extent, RECALL_MAILBOX, Recall, RecallError, Recalls, SenderStatus, State,
-    StatusLine, limits, tables,
+    StatusLine, ToldOutcome, limits, tables,
 };
 
 impl Recalls {
@@ -156,10 +157,11 @@ fn compose(
 ) -> Vec<u8> {
     let recall = &status.recall;
     let boundary = format!("report-{}", recall.id);
-    let subject = if recall.subject.is_empty() {
-        b"(no subject)".to_vec()
-    } else {
-        recall.subject.clone()
+    // What was not found has no subject: it is named as it was asked for.
+    let subject = match (recall.subject_text(), recall.message_id.as_str()) {
+        (subject, _) if !subject.is_empty() => subject,
+        (_, "") => String::from("(no subject)"),
+        (_, id) => format!("<{id}>"),
     };
     let mut out = Vec::new();
     let mut head = String::new();
@@ -178,10 +180,9 @@ fn compose(
         );
     }
     out.extend_from_slice(head.as_bytes());
-    out.extend_from_slice(format!("Subject: {}: ", headline(status)).as_bytes());
-    out.extend(subject.iter().filter(|byte| !matches!(byte, b'\r' | b'\n')));
+    let subject = subject_field(&format!("{}: {subject}", headline(status)));
     let head = format!(
-        "\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n\
+        "{subject}Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n\
          Content-Type: multipart/mixed; boundary=\"{boundary}\"\r\n\r\n\
          --{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\n\
          Content-Transfer-Encoding: 8bit\r\n\r\n"
@@ -225,6 +226,8 @@ fn facts(out: &mut String, status: &SenderStatus) {
     let _ = writeln!(out, "{}.\n", headline(status));
     if !subject.is_empty() {
         let _ = writeln!(out, "Subject:    {subject}");
+    } else if !recall.message_id.is_empty() {
+        let _ = writeln!(out, "Message:    <{}>", recall.message_id);
     }
     if let Some(submitted) = status.submitted {
         let _ = writeln!(out, "Sent:       {}", submitted.rfc5322());
@@ -283,6 +286,12 @@ pub(crate) fn text(status: &SenderStatus) -> String {
              still on its way to other servers was stopped as a whole.\n\n",
         );
     }
+    if recall.state == State::Restored {
+        out.push_str(
+            "The recall was undone: every copy that was kept is back where it was. It had come to \
+             this.\n\n",
+        );
+    }
     summary(&mut out, &status.outcomes());
     if status.on_their_way > 0 {
         let _ = writeln!(
@@ -293,11 +302,26 @@ pub(crate) fn text(status: &SenderStatus) -> String {
         );
     }
     addresses(&mut out, status);
+    served(&mut out, &status.copies);
+    if status.more > 0 {
+        let _ = writeln!(
+            out,
+            "And {} more addresses; an operator can see them all.",
+            status.more
+        );
+    }
+    // What ends a part of the text stands between two parts, and after none.
+    out.truncate(out.trim_end().len());
+    out.push('\n');
     out
 }
 
 /// What became of each address, those first that need somebody to look.
 fn addresses(out: &mut String, status: &SenderStatus) {
+    if status.recall.state == State::Restored {
+        let all: Vec<_> = status.addressed.iter().collect();
+        return section(out, "Address by address:", &all);
+    }
     let (attention, settled): (Vec<_>, Vec<_>) = status
         .addressed
         .iter()
@@ -312,14 +336,6 @@ fn addresses(out: &mut String, status: &SenderStatus) {
         "Taken back; whether it had been read is not told:",
         &hidden,
     );
-    served(out, &status.copies);
-    if status.more > 0 {
-        let _ = writeln!(
-            out,
-            "And {} more addresses; an operator can see them all.",
-            status.more
-        );
-    }
 }
 
 /// What was served of each copy, for a reader who may see that.
@@ -345,7 +361,7 @@ fn served(out: &mut String, copies: &[StatusLine]) {
     }
 }
 
-fn summary(out: &mut String, outcomes: &[(&str, u64)]) {
+fn summary(out: &mut String, outcomes: &[(ToldOutcome, u64)]) {
     let total: u64 = outcomes.iter().map(|(_, count)| count).sum();
     let _ = writeln!(
         out,
@@ -353,7 +369,7 @@ fn summary(out: &mut String, outcomes: &[(&str, u64)]) {
         if total == 1 { "copy" } else { "copies" }
     );
     for (outcome, count) in outcomes {
-        let _ = writeln!(out, "  {count:>6}  {outcome}");
+        let _ = writeln!(out, "  {count:>6}  {}", outcome.words());
     }
     out.push('\n');
 }
@@ -368,17 +384,17 @@ fn section(out: &mut String, title: &str, addresses: &[&Addressed]) {
         let _ = writeln!(out, "  {}", recipient.unwrap_or("Copies elsewhere"));
         let copies: u64 = addressed.ends.values().sum();
         for (end, count) in &addressed.ends {
-            let _ = write!(out, "      ");
+            out.push_str("      ");
             if copies > 1 {
-                let _ = write!(out, "{count} ");
+                let _ = write!(out, "{count} of {copies}: ");
             }
-            let _ = write!(out, "{}: {}", end.code(), end.sentence());
+            out.push_str(end.sentence());
             match (end.restored, end.purged) {
                 (true, _) => out.push_str(" Put back."),
                 (_, true) => out.push_str(" No longer kept: it can't be put back."),
                 _ => {}
             }
-            out.push('\n');
+            let _ = writeln!(out, " ({})", end.code());
         }
     }
     out.push('\n');

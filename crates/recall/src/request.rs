@@ -31,6 +31,16 @@ pub enum Selector {
     Letter(AccountId, ContentDigest, Option<String>),
 }
 
+impl Selector {
+    /// The Message-ID that it names, if it does.
+    fn named(&self) -> &str {
+        match self {
+            Self::Submission(_) | Self::Letter(_, _, None) => "",
+            Self::MessageId(_, id) | Self::Letter(_, _, Some(id)) => id,
+        }
+    }
+}
+
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requester {
@@ -584,9 +594,10 @@ pub(crate) fn record(
         settled: 0,
         unsettled: false,
         subject: found.map(|found| found.subject.clone()).unwrap_or_default(),
-        message_id: found
-            .map(|found| found.message_id.clone())
-            .unwrap_or_default(),
+        message_id: found.map_or_else(
+            || request.selector.named().to_owned(),
+            |found| found.message_id.clone(),
+        ),
     };
     recall.follow(owner.into_iter().chain(request.requester.account));
     recall

@@ -134,6 +134,7 @@ impl Seen {
             };
             let share = match serving.share.percent() {
                 0 => String::new(),
+                100.. => String::from(", possibly all of it"),
                 percent => format!(", at most {percent} %"),
             };
             let name = level.name();

@@ -10,6 +10,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use mail_builder::headers::Header as _;
+use mail_builder::headers::text::Text;
 use tern_base::{AccountId, Timestamp};
 use tern_mailbox::{INBOX, MailboxError};
 use tern_policy::Authentication;
@@ -247,18 +249,26 @@ impl Recalls {
         let host = &self.settings.hostname;
         let head = format!(
             "From: Recall <recall@{host}>\r\nTo: {}\r\nDate: {}\r\n\
-             Message-ID: <recall-{}@{host}>\r\nSubject: {}\r\n\
+             Message-ID: <recall-{}@{host}>\r\n{}\
              Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n\
              Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
             mail.to,
             date.rfc5322(),
             mail.name,
-            one_line(mail.subject),
+            subject_field(mail.subject),
         );
         [head, mail.text.replace('\n', "\r\n")]
             .concat()
             .into_bytes()
     }
+}
+
+/// The field `Subject:` with a text for people, in encoded words where it needs them (RFC 2047).
+pub(crate) fn subject_field(text: &str) -> String {
+    let mut field = b"Subject: ".to_vec();
+    // Only a writer that fails could fail.
+    let _ = Text::new(one_line(text)).write_header(&mut field, 9);
+    String::from_utf8_lossy(&field).into_owned()
 }
 
 /// Unique by recall and waiting; the same when it is written again after a crash.
@@ -272,4 +282,25 @@ fn one_line(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_is_octets_that_any_client_shows_as_it_was() {
+        assert_eq!(subject_field("Taken back: one"), "Subject: Taken back: one\r\n");
+        let long = "Zurückgenommen – ".repeat(20);
+        for text in ["Gehälter 2027 – vertraulich", "a\r\nBcc: b", &long] {
+            let field = subject_field(text);
+            assert!(field.is_ascii() && field.ends_with("\r\n"), "{field}");
+            assert!(field.lines().all(|line| line.len() <= 998), "{field}");
+            let mut lines = field.lines().skip(1);
+            assert!(lines.all(|line| line.starts_with([' ', '\t'])), "{field}");
+            let value = field.strip_prefix("Subject: ").unwrap_or_default();
+            let shown = tern_mime::decode_header_text(value.trim_end().as_bytes());
+            assert_eq!(shown.trim_end(), one_line(text).trim_end());
+        }
+    }
 }

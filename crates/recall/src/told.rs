@@ -24,6 +24,30 @@ impl ToldOutcome {
             Self::As(outcome) => outcome.code(),
         }
     }
+
+    /// What became of so many copies, for people: it stands after their number.
+    pub const fn words(self) -> &'static str {
+        let outcome = match self {
+            Self::Withdrawn => return "taken back",
+            Self::As(outcome) => outcome,
+        };
+        match outcome {
+            Outcome::Prevented => "stopped before leaving this server",
+            Outcome::WithdrawnUnexposed => "taken back without having been opened",
+            Outcome::WithdrawnExposed => "taken back, though opened or downloaded before",
+            Outcome::AlreadyGone => "deleted by the recipient before",
+            Outcome::KeptByPolicy => "kept: a rule of your organisation says so",
+            Outcome::KeptOptedOut => "kept: the recipient does not take part in recalls",
+            Outcome::KeptOnHoldVisible => "kept: a legal hold forbids hiding it",
+            Outcome::BlockedLate => "stopped on arrival",
+            Outcome::Relayed => "gone to another server, which can't be taken back",
+            Outcome::PeerAccepted => "taken back by another server",
+            Outcome::PeerRefused => "kept: the other server refused",
+            Outcome::PeerPending => "asked of another server, which has not answered yet",
+            Outcome::Pending => "not settled yet",
+            Outcome::Failed => "could not be taken back",
+        }
+    }
 }
 
 impl Tally {

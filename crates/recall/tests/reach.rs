@@ -78,8 +78,8 @@ fn the_sender_sees_what_they_addressed_and_nobody_behind_it() {
         assert!(!report.contains(hidden), "{hidden}: {report}");
     }
     assert!(report.contains("  dave@example.org\r\n"), "{report}");
-    let team = "  team@example.org\r\n      1 withdrawn-unexposed: Taken back; it had not been \
-                opened.\r\n      1 withdrawn-exposed: ";
+    let team = "  team@example.org\r\n      1 of 2: Taken back; it had not been opened. \
+                (withdrawn-unexposed)\r\n      1 of 2: Taken back, but it had been opened";
     assert!(report.contains(team), "{report}");
     assert!(report.contains("  Copies elsewhere\r\n"), "{report}");
     let all = house.outcomes(id);

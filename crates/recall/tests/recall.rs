@@ -86,7 +86,7 @@ fn the_report_is_one_message_that_is_replaced() {
         "{first}"
     );
     assert!(
-        first.contains("withdrawn-unexposed: Taken back; it had not been opened."),
+        first.contains("Taken back; it had not been opened. (withdrawn-unexposed)"),
         "{first}"
     );
     assert!(

@@ -132,7 +132,7 @@ fn what_left_for_another_server_is_told_with_the_host_that_took_it() {
     let status = house.recalls.status(id, 10).unwrap();
     let told = |n: usize| status.lines[n].seen.as_ref().and_then(Seen::served_text);
     let at = house.now;
-    let expect = format!("Served: relayed to mx.x.test at {at}, at most 100 %.");
+    let expect = format!("Served: relayed to mx.x.test at {at}, possibly all of it.");
     assert_eq!(told(0), Some(expect));
     assert_eq!(told(1), None, "it never left");
 }

@@ -1,13 +1,14 @@
 """Debian's Chromium, driven by its own chromedriver (WebDriver over HTTP) with scripts turned off.
 
-    browser.py URL HOST:PORT DIRECTORY CODE...
+    browser.py [--phone] URL HOST:PORT DIRECTORY FORM...
 
-opens URL, whose host is found at HOST:PORT, and then for each code types it into the field that has
-the focus, presses the button and waits for the next page. Prints what each page was as JSON: `title`,
-`text`, `source`, `focus` (label and role of the field with the focus), and `screenshot` (its file,
-size, and how many different octets its pixels have). The code `@scan` is what a telephone would show
-that saw the page's QR code: read from the screenshot by zbarimg, made by oathtool. The browser's own
-files are in DIRECTORY.
+opens URL, whose host is found at HOST:PORT, and then sends each form and waits for the next page. A form
+is a code, typed into the field that has the focus before the only button is pressed; or a JSON object of
+what to type into which field, and which button to `press`. Prints what each page was as JSON: `title`,
+`text`, `source`, `focus` (label and role of the field with the focus), `isWithinWindow` (nothing has to be
+scrolled sideways to), and `screenshot` (its file, size, and how many different octets its pixels have). The
+code `@scan` is what a telephone would show that saw the page's QR code: read from the screenshot by
+zbarimg, made by oathtool. The browser's own files are in DIRECTORY; it is a phone's with `--phone`.
 """
 
 import base64
@@ -24,6 +25,8 @@ import urllib.parse
 import urllib.request
 import zlib
 
+DESK = ["--window-size=900,900"]
+PHONE = ["--window-size=390,844", "--force-device-scale-factor=2"]
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 DEADLINE = 60
 
@@ -44,24 +47,22 @@ class Driver:
                 break
         self.base = f"http://127.0.0.1:{found.group(1)}"
 
-    def open(self, place, directory):
+    def open(self, place, directory, phone):
         arguments = [
             "--headless=new",
             "--no-sandbox",
             "--disable-gpu",
             "--disable-dev-shm-usage",
             "--disable-background-networking",
-            "--window-size=900,900",
+            *(PHONE if phone else DESK),
             f"--user-data-dir={directory}/profile",
             f"--host-resolver-rules=MAP * {place}",
         ]
-        capabilities = {
-            "acceptInsecureCerts": True,
-            "goog:chromeOptions": {
-                "args": arguments,
-                "prefs": {"profile.managed_default_content_settings.javascript": 2},
-            },
+        options = {
+            "args": arguments,
+            "prefs": {"profile.managed_default_content_settings.javascript": 2},
         }
+        capabilities = {"acceptInsecureCerts": True, "goog:chromeOptions": options}
         made = self.call("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})
         self.session = f"/session/{made['sessionId']}"
 
@@ -102,14 +103,33 @@ class Driver:
             "text": self.call("GET", f"/element/{body}/text"),
             "source": self.call("GET", "/source"),
             "focus": focus,
+            "isWithinWindow": self.is_within_window(),
             "screenshot": {"file": path, **pixels(image)},
         }
 
-    def enter(self, code):
-        field, _ = self.focus()
-        self.call("POST", f"/element/{field}/value", {"text": code})
-        main = self.call("POST", "/element", {"using": "css selector", "value": "main"})[ELEMENT]
-        button = self.call("POST", "/element", {"using": "css selector", "value": "button"})[ELEMENT]
+    def all(self, selector):
+        found = self.call("POST", "/elements", {"using": "css selector", "value": selector})
+        return [it[ELEMENT] for it in found]
+
+    def is_within_window(self):
+        [page] = self.all("html")
+        width = lambda name: self.call("GET", f"/element/{page}/property/{name}Width")
+        return width("scroll") <= width("client")
+
+    def enter(self, form):
+        [main] = self.all("main")
+        if form.startswith("{"):
+            fields = json.loads(form)
+            press = fields.pop("press")
+            for name, text in ((name, text) for name, text in fields.items() if text):
+                [field] = self.all(f"[name='{name}']")
+                self.call("POST", f"/element/{field}/value", {"text": text})
+            words = lambda button: self.call("GET", f"/element/{button}/text")
+            [button] = [it for it in self.all("button") if words(it) == press]
+        else:
+            field, _ = self.focus()
+            self.call("POST", f"/element/{field}/value", {"text": form})
+            [button] = self.all("button")
         self.call("POST", f"/element/{button}/click", {})
         # The page is another one once what was on the old one is no longer there.
         until = time.monotonic() + DEADLINE
@@ -144,16 +164,17 @@ def pixels(image):
 
 
 def main():
-    url, place, directory, *codes = sys.argv[1:]
+    phone = sys.argv[1] == "--phone"
+    url, place, directory, *forms = sys.argv[2:] if phone else sys.argv[1:]
     driver = Driver()
     try:
-        driver.open(place, directory)
+        driver.open(place, directory, phone)
         driver.call("POST", "/url", {"url": url})
         views = [driver.view(directory, 0)]
-        for number, code in enumerate(codes, 1):
-            if code == "@scan":
-                code = scanned(views[-1]["screenshot"]["file"])
-            driver.enter(code)
+        for number, form in enumerate(forms, 1):
+            if form == "@scan":
+                form = scanned(views[-1]["screenshot"]["file"])
+            driver.enter(form)
             views.append(driver.view(directory, number))
     finally:
         driver.close()

@@ -14,11 +14,13 @@
 pub mod admin;
 pub mod agent;
 pub mod disk;
+pub mod factor;
 pub mod house;
 pub mod interimap;
 pub mod jmap;
 pub mod line;
 pub mod mbsync;
+pub mod policy;
 pub mod process;
 pub mod screen;
 pub mod server;
@@ -26,6 +28,7 @@ pub mod wait;
 
 pub use agent::Agent;
 pub use disk::Disk;
+pub use factor::Authenticator;
 pub use house::House;
 pub use screen::Screen;
 pub use server::Tern;

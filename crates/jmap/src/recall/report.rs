@@ -8,9 +8,7 @@ use crate::date;
 
 /// How many copies ended how.
 pub(super) fn outcomes(status: &SenderStatus) -> Value {
-    let all = status.outcomes().into_iter();
-    let all = all.map(|(code, copies)| (code.to_owned(), copies.into()));
-    Value::Object(all.collect())
+    told(&status.outcomes())
 }
 
 /// The same, of what would be.

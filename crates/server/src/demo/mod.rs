@@ -5,6 +5,7 @@
 //! control socket.
 
 pub mod client;
+mod jmap;
 mod organisation;
 mod scenes;
 mod stage;
@@ -40,7 +41,8 @@ pub(crate) fn main(args: &DemoArgs) -> Result<Outcome> {
         let addresses = server.addresses().clone();
         scenes::play(&addresses, &config.server.data_dir)
     } else {
-        introduce(server.addresses(), &directory);
+        let file = operators_file(&config, &directory)?;
+        introduce(server.addresses(), &config, &file);
         runtime.block_on(told_to_stop()).map(|_| Outcome::Done)
     };
     runtime.block_on(server.stop());
@@ -92,33 +94,53 @@ fn absolute(directory: &Path) -> Result<PathBuf> {
     std::path::absolute(directory).map_err(|error| miette!("{}: {error}", directory.display()))
 }
 
+/// The configuration by which the command line finds the server.
+fn operators_file(config: &Config, directory: &Path) -> Result<PathBuf> {
+    let file = absolute(directory)?.join("tern.toml");
+    let text = format!(
+        "[server]\nhostname = {:?}\ndata_dir = {:?}\n\n[policy]\ndirectories = {:?}\n",
+        config.server.hostname.as_str(),
+        config.server.data_dir,
+        config.policy.directories
+    );
+    std::fs::write(&file, text).into_diagnostic()?;
+    Ok(file)
+}
+
 /// Says how to connect.
-fn introduce(addresses: &Addresses, directory: &Path) {
+fn introduce(addresses: &Addresses, config: &Config, file: &Path) {
     let port = |list: &[std::net::SocketAddr]| list.first().map_or(0, |address| address.port());
+    let data_dir = &config.server.data_dir;
     println!("Tern serves example.org on 127.0.0.1, with a self-signed certificate.\n");
-    println!("  IMAP         port {:5}  STARTTLS", port(&addresses.imap));
-    println!("  IMAP         port {:5}  TLS", port(&addresses.imaps));
-    println!(
-        "  Submission   port {:5}  STARTTLS",
-        port(&addresses.submission)
-    );
-    println!(
-        "  Submission   port {:5}  TLS",
-        port(&addresses.submissions)
-    );
-    println!(
-        "  Reception    port {:5}  (other servers)\n",
-        port(&addresses.smtp)
-    );
+    for (name, list, how) in [
+        ("IMAP", &addresses.imap, "STARTTLS"),
+        ("IMAP", &addresses.imaps, "TLS"),
+        ("JMAP", &addresses.https, "TLS, with the pages of links in mails"),
+        ("Submission", &addresses.submission, "STARTTLS"),
+        ("Submission", &addresses.submissions, "TLS"),
+        ("Reception", &addresses.smtp, "(other servers)"),
+    ] {
+        println!("  {name:<12} port {:5}  {how}", port(list));
+    }
     let people: Vec<String> = organisation::PEOPLE
         .iter()
         .map(|name| organisation::address(name))
         .collect();
-    println!("  Accounts     {}", people.join(", "));
+    println!("\n  Accounts     {}", people.join(", "));
     println!("  Password     {}, for each", organisation::PASSWORD);
     println!("  Group        {} (dave, erin)", organisation::TEAM);
     println!("  Alias        {} (alice)", organisation::INFO);
-    println!("  Data         {}\n", directory.display());
-    println!("Send a message as alice, then move it from Sent into the mailbox Recall.");
+    println!("  Certificate  {}/tls/self-signed.pem", data_dir.display());
+    println!("  Data         {}\n", data_dir.display());
+    println!("Send a message as alice, then move it from Sent into the mailbox Recall.\n");
+    println!("What an operator sees, and what a JMAP client begins with:\n");
+    println!("  tern --config {} recall list", file.display());
+    println!(
+        "  curl --cacert {}/tls/self-signed.pem --user alice@example.org:{} \\\n    \
+         https://localhost:{}/.well-known/jmap\n",
+        data_dir.display(),
+        organisation::PASSWORD,
+        port(&addresses.https)
+    );
     println!("Ctrl-C ends.");
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use miette::{IntoDiagnostic as _, Result, miette};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::client::{ImapClient, ImapReply};
 use super::organisation::{TEAM, address};
@@ -53,6 +53,12 @@ fn scenes(stage: &mut Stage<'_>) -> io::Result<()> {
     send(stage)?;
     stage.scene("Bob reads it, and leaves a second client idling");
     let (mut bob, read) = bob_reads(stage)?;
+    let mut tablet = stage.jmap("bob", "bob's tablet")?;
+    let found = tablet.call("Email/query", json!({"filter": {"text": "salaries"}}))?;
+    let id = found["ids"][0].clone();
+    stage.hold("Bob's tablet finds it by JMAP", id.is_string());
+    let state = tablet.call("Email/get", json!({"ids": [id], "properties": ["subject"]}))?;
+    let state = state["state"].clone();
     let mut idling = stage.imap("bob", "bob's phone")?;
     idling.command("SELECT INBOX")?;
     let idle = idling.idle()?;
@@ -84,15 +90,21 @@ fn scenes(stage: &mut Stage<'_>) -> io::Result<()> {
     let noop = bob.command("NOOP")?;
     let gone = noop.says("1 EXPUNGE") || refused.says("1 EXPUNGE");
     stage.hold("and is told that it is gone", gone);
-    let id = finished(stage)?;
+    let recall = finished(stage)?;
     stage.scene("It is nowhere");
     nowhere(stage, &mut carol)?;
+    let got = tablet.call("Email/get", json!({"ids": [id], "properties": ["preview"]}))?;
+    let changes = tablet.call("Email/changes", json!({"sinceState": state}))?;
+    stage.hold(
+        "Bob's tablet finds it no more, and is told that it is gone",
+        got["notFound"] == json!([id]) && changes["destroyed"] == json!([id]),
+    );
     stage.scene("Alice reads the report");
     report(stage, &mut alice)?;
     stage.scene("Bob's client puts its own copy back, and a list delivers it late");
     comes_back(stage, &mut bob, &mut carol, &read)?;
     stage.scene("The operator restores it");
-    restore(stage, &id, &mut bob, &mut carol)?;
+    restore(stage, &recall, &mut bob, &mut carol)?;
     stage.scene("The log and the store are right");
     let verified = stage.operator(&Request::Audit(AuditRequest::Verify {
         key: None,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::client::{ImapClient, SmtpClient, Watcher, Wire};
+use super::jmap::JmapClient;
 use super::organisation::{PASSWORD, address};
 use crate::control::Client as ControlClient;
 use crate::control::request::{Answer, Request, Response};
@@ -94,6 +95,13 @@ impl<'a> Stage<'a> {
                 reply.done
             ))),
         }
+    }
+
+    /// A JMAP session over HTTPS.
+    pub(super) fn jmap(&self, name: &str, shown: &str) -> io::Result<JmapClient> {
+        let mut wire = Wire::connect(Self::first(&self.addresses.https)?, TIME_LIMIT)?;
+        wire.start_tls()?;
+        JmapClient::new(wire, watcher(shown), &address(name), PASSWORD)
     }
 
     /// Asks the server as its operator does.

@@ -388,31 +388,7 @@ pub(super) fn trouble_text(trouble: Trouble) -> String {
 pub(super) fn lines(outcomes: &[(ToldOutcome, u64)]) -> Vec<Line> {
     let line = |(outcome, count): &(ToldOutcome, u64)| Line {
         count: *count,
-        words: words(*outcome),
+        words: outcome.words(),
     };
     outcomes.iter().map(line).collect()
-}
-
-/// An outcome, after a number of copies.
-const fn words(outcome: ToldOutcome) -> &'static str {
-    let outcome = match outcome {
-        ToldOutcome::Withdrawn => return "taken back",
-        ToldOutcome::As(outcome) => outcome,
-    };
-    match outcome {
-        Outcome::Prevented => "stopped before leaving this server",
-        Outcome::WithdrawnUnexposed => "taken back without having been opened",
-        Outcome::WithdrawnExposed => "taken back, though opened or downloaded before",
-        Outcome::AlreadyGone => "deleted by the recipient before",
-        Outcome::KeptByPolicy => "kept: a rule of your organisation says so",
-        Outcome::KeptOptedOut => "kept: the recipient does not take part in recalls",
-        Outcome::KeptOnHoldVisible => "kept: a legal hold forbids hiding it",
-        Outcome::BlockedLate => "stopped on arrival",
-        Outcome::Relayed => "gone to another server, which can't be taken back",
-        Outcome::PeerAccepted => "taken back by another server",
-        Outcome::PeerRefused => "kept: the other server refused",
-        Outcome::PeerPending => "asked of another server, which has not answered yet",
-        Outcome::Pending => "not settled yet",
-        Outcome::Failed => "could not be taken back",
-    }
 }
