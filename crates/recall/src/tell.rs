@@ -266,8 +266,7 @@ impl Recalls {
 /// The field `Subject:` with a text for people, in encoded words where it needs them (RFC 2047).
 pub(crate) fn subject_field(text: &str) -> String {
     let mut field = b"Subject: ".to_vec();
-    // Only a writer that fails could fail.
-    let _ = Text::new(one_line(text)).write_header(&mut field, 9);
+    Text::new(one_line(text)).write_header(&mut field, 9);
     String::from_utf8_lossy(&field).into_owned()
 }
 
@@ -290,7 +289,10 @@ mod tests {
 
     #[test]
     fn a_subject_is_octets_that_any_client_shows_as_it_was() {
-        assert_eq!(subject_field("Taken back: one"), "Subject: Taken back: one\r\n");
+        assert_eq!(
+            subject_field("Taken back: one"),
+            "Subject: Taken back: one\r\n"
+        );
         let long = "Zurückgenommen – ".repeat(20);
         for text in ["Gehälter 2027 – vertraulich", "a\r\nBcc: b", &long] {
             let field = subject_field(text);

@@ -195,7 +195,10 @@ fn recalls_from_the_command_line() {
     house.send("oops");
     let by: &[&str] = &["--by", "alice@example.org", "<oops@example.org>"];
     let plan = house.done(&[&["recall", "plan"], by].concat());
-    assert!(plan.contains("1  withdrawn-unexposed: taken back without"), "{plan}");
+    assert!(
+        plan.contains("1  withdrawn-unexposed: taken back without"),
+        "{plan}"
+    );
     let mut bob = house.imap("bob");
     assert_eq!(
         bob.command("SELECT INBOX")
@@ -244,7 +247,10 @@ fn retracts_from_the_command_line() {
     let only = ["--only", "unexposed", "--to", "bob@example.org"];
     let run = house.done(&[&["recall", "run"], from, &only].concat());
     assert!(run.contains("kept-by-policy  1 copy"), "{run}");
-    assert!(run.contains("1  withdrawn-unexposed: taken back without"), "{run}");
+    assert!(
+        run.contains("1  withdrawn-unexposed: taken back without"),
+        "{run}"
+    );
     assert!(run.contains("batch "), "{run}");
     assert!(bob.command("NOOP").expect("an answer").says("2 EXPUNGE"));
 }

@@ -297,7 +297,7 @@ impl Admin {
                     .recalls
                     .told_of(submission, &tally, &operator(call), call.now)?;
                 let mut text = format!("{sent}, would end so:");
-                write_told(&mut text, told.iter().copied());
+                write_told(&mut text, &told);
                 let outcomes: serde_json::Map<_, _> = told
                     .into_iter()
                     .map(|(outcome, n)| (outcome.code().to_owned(), n.into()))
@@ -320,7 +320,7 @@ fn extent_of(state: State, tally: &Tally) -> Option<&'static str> {
     (state == State::Done).then(|| Extent::of(tally).code())
 }
 
-fn write_told(text: &mut String, told: impl IntoIterator<Item = (ToldOutcome, u64)>) {
+fn write_told(text: &mut String, told: &[(ToldOutcome, u64)]) {
     for (outcome, n) in told {
         let _ = write!(text, "\n{n:>6}  {}: {}", outcome.code(), outcome.words());
     }
@@ -356,7 +356,10 @@ fn text_of(status: &Status) -> String {
         let _ = write!(text, "\n{sentence}");
     }
     let tally = status.tally.iter();
-    write_told(&mut text, tally.map(|(outcome, n)| (ToldOutcome::As(outcome), n)));
+    let told: Vec<_> = tally
+        .map(|(outcome, n)| (ToldOutcome::As(outcome), n))
+        .collect();
+    write_told(&mut text, &told);
     for line in &status.lines {
         let outcome = &line.outcome;
         let _ = write!(text, "\n{}: {}", line.recipient, outcome.outcome.code());

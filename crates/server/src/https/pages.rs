@@ -7,7 +7,7 @@ use hyper::StatusCode;
 use qrcodegen::{QrCode, QrCodeEcc};
 use tern_base::Timestamp;
 use tern_directory::Account;
-use tern_recall::{Extent, Outcome, ToldOutcome};
+use tern_recall::{Extent, ToldOutcome};
 
 use super::answer::{self, Answer};
 

@@ -195,7 +195,10 @@ impl Job {
         let addressed = [
             ("bob@example.org", "withdrawn-exposed"),
             ("carol@example.org", "withdrawn-unexposed"),
-            (GROUP, "2 of 2: Taken back; it had not been opened. (withdrawn-unexposed)"),
+            (
+                GROUP,
+                "2 of 2: Taken back; it had not been opened. (withdrawn-unexposed)",
+            ),
             (OUTSIDE, "prevented"),
         ];
         for hidden in ["dave@", "erin@"] {
