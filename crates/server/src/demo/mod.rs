@@ -115,7 +115,11 @@ fn introduce(addresses: &Addresses, config: &Config, file: &Path) {
     for (name, list, how) in [
         ("IMAP", &addresses.imap, "STARTTLS"),
         ("IMAP", &addresses.imaps, "TLS"),
-        ("JMAP", &addresses.https, "TLS, with the pages of links in mails"),
+        (
+            "JMAP",
+            &addresses.https,
+            "TLS, with the pages of links in mails",
+        ),
         ("Submission", &addresses.submission, "STARTTLS"),
         ("Submission", &addresses.submissions, "TLS"),
         ("Reception", &addresses.smtp, "(other servers)"),
