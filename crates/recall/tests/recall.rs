@@ -98,7 +98,9 @@ fn the_report_is_one_message_that_is_replaced() {
     house.recalls.refresh_late(id.tag(), house.now).unwrap();
     let second = house.report(ALICE);
     assert!(
-        second.contains("blocked-late: A client put the message back"),
+        second.contains(
+            "1 of 2: A client put the message back; it was removed again at once. (blocked-late)"
+        ),
         "{second}"
     );
     house.check();
@@ -341,7 +343,18 @@ fn restore_brings_everything_back() {
         house.uids(BOB, INBOX).is_empty(),
         "what a client put back is not doubled"
     );
-    assert!(house.report(ALICE).contains("Subject: Restored: Letter 1"));
+    let report = house.report(ALICE);
+    for told in [
+        "Subject: Restored: Letter 1",
+        "every copy that was kept is back where it was",
+        "Put back. (withdrawn-unexposed)",
+    ] {
+        assert!(report.contains(told), "{told}: {report}");
+    }
+    assert!(
+        !report.contains("Taken back without having been"),
+        "{report}"
+    );
     house.append(BOB, INBOX, &house.letter(1));
     assert_eq!(house.uids(BOB, INBOX), [3], "the tombstone is gone");
     let again = house.recall(ALICE, &sent);

@@ -256,6 +256,8 @@ fn exposure_as_numbers_names_nobody_and_is_hidden_among_few() {
             assert_eq!(one["copies"], addressed[0]["copies"]);
         }
         let report = house.report(ALICE);
+        let (counted, report) = report.split_once("whether it had been read").unwrap();
+        assert_eq!(counted.contains("though opened"), told, "{counted}");
         for word in [
             "opened",
             "never-served",

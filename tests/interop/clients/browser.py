@@ -25,8 +25,7 @@ import urllib.parse
 import urllib.request
 import zlib
 
-DESK = ["--window-size=900,900"]
-PHONE = ["--window-size=390,844", "--force-device-scale-factor=2"]
+PHONE = {"deviceMetrics": {"width": 390, "height": 844, "pixelRatio": 2, "mobile": True, "touch": True}}
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 DEADLINE = 60
 
@@ -54,7 +53,7 @@ class Driver:
             "--disable-gpu",
             "--disable-dev-shm-usage",
             "--disable-background-networking",
-            *(PHONE if phone else DESK),
+            "--window-size=900,900",
             f"--user-data-dir={directory}/profile",
             f"--host-resolver-rules=MAP * {place}",
         ]
@@ -62,6 +61,8 @@ class Driver:
             "args": arguments,
             "prefs": {"profile.managed_default_content_settings.javascript": 2},
         }
+        if phone:
+            options["mobileEmulation"] = PHONE
         capabilities = {"acceptInsecureCerts": True, "goog:chromeOptions": options}
         made = self.call("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})
         self.session = f"/session/{made['sessionId']}"
