@@ -36,7 +36,7 @@ impl ToldOutcome {
             Outcome::WithdrawnUnexposed => "taken back without having been opened",
             Outcome::WithdrawnExposed => "taken back, though opened or downloaded before",
             Outcome::AlreadyGone => "deleted by the recipient before",
-            Outcome::KeptByPolicy => "kept: a rule of your organisation says so",
+            Outcome::KeptByPolicy => "kept, by a rule or by choice",
             Outcome::KeptOptedOut => "kept: the recipient does not take part in recalls",
             Outcome::KeptOnHoldVisible => "kept: a legal hold forbids hiding it",
             Outcome::BlockedLate => "stopped on arrival",

@@ -196,7 +196,7 @@ fn recalls_from_the_command_line() {
     let by: &[&str] = &["--by", "alice@example.org", "<oops@example.org>"];
     let plan = house.done(&[&["recall", "plan"], by].concat());
     assert!(
-        plan.contains("1  withdrawn-unexposed: taken back without"),
+        plan.contains("     1  taken back without having been opened (withdrawn-unexposed)"),
         "{plan}"
     );
     let mut bob = house.imap("bob");
@@ -246,9 +246,12 @@ fn retracts_from_the_command_line() {
     bob.command("FETCH 1 BODY[]").expect("an answer");
     let only = ["--only", "unexposed", "--to", "bob@example.org"];
     let run = house.done(&[&["recall", "run"], from, &only].concat());
-    assert!(run.contains("kept-by-policy  1 copy"), "{run}");
     assert!(
-        run.contains("1  withdrawn-unexposed: taken back without"),
+        run.contains("     1  kept, by a rule or by choice (kept-by-policy)"),
+        "{run}"
+    );
+    assert!(
+        run.contains("     1  taken back without having been opened (withdrawn-unexposed)"),
         "{run}"
     );
     assert!(run.contains("batch "), "{run}");

@@ -322,7 +322,7 @@ fn extent_of(state: State, tally: &Tally) -> Option<&'static str> {
 
 fn write_told(text: &mut String, told: &[(ToldOutcome, u64)]) {
     for (outcome, n) in told {
-        let _ = write!(text, "\n{n:>6}  {}: {}", outcome.code(), outcome.words());
+        let _ = write!(text, "\n{n:>6}  {} ({})", outcome.words(), outcome.code());
     }
 }
 
