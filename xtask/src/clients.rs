@@ -1,7 +1,8 @@
 //! The independent mail clients that the interop tests drive: Debian's mbsync, interimap, swaks,
 //! neomutt, curl, tmux, rsyslog, Chromium with its driver, oathtool, zbarimg and Mail::IMAPClient for
 //! Perl; in the build cache PyPI's imapclient and jmapc, npm's jmap-jam with eventsource, npm's
-//! jmap-client-ts, and an agent of Rust's jmap-client. Never touches the user's own packages.
+//! jmap-client-ts, an agent of Rust's jmap-client, and Rust's meli. Never touches the user's own
+//! packages.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,8 +29,9 @@ const PROGRAMS: [(&str, &str); 14] = [
     ("npm", "npm"),
 ];
 
-/// Packages without a program that can be looked for: many machines have rsyslog, and few its TLS.
-const PACKAGES: [&str; 2] = ["rsyslog", "rsyslog-gnutls"];
+/// Packages without a program that can be looked for: many machines have rsyslog, and few its TLS; meli is
+/// linked with OpenSSL.
+const PACKAGES: [&str; 3] = ["rsyslog", "rsyslog-gnutls", "libssl-dev"];
 
 /// Perl module to Debian package. The first is only recommended by swaks, which speaks no TLS
 /// without it.
@@ -48,6 +50,9 @@ const NODE: [&str; 3] = [
     "eventsource@4.1.1",
 ];
 
+/// From Rust's registry.
+const MELI: &str = "0.9.0";
+
 /// Where the clients are that are not on the path.
 pub(crate) struct Clients {
     /// A Python that can import what is in [`PYTHON`].
@@ -56,6 +61,8 @@ pub(crate) struct Clients {
     node: PathBuf,
     /// The agent of jmap-client.
     jmap_client: PathBuf,
+    /// The mail client meli.
+    meli: PathBuf,
 }
 
 impl Clients {
@@ -64,6 +71,7 @@ impl Clients {
         command.env("TERN_TEST_PYTHON", &self.python);
         command.env("TERN_TEST_NODE", &self.node);
         command.env("TERN_TEST_JMAP_CLIENT", &self.jmap_client);
+        command.env("TERN_TEST_MELI", &self.meli);
     }
 }
 
@@ -91,6 +99,7 @@ pub(crate) fn ensure(context: &Context) -> Outcome<Clients> {
         python: ensure_python(&cached("python", &PYTHON))?,
         node: ensure_node(cached("node", &NODE))?,
         jmap_client: ensure_jmap_client(context)?,
+        meli: ensure_meli(context)?,
     })
 }
 
@@ -125,6 +134,24 @@ fn ensure_jmap_client(context: &Context) -> Outcome<PathBuf> {
     command.arg(manifest).arg("--target-dir").arg(&target);
     run(&mut command)?;
     Ok(target.join("debug/jmap-client-agent"))
+}
+
+/// Debian's is too old for JMAP. Of its features only those that JMAP needs: a few minutes on two cores, once.
+fn ensure_meli(context: &Context) -> Outcome<PathBuf> {
+    let home = context.cache.join(format!("meli-{MELI}"));
+    let meli = home.join("bin/meli");
+    // Cargo puts it there last.
+    if meli.is_file() {
+        return Ok(meli);
+    }
+    let mut command = context.cargo_raw(&["install", "meli", "--version", MELI, "--locked"]);
+    command.args(["--quiet", "--debug", "--no-default-features"]);
+    command.args(["--features", "jmap,http-static", "--root"]);
+    let target = home.join("target");
+    command.arg(&home).env("CARGO_TARGET_DIR", &target);
+    run(command.env("CARGO_PROFILE_DEV_DEBUG", "0"))?;
+    let _ = fs::remove_dir_all(target);
+    Ok(meli)
 }
 
 fn ensure_python(home: &Path) -> Outcome<PathBuf> {

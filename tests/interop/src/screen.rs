@@ -1,15 +1,16 @@
-//! NeoMutt at a terminal: tmux gives it a screen, types for a person, and reads what is shown.
+//! Mail clients at a terminal, NeoMutt by IMAP and meli by JMAP: tmux gives them a screen, types for a
+//! person, and reads what is shown.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use crate::House;
 use crate::house::{address, password};
-use crate::process::{Said, run};
+use crate::process::{Said, program_of, run};
 use crate::wait::{DEADLINE, until, until_or};
 
-/// A terminal with NeoMutt in it.
+/// A terminal with a mail client in it.
 #[derive(Debug)]
 pub struct Screen {
     socket: PathBuf,
@@ -23,9 +24,7 @@ impl Screen {
     /// Opens somebody's mail in NeoMutt at this mailbox.
     #[track_caller]
     pub fn neomutt(house: &House, person: &str, mailbox: &str) -> Self {
-        let home = house.tern.dir().join(format!("neomutt-{person}"));
-        let made = std::fs::create_dir_all(&home);
-        made.unwrap_or_else(|error| panic!("{}: {error}", home.display()));
+        let home = home(house, "neomutt", person);
         let url = format!("imaps://localhost:{}/", house.tern.port("imaps"));
         let config = format!(
             "set imap_user = \"{user}\"\nset imap_pass = \"{pass}\"\nset folder = \"{url}\"\n\
@@ -42,10 +41,43 @@ impl Screen {
         );
         let rc = home.join("neomuttrc");
         std::fs::write(&rc, config).unwrap_or_else(|error| panic!("{}: {error}", rc.display()));
+        let neomutt = format!("exec neomutt -n -F {} -f '={mailbox}'", rc.display());
+        Self::open(&home, &neomutt)
+    }
+
+    /// Opens somebody's mail in meli, by JMAP. It knows no certificate but those of the system.
+    #[track_caller]
+    pub fn meli(house: &House, person: &str) -> Self {
+        let home = home(house, "meli", person);
+        let config = format!(
+            "[accounts.{person}]\nformat = \"jmap\"\nserver_url = \"https://localhost:{port}\"\n\
+             server_username = \"{user}\"\nserver_password = \"{pass}\"\n\
+             danger_accept_invalid_certs = true\nidentity = \"{user}\"\nroot_mailbox = \"INBOX\"\n\
+             subscribed_mailboxes = [\"*\"]\nsend_mail = \"server_submission\"\n\
+             [notifications]\nenable = \"none\"\n",
+            port = house.tern.port("https"),
+            user = address(person),
+            pass = password(person),
+        );
+        let file = home.join("config.toml");
+        let written = std::fs::write(&file, config);
+        written.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let meli = program_of("TERN_TEST_MELI");
+        let place = |variable: &str| format!("{variable}='{}'", home.display());
+        let places = [place("XDG_DATA_HOME"), place("XDG_CACHE_HOME")].join(" ");
+        let config = file.display();
+        Self::open(
+            &home,
+            &format!("{places} exec '{}' --config '{config}'", meli.display()),
+        )
+    }
+
+    /// A terminal in which a command runs.
+    #[track_caller]
+    fn open(home: &Path, program: &str) -> Self {
         let screen = Self {
             socket: home.join("tmux"),
         };
-        let neomutt = format!("exec neomutt -n -F {} -f '={mailbox}'", rc.display());
         let mut command = screen.command();
         command.args([
             "-f",
@@ -58,8 +90,8 @@ impl Screen {
             ROWS,
         ]);
         command
-            .arg(neomutt)
-            .env("HOME", &home)
+            .arg(program)
+            .env("HOME", home)
             .env("TERM", "screen")
             .env("LC_ALL", "C.UTF-8");
         run(&mut command, b"", DEADLINE).ok();
@@ -120,10 +152,19 @@ impl Screen {
         });
     }
 
-    /// Whether NeoMutt still runs.
+    /// Whether the client still runs.
     pub fn is_open(&self) -> bool {
         self.tmux(&["has-session"]).status == 0
     }
+}
+
+/// A directory of its own for somebody's client.
+#[track_caller]
+fn home(house: &House, client: &str, person: &str) -> PathBuf {
+    let home = house.tern.dir().join(format!("{client}-{person}"));
+    let made = std::fs::create_dir_all(&home);
+    made.unwrap_or_else(|error| panic!("{}: {error}", home.display()));
+    home
 }
 
 impl Drop for Screen {
