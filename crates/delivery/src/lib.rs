@@ -30,6 +30,7 @@ mod place;
 mod plan;
 mod prepare;
 mod recipient;
+mod removal;
 mod report;
 mod request;
 mod tables;
@@ -50,6 +51,7 @@ pub use outbox::{
 };
 pub use outgoing::{BodyType, Concluded, Outgoing};
 pub use recipient::RecipientCheck;
+pub use removal::RemovalError;
 pub use request::is_request_address;
 pub use vacation::Vacation;
 

@@ -229,6 +229,17 @@ fn clear_settings(txn: &mut Transaction<'_>, id: AccountId) -> Result<(), Direct
     Ok(())
 }
 
+/// Whether an account is there and is not being removed.
+pub fn has_account(reader: &dyn Read, id: AccountId) -> Result<bool, StoreError> {
+    Ok(account(reader, id)?.is_some_and(|account| !account.removing))
+}
+
+/// [`has_account`] as a part of a transaction: it is done before the removal begins, or not at all.
+pub fn has_account_in(txn: &mut Transaction<'_>, id: AccountId) -> Result<bool, StoreError> {
+    let known = tables::get_account(txn, id)?;
+    Ok(known.is_some_and(|account| !account.removing))
+}
+
 /// An account by its id.
 pub fn account(reader: &dyn Read, id: AccountId) -> Result<Option<Account>, StoreError> {
     match reader.get(&tables::account_key(id))? {

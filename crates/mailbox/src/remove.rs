@@ -51,6 +51,15 @@ impl Mailboxes {
         self.erase_account(account, now)
     }
 
+    /// Whether an account is there, within a transaction: not from the moment on that its removal begins.
+    pub fn has_account_in(
+        &self,
+        txn: &Transaction<'_>,
+        account: AccountId,
+    ) -> Result<bool, MailboxError> {
+        Ok(txn.get(&tables::account(account))?.is_some())
+    }
+
     /// Removes what is left of an account whose removal was begun.
     pub(crate) fn erase_account(
         &self,

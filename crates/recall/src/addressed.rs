@@ -82,7 +82,7 @@ impl End {
             Outcome::WithdrawnUnexposed | Outcome::WithdrawnExposed => {
                 (Outcome::WithdrawnUnexposed, Reason::NeverServed)
             }
-            Outcome::AlreadyGone => (Outcome::AlreadyGone, Reason::DeletedUnread),
+            Outcome::AlreadyGone => (Outcome::AlreadyGone, self.reason.unread()),
             _ if self.reason == Reason::Spared => (self.outcome, Reason::Spared),
             _ => return self,
         };
@@ -112,11 +112,12 @@ impl End {
 
     /// The sentence for people.
     pub const fn sentence(self) -> &'static str {
-        match (self.exposure_hidden, self.outcome) {
-            (false, _) => self.reason.sentence(),
-            (true, Outcome::AlreadyGone) => "The recipient had deleted it.",
-            (true, Outcome::KeptByPolicy) => "It was not among the copies to be taken.",
-            (true, _) => "Taken back.",
+        match (self.exposure_hidden, self.outcome, self.reason) {
+            (false, ..) => self.reason.sentence(),
+            (true, _, Reason::RemovedUnread) => "The recipient's account had been removed.",
+            (true, Outcome::AlreadyGone, _) => "The recipient had deleted it.",
+            (true, Outcome::KeptByPolicy, _) => "It was not among the copies to be taken.",
+            (true, ..) => "Taken back.",
         }
     }
 }

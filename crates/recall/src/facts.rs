@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use roaring::RoaringBitmap;
 use tern_base::{AccountId, ContentDigest, MessageId, OriginId};
-use tern_mailbox::{Carriage, Exposure, Origins};
+use tern_mailbox::{Carriage, Exposure, MailboxError, Origins};
 use tern_store::StoreError;
 
-use crate::{Facts, Reach, Recall, RecallError, Recalls, Submission, Target, rivals, submission};
+use crate::{Destination, Facts, Reach, Recall, RecallError, Recalls, Submission, Target, rivals, submission};
 
 impl Recalls {
     /// The facts about a submission as they are now, and about what else its account sent of the
@@ -50,6 +50,7 @@ impl Recalls {
             spared: RoaringBitmap::new(),
             reach: Reach::Attached,
             visible: RoaringBitmap::new(),
+            removed: RoaringBitmap::new(),
             exposures: exposures
                 .into_iter()
                 .map(|(a, m, exposure)| ((a, m), exposure))
@@ -76,6 +77,25 @@ impl Recalls {
             exposure.map(|exposure| (copy.account, copy.message, exposure))
         }));
         Ok(served)
+    }
+
+    /// Recipients without a copy whose accounts were removed: for plans, which are shown. A recall looks
+    /// when it settles each.
+    pub(crate) fn removed(&self, facts: &Facts) -> Result<RoaringBitmap, RecallError> {
+        let holders: RoaringBitmap = facts.copies.iter().map(|copy| copy.account.0).collect();
+        let mut removed = RoaringBitmap::new();
+        for target in &facts.targets {
+            if let Destination::Account(account) = target.destination
+                && !holders.contains(account.0)
+                && matches!(
+                    self.mailboxes.account_head(account),
+                    Err(MailboxError::NoAccount)
+                )
+            {
+                removed.insert(account.0);
+            }
+        }
+        Ok(removed)
     }
 
     /// What else is taken back with a submission, as things are. Where recipients are chosen, or

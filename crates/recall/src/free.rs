@@ -350,15 +350,13 @@ impl Recalls {
         let (recall, wait) = (&freed.held.recall, &freed.wait);
         let found = self.submission_of(recall)?;
         let request = request_of(recall, &wait.requester);
-        if let Some(account) = wait.requester.account
-            && tern_directory::account(&*self.engine, account)?.is_none()
-        {
+        if !self.is_there(&wait.requester)? {
             return self.refuse_freed(freed, Refusal::NotEnabled, None, now);
         }
         let exposed = Some(self.exposed(&found, recall.reach)?);
         let facts = (Operation::Recall, exposed, wait.requests_before);
         let mut question = self.question(facts, &request, &found, recall.requested)?;
-        question.approvals = wait.approvals.len() as u32;
+        question.approvals = self.counted(&wait.approvals)?;
         if let Some(account) = wait.requester.account {
             question.frozen = self.frozen(account)?.is_some();
         }
@@ -482,6 +480,9 @@ impl Recalls {
         let senders = by.account.is_some() && by.account == held.recall.owner;
         if own || senders {
             return Err(RecallError::NotAllowed("nobody approves what is their own"));
+        }
+        if !self.is_there(by)? {
+            return Err(RecallError::NotAllowed("the account is removed"));
         }
         match self.asked_to_approve(held, by, now)?.decision {
             Decision::Allow => Ok(()),

@@ -91,7 +91,8 @@ impl Recalls {
         txn.put(key, outcome.encode());
         crate::stand_in::note_due_in(txn, recall, Subject::Copy(account, message), &outcome);
         if reason == Reason::LateDelivery && carriage.is_none() {
-            not_gone_in(txn, recall.id, lines, account, &[Reason::DeletedUnread])?;
+            let wrongly = [Reason::DeletedUnread, Reason::RemovedUnread];
+            not_gone_in(txn, recall.id, lines, account, &wrongly)?;
         }
         Ok(Some(outcome))
     }

@@ -68,6 +68,7 @@ mod steps;
 mod tables;
 mod taken;
 mod tell;
+mod there;
 mod told;
 mod trigger;
 mod unfinished;

@@ -140,12 +140,16 @@ pub enum Reason {
     Spared = 16,
     /// It is inside another message, and only the message itself was asked for.
     OutOfReach = 17,
+    /// Its recipient's account was removed, who had not read it.
+    RemovedUnread = 18,
+    /// Its recipient's account was removed after it had been served.
+    RemovedAfterServing = 19,
     /// A hold forbids to hide it.
     HeldVisible = 40,
 }
 
 impl Reason {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 20] = [
         Self::NeverServed,
         Self::HeadersServed,
         Self::BodyServed,
@@ -163,6 +167,8 @@ impl Reason {
         Self::Undone,
         Self::Spared,
         Self::OutOfReach,
+        Self::RemovedUnread,
+        Self::RemovedAfterServing,
         Self::HeldVisible,
     ];
 
@@ -186,6 +192,8 @@ impl Reason {
             Self::Undone => "undone",
             Self::Spared => "spared",
             Self::OutOfReach => "out-of-reach",
+            Self::RemovedUnread => "removed-unread",
+            Self::RemovedAfterServing => "removed-after-serving",
             Self::HeldVisible => "held-visible",
         }
     }
@@ -216,7 +224,21 @@ impl Reason {
             Self::OutOfReach => {
                 "It is inside another message, and only the message itself was to be taken."
             }
+            Self::RemovedUnread => {
+                "The recipient's account had been removed; the message had not been opened."
+            }
+            Self::RemovedAfterServing => {
+                "The recipient's account had been removed; the message had been opened before."
+            }
             Self::HeldVisible => "A legal hold keeps it where it is.",
+        }
+    }
+
+    /// The same of one who had not read it.
+    pub(crate) const fn unread(self) -> Self {
+        match self {
+            Self::RemovedUnread | Self::RemovedAfterServing => Self::RemovedUnread,
+            _ => Self::DeletedUnread,
         }
     }
 
@@ -302,6 +324,17 @@ impl CopyOutcome {
             exposure,
             ..Self::new(Outcome::AlreadyGone, reason, at)
         }
+    }
+
+    /// The same of one whose account was removed, whoever had deleted the copy before.
+    #[must_use]
+    pub fn with_account_removed(self) -> Self {
+        let reason = match self.reason {
+            Reason::DeletedUnread => Reason::RemovedUnread,
+            Reason::DeletedAfterServing => Reason::RemovedAfterServing,
+            other => other,
+        };
+        Self { reason, ..self }
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {

@@ -38,6 +38,8 @@ pub struct Facts {
     pub reach: Reach,
     /// Accounts whose copies a hold forbids to hide.
     pub visible: RoaringBitmap,
+    /// Recipients without a copy whose accounts were removed.
+    pub removed: RoaringBitmap,
 }
 
 /// What would happen.
@@ -213,7 +215,11 @@ pub(crate) fn target_outcome(
             if !is_chosen(target, chosen) {
                 return Some(not_chosen);
             }
-            Some(CopyOutcome::gone(exposure_of(facts, *account), now))
+            let gone = CopyOutcome::gone(exposure_of(facts, *account), now);
+            Some(match facts.removed.contains(account.0) {
+                true => gone.with_account_removed(),
+                false => gone,
+            })
         }
         Destination::Outside { item, .. } if is_chosen(target, chosen) => {
             Some(item_outcome(facts.items.get(item), now))

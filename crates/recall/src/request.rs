@@ -15,6 +15,7 @@ use crate::decided::Decided;
 use crate::free::Freed;
 use crate::hold::head_in;
 use crate::plan::{cover, outside, spare};
+use crate::there::is_there_in;
 use crate::{
     Attachment, Awaited, BatchId, Facts, Notices, Outcome, Plan, Reach, Recall, RecallError,
     RecallId, Recalls, Refusal, State, Submission, limits, plan, rivals, submission, tables,
@@ -169,6 +170,7 @@ impl Recalls {
         facts.spared = self.spared(request.selection, request.reach, &facts.submission)?;
         facts.reach = request.reach;
         facts.visible = self.visible(&facts.submission, request.reach, now)?.1;
+        facts.removed = self.removed(&facts)?;
         let plan = plan(&facts, &request.chosen, now);
         let exposed = Some(plan.tally().of(Outcome::WithdrawnExposed));
         let question = (Operation::Plan, exposed, 0);
@@ -214,6 +216,10 @@ impl Recalls {
         found: &Submission,
         now: Timestamp,
     ) -> Result<Requested, NotSealed> {
+        if !self.is_there(&request.requester)? {
+            let gone = Refusal::NotEnabled;
+            return Ok(self.refuse(request, Some(found), gone, None, now)?);
+        }
         let asked = self.asked(request.requester.account)?;
         let exposed = Some(self.exposed(found, request.reach)?);
         let facts = (Operation::Recall, exposed, asked.granted_before(now));
@@ -436,7 +442,8 @@ impl Recalls {
             until: now.plus_millis(self.settings.tombstone_ms()),
         };
         self.mailboxes.seal(submission.digest, seal, |txn| {
-            if txn.get(&letter_key)? != letter || head_in(txn)? != holds {
+            let changed = txn.get(&letter_key)? != letter || head_in(txn)? != holds;
+            if changed || !is_there_in(txn, &request.requester)? {
                 return Err(NotSealed::Meanwhile);
             }
             let recall = match &standing {
@@ -504,8 +511,8 @@ pub(crate) enum Standing<'a> {
 pub(crate) enum NotSealed {
     /// The message is being recalled already, by this one.
     Joined(RecallId),
-    /// Somebody has sent the letter, or the account has asked for something, or a hold was changed,
-    /// since it was looked.
+    /// Somebody has sent the letter, or the account has asked for something or is being removed, or a
+    /// hold was changed, since it was looked.
     Meanwhile,
     /// The requester has as many waiting recalls as one may have, or the submission as many
     /// recalls.

@@ -90,6 +90,9 @@ impl Recalls {
         requester: &Requester,
         now: Timestamp,
     ) -> Result<String, RecallError> {
+        if !self.is_there(requester)? {
+            return Err(RecallError::NotAllowed("the account is removed"));
+        }
         let verdict = self.asked_to_restore(recall, requester, now)?;
         let code = verdict.decision.code();
         let policies: Vec<String> = verdict.policies.iter().map(ToString::to_string).collect();
@@ -265,8 +268,13 @@ impl Recalls {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(unknown) => unknown.insert(Lines::of(&self.targets_of(&other)?)),
             };
-            let deleted = [Reason::DeletedUnread, Reason::DeletedAfterServing];
-            not_gone_in(txn, other.id, lines, account, &deleted)?;
+            let gone = [
+                Reason::DeletedUnread,
+                Reason::DeletedAfterServing,
+                Reason::RemovedUnread,
+                Reason::RemovedAfterServing,
+            ];
+            not_gone_in(txn, other.id, lines, account, &gone)?;
         }
         other.changed();
         other.put_in(txn)?;

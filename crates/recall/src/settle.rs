@@ -157,6 +157,9 @@ impl Recalls {
                     return Ok(Some(left_outcome(is_held, recall.selection, now)));
                 }
                 let taken = self.taken_elsewhere_in(txn, recall, facts, elsewhere, account, now)?;
+                if taken.is_none() && !self.mailboxes.has_account_in(txn, account)? {
+                    return Ok(outcome.map(CopyOutcome::with_account_removed));
+                }
                 Ok(taken.or(outcome))
             }
             _ => Ok(outcome),

@@ -279,7 +279,7 @@ fn a_removed_account_keeps_nobody_from_recalling_or_restoring() {
     let of_bob = (
         "bob@example.org",
         Outcome::AlreadyGone,
-        Reason::DeletedUnread,
+        Reason::RemovedUnread,
     );
     assert!(gone.contains(&of_bob), "{gone:?}");
     restore(&mut house, first, &sent);

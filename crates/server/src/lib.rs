@@ -40,7 +40,6 @@ pub mod outbox;
 mod parts;
 mod policies;
 mod relay;
-mod removal;
 mod session;
 mod syslog;
 mod workers;

@@ -30,7 +30,6 @@ use crate::late::Late;
 use crate::outbox::{self, Departures};
 use crate::parts::Parts;
 use crate::policies::{Policies, PoliciesError};
-use crate::removal;
 use crate::tls::Certificates;
 
 /// How often the chores are done.
@@ -337,8 +336,7 @@ impl Chores {
     }
 
     fn run(&self, ending: &Ending) {
-        let (engine, mailboxes, recalls) = (&*self.engine, &self.mailboxes, &self.recalls);
-        match removal::resume(engine, &self.delivery, mailboxes, recalls, clock::now()) {
+        match self.delivery.resume_removals(&self.recalls, clock::now()) {
             Ok(0) => {}
             Ok(accounts) => tracing::info!(accounts, "removals of accounts were finished"),
             Err(error) => tracing::error!(%error, "removals of accounts could not be finished"),

@@ -13,7 +13,6 @@ use tern_recall::RECALL_MAILBOX;
 use super::error::AdminError;
 use super::{Admin, Call, Result, count, parse_address};
 use crate::control::request::Answer;
-use crate::removal;
 
 /// The mailboxes of a new account, beside the inbox.
 const FOLDERS: [FolderSpec; 6] = [
@@ -199,9 +198,8 @@ impl Admin {
             |txn| Ok(directory::begin_removal_in(txn, account.id)?),
         )?;
         self.sessions.revoke(account.id, None);
-        let (engine, mailboxes, recalls) = (&*self.engine, &self.mailboxes, &self.recalls);
-        let delivery = &*self.delivery;
-        removal::finish(engine, delivery, mailboxes, recalls, account.id, call.now)?;
+        self.delivery
+            .finish_removal(&self.recalls, account.id, call.now)?;
         Ok(Answer::new(format!("account {address} removed"), json!({})))
     }
 

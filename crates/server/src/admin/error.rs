@@ -1,7 +1,7 @@
 //! Why an operator's request was not done.
 
 use tern_audit::AuditError;
-use tern_delivery::DeliveryError;
+use tern_delivery::{DeliveryError, RemovalError};
 use tern_directory::DirectoryError;
 use tern_mailbox::MailboxError;
 use tern_recall::RecallError;
@@ -26,6 +26,8 @@ pub(crate) enum AdminError {
     Mailbox(#[from] MailboxError),
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
+    #[error(transparent)]
+    Removal(#[from] RemovalError),
     #[error(transparent)]
     Recall(#[from] RecallError),
     #[error(transparent)]
