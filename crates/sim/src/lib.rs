@@ -60,6 +60,8 @@ pub struct Summary {
     pub freed: usize,
     /// Copies that their owners removed and holds keep.
     pub kept: usize,
+    /// Accounts that were removed.
+    pub removed: usize,
     /// Times the process was killed.
     pub kills: usize,
 }
@@ -74,6 +76,7 @@ impl std::ops::AddAssign for Summary {
         self.exposed += other.exposed;
         self.freed += other.freed;
         self.kept += other.kept;
+        self.removed += other.removed;
         self.kills += other.kills;
     }
 }

@@ -20,7 +20,7 @@ const TOKEN_KEY: [u8; 32] = [8; 32];
 
 /// The domain of the simulated organisation.
 pub(crate) const DOMAIN: &str = "example.org";
-/// Its people, in the order of their account ids from 1.
+/// Its first people, in the order of their account ids from 1.
 pub(crate) const PEOPLE: [&str; 5] = ["alice", "bob", "carol", "dave", "erin"];
 /// A group, and who is in it.
 pub(crate) const GROUP: (&str, [u32; 3]) = ("team", [2, 3, 4]);
@@ -187,29 +187,8 @@ pub(crate) fn address(name: &str) -> EmailAddress {
     EmailAddress::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// The accounts that an address leads to: the simulation's own idea of the directory. `None` for
-/// an address outside.
-pub(crate) fn accounts_of(address: &EmailAddress) -> Option<Vec<AccountId>> {
-    if address.domain().as_str() != DOMAIN {
-        return None;
-    }
-    let local = address.local();
-    if local == GROUP.0 {
-        return Some(GROUP.1.iter().map(|id| AccountId(*id)).collect());
-    }
-    if local == ALIAS.0 {
-        return Some(vec![AccountId(ALIAS.1)]);
-    }
-    let found = PEOPLE.iter().position(|name| *name == local);
-    Some(found.map(|n| AccountId(n as u32 + 1)).into_iter().collect())
-}
-
-/// The name of an account.
-pub(crate) fn name_of(account: AccountId) -> &'static str {
-    let found = PEOPLE.get((account.0 as usize).wrapping_sub(1));
-    found.copied().unwrap_or("nobody")
-}
-
+/// Who approves, beside the operators.
+pub(crate) const MANAGER: (AccountId, &str) = (AccountId(3), "carol");
 /// Who has a second factor: those who send mail.
 const FACTORED: [AccountId; 2] = [AccountId(1), AccountId(2)];
 
@@ -245,6 +224,34 @@ fn code_of(secret: &str, now: Timestamp) -> String {
     }
 }
 
+/// Makes an account for somebody new.
+pub(crate) fn hire(
+    engine: &MemEngine,
+    name: &str,
+    now: Timestamp,
+) -> Result<AccountId, String> {
+    let observer = Observer::open(engine).map_err(|error| error.to_string())?;
+    add(engine, &observer, name, now)
+}
+
+fn add(
+    engine: &MemEngine,
+    observer: &Observer,
+    name: &str,
+    now: Timestamp,
+) -> Result<AccountId, String> {
+    let new = tern_directory::NewAccount {
+        address: address(name),
+        display_name: name.to_owned(),
+        quota_bytes: 0,
+    };
+    let made = tern_directory::create_account(engine, &new, now);
+    let id = made.map_err(|error| error.to_string())?.id;
+    let made = observer.mailboxes.create_account(id, 0, &FOLDERS, now);
+    made.map_err(|error| error.to_string())?;
+    Ok(id)
+}
+
 /// Makes the organisation.
 pub(crate) fn found(engine: &MemEngine, now: Timestamp) -> Result<(), String> {
     let fault = |error: &dyn std::fmt::Display| error.to_string();
@@ -252,16 +259,15 @@ pub(crate) fn found(engine: &MemEngine, now: Timestamp) -> Result<(), String> {
     let domain = Domain::parse(DOMAIN).map_err(|error| fault(&error))?;
     tern_directory::add_domain(engine, &domain, now).map_err(|error| fault(&error))?;
     for name in PEOPLE {
-        let new = tern_directory::NewAccount {
-            address: address(name),
-            display_name: name.to_owned(),
-            quota_bytes: 0,
-        };
-        let made = tern_directory::create_account(engine, &new, now);
-        let id = made.map_err(|error| fault(&error))?.id;
-        let made = observer.mailboxes.create_account(id, 0, &FOLDERS, now);
-        made.map_err(|error| fault(&error))?;
+        add(engine, &observer, name, now)?;
     }
+    let approves = tern_directory::Grant {
+        account: MANAGER.0,
+        role: tern_directory::Role::Manager,
+        scope: tern_directory::GrantScope::Everyone,
+    };
+    let granted = tern_directory::grant_role(engine, &approves, None, now);
+    granted.map_err(|error| fault(&error))?;
     for account in FACTORED {
         enrol(engine, account, now).map_err(|error| fault(&error))?;
     }

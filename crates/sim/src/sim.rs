@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tern_base::{ContentDigest, Fault, SeededEntropy, Timestamp};
+use tern_base::{AccountId, ContentDigest, Fault, SeededEntropy, Timestamp};
 use tern_mailbox::SealTag;
 use tern_policy::PolicySet;
 use tern_store::{Batch, MemEngine, Operation};
@@ -160,8 +160,30 @@ impl Sim {
         let Some(mut actor) = self.actors.borrow_mut()[slot].take() else {
             return;
         };
+        if !self.is_served(&*actor) {
+            return;
+        }
         actor.step(self);
         self.actors.borrow_mut()[slot] = Some(actor);
+    }
+
+    /// Whether an actor's account, where it is the client of one, is there: the shell has cut off all
+    /// others.
+    fn is_served(&self, actor: &dyn Actor) -> bool {
+        let account = actor.account();
+        account.is_none_or(|account| self.oracle.borrow().people.is_there(account))
+    }
+
+    /// Somebody new sits down.
+    pub(crate) fn seat(&self, account: AccountId) {
+        let name = self.name_of(account);
+        let clients = actors::clients(account, name, &mut self.dice.borrow_mut());
+        self.actors.borrow_mut().extend(clients.into_iter().map(Some));
+    }
+
+    /// The name of an account, also of one that is gone.
+    pub(crate) fn name_of(&self, account: AccountId) -> &'static str {
+        self.oracle.borrow().people.name_of(account)
     }
 
     /// One outermost step, and its check.
@@ -217,6 +239,9 @@ impl Sim {
                 let Some(mut actor) = self.actors.borrow_mut()[slot].take() else {
                     continue;
                 };
+                if !self.is_served(&*actor) {
+                    continue;
+                }
                 actor.settle(self);
                 self.actors.borrow_mut()[slot] = Some(actor);
                 self.oracle.borrow_mut().check_step(&self.server())?;

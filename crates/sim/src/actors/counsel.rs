@@ -5,7 +5,7 @@ use tern_recall::{HoldId, NewHold, RecallError, Scope};
 
 use super::Actor;
 use super::recaller::requester;
-use crate::oracle::{HeldBy, Oracle};
+use crate::oracle::HeldBy;
 use crate::sim::Sim;
 
 /// Somebody at the command line.
@@ -23,7 +23,7 @@ impl Counsel {
             let oracle = sim.oracle.borrow();
             (None, oracle.letter(number).map(|letter| letter.digest))
         } else {
-            let people: Vec<_> = Oracle::people().collect();
+            let people = sim.oracle.borrow().people.there();
             (sim.pick(&people), None)
         };
         let visible = sim.chance(400);

@@ -6,8 +6,7 @@ use tern_recall::{RecallError, Requested, State, Waiting};
 
 use super::Actor;
 use super::recaller::requester;
-use crate::oracle::Oracle;
-use crate::server::name_of;
+use crate::server::{MANAGER, address};
 use crate::sim::Sim;
 
 /// People at pages and command lines.
@@ -30,7 +29,9 @@ impl Freer {
         };
         match sim.below(8) {
             0 => {
-                let people: Vec<AccountId> = Oracle::people().filter(|of| *of != account).collect();
+                let people = sim.oracle.borrow().people.ever();
+                let people: Vec<AccountId> =
+                    people.into_iter().filter(|of| *of != account).collect();
                 let Some(other) = sim.pick(&people) else {
                     return Ok(());
                 };
@@ -42,7 +43,7 @@ impl Freer {
             }
             1 => Self::cancel(one, sim),
             _ => {
-                sim.tell(|| format!("{} shows a factor for {id}", name_of(account)));
+                sim.tell(|| format!("{} shows a factor for {id}", sim.name_of(account)));
                 sim.oracle.borrow_mut().freed_by(id, "a factor");
                 let done = server
                     .recalls
@@ -61,7 +62,7 @@ impl Freer {
                     true => one.wait.requester.account.or(one.recall.owner),
                     false => Some(AccountId(5)),
                 };
-                let name = account.map_or_else(String::new, |of| name_of(of).to_owned());
+                let name = account.map_or_else(String::new, |of| sim.name_of(of).to_owned());
                 let by = requester(account, name);
                 let done = server.recalls.approve(id, &by, None, now);
                 Self::must_fail(one, "an approval by whoever may not", done, sim);
@@ -78,10 +79,19 @@ impl Freer {
             }
             2 => Self::cancel(one, sim),
             _ => {
-                let name = sim.pick(&["deputy", "second"]).unwrap_or("deputy");
+                let (manager, named) = MANAGER;
+                let name = sim.pick(&["deputy", "second", named]).unwrap_or(named);
                 sim.tell(|| format!("{name} approves {id}"));
+                let by = match name == named {
+                    true => requester(Some(manager), address(named).to_string()),
+                    false => requester(None, name.to_owned()),
+                };
+                if name == named && sim.oracle.borrow().was_gone(manager) {
+                    let done = server.recalls.approve(id, &by, None, now);
+                    Self::must_fail(one, "an approval by who is gone", done, sim);
+                    return Ok(());
+                }
                 sim.oracle.borrow_mut().freed_by(id, name);
-                let by = requester(None, name.to_owned());
                 let done = server.recalls.approve(id, &by, None, now)?;
                 Self::go_on(done, sim)
             }

@@ -16,7 +16,6 @@ use tern_session::{Peer, Protocol as _, Step, TlsFacts, Unlimited, Verified};
 use super::Actor;
 use crate::letter::CARRY;
 use crate::oracle::Permit;
-use crate::server::{PEOPLE, name_of};
 use crate::sim::Sim;
 
 /// Where the client is, as the server sees it.
@@ -86,7 +85,7 @@ impl Imap {
         if qresync {
             opening.push("ENABLE QRESYNC".to_owned());
         }
-        opening.push(format!("LOGIN {} secret", name_of(self.account)));
+        opening.push(format!("LOGIN {} secret", sim.name_of(self.account)));
         Talk {
             session: Session::new(Arc::new(Settings::default()), peer, sim.now()),
             opening,
@@ -236,9 +235,9 @@ impl Imap {
                 Some(false)
             }
             Step::Verify(credentials) => {
-                let found = PEOPLE.iter().position(|name| *name == credentials.login);
-                let verified = found.map_or(Verified::Refused, |n| Verified::Accepted {
-                    account: AccountId(n as u32 + 1),
+                let found = sim.oracle.borrow().people.named(&credentials.login);
+                let verified = found.map_or(Verified::Refused, |account| Verified::Accepted {
+                    account,
                     login: credentials.login.clone(),
                     token: None,
                 });
@@ -318,6 +317,10 @@ fn uids_of(text: &str) -> Vec<u32> {
 }
 
 impl Actor for Imap {
+    fn account(&self) -> Option<AccountId> {
+        Some(self.account)
+    }
+
     fn step(&mut self, sim: &Sim) {
         self.talk = match self.talk.take() {
             None => Some(self.dial(sim)),

@@ -8,6 +8,7 @@ mod organizer;
 mod reader;
 mod recaller;
 mod relay;
+mod remover;
 mod sender;
 mod syncer;
 mod triggers;
@@ -15,11 +16,16 @@ mod triggers;
 use tern_base::AccountId;
 
 use crate::dice::Dice;
-use crate::oracle::Oracle;
+use crate::server::PEOPLE;
 use crate::sim::Sim;
 
 /// Somebody who does one thing at a time.
 pub(crate) trait Actor {
+    /// Whose client it is: once that account is removed, its connections are cut and it is no more.
+    fn account(&self) -> Option<AccountId> {
+        None
+    }
+
     /// Does one thing.
     fn step(&mut self, sim: &Sim);
 
@@ -38,21 +44,8 @@ pub(crate) trait Actor {
 /// Everybody. Not every account has every kind of client in every run.
 pub(crate) fn cast(dice: &mut Dice) -> Vec<Box<dyn Actor>> {
     let mut actors: Vec<Box<dyn Actor>> = Vec::new();
-    for account in Oracle::people() {
-        actors.push(Box::new(organizer::Organizer::new(account)));
-        for _ in 0..=dice.below(2) {
-            actors.push(Box::new(reader::Reader::new(account)));
-        }
-        for _ in 0..dice.below(3) {
-            actors.push(Box::new(imap::Imap::new(account)));
-        }
-        if dice.chance(500) {
-            actors.push(Box::new(syncer::Syncer::new(account)));
-        }
-    }
-    for account in [1, 2] {
-        actors.push(Box::new(sender::Sender::inside(AccountId(account))));
-        actors.push(Box::new(sender::Sender::inside(AccountId(1))));
+    for (account, name) in (1..).map(AccountId).zip(PEOPLE) {
+        actors.extend(clients(account, name, dice));
     }
     actors.push(Box::new(sender::Sender::outside()));
     for _ in 0..2 {
@@ -64,7 +57,35 @@ pub(crate) fn cast(dice: &mut Dice) -> Vec<Box<dyn Actor>> {
     if dice.chance(400) {
         actors.push(Box::new(counsel::Counsel::default()));
     }
+    // The same: whoever is gone neither sends nor reads.
+    if dice.chance(400) {
+        actors.push(Box::new(remover::Remover::default()));
+    }
     actors.push(Box::new(freer::Freer));
     actors.push(Box::new(chores::Chores));
     actors
+}
+
+/// The clients of one account. Not every account has every kind.
+pub(crate) fn clients(account: AccountId, name: &str, dice: &mut Dice) -> Vec<Box<dyn Actor>> {
+    let mut clients: Vec<Box<dyn Actor>> = Vec::new();
+    clients.push(Box::new(organizer::Organizer::new(account)));
+    for _ in 0..=dice.below(2) {
+        clients.push(Box::new(reader::Reader::new(account)));
+    }
+    for _ in 0..dice.below(3) {
+        clients.push(Box::new(imap::Imap::new(account)));
+    }
+    if dice.chance(500) {
+        clients.push(Box::new(syncer::Syncer::new(account)));
+    }
+    let senders = match name {
+        "alice" => 3,
+        "bob" => 1,
+        _ => 0,
+    };
+    for _ in 0..senders {
+        clients.push(Box::new(sender::Sender::inside(account)));
+    }
+    clients
 }

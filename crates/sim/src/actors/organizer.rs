@@ -195,6 +195,10 @@ impl Organizer {
 }
 
 impl Actor for Organizer {
+    fn account(&self) -> Option<AccountId> {
+        Some(self.account)
+    }
+
     fn step(&mut self, sim: &Sim) {
         let done = match sim.below(20) {
             0..=5 => self.transfer(sim),

@@ -121,6 +121,10 @@ impl Reader {
 }
 
 impl Actor for Reader {
+    fn account(&self) -> Option<AccountId> {
+        Some(self.account)
+    }
+
     fn step(&mut self, sim: &Sim) {
         let going = match self.fetching.take() {
             Some(_) if sim.chance(sim.trouble.get().cut) => Ok(None),

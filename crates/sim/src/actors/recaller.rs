@@ -6,7 +6,7 @@ use tern_recall::{RecallError, RecallId, Request, Requested, Requester, Selector
 
 use super::Actor;
 use crate::oracle::{Asked, Promise};
-use crate::server::{address, name_of};
+use crate::server::address;
 use crate::sim::Sim;
 
 /// Somebody at the command line or the API.
@@ -52,9 +52,10 @@ impl Recaller {
             true => sim.pick(&recipients).into_iter().collect(),
             false => Vec::new(),
         };
-        let name = account.map_or_else(|| "root".to_owned(), |of| address(name_of(of)).to_string());
+        let name = account.map_or_else(|| "root".to_owned(), |of| address(sim.name_of(of)).to_string());
         let asked = Asked {
             origin,
+            requester: account,
             chosen: chosen.clone(),
             allowed: account.is_none() || account == arrival.submitter,
         };
@@ -108,7 +109,7 @@ impl Recaller {
             true => owner,
             false => Some(tern_base::AccountId(5)),
         };
-        let name = account.map_or_else(|| "root".to_owned(), |of| name_of(of).to_owned());
+        let name = account.map_or_else(|| "root".to_owned(), |of| sim.name_of(of).to_owned());
         if account.is_none() || account == owner {
             sim.oracle.borrow_mut().restore_asked(id);
         }

@@ -15,8 +15,8 @@ use tern_store::StoreError;
 
 use super::Actor;
 use crate::letter::{Draft, Letter, Part, Size, marks};
-use crate::oracle::{self, Promise};
-use crate::server::{ALIAS, CONTENT_KEY, GROUP, PEOPLE, Server, address, name_of};
+use crate::oracle::Promise;
+use crate::server::{ALIAS, CONTENT_KEY, GROUP, PEOPLE, Server, address};
 use crate::sim::Sim;
 
 /// Most letters of a run: the world is small.
@@ -59,9 +59,9 @@ impl Sender {
         }
     }
 
-    fn mail_from(&self) -> String {
+    fn mail_from(&self, sim: &Sim) -> String {
         match self.account {
-            Some(account) => address(name_of(account)).to_string(),
+            Some(account) => address(sim.name_of(account)).to_string(),
             None => "stranger@remote.test".to_owned(),
         }
     }
@@ -94,7 +94,7 @@ impl Sender {
         let imitated = sim.chance(150) && self.account.is_none() && count > 0;
         let draft = Draft {
             number: count,
-            mail_from: &self.mail_from(),
+            mail_from: &self.mail_from(sim),
             recipients: recipients.clone(),
             size: match sim.below(20) {
                 0 => Size::Large,
@@ -133,11 +133,11 @@ impl Sender {
         };
         let mut script: VecDeque<Vec<u8>> = VecDeque::from([b"EHLO client.test\r\n".to_vec()]);
         if let Some(account) = self.account {
-            let plain = format!("\0{}\0secret", name_of(account));
+            let plain = format!("\0{}\0secret", sim.name_of(account));
             let coded = base64::engine::general_purpose::STANDARD.encode(plain);
             script.push_back(format!("AUTH PLAIN {coded}\r\n").into_bytes());
         }
-        script.push_back(format!("MAIL FROM:<{}>\r\n", self.mail_from()).into_bytes());
+        script.push_back(format!("MAIL FROM:<{}>\r\n", self.mail_from(sim)).into_bytes());
         for recipient in &recipients {
             script.push_back(format!("RCPT TO:<{recipient}>\r\n").into_bytes());
         }
@@ -151,7 +151,7 @@ impl Sender {
         sim.tell(|| {
             format!(
                 "{} dials with letter {letter} to {recipients:?}",
-                self.mail_from()
+                self.mail_from(sim)
             )
         });
         self.talk = Some(Talk {
@@ -163,7 +163,7 @@ impl Sender {
     }
 
     fn give_up(&mut self, talk: Talk, why: &str, sim: &Sim) {
-        sim.tell(|| format!("{}: letter {} {why}", self.mail_from(), talk.letter));
+        sim.tell(|| format!("{}: letter {} {why}", self.mail_from(sim), talk.letter));
         self.again.push_back((talk.letter, talk.recipients));
     }
 
@@ -216,6 +216,10 @@ impl Sender {
 }
 
 impl Actor for Sender {
+    fn account(&self) -> Option<AccountId> {
+        self.account
+    }
+
     fn step(&mut self, sim: &Sim) {
         match self.talk.take() {
             None if sim.chance(600) => self.dial(sim),
@@ -276,16 +280,16 @@ fn settle(session: &mut Session, sim: &Sim) -> (Vec<u8>, bool) {
             Step::Input => return (output, false),
             Step::Close | Step::StartTls => return (output, true),
             Step::Verify(credentials) => {
-                session.verified(verify(&credentials.login), sim.now());
+                session.verified(verify(&credentials.login, sim), sim.now());
             }
         }
     }
 }
 
-fn verify(login: &str) -> Verified {
-    let found = PEOPLE.iter().position(|name| *name == login);
-    found.map_or(Verified::Refused, |n| Verified::Accepted {
-        account: AccountId(n as u32 + 1),
+fn verify(login: &str, sim: &Sim) -> Verified {
+    let found = sim.oracle.borrow().people.named(login);
+    found.map_or(Verified::Refused, |account| Verified::Accepted {
+        account,
         login: login.to_owned(),
         token: None,
     })
@@ -333,6 +337,7 @@ impl Verbs for Door<'_> {
         let accept = || self.server.delivery.accept(incoming, now, entropy);
         let accepted = self.sim.arrival(accept);
         let mut oracle = self.sim.oracle.borrow_mut();
+        oracle.arrived(origin);
         match accepted {
             Ok(accepted) => {
                 oracle.promised(
@@ -379,7 +384,7 @@ impl Door<'_> {
             .iter()
             .map(|one| one.address.clone())
             .collect();
-        let arrival = oracle::Arrival::new(letter, submitter).to(&to);
+        let arrival = oracle.arrival(letter.number, submitter, to);
         oracle.arrives(incoming.origin, arrival);
     }
 }

@@ -57,6 +57,10 @@ impl Syncer {
 }
 
 impl Actor for Syncer {
+    fn account(&self) -> Option<AccountId> {
+        Some(self.account)
+    }
+
     fn step(&mut self, sim: &Sim) {
         // Offline most of the time.
         if sim.chance(400) {

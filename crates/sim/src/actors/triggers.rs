@@ -6,7 +6,6 @@ use tern_base::AccountId;
 use tern_recall::Requested;
 
 use super::Actor;
-use crate::oracle::Oracle;
 use crate::sim::Sim;
 
 /// The worker.
@@ -56,7 +55,8 @@ impl Triggers {
 
 impl Actor for Triggers {
     fn step(&mut self, sim: &Sim) {
-        for account in Oracle::people() {
+        let people = sim.oracle.borrow().people.there();
+        for account in people {
             self.look(account, sim);
         }
         Self::late(sim);

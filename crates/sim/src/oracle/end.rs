@@ -52,7 +52,7 @@ impl Oracle {
 
     /// What the server shows is what a fresh look at the store shows.
     fn check_views(&mut self, server: &Server) -> Result<(), String> {
-        for account in Self::people() {
+        for account in self.people.there() {
             let folders = self.observer.mailboxes.folders(account);
             for folder in folders.map_err(|e| e.to_string())? {
                 let truth = self.observer.mailboxes.view(account, folder.id);
@@ -178,7 +178,9 @@ impl Oracle {
                     .range(of_account(copy_id.0))
                     .filter(|(_, row)| row.carriage.is_none())
                     .any(|(_, row)| row.reason != Reason::PutBack || row.restored.is_some());
-            if by_this && undone && !put_back {
+            // What was taken from an account that is removed since has nowhere to go back to.
+            let removed = !self.people.is_there(copy_id.0);
+            if by_this && undone && !put_back && !removed {
                 let what = format!(
                     "recall {id}: undone, and {copy_id:?} is in the vault: {copy:?}, {:?}",
                     rows.get(copy_id)
@@ -283,6 +285,7 @@ impl Oracle {
         for (n, (origin, target)) in targets.iter().enumerate() {
             let here = Subject::Target(n as u32);
             let row = rows.iter().find(|(subject, _)| *subject == here);
+            let reason = row.map(|(_, row)| row.reason);
             let row = row.map(|(_, row)| row.outcome);
             let wrong = match &target.destination {
                 Destination::Nowhere => row.map(|_| "was refused and has an outcome"),
@@ -294,7 +297,9 @@ impl Oracle {
                     match row {
                         None if has_copy || own => None,
                         None => Some("has no outcome"),
-                        Some(Outcome::AlreadyGone) => self.not_gone(recall, *origin, *account),
+                        Some(Outcome::AlreadyGone) => self
+                            .not_gone(recall, *origin, *account)
+                            .or_else(|| self.wrongly_gone(recall, *account, reason?)),
                         Some(Outcome::KeptByPolicy) if !recall.chosen.is_empty() => None,
                         Some(Outcome::KeptOnHoldVisible)
                             if self.perhaps_visible(*account, recall.digest) =>
@@ -343,6 +348,23 @@ impl Oracle {
         let mut copies = self.copies.range(of_account(account)).map(|(_, copy)| copy);
         let there = copies.any(|copy| copy.origin == origin && copy.place.is_within_reach());
         (there && recall.state != State::Restored).then_some("is said to be gone and is there")
+    }
+
+    /// Whether it was deleted by its owner, or went with the account, is not mixed up.
+    fn wrongly_gone(
+        &self,
+        recall: &Recall,
+        account: AccountId,
+        reason: Reason,
+    ) -> Option<&'static str> {
+        let removed = matches!(reason, Reason::RemovedUnread | Reason::RemovedAfterServing);
+        let was_gone = self.at_seal.get(&recall.id.tag());
+        let was_gone = was_gone.is_some_and(|at| at.gone.contains(&account));
+        match removed {
+            true if self.people.is_there(account) => Some("is said to be removed and is there"),
+            false if was_gone => Some("was removed and is said to have deleted it"),
+            _ => None,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod copies;
 mod end;
 mod holds;
 mod outside;
+mod people;
 mod step;
 mod waits;
 
@@ -22,10 +23,11 @@ use tern_store::{MemEngine, Operation};
 
 use crate::Summary;
 use crate::letter::{Letter, Part, marks};
-use crate::server::{Observer, PEOPLE};
+use crate::server::Observer;
 
 pub(crate) use copies::{Copy, Place};
 pub(crate) use holds::HeldBy;
+pub(crate) use people::People;
 use step::AccountSeen;
 
 /// What somebody may have changed in this step, whatever they were told of it.
@@ -62,7 +64,11 @@ pub(crate) struct Arrival {
     pub(crate) letter: u32,
     /// The account that submits it.
     pub(crate) submitter: Option<AccountId>,
+    /// Where it leads: to each of these that is not removed.
     pub(crate) accounts: BTreeSet<AccountId>,
+    /// Where it may lead as well, since the directory changed while it was taken in.
+    perhaps: BTreeSet<AccountId>,
+    recipients: Vec<EmailAddress>,
     pub(crate) outside: BTreeSet<String>,
     pub(crate) promise: Promise,
     checked: bool,
@@ -73,12 +79,15 @@ pub(crate) struct Arrival {
 pub(crate) struct AtSeal {
     pub(crate) digest: ContentDigest,
     pub(crate) copies: Vec<(AccountId, MessageId, OriginId)>,
+    /// Accounts that were removed by then.
+    pub(crate) gone: BTreeSet<AccountId>,
 }
 
 /// What the simulation knows of a request that it made.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) origin: OriginId,
+    pub(crate) requester: Option<AccountId>,
     pub(crate) chosen: Vec<EmailAddress>,
     /// Whether the requester may.
     pub(crate) allowed: bool,
@@ -87,6 +96,7 @@ pub(crate) struct Asked {
 /// The oracle.
 pub(crate) struct Oracle {
     observer: Observer,
+    pub(crate) people: People,
     letters: BTreeMap<u32, Letter>,
     by_digest: BTreeMap<ContentDigest, u32>,
     pub(crate) arrivals: BTreeMap<OriginId, Arrival>,
@@ -114,6 +124,7 @@ impl Oracle {
         let observer = Observer::open(mem).map_err(|error| error.to_string())?;
         let mut oracle = Self {
             observer,
+            people: People::founders(),
             letters: BTreeMap::new(),
             by_digest: BTreeMap::new(),
             arrivals: BTreeMap::new(),
@@ -133,11 +144,6 @@ impl Oracle {
         };
         oracle.look_at_all(true)?;
         Ok(oracle)
-    }
-
-    /// The accounts of the world.
-    pub(crate) fn people() -> impl Iterator<Item = AccountId> {
-        (1..=PEOPLE.len() as u32).map(AccountId)
     }
 
     /// The next process runs on this.
@@ -255,9 +261,14 @@ impl Oracle {
         }
         let held = self.held(digest);
         let copies = held.iter().map(|c| (c.account, c.message, c.origin));
-        let copies = copies.collect();
-        self.at_seal.insert(seal.tag, AtSeal { digest, copies });
+        let at = AtSeal {
+            digest,
+            copies: copies.collect(),
+            gone: self.all_gone(),
+        };
+        self.at_seal.insert(seal.tag, at);
         self.check_hidden(digest, seal);
+        self.check_asker(RecallId(seal.tag.0));
         self.check_freed(RecallId(seal.tag.0));
         true
     }
@@ -426,30 +437,52 @@ impl Oracle {
             exposed: count(&|copy| copy.body_out),
             freed: self.freed(),
             kept: count(&|copy| copy.kept),
+            removed: self.people.removed(),
             kills,
         }
     }
 }
 
 impl Arrival {
-    pub(crate) fn new(letter: &Letter, submitter: Option<AccountId>) -> Self {
-        Self {
-            letter: letter.number,
+    /// Whether it may bring a copy to an account.
+    fn may_reach(&self, account: AccountId) -> bool {
+        self.accounts.contains(&account) || self.perhaps.contains(&account)
+    }
+}
+
+impl Oracle {
+    /// A letter that the server is about to be asked to take over.
+    pub(crate) fn arrival(
+        &self,
+        letter: u32,
+        submitter: Option<AccountId>,
+        recipients: Vec<EmailAddress>,
+    ) -> Arrival {
+        let mut arrival = Arrival {
+            letter,
             submitter,
             accounts: BTreeSet::new(),
+            perhaps: BTreeSet::new(),
             outside: BTreeSet::new(),
             promise: Promise::Open,
             checked: false,
-        }
-    }
-
-    pub(crate) fn to(mut self, recipients: &[EmailAddress]) -> Self {
-        for recipient in recipients {
-            match crate::server::accounts_of(recipient) {
-                Some(accounts) => self.accounts.extend(accounts),
-                None => drop(self.outside.insert(recipient.canonical())),
+            recipients,
+        };
+        for recipient in &arrival.recipients {
+            match self.people.accounts_of(recipient) {
+                Some(accounts) => arrival.accounts.extend(accounts),
+                None => drop(arrival.outside.insert(recipient.canonical())),
             }
         }
-        self
+        arrival
+    }
+
+    /// The server has answered: it may have asked the directory at any time until now.
+    pub(crate) fn arrived(&mut self, origin: OriginId) {
+        if let Some(arrival) = self.arrivals.get_mut(&origin) {
+            let leads_to = arrival.recipients.iter();
+            let leads_to = leads_to.filter_map(|recipient| self.people.accounts_of(recipient));
+            arrival.perhaps = leads_to.flatten().collect();
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tern_base::{AccountId, MailboxId, MessageId, Modseq, Timestamp, Uid};
-use tern_mailbox::{Entry, Flags, INBOX, KEPT, SealTag, Vaulted};
+use tern_mailbox::{Entry, Flags, INBOX, KEPT, MailboxError, SealTag, Vaulted};
 
 use super::copies::Shown;
 use super::{Copy, Oracle, Permit, Place, Promise};
@@ -41,6 +41,8 @@ impl Oracle {
         self.look_at_all(false)?;
         self.check_promises();
         self.check_held()?;
+        self.check_left();
+        self.people_passed();
         self.permits.clear();
         for copy in self.copies.values_mut() {
             copy.body_out_before = copy.body_out;
@@ -52,7 +54,14 @@ impl Oracle {
     /// changes nothing in its account: `everywhere` meets that too.
     pub(super) fn look_at_all(&mut self, everywhere: bool) -> Result<(), String> {
         let mut changed = Vec::new();
-        for account in Self::people() {
+        for account in self.people.ever() {
+            if !self.people.is_there(account) {
+                // What is removed of it, no number tells.
+                if everywhere || !self.people.was_gone(account) {
+                    changed.push(account);
+                }
+                continue;
+            }
             let head = self.observer.mailboxes.account_head(account);
             let head = head.map_err(|error| format!("account {account}: {error}"))?;
             let seen = self.accounts.get(&account).map(|seen| seen.modseq);
@@ -109,10 +118,14 @@ impl Oracle {
     }
 
     fn look_at(&self, account: AccountId) -> Result<(AccountSeen, Messages), String> {
-        let fault = |error: tern_mailbox::MailboxError| format!("account {account}: {error}");
+        let fault = |error: MailboxError| format!("account {account}: {error}");
         let mailboxes = &self.observer.mailboxes;
+        let head = mailboxes.account_head(account);
+        if matches!(head, Err(MailboxError::NoAccount)) && !self.people.is_there(account) {
+            return Ok(Default::default());
+        }
         let mut seen = AccountSeen {
-            modseq: mailboxes.account_head(account).map_err(fault)?.modseq,
+            modseq: head.map_err(fault)?.modseq,
             ..AccountSeen::default()
         };
         let mut messages = Messages::new();
@@ -316,7 +329,7 @@ impl Oracle {
     fn may_be_new(&self, account: AccountId, letter: u32, copy: &Copy, shown: &Shown) -> bool {
         let brought = self.arrivals.get(&copy.origin).is_some_and(|arrival| {
             arrival.letter == letter
-                && arrival.accounts.contains(&account)
+                && arrival.may_reach(account)
                 && shown.keys().eq([&INBOX])
                 && !self.has_copy_of(account, copy)
         });
@@ -534,7 +547,7 @@ impl Oracle {
             return;
         };
         let brought = self.arrivals.get(&copy.origin);
-        let brought = brought.is_some_and(|a| a.letter == letter && a.accounts.contains(&account));
+        let brought = brought.is_some_and(|a| a.letter == letter && a.may_reach(account));
         let put = self.permitted(|permit| {
             matches!(permit, Permit::Append(of, _, what) if (*of, *what) == (account, letter))
         });
@@ -550,15 +563,17 @@ impl Oracle {
         let Some(copy) = self.copies.get(&(account, message)).cloned() else {
             return;
         };
+        let removed = !self.people.is_there(account);
         let fine = match &copy.place {
             Place::Shown(shown) => {
                 copy.report
+                    || removed
                     || shown
                         .keys()
                         .all(|mailbox| self.may_leave(account, *mailbox))
             }
             // Mail of the system's own is replaced by it.
-            Place::Unmet => copy.letter.is_none() || self.touched(account),
+            Place::Unmet => copy.letter.is_none() || removed || self.touched(account),
             Place::Vault(tag) if *tag == KEPT => !self.surely_held(account, copy.digest),
             Place::Vault(_) => self.touched(account),
             Place::Gone => true,
@@ -590,7 +605,8 @@ impl Oracle {
                 let mut copies = self.copies.range(of_account(*account));
                 copies.any(|(_, copy)| copy.origin == origin)
             };
-            let lost: Vec<&AccountId> = arrival.accounts.iter().filter(|a| !has(a)).collect();
+            let owed = arrival.accounts.iter().filter(|a| self.people.is_there(**a));
+            let lost: Vec<&AccountId> = owed.filter(|a| !has(a)).collect();
             let number = arrival.letter;
             match arrival.promise {
                 // A copy that its owner removed in the very step of its landing was never met.
@@ -601,7 +617,7 @@ impl Oracle {
                     );
                     self.broke(what);
                 }
-                Promise::Refused if lost.len() < arrival.accounts.len() => {
+                Promise::Refused if arrival.accounts.iter().any(has) => {
                     self.broke(format!(
                         "letter {number} was refused as {origin} and landed"
                     ));

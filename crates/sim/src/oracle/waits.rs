@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tern_recall::{Awaited, RecallId, Requested, State};
 
 use super::Oracle;
+use crate::server::MANAGER;
 
 /// What is known of everything that waits, or has waited.
 #[derive(Debug, Default)]
@@ -42,7 +43,11 @@ impl Oracle {
 
     pub(super) fn check_freed(&mut self, id: RecallId) {
         let waits_for = self.waits.of.get(&id).copied().unwrap_or(0);
-        let freed_by = self.waits.by.get(&id).map_or(0, BTreeSet::len);
+        // Who is gone by then has approved nothing.
+        let (manager, named) = MANAGER;
+        let gone = self.people.was_gone(manager);
+        let by = self.waits.by.get(&id).into_iter().flatten();
+        let freed_by = by.filter(|name| **name != named || !gone).count();
         if freed_by < waits_for {
             self.broke(format!(
                 "recall {id} waits for {waits_for} and is sealed, freed by {freed_by}"
@@ -50,6 +55,20 @@ impl Oracle {
         }
         if self.waits.over.contains(&id) {
             self.broke(format!("recall {id} was called off and is sealed"));
+        }
+    }
+
+    /// An account that is gone takes nothing back.
+    pub(super) fn check_asker(&mut self, id: RecallId) {
+        let by = match self.asked.get(&id) {
+            Some(asked) => asked.requester,
+            // By a client of the owner's.
+            None => self.observer.recalls.recall(id).ok().and_then(|one| one.owner),
+        };
+        if let Some(account) = by.filter(|account| self.people.was_gone(*account)) {
+            self.broke(format!(
+                "recall {id} is sealed for account {account}, which was removed before"
+            ));
         }
     }
 
