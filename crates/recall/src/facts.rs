@@ -7,7 +7,9 @@ use tern_base::{AccountId, ContentDigest, MessageId, OriginId};
 use tern_mailbox::{Carriage, Exposure, MailboxError, Origins};
 use tern_store::StoreError;
 
-use crate::{Destination, Facts, Reach, Recall, RecallError, Recalls, Submission, Target, rivals, submission};
+use crate::{
+    Destination, Facts, Reach, Recall, RecallError, Recalls, Submission, Target, rivals, submission,
+};
 
 impl Recalls {
     /// The facts about a submission as they are now, and about what else its account sent of the

@@ -104,8 +104,15 @@ fn what_was_taken_from_an_account_is_kept_when_it_is_removed_and_undone_it_stays
     assert_eq!(house.recalls.recall(id).unwrap().state, State::Restored);
     assert_eq!(house.uids(CAROL, INBOX).len(), 1);
     let kept = house.mailboxes.vaulted(id.tag(), None, 9).unwrap();
-    assert_eq!(kept.iter().map(|copy| copy.account).collect::<Vec<_>>(), [BOB]);
-    assert_eq!(house.outcomes(id), before, "the outcomes stay what they were");
+    assert_eq!(
+        kept.iter().map(|copy| copy.account).collect::<Vec<_>>(),
+        [BOB]
+    );
+    assert_eq!(
+        house.outcomes(id),
+        before,
+        "the outcomes stay what they were"
+    );
     house.check();
 }
 
@@ -115,7 +122,8 @@ fn an_approval_of_an_account_that_is_gone_counts_no_more() {
     let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
     let dave = approver(&house, DAVE, "dave");
     let request = house.request(ALICE, Selector::Submission(sent.id));
-    let approve = |house: &House, by| house.recalls.approve(request.id, by, None, house.now);
+    let approve =
+        |house: &House, by: &Requester| house.recalls.approve(request.id, by, None, house.now);
     house.recalls.request(&request, house.now).unwrap();
     let waits = approve(&house, &dave);
     assert!(matches!(waits, Ok(Requested::Waiting(..))), "{waits:?}");
