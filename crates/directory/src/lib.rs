@@ -37,8 +37,8 @@ pub mod target;
 
 pub use account::{
     Account, AccountPage, NewAccount, account, account_by_address, addresses_of, begin_removal_in,
-    create_account, create_account_in, groups_of, has_account, has_account_in, list_accounts, remove_account, update_account,
-    update_account_in,
+    create_account, create_account_in, groups_of, has_account, has_account_in, list_accounts,
+    remove_account, update_account, update_account_in,
 };
 pub use alias::{
     Alias, alias, list_addresses, remove_alias, remove_alias_in, set_alias, set_alias_in,

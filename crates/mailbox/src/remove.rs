@@ -54,7 +54,7 @@ impl Mailboxes {
     /// Whether an account is there, within a transaction: not from the moment on that its removal begins.
     pub fn has_account_in(
         &self,
-        txn: &Transaction<'_>,
+        txn: &mut Transaction<'_>,
         account: AccountId,
     ) -> Result<bool, MailboxError> {
         Ok(txn.get(&tables::account(account))?.is_some())

@@ -3,7 +3,7 @@
 //! Subject, text and attachment of each letter carry marks with its number; the text is nothing
 //! but marks, so that no 32 octets of it leave unseen.
 
-use tern_base::{ContentDigest, EmailAddress, Timestamp};
+use tern_base::{ContentDigest, EmailAddress, OriginId, Timestamp};
 
 /// Where in a letter a mark stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,7 +25,11 @@ pub(crate) struct Letter {
     pub(crate) content: Vec<u8>,
     pub(crate) digest: ContentDigest,
     /// The letters inside it, the outermost first.
-    pub(crate) carried: Vec<(u32, ContentDigest)>,
+    pub(crate) carried: Vec<ContentDigest>,
+    /// The letter that it is with something added, whose marks stand in it.
+    pub(crate) bears: Option<u32>,
+    /// The letter that this transaction sent out and that it is, come back: where it comes from outside.
+    pub(crate) returned: Option<(ContentDigest, OriginId)>,
 }
 
 /// How long a letter is.
@@ -40,7 +44,7 @@ pub(crate) enum Size {
 /// The octets of one mark.
 const MARK: usize = 8;
 
-fn mark(part: Part, number: u32) -> String {
+pub(crate) fn mark(part: Part, number: u32) -> String {
     let letter = match part {
         Part::Subject => 'S',
         Part::Body => 'B',
@@ -135,12 +139,14 @@ impl Letter {
         let content = text.into_bytes();
         let inner = draft.forwards.iter();
         let inner = inner.flat_map(|letter| {
-            let itself = std::iter::once((letter.number, letter.digest));
+            let itself = std::iter::once(letter.digest);
             itself.chain(letter.carried.iter().copied())
         });
         Self {
             number,
             carried: inner.collect(),
+            bears: None,
+            returned: None,
             recipients: draft.recipients,
             digest: tern_mime::content_digest(content_key, &content),
             content,

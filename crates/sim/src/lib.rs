@@ -1,7 +1,7 @@
 //! The whole server on the in-memory engine from one seed, with faults.
 //!
 //! One thread, a virtual clock, and every choice from the seed: senders over SMTP sessions,
-//! clients of every habit, the queue's worker, operators who take mail back and restore it, people
+//! a mailing list elsewhere that sends back what it was sent, clients of every habit, the queue's worker, operators who take mail back and restore it, people
 //! who approve, counsel who places legal holds. Things go wrong at every commit and every octet: conflicts, a full disk, lost answers, cut
 //! connections, the process killed. An oracle that sees what is durable and every octet that
 //! leaves compares both with what was promised.
@@ -13,6 +13,7 @@ mod actors;
 mod dice;
 mod engine;
 mod letter;
+mod listed;
 mod oracle;
 mod sabotage;
 mod server;

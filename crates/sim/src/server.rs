@@ -225,11 +225,7 @@ fn code_of(secret: &str, now: Timestamp) -> String {
 }
 
 /// Makes an account for somebody new.
-pub(crate) fn hire(
-    engine: &MemEngine,
-    name: &str,
-    now: Timestamp,
-) -> Result<AccountId, String> {
+pub(crate) fn hire(engine: &MemEngine, name: &str, now: Timestamp) -> Result<AccountId, String> {
     let observer = Observer::open(engine).map_err(|error| error.to_string())?;
     add(engine, &observer, name, now)
 }

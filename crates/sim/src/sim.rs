@@ -16,6 +16,7 @@ use tern_store::{Batch, MemEngine, Operation};
 use crate::actors::{self, Actor};
 use crate::dice::Dice;
 use crate::engine::{Fate, SimEngine, Watch};
+use crate::listed::Received;
 use crate::oracle::Oracle;
 use crate::server::{self, Server};
 use crate::{Failure, Options, Sabotage, Summary};
@@ -71,6 +72,8 @@ pub(crate) struct Sim {
     /// Every seal so far: for the sabotage that forgets them.
     sealed: RefCell<Vec<(ContentDigest, SealTag)>>,
     kills: Cell<usize>,
+    /// What a mailing list elsewhere was sent.
+    pub(crate) listed: RefCell<Vec<Received>>,
 }
 
 impl Sim {
@@ -146,6 +149,7 @@ impl Sim {
             arriving: Cell::new(false),
             sealed: RefCell::default(),
             kills: Cell::new(0),
+            listed: RefCell::default(),
         }))
     }
 
@@ -178,7 +182,9 @@ impl Sim {
     pub(crate) fn seat(&self, account: AccountId) {
         let name = self.name_of(account);
         let clients = actors::clients(account, name, &mut self.dice.borrow_mut());
-        self.actors.borrow_mut().extend(clients.into_iter().map(Some));
+        self.actors
+            .borrow_mut()
+            .extend(clients.into_iter().map(Some));
     }
 
     /// The name of an account, also of one that is gone.

@@ -48,6 +48,7 @@ pub(crate) fn cast(dice: &mut Dice) -> Vec<Box<dyn Actor>> {
         actors.extend(clients(account, name, dice));
     }
     actors.push(Box::new(sender::Sender::outside()));
+    actors.push(Box::new(sender::Sender::list()));
     for _ in 0..2 {
         actors.push(Box::new(relay::Relay::default()));
         actors.push(Box::new(recaller::Recaller::default()));

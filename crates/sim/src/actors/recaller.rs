@@ -52,7 +52,10 @@ impl Recaller {
             true => sim.pick(&recipients).into_iter().collect(),
             false => Vec::new(),
         };
-        let name = account.map_or_else(|| "root".to_owned(), |of| address(sim.name_of(of)).to_string());
+        let name = account.map_or_else(
+            || "root".to_owned(),
+            |of| address(sim.name_of(of)).to_string(),
+        );
         let asked = Asked {
             origin,
             requester: account,

@@ -7,6 +7,7 @@ use tern_queue::{LeaseId, Outcome, Reply};
 
 use super::Actor;
 use crate::letter::{Part, marks};
+use crate::listed::{Received, is_list};
 use crate::sim::Sim;
 
 /// How long an attempt may take.
@@ -49,6 +50,7 @@ impl Relay {
         let (id, origin) = (outgoing.item.id, outgoing.item.origin);
         let recipient = outgoing.item.recipient.canonical();
         let taken = |sure: bool, origin: OriginId| {
+            to_list(outgoing, sim);
             sim.oracle
                 .borrow_mut()
                 .taken_outside(origin, &recipient, sure);
@@ -80,6 +82,19 @@ impl Relay {
             .delivery
             .conclude(id, lease, &outcome, false, now, &mut entropy);
         done.map(drop)
+    }
+}
+
+/// What the list's server has got, whatever it answered.
+fn to_list(outgoing: &Outgoing, sim: &Sim) {
+    if is_list(&outgoing.item.recipient)
+        && let Some(letter) = letter_of(&outgoing.content)
+    {
+        sim.listed.borrow_mut().push(Received {
+            letter,
+            content: outgoing.content.clone(),
+            origin: outgoing.item.origin,
+        });
     }
 }
 
@@ -116,6 +131,7 @@ impl Actor for Relay {
             && sim.chance(500)
         {
             let recipient = outgoing.item.recipient.canonical();
+            to_list(&outgoing, sim);
             let mut oracle = sim.oracle.borrow_mut();
             oracle.taken_outside(outgoing.item.origin, &recipient, false);
         }

@@ -1,5 +1,5 @@
 //! Somebody who sends mail over an SMTP session: a user of the organisation by submission, or a
-//! server elsewhere. Connections are cut at any octet; what was not acknowledged is sent again.
+//! server elsewhere, be it that of a mailing list. Connections are cut at any octet; what was not acknowledged is sent again.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
@@ -15,6 +15,7 @@ use tern_store::StoreError;
 
 use super::Actor;
 use crate::letter::{Draft, Letter, Part, Size, marks};
+use crate::listed::{Change, LIST, Received, listed};
 use crate::oracle::Promise;
 use crate::server::{ALIAS, CONTENT_KEY, GROUP, PEOPLE, Server, address};
 use crate::sim::Sim;
@@ -22,12 +23,16 @@ use crate::sim::Sim;
 /// Most letters of a run: the world is small.
 const MAX_LETTERS: u32 = 40;
 
+/// Most that a mailing list makes of them.
+const MAX_LISTED: u32 = 20;
+
 /// Longest letter that is forwarded, in octets.
 const MAX_FORWARDED: usize = 16 * 1024;
 
 /// A sender.
 pub(crate) struct Sender {
     account: Option<AccountId>,
+    is_list: bool,
     talk: Option<Talk>,
     /// Letters that were not acknowledged, with their recipients.
     again: VecDeque<(u32, Vec<EmailAddress>)>,
@@ -46,6 +51,7 @@ impl Sender {
     pub(crate) const fn inside(account: AccountId) -> Self {
         Self {
             account: Some(account),
+            is_list: false,
             talk: None,
             again: VecDeque::new(),
         }
@@ -54,14 +60,24 @@ impl Sender {
     pub(crate) const fn outside() -> Self {
         Self {
             account: None,
+            is_list: false,
             talk: None,
             again: VecDeque::new(),
+        }
+    }
+
+    /// A mailing list that some people here are on.
+    pub(crate) fn list() -> Self {
+        Self {
+            is_list: true,
+            ..Self::outside()
         }
     }
 
     fn mail_from(&self, sim: &Sim) -> String {
         match self.account {
             Some(account) => address(sim.name_of(account)).to_string(),
+            None if self.is_list => "bounces@remote.test".to_owned(),
             None => "stranger@remote.test".to_owned(),
         }
     }
@@ -70,7 +86,12 @@ impl Sender {
         let mut names: Vec<&str> = PEOPLE.to_vec();
         names.extend([GROUP.0, ALIAS.0]);
         if self.account.is_some() {
-            names.extend(["one@remote.test", "two@remote.test", "three@else.test"]);
+            names.extend([
+                "one@remote.test",
+                "two@remote.test",
+                "three@else.test",
+                LIST,
+            ]);
         }
         let mut chosen: Vec<EmailAddress> = Vec::new();
         for _ in 0..=sim.below(4) {
@@ -87,6 +108,9 @@ impl Sender {
         }
         let count = sim.oracle.borrow().letter_count();
         let recipients = self.recipients(sim);
+        if self.is_list {
+            return Some((Self::listed(sim, count)?, recipients));
+        }
         if count > 0 && (sim.chance(100) || count >= MAX_LETTERS) {
             return Some((sim.below(count as usize) as u32, recipients));
         }
@@ -108,6 +132,40 @@ impl Sender {
         let letter = Letter::compose(draft, &CONTENT_KEY);
         sim.oracle.borrow_mut().add_letter(letter);
         Some((count, recipients))
+    }
+
+    /// What the list makes of something that it was sent: once or again, as it is or with what lists
+    /// add.
+    fn listed(sim: &Sim, count: u32) -> Option<u32> {
+        let received = sim.listed.borrow().clone();
+        let one = sim.pick(&received)?;
+        let change = sim.pick(&[
+            Change::Footer,
+            Change::Footer,
+            Change::Footer,
+            Change::Stripped,
+            Change::Transplanted,
+            Change::Above,
+        ])?;
+        if sim.chance(200) || count >= MAX_LETTERS + MAX_LISTED {
+            return Some(one.letter);
+        }
+        let other = sim.pick(&received);
+        let mut oracle = sim.oracle.borrow_mut();
+        // Of what was made of the same letter a token may be as good as its own.
+        let is_other = |other: &Received| oracle.root(other.letter) != oracle.root(one.letter);
+        let other = other.filter(is_other);
+        let sent = oracle.letter(one.letter)?.clone();
+        let (of, other) = ((&one, &sent), other.as_ref());
+        oracle.add_letter(listed(count, of, change, other, &CONTENT_KEY));
+        drop(oracle);
+        sim.tell(|| {
+            format!(
+                "the list makes letter {count} of {}: {change:?}",
+                one.letter
+            )
+        });
+        Some(count)
     }
 
     /// A letter that this sender knows, to be forwarded as an attachment.

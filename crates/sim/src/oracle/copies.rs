@@ -34,8 +34,8 @@ pub(crate) struct Copy {
     /// The letter; `None` is mail of the system's own.
     pub(crate) letter: Option<u32>,
     pub(crate) digest: ContentDigest,
-    /// The letters inside it.
-    pub(crate) carried: Vec<ContentDigest>,
+    /// The letters that it carries, and how.
+    pub(crate) carried: Vec<(ContentDigest, Carriage)>,
     pub(crate) origin: OriginId,
     pub(crate) place: Place,
     pub(crate) received: Option<Timestamp>,
@@ -64,7 +64,7 @@ impl Copy {
     pub(crate) const fn new(
         letter: Option<u32>,
         digest: ContentDigest,
-        carried: Vec<ContentDigest>,
+        carried: Vec<(ContentDigest, Carriage)>,
         origin: OriginId,
     ) -> Self {
         Self {
@@ -86,12 +86,12 @@ impl Copy {
         }
     }
 
-    /// How it has to do with a letter: it is the letter (`None`), or carries it.
+    /// How it has to do with a letter: it is the letter (`None`), or carries it so.
     pub(crate) fn carriage_of(&self, digest: ContentDigest) -> Option<Option<Carriage>> {
-        let carried = self.carried.contains(&digest);
+        let carried = self.carried.iter().find(|(of, _)| *of == digest);
         match self.digest == digest {
             true => Some(None),
-            false => carried.then_some(Some(Carriage::Attached)),
+            false => carried.map(|(_, carriage)| Some(*carriage)),
         }
     }
 }

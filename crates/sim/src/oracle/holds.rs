@@ -80,7 +80,9 @@ impl Oracle {
     /// letter, or for a message that carries it.
     pub(super) fn perhaps_visible(&self, account: AccountId, digest: ContentDigest) -> bool {
         let carriers = self.letters.values();
-        let carriers = carriers.filter(|letter| letter.carried.iter().any(|(_, of)| *of == digest));
+        let carriers = carriers.filter(|letter| {
+            letter.carried.contains(&digest) || letter.returned.is_some_and(|(of, _)| of == digest)
+        });
         let carriers: Vec<ContentDigest> = carriers.map(|letter| letter.digest).collect();
         let mut holds = self.holds.values().filter(|hold| hold.visible);
         holds.any(|hold| {

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tern_base::{
     AccountId, ContentDigest, EmailAddress, MailboxId, MessageId, Modseq, OriginId, Timestamp, Uid,
 };
-use tern_mailbox::{CopyRow, Flags, Seal, SealTag};
+use tern_mailbox::{Carriage, CopyRow, Flags, Seal, SealTag};
 use tern_recall::{HoldId, RecallId};
 use tern_store::{MemEngine, Operation};
 
@@ -290,9 +290,19 @@ impl Oracle {
         origin: OriginId,
     ) -> Copy {
         let number = self.by_digest.get(&digest).copied();
+        let attached = |digest: &ContentDigest| (*digest, Carriage::Attached);
         let carried = match number.and_then(|number| self.letters.get(&number)) {
-            Some(letter) => letter.carried.iter().map(|(_, digest)| *digest).collect(),
-            None => row.iter().map(|letter| letter.digest).collect(),
+            Some(letter) => {
+                let mut carried: Vec<_> = letter.carried.iter().map(attached).collect();
+                // What it has come back from it shows to the door for mail from outside alone.
+                let brought = self.arrivals.get(&origin);
+                if brought.is_some_and(|arrival| arrival.submitter.is_none()) {
+                    let back = letter.returned.into_iter();
+                    carried.extend(back.map(|(of, sent)| (of, Carriage::Returned(sent))));
+                }
+                carried
+            }
+            None => row.iter().map(|letter| attached(&letter.digest)).collect(),
         };
         Copy::new(number, digest, carried, origin)
     }
@@ -303,8 +313,9 @@ impl Oracle {
         account: AccountId,
         copy: &Copy,
     ) -> Option<(ContentDigest, SealTag)> {
-        let letters = std::iter::once(&copy.digest).chain(&copy.carried);
-        letters.copied().find_map(|digest| {
+        let carried = copy.carried.iter().map(|(digest, _)| *digest);
+        let mut letters = std::iter::once(copy.digest).chain(carried);
+        letters.find_map(|digest| {
             let carriage = copy.carriage_of(digest)?;
             let seals = self.seals.get(&digest)?;
             let covers = |seal: &&Seal| seal.covers(account, copy.origin, carriage);
@@ -327,14 +338,14 @@ impl Oracle {
         let copy = copy.clone();
         let letter = copy.letter;
         for (part, number) in marks(bytes) {
-            let inner = self.letters.get(&number);
-            let inner = inner.is_some_and(|inner| copy.carried.contains(&inner.digest));
-            if letter != Some(number) && letter.is_some() && !inner {
+            let own = letter.is_some_and(|letter| self.bears(letter, number));
+            let inner = !own && self.has_inside(&copy, number);
+            if letter.is_some() && !own && !inner {
                 self.broke(format!(
                     "account {account} asked for message {message} and got letter {number}"
                 ));
             }
-            if letter != Some(number) && !inner {
+            if !own && !inner {
                 continue;
             }
             if let Some((_, tag)) = self.covering(account, &copy) {
@@ -352,6 +363,28 @@ impl Oracle {
                 copy.served_to.insert(address);
             }
         }
+    }
+
+    /// The letter that another was made of, in the first place.
+    pub(crate) fn root(&self, letter: u32) -> u32 {
+        let made_of = self.letters.get(&letter).and_then(|letter| letter.bears);
+        made_of.map_or(letter, |of| self.root(of))
+    }
+
+    /// Whether a letter is another, or was made of it.
+    fn bears(&self, letter: u32, number: u32) -> bool {
+        let bears = || self.letters.get(&letter)?.bears;
+        letter == number || bears().is_some_and(|inner| self.bears(inner, number))
+    }
+
+    /// Whether a letter is inside a copy.
+    fn has_inside(&self, copy: &Copy, number: u32) -> bool {
+        let inside = copy
+            .carried
+            .iter()
+            .filter(|(_, how)| *how == Carriage::Attached);
+        let mut inside = inside.filter_map(|(digest, _)| self.by_digest.get(digest));
+        inside.any(|letter| self.bears(*letter, number))
     }
 
     /// How many seals ever fell: a session's step in which the number grew began before the seal.
@@ -380,27 +413,24 @@ impl Oracle {
     }
 
     fn learn(&mut self, account: AccountId, message: MessageId, bytes: &[u8]) {
-        let digest_of = |number: u32| self.letters.get(&number).map(|letter| letter.digest);
-        for (part, number) in marks(bytes) {
-            let Some(digest) = digest_of(number) else {
-                continue;
-            };
-            let held = self.held(digest);
-            let Some(row) = held
-                .iter()
-                .find(|row| (row.account, row.message) == (account, message))
-            else {
-                continue;
-            };
-            let of = row.carrier.map_or(digest, |(_, of)| of);
-            let mut copy = self.copy_of(of, &[], row.origin);
-            copy.body_out = part != Part::Subject || of != digest;
-            if self.covering(account, &copy).is_some() {
-                self.broke(format!("letter {number} handed out under a seal"));
-            }
-            self.early(account, message, copy);
+        let marks = marks(bytes);
+        let Some((_, number)) = marks.first() else {
             return;
+        };
+        let Some(mut copy) = self.identify(account, message) else {
+            return;
+        };
+        let is_body = |(part, number): &(Part, u32)| {
+            let own = copy
+                .letter
+                .is_some_and(|letter| self.bears(letter, *number));
+            *part != Part::Subject || !own
+        };
+        copy.body_out = marks.iter().any(is_body);
+        if self.covering(account, &copy).is_some() {
+            self.broke(format!("letter {number} handed out under a seal"));
         }
+        self.early(account, message, copy);
     }
 
     /// A client is about to be served the body of a copy; whether octets follow, it will see.
@@ -469,8 +499,12 @@ impl Oracle {
             recipients,
         };
         for recipient in &arrival.recipients {
-            match self.people.accounts_of(recipient) {
-                Some(accounts) => arrival.accounts.extend(accounts),
+            match self.people.leads_to(recipient) {
+                Some(accounts) => {
+                    let there = accounts.iter().filter(|of| self.people.is_there(**of));
+                    arrival.accounts.extend(there);
+                    arrival.perhaps.extend(accounts);
+                }
                 None => drop(arrival.outside.insert(recipient.canonical())),
             }
         }
@@ -481,8 +515,8 @@ impl Oracle {
     pub(crate) fn arrived(&mut self, origin: OriginId) {
         if let Some(arrival) = self.arrivals.get_mut(&origin) {
             let leads_to = arrival.recipients.iter();
-            let leads_to = leads_to.filter_map(|recipient| self.people.accounts_of(recipient));
-            arrival.perhaps = leads_to.flatten().collect();
+            let leads_to = leads_to.filter_map(|recipient| self.people.leads_to(recipient));
+            arrival.perhaps.extend(leads_to.flatten());
         }
     }
 }

@@ -36,7 +36,7 @@ impl Oracle {
         };
         let number = item.number_in(origin);
         let inner = known.carried.iter();
-        let inner = inner.map(|(_, digest)| (*digest, Some(Carriage::Attached)));
+        let inner = inner.map(|digest| (*digest, Some(Carriage::Attached)));
         let letters = std::iter::once((known.digest, None)).chain(inner);
         let covering = letters.flat_map(|(digest, carriage)| {
             let seals = self.seals.get(&digest).into_iter().flatten();

@@ -93,8 +93,8 @@ impl People {
     }
 
     /// The accounts that an address leads to: the simulation's own idea of the directory. `None` for
-    /// an address outside.
-    pub(crate) fn accounts_of(&self, address: &EmailAddress) -> Option<Vec<AccountId>> {
+    /// an address outside. One that is about to be removed may still be among them.
+    pub(super) fn leads_to(&self, address: &EmailAddress) -> Option<Vec<AccountId>> {
         if address.domain().as_str() != DOMAIN {
             return None;
         }
@@ -102,9 +102,12 @@ impl People {
         let found: Vec<AccountId> = match local {
             _ if local == GROUP.0 => GROUP.1.iter().map(|id| AccountId(*id)).collect(),
             _ if local == ALIAS.0 => vec![AccountId(ALIAS.1)],
-            _ => self.named(local).into_iter().collect(),
+            _ => self.ever(),
         };
-        Some(found.into_iter().filter(|of| self.is_there(*of)).collect())
+        let named =
+            |of: &AccountId| local == self.name_of(*of) || local == GROUP.0 || local == ALIAS.0;
+        let found = found.into_iter().filter(named);
+        Some(found.filter(|of| !self.is_gone(*of)).collect())
     }
 }
 
@@ -152,8 +155,7 @@ impl Oracle {
     /// Of an account that is gone nothing is in any mailbox.
     pub(super) fn check_left(&mut self) {
         for account in self.people.ever() {
-            if self.people.is_gone(account)
-                && self.observer.mailboxes.account_head(account).is_ok()
+            if self.people.is_gone(account) && self.observer.mailboxes.account_head(account).is_ok()
             {
                 self.broke(format!("account {account} is removed and has mailboxes"));
             }
@@ -163,6 +165,7 @@ impl Oracle {
     /// The accounts that were gone before this step.
     pub(super) fn all_gone(&self) -> BTreeSet<AccountId> {
         let all = self.people.ever().into_iter();
-        all.filter(|account| self.people.was_gone(*account)).collect()
+        all.filter(|account| self.people.was_gone(*account))
+            .collect()
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tern_base::{AccountId, MailboxId, MessageId, Modseq, Timestamp, Uid};
-use tern_mailbox::{Entry, Flags, INBOX, KEPT, MailboxError, SealTag, Vaulted};
+use tern_mailbox::{CopyRow, Entry, Flags, INBOX, KEPT, MailboxError, SealTag, Vaulted};
 
 use super::copies::Shown;
 use super::{Copy, Oracle, Permit, Place, Promise};
@@ -349,18 +349,29 @@ impl Oracle {
         met.any(|met| met.origin == copy.origin && met.place != Place::Unmet)
     }
 
-    fn identify(&self, account: AccountId, message: MessageId) -> Option<Copy> {
-        if let Ok(row) = self.observer.mailboxes.message(account, message) {
+    pub(super) fn identify(&self, account: AccountId, message: MessageId) -> Option<Copy> {
+        let mailboxes = &self.observer.mailboxes;
+        if let Ok(row) = mailboxes.message(account, message) {
             return Some(self.copy_of(row.digest, &row.carried, row.origin));
         }
-        // Sealed when the observer began to look: the index of copies tells.
-        self.by_digest.keys().find_map(|digest| {
-            let held = self.held(*digest);
-            let row = held
-                .iter()
-                .find(|row| (row.account, row.message) == (account, message))?;
-            let of = row.carrier.map_or(*digest, |(_, of)| of);
-            Some(self.copy_of(of, &[], row.origin))
+        // Sealed when the observer began to look: the index of copies tells, and of mail of the
+        // system's own that of what carries them.
+        let is_it = |row: &CopyRow| (row.account, row.message) == (account, message);
+        let own = self.by_digest.keys().find_map(|digest| {
+            let row = mailboxes.copies(*digest).ok()?.into_iter().find(is_it)?;
+            Some(self.copy_of(*digest, &[], row.origin))
+        });
+        own.or_else(|| {
+            self.by_digest.keys().find_map(|digest| {
+                let row = mailboxes.carriers(*digest).ok()?.into_iter().find(is_it)?;
+                let (carriage, of) = row.carrier?;
+                let carriage = Some(carriage);
+                let letter = tern_mailbox::Letter {
+                    digest: *digest,
+                    carriage,
+                };
+                Some(self.copy_of(of, &[letter], row.origin))
+            })
         })
     }
 
@@ -527,6 +538,7 @@ impl Oracle {
         if let Place::Shown(shown) = &copy.place
             && (*shown != copy.before || kept && !copy.report)
             && !self.touched(account)
+            && self.people.is_there(account)
         {
             self.broke(format!(
                 "account {account}: message {message} was shown in {shown:?} and withdrawn from \
@@ -605,7 +617,10 @@ impl Oracle {
                 let mut copies = self.copies.range(of_account(*account));
                 copies.any(|(_, copy)| copy.origin == origin)
             };
-            let owed = arrival.accounts.iter().filter(|a| self.people.is_there(**a));
+            let owed = arrival
+                .accounts
+                .iter()
+                .filter(|a| self.people.is_there(**a));
             let lost: Vec<&AccountId> = owed.filter(|a| !has(a)).collect();
             let number = arrival.letter;
             match arrival.promise {

@@ -63,7 +63,12 @@ impl Oracle {
         let by = match self.asked.get(&id) {
             Some(asked) => asked.requester,
             // By a client of the owner's.
-            None => self.observer.recalls.recall(id).ok().and_then(|one| one.owner),
+            None => self
+                .observer
+                .recalls
+                .recall(id)
+                .ok()
+                .and_then(|one| one.owner),
         };
         if let Some(account) = by.filter(|account| self.people.was_gone(*account)) {
             self.broke(format!(
