@@ -22,7 +22,7 @@ fn check(seeds: std::ops::Range<u64>) {
     assert!(total.withdrawn > 200 && total.late > 120, "{total:?}");
     assert!(total.restored > 20 && total.exposed > 120, "{total:?}");
     assert!(total.freed > 2 && total.kept > 5, "{total:?}");
-    assert!(total.kills > 20, "{total:?}");
+    assert!(total.removed > 8 && total.kills > 20, "{total:?}");
 }
 
 #[test]

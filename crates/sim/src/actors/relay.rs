@@ -35,7 +35,7 @@ impl Relay {
         sim.tell(|| format!("relay takes letter {letter:?} to {}", item.recipient));
         sim.oracle
             .borrow_mut()
-            .handed_to_relay(item.id, item.origin, letter);
+            .handed_to_relay(item.id, item.origin, &outgoing.content);
         self.sending = Some((Box::new(outgoing), lease));
         Ok(())
     }

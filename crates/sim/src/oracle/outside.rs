@@ -5,6 +5,7 @@ use tern_mailbox::Carriage;
 use tern_queue::{QueueId, Status};
 
 use super::{Arrival, Oracle};
+use crate::server::CONTENT_KEY;
 
 impl Oracle {
     /// Every outside recipient of an acknowledged letter is in the queue or its history.
@@ -29,21 +30,23 @@ impl Oracle {
         }
     }
 
-    /// The queue handed a letter to the relay for one attempt.
-    pub(crate) fn handed_to_relay(&mut self, item: QueueId, origin: OriginId, letter: Option<u32>) {
-        let Some(known) = letter.and_then(|number| self.letters.get(&number)) else {
-            return;
-        };
+    /// The queue handed a message to the relay for one attempt: a letter, or what tells of one and may
+    /// have it inside.
+    pub(crate) fn handed_to_relay(&mut self, item: QueueId, origin: OriginId, content: &[u8]) {
+        let digest = tern_mime::content_digest(&CONTENT_KEY, content);
+        let message = tern_mime::parse(content);
+        let inner = tern_mime::nested_digests(&CONTENT_KEY, &message, content);
         let number = item.number_in(origin);
-        let inner = known.carried.iter();
-        let inner = inner.map(|digest| (*digest, Some(Carriage::Attached)));
-        let letters = std::iter::once((known.digest, None)).chain(inner);
+        let inner = inner.into_iter();
+        let inner = inner.map(|digest| (digest, Some(Carriage::Attached)));
+        let letters = std::iter::once((digest, None)).chain(inner);
         let covering = letters.flat_map(|(digest, carriage)| {
             let seals = self.seals.get(&digest).into_iter().flatten();
             seals.filter(move |seal| seal.covers_outside(origin, number, carriage))
         });
         let tags: Vec<_> = covering.map(|seal| seal.tag).collect();
         for tag in tags {
+            let letter = self.by_digest.get(&digest);
             self.broke(format!(
                 "letter {letter:?} was handed to the relay under seal {}",
                 tern_recall::RecallId(tag.0)

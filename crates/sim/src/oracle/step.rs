@@ -587,6 +587,8 @@ impl Oracle {
             // Mail of the system's own is replaced by it.
             Place::Unmet => copy.letter.is_none() || removed || self.touched(account),
             Place::Vault(tag) if *tag == KEPT => !self.surely_held(account, copy.digest),
+            // Put back, and gone with the account.
+            Place::Vault(tag) if removed && self.restores.contains(tag) => true,
             Place::Vault(_) => self.touched(account),
             Place::Gone => true,
         };
