@@ -151,6 +151,21 @@ impl Mailboxes {
     }
 }
 
+/// Something of an account is kept from now on that was in the vault before. It may be gone meanwhile.
+pub(crate) fn kept_from_now_on(
+    txn: &mut Transaction<'_>,
+    account: AccountId,
+    size: u32,
+) -> Result<(), MailboxError> {
+    let key = tables::account(account);
+    if let Some(row) = txn.get(&key)? {
+        let head = AccountHead::decode(&row)?;
+        let kept_bytes = head.kept_bytes.saturating_add(size.into());
+        txn.put(key, AccountHead { kept_bytes, ..head }.encode());
+    }
+    Ok(())
+}
+
 /// What was kept of an account is not any more. It may be gone meanwhile.
 pub(crate) fn kept_no_longer(
     txn: &mut Transaction<'_>,

@@ -15,7 +15,7 @@ use crate::restore::show_again;
 use crate::rows::{MessageRow, VaultRow};
 use crate::sealing::seals_in;
 use crate::{
-    KEPT, MailboxError, Mailboxes, Prepared, Purged, SealTag, blob, expose, tables, vault,
+    KEPT, MailboxError, Mailboxes, Prepared, Purged, SealTag, blob, expose, keep, tables, vault,
 };
 
 /// A message that has taken the place of one in the vault.
@@ -111,12 +111,29 @@ impl Mailboxes {
     ) -> Result<(), MailboxError> {
         match self.purge_in(txn, account, message, now)? {
             Purged::Gone => Ok(()),
-            Purged::Kept => self.retag_in(txn, account, message, KEPT),
+            Purged::Kept => self.keep_on_in(txn, account, message),
             Purged::NotThere => match self.remove_in(txn, account, message, now) {
                 Ok(_) | Err(MailboxError::NoAccount) => Ok(()),
                 Err(error) => Err(error),
             },
         }
+    }
+}
+
+impl Mailboxes {
+    /// Keeps a message that is in the vault on behalf of holds alone from now on, and counts it so.
+    fn keep_on_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        account: AccountId,
+        message: MessageId,
+    ) -> Result<(), MailboxError> {
+        let row = vault::get(txn, account, message)?;
+        if let Some(row) = row.filter(|row| row.tag != KEPT) {
+            keep::kept_from_now_on(txn, account, row.message.size)?;
+            self.retag_in(txn, account, message, KEPT)?;
+        }
+        Ok(())
     }
 }
 

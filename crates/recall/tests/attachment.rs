@@ -6,10 +6,13 @@ mod house;
 
 use house::*;
 use tern_base::{AccountId, MessageId, Timestamp, Uid};
-use tern_mailbox::{ExposureLevel, FlagChange, FlagRequest, Flags, INBOX, SystemFlag, Transfer};
+use tern_mailbox::{
+    ExposureLevel, FlagChange, FlagRequest, Flags, INBOX, KEPT, SystemFlag, Transfer,
+};
 use tern_policy::Notice;
 use tern_recall::{
-    Attachment, Outcome, Reason, RecallId, Refusal, Request, Requested, Selector, State, Submission,
+    Attachment, HoldId, NewHold, Outcome, Reason, RecallId, Refusal, Request, Requested, Requester,
+    Scope, Selector, State, Submission,
 };
 
 const PLAN: &str = "cGxhbg==";
@@ -457,5 +460,50 @@ fn what_carries_it_goes_whole_and_what_is_left_stays_when_the_vault_is_purged() 
         (false, true),
         "the whole of it is kept no longer"
     );
+    house.check();
+}
+
+#[test]
+fn what_was_left_and_is_held_is_counted_when_the_whole_comes_back() {
+    let mut house = House::new();
+    let sent = house.submit_content(ALICE, &[BOB], &[], &letter());
+    let part = take(&mut house, &sent, "2");
+    let whole = house.recall(ALICE, &sent).id();
+    let hold = NewHold {
+        id: HoldId([7; 16]),
+        scope: Scope {
+            account: Some(BOB),
+            ..Scope::default()
+        },
+        why: "case 12".into(),
+        ends: None,
+        visible: false,
+    };
+    let operator = Requester {
+        account: None,
+        name: "root".into(),
+        authentication: Default::default(),
+    };
+    house
+        .recalls
+        .place_hold(&hold, &operator, house.now)
+        .unwrap();
+    restore(&house, part);
+    // What was left of it stays in the vault for the hold alone, and counts as what holds keep.
+    let kept = house.mailboxes.vaulted(KEPT, None, 9).unwrap();
+    let [rest] = &kept[..] else {
+        panic!("{kept:?}");
+    };
+    let head = house.mailboxes.account_head(BOB).unwrap();
+    assert_eq!(head.kept_bytes, u64::from(rest.row.message.size));
+    house.check();
+    restore(&house, whole);
+    assert_eq!(files(&house, BOB), (true, true));
+    house
+        .recalls
+        .release_hold(hold.id, &operator, house.now)
+        .unwrap();
+    house.recalls.purge(house.now).unwrap();
+    assert_eq!(house.mailboxes.account_head(BOB).unwrap().kept_bytes, 0);
     house.check();
 }

@@ -12,8 +12,30 @@ pub(crate) enum Part {
     Subject,
     /// The text.
     Body,
-    /// The attachment.
+    /// The first attachment.
     Attachment,
+    /// The second one.
+    Second,
+}
+
+impl Part {
+    /// Where in the message it is, by the order of its parts from the whole of it; `None` where it is no
+    /// attachment.
+    pub(crate) const fn position(self) -> Option<u8> {
+        match self {
+            Self::Subject | Self::Body => None,
+            Self::Attachment => Some(2),
+            Self::Second => Some(3),
+        }
+    }
+
+    /// The name of its file.
+    pub(crate) const fn file(self) -> &'static str {
+        match self {
+            Self::Second => "b.bin",
+            _ => "a.bin",
+        }
+    }
 }
 
 /// One letter.
@@ -26,6 +48,8 @@ pub(crate) struct Letter {
     pub(crate) digest: ContentDigest,
     /// The letters inside it, the outermost first.
     pub(crate) carried: Vec<ContentDigest>,
+    /// Whether it has the two attachments.
+    pub(crate) has_attachments: bool,
     /// The letter that it is with something added, whose marks stand in it.
     pub(crate) bears: Option<u32>,
     /// The letter that this transaction sent out and that it is, come back: where it comes from outside.
@@ -36,7 +60,7 @@ pub(crate) struct Letter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Size {
     Small,
-    WithAttachment,
+    WithAttachments,
     /// So long that its content is staged before the commit.
     Large,
 }
@@ -49,6 +73,7 @@ pub(crate) fn mark(part: Part, number: u32) -> String {
         Part::Subject => 'S',
         Part::Body => 'B',
         Part::Attachment => 'A',
+        Part::Second => 'C',
     };
     format!("#{letter}{number:05}#")
 }
@@ -67,6 +92,7 @@ pub(crate) fn marks(bytes: &[u8]) -> Vec<(Part, u32)> {
             b'S' => Part::Subject,
             b'B' => Part::Body,
             b'A' => Part::Attachment,
+            b'C' => Part::Second,
             _ => continue,
         };
         let number = std::str::from_utf8(digits)
@@ -122,15 +148,17 @@ impl Letter {
             text.push_str(&format!("--{cut}\r\nContent-Type: message/rfc822\r\n\r\n"));
             text.push_str(&String::from_utf8_lossy(&letter.content));
             text.push_str(&format!("--{cut}--\r\n"));
-        } else if draft.size == Size::WithAttachment {
-            let attached = format!("{}\r\n", mark(Part::Attachment, number).repeat(8)).repeat(4);
+        } else if draft.size == Size::WithAttachments {
             text.push_str("Content-Type: multipart/mixed; boundary=cut\r\n\r\n--cut\r\n\r\n");
             text.push_str(&line.repeat(lines));
-            text.push_str(
-                "--cut\r\nContent-Type: application/octet-stream\r\n\
-                 Content-Disposition: attachment; filename=a.bin\r\n\r\n",
-            );
-            text.push_str(&attached);
+            for part in [Part::Attachment, Part::Second] {
+                text.push_str(&format!(
+                    "--cut\r\nContent-Type: application/octet-stream\r\n\
+                     Content-Disposition: attachment; filename={}\r\n\r\n",
+                    part.file()
+                ));
+                text.push_str(&format!("{}\r\n", mark(part, number).repeat(8)).repeat(4));
+            }
             text.push_str("--cut--\r\n");
         } else {
             text.push_str("\r\n");
@@ -145,6 +173,7 @@ impl Letter {
         Self {
             number,
             carried: inner.collect(),
+            has_attachments: draft.size == Size::WithAttachments && draft.forwards.is_none(),
             bears: None,
             returned: None,
             recipients: draft.recipients,

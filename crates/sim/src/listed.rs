@@ -75,6 +75,7 @@ pub(crate) fn listed(
         digest,
         content,
         carried: sent.carried.clone(),
+        has_attachments: sent.has_attachments,
         bears: Some(sent.number),
         returned: change.keeps().then_some((sent.digest, received.origin)),
     }

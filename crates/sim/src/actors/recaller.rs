@@ -2,9 +2,10 @@
 
 use tern_base::{Entropy, OriginId};
 use tern_policy::Authentication;
-use tern_recall::{RecallError, RecallId, Request, Requested, Requester, Selector};
+use tern_recall::{Attachment, RecallError, RecallId, Request, Requested, Requester, Selector};
 
 use super::Actor;
+use crate::letter::Part;
 use crate::oracle::{Asked, Promise};
 use crate::server::address;
 use crate::sim::Sim;
@@ -42,16 +43,21 @@ impl Recaller {
                 .or(arrival.submitter),
             _ => arrival.submitter,
         };
-        let recipients = sim
-            .oracle
-            .borrow()
-            .letter(arrival.letter)?
-            .recipients
-            .clone();
+        let letter = sim.oracle.borrow().letter(arrival.letter)?.clone();
+        let recipients = letter.recipients;
         let chosen = match sim.chance(250) {
             true => sim.pick(&recipients).into_iter().collect(),
             false => Vec::new(),
         };
+        // One of the attachments, or now and then one that is not there.
+        let wants_part = sim.chance(match letter.has_attachments {
+            true => 400,
+            // Of what it carries the parts have other places.
+            false => 20 * usize::from(letter.carried.is_empty()),
+        });
+        let part = sim
+            .pick(&[Part::Attachment, Part::Second])
+            .filter(|_| wants_part);
         let name = account.map_or_else(
             || "root".to_owned(),
             |of| address(sim.name_of(of)).to_string(),
@@ -60,6 +66,7 @@ impl Recaller {
             origin,
             requester: account,
             chosen: chosen.clone(),
+            attachment: part,
             allowed: account.is_none() || account == arrival.submitter,
         };
         sim.oracle.borrow_mut().asked.insert(RecallId(id), asked);
@@ -69,7 +76,7 @@ impl Recaller {
             requester: requester(account, name),
             chosen: chosen.iter().map(ToString::to_string).collect(),
             selection: tern_policy::Selection::Any,
-            attachment: None,
+            attachment: part.map(|part| Attachment::asked(part.file())),
             reach: tern_recall::Reach::default(),
             notices: tern_recall::Notices::default(),
             batch: None,

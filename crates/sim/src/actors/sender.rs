@@ -122,7 +122,7 @@ impl Sender {
             recipients: recipients.clone(),
             size: match sim.below(20) {
                 0 => Size::Large,
-                1..=7 => Size::WithAttachment,
+                1..=7 => Size::WithAttachments,
                 _ => Size::Small,
             },
             message_id: imitated.then(|| sim.below(count as usize) as u32),

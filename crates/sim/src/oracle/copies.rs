@@ -54,6 +54,8 @@ pub(crate) struct Copy {
     pub(crate) kept: bool,
     /// It arrived under a seal.
     pub(crate) late: bool,
+    /// What is left of a letter, and its owner has made it of another such.
+    pub(crate) by_owner: bool,
     /// A report of the server, which it replaces by itself.
     pub(crate) report: bool,
     /// Where it was when it was withdrawn, with the flags.
@@ -81,6 +83,7 @@ impl Copy {
             kept: false,
             late: false,
             body_out_before: false,
+            by_owner: false,
             report: false,
             before: BTreeMap::new(),
         }

@@ -4,13 +4,15 @@
 use std::collections::BTreeMap;
 
 use tern_base::{AccountId, MessageId, OriginId};
-use tern_mailbox::ExposureLevel;
+use tern_mailbox::{Carriage, ExposureLevel};
 use tern_recall::{
-    CopyOutcome, Destination, Outcome, Reason, Recall, RecallId, State, Subject, submission,
+    Attachment, CopyOutcome, Destination, Outcome, Reason, Recall, RecallId, State, Subject,
+    submission,
 };
 
 use super::step::of_account;
 use super::{Oracle, Place};
+use crate::letter::Part;
 use crate::server::Server;
 
 impl Oracle {
@@ -46,6 +48,7 @@ impl Oracle {
             self.check_recalls()?;
             self.check_waits()?;
             self.check_ledgers()?;
+            self.check_log()?;
         }
         self.verdict()
     }
@@ -112,6 +115,7 @@ impl Oracle {
             self.check_copies(&recall)?;
             self.check_targets(&recall)?;
         }
+        self.check_all_rests();
         Ok(())
     }
 
@@ -135,6 +139,11 @@ impl Oracle {
             Some(asked) => {
                 if !asked.allowed || recall.submission != Some(asked.origin) {
                     self.broke(format!("recall {id} was not asked for by whoever may"));
+                }
+                let part = |one: &Attachment| one.found.as_ref().ok().map(|found| found.position);
+                let part = recall.attachment.as_ref().map(part);
+                if part != asked.attachment.map(Part::position) {
+                    self.broke(format!("recall {id} is not of {:?}", asked.attachment));
                 }
                 let chosen: Vec<String> = asked.chosen.iter().map(ToString::to_string).collect();
                 if recall.chosen != chosen {
@@ -163,6 +172,11 @@ impl Oracle {
             })
             .collect();
         let undone = recall.state == State::Restored;
+        let all: Vec<_> = rows
+            .iter()
+            .map(|((a, m), row)| (Subject::Copy(*a, *m), row.clone()))
+            .collect();
+        self.check_places(recall, &all);
         for (copy_id, copy) in &self.copies {
             let by_this = copy.place == Place::Vault(id.tag());
             if by_this && !rows.contains_key(copy_id) {
@@ -214,7 +228,10 @@ impl Oracle {
         };
         match copy.carriage_of(recall.digest) {
             None => return Some("it is another letter"),
-            Some(carriage) if carriage != outcome.carriage => {
+            Some(carriage)
+                if carriage.filter(|how| !matches!(how, Carriage::Reduced(_)))
+                    != outcome.carriage =>
+            {
                 return Some("it is carried otherwise");
             }
             Some(_) => {}
@@ -335,7 +352,7 @@ impl Oracle {
 
     fn was_withdrawn(&self, recall: &Recall, account: AccountId) -> bool {
         let mut copies = self.copies.range(of_account(account)).map(|(_, copy)| copy);
-        copies.any(|copy| copy.digest == recall.digest && (copy.withdrawn || copy.late))
+        copies.any(|copy| copy.is_of(recall.digest) && (copy.withdrawn || copy.late))
     }
 
     /// A recipient who is said to have deleted their copy: it must be gone, and not by us.

@@ -47,6 +47,11 @@ impl HeldBy {
         }
     }
 
+    /// Whether the server said that it is placed, and nobody has asked for its release.
+    pub(super) fn is_placed(&self) -> bool {
+        self.stage != Stage::Perhaps
+    }
+
     fn fits(&self, account: AccountId, digest: ContentDigest) -> bool {
         self.account.is_none_or(|of| of == account) && self.digest.is_none_or(|of| of == digest)
     }

@@ -7,8 +7,10 @@
 mod copies;
 mod end;
 mod holds;
+mod log;
 mod outside;
 mod people;
+mod rests;
 mod step;
 mod waits;
 
@@ -89,6 +91,8 @@ pub(crate) struct Asked {
     pub(crate) origin: OriginId,
     pub(crate) requester: Option<AccountId>,
     pub(crate) chosen: Vec<EmailAddress>,
+    /// The one attachment that it is about.
+    pub(crate) attachment: Option<Part>,
     /// Whether the requester may.
     pub(crate) allowed: bool,
 }
@@ -109,6 +113,10 @@ pub(crate) struct Oracle {
     pub(crate) holds: BTreeMap<HoldId, HeldBy>,
     /// Copies that their owners removed under a hold.
     owed: BTreeSet<(AccountId, MessageId)>,
+    /// What is left of letters and new in this step.
+    fresh_rests: BTreeSet<(AccountId, MessageId)>,
+    /// What stands in the place of a copy, at rest.
+    stand_ins: BTreeSet<(AccountId, MessageId)>,
     waits: waits::Waits,
     copies: BTreeMap<(AccountId, MessageId), Copy>,
     accounts: BTreeMap<AccountId, AccountSeen>,
@@ -134,6 +142,8 @@ impl Oracle {
             restores: BTreeSet::new(),
             holds: BTreeMap::new(),
             owed: BTreeSet::new(),
+            fresh_rests: BTreeSet::new(),
+            stand_ins: BTreeSet::new(),
             waits: waits::Waits::default(),
             copies: BTreeMap::new(),
             accounts: BTreeMap::new(),
@@ -289,9 +299,14 @@ impl Oracle {
         row: &[tern_mailbox::Letter],
         origin: OriginId,
     ) -> Copy {
-        let number = self.by_digest.get(&digest).copied();
+        let known = self.by_digest.get(&digest).copied();
+        // What is left of a letter names it.
+        let is_rest =
+            |one: &&tern_mailbox::Letter| matches!(one.carriage, Some(Carriage::Reduced(_)));
+        let left_of = row.iter().find(is_rest).map(|one| one.digest);
+        let number = known.or_else(|| self.by_digest.get(&left_of?).copied());
         let attached = |digest: &ContentDigest| (*digest, Carriage::Attached);
-        let carried = match number.and_then(|number| self.letters.get(&number)) {
+        let carried = match known.and_then(|number| self.letters.get(&number)) {
             Some(letter) => {
                 let mut carried: Vec<_> = letter.carried.iter().map(attached).collect();
                 // What it has come back from it shows to the door for mail from outside alone.
@@ -302,7 +317,10 @@ impl Oracle {
                 }
                 carried
             }
-            None => row.iter().map(|letter| attached(&letter.digest)).collect(),
+            None => {
+                let how = |one: &tern_mailbox::Letter| one.carriage.map(|how| (one.digest, how));
+                row.iter().filter_map(how).collect()
+            }
         };
         Copy::new(number, digest, carried, origin)
     }
@@ -347,6 +365,12 @@ impl Oracle {
             }
             if !own && !inner {
                 continue;
+            }
+            if own && copy.is_without(part) {
+                self.broke(format!(
+                    "{part:?} of letter {number} handed out to account {account} (message \
+                     {message}), out of which it was taken"
+                ));
             }
             if let Some((_, tag)) = self.covering(account, &copy) {
                 self.broke(format!(

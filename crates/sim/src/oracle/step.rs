@@ -200,6 +200,7 @@ impl Oracle {
         for ((_, message), copy) in vault.range(of_account(account)) {
             self.met_in_vault(account, *message, copy);
         }
+        self.check_rests(account);
         let missing: Vec<MessageId> = self
             .copies
             .range(of_account(account))
@@ -219,7 +220,7 @@ impl Oracle {
     }
 
     /// Whether the owner may have put a copy into a mailbox in this step.
-    fn may_enter(&self, account: AccountId, mailbox: MailboxId) -> bool {
+    pub(super) fn may_enter(&self, account: AccountId, mailbox: MailboxId) -> bool {
         self.permitted(|permit| match permit {
             Permit::Copy(of, _, to) | Permit::Move(of, _, to) => (*of, *to) == (account, mailbox),
             _ => false,
@@ -275,7 +276,9 @@ impl Oracle {
             .values()
             .any(|(_, flags)| flags.has_keyword("$RecallReport"));
         copy.received = Some(at);
-        if let Some(letter) = copy.letter
+        if copy.lacks().is_some() {
+            self.met_rest(account, message, &copy);
+        } else if let Some(letter) = copy.letter
             && !self.may_be_new(account, letter, &copy, shown)
         {
             self.broke(format!(
@@ -346,7 +349,9 @@ impl Oracle {
     /// Whether this account has met a copy by the same transaction.
     fn has_copy_of(&self, account: AccountId, copy: &Copy) -> bool {
         let mut met = self.copies.range(of_account(account)).map(|(_, met)| met);
-        met.any(|met| met.origin == copy.origin && met.place != Place::Unmet)
+        met.any(|met| {
+            met.origin == copy.origin && met.place != Place::Unmet && met.lacks().is_none()
+        })
     }
 
     pub(super) fn identify(&self, account: AccountId, message: MessageId) -> Option<Copy> {
@@ -469,8 +474,13 @@ impl Oracle {
         self.restores.iter().any(of_letter)
     }
 
+    /// Whether a copy is what is left of a letter that is whole again.
+    fn is_taken_away(&self, copy: &Copy) -> bool {
+        copy.lacks().is_some() && self.undone(copy)
+    }
+
     /// Whether the owner of an account may have changed anything in this step.
-    fn touched(&self, account: AccountId) -> bool {
+    pub(super) fn touched(&self, account: AccountId) -> bool {
         self.permitted(|permit| match permit {
             Permit::Append(of, ..)
             | Permit::Copy(of, ..)
@@ -492,6 +502,7 @@ impl Oracle {
             Place::Gone if vaulted.row.tag == KEPT => {}
             // Another recall of the same letter keeps what the restore of this one lets go.
             Place::Vault(tag) if self.restores.contains(tag) => {}
+            Place::Vault(_) if vaulted.row.tag == KEPT && self.is_taken_away(&copy) => {}
             Place::Vault(_) | Place::Gone => self.broke(format!(
                 "account {account}: message {message} came into the vault from {:?}",
                 copy.place
@@ -508,7 +519,11 @@ impl Oracle {
                 .any(|seal| seal.covers(account, row.origin, letter.carriage))
         });
         let kept = vaulted.row.tag == KEPT;
-        if kept && !self.perhaps_held(account, row.digest) {
+        if kept
+            && !row
+                .letters()
+                .any(|letter| self.perhaps_held(account, letter.digest))
+        {
             self.broke(format!(
                 "account {account}: message {message} is kept without a hold"
             ));
@@ -538,6 +553,7 @@ impl Oracle {
         if let Place::Shown(shown) = &copy.place
             && (*shown != copy.before || kept && !copy.report)
             && !self.touched(account)
+            && !self.is_taken_away(&copy)
             && self.people.is_there(account)
         {
             self.broke(format!(
@@ -551,6 +567,10 @@ impl Oracle {
     }
 
     fn met_late(&mut self, account: AccountId, message: MessageId, copy: &Copy) {
+        if copy.lacks().is_some() {
+            self.fresh_rests.insert((account, message));
+            return;
+        }
         let Some(letter) = copy.letter else {
             // A notice that gives back what is sealed, for whoever else had sent it.
             if copy.carried.is_empty() {
@@ -580,6 +600,7 @@ impl Oracle {
             Place::Shown(shown) => {
                 copy.report
                     || removed
+                    || self.is_taken_away(&copy)
                     || shown
                         .keys()
                         .all(|mailbox| self.may_leave(account, *mailbox))
@@ -589,7 +610,7 @@ impl Oracle {
             Place::Vault(tag) if *tag == KEPT => !self.surely_held(account, copy.digest),
             // Put back, and gone with the account.
             Place::Vault(tag) if removed && self.restores.contains(tag) => true,
-            Place::Vault(_) => self.touched(account),
+            Place::Vault(_) => self.touched(account) || self.is_taken_away(&copy),
             Place::Gone => true,
         };
         if !fine {
