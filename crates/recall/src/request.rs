@@ -18,7 +18,8 @@ use crate::plan::{cover, outside, spare};
 use crate::there::is_there_in;
 use crate::{
     Attachment, Awaited, BatchId, Facts, Notices, Outcome, Plan, Reach, Recall, RecallError,
-    RecallId, Recalls, Refusal, State, Submission, limits, plan, rivals, submission, tables,
+    RecallId, Recalls, Refusal, State, Submission, Target, limits, plan, rivals, submission,
+    tables,
 };
 
 /// Which message.
@@ -418,11 +419,7 @@ impl Recalls {
         let engine = &*self.engine;
         let letter_key = tables::letter(submission.digest);
         let letter = engine.get(&letter_key)?;
-        let targets = match (request.chosen.is_empty(), submission.outside) {
-            (true, 0) => Vec::new(),
-            (true, _) => submission::first_targets(engine, submission.id, SEALED_WITH_ITEMS)?,
-            (false, _) => submission::targets(engine, submission.id)?,
-        };
+        let targets = self.targets_for_seal(request, submission)?;
         let (holds, visible) = self.visible(submission, request.reach, now)?;
         let seal = Seal {
             tag: request.id.tag(),
@@ -473,6 +470,21 @@ impl Recalls {
             Ok(())
         })?;
         Ok(Requested::Sealed(request.id))
+    }
+
+    /// The targets that a seal has to know: those of chosen recipients among all, else the first whose
+    /// queue items fall with it.
+    fn targets_for_seal(
+        &self,
+        request: &Request,
+        submission: &Submission,
+    ) -> Result<Vec<Target>, StoreError> {
+        let engine = &*self.engine;
+        match (request.chosen.is_empty(), submission.outside) {
+            (true, 0) => Ok(Vec::new()),
+            (true, _) => submission::first_targets(engine, submission.id, SEALED_WITH_ITEMS),
+            (false, _) => submission::targets(engine, submission.id),
+        }
     }
 
     /// Finds out, for a request that is new, whether it is on record already, or what it asks for.

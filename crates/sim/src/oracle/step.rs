@@ -511,29 +511,8 @@ impl Oracle {
             // It landed and was withdrawn within one step, or its owner had just changed it.
             Place::Unmet | Place::Shown(_) => {}
         }
-        let covered = row.letters().any(|letter| {
-            let seals = self.seals.get(&letter.digest).into_iter().flatten();
-            seals
-                .filter(|seal| seal.tag == vaulted.row.tag)
-                .filter(|_| copy.carriage_of(letter.digest) == Some(letter.carriage))
-                .any(|seal| seal.covers(account, row.origin, letter.carriage))
-        });
+        self.check_why_in_vault(account, message, &copy, vaulted);
         let kept = vaulted.row.tag == KEPT;
-        if kept
-            && !row
-                .letters()
-                .any(|letter| self.perhaps_held(account, letter.digest))
-        {
-            self.broke(format!(
-                "account {account}: message {message} is kept without a hold"
-            ));
-        }
-        if !kept && !covered && !self.restores.contains(&vaulted.row.tag) {
-            self.broke(format!(
-                "account {account}: message {message} was withdrawn under a tag that does not \
-                 cover it"
-            ));
-        }
         copy.received = Some(row.received);
         copy.late |= vaulted.row.late;
         copy.withdrawn |= !vaulted.row.late && !kept;
@@ -564,6 +543,40 @@ impl Oracle {
         }
         copy.place = Place::Vault(vaulted.row.tag);
         self.copies.insert(id, copy);
+    }
+
+    /// What is in the vault is there for a hold or a seal.
+    fn check_why_in_vault(
+        &mut self,
+        account: AccountId,
+        message: MessageId,
+        copy: &Copy,
+        vaulted: &Vaulted,
+    ) {
+        let row = &vaulted.row.message;
+        let kept = vaulted.row.tag == KEPT;
+        let covered = row.letters().any(|letter| {
+            let seals = self.seals.get(&letter.digest).into_iter().flatten();
+            seals
+                .filter(|seal| seal.tag == vaulted.row.tag)
+                .filter(|_| copy.carriage_of(letter.digest) == Some(letter.carriage))
+                .any(|seal| seal.covers(account, row.origin, letter.carriage))
+        });
+        if kept
+            && !row
+                .letters()
+                .any(|letter| self.perhaps_held(account, letter.digest))
+        {
+            self.broke(format!(
+                "account {account}: message {message} is kept without a hold"
+            ));
+        }
+        if !kept && !covered && !self.restores.contains(&vaulted.row.tag) {
+            self.broke(format!(
+                "account {account}: message {message} was withdrawn under a tag that does not \
+                 cover it"
+            ));
+        }
     }
 
     fn met_late(&mut self, account: AccountId, message: MessageId, copy: &Copy) {
