@@ -45,12 +45,14 @@ impl Recalls {
             self.restore_all(&recall, now)?;
             recall = self.recall(id)?;
         }
-        if recall.state == State::Done {
-            self.put_stand_ins(&recall, now)?;
-        }
         if recall.state.is_over() {
             self.settle_again(id, now)?;
             recall = self.recall(id)?;
+        }
+        // After the last look at the record: whatever lets a place fall due changes it, and is told of
+        // once the place is taken.
+        if recall.state == State::Done {
+            self.put_stand_ins(&recall, now)?;
         }
         if recall.is_report_due() {
             self.write_report(&recall, now)?;

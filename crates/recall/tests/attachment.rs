@@ -10,6 +10,7 @@ use tern_mailbox::{
     ExposureLevel, FlagChange, FlagRequest, Flags, INBOX, KEPT, SystemFlag, Transfer,
 };
 use tern_policy::Notice;
+use tern_queue::LeaseId;
 use tern_recall::{
     Attachment, HoldId, NewHold, Outcome, Reason, RecallId, Refusal, Request, Requested, Requester,
     Scope, Selector, State, Submission,
@@ -219,17 +220,8 @@ fn a_restore_brings_the_whole_back_and_takes_the_rest_away() {
     house.check();
 }
 
-#[test]
-fn what_arrives_late_arrives_without_it_and_what_is_put_back_does_not() {
-    let mut house = House::new();
-    let sent = house.submit_content(ALICE, &[BOB, CAROL], &[], &letter());
-    let message = house.message_at(CAROL, 1);
-    let work = |txn: &mut tern_store::Transaction<'_>| {
-        let gone = house.mailboxes.remove_in(txn, CAROL, message, house.now);
-        gone.map(tern_store::Verdict::Commit)
-    };
-    house.mailboxes.transact(&[CAROL], work).unwrap();
-    let id = take(&mut house, &sent, "2");
+/// Carol's copy arrives.
+fn arrives_late(house: &House, sent: &Submission) {
     let content = [b"Received: by test\r\n".to_vec(), letter()].concat();
     let prepared = house.mailboxes.prepare(content, house.now).unwrap();
     let landing = tern_mailbox::Landing {
@@ -246,6 +238,20 @@ fn what_arrives_late_arrives_without_it_and_what_is_put_back_does_not() {
         .mailboxes
         .land(&prepared, &[landing], house.now)
         .unwrap();
+}
+
+#[test]
+fn what_arrives_late_arrives_without_it_and_what_is_put_back_does_not() {
+    let mut house = House::new();
+    let sent = house.submit_content(ALICE, &[BOB, CAROL], &[], &letter());
+    let message = house.message_at(CAROL, 1);
+    let work = |txn: &mut tern_store::Transaction<'_>| {
+        let gone = house.mailboxes.remove_in(txn, CAROL, message, house.now);
+        gone.map(tern_store::Verdict::Commit)
+    };
+    house.mailboxes.transact(&[CAROL], work).unwrap();
+    let id = take(&mut house, &sent, "2");
+    arrives_late(&house, &sent);
     assert!(inbox(&house, CAROL).is_empty());
     assert_eq!(house.recalls.refresh_late(id.tag(), house.now).unwrap(), 1);
     assert_eq!(files(&house, CAROL), (false, true));
@@ -505,5 +511,26 @@ fn what_was_left_and_is_held_is_counted_when_the_whole_comes_back() {
         .unwrap();
     house.recalls.purge(house.now).unwrap();
     assert_eq!(house.mailboxes.account_head(BOB).unwrap().kept_bytes, 0);
+    house.check();
+}
+
+#[test]
+fn what_the_last_look_finds_has_its_place_taken() {
+    let mut house = House::new();
+    let sent = house.submit_content(ALICE, &[BOB, CAROL], &["xaver@example.net"], &letter());
+    let message = house.message_at(CAROL, 1);
+    let work = |txn: &mut tern_store::Transaction<'_>| {
+        let gone = house.mailboxes.remove_in(txn, CAROL, message, house.now);
+        gone.map(tern_store::Verdict::Commit)
+    };
+    house.mailboxes.transact(&[CAROL], work).unwrap();
+    let item = house.items(&sent)[0];
+    tern_queue::lease(&house.engine, item, LeaseId(1), house.now, 60_000).unwrap();
+    take(&mut house, &sent, "2");
+    // Nobody was told of it: the look that settles what is pending finds it, and is the last.
+    arrives_late(&house, &sent);
+    house.now = house.now.plus_millis(60_001);
+    house.recalls.run_open(house.now).unwrap();
+    assert_eq!(files(&house, CAROL), (false, true));
     house.check();
 }
