@@ -11,104 +11,29 @@
     reason = "a measurement by hand"
 )]
 
+mod support;
+
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tern_base::{AccountId, SeededEntropy, Timestamp};
+use support::{Client, NOW, message, now};
+use tern_base::AccountId;
 use tern_imap::Session;
-use tern_imap::settings::Settings;
-use tern_imap::verbs::Verbs;
 use tern_mailbox::{Mailboxes, NoListener};
-use tern_session::{Peer, Protocol as _, Step, TlsFacts, Unlimited, Verified};
 use tern_store::{Engine, MemEngine};
 use tern_store_rocksdb::RocksEngine;
 
-const NOW: Timestamp = Timestamp(1_795_298_760_000);
+const ACCOUNT: AccountId = AccountId(1);
 /// Messages of one APPEND.
 const BATCH: usize = 100;
 
-/// Time that this thread was on a processor.
-fn now() -> Duration {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
+/// A client of it.
+fn client(mailboxes: &Arc<Mailboxes>) -> Client {
+    Client::new(mailboxes, ACCOUNT, [192, 0, 2, 1].into())
 }
 
-struct Client {
-    session: Session,
-    mailboxes: Arc<Mailboxes>,
-    entropy: SeededEntropy,
-}
-
-impl Client {
-    fn new(mailboxes: &Arc<Mailboxes>) -> Self {
-        let tls = TlsFacts {
-            version: "TLSv1.3".into(),
-            cipher: "TLS_AES_128_GCM_SHA256".into(),
-            sni: None,
-        };
-        let peer = Peer {
-            ip: [192, 0, 2, 1].into(),
-            tls: Some(tls),
-        };
-        let mut client = Self {
-            session: Session::new(Arc::new(Settings::default()), peer, NOW),
-            mailboxes: Arc::clone(mailboxes),
-            entropy: SeededEntropy::new(1),
-        };
-        client.command(b"l LOGIN bob x\r\n");
-        let accepted = Verified::Accepted {
-            account: AccountId(1),
-            login: "bob".into(),
-            token: None,
-        };
-        client.session.verified(accepted, NOW);
-        client.run();
-        client
-    }
-
-    /// Octets of the answer.
-    fn command(&mut self, octets: &[u8]) -> usize {
-        self.session.receive(octets, NOW);
-        self.run()
-    }
-
-    fn run(&mut self) -> usize {
-        let mailboxes = Arc::clone(&self.mailboxes);
-        let verbs = Verbs {
-            mailboxes: &mailboxes,
-            memory: &Unlimited,
-        };
-        let mut octets = 0;
-        loop {
-            let step = self.session.step(&verbs, NOW, &mut self.entropy);
-            octets += self.session.take_output().len();
-            match step {
-                Step::Continue => {}
-                _ => return octets,
-            }
-        }
-    }
-}
-
-fn message(number: usize) -> Vec<u8> {
-    let mut text = format!(
-        "Received: from mx.example.net by mail.example.org; Sat, 21 Nov 2026 22:06:00 +0000\r\n\
-         From: \"Sender {number}\" <sender{number}@example.net>\r\n\
-         To: Bob <bob@example.org>, Carol <carol@example.org>\r\n\
-         Subject: message number {number} about nothing in particular\r\n\
-         Date: Sat, 21 Nov 2026 22:06:00 +0000\r\n\
-         Message-ID: <{number}.1@example.net>\r\n\
-         MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
-    );
-    while text.len() < 4_000 {
-        text.push_str("The quick brown fox jumps over the lazy dog, again and again, all day.\r\n");
-    }
-    text.into_bytes()
-}
-
+/// Appends messages to the inbox.
 fn fill(client: &mut Client, messages: usize) {
-    let start = now();
     for first in (0..messages).step_by(BATCH) {
         let mut command = b"a APPEND INBOX".to_vec();
         for number in first..messages.min(first + BATCH) {
@@ -119,8 +44,6 @@ fn fill(client: &mut Client, messages: usize) {
         command.extend_from_slice(b"\r\n");
         client.command(&command);
     }
-    let each = (now() - start).as_secs_f64() / messages as f64;
-    println!("{:<44} {:>12.0}/s", "append, many at once", 1.0 / each);
 }
 
 fn main() {
@@ -133,14 +56,17 @@ fn main() {
         None => Arc::new(MemEngine::new()),
     };
     let mailboxes = Mailboxes::open(engine, [1; 32], Arc::new(NoListener)).unwrap();
-    let fresh = mailboxes.account_head(AccountId(1)).is_err();
+    let fresh = mailboxes.account_head(ACCOUNT).is_err();
     if fresh {
-        mailboxes.create_account(AccountId(1), 0, &[], NOW).unwrap();
+        mailboxes.create_account(ACCOUNT, 0, &[], NOW).unwrap();
     }
     let mailboxes = Arc::new(mailboxes);
-    let mut client = Client::new(&mailboxes);
+    let mut client = client(&mailboxes);
     if fresh {
+        let start = now();
         fill(&mut client, messages);
+        let each = (now() - start).as_secs_f64() / messages as f64;
+        println!("{:<44} {:>12.0}/s", "append, many at once", 1.0 / each);
     }
     client.command(b"s SELECT INBOX\r\n");
     let commands = [
@@ -210,7 +136,7 @@ fn idle(mailboxes: &Arc<Mailboxes>) {
 }
 
 fn waits(mailboxes: &Arc<Mailboxes>) -> Client {
-    let mut client = Client::new(mailboxes);
+    let mut client = client(mailboxes);
     client.command(b"s SELECT INBOX\r\ni IDLE\r\n");
     client
 }

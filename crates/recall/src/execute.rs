@@ -13,8 +13,9 @@ use crate::{
     Subject, tables,
 };
 
-/// Copies that one transaction withdraws.
-const CHUNK: usize = 256;
+/// Copies that one transaction withdraws: so few that whoever wants a processor meanwhile gets one within a
+/// millisecond or two, when the withdrawal waits for its commit.
+const CHUNK: usize = 64;
 /// About the longest row that says what became of a withdrawn copy, or of one of its mailboxes,
 /// and an entry of the audit log, in bytes.
 const OUTCOME_BYTES: usize = 400;

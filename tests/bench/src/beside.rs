@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use crate::error::{Error, Result};
 use crate::imap::{Imap, ImapTarget};
@@ -18,36 +18,49 @@ const MESSAGES: usize = 200;
 const SIZE: usize = 4_096;
 /// Between two fetches: a person's client, not a load.
 const PAUSE: Duration = Duration::from_millis(2);
+/// Sessions that do so, each of an account of its own.
+const READERS: usize = 4;
 /// How long fetches are timed before the removal.
 pub(crate) const LEAD: Duration = Duration::from_secs(2);
 
-/// A session that fetches one message after another.
-pub(crate) struct Reader {
+/// Sessions that fetch one message after another.
+pub(crate) struct Readers {
     stop: Arc<AtomicBool>,
-    task: JoinHandle<Result<Vec<(Instant, Duration)>>>,
+    tasks: JoinSet<Result<Vec<(Instant, Duration)>>>,
 }
 
-impl Reader {
-    /// Fills its mailbox where need be, reads it once, and begins.
-    pub(crate) async fn start(bench: &Bench, imap: &ImapTarget) -> Result<Self> {
-        mailbox::fill(bench, imap, 0, MAILBOX, MESSAGES, SIZE, 1).await?;
-        let mut session = imap.login(0).await?;
-        session
-            .command("SELECT", &format!("SELECT {MAILBOX}"))
-            .await?;
-        // What is fetched for the first time is also put on record.
-        session.command("FETCH", "FETCH 1:* BODY.PEEK[]").await?;
+impl Readers {
+    /// Fills their mailboxes where need be, reads them once, and begins. They belong to the last of the
+    /// accounts, from which nothing is removed where there are enough.
+    pub(crate) async fn start(bench: &Bench, imap: &ImapTarget, users: usize) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let task = tokio::spawn(async move { read(&mut session, &stopped).await });
-        Ok(Self { stop, task })
+        let mut tasks = JoinSet::new();
+        for account in (0..users).rev().take(READERS) {
+            mailbox::fill(bench, imap, account, MAILBOX, MESSAGES, SIZE, 1).await?;
+            let mut session = imap.login(account).await?;
+            let select = format!("SELECT {MAILBOX}");
+            session.command("SELECT", &select).await?;
+            // What is fetched for the first time is also put on record.
+            session.command("FETCH", "FETCH 1:* BODY.PEEK[]").await?;
+            let stopped = Arc::clone(&stop);
+            tasks.spawn(async move { read(&mut session, &stopped).await });
+        }
+        Ok(Self { stop, tasks })
     }
 
     /// Stops; says how long fetches took that began before this moment, and from it until another.
-    pub(crate) async fn finish(self, row: &mut Row, start: Instant, end: Instant) -> Result<()> {
+    pub(crate) async fn finish(
+        mut self,
+        row: &mut Row,
+        start: Instant,
+        end: Instant,
+    ) -> Result<()> {
         self.stop.store(true, Ordering::Relaxed);
-        let failed = |error| Error::Usage(format!("a session failed: {error}"));
-        let fetches = self.task.await.map_err(failed)??;
+        let mut fetches = Vec::new();
+        while let Some(done) = self.tasks.join_next().await {
+            let failed = |error| Error::Usage(format!("a session failed: {error}"));
+            fetches.extend(done.map_err(failed)??);
+        }
         let among = |from: Option<Instant>, to| -> Vec<Duration> {
             let within = |at: &Instant| from.is_none_or(|from| *at >= from) && *at < to;
             let fetches = fetches.iter().filter(|(at, _)| within(at));

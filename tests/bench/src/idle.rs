@@ -3,12 +3,13 @@
 //! Invariant: latencies count from a fixed event (the 250 of a delivery, the start of a command) to
 //! the line that a session reads. A push that comes before the 250 counts as 0 and is reported.
 
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::process::Command;
 
-use crate::beside::{self, Reader};
+use crate::beside::{self, Readers};
 use crate::deliver::{Delivered, Load, Progress, unique_run};
 use crate::error::{Error, Result, Step};
 use crate::imap::{ImapTarget, Push};
@@ -103,6 +104,8 @@ pub(crate) struct ExpungePlan {
     pub(crate) sessions: usize,
     /// Accounts that the message is delivered to; the first of them are watched.
     pub(crate) mailboxes: usize,
+    /// All accounts; the last of them read meanwhile.
+    pub(crate) users: usize,
     /// Recipients in each message; one message, if a submission is to be recalled as a whole.
     pub(crate) per_message: usize,
     /// The address of a group of these accounts: one recipient, instead of each of them.
@@ -134,14 +137,15 @@ pub(crate) async fn expunge_watch(
         .await?;
     watchers.forget()?;
 
-    let reader = Reader::start(bench, imap).await?;
+    let readers = Readers::start(bench, imap, plan.users).await?;
     tokio::time::sleep(beside::LEAD).await;
     let command = plan.command.replace("{message_id}", &message_id);
     let meter = bench.meter();
     let start = Instant::now();
     let run = async {
-        let status = Command::new("sh").args(["-c", &command]).status().await;
-        let status = status.step("run the command")?;
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &command]).stdout(Stdio::null());
+        let status = shell.status().await.step("run the command")?;
         let seconds = start.elapsed().as_secs_f64();
         if status.success() {
             Ok(seconds)
@@ -169,7 +173,7 @@ pub(crate) async fn expunge_watch(
     row.set_latencies("expunge_push", latencies);
     row.set("gone_everywhere_s", start.elapsed().as_secs_f64());
     meter.stop(&mut row);
-    reader.finish(&mut row, start, pushed).await?;
+    readers.finish(&mut row, start, pushed).await?;
     Ok(row)
 }
 

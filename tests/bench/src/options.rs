@@ -425,6 +425,7 @@ impl Command {
                 let plan = ExpungePlan {
                     sessions: sessions as usize,
                     mailboxes: imap.users(),
+                    users: imap.users(),
                     per_message: per_message as usize,
                     group: None,
                     command,

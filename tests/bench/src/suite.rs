@@ -70,8 +70,8 @@ pub(crate) struct Config {
     /// Recipients in each message that is then removed.
     #[serde(default = "thousand")]
     expunge_per_message: usize,
-    /// `first{}@example.org`: groups of the first so many accounts, {} is the number. Where there are
-    /// any, the removals from a thousand mailboxes and more go to them.
+    /// `first{}@example.org`: groups of the first so many accounts, {} is the number, to which the
+    /// larger removals' messages go.
     groups_pattern: Option<String>,
     /// Fewer idle sessions than the suite has, for a machine that cannot hold them; the row's name
     /// says how many there were.
@@ -113,10 +113,10 @@ struct Sizes {
     idle_accounts: usize,
     idle_fill: usize,
     pushes: usize,
-    mailboxes: usize,
-    /// Sizes of groups.
-    groups: &'static [usize],
-    watched: usize,
+    /// Mailboxes that a message is removed from, and sessions in IDLE that watch: first recipients one
+    /// by one, then a group, or so many recipients one by one where there are no groups.
+    removal: (usize, usize),
+    group_removals: &'static [(usize, usize)],
     /// Recalls by keyword, and how many deliveries a second come in beside them.
     recalls: (usize, u32),
     starts: usize,
@@ -139,9 +139,14 @@ const FULL: Sizes = Sizes {
     idle_accounts: 20,
     idle_fill: 10_000,
     pushes: 200,
-    mailboxes: 5_000,
-    groups: &[1_000, 10_000, 100_000],
-    watched: 1_000,
+    removal: (5_000, 1_000),
+    group_removals: &[
+        (1_000, 1_000),
+        (10_000, 1_000),
+        (10_000, 5_000),
+        (100_000, 1_000),
+        (100_000, 5_000),
+    ],
     recalls: (200, 500),
     starts: 3,
     jmap: jmap::FULL,
@@ -158,9 +163,8 @@ const QUICK: Sizes = Sizes {
     idle_accounts: 10,
     idle_fill: 0,
     pushes: 3,
-    mailboxes: 20,
-    groups: &[],
-    watched: 10,
+    removal: (20, 10),
+    group_removals: &[],
     recalls: (3, 50),
     starts: 1,
     jmap: jmap::QUICK,
@@ -477,28 +481,37 @@ impl Suite<'_> {
         };
         let imaps = self.config.imap(&self.config.imaps, Security::Tls)?;
         let smtp = self.submission()?;
+        let config = self.config;
+        let watching = |sessions: usize| {
+            config
+                .idle_sessions_max
+                .map_or(sessions, |max| max.min(sessions))
+        };
+        let (mailboxes, sessions) = self.sizes.removal;
         let plan = ExpungePlan {
-            sessions: self.sizes.watched,
-            mailboxes: self.sizes.mailboxes.min(self.config.users),
-            per_message: self.config.expunge_per_message,
+            sessions: watching(sessions),
+            mailboxes: mailboxes.min(config.users),
+            users: config.users,
+            per_message: config.expunge_per_message,
             group: None,
             command,
             delivered: self.delivered.clone(),
         };
         let mut plans = vec![plan.clone()];
-        if let Some(pattern) = &self.config.groups_pattern {
-            let fits = |size: &&usize| **size <= self.config.users;
-            plans.extend(
-                self.sizes
-                    .groups
-                    .iter()
-                    .filter(fits)
-                    .map(|size| ExpungePlan {
-                        mailboxes: *size,
-                        group: Some(pattern.replace("{}", &size.to_string())),
-                        ..plan.clone()
-                    }),
-            );
+        for (mailboxes, sessions) in self.sizes.group_removals {
+            if *mailboxes > config.users {
+                break;
+            }
+            let size = mailboxes.to_string();
+            plans.push(ExpungePlan {
+                sessions: watching(*sessions),
+                mailboxes: *mailboxes,
+                group: config
+                    .groups_pattern
+                    .as_ref()
+                    .map(|pattern| pattern.replace("{}", &size)),
+                ..plan.clone()
+            });
         }
         for plan in plans {
             let watch = idle::expunge_watch(self.bench, &imaps, &smtp, plan);

@@ -1,0 +1,92 @@
+//! A session without a socket, and the messages that it reads: what the measurements of this folder share.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tern_base::{AccountId, SeededEntropy, Timestamp};
+use tern_imap::Session;
+use tern_imap::settings::Settings;
+use tern_imap::verbs::Verbs;
+use tern_mailbox::Mailboxes;
+use tern_session::{Peer, Protocol as _, Step, TlsFacts, Unlimited, Verified};
+
+pub(crate) const NOW: Timestamp = Timestamp(1_795_298_760_000);
+
+/// Time that this thread was on a processor.
+pub(crate) fn now() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
+}
+
+/// A signed-in client.
+pub(crate) struct Client {
+    session: Session,
+    mailboxes: Arc<Mailboxes>,
+    entropy: SeededEntropy,
+}
+
+impl Client {
+    pub(crate) fn new(mailboxes: &Arc<Mailboxes>, account: AccountId, ip: IpAddr) -> Self {
+        let tls = TlsFacts {
+            version: "TLSv1.3".into(),
+            cipher: "TLS_AES_128_GCM_SHA256".into(),
+            sni: None,
+        };
+        let peer = Peer { ip, tls: Some(tls) };
+        let mut client = Self {
+            session: Session::new(Arc::new(Settings::default()), peer, NOW),
+            mailboxes: Arc::clone(mailboxes),
+            entropy: SeededEntropy::new(1),
+        };
+        client.command(b"l LOGIN bob x\r\n");
+        let accepted = Verified::Accepted {
+            account,
+            login: "bob".into(),
+            token: None,
+        };
+        client.session.verified(accepted, NOW);
+        client.run();
+        client
+    }
+
+    /// Octets of the answer.
+    pub(crate) fn command(&mut self, octets: &[u8]) -> usize {
+        self.session.receive(octets, NOW);
+        self.run()
+    }
+
+    fn run(&mut self) -> usize {
+        let mailboxes = Arc::clone(&self.mailboxes);
+        let verbs = Verbs {
+            mailboxes: &mailboxes,
+            memory: &Unlimited,
+        };
+        let mut octets = 0;
+        loop {
+            let step = self.session.step(&verbs, NOW, &mut self.entropy);
+            octets += self.session.take_output().len();
+            match step {
+                Step::Continue => {}
+                _ => return octets,
+            }
+        }
+    }
+}
+
+/// One of its kind, of about 4 KB.
+pub(crate) fn message(number: usize) -> Vec<u8> {
+    let mut text = format!(
+        "Received: from mx.example.net by mail.example.org; Sat, 21 Nov 2026 22:06:00 +0000\r\n\
+         From: \"Sender {number}\" <sender{number}@example.net>\r\n\
+         To: Bob <bob@example.org>, Carol <carol@example.org>\r\n\
+         Subject: message number {number} about nothing in particular\r\n\
+         Date: Sat, 21 Nov 2026 22:06:00 +0000\r\n\
+         Message-ID: <{number}.1@example.net>\r\n\
+         MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+    );
+    while text.len() < 4_000 {
+        text.push_str("The quick brown fox jumps over the lazy dog, again and again, all day.\r\n");
+    }
+    text.into_bytes()
+}
