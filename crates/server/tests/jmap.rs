@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "a real server takes real time")]
 
+#[path = "jmap/colleagues.rs"]
+mod colleagues;
 mod house;
 #[path = "jmap/send.rs"]
 mod send;

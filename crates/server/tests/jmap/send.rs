@@ -84,7 +84,7 @@ fn an_account_sends_as_its_own_addresses_alone() {
 }
 
 /// A draft: the id of the Email, and of the identity to send it as.
-fn draft(client: &JmapClient<'_>, letter: &str) -> (Value, Value) {
+pub(super) fn draft(client: &JmapClient<'_>, letter: &str) -> (Value, Value) {
     let path = format!("/jmap/upload/{}/", client.account);
     let answer = client.http("POST", &path, letter);
     assert_eq!(answer.status, 201, "{}", answer.body);
