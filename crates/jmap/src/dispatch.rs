@@ -79,6 +79,12 @@ const METHODS: &[Method] = &[
     method("Recall/get", Capability::Recall, recall::get::run),
     method("Recall/set", Capability::Recall, recall::set::run),
     method("Recall/changes", Capability::Recall, recall::changes::run),
+    method("Recall/query", Capability::Recall, recall::query::run),
+    method(
+        "Recall/queryChanges",
+        Capability::Recall,
+        recall::query::changes,
+    ),
     method("Recall/plan", Capability::Recall, recall::plan::run),
     method("Recall/restore", Capability::Recall, recall::restore::run),
     method(
@@ -100,6 +106,16 @@ const METHODS: &[Method] = &[
         "EmailSubmission/changes",
         Capability::Submission,
         submission::changes::run,
+    ),
+    method(
+        "EmailSubmission/query",
+        Capability::Submission,
+        submission::query::run,
+    ),
+    method(
+        "EmailSubmission/queryChanges",
+        Capability::Submission,
+        submission::query::changes,
     ),
     method(
         "EmailSubmission/set",

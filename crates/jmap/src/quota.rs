@@ -3,19 +3,24 @@
 //! An account has one quota, of octets, or none. A state is the account's newest modseq and the bound,
 //! since an operator can change that and nothing else.
 
-use serde::Deserialize;
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 use tern_base::AccountId;
 use tern_mailbox::rows::AccountHead;
 use tern_session::ids;
 
 use crate::Verbs;
-use crate::args::{self, UnsignedInt};
+use crate::args;
 use crate::context::Context;
 use crate::error::MethodError;
 use crate::push::Told;
-use crate::standard::changes::ChangesArgs;
+use crate::standard::changes::{self, ChangesArgs};
+use crate::standard::filter::Filter;
 use crate::standard::get::{self, GetArgs, Wanted};
+use crate::standard::listed::{self, Order};
+use crate::standard::query::{Comparator, QueryArgs, QueryChangesArgs};
+use crate::state::Delta;
 
 const PROPERTIES: [&str; 10] = [
     "id",
@@ -29,6 +34,9 @@ const PROPERTIES: [&str; 10] = [
     "softLimit",
     "description",
 ];
+
+/// The name of an account's quota.
+const NAME: &str = "Mail";
 
 /// The id of an account's quota.
 fn id(account: AccountId) -> String {
@@ -54,7 +62,7 @@ fn object(account: AccountId, head: &AccountHead) -> Option<Value> {
     (head.quota_bytes > 0).then(|| {
         json!({
             "id": id(account), "resourceType": "octets", "used": head.used_bytes,
-            "hardLimit": head.quota_bytes, "scope": "account", "name": "Mail",
+            "hardLimit": head.quota_bytes, "scope": "account", "name": NAME,
             "types": ["Email"], "warnLimit": null, "softLimit": null, "description": null,
         })
     })
@@ -89,143 +97,122 @@ pub(crate) fn get(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     ))
 }
 
+/// What changed of the account's only quota since a state.
+fn delta(
+    account: AccountId,
+    head: &AccountHead,
+    since: &str,
+) -> Result<(Delta<AccountId>, Option<[&'static str; 1]>), MethodError> {
+    let number = |text: &str| text.parse::<u64>().ok();
+    let known = since.split_once('-');
+    let known = known.and_then(|(modseq, bound)| Some((number(modseq)?, number(bound)?)));
+    let known = known.filter(|(modseq, _)| *modseq <= head.modseq.0);
+    let (_, bound) = known.ok_or(MethodError::CANNOT_CALCULATE_CHANGES)?;
+    let mut delta = Delta::default();
+    match (bound > 0, head.quota_bytes > 0) {
+        (false, true) => delta.create(account),
+        (true, false) => delta.destroy(account),
+        (true, true) if state(head) != since => delta.update(account),
+        _ => {}
+    }
+    let is_only_used = !delta.updated.is_empty() && bound == head.quota_bytes;
+    Ok((delta, is_only_used.then_some(["used"])))
+}
+
 /// `Quota/changes`
 pub(crate) fn changes(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let args: ChangesArgs = args::read(args)?;
     let account = cx.account(&args.account_id)?;
-    if args.max_changes == Some(UnsignedInt(0)) {
-        return Err(MethodError::invalid_arguments(
-            "maxChanges must be greater than 0",
-        ));
-    }
+    args.max()?;
     let head = cx.verbs.mailboxes.account_head(account)?;
-    let since = args.since_state.split_once('-');
-    let number = |text: &str| text.parse::<u64>().ok();
-    let since = since.and_then(|(modseq, bound)| Some((number(modseq)?, number(bound)?)));
-    let (modseq, bound) = since.ok_or(MethodError::CANNOT_CALCULATE_CHANGES)?;
-    if modseq > head.modseq.0 {
-        return Err(MethodError::CANNOT_CALCULATE_CHANGES);
+    let (delta, updated_properties) = delta(account, &head, &args.since_state)?;
+    let texts = |ids: BTreeSet<AccountId>| ids.into_iter().map(id).collect();
+    let told = changes::Told {
+        state: state(&head),
+        has_more: false,
+        created: texts(delta.created),
+        updated: texts(delta.updated),
+        destroyed: texts(delta.destroyed),
+    };
+    let mut response = told.response(&args);
+    // RFC 9425 5.2
+    response["updatedProperties"] = json!(updated_properties);
+    Ok(response)
+}
+
+/// A condition on a Quota (RFC 9425 5.3).
+enum Condition {
+    All(Vec<Condition>),
+    Name(String),
+    /// A property that is this, or not.
+    Is(bool),
+}
+
+impl Condition {
+    fn read(members: &Map<String, Value>) -> Result<Self, MethodError> {
+        let one = |(name, value): (&String, &Value)| {
+            let wrong = || MethodError::invalid_arguments(format!("{name} is no text"));
+            let text = value.as_str().ok_or_else(wrong)?;
+            Ok(match name.as_str() {
+                "name" => Self::Name(text.to_owned()),
+                "scope" => Self::Is(text == "account"),
+                "resourceType" => Self::Is(text == "octets"),
+                "type" => Self::Is(text == "Email"),
+                _ => {
+                    return Err(MethodError::unsupported_filter(format!(
+                        "there is no condition {name:?}"
+                    )));
+                }
+            })
+        };
+        Ok(Self::All(
+            members.iter().map(one).collect::<Result<_, _>>()?,
+        ))
     }
-    let mine = || vec![id(account)];
-    let (mut created, mut updated, mut destroyed) = (Vec::new(), Vec::new(), Vec::new());
-    match (bound > 0, head.quota_bytes > 0) {
-        (false, true) => created = mine(),
-        (true, false) => destroyed = mine(),
-        (true, true) if state(&head) != args.since_state => updated = mine(),
-        _ => {}
+
+    fn is_met(&self) -> bool {
+        match self {
+            Self::All(all) => all.iter().all(Self::is_met),
+            Self::Name(text) => NAME.contains(text.as_str()),
+            Self::Is(it) => *it,
+        }
     }
-    let only_used = (!updated.is_empty() && bound == head.quota_bytes).then_some(["used"]);
-    Ok(json!({
-        "accountId": args.account_id, "oldState": args.since_state, "newState": state(&head),
-        "hasMoreChanges": false, "created": created, "updated": updated, "destroyed": destroyed,
-        "updatedProperties": only_used,
-    }))
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct QueryArgs {
-    account_id: String,
-    #[serde(default)]
-    filter: Option<Filter>,
-    #[serde(default)]
-    sort: Option<Vec<Comparator>>,
-    #[serde(default)]
-    position: i64,
-    #[serde(default)]
-    anchor: Option<String>,
-    #[serde(default)]
-    anchor_offset: i64,
-    #[serde(default)]
-    limit: Option<UnsignedInt>,
-    #[serde(default)]
-    calculate_total: bool,
-}
-
-/// RFC 9425 5.3: conditions, without operators, since there is one quota.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Filter {
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    scope: Option<String>,
-    #[serde(default)]
-    resource_type: Option<String>,
-    #[serde(default, rename = "type")]
-    kind: Option<String>,
-    #[serde(flatten)]
-    others: Map<String, Value>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Comparator {
-    property: String,
+/// The quota of an account, where there is one that passes.
+fn find(
+    account: AccountId,
+    head: &AccountHead,
+    filter: Option<&Value>,
+    sort: Option<&[Comparator]>,
+) -> Result<Vec<AccountId>, MethodError> {
+    // One is in any order.
+    Order::read(sort, |step| match step.property.as_str() {
+        "name" | "used" => Ok(()),
+        _ => Err(step.unsupported()),
+    })?;
+    let filter = Filter::read(filter, &Condition::read)?;
+    let passes = head.quota_bytes > 0 && filter.passes(&Condition::is_met);
+    Ok(passes.then_some(account).into_iter().collect())
 }
 
 /// `Quota/query`
 pub(crate) fn query(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
-    let args: QueryArgs = args::read(args)?;
+    let mut args: QueryArgs = args::read(args)?;
     let account = cx.account(&args.account_id)?;
-    for sort in args.sort.iter().flatten() {
-        if !["name", "used"].contains(&sort.property.as_str()) {
-            return Err(MethodError::unsupported_sort(
-                "quotas sort by name and used",
-            ));
-        }
-    }
     let head = cx.verbs.mailboxes.account_head(account)?;
-    let mut fits = head.quota_bytes > 0;
-    if let Some(filter) = &args.filter {
-        if let Some(name) = filter.others.keys().next() {
-            return Err(MethodError::unsupported_filter(format!(
-                "there is no condition {name:?}"
-            )));
-        }
-        let is =
-            |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|it| it == value);
-        let named = filter
-            .name
-            .as_deref()
-            .is_none_or(|name| "Mail".contains(name));
-        fits &= named
-            && is(&filter.scope, "account")
-            && is(&filter.resource_type, "octets")
-            && is(&filter.kind, "Email");
-    }
-    let mut ids: Vec<String> = if fits { vec![id(account)] } else { Vec::new() };
-    let total = ids.len();
-    if let Some(anchor) = &args.anchor {
-        if !ids.contains(anchor) {
-            return Err(MethodError::ANCHOR_NOT_FOUND);
-        }
-        if args.anchor_offset > 0 {
-            ids.clear();
-        }
-    } else if args.position > 0 {
-        ids.clear();
-    }
-    ids.truncate(args.limit.map_or(usize::MAX, UnsignedInt::as_usize));
-    let mut response = json!({
-        "accountId": args.account_id, "queryState": state(&head), "canCalculateChanges": false,
-        "position": 0, "ids": ids,
-    });
-    if let (true, Value::Object(all)) = (args.calculate_total, &mut response) {
-        all.insert("total".to_owned(), total.into());
-    }
-    Ok(response)
+    let found = find(account, &head, args.filter.as_ref(), args.sort.as_deref())?;
+    listed::query(cx, &mut args, &state(&head), &found, id)
 }
 
 /// `Quota/queryChanges`
 pub(crate) fn query_changes(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
-    #[derive(Debug, Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Args {
-        account_id: String,
-    }
-    let args: Args = args::read(args)?;
-    cx.account(&args.account_id)?;
-    // RFC 8620 5.6: the query says so.
-    Err(MethodError::CANNOT_CALCULATE_CHANGES)
+    let args: QueryChangesArgs = args::read(args)?;
+    let account = cx.account(&args.account_id)?;
+    let head = cx.verbs.mailboxes.account_head(account)?;
+    let found = find(account, &head, args.filter.as_ref(), args.sort.as_deref())?;
+    let (mut delta, _) = delta(account, &head, &args.since_query_state)?;
+    // What can change of it, no filter looks at, and one is in any order.
+    delta.updated.clear();
+    listed::changes(cx, &args, &state(&head), &found, &delta, id)
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use tern_base::changes::Changes;
 use tern_base::{AccountId, Modseq};
 use tern_mailbox::rows::Change;
 use tern_mailbox::{MailboxError, Mailboxes};
@@ -123,6 +124,16 @@ pub(crate) struct Delta<I: Ord> {
     pub(crate) created: BTreeSet<I>,
     pub(crate) updated: BTreeSet<I>,
     pub(crate) destroyed: BTreeSet<I>,
+}
+
+impl<I: Ord + Copy> From<&Changes<I>> for Delta<I> {
+    fn from(changes: &Changes<I>) -> Self {
+        Self {
+            created: changes.created.iter().copied().collect(),
+            updated: changes.updated.iter().copied().collect(),
+            destroyed: changes.destroyed.iter().copied().collect(),
+        }
+    }
 }
 
 impl<I: Ord + Copy> Delta<I> {

@@ -130,8 +130,19 @@ fn a_quota_tells_what_is_used_and_what_may_be() {
     assert_eq!(changed["updatedProperties"], json!(["used"]));
     let query = house.call("Quota/query", json!({"filter": {"resourceType": "octets"}}));
     assert_eq!(query["ids"], json!([quota["id"]]));
+    let unlike = json!({"operator": "NOT", "conditions": [{"name": "ai", "type": "Email"}]});
+    let query = house.call(
+        "Quota/query",
+        json!({"filter": unlike, "calculateTotal": true}),
+    );
+    assert_eq!((&query["ids"], &query["total"]), (&json!([]), &json!(0)));
+    let since = |state: &Value| json!({"sinceQueryState": state});
+    let came = house.call("Quota/queryChanges", since(&none["state"]));
+    assert_eq!(came["added"], json!([{"id": quota["id"], "index": 0}]));
+    let used = house.call("Quota/queryChanges", since(&appeared["newState"]));
+    assert_eq!((&used["added"], &used["removed"]), (&json!([]), &json!([])));
     assert_eq!(
-        house.error("Quota/query", json!({"filter": {"odd": 1}})),
+        house.error("Quota/query", json!({"filter": {"odd": "1"}})),
         "unsupportedFilter"
     );
     assert_eq!(

@@ -71,31 +71,40 @@ fn examples() -> String {
         "Recall/changes",
         changes,
     );
+    of_second_factors(&mut out);
+    out
+}
 
+/// Those of a server where a policy asks for a second factor.
+fn of_second_factors(out: &mut String) {
     let mut house = House::under(Arc::new(Asks::Factor));
     house.enrol(BOB);
     let second = house.send(BOB, CAROL, "salaries");
     let create = json!({"create": {"k1": {"messageId": second.message_id}}});
     let title = "7.7. A second factor is asked for";
-    let made = example(&mut house, &mut out, title, "Recall/set", create);
+    let made = example(&mut house, out, title, "Recall/set", create);
     let id = made["created"]["k1"]["id"].as_str().unwrap().to_owned();
     let wrong = json!({"update": {id.as_str(): {"action": {"type": "confirm", "code": "000000"}}}});
-    example(
-        &mut house,
-        &mut out,
-        "7.8. A wrong code",
-        "Recall/set",
-        wrong,
-    );
+    example(&mut house, out, "7.8. A wrong code", "Recall/set", wrong);
     let right = json!({"update": {id.as_str(): {"action": {"type": "confirm", "code": CODE}}}});
-    example(
-        &mut house,
-        &mut out,
-        "7.9. The right one",
-        "Recall/set",
-        right,
-    );
-    out
+    example(&mut house, out, "7.9. The right one", "Recall/set", right);
+    let query = json!({
+        "filter": {"state": "done", "requestedBy": "bob@example.org"},
+        "sort": [{"property": "requestedAt", "isAscending": false}],
+    });
+    let title = "7.10. What was taken back";
+    let found = example(&mut house, out, title, "Recall/query", query.clone());
+    house.now = house.now.plus_millis(60_000);
+    let third = house.send(BOB, CAROL, "addresses");
+    let create = json!({"create": {"k1": {"messageId": third.message_id}}});
+    let made = house.call("Recall/set", create);
+    let id = made["created"]["k1"]["id"].as_str().unwrap().to_owned();
+    let confirm = json!({"update": {id: {"action": {"type": "confirm", "code": CODE}}}});
+    house.call("Recall/set", confirm);
+    let mut since = query;
+    since["sinceQueryState"] = found["queryState"].clone();
+    let title = "7.11. What was taken back since";
+    example(&mut house, out, title, "Recall/queryChanges", since);
 }
 
 #[test]

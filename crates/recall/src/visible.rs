@@ -64,6 +64,16 @@ impl Recalls {
         Ok(tally.told(self.visibility_of(found, viewer, is_owner, now)?))
     }
 
+    /// Whether somebody may see anything of what became of the copies of a recall.
+    pub fn is_seen_by(
+        &self,
+        recall: &Recall,
+        viewer: &Requester,
+        now: Timestamp,
+    ) -> Result<bool, RecallError> {
+        Ok(self.visibility(recall, viewer, now)?.is_some())
+    }
+
     /// How a recall stands for one of those who follow it, and how much of it they may see; where that is
     /// nothing, as with those who were asked to approve it, it says of no copy what became of it.
     pub fn report_as(

@@ -28,7 +28,7 @@ use tern_base::{AccountId, EmailAddress, MessageId, OriginId, ThreadId, Timestam
 use tern_store::{Transaction, Verdict};
 
 use crate::{Accepted, Delivery, DeliveryError, Refusal, limits};
-use rows::Row;
+use rows::{Head, Row};
 
 pub use dispatch::Dispatched;
 pub use envelope::{Envelope, Stop};
@@ -131,11 +131,19 @@ impl Outbox {
     /// Every sending of an account, the oldest first, and the number of the newest change.
     pub fn all(&self, account: AccountId) -> Result<(u64, Vec<Sending>), DeliveryError> {
         let (head, rows) = self.delivery.refreshed(account)?;
-        let there = rows
-            .into_iter()
-            .filter_map(|row| row.kept)
-            .map(|it| it.sending);
-        Ok((head.state, there.collect()))
+        Ok((head.state, there(rows)))
+    }
+
+    /// Every sending of an account, the oldest first, and what changed after change number `since`, of
+    /// one moment. `None` where that can't be told.
+    pub fn all_since(
+        &self,
+        account: AccountId,
+        since: u64,
+    ) -> Result<Option<(Vec<Sending>, Changes<OriginId>)>, DeliveryError> {
+        let (head, rows) = self.delivery.refreshed(account)?;
+        let changes = changes(head, &rows, since, usize::MAX);
+        Ok(changes.map(|changes| (there(rows), changes)))
     }
 
     /// What changed after change number `since`, at most so many sendings. `None` where that can't be
@@ -147,16 +155,7 @@ impl Outbox {
         max: usize,
     ) -> Result<Option<Changes<OriginId>>, DeliveryError> {
         let (head, rows) = self.delivery.refreshed(account)?;
-        if since > head.state || since < head.floor {
-            return Ok(None);
-        }
-        let things = rows.into_iter().map(|row| Numbered {
-            id: row.id,
-            created: row.created,
-            changed: row.changed,
-            is_there: row.kept.is_some(),
-        });
-        Ok(Some(Changes::since(since, head.state, things, max)))
+        Ok(changes(head, &rows, since, max))
     }
 
     /// The envelope of a sending.
@@ -196,6 +195,24 @@ impl Outbox {
     pub fn forget(&self, account: AccountId, id: OriginId) -> Result<Option<bool>, DeliveryError> {
         self.delivery.forget(account, id)
     }
+}
+
+fn there(rows: Vec<Row>) -> Vec<Sending> {
+    let kept = rows.into_iter().filter_map(|row| row.kept);
+    kept.map(|kept| kept.sending).collect()
+}
+
+fn changes(head: Head, rows: &[Row], since: u64, max: usize) -> Option<Changes<OriginId>> {
+    if since > head.state || since < head.floor {
+        return None;
+    }
+    let things = rows.iter().map(|row| Numbered {
+        id: row.id,
+        created: row.created,
+        changed: row.changed,
+        is_there: row.kept.is_some(),
+    });
+    Some(Changes::since(since, head.state, things, max))
 }
 
 impl Delivery {

@@ -61,7 +61,7 @@ impl Outbox {
 impl Delivery {
     /// The rows of an account, each marked as changed whose recipients stand otherwise than was told.
     pub(super) fn refreshed(&self, account: AccountId) -> Result<(Head, Vec<Row>), DeliveryError> {
-        let (head, rows) = rows::read(self.reader(), account)?;
+        let (head, rows) = rows::read(&*self.engine.snapshot()?, account)?;
         let mut changed = false;
         for row in &rows {
             let open = |kept: &&Kept| kept.sending.stage == Stage::Sent && !kept.settled;
@@ -93,7 +93,7 @@ impl Delivery {
             })?;
         }
         match changed {
-            true => rows::read(self.reader(), account),
+            true => rows::read(&*self.engine.snapshot()?, account),
             false => Ok((head, rows)),
         }
     }

@@ -12,6 +12,7 @@ use super::get::{name_of, role_of};
 use crate::context::Context;
 use crate::error::MethodError;
 use crate::standard::filter::Filter;
+use crate::standard::listed;
 use crate::standard::query::{Collation, Comparator, QueryArgs};
 use crate::{args, limits, state};
 
@@ -222,19 +223,12 @@ pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, Method
     let flags = Query::take_flags(&mut args)?;
     let mut args: QueryArgs = args::read(args)?;
     let account = cx.account(&args.account_id)?;
-    args.anchor = args.anchor.map(|id| cx.resolved(&id).to_owned());
     let sort = args.sort.as_deref();
     let query = Query::read(cx, account, args.filter.as_ref(), sort, flags)?;
     let (state, folders) = at_one_moment(cx, account)?;
     let found = query.find(&folders);
-    let window = args.window(found.len(), |anchor| {
-        let mailbox = ids::parse_mailbox_id(account, anchor)?;
-        found.iter().position(|id| *id == mailbox)
-    })?;
-    let told = found.get(window.clone()).unwrap_or_default();
-    let told = told
-        .iter()
-        .map(|id| ids::mailbox_id(account, *id))
-        .collect();
-    args.response(cx, &state::of(state), &window, told, found.len())
+    let state = state::of(state);
+    listed::query(cx, &mut args, &state, &found, |id| {
+        ids::mailbox_id(account, id)
+    })
 }

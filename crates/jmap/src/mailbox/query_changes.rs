@@ -13,6 +13,7 @@ use tern_session::ids;
 use super::query::{Query, at_one_moment};
 use crate::context::Context;
 use crate::error::MethodError;
+use crate::standard::listed;
 use crate::standard::query::QueryChangesArgs;
 use crate::state::{self, Delta};
 use crate::{args, limits};
@@ -51,17 +52,8 @@ pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, Method
             .for_each(|mailbox| delta.update(mailbox));
     }
     let found = query.find(&folders);
-    let may_have_been = delta.destroyed.union(&delta.updated);
-    let removed = may_have_been
-        .map(|id| ids::mailbox_id(account, *id))
-        .collect();
-    let places = found.iter().zip(0..);
-    let is_new = |id: &MailboxId| delta.created.contains(id) || delta.updated.contains(id);
-    let added = places
-        .filter(|(id, _)| is_new(id))
-        .map(|(id, place)| (ids::mailbox_id(account, *id), place))
-        .collect();
-    args.response(cx, &state::of(newest), removed, added, found.len())
+    let text = |id| ids::mailbox_id(account, id);
+    listed::changes(cx, &args, &state::of(newest), &found, &delta, text)
 }
 
 /// These mailboxes and all that are in them.

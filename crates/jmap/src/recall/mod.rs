@@ -10,6 +10,7 @@
 pub(crate) mod changes;
 pub(crate) mod get;
 pub(crate) mod plan;
+pub(crate) mod query;
 pub(crate) mod restore;
 pub(crate) mod set;
 

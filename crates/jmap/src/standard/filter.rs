@@ -42,6 +42,16 @@ impl<C> Filter<C> {
             Self::Condition(condition) => meets(condition),
         }
     }
+
+    /// Whether this is so of one of its conditions.
+    pub(crate) fn any(&self, is_so: &impl Fn(&C) -> bool) -> bool {
+        match self {
+            Self::And(inner) | Self::Or(inner) | Self::Not(inner) => {
+                inner.iter().any(|one| one.any(is_so))
+            }
+            Self::Condition(condition) => is_so(condition),
+        }
+    }
 }
 
 fn read<C>(

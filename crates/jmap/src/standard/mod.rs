@@ -3,5 +3,6 @@
 pub(crate) mod changes;
 pub(crate) mod filter;
 pub(crate) mod get;
+pub(crate) mod listed;
 pub(crate) mod query;
 pub(crate) mod set;

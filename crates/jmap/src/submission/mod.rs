@@ -6,6 +6,7 @@
 pub(crate) mod changes;
 mod envelope;
 pub(crate) mod get;
+pub(crate) mod query;
 pub(crate) mod set;
 
 use serde_json::{Map, Value, json};
