@@ -46,8 +46,8 @@ pub use check::{Checked, Finding};
 pub use error::{DeliveryError, Refusal};
 pub use incoming::{Accepted, Incoming, IncomingRecipient, Submitter};
 pub use outbox::{
-    Delivered, Dispatched, Envelope, NewMdn, NewSending, Outbox, RecipientStatus, Sending, Stage,
-    Stop, SubmitError,
+    Delivered, Dispatched, Envelope, NewMdn, NewSending, Outbox, OutboxChanges, RecipientStatus,
+    Sending, Stage, Stop, SubmitError,
 };
 pub use outgoing::{BodyType, Concluded, Outgoing};
 pub use recipient::RecipientCheck;

@@ -68,6 +68,15 @@ pub struct Sending {
     pub stage: Stage,
 }
 
+/// An outbox at one moment, and what has changed until then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxChanges {
+    /// Every sending, the oldest first.
+    pub all: Vec<Sending>,
+    /// What changed.
+    pub changes: Changes<OriginId>,
+}
+
 /// Sendings whose dispatch is under way in this process.
 #[derive(Debug, Default)]
 pub(crate) struct UnderWay(Mutex<HashSet<OriginId>>);
@@ -140,10 +149,13 @@ impl Outbox {
         &self,
         account: AccountId,
         since: u64,
-    ) -> Result<Option<(Vec<Sending>, Changes<OriginId>)>, DeliveryError> {
+    ) -> Result<Option<OutboxChanges>, DeliveryError> {
         let (head, rows) = self.delivery.refreshed(account)?;
         let changes = changes(head, &rows, since, usize::MAX);
-        Ok(changes.map(|changes| (there(rows), changes)))
+        Ok(changes.map(|changes| OutboxChanges {
+            all: there(rows),
+            changes,
+        }))
     }
 
     /// What changed after change number `since`, at most so many sendings. `None` where that can't be

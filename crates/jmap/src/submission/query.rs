@@ -164,13 +164,13 @@ pub(crate) fn changes(cx: &mut Context<'_>, args: Value) -> Result<Value, Method
     let query = Query::read(cx, args.filter.as_ref(), args.sort.as_deref())?;
     let since = state::since_number(&args.since_query_state)?;
     let known = cx.verbs.outbox.all_since(account, since)?;
-    let (all, changes) = known.ok_or(MethodError::CANNOT_CALCULATE_CHANGES)?;
-    let mut delta = Delta::from(&changes);
+    let known = known.ok_or(MethodError::CANNOT_CALCULATE_CHANGES)?;
+    let mut delta = Delta::from(&known.changes);
     if !query.filter.any(&Condition::is_on_undo_status) {
         delta.updated.clear();
     }
-    let found = query.find(account, all);
-    let state = state::of_number(changes.state);
+    let found = query.find(account, known.all);
+    let state = state::of_number(known.changes.state);
     let text = |id| id_of(account, id);
     listed::changes(cx, &args, &state, &found, &delta, text)
 }
