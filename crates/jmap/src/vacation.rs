@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::error::{MethodError, SetError};
 use crate::push::Told;
 use crate::standard::get::{self, GetArgs, Wanted};
-use crate::standard::set::{Outcomes, SetArgs};
+use crate::standard::set::{Outcomes, SetArgs, is_as_it_is};
 use crate::{args, date, state};
 
 /// The id of the only one there is.
@@ -108,7 +108,11 @@ fn update(cx: &Context<'_>, account: AccountId, patch: &Value) -> Result<(), Set
 }
 
 fn apply(vacation: &mut Vacation, patch: &Map<String, Value>) -> Result<(), SetError> {
+    let now = object(vacation);
     for (path, value) in patch {
+        if is_as_it_is(&now, path, value) {
+            continue;
+        }
         let wrong = |why: &str| SetError::invalid_properties(&[path], why);
         let text = || match value {
             Value::Null => Ok(None),
@@ -131,7 +135,6 @@ fn apply(vacation: &mut Vacation, patch: &Map<String, Value>) -> Result<(), SetE
             "subject" => vacation.subject = text()?,
             "textBody" => vacation.text = text()?,
             "htmlBody" => vacation.html = text()?,
-            "id" if value == SINGLETON => {}
             path if path.contains('/') => {
                 return Err(SetError::new(
                     "invalidPatch",

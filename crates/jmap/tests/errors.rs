@@ -114,27 +114,6 @@ fn more_updates_than_one_transaction_takes_are_all_done() {
 }
 
 #[test]
-fn what_the_server_sets_may_be_named_as_it_is() {
-    let mut house = House::new();
-    let id = draft(&mut house);
-    let properties = json!(["id", "blobId", "threadId", "size", "receivedAt"]);
-    let get = json!({"ids": [id], "properties": properties});
-    let mut patch = house.call("Email/get", get)["list"][0].clone();
-    patch["keywords/$flagged"] = true.into();
-    let set = house.call("Email/set", json!({"update": {id.as_str(): patch}}));
-    assert_eq!(set["notUpdated"], Value::Null);
-    for (name, value) in [("size", json!(1)), ("id", json!("M1-99"))] {
-        let patch = json!({name: value});
-        assert_eq!(
-            refused(&mut house, &id, &patch),
-            "invalidProperties",
-            "{name}"
-        );
-    }
-    house.check();
-}
-
-#[test]
 fn a_message_that_is_destroyed_by_the_same_call_is_not_updated() {
     let mut house = House::new();
     let id = draft(&mut house);

@@ -116,6 +116,22 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     ))
 }
 
+/// One message as it is told; `None` where it is sealed.
+pub(super) fn one(
+    cx: &mut Context<'_>,
+    account: AccountId,
+    plan: &Plan,
+    held: &Held,
+) -> Result<Option<Value>, MethodError> {
+    let id = ids::email_id(account, held.message);
+    let mut messages = Messages::read(cx, account, vec![Some(held.clone())])?;
+    messages.record(cx, plan)?;
+    match messages.all.pop().flatten() {
+        Some(message) => write_one(cx, account, plan, &id, &message),
+        None => Ok(None),
+    }
+}
+
 /// One message; `None` where it is sealed by now.
 fn write_one(
     cx: &mut Context<'_>,

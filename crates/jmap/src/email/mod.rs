@@ -14,6 +14,7 @@ mod property;
 pub(crate) mod query;
 pub(crate) mod set;
 pub(crate) mod snippet;
+mod unchanged;
 mod value;
 mod write;
 

@@ -113,6 +113,11 @@ pub(super) fn of_message() -> &'static [&'static str] {
     DEFAULTS.split_at(OF_WHERE_IT_IS).1
 }
 
+/// The property of an Email of this name.
+pub(super) fn of_name(name: &str) -> Option<Property> {
+    Property::of_name(name)
+}
+
 /// The properties of an Email that are asked for, each once.
 pub(super) fn of_email(
     asked: Option<&[String]>,

@@ -2,18 +2,18 @@
 
 use serde_json::{Map, Value};
 use tern_base::AccountId;
-use tern_mailbox::{Held, MailboxError, Update};
+use tern_mailbox::{MailboxError, Update};
 use tern_session::ids;
 use tern_store::Verdict;
 
 use super::compose::compose;
 use super::import::put;
 use super::keep::{Kept, Patch};
-use crate::blob_id::{BlobKey, BlobRef};
+use super::unchanged;
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
 use crate::standard::set::{Outcomes, SetArgs};
-use crate::{args, date, state};
+use crate::{args, state};
 
 /// `Email/set`
 pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
@@ -73,7 +73,7 @@ fn update(
 }
 
 fn read_update(
-    cx: &Context<'_>,
+    cx: &mut Context<'_>,
     account: AccountId,
     id: &str,
     patch: &Value,
@@ -84,11 +84,8 @@ fn read_update(
     };
     let view = cx.verbs.mailboxes.account_view(account)?;
     let held = view.get(message).ok_or_else(SetError::not_found)?;
-    let changes = members
-        .iter()
-        .filter(|(name, value)| !is_as_it_was(cx, held, name, value));
-    let changes = changes.map(|(name, value)| (name.clone(), value.clone()));
-    let patch = Patch::read(cx, account, &changes.collect())?;
+    let changes = unchanged::changes(cx, account, held, members)?;
+    let patch = Patch::read(cx, account, &changes)?;
     Ok(Update {
         message,
         placing: patch.placing,
@@ -112,22 +109,6 @@ fn refused(error: MailboxError) -> SetError {
         MailboxError::Limit(_) => SetError::new("tooManyMailboxes", error.to_string()),
         other => other.into(),
     }
-}
-
-/// Whether a property that the server sets is named as it is: that is no change (RFC 8620 5.3).
-fn is_as_it_was(cx: &Context<'_>, held: &Held, name: &str, value: &Value) -> bool {
-    let (mailboxes, account) = (cx.verbs.mailboxes, cx.caller.account);
-    let blob =
-        || BlobRef::message(held.message).id(&BlobKey::new(mailboxes.content_key()), account);
-    let is: Value = match name {
-        "id" => ids::email_id(account, held.message).into(),
-        "blobId" => blob().into(),
-        "threadId" => ids::thread_id(account, held.thread).into(),
-        "size" => held.size.into(),
-        "receivedAt" => date::utc(held.received).into(),
-        _ => return false,
-    };
-    *value == is
 }
 
 fn destroy(cx: &Context<'_>, account: AccountId, id: &str) -> Result<(), SetError> {

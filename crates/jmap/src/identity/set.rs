@@ -7,7 +7,7 @@ use tern_directory::{Correspondent, DirectoryError, IdentityDetails};
 use super::{PROPERTIES, object, parse_id};
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
-use crate::standard::set::{Outcomes, SetArgs};
+use crate::standard::set::{Outcomes, SetArgs, is_as_it_is};
 use crate::{args, state};
 
 /// `Identity/set`
@@ -74,36 +74,31 @@ fn update(cx: &Context<'_>, account: AccountId, id: &str, patch: &Value) -> Resu
     Ok(cx.verbs.identities.update(account, id, &details)?)
 }
 
-/// One member of a patch. What can't change may be named as it is (RFC 8620 5.3).
+/// One member of a patch.
 fn apply(
     details: &mut IdentityDetails,
     now: &Value,
     path: &str,
     value: &Value,
 ) -> Result<(), SetError> {
+    if is_as_it_is(now, path, value) {
+        return Ok(());
+    }
     if path.contains('/') {
         return Err(SetError::new(
             "invalidPatch",
             "nothing in it is set in part",
         ));
     }
-    if value.is_null() {
-        // RFC 8620 5.3: null is the default.
-        match path {
-            "name" => details.name.clear(),
-            "textSignature" => details.text_signature.clear(),
-            "htmlSignature" => details.html_signature.clear(),
-            "replyTo" => details.reply_to = None,
-            "bcc" => details.bcc = None,
-            _ => return Err(wrong(path, "no property that can change")),
-        }
-        return Ok(());
+    // RFC 8620 5.3: null is the default.
+    match (path, value) {
+        ("name", Value::Null) => details.name.clear(),
+        ("textSignature", Value::Null) => details.text_signature.clear(),
+        ("htmlSignature", Value::Null) => details.html_signature.clear(),
+        _ if set(details, path, value)? => {}
+        _ => return Err(wrong(path, "no property that can change")),
     }
-    let is_same = now.get(path) == Some(value);
-    match is_same || set(details, path, value)? {
-        true => Ok(()),
-        false => Err(wrong(path, "no property that can change")),
-    }
+    Ok(())
 }
 
 /// Sets a property; false where it is none that the client may set.

@@ -1,8 +1,8 @@
 //! `Mailbox/get` (RFC 8621 2.1).
 
 use serde_json::{Value, json};
-use tern_base::AccountId;
-use tern_mailbox::{Folder, INBOX, Role, SEPARATOR};
+use tern_base::{AccountId, MailboxId};
+use tern_mailbox::{Folder, INBOX, MailboxError, Role, SEPARATOR};
 use tern_session::ids;
 
 use super::counts::{Counts, counts};
@@ -75,6 +75,25 @@ pub(super) fn object(account: AccountId, folder: &Folder, counts: Counts) -> Val
     })
 }
 
+/// One of an account's mailboxes, with its counts.
+pub(super) fn one(
+    cx: &Context<'_>,
+    account: AccountId,
+    all: &[Folder],
+    folder: &Folder,
+) -> Result<Value, MailboxError> {
+    let view = cx.verbs.mailboxes.account_view(account)?;
+    let counts = counts(&view, trash_of(all));
+    let counts = counts.get(&folder.id).copied().unwrap_or_default();
+    Ok(object(account, folder, counts))
+}
+
+fn trash_of(folders: &[Folder]) -> Option<MailboxId> {
+    let mut all = folders.iter();
+    let trash = all.find(|folder| folder.role == Some(Role::Trash));
+    trash.map(|trash| trash.id)
+}
+
 /// `Mailbox/get`
 pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let args: GetArgs = args::read(args)?;
@@ -82,10 +101,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let wanted = Wanted::of(args.properties.as_deref(), &PROPERTIES)?;
     let view = cx.verbs.mailboxes.account_view(account)?;
     let folders = cx.verbs.mailboxes.folders(account)?;
-    let trash = folders
-        .iter()
-        .find(|folder| folder.role == Some(Role::Trash));
-    let counts = counts(&view, trash.map(|trash| trash.id));
+    let counts = counts(&view, trash_of(&folders));
     let of = |folder: &Folder| {
         let counts = counts.get(&folder.id).copied().unwrap_or_default();
         wanted.select(object(account, folder, counts))

@@ -11,7 +11,7 @@ use super::counts::Counts;
 use super::get::{self, role_of};
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
-use crate::standard::set::{Outcomes, SetArgs};
+use crate::standard::set::{Outcomes, SetArgs, is_as_it_is};
 use crate::{args, state};
 
 /// `Mailbox/set`
@@ -111,7 +111,8 @@ fn update(cx: &Context<'_>, account: AccountId, id: &str, patch: &Value) -> Resu
     if !patch.is_object() {
         return Err(SetError::new("invalidPatch", "a patch is an object"));
     }
-    let change = read(cx, account, patch, Some(folder))?;
+    let now = get::one(cx, account, &folders, folder)?;
+    let change = read(cx, account, patch, Some(&now))?;
     let done = cx.verbs.mailboxes.change_folder(account, mailbox, &change);
     done.map_err(of_mailbox)
 }
@@ -145,24 +146,21 @@ fn of_mailbox(error: MailboxError) -> SetError {
     }
 }
 
-/// Reads the properties of a mailbox that a client may set. What it says of `of` as it is is no
-/// change (RFC 8620 5.3).
+/// Reads the properties of a mailbox that a client may set. What it says of the object as it is now is
+/// no change.
 fn read(
     cx: &Context<'_>,
     account: AccountId,
     object: &Value,
-    of: Option<&Folder>,
+    now: Option<&Value>,
 ) -> Result<FolderChange, SetError> {
     let wrong = |name: &str| SetError::invalid_properties(&[name], "it can't be that");
     let members = object
         .as_object()
         .ok_or_else(|| SetError::new("invalidProperties", "a mailbox is an object"))?;
-    let now = of.map(|folder| get::object(account, folder, Counts::default()));
     let mut change = FolderChange::default();
     for (name, value) in members {
-        let is_count = name.starts_with("total") || name.starts_with("unread");
-        let is_as_is = now.as_ref().and_then(|now| now.get(name)) == Some(value);
-        if is_as_is && !is_count {
+        if now.is_some_and(|now| is_as_it_is(now, name, value)) {
             continue;
         }
         match name.as_str() {

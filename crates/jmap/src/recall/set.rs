@@ -1,6 +1,6 @@
 //! `Recall/set`: to create is to ask, to update is to act upon one that waits; nothing is destroyed.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tern_base::AccountId;
 use tern_recall::{RecallError, RecallId, Requested, Requester};
 
@@ -8,7 +8,7 @@ use super::refused::{failed, refused};
 use super::{act, ask, id, is_there, object, requester};
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
-use crate::standard::set::{Outcomes, SetArgs};
+use crate::standard::set::{Outcomes, SetArgs, is_as_it_is};
 use crate::{args, state};
 
 /// What a client is told of a recall that it has asked for or acted upon.
@@ -81,15 +81,33 @@ fn update(
     let recall = found(cx, account, by, text)?;
     let patch = patch.as_object();
     let patch = patch.ok_or_else(|| SetError::new("invalidPatch", "a patch is an object"))?;
-    if let Some(name) = patch.keys().find(|name| *name != "action") {
-        let why = "the server alone sets it";
-        return Err(SetError::invalid_properties(&[name.as_str()], why));
-    }
+    only_action_changes(cx, account, recall, patch)?;
     let Some(action) = patch.get("action") else {
         return Ok(Value::Null);
     };
     act::act(cx, account, by, (recall, action))?;
     told(cx, account, recall)
+}
+
+/// Refuses a patch that would change what the server alone sets.
+fn only_action_changes(
+    cx: &Context<'_>,
+    account: AccountId,
+    recall: RecallId,
+    patch: &Map<String, Value>,
+) -> Result<(), SetError> {
+    let mut others = patch.iter().filter(|(path, _)| *path != "action").peekable();
+    if others.peek().is_none() {
+        return Ok(());
+    }
+    let now = object::of(cx, account, recall).map_err(failed)?;
+    match others.find(|(path, value)| !is_as_it_is(&now, path, value)) {
+        Some((path, _)) => {
+            let why = "the server alone sets it";
+            Err(SetError::invalid_properties(&[path.as_str()], why))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The recall of an id, where it is there for the caller.

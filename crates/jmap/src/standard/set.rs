@@ -51,6 +51,25 @@ impl SetArgs {
     }
 }
 
+/// Whether a member of a patch says of an object what is so already: then it changes nothing, even
+/// where it can't be changed (RFC 8620 5.3).
+pub(crate) fn is_as_it_is(object: &Value, path: &str, value: &Value) -> bool {
+    let mut now = Some(object);
+    for name in path.split('/') {
+        // RFC 6901 4. A path leads through objects alone.
+        let name = name.replace("~1", "/").replace("~0", "~");
+        let Some(members) = now.and_then(Value::as_object) else {
+            return false;
+        };
+        now = members.get(&name);
+    }
+    match now {
+        Some(now) => now == value,
+        // What is not there is taken out, which can be said of a part alone.
+        None => value.is_null() && path.contains('/'),
+    }
+}
+
 /// What became of each object.
 #[derive(Debug, Default)]
 pub(crate) struct Outcomes {
@@ -141,5 +160,38 @@ impl Outcomes {
             "notCreated": map(self.not_created), "notUpdated": map(self.not_updated),
             "notDestroyed": map(self.not_destroyed),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_again_is_no_change() {
+        let object = json!({"id": "M1", "a/b": 1, "list": [1], "set": {"x": true, "y/z": {}}});
+        for (path, value) in [
+            ("id", json!("M1")),
+            ("a~1b", json!(1)),
+            ("list", json!([1])),
+            ("set", json!({"x": true, "y/z": {}})),
+            ("set/x", json!(true)),
+            ("set/y~1z", json!({})),
+            ("set/other", json!(null)),
+        ] {
+            assert!(is_as_it_is(&object, path, &value), "{path} {value}");
+        }
+        for (path, value) in [
+            ("id", json!("M2")),
+            ("id", json!(null)),
+            ("other", json!(null)),
+            ("list/0", json!(1)),
+            ("id/x", json!(null)),
+            ("set/x", json!(null)),
+            ("set/x/y", json!(null)),
+            ("other/x", json!(null)),
+        ] {
+            assert!(!is_as_it_is(&object, path, &value), "{path} {value}");
+        }
     }
 }

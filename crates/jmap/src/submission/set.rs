@@ -12,7 +12,7 @@ use super::envelope::{self, Senders};
 use super::{PROPERTIES, id_of, object, parse_id, undo_status};
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
-use crate::standard::set::{Outcomes, SetArgs};
+use crate::standard::set::{Outcomes, SetArgs, is_as_it_is};
 use crate::{args, identity, state};
 
 /// What follows for the Emails of the submissions that the call was successful with.
@@ -231,13 +231,12 @@ fn update(cx: &Context<'_>, account: AccountId, id: &str, patch: &Value) -> Resu
         return Err(SetError::new("invalidPatch", "a patch is an object"));
     };
     let failed = |_| SetError::new("serverFail", "the outbox can't be read");
-    let wants = |name: &str| patch.contains_key(name);
+    let wants = |name: &str| patch.keys().any(|path| path.split('/').next() == Some(name));
     let now = object(outbox, account, &sending, wants).map_err(failed)?;
     let mut is_canceled = false;
     for (path, value) in patch {
         match (path.as_str(), value.as_str()) {
-            // What can't change may be named as it is.
-            (path, _) if now.get(path) == Some(value) => {}
+            (path, _) if is_as_it_is(&now, path, value) => {}
             ("undoStatus", Some("canceled")) => is_canceled = true,
             ("undoStatus", Some("pending" | "final"))
                 if undo_status(sending.stage) != "pending" =>
