@@ -1,5 +1,7 @@
 //! Request-level errors as problem details (RFC 8620 3.6.1, RFC 7807).
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 /// Why a request was not looked at.
@@ -13,12 +15,32 @@ pub enum Problem {
     NotRequest(String),
     /// It goes beyond this limit of the core capability.
     Limit(&'static str),
+    /// More come than may within a time: after this wait there may be another one.
+    TooOften {
+        /// How long that is.
+        wait: Duration,
+    },
 }
 
 impl Problem {
     /// The HTTP status that goes with it.
-    pub const fn status(&self) -> u16 {
-        400
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Limit(limit) if limit.starts_with("maxSize") => 413,
+            Self::Limit(limit) if limit.starts_with("maxConcurrent") => 429,
+            Self::TooOften { .. } => 429,
+            _ => 400,
+        }
+    }
+
+    /// After how many seconds it may be tried again.
+    pub fn retry_after_secs(&self) -> Option<u64> {
+        match self {
+            Self::Limit(limit) if limit.starts_with("maxConcurrent") => Some(1),
+            // A part of a second is a second.
+            Self::TooOften { wait } => Some(wait.as_millis().div_ceil(1_000).try_into().unwrap_or(1)),
+            _ => None,
+        }
     }
 
     /// Its media type is `application/problem+json`.
@@ -35,6 +57,14 @@ impl Problem {
                 return json!({
                     "type": kind("limit"), "limit": limit, "status": self.status(),
                     "detail": format!("The request goes beyond {limit}."),
+                });
+            }
+            // RFC 8620 3.6.1: `limit` is for those that the capability object names.
+            Self::TooOften { .. } => {
+                let seconds = self.retry_after_secs().unwrap_or_default();
+                return json!({
+                    "type": "about:blank", "status": self.status(), "title": "Too Many Requests",
+                    "detail": format!("Too many came of late: try again after {seconds} seconds."),
                 });
             }
         };

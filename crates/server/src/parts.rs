@@ -17,7 +17,7 @@ use tern_store::{Engine, StoreError};
 use tern_store_rocksdb::{OpenError, RocksEngine};
 
 use crate::clock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::factors::Factors;
 use crate::policies::{Policies, PoliciesError};
 
@@ -65,6 +65,8 @@ pub(crate) struct Parts {
     /// The same, where the configuration names it.
     pub(crate) named_url: Option<String>,
     pub(crate) schedule: Schedule,
+    /// How often one account may ask by JMAP.
+    pub(crate) jmap: config::Jmap,
     /// Whom accounts find in the address book.
     pub(crate) visible: Visible,
 }
@@ -134,6 +136,7 @@ pub(crate) fn open(
         factors: Arc::new(factors),
         public_url: config.public_url(),
         named_url: config.https.url.named().map(str::to_owned),
+        jmap: config.jmap.clone(),
         schedule,
         visible: config.directory.visible,
     })

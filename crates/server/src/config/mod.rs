@@ -8,6 +8,7 @@
 mod audit;
 mod error;
 mod https;
+mod jmap;
 mod policy;
 mod reference;
 
@@ -23,6 +24,7 @@ use tern_base::Domain;
 pub use audit::{Audit, Collector, Facility, Syslog};
 pub use error::ConfigError;
 pub use https::{Https, PublicUrl};
+pub use jmap::Jmap;
 pub use policy::{Network, Policy, ZoneName};
 pub use reference::{commented_default, reference};
 
@@ -47,6 +49,8 @@ pub struct Config {
     pub imap: tern_imap::settings::Settings,
     /// The pages of the server.
     pub https: Https,
+    /// How often one account may ask by JMAP.
+    pub jmap: Jmap,
     /// Who finds whom in the directory.
     pub directory: tern_directory::principal::Settings,
     /// Where messages for other servers go.

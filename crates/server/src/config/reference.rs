@@ -33,6 +33,7 @@ const SECTIONS: &[Section] = &[
         include_str!("../../../imap/src/settings.rs"),
     ),
     section("https", "Https", include_str!("https.rs")),
+    section("jmap", "Jmap", include_str!("jmap.rs")),
     section(
         "directory",
         "Settings",

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
+use tern_base::AccountId;
 use tern_jmap::{Caller, Problem, Response, Verbs};
 use tern_mailbox::Listener as _;
+use tokio::time::Instant;
 
 use super::body::{self, Unread};
 use super::login::LoggedIn;
+use super::slots::Slot;
 use super::{Jmap, problem, problem_json, typed};
 use crate::clock::{self, OsEntropy};
 use crate::https::answer::Answer;
@@ -24,8 +27,9 @@ impl Jmap {
         request: Request<Incoming>,
     ) -> Answer {
         let account = login.caller.account;
-        let Some(slot) = self.requests.take(account) else {
-            return problem_json(&Problem::Limit("maxConcurrentRequests"));
+        let slot = match self.request_of(account) {
+            Ok(slot) => slot,
+            Err(why) => return problem_json(&why),
         };
         if !body::is_json(request.headers()) {
             return problem_json(&Problem::NotJson(
@@ -63,6 +67,14 @@ impl Jmap {
                 "The server failed at it.",
             ),
         }
+    }
+
+    /// Counts a request of an account, and takes one of its slots.
+    pub(super) fn request_of(&self, account: AccountId) -> Result<Slot, Problem> {
+        let rate = self.request_rate.take(account, Instant::now());
+        rate.map_err(|wait| Problem::TooOften { wait })?;
+        let slot = self.requests.take(account);
+        slot.ok_or(Problem::Limit("maxConcurrentRequests"))
     }
 
     /// Runs a request that was read, and wakes whoever listens for what the change log does not tell.

@@ -4,7 +4,8 @@
 //! Invariants:
 //! - Nobody is told anything before they have authenticated; what a web page of another site asks for
 //!   is answered only with a login that this page shows by itself (there are no cookies).
-//! - Of one account no more requests run at once than the session says.
+//! - Of one account no more requests run at once than the session says, and no more come within a time
+//!   than the configuration says.
 
 mod api;
 mod base;
@@ -12,6 +13,7 @@ mod body;
 mod download;
 mod events;
 mod login;
+mod rate;
 mod recall;
 mod slots;
 mod upload;
@@ -19,6 +21,7 @@ mod websocket;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
@@ -39,7 +42,10 @@ use crate::net::Shared;
 use crate::outbox::Departures;
 use crate::parts::Parts;
 use login::{LoggedIn, NoLogin};
+use rate::Rate;
 use slots::Slots;
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// What the resources of JMAP are made with.
 pub(super) struct Jmap {
@@ -54,6 +60,8 @@ pub(super) struct Jmap {
     logins: login::Remembered,
     requests: Slots,
     uploads: Slots,
+    request_rate: Rate,
+    upload_rate: Rate,
     base: base::Base,
 }
 
@@ -119,6 +127,8 @@ impl Jmap {
             logins: login::Remembered::new(),
             requests: Slots::new(tern_jmap::limits::MAX_CONCURRENT_REQUESTS),
             uploads: Slots::new(tern_jmap::limits::MAX_CONCURRENT_UPLOAD),
+            request_rate: Rate::new(parts.jmap.requests_per_minute, MINUTE),
+            upload_rate: Rate::new(parts.jmap.uploads_per_hour, 60 * MINUTE),
             base: base::Base::new(parts),
         }
     }
@@ -251,7 +261,14 @@ fn json(status: StatusCode, value: &Value) -> Answer {
 /// A request that was not looked at.
 fn problem_json(why: &Problem) -> Answer {
     let status = StatusCode::from_u16(why.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    typed(status, PROBLEM, why.to_json().to_string())
+    let mut answer = typed(status, PROBLEM, why.to_json().to_string());
+    if let Some(seconds) = why.retry_after_secs() {
+        // RFC 6585 4
+        answer
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    answer
 }
 
 /// The media type of problem details.

@@ -14,7 +14,7 @@ use tern_jmap::blob_id::{BlobKey, BlobRef};
 use tern_jmap::limits::MAX_SIZE_UPLOAD;
 use tern_mailbox::{MailboxError, Uploaded};
 use tern_session::{Mechanism, ids};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::login::LoggedIn;
 use super::{Jmap, problem, problem_json};
@@ -61,6 +61,9 @@ impl Jmap {
                 StatusCode::FORBIDDEN,
                 "A page of another site needs a token here, or another media type.",
             );
+        }
+        if let Err(wait) = self.upload_rate.take(account, Instant::now()) {
+            return problem_json(&Problem::TooOften { wait });
         }
         let Some(_slot) = self.uploads.take(account) else {
             return problem_json(&Problem::Limit("maxConcurrentUpload"));

@@ -269,7 +269,6 @@ impl Session {
     /// Takes a message, on the blocking pool: what is answered.
     async fn message(&mut self, text: Utf8Bytes) -> Result<Option<String>, ()> {
         let (jmap, caller) = (Arc::clone(&self.jmap), self.caller.clone());
-        let slot = jmap.requests.take(caller.account);
         let push = self.push.take();
         let work = move || -> Result<_, ()> {
             let refused = |problem, id| request_error(&problem, id).to_string();
@@ -282,8 +281,11 @@ impl Session {
             Ok(match Message::parse(text.as_bytes()) {
                 Err((problem, id)) => (Some(refused(problem, id)), push),
                 Ok(Message::Request(request, id)) => {
-                    let answer = jmap.execute(request, &caller);
-                    (Some(response(answer, id).to_string()), push)
+                    let answer = match jmap.request_of(caller.account) {
+                        Ok(_slot) => response(jmap.execute(request, &caller), id).to_string(),
+                        Err(why) => refused(why, id),
+                    };
+                    (Some(answer), push)
                 }
                 Ok(Message::PushDisable) => (None, None),
                 Ok(Message::PushEnable(wanted, state)) => {
