@@ -38,7 +38,9 @@ impl Problem {
         match self {
             Self::Limit(limit) if limit.starts_with("maxConcurrent") => Some(1),
             // A part of a second is a second.
-            Self::TooOften { wait } => Some(wait.as_millis().div_ceil(1_000).try_into().unwrap_or(1)),
+            Self::TooOften { wait } => {
+                Some(wait.as_millis().div_ceil(1_000).try_into().unwrap_or(1))
+            }
             _ => None,
         }
     }

@@ -4,10 +4,14 @@
 
 mod house;
 
+use std::sync::Arc;
+
+use house::faulty::FaultyEngine;
 use house::{BOB, House};
 use serde_json::{Map, Value, json};
 use tern_mailbox::{Role, limits};
 use tern_session::ids;
+use tern_store::StoreError;
 
 /// A message in Drafts: its id.
 fn draft(house: &mut House) -> String {
@@ -160,4 +164,57 @@ fn a_blob_over_the_size_is_not_made() {
         made["notCreated"]["b"]["maxSize"],
         tern_jmap::limits::MAX_SIZE_BLOB_SET
     );
+}
+
+/// What needs no store is none of these.
+const METHODS: [&str; 11] = [
+    "Mailbox/get",
+    "Mailbox/query",
+    "Thread/get",
+    "Email/get",
+    "Email/query",
+    "Identity/get",
+    "EmailSubmission/get",
+    "EmailSubmission/query",
+    "VacationResponse/get",
+    "Recall/get",
+    "Recall/query",
+];
+
+#[test]
+fn what_the_store_can_not_do_now_is_told_apart_from_what_it_can_not_do() {
+    for (fault, kind) in [
+        (StoreError::Busy, "serverUnavailable"),
+        (StoreError::Full, "serverUnavailable"),
+        (StoreError::Damaged, "serverFail"),
+        (StoreError::Engine("gone".to_owned()), "serverFail"),
+    ] {
+        let engine = Arc::new(FaultyEngine::default());
+        let mut house = House::over(engine.clone(), tern_policy::unattended());
+        engine.fail(Some(fault));
+        for method in METHODS {
+            let ids = match method.ends_with("/get") {
+                true => json!({"ids": ["x"]}),
+                false => json!({}),
+            };
+            assert_eq!(house.error(method, ids), kind, "{method}");
+        }
+        engine.fail(None);
+        house.call("Mailbox/get", json!({"ids": null}));
+    }
+}
+
+#[test]
+fn an_object_that_can_not_be_stored_now_is_no_failure_of_the_call() {
+    let engine = Arc::new(FaultyEngine::default());
+    let mut house = House::over(engine.clone(), tern_policy::unattended());
+    let id = draft(&mut house);
+    house.call("Email/get", json!({"ids": [id]}));
+    let patch = json!({"keywords/$seen": true});
+    engine.fail_commits(true);
+    assert_eq!(refused(&mut house, &id, &patch), "serverFail");
+    engine.fail_commits(false);
+    let set = house.call("Email/set", json!({"update": {id: patch}}));
+    assert_eq!(set["notUpdated"], Value::Null);
+    house.check();
 }

@@ -216,6 +216,18 @@ fn what_is_refused_is_named_and_on_record() {
 }
 
 #[test]
+fn who_asks_for_too_much_is_told_to_wait() {
+    let mut house = House::new();
+    let nothing = json!({"messageId": "none@example.org"});
+    for _ in 0..tern_recall::limits::MAX_REFUSALS {
+        let refused = ask(&mut house, nothing.clone()).unwrap_err();
+        assert_eq!(refused["type"], "notFound");
+    }
+    let refused = ask(&mut house, nothing).unwrap_err();
+    assert_eq!(refused["type"], "rateLimit");
+}
+
+#[test]
 fn a_request_that_is_none_names_the_property() {
     let mut house = House::new();
     let sent = house.send(BOB, CAROL, "one");
@@ -328,7 +340,7 @@ fn its_requester_confirms_with_a_code() {
         house.call("Recall/set", set)["notUpdated"][text]["type"],
         "willDestroy"
     );
-    let set = json!({"update": {text: {"state": "done"}, "R0": {}}});
+    let set = json!({"update": {text: {"state": "running"}, "R0": {}}});
     let set = house.call("Recall/set", set);
     assert_eq!(set["notUpdated"][text]["properties"], json!(["state"]));
     assert_eq!(set["notUpdated"]["R0"]["type"], "notFound");

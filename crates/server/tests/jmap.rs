@@ -5,6 +5,8 @@
 #[path = "jmap/colleagues.rs"]
 mod colleagues;
 mod house;
+#[path = "jmap/limits.rs"]
+mod limits;
 #[path = "jmap/send.rs"]
 mod send;
 

@@ -148,6 +148,29 @@ fn echo(id: &str) -> Value {
 }
 
 #[test]
+fn a_client_that_asks_too_often_is_told_so_and_stays_connected() {
+    let house = House::started("[jmap]\nrequests_per_minute = 2\n");
+    let mut socket = Socket::open(&house);
+    for id in ["R1", "R2", "R3"] {
+        socket.say(&echo(id));
+    }
+    for id in ["R1", "R2"] {
+        assert_eq!(socket.message()["requestId"], id);
+    }
+    let refused = socket.message();
+    assert_eq!(refused["@type"], "RequestError", "{refused}");
+    assert_eq!(
+        (&refused["status"], &refused["requestId"]),
+        (&json!(429), &json!("R3"))
+    );
+    // By HTTP it is the same account.
+    let bob = house.jmap("bob");
+    assert_eq!(bob.send(&json!([])).status, 429);
+    socket.frame(0x80 | PING, b"still there");
+    assert_eq!(socket.hear(), (PONG, b"still there".to_vec()));
+}
+
+#[test]
 fn requests_are_answered_in_order_on_one_connection() {
     let house = House::started("");
     let bob = house.jmap("bob");

@@ -122,7 +122,11 @@ fn is_told_by(object: &Value, path: &str, value: &Value) -> bool {
 fn is_part_of(said: &Value, now: &Value) -> bool {
     match (said, now) {
         (Value::Array(said), Value::Array(now)) => {
-            said.len() == now.len() && said.iter().zip(now).all(|(said, now)| is_part_of(said, now))
+            said.len() == now.len()
+                && said
+                    .iter()
+                    .zip(now)
+                    .all(|(said, now)| is_part_of(said, now))
         }
         (Value::Object(said), Value::Object(now)) => {
             let mut said = said.iter();

@@ -1,4 +1,5 @@
-//! What is not done, as SetErrors: a refusal of the request by its own name, in the spelling of RFC 8620.
+//! What is not done, as SetErrors: a refusal of the request by the name that RFC 8620 5.3 has for it, or
+//! else by its own, spelled as that does.
 
 use tern_directory::CodeRefused;
 use tern_recall::{RecallError, RecallId, Refusal};
@@ -11,6 +12,8 @@ use crate::error::SetError;
 pub(super) fn refused(refusal: Refusal, on_record: Option<RecallId>) -> SetError {
     let kind = match refusal {
         Refusal::Failed => String::from("serverFail"),
+        Refusal::RateLimited => String::from("rateLimit"),
+        Refusal::TooManyPlanned => String::from("overQuota"),
         other => camel(other.code()),
     };
     let error = SetError::new(&kind, refusal.sentence());
@@ -72,6 +75,8 @@ mod tests {
         assert_eq!(kind(Refusal::StepUpRequired), "stepUpRequired");
         assert_eq!(kind(Refusal::NotFound), "notFound");
         assert_eq!(kind(Refusal::Failed), "serverFail");
+        assert_eq!(kind(Refusal::RateLimited), "rateLimit");
+        assert_eq!(kind(Refusal::TooManyPlanned), "overQuota");
         let on_record = refused(Refusal::TooOld, Some(RecallId([1; 16]))).into_json();
         assert_eq!(on_record["recallId"], format!("R{}", "01".repeat(16)));
     }

@@ -96,7 +96,10 @@ fn only_action_changes(
     recall: RecallId,
     patch: &Map<String, Value>,
 ) -> Result<(), SetError> {
-    let mut others = patch.iter().filter(|(path, _)| *path != "action").peekable();
+    let mut others = patch
+        .iter()
+        .filter(|(path, _)| *path != "action")
+        .peekable();
     if others.peek().is_none() {
         return Ok(());
     }

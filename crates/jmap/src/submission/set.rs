@@ -231,7 +231,11 @@ fn update(cx: &Context<'_>, account: AccountId, id: &str, patch: &Value) -> Resu
         return Err(SetError::new("invalidPatch", "a patch is an object"));
     };
     let failed = |_| SetError::new("serverFail", "the outbox can't be read");
-    let wants = |name: &str| patch.keys().any(|path| path.split('/').next() == Some(name));
+    let wants = |name: &str| {
+        patch
+            .keys()
+            .any(|path| path.split('/').next() == Some(name))
+    };
     let now = object(outbox, account, &sending, wants).map_err(failed)?;
     let mut is_canceled = false;
     for (path, value) in patch {

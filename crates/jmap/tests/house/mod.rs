@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "shared by test files that each use a part")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+pub(crate) mod faulty;
 pub(crate) mod recall;
 
 use std::sync::Arc;
@@ -59,7 +60,11 @@ impl House {
 
     /// A house where this policy decides on recalls.
     pub(crate) fn under(policy: Arc<dyn Policy>) -> Self {
-        let engine: Arc<dyn Engine> = Arc::new(MemEngine::new());
+        Self::over(Arc::new(MemEngine::new()), policy)
+    }
+
+    /// A house over this store.
+    pub(crate) fn over(engine: Arc<dyn Engine>, policy: Arc<dyn Policy>) -> Self {
         let mailboxes = Mailboxes::open(Arc::clone(&engine), [7; 32], Arc::new(NoListener));
         let mailboxes = Arc::new(mailboxes.unwrap());
         let now = Timestamp::from_secs(1_800_000_000);

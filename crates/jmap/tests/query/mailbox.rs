@@ -198,7 +198,7 @@ fn properties_that_can_not_be_are_named() {
         (json!({"parentId": a}), "parentId"),
         (json!({"role": "sent"}), "role"),
         (json!({"name": "Sent"}), "name"),
-        (json!({"unreadEmails": 0}), "unreadEmails"),
+        (json!({"unreadEmails": 1}), "unreadEmails"),
     ] {
         let error = changed(&mut house, &a, patch.clone()).unwrap_err();
         assert_eq!(
