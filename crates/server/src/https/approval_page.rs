@@ -2,36 +2,9 @@
 
 use askama::Template;
 use hyper::StatusCode;
-use tern_base::Timestamp;
-use tern_recall::ToldOutcome;
 
 use super::answer::Answer;
-use super::pages::{
-    Line, Trouble, lines, message, moment, rendered, simple, subject_of, trouble_text,
-};
-
-/// What is asked.
-pub(super) struct Asked {
-    /// Who is asked.
-    pub(super) reader: String,
-    /// Who wants it taken back.
-    pub(super) requester: String,
-    pub(super) subject: String,
-    /// Whose message it is, where that is not who asked.
-    pub(super) sender: Option<String>,
-    pub(super) submitted: Timestamp,
-    pub(super) recipients: u64,
-    /// The recipients that it is limited to.
-    pub(super) chosen: Vec<String>,
-    pub(super) reason: Option<String>,
-    pub(super) requested: Timestamp,
-    pub(super) until: Timestamp,
-    /// Why the recalls of who asked are frozen.
-    pub(super) frozen: Option<String>,
-    pub(super) approved_by: Vec<String>,
-    pub(super) outcomes: Vec<(ToldOutcome, u64)>,
-    pub(super) trouble: Option<Trouble>,
-}
+use super::pages::{Asked, Shown, Trouble, message, rendered, simple, trouble_text};
 
 /// What came of it.
 pub(super) enum Ended {
@@ -48,39 +21,32 @@ pub(super) enum Ended {
 #[derive(Template)]
 #[template(path = "approve.html")]
 struct ApprovalPage {
+    shown: Shown,
+    /// Who is asked.
     reader: String,
+    /// Who wants it taken back.
     requester: String,
-    subject: String,
-    sender: Option<String>,
-    submitted: String,
-    recipients: u64,
-    chosen: Vec<String>,
-    reason: Option<String>,
-    requested: String,
-    until: String,
+    /// Why the recalls of who asked are frozen.
     frozen: Option<String>,
     approved_by: Vec<String>,
-    outcomes: Vec<Line>,
     trouble: Option<String>,
-    takes_code: bool,
 }
 
-/// The page that asks for a yes or no.
-pub(super) fn ask(status: StatusCode, asked: &Asked) -> Answer {
+/// The page that asks somebody for a yes or no, and says why the recalls of who asked are frozen.
+pub(super) fn ask(
+    status: StatusCode,
+    asked: &Asked<'_>,
+    reader: &str,
+    frozen: Option<String>,
+) -> Answer {
+    let waiting = asked.waiting;
+    let approvals = waiting.wait.approvals.iter();
     let page = ApprovalPage {
-        reader: asked.reader.clone(),
-        requester: asked.requester.clone(),
-        subject: subject_of(&asked.subject),
-        sender: asked.sender.clone(),
-        submitted: moment(asked.submitted),
-        recipients: asked.recipients,
-        chosen: asked.chosen.clone(),
-        reason: asked.reason.clone(),
-        requested: moment(asked.requested),
-        until: moment(asked.until),
-        frozen: asked.frozen.clone(),
-        approved_by: asked.approved_by.clone(),
-        outcomes: lines(&asked.outcomes),
+        shown: Shown::of(asked),
+        reader: reader.to_owned(),
+        requester: waiting.recall.requester.clone(),
+        frozen,
+        approved_by: approvals.map(|one| one.name.clone()).collect(),
         trouble: asked.trouble.map(|trouble| match trouble {
             Trouble::NotSetUp => String::from(
                 "Your account has no second factor, so nothing can be answered here. Ask your \
@@ -89,7 +55,6 @@ pub(super) fn ask(status: StatusCode, asked: &Asked) -> Answer {
             Trouble::NoReason => String::from("To decline, say why: whoever asked is told."),
             trouble => trouble_text(trouble),
         }),
-        takes_code: asked.trouble.is_none_or(Trouble::takes_code),
     };
     rendered(status, &page)
 }

@@ -15,10 +15,10 @@ use tern_recall::{RecallError, RecallId, Requested, Requester, Waiting};
 
 use super::Site;
 use super::answer::Answer;
-use super::approval_page::{self, Asked, Ended};
+use super::approval_page::{self, Ended};
 use super::failed::{Failed, told};
 use super::form::Form;
-use super::pages::Trouble;
+use super::pages::{Asked, Trouble};
 use crate::clock;
 use crate::workers::carry_out;
 
@@ -60,8 +60,7 @@ impl Site {
             Some(until) => Some(Trouble::Locked(until)),
             None => None,
         };
-        let asked = self.asked_to_approve(&behind, trouble, now)?;
-        Ok(approval_page::ask(StatusCode::OK, &asked))
+        self.ask_to_approve(StatusCode::OK, &behind, trouble, now)
     }
 
     fn hear(
@@ -74,10 +73,7 @@ impl Site {
         let Some(behind) = self.approval_behind(token, now)? else {
             return Ok(approval_page::no_link());
         };
-        let again = |status, trouble| {
-            let asked = self.asked_to_approve(&behind, Some(trouble), now)?;
-            Ok(approval_page::ask(status, &asked))
-        };
+        let again = |status, trouble| self.ask_to_approve(status, &behind, Some(trouble), now);
         let said = form.get("reason").unwrap_or_default();
         let reason = Some(said.trim()).filter(|said| !said.is_empty());
         let word = match form.get("answer").as_deref() {
@@ -141,14 +137,14 @@ impl Site {
         }))
     }
 
-    fn asked_to_approve(
+    fn ask_to_approve(
         &self,
+        status: StatusCode,
         behind: &Behind,
         trouble: Option<Trouble>,
         now: Timestamp,
-    ) -> Result<Asked, Failed> {
+    ) -> Result<Answer, Failed> {
         let waiting = &behind.waiting;
-        let recall = &waiting.recall;
         let reader = Requester {
             account: Some(behind.account),
             name: behind.name.clone(),
@@ -156,24 +152,14 @@ impl Site {
         };
         let asker = waiting.wait.requester.account;
         let frozen = asker.map(|account| self.recalls.frozen(account));
-        let frozen = frozen.transpose()?.flatten();
-        let approvals = waiting.wait.approvals.iter();
-        Ok(Asked {
-            reader: behind.name.clone(),
-            requester: recall.requester.clone(),
-            subject: recall.subject_text(),
-            sender: (recall.requester != waiting.sender).then(|| waiting.sender.clone()),
-            submitted: waiting.submitted,
-            recipients: waiting.recipients,
-            chosen: recall.chosen.clone(),
-            reason: recall.reason.clone(),
-            requested: recall.requested,
-            until: waiting.wait.awaited.until(),
-            frozen: frozen.map(|frozen| frozen.why),
-            approved_by: approvals.map(|one| one.name.clone()).collect(),
-            outcomes: self.recalls.told(recall, &waiting.would_be, &reader, now)?,
+        let frozen = frozen.transpose()?.flatten().map(|frozen| frozen.why);
+        let (recalls, recall) = (&self.recalls, &waiting.recall);
+        let asked = Asked {
+            waiting,
+            outcomes: recalls.told(recall, &waiting.would_be, &reader, now)?,
             trouble,
-        })
+        };
+        Ok(approval_page::ask(status, &asked, &behind.name, frozen))
     }
 }
 

@@ -43,10 +43,7 @@ impl Site {
             Some(until) => Some(Trouble::Locked(until)),
             None => None,
         };
-        Ok(pages::ask(
-            StatusCode::OK,
-            &self.asked(&waiting, trouble, now)?,
-        ))
+        self.ask_for_code(StatusCode::OK, &waiting, trouble, now)
     }
 
     fn free(
@@ -59,10 +56,7 @@ impl Site {
         let Some((id, account, waiting)) = self.waiting_behind(token, now)? else {
             return Ok(pages::no_link());
         };
-        let again = |status, trouble| {
-            let asked = self.asked(&waiting, Some(trouble), now)?;
-            Ok(pages::ask(status, &asked))
-        };
+        let again = |status, trouble| self.ask_for_code(status, &waiting, Some(trouble), now);
         // No code is used up by what would not be enough.
         if self.recalls.wants_reason(id)? && reason.trim().is_empty() {
             return again(StatusCode::UNPROCESSABLE_ENTITY, Trouble::NoReason);
@@ -161,25 +155,20 @@ impl Site {
         })
     }
 
-    fn asked(
+    fn ask_for_code(
         &self,
+        status: StatusCode,
         waiting: &Waiting,
         trouble: Option<Trouble>,
         now: Timestamp,
-    ) -> Result<Asked, Failed> {
+    ) -> Result<Answer, Failed> {
         let (recall, reader) = (&waiting.recall, &waiting.wait.requester);
-        Ok(Asked {
-            subject: recall.subject_text(),
-            sender: (recall.requester != waiting.sender).then(|| waiting.sender.clone()),
-            submitted: waiting.submitted,
-            recipients: waiting.recipients,
-            chosen: recall.chosen.clone(),
-            reason: recall.reason.clone(),
-            wants_reason: self.recalls.wants_reason(recall.id)?,
-            requested: recall.requested,
-            until: waiting.wait.awaited.until(),
+        let wants_reason = self.recalls.wants_reason(recall.id)?;
+        let asked = Asked {
+            waiting,
             outcomes: self.recalls.told(recall, &waiting.would_be, reader, now)?,
             trouble,
-        })
+        };
+        Ok(pages::ask(status, &asked, wants_reason))
     }
 }

@@ -7,29 +7,53 @@ use hyper::StatusCode;
 use qrcodegen::{QrCode, QrCodeEcc};
 use tern_base::Timestamp;
 use tern_directory::Account;
-use tern_recall::{Extent, ToldOutcome};
+use tern_recall::{Extent, ToldOutcome, Waiting};
 
 use super::answer::{self, Answer};
 
 /// Where the style sheet is.
 pub(super) const STYLE_PATH: &str = "/style.css";
 
-/// What is asked on the page behind a link.
-pub(super) struct Asked {
+/// What is asked on a page behind a link.
+pub(super) struct Asked<'a> {
+    pub(super) waiting: &'a Waiting,
+    /// What would become of the copies, as far as its reader may see it.
+    pub(super) outcomes: Vec<(ToldOutcome, u64)>,
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// What the pages that ask show alike.
+pub(super) struct Shown {
     pub(super) subject: String,
     /// Whose message it is, where that is not who asked.
     pub(super) sender: Option<String>,
-    pub(super) submitted: Timestamp,
+    pub(super) submitted: String,
     pub(super) recipients: u64,
     /// The recipients that it is limited to.
     pub(super) chosen: Vec<String>,
     pub(super) reason: Option<String>,
-    /// A policy wants to know why, and nobody has said it.
-    pub(super) wants_reason: bool,
-    pub(super) requested: Timestamp,
-    pub(super) until: Timestamp,
-    pub(super) outcomes: Vec<(ToldOutcome, u64)>,
-    pub(super) trouble: Option<Trouble>,
+    pub(super) requested: String,
+    pub(super) until: String,
+    pub(super) outcomes: Vec<Line>,
+    pub(super) takes_code: bool,
+}
+
+impl Shown {
+    pub(super) fn of(asked: &Asked<'_>) -> Self {
+        let (waiting, recall) = (asked.waiting, &asked.waiting.recall);
+        Self {
+            subject: subject_of(&recall.subject_text()),
+            sender: (recall.requester != waiting.sender).then(|| waiting.sender.clone()),
+            submitted: moment(waiting.submitted),
+            recipients: waiting.recipients,
+            chosen: recall.chosen.clone(),
+            reason: recall.reason.clone(),
+            requested: moment(recall.requested),
+            until: moment(waiting.wait.awaited.until()),
+            outcomes: lines(&asked.outcomes),
+            takes_code: asked.trouble.is_none_or(Trouble::takes_code),
+        }
+    }
 }
 
 /// Why no code was taken.
@@ -75,18 +99,10 @@ pub(super) struct Line {
 #[derive(Template)]
 #[template(path = "confirm.html")]
 struct ConfirmPage {
-    subject: String,
-    sender: Option<String>,
-    submitted: String,
-    recipients: u64,
-    chosen: Vec<String>,
-    reason: Option<String>,
+    shown: Shown,
+    /// A policy wants to know why, and nobody has said it.
     wants_reason: bool,
-    requested: String,
-    until: String,
-    outcomes: Vec<Line>,
     trouble: Option<String>,
-    takes_code: bool,
 }
 
 /// A page on the way to a second factor.
@@ -206,21 +222,12 @@ struct EndedPage {
     outcomes: Vec<Line>,
 }
 
-/// The page that asks for a code.
-pub(super) fn ask(status: StatusCode, asked: &Asked) -> Answer {
+/// The page that asks for a code, and for a reason where a policy wants one.
+pub(super) fn ask(status: StatusCode, asked: &Asked<'_>, wants_reason: bool) -> Answer {
     let page = ConfirmPage {
-        subject: subject_of(&asked.subject),
-        sender: asked.sender.clone(),
-        submitted: moment(asked.submitted),
-        recipients: asked.recipients,
-        chosen: asked.chosen.clone(),
-        reason: asked.reason.clone(),
-        wants_reason: asked.wants_reason,
-        requested: moment(asked.requested),
-        until: moment(asked.until),
-        outcomes: lines(&asked.outcomes),
+        shown: Shown::of(asked),
+        wants_reason,
         trouble: asked.trouble.map(trouble_text),
-        takes_code: asked.trouble.is_none_or(Trouble::takes_code),
     };
     rendered(status, &page)
 }
@@ -350,7 +357,7 @@ pub(super) fn rendered(status: StatusCode, page: &impl Template) -> Answer {
 }
 
 /// A time for people, who may be anywhere.
-pub(super) fn moment(time: Timestamp) -> String {
+fn moment(time: Timestamp) -> String {
     time.rfc5322().replace("+0000", "UTC")
 }
 
@@ -385,7 +392,7 @@ pub(super) fn trouble_text(trouble: Trouble) -> String {
     }
 }
 
-pub(super) fn lines(outcomes: &[(ToldOutcome, u64)]) -> Vec<Line> {
+fn lines(outcomes: &[(ToldOutcome, u64)]) -> Vec<Line> {
     let line = |(outcome, count): &(ToldOutcome, u64)| Line {
         count: *count,
         words: outcome.words(),
