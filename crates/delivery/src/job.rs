@@ -361,7 +361,8 @@ impl Delivery {
             facts: &job.facts,
             content: &content,
         };
-        self.commit(&subject, Vec::new(), now, entropy, |txn| {
+        let told = self.told_of(job.facts.submitter, origin)?;
+        self.commit(&subject, told, now, entropy, |txn| {
             if read_job(txn, origin)?.is_none() {
                 return Ok((Step::Gone, None));
             }

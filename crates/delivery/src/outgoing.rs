@@ -144,7 +144,8 @@ impl Delivery {
             facts: &facts,
             content: &read,
         };
-        self.commit(&subject, Vec::new(), now, entropy, |txn| {
+        let told = self.told_of(item.account, item.origin)?;
+        self.commit(&subject, told, now, entropy, |txn| {
             let schedule = &self.settings.schedule;
             let recorded = tern_queue::record_in(txn, id, lease, outcome, schedule, now)?;
             if let Recorded::Finished { item, .. } = &recorded {

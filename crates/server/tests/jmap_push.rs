@@ -200,3 +200,35 @@ fn a_listener_is_pinged_and_ends_with_its_login_or_the_server() {
     assert!(ended && took.as_secs() < 5, "{took:?}");
     assert_eq!(last.chunk(), "");
 }
+
+#[test]
+fn a_listener_hears_of_what_becomes_of_what_was_sent() {
+    let house = House::started("");
+    let bob = house.jmap("bob");
+    let boxes = bob.call("Mailbox/get", json!({"ids": null}));
+    let email = json!({
+        "mailboxIds": {boxes["list"][0]["id"].as_str().expect("an id"): true},
+        "from": [{"email": "bob@example.org"}], "subject": "Later",
+    });
+    let made = bob.call("Email/set", json!({"create": {"e": email}}));
+    let identities = bob.call("Identity/get", json!({"ids": null}));
+    let mut events = Events::open(&house, "types=EmailSubmission", "");
+    let new = json!({
+        "identityId": identities["list"][0]["id"], "emailId": made["created"]["e"]["id"],
+        "envelope": {
+            "mailFrom": {"email": "bob@example.org", "parameters": {"HOLDFOR": "1"}},
+            "rcptTo": [{"email": "alice@example.org"}],
+        },
+    });
+    let set = bob.call("EmailSubmission/set", json!({"create": {"s": new}}));
+    let (changed, _) = events.change(&bob.account);
+    assert_eq!(changed, json!({"EmailSubmission": set["newState"]}));
+    // Nobody asks for what follows: its time comes.
+    loop {
+        let (changed, _) = events.change(&bob.account);
+        let got = bob.call("EmailSubmission/get", json!({"ids": null}));
+        if got["list"][0]["undoStatus"] == "final" && changed["EmailSubmission"] == got["state"] {
+            break;
+        }
+    }
+}

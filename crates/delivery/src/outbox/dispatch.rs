@@ -124,7 +124,7 @@ impl Delivery {
         account: AccountId,
         id: OriginId,
     ) -> Result<Option<(Kept, Held)>, DeliveryError> {
-        self.mailboxes.transact_unasked(&[], |txn| {
+        self.mailboxes.transact_unasked(&[account], |txn| {
             let Some(mut row) = rows::row_in(txn, account, id)? else {
                 return Ok(Verdict::Abandon(None));
             };
@@ -160,7 +160,7 @@ impl Delivery {
         stage: Stage,
         now: Timestamp,
     ) -> Result<(), DeliveryError> {
-        self.mailboxes.transact_unasked(&[], |txn| {
+        self.mailboxes.transact_unasked(&[account], |txn| {
             let Some(mut row) = rows::row_in(txn, account, id)? else {
                 return Ok(Verdict::Abandon(()));
             };
@@ -224,7 +224,7 @@ impl Delivery {
             facts: &facts,
             content: &content,
         };
-        self.commit(&subject, Vec::new(), now, entropy, |txn| {
+        self.commit(&subject, vec![account], now, entropy, |txn| {
             let Some(mut row) = rows::row_in(txn, account, id)? else {
                 return Ok(((), None));
             };
@@ -244,7 +244,7 @@ impl Delivery {
         id: OriginId,
         now: Timestamp,
     ) -> Result<(), DeliveryError> {
-        self.mailboxes.transact_unasked(&[], |txn| {
+        self.mailboxes.transact_unasked(&[account], |txn| {
             let Some(mut row) = rows::row_in(txn, account, id)? else {
                 return Ok(Verdict::Abandon(()));
             };

@@ -137,6 +137,16 @@ impl Outbox {
         self.delivery.may_send_as(account, address)
     }
 
+    /// The number of the newest change.
+    pub fn state(&self, account: AccountId) -> Result<u64, DeliveryError> {
+        let head = rows::head(self.delivery.reader(), account)?;
+        match head.open {
+            // It may stand otherwise with somebody than was told.
+            true => Ok(self.delivery.refreshed(account)?.0.state),
+            false => Ok(head.state),
+        }
+    }
+
     /// Every sending of an account, the oldest first, and the number of the newest change.
     pub fn all(&self, account: AccountId) -> Result<(u64, Vec<Sending>), DeliveryError> {
         let (head, rows) = self.delivery.refreshed(account)?;
@@ -184,7 +194,7 @@ impl Outbox {
         now: Timestamp,
     ) -> Result<Option<bool>, DeliveryError> {
         let mailboxes = &self.delivery.mailboxes;
-        mailboxes.transact_unasked(&[], |txn| {
+        mailboxes.transact_unasked(&[account], |txn| {
             let Some(mut row) = rows::row_in(txn, account, id)? else {
                 return Ok(Verdict::Abandon(None));
             };
@@ -233,7 +243,7 @@ impl Delivery {
         account: AccountId,
         id: OriginId,
     ) -> Result<Option<bool>, DeliveryError> {
-        self.mailboxes.transact_unasked(&[], |txn| {
+        self.mailboxes.transact_unasked(&[account], |txn| {
             let Some(mut row) = rows::row_in(txn, account, id)? else {
                 return Ok(Verdict::Abandon(None));
             };
@@ -284,7 +294,7 @@ impl Delivery {
         gone.sort_by_key(|row| row.changed);
         let many = gone.len().saturating_sub(limits::KEPT_SENDINGS);
         for chunk in gone.get(..many).unwrap_or_default().chunks(100) {
-            self.mailboxes.transact_unasked(&[], |txn| {
+            self.mailboxes.transact_unasked(&[account], |txn| {
                 let mut head = rows::head_in(txn, account)?;
                 for row in chunk {
                     head.floor = head.floor.max(row.changed);
@@ -301,7 +311,7 @@ impl Delivery {
     pub fn remove_outbox(&self, account: AccountId, now: Timestamp) -> Result<(), DeliveryError> {
         let (_, rows) = rows::read(self.reader(), account)?;
         for row in rows {
-            self.mailboxes.transact_unasked(&[], |txn| {
+            self.mailboxes.transact_unasked(&[account], |txn| {
                 let Some(mut row) = rows::row_in(txn, account, row.id)? else {
                     return Ok(Verdict::Abandon(()));
                 };
@@ -311,7 +321,7 @@ impl Delivery {
                 Ok::<_, DeliveryError>(Verdict::Commit(()))
             })?;
         }
-        self.mailboxes.transact_unasked(&[], |txn| {
+        self.mailboxes.transact_unasked(&[account], |txn| {
             txn.delete(rows::head_key(account));
             Ok::<_, DeliveryError>(Verdict::Commit(()))
         })

@@ -26,6 +26,7 @@ const HEAD: u8 = 0xa1;
 const DUE: u8 = 0xa2;
 const ENVELOPE: u8 = 0xa3;
 const VERSION: u8 = 1;
+const HEAD_VERSION: u8 = 2;
 
 /// What holds for all sendings of an account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub(crate) struct Head {
     pub(crate) state: u64,
     /// What changed up to here is not known in full any more.
     pub(crate) floor: u64,
+    /// How it stands with recipients may change without a change of any row here.
+    pub(crate) open: bool,
 }
 
 /// A sending, or what is left of one.
@@ -59,6 +62,13 @@ pub(crate) struct Kept {
     pub(crate) told: u64,
     /// Nothing about its recipients will change any more.
     pub(crate) settled: bool,
+}
+
+impl Kept {
+    /// Whether it may come to stand otherwise with its recipients, by other hands.
+    pub(crate) fn is_open(&self) -> bool {
+        self.sending.stage == Stage::Sent && !self.settled
+    }
 }
 
 /// What a sending holds until it was sent.
@@ -92,7 +102,7 @@ pub(crate) fn read(
     reader: &dyn Read,
     account: AccountId,
 ) -> Result<(Head, Vec<Row>), DeliveryError> {
-    let head = reader.get(&head_key(account))?;
+    let head = head(reader, account)?;
     let mut rows = Vec::new();
     let mut next = Some(Range::prefix(Key::table(SENDING).u32(account.0).finish()));
     while let Some(range) = next {
@@ -103,7 +113,7 @@ pub(crate) fn read(
         }
         next = page.next;
     }
-    Ok((decode_head(head.as_deref())?, rows))
+    Ok((head, rows))
 }
 
 pub(crate) fn row(
@@ -124,14 +134,21 @@ pub(crate) fn row_in(
     Ok(row.map(|row| Row::decode(id, &row)).transpose()?)
 }
 
+pub(crate) fn head(reader: &dyn Read, account: AccountId) -> Result<Head, StoreError> {
+    let head = reader.get(&head_key(account))?;
+    Ok(decode_head(head.as_deref())?)
+}
+
 pub(crate) fn head_in(txn: &mut Transaction<'_>, account: AccountId) -> Result<Head, StoreError> {
     let head = txn.get(&head_key(account))?;
     Ok(decode_head(head.as_deref())?)
 }
 
 pub(crate) fn put_head(txn: &mut Transaction<'_>, account: AccountId, head: Head) {
-    let mut w = Writer::versioned(VERSION);
-    w.number(head.state).number(head.floor);
+    let mut w = Writer::versioned(HEAD_VERSION);
+    w.number(head.state)
+        .number(head.floor)
+        .byte(head.open.into());
     txn.put(head_key(account), w.finish());
 }
 
@@ -143,6 +160,7 @@ pub(crate) fn change_in(
 ) -> Result<(), DeliveryError> {
     let mut head = head_in(txn, account)?;
     head.state += 1;
+    head.open |= row.kept.as_ref().is_some_and(Kept::is_open);
     put_head(txn, account, head);
     row.changed = head.state;
     if row.created == 0 {
@@ -156,10 +174,11 @@ fn decode_head(bytes: Option<&[u8]>) -> Result<Head, Damaged> {
     let Some(bytes) = bytes else {
         return Ok(Head::default());
     };
-    let mut r = Reader::of_version(bytes, VERSION)?;
+    let mut r = Reader::of_version(bytes, HEAD_VERSION)?;
     Ok(Head {
         state: r.number()?,
         floor: r.number()?,
+        open: r.byte()? != 0,
     })
 }
 

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::hash::{Hash as _, Hasher as _};
 
-use tern_base::{AccountId, EmailAddress};
+use tern_base::{AccountId, EmailAddress, OriginId};
 use tern_directory::resolve::{Resolution, resolve};
 use tern_queue::{Ending, QueueId, Reply, Status};
 use tern_recall::{Destination, Target};
@@ -64,8 +64,7 @@ impl Delivery {
         let (head, rows) = rows::read(&*self.engine.snapshot()?, account)?;
         let mut changed = false;
         for row in &rows {
-            let open = |kept: &&Kept| kept.sending.stage == Stage::Sent && !kept.settled;
-            let Some(kept) = row.kept.as_ref().filter(open) else {
+            let Some(kept) = row.kept.as_ref().filter(|kept| kept.is_open()) else {
                 continue;
             };
             let statuses = self.statuses(account, &kept.sending)?.unwrap_or_default();
@@ -81,7 +80,7 @@ impl Delivery {
                 continue;
             }
             changed = true;
-            self.mailboxes.transact_unasked(&[], |txn| {
+            self.mailboxes.transact_unasked(&[account], |txn| {
                 let Some(mut row) = rows::row_in(txn, account, row.id)? else {
                     return Ok(Verdict::Abandon(()));
                 };
@@ -92,9 +91,48 @@ impl Delivery {
                 Ok::<_, DeliveryError>(Verdict::Commit(()))
             })?;
         }
-        match changed {
-            true => rows::read(&*self.engine.snapshot()?, account),
-            false => Ok((head, rows)),
+        let (head, rows) = match changed {
+            true => rows::read(&*self.engine.snapshot()?, account)?,
+            false => (head, rows),
+        };
+        let is_open = |row: &Row| row.kept.as_ref().is_some_and(Kept::is_open);
+        if head.open && !rows.iter().any(is_open) {
+            self.close(account, head)?;
+        }
+        Ok((head, rows))
+    }
+
+    /// Notes that nothing about recipients will change any more, if nothing has changed since `seen`.
+    fn close(&self, account: AccountId, seen: Head) -> Result<(), DeliveryError> {
+        self.mailboxes.transact_unasked(&[], |txn| {
+            let head = rows::head_in(txn, account)?;
+            if head != seen {
+                return Ok(Verdict::Abandon(()));
+            }
+            rows::put_head(
+                txn,
+                account,
+                Head {
+                    open: false,
+                    ..head
+                },
+            );
+            Ok::<_, DeliveryError>(Verdict::Commit(()))
+        })
+    }
+
+    /// Who is to be told when it stands otherwise with a recipient of a message: the account that has it
+    /// as a sending.
+    pub(crate) fn told_of(
+        &self,
+        submitter: Option<AccountId>,
+        origin: OriginId,
+    ) -> Result<Vec<AccountId>, DeliveryError> {
+        match submitter {
+            Some(account) if rows::row(self.reader(), account, origin)?.is_some() => {
+                Ok(vec![account])
+            }
+            _ => Ok(Vec::new()),
         }
     }
 

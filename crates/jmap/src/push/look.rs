@@ -9,7 +9,7 @@ use tern_session::ids;
 use super::Wanted;
 use crate::error::MethodError;
 use crate::state::{self, Types, changed_types};
-use crate::{Verbs, identity, principal, quota, recall, vacation};
+use crate::{Verbs, identity, principal, quota, recall, submission, vacation};
 
 /// A type whose changes are not in the account's change log.
 struct Apart {
@@ -47,6 +47,10 @@ const APART: &[Apart] = &[
     Apart {
         name: "Principal",
         told: principal::told,
+    },
+    Apart {
+        name: "EmailSubmission",
+        told: submission::told,
     },
 ];
 

@@ -16,7 +16,8 @@ use tern_directory::IdentityId;
 use tern_session::ids;
 
 use crate::error::MethodError;
-use crate::{date, identity};
+use crate::push::Told;
+use crate::{Verbs, date, identity, state};
 
 /// Every property of an EmailSubmission.
 pub(crate) const PROPERTIES: [&str; 10] = [
@@ -40,6 +41,13 @@ pub(crate) fn id_of(account: AccountId, id: OriginId) -> String {
 pub(crate) fn parse_id(account: AccountId, text: &str) -> Option<OriginId> {
     let (_, hex) = text.split_once('-')?;
     OriginId::from_hex(hex).filter(|id| id_of(account, *id) == text)
+}
+
+/// What a listener is told of.
+pub(crate) fn told(verbs: &Verbs<'_>, account: AccountId) -> Result<Told, MethodError> {
+    let state = state::of_number(verbs.outbox.state(account)?);
+    let mark = state.clone();
+    Ok(Told { mark, state })
 }
 
 /// `undoStatus`
