@@ -8,7 +8,7 @@ use crate::group::GroupId;
 use crate::principal::rows::note_account_in;
 use crate::tables::{self, AddressRow, Counter};
 use crate::target::Target;
-use crate::{alias, factor, grant, group, identity, limits};
+use crate::{alias, factor, grant, group, identity, limits, subscription};
 
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,12 +123,15 @@ pub fn update_account_in(
         disabled: wanted.disabled,
         ..old.clone()
     };
+    if account.disabled {
+        subscription::drop_subscriptions_in(txn, id, None)?;
+    }
     txn.put(tables::account_key(id), tables::encode_account(&account));
     note_account_in(txn, Some(&old), &account)?;
     Ok(account)
 }
 
-/// Removes an account with its credentials, second factors, identities and roles, and takes it out of every alias, group and
+/// Removes an account with its credentials, second factors, identities, push subscriptions and roles, and takes it out of every alias, group and
 /// domain setting. False when it was not there. Its mailboxes are the caller's to remove, before.
 ///
 /// An alias whose only target it was goes with it.
@@ -148,6 +151,7 @@ pub fn remove_account(engine: &dyn Engine, id: AccountId) -> Result<bool, Direct
         }
         factor::drop_factors_in(txn, id)?;
         identity::drop_identities_in(txn, id)?;
+        subscription::forget_subscriptions_in(txn, id)?;
         clear_settings(txn, id)?;
         grant::drop_grants_in(txn, |grant| grant.account == id)?;
         tables::free_address(txn, &account.address)?;
@@ -173,6 +177,7 @@ pub fn begin_removal_in(txn: &mut Transaction<'_>, id: AccountId) -> Result<bool
         removing: true,
         ..account.clone()
     };
+    subscription::drop_subscriptions_in(txn, id, None)?;
     txn.put(tables::account_key(id), tables::encode_account(&marked));
     note_account_in(txn, Some(&account), &marked)?;
     Ok(true)

@@ -11,6 +11,7 @@ use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
 
 use crate::error::DirectoryError;
 use crate::password::Passwords;
+use crate::subscription::drop_subscriptions_in;
 use crate::{limits, tables};
 
 /// A credential of an account: 0 is the password, others are app passwords.
@@ -149,6 +150,7 @@ pub fn set_password_in(
     tables::require_account(txn, account)?;
     let key = tables::credential_key(account, CredentialId::PASSWORD.0);
     txn.put(key, encode(&Stored::Password(hashed.0.clone())));
+    drop_subscriptions_in(txn, account, Some(CredentialId::PASSWORD))?;
     Ok(())
 }
 
@@ -252,6 +254,7 @@ pub fn revoke_app_password_in(
         Stored::App(mut info, digest) => {
             info.revoked = Some(now);
             txn.put(key, encode(&Stored::App(info, digest)));
+            drop_subscriptions_in(txn, account, Some(id))?;
             Ok(true)
         }
     }

@@ -37,6 +37,9 @@ pub enum DirectoryError {
     /// An identity is there for as long as its address is.
     #[error("the identity is there for as long as its address is")]
     ComesWithAddress,
+    /// The code is not the one that the URL was sent.
+    #[error("this is not the code that was sent")]
+    WrongCode,
     /// Nobody gives themselves a role.
     #[error("nobody gives themselves a role")]
     OwnRole,
@@ -65,6 +68,7 @@ impl DirectoryError {
             | Self::FactorThere
             | Self::NoFactor
             | Self::BadPassword
+            | Self::WrongCode
             | Self::BadHash => Fault::Peer,
             Self::DomainNotEmpty
             | Self::AddressTaken

@@ -32,6 +32,7 @@ pub mod password;
 pub mod principal;
 pub mod resolve;
 pub mod secrets;
+pub mod subscription;
 mod tables;
 pub mod target;
 
@@ -76,4 +77,8 @@ pub use resolve::{
     Expansion, LocalRecipient, OutsideRecipient, Resolution, SkipReason, Skipped, Step, resolve,
 };
 pub use secrets::{Secrets, secrets};
+pub use subscription::{
+    NewSubscription, Proof, PushKeys, Subscription, SubscriptionChange, SubscriptionId,
+    Subscriptions,
+};
 pub use target::Target;

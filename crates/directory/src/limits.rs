@@ -40,5 +40,16 @@ pub const MAX_LIST: usize = 1_000;
 pub const MAX_IDENTITIES: usize = 100;
 /// Longest signature, in bytes: two of them, and the addresses, stay within a row.
 pub const MAX_SIGNATURE: usize = 24 * 1024;
+/// Most push subscriptions of an account.
+pub const MAX_SUBSCRIPTIONS: usize = 50;
+/// Longest that a push subscription lasts without being renewed, in milliseconds.
+pub const MAX_SUBSCRIPTION_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+/// Push subscriptions of an account that may be made within [`NEW_SUBSCRIPTIONS_MS`]: each sends a
+/// request to where its maker says.
+pub const MAX_NEW_SUBSCRIPTIONS: u32 = 60;
+/// The time within which new push subscriptions are counted, in milliseconds.
+pub const NEW_SUBSCRIPTIONS_MS: u64 = 60 * 60 * 1000;
+/// Most bytes of a push subscription's row.
+pub const MAX_SUBSCRIPTION: usize = 8 * 1024;
 /// Most bytes of an identity's Reply-To and Bcc together.
 pub const MAX_CORRESPONDENTS: usize = 8 * 1024;

@@ -34,6 +34,14 @@ impl Secrets {
     pub fn factor_key(&self) -> FactorKey {
         FactorKey::derive(&self.session_key)
     }
+
+    /// What the key is made of by which push services know the server: the same at every start.
+    pub fn push_seed(&self) -> [u8; 32] {
+        blake3::derive_key(
+            "tern 2026-11 push application server key",
+            &self.session_key,
+        )
+    }
 }
 
 /// The keys of the server; made from `entropy` when there are none yet.

@@ -19,6 +19,8 @@
 //! | 0x2e group around an address | address, 0, group u32 | - |
 //! | 0x2f identity | account u32, identity u32 | see `identity.rs`; number 0 is the head of the others |
 //!
+//! Push subscriptions have tables of their own: see `subscription/rows.rs`.
+//!
 //! The count in a domain's row is changed by whoever adds or removes an address, so a domain can't
 //! be removed while somebody adds to it. The reverse rows 0x27, 0x28 and 0x2e stand exactly where an
 //! alias or a member names the account, or a member the address. The count of grants is changed by whoever gives or takes

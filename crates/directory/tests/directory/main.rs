@@ -10,4 +10,5 @@ mod identities;
 mod login;
 mod principals;
 mod resolve;
+mod subscriptions;
 mod world;
