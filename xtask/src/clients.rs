@@ -1,8 +1,8 @@
 //! The independent mail clients that the interop tests drive: Debian's mbsync, interimap, swaks,
 //! neomutt, curl, tmux, rsyslog, Chromium with its driver, oathtool, zbarimg and Mail::IMAPClient for
-//! Perl; in the build cache PyPI's imapclient and jmapc, npm's jmap-jam with eventsource, npm's
-//! jmap-client-ts, an agent of Rust's jmap-client, and Rust's meli. Never touches the user's own
-//! packages.
+//! Perl; in the build cache PyPI's imapclient, jmapc, http-ece and py-vapid, npm's jmap-jam with
+//! eventsource, npm's jmap-client-ts, an agent of Rust's jmap-client, and Rust's meli. Never touches the
+//! user's own packages.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,12 @@ const PERL_MODULES: [(&str, &str); 3] = [
 ];
 
 /// From PyPI.
-const PYTHON: [&str; 2] = ["imapclient==4.1.0", "jmapc==0.4.0"];
+const PYTHON: [&str; 4] = [
+    "imapclient==4.1.0",
+    "jmapc==0.4.0",
+    "http-ece==1.2.1",
+    "py-vapid==1.9.4",
+];
 /// From npm. The last is what jmap-jam listens by, where there is no browser.
 const NODE: [&str; 3] = [
     "jmap-jam@0.13.1",
@@ -172,7 +177,7 @@ fn ensure_python(home: &Path) -> Outcome<PathBuf> {
     match works(&python) {
         true => Ok(python),
         false => Err(format!(
-            "{} cannot import imapclient and jmapc",
+            "{} cannot import what was installed for it",
             python.display()
         )),
     }
@@ -212,5 +217,8 @@ fn install_beside(home: &Path, python: &Path) -> Outcome {
 }
 
 fn works(python: &Path) -> bool {
-    python.is_file() && succeeds(Command::new(python).args(["-c", "import imapclient, jmapc"]))
+    python.is_file()
+        && succeeds(
+            Command::new(python).args(["-c", "import imapclient, jmapc, http_ece, py_vapid"]),
+        )
 }

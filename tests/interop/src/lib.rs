@@ -22,6 +22,7 @@ pub mod line;
 pub mod mbsync;
 pub mod policy;
 pub mod process;
+pub mod push;
 pub mod screen;
 pub mod server;
 pub mod wait;
