@@ -1,6 +1,7 @@
 //! Who is at the other end of a request.
 
 use tern_base::AccountId;
+use tern_directory::CredentialId;
 use tern_mailbox::{Bringer, Client, Connection, Viewer};
 use tern_session::Mechanism;
 
@@ -16,6 +17,8 @@ pub struct Caller {
     pub login: String,
     /// How it authenticated.
     pub mechanism: Mechanism,
+    /// By which credential.
+    pub credential: CredentialId,
     /// What the account's owner calls the app password that was shown, if one was.
     pub token: Option<String>,
     /// What the client says of itself (User-Agent).

@@ -24,6 +24,8 @@ pub enum Capability {
     Recall,
     /// `urn:ietf:params:jmap:websocket` (RFC 8887)
     WebSocket,
+    /// `urn:ietf:params:jmap:webpush-vapid` (RFC 9749)
+    WebPushVapid,
     /// `urn:ietf:params:jmap:vacationresponse`
     VacationResponse,
     /// `urn:ietf:params:jmap:mdn` (RFC 9007)
@@ -34,7 +36,7 @@ pub enum Capability {
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Core,
         Self::Mail,
         Self::Blob,
@@ -42,6 +44,7 @@ impl Capability {
         Self::Submission,
         Self::Recall,
         Self::WebSocket,
+        Self::WebPushVapid,
         Self::VacationResponse,
         Self::Mdn,
         Self::Principals,
@@ -57,6 +60,7 @@ impl Capability {
             Self::Submission => "urn:ietf:params:jmap:submission",
             Self::Recall => "urn:tern:jmap:recall",
             Self::WebSocket => "urn:ietf:params:jmap:websocket",
+            Self::WebPushVapid => "urn:ietf:params:jmap:webpush-vapid",
             Self::VacationResponse => "urn:ietf:params:jmap:vacationresponse",
             Self::Mdn => "urn:ietf:params:jmap:mdn",
             Self::Principals => "urn:ietf:params:jmap:principals",
@@ -88,6 +92,8 @@ impl Capability {
             | Self::Quota
             | Self::Submission
             | Self::Recall
+            // The session adds the key.
+            | Self::WebPushVapid
             | Self::VacationResponse
             | Self::Mdn
             | Self::Principals => json!({}),
@@ -97,7 +103,7 @@ impl Capability {
     /// What it says of an account, where it is about accounts.
     pub fn of_account(self) -> Option<Value> {
         match self {
-            Self::Core | Self::WebSocket => None,
+            Self::Core | Self::WebSocket | Self::WebPushVapid => None,
             Self::Quota => Some(json!({})),
             Self::Recall => Some(recall::about()),
             Self::Blob => Some(json!({

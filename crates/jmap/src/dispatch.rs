@@ -8,8 +8,8 @@ use crate::error::MethodError;
 use crate::request::Invocation;
 use crate::{
     Caller, Capability, Request, Response, Verbs, blobs, echo, email, identity, limits, mailbox,
-    mdn, principal, quota, recall, reference, session, share_notification, submission, thread,
-    vacation,
+    mdn, principal, quota, recall, reference, session, share_notification, submission,
+    subscription, thread, vacation,
 };
 
 /// A method.
@@ -96,6 +96,16 @@ const METHODS: &[Method] = &[
         "VacationResponse/set",
         Capability::VacationResponse,
         vacation::set,
+    ),
+    method(
+        "PushSubscription/get",
+        Capability::Core,
+        subscription::get::run,
+    ),
+    method(
+        "PushSubscription/set",
+        Capability::Core,
+        subscription::set::run,
     ),
     method(
         "EmailSubmission/get",

@@ -72,6 +72,10 @@ pub const RECORD_ATTEMPTS: usize = 8;
 pub const MAX_PUSH_TYPES: usize = 64;
 /// Octets of the name of a type that a listener names.
 pub const MAX_PUSH_TYPE_NAME: usize = 64;
+/// Octets of the URL of a push subscription.
+pub const MAX_PUSH_URL: usize = 2_048;
+/// Octets of the `deviceClientId` of a push subscription.
+pub const MAX_DEVICE_ID: usize = 255;
 /// Recipients, and copies, of whom one Recall tells one by one.
 pub const MAX_REPORTED: usize = 1_000;
 /// Longest `requestId` of a recall, in octets.

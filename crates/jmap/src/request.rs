@@ -110,6 +110,12 @@ impl Response {
         names.any(|name| name.strip_suffix("/set").is_some_and(push::is_apart))
     }
 
+    /// Whether push subscriptions may have been made, changed or destroyed.
+    pub fn may_have_changed_subscriptions(&self) -> bool {
+        let mut names = self.responses.iter().map(|response| &response.name);
+        names.any(|name| name == "PushSubscription/set")
+    }
+
     /// Its JSON.
     pub fn into_json(self) -> Value {
         let responses = self.responses.into_iter().map(Invocation::into_json);

@@ -39,15 +39,21 @@ impl Endpoints {
 }
 
 /// The session of a caller.
-pub fn resource(caller: &Caller, endpoints: &Endpoints) -> Value {
+///
+/// `application_server_key` is the one that signs what is pushed (RFC 9749 3).
+pub fn resource(caller: &Caller, endpoints: &Endpoints, application_server_key: &str) -> Value {
     let account = ids::account_id(caller.account);
     let mut primary = Map::new();
     let mut of_server = Map::new();
     for capability in Capability::ALL {
         let uri = capability.uri().to_owned();
         let mut about = capability.of_server();
-        if let (Capability::WebSocket, Value::Object(about)) = (capability, &mut about) {
-            about.insert("url".to_owned(), endpoints.websocket.as_str().into());
+        match capability {
+            Capability::WebSocket => about["url"] = endpoints.websocket.as_str().into(),
+            Capability::WebPushVapid => {
+                about["applicationServerKey"] = application_server_key.into();
+            }
+            _ => {}
         }
         of_server.insert(uri.clone(), about);
         if capability.of_account().is_some() {

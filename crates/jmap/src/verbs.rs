@@ -1,11 +1,11 @@
 //! What a request may reach, and nothing more.
 
 use tern_delivery::Outbox;
-use tern_directory::{Identities, Principals};
+use tern_directory::{Identities, Principals, Subscriptions};
 use tern_mailbox::Mailboxes;
 use tern_recall::Recalls;
 
-use crate::RecallDesk;
+use crate::{PushDesk, RecallDesk};
 
 /// The verbs of a request. Methods narrow them to the caller's account.
 #[derive(Clone, Copy)]
@@ -20,6 +20,10 @@ pub struct Verbs<'a> {
     pub recalls: &'a Recalls,
     /// What recalls need of the shell.
     pub desk: &'a dyn RecallDesk,
+    /// Where devices want to be told what changed.
+    pub subscriptions: &'a Subscriptions,
+    /// What pushing to them needs of the shell.
+    pub push: &'a dyn PushDesk,
     /// What accounts send.
     pub outbox: &'a Outbox,
 }

@@ -15,6 +15,8 @@ use tern_directory::CredentialId;
 use tern_mailbox::Listener;
 use tokio::sync::Notify;
 
+use crate::web_push::Bag;
+
 /// The account changed.
 const CHANGED: u8 = 1;
 /// The server stops.
@@ -95,6 +97,8 @@ pub(crate) struct Hub {
     stopping: AtomicBool,
     /// Where what owners change is reported, too, once each account until it is taken.
     watcher: Mutex<Option<Watcher>>,
+    /// Where what happens to accounts with push subscriptions is put.
+    pub(crate) bag: Arc<Bag>,
 }
 
 /// Accounts that changed and that one worker looks at.
@@ -126,6 +130,7 @@ impl Hub {
             revocations: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             watcher: Mutex::default(),
+            bag: Arc::default(),
         }
     }
 
@@ -154,6 +159,8 @@ impl Hub {
     /// the credential's change is committed.
     pub(crate) fn revoke(&self, account: AccountId, credential: Option<CredentialId>) {
         let moment = Moment(self.revocations.fetch_add(1, Ordering::SeqCst) + 1);
+        // Its subscriptions went with it.
+        self.bag.tell(&[account]);
         let Some(shard) = self.shard(account) else {
             return;
         };
@@ -237,6 +244,7 @@ impl Listener for Hub {
 
     /// Sessions are woken. The worker is not: what it looks for is put somewhere by an owner.
     fn changed_unasked(&self, accounts: &[AccountId]) {
+        self.bag.tell(accounts);
         for account in accounts {
             let Some(shard) = self.shard(*account) else {
                 continue;

@@ -42,4 +42,5 @@ mod policies;
 mod relay;
 mod session;
 mod syslog;
+mod web_push;
 mod workers;

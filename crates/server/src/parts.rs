@@ -69,6 +69,8 @@ pub(crate) struct Parts {
     pub(crate) jmap: config::Jmap,
     /// Whom accounts find in the address book.
     pub(crate) visible: Visible,
+    /// What the key is made of that signs pushes.
+    pub(crate) push_seed: [u8; 32],
 }
 
 /// Where the store is within the data directory.
@@ -139,6 +141,7 @@ pub(crate) fn open(
         jmap: config.jmap.clone(),
         schedule,
         visible: config.directory.visible,
+        push_seed: secrets.push_seed(),
     })
 }
 

@@ -33,6 +33,7 @@ use crate::relay::{Relay, RelayError};
 use crate::session::{ImapDoor, SmtpDoor};
 use crate::syslog::{Forwarder, SyslogError};
 use crate::tls::{self, Certificates, TlsError};
+use crate::web_push::WebPush;
 use crate::workers::{self, Workers};
 
 /// Why the server did not start.
@@ -188,6 +189,8 @@ impl Server {
         let files = workers::Files::new(certificates, &parts);
         files.record_policies().await;
         server.tasks.push(tokio::spawn(relay.run(stopped.clone())));
+        let postman = server.context.https.postman().run(stopped.clone());
+        server.tasks.push(tokio::spawn(postman));
         if let Some(forwarder) = forwarder {
             let forward = forwarder.run(stopped.clone());
             server.tasks.push(tokio::spawn(forward));
@@ -321,6 +324,12 @@ fn context(
             shared,
             memory,
             Departures::new(late.clone(), relay.wake()),
+            WebPush::new(
+                &config.push,
+                config.server.hostname.as_str(),
+                &parts.push_seed,
+            )
+            .map_err(TlsError::from)?,
         )?,
         next_id: AtomicU64::new(1),
     })

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tern_base::{AccountId, SeededEntropy, Timestamp};
 use tern_delivery::{Delivery, Outbox, Settings};
-use tern_directory::{CodeRefused, Identities, Principals, Visible};
-use tern_jmap::{Caller, Capability, RecallDesk, Request, Verbs};
+use tern_directory::{CodeRefused, CredentialId, Identities, Principals, Subscriptions, Visible};
+use tern_jmap::{Caller, Capability, NoPush, RecallDesk, Request, Verbs};
 use tern_mailbox::Mailboxes;
 use tern_recall::{RecallId, Recalls};
 use tern_session::{Mechanism, ids};
@@ -70,6 +70,7 @@ pub(crate) fn run(data: &[u8]) {
         recalls: &recalls,
         identities: Identities::new(Arc::new(engine.clone())),
         principals: Principals::new(Arc::new(engine.clone()), Visible::default()),
+        subscriptions: Subscriptions::new(Arc::new(engine.clone())),
         outbox: Outbox::new(Arc::new(delivery), |_| {}),
         entropy: SeededEntropy::new(1),
     };
@@ -108,6 +109,7 @@ struct House<'a> {
     recalls: &'a Recalls,
     identities: Identities,
     principals: Principals,
+    subscriptions: Subscriptions,
     outbox: Outbox,
     entropy: SeededEntropy,
 }
@@ -146,12 +148,15 @@ impl House<'_> {
             principals: &self.principals,
             recalls: self.recalls,
             desk: &Closed,
+            subscriptions: &self.subscriptions,
+            push: &NoPush,
             outbox: &self.outbox,
         };
         let caller = Caller {
             account,
             login: "alice@example.org".to_owned(),
             mechanism: Mechanism::Basic,
+            credential: CredentialId::PASSWORD,
             token: None,
             user_agent: "Fuzz/1.0".to_owned(),
             address: "192.0.2.1".to_owned(),

@@ -171,6 +171,8 @@ const TITLES: &[(u32, &str)] = &[
     (6749, "The OAuth 2.0 Authorization Framework"),
     (6750, "The OAuth 2.0 Authorization Framework: Bearer Token Usage"),
     (6758, "Tunneling of SMTP Message Transfer Priorities"),
+    (6761, "Special-Use Domain Names"),
+    (6762, "Multicast DNS"),
     (6838, "Media Type Specifications and Registration Procedures"),
     (6851, "IMAP MOVE Extension"),
     (6854, "Update to Internet Message Format to Allow Group Syntax in From and Sender"),
@@ -217,6 +219,7 @@ const TITLES: &[(u32, &str)] = &[
     (8292, "Voluntary Application Server Identification (VAPID) for Web Push"),
     (8301, "Cryptographic Algorithm and Key Usage Update to DKIM"),
     (8314, "Cleartext Considered Obsolete: Use of TLS for Email Submission and Access"),
+    (8375, "Special-Use Domain 'home.arpa.'"),
     (8437, "IMAP UNAUTHENTICATE Extension"),
     (8438, "IMAP Extension for STATUS=SIZE"),
     (8440, "IMAP4 Extension for Returning MYRIGHTS Information in Extended LIST"),
@@ -266,6 +269,7 @@ const TITLES: &[(u32, &str)] = &[
     (9670, "JMAP Sharing"),
     (9698, "The JMAPACCESS Extension for IMAP"),
     (9738, "IMAP MESSAGELIMIT Extension"),
+    (9749, "Use of Voluntary Application Server Identification (VAPID) in JSON Meta Application Protocol (JMAP) Web Push"),
     (9755, "IMAP Support for UTF-8"),
 ];
 

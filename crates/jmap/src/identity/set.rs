@@ -163,6 +163,7 @@ impl From<DirectoryError> for SetError {
             DirectoryError::NotOwnAddress => Self::new("forbiddenFrom", text),
             DirectoryError::ComesWithAddress => Self::new("forbidden", text),
             DirectoryError::NotFound(_) => Self::not_found(),
+            DirectoryError::WrongCode => Self::invalid_properties(&["verificationCode"], text),
             DirectoryError::Limit("identities") => Self::new("overQuota", text),
             DirectoryError::Limit(_) => Self::new("tooLarge", text),
             _ => Self::new("serverFail", "the directory could not do it"),

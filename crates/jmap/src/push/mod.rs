@@ -14,3 +14,5 @@ mod wanted;
 pub use look::{Position, look};
 pub(crate) use look::{Told, is_apart};
 pub use wanted::Wanted;
+
+pub use crate::subscription::verification;

@@ -149,17 +149,31 @@ impl Outcomes {
 
     /// The response.
     pub(crate) fn response(self, account: &str, old_state: &str, new_state: &str) -> Value {
+        let mut told = self.told();
+        told.insert("accountId".to_owned(), account.into());
+        told.insert("oldState".to_owned(), old_state.into());
+        told.insert("newState".to_owned(), new_state.into());
+        Value::Object(told)
+    }
+
+    /// What of the response is there for types that belong to no account and have no state, too.
+    pub(crate) fn told(self) -> Map<String, Value> {
         let map = |map: Map<String, Value>| match map.is_empty() {
             true => Value::Null,
             false => Value::Object(map),
         };
         let destroyed = (!self.destroyed.is_empty()).then_some(self.destroyed);
-        json!({
-            "accountId": account, "oldState": old_state, "newState": new_state,
-            "created": map(self.created), "updated": map(self.updated), "destroyed": destroyed,
-            "notCreated": map(self.not_created), "notUpdated": map(self.not_updated),
-            "notDestroyed": map(self.not_destroyed),
-        })
+        let all = [
+            ("created", map(self.created)),
+            ("updated", map(self.updated)),
+            ("destroyed", json!(destroyed)),
+            ("notCreated", map(self.not_created)),
+            ("notUpdated", map(self.not_updated)),
+            ("notDestroyed", map(self.not_destroyed)),
+        ];
+        all.into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
     }
 }
 

@@ -10,9 +10,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tern_base::{AccountId, Domain, EmailAddress, OriginId, SeededEntropy, Timestamp};
 use tern_delivery::{Delivery, Incoming, IncomingRecipient, Outbox, Settings};
-use tern_directory::{Identities, NewAccount, Principals, Visible, add_domain, create_account};
+use tern_directory::{
+    CredentialId, Identities, NewAccount, Principals, PushKeys, Subscriptions, Visible, add_domain,
+    create_account,
+};
 use tern_jmap::blob_id::{BlobKey, BlobRef};
-use tern_jmap::{Caller, Capability, Request, Verbs};
+use tern_jmap::{Caller, Capability, PushDesk, Request, Verbs};
 use tern_mailbox::{FolderSpec, Mailboxes, NoListener, Role};
 use tern_policy::Policy;
 use tern_recall::Recalls;
@@ -45,12 +48,28 @@ pub(crate) struct House {
     pub(crate) outbox: Outbox,
     pub(crate) identities: Identities,
     pub(crate) principals: Principals,
+    pub(crate) subscriptions: Subscriptions,
     pub(crate) entropy: SeededEntropy,
     pub(crate) now: Timestamp,
     pub(crate) recalls: Arc<Recalls>,
     desk: Desk,
     /// Who calls.
     pub(crate) who: AccountId,
+    /// By which credential.
+    pub(crate) credential: CredentialId,
+}
+
+/// Pushes anywhere but to one host, for keys that are points.
+struct Push;
+
+impl PushDesk for Push {
+    fn may_reach(&self, url: &url::Url) -> bool {
+        url.host_str() != Some("10.0.0.1")
+    }
+
+    fn can_use(&self, keys: &PushKeys) -> bool {
+        keys.p256dh[0] == 4
+    }
 }
 
 impl House {
@@ -105,6 +124,8 @@ impl House {
             delivery,
             identities: Identities::new(Arc::clone(&engine)),
             principals: Principals::new(Arc::clone(&engine), Visible::Domain),
+            subscriptions: Subscriptions::new(Arc::clone(&engine)),
+            credential: CredentialId::PASSWORD,
             engine,
             mailboxes,
             entropy: SeededEntropy::new(1),
@@ -119,6 +140,8 @@ impl House {
             principals: &self.principals,
             recalls: &self.recalls,
             desk: &self.desk,
+            subscriptions: &self.subscriptions,
+            push: &Push,
             outbox: &self.outbox,
         }
     }
@@ -134,6 +157,8 @@ impl House {
             principals: &self.principals,
             recalls: &self.recalls,
             desk: &self.desk,
+            subscriptions: &self.subscriptions,
+            push: &Push,
             outbox: &self.outbox,
         };
         let caller = Caller {
@@ -143,6 +168,7 @@ impl House {
                 _ => "carol@example.org".to_owned(),
             },
             mechanism: Mechanism::Basic,
+            credential: self.credential,
             token: None,
             user_agent: "Probe/1.0".to_owned(),
             address: "192.0.2.1".to_owned(),
@@ -217,6 +243,7 @@ impl House {
             account: BOB,
             login: String::new(),
             mechanism: Mechanism::Basic,
+            credential: CredentialId::PASSWORD,
             token: None,
             user_agent: String::new(),
             address: String::new(),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tern_base::{AccountId, MailboxId, OriginId, SeededEntropy, Timestamp, Uid};
 use tern_delivery::{Delivery, Outbox, Settings};
-use tern_directory::{CodeRefused, Identities, Principals, Visible};
-use tern_jmap::{Caller, Capability, RecallDesk, Request, Verbs, execute};
+use tern_directory::{CodeRefused, CredentialId, Identities, Principals, Subscriptions, Visible};
+use tern_jmap::{Caller, Capability, NoPush, RecallDesk, Request, Verbs, execute};
 use tern_mailbox::{
     AppendRequest, Cover, Flags, FolderSpec, MailboxError, Mailboxes, NoListener, Origins, Outside,
     Role, Seal, SealTag, Viewer,
@@ -40,6 +40,7 @@ pub(crate) struct House {
     recalls: Recalls,
     identities: Identities,
     principals: Principals,
+    subscriptions: Subscriptions,
     outbox: Outbox,
     entropy: SeededEntropy,
     pub(crate) now: Timestamp,
@@ -74,7 +75,8 @@ impl House {
             mailboxes,
             recalls,
             identities: Identities::new(engine.clone()),
-            principals: Principals::new(engine, Visible::default()),
+            principals: Principals::new(engine.clone(), Visible::default()),
+            subscriptions: Subscriptions::new(engine),
             entropy: SeededEntropy::new(1),
             now,
         }
@@ -170,6 +172,7 @@ impl House {
             account: ALICE,
             login: "alice@example.org".to_owned(),
             mechanism: Mechanism::Basic,
+            credential: CredentialId::PASSWORD,
             token: None,
             user_agent: "Probe/1.0".to_owned(),
             address: "192.0.2.1".to_owned(),
@@ -180,6 +183,8 @@ impl House {
             principals: &self.principals,
             recalls: &self.recalls,
             desk: &NoDesk,
+            subscriptions: &self.subscriptions,
+            push: &NoPush,
             outbox: &self.outbox,
         };
         let response = execute(request, &verbs, &caller, self.now, &mut self.entropy);

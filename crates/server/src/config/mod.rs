@@ -10,6 +10,7 @@ mod error;
 mod https;
 mod jmap;
 mod policy;
+mod push;
 mod reference;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ pub use error::ConfigError;
 pub use https::{Https, PublicUrl};
 pub use jmap::Jmap;
 pub use policy::{Network, Policy, ZoneName};
+pub use push::{Contact, Push};
 pub use reference::{commented_default, reference};
 
 /// Where the file is when the command line names none.
@@ -53,6 +55,8 @@ pub struct Config {
     pub jmap: Jmap,
     /// Who finds whom in the directory.
     pub directory: tern_directory::principal::Settings,
+    /// Where clients are told what changed that have no connection: web push.
+    pub push: Push,
     /// Where messages for other servers go.
     pub relay: Relay,
     /// Who may take messages back, and under which conditions.

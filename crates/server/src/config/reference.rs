@@ -39,6 +39,7 @@ const SECTIONS: &[Section] = &[
         "Settings",
         include_str!("../../../directory/src/principal/settings.rs"),
     ),
+    section("push", "Push", include_str!("push.rs")),
     section("relay", "Relay", OWN),
     section("policy", "Policy", include_str!("policy.rs")),
     section(

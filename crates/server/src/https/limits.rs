@@ -39,5 +39,25 @@ pub(super) const MESSAGE_STEP: u64 = 256 * 1024;
 pub(super) const FRAME_BUFFER: usize = 4 * 1024;
 /// How long a WebSocket may be quiet before it is pinged, and again before it is given up.
 pub(super) const SOCKET_QUIET: Duration = Duration::from_secs(300);
+/// Requests to push services at once: each may hold a thread of the blocking pool for a moment.
+pub(super) const MAX_PUSHES: usize = 32;
+/// The same for the subscriptions of one account.
+pub(super) const MAX_PUSHES_OF_ACCOUNT: usize = 4;
+/// Shortest time between two messages to a push subscription.
+pub(super) const PUSH_PACE: Duration = Duration::from_secs(1);
+/// The same for one whose service has said that it is too often (429), the first time; each further time
+/// it is doubled, and each message that is taken halves it.
+pub(super) const PUSH_PACE_AFTER_429: Duration = Duration::from_secs(60);
+/// The longest that it becomes.
+pub(super) const MAX_PUSH_PACE: Duration = Duration::from_secs(3_600);
+/// How long a push that failed waits for the next attempt, where the service does not say; each further
+/// failure doubles it.
+pub(super) const PUSH_WAIT: Duration = Duration::from_secs(10);
+/// The longest that it becomes, whatever the service says.
+pub(super) const MAX_PUSH_WAIT: Duration = Duration::from_secs(3_600);
+/// How long pushes under way have to end when the server stops.
+pub(super) const PUSH_DRAIN: Duration = Duration::from_secs(2);
+/// Attempts to send a push subscription its code; then it is given up.
+pub(super) const MAX_VERIFICATIONS: u32 = 5;
 /// Longest wait for the other end of a WebSocket to hear why it ends.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);

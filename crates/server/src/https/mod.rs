@@ -47,8 +47,10 @@ use crate::net::{Shared, Stream};
 use crate::outbox::Departures;
 use crate::parts::Parts;
 use crate::tls::{self, Certificates, TlsError};
+use crate::web_push::WebPush;
 use answer::Answer;
 use jmap::Jmap;
+pub(crate) use jmap::Postman;
 use patience::Patient;
 pub(crate) use route::ENROL_PATH;
 use turn::Turn;
@@ -75,9 +77,16 @@ impl HttpsDoor {
         shared: Arc<Shared>,
         memory: Arc<Memory>,
         departures: Departures,
+        web_push: WebPush,
     ) -> Result<Self, TlsError> {
         Ok(Self {
-            jmap: Arc::new(Jmap::new(parts, Arc::clone(&shared), memory, departures)),
+            jmap: Arc::new(Jmap::new(
+                parts,
+                Arc::clone(&shared),
+                memory,
+                departures,
+                web_push,
+            )),
             // By name, so that a browser that was led here from a mail protocol is turned away, and
             // the other way round.
             tls: tls::server_config(certificates, &[b"http/1.1"])?,
@@ -92,6 +101,11 @@ impl HttpsDoor {
 
     pub(crate) const fn tls(&self) -> &Arc<ServerConfig> {
         &self.tls
+    }
+
+    /// Who tells push subscriptions what changed.
+    pub(crate) fn postman(&self) -> Postman {
+        Postman::new(Arc::clone(&self.jmap))
     }
 
     /// Serves one connection to its end.

@@ -7,10 +7,12 @@ mod connection;
 mod gate;
 mod listener;
 mod prefix;
+mod reach;
 mod stream;
 
 pub(crate) use connection::{Served, Service, Shared, serve};
 pub(crate) use gate::{Bounds, Gate, KINDS, Ticket};
 pub(crate) use listener::{bind, raise_file_limit};
 pub(crate) use prefix::Network;
+pub(crate) use reach::{Reach, is_public};
 pub(crate) use stream::Stream;

@@ -14,10 +14,10 @@ use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
 use super::Shared;
-use super::reach::Reach;
 use super::route::Route;
 use crate::clock::{self, OsEntropy};
 use crate::config::{HostPort, RelayTls};
+use crate::net::Reach;
 
 /// Takes the item, sends it, and records what came of it.
 pub(super) async fn attempt(shared: Arc<Shared>, id: QueueId, lease: LeaseId) {

@@ -16,8 +16,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::RelayError;
-use super::reach::Reach;
 use crate::config::{HostPort, Relay, RelayTls};
+use crate::net::Reach;
 
 /// Makes connections.
 pub(super) struct Connector {

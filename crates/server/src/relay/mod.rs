@@ -3,11 +3,10 @@
 //!
 //! Invariant: an item is on the network only under its lease, and every attempt is concluded or
 //! its lease runs out; an attempt ends before its lease does. Refuses to send where it would come
-//! back from (see [`route`]), and into the own network where nobody chose that (see [`reach`]).
+//! back from (see [`route`]), and into the own network where nobody chose that (see [`Reach`]).
 
 mod attempt;
 mod connect;
-mod reach;
 mod route;
 
 use std::path::PathBuf;
@@ -23,9 +22,9 @@ use tokio::time::timeout;
 
 use crate::clock::{self, OsEntropy};
 use crate::config::{Config, RelayTls};
+use crate::net::Reach;
 use connect::Connector;
 pub(crate) use connect::any_certificate;
-use reach::Reach;
 use route::Routes;
 
 /// Why the relay can't start.

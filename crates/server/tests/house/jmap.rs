@@ -17,7 +17,15 @@ pub(crate) struct JmapClient<'a> {
 impl House {
     /// A client that has read its session.
     pub(crate) fn jmap(&self, name: &str) -> JmapClient<'_> {
-        let login = basic(&address(name), PASSWORD);
+        self.jmap_by(basic(&address(name), PASSWORD))
+    }
+
+    /// The same by a bearer token.
+    pub(crate) fn jmap_by_token(&self, token: &str) -> JmapClient<'_> {
+        self.jmap_by(format!("Authorization: Bearer {token}"))
+    }
+
+    fn jmap_by(&self, login: String) -> JmapClient<'_> {
         let session = self.http("GET", "/.well-known/jmap", &[&login], "");
         assert_eq!(session.status, 200, "{}", session.body);
         let session: Value = serde_json::from_str(&session.body).expect("JSON");

@@ -7,6 +7,7 @@
 
 pub(crate) mod http;
 pub(crate) mod jmap;
+pub(crate) mod receiver;
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};

@@ -84,6 +84,9 @@ impl Jmap {
         if response.may_have_changed_apart() {
             self.shared.hub.changed_unasked(&[caller.account]);
         }
+        if response.may_have_changed_subscriptions() {
+            self.shared.hub.bag.subscribe(caller.account);
+        }
         response
     }
 
@@ -95,6 +98,8 @@ impl Jmap {
             principals: &self.principals,
             recalls: &self.recalls,
             desk: self,
+            subscriptions: &self.subscriptions,
+            push: self,
             outbox: &self.outbox,
         }
     }

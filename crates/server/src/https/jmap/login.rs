@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hyper::header::{self, HeaderMap};
 use quick_cache::sync::Cache;
-use tern_directory::{CredentialId, Scope};
+use tern_directory::Scope;
 use tern_jmap::Caller;
 use tern_session::{Credentials, Mechanism, Verified};
 use tokio::time::Instant;
@@ -33,7 +33,7 @@ impl LoggedIn {
     /// Wakes `signal` when the account changes and when the login is good no more. `None` where it is
     /// that already.
     pub(super) fn listen(&self, hub: &Arc<Hub>, signal: &Arc<Signal>) -> Option<Registration> {
-        let (account, credential) = (self.caller.account, self.known.credential?);
+        let (account, credential) = (self.caller.account, self.caller.credential);
         let registration = hub.register(account, credential, true, hub.moment(), signal);
         // Behind the registration, so that a revocation is seen by the one or the other.
         (!self.known.signal.is_revoked()).then_some(registration)
@@ -59,10 +59,9 @@ pub(super) struct Remembered {
 
 struct Known {
     caller: Caller,
-    credential: Option<CredentialId>,
     until: Instant,
     signal: Arc<Signal>,
-    _registration: Option<Registration>,
+    _registration: Registration,
 }
 
 impl Known {
@@ -145,22 +144,20 @@ impl Jmap {
             return Err(NoLogin::Refused);
         }
         let signal = Arc::new(Signal::default());
-        let register = |credential| {
-            self.shared
-                .hub
-                .register(account, credential, false, since, &signal)
-        };
-        let registration = outcome.credential.map(register);
+        // Whoever was accepted has shown one.
+        let credential = outcome.credential.ok_or(NoLogin::Refused)?;
+        let hub = &self.shared.hub;
+        let registration = hub.register(account, credential, false, since, &signal);
         Ok(Known {
             caller: Caller {
                 account,
                 login,
                 mechanism,
+                credential,
                 token,
                 user_agent: String::new(),
                 address: String::new(),
             },
-            credential: outcome.credential,
             until: Instant::now() + limits::LOGIN_LIFETIME,
             signal,
             _registration: registration,

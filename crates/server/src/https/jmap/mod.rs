@@ -8,11 +8,14 @@
 //!   than the configuration says.
 
 mod api;
+mod attempt;
 mod base;
 mod body;
 mod download;
 mod events;
 mod login;
+mod postman;
+mod push;
 mod rate;
 mod recall;
 mod slots;
@@ -28,7 +31,7 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::Value;
 use tern_delivery::Outbox;
-use tern_directory::{Identities, Principals};
+use tern_directory::{Identities, Principals, Subscriptions};
 use tern_jmap::Problem;
 use tern_jmap::session;
 use tern_mailbox::Mailboxes;
@@ -41,7 +44,9 @@ use crate::memory::Memory;
 use crate::net::Shared;
 use crate::outbox::Departures;
 use crate::parts::Parts;
+use crate::web_push::WebPush;
 use login::{LoggedIn, NoLogin};
+pub(crate) use postman::Postman;
 use rate::Rate;
 use slots::Slots;
 
@@ -55,6 +60,8 @@ pub(super) struct Jmap {
     recalls: Arc<Recalls>,
     factors: Arc<Factors>,
     outbox: Outbox,
+    subscriptions: Subscriptions,
+    web_push: WebPush,
     shared: Arc<Shared>,
     memory: Arc<Memory>,
     logins: login::Remembered,
@@ -112,6 +119,7 @@ impl Jmap {
         shared: Arc<Shared>,
         memory: Arc<Memory>,
         departures: Departures,
+        web_push: WebPush,
     ) -> Self {
         Self {
             mailboxes: Arc::clone(&parts.mailboxes),
@@ -122,6 +130,8 @@ impl Jmap {
             outbox: Outbox::new(Arc::clone(&parts.delivery), move |accepted| {
                 departures.report(accepted);
             }),
+            subscriptions: Subscriptions::new(Arc::clone(&parts.engine)),
+            web_push,
             shared,
             memory,
             logins: login::Remembered::new(),
@@ -211,7 +221,11 @@ impl Jmap {
                 }
                 false => json(
                     StatusCode::OK,
-                    &session::resource(&login.caller, &self.base.endpoints(headers)),
+                    &session::resource(
+                        &login.caller,
+                        &self.base.endpoints(headers),
+                        self.web_push.application_server_key(),
+                    ),
                 ),
             };
         if let Ok(tag) = HeaderValue::from_str(&tag) {

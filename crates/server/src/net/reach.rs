@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Where a connection may lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(crate) enum Reach {
     /// Anywhere: the operator chose the host.
     Anywhere,
     /// To addresses of the public Internet.
@@ -16,12 +16,13 @@ pub(super) enum Reach {
 
 impl Reach {
     /// Whether a connection may lead to this address.
-    pub(super) fn allows(self, ip: IpAddr) -> bool {
+    pub(crate) fn allows(self, ip: IpAddr) -> bool {
         self == Self::Anywhere || is_public(ip)
     }
 }
 
-fn is_public(ip: IpAddr) -> bool {
+/// Whether an address is one of the public Internet.
+pub(crate) fn is_public(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => is_public_v4(ip),
         IpAddr::V6(ip) => is_public_v6(ip),
