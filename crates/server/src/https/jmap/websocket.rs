@@ -274,18 +274,15 @@ impl Session {
             let refused = |problem, id| request_error(&problem, id).to_string();
             let verbs = jmap.verbs();
             // Before it is read, since that is what takes the memory.
-            let Some(_slot) = slot else {
-                let problem = Problem::Limit("maxConcurrentRequests");
-                return Ok((Some(refused(problem, id_of(text.as_bytes()))), push));
+            let _slot = match jmap.request_of(caller.account) {
+                Ok(slot) => slot,
+                Err(why) => return Ok((Some(refused(why, id_of(text.as_bytes()))), push)),
             };
             Ok(match Message::parse(text.as_bytes()) {
                 Err((problem, id)) => (Some(refused(problem, id)), push),
                 Ok(Message::Request(request, id)) => {
-                    let answer = match jmap.request_of(caller.account) {
-                        Ok(_slot) => response(jmap.execute(request, &caller), id).to_string(),
-                        Err(why) => refused(why, id),
-                    };
-                    (Some(answer), push)
+                    let answer = response(jmap.execute(request, &caller), id);
+                    (Some(answer.to_string()), push)
                 }
                 Ok(Message::PushDisable) => (None, None),
                 Ok(Message::PushEnable(wanted, state)) => {
