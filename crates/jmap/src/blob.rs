@@ -304,6 +304,15 @@ impl Download {
         self.found.size()
     }
 
+    /// How many octets it holds for as long as it is there: those of a part whose transfer encoding had to
+    /// be undone.
+    pub fn held(&self) -> u64 {
+        match &self.found.octets {
+            Octets::Stored(_) => 0,
+            Octets::Decoded(octets) => octets.len() as u64,
+        }
+    }
+
     /// Octets of it; a range past its end is cut there. [`MailboxError::Sealed`] once it may not be
     /// served any more.
     pub fn read(&self, verbs: &Verbs<'_>, range: Range<u64>) -> Result<Vec<u8>, MailboxError> {

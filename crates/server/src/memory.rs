@@ -1,4 +1,5 @@
-//! The memory for messages on their way in, by SMTP and by APPEND: one budget, and shares of it.
+//! The memory for content on its way, by SMTP, APPEND and JMAP: messages and requests that come in, and
+//! answers of JMAP that their clients have not taken: one budget, and shares of it.
 //!
 //! Invariants: what all sessions hold stays within the budget; what those hold that have not
 //! authenticated stays within their part of it, so that they can't keep users from sending; what

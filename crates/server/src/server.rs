@@ -294,6 +294,7 @@ fn context(
         logins,
         handshake_timeout: Duration::from_secs(limits.handshake_timeout_secs),
         write_timeout: Duration::from_secs(limits.write_timeout_secs),
+        blocking_threads: config.server.blocking_threads.into(),
     });
     let memory = Memory::new(Budget {
         total: limits.content_memory_bytes,

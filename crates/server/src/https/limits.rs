@@ -26,6 +26,12 @@ pub(super) const MAX_USER_AGENT: usize = 200;
 pub(super) const UPLOAD_PIECE: usize = 256 * 1024;
 /// Octets of a download that are read at once.
 pub(super) const DOWNLOAD_PIECE: u64 = 256 * 1024;
+/// Octets of an answer for which no memory is set aside.
+pub(super) const ANSWER_FREE: u64 = 64 * 1024;
+/// Octets of an answer that are written at once.
+pub(super) const ANSWER_PIECE: usize = 64 * 1024;
+/// Longest wait of a JMAP request for a thread; then it is answered 503.
+pub(super) const POOL_WAIT: Duration = Duration::from_secs(30);
 /// Shortest time between pings of an EventSource, in seconds (RFC 8620 7.3: no more than 30).
 pub(super) const MIN_PING_SECS: u64 = 10;
 /// Longest time between pings of an EventSource, in seconds (RFC 8620 7.3: no less than 300). A client

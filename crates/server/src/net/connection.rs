@@ -59,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) logins: Logins,
     pub(crate) handshake_timeout: Duration,
     pub(crate) write_timeout: Duration,
+    /// Threads for the blocking work of every protocol.
+    pub(crate) blocking_threads: usize,
 }
 
 /// Output from which a batch of steps ends, so that it is written before more is made.

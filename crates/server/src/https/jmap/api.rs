@@ -12,8 +12,9 @@ use tokio::time::Instant;
 
 use super::body::{self, Unread};
 use super::login::LoggedIn;
+use super::pool::Undone;
 use super::slots::Slot;
-use super::{Jmap, problem, problem_json, typed};
+use super::{JSON, Jmap, held, problem, problem_json, typed};
 use crate::clock::{self, OsEntropy};
 use crate::https::answer::Answer;
 use tern_jmap::limits::MAX_SIZE_REQUEST;
@@ -59,12 +60,24 @@ impl Jmap {
             let request = tern_jmap::Request::parse(&octets.bytes)?;
             Ok(jmap.execute(request, &caller).into_json().to_string())
         };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(Ok(text)) => typed(StatusCode::OK, "application/json", text),
-            Ok(Err(why)) => problem_json(&why),
-            Err(_) => problem(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "The server failed at it.",
+        let text = match self.pool.run(work).await {
+            Ok(Ok(text)) => text,
+            Ok(Err(why)) => return problem_json(&why),
+            Err(Undone::Busy) => {
+                return problem(StatusCode::SERVICE_UNAVAILABLE, "The server is busy.");
+            }
+            Err(Undone::Broken) => {
+                return problem(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "The server failed at it.",
+                );
+            }
+        };
+        match held::body(text, account, &memory) {
+            Some(body) => typed(StatusCode::OK, JSON, body),
+            None => problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "It is done, and no memory is left for its answer.",
             ),
         }
     }

@@ -2,6 +2,7 @@
 //! takes its time holds up nobody.
 
 use std::io;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,12 +12,12 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tern_jmap::{Caller, Download};
-use tern_session::ids;
+use tern_session::{Reservation, ids};
 
 use super::login::LoggedIn;
-use super::{Jmap, problem};
+use super::{Jmap, held, problem};
 use crate::clock;
-use crate::https::answer::Answer;
+use crate::https::answer::{Answer, Body};
 use crate::https::limits::DOWNLOAD_PIECE;
 
 /// RFC 8187 3.2.1: what stands bare in an extended value.
@@ -64,6 +65,7 @@ impl Jmap {
     /// Answers a download.
     pub(super) async fn download(
         self: &Arc<Self>,
+        peer: IpAddr,
         login: &LoggedIn,
         rest: &str,
         query: Option<&str>,
@@ -74,7 +76,7 @@ impl Jmap {
         };
         let (jmap, caller, blob) = (Arc::clone(self), login.caller.clone(), asked.blob);
         let begin = move || Download::begin(&jmap.verbs(), &caller, &blob, clock::now());
-        let download = match tokio::task::spawn_blocking(begin).await {
+        let download = match self.pool.run(begin).await {
             Ok(Ok(Some(download))) => download,
             Ok(Ok(None)) => return nothing(),
             Ok(Err(_)) | Err(_) => {
@@ -84,8 +86,12 @@ impl Jmap {
                 );
             }
         };
+        let memory = self.memory.of(peer);
+        let Some(memory) = held::reserve(download.held(), login.caller.account, &memory) else {
+            return problem(StatusCode::SERVICE_UNAVAILABLE, "No memory is left for it.");
+        };
         let size = download.size();
-        let mut answer = Response::new(pieces(Arc::clone(self), download));
+        let mut answer = Response::new(pieces(Arc::clone(self), download, memory));
         let headers = answer.headers_mut();
         headers.insert(header::CONTENT_LENGTH, size.into());
         if let Ok(kind) = HeaderValue::from_str(&asked.media_type) {
@@ -106,9 +112,10 @@ impl Jmap {
 
 /// The octets of a download, read as they are taken. Where they may not be served any more the body
 /// ends early, which HTTP shows as a failure.
-fn pieces(jmap: Arc<Jmap>, download: Download) -> crate::https::answer::Body {
+fn pieces(jmap: Arc<Jmap>, download: Download, memory: Reservation) -> Body {
     let size = download.size();
-    let reading = (jmap, Arc::new(download), 0..size);
+    // The memory goes with what is decoded, when the last piece is taken.
+    let reading = (jmap, Arc::new((download, memory)), 0..size);
     let stream = futures_util::stream::try_unfold(reading, |(jmap, download, left)| async move {
         if left.is_empty() {
             return Ok(None);
@@ -116,8 +123,8 @@ fn pieces(jmap: Arc<Jmap>, download: Download) -> crate::https::answer::Body {
         let next: Range<u64> = left.start..left.end.min(left.start + DOWNLOAD_PIECE);
         let rest = next.end..left.end;
         let (from, source) = (Arc::clone(&jmap), Arc::clone(&download));
-        let read = move || source.read(&from.verbs(), next);
-        let octets = match tokio::task::spawn_blocking(read).await {
+        let read = move || source.0.read(&from.verbs(), next);
+        let octets = match jmap.pool.run_late(read).await {
             Ok(Ok(octets)) => octets,
             Ok(Err(error)) => return Err(io::Error::other(error)),
             Err(error) => return Err(io::Error::other(error)),

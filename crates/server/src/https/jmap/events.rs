@@ -136,7 +136,7 @@ impl Jmap {
     pub(super) async fn position(self: &Arc<Self>, account: AccountId) -> Option<Position> {
         let jmap = Arc::clone(self);
         let work = move || Position::now(&jmap.verbs(), account);
-        tokio::task::spawn_blocking(work).await.ok()?.ok()
+        self.pool.run(work).await.ok()?.ok()
     }
 }
 
@@ -177,7 +177,7 @@ impl Listener {
         let (jmap, account) = (Arc::clone(&self.jmap), self.account);
         let (at, wanted) = (self.at.take(), self.asked.wanted.clone());
         let work = move || look(&jmap.verbs(), account, &wanted, at.as_ref());
-        let looked = tokio::task::spawn_blocking(work).await;
+        let looked = self.jmap.pool.run_late(work).await;
         // Cut off where that fails, the client comes back with the last id that it was told.
         let looked = looked.map_err(io::Error::other)?;
         let (at, change) = looked.map_err(|error| io::Error::other(error.kind()))?;

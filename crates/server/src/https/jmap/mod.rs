@@ -6,6 +6,8 @@
 //!   is answered only with a login that this page shows by itself (there are no cookies).
 //! - Of one account no more requests run at once than the session says, and no more come within a time
 //!   than the configuration says.
+//! - Of all accounts together no more work than half of the threads do. What waits for a client is within
+//!   the memory for content.
 
 mod api;
 mod attempt;
@@ -13,7 +15,9 @@ mod base;
 mod body;
 mod download;
 mod events;
+mod held;
 mod login;
+mod pool;
 mod postman;
 mod push;
 mod rate;
@@ -37,7 +41,7 @@ use tern_jmap::session;
 use tern_mailbox::Mailboxes;
 use tern_recall::Recalls;
 
-use super::answer::{Answer, whole};
+use super::answer::{Answer, Body, whole};
 use super::turn::Turn;
 use crate::factors::Factors;
 use crate::memory::Memory;
@@ -46,6 +50,7 @@ use crate::outbox::Departures;
 use crate::parts::Parts;
 use crate::web_push::WebPush;
 use login::{LoggedIn, NoLogin};
+use pool::Pool;
 pub(crate) use postman::Postman;
 use rate::Rate;
 use slots::Slots;
@@ -69,6 +74,7 @@ pub(super) struct Jmap {
     uploads: Slots,
     request_rate: Rate,
     upload_rate: Rate,
+    pool: Pool,
     base: base::Base,
 }
 
@@ -132,6 +138,7 @@ impl Jmap {
             }),
             subscriptions: Subscriptions::new(Arc::clone(&parts.engine)),
             web_push,
+            pool: Pool::new(shared.blocking_threads),
             shared,
             memory,
             logins: login::Remembered::new(),
@@ -201,7 +208,10 @@ impl Jmap {
                 self.events(&login, query, last).await
             }
             Resource::Upload(rest) => self.upload(&login, rest, request).await,
-            Resource::Download(rest) => self.download(&login, rest, request.uri().query()).await,
+            Resource::Download(rest) => {
+                self.download(peer, &login, rest, request.uri().query())
+                    .await
+            }
             Resource::Nothing => problem(StatusCode::NOT_FOUND, "There is nothing here."),
         }
     }
@@ -269,13 +279,13 @@ fn preflight(resource: &Resource<'_>) -> Answer {
 }
 
 fn json(status: StatusCode, value: &Value) -> Answer {
-    typed(status, "application/json", value.to_string())
+    typed(status, JSON, whole(value.to_string()))
 }
 
 /// A request that was not looked at.
 fn problem_json(why: &Problem) -> Answer {
     let status = StatusCode::from_u16(why.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    let mut answer = typed(status, PROBLEM, why.to_json().to_string());
+    let mut answer = typed(status, PROBLEM, whole(why.to_json().to_string()));
     if let Some(seconds) = why.retry_after_secs() {
         // RFC 6585 4
         answer
@@ -284,6 +294,8 @@ fn problem_json(why: &Problem) -> Answer {
     }
     answer
 }
+
+const JSON: &str = "application/json";
 
 /// The media type of problem details.
 const PROBLEM: &str = "application/problem+json";
@@ -294,11 +306,11 @@ fn problem(status: StatusCode, detail: &str) -> Answer {
         "type": "about:blank", "status": status.as_u16(),
         "title": status.canonical_reason(), "detail": detail,
     });
-    typed(status, PROBLEM, value.to_string())
+    typed(status, PROBLEM, whole(value.to_string()))
 }
 
-fn typed(status: StatusCode, kind: &'static str, text: String) -> Answer {
-    let mut answer = Response::new(whole(text));
+fn typed(status: StatusCode, kind: &'static str, body: Body) -> Answer {
+    let mut answer = Response::new(body);
     *answer.status_mut() = status;
     answer
         .headers_mut()

@@ -161,7 +161,7 @@ impl Jmap {
         work: impl FnOnce(&Self) -> Result<T, MailboxError> + Send + 'static,
     ) -> Result<T, Failed> {
         let jmap = Arc::clone(self);
-        let done = tokio::task::spawn_blocking(move || work(&jmap)).await;
+        let done = self.pool.run(move || work(&jmap)).await;
         Ok(done.map_err(|_| Failed::Broken)??)
     }
 }

@@ -34,7 +34,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message as Frame, Utf8Bytes};
 
 use super::login::{LoggedIn, NoLogin};
-use super::{Jmap, Turn, problem, unauthenticated};
+use super::{Jmap, Turn, held, problem, unauthenticated};
 use crate::https::answer::{Answer, whole};
 use crate::https::limits::{CLOSE_TIMEOUT, FRAME_BUFFER, SOCKET_QUIET};
 use crate::https::origin;
@@ -250,7 +250,15 @@ impl Session {
                 let answer = self.message(text).await;
                 drop(memory);
                 match answer {
-                    Ok(Some(text)) => socket.send(Frame::text(text)).await?,
+                    Ok(Some(text)) => {
+                        let memory = self.jmap.memory.of(self.peer);
+                        let account = self.caller.account;
+                        let Some(_held) = held::reserve(text.len() as u64, account, &memory) else {
+                            let why = "no memory is left for the answer";
+                            return Ok(Some((CloseCode::Again, why)));
+                        };
+                        socket.send(Frame::text(text)).await?;
+                    }
                     Ok(None) => {}
                     Err(()) => return Ok(Some((CloseCode::Error, "the server failed at it"))),
                 }
@@ -300,7 +308,7 @@ impl Session {
                 }
             })
         };
-        let (answer, push) = tokio::task::spawn_blocking(work).await.map_err(drop)??;
+        let (answer, push) = self.jmap.pool.run(work).await.map_err(drop)??;
         self.push = push;
         Ok(answer)
     }
@@ -315,7 +323,7 @@ impl Session {
             let (at, change) = looked.unwrap_or((at, None));
             ((wanted, at), change)
         };
-        let (push, change) = tokio::task::spawn_blocking(work).await.ok()?;
+        let (push, change) = self.jmap.pool.run_late(work).await.ok()?;
         let change = change.map(|it| state_change(it, push.1.to_string()).to_string());
         self.push = Some(push);
         change

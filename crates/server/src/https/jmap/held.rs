@@ -1,0 +1,108 @@
+//! What is on its way out: octets that wait for their client within the memory for content.
+//!
+//! Invariant: what a client does not take is held by its account's share, until it is written or the
+//! connection ends.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
+use tern_base::AccountId;
+use tern_session::{ContentMemory, Reservation};
+
+use crate::https::answer::Body;
+use crate::https::limits::{ANSWER_FREE, ANSWER_PIECE};
+
+/// Sets memory aside for so many octets, beside those that every answer may have. `None` where there is
+/// none.
+pub(super) fn reserve(
+    octets: u64,
+    account: AccountId,
+    memory: &dyn ContentMemory,
+) -> Option<Reservation> {
+    match octets.saturating_sub(ANSWER_FREE) {
+        0 => Some(Box::new(())),
+        more => memory.reserve(Some(account), more),
+    }
+}
+
+/// A body of these octets. `None` where no memory is left for it.
+pub(super) fn body(octets: String, account: AccountId, memory: &dyn ContentMemory) -> Option<Body> {
+    let memory = reserve(octets.len() as u64, account, memory)?;
+    let held = Held {
+        rest: octets.into(),
+        _memory: memory,
+    };
+    Some(held.boxed_unsync())
+}
+
+/// Octets in pieces: whoever writes them takes no more at once, and copies no more.
+struct Held {
+    rest: Bytes,
+    _memory: Reservation,
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        let next = self.rest.len().min(ANSWER_PIECE);
+        let piece = self.rest.split_to(next);
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{Budget, Memory};
+
+    #[tokio::test]
+    async fn an_answer_holds_memory_until_it_is_taken() {
+        let total = ANSWER_PIECE as u64;
+        let memory = Memory::new(Budget {
+            total,
+            strangers: total,
+            share: total,
+        });
+        let memory = memory.of("192.0.2.1".parse().expect("an address"));
+        let account = AccountId(1);
+        let text = "x".repeat(ANSWER_FREE as usize + ANSWER_PIECE);
+        let mut first = body(text.clone(), account, &memory).expect("memory");
+        assert!(
+            body(text.clone(), account, &memory).is_none(),
+            "all is held"
+        );
+        assert!(
+            body("{}".to_owned(), account, &memory).is_some(),
+            "a short one"
+        );
+        let mut taken = 0;
+        while let Some(frame) = first.frame().await {
+            assert!(body(text.clone(), account, &memory).is_none(), "still held");
+            let piece = frame.expect("a frame").into_data().expect("octets");
+            assert!(piece.len() <= ANSWER_PIECE);
+            taken += piece.len();
+        }
+        assert_eq!(taken, text.len());
+        drop(first);
+        assert!(body(text, account, &memory).is_some(), "given back");
+    }
+}
