@@ -165,6 +165,7 @@ const TITLES: &[(u32, &str)] = &[
     (6531, "SMTP Extension for Internationalized Email"),
     (6532, "Internationalized Email Headers"),
     (6533, "Internationalized Delivery Status and Disposition Notifications"),
+    (6585, "Additional HTTP Status Codes"),
     (6648, "Deprecating the \"X-\" Prefix"),
     (6698, "The DNS-Based Authentication of Named Entities (DANE) TLSA"),
     (6710, "SMTP Extension for Message Transfer Priorities"),

@@ -149,11 +149,13 @@ impl Outcomes {
 
     /// The response.
     pub(crate) fn response(self, account: &str, old_state: &str, new_state: &str) -> Value {
-        let mut told = self.told();
-        told.insert("accountId".to_owned(), account.into());
-        told.insert("oldState".to_owned(), old_state.into());
-        told.insert("newState".to_owned(), new_state.into());
-        Value::Object(told)
+        let mut all = json!({
+            "accountId": account, "oldState": old_state, "newState": new_state,
+        });
+        if let Some(all) = all.as_object_mut() {
+            all.extend(self.told());
+        }
+        all
     }
 
     /// What of the response is there for types that belong to no account and have no state, too.
