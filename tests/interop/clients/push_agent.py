@@ -48,7 +48,7 @@ class Agent:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                posted.put((dict(self.headers.items()), body))
+                posted.put((self.headers, body))
                 self.send_response(201)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
