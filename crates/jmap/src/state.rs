@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use tern_base::changes::Changes;
-use tern_base::{AccountId, Modseq};
+use tern_base::{AccountId, MessageId, Modseq};
 use tern_mailbox::rows::Change;
 use tern_mailbox::{MailboxError, Mailboxes};
 use tern_recall::{RecallError, Recalls};
@@ -37,6 +37,38 @@ pub(crate) fn since(text: &str, now: Modseq) -> Result<Modseq, MethodError> {
     let modseq = text.parse().ok().map(Modseq);
     let known = modseq.filter(|modseq| *modseq <= now && of(*modseq) == text);
     known.ok_or(MethodError::CANNOT_CALCULATE_CHANGES)
+}
+
+/// The modseq up to which nothing has changed after `since` but these messages: the state that a caller
+/// has who knows of `since` and of these changes. What somebody else changed meanwhile is beyond it, so
+/// that the caller asks for it.
+pub(crate) fn after(
+    mailboxes: &Mailboxes,
+    account: AccountId,
+    since: Modseq,
+    own: &BTreeSet<MessageId>,
+) -> Result<Modseq, MailboxError> {
+    let (mut whole, mut at) = (since, since);
+    loop {
+        let changes = mailboxes.account_changes(account, at, limits::MAX_CHANGES)?;
+        if changes.is_empty() {
+            return Ok(at);
+        }
+        for change in changes {
+            if change.modseq > at {
+                (whole, at) = (at, change.modseq);
+            }
+            let is_own = match &change.change {
+                Change::Placed { message, .. }
+                | Change::Flagged { message, .. }
+                | Change::Vanished { message, .. } => own.contains(message),
+                _ => false,
+            };
+            if !is_own {
+                return Ok(whole);
+            }
+        }
+    }
 }
 
 /// The state of the type Recall: the number of the account's last news of recalls, which has nothing to
@@ -159,5 +191,53 @@ impl<I: Ord + Copy> Delta<I> {
         if !self.created.remove(&id) {
             self.destroyed.insert(id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::sync::Arc;
+
+    use tern_base::{OriginId, SeededEntropy, Timestamp};
+    use tern_mailbox::{AppendRequest, Flags, INBOX, NoListener, Viewer};
+    use tern_store::MemEngine;
+
+    use super::*;
+
+    #[test]
+    fn a_state_after_own_changes_does_not_cover_anybody_elses() {
+        let engine = Arc::new(MemEngine::new());
+        let mailboxes = Mailboxes::open(engine, [7; 32], Arc::new(NoListener)).unwrap();
+        let (account, now) = (AccountId(1), Timestamp::from_secs(1_800_000_000));
+        mailboxes.create_account(account, 0, &[], now).unwrap();
+        let mut entropy = SeededEntropy::new(1);
+        let mut append = |text: &str| {
+            let request = AppendRequest {
+                account,
+                mailbox: INBOX,
+                content: text.as_bytes().to_vec(),
+                flags: Flags::empty(),
+                received: None,
+                origin: OriginId::new(now, &mut entropy),
+                by: Viewer::default().into(),
+            };
+            let placed = mailboxes.append(request, now).unwrap();
+            (placed.message, mailboxes.newest_modseq(account).unwrap())
+        };
+        let since = mailboxes.newest_modseq(account).unwrap();
+        let (first, at_first) = append("Subject: mine\r\n\r\n");
+        let (second, at_second) = append("Subject: mine too\r\n\r\n");
+        let (other, _) = append("Subject: delivered meanwhile\r\n\r\n");
+        let (last, at_last) = append("Subject: mine again\r\n\r\n");
+        let after = |own: &[MessageId]| {
+            let own = own.iter().copied().collect();
+            super::after(&mailboxes, account, since, &own).unwrap()
+        };
+        assert_eq!(after(&[]), since);
+        assert_eq!(after(&[first, last]), at_first);
+        assert_eq!(after(&[first, second, last]), at_second);
+        assert_eq!(after(&[first, second, other, last]), at_last);
     }
 }

@@ -360,7 +360,7 @@ fn somebody_else_approves_and_sees_no_more_than_they_need() {
     assert_eq!(made["state"], "awaiting-approval");
     assert_eq!(made["actions"], json!(["cancel"]));
     let id = made["id"].clone();
-    let approve = json!({"type": "approve", "reason": "so it is"});
+    let approve = json!({"type": "approve", "code": CODE, "reason": "so it is"});
     let own = act(&mut house, &id, approve.clone()).unwrap_err();
     assert_eq!(
         own["type"], "forbidden",
@@ -381,6 +381,23 @@ fn somebody_else_approves_and_sees_no_more_than_they_need() {
         cancel["type"], "notFound",
         "only its requester wants it no longer"
     );
+    // By a second factor of their own: a password of a client is not enough.
+    let without = act(
+        &mut house,
+        &id,
+        json!({"type": "approve", "reason": "so it is"}),
+    );
+    assert_eq!(without.unwrap_err()["type"], "invalidProperties");
+    let wrong = json!({"type": "approve", "code": "000000", "reason": "so it is"});
+    assert_eq!(
+        act(&mut house, &id, wrong).unwrap_err()["type"],
+        "codeWrong"
+    );
+    let none = json!({"type": "decline", "code": "none"});
+    assert_eq!(
+        act(&mut house, &id, none).unwrap_err()["type"],
+        "codeNotSetUp"
+    );
     let done = act(&mut house, &id, approve).unwrap();
     assert_eq!(done["state"], "done");
     assert_eq!(done["approvals"][0]["by"], "carol@example.org");
@@ -391,7 +408,7 @@ fn somebody_else_approves_and_sees_no_more_than_they_need() {
     let sent = house.send(BOB, CAROL, "two");
     let second = ask(&mut house, of(&sent)).unwrap()["id"].clone();
     house.who = CAROL;
-    let decline = json!({"type": "decline", "reason": "no"});
+    let decline = json!({"type": "decline", "code": CODE, "reason": "no"});
     let declined = act(&mut house, &second, decline).unwrap();
     house.who = BOB;
     let seen = get(&mut house, &second);

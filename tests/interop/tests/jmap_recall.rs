@@ -114,13 +114,15 @@ fn jmap_jam_confirms_a_recall_with_a_code_and_imap_loses_it() {
 fn jmapc_approves_for_somebody_else_and_nobody_for_themselves() {
     let rules = tempfile::tempdir().unwrap();
     let house = House::with(&four_eyes(rules.path(), "1h"));
-    for name in ["alice", "carol"] {
+    let manages = |name: &str| {
         let over = ["role", "grant", "manager", &address(name)];
-        house
-            .tern
-            .tern(&[&over[..], &["--over", "everyone"]].concat(), "")
-            .ok();
+        let all = [&over[..], &["--over", "everyone"]].concat();
+        house.tern.tern(&all, "").ok();
+    };
+    for name in ["alice", "carol"] {
+        manages(name);
     }
+    let authenticator = house.enrol("carol");
     let mut alice = house.jmap(JmapClient::JmapJam, "alice");
     let mut carol = house.jmap(JmapClient::Jmapc, "carol");
     let email = sends(&house, &mut alice, "seconded");
@@ -132,13 +134,13 @@ fn jmapc_approves_for_somebody_else_and_nobody_for_themselves() {
         json!(["cancel"]),
         "alice is a manager, too"
     );
-    let approve = json!({"type": "approve", "reason": "I have seen it"});
-    let own = acts(&mut alice, &asked["id"], approve.clone()).unwrap_err();
+    let approve = |code: &str| json!({"type": "approve", "code": code, "reason": "I have seen it"});
+    let own = acts(&mut alice, &asked["id"], approve("123456")).unwrap_err();
     assert_eq!(own["type"], "forbidden", "{own}");
     assert!(house.imap("bob").holds("INBOX", "seconded"), "it waits");
     // Whom it does not concern is told of nothing.
     let mut erin = house.jmap(JmapClient::Jmapc, "erin");
-    let others = acts(&mut erin, &asked["id"], approve.clone()).unwrap_err();
+    let others = acts(&mut erin, &asked["id"], approve("123456")).unwrap_err();
     assert_eq!(others["type"], "notFound", "{others}");
 
     let told = carol.call("recall", json!(["get", {"ids": null}]));
@@ -147,7 +149,10 @@ fn jmapc_approves_for_somebody_else_and_nobody_for_themselves() {
     assert_eq!(waiting["actions"], json!(["approve", "decline"]));
     assert_eq!(waiting["reason"], "not for Bob");
     assert_eq!(waiting["requestedBy"], address("alice").as_str());
-    let done = acts(&mut carol, &asked["id"], approve).unwrap();
+    let wrong = acts(&mut carol, &asked["id"], approve("12345")).unwrap_err();
+    assert_eq!(wrong["type"], "codeWrong", "her password is not enough");
+    let right = approve(&authenticator.fresh());
+    let done = acts(&mut carol, &asked["id"], right).unwrap();
     assert_eq!(done["state"], "done");
     bob.idle_until("EXPUNGE", DEADLINE);
     assert!(!house.imap("bob").holds("INBOX", "The word is seconded."));
@@ -158,10 +163,14 @@ fn jmapc_approves_for_somebody_else_and_nobody_for_themselves() {
         (&json!(address("carol")), &json!("I have seen it"))
     );
 
+    manages("erin");
+    let others_authenticator = house.enrol("erin");
     let email = sends(&house, &mut alice, "kept");
     let asked = asks(&mut alice, &email, "I would rather not");
-    let decline = json!({"type": "decline", "reason": "Bob needs it"});
-    acts(&mut carol, &asked["id"], decline).unwrap();
+    let decline = json!({
+        "type": "decline", "code": others_authenticator.fresh(), "reason": "Bob needs it",
+    });
+    acts(&mut erin, &asked["id"], decline).unwrap();
     let got = alice.call("recall", json!(["get", {"ids": [asked["id"]]}]));
     let ended = &got["list"][0];
     assert_eq!(

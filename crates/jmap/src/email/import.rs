@@ -29,7 +29,8 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     if args.emails.len() > limits::MAX_OBJECTS_IN_SET {
         return Err(MethodError::REQUEST_TOO_LARGE);
     }
-    let old_state = state::of(cx.verbs.mailboxes.newest_modseq(account)?);
+    let since = cx.verbs.mailboxes.newest_modseq(account)?;
+    let old_state = state::of(since);
     if args
         .if_in_state
         .as_deref()
@@ -47,10 +48,15 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
             Err(error) => drop(refused.insert(creation, error.into_json())),
         }
     }
+    let own = made.values().filter_map(|made| made["id"].as_str());
+    let own = own
+        .filter_map(|id| ids::parse_email_id(account, id))
+        .collect();
+    let now = state::after(cx.verbs.mailboxes, account, since, &own)?;
     let map = |map: Map<String, Value>| (!map.is_empty()).then_some(map);
     Ok(json!({
         "accountId": args.account_id, "oldState": old_state,
-        "newState": state::of(cx.verbs.mailboxes.newest_modseq(account)?),
+        "newState": state::of(now),
         "created": map(made), "notCreated": map(refused),
     }))
 }

@@ -19,8 +19,8 @@ use crate::{args, state};
 pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let mut args: SetArgs = args::read(args)?;
     let account = cx.account(&args.account_id)?;
-    let old_state = state::of(cx.verbs.mailboxes.newest_modseq(account)?);
-    args.check(&old_state)?;
+    let since = cx.verbs.mailboxes.newest_modseq(account)?;
+    args.check(&state::of(since))?;
     let mut outcomes = Outcomes::default();
     for (creation, email) in args.create.take().unwrap_or_default() {
         let outcome = create(cx, account, &email);
@@ -29,8 +29,12 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let updates = args.update.take().unwrap_or_default();
     update(cx, account, &args, updates, &mut outcomes);
     outcomes.destroy_each(cx, &args, |cx, id| destroy(cx, account, id));
-    let new_state = state::of(cx.verbs.mailboxes.newest_modseq(account)?);
-    Ok(outcomes.response(&args.account_id, &old_state, &new_state))
+    let own = outcomes.touched(cx);
+    let own = own
+        .filter_map(|id| ids::parse_email_id(account, id))
+        .collect();
+    let now = state::after(cx.verbs.mailboxes, account, since, &own)?;
+    Ok(outcomes.response(&args.account_id, &state::of(since), &state::of(now)))
 }
 
 fn create(

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 use tern_base::AccountId;
-use tern_recall::{RecallError, RecallId, Requested, Requester, State};
+use tern_recall::{RecallError, RecallId, Requested, Requester, State, Step};
 
 use super::refused::{code_refused, failed, refused};
 use crate::context::Context;
@@ -22,10 +22,12 @@ enum Action {
         reason: Option<String>,
     },
     Approve {
+        code: String,
         #[serde(default)]
         reason: Option<String>,
     },
     Decline {
+        code: String,
         #[serde(default)]
         reason: Option<String>,
     },
@@ -46,11 +48,13 @@ pub(super) fn act(
         Action::Confirm { code, reason } => {
             Some(confirm(cx, account, recall, (code, reason.as_deref()))?)
         }
-        Action::Approve { reason } => {
+        Action::Approve { code, reason } => {
+            vouched(cx, by, recall, code)?;
             let answer = recalls.approve(recall, by, reason.as_deref(), now);
             Some(answer.map_err(failed)?)
         }
-        Action::Decline { reason } => {
+        Action::Decline { code, reason } => {
+            vouched(cx, by, recall, code)?;
             let done = recalls.decline(recall, by, reason.as_deref(), now);
             done.map(|()| None).map_err(failed)?
         }
@@ -64,6 +68,22 @@ pub(super) fn act(
         Some(Requested::Refused(id, refusal)) => Err(refused(refusal, Some(id))),
         _ => Ok(()),
     }
+}
+
+/// Looks at a code of whoever answers for others. Where they can't answer, none is used up: what they ask
+/// for is refused by what comes next.
+fn vouched(cx: &Context<'_>, by: &Requester, recall: RecallId, code: &str) -> Result<(), SetError> {
+    let steps = cx.verbs.recalls.steps(recall, by, cx.now).map_err(failed)?;
+    if steps.contains(&Step::Approve) {
+        show_code(cx, code, recall)?;
+    }
+    Ok(())
+}
+
+fn show_code(cx: &Context<'_>, code: &str, recall: RecallId) -> Result<&'static str, SetError> {
+    let shown = cx.verbs.desk.show_code(cx.caller, code, recall, cx.now);
+    let shown = shown.ok_or_else(|| SetError::new("serverFail", "codes can't be looked at"))?;
+    shown.map_err(code_refused)
 }
 
 fn confirm(
@@ -88,9 +108,7 @@ fn confirm(
     if recalls.wants_reason(recall).map_err(failed)? && said.trim().is_empty() {
         return Err(refused(tern_recall::Refusal::ReasonRequired, None));
     }
-    let shown = cx.verbs.desk.show_code(cx.caller, code, recall, now);
-    let shown = shown.ok_or_else(|| SetError::new("serverFail", "codes can't be looked at"))?;
-    let factor = shown.map_err(code_refused)?;
+    let factor = show_code(cx, code, recall)?;
     recalls
         .give_reason(recall, account, said, now)
         .map_err(failed)?;

@@ -147,6 +147,14 @@ impl Outcomes {
         }
     }
 
+    /// The ids of what was made, changed or destroyed.
+    pub(crate) fn touched<'t>(&'t self, cx: &'t Context<'_>) -> impl Iterator<Item = &'t str> {
+        let made = self.created.values().filter_map(|made| made["id"].as_str());
+        let changed = self.updated.keys().map(|id| cx.resolved(id));
+        made.chain(changed)
+            .chain(self.destroyed.iter().map(String::as_str))
+    }
+
     /// The response.
     pub(crate) fn response(self, account: &str, old_state: &str, new_state: &str) -> Value {
         let mut all = json!({

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::client::{Client, found};
-use crate::house::recall::Asks;
+use crate::house::recall::{Asks, CODE};
 use crate::house::{BOB, CAROL, House};
 
 fn ask(house: &mut House, request: Value) -> Value {
@@ -19,7 +19,11 @@ fn ask(house: &mut House, request: Value) -> Value {
 
 fn act(house: &mut House, id: &Value, action: &str) {
     let id = id.as_str().unwrap();
-    let update = json!({"update": {id: {"action": {"type": action}}}});
+    let mut action = json!({"type": action});
+    if action["type"] != "cancel" {
+        action["code"] = CODE.into();
+    }
+    let update = json!({"update": {id: {"action": action}}});
     house.call("Recall/set", update);
 }
 
