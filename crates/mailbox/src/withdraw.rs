@@ -257,13 +257,19 @@ impl Mailboxes {
 
 impl Mailboxes {
     /// Whether nothing is left of a copy of a letter: neither in a mailbox nor in the vault, and
-    /// nothing that says that it was. For checks.
+    /// nothing that says that it was; or only what a hold keeps, which no recall can put back. For
+    /// checks.
     pub fn is_gone(
         &self,
         digest: ContentDigest,
         account: AccountId,
         message: MessageId,
     ) -> Result<bool, MailboxError> {
+        let row = self.engine.get(&tables::vault(account, message))?;
+        let kept = row.map(|row| VaultRow::decode(&row)).transpose()?;
+        if kept.is_some_and(|row| row.tag == KEPT) {
+            return Ok(true);
+        }
         let keys = [
             tables::message(account, message),
             tables::vault(account, message),
