@@ -257,7 +257,7 @@ impl Mailboxes {
 
 impl Mailboxes {
     /// Whether nothing is left of a copy of a letter: neither in a mailbox nor in the vault, and
-    /// nothing that says that it was; or only what a hold keeps, which no recall can put back. For
+    /// nothing that says that it was; or only what a hold keeps, which is not put back. For
     /// checks.
     pub fn is_gone(
         &self,
