@@ -6,7 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use tern_base::{AccountId, ContentDigest, MessageId};
+use tern_base::{AccountId, ContentDigest, MessageId, Modseq};
+use tern_mailbox::rows::Change;
 use tern_mailbox::{Carriage, INBOX, Parts, SealTag};
 use tern_recall::{CopyOutcome, Reason, Recall, State, Subject};
 
@@ -138,7 +139,13 @@ impl Oracle {
             }
             let what = match outcome.stand_in {
                 None => "has nobody",
-                Some(id) if !self.copies.contains_key(&(*account, id)) => "has who never was",
+                Some(id) if !self.copies.contains_key(&(*account, id)) => {
+                    // One that came and went within a step is in no look after it.
+                    if self.has_gone(*account, id) {
+                        continue;
+                    }
+                    "has who never was"
+                }
                 Some(id) if !self.stand_ins.insert((*account, id)) => "has who stands elsewhere",
                 Some(_) => continue,
             };
@@ -147,6 +154,14 @@ impl Oracle {
                 recall.id
             ));
         }
+    }
+
+    /// Whether the change log of an account says that it had a message and has it no more.
+    fn has_gone(&self, account: AccountId, message: MessageId) -> bool {
+        let log = &self.observer.mailboxes;
+        let all = log.account_changes(account, Modseq(0), usize::MAX);
+        let went = |change: &tern_mailbox::AccountChange| matches!(change.change, Change::Vanished { message: it, destroyed: Some(_), .. } if it == message);
+        all.is_ok_and(|all| all.iter().any(went))
     }
 
     /// What is left of a letter at rest stands where the letter was, or its owner has made it of what
