@@ -157,13 +157,7 @@ pub(crate) fn kept_from_now_on(
     account: AccountId,
     size: u32,
 ) -> Result<(), MailboxError> {
-    let key = tables::account(account);
-    if let Some(row) = txn.get(&key)? {
-        let head = AccountHead::decode(&row)?;
-        let kept_bytes = head.kept_bytes.saturating_add(size.into());
-        txn.put(key, AccountHead { kept_bytes, ..head }.encode());
-    }
-    Ok(())
+    count_kept(txn, account, |kept| kept.saturating_add(size.into()))
 }
 
 /// What was kept of an account is not any more. It may be gone meanwhile.
@@ -172,10 +166,18 @@ pub(crate) fn kept_no_longer(
     account: AccountId,
     size: u32,
 ) -> Result<(), MailboxError> {
+    count_kept(txn, account, |kept| kept.saturating_sub(size.into()))
+}
+
+fn count_kept(
+    txn: &mut Transaction<'_>,
+    account: AccountId,
+    count: impl Fn(u64) -> u64,
+) -> Result<(), MailboxError> {
     let key = tables::account(account);
     if let Some(row) = txn.get(&key)? {
         let head = AccountHead::decode(&row)?;
-        let kept_bytes = head.kept_bytes.saturating_sub(size.into());
+        let kept_bytes = count(head.kept_bytes);
         txn.put(key, AccountHead { kept_bytes, ..head }.encode());
     }
     Ok(())
