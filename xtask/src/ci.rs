@@ -4,14 +4,15 @@
 use std::time::{Duration, Instant};
 
 use crate::context::{Context, Outcome, run};
-use crate::{fuzz, rfc, setup, test, tidy};
+use crate::{fuzz, rfc, setup, sweep, test, tidy};
 
 type Step = (&'static str, fn(&mut Context) -> Outcome);
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     ("fmt", fmt),
     ("tidy", |context| tidy::run_verb(context)),
     ("rfc", |context| rfc::check(context)),
+    ("sweep", sweep::run_verb),
     ("setup", setup::run_verb),
     ("clippy", clippy),
     ("test", |context| test::run_verb(context, &[])),
@@ -93,6 +94,6 @@ mod tests {
             .iter()
             .map(|(name, _)| (*name, true, second))
             .collect();
-        assert!(render(&all).ends_with("ci passed in 7.0 s\n"));
+        assert!(render(&all).ends_with("ci passed in 8.0 s\n"));
     }
 }

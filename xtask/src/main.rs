@@ -12,6 +12,7 @@ mod rfc;
 mod rocksdb;
 mod rust_source;
 mod setup;
+mod sweep;
 mod test;
 mod tidy;
 
@@ -25,7 +26,8 @@ cargo xtask <verb>
   setup             install what the build needs; build the RocksDB library once for this machine
   demo [--once]     build the server and run its demo (--once: run it through and stop)
   test [args]       all tests; with arguments, what they select (-p tern-imap, a name, ...)
-  ci                everything that a change must pass: fmt, tidy, rfc, clippy, test, fuzz
+  ci                everything that a change must pass: fmt, tidy, rfc, clippy, test, fuzz;
+                    what earlier clones built of these crates leaves the build cache
   tidy              the house rules that no other tool checks
   rfc [--check]     collect RFC citations into docs/rfc.md (--check: fail if it is stale)
   sim [args]        the whole server on one seed, with faults      (--seeds N)
