@@ -19,6 +19,8 @@ mod sabotage;
 mod server;
 mod sim;
 
+use std::collections::BTreeMap;
+
 pub use sabotage::Sabotage;
 
 /// How a seed is run.
@@ -43,7 +45,7 @@ impl Default for Options {
 }
 
 /// What a run did, so that a test can see that it did something.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Messages accepted.
     pub accepted: usize,
@@ -65,6 +67,9 @@ pub struct Summary {
     pub removed: usize,
     /// Times the process was killed.
     pub kills: usize,
+    /// How often a seal fell, settled or went within a step of somebody else or around one, and how
+    /// often its commit met trouble.
+    pub races: BTreeMap<&'static str, usize>,
 }
 
 impl std::ops::AddAssign for Summary {
@@ -79,6 +84,9 @@ impl std::ops::AddAssign for Summary {
         self.kept += other.kept;
         self.removed += other.removed;
         self.kills += other.kills;
+        for (with, count) in other.races {
+            *self.races.entry(with).or_default() += count;
+        }
     }
 }
 

@@ -49,6 +49,10 @@ fn main() -> ExitCode {
             }
         }
     }
+    let races = std::mem::take(&mut total.races);
     println!("{} seeds: {total:?}", arguments.seeds);
+    for (with, count) in races {
+        println!("a seal met {with}: {count}");
+    }
     ExitCode::SUCCESS
 }

@@ -5,6 +5,7 @@
 //! permitted and promised.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -72,6 +73,12 @@ pub(crate) struct Sim {
     /// Every seal so far: for the sabotage that forgets them.
     sealed: RefCell<Vec<(ContentDigest, SealTag)>>,
     kills: Cell<usize>,
+    /// Who is at it, each within a step of the one before.
+    acting: RefCell<Vec<&'static str>>,
+    /// Who has been at it since the outermost step began.
+    within: RefCell<Vec<&'static str>>,
+    /// How often a seal was changed within a step of whom or around it, or came upon what.
+    races: RefCell<BTreeMap<&'static str, usize>>,
     /// What a mailing list elsewhere was sent.
     pub(crate) listed: RefCell<Vec<Received>>,
 }
@@ -149,6 +156,9 @@ impl Sim {
             arriving: Cell::new(false),
             sealed: RefCell::default(),
             kills: Cell::new(0),
+            acting: RefCell::default(),
+            within: RefCell::default(),
+            races: RefCell::default(),
             listed: RefCell::default(),
         }))
     }
@@ -167,7 +177,10 @@ impl Sim {
         if !self.is_served(&*actor) {
             return;
         }
+        self.acting.borrow_mut().push(actor.name());
+        self.within.borrow_mut().push(actor.name());
         actor.step(self);
+        self.acting.borrow_mut().pop();
         self.actors.borrow_mut()[slot] = Some(actor);
     }
 
@@ -202,6 +215,7 @@ impl Sim {
         if !settling {
             self.now.set(self.now().plus_millis(pause));
         }
+        self.within.borrow_mut().clear();
         self.act();
         self.looking.set(true);
         let killed = self.is_dead();
@@ -264,7 +278,33 @@ impl Sim {
     }
 }
 
+/// Whether a seal falls, settles or is taken away.
+fn is_seal(operation: &Operation) -> bool {
+    match operation {
+        Operation::Put(key, value) => tern_mailbox::sealed_by_row(key, Some(value)).is_some(),
+        Operation::Delete(key) => tern_mailbox::sealed_by_row(key, None).is_some(),
+        _ => false,
+    }
+}
+
 impl Sim {
+    /// Whoever changed a seal now has met everybody else of the outermost step.
+    fn raced_with_others(&self) {
+        let Some(own) = self.acting.borrow().last().copied() else {
+            return;
+        };
+        let mut others = self.within.borrow().clone();
+        if let Some(itself) = others.iter().rposition(|name| *name == own) {
+            others.remove(itself);
+        }
+        others.into_iter().for_each(|other| self.raced(other));
+    }
+
+    /// A seal and somebody else have met.
+    fn raced(&self, with: &'static str) {
+        *self.races.borrow_mut().entry(with).or_default() += 1;
+    }
+
     /// Where that is the sabotage: again and again, as the server asks the rows again and again.
     fn forget_seals(&self) {
         if self.options.sabotage == Sabotage::ForgetSeals {
@@ -309,6 +349,14 @@ impl Watch for Sim {
         for (per_mille, fate) in fates {
             if per_mille > 0 && self.chance(per_mille) {
                 self.tell(|| format!("commit: {fate:?}"));
+                if batch.operations().iter().any(is_seal) {
+                    self.raced(match fate {
+                        Fate::Full => "a full disk",
+                        Fate::KilledBefore | Fate::KilledAfter => "a kill",
+                        Fate::Conflict => "a conflict",
+                        _ => "a lost answer",
+                    });
+                }
                 return fate;
             }
         }
@@ -319,6 +367,7 @@ impl Watch for Sim {
         let tags = self.oracle.borrow_mut().committed(operations, self.now());
         for (digest, tag) in tags {
             self.tell(|| format!("seal of {digest} changed"));
+            self.raced_with_others();
             self.sealed.borrow_mut().push((digest, tag));
         }
         self.forget_seals();
@@ -365,7 +414,11 @@ pub(crate) fn run(seed: u64, options: Options) -> Result<(Summary, Vec<String>),
     drop(watching);
     let trace = sim.trace.take();
     match outcome {
-        Ok(()) => Ok((sim.oracle.borrow().summary(sim.kills.get()), trace)),
+        Ok(()) => {
+            let mut summary = sim.oracle.borrow().summary(sim.kills.get());
+            summary.races = sim.races.take();
+            Ok((summary, trace))
+        }
         Err(what) => Err(fail(what, sim.step.get(), trace)),
     }
 }

@@ -48,6 +48,10 @@ impl Chores {
 }
 
 impl Actor for Chores {
+    fn name(&self) -> &'static str {
+        "a chore"
+    }
+
     fn step(&mut self, sim: &Sim) {
         sim.tell(|| "chores".to_owned());
         Self::round(sim);

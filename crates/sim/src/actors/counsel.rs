@@ -71,6 +71,10 @@ impl Counsel {
 }
 
 impl Actor for Counsel {
+    fn name(&self) -> &'static str {
+        "a hold"
+    }
+
     fn step(&mut self, sim: &Sim) {
         let done = match sim.below(10) {
             0..=3 => self.place(sim),

@@ -129,6 +129,10 @@ impl Freer {
 }
 
 impl Actor for Freer {
+    fn name(&self) -> &'static str {
+        "an approval"
+    }
+
     fn step(&mut self, sim: &Sim) {
         if sim.chance(600)
             && let Err(error) = Self::act(sim)

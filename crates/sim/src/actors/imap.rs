@@ -317,6 +317,10 @@ fn uids_of(text: &str) -> Vec<u32> {
 }
 
 impl Actor for Imap {
+    fn name(&self) -> &'static str {
+        "a session"
+    }
+
     fn account(&self) -> Option<AccountId> {
         Some(self.account)
     }

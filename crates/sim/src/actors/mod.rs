@@ -21,6 +21,9 @@ use crate::sim::Sim;
 
 /// Somebody who does one thing at a time.
 pub(crate) trait Actor {
+    /// What it is called in the list of races.
+    fn name(&self) -> &'static str;
+
     /// Whose client it is: once that account is removed, its connections are cut and it is no more.
     fn account(&self) -> Option<AccountId> {
         None

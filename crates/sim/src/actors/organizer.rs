@@ -195,6 +195,10 @@ impl Organizer {
 }
 
 impl Actor for Organizer {
+    fn name(&self) -> &'static str {
+        "a client"
+    }
+
     fn account(&self) -> Option<AccountId> {
         Some(self.account)
     }

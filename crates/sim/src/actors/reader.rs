@@ -121,6 +121,10 @@ impl Reader {
 }
 
 impl Actor for Reader {
+    fn name(&self) -> &'static str {
+        "a fetch"
+    }
+
     fn account(&self) -> Option<AccountId> {
         Some(self.account)
     }

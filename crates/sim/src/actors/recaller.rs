@@ -146,6 +146,10 @@ pub(super) fn requester(account: Option<tern_base::AccountId>, name: String) -> 
 }
 
 impl Actor for Recaller {
+    fn name(&self) -> &'static str {
+        "a recall"
+    }
+
     fn step(&mut self, sim: &Sim) {
         let done = match sim.below(10) {
             0..=4 => self.ask(sim),

@@ -114,6 +114,10 @@ fn reply(code: u16, text: &str) -> Reply {
 }
 
 impl Actor for Relay {
+    fn name(&self) -> &'static str {
+        "a relay"
+    }
+
     fn step(&mut self, sim: &Sim) {
         let done = match self.sending.take() {
             Some((outgoing, lease)) => Self::conclude(&outgoing, lease, sim.below(11), sim),

@@ -76,6 +76,10 @@ fn failed(sim: &Sim, fault: Fault, error: &dyn std::fmt::Display) {
 }
 
 impl Actor for Remover {
+    fn name(&self) -> &'static str {
+        "a removal"
+    }
+
     fn step(&mut self, sim: &Sim) {
         let going = sim.oracle.borrow().people.going();
         match sim.below(12) {

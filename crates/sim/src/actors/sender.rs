@@ -274,6 +274,13 @@ impl Sender {
 }
 
 impl Actor for Sender {
+    fn name(&self) -> &'static str {
+        match self.is_list {
+            true => "a mailing list",
+            false => "a delivery",
+        }
+    }
+
     fn account(&self) -> Option<AccountId> {
         self.account
     }

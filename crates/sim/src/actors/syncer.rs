@@ -57,6 +57,10 @@ impl Syncer {
 }
 
 impl Actor for Syncer {
+    fn name(&self) -> &'static str {
+        "a sync"
+    }
+
     fn account(&self) -> Option<AccountId> {
         Some(self.account)
     }

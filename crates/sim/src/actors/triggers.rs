@@ -54,6 +54,10 @@ impl Triggers {
 }
 
 impl Actor for Triggers {
+    fn name(&self) -> &'static str {
+        "a trigger"
+    }
+
     fn step(&mut self, sim: &Sim) {
         let people = sim.oracle.borrow().people.there();
         for account in people {

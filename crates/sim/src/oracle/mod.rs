@@ -493,6 +493,7 @@ impl Oracle {
             kept: count(&|copy| copy.kept),
             removed: self.people.removed(),
             kills,
+            races: BTreeMap::new(),
         }
     }
 }
