@@ -88,6 +88,9 @@ fn hard_seeds() {
         471,
         // Such a rest, taken by another recall, was said to be purged while a hold kept it.
         5735,
+        // Withdrawn, brought back and withdrawn again within one step, which the check looked at from
+        // both ends alone.
+        22880,
     ];
     for seed in found {
         sum(seed..seed + 1);

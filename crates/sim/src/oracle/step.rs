@@ -474,6 +474,16 @@ impl Oracle {
         self.restores.iter().any(of_letter)
     }
 
+    /// Whether a copy that was shown, and is withdrawn, may have been withdrawn before and come back
+    /// within one step: where it was, under fresh UIDs.
+    fn came_back_within(&self, copy: &Copy, shown: &Shown) -> bool {
+        let mut places = shown.iter().zip(&copy.before);
+        let afresh = places.all(|((mailbox, (uid, flags)), (again, (fresh, same)))| {
+            mailbox == again && uid < fresh && flags == same
+        });
+        afresh && shown.len() == copy.before.len() && self.undone(copy)
+    }
+
     /// Whether a copy is what is left of a letter that is whole again.
     fn is_taken_away(&self, copy: &Copy) -> bool {
         copy.lacks().is_some() && self.undone(copy)
@@ -530,7 +540,8 @@ impl Oracle {
             self.inherit(account, message, &mut copy);
         }
         if let Place::Shown(shown) = &copy.place
-            && (*shown != copy.before || kept && !copy.report)
+            && (*shown != copy.before && !self.came_back_within(&copy, shown)
+                || kept && !copy.report)
             && !self.touched(account)
             && !self.is_taken_away(&copy)
             && self.people.is_there(account)
