@@ -25,6 +25,8 @@ pub(crate) struct Facts {
 pub(crate) struct Head {
     pub(crate) recipient: IncomingRecipient,
     pub(crate) via: Vec<String>,
+    /// The path goes by an account that sends its mail on.
+    pub(crate) redirected: bool,
     /// The recipient leads to more than one destination.
     pub(crate) expanded: bool,
 }
@@ -104,7 +106,7 @@ pub(crate) fn write_head(w: &mut Writer, head: &Head) {
     w.list(&head.via, |w, step| {
         w.text(step);
     });
-    w.byte(head.expanded.into());
+    w.byte(head.redirected.into()).byte(head.expanded.into());
 }
 
 pub(crate) fn read_head(r: &mut Reader<'_>) -> Result<Head, Damaged> {
@@ -122,6 +124,7 @@ pub(crate) fn read_head(r: &mut Reader<'_>) -> Result<Head, Damaged> {
             orcpt: r.option(Reader::text)?,
         },
         via: r.list(Reader::text)?,
+        redirected: r.byte()? != 0,
         expanded: r.byte()? != 0,
     })
 }

@@ -173,9 +173,10 @@ fn landings(facts: &Facts, entries: &[Entry]) -> Vec<Landing> {
             received: facts.received,
             prefix: prefix.into_bytes(),
             origin: facts.origin,
-            lineage: match entry.head.via.is_empty() {
-                true => Lineage::Delivered,
-                false => Lineage::Expanded,
+            lineage: match (entry.head.via.is_empty(), entry.head.redirected) {
+                (_, true) => Lineage::Redirected,
+                (true, _) => Lineage::Delivered,
+                (false, _) => Lineage::Expanded,
             },
             brought_by: None,
         })
@@ -193,7 +194,7 @@ fn new_item(
     let recipient = &head.recipient;
     let forwarded = !head.via.is_empty();
     let prefix = match forwarded {
-        // What leaves by an alias is known when it comes back.
+        // What leaves by an alias or a redirect is known when it comes back.
         true => format!("Delivered-To: {}\r\n", recipient.address).into_bytes(),
         false => Vec::new(),
     };

@@ -130,6 +130,7 @@ fn head(recipient: IncomingRecipient, via: &[Step], expanded: bool) -> Arc<Head>
     Arc::new(Head {
         recipient,
         via: via.iter().map(step_text).collect(),
+        redirected: via.iter().any(|step| matches!(step, Step::Redirect(_))),
         expanded,
     })
 }
@@ -140,6 +141,7 @@ fn step_text(step: &Step) -> String {
         Step::Alias(address) | Step::Group { address, .. } => address.to_string(),
         Step::CatchAll(domain) => format!("*@{domain}"),
         Step::Postmaster(domain) => format!("postmaster@{domain}"),
+        Step::Redirect(address) => format!("{address} (redirect)"),
     }
 }
 

@@ -86,6 +86,11 @@ impl Play {
                     .unwrap()
                     .to_string()
             }
+            ["redirect", who, keep, ref to @ ..] => {
+                let to: Vec<_> = to.iter().map(|to| address(to)).collect();
+                let who = house.account(who);
+                return house.redirect(who, &to, keep == "keep");
+            }
             ["quota", who, bytes] => {
                 let bytes = bytes.parse().unwrap();
                 return house

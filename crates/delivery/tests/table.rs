@@ -519,12 +519,22 @@ fn lead(house: &House, n: usize, lineage: &str, to: &mut Vec<String>) -> Place {
     let account = |name: &str| Place::Account(house.add_account(name));
     let made = match lineage {
         "own" => return Place::Account(house.account("alice")),
-        "outside" | "redirected" => Place::Outside(away.clone()),
+        "outside" | "alias-outside" | "redirected-outside" => Place::Outside(away.clone()),
         _ => account(&format!("r{n}")),
     };
     let written = match lineage {
         "outside" => away,
         "redirected" => {
+            let from = house.add_account(&format!("s{n}"));
+            house.redirect(from, &[address(&own)], false);
+            format!("s{n}@tern.test")
+        }
+        "redirected-outside" => {
+            let from = house.add_account(&format!("s{n}"));
+            house.redirect(from, &[address(&away)], false);
+            format!("s{n}@tern.test")
+        }
+        "alias-outside" => {
             set_alias(
                 engine,
                 &address(&format!("a{n}@tern.test")),

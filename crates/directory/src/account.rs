@@ -6,6 +6,7 @@ use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
 use crate::error::DirectoryError;
 use crate::group::GroupId;
 use crate::principal::rows::note_account_in;
+use crate::redirect::Redirect;
 use crate::tables::{self, AddressRow, Counter};
 use crate::target::Target;
 use crate::{alias, factor, grant, group, identity, limits, subscription};
@@ -25,6 +26,8 @@ pub struct Account {
     pub disabled: bool,
     /// Its removal has begun: it counts as disabled, and nothing can be added to it any more.
     pub removing: bool,
+    /// Where its mail is sent on to.
+    pub redirect: Option<Redirect>,
     /// When it was made.
     pub created: Timestamp,
 }
@@ -82,6 +85,7 @@ pub fn create_account_in(
         quota_bytes: new.quota_bytes,
         disabled: false,
         removing: false,
+        redirect: None,
         created: now,
     };
     tables::claim_address(txn, &account.address, &AddressRow::Account(account.id))?;

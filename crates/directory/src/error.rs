@@ -34,6 +34,9 @@ pub enum DirectoryError {
     /// The address is not the account's own.
     #[error("the address is not the account's own")]
     NotOwnAddress,
+    /// An account's mail would be sent on to itself.
+    #[error("an account's mail is not sent on to itself")]
+    OwnAddress,
     /// An identity is there for as long as its address is.
     #[error("the identity is there for as long as its address is")]
     ComesWithAddress,
@@ -73,6 +76,7 @@ impl DirectoryError {
             Self::DomainNotEmpty
             | Self::AddressTaken
             | Self::NotOwnAddress
+            | Self::OwnAddress
             | Self::ComesWithAddress
             | Self::OwnRole => Fault::Policy,
         }

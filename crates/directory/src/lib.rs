@@ -30,6 +30,7 @@ pub mod limits;
 pub mod login;
 pub mod password;
 pub mod principal;
+pub mod redirect;
 pub mod resolve;
 pub mod secrets;
 pub mod subscription;
@@ -73,6 +74,7 @@ pub use identity::{Correspondent, Identities, Identity, IdentityDetails, Identit
 pub use login::{Login, LoginFailure, login, rehash_password};
 pub use password::{PasswordCost, Passwords};
 pub use principal::{Principal, PrincipalId, Principals, Seen, Visible};
+pub use redirect::{Redirect, set_redirect_in};
 pub use resolve::{
     Expansion, LocalRecipient, OutsideRecipient, Resolution, SkipReason, Skipped, Step, resolve,
 };

@@ -2,6 +2,8 @@
 
 /// Most targets of an alias.
 pub const MAX_ALIAS_TARGETS: usize = 100;
+/// Most addresses that an account's mail is sent on to.
+pub const MAX_REDIRECT_TARGETS: usize = 10;
 /// Most members of one group.
 pub const MAX_GROUP_MEMBERS: u64 = 250_000;
 /// Most members that one call adds or removes, so that a batch stays within the store's bounds.

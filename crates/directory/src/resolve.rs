@@ -12,7 +12,7 @@ use tern_store::{Read, StoreError};
 use crate::group::GroupId;
 use crate::tables::{self, AddressRow};
 use crate::target::Target;
-use crate::{account, domain, group, limits};
+use crate::{Account, account, domain, group, limits};
 
 /// One step from the address that was asked for to an account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +30,8 @@ pub enum Step {
     CatchAll(Domain),
     /// The domain's postmaster, for want of such an address.
     Postmaster(Domain),
+    /// Sent on by the account of this primary address.
+    Redirect(EmailAddress),
 }
 
 /// An account that the address leads to.
@@ -107,8 +109,25 @@ pub enum Resolution {
 
 /// Where an address leads. Hand in a snapshot where groups may change meanwhile.
 pub fn resolve(reader: &dyn Read, address: &EmailAddress) -> Result<Resolution, StoreError> {
+    resolve_as(reader, address, true)
+}
+
+/// The same, with redirects followed or as if there were none.
+fn resolve_as(
+    reader: &dyn Read,
+    address: &EmailAddress,
+    redirects: bool,
+) -> Result<Resolution, StoreError> {
     let (start, tag) = match find(reader, address)? {
-        Found::Row(AddressRow::Account(id), tag) => return plain(reader, address, id, tag),
+        Found::Row(AddressRow::Account(id), tag) => {
+            let Some(account) = sole(reader, address, id)? else {
+                return Ok(Resolution::UnknownUser);
+            };
+            if account.redirect.is_none() || !redirects {
+                return Ok(plain(account, tag));
+            }
+            ((vec![Target::Account(id)], Arc::from([])), tag)
+        }
         Found::Row(row, tag) => (start_of(reader, address, row, tag.is_some())?, tag),
         Found::Targets(targets, step) => ((targets, Arc::from([step])), None),
         Found::UnknownDomain => return Ok(Resolution::UnknownDomain),
@@ -124,11 +143,14 @@ pub fn resolve(reader: &dyn Read, address: &EmailAddress) -> Result<Resolution, 
         accounts: HashSet::new(),
         addresses: HashSet::new(),
         todo: Vec::new(),
+        redirects,
+        away: Vec::new(),
     };
     walk.addresses.insert(address.canonical());
     if walk.run(targets, via)?.is_none() {
         return Ok(Resolution::TooMany);
     }
+    walk.keep_what_leads_nowhere();
     let found = walk.expansion;
     if found.accounts.is_empty() && found.outside.is_empty() {
         let disabled = |skipped: &Skipped| skipped.reason == SkipReason::Disabled;
@@ -158,7 +180,7 @@ pub fn is_own(
     account: AccountId,
     address: &EmailAddress,
 ) -> Result<bool, StoreError> {
-    let Resolution::Found(found) = resolve(reader, address)? else {
+    let Resolution::Found(found) = resolve_as(reader, address, false)? else {
         return Ok(false);
     };
     let ([only], [], []) = (&found.accounts[..], &found.outside[..], &found.skipped[..]) else {
@@ -168,33 +190,37 @@ pub fn is_own(
     Ok(only.account == account && aliases)
 }
 
-/// The way of nearly all mail: the address is an account's own.
-fn plain(
+/// The account whose own address that is.
+fn sole(
     reader: &dyn Read,
     address: &EmailAddress,
     id: AccountId,
-    tag: Option<String>,
-) -> Result<Resolution, StoreError> {
-    let Some(account) = account::account(reader, id)? else {
+) -> Result<Option<Account>, StoreError> {
+    match account::account(reader, id)? {
+        Some(account) => Ok(Some(account)),
         // Removed between the two reads; or damage, which must not answer that nobody lives here.
-        return match reader.get(&tables::address_key(address))? {
-            None => Ok(Resolution::UnknownUser),
+        None => match reader.get(&tables::address_key(address))? {
+            None => Ok(None),
             Some(_) => Err(StoreError::Damaged),
-        };
-    };
+        },
+    }
+}
+
+/// The way of nearly all mail: the address is an account's own.
+fn plain(account: Account, tag: Option<String>) -> Resolution {
     if account.disabled || account.removing {
-        return Ok(Resolution::Disabled);
+        return Resolution::Disabled;
     }
     let recipient = LocalRecipient {
-        account: id,
+        account: account.id,
         address: account.address,
         via: Arc::from([]),
     };
-    Ok(Resolution::Found(Expansion {
+    Resolution::Found(Expansion {
         accounts: vec![recipient],
         tag,
         ..Expansion::default()
-    }))
+    })
 }
 
 /// What stands for an address, before expansion.
@@ -307,6 +333,10 @@ struct Walk<'a> {
     addresses: HashSet<String>,
     /// Addresses to look up at the next depth.
     todo: Vec<(EmailAddress, Arc<[Step]>)>,
+    /// Whether redirects are followed.
+    redirects: bool,
+    /// Accounts that send their mail on and keep none.
+    away: Vec<LocalRecipient>,
 }
 
 impl Walk<'_> {
@@ -361,14 +391,56 @@ impl Walk<'_> {
                     self.skip(Target::Account(*id), SkipReason::Disabled, via);
                     continue;
                 }
-                self.expansion.accounts.push(LocalRecipient {
-                    account: *id,
-                    address: account.address,
-                    via: via.clone(),
-                });
+                self.take_account(account, via);
             }
         }
         Ok(Some(()))
+    }
+
+    /// Takes in an account, or where its mail is sent on to, or both.
+    fn take_account(&mut self, account: Account, via: &Arc<[Step]>) {
+        let step = Step::Redirect(account.address.clone());
+        let recipient = LocalRecipient {
+            account: account.id,
+            address: account.address,
+            via: via.clone(),
+        };
+        let Some(redirect) = account.redirect.filter(|_| self.redirects) else {
+            self.expansion.accounts.push(recipient);
+            return;
+        };
+        let onward: Arc<[Step]> = via.iter().cloned().chain([step]).collect();
+        match redirect.keep {
+            true => self.expansion.accounts.push(recipient),
+            false => self.away.push(recipient),
+        }
+        for target in redirect.targets {
+            if self.addresses.insert(target.canonical()) {
+                self.todo.push((target, onward.clone()));
+            }
+        }
+    }
+
+    /// Mail that an account sends on, and that reaches nobody by it, is the account's: an address that
+    /// has ceased to be, or two accounts that send on to each other, lose nothing.
+    fn keep_what_leads_nowhere(&mut self) {
+        if self.away.is_empty() {
+            return;
+        }
+        let accounts = self.expansion.accounts.iter().map(|local| &local.via);
+        let outside = self.expansion.outside.iter().map(|outside| &outside.via);
+        let steps = accounts.chain(outside).flat_map(|via| via.iter());
+        let leads: HashSet<EmailAddress> = steps
+            .filter_map(|step| match step {
+                Step::Redirect(address) => Some(address.clone()),
+                _ => None,
+            })
+            .collect();
+        let stays = |recipient: &LocalRecipient| !leads.contains(&recipient.address);
+        let away = std::mem::take(&mut self.away);
+        self.expansion
+            .accounts
+            .extend(away.into_iter().filter(stays));
     }
 
     /// Looks up an address that an alias or a group named.

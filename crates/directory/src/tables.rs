@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | 0x20 domain | domain | created, how many addresses, settings |
 //! | 0x21 address | domain, 0, local part in lower case | account id, alias targets, or group id |
-//! | 0x22 account | account u32 | address, name, quota, flags (1 disabled, 2 removing), created |
+//! | 0x22 account | account u32 | address, name, quota, flags (1 disabled, 2 removing), created, where its mail is sent on to |
 //! | 0x23 counters | - | next account, next group |
 //! | 0x24 member | group u32, 0 and account u32, or 1 and address | - |
 //! | 0x25 group | group u32 | address, name, how many members |
@@ -36,6 +36,7 @@ use crate::domain::{DomainInfo, DomainSettings};
 use crate::error::DirectoryError;
 use crate::grant::{Grant, GrantScope, Role};
 use crate::group::{Group, GroupId};
+use crate::redirect;
 use crate::target::Target;
 
 const DOMAIN: u8 = 0x20;
@@ -456,7 +457,8 @@ pub(crate) fn encode_account(account: &Account) -> Vec<u8> {
     w.text(&account.display_name)
         .number(account.quota_bytes)
         .byte(u8::from(account.disabled) | (u8::from(account.removing) << 1))
-        .number(account.created.0);
+        .number(account.created.0)
+        .option(account.redirect.as_ref(), redirect::write);
     w.finish()
 }
 
@@ -475,6 +477,7 @@ pub(crate) fn decode_account(id: AccountId, bytes: &[u8]) -> Result<Account, Dam
         disabled: flags & 1 != 0,
         removing: flags & 2 != 0,
         created: Timestamp(r.number()?),
+        redirect: r.option(redirect::read)?,
     })
 }
 

@@ -6,7 +6,7 @@ mod house;
 
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 
-use house::{House, message};
+use house::{House, PASSWORD, message};
 
 #[test]
 fn commands_do_the_same_with_and_without_a_server() {
@@ -56,6 +56,17 @@ fn session(house: &House, domain: &str) -> String {
         &["alias", "list"],
         &["group", "remove-member", &all, &ben],
         &["account", "quota", &ben, "0"],
+        &[
+            "account",
+            "redirect",
+            &ben,
+            &ann,
+            "x@elsewhere.test",
+            "--keep",
+        ],
+        &["account", "redirect", &ben, &ann],
+        &["account", "list"],
+        &["account", "redirect", &ben, "--off"],
         &["account", "disable", &ben],
         &["account", "disable", &ben, "--undo"],
         &["account", "app-password", "list", &ben],
@@ -69,6 +80,47 @@ fn session(house: &House, domain: &str) -> String {
 }
 
 #[test]
+fn an_account_sends_its_mail_on_and_a_recall_takes_it_back_from_where_it_went() {
+    let house = House::started("");
+    let carol = [
+        "account",
+        "add",
+        "carol@example.org",
+        "--password",
+        PASSWORD,
+    ];
+    house.done(&carol);
+    let said = house.done(&[
+        "account",
+        "redirect",
+        "bob@example.org",
+        "carol@example.org",
+    ]);
+    assert_eq!(
+        said,
+        "mail of bob@example.org is sent on to carol@example.org\n"
+    );
+    let list = house.done(&["account", "list"]);
+    assert!(list.contains(", sent on to carol@example.org"), "{list}");
+    house.send("onward");
+    let count = |name: &str| {
+        let mut client = house.imap(name);
+        let reply = client
+            .command("STATUS INBOX (MESSAGES)")
+            .expect("an answer");
+        reply.untagged.join(" ")
+    };
+    assert!(count("carol").contains("MESSAGES 1"), "{}", count("carol"));
+    assert!(count("bob").contains("MESSAGES 0"), "{}", count("bob"));
+    let id = "onward@example.org";
+    let report = house.done(&["recall", "run", "--by", "alice@example.org", id]);
+    assert!(report.contains("bob@example.org (redirect)"), "{report}");
+    assert!(count("carol").contains("MESSAGES 0"), "{}", count("carol"));
+    let log = house.done(&["audit", "list", "--action", "account.redirect"]);
+    assert!(log.contains("carol@example.org"), "{log}");
+}
+
+#[test]
 fn what_can_not_be_done_says_why() {
     let house = House::new("");
     let cases: &[(&[&str], i32, &str)] = &[
@@ -78,6 +130,21 @@ fn what_can_not_be_done_says_why() {
             "domain example.org is there already",
         ),
         (&["domain", "add", "a b"], 1, "`a b` is not a domain"),
+        (
+            &["account", "redirect", "bob@example.org", "bob@example.org"],
+            1,
+            "not sent on to itself",
+        ),
+        (
+            &[
+                "account",
+                "redirect",
+                "bob@example.org",
+                "nobody@example.org",
+            ],
+            1,
+            "no such address",
+        ),
         (
             &["domain", "remove", "example.org"],
             1,

@@ -209,6 +209,7 @@ impl Delivery {
             let head = Head {
                 recipient,
                 via: Vec::new(),
+                redirected: false,
                 expanded: false,
             };
             let wanted = head.notify().failure;

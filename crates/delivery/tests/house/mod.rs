@@ -118,6 +118,14 @@ impl House {
         id
     }
 
+    /// Sends an account's mail on.
+    pub(crate) fn redirect(&self, from: AccountId, to: &[EmailAddress], keep: bool) {
+        tern_store::transact(&self.engine, |txn| {
+            tern_directory::set_redirect_in(txn, from, to, keep).map(tern_store::Verdict::Commit)
+        })
+        .unwrap();
+    }
+
     pub(crate) fn account(&self, name: &str) -> AccountId {
         let address = address(&format!("{name}@tern.test"));
         let found = tern_directory::account_by_address(&self.engine, &address);

@@ -9,6 +9,7 @@ mod grants;
 mod identities;
 mod login;
 mod principals;
+mod redirects;
 mod resolve;
 mod subscriptions;
 mod world;

@@ -5,9 +5,9 @@ use tern_directory::{
     DirectoryError, DomainSettings, NewAccount, Resolution, Step, Target, account_by_address,
     add_domain, add_members, create_account, create_group, group_by_address, remove_account,
     remove_alias, remove_domain, remove_group, remove_members, resolve, set_alias, set_domain,
-    update_account,
+    set_redirect_in, update_account,
 };
-use tern_store::{Engine, StoreError};
+use tern_store::{Engine, StoreError, Verdict, transact};
 
 /// An address; a name without a domain is at `a.example`.
 pub(crate) fn address(text: &str) -> EmailAddress {
@@ -69,6 +69,15 @@ pub(crate) fn act(engine: &dyn Engine, line: &str) -> Result<(), DirectoryError>
             let id = account_id(engine, subject)?;
             update_account(engine, id, |account| account.disabled = true).map(drop)
         }
+        // `redirect account keep|go targets...`
+        "redirect" => {
+            let to: Vec<EmailAddress> = rest[1..].iter().map(|word| address(word)).collect();
+            let id = account_id(engine, subject)?;
+            transact(engine, |txn| {
+                set_redirect_in(txn, id, &to, rest[0] == "keep").map(Verdict::Commit)
+            })
+            .map(drop)
+        }
         "alias" => set_alias(engine, &address(subject), &targets(rest)).map(drop),
         "-alias" => remove_alias(engine, &address(subject)).map(drop),
         "group" => match group() {
@@ -113,6 +122,7 @@ pub(crate) fn shown(engine: &dyn Engine, text: &str) -> String {
             Step::Group { address, .. } => format!(" < group {}", address.local()),
             Step::CatchAll(domain) => format!(" < catch-all {domain}"),
             Step::Postmaster(domain) => format!(" < postmaster {domain}"),
+            Step::Redirect(address) => format!(" < redirect {}", address.local()),
         };
         via.iter().rev().map(step).collect()
     };

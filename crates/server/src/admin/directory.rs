@@ -168,14 +168,22 @@ impl Admin {
                     0 => String::new(),
                     kept => format!(", {kept} held"),
                 };
+                let onward = account.redirect.as_ref();
+                let to = onward.into_iter().flat_map(|redirect| &redirect.targets);
+                let to: Vec<String> = to.map(ToString::to_string).collect();
+                let sent_on = match onward.map(|redirect| redirect.keep) {
+                    None => String::new(),
+                    Some(true) => format!(", kept and sent on to {}", to.join(", ")),
+                    Some(false) => format!(", sent on to {}", to.join(", ")),
+                };
                 text.push(format!(
-                    "{}  {state}  {used} bytes{held}, {quota}  {}",
+                    "{}  {state}  {used} bytes{held}, {quota}{sent_on}  {}",
                     account.address, account.display_name
                 ));
                 data.push(
                     json!({"address": account.address.to_string(), "id": account.id.0,
                     "name": account.display_name, "state": state, "bytes": used,
-                    "heldBytes": kept,
+                    "heldBytes": kept, "redirect": to,
                     "quota": account.quota_bytes, "created": account.created.to_string()}),
                 );
             }
@@ -268,6 +276,38 @@ impl Admin {
             self.sessions.revoke(account.id, None);
         }
         Ok(Answer::new(format!("account {address} {what}"), json!({})))
+    }
+
+    pub(super) fn account_redirect(
+        &self,
+        address: &str,
+        targets: &[String],
+        keep: bool,
+        call: &mut Call<'_>,
+    ) -> Result<Answer> {
+        let account = self.account(address)?;
+        let to = targets.iter().map(|text| parse_address(text));
+        let to = to.collect::<Result<Vec<_>>>()?;
+        self.act(
+            call,
+            "account.redirect",
+            |_, entry| {
+                let entry = entry.target(address);
+                entry
+                    .detail("targets", targets.join(" "))
+                    .detail("keep", if keep { "yes" } else { "no" })
+            },
+            |txn| Ok(directory::set_redirect_in(txn, account.id, &to, keep)?),
+        )?;
+        let text = match (targets, keep) {
+            ([], _) => format!("mail of {address} is sent on no more"),
+            (_, true) => format!(
+                "mail of {address} is kept and sent on to {}",
+                targets.join(", ")
+            ),
+            (_, false) => format!("mail of {address} is sent on to {}", targets.join(", ")),
+        };
+        Ok(Answer::new(text, json!({})))
     }
 
     pub(super) fn alias_add(

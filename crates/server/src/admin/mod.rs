@@ -142,6 +142,11 @@ impl Admin {
             Request::AccountDisable { address, disabled } => {
                 self.account_disable(address, *disabled, call)
             }
+            Request::AccountRedirect {
+                address,
+                targets,
+                keep,
+            } => self.account_redirect(address, targets, *keep, call),
             Request::AppPasswordAdd {
                 address,
                 label,

@@ -180,6 +180,19 @@ pub(crate) enum AccountCommand {
         #[arg(long)]
         undo: bool,
     },
+    /// Send an account's mail on to other addresses, here or elsewhere.
+    Redirect {
+        address: String,
+        /// Where to; in the place of what was set before.
+        #[arg(required_unless_present = "off")]
+        targets: Vec<String>,
+        /// The account gets its mail as well.
+        #[arg(long)]
+        keep: bool,
+        /// Send it on no more.
+        #[arg(long, conflicts_with_all = ["targets", "keep"])]
+        off: bool,
+    },
     /// An authenticator application as second factor.
     Totp {
         #[command(subcommand)]
@@ -542,6 +555,17 @@ impl AccountCommand {
             Self::Disable { address, undo } => Request::AccountDisable {
                 address: address.clone(),
                 disabled: !undo,
+            },
+            // Without targets, as `--off` has it, no more.
+            Self::Redirect {
+                address,
+                targets,
+                keep,
+                off: _,
+            } => Request::AccountRedirect {
+                address: address.clone(),
+                targets: targets.clone(),
+                keep: *keep,
             },
             Self::Totp { command } => command.request(),
             Self::RecoveryCodes { address } => factor::recovery_codes(address),

@@ -75,6 +75,12 @@ pub enum Request {
         address: String,
         disabled: bool,
     },
+    AccountRedirect {
+        address: String,
+        /// None: it is sent on no more.
+        targets: Vec<String>,
+        keep: bool,
+    },
     AppPasswordAdd {
         address: String,
         label: String,

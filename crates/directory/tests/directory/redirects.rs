@@ -1,0 +1,140 @@
+//! What comes for an account that sends its mail on.
+
+use tern_directory::{DirectoryError, check, limits, resolve};
+use tern_store::MemEngine;
+
+use crate::world::{act, address, build, shown};
+
+const WORLD: &str = "
+    domain a.example
+    account alice
+    account bob
+    account carol
+    account dave
+    disable dave
+    group team alice bob
+    alias ally alice
+    alias bobby bob
+";
+
+fn world(more: &str) -> MemEngine {
+    let engine = MemEngine::new();
+    build(&engine, WORLD);
+    build(&engine, more);
+    assert_eq!(check(&engine).unwrap(), []);
+    engine
+}
+
+#[test]
+fn mail_is_sent_on_and_kept_where_that_was_asked_for() {
+    let engine = world("redirect alice keep bob x@else.example");
+    assert_eq!(
+        shown(&engine, "alice"),
+        "alice; bob < redirect alice; out x@else.example < redirect alice"
+    );
+    assert_eq!(
+        shown(&engine, "alice+news"),
+        "alice; bob < redirect alice; out x@else.example < redirect alice; tag news"
+    );
+    build(&engine, "redirect alice go bob");
+    assert_eq!(shown(&engine, "alice"), "bob < redirect alice");
+    assert_eq!(shown(&engine, "ally"), "bob < redirect alice < alias ally");
+    build(&engine, "redirect alice go");
+    assert_eq!(shown(&engine, "alice"), "alice", "and no more");
+}
+
+#[test]
+fn it_goes_through_groups_and_aliases_and_on_and_each_account_has_it_once() {
+    let engine = world("redirect alice go carol\nredirect carol keep bobby");
+    assert_eq!(
+        shown(&engine, "team"),
+        "bob < group team; carol < redirect alice < group team"
+    );
+    assert_eq!(
+        shown(&engine, "alice"),
+        "carol < redirect alice; bob < alias bobby < redirect carol < redirect alice"
+    );
+    assert_eq!(shown(&engine, "bob"), "bob", "nobody else's is touched");
+}
+
+#[test]
+fn what_would_reach_nobody_stays() {
+    let engine = world("account gone\nredirect alice go gone\n-account gone");
+    assert_eq!(
+        shown(&engine, "alice"),
+        "alice; skip Unknown gone < redirect alice"
+    );
+    let engine = world("account late\nredirect alice go late\ndisable late");
+    assert_eq!(
+        shown(&engine, "alice"),
+        "alice; skip Disabled #5 < redirect alice"
+    );
+    // In a circle, by way of one's own alias, and each to the other.
+    let engine = world("redirect alice go ally");
+    assert_eq!(shown(&engine, "alice"), "alice");
+    let engine = world("redirect alice go bob\nredirect bob go alice");
+    assert_eq!(shown(&engine, "alice"), "alice; bob < redirect alice");
+    assert_eq!(
+        shown(&engine, "team"),
+        "alice < group team; bob < group team"
+    );
+}
+
+#[test]
+fn an_account_that_is_disabled_sends_nothing_on() {
+    let engine = world("redirect alice go bob\ndisable alice");
+    assert_eq!(shown(&engine, "alice"), "Disabled");
+    assert_eq!(
+        shown(&engine, "team"),
+        "bob < group team; skip Disabled #1 < group team"
+    );
+}
+
+#[test]
+fn whose_mail_is_sent_on_still_writes_in_their_own_name() {
+    let engine = world("redirect alice keep bob");
+    let alice = tern_base::AccountId(1);
+    for own in ["alice", "ally"] {
+        assert!(
+            resolve::is_own(&engine, alice, &address(own)).unwrap(),
+            "{own}"
+        );
+    }
+    assert!(!resolve::is_own(&engine, tern_base::AccountId(2), &address("alice")).unwrap());
+}
+
+#[test]
+fn what_leads_nowhere_or_home_is_refused() {
+    let engine = world("");
+    let many: Vec<String> = (0..=limits::MAX_REDIRECT_TARGETS)
+        .map(|n| format!("x{n}@else.example"))
+        .collect();
+    let too_many = format!("redirect alice go {}", many.join(" "));
+    for (line, refused) in [
+        ("redirect alice go Alice", DirectoryError::OwnAddress),
+        (
+            "redirect alice go nobody",
+            DirectoryError::NotFound("address"),
+        ),
+        (
+            "redirect nobody go bob",
+            DirectoryError::NotFound("account"),
+        ),
+        (&too_many, DirectoryError::Limit("targets of a redirect")),
+    ] {
+        assert_eq!(act(&engine, line), Err(refused), "{line}");
+    }
+    assert_eq!(shown(&engine, "alice"), "alice");
+}
+
+#[test]
+fn the_longest_redirect_fits_its_row() {
+    let long = |n: usize| format!("{}{n}@{}.example", "l".repeat(62), "d".repeat(60));
+    let targets: Vec<String> = (0..limits::MAX_REDIRECT_TARGETS).map(long).collect();
+    let engine = world(&format!("redirect alice go {}", targets.join(" ")));
+    let all: Vec<String> = targets
+        .iter()
+        .map(|target| format!("out {target} < redirect alice"))
+        .collect();
+    assert_eq!(shown(&engine, "alice"), all.join("; "));
+}
