@@ -133,7 +133,7 @@ impl Run {
         let mailboxes = &self.house.mailboxes;
         let first = mailboxes.exposures(digest).unwrap().into_iter().next();
         let servings = first.map_or_else(Vec::new, |(account, message, _)| {
-            let ledger = mailboxes.ledger(digest, account, message).unwrap();
+            let ledger = mailboxes.ledger(account, message).unwrap();
             assert_eq!(ledger.others, None);
             ledger.servings
         });

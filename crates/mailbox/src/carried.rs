@@ -14,7 +14,7 @@ use tern_mime::ParsedMessage;
 use tern_store::Transaction;
 
 use crate::rows::{CopyRow, MessageRow};
-use crate::{Exposure, MailboxError, Mailboxes, Prepared, limits, tables};
+use crate::{MailboxError, Mailboxes, Prepared, limits, tables};
 
 /// How a message carries a letter that is not its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -225,21 +225,5 @@ impl Mailboxes {
             Some(_) => tables::carrier(digest, copy.account, copy.message),
         };
         Ok(self.engine.get(&key)?.is_some())
-    }
-
-    /// What was served of these copies: of a carrier what was served of the whole of it.
-    pub fn exposures_of(
-        &self,
-        digest: ContentDigest,
-        copies: &[CopyRow],
-    ) -> Result<Vec<Option<Exposure>>, MailboxError> {
-        let key = |copy: &CopyRow| {
-            let of = copy.carrier.map_or(digest, |(_, of)| of);
-            tables::exposure(of, copy.account, copy.message)
-        };
-        let keys: Vec<Vec<u8>> = copies.iter().map(key).collect();
-        let rows = self.engine.get_many(&keys)?.into_iter();
-        rows.map(|row| Ok(row.map(|row| Exposure::decode(&row)).transpose()?))
-            .collect()
     }
 }

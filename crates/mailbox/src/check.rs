@@ -1,6 +1,7 @@
 //! Verifies every invariant of the mailbox tables: at the end of each test, and for `tern check`.
 
 mod content;
+mod served;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -122,8 +122,7 @@ fn duplicate(
     row.placements = vec![(to, uid)];
     edit.use_bytes(row.size, true);
     edit.remember(id, &row);
-    let letter = row.digest;
-    crate::expose::inherit(edit.txn, edit.account, (source, letter), (id, letter))?;
+    crate::record::inherit(edit.txn, edit.account, source, id)?;
     crate::blob::link_again(edit.txn, row.blob)?;
     Ok(uid)
 }

@@ -257,7 +257,19 @@ impl<'t, 'e> Edit<'t, 'e> {
         }
     }
 
-    /// Takes a message's own rows away: its last placement is gone.
+    /// Takes the rows away of a message that its owner removes: its last placement is gone.
+    pub(crate) fn forget_for_good(
+        &mut self,
+        id: MessageId,
+        row: &MessageRow,
+    ) -> Result<(), MailboxError> {
+        let copy = (row.digest, self.account, id);
+        crate::record::leave_for_good(self.txn, copy, row.origin)?;
+        self.forget(id, row);
+        Ok(())
+    }
+
+    /// Takes a message's own rows away. The caller has noted what was served of it.
     pub(crate) fn forget(&mut self, id: MessageId, row: &MessageRow) {
         self.txn.delete(tables::message(self.account, id));
         self.txn
@@ -274,7 +286,7 @@ impl<'t, 'e> Edit<'t, 'e> {
         now: Timestamp,
     ) -> Result<(), MailboxError> {
         self.use_bytes(row.size, false);
-        self.forget(id, row);
+        self.forget_for_good(id, row)?;
         crate::blob::unlink(self.txn, row.blob, now)
     }
 }

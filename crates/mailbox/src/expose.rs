@@ -1,24 +1,26 @@
-//! What of a copy was served, to whom, and when: written before the octets leave.
+//! What of a copy was served, to whom, and when: what is asked of it.
 //!
-//! [`Mailboxes::record_served`] returns when the record is durable; only then may the caller hand
-//! the content to a client. It is the one door for every protocol. A copy whose record says as much
-//! already, of the same client, costs no write.
+//! What is on record lies by account and *block* of neighbouring messages, so that a fetch of many
+//! messages writes few rows: the [`Roll`] of a block has the most that was served of each message, and
+//! each client a [`Sheet`](crate::sheet::Sheet) with all that it was served. Which letter a message is
+//! follows from the message: the copies of a letter are found by its index, and what is on record of each
+//! by its block. Of a copy that is in no mailbox any more the most that was served has a row of its
+//! own, by letter ([`tables::exposure`]).
 //!
-//! A record has two rows: the [`Exposure`] is the most that was served, small, so that those of every
-//! copy of a letter are quickly read; the [`Ledger`] tells clients apart.
-//!
-//! A copy that the account's own client brings (APPEND) counts as downloaded from the start: the
-//! client has what it brings. A copy that is made of another on the server begins with the record
-//! of that one.
+//! It is written in [`crate::record`].
 
+use std::collections::{BTreeMap, BTreeSet};
 use tern_base::codec::{Damaged, Reader, Writer};
+
 use tern_base::{AccountId, ContentDigest, MessageId, OriginId, Timestamp};
-use tern_store::{Transaction, Verdict};
+use tern_store::limits::MAX_PAGE;
 
 use crate::client::{DeviceId, shortened};
 use crate::ledger::{Ledger, Share};
-use crate::rows::MessageRow;
-use crate::{MailboxError, Mailboxes, limits, tables};
+use crate::roll::{ClientKey, Most, OTHERS, Roll};
+use crate::sheet::Sheet;
+use crate::slots::{Slots, block_of};
+use crate::{CopyRow, MailboxError, Mailboxes, tables};
 
 /// How much of a copy was served. Later levels include the earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,19 +94,14 @@ pub struct Exposure {
 }
 
 impl Exposure {
-    /// What is served at this moment.
-    pub(crate) fn now(
-        level: ExposureLevel,
-        viewer: &Viewer,
-        origin: OriginId,
-        now: Timestamp,
-    ) -> Self {
+    /// What the roll of a block and the sheet of a client say of a copy.
+    pub(crate) fn of(most: Most, sheet: &Sheet, origin: OriginId) -> Self {
         Self {
-            level,
-            at: now,
-            protocol: viewer.protocol.to_owned(),
-            client: shortened(&viewer.client).to_owned(),
-            address: shortened(&viewer.address).to_owned(),
+            level: most.level,
+            at: most.at,
+            protocol: sheet.protocol.clone(),
+            client: sheet.client.clone(),
+            address: sheet.address.clone(),
             origin,
         }
     }
@@ -168,102 +165,43 @@ pub struct Viewer {
 }
 
 impl Viewer {
-    /// A short name, for what is remembered of it.
-    fn key(&self) -> u64 {
-        let text = format!("{} {} {}", self.device, self.protocol, self.address);
-        let digest = tern_mime::blob_id(&[0; 32], text.as_bytes());
-        digest
-            .0
-            .first_chunk()
-            .map_or(0, |bytes| u64::from_be_bytes(*bytes))
+    /// A short name, by which it is told apart on record and in what is remembered of that.
+    pub(crate) fn key(&self) -> ClientKey {
+        let mut w = Writer::default();
+        w.array(&self.device.0)
+            .text(self.protocol)
+            .text(shortened(&self.client))
+            .text(shortened(&self.address));
+        let digest = tern_mime::blob_id(&[0; 32], &w.finish());
+        digest.0.first_chunk().copied().unwrap_or_default()
     }
 }
 
 impl Mailboxes {
-    /// Records that content is about to be served; durable on return. Fails with
-    /// [`MailboxError::Sealed`] when any of it was sealed before the record could be made, and
-    /// then nothing may be served.
-    pub fn record_served(
-        &self,
-        served: &[Served],
-        viewer: &Viewer,
-        now: Timestamp,
-    ) -> Result<(), MailboxError> {
-        let window = self.exposed.window(viewer.key(), now);
-        let fresh: Vec<Served> = served
-            .iter()
-            .copied()
-            .filter(|copy| !window.has(copy))
-            .collect();
-        let mut rest = &fresh[..];
-        while !rest.is_empty() {
-            let chunk = rest.get(..limits::CHUNK).unwrap_or(rest);
-            let done = self.record_chunk(chunk, viewer, now)?;
-            for copy in rest.iter().take(done) {
-                window.enter(copy);
-            }
-            rest = rest.get(done..).unwrap_or_default();
-        }
-        Ok(())
-    }
-
-    /// Records some, and answers how many: as many as fit a transaction.
-    fn record_chunk(
-        &self,
-        chunk: &[Served],
-        viewer: &Viewer,
-        now: Timestamp,
-    ) -> Result<usize, MailboxError> {
-        let of = |copy: &Served| (copy.digest, copy.account, copy.message);
-        tern_store::transact(&*self.engine, |txn| {
-            let mut keys = Vec::with_capacity(chunk.len() * 3);
-            for (digest, account, message) in chunk.iter().map(of) {
-                keys.push(tables::exposure(digest, account, message));
-                keys.push(tables::ledger(digest, account, message));
-                keys.push(tables::seal_head(digest));
-            }
-            txn.prefetch(keys)?;
-            let mut done = 0;
-            for copy in chunk {
-                if txn.size() >= limits::CHUNK_BYTES {
-                    break;
-                }
-                if self.is_sealed_in(txn, copy)? {
-                    return Err(MailboxError::Sealed);
-                }
-                record_one(txn, copy, viewer, now)?;
-                done += 1;
-            }
-            Ok(Verdict::Commit(done))
-        })
-    }
-
-    /// Whether a copy is under an active seal; the transaction depends on the answer.
-    fn is_sealed_in(&self, txn: &mut Transaction<'_>, copy: &Served) -> Result<bool, MailboxError> {
-        let own = txn.get(&tables::seal_head(copy.digest))?;
-        if own.is_none() && !copy.carries {
-            return Ok(false);
-        }
-        let Some(row) = txn.peek(&tables::message(copy.account, copy.message))? else {
-            return Ok(true);
-        };
-        let row = MessageRow::decode(&row)?;
-        for letter in &row.carried {
-            txn.get(&tables::seal_head(letter.digest))?;
-        }
-        Ok(self.is_sealed(copy.account, &row))
-    }
-
     /// Everything that is on record of what was served of one copy, also of one that is gone.
-    pub fn ledger(
-        &self,
-        digest: ContentDigest,
-        account: AccountId,
-        message: MessageId,
-    ) -> Result<Ledger, MailboxError> {
-        let row = self.engine.get(&tables::ledger(digest, account, message))?;
-        let row = row.map(|row| Ledger::decode(&row)).transpose()?;
-        Ok(row.unwrap_or_default())
+    pub fn ledger(&self, account: AccountId, message: MessageId) -> Result<Ledger, MailboxError> {
+        let (block, slot) = (block_of(message), Slots::of(message));
+        let row = self.engine.get(&tables::roll(account, block))?;
+        let roll = Roll::decoded(row.as_deref())?;
+        if roll.most.get(slot).is_none() {
+            return Ok(Ledger::default());
+        }
+        let sheets: Vec<u8> = roll.sheets().collect();
+        let key = |client: &u8| tables::sheet(account, block, *client);
+        let keys: Vec<Vec<u8>> = sheets.iter().map(key).collect();
+        let mut ledger = Ledger::default();
+        for (client, row) in sheets.into_iter().zip(self.engine.get_many(&keys)?) {
+            let Some(row) = row else {
+                continue;
+            };
+            let serving = Sheet::decode(&row)?.serving(slot);
+            match client {
+                OTHERS => ledger.others = serving,
+                _ => ledger.servings.extend(serving),
+            }
+        }
+        ledger.servings.sort_by_key(crate::Serving::first);
+        Ok(ledger)
     }
 
     /// The most that was served of every copy of a letter, by account and message.
@@ -271,83 +209,76 @@ impl Mailboxes {
         &self,
         digest: ContentDigest,
     ) -> Result<Vec<(AccountId, MessageId, Exposure)>, MailboxError> {
-        let mut out = Vec::new();
+        // Those in mailboxes first: of one that goes meanwhile there is a row below.
+        let copies = self.copies(digest)?;
+        let of_copies = self.exposures_of(&copies)?;
+        let mut all = BTreeMap::new();
         let mut next = Some(tables::exposures(digest));
         while let Some(range) = next {
-            let page = self.engine.scan(&range, tern_store::limits::MAX_PAGE)?;
+            let page = self.engine.scan(&range, MAX_PAGE)?;
             for (key, value) in &page.rows {
                 let mut parts = tern_store::key::KeyReader::new(key);
                 let _digest: Option<[u8; 16]> = parts.array();
                 let (account, message) = (parts.u32().ok_or(Damaged)?, parts.u64().ok_or(Damaged)?);
-                out.push((
-                    AccountId(account),
-                    MessageId(message),
-                    Exposure::decode(value)?,
-                ));
+                let exposure = Exposure::decode(value)?;
+                all.insert((AccountId(account), MessageId(message)), exposure);
             }
             next = page.next;
         }
+        // One that was put back has had such a row, and may have been served since.
+        for (copy, exposure) in copies.iter().zip(of_copies) {
+            if let Some(exposure) = exposure {
+                all.insert((copy.account, copy.message), exposure);
+            }
+        }
+        let of = |((account, message), exposure)| (account, message, exposure);
+        Ok(all.into_iter().map(of).collect())
+    }
+
+    /// What was served of these copies: of a carrier what was served of the whole of it.
+    pub fn exposures_of(&self, copies: &[CopyRow]) -> Result<Vec<Option<Exposure>>, MailboxError> {
+        let mut out = Vec::with_capacity(copies.len());
+        for copies in copies.chunks(MAX_PAGE) {
+            let mut of_copies = Vec::with_capacity(copies.len());
+            let key = |copy: &CopyRow| tables::roll(copy.account, block_of(copy.message));
+            let keys: Vec<Vec<u8>> = copies.iter().map(key).collect();
+            for (copy, row) in copies.iter().zip(self.engine.get_many(&keys)?) {
+                let roll = Roll::decoded(row.as_deref())?;
+                of_copies.push(roll.most.get(Slots::of(copy.message)).copied());
+            }
+            let sheets = self.sheets(copies, &of_copies)?;
+            for (copy, most) in copies.iter().zip(of_copies) {
+                let exposure = most.map(|most| {
+                    let sheet = sheets.get(&sheet_of(copy, most)).ok_or(Damaged)?;
+                    Ok::<_, Damaged>(Exposure::of(most, sheet, copy.origin))
+                });
+                out.push(exposure.transpose()?);
+            }
+        }
         Ok(out)
     }
-}
 
-/// Writes both rows of a copy, where they do not say as much already.
-fn record_one(
-    txn: &mut Transaction<'_>,
-    copy: &Served,
-    viewer: &Viewer,
-    now: Timestamp,
-) -> Result<(), MailboxError> {
-    let key = tables::ledger(copy.digest, copy.account, copy.message);
-    let old = txn.get(&key)?.map(|row| Ledger::decode(&row)).transpose()?;
-    let mut ledger = old.unwrap_or_default();
-    if ledger.enter(viewer, copy.level, copy.share, now) {
-        txn.put(key, ledger.encode());
-    }
-    let key = tables::exposure(copy.digest, copy.account, copy.message);
-    let old = txn
-        .get(&key)?
-        .map(|row| Exposure::decode(&row))
-        .transpose()?;
-    if old.is_none_or(|old| old.level < copy.level) {
-        let row = Exposure::now(copy.level, viewer, copy.origin, now);
-        txn.put(key, row.encode());
-    }
-    Ok(())
-}
-
-/// Records, within the transaction that puts a copy there, that its client has the whole of it.
-pub(crate) fn record_brought(
-    txn: &mut Transaction<'_>,
-    copy: (ContentDigest, AccountId, MessageId),
-    origin: OriginId,
-    viewer: &Viewer,
-    now: Timestamp,
-) -> Result<(), MailboxError> {
-    let (digest, account, message) = copy;
-    let copy = Served {
-        account,
-        message,
-        digest,
-        origin,
-        carries: false,
-        level: ExposureLevel::Downloaded,
-        share: Share::ALL,
-    };
-    record_one(txn, &copy, viewer, now)
-}
-
-/// What is on record of one message becomes what is on record of another that is made of it.
-pub(crate) fn inherit(
-    txn: &mut Transaction<'_>,
-    account: AccountId,
-    (from, letter): (MessageId, ContentDigest),
-    (to, new_letter): (MessageId, ContentDigest),
-) -> Result<(), MailboxError> {
-    for key in [tables::exposure, tables::ledger] {
-        if let Some(row) = txn.get(&key(letter, account, from))? {
-            txn.put(key(new_letter, account, to), row);
+    /// The sheets of the clients that were served the most of some copies, by key.
+    fn sheets(
+        &self,
+        copies: &[CopyRow],
+        most: &[Option<Most>],
+    ) -> Result<BTreeMap<Vec<u8>, Sheet>, MailboxError> {
+        let of_copies = copies.iter().zip(most);
+        let keys = of_copies.filter_map(|(copy, most)| Some(sheet_of(copy, (*most)?)));
+        let keys: BTreeSet<Vec<u8>> = keys.collect();
+        let keys: Vec<Vec<u8>> = keys.into_iter().collect();
+        let rows = self.engine.get_many(&keys)?;
+        let mut sheets = BTreeMap::new();
+        for (key, row) in keys.into_iter().zip(rows) {
+            if let Some(row) = row {
+                sheets.insert(key, Sheet::decode(&row)?);
+            }
         }
+        Ok(sheets)
     }
-    Ok(())
+}
+
+fn sheet_of(copy: &CopyRow, most: Most) -> Vec<u8> {
+    tables::sheet(copy.account, block_of(copy.message), most.client)
 }

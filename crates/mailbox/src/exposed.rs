@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use quick_cache::sync::Cache;
 use tern_base::{AccountId, Timestamp};
 
+use crate::roll::ClientKey;
 use crate::{Served, limits};
 
 /// Ids of one block.
@@ -23,7 +24,7 @@ type Block = [AtomicU16; BLOCK];
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
     account: AccountId,
-    viewer: u64,
+    viewer: ClientKey,
     span: u64,
     block: u64,
 }
@@ -39,7 +40,7 @@ impl Default for Exposed {
 
 impl Exposed {
     /// What is known of a client, by a short name, that is served now.
-    pub(crate) const fn window(&self, viewer: u64, now: Timestamp) -> Window<'_> {
+    pub(crate) const fn window(&self, viewer: ClientKey, now: Timestamp) -> Window<'_> {
         let span = now.0 / limits::LAST_SERVED_MS;
         Window {
             exposed: self,
@@ -52,7 +53,7 @@ impl Exposed {
 /// What is known of one client in the present span of time.
 pub(crate) struct Window<'a> {
     exposed: &'a Exposed,
-    viewer: u64,
+    viewer: ClientKey,
     span: u64,
 }
 
@@ -120,7 +121,7 @@ mod tests {
     #[test]
     fn a_level_includes_the_lower_ones_and_is_never_lowered() {
         let known = Exposed::default();
-        let known = known.window(1, Timestamp(5));
+        let known = known.window([1; 16], Timestamp(5));
         assert!(!known.has(&copy(1, 511, Headers, 0)));
         known.enter(&copy(1, 511, Body, 0b1));
         known.enter(&copy(1, 511, Headers, 0b10));
@@ -139,10 +140,10 @@ mod tests {
     fn each_client_and_each_span_of_time_has_its_own() {
         let known = Exposed::default();
         let now = Timestamp(5);
-        known.window(1, now).enter(&copy(1, 511, Body, 0));
-        assert!(known.window(1, now).has(&copy(1, 511, Body, 0)));
-        assert!(!known.window(2, now).has(&copy(1, 511, Body, 0)));
+        known.window([1; 16], now).enter(&copy(1, 511, Body, 0));
+        assert!(known.window([1; 16], now).has(&copy(1, 511, Body, 0)));
+        assert!(!known.window([2; 16], now).has(&copy(1, 511, Body, 0)));
         let later = now.plus_millis(limits::LAST_SERVED_MS);
-        assert!(!known.window(1, later).has(&copy(1, 511, Body, 0)));
+        assert!(!known.window([1; 16], later).has(&copy(1, 511, Body, 0)));
     }
 }

@@ -12,7 +12,7 @@ use tern_store::Transaction;
 use crate::arrived::Arrived;
 use crate::carried::carried_by;
 use crate::edit::Edit;
-use crate::expose::record_brought;
+use crate::record::{leave, record_brought};
 use crate::rows::{CopyRow, Lineage, MessageRow, PlacementRow, VaultPlacementRow, VaultRow};
 use crate::sealing::seals_in;
 use crate::thread::Threading;
@@ -255,8 +255,7 @@ impl Mailboxes {
         let message = MessageId(edit.next_id());
         let row = row_of(prepared, landing, thread);
         if let Some(by) = &landing.brought_by {
-            let copy = (prepared.digest, landing.account, message);
-            record_brought(edit.txn, copy, landing.origin, &by.viewer, now)?;
+            record_brought(edit.txn, landing.account, message, &by.viewer, now)?;
         }
         let uid = match seal {
             None => {
@@ -332,6 +331,7 @@ fn shut_away(
 ) -> Result<Uid, MailboxError> {
     let uid = pass_by(edit, landing.mailbox, message)?;
     row.placements.push((landing.mailbox, uid));
+    leave(edit.txn, (row.digest, edit.account, message), row.origin)?;
     let placement = VaultPlacementRow {
         flags: landing.flags.clone(),
         saved: now,

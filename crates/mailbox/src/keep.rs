@@ -142,7 +142,7 @@ impl Mailboxes {
         }
         edit.use_bytes(row.size, false);
         edit.head.kept_bytes += u64::from(row.size);
-        edit.forget(id, &row);
+        edit.forget_for_good(id, &row)?;
         let rows;
         (row.placements, rows) = last.into_iter().unzip();
         let at = (edit.modseq, now);

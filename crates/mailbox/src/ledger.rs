@@ -1,19 +1,12 @@
-//! The ledger of one copy: to whom which of its content was served, how much, and when.
-//!
-//! Invariants: an entry says at least what was served, never less: a share that was begun counts
-//! whole. The first time of a level is exact; the last is at most [`limits::LAST_SERVED_MS`] older
-//! than the truth, so that serving the same again is no write. At most
-//! [`limits::MAX_SERVINGS`] entries are kept apart; what comes after them is folded into one.
+//! The ledger of one copy: to whom which of its content was served, how much, and when. What is on
+//! record lies by client and block of messages ([`crate::sheet`]); this is how it is told.
 
 use std::ops::Range;
 
 use tern_base::Timestamp;
-use tern_base::codec::{Damaged, Reader, Writer};
 
-use crate::client::{DeviceId, shortened};
-use crate::{ExposureLevel, Viewer, limits};
-
-const VERSION: u8 = 1;
+use crate::ExposureLevel;
+use crate::client::DeviceId;
 
 /// Which eighths of a message's octets were served: one bit each, the first the lowest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -87,155 +80,34 @@ pub struct Serving {
 }
 
 impl Serving {
-    fn new(viewer: &Viewer) -> Self {
-        Self {
-            protocol: viewer.protocol.to_owned(),
-            client: shortened(&viewer.client).to_owned(),
-            device: viewer.device,
-            address: shortened(&viewer.address).to_owned(),
-            moments: Vec::new(),
-            share: Share::NONE,
-        }
-    }
-
-    fn is_of(&self, viewer: &Viewer) -> bool {
-        self.device == viewer.device
-            && self.protocol == viewer.protocol
-            && self.address == shortened(&viewer.address)
-    }
-
     /// The most that was served.
     pub fn level(&self) -> Option<ExposureLevel> {
         self.moments.iter().map(|moment| moment.level).max()
+    }
+
+    /// When anything was first served.
+    pub fn first(&self) -> Option<Timestamp> {
+        self.moments.iter().map(|moment| moment.first).min()
     }
 
     /// When anything was last served.
     pub fn last(&self) -> Option<Timestamp> {
         self.moments.iter().map(|moment| moment.last).max()
     }
-
-    /// Whether it says as much already, within this span of time.
-    fn says(&self, level: ExposureLevel, share: Share, now: Timestamp) -> bool {
-        let span = |at: Timestamp| at.0 / limits::LAST_SERVED_MS;
-        let lately = |moment: &Moment| moment.level >= level && span(moment.last) >= span(now);
-        self.share.holds(share) && self.moments.iter().any(lately)
-    }
-
-    fn enter(&mut self, level: ExposureLevel, share: Share, now: Timestamp) {
-        self.share = self.share.with(share);
-        if let Some(moment) = self.moments.iter_mut().find(|moment| moment.level == level) {
-            moment.last = moment.last.max(now);
-            return;
-        }
-        // A higher level that was served before was this one, too.
-        let higher = self.moments.iter().filter(|moment| moment.level > level);
-        let first = higher.map(|moment| moment.first).min();
-        self.moments.push(Moment {
-            level,
-            first: first.unwrap_or(now).min(now),
-            last: now,
-        });
-        self.moments.sort_by_key(|moment| moment.level);
-    }
-
-    fn write(&self, w: &mut Writer) {
-        w.text(&self.protocol)
-            .text(&self.client)
-            .array(&self.device.0)
-            .text(&self.address)
-            .byte(self.share.0);
-        w.list(&self.moments, |w, moment| {
-            w.byte(moment.level as u8)
-                .number(moment.first.0)
-                .number(moment.last.0);
-        });
-    }
-
-    fn read(r: &mut Reader<'_>) -> Result<Self, Damaged> {
-        Ok(Self {
-            protocol: r.text()?,
-            client: r.text()?,
-            device: DeviceId(r.array()?),
-            address: r.text()?,
-            share: Share(r.byte()?),
-            moments: r.list(|r| {
-                Ok(Moment {
-                    level: ExposureLevel::from_number(r.byte()?)?,
-                    first: Timestamp(r.number()?),
-                    last: Timestamp(r.number()?),
-                })
-            })?,
-        })
-    }
 }
 
 /// Everything that is on record of what was served of one copy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
-    /// By client, protocol and address, the first to be served first.
+    /// By client with its version, protocol and address, the first to be served first.
     pub servings: Vec<Serving>,
     /// What was served to others, once there were too many to be told apart.
     pub others: Option<Serving>,
 }
 
-impl Ledger {
-    /// Enters what is about to be served. Answers whether that is news.
-    pub(crate) fn enter(
-        &mut self,
-        viewer: &Viewer,
-        level: ExposureLevel,
-        share: Share,
-        now: Timestamp,
-    ) -> bool {
-        let known = self.servings.iter().position(|one| one.is_of(viewer));
-        if known.is_none() && self.servings.len() < limits::MAX_SERVINGS {
-            self.servings.push(Serving::new(viewer));
-        }
-        let place = known.unwrap_or(self.servings.len().saturating_sub(1));
-        let apart = self.servings.get_mut(place);
-        let serving = match apart.filter(|one| one.is_of(viewer)) {
-            Some(serving) => serving,
-            None => self
-                .others
-                .get_or_insert_with(|| Serving::new(&Viewer::default())),
-        };
-        if serving.says(level, share, now) {
-            return false;
-        }
-        serving.enter(level, share, now);
-        true
-    }
-
-    /// The stored form.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(VERSION);
-        w.list(&self.servings, |w, serving| serving.write(w));
-        w.option(self.others.as_ref(), |w, others| others.write(w));
-        w.finish()
-    }
-
-    /// Reads the stored form.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, VERSION)?;
-        Ok(Self {
-            servings: r.list(Serving::read)?,
-            others: r.option(Serving::read)?,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn viewer(n: u8) -> Viewer {
-        Viewer {
-            protocol: "imap",
-            client: "c".repeat(1_000),
-            address: format!("192.0.2.{n}"),
-            device: DeviceId([n; 8]),
-        }
-    }
 
     #[test]
     fn a_share_says_at_least_what_was_served() {
@@ -257,46 +129,5 @@ mod tests {
             }
         }
         assert_eq!((Share(1).percent(), Share::ALL.percent()), (13, 100));
-    }
-
-    #[test]
-    fn times_are_kept_by_level() {
-        let mut ledger = Ledger::default();
-        let hour = limits::LAST_SERVED_MS;
-        let mut serve = |level, at| ledger.enter(&viewer(1), level, Share::NONE, Timestamp(at));
-        assert!(serve(ExposureLevel::Body, 5));
-        assert!(
-            !serve(ExposureLevel::Headers, 6),
-            "a body is more than that"
-        );
-        assert!(!serve(ExposureLevel::Body, hour - 1));
-        assert!(
-            serve(ExposureLevel::Body, hour + 5),
-            "the last time goes on"
-        );
-        assert!(serve(ExposureLevel::Headers, 3 * hour));
-        let moments = &ledger.servings[0].moments;
-        let told: Vec<_> = moments.iter().map(|m| (m.first.0, m.last.0)).collect();
-        assert_eq!(told, [(5, 3 * hour), (5, hour + 5)]);
-    }
-
-    #[test]
-    fn too_many_are_folded_into_one_and_the_row_stays_small() {
-        let mut ledger = Ledger::default();
-        for n in 0..=u8::MAX {
-            for level in ExposureLevel::ALL {
-                let at = Timestamp(u64::MAX / 2 + u64::from(n));
-                assert!(ledger.enter(&viewer(n), level, Share(n), at) || n >= 17);
-            }
-        }
-        assert_eq!(ledger.servings.len(), limits::MAX_SERVINGS);
-        let others = ledger.others.as_ref().unwrap();
-        assert_eq!(
-            (others.level(), others.share),
-            (Some(ExposureLevel::Relayed), Share::ALL)
-        );
-        let row = ledger.encode();
-        assert!(row.len() <= limits::MAX_LEDGER_ROW, "{}", row.len());
-        assert_eq!(Ledger::decode(&row), Ok(ledger));
     }
 }

@@ -84,15 +84,20 @@ pub const OUTLINES_PER_READ: usize = 256;
 pub const EXPOSED_CACHE_BLOCKS: usize = 8_192;
 /// Longest text of those by which a client presents itself, in bytes.
 pub const MAX_CLIENT_TEXT: usize = 200;
-/// Clients, protocols and addresses that the ledger of a copy tells apart; what is served to further
-/// ones is counted together.
-pub const MAX_SERVINGS: usize = 16;
+/// Clients, with version, protocol and address, that are told apart in what is on record as served of
+/// a block of messages; what is served to further ones is counted together.
+pub const MAX_BLOCK_CLIENTS: usize = 128;
 /// How much older than the truth the last time of a serving may be, in milliseconds: what was served
 /// to a client within it is served again without a write.
 pub const LAST_SERVED_MS: u64 = 3_600_000;
-/// Longest ledger of a copy, in bytes.
-pub const MAX_LEDGER_ROW: usize = 16 + (MAX_SERVINGS + 1) * (2 * MAX_CLIENT_TEXT + 192);
-const _: () = assert!(MAX_LEDGER_ROW <= tern_store::limits::MAX_VALUE);
+/// Longest row of what one client was served of a block of messages, in bytes: at the most each message
+/// has six levels with two times.
+pub(crate) const MAX_SHEET_ROW: usize = 64 + 2 * (MAX_CLIENT_TEXT + 2) + 64 * (9 + 2 + 6 * 21);
+/// Longest row of what was served of a block in short: its clients, and a level for each message.
+pub(crate) const MAX_ROLL_ROW: usize = 32 + 16 * MAX_BLOCK_CLIENTS + 64 * (9 + 12);
+const _: () = assert!(CHUNK_BYTES + MAX_SHEET_ROW + MAX_ROLL_ROW <= tern_store::limits::MAX_BATCH);
+const _: () = assert!(MAX_SHEET_ROW <= tern_store::limits::MAX_VALUE);
+const _: () = assert!(MAX_BLOCK_CLIENTS < u8::MAX as usize);
 /// Known clients of an account. Of more, those that were not seen for longest are forgotten.
 pub const MAX_DEVICES: usize = 64;
 /// Mailboxes of which it is known how far a client was told.
@@ -112,7 +117,8 @@ const _: () = assert!(DEVICES_PER_WRITE * (MAX_DEVICE_ROW + 32) <= CHUNK_BYTES);
 pub const MAX_VAULTED_BYTES: usize = MAX_PLACEMENTS * (MAX_KEYWORD_BYTES + 2 * MAX_KEYWORDS + 192)
     + MAX_PREFIX
     + MAX_CARRIED * 2 * CARRIED_BYTES
-    + 1_024;
+    + MAX_ROLL_ROW
+    + 2_048;
 /// What a transaction that withdraws or restores leaves to the floors above, in bytes.
 pub const VAULT_CHUNK_REST: usize =
     tern_store::limits::MAX_BATCH - VAULT_CHUNK_BYTES - MAX_VAULTED_BYTES;

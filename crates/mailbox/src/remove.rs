@@ -10,7 +10,7 @@ use tern_base::{AccountId, MailboxId, MessageId, Modseq, Timestamp};
 use tern_store::{Transaction, Verdict, limits as store_limits};
 
 use crate::rows::{MessageRow, PlacementRow, VaultPlacementRow};
-use crate::{MailboxError, Mailboxes, blob, keep, limits, tables};
+use crate::{MailboxError, Mailboxes, blob, keep, limits, record, tables};
 
 /// Stands for the whole account on the list of mailboxes that are to go.
 pub(crate) const EVERYTHING: MailboxId = MailboxId(0);
@@ -132,6 +132,7 @@ impl Mailboxes {
             last.push(VaultPlacementRow::of(&PlacementRow::decode(&placement)?));
             txn.delete(key);
         }
+        record::leave_for_good(txn, (row.digest, account, message), row.origin)?;
         txn.delete(key);
         txn.delete(tables::thread(account, row.thread, message));
         txn.delete(tables::copy(row.digest, account, message));

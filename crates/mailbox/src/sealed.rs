@@ -3,9 +3,10 @@
 //! Invariant: holds every seal that is durable and active. It is filled before a seal's row is
 //! committed, so there is no moment in which the row is durable and content is served; a settled
 //! seal stays for as long as arrivals ask it, for whoever is half-way through a message that it
-//! found before the seal.
+//! found before the seal. Which letters were forgotten lately is known, so that what is about to be
+//! served of one is looked for again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 
@@ -20,6 +21,9 @@ use crate::{Letter, MailboxError, tables};
 pub(crate) struct SealSet {
     active: AtomicUsize,
     seals: RwLock<HashMap<ContentDigest, Vec<Seal>>>,
+    forgotten: AtomicUsize,
+    /// Letters of which a seal was forgotten since the last round of forgetting, and in the one before.
+    lately: RwLock<[HashSet<ContentDigest>; 2]>,
 }
 
 impl SealSet {
@@ -84,6 +88,9 @@ impl SealSet {
     ) -> Result<(), MailboxError> {
         let mut seals = self.seals.write().unwrap_or_else(PoisonError::into_inner);
         let durable = durable()?;
+        if durable.is_none() {
+            self.note_forgotten(digest);
+        }
         let of = seals.entry(digest).or_default();
         of.retain(|seal| seal.tag != tag);
         of.extend(durable);
@@ -92,6 +99,32 @@ impl SealSet {
         }
         self.active.store(seals.len(), Ordering::SeqCst);
         Ok(())
+    }
+
+    /// Begins a round of forgetting: what was forgotten before the last one is not lately any more.
+    pub(crate) fn begin_to_forget(&self) {
+        let mut lately = self.lately.write().unwrap_or_else(PoisonError::into_inner);
+        let [last, before] = &mut *lately;
+        *before = std::mem::take(last);
+        self.forgotten.store(before.len(), Ordering::SeqCst);
+    }
+
+    /// Whether a seal of a letter was forgotten lately: a copy that was found before it may be gone.
+    pub(crate) fn was_forgotten_lately(&self, digest: ContentDigest) -> bool {
+        if self.forgotten.load(Ordering::SeqCst) == 0 {
+            return false;
+        }
+        let lately = self.lately.read().unwrap_or_else(PoisonError::into_inner);
+        lately.iter().any(|letters| letters.contains(&digest))
+    }
+
+    /// To be called before the seal is forgotten.
+    fn note_forgotten(&self, digest: ContentDigest) {
+        let mut lately = self.lately.write().unwrap_or_else(PoisonError::into_inner);
+        let [last, before] = &mut *lately;
+        last.insert(digest);
+        self.forgotten
+            .store(last.len() + before.len(), Ordering::SeqCst);
     }
 
     /// Those whose time is over.
@@ -105,6 +138,7 @@ impl SealSet {
     }
 
     pub(crate) fn remove(&self, digest: ContentDigest, tag: SealTag) {
+        self.note_forgotten(digest);
         let mut seals = self.seals.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(of) = seals.get_mut(&digest) {
             of.retain(|seal| seal.tag != tag);

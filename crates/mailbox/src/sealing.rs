@@ -6,6 +6,7 @@
 //! was taken away, is no longer among those that arrivals ask; its tag stays on record while copies
 //! are in the vault under it.
 
+use tern_base::codec::{Reader, Writer};
 use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
 use tern_store::{StoreError, Transaction, Verdict};
 
@@ -135,6 +136,7 @@ impl Mailboxes {
     /// Stops asking the settled seals whose time is over: what arrives from now on is served. Their
     /// rows go, so that arrivals read only what may keep something out. To be called now and then.
     pub fn forget_over(&self, now: Timestamp) -> Result<(), MailboxError> {
+        self.seals.begin_to_forget();
         let mut next = Some(tables::whole(tables::SEAL_OF));
         while let Some(range) = next {
             let page = self.engine.scan(&range, PAGE)?;
@@ -325,5 +327,16 @@ fn change_head(
         seals: seals(head.seals),
     };
     txn.put(key, head.encode());
+    count_change(txn)
+}
+
+/// Counts a change of any seal: whoever records what is served reads this row, whatever letters it is
+/// about, so that a seal at the same moment is a conflict.
+fn count_change(txn: &mut Transaction<'_>) -> Result<(), MailboxError> {
+    let key = tables::seal_changes();
+    let row = txn.get_newest(&key)?;
+    let changes = row.map(|row| Reader::new(&row).number()).transpose()?;
+    let changes = changes.unwrap_or_default() + 1;
+    txn.put(key, Writer::default().number(changes).finish());
     Ok(())
 }

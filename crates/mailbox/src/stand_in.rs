@@ -15,7 +15,7 @@ use crate::restore::show_again;
 use crate::rows::{MessageRow, VaultRow};
 use crate::sealing::seals_in;
 use crate::{
-    KEPT, MailboxError, Mailboxes, Prepared, Purged, SealTag, blob, expose, keep, tables, vault,
+    KEPT, MailboxError, Mailboxes, Prepared, Purged, SealTag, blob, keep, record, tables, vault,
 };
 
 /// A message that has taken the place of one in the vault.
@@ -83,7 +83,7 @@ impl Mailboxes {
             carried: prepared.carried.clone(),
             ..was.clone()
         };
-        expose::inherit(edit.txn, account, (message, was.digest), (id, row.digest))?;
+        record::inherit(edit.txn, account, message, id)?;
         match sealed {
             None => drop(show_again(&mut edit, (message, &vaulted), (id, row))?),
             Some(tag) => shut_away(&mut edit, message, (id, row), tag, now)?,
@@ -151,6 +151,7 @@ fn shut_away(
     }
     // Its id is spent, which the head says once something is on the change log.
     pass_by(edit, INBOX, message)?;
+    record::leave(edit.txn, (row.digest, edit.account, message), row.origin)?;
     let row = VaultRow {
         tag,
         withdrawn: now,

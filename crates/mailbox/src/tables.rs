@@ -1,5 +1,5 @@
-//! Key layout. Table bytes 0x10 to 0x1f, 0x60, 0x64 to 0x66, 0x68, 0x6c to 0x6e, 0x7a to 0x7c belong to
-//! this crate.
+//! Key layout. Table bytes 0x10 to 0x1f, 0x60, 0x64 to 0x66, 0x68, 0x6c to 0x6e, 0x7a to 0x7c,
+//! 0x8a and 0x8b belong to this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -12,7 +12,7 @@
 //! | `THREAD_KEY` | account, hash of a Message-ID | thread |
 //! | `THREAD` | account, thread, message | empty |
 //! | `COPY` | content digest, account, message | [`crate::rows::CopyRow`] |
-//! | `EXPOSURE` | content digest, account, message | [`crate::Exposure`] |
+//! | `ROLL` | account, block of messages | what was served of them, in short: `Roll` |
 //! | `BLOB` | blob | [`crate::rows::BlobRow`] |
 //! | `PARSED` | blob | an encoded `tern_mime::ParsedMessage`, where it fits a row |
 //! | `VAULT` | account, message | [`crate::rows::VaultRow`] |
@@ -23,13 +23,15 @@
 //! | `LATE` | seal tag, account, message | empty: stopped on arrival, and nobody has noted it |
 //! | `MARKED` | account, modseq, message | the [`crate::Connection`] that set the marking keyword, or empty: nobody has seen to it |
 //! | `BROUGHT` | account, mailbox, uid | the [`crate::Connection`] that put a message into the watched mailbox |
-//! | `LEDGER` | content digest, account, message | [`crate::Ledger`] |
+//! | `SHEET` | account, block of messages, client by its place in the roll | what the client was served of them: `Sheet` |
 //! | `DEVICE` | account, device | [`crate::Device`] |
 //! | `VAULT_PLACEMENT` | account, message, mailbox | [`crate::rows::VaultPlacementRow`] |
 //! | `CARRIER` | digest of a letter inside the message, account, message | [`crate::rows::CopyRow`] |
 //! | `SEAL_OF` | content digest, seal tag | [`crate::Seal`] |
 //! | `SEAL_OVER` | content digest, seal tag | empty: the seal is over or was taken away, and copies are in the vault under it |
 //! | `UPLOAD` | account, blob | [`crate::Uploaded`] |
+//! | `EXPOSURE` | content digest, account, message | the [`crate::Exposure`] of a copy that is in no mailbox any more |
+//! | `SEAL_CHANGES` | nothing | how often any seal has changed |
 
 use tern_base::{
     AccountId, BlobId, ContentDigest, MailboxId, MessageId, Modseq, ThreadId, Timestamp, Uid,
@@ -47,7 +49,7 @@ pub(crate) const CHANGE: u8 = 0x15;
 pub(crate) const THREAD_KEY: u8 = 0x16;
 pub(crate) const THREAD: u8 = 0x17;
 pub(crate) const COPY: u8 = 0x18;
-pub(crate) const EXPOSURE: u8 = 0x19;
+pub(crate) const ROLL: u8 = 0x19;
 pub(crate) const BLOB: u8 = 0x1a;
 pub(crate) const PARSED: u8 = 0x1b;
 pub(crate) const VAULT: u8 = 0x1c;
@@ -59,12 +61,14 @@ pub(crate) const LATE: u8 = 0x64;
 pub(crate) const VAULT_PLACEMENT: u8 = 0x65;
 pub(crate) const BROUGHT: u8 = 0x66;
 pub(crate) const MARKED: u8 = 0x68;
-pub(crate) const LEDGER: u8 = 0x7a;
+pub(crate) const SHEET: u8 = 0x7a;
 pub(crate) const SEAL_OF: u8 = 0x6c;
 pub(crate) const SEAL_OVER: u8 = 0x6d;
 pub(crate) const CARRIER: u8 = 0x6e;
 pub(crate) const DEVICE: u8 = 0x7b;
 pub(crate) const UPLOAD: u8 = 0x7c;
+pub(crate) const EXPOSURE: u8 = 0x8a;
+pub(crate) const SEAL_CHANGES: u8 = 0x8b;
 
 fn of_account(table: u8, account: AccountId) -> Key {
     Key::table(table).u32(account.0)
@@ -166,11 +170,14 @@ pub(crate) fn exposures(digest: ContentDigest) -> Range {
     Range::prefix(Key::table(EXPOSURE).array(&digest.0).finish())
 }
 
-pub(crate) fn ledger(digest: ContentDigest, account: AccountId, message: MessageId) -> Vec<u8> {
-    Key::table(LEDGER)
-        .array(&digest.0)
-        .u32(account.0)
-        .u64(message.0)
+pub(crate) fn roll(account: AccountId, block: u64) -> Vec<u8> {
+    of_account(ROLL, account).u64(block).finish()
+}
+
+pub(crate) fn sheet(account: AccountId, block: u64, client: u8) -> Vec<u8> {
+    of_account(SHEET, account)
+        .u64(block)
+        .array(&[client])
         .finish()
 }
 
@@ -226,6 +233,10 @@ pub(crate) fn seal_over(digest: ContentDigest, tag: SealTag) -> Vec<u8> {
 
 pub(crate) fn seals_over(digest: ContentDigest) -> Range {
     Range::prefix(Key::table(SEAL_OVER).array(&digest.0).finish())
+}
+
+pub(crate) fn seal_changes() -> Vec<u8> {
+    Key::table(SEAL_CHANGES).finish()
 }
 
 pub(crate) fn unreferenced(since: Timestamp, blob: BlobId) -> Vec<u8> {

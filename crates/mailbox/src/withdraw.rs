@@ -4,8 +4,12 @@ use tern_base::{AccountId, ContentDigest, MailboxId, MessageId, Timestamp, Uid};
 use tern_store::Transaction;
 
 use crate::edit::Edit;
+use crate::roll::Roll;
 use crate::rows::{MessageRow, VaultPlacementRow, VaultRow};
-use crate::{Exposure, Flags, KEPT, MailboxError, Mailboxes, SealTag, keep, limits, tables, vault};
+use crate::slots::{Slots, block_of};
+use crate::{
+    Exposure, Flags, KEPT, MailboxError, Mailboxes, SealTag, keep, limits, record, tables, vault,
+};
 
 /// Copies that one page reads.
 const PAGE: usize = 100;
@@ -57,7 +61,7 @@ pub struct Vaulted {
 }
 
 impl Mailboxes {
-    /// Withdraws copies of a letter within a transaction: every placement is expunged, and the
+    /// Withdraws copies within a transaction, which a seal is over: every placement is expunged, and the
     /// message goes to the vault under `tag`. `None` is a copy that is not there any more, or that
     /// its owner had deleted with the mailbox: such a one goes for good.
     ///
@@ -68,12 +72,11 @@ impl Mailboxes {
     pub fn withdraw_in(
         &self,
         txn: &mut Transaction<'_>,
-        digest: ContentDigest,
         copies: &[(AccountId, MessageId)],
         tag: SealTag,
         now: Timestamp,
     ) -> Result<Vec<Option<Withdrawn>>, MailboxError> {
-        prefetch(txn, digest, copies)?;
+        prefetch(txn, copies)?;
         let mut outcomes = Vec::with_capacity(copies.len());
         for (account, message) in copies {
             if !outcomes.is_empty() && txn.size() >= limits::VAULT_CHUNK_BYTES {
@@ -294,14 +297,13 @@ fn read_vaulted_key(key: &[u8]) -> Result<(AccountId, MessageId), MailboxError> 
 /// each copy.
 fn prefetch(
     txn: &mut Transaction<'_>,
-    digest: ContentDigest,
     copies: &[(AccountId, MessageId)],
 ) -> Result<(), MailboxError> {
     let mut keys = Vec::with_capacity(copies.len() * 3);
     for (account, message) in copies {
         keys.push(tables::account(*account));
         keys.push(tables::message(*account, *message));
-        keys.push(tables::exposure(digest, *account, *message));
+        keys.push(tables::roll(*account, block_of(*message)));
     }
     txn.prefetch(keys)?;
     let mut keys = Vec::with_capacity(copies.len() * 3);
@@ -309,6 +311,10 @@ fn prefetch(
         let Some(row) = txn.get(&tables::message(*account, *message))? else {
             continue;
         };
+        let roll = Roll::of(txn, *account, *message)?;
+        if let Some(most) = roll.most.get(Slots::of(*message)) {
+            keys.push(tables::sheet(*account, block_of(*message), most.client));
+        }
         for (mailbox, uid) in MessageRow::decode(&row)?.placements {
             keys.push(tables::mailbox(*account, mailbox));
             keys.push(tables::counters(*account, mailbox));
@@ -338,11 +344,6 @@ impl Mailboxes {
         let Some(mut row) = edit.message(message)? else {
             return Ok(None);
         };
-        let key = tables::exposure(row.digest, account, message);
-        let exposure = match edit.txn.get(&key)? {
-            Some(bytes) => Some(Exposure::decode(&bytes)?),
-            None => None,
-        };
         let placements = std::mem::take(&mut row.placements);
         let mut kept = Vec::with_capacity(placements.len());
         let mut deleted = Vec::new();
@@ -365,6 +366,8 @@ impl Mailboxes {
             return Ok(None);
         }
         edit.use_bytes(row.size, false);
+        // Nothing more is: the seal is over it, and every record asks.
+        let exposure = record::leave(edit.txn, (row.digest, account, message), row.origin)?;
         edit.forget(message, &row);
         let (placements, modseq) = (row.placements.clone(), edit.modseq);
         let row = VaultRow {

@@ -88,7 +88,7 @@ fn shown(mailboxes: &Mailboxes, message: MessageId) -> Shown {
 #[test]
 fn the_largest_message_is_withdrawn_and_comes_back_whole() {
     let mailboxes = open(&MemEngine::new());
-    let (message, digest) = append(&mailboxes, 1, full_flags(0));
+    let (message, _) = append(&mailboxes, 1, full_flags(0));
     for n in 1..limits::MAX_PLACEMENTS {
         let to = folder(&mailboxes, n);
         let copied = mailboxes.copy(&transfer(INBOX, &[Uid(1)], to), NOW);
@@ -108,7 +108,7 @@ fn the_largest_message_is_withdrawn_and_comes_back_whole() {
     let copies = [(ALICE, message)];
     let size = std::cell::Cell::new(0);
     let withdrawn = mailboxes.transact(&[ALICE], |txn| {
-        let gone = mailboxes.withdraw_in(txn, digest, &copies, TAG, NOW);
+        let gone = mailboxes.withdraw_in(txn, &copies, TAG, NOW);
         size.set(txn.size());
         gone.map(Verdict::Commit)
     });
@@ -158,7 +158,7 @@ fn a_withdrawal_of_many_stops_in_time_and_goes_on() {
     while !rest.is_empty() {
         let gone = mailboxes.transact(&[ALICE], |txn| {
             mailboxes
-                .withdraw_in(txn, digest, rest, TAG, NOW)
+                .withdraw_in(txn, rest, TAG, NOW)
                 .map(Verdict::Commit)
         });
         let gone = gone.unwrap();

@@ -44,7 +44,7 @@ fn withdraw_carriers(house: &House, digest: tern_base::ContentDigest) -> usize {
     let accounts: Vec<_> = copies.iter().map(|copy| copy.0).collect();
     let work = |txn: &mut Transaction<'_>| {
         let boxes = &house.mailboxes;
-        let gone = boxes.withdraw_in(txn, digest, &copies, TAG, house.now)?;
+        let gone = boxes.withdraw_in(txn, &copies, TAG, house.now)?;
         Ok::<_, MailboxError>(Verdict::Commit(gone.into_iter().flatten().count()))
     };
     house.mailboxes.transact(&accounts, work).unwrap()
@@ -216,7 +216,7 @@ fn nothing_of_it_is_put_on_record_as_served_under_a_seal() {
     let digest = house.seal(&letter(1), Cover::Except([].into()));
     assert_eq!(serve(ExposureLevel::Body), Err(MailboxError::Sealed));
     let carriers = house.mailboxes.carriers(digest).unwrap();
-    let exposures = house.mailboxes.exposures_of(digest, &carriers).unwrap();
+    let exposures = house.mailboxes.exposures_of(&carriers).unwrap();
     assert_eq!(exposures[0].as_ref().unwrap().level, ExposureLevel::Headers);
     house.check();
 }

@@ -66,13 +66,10 @@ impl<'a> Copy<'a> {
 
     fn ledger(&self) -> Ledger {
         let Served {
-            account,
-            message,
-            digest,
-            ..
+            account, message, ..
         } = self.served;
         let mailboxes = &self.house.mailboxes;
-        mailboxes.ledger(digest, account, message).unwrap()
+        mailboxes.ledger(account, message).unwrap()
     }
 }
 

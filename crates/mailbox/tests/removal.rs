@@ -79,7 +79,7 @@ fn digest() -> ContentDigest {
 fn withdraw(mailboxes: &Mailboxes, copy: (AccountId, MessageId)) -> bool {
     let gone = mailboxes.transact(&[copy.0], |txn| {
         mailboxes
-            .withdraw_in(txn, digest(), &[copy], TAG, NOW)
+            .withdraw_in(txn, &[copy], TAG, NOW)
             .map(Verdict::Commit)
     });
     gone.unwrap()[0].is_some()
@@ -298,9 +298,31 @@ fn the_check_notices_what_a_purge_would_have_left() {
     let found = left(&|batch| batch.put([&[0x1b][..], &[3; 32]].concat(), vec![1]));
     assert_eq!(found.len(), 2);
     assert!(found[0].starts_with("structure and preview of no content"));
-    let found = left(&|batch| batch.put(record_key(0x19), vec![1]));
+    let exposure = Exposure {
+        level: ExposureLevel::Body,
+        at: NOW,
+        protocol: String::new(),
+        client: String::new(),
+        address: String::new(),
+        origin: OriginId([0; 16]),
+    };
+    let found = left(&|batch| batch.put(record_key(0x8a), exposure.encode()));
     assert_eq!(found.len(), 3);
-    assert!(found[2].starts_with("exposure that no ledger has"));
+    assert!(found[2].starts_with("exposure that no roll has"));
+    // Of the tenth block: one client was served the body of its sixth message.
+    let block = [&ALICE.0.to_be_bytes()[..], &9u64.to_be_bytes()].concat();
+    let sheet_key = [&[0x7a][..], &block, &[0]].concat();
+    let sheet = [&[1, 0, 0][..], &[0; 8], &[0, 1, 5, 0xff, 1, 3, 9, 0]].concat();
+    let found = left(&|batch| batch.put(sheet_key.clone(), sheet.clone()));
+    assert!(found[2].starts_with("served to nobody on the roll"));
+    let roll = |level| [&[1, 1][..], &[7; 16], &[1, 5, level, 9, 0, 64], &[0; 8]].concat();
+    let with_roll = |level| {
+        let key = [&[0x19][..], &block].concat();
+        left(&|batch| batch.put(key.clone(), roll(level)))
+    };
+    assert_eq!(with_roll(3).len(), 3, "nothing is amiss with it");
+    assert!(with_roll(1)[2].starts_with("more was served than the roll says"));
+    assert!(with_roll(4)[2].starts_with("the roll of"));
 }
 
 #[test]

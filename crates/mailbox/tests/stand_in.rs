@@ -143,7 +143,7 @@ fn what_was_served_of_the_one_was_served_of_the_other() {
     house.withdraw_all(digest);
     stand_in(&house, his.message, &reduced(&house, digest, &[1])).unwrap();
     let carriers = house.mailboxes.carriers(digest).unwrap();
-    let exposures = house.mailboxes.exposures_of(digest, &carriers).unwrap();
+    let exposures = house.mailboxes.exposures_of(&carriers).unwrap();
     let levels: Vec<_> = exposures.iter().flatten().map(|one| one.level).collect();
     assert_eq!(
         levels,

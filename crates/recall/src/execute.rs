@@ -183,8 +183,8 @@ impl Recalls {
             if self.recall_in(txn, recall.id)?.state != State::Running {
                 return Ok(Verdict::Abandon(copies.len()));
             }
-            let (digest, tag) = (recall.digest, recall.id.tag());
-            let withdrawn = self.mailboxes.withdraw_in(txn, digest, &copies, tag, now)?;
+            let tag = recall.id.tag();
+            let withdrawn = self.mailboxes.withdraw_in(txn, &copies, tag, now)?;
             let done = withdrawn.len();
             let withdrawn: Vec<Withdrawn> = withdrawn.into_iter().flatten().collect();
             let outcomes = put_outcomes(txn, recall, chunk, &withdrawn, now);

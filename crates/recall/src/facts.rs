@@ -73,7 +73,7 @@ impl Recalls {
         served.retain(|(_, _, exposure)| origins.covers(exposure.origin));
         let mut carriers = self.mailboxes.carriers(digest)?;
         carriers.retain(|copy| origins.covers(copy.origin) && reach.reaches(copy.carriage()));
-        let exposures = self.mailboxes.exposures_of(digest, &carriers)?;
+        let exposures = self.mailboxes.exposures_of(&carriers)?;
         let carriers = carriers.into_iter().zip(exposures);
         served.extend(carriers.filter_map(|(copy, exposure)| {
             exposure.map(|exposure| (copy.account, copy.message, exposure))

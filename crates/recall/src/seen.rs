@@ -5,7 +5,7 @@
 //! read here. Of a copy that was put back, or is kept no longer, who was told is not asked any more.
 
 use serde_json::{Value, json};
-use tern_base::{AccountId, ContentDigest, MessageId, Timestamp};
+use tern_base::{AccountId, MessageId, Timestamp};
 use tern_mailbox::{Device, DeviceId, ExposureLevel, Ledger, Moment, Passed, Serving, Share};
 use tern_policy::Device as DeviceFacts;
 use tern_queue::{Ending, QueueId, Status};
@@ -23,14 +23,9 @@ pub struct Seen {
 
 impl Recalls {
     /// Who had what of a copy of a letter.
-    pub(crate) fn seen(
-        &self,
-        digest: ContentDigest,
-        account: AccountId,
-        message: MessageId,
-    ) -> Result<Seen, RecallError> {
+    pub(crate) fn seen(&self, account: AccountId, message: MessageId) -> Result<Seen, RecallError> {
         Ok(Seen {
-            ledger: self.mailboxes().ledger(digest, account, message)?,
+            ledger: self.mailboxes().ledger(account, message)?,
             devices: self.mailboxes().told_of_withdrawal(account, message)?,
         })
     }

@@ -150,7 +150,7 @@ impl Recalls {
         for (subject, outcome) in rows {
             lines.push(match subject {
                 Subject::Copy(account, message) => StatusLine {
-                    seen: Some(self.seen(recall.digest, account, message)?),
+                    seen: Some(self.seen(account, message)?),
                     ..self.copy_line(account, outcome, &targets)?
                 },
                 Subject::Target(n) => {

@@ -24,8 +24,8 @@ pub enum Sabotage {
 const SEAL: u8 = 0x1d;
 /// The table of messages.
 const MESSAGE: u8 = 0x14;
-/// The table of exposure records.
-const EXPOSURE: u8 = 0x19;
+/// The table of what each client was served of a block of messages.
+const SHEET: u8 = 0x7a;
 /// The table of the vault.
 const VAULT: u8 = 0x1c;
 
@@ -51,7 +51,8 @@ impl Sabotage {
         match self {
             Self::None | Self::ForgetSeals | Self::HideTombstones => false,
             Self::LoseArrivals => puts(MESSAGE),
-            Self::LoseExposures => puts(EXPOSURE),
+            // What a client brings, or what is made of another, has its record with it.
+            Self::LoseExposures => puts(SHEET) && !puts(MESSAGE),
             // What is stopped on arrival goes to the vault too, and was in no mailbox.
             Self::LoseWithdrawals => puts(VAULT) && deletes(MESSAGE),
         }

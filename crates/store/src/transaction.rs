@@ -91,14 +91,21 @@ impl<'a> Transaction<'a> {
 
     /// Writes a row.
     pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        self.size += key.len() + value.len();
-        self.writes.insert(key, Some(value));
+        self.write(key, Some(value));
     }
 
     /// Removes a row.
     pub fn delete(&mut self, key: Vec<u8>) {
-        self.size += key.len();
-        self.writes.insert(key, None);
+        self.write(key, None);
+    }
+
+    fn write(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+        let size_of = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
+        let (key_size, size) = (key.len(), size_of(&value));
+        match self.writes.insert(key, value) {
+            Some(old) => self.size = self.size + size - size_of(&old),
+            None => self.size += key_size + size,
+        }
     }
 
     /// Writes a blob piece with the commit.

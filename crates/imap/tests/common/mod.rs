@@ -124,7 +124,7 @@ impl House {
         self.mailboxes
             .transact(&accounts, |txn| {
                 let boxes = &self.mailboxes;
-                boxes.withdraw_in(txn, digest, &copies, TAG, self.now)?;
+                boxes.withdraw_in(txn, &copies, TAG, self.now)?;
                 boxes.settle_seal_in(txn, digest, TAG)?;
                 Ok::<_, tern_mailbox::MailboxError>(Verdict::Commit(()))
             })

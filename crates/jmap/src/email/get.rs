@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tern_base::{AccountId, MessageId};
 use tern_mailbox::{
-    ExposureLevel, Flags, Held, MailboxError, MessageRow, Served, Share, SystemFlag,
+    ExposureLevel, Flags, Held, MailboxError, Mailboxes, MessageRow, Served, Share, SystemFlag,
 };
 use tern_session::ids;
 
@@ -230,7 +230,7 @@ impl Messages {
         Ok(Self { all })
     }
 
-    /// Puts on record what is about to be served. What is sealed by then is left out.
+    /// Puts on record what is about to be served. What is sealed or gone by then is left out.
     fn record(&mut self, cx: &Context<'_>, plan: &Plan) -> Result<(), MethodError> {
         let account = cx.caller.account;
         let mailboxes = cx.verbs.mailboxes;
@@ -253,18 +253,31 @@ impl Messages {
             match mailboxes.record_served(&served, &cx.caller.viewer(), cx.now) {
                 Ok(()) => return Ok(()),
                 Err(MailboxError::Sealed) => {
-                    let is_sealed = |message: &Message| mailboxes.is_sealed(account, &message.row);
-                    for slot in &mut self.all {
-                        if slot.as_ref().is_some_and(is_sealed) {
-                            *slot = None;
-                        }
-                    }
+                    self.drop_missing(mailboxes, account)?;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
         // Seals come and go faster than records are made: withhold.
         self.all.iter_mut().for_each(|slot| *slot = None);
+        Ok(())
+    }
+
+    /// Leaves out what is not there any more, or is sealed.
+    fn drop_missing(
+        &mut self,
+        mailboxes: &Mailboxes,
+        account: AccountId,
+    ) -> Result<(), MailboxError> {
+        let there = self.all.iter().flatten();
+        let ids: Vec<MessageId> = there.map(|message| message.held.message).collect();
+        let rows = mailboxes.messages(account, &ids)?;
+        let there = self.all.iter_mut().filter(|slot| slot.is_some());
+        for (slot, row) in there.zip(rows) {
+            if !matches!(row, Some(Ok(_))) {
+                *slot = None;
+            }
+        }
         Ok(())
     }
 }

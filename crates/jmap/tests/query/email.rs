@@ -318,7 +318,7 @@ fn who_finds_words_of_a_body_is_on_record_by_then() {
         let copies = house.mailboxes.copies(digest).unwrap();
         let ledger = house
             .mailboxes
-            .ledger(digest, copies[0].account, copies[0].message)
+            .ledger(copies[0].account, copies[0].message)
             .unwrap();
         ledger.servings.iter().any(|it| it.protocol == "jmap")
     };

@@ -144,9 +144,7 @@ impl House {
         let copies = self.mailboxes.copies(digest).unwrap();
         let copies: Vec<_> = copies.iter().map(|it| (it.account, it.message)).collect();
         let work = |txn: &mut Transaction<'_>| {
-            let gone = self
-                .mailboxes
-                .withdraw_in(txn, digest, &copies, TAG, self.now)?;
+            let gone = self.mailboxes.withdraw_in(txn, &copies, TAG, self.now)?;
             Ok::<_, MailboxError>(Verdict::Commit(gone.len()))
         };
         self.mailboxes.transact(&[ALICE], work).unwrap();

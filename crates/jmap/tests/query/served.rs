@@ -17,7 +17,7 @@ fn served(house: &House, content: &str) -> Option<ExposureLevel> {
     let digest = tern_mime::content_digest(key, content.as_bytes());
     let copies = house.mailboxes.copies(digest).unwrap();
     let copy = &copies[0];
-    let ledger = house.mailboxes.ledger(digest, copy.account, copy.message);
+    let ledger = house.mailboxes.ledger(copy.account, copy.message);
     let servings = ledger.unwrap().servings;
     let by_jmap = servings.iter().filter(|it| it.protocol == "jmap");
     by_jmap.filter_map(|it| it.level()).max()

@@ -33,22 +33,6 @@ impl Mailboxes {
         }
     }
 
-    /// What was served of a copy is on record twice, the most of it and all of it. The latter stays
-    /// when the copy is gone.
-    pub(super) fn check_served(&self, seen: &mut Seen) -> Result<(), MailboxError> {
-        let rows = self.rows(tables::whole(tables::LEDGER))?;
-        let ledgers: BTreeSet<Vec<u8>> = rows.into_iter().map(|(key, _)| key).collect();
-        for (mut key, _) in self.rows(tables::whole(tables::EXPOSURE))? {
-            if let Some(table) = key.first_mut() {
-                *table = tables::LEDGER;
-            }
-            if !ledgers.contains(&key) {
-                seen.fault(format!("exposure that no ledger has: {key:02x?}"));
-            }
-        }
-        Ok(())
-    }
-
     fn check_blobs(&self, seen: &mut Seen) -> Result<BTreeSet<BlobId>, MailboxError> {
         let mut known = BTreeSet::new();
         let mut references = std::mem::take(&mut seen.references);

@@ -120,9 +120,7 @@ impl House {
             .collect();
         let accounts: Vec<_> = copies.iter().map(|copy| copy.0).collect();
         let work = |txn: &mut tern_store::Transaction<'_>| {
-            let gone = self
-                .mailboxes
-                .withdraw_in(txn, digest, &copies, TAG, self.now)?;
+            let gone = self.mailboxes.withdraw_in(txn, &copies, TAG, self.now)?;
             Ok::<_, MailboxError>(Verdict::Commit(gone.into_iter().flatten().count()))
         };
         self.mailboxes.transact(&accounts, work).unwrap()

@@ -79,7 +79,7 @@ impl Oracle {
         let mut missing = None;
         for ((account, message), copy) in &self.copies {
             let mailboxes = &self.observer.mailboxes;
-            let ledger = mailboxes.ledger(copy.digest, *account, *message);
+            let ledger = mailboxes.ledger(*account, *message);
             let ledger = ledger.map_err(|error| error.to_string())?;
             let says = |address: &&str| {
                 let apart = ledger

@@ -15,11 +15,11 @@ use super::{FetchTask, Message};
 use crate::fetch::{BodySection, FetchItem, SectionText};
 use crate::limits::STRUCTURES_PER_READ;
 
-/// How often a record is tried again without the messages that were sealed meanwhile.
+/// How often a record is tried again without the messages that were sealed, or removed, meanwhile.
 const ATTEMPTS: usize = 8;
 
 impl FetchTask {
-    /// Records what is about to be served of a batch. Messages that are sealed by then lose
+    /// Records what is about to be served of a batch. Messages that are sealed or gone by then lose
     /// their row.
     pub(super) fn record(
         &mut self,
@@ -36,12 +36,7 @@ impl FetchTask {
             match cx.mailboxes.record_served(&served, viewer, cx.now) {
                 Ok(()) => return Ok(()),
                 Err(MailboxError::Sealed) => {
-                    for message in batch.iter_mut() {
-                        let is_sealed = |row: &MessageRow| cx.mailboxes.is_sealed(account, row);
-                        if message.row.as_ref().is_some_and(is_sealed) {
-                            message.row = None;
-                        }
-                    }
+                    drop_missing(batch.iter_mut(), account, cx.mailboxes)?;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -97,6 +92,24 @@ impl FetchTask {
         }
         Ok(served)
     }
+}
+
+/// Takes the rows of what is not there any more, or is sealed.
+pub(super) fn drop_missing<'m>(
+    messages: impl Iterator<Item = &'m mut Message>,
+    account: AccountId,
+    mailboxes: &Mailboxes,
+) -> Result<(), MailboxError> {
+    let messages: Vec<&mut Message> = messages.collect();
+    let id = |message: &&mut Message| message.entry.message;
+    let ids: Vec<_> = messages.iter().map(id).collect();
+    let rows = mailboxes.messages(account, &ids)?;
+    for (message, row) in messages.into_iter().zip(rows) {
+        if !matches!(row, Some(Ok(_))) {
+            message.row = None;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the level of an item follows from the message's structure.

@@ -31,6 +31,7 @@ use crate::limits::{MAX_STEP_OUTPUT, MESSAGES_PER_STEP, STRUCTURES_PER_READ};
 use crate::respond::status::CodeName;
 use crate::sequence::{MessageSet, ranges_of};
 
+use exposure::drop_missing;
 pub(super) use walk::Walk;
 use write::Open;
 
@@ -59,7 +60,7 @@ pub(super) struct FetchTask {
 struct Message {
     number: u32,
     entry: Entry,
-    /// `None` where the content is sealed.
+    /// `None` where the content is sealed, or gone.
     row: Option<MessageRow>,
     /// The structure of its content, where it was read ahead.
     structure: Option<Arc<Structure>>,
@@ -222,25 +223,15 @@ impl FetchTask {
     /// Asks for the batch again where the account changed since: what was withdrawn meanwhile has
     /// no seal any more, and must not be served from rows that were read before.
     fn revalidate(&mut self, account: AccountId, cx: &Context<'_>) -> Result<(), MailboxError> {
-        let open = self.open.as_mut().map(Open::message);
-        let mut messages: Vec<&mut Message> = self.batch.iter_mut().chain(open).collect();
-        if messages.is_empty() {
+        if self.batch.is_empty() && self.open.is_none() {
             return Ok(());
         }
         let newest = cx.mailboxes.newest_modseq(account)?;
         if newest == self.as_of {
             return Ok(());
         }
-        let ids: Vec<_> = messages
-            .iter()
-            .map(|message| message.entry.message)
-            .collect();
-        let rows = cx.mailboxes.messages(account, &ids)?;
-        for (message, row) in messages.iter_mut().zip(rows) {
-            if !matches!(row, Some(Ok(_))) {
-                message.row = None;
-            }
-        }
+        let open = self.open.as_mut().map(Open::message);
+        drop_missing(self.batch.iter_mut().chain(open), account, cx.mailboxes)?;
         self.as_of = newest;
         Ok(())
     }
