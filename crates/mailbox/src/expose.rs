@@ -4,8 +4,9 @@
 //! messages writes few rows: the [`Roll`] of a block has the most that was served of each message, and
 //! each client a [`Sheet`](crate::sheet::Sheet) with all that it was served. Which letter a message is
 //! follows from the message: the copies of a letter are found by its index, and what is on record of each
-//! by its block. Of a copy that is in no mailbox any more the most that was served has a row of its
-//! own, by letter ([`tables::exposure`]).
+//! by its block. Of a copy that is in no mailbox any more, and of those of a letter that came to many
+//! at once ([`crate::wide`]), the most that was served has a row of its own, by letter
+//! ([`tables::exposure`]).
 //!
 //! It is written in [`crate::record`].
 
@@ -210,7 +211,10 @@ impl Mailboxes {
         digest: ContentDigest,
     ) -> Result<Vec<(AccountId, MessageId, Exposure)>, MailboxError> {
         // Those in mailboxes first: of one that goes meanwhile there is a row below.
-        let copies = self.copies(digest)?;
+        let copies = match self.wide.has(digest) {
+            true => Vec::new(),
+            false => self.copies(digest)?,
+        };
         let of_copies = self.exposures_of(&copies)?;
         let mut all = BTreeMap::new();
         let mut next = Some(tables::exposures(digest));

@@ -13,6 +13,7 @@ use crate::edit::Edit;
 use crate::exposed::Exposed;
 use crate::rows::PlacementRow;
 use crate::sealed::SealSet;
+use crate::wide::Wide;
 use crate::words::Weighed;
 use crate::{AccountView, Keeper, MailboxError, Outline, View, limits};
 
@@ -47,6 +48,7 @@ pub struct Mailboxes {
     pub(crate) outlines: Cache<(AccountId, MessageId), Arc<Outline>, OutlineWeighter>,
     pub(crate) words: Cache<AccountId, Weighed, WordsWeighter>,
     pub(crate) exposed: Exposed,
+    pub(crate) wide: Wide,
     pub(crate) noted: Noted,
     /// Ids of top-level mailboxes by their paths, as they were found last.
     pub(crate) folder_ids: Cache<(AccountId, Box<str>), MailboxId>,
@@ -77,6 +79,7 @@ impl Mailboxes {
         listener: Arc<dyn Listener>,
     ) -> Result<Self, MailboxError> {
         let seals = SealSet::load(&*engine)?;
+        let wide = Wide::load(&*engine)?;
         let views = Cache::with_weighter(1_000, limits::VIEW_CACHE_BYTES, ViewWeighter);
         let account_views =
             Cache::with_weighter(1_000, limits::ACCOUNT_VIEW_CACHE_BYTES, AccountViewWeighter);
@@ -107,6 +110,7 @@ impl Mailboxes {
             outlines,
             words,
             exposed: Exposed::default(),
+            wide,
             noted: Noted::default(),
             folder_ids,
             marking: None,

@@ -12,7 +12,7 @@ use tern_store::Transaction;
 use crate::arrived::Arrived;
 use crate::carried::carried_by;
 use crate::edit::Edit;
-use crate::record::{leave, record_brought};
+use crate::record::leave;
 use crate::rows::{CopyRow, Lineage, MessageRow, PlacementRow, VaultPlacementRow, VaultRow};
 use crate::sealing::seals_in;
 use crate::thread::Threading;
@@ -161,6 +161,10 @@ impl Mailboxes {
             let of_letter = seals_in(txn, letter.digest, now)?;
             seals.extend(of_letter.into_iter().map(|seal| (seal, letter.carriage)));
         }
+        let is_wide = landings.len() >= limits::WIDE_LANDINGS;
+        if is_wide && self.wide.take(&*self.engine, prepared.digest)? {
+            txn.put(tables::wide(prepared.digest), Vec::new());
+        }
         let mut outcomes = Vec::with_capacity(landings.len());
         let mut kept = 0;
         for landing in landings {
@@ -255,7 +259,8 @@ impl Mailboxes {
         let message = MessageId(edit.next_id());
         let row = row_of(prepared, landing, thread);
         if let Some(by) = &landing.brought_by {
-            record_brought(edit.txn, landing.account, message, &by.viewer, now)?;
+            let copy = (prepared.digest, landing.account, message);
+            self.record_brought(edit.txn, copy, landing.origin, &by.viewer, now)?;
         }
         let uid = match seal {
             None => {

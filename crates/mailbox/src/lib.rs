@@ -63,6 +63,7 @@ mod upload;
 mod vault;
 mod view;
 mod walk;
+mod wide;
 mod withdraw;
 mod words;
 

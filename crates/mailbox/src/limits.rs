@@ -24,6 +24,10 @@ pub const CHUNK_BYTES: usize = 512 * 1024;
 pub const VAULT_CHUNK_BYTES: usize = 192 * 1024;
 /// Most copies of one message that one transaction brings to their mailboxes.
 pub const LANDINGS: usize = 1_024;
+/// From so many on, at once, what is served of the copies is on record by letter as well.
+pub const WIDE_LANDINGS: usize = 128;
+/// Most letters of which that is so; of further ones a recall looks into every account that has a copy.
+pub const MAX_WIDE_LETTERS: usize = 100_000;
 /// Most mailboxes that show one message.
 pub const MAX_PLACEMENTS: usize = 256;
 /// Longest per-recipient prefix (Return-Path, Delivered-To), in bytes.

@@ -81,7 +81,13 @@ impl Mailboxes {
                     }
                 }
                 let at = (first.account, first.message);
-                enter(txn, at, roll, client, &together(copies), now)?;
+                let news = enter(txn, at, roll, client, &together(copies), now)?;
+                for copy in copies.iter().filter(|copy| self.wide.has(copy.digest)) {
+                    if let Some(exposure) = news.of(copy.message, copy.origin) {
+                        let key = tables::exposure(copy.digest, copy.account, copy.message);
+                        txn.put(key, exposure.encode());
+                    }
+                }
                 done += copies.len();
             }
             Ok(Verdict::Commit(done))
@@ -162,7 +168,7 @@ fn enter(
     (viewer, key): (&Viewer, &ClientKey),
     served: &[What],
     now: Timestamp,
-) -> Result<(), MailboxError> {
+) -> Result<News, MailboxError> {
     let block = block_of(message);
     let (client, is_new) = roll.enlist(key);
     let sheet_key = tables::sheet(account, block, client);
@@ -187,31 +193,67 @@ fn enter(
     if is_more {
         txn.put(tables::roll(account, block), roll.encode());
     }
-    Ok(())
-}
-
-/// Records, within the transaction that puts a copy there, that its client has the whole of it.
-pub(crate) fn record_brought(
-    txn: &mut Transaction<'_>,
-    account: AccountId,
-    message: MessageId,
-    viewer: &Viewer,
-    now: Timestamp,
-) -> Result<(), MailboxError> {
-    let whole = (Slots::of(message), ExposureLevel::Downloaded, Share::ALL);
-    let roll = Roll::of(txn, account, message)?;
-    enter(
-        txn,
-        (account, message),
+    Ok(News {
         roll,
-        (viewer, &viewer.key()),
-        &[whole],
-        now,
-    )
+        sheet,
+        client,
+    })
 }
 
-/// What is on record of one message becomes what is on record of another that is made of it.
-pub(crate) fn inherit(
+/// What is on record of a block after something was entered.
+struct News {
+    roll: Roll,
+    sheet: Sheet,
+    client: u8,
+}
+
+impl News {
+    /// The most that was served of a message, where this client was.
+    fn of(&self, message: MessageId, origin: OriginId) -> Option<Exposure> {
+        let most = self.roll.most.get(Slots::of(message))?;
+        let is_this = most.client == self.client;
+        is_this.then(|| Exposure::of(*most, &self.sheet, origin))
+    }
+}
+
+impl Mailboxes {
+    /// Records, within the transaction that puts a copy there, that its client has the whole of it.
+    pub(crate) fn record_brought(
+        &self,
+        txn: &mut Transaction<'_>,
+        copy: (ContentDigest, AccountId, MessageId),
+        origin: OriginId,
+        viewer: &Viewer,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        let (digest, account, message) = copy;
+        let whole = (Slots::of(message), ExposureLevel::Downloaded, Share::ALL);
+        let roll = Roll::of(txn, account, message)?;
+        let client = (viewer, &viewer.key());
+        enter(txn, (account, message), roll, client, &[whole], now)?;
+        if self.wide.has(digest) {
+            leave(txn, copy, origin)?;
+        }
+        Ok(())
+    }
+
+    /// What is on record of one message becomes what is on record of another that is made of it.
+    pub(crate) fn inherit(
+        &self,
+        txn: &mut Transaction<'_>,
+        account: AccountId,
+        from: MessageId,
+        (to, row): (MessageId, &MessageRow),
+    ) -> Result<(), MailboxError> {
+        inherit(txn, account, from, to)?;
+        if self.wide.has(row.digest) {
+            leave(txn, (row.digest, account, to), row.origin)?;
+        }
+        Ok(())
+    }
+}
+
+fn inherit(
     txn: &mut Transaction<'_>,
     account: AccountId,
     from: MessageId,
@@ -282,9 +324,9 @@ fn exposure_in(
     Ok(Some(Exposure::of(most, &sheet, origin)))
 }
 
-/// Notes that a copy is in no mailbox any more, in the transaction that takes it from the last, or never
-/// puts it into one: the index of its letter does not find it from then on. Answers the most that was
-/// served of it.
+/// Puts the most that was served of a copy on record by its letter. Of one that is in no mailbox any more
+/// this is in the transaction that takes it from the last, or never puts it into one: the index of its
+/// letter does not find it from then on. Answers the most that was served of it.
 pub(crate) fn leave(
     txn: &mut Transaction<'_>,
     (digest, account, message): (ContentDigest, AccountId, MessageId),

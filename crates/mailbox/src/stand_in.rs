@@ -83,7 +83,7 @@ impl Mailboxes {
             carried: prepared.carried.clone(),
             ..was.clone()
         };
-        record::inherit(edit.txn, account, message, id)?;
+        self.inherit(edit.txn, account, message, (id, &row))?;
         match sealed {
             None => drop(show_again(&mut edit, (message, &vaulted), (id, row))?),
             Some(tag) => shut_away(&mut edit, message, (id, row), tag, now)?,

@@ -1,5 +1,5 @@
 //! Key layout. Table bytes 0x10 to 0x1f, 0x60, 0x64 to 0x66, 0x68, 0x6c to 0x6e, 0x7a to 0x7c,
-//! 0x8a and 0x8b belong to this crate.
+//! 0x8a to 0x8c belong to this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -30,7 +30,8 @@
 //! | `SEAL_OF` | content digest, seal tag | [`crate::Seal`] |
 //! | `SEAL_OVER` | content digest, seal tag | empty: the seal is over or was taken away, and copies are in the vault under it |
 //! | `UPLOAD` | account, blob | [`crate::Uploaded`] |
-//! | `EXPOSURE` | content digest, account, message | the [`crate::Exposure`] of a copy that is in no mailbox any more |
+//! | `EXPOSURE` | content digest, account, message | the [`crate::Exposure`] of a copy that is in no mailbox any more, or of a wide letter |
+//! | `WIDE` | content digest | empty: of every copy that was served anything there is a row in `EXPOSURE` |
 //! | `SEAL_CHANGES` | nothing | how often any seal has changed |
 
 use tern_base::{
@@ -69,6 +70,7 @@ pub(crate) const DEVICE: u8 = 0x7b;
 pub(crate) const UPLOAD: u8 = 0x7c;
 pub(crate) const EXPOSURE: u8 = 0x8a;
 pub(crate) const SEAL_CHANGES: u8 = 0x8b;
+pub(crate) const WIDE: u8 = 0x8c;
 
 fn of_account(table: u8, account: AccountId) -> Key {
     Key::table(table).u32(account.0)
@@ -164,6 +166,10 @@ pub(crate) fn exposure(digest: ContentDigest, account: AccountId, message: Messa
         .u32(account.0)
         .u64(message.0)
         .finish()
+}
+
+pub(crate) fn wide(digest: ContentDigest) -> Vec<u8> {
+    Key::table(WIDE).array(&digest.0).finish()
 }
 
 pub(crate) fn exposures(digest: ContentDigest) -> Range {

@@ -367,7 +367,10 @@ impl Mailboxes {
         }
         edit.use_bytes(row.size, false);
         // Nothing more is: the seal is over it, and every record asks.
-        let exposure = record::leave(edit.txn, (row.digest, account, message), row.origin)?;
+        let exposure = match self.wide.has(row.digest) {
+            true => record::most_served(edit.txn, account, message, row.origin)?,
+            false => record::leave(edit.txn, (row.digest, account, message), row.origin)?,
+        };
         edit.forget(message, &row);
         let (placements, modseq) = (row.placements.clone(), edit.modseq);
         let row = VaultRow {

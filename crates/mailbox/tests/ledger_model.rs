@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use house::{ALICE, House, letter};
 use proptest::prelude::*;
-use tern_base::{MessageId, Timestamp};
+use tern_base::{MessageId, OriginId, Timestamp};
 use tern_mailbox::{
-    DeviceId, ExposureLevel, INBOX, MailboxError, Moment, Served, Share, Transfer, Viewer, limits,
+    DeviceId, ExposureLevel, Flags, INBOX, Landing, Lineage, MailboxError, Moment, Served, Share,
+    Transfer, Viewer, limits,
 };
 
 /// One thing that happens to copies, which are named by their number modulo how many there are.
@@ -107,10 +108,35 @@ impl Both {
             let text = if (61..65).contains(&n) { 0 } else { n + 1 };
             ids.push(house.deliver(ALICE, &letter(text)).message);
         }
-        let digest = house.mailboxes.message(ALICE, ids[61]).unwrap().digest;
-        let copies = ids[61..65].iter();
-        let copies = copies.map(|id| (*id, (true, Plain::default()))).collect();
         assert_ne!(ids[61].0 / 64, ids[64].0 / 64);
+        Self::of(house, &ids[61..65])
+    }
+
+    /// So many copies, brought at once, that what is served of them is kept by letter as well.
+    fn wide() -> Self {
+        let house = House::new();
+        let prepared = house.mailboxes.prepare(letter(0), house.now).unwrap();
+        let landing = Landing {
+            account: ALICE,
+            mailbox: INBOX,
+            flags: Flags::empty(),
+            received: house.now,
+            prefix: Vec::new(),
+            origin: OriginId([0; 16]),
+            lineage: Lineage::Delivered,
+            brought_by: None,
+        };
+        let landings = vec![landing; limits::WIDE_LANDINGS];
+        let placed = house.mailboxes.land(&prepared, &landings, house.now);
+        let placed = placed.unwrap().into_iter().map(Result::unwrap);
+        let ids: Vec<MessageId> = placed.map(|placed| placed.message).collect();
+        Self::of(house, &ids)
+    }
+
+    fn of(house: House, ids: &[MessageId]) -> Self {
+        let digest = house.mailboxes.message(ALICE, ids[0]).unwrap().digest;
+        let copies = ids.iter().map(|id| (*id, (true, Plain::default())));
+        let copies = copies.collect();
         Self {
             digest,
             now: house.now.0,
@@ -251,6 +277,20 @@ proptest! {
         for step in steps {
             both.step(step);
         }
+        both.compare();
+    }
+
+    #[test]
+    fn what_many_were_sent_at_once_is_told_as_well(
+        steps in prop::collection::vec(step(), 1..20)
+    ) {
+        let mut both = Both::wide();
+        for step in steps {
+            both.step(step);
+        }
+        both.compare();
+        // As a start of the server finds it.
+        both.house.mailboxes = house::open(&both.house.engine);
         both.compare();
     }
 }

@@ -142,7 +142,7 @@ fn withdraw(mailboxes: &Mailboxes) {
         .map(|copy| (copy.account, copy.message))
         .collect();
     let work = |txn: &mut Transaction<'_>| -> Result<_, MailboxError> {
-        mailboxes.withdraw_in(txn, digest, &copies, TAG, NOW)?;
+        mailboxes.withdraw_in(txn, &copies, TAG, NOW)?;
         Ok::<_, MailboxError>(Verdict::Commit(()))
     };
     mailboxes.transact(&[ALICE, BOB], work).unwrap();

@@ -6,10 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use tern_base::{AccountId, Timestamp, Uid};
+use tern_base::{AccountId, MessageId, Timestamp, Uid};
 use tern_mailbox::rows::AccountHead;
 use tern_mailbox::{
-    Exposure, FlagChange, FlagRequest, Flags, INBOX, Ledger, MailboxError, SystemFlag, Transfer,
+    Exposure, ExposureLevel, FlagChange, FlagRequest, Flags, INBOX, MailboxError, Mailboxes,
+    MessageRow, Served, Share, SystemFlag, Transfer, Viewer,
 };
 use tern_store::{Batch, Engine, MemEngine, Range, Read};
 
@@ -35,11 +36,6 @@ pub(crate) fn run(data: &[u8]) {
         2 => {
             if let Ok(read) = AccountHead::decode(rest) {
                 assert_eq!(AccountHead::decode(&read.encode()), Ok(read));
-            }
-        }
-        3 => {
-            if let Ok(read) = Ledger::decode(rest) {
-                assert_eq!(Ledger::decode(&read.encode()), Ok(read));
             }
         }
         _ => damaged(*choice, rest),
@@ -102,12 +98,11 @@ fn read(engine: &MemEngine, account: AccountId) -> Result<(), MailboxError> {
             continue;
         };
         let ids: Vec<_> = view.iter().map(|entry| entry.message).collect();
-        for row in mailboxes
-            .messages(account, &ids)?
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
+        let rows = mailboxes.messages(account, &ids)?;
+        for (id, row) in ids.iter().zip(rows.into_iter().flatten().flatten()) {
+            let _ = mailboxes.ledger(account, *id);
+            let _ = mailboxes.exposures(row.digest);
+            let _ = serve(&mailboxes, account, *id, &row);
             let _ = mailboxes.structure(&row);
             let _ = mailboxes.read(account, &row, 0..u64::MAX);
             let _ = mailboxes.copies(row.digest);
@@ -115,6 +110,24 @@ fn read(engine: &MemEngine, account: AccountId) -> Result<(), MailboxError> {
         }
     }
     Ok(())
+}
+
+fn serve(
+    mailboxes: &Mailboxes,
+    account: AccountId,
+    message: MessageId,
+    row: &MessageRow,
+) -> Result<(), MailboxError> {
+    let served = Served {
+        account,
+        message,
+        digest: row.digest,
+        origin: row.origin,
+        carries: !row.carried.is_empty(),
+        level: ExposureLevel::Body,
+        share: Share::ALL,
+    };
+    mailboxes.record_served(&[served], &Viewer::default(), LATER)
 }
 
 fn change(engine: &MemEngine, account: AccountId) -> Result<(), MailboxError> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tern_base::{AccountId, MessageId};
+use tern_base::{AccountId, ContentDigest, MessageId};
 use tern_store::StoreError;
 use tern_store::key::KeyReader;
 
@@ -54,6 +54,7 @@ impl Mailboxes {
                 }
             }
         }
+        self.check_wide(&rolls, seen)?;
         self.check_gone(&rolls, seen)
     }
 
@@ -63,6 +64,28 @@ impl Mailboxes {
             rolls.insert(block_in(&key)?.0, Roll::decode(&value)?);
         }
         Ok(rolls)
+    }
+
+    /// Of the letters of which every copy that was served has a row by letter, every one does.
+    fn check_wide(
+        &self,
+        rolls: &BTreeMap<Block, Roll>,
+        seen: &mut Seen,
+    ) -> Result<(), MailboxError> {
+        for (key, _) in self.rows(tables::whole(tables::WIDE))? {
+            let digest = KeyReader::new(&key).array().ok_or(StoreError::Damaged)?;
+            for copy in self.copies(ContentDigest(digest))? {
+                let roll = rolls.get(&(copy.account, block_of(copy.message)));
+                let most = roll.and_then(|roll| roll.most.get(Slots::of(copy.message)));
+                let key = tables::exposure(ContentDigest(digest), copy.account, copy.message);
+                let row = self.engine.get(&key)?;
+                let told = row.map(|row| Exposure::decode(&row)).transpose()?;
+                if told.map(|told| told.level) != most.map(|most| most.level) {
+                    seen.fault(format!("not on record by letter: {key:02x?}"));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn check_gone(
