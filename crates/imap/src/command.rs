@@ -8,6 +8,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use tern_base::Timestamp;
+use tern_mailbox::RightsChange;
 
 use crate::fetch::Fetch;
 use crate::name::MailboxName;
@@ -141,6 +142,33 @@ pub enum CommandBody {
     GetQuota(String),
     /// `GETQUOTAROOT`
     GetQuotaRoot(MailboxName),
+    /// `SETACL`
+    SetAcl {
+        /// The mailbox.
+        mailbox: MailboxName,
+        /// Whose rights.
+        who: String,
+        /// How they change.
+        change: RightsChange,
+    },
+    /// `DELETEACL`
+    DeleteAcl {
+        /// The mailbox.
+        mailbox: MailboxName,
+        /// Whose rights.
+        who: String,
+    },
+    /// `GETACL`
+    GetAcl(MailboxName),
+    /// `LISTRIGHTS`
+    ListRights {
+        /// The mailbox.
+        mailbox: MailboxName,
+        /// Whose rights.
+        who: String,
+    },
+    /// `MYRIGHTS`
+    MyRights(MailboxName),
     /// `CHECK`
     Check,
     /// `CLOSE`

@@ -3,7 +3,8 @@
 //! Written for what RFC 9051 9 allows, with the liberties that real clients need: more than one
 //! space where one belongs, spaces before the line end, a bare LF after a literal header, UTF-8
 //! in the quoted strings of LOGIN and SEARCH. The verb decides the file: `login`, `mailbox`,
-//! `message`, `search`.
+//! `message`, `rights`,
+//! `search`.
 //!
 //! Invariant: the whole frame is consumed or refused; nothing panics or recurses past a bound.
 
@@ -12,6 +13,7 @@ mod date;
 mod login;
 mod mailbox;
 mod message;
+mod rights;
 mod search;
 
 use bytes::Bytes;
@@ -70,6 +72,8 @@ pub enum Reason {
     Item,
     #[error("Unknown option or parameter")]
     Option,
+    #[error("Unknown right")]
+    Right,
     #[error("Unknown search key")]
     SearchKey,
     #[error("Character set not supported")]
@@ -145,6 +149,11 @@ fn body(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
         "STATUS" => mailbox::status(cursor)?,
         "GETQUOTA" => mailbox::get_quota(cursor)?,
         "GETQUOTAROOT" => CommandBody::GetQuotaRoot(cursor.spaced_mailbox()?),
+        "SETACL" => rights::set_acl(cursor)?,
+        "DELETEACL" => rights::delete_acl(cursor)?,
+        "GETACL" => CommandBody::GetAcl(cursor.spaced_mailbox()?),
+        "LISTRIGHTS" => rights::list_rights(cursor)?,
+        "MYRIGHTS" => CommandBody::MyRights(cursor.spaced_mailbox()?),
         "APPEND" => message::append(cursor)?,
         "REPLACE" => message::replace(cursor, uid)?,
         "EXPUNGE" => message::expunge(cursor, uid)?,

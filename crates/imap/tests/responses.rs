@@ -249,10 +249,10 @@ fn untagged_data() {
         );
     });
     check(
-        "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n* NAMESPACE ((\"\" \"/\")) NIL ((\"Shared/\" \"/\"))\r\n",
+        "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n* NAMESPACE ((\"\" \"/\")) ((\"Other Users/\" \"/\")) ((\"Shared/\" \"/\"))\r\n",
         |out| {
-            out.namespace(&[]);
-            out.namespace(&["Shared/"]);
+            out.namespace(&[], &[]);
+            out.namespace(&["Other Users/"], &["Shared/"]);
         },
     );
     check(

@@ -4,7 +4,9 @@
 //! `C2: ` and `S2: ` are a second client of the same account, and so on. In a client's line `\r\n` is a line
 //! end and `<<name>>` a literal with the octets of `data/messages/name.eml`. `! ` is something that
 //! happens: `plain` or `tls` (a connection begins in a new house), `session` (somebody has logged
-//! in, in a new house), `second` (another session of the same house), `started` (the TLS handshake
+//! in, in a new house), `second` (another session of the same house, or of the one who is named), `share who
+//! mailbox with rights`, `join who`, `leave who` (the group `team@example.org`), `drop who` (the account is
+//! removed), `started` (the TLS handshake
 //! is done), `accept`, `refuse`, `throttle`, `unavailable` (the answer to credentials, after their
 //! check), `timeout`, `shutdown`, `revoke`, `close` (the session must be closed), `clock n` (n
 //! seconds pass), `quota n` (octets), `memory n` (octets of literals), `full` and `room` (the disk),
@@ -12,7 +14,8 @@
 //! ...` (into the inbox, not by a client; `seen:name` with that flag), `seal name`, `withdraw name`,
 //! `exposure name level, ...` (of each copy), `ledger name client level eighths, ...` (of the first
 //! copy, the bits of the eighths in hexadecimal), `passed name client state, ...` (who was told of its
-//! withdrawal). After each line of one client the other is notified.
+//! withdrawal; before whose name stands that of somebody else who reads), `marked who n` (settings of `$Recall`
+//! that are requests). After each line of one client the other is notified.
 //!
 //! Every transcript runs three times: each client line whole, octet by octet, and in pieces of 7.
 //! With `TERN_BLESS` set the server's lines are written anew, to be reviewed.
@@ -24,6 +27,7 @@ mod common;
 use std::fmt::Write as _;
 
 use common::{BOB, Client, House, NOW, accept, facts};
+use tern_mailbox::Grantee;
 use tern_session::{Budget, Ending, Protocol as _, Verified};
 use tern_store::mem::Injected;
 
@@ -53,9 +57,30 @@ impl Run {
         let client = &mut self.clients[0];
         let outcome = match name {
             "second" => {
-                let second = Client::login(&mut self.house);
+                let who = if argument.is_empty() { "bob" } else { argument };
+                let second = Client::login_as(&mut self.house, who);
                 self.clients.push(second);
                 return;
+            }
+            "share" => {
+                let words: Vec<&str> = argument.split(' ').collect();
+                let [owner, path, who, rights] = words[..] else {
+                    panic!("share {argument}");
+                };
+                let rights = rights.trim_matches('-');
+                self.house.share(owner, path, who, rights);
+                return self.notify_all();
+            }
+            "join" => return self.house.member(argument, true),
+            "leave" => {
+                self.house.member(argument, false);
+                return self.notify_all();
+            }
+            "drop" => {
+                let account = self.house.account(argument);
+                let now = self.house.now;
+                self.house.mailboxes.remove_account(account, now).unwrap();
+                return self.notify_all();
             }
             "started" => return client.session.tls_started(facts()),
             "timeout" => {
@@ -107,7 +132,7 @@ impl Run {
                 self.house.withdraw(&message(argument));
                 return self.notify_all();
             }
-            "exposure" | "ledger" | "passed" => return self.look(name, argument),
+            "exposure" | "ledger" | "passed" | "marked" => return self.look(name, argument),
             "accept" => accept(),
             "refuse" => Verified::Refused,
             "throttle" => Verified::Throttled,
@@ -123,6 +148,7 @@ impl Run {
         match what {
             "exposure" => self.exposure(argument),
             "ledger" => self.ledger(argument),
+            "marked" => self.marked(argument),
             _ => self.passed(argument),
         }
     }
@@ -142,8 +168,9 @@ impl Run {
                 "" => "-",
                 client => client,
             };
+            let reader = self.reader(serving.device);
             let level = serving.level().unwrap().name();
-            format!("{client} {level} {:02x}", serving.share.0)
+            format!("{reader}{client} {level} {:02x}", serving.share.0)
         });
         let told: Vec<String> = told.collect();
         assert_eq!(
@@ -153,6 +180,22 @@ impl Run {
         );
     }
 
+    /// Who reads by rights that they were given, before what their client is called.
+    fn reader(&self, device: tern_mailbox::DeviceId) -> String {
+        let Some(reader) = device.reader() else {
+            return String::new();
+        };
+        let name = self.house.sharing.name_of(Grantee::Account(reader));
+        let name = name.unwrap().unwrap();
+        format!("{}:", name.split('@').next().unwrap())
+    }
+
+    fn marked(&self, argument: &str) {
+        let (who, expect) = argument.split_once(' ').unwrap();
+        let marks = self.house.mailboxes.marked(self.house.account(who), 10);
+        assert_eq!(marks.unwrap().len().to_string(), expect, "marks of {who}");
+    }
+
     fn passed(&self, argument: &str) {
         let (name, expect) = argument.split_once(' ').unwrap();
         let message = self.house.vaulted(&message(name));
@@ -160,7 +203,10 @@ impl Run {
         let told = mailboxes.told_of_withdrawal(BOB, message).unwrap();
         let mut told: Vec<String> = told
             .iter()
-            .map(|(_, device, passed)| format!("{} {}", device.client.title(), passed.code()))
+            .map(|(id, device, passed)| {
+                let reader = self.reader(*id);
+                format!("{reader}{} {}", device.client.title(), passed.code())
+            })
             .collect();
         told.sort();
         assert_eq!(told.join(", "), expect, "of {name}");

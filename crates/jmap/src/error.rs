@@ -191,7 +191,9 @@ impl From<MailboxError> for SetError {
             MailboxError::NoMessage | MailboxError::NoMailbox | MailboxError::Sealed => {
                 Self::not_found()
             }
-            MailboxError::NotAllowed(_) => Self::new("forbidden", text),
+            MailboxError::NotAllowed(_) | MailboxError::NotPermitted => {
+                Self::new("forbidden", text)
+            }
             // RFC 8621 2.5
             MailboxError::HasChildren => Self::new("mailboxHasChild", text),
             MailboxError::NotEmpty => Self::new("mailboxHasEmail", text),

@@ -7,7 +7,7 @@
 use tern_base::{AccountId, MailboxId, Timestamp};
 
 use crate::edit::Edit;
-use crate::folder::{Role, SEPARATOR, Tree, add_row, split_path};
+use crate::folder::{Role, SEPARATOR, Tree, add_row, may_stand_first, split_path};
 use crate::rows::{Change, MailboxRow};
 use crate::{INBOX, MailboxError, Mailboxes, limits, tables};
 
@@ -117,6 +117,9 @@ fn may_stand(tree: &Tree, of: Option<MailboxId>, row: &MailboxRow) -> Result<(),
         return Err(MailboxError::InvalidName("a separator of levels"));
     }
     split_path(&row.name)?;
+    if row.parent.is_none() {
+        may_stand_first(&row.name)?;
+    }
     let (mut depth, mut above) = (1, row.parent);
     while let Some(parent) = above {
         if Some(parent) == of {

@@ -1,5 +1,6 @@
 //! Verifies every invariant of the mailbox tables: at the end of each test, and for `tern check`.
 
+mod access;
 mod content;
 mod served;
 
@@ -48,7 +49,7 @@ struct Seen {
 
 /// Tables whose keys begin with the account that a row belongs to; the vault's rows belong to
 /// their tags.
-const OF_ACCOUNTS: [(u8, &str); 11] = [
+const OF_ACCOUNTS: [(u8, &str); 13] = [
     (tables::MAILBOX, "mailbox"),
     (tables::COUNTERS, "counters"),
     (tables::PLACEMENT, "placement"),
@@ -60,6 +61,8 @@ const OF_ACCOUNTS: [(u8, &str); 11] = [
     (tables::MARKED, "mark"),
     (tables::BROUGHT, "note of what was brought"),
     (tables::DEVICE, "device"),
+    (tables::GRANT, "grant"),
+    (tables::SUBSCRIBED, "subscription"),
 ];
 
 impl Mailboxes {
@@ -96,6 +99,7 @@ impl Mailboxes {
         self.check_leftovers(&mut seen)?;
         self.check_vault(&mut seen)?;
         self.check_indexes(&mut seen)?;
+        self.check_grants(&mut seen)?;
         self.check_contents(&mut seen)?;
         self.check_served(&mut seen)?;
         Ok(seen.findings)

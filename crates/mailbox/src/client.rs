@@ -1,11 +1,16 @@
 //! Who a client is: what it says of itself, and what tells it from the account's other clients.
 //!
+//! A client of one account can be a reader of another: somebody who was given rights in its mailboxes. There
+//! its id begins with the account that it belongs to, so that whatever names the client names the reader,
+//! also when nothing else is known of it any more.
+//!
 //! Invariant: the id of a client stays the same across connections, addresses and updates of its
 //! software; it follows from what the client calls itself and from the credential it shows. It is
 //! no proof: whoever has the credential can call himself as he likes.
 
 use std::fmt;
 
+use tern_base::AccountId;
 use tern_base::codec::{Damaged, Reader, Writer};
 
 use crate::limits;
@@ -14,7 +19,19 @@ use crate::limits;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeviceId(pub [u8; 8]);
 
+/// What the id of a reader's client begins with, and that of an account's own never does.
+const OF_READER: u8 = 0xff;
+
 impl DeviceId {
+    /// The account that the client belongs to, where it is not the one that it reads.
+    pub const fn reader(self) -> Option<AccountId> {
+        let [kind, a, b, c, d, ..] = self.0;
+        match kind {
+            OF_READER => Some(AccountId(u32::from_be_bytes([a, b, c, d]))),
+            _ => None,
+        }
+    }
+
     /// Reads what [`fmt::Display`] writes.
     pub fn from_hex(text: &str) -> Option<Self> {
         let number = u64::from_str_radix(text, 16).ok()?;
@@ -43,6 +60,8 @@ pub struct Client {
     pub os: String,
     /// The name of the app password that it shows; empty for the account's own password.
     pub token: String,
+    /// The account that it belongs to, where that is not the one whose mail it reads.
+    pub reader: Option<AccountId>,
 }
 
 impl Client {
@@ -64,6 +83,14 @@ impl Client {
         id.iter_mut()
             .zip(digest.0)
             .for_each(|(to, from)| *to = from);
+        if let Some(AccountId(reader)) = self.reader {
+            let [a, b, c, d] = reader.to_be_bytes();
+            let [x, y, z, ..] = id;
+            return DeviceId([OF_READER, a, b, c, d, x, y, z]);
+        }
+        if let [first @ OF_READER, ..] = &mut id {
+            *first = OF_READER - 1;
+        }
         DeviceId(id)
     }
 
@@ -79,6 +106,9 @@ impl Client {
         for text in self.texts() {
             w.text(shortened(text));
         }
+        w.option(self.reader.as_ref(), |w, reader| {
+            w.number(reader.0.into());
+        });
     }
 
     pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self, Damaged> {
@@ -89,6 +119,7 @@ impl Client {
             vendor: r.text()?,
             os: r.text()?,
             token: r.text()?,
+            reader: r.option(|r| r.number32().map(AccountId))?,
         })
     }
 
@@ -100,6 +131,7 @@ impl Client {
             vendor,
             os,
             token,
+            reader: _,
         } = self;
         [protocol, name, version, vendor, os, token]
     }
@@ -122,6 +154,7 @@ mod tests {
             vendor: "Mua Ltd".into(),
             os: "Linux 6.1".into(),
             token: "phone".into(),
+            reader: None,
         }
     }
 
@@ -157,6 +190,31 @@ mod tests {
         }
         assert_eq!(DeviceId::from_hex(&id.to_string()), Some(id));
         assert_eq!(DeviceId::from_hex("+0"), None);
+    }
+
+    #[test]
+    fn the_id_of_a_readers_client_names_the_reader_and_no_other_does() {
+        let reader = |account| Client {
+            reader: Some(AccountId(account)),
+            ..mua()
+        };
+        for account in [0, 7, u32::MAX] {
+            let id = reader(account).id();
+            assert_eq!(id.reader(), Some(AccountId(account)));
+            assert_eq!(DeviceId::from_hex(&id.to_string()), Some(id));
+        }
+        let other = Client {
+            name: "Other".into(),
+            ..reader(7)
+        };
+        assert_ne!(other.id(), reader(7).id());
+        for n in 0..2_000 {
+            let own = Client {
+                name: n.to_string(),
+                ..mua()
+            };
+            assert_eq!(own.id().reader(), None, "{n}");
+        }
     }
 
     #[test]

@@ -7,8 +7,9 @@
 use tern_base::{AccountId, MailboxId, MessageId, Timestamp, Uid};
 
 use crate::edit::Edit;
+use crate::rights::FlagRights;
 use crate::rows::{MessageRow, PlacementRow};
-use crate::{Connection, MailboxError, Mailboxes, brought, limits};
+use crate::{Actor, Connection, Flags, MailboxError, Mailboxes, Rights, brought, limits};
 
 /// Which messages go from where to where.
 #[derive(Clone, Debug)]
@@ -42,7 +43,7 @@ impl Mailboxes {
         transfer: &Transfer<'_>,
         now: Timestamp,
     ) -> Result<Vec<CopiedPair>, MailboxError> {
-        self.transfer(transfer, now, false)
+        self.transfer(None, transfer, now, false)
     }
 
     /// Moves messages (RFC 6851): each leaves the one mailbox in the transaction that puts it
@@ -52,11 +53,23 @@ impl Mailboxes {
         transfer: &Transfer<'_>,
         now: Timestamp,
     ) -> Result<Vec<CopiedPair>, MailboxError> {
-        self.transfer(transfer, now, true)
+        self.transfer(None, transfer, now, true)
+    }
+
+    /// [`Mailboxes::copy`], or a move, for somebody else than the owner of both mailboxes.
+    pub fn transfer_for(
+        &self,
+        actor: &Actor,
+        transfer: &Transfer<'_>,
+        moving: bool,
+        now: Timestamp,
+    ) -> Result<Vec<CopiedPair>, MailboxError> {
+        self.transfer(Some(actor), transfer, now, moving)
     }
 
     fn transfer(
         &self,
+        actor: Option<&Actor>,
         transfer: &Transfer<'_>,
         now: Timestamp,
         moving: bool,
@@ -64,6 +77,9 @@ impl Mailboxes {
         let (account, from, uids) = (transfer.account, transfer.from, transfer.uids);
         self.edit_each(account, from, uids, |edit, uid, placement| {
             let target = edit.mailbox(transfer.to)?;
+            let may = self.may_transfer(edit.txn, actor, transfer, moving)?;
+            let mut placement = placement;
+            placement.flags = may.within(&Flags::empty(), placement.flags);
             let id = placement.message;
             let row = edit.message(id)?.ok_or(tern_store::StoreError::Damaged)?;
             let to = if moving {
@@ -79,6 +95,29 @@ impl Mailboxes {
         })
     }
 }
+
+impl Mailboxes {
+    /// Whether whoever asks may do it, and which flags come with the messages: RFC 4314 4, and for a move
+    /// RFC 6851 4.4.
+    fn may_transfer(
+        &self,
+        txn: &mut tern_store::Transaction<'_>,
+        actor: Option<&Actor>,
+        transfer: &Transfer<'_>,
+        moving: bool,
+    ) -> Result<FlagRights<'static>, MailboxError> {
+        let account = transfer.account;
+        let taking = if moving { TAKE } else { Rights::READ };
+        self.require_in(txn, actor, account, transfer.from, taking)?;
+        let rights = self.require_in(txn, actor, account, transfer.to, Rights::INSERT)?;
+        Ok(FlagRights::of(rights, None))
+    }
+}
+
+/// What it takes to move a message out of a mailbox: to read it, to mark it as deleted and to expunge it.
+pub(crate) const TAKE: Rights = Rights::READ
+    .with(Rights::DELETE_MESSAGES)
+    .with(Rights::EXPUNGE);
 
 fn copy_one(
     mailboxes: &Mailboxes,

@@ -8,7 +8,8 @@
 //! Invariants: *sent* is a modseq up to which the session has handed everything to the
 //! connection; *heard* is one up to which it had when the client spoke again, so the client lives and
 //! has read it as far as a server can know. Neither goes back. Of an account at most
-//! [`limits::MAX_DEVICES`] are kept; those that were not seen for longest go first, trusted ones last.
+//! [`limits::MAX_DEVICES`] are kept, and as many of those who read it by rights that they were given; those
+//! that were not seen for longest go first, trusted ones last.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,7 +22,7 @@ use crate::client::shortened;
 use crate::rows::VaultRow;
 use crate::{Client, DeviceId, MailboxError, Mailboxes, limits, tables};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// A known client of an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -422,11 +423,16 @@ fn write_account<'d>(
         txn.put(key, device.encode());
         known.insert(id, device);
     }
-    let mut by_age: Vec<_> = known.iter().collect();
-    by_age.sort_by_key(|(_, device)| (device.trusted, device.last_seen));
-    let too_many = by_age.len().saturating_sub(limits::MAX_DEVICES);
-    for (id, _) in by_age.into_iter().take(too_many) {
-        txn.delete(tables::device(account, *id));
+    // Apart, so that readers push none of the account's own clients out.
+    let (readers, own) = known
+        .iter()
+        .partition::<Vec<_>, _>(|(id, _)| id.reader().is_some());
+    for mut by_age in [readers, own] {
+        by_age.sort_by_key(|(_, device)| (device.trusted, device.last_seen));
+        let too_many = by_age.len().saturating_sub(limits::MAX_DEVICES);
+        for (id, _) in by_age.into_iter().take(too_many) {
+            txn.delete(tables::device(account, *id));
+        }
     }
     Ok(())
 }

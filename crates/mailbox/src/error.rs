@@ -33,6 +33,9 @@ pub enum MailboxError {
     /// The mailbox can't be changed in this way.
     #[error("not allowed: {0}")]
     NotAllowed(&'static str),
+    /// Whoever asks has no right to do this in a mailbox that they may see.
+    #[error("no right to do that in this mailbox")]
+    NotPermitted,
     /// The mailbox has mailboxes in it, and so can't be deleted.
     #[error("the mailbox has mailboxes in it")]
     HasChildren,
@@ -61,6 +64,7 @@ impl MailboxError {
             Self::InvalidName(_) => Fault::Peer,
             Self::QuotaExceeded | Self::KeptQuotaExceeded => Fault::Policy,
             Self::Limit(_) | Self::NotAllowed(_) | Self::Sealed => Fault::Policy,
+            Self::NotPermitted => Fault::Policy,
             Self::NoParent => Fault::Peer,
             Self::HasChildren | Self::NotEmpty | Self::RoleTaken => Fault::Policy,
             Self::Store(error) => error.fault(),

@@ -4,7 +4,7 @@ use tern_base::{AccountId, MailboxId, MessageId, Timestamp, Uid};
 
 use crate::edit::Edit;
 use crate::rows::{PlacementRow, VaultPlacementRow};
-use crate::{MailboxError, Mailboxes, SystemFlag};
+use crate::{Actor, MailboxError, Mailboxes, Rights, SystemFlag};
 
 impl Mailboxes {
     /// Expunges messages of a mailbox; with `deleted_only` those of them that have `\Deleted`
@@ -17,7 +17,20 @@ impl Mailboxes {
         deleted_only: bool,
         now: Timestamp,
     ) -> Result<Vec<Uid>, MailboxError> {
+        self.expunge_for(None, (account, mailbox), uids, deleted_only, now)
+    }
+
+    /// The same for somebody else than the owner.
+    pub fn expunge_for(
+        &self,
+        actor: Option<&Actor>,
+        (account, mailbox): (AccountId, MailboxId),
+        uids: &[Uid],
+        deleted_only: bool,
+        now: Timestamp,
+    ) -> Result<Vec<Uid>, MailboxError> {
         self.edit_each(account, mailbox, uids, |edit, uid, placement| {
+            self.require_in(edit.txn, actor, account, mailbox, NEEDED)?;
             if deleted_only && !placement.flags.has(SystemFlag::Deleted) {
                 return Ok(None);
             }
@@ -26,6 +39,9 @@ impl Mailboxes {
         })
     }
 }
+
+/// RFC 4314 4: whoever expunges can open the mailbox.
+const NEEDED: Rights = Rights::READ.with(Rights::EXPUNGE);
 
 /// Takes a message out of a mailbox, and away where that was its last.
 pub(crate) fn expunge_one(

@@ -3,8 +3,9 @@
 use tern_base::{AccountId, MailboxId, Modseq, Uid};
 
 use crate::edit::Edit;
+use crate::rights::FlagRights;
 use crate::rows::PlacementRow;
-use crate::{Connection, Flags, MailboxError, Mailboxes, mark};
+use crate::{Actor, Connection, Flags, MailboxError, Mailboxes, Rights, mark};
 
 /// How to change flags.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,9 +69,25 @@ impl Mailboxes {
         &self,
         request: &FlagRequest<'_>,
     ) -> Result<Vec<FlagOutcome>, MailboxError> {
+        self.change_flags_for(None, request)
+    }
+
+    /// The same for somebody else than the owner: what they have no right to change stays as it is.
+    pub fn change_flags_for(
+        &self,
+        actor: Option<&Actor>,
+        request: &FlagRequest<'_>,
+    ) -> Result<Vec<FlagOutcome>, MailboxError> {
         let (account, mailbox, uids) = (request.account, request.mailbox, request.uids);
         self.edit_each(account, mailbox, uids, |edit, uid, row| {
-            change_one(edit, request, self.marking, uid, row).map(Some)
+            let txn = &mut *edit.txn;
+            let rights = self.require_in(txn, actor, account, mailbox, Rights::READ)?;
+            let owners = self.marking.filter(|_| actor.is_some());
+            let may = FlagRights::of(rights, owners);
+            if !may.allow_any_of(request.change) {
+                return Err(MailboxError::NotPermitted);
+            }
+            change_one(edit, request, (may, self.marking), uid, row).map(Some)
         })
     }
 }
@@ -78,7 +95,7 @@ impl Mailboxes {
 fn change_one(
     edit: &mut Edit<'_, '_>,
     request: &FlagRequest<'_>,
-    marking: Option<&str>,
+    (may, marking): (FlagRights<'_>, Option<&str>),
     uid: Uid,
     row: PlacementRow,
 ) -> Result<FlagOutcome, MailboxError> {
@@ -88,7 +105,7 @@ fn change_one(
     {
         return Ok(FlagOutcome::Modified(uid));
     }
-    let flags = request.change.apply(&row.flags);
+    let flags = may.within(&row.flags, request.change.apply(&row.flags));
     let mut modseq = row.modseq;
     if flags != row.flags {
         modseq = edit.modseq;

@@ -8,7 +8,7 @@ use tern_store::{Engine, StoreError, Transaction, Verdict, limits as store_limit
 
 use crate::edit::Edit;
 use crate::rows::{AccountHead, Change, Counters, MailboxRow};
-use crate::{INBOX, MailboxError, Mailboxes, expunge, limits, tables};
+use crate::{Actor, INBOX, MailboxError, Mailboxes, Rights, access, expunge, limits, tables};
 
 /// The special use of a mailbox (RFC 6154 2, RFC 8621 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,6 +93,9 @@ pub struct Folder {
 
 /// The separator of levels in a path.
 pub const SEPARATOR: char = '/';
+
+/// The first level under which people find the mailboxes of others: no mailbox of their own has this name.
+pub const OTHER_USERS: &str = "Other Users";
 
 impl Mailboxes {
     /// Makes the mailboxes of a new account: the inbox and these. Doing it again changes nothing.
@@ -227,9 +230,23 @@ impl Mailboxes {
         role: Option<Role>,
         now: Timestamp,
     ) -> Result<Folder, MailboxError> {
+        self.create_folder_for(None, account, path, role, now)
+    }
+
+    /// The same for somebody else than the owner.
+    pub fn create_folder_for(
+        &self,
+        actor: Option<&Actor>,
+        account: AccountId,
+        path: &str,
+        role: Option<Role>,
+        now: Timestamp,
+    ) -> Result<Folder, MailboxError> {
         let names = split_path(path)?;
+        names.first().map_or(Ok(()), |name| may_stand_first(name))?;
         let id = self.edit(account, |edit| {
             let tree = Tree::read_in(edit)?;
+            self.may_make(edit, actor, &tree, path)?;
             if tree.find(path).is_some() {
                 return Err(MailboxError::Exists);
             }
@@ -263,12 +280,27 @@ impl Mailboxes {
         path: &str,
         now: Timestamp,
     ) -> Result<(), MailboxError> {
+        self.rename_folder_for(None, account, mailbox, path, now)
+    }
+
+    /// The same for somebody else than the owner.
+    pub fn rename_folder_for(
+        &self,
+        actor: Option<&Actor>,
+        account: AccountId,
+        mailbox: MailboxId,
+        path: &str,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
         let names = split_path(path)?;
+        names.first().map_or(Ok(()), |name| may_stand_first(name))?;
         if mailbox == INBOX {
             return Err(MailboxError::NotAllowed("the inbox keeps its name"));
         }
         self.edit(account, |edit| {
             let tree = Tree::read_in(edit)?;
+            self.require_in(edit.txn, actor, account, mailbox, Rights::DELETE)?;
+            self.may_make(edit, actor, &tree, path)?;
             let mut row = edit.mailbox(mailbox)?;
             if tree.find(path).is_some() {
                 return Err(MailboxError::Exists);
@@ -330,7 +362,18 @@ impl Mailboxes {
         mailbox: MailboxId,
         now: Timestamp,
     ) -> Result<(), MailboxError> {
-        self.delete_folder_if(account, mailbox, |_| true, now)
+        self.delete_folder_for(None, account, mailbox, now)
+    }
+
+    /// The same for somebody else than the owner.
+    pub fn delete_folder_for(
+        &self,
+        actor: Option<&Actor>,
+        account: AccountId,
+        mailbox: MailboxId,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        self.delete_folder_if(actor, account, mailbox, |_| true, now)
     }
 
     /// The same for one that holds no message; any other is [`MailboxError::NotEmpty`].
@@ -340,11 +383,12 @@ impl Mailboxes {
         mailbox: MailboxId,
         now: Timestamp,
     ) -> Result<(), MailboxError> {
-        self.delete_folder_if(account, mailbox, Counters::is_empty, now)
+        self.delete_folder_if(None, account, mailbox, Counters::is_empty, now)
     }
 
     fn delete_folder_if(
         &self,
+        actor: Option<&Actor>,
         account: AccountId,
         mailbox: MailboxId,
         may_go: impl Fn(&Counters) -> bool,
@@ -354,6 +398,7 @@ impl Mailboxes {
             return Err(MailboxError::NotAllowed("the inbox stays"));
         }
         self.edit(account, |edit| {
+            self.require_in(edit.txn, actor, account, mailbox, Rights::DELETE)?;
             edit.mailbox(mailbox)?;
             let tree = Tree::read_in(edit)?;
             if tree.rows.values().any(|row| row.parent == Some(mailbox)) {
@@ -362,12 +407,43 @@ impl Mailboxes {
             if !may_go(edit.counters(mailbox)?) {
                 return Err(MailboxError::NotEmpty);
             }
+            access::drop_mailbox(edit, mailbox)?;
             edit.txn.delete(tables::mailbox(account, mailbox));
             edit.txn.put(tables::doomed(account, mailbox), Vec::new());
             edit.log(Change::MailboxDestroyed(mailbox));
             Ok(())
         })?;
         self.empty_doomed(account, mailbox, now)
+    }
+
+    /// RFC 4314 4: whether whoever acts may make a mailbox of this path, which takes the right to do so in
+    /// the nearest one above it that is there. At the top level that is the owner's alone.
+    fn may_make(
+        &self,
+        edit: &mut Edit<'_, '_>,
+        actor: Option<&Actor>,
+        tree: &Tree,
+        path: &str,
+    ) -> Result<(), MailboxError> {
+        if actor.is_none() {
+            return Ok(());
+        }
+        let account = edit.account;
+        let mut above = None;
+        for name in path.split(SEPARATOR) {
+            match tree.child(above, name) {
+                // A mailbox that is there already, and that they may not know of, is no news to them.
+                Some(id) if tree.find(path) == Some(id) => {
+                    let seen = self.require_in(edit.txn, actor, account, id, Rights::LOOKUP);
+                    seen.map_err(|_| MailboxError::NotPermitted)?;
+                }
+                Some(id) => above = Some(id),
+                None => break,
+            }
+        }
+        let parent = above.ok_or(MailboxError::NotPermitted)?;
+        self.require_in(edit.txn, actor, account, parent, Rights::CREATE)?;
+        Ok(())
     }
 
     /// Finishes the deletions of mailboxes, and the removals of accounts, that a crash or a lost
@@ -461,6 +537,7 @@ pub(crate) fn add_row(
     let seconds = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
     edit.head.uid_validity = seconds.max(edit.head.uid_validity.saturating_add(1));
     let uid_validity = edit.head.uid_validity;
+    let parent = row.parent;
     let row = MailboxRow {
         uid_validity,
         ..row
@@ -468,6 +545,9 @@ pub(crate) fn add_row(
     edit.txn
         .put(tables::mailbox(edit.account, id), row.encode());
     edit.new_counters(id);
+    if let Some(parent) = parent {
+        access::inherit(edit, parent, id)?;
+    }
     edit.log(Change::MailboxCreated(id));
     Ok(id)
 }
@@ -494,6 +574,14 @@ pub(crate) fn split_path(path: &str) -> Result<Vec<&str>, MailboxError> {
         }
     }
     Ok(names)
+}
+
+/// Whether a mailbox at the top level can have this name.
+pub(crate) fn may_stand_first(name: &str) -> Result<(), MailboxError> {
+    match name == OTHER_USERS {
+        true => Err(MailboxError::InvalidName("under it are those of others")),
+        false => Ok(()),
+    }
 }
 
 /// Every mailbox of an account.

@@ -6,6 +6,12 @@ pub const MAX_MAILBOX_NAME: usize = 255;
 pub const MAX_MAILBOX_DEPTH: usize = 20;
 /// Most mailboxes of an account.
 pub const MAX_MAILBOXES: usize = 5_000;
+/// Most accounts and groups that have rights in one mailbox.
+pub const MAX_GRANTEES: usize = 250;
+/// Most mailboxes of others that one account, one group or anyone has rights in.
+pub const MAX_SHARED: usize = 2_000;
+/// Most mailboxes of others that an account is subscribed to.
+pub const MAX_SUBSCRIBED: usize = 4_000;
 /// Most keywords of one message in one mailbox.
 pub const MAX_KEYWORDS: usize = 64;
 /// Longest keyword, in bytes.
@@ -114,7 +120,7 @@ pub const DEVICES_PER_WRITE: usize = 64;
 /// How long what was noted of a client waits until it is written, in milliseconds.
 pub const DEVICE_WRITE_AFTER_MS: u64 = 600_000;
 /// Longest row of a client, in bytes.
-const MAX_DEVICE_ROW: usize = 64 + 7 * (MAX_CLIENT_TEXT + 2) + MAX_TOLD_MAILBOXES * 35;
+const MAX_DEVICE_ROW: usize = 72 + 7 * (MAX_CLIENT_TEXT + 2) + MAX_TOLD_MAILBOXES * 35;
 const _: () = assert!(DEVICES_PER_WRITE * (MAX_DEVICE_ROW + 32) <= CHUNK_BYTES);
 /// Most bytes that it takes to withdraw or restore one message: for each placement the row with
 /// its flags, the deleted row, the counters of its mailbox and its change.

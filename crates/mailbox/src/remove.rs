@@ -10,13 +10,13 @@ use tern_base::{AccountId, MailboxId, MessageId, Modseq, Timestamp};
 use tern_store::{Transaction, Verdict, limits as store_limits};
 
 use crate::rows::{MessageRow, PlacementRow, VaultPlacementRow};
-use crate::{MailboxError, Mailboxes, blob, keep, limits, record, tables};
+use crate::{Grantee, MailboxError, Mailboxes, blob, keep, limits, record, tables};
 
 /// Stands for the whole account on the list of mailboxes that are to go.
 pub(crate) const EVERYTHING: MailboxId = MailboxId(0);
 
 /// Tables whose keys begin with the account, once its messages are gone. The list itself is last.
-const TABLES: [u8; 8] = [
+const TABLES: [u8; 9] = [
     tables::PLACEMENT,
     tables::COUNTERS,
     tables::CHANGE,
@@ -25,6 +25,7 @@ const TABLES: [u8; 8] = [
     tables::MARKED,
     tables::BROUGHT,
     tables::DEVICE,
+    tables::SUBSCRIBED,
 ];
 
 impl Mailboxes {
@@ -66,6 +67,7 @@ impl Mailboxes {
         account: AccountId,
         now: Timestamp,
     ) -> Result<(), MailboxError> {
+        self.drop_grants_of(Grantee::Account(account))?;
         while self.transact(&[account], |txn| self.erase_some(txn, account, now))? {}
         Ok(())
     }
@@ -93,7 +95,7 @@ impl Mailboxes {
             }
             return Ok(Verdict::Commit(true));
         }
-        if crate::upload::erase_in(txn, account, now)? {
+        if Self::drop_grants_by_in(txn, account)? || crate::upload::erase_in(txn, account, now)? {
             return Ok(Verdict::Commit(true));
         }
         for table in TABLES {

@@ -1,5 +1,5 @@
 //! Key layout. Table bytes 0x10 to 0x1f, 0x60, 0x64 to 0x66, 0x68, 0x6c to 0x6e, 0x7a to 0x7c,
-//! 0x8a to 0x8c belong to this crate.
+//! 0x88 to 0x8d belong to this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -30,6 +30,9 @@
 //! | `SEAL_OF` | content digest, seal tag | [`crate::Seal`] |
 //! | `SEAL_OVER` | content digest, seal tag | empty: the seal is over or was taken away, and copies are in the vault under it |
 //! | `UPLOAD` | account, blob | [`crate::Uploaded`] |
+//! | `GRANT` | account, mailbox, [`crate::Grantee`] | [`crate::Rights`] |
+//! | `GRANTED` | [`crate::Grantee`], account, mailbox | empty |
+//! | `SUBSCRIBED` | account, account of another, its mailbox | empty |
 //! | `EXPOSURE` | content digest, account, message | the [`crate::Exposure`] of a copy that is in no mailbox any more, or of a wide letter |
 //! | `WIDE` | content digest | empty: of every copy that was served anything there is a row in `EXPOSURE` |
 //! | `SEAL_CHANGES` | nothing | how often any seal has changed |
@@ -39,7 +42,7 @@ use tern_base::{
 };
 use tern_store::{Range, key::Key};
 
-use crate::{DeviceId, SealTag};
+use crate::{DeviceId, Grantee, SealTag};
 
 pub(crate) const ACCOUNT: u8 = 0x10;
 pub(crate) const MAILBOX: u8 = 0x11;
@@ -68,6 +71,9 @@ pub(crate) const SEAL_OVER: u8 = 0x6d;
 pub(crate) const CARRIER: u8 = 0x6e;
 pub(crate) const DEVICE: u8 = 0x7b;
 pub(crate) const UPLOAD: u8 = 0x7c;
+pub(crate) const GRANT: u8 = 0x88;
+pub(crate) const GRANTED: u8 = 0x89;
+pub(crate) const SUBSCRIBED: u8 = 0x8d;
 pub(crate) const EXPOSURE: u8 = 0x8a;
 pub(crate) const SEAL_CHANGES: u8 = 0x8b;
 pub(crate) const WIDE: u8 = 0x8c;
@@ -296,6 +302,45 @@ pub(crate) fn brought(account: AccountId, mailbox: MailboxId, uid: Uid) -> Vec<u
 
 pub(crate) fn doomed(account: AccountId, mailbox: MailboxId) -> Vec<u8> {
     of_account(DOOMED, account).u32(mailbox.0).finish()
+}
+
+fn of_grantee(key: Key, grantee: Grantee) -> Key {
+    let (kind, number) = grantee.parts();
+    key.array(&[kind]).u32(number)
+}
+
+pub(crate) fn grant(account: AccountId, mailbox: MailboxId, grantee: Grantee) -> Vec<u8> {
+    of_grantee(of_account(GRANT, account).u32(mailbox.0), grantee).finish()
+}
+
+/// The grants in a mailbox.
+pub(crate) fn grants(account: AccountId, mailbox: MailboxId) -> Range {
+    Range::prefix(of_account(GRANT, account).u32(mailbox.0).finish())
+}
+
+pub(crate) fn granted_row(grantee: Grantee, account: AccountId, mailbox: MailboxId) -> Vec<u8> {
+    of_grantee(Key::table(GRANTED), grantee)
+        .u32(account.0)
+        .u32(mailbox.0)
+        .finish()
+}
+
+/// What somebody was given.
+pub(crate) fn granted(grantee: Grantee) -> Range {
+    Range::prefix(of_grantee(Key::table(GRANTED), grantee).finish())
+}
+
+/// The same in one account.
+pub(crate) fn granted_by(grantee: Grantee, account: AccountId) -> Range {
+    let key = of_grantee(Key::table(GRANTED), grantee);
+    Range::prefix(key.u32(account.0).finish())
+}
+
+pub(crate) fn subscribed(account: AccountId, (of, mailbox): (AccountId, MailboxId)) -> Vec<u8> {
+    of_account(SUBSCRIBED, account)
+        .u32(of.0)
+        .u32(mailbox.0)
+        .finish()
 }
 
 /// Every row of a table.

@@ -4,6 +4,8 @@
 //! Invariant: only those see it who may see exposure; it is on record with the mailboxes, and only
 //! read here. Of a copy that was put back, or is kept no longer, who was told is not asked any more.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use tern_base::{AccountId, MessageId, Timestamp};
 use tern_mailbox::{Device, DeviceId, ExposureLevel, Ledger, Moment, Passed, Serving, Share};
@@ -19,14 +21,28 @@ pub struct Seen {
     pub ledger: Ledger,
     /// The account's known clients, and whether they were told of the withdrawal.
     pub devices: Vec<(DeviceId, Device, Passed)>,
+    /// What those are called who read the account by rights that they were given, and whose clients are
+    /// among these.
+    pub readers: BTreeMap<AccountId, String>,
 }
 
 impl Recalls {
     /// Who had what of a copy of a letter.
     pub(crate) fn seen(&self, account: AccountId, message: MessageId) -> Result<Seen, RecallError> {
+        let ledger = self.mailboxes().ledger(account, message)?;
+        let devices = self.mailboxes().told_of_withdrawal(account, message)?;
+        let served = ledger.servings.iter().map(|serving| serving.device);
+        let told = devices.iter().map(|(id, ..)| *id);
+        let mut readers = BTreeMap::new();
+        for reader in served.chain(told).filter_map(DeviceId::reader) {
+            let known = tern_directory::account(&*self.engine, reader)?;
+            let name = known.map(|known| known.address.to_string());
+            readers.insert(reader, name.unwrap_or_else(|| format!("account {reader}")));
+        }
         Ok(Seen {
-            ledger: self.mailboxes().ledger(account, message)?,
-            devices: self.mailboxes().told_of_withdrawal(account, message)?,
+            ledger,
+            devices,
+            readers,
         })
     }
 
@@ -59,6 +75,7 @@ impl Recalls {
                 others: None,
             },
             devices: Vec::new(),
+            readers: BTreeMap::new(),
         }))
     }
 
@@ -83,6 +100,7 @@ impl Recalls {
 impl Seen {
     /// As JSON: `servings`, `others` and `devices`.
     pub fn json(&self) -> Value {
+        let serving = |one: &Serving| serving(one, self.reader(one.device));
         let servings: Vec<Value> = self.ledger.servings.iter().map(serving).collect();
         let device = |(id, device, passed): &(DeviceId, Device, Passed)| {
             let at = match passed {
@@ -91,6 +109,7 @@ impl Seen {
             };
             json!({
                 "device": id.to_string(),
+                "reader": self.reader(*id),
                 "client": device.client.title(),
                 "os": device.client.os,
                 "protocol": device.client.protocol,
@@ -109,6 +128,11 @@ impl Seen {
         })
     }
 
+    /// What somebody is called whose client it is, where that is not the owner.
+    pub fn reader(&self, device: DeviceId) -> Option<&str> {
+        self.readers.get(&device.reader()?).map(String::as_str)
+    }
+
     /// A sentence on what was served; nothing where nothing was.
     pub fn served_text(&self) -> Option<String> {
         let all = self.ledger.servings.iter().chain(&self.ledger.others);
@@ -123,6 +147,10 @@ impl Seen {
                 "" => "an unnamed client",
                 client => client,
             };
+            let of = match self.reader(serving.device) {
+                Some(reader) => format!(" of {reader}"),
+                None => String::new(),
+            };
             let from = match serving.address.as_str() {
                 "" => String::new(),
                 address => format!(" from {address}"),
@@ -134,7 +162,7 @@ impl Seen {
             };
             let name = level.name();
             Some(format!(
-                "{name} to {client}{from} at {}{share}",
+                "{name} to {client}{of}{from} at {}{share}",
                 first.first
             ))
         });
@@ -150,9 +178,15 @@ impl Seen {
                 .devices
                 .iter()
                 .filter(|(.., passed)| wanted.contains(&passed.code()));
-            let names = of.map(|(id, device, _)| match device.client.title() {
-                title if title.is_empty() => format!("client {id}"),
-                title => title,
+            let names = of.map(|(id, device, _)| {
+                let title = match device.client.title() {
+                    title if title.is_empty() => format!("client {id}"),
+                    title => title,
+                };
+                match self.reader(*id) {
+                    Some(reader) => format!("{title} of {reader}"),
+                    None => title,
+                }
             });
             names.collect::<Vec<_>>().join(", ")
         };
@@ -169,7 +203,7 @@ impl Seen {
     }
 }
 
-fn serving(serving: &Serving) -> Value {
+fn serving(serving: &Serving, reader: Option<&str>) -> Value {
     let times: Vec<Value> = serving
         .moments
         .iter()
@@ -185,6 +219,7 @@ fn serving(serving: &Serving) -> Value {
         "protocol": serving.protocol,
         "client": serving.client,
         "device": serving.device.to_string(),
+        "reader": reader,
         "address": serving.address,
         "percentAtMost": serving.share.percent(),
         "times": times,

@@ -74,7 +74,8 @@ const SHARDS: usize = 64;
 /// One session that waits.
 struct Waiter {
     signal: Arc<Signal>,
-    credential: CredentialId,
+    /// What it showed, where the account is its own and not one that it only watches.
+    credential: Option<CredentialId>,
     /// It is told what changes, too.
     watches: bool,
 }
@@ -167,7 +168,8 @@ impl Hub {
         let mut shard = lock(shard);
         shard.revoked.insert(account, moment);
         for waiter in shard.waiters.get(&account).into_iter().flatten() {
-            if credential.is_none_or(|credential| credential == waiter.credential) {
+            let shown = waiter.credential;
+            if shown.is_some_and(|shown| credential.is_none_or(|gone| gone == shown)) {
                 waiter.signal.tell(REVOKED);
             }
         }
@@ -201,13 +203,37 @@ impl Hub {
             }
             shard.waiters.entry(account).or_default().push(Waiter {
                 signal: Arc::clone(signal),
-                credential,
+                credential: Some(credential),
                 watches,
             });
             // Under the lock: one that `stop` did not find here sees that it began.
             if self.stopping.load(Ordering::SeqCst) {
                 signal.tell(STOPPING);
             }
+        }
+        Registration {
+            hub: Arc::clone(self),
+            account,
+            signal: Arc::clone(signal),
+        }
+    }
+
+    /// Wakes `signal` at every change of somebody else's account, until the registration is dropped.
+    pub(crate) fn watch_other(
+        self: &Arc<Self>,
+        account: AccountId,
+        signal: &Arc<Signal>,
+    ) -> Registration {
+        if let Some(shard) = self.shard(account) {
+            lock(shard)
+                .waiters
+                .entry(account)
+                .or_default()
+                .push(Waiter {
+                    signal: Arc::clone(signal),
+                    credential: None,
+                    watches: true,
+                });
         }
         Registration {
             hub: Arc::clone(self),
@@ -257,10 +283,10 @@ impl Listener for Hub {
     }
 }
 
-/// A session's place in the hub.
+/// A session's place in the hub. Of one signal there is one for each account.
 pub(crate) struct Registration {
     hub: Arc<Hub>,
-    account: AccountId,
+    pub(crate) account: AccountId,
     signal: Arc<Signal>,
 }
 
@@ -329,6 +355,26 @@ mod tests {
         assert!(!signal.take().changed);
         let is_empty = |shard: &Mutex<Shard>| lock(shard).waiters.is_empty();
         assert!(hub.shards.iter().all(is_empty));
+    }
+
+    #[test]
+    fn an_account_of_somebody_else_is_watched_and_its_revocations_are_not_ours() {
+        let hub = Arc::new(Hub::new());
+        let signal = Arc::new(Signal::default());
+        let (mine, other) = (AccountId(1), AccountId(2));
+        let _own = hub.register(mine, CredentialId::PASSWORD, true, hub.moment(), &signal);
+        let watched = hub.watch_other(other, &signal);
+        hub.changed_unasked(&[other]);
+        assert!(signal.take().changed);
+        hub.revoke(other, None);
+        assert!(!signal.is_revoked());
+        drop(watched);
+        hub.changed(&[other]);
+        assert!(!signal.take().changed);
+        hub.changed(&[mine]);
+        assert!(signal.take().changed);
+        hub.revoke(mine, None);
+        assert!(signal.is_revoked());
     }
 
     /// Whether a session with this credential is told of a revocation before or after it came.

@@ -13,6 +13,7 @@ use tern_directory::{PasswordCost, Passwords, Visible};
 use tern_mailbox::{Listener, MailboxError, Mailboxes};
 use tern_queue::Schedule;
 use tern_recall::Recalls;
+use tern_session::Sharing;
 use tern_store::{Engine, StoreError};
 use tern_store_rocksdb::{OpenError, RocksEngine};
 
@@ -55,6 +56,7 @@ pub(crate) struct Parts {
     pub(crate) rocks: Arc<RocksEngine>,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) mailboxes: Arc<Mailboxes>,
+    pub(crate) sharing: Arc<Sharing>,
     pub(crate) passwords: Arc<Passwords>,
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) recalls: Arc<Recalls>,
@@ -127,10 +129,12 @@ pub(crate) fn open(
     let recalls = recalls.with_links(secrets.token_key, config.public_url());
     let factors = Factors::new(Arc::clone(&engine), &secrets);
     let passwords = Passwords::new(PasswordCost::default(), entropy)?;
+    let sharing = Sharing::new(Arc::clone(&engine), config.directory.visible);
     Ok(Parts {
         rocks,
         engine,
         mailboxes,
+        sharing: Arc::new(sharing),
         passwords: Arc::new(passwords),
         delivery: Arc::new(delivery),
         recalls: Arc::new(recalls),

@@ -316,6 +316,7 @@ fn context(
         imap: ImapDoor {
             settings: Arc::new(config.imap.clone()),
             mailboxes: Arc::clone(&parts.mailboxes),
+            sharing: Arc::clone(&parts.sharing),
             memory: Arc::clone(&memory),
             late: late.clone(),
         },

@@ -3,7 +3,7 @@
 //!
 //! What differs stays with each protocol: the verbs that its `step` is given, and its events.
 
-use tern_base::Timestamp;
+use tern_base::{AccountId, Timestamp};
 
 use crate::login::{Authenticated, Credentials, Verified};
 use crate::peer::{Peer, TlsFacts};
@@ -73,4 +73,9 @@ pub trait Protocol {
 
     /// Who has authenticated, if anybody.
     fn authenticated(&self) -> Option<&Authenticated>;
+
+    /// The account of somebody else whose changes the session may have to tell, too.
+    fn also_watches(&self) -> Option<AccountId> {
+        None
+    }
 }

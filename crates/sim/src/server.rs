@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tern_base::{AccountId, Domain, EmailAddress, SeededEntropy, Timestamp};
 use tern_delivery::Delivery;
-use tern_directory::{FactorKey, NewTotp, RecoveryCodes, Target};
+use tern_directory::{FactorKey, NewTotp, RecoveryCodes, Target, Visible};
 use tern_mailbox::{FolderSpec, Listener, Mailboxes, NoListener, Role, SealTag};
 use tern_policy::PolicySet;
 use tern_queue::Schedule;
 use tern_recall::{HoldBook, Recalls, Settings};
+use tern_session::Sharing;
 use tern_store::{Engine, MemEngine, Verdict};
 
 use crate::engine::SimEngine;
@@ -96,6 +97,7 @@ impl Listener for Changes {
 pub(crate) struct Server {
     pub(crate) engine: SimEngine,
     pub(crate) mailboxes: Arc<Mailboxes>,
+    pub(crate) sharing: Sharing,
     pub(crate) recalls: Recalls,
     pub(crate) delivery: Delivery,
     pub(crate) changes: Arc<Changes>,
@@ -121,6 +123,7 @@ impl Server {
         Ok(Self {
             engine,
             recalls: recalls(Arc::clone(&shared), &mailboxes, Arc::clone(policy)),
+            sharing: Sharing::new(Arc::clone(&shared), Visible::Everyone),
             delivery: delivery(shared, &mailboxes),
             mailboxes,
             changes,

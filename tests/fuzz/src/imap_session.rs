@@ -8,11 +8,12 @@
 use std::sync::Arc;
 
 use tern_base::{SeededEntropy, Timestamp};
+use tern_directory::Visible;
 use tern_imap::Session;
 use tern_imap::settings::Settings;
 use tern_imap::verbs::Verbs;
 use tern_mailbox::Mailboxes;
-use tern_session::{Ending, Peer, Protocol as _, Step, TlsFacts, Unlimited, Verified};
+use tern_session::{Ending, Peer, Protocol as _, Sharing, Step, TlsFacts, Unlimited, Verified};
 
 use crate::fixture::{self, ALICE, NOW};
 use crate::responses;
@@ -28,7 +29,11 @@ pub(crate) fn run(data: &[u8]) {
     };
     let engine = fixture::engine();
     let mailboxes = fixture::open(&engine).unwrap();
-    let mut shells = [Shell::new(&mailboxes), Shell::new(&mailboxes)];
+    let sharing = Sharing::new(Arc::new(engine.clone()), Visible::Everyone);
+    let mut shells = [
+        Shell::new(&mailboxes, &sharing),
+        Shell::new(&mailboxes, &sharing),
+    ];
     for (index, shell) in shells.iter_mut().enumerate() {
         if index > 0 || choice & 1 == 0 {
             shell.feed(b"L LOGIN alice secret\r\n", usize::MAX);
@@ -65,6 +70,7 @@ pub(crate) fn run(data: &[u8]) {
 struct Shell<'a> {
     session: Session,
     mailboxes: &'a Mailboxes,
+    sharing: &'a Sharing,
     entropy: SeededEntropy,
     now: Timestamp,
     input: Vec<u8>,
@@ -73,7 +79,7 @@ struct Shell<'a> {
 }
 
 impl<'a> Shell<'a> {
-    fn new(mailboxes: &'a Mailboxes) -> Self {
+    fn new(mailboxes: &'a Mailboxes, sharing: &'a Sharing) -> Self {
         let settings = Settings {
             max_message_size: 16 * 1024,
             ..Settings::default()
@@ -85,6 +91,7 @@ impl<'a> Shell<'a> {
         let mut shell = Self {
             session: Session::new(Arc::new(settings), peer, NOW),
             mailboxes,
+            sharing,
             entropy: SeededEntropy::new(1),
             now: NOW,
             input: Vec::new(),
@@ -134,6 +141,7 @@ impl<'a> Shell<'a> {
             }
             let verbs = Verbs {
                 mailboxes: self.mailboxes,
+                sharing: self.sharing,
                 memory: &Unlimited,
             };
             let step = self.session.step(&verbs, self.now, &mut self.entropy);

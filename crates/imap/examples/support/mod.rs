@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tern_base::{AccountId, SeededEntropy, Timestamp};
+use tern_directory::Visible;
 use tern_imap::Session;
 use tern_imap::settings::Settings;
 use tern_imap::verbs::Verbs;
 use tern_mailbox::Mailboxes;
-use tern_session::{Peer, Protocol as _, Step, TlsFacts, Unlimited, Verified};
+use tern_session::{Peer, Protocol as _, Sharing, Step, TlsFacts, Unlimited, Verified};
+use tern_store::MemEngine;
 
 pub(crate) const NOW: Timestamp = Timestamp(1_795_298_760_000);
 
@@ -23,6 +25,8 @@ pub(crate) fn now() -> Duration {
 pub(crate) struct Client {
     session: Session,
     mailboxes: Arc<Mailboxes>,
+    /// Nobody shares anything.
+    sharing: Sharing,
     entropy: SeededEntropy,
 }
 
@@ -37,6 +41,7 @@ impl Client {
         let mut client = Self {
             session: Session::new(Arc::new(Settings::default()), peer, NOW),
             mailboxes: Arc::clone(mailboxes),
+            sharing: Sharing::new(Arc::new(MemEngine::new()), Visible::Own),
             entropy: SeededEntropy::new(1),
         };
         client.command(b"l LOGIN bob x\r\n");
@@ -60,6 +65,7 @@ impl Client {
         let mailboxes = Arc::clone(&self.mailboxes);
         let verbs = Verbs {
             mailboxes: &mailboxes,
+            sharing: &self.sharing,
             memory: &Unlimited,
         };
         let mut octets = 0;

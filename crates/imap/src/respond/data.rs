@@ -81,15 +81,22 @@ impl ResponseWriter {
         self.end_line();
     }
 
-    /// `* NAMESPACE` with one personal namespace without a prefix, and given shared ones
-    /// (RFC 9051 6.3.10).
-    pub fn namespace(&mut self, shared_prefixes: &[&str]) {
-        self.raw(b"* NAMESPACE ((\"\" \"/\")) NIL ");
-        if shared_prefixes.is_empty() {
+    /// `* NAMESPACE` with one personal namespace without a prefix, and those of other users and shared
+    /// ones (RFC 9051 6.3.10).
+    pub fn namespace(&mut self, others: &[&str], shared: &[&str]) {
+        self.raw(b"* NAMESPACE ((\"\" \"/\")) ");
+        self.namespaces(others);
+        self.byte(b' ');
+        self.namespaces(shared);
+        self.end_line();
+    }
+
+    fn namespaces(&mut self, prefixes: &[&str]) {
+        if prefixes.is_empty() {
             self.raw(b"NIL");
         } else {
             self.byte(b'(');
-            for prefix in shared_prefixes {
+            for prefix in prefixes {
                 self.byte(b'(');
                 // A prefix is a string, never an atom.
                 let mut wire = Vec::new();
@@ -102,6 +109,33 @@ impl ResponseWriter {
             }
             self.byte(b')');
         }
+    }
+
+    /// `* ACL …` (RFC 4314 3.6)
+    pub fn acl(&mut self, mailbox: &str, list: &[(String, String)]) {
+        self.raw(b"* ACL ").mailbox(mailbox);
+        for (who, rights) in list {
+            self.byte(b' ').astring(who.as_bytes());
+            self.byte(b' ').astring(rights.as_bytes());
+        }
+        self.end_line();
+    }
+
+    /// `* LISTRIGHTS …` (RFC 4314 3.7): what is always given, and what can be, each by itself.
+    pub fn list_rights(&mut self, mailbox: &str, who: &str, always: &str, each: &str) {
+        self.raw(b"* LISTRIGHTS ").mailbox(mailbox);
+        self.byte(b' ').astring(who.as_bytes());
+        self.byte(b' ').astring(always.as_bytes());
+        for right in each.bytes() {
+            self.byte(b' ').byte(right);
+        }
+        self.end_line();
+    }
+
+    /// `* MYRIGHTS …` (RFC 4314 3.8)
+    pub fn my_rights(&mut self, mailbox: &str, rights: &str) {
+        self.raw(b"* MYRIGHTS ").mailbox(mailbox);
+        self.byte(b' ').astring(rights.as_bytes());
         self.end_line();
     }
 

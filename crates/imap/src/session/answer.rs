@@ -146,6 +146,10 @@ pub(super) fn answer_to(error: &MailboxError) -> Answer {
         MailboxError::HasChildren => (CodeName::HasChildren, "It has mailboxes in it"),
         MailboxError::RoleTaken => (CodeName::UseAttr, "Another mailbox has this special use"),
         MailboxError::NotEmpty => (CodeName::Cannot, "It holds messages"),
+        MailboxError::NotPermitted => (
+            CodeName::NoPerm,
+            "You have no right to do that in this mailbox",
+        ),
         MailboxError::NoParent => (CodeName::Cannot, "A mailbox can't be in that one"),
         MailboxError::Sealed => (CodeName::ExpungeIssued, "Some messages are being removed"),
         MailboxError::Store(error) => match error.fault() {

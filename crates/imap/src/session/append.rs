@@ -6,16 +6,18 @@
 //! put it back settles. The client has what it brings, and that is on record with the copy.
 
 use tern_base::{AccountId, MailboxId, OriginId, Uid};
-use tern_mailbox::{Landing, Lineage, MailboxError, Placed, Prepared};
+use tern_mailbox::{Actor, Landing, Lineage, MailboxError, Placed, Prepared, Rights};
 use tern_store::Verdict;
 
 use super::answer::{Answer, AnswerCode, Failure, Sync};
 use super::flags::flags_of;
+use super::place::Place;
 use super::run::{Progress, Task};
 use super::{Context, Session};
 use crate::command::{Append, AppendMessage, Replace};
 use crate::event::Event;
 use crate::limits::MAX_MULTIAPPEND;
+use crate::name::MailboxName;
 use crate::respond::status::{CodeName, Condition};
 use crate::sequence::ranges_of;
 
@@ -23,11 +25,27 @@ use crate::sequence::ranges_of;
 pub(super) struct AppendTask {
     account: AccountId,
     mailbox: MailboxId,
+    /// Who acts, where it is somebody else's.
+    actor: Option<Actor>,
+    /// Whoever appends may see what is there, and is told where it is.
+    tells: bool,
     messages: std::vec::IntoIter<AppendMessage>,
     prepared: Vec<(Prepared, Landing)>,
     /// What goes as they come, by REPLACE.
-    replaces: Option<(MailboxId, Uid)>,
+    replaces: Option<Replaced>,
 }
+
+/// The message that REPLACE takes away.
+struct Replaced {
+    account: AccountId,
+    mailbox: MailboxId,
+    uid: Uid,
+    /// Who acts, where it is in somebody else's mailbox.
+    actor: Option<Actor>,
+}
+
+/// RFC 8508 3: to mark it as deleted and to expunge it.
+const REPLACE: Rights = Rights::DELETE_MESSAGES.with(Rights::EXPUNGE);
 
 impl Session {
     pub(super) fn append(&mut self, append: Append, cx: &Context<'_>) -> Result<Task, Failure> {
@@ -47,29 +65,33 @@ impl Session {
         let Some(uid) = named.min() else {
             return Err(MailboxError::NoMessage.into());
         };
-        let replaces = Some((here.selected.mailbox, Uid(uid)));
-        Ok(Task::Append(self.append_task(replace.by, replaces, cx)?))
+        here.selected.rights.require(REPLACE)?;
+        let replaces = Replaced {
+            account: here.account,
+            mailbox: here.selected.mailbox,
+            uid: Uid(uid),
+            actor: here.selected.actor.clone(),
+        };
+        let task = self.append_task(replace.by, Some(replaces), cx)?;
+        Ok(Task::Append(task))
     }
 
     fn append_task(
         &self,
         append: Append,
-        replaces: Option<(MailboxId, Uid)>,
+        replaces: Option<Replaced>,
         cx: &Context<'_>,
     ) -> Result<AppendTask, Failure> {
-        let account = self.account()?;
-        let folder = match cx.mailboxes.folder(account, append.mailbox.as_str()) {
-            Ok(folder) => folder,
-            Err(MailboxError::NoMailbox) => return Err(no_target()),
-            Err(error) => return Err(error.into()),
-        };
+        let place = self.target(&append.mailbox, cx)?;
         // Refused before any work is done.
         for message in &append.messages {
             flags_of(&message.flags)?;
         }
         Ok(AppendTask {
-            account,
-            mailbox: folder.id,
+            account: place.account,
+            mailbox: place.folder.id,
+            tells: place.rights.has(Rights::READ),
+            actor: place.actor,
             messages: append.messages.into_iter(),
             prepared: Vec::new(),
             replaces,
@@ -77,8 +99,19 @@ impl Session {
     }
 }
 
+impl Session {
+    /// The mailbox into which messages are to go.
+    pub(super) fn target(&self, name: &MailboxName, cx: &Context<'_>) -> Result<Place, Failure> {
+        let is_own = self.whose(name, cx)?.actor.is_none();
+        match self.place(name, Rights::INSERT, cx) {
+            Err(Failure::Mailbox(MailboxError::NoMailbox)) if is_own => Err(no_target()),
+            place => place,
+        }
+    }
+}
+
 /// RFC 9051 7.1 TRYCREATE: the mailbox is not there, and CREATE may help.
-pub(super) fn no_target() -> Failure {
+fn no_target() -> Failure {
     Answer::no(CodeName::TryCreate, "No such mailbox").into()
 }
 
@@ -98,7 +131,7 @@ impl AppendTask {
                 prefix: Vec::new(),
                 origin: OriginId::new(cx.now, cx.entropy),
                 lineage: Lineage::Copied,
-                brought_by: Some(session.bringer()),
+                brought_by: Some(session.bringer(self.account)),
             };
             let prepared = cx.mailboxes.prepare(message.content.to_vec(), cx.now)?;
             self.prepared.push((prepared, landing));
@@ -108,7 +141,7 @@ impl AppendTask {
         }
         let placed = match self.place(cx) {
             Ok(placed) => placed,
-            Err(MailboxError::NoMailbox) => return Err(no_target()),
+            Err(MailboxError::NoMailbox) if self.actor.is_none() => return Err(no_target()),
             Err(error) => return Err(error.into()),
         };
         for tag in placed.iter().filter_map(|one| one.sealed) {
@@ -116,14 +149,16 @@ impl AppendTask {
         }
         let validity = placed.first().map_or(0, |one| one.uid_validity);
         let uids = ranges_of(placed.iter().map(|one| one.uid.0));
-        let code = AnswerCode::AppendUid(validity, uids);
+        // RFC 4315 3: nothing of a mailbox is told to whoever can't select it.
+        let code = self.tells.then_some(AnswerCode::AppendUid(validity, uids));
         if self.replaces.is_none() {
-            let answer = Answer::ok("Append completed", Sync::Full);
-            return Ok(Progress::Done(answer.with_code(code)));
+            let mut answer = Answer::ok("Append completed", Sync::Full);
+            answer.code = code;
+            return Ok(Progress::Done(answer));
         }
         // RFC 8508 3.2: before the expunge of what was replaced.
         let text = "In the place of the other";
-        let code = Some(code.borrowed());
+        let code = code.as_ref().map(AnswerCode::borrowed);
         session.out.untagged(Condition::Ok, code, text);
         let answer = Answer::ok("Replace completed", Sync::Full);
         Ok(Progress::Done(answer))
@@ -131,16 +166,26 @@ impl AppendTask {
 
     fn place(&self, cx: &Context<'_>) -> Result<Vec<Placed>, MailboxError> {
         let mailboxes = cx.mailboxes;
-        mailboxes.transact(&[self.account], |txn| {
+        let mut accounts = vec![self.account];
+        accounts.extend(self.replaces.iter().map(|replaced| replaced.account));
+        mailboxes.transact(&accounts, |txn| {
             // It goes first, so that there is room for what comes.
-            if let Some((mailbox, uid)) = self.replaces
-                && !mailboxes.expunge_in(txn, self.account, mailbox, uid, cx.now)?
-            {
-                return Err(MailboxError::NoMessage);
+            if let Some(replaced) = &self.replaces {
+                let (account, mailbox) = (replaced.account, replaced.mailbox);
+                let actor = replaced.actor.as_ref();
+                mailboxes.require_in(txn, actor, account, mailbox, REPLACE)?;
+                if !mailboxes.expunge_in(txn, account, mailbox, replaced.uid, cx.now)? {
+                    return Err(MailboxError::NoMessage);
+                }
             }
+            let (of, actor) = ((self.account, self.mailbox), self.actor.as_ref());
+            let rights = mailboxes.require_in(txn, actor, of.0, of.1, Rights::INSERT)?;
             let mut placed = Vec::with_capacity(self.prepared.len());
             for (prepared, landing) in &self.prepared {
-                let landing = std::slice::from_ref(landing);
+                // RFC 4314 4: flags without the right to set them are left out.
+                let mut landing = landing.clone();
+                landing.flags = rights.flags(landing.flags);
+                let landing = std::slice::from_ref(&landing);
                 let outcomes = mailboxes.land_in(txn, prepared, landing, cx.now)?;
                 for outcome in outcomes {
                     placed.push(outcome?);

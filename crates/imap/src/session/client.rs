@@ -5,7 +5,7 @@
 //! it was told is noted when everything is in the output; that it has heard, only when octets come
 //! from it after the output was taken.
 
-use tern_base::{MailboxId, Modseq, Timestamp};
+use tern_base::{AccountId, MailboxId, Modseq, Timestamp};
 use tern_mailbox::{Bringer, Client, Connection, Sighting, Told, Viewer};
 use tern_session::Protocol as _;
 
@@ -18,6 +18,7 @@ const PROTOCOL: &str = "imap";
 /// How far the client was told, and what of it is noted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tells {
+    account: AccountId,
     mailbox: MailboxId,
     /// Everything up to here was written.
     sent: Modseq,
@@ -42,13 +43,16 @@ impl Session {
     pub(super) fn note_told(&mut self, cx: &Context<'_>) {
         let told = self.selected().and_then(|selected| {
             let modseq = selected.told_up_to()?;
-            Some((selected.mailbox, modseq))
+            Some((selected.account, selected.mailbox, modseq))
         });
-        if let Some((mailbox, sent)) = told {
+        if let Some((account, mailbox, sent)) = told {
             match &mut self.tells {
-                Some(tells) if tells.mailbox == mailbox => tells.sent = tells.sent.max(sent),
+                Some(tells) if (tells.account, tells.mailbox) == (account, mailbox) => {
+                    tells.sent = tells.sent.max(sent);
+                }
                 tells => {
                     *tells = Some(Tells {
+                        account,
                         mailbox,
                         sent,
                         heard: Modseq(0),
@@ -66,7 +70,6 @@ impl Session {
     }
 
     fn note(&mut self, tells: Tells, cx: &Context<'_>) {
-        let Ok(account) = self.account() else { return };
         let told = Told {
             mailbox: tells.mailbox,
             sent: tells.sent,
@@ -74,8 +77,8 @@ impl Session {
             at: cx.now,
         };
         let sighting = Sighting {
-            account,
-            client: self.client(),
+            account: tells.account,
+            client: self.client_in(tells.account),
             address: self.peer.ip.to_string(),
             told: Some(told),
         };
@@ -117,9 +120,25 @@ impl Session {
         }
     }
 
-    /// To whom content is served.
+    /// The same in the records of an account, where it may be the client of somebody else.
+    fn client_in(&self, account: AccountId) -> Client {
+        let own = self.authenticated().map(|who| who.account);
+        Client {
+            reader: own.filter(|own| *own != account),
+            ..self.client()
+        }
+    }
+
+    /// To whom content of the selected mailbox is served.
     pub(super) fn viewer(&self) -> Viewer {
-        let client = self.client();
+        let own = self.authenticated().map(|who| who.account);
+        let account = self.selected().map(|selected| selected.account).or(own);
+        self.viewer_in(account.unwrap_or_default())
+    }
+
+    /// To whom content of an account is served.
+    pub(super) fn viewer_in(&self, account: AccountId) -> Viewer {
+        let client = self.client_in(account);
         Viewer {
             protocol: PROTOCOL,
             client: client.title(),
@@ -141,11 +160,12 @@ impl Session {
         })
     }
 
-    /// Who brings a message.
-    pub(super) fn bringer(&self) -> Bringer {
+    /// Who brings a message into an account. What is asked for by that only its owner asks.
+    pub(super) fn bringer(&self, account: AccountId) -> Bringer {
+        let own = self.authenticated().map(|who| who.account);
         Bringer {
-            viewer: self.viewer(),
-            connection: self.connection(),
+            viewer: self.viewer_in(account),
+            connection: self.connection().filter(|_| own == Some(account)),
         }
     }
 }

@@ -4,11 +4,11 @@
 //! one of the two mailboxes at every moment, and what was moved is told even where the rest fails.
 
 use roaring::RoaringBitmap;
-use tern_base::{MailboxId, Uid};
-use tern_mailbox::{CopiedPair, MailboxError, Transfer};
+use tern_base::{AccountId, MailboxId, Uid};
+use tern_mailbox::{Across, CopiedPair, MailboxError, Rights, Transfer};
 
 use super::answer::{Answer, AnswerCode, Failure, Sync, answer_to};
-use super::append::no_target;
+use super::place::store;
 use super::run::{Progress, Task};
 use super::{Context, Session};
 use crate::command::CopyTo;
@@ -20,7 +20,10 @@ use crate::sequence::ranges_of;
 pub(super) struct CopyTask {
     uid: bool,
     take: bool,
-    to: MailboxId,
+    /// The account and the mailbox that they go to.
+    to: (AccountId, MailboxId),
+    /// Whoever copies may see what is there, and is told where it is.
+    tells: bool,
     uid_validity: u32,
     target: RoaringBitmap,
     pairs: Vec<CopiedPair>,
@@ -34,16 +37,18 @@ impl Session {
         if copy.take && here.selected.read_only {
             return Err(Answer::no(CodeName::ReadOnly, "The mailbox is selected read-only").into());
         }
-        let folder = match cx.mailboxes.folder(here.account, copy.mailbox.as_str()) {
-            Ok(folder) => folder,
-            Err(MailboxError::NoMailbox) => return Err(no_target()),
-            Err(error) => return Err(error.into()),
-        };
+        // RFC 6851 4.4: what it takes to copy, to mark as deleted and to expunge.
+        if copy.take {
+            let takes = Rights::DELETE_MESSAGES.with(Rights::EXPUNGE);
+            here.selected.rights.require(takes)?;
+        }
+        let place = self.target(&copy.mailbox, cx)?;
         Ok(Task::Copy(CopyTask {
             uid: copy.uid,
             take: copy.take,
-            to: folder.id,
-            uid_validity: folder.uid_validity,
+            to: (place.account, place.folder.id),
+            tells: place.rights.has(Rights::READ),
+            uid_validity: place.folder.uid_validity,
             target,
             pairs: Vec::new(),
             missing: false,
@@ -57,30 +62,15 @@ impl CopyTask {
         session: &mut Session,
         cx: &mut Context<'_>,
     ) -> Result<Progress, Failure> {
-        let connection = session.connection();
-        let here = session.here()?;
-        let (account, from) = (here.account, here.selected.mailbox);
-        let uids: Vec<Uid> = self
-            .target
-            .iter()
-            .take(MESSAGES_PER_STEP)
-            .map(Uid)
-            .collect();
+        // To another account one by one, so that what was done before one that fails is known.
+        let most = match session.here()?.account == self.to.0 {
+            true => MESSAGES_PER_STEP,
+            false => 1,
+        };
+        let uids: Vec<Uid> = self.target.iter().take(most).map(Uid).collect();
         if let Some(last) = uids.last() {
             self.target.remove_range(..=last.0);
-            let transfer = Transfer {
-                account,
-                from,
-                uids: &uids,
-                to: self.to,
-                by: connection.as_ref(),
-            };
-            let pairs = if self.take {
-                cx.mailboxes.move_messages(&transfer, cx.now)
-            } else {
-                cx.mailboxes.copy(&transfer, cx.now)
-            };
-            match pairs {
+            match self.transfer(&uids, session, cx)? {
                 Ok(pairs) => {
                     self.missing |= pairs.len() < uids.len();
                     self.pairs.extend(pairs);
@@ -94,11 +84,50 @@ impl CopyTask {
         self.finish(session, cx)
     }
 
+    /// Copies or moves some, within an account or from one to another.
+    fn transfer(
+        &self,
+        uids: &[Uid],
+        session: &mut Session,
+        cx: &Context<'_>,
+    ) -> Result<Result<Vec<CopiedPair>, MailboxError>, Failure> {
+        let connection = session.connection();
+        let own = session.account()?;
+        let here = session.here()?;
+        let (account, from) = (here.account, here.selected.mailbox);
+        if let ([uid], true) = (uids, account != self.to.0) {
+            let across = Across {
+                from: (account, from),
+                uid: *uid,
+                to: self.to,
+                actor: &cx.sharing.actor(own).map_err(store)?,
+                viewer: &session.viewer_in(account),
+                bringer: &session.bringer(self.to.0),
+                moving: self.take,
+            };
+            let pair = cx.mailboxes.copy_across(&across, cx.now);
+            return Ok(pair.map(|pair| pair.into_iter().collect()));
+        }
+        let transfer = Transfer {
+            account,
+            from,
+            uids,
+            to: self.to.1,
+            // In somebody else's mailboxes nothing is asked for by that.
+            by: connection.as_ref().filter(|_| account == own),
+        };
+        Ok(match (&here.selected.actor, self.take) {
+            (Some(actor), take) => cx.mailboxes.transfer_for(actor, &transfer, take, cx.now),
+            (None, true) => cx.mailboxes.move_messages(&transfer, cx.now),
+            (None, false) => cx.mailboxes.copy(&transfer, cx.now),
+        })
+    }
+
     fn finish(&mut self, session: &mut Session, cx: &Context<'_>) -> Result<Progress, Failure> {
         // RFC 2180 4.4: a number whose message is gone fails the command; UIDs are passed over.
         let gone = self.missing && !self.uid;
         if gone && !self.take {
-            self.roll_back(session, cx)?;
+            self.roll_back(cx)?;
         }
         let code = self.copy_uid();
         if self.take {
@@ -129,22 +158,23 @@ impl CopyTask {
             session.failed("moving messages", &error);
             return Ok(Progress::Done(answer_to(&error).with_sync(Sync::Full)));
         }
-        self.roll_back(session, cx)?;
+        self.roll_back(cx)?;
         Err(error.into())
     }
 
     /// RFC 9051 6.4.7: a COPY that fails leaves the target as it was.
-    fn roll_back(&mut self, session: &Session, cx: &Context<'_>) -> Result<(), Failure> {
+    fn roll_back(&mut self, cx: &Context<'_>) -> Result<(), Failure> {
         let copies: Vec<Uid> = self.pairs.drain(..).map(|pair| pair.to).collect();
-        let account = session.account()?;
+        let (account, mailbox) = self.to;
         cx.mailboxes
-            .expunge(account, self.to, &copies, false, cx.now)?;
+            .expunge(account, mailbox, &copies, false, cx.now)?;
         Ok(())
     }
 
     /// RFC 9051 7.1 COPYUID; none where nothing was copied.
     fn copy_uid(&self) -> Option<AnswerCode> {
-        if self.pairs.is_empty() {
+        // RFC 4315 3: nothing of a mailbox is told to whoever can't select it.
+        if self.pairs.is_empty() || !self.tells {
             return None;
         }
         // Both ascend, so that the n-th of the one is the n-th of the other.

@@ -72,7 +72,7 @@ impl Session {
         match body {
             CommandBody::Enable(names) => self.enable(&names),
             CommandBody::Namespace => {
-                self.out.namespace(&[]);
+                self.out.namespace(&[super::list::OTHERS], &[]);
                 Ok(Answer::ok("Namespace completed", Sync::Full).into())
             }
             CommandBody::Select(select) => self.select(select, cx),
@@ -91,6 +91,15 @@ impl Session {
             CommandBody::Replace(replace) => self.replace(replace, cx),
             CommandBody::GetQuota(root) => self.get_quota(&root, cx),
             CommandBody::GetQuotaRoot(mailbox) => self.get_quota_root(&mailbox, cx),
+            CommandBody::SetAcl {
+                mailbox,
+                who,
+                change,
+            } => self.set_acl(&mailbox, &who, change, cx),
+            CommandBody::DeleteAcl { mailbox, who } => self.delete_acl(&mailbox, &who, cx),
+            CommandBody::GetAcl(mailbox) => self.get_acl(&mailbox, cx),
+            CommandBody::ListRights { mailbox, who } => self.list_rights(&mailbox, &who, cx),
+            CommandBody::MyRights(mailbox) => self.my_rights(&mailbox, cx),
             CommandBody::Check => {
                 self.here()?;
                 Ok(Answer::ok("Check completed", Sync::Full).into())

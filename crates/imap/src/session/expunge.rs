@@ -3,10 +3,12 @@
 //! Invariant: what is gone is told by the changes, like any other expunge.
 
 use tern_base::{AccountId, MailboxId, Uid};
+use tern_mailbox::{Actor, MailboxError, Rights};
 
 use super::answer::{Answer, AnswerCode, Failure, Sync};
 use super::run::{Progress, Task};
 use super::select::deleted_in;
+use super::selected::Selected;
 use super::{Context, Session};
 use crate::limits::MESSAGES_PER_STEP;
 use crate::respond::status::CodeName;
@@ -16,6 +18,8 @@ use crate::sequence::MessageSet;
 pub(super) struct ExpungeTask {
     account: AccountId,
     mailbox: MailboxId,
+    /// Who acts, where it is somebody else's.
+    actor: Option<Actor>,
     /// All of the client's messages that have `\Deleted`, or of this set; found at the first step.
     set: Option<roaring::RoaringBitmap>,
     /// The rest, the first one last.
@@ -34,9 +38,11 @@ impl Session {
         if here.selected.read_only {
             return Err(Answer::no(CodeName::ReadOnly, "The mailbox is selected read-only").into());
         }
+        here.selected.rights.require(Rights::EXPUNGE)?;
         Ok(Task::Expunge(ExpungeTask {
             account: here.account,
             mailbox: here.selected.mailbox,
+            actor: here.selected.actor.clone(),
             set: Some(set),
             uids: None,
             any: false,
@@ -47,16 +53,12 @@ impl Session {
 
 impl ExpungeTask {
     /// The expunge of a mailbox that is selected no more.
-    pub(super) fn closing(
-        account: AccountId,
-        mailbox: MailboxId,
-        mut uids: Vec<Uid>,
-        answer: Answer,
-    ) -> Self {
+    pub(super) fn closing(selected: &Selected, mut uids: Vec<Uid>, answer: Answer) -> Self {
         uids.reverse();
         Self {
-            account,
-            mailbox,
+            account: selected.account,
+            mailbox: selected.mailbox,
+            actor: selected.actor.clone(),
             set: None,
             uids: Some(uids),
             any: false,
@@ -83,10 +85,16 @@ impl ExpungeTask {
         let mut piece = uids.split_off(rest);
         piece.reverse();
         if !piece.is_empty() {
-            let gone = cx
-                .mailboxes
-                .expunge(self.account, self.mailbox, &piece, true, cx.now)?;
-            self.any |= !gone.is_empty();
+            let of = (self.account, self.mailbox);
+            let actor = self.actor.as_ref();
+            let gone = cx.mailboxes.expunge_for(actor, of, &piece, true, cx.now);
+            match gone {
+                Ok(gone) => self.any |= !gone.is_empty(),
+                // RFC 4314 4: CLOSE goes through whatever may be expunged.
+                Err(MailboxError::NotPermitted | MailboxError::NoMailbox)
+                    if self.answer.sync == Sync::Nothing => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         if rest > 0 {
             return Ok(Progress::More);

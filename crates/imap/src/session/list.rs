@@ -1,15 +1,17 @@
 //! LIST (RFC 9051 6.3.9: LIST-EXTENDED, SPECIAL-USE, LIST-STATUS) and LSUB (RFC 3501 6.3.9).
 //!
-//! Invariant: mailboxes above a listed one exist, so no answer has `\NonExistent`. Matching is
-//! linear in name times pattern, a command compares a bounded number of octets, and a step of its
-//! answer a small part of them.
+//! Invariant: mailboxes above a listed one exist, but for those of others, above which there may be names
+//! without a mailbox; a mailbox of others is listed where its owner gave the right to see it, and its
+//! messages are counted where they may be read. Matching is linear in name times pattern, a command
+//! compares a bounded number of octets, and a step of its answer a small part of them.
 
 use std::collections::BTreeSet;
 
-use tern_base::{AccountId, MailboxId};
 use tern_mailbox::{Folder, MailboxError, Role};
 
 use super::answer::{Answer, Failure, Sync};
+use super::listed::{Named, is_asked_for, others, own};
+use super::place::Place;
 use super::run::{Progress, Task};
 use super::status::write_status;
 use super::{Context, Session};
@@ -19,18 +21,18 @@ use crate::name::{MailboxName, SEPARATOR};
 use crate::respond::data::Listed;
 use crate::respond::status::CodeName;
 
+/// What the names of others' mailboxes begin with (RFC 2342 5).
+pub(super) const OTHERS: &str = "Other Users/";
+
 /// A LIST or LSUB whose answers are being written.
 pub(super) struct ListTask {
-    account: AccountId,
     lsub: bool,
     select: ListSelect,
     returns: ListReturn,
     patterns: Vec<String>,
-    folders: Vec<Folder>,
-    /// Mailboxes that have others in them.
-    parents: BTreeSet<MailboxId>,
-    /// Mailboxes above one that is selected and matches no pattern.
-    above_hidden: Option<BTreeSet<MailboxId>>,
+    names: Vec<Named>,
+    /// Names above one that is selected and matches no pattern.
+    above_hidden: Option<BTreeSet<usize>>,
     next: usize,
 }
 
@@ -39,7 +41,6 @@ const COMPARISONS_PER_STEP: usize = 1 << 22;
 
 impl Session {
     pub(super) fn list(&mut self, list: List, cx: &Context<'_>) -> Result<Task, Failure> {
-        let account = self.account()?;
         let status = list.returns.status.as_deref().unwrap_or_default();
         if status.contains(&StatusItem::HighestModseq) {
             self.enable_condstore();
@@ -54,15 +55,12 @@ impl Session {
         }
         let patterns = list.patterns.iter();
         let patterns: Vec<String> = patterns.map(|one| joined(&list.reference, one)).collect();
-        let folders = folders(&patterns, account, cx)?;
         Ok(Task::List(ListTask {
-            account,
             lsub: false,
             select: list.select,
             returns: list.returns,
+            names: self.names(&patterns, cx)?,
             patterns,
-            parents: parents(&folders),
-            folders,
             above_hidden: None,
             next: 0,
         }))
@@ -74,60 +72,56 @@ impl Session {
         pattern: &MailboxName,
         cx: &Context<'_>,
     ) -> Result<Task, Failure> {
-        let account = self.account()?;
         let patterns = vec![joined(reference, pattern)];
-        let folders = folders(&patterns, account, cx)?;
         Ok(Task::List(ListTask {
-            account,
             lsub: true,
             select: ListSelect {
                 subscribed: true,
                 ..ListSelect::default()
             },
             returns: ListReturn::default(),
+            names: self.names(&patterns, cx)?,
             patterns,
-            parents: parents(&folders),
-            folders,
             above_hidden: None,
             next: 0,
         }))
     }
-}
 
-/// The mailboxes of an account, if comparing them all with the patterns is not too much.
-fn folders(
-    patterns: &[String],
-    account: AccountId,
-    cx: &Context<'_>,
-) -> Result<Vec<Folder>, Failure> {
-    let folders = cx.mailboxes.folders(account)?;
-    let of_patterns: usize = patterns.iter().map(String::len).sum();
-    let of_names: usize = folders.iter().map(|folder| folder.path.len()).sum();
-    if of_patterns.saturating_mul(of_names) > MAX_LIST_COMPARISONS {
-        return Err(Answer::no(CodeName::Limit, "Too many patterns for so many mailboxes").into());
+    /// The names that there are, if comparing them all with the patterns is not too much.
+    fn names(&self, patterns: &[String], cx: &Context<'_>) -> Result<Vec<Named>, Failure> {
+        let account = self.account()?;
+        let mut names = own(account, cx.mailboxes.folders(account)?);
+        if patterns.iter().any(|pattern| is_asked_for(pattern)) {
+            others(account, cx, &mut names)?;
+        }
+        let of_patterns: usize = patterns.iter().map(String::len).sum();
+        let of_names: usize = names.iter().map(|name| name.folder.path.len()).sum();
+        if of_patterns.saturating_mul(of_names) > MAX_LIST_COMPARISONS {
+            let text = "Too many patterns for so many mailboxes";
+            return Err(Answer::no(CodeName::Limit, text).into());
+        }
+        Ok(names)
     }
-    Ok(folders)
+
+    /// A mailbox as SELECT lists it.
+    pub(super) fn listed(&self, place: &Place, cx: &Context<'_>) -> Result<Listed, Failure> {
+        let patterns = [place.folder.path.clone()];
+        let names = self.names(&patterns, cx)?;
+        let is_it = |name: &&Named| name.folder.path == place.folder.path;
+        let has_children = names.iter().find(is_it).is_some_and(|name| name.is_parent);
+        Ok(Listed {
+            name: place.folder.path.clone(),
+            attributes: vec![children_attribute(has_children)],
+            special_use: special_use(&place.folder).into_iter().collect(),
+            ..Listed::default()
+        })
+    }
 }
 
 /// RFC 9051 6.3.9: the reference stands before the pattern.
 fn joined(reference: &MailboxName, pattern: &MailboxName) -> String {
     let name = format!("{reference}{pattern}");
     MailboxName::from_utf8(name).into_string()
-}
-
-fn parents(folders: &[Folder]) -> BTreeSet<MailboxId> {
-    folders.iter().filter_map(|folder| folder.parent).collect()
-}
-
-/// A mailbox as SELECT lists it.
-pub(super) fn listed(folder: &Folder, folders: &[Folder]) -> Listed {
-    let has_children = folders.iter().any(|one| one.parent == Some(folder.id));
-    Listed {
-        name: folder.path.clone(),
-        attributes: vec![children_attribute(has_children)],
-        special_use: special_use(folder).into_iter().collect(),
-        ..Listed::default()
-    }
 }
 
 /// RFC 3348, RFC 9051 7.3.1.
@@ -163,21 +157,21 @@ impl ListTask {
         };
         let per_name = self.patterns.iter().map(String::len).sum::<usize>() + 1;
         let mut comparisons = 0;
-        while let Some(folder) = self.folders.get(self.next) {
+        while let Some(name) = self.names.get(self.next) {
             if session.out.len() >= MAX_STEP_OUTPUT || comparisons > COMPARISONS_PER_STEP {
                 self.above_hidden = Some(above_hidden);
                 return Ok(Progress::More);
             }
+            let above = above_hidden.contains(&self.next);
             self.next += 1;
-            comparisons += per_name * folder.path.len();
-            if !self.matches(folder) {
+            comparisons += per_name * name.folder.path.len();
+            if !self.matches(name) {
                 continue;
             }
-            let above = above_hidden.contains(&folder.id);
             if self.lsub {
-                self.write_lsub(session, folder, above);
+                self.write_lsub(session, name, above);
             } else {
-                self.write_list(session, cx, folder, above)?;
+                self.write_list(session, cx, name, above)?;
             }
         }
         let text = if self.lsub {
@@ -188,52 +182,47 @@ impl ListTask {
         Ok(Progress::Done(Answer::ok(text, Sync::Full)))
     }
 
-    fn matches(&self, folder: &Folder) -> bool {
-        let name = folder.path.as_bytes();
+    fn matches(&self, name: &Named) -> bool {
+        let name = name.folder.path.as_bytes();
         self.patterns
             .iter()
             .any(|pattern| matches(pattern.as_bytes(), name))
     }
 
-    fn is_selected(&self, folder: &Folder) -> bool {
-        (!self.select.subscribed || folder.subscribed)
-            && (!self.select.special_use || special_use(folder).is_some())
+    fn is_selected(&self, name: &Named) -> bool {
+        (!self.select.subscribed || name.folder.subscribed)
+            && (!self.select.special_use || special_use(&name.folder).is_some())
     }
 
     /// RFC 5258 3.5 CHILDINFO, RFC 3501 6.3.9 for LSUB with `%`.
-    fn find_above_hidden(&self) -> BTreeSet<MailboxId> {
+    fn find_above_hidden(&self) -> BTreeSet<usize> {
         let mut out = BTreeSet::new();
         if !self.lsub && !self.select.recursive_match {
             return out;
         }
-        let by_id: std::collections::BTreeMap<MailboxId, &Folder> = self
-            .folders
-            .iter()
-            .map(|folder| (folder.id, folder))
-            .collect();
-        for folder in &self.folders {
-            if !self.is_selected(folder) || self.matches(folder) {
+        for name in &self.names {
+            if !name.is_there || !self.is_selected(name) || self.matches(name) {
                 continue;
             }
-            let mut above = folder.parent;
-            while let Some(parent) = above.and_then(|id| by_id.get(&id)) {
-                if !out.insert(parent.id) {
+            let mut above = name.parent;
+            while let Some(at) = above {
+                if !out.insert(at) {
                     break;
                 }
-                above = parent.parent;
+                above = self.names.get(at).and_then(|parent| parent.parent);
             }
         }
         out
     }
 
-    fn write_lsub(&self, session: &mut Session, folder: &Folder, above: bool) {
-        let attributes = match (folder.subscribed, above) {
+    fn write_lsub(&self, session: &mut Session, name: &Named, above: bool) {
+        let attributes = match (name.folder.subscribed, above) {
             (true, _) => Vec::new(),
             (false, true) => vec!["Noselect"],
             (false, false) => return,
         };
         session.out.lsub(&Listed {
-            name: folder.path.clone(),
+            name: name.folder.path.clone(),
             attributes,
             ..Listed::default()
         });
@@ -243,13 +232,19 @@ impl ListTask {
         &self,
         session: &mut Session,
         cx: &Context<'_>,
-        folder: &Folder,
+        name: &Named,
         above: bool,
     ) -> Result<(), MailboxError> {
-        if !self.is_selected(folder) && !above {
+        let folder = &name.folder;
+        if !self.is_selected(name) && !above {
             return Ok(());
         }
-        let mut attributes = vec![children_attribute(self.parents.contains(&folder.id))];
+        let mut attributes = vec![children_attribute(name.is_parent)];
+        if !name.is_there {
+            // RFC 9051 7.3.1; IMAP4rev1 has no other word for it (RFC 5258 3).
+            attributes.insert(0, "NonExistent");
+            attributes.insert(1, "Noselect");
+        }
         if folder.subscribed && (self.select.subscribed || self.returns.subscribed) {
             attributes.push("Subscribed");
         }
@@ -265,9 +260,12 @@ impl ListTask {
         let Some(items) = &self.returns.status else {
             return Ok(());
         };
+        if !name.is_there || !name.may_be_read(cx)? {
+            return Ok(());
+        }
         let limit = session.settings.max_message_size;
         let out = &mut session.out;
-        match write_status(out, cx.mailboxes, self.account, folder, items, limit) {
+        match write_status(out, cx.mailboxes, name.account, folder, items, limit) {
             // RFC 5819 2: what can't be told any more is left out.
             Err(MailboxError::NoMailbox) => Ok(()),
             other => other,

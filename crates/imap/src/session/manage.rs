@@ -3,9 +3,10 @@
 //! Invariant: INBOX is never deleted or renamed; its RENAME moves the messages (RFC 9051 6.3.6).
 
 use tern_base::{AccountId, MailboxId, Uid};
-use tern_mailbox::{Folder, INBOX, MailboxError, Role, Transfer};
+use tern_mailbox::{Grantee, INBOX, MailboxError, Rights, Role, Transfer};
 
 use super::answer::{Answer, AnswerCode, Failure, Sync};
+use super::place::{Place, prefix_of, store};
 use super::run::{Progress, Task};
 use super::{Context, Session};
 use crate::command::SpecialUse;
@@ -27,12 +28,18 @@ impl Session {
         special_use: &[SpecialUse],
         cx: &Context<'_>,
     ) -> Result<Task, Failure> {
-        let account = self.account()?;
+        let whose = self.whose(mailbox, cx)?;
+        let (account, actor) = (whose.account, whose.actor.as_ref());
         let role = role_of(special_use)?;
+        if actor.is_some() && role.is_some() {
+            let text = "What a mailbox is for is its owner's to say";
+            return Err(Answer::no(CodeName::UseAttr, text).into());
+        }
         // RFC 9051 6.3.4: a separator at the end says that more will be created below.
-        let path = mailbox.as_str();
-        let path = path.strip_suffix(SEPARATOR).unwrap_or(path);
-        let created = cx.mailboxes.create_folder(account, path, role, cx.now);
+        let path = whose.path.strip_suffix(SEPARATOR).unwrap_or(whose.path);
+        let created = cx
+            .mailboxes
+            .create_folder_for(actor, account, path, role, cx.now);
         let folder = created.map_err(|error| match error {
             // RFC 6154 3
             MailboxError::RoleTaken => Failure::from(Answer::no(
@@ -53,9 +60,9 @@ impl Session {
         mailbox: &MailboxName,
         cx: &Context<'_>,
     ) -> Result<Task, Failure> {
-        let account = self.account()?;
+        let place = self.place(mailbox, Rights::DELETE, cx)?;
+        let (account, folder) = (place.account, &place.folder);
         let folders = cx.mailboxes.folders(account)?;
-        let folder = find(&folders, mailbox)?;
         if folders.iter().any(|one| one.parent == Some(folder.id)) {
             // RFC 5530 3
             return Err(Answer::no(CodeName::HasChildren, "There are mailboxes in it").into());
@@ -63,8 +70,12 @@ impl Session {
         if folder.id == INBOX {
             return Err(Answer::no(CodeName::Cannot, "INBOX can't be deleted").into());
         }
-        cx.mailboxes.delete_folder(account, folder.id, cx.now)?;
-        let is_selected = |selected: &super::Selected| selected.mailbox == folder.id;
+        let actor = place.actor.as_ref();
+        cx.mailboxes
+            .delete_folder_for(actor, account, folder.id, cx.now)?;
+        let is_selected = |selected: &super::Selected| {
+            (selected.account, selected.mailbox) == (account, folder.id)
+        };
         if self.selected().is_some_and(is_selected) {
             self.take_selected();
             let code = Some(CodeName::Closed.into());
@@ -80,16 +91,21 @@ impl Session {
         to: &MailboxName,
         cx: &Context<'_>,
     ) -> Result<Task, Failure> {
-        let account = self.account()?;
-        let folder = cx.mailboxes.folder(account, from.as_str())?;
-        let path = to.as_str();
-        let path = path.strip_suffix(SEPARATOR).unwrap_or(path);
-        if folder.id == INBOX {
+        let place = self.place(from, Rights::DELETE, cx)?;
+        let whose = self.whose(to, cx)?;
+        let (account, folder) = (place.account, &place.folder);
+        if whose.account != account {
+            let text = "A mailbox stays in the account that it belongs to";
+            return Err(Answer::no(CodeName::Cannot, text).into());
+        }
+        let path = whose.path.strip_suffix(SEPARATOR).unwrap_or(whose.path);
+        if folder.id == INBOX && place.actor.is_none() {
             let to = cx.mailboxes.create_folder(account, path, None, cx.now)?.id;
             return Ok(Task::RenameInbox(RenameInboxTask { account, to }));
         }
+        let actor = place.actor.as_ref();
         cx.mailboxes
-            .rename_folder(account, folder.id, path, cx.now)?;
+            .rename_folder_for(actor, account, folder.id, path, cx.now)?;
         Ok(Answer::ok("Rename completed", Sync::Full).into())
     }
 
@@ -100,27 +116,62 @@ impl Session {
         subscribed: bool,
         cx: &Context<'_>,
     ) -> Result<Task, Failure> {
-        let account = self.account()?;
         let text = if subscribed {
             "Subscribe completed"
         } else {
             "Unsubscribe completed"
         };
-        match cx.mailboxes.folder(account, mailbox.as_str()) {
-            Ok(folder) => cx
-                .mailboxes
-                .subscribe_folder(account, folder.id, subscribed)?,
-            // Nobody is subscribed to what is not there.
-            Err(MailboxError::NoMailbox) if !subscribed => {}
-            Err(error) => return Err(error.into()),
+        match self.place(mailbox, Rights::LOOKUP, cx) {
+            Ok(place) => self.subscribe_to(&place, subscribed, cx)?,
+            // Nobody is subscribed to what is not there; to what they see no more they may have been.
+            Err(Failure::Mailbox(MailboxError::NoMailbox)) if !subscribed => {
+                self.forget(mailbox, cx)?;
+            }
+            Err(error) => return Err(error),
         }
         Ok(Answer::ok(text, Sync::Full).into())
     }
 }
 
-fn find<'a>(folders: &'a [Folder], name: &MailboxName) -> Result<&'a Folder, MailboxError> {
-    let is_it = |folder: &&Folder| folder.path == name.as_str();
-    folders.iter().find(is_it).ok_or(MailboxError::NoMailbox)
+impl Session {
+    fn subscribe_to(
+        &self,
+        place: &Place,
+        subscribed: bool,
+        cx: &Context<'_>,
+    ) -> Result<(), Failure> {
+        let (account, mailbox) = (place.account, place.folder.id);
+        if place.actor.is_none() {
+            cx.mailboxes
+                .subscribe_folder(account, mailbox, subscribed)?;
+        } else {
+            let foreign = (account, mailbox);
+            cx.mailboxes
+                .subscribe_foreign(self.account()?, foreign, subscribed)?;
+        }
+        Ok(())
+    }
+
+    /// RFC 4314 4: UNSUBSCRIBE takes no right. What there is to forget follows from the subscriptions
+    /// alone, so that the answer tells nothing.
+    fn forget(&self, name: &MailboxName, cx: &Context<'_>) -> Result<(), Failure> {
+        let account = self.account()?;
+        for foreign in cx.mailboxes.subscribed(account)? {
+            let owner = Grantee::Account(foreign.0);
+            let Some(address) = cx.sharing.name_of(owner).map_err(store)? else {
+                continue;
+            };
+            let prefix = prefix_of(&address);
+            let Some(path) = name.as_str().strip_prefix(&prefix) else {
+                continue;
+            };
+            let folder = cx.mailboxes.folder(foreign.0, path);
+            if folder.is_ok_and(|folder| folder.id == foreign.1) {
+                cx.mailboxes.subscribe_foreign(account, foreign, false)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// RFC 6154 3: a use that no mailbox can have here, or two at once, are refused.

@@ -15,9 +15,12 @@ mod expunge;
 mod fetch;
 mod flags;
 mod list;
+mod listed;
 mod login;
 mod manage;
+mod place;
 mod quota;
+mod rights;
 mod run;
 mod search;
 mod select;
@@ -32,8 +35,8 @@ use std::sync::Arc;
 use tern_base::{AccountId, Entropy, Timestamp};
 use tern_mailbox::{Client, Mailboxes};
 use tern_session::{
-    Authenticated, Ending, Exchange, Mechanism, Peer, Protocol, Reservation, Step, TlsFacts,
-    Verified,
+    Authenticated, Ending, Exchange, Mechanism, Peer, Protocol, Reservation, Sharing, Step,
+    TlsFacts, Verified,
 };
 use zeroize::Zeroize as _;
 
@@ -88,6 +91,7 @@ enum State {
 /// What a command is executed with.
 struct Context<'a> {
     mailboxes: &'a Mailboxes,
+    sharing: &'a Sharing,
     now: Timestamp,
     entropy: &'a mut dyn Entropy,
 }
@@ -187,6 +191,7 @@ impl Session {
     fn execute(&mut self, verbs: &Verbs<'_>, now: Timestamp, entropy: &mut dyn Entropy) -> Step {
         let mut cx = Context {
             mailboxes: verbs.mailboxes,
+            sharing: verbs.sharing,
             now,
             entropy,
         };
@@ -194,8 +199,13 @@ impl Session {
             Phase::Closed => return Step::Close,
             Phase::StartingTls => return Step::StartTls,
             Phase::Verifying { .. } => return Step::Input,
-            Phase::Running(_) => return self.run(&mut cx),
-            Phase::Command | Phase::Sasl { .. } | Phase::Idle { .. } => {}
+            Phase::Running(_) | Phase::Command | Phase::Sasl { .. } | Phase::Idle { .. } => {}
+        }
+        if !self.may_go_on(&cx) {
+            return Step::Close;
+        }
+        if matches!(self.phase, Phase::Running(_)) {
+            return self.run(&mut cx);
         }
         self.note_told(&cx);
         let Some(frame) = self.framer.next_frame() else {
@@ -364,14 +374,14 @@ impl Session {
         self.changed && matches!(self.phase, Phase::Idle { .. })
     }
 
-    /// The account of the selected mailbox with it, apart from the rest of the session.
+    /// The selected mailbox and the account that it belongs to, apart from the rest of the session.
     fn here(&mut self) -> Result<Here<'_>, Answer> {
         match &mut self.state {
             State::Authenticated {
-                who,
                 selected: Some(selected),
+                ..
             } => Ok(Here {
-                account: who.account,
+                account: selected.account,
                 selected,
                 out: &mut self.out,
                 enabled: self.enabled,
@@ -385,6 +395,14 @@ impl Session {
         match &self.state {
             State::Authenticated { who, .. } => Ok(who.account),
             State::NotAuthenticated => Err(Answer::bad("Authenticate first").into()),
+        }
+    }
+
+    /// The same with what is known of the login.
+    fn authenticated_as(&self) -> Option<&Authenticated> {
+        match &self.state {
+            State::Authenticated { who, .. } => Some(who),
+            State::NotAuthenticated => None,
         }
     }
 
@@ -460,10 +478,12 @@ impl Protocol for Session {
     }
 
     fn authenticated(&self) -> Option<&Authenticated> {
-        match &self.state {
-            State::NotAuthenticated => None,
-            State::Authenticated { who, .. } => Some(who),
-        }
+        self.authenticated_as()
+    }
+
+    fn also_watches(&self) -> Option<AccountId> {
+        let foreign = self.selected().filter(|selected| selected.actor.is_some());
+        foreign.map(|selected| selected.account)
     }
 
     /// `BYE`, then [`Step::Close`].

@@ -1,4 +1,7 @@
-//! GETQUOTA and GETQUOTAROOT (RFC 9208): one quota root, the account, whose name is empty.
+//! GETQUOTA and GETQUOTAROOT (RFC 9208): one quota root, the account, whose name is empty. What somebody
+//! else has used is theirs to know: their mailboxes are told without a root.
+
+use tern_mailbox::Rights;
 
 use super::answer::{Answer, Failure, Sync};
 use super::run::Task;
@@ -26,9 +29,13 @@ impl Session {
         mailbox: &MailboxName,
         cx: &Context<'_>,
     ) -> Result<Task, Failure> {
-        let folder = cx.mailboxes.folder(self.account()?, mailbox.as_str())?;
-        self.out.quota_root(&folder.path, &[ROOT]);
-        self.write_quota(cx)?;
+        let place = self.place(mailbox, Rights::READ, cx)?;
+        if place.actor.is_some() {
+            self.out.quota_root(&place.folder.path, &[]);
+        } else {
+            self.out.quota_root(&place.folder.path, &[ROOT]);
+            self.write_quota(cx)?;
+        }
         Ok(Answer::ok("Getquotaroot completed", Sync::Full).into())
     }
 

@@ -5,12 +5,11 @@
 
 use roaring::RoaringBitmap;
 use tern_base::{AccountId, Modseq, Uid};
-use tern_mailbox::{MailboxError, SystemFlag, View};
+use tern_mailbox::{MailboxError, Rights, SystemFlag, View};
 
 use super::answer::{Answer, AnswerCode, Failure, Sync};
 use super::expunge::ExpungeTask;
 use super::fetch::FetchTask;
-use super::list::listed;
 use super::run::Task;
 use super::selected::Selected;
 use super::{Context, Session, State};
@@ -19,13 +18,20 @@ use crate::respond::status::{Code, CodeName, Condition};
 use crate::sequence::{SequenceSet, ranges_of};
 use tern_session::ids::mailbox_id;
 
+/// RFC 4314 5.2: the rights of which one makes a mailbox more than something to read.
+const CHANGES: Rights = Rights::INSERT
+    .with(Rights::EXPUNGE)
+    .with(Rights::SEEN)
+    .with(Rights::WRITE)
+    .with(Rights::DELETE_MESSAGES);
+
 impl Session {
     pub(super) fn select(&mut self, select: Select, cx: &mut Context<'_>) -> Result<Task, Failure> {
         // RFC 7162 3.2.5
         if select.qresync.is_some() && !self.enabled.qresync {
             return Err(Answer::bad("ENABLE QRESYNC first").into());
         }
-        let account = self.account()?;
+        self.account()?;
         if self.take_selected().is_some() {
             // RFC 9051 7.1, CLOSED; RFC 7162 3.2.11
             let code = Some(CodeName::Closed.into());
@@ -35,18 +41,20 @@ impl Session {
         if select.condstore || select.qresync.is_some() {
             self.enable_condstore();
         }
-        let folder = cx.mailboxes.folder(account, select.mailbox.as_str())?;
-        let view = cx.mailboxes.view(account, folder.id)?;
-        let selected = Selected::new(folder.id, select.read_only, &view);
+        let place = self.place(&select.mailbox, Rights::READ, cx)?;
+        let account = place.account;
+        let view = cx.mailboxes.view(account, place.folder.id)?;
+        let selected = Selected::new(&place, select.read_only, &view);
         self.write_selected(account, &selected, &view);
         if self.enabled.rev2 {
-            let folders = cx.mailboxes.folders(account)?;
-            self.out.list(&listed(&folder, &folders));
+            let listed = self.listed(&place, cx)?;
+            self.out.list(&listed);
         }
-        let (code, text) = if select.read_only {
-            (CodeName::ReadOnly, "Examine completed")
-        } else {
-            (CodeName::ReadWrite, "Select completed")
+        let (code, text) = match select.read_only {
+            true => (CodeName::ReadOnly, "Examine completed"),
+            // RFC 4314 5.2
+            false if !place.rights.has_any(CHANGES) => (CodeName::ReadOnly, "Select completed"),
+            false => (CodeName::ReadWrite, "Select completed"),
         };
         let answer = Answer::ok(text, Sync::Nothing).with_code(AnswerCode::Name(code));
         let task = match select.qresync {
@@ -133,16 +141,16 @@ impl Session {
         let answer = Answer::ok("Close completed", Sync::Nothing);
         let deleted = match cx.mailboxes.view(here.account, here.selected.mailbox) {
             _ if here.selected.read_only => Vec::new(),
+            // RFC 4314 4: whoever may not expunge closes the mailbox all the same.
+            _ if !here.selected.rights.has(Rights::EXPUNGE) => Vec::new(),
             Ok(view) => deleted_in(&view, &here.selected.known),
             Err(MailboxError::NoMailbox) => Vec::new(),
             Err(error) => return Err(error.into()),
         };
-        let (account, mailbox) = (here.account, here.selected.mailbox);
-        self.take_selected();
-        if deleted.is_empty() {
+        let Some(selected) = self.take_selected().filter(|_| !deleted.is_empty()) else {
             return Ok(answer.into());
-        }
-        let task = ExpungeTask::closing(account, mailbox, deleted, answer);
+        };
+        let task = ExpungeTask::closing(&selected, deleted, answer);
         Ok(Task::Expunge(task))
     }
 }

@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 
 use roaring::RoaringBitmap;
 use tern_base::{AccountId, MailboxId, Modseq, Uid};
-use tern_mailbox::{Flags, MailboxError, Mailboxes, View};
+use tern_mailbox::{Actor, Flags, MailboxError, Mailboxes, Rights, View};
 
 use super::Enabled;
 use super::answer::{Answer, Sync};
+use super::place::Place;
 use crate::limits::MAX_TOLD_KEYWORDS;
 use crate::respond::ResponseWriter;
 use crate::respond::status::Code;
@@ -20,7 +21,13 @@ use crate::sequence::{MessageSet, ranges_of};
 
 /// A selected mailbox.
 pub(super) struct Selected {
+    /// The account that it belongs to.
+    pub(super) account: AccountId,
     pub(super) mailbox: MailboxId,
+    /// What may be done in it, as it was at the last step.
+    pub(super) rights: Rights,
+    /// Who acts, where it is somebody else's.
+    pub(super) actor: Option<Actor>,
     pub(super) read_only: bool,
     /// UIDs that have sequence numbers for the client.
     pub(super) known: RoaringBitmap,
@@ -42,6 +49,15 @@ pub(super) struct Selected {
     pub(super) deleted: bool,
 }
 
+/// RFC 4314 4: the right that it takes to change a flag.
+fn right_for(flag: &str) -> Rights {
+    match flag {
+        "\\Seen" => Rights::SEEN,
+        "\\Deleted" => Rights::DELETE_MESSAGES,
+        _ => Rights::WRITE,
+    }
+}
+
 /// UIDs of one piece of expunges.
 const PIECE: usize = 4096;
 /// Octets after which a piece of changes is handed out.
@@ -49,9 +65,12 @@ const PIECE_OCTETS: usize = 64 * 1024;
 
 impl Selected {
     /// A mailbox of which the client is about to be told everything in `view`.
-    pub(super) fn new(mailbox: MailboxId, read_only: bool, view: &View) -> Self {
+    pub(super) fn new(place: &Place, read_only: bool, view: &View) -> Self {
         let mut selected = Self {
-            mailbox,
+            account: place.account,
+            mailbox: place.folder.id,
+            rights: place.rights,
+            actor: place.actor.clone(),
             read_only,
             known: view.uids(),
             saved: RoaringBitmap::new(),
@@ -204,10 +223,14 @@ impl Selected {
             .chain(self.keywords.iter().map(AsRef::as_ref))
             .collect();
         out.flags(&all);
-        let permanent = if self.read_only { &[][..] } else { &all };
+        let may = |right| !self.read_only && self.rights.has(right);
+        let permanent: Vec<&str> = all
+            .into_iter()
+            .filter(|flag| may(right_for(flag)))
+            .collect();
         out.untagged(
             crate::respond::status::Condition::Ok,
-            Some(Code::PermanentFlags(permanent, !self.read_only)),
+            Some(Code::PermanentFlags(&permanent, may(Rights::WRITE))),
             "Flags permitted",
         );
     }

@@ -4,7 +4,7 @@
 //! DELETED-STORAGE is counted anew.
 
 use tern_base::AccountId;
-use tern_mailbox::{Folder, MailboxError, Mailboxes, SystemFlag};
+use tern_mailbox::{Folder, MailboxError, Mailboxes, Rights, SystemFlag};
 
 use super::answer::{Answer, Failure, Sync};
 use super::run::Task;
@@ -21,18 +21,17 @@ impl Session {
         items: &[StatusItem],
         cx: &Context<'_>,
     ) -> Result<Task, Failure> {
-        let account = self.account()?;
         // RFC 7162 3.1.7
         if items.contains(&StatusItem::HighestModseq) {
             self.enable_condstore();
         }
-        let folder = cx.mailboxes.folder(account, mailbox.as_str())?;
+        let place = self.place(mailbox, Rights::READ, cx)?;
         let append_limit = self.settings.max_message_size;
         write_status(
             &mut self.out,
             cx.mailboxes,
-            account,
-            &folder,
+            place.account,
+            &place.folder,
             items,
             append_limit,
         )?;

@@ -83,7 +83,8 @@ impl StoreTask {
             unchanged_since: self.unchanged_since,
             by: connection.as_ref(),
         };
-        let outcomes = cx.mailboxes.change_flags(&request)?;
+        let actor = here.selected.actor.as_ref();
+        let outcomes = cx.mailboxes.change_flags_for(actor, &request)?;
         self.missing |= outcomes.len() < uids.len();
         for outcome in outcomes {
             self.tell(outcome, &mut here);

@@ -7,19 +7,30 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tern_base::{AccountId, ContentDigest, MessageId, OriginId, SeededEntropy, Timestamp};
+use tern_directory::Visible;
 use tern_imap::Session;
 use tern_imap::event::Event;
 use tern_imap::settings::Settings;
 use tern_imap::verbs::Verbs;
 use tern_mailbox::{
     Cover, Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes, NoListener, Origins, Outside,
-    Role, Seal, SealTag, SystemFlag,
+    Rights, RightsChange, Role, Seal, SealTag, SystemFlag,
 };
-use tern_session::{Budget, Peer, Protocol as _, Step, TlsFacts, Verified};
+use tern_session::{Budget, Peer, Protocol as _, Sharing, Step, TlsFacts, Verified};
 use tern_store::{Batch, Engine as _, MemEngine, Range, Read as _, Verdict};
 
 pub(crate) const NOW: Timestamp = Timestamp(1_795_298_760_000);
 pub(crate) const BOB: AccountId = AccountId(1);
+
+/// Who there is: their accounts are numbered from 1.
+const PEOPLE: [&str; 4] = [
+    "bob@example.org",
+    "alice@example.org",
+    "carol@example.org",
+    "eve@example.net",
+];
+/// A group that nobody is in at first.
+pub(crate) const TEAM: &str = "team@example.org";
 const TAG: SealTag = SealTag([9; 16]);
 
 const FOLDERS: [FolderSpec; 4] = [
@@ -48,6 +59,7 @@ pub(crate) fn facts() -> TlsFacts {
 pub(crate) struct House {
     pub(crate) engine: MemEngine,
     pub(crate) mailboxes: Mailboxes,
+    pub(crate) sharing: Sharing,
     pub(crate) memory: Budget,
     pub(crate) entropy: SeededEntropy,
     pub(crate) now: Timestamp,
@@ -58,12 +70,29 @@ impl House {
         let engine = MemEngine::new();
         let mailboxes =
             Mailboxes::open(Arc::new(engine.clone()), [1; 32], Arc::new(NoListener)).unwrap();
-        for account in [BOB, AccountId(2)] {
+        let mailboxes = mailboxes.marking("$Recall").watching("Recall");
+        for domain in ["example.org", "example.net"] {
+            let domain = tern_base::Domain::parse(domain).unwrap();
+            tern_directory::add_domain(&engine, &domain, NOW).unwrap();
+        }
+        for address in PEOPLE {
+            let new = tern_directory::NewAccount {
+                address: tern_base::EmailAddress::parse(address).unwrap(),
+                display_name: String::new(),
+                quota_bytes: 0,
+            };
+            let account = tern_directory::create_account(&engine, &new, NOW)
+                .unwrap()
+                .id;
             mailboxes.create_account(account, 0, &FOLDERS, NOW).unwrap();
         }
+        let team = tern_base::EmailAddress::parse(TEAM).unwrap();
+        tern_directory::create_group(&engine, &team, "", NOW).unwrap();
+        let sharing = Sharing::new(Arc::new(engine.clone()), Visible::Domain);
         Self {
             engine,
             mailboxes,
+            sharing,
             memory: Budget::new(u64::MAX),
             entropy: SeededEntropy::new(1),
             now: NOW,
@@ -72,6 +101,41 @@ impl House {
 
     pub(crate) fn digest(&self, content: &[u8]) -> ContentDigest {
         tern_mime::content_digest(self.mailboxes.content_key(), content)
+    }
+
+    /// The account of a login.
+    pub(crate) fn account(&self, login: &str) -> AccountId {
+        let found = self.sharing.account_named(&address_of(login)).unwrap();
+        found.unwrap()
+    }
+
+    /// Gives rights in a mailbox, as an administrator does.
+    pub(crate) fn share(&self, owner: &str, path: &str, who: &str, letters: &str) {
+        let owner = self.account(owner);
+        let mailbox = self.mailboxes.folder(owner, path).unwrap();
+        let who = self.sharing.find(who).unwrap().unwrap();
+        let rights = Rights::from_letters(letters).unwrap();
+        let change = RightsChange::Set(rights);
+        self.mailboxes
+            .transact(&[owner], |txn| {
+                let of = (owner, mailbox.id);
+                let done = self.mailboxes.change_rights_in(txn, of, who, change);
+                done.map(Verdict::Commit)
+            })
+            .unwrap();
+    }
+
+    /// Puts somebody into the group, or takes them out.
+    pub(crate) fn member(&self, login: &str, is_in: bool) {
+        let team = tern_base::EmailAddress::parse(TEAM).unwrap();
+        let group = tern_directory::group_by_address(&self.engine, &team);
+        let group = group.unwrap().unwrap().id;
+        let member = [tern_directory::Target::Account(self.account(login))];
+        let done = match is_in {
+            true => tern_directory::add_members(&self.engine, group, &member),
+            false => tern_directory::remove_members(&self.engine, group, &member),
+        };
+        done.unwrap();
     }
 
     /// Delivers a message, which none of the owner's clients has had.
@@ -201,10 +265,20 @@ impl Client {
 
     /// A connection on which Bob has logged in; nothing is in the output.
     pub(crate) fn login(house: &mut House) -> Self {
+        Self::login_as(house, "bob")
+    }
+
+    /// The same for anybody.
+    pub(crate) fn login_as(house: &mut House, login: &str) -> Self {
         let mut client = Self::new(house, true);
         client.session.receive(b"l LOGIN bob x\r\n", house.now);
         client.drive(house);
-        client.verified(house, accept());
+        let accepted = Verified::Accepted {
+            account: house.account(login),
+            login: address_of(login),
+            token: None,
+        };
+        client.verified(house, accepted);
         client.output.clear();
         client
     }
@@ -223,6 +297,7 @@ impl Client {
     pub(crate) fn step(&mut self, house: &mut House) -> bool {
         let verbs = Verbs {
             mailboxes: &house.mailboxes,
+            sharing: &house.sharing,
             memory: &house.memory,
         };
         let step = self.session.step(&verbs, house.now, &mut house.entropy);
@@ -288,6 +363,14 @@ impl Client {
             .into_iter()
             .filter(is_failure)
             .collect()
+    }
+}
+
+/// The address of a login, where only its first part is given.
+pub(crate) fn address_of(login: &str) -> String {
+    match login.contains('@') {
+        true => login.to_owned(),
+        false => format!("{login}@example.org"),
     }
 }
 

@@ -9,7 +9,16 @@ use crate::date;
 /// What was served, by client.
 pub(super) fn servings(seen: &Seen) -> Value {
     let all = seen.ledger.servings.iter().chain(&seen.ledger.others);
-    all.map(serving).collect()
+    all.map(|one| named(serving(one), seen, one.device))
+        .collect()
+}
+
+/// With the name of whoever reads by rights that they were given, where it is their client.
+fn named(mut told: Value, seen: &Seen, device: DeviceId) -> Value {
+    if let (Some(reader), Some(told)) = (seen.reader(device), told.as_object_mut()) {
+        told.insert(String::from("reader"), reader.into());
+    }
+    told
 }
 
 fn serving(serving: &Serving) -> Value {
@@ -28,7 +37,8 @@ fn serving(serving: &Serving) -> Value {
 
 /// The account's clients.
 pub(super) fn devices(seen: &Seen) -> Value {
-    seen.devices.iter().map(device).collect()
+    let all = seen.devices.iter();
+    all.map(|one| named(device(one), seen, one.0)).collect()
 }
 
 fn device((id, device, passed): &(DeviceId, Device, Passed)) -> Value {

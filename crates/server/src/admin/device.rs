@@ -1,7 +1,8 @@
 //! The known clients of an account: shown, trusted, forgotten.
 
 use serde_json::json;
-use tern_mailbox::DeviceId;
+use tern_base::AccountId;
+use tern_mailbox::{DeviceId, Grantee};
 
 use super::error::AdminError;
 use super::{Admin, Call, Result};
@@ -28,8 +29,9 @@ impl Admin {
                 "" => String::from("-"),
                 text => text.to_owned(),
             };
+            let reader = self.reader_of(client.reader)?;
             text.push(format!(
-                "{id}  {}  {}  {}  first seen {}  last seen {} from {}{}{}",
+                "{id}  {}  {}  {}  first seen {}  last seen {} from {}{}{}{}",
                 client.protocol,
                 or_none(&client.title()),
                 or_none(&client.os),
@@ -41,16 +43,29 @@ impl Admin {
                     token => format!("  by app password {token}"),
                 },
                 if device.trusted { "  trusted" } else { "" },
+                match &reader {
+                    Some(reader) => format!("  of {reader}, by rights given"),
+                    None => String::new(),
+                },
             ));
             data.push(
                 json!({"device": id.to_string(), "protocol": client.protocol,
                 "name": client.name, "version": client.version, "vendor": client.vendor,
-                "os": client.os, "appPassword": client.token, "trusted": device.trusted,
+                "os": client.os, "appPassword": client.token, "reader": reader, "trusted": device.trusted,
                 "firstSeenAt": device.first_seen.to_string(),
                 "lastSeenAt": device.last_seen.to_string(), "address": device.address}),
             );
         }
         Ok(Answer::new(text.join("\n"), data.into()))
+    }
+
+    /// What somebody is called who reads the account by rights that they were given.
+    fn reader_of(&self, reader: Option<AccountId>) -> Result<Option<String>> {
+        let Some(reader) = reader else {
+            return Ok(None);
+        };
+        let name = self.sharing.name_of(Grantee::Account(reader))?;
+        Ok(Some(name.unwrap_or_else(|| format!("account {reader}"))))
     }
 
     fn device_change(

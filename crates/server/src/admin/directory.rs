@@ -7,7 +7,7 @@ use tern_directory::{
     self as directory, Account, CredentialId, Group, GroupRemoval, HashedPassword, NewAccount,
     Target, account_by_address,
 };
-use tern_mailbox::{FolderSpec, Role};
+use tern_mailbox::{FolderSpec, Grantee, Role};
 use tern_recall::RECALL_MAILBOX;
 
 use super::error::AdminError;
@@ -387,6 +387,8 @@ impl Admin {
         if begun == GroupRemoval::More {
             directory::remove_group(&*self.engine, group.id)?;
         }
+        // What a crash leaves means nothing: nobody is in the group, and its id is never given again.
+        self.mailboxes.drop_grants_of(Grantee::Group(group.id.0))?;
         Ok(Answer::new(format!("group {address} removed"), json!({})))
     }
 

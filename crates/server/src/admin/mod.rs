@@ -25,6 +25,7 @@ mod quoted;
 mod recall;
 mod replay;
 mod role;
+mod sharing;
 mod store;
 mod waiting;
 
@@ -36,6 +37,7 @@ use tern_delivery::Delivery;
 use tern_directory::{Account, Passwords};
 use tern_mailbox::Mailboxes;
 use tern_recall::Recalls;
+use tern_session::Sharing;
 use tern_store::{Engine, Read, Transaction, Verdict, transact};
 use tern_store_rocksdb::RocksEngine;
 use tokio::sync::Notify;
@@ -53,6 +55,7 @@ pub(crate) struct Admin {
     engine: Arc<dyn Engine>,
     rocks: Arc<RocksEngine>,
     mailboxes: Arc<Mailboxes>,
+    sharing: Arc<Sharing>,
     passwords: Arc<Passwords>,
     delivery: Arc<Delivery>,
     recalls: Arc<Recalls>,
@@ -82,6 +85,7 @@ impl Admin {
             engine: Arc::clone(&parts.engine),
             rocks: Arc::clone(&parts.rocks),
             mailboxes: Arc::clone(&parts.mailboxes),
+            sharing: Arc::clone(&parts.sharing),
             passwords: Arc::clone(&parts.passwords),
             delivery: Arc::clone(&parts.delivery),
             recalls: Arc::clone(&parts.recalls),
@@ -186,6 +190,7 @@ impl Admin {
                 by,
             } => self.recall_evidence(id, *with_content, by.as_deref(), call),
             Request::Hold(request) => self.hold(request, call),
+            Request::Sharing(request) => self.sharing(request, call),
             Request::Role(request) => self.role(request, call),
             Request::Policy(request) => self.policy(request, call),
             Request::Audit(request) => self.audit(request, call),

@@ -13,6 +13,7 @@ use super::factor::{self, TotpCommand};
 use super::hold::{Acting, HoldCommand};
 use super::password::{self, PasswordArgs};
 use super::policy::{PolicyCommand, RoleCommand};
+use super::sharing::MailboxCommand;
 use crate::config::DEFAULT_PATH;
 use crate::control::request::{
     DeviceChange, DeviceRequest, QueueRequest, RecallRun, RecallWhich, Request, StoreRequest,
@@ -78,6 +79,11 @@ pub(crate) enum Command {
     Role {
         #[command(subcommand)]
         command: RoleCommand,
+    },
+    /// Who has rights in whose mailboxes.
+    Mailbox {
+        #[command(subcommand)]
+        command: MailboxCommand,
     },
     /// Who may take messages back, under which conditions.
     Policy {
@@ -494,6 +500,7 @@ impl Command {
             Self::Recall { command } => command.request(),
             Self::Hold { command } => command.request(),
             Self::Role { command } => command.request(),
+            Self::Mailbox { command } => command.request(),
             Self::Policy { command } => command.request().unwrap_or(Request::Ping),
             Self::Check => Request::Store(StoreRequest::Check),
             Self::Compact => Request::Store(StoreRequest::Compact),

@@ -17,6 +17,7 @@ mod password;
 mod policy;
 mod replay;
 mod serve;
+mod sharing;
 
 use std::process::ExitCode;
 

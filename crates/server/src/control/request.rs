@@ -150,6 +150,7 @@ pub enum Request {
     },
     Hold(HoldRequest),
     Role(RoleRequest),
+    Sharing(SharingRequest),
     Policy(PolicyRequest),
     Audit(AuditRequest),
     Store(StoreRequest),
@@ -325,6 +326,31 @@ pub enum RoleRequest {
     },
     List {
         address: Option<String>,
+    },
+}
+
+/// A request about who has rights in whose mailboxes.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "the names are those of the command line, which explains them"
+)]
+pub enum SharingRequest {
+    Share {
+        owner: String,
+        mailbox: String,
+        with: String,
+        rights: String,
+    },
+    Unshare {
+        owner: String,
+        mailbox: String,
+        with: String,
+    },
+    Rights {
+        owner: String,
+        mailbox: Option<String>,
     },
 }
 

@@ -89,6 +89,8 @@ struct Connection<S: Service> {
     shared: Arc<Shared>,
     signal: Arc<Signal>,
     registration: Option<Registration>,
+    /// The account of somebody else that the session watches.
+    other: Option<Registration>,
 }
 
 /// Serves one connection to its end.
@@ -106,6 +108,7 @@ pub(crate) async fn serve<S: Service>(
         shared,
         signal,
         registration: None,
+        other: None,
     };
     let ended = loop {
         if let Err(ended) = connection.round().await {
@@ -136,6 +139,7 @@ impl<S: Service> Connection<S> {
             self.parts()?.1.end(Ending::Revoked);
         }
         let (output, step) = self.work().await?;
+        self.watch()?;
         if !output.is_empty() {
             self.write(output).await?;
         }
@@ -169,6 +173,18 @@ impl<S: Service> Connection<S> {
         let (served, output, step) = done.map_err(|_| Ended::Lost)?;
         self.served = Some(served);
         Ok((output, step))
+    }
+
+    /// Sees to it that changes of the account wake the session that it looks at now.
+    fn watch(&mut self) -> Result<(), Ended> {
+        let watched = self.parts()?.1.also_watches();
+        if watched == self.other.as_ref().map(|other| other.account) {
+            return Ok(());
+        }
+        self.other = watched.map(|account| self.shared.hub.watch_other(account, &self.signal));
+        // What changed since it looked and before it was registered.
+        self.parts()?.1.notify();
+        Ok(())
     }
 
     async fn write(&mut self, output: Vec<u8>) -> Result<(), Ended> {

@@ -9,7 +9,7 @@ use tern_imap::event::Event;
 use tern_imap::settings::Settings;
 use tern_imap::verbs::Verbs;
 use tern_mailbox::Mailboxes;
-use tern_session::{Peer, Protocol as _, Step};
+use tern_session::{Peer, Protocol as _, Sharing, Step};
 
 use crate::late::Late;
 use crate::memory::{Memory, PeerMemory};
@@ -19,6 +19,7 @@ use crate::net::{Served, Service};
 pub(crate) struct ImapDoor {
     pub(crate) settings: Arc<Settings>,
     pub(crate) mailboxes: Arc<Mailboxes>,
+    pub(crate) sharing: Arc<Sharing>,
     pub(crate) memory: Arc<Memory>,
     pub(crate) late: Late,
 }
@@ -27,6 +28,7 @@ impl ImapDoor {
     pub(crate) fn session(&self, peer: Peer, id: u64, now: Timestamp) -> Box<Served<ImapService>> {
         let service = ImapService {
             mailboxes: Arc::clone(&self.mailboxes),
+            sharing: Arc::clone(&self.sharing),
             memory: self.memory.of(peer.ip),
             late: self.late.clone(),
             id,
@@ -39,6 +41,7 @@ impl ImapDoor {
 /// What is behind one IMAP session.
 pub(crate) struct ImapService {
     mailboxes: Arc<Mailboxes>,
+    sharing: Arc<Sharing>,
     memory: PeerMemory,
     late: Late,
     id: u64,
@@ -52,6 +55,7 @@ impl Service for ImapService {
     fn step(&mut self, session: &mut Session, now: Timestamp, entropy: &mut dyn Entropy) -> Step {
         let verbs = Verbs {
             mailboxes: &self.mailboxes,
+            sharing: &self.sharing,
             memory: &self.memory,
         };
         session.step(&verbs, now, entropy)

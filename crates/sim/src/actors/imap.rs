@@ -213,6 +213,7 @@ impl Imap {
         let server = sim.server();
         let verbs = Verbs {
             mailboxes: &server.mailboxes,
+            sharing: &server.sharing,
             memory: &Unlimited,
         };
         let before = sim.oracle.borrow().seals_set();

@@ -19,7 +19,8 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 use tern_base::{AccountId, Modseq, Uid};
 use tern_mailbox::{
-    Entry, FlagChange, FlagOutcome, FlagRequest, Flags, MailboxError, MessageRow, SystemFlag,
+    Entry, FlagChange, FlagOutcome, FlagRequest, Flags, MailboxError, MessageRow, Rights,
+    SystemFlag,
 };
 use tern_mime::Structure;
 
@@ -84,7 +85,9 @@ impl Session {
         if let (true, Some(since)) = (fetch.vanished, fetch.changed_since) {
             tell_vanished(here, &fetch.set, Modseq(since), cx)?;
         }
-        let read_only = self.here()?.selected.read_only;
+        let selected = self.here()?.selected;
+        // RFC 4314 4: it is not set by whoever may not.
+        let read_only = selected.read_only || !selected.rights.has(Rights::SEEN);
         let mut items = fetch.items;
         // RFC 9051 6.4.9: the response to UID FETCH has the UID.
         if fetch.uid && !items.contains(&FetchItem::Uid) {
@@ -195,7 +198,7 @@ impl FetchTask {
         if !self.rows {
             return self.advance_by_view(session, cx);
         }
-        let account = session.account()?;
+        let account = session.here()?.account;
         self.revalidate(account, cx)?;
         loop {
             let out = &mut session.out;
@@ -385,7 +388,13 @@ fn set_seen(batch: &mut [Message], here: Here<'_>, cx: &Context<'_>) -> Result<(
         unchanged_since: None,
         by: None,
     };
-    let mut outcomes = cx.mailboxes.change_flags(&request)?.into_iter();
+    let actor = here.selected.actor.as_ref();
+    let outcomes = match cx.mailboxes.change_flags_for(actor, &request) {
+        // The right to do so went meanwhile.
+        Err(MailboxError::NotPermitted) => return Ok(()),
+        outcomes => outcomes?,
+    };
+    let mut outcomes = outcomes.into_iter();
     let mut next = outcomes.next();
     for message in &mut messages {
         let Some(FlagOutcome::Flags { uid, flags, modseq }) = &next else {

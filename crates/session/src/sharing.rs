@@ -1,0 +1,223 @@
+//! Mailboxes of others, as far as the directory comes into it: as whom an account acts, what people call
+//! whoever has rights, and the one verb by which rights are given and taken.
+//!
+//! What somebody may do in a mailbox is asked of [`tern_mailbox::Mailboxes::rights`]. Invariants: a change of
+//! rights and its audit entry are one transaction; whoever shares something finds only those whom the
+//! configuration lets them see. Refuses to keep who is in which group: that is read whenever it is asked.
+
+use std::sync::Arc;
+
+use tern_audit::{AuditError, Authentication, Draft, EntryId};
+use tern_base::{AccountId, EmailAddress, Entropy, MailboxId, Timestamp};
+use tern_directory::group::groups_around;
+use tern_directory::{DirectoryError, GroupId, PrincipalId, Principals, Visible};
+use tern_mailbox::{Actor, Connection, Grantee, MailboxError, Mailboxes, Rights, RightsChange};
+use tern_store::{Engine, StoreError, Verdict};
+
+use crate::Authenticated;
+
+/// What every account of the server is called (RFC 4314 2).
+pub const ANYONE: &str = "anyone";
+
+/// Why rights were not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum SharingError {
+    /// The mailboxes refuse it, or can't do it.
+    #[error(transparent)]
+    Mailbox(#[from] MailboxError),
+    /// It can't be put on record.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+}
+
+impl From<StoreError> for SharingError {
+    fn from(error: StoreError) -> Self {
+        Self::Mailbox(error.into())
+    }
+}
+
+impl From<SharingError> for MailboxError {
+    fn from(error: SharingError) -> Self {
+        match error {
+            SharingError::Mailbox(error) => error,
+            SharingError::Audit(AuditError::Store(error)) => error.into(),
+            // The form of the entry is this file's, and the log is not signed here.
+            SharingError::Audit(_) => StoreError::Damaged.into(),
+        }
+    }
+}
+
+/// The entry of a change that a client asks for, but for what it changes.
+pub fn entry(
+    who: &Authenticated,
+    by: &Connection,
+    now: Timestamp,
+    entropy: &mut dyn Entropy,
+) -> Draft {
+    let actor = tern_audit::Actor::Account {
+        account: who.account,
+        address: who.login.clone(),
+    };
+    let mut entry = Draft::new(EntryId::new(now, entropy), now, actor, SHARE);
+    let factor = match by.app_password {
+        true => "app-password",
+        false => "password",
+    };
+    entry.authentication = Some(Authentication {
+        mechanism: by.mechanism.clone(),
+        factors: vec![factor.to_owned()],
+        ..Authentication::default()
+    });
+    entry.peer = Some(by.address.clone());
+    entry.protocol = Some(by.protocol.clone());
+    entry
+}
+
+/// What the log calls it when somebody is given rights, or keeps some.
+pub const SHARE: &str = "mailbox.share";
+/// What the log calls it when somebody has none any more.
+pub const UNSHARE: &str = "mailbox.unshare";
+
+/// Rights that are to change.
+#[derive(Clone, Debug)]
+pub struct RightsRequest<'a> {
+    /// The account of the mailbox.
+    pub owner: AccountId,
+    /// The mailbox.
+    pub mailbox: MailboxId,
+    /// What its owner calls it.
+    pub path: &'a str,
+    /// Whose rights.
+    pub grantee: Grantee,
+    /// How.
+    pub change: RightsChange,
+    /// Who asks by the right to do so; none for whoever needs none.
+    pub actor: Option<&'a Actor>,
+}
+
+/// What shared mailboxes need of the directory.
+pub struct Sharing {
+    engine: Arc<dyn Engine>,
+    principals: Principals,
+}
+
+impl std::fmt::Debug for Sharing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sharing").finish_non_exhaustive()
+    }
+}
+
+impl Sharing {
+    /// Over the directory of this store, where accounts see whom they may.
+    pub fn new(engine: Arc<dyn Engine>, visible: Visible) -> Self {
+        Self {
+            principals: Principals::new(Arc::clone(&engine), visible),
+            engine,
+        }
+    }
+
+    /// As whom an account acts at this moment: as itself, and as those who are in its groups, those
+    /// around them included.
+    pub fn actor(&self, account: AccountId) -> Result<Actor, StoreError> {
+        let snapshot = self.engine.snapshot()?;
+        let groups = groups_around(&*snapshot, account)?;
+        Ok(Actor {
+            account,
+            groups: groups.into_iter().map(|group| group.id.0).collect(),
+        })
+    }
+
+    /// The account that people call so: by its primary address, as the directory writes it.
+    pub fn account_named(&self, address: &str) -> Result<Option<AccountId>, StoreError> {
+        let Ok(parsed) = EmailAddress::parse(address) else {
+            return Ok(None);
+        };
+        let found = tern_directory::account_by_address(&*self.engine, &parsed)?;
+        let found = found.filter(|account| account.address.to_string() == address);
+        Ok(found.map(|account| account.id))
+    }
+
+    /// What people call whoever has rights; none for those who are gone.
+    pub fn name_of(&self, who: Grantee) -> Result<Option<String>, StoreError> {
+        let reader = &*self.engine;
+        Ok(match who {
+            Grantee::Anyone => Some(ANYONE.to_owned()),
+            Grantee::Account(account) => {
+                tern_directory::account(reader, account)?.map(|found| found.address.to_string())
+            }
+            Grantee::Group(group) => {
+                let found = tern_directory::group::group(reader, GroupId(group))?;
+                found.map(|found| found.address.to_string())
+            }
+        })
+    }
+
+    /// Whom a name stands for: `anyone`, or the primary address of an account or a group.
+    pub fn find(&self, name: &str) -> Result<Option<Grantee>, StoreError> {
+        if name.eq_ignore_ascii_case(ANYONE) {
+            return Ok(Some(Grantee::Anyone));
+        }
+        let Ok(address) = EmailAddress::parse(name) else {
+            return Ok(None);
+        };
+        let reader = &*self.engine;
+        if let Some(account) = tern_directory::account_by_address(reader, &address)? {
+            return Ok(Some(Grantee::Account(account.id)));
+        }
+        let group = tern_directory::group_by_address(reader, &address)?;
+        Ok(group.map(|group| Grantee::Group(group.id.0)))
+    }
+
+    /// The same for an account, which finds those whom it sees and nobody else.
+    pub fn find_for(&self, account: AccountId, name: &str) -> Result<Option<Grantee>, StoreError> {
+        let Some(found) = self.find(name)? else {
+            return Ok(None);
+        };
+        let principal = match found {
+            Grantee::Anyone => return Ok(Some(found)),
+            Grantee::Account(account) => PrincipalId::Account(account),
+            Grantee::Group(group) => PrincipalId::Group(GroupId(group)),
+        };
+        let seen = match self.principals.seen_by(account) {
+            Ok(seen) => seen,
+            Err(DirectoryError::Store(error)) => return Err(error),
+            // Its account is gone.
+            Err(_) => return Ok(None),
+        };
+        Ok(seen.get(principal).map(|_| found))
+    }
+
+    /// Changes rights, and puts that on record: `entry` says who asks. Answers what they are then.
+    pub fn change(
+        &self,
+        mailboxes: &Mailboxes,
+        request: &RightsRequest<'_>,
+        entry: Draft,
+    ) -> Result<Rights, SharingError> {
+        let RightsRequest { owner, mailbox, .. } = *request;
+        let owner_name = self.name_of(Grantee::Account(owner))?.unwrap_or_default();
+        let who = self.name_of(request.grantee)?.unwrap_or_default();
+        let mut accounts = vec![owner];
+        if let Grantee::Account(grantee) = request.grantee {
+            accounts.push(grantee);
+        }
+        mailboxes.transact(&accounts, |txn| {
+            let needed = Rights::ADMINISTER;
+            mailboxes.require_in(txn, request.actor, owner, mailbox, needed)?;
+            let of = (owner, mailbox);
+            let rights = mailboxes.change_rights_in(txn, of, request.grantee, request.change)?;
+            let mut entry = entry
+                .clone()
+                .target(owner_name.as_str())
+                .detail("mailbox", request.path)
+                .detail("who", who.as_str())
+                .detail("rights", rights.letters());
+            entry.action = match rights {
+                Rights::NONE => UNSHARE.to_owned(),
+                _ => SHARE.to_owned(),
+            };
+            tern_audit::append_in(txn, entry)?;
+            Ok(Verdict::Commit(rights))
+        })
+    }
+}
