@@ -56,32 +56,7 @@ impl Run {
         let (name, argument) = event.split_once(' ').unwrap_or((event, ""));
         let client = &mut self.clients[0];
         let outcome = match name {
-            "second" => {
-                let who = if argument.is_empty() { "bob" } else { argument };
-                let second = Client::login_as(&mut self.house, who);
-                self.clients.push(second);
-                return;
-            }
-            "share" => {
-                let words: Vec<&str> = argument.split(' ').collect();
-                let [owner, path, who, rights] = words[..] else {
-                    panic!("share {argument}");
-                };
-                let rights = rights.trim_matches('-');
-                self.house.share(owner, path, who, rights);
-                return self.notify_all();
-            }
-            "join" => return self.house.member(argument, true),
-            "leave" => {
-                self.house.member(argument, false);
-                return self.notify_all();
-            }
-            "drop" => {
-                let account = self.house.account(argument);
-                let now = self.house.now;
-                self.house.mailboxes.remove_account(account, now).unwrap();
-                return self.notify_all();
-            }
+            "second" | "share" | "join" | "leave" | "drop" => return self.others(name, argument),
             "started" => return client.session.tls_started(facts()),
             "timeout" => {
                 client.session.end(Ending::TimedOut);
@@ -142,6 +117,31 @@ impl Run {
         let asked = client.verifying.take();
         assert_eq!(asked.as_deref(), Some(argument), "credentials");
         client.verified(&mut self.house, outcome);
+    }
+
+    /// What others do.
+    fn others(&mut self, what: &str, argument: &str) {
+        match what {
+            "second" => {
+                let who = if argument.is_empty() { "bob" } else { argument };
+                let second = Client::login_as(&mut self.house, who);
+                return self.clients.push(second);
+            }
+            "share" => {
+                let words: Vec<&str> = argument.split(' ').collect();
+                let [owner, path, who, rights] = words[..] else {
+                    panic!("share {argument}");
+                };
+                self.house.share(owner, path, who, rights);
+            }
+            "join" | "leave" => self.house.member(argument, what == "join"),
+            _ => {
+                let account = self.house.account(argument);
+                let now = self.house.now;
+                self.house.mailboxes.remove_account(account, now).unwrap();
+            }
+        }
+        self.notify_all();
     }
 
     fn look(&self, what: &str, argument: &str) {

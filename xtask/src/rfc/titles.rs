@@ -30,6 +30,7 @@ const TITLES: &[(u32, &str)] = &[
     (2047, "MIME Part Three: Message Header Extensions for Non-ASCII Text"),
     (2049, "MIME Part Five: Conformance Criteria and Examples"),
     (2060, "Internet Message Access Protocol - Version 4rev1 (obsoleted by RFC 3501)"),
+    (2086, "IMAP4 ACL extension"),
     (2087, "IMAP4 QUOTA extension"),
     (2104, "HMAC: Keyed-Hashing for Message Authentication"),
     (2119, "Key Words for Use in RFCs to Indicate Requirement Levels"),

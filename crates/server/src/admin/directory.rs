@@ -252,7 +252,7 @@ impl Admin {
         Ok(Answer::new(format!("quota of {address} set"), json!({})))
     }
 
-    pub(super) fn account_disable(
+    pub(super) fn disable(
         &self,
         address: &str,
         disabled: bool,

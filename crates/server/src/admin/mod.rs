@@ -143,9 +143,7 @@ impl Admin {
                 address,
                 quota_bytes,
             } => self.account_quota(address, *quota_bytes, call),
-            Request::AccountDisable { address, disabled } => {
-                self.account_disable(address, *disabled, call)
-            }
+            Request::AccountDisable { address, disabled } => self.disable(address, *disabled, call),
             Request::AccountRedirect {
                 address,
                 targets,
