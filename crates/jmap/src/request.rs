@@ -1,7 +1,8 @@
 //! The request and response objects (RFC 8620 3.3, 3.4).
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use crate::standard::object;
 use crate::{Capability, Problem, ijson, limits, push};
 
 /// One method call or response: name, arguments, method call id.
@@ -29,7 +30,7 @@ impl Invocation {
     }
 
     pub(crate) fn into_json(self) -> Value {
-        json!([self.name, self.args, self.id])
+        Value::Array(vec![self.name.into(), self.args, self.id.into()])
     }
 }
 
@@ -119,10 +120,10 @@ impl Response {
     /// Its JSON.
     pub fn into_json(self) -> Value {
         let responses = self.responses.into_iter().map(Invocation::into_json);
-        let mut all = json!({
-            "methodResponses": responses.collect::<Vec<Value>>(),
-            "sessionState": self.session_state,
-        });
+        let mut all = object([
+            ("methodResponses", responses.collect()),
+            ("sessionState", self.session_state.into()),
+        ]);
         if let (Some(created), Value::Object(all)) = (self.created, &mut all) {
             all.insert("createdIds".to_owned(), Value::Object(created));
         }

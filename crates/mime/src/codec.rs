@@ -17,7 +17,7 @@ use crate::message::ParsedMessage;
 use crate::part::{Disposition, Param, Part, PartKind};
 
 /// The version this code writes.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Byte strings that are written as their number, exactly as spelled here.
 const WORDS: &[&[u8]] = &[
@@ -278,7 +278,8 @@ impl Writer {
             flags | u8::from(value.is_some()) << bit
         }) | u8::from(encoding.is_some()) << 4
             | u8::from(part.disposition.is_some()) << 5
-            | u8::from(!part.language.is_empty()) << 6;
+            | u8::from(!part.language.is_empty()) << 6
+            | u8::from(part.decoded_size != part.size()) << 7;
         self.0.push(flags);
         for value in rare.into_iter().flatten() {
             self.bytes(value);
@@ -296,6 +297,9 @@ impl Writer {
         self.number(part.header.start.saturating_sub(base));
         self.number(part.header.end.saturating_sub(part.header.start));
         self.number(part.size());
+        if part.decoded_size != part.size() {
+            self.number(part.decoded_size);
+        }
         self.number(part.lines);
         match &part.kind {
             PartKind::Basic | PartKind::Text => {}
@@ -483,6 +487,7 @@ impl<'a> Reader<'a> {
             header: 0..0,
             body: 0..0,
             lines: 0,
+            decoded_size: 0,
         };
         let rare = [
             &mut part.id,
@@ -512,6 +517,10 @@ impl<'a> Reader<'a> {
         let body_end = header_end.checked_add(self.number()?)?;
         part.header = start..header_end;
         part.body = header_end..body_end;
+        part.decoded_size = match flags & 1 << 7 {
+            0 => body_end - header_end,
+            _ => self.number()?,
+        };
         part.lines = self.number()?;
         part.kind = self.kind(kind, &part, depth)?;
         Some(part)

@@ -28,6 +28,7 @@ mod part;
 mod rewrite;
 mod scanner;
 mod section;
+mod size;
 mod subject;
 mod text;
 mod thread;
@@ -47,8 +48,8 @@ pub use rewrite::{prepend_headers, remove_headers};
 pub use section::{Section, section};
 pub use subject::{base_subject, is_reply_or_forward};
 pub use text::{
-    decode_header_text, decode_part, decoded_text, is_identity, part_name, part_text,
-    shown_header_text,
+    decode_header_text, decode_part, decoded_text, is_identity, is_known_encoding, part_name,
+    part_text, shown_header_text,
 };
 pub use thread::message_ids;
 pub use tnef::message_class;

@@ -11,6 +11,7 @@ use crate::header::headers;
 use crate::limits::MAX_HEADER_BYTES;
 use crate::part::{Part, PartKind};
 use crate::scanner;
+use crate::size::measure;
 use crate::subject::base_subject;
 use crate::text::{decode_header_text, preview};
 use crate::thread::{message_id, thread_ids};
@@ -46,7 +47,8 @@ pub struct ParsedMessage<B = Vec<u8>, S = String> {
 /// Parses a message. Of one beyond 4 GiB, only the first 4 GiB are seen.
 pub fn parse(bytes: &[u8]) -> ParsedMessage {
     let bytes = bytes.get(..u32::MAX as usize).unwrap_or(bytes);
-    let (envelope, body) = scanner::scan(bytes);
+    let (envelope, mut body) = scanner::scan(bytes);
+    measure(&mut body, bytes);
     let header_size = body.header.end;
     let subject = envelope
         .subject

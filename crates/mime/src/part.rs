@@ -90,6 +90,9 @@ pub struct Part<B = Vec<u8>> {
     pub body: Range<u32>,
     /// Line ends in the body; counted for text and message parts only, else 0.
     pub lines: u32,
+    /// Octets of the body once its transfer encoding is undone; as it stands for a multipart, for an
+    /// encoding that is not known, and within a message that is encoded itself.
+    pub decoded_size: u32,
 }
 
 impl<B: AsRef<[u8]>> Part<B> {
@@ -177,6 +180,7 @@ impl Part {
             header: at..at,
             body: at..at,
             lines: 0,
+            decoded_size: 0,
         }
     }
 }

@@ -125,6 +125,7 @@ impl<'a> Scanner<'a> {
             header: offset(start)..offset(end),
             body: offset(end)..offset(end),
             lines: 0,
+            decoded_size: 0,
         };
         let stop = self.body(&mut part, end, stop, place);
         let body_end = stop.content_end.max(end);

@@ -45,6 +45,11 @@ pub fn is_identity<B: AsRef<[u8]>>(part: &Part<B>) -> bool {
     matches!(encoding(part), Some(Encoding::None))
 }
 
+/// Whether a part's transfer encoding is known.
+pub fn is_known_encoding<B: AsRef<[u8]>>(part: &Part<B>) -> bool {
+    encoding(part).is_some()
+}
+
 /// The name of the file that a part is, decoded (RFC 2231, and RFC 2047 where a program wrote it against
 /// the rules).
 pub fn part_name<B: AsRef<[u8]>>(part: &Part<B>) -> Option<String> {

@@ -138,6 +138,53 @@ fn previews_and_searchable_text() {
 }
 
 #[test]
+fn decoded_sizes_are_those_of_what_is_decoded() {
+    // Of the first part, and of the first part within it.
+    for (header, body, size, inside) in [
+        (
+            "Content-Transfer-Encoding: base64",
+            "SGVs\r\nbG8=\r\n",
+            5,
+            None,
+        ),
+        (
+            "Content-Transfer-Encoding: quoted-printable",
+            "a=3Db=\r\nc",
+            4,
+            None,
+        ),
+        ("Content-Transfer-Encoding: 8bit", "a=3Db", 5, None),
+        ("Content-Transfer-Encoding: x-uuencode", "begin", 5, None),
+        ("Subject: s", "", 0, None),
+        (
+            "Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: base64",
+            "--b\r\nContent-Transfer-Encoding: base64\r\n\r\nSGVsbG8=\r\n--b--",
+            57,
+            Some(5),
+        ),
+        (
+            "Content-Type: message/rfc822",
+            "Content-Transfer-Encoding: base64\r\n\r\nSGVsbG8=",
+            45,
+            Some(5),
+        ),
+        // What is within an encoded message is not decoded once more.
+        (
+            "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: quoted-printable",
+            "X: =41\r\nContent-Transfer-Encoding: base64\r\n\r\nSGVsbG8h",
+            51,
+            Some(8),
+        ),
+    ] {
+        let message = format!("{header}\r\n\r\n{body}");
+        let parsed = common::check(message.as_bytes());
+        assert_eq!(parsed.body.decoded_size, size, "{message}");
+        let first = parsed.body.children().first();
+        assert_eq!(first.map(|part| part.decoded_size), inside, "{message}");
+    }
+}
+
+#[test]
 fn decoded_parts() {
     for (encoding, body, decoded) in [
         ("7bit", "a=3D", Some("a=3D")),

@@ -2,14 +2,17 @@
 //! found within another.
 //!
 //! Invariant: ranges count from the start of the content; what stands before it for this recipient
-//! alone belongs to the header.
+//! alone belongs to the header. What is stored as one piece is read once, whatever is taken of it.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
 use tern_base::AccountId;
 use tern_mailbox::{MailboxError, Mailboxes, MessageRow};
 use tern_mime::Structure;
+use tern_store::limits::BLOB_PIECE;
 
 use crate::blob_id::{BlobKey, BlobRef};
 
@@ -24,8 +27,38 @@ pub(crate) struct Content<'a> {
 }
 
 enum Octets<'a> {
-    Stored(&'a Mailboxes, &'a MessageRow),
+    Stored(Stored<'a>),
     Memory(&'a [u8]),
+}
+
+/// A message in the store.
+struct Stored<'a> {
+    mailboxes: &'a Mailboxes,
+    account: AccountId,
+    row: &'a MessageRow,
+    /// All of it, once something was read of a message that is one piece: the store reads the whole
+    /// piece for any range.
+    whole: OnceCell<Vec<u8>>,
+}
+
+impl Stored<'_> {
+    /// Octets of it, prefix included.
+    fn read(&self, range: Range<u64>) -> Result<Cow<'_, [u8]>, MailboxError> {
+        let size = u64::from(self.row.size);
+        if size > BLOB_PIECE as u64 {
+            let read = self.mailboxes.read(self.account, self.row, range)?;
+            return Ok(Cow::Owned(read.0));
+        }
+        let whole = match self.whole.get() {
+            Some(whole) => whole,
+            None => {
+                let read = self.mailboxes.read(self.account, self.row, 0..size)?.0;
+                self.whole.get_or_init(|| read)
+            }
+        };
+        let range = range.start as usize..range.end as usize;
+        Ok(Cow::Borrowed(whole.get(range).unwrap_or_default()))
+    }
 }
 
 impl<'a> Content<'a> {
@@ -38,7 +71,12 @@ impl<'a> Content<'a> {
         structure: Arc<Structure>,
     ) -> Self {
         Self {
-            octets: Octets::Stored(mailboxes, row),
+            octets: Octets::Stored(Stored {
+                mailboxes,
+                account,
+                row,
+                whole: OnceCell::new(),
+            }),
             structure,
             blob,
             key: BlobKey::new(mailboxes.content_key()),
@@ -73,28 +111,25 @@ impl<'a> Content<'a> {
     }
 
     /// Octets of the content.
-    pub(crate) fn read(&self, range: Range<u32>) -> Result<Vec<u8>, MailboxError> {
-        let range = u64::from(range.start)..u64::from(range.end);
+    pub(crate) fn read(&self, range: Range<u32>) -> Result<Cow<'_, [u8]>, MailboxError> {
         match &self.octets {
             Octets::Memory(octets) => {
                 let range = range.start as usize..range.end as usize;
-                Ok(octets.get(range).unwrap_or_default().to_vec())
+                Ok(Cow::Borrowed(octets.get(range).unwrap_or_default()))
             }
-            Octets::Stored(mailboxes, row) => {
-                let prefix = row.prefix.len() as u64;
-                let range = range.start + prefix..range.end + prefix;
-                Ok(mailboxes.read(self.account, row, range)?.0)
+            Octets::Stored(stored) => {
+                let prefix = stored.row.prefix.len() as u64;
+                stored.read(u64::from(range.start) + prefix..u64::from(range.end) + prefix)
             }
         }
     }
 
     /// The message's header, this recipient's fields first.
-    pub(crate) fn header(&self, length: u32) -> Result<Vec<u8>, MailboxError> {
+    pub(crate) fn header(&self, length: u32) -> Result<Cow<'_, [u8]>, MailboxError> {
         match &self.octets {
             Octets::Memory(_) => self.read(0..length),
-            Octets::Stored(mailboxes, row) => {
-                let end = row.prefix.len() as u64 + u64::from(length);
-                Ok(mailboxes.read(self.account, row, 0..end)?.0)
+            Octets::Stored(stored) => {
+                stored.read(0..stored.row.prefix.len() as u64 + u64::from(length))
             }
         }
     }

@@ -3,12 +3,15 @@
 //! Invariant: what is served is on record before it is read, and reading asks for seals last: a message
 //! that is sealed at any moment before its content is in the response is `notFound`.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tern_base::{AccountId, MessageId};
 use tern_mailbox::{
     ExposureLevel, Flags, Held, MailboxError, Mailboxes, MessageRow, Served, Share, SystemFlag,
 };
+use tern_mime::Structure;
 use tern_session::ids;
 
 use super::content::Content;
@@ -97,6 +100,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let wanted: Vec<Option<Held>> = wanted.collect();
     let mut messages = Messages::read(cx, account, wanted)?;
     messages.record(cx, &plan)?;
+    messages.read_structures(cx)?;
     let (mut list, mut not_found) = (Vec::new(), Vec::new());
     for (id, message) in ids.into_iter().zip(messages.all) {
         let object = match &message {
@@ -143,7 +147,10 @@ fn write_one(
     let (mailboxes, left) = (cx.verbs.mailboxes, cx.left());
     let mut all = Map::new();
     let served = (|| {
-        let structure = mailboxes.structure(&message.row)?;
+        let structure = match &message.structure {
+            Some(structure) => Arc::clone(structure),
+            None => mailboxes.structure(&message.row)?,
+        };
         let blob = BlobRef::message(message.held.message);
         let content = Content::stored(mailboxes, account, &message.row, blob, structure);
         write::write(plan, &content, left, &mut all)
@@ -201,6 +208,8 @@ pub(crate) fn keywords(flags: &Flags) -> Value {
 struct Message {
     held: Held,
     row: MessageRow,
+    /// Its structure, where it was read together with others'.
+    structure: Option<Arc<Structure>>,
 }
 
 struct Messages {
@@ -222,12 +231,28 @@ impl Messages {
                 continue;
             };
             all.push(match rows.next().flatten() {
-                Some(Ok(row)) => Some(Message { held, row }),
+                Some(Ok(row)) => Some(Message {
+                    held,
+                    row,
+                    structure: None,
+                }),
                 None | Some(Err(MailboxError::Sealed)) => None,
                 Some(Err(error)) => return Err(error.into()),
             });
         }
         Ok(Self { all })
+    }
+
+    /// Reads the structures of many messages at a time.
+    fn read_structures(&mut self, cx: &Context<'_>) -> Result<(), MethodError> {
+        for some in self.all.chunks_mut(limits::MESSAGES_PER_READ) {
+            let rows: Vec<&MessageRow> = some.iter().flatten().map(|it| &it.row).collect();
+            let structures = cx.verbs.mailboxes.structures(&rows)?;
+            for (message, structure) in some.iter_mut().flatten().zip(structures) {
+                message.structure = structure;
+            }
+        }
+        Ok(())
     }
 
     /// Puts on record what is about to be served. What is sealed or gone by then is left out.

@@ -1,7 +1,9 @@
 //! The text of body parts (RFC 8621 4.1.4 `bodyValues`).
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tern_mime::Part;
+
+use crate::standard::object;
 
 /// The value of a text part, at most so many octets of it.
 pub(crate) fn body_value<B: AsRef<[u8]> + Clone>(
@@ -11,21 +13,37 @@ pub(crate) fn body_value<B: AsRef<[u8]> + Clone>(
 ) -> (Value, usize) {
     let part = within(part, octets);
     let text = tern_mime::part_text(&part, octets);
-    let is_unknown = tern_mime::decode_part(&part, octets).is_none();
-    let had_replacement = octets
-        .windows(3)
-        .any(|window| window == "\u{fffd}".as_bytes());
-    let is_damaged = text.contains('\u{fffd}') && !had_replacement;
-    let mut text = text.replace("\r\n", "\n");
+    let is_unknown = !tern_mime::is_known_encoding(&part);
+    let replacement = "\u{fffd}".as_bytes();
+    let has = |octets: &[u8]| memchr::memmem::find(octets, replacement).is_some();
+    let is_damaged = has(text.as_bytes()) && !has(octets);
+    let mut text = plain_line_ends(text);
     let is_html = part.subtype.as_ref().eq_ignore_ascii_case(b"html");
     let is_truncated = max.is_some_and(|max| truncate(&mut text, max, is_html));
     let octets = text.len();
-    let value = json!({
-        "value": text,
-        "isEncodingProblem": is_unknown || is_damaged,
-        "isTruncated": is_truncated,
-    });
+    let value = object([
+        ("value", text.into()),
+        ("isEncodingProblem", (is_unknown || is_damaged).into()),
+        ("isTruncated", is_truncated.into()),
+    ]);
     (value, octets)
+}
+
+/// Line ends as JMAP has them.
+fn plain_line_ends(text: String) -> String {
+    if memchr::memchr(b'\r', text.as_bytes()).is_none() {
+        return text;
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut from = 0;
+    for at in memchr::memchr_iter(b'\r', text.as_bytes()) {
+        if text.as_bytes().get(at + 1) == Some(&b'\n') {
+            plain.push_str(text.get(from..at).unwrap_or_default());
+            from = at + 1;
+        }
+    }
+    plain.push_str(text.get(from..).unwrap_or_default());
+    plain
 }
 
 /// The part as it is when its body's octets are all there is.
@@ -54,6 +72,8 @@ fn truncate(text: &mut String, max: usize, is_html: bool) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn value(message: &str, max: Option<usize>) -> Value {

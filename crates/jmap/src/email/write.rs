@@ -1,5 +1,6 @@
 //! One message as an Email object, property by property (RFC 8621 4.1).
 
+use std::borrow::Cow;
 use std::cell::Cell;
 
 use serde_json::{Map, Value, json};
@@ -10,7 +11,7 @@ use super::body::{Body, Located};
 use super::content::Content;
 use super::header;
 use super::property::{Asked, PartProperty, Property};
-use super::value::{body_value, within};
+use super::value::body_value;
 
 /// What of each Email is asked for, and how much of its texts.
 pub(crate) struct Plan {
@@ -57,7 +58,7 @@ pub(crate) fn write(
     };
     let header = match plan.has(Property::is_of_header) {
         true => content.header(view.header_size)?,
-        false => Vec::new(),
+        false => Cow::Borrowed(&[][..]),
     };
     let parts = Parts {
         plan,
@@ -167,7 +168,7 @@ impl Parts<'_> {
                 PartProperty::PartId if is_leaf => part_id(&located.path).into(),
                 PartProperty::BlobId if is_leaf => self.content.part_blob_id(&located.path).into(),
                 PartProperty::PartId | PartProperty::BlobId => Value::Null,
-                PartProperty::Size if is_leaf => self.size(part)?.into(),
+                PartProperty::Size if is_leaf => part.decoded_size.into(),
                 PartProperty::Size => 0.into(),
                 PartProperty::Headers => header::all_fields(&self.header(part)?),
                 PartProperty::Header(property) => property.value(&self.header(part)?),
@@ -212,17 +213,7 @@ impl Parts<'_> {
         Ok(Value::Object(all))
     }
 
-    /// Octets of the part once its transfer encoding is undone.
-    fn size(&self, part: &Part<&[u8]>) -> Result<usize, MailboxError> {
-        if tern_mime::is_identity(part) {
-            return Ok(part.size() as usize);
-        }
-        let octets = self.content.read(part.body.clone())?;
-        let decoded = tern_mime::decode_part(&within(part, &octets), &octets).map(|it| it.len());
-        Ok(decoded.unwrap_or(octets.len()))
-    }
-
-    fn header(&self, part: &Part<&[u8]>) -> Result<Vec<u8>, MailboxError> {
+    fn header(&self, part: &Part<&[u8]>) -> Result<Cow<'_, [u8]>, MailboxError> {
         match part.header == self.view.body.header {
             true => self.content.header(self.view.header_size),
             false => self.content.read(part.header.clone()),

@@ -1,8 +1,9 @@
 //! `/get` (RFC 8620 5.1).
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use super::object;
 use crate::error::MethodError;
 
 /// The arguments of a `/get` that has no others.
@@ -54,5 +55,10 @@ pub(crate) fn response(
     list: Vec<Value>,
     not_found: &[String],
 ) -> Value {
-    json!({"accountId": account, "state": state, "list": list, "notFound": not_found})
+    object([
+        ("accountId", account.into()),
+        ("state", state.into()),
+        ("list", list.into()),
+        ("notFound", not_found.into()),
+    ])
 }

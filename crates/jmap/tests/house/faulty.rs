@@ -1,7 +1,7 @@
-//! A store that fails when it is told to.
+//! A store that fails when it is told to, and counts how often content is read.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tern_base::BlobId;
@@ -13,6 +13,7 @@ pub(crate) struct FaultyEngine {
     inner: MemEngine,
     fault: Mutex<Option<StoreError>>,
     fails_commits: AtomicBool,
+    pieces_read: AtomicUsize,
 }
 
 impl FaultyEngine {
@@ -24,6 +25,11 @@ impl FaultyEngine {
     /// From now on nothing is written, or it is.
     pub(crate) fn fail_commits(&self, fails: bool) {
         self.fails_commits.store(fails, Ordering::SeqCst);
+    }
+
+    /// How many pieces of content were read since this was last asked.
+    pub(crate) fn pieces_read(&self) -> usize {
+        self.pieces_read.swap(0, Ordering::SeqCst)
     }
 
     fn check(&self) -> Result<(), StoreError> {
@@ -65,6 +71,7 @@ impl Engine for FaultyEngine {
 
     fn blob_piece(&self, blob: BlobId, piece: u32) -> Result<Option<Vec<u8>>, StoreError> {
         self.check()?;
+        self.pieces_read.fetch_add(1, Ordering::SeqCst);
         self.inner.blob_piece(blob, piece)
     }
 
