@@ -2,13 +2,16 @@
 //! writes the change log.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tern_base::{AccountId, MailboxId, MessageId, Modseq, ThreadId, Timestamp, Uid};
 use tern_store::Transaction;
 
+use crate::known::Known;
 use crate::rows::{
     AccountHead, Change, ChangeRow, CopyRow, Counters, MailboxRow, MessageRow, PlacementRow,
 };
+use crate::view::View;
 use crate::{MailboxError, SystemFlag, limits, tables};
 
 /// The change that is being made. Nothing is written unless [`Edit::finish`] is called.
@@ -20,6 +23,7 @@ pub(crate) struct Edit<'t, 'e> {
     pub(crate) modseq: Modseq,
     counters: BTreeMap<MailboxId, Counters>,
     changes: Vec<Change>,
+    known: Option<Known>,
 }
 
 impl<'t, 'e> Edit<'t, 'e> {
@@ -39,6 +43,7 @@ impl<'t, 'e> Edit<'t, 'e> {
             modseq,
             counters: BTreeMap::new(),
             changes: Vec::new(),
+            known: None,
         })
     }
 
@@ -65,6 +70,29 @@ impl<'t, 'e> Edit<'t, 'e> {
     pub(crate) fn mailbox(&mut self, mailbox: MailboxId) -> Result<MailboxRow, MailboxError> {
         let row = self.txn.get(&tables::mailbox(self.account, mailbox))?;
         Ok(MailboxRow::decode(&row.ok_or(MailboxError::NoMailbox)?)?)
+    }
+
+    /// Takes the placements of a mailbox from a view of it, if that is as the mailbox stands.
+    pub(crate) fn know(&mut self, mailbox: MailboxId, view: Arc<View>) -> Result<(), MailboxError> {
+        let same_life = self.mailbox(mailbox)?.uid_validity == view.uid_validity;
+        let counters = self.txn.get(&tables::counters(self.account, mailbox))?;
+        let counters = Counters::decode(&counters.ok_or(MailboxError::NoMailbox)?)?;
+        if same_life && counters.highest_modseq == view.counters.highest_modseq {
+            self.known = Some(Known::of(mailbox, view));
+        }
+        Ok(())
+    }
+
+    /// The mailbox that was known, as this change leaves it.
+    pub(crate) fn next_view(&mut self) -> Option<View> {
+        let known = self.known.take()?;
+        let counters = self.counters.get(&known.mailbox).cloned();
+        known.into_view(self.modseq, counters)
+    }
+
+    /// What is known of a mailbox.
+    fn known(&mut self, mailbox: MailboxId) -> Option<&mut Known> {
+        self.known.as_mut().filter(|known| known.mailbox == mailbox)
     }
 
     /// Whether a mailbox is there: not deleted, though some of its messages may still be.
@@ -153,14 +181,21 @@ impl<'t, 'e> Edit<'t, 'e> {
         mut one: impl FnMut(&mut Self, Uid, PlacementRow) -> Result<Option<T>, MailboxError>,
     ) -> Result<(Vec<T>, usize), MailboxError> {
         let chunk = uids.get(..limits::CHUNK).unwrap_or(uids);
-        let key = |uid: &Uid| tables::placement(self.account, mailbox, *uid);
-        self.txn.prefetch(chunk.iter().map(key).collect())?;
+        let is_known = self.known(mailbox).is_some();
+        if !is_known {
+            let key = |uid: &Uid| tables::placement(self.account, mailbox, *uid);
+            self.txn.prefetch(chunk.iter().map(key).collect())?;
+        }
         let mut done = Vec::with_capacity(chunk.len());
         for (looked_at, &uid) in chunk.iter().enumerate() {
             if looked_at > 0 && self.txn.size() >= limits::CHUNK_BYTES {
                 return Ok((done, looked_at));
             }
-            if let Some(placement) = self.placement(mailbox, uid)? {
+            let placement = match self.known(mailbox) {
+                Some(known) => known.placement(uid),
+                None => self.placement(mailbox, uid)?,
+            };
+            if let Some(placement) = placement {
                 done.extend(one(self, uid, placement)?);
             }
         }
@@ -193,8 +228,7 @@ impl<'t, 'e> Edit<'t, 'e> {
         counters.uid_next = Uid(next);
         counters.count(&row, 1);
         let message = row.message;
-        self.txn
-            .put(tables::placement(self.account, mailbox, uid), row.encode());
+        self.put_placement(mailbox, uid, &row);
         self.log(Change::Placed {
             mailbox,
             uid,
@@ -213,6 +247,9 @@ impl<'t, 'e> Edit<'t, 'e> {
         destroyed: Option<ThreadId>,
     ) -> Result<(), MailboxError> {
         self.counters(mailbox)?.count(row, -1);
+        if let Some(known) = self.known(mailbox) {
+            known.note(uid, None);
+        }
         self.txn
             .delete(tables::placement(self.account, mailbox, uid));
         self.log(Change::Vanished {
@@ -241,9 +278,16 @@ impl<'t, 'e> Edit<'t, 'e> {
             uid,
             message: row.message,
         });
+        self.put_placement(mailbox, uid, &row);
+        Ok(())
+    }
+
+    fn put_placement(&mut self, mailbox: MailboxId, uid: Uid, row: &PlacementRow) {
+        if let Some(known) = self.known(mailbox) {
+            known.note(uid, Some(row));
+        }
         self.txn
             .put(tables::placement(self.account, mailbox, uid), row.encode());
-        Ok(())
     }
 
     /// Counts a message's octets into or out of the account.

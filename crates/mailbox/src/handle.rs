@@ -219,10 +219,17 @@ impl Mailboxes {
         let mut all = Vec::with_capacity(uids.len());
         let mut rest = uids;
         while !rest.is_empty() {
-            let (done, taken) = self.edit(account, |edit| {
+            let (done, taken, view) = self.edit(account, |edit| {
                 edit.mailbox(mailbox)?;
-                edit.each_placed(mailbox, rest, &mut one)
+                if let Some(view) = self.views.get(&(account, mailbox)) {
+                    edit.know(mailbox, view)?;
+                }
+                let (done, taken) = edit.each_placed(mailbox, rest, &mut one)?;
+                Ok((done, taken, edit.next_view()))
             })?;
+            if let Some(view) = view {
+                self.views.insert((account, mailbox), Arc::new(view));
+            }
             all.extend(done);
             rest = rest.get(taken..).unwrap_or_default();
         }

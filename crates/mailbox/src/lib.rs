@@ -45,6 +45,7 @@ mod handle;
 mod hidden;
 mod ingest;
 mod keep;
+mod known;
 mod ledger;
 mod mark;
 mod once;

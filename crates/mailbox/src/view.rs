@@ -47,6 +47,19 @@ impl Entry {
     }
 }
 
+impl From<&Entry> for PlacementRow {
+    fn from(entry: &Entry) -> Self {
+        Self {
+            message: entry.message,
+            modseq: entry.modseq,
+            flags: entry.flags.clone(),
+            received: entry.received,
+            size: entry.size,
+            saved: entry.saved,
+        }
+    }
+}
+
 /// Most entries of one chunk: what a change copies.
 const CHUNK: usize = 512;
 
@@ -177,6 +190,26 @@ impl View {
             .iter()
             .flat_map(|chunk| chunk.entries.iter())
             .skip_while(move |entry| entry.uid < uid)
+    }
+
+    /// The mailbox at a later moment, when so many of its placements have become something else.
+    pub(crate) fn after(
+        &self,
+        modseq: Modseq,
+        counters: Counters,
+        changed: impl IntoIterator<Item = (Uid, Option<PlacementRow>)>,
+    ) -> Self {
+        let mut view = Self {
+            modseq,
+            uid_validity: self.uid_validity,
+            counters,
+            chunks: self.chunks.clone(),
+            len: self.len,
+        };
+        for (uid, row) in changed {
+            view.set(uid, row.map(|row| Entry::new(uid, row)));
+        }
+        view
     }
 
     /// The chunk that holds a UID, or would.
@@ -350,21 +383,16 @@ fn advance(
     if touched.len() > old.len() / 2 + CHUNK {
         return View::load(reader, account, mailbox, base);
     }
-    let mut view = View {
-        chunks: old.chunks.clone(),
-        len: old.len,
-        ..base.empty_view()
-    };
     let uids: Vec<Uid> = touched.into_iter().collect();
     let keys: Vec<Vec<u8>> = uids
         .iter()
         .map(|uid| tables::placement(account, mailbox, *uid))
         .collect();
+    let mut changed = Vec::with_capacity(uids.len());
     for (uid, row) in uids.into_iter().zip(reader.get_many(&keys)?) {
-        let row = row.map(|row| PlacementRow::decode(&row)).transpose()?;
-        view.set(uid, row.map(|row| Entry::new(uid, row)));
+        changed.push((uid, row.map(|row| PlacementRow::decode(&row)).transpose()?));
     }
-    Ok(view)
+    Ok(old.after(base.modseq, base.counters, changed))
 }
 
 #[cfg(test)]
