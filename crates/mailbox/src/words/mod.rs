@@ -9,6 +9,8 @@
 //! stays true; who asks has found the message in a view. It is memory alone, and bounded: what finds
 //! no room is not known.
 
+mod recent;
+
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
@@ -18,6 +20,7 @@ use memchr::memmem;
 use roaring::RoaringBitmap;
 use tern_base::{AccountId, MessageId};
 
+use self::recent::Recent;
 use crate::{Mailboxes, limits};
 
 /// The words of the messages of one account, as far as they are known.
@@ -142,16 +145,12 @@ struct Word {
 const FRESH: usize = 128;
 
 impl Word {
-    /// Notes a place; whether it is another one than the last.
-    fn note(&mut self, place: u32) -> bool {
-        if self.fresh.last() == Some(&place) {
-            return false;
-        }
+    /// Notes places.
+    fn note(&mut self, places: &[u32]) {
+        self.fresh.extend_from_slice(places);
         if self.fresh.len() >= FRESH {
             self.settle();
         }
-        self.fresh.push(place);
-        true
     }
 
     fn settle(&mut self) {
@@ -162,7 +161,7 @@ impl Word {
             let ids: RoaringBitmap = ids.map(|place| place >> 1).collect();
             *self.places.of(within) |= ids;
         }
-        self.fresh.clear();
+        self.fresh = Vec::new();
     }
 
     /// Adds its places to others.
@@ -210,6 +209,8 @@ struct Words {
     keys: RandomState,
     /// How many places all words have.
     held: usize,
+    /// What was noted last.
+    recent: Recent,
 }
 
 impl Places {
@@ -225,7 +226,7 @@ impl Words {
     fn weight(&self) -> usize {
         const WORD: usize = size_of::<Word>() + 64;
         const HELD: usize = 2;
-        self.text.len() + self.starts.len() * WORD + self.held * HELD + 256
+        self.text.len() + self.starts.len() * WORD + self.held * HELD + self.recent.weight() + 256
     }
 
     fn word(&self, number: u32) -> &[u8] {
@@ -238,9 +239,20 @@ impl Words {
             .unwrap_or_default()
     }
 
-    /// A word, new where it was not there.
-    fn entry(&mut self, word: &[u8]) -> Option<&mut Word> {
-        let mut hash = self.keys.hash_one(word);
+    /// Moves what was noted last to the others.
+    fn settle(&mut self) {
+        let mut recent = std::mem::take(&mut self.recent);
+        recent.drain(|hash, word, places| {
+            if let Some(word) = self.entry(hash, word) {
+                word.note(places);
+                self.held += places.len();
+            }
+        });
+    }
+
+    /// A word of this hash, new where it was not there.
+    fn entry(&mut self, hash: u64, word: &[u8]) -> Option<&mut Word> {
+        let mut hash = hash;
         // Of two words with one hash, the later one is under the next.
         while let Some(number) = self.by_hash.get(&hash).copied() {
             if self.word(number) == word {
@@ -290,7 +302,10 @@ impl AccountWords {
     /// Looks for texts in the form in which texts were given: those that are not too long, nor too
     /// many, nor hold white space; of others nothing will be known.
     pub fn find<'t>(&self, texts: impl IntoIterator<Item = &'t [u8]>) -> Finds {
-        let words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !words.recent.is_empty() {
+            words.settle();
+        }
         let mut finds = Finds {
             known: words.known.clone(),
             found: HashMap::new(),
@@ -329,9 +344,11 @@ impl AccountWords {
                 .flat_map(|word| pieces(word.as_bytes()))
             {
                 let bit = u32::from(within != Within::Shown);
-                let word = words.entry(piece);
-                let is_new = word.is_some_and(|word| word.note(id << 1 | bit));
-                words.held += usize::from(is_new);
+                let hash = words.keys.hash_one(piece);
+                words.recent.note(hash, piece, id << 1 | bit);
+            }
+            if words.recent.is_full() {
+                words.settle();
             }
             words.known.of(within).insert(id);
         }
@@ -508,6 +525,29 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn words_are_found_in_all_messages_however_many_are_noted_between() {
+        let words = AccountWords::default();
+        let of = |from: u32| (from..from + 5_000).map(|n| format!("w{n}e "));
+        for message in 1..=6 {
+            let text: String = of(2_500 * message).collect();
+            words.add(MessageId(message.into()), both("shown w7e", &text));
+        }
+        let finds = words.find([&b"w7500e"[..], b"w2500e", b"w17499e", b"w17500e", b"w7e"]);
+        for (word, within) in [("w7500e", 2..=3), ("w2500e", 1..=1), ("w17499e", 5..=6)] {
+            for message in 1..=6 {
+                let found = finds.place(MessageId(message), word.as_bytes());
+                assert_eq!(
+                    found,
+                    place(false, within.contains(&message)),
+                    "{word} {message}"
+                );
+            }
+        }
+        assert_eq!(finds.place(MessageId(6), b"w17500e"), place(false, true));
+        assert_eq!(finds.place(MessageId(4), b"w7e"), place(true, false));
     }
 
     #[test]
