@@ -118,6 +118,14 @@ impl Mailboxes {
         let mut octets = octets;
         upload.size += octets.len() as u64;
         while !octets.is_empty() {
+            // A whole piece goes as it is.
+            if upload.rest.is_empty()
+                && let Some((piece, later)) = octets.split_at_checked(store_limits::BLOB_PIECE)
+            {
+                self.stage(upload, piece)?;
+                octets = later;
+                continue;
+            }
             let room = store_limits::BLOB_PIECE - upload.rest.len();
             let (now, later) = octets.split_at(room.min(octets.len()));
             upload.rest.extend_from_slice(now);
@@ -130,10 +138,17 @@ impl Mailboxes {
     }
 
     fn stage_rest(&self, upload: &mut Upload) -> Result<(), MailboxError> {
+        let mut rest = std::mem::take(&mut upload.rest);
+        self.stage(upload, &rest)?;
+        rest.clear();
+        upload.rest = rest;
+        Ok(())
+    }
+
+    fn stage(&self, upload: &mut Upload, piece: &[u8]) -> Result<(), MailboxError> {
         self.engine
-            .stage_blob_piece(upload.blob, upload.pieces, &upload.rest)?;
+            .stage_blob_piece(upload.blob, upload.pieces, piece)?;
         upload.pieces += 1;
-        upload.rest.clear();
         Ok(())
     }
 

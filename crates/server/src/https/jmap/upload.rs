@@ -4,6 +4,7 @@ mod begun;
 
 use std::sync::Arc;
 
+use futures_util::future::join;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::{Request, StatusCode, header};
@@ -104,7 +105,7 @@ impl Jmap {
         self: &Arc<Self>,
         account: AccountId,
         kind: String,
-        mut body: Incoming,
+        body: Incoming,
     ) -> Result<Uploaded, Failed> {
         let most = body.size_hint().exact().unwrap_or(MAX_SIZE_UPLOAD);
         if most > MAX_SIZE_UPLOAD {
@@ -114,34 +115,32 @@ impl Jmap {
         let begun = self
             .blocking(move |_| Begun::new(jmap, account, &kind, most))
             .await?;
-        let (begun, gathered) = self.gather(begun, &mut body, most).await?;
+        let mut body = Coming {
+            body,
+            left: most,
+            over: Bytes::new(),
+        };
+        let (begun, gathered) = self.gather(begun, &mut body).await?;
         self.blocking(move |_| begun.finish(&gathered)).await
     }
 
-    /// Takes what comes, and hands it to the store: answers what is not handed over yet.
+    /// Takes what comes, and hands it to the store a piece at a time, while the next one comes: answers what
+    /// is not handed over yet.
     async fn gather(
         self: &Arc<Self>,
         mut begun: Begun,
-        body: &mut Incoming,
-        most: u64,
+        body: &mut Coming,
     ) -> Result<(Begun, Vec<u8>), Failed> {
-        let (mut left, mut gathered) = (most, Vec::new());
+        let mut piece = body.piece().await;
         loop {
-            let octets = match next(body).await {
-                Ok(None) => return Ok((begun, gathered)),
-                Ok(Some(octets)) => octets,
+            let full = match piece {
+                Ok(last) if last.len() < limits::UPLOAD_PIECE => return Ok((begun, last)),
+                Ok(full) => full,
                 Err(why) => return self.abandon(begun, why).await,
             };
-            let Some(rest) = left.checked_sub(octets.len() as u64) else {
-                return self.abandon(begun, Failed::TooLarge).await;
-            };
-            left = rest;
-            gathered.extend_from_slice(&octets);
-            // Frames are small, and each way to the store costs a thread's turn.
-            if gathered.len() >= limits::UPLOAD_PIECE {
-                let octets = std::mem::take(&mut gathered);
-                begun = self.blocking(move |_| begun.more(&octets)).await?;
-            }
+            let store = self.blocking(move |_| begun.more(&full));
+            let (stored, next) = join(store, body.piece()).await;
+            (begun, piece) = (stored?, next);
         }
     }
 
@@ -163,6 +162,39 @@ impl Jmap {
         let jmap = Arc::clone(self);
         let done = self.pool.run(move || work(&jmap)).await;
         Ok(done.map_err(|_| Failed::Broken)??)
+    }
+}
+
+/// A body that comes.
+struct Coming {
+    body: Incoming,
+    /// How many more octets it may have.
+    left: u64,
+    /// What came behind the last piece.
+    over: Bytes,
+}
+
+impl Coming {
+    /// As many octets as the store takes at once; fewer at the end.
+    async fn piece(&mut self) -> Result<Vec<u8>, Failed> {
+        // Frames are small, and each way to the store costs a thread's turn.
+        let most = self.left.saturating_add(self.over.len() as u64);
+        let most = most.min(limits::UPLOAD_PIECE as u64);
+        let mut piece = Vec::with_capacity(usize::try_from(most).unwrap_or_default());
+        loop {
+            let room = limits::UPLOAD_PIECE - piece.len();
+            let octets = self.over.split_to(room.min(self.over.len()));
+            piece.extend_from_slice(&octets);
+            if piece.len() == limits::UPLOAD_PIECE {
+                return Ok(piece);
+            }
+            let Some(octets) = next(&mut self.body).await? else {
+                return Ok(piece);
+            };
+            let left = self.left.checked_sub(octets.len() as u64);
+            self.left = left.ok_or(Failed::TooLarge)?;
+            self.over = octets;
+        }
     }
 }
 
