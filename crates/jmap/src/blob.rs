@@ -313,11 +313,6 @@ impl Download {
         }
     }
 
-    /// Whether it may not be served any more, what was read of it already included.
-    pub fn is_sealed(&self, verbs: &Verbs<'_>) -> bool {
-        self.found.is_sealed(verbs.mailboxes, self.account)
-    }
-
     /// Octets of it; a range past its end is cut there. [`MailboxError::Sealed`] once it may not be
     /// served any more.
     pub fn read(&self, verbs: &Verbs<'_>, range: Range<u64>) -> Result<Vec<u8>, MailboxError> {

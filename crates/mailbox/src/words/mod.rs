@@ -155,11 +155,16 @@ impl Word {
 
     fn settle(&mut self) {
         self.fresh.sort_unstable();
+        self.fresh.dedup();
         for within in [Within::Shown, Within::Body] {
             let bit = u32::from(within != Within::Shown);
-            let ids = self.fresh.iter().filter(|place| **place & 1 == bit);
-            let ids: RoaringBitmap = ids.map(|place| place >> 1).collect();
-            *self.places.of(within) |= ids;
+            let of_text = self.fresh.iter().filter(|place| **place & 1 == bit);
+            let ids = of_text.map(|place| place >> 1);
+            let held = self.places.of(within);
+            // Messages are read in order as a rule: then each goes behind the last.
+            if held.append(ids.clone()).is_err() {
+                held.extend(ids);
+            }
         }
         self.fresh = Vec::new();
     }

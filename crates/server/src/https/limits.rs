@@ -25,9 +25,7 @@ pub(super) const MAX_USER_AGENT: usize = 200;
 /// Octets of an upload that are gathered before they go to the store.
 pub(super) const UPLOAD_PIECE: usize = 256 * 1024;
 /// Octets of a download that are read at once.
-pub(super) const DOWNLOAD_PIECE: usize = 256 * 1024;
-/// Pieces of a download that are held at once, the one that goes out among them.
-pub(super) const DOWNLOAD_PIECES: usize = 2;
+pub(super) const DOWNLOAD_PIECE: u64 = 256 * 1024;
 /// Octets of an answer for which no memory is set aside.
 pub(super) const ANSWER_FREE: u64 = 64 * 1024;
 /// Octets of an answer that are written at once.

@@ -3,23 +3,22 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
-use futures_util::{StreamExt as _, stream};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Bytes, Frame};
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tern_jmap::{Caller, Download};
-use tern_mailbox::MailboxError;
 use tern_session::{Reservation, ids};
 
 use super::login::LoggedIn;
 use super::{Jmap, held, problem};
 use crate::clock;
 use crate::https::answer::{Answer, Body};
-use crate::https::limits::{DOWNLOAD_PIECE, DOWNLOAD_PIECES};
+use crate::https::limits::DOWNLOAD_PIECE;
 
 /// RFC 8187 3.2.1: what stands bare in an extended value.
 const EXTENDED: AsciiSet = NON_ALPHANUMERIC
@@ -111,31 +110,29 @@ impl Jmap {
     }
 }
 
-/// The octets of a download, read as they are taken, and a piece ahead. Where they may not be served any more
-/// the body ends early, which HTTP shows as a failure.
+/// The octets of a download, read as they are taken. Where they may not be served any more the body
+/// ends early, which HTTP shows as a failure.
 fn pieces(jmap: Arc<Jmap>, download: Download, memory: Reservation) -> Body {
     let size = download.size();
-    // The memory goes with what is decoded, when the body does.
-    let source = Arc::new((download, memory));
-    let (from, of) = (Arc::clone(&jmap), Arc::clone(&source));
-    let starts = (0..size).step_by(DOWNLOAD_PIECE);
-    let reads = stream::iter(starts).map(move |start| {
-        let (jmap, source) = (Arc::clone(&from), Arc::clone(&of));
-        async move {
-            let reader = Arc::clone(&jmap);
-            let range = start..size.min(start + DOWNLOAD_PIECE as u64);
-            let read = move || source.0.read(&reader.verbs(), range);
-            let read = jmap.pool.run_late(read).await.map_err(io::Error::other)?;
-            read.map_err(io::Error::other)
+    // The memory goes with what is decoded, when the last piece is taken.
+    let reading = (jmap, Arc::new((download, memory)), 0..size);
+    let stream = futures_util::stream::try_unfold(reading, |(jmap, download, left)| async move {
+        if left.is_empty() {
+            return Ok(None);
         }
+        let next: Range<u64> = left.start..left.end.min(left.start + DOWNLOAD_PIECE);
+        let rest = next.end..left.end;
+        let (from, source) = (Arc::clone(&jmap), Arc::clone(&download));
+        let read = move || source.0.read(&from.verbs(), next);
+        let octets = match jmap.pool.run_late(read).await {
+            Ok(Ok(octets)) => octets,
+            Ok(Err(error)) => return Err(io::Error::other(error)),
+            Err(error) => return Err(io::Error::other(error)),
+        };
+        Ok(Some((
+            Frame::data(Bytes::from(octets)),
+            (jmap, download, rest),
+        )))
     });
-    let frames = reads.buffered(DOWNLOAD_PIECES).map(move |octets| {
-        let octets = octets?;
-        // What was read ahead may have been sealed since.
-        match source.0.is_sealed(&jmap.verbs()) {
-            true => Err(io::Error::other(MailboxError::Sealed)),
-            false => Ok(Frame::data(Bytes::from(octets))),
-        }
-    });
-    StreamBody::new(frames).boxed_unsync()
+    StreamBody::new(stream).boxed_unsync()
 }
