@@ -118,7 +118,7 @@ fn submission(
         subject: prepared.parsed.envelope.subject.clone().unwrap_or_default(),
         digest: prepared.digest,
         label: tern_recall::label_of(label_header, prepared.content()),
-        carried: prepared.letters().skip(1).map(|it| it.digest).collect(),
+        carried: prepared.letters().skip(1).collect(),
         text: goes_out.then(print).flatten(),
         answers: tern_recall::answered_by(&prepared.parsed, prepared.content()),
         size: prepared.size(),

@@ -6,6 +6,7 @@ use tern_base::{Entropy, Timestamp};
 use tern_queue::{
     Cancelled, Ending, Item, LeaseId, Leased, Outcome, QueueId, Recorded, State, Status,
 };
+use tern_recall::onward::note_stopped_in;
 use tern_store::{Verdict, transact};
 
 use crate::entry::Facts;
@@ -84,7 +85,8 @@ impl Delivery {
                 number,
                 now,
             )?;
-            if sealed.is_some() {
+            if let Some(tag) = sealed {
+                note_stopped_in(txn, tag, item.origin);
                 let cancelled = tern_queue::cancel_in(txn, id, now)?;
                 if let Cancelled::Cancelled { item, .. } = cancelled {
                     self.mailboxes.unlink_blob_in(txn, item.blob, now)?;

@@ -3,6 +3,7 @@
 use tern_base::{EmailAddress, Timestamp};
 use tern_mailbox::{Flags, INBOX, Landing, Lineage, MailboxError, Placed, Prepared, SealTag};
 use tern_queue::{Dsn, NewItem, Notify, QueueId};
+use tern_recall::onward::note_stopped_in;
 use tern_recall::{Destination, Target};
 use tern_store::Transaction;
 
@@ -134,8 +135,9 @@ impl Delivery {
             self.mailboxes
                 .sealed_outside_in(txn, prepared.letters(), origin, number, now)?;
         let fresh = tern_queue::enqueue_in(txn, new, &self.settings.schedule, now)?;
-        if fresh && sealed.is_some() {
+        if let Some(tag) = sealed.filter(|_| fresh) {
             tern_queue::cancel_in(txn, id, now)?;
+            note_stopped_in(txn, tag, origin);
         }
         Ok((u64::from(fresh && sealed.is_none()), sealed))
     }

@@ -23,7 +23,7 @@ use tern_mailbox::{
 use tern_policy::{
     Authentication, Decision, DenyReason, Operation, Policy, PolicyId, Question, Selection, Verdict,
 };
-use tern_queue::{LeaseId, Outcome as Relay, Reply, Status};
+use tern_queue::{LeaseId, Outcome as Relay, Reply};
 use tern_recall::{
     Destination, RECALL_KEYWORD, RECALL_MAILBOX, RecallId, Recalls, Request, Requested, Requester,
     Selector, Settings, State, Subject,
@@ -235,13 +235,35 @@ impl World {
     /// Brings a copy into the lineage and state of its line.
     fn arrange(&mut self, place: &Place, lineage: &str, state: &str) {
         match place {
-            Place::Outside(to) => self.relay(&to.clone(), state),
+            Place::Outside(to) => {
+                let to = to.clone();
+                if lineage == "forwarded" {
+                    self.forward(&to);
+                }
+                self.relay(&to, state);
+            }
             Place::Account(account) => {
                 let account = *account;
                 self.file(account, lineage);
                 self.treat(account, state);
             }
         }
+    }
+
+    /// Somebody who got the letter sends it on outside, as an attachment.
+    fn forward(&mut self, to: &str) {
+        let by = to.replace('x', "r").replace("far.example", "tern.test");
+        let name = by.split('@').next().unwrap().to_owned();
+        let head = format!(
+            "From: {by}\r\nTo: {to}\r\nSubject: Fwd\r\nMessage-ID: <fwd-{by}>\r\n\
+             Date: Fri, 20 Nov 2026 11:11:12 +0100\r\n\
+             Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\
+             Content-Type: message/rfc822\r\n\r\n"
+        );
+        let mut incoming = self.house.incoming(&by, &[to], Some(&name));
+        incoming.origin = OriginId::new(self.house.now, &mut self.house.entropy);
+        incoming.content = format!("{head}{}\r\n--b--\r\n", letter("one", "")).into_bytes();
+        self.house.accept(incoming).unwrap();
     }
 
     fn file(&mut self, account: AccountId, lineage: &str) {
@@ -332,12 +354,11 @@ impl World {
         if state == "queued" {
             return;
         }
-        let items = tern_queue::by_origin(&self.house.engine, self.sent).unwrap();
-        let item = items
-            .iter()
-            .find(|item| matches!(item, Status::Live(item) if item.recipient.to_string() == to))
-            .unwrap();
-        let (id, lease, now) = (item.id(), LeaseId(1), self.house.now);
+        let items = tern_queue::list(&self.house.engine, None, 1_000)
+            .unwrap()
+            .items;
+        let item = items.iter().find(|item| item.recipient.to_string() == to);
+        let (id, lease, now) = (item.unwrap().id, LeaseId(1), self.house.now);
         let taken = self.house.delivery.take(id, lease, now, 60_000).unwrap();
         assert!(taken.is_some());
         let reply = |code| Reply {
@@ -479,8 +500,15 @@ impl World {
             return if untouched { "stays" } else { "changed" }.to_owned();
         }
         let targets = tern_recall::submission::targets(&self.house.engine, self.sent).unwrap();
+        let onward = |origin: OriginId, n: u32| {
+            let targets = tern_recall::submission::targets(&self.house.engine, origin).unwrap();
+            targets[n as usize].destination.clone()
+        };
         let is_about = |subject: &Subject| match (subject, place) {
             (Subject::Copy(account, _), Place::Account(of)) => account == of,
+            (Subject::Onward(origin, n), Place::Outside(of)) => {
+                matches!(onward(*origin, *n), Destination::Outside { address, .. } if address == *of)
+            }
             (Subject::Target(n), _) => match (&targets[*n as usize].destination, place) {
                 (Destination::Account(account), Place::Account(of)) => account == of,
                 (Destination::Outside { address, .. }, Place::Outside(of)) => address == of,
@@ -520,6 +548,10 @@ fn lead(house: &House, n: usize, lineage: &str, to: &mut Vec<String>) -> Place {
     let made = match lineage {
         "own" => return Place::Account(house.account("alice")),
         "outside" | "alias-outside" | "redirected-outside" => Place::Outside(away.clone()),
+        "forwarded" => {
+            house.add_account(&format!("r{n}"));
+            Place::Outside(away.clone())
+        }
         _ => account(&format!("r{n}")),
     };
     let written = match lineage {

@@ -84,7 +84,8 @@ pub struct Letter {
 }
 
 impl Letter {
-    pub(crate) fn write(self, w: &mut Writer) {
+    /// Writes one that is carried.
+    pub fn write(self, w: &mut Writer) {
         w.array(&self.digest.0);
         if let Some(carriage) = self.carriage {
             carriage.write(w);
@@ -92,7 +93,7 @@ impl Letter {
     }
 
     /// Reads one that is carried.
-    pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self, Damaged> {
+    pub fn read(r: &mut Reader<'_>) -> Result<Self, Damaged> {
         Ok(Self {
             digest: ContentDigest(r.array()?),
             carriage: Some(Carriage::read(r)?),

@@ -199,6 +199,7 @@ impl<'a> Envelope<'a> {
 
     fn place(&self, subject: Subject, targets: &[Target]) -> usize {
         let found = match subject {
+            Subject::Onward(..) => None,
             Subject::Copy(account, _) => self.accounts.get(&account),
             Subject::Target(n) => targets
                 .get(n as usize)

@@ -12,7 +12,7 @@ use tern_base::{EmailAddress, OriginId, Timestamp};
 use tern_store::{Range, Read, StoreError, Transaction, Verdict};
 
 use crate::status::each_row;
-use crate::{RecallError, Recalls, Submission, limits, quoted, submission, tables};
+use crate::{RecallError, Recalls, Submission, limits, onward, quoted, submission, tables};
 
 /// Rows that are read, or forgotten, at once.
 const PAGE: usize = 200;
@@ -59,6 +59,7 @@ pub fn record_arrival_in(txn: &mut Transaction<'_>, arrival: &Arrival) {
     let key = tables::arrival(arrival.submission.id);
     txn.put(key, arrival.encode());
     quoted::file_in(txn, &arrival.submission);
+    onward::file_in(txn, &arrival.submission);
 }
 
 /// The arrival of an id.
@@ -110,6 +111,7 @@ impl Recalls {
         loop {
             let done = tern_store::transact(&*self.engine, |txn| {
                 let is_asked_for = txn.get(&tables::of_submission(id))?.is_some();
+                let is_asked_for = is_asked_for || txn.get(&tables::spoken_of(id))?.is_some();
                 if is_asked_for || txn.get(&tables::under_way(id))?.is_some() {
                     return Ok(Verdict::Abandon(Some(false)));
                 }
@@ -117,7 +119,9 @@ impl Recalls {
                     return Ok(Verdict::Commit(None));
                 }
                 if let Some(row) = txn.get(&tables::arrival(id))? {
-                    quoted::forget_in(txn, &Arrival::decode(id, &row)?.submission);
+                    let sent = Arrival::decode(id, &row)?.submission;
+                    quoted::forget_in(txn, &sent);
+                    onward::forget_in(txn, &sent);
                 }
                 txn.delete(tables::arrival(id));
                 Ok::<_, RecallError>(Verdict::Commit(Some(true)))

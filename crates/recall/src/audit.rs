@@ -46,15 +46,15 @@ pub(crate) fn audit_entry(recall: &Recall, step: &str, action: &str, now: Timest
 }
 
 impl Recalls {
-    /// Puts outcomes on record that a transaction writes. `targets` names those of
-    /// [`Subject::Target`].
-    pub(crate) fn audit_outcomes(
+    /// Puts outcomes on record that a transaction writes. `named` tells where those led that are in no
+    /// account here.
+    pub(crate) fn audit_outcomes<'a>(
         &self,
         txn: &mut Transaction<'_>,
         recall: &Recall,
         act: Act,
         outcomes: &[(Subject, CopyOutcome)],
-        targets: &[Target],
+        named: impl Fn(Subject) -> Option<&'a Target>,
         now: Timestamp,
     ) -> Result<(), RecallError> {
         if outcomes.len() > ONE_BY_ONE {
@@ -75,17 +75,31 @@ impl Recalls {
                 Subject::Copy(account, message) => entry
                     .detail("account", self.address(*account)?)
                     .detail("message", message.0),
-                Subject::Target(position) => {
-                    let entry = entry.detail("target", u64::from(*position));
-                    match targets.get(*position as usize) {
-                        Some(target) => entry.detail("recipient", self.end_of(target)?),
-                        None => entry,
-                    }
-                }
+                Subject::Target(position) => entry.detail("target", u64::from(*position)),
+                Subject::Onward(origin, position) => entry
+                    .detail("sent-on-in", origin.to_string())
+                    .detail("target", u64::from(*position)),
+            };
+            let entry = match named(*subject) {
+                Some(target) => entry.detail("recipient", self.end_of(target)?),
+                None => entry,
             };
             tern_audit::append_in(txn, entry)?;
         }
         Ok(())
+    }
+}
+
+/// Names no target: what is put on record is of copies in accounts.
+pub(crate) const fn copies_alone(_: Subject) -> Option<&'static Target> {
+    None
+}
+
+/// The targets of a recall's own submission, by their positions.
+pub(crate) fn own_targets<'a>(targets: &'a [Target]) -> impl Fn(Subject) -> Option<&'a Target> {
+    move |subject| match subject {
+        Subject::Target(position) => targets.get(position as usize),
+        Subject::Copy(..) | Subject::Onward(..) => None,
     }
 }
 

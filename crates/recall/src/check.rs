@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use tern_base::AccountId;
 
+use crate::onward::SaidOnward;
 use crate::status::each_row;
 use crate::{
     Destination, Facts, Outcome, Recall, RecallError, RecallId, Recalls, State, Subject, tables,
@@ -40,12 +41,15 @@ impl Recalls {
             }
             Ok(())
         })?;
+        let mut said = self.said_onward(&recalls)?;
+        findings.append(&mut said.faults);
         for recall in &recalls {
-            self.check_one(recall, &mut findings)?;
+            self.check_one(recall, &said, &mut findings)?;
             self.check_purged(recall, &mut findings)?;
         }
         self.check_waiting(&recalls, &mut findings)?;
         self.check_answers(&mut findings)?;
+        self.check_onward(&mut findings)?;
         Ok(findings)
     }
 
@@ -86,7 +90,12 @@ impl Recalls {
         Ok(())
     }
 
-    fn check_one(&self, recall: &Recall, findings: &mut Vec<Finding>) -> Result<(), RecallError> {
+    fn check_one(
+        &self,
+        recall: &Recall,
+        said: &SaidOnward,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), RecallError> {
         let mut fault =
             |what: String| findings.push(Finding(format!("recall {}: {what}", recall.id)));
         let open = self.engine.get(&tables::open(recall.id))?.is_some();
@@ -119,6 +128,7 @@ impl Recalls {
                 Subject::Copy(..) if outcome.carriage.is_some() => Told::Carrier,
                 Subject::Copy(account, _) => Told::Account(account),
                 Subject::Target(n) => Told::Target(n as usize),
+                Subject::Onward(..) => return,
             });
             let Subject::Copy(account, message) = subject else {
                 return;
@@ -146,6 +156,9 @@ impl Recalls {
             ));
         }
         targets_without(recall, &facts, &told)
+            .into_iter()
+            .for_each(&mut fault);
+        self.unsaid_onward(recall, said)?
             .into_iter()
             .for_each(fault);
         Ok(())

@@ -4,7 +4,7 @@ use tern_base::{AccountId, MessageId, Timestamp};
 use tern_mailbox::{CopyRow, Cover, Mailboxes, Origins, Withdrawn};
 use tern_store::{Transaction, Verdict};
 
-use crate::audit::{Act, audit_entry};
+use crate::audit::{Act, audit_entry, copies_alone};
 use crate::plan::{cover, left_outcome};
 use crate::stand_in::note_due_in;
 use crate::status::each_row;
@@ -43,6 +43,7 @@ impl Recalls {
         }
         if recall.state == State::Restoring {
             self.note_late(recall.id.tag(), now)?;
+            self.note_stopped(recall.id.tag(), now)?;
             self.restore_all(&recall, now)?;
             recall = self.recall(id)?;
         }
@@ -189,7 +190,7 @@ impl Recalls {
             let withdrawn: Vec<Withdrawn> = withdrawn.into_iter().flatten().collect();
             let outcomes = put_outcomes(txn, recall, chunk, &withdrawn, now);
             lane = lane.take().or_else(|| self.mailboxes.enter_common_lane());
-            self.audit_outcomes(txn, recall, Act::Settled, &outcomes, &[], now)?;
+            self.audit_outcomes(txn, recall, Act::Settled, &outcomes, copies_alone, now)?;
             Ok::<_, RecallError>(Verdict::Commit(done))
         })
     }
@@ -197,6 +198,7 @@ impl Recalls {
     /// Gives everything that was not withdrawn its outcome, and closes the withdrawal.
     fn finish(&self, recall: &Recall, facts: &Facts, now: Timestamp) -> Result<(), RecallError> {
         self.keep_others(recall, facts, now)?;
+        self.settle_onward(recall, facts, now)?;
         let all = self.settle_targets(recall.id, now)?;
         let tally = self.tally(recall.id)?;
         let unsettled = !all || tally.of(Outcome::Pending) > 0;
@@ -262,7 +264,7 @@ impl Recalls {
                         kept.push((subject, outcome));
                     }
                 }
-                self.audit_outcomes(txn, recall, Act::Settled, &kept, &[], now)?;
+                self.audit_outcomes(txn, recall, Act::Settled, &kept, copies_alone, now)?;
                 Ok::<_, RecallError>(Verdict::Commit(()))
             })?;
         }

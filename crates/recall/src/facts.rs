@@ -53,6 +53,7 @@ impl Recalls {
             reach: Reach::Attached,
             visible: RoaringBitmap::new(),
             removed: RoaringBitmap::new(),
+            onward: Vec::new(),
             exposures: exposures
                 .into_iter()
                 .map(|(a, m, exposure)| ((a, m), exposure))

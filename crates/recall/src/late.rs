@@ -6,7 +6,7 @@ use tern_base::{AccountId, MessageId, Timestamp};
 use tern_mailbox::{Lineage, SealTag};
 use tern_store::{Transaction, Verdict};
 
-use crate::audit::Act;
+use crate::audit::{Act, copies_alone};
 use crate::{
     CopyOutcome, Destination, Outcome, Reason, Recall, RecallError, RecallId, Recalls, Subject,
     Target, tables,
@@ -19,7 +19,7 @@ impl Recalls {
     /// Gives every late copy of a recall its outcome and brings the report up to date. Called
     /// when a delivery or an append was stopped by the seal of this tag; answers how many were new.
     pub fn refresh_late(&self, tag: SealTag, now: Timestamp) -> Result<usize, RecallError> {
-        let found = self.note_late(tag, now)?;
+        let found = self.note_late(tag, now)? + self.note_stopped(tag, now)?;
         if found > 0 {
             self.run(RecallId(tag.0), now)?;
         }
@@ -29,6 +29,9 @@ impl Recalls {
     /// The same for every late copy that nobody was told of, or could not note.
     pub(crate) fn refresh_all_late(&self, now: Timestamp) -> Result<(), RecallError> {
         for tag in self.mailboxes.late_tags()? {
+            self.refresh_late(tag, now)?;
+        }
+        for tag in self.stopped_tags()? {
             self.refresh_late(tag, now)?;
         }
         Ok(())
@@ -50,7 +53,7 @@ impl Recalls {
                     let subject = Subject::Copy(*account, *message);
                     fresh.extend(noted.map(|outcome| (subject, outcome)));
                 }
-                self.audit_outcomes(txn, &recall, Act::Settled, &fresh, &[], now)?;
+                self.audit_outcomes(txn, &recall, Act::Settled, &fresh, copies_alone, now)?;
                 if !fresh.is_empty() {
                     let mut recall = self.recall_in(txn, recall.id)?;
                     recall.changed();

@@ -1,7 +1,7 @@
 //! What became of each copy: one closed list, with a reason and a sentence for people.
 
 use tern_base::codec::{Damaged, Reader, Writer};
-use tern_base::{AccountId, MailboxId, MessageId, Timestamp};
+use tern_base::{AccountId, MailboxId, MessageId, OriginId, Timestamp};
 use tern_mailbox::{Carriage, Exposure, ExposureLevel};
 
 /// What an outcome is of.
@@ -11,6 +11,9 @@ pub enum Subject {
     Copy(AccountId, MessageId),
     /// A recipient without one, by its position in the submission's list of targets.
     Target(u32),
+    /// A copy that another submission, which carries the letter or is it, sends to another server: by its
+    /// position in that one's list of targets.
+    Onward(OriginId, u32),
 }
 
 /// How a copy ended.

@@ -12,6 +12,7 @@ use tern_policy::Selection;
 use tern_queue::{Ending, QueueId, State as ItemState, Status};
 
 use crate::Reach;
+use crate::onward::{Onward, left_alone};
 use crate::outcome::{CopyOutcome, Outcome, Reason, Tally};
 use crate::submission::{Destination, Submission, Target};
 
@@ -40,6 +41,9 @@ pub struct Facts {
     pub visible: RoaringBitmap,
     /// Recipients without a copy whose accounts were removed.
     pub removed: RoaringBitmap,
+    /// What other submissions send to other servers that are the letter or carry it, and are the sender's to
+    /// take back.
+    pub onward: Vec<Onward>,
 }
 
 /// What would happen.
@@ -49,6 +53,8 @@ pub struct Plan {
     pub copies: Vec<PlannedCopy>,
     /// Each target without a copy here, by its position in [`Facts::targets`].
     pub targets: Vec<(usize, CopyOutcome)>,
+    /// Each copy that another submission sends outside, by its position in [`Facts::onward`].
+    pub onward: Vec<(usize, CopyOutcome)>,
 }
 
 /// One copy of a plan.
@@ -67,7 +73,8 @@ impl Plan {
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
         let copies = self.copies.iter().map(|copy| &copy.outcome);
-        let all = copies.chain(self.targets.iter().map(|(_, outcome)| outcome));
+        let elsewhere = self.targets.iter().chain(&self.onward);
+        let all = copies.chain(elsewhere.map(|(_, outcome)| outcome));
         for outcome in all.filter(|outcome| outcome.reason != Reason::OwnCopy) {
             tally.add(outcome.outcome);
         }
@@ -126,7 +133,16 @@ pub fn plan(facts: &Facts, chosen: &[String], now: Timestamp) -> Plan {
         .enumerate()
         .filter_map(without_copy)
         .collect();
-    Plan { copies, targets }
+    let onward = facts.onward.iter().map(|copy| {
+        let left = left_alone(copy.carriage, facts.reach, chosen.is_empty(), now);
+        let outcome = left.unwrap_or_else(|| item_outcome(facts.items.get(&copy.item), now));
+        outcome.carried(copy.carriage)
+    });
+    Plan {
+        onward: onward.enumerate().collect(),
+        copies,
+        targets,
+    }
 }
 
 /// The accounts whose copies are taken: all but the sender's, or the chosen ones.

@@ -8,7 +8,7 @@ use tern_base::Timestamp;
 use tern_mailbox::{Purged, Vaulted};
 use tern_store::Verdict;
 
-use crate::audit::Act;
+use crate::audit::{Act, copies_alone};
 use crate::retention::Retention;
 use crate::status::each_row;
 use crate::{CopyOutcome, Recall, RecallError, RecallId, Recalls, Subject, tables};
@@ -129,7 +129,7 @@ impl Recalls {
                     purged.push((subject, outcome));
                 }
             }
-            self.audit_outcomes(txn, recall, Act::Purged, &purged, &[], now)?;
+            self.audit_outcomes(txn, recall, Act::Purged, &purged, copies_alone, now)?;
             Ok::<_, RecallError>(Verdict::Commit(Some(gone)))
         })
     }

@@ -172,6 +172,7 @@ impl Recalls {
         facts.reach = request.reach;
         facts.visible = self.visible(&facts.submission, request.reach, now)?.1;
         facts.removed = self.removed(&facts)?;
+        self.add_onward(&mut facts, &also)?;
         let plan = plan(&facts, &request.chosen, now);
         let exposed = Some(plan.tally().of(Outcome::WithdrawnExposed));
         let question = (Operation::Plan, exposed, 0);

@@ -9,7 +9,7 @@ use tern_mailbox::{Lineage, Vaulted};
 use tern_policy::{Decision, DenyReason, Operation, Verdict as PolicyVerdict};
 use tern_store::{Transaction, Verdict};
 
-use crate::audit::{Act, audit_entry};
+use crate::audit::{Act, audit_entry, copies_alone};
 use crate::late::{Lines, not_gone_in};
 use crate::request::by_requester;
 use crate::stand_in::note_due_in;
@@ -198,7 +198,7 @@ impl Recalls {
                     restored.extend(outcome);
                 }
             }
-            self.audit_outcomes(txn, recall, Act::Restored, &restored, &[], now)?;
+            self.audit_outcomes(txn, recall, Act::Restored, &restored, copies_alone, now)?;
             Ok::<_, RecallError>(Verdict::Commit(looked_at))
         })
     }
@@ -279,7 +279,7 @@ impl Recalls {
         other.changed();
         other.put_in(txn)?;
         let handed = [(subject, outcome)];
-        self.audit_outcomes(txn, &other, Act::Settled, &handed, &[], now)?;
+        self.audit_outcomes(txn, &other, Act::Settled, &handed, copies_alone, now)?;
         Ok(true)
     }
 }

@@ -13,7 +13,7 @@ use tern_base::{OriginId, Timestamp};
 use tern_mailbox::Origins;
 use tern_store::{Range, Read, StoreError};
 
-use crate::submission::{Letter, ids, submission as read};
+use crate::submission::{Sent, ids, submission as read};
 use crate::{Submission, limits, tables};
 
 /// Brought by which transactions the copies are that the sender of a submission takes back.
@@ -68,8 +68,8 @@ fn first(reader: &dyn Read, own: Range, submission: &Submission) -> Result<Times
 
 fn is_author(reader: &dyn Read, submission: &Submission) -> Result<bool, StoreError> {
     let letter = reader.get(&tables::letter(submission.digest))?;
-    let letter = letter.map(|row| Letter::decode(&row)).transpose()?;
-    Ok(letter.is_none_or(|letter| letter.author == submission.account))
+    let sent = letter.map(|row| Sent::decode(&row)).transpose()?;
+    Ok(sent.is_none_or(|sent| sent.author == submission.account))
 }
 
 /// What a policy is to judge where a submission is taken back: with all that its account sent of the

@@ -9,12 +9,13 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use roaring::RoaringBitmap;
-use tern_base::{AccountId, Timestamp};
+use tern_base::{AccountId, OriginId, Timestamp};
 use tern_queue::{Cancelled, QueueId};
 use tern_store::{Transaction, Verdict};
 
-use crate::audit::{Act, audit_entry};
+use crate::audit::{Act, audit_entry, own_targets};
 use crate::plan::{finished_item_outcome, is_chosen, left_outcome, target_outcome, undone_outcome};
+use crate::submission::{targets as targets_at, under_way_in};
 use crate::taken::Elsewhere;
 use crate::{
     CopyOutcome, Destination, Facts, Outcome, Reason, Recall, RecallError, RecallId, Recalls,
@@ -118,7 +119,8 @@ impl Recalls {
                     settled.push((subject, outcome));
                 }
             }
-            self.audit_outcomes(txn, recall, Act::Settled, &settled, &facts.targets, now)?;
+            let named = own_targets(&facts.targets);
+            self.audit_outcomes(txn, recall, Act::Settled, &settled, named, now)?;
             fresh.settled = range.end as u32;
             if fresh.state.is_over() && !settled.is_empty() {
                 fresh.changed();
@@ -179,10 +181,7 @@ impl Recalls {
         let Some(submission) = recall.submission else {
             return Ok(());
         };
-        let way = txn.get(&tables::under_way(submission))?;
-        let way = way
-            .map(|row| crate::submission::UnderWay::decode(&row))
-            .transpose()?;
+        let way = under_way_in(txn, submission)?;
         let reached = way.map_or(most, |way| most.min(way.reached as usize));
         let mut settled = Vec::new();
         for (n, target) in targets.iter().enumerate().take(reached) {
@@ -196,10 +195,11 @@ impl Recalls {
                 settled.push((subject, outcome));
             }
         }
-        self.audit_outcomes(txn, recall, Act::Settled, &settled, targets, now)
+        let named = own_targets(targets);
+        self.audit_outcomes(txn, recall, Act::Settled, &settled, named, now)
     }
 
-    fn cancel_item_in(
+    pub(crate) fn cancel_item_in(
         &self,
         txn: &mut Transaction<'_>,
         item: QueueId,
@@ -256,43 +256,27 @@ impl Recalls {
 
     /// Looks again at pending outcomes; answers how many still are.
     fn retry_pending(&self, recall: &Recall, now: Timestamp) -> Result<usize, RecallError> {
-        let mut open = Vec::new();
-        self.each_target_outcome(recall.id, |n, outcome| {
-            if outcome.outcome == Outcome::Pending {
-                open.push(n);
-            }
-        })?;
-        if open.is_empty() {
-            return Ok(0);
-        }
-        let targets = self.targets_of(recall)?;
+        let open = self.pending_items(recall)?;
         let given_up = now.millis_since(recall.requested) > self.settings.retry_ms();
         let mut left = 0;
         for chunk in open.chunks(CHUNK) {
             left += tern_store::transact(&*self.engine, |txn| {
                 let mut settled = Vec::new();
-                for n in chunk {
-                    let subject = Subject::Target(*n);
-                    let item = match targets.get(*n as usize).map(|target| &target.destination) {
-                        Some(Destination::Outside { item, .. }) => *item,
-                        _ => continue,
-                    };
-                    let key = tables::outcome(recall.id, subject);
+                for (subject, item, _) in chunk {
+                    let key = tables::outcome(recall.id, *subject);
                     let known = txn.get(&key)?.map(|row| CopyOutcome::decode(&row));
-                    if known
-                        .transpose()?
-                        .is_none_or(|known| known.outcome != Outcome::Pending)
-                    {
+                    let Some(known) = known.transpose()?.filter(is_pending) else {
                         continue;
-                    }
-                    let mut outcome = self.cancel_item_in(txn, item, now)?;
-                    if outcome.outcome == Outcome::Pending && given_up {
+                    };
+                    let mut outcome = self.cancel_item_in(txn, *item, now)?;
+                    if is_pending(&outcome) && given_up {
                         let lost = (Outcome::Relayed, Reason::MaybeTakenOutside);
                         outcome = CopyOutcome::new(lost.0, lost.1, now);
                     }
-                    if outcome.outcome != Outcome::Pending {
+                    if !is_pending(&outcome) {
+                        let outcome = outcome.carried(known.carriage);
                         txn.put(key, outcome.encode());
-                        settled.push((subject, outcome));
+                        settled.push((*subject, outcome));
                     }
                 }
                 let mut fresh = self.recall_in(txn, recall.id)?;
@@ -300,10 +284,55 @@ impl Recalls {
                     fresh.changed();
                     fresh.put_in(txn)?;
                 }
-                self.audit_outcomes(txn, &fresh, Act::Settled, &settled, &targets, now)?;
+                let named = |subject| {
+                    let found = chunk.iter().find(|(of, ..)| *of == subject);
+                    found.map(|(.., target)| target)
+                };
+                self.audit_outcomes(txn, &fresh, Act::Settled, &settled, named, now)?;
                 Ok::<_, RecallError>(Verdict::Commit(chunk.len() - settled.len()))
             })?;
         }
         Ok(left)
     }
+
+    /// The queue's items whose outcomes are pending, with where they lead.
+    fn pending_items(
+        &self,
+        recall: &Recall,
+    ) -> Result<Vec<(Subject, QueueId, Target)>, RecallError> {
+        let mut open = Vec::new();
+        self.each_outcome_elsewhere(recall.id, |subject, outcome| {
+            if is_pending(&outcome) {
+                open.push(subject);
+            }
+        })?;
+        let mut found = Vec::with_capacity(open.len());
+        // In the order of their keys: those of one submission stand together.
+        let mut led: Option<(Option<OriginId>, Vec<Target>)> = None;
+        for subject in open {
+            let (of, position) = match subject {
+                Subject::Target(position) => (None, position),
+                Subject::Onward(origin, position) => (Some(origin), position),
+                Subject::Copy(..) => continue,
+            };
+            let targets = match led.take() {
+                Some((known, targets)) if known == of => targets,
+                _ => match of {
+                    None => self.targets_of(recall)?,
+                    Some(origin) => targets_at(&*self.engine, origin)?,
+                },
+            };
+            if let Some(target) = targets.get(position as usize)
+                && let Destination::Outside { item, .. } = target.destination
+            {
+                found.push((subject, item, target.clone()));
+            }
+            led = Some((of, targets));
+        }
+        Ok(found)
+    }
+}
+
+fn is_pending(outcome: &CopyOutcome) -> bool {
+    outcome.outcome == Outcome::Pending
 }

@@ -2,7 +2,7 @@
 //! in [`crate::SenderStatus`].
 
 use serde_json::{Value, json};
-use tern_base::{AccountId, Timestamp};
+use tern_base::{AccountId, OriginId, Timestamp};
 use tern_store::{Engine, Range, StoreError, limits as store_limits};
 
 use crate::submission::Destination;
@@ -43,6 +43,17 @@ pub struct StatusLine {
     pub outcome: CopyOutcome,
     /// Who had what of it, where it is a copy in an account.
     pub seen: Option<Seen>,
+    /// What has sent it outside, where that is another submission than the recall is about.
+    pub sent_on: Option<SentOn>,
+}
+
+/// What has sent something on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentOn {
+    /// The submission.
+    pub submission: OriginId,
+    /// Whose it is: an account's address, or the reverse path of what came in.
+    pub by: String,
 }
 
 /// A line of the list of recalls.
@@ -83,15 +94,15 @@ impl Recalls {
         })
     }
 
-    pub(crate) fn each_target_outcome(
+    /// The same of what is in no account here.
+    pub(crate) fn each_outcome_elsewhere(
         &self,
         id: RecallId,
-        mut each: impl FnMut(u32, CopyOutcome),
+        mut each: impl FnMut(Subject, CopyOutcome),
     ) -> Result<(), RecallError> {
-        each_row(&*self.engine, tables::target_outcomes(id), |key, value| {
-            if let Subject::Target(position) = tables::read_subject(key)? {
-                each(position, CopyOutcome::decode(value)?);
-            }
+        let range = tables::outcomes_elsewhere(id);
+        each_row(&*self.engine, range, |key, value| {
+            each(tables::read_subject(key)?, CopyOutcome::decode(value)?);
             Ok(())
         })
     }
@@ -157,6 +168,7 @@ impl Recalls {
                     let target = targets.get(n as usize).ok_or(StoreError::Damaged)?;
                     self.target_line(target, outcome)?
                 }
+                Subject::Onward(origin, n) => self.onward_line((origin, n), outcome)?,
             });
         }
         let more = count - lines.len() as u64;
@@ -195,6 +207,7 @@ impl Recalls {
             mailboxes,
             outcome,
             seen: None,
+            sent_on: None,
         })
     }
 
@@ -213,6 +226,30 @@ impl Recalls {
             mailboxes: Vec::new(),
             outcome,
             seen,
+            sent_on: None,
+        })
+    }
+
+    fn onward_line(
+        &self,
+        (origin, n): (OriginId, u32),
+        outcome: CopyOutcome,
+    ) -> Result<StatusLine, RecallError> {
+        let targets = submission::targets(&*self.engine, origin)?;
+        let target = targets.get(n as usize).ok_or(StoreError::Damaged)?;
+        let sent = submission::submission(&*self.engine, origin)?;
+        let sent = sent.ok_or(StoreError::Damaged)?;
+        let by = match (sent.submitter(), &sent.mail_from) {
+            (Some(account), _) => self.address(account)?,
+            (None, Some(from)) => from.to_string(),
+            (None, None) => String::new(),
+        };
+        Ok(StatusLine {
+            sent_on: Some(SentOn {
+                submission: origin,
+                by,
+            }),
+            ..self.target_line(target, outcome)?
         })
     }
 
@@ -325,6 +362,10 @@ impl StatusLine {
         });
         if let (Some(fields), Some(carriage)) = (value.as_object_mut(), outcome.carriage) {
             fields.insert("lineage".to_owned(), carriage.name().into());
+        }
+        if let (Some(fields), Some(sent)) = (value.as_object_mut(), &self.sent_on) {
+            let sent = json!({"submission": sent.submission.to_string(), "by": sent.by});
+            fields.insert("sentOn".to_owned(), sent);
         }
         if let (Some(fields), Some(served)) = (value.as_object_mut(), &outcome.exposure) {
             let served = json!({

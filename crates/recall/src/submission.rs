@@ -6,12 +6,13 @@
 
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, ContentDigest, EmailAddress, OriginId, Timestamp};
+use tern_mailbox::Letter;
 use tern_queue::QueueId;
 use tern_store::{Range, Read, StoreError, Transaction};
 
 use crate::arrival::arrival;
 use crate::returned::TextPrint;
-use crate::{limits, quoted, tables};
+use crate::{limits, onward, quoted, tables};
 
 /// One message accepted from one authenticated account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +31,8 @@ pub struct Submission {
     pub label: Option<String>,
     /// What makes it the same letter as a copy elsewhere.
     pub digest: ContentDigest,
-    /// The letters inside it.
-    pub carried: Vec<ContentDigest>,
+    /// The letters that it carries.
+    pub carried: Vec<Letter>,
     /// By which its text is known when it comes back from outside; only of what went there.
     pub text: Option<TextPrint>,
     /// What it answers, by the hashes of Message-IDs, the nearest first.
@@ -90,7 +91,7 @@ impl Submission {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(5);
+        let mut w = Writer::versioned(6);
         w.number(self.account.0.into());
         w.option(self.mail_from.as_ref(), |w, from| {
             w.text(&from.to_string());
@@ -101,9 +102,7 @@ impl Submission {
         w.option(self.label.as_ref(), |w, label| {
             w.text(label);
         });
-        w.list(&self.carried, |w, digest| {
-            w.array(&digest.0);
-        });
+        w.list(&self.carried, |w, letter| letter.write(w));
         w.option(self.text, |w, text| text.write(w));
         w.list(&self.answers, |w, hash| {
             w.array(hash);
@@ -123,7 +122,7 @@ impl Submission {
     }
 
     pub(crate) fn decode(id: OriginId, bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 5)?;
+        let mut r = Reader::of_version(bytes, 6)?;
         Ok(Self {
             id,
             account: AccountId(r.number32()?),
@@ -132,7 +131,7 @@ impl Submission {
             subject: r.bytes()?.to_vec(),
             digest: ContentDigest(r.array()?),
             label: r.option(Reader::text)?,
-            carried: r.list(|r| r.array().map(ContentDigest))?,
+            carried: r.list(Letter::read)?,
             text: r.option(TextPrint::read)?,
             answers: r.list(Reader::array)?,
             size: r.number32()?,
@@ -190,7 +189,7 @@ pub(crate) fn message_id_hash(message_id: &str) -> [u8; 16] {
 
 /// Who has submitted a letter: first, and last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Letter {
+pub(crate) struct Sent {
     /// The account that submitted it before any other.
     pub(crate) author: AccountId,
     /// The submission that was recorded last: another one now means that somebody has sent it
@@ -198,7 +197,7 @@ pub(crate) struct Letter {
     pub(crate) latest: OriginId,
 }
 
-impl Letter {
+impl Sent {
     fn encode(self) -> Vec<u8> {
         let mut w = Writer::versioned(1);
         w.number(self.author.0.into())
@@ -224,12 +223,13 @@ pub fn record_in(txn: &mut Transaction<'_>, submission: &Submission) -> Result<(
         Vec::new(),
     );
     let key = tables::letter(submission.digest);
-    let known = txn.get(&key)?.map(|row| Letter::decode(&row)).transpose()?;
-    let author = known.map_or(account, |letter| letter.author);
-    txn.put(key, Letter { author, latest: id }.encode());
+    let known = txn.get(&key)?.map(|row| Sent::decode(&row)).transpose()?;
+    let author = known.map_or(account, |sent| sent.author);
+    txn.put(key, Sent { author, latest: id }.encode());
     let hash = message_id_hash(&submission.message_id);
     txn.put(tables::by_message_id(account, &hash, id), Vec::new());
     quoted::file_in(txn, submission);
+    onward::file_in(txn, submission);
     Ok(())
 }
 
@@ -325,6 +325,15 @@ impl UnderWay {
 /// How far the delivery of a submission is; `None` when it has reached everybody.
 pub(crate) fn under_way(reader: &dyn Read, id: OriginId) -> Result<Option<UnderWay>, StoreError> {
     let row = reader.get(&tables::under_way(id))?;
+    Ok(row.map(|row| UnderWay::decode(&row)).transpose()?)
+}
+
+/// The same in a transaction, which then depends on it.
+pub(crate) fn under_way_in(
+    txn: &mut Transaction<'_>,
+    id: OriginId,
+) -> Result<Option<UnderWay>, StoreError> {
+    let row = txn.get(&tables::under_way(id))?;
     Ok(row.map(|row| UnderWay::decode(&row)).transpose()?)
 }
 

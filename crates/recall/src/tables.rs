@@ -1,4 +1,4 @@
-//! Key layout. Table bytes 0x50 to 0x5f, 0x6f to 0x74 and 0x90 to 0x96 belong to this crate.
+//! Key layout. Table bytes 0x50 to 0x5f, 0x6f to 0x74 and 0x90 to 0x99 belong to this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -31,6 +31,9 @@
 //! | `NEWS_HEAD` | account | the number of its last news |
 //! | `FOLLOWED` | account, recall | empty: the account is told of it |
 //! | `NEWS` | account, number | the recall, and whether it was new |
+//! | `ONWARD` | content digest, origin that sends it outside | how that carries the letter, if it is not the letter |
+//! | `STOPPED` | recall, origin | empty: something of it was stopped on its way out, and has no outcome yet |
+//! | `SPOKEN_OF` | origin | empty: outcomes of a recall name where it leads |
 
 use tern_base::codec::Damaged;
 use tern_base::{AccountId, ContentDigest, MessageId, OriginId, Timestamp};
@@ -68,6 +71,9 @@ pub(crate) const ANSWER: u8 = 0x93;
 const NEWS_HEAD: u8 = 0x94;
 const FOLLOWED: u8 = 0x95;
 const NEWS: u8 = 0x96;
+pub(crate) const ONWARD: u8 = 0x97;
+pub(crate) const STOPPED: u8 = 0x98;
+const SPOKEN_OF: u8 = 0x99;
 
 pub(crate) fn submission(id: OriginId) -> Vec<u8> {
     Key::table(SUBMISSION).array(&id.0).finish()
@@ -197,11 +203,13 @@ pub(crate) fn outcome(id: RecallId, subject: Subject) -> Vec<u8> {
     match subject {
         Subject::Copy(account, message) => key.array(&[0]).u32(account.0).u64(message.0),
         Subject::Target(position) => key.array(&[1]).u32(position),
+        Subject::Onward(origin, position) => key.array(&[2]).array(&origin.0).u32(position),
     }
     .finish()
 }
 
-/// Every outcome: those of copies first, by account, then those of targets, by position.
+/// Every outcome: those of copies first, by account, then those of targets, by position, then those of
+/// what others send outside.
 pub(crate) fn outcomes(id: RecallId) -> Range {
     Range::prefix(Key::table(OUTCOME).array(&id.0).finish())
 }
@@ -212,9 +220,9 @@ pub(crate) fn copy_outcomes_of(id: RecallId, account: AccountId) -> Range {
     Range::prefix(key.u32(account.0).finish())
 }
 
-/// The outcomes of targets.
-pub(crate) fn target_outcomes(id: RecallId) -> Range {
-    Range::prefix(Key::table(OUTCOME).array(&id.0).array(&[1]).finish())
+/// The outcomes of what is in no account here.
+pub(crate) fn outcomes_elsewhere(id: RecallId) -> Range {
+    outcomes(id).starting_at(Key::table(OUTCOME).array(&id.0).array(&[1]).finish())
 }
 
 pub(crate) fn read_subject(key: &[u8]) -> Result<Subject, Damaged> {
@@ -226,6 +234,10 @@ pub(crate) fn read_subject(key: &[u8]) -> Result<Subject, Damaged> {
             parts.u64().map(MessageId).ok_or(Damaged)?,
         ),
         Some([1]) => Subject::Target(parts.u32().ok_or(Damaged)?),
+        Some([2]) => Subject::Onward(
+            parts.array().map(OriginId).ok_or(Damaged)?,
+            parts.u32().ok_or(Damaged)?,
+        ),
         _ => return Err(Damaged),
     })
 }
@@ -425,6 +437,45 @@ pub(crate) fn read_news(key: &[u8]) -> Result<u64, Damaged> {
     let mut parts = KeyReader::new(key);
     let _account = parts.u32();
     parts.u64().ok_or(Damaged)
+}
+
+pub(crate) fn onward(digest: ContentDigest, id: OriginId) -> Vec<u8> {
+    let key = Key::table(ONWARD).array(&digest.0);
+    key.array(&id.0).finish()
+}
+
+/// What is sent outside that is a letter or carries it, the oldest first.
+pub(crate) fn onward_of(digest: ContentDigest) -> Range {
+    Range::prefix(Key::table(ONWARD).array(&digest.0).finish())
+}
+
+pub(crate) fn read_onward(key: &[u8]) -> Result<(ContentDigest, OriginId), Damaged> {
+    let mut parts = KeyReader::new(key);
+    match (parts.array(), parts.array()) {
+        (Some(digest), Some(id)) => Ok((ContentDigest(digest), OriginId(id))),
+        _ => Err(Damaged),
+    }
+}
+
+pub(crate) fn stopped(id: RecallId, origin: OriginId) -> Vec<u8> {
+    let key = Key::table(STOPPED).array(&id.0);
+    key.array(&origin.0).finish()
+}
+
+pub(crate) fn stopped_of(id: RecallId) -> Range {
+    Range::prefix(Key::table(STOPPED).array(&id.0).finish())
+}
+
+pub(crate) fn read_stopped(key: &[u8]) -> Result<(RecallId, OriginId), Damaged> {
+    let mut parts = KeyReader::new(key);
+    match (parts.array(), parts.array()) {
+        (Some(id), Some(origin)) => Ok((RecallId(id), OriginId(origin))),
+        _ => Err(Damaged),
+    }
+}
+
+pub(crate) fn spoken_of(origin: OriginId) -> Vec<u8> {
+    Key::table(SPOKEN_OF).array(&origin.0).finish()
 }
 
 /// Every row of a table.

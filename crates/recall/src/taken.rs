@@ -32,8 +32,9 @@ impl Recalls {
         facts: &Facts,
     ) -> Result<Elsewhere, RecallError> {
         let mut tags = Vec::new();
-        for digest in std::iter::once(&recall.digest).chain(&facts.submission.carried) {
-            tags.extend(self.mailboxes.seal_tags_in(txn, *digest)?);
+        let carried = facts.submission.carried.iter().map(|letter| letter.digest);
+        for digest in std::iter::once(recall.digest).chain(carried) {
+            tags.extend(self.mailboxes.seal_tags_in(txn, digest)?);
         }
         tags.retain(|tag| *tag != recall.id.tag());
         let (_, origins) = self.covered(recall, facts)?;

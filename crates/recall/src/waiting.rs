@@ -45,6 +45,7 @@ impl Recalls {
         facts.spared = self.spared(recall.selection, recall.reach, &facts.submission)?;
         facts.reach = recall.reach;
         facts.visible = self.visible(&facts.submission, recall.reach, now)?.1;
+        self.add_onward(&mut facts, &also)?;
         let plan: Plan = plan(&facts, &recall.chosen, now);
         let found = &facts.submission;
         Ok(Some(Waiting {

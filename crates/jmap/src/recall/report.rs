@@ -51,6 +51,7 @@ fn copy(line: &StatusLine) -> Value {
         "email": line.recipient,
         "via": line.via,
         "mailboxes": line.mailboxes,
+        "sentOnBy": line.sent_on.as_ref().map(|sent| &sent.by),
         "lineage": outcome.carriage.map(|carriage| carriage.name()),
         "outcome": outcome.outcome.code(),
         "reason": outcome.reason.code(),

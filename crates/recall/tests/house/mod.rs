@@ -252,7 +252,7 @@ impl House {
             message_id: prepared.parsed.message_id.clone().unwrap(),
             subject: prepared.parsed.envelope.subject.clone().unwrap(),
             digest: prepared.digest,
-            carried: prepared.letters().skip(1).map(|it| it.digest).collect(),
+            carried: prepared.letters().skip(1).collect(),
             text: None,
             label: None,
             answers: tern_recall::answered_by(&prepared.parsed, prepared.content()),
@@ -518,7 +518,7 @@ impl House {
         let all = self.recalls.outcomes(id).unwrap().into_iter();
         all.filter_map(|(subject, outcome)| match subject {
             Subject::Copy(account, message) => Some((account, message, outcome)),
-            Subject::Target(_) => None,
+            Subject::Target(_) | Subject::Onward(..) => None,
         })
         .collect()
     }

@@ -366,6 +366,9 @@ fn text_of(status: &Status) -> String {
         if !line.via.is_empty() {
             let _ = write!(text, " (via {})", line.via.join(", "));
         }
+        if let Some(sent) = &line.sent_on {
+            let _ = write!(text, " (sent on by {})", sent.by);
+        }
         if !line.mailboxes.is_empty() {
             let _ = write!(text, " in {}", line.mailboxes.join(", "));
         }

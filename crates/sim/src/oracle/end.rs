@@ -10,6 +10,7 @@ use tern_recall::{
     submission,
 };
 
+use super::onward::Said;
 use super::step::of_account;
 use super::{Oracle, Place};
 use crate::letter::Part;
@@ -104,16 +105,25 @@ impl Oracle {
 
     fn check_recalls(&mut self) -> Result<(), String> {
         let tags: Vec<_> = self.at_seal.keys().copied().collect();
+        let mut recalls = Vec::with_capacity(tags.len());
         for tag in tags {
             let id = RecallId(tag.0);
             let recall = self.observer.recalls.recall(id);
-            let recall = recall.map_err(|error| format!("recall {id}: {error}"))?;
-            self.check_right(&recall);
+            recalls.push(recall.map_err(|error| format!("recall {id}: {error}"))?);
+        }
+        let mut said = Said::new();
+        for recall in &recalls {
+            let id = recall.id;
+            self.check_right(recall);
             if matches!(recall.state, State::Running | State::Restoring) {
                 self.broke(format!("recall {id} is {} at rest", recall.state.code()));
             }
-            self.check_copies(&recall)?;
-            self.check_targets(&recall)?;
+            self.check_copies(recall)?;
+            self.check_targets(recall)?;
+            self.check_onward(recall, &mut said)?;
+        }
+        for recall in &recalls {
+            self.check_unsaid(recall, &said);
         }
         self.check_all_rests();
         Ok(())
@@ -168,7 +178,7 @@ impl Oracle {
             .into_iter()
             .filter_map(|(subject, outcome)| match subject {
                 Subject::Copy(account, message) => Some(((account, message), outcome)),
-                Subject::Target(_) => None,
+                Subject::Target(_) | Subject::Onward(..) => None,
             })
             .collect();
         let undone = recall.state == State::Restored;
@@ -385,7 +395,7 @@ impl Oracle {
     }
 }
 
-fn canonical(address: &str) -> String {
+pub(super) fn canonical(address: &str) -> String {
     tern_base::EmailAddress::parse(address)
         .map_or_else(|_| address.to_owned(), |address| address.canonical())
 }

@@ -114,5 +114,9 @@ fn is_of(entry: &Entry, subject: Subject) -> bool {
     match subject {
         Subject::Copy(_, message) => is_number(entry, "message", message.0),
         Subject::Target(position) => is_number(entry, "target", position.into()),
+        Subject::Onward(origin, position) => {
+            is_number(entry, "target", position.into())
+                && is_text(entry, "sent-on-in", &origin.to_string())
+        }
     }
 }

@@ -8,6 +8,7 @@ mod copies;
 mod end;
 mod holds;
 mod log;
+mod onward;
 mod outside;
 mod people;
 mod rests;
