@@ -46,6 +46,42 @@ fn get(house: &mut House, id: &Value) -> Value {
 }
 
 #[test]
+fn who_is_told_can_be_chosen_and_who_got_a_notice_is_reported() {
+    let mut house = House::new();
+    let mut notice = |subject: &str, whom: Value| {
+        let sent = house.send(BOB, CAROL, subject);
+        let mut request = of(&sent);
+        for (name, value) in whom.as_object().unwrap() {
+            request[name] = value.clone();
+        }
+        let made = ask(&mut house, request).unwrap();
+        let recall = get(&mut house, &made["id"]);
+        let told = recall["addressed"][0]["ends"][0]["notice"].clone();
+        (recall["notice"].clone(), recall["noticeText"].clone(), told)
+    };
+    let all = json!({"notice": "all", "noticeText": "The wrong list."});
+    let (whom, text, told) = notice("one", all);
+    assert_eq!(
+        (whom, text, told),
+        (json!("all"), json!("The wrong list."), json!("sent"))
+    );
+    // She had not opened it.
+    let (whom, _, told) = notice("two", json!({"notice": "exposed-only"}));
+    assert_eq!((whom, told), (json!("exposed-only"), Value::Null));
+    let (whom, _, told) = notice("three", json!({"notice": "none"}));
+    assert_eq!((whom, told), (json!("none"), Value::Null));
+    let (whom, text, _) = notice("four", json!({}));
+    assert_eq!((whom, text), (json!("exposed-only"), Value::Null));
+    let inbox = house
+        .mailboxes
+        .folder_of_role(CAROL, tern_mailbox::Role::Inbox);
+    let inbox = inbox.unwrap().unwrap().id;
+    let view = house.mailboxes.view(CAROL, inbox).unwrap();
+    assert_eq!(view.iter().count(), 1, "one notice, and nothing else");
+    house.check();
+}
+
+#[test]
 fn what_was_sent_is_taken_back_and_put_back_and_each_step_is_news() {
     let mut house = House::new();
     let sent = house.send(BOB, CAROL, "one");

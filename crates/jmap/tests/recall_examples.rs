@@ -71,6 +71,17 @@ fn examples() -> String {
         "Recall/changes",
         changes,
     );
+    let sent = house.send(BOB, CAROL, "offers");
+    let create = json!({"create": {"k1": {
+        "messageId": sent.message_id, "notice": "all", "noticeText": "It was the draft.",
+    }}});
+    let made = house.call("Recall/set", create);
+    let get = json!({
+        "ids": [made["created"]["k1"]["id"]],
+        "properties": ["state", "notice", "noticeText", "addressed"],
+    });
+    let title = "7.7. Who got a notice";
+    example(&mut house, &mut out, title, "Recall/get", get);
     of_second_factors(&mut out);
     out
 }
@@ -81,18 +92,18 @@ fn of_second_factors(out: &mut String) {
     house.enrol(BOB);
     let second = house.send(BOB, CAROL, "salaries");
     let create = json!({"create": {"k1": {"messageId": second.message_id}}});
-    let title = "7.7. A second factor is asked for";
+    let title = "7.8. A second factor is asked for";
     let made = example(&mut house, out, title, "Recall/set", create);
     let id = made["created"]["k1"]["id"].as_str().unwrap().to_owned();
     let wrong = json!({"update": {id.as_str(): {"action": {"type": "confirm", "code": "000000"}}}});
-    example(&mut house, out, "7.8. A wrong code", "Recall/set", wrong);
+    example(&mut house, out, "7.9. A wrong code", "Recall/set", wrong);
     let right = json!({"update": {id.as_str(): {"action": {"type": "confirm", "code": CODE}}}});
-    example(&mut house, out, "7.9. The right one", "Recall/set", right);
+    example(&mut house, out, "7.10. The right one", "Recall/set", right);
     let query = json!({
         "filter": {"state": "done", "requestedBy": "bob@example.org"},
         "sort": [{"property": "requestedAt", "isAscending": false}],
     });
-    let title = "7.10. What was taken back";
+    let title = "7.11. What was taken back";
     let found = example(&mut house, out, title, "Recall/query", query.clone());
     house.now = house.now.plus_millis(60_000);
     let third = house.send(BOB, CAROL, "addresses");
@@ -103,7 +114,7 @@ fn of_second_factors(out: &mut String) {
     house.call("Recall/set", confirm);
     let mut since = query;
     since["sinceQueryState"] = found["queryState"].clone();
-    let title = "7.11. What was taken back since";
+    let title = "7.12. What was taken back since";
     example(&mut house, out, title, "Recall/queryChanges", since);
 }
 

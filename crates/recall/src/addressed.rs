@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tern_base::{AccountId, Timestamp};
 use tern_policy::Visibility;
 
+use crate::noticed;
 use crate::status::head_json;
 use crate::{
     CopyOutcome, Destination, Outcome, Reason, Recall, RecallError, RecallId, Recalls, StatusLine,
@@ -61,13 +62,16 @@ pub struct End {
     pub restored: bool,
     /// It is kept no longer.
     pub purged: bool,
+    /// Whether whoever had it got a notice; none where none was for them, or that is not told.
+    pub noticed: Option<bool>,
     /// Whether it was exposed is not told, nor is a reason that would tell it.
     pub exposure_hidden: bool,
 }
 
 impl End {
-    fn of(outcome: &CopyOutcome) -> Self {
+    fn of(outcome: &CopyOutcome, noticed: Option<bool>) -> Self {
         Self {
+            noticed,
             outcome: outcome.outcome,
             reason: outcome.reason,
             restored: outcome.restored.is_some(),
@@ -89,6 +93,7 @@ impl End {
         Self {
             outcome,
             reason,
+            noticed: None,
             exposure_hidden: true,
             ..self
         }
@@ -108,6 +113,11 @@ impl End {
             true => None,
             false => Some(self.reason.code()),
         }
+    }
+
+    /// The code of what came of a notice, as far as it is told.
+    pub fn notice_code(self) -> Option<&'static str> {
+        self.noticed.map(noticed::code)
     }
 
     /// The sentence for people.
@@ -134,6 +144,7 @@ impl Recalls {
         let envelope = Envelope::of(&targets);
         // By the address's place in the envelope; the last is for copies of no address.
         let mut ends: BTreeMap<usize, BTreeMap<End, u64>> = BTreeMap::new();
+        let noticed = self.noticed(id)?;
         self.each_outcome(id, |subject, outcome| {
             if outcome.reason != Reason::OwnCopy {
                 tally.add(outcome.outcome);
@@ -143,7 +154,11 @@ impl Recalls {
                     None => envelope.place(subject, &targets),
                 };
                 let ends = ends.entry(place).or_default();
-                *ends.entry(End::of(&outcome)).or_default() += 1;
+                let noticed = match subject {
+                    Subject::Copy(account, _) => noticed.get(&account).map(|one| one.landed),
+                    Subject::Target(_) | Subject::Onward(..) => None,
+                };
+                *ends.entry(End::of(&outcome, noticed)).or_default() += 1;
             }
         })?;
         let more = ends.len().saturating_sub(limit) as u64;
@@ -267,6 +282,7 @@ impl Addressed {
                 "copies": copies,
                 "restored": end.restored,
                 "purged": end.purged,
+                "notice": end.notice_code(),
             })
         };
         let ends: Vec<Value> = self.ends.iter().map(end).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use tern_base::AccountId;
+use tern_base::{AccountId, MessageId};
 
 use crate::onward::SaidOnward;
 use crate::status::each_row;
@@ -141,14 +141,7 @@ impl Recalls {
                 withdrawn.push((account, message));
             }
         })?;
-        let mut vaulted = Vec::new();
-        let mut after = None;
-        loop {
-            let page = self.mailboxes().vaulted(recall.id.tag(), after, 1_000)?;
-            let Some(last) = page.last() else { break };
-            after = Some((last.account, last.message));
-            vaulted.extend(page.iter().map(|copy| (copy.account, copy.message)));
-        }
+        let vaulted = self.all_vaulted(recall)?;
         for copy in withdrawn.iter().filter(|copy| !vaulted.contains(copy)) {
             fault(format!(
                 "withdrew message {} of account {}: not kept",
@@ -162,6 +155,19 @@ impl Recalls {
             .into_iter()
             .for_each(fault);
         Ok(())
+    }
+
+    fn all_vaulted(&self, recall: &Recall) -> Result<Vec<(AccountId, MessageId)>, RecallError> {
+        let mut vaulted = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.mailboxes().vaulted(recall.id.tag(), after, 1_000)?;
+            let Some(last) = page.last() else {
+                return Ok(vaulted);
+            };
+            after = Some((last.account, last.message));
+            vaulted.extend(page.iter().map(|copy| (copy.account, copy.message)));
+        }
     }
 
     /// Of what was purged on record nothing is left.

@@ -56,11 +56,14 @@ impl Recalls {
         if recall.state == State::Done {
             self.put_stand_ins(&recall, now)?;
         }
+        // Before the report, which says who got one; where they fail there is a report all the same.
+        let notified = self.notify(&recall, now);
+        let recall = self.recall(id)?;
         if recall.is_report_due() {
             self.write_report(&recall, now)?;
             self.wake_followers(id)?;
         }
-        self.notify(&recall, now)
+        notified
     }
 
     /// Withdraws from the other end while [`Recalls::run`] is at it on another thread, and returns

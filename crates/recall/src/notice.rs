@@ -15,11 +15,14 @@ use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, EmailAddress, Timestamp};
 use tern_mailbox::{INBOX, MailboxError, Prepared};
 use tern_policy::Notice;
-use tern_store::Verdict;
+use tern_store::{Transaction, Verdict};
 
+use crate::audit::audit_entry;
 use crate::report::landing;
 use crate::tell::ServerMail;
-use crate::{Outcome, Recall, RecallError, RecallId, Recalls, State, Subject, Submission, limits};
+use crate::{
+    Noticed, Outcome, Recall, RecallError, RecallId, Recalls, State, Subject, Submission, limits,
+};
 
 /// Accounts that one transaction writes to.
 const CHUNK: usize = 100;
@@ -277,23 +280,52 @@ impl Recalls {
             }
             for (mail, opened) in [(&mails.opened, true), (&mails.unopened, false)] {
                 let to = chunk.iter().filter(|(_, of_account)| *of_account == opened);
-                let landings: Vec<_> = to
-                    .map(|(account, _)| landing(&fresh, *account, INBOX, now))
-                    .collect();
+                let to: Vec<AccountId> = to.map(|(account, _)| *account).collect();
+                let to_inbox = |account: &AccountId| landing(&fresh, *account, INBOX, now);
+                let landings: Vec<_> = to.iter().map(to_inbox).collect();
                 let Some(mail) = mail.as_ref().filter(|_| !landings.is_empty()) else {
                     continue;
                 };
                 // One whose mailbox is full or gone keeps back none of the others.
-                for placed in self.mailboxes().land_in(txn, mail, &landings, now)? {
+                let placed = self.mailboxes().land_in(txn, mail, &landings, now)?;
+                for (account, placed) in to.into_iter().zip(placed) {
                     if let Err(MailboxError::Store(error)) = placed {
                         return Err(error.into());
                     }
+                    let landed = placed.is_ok();
+                    Noticed { at: now, landed }.put_in(txn, id, account);
                 }
             }
             fresh.noticed = next;
+            if next == ALL_TOLD {
+                self.all_told_in(txn, &mut fresh, now)?;
+            }
             fresh.put_in(txn)?;
             Ok::<_, RecallError>(Verdict::Commit(true))
         })
+    }
+}
+
+impl Recalls {
+    /// Puts on record how many got one, where anybody was to: the report says who.
+    fn all_told_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        recall: &mut Recall,
+        now: Timestamp,
+    ) -> Result<(), RecallError> {
+        // Only this recall's cursor leads here, which the transaction has read.
+        let told = self.noticed(recall.id)?;
+        if told.is_empty() {
+            return Ok(());
+        }
+        let landed = told.values().filter(|one| one.landed).count();
+        let entry = audit_entry(recall, "noticed", "recall.noticed", now)
+            .detail("sent", landed as u64)
+            .detail("not-accepted", (told.len() - landed) as u64);
+        tern_audit::append_in(txn, entry)?;
+        recall.changed();
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ use tern_mailbox::{Flags, INBOX, Landing, Lineage, MailboxError, Placed, Prepare
 use tern_store::{Transaction, Verdict};
 
 use crate::mail::decode_reply;
+use crate::noticed;
 use crate::tell::subject_field;
 use crate::trigger::{REPORT_KEYWORD, skip_own_report_in};
 use crate::{
@@ -393,6 +394,9 @@ fn section(out: &mut String, title: &str, addresses: &[&Addressed]) {
                 (true, _) => out.push_str(" Put back."),
                 (_, true) => out.push_str(" No longer kept: it can't be put back."),
                 _ => {}
+            }
+            if let Some(landed) = end.noticed {
+                let _ = write!(out, " {}", noticed::sentence(landed));
             }
             let _ = writeln!(out, " ({})", end.code());
         }

@@ -7,8 +7,8 @@ use tern_store::{Engine, Range, StoreError, limits as store_limits};
 
 use crate::submission::Destination;
 use crate::{
-    CopyOutcome, Extent, Outcome, Reason, Recall, RecallError, RecallId, Recalls, Seen, State,
-    Subject, Tally, Target, Wait, submission, tables,
+    CopyOutcome, Extent, Noticed, Outcome, Reason, Recall, RecallError, RecallId, Recalls, Seen,
+    State, Subject, Tally, Target, Wait, submission, tables,
 };
 
 /// A recall and every copy's outcome.
@@ -45,6 +45,8 @@ pub struct StatusLine {
     pub seen: Option<Seen>,
     /// What has sent it outside, where that is another submission than the recall is about.
     pub sent_on: Option<SentOn>,
+    /// What came of the notice to the account that had it, if there was to be one.
+    pub noticed: Option<Noticed>,
 }
 
 /// What has sent something on.
@@ -157,11 +159,13 @@ impl Recalls {
                 rows.push((subject, outcome));
             }
         })?;
+        let noticed = self.noticed(id)?;
         let mut lines = Vec::with_capacity(rows.len());
         for (subject, outcome) in rows {
             lines.push(match subject {
                 Subject::Copy(account, message) => StatusLine {
                     seen: Some(self.seen(account, message)?),
+                    noticed: noticed.get(&account).copied(),
                     ..self.copy_line(account, outcome, &targets)?
                 },
                 Subject::Target(n) => {
@@ -208,6 +212,7 @@ impl Recalls {
             outcome,
             seen: None,
             sent_on: None,
+            noticed: None,
         })
     }
 
@@ -227,6 +232,7 @@ impl Recalls {
             outcome,
             seen,
             sent_on: None,
+            noticed: None,
         })
     }
 
@@ -334,6 +340,8 @@ pub(crate) fn head_json(
         "only": recall.selection.code(),
         "attachment": recall.attachment.as_ref().map(crate::Attachment::json),
         "reach": recall.reach.code(),
+        "notice": recall.notices.code(),
+        "noticeText": recall.notices.text,
         "batch": recall.batch.map(|batch| batch.to_string()),
         "state": recall.state.code(),
         "refusal": refusal,
@@ -366,6 +374,10 @@ impl StatusLine {
         if let (Some(fields), Some(sent)) = (value.as_object_mut(), &self.sent_on) {
             let sent = json!({"submission": sent.submission.to_string(), "by": sent.by});
             fields.insert("sentOn".to_owned(), sent);
+        }
+        if let (Some(fields), Some(noticed)) = (value.as_object_mut(), self.noticed) {
+            let noticed = json!({"outcome": noticed.code(), "at": noticed.at.to_string()});
+            fields.insert("notice".to_owned(), noticed);
         }
         if let (Some(fields), Some(served)) = (value.as_object_mut(), &outcome.exposure) {
             let served = json!({

@@ -1,4 +1,4 @@
-//! Key layout. Table bytes 0x50 to 0x5f, 0x6f to 0x74 and 0x90 to 0x99 belong to this crate.
+//! Key layout. Table bytes 0x50 to 0x5f, 0x6f to 0x74 and 0x90 to 0x9a belong to this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -33,6 +33,7 @@
 //! | `NEWS` | account, number | the recall, and whether it was new |
 //! | `ONWARD` | content digest, origin that sends it outside | how that carries the letter, if it is not the letter |
 //! | `STOPPED` | recall, origin | empty: something of it was stopped on its way out, and has no outcome yet |
+//! | `NOTICED` | recall, account | [`crate::Noticed`]: it was to get a notice |
 //! | `SPOKEN_OF` | origin | empty: outcomes of a recall name where it leads |
 
 use tern_base::codec::Damaged;
@@ -74,6 +75,7 @@ const NEWS: u8 = 0x96;
 pub(crate) const ONWARD: u8 = 0x97;
 pub(crate) const STOPPED: u8 = 0x98;
 const SPOKEN_OF: u8 = 0x99;
+const NOTICED: u8 = 0x9a;
 
 pub(crate) fn submission(id: OriginId) -> Vec<u8> {
     Key::table(SUBMISSION).array(&id.0).finish()
@@ -472,6 +474,21 @@ pub(crate) fn read_stopped(key: &[u8]) -> Result<(RecallId, OriginId), Damaged> 
         (Some(id), Some(origin)) => Ok((RecallId(id), OriginId(origin))),
         _ => Err(Damaged),
     }
+}
+
+pub(crate) fn noticed(id: RecallId, account: AccountId) -> Vec<u8> {
+    let key = Key::table(NOTICED).array(&id.0);
+    key.u32(account.0).finish()
+}
+
+pub(crate) fn noticed_of(id: RecallId) -> Range {
+    Range::prefix(Key::table(NOTICED).array(&id.0).finish())
+}
+
+pub(crate) fn read_noticed(key: &[u8]) -> Result<AccountId, Damaged> {
+    let mut parts = KeyReader::new(key);
+    let _recall: Option<[u8; 16]> = parts.array();
+    parts.u32().map(AccountId).ok_or(Damaged)
 }
 
 pub(crate) fn spoken_of(origin: OriginId) -> Vec<u8> {

@@ -169,6 +169,52 @@ fn a_full_mailbox_or_a_removed_account_keeps_back_no_others_notice() {
 }
 
 #[test]
+fn the_report_says_who_got_one_and_who_could_not() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB, CAROL, DAVE], &[], 1);
+    house.serve(CAROL, 1, ExposureLevel::Body);
+    let request = request(&mut house, &sent, Some(Notice::All), Some("Sorry."));
+    let answer = house.recalls.request(&request, house.now).unwrap();
+    house.mailboxes.set_quota(DAVE, 1).unwrap();
+    house.recalls.run(answer.id(), house.now).unwrap();
+    let status = house.recalls.status(request.id, 9).unwrap();
+    let of = |account: AccountId| {
+        let address = tern_directory::account(&house.engine, account)
+            .unwrap()
+            .unwrap();
+        let address = address.address.to_string();
+        let line = status.lines.iter().find(|line| line.recipient == address);
+        line.unwrap().noticed.map(|noticed| noticed.landed)
+    };
+    let told = [BOB, CAROL, DAVE].map(of);
+    assert_eq!(told, [Some(true), Some(true), Some(false)]);
+    let json = status.json();
+    assert_eq!(
+        (&json["notice"], &json["noticeText"]),
+        (&"all".into(), &"Sorry.".into())
+    );
+    assert_eq!(json["copies"][0]["notice"]["outcome"], "sent");
+    let report = house.report(ALICE);
+    assert_eq!(report.matches("A notice was sent.").count(), 2, "{report}");
+    assert!(report.contains("A notice was not accepted"), "{report}");
+    assert!(report.contains("\"notice\": \"not-accepted\""), "{report}");
+    assert_eq!(house.actions("recall.noticed"), ["recall.noticed"]);
+    house.check();
+}
+
+#[test]
+fn where_nobody_was_to_get_one_nothing_is_said_of_notices() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    let request = request(&mut house, &sent, None, None);
+    carry_out(&house, &request);
+    let report = house.report(ALICE);
+    assert!(!report.contains("A notice"), "{report}");
+    assert!(house.actions("recall.noticed").is_empty());
+    house.check();
+}
+
+#[test]
 fn killed_at_any_commit_everybody_is_told_once() {
     let mut cut = 0;
     for kill_at in 0.. {

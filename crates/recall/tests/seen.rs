@@ -11,7 +11,7 @@ use tern_directory::{Grant, GrantScope, Role};
 use tern_mailbox::{Client, ExposureLevel, INBOX, Served, Share, Sighting, Told, Viewer};
 use tern_policy::{PolicySet, Visibility};
 use tern_queue::{LeaseId, Outcome, Reply};
-use tern_recall::{RecallError, RecallId, Seen, Selector, SenderStatus, Submission, View};
+use tern_recall::{Notices, RecallError, RecallId, Seen, Selector, SenderStatus, Submission, View};
 
 const ERIN: AccountId = AccountId(5);
 
@@ -232,6 +232,26 @@ fn a_sender_who_may_see_exposure_has_it_in_the_report() {
     house.recall(DAVE, &sent);
     let report = house.report(DAVE);
     assert!(!report.contains("What had been served"), "{report}");
+}
+
+#[test]
+fn who_got_a_notice_is_not_told_to_whoever_sees_numbers() {
+    let mut house = under_numbers();
+    let sent = house.submit(ALICE, &[BOB, CAROL, DAVE, ERIN], &[], 1);
+    serve(&house, BOB, "Phone", Share::ALL);
+    let mut request = house.request(ALICE, Selector::Submission(sent.id));
+    request.notices = Notices::default();
+    house.recalls.request(&request, house.now).unwrap();
+    house.recalls.run(request.id, house.now).unwrap();
+    assert_eq!(house.recalls.noticed(request.id).unwrap().len(), 1);
+    let hers = limited(view(&mut house, request.id, ALICE)).json();
+    let addressed = hers["addressed"].as_array().unwrap();
+    assert!(
+        addressed
+            .iter()
+            .all(|one| one["copies"] == addressed[0]["copies"])
+    );
+    assert!(!house.report(ALICE).contains("A notice"));
 }
 
 #[test]

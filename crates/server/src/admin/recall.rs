@@ -378,6 +378,9 @@ fn text_of(status: &Status) -> String {
         } else if let Some(purged) = outcome.purged {
             let _ = write!(text, " Kept until {purged}: it can't be put back.");
         }
+        if let Some(noticed) = line.noticed {
+            let _ = write!(text, " Notice: {}.", noticed.code());
+        }
         let seen = line.seen.iter();
         let told = seen.flat_map(|seen| [seen.served_text(), seen.devices_text()]);
         for sentence in told.flatten() {
