@@ -55,8 +55,7 @@ impl Acceptance {
             submission: self.submission.clone(),
             from: first.unwrap_or_default(),
         };
-        record_arrival_in(txn, &arrival);
-        Ok(())
+        record_arrival_in(txn, &arrival)
     }
 
     fn first_refusal(&self) -> Refusal {

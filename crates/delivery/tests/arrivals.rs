@@ -242,6 +242,59 @@ fn who_sends_on_what_came_in_is_not_its_author() {
     house.check();
 }
 
+/// What came in before he sent it on stays somebody else's for all that comes of it later, too: what
+/// comes in for others, what a client puts back, and what has it inside, such as a complaint about it.
+#[test]
+fn who_sends_on_what_came_in_takes_nothing_back_that_comes_later() {
+    let mut house = House::new();
+    let erin = house.add_account("erin");
+    arrive(&mut house, &["bob@tern.test"], letter("one"));
+    house.now = house.now.plus_millis(1_000);
+    let mut his = house.incoming("bob@tern.test", &["erin@tern.test"], Some("bob"));
+    his.origin = OriginId::new(house.now, &mut house.entropy);
+    his.content = letter("one");
+    house.accept(his).unwrap();
+    house.now = house.now.plus_millis(1_000);
+    arrive(&mut house, &["carol@tern.test"], letter("one"));
+    let complaint = format!(
+        "From: carol@tern.test\r\nTo: dave@tern.test\r\nSubject: look\r\nMessage-ID: <look@tern.test>\r\n\
+         MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n\
+         see\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n{}\r\n--b--\r\n",
+        String::from_utf8(letter("one")).unwrap()
+    );
+    let complain = |house: &mut House, to: &str| {
+        let mut incoming = house.incoming("carol@tern.test", &[to], Some("carol"));
+        incoming.origin = OriginId::new(house.now, &mut house.entropy);
+        incoming.content = complaint.clone().into_bytes();
+        house.accept(incoming).unwrap();
+    };
+    complain(&mut house, "dave@tern.test");
+    let bob = house.account("bob");
+    let id = Search {
+        account: Some(bob),
+        message_id: Some("one@bank.example".into()),
+        ..Search::default()
+    };
+    let answers = run(&house, &by(Some(bob), id, 7));
+    assert!(
+        matches!(answers[0].answer, Requested::Sealed(_)),
+        "{answers:?}"
+    );
+    assert!(house.inbox(erin).is_empty(), "his to take back");
+    let left = |house: &House| ["bob", "carol", "dave", "alice"].map(|who| held(house, who));
+    assert_eq!(left(&house), [1, 1, 1, 0]);
+    // Nor does his recall keep anything of it out.
+    house.now = house.now.plus_millis(1_000);
+    arrive(&mut house, &["dave@tern.test"], letter("one"));
+    complain(&mut house, "alice@tern.test");
+    assert_eq!(left(&house), [1, 1, 2, 1]);
+    // Whoever may takes back all that came in, and not what he sent.
+    let answers = run(&house, &by(None, from(EVE), 8));
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    assert_eq!(left(&house), [0, 0, 0, 0]);
+    house.check();
+}
+
 /// What comes in answers what went out, and what an account says to it answers that.
 #[test]
 fn an_answer_from_outside_is_in_the_conversation_until_it_is_forgotten() {

@@ -1,17 +1,19 @@
 //! What came in from other servers: on record so that it can be found and taken back, for a time.
 //!
 //! An arrival is a submission that no account of this server made. Nobody owns it: it gets no report,
-//! makes nobody its author, and only whoever may take back any message takes it back. It is found by
+//! whoever sends it on later is not its author, and only whoever may take back any message takes it
+//! back. It is found by
 //! who sent it, which is what its envelope or its `From:` says; neither proves anything, and nothing
 //! is allowed by it.
 
 use std::collections::HashSet;
 
 use tern_base::codec::{Damaged, Reader, Writer};
-use tern_base::{EmailAddress, OriginId, Timestamp};
+use tern_base::{ContentDigest, EmailAddress, OriginId, Timestamp};
 use tern_store::{Range, Read, StoreError, Transaction, Verdict};
 
 use crate::status::each_row;
+use crate::submission::Sent;
 use crate::{RecallError, Recalls, Submission, limits, onward, quoted, submission, tables};
 
 /// Rows that are read, or forgotten, at once.
@@ -55,11 +57,20 @@ impl Arrival {
 }
 
 /// Records what came in, in the transaction that accepts it.
-pub fn record_arrival_in(txn: &mut Transaction<'_>, arrival: &Arrival) {
-    let key = tables::arrival(arrival.submission.id);
-    txn.put(key, arrival.encode());
-    quoted::file_in(txn, &arrival.submission);
-    onward::file_in(txn, &arrival.submission);
+pub fn record_arrival_in(txn: &mut Transaction<'_>, arrival: &Arrival) -> Result<(), StoreError> {
+    let submission = &arrival.submission;
+    txn.put(tables::arrival(submission.id), arrival.encode());
+    for digest in letters(submission) {
+        submission::first_brought_in(txn, digest, submission)?;
+    }
+    quoted::file_in(txn, submission);
+    onward::file_in(txn, submission);
+    Ok(())
+}
+
+/// The letter that a message is, then those inside it.
+fn letters(submission: &Submission) -> impl Iterator<Item = ContentDigest> + '_ {
+    std::iter::once(submission.digest).chain(submission.carried.iter().map(|letter| letter.digest))
 }
 
 /// The arrival of an id.
@@ -119,9 +130,10 @@ impl Recalls {
                     return Ok(Verdict::Commit(None));
                 }
                 if let Some(row) = txn.get(&tables::arrival(id))? {
-                    let sent = Arrival::decode(id, &row)?.submission;
-                    quoted::forget_in(txn, &sent);
-                    onward::forget_in(txn, &sent);
+                    let submission = Arrival::decode(id, &row)?.submission;
+                    self.forget_letters_in(txn, &submission)?;
+                    quoted::forget_in(txn, &submission);
+                    onward::forget_in(txn, &submission);
                 }
                 txn.delete(tables::arrival(id));
                 Ok::<_, RecallError>(Verdict::Commit(Some(true)))
@@ -130,5 +142,26 @@ impl Recalls {
                 return Ok(done);
             }
         }
+    }
+
+    /// Forgets that an arrival was the first to bring its letters, but for those of which there is a
+    /// copy: that one is still nobody's here to take back.
+    fn forget_letters_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        submission: &Submission,
+    ) -> Result<(), RecallError> {
+        for digest in letters(submission) {
+            let key = tables::letter(digest);
+            let known = txn.get(&key)?.map(|row| Sent::decode(&row)).transpose()?;
+            let is_first = known.is_some_and(|known| known.latest == submission.id);
+            if is_first
+                && self.mailboxes.first_copies(digest, 1)?.is_empty()
+                && self.mailboxes.carriers(digest)?.is_empty()
+            {
+                txn.delete(key);
+            }
+        }
+        Ok(())
     }
 }

@@ -19,6 +19,7 @@ use tern_store::{Range, Read};
 
 use crate::arrival::{Arrival, arrival};
 use crate::request::refusal_of;
+use crate::submission::Sent;
 use crate::{
     Attachment, Facts, Notices, Plan, Quoted, Reach, RecallError, RecallId, Recalls, Refusal,
     Request, Requested, Requester, Selector, Submission, limits, submission, tables,
@@ -399,7 +400,9 @@ impl Matches {
         };
         let digest = submission.digest;
         // What somebody here has sent and came back is theirs but for what this very one brought.
-        let authored = reader.get(&tables::letter(digest))?.is_some();
+        let letter = reader.get(&tables::letter(digest))?;
+        let letter = letter.map(|row| Sent::decode(&row)).transpose()?;
+        let authored = letter.is_some_and(|letter| letter.author != Submission::OUTSIDE);
         if authored || self.letters.insert(digest) {
             return self.add(Some(submission));
         }

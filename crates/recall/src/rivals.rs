@@ -4,7 +4,9 @@
 //! touched, and neither is what was here before the account sent it at all: that came from somebody
 //! else. The account that sent the letter first is its author, and takes back whatever else has turned
 //! up since: copies that clients put back, or that came in from outside. Anybody else takes back what
-//! the very submission brought, and no more: however often they send it.
+//! the very submission brought, and no more: however often they send it. So does whoever sends on what
+//! had come in from outside, or inside another message: its author is not them, and what comes of it
+//! later is not theirs either.
 //!
 //! What is taken back together is judged together: to send an old letter again makes it no younger and
 //! its readers no fewer.

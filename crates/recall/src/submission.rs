@@ -187,10 +187,11 @@ pub(crate) fn message_id_hash(message_id: &str) -> [u8; 16] {
     hash
 }
 
-/// Who has submitted a letter: first, and last.
+/// Who has brought a letter here: first, and last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sent {
-    /// The account that submitted it before any other.
+    /// The account that sent it before any other, by itself or inside another message;
+    /// [`Submission::OUTSIDE`] where it had come in from another server by then.
     pub(crate) author: AccountId,
     /// The submission that was recorded last: another one now means that somebody has sent it
     /// meanwhile.
@@ -226,10 +227,27 @@ pub fn record_in(txn: &mut Transaction<'_>, submission: &Submission) -> Result<(
     let known = txn.get(&key)?.map(|row| Sent::decode(&row)).transpose()?;
     let author = known.map_or(account, |sent| sent.author);
     txn.put(key, Sent { author, latest: id }.encode());
+    for letter in &submission.carried {
+        first_brought_in(txn, letter.digest, submission)?;
+    }
     let hash = message_id_hash(&submission.message_id);
     txn.put(tables::by_message_id(account, &hash, id), Vec::new());
     quoted::file_in(txn, submission);
     onward::file_in(txn, submission);
+    Ok(())
+}
+
+/// Notes who has brought a letter, where nobody had before: whoever sends it on later is not its author.
+pub(crate) fn first_brought_in(
+    txn: &mut Transaction<'_>,
+    digest: ContentDigest,
+    by: &Submission,
+) -> Result<(), StoreError> {
+    let key = tables::letter(digest);
+    if txn.get(&key)?.is_none() {
+        let (author, latest) = (by.account, by.id);
+        txn.put(key, Sent { author, latest }.encode());
+    }
     Ok(())
 }
 
