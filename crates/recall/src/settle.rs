@@ -257,7 +257,9 @@ impl Recalls {
     /// Looks again at pending outcomes; answers how many still are.
     fn retry_pending(&self, recall: &Recall, now: Timestamp) -> Result<usize, RecallError> {
         let open = self.pending_items(recall)?;
-        let given_up = now.millis_since(recall.requested) > self.settings.retry_ms();
+        // What waited for somebody, or for its time, was asked for long before anything was stopped.
+        let since = recall.finished.unwrap_or(recall.requested);
+        let given_up = now.millis_since(since) > self.settings.retry_ms();
         let mut left = 0;
         for chunk in open.chunks(CHUNK) {
             left += tern_store::transact(&*self.engine, |txn| {

@@ -6,7 +6,8 @@ mod house;
 use house::{ALICE, BOB, House};
 use tern_base::Timestamp;
 use tern_mailbox::INBOX;
-use tern_recall::{RecallId, Refusal, Requested, Selector, State, limits};
+use tern_queue::{LeaseId, Outcome as RelayOutcome, Reply};
+use tern_recall::{Outcome, Reason, RecallId, Refusal, Requested, Selector, State, limits};
 
 /// Alice sends letter `n`, which expires at a time.
 fn plan(house: &mut House, n: usize, at: Timestamp) -> Requested {
@@ -64,4 +65,36 @@ fn an_account_plans_so_many_and_they_begin_in_parts() {
     // There is room again.
     let next = plan(&mut house, limits::MAX_PLANNED + 1, at.plus_millis(1));
     assert!(matches!(next, Requested::Waiting(..)), "{next:?}");
+}
+
+/// An attempt that is under way when the time comes is followed from then on: it was set long before.
+#[test]
+fn what_is_being_handed_over_when_the_time_comes_is_followed_from_then_on() {
+    let mut house = House::by_default();
+    let at = house.now.plus_millis(2 * 24 * 60 * 60 * 1000);
+    let sent = house.submit(ALICE, &[], &["a@x.test"], 1);
+    let mut request = house.request(ALICE, Selector::Submission(sent.id));
+    request.expires = Some(at);
+    let planned = house.recalls.request(&request, house.now).unwrap();
+    assert!(matches!(planned, Requested::Waiting(..)), "{planned:?}");
+    house.now = at;
+    let (item, lease) = (house.items(&sent)[0], LeaseId(1));
+    tern_queue::lease(&house.engine, item, lease, house.now, 600_000).unwrap();
+    let pending = ("a@x.test", Outcome::Pending, Reason::InFlight);
+    for _ in 0..2 {
+        house.recalls.run_open(house.now).unwrap();
+        assert_eq!(house.outcomes(request.id), [pending]);
+        house.now = house.now.plus_millis(60_000);
+    }
+    let later = Reply {
+        code: 451,
+        enhanced: None,
+        text: "later".into(),
+        host: None,
+    };
+    house.relay_leased(item, lease, RelayOutcome::Temporary(later));
+    house.recalls.run_open(house.now).unwrap();
+    let stopped = ("a@x.test", Outcome::Prevented, Reason::Queued);
+    assert_eq!(house.outcomes(request.id), [stopped]);
+    house.check();
 }
