@@ -4,14 +4,14 @@
 use tern_base::Timestamp;
 use tern_store::{StoreError, Transaction};
 
-use crate::{RecallError, Recalls, State};
+use crate::{RecallError, Recalls};
 
 impl Recalls {
     /// When the oldest recall was asked for that is not over.
     pub fn oldest_unfinished(&self) -> Result<Option<Timestamp>, RecallError> {
         let mut oldest = None;
         self.each_recall(|recall| {
-            let ended = recall.state.is_over() || matches!(recall.state, State::Refused(_));
+            let ended = recall.state.is_over() || recall.state.is_void();
             if recall.is_open() || !ended {
                 let asked = recall.requested;
                 oldest = Some(oldest.map_or(asked, |oldest: Timestamp| oldest.min(asked)));

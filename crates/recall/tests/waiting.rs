@@ -409,6 +409,34 @@ fn declined_or_cancelled_it_is_over() {
 
 /// Bob reads the letter while it waits for approval: now it needs the factor too, and what was
 /// approved stays approved.
+/// What came to nothing needs nothing of the audit log any more.
+#[test]
+fn what_was_cancelled_or_has_expired_keeps_no_entries() {
+    let mut house = House::by_default();
+    let sent = opened(&mut house);
+    for cancelled in [true, false] {
+        let request = asked_by_imap(&mut house, &sent);
+        assert!(matches!(ask(&house, &request), Requested::Waiting(..)));
+        let since = house.recalls.oldest_unfinished().unwrap();
+        assert_eq!(since, Some(house.now));
+        if cancelled {
+            house
+                .recalls
+                .cancel(request.id, &operator("root"), house.now)
+                .unwrap();
+        }
+        house.now = house.now.plus_millis(HOUR_MS);
+        house.recalls.run_open(house.now).unwrap();
+        let ended = match cancelled {
+            true => State::Cancelled,
+            false => State::Expired,
+        };
+        assert_eq!(state(&house, request.id), ended);
+        assert_eq!(house.recalls.oldest_unfinished().unwrap(), None);
+    }
+    house.check();
+}
+
 #[test]
 fn the_question_is_asked_again_with_what_has_happened_since() {
     let mut house = House::by_default();
