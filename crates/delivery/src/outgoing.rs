@@ -73,7 +73,7 @@ impl Delivery {
             return Ok(None);
         };
         let stored = self.mailboxes.read_blob_of(item.blob, blob_size(&item))?;
-        let letters = self.mailboxes.letters_of(&stored);
+        let letters = self.letters_leaving(&stored, item.account.is_some())?;
         let leased = transact(&*self.engine, |txn| {
             // The row, not what is in memory: a settled seal counts too, and whoever seals from
             // now on finds the item in flight, or this commit meets a conflict.

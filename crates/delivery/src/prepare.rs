@@ -7,7 +7,8 @@
 use std::ops::Range;
 
 use tern_base::{ContentDigest, EmailAddress, OriginId, Timestamp};
-use tern_mailbox::Prepared;
+use tern_mailbox::{Carriage, Letter, Prepared};
+use tern_mime::ParsedMessage;
 use tern_recall::{limits, returned, token};
 
 use crate::{Delivery, DeliveryError};
@@ -72,13 +73,50 @@ impl Delivery {
 
     /// Marks what this server sent out and that comes back with something added.
     fn recognise(&self, prepared: &mut Prepared, tokens: &[String]) -> Result<(), DeliveryError> {
-        let keys = (&self.token_key, self.mailboxes.content_key());
-        let (parsed, content) = (&prepared.parsed, prepared.content());
-        let known = returned::returned(self.reader(), keys, tokens, parsed, content)?;
+        let known = self.known_as(tokens, &prepared.parsed, prepared.content())?;
         if let Some((of, digest)) = known {
             prepared.came_back(digest, of);
         }
         Ok(())
+    }
+
+    /// What this server sent out that a message with these tokens is, and its letter.
+    fn known_as(
+        &self,
+        tokens: &[String],
+        parsed: &ParsedMessage,
+        content: &[u8],
+    ) -> Result<Option<(OriginId, ContentDigest)>, DeliveryError> {
+        let keys = (&self.token_key, self.mailboxes.content_key());
+        Ok(returned::returned(
+            self.reader(),
+            keys,
+            tokens,
+            parsed,
+            content,
+        )?)
+    }
+
+    /// The letters of what leaves: as of what lands, also the one that a message from outside was before
+    /// something was added to it there.
+    pub(crate) fn letters_leaving(
+        &self,
+        content: &[u8],
+        submitted: bool,
+    ) -> Result<Vec<Letter>, DeliveryError> {
+        let mut letters = self.mailboxes.letters_of(content);
+        let tokens = match submitted {
+            true => Vec::new(),
+            false => look(content, false).tokens,
+        };
+        if !tokens.is_empty()
+            && let Some((of, digest)) =
+                self.known_as(&tokens, &tern_mime::parse(content), content)?
+        {
+            let carriage = Some(Carriage::Returned(of));
+            letters.push(Letter { digest, carriage });
+        }
+        Ok(letters)
     }
 
     fn prepare_submission(

@@ -126,6 +126,32 @@ fn what_a_mailing_list_sends_back_is_a_copy_before_the_recall_and_after() {
     }
 }
 
+/// What a list sends back to an address that leads to another server waits to leave when the recall
+/// falls.
+#[test]
+fn what_a_mailing_list_sends_back_does_not_leave_again() {
+    let mut house = House::new();
+    submit(&mut house, "alice", &[LIST], &letter("alice", "one", TEXT));
+    let back = from_the_list(&sent_out(&house));
+    let other = back.replace("<one@tern.test>", "<two@tern.test>");
+    for mail in [&back, &other] {
+        assert!(!arrives(&mut house, "away@tern.test", mail));
+    }
+    recall(&mut house, "alice", "one");
+    let due = house.delivery.due(house.now, 10).unwrap();
+    let mut left = Vec::new();
+    for (lease, item) in (2..).zip(&due) {
+        let taken = house
+            .delivery
+            .take(item.id, LeaseId(lease), house.now, 60_000);
+        left.extend(taken.unwrap().map(|taken| taken.content));
+    }
+    assert_eq!((due.len(), left.len()), (2, 1));
+    let left = String::from_utf8(left.remove(0)).unwrap();
+    assert!(left.contains("<two@tern.test>"), "{left}");
+    house.check();
+}
+
 #[test]
 fn a_token_that_is_forged_or_on_something_else_does_nothing() {
     let mut house = House::new();
