@@ -20,13 +20,14 @@ use tern_store::{Transaction, Verdict};
 
 use crate::asked::{Asked, asked_in};
 use crate::audit::audit_entry;
+use crate::plan::is_chosen;
 use crate::report::landing;
 use crate::request::{NotSealed, by_requester};
 use crate::status::each_row;
 use crate::tell::Letter;
 use crate::{
     Recall, RecallError, RecallId, Recalls, Refusal, Request, Requester, Settings, State,
-    Submission, limits, tables,
+    Submission, limits, submission, tables,
 };
 
 const VERSION: u8 = 1;
@@ -59,14 +60,6 @@ impl Frozen {
             recall: RecallId(r.array()?),
             told: r.byte()? != 0,
         })
-    }
-}
-
-/// How many recipients a request covers.
-fn covers(request: &Request, found: &Submission) -> u32 {
-    match request.chosen.len() {
-        0 => found.accounts.saturating_add(found.outside),
-        chosen => u32::try_from(chosen).unwrap_or(u32::MAX),
     }
 }
 
@@ -116,10 +109,21 @@ impl Recalls {
         // What was planned when it was sent is no haste.
         let covers = match request.expires {
             Some(_) => 0,
-            None => covers(request, &self.judged(request, found)?),
+            None => self.recipients_of(request, found)?,
         };
         let too_wide = too_wide(asked, covers, &self.settings, now);
         Ok(too_wide.is_some() || self.frozen(account)?.is_some())
+    }
+
+    /// How many recipients a request covers: of an address that was chosen, all whom it leads to.
+    fn recipients_of(&self, request: &Request, found: &Submission) -> Result<u32, RecallError> {
+        if request.chosen.is_empty() {
+            let judged = self.judged(request, found)?;
+            return Ok(judged.accounts.saturating_add(judged.outside));
+        }
+        let targets = submission::targets(&*self.engine, found.id)?.into_iter();
+        let chosen = targets.filter(|target| is_chosen(target, &request.chosen));
+        Ok(u32::try_from(chosen.count()).unwrap_or(u32::MAX))
     }
 
     /// Counts a request that is granted or waits, unless its account has asked for something since
@@ -140,7 +144,7 @@ impl Recalls {
         if asked_in(txn, account)? != *asked {
             return Err(NotSealed::Meanwhile);
         }
-        let covers = covers(request, &self.judged(request, found)?);
+        let covers = self.recipients_of(request, found)?;
         if let Some(why) = too_wide(asked, covers, &self.settings, now) {
             self.freeze_in(txn, account, &why, recall, now)?;
         }

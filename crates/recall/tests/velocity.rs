@@ -12,7 +12,7 @@ use tern_base::AccountId;
 use tern_directory::{Grant, GrantScope, Role};
 use tern_mailbox::INBOX;
 use tern_policy::Authentication;
-use tern_recall::{Awaited, Refusal, Requested, Requester, Selector};
+use tern_recall::{Awaited, Refusal, Requested, Requester, Selector, submission};
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -139,6 +139,33 @@ fn who_takes_back_from_very_many_within_an_hour_is_frozen() {
     let one = house.submit(DAVE, &[BOB], &[], 100);
     assert!(matches!(house.recall(DAVE, &one), Requested::Sealed(_)));
     house.recalls.run_open(house.now).unwrap();
+    house.check();
+}
+
+/// To choose one address is to choose all whom it leads to.
+#[test]
+fn a_group_that_is_chosen_counts_as_all_its_members() {
+    let mut house = House::by_default();
+    let everybody = house.crowd(1_001);
+    let sent = house.submit(DAVE, &everybody, &[], 1);
+    let mut targets = submission::targets(&house.engine, sent.id).unwrap();
+    for target in &mut targets {
+        target.recipient = "all@example.org".into();
+    }
+    tern_store::transact(&house.engine, |txn| {
+        while submission::forget_targets_in(txn, sent.id, 100)? {}
+        for (first, chunk) in submission::target_chunks(&targets) {
+            submission::record_targets_in(txn, sent.id, first, chunk);
+        }
+        Ok::<_, tern_store::StoreError>(tern_store::Verdict::Commit(()))
+    })
+    .unwrap();
+    let mut request = house.request(DAVE, Selector::Submission(sent.id));
+    request.chosen = vec!["all@example.org".into()];
+    let answer = house.recalls.request(&request, house.now).unwrap();
+    assert!(matches!(answer, Requested::Waiting(..)), "{answer:?}");
+    let frozen = house.recalls.frozen(DAVE).unwrap().unwrap();
+    assert!(frozen.why.contains("1001 recipients"), "{frozen:?}");
     house.check();
 }
 
