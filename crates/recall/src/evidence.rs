@@ -6,10 +6,14 @@
 
 use serde_json::{Value, json};
 use tern_base::Timestamp;
+use tern_mailbox::{Carriage, Vaulted};
 use tern_policy::{Decision, Permission, Question};
 
 use crate::submission::{Destination, Submission};
 use crate::{Recall, RecallError, RecallId, Recalls, Requester, Target, limits};
+
+/// Copies in the vault that are looked at together.
+const KEPT_PAGE: usize = 100;
 
 impl Recalls {
     /// What the policy says to using a permission on the message of a recall, and by which policies.
@@ -90,13 +94,25 @@ impl Recalls {
     }
 
     /// The message itself, from a copy in the vault: whose it is, and its octets. `None` where none
-    /// is kept.
+    /// is kept. What carries it is somebody else's message.
     pub fn kept_content(&self, id: RecallId) -> Result<Option<(String, Vec<u8>)>, RecallError> {
-        let kept = self.mailboxes.vaulted(id.tag(), None, 1)?;
-        let Some(copy) = kept.first() else {
-            return Ok(None);
-        };
-        let octets = self.mailboxes.sealed_content(&copy.row.message)?;
-        Ok(Some((self.address(copy.account)?, octets)))
+        let digest = self.recall(id)?.digest;
+        let mut after = None;
+        loop {
+            let page = self.mailboxes.vaulted(id.tag(), after, KEPT_PAGE)?;
+            let Some(last) = page.last() else {
+                return Ok(None);
+            };
+            after = Some((last.account, last.message));
+            let is_it = |copy: &&Vaulted| {
+                let row = &copy.row.message;
+                let lacks_some = matches!(row.carriage_of(digest), Some(Carriage::Reduced(_)));
+                row.digest == digest || lacks_some
+            };
+            if let Some(copy) = page.iter().find(is_it) {
+                let octets = self.mailboxes.sealed_content(&copy.row.message)?;
+                return Ok(Some((self.address(copy.account)?, octets)));
+            }
+        }
     }
 }

@@ -89,6 +89,24 @@ fn what_was_forwarded_as_an_attachment_is_taken_back_with_its_outcome() {
     house.check();
 }
 
+/// What somebody else wrote around the letter is not the message that evidence is about.
+#[test]
+fn what_is_kept_of_the_message_is_none_that_carries_it() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[DAVE], &[], 1);
+    let fwd = forward(1, &house.letter(1));
+    house.submit_content(DAVE, &[BOB], &[], &fwd);
+    let id = house.recall(ALICE, &sent).id();
+    let (whose, kept) = house.recalls.kept_content(id).unwrap().unwrap();
+    assert_eq!(whose, "dave@example.org");
+    let kept = String::from_utf8(kept).unwrap();
+    assert!(
+        kept.contains("Body 1") && !kept.contains("Have a look"),
+        "{kept}"
+    );
+    house.check();
+}
+
 #[test]
 fn a_plan_counts_what_would_be_taken_with_it() {
     let mut house = House::new();
