@@ -155,7 +155,10 @@ impl Recalls {
             return Ok(sees.then_some(Visibility::Outcomes));
         };
         let asked = match viewer.account {
-            Some(account) => self.address(account)? == recall.requester,
+            // Whoever has got the address of somebody who is gone is somebody else.
+            Some(account) => {
+                recall.followers.contains(&account) && self.address(account)? == recall.requester
+            }
             None => false,
         };
         self.visibility_of(&found, viewer, is_owner || asked, now)

@@ -183,3 +183,33 @@ fn a_seal_falls_before_the_removal_of_who_asked_begins_or_not_at_all() {
     assert_eq!(house.uids(BOB, INBOX), [1]);
     house.check();
 }
+
+/// Whoever gets the address of somebody who is gone is somebody else, and is told nothing of what they had
+/// asked for.
+#[test]
+fn who_gets_the_address_of_a_requester_sees_nothing_of_their_recalls() {
+    let mut house = House::by_default();
+    let role = Grant {
+        account: BOB,
+        role: Role::Administrator,
+        scope: GrantScope::Everyone,
+    };
+    tern_directory::grant_role(&house.engine, &role, None, house.now).unwrap();
+    let sent = house.submit(ALICE, &[CAROL], &[], 1);
+    let mut request = house.request(BOB, Selector::Submission(sent.id));
+    request.requester.name = "bob@example.org".into();
+    let answer = house.recalls.request(&request, house.now).unwrap();
+    assert!(matches!(answer, Requested::Sealed(_)), "{answer:?}");
+    house.recalls.run(request.id, house.now).unwrap();
+    let view = |house: &House, by: &Requester| house.recalls.view(request.id, by, 10, house.now);
+    assert!(view(&house, &request.requester).is_ok());
+    remove(&house, BOB);
+    let new = house.add_account("bob");
+    let by = Requester {
+        account: Some(new),
+        ..request.requester.clone()
+    };
+    let seen = view(&house, &by).map(|_| ());
+    assert_eq!(seen, Err(RecallError::NoRecall));
+    house.check();
+}

@@ -79,7 +79,7 @@ impl House {
         house
     }
 
-    fn add_account(&self, name: &str) -> AccountId {
+    pub(crate) fn add_account(&self, name: &str) -> AccountId {
         let new = tern_directory::NewAccount {
             address: EmailAddress::parse(&format!("{name}@example.org")).unwrap(),
             display_name: name.into(),
