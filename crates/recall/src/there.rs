@@ -17,13 +17,16 @@ impl Recalls {
         })
     }
 
-    /// How many approvals count: an account that is gone by now may have been removed because it was
+    /// How many approvals count: an account that is gone or disabled by now may be so because it was
     /// somebody else's hand.
     pub(crate) fn counted(&self, approvals: &[Approval]) -> Result<u32, RecallError> {
         let mut counted = 0;
         for approval in approvals {
             let counts = match approval.account {
-                Some(account) => tern_directory::has_account(&*self.engine, account)?,
+                Some(account) => {
+                    let known = tern_directory::account(&*self.engine, account)?;
+                    known.is_some_and(|known| !known.removing && !known.disabled)
+                }
                 None => true,
             };
             counted += u32::from(counts);

@@ -147,6 +147,33 @@ fn an_approval_of_an_account_that_is_gone_counts_no_more() {
     house.check();
 }
 
+/// Nor does one of an account that was disabled, as a stolen one is at first.
+#[test]
+fn an_approval_of_an_account_that_is_disabled_counts_no_more() {
+    let mut house = by_two();
+    let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    let dave = approver(&house, DAVE, "dave");
+    let request = house.request(ALICE, Selector::Submission(sent.id));
+    house.recalls.request(&request, house.now).unwrap();
+    let operator = |name: &str| Requester {
+        account: None,
+        ..person(DAVE, name)
+    };
+    let root = operator("root");
+    for (by, disabled) in [(&dave, true), (&root, true), (&root, false)] {
+        let answer = house.recalls.approve(request.id, by, None, house.now);
+        // Asked again by who has approved it before, the answer is the one on record.
+        assert!(matches!(answer, Ok(Requested::Waiting(..))), "{answer:?}");
+        tern_directory::update_account(&house.engine, DAVE, |dave| dave.disabled = disabled)
+            .unwrap();
+    }
+    assert_eq!(house.uids(BOB, INBOX), [1]);
+    let deputy = operator("deputy");
+    let sealed = house.recalls.approve(request.id, &deputy, None, house.now);
+    assert_eq!(sealed, Ok(Requested::Sealed(request.id)));
+    house.check();
+}
+
 #[test]
 fn an_account_that_is_being_removed_asks_for_nothing_and_undoes_nothing() {
     let mut house = by_two();
