@@ -109,7 +109,7 @@ impl Recalls {
             if let Some(refusal) = self.waits_enough_in(txn, &wait.requester, recall.state)? {
                 return Err(NotSealed::TooMany(refusal));
             }
-            self.join_in(txn, &recall)?;
+            self.join_in(txn, &recall, now)?;
             self.grant_in(txn, (request, found), asked, &recall, now)?;
             recall.put_in(txn)?;
             begin_in(txn, &recall, &wait);
@@ -262,7 +262,7 @@ impl Recalls {
             return self.come_due(id, now);
         }
         // What was taken back by another recall meanwhile has not come to nothing.
-        let state = match self.joined(&recall)? {
+        let state = match self.joined(&recall, now)? {
             Some(_) => State::Refused(Refusal::AlreadyRecalled),
             None => State::Expired,
         };

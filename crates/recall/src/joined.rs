@@ -2,28 +2,38 @@
 //! request that names more, or others, gets a recall of its own; a copy that another recall has
 //! taken already keeps its outcome there.
 //!
+//! A recall that left a copy for a hold, which is over by now, does not take that one either.
+//!
 //! One row for each submission lists its recalls, so two requests at once know of each other. A
 //! recall that was undone, or is being undone, takes nothing: what a new one covers is not put back.
 
-use tern_base::OriginId;
 use tern_base::codec::Damaged;
+use tern_base::{OriginId, Timestamp};
 use tern_store::Transaction;
 
 use crate::request::NotSealed;
-use crate::{Recall, RecallError, RecallId, Recalls, Refusal, State, limits, tables};
+use crate::{
+    Destination, Outcome, Recall, RecallError, RecallId, Recalls, Refusal, State, Subject, limits,
+    tables,
+};
 
 /// Bytes of an id.
 const ID: usize = 16;
 
 impl Recalls {
     /// The recall that a request joins as things are.
-    pub(crate) fn joined(&self, asked: &Recall) -> Result<Option<RecallId>, RecallError> {
+    pub(crate) fn joined(
+        &self,
+        asked: &Recall,
+        now: Timestamp,
+    ) -> Result<Option<RecallId>, RecallError> {
         let Some(submission) = asked.submission else {
             return Ok(None);
         };
         let row = self.engine.get(&tables::of_submission(submission))?;
         for id in ids(row.as_deref())? {
-            if takes(&self.recall(id)?, asked) {
+            let recall = self.recall(id)?;
+            if takes(&recall, asked) && !self.has_left_any(&recall, now)? {
                 return Ok(Some(id));
             }
         }
@@ -35,13 +45,39 @@ impl Recalls {
         &self,
         txn: &mut Transaction<'_>,
         asked: &Recall,
+        now: Timestamp,
     ) -> Result<Option<RecallId>, RecallError> {
         for recall in self.of_submission_in(txn, asked.submission)? {
-            if takes(&recall, asked) {
+            if takes(&recall, asked) && !self.has_left_any(&recall, now)? {
                 return Ok(Some(recall.id));
             }
         }
         Ok(None)
+    }
+
+    /// Whether a recall has left somebody's copy where it was for a hold that does not keep it there
+    /// any more: it is for another recall to take.
+    fn has_left_any(&self, recall: &Recall, now: Timestamp) -> Result<bool, RecallError> {
+        let mut left = Vec::new();
+        self.each_outcome(recall.id, |subject, outcome| {
+            if outcome.outcome == Outcome::KeptOnHoldVisible {
+                left.push(subject);
+            }
+        })?;
+        if left.is_empty() {
+            return Ok(false);
+        }
+        let found = self.submission_of(recall)?;
+        let (_, visible) = self.visible(&found, recall.reach, now)?;
+        let targets = self.targets_of(recall)?;
+        let is_free = |subject| match subject {
+            Subject::Copy(account, _) => !visible.contains(account.0),
+            Subject::Target(n) => match targets.get(n as usize).map(|one| &one.destination) {
+                Some(Destination::Account(account)) => !visible.contains(account.0),
+                _ => false,
+            },
+        };
+        Ok(left.into_iter().any(is_free))
     }
 
     /// Puts a recall on the list of its submission's; those that were undone go.

@@ -163,7 +163,7 @@ impl Recalls {
         };
         let request = &*self.looked_for(request, &found)?;
         let asked = record(request, Some(&found), State::Running, None, now);
-        if self.joined(&asked)?.is_some() {
+        if self.joined(&asked, now)?.is_some() {
             return Ok(Err(Refusal::AlreadyRecalled));
         }
         let also = self.also(&found, &asked)?;
@@ -446,13 +446,13 @@ impl Recalls {
             }
             let recall = match &standing {
                 Standing::New(asked) => {
-                    self.join_in(txn, &new)?;
+                    self.join_in(txn, &new, now)?;
                     self.grant_in(txn, (request, submission), asked, &new, now)?;
                     audit_request(txn, request, &new, ("allow", Some(decided)), now)?;
                     new.clone()
                 }
                 Standing::Freed(freed) => {
-                    if let Some(running) = self.joined_in(txn, &new)? {
+                    if let Some(running) = self.joined_in(txn, &new, now)? {
                         return Err(NotSealed::Joined(running));
                     }
                     let mut recall = freed.act_in(self, txn)?;
@@ -493,8 +493,9 @@ impl Recalls {
         &self,
         txn: &mut Transaction<'_>,
         asked: &Recall,
+        now: Timestamp,
     ) -> Result<(), NotSealed> {
-        if let Some(running) = self.joined_in(txn, asked)? {
+        if let Some(running) = self.joined_in(txn, asked, now)? {
             return Err(NotSealed::Joined(running));
         }
         // The same request, asked twice at once.

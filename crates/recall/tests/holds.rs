@@ -386,6 +386,30 @@ fn who_was_spared_by_a_hold_that_is_over_is_not_said_to_have_deleted_what_came_l
     house.check();
 }
 
+/// To ask again once the hold is over takes what it had kept, and nothing twice.
+#[test]
+fn what_a_hold_has_kept_where_it_was_is_taken_back_once_it_is_over() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    let hold = house.hold_visibly(of_account(BOB));
+    let first = house.recall(ALICE, &sent);
+    assert_eq!(house.recall(ALICE, &sent), Requested::Joined(first.id()));
+    assert_eq!(house.uids(BOB, INBOX), [1]);
+    house.release(hold);
+    let second = house.recall(ALICE, &sent);
+    assert!(matches!(second, Requested::Sealed(_)), "{second:?}");
+    assert!(house.uids(BOB, INBOX).is_empty());
+    let taken = |who| (who, Outcome::WithdrawnUnexposed, Reason::NeverServed);
+    let mut outcomes = house.outcomes(second.id());
+    outcomes.sort_unstable_by_key(|(who, ..)| *who);
+    assert_eq!(
+        outcomes,
+        [taken("bob@example.org"), taken("carol@example.org")]
+    );
+    assert_eq!(house.recall(ALICE, &sent), Requested::Joined(second.id()));
+    house.check();
+}
+
 /// The hold falls into the very moment between the decision and the seal.
 #[test]
 fn an_account_that_is_put_on_hold_while_a_recall_commits_is_held() {
