@@ -9,6 +9,7 @@ mod answer;
 mod append;
 mod capability;
 mod client;
+mod collation;
 mod copy;
 mod dispatch;
 mod expunge;

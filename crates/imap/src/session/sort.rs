@@ -10,11 +10,12 @@ use tern_mailbox::Entry;
 use tern_mime::{Address, MessageView};
 
 use super::answer::{Answer, Failure, Sync};
+use super::collation::collated;
 use super::run::{Progress, Task};
 use super::search::{Find, Gather, decoded, names_modseq};
 use super::{Context, Here, Session};
 use crate::command::Tag;
-use crate::limits::{MAX_ORDERED_TEXT, MAX_STEP_OUTPUT};
+use crate::limits::MAX_STEP_OUTPUT;
 use crate::respond::data::Esearch;
 use crate::search::{SearchReturn, Sort, SortKey};
 use crate::sequence::ranges_of;
@@ -220,11 +221,10 @@ fn packed(
     out.into_boxed_slice()
 }
 
-/// The text in any case, and an end that is less than all that it holds.
+/// The text as it is compared, and an end that is less than all that it holds.
 fn push_text(out: &mut Vec<u8>, text: &str) {
-    let folded = text.to_lowercase();
-    let octets = folded.bytes().filter(|octet| *octet != 0);
-    out.extend(octets.take(MAX_ORDERED_TEXT));
+    let text = collated(text);
+    out.extend(text.bytes().filter(|octet| *octet != 0));
     out.push(0);
 }
 

@@ -9,10 +9,11 @@ use tern_mailbox::Entry;
 use tern_mime::{MessageView, is_reply_or_forward};
 
 use super::answer::{Answer, Failure, Sync};
+use super::collation::collated;
 use super::run::{Progress, Task};
 use super::search::{Find, Gather, decoded};
 use super::{Context, Here, Session};
-use crate::limits::{MAX_ORDERED_TEXT, MAX_STEP_OUTPUT};
+use crate::limits::MAX_STEP_OUTPUT;
 use crate::search::Thread;
 use forest::{Forest, Message, Token};
 use references::References;
@@ -95,12 +96,10 @@ impl Algorithm {
     }
 
     fn add(&mut self, entry: &Entry, parsed: &MessageView<'_>) {
-        let mut subject = parsed.base_subject.to_lowercase();
-        subject.truncate(subject.floor_char_boundary(MAX_ORDERED_TEXT));
         let message = Message {
             uid: entry.uid.0,
             sent: parsed.sent_at.unwrap_or(entry.received).0,
-            subject: subject.into_boxed_str(),
+            subject: collated(parsed.base_subject).into_boxed_str(),
             is_reply: parsed
                 .envelope
                 .subject

@@ -1,0 +1,50 @@
+//! The order of texts: i;unicode-casemap (RFC 5051), which SORT and THREAD ask for (RFC 5256 2.1).
+//!
+//! Invariant: what it gives for two texts is in the order of its octets, and the same where the
+//! texts differ in case, or in how their letters are composed. It is cut, and names no language:
+//! there is no order but this one.
+
+use unicode_normalization::UnicodeNormalization as _;
+
+use crate::limits::MAX_ORDERED_TEXT;
+
+/// What a text is compared by, at most [`MAX_ORDERED_TEXT`] octets of it.
+///
+/// Letters are made large, not small: what stands between the two in ASCII, such as `_` and `[`,
+/// comes after all of them.
+pub(super) fn collated(text: &str) -> String {
+    let mut out = String::new();
+    // RFC 5051 2: to one case, and then into parts.
+    for letter in text.chars().flat_map(char::to_uppercase).nfkd() {
+        if out.len() + letter.len_utf8() > MAX_ORDERED_TEXT {
+            break;
+        }
+        out.push(letter);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_come_before_what_stands_between_the_cases() {
+        let mut texts = ["_", "C", "[xyz]", "a", "b", "", "1"];
+        texts.sort_by_key(|text| collated(text));
+        assert_eq!(texts, ["", "1", "a", "b", "C", "[xyz]", "_"]);
+    }
+
+    #[test]
+    fn how_a_letter_is_composed_makes_no_difference() {
+        assert_eq!(collated("\u{e9}cole"), collated("E\u{301}COLE"));
+        assert_eq!(collated("ﬁ"), collated("FI"));
+        assert!(collated("école") < collated("zoo"));
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_letters() {
+        let cut = collated(&"日".repeat(MAX_ORDERED_TEXT));
+        assert_eq!(cut.len(), MAX_ORDERED_TEXT / 3 * 3);
+    }
+}
