@@ -8,7 +8,7 @@ use std::ops::Range;
 use crate::envelope::Envelope;
 
 /// One parameter of Content-Type or Content-Disposition. RFC 2231 names (`filename*0*`) and
-/// values stay as written, unquoted; duplicates are all kept.
+/// values stay as written, unquoted ([`crate::whole_params`] joins them); duplicates are all kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Param<B = Vec<u8>> {
     /// The attribute as written.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: parentheses balance and recursion is bounded by the depth that `tern_mime` allows.
 
-use tern_mime::{Address, Envelope, Param, Part, PartKind};
+use tern_mime::{Address, Envelope, Param, Part, PartKind, whole_params};
 
 use super::ResponseWriter;
 
@@ -123,10 +123,11 @@ impl ResponseWriter {
             self.raw(b"NIL");
             return;
         }
-        for (index, param) in params.iter().enumerate() {
+        // RFC 9051 7.5.2: what RFC 2231 cut in pieces is told whole.
+        for (index, param) in whole_params(params).iter().enumerate() {
             self.byte(if index == 0 { b'(' } else { b' ' })
-                .string(param.name.as_ref());
-            self.byte(b' ').string(param.value.as_ref());
+                .string(&param.name);
+            self.byte(b' ').string(&param.value);
         }
         self.byte(b')');
     }
