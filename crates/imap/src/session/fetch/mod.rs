@@ -45,6 +45,8 @@ pub(super) struct FetchTask {
     /// Some item needs the message's structure.
     structures: bool,
     sets_seen: bool,
+    /// Messages are named by UID: one that is gone is passed over.
+    by_uid: bool,
     walk: Walk,
     batch: VecDeque<Message>,
     /// The account's newest modseq when the batch was known to be there.
@@ -109,6 +111,7 @@ impl Session {
             structures: items.iter().any(needs_structure),
             sets_seen,
             items,
+            by_uid: fetch.uid,
             walk: Walk::new(target),
             batch: VecDeque::new(),
             as_of: Modseq(0),
@@ -174,6 +177,7 @@ impl FetchTask {
             rows: false,
             structures: false,
             sets_seen: false,
+            by_uid: true,
             walk: Walk::new(target),
             batch: VecDeque::new(),
             as_of: Modseq(0),
@@ -268,7 +272,8 @@ impl FetchTask {
 
     fn end(&mut self) -> Answer {
         let answer = self.answer.clone();
-        if self.sealed || self.missing {
+        // RFC 9051 6.4.9: a UID without a message is ignored, without an error.
+        if self.sealed || (self.missing && !self.by_uid) {
             let text = if self.sealed {
                 "Some messages are being removed"
             } else {
@@ -297,10 +302,18 @@ impl FetchTask {
         let mut id = String::new();
         let known = std::mem::take(&mut selected.known);
         let (items, since, missing) = (&self.items, self.changed_since, &mut self.missing);
-        self.walk.walk(&known, &view, |number, _, entry| {
+        // What a number stands for is known until its expunge is told.
+        let numbers_only = !self.by_uid && items.iter().all(|item| matches!(item, FetchItem::Uid));
+        self.walk.walk(&known, &view, |number, uid, entry| {
             let Some(entry) = entry else {
-                *missing = true;
-                return true;
+                if numbers_only {
+                    let mut response = out.fetch(number);
+                    response.uid(uid);
+                    response.end();
+                } else {
+                    *missing = true;
+                }
+                return out.len() < MAX_STEP_OUTPUT;
             };
             if since.is_some_and(|since| entry.modseq <= since) {
                 return true;
