@@ -37,6 +37,8 @@ pub(super) struct Selected {
     gone: RoaringBitmap,
     flagged: RoaringBitmap,
     arrived: bool,
+    /// The last UID that the client has counted: `EXISTS` was written since it arrived.
+    counted: u32,
     /// Up to where all is told, while something waits in `gone`.
     held_back: Option<Modseq>,
     /// Expunges were told, and the modseq behind them not yet.
@@ -66,13 +68,15 @@ const PIECE_OCTETS: usize = 64 * 1024;
 impl Selected {
     /// A mailbox of which the client is about to be told everything in `view`.
     pub(super) fn new(place: &Place, read_only: bool, view: &View) -> Self {
+        let known = view.uids();
         let mut selected = Self {
             account: place.account,
             mailbox: place.folder.id,
             rights: place.rights,
             actor: place.actor.clone(),
             read_only,
-            known: view.uids(),
+            counted: known.max().unwrap_or(0),
+            known,
             saved: RoaringBitmap::new(),
             modseq: view.modseq,
             gone: RoaringBitmap::new(),
@@ -311,11 +315,16 @@ impl Selected {
             return Ok(true);
         }
         if sync == Sync::Full && !self.gone.is_empty() {
+            // RFC 9051 7.5.1: no number above those that the client counts. One that came behind
+            // what was told, and went before it was told itself, is counted first.
+            if self.gone.max() > Some(self.counted) {
+                self.tell_arrived(out);
+            }
             self.tell_gone(enabled, out);
             return Ok(false);
         }
-        if std::mem::take(&mut self.arrived) {
-            out.exists(self.count());
+        if self.arrived {
+            self.tell_arrived(out);
         }
         if !self.flagged.is_empty() {
             self.tell_flags(mailboxes, account, enabled, out)?;
@@ -325,6 +334,12 @@ impl Selected {
             self.told.clear();
         }
         Ok(all)
+    }
+
+    fn tell_arrived(&mut self, out: &mut ResponseWriter) {
+        self.arrived = false;
+        self.counted = self.known.max().unwrap_or(self.counted);
+        out.exists(self.count());
     }
 
     /// A piece of the expunges: RFC 9051 7.5.1, RFC 7162 3.2.10.

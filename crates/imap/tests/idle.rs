@@ -1,0 +1,49 @@
+//! What an idling client is told in pieces, with changes between them.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod common;
+
+use common::{Client, House};
+use tern_session::Protocol as _;
+
+fn content(subject: &str) -> Vec<u8> {
+    format!("Subject: {subject}\r\n\r\nhi").into_bytes()
+}
+
+/// A message that comes while expunges are being told, and goes before it is told, is counted
+/// before it is expunged: no number stands for a message that the client was not told of.
+#[test]
+fn what_came_and_went_between_two_pieces_is_counted_first() {
+    for qresync in [false, true] {
+        let mut house = House::new();
+        let mut idler = Client::login(&mut house);
+        let mut other = Client::login(&mut house);
+        for subject in ["one", "two"] {
+            other.append(&mut house, "INBOX", "", &content(subject));
+        }
+        if qresync {
+            idler.ask(&mut house, "q ENABLE QRESYNC");
+        }
+        idler.ask(&mut house, "s SELECT INBOX");
+        other.ask(&mut house, "s SELECT INBOX");
+        idler.ask(&mut house, "i IDLE");
+
+        other.ask(&mut house, "a STORE 1 +FLAGS.SILENT (\\Deleted)");
+        other.ask(&mut house, "b EXPUNGE");
+        other.append(&mut house, "INBOX", "(\\Deleted)", &content("three"));
+        idler.session.notify();
+        assert!(idler.step(&mut house), "a first piece, and more to do");
+        other.ask(&mut house, "c EXPUNGE");
+        idler.session.notify();
+        idler.drive(&mut house);
+
+        let told = String::from_utf8(std::mem::take(&mut idler.output)).unwrap();
+        let expected = if qresync {
+            "* VANISHED 1\r\n* 2 EXISTS\r\n* VANISHED 3\r\n"
+        } else {
+            "* 1 EXPUNGE\r\n* 2 EXISTS\r\n* 2 EXPUNGE\r\n"
+        };
+        assert_eq!(told, expected);
+    }
+}
