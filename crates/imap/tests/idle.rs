@@ -31,7 +31,7 @@ fn what_came_and_went_between_two_pieces_is_counted_first() {
 
         other.ask(&mut house, "a STORE 1 +FLAGS.SILENT (\\Deleted)");
         other.ask(&mut house, "b EXPUNGE");
-        other.append(&mut house, "INBOX", "(\\Deleted)", &content("three"));
+        other.append(&mut house, "INBOX", "\\Deleted", &content("three"));
         idler.session.notify();
         assert!(idler.step(&mut house), "a first piece, and more to do");
         other.ask(&mut house, "c EXPUNGE");
