@@ -1,7 +1,8 @@
 //! What a session may be told of an address before it accepts a message for it.
 
-use tern_base::{AccountId, EmailAddress};
+use tern_base::{AccountId, Domain, EmailAddress};
 use tern_directory::resolve::{Expansion, Resolution, is_own, resolve};
+use tern_directory::{domain, list_domains};
 use tern_mailbox::MailboxError;
 
 use crate::request::is_request_address;
@@ -52,6 +53,22 @@ impl Delivery {
         })
     }
 
+    /// Who is meant by `postmaster` without a domain (RFC 5321 4.5.1), on a host of this name: the
+    /// postmaster of the domain that the host is or stands in, or else of the first domain.
+    pub fn postmaster(&self, host: &str) -> Result<Option<EmailAddress>, DeliveryError> {
+        let mut within = Some(host);
+        while let Some(name) = within {
+            if let Ok(name) = Domain::parse(name)
+                && domain(self.reader(), &name)?.is_some()
+            {
+                return Ok(postmaster_of(&name));
+            }
+            within = name.split_once('.').map(|(_, rest)| rest);
+        }
+        let domains = list_domains(self.reader())?;
+        Ok(domains.first().and_then(|info| postmaster_of(&info.domain)))
+    }
+
     /// A full mailbox is told to the sender's server at once; of several, the notice tells it.
     fn check_room(&self, found: &Expansion) -> Result<RecipientCheck, DeliveryError> {
         let ([only], []) = (&found.accounts[..], &found.outside[..]) else {
@@ -74,4 +91,8 @@ impl Delivery {
     ) -> Result<bool, DeliveryError> {
         Ok(is_own(self.reader(), account, address)?)
     }
+}
+
+fn postmaster_of(domain: &Domain) -> Option<EmailAddress> {
+    EmailAddress::parse(&format!("postmaster@{domain}")).ok()
 }

@@ -78,6 +78,12 @@ impl Play {
                     house.delivery.check_recipient(who, &address(to)).unwrap()
                 )
             }
+            ["postmaster", host] => house
+                .delivery
+                .postmaster(host)
+                .unwrap()
+                .map(|address| address.to_string())
+                .unwrap_or_default(),
             ["may", who, from] => {
                 let who = house.account(who);
                 house

@@ -66,12 +66,7 @@ impl FakeVerbs {
 impl Verbs for FakeVerbs {
     fn recipient(&mut self, sender: &Sender<'_>, recipient: &EmailAddress) -> RecipientVerdict {
         if sender.authenticated.is_none() && recipient.domain().as_str() != "example.org" {
-            let ours = recipient.local() == "postmaster";
-            return if ours {
-                RecipientVerdict::Accept
-            } else {
-                RecipientVerdict::RelayDenied
-            };
+            return RecipientVerdict::RelayDenied;
         }
         match recipient.local() {
             "unknown" => RecipientVerdict::UnknownUser,
@@ -83,6 +78,11 @@ impl Verbs for FakeVerbs {
             "private" => RecipientVerdict::NotAllowed,
             _ => RecipientVerdict::Accept,
         }
+    }
+
+    fn postmaster(&mut self, hostname: &str) -> Option<EmailAddress> {
+        let (_, domain) = hostname.split_once('.')?;
+        EmailAddress::parse(&format!("postmaster@{domain}")).ok()
     }
 
     fn may_send_as(&mut self, account: AccountId, mail_from: &EmailAddress) -> bool {

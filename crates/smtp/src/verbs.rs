@@ -13,6 +13,10 @@ pub trait Verbs {
     /// May this sender write to this recipient?
     fn recipient(&mut self, sender: &Sender<'_>, recipient: &EmailAddress) -> RecipientVerdict;
 
+    /// Who is meant by `postmaster` without a domain (RFC 5321 4.5.1) on a host of this name, if
+    /// anybody is.
+    fn postmaster(&mut self, hostname: &str) -> Option<EmailAddress>;
+
     /// May this account use this address as reverse-path (RFC 6409 6.1)? Not asked for the null
     /// sender.
     fn may_send_as(&mut self, account: AccountId, mail_from: &EmailAddress) -> bool;

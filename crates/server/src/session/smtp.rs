@@ -148,6 +148,17 @@ impl Verbs for SmtpService {
         }
     }
 
+    fn postmaster(&mut self, hostname: &str) -> Option<EmailAddress> {
+        match self.delivery.postmaster(hostname) {
+            Ok(address) => address,
+            Err(error) => {
+                tracing::error!(%error, "the postmaster could not be looked up");
+                // The check of this one fails as well, and says that it is for now.
+                EmailAddress::parse(&format!("postmaster@{hostname}")).ok()
+            }
+        }
+    }
+
     fn may_send_as(&mut self, account: AccountId, mail_from: &EmailAddress) -> bool {
         match self.delivery.may_send_as(account, mail_from) {
             Ok(may) => may,

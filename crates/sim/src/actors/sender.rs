@@ -381,6 +381,10 @@ impl Verbs for Door<'_> {
         }
     }
 
+    fn postmaster(&mut self, hostname: &str) -> Option<EmailAddress> {
+        self.server.delivery.postmaster(hostname).ok().flatten()
+    }
+
     fn may_send_as(&mut self, account: AccountId, mail_from: &EmailAddress) -> bool {
         let may = self.server.delivery.may_send_as(account, mail_from);
         may.unwrap_or(false)

@@ -90,13 +90,10 @@ impl Session {
         let address = match rcpt.path {
             Path::Address(address) => address,
             // RFC 5321 4.5.1: postmaster without a domain is this host's.
-            Path::Postmaster => {
-                let text = format!("postmaster@{}", self.settings.hostname);
-                match EmailAddress::parse(&text) {
-                    Ok(address) => address,
-                    Err(_) => return self.refuse("550 5.1.1 No such user"),
-                }
-            }
+            Path::Postmaster => match verbs.postmaster(&self.settings.hostname) {
+                Some(address) => address,
+                None => return self.refuse("550 5.1.1 No such user"),
+            },
             Path::Null => return self.refuse("501 5.1.3 Bad recipient address"),
         };
         if !smtputf8 && address.needs_smtputf8() {
