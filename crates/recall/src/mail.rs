@@ -131,7 +131,7 @@ impl Recalls {
         if let Some((origin, at)) = mailed.expires {
             // Twice where what follows is cut off: it is the same request.
             let request = Request {
-                id: RecallId::of_text(Some(account), &format!("expires {origin}")),
+                id: RecallId::of_expiry(account, origin),
                 selector: Selector::Submission(origin),
                 expires: Some(at),
                 ..self.mailed_request(account, mailed, now)?

@@ -29,6 +29,12 @@ impl RecallId {
         Self(id)
     }
 
+    /// The id of the one request that a message makes of itself, when it is sent: to be taken back at a
+    /// time that it says. Nobody can ask under this id but by sending the message.
+    pub fn of_expiry(account: AccountId, message: OriginId) -> Self {
+        Self::of_text(Some(account), &format!("expires {message}"))
+    }
+
     /// The id of a hexadecimal text.
     pub fn from_hex(text: &str) -> Option<Self> {
         OriginId::from_hex(text).map(|id| Self(id.0))

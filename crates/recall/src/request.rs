@@ -93,6 +93,14 @@ impl Request {
         self.attachment.as_ref().and_then(Attachment::refusal)
     }
 
+    /// Whether its time was set when the message was sent, by the message itself: to think of a time
+    /// afterwards is to think of taking it back afterwards.
+    pub(crate) fn is_set_when_sent(&self, found: &Submission) -> bool {
+        let account = found.submitter();
+        let own = account.map(|account| RecallId::of_expiry(account, found.id));
+        self.expires.is_some() && own == Some(self.id)
+    }
+
     /// Who is told, for the message that it is about.
     fn notices(&self, found: Option<&Submission>) -> Notices {
         let is_plain = self.replacement.is_none() && self.expires.is_none();
@@ -344,9 +352,9 @@ impl Recalls {
                 reach: request.reach.code(),
                 reason: request.reason.clone(),
                 mode: match (request.expires, &request.replacement) {
-                    (Some(at), _) => Mode::ExpireAt(at),
-                    (None, Some(_)) => Mode::Replace,
-                    (None, None) => Mode::Withdraw,
+                    (Some(at), _) if request.is_set_when_sent(submission) => Mode::ExpireAt(at),
+                    (_, Some(_)) => Mode::Replace,
+                    (_, None) => Mode::Withdraw,
                 },
                 notice: request.notices(Some(submission)).whom(),
                 attachment: request.attachment.as_ref().map(|one| one.name().to_owned()),

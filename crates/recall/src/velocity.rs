@@ -107,9 +107,9 @@ impl Recalls {
             return Ok(false);
         };
         // What was planned when it was sent is no haste.
-        let covers = match request.expires {
-            Some(_) => 0,
-            None => self.recipients_of(request, found)?,
+        let covers = match request.is_set_when_sent(found) {
+            true => 0,
+            false => self.recipients_of(request, found)?,
         };
         let too_wide = too_wide(asked, covers, &self.settings, now);
         Ok(too_wide.is_some() || self.frozen(account)?.is_some())
@@ -137,7 +137,7 @@ impl Recalls {
         now: Timestamp,
     ) -> Result<(), NotSealed> {
         // What was planned when it was sent is no haste.
-        let planned = request.expires.is_some();
+        let planned = request.is_set_when_sent(found);
         let Some(account) = request.requester.account.filter(|_| !planned) else {
             return Ok(());
         };

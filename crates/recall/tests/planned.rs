@@ -5,14 +5,17 @@ mod house;
 
 use house::{ALICE, BOB, House};
 use tern_base::Timestamp;
-use tern_mailbox::INBOX;
+use tern_mailbox::{ExposureLevel, INBOX};
 use tern_queue::{LeaseId, Outcome as RelayOutcome, Reply};
-use tern_recall::{Outcome, Reason, RecallId, Refusal, Requested, Selector, State, limits};
+use tern_recall::{
+    Awaited, Outcome, Reason, RecallId, Refusal, Requested, Selector, State, Submission, limits,
+};
 
 /// Alice sends letter `n`, which expires at a time.
 fn plan(house: &mut House, n: usize, at: Timestamp) -> Requested {
     let sent = house.submit(ALICE, &[BOB], &[], n);
     let mut request = house.request(ALICE, Selector::Submission(sent.id));
+    request.id = RecallId::of_expiry(ALICE, sent.id);
     request.requester.account = Some(ALICE);
     request.requester.name = "alice@example.org".into();
     request.requester.authentication.protocol = "smtp".into();
@@ -65,6 +68,53 @@ fn an_account_plans_so_many_and_they_begin_in_parts() {
     // There is room again.
     let next = plan(&mut house, limits::MAX_PLANNED + 1, at.plus_millis(1));
     assert!(matches!(next, Requested::Waiting(..)), "{next:?}");
+}
+
+/// What a message says of itself when it is sent is no haste. A time that somebody thinks of later is:
+/// it is judged, and counted, as if it were now.
+#[test]
+fn a_time_that_is_set_later_is_judged_as_what_is_asked_for_at_once() {
+    let mut house = House::by_default();
+    let at = house.now.plus_millis(1_000);
+    let ask = |house: &mut House, sent: &Submission| {
+        let mut request = house.request(ALICE, Selector::Submission(sent.id));
+        request.requester.name = "alice@example.org".into();
+        request.requester.authentication.protocol = "jmap".into();
+        request.expires = Some(at);
+        house.recalls.request(&request, house.now).unwrap()
+    };
+    let opened = house.submit(ALICE, &[BOB], &[], 1);
+    house.serve(BOB, 1, ExposureLevel::Body);
+    let answer = ask(&mut house, &opened);
+    assert!(
+        matches!(answer, Requested::Waiting(_, Awaited::StepUp { .. })),
+        "{answer:?}"
+    );
+    let crowd = house.crowd(26);
+    let wide = house.submit(ALICE, &crowd, &[], 2);
+    let answer = ask(&mut house, &wide);
+    assert!(
+        matches!(answer, Requested::Waiting(_, Awaited::Approval { .. })),
+        "{answer:?}"
+    );
+    for n in 3..14 {
+        let sent = house.submit(ALICE, &[BOB], &[], n);
+        let answer = ask(&mut house, &sent);
+        match n {
+            ..=10 => assert!(
+                matches!(answer, Requested::Waiting(_, Awaited::Time { .. })),
+                "{n} {answer:?}"
+            ),
+            _ => assert!(
+                matches!(answer, Requested::Refused(_, Refusal::RateLimited)),
+                "{n} {answer:?}"
+            ),
+        }
+    }
+    house.now = at;
+    house.recalls.run_open(house.now).unwrap();
+    assert_eq!(house.uids(BOB, INBOX).len(), 4, "one, and three refused");
+    house.check();
 }
 
 /// An attempt that is under way when the time comes is followed from then on: it was set long before.
