@@ -105,6 +105,7 @@ const TITLES: &[(u32, &str)] = &[
     (4959, "IMAP Extension for SASL Initial Client Response"),
     (4978, "The IMAP COMPRESS Extension"),
     (5032, "WITHIN Search Extension to the IMAP Protocol"),
+    (5051, "i;unicode-casemap - Simple Unicode Collation Algorithm"),
     (5068, "Email Submission Operations: Access and Accountability Requirements"),
     (5161, "The IMAP ENABLE Extension"),
     (5182, "IMAP Extension for Referencing the Last SEARCH Result"),
