@@ -99,9 +99,9 @@ fn what_is_refused() {
         ),
         ("disable bob", "there is no such account"),
         ("catch-all a.example #99", "there is no such account"),
-        // In lower case this local part is longer than an address may be.
+        // In lower case this address is longer than one may be.
         (
-            "account İİİİİİİİİİİİİİİİİİİİİİİİİİİİİİİİ",
+            format!("account {}", "İ".repeat(110)).as_str(),
             "too many or too long: local part",
         ),
     ] {
