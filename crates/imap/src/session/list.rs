@@ -197,7 +197,12 @@ impl ListTask {
     /// RFC 5258 3.5 CHILDINFO, RFC 3501 6.3.9 for LSUB with `%`.
     fn find_above_hidden(&self) -> BTreeSet<usize> {
         let mut out = BTreeSet::new();
-        if !self.lsub && !self.select.recursive_match {
+        let asked = if self.lsub {
+            self.patterns.iter().any(|pattern| pattern.contains('%'))
+        } else {
+            self.select.recursive_match
+        };
+        if !asked {
             return out;
         }
         for name in &self.names {
