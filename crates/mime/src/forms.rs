@@ -3,7 +3,7 @@
 //! Invariant: a value that does not parse in a form has none: nothing is guessed. Where a form is a
 //! list, an empty value is an empty list.
 
-use mail_parser::HeaderForm;
+use mail_parser::{DateTime, HeaderForm};
 
 use crate::header::unfold;
 use crate::message_ids;
@@ -64,9 +64,21 @@ pub fn date_time(raw: &[u8]) -> Option<String> {
     let of = |raw: &[u8]| {
         let parsed = HeaderForm::Date.parse(raw);
         let date = parsed.value().as_datetime()?;
-        date.is_valid().then(|| date.to_rfc3339())
+        (date.is_valid() && is_day(&date)).then(|| date.to_rfc3339())
     };
     of(raw).or_else(|| of(&crate::message::with_seconds(raw)?))
+}
+
+/// Whether its month has its day.
+fn is_day(date: &DateTime) -> bool {
+    let is_leap = date.year % 4 == 0 && (date.year % 100 != 0 || date.year % 400 == 0);
+    let days = match date.month {
+        2 if is_leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    date.day <= days
 }
 
 /// The URLs of a field (RFC 2369), in order; `None` where there are none (RFC 8621 4.1.2.7).
@@ -123,6 +135,9 @@ mod tests {
         );
         assert_eq!(id_list(b" none"), None);
         let date = |text: &str| date_time(text.as_bytes());
+        assert_eq!(date("Mon, 31 Feb 2020 12:00:00 +0000"), None);
+        assert_eq!(date("29 Feb 2100 12:00:00 +0000"), None);
+        assert!(date("29 Feb 2020 12:00:00 +0000").is_some());
         assert_eq!(
             date(" Tue, 10 Jul 2018 01:03:11 +0200"),
             Some("2018-07-10T01:03:11+02:00".into())

@@ -44,7 +44,7 @@ pub use digest::{BlobHasher, blob_id, content_digest, nested_digests};
 pub use envelope::Envelope;
 pub use forms::{AddressGroup, NamedAddress, address_groups, date_time, id_list, urls};
 pub use header::{HeaderField, Headers, header_fields, header_length, header_value, headers};
-pub use message::{ParsedMessage, date, parse};
+pub use message::{ParsedMessage, date, parse, received_at};
 pub use part::{Disposition, Param, Part, PartKind};
 pub use rewrite::{prepend_headers, remove_headers};
 pub use section::{Section, section};

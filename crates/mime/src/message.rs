@@ -87,6 +87,14 @@ pub fn date(raw: &[u8]) -> Option<Timestamp> {
     parse_date(raw).or_else(|| parse_date(&with_seconds(raw)?))
 }
 
+/// When a message was received last: the moment that its first Received field names (RFC 5321 4.4).
+pub fn received_at(bytes: &[u8]) -> Option<Timestamp> {
+    let head = bytes.get(..MAX_HEADER_BYTES).unwrap_or(bytes);
+    let newest = headers(head).find(|field| field.is("received"))?;
+    let semicolon = memchr::memrchr(b';', newest.value)?;
+    date(newest.value.get(semicolon + 1..)?)
+}
+
 fn parse_date(raw: &[u8]) -> Option<Timestamp> {
     let parsed = HeaderForm::Date.parse(raw);
     let date = parsed.value().as_datetime()?;

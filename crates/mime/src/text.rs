@@ -62,6 +62,19 @@ pub fn part_name<B: AsRef<[u8]>>(part: &Part<B>) -> Option<String> {
 
 /// A parameter put together from its pieces: its values stand in the part without their quotes.
 fn decoded_param<B: AsRef<[u8]>>(params: &[Param<B>], name: &str) -> Option<String> {
+    let of_name = |param: &&Param<B>| {
+        let mut pieces = param.name.as_ref().split(|byte| *byte == b'*');
+        let base = pieces.next().unwrap_or_default();
+        base.eq_ignore_ascii_case(name.as_bytes())
+    };
+    let mut all = params.iter().filter(of_name);
+    if let (Some(only), None) = (all.next(), all.next())
+        && !only.name.as_ref().ends_with(b"*")
+        && memchr::memmem::find(only.value.as_ref(), b"=?").is_some()
+    {
+        // As in a header field: what separates two encoded words is no part of the name (RFC 2047 6.2).
+        return Some(decode_header_text(only.value.as_ref()));
+    }
     let mut field = b"x".to_vec();
     for param in params {
         let (param_name, value) = (param.name.as_ref(), param.value.as_ref());

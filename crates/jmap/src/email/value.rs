@@ -16,7 +16,9 @@ pub(crate) fn body_value<B: AsRef<[u8]> + Clone>(
     let is_unknown = !tern_mime::is_known_encoding(&part);
     let replacement = "\u{fffd}".as_bytes();
     let has = |octets: &[u8]| memchr::memmem::find(octets, replacement).is_some();
-    let is_damaged = has(text.as_bytes()) && !has(octets);
+    // One that its writer wrote is no damage.
+    let was_written = || tern_mime::decode_part(&part, octets).is_some_and(|it| has(&it));
+    let is_damaged = has(text.as_bytes()) && !was_written();
     let mut text = plain_line_ends(text);
     let is_html = part.subtype.as_ref().eq_ignore_ascii_case(b"html");
     let is_truncated = max.is_some_and(|max| truncate(&mut text, max, is_html));
@@ -96,6 +98,14 @@ mod tests {
             None,
         );
         assert_eq!(damaged["isEncodingProblem"], true);
+        let written = value(
+            "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\nYe+/vWI=",
+            None,
+        );
+        assert_eq!(
+            (&written["value"], &written["isEncodingProblem"]),
+            (&json!("a\u{fffd}b"), &json!(false))
+        );
     }
 
     #[test]
