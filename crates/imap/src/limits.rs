@@ -38,7 +38,7 @@ pub const MAX_LIST_COMPARISONS: usize = 1 << 28;
 /// Numbers in one body part path. MIME nests far less than this.
 pub const MAX_PART_DEPTH: usize = 64;
 /// Octets of a keyword.
-pub const MAX_KEYWORD: usize = 200;
+pub const MAX_KEYWORD: usize = 255;
 /// Octets of a mailbox name or pattern, in UTF-8.
 pub const MAX_MAILBOX_NAME: usize = 1000;
 /// Fields of an ID command (RFC 2971 3.3).

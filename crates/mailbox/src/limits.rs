@@ -14,8 +14,8 @@ pub const MAX_SHARED: usize = 2_000;
 pub const MAX_SUBSCRIBED: usize = 4_000;
 /// Most keywords of one message in one mailbox.
 pub const MAX_KEYWORDS: usize = 64;
-/// Longest keyword, in bytes.
-pub const MAX_KEYWORD: usize = 128;
+/// Longest keyword, in bytes (RFC 8621 4.1.1).
+pub const MAX_KEYWORD: usize = 255;
 /// All keywords of one message in one mailbox together, in bytes: with this a message in as many
 /// mailboxes as it may be in still fits one transaction.
 pub const MAX_KEYWORD_BYTES: usize = 2_048;
