@@ -62,12 +62,20 @@ fn only_who_has_a_login_is_told_anything() {
     let bob = house.jmap("bob");
     let session = bob.http("GET", "/jmap/session", "");
     let tag = session.field("etag").expect("a tag").to_owned();
-    let fields = [
-        basic("bob@example.org", house::PASSWORD),
-        format!("If-None-Match: {tag}"),
-    ];
-    let again = house.http("GET", "/jmap/session", &[&fields[0], &fields[1]], "");
-    assert_eq!(again.status, 304);
+    // RFC 9110 13.1.2
+    for (known, status) in [
+        (tag.clone(), 304),
+        (format!("\"other\", W/{tag}"), 304),
+        ("*".to_owned(), 304),
+        ("\"other\"".to_owned(), 200),
+    ] {
+        let fields = [
+            basic("bob@example.org", house::PASSWORD),
+            format!("If-None-Match: {known}"),
+        ];
+        let again = house.http("GET", "/jmap/session", &[&fields[0], &fields[1]], "");
+        assert_eq!(again.status, status, "{known}");
+    }
     assert_eq!(bob.http("GET", "/jmap/api/", "").status, 405);
     assert_eq!(bob.http("GET", "/jmap/nothing", "").status, 404);
 }

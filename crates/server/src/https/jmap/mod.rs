@@ -222,27 +222,32 @@ impl Jmap {
         let known = headers
             .get(header::IF_NONE_MATCH)
             .and_then(|value| value.to_str().ok());
-        let mut answer =
-            match known.is_some_and(|known| known.split(',').any(|it| it.trim() == tag)) {
-                true => {
-                    let mut answer = Response::new(whole(""));
-                    *answer.status_mut() = StatusCode::NOT_MODIFIED;
-                    answer
-                }
-                false => json(
-                    StatusCode::OK,
-                    &session::resource(
-                        &login.caller,
-                        &self.base.endpoints(headers),
-                        self.web_push.application_server_key(),
-                    ),
+        let mut answer = match known.is_some_and(|known| is_known(known, &tag)) {
+            true => {
+                let mut answer = Response::new(whole(""));
+                *answer.status_mut() = StatusCode::NOT_MODIFIED;
+                answer
+            }
+            false => json(
+                StatusCode::OK,
+                &session::resource(
+                    &login.caller,
+                    &self.base.endpoints(headers),
+                    self.web_push.application_server_key(),
                 ),
-            };
+            ),
+        };
         if let Ok(tag) = HeaderValue::from_str(&tag) {
             answer.headers_mut().insert(header::ETAG, tag);
         }
         answer
     }
+}
+
+/// Whether a client has what a tag stands for (RFC 9110 13.1.2: compared weakly; `*` is anything).
+fn is_known(known: &str, tag: &str) -> bool {
+    let mut all = known.split(',').map(str::trim);
+    all.any(|it| it == "*" || it.strip_prefix("W/").unwrap_or(it) == tag)
 }
 
 const HEADERS: [(HeaderName, &str); 6] = [
