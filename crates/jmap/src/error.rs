@@ -167,6 +167,29 @@ impl SetError {
         self
     }
 
+    /// Of two errors, that of no property; of two with properties, one with the properties of both.
+    pub(crate) fn with_properties_of(mut self, other: Self) -> Self {
+        let Some(Value::Array(others)) = other.0.get("properties") else {
+            return match self.kind() {
+                "invalidProperties" if other.kind() != "invalidProperties" => other,
+                _ => self,
+            };
+        };
+        if let Some(Value::Array(own)) = self.0.get_mut("properties") {
+            let new = others.iter().filter(|name| !own.contains(name));
+            let new: Vec<Value> = new.cloned().collect();
+            own.extend(new);
+        }
+        self
+    }
+
+    /// Whether it is of properties, and of none but these.
+    pub(crate) fn is_of_properties(&self, names: &[&str]) -> bool {
+        let all = self.0.get("properties").and_then(Value::as_array);
+        let is_one = |name: &Value| name.as_str().is_some_and(|name| names.contains(&name));
+        self.kind() == "invalidProperties" && all.is_some_and(|all| all.iter().all(is_one))
+    }
+
     /// Its type.
     pub fn kind(&self) -> &str {
         self.0

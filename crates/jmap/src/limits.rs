@@ -88,3 +88,7 @@ pub const MAX_MDN_EXTENSIONS: usize = 32;
 pub const MAX_MDN_TEXT: usize = 64 << 10;
 /// Most properties of Emails, or of their parts, that are asked for: one header field has many names.
 pub const MAX_PROPERTIES: usize = 256;
+/// Octets of a line of a message that is made here (RFC 5322 2.1.1).
+pub const MAX_LINE: usize = 998;
+/// How often changes of mailboxes that wait for others of the same call are tried again.
+pub const SETTLING_PASSES: usize = 4;

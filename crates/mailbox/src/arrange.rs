@@ -74,41 +74,88 @@ impl Mailboxes {
         mailbox: MailboxId,
         change: &FolderChange,
     ) -> Result<(), MailboxError> {
-        self.edit(account, |edit| change_in(edit, mailbox, change))
+        self.change_folders(account, &[(mailbox, change.clone())])
+    }
+
+    /// Changes mailboxes together: what they are among themselves counts once all are changed, so two may
+    /// change names, places or special uses with each other.
+    pub fn change_folders(
+        &self,
+        account: AccountId,
+        changes: &[(MailboxId, FolderChange)],
+    ) -> Result<(), MailboxError> {
+        self.edit(account, |edit| change_in(edit, changes))
     }
 }
 
 fn change_in(
     edit: &mut Edit<'_, '_>,
-    mailbox: MailboxId,
-    change: &FolderChange,
+    changes: &[(MailboxId, FolderChange)],
 ) -> Result<(), MailboxError> {
-    let before = edit.mailbox(mailbox)?;
-    let row = MailboxRow {
+    let mut rows = Vec::with_capacity(changes.len());
+    for (mailbox, change) in changes {
+        let before = edit.mailbox(*mailbox)?;
+        let row = changed(&before, change);
+        if row != before {
+            rows.push((*mailbox, before, row));
+        }
+    }
+    let is_elsewhere = |before: &MailboxRow, row: &MailboxRow| {
+        (row.parent, &row.name) != (before.parent, &before.name)
+    };
+    let is_arranged = |before: &MailboxRow, row: &MailboxRow| {
+        is_elsewhere(before, row) || row.role != before.role
+    };
+    if rows.iter().any(|(_, before, row)| is_arranged(before, row)) {
+        let mut tree = Tree::read_in(edit)?;
+        let all = rows.iter().map(|(mailbox, _, row)| (*mailbox, row.clone()));
+        tree.rows.extend(all);
+        for (mailbox, before, row) in &rows {
+            if !is_arranged(before, row) {
+                continue;
+            }
+            if *mailbox == INBOX {
+                return Err(MailboxError::NotAllowed("the inbox is what it is"));
+            }
+            leads_up(&tree, row)?;
+            // Among the others, as they will be.
+            tree.rows.remove(mailbox);
+            may_stand(&tree, Some(*mailbox), row)?;
+            tree.rows.insert(*mailbox, row.clone());
+        }
+    }
+    for (mailbox, before, row) in rows {
+        if is_elsewhere(&before, &row) {
+            edit.counters(mailbox)?;
+        }
+        edit.txn
+            .put(tables::mailbox(edit.account, mailbox), row.encode());
+        edit.log(Change::MailboxUpdated(mailbox));
+    }
+    Ok(())
+}
+
+fn changed(before: &MailboxRow, change: &FolderChange) -> MailboxRow {
+    MailboxRow {
         parent: change.parent.unwrap_or(before.parent),
         name: change.name.clone().unwrap_or_else(|| before.name.clone()),
         role: change.role.unwrap_or(before.role),
         subscribed: change.subscribed.unwrap_or(before.subscribed),
         uid_validity: before.uid_validity,
         sort_order: change.sort_order.unwrap_or(before.sort_order),
-    };
-    if row == before {
-        return Ok(());
     }
-    let is_elsewhere = (row.parent, &row.name) != (before.parent, &before.name);
-    if is_elsewhere || row.role != before.role {
-        if mailbox == INBOX {
-            return Err(MailboxError::NotAllowed("the inbox is what it is"));
-        }
-        may_stand(&Tree::read_in(edit)?, Some(mailbox), &row)?;
+}
+
+/// Refuses a mailbox that is in itself, by way of others.
+fn leads_up(tree: &Tree, row: &MailboxRow) -> Result<(), MailboxError> {
+    let mut above = row.parent;
+    for _ in 0..=limits::MAX_MAILBOX_DEPTH {
+        let Some(parent) = above else {
+            return Ok(());
+        };
+        above = tree.rows.get(&parent).ok_or(MailboxError::NoParent)?.parent;
     }
-    if is_elsewhere {
-        edit.counters(mailbox)?;
-    }
-    edit.txn
-        .put(tables::mailbox(edit.account, mailbox), row.encode());
-    edit.log(Change::MailboxUpdated(mailbox));
-    Ok(())
+    Err(MailboxError::NoParent)
 }
 
 /// Whether a mailbox can be as a row says, among the others. `of` is the one that is changed.

@@ -3,6 +3,7 @@
 pub(crate) mod changes;
 mod counts;
 pub(crate) mod get;
+mod later;
 pub(crate) mod query;
 pub(crate) mod query_changes;
 pub(crate) mod set;

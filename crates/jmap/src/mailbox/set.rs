@@ -2,17 +2,19 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tern_base::{AccountId, MailboxId};
-use tern_mailbox::{Folder, FolderChange, MailboxError, NewFolder, Role};
+use tern_mailbox::{Folder, FolderChange, INBOX, MailboxError, NewFolder, Role};
 use tern_session::ids;
 
 use super::counts::Counts;
 use super::get::{self, role_of};
+use super::later::{Later, What};
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
 use crate::standard::set::{Outcomes, SetArgs, is_as_it_is};
-use crate::{args, state};
+use crate::standard::wrong::Wrong;
+use crate::{args, limits, state};
 
 /// `Mailbox/set`
 pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, MethodError> {
@@ -22,70 +24,67 @@ pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, Method
     let old_state = state::of(cx.verbs.mailboxes.newest_modseq(account)?);
     args.check(&old_state)?;
     let mut outcomes = Outcomes::default();
-    create_all(
-        cx,
-        account,
-        args.create.take().unwrap_or_default(),
-        &mut outcomes,
-    );
-    let updates = roles_given_up_first(args.update.take().unwrap_or_default());
-    outcomes.update_each(cx, &args, updates, |cx, id, patch| {
-        update(cx, account, id, patch).map(|()| Value::Null)
-    });
+    let mut later = Later::default();
+    for (creation, object) in outer_first(args.create.take().unwrap_or_default()) {
+        let what = What::Create(creation, object);
+        later.try_now(cx, account, what, &mut outcomes);
+    }
+    for (id, patch) in args.update.take().unwrap_or_default() {
+        let id = cx.resolved(&id).to_owned();
+        match args.stays(cx, &id) {
+            Ok(()) => later.try_now(cx, account, What::Update(id, patch), &mut outcomes),
+            Err(error) => outcomes.update(&id, Err(error)),
+        }
+    }
     let destroy = args.destroy.take().unwrap_or_default();
     let destroy = destroy.iter().map(|id| cx.resolved(id).to_owned());
     for id in inner_first(cx, account, destroy.collect())? {
         let outcome = destroy_one(cx, account, &id, remove_emails);
         outcomes.destroy(&id, outcome);
     }
+    later.settle(cx, account, &mut outcomes);
     let new_state = state::of(cx.verbs.mailboxes.newest_modseq(account)?);
     Ok(outcomes.response(&args.account_id, &old_state, &new_state))
 }
 
-/// Makes mailboxes, each after the one that it is to be in (RFC 8620 5.3).
-fn create_all(
-    cx: &mut Context<'_>,
-    account: AccountId,
-    mut left: Map<String, Value>,
-    outcomes: &mut Outcomes,
-) {
-    let parent_of = |object: &Value| {
-        let parent = object.get("parentId").and_then(Value::as_str);
-        parent
-            .and_then(|id| id.strip_prefix('#'))
-            .map(str::to_owned)
+/// Mailboxes to make, each after the one that it is to be in (RFC 8620 5.3).
+fn outer_first(all: Map<String, Value>) -> Vec<(String, Value)> {
+    let above = |creation: &String| {
+        let parent = all.get(creation)?.get("parentId")?.as_str()?;
+        parent.strip_prefix('#').map(str::to_owned)
     };
-    while !left.is_empty() {
-        let waits = |object: &Value| parent_of(object).is_some_and(|it| left.contains_key(&it));
-        let ready = left.iter().find(|(_, object)| !waits(object));
-        // Where each waits for another one, none can be.
-        let next = ready
-            .or_else(|| left.iter().next())
-            .map(|(id, _)| id.clone());
-        let Some((creation, object)) = next.and_then(|id| left.remove_entry(&id)) else {
-            return;
-        };
-        let outcome = create(cx, account, &object);
-        outcomes.create(cx, &creation, outcome);
-    }
+    let depth = |creation: &String| {
+        let path = std::iter::successors(Some(creation.clone()), above);
+        // Those that wait for each other have no end.
+        path.take(limits::MAX_MAILBOX_DEPTH).count()
+    };
+    let mut sorted: Vec<(usize, String)> = all.keys().map(|it| (depth(it), it.clone())).collect();
+    sorted.sort();
+    let mut all = all;
+    sorted
+        .into_iter()
+        .filter_map(|(_, creation)| all.remove_entry(&creation))
+        .collect()
 }
 
-fn create(
+pub(super) fn create(
     cx: &Context<'_>,
     account: AccountId,
     object: &Value,
 ) -> Result<(String, Value), SetError> {
     let change = read(cx, account, object, None)?;
-    let missing = || SetError::invalid_properties(&["name"], "a mailbox has a name");
     let folder = NewFolder {
         parent: change.parent.flatten(),
-        name: change.name.ok_or_else(missing)?,
+        name: change.name.unwrap_or_default(),
         role: change.role.flatten(),
         sort_order: change.sort_order.unwrap_or(0),
         subscribed: change.subscribed.unwrap_or(true),
     };
     let made = cx.verbs.mailboxes.add_folder(account, &folder, cx.now);
-    let mailbox = made.map_err(of_mailbox)?;
+    let mailbox = made.map_err(|error| match error {
+        MailboxError::Exists => exists(cx, account, folder.parent, &folder.name),
+        other => of_mailbox(other),
+    })?;
     let folder = Folder {
         id: mailbox,
         parent: folder.parent,
@@ -103,7 +102,13 @@ fn create(
     Ok((ids::mailbox_id(account, mailbox), told))
 }
 
-fn update(cx: &Context<'_>, account: AccountId, id: &str, patch: &Value) -> Result<(), SetError> {
+/// Which mailbox a patch changes, and how.
+pub(super) fn change(
+    cx: &Context<'_>,
+    account: AccountId,
+    id: &str,
+    patch: &Value,
+) -> Result<(MailboxId, FolderChange), SetError> {
     let mailbox = ids::parse_mailbox_id(account, id).ok_or_else(SetError::not_found)?;
     let folders = cx.verbs.mailboxes.folders(account)?;
     let folder = folders.iter().find(|folder| folder.id == mailbox);
@@ -113,8 +118,43 @@ fn update(cx: &Context<'_>, account: AccountId, id: &str, patch: &Value) -> Resu
     }
     let now = get::one(cx, account, &folders, folder)?;
     let change = read(cx, account, patch, Some(&now))?;
+    Ok((mailbox, change))
+}
+
+pub(super) fn update(
+    cx: &Context<'_>,
+    account: AccountId,
+    id: &str,
+    patch: &Value,
+) -> Result<(), SetError> {
+    let (mailbox, change) = change(cx, account, id, patch)?;
     let done = cx.verbs.mailboxes.change_folder(account, mailbox, &change);
-    done.map_err(of_mailbox)
+    done.map_err(|error| match error {
+        MailboxError::Exists => {
+            let folders = cx.verbs.mailboxes.folders(account).unwrap_or_default();
+            let now = folders.iter().find(|folder| folder.id == mailbox);
+            let parent = change.parent.or(now.map(|now| now.parent)).flatten();
+            let name = change.name.as_deref().or(now.map(get::name_of));
+            exists(cx, account, parent, name.unwrap_or_default())
+        }
+        other => of_mailbox(other),
+    })
+}
+
+/// RFC 8620 5.4: which mailbox has the name already. RFC 8621 2.5 names no error of its own for it.
+fn exists(cx: &Context<'_>, account: AccountId, parent: Option<MailboxId>, name: &str) -> SetError {
+    let error = SetError::new("alreadyExists", "a mailbox of that name is there");
+    let error = error.and("properties", json!(["name"]));
+    let folders = cx.verbs.mailboxes.folders(account).unwrap_or_default();
+    let is_it = |folder: &&Folder| {
+        let named = get::name_of(folder);
+        let is_inbox = folder.id == INBOX && named.eq_ignore_ascii_case(name);
+        folder.parent == parent && (named == name || is_inbox)
+    };
+    match folders.iter().find(is_it) {
+        Some(folder) => error.and("existingId", ids::mailbox_id(account, folder.id).into()),
+        None => error,
+    }
 }
 
 fn destroy_one(
@@ -159,26 +199,44 @@ fn read(
         .as_object()
         .ok_or_else(|| SetError::new("invalidProperties", "a mailbox is an object"))?;
     let mut change = FolderChange::default();
+    let mut all = Wrong::default();
     for (name, value) in members {
         if now.is_some_and(|now| is_as_it_is(now, name, value)) {
             continue;
         }
         match name.as_str() {
-            "name" => change.name = Some(value.as_str().ok_or_else(|| wrong(name))?.to_owned()),
-            "parentId" => change.parent = Some(parent(cx, account, value)?),
-            "role" => change.role = Some(role(value)?),
+            "name" => {
+                let told = value.as_str().map(str::to_owned);
+                change.name = all.take(told.ok_or_else(|| wrong(name)));
+            }
+            "parentId" => change.parent = all.take(parent(cx, account, value)),
+            "role" => change.role = all.take(role(value)),
             "sortOrder" => {
-                let order = value.as_u64().and_then(|order| u32::try_from(order).ok());
-                let order = order.filter(|order| *order < 1 << 31);
-                change.sort_order = Some(order.ok_or_else(|| wrong(name))?);
+                change.sort_order = all.take(sort_order(value).ok_or_else(|| wrong(name)));
             }
             "isSubscribed" => {
-                change.subscribed = Some(value.as_bool().ok_or_else(|| wrong(name))?);
+                change.subscribed = all.take(value.as_bool().ok_or_else(|| wrong(name)));
             }
-            _ => return Err(wrong(name)),
+            _ => {
+                all.take::<()>(Err(wrong(name)));
+            }
         }
     }
-    Ok(change)
+    // A new one without a name is wrong, whatever else of it is.
+    if now.is_none() && !members.contains_key("name") {
+        let missing = SetError::invalid_properties(&["name"], "a mailbox has a name");
+        all.take::<()>(Err(missing));
+    }
+    all.told().map(|()| change)
+}
+
+/// RFC 8620 5.3: null is the default.
+fn sort_order(value: &Value) -> Option<u32> {
+    if value.is_null() {
+        return Some(0);
+    }
+    let order = value.as_u64().and_then(|order| u32::try_from(order).ok());
+    order.filter(|order| *order < 1 << 31)
 }
 
 fn parent(
@@ -205,13 +263,6 @@ fn role(value: &Value) -> Result<Option<Role>, SetError> {
             .map(Some)
             .ok_or_else(unknown),
     }
-}
-
-/// Updates, those first that give up a role: another one of the same call may take it.
-fn roles_given_up_first(updates: Map<String, Value>) -> Vec<(String, Value)> {
-    let mut updates: Vec<(String, Value)> = updates.into_iter().collect();
-    updates.sort_by_key(|(_, patch)| patch.get("role") != Some(&Value::Null));
-    updates
 }
 
 /// Mailboxes, each before the one that it is in. What is no mailbox comes as it stands.

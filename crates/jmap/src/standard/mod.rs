@@ -6,6 +6,7 @@ pub(crate) mod get;
 pub(crate) mod listed;
 pub(crate) mod query;
 pub(crate) mod set;
+pub(crate) mod wrong;
 
 use serde_json::Value;
 

@@ -173,11 +173,9 @@ fn properties_that_can_not_be_are_named() {
         (json!({}), "name"),
         (json!({"name": ""}), "name"),
         (json!({"name": 1}), "name"),
-        (json!({"name": "a"}), "name"),
         (json!({"name": "x/y"}), "name"),
         (json!({"name": "x\u{7}"}), "name"),
         (json!({"name": long}), "name"),
-        (json!({"name": "inbox"}), "name"),
         (json!({"name": "x", "parentId": "F1-99"}), "parentId"),
         (json!({"name": "x", "role": "trash"}), "role"),
         (json!({"name": "x", "role": "odd"}), "role"),
@@ -197,7 +195,6 @@ fn properties_that_can_not_be_are_named() {
         (json!({"parentId": b}), "parentId"),
         (json!({"parentId": a}), "parentId"),
         (json!({"role": "sent"}), "role"),
-        (json!({"name": "Sent"}), "name"),
         (json!({"unreadEmails": 1}), "unreadEmails"),
     ] {
         let error = changed(&mut house, &a, patch.clone()).unwrap_err();
