@@ -33,6 +33,17 @@ impl Context<'_> {
         own.ok_or(MethodError::ACCOUNT_NOT_FOUND)
     }
 
+    /// Why nothing is copied into the caller's account from another one: there is none.
+    pub(crate) fn not_from(&self, account: AccountId, from: &str) -> MethodError {
+        match self.account(from) {
+            // RFC 8620 5.4: "fromAccountId" must not be "accountId".
+            Ok(from) if from == account => {
+                MethodError::invalid_arguments("fromAccountId is accountId")
+            }
+            _ => MethodError::FROM_ACCOUNT_NOT_FOUND,
+        }
+    }
+
     /// An id as it is meant: `#` refers to what was created (RFC 8620 5.3). What refers to nothing
     /// is the id of nothing.
     pub(crate) fn resolved<'t>(&'t self, id: &'t str) -> &'t str {

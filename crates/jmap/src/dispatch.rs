@@ -58,6 +58,7 @@ const METHODS: &[Method] = &[
         Capability::Mail,
         email::query::changes::run,
     ),
+    method("Blob/copy", Capability::Core, blobs::copy::run),
     method("Blob/upload", Capability::Blob, blobs::upload::run),
     method("Blob/get", Capability::Blob, blobs::get::run),
     method("Blob/lookup", Capability::Blob, blobs::lookup::run),

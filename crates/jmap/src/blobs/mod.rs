@@ -1,5 +1,6 @@
-//! `Blob/upload`, `Blob/get` and `Blob/lookup` (RFC 9404).
+//! `Blob/copy` (RFC 8620), `Blob/upload`, `Blob/get` and `Blob/lookup` (RFC 9404).
 
+pub(crate) mod copy;
 pub(crate) mod get;
 pub(crate) mod lookup;
 pub(crate) mod upload;

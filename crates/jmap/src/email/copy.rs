@@ -5,7 +5,6 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tern_session::ids;
 
 use crate::args;
 use crate::context::Context;
@@ -36,12 +35,5 @@ struct Args {
 pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let args: Args = args::read(args)?;
     let account = cx.account(&args.account_id)?;
-    match ids::parse_account_id(&args.from_account_id) {
-        // RFC 8620 5.4: "fromAccountId" must not be "accountId".
-        Some(from) if from == account => {
-            let why = "fromAccountId is accountId";
-            Err(MethodError::invalid_arguments(why))
-        }
-        _ => Err(MethodError::FROM_ACCOUNT_NOT_FOUND),
-    }
+    Err(cx.not_from(account, &args.from_account_id))
 }

@@ -1,0 +1,27 @@
+//! `Blob/copy` (RFC 8620 6.3).
+//!
+//! A caller has one account here, and what is copied goes from one account to another: there is nothing
+//! that it can be called with and succeed, and each way to call it has its error.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::args;
+use crate::context::Context;
+use crate::error::MethodError;
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Args {
+    from_account_id: String,
+    account_id: String,
+    #[expect(dead_code, reason = "read, so that a wrong type is told")]
+    blob_ids: Vec<String>,
+}
+
+/// `Blob/copy`
+pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
+    let args: Args = args::read(args)?;
+    let account = cx.account(&args.account_id)?;
+    Err(cx.not_from(account, &args.from_account_id))
+}
