@@ -12,7 +12,7 @@ pub(crate) fn read<T: DeserializeOwned>(args: Value) -> Result<T, MethodError> {
 }
 
 /// An `UnsignedInt` (RFC 8620 1.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "u64")]
 pub(crate) struct UnsignedInt(pub(crate) u64);
 

@@ -10,6 +10,7 @@ use crate::error::{MethodError, SetError};
 use crate::push::Told;
 use crate::standard::get::{self, GetArgs, Wanted};
 use crate::standard::set::{Outcomes, SetArgs, is_as_it_is};
+use crate::standard::wrong::Wrong;
 use crate::{args, date, state};
 
 /// The id of the only one there is.
@@ -109,40 +110,46 @@ fn update(cx: &Context<'_>, account: AccountId, patch: &Value) -> Result<(), Set
 
 fn apply(vacation: &mut Vacation, patch: &Map<String, Value>) -> Result<(), SetError> {
     let now = object(vacation);
+    let mut all = Wrong::default();
     for (path, value) in patch {
-        if is_as_it_is(&now, path, value) {
-            continue;
+        if !is_as_it_is(&now, path, value) {
+            all.take(apply_one(vacation, path, value));
         }
-        let wrong = |why: &str| SetError::invalid_properties(&[path], why);
-        let text = || match value {
-            Value::Null => Ok(None),
-            Value::String(text) => Ok(Some(text.clone())),
-            _ => Err(wrong("neither a string nor null")),
+    }
+    all.told()
+}
+
+/// One member of a patch.
+fn apply_one(vacation: &mut Vacation, path: &str, value: &Value) -> Result<(), SetError> {
+    let wrong = |why: &str| SetError::invalid_properties(&[path], why);
+    let text = || match value {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text.clone())),
+        _ => Err(wrong("neither a string nor null")),
+    };
+    let time = || -> Result<Option<Timestamp>, SetError> {
+        let Some(text) = text()? else {
+            return Ok(None);
         };
-        let time = || -> Result<Option<Timestamp>, SetError> {
-            let Some(text) = text()? else {
-                return Ok(None);
-            };
-            let at = date::parse_utc(&text);
-            at.map(Some).ok_or_else(|| wrong("not a UTCDate"))
-        };
-        match path.as_str() {
-            "isEnabled" => {
-                vacation.is_enabled = value.as_bool().ok_or_else(|| wrong("not a boolean"))?;
-            }
-            "fromDate" => vacation.from = time()?,
-            "toDate" => vacation.to = time()?,
-            "subject" => vacation.subject = text()?,
-            "textBody" => vacation.text = text()?,
-            "htmlBody" => vacation.html = text()?,
-            path if path.contains('/') => {
-                return Err(SetError::new(
-                    "invalidPatch",
-                    "nothing in it is set in part",
-                ));
-            }
-            _ => return Err(wrong("no property that can change")),
+        let at = date::parse_utc(&text);
+        at.map(Some).ok_or_else(|| wrong("not a UTCDate"))
+    };
+    match path {
+        "isEnabled" => {
+            vacation.is_enabled = value.as_bool().ok_or_else(|| wrong("not a boolean"))?;
         }
+        "fromDate" => vacation.from = time()?,
+        "toDate" => vacation.to = time()?,
+        "subject" => vacation.subject = text()?,
+        "textBody" => vacation.text = text()?,
+        "htmlBody" => vacation.html = text()?,
+        path if path.contains('/') => {
+            return Err(SetError::new(
+                "invalidPatch",
+                "nothing in it is set in part",
+            ));
+        }
+        _ => return Err(wrong("no property that can change")),
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::blob_id::{BlobKey, BlobRef};
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
 use crate::limits;
+use crate::standard::wrong::Wrong;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -22,11 +23,8 @@ struct Args {
 }
 
 /// An UploadObject.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct UploadObject {
     data: Vec<DataSource>,
-    #[serde(default, rename = "type")]
     kind: Option<String>,
 }
 
@@ -74,8 +72,7 @@ fn upload(
     account: AccountId,
     object: Value,
 ) -> Result<(String, Value), SetError> {
-    let object: UploadObject = serde_json::from_value(object)
-        .map_err(|error| SetError::new("invalidProperties", error.to_string()))?;
+    let object = read_object(&object)?;
     if object.data.is_empty() || object.data.len() > limits::MAX_DATA_SOURCES {
         let why = "too many parts, or none";
         return Err(SetError::invalid_properties(&["data"], why));
@@ -97,6 +94,29 @@ fn upload(
     let id = BlobRef::upload(done.blob).id(&key, account);
     let object = json!({"id": id, "type": done.media_type, "size": done.size});
     Ok((id, object))
+}
+
+/// Reads an UploadObject, and names what is wrong in it.
+fn read_object(object: &Value) -> Result<UploadObject, SetError> {
+    let members = object
+        .as_object()
+        .ok_or_else(|| SetError::new("invalidProperties", "it is no object"))?;
+    let wrong = |name: &str, why: String| SetError::invalid_properties(&[name], why);
+    let mut all = Wrong::default();
+    for name in members.keys() {
+        if !["data", "type"].contains(&name.as_str()) {
+            all.take::<()>(Err(wrong(name, "no property of it".to_owned())));
+        }
+    }
+    let data = Vec::<DataSource>::deserialize(members.get("data").unwrap_or(&Value::Null));
+    let data = all.take(data.map_err(|error| wrong("data", error.to_string())));
+    let kind = Option::<String>::deserialize(members.get("type").unwrap_or(&Value::Null));
+    let kind = all.take(kind.map_err(|error| wrong("type", error.to_string())));
+    all.told()?;
+    Ok(UploadObject {
+        data: data.unwrap_or_default(),
+        kind: kind.flatten(),
+    })
 }
 
 fn read(cx: &Context<'_>, account: AccountId, source: DataSource) -> Result<Vec<u8>, SetError> {

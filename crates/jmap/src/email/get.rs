@@ -49,7 +49,7 @@ pub(super) struct Fetch {
     #[serde(default)]
     fetch_all_body_values: bool,
     #[serde(default)]
-    max_body_value_bytes: Option<UnsignedInt>,
+    max_body_value_bytes: UnsignedInt,
     /// Nothing else is an argument.
     #[serde(flatten)]
     others: Map<String, Value>,
@@ -63,7 +63,7 @@ impl Fetch {
                 "there is no argument {name:?}"
             )));
         }
-        let max = self.max_body_value_bytes.map(UnsignedInt::as_usize);
+        let max = self.max_body_value_bytes.as_usize();
         Ok(Plan {
             properties: property::of_email(self.properties.as_deref(), defaults)?,
             parts: property::of_parts(self.body_properties.as_deref())?,
@@ -71,7 +71,7 @@ impl Fetch {
             fetch_html: self.fetch_html_body_values,
             fetch_all: self.fetch_all_body_values,
             // 0 is no bound of the client's.
-            max_value: max.filter(|max| *max > 0),
+            max_value: (max > 0).then_some(max),
         })
     }
 }

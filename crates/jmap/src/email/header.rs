@@ -16,6 +16,11 @@ pub(crate) enum Form {
 }
 
 impl Form {
+    /// Whether a value is a list of something.
+    pub(crate) const fn is_list(self) -> bool {
+        !matches!(self, Self::Raw | Self::Text | Self::Date)
+    }
+
     fn of_name(name: &str) -> Option<Self> {
         Some(match name {
             "asRaw" => Self::Raw,

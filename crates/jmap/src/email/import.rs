@@ -11,6 +11,7 @@ use crate::blob::Found;
 use crate::blob_id::{BlobKey, BlobRef};
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
+use crate::standard::wrong::Wrong;
 use crate::{args, limits, state};
 
 #[derive(Debug, Deserialize)]
@@ -70,12 +71,14 @@ fn import(
     let none = SetError::new("invalidProperties", "an EmailImport is an object");
     let email = email.as_object().ok_or(none)?;
     let known = ["blobId", "mailboxIds", "keywords", "receivedAt"];
-    if let Some(name) = email.keys().find(|name| !known.contains(&name.as_str())) {
-        return Err(keep::wrong(name, "no property of an EmailImport"));
+    let mut all = Wrong::default();
+    for name in email.keys().filter(|name| !known.contains(&name.as_str())) {
+        all.take::<()>(Err(keep::wrong(name, "no property of an EmailImport")));
     }
-    let kept = Kept::read(cx, account, email)?;
+    let kept = all.take(Kept::read(cx, account, email));
     let blob = email.get("blobId").and_then(Value::as_str);
-    let blob = blob.ok_or_else(|| keep::wrong("blobId", "not an id"))?;
+    let blob = all.take(blob.ok_or_else(|| keep::wrong("blobId", "not an id")));
+    let (mut kept, blob) = all.unless(kept.zip(blob))?;
     let mailboxes = cx.verbs.mailboxes;
     let found = Found::by_id(mailboxes, account, cx.resolved(blob))?;
     let found = found.ok_or_else(|| SetError::new("blobNotFound", "there is no such blob"))?;
@@ -88,6 +91,8 @@ fn import(
         }
         taken => taken?,
     };
+    // RFC 8621 4.8
+    kept.received = kept.received.or_else(|| tern_mime::received_at(&content));
     put(cx, account, kept, content)
 }
 

@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::date;
 use crate::error::SetError;
 use crate::limits;
+use crate::standard::wrong::Wrong;
 
 /// Reads the set of mailboxes that `mailboxIds` is.
 pub(super) fn mailboxes(
@@ -101,18 +102,23 @@ impl Kept {
     ) -> Result<Self, SetError> {
         let get = |name: &str| email.get(name).filter(|value| !value.is_null());
         let ids = get("mailboxIds");
-        let ids = ids.ok_or_else(|| wrong("mailboxIds", "an Email is in at least one mailbox"))?;
-        let received = match get("receivedAt") {
-            None => None,
-            Some(at) => {
-                let at = at.as_str().and_then(date::parse_utc);
-                Some(at.ok_or_else(|| wrong("receivedAt", "not a UTCDate"))?)
-            }
+        let ids = ids.ok_or_else(|| wrong("mailboxIds", "an Email is in at least one mailbox"));
+        let received = |at: &Value| {
+            let at = at.as_str().and_then(date::parse_utc);
+            at.ok_or_else(|| wrong("receivedAt", "not a UTCDate"))
         };
+        let mut all = Wrong::default();
+        let ids = ids.and_then(|ids| mailboxes(cx, account, ids));
+        let (mailboxes, flags) = (
+            all.take(ids),
+            all.take(get("keywords").map_or(Ok(Flags::empty()), keywords)),
+        );
+        let received = all.take(get("receivedAt").map(received).transpose());
+        all.told()?;
         Ok(Self {
-            mailboxes: mailboxes(cx, account, ids)?,
-            flags: get("keywords").map_or(Ok(Flags::empty()), keywords)?,
-            received,
+            mailboxes: mailboxes.unwrap_or_default(),
+            flags: flags.unwrap_or_default(),
+            received: received.flatten(),
         })
     }
 }
@@ -140,6 +146,10 @@ impl Patch {
             match path.split_once('/') {
                 None if path == "mailboxIds" => {
                     out.placing = Some(Placing::Set(mailboxes(cx, account, value)?));
+                }
+                // RFC 8620 5.3: null is the default, which is none.
+                None if path == "keywords" && value.is_null() => {
+                    out.flagging = Some(Flagging::Set(Flags::empty()));
                 }
                 None if path == "keywords" => {
                     out.flagging = Some(Flagging::Set(keywords(value)?));

@@ -74,8 +74,10 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
         }
         parsed.insert(id, Value::Object(email));
     }
+    // RFC 8621 4.9: each of them is null where there is none.
+    let ids = |ids: Vec<String>| (!ids.is_empty()).then_some(ids);
     Ok(json!({
-        "accountId": args.account_id, "parsed": parsed, "notParsable": unparsable,
-        "notFound": not_found,
+        "accountId": args.account_id, "parsed": (!parsed.is_empty()).then_some(parsed),
+        "notParsable": ids(unparsable), "notFound": ids(not_found),
     }))
 }

@@ -13,6 +13,7 @@ use super::unchanged;
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
 use crate::standard::set::{Outcomes, SetArgs};
+use crate::standard::wrong::Wrong;
 use crate::{args, state};
 
 /// `Email/set`
@@ -29,7 +30,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let updates = args.update.take().unwrap_or_default();
     update(cx, account, &args, updates, &mut outcomes);
     outcomes.destroy_each(cx, &args, |cx, id| destroy(cx, account, id));
-    let own = outcomes.touched(cx);
+    let own = outcomes.touched();
     let own = own
         .filter_map(|id| ids::parse_email_id(account, id))
         .collect();
@@ -44,8 +45,10 @@ fn create(
 ) -> Result<(String, Value), SetError> {
     let none = SetError::new("invalidProperties", "an Email is an object");
     let email = email.as_object().ok_or(none)?;
-    let kept = Kept::read(cx, account, email)?;
-    let content = compose(cx, account, email)?;
+    let mut all = Wrong::default();
+    let kept = all.take(Kept::read(cx, account, email));
+    let content = all.take(compose(cx, account, email));
+    let (kept, content) = all.unless(kept.zip(content))?;
     put(cx, account, kept, content)
 }
 
@@ -63,10 +66,10 @@ fn update(
         let stays = args.stays(cx, &resolved);
         match stays.and_then(|()| read_update(cx, account, &resolved, &patch)) {
             Ok(update) => {
-                ids.push(id);
+                ids.push(resolved);
                 updates.push(update);
             }
-            Err(error) => outcomes.update(&id, Err(error)),
+            Err(error) => outcomes.update(&resolved, Err(error)),
         }
     }
     let done = cx.verbs.mailboxes.update_each(account, &updates, cx.now);

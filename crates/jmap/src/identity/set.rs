@@ -8,6 +8,7 @@ use super::{PROPERTIES, object, parse_id};
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
 use crate::standard::set::{Outcomes, SetArgs, is_as_it_is};
+use crate::standard::wrong::Wrong;
 use crate::{args, state};
 
 /// `Identity/set`
@@ -38,16 +39,17 @@ fn create(
     let Some(properties) = properties.as_object() else {
         return Err(SetError::new("invalidProperties", "it is no object"));
     };
-    let mut details = IdentityDetails::default();
+    let (mut details, mut all) = (IdentityDetails::default(), Wrong::default());
     for (name, value) in properties.iter().filter(|(name, _)| *name != "email") {
         // RFC 8620 5.3: what the server sets is not the client's to choose.
-        if !set(&mut details, name, value)? {
-            return Err(wrong(name, "no property that can be set"));
+        if all.take(set(&mut details, name, value)) == Some(false) {
+            all.take::<()>(Err(wrong(name, "no property that can be set")));
         }
     }
     let email = properties.get("email").and_then(Value::as_str);
     let email = email.and_then(|text| EmailAddress::parse(text).ok());
-    let email = email.ok_or_else(|| wrong("email", "not an address"))?;
+    let email = all.take(email.ok_or_else(|| wrong("email", "not an address")));
+    let email = all.unless(email)?;
     let identity = cx.verbs.identities.create(account, &email, &details)?;
     let mut made = object(account, &identity);
     let id = super::id_of(account, identity.id);
@@ -68,9 +70,11 @@ fn update(cx: &Context<'_>, account: AccountId, id: &str, patch: &Value) -> Resu
     let found = found.ok_or_else(SetError::not_found)?;
     let now = object(account, found);
     let mut details = found.details.clone();
+    let mut all = Wrong::default();
     for (path, value) in patch {
-        apply(&mut details, &now, path, value)?;
+        all.take(apply(&mut details, &now, path, value));
     }
+    all.told()?;
     Ok(cx.verbs.identities.update(account, id, &details)?)
 }
 

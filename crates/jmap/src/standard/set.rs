@@ -101,7 +101,8 @@ impl Outcomes {
         }
     }
 
-    /// An object was changed, or not. Properties that changed besides what was asked are told.
+    /// An object was changed, or not. Properties that changed besides what was asked are told. It is
+    /// told by its id, also where the client named it by a creation id (RFC 8620 5.3).
     pub(crate) fn update(&mut self, id: &str, outcome: Result<Value, SetError>) {
         match outcome {
             Ok(others) => drop(self.updated.insert(id.to_owned(), others)),
@@ -121,7 +122,7 @@ impl Outcomes {
             let resolved = cx.resolved(&id).to_owned();
             let stays = args.stays(cx, &resolved);
             let outcome = stays.and_then(|()| update(cx, &resolved, &patch));
-            self.update(&id, outcome);
+            self.update(&resolved, outcome);
         }
     }
 
@@ -148,10 +149,9 @@ impl Outcomes {
     }
 
     /// The ids of what was made, changed or destroyed.
-    pub(crate) fn touched<'t>(&'t self, cx: &'t Context<'_>) -> impl Iterator<Item = &'t str> {
+    pub(crate) fn touched(&self) -> impl Iterator<Item = &str> {
         let made = self.created.values().filter_map(|made| made["id"].as_str());
-        let changed = self.updated.keys().map(|id| cx.resolved(id));
-        made.chain(changed)
+        made.chain(self.updated.keys().map(String::as_str))
             .chain(self.destroyed.iter().map(String::as_str))
     }
 

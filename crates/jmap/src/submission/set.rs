@@ -13,6 +13,7 @@ use super::{PROPERTIES, id_of, object, parse_id, undo_status};
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
 use crate::standard::set::{Outcomes, SetArgs, is_as_it_is};
+use crate::standard::wrong::Wrong;
 use crate::{args, identity, state};
 
 /// What follows for the Emails of the submissions that the call was successful with.
@@ -118,9 +119,10 @@ fn create(
     let Some(properties) = properties.as_object() else {
         return Err(SetError::new("invalidProperties", "it is no object"));
     };
+    let mut all = Wrong::default();
     for name in properties.keys() {
         if !["identityId", "emailId", "envelope"].contains(&name.as_str()) {
-            return Err(wrong(name, "the client does not set it"));
+            all.take::<()>(Err(wrong(name, "the client does not set it")));
         }
     }
     let id = |name: &str| {
@@ -128,7 +130,8 @@ fn create(
         id.map(|id| cx.resolved(id).to_owned())
             .ok_or_else(|| wrong(name, "not an id"))
     };
-    let (identity_id, email_id) = (id("identityId")?, id("emailId")?);
+    let (identity_id, email_id) = (all.take(id("identityId")), all.take(id("emailId")));
+    let (identity_id, email_id) = all.unless(identity_id.zip(email_id))?;
     let identity = identity::parse_id(account, &identity_id);
     let (_, identities) = cx.verbs.identities.all(account)?;
     let identity = identities.iter().find(|it| Some(it.id) == identity);

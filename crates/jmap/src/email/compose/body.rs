@@ -188,6 +188,9 @@ impl Reader<'_, '_> {
                 if charset.is_some() {
                     return no("charset is the server's choice where the text is in bodyValues");
                 }
+                if told("size").is_some() {
+                    return no("size is not told where the text is in bodyValues");
+                }
                 let body = self.value(id)?;
                 let kind = text("type")?.unwrap_or_else(|| "text/plain".to_owned());
                 if !kind
@@ -200,7 +203,11 @@ impl Reader<'_, '_> {
             }
             (None, None, Some(id)) => {
                 let (octets, uploaded_as) = self.blob(id)?;
-                let kind = text("type")?.or(uploaded_as);
+                let kind = text("type")?;
+                if kind.as_deref().is_some_and(|kind| !is_of_octets(kind)) {
+                    return no("not a type of what a blob is");
+                }
+                let kind = kind.or(uploaded_as.filter(|kind| is_of_octets(kind)));
                 blob_part(kind, charset, octets)
             }
             _ => return no("a part has one of partId, blobId and subParts"),
@@ -285,6 +292,18 @@ impl Reader<'_, '_> {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Whether it is a media type (RFC 2045 5.1), and none of what has subParts.
+fn is_of_octets(kind: &str) -> bool {
+    let token = |text: &str| {
+        let is_token = |c: u8| c.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&c);
+        !text.is_empty() && text.bytes().all(is_token)
+    };
+    let bare = kind.split(';').next().unwrap_or_default().trim();
+    bare.split_once('/').is_some_and(|(of, subtype)| {
+        token(of) && token(subtype) && !of.eq_ignore_ascii_case("multipart")
+    })
 }
 
 /// A property of a part that is a line of text, if it is told.

@@ -15,20 +15,26 @@ use super::Field;
 use crate::email::header::{Form, HeaderProperty};
 use crate::email::keep::wrong;
 use crate::error::SetError;
+use crate::limits;
+use crate::standard::wrong::Wrong;
 
 /// The fields of a message from its properties; each field once.
 pub(super) fn of_email(properties: &Map<String, Value>) -> Result<Vec<Field>, SetError> {
-    let mut fields = Vec::new();
+    let (mut fields, mut all) = (Vec::new(), Wrong::default());
     for (name, value) in properties {
-        let header = HeaderProperty::convenient(name).or_else(|| HeaderProperty::parse(name));
-        let header = header.ok_or_else(|| wrong(name, "no property that a client can set"))?;
-        // RFC 8621 4.6: those belong to the body.
-        if is_content(&header.field) {
-            return Err(wrong(name, "a field of the body"));
-        }
-        add(&mut fields, name, &header, value)?;
+        all.take(of_property(&mut fields, name, value));
     }
-    Ok(fields)
+    all.unless(Some(fields))
+}
+
+fn of_property(fields: &mut Vec<Field>, name: &str, value: &Value) -> Result<(), SetError> {
+    let header = HeaderProperty::convenient(name).or_else(|| HeaderProperty::parse(name));
+    let header = header.ok_or_else(|| wrong(name, "no property that a client can set"))?;
+    // RFC 8621 4.6: those belong to the body.
+    match is_content(&header.field) {
+        true => Err(wrong(name, "a field of the body")),
+        false => add(fields, name, &header, value),
+    }
 }
 
 /// Whether a field says something of a body.
@@ -48,6 +54,10 @@ pub(super) fn add(
     if value.is_null() {
         return Ok(());
     }
+    // RFC 5322 3.6: a list in a field has something in it, so an empty one is no field.
+    if header.form.is_list() && !header.all && value.as_array().is_some_and(Vec::is_empty) {
+        return Ok(());
+    }
     let is_known = |(known, _): &Field| known.eq_ignore_ascii_case(&header.field);
     if fields.iter().any(is_known) {
         return Err(wrong(name, "the field is set twice"));
@@ -58,7 +68,7 @@ pub(super) fn add(
         (true, _) => return Err(wrong(name, "not a list")),
     };
     for value in values {
-        let written = written(header.form, value);
+        let written = written(header, value);
         let written = written.ok_or_else(|| wrong(name, "not a value of this form"))?;
         fields.push((header.field.clone(), written));
     }
@@ -82,10 +92,18 @@ struct Group {
 }
 
 /// The value of a field in a form; `None` where it is none, or would not stay within its field.
-fn written(form: Form, value: &Value) -> Option<HeaderType<'static>> {
-    match form {
+fn written(header: &HeaderProperty, value: &Value) -> Option<HeaderType<'static>> {
+    match header.form {
         Form::Raw => {
-            let text = one_line(value.as_str()?)?;
+            let text = folded(value.as_str()?)?;
+            // RFC 5322 2.1.1, with the name in front.
+            let field = format!("{}: {}", header.field, text.trim_start());
+            if field
+                .split("\r\n")
+                .any(|line| line.len() > limits::MAX_LINE)
+            {
+                return None;
+            }
             Some(Raw::new(text.trim_start().to_owned()).into())
         }
         Form::Text => Some(Text::new(one_line(value.as_str()?)?.to_owned()).into()),
@@ -126,6 +144,10 @@ fn written(form: Form, value: &Value) -> Option<HeaderType<'static>> {
             let text = value.as_str()?;
             let (at, offset) = (at.parse_timestamp(text).ok()?, offset(text)?);
             let zoned = at.to_zoned(jiff::tz::TimeZone::fixed(offset));
+            // RFC 5322 3.3: no year before.
+            if zoned.year() < 1900 {
+                return None;
+            }
             Some(Raw::new(jiff::fmt::rfc2822::to_string(&zoned).ok()?).into())
         }
         Form::Urls => {
@@ -157,6 +179,17 @@ fn address(one: OneAddress) -> Option<Address<'static>> {
         Some(name) => Some(one_line(name)?.to_owned()),
     };
     Some(Address::new_address(name, email.to_owned()))
+}
+
+/// The octets of a field as they may stand in a message: lines after the first one begin with white space
+/// and have something else (RFC 5322 3.2.2).
+fn folded(text: &str) -> Option<&str> {
+    let mut lines = text.split("\r\n");
+    let first = lines.next().is_some_and(|line| one_line(line).is_some());
+    let goes_on = |line: &str| {
+        line.starts_with([' ', '\t']) && !line.trim().is_empty() && one_line(line).is_some()
+    };
+    (first && lines.all(goes_on)).then_some(text)
 }
 
 /// A text that is one line: nothing in it ends the field.

@@ -18,6 +18,7 @@ use tern_base::{AccountId, OriginId};
 use crate::context::Context;
 use crate::error::SetError;
 use crate::limits;
+use crate::standard::wrong::Wrong;
 
 /// The properties of an Email that say where it is kept: the rest is the message.
 const KEPT: [&str; 3] = ["mailboxIds", "keywords", "receivedAt"];
@@ -42,8 +43,11 @@ pub(super) fn compose(
             }
         }
     }
-    let fields = fields::of_email(&of_header)?;
-    let root = body::read(cx, account, &of_body, &fields)?;
+    let mut all = Wrong::default();
+    let fields = all.take(fields::of_email(&of_header));
+    let of_message = fields.as_deref().unwrap_or_default();
+    let root = all.take(body::read(cx, account, &of_body, of_message));
+    let (fields, root) = all.unless(fields.zip(root))?;
     message(cx, fields, root)
 }
 
