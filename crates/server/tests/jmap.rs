@@ -337,7 +337,11 @@ fn what_is_uploaded_is_imported_and_downloaded() {
         "keywords": {"$seen": true}, "receivedAt": "2020-01-02T03:04:05Z",
     }, "none": {"blobId": "U0", "mailboxIds": {inbox.as_str(): true}}}});
     let imported = bob.call("Email/import", import);
-    assert_eq!(imported["notCreated"]["none"]["type"], "blobNotFound");
+    let none = &imported["notCreated"]["none"];
+    assert_eq!(
+        (&none["type"], &none["properties"]),
+        (&json!("invalidProperties"), &json!(["blobId"]))
+    );
     let id = &imported["created"]["i"]["id"];
     let email = bob.call("Email/get", json!({"ids": [id]}))["list"][0].clone();
     assert_eq!(email["receivedAt"], "2020-01-02T03:04:05Z");

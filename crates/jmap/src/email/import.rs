@@ -81,13 +81,11 @@ fn import(
     let (mut kept, blob) = all.unless(kept.zip(blob))?;
     let mailboxes = cx.verbs.mailboxes;
     let found = Found::by_id(mailboxes, account, cx.resolved(blob))?;
-    let found = found.ok_or_else(|| SetError::new("blobNotFound", "there is no such blob"))?;
+    // RFC 8621 4.8: invalidProperties for a blob that is not there, too.
+    let found = found.ok_or_else(|| keep::wrong("blobId", "there is no such blob"))?;
     let content = match found.take(mailboxes, cx.caller, cx.now) {
         Err(MailboxError::Sealed) => {
-            return Err(SetError::new(
-                "blobNotFound",
-                "there is no such blob any more",
-            ));
+            return Err(keep::wrong("blobId", "there is no such blob any more"));
         }
         taken => taken?,
     };

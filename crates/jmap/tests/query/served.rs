@@ -66,7 +66,7 @@ fn what_is_put_into_another_message_or_mailbox_has_been_served() {
         house.seal(MIXED.as_bytes());
         let emails = json!({"k": {"blobId": part, "mailboxIds": into}});
         let answer = house.call("Email/import", json!({"emails": emails}));
-        assert_eq!(answer["notCreated"]["k"]["type"], "blobNotFound");
+        assert_eq!(answer["notCreated"]["k"]["properties"], json!(["blobId"]));
     }
 }
 
