@@ -1,5 +1,5 @@
-//! Key layout. Table bytes 0x10 to 0x1f, 0x60, 0x64 to 0x66, 0x68, 0x6c to 0x6e, 0x7a to 0x7c,
-//! 0x88 to 0x8d belong to this crate.
+//! Key layout. Table bytes 0x10 to 0x1f, 0x60, 0x64 to 0x66, 0x68, 0x6c to 0x6e, 0x7a to 0x7c, 0x80 to
+//! 0x82, 0x8a to 0x8c belong to this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -71,9 +71,9 @@ pub(crate) const SEAL_OVER: u8 = 0x6d;
 pub(crate) const CARRIER: u8 = 0x6e;
 pub(crate) const DEVICE: u8 = 0x7b;
 pub(crate) const UPLOAD: u8 = 0x7c;
-pub(crate) const GRANT: u8 = 0x88;
-pub(crate) const GRANTED: u8 = 0x89;
-pub(crate) const SUBSCRIBED: u8 = 0x8d;
+pub(crate) const GRANT: u8 = 0x80;
+pub(crate) const GRANTED: u8 = 0x81;
+pub(crate) const SUBSCRIBED: u8 = 0x82;
 pub(crate) const EXPOSURE: u8 = 0x8a;
 pub(crate) const SEAL_CHANGES: u8 = 0x8b;
 pub(crate) const WIDE: u8 = 0x8c;
