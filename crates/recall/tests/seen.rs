@@ -293,3 +293,65 @@ fn exposure_as_numbers_names_nobody_and_is_hidden_among_few() {
         assert_eq!(his.visibility, Visibility::Aggregate { recipients: 4 });
     }
 }
+
+#[test]
+fn whoever_read_it_by_rights_that_they_were_given_is_named() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB], &[], 1);
+    let message = house.message_at(BOB, 1);
+    let row = house.mailboxes.message(BOB, message).unwrap();
+    let served = Served {
+        account: BOB,
+        message,
+        digest: row.digest,
+        origin: row.origin,
+        carries: !row.carried.is_empty(),
+        level: ExposureLevel::Downloaded,
+        share: Share::ALL,
+    };
+    let reader = Client {
+        reader: Some(CAROL),
+        ..client("Phone")
+    };
+    let viewer = Viewer {
+        protocol: "imap",
+        client: reader.title(),
+        address: "192.0.2.7".to_owned(),
+        device: reader.id(),
+    };
+    let boxes = &house.mailboxes;
+    boxes.record_served(&[served], &viewer, house.now).unwrap();
+    let newest = boxes.newest_modseq(BOB).unwrap();
+    let told = Told {
+        mailbox: INBOX,
+        sent: newest,
+        heard: newest,
+        at: house.now,
+    };
+    let sighting = Sighting {
+        account: BOB,
+        client: reader,
+        address: "192.0.2.7".to_owned(),
+        told: Some(told),
+    };
+    boxes.saw_device(sighting, house.now);
+    let id = recalled(&mut house, &sent);
+    let status = house.recalls.status(id, 10).unwrap();
+    let seen = status.lines[0].seen.as_ref().unwrap();
+    let at = house.now;
+    assert_eq!(
+        seen.served_text().unwrap(),
+        format!(
+            "Served: downloaded to Phone of carol@example.org from 192.0.2.7 at {at}, possibly all of it."
+        )
+    );
+    assert_eq!(
+        seen.devices_text().unwrap(),
+        "Clients that not yet: Phone of carol@example.org."
+    );
+    let json = status.json();
+    let of = &json["copies"][0]["seen"];
+    assert_eq!(of["servings"][0]["reader"], "carol@example.org");
+    assert_eq!(of["devices"][0]["reader"], "carol@example.org");
+    house.check();
+}
