@@ -378,6 +378,7 @@ impl Admin {
 
     pub(super) fn group_remove(&self, address: &str, call: &mut Call<'_>) -> Result<Answer> {
         let group = self.group(address)?;
+        let behind = self.behind(&[Target::Address(group.address.clone())])?;
         let begun = self.act(
             call,
             "group.remove",
@@ -389,6 +390,7 @@ impl Admin {
         }
         // What a crash leaves means nothing: nobody is in the group, and its id is never given again.
         self.mailboxes.drop_grants_of(Grantee::Group(group.id.0))?;
+        self.look_again(&behind);
         Ok(Answer::new(format!("group {address} removed"), json!({})))
     }
 
@@ -416,6 +418,7 @@ impl Admin {
                 })
             },
         )?;
+        self.look_again(&self.behind(&targets)?);
         let text = format!(
             "group {address} has {}",
             count(after.members, "member", "members")

@@ -3,7 +3,8 @@
 //! Invariant: a change is in the audit log under the operator's name, in the transaction that makes it.
 
 use serde_json::json;
-use tern_directory::Account;
+use tern_base::AccountId;
+use tern_directory::{Account, Resolution, Target, resolve};
 use tern_mailbox::{Folder, Grantee, Rights, RightsChange};
 use tern_session::{RightsRequest, SharingError};
 
@@ -87,6 +88,30 @@ impl Admin {
             }
         }
         Ok(Answer::new(text.join("\n"), data.into()))
+    }
+
+    /// The accounts behind some members of a group.
+    pub(super) fn behind(&self, members: &[Target]) -> Result<Vec<AccountId>> {
+        let mut accounts = Vec::new();
+        for member in members {
+            match member {
+                Target::Account(account) => accounts.push(*account),
+                Target::Address(address) => {
+                    if let Resolution::Found(found) = resolve(self.reader(), address)? {
+                        accounts.extend(found.accounts.iter().map(|one| one.account));
+                    }
+                }
+            }
+        }
+        Ok(accounts)
+    }
+
+    /// Has the sessions of accounts look again at what they may read: a group is not what it was. A session
+    /// that waits would else find out when there is something to tell it, and tell nothing.
+    pub(super) fn look_again(&self, accounts: &[AccountId]) {
+        accounts
+            .iter()
+            .for_each(|account| self.mailboxes.wake(*account));
     }
 
     fn folder(&self, account: &Account, path: &str) -> Result<Folder> {
