@@ -56,6 +56,12 @@ pub const CONTENT_PIECE: u64 = 256 * 1024;
 /// Messages that one step reads rows of, marks as seen, copies, moves or expunges: what the
 /// mailboxes do in one commit.
 pub const MESSAGES_PER_STEP: usize = tern_mailbox::limits::CHUNK;
+/// Messages that one step of a FETCH reads rows of and puts on record as served: one commit, for which the
+/// first octet of all waits.
+pub const MESSAGES_PER_FETCH: usize = 2 * MESSAGES_PER_STEP;
+/// Octets of them, where their bodies are served, from which on it takes no further one: a connection that
+/// is cut has at most so many on record that it did not get.
+pub const OCTETS_PER_FETCH: u64 = 8 * 1024 * 1024;
 /// Structures that are read ahead together, each at most a row of the store.
 pub const STRUCTURES_PER_READ: usize = 64;
 /// Conditions on flags, sizes and dates that one step of a search tests.

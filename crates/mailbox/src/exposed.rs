@@ -46,6 +46,7 @@ impl Exposed {
             exposed: self,
             viewer,
             span,
+            last: None,
         }
     }
 }
@@ -55,6 +56,8 @@ pub(crate) struct Window<'a> {
     exposed: &'a Exposed,
     viewer: ClientKey,
     span: u64,
+    /// The block that was asked for last: neighbours follow each other.
+    last: Option<(Key, Arc<Block>)>,
 }
 
 impl Window<'_> {
@@ -68,9 +71,12 @@ impl Window<'_> {
     }
 
     /// Whether as much is on record.
-    pub(crate) fn has(&self, copy: &Served) -> bool {
-        let block = self.exposed.0.get(&self.key(copy));
-        let known = block.as_deref().and_then(|block| slot(block, copy));
+    pub(crate) fn has(&mut self, copy: &Served) -> bool {
+        let key = self.key(copy);
+        if self.last.as_ref().is_none_or(|(last, _)| *last != key) {
+            self.last = self.exposed.0.get(&key).map(|block| (key, block));
+        }
+        let known = self.last.as_ref().and_then(|(_, block)| slot(block, copy));
         known.is_some_and(|known| {
             let [level, share] = known.load(Ordering::Acquire).to_be_bytes();
             level >= copy.level as u8 && copy.share.0 & !share == 0
@@ -78,12 +84,17 @@ impl Window<'_> {
     }
 
     /// As much is on record now.
-    pub(crate) fn enter(&self, copy: &Served) {
-        let fresh = || Ok(Arc::new([const { AtomicU16::new(0) }; BLOCK]));
-        let block: Result<_, std::convert::Infallible> =
-            self.exposed.0.get_or_insert_with(&self.key(copy), fresh);
-        let Ok(block) = block;
-        if let Some(known) = slot(&block, copy) {
+    pub(crate) fn enter(&mut self, copy: &Served) {
+        let key = self.key(copy);
+        if self.last.as_ref().is_none_or(|(last, _)| *last != key) {
+            let fresh = || Ok(Arc::new([const { AtomicU16::new(0) }; BLOCK]));
+            let block: Result<_, std::convert::Infallible> =
+                self.exposed.0.get_or_insert_with(&key, fresh);
+            let Ok(block) = block;
+            self.last = Some((key, block));
+        }
+        let known = self.last.as_ref().and_then(|(_, block)| slot(block, copy));
+        if let Some(known) = known {
             let more = |old: u16| {
                 let [level, share] = old.to_be_bytes();
                 let level = level.max(copy.level as u8);
@@ -121,7 +132,7 @@ mod tests {
     #[test]
     fn a_level_includes_the_lower_ones_and_is_never_lowered() {
         let known = Exposed::default();
-        let known = known.window([1; 16], Timestamp(5));
+        let mut known = known.window([1; 16], Timestamp(5));
         assert!(!known.has(&copy(1, 511, Headers, 0)));
         known.enter(&copy(1, 511, Body, 0b1));
         known.enter(&copy(1, 511, Headers, 0b10));

@@ -22,6 +22,9 @@ pub const MAX_KEYWORD_BYTES: usize = 2_048;
 /// Most placements one transaction changes: longer lists are worked in chunks, each with a
 /// modseq of its own.
 pub const CHUNK: usize = 512;
+/// Most messages that one transaction records as served: a row for a block of them, where all are served
+/// alike.
+pub const RECORD_CHUNK: usize = 4_096;
 /// A transaction that works through messages of one account takes no further one once it writes
 /// so many bytes.
 pub const CHUNK_BYTES: usize = 512 * 1024;

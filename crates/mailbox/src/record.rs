@@ -38,14 +38,14 @@ impl Mailboxes {
         now: Timestamp,
     ) -> Result<(), MailboxError> {
         let key = viewer.key();
-        let window = self.exposed.window(key, now);
+        let mut window = self.exposed.window(key, now);
         let fresh = served.iter().filter(|copy| !window.has(copy));
         let mut fresh: Vec<Served> = fresh.copied().collect();
         // Messages of one block side by side.
         fresh.sort_by_key(|copy| (copy.account, copy.message));
         let mut rest = &fresh[..];
         while !rest.is_empty() {
-            let chunk = rest.get(..limits::CHUNK).unwrap_or(rest);
+            let chunk = rest.get(..limits::RECORD_CHUNK).unwrap_or(rest);
             let done = self.record_chunk(chunk, (viewer, &key), now)?;
             for copy in rest.iter().take(done) {
                 window.enter(copy);

@@ -69,7 +69,7 @@ fn main() {
     });
     timed("withdrawn", count, || {
         std::thread::scope(|scope| {
-            scope.spawn(|| recalls.assist(request.id, now).unwrap());
+            scope.spawn(|| recalls.assist(request.id, 0, now).unwrap());
             recalls.run(request.id, now).unwrap();
         });
     });

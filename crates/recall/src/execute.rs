@@ -67,8 +67,9 @@ impl Recalls {
     }
 
     /// Withdraws from the other end while [`Recalls::run`] is at it on another thread, and returns
-    /// when they have met. Nothing depends on it: whatever is left is `run`'s.
-    pub fn assist(&self, id: RecallId, now: Timestamp) -> Result<(), RecallError> {
+    /// when they have met; at once where there are fewer copies than `least`. Nothing depends on it:
+    /// whatever is left is `run`'s.
+    pub fn assist(&self, id: RecallId, least: usize, now: Timestamp) -> Result<(), RecallError> {
         let recall = self.recall(id)?;
         let seal = self.mailboxes.seal_of(recall.digest, id.tag())?;
         let (State::Running, Some(seal)) = (recall.state, seal) else {
@@ -77,6 +78,9 @@ impl Recalls {
         let mut covered = self.mailboxes.copies(recall.digest)?;
         covered.extend(self.mailboxes.carriers(recall.digest)?);
         covered.retain(|copy| seal.covers(copy.account, copy.origin, copy.carriage()));
+        if covered.len() < least {
+            return Ok(());
+        }
         for chunk in covered.chunks(CHUNK).skip(1).rev() {
             if !self.is_left(&recall, chunk)? {
                 break;

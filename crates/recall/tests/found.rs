@@ -254,7 +254,7 @@ fn two_threads_withdraw_each_copy_once_and_the_audit_log_is_whole() {
     let request = house.request(ALICE, Selector::Submission(sent.id));
     house.recalls.request(&request, house.now).unwrap();
     std::thread::scope(|scope| {
-        scope.spawn(|| house.recalls.assist(request.id, house.now).unwrap());
+        scope.spawn(|| house.recalls.assist(request.id, 0, house.now).unwrap());
         house.recalls.run(request.id, house.now).unwrap();
     });
     let tally = house.recalls.tally(request.id).unwrap();

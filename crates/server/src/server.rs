@@ -12,7 +12,7 @@ use std::time::Duration;
 use tern_session::Peer;
 use tern_smtp::Role;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -295,6 +295,7 @@ fn context(
         handshake_timeout: Duration::from_secs(limits.handshake_timeout_secs),
         write_timeout: Duration::from_secs(limits.write_timeout_secs),
         blocking_threads: config.server.blocking_threads.into(),
+        pushes: Semaphore::new(config.server.worker_threads.max(1).into()),
     });
     let memory = Memory::new(Budget {
         total: limits.content_memory_bytes,

@@ -242,6 +242,10 @@ fn run_recalls(ending: &Ending, ids: &Receiver<RecallId>, recalls: &Recalls) {
     }
 }
 
+/// Copies from which on two threads withdraw. Fewer are soon done by one, which leaves a processor to
+/// everybody else; what is sealed is served to nobody meanwhile.
+const ASSISTED: usize = 20_000;
+
 /// Does what is left to do of a recall: on two threads, as long as there is much to withdraw.
 pub(crate) fn carry_out(
     recalls: &Recalls,
@@ -250,7 +254,7 @@ pub(crate) fn carry_out(
 ) -> Result<(), RecallError> {
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            if let Err(error) = recalls.assist(id, now) {
+            if let Err(error) = recalls.assist(id, ASSISTED, now) {
                 tracing::debug!(%id, %error, "a recall goes on without help");
             }
         });

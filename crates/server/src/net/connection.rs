@@ -14,6 +14,7 @@ use tern_base::{Entropy, Timestamp};
 use tern_directory::Scope;
 use tern_session::{Credentials, Ending, Protocol, Step, Verified};
 use tokio::pin;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use super::stream::Stream;
@@ -61,6 +62,9 @@ pub(crate) struct Shared {
     pub(crate) write_timeout: Duration,
     /// Threads for the blocking work of every protocol.
     pub(crate) blocking_threads: usize,
+    /// Turns of sessions that tell their clients of a change nobody asked about: when thousands are
+    /// woken at once, as by a recall, commands of others do not wait behind all of them.
+    pub(crate) pushes: Semaphore,
 }
 
 /// Output from which a batch of steps ends, so that it is written before more is made.
@@ -91,6 +95,8 @@ struct Connection<S: Service> {
     registration: Option<Registration>,
     /// The account of somebody else that the session watches.
     other: Option<Registration>,
+    /// What there is to do is only to tell of a change.
+    pushes: bool,
 }
 
 /// Serves one connection to its end.
@@ -109,6 +115,7 @@ pub(crate) async fn serve<S: Service>(
         signal,
         registration: None,
         other: None,
+        pushes: false,
     };
     let ended = loop {
         if let Err(ended) = connection.round().await {
@@ -162,6 +169,11 @@ impl<S: Service> Connection<S> {
         if !session.wants_work() {
             return Ok((session.take_output(), Step::Input));
         }
+        let shared = Arc::clone(&self.shared);
+        let _turn = match std::mem::take(&mut self.pushes) {
+            true => shared.pushes.acquire().await.ok(),
+            false => None,
+        };
         let mut served = self.served.take().ok_or(Ended::Lost)?;
         let batch = move || {
             let (output, step) = steps(&mut served);
@@ -230,9 +242,11 @@ impl<S: Service> Connection<S> {
                     session.end(Ending::Stopping);
                 } else if told.changed {
                     session.notify();
+                    self.pushes = true;
                 }
             }
             read = stream.read(|bytes| session.receive(bytes, clock::now())) => {
+                self.pushes = false;
                 if read? == 0 {
                     return Err(Ended::Lost);
                 }

@@ -112,6 +112,17 @@ pub(super) fn drop_missing<'m>(
     Ok(())
 }
 
+/// Whether an item serves octets of bodies, whole or in part.
+pub(super) fn serves_body(item: &FetchItem) -> bool {
+    match item {
+        FetchItem::Rfc822 | FetchItem::Rfc822Text | FetchItem::Binary { .. } => true,
+        FetchItem::Section(section) => {
+            matches!(section.text, SectionText::All | SectionText::Text)
+        }
+        _ => false,
+    }
+}
+
 /// Whether the level of an item follows from the message's structure.
 fn depends_on_parts(item: &FetchItem) -> bool {
     match item {

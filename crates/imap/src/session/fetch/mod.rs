@@ -28,7 +28,7 @@ use super::answer::{Answer, Failure, Sync};
 use super::run::{Progress, Task};
 use super::{Context, Here, Session};
 use crate::fetch::{Fetch, FetchItem, SectionText};
-use crate::limits::{MAX_STEP_OUTPUT, MESSAGES_PER_STEP, STRUCTURES_PER_READ};
+use crate::limits::{MAX_STEP_OUTPUT, MESSAGES_PER_FETCH, OCTETS_PER_FETCH, STRUCTURES_PER_READ};
 use crate::respond::status::CodeName;
 use crate::sequence::{MessageSet, ranges_of};
 
@@ -342,16 +342,22 @@ impl FetchTask {
         let here = session.here()?;
         self.as_of = cx.mailboxes.newest_modseq(here.account)?;
         let view = cx.mailboxes.view(here.account, here.selected.mailbox)?;
-        let mut found = Vec::with_capacity(MESSAGES_PER_STEP.min(self.walk.left()));
+        let mut found = Vec::with_capacity(MESSAGES_PER_FETCH.min(self.walk.left()));
         let (since, missing) = (self.changed_since, &mut self.missing);
+        let serves_bodies = self.items.iter().any(exposure::serves_body);
+        let mut octets = 0;
         self.walk
             .walk(&here.selected.known, &view, |number, _, entry| {
                 match entry {
                     None => *missing = true,
                     Some(entry) if since.is_some_and(|since| entry.modseq <= since) => {}
-                    Some(entry) => found.push((number, entry.clone())),
+                    Some(entry) => {
+                        octets += u64::from(entry.size);
+                        found.push((number, entry.clone()));
+                    }
                 }
-                found.len() < MESSAGES_PER_STEP
+                let is_much = serves_bodies && octets >= OCTETS_PER_FETCH;
+                found.len() < MESSAGES_PER_FETCH && !is_much
             });
         let ids: Vec<_> = found.iter().map(|(_, entry)| entry.message).collect();
         let rows = cx.mailboxes.messages(here.account, &ids)?;
