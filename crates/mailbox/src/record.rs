@@ -299,7 +299,7 @@ fn inherit(
 }
 
 /// What was served most of a copy, within a transaction that depends on it.
-pub(crate) fn most_served(
+fn most_served(
     txn: &mut Transaction<'_>,
     account: AccountId,
     message: MessageId,
@@ -322,6 +322,15 @@ fn exposure_in(
     let row = txn.peek(&tables::sheet(account, block_of(message), most.client))?;
     let sheet = Sheet::decode(&row.ok_or(tern_store::StoreError::Damaged)?)?;
     Ok(Some(Exposure::of(most, &sheet, origin)))
+}
+
+/// The most that was served of a copy, as it is on record by its letter.
+pub(crate) fn by_letter(
+    txn: &mut Transaction<'_>,
+    (digest, account, message): (ContentDigest, AccountId, MessageId),
+) -> Result<Option<Exposure>, MailboxError> {
+    let row = txn.get(&tables::exposure(digest, account, message))?;
+    Ok(row.map(|row| Exposure::decode(&row)).transpose()?)
 }
 
 /// Puts the most that was served of a copy on record by its letter. Of one that is in no mailbox any more

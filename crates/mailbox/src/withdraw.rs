@@ -4,9 +4,9 @@ use tern_base::{AccountId, ContentDigest, MailboxId, MessageId, Timestamp, Uid};
 use tern_store::Transaction;
 
 use crate::edit::Edit;
-use crate::roll::Roll;
 use crate::rows::{MessageRow, VaultPlacementRow, VaultRow};
-use crate::slots::{Slots, block_of};
+use crate::slots::block_of;
+use crate::wide::Wide;
 use crate::{
     Exposure, Flags, KEPT, MailboxError, Mailboxes, SealTag, keep, limits, record, tables, vault,
 };
@@ -76,7 +76,7 @@ impl Mailboxes {
         tag: SealTag,
         now: Timestamp,
     ) -> Result<Vec<Option<Withdrawn>>, MailboxError> {
-        prefetch(txn, copies)?;
+        prefetch(txn, copies, &self.wide)?;
         let mut outcomes = Vec::with_capacity(copies.len());
         for (account, message) in copies {
             if !outcomes.is_empty() && txn.size() >= limits::VAULT_CHUNK_BYTES {
@@ -298,24 +298,25 @@ fn read_vaulted_key(key: &[u8]) -> Result<(AccountId, MessageId), MailboxError> 
 fn prefetch(
     txn: &mut Transaction<'_>,
     copies: &[(AccountId, MessageId)],
+    wide: &Wide,
 ) -> Result<(), MailboxError> {
-    let mut keys = Vec::with_capacity(copies.len() * 3);
+    let mut keys = Vec::with_capacity(copies.len() * 2);
     for (account, message) in copies {
         keys.push(tables::account(*account));
         keys.push(tables::message(*account, *message));
-        keys.push(tables::roll(*account, block_of(*message)));
     }
     txn.prefetch(keys)?;
-    let mut keys = Vec::with_capacity(copies.len() * 3);
+    let mut keys = Vec::with_capacity(copies.len() * 4);
     for (account, message) in copies {
         let Some(row) = txn.get(&tables::message(*account, *message))? else {
             continue;
         };
-        let roll = Roll::of(txn, *account, *message)?;
-        if let Some(most) = roll.most.get(Slots::of(*message)) {
-            keys.push(tables::sheet(*account, block_of(*message), most.client));
-        }
-        for (mailbox, uid) in MessageRow::decode(&row)?.placements {
+        let row = MessageRow::decode(&row)?;
+        keys.push(match wide.has(row.digest) {
+            true => tables::exposure(row.digest, *account, *message),
+            false => tables::roll(*account, block_of(*message)),
+        });
+        for (mailbox, uid) in row.placements {
             keys.push(tables::mailbox(*account, mailbox));
             keys.push(tables::counters(*account, mailbox));
             keys.push(tables::placement(*account, mailbox, uid));
@@ -368,7 +369,7 @@ impl Mailboxes {
         edit.use_bytes(row.size, false);
         // Nothing more is: the seal is over it, and every record asks.
         let exposure = match self.wide.has(row.digest) {
-            true => record::most_served(edit.txn, account, message, row.origin)?,
+            true => record::by_letter(edit.txn, (row.digest, account, message))?,
             false => record::leave(edit.txn, (row.digest, account, message), row.origin)?,
         };
         edit.forget(message, &row);
