@@ -76,6 +76,8 @@ impl Recalls {
                 Some(Destination::Account(account)) => !visible.contains(account.0),
                 _ => false,
             },
+            // A hold keeps copies that are here, none that are on their way to others.
+            Subject::Onward(..) => false,
         };
         Ok(left.into_iter().any(is_free))
     }
