@@ -90,7 +90,12 @@ pub(crate) struct Claim<'a> {
 impl UnderWay {
     fn claim(&self, id: OriginId) -> Option<Claim<'_>> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(id).then_some(Claim { all: self, id })
+        // None is made for what is under way already: dropped here, it would wait for this very lock, and
+        // end the claim that there is.
+        match all.insert(id) {
+            true => Some(Claim { all: self, id }),
+            false => None,
+        }
     }
 }
 
@@ -337,4 +342,22 @@ fn bury_in(
     rows::drop_envelope_in(txn, account, row);
     row.kept = None;
     rows::change_in(txn, account, row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_under_way_is_claimed_once_until_that_claim_ends() {
+        let under_way = UnderWay::default();
+        let (one, other) = (OriginId([1; 16]), OriginId([2; 16]));
+        let claim = under_way.claim(one);
+        assert!(claim.is_some());
+        assert!(under_way.claim(one).is_none());
+        assert!(under_way.claim(one).is_none());
+        assert!(under_way.claim(other).is_some());
+        drop(claim);
+        assert!(under_way.claim(one).is_some());
+    }
 }
