@@ -71,7 +71,8 @@ pub fn date_time(raw: &[u8]) -> Option<String> {
 
 /// Whether its month has its day.
 fn is_day(date: &DateTime) -> bool {
-    let is_leap = date.year % 4 == 0 && (date.year % 100 != 0 || date.year % 400 == 0);
+    let year = date.year;
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let days = match date.month {
         2 if is_leap => 29,
         2 => 28,
