@@ -7,8 +7,10 @@ mod house;
 use std::sync::Arc;
 
 use house::House;
+use tern_base::OriginId;
+use tern_mailbox::{AppendRequest, Carriage, Flags, INBOX, Viewer};
 use tern_queue::LeaseId;
-use tern_recall::{Outcome, RecallId, Recalls, Requested, Settings};
+use tern_recall::{Outcome, Reason, RecallId, Recalls, Requested, Settings};
 
 const ASK: &str = "recall@tern.test";
 const LIST: &str = "list@far.example";
@@ -75,19 +77,27 @@ fn from_a_list_with_parts(mail: &str) -> String {
 }
 
 fn recalls(house: &House) -> Recalls {
+    recalls_under(house, tern_policy::built_in())
+}
+
+fn recalls_under(house: &House, policy: Arc<dyn tern_policy::Policy>) -> Recalls {
     Recalls::open(
         Arc::new(house.engine.clone()),
         Arc::clone(&house.mailboxes),
-        tern_policy::built_in(),
+        policy,
         Settings::default(),
     )
 }
 
 /// Somebody takes back a message of theirs.
 fn recall(house: &mut House, who: &str, id: &str) -> RecallId {
+    let recalls = recalls(house);
+    recall_by(&recalls, house, who, id)
+}
+
+fn recall_by(recalls: &Recalls, house: &mut House, who: &str, id: &str) -> RecallId {
     let ask = format!("Message-ID: <ask-{who}-{id}@tern.test>\n\n<{id}@tern.test>\n");
     submit(house, who, &[ASK], &ask);
-    let recalls = recalls(house);
     let answers = recalls.triggers(house.account(who), house.now).unwrap();
     assert!(matches!(answers[..], [Requested::Sealed(_)]), "{answers:?}");
     recalls.run(answers[0].id(), house.now).unwrap();
@@ -149,6 +159,81 @@ fn what_a_mailing_list_sends_back_does_not_leave_again() {
     assert_eq!((due.len(), left.len()), (2, 1));
     let left = String::from_utf8(left.remove(0)).unwrap();
     assert!(left.contains("<two@tern.test>"), "{left}");
+    house.check();
+}
+
+/// A client puts something into an inbox. Answers whether a seal stopped it.
+fn appends(house: &mut House, who: &str, mail: &str) -> bool {
+    let request = AppendRequest {
+        account: house.account(who),
+        mailbox: INBOX,
+        content: mail
+            .replace("\r\n", "\n")
+            .replace('\n', "\r\n")
+            .into_bytes(),
+        flags: Flags::empty(),
+        by: Viewer::default().into(),
+        received: None,
+        origin: OriginId::new(house.now, &mut house.entropy),
+    };
+    let placed = house.mailboxes.append(request, house.now).unwrap();
+    placed.sealed.is_some()
+}
+
+#[test]
+fn what_came_back_and_a_client_appends_is_a_copy_before_the_recall_and_after() {
+    let mut house = House::new();
+    submit(&mut house, "alice", &[LIST], &letter("alice", "one", TEXT));
+    let out = sent_out(&house);
+    let back = from_the_list(&out);
+    assert!(!appends(&mut house, "bob", &back));
+    // A client has what it brings: by the default policy this would wait for a second factor.
+    let recalls = recalls_under(&house, tern_policy::unattended());
+    let id = recall_by(&recalls, &mut house, "alice", "one");
+    // He is told, since he had it, and has it no more.
+    let left = house.inbox(house.account("bob"));
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert!(left.iter().all(|mail| !mail.contains("[list]")), "{left:?}");
+    for _ in 0..2 {
+        assert!(appends(&mut house, "carol", &back));
+        assert!(appends(&mut house, "bob", &from_a_list_with_parts(&out)));
+    }
+    recalls.refresh_late(id.tag(), house.now).unwrap();
+    let status = recalls.status(id, 10).unwrap();
+    let returned = status.lines.iter().filter(|line| {
+        let how = line.outcome.carriage;
+        matches!(how, Some(Carriage::Returned(_)))
+    });
+    let mut ends: Vec<_> = returned
+        .map(|line| (line.outcome.outcome, line.outcome.reason))
+        .collect();
+    ends.sort_unstable();
+    let late = (Outcome::BlockedLate, Reason::PutBack);
+    let taken = (Outcome::WithdrawnExposed, Reason::BodyServed);
+    assert_eq!(ends, [taken, late, late, late, late]);
+    house.check();
+}
+
+#[test]
+fn a_client_that_appends_a_token_on_something_else_loses_nothing_by_it() {
+    let mut house = House::new();
+    submit(&mut house, "alice", &[LIST], &letter("alice", "one", TEXT));
+    let out = sent_out(&house);
+    let token = field(&out, "Recall-Token");
+    let real = from_the_list(&out);
+    for other in [
+        // Another text, another Message-ID, another token, none, and a text with something above it.
+        real.replace("12, 13", "13, 12"),
+        real.replace("<one@tern.test>", "<other@tern.test>"),
+        real.replace(token, &token.replace(&token[30..34], "AAAA")),
+        real.replace(&format!("Recall-Token: {token}\n"), ""),
+        real.replace("The figures", "Look:\n\nThe figures"),
+    ] {
+        assert_ne!(other, real);
+        assert!(!appends(&mut house, "bob", &other));
+    }
+    recall(&mut house, "alice", "one");
+    assert_eq!(count(&house, "bob"), 5);
     house.check();
 }
 

@@ -15,7 +15,7 @@ use crate::rows::PlacementRow;
 use crate::sealed::SealSet;
 use crate::wide::Wide;
 use crate::words::Weighed;
-use crate::{AccountView, Keeper, MailboxError, Outline, View, limits};
+use crate::{AccountView, Keeper, MailboxError, Outline, Recogniser, View, limits};
 
 /// Told after each commit which accounts changed, so that sessions can be woken.
 pub trait Listener: Send + Sync {
@@ -58,6 +58,8 @@ pub struct Mailboxes {
     pub(crate) watched: Option<&'static str>,
     /// Asked before a message goes for good.
     pub(crate) keeper: Option<Arc<dyn Keeper>>,
+    /// Looks at what clients bring.
+    pub(crate) recogniser: Option<Arc<dyn Recogniser>>,
     /// How many times its quota an account may fill with what is kept of it.
     pub(crate) kept_quotas: u32,
     listener: Arc<dyn Listener>,
@@ -116,6 +118,7 @@ impl Mailboxes {
             marking: None,
             watched: None,
             keeper: None,
+            recogniser: None,
             kept_quotas: limits::KEPT_QUOTAS,
             listener,
             lanes,

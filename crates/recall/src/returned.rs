@@ -11,10 +11,13 @@
 //! Refuses to look at what comes without a token, and to make anything of a text that is empty. It can
 //! only add a message to what a recall of that very submission covers.
 
+use std::sync::Arc;
+
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{ContentDigest, OriginId};
+use tern_mailbox::{MailboxError, Recogniser};
 use tern_mime::{ParsedMessage, Part, PartKind};
-use tern_store::{Read, StoreError};
+use tern_store::{Engine, Read, StoreError};
 
 use crate::{limits, submission, token};
 
@@ -102,6 +105,43 @@ pub(crate) fn own_texts(part: &Part) -> Vec<&Part> {
         }
     }
     found
+}
+
+/// Looks at what clients bring as at what comes in: it may have come back to an account elsewhere.
+pub struct Returns {
+    engine: Arc<dyn Engine>,
+    token_key: [u8; 32],
+    content_key: [u8; 32],
+}
+
+impl std::fmt::Debug for Returns {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Returns")
+    }
+}
+
+impl Returns {
+    /// Over the submissions of a store, whose tokens and texts are keyed by these.
+    pub const fn new(engine: Arc<dyn Engine>, token_key: [u8; 32], content_key: [u8; 32]) -> Self {
+        Self {
+            engine,
+            token_key,
+            content_key,
+        }
+    }
+}
+
+impl Recogniser for Returns {
+    fn came_back(
+        &self,
+        parsed: &ParsedMessage,
+        content: &[u8],
+    ) -> Result<Option<(ContentDigest, OriginId)>, MailboxError> {
+        let tokens = token::tokens_of(content);
+        let keys = (&self.token_key, &self.content_key);
+        let known = returned(&*self.engine, keys, &tokens, parsed, content)?;
+        Ok(known.map(|(of, digest)| (digest, of)))
+    }
 }
 
 /// The submission, and its letter, that a message which came in from outside with these tokens is.

@@ -11,6 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tern_base::{ContentDigest, OriginId};
 
+use crate::limits;
+
 /// The header's name.
 pub const HEADER: &str = "Recall-Token";
 
@@ -19,6 +21,13 @@ pub fn issue(key: &[u8; 32], submission: OriginId, digest: ContentDigest) -> Str
     let mut bytes = submission.0.to_vec();
     bytes.extend_from_slice(&proof(key, submission, digest));
     URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The tokens in the header of a message, as many as are looked at.
+pub(crate) fn tokens_of(content: &[u8]) -> Vec<String> {
+    let fields = tern_mime::headers(content).filter(|field| field.is(HEADER));
+    let texts = fields.filter_map(|field| str::from_utf8(field.value.trim_ascii()).ok());
+    texts.take(limits::MAX_TOKENS).map(str::to_owned).collect()
 }
 
 /// The submission that a token names. Whether the token is real shows only [`is_genuine`], with

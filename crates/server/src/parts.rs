@@ -106,7 +106,12 @@ pub(crate) fn open(
     let mailboxes = mailboxes
         .marking(tern_recall::RECALL_KEYWORD)
         .watching(tern_recall::RECALL_MAILBOX)
-        .keeping_at_most(config.recall.held_quotas);
+        .keeping_at_most(config.recall.held_quotas)
+        .recognising(Arc::new(tern_recall::returned::Returns::new(
+            Arc::clone(&engine),
+            secrets.token_key,
+            secrets.content_key,
+        )));
     let mailboxes = Arc::new(mailboxes.kept_by(Arc::new(tern_recall::HoldBook::default())));
     let schedule = Schedule::default();
     let settings = tern_delivery::Settings {

@@ -9,6 +9,7 @@ use tern_directory::{FactorKey, NewTotp, RecoveryCodes, Target, Visible};
 use tern_mailbox::{FolderSpec, Listener, Mailboxes, NoListener, Role, SealTag};
 use tern_policy::PolicySet;
 use tern_queue::Schedule;
+use tern_recall::returned::Returns;
 use tern_recall::{HoldBook, Recalls, Settings};
 use tern_session::Sharing;
 use tern_store::{Engine, MemEngine, Verdict};
@@ -118,6 +119,11 @@ impl Server {
             mailboxes
                 .without_lanes()
                 .kept_by(Arc::new(HoldBook::default()))
+                .recognising(Arc::new(Returns::new(
+                    Arc::clone(&shared),
+                    TOKEN_KEY,
+                    CONTENT_KEY,
+                )))
                 .marking(tern_recall::RECALL_KEYWORD),
         );
         Ok(Self {

@@ -18,6 +18,7 @@ use tern_directory::{
 };
 use tern_mailbox::{INBOX, Mailboxes, NoListener};
 use tern_queue::Schedule;
+use tern_recall::returned::Returns;
 use tern_store::{Engine, MemEngine};
 
 pub(crate) const TOKEN_KEY: [u8; 32] = [7; 32];
@@ -33,7 +34,12 @@ fn open(engine: Arc<dyn Engine>) -> (Arc<Mailboxes>, Delivery) {
         mailboxes
             .unwrap()
             .marking(tern_recall::RECALL_KEYWORD)
-            .watching(tern_recall::RECALL_MAILBOX),
+            .watching(tern_recall::RECALL_MAILBOX)
+            .recognising(Arc::new(Returns::new(
+                Arc::clone(&engine),
+                TOKEN_KEY,
+                [3; 32],
+            ))),
     );
     let settings = Settings {
         hostname: "mx.tern.test".to_owned(),

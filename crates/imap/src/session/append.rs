@@ -133,7 +133,9 @@ impl AppendTask {
                 lineage: Lineage::Copied,
                 brought_by: Some(session.bringer(self.account)),
             };
-            let prepared = cx.mailboxes.prepare(message.content.to_vec(), cx.now)?;
+            let prepared = cx
+                .mailboxes
+                .prepare_brought(message.content.to_vec(), cx.now)?;
             self.prepared.push((prepared, landing));
             if self.messages.len() > 0 {
                 return Ok(Progress::More);

@@ -310,9 +310,9 @@ impl Oracle {
         let carried = match known.and_then(|number| self.letters.get(&number)) {
             Some(letter) => {
                 let mut carried: Vec<_> = letter.carried.iter().map(attached).collect();
-                // What it has come back from it shows to the door for mail from outside alone.
+                // What it has come back from it shows to the door for mail from outside, and to clients.
                 let brought = self.arrivals.get(&origin);
-                if brought.is_some_and(|arrival| arrival.submitter.is_none()) {
+                if brought.is_none_or(|arrival| arrival.submitter.is_none()) {
                     let back = letter.returned.into_iter();
                     carried.extend(back.map(|(of, sent)| (of, Carriage::Returned(sent))));
                 }

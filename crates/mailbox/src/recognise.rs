@@ -1,0 +1,47 @@
+//! What a client brings may be what left this server and came back from outside with something added: that
+//! is for the floors above to recognise.
+//!
+//! Invariant: whatever a client puts into a mailbox is looked at, by whichever verb. What the server itself
+//! writes is not.
+
+use std::sync::Arc;
+
+use tern_base::{ContentDigest, OriginId, Timestamp};
+use tern_mime::ParsedMessage;
+
+use crate::{MailboxError, Mailboxes, Prepared};
+
+/// Looks at what a client brings.
+pub trait Recogniser: Send + Sync {
+    /// The letter that it is, come back, and the transaction that had sent that out.
+    fn came_back(
+        &self,
+        parsed: &ParsedMessage,
+        content: &[u8],
+    ) -> Result<Option<(ContentDigest, OriginId)>, MailboxError>;
+}
+
+impl Mailboxes {
+    /// The same, with somebody who looks at what clients bring.
+    #[must_use]
+    pub fn recognising(mut self, recogniser: Arc<dyn Recogniser>) -> Self {
+        self.recogniser = Some(recogniser);
+        self
+    }
+
+    /// [`Mailboxes::prepare`], for what a client brings.
+    pub fn prepare_brought(
+        &self,
+        content: Vec<u8>,
+        now: Timestamp,
+    ) -> Result<Prepared, MailboxError> {
+        let mut prepared = self.prepare(content, now)?;
+        if let Some(recogniser) = &self.recogniser {
+            let known = recogniser.came_back(&prepared.parsed, prepared.content())?;
+            if let Some((digest, of)) = known {
+                prepared.came_back(digest, of);
+            }
+        }
+        Ok(prepared)
+    }
+}
