@@ -101,6 +101,7 @@ impl Recalls {
         let mut recall = record(request, Some(found), awaited.state(), Some(decided), now);
         recall.changed();
         let code = decided.code.as_str();
+        let sender = self.sender(&recall)?;
         tern_store::transact(&*self.engine, |txn| {
             if let Some(waiting) = self.waiting_in(txn, &wait.requester, &recall)? {
                 let answer = self.answer_on_record(&waiting)?;
@@ -113,7 +114,8 @@ impl Recalls {
             self.grant_in(txn, (request, found), asked, &recall, now)?;
             recall.put_in(txn)?;
             begin_in(txn, &recall, &wait);
-            audit_request(txn, request, &recall, (code, Some(decided)), now)?;
+            let verdict = (code, Some(decided));
+            audit_request(txn, request, (&recall, sender.as_deref()), verdict, now)?;
             Ok(Verdict::Commit(Requested::Waiting(recall.id, awaited)))
         })
     }

@@ -41,6 +41,7 @@ mod keyword;
 mod label;
 mod late;
 mod link;
+mod missing;
 mod named;
 mod news;
 mod notice;
@@ -92,6 +93,7 @@ pub use hold::{HeldCopy, HeldPage, Hold, HoldBook, HoldId, KeptCopies, NewHold, 
 pub use keyword::RECALL_KEYWORD;
 pub use label::label_of;
 pub use link::LINK_PATH;
+pub use missing::Missing;
 pub use named::Named;
 pub use news::News;
 pub use notice::Notices;

@@ -430,6 +430,7 @@ impl Recalls {
         let letter = engine.get(&letter_key)?;
         let targets = self.targets_for_seal(request, submission)?;
         let (holds, visible) = self.visible(submission, request.reach, now)?;
+        let sender = self.sender(&new)?;
         let seal = Seal {
             tag: request.id.tag(),
             cover: spare(
@@ -456,7 +457,8 @@ impl Recalls {
                 Standing::New(asked) => {
                     self.join_in(txn, &new, now)?;
                     self.grant_in(txn, (request, submission), asked, &new, now)?;
-                    audit_request(txn, request, &new, ("allow", Some(decided)), now)?;
+                    let (of, verdict) = ((&new, sender.as_deref()), ("allow", Some(decided)));
+                    audit_request(txn, request, of, verdict, now)?;
                     new.clone()
                 }
                 Standing::Freed(freed) => {
@@ -479,6 +481,11 @@ impl Recalls {
             Ok(())
         })?;
         Ok(Requested::Sealed(request.id))
+    }
+
+    /// The address of the account that sent what a recall is of.
+    pub(crate) fn sender(&self, recall: &Recall) -> Result<Option<String>, RecallError> {
+        recall.owner.map(|owner| self.address(owner)).transpose()
     }
 
     /// The targets that a seal has to know: those of chosen recipients among all, else the first whose
@@ -561,7 +568,8 @@ fn refuse_in(
     let State::Refused(refusal) = recall.state else {
         return Err(RecallError::WrongState(recall.state.code()));
     };
-    audit_request(txn, request, recall, (refusal.code(), decided), now)?;
+    let verdict = (refusal.code(), decided);
+    audit_request(txn, request, (recall, None), verdict, now)?;
     Ok(Verdict::Commit(Requested::Refused(request.id, refusal)))
 }
 
@@ -635,7 +643,7 @@ pub(crate) fn record(
 pub(crate) fn audit_request(
     txn: &mut Transaction<'_>,
     request: &Request,
-    recall: &Recall,
+    (recall, sender): (&Recall, Option<&str>),
     (verdict, decided): (&str, Option<&Decided>),
     now: Timestamp,
 ) -> Result<(), RecallError> {
@@ -649,7 +657,13 @@ pub(crate) fn audit_request(
         entry = entry.detail("inputs", decided.digest());
     }
     if let Some(id) = recall.submission {
-        entry = entry.detail("submission", id.to_string());
+        // By which a store that has forgotten the message knows it again.
+        entry = entry
+            .detail("submission", id.to_string())
+            .detail("letter", recall.digest.to_string());
+        if let Some(sender) = sender {
+            entry = entry.detail("sender", sender);
+        }
     }
     if let Some(reason) = &recall.reason {
         entry = entry.detail("reason", reason.as_str());

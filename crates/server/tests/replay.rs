@@ -54,7 +54,13 @@ fn what_the_log_kept_elsewhere_says_was_taken_back_is_taken_back_again() {
     }
     // The one that was sent on purpose is put back.
     let recalled = ids(&house);
+    house.send("after it, to all");
+    house.done(&["recall", "run", "--subject", "after it, to all"]);
     house.done(&["recall", "restore", &recalled[0]]);
+    let kept_out = ids(&house)
+        .into_iter()
+        .find(|id| !recalled.contains(id))
+        .expect("a recall");
     let log = house.done(&["audit", "export"]);
     let file = house.path("log");
     fs::write(&file, &log).expect("written");
@@ -67,13 +73,14 @@ fn what_the_log_kept_elsewhere_says_was_taken_back_is_taken_back_again() {
     assert!(inbox(&house).contains("MESSAGES 3"), "{}", inbox(&house));
 
     let said = house.done(&["recall", "replay", file]);
-    let last = "2 asked for again, 0 known, 1 of messages that are not here, 0 failed\n";
+    let last = "2 asked for again, 0 known, 1 of messages that are not here and are kept out, \
+                1 of others that are not here, 0 failed\n";
     assert!(said.ends_with(last), "{said}");
     assert!(inbox(&house).contains("MESSAGES 1"), "{}", inbox(&house));
     // Under the ids that they had, by whom it was asked first, and asking twice is asking once.
     let mut again = ids(&house);
     again.sort();
-    let mut wanted = recalled[2..].to_vec();
+    let mut wanted = [&recalled[2..], &[kept_out.clone()]].concat();
     wanted.sort();
     assert_eq!(again, wanted);
     let status = house.done(&["--json", "recall", "status", &again[0]]);
@@ -83,7 +90,9 @@ fn what_the_log_kept_elsewhere_says_was_taken_back_is_taken_back_again() {
     );
     let said = house.done(&["recall", "replay", file]);
     assert!(
-        said.ends_with("0 asked for again, 2 known, 1 of messages that are not here, 0 failed\n"),
+        said.contains(
+            "0 asked for again, 3 known, 0 of messages that are not here and are kept out, 1 of"
+        ),
         "{said}"
     );
     assert_eq!(house.done(&["check"]), "everything holds\n");

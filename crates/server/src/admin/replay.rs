@@ -5,8 +5,10 @@
 //! path decides, seals, withdraws and records it.
 
 use serde_json::json;
-use tern_base::OriginId;
-use tern_recall::{Attachment, Notices, Reach, RecallError, Refusal, Request, Requested, Selector};
+use tern_base::{ContentDigest, EmailAddress, OriginId};
+use tern_recall::{
+    Attachment, Missing, Notices, Reach, RecallError, Refusal, Request, Requested, Selector,
+};
 
 use super::error::AdminError;
 use super::recall::{operator, parse_id, refused, selection};
@@ -49,21 +51,45 @@ impl Admin {
             expires: None,
         };
         // Looked at first: an attempt that finds nothing would stand under this id for good.
-        if let Err(Refusal::NotFound) = self.recalls.plan(&request, call.now)? {
-            let words = "took back a message that is not in this store";
-            return Ok(told(again, "not-found", words));
+        let planned = self.recalls.plan(&request, call.now)?;
+        let is_here = !matches!(planned, Err(Refusal::NotFound));
+        match missing(again) {
+            _ if is_here => {}
+            Some(missing) => self.recalls.record_missing(&missing)?,
+            None => {
+                let words = "took back a message that is not in this store";
+                return Ok(told(again, "not-found", words));
+            }
         }
         match self.recalls.request(&request, call.now)? {
             Requested::Refused(_, refusal) => Err(refused(refusal)),
             _ => {
                 let answer = self.carry_out(id, call)?;
+                let result = match is_here {
+                    true => "asked-again",
+                    false => "kept-out",
+                };
                 Ok(Answer {
-                    data: json!({"result": "asked-again", "recall": answer.data}),
+                    data: json!({"result": result, "recall": answer.data}),
                     ..answer
                 })
             }
         }
     }
+}
+
+/// What the log says of a message that is not here, where that is enough to keep it out. Where recipients were
+/// chosen, or an attachment, it is not known any more to whom it led, or what it holds.
+fn missing(again: &RecallAgain) -> Option<Missing> {
+    let is_whole = again.recipients.is_empty() && again.attachment.is_none();
+    let letter = again.letter.as_deref().filter(|_| is_whole)?;
+    let sender = again.sender.as_deref();
+    Some(Missing {
+        submission: OriginId::from_hex(&again.submission)?,
+        letter: ContentDigest::from_hex(letter)?,
+        message_id: again.message_id.clone(),
+        sender: sender.and_then(|sender| EmailAddress::parse(sender).ok()),
+    })
 }
 
 fn told(again: &RecallAgain, result: &str, words: &str) -> Answer {

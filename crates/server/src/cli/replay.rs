@@ -51,10 +51,12 @@ pub(super) fn replay(config: &Config, file: &Path, json: bool) -> Result<Outcome
     }
     let of = |result: &str| data.iter().filter(|one| one["result"] == result).count();
     let (again, known, missing) = (of("asked-again"), of("known"), of("not-found"));
+    let kept_out = of("kept-out");
     match json {
         true => print(&format!("{}\n", json!({ "recalls": data })))?,
         false => print(&format!(
-            "{again} asked for again, {known} known, {missing} of messages that are not here, {failed} failed\n"
+            "{again} asked for again, {known} known, {kept_out} of messages that are not here and are kept out, \
+             {missing} of others that are not here, {failed} failed\n"
         ))?,
     };
     Ok(match failed {
@@ -123,6 +125,9 @@ fn asked(id: &str, entry: &Value) -> Option<RecallAgain> {
     Some(RecallAgain {
         id: id.to_owned(),
         submission: detail("submission")?,
+        letter: detail("letter"),
+        message_id: detail("message-id").unwrap_or_default(),
+        sender: detail("sender"),
         recipients: detail("chosen")
             .map(|chosen| chosen.split(' ').map(str::to_owned).collect())
             .unwrap_or_default(),

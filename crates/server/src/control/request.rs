@@ -196,6 +196,12 @@ pub struct RecallAgain {
     pub id: String,
     /// The message that it took back: the id of its submission.
     pub submission: String,
+    /// Its letter, where the log says it.
+    pub letter: Option<String>,
+    /// Its Message-ID.
+    pub message_id: String,
+    /// Whose account had sent it.
+    pub sender: Option<String>,
     /// From these recipients; none for all.
     pub recipients: Vec<String>,
     /// Only copies in this state: `unexposed` or `unread`.
