@@ -3,6 +3,9 @@
 //! What stays is the evidence: outcome rows say how each copy ended and when it was removed, and
 //! the audit log has the removal. A sweep is driven by one row for each recall, which says since
 //! when its oldest copy has been kept; cut off, the next sweep goes on.
+//!
+//! Refuses to remove what a frozen account took back: it may have been wiping its tracks, and nobody has
+//! looked yet.
 
 use tern_base::Timestamp;
 use tern_mailbox::{Purged, Vaulted};
@@ -52,7 +55,7 @@ impl Recalls {
     ) -> Result<u64, RecallError> {
         let kept_since = retention.kept_since(now);
         let recall = self.recall(id)?;
-        if !recall.state.is_over() {
+        if !recall.state.is_over() || self.is_of_a_frozen_account(&recall)? {
             return Ok(0);
         }
         let (mut purged, mut left) = (0, None::<Timestamp>);

@@ -6,14 +6,14 @@
 //! many recipients within an hour. Somebody who approves a recall of it, or an operator, ends it.
 //!
 //! Invariants: freezing and unfreezing are on record, in the transaction that does it; what was granted
-//! before stays as it is, its copies in the vault.
+//! before stays as it is, its copies in the vault, from which they do not go before somebody has looked.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use tern_audit::Draft;
 use tern_base::codec::{Damaged, Reader, Writer};
-use tern_base::{AccountId, Timestamp};
+use tern_base::{AccountId, EmailAddress, Timestamp};
 use tern_directory::{About, Role};
 use tern_mailbox::INBOX;
 use tern_store::{Transaction, Verdict};
@@ -83,6 +83,22 @@ impl Recalls {
     pub fn frozen(&self, account: AccountId) -> Result<Option<Frozen>, RecallError> {
         let row = self.engine.get(&tables::frozen(account))?;
         Ok(row.map(|row| Frozen::decode(&row)).transpose()?)
+    }
+
+    /// Whether a recall is of a message of a frozen account, or was asked for by one.
+    pub(crate) fn is_of_a_frozen_account(&self, recall: &Recall) -> Result<bool, RecallError> {
+        let requester = match EmailAddress::parse(&recall.requester) {
+            Ok(address) => tern_directory::account_by_address(&*self.engine, &address)?,
+            // An operator at the server.
+            Err(_) => None,
+        };
+        let requester = requester.map(|account| account.id);
+        for account in recall.owner.into_iter().chain(requester) {
+            if self.frozen(account)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Every account that is frozen.

@@ -100,6 +100,35 @@ fn who_goes_on_beyond_their_rate_needs_a_second_person_until_somebody_has_looked
 }
 
 #[test]
+fn what_a_frozen_account_took_back_is_kept_until_somebody_has_looked() {
+    let mut house = House::by_default();
+    let kept = |house: &House, id: tern_recall::RecallId| {
+        let kept = house.mailboxes.vaulted(id.tag(), None, 9).unwrap();
+        kept.len()
+    };
+    let mut first = None;
+    for n in 0..15 {
+        let answer = ask(&mut house, n);
+        first.get_or_insert(answer.id());
+    }
+    let first = first.unwrap();
+    assert!(house.recalls.frozen(ALICE).unwrap().is_some());
+    assert_eq!(kept(&house, first), 1);
+    // Far longer than anything is kept.
+    house.now = house.now.plus_millis(400 * 24 * HOUR_MS);
+    for _ in 0..2 {
+        assert_eq!(house.recalls.purge(house.now).unwrap(), 0);
+    }
+    assert_eq!(kept(&house, first), 1);
+    house.check();
+    let done = house.recalls.unfreeze(ALICE, &operator(), house.now);
+    assert!(done.unwrap());
+    assert_eq!(house.recalls.purge(house.now).unwrap(), 10);
+    assert_eq!(kept(&house, first), 0);
+    house.check();
+}
+
+#[test]
 fn who_takes_back_from_very_many_within_an_hour_is_frozen() {
     let mut house = House::by_default();
     // Each by itself needs nobody.
