@@ -222,6 +222,37 @@ fn undone_while_an_item_is_in_flight_it_is_still_settled() {
 }
 
 #[test]
+fn what_arrives_after_it_was_undone_stays_and_is_said_so() {
+    let mut house = House::new();
+    let sent = house.submit_first_of(ALICE, &[BOB, CAROL], 1);
+    let reach = |house: &House, reached| {
+        tern_store::transact(&house.engine, |txn| -> Result<_, tern_store::StoreError> {
+            submission::reached_in(txn, sent.id, reached, 2);
+            Ok(Verdict::Commit(()))
+        })
+        .unwrap();
+    };
+    reach(&house, 1);
+    let id = house.recall(ALICE, &sent).id();
+    let request = house.request(ALICE, Selector::Submission(sent.id));
+    house
+        .recalls
+        .restore(id, &request.requester, house.now)
+        .unwrap();
+    house.recalls.run(id, house.now).unwrap();
+    assert_eq!(house.recalls.recall(id).unwrap().state, State::Restored);
+    let placed = house.land(&sent, CAROL, 1);
+    assert_eq!(placed.sealed, None);
+    reach(&house, 2);
+    house.recalls.run_open(house.now).unwrap();
+    let undone = ("carol@example.org", Outcome::KeptByPolicy, Reason::Undone);
+    let outcomes = house.outcomes(id);
+    assert!(outcomes.contains(&undone), "{outcomes:?}");
+    assert_eq!(house.uids(CAROL, INBOX), [2]);
+    house.check();
+}
+
+#[test]
 fn what_was_sealed_is_withdrawn_whoever_sends_the_letter_meanwhile() {
     let mut house = House::new();
     let sent = house.submit(ALICE, &[BOB], &[], 1);
