@@ -458,10 +458,7 @@ fn a_copy_to_ones_own_account_is_covered_as_the_original_and_on_record_in_both()
             .iter()
             .all(|(.., one)| one.level == ExposureLevel::Downloaded)
     );
-    let ledger = house
-        .mailboxes
-        .ledger(digest, ALICE, placed.message)
-        .unwrap();
+    let ledger = house.mailboxes.ledger(ALICE, placed.message).unwrap();
     assert_eq!(ledger.servings[0].device.reader(), Some(BOB));
     let blobs = [ALICE, BOB].map(|account| {
         let copy = of(account);

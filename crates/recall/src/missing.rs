@@ -67,7 +67,7 @@ impl Recalls {
                         submission: submission.clone(),
                         from: String::new(),
                     },
-                ),
+                )?,
             }
             Ok::<_, RecallError>(Verdict::Commit(()))
         })
