@@ -80,15 +80,16 @@ impl Mailboxes {
             let may = self.may_transfer(edit.txn, actor, transfer, moving)?;
             let mut placement = placement;
             placement.flags = may.within(&Flags::empty(), placement.flags);
+            placement.saved = now;
             let id = placement.message;
             let row = edit.message(id)?.ok_or(tern_store::StoreError::Damaged)?;
             let to = if moving {
-                move_one(self, edit, transfer, uid, id, row, placement, now)?
+                move_one(self, edit, transfer, uid, id, row, placement)?
             } else {
                 if is_shown_in(&row, transfer.to) {
                     edit.head.room_for(row.size, self.kept_quotas)?;
                 }
-                copy_one(self, edit, transfer.to, id, row, placement, now)?
+                copy_one(self, edit, transfer.to, id, row, placement)?
             };
             brought::note(edit, self.watched, (transfer.to, &target, to), transfer.by);
             Ok(Some(CopiedPair { from: uid, to }))
@@ -125,10 +126,8 @@ fn copy_one(
     to: MailboxId,
     id: MessageId,
     mut row: MessageRow,
-    mut placement: PlacementRow,
-    now: Timestamp,
+    placement: PlacementRow,
 ) -> Result<Uid, MailboxError> {
-    placement.saved = now;
     if is_shown_in(&row, to) {
         return duplicate(mailboxes, edit, to, id, row, placement);
     }
@@ -175,11 +174,9 @@ fn move_one(
     uid: Uid,
     id: MessageId,
     mut row: MessageRow,
-    mut placement: PlacementRow,
-    now: Timestamp,
+    placement: PlacementRow,
 ) -> Result<Uid, MailboxError> {
     let to = transfer.to;
-    placement.saved = now;
     let elsewhere = to != transfer.from && row.placements.iter().any(|(shown, _)| *shown == to);
     if elsewhere {
         let last = row.placements.len() == 1;

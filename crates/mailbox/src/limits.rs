@@ -35,7 +35,7 @@ pub const VAULT_CHUNK_BYTES: usize = 192 * 1024;
 pub const LANDINGS: usize = 1_024;
 /// From so many on, at once, what is served of the copies is on record by letter as well.
 pub const WIDE_LANDINGS: usize = 128;
-/// Most letters of which that is so; of further ones a recall looks into every account that has a copy.
+/// Most letters of which that is so; of further ones a withdrawal looks into every account that has a copy.
 pub const MAX_WIDE_LETTERS: usize = 100_000;
 /// Most mailboxes that show one message.
 pub const MAX_PLACEMENTS: usize = 256;

@@ -5,8 +5,8 @@
 //! same client, costs no write.
 //!
 //! Invariant: a record and a seal that are made at the same moment are a conflict, since every change of
-//! any seal changes the one row that every record reads ([`tables::seal_changes`]). So whatever a recall
-//! asks about copies after its seal, it finds all that was served before. A record and the removal of
+//! any seal changes the one row that every record reads ([`tables::seal_changes`]). So whoever seals, and
+//! asks about copies after that, finds all that was served before. A record and the removal of
 //! a message by its owner meet in the roll of its block.
 //!
 //! A copy that the account's own client brings (APPEND) counts as downloaded from the start: the

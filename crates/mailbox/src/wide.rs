@@ -1,5 +1,5 @@
 //! Letters that came to many accounts at once: what is served of their copies is also on record by letter,
-//! so that a recall need not look into every account before its seal.
+//! so that whoever seals it need not look into every account before its seal.
 //!
 //! Invariant: of a letter that is among them, every copy that was served anything has its row by letter
 //! ([`tables::exposure`]), also while it is in a mailbox. So a letter comes among them only while it

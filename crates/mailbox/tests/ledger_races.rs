@@ -153,7 +153,7 @@ impl One {
         sealed.unwrap();
     }
 
-    /// Takes it out, as a recall does whose seal is over at once.
+    /// Takes it out, as somebody does whose seal is over at once.
     fn withdraw(&self) {
         let copies = [(BOB, self.served.message)];
         let work = |txn: &mut tern_store::Transaction<'_>| {

@@ -80,7 +80,7 @@ fn what_the_log_kept_elsewhere_says_was_taken_back_is_taken_back_again() {
     // Under the ids that they had, by whom it was asked first, and asking twice is asking once.
     let mut again = ids(&house);
     again.sort();
-    let mut wanted = [&recalled[2..], &[kept_out.clone()]].concat();
+    let mut wanted = [&recalled[2..], std::slice::from_ref(&kept_out)].concat();
     wanted.sort();
     assert_eq!(again, wanted);
     let status = house.done(&["--json", "recall", "status", &again[0]]);

@@ -7,7 +7,7 @@ use tern_directory::{self as directory, AppPassword, AppSecret, CredentialId, Sc
 
 use super::error::AdminError;
 use super::{Admin, Call, Result};
-use crate::control::request::Answer;
+use crate::control::request::{Answer, AppPasswordRequest};
 
 /// The number by which the command line names one.
 const fn number(info: &AppPassword) -> u32 {
@@ -36,7 +36,25 @@ fn parse_scope(name: &String) -> Result<Scope> {
 }
 
 impl Admin {
-    pub(super) fn app_password_add(
+    pub(super) fn app_password(
+        &self,
+        request: &AppPasswordRequest,
+        call: &mut Call<'_>,
+    ) -> Result<Answer> {
+        match request {
+            AppPasswordRequest::Add {
+                address,
+                label,
+                scopes,
+            } => self.app_password_add(address, label, scopes, call),
+            AppPasswordRequest::List { address } => self.app_password_list(address),
+            AppPasswordRequest::Remove { address, id } => {
+                self.app_password_remove(address, *id, call)
+            }
+        }
+    }
+
+    fn app_password_add(
         &self,
         address: &str,
         label: &str,
@@ -78,7 +96,7 @@ impl Admin {
         ))
     }
 
-    pub(super) fn app_password_list(&self, address: &str) -> Result<Answer> {
+    fn app_password_list(&self, address: &str) -> Result<Answer> {
         let account = self.account(address)?;
         let (mut text, mut data) = (Vec::new(), Vec::new());
         for info in directory::list_app_passwords(self.reader(), account.id)? {
@@ -101,12 +119,7 @@ impl Admin {
     }
 
     /// Removes an app password and ends the sessions that showed it.
-    pub(super) fn app_password_remove(
-        &self,
-        address: &str,
-        id: u32,
-        call: &mut Call<'_>,
-    ) -> Result<Answer> {
+    fn app_password_remove(&self, address: &str, id: u32, call: &mut Call<'_>) -> Result<Answer> {
         let account = self.account(address)?;
         let (credential, now) = (CredentialId(id), call.now);
         let gone = || AdminError::NotFound("app password", id.to_string());

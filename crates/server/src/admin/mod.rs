@@ -149,15 +149,7 @@ impl Admin {
                 targets,
                 keep,
             } => self.account_redirect(address, targets, *keep, call),
-            Request::AppPasswordAdd {
-                address,
-                label,
-                scopes,
-            } => self.app_password_add(address, label, scopes, call),
-            Request::AppPasswordList { address } => self.app_password_list(address),
-            Request::AppPasswordRemove { address, id } => {
-                self.app_password_remove(address, *id, call)
-            }
+            Request::AppPassword(request) => self.app_password(request, call),
             Request::Device(request) => self.device(request, call),
             Request::AliasAdd { address, targets } => self.alias_add(address, targets, call),
             Request::AliasRemove { address } => self.alias_remove(address, call),

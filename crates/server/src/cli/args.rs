@@ -16,8 +16,8 @@ use super::policy::{PolicyCommand, RoleCommand};
 use super::sharing::MailboxCommand;
 use crate::config::DEFAULT_PATH;
 use crate::control::request::{
-    DeviceChange, DeviceRequest, QueueRequest, RecallRun, RecallWhich, Request, StoreRequest,
-    WaitingRequest,
+    AppPasswordRequest, DeviceChange, DeviceRequest, QueueRequest, RecallRun, RecallWhich, Request,
+    StoreRequest, WaitingRequest,
 };
 
 /// A mail server with message recall.
@@ -584,24 +584,24 @@ impl AccountCommand {
 
 impl AppPasswordCommand {
     fn request(&self) -> Request {
-        match self {
+        Request::AppPassword(match self {
             Self::Add {
                 address,
                 label,
                 scopes,
-            } => Request::AppPasswordAdd {
+            } => AppPasswordRequest::Add {
                 address: address.clone(),
                 label: label.clone(),
                 scopes: scopes.clone(),
             },
-            Self::List { address } => Request::AppPasswordList {
+            Self::List { address } => AppPasswordRequest::List {
                 address: address.clone(),
             },
-            Self::Remove { address, id } => Request::AppPasswordRemove {
+            Self::Remove { address, id } => AppPasswordRequest::Remove {
                 address: address.clone(),
                 id: *id,
             },
-        }
+        })
     }
 }
 

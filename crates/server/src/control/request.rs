@@ -81,18 +81,7 @@ pub enum Request {
         targets: Vec<String>,
         keep: bool,
     },
-    AppPasswordAdd {
-        address: String,
-        label: String,
-        scopes: Vec<String>,
-    },
-    AppPasswordList {
-        address: String,
-    },
-    AppPasswordRemove {
-        address: String,
-        id: u32,
-    },
+    AppPassword(AppPasswordRequest),
     Device(DeviceRequest),
     AliasAdd {
         address: String,
@@ -357,6 +346,28 @@ pub enum SharingRequest {
     Rights {
         owner: String,
         mailbox: Option<String>,
+    },
+}
+
+/// What is done with the app passwords of an account.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "the names are those of the command line, which explains them"
+)]
+pub enum AppPasswordRequest {
+    Add {
+        address: String,
+        label: String,
+        scopes: Vec<String>,
+    },
+    List {
+        address: String,
+    },
+    Remove {
+        address: String,
+        id: u32,
     },
 }
 
