@@ -82,14 +82,6 @@ fn session(house: &House, domain: &str) -> String {
 #[test]
 fn an_account_sends_its_mail_on_and_a_recall_takes_it_back_from_where_it_went() {
     let house = House::started("");
-    let carol = [
-        "account",
-        "add",
-        "carol@example.org",
-        "--password",
-        PASSWORD,
-    ];
-    house.done(&carol);
     let said = house.done(&[
         "account",
         "redirect",
