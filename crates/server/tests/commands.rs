@@ -6,7 +6,7 @@ mod house;
 
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 
-use house::{House, PASSWORD, message};
+use house::{House, message};
 
 #[test]
 fn commands_do_the_same_with_and_without_a_server() {
