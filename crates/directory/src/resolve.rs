@@ -335,8 +335,8 @@ struct Walk<'a> {
     todo: Vec<(EmailAddress, Arc<[Step]>)>,
     /// Whether redirects are followed.
     redirects: bool,
-    /// Accounts that send their mail on and keep none.
-    away: Vec<LocalRecipient>,
+    /// Accounts that send their mail on and keep none, and where to.
+    away: Vec<(LocalRecipient, Vec<EmailAddress>)>,
 }
 
 impl Walk<'_> {
@@ -394,7 +394,8 @@ impl Walk<'_> {
                 self.take_account(account, via);
             }
         }
-        Ok(Some(()))
+        let known = self.accounts.len() + self.addresses.len();
+        Ok((known <= limits::MAX_EXPANSION).then_some(()))
     }
 
     /// Takes in an account, or where its mail is sent on to, or both.
@@ -412,7 +413,7 @@ impl Walk<'_> {
         let onward: Arc<[Step]> = via.iter().cloned().chain([step]).collect();
         match redirect.keep {
             true => self.expansion.accounts.push(recipient),
-            false => self.away.push(recipient),
+            false => self.away.push((recipient, redirect.targets.clone())),
         }
         for target in redirect.targets {
             if self.addresses.insert(target.canonical()) {
@@ -427,20 +428,30 @@ impl Walk<'_> {
         if self.away.is_empty() {
             return;
         }
-        let accounts = self.expansion.accounts.iter().map(|local| &local.via);
-        let outside = self.expansion.outside.iter().map(|outside| &outside.via);
-        let steps = accounts.chain(outside).flat_map(|via| via.iter());
-        let leads: HashSet<EmailAddress> = steps
-            .filter_map(|step| match step {
-                Step::Redirect(address) => Some(address.clone()),
+        let mut onward = HashSet::new();
+        let mut reached = HashSet::new();
+        let accounts = self.expansion.accounts.iter();
+        let outside = self.expansion.outside.iter();
+        let all = accounts
+            .map(|local| (&local.address, &local.via))
+            .chain(outside.map(|outside| (&outside.address, &outside.via)));
+        for (address, via) in all {
+            reached.insert(address.canonical());
+            onward.extend(via.iter().filter_map(|step| match step {
+                Step::Redirect(address) => Some(address.canonical()),
                 _ => None,
-            })
-            .collect();
-        let stays = |recipient: &LocalRecipient| !leads.contains(&recipient.address);
+            }));
+        }
+        // Who is reached by another, shorter path is reached.
+        let stays = |(recipient, targets): &(LocalRecipient, Vec<EmailAddress>)| {
+            let has_it = |target: &EmailAddress| reached.contains(&target.canonical());
+            !onward.contains(&recipient.address.canonical()) && !targets.iter().any(has_it)
+        };
         let away = std::mem::take(&mut self.away);
+        let stay = away.into_iter().filter(stays);
         self.expansion
             .accounts
-            .extend(away.into_iter().filter(stays));
+            .extend(stay.map(|(recipient, _)| recipient));
     }
 
     /// Looks up an address that an alias or a group named.

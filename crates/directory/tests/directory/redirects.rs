@@ -55,6 +55,9 @@ fn it_goes_through_groups_and_aliases_and_on_and_each_account_has_it_once() {
         "carol < redirect alice; bob < alias bobby < redirect carol < redirect alice"
     );
     assert_eq!(shown(&engine, "bob"), "bob", "nobody else's is touched");
+    // Whom it leads to by a shorter path has it, and no more is kept.
+    build(&engine, "redirect alice go bob");
+    assert_eq!(shown(&engine, "team"), "bob < group team");
 }
 
 #[test]
