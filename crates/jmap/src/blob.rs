@@ -18,6 +18,8 @@ pub(crate) struct Found {
     pub(crate) blob: BlobRef,
     source: Source,
     octets: Octets,
+    /// Where in the whole the outermost part stands, as it is encoded there.
+    raw: Range<u64>,
 }
 
 /// What the blob is, or is a part of.
@@ -75,7 +77,7 @@ impl Source {
         mailboxes: &Mailboxes,
         account: AccountId,
         path: &[u32],
-    ) -> Result<Option<Octets>, MailboxError> {
+    ) -> Result<Option<(Range<u64>, Octets)>, MailboxError> {
         match self {
             Self::Message(row) => {
                 let structure = mailboxes.structure(row)?;
@@ -83,7 +85,8 @@ impl Source {
             }
             Self::Upload(_) => {
                 let all = self.read(mailboxes, account, 0..self.size())?;
-                Ok(part_of(&all, path).map(Octets::Decoded))
+                let part = part_of(&all, path).map(Octets::Decoded);
+                Ok(part.map(|part| (0..self.size(), part)))
             }
         }
     }
@@ -103,17 +106,19 @@ impl Found {
         let Some(source) = Source::find(mailboxes, account, blob.whole)? else {
             return Ok(None);
         };
-        let mut octets = Octets::Stored(0..source.size());
+        let mut raw = 0..source.size();
+        let mut octets = Octets::Stored(raw.clone());
         for (depth, path) in blob.paths.iter().enumerate() {
             let inner = match depth {
                 0 => source.part(mailboxes, account, path)?,
                 _ => {
                     let outer = octets.into_vec(mailboxes, account, &source)?;
-                    part_of(&outer, path).map(Octets::Decoded)
+                    let part = part_of(&outer, path).map(Octets::Decoded);
+                    part.map(|part| (raw, part))
                 }
             };
             match inner {
-                Some(inner) => octets = inner,
+                Some(inner) => (raw, octets) = inner,
                 None => return Ok(None),
             }
         }
@@ -121,6 +126,7 @@ impl Found {
             blob,
             source,
             octets,
+            raw,
         }))
     }
 
@@ -153,7 +159,7 @@ impl Found {
         let (level, share) = match self.blob.paths.is_empty() {
             true => (ExposureLevel::Downloaded, Share::ALL),
             false => {
-                let share = Share::of(&(0..self.size()), row.size.into());
+                let share = Share::of(&self.raw, row.size.into());
                 (ExposureLevel::Attachment, share)
             }
         };
@@ -240,7 +246,7 @@ fn part_of_stored(
     row: &MessageRow,
     structure: &Structure,
     path: &[u32],
-) -> Result<Option<Octets>, MailboxError> {
+) -> Result<Option<(Range<u64>, Octets)>, MailboxError> {
     let view = structure.view();
     let found = view
         .as_ref()
@@ -254,10 +260,10 @@ fn part_of_stored(
     let prefix = row.prefix.len() as u64;
     let range = prefix + u64::from(part.body.start)..prefix + u64::from(part.body.end);
     if tern_mime::is_identity(part) {
-        return Ok(Some(Octets::Stored(range)));
+        return Ok(Some((range.clone(), Octets::Stored(range))));
     }
-    let raw = mailboxes.read(account, row, range)?.0;
-    Ok(Some(Octets::Decoded(decoded(part, raw))))
+    let raw = mailboxes.read(account, row, range.clone())?.0;
+    Ok(Some((range, Octets::Decoded(decoded(part, raw)))))
 }
 
 fn part_of(message: &[u8], path: &[u32]) -> Option<Vec<u8>> {

@@ -11,7 +11,9 @@ use serde_json::{Map, Value, json};
 use tern_base::{AccountId, EmailAddress, MessageId};
 use tern_delivery::{DeliveryError, NewMdn, SubmitError, Submitter, limits};
 use tern_directory::Identity;
-use tern_mailbox::{Flagging, Flags, MailboxError, MessageRow, Update};
+use tern_mailbox::{
+    ExposureLevel, Flagging, Flags, MailboxError, MessageRow, Served, Share, Update,
+};
 use tern_session::ids;
 use tern_store::StoreError;
 
@@ -113,7 +115,7 @@ fn send(
         .unwrap_or_else(|| original.default_subject(&report));
     let text = asked.text.clone().unwrap_or_else(|| default_text(&report));
     let whole = match asked.includes_original {
-        true => Some(original_octets(cx, account, &row)?),
+        true => Some(original_octets(cx, (account, message), &row)?),
         false => None,
     };
     let content = Composition {
@@ -322,18 +324,30 @@ impl Original {
     }
 }
 
-/// The message itself, without what this mailbox put before it.
+/// The message itself, without what this mailbox put before it: whoever has it sent on has had it, so that
+/// is on record first.
 fn original_octets(
     cx: &Context<'_>,
-    account: AccountId,
+    (account, message): (AccountId, MessageId),
     row: &MessageRow,
 ) -> Result<Vec<u8>, SetError> {
     if row.size as usize > limits::MAX_SENDING {
         let error = SetError::new("tooLarge", "the original message is too large");
         return Err(error.and("maxSize", limits::MAX_SENDING.into()));
     }
+    let served = Served {
+        account,
+        message,
+        digest: row.digest,
+        origin: row.origin,
+        carries: !row.carried.is_empty(),
+        level: ExposureLevel::Downloaded,
+        share: Share::ALL,
+    };
+    let mailboxes = cx.verbs.mailboxes;
+    mailboxes.record_served(&[served], &cx.caller.viewer(), cx.now)?;
     let own = row.prefix.len() as u64;
-    let octets = cx.verbs.mailboxes.read(account, row, own..u64::MAX)?.0;
+    let octets = mailboxes.read(account, row, own..u64::MAX)?.0;
     match is_whole_lines(&octets) {
         true => Ok(octets),
         false => Err(wrong(

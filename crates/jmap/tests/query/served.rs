@@ -123,3 +123,46 @@ fn one_field_under_many_names_makes_no_answer_of_any_size() {
     });
     assert_eq!(house.error("Email/get", of_parts), "requestTooLarge");
 }
+
+#[test]
+fn two_parts_that_were_served_count_where_they_stand_and_as_long_as_they_are_there() {
+    use base64::Engine as _;
+
+    let mut house = House::new();
+    let data = base64::engine::general_purpose::STANDARD.encode([7; 6_000]);
+    let lines: Vec<&str> = data
+        .as_bytes()
+        .chunks(76)
+        .map(|line| std::str::from_utf8(line).unwrap())
+        .collect();
+    let part = format!(
+        "--b\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment\r\n\
+         Content-Transfer-Encoding: base64\r\n\r\n{}\r\n",
+        lines.join("\r\n")
+    );
+    let content = format!(
+        "From: ann@example.org\r\nSubject: two\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/mixed; boundary=b\r\n\r\n{part}{part}--b--\r\n"
+    );
+    let id = put(&mut house, &content);
+    let properties = json!({"ids": [id], "properties": ["attachments"]});
+    let parts = house.call("Email/get", properties)["list"][0]["attachments"].clone();
+    let mut percent = Vec::new();
+    for n in [0, 1] {
+        let into = json!({tern_session::ids::mailbox_id(ALICE, INBOX): true});
+        let email = json!({
+            "mailboxIds": into, "subject": "fwd",
+            "attachments": [{"blobId": parts[n]["blobId"], "type": "application/pdf"}],
+        });
+        let answer = house.call("Email/set", json!({"create": {"k": email}}));
+        assert!(answer["created"]["k"].is_object(), "{answer}");
+        let digest = tern_mime::content_digest(house.mailboxes.content_key(), content.as_bytes());
+        let copy = &house.mailboxes.copies(digest).unwrap()[0];
+        let ledger = house.mailboxes.ledger(copy.account, copy.message).unwrap();
+        let by_jmap = ledger.servings.iter().filter(|it| it.protocol == "jmap");
+        percent.push(by_jmap.map(|it| it.share.percent()).max().unwrap());
+    }
+    // Each is half of it, in eighths that it touches.
+    assert!((50..=63).contains(&percent[0]), "{percent:?}");
+    assert_eq!(percent[1], 100);
+}
