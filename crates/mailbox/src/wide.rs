@@ -62,12 +62,12 @@ impl Wide {
         }
         // Under the lock: who records what was served of a copy asks after that is committed.
         let mut letters = self.letters.write().unwrap_or_else(PoisonError::into_inner);
+        self.any.store(true, Ordering::SeqCst);
         let copies = engine.scan(&tables::copies(digest), 1)?;
         if !copies.rows.is_empty() || letters.len() >= limits::MAX_WIDE_LETTERS {
             return Ok(letters.contains(&digest));
         }
         letters.insert(digest);
-        self.any.store(true, Ordering::SeqCst);
         Ok(true)
     }
 }
