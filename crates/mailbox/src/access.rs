@@ -248,6 +248,17 @@ impl Mailboxes {
         Ok(rights)
     }
 
+    /// What rights somebody was given in a mailbox by name, within a transaction.
+    pub fn rights_given_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        (owner, mailbox): (AccountId, MailboxId),
+        grantee: Grantee,
+    ) -> Result<Rights, MailboxError> {
+        let row = txn.get(&tables::grant(owner, mailbox, grantee))?;
+        row.map_or(Ok(Rights::NONE), |row| Ok(decode(&row)?))
+    }
+
     /// Takes away whatever somebody was given, since they are to go. Doing it again changes nothing; to be
     /// called when nothing more can be given to them.
     pub fn drop_grants_of(&self, grantee: Grantee) -> Result<(), MailboxError> {
@@ -315,6 +326,15 @@ fn may_be_given(
             "accounts and groups with rights in a mailbox",
         ));
     }
+    let by_owner = txn.scan(
+        &tables::granted_by(grantee, owner),
+        limits::MAX_SHARED_BY_ONE,
+    )?;
+    if by_owner.rows.len() >= limits::MAX_SHARED_BY_ONE {
+        return Err(MailboxError::Limit(
+            "mailboxes of one account shared with one account or group",
+        ));
+    }
     let of_grantee = txn.scan(&tables::granted(grantee), limits::MAX_SHARED)?;
     if of_grantee.rows.len() >= limits::MAX_SHARED {
         return Err(MailboxError::Limit(
@@ -356,7 +376,12 @@ pub(crate) fn inherit(
         }
     }
     for (grantee, rights) in given {
-        put(edit.txn, (edit.account, mailbox), grantee, rights);
+        // Nobody is given more than they can have by somebody who makes mailboxes.
+        match may_be_given(edit.txn, (edit.account, mailbox), grantee) {
+            Ok(()) => put(edit.txn, (edit.account, mailbox), grantee, rights),
+            Err(MailboxError::Limit(_) | MailboxError::NoAccount) => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }

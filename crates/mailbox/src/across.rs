@@ -104,7 +104,7 @@ impl Mailboxes {
         let landing = Landing {
             account: to,
             mailbox: target,
-            flags: FlagRights::of(rights, None).within(&Flags::empty(), placement.flags),
+            flags: FlagRights::of(rights, self.marking).within(&Flags::empty(), placement.flags),
             received: placement.received,
             prefix: row.prefix.clone(),
             origin: row.origin,

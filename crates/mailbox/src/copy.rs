@@ -106,12 +106,13 @@ impl Mailboxes {
         actor: Option<&Actor>,
         transfer: &Transfer<'_>,
         moving: bool,
-    ) -> Result<FlagRights<'static>, MailboxError> {
+    ) -> Result<FlagRights<'_>, MailboxError> {
         let account = transfer.account;
         let taking = if moving { TAKE } else { Rights::READ };
         self.require_in(txn, actor, account, transfer.from, taking)?;
         let rights = self.require_in(txn, actor, account, transfer.to, Rights::INSERT)?;
-        Ok(FlagRights::of(rights, None))
+        let owners = self.marking.filter(|_| actor.is_some());
+        Ok(FlagRights::of(rights, owners))
     }
 }
 

@@ -166,13 +166,19 @@ pub struct Viewer {
 }
 
 impl Viewer {
-    /// A short name, by which it is told apart on record and in what is remembered of that.
+    /// A short name, by which it is told apart on record and in what is remembered of that. Somebody who
+    /// reads another's mail has one, whatever their client calls itself: with a new name each time they
+    /// would use up the room in which the owner's clients, and themselves, are told apart.
     pub(crate) fn key(&self) -> ClientKey {
         let mut w = Writer::default();
-        w.array(&self.device.0)
-            .text(self.protocol)
-            .text(shortened(&self.client))
-            .text(shortened(&self.address));
+        match self.device.reader() {
+            Some(reader) => w.text("reader").number(reader.0.into()),
+            None => w
+                .array(&self.device.0)
+                .text(self.protocol)
+                .text(shortened(&self.client))
+                .text(shortened(&self.address)),
+        };
         let digest = tern_mime::blob_id(&[0; 32], &w.finish());
         digest.0.first_chunk().copied().unwrap_or_default()
     }

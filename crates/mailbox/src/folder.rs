@@ -309,10 +309,17 @@ impl Mailboxes {
             let (last, above) = names
                 .split_last()
                 .ok_or(MailboxError::InvalidName("empty"))?;
+            let mut made = 0;
             for name in above {
                 parent = match tree.child(parent, name) {
                     Some(id) => Some(id),
-                    None => Some(add(edit, parent, name, None, now)?),
+                    None => {
+                        made += 1;
+                        if tree.rows.len() + made > limits::MAX_MAILBOXES {
+                            return Err(MailboxError::Limit("mailboxes of an account"));
+                        }
+                        Some(add(edit, parent, name, None, now)?)
+                    }
                 };
                 if parent == Some(mailbox) {
                     return Err(MailboxError::NotAllowed("a mailbox can't go into itself"));
@@ -441,9 +448,13 @@ impl Mailboxes {
                 None => break,
             }
         }
+        // Nor is one above it: it is told as a place where they may make nothing.
         let parent = above.ok_or(MailboxError::NotPermitted)?;
-        self.require_in(edit.txn, actor, account, parent, Rights::CREATE)?;
-        Ok(())
+        let may = self.require_in(edit.txn, actor, account, parent, Rights::CREATE);
+        may.map(drop).map_err(|error| match error {
+            MailboxError::NoMailbox => MailboxError::NotPermitted,
+            error => error,
+        })
     }
 
     /// Finishes the deletions of mailboxes, and the removals of accounts, that a crash or a lost

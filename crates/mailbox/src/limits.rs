@@ -10,6 +10,8 @@ pub const MAX_MAILBOXES: usize = 5_000;
 pub const MAX_GRANTEES: usize = 250;
 /// Most mailboxes of others that one account, one group or anyone has rights in.
 pub const MAX_SHARED: usize = 2_000;
+/// Most of them that are one account's, so that nobody uses up what others may share with somebody.
+pub const MAX_SHARED_BY_ONE: usize = 200;
 /// Most mailboxes of others that an account is subscribed to.
 pub const MAX_SUBSCRIBED: usize = 4_000;
 /// Most keywords of one message in one mailbox.

@@ -205,7 +205,12 @@ impl Sharing {
             let needed = Rights::ADMINISTER;
             mailboxes.require_in(txn, request.actor, owner, mailbox, needed)?;
             let of = (owner, mailbox);
+            let before = mailboxes.rights_given_in(txn, of, request.grantee)?;
             let rights = mailboxes.change_rights_in(txn, of, request.grantee, request.change)?;
+            // What changes nothing is no act, however often it is asked for.
+            if rights == before {
+                return Ok(Verdict::Abandon(rights));
+            }
             let mut entry = entry
                 .clone()
                 .target(owner_name.as_str())
