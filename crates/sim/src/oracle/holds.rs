@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use tern_base::{AccountId, ContentDigest, MessageId};
-use tern_mailbox::{KEPT, MailboxError, Seal};
+use tern_mailbox::{KEPT, MailboxError, Seal, SealTag};
 use tern_recall::HoldId;
 
 use super::{Copy, Oracle, Place};
@@ -96,7 +96,8 @@ impl Oracle {
         })
     }
 
-    /// A seal that falls covers no copy that was shown before and that may not be hidden.
+    /// A seal that falls covers no copy that was shown before and that may not be hidden. One that another
+    /// seal hides already was hidden before the hold: it brings nothing back into view.
     pub(super) fn check_hidden(&mut self, digest: ContentDigest, seal: &Seal) {
         let forbids = |hold: &&HeldBy| hold.visible && hold.stage == Stage::InForce;
         let holds: Vec<&HeldBy> = self.holds.values().filter(forbids).collect();
@@ -105,11 +106,23 @@ impl Oracle {
             let carriage = copy.carriage_of(digest);
             held && matches!(copy.place, Place::Shown(_))
                 && carriage.is_some_and(|how| seal.covers(*account, copy.origin, how))
+                && !self.is_hidden_but_by(seal.tag, *account, copy)
         });
         if let Some((id, _)) = hidden {
             let what = format!("a seal covers {id:?}, which a hold forbids to hide");
             self.broke(what);
         }
+    }
+
+    /// Whether a seal other than this one covers a copy.
+    fn is_hidden_but_by(&self, tag: SealTag, account: AccountId, copy: &Copy) -> bool {
+        self.seals.iter().any(|(digest, seals)| {
+            let covers = |how| {
+                let mut others = seals.iter().filter(|seal| seal.tag != tag);
+                others.any(|seal| seal.covers(account, copy.origin, how))
+            };
+            copy.carriage_of(*digest).is_some_and(covers)
+        })
     }
 
     /// An owner has removed a copy: where it is surely held it is owed from then on.
