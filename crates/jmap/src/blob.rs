@@ -163,15 +163,7 @@ impl Found {
                 (ExposureLevel::Attachment, share)
             }
         };
-        let served = Served {
-            account: caller.account,
-            message,
-            digest: row.digest,
-            origin: row.origin,
-            carries: !row.carried.is_empty(),
-            level,
-            share,
-        };
+        let served = Served::of((caller.account, message), row, level, share);
         mailboxes.record_served(&[served], &caller.viewer(), now)
     }
 

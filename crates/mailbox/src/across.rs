@@ -1,7 +1,7 @@
 //! Copying and moving messages between mailboxes of two accounts, for somebody who has rights in both.
 //!
 //! What comes of it is a message of its own in the other account. It counts as brought by the same
-//! transaction as the one that it was made of, so whatever covers that one covers it, wherever it is;
+//! transaction as the one that it was made of, so whatever covers that one in every account covers it, too;
 //! and how it came is that somebody copied it. Invariant: what leaves an account in this way is on
 //! record as served before it is anywhere else, to the client that asked for it; and that client has the
 //! whole of the copy, as of whatever a client brings.
@@ -61,15 +61,12 @@ impl Mailboxes {
         let message = PlacementRow::decode(&row)?.message;
         let row = self.message(account, message)?;
         if across.actor.account != account {
-            let served = Served {
-                account,
-                message,
-                digest: row.digest,
-                origin: row.origin,
-                carries: !row.carried.is_empty(),
-                level: ExposureLevel::Downloaded,
-                share: Share::ALL,
-            };
+            let served = Served::of(
+                (account, message),
+                &row,
+                ExposureLevel::Downloaded,
+                Share::ALL,
+            );
             self.record_served(&[served], across.viewer, now)?;
         }
         let content = self.sealed_content(&row)?;

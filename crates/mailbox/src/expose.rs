@@ -21,7 +21,7 @@ use crate::ledger::{Ledger, Share};
 use crate::roll::{ClientKey, Most, OTHERS, Roll};
 use crate::sheet::Sheet;
 use crate::slots::{Slots, block_of};
-use crate::{CopyRow, MailboxError, Mailboxes, tables};
+use crate::{CopyRow, MailboxError, Mailboxes, MessageRow, tables};
 
 /// How much of a copy was served. Later levels include the earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -150,6 +150,26 @@ pub struct Served {
     pub level: ExposureLevel,
     /// How much of its octets.
     pub share: Share,
+}
+
+impl Served {
+    /// So much of the message that a row is of.
+    pub fn of(
+        (account, message): (AccountId, MessageId),
+        row: &MessageRow,
+        level: ExposureLevel,
+        share: Share,
+    ) -> Self {
+        Self {
+            account,
+            message,
+            digest: row.digest,
+            origin: row.origin,
+            carries: !row.carried.is_empty(),
+            level,
+            share,
+        }
+    }
 }
 
 /// To whom.

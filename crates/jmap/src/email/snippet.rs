@@ -121,15 +121,7 @@ fn one(
         (None, None) => None,
     };
     if let Some(level) = level {
-        let served = Served {
-            account,
-            message,
-            digest: row.digest,
-            origin: row.origin,
-            carries: !row.carried.is_empty(),
-            level,
-            share: Share::NONE,
-        };
+        let served = Served::of((account, message), &row, level, Share::NONE);
         mailboxes.record_served(&[served], &cx.caller.viewer(), cx.now)?;
     }
     match mailboxes.is_sealed(account, &row) {

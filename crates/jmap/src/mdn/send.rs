@@ -335,15 +335,12 @@ fn original_octets(
         let error = SetError::new("tooLarge", "the original message is too large");
         return Err(error.and("maxSize", limits::MAX_SENDING.into()));
     }
-    let served = Served {
-        account,
-        message,
-        digest: row.digest,
-        origin: row.origin,
-        carries: !row.carried.is_empty(),
-        level: ExposureLevel::Downloaded,
-        share: Share::ALL,
-    };
+    let served = Served::of(
+        (account, message),
+        row,
+        ExposureLevel::Downloaded,
+        Share::ALL,
+    );
     let mailboxes = cx.verbs.mailboxes;
     mailboxes.record_served(&[served], &cx.caller.viewer(), cx.now)?;
     let own = row.prefix.len() as u64;

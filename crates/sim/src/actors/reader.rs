@@ -62,15 +62,12 @@ impl Reader {
         if !header_only {
             sim.oracle.borrow_mut().attempted(self.account, message);
         }
-        let served = Served {
-            account: self.account,
-            message,
-            digest: row.digest,
-            origin: row.origin,
-            carries: !row.carried.is_empty(),
+        let served = Served::of(
+            (self.account, message),
+            &row,
             level,
-            share: if header_only { Share::NONE } else { Share::ALL },
-        };
+            if header_only { Share::NONE } else { Share::ALL },
+        );
         let viewer = Viewer {
             protocol: "imap",
             address: ADDRESS.to_owned(),

@@ -79,15 +79,12 @@ impl FetchTask {
                     .items
                     .iter()
                     .map(|item| share(item, row, parsed.as_ref()));
-                served.push(Served {
-                    account,
-                    message: message.entry.message,
-                    digest: row.digest,
-                    origin: row.origin,
-                    carries: !row.carried.is_empty(),
+                served.push(Served::of(
+                    (account, message.entry.message),
+                    row,
                     level,
-                    share: shares.fold(Share::NONE, Share::with),
-                });
+                    shares.fold(Share::NONE, Share::with),
+                ));
             }
         }
         Ok(served)

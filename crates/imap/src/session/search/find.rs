@@ -210,13 +210,5 @@ struct Looked {
 
 /// What is served of a message by the answer to a search whose text its body has.
 fn served(account: AccountId, message: MessageId, row: &MessageRow) -> Served {
-    Served {
-        account,
-        message,
-        digest: row.digest,
-        origin: row.origin,
-        carries: !row.carried.is_empty(),
-        level: ExposureLevel::Preview,
-        share: Share::NONE,
-    }
+    Served::of((account, message), row, ExposureLevel::Preview, Share::NONE)
 }

@@ -175,15 +175,12 @@ fn served(
             None | Some(Err(MailboxError::Sealed)) => return Ok(None),
             Some(Err(error)) => return Err(error),
         };
-        all.push(Served {
-            account,
-            message: *message,
-            digest: row.digest,
-            origin: row.origin,
-            carries: !row.carried.is_empty(),
-            level: ExposureLevel::Preview,
-            share: Part::NONE,
-        });
+        all.push(Served::of(
+            (account, *message),
+            &row,
+            ExposureLevel::Preview,
+            Part::NONE,
+        ));
     }
     Ok(Some(all))
 }
