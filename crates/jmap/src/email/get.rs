@@ -265,15 +265,8 @@ impl Messages {
                 let Some(level) = level(cx, plan, message)? else {
                     return Ok(());
                 };
-                served.push(Served {
-                    account,
-                    message: message.held.message,
-                    digest: message.row.digest,
-                    origin: message.row.origin,
-                    carries: !message.row.carried.is_empty(),
-                    level,
-                    share: share(level),
-                });
+                let of = (account, message.held.message);
+                served.push(Served::of(of, &message.row, level, share(level)));
             }
             match mailboxes.record_served(&served, &cx.caller.viewer(), cx.now) {
                 Ok(()) => return Ok(()),
