@@ -56,6 +56,9 @@ pub const MAX_QUERY_RESULTS: usize = 50_000;
 /// Octets of content that the searches of one request read, decode and look through, beside the last
 /// message: calls behind that answer `unsupportedFilter`.
 pub const MAX_SEARCH_WORK: u64 = 1 << 30;
+/// Octets of what a list shows of a message that count as one of [`MAX_SEARCH_WORK`]: they are in memory, and
+/// as they are looked through.
+pub const SHOWN_PER_WORK: u64 = 8;
 /// Octets of decoded text of one message that are searched; text behind them is not found.
 pub const MAX_SEARCHED_TEXT: usize = 8 << 20;
 /// Most words and phrases of one text to look for.

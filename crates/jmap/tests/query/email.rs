@@ -378,3 +378,22 @@ fn snippets_show_where_a_text_is_found() {
     let many = json!({"emailIds": vec!["M1-1"; 1_001]});
     assert_eq!(house.error("SearchSnippet/get", many), "requestTooLarge");
 }
+
+#[test]
+fn what_a_search_looks_through_of_lists_is_bounded_too() {
+    let mut house = House::new();
+    let many: String = (0..2_600)
+        .map(|n| format!("\r\n friend{n}@example.org,"))
+        .collect();
+    let letter = format!("From: a@example.org\r\nTo: {many} z@example.org\r\n\r\n");
+    for n in 0..12 {
+        house.append(INBOX, letter.as_bytes(), n, Flags::empty());
+    }
+    // Each is there, at the beginning.
+    let names: Vec<String> = (0..60).map(|n| format!("friend{n}")).collect();
+    let one = json!({"to": names.join(" ")});
+    assert_eq!(found(&mut house, one.clone()).len(), 12);
+    let filter = json!({"operator": "AND", "conditions": vec![one; 250]});
+    let kind = house.error("Email/query", json!({"filter": filter}));
+    assert_eq!(kind, "unsupportedFilter");
+}

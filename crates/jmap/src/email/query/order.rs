@@ -47,10 +47,19 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    /// Reads the argument `sort`.
+    /// Reads the argument `sort`. What orders by the same as a step before it decides nothing, and is left
+    /// out: it would be held again for each message.
     pub(crate) fn read(sort: Option<&[Comparator]>) -> Result<Vec<Self>, MethodError> {
-        let sort = Comparator::check(sort)?;
-        sort.iter().map(Self::of).collect()
+        let mut steps: Vec<Self> = Vec::new();
+        for comparator in Comparator::check(sort)? {
+            let step = Self::of(comparator)?;
+            let orders_alike =
+                |before: &Self| before.by == step.by && before.collation == step.collation;
+            if !steps.iter().any(orders_alike) {
+                steps.push(step);
+            }
+        }
+        Ok(steps)
     }
 
     fn of(comparator: &Comparator) -> Result<Self, MethodError> {
@@ -127,4 +136,28 @@ pub(crate) fn packed(
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn what_decides_nothing_is_no_step() {
+        let sort = r#"[
+            {"property": "subject"},
+            {"property": "hasKeyword", "keyword": "a"},
+            {"property": "subject", "isAscending": false},
+            {"property": "subject", "collation": "i;octet"},
+            {"property": "hasKeyword", "keyword": "b"},
+            {"property": "hasKeyword", "keyword": "a"}
+        ]"#;
+        let sort: Vec<Comparator> = serde_json::from_str(sort).unwrap();
+        let steps = Step::read(Some(&sort)).unwrap();
+        let keyword = |name| By::Has(Keyword::read(name));
+        let by: Vec<By> = steps.into_iter().map(|step| step.by).collect();
+        assert_eq!(by, [By::Subject, keyword("a"), By::Subject, keyword("b")]);
+    }
 }

@@ -241,7 +241,7 @@ impl<'a> Search<'a> {
     /// What the view and the words of the account answer, then the outlines.
     fn candidates(
         &mut self,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
         shown: impl Iterator<Item = &'a Held>,
     ) -> Result<Vec<Candidate<'a>>, MethodError> {
         let test = &self.query.test;
@@ -274,6 +274,7 @@ impl<'a> Search<'a> {
             let mut subject = Subject::new(held, self.threads, self.finds).with_outline(&outline);
             let passes = subject.passes(test)?;
             let in_body = subject.found_in_body;
+            cx.search(subject.work())?;
             if let Some(passes) = passes {
                 self.settle(held.message, passes, in_body);
             }

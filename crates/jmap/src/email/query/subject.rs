@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tern_base::{AccountId, MessageId};
 use tern_mailbox::{Finds, Held, MailboxError, Mailboxes, MessageRow, Outline, Texts};
 use tern_mime::Structure;
+use tern_mime::limits::MAX_HEADER_BYTES;
 use tern_store::StoreError;
 
 use super::test::{Field, Test};
@@ -23,6 +24,8 @@ pub(crate) struct Subject<'a> {
     finds: &'a Finds,
     outline: Option<&'a Outline>,
     content: Option<Content<'a>>,
+    /// Octets of the outline that were looked through.
+    shown_work: u64,
     /// A text was found in the body: whoever learns how the search came out knows words of it.
     pub(crate) found_in_body: bool,
 }
@@ -48,6 +51,7 @@ impl<'a> Subject<'a> {
             finds,
             outline: None,
             content: None,
+            shown_work: 0,
             found_in_body: false,
         }
     }
@@ -79,11 +83,13 @@ impl<'a> Subject<'a> {
         self
     }
 
-    /// Octets that were read, decoded and looked through.
+    /// Octets that were read, decoded and looked through; those of an outline, which are in memory as they
+    /// are wanted, in part.
     pub(crate) fn work(&self) -> u64 {
-        self.content.as_ref().map_or(0, |content| {
+        let of_content = self.content.as_ref().map_or(0, |content| {
             content.work + content.body.as_ref().map_or(0, |body| body.scanned)
-        })
+        });
+        of_content + self.shown_work / limits::SHOWN_PER_WORK
     }
 
     /// Whether the message passes; `None` where more of it must be known.
@@ -109,8 +115,13 @@ impl<'a> Subject<'a> {
             // Each field is a part of what is shown.
             Test::Field(_, words) if self.is_certain_not_to_show(words) => false,
             Test::Field(field, words) => {
-                let text = self.outline.map(|outline| text_of(outline, *field));
-                return Ok(text.map(|text| words.all_in(&mut Hay::new(text))));
+                let Some(outline) = self.outline else {
+                    return Ok(None);
+                };
+                let mut hay = Hay::new(text_of(outline, *field));
+                let found = words.all_in(&mut hay);
+                self.shown_work += hay.work();
+                return Ok(Some(found));
             }
             Test::Header(name, words) => match &mut self.content {
                 Some(content) => content.header_has(name, words.as_ref())?,
@@ -143,6 +154,7 @@ impl<'a> Subject<'a> {
         let mut shown = shown.map(|outline| Hay::new(&whole_of(outline)));
         let mut is_shown = |word: &Word| shown.as_mut().is_some_and(|shown| shown.has(word));
         let left: Vec<_> = words.iter().filter(|word| !is_shown(word)).collect();
+        self.shown_work += shown.as_ref().map_or(0, Hay::work);
         if left.is_empty() {
             return Ok(Some(true));
         }
@@ -225,8 +237,9 @@ impl Content<'_> {
         if self.header.is_none() {
             let structure = Arc::clone(&self.structure);
             let parsed = structure.view().ok_or(StoreError::Damaged)?;
-            let length = self.row.prefix.len() as u64 + u64::from(parsed.header_size);
-            self.header = Some(self.read(length)?);
+            // Nothing behind that is taken for a field anywhere.
+            let header = u64::from(parsed.header_size).min(MAX_HEADER_BYTES as u64);
+            self.header = Some(self.read(self.row.prefix.len() as u64 + header)?);
         }
         let header = self.header.as_deref().unwrap_or_default();
         self.work += header.len() as u64;

@@ -136,6 +136,11 @@ impl Hay {
         }
     }
 
+    /// Octets that were put in lower case and looked through.
+    pub(crate) fn work(&self) -> u64 {
+        self.folded.len() as u64 + self.scanned
+    }
+
     /// The whole text in lower case.
     pub(crate) fn folded(&self) -> &str {
         &self.folded
