@@ -6,7 +6,7 @@ use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, EmailAddress, OriginId, Timestamp};
 use tern_queue::{DsnReturn, Notify};
 
-use crate::{IncomingRecipient, Refusal};
+use crate::{IncomingRecipient, Refusal, limits};
 
 /// What holds for every destination of one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,12 @@ impl Head {
     pub(crate) fn notify(&self) -> Notify {
         self.recipient.notify.unwrap_or_default()
     }
+
+    /// About how many bytes its addresses take.
+    fn length(&self) -> usize {
+        let path: usize = self.via.iter().map(String::len).sum();
+        path + length(&self.recipient.address)
+    }
 }
 
 /// Where one copy goes.
@@ -55,6 +61,9 @@ pub(crate) enum Goal {
 pub(crate) struct Entry {
     pub(crate) head: Arc<Head>,
     pub(crate) goal: Goal,
+    /// Other ways that lead there. They go on record with where the message leads, before a plan is
+    /// stored, which is without them.
+    pub(crate) also: Vec<Arc<Head>>,
 }
 
 impl Entry {
@@ -65,15 +74,28 @@ impl Entry {
         }
     }
 
+    /// Notes another way there, unless it names nobody else or there are too many.
+    pub(crate) fn also_by(&mut self, head: &Arc<Head>) {
+        let mut known = std::iter::once(&self.head).chain(&self.also);
+        let is_known = known.any(|known| {
+            known.recipient.address == head.recipient.address && known.via == head.via
+        });
+        let length: usize = self.also.iter().map(|known| known.length()).sum();
+        if !is_known
+            && self.also.len() < limits::MAX_FURTHER_WAYS
+            && length + head.length() <= limits::FURTHER_WAYS_BYTES
+        {
+            self.also.push(Arc::clone(head));
+        }
+    }
+
     /// About how many bytes of rows it takes to bring this copy where it goes. An estimate that is
     /// rarely too low: whoever relies on it is answered that the batch is too large, and tries
     /// less.
     pub(crate) fn cost(&self) -> usize {
-        let path: usize = self.head.via.iter().map(String::len).sum();
-        let length =
-            |address: &EmailAddress| address.local().len() + address.domain().as_str().len();
         let recipient = &self.head.recipient;
-        let named = path + length(&recipient.address);
+        let also: usize = self.also.iter().map(|head| head.length() + 20).sum();
+        let named = self.head.length() + also;
         match &self.goal {
             // Return-Path and Delivered-To stand in the message's row.
             Goal::Local(_, address) => 500 + named + length(address),
@@ -84,6 +106,10 @@ impl Entry {
             Goal::Refused(_) | Goal::Expanded => named,
         }
     }
+}
+
+fn length(address: &EmailAddress) -> usize {
+    address.local().len() + address.domain().as_str().len()
 }
 
 pub(crate) fn write_address(w: &mut Writer, address: &EmailAddress) {
@@ -168,7 +194,11 @@ pub(crate) fn read_entries(r: &mut Reader<'_>) -> Result<Vec<Entry>, Damaged> {
             _ => return Err(Damaged),
         };
         head = Some(Arc::clone(&known));
-        entries.push(Entry { head: known, goal });
+        entries.push(Entry {
+            head: known,
+            goal,
+            also: Vec::new(),
+        });
     }
     Ok(entries)
 }

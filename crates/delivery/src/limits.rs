@@ -4,6 +4,10 @@ use tern_store::limits as store_limits;
 
 /// Most recipients that one message goes to, all expansions together.
 pub const MAX_DESTINATIONS: usize = 300_000;
+/// Most further recipients that are remembered to lead to where one leads already.
+pub const MAX_FURTHER_WAYS: usize = 16;
+/// Most bytes of these and of the aliases and groups that they lead through.
+pub const FURTHER_WAYS_BYTES: usize = 8 * 1024;
 /// Most recipients that one notice reports; of more it says how many.
 pub const MAX_REPORTED: usize = 200;
 /// Longest message that a notice gives back whole when the sender did not say, in bytes.

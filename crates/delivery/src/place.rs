@@ -4,7 +4,7 @@ use tern_base::{EmailAddress, Timestamp};
 use tern_mailbox::{Flags, INBOX, Landing, Lineage, MailboxError, Placed, Prepared, SealTag};
 use tern_queue::{Dsn, NewItem, Notify, QueueId};
 use tern_recall::onward::note_stopped_in;
-use tern_recall::{Destination, Target};
+use tern_recall::{Destination, Path, Target};
 use tern_store::Transaction;
 
 use crate::entry::{Entry, Facts, Goal, Head};
@@ -241,9 +241,13 @@ pub(crate) fn targets_of(facts: &Facts, entries: &[Entry]) -> Vec<Target> {
             },
             Goal::Refused(_) | Goal::Expanded => return None,
         };
+        let by = |head: &Head| Path {
+            recipient: head.recipient.address.to_string(),
+            via: head.via.clone(),
+        };
         Some(Target {
-            recipient: entry.head.recipient.address.to_string(),
-            via: entry.head.via.clone(),
+            path: by(&entry.head),
+            also: entry.also.iter().map(|head| by(head)).collect(),
             destination,
         })
     };

@@ -1,6 +1,10 @@
 //! Where a message goes: every recipient resolved, each account and outside address once.
+//!
+//! Invariant: a destination to which several recipients lead is brought there by the first of them, and
+//! knows the others, up to a bound: whoever is asked for by one of those names is found.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map;
 use std::sync::Arc;
 
 use tern_base::{AccountId, EmailAddress};
@@ -17,8 +21,9 @@ struct Planner<'a> {
     may_relay: bool,
     /// Addresses that the message has been delivered to before.
     delivered_to: &'a [EmailAddress],
-    accounts: HashSet<AccountId>,
-    outside: HashSet<String>,
+    /// By account, and by address outside: the position of its entry.
+    accounts: HashMap<AccountId, usize>,
+    outside: HashMap<String, usize>,
     entries: Vec<Entry>,
 }
 
@@ -33,8 +38,8 @@ pub(crate) fn plan(
         reader,
         may_relay,
         delivered_to,
-        accounts: HashSet::new(),
-        outside: HashSet::new(),
+        accounts: HashMap::new(),
+        outside: HashMap::new(),
         entries: Vec::with_capacity(recipients.len()),
     };
     for recipient in recipients {
@@ -61,9 +66,7 @@ impl Planner<'_> {
             }
             Resolution::UnknownDomain if self.may_relay => {
                 let address = recipient.address.clone();
-                if self.outside.insert(address.canonical()) {
-                    self.push(&head(recipient, &[], false), Goal::Outside(address));
-                }
+                self.push_outside(&head(recipient, &[], false), address);
                 return Ok(());
             }
             Resolution::UnknownDomain => Refusal::RelayDenied,
@@ -101,16 +104,16 @@ impl Planner<'_> {
             };
             if self.loops(&address) {
                 self.push(&head, Goal::Refused(Refusal::Loop));
-            } else if self.accounts.insert(local.account) {
-                self.push(&head, Goal::Local(local.account, address));
+            } else {
+                self.push_local(&head, local.account, address);
             }
         }
         for outside in found.outside {
             let head = head_of(&outside.via);
             if self.loops(&recipient.address) {
                 self.push(&head, Goal::Refused(Refusal::Loop));
-            } else if self.outside.insert(outside.address.canonical()) {
-                self.push(&head, Goal::Outside(outside.address));
+            } else {
+                self.push_outside(&head, outside.address);
             }
         }
     }
@@ -120,9 +123,43 @@ impl Planner<'_> {
         self.delivered_to.contains(address)
     }
 
+    fn push_local(&mut self, head: &Arc<Head>, account: AccountId, address: EmailAddress) {
+        match self.accounts.entry(account) {
+            hash_map::Entry::Occupied(at) => {
+                let at = *at.get();
+                self.also_by(at, head);
+            }
+            hash_map::Entry::Vacant(at) => {
+                at.insert(self.entries.len());
+                self.push(head, Goal::Local(account, address));
+            }
+        }
+    }
+
+    fn push_outside(&mut self, head: &Arc<Head>, address: EmailAddress) {
+        match self.outside.entry(address.canonical()) {
+            hash_map::Entry::Occupied(at) => {
+                let at = *at.get();
+                self.also_by(at, head);
+            }
+            hash_map::Entry::Vacant(at) => {
+                at.insert(self.entries.len());
+                self.push(head, Goal::Outside(address));
+            }
+        }
+    }
+
+    /// Another recipient leads to a destination that is planned already.
+    fn also_by(&mut self, at: usize, head: &Arc<Head>) {
+        if let Some(entry) = self.entries.get_mut(at) {
+            entry.also_by(head);
+        }
+    }
+
     fn push(&mut self, head: &Arc<Head>, goal: Goal) {
         let head = Arc::clone(head);
-        self.entries.push(Entry { head, goal });
+        let also = Vec::new();
+        self.entries.push(Entry { head, goal, also });
     }
 }
 

@@ -247,8 +247,11 @@ impl Play {
                     format!("outside {address}")
                 }
             };
-            let via = target.via.join(" ");
-            out.push_str(&format!("{} via [{via}] to {to}\r\n", target.recipient));
+            let via = target.path.via.join(" ");
+            out.push_str(&format!(
+                "{} via [{via}] to {to}\r\n",
+                target.path.recipient
+            ));
         }
         out
     }

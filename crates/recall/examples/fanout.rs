@@ -167,11 +167,8 @@ fn deliver(
         accounts: accounts.len() as u32,
         outside: 0,
     };
-    let target = |account: &AccountId| Target {
-        recipient: "all@example.org".into(),
-        via: vec!["all@example.org".into()],
-        destination: Destination::Account(*account),
-    };
+    let all = "all@example.org";
+    let target = |account: &AccountId| Target::of(all, &[all], Destination::Account(*account));
     let targets: Vec<Target> = accounts.iter().map(target).collect();
     for (first, chunk) in submission::target_chunks(&targets) {
         tern_store::transact(engine, |txn| -> Result<_, tern_store::StoreError> {

@@ -148,17 +148,19 @@ impl Recalls {
         self.each_outcome(id, |subject, outcome| {
             if outcome.reason != Reason::OwnCopy {
                 tally.add(outcome.outcome);
-                let place = match outcome.carriage {
-                    // That a recipient has sent it on is not the sender's to know.
-                    Some(_) => usize::MAX,
-                    None => envelope.place(subject, &targets),
-                };
-                let ends = ends.entry(place).or_default();
                 let noticed = match subject {
                     Subject::Copy(account, _) => noticed.get(&account).map(|one| one.landed),
                     Subject::Target(_) | Subject::Onward(..) => None,
                 };
-                *ends.entry(End::of(&outcome, noticed)).or_default() += 1;
+                let end = End::of(&outcome, noticed);
+                let places = match outcome.carriage {
+                    // That a recipient has sent it on is not the sender's to know.
+                    Some(_) => &[usize::MAX],
+                    None => envelope.places(subject),
+                };
+                for place in places {
+                    *ends.entry(*place).or_default().entry(end).or_default() += 1;
+                }
             }
         })?;
         let more = ends.len().saturating_sub(limit) as u64;
@@ -184,43 +186,63 @@ impl Recalls {
     }
 }
 
-/// The addresses of an envelope, and which of them each account's copy was sent to.
+/// The addresses of an envelope, and which of them each copy was sent to.
 struct Envelope<'a> {
     recipients: Vec<&'a str>,
-    places: HashMap<&'a str, usize>,
-    accounts: HashMap<AccountId, usize>,
+    /// The places in the envelope that led to each target, and to each account. A copy is told of
+    /// with every address that led to it: else what an address says would depend on who else is behind
+    /// the ones before.
+    targets: Vec<Vec<usize>>,
+    accounts: HashMap<AccountId, Vec<usize>>,
 }
 
 impl<'a> Envelope<'a> {
     fn of(targets: &'a [Target]) -> Self {
-        let mut envelope = Self {
-            recipients: Vec::new(),
-            places: HashMap::new(),
-            accounts: HashMap::new(),
+        let first = targets.iter().map(|target| &target.path);
+        let further = targets.iter().flat_map(|target| &target.also);
+        let mut known: HashMap<&str, usize> = HashMap::new();
+        let mut recipients = Vec::new();
+        for path in first.chain(further) {
+            let recipient = path.recipient.as_str();
+            known.entry(recipient).or_insert_with(|| {
+                recipients.push(recipient);
+                recipients.len() - 1
+            });
+        }
+        let places = |target: &Target| {
+            let mut places: Vec<usize> = target
+                .recipients()
+                .filter_map(|recipient| known.get(recipient).copied())
+                .collect();
+            places.sort_unstable();
+            places.dedup();
+            places
         };
-        for target in targets {
-            let next = envelope.recipients.len();
-            let recipient = target.recipient.as_str();
-            let place = *envelope.places.entry(recipient).or_insert(next);
-            if place == next {
-                envelope.recipients.push(recipient);
-            }
+        let by_target: Vec<Vec<usize>> = targets.iter().map(places).collect();
+        let mut accounts: HashMap<AccountId, Vec<usize>> = HashMap::new();
+        for (target, places) in targets.iter().zip(&by_target) {
+            // What was sent more than once led to it more than once.
             if let Destination::Account(account) = target.destination {
-                envelope.accounts.entry(account).or_insert(place);
+                let all = accounts.entry(account).or_default();
+                all.extend(places);
+                all.sort_unstable();
+                all.dedup();
             }
         }
-        envelope
+        Self {
+            recipients,
+            targets: by_target,
+            accounts,
+        }
     }
 
-    fn place(&self, subject: Subject, targets: &[Target]) -> usize {
+    fn places(&self, subject: Subject) -> &[usize] {
         let found = match subject {
             Subject::Onward(..) => None,
             Subject::Copy(account, _) => self.accounts.get(&account),
-            Subject::Target(n) => targets
-                .get(n as usize)
-                .and_then(|target| self.places.get(target.recipient.as_str())),
+            Subject::Target(n) => self.targets.get(n as usize),
         };
-        found.copied().unwrap_or(usize::MAX)
+        found.map_or(&[usize::MAX], Vec::as_slice)
     }
 }
 

@@ -9,7 +9,7 @@ use tern_base::Timestamp;
 use tern_mailbox::{Carriage, Vaulted};
 use tern_policy::{Decision, Permission, Question};
 
-use crate::submission::{Destination, Submission};
+use crate::{Destination, Submission};
 use crate::{Recall, RecallError, RecallId, Recalls, Requester, Target, limits};
 
 /// Copies in the vault that are looked at together.
@@ -87,10 +87,15 @@ impl Recalls {
             Destination::Account(_) => "account",
             Destination::Outside { .. } => "outside",
         };
-        Ok(
-            json!({"recipient": target.recipient, "via": target.via, "kind": kind,
-            "address": self.end_of(target)?}),
-        )
+        let also = target.also.iter();
+        let also = also.map(|path| json!({"recipient": path.recipient, "via": path.via}));
+        Ok(json!({
+            "recipient": target.path.recipient,
+            "via": target.path.via,
+            "also": also.collect::<Vec<_>>(),
+            "kind": kind,
+            "address": self.end_of(target)?,
+        }))
     }
 
     /// The message itself, from a copy in the vault: whose it is, and its octets. `None` where none

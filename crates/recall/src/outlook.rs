@@ -13,7 +13,7 @@ use tern_mime::ParsedMessage;
 use tern_store::{Read, StoreError};
 
 use crate::submission::first_targets;
-use crate::{Submission, limits, tables};
+use crate::{Submission, Target, limits, tables};
 
 const CLASS: &str = "IPM.Outlook.Recall";
 /// What Exchange 2003 and its clients say instead, in the header.
@@ -89,8 +89,8 @@ impl Titled {
 
     fn went_to(&self, reader: &dyn Read, submission: &Submission) -> Result<bool, StoreError> {
         let targets = first_targets(reader, submission.id, limits::MAX_OUTLOOK_TARGETS)?;
-        let named = targets.iter().map(|target| target.recipient.to_lowercase());
-        let named: HashSet<String> = named.collect();
+        let named = targets.iter().flat_map(Target::recipients);
+        let named: HashSet<String> = named.map(str::to_lowercase).collect();
         Ok(self.recipients.iter().all(|one| named.contains(one)))
     }
 

@@ -14,7 +14,7 @@ use tern_queue::{Ending, QueueId, State as ItemState, Status};
 use crate::Reach;
 use crate::onward::{Onward, left_alone};
 use crate::outcome::{CopyOutcome, Outcome, Reason, Tally};
-use crate::submission::{Destination, Submission, Target};
+use crate::{Destination, Submission, Target};
 
 /// Everything a plan rests on.
 #[derive(Clone, Debug)]
@@ -202,14 +202,17 @@ pub(crate) const fn left_outcome(
     }
 }
 
-/// Whether a target is among the chosen: its recipient, a step of its way, or its end.
+/// Whether a target is among the chosen: a recipient that led to it, a step on the way from one, or its end.
 pub(crate) fn is_chosen(target: &Target, chosen: &[String]) -> bool {
     let named = |address: &str| chosen.iter().any(|one| one.eq_ignore_ascii_case(address));
     let end = match &target.destination {
         Destination::Account(_) | Destination::Nowhere => false,
         Destination::Outside { address, .. } => named(address),
     };
-    chosen.is_empty() || end || named(&target.recipient) || target.via.iter().any(|via| named(via))
+    let mut paths = target.paths();
+    chosen.is_empty()
+        || end
+        || paths.any(|path| named(&path.recipient) || path.via.iter().any(|via| named(via)))
 }
 
 /// The outcome of a target that the delivery has reached and that has no copy in a mailbox here,

@@ -5,10 +5,9 @@ use serde_json::{Value, json};
 use tern_base::{AccountId, OriginId, Timestamp};
 use tern_store::{Engine, Range, StoreError, limits as store_limits};
 
-use crate::submission::Destination;
 use crate::{
-    CopyOutcome, Extent, Noticed, Outcome, Reason, Recall, RecallError, RecallId, Recalls, Seen,
-    State, Subject, Tally, Target, Wait, submission, tables,
+    CopyOutcome, Destination, Extent, Noticed, Outcome, Reason, Recall, RecallError, RecallId,
+    Recalls, Seen, State, Subject, Tally, Target, Wait, submission, tables,
 };
 
 /// A recall and every copy's outcome.
@@ -204,10 +203,10 @@ impl Recalls {
                 .filter(|folder| outcome.mailboxes.contains(&folder.id));
             mailboxes.extend(named.map(|folder| folder.path.clone()));
         }
-        let via = target.map(via_of).unwrap_or_default();
+        let via = target.map(|target| target.path.via.clone());
         Ok(StatusLine {
             recipient: self.address(account)?,
-            via,
+            via: via.unwrap_or_default(),
             mailboxes,
             outcome,
             seen: None,
@@ -227,7 +226,7 @@ impl Recalls {
         };
         Ok(StatusLine {
             recipient: self.end_of(target)?,
-            via: via_of(target),
+            via: target.path.via.clone(),
             mailboxes: Vec::new(),
             outcome,
             seen,
@@ -264,7 +263,7 @@ impl Recalls {
         match &target.destination {
             Destination::Account(account) => self.address(*account),
             Destination::Outside { address, .. } => Ok(address.clone()),
-            Destination::Nowhere => Ok(target.recipient.clone()),
+            Destination::Nowhere => Ok(target.path.recipient.clone()),
         }
     }
 
@@ -286,10 +285,6 @@ impl Recalls {
         };
         recalls.into_iter().map(line).collect()
     }
-}
-
-fn via_of(target: &Target) -> Vec<String> {
-    target.via.clone()
 }
 
 impl Status {

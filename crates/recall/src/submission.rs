@@ -7,12 +7,12 @@
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, ContentDigest, EmailAddress, OriginId, Timestamp};
 use tern_mailbox::Letter;
-use tern_queue::QueueId;
 use tern_store::{Range, Read, StoreError, Transaction};
 
 use crate::arrival::arrival;
 use crate::returned::TextPrint;
-use crate::{limits, onward, quoted, tables};
+use crate::target::{decode_targets, encode_targets};
+use crate::{Destination, Target, limits, onward, quoted, tables};
 
 /// One message accepted from one authenticated account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,33 +47,6 @@ pub struct Submission {
     pub accounts: u32,
     /// How many addresses outside they led to.
     pub outside: u32,
-}
-
-/// Where one recipient of the envelope led.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// The recipient as the envelope named it.
-    pub recipient: String,
-    /// The aliases and groups it went through, outermost first.
-    pub via: Vec<String>,
-    /// Where it ended.
-    pub destination: Destination,
-}
-
-/// Where a copy was sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Destination {
-    /// Nowhere: it was planned, and its mailbox refused it.
-    Nowhere,
-    /// To an account of this server.
-    Account(AccountId),
-    /// To another server, by way of the queue.
-    Outside {
-        /// The address.
-        address: String,
-        /// The item that carries it.
-        item: QueueId,
-    },
 }
 
 impl Submission {
@@ -141,41 +114,6 @@ impl Submission {
             outside: r.number32()?,
         })
     }
-}
-
-fn encode_targets(targets: &[Target]) -> Vec<u8> {
-    let mut w = Writer::versioned(1);
-    w.list(targets, |w, target| {
-        w.text(&target.recipient).list(&target.via, |w, step| {
-            w.text(step);
-        });
-        match &target.destination {
-            Destination::Nowhere => drop(w.byte(2)),
-            Destination::Account(account) => drop(w.byte(0).number(account.0.into())),
-            Destination::Outside { address, item } => drop(w.byte(1).text(address).array(&item.0)),
-        }
-    });
-    w.finish()
-}
-
-fn decode_targets(bytes: &[u8]) -> Result<Vec<Target>, Damaged> {
-    Reader::of_version(bytes, 1)?.list(|r| {
-        let (recipient, via) = (r.text()?, r.list(Reader::text)?);
-        let destination = match r.byte()? {
-            0 => Destination::Account(AccountId(r.number32()?)),
-            1 => Destination::Outside {
-                address: r.text()?,
-                item: QueueId(r.array()?),
-            },
-            2 => Destination::Nowhere,
-            _ => return Err(Damaged),
-        };
-        Ok(Target {
-            recipient,
-            via,
-            destination,
-        })
-    })
 }
 
 /// The key under which a Message-ID is found: not the text, whose length is the sender's choice.
@@ -258,9 +196,7 @@ pub fn target_chunks(targets: &[Target]) -> Vec<(u32, &[Target])> {
     while !rest.is_empty() {
         let mut size = 0;
         let fitting = rest.iter().take_while(|target| {
-            let via: usize = target.via.iter().map(|step| step.len() + 2).sum();
-            // Recipient and destination address, id and counts.
-            size += via + target.recipient.len() + 400;
+            size += target.length();
             size <= limits::TARGET_ROW_BYTES
         });
         let count = fitting.count().max(1);

@@ -112,10 +112,9 @@ impl House {
             accounts: 2,
             outside: 0,
         };
-        let targets = RECIPIENTS.map(|account| Target {
-            recipient: format!("{account}@example.org"),
-            via: Vec::new(),
-            destination: Destination::Account(account),
+        let targets = RECIPIENTS.map(|account| {
+            let recipient = format!("{account}@example.org");
+            Target::of(&recipient, &[], Destination::Account(account))
         });
         tern_store::transact(&*self.engine, |txn| {
             submission::record_in(txn, &sent)?;

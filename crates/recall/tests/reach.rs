@@ -33,11 +33,7 @@ fn lead(house: &House, sent: &Submission, targets: &[Target]) {
 }
 
 fn by_way_of(recipient: &str, account: AccountId) -> Target {
-    Target {
-        recipient: recipient.into(),
-        via: vec![recipient.into()],
-        destination: Destination::Account(account),
-    }
+    Target::of(recipient, &[recipient], Destination::Account(account))
 }
 
 fn audited(house: &House, action: &str) -> Vec<tern_audit::Entry> {
@@ -62,11 +58,7 @@ fn the_sender_sees_what_they_addressed_and_nobody_behind_it() {
     let targets = [
         by_way_of("team@example.org", BOB),
         by_way_of("team@example.org", CAROL),
-        Target {
-            recipient: "dave@example.org".into(),
-            via: Vec::new(),
-            destination: Destination::Account(DAVE),
-        },
+        Target::of("dave@example.org", &[], Destination::Account(DAVE)),
     ];
     lead(&house, &sent, &targets);
     house.serve(CAROL, 1, ExposureLevel::Body);

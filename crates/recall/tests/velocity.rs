@@ -179,7 +179,7 @@ fn a_group_that_is_chosen_counts_as_all_its_members() {
     let sent = house.submit(DAVE, &everybody, &[], 1);
     let mut targets = submission::targets(&house.engine, sent.id).unwrap();
     for target in &mut targets {
-        target.recipient = "all@example.org".into();
+        target.path.recipient = "all@example.org".into();
     }
     tern_store::transact(&house.engine, |txn| {
         while submission::forget_targets_in(txn, sent.id, 100)? {}

@@ -196,11 +196,11 @@ impl Known {
         let own = self
             .targets
             .iter()
-            .filter(|target| target.recipient == name);
+            .filter(|target| target.recipients().any(|one| one == name));
         if let Some(worst) = own.map(|target| self.at(target)).max() {
             return Ok(worst);
         }
-        // Where another recipient leads as well, there is one copy for both.
+        // More lead there than are on record.
         if let Resolution::Found(found) = resolve(delivery.reader(), &address)? {
             let leads_to = |target: &&Target| match &target.destination {
                 Destination::Account(id) => found.accounts.iter().any(|it| it.account == *id),

@@ -115,11 +115,7 @@ impl House {
             super::BOB => "bob@example.org",
             _ => "carol@example.org",
         };
-        let target = Target {
-            recipient: recipient.to_owned(),
-            via: Vec::new(),
-            destination: Destination::Account(to),
-        };
+        let target = Target::of(recipient, &[], Destination::Account(to));
         tern_store::transact(&*self.engine, |txn| -> Result<_, tern_store::StoreError> {
             submission::record_in(txn, &sent)?;
             for (first, chunk) in submission::target_chunks(std::slice::from_ref(&target)) {

@@ -278,14 +278,11 @@ impl House {
         for (n, address) in out.iter().enumerate() {
             let item = QueueId::of_recipient(id, n as u32);
             self.enqueue(item, id, from, address, &prepared);
-            targets.push(Target {
-                recipient: (*address).to_owned(),
-                via: Vec::new(),
-                destination: Destination::Outside {
-                    address: (*address).to_owned(),
-                    item,
-                },
-            });
+            let to = Destination::Outside {
+                address: (*address).to_owned(),
+                item,
+            };
+            targets.push(Target::of(address, &[], to));
         }
         tern_store::transact(&self.engine, |txn| -> Result<_, tern_store::StoreError> {
             submission::record_in(txn, &sent)?;
@@ -566,12 +563,9 @@ impl House {
 }
 
 fn target(account: AccountId) -> Target {
-    Target {
-        recipient: match account {
-            BOB => "bob@example.org".into(),
-            _ => format!("account{account}@example.org"),
-        },
-        via: Vec::new(),
-        destination: Destination::Account(account),
-    }
+    let recipient = match account {
+        BOB => "bob@example.org".into(),
+        _ => format!("account{account}@example.org"),
+    };
+    Target::of(&recipient, &[], Destination::Account(account))
 }
