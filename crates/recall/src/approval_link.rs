@@ -75,15 +75,14 @@ impl Recalls {
             return Ok(None);
         }
         let account = claim.account;
-        let mut approvals = held.wait.approvals.iter();
-        if approvals.any(|one| one.account == Some(account)) {
-            return Ok(None);
-        }
         let by = Requester {
             account: Some(account),
             name: self.address(account)?,
             authentication: Authentication::default(),
         };
+        if held.wait.counted().any(|one| one.is_by(&by)) {
+            return Ok(None);
+        }
         match self.may_approve(&held, &by, now) {
             Err(RecallError::NotAllowed(_)) => Ok(None),
             may => may.map(|()| Some((claim.recall, account))),

@@ -8,11 +8,11 @@
 //! Invariants:
 //! - An act upon a waiting recall, what follows from it and their audit entries are one transaction.
 //! - Nobody approves what they asked for, nor what takes back their own message.
-//! - Each person's approval counts once.
+//! - Each person's approval counts once, and for as long as they may give it ([`crate::approver`]).
 
 use tern_audit::Draft;
 use tern_base::{AccountId, Timestamp};
-use tern_policy::{Authentication, Decision, Operation, Permission, Verdict as PolicyVerdict};
+use tern_policy::{Decision, Operation, Verdict as PolicyVerdict};
 use tern_store::{StoreError, Transaction, Verdict};
 
 use crate::asked::Asked;
@@ -170,21 +170,23 @@ impl Recalls {
             self.approver(held, by, now)?;
             let mut wait = held.wait.clone();
             if held.recall.state != State::AwaitingApproval
-                || wait.approvals.iter().any(|one| is_by(one, by))
+                || wait.counted().any(|one| one.is_by(by))
             {
                 return Ok(None);
             }
             let approval = Approval {
-                account: by.account,
-                name: by.name.clone(),
+                by: by.clone(),
                 at: now,
                 reason: reason.map(shortened),
+                lapsed: false,
             };
             let mut entry = act_entry(held, "recall.approve", now);
             if let Some(reason) = &approval.reason {
                 entry = entry.detail("reason", reason.as_str());
             }
             by_requester(&mut entry, by);
+            // What is given again stands in place of what counts no more.
+            wait.approvals.retain(|one| !one.is_by(by));
             wait.approvals.push(approval);
             Ok(Some((wait, entry)))
         })
@@ -322,7 +324,7 @@ impl Recalls {
                 self.expire_one(id, now)?;
                 continue;
             }
-            let Some((wait, entry)) = act(&held)? else {
+            let Some((mut wait, mut entry)) = act(&held)? else {
                 return match held.recall.state {
                     State::Cancelled | State::Expired => {
                         Err(RecallError::WrongState(held.recall.state.code()))
@@ -330,6 +332,10 @@ impl Recalls {
                     _ => self.answer_on_record(&held.recall),
                 };
             };
+            let lapsed = self.judge_approvals(&held, &mut wait)?;
+            if !lapsed.is_empty() {
+                entry = entry.detail("lapsed", lapsed.join(" "));
+            }
             let freed = Freed { held, wait, entry };
             let answer = match self.ask_again(&freed, now) {
                 Err(NotSealed::Joined(_)) => {
@@ -358,7 +364,7 @@ impl Recalls {
         let exposed = Some(self.exposed(&found, recall.reach)?);
         let facts = (Operation::Recall, exposed, wait.requests_before);
         let mut question = self.question(facts, &request, &found, recall.requested)?;
-        question.approvals = self.counted(&wait.approvals)?;
+        question.approvals = wait.counted().count() as u32;
         if let Some(account) = wait.requester.account {
             question.frozen = self.frozen(account)?.is_some();
         }
@@ -468,46 +474,6 @@ impl Recalls {
         }
         Err(StoreError::Busy.into())
     }
-
-    /// Whether somebody may approve a waiting recall: never the one who asked, nor the one whose
-    /// message it takes back, whatever the policy says.
-    pub(crate) fn may_approve(
-        &self,
-        held: &Held,
-        by: &Requester,
-        now: Timestamp,
-    ) -> Result<(), RecallError> {
-        let asked = &held.wait.requester;
-        let own = by.account == asked.account && (by.account.is_some() || by.name == asked.name);
-        let senders = by.account.is_some() && by.account == held.recall.owner;
-        if own || senders {
-            return Err(RecallError::NotAllowed("nobody approves what is their own"));
-        }
-        if !self.is_there(by)? {
-            return Err(RecallError::NotAllowed("the account is removed"));
-        }
-        match self.asked_to_approve(held, by, now)?.decision {
-            Decision::Allow => Ok(()),
-            decision => Err(RecallError::NotAllowed(decision.code())),
-        }
-    }
-
-    /// What the policy says of an approval by somebody.
-    fn asked_to_approve(
-        &self,
-        held: &Held,
-        by: &Requester,
-        now: Timestamp,
-    ) -> Result<PolicyVerdict, RecallError> {
-        let found = self.submission_of(&held.recall)?;
-        let request = request_of(&held.recall, by);
-        let facts = (Operation::Use(Permission::RecallApprove), None, 0);
-        let mut question = self.question(facts, &request, &found, now)?;
-        let asked = self.actor(&held.wait.requester, found.account)?;
-        question.requester = Some(asked.name);
-        question.approvals = held.wait.approvals.len() as u32;
-        Ok(self.policy.decide(&question))
-    }
 }
 
 /// A waiting recall, and what somebody did.
@@ -531,7 +497,7 @@ impl Freed {
         tern_audit::append_in(txn, self.entry.clone())?;
         let mut recall = recalls.recall_in(txn, id)?;
         let approvals = self.wait.approvals.iter();
-        recall.follow(approvals.filter_map(|approval| approval.account));
+        recall.follow(approvals.filter_map(|approval| approval.by.account));
         recall.changed();
         Ok(recall)
     }
@@ -545,14 +511,9 @@ impl Freed {
         txn: &mut Transaction<'_>,
         now: Timestamp,
     ) -> Result<(), RecallError> {
-        let (requester, last) = (self.wait.requester.account, self.wait.approvals.last());
+        let (requester, last) = (self.wait.requester.account, self.wait.counted().last());
         if let (Some(account), Some(approval)) = (requester, last) {
-            let by = Requester {
-                account: approval.account,
-                name: approval.name.clone(),
-                authentication: Authentication::default(),
-            };
-            recalls.unfreeze_in(txn, account, &by, now)?;
+            recalls.unfreeze_in(txn, account, &approval.by, now)?;
         }
         Ok(())
     }
@@ -576,13 +537,6 @@ pub(crate) fn request_of(recall: &Recall, requester: &Requester) -> Request {
         reason: recall.reason.clone(),
         replacement: recall.replacement.clone(),
         expires: recall.expires,
-    }
-}
-
-fn is_by(approval: &Approval, by: &Requester) -> bool {
-    match by.account {
-        Some(_) => approval.account == by.account,
-        None => approval.account.is_none() && approval.name == by.name,
     }
 }
 

@@ -24,6 +24,7 @@ pub mod token;
 
 mod addressed;
 mod approval_link;
+mod approver;
 mod asked;
 mod attachment;
 mod audit;

@@ -210,8 +210,8 @@ impl Recalls {
         for (grant, _) in tern_directory::list_grants(&*self.engine)? {
             holders.insert(grant.account);
         }
-        for approval in &held.wait.approvals {
-            approval.account.map(|account| holders.remove(&account));
+        for approval in held.wait.counted() {
+            approval.by.account.map(|account| holders.remove(&account));
         }
         let mut approvers = Vec::new();
         for account in holders {

@@ -2,11 +2,11 @@
 //! being removed.
 //!
 //! Invariant: a seal that an account asked for falls before the account's removal begins, or not at
-//! all; and who has approved it is there as well.
+//! all.
 
 use tern_store::{StoreError, Transaction};
 
-use crate::{Approval, RecallError, Recalls, Requester};
+use crate::{RecallError, Recalls, Requester};
 
 impl Recalls {
     /// Whether whoever asks is there.
@@ -15,23 +15,6 @@ impl Recalls {
             Some(account) => tern_directory::has_account(&*self.engine, account)?,
             None => true,
         })
-    }
-
-    /// How many approvals count: an account that is gone or disabled by now may be so because it was
-    /// somebody else's hand.
-    pub(crate) fn counted(&self, approvals: &[Approval]) -> Result<u32, RecallError> {
-        let mut counted = 0;
-        for approval in approvals {
-            let counts = match approval.account {
-                Some(account) => {
-                    let known = tern_directory::account(&*self.engine, account)?;
-                    known.is_some_and(|known| !known.removing && !known.disabled)
-                }
-                None => true,
-            };
-            counted += u32::from(counts);
-        }
-        Ok(counted)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     Recall, RecallError, RecallId, Recalls, Refusal, Requested, Requester, State, limits, tables,
 };
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// What a recall waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,14 +65,14 @@ impl Awaited {
 /// One person's approval.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approval {
-    /// Their account; none for an operator at the server.
-    pub account: Option<AccountId>,
-    /// Their name.
-    pub name: String,
+    /// Who, and how they had proved who they are.
+    pub by: Requester,
     /// When.
     pub at: Timestamp,
     /// Why, in their words.
     pub reason: Option<String>,
+    /// It counts no more: when the question was asked again, they could not have given it.
+    pub lapsed: bool,
 }
 
 /// Who ended the waiting otherwise than by granting it.
@@ -116,9 +116,10 @@ impl Wait {
         write_requester(&mut w, &self.requester);
         w.number(self.requests_before.into());
         w.list(&self.approvals, |w, approval| {
-            write_account(w, approval.account);
-            w.text(&approval.name).number(approval.at.0);
+            write_requester(w, &approval.by);
+            w.number(approval.at.0);
             write_text(w, approval.reason.as_ref());
+            w.byte(approval.lapsed.into());
         });
         w.option(self.ended.as_ref(), |w, ended| {
             write_text(w, ended.by.as_ref());
@@ -148,10 +149,10 @@ impl Wait {
             requests_before: r.number32()?,
             approvals: r.list(|r| {
                 Ok(Approval {
-                    account: r.option(|r| r.number32().map(AccountId))?,
-                    name: r.text()?,
+                    by: read_requester(r)?,
                     at: Timestamp(r.number()?),
                     reason: r.option(Reader::text)?,
+                    lapsed: r.byte()? != 0,
                 })
             })?,
             ended: r.option(|r| {
@@ -193,7 +194,11 @@ impl Wait {
         if !matches!(state, State::Expired) {
             for approval in &self.approvals {
                 let at = approval.at.rfc5322();
-                lines.push(format!("Approved by {} on {at}.", approval.name));
+                let counts = match approval.lapsed {
+                    true => ", which counts no more",
+                    false => "",
+                };
+                lines.push(format!("Approved by {} on {at}{counts}.", approval.by.name));
             }
         }
         if let Some(ended) = &self.ended {
@@ -215,7 +220,10 @@ impl Wait {
 
     /// The waiting as JSON.
     pub(crate) fn json(&self, state: State) -> Value {
-        let approval = |one: &Approval| json!({"by": one.name, "at": one.at.to_string(), "reason": one.reason});
+        let approval = |one: &Approval| {
+            let at = one.at.to_string();
+            json!({"by": one.by.name, "at": at, "reason": one.reason, "lapsed": one.lapsed})
+        };
         let approvals: Vec<Value> = self.approvals.iter().map(approval).collect();
         let until = state.is_waiting().then(|| self.awaited.until().to_string());
         let approvers = match self.awaited {
@@ -461,10 +469,14 @@ mod tests {
             },
             requests_before: 4,
             approvals: vec![Approval {
-                account: None,
-                name: "root".into(),
+                by: Requester {
+                    account: None,
+                    name: "root".into(),
+                    authentication: Authentication::default(),
+                },
                 at: Timestamp(5),
                 reason: Some("yes".into()),
+                lapsed: true,
             }],
             ended: Some(Ended {
                 by: None,

@@ -172,7 +172,7 @@ fn asked(recall: &Recall) -> Vec<(&'static str, Value)> {
 }
 
 fn approvals(wait: &Wait) -> Value {
-    let one = |one: &tern_recall::Approval| json!({"by": one.name, "at": date::utc(one.at), "reason": one.reason});
+    let one = |one: &tern_recall::Approval| json!({"by": one.by.name, "at": date::utc(one.at), "reason": one.reason, "hasLapsed": one.lapsed});
     wait.approvals.iter().map(one).collect()
 }
 

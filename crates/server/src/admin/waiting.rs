@@ -131,8 +131,8 @@ fn waiting_json(
     frozen: bool,
 ) -> serde_json::Value {
     let recall = &waiting.recall;
-    let approvals = waiting.wait.approvals.iter();
-    let approvals: Vec<_> = approvals.map(|one| one.name.as_str()).collect();
+    let approvals = waiting.wait.counted();
+    let approvals: Vec<_> = approvals.map(|one| one.by.name.as_str()).collect();
     let approvers = match waiting.wait.awaited {
         Awaited::Approval { approvers, .. } => Some(approvers),
         Awaited::StepUp { .. } | Awaited::Time { .. } => None,

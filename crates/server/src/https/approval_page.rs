@@ -40,13 +40,13 @@ pub(super) fn ask(
     frozen: Option<String>,
 ) -> Answer {
     let waiting = asked.waiting;
-    let approvals = waiting.wait.approvals.iter();
+    let approvals = waiting.wait.counted();
     let page = ApprovalPage {
         shown: Shown::of(asked),
         reader: reader.to_owned(),
         requester: waiting.recall.requester.clone(),
         frozen,
-        approved_by: approvals.map(|one| one.name.clone()).collect(),
+        approved_by: approvals.map(|one| one.by.name.clone()).collect(),
         trouble: asked.trouble.map(|trouble| match trouble {
             Trouble::NotSetUp => String::from(
                 "Your account has no second factor, so nothing can be answered here. Ask your \
