@@ -179,7 +179,7 @@ pub enum Notice {
 /// How they want it done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// How many of the recipients; `None` for all.
+    /// How many recipients are behind the addresses that were chosen, groups expanded; `None` for all.
     pub chosen_recipients: Option<u64>,
     /// Which copies.
     pub selection: Selection,

@@ -344,9 +344,9 @@ impl Recalls {
             surroundings: Surroundings::default(),
             message: Some(message),
             options: Options {
-                chosen_recipients: match request.chosen.len() {
-                    0 => None,
-                    chosen => Some(chosen as u64),
+                chosen_recipients: match request.chosen.is_empty() {
+                    true => None,
+                    false => Some(self.recipients_of(request, submission)?.into()),
                 },
                 selection: request.selection,
                 reach: request.reach.code(),

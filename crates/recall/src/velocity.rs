@@ -132,7 +132,11 @@ impl Recalls {
     }
 
     /// How many recipients a request covers: of an address that was chosen, all whom it leads to.
-    fn recipients_of(&self, request: &Request, found: &Submission) -> Result<u32, RecallError> {
+    pub(crate) fn recipients_of(
+        &self,
+        request: &Request,
+        found: &Submission,
+    ) -> Result<u32, RecallError> {
         if request.chosen.is_empty() {
             let judged = self.judged(request, found)?;
             return Ok(judged.accounts.saturating_add(judged.outside));

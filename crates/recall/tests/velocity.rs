@@ -195,6 +195,18 @@ fn a_group_that_is_chosen_counts_as_all_its_members() {
     assert!(matches!(answer, Requested::Waiting(..)), "{answer:?}");
     let frozen = house.recalls.frozen(DAVE).unwrap().unwrap();
     assert!(frozen.why.contains("1001 recipients"), "{frozen:?}");
+    // Policies are told the same; of a name that leads nowhere, that it is nobody.
+    let told = |id| {
+        let inputs = house.recalls.decided(id).unwrap().unwrap().inputs;
+        let mut inputs = inputs.into_iter();
+        inputs.find_map(|(name, n)| (name == "context.options.recipients").then_some(n))
+    };
+    assert_eq!(told(request.id).as_deref(), Some("1001"));
+    let mut nobody = house.request(DAVE, Selector::Submission(sent.id));
+    nobody.chosen = vec!["nobody@example.org".into()];
+    let would = house.recalls.would_be(&nobody, house.now).unwrap().unwrap();
+    let zero = ("context.options.recipients".into(), "0".into());
+    assert!(would.inputs.contains(&zero), "{would:?}");
     house.check();
 }
 
