@@ -15,17 +15,21 @@ use crate::message::{ParsedMessage, parse};
 use crate::part::{Part, PartKind};
 use crate::text::{decode_part, range};
 
-/// The header fields of a letter, sorted. See [`content_digest`] for what is left out, and why.
-const DIGEST_FIELDS: [&str; 9] = [
-    "cc",
-    "content-transfer-encoding",
-    "content-type",
-    "date",
-    "from",
-    "in-reply-to",
-    "references",
-    "subject",
-    "to",
+/// The header fields of a letter, sorted, and which of them may have quoted strings. See
+/// [`content_digest`] for what is left out, and why.
+const DIGEST_FIELDS: [(&str, bool); 12] = [
+    ("cc", true),
+    ("content-disposition", true),
+    ("content-transfer-encoding", false),
+    ("content-type", true),
+    ("date", false),
+    ("from", true),
+    ("in-reply-to", false),
+    ("references", false),
+    ("reply-to", true),
+    ("sender", true),
+    ("subject", false),
+    ("to", true),
 ];
 
 /// The keyed digest that addresses `bytes`.
@@ -57,24 +61,32 @@ impl BlobHasher {
 /// The digest that a letter keeps on its way: equal for a sent message, its delivered copies and
 /// re-appended copies, and different for any other letter.
 ///
-/// It covers From, To, Cc, Subject, Date, Content-Type, Content-Transfer-Encoding, In-Reply-To and
-/// References (names in lower case, values unfolded, white space runs as one space, sorted by name
-/// and then by order of appearance), then the body (line ends as LF, without white space at line
-/// ends and without empty lines at the end).
+/// It covers what a reader sees, and where an answer would go: From, Sender, Reply-To, To, Cc, Subject,
+/// Date, Content-Type, Content-Disposition, Content-Transfer-Encoding, In-Reply-To and References (names
+/// in lower case, sorted by name and then by order of appearance), then the body (line ends as LF, without
+/// white space at line ends and without empty lines at the end).
+///
+/// That is the relaxed canonicalisation of RFC 6376 3.4, with two differences. In a quoted string white
+/// space is a part of what is said (RFC 5322 3.2.4): there each space counts, and a fold is undone by
+/// taking out its line end alone. And in the body white space within a line counts.
 ///
 /// What it ignores:
 /// - fields that servers add or change on the way (Received, Return-Path, Delivered-To,
 ///   Authentication-Results, DKIM-Signature, ARC-*, List-*, X-*, tokens of servers) or take out (Bcc);
 /// - Message-ID, which a submission without one is given, and which clients replace when they
 ///   append a copy; who needs it compares it beside the digest;
-/// - the order of fields of different names, folding, LF against CRLF, and white space at line
-///   ends: gateways and clients rewrite these without changing a word;
+/// - the order of fields of different names, folding, how much white space stands between words, LF
+///   against CRLF, and white space at line ends: gateways and clients rewrite these without changing a word;
+/// - how urgent it says that it is, since gateways translate that;
 /// - MIME-Version, and any field not named above, because a reader does not see it.
+///
+/// A mailing list that puts a Sender or Reply-To of its own makes another letter of it, as one that adds a
+/// footer does: that it came from here is known otherwise, where it is.
 ///
 /// Not ignored: a change of transfer encoding, or a Date added later; compute the digest after
 /// submission has completed the header.
 pub fn content_digest(key: &[u8; 32], bytes: &[u8]) -> ContentDigest {
-    let mut hasher = Hasher::new_keyed(&blake3::derive_key("tern 2026-11 content digest v1", key));
+    let mut hasher = Hasher::new_keyed(&blake3::derive_key("tern 2026-11 content digest v2", key));
     let mut buffer = Buffer {
         hasher: &mut hasher,
         bytes: Vec::with_capacity(Buffer::SIZE + 256),
@@ -85,28 +97,18 @@ pub fn content_digest(key: &[u8; 32], bytes: &[u8]) -> ContentDigest {
         .unwrap_or_default();
     let mut fields: Vec<(usize, &[u8])> = headers(header)
         .filter_map(|field| {
-            let name = DIGEST_FIELDS.iter().position(|name| field.is(name))?;
+            let name = DIGEST_FIELDS.iter().position(|(name, _)| field.is(name))?;
             Some((name, field.value))
         })
         .collect();
     fields.sort_by_key(|&(name, _)| name); // Stable: order of appearance within a name.
     for (name, value) in fields {
-        buffer.push(
-            DIGEST_FIELDS
-                .get(name)
-                .copied()
-                .unwrap_or_default()
-                .as_bytes(),
-        );
+        let (name, quotes) = DIGEST_FIELDS.get(name).copied().unwrap_or_default();
+        buffer.push(name.as_bytes());
         buffer.push(b":");
-        let words = value
-            .split(u8::is_ascii_whitespace)
-            .filter(|word| !word.is_empty());
-        for (index, word) in words.enumerate() {
-            if index > 0 {
-                buffer.push(b" ");
-            }
-            buffer.push(word);
+        match quotes && value.contains(&b'"') {
+            true => push_quoted(&mut buffer, value),
+            false => push_words(&mut buffer, value),
         }
         buffer.push(b"\n");
     }
@@ -117,6 +119,49 @@ pub fn content_digest(key: &[u8; 32], bytes: &[u8]) -> ContentDigest {
     let mut digest = [0; 16];
     hasher.finalize_xof().fill(&mut digest);
     ContentDigest(digest)
+}
+
+/// The words of a value, with one space between them.
+fn push_words(buffer: &mut Buffer<'_>, value: &[u8]) {
+    let words = value
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty());
+    for (index, word) in words.enumerate() {
+        if index > 0 {
+            buffer.push(b" ");
+        }
+        buffer.push(word);
+    }
+}
+
+/// The same, where quoted strings keep their white space.
+fn push_quoted(buffer: &mut Buffer<'_>, value: &[u8]) {
+    let (mut quoted, mut escaped, mut gap, mut begun) = (false, false, false, false);
+    // What a mark opens that is never closed is not quoted.
+    let last = memchr::memrchr(b'"', value).unwrap_or_default();
+    for (at, byte) in value.iter().enumerate() {
+        let shown = match byte {
+            b'\r' | b'\n' if quoted => continue,
+            // Whoever folds may write a tab for the space.
+            b'\t' if quoted => &b' ',
+            byte if !quoted && byte.is_ascii_whitespace() => {
+                gap = begun;
+                continue;
+            }
+            byte => byte,
+        };
+        if std::mem::take(&mut gap) {
+            buffer.push(b" ");
+        }
+        begun = true;
+        buffer.push(std::slice::from_ref(shown));
+        match byte {
+            _ if std::mem::take(&mut escaped) => {}
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted && at < last,
+            _ => {}
+        }
+    }
 }
 
 fn push_body(buffer: &mut Buffer<'_>, body: &[u8]) {

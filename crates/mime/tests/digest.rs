@@ -1,10 +1,12 @@
 //! Which messages are the same letter, and which are not.
 
+use proptest::collection::vec;
+use proptest::prelude::*;
 use tern_mime::{BlobHasher, blob_id, content_digest, nested_digests, parse};
 
 const KEY: [u8; 32] = [3; 32];
 
-const SENT: &str = "From: Ann <ann@example.org>\r\nTo: Bob <bob@example.com>\r\nCc: c@example.com\r\n\
+const SENT: &str = "From: \"Ann B.  Ito\" <ann@example.org>\r\nTo: Bob <bob@example.com>\r\nCc: c@example.com\r\n\
     Bcc: secret@example.com\r\nSubject: The plan for Friday\r\nDate: Sat, 21 Nov 2026 22:06:00 +0000\r\n\
     Message-ID: <1@example.org>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\
     \r\nHello Bob,\r\n\r\nsee you.\r\n";
@@ -35,6 +37,21 @@ fn the_same_letter() {
         ),
         ("refolded", SENT.replace("plan for", "plan\r\n\t for")),
         (
+            "refolded in a quoted string",
+            SENT.replace("\"Ann B.  Ito\"", "\"Ann B. \r\n\tIto\""),
+        ),
+        (
+            "refolded between a quoted string and what follows",
+            SENT.replace("Ito\" <", "Ito\"\r\n\t <"),
+        ),
+        (
+            "urgent",
+            SENT.replace(
+                "MIME-Version",
+                "Importance: high\r\nX-Priority: 1\r\nMIME-Version",
+            ),
+        ),
+        (
             "folded behind the name",
             SENT.replace("Subject: ", "Subject:\r\n "),
         ),
@@ -54,10 +71,11 @@ fn the_same_letter() {
         ("no line end at the end", SENT.trim_end().to_owned()),
         (
             "fields in another order",
-            SENT.replace("From: Ann <ann@example.org>\r\n", "").replace(
-                "\r\n\r\nHello",
-                "\r\nFrom: Ann <ann@example.org>\r\n\r\nHello",
-            ),
+            SENT.replace("From: \"Ann B.  Ito\" <ann@example.org>\r\n", "")
+                .replace(
+                    "\r\n\r\nHello",
+                    "\r\nFrom: \"Ann B.  Ito\" <ann@example.org>\r\n\r\nHello",
+                ),
         ),
     ];
     for (what, text) in same {
@@ -86,6 +104,40 @@ fn another_letter() {
         ("to", SENT.replace("bob@", "eve@")),
         ("cc", SENT.replace("Cc: c@", "Cc: d@")),
         ("type", SENT.replace("text/plain", "text/html")),
+        (
+            "white space in a quoted string",
+            SENT.replace("B.  Ito", "B. Ito"),
+        ),
+        (
+            "the same name, unquoted",
+            SENT.replace("\"Ann B.  Ito\"", "Ann B.  Ito"),
+        ),
+        (
+            "where an answer goes",
+            SENT.replace("MIME-Version", "Reply-To: ann@example.net\r\nMIME-Version"),
+        ),
+        (
+            "where else an answer goes",
+            SENT.replace("MIME-Version", "Reply-To: ann@example.com\r\nMIME-Version"),
+        ),
+        (
+            "on whose behalf",
+            SENT.replace("MIME-Version", "Sender: aide@example.org\r\nMIME-Version"),
+        ),
+        (
+            "the name of a file",
+            SENT.replace(
+                "MIME-Version",
+                "Content-Disposition: attachment; filename=\"a.txt\"\r\nMIME-Version",
+            ),
+        ),
+        (
+            "the name of another file",
+            SENT.replace(
+                "MIME-Version",
+                "Content-Disposition: attachment; filename=\"a .txt\"\r\nMIME-Version",
+            ),
+        ),
         ("a second To", SENT.replace("Cc: c@", "To: d@")),
         (
             "a header line moved into the body",
@@ -160,4 +212,109 @@ fn letters_inside_letters() {
         assert_eq!(found, [digest(inner)], "{carrier}");
     }
     assert!(nested_digests(&KEY, &parse(SENT.as_bytes()), SENT.as_bytes()).is_empty());
+}
+
+/// The fields in which quoted strings have a meaning.
+const STRUCTURED: [&str; 7] = [
+    "From",
+    "Sender",
+    "Reply-To",
+    "To",
+    "Cc",
+    "Content-Type",
+    "Content-Disposition",
+];
+
+/// What a field's value is made of: words, and quoted strings as what stands between their spaces.
+#[derive(Clone, Debug)]
+enum Piece {
+    Word(&'static str),
+    Quoted(Vec<&'static str>),
+}
+
+fn pieces() -> impl Strategy<Value = Vec<Piece>> {
+    let words = proptest::sample::select(vec!["a", "<b@c>", "(d)", ",", "\u{e9}", "=?utf-8?q?e?="]);
+    let inner = proptest::sample::select(vec!["", "f", "g,h", "\\\"", "\\\\", "(i", "\u{e9}"]);
+    let quoted = vec(inner, 1..4).prop_map(Piece::Quoted);
+    vec(prop_oneof![words.prop_map(Piece::Word), quoted], 1..6)
+}
+
+/// How a relay may write one space: folded or not, by a space or a tab.
+const FOLDS: [&str; 4] = [" ", "\t", "\r\n ", "\n\t"];
+
+/// A letter with such a field, each space written in the next of these ways.
+fn written(field: &str, pieces: &[Piece], folds: &[usize]) -> Vec<u8> {
+    let mut folds = folds.iter().cycle().map(|fold| FOLDS[fold % FOLDS.len()]);
+    let mut value = String::new();
+    for piece in pieces {
+        // Between words a relay may write more of it than there was.
+        value += folds.next().unwrap();
+        value += folds.next().unwrap().trim_start_matches(['\r', '\n']);
+        match piece {
+            Piece::Word(word) => value += word,
+            Piece::Quoted(inner) => {
+                value.push('"');
+                for (n, text) in inner.iter().enumerate() {
+                    if n > 0 {
+                        value += folds.next().unwrap();
+                    }
+                    value += text;
+                }
+                value.push('"');
+            }
+        }
+    }
+    format!("Subject: s\r\n{field}:{value}\r\n\r\ntext\r\n").into_bytes()
+}
+
+proptest! {
+    #[test]
+    fn however_a_relay_folds_it_is_the_same_letter(
+        field in proptest::sample::select(&STRUCTURED[..]),
+        pieces in pieces(),
+        folds in vec(0_usize..4, 1..20),
+    ) {
+        let plain = content_digest(&KEY, &written(field, &pieces, &[0]));
+        prop_assert_eq!(content_digest(&KEY, &written(field, &pieces, &folds)), plain);
+    }
+
+    #[test]
+    fn each_space_in_a_quoted_string_counts(
+        field in proptest::sample::select(&STRUCTURED[..]),
+        pieces in pieces(),
+        folds in vec(0_usize..4, 1..20),
+        which in any::<proptest::sample::Index>(),
+    ) {
+        let quoted: Vec<usize> = (0..pieces.len())
+            .filter(|n| matches!(pieces[*n], Piece::Quoted(_)))
+            .collect();
+        prop_assume!(!quoted.is_empty());
+        let mut other = pieces.clone();
+        if let Piece::Quoted(inner) = &mut other[quoted[which.index(quoted.len())]] {
+            inner.push("");
+        }
+        let plain = content_digest(&KEY, &written(field, &pieces, &[0]));
+        prop_assert_ne!(content_digest(&KEY, &written(field, &other, &folds)), plain);
+    }
+
+    /// Nobody writes the value of one field so that it passes for another, or for the body.
+    #[test]
+    fn different_words_are_different_letters(one in pieces(), other in pieces()) {
+        let words = |pieces: &[Piece]| format!("{pieces:?}");
+        prop_assume!(words(&one) != words(&other));
+        let digest = |pieces: &[Piece]| content_digest(&KEY, &written("From", pieces, &[0]));
+        prop_assert_ne!(digest(&one), digest(&other));
+    }
+}
+
+#[test]
+fn what_opens_and_is_never_closed_is_not_quoted() {
+    let folded = ["a \"b  c", "a\r\n\t\"b \r\n c", "a \"b c "];
+    let digests = folded.map(|value| digest(&format!("From: {value}\r\n\r\ntext")));
+    assert_eq!(digests[0], digests[1]);
+    assert_eq!(digests[0], digests[2]);
+    // In a subject a mark has no meaning.
+    let subjects = ["\"a  b\"", "\"a\r\n b\""];
+    let digests = subjects.map(|value| digest(&format!("Subject: {value}\r\n\r\ntext")));
+    assert_eq!(digests[0], digests[1]);
 }
