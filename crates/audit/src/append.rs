@@ -9,6 +9,7 @@ use tern_store::{Engine, StoreError, Transaction, Verdict, transact};
 
 use crate::entry::{Actor, Detail, Draft, Entry};
 use crate::read::Head;
+use crate::span::{self, Open};
 use crate::{index, json, limits, tables};
 
 /// Why an entry was not appended.
@@ -65,8 +66,8 @@ pub fn append_in(txn: &mut Transaction<'_>, draft: Draft) -> Result<Appended, Au
             new: false,
         });
     }
-    let head = match txn.get_newest(&tables::head_key())? {
-        None => Head::EMPTY,
+    let (head, open) = match txn.get_newest(&tables::head_key())? {
+        None => (Head::EMPTY, Open::EMPTY),
         Some(row) => tables::decode_head(&row).map_err(StoreError::from)?,
     };
     let sequence = head.sequence + 1;
@@ -81,9 +82,10 @@ pub fn append_in(txn: &mut Transaction<'_>, draft: Draft) -> Result<Appended, Au
     txn.put(id_key, tables::encode_sequence(sequence));
     index::put_in(txn, sequence, &entry.draft);
     txn.put(tables::entry_key(sequence), tables::encode_entry(&entry));
+    let open = span::put_in(txn, sequence, entry.draft.time, open);
     txn.put(
         tables::head_key(),
-        tables::encode_head(&Head { sequence, hash }),
+        tables::encode_head(&Head { sequence, hash }, &open),
     );
     Ok(Appended {
         sequence,

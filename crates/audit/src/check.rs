@@ -45,8 +45,8 @@ pub fn check(engine: &dyn Engine) -> Result<Vec<Finding>, StoreError> {
         let what = format!("{total} audit entries, but {ids} ids");
         findings.push(Finding { what });
     }
-    if let Some(what) = crate::index::check(&*snapshot)? {
-        findings.push(Finding { what });
-    }
+    let index = crate::index::check(&*snapshot)?;
+    let times = crate::span::check(&*snapshot)?;
+    findings.extend(index.into_iter().chain(times).map(|what| Finding { what }));
     Ok(findings)
 }

@@ -30,6 +30,7 @@ pub mod merkle;
 pub mod note;
 pub mod prove;
 pub mod read;
+mod span;
 mod tables;
 pub mod trim;
 pub mod trunk;

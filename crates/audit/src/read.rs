@@ -7,6 +7,7 @@ use tern_store::{Engine, Read, StoreError};
 
 use crate::entry::{Actor, Entry, Hash};
 use crate::index::{self, Term};
+use crate::span::{Next, Search, Stretch};
 use crate::{limits, tables};
 
 /// The end of the chain: what a signed checkpoint signs.
@@ -30,7 +31,7 @@ impl Head {
 pub fn head(reader: &dyn Read) -> Result<Head, StoreError> {
     match reader.get(&tables::head_key())? {
         None => Ok(Head::EMPTY),
-        Some(row) => Ok(tables::decode_head(&row)?),
+        Some(row) => Ok(tables::decode_head(&row)?.0),
     }
 }
 
@@ -118,73 +119,87 @@ pub(crate) fn entries_of(
 }
 
 /// Entries that fit, newest first, from entry `until` (the head when `None`) backwards. What names an
-/// actor, an action or a target is found by the index; otherwise the log is read.
+/// actor, an action or a target is found by the index, and what names a time is looked for where the log
+/// has such times; only what names nothing of these reads the log through.
 pub fn read(
     engine: &dyn Engine,
     filter: &Filter,
     until: Option<u64>,
     limit: usize,
 ) -> Result<ReadPage, StoreError> {
-    let last = match until {
-        Some(until) => until,
-        None => head(engine)?.sequence,
-    };
-    match index::term_of(filter) {
-        Some(term) => read_index(engine, filter, term, last, limit),
-        None => read_log(engine, filter, last, limit),
-    }
-}
-
-fn read_log(
-    engine: &dyn Engine,
-    filter: &Filter,
-    last: u64,
-    limit: usize,
-) -> Result<ReadPage, StoreError> {
-    let range = tables::entries(1, last).reversed();
+    let newest = head(engine)?.sequence;
+    let mut last = until.map_or(newest, |until| until.min(newest));
+    let term = index::term_of(filter);
+    let mut search = Search::new(engine, filter)?;
     let mut page = ReadPage::default();
-    for (key, value) in engine.scan(&range, limits::MAX_READ_SCAN)?.rows {
-        let sequence = tables::entry_key_sequence(&key).ok_or(StoreError::Damaged)?;
-        let entry = tables::decode_entry(sequence, &value)?;
-        page.next = sequence.checked_sub(1).filter(|next| *next > 0);
-        if filter.fits(&entry) {
-            page.entries.push(entry);
-        }
-        if page.entries.len() >= limit {
-            break;
-        }
-    }
-    Ok(page)
-}
-
-fn read_index(
-    engine: &dyn Engine,
-    filter: &Filter,
-    term: Term,
-    last: u64,
-    limit: usize,
-) -> Result<ReadPage, StoreError> {
-    let range = tables::entries_with(term, last).reversed();
-    let found = engine.scan(&range, limits::MAX_READ_SCAN)?;
-    let mut places = Vec::with_capacity(found.rows.len());
-    for (key, _) in &found.rows {
-        let (_, sequence) = tables::read_term_key(key).ok_or(StoreError::Damaged)?;
-        places.push(sequence);
-    }
-    let mut page = ReadPage::default();
-    for some in places.chunks(limits::INDEX_PAGE.min(limit.max(1))) {
-        for entry in entries_of(engine, some)?.into_iter().flatten() {
-            if page.entries.len() < limit && filter.fits(&entry) {
-                page.entries.push(entry);
+    loop {
+        let Stretch { from, to } = match search.next(last)? {
+            Next::Look(stretch) => stretch,
+            Next::Enough(place) => {
+                page.next = Some(place);
+                return Ok(page);
+            }
+            Next::Nothing => return Ok(page),
+        };
+        last = to;
+        while last >= from {
+            let count = limits::INDEX_PAGE.min(search.room().max(1));
+            let (entries, rows, rest) = some_of(engine, term, Stretch { from, to: last }, count)?;
+            search.looked_at(rows);
+            for entry in entries {
+                let sequence = entry.sequence;
+                if filter.fits(&entry) {
+                    page.entries.push(entry);
+                }
+                if page.entries.len() >= limit.max(1) {
+                    page.next = search.next(sequence - 1)?.place();
+                    return Ok(page);
+                }
+            }
+            last = rest;
+            if search.room() == 0 {
+                page.next = Some(last).filter(|next| *next > 0);
+                return Ok(page);
             }
         }
-        if page.entries.len() >= limit {
-            let oldest = page.entries.last().map_or(1, |entry| entry.sequence);
-            page.next = Some(oldest - 1).filter(|next| *next > 0);
-            return Ok(page);
-        }
     }
-    let read_to = places.last().filter(|_| found.next.is_some());
-    page.next = read_to.map(|end| end - 1);
-    Ok(page)
+}
+
+/// The newest entries of a stretch, of those that have a term where there is one, from so many rows; how
+/// many rows there were, and where to go on.
+fn some_of(
+    reader: &dyn Read,
+    term: Option<Term>,
+    stretch: Stretch,
+    count: usize,
+) -> Result<(Vec<Entry>, usize, u64), StoreError> {
+    let Stretch { from, to } = stretch;
+    let mut entries = Vec::new();
+    let (rows, oldest, more) = match term {
+        None => {
+            let found = reader.scan(&tables::entries(from, to).reversed(), count)?;
+            for (key, value) in &found.rows {
+                let sequence = tables::entry_key_sequence(key).ok_or(StoreError::Damaged)?;
+                entries.push(tables::decode_entry(sequence, value)?);
+            }
+            let oldest = entries.last().map(|entry| entry.sequence);
+            (found.rows.len(), oldest, found.next.is_some())
+        }
+        Some(term) => {
+            let found = reader.scan(&tables::entries_with(term, from, to).reversed(), count)?;
+            let place = |(key, _): &(Vec<u8>, Vec<u8>)| {
+                let (_, sequence) = tables::read_term_key(key).ok_or(StoreError::Damaged)?;
+                Ok::<u64, StoreError>(sequence)
+            };
+            let places = found
+                .rows
+                .iter()
+                .map(place)
+                .collect::<Result<Vec<_>, _>>()?;
+            entries.extend(entries_of(reader, &places)?.into_iter().flatten());
+            (places.len(), places.last().copied(), found.next.is_some())
+        }
+    };
+    let go_on = oldest.filter(|_| more).unwrap_or(from) - 1;
+    Ok((entries, rows, go_on))
 }

@@ -2,7 +2,7 @@
 //!
 //! | table | key after the table byte | value after the version byte |
 //! |---|---|---|
-//! | 0x40 head | - | sequence, hash of the last entry |
+//! | 0x40 head | - | sequence, hash of the last entry, the [`crate::span::Open`] spans after it |
 //! | 0x41 entry | sequence u64 | the entry, previous hash, hash |
 //! | 0x42 id | entry id 16 | sequence |
 //! | 0x43 key | number u32 | log name, public key 32, when made, sequence of its entry, signature of the key before it |
@@ -12,6 +12,7 @@
 //! | 0x47 trunk | - | what is left of removed entries: their tree, the hash of the last, the signed note |
 //! | 0x48 forwarded | - | the last entry, and the entries of the last checkpoint, that a collector has |
 //! | 0x49 term | [`crate::index::Term`] 16, sequence u64 | empty: the entry has it |
+//! | 0x4a span | which of [`crate::span::SIZES`] u8, the last entry u64 | first and last time of so many entries up to it |
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,7 @@ use crate::keys::Key as LogKey;
 use crate::merkle::Tree;
 use crate::note::VerifyingKey;
 use crate::read::Head;
+use crate::span::{Open, Span};
 use crate::trunk::Trunk;
 
 const HEAD: u8 = 0x40;
@@ -39,7 +41,9 @@ const TREE: u8 = 0x46;
 const TRUNK: u8 = 0x47;
 const FORWARDED: u8 = 0x48;
 const TERM: u8 = 0x49;
+const SPAN: u8 = 0x4a;
 const VERSION: u8 = 1;
+const HEAD_VERSION: u8 = 2;
 
 pub(crate) fn head_key() -> Vec<u8> {
     Key::table(HEAD).finish()
@@ -74,10 +78,10 @@ pub(crate) fn read_term_key(key: &[u8]) -> Option<(Term, u64)> {
     Some((Term(parts.array()?), parts.u64()?))
 }
 
-/// The entries that have a term, up to one.
-pub(crate) fn entries_with(term: Term, to: u64) -> Range {
+/// The entries that have a term, from `from` to `to`, both included.
+pub(crate) fn entries_with(term: Term, from: u64, to: u64) -> Range {
     Range {
-        start: term_key(term, 1),
+        start: term_key(term, from),
         end: term_key(term, to.saturating_add(1)),
         reverse: false,
     }
@@ -86,6 +90,22 @@ pub(crate) fn entries_with(term: Term, to: u64) -> Range {
 /// Every row that names an entry by a term.
 pub(crate) fn all_terms() -> Range {
     Range::prefix(Key::table(TERM).finish())
+}
+
+pub(crate) fn span_key(size: u8, last: u64) -> Vec<u8> {
+    Key::table(SPAN).array(&[size]).u64(last).finish()
+}
+
+/// The last entry of a span.
+pub(crate) fn span_key_end(key: &[u8]) -> Option<u64> {
+    let mut parts = KeyReader::new(key);
+    parts.array::<1>()?;
+    parts.u64()
+}
+
+/// Every row of the times of a block.
+pub(crate) fn all_spans() -> Range {
+    Range::prefix(Key::table(SPAN).finish())
 }
 
 /// Every row that names an entry by its id.
@@ -228,19 +248,45 @@ pub(crate) fn decode_trunk(bytes: &[u8]) -> Result<Trunk, Damaged> {
     })
 }
 
-pub(crate) fn encode_head(head: &Head) -> Vec<u8> {
-    Writer::versioned(VERSION)
-        .number(head.sequence)
-        .array(&head.hash.0)
-        .finish()
+fn write_span(w: &mut Writer, span: &Span) {
+    w.number(span.first.0).number(span.last.0);
 }
 
-pub(crate) fn decode_head(bytes: &[u8]) -> Result<Head, Damaged> {
-    let mut r = Reader::of_version(bytes, VERSION)?;
-    Ok(Head {
+fn read_span(r: &mut Reader<'_>) -> Result<Span, Damaged> {
+    Ok(Span {
+        first: Timestamp(r.number()?),
+        last: Timestamp(r.number()?),
+    })
+}
+
+pub(crate) fn encode_span(span: &Span) -> Vec<u8> {
+    let mut w = Writer::versioned(VERSION);
+    write_span(&mut w, span);
+    w.finish()
+}
+
+pub(crate) fn decode_span(bytes: &[u8]) -> Result<Span, Damaged> {
+    read_span(&mut Reader::of_version(bytes, VERSION)?)
+}
+
+pub(crate) fn encode_head(head: &Head, open: &Open) -> Vec<u8> {
+    let mut w = Writer::versioned(HEAD_VERSION);
+    w.number(head.sequence).array(&head.hash.0);
+    open.0.iter().for_each(|span| write_span(&mut w, span));
+    w.finish()
+}
+
+pub(crate) fn decode_head(bytes: &[u8]) -> Result<(Head, Open), Damaged> {
+    let mut r = Reader::of_version(bytes, HEAD_VERSION)?;
+    let head = Head {
         sequence: r.number()?,
         hash: Hash(r.array()?),
-    })
+    };
+    let mut open = Open::EMPTY;
+    for span in &mut open.0 {
+        *span = read_span(&mut r)?;
+    }
+    Ok((head, open))
 }
 
 pub(crate) fn encode_sequence(sequence: u64) -> Vec<u8> {

@@ -15,7 +15,7 @@ use crate::append::{AuditError, append_in};
 use crate::checkpoint::{Checkpoint, checkpoints, extend};
 use crate::entry::Draft;
 use crate::trunk::{Trunk, trunk};
-use crate::{index, keys, limits, read, tables};
+use crate::{index, keys, limits, read, span, tables};
 
 /// The action of the entry that says that entries were removed.
 const ACTION: &str = "audit.trim";
@@ -120,6 +120,7 @@ pub fn sweep(engine: &dyn Engine) -> Result<bool, StoreError> {
             let entry = tables::decode_entry(sequence, value)?;
             txn.delete(tables::id_key(entry.draft.id));
             index::delete_in(txn, sequence, &entry.draft);
+            span::delete_in(txn, sequence);
             txn.delete(key.clone());
         }
         Ok(Verdict::Commit(page.next.is_none()))

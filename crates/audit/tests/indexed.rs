@@ -77,7 +77,14 @@ fn a_search_by_the_index_finds_what_reading_the_log_finds() {
     ];
     let targets = [None, Some("letter 2"), Some("letter 40"), Some("letter")];
     let accounts = [None, Some(AccountId(1)), Some(AccountId(9))];
-    let times = [None, Some(Timestamp(600_000))];
+    let at = |n: u64| Some(Timestamp(1_000 * n));
+    let times = [
+        (None, None),
+        (at(600), None),
+        (None, at(70)),
+        (at(300), at(310)),
+        (at(900), at(900)),
+    ];
     let mut found_any = 0;
     for n in 0..actors.len() * actions.len() * targets.len() * accounts.len() * times.len() {
         let (actor, n) = (actors[n % 4], n / 4);
@@ -89,8 +96,8 @@ fn a_search_by_the_index_finds_what_reading_the_log_finds() {
             account,
             action: action.map(str::to_owned),
             target: target.map(str::to_owned),
-            since: times[n],
-            before: None,
+            since: times[n].0,
+            before: times[n].1,
         };
         let expected: Vec<&Entry> = everything
             .iter()

@@ -118,34 +118,34 @@ fn a_search_goes_on_where_it_ended() {
     for n in 0..5 {
         house.done(&["account", "quota", "bob@example.org", &n.to_string()]);
     }
-    let search = |from: Option<u64>| {
+    let search = |by: &[&str], from: Option<u64>| {
         let from = from.map(|from| from.to_string());
         let more = from.iter().flat_map(|from| ["--from", from]);
-        let args = [
-            "audit",
-            "search",
-            "--action",
-            "account.quota",
-            "--limit",
-            "2",
-        ];
-        json(&house, &args.into_iter().chain(more).collect::<Vec<_>>())
+        let args = ["audit", "search", "--limit", "2"].into_iter();
+        let args = args.chain(by.iter().copied()).chain(more);
+        json(&house, &args.collect::<Vec<_>>())
     };
-    let (mut found, mut from) = (Vec::new(), None);
-    loop {
-        let page = search(from);
-        let entries = page["entries"].as_array().expect("a list");
-        found.extend(
-            entries
-                .iter()
-                .map(|e| e["entry"]["details"]["quota_bytes"].clone()),
-        );
-        from = page["next"].as_u64();
-        if from.is_none() {
-            break;
+    let found = |by: &[&str]| {
+        let (mut found, mut from) = (Vec::new(), None);
+        loop {
+            let page = search(by, from);
+            let entries = page["entries"].as_array().expect("a list");
+            assert!(entries.len() <= 2);
+            let entries = entries.iter().map(|one| one["entry"].clone());
+            found.extend(entries.filter(|one| one["action"] == "account.quota"));
+            from = page["next"].as_u64();
+            if from.is_none() {
+                let quota = |one: &serde_json::Value| one["details"]["quota_bytes"].clone();
+                return found.iter().map(quota).collect::<Vec<_>>();
+            }
         }
-    }
-    assert_eq!(found, [4, 3, 2, 1, 0]);
+    };
+    assert_eq!(found(&["--action", "account.quota"]), [4, 3, 2, 1, 0]);
+    let ever = ["--since", "2026-01-01", "--until", "9999-01-01"];
+    assert_eq!(found(&ever), [4, 3, 2, 1, 0]);
+    let long_ago = ["--since", "2001-01-01", "--until", "2002-01-01"];
+    assert_eq!(search(&long_ago, None)["next"], serde_json::Value::Null);
+    assert_eq!(found(&long_ago), [] as [u64; 0]);
 }
 
 #[test]
