@@ -5,78 +5,14 @@
 
 mod house;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use house::House;
-use tern_base::{BlobId, SeededEntropy, Timestamp};
+use tern_base::{SeededEntropy, Timestamp};
 use tern_delivery::{Delivery, Incoming};
 use tern_mailbox::{Cover, MailboxError, Origins, Outside, Seal, SealTag};
 use tern_queue::{LeaseId, Outcome, Reply};
-use tern_store::{Batch, CommitError, Engine, MemEngine, Page, Range, Read, Snapshot, StoreError};
-
-/// An engine that lets somebody else act right before one commit.
-struct Between {
-    inner: MemEngine,
-    commits: AtomicUsize,
-    at: usize,
-    act: Mutex<Option<Box<dyn FnOnce() + Send>>>,
-}
-
-impl Between {
-    fn new(inner: &MemEngine, at: usize, act: impl FnOnce() + Send + 'static) -> Arc<Self> {
-        Arc::new(Self {
-            inner: inner.clone(),
-            commits: AtomicUsize::new(0),
-            at,
-            act: Mutex::new(Some(Box::new(act))),
-        })
-    }
-
-    fn has_acted(&self) -> bool {
-        self.act.lock().unwrap().is_none()
-    }
-}
-
-impl Read for Between {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.get(key)
-    }
-
-    fn scan(&self, range: &Range, limit: usize) -> Result<Page, StoreError> {
-        self.inner.scan(range, limit)
-    }
-}
-
-impl Engine for Between {
-    fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
-        self.inner.snapshot()
-    }
-
-    fn commit(&self, batch: Batch) -> Result<(), CommitError> {
-        if self.commits.fetch_add(1, Ordering::SeqCst) == self.at {
-            let act = self.act.lock().unwrap().take();
-            act.into_iter().for_each(|act| act());
-        }
-        self.inner.commit(batch)
-    }
-
-    fn stage_blob_piece(&self, blob: BlobId, piece: u32, bytes: &[u8]) -> Result<(), StoreError> {
-        self.inner.stage_blob_piece(blob, piece, bytes)
-    }
-
-    fn blob_piece(&self, blob: BlobId, piece: u32) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.blob_piece(blob, piece)
-    }
-
-    fn blobs_after(&self, after: Option<BlobId>, limit: usize) -> Result<Vec<BlobId>, StoreError> {
-        self.inner.blobs_after(after, limit)
-    }
-
-    fn checkpoint(&self, directory: &std::path::Path) -> Result<(), StoreError> {
-        self.inner.checkpoint(directory)
-    }
-}
+use tern_store::{Range, Read, StoreError};
 
 /// More long destinations than one batch of a plan takes.
 const MANY: usize = 800;
@@ -110,11 +46,12 @@ fn a_plan_that_is_dropped_under_its_writer_is_not_accepted() {
         let incoming = to_many(&mut house);
         let other = House::over(house.engine.clone(), house.now);
         let later = house.now.plus_millis(2 * 3_600_000);
-        let between = Between::new(&house.engine, at, move || resume(&other.delivery, later));
-        let slow = house.delivery_over(between.clone());
+        let act = move || resume(&other.delivery, later);
+        house.engine.before_commit(at, act);
+        let slow = house.delivery_over(Arc::new(house.engine.clone()));
         let mut entropy = SeededEntropy::new(4);
         let done = slow.accept(incoming.clone(), house.now, &mut entropy);
-        assert!(between.has_acted());
+        assert!(!house.engine.is_awaited());
         match at {
             // Before anything was written, or once it is accepted, there is nothing to drop.
             0 | 3 => assert!(done.is_ok(), "{at}: {done:?}"),
@@ -146,14 +83,14 @@ fn a_plan_that_is_written_anew_is_not_dropped() {
     // Whoever drops its rows has looked at them, and then the sender tries again.
     let other = House::over(house.engine.clone(), house.now);
     let (again, now) = (incoming, house.now);
-    let between = Between::new(&house.engine, 0, move || {
+    house.engine.before_commit(0, move || {
         let mut entropy = SeededEntropy::new(4);
         let done = other.delivery.accept(again, now, &mut entropy).unwrap();
         assert_eq!(done.outside, MANY);
     });
-    let dropper = house.delivery_over(between.clone());
+    let dropper = house.delivery_over(Arc::new(house.engine.clone()));
     resume(&dropper, house.now.plus_millis(2 * 3_600_000));
-    assert!(between.has_acted());
+    assert!(!house.engine.is_awaited());
     assert_eq!(plan_rows(&house), 0);
     house.check();
 }
@@ -233,13 +170,13 @@ fn a_seal_that_falls_while_a_notice_is_placed_is_obeyed() {
     let mut house = House::new();
     let (item, seal) = in_flight(&mut house);
     let other = House::over(house.engine.clone(), house.now);
-    let between = Between::new(&house.engine, 0, move || seal(&other, true));
-    let slow = house.delivery_over(between.clone());
+    house.engine.before_commit(0, move || seal(&other, true));
+    let slow = house.delivery_over(Arc::new(house.engine.clone()));
     let (lease, now) = (LeaseId(1), house.now);
     let entropy = &mut house.entropy;
     slow.conclude(item, lease, &refused(), false, now, entropy)
         .unwrap();
-    assert!(between.has_acted());
+    assert!(!house.engine.is_awaited());
     assert!(!notice(&house).contains(BODY));
     house.check();
 }

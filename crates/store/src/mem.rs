@@ -1,7 +1,8 @@
 //! The in-memory engine: the same contract without a disk, for tests and the simulation.
 //!
 //! Rows keep the versions that a live snapshot may still read. Faults are injected by a hook that
-//! sees each batch before it is applied.
+//! sees each batch before it is applied; and somebody else may be let in right before a commit, when its
+//! transaction has read all that it will.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -30,6 +31,9 @@ pub enum Injected {
 /// Decides the fate of a commit; `None` lets it through.
 pub type FaultHook = Box<dyn FnMut(&Batch) -> Option<Injected> + Send>;
 
+/// What somebody else does, and before which of the next commits.
+type Deed = (usize, Box<dyn FnOnce() + Send>);
+
 type Versions = Vec<(u64, Option<Arc<[u8]>>)>;
 
 #[derive(Default)]
@@ -40,6 +44,7 @@ struct State {
     /// Versions that a live snapshot reads, with how many do.
     snapshots: BTreeMap<u64, usize>,
     fault_hook: Option<FaultHook>,
+    deed: Option<Deed>,
 }
 
 /// An engine that keeps everything in memory.
@@ -69,6 +74,29 @@ impl MemEngine {
     /// Sets or takes away the fault hook.
     pub fn set_fault_hook(&self, hook: Option<FaultHook>) {
         self.state().fault_hook = hook;
+    }
+
+    /// Has somebody else act right before a commit: after so many more, 0 is the next. What is done then
+    /// may itself commit.
+    pub fn before_commit(&self, after: usize, act: impl FnOnce() + Send + 'static) {
+        self.state().deed = Some((after, Box::new(act)));
+    }
+
+    /// Whether somebody is still to act.
+    pub fn is_awaited(&self) -> bool {
+        self.state().deed.is_some()
+    }
+
+    /// Takes what is to be done before the present commit.
+    fn deed(&self) -> Option<Deed> {
+        let mut state = self.state();
+        match &mut state.deed {
+            Some((after, _)) if *after > 0 => {
+                *after -= 1;
+                None
+            }
+            deed => deed.take(),
+        }
     }
 
     /// A second engine with a copy of everything committed so far: what a disk would hold if the
@@ -209,6 +237,10 @@ impl Engine for MemEngine {
 
     fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         batch.check_limits()?;
+        // Not under the lock: it reads and commits.
+        if let Some((_, act)) = self.deed() {
+            act();
+        }
         let mut state = self.state();
         let injected = match state.fault_hook.take() {
             None => None,
@@ -330,6 +362,29 @@ mod tests {
             assert_eq!(engine.commit(batch), Err(answer));
             assert_eq!(engine.get(&key).unwrap().is_some(), written);
         }
+    }
+
+    #[test]
+    fn somebody_else_acts_right_before_the_commit_that_was_named() {
+        let engine = MemEngine::new();
+        let other = engine.clone();
+        engine.before_commit(1, move || {
+            let mut batch = Batch::new();
+            batch.put(vec![1], vec![9]);
+            other.commit(batch).unwrap();
+        });
+        let expecting_none = |key: u8| {
+            let mut batch = Batch::new();
+            batch.expect(vec![key], None);
+            batch.put(vec![key], vec![1]);
+            batch
+        };
+        assert_eq!(engine.commit(expecting_none(2)), Ok(()));
+        assert!(engine.is_awaited());
+        let met = engine.commit(expecting_none(1));
+        assert_eq!(met, Err(CommitError::Conflict));
+        assert!(!engine.is_awaited());
+        assert_eq!(engine.get(&[1]).unwrap(), Some(vec![9]));
     }
 
     #[test]

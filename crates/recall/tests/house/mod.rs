@@ -2,13 +2,10 @@
 #![allow(dead_code, reason = "shared by test files that each use a part")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod between;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use between::{Before, Between};
 use tern_base::{
     AccountId, Domain, EmailAddress, Entropy, MailboxId, MessageId, OriginId, SeededEntropy,
     Timestamp, Uid,
@@ -52,7 +49,6 @@ pub(crate) struct House {
     pub(crate) entropy: SeededEntropy,
     pub(crate) now: Timestamp,
     policy: Arc<dyn Policy>,
-    before: Before,
 }
 
 impl House {
@@ -123,11 +119,7 @@ impl House {
     }
 
     fn open(engine: MemEngine, now: Timestamp, policy: Arc<dyn Policy>) -> Self {
-        let before = Before::default();
-        let shared: Arc<dyn Engine> = Arc::new(Between {
-            engine: engine.clone(),
-            before: Arc::clone(&before),
-        });
+        let shared: Arc<dyn Engine> = Arc::new(engine.clone());
         let mailboxes = Mailboxes::open(Arc::clone(&shared), [7; 32], Arc::new(NoListener));
         let mailboxes = mailboxes
             .unwrap()
@@ -148,7 +140,6 @@ impl House {
             entropy: SeededEntropy::new(1),
             now,
             policy,
-            before,
         }
     }
 
@@ -475,7 +466,7 @@ impl House {
 
     /// Has `work` done right before the next commit: what that one has read is no longer so.
     pub(crate) fn once_before_next_commit(&self, work: impl FnOnce() + Send + 'static) {
-        *self.before.lock().unwrap() = Some(Box::new(work));
+        self.engine.before_commit(0, work);
     }
 
     /// The actions of the audit log that begin so, in order.
