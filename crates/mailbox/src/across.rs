@@ -14,7 +14,7 @@ use crate::rights::FlagRights;
 use crate::rows::{Lineage, MessageRow, PlacementRow};
 use crate::{
     Actor, Bringer, CopiedPair, ExposureLevel, Flags, Landing, MailboxError, Mailboxes, Prepared,
-    Rights, Served, Share, Viewer, tables,
+    Rights, SealTag, Served, Share, Viewer, tables,
 };
 
 /// Which message goes from where to where.
@@ -36,20 +36,30 @@ pub struct Across<'a> {
     pub moving: bool,
 }
 
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crossed {
+    /// The UIDs.
+    pub pair: CopiedPair,
+    /// Set when a seal covers it in the other account, though not in the one that it came from: it went to
+    /// the vault at once, as whatever arrives under a seal ([`crate::Placed`]).
+    pub sealed: Option<SealTag>,
+}
+
 impl Mailboxes {
     /// Copies or moves a message. None where it is not there, or under a seal.
     pub fn copy_across(
         &self,
         across: &Across<'_>,
         now: Timestamp,
-    ) -> Result<Option<CopiedPair>, MailboxError> {
+    ) -> Result<Option<Crossed>, MailboxError> {
         match self.try_across(across, now) {
             Err(MailboxError::NoMessage | MailboxError::Sealed) => Ok(None),
             done => done.map(Some),
         }
     }
 
-    fn try_across(&self, across: &Across<'_>, now: Timestamp) -> Result<CopiedPair, MailboxError> {
+    fn try_across(&self, across: &Across<'_>, now: Timestamp) -> Result<Crossed, MailboxError> {
         let ((account, mailbox), uid) = (across.from, across.uid);
         // Nothing is read, and nothing goes on record, for whoever may not.
         let rights = self.rights(across.actor, account, mailbox)?;
@@ -74,8 +84,8 @@ impl Mailboxes {
         // What is known of the letters inside it, and of what it lacks, goes with it.
         prepared.carried.clone_from(&row.carried);
         self.transact(&[account, across.to.0], |txn| {
-            let pair = self.place_across(txn, across, (&row, &prepared), now)?;
-            Ok(Verdict::Commit(pair))
+            let crossed = self.place_across(txn, across, (&row, &prepared), now)?;
+            Ok(Verdict::Commit(crossed))
         })
     }
 
@@ -85,7 +95,7 @@ impl Mailboxes {
         across: &Across<'_>,
         (row, prepared): (&MessageRow, &Prepared),
         now: Timestamp,
-    ) -> Result<CopiedPair, MailboxError> {
+    ) -> Result<Crossed, MailboxError> {
         let ((account, mailbox), uid) = (across.from, across.uid);
         let taking = if across.moving { TAKE } else { Rights::READ };
         self.require_in(txn, Some(across.actor), account, mailbox, taking)?;
@@ -114,9 +124,11 @@ impl Mailboxes {
         if across.moving {
             self.expunge_in(txn, account, mailbox, uid, now)?;
         }
-        Ok(CopiedPair {
+        let pair = CopiedPair {
             from: uid,
             to: placed.uid,
-        })
+        };
+        let sealed = placed.sealed;
+        Ok(Crossed { pair, sealed })
     }
 }

@@ -75,7 +75,7 @@ mod words;
 
 pub use access::{Actor, Grantee, RightsChange, Shares};
 pub use account_view::{AccountView, Held};
-pub use across::Across;
+pub use across::{Across, Crossed};
 pub use append::{AppendRequest, Appended};
 pub use arrange::{FolderChange, NewFolder};
 pub use brought::Bringer;

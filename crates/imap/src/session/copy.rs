@@ -12,6 +12,7 @@ use super::place::store;
 use super::run::{Progress, Task};
 use super::{Context, Session};
 use crate::command::CopyTo;
+use crate::event::Event;
 use crate::limits::MESSAGES_PER_STEP;
 use crate::respond::status::{CodeName, Condition};
 use crate::sequence::ranges_of;
@@ -105,8 +106,14 @@ impl CopyTask {
                 bringer: &session.bringer(self.to.0),
                 moving: self.take,
             };
-            let pair = cx.mailboxes.copy_across(&across, cx.now);
-            return Ok(pair.map(|pair| pair.into_iter().collect()));
+            let crossed = match cx.mailboxes.copy_across(&across, cx.now) {
+                Ok(crossed) => crossed,
+                Err(error) => return Ok(Err(error)),
+            };
+            if let Some(tag) = crossed.and_then(|one| one.sealed) {
+                session.event(Event::Sealed(tag));
+            }
+            return Ok(Ok(crossed.map(|one| one.pair).into_iter().collect()));
         }
         let transfer = Transfer {
             account,

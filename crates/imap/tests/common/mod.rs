@@ -159,9 +159,14 @@ impl House {
 
     /// Seals every copy of a letter.
     pub(crate) fn seal(&self, content: &[u8]) {
+        self.seal_over(content, Cover::Except(Default::default()));
+    }
+
+    /// Seals some copies of a letter.
+    pub(crate) fn seal_over(&self, content: &[u8], cover: Cover) {
         let seal = Seal {
             tag: TAG,
-            cover: Cover::Except(Default::default()),
+            cover,
             outside: Outside::All,
             origins: Origins::all(),
             attached: true,
