@@ -7,6 +7,7 @@
 use tern_base::{AccountId, MailboxId, MessageId, Timestamp, Uid};
 
 use crate::edit::Edit;
+use crate::inherit::inherit;
 use crate::rights::FlagRights;
 use crate::rows::{MessageRow, PlacementRow};
 use crate::{Actor, Connection, Flags, MailboxError, Mailboxes, Rights, brought, limits};
@@ -84,12 +85,12 @@ impl Mailboxes {
             let id = placement.message;
             let row = edit.message(id)?.ok_or(tern_store::StoreError::Damaged)?;
             let to = if moving {
-                move_one(self, edit, transfer, uid, id, row, placement)?
+                move_one(edit, transfer, uid, id, row, placement)?
             } else {
                 if is_shown_in(&row, transfer.to) {
                     edit.head.room_for(row.size, self.kept_quotas)?;
                 }
-                copy_one(self, edit, transfer.to, id, row, placement)?
+                copy_one(edit, transfer.to, id, row, placement)?
             };
             brought::note(edit, self.watched, (transfer.to, &target, to), transfer.by);
             Ok(Some(CopiedPair { from: uid, to }))
@@ -122,7 +123,6 @@ pub(crate) const TAKE: Rights = Rights::READ
     .with(Rights::EXPUNGE);
 
 fn copy_one(
-    mailboxes: &Mailboxes,
     edit: &mut Edit<'_, '_>,
     to: MailboxId,
     id: MessageId,
@@ -130,7 +130,7 @@ fn copy_one(
     placement: PlacementRow,
 ) -> Result<Uid, MailboxError> {
     if is_shown_in(&row, to) {
-        return duplicate(mailboxes, edit, to, id, row, placement);
+        return duplicate(edit, to, id, row, placement);
     }
     if row.placements.len() >= limits::MAX_PLACEMENTS {
         return Err(MailboxError::Limit("mailboxes that show one message"));
@@ -150,7 +150,6 @@ fn is_shown_in(row: &MessageRow, mailbox: MailboxId) -> bool {
 /// Makes a message of its own from the same content. What was served of the one counts as served
 /// of the other.
 fn duplicate(
-    mailboxes: &Mailboxes,
     edit: &mut Edit<'_, '_>,
     to: MailboxId,
     source: MessageId,
@@ -163,13 +162,12 @@ fn duplicate(
     row.placements = vec![(to, uid)];
     edit.use_bytes(row.size, true);
     edit.remember(id, &row);
-    mailboxes.inherit(edit.txn, edit.account, source, (id, &row))?;
+    inherit(edit.txn, edit.account, source, (id, &row))?;
     crate::blob::link_again(edit.txn, row.blob)?;
     Ok(uid)
 }
 
 fn move_one(
-    mailboxes: &Mailboxes,
     edit: &mut Edit<'_, '_>,
     transfer: &Transfer<'_>,
     uid: Uid,
@@ -181,7 +179,7 @@ fn move_one(
     let elsewhere = to != transfer.from && row.placements.iter().any(|(shown, _)| *shown == to);
     if elsewhere {
         let last = row.placements.len() == 1;
-        let moved = duplicate(mailboxes, edit, to, id, row.clone(), placement.clone())?;
+        let moved = duplicate(edit, to, id, row.clone(), placement.clone())?;
         edit.unplace(transfer.from, uid, &placement, last.then_some(row.thread))?;
         row.placements
             .retain(|(mailbox, _)| *mailbox != transfer.from);

@@ -237,7 +237,7 @@ impl Mailboxes {
         digest: ContentDigest,
     ) -> Result<Vec<(AccountId, MessageId, Exposure)>, MailboxError> {
         // Those in mailboxes first: of one that goes meanwhile there is a row below.
-        let copies = match self.wide.has(digest) {
+        let copies = match self.is_wide(digest)? {
             true => Vec::new(),
             false => self.copies(digest)?,
         };

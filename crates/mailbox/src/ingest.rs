@@ -161,9 +161,8 @@ impl Mailboxes {
             let of_letter = seals_in(txn, letter.digest, now)?;
             seals.extend(of_letter.into_iter().map(|seal| (seal, letter.carriage)));
         }
-        let is_wide = landings.len() >= limits::WIDE_LANDINGS;
-        if is_wide && self.wide.take(&*self.engine, prepared.digest)? {
-            txn.put(tables::wide(prepared.digest), Vec::new());
+        if landings.len() >= limits::WIDE_LANDINGS {
+            self.widen_in(txn, prepared.digest)?;
         }
         let mut outcomes = Vec::with_capacity(landings.len());
         let mut kept = 0;

@@ -44,6 +44,7 @@ mod folder;
 mod handle;
 mod hidden;
 mod ingest;
+mod inherit;
 mod keep;
 mod known;
 mod ledger;

@@ -37,6 +37,8 @@ pub const VAULT_CHUNK_BYTES: usize = 192 * 1024;
 pub const LANDINGS: usize = 1_024;
 /// From so many on, at once, what is served of the copies is on record by letter as well.
 pub const WIDE_LANDINGS: usize = 128;
+/// Most copies of such a letter that may have been there before, as a sender's draft is.
+pub const MAX_EARLIER_COPIES: usize = 8;
 /// Most letters of which that is so; of further ones a withdrawal looks into every account that has a copy.
 pub const MAX_WIDE_LETTERS: usize = 100_000;
 /// Most mailboxes that show one message.
@@ -102,6 +104,11 @@ pub const MAX_CLIENT_TEXT: usize = 200;
 /// Clients, with version, protocol and address, that are told apart in what is on record as served of
 /// a block of messages; what is served to further ones is counted together.
 pub const MAX_BLOCK_CLIENTS: usize = 128;
+/// Clients that are still told apart in what is on record of a copy that was made of another one; what was
+/// served of that one to further ones is counted together.
+pub const INHERITED_CLIENTS: usize = 16;
+/// Messages of which a record is at once compared with the seals of their own letters only.
+pub const FEW_RECORDS: usize = 8;
 /// How much older than the truth the last time of a serving may be, in milliseconds: what was served
 /// to a client within it is served again without a write.
 pub const LAST_SERVED_MS: u64 = 3_600_000;
@@ -111,6 +118,11 @@ pub(crate) const MAX_SHEET_ROW: usize = 64 + 2 * (MAX_CLIENT_TEXT + 2) + 64 * (9
 /// Longest row of what was served of a block in short: its clients, and a level for each message.
 pub(crate) const MAX_ROLL_ROW: usize = 32 + 16 * MAX_BLOCK_CLIENTS + 64 * (9 + 12);
 const _: () = assert!(CHUNK_BYTES + MAX_SHEET_ROW + MAX_ROLL_ROW <= tern_store::limits::MAX_BATCH);
+/// Longest row of the most that was served of a copy, in bytes.
+pub(crate) const MAX_EXPOSURE_ROW: usize = 48 + 3 * (MAX_CLIENT_TEXT + 2);
+/// Most bytes that it takes to put on record of one message what is on record of another, keys included.
+pub(crate) const MAX_INHERITED_BYTES: usize =
+    (INHERITED_CLIENTS + 1) * (MAX_SHEET_ROW + 16) + MAX_ROLL_ROW + MAX_EXPOSURE_ROW + 64;
 const _: () = assert!(MAX_SHEET_ROW <= tern_store::limits::MAX_VALUE);
 const _: () = assert!(MAX_BLOCK_CLIENTS < u8::MAX as usize);
 /// Known clients of an account. Of more, those that were not seen for longest are forgotten.
@@ -140,9 +152,10 @@ pub const VAULT_CHUNK_REST: usize =
 /// A message's row: what one step of a list may write, beside a placement, at the most.
 const MAX_MESSAGE_ROW: usize = MAX_PREFIX + 16 * MAX_PLACEMENTS + MAX_CARRIED * CARRIED_BYTES + 256;
 const _: () = assert!(
-    CHUNK_BYTES + 2 * MAX_MESSAGE_ROW + MAX_KEYWORD_BYTES + 64 * CHUNK
+    CHUNK_BYTES + 2 * MAX_MESSAGE_ROW + MAX_KEYWORD_BYTES + 64 * CHUNK + MAX_INHERITED_BYTES
         <= tern_store::limits::MAX_BATCH
 );
+const _: () = assert!(MAX_INHERITED_BYTES <= VAULT_CHUNK_REST);
 const _: () = assert!(MAX_MESSAGE_ROW <= tern_store::limits::MAX_VALUE);
 /// Mailboxes whose id is known without looking at all mailboxes of the account.
 pub const FOLDER_IDS_CACHE_ITEMS: usize = 100_000;

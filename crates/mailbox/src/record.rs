@@ -4,10 +4,26 @@
 //! the content to a client. It is the one door for every protocol. What is on record already, of the
 //! same client, costs no write.
 //!
-//! Invariant: a record and a seal that are made at the same moment are a conflict, since every change of
-//! any seal changes the one row that every record reads ([`tables::seal_changes`]). So whoever seals, and
-//! asks about copies after that, finds all that was served before. A record and the removal of
-//! a message by its owner meet in the roll of its block.
+//! Invariant: what is served is on record before whoever seals it can ask, and nothing is served after its
+//! seal. A seal is in memory first, and durable then; whoever sealed asks what was served after that. A
+//! record takes a snapshot first, asks the seals in memory then, and commits last, on the condition that
+//! no seal of what it is about has changed since the snapshot. So of the two commits one is first:
+//! - the record's: it is durable before the seal is, and whoever asks after the seal finds it;
+//! - the seal's, after the snapshot: the record is a conflict, is made again, and finds the seal in memory;
+//! - the seal's, before the snapshot: it was in memory before it was durable, and is found there.
+//!
+//! A record that does not commit serves nothing, so none is left of what was sealed first: it would say
+//! that more was served than was. Both are durable by commits of one store, so a crash between them leaves
+//! what one of the three cases leaves; memory then holds what is durable, and what was served was on
+//! record by then. Content itself asks the seals in memory again, once it was read ([`Mailboxes::read`]).
+//!
+//! The condition takes one of two forms. At first one row stands for all seals, which every change of any
+//! changes ([`tables::seal_changes`]): one comparison, however many letters a record is about. A record that
+//! has met a conflict, and one of few messages from the start, compares what the seals of its own letters
+//! change ([`tables::seal_head`]), so that it is done whatever else is sealed meanwhile, and how often.
+//!
+//! A record and the removal of a message by its owner meet in the roll of its block, and so do a record
+//! and what makes its letter one that has come to many ([`crate::wide`]).
 //!
 //! A copy that the account's own client brings (APPEND) counts as downloaded from the start: the
 //! client has what it brings. A copy that is made of another on the server begins with the record
@@ -64,8 +80,13 @@ impl Mailboxes {
     ) -> Result<usize, MailboxError> {
         let place = |copy: &Served| (copy.account, block_of(copy.message));
         let blocks: Vec<&[Served]> = chunk.chunk_by(|a, b| place(a) == place(b)).collect();
+        let mut against = match chunk.len() > limits::FEW_RECORDS {
+            true => Against::AnySeal,
+            false => Against::OwnSeals,
+        };
         tern_store::transact(&*self.engine, |txn| {
-            let rolls = read_ahead(txn, &blocks, client.1)?;
+            let against = std::mem::replace(&mut against, Against::OwnSeals);
+            let rolls = read_ahead(txn, &blocks, client.1, against)?;
             let mut done = 0;
             for (copies, roll) in blocks.iter().zip(rolls) {
                 if txn.size() >= limits::CHUNK_BYTES {
@@ -76,13 +97,13 @@ impl Mailboxes {
                 };
                 for copy in *copies {
                     let is_gone = roll.gone.holds(Slots::of(copy.message));
-                    if self.is_withheld(txn, copy, is_gone)? {
+                    if self.is_withheld(txn, copy, is_gone, against)? {
                         return Err(MailboxError::Sealed);
                     }
                 }
                 let at = (first.account, first.message);
                 let news = enter(txn, at, roll, client, &together(copies), now)?;
-                for copy in copies.iter().filter(|copy| self.wide.has(copy.digest)) {
+                for copy in copies.iter().filter(|copy| self.is_by_letter(copy, &news)) {
                     if let Some(exposure) = news.of(copy.message, copy.origin) {
                         let key = tables::exposure(copy.digest, copy.account, copy.message);
                         txn.put(key, exposure.encode());
@@ -94,14 +115,20 @@ impl Mailboxes {
         })
     }
 
+    /// Whether what is served of a copy is on record by its letter as well.
+    fn is_by_letter(&self, copy: &Served, news: &News) -> bool {
+        news.roll.by_letter.holds(Slots::of(copy.message)) || self.wide.has(copy.digest)
+    }
+
     /// Whether a copy is under an active seal, or not there any more. The transaction depends on the
-    /// answer: it has read what every change of a seal and of the roll changes. The seals in memory are
-    /// asked after that, and have what was durable then.
+    /// answer: it has read what every change of a seal that may cover it changes, and of the roll. The
+    /// seals in memory are asked after that, and have what was durable then.
     fn is_withheld(
         &self,
-        txn: &Transaction<'_>,
+        txn: &mut Transaction<'_>,
         copy: &Served,
         is_gone: bool,
+        against: Against,
     ) -> Result<bool, MailboxError> {
         if !copy.carries && !is_gone && !self.seals.was_forgotten_lately(copy.digest) {
             let letter = Letter {
@@ -113,8 +140,23 @@ impl Mailboxes {
         let Some(row) = txn.peek(&tables::message(copy.account, copy.message))? else {
             return Ok(true);
         };
-        Ok(self.is_sealed(copy.account, &MessageRow::decode(&row)?))
+        let row = MessageRow::decode(&row)?;
+        if let Against::OwnSeals = against {
+            for letter in row.letters() {
+                txn.get(&tables::seal_head(letter.digest))?;
+            }
+        }
+        Ok(self.is_sealed(copy.account, &row))
     }
+}
+
+/// Which seals are a conflict for a record where they change at the same moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Against {
+    /// Whatever is sealed.
+    AnySeal,
+    /// Those of the letters that the messages are, or carry.
+    OwnSeals,
 }
 
 /// Reads all that the records of some blocks need in two calls to the engine.
@@ -122,17 +164,22 @@ fn read_ahead(
     txn: &mut Transaction<'_>,
     blocks: &[&[Served]],
     key: &ClientKey,
+    against: Against,
 ) -> Result<Vec<Roll>, MailboxError> {
     let places = blocks.iter().filter_map(|copies| copies.first());
     let places = places.map(|copy| (copy.account, block_of(copy.message)));
     let rolls = places
         .clone()
         .map(|(account, block)| tables::roll(account, block));
-    txn.prefetch(
-        std::iter::once(tables::seal_changes())
-            .chain(rolls)
-            .collect(),
-    )?;
+    let mut keys: Vec<Vec<u8>> = rolls.collect();
+    match against {
+        Against::AnySeal => keys.push(tables::seal_changes()),
+        Against::OwnSeals => {
+            let copies = blocks.iter().copied().flatten();
+            keys.extend(copies.map(|copy| tables::seal_head(copy.digest)));
+        }
+    }
+    txn.prefetch(keys)?;
     let mut rolls = Vec::with_capacity(blocks.len());
     let mut sheets = Vec::with_capacity(blocks.len());
     for (account, block) in places {
@@ -236,66 +283,6 @@ impl Mailboxes {
         leave(txn, copy, origin)?;
         Ok(())
     }
-
-    /// What is on record of one message becomes what is on record of another that is made of it.
-    pub(crate) fn inherit(
-        &self,
-        txn: &mut Transaction<'_>,
-        account: AccountId,
-        from: MessageId,
-        (to, row): (MessageId, &MessageRow),
-    ) -> Result<(), MailboxError> {
-        inherit(txn, account, from, to)?;
-        if self.wide.has(row.digest) {
-            leave(txn, (row.digest, account, to), row.origin)?;
-        }
-        Ok(())
-    }
-}
-
-fn inherit(
-    txn: &mut Transaction<'_>,
-    account: AccountId,
-    from: MessageId,
-    to: MessageId,
-) -> Result<(), MailboxError> {
-    let (slot, new_slot) = (Slots::of(from), Slots::of(to));
-    let old = Roll::of(txn, account, from)?;
-    let Some(most) = old.most.get(slot).copied() else {
-        return Ok(());
-    };
-    let mut roll = Roll::of(txn, account, to)?;
-    for client in old.sheets() {
-        let key = tables::sheet(account, block_of(from), client);
-        let Some(row) = txn.get(&key)? else {
-            continue;
-        };
-        let sheet = Sheet::decode(&row)?;
-        let Some(entry) = sheet.entries.get(slot) else {
-            continue;
-        };
-        let new_client = match old.key_of(client) {
-            Some(key) => roll.enlist(key).0,
-            None => OTHERS,
-        };
-        let key = tables::sheet(account, block_of(to), new_client);
-        let mut new = match txn.get(&key)? {
-            Some(row) => Sheet::decode(&row)?,
-            None if new_client == OTHERS => Sheet::new(&Viewer::default()),
-            None => sheet.without_entries(),
-        };
-        new.join(new_slot, entry);
-        txn.put(key, new.encode());
-        if client == most.client {
-            let most = Most {
-                client: new_client,
-                ..most
-            };
-            roll.raise(new_slot, most);
-        }
-    }
-    txn.put(tables::roll(account, block_of(to)), roll.encode());
-    Ok(())
 }
 
 /// What was served most of a copy, within a transaction that depends on it.
@@ -355,12 +342,33 @@ pub(crate) fn leave(
 /// served at the same moment.
 pub(crate) fn leave_for_good(
     txn: &mut Transaction<'_>,
-    (digest, account, message): (ContentDigest, AccountId, MessageId),
+    copy: (ContentDigest, AccountId, MessageId),
     origin: OriginId,
 ) -> Result<(), MailboxError> {
-    leave(txn, (digest, account, message), origin)?;
+    leave(txn, copy, origin)?;
+    note(txn, copy, |roll, slot| roll.gone = roll.gone.with(slot))
+}
+
+/// The same for one whose letter comes to many, which stays where it is: whoever records what is served of
+/// it from here on does so by its letter as well, and at the same moment meets this in the roll.
+pub(crate) fn leave_from_now_on(
+    txn: &mut Transaction<'_>,
+    copy: (ContentDigest, AccountId, MessageId),
+    origin: OriginId,
+) -> Result<(), MailboxError> {
+    leave(txn, copy, origin)?;
+    note(txn, copy, |roll, slot| {
+        roll.by_letter = roll.by_letter.with(slot);
+    })
+}
+
+fn note(
+    txn: &mut Transaction<'_>,
+    (_, account, message): (ContentDigest, AccountId, MessageId),
+    note: impl FnOnce(&mut Roll, Slots),
+) -> Result<(), MailboxError> {
     let mut roll = Roll::of(txn, account, message)?;
-    roll.gone = roll.gone.with(Slots::of(message));
+    note(&mut roll, Slots::of(message));
     txn.put(tables::roll(account, block_of(message)), roll.encode());
     Ok(())
 }

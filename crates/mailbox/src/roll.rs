@@ -4,8 +4,9 @@
 //! Invariants: the most that was served of a message is the highest level that any client's
 //! [`Sheet`](crate::sheet::Sheet) has of it. At most [`limits::MAX_BLOCK_CLIENTS`] clients have a sheet of
 //! their own; what is served to further ones is on one that they share. A message that its owner
-//! removed is gone here from the same commit on, so that a record which is made at that moment is a
-//! conflict.
+//! removed is gone here from the same commit on, and one whose letter came to many after it was there
+//! ([`crate::wide`]) is said to be on record by letter, so that a record which is made at that moment is
+//! a conflict.
 
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, MessageId, Timestamp};
@@ -14,7 +15,7 @@ use tern_store::Transaction;
 use crate::slots::{BySlot, Slots, block_of};
 use crate::{ExposureLevel, MailboxError, limits, tables};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The sheet that clients share which are too many to be told apart.
 pub(crate) const OTHERS: u8 = u8::MAX;
@@ -36,8 +37,11 @@ pub(crate) struct Most {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Roll {
     clients: Vec<ClientKey>,
+    /// There is a sheet that clients share, though there may be room for more that have their own.
+    is_shared: bool,
     pub(crate) most: BySlot<Most>,
     pub(crate) gone: Slots,
+    pub(crate) by_letter: Slots,
 }
 
 impl Roll {
@@ -64,11 +68,16 @@ impl Roll {
         self.clients.get(usize::from(client))
     }
 
+    /// Says that there is a sheet which clients share.
+    pub(crate) const fn share(&mut self) {
+        self.is_shared = true;
+    }
+
     /// All sheets that there may be.
     pub(crate) fn sheets(&self) -> impl Iterator<Item = u8> {
-        let is_full = self.clients.len() >= limits::MAX_BLOCK_CLIENTS;
+        let is_shared = self.is_shared || self.clients.len() >= limits::MAX_BLOCK_CLIENTS;
         let apart = 0..self.clients.len() as u8;
-        apart.chain(is_full.then_some(OTHERS))
+        apart.chain(is_shared.then_some(OTHERS))
     }
 
     /// Notes the level of some messages where it is more than before. Answers whether it is.
@@ -95,6 +104,7 @@ impl Roll {
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut w = Writer::versioned(VERSION);
+        w.byte(self.is_shared.into());
         w.list(&self.clients, |w, key| {
             w.array(key);
         });
@@ -102,12 +112,16 @@ impl Roll {
             slots.write(w);
             w.byte(most.level as u8).number(most.at.0).byte(most.client);
         });
-        self.gone.write(&mut w);
+        // Most often there are none.
+        for set in [self.gone, self.by_letter] {
+            w.option((!set.is_empty()).then_some(set), |w, set| set.write(w));
+        }
         w.finish()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
         let mut r = Reader::of_version(bytes, VERSION)?;
+        let is_shared = r.byte()? != 0;
         let clients = r.list(Reader::array)?;
         let most = r.list(|r| {
             let slots = Slots::read(r)?;
@@ -116,11 +130,14 @@ impl Roll {
             let client = r.byte()?;
             Ok((slots, Most { level, at, client }))
         })?;
-        let gone = Slots::read(&mut r)?;
+        let gone = r.option(Slots::read)?.unwrap_or_default();
+        let by_letter = r.option(Slots::read)?.unwrap_or_default();
         Ok(Self {
             clients,
+            is_shared,
             most: BySlot(most),
             gone,
+            by_letter,
         })
     }
 }
@@ -149,7 +166,9 @@ mod tests {
             assert!(!roll.raise(slot, most(ExposureLevel::Body)), "not more");
             assert!(roll.raise(slot, most(ExposureLevel::Relayed)));
             roll.gone = roll.gone.with(slot);
+            roll.by_letter = roll.by_letter.with(slot);
         }
+        roll.share();
         let row = roll.encode();
         assert!(row.len() <= limits::MAX_ROLL_ROW, "{}", row.len());
         assert_eq!(Roll::decode(&row), Ok(roll));

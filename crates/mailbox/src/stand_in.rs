@@ -11,6 +11,7 @@ use tern_store::Transaction;
 
 use crate::edit::Edit;
 use crate::ingest::{INBOX, pass_by};
+use crate::inherit::inherit;
 use crate::restore::show_again;
 use crate::rows::{MessageRow, VaultRow};
 use crate::sealing::seals_in;
@@ -83,7 +84,7 @@ impl Mailboxes {
             carried: prepared.carried.clone(),
             ..was.clone()
         };
-        self.inherit(edit.txn, account, message, (id, &row))?;
+        inherit(edit.txn, account, message, (id, &row))?;
         match sealed {
             None => drop(show_again(&mut edit, (message, &vaulted), (id, row))?),
             Some(tag) => shut_away(&mut edit, message, (id, row), tag, now)?,

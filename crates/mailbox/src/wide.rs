@@ -1,20 +1,34 @@
 //! Letters that came to many accounts at once: what is served of their copies is also on record by letter,
 //! so that whoever seals it need not look into every account before its seal.
 //!
-//! Invariant: of a letter that is among them, every copy that was served anything has its row by letter
-//! ([`tables::exposure`]), also while it is in a mailbox. So a letter comes among them only while it
-//! has no copy yet, and is in memory before its first copy is committed; it is durable with that. After a
-//! restart one of which that commit failed is an ordinary letter, of which some rows are more than
-//! needed.
+//! Invariant: of a letter whose row is durable ([`tables::wide`]), every copy that was served anything has
+//! its row by letter ([`tables::exposure`]), also while it is in a mailbox. Whoever asks what was served
+//! goes by that row; whoever records what is served goes by memory, which has the letter before.
+//!
+//! A letter comes among them with the transaction that brings it to many. What a sender's client has put
+//! into the drafts before it sends is a copy by then, so up to [`limits::MAX_EARLIER_COPIES`] may be there;
+//! where there are more it stays an ordinary letter. In this order: the letter is in memory; its copies
+//! are looked for, in what is durable by then; what is on record of each becomes on record by letter, and
+//! its roll says so, in the transaction that makes the letter's row. Of every other copy and record:
+//! - A record that committed before the snapshot of that transaction is read there. One that commits after
+//!   it, and before that commit, changes the roll, and this is a conflict. One that would commit later has
+//!   read the roll before it said so, and is a conflict itself.
+//! - A copy that comes after it was looked for is served to nobody before the letter is in memory: whoever
+//!   records what is served of it finds it there. What comes with something on record, since its client
+//!   brought it or it was made of another copy, has its row by letter in any case ([`crate::inherit`]).
+//!
+//! Where that commit fails memory alone has the letter: some rows by letter are more than needed, and
+//! nobody goes by them until it is tried again. After a restart memory has what is durable.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use tern_base::ContentDigest;
-use tern_store::Engine;
+use tern_store::{Engine, Transaction};
 
-use crate::{MailboxError, limits, tables};
+use crate::record::leave_from_now_on;
+use crate::{CopyRow, MailboxError, Mailboxes, limits, tables};
 
 /// The letters.
 #[derive(Debug, Default)]
@@ -50,24 +64,60 @@ impl Wide {
         letters.contains(&digest)
     }
 
-    /// Takes a letter among them that is about to come to many accounts, unless it has a copy already, or
-    /// they are too many. Answers whether it is among them.
-    pub(crate) fn take(
+    /// Takes a letter among them, unless they are too many. Answers whether it is among them.
+    fn take(&self, digest: ContentDigest) -> bool {
+        let mut letters = self.letters.write().unwrap_or_else(PoisonError::into_inner);
+        if letters.len() < limits::MAX_WIDE_LETTERS {
+            letters.insert(digest);
+            self.any.store(true, Ordering::SeqCst);
+        }
+        letters.contains(&digest)
+    }
+}
+
+impl Mailboxes {
+    /// Whether every copy of a letter that was served anything has its row by letter.
+    pub(crate) fn is_wide(&self, digest: ContentDigest) -> Result<bool, MailboxError> {
+        Ok(self.wide.has(digest) && self.engine.get(&tables::wide(digest))?.is_some())
+    }
+
+    /// The same within a transaction, which depends on it.
+    pub(crate) fn is_wide_in(
         &self,
-        engine: &dyn Engine,
+        txn: &mut Transaction<'_>,
         digest: ContentDigest,
     ) -> Result<bool, MailboxError> {
-        if self.has(digest) {
-            return Ok(true);
+        Ok(self.wide.has(digest) && txn.get(&tables::wide(digest))?.is_some())
+    }
+
+    /// Takes a letter among them within the transaction that brings it to many, if it can be done.
+    pub(crate) fn widen_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        digest: ContentDigest,
+    ) -> Result<(), MailboxError> {
+        let key = tables::wide(digest);
+        // Not to depend on it: what many are brought in several transactions is not a conflict.
+        if self.wide.has(digest) && txn.peek(&key)?.is_some() {
+            return Ok(());
         }
-        // Under the lock: who records what was served of a copy asks after that is committed.
-        let mut letters = self.letters.write().unwrap_or_else(PoisonError::into_inner);
-        self.any.store(true, Ordering::SeqCst);
-        let copies = engine.scan(&tables::copies(digest), 1)?;
-        if !copies.rows.is_empty() || letters.len() >= limits::MAX_WIDE_LETTERS {
-            return Ok(letters.contains(&digest));
+        if self.earlier_copies(digest)?.is_none() || !self.wide.take(digest) {
+            return Ok(());
         }
-        letters.insert(digest);
-        Ok(true)
+        let Some(copies) = self.earlier_copies(digest)? else {
+            return Ok(());
+        };
+        for copy in copies {
+            leave_from_now_on(txn, (digest, copy.account, copy.message), copy.origin)?;
+        }
+        txn.put(key, Vec::new());
+        Ok(())
+    }
+
+    /// The copies of a letter that are in mailboxes, unless they are many: not as a transaction sees
+    /// them, but all that there are.
+    fn earlier_copies(&self, digest: ContentDigest) -> Result<Option<Vec<CopyRow>>, MailboxError> {
+        let copies = self.first_copies(digest, limits::MAX_EARLIER_COPIES + 1)?;
+        Ok((copies.len() <= limits::MAX_EARLIER_COPIES).then_some(copies))
     }
 }

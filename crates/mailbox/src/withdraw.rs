@@ -6,7 +6,6 @@ use tern_store::Transaction;
 use crate::edit::Edit;
 use crate::rows::{MessageRow, VaultPlacementRow, VaultRow};
 use crate::slots::block_of;
-use crate::wide::Wide;
 use crate::{
     Exposure, Flags, KEPT, MailboxError, Mailboxes, SealTag, keep, limits, record, tables, vault,
 };
@@ -76,7 +75,7 @@ impl Mailboxes {
         tag: SealTag,
         now: Timestamp,
     ) -> Result<Vec<Option<Withdrawn>>, MailboxError> {
-        prefetch(txn, copies, &self.wide)?;
+        self.prefetch_copies(txn, copies)?;
         let mut outcomes = Vec::with_capacity(copies.len());
         for (account, message) in copies {
             if !outcomes.is_empty() && txn.size() >= limits::VAULT_CHUNK_BYTES {
@@ -293,39 +292,39 @@ fn read_vaulted_key(key: &[u8]) -> Result<(AccountId, MessageId), MailboxError> 
     }
 }
 
-/// Reads what the withdrawal of a chunk needs in two calls to the engine instead of four for
-/// each copy.
-fn prefetch(
-    txn: &mut Transaction<'_>,
-    copies: &[(AccountId, MessageId)],
-    wide: &Wide,
-) -> Result<(), MailboxError> {
-    let mut keys = Vec::with_capacity(copies.len() * 2);
-    for (account, message) in copies {
-        keys.push(tables::account(*account));
-        keys.push(tables::message(*account, *message));
-    }
-    txn.prefetch(keys)?;
-    let mut keys = Vec::with_capacity(copies.len() * 4);
-    for (account, message) in copies {
-        let Some(row) = txn.get(&tables::message(*account, *message))? else {
-            continue;
-        };
-        let row = MessageRow::decode(&row)?;
-        keys.push(match wide.has(row.digest) {
-            true => tables::exposure(row.digest, *account, *message),
-            false => tables::roll(*account, block_of(*message)),
-        });
-        for (mailbox, uid) in row.placements {
-            keys.push(tables::mailbox(*account, mailbox));
-            keys.push(tables::counters(*account, mailbox));
-            keys.push(tables::placement(*account, mailbox, uid));
-        }
-    }
-    Ok(txn.prefetch(keys)?)
-}
-
 impl Mailboxes {
+    /// Reads what the withdrawal of a chunk needs in two calls to the engine instead of four for
+    /// each copy.
+    fn prefetch_copies(
+        &self,
+        txn: &mut Transaction<'_>,
+        copies: &[(AccountId, MessageId)],
+    ) -> Result<(), MailboxError> {
+        let mut keys = Vec::with_capacity(copies.len() * 2);
+        for (account, message) in copies {
+            keys.push(tables::account(*account));
+            keys.push(tables::message(*account, *message));
+        }
+        txn.prefetch(keys)?;
+        let mut keys = Vec::with_capacity(copies.len() * 4);
+        for (account, message) in copies {
+            let Some(row) = txn.get(&tables::message(*account, *message))? else {
+                continue;
+            };
+            let row = MessageRow::decode(&row)?;
+            keys.push(match self.is_wide_in(txn, row.digest)? {
+                true => tables::exposure(row.digest, *account, *message),
+                false => tables::roll(*account, block_of(*message)),
+            });
+            for (mailbox, uid) in row.placements {
+                keys.push(tables::mailbox(*account, mailbox));
+                keys.push(tables::counters(*account, mailbox));
+                keys.push(tables::placement(*account, mailbox, uid));
+            }
+        }
+        Ok(txn.prefetch(keys)?)
+    }
+
     fn withdraw_one(
         &self,
         txn: &mut Transaction<'_>,
@@ -368,7 +367,7 @@ impl Mailboxes {
         }
         edit.use_bytes(row.size, false);
         // Nothing more is: the seal is over it, and every record asks.
-        let exposure = match self.wide.has(row.digest) {
+        let exposure = match self.is_wide_in(edit.txn, row.digest)? {
             true => record::by_letter(edit.txn, (row.digest, account, message))?,
             false => record::leave(edit.txn, (row.digest, account, message), row.origin)?,
         };

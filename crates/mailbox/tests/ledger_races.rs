@@ -4,72 +4,22 @@
 
 mod house;
 
-use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use house::{ALICE, BOB, FOLDERS, House, TAG, letter};
-use tern_base::{BlobId, ContentDigest, Timestamp, Uid};
+use tern_base::{ContentDigest, Timestamp, Uid};
 use tern_mailbox::{
     Cover, ExposureLevel, Flags, INBOX, Landing, Lineage, MailboxError, Mailboxes, NoListener,
-    Origins, Outside, Seal, Served, Share, Viewer,
+    Origins, Outside, Seal, Served, Share, Viewer, limits,
 };
-use tern_store::{Batch, CommitError, Engine, MemEngine, Page, Range, Read, Snapshot, StoreError};
-
-/// What somebody else does.
-type Deed = Box<dyn FnOnce() + Send>;
-
-/// An engine on which somebody else commits just before the next commit does.
-struct Meeting {
-    inner: MemEngine,
-    before: Mutex<Option<Deed>>,
-}
-
-impl Read for Meeting {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.get(key)
-    }
-
-    fn scan(&self, range: &Range, limit: usize) -> Result<Page, StoreError> {
-        self.inner.scan(range, limit)
-    }
-}
-
-impl Engine for Meeting {
-    fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
-        self.inner.snapshot()
-    }
-
-    fn commit(&self, batch: Batch) -> Result<(), CommitError> {
-        let deed = self.before.lock().unwrap().take();
-        if let Some(deed) = deed {
-            deed();
-        }
-        self.inner.commit(batch)
-    }
-
-    fn stage_blob_piece(&self, blob: BlobId, piece: u32, bytes: &[u8]) -> Result<(), StoreError> {
-        self.inner.stage_blob_piece(blob, piece, bytes)
-    }
-
-    fn blob_piece(&self, blob: BlobId, piece: u32) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.blob_piece(blob, piece)
-    }
-
-    fn blobs_after(&self, after: Option<BlobId>, limit: usize) -> Result<Vec<BlobId>, StoreError> {
-        self.inner.blobs_after(after, limit)
-    }
-
-    fn checkpoint(&self, directory: &Path) -> Result<(), StoreError> {
-        self.inner.checkpoint(directory)
-    }
-}
+use tern_store::MemEngine;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
 /// One account with one message.
 #[derive(Clone)]
 struct One {
-    engine: Arc<Meeting>,
+    engine: MemEngine,
     mailboxes: Arc<Mailboxes>,
     digest: ContentDigest,
     served: Served,
@@ -78,15 +28,25 @@ struct One {
 
 impl One {
     fn new() -> Self {
-        let engine = Arc::new(Meeting {
-            inner: MemEngine::new(),
-            before: Mutex::new(None),
-        });
+        Self::with(letter(1))
+    }
+
+    fn with(content: Vec<u8>) -> Self {
+        let engine = MemEngine::new();
         let listener = Arc::new(NoListener);
-        let opened = Mailboxes::open(Arc::<Meeting>::clone(&engine), [7; 32], listener);
+        let opened = Mailboxes::open(Arc::new(engine.clone()), [7; 32], listener);
         let mailboxes = Arc::new(opened.unwrap());
         mailboxes.create_account(BOB, 0, &FOLDERS, NOW).unwrap();
-        let prepared = mailboxes.prepare(letter(1), NOW).unwrap();
+        Self::deliver(engine, mailboxes, content)
+    }
+
+    /// One more message of the account.
+    fn and(&self, content: Vec<u8>) -> Self {
+        Self::deliver(self.engine.clone(), Arc::clone(&self.mailboxes), content)
+    }
+
+    fn deliver(engine: MemEngine, mailboxes: Arc<Mailboxes>, content: Vec<u8>) -> Self {
+        let prepared = mailboxes.prepare(content, NOW).unwrap();
         let landing = Landing {
             account: BOB,
             mailbox: INBOX,
@@ -108,7 +68,7 @@ impl One {
                 message: placed.message,
                 digest: row.digest,
                 origin: row.origin,
-                carries: false,
+                carries: !row.carried.is_empty(),
                 level: ExposureLevel::Body,
                 share: Share::ALL,
             },
@@ -120,7 +80,28 @@ impl One {
     /// What happens just before the next commit.
     fn meanwhile(&self, deed: impl FnOnce(&Self) + Send + 'static) {
         let one = self.clone();
-        *self.engine.before.lock().unwrap() = Some(Box::new(move || deed(&one)));
+        self.engine.before_commit(0, move || deed(&one));
+    }
+
+    /// Before each of so many commits from the next on, somebody seals a letter of their own.
+    fn while_others_seal(&self, times: u8) {
+        self.meanwhile(move |one| {
+            let other = Self {
+                digest: ContentDigest([times; 16]),
+                ..one.clone()
+            };
+            other.seal();
+            if times > 1 {
+                one.while_others_seal(times - 1);
+            }
+        });
+    }
+
+    /// Serves all together.
+    fn record_all(all: &[Self]) -> Result<(), MailboxError> {
+        let served: Vec<Served> = all.iter().map(|one| one.served).collect();
+        let mailboxes = &all[0].mailboxes;
+        mailboxes.record_served(&served, &Viewer::default(), NOW)
     }
 
     fn record(&self) -> Result<(), MailboxError> {
@@ -184,17 +165,91 @@ fn a_seal_that_falls_first_refuses_the_record() {
 }
 
 #[test]
-fn a_seal_of_any_other_letter_only_has_the_record_made_again() {
+fn a_seal_that_falls_first_refuses_the_record_of_whatever_carries_the_letter() {
+    let carrier = format!(
+        "Subject: Fwd\r\nContent-Type: message/rfc822\r\n\r\n{}",
+        String::from_utf8(letter(1)).unwrap()
+    );
+    let one = One::with(carrier.into_bytes());
+    assert!(one.served.carries);
+    let inner = One {
+        digest: tern_mime::content_digest(one.mailboxes.content_key(), &letter(1)),
+        ..one.clone()
+    };
+    one.meanwhile(move |_| inner.seal());
+    assert_eq!(one.record(), Err(MailboxError::Sealed));
+    assert_eq!(one.on_record(), 0);
+}
+
+#[test]
+fn a_record_is_made_however_often_others_are_sealed_meanwhile() {
     let one = One::new();
-    one.meanwhile(|one| {
-        let other = One {
-            digest: ContentDigest([5; 16]),
-            ..one.clone()
-        };
-        other.seal();
-    });
+    one.while_others_seal(u8::MAX);
     assert_eq!(one.record(), Ok(()));
+    assert!(one.engine.is_awaited(), "the first attempt was the last");
     assert_eq!(one.on_record(), 1);
+}
+
+/// So many that a record of all of them is first compared with every seal.
+fn many() -> Vec<One> {
+    let one = One::new();
+    let more = 2..=limits::FEW_RECORDS + 1;
+    let more: Vec<One> = more.map(|n| one.and(letter(n))).collect();
+    std::iter::once(one).chain(more).collect()
+}
+
+#[test]
+fn a_record_of_many_is_made_however_often_others_are_sealed_meanwhile() {
+    let all = many();
+    all[0].while_others_seal(u8::MAX);
+    assert_eq!(One::record_all(&all), Ok(()));
+    assert!(
+        all[0].engine.is_awaited(),
+        "the second attempt was the last"
+    );
+    for one in &all {
+        assert_eq!(one.on_record(), 1);
+    }
+}
+
+#[test]
+fn a_seal_of_one_of_many_refuses_the_record_of_all_and_leaves_none() {
+    let all = many();
+    all[3].meanwhile(One::seal);
+    assert_eq!(One::record_all(&all), Err(MailboxError::Sealed));
+    for one in &all {
+        assert_eq!(one.on_record(), 0);
+    }
+    let others: Vec<One> = all
+        .iter()
+        .filter(|one| one.digest != all[3].digest)
+        .cloned()
+        .collect();
+    assert_eq!(One::record_all(&others), Ok(()));
+    assert_eq!((others[0].on_record(), all[3].on_record()), (1, 0));
+}
+
+#[test]
+fn what_was_served_before_a_crash_is_on_record_and_what_was_sealed_before_it_is_not() {
+    let one = One::new();
+    let seen = one.clone();
+    // Killed right before the record is durable, after a seal has come first.
+    let killed = Arc::new(std::sync::Mutex::new(None));
+    let disk = Arc::clone(&killed);
+    one.meanwhile(move |one| {
+        one.seal();
+        *disk.lock().unwrap() = Some(one.engine.fork());
+    });
+    assert_eq!(one.record(), Err(MailboxError::Sealed));
+    let disk = killed.lock().unwrap().take().unwrap();
+    let opened = Mailboxes::open(Arc::new(disk.clone()), [7; 32], Arc::new(NoListener));
+    let after = One {
+        engine: disk,
+        mailboxes: Arc::new(opened.unwrap()),
+        ..seen
+    };
+    assert_eq!(after.record(), Err(MailboxError::Sealed));
+    assert_eq!(after.on_record(), 0);
 }
 
 #[test]
@@ -253,7 +308,7 @@ fn clients_are_told_apart_by_version_and_too_many_are_counted_together() {
         level: ExposureLevel::Body,
         share: Share(1),
     };
-    let most = tern_mailbox::limits::MAX_BLOCK_CLIENTS;
+    let most = limits::MAX_BLOCK_CLIENTS;
     for n in 0..most + 3 {
         let viewer = Viewer {
             protocol: "imap",

@@ -315,7 +315,7 @@ fn the_check_notices_what_a_purge_would_have_left() {
     let sheet = [&[1, 0, 0][..], &[0; 8], &[0, 1, 5, 0xff, 1, 3, 9, 0]].concat();
     let found = left(&|batch| batch.put(sheet_key.clone(), sheet.clone()));
     assert!(found[2].starts_with("served to nobody on the roll"));
-    let roll = |level| [&[1, 1][..], &[7; 16], &[1, 5, level, 9, 0, 64], &[0; 8]].concat();
+    let roll = |level| [&[2, 0, 1][..], &[7; 16], &[1, 5, level, 9, 0], &[0; 2]].concat();
     let with_roll = |level| {
         let key = [&[0x19][..], &block].concat();
         left(&|batch| batch.put(key.clone(), roll(level)))

@@ -1,5 +1,7 @@
 //! Measures one message to many accounts and its recall on the default engine, without protocols:
-//! the ceiling of what the server can do. `cargo run --release -p tern-recall --example fanout -- 100000`
+//! the ceiling of what the server can do. `cargo run --release -p tern-recall --example fanout -- 100000`;
+//! with `draft` behind it one of them is the sender, whose client has put a copy there before it is sent, as
+//! clients that speak JMAP do.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -10,7 +12,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tern_base::{AccountId, OriginId, SeededEntropy, Timestamp};
-use tern_mailbox::{Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes, NoListener};
+use tern_mailbox::{
+    AppendRequest, Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes, NoListener, Viewer,
+};
 use tern_policy::{Authentication, built_in};
 use tern_recall::{
     Destination, RecallId, Recalls, Request, Requester, Selector, Settings, Submission, Target,
@@ -23,6 +27,7 @@ fn main() {
         .nth(1)
         .and_then(|n| n.parse().ok())
         .unwrap_or(10_000);
+    let has_draft = std::env::args().nth(2).is_some_and(|word| word == "draft");
     let directory = tempfile::tempdir().unwrap();
     let engine = tern_store_rocksdb::RocksEngine::open(
         &directory.path().join("store"),
@@ -37,6 +42,9 @@ fn main() {
         make_accounts(&mailboxes, &accounts, now)
     });
     let id = OriginId::new(now, &mut SeededEntropy::new(1));
+    if has_draft {
+        put_draft(&mailboxes, AccountId(1), now);
+    }
     timed("delivered", count, || {
         deliver(&mailboxes, &*engine, &accounts, id, now)
     });
@@ -115,13 +123,7 @@ fn make_accounts(mailboxes: &Mailboxes, accounts: &[AccountId], now: Timestamp) 
     });
 }
 
-fn deliver(
-    mailboxes: &Mailboxes,
-    engine: &dyn Engine,
-    accounts: &[AccountId],
-    id: OriginId,
-    now: Timestamp,
-) {
+fn content() -> Vec<u8> {
     let mut content = b"From: a@example.org\r\nTo: all@example.org\r\nSubject: News\r\n\
         Date: Sat, 21 Nov 2026 22:06:00 +0000\r\nMessage-ID: <1@example.org>\r\n\r\n"
         .to_vec();
@@ -132,7 +134,31 @@ fn deliver(
             b'a' + (n % 26) as u8
         }
     }));
-    let prepared = mailboxes.prepare(content, now).unwrap();
+    content
+}
+
+/// A copy in the sender's account, which the sender's client brings.
+fn put_draft(mailboxes: &Mailboxes, sender: AccountId, now: Timestamp) {
+    let request = AppendRequest {
+        account: sender,
+        mailbox: INBOX,
+        content: content(),
+        flags: Flags::empty(),
+        received: None,
+        origin: OriginId::new(now, &mut SeededEntropy::new(2)),
+        by: Viewer::default().into(),
+    };
+    mailboxes.append(request, now).unwrap();
+}
+
+fn deliver(
+    mailboxes: &Mailboxes,
+    engine: &dyn Engine,
+    accounts: &[AccountId],
+    id: OriginId,
+    now: Timestamp,
+) {
+    let prepared = mailboxes.prepare(content(), now).unwrap();
     let landing = |account: &AccountId| Landing {
         account: *account,
         mailbox: INBOX,
