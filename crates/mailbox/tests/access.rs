@@ -9,7 +9,8 @@ use house::{ALICE, BOB, House, letter};
 use tern_base::{AccountId, MailboxId, Timestamp, Uid};
 use tern_mailbox::{
     Across, Actor, Client, ExposureLevel, FlagChange, FlagRequest, Flags, Grantee, INBOX,
-    MailboxError, Mailboxes, Rights, RightsChange, SystemFlag, Transfer, Viewer, limits,
+    MailboxError, Mailboxes, Rights, RightsChange, Served, Share, SystemFlag, Transfer, Viewer,
+    limits,
 };
 use tern_store::Verdict;
 
@@ -605,6 +606,106 @@ fn no_mailbox_of_ones_own_is_named_as_those_of_others() {
         boxes
             .create_folder(ALICE, "Deep/Other Users", None, house.now)
             .is_ok()
+    );
+    check(&house);
+}
+
+#[test]
+fn what_a_reader_calls_their_program_blurs_no_record() {
+    let house = House::new();
+    let placed = house.deliver(ALICE, &letter(1));
+    let row = house.mailboxes.message(ALICE, placed.message).unwrap();
+    let serve = |name: String, reader| {
+        let level = ExposureLevel::Body;
+        let served = Served::of((ALICE, placed.message), &row, level, Share::ALL);
+        let client = Client {
+            name,
+            reader,
+            ..Client::default()
+        };
+        let viewer = Viewer {
+            protocol: "imap",
+            client: client.title(),
+            address: "192.0.2.9".into(),
+            device: client.id(),
+        };
+        let mailboxes = &house.mailboxes;
+        mailboxes.record_served(&[served], &viewer, house.now)
+    };
+    for n in 0..limits::MAX_BLOCK_CLIENTS + 10 {
+        serve(format!("Program {n}"), Some(BOB)).unwrap();
+    }
+    serve("Other".into(), Some(AccountId(77))).unwrap();
+    serve("Own".into(), None).unwrap();
+    let ledger = house.mailboxes.ledger(ALICE, placed.message).unwrap();
+    let readers: Vec<_> = ledger
+        .servings
+        .iter()
+        .map(|one| one.device.reader())
+        .collect();
+    assert_eq!(readers, [Some(BOB), Some(AccountId(77)), None]);
+    assert_eq!(ledger.others, None, "each is told apart");
+}
+
+/// Makes as many mailboxes as there is room for, but for some; many in one go, one in the other.
+fn all_mailboxes_but(house: &House, spare: usize) {
+    let has = house.mailboxes.folders(ALICE).unwrap().len();
+    let mut missing = limits::MAX_MAILBOXES - spare - has;
+    while missing > 0 {
+        let levels = missing.min(limits::MAX_MAILBOX_DEPTH);
+        let path = vec![format!("F{missing}"); levels].join("/");
+        let made = house.mailboxes.create_folder(ALICE, &path, None, house.now);
+        made.unwrap();
+        missing -= levels;
+    }
+}
+
+#[test]
+fn whoever_moves_a_mailbox_makes_no_more_above_it_than_there_may_be() {
+    let house = house_with_a_message();
+    let made = house
+        .mailboxes
+        .create_folder(ALICE, "Work/Box", None, house.now);
+    let mailbox = made.unwrap().id;
+    all_mailboxes_but(&house, 1);
+    let rename = |to| {
+        house
+            .mailboxes
+            .rename_folder_for(Some(&bob()), ALICE, mailbox, to, house.now)
+    };
+    let refused = rename("Work/One/Two/Box");
+    let why = "mailboxes of an account";
+    assert_eq!(refused, Err(MailboxError::Limit(why)));
+    assert!(house.mailboxes.folder(ALICE, "Work/One").is_err());
+    assert_eq!(rename("Work/One/Box"), Ok(()));
+    assert_eq!(rename("Work/One/Two/Box"), Err(MailboxError::Limit(why)));
+    assert_eq!(rename("Work/Box"), Ok(()), "it takes no more to go back");
+    check(&house);
+}
+
+#[test]
+fn what_a_new_mailbox_has_from_the_one_it_is_in_is_within_the_bounds() {
+    let house = House::new();
+    let mailboxes = &house.mailboxes;
+    let top = mailboxes
+        .create_folder(ALICE, "Top", None, house.now)
+        .unwrap();
+    let (who, rest) = (Grantee::Account(BOB), Grantee::Group(TEAM));
+    give(&house, top.id, who, "lrk");
+    for n in 1..limits::MAX_SHARED_BY_ONE {
+        let path = format!("Top/{n}");
+        let made = mailboxes.create_folder_for(Some(&bob()), ALICE, &path, None, house.now);
+        let made = made.unwrap();
+        assert_eq!(mailboxes.rights(&bob(), ALICE, made.id), Ok(rights("lrk")));
+    }
+    give(&house, top.id, rest, "lr");
+    // Bob has rights in as many as he may have: what he makes now is not his to see.
+    let made = mailboxes.create_folder_for(Some(&bob()), ALICE, "Top/more", None, house.now);
+    let grants = mailboxes.grants(ALICE, made.unwrap().id).unwrap();
+    assert_eq!(grants, [(rest, rights("lr"))]);
+    assert_eq!(
+        mailboxes.shares(&bob()).unwrap()[&ALICE].len(),
+        limits::MAX_SHARED_BY_ONE
     );
     check(&house);
 }

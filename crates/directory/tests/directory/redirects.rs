@@ -1,6 +1,9 @@
 //! What comes for an account that sends its mail on.
 
-use tern_directory::{DirectoryError, check, limits, resolve};
+use tern_directory::{
+    DirectoryError, Resolution, Target, account_by_address, add_members, check, group_by_address,
+    limits, resolve,
+};
 use tern_store::MemEngine;
 
 use crate::world::{act, address, build, shown};
@@ -140,4 +143,40 @@ fn the_longest_redirect_fits_its_row() {
         .map(|target| format!("out {target} < redirect alice"))
         .collect();
     assert_eq!(shown(&engine, "alice"), all.join("; "));
+}
+
+#[test]
+fn where_redirects_lead_is_within_the_bound_of_an_expansion() {
+    let engine = world("");
+    let accounts = 20;
+    let names: Vec<String> = (0..accounts).map(|n| format!("r{n}")).collect();
+    for name in &names {
+        let to: Vec<String> = (0..limits::MAX_REDIRECT_TARGETS)
+            .map(|n| format!("{name}.{n}@outside.example"))
+            .collect();
+        build(&engine, &format!("account {name}"));
+        build(&engine, &format!("redirect {name} go {}", to.join(" ")));
+    }
+    build(&engine, "group all");
+    let ids: Vec<Target> = names
+        .iter()
+        .map(|name| account_by_address(&engine, &address(name)).unwrap())
+        .map(|account| Target::Account(account.unwrap().id))
+        .collect();
+    let group = group_by_address(&engine, &address("all")).unwrap().unwrap();
+    add_members(&engine, group.id, &ids).unwrap();
+    // The group's own address is one, too.
+    let rest = limits::MAX_EXPANSION - 1 - accounts * (1 + limits::MAX_REDIRECT_TARGETS);
+    let member = |n: usize| Target::Address(address(&format!("m{n}@outside.example")));
+    let members: Vec<Target> = (0..rest).map(member).collect();
+    for some in members.chunks(limits::MAX_MEMBERS_PER_CALL) {
+        add_members(&engine, group.id, some).unwrap();
+    }
+    let led = || resolve(&engine, &address("all")).unwrap();
+    let Resolution::Found(found) = led() else {
+        panic!("within the bound");
+    };
+    assert_eq!(found.outside.len(), limits::MAX_EXPANSION - 1 - accounts);
+    add_members(&engine, group.id, &[member(rest)]).unwrap();
+    assert_eq!(led(), Resolution::TooMany);
 }
