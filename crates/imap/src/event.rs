@@ -17,7 +17,7 @@ pub enum Limit {
     BadCommands,
     /// `max_auth_failures`
     AuthFailures,
-    /// No memory for a literal: refused with `UNAVAILABLE`.
+    /// No memory for a literal, or for a message on its way to another account: refused with `UNAVAILABLE`.
     Memory,
     /// `login_timeout_secs`, `idle_timeout_secs` or `literal_timeout_secs`
     Time,

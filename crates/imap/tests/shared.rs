@@ -176,3 +176,63 @@ fn a_long_answer_ends_in_the_middle_when_the_right_to_it_goes() {
     assert_eq!(alice.output.len(), told);
     assert!(alice.closed);
 }
+
+#[test]
+fn rights_change_so_often_and_no_more() {
+    let mut house = House::new();
+    let mut bob = Client::login(&mut house);
+    let most = tern_session::limits::MAX_RIGHTS_CHANGES;
+    for n in 0..most {
+        let letters = if n % 2 == 0 { "lr" } else { "lrs" };
+        let line = format!("s SETACL INBOX alice@example.org {letters}");
+        let answer = bob.ask(&mut house, &line);
+        assert_eq!(answer, "s OK Setacl completed\r\n", "{n}");
+    }
+    let given = |house: &House| tern_audit::head(&house.engine).unwrap().sequence;
+    let before = given(&house);
+    let refused = "NO [LIMIT] Over the limit: changes of rights within an hour\r\n";
+    let answer = bob.ask(&mut house, "t SETACL INBOX carol@example.org lr");
+    assert_eq!(answer, format!("t {refused}"));
+    let answer = bob.ask(&mut house, "u DELETEACL INBOX alice@example.org");
+    assert_eq!(answer, format!("u {refused}"));
+    assert_eq!(given(&house), before, "nothing goes on record");
+    // Others have their own share, an administrator has no bound, and time brings more.
+    let mut alice = Client::login_as(&mut house, "alice");
+    let answer = alice.ask(&mut house, "v SETACL INBOX bob@example.org lr");
+    assert_eq!(answer, "v OK Setacl completed\r\n");
+    house.share("bob", "INBOX", "carol@example.org", "lr");
+    house.now = house.now.plus_millis(3_600_000 / u64::from(most));
+    let answer = bob.ask(&mut house, "w SETACL INBOX carol@example.org lrs");
+    assert_eq!(answer, "w OK Setacl completed\r\n");
+    assert_eq!(given(&house), before + 2);
+}
+
+#[test]
+fn what_changes_no_right_is_no_entry_of_the_log() {
+    let mut house = House::new();
+    let mut bob = Client::login(&mut house);
+    let mut ask = |line: &str| {
+        let answer = bob.ask(&mut house, &format!("t {line}"));
+        assert!(answer.starts_with("t OK"), "{line}: {answer}");
+        tern_audit::head(&house.engine).unwrap().sequence
+    };
+    for (line, entries) in [
+        ("DELETEACL INBOX alice@example.org", 0),
+        ("SETACL INBOX alice@example.org \"\"", 0),
+        ("SETACL INBOX alice@example.org lr", 1),
+        ("SETACL INBOX alice@example.org rl", 1),
+        ("SETACL INBOX alice@example.org +r", 1),
+        ("SETACL INBOX alice@example.org -s", 1),
+        ("SETACL INBOX alice@example.org +s", 2),
+        ("DELETEACL INBOX alice@example.org", 3),
+        ("DELETEACL INBOX alice@example.org", 3),
+    ] {
+        assert_eq!(ask(line), entries, "{line}");
+    }
+    let log = tern_audit::entries_from(&house.engine, 1, 10).unwrap();
+    let told: Vec<_> = log
+        .iter()
+        .map(|entry| entry.draft.action.as_str())
+        .collect();
+    assert_eq!(told, ["mailbox.share", "mailbox.share", "mailbox.unshare"]);
+}

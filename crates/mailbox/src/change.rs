@@ -22,6 +22,8 @@ pub struct AccountChange {
 pub struct MailboxChanges {
     /// The newest modseq that was looked at: go on from here.
     pub modseq: Modseq,
+    /// The newest at which this mailbox itself changed; none where it did not.
+    pub own: Option<Modseq>,
     /// UIDs that left, in order (RFC 7162 3.2.10). A UID can be here that was never shown.
     pub vanished: BTreeSet<Uid>,
     /// UIDs that are there and were put in or changed flags, in order.
@@ -29,7 +31,7 @@ pub struct MailboxChanges {
 }
 
 impl MailboxChanges {
-    fn add(&mut self, mailbox: MailboxId, change: Change) {
+    fn add(&mut self, mailbox: MailboxId, modseq: Modseq, change: Change) {
         match change {
             Change::Placed {
                 mailbox: of, uid, ..
@@ -45,8 +47,9 @@ impl MailboxChanges {
                 self.touched.remove(&uid);
                 self.vanished.insert(uid);
             }
-            _ => {}
+            _ => return,
         }
+        self.own = Some(modseq);
     }
 }
 
@@ -92,8 +95,8 @@ impl Mailboxes {
     ) -> Result<MailboxChanges, MailboxError> {
         let snapshot = self.engine.snapshot()?;
         let mut changes = MailboxChanges::default();
-        changes.modseq = each_after(&*snapshot, account, since, |_, change| {
-            changes.add(mailbox, change)
+        changes.modseq = each_after(&*snapshot, account, since, |modseq, change| {
+            changes.add(mailbox, modseq, change)
         })?;
         Ok(changes)
     }

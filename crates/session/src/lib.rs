@@ -6,10 +6,12 @@
 //! password longer than it takes to hand it on.
 
 pub mod ids;
+pub mod limits;
 pub mod login;
 pub mod memory;
 pub mod peer;
 pub mod protocol;
+pub mod rate;
 pub mod sasl;
 pub mod sharing;
 
@@ -17,5 +19,6 @@ pub use login::{Authenticated, Credentials, Mechanism, Verified};
 pub use memory::{Budget, ContentMemory, Reservation, Unlimited};
 pub use peer::{Peer, TlsFacts};
 pub use protocol::{Ending, Protocol, Step};
+pub use rate::Rate;
 pub use sasl::{Answer, Exchange};
 pub use sharing::{RightsRequest, Sharing, SharingError};

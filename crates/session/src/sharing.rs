@@ -3,9 +3,10 @@
 //!
 //! What somebody may do in a mailbox is asked of [`tern_mailbox::Mailboxes::rights`]. Invariants: a change of
 //! rights and its audit entry are one transaction; whoever shares something finds only those whom the
-//! configuration lets them see. Refuses to keep who is in which group: that is read whenever it is asked.
+//! configuration lets them see; whoever was given something can give it up. Refuses to keep who is in which group: that is read whenever it is asked.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tern_audit::{AuditError, Authentication, Draft, EntryId};
 use tern_base::{AccountId, EmailAddress, Entropy, MailboxId, Timestamp};
@@ -14,7 +15,8 @@ use tern_directory::{DirectoryError, GroupId, PrincipalId, Principals, Visible};
 use tern_mailbox::{Actor, Connection, Grantee, MailboxError, Mailboxes, Rights, RightsChange};
 use tern_store::{Engine, StoreError, Verdict};
 
-use crate::Authenticated;
+use crate::limits::{MAX_RIGHTS_CHANGES, RIGHTS_CHANGES_WITHIN};
+use crate::{Authenticated, Rate};
 
 /// What every account of the server is called (RFC 4314 2).
 pub const ANYONE: &str = "anyone";
@@ -25,6 +27,9 @@ pub enum SharingError {
     /// The mailboxes refuse it, or can't do it.
     #[error(transparent)]
     Mailbox(#[from] MailboxError),
+    /// The account has changed as many rights as it may for now.
+    #[error("rights were changed too often")]
+    TooOften,
     /// It can't be put on record.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -40,6 +45,7 @@ impl From<SharingError> for MailboxError {
     fn from(error: SharingError) -> Self {
         match error {
             SharingError::Mailbox(error) => error,
+            SharingError::TooOften => Self::Limit("changes of rights within an hour"),
             SharingError::Audit(AuditError::Store(error)) => error.into(),
             // The form of the entry is this file's, and the log is not signed here.
             SharingError::Audit(_) => StoreError::Damaged.into(),
@@ -99,6 +105,7 @@ pub struct RightsRequest<'a> {
 pub struct Sharing {
     engine: Arc<dyn Engine>,
     principals: Principals,
+    changes: Rate,
 }
 
 impl std::fmt::Debug for Sharing {
@@ -113,6 +120,7 @@ impl Sharing {
         Self {
             principals: Principals::new(Arc::clone(&engine), visible),
             engine,
+            changes: Rate::new(MAX_RIGHTS_CHANGES, RIGHTS_CHANGES_WITHIN),
         }
     }
 
@@ -188,6 +196,9 @@ impl Sharing {
     }
 
     /// Changes rights, and puts that on record: `entry` says who asks. Answers what they are then.
+    ///
+    /// That takes the right to administer the mailbox; to give up what one was given oneself takes none
+    /// (RFC 4314 leaves that open) but to see it, since nobody should have to keep what others share.
     pub fn change(
         &self,
         mailboxes: &Mailboxes,
@@ -195,14 +206,18 @@ impl Sharing {
         entry: Draft,
     ) -> Result<Rights, SharingError> {
         let RightsRequest { owner, mailbox, .. } = *request;
+        self.may_change_now(&entry)?;
         let owner_name = self.name_of(Grantee::Account(owner))?.unwrap_or_default();
         let who = self.name_of(request.grantee)?.unwrap_or_default();
         let mut accounts = vec![owner];
         if let Grantee::Account(grantee) = request.grantee {
             accounts.push(grantee);
         }
+        let needed = match request.gives_up() {
+            true => Rights::LOOKUP,
+            false => Rights::ADMINISTER,
+        };
         mailboxes.transact(&accounts, |txn| {
-            let needed = Rights::ADMINISTER;
             mailboxes.require_in(txn, request.actor, owner, mailbox, needed)?;
             let of = (owner, mailbox);
             let before = mailboxes.rights_given_in(txn, of, request.grantee)?;
@@ -224,5 +239,23 @@ impl Sharing {
             tern_audit::append_in(txn, entry)?;
             Ok(Verdict::Commit(rights))
         })
+    }
+
+    /// Whether the account that asks has changes left; an administrator of the server always has.
+    fn may_change_now(&self, entry: &Draft) -> Result<(), SharingError> {
+        let tern_audit::Actor::Account { account, .. } = &entry.actor else {
+            return Ok(());
+        };
+        let now = Duration::from_millis(entry.time.0);
+        let taken = self.changes.take(*account, now);
+        taken.map_err(|_| SharingError::TooOften)
+    }
+}
+
+impl RightsRequest<'_> {
+    /// Whether somebody gives up all that they themselves were given by name.
+    pub fn gives_up(&self) -> bool {
+        let own = |actor: &Actor| self.grantee == Grantee::Account(actor.account);
+        self.actor.is_some_and(own) && self.change == RightsChange::Set(Rights::NONE)
     }
 }

@@ -1,18 +1,20 @@
 //! COPY and MOVE with their UID forms (RFC 9051 6.4.7, 6.4.8).
 //!
 //! Invariant: a COPY that fails leaves nothing behind in the target; each message of a MOVE is in
-//! one of the two mailboxes at every moment, and what was moved is told even where the rest fails.
+//! one of the two mailboxes at every moment, and what was moved is told even where the rest fails. What
+//! goes to another account is read within the memory that all sessions share.
 
 use roaring::RoaringBitmap;
 use tern_base::{AccountId, MailboxId, Uid};
-use tern_mailbox::{Across, CopiedPair, MailboxError, Rights, Transfer};
+use tern_mailbox::{Across, CopiedPair, Rights, Transfer};
+use tern_session::Reservation;
 
 use super::answer::{Answer, AnswerCode, Failure, Sync, answer_to};
 use super::place::store;
 use super::run::{Progress, Task};
 use super::{Context, Session};
 use crate::command::CopyTo;
-use crate::event::Event;
+use crate::event::{Event, Limit};
 use crate::limits::MESSAGES_PER_STEP;
 use crate::respond::status::{CodeName, Condition};
 use crate::sequence::ranges_of;
@@ -71,12 +73,12 @@ impl CopyTask {
         let uids: Vec<Uid> = self.target.iter().take(most).map(Uid).collect();
         if let Some(last) = uids.last() {
             self.target.remove_range(..=last.0);
-            match self.transfer(&uids, session, cx)? {
+            match self.transfer(&uids, session, cx) {
                 Ok(pairs) => {
                     self.missing |= pairs.len() < uids.len();
                     self.pairs.extend(pairs);
                 }
-                Err(error) => return self.fail(error, session, cx),
+                Err(failure) => return self.fail(failure, session, cx),
             }
             if !self.target.is_empty() {
                 return Ok(Progress::More);
@@ -91,12 +93,13 @@ impl CopyTask {
         uids: &[Uid],
         session: &mut Session,
         cx: &Context<'_>,
-    ) -> Result<Result<Vec<CopiedPair>, MailboxError>, Failure> {
+    ) -> Result<Vec<CopiedPair>, Failure> {
         let connection = session.connection();
         let own = session.account()?;
         let here = session.here()?;
         let (account, from) = (here.account, here.selected.mailbox);
         if let ([uid], true) = (uids, account != self.to.0) {
+            let _held = hold_content(session, (account, from), *uid, cx)?;
             let across = Across {
                 from: (account, from),
                 uid: *uid,
@@ -106,14 +109,11 @@ impl CopyTask {
                 bringer: &session.bringer(self.to.0),
                 moving: self.take,
             };
-            let crossed = match cx.mailboxes.copy_across(&across, cx.now) {
-                Ok(crossed) => crossed,
-                Err(error) => return Ok(Err(error)),
-            };
+            let crossed = cx.mailboxes.copy_across(&across, cx.now)?;
             if let Some(tag) = crossed.and_then(|one| one.sealed) {
                 session.event(Event::Sealed(tag));
             }
-            return Ok(Ok(crossed.map(|one| one.pair).into_iter().collect()));
+            return Ok(crossed.map(|one| one.pair).into_iter().collect());
         }
         let transfer = Transfer {
             account,
@@ -123,11 +123,12 @@ impl CopyTask {
             // In somebody else's mailboxes nothing is asked for by that.
             by: connection.as_ref().filter(|_| account == own),
         };
-        Ok(match (&here.selected.actor, self.take) {
+        let pairs = match (&here.selected.actor, self.take) {
             (Some(actor), take) => cx.mailboxes.transfer_for(actor, &transfer, take, cx.now),
             (None, true) => cx.mailboxes.move_messages(&transfer, cx.now),
             (None, false) => cx.mailboxes.copy(&transfer, cx.now),
-        })
+        };
+        Ok(pairs?)
     }
 
     fn finish(&mut self, session: &mut Session, cx: &Context<'_>) -> Result<Progress, Failure> {
@@ -155,18 +156,25 @@ impl CopyTask {
 
     fn fail(
         &mut self,
-        error: MailboxError,
+        failure: Failure,
         session: &mut Session,
         cx: &Context<'_>,
     ) -> Result<Progress, Failure> {
-        if self.take {
-            let code = self.copy_uid();
-            self.tell_moved(session, code);
-            session.failed("moving messages", &error);
-            return Ok(Progress::Done(answer_to(&error).with_sync(Sync::Full)));
+        if !self.take {
+            self.roll_back(cx)?;
+            return Err(failure);
         }
-        self.roll_back(cx)?;
-        Err(error.into())
+        let code = self.copy_uid();
+        self.tell_moved(session, code);
+        let answer = match failure {
+            Failure::Mailbox(error) => {
+                session.failed("moving messages", &error);
+                answer_to(&error)
+            }
+            Failure::Answer(answer) => answer,
+            torn @ Failure::Torn => return Err(torn),
+        };
+        Ok(Progress::Done(answer.with_sync(Sync::Full)))
     }
 
     /// RFC 9051 6.4.7: a COPY that fails leaves the target as it was.
@@ -196,6 +204,23 @@ impl CopyTask {
             session.out.untagged(Condition::Ok, code, "Moved");
         }
     }
+}
+
+/// Sets memory for a message aside that is read to be copied to another account.
+fn hold_content(
+    session: &mut Session,
+    (account, mailbox): (AccountId, MailboxId),
+    uid: Uid,
+    cx: &Context<'_>,
+) -> Result<Reservation, Failure> {
+    let view = cx.mailboxes.view(account, mailbox)?;
+    let octets = view.get(uid).map_or(0, |entry| u64::from(entry.size));
+    let held = cx.memory.reserve(Some(session.account()?), octets);
+    held.ok_or_else(|| {
+        session.event(Event::LimitHit(Limit::Memory));
+        let text = "Not enough memory for the message now, try again later";
+        Answer::no(CodeName::Unavailable, text).into()
+    })
 }
 
 fn expunge_issued() -> Answer {

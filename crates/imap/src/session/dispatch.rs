@@ -189,7 +189,7 @@ impl Session {
             return;
         }
         if let Some(selected) = self.selected() {
-            let code = AnswerCode::HighestModseq(selected.modseq().0);
+            let code = AnswerCode::HighestModseq(selected.highest_modseq().0);
             let text = "Mod-sequences from here on";
             self.out
                 .untagged(Condition::Ok, Some(code.borrowed()), text);

@@ -102,8 +102,8 @@ impl ExpungeTask {
         let mut answer = self.answer.clone();
         // RFC 7162 3.2.9; not for CLOSE, whose expunges are not told.
         if answer.sync == Sync::Full && self.any && session.enabled.condstore {
-            let modseq = cx.mailboxes.newest_modseq(self.account)?;
-            answer = answer.with_code(AnswerCode::HighestModseq(modseq.0));
+            let counters = cx.mailboxes.counters(self.account, self.mailbox)?;
+            answer = answer.with_code(AnswerCode::HighestModseq(counters.highest_modseq.0));
         }
         Ok(Progress::Done(answer))
     }

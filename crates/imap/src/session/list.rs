@@ -103,12 +103,17 @@ impl Session {
         Ok(names)
     }
 
-    /// A mailbox as SELECT lists it.
-    pub(super) fn listed(&self, place: &Place, cx: &Context<'_>) -> Result<Listed, Failure> {
+    /// Whether there are names below that of a mailbox, as far as they may be seen.
+    pub(super) fn sees_children(&self, place: &Place, cx: &Context<'_>) -> Result<bool, Failure> {
         let patterns = [place.folder.path.clone()];
         let names = self.names(&patterns, cx)?;
         let is_it = |name: &&Named| name.folder.path == place.folder.path;
-        let has_children = names.iter().find(is_it).is_some_and(|name| name.is_parent);
+        Ok(names.iter().find(is_it).is_some_and(|name| name.is_parent))
+    }
+
+    /// A mailbox as SELECT lists it.
+    pub(super) fn listed(&self, place: &Place, cx: &Context<'_>) -> Result<Listed, Failure> {
+        let has_children = self.sees_children(place, cx)?;
         Ok(Listed {
             name: place.folder.path.clone(),
             attributes: vec![children_attribute(has_children)],

@@ -62,11 +62,7 @@ impl Session {
     ) -> Result<Task, Failure> {
         let place = self.place(mailbox, Rights::DELETE, cx)?;
         let (account, folder) = (place.account, &place.folder);
-        let folders = cx.mailboxes.folders(account)?;
-        if folders.iter().any(|one| one.parent == Some(folder.id)) {
-            // RFC 5530 3
-            return Err(Answer::no(CodeName::HasChildren, "There are mailboxes in it").into());
-        }
+        self.may_go(&place, cx)?;
         if folder.id == INBOX {
             return Err(Answer::no(CodeName::Cannot, "INBOX can't be deleted").into());
         }
@@ -83,6 +79,23 @@ impl Session {
                 .untagged(Condition::Ok, code, "The selected mailbox is deleted");
         }
         Ok(Answer::ok("Delete completed", Sync::Full).into())
+    }
+
+    /// Whether no mailbox is in one that is to be deleted. Where those in it are hidden from whoever
+    /// asks, it is told as a right that they don't have.
+    fn may_go(&self, place: &Place, cx: &Context<'_>) -> Result<(), Failure> {
+        let folders = cx.mailboxes.folders(place.account)?;
+        if !folders
+            .iter()
+            .any(|one| one.parent == Some(place.folder.id))
+        {
+            return Ok(());
+        }
+        if place.actor.is_some() && !self.sees_children(place, cx)? {
+            return Err(MailboxError::NotPermitted.into());
+        }
+        // RFC 5530 3
+        Err(Answer::no(CodeName::HasChildren, "There are mailboxes in it").into())
     }
 
     pub(super) fn rename(

@@ -36,8 +36,8 @@ use std::sync::Arc;
 use tern_base::{AccountId, Entropy, Timestamp};
 use tern_mailbox::{Client, Mailboxes};
 use tern_session::{
-    Authenticated, Ending, Exchange, Mechanism, Peer, Protocol, Reservation, Sharing, Step,
-    TlsFacts, Verified,
+    Authenticated, ContentMemory, Ending, Exchange, Mechanism, Peer, Protocol, Reservation,
+    Sharing, Step, TlsFacts, Verified,
 };
 use zeroize::Zeroize as _;
 
@@ -93,6 +93,7 @@ enum State {
 struct Context<'a> {
     mailboxes: &'a Mailboxes,
     sharing: &'a Sharing,
+    memory: &'a dyn ContentMemory,
     now: Timestamp,
     entropy: &'a mut dyn Entropy,
 }
@@ -193,6 +194,7 @@ impl Session {
         let mut cx = Context {
             mailboxes: verbs.mailboxes,
             sharing: verbs.sharing,
+            memory: verbs.memory,
             now,
             entropy,
         };

@@ -1,7 +1,7 @@
 //! SETACL, DELETEACL, GETACL, LISTRIGHTS and MYRIGHTS (RFC 4314 3).
 //!
 //! Invariant: whoever has no `l` in a mailbox is told that there is none, and whoever has no `a` learns
-//! nothing of what others have. An identifier is the primary address of an account or a group; one that
+//! nothing of what others have, but takes away what they were given themselves. An identifier is the primary address of an account or a group; one that
 //! the asking account does not see is told like one that does not exist. `anyone` can be given rights by
 //! an administrator of the server only.
 
@@ -39,9 +39,14 @@ impl Session {
         who: &str,
         cx: &mut Context<'_>,
     ) -> Result<Task, Failure> {
-        let place = self.place(mailbox, Rights::ADMINISTER, cx)?;
-        // Whoever has rights is named in the list, seen otherwise or not.
         let found = cx.sharing.find(who).map_err(store)?;
+        // Nobody has to keep what somebody else shares with them.
+        let needed = match found == Some(Grantee::Account(self.account()?)) {
+            true => Rights::LOOKUP,
+            false => Rights::ADMINISTER,
+        };
+        let place = self.place(mailbox, needed, cx)?;
+        // Whoever has rights is named in the list, seen otherwise or not.
         let listed = cx.mailboxes.grants(place.account, place.folder.id)?;
         let found = found.filter(|found| listed.iter().any(|(has, _)| has == found));
         if let Some(grantee) = found {

@@ -34,12 +34,15 @@ pub(super) struct Selected {
     /// The result of the last SEARCH with SAVE (RFC 5182).
     pub(super) saved: RoaringBitmap,
     modseq: Modseq,
+    /// The newest change of this mailbox itself among them: what the client is told, so that nobody
+    /// hears of changes elsewhere in the account.
+    own_modseq: Modseq,
     gone: RoaringBitmap,
     flagged: RoaringBitmap,
     arrived: bool,
     /// The last UID that the client has counted: `EXISTS` was written since it arrived.
     counted: u32,
-    /// Up to where all is told, while something waits in `gone`.
+    /// What the client was told last before what waits in `gone`.
     held_back: Option<Modseq>,
     /// Expunges were told, and the modseq behind them not yet.
     told_gone: bool,
@@ -79,6 +82,7 @@ impl Selected {
             known,
             saved: RoaringBitmap::new(),
             modseq: view.modseq,
+            own_modseq: view.counters.highest_modseq,
             gone: RoaringBitmap::new(),
             flagged: RoaringBitmap::new(),
             arrived: false,
@@ -94,9 +98,9 @@ impl Selected {
         selected
     }
 
-    /// Up to where the changes of the mailbox were read.
-    pub(super) const fn modseq(&self) -> Modseq {
-        self.modseq
+    /// HIGHESTMODSEQ of the mailbox, as far as its changes were read (RFC 7162 3.1.2.1).
+    pub(super) const fn highest_modseq(&self) -> Modseq {
+        self.own_modseq
     }
 
     /// The HIGHESTMODSEQ that a client with QRESYNC must be told with an answer. RFC 7162 1: where
@@ -104,7 +108,7 @@ impl Selected {
     /// so that it asks for them should the connection be lost; once they are told, the newest.
     pub(super) fn modseq_to_tell(&mut self) -> Option<Modseq> {
         let told_gone = std::mem::take(&mut self.told_gone);
-        self.held_back.or(told_gone.then_some(self.modseq))
+        self.held_back.or(told_gone.then_some(self.own_modseq))
     }
 
     /// Up to where the client was told everything; `None` while something waits to be told.
@@ -267,7 +271,7 @@ impl Selected {
             Err(error) => return Err(error),
         }
         let changes = mailboxes.changes(account, self.mailbox, self.modseq)?;
-        let held_back = self.held_back.unwrap_or(self.modseq);
+        let held_back = self.held_back.unwrap_or(self.own_modseq);
         for Uid(uid) in changes.vanished {
             if self.known.contains(uid) {
                 self.gone.insert(uid);
@@ -288,6 +292,7 @@ impl Selected {
             self.known.optimize();
         }
         self.modseq = changes.modseq;
+        self.own_modseq = changes.own.unwrap_or(self.own_modseq);
         self.held_back = (!self.gone.is_empty()).then_some(held_back);
         Ok(())
     }

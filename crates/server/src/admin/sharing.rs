@@ -54,8 +54,8 @@ impl Admin {
         let entry = call.entry(tern_session::sharing::SHARE);
         let rights = match self.sharing.change(&self.mailboxes, &request, entry) {
             Ok(rights) => rights,
-            Err(SharingError::Mailbox(error)) => return Err(error.into()),
             Err(SharingError::Audit(error)) => return Err(error.into()),
+            Err(error) => return Err(tern_mailbox::MailboxError::from(error).into()),
         };
         let path = &folder.path;
         let text = match rights {

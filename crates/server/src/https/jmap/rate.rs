@@ -1,114 +1,28 @@
-//! How often one account may do something: so many times within a period, at once or spread (the
-//! generic cell rate algorithm, ITU-T I.371, which is a token bucket that keeps a time and no tokens).
-//!
-//! Invariant: what is refused does not count, so that whoever waits as long as they were told is let
-//! through. An account that has all of its share again is forgotten.
+//! How often one account may do something, by the clock that nobody sets ([`tern_session::Rate`]).
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tern_base::AccountId;
 use tokio::time::Instant;
 
-/// Accounts that are known before those are looked for that can be forgotten.
-const TIDY_FROM: usize = 1_024;
-
 /// So many times for each account; without a limit where that is zero.
 pub(super) struct Rate {
-    /// What one takes of the period.
-    step: Duration,
-    period: Duration,
-    known: Mutex<Known>,
-}
-
-#[derive(Default)]
-struct Known {
-    /// When each account has all of its share again.
-    full_at: HashMap<AccountId, Instant>,
-    tidy_at: usize,
+    rate: tern_session::Rate,
+    begun: Instant,
 }
 
 impl Rate {
     /// So many within a period.
     pub(super) fn new(most: u32, period: Duration) -> Self {
         Self {
-            step: period.checked_div(most).unwrap_or_default(),
-            period,
-            known: Mutex::default(),
+            rate: tern_session::Rate::new(most, period),
+            begun: Instant::now(),
         }
     }
 
     /// Takes one, or says how long it is until there is one.
     pub(super) fn take(&self, account: AccountId, now: Instant) -> Result<(), Duration> {
-        if self.step.is_zero() {
-            return Ok(());
-        }
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.forget(now);
-        let full_at = known.full_at.get(&account).copied().unwrap_or(now).max(now);
-        let full_at = full_at + self.step;
-        let over = full_at.saturating_duration_since(now + self.period);
-        if !over.is_zero() {
-            return Err(over);
-        }
-        known.full_at.insert(account, full_at);
-        Ok(())
-    }
-}
-
-impl Known {
-    fn forget(&mut self, now: Instant) {
-        if self.full_at.len() >= self.tidy_at.max(TIDY_FROM) {
-            self.full_at.retain(|_, full_at| *full_at > now);
-            self.tidy_at = 2 * self.full_at.len();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MINUTE: Duration = Duration::from_secs(60);
-    const BOB: AccountId = AccountId(1);
-
-    #[test]
-    fn an_account_has_its_share_at_once_and_then_as_time_goes_by() {
-        let rate = Rate::new(3, MINUTE);
-        let start = Instant::now();
-        for _ in 0..3 {
-            assert_eq!(rate.take(BOB, start), Ok(()));
-        }
-        let refused = rate.take(BOB, start);
-        assert_eq!(refused, Err(Duration::from_secs(20)));
-        let later = start + Duration::from_secs(15);
-        assert_eq!(rate.take(BOB, later), Err(Duration::from_secs(5)));
-        assert_eq!(rate.take(AccountId(2), later), Ok(()), "another account's");
-        assert_eq!(rate.take(BOB, start + Duration::from_secs(20)), Ok(()));
-        assert!(rate.take(BOB, start + Duration::from_secs(20)).is_err());
-        // After a pause it is all there again, and no more than that.
-        let long_after = start + 10 * MINUTE;
-        for _ in 0..3 {
-            assert_eq!(rate.take(BOB, long_after), Ok(()));
-        }
-        assert!(rate.take(BOB, long_after).is_err());
-    }
-
-    #[test]
-    fn none_is_no_limit() {
-        let (rate, now) = (Rate::new(0, MINUTE), Instant::now());
-        assert!((0..10_000).all(|_| rate.take(BOB, now) == Ok(())));
-    }
-
-    #[test]
-    fn accounts_that_have_all_of_it_are_forgotten() {
-        let (rate, start) = (Rate::new(60, MINUTE), Instant::now());
-        for n in 0..5_000 {
-            let now = start + Duration::from_millis(n.into());
-            assert_eq!(rate.take(AccountId(n), now), Ok(()));
-        }
-        let known = rate.known.lock().expect("whole").full_at.len();
-        assert!(known < 2 * TIDY_FROM + 2, "{known}");
+        let since = now.saturating_duration_since(self.begun);
+        self.rate.take(account, since)
     }
 }
