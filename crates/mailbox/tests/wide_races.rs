@@ -215,7 +215,9 @@ fn what_a_client_appends_at_that_moment_is_found() {
     for first_appended in [true, false] {
         let mass = Mass::new();
         if first_appended {
-            mass.meanwhile(|mass| drop(mass.append()));
+            mass.meanwhile(|mass| {
+                mass.append();
+            });
             mass.send_to_many();
         } else {
             mass.meanwhile(Mass::send_to_many);

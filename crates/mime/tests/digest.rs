@@ -245,18 +245,19 @@ const FOLDS: [&str; 4] = [" ", "\t", "\r\n ", "\n\t"];
 /// A letter with such a field, each space written in the next of these ways.
 fn written(field: &str, pieces: &[Piece], folds: &[usize]) -> Vec<u8> {
     let mut folds = folds.iter().cycle().map(|fold| FOLDS[fold % FOLDS.len()]);
+    let mut next = || folds.next().unwrap_or(" ");
     let mut value = String::new();
     for piece in pieces {
         // Between words a relay may write more of it than there was.
-        value += folds.next().unwrap();
-        value += folds.next().unwrap().trim_start_matches(['\r', '\n']);
+        value += next();
+        value += next().trim_start_matches(['\r', '\n']);
         match piece {
             Piece::Word(word) => value += word,
             Piece::Quoted(inner) => {
                 value.push('"');
                 for (n, text) in inner.iter().enumerate() {
                     if n > 0 {
-                        value += folds.next().unwrap();
+                        value += next();
                     }
                     value += text;
                 }
