@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use roaring::RoaringBitmap;
+
 /// The end of a range: a number, or `*`, the largest number in use.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SeqNumber(u32);
@@ -84,12 +86,73 @@ impl SequenceSet {
         out
     }
 
-    /// Whether the set names `number`, `*` standing for `largest`.
-    pub fn contains(&self, number: u32, largest: u32) -> bool {
-        self.ranges.iter().any(|(from, to)| {
-            let (a, b) = (from.resolve(largest), to.resolve(largest));
-            a.min(b) <= number && number <= a.max(b)
-        })
+    /// The numbers of the set, `*` standing for `largest`.
+    pub fn numbers(&self, largest: u32) -> Numbers {
+        Numbers::of_normal(self.resolve(largest))
+    }
+}
+
+/// Numbers in ranges, to be asked one by one. A set of four octets may name four billion numbers, so
+/// nothing here counts them out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// Sorted, disjoint, each with how many numbers come before it.
+    ranges: Vec<(u32, u32, u64)>,
+}
+
+impl Numbers {
+    /// The numbers of some ranges.
+    pub fn of(mut ranges: Vec<(u32, u32)>) -> Self {
+        normalise(&mut ranges);
+        Self::of_normal(ranges)
+    }
+
+    fn of_normal(ranges: Vec<(u32, u32)>) -> Self {
+        let mut before = 0;
+        let counted = ranges.into_iter().map(|(low, high)| {
+            let range = (low, high, before);
+            before += u64::from(high - low) + 1;
+            range
+        });
+        Self {
+            ranges: counted.collect(),
+        }
+    }
+
+    /// Whether a number is one of them.
+    pub fn contains(&self, number: u32) -> bool {
+        self.place_of(number).is_some()
+    }
+
+    /// How many of them are less than `number`, which is one.
+    pub fn place_of(&self, number: u32) -> Option<u64> {
+        let at = self.ranges.partition_point(|(_, high, _)| *high < number);
+        let (low, _, before) = self.ranges.get(at)?;
+        Some(before + u64::from(number.checked_sub(*low)?))
+    }
+
+    /// The one that has so many less than it.
+    pub fn at(&self, place: u64) -> Option<u32> {
+        let behind = self.ranges.partition_point(|(.., before)| *before <= place);
+        let (low, high, before) = self.ranges.get(behind.checked_sub(1)?)?;
+        let number = u64::from(*low) + (place - before);
+        u32::try_from(number).ok().filter(|number| number <= high)
+    }
+
+    /// Those that are in `of`, too.
+    pub fn among(&self, of: &RoaringBitmap) -> RoaringBitmap {
+        let mut named = RoaringBitmap::new();
+        let (Some(least), Some(most)) = (of.min(), of.max()) else {
+            return named;
+        };
+        for (low, high, _) in &self.ranges {
+            let (low, high) = (least.max(*low), most.min(*high));
+            if low <= high {
+                named.insert_range(low..=high);
+            }
+        }
+        named &= of;
+        named
     }
 }
 
@@ -174,11 +237,8 @@ mod tests {
             assert_eq!(set(text).resolve(largest), expect, "{text} of {largest}");
             for number in 1..30 {
                 let named = expect.iter().any(|(a, b)| (*a..=*b).contains(&number));
-                assert_eq!(
-                    set(text).contains(number, largest),
-                    named,
-                    "{text}: {number}"
-                );
+                let numbers = set(text).numbers(largest);
+                assert_eq!(numbers.contains(number), named, "{text}: {number}");
             }
         };
         check("1:5,3:8,10", 20, &[(1, 8), (10, 10)]);
@@ -191,6 +251,33 @@ mod tests {
         check("9,7,8", 20, &[(7, 9)]);
         assert_eq!(set("4294967295,4294967294:*").resolve(7), [(7, u32::MAX)]);
         assert_eq!(format!("{:?}", set("1:1,5:*,3")), "1,5:*,3");
+    }
+
+    #[test]
+    fn numbers_have_places_and_are_never_counted_out() {
+        let numbers = set("2:4,9,4294967290:4294967295").numbers(0);
+        let all: Vec<u32> = [2, 3, 4, 9]
+            .into_iter()
+            .chain(u32::MAX - 5..=u32::MAX)
+            .collect();
+        for (place, number) in all.iter().enumerate() {
+            assert_eq!(numbers.place_of(*number), Some(place as u64));
+            assert_eq!(numbers.at(place as u64), Some(*number));
+        }
+        assert_eq!(numbers.at(all.len() as u64), None);
+        assert!(
+            [1, 5, 8, 10]
+                .iter()
+                .all(|number| !numbers.contains(*number))
+        );
+        let of = RoaringBitmap::from_iter([1, 3, 4, 5, 70_000]);
+        assert_eq!(numbers.among(&of), RoaringBitmap::from_iter([3, 4]));
+        let every = set("1:4294967295").numbers(0);
+        assert_eq!(every.at(u64::from(u32::MAX) - 1), Some(u32::MAX));
+        assert_eq!(every.at(u64::from(u32::MAX)), None);
+        assert_eq!(every.among(&of), of);
+        assert!(every.among(&RoaringBitmap::new()).is_empty());
+        assert_eq!(Numbers::of(vec![(7, 9), (1, 6)]).at(8), Some(9));
     }
 
     #[test]

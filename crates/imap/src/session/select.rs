@@ -15,7 +15,7 @@ use super::selected::Selected;
 use super::{Context, Session, State};
 use crate::command::{Qresync, Select};
 use crate::respond::status::{Code, CodeName, Condition};
-use crate::sequence::{SequenceSet, ranges_of};
+use crate::sequence::{Numbers, ranges_of};
 use tern_session::ids::mailbox_id;
 
 /// RFC 4314 5.2: the rights of which one makes a mailbox more than something to read.
@@ -108,12 +108,13 @@ impl Session {
         let mut vanished: RoaringBitmap = changes.vanished.iter().map(|uid| uid.0).collect();
         let mut changed = selected.known.clone();
         if let Some(uids) = &known.known_uids {
-            let uids = bitmap(uids);
-            vanished &= &uids;
-            changed &= &uids;
+            let uids = uids.numbers(0);
+            vanished = uids.among(&vanished);
+            changed = uids.among(&changed);
         }
         if let Some((numbers, uids)) = &known.sequence_match {
-            vanished.remove_range(..=matched_up_to(selected, numbers, uids));
+            let matched = matched_up_to(&selected.known, &numbers.numbers(0), &uids.numbers(0));
+            vanished.remove_range(..=matched);
         }
         // The view is newer than the changes at worst: what it shows has not vanished.
         vanished -= &selected.known;
@@ -166,22 +167,15 @@ pub(super) fn deleted_in(view: &View, of: &RoaringBitmap) -> Vec<Uid> {
         .collect()
 }
 
-/// A set without `*`.
-fn bitmap(set: &SequenceSet) -> RoaringBitmap {
-    let mut out = RoaringBitmap::new();
-    for (from, to) in set.resolve(0) {
-        out.insert_range(from..=to);
-    }
-    out
-}
-
 /// RFC 7162 3.2.5.2: the largest UID up to which the client's numbers are ours. As many messages
-/// as it knows up to there are there, so none of them has vanished.
-fn matched_up_to(selected: &Selected, numbers: &SequenceSet, uids: &SequenceSet) -> u32 {
-    let (numbers, uids) = (bitmap(numbers), bitmap(uids));
-    let pairs = numbers.iter().zip(uids.iter());
-    let is_ours = |(number, uid): &(u32, u32)| {
-        selected.known.contains(*uid) && selected.number(*uid) == *number
+/// as it knows up to there are there, so none of them has vanished. What the client says is asked
+/// for the messages that are there, however many it names.
+fn matched_up_to(known: &RoaringBitmap, numbers: &Numbers, uids: &Numbers) -> u32 {
+    let numbered = (1..=known.len()).rev().zip(known.iter().rev());
+    let is_ours = |(number, uid): &(u64, u32)| {
+        let said = uids.place_of(*uid).and_then(|place| numbers.at(place));
+        said.is_some_and(|said| u64::from(said) == *number)
     };
-    pairs.filter(is_ours).map(|(_, uid)| uid).max().unwrap_or(0)
+    let mut numbered = numbered.filter(is_ours);
+    numbered.next().map_or(0, |(_, uid)| uid)
 }

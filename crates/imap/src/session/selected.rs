@@ -6,6 +6,7 @@
 //! `gone`, `flagged` and `arrived`. Refuses to hold flags: the shared view has them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 use tern_base::{AccountId, MailboxId, Modseq, Uid};
@@ -17,7 +18,7 @@ use super::place::Place;
 use crate::limits::MAX_TOLD_KEYWORDS;
 use crate::respond::ResponseWriter;
 use crate::respond::status::Code;
-use crate::sequence::{MessageSet, ranges_of};
+use crate::sequence::{MessageSet, Numbers, SequenceSet, ranges_of};
 
 /// A selected mailbox.
 pub(super) struct Selected {
@@ -31,8 +32,8 @@ pub(super) struct Selected {
     pub(super) read_only: bool,
     /// UIDs that have sequence numbers for the client.
     pub(super) known: RoaringBitmap,
-    /// The result of the last SEARCH with SAVE (RFC 5182).
-    pub(super) saved: RoaringBitmap,
+    /// The result of the last SEARCH with SAVE (RFC 5182); shared with each key `$` of a search.
+    pub(super) saved: Arc<RoaringBitmap>,
     modseq: Modseq,
     /// The newest change of this mailbox itself among them: what the client is told, so that nobody
     /// hears of changes elsewhere in the account.
@@ -80,7 +81,7 @@ impl Selected {
             read_only,
             counted: known.max().unwrap_or(0),
             known,
-            saved: RoaringBitmap::new(),
+            saved: Arc::default(),
             modseq: view.modseq,
             own_modseq: view.counters.highest_modseq,
             gone: RoaringBitmap::new(),
@@ -131,7 +132,7 @@ impl Selected {
     pub(super) fn resolve(&self, set: &MessageSet, uid: bool) -> Result<RoaringBitmap, Answer> {
         let set = match set {
             // RFC 9051 6.4.4.1: what is gone is not in `$` any more.
-            MessageSet::Saved => return Ok(&self.saved & &self.known),
+            MessageSet::Saved => return Ok(&*self.saved & &self.known),
             MessageSet::Ranges(set) => set,
         };
         let largest = if uid {
@@ -142,12 +143,11 @@ impl Selected {
         if largest == 0 && (uid || set.has_star()) {
             return Ok(RoaringBitmap::new());
         }
+        if uid {
+            return Ok(set.numbers(largest).among(&self.known));
+        }
         let mut named = RoaringBitmap::new();
         for (from, to) in set.resolve(largest) {
-            if uid {
-                named.insert_range(from..=to);
-                continue;
-            }
             // RFC 9051 9 seq-number: a number that no message has is an error.
             let ends = (self.known.select(from - 1), self.known.select(to - 1));
             let (Some(first), Some(last)) = ends else {
@@ -159,22 +159,23 @@ impl Selected {
         Ok(named)
     }
 
-    /// The same for a search, where a number that no message has matches nothing.
-    pub(super) fn resolve_for_search(&self, set: &MessageSet, uid: bool) -> RoaringBitmap {
-        let MessageSet::Ranges(ranges) = set else {
-            return &self.saved & &self.known;
-        };
-        if let Ok(named) = self.resolve(set, uid) {
-            return named;
+    /// The UIDs that a search names, known or not, by ranges: a search may name thousands of sets, each
+    /// as large as the mailbox. A number that no message has matches nothing.
+    pub(super) fn uids_named(&self, set: &SequenceSet, uid: bool) -> Numbers {
+        if uid {
+            return match self.known.max() {
+                Some(largest) => set.numbers(largest),
+                None => Numbers::of(Vec::new()),
+            };
         }
-        let mut named = RoaringBitmap::new();
-        for (from, to) in ranges.resolve(self.count()) {
-            if let Some(first) = self.known.select(from - 1) {
-                let last = self.known.select(to - 1).or(self.known.max());
-                named.insert_range(first..=last.unwrap_or(first));
-            }
-        }
-        named & &self.known
+        let uid_of = |number: u32| self.known.select(number - 1);
+        let ranges = set.resolve(self.count()).into_iter();
+        let by_uid = ranges.filter_map(|(from, to)| {
+            let first = uid_of(from)?;
+            let last = uid_of(to).or(self.known.max());
+            Some((first, last.unwrap_or(first)))
+        });
+        Numbers::of(by_uid.collect())
     }
 
     /// Numbers of known UIDs as ranges: the UIDs themselves, or their sequence numbers.
@@ -359,7 +360,7 @@ impl Selected {
             }
         }
         self.known -= &piece;
-        self.saved -= &piece;
+        *Arc::make_mut(&mut self.saved) -= &piece;
         self.gone -= &piece;
         if self.gone.is_empty() {
             self.known.optimize();

@@ -5,6 +5,8 @@
 //! that the whole is one sort however many criteria there are; ties go by sequence number. It
 //! serves no content, and messages that are sealed have no place in the order.
 
+use std::sync::Arc;
+
 use tern_base::Modseq;
 use tern_mailbox::Entry;
 use tern_mime::{Address, MessageView};
@@ -67,7 +69,7 @@ impl Session {
         let find = Find::new(&sort.key, here.selected, viewer, cx.now);
         if returns.is_some_and(|returns| returns.save) {
             // RFC 5182 2.1: a search that fails leaves nothing saved.
-            here.selected.saved.clear();
+            here.selected.saved = Arc::default();
         }
         Ok(Task::Sort(SortTask {
             uid: sort.uid,
@@ -162,7 +164,7 @@ impl SortTask {
                 out.esearch(&self.tag, &result);
             }
             if returns.save {
-                selected.saved = order.iter().copied().collect();
+                selected.saved = Arc::new(order.iter().copied().collect());
             }
             return Progress::Done(answer(self.uid));
         }

@@ -158,12 +158,12 @@ fn tell_vanished(
     let changes = cx
         .mailboxes
         .changes(here.account, here.selected.mailbox, since)?;
-    let largest = here.selected.known.max().unwrap_or(0);
-    let named = |uid: &u32| match set {
-        MessageSet::Ranges(set) => set.contains(*uid, largest),
-        MessageSet::Saved => false,
+    let MessageSet::Ranges(set) = set else {
+        return Ok(());
     };
-    let vanished = changes.vanished.iter().map(|uid| uid.0).filter(named);
+    let named = set.numbers(here.selected.known.max().unwrap_or(0));
+    let vanished = changes.vanished.iter().map(|uid| uid.0);
+    let vanished = vanished.filter(|uid| named.contains(*uid));
     here.out.vanished(true, &ranges_of(vanished));
     Ok(())
 }

@@ -8,6 +8,8 @@ mod subject;
 mod test;
 mod text;
 
+use std::sync::Arc;
+
 use roaring::RoaringBitmap;
 
 use super::answer::{Answer, Failure, Sync};
@@ -59,7 +61,7 @@ impl Session {
         let find = Find::new(&search.key, here.selected, viewer, cx.now);
         if returns.is_some_and(|returns| returns.save) {
             // RFC 5182 2.1: a search that fails leaves nothing saved.
-            here.selected.saved.clear();
+            here.selected.saved = Arc::default();
         }
         Ok(Task::Search(SearchTask {
             uid: search.uid,
@@ -177,13 +179,13 @@ impl SearchTask {
             here.out.esearch(&self.tag, &result);
         }
         if returns.save {
-            selected.saved = if ends_only {
+            selected.saved = Arc::new(if ends_only {
                 let min = ends.0.filter(|_| returns.min);
                 let max = ends.1.filter(|_| returns.max);
                 min.into_iter().chain(max).collect()
             } else {
                 std::mem::take(&mut self.find.found)
-            };
+            });
         }
         Progress::Done(self.answer())
     }

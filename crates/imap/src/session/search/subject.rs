@@ -131,6 +131,7 @@ impl<'a> Subject<'a> {
             }
             Test::Not(test) => !self.passes(test)?,
             Test::Uids(uids) => uids.contains(entry.uid.0),
+            Test::Among(uids) => uids.contains(entry.uid.0),
             Test::System(flag) => entry.flags.has(*flag),
             Test::Keyword(keyword) => entry.flags.has_keyword(keyword),
             Test::Received(when, day) => holds(*when, day_of(entry.received), *day),

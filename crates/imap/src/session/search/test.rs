@@ -2,6 +2,8 @@
 //!
 //! Invariant: the order of conditions never changes what is found; it only spares reading.
 
+use std::sync::Arc;
+
 use roaring::RoaringBitmap;
 use tern_base::Timestamp;
 use tern_mailbox::SystemFlag;
@@ -11,6 +13,7 @@ use super::super::selected::Selected;
 use super::text::Needle;
 use crate::command::Flag;
 use crate::search::{DateOf, SearchKey, TextOf, When};
+use crate::sequence::{MessageSet, Numbers};
 
 /// One condition.
 pub(super) enum Test {
@@ -19,7 +22,8 @@ pub(super) enum Test {
     And(Vec<Test>),
     Or(Vec<Test>),
     Not(Box<Test>),
-    Uids(RoaringBitmap),
+    Uids(Numbers),
+    Among(Arc<RoaringBitmap>),
     System(SystemFlag),
     Keyword(Box<str>),
     Received(When, u64),
@@ -72,8 +76,13 @@ impl Test {
             SearchKey::And(keys) => Self::And(all(keys)),
             SearchKey::Or(keys) => Self::Or(all(keys)),
             SearchKey::Not(key) => Self::Not(Box::new(Self::new(key, selected, now))),
-            SearchKey::Sequence(set) => Self::Uids(selected.resolve_for_search(set, false)),
-            SearchKey::Uid(set) => Self::Uids(selected.resolve_for_search(set, true)),
+            SearchKey::Sequence(MessageSet::Saved) | SearchKey::Uid(MessageSet::Saved) => {
+                Self::Among(Arc::clone(&selected.saved))
+            }
+            SearchKey::Sequence(MessageSet::Ranges(set)) => {
+                Self::Uids(selected.uids_named(set, false))
+            }
+            SearchKey::Uid(MessageSet::Ranges(set)) => Self::Uids(selected.uids_named(set, true)),
             SearchKey::Flag(flag) => match (system_flag(flag), flag) {
                 (Some(system), _) => Self::System(system),
                 (None, Flag::Keyword(keyword)) => Self::Keyword(keyword.as_str().into()),

@@ -1,0 +1,64 @@
+//! What one command may cost, however it is put. Each of these went on for a minute, or took
+//! gigabytes, where the answer was made of what was asked rather than of what is there.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod common;
+
+use common::{Client, House};
+
+fn house(messages: usize) -> (House, Client) {
+    let mut house = House::new();
+    let mut client = Client::login(&mut house);
+    for number in 0..messages {
+        let content = format!("Subject: {number}\r\n\r\nx\r\n");
+        client.append(&mut house, "INBOX", "", content.as_bytes());
+    }
+    client.output.clear();
+    (house, client)
+}
+
+/// The UIDVALIDITY in the answer to a SELECT.
+fn uid_validity(selected: &str) -> &str {
+    let (_, rest) = selected.split_once("[UIDVALIDITY ").unwrap();
+    rest.split_once(']').unwrap().0
+}
+
+#[test]
+fn four_billion_numbers_matched_to_as_many_uids_are_not_counted_out() {
+    let (mut house, mut client) = house(5);
+    client.ask(&mut house, "e ENABLE QRESYNC");
+    let selected = client.ask(&mut house, "s SELECT INBOX");
+    let validity = uid_validity(&selected).to_owned();
+    client.ask(&mut house, "d STORE 2,4 +FLAGS.SILENT (\\Deleted)");
+    client.ask(&mut house, "x EXPUNGE");
+    let mut vanished = |known: &str| {
+        let command = format!("a SELECT INBOX (QRESYNC ({validity} 1 {known}))");
+        let told = client.ask(&mut house, &command);
+        assert!(told.ends_with("a OK [READ-WRITE] Select completed\r\n"));
+        let mut lines = told.lines();
+        let line = lines.find_map(|line| line.strip_prefix("* VANISHED (EARLIER) "));
+        line.unwrap_or_default().to_owned()
+    };
+    let every = "1:4294967295";
+    assert_eq!(vanished(every), "2,4");
+    // The client takes 1 for 1, as it is, and 3 for 3, which is 2 here.
+    assert_eq!(vanished(&format!("{every} ({every} {every})")), "2,4");
+    // It takes 3 for 5, as it is: up to there it has missed nothing.
+    assert_eq!(vanished("1:5 (1,3 1,5)"), "");
+    assert_eq!(vanished("1:5 (1:2,4:4294967294 1,3:4294967295)"), "4");
+}
+
+#[test]
+fn every_uid_named_thousands_of_times_is_asked_for_what_is_there() {
+    let (mut house, mut client) = house(3);
+    client.ask(&mut house, "s SELECT INBOX");
+    let keys = "UID 1:4294967295 ".repeat(3_800);
+    let answer = client.ask(&mut house, &format!("a SEARCH {keys}NOT UID 2"));
+    assert_eq!(answer, "* SEARCH 1 3\r\na OK Search completed\r\n");
+    let keys = "NOT $ ".repeat(4_000);
+    let answer = client.ask(&mut house, &format!("b SEARCH {keys}1:4294967295"));
+    assert_eq!(answer, "* SEARCH 1 2 3\r\nb OK Search completed\r\n");
+    let stored = client.ask(&mut house, "c UID STORE 2:4294967295 +FLAGS (\\Seen)");
+    assert_eq!(stored.matches(" FETCH (").count(), 2, "{stored}");
+}
