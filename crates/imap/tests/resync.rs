@@ -110,6 +110,30 @@ impl Model {
         format!(" ({numbers} {uids})")
     }
 
+    /// A silent store is told nothing of: the client knows itself what it made of the flags.
+    fn take_for_done(&mut self, by_uid: bool, set: &str, sign: &str, flag: &str) {
+        let named: Vec<u32> = set.split(',').map(|number| number.parse().unwrap()).collect();
+        for (number, slot) in (1..).zip(&mut self.slots) {
+            let name = if by_uid { slot.uid } else { Some(number) };
+            let flags = slot.flags.as_mut();
+            let Some(flags) = flags.filter(|_| name.is_some_and(|name| named.contains(&name)))
+            else {
+                continue;
+            };
+            match sign {
+                "-" => {
+                    flags.remove(flag);
+                }
+                sign => {
+                    if sign.is_empty() {
+                        flags.clear();
+                    }
+                    flags.insert(flag.to_owned());
+                }
+            }
+        }
+    }
+
     fn uids(&self) -> impl Iterator<Item = u32> {
         self.slots.iter().filter_map(|slot| slot.uid)
     }
@@ -303,14 +327,13 @@ fn act(model: &mut Model, house: &mut House, dice: &mut SeededEntropy) {
     let sign = ["+", "-", ""][dice.below(3) as usize];
     match (dice.below(14), set) {
         (0..=3, Some(set)) => {
+            if !silent.is_empty() {
+                model.take_for_done(by_uid, &set, sign, flag);
+            }
             model.ask(
                 house,
                 &format!("{uid}STORE {set} {sign}FLAGS{silent} ({flag})"),
             );
-            // A silent store tells nothing of other flags that it took away.
-            if !silent.is_empty() {
-                model.ask(house, &format!("{uid}FETCH {set} (FLAGS)"));
-            }
         }
         (4, Some(set)) => {
             model.ask(house, &format!("{uid}FETCH {set} (BODY[TEXT]<0.1>)"));

@@ -58,6 +58,8 @@ pub enum FlagOutcome {
         flags: Flags,
         /// Its modseq.
         modseq: Modseq,
+        /// Its modseq before: whoever was not told of that does not know all of the flags.
+        before: Modseq,
     },
     /// It was changed after `unchanged_since`, and was left alone.
     Modified(Uid),
@@ -106,7 +108,8 @@ fn change_one(
         return Ok(FlagOutcome::Modified(uid));
     }
     let flags = may.within(&row.flags, request.change.apply(&row.flags));
-    let mut modseq = row.modseq;
+    let before = row.modseq;
+    let mut modseq = before;
     if flags != row.flags {
         modseq = edit.modseq;
         let sets = |keyword| flags.has_keyword(keyword) && !row.flags.has_keyword(keyword);
@@ -115,5 +118,10 @@ fn change_one(
         }
         edit.reflag(request.mailbox, uid, row, flags.clone())?;
     }
-    Ok(FlagOutcome::Flags { uid, flags, modseq })
+    Ok(FlagOutcome::Flags {
+        uid,
+        flags,
+        modseq,
+        before,
+    })
 }

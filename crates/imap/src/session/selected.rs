@@ -251,6 +251,13 @@ impl Selected {
         }
     }
 
+    /// Whether the client was told the flags that a message had at this modseq, or has set them itself.
+    pub(super) fn was_told(&self, uid: Uid, modseq: Modseq) -> bool {
+        let by_its_command = self.told.get(&modseq);
+        by_its_command.is_some_and(|told| told.contains(uid.0))
+            || (modseq <= self.modseq && !self.flagged.contains(uid.0))
+    }
+
     /// Reads what changed since the last time.
     pub(super) fn collect(
         &mut self,

@@ -1,6 +1,7 @@
 //! STORE and UID STORE (RFC 9051 6.4.6, RFC 7162 3.1.3).
 //!
-//! Invariant: what is told of a message's flags here is not told again when the changes are.
+//! Invariant: what is told of a message's flags here is not told again when the changes are; so a
+//! client that asks not to be told is told all the same where its own change is not the only one.
 
 use std::sync::Arc;
 
@@ -97,16 +98,23 @@ impl StoreTask {
     }
 
     fn tell(&mut self, outcome: FlagOutcome, here: &mut Here<'_>) {
-        let (uid, flags, modseq) = match outcome {
-            FlagOutcome::Flags { uid, flags, modseq } => (uid, flags, modseq),
+        let (uid, flags, modseq, before) = match outcome {
+            FlagOutcome::Flags {
+                uid,
+                flags,
+                modseq,
+                before,
+            } => (uid, flags, modseq, before),
             FlagOutcome::Modified(uid) => {
                 self.modified.insert(uid.0);
                 return;
             }
         };
+        // RFC 9051 6.4.6: what somebody else changed is told, silent or not.
+        let silent = self.silent && here.selected.was_told(uid, before);
         here.selected.note_told(uid, modseq);
         // RFC 7162 3.1.3: the new mod-sequence is told even where the flags are not.
-        if self.silent && !here.enabled.condstore {
+        if silent && !here.enabled.condstore {
             return;
         }
         here.selected.announce(&flags, here.out);
@@ -114,7 +122,7 @@ impl StoreTask {
         if self.uid || here.enabled.qresync || here.enabled.rev2 {
             response.uid(uid.0);
         }
-        if !self.silent {
+        if !silent {
             response.flags(flags.system_bits(), flags.keywords());
         }
         if here.enabled.condstore {

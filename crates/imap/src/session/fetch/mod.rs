@@ -416,7 +416,10 @@ fn set_seen(batch: &mut [Message], here: Here<'_>, cx: &Context<'_>) -> Result<(
     let mut outcomes = outcomes.into_iter();
     let mut next = outcomes.next();
     for message in &mut messages {
-        let Some(FlagOutcome::Flags { uid, flags, modseq }) = &next else {
+        let Some(FlagOutcome::Flags {
+            uid, flags, modseq, ..
+        }) = &next
+        else {
             break;
         };
         // Outcomes are in the order of the UIDs; one that is gone has none.
