@@ -19,16 +19,21 @@ pub enum FlagChange {
 }
 
 impl FlagChange {
-    fn apply(&self, old: &Flags) -> Flags {
+    /// Refuses a keyword for which there is no room: what it was to cause would be lost unseen.
+    fn apply(&self, old: &Flags) -> Result<Flags, MailboxError> {
         let mut flags = old.clone();
         match self {
             Self::Set(to) => flags = to.clone(),
-            Self::Add(more) => flags.add_all(more),
+            Self::Add(more) if !flags.add_all(more) => return Err(TOO_MANY_KEYWORDS),
+            Self::Add(_) => {}
             Self::Remove(less) => flags.remove_all(less),
         }
-        flags
+        Ok(flags)
     }
 }
+
+/// [`crate::limits::MAX_KEYWORDS`] and [`crate::limits::MAX_KEYWORD_BYTES`].
+pub(crate) const TOO_MANY_KEYWORDS: MailboxError = MailboxError::Limit("keywords of a message");
 
 /// Which messages, and how.
 #[derive(Clone, Debug)]
@@ -107,7 +112,7 @@ fn change_one(
     {
         return Ok(FlagOutcome::Modified(uid));
     }
-    let flags = may.within(&row.flags, request.change.apply(&row.flags));
+    let flags = may.within(&row.flags, request.change.apply(&row.flags)?);
     let before = row.modseq;
     let mut modseq = before;
     if flags != row.flags {

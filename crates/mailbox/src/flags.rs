@@ -107,12 +107,14 @@ impl Flags {
         }
     }
 
-    /// Sets all of `other`; keywords past the limit are left out.
-    pub fn add_all(&mut self, other: &Self) {
+    /// Sets all of `other`; `false` if keywords were left out, which were past the limit.
+    pub fn add_all(&mut self, other: &Self) -> bool {
         self.system |= other.system;
+        let mut all = true;
         for keyword in &other.keywords {
-            self.add_keyword(keyword);
+            all &= self.add_keyword(keyword);
         }
+        all
     }
 
     /// Clears all of `other`.

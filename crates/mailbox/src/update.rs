@@ -10,6 +10,7 @@ use tern_base::{AccountId, MailboxId, MessageId, Timestamp, Uid};
 use tern_store::{Transaction, Verdict};
 
 use crate::edit::Edit;
+use crate::flag::TOO_MANY_KEYWORDS;
 use crate::rows::{MessageRow, PlacementRow};
 use crate::{
     Connection, Flags, MailboxError, Mailboxes, SystemFlag, brought, limits, mark, tables,
@@ -64,10 +65,8 @@ impl Flagging {
             Self::Change { add, remove } => {
                 let mut flags = old.clone();
                 flags.remove_all(remove);
-                flags.add_all(add);
-                // What did not fit was left out.
-                if add.keywords().any(|keyword| !flags.has_keyword(keyword)) {
-                    return Err(MailboxError::Limit("keywords of a message"));
+                if !flags.add_all(add) {
+                    return Err(TOO_MANY_KEYWORDS);
                 }
                 flags
             }

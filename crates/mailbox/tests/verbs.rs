@@ -6,7 +6,7 @@ mod house;
 use tern_base::{AccountId, Entropy, MailboxId, OriginId, SeededEntropy, Uid};
 use tern_mailbox::{
     AppendRequest, Cover, FlagChange, FlagOutcome, FlagRequest, Flags, INBOX, Landing, Lineage,
-    MailboxError, Placed, SystemFlag, Transfer, Viewer,
+    MailboxError, Placed, SystemFlag, Transfer, Viewer, limits,
 };
 use tern_store::Verdict;
 
@@ -159,6 +159,40 @@ fn flags_change_modseq_only_when_they_change() {
         .unwrap();
     assert_eq!(gone, [Uid(1), Uid(3)]);
     assert_eq!(house.uids(ALICE, INBOX), [2]);
+    house.check();
+}
+
+#[test]
+fn a_keyword_for_which_there_is_no_room_is_refused_and_not_dropped() {
+    let mut house = House::new();
+    house.append(ALICE, INBOX, &letter(1));
+    let keywords = |names: &[String]| {
+        let mut flags = Flags::empty();
+        assert!(names.iter().all(|name| flags.add_keyword(name)));
+        flags
+    };
+    let store = |change: FlagChange| {
+        let request = FlagRequest {
+            account: ALICE,
+            mailbox: INBOX,
+            uids: &[Uid(1)],
+            change: &change,
+            unchanged_since: None,
+            by: None,
+        };
+        house.mailboxes.change_flags(&request)
+    };
+    let names: Vec<String> = (0..limits::MAX_KEYWORDS).map(|n| format!("k{n}")).collect();
+    store(FlagChange::Set(keywords(&names))).unwrap();
+    let one_more = || keywords(&["$Label".to_owned()]);
+    let refused = store(FlagChange::Add(one_more()));
+    assert_eq!(refused, Err(MailboxError::Limit("keywords of a message")));
+    // One that it has takes no room.
+    store(FlagChange::Add(keywords(&names[..1]))).unwrap();
+    store(FlagChange::Remove(keywords(&names[..1]))).unwrap();
+    store(FlagChange::Add(one_more())).unwrap();
+    let view = house.mailboxes.view(ALICE, INBOX).unwrap();
+    assert!(view.get(Uid(1)).unwrap().flags.has_keyword("$Label"));
     house.check();
 }
 
