@@ -30,12 +30,18 @@ pub(super) fn sort(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> {
     cursor.allow_eight_bit();
     cursor.space()?;
     let returns = returns(cursor)?;
-    let criteria = cursor.some_list(|cursor| {
+    let mut criteria: Vec<(bool, SortKey)> = Vec::new();
+    cursor.some_list(|cursor| {
         let reverse = cursor.eat_word("REVERSE");
         if reverse {
             cursor.space()?;
         }
-        Ok((reverse, sort_key(cursor)?))
+        let key = sort_key(cursor)?;
+        // One that was named before decides nothing: what it could tell apart is told apart.
+        if criteria.iter().all(|(_, named)| *named != key) {
+            criteria.push((reverse, key));
+        }
+        Ok(())
     })?;
     cursor.space()?;
     charset(cursor)?;
