@@ -4,11 +4,39 @@
 
 mod common;
 
-use common::{Client, House};
+use common::{BOB, Client, House};
 use tern_session::Protocol as _;
+use tern_store::mem::Injected;
 
 fn content(subject: &str) -> Vec<u8> {
     format!("Subject: {subject}\r\n\r\nhi").into_bytes()
+}
+
+/// The mailbox goes first and what is in it after that: whoever looks between the two, and never hears
+/// of the second, is told all the same.
+#[test]
+fn a_deleted_mailbox_ends_the_session_that_idles_in_it_though_nothing_else_changes() {
+    let mut house = House::new();
+    let mut idler = Client::login(&mut house);
+    idler.ask(&mut house, "c CREATE Work");
+    idler.ask(&mut house, "s SELECT Work");
+    idler.ask(&mut house, "i IDLE");
+    let work = house.mailboxes.folder(BOB, "Work").unwrap().id;
+    let mut commits = 0;
+    house.engine.set_fault_hook(Some(Box::new(move |_| {
+        commits += 1;
+        (commits > 1).then_some(Injected::Full)
+    })));
+    let cut_off = house.mailboxes.delete_folder(BOB, work, house.now);
+    assert!(cut_off.is_err(), "between its two commits");
+    house.engine.set_fault_hook(None);
+    idler.session.notify();
+    idler.drive(&mut house);
+    let told = String::from_utf8(std::mem::take(&mut idler.output)).unwrap();
+    assert_eq!(told, "* BYE The selected mailbox was deleted\r\n");
+    assert!(idler.closed);
+    house.mailboxes.finish_deletions(house.now).unwrap();
+    house.check();
 }
 
 /// A message that comes while expunges are being told, and goes before it is told, is counted

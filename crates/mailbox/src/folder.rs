@@ -476,6 +476,12 @@ impl Mailboxes {
         Ok(())
     }
 
+    /// Whether a mailbox is there: not deleted, though some of its messages may still be.
+    pub fn has_folder(&self, account: AccountId, mailbox: MailboxId) -> Result<bool, MailboxError> {
+        let row = self.engine.get(&tables::mailbox(account, mailbox))?;
+        Ok(row.is_some())
+    }
+
     /// Whether messages of a deleted mailbox are still to go: their changes are not in the log yet.
     pub fn is_emptying(&self, account: AccountId) -> Result<bool, MailboxError> {
         let range = tables::whole_of(tables::DOOMED, account);

@@ -274,7 +274,8 @@ impl Selected {
                 self.modseq = newest;
                 return Ok(());
             }
-            Ok(_) => {}
+            // A deletion is such a change; the counters stay until the last message is gone.
+            Ok(_) => self.deleted = !mailboxes.has_folder(account, self.mailbox)?,
             Err(MailboxError::NoMailbox) => self.deleted = true,
             Err(error) => return Err(error),
         }
