@@ -84,12 +84,13 @@ impl Mailboxes {
             placement.saved = now;
             let id = placement.message;
             let row = edit.message(id)?.ok_or(tern_store::StoreError::Damaged)?;
+            // A message of its own is made of it there, moved or copied.
+            if is_shown_in(&row, transfer.to) && !(moving && transfer.to == from) {
+                edit.head.room_for(row.size, self.kept_quotas)?;
+            }
             let to = if moving {
                 move_one(edit, transfer, uid, id, row, placement)?
             } else {
-                if is_shown_in(&row, transfer.to) {
-                    edit.head.room_for(row.size, self.kept_quotas)?;
-                }
                 copy_one(edit, transfer.to, id, row, placement)?
             };
             brought::note(edit, self.watched, (transfer.to, &target, to), transfer.by);
@@ -176,11 +177,10 @@ fn move_one(
     placement: PlacementRow,
 ) -> Result<Uid, MailboxError> {
     let to = transfer.to;
-    let elsewhere = to != transfer.from && row.placements.iter().any(|(shown, _)| *shown == to);
-    if elsewhere {
-        let last = row.placements.len() == 1;
+    if to != transfer.from && is_shown_in(&row, to) {
+        // It stays in the target, where what is moved stands beside it.
         let moved = duplicate(edit, to, id, row.clone(), placement.clone())?;
-        edit.unplace(transfer.from, uid, &placement, last.then_some(row.thread))?;
+        edit.unplace(transfer.from, uid, &placement, None)?;
         row.placements
             .retain(|(mailbox, _)| *mailbox != transfer.from);
         edit.put_message(id, &row);

@@ -361,6 +361,37 @@ fn quota_is_answered_and_nothing_is_written() {
     house.check();
 }
 
+#[test]
+fn a_move_into_a_mailbox_that_shows_the_message_takes_room_as_a_copy_does() {
+    let mut house = House::new();
+    house.append(ALICE, INBOX, &letter(1));
+    let sent = house.mailboxes.folder(ALICE, "Sent").unwrap().id;
+    let used = || house.mailboxes.account_head(ALICE).unwrap().used_bytes;
+    let transfer = |from, to| Transfer {
+        account: ALICE,
+        from,
+        uids: &[Uid(1)],
+        to,
+        by: None,
+    };
+    house.mailboxes.copy(&transfer(INBOX, sent), house.now).unwrap();
+    let one = used();
+    house.mailboxes.set_quota(ALICE, one * 3 / 2).unwrap();
+    let over = Err(MailboxError::QuotaExceeded);
+    for (from, to) in [(INBOX, sent), (sent, INBOX)] {
+        let moved = house.mailboxes.move_messages(&transfer(from, to), house.now);
+        assert_eq!(moved, over);
+        let copied = house.mailboxes.copy(&transfer(from, to), house.now);
+        assert_eq!(copied, over);
+    }
+    assert_eq!(used(), one);
+    house.mailboxes.set_quota(ALICE, one * 2).unwrap();
+    house.mailboxes.move_messages(&transfer(INBOX, sent), house.now).unwrap();
+    assert_eq!((house.uids(ALICE, INBOX), house.uids(ALICE, sent)), (vec![], vec![1, 2]));
+    assert_eq!(used(), one * 2);
+    house.check();
+}
+
 /// Random histories: after every step the view that is advanced from the change log equals the
 /// one that is read afresh, and the store checks clean.
 #[test]
