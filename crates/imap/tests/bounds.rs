@@ -56,7 +56,7 @@ fn every_uid_named_thousands_of_times_is_asked_for_what_is_there() {
     let keys = "UID 1:4294967295 ".repeat(3_800);
     let answer = client.ask(&mut house, &format!("a SEARCH {keys}NOT UID 2"));
     assert_eq!(answer, "* SEARCH 1 3\r\na OK Search completed\r\n");
-    let keys = "NOT $ ".repeat(4_000);
+    let keys = "NOT $ ".repeat(2_000);
     let answer = client.ask(&mut house, &format!("b SEARCH {keys}1:4294967295"));
     assert_eq!(answer, "* SEARCH 1 2 3\r\nb OK Search completed\r\n");
     let stored = client.ask(&mut house, "c UID STORE 2:4294967295 +FLAGS (\\Seen)");

@@ -112,7 +112,10 @@ impl Model {
 
     /// A silent store is told nothing of: the client knows itself what it made of the flags.
     fn take_for_done(&mut self, by_uid: bool, set: &str, sign: &str, flag: &str) {
-        let named: Vec<u32> = set.split(',').map(|number| number.parse().unwrap()).collect();
+        let named: Vec<u32> = set
+            .split(',')
+            .map(|number| number.parse().unwrap())
+            .collect();
         for (number, slot) in (1..).zip(&mut self.slots) {
             let name = if by_uid { slot.uid } else { Some(number) };
             let flags = slot.flags.as_mut();

@@ -458,22 +458,25 @@ impl Mailboxes {
     }
 
     /// Finishes the deletions of mailboxes, and the removals of accounts, that a crash or a lost
-    /// answer cut off. To be called at start and now and then.
+    /// answer cut off. To be called at start and now and then. One that fails keeps no other from being
+    /// finished; the first failure is answered.
     pub fn finish_deletions(&self, now: Timestamp) -> Result<(), MailboxError> {
         let page = self
             .engine
             .scan(&tables::whole(tables::DOOMED), store_limits::MAX_PAGE)?;
+        let mut outcome = Ok(());
         for (key, _) in &page.rows {
             let mut parts = tern_store::key::KeyReader::new(key);
             let (account, mailbox) = (parts.u32().ok_or(Damaged)?, parts.u32().ok_or(Damaged)?);
             let (account, mailbox) = (AccountId(account), MailboxId(mailbox));
-            match self.empty_doomed(account, mailbox, now) {
+            let done = match self.empty_doomed(account, mailbox, now) {
                 // The whole account is going.
-                Err(MailboxError::NoAccount) => self.erase_account(account, now)?,
-                done => done?,
-            }
+                Err(MailboxError::NoAccount) => self.erase_account(account, now),
+                done => done,
+            };
+            outcome = outcome.and(done);
         }
-        Ok(())
+        outcome
     }
 
     /// Whether a mailbox is there: not deleted, though some of its messages may still be.

@@ -11,7 +11,7 @@ use tern_mailbox::{
     Mailboxes, NoListener, Placed, SealTag, Served, Share, Transfer, Viewer,
 };
 use tern_store::mem::Injected;
-use tern_store::{Batch, Engine, MemEngine, Range, Read, Verdict};
+use tern_store::{Batch, Engine, MemEngine, Range, Read, StoreError, Verdict};
 
 const ALICE: AccountId = AccountId(1);
 const BOB: AccountId = AccountId(2);
@@ -152,6 +152,37 @@ fn what_went_with_its_folder_is_not_withdrawn_and_never_back() {
         assert_eq!(left, usize::from(elsewhere));
         check(&mailboxes);
     }
+}
+
+#[test]
+fn a_deletion_that_fails_keeps_no_other_from_being_finished() {
+    let (engine, mailboxes) = house();
+    for account in [ALICE, BOB] {
+        let work = mailboxes.create_folder(account, "Work", None, NOW).unwrap();
+        append(&mailboxes, account, work.id);
+        assert!(!cut_off(&engine, 1, || {
+            mailboxes.delete_folder(account, work.id, NOW)
+        }));
+    }
+    let messages = Range::prefix([&[0x14][..], &ALICE.0.to_be_bytes()].concat());
+    let rows = engine.scan(&messages, 10).unwrap().rows;
+    let write = |value: &dyn Fn(&[u8]) -> Vec<u8>| {
+        let mut batch = Batch::new();
+        rows.iter()
+            .for_each(|(key, row)| batch.put(key.clone(), value(row)));
+        engine.commit(batch).unwrap();
+    };
+    write(&|_| vec![0xff; 3]);
+    let emptying = |account| mailboxes.is_emptying(account).unwrap();
+    assert_eq!(
+        mailboxes.finish_deletions(NOW),
+        Err(MailboxError::Store(StoreError::Damaged))
+    );
+    assert_eq!((emptying(ALICE), emptying(BOB)), (true, false));
+    write(&|row| row.to_vec());
+    mailboxes.finish_deletions(NOW).unwrap();
+    assert!(!emptying(ALICE));
+    check(&mailboxes);
 }
 
 /// An account with some of everything, one copy of it withdrawn.

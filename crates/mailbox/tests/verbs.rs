@@ -374,20 +374,31 @@ fn a_move_into_a_mailbox_that_shows_the_message_takes_room_as_a_copy_does() {
         to,
         by: None,
     };
-    house.mailboxes.copy(&transfer(INBOX, sent), house.now).unwrap();
+    house
+        .mailboxes
+        .copy(&transfer(INBOX, sent), house.now)
+        .unwrap();
     let one = used();
     house.mailboxes.set_quota(ALICE, one * 3 / 2).unwrap();
     let over = Err(MailboxError::QuotaExceeded);
     for (from, to) in [(INBOX, sent), (sent, INBOX)] {
-        let moved = house.mailboxes.move_messages(&transfer(from, to), house.now);
+        let moved = house
+            .mailboxes
+            .move_messages(&transfer(from, to), house.now);
         assert_eq!(moved, over);
         let copied = house.mailboxes.copy(&transfer(from, to), house.now);
         assert_eq!(copied, over);
     }
     assert_eq!(used(), one);
     house.mailboxes.set_quota(ALICE, one * 2).unwrap();
-    house.mailboxes.move_messages(&transfer(INBOX, sent), house.now).unwrap();
-    assert_eq!((house.uids(ALICE, INBOX), house.uids(ALICE, sent)), (vec![], vec![1, 2]));
+    house
+        .mailboxes
+        .move_messages(&transfer(INBOX, sent), house.now)
+        .unwrap();
+    assert_eq!(
+        (house.uids(ALICE, INBOX), house.uids(ALICE, sent)),
+        (vec![], vec![1, 2])
+    );
     assert_eq!(used(), one * 2);
     house.check();
 }
