@@ -2,6 +2,7 @@
 //!
 //! Invariant: what is found is found by [`Find`]; here is how it is told.
 
+mod fields;
 mod find;
 mod gather;
 mod subject;

@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use tern_base::{AccountId, Timestamp};
 use tern_mailbox::{Entry, MailboxError, Mailboxes, MessageRow};
+use tern_mime::limits::MAX_HEADER_BYTES;
 use tern_mime::{Address, MessageView, Structure, decode_header_text, headers};
 use tern_store::StoreError;
 
+use super::fields::Fields;
 use super::test::{Cost, DAY_MS, Test, holds};
 use super::text::{Hay, Needle};
 use crate::limits::MAX_SEARCHED_TEXT;
@@ -27,6 +29,8 @@ pub(super) struct Subject<'a> {
     structure: Option<Arc<Structure>>,
     octets: Option<Vec<u8>>,
     header: Option<Vec<u8>>,
+    /// The fields of the header, once a condition asked for one.
+    fields: Option<Fields>,
     /// What was decoded of the message; [`TextOf::Text`] is its whole header.
     texts: Vec<(TextOf, Hay)>,
     found_in_body: bool,
@@ -68,6 +72,7 @@ impl<'a> Subject<'a> {
             structure: None,
             octets: None,
             header: None,
+            fields: None,
             texts: Vec::new(),
             found_in_body: false,
             work: Work::default(),
@@ -288,7 +293,9 @@ impl<'a> Subject<'a> {
     fn header_octets(&mut self) -> Result<&[u8], MailboxError> {
         let structure = self.structure()?;
         let size = view(&structure)?.header_size;
-        let length = self.row()?.prefix.len() as u64 + u64::from(size);
+        // What stands behind the limit is no field of the header anywhere else.
+        let size = u64::from(size).min(MAX_HEADER_BYTES as u64);
+        let length = self.row()?.prefix.len() as u64 + size;
         if self.octets.is_none() && self.header.is_none() {
             self.header = Some(self.read(length)?);
         }
@@ -300,15 +307,17 @@ impl<'a> Subject<'a> {
 
     /// RFC 9051 6.4.4 HEADER: a field of that name that has the text; any for an empty text.
     fn header_has(&mut self, name: &str, needle: &Needle) -> Result<bool, MailboxError> {
-        let header = self.header_octets()?;
-        let passed = header.len() as u64;
-        let mut fields = headers(header).filter(|field| field.is(name));
-        let found = fields.any(|field| {
-            let mut text = String::new();
-            push_decoded(&mut text, field.value);
-            Hay::new(text).has(needle)
-        });
-        self.work.scanned += passed;
+        if self.fields.is_none() {
+            let fields = Fields::of(self.header_octets()?);
+            self.fields = Some(fields);
+        }
+        let Some(fields) = &mut self.fields else {
+            return Ok(false);
+        };
+        let (found, look) = fields.has(name, needle);
+        self.work.decoded += look.decoded;
+        // A name that is not there is looked for as well.
+        self.work.scanned += look.scanned + name.len() as u64;
         Ok(found)
     }
 }
@@ -353,7 +362,7 @@ pub(in crate::session) fn decoded(raw: &[u8]) -> String {
 }
 
 /// Appends a header value, encoded words decoded and folds undone.
-fn push_decoded(out: &mut String, raw: &[u8]) {
+pub(super) fn push_decoded(out: &mut String, raw: &[u8]) {
     let plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t');
     let value = raw.trim_ascii();
     let is_encoded = value.windows(2).any(|pair| pair == b"=?");
@@ -409,6 +418,18 @@ mod tests {
 
     /// What it takes to ask one message for as many texts as `needles`.
     fn work_of(content: &str, needles: usize, of: TextOf) -> (bool, Work) {
+        let test = |number: usize| {
+            let needle = Needle::new(&format!("needle {number}"));
+            match of {
+                TextOf::Body => Test::Body(needle),
+                TextOf::Text => Test::Text(needle),
+                of => Test::Envelope(of, needle),
+            }
+        };
+        work_of_tests(content, (0..needles).map(test).collect())
+    }
+
+    fn work_of_tests(content: &str, tests: Vec<Test>) -> (bool, Work) {
         let engine = Arc::new(MemEngine::new());
         let mailboxes = Mailboxes::open(engine, [1; 32], Arc::new(NoListener)).unwrap();
         mailboxes.create_account(BOB, 0, &[], NOW).unwrap();
@@ -425,20 +446,29 @@ mod tests {
         let view = mailboxes.view(BOB, INBOX).unwrap();
         let entry = view.iter().next().unwrap();
         let row = mailboxes.message(BOB, entry.message).unwrap();
-        let test = |number: usize| {
-            let needle = Needle::new(&format!("needle {number}"));
-            match of {
-                TextOf::Body => Test::Body(needle),
-                TextOf::Text => Test::Text(needle),
-                of => Test::Envelope(of, needle),
-            }
-        };
-        let tests = (0..needles).map(test).collect();
         let mut scratch = String::new();
         let subject = Subject::new(&mailboxes, BOB, entry, &mut scratch);
         let mut subject = subject.with_row(&row, None);
         let passes = subject.passes(&Test::Or(tests)).unwrap();
         (passes, subject.work)
+    }
+
+    #[test]
+    fn a_message_that_is_all_header_is_read_to_the_limit_and_decoded_once() {
+        let filler = "X-Filler: =?utf-8?q?x?= and more\r\n".repeat(100_000);
+        let content = format!("{filler}X-Last: needle\r\n\r\nbody\r\n");
+        assert!(content.len() > 3 * MAX_HEADER_BYTES);
+        let header = |name: &str| Test::Header(name.into(), Needle::new("needle"));
+        let (found, one) = work_of_tests(&content, vec![header("X-Filler")]);
+        assert!(!found);
+        assert_eq!(one.read, MAX_HEADER_BYTES as u64);
+        assert!(one.decoded <= one.read, "{one:?}");
+        let names = ["X-Filler", "x-filler", "X-Last", "X-Other"];
+        let tests = names.into_iter().cycle().take(400).map(header).collect();
+        let (found, many) = work_of_tests(&content, tests);
+        assert!(!found, "behind the limit nothing is a field");
+        assert_eq!((many.read, many.decoded), (one.read, one.decoded));
+        assert!(many.scanned >= 200 * (one.scanned - 8) && many.scanned < 202 * one.scanned);
     }
 
     #[test]
