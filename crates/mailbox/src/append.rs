@@ -43,7 +43,7 @@ impl Mailboxes {
         others: &BTreeSet<MailboxId>,
         now: Timestamp,
     ) -> Result<Appended, MailboxError> {
-        let prepared = self.prepare_brought(request.content, now)?;
+        let prepared = self.prepare_brought(request.account, request.content, 0, now)?;
         let landing = Landing {
             account: request.account,
             mailbox: request.mailbox,

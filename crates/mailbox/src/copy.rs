@@ -86,7 +86,7 @@ impl Mailboxes {
             let row = edit.message(id)?.ok_or(tern_store::StoreError::Damaged)?;
             // A message of its own is made of it there, moved or copied.
             if is_shown_in(&row, transfer.to) && !(moving && transfer.to == from) {
-                edit.head.room_for(row.size, self.kept_quotas)?;
+                edit.head.room_for(row.size.into(), self.kept_quotas)?;
             }
             let to = if moving {
                 move_one(edit, transfer, uid, id, row, placement)?

@@ -11,6 +11,7 @@ use tern_store::{Engine, Transaction, Verdict, transact};
 use crate::device::Noted;
 use crate::edit::Edit;
 use crate::exposed::Exposed;
+use crate::room::BroughtLately;
 use crate::rows::PlacementRow;
 use crate::sealed::SealSet;
 use crate::wide::Wide;
@@ -50,6 +51,7 @@ pub struct Mailboxes {
     pub(crate) exposed: Exposed,
     pub(crate) wide: Wide,
     pub(crate) noted: Noted,
+    pub(crate) brought_lately: BroughtLately,
     /// Ids of top-level mailboxes by their paths, as they were found last.
     pub(crate) folder_ids: Cache<(AccountId, Box<str>), MailboxId>,
     /// Setting this keyword marks the message.
@@ -114,6 +116,7 @@ impl Mailboxes {
             exposed: Exposed::default(),
             wide,
             noted: Noted::default(),
+            brought_lately: BroughtLately::default(),
             folder_ids,
             marking: None,
             watched: None,

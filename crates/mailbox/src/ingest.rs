@@ -228,7 +228,7 @@ impl Mailboxes {
             return Err(MailboxError::Limit("octets of a recipient's prefix"));
         }
         if seal.is_none() {
-            edit.head.room_for(size, self.kept_quotas)?;
+            edit.head.room_for(size.into(), self.kept_quotas)?;
         }
         let placed = |edit: &Edit<'_, '_>, message, uid| Placed {
             account: landing.account,

@@ -57,6 +57,7 @@ mod remove;
 mod restore;
 mod rights;
 mod roll;
+mod room;
 mod seal;
 mod sealed;
 mod sealing;

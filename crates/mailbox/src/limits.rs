@@ -69,6 +69,12 @@ pub const MAX_UPLOADS: usize = 1_000;
 pub const MAX_UPLOAD_BYTES: u64 = 512 * 1024 * 1024;
 /// How long an upload is held, in milliseconds.
 pub const UPLOAD_LIFETIME_MS: u64 = 24 * 3_600_000;
+/// How many times its quota an account may bring in large messages within [`UNREFERENCED_GRACE_MS`]: so
+/// much of what it removes again, or is refused, is on the disk at the most.
+pub const BROUGHT_QUOTAS: u64 = 10;
+/// Accounts of which it is known what they brought, from which on those that brought nothing for that
+/// long are forgotten.
+pub const BROUGHT_ACCOUNTS: usize = 1_024;
 /// Bytes of cached mailbox views.
 pub const VIEW_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes of cached views of whole accounts.

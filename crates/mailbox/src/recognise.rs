@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use tern_base::{ContentDigest, OriginId, Timestamp};
+use tern_base::{ContentDigest, OriginId};
 use tern_mime::ParsedMessage;
 
 use crate::{MailboxError, Mailboxes, Prepared};
@@ -29,13 +29,8 @@ impl Mailboxes {
         self
     }
 
-    /// [`Mailboxes::prepare`], for what a client brings.
-    pub fn prepare_brought(
-        &self,
-        content: Vec<u8>,
-        now: Timestamp,
-    ) -> Result<Prepared, MailboxError> {
-        let mut prepared = self.prepare(content, now)?;
+    /// Has what a client brings looked at.
+    pub(crate) fn recognised(&self, mut prepared: Prepared) -> Result<Prepared, MailboxError> {
         if let Some(recogniser) = &self.recogniser {
             let known = recogniser.came_back(&prepared.parsed, prepared.content())?;
             if let Some((digest, of)) = known {

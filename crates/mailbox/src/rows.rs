@@ -67,11 +67,11 @@ impl AccountHead {
 
     /// Whether `size` more octets fit: the quota what is in mailboxes, and `kept_quotas` times the
     /// quota that and what is kept of the account; 0 is no bound.
-    pub const fn room_for(&self, size: u32, kept_quotas: u32) -> Result<(), MailboxError> {
+    pub const fn room_for(&self, size: u64, kept_quotas: u32) -> Result<(), MailboxError> {
         if self.quota_bytes == 0 {
             return Ok(());
         }
-        let used = self.used_bytes.saturating_add(size as u64);
+        let used = self.used_bytes.saturating_add(size);
         if used > self.quota_bytes {
             return Err(MailboxError::QuotaExceeded);
         }

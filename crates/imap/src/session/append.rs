@@ -42,6 +42,18 @@ struct Replaced {
     uid: Uid,
     /// Who acts, where it is in somebody else's mailbox.
     actor: Option<Actor>,
+    octets: u64,
+}
+
+impl Replaced {
+    /// What its going frees in an account, at the most.
+    fn frees(&self, account: AccountId) -> u64 {
+        if self.account == account {
+            self.octets
+        } else {
+            0
+        }
+    }
 }
 
 /// RFC 8508 3: to mark it as deleted and to expunge it.
@@ -66,7 +78,10 @@ impl Session {
             return Err(MailboxError::NoMessage.into());
         };
         here.selected.rights.require(REPLACE)?;
+        let view = cx.mailboxes.view(here.account, here.selected.mailbox)?;
+        let entry = view.get(Uid(uid)).ok_or(MailboxError::NoMessage)?;
         let replaces = Replaced {
+            octets: entry.size.into(),
             account: here.account,
             mailbox: here.selected.mailbox,
             uid: Uid(uid),
@@ -133,9 +148,14 @@ impl AppendTask {
                 lineage: Lineage::Copied,
                 brought_by: Some(session.bringer(self.account)),
             };
+            let frees = self
+                .replaces
+                .as_ref()
+                .map_or(0, |one| one.frees(self.account));
+            let content = message.content.to_vec();
             let prepared = cx
                 .mailboxes
-                .prepare_brought(message.content.to_vec(), cx.now)?;
+                .prepare_brought(self.account, content, frees, cx.now)?;
             self.prepared.push((prepared, landing));
             if self.messages.len() > 0 {
                 return Ok(Progress::More);

@@ -31,7 +31,10 @@ impl Fields {
     pub(super) fn of(header: &[u8]) -> Self {
         let place = |field: tern_mime::HeaderField<'_>| {
             let Range { start, end } = field.range;
-            (start..start + field.name.len(), end - field.value.len()..end)
+            (
+                start..start + field.name.len(),
+                end - field.value.len()..end,
+            )
         };
         let mut places: Vec<_> = headers(header).map(place).collect();
         // Fields of one name stay in their order.
