@@ -62,6 +62,9 @@ pub const MESSAGES_PER_FETCH: usize = 2 * MESSAGES_PER_STEP;
 /// Octets of them, where their bodies are served, from which on it takes no further one: a connection that
 /// is cut has at most so many on record that it did not get.
 pub const OCTETS_PER_FETCH: u64 = 8 * 1024 * 1024;
+/// Octets of content and of structures that one step of a FETCH reads and decodes, however little of them it
+/// writes, beside the last item.
+pub const FETCH_WORK_PER_STEP: u64 = 16 * 1024 * 1024;
 /// Structures that are read ahead together, each at most a row of the store.
 pub const STRUCTURES_PER_READ: usize = 64;
 /// Conditions on flags, sizes and dates that one step of a search tests.

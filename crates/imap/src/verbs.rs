@@ -2,7 +2,7 @@
 //!
 //! Invariant: a session acts on the mailboxes of the account that authenticated, and on those of others as
 //! far as it was given rights. Refuses to hand down anything beyond the mailbox verbs, what these need
-//! of the directory, and the memory for literals.
+//! of the directory, and the memory for content.
 
 use tern_mailbox::Mailboxes;
 use tern_session::{ContentMemory, Sharing};
@@ -14,6 +14,6 @@ pub struct Verbs<'a> {
     pub mailboxes: &'a Mailboxes,
     /// Who has rights in whose mailboxes, by name.
     pub sharing: &'a Sharing,
-    /// The memory for literals on their way in.
+    /// The memory for literals on their way in, and for what is made of a message on its way out.
     pub memory: &'a dyn ContentMemory,
 }

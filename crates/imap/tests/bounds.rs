@@ -62,3 +62,67 @@ fn every_uid_named_thousands_of_times_is_asked_for_what_is_there() {
     let stored = client.ask(&mut house, "c UID STORE 2:4294967295 +FLAGS (\\Seen)");
     assert_eq!(stored.matches(" FETCH (").count(), 2, "{stored}");
 }
+
+/// A message with one part of so many octets, in base64.
+fn encoded(octets: usize) -> Vec<u8> {
+    let header =
+        "Subject: x\r\nContent-Type: application/x\r\nContent-Transfer-Encoding: base64\r\n\r\n";
+    let line = format!("{}\r\n", "QUJD".repeat(19));
+    let mut content = header.as_bytes().to_vec();
+    content.extend(line.as_bytes().repeat(octets / 57));
+    content
+}
+
+#[test]
+fn a_fetch_that_reads_much_and_writes_little_is_many_steps() {
+    const MESSAGES: usize = 12;
+    let mut house = House::new();
+    let mut client = Client::login(&mut house);
+    let content = encoded(3 << 20);
+    for _ in 0..MESSAGES {
+        client.append(&mut house, "INBOX", "", &content);
+    }
+    let header = format!("X: y\r\nLong: {}\r\n\r\n", "z".repeat(4 << 20));
+    for _ in 0..MESSAGES {
+        client.append(&mut house, "Junk", "", header.as_bytes());
+    }
+    let mut steps = |mailbox: &str, items: &str, fetches: usize| {
+        client.ask(&mut house, &format!("s SELECT {mailbox}"));
+        client.steps = 0;
+        let answer = client.ask(&mut house, &format!("a FETCH 1:* {items}"));
+        assert!(answer.ends_with("a OK Fetch completed\r\n"), "{answer}");
+        assert_eq!(answer.matches(" FETCH (").count(), fetches);
+        client.steps
+    };
+    // What is known of a part is told without a look at it.
+    let few = steps("INBOX", "BINARY.SIZE[1]", MESSAGES);
+    // Four megabytes are read for each, and three decoded: three of them to a step.
+    assert!(steps("INBOX", "BINARY.PEEK[1]<0.1>", MESSAGES) >= few + 3);
+    assert!(steps("Junk", "BODY.PEEK[HEADER.FIELDS (X)]", MESSAGES) >= few + 2);
+    let pieces: Vec<String> = (0..9).map(|n| format!("BINARY.PEEK[1]<{n}.1>")).collect();
+    let pieces = pieces.join(" ");
+    let many = steps("INBOX", &format!("({pieces})"), MESSAGES);
+    assert!(many >= few + 9 * 3, "{many}, {few}");
+    assert_eq!(
+        steps("INBOX", &format!("({pieces} {pieces})"), MESSAGES),
+        many
+    );
+}
+
+#[test]
+fn what_is_asked_for_twice_is_told_once() {
+    let (mut house, mut client) = house(1);
+    let items = "DELETED-STORAGE MESSAGES ".repeat(500);
+    let told = client.ask(
+        &mut house,
+        &format!("a STATUS INBOX ({})", items.trim_end()),
+    );
+    let expected = "* STATUS INBOX (DELETED-STORAGE 0 MESSAGES 1)\r\na OK Status completed\r\n";
+    assert_eq!(told, expected);
+    client.ask(&mut house, "s SELECT INBOX");
+    let told = client.ask(&mut house, "b FETCH 1 (UID FLAGS UID FLAGS)");
+    assert_eq!(
+        told,
+        "* 1 FETCH (UID 1 FLAGS ())\r\nb OK Fetch completed\r\n"
+    );
+}

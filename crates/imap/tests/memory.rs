@@ -147,3 +147,37 @@ fn patterns_for_many_mailboxes_are_bounded() {
         );
     }
 }
+
+#[test]
+fn what_is_decoded_for_a_client_holds_memory_until_it_has_it() {
+    let part = "QUJD".repeat(200_000);
+    let header = "Content-Type: application/x\r\nContent-Transfer-Encoding: base64\r\n\r\n";
+    let content = format!("{header}{part}");
+    let (mut house, mut client) = house(content.len() as u64);
+    client.append(&mut house, "INBOX", "", content.as_bytes());
+    client.output.clear();
+    client.ask(&mut house, "s SELECT INBOX");
+    let fetch = b"a FETCH 1 BINARY.PEEK[1]\r\n";
+    client.session.receive(fetch, house.now);
+    assert!(client.step(&mut house));
+    assert_eq!(house.memory.reserved(), part.len() as u64);
+    client.drive(&mut house);
+    assert_eq!(house.memory.reserved(), 0);
+    let told = String::from_utf8(std::mem::take(&mut client.output)).unwrap();
+    let expected = format!(
+        "{{600000}}\r\n{})\r\na OK Fetch completed\r\n",
+        "ABC".repeat(200_000)
+    );
+    assert!(told.ends_with(&expected));
+
+    house.memory = Budget::new(part.len() as u64 - 1);
+    let told = client.ask(&mut house, "b FETCH 1 (UID BINARY.PEEK[1])");
+    let refused =
+        "* 1 FETCH (UID 1)\r\nb NO [UNAVAILABLE] Can't be done just now, try again later\r\n";
+    assert_eq!(told, refused);
+    let told = client.ask(&mut house, "c FETCH 1 BINARY.SIZE[1]");
+    assert_eq!(
+        told,
+        "* 1 FETCH (BINARY.SIZE[1] 600000)\r\nc OK Fetch completed\r\n"
+    );
+}

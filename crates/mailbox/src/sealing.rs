@@ -43,7 +43,7 @@ pub(crate) fn seals_in(
 
 /// The tag of the first seal of any of these letters that fits, asked with how the letter is
 /// carried; the transaction depends on the answer.
-fn find_in(
+pub(crate) fn find_in(
     txn: &mut Transaction<'_>,
     letters: impl Iterator<Item = Letter>,
     now: Timestamp,

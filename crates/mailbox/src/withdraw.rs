@@ -1,13 +1,15 @@
 //! Taking copies out of their mailboxes into the vault: not deleted, not visible.
 
 use tern_base::{AccountId, ContentDigest, MailboxId, MessageId, Timestamp, Uid};
-use tern_store::Transaction;
+use tern_store::{Transaction, Verdict, transact};
 
 use crate::edit::Edit;
 use crate::rows::{MessageRow, VaultPlacementRow, VaultRow};
+use crate::sealing::find_in;
 use crate::slots::block_of;
 use crate::{
-    Exposure, Flags, KEPT, MailboxError, Mailboxes, SealTag, keep, limits, record, tables, vault,
+    Exposure, Flags, KEPT, MailboxError, Mailboxes, Seal, SealTag, keep, limits, record, tables,
+    vault,
 };
 
 /// Copies that one page reads.
@@ -258,6 +260,26 @@ impl Mailboxes {
 }
 
 impl Mailboxes {
+    /// Whether a message that was there, with this row, and is there no more was withdrawn, or would be: it is in
+    /// the vault, or a letter that it has is under a seal that holds. Else its owner removed it.
+    pub fn was_withdrawn(
+        &self,
+        account: AccountId,
+        message: MessageId,
+        row: &MessageRow,
+        now: Timestamp,
+    ) -> Result<bool, MailboxError> {
+        transact(&*self.engine, |txn| {
+            let vaulted = vault::get(txn, account, message)?;
+            if vaulted.is_some_and(|vaulted| vaulted.tag != KEPT) {
+                return Ok(Verdict::Abandon(true));
+            }
+            let covers = |seal: &Seal, carriage| seal.covers(account, row.origin, carriage);
+            let seal = find_in(txn, row.letters(), now, covers)?;
+            Ok(Verdict::Abandon(seal.is_some()))
+        })
+    }
+
     /// Whether nothing is left of a copy of a letter: neither in a mailbox nor in the vault, and
     /// nothing that says that it was; or only what a hold keeps, which is not put back. For
     /// checks.

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::message::ParsedMessage;
 use crate::part::{Part, PartKind};
+use crate::text::is_identity;
 
 /// What `BODY[path]` and its companions are in the message's bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,10 +22,16 @@ pub struct Section<'a, B = Vec<u8>> {
     pub header: Option<Range<u32>>,
     /// `BODY[path.TEXT]`; only of a message.
     pub text: Option<Range<u32>>,
+    /// It is within a message that is encoded itself, which RFC 2046 5.2.1 forbids: its decoded size is not
+    /// known.
+    pub in_encoded: bool,
 }
 
 /// The section that `path` names in a message.
-pub fn section<'a, B, S>(message: &'a ParsedMessage<B, S>, path: &[u32]) -> Option<Section<'a, B>> {
+pub fn section<'a, B: AsRef<[u8]>, S>(
+    message: &'a ParsedMessage<B, S>,
+    path: &[u32],
+) -> Option<Section<'a, B>> {
     let Some((&first, rest)) = path.split_first() else {
         let root = &message.body;
         return Some(Section {
@@ -33,14 +40,19 @@ pub fn section<'a, B, S>(message: &'a ParsedMessage<B, S>, path: &[u32]) -> Opti
             mime: None,
             header: Some(root.header.clone()),
             text: Some(root.body.clone()),
+            in_encoded: false,
         });
     };
     let mut part = part_of_message(&message.body, first)?;
+    let mut in_encoded = false;
     for &number in rest {
         part = match &part.kind {
             PartKind::Multipart { parts } => nth(parts, number)?,
             // RFC 9051 6.4.5.1: numbers behind a message part go into that message.
-            PartKind::Message { body, .. } => part_of_message(body, number)?,
+            PartKind::Message { body, .. } => {
+                in_encoded |= !is_identity(part);
+                part_of_message(body, number)?
+            }
             PartKind::Text | PartKind::Basic => return None,
         };
     }
@@ -54,6 +66,7 @@ pub fn section<'a, B, S>(message: &'a ParsedMessage<B, S>, path: &[u32]) -> Opti
         mime: Some(part.header.clone()),
         header: inside.map(|body| body.header.clone()),
         text: inside.map(|body| body.body.clone()),
+        in_encoded,
     })
 }
 

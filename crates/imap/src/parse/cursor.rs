@@ -417,3 +417,13 @@ impl<'a> Cursor<'a> {
 fn into_text(bytes: Cow<'_, [u8]>) -> Parsed<String> {
     String::from_utf8(bytes.into_owned()).map_err(|_| Reason::Utf8)
 }
+/// The items of a list, each once: what is asked for twice is told once.
+pub(super) fn distinct<T: PartialEq>(items: Vec<T>) -> Vec<T> {
+    let mut out: Vec<T> = Vec::with_capacity(items.len());
+    for item in items {
+        if !out.contains(&item) {
+            out.push(item);
+        }
+    }
+    out
+}

@@ -1,6 +1,6 @@
 //! SELECT, EXAMINE, CREATE, LIST, LSUB, STATUS and GETQUOTA.
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, distinct};
 use super::{Parsed, Reason};
 use crate::command::{
     CommandBody, List, ListReturn, ListSelect, Qresync, Select, SpecialUse, StatusItem,
@@ -153,7 +153,7 @@ fn list_return(cursor: &mut Cursor<'_>, returns: &mut ListReturn) -> Parsed<()> 
         "SPECIAL-USE" => returns.special_use = true,
         "STATUS" => {
             cursor.space()?;
-            returns.status = Some(cursor.some_list(status_item)?);
+            returns.status = Some(distinct(cursor.some_list(status_item)?));
         }
         _ => return Err(Reason::Option),
     }
@@ -177,7 +177,7 @@ pub(super) fn status(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
     cursor.space()?;
     Ok(CommandBody::Status {
         mailbox,
-        items: cursor.some_list(status_item)?,
+        items: distinct(cursor.some_list(status_item)?),
     })
 }
 

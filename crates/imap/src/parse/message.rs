@@ -1,6 +1,6 @@
 //! APPEND, REPLACE, EXPUNGE, FETCH, STORE, COPY and MOVE.
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, distinct};
 use super::date::date_time;
 use super::{Parsed, Reason};
 use crate::command::{
@@ -167,7 +167,7 @@ pub(super) fn fetch(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> {
     let mut out = Fetch {
         uid,
         set,
-        items,
+        items: distinct(items),
         changed_since: None,
         vanished: false,
     };

@@ -213,7 +213,12 @@ impl House {
     /// Answers what they were.
     pub(crate) fn damage(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         const MESSAGE: u8 = 0x14;
-        let rows = self.engine.scan(&Range::prefix(vec![MESSAGE]), 1_000);
+        self.damage_table(MESSAGE)
+    }
+
+    /// The same for any table.
+    pub(crate) fn damage_table(&self, table: u8) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let rows = self.engine.scan(&Range::prefix(vec![table]), 1_000);
         let rows = rows.unwrap().rows;
         assert!(!rows.is_empty(), "nothing to damage");
         let garbage = rows.iter().map(|(key, _)| (key.clone(), vec![0xff; 3]));

@@ -4,14 +4,18 @@
 //! then the content, whose parsed offsets are shifted by the prefix. The prefix belongs to the
 //! header.
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 
 use tern_base::AccountId;
 use tern_mailbox::{MailboxError, Mailboxes, MessageRow};
 use tern_mime::{MessageView, Part, PartKind, Structure};
+use tern_session::{ContentMemory, Reservation};
+use tern_store::StoreError;
 
 use crate::fetch::{BodySection, SectionText};
+use crate::limits::{CONTENT_PIECE, FETCH_WORK_PER_STEP};
 
 /// What a section is made of.
 pub(super) enum Source {
@@ -19,16 +23,40 @@ pub(super) enum Source {
     Nothing,
     /// Octets of the message as they stand.
     Octets(Range<u64>),
-    /// Octets that were made from the message.
-    Made(Vec<u8>),
+    /// Octets that were made from the message, and the memory that was set aside for them.
+    Made(Vec<u8>, Option<Reservation>),
     /// The part's transfer encoding is not known (RFC 3516 4.3).
     UnknownEncoding,
 }
 
+/// What one step has read and decoded, in octets.
+#[derive(Debug, Default)]
+pub(super) struct Work(Cell<u64>);
+
+impl Work {
+    pub(super) fn add(&self, octets: u64) {
+        self.0.set(self.0.get().saturating_add(octets));
+    }
+
+    /// Whether the step has done enough.
+    pub(super) fn is_done(&self) -> bool {
+        self.0.get() >= FETCH_WORK_PER_STEP
+    }
+}
+
+/// What content is read with.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a> {
+    pub(super) mailboxes: &'a Mailboxes,
+    /// For what is made of a message and has to be held.
+    pub(super) memory: &'a dyn ContentMemory,
+    pub(super) account: AccountId,
+    pub(super) work: &'a Work,
+}
+
 /// A message whose content is read.
 pub(super) struct Content<'a> {
-    pub(super) mailboxes: &'a Mailboxes,
-    pub(super) account: AccountId,
+    pub(super) by: Reader<'a>,
     pub(super) row: &'a MessageRow,
     /// Where it was read ahead.
     pub(super) structure: Option<&'a Arc<Structure>>,
@@ -37,15 +65,29 @@ pub(super) struct Content<'a> {
 impl Content<'_> {
     /// Reads octets; refused once the message is sealed.
     pub(super) fn read(&self, range: Range<u64>) -> Result<Vec<u8>, MailboxError> {
-        Ok(self.mailboxes.read(self.account, self.row, range)?.0)
+        let octets = self.by.mailboxes.read(self.by.account, self.row, range)?.0;
+        self.by.work.add(octets.len() as u64);
+        Ok(octets)
     }
 
     /// The structure of the content.
     pub(super) fn structure(&self) -> Result<Arc<Structure>, MailboxError> {
-        match self.structure {
-            Some(structure) => Ok(Arc::clone(structure)),
-            None => self.mailboxes.structure(self.row),
+        if let Some(structure) = self.structure {
+            return Ok(Arc::clone(structure));
         }
+        let structure = self.by.mailboxes.structure(self.row)?;
+        self.by.work.add(structure.row_len() as u64);
+        Ok(structure)
+    }
+
+    /// Sets memory aside for what is made of so many octets, from their reading until the client has taken
+    /// it.
+    fn reserve(&self, octets: u64) -> Result<Option<Reservation>, MailboxError> {
+        if octets <= CONTENT_PIECE {
+            return Ok(None);
+        }
+        let reserved = self.by.memory.reserve(Some(self.by.account), octets);
+        reserved.map(Some).ok_or(StoreError::Busy.into())
     }
 
     /// The section that `BODY[…]` names (RFC 9051 6.4.5.1).
@@ -66,9 +108,10 @@ impl Content<'_> {
             SectionText::HeaderFieldsNot(names) => (names, true),
             _ => return Ok(Source::Octets(cut(range, section.partial))),
         };
+        let reserved = self.reserve(range.end - range.start)?;
         let header = self.read(range)?;
         let fields = tern_mime::header_fields(&header, names, not);
-        Ok(Source::Made(cut_made(fields, section.partial)))
+        Ok(made(fields, section.partial, reserved))
     }
 
     /// The section that `BINARY[…]` names, its transfer encoding undone (RFC 9051 6.4.5).
@@ -102,6 +145,7 @@ impl Content<'_> {
         if !is_leaf || plain {
             return Ok(Source::Octets(cut(range, partial)));
         }
+        let reserved = self.reserve(range.end - range.start)?;
         let octets = self.read(range)?;
         let part = Part {
             header: 0..0,
@@ -109,8 +153,37 @@ impl Content<'_> {
             ..found.part.clone()
         };
         Ok(match tern_mime::decode_part(&part, &octets) {
-            Some(decoded) => Source::Made(cut_made(decoded.into_owned(), partial)),
+            Some(decoded) => {
+                self.by.work.add(decoded.len() as u64);
+                made(decoded.into_owned(), partial, reserved)
+            }
             None => Source::UnknownEncoding,
+        })
+    }
+
+    /// What `BINARY.SIZE[…]` tells (RFC 9051 6.4.5): the row knows it of every part, but of those within a
+    /// message that is encoded itself. `None` is a transfer encoding that is not known.
+    pub(super) fn binary_size(&self, path: &[u32]) -> Result<Option<u64>, MailboxError> {
+        if !path.is_empty() {
+            let structure = self.structure()?;
+            let parsed = structure.view();
+            let found = parsed
+                .as_ref()
+                .and_then(|parsed| tern_mime::section(parsed, path));
+            if let Some(part) = found
+                .filter(|found| !found.in_encoded)
+                .map(|found| found.part)
+                && matches!(part.kind, PartKind::Text | PartKind::Basic)
+                && tern_mime::is_known_encoding(part)
+            {
+                return Ok(Some(part.decoded_size.into()));
+            }
+        }
+        Ok(match self.binary(path, None)? {
+            Source::Octets(range) => Some(range.end - range.start),
+            Source::Made(octets, _) => Some(octets.len() as u64),
+            Source::Nothing => Some(0),
+            Source::UnknownEncoding => None,
         })
     }
 }
@@ -149,10 +222,14 @@ pub(super) fn cut(range: Range<u64>, partial: Option<(u64, u64)>) -> Range<u64> 
     start..start.saturating_add(length).min(range.end)
 }
 
-fn cut_made(mut made: Vec<u8>, partial: Option<(u64, u64)>) -> Vec<u8> {
+/// What is served of octets that were made. A piece that is small enough to be held anyway gives the memory
+/// back.
+fn made(mut made: Vec<u8>, partial: Option<(u64, u64)>, reserved: Option<Reservation>) -> Source {
     let Range { start, end } = cut(0..made.len() as u64, partial);
     // Both lie within the vector, whose length is a usize.
     made.truncate(end as usize);
     made.drain(..start as usize);
-    made
+    made.shrink_to_fit();
+    let reserved = reserved.filter(|_| made.len() as u64 > CONTENT_PIECE);
+    Source::Made(made, reserved)
 }

@@ -35,9 +35,7 @@ impl FetchTask {
             }
             match cx.mailboxes.record_served(&served, viewer, cx.now) {
                 Ok(()) => return Ok(()),
-                Err(MailboxError::Sealed) => {
-                    drop_missing(batch.iter_mut(), account, cx.mailboxes)?;
-                }
+                Err(MailboxError::Sealed) => drop_missing(batch.iter_mut(), account, cx)?,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -59,6 +57,7 @@ impl FetchTask {
         for batch in batch.chunks(STRUCTURES_PER_READ) {
             let there = batch
                 .iter()
+                .filter(|message| !message.removed)
                 .filter_map(|message| Some((message, message.row.as_ref()?)));
             let rows: Vec<&MessageRow> = there.clone().map(|(_, row)| row).collect();
             let structures = match by_parts {
@@ -91,19 +90,29 @@ impl FetchTask {
     }
 }
 
-/// Takes the rows of what is not there any more, or is sealed.
+/// Takes the rows of what is sealed, or was withdrawn. What its owner removed is marked: it is withheld from
+/// nobody who began to read it, since its content is there for a while.
 pub(super) fn drop_missing<'m>(
     messages: impl Iterator<Item = &'m mut Message>,
     account: AccountId,
-    mailboxes: &Mailboxes,
+    cx: &Context<'_>,
 ) -> Result<(), MailboxError> {
     let messages: Vec<&mut Message> = messages.collect();
     let id = |message: &&mut Message| message.entry.message;
     let ids: Vec<_> = messages.iter().map(id).collect();
-    let rows = mailboxes.messages(account, &ids)?;
+    let rows = cx.mailboxes.messages(account, &ids)?;
     for (message, row) in messages.into_iter().zip(rows) {
-        if !matches!(row, Some(Ok(_))) {
-            message.row = None;
+        match (row, &message.row) {
+            (Some(Ok(_)), _) => {}
+            (None, Some(had)) => {
+                let id = message.entry.message;
+                let withdrawn = cx.mailboxes.was_withdrawn(account, id, had, cx.now)?;
+                message.removed = !withdrawn;
+                if withdrawn {
+                    message.row = None;
+                }
+            }
+            _ => message.row = None,
         }
     }
     Ok(())

@@ -32,6 +32,7 @@ use crate::limits::{MAX_STEP_OUTPUT, MESSAGES_PER_FETCH, OCTETS_PER_FETCH, STRUC
 use crate::respond::status::CodeName;
 use crate::sequence::{MessageSet, ranges_of};
 
+use content::{Reader, Work};
 use exposure::drop_missing;
 pub(super) use walk::Walk;
 use write::Open;
@@ -69,6 +70,8 @@ struct Message {
     structure: Option<Arc<Structure>>,
     /// The command itself set `\Seen`, which is to be told.
     seen_now: bool,
+    /// Its owner removed it since the row was read.
+    removed: bool,
 }
 
 impl Session {
@@ -203,14 +206,30 @@ impl FetchTask {
             return self.advance_by_view(session, cx);
         }
         let account = session.here()?.account;
-        self.revalidate(account, cx)?;
+        if let Err(error) = self.revalidate(account, cx) {
+            let Some(open) = &mut self.open else {
+                return Err(error.into());
+            };
+            let failure = open.fail(error.clone(), &mut session.out);
+            if matches!(failure, Failure::Torn) {
+                session.failed("reading a message", &error);
+            }
+            return Err(failure);
+        }
+        let work = Work::default();
         loop {
             let out = &mut session.out;
-            if out.len() >= MAX_STEP_OUTPUT {
+            if out.len() >= MAX_STEP_OUTPUT || work.is_done() {
                 return Ok(Progress::More);
             }
             if let Some(open) = &mut self.open {
-                let written = open.advance(&self.items, account, out, cx.mailboxes)?;
+                let by = Reader {
+                    mailboxes: cx.mailboxes,
+                    memory: cx.memory,
+                    account,
+                    work: &work,
+                };
+                let written = open.advance(&self.items, by, out)?;
                 if let Some(noted) = written {
                     self.sealed |= noted.sealed;
                     self.unknown_encoding |= noted.unknown_encoding;
@@ -218,8 +237,10 @@ impl FetchTask {
                 }
                 continue;
             }
-            self.read_ahead(cx)?;
+            self.read_ahead(cx, &work)?;
             match self.batch.pop_front() {
+                // RFC 2180 4.1: as if it had been gone before.
+                Some(message) if message.removed => self.missing = true,
                 Some(message) => self.open_message(message, session)?,
                 None if self.walk.is_done() => return Ok(Progress::Done(self.end())),
                 None => self.gather(session, cx)?,
@@ -228,23 +249,27 @@ impl FetchTask {
     }
 
     /// Asks for the batch again where the account changed since: what was withdrawn meanwhile has
-    /// no seal any more, and must not be served from rows that were read before.
+    /// no seal any more, and must not be served from rows that were read before. A message that its owner
+    /// removed while it is being written is asked for at each step, since nothing in the account tells of a
+    /// seal over it any more.
     fn revalidate(&mut self, account: AccountId, cx: &Context<'_>) -> Result<(), MailboxError> {
         if self.batch.is_empty() && self.open.is_none() {
             return Ok(());
         }
         let newest = cx.mailboxes.newest_modseq(account)?;
-        if newest == self.as_of {
+        let mut open = self.open.as_mut().map(Open::message);
+        let removed = open.as_ref().is_some_and(|message| message.removed);
+        if newest == self.as_of && !removed {
             return Ok(());
         }
-        let open = self.open.as_mut().map(Open::message);
-        drop_missing(self.batch.iter_mut().chain(open), account, cx.mailboxes)?;
+        let messages = self.batch.iter_mut().chain(open.take());
+        drop_missing(messages, account, cx)?;
         self.as_of = newest;
         Ok(())
     }
 
     /// Reads the structures of the next messages together.
-    fn read_ahead(&mut self, cx: &Context<'_>) -> Result<(), MailboxError> {
+    fn read_ahead(&mut self, cx: &Context<'_>, work: &Work) -> Result<(), MailboxError> {
         let lacks = |message: &Message| message.row.is_some() && message.structure.is_none();
         if !self.structures || !self.batch.front().is_some_and(lacks) {
             return Ok(());
@@ -255,6 +280,7 @@ impl FetchTask {
         let next = self.batch.iter_mut().take(STRUCTURES_PER_READ);
         let next = next.filter(|message| message.row.is_some());
         for (message, structure) in next.zip(found) {
+            work.add(structure.as_ref().map_or(0, |one| one.row_len() as u64));
             message.structure = structure;
         }
         Ok(())
@@ -378,6 +404,7 @@ impl FetchTask {
                 row,
                 structure: None,
                 seen_now: false,
+                removed: false,
             });
         }
         self.record(&mut batch, here.account, &viewer, cx)?;

@@ -6,12 +6,13 @@
 use std::ops::Range;
 
 use tern_base::AccountId;
-use tern_mailbox::{Entry, MailboxError, Mailboxes};
+use tern_mailbox::{Entry, MailboxError};
+use tern_session::Reservation;
 use tern_store::StoreError;
 
 use super::super::answer::Failure;
 use super::Message;
-use super::content::{Content, Source};
+use super::content::{Content, Reader, Source};
 use crate::fetch::FetchItem;
 use crate::limits::{CONTENT_PIECE, MAX_STEP_OUTPUT};
 use crate::respond::ResponseWriter;
@@ -34,8 +35,8 @@ pub(super) struct Open {
 enum Literal {
     /// To be read from the message; `true` for a literal8.
     Octets(Range<u64>, bool),
-    /// At hand; `true` for a literal8.
-    Made(Vec<u8>, usize, bool),
+    /// At hand, with the memory that was set aside for it; `true` for a literal8.
+    Made(Vec<u8>, usize, bool, Option<Reservation>),
 }
 
 /// What the command's answer has to say about a message.
@@ -101,13 +102,12 @@ impl Open {
     pub(super) fn advance(
         &mut self,
         items: &[FetchItem],
-        account: AccountId,
+        by: Reader<'_>,
         out: &mut ResponseWriter,
-        mailboxes: &Mailboxes,
     ) -> Result<Option<Noted>, Failure> {
         loop {
             if self.literal.is_some() {
-                self.write_literal(account, out, mailboxes)?;
+                self.write_literal(by, out)?;
                 if out.len() >= MAX_STEP_OUTPUT {
                     return Ok(None);
                 }
@@ -117,13 +117,15 @@ impl Open {
                 break;
             };
             self.next_item += 1;
-            match self.write_item(item, account, out, mailboxes) {
+            match self.write_item(item, by, out) {
                 Ok(()) => {}
                 Err(MailboxError::Sealed) => self.noted.sealed = true,
-                Err(error) => return self.fail(error, out),
+                Err(error) => return Err(self.fail(error, out)),
             }
-            // More than this many octets in one line: large headers, or many sections.
-            if out.len() >= MAX_STEP_OUTPUT && self.next_item < items.len() {
+            // More than this many octets in one line: large headers, or many sections; or little that was
+            // made of much.
+            let is_much = out.len() >= MAX_STEP_OUTPUT || by.work.is_done();
+            if is_much && self.next_item < items.len() {
                 return Ok(None);
             }
         }
@@ -136,16 +138,16 @@ impl Open {
         Ok(Some(self.noted))
     }
 
-    /// An error between two items: the line is ended, so that the answer can be written.
-    fn fail(
-        &mut self,
-        error: MailboxError,
-        out: &mut ResponseWriter,
-    ) -> Result<Option<Noted>, Failure> {
+    /// An error: between two items the line is ended, so that the answer can be written; within a literal
+    /// nothing may be written in the place of the octets that were announced.
+    pub(super) fn fail(&mut self, error: MailboxError, out: &mut ResponseWriter) -> Failure {
+        if self.literal.is_some() {
+            return Failure::Torn;
+        }
         if std::mem::take(&mut self.begun) {
             out.raw(b")\r\n");
         }
-        Err(error.into())
+        error.into()
     }
 
     fn line<'w>(&mut self, out: &'w mut ResponseWriter) -> FetchWriter<'w> {
@@ -172,14 +174,13 @@ impl Open {
     fn write_item(
         &mut self,
         item: &FetchItem,
-        account: AccountId,
+        by: Reader<'_>,
         out: &mut ResponseWriter,
-        mailboxes: &Mailboxes,
     ) -> Result<(), MailboxError> {
         if !super::needs_row(item) {
             let entry = self.message.entry.clone();
             let mut id = String::new();
-            entry_item(&mut self.line(out), item, &entry, account, &mut id);
+            entry_item(&mut self.line(out), item, &entry, by.account, &mut id);
             return Ok(());
         }
         // Taken out, so that the line can be written while the row is read; put back below.
@@ -188,8 +189,7 @@ impl Open {
         };
         let structure = self.message.structure.take();
         let content = Content {
-            mailboxes,
-            account,
+            by,
             row: &row,
             structure: structure.as_ref(),
         };
@@ -223,21 +223,17 @@ impl Open {
                 self.write_source(source, content, out, true, name)
             }
             FetchItem::BinarySize(path) => {
-                let size = match content.binary(path, None)? {
-                    Source::Octets(range) => range.end - range.start,
-                    Source::Made(octets) => octets.len() as u64,
-                    Source::Nothing => 0,
-                    Source::UnknownEncoding => {
-                        self.noted.unknown_encoding = true;
-                        return Ok(());
+                match content.binary_size(path)? {
+                    Some(size) => {
+                        self.line(out).binary_size(path, size);
                     }
-                };
-                self.line(out).binary_size(path, size);
+                    None => self.noted.unknown_encoding = true,
+                }
                 Ok(())
             }
             FetchItem::ThreadId => {
                 let mut id = String::new();
-                write_thread_id(&mut id, content.account, content.row.thread);
+                write_thread_id(&mut id, content.by.account, content.row.thread);
                 self.line(out).thread_id(&id);
                 Ok(())
             }
@@ -255,7 +251,7 @@ impl Open {
         let row = content.row;
         let structure = content.structure()?;
         // Asked last, as for octets.
-        let sealed = content.mailboxes.is_sealed(content.account, row);
+        let sealed = content.by.mailboxes.is_sealed(content.by.account, row);
         if sealed {
             return Err(MailboxError::Sealed);
         }
@@ -311,31 +307,25 @@ impl Open {
                     self.literal = Some(Literal::Octets(first.end..range.end, eight));
                 }
             }
-            Source::Made(octets) => {
+            Source::Made(octets, reserved) => {
                 let eight = binary && memchr::memchr(0, &octets).is_some();
                 name(&mut self.line(out));
                 write_header(out, octets.len() as u64, eight);
-                self.literal = Some(Literal::Made(octets, 0, eight));
+                self.literal = Some(Literal::Made(octets, 0, eight, reserved));
             }
         }
         Ok(())
     }
 
     /// The next piece of the literal.
-    fn write_literal(
-        &mut self,
-        account: AccountId,
-        out: &mut ResponseWriter,
-        mailboxes: &Mailboxes,
-    ) -> Result<(), Failure> {
+    fn write_literal(&mut self, by: Reader<'_>, out: &mut ResponseWriter) -> Result<(), Failure> {
         match self.literal.take() {
             Some(Literal::Octets(range, eight)) => {
                 let Some(row) = &self.message.row else {
                     return Err(Failure::Torn);
                 };
                 let content = Content {
-                    mailboxes,
-                    account,
+                    by,
                     row,
                     structure: None,
                 };
@@ -347,11 +337,11 @@ impl Open {
                     self.literal = Some(Literal::Octets(first.end..range.end, eight));
                 }
             }
-            Some(Literal::Made(octets, from, eight)) => {
+            Some(Literal::Made(octets, from, eight, reserved)) => {
                 let to = octets.len().min(from + CONTENT_PIECE as usize);
                 write_piece(out, octets.get(from..to).unwrap_or_default(), eight);
                 if to < octets.len() {
-                    self.literal = Some(Literal::Made(octets, to, eight));
+                    self.literal = Some(Literal::Made(octets, to, eight, reserved));
                 }
             }
             None => {}
