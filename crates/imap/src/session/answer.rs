@@ -96,6 +96,18 @@ impl Answer {
         self
     }
 
+    /// The same where the changes were not told. RFC 7162 3.2.5: a client that is told a mod-sequence asks
+    /// from there, and would never hear of them.
+    #[must_use]
+    pub(super) fn without_modseq(self) -> Self {
+        let code = self.code;
+        Self {
+            code: code.filter(|code| !matches!(code, AnswerCode::HighestModseq(_))),
+            sync: Sync::Nothing,
+            ..self
+        }
+    }
+
     pub(super) fn write(&self, tag: &Tag, out: &mut ResponseWriter) {
         let code = self.code.as_ref().map(AnswerCode::borrowed);
         out.tagged(tag, self.condition, code, &self.text);

@@ -81,6 +81,17 @@ pub(super) enum Progress {
     Done(Answer),
 }
 
+/// How much of the changes was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// A piece.
+    Some,
+    /// All of them.
+    All,
+    /// They could not be read.
+    Failed,
+}
+
 impl Session {
     /// Starts a command.
     pub(super) fn start(
@@ -131,8 +142,13 @@ impl Session {
                 Task::Store(task) => task.advance(self, cx),
                 Task::Thread(task) => task.advance(self, cx),
                 Task::Finish { answer, collected } => {
-                    if self.tell_changes(answer.sync, collected, cx) {
-                        return self.end(&running.tag, answer, cx);
+                    match self.tell_changes(answer.sync, collected, cx) {
+                        Told::Some => {}
+                        Told::All => return self.end(&running.tag, answer, cx),
+                        Told::Failed => {
+                            let answer = answer.clone().without_modseq();
+                            return self.end(&running.tag, &answer, cx);
+                        }
                     }
                     Ok(Progress::More)
                 }
@@ -153,14 +169,14 @@ impl Session {
         Step::Continue
     }
 
-    /// Tells a piece of the changes; whether that was all. A store that fails does not fail the
-    /// command, which is done: the changes come with the next one.
-    fn tell_changes(&mut self, sync: Sync, collected: &mut bool, cx: &Context<'_>) -> bool {
+    /// Tells a piece of the changes. A store that fails does not fail the command, which is done: the
+    /// changes come with the next one.
+    fn tell_changes(&mut self, sync: Sync, collected: &mut bool, cx: &Context<'_>) -> Told {
         let Ok(here) = self.here() else {
-            return true;
+            return Told::All;
         };
         if sync == Sync::Nothing {
-            return true;
+            return Told::All;
         }
         let read = if std::mem::replace(collected, true) {
             Ok(())
@@ -171,10 +187,14 @@ impl Session {
             here.selected
                 .tell(sync, cx.mailboxes, here.account, here.enabled, here.out)
         });
-        told.unwrap_or_else(|error| {
-            self.failed("telling changes", &error);
-            true
-        })
+        match told {
+            Ok(true) => Told::All,
+            Ok(false) => Told::Some,
+            Err(error) => {
+                self.failed("telling changes", &error);
+                Told::Failed
+            }
+        }
     }
 
     /// Writes the tagged answer.
@@ -226,7 +246,7 @@ impl Session {
             return Step::Input;
         }
         let mut collected = false;
-        self.changed = !self.tell_changes(Sync::Full, &mut collected, cx);
+        self.changed = self.tell_changes(Sync::Full, &mut collected, cx) == Told::Some;
         self.note_told(cx);
         if self.close_if_deleted() {
             return Step::Close;
