@@ -121,6 +121,8 @@ impl From<MailboxError> for MethodError {
         match error {
             MailboxError::Store(error) => error.into(),
             MailboxError::NoAccount => Self::ACCOUNT_NOT_FOUND,
+            // RFC 8620 5.2
+            MailboxError::NoHistory => Self::CANNOT_CALCULATE_CHANGES,
             other => Self::server_fail(other.to_string()),
         }
     }
@@ -226,7 +228,7 @@ impl From<MailboxError> for SetError {
             MailboxError::InvalidName(_) | MailboxError::Exists => {
                 Self::invalid_properties(&["name"], text)
             }
-            MailboxError::NoAccount | MailboxError::Store(_) => {
+            MailboxError::NoAccount | MailboxError::NoHistory | MailboxError::Store(_) => {
                 Self::new("serverFail", "the store could not do it")
             }
         }

@@ -50,7 +50,11 @@ pub(crate) fn after(
 ) -> Result<Modseq, MailboxError> {
     let (mut whole, mut at) = (since, since);
     loop {
-        let changes = mailboxes.account_changes(account, at, limits::MAX_CHANGES)?;
+        let changes = match mailboxes.account_changes(account, at, limits::MAX_CHANGES) {
+            // So much changed that it is not known any more; the caller's state stays what it was.
+            Err(MailboxError::NoHistory) => return Ok(whole),
+            changes => changes?,
+        };
         if changes.is_empty() {
             return Ok(at);
         }
@@ -118,7 +122,13 @@ pub fn changed_types(
 ) -> Result<(Types, Modseq), MailboxError> {
     let (mut types, mut at) = (Types::default(), since);
     loop {
-        let changes = mailboxes.account_changes(account, at, limits::MAX_CHANGES)?;
+        let changes = match mailboxes.account_changes(account, at, limits::MAX_CHANGES) {
+            // Anything may have changed.
+            Err(MailboxError::NoHistory) => {
+                return Ok((Types::ALL, mailboxes.newest_modseq(account)?));
+            }
+            changes => changes?,
+        };
         let Some(last) = changes.last() else {
             return Ok((types, at));
         };

@@ -310,9 +310,13 @@ impl Mailboxes {
         let head = snapshot
             .get(&tables::account(account))?
             .ok_or(MailboxError::NoAccount)?;
-        let modseq = AccountHead::decode(&head)?.modseq;
+        let head = AccountHead::decode(&head)?;
+        let modseq = head.modseq;
         let view = match self.account_views.get(&account) {
             Some(cached) if cached.modseq == modseq => return Ok(cached),
+            Some(cached) if cached.modseq < head.log_from => {
+                AccountView::load(&*snapshot, account, modseq)?
+            }
             Some(cached) if cached.modseq < modseq => {
                 cached.advance(&*snapshot, account, modseq)?
             }

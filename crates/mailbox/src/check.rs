@@ -326,10 +326,11 @@ impl Mailboxes {
         head: &AccountHead,
         seen: &mut Seen,
     ) -> Result<(), MailboxError> {
-        let mut expected = 2;
+        // The first modseq is that of the account itself.
+        let (mut expected, mut logged) = ((head.log_from.0 + 1).max(2), 0);
         for (key, value) in self.rows(tables::whole_of(tables::CHANGE, account))? {
             let modseq = u64::from_be_bytes(*key.last_chunk().ok_or(StoreError::Damaged)?);
-            ChangeRow::decode(&value)?;
+            logged += ChangeRow::decode(&value)?.0.len() as u64;
             if modseq != expected {
                 seen.fault(format!(
                     "account {account}: change {modseq} follows {}",
@@ -337,6 +338,12 @@ impl Mailboxes {
                 ));
             }
             expected = modseq + 1;
+        }
+        if head.logged != logged {
+            seen.fault(format!(
+                "account {account}: change log has {logged} changes, not {}",
+                head.logged
+            ));
         }
         if head.modseq.0 + 1 != expected {
             seen.fault(format!(

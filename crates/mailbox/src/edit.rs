@@ -53,6 +53,7 @@ impl<'t, 'e> Edit<'t, 'e> {
             return;
         }
         self.head.modseq = self.modseq;
+        self.head.logged += self.changes.len() as u64;
         for (mailbox, counters) in &self.counters {
             self.txn
                 .put(tables::counters(self.account, *mailbox), counters.encode());

@@ -48,6 +48,9 @@ pub enum MailboxError {
     /// A mailbox can't be in this one: it is not there, or is within the mailbox itself.
     #[error("a mailbox can't be in that one")]
     NoParent,
+    /// What changed after that modseq is not known any more.
+    #[error("the changes since then are not known any more")]
+    NoHistory,
     /// The content is sealed: it is on its way out of the mailbox.
     #[error("the message is being removed")]
     Sealed,
@@ -65,7 +68,7 @@ impl MailboxError {
             Self::QuotaExceeded | Self::KeptQuotaExceeded => Fault::Policy,
             Self::Limit(_) | Self::NotAllowed(_) | Self::Sealed => Fault::Policy,
             Self::NotPermitted => Fault::Policy,
-            Self::NoParent => Fault::Peer,
+            Self::NoParent | Self::NoHistory => Fault::Peer,
             Self::HasChildren | Self::NotEmpty | Self::RoleTaken => Fault::Policy,
             Self::Store(error) => error.fault(),
         }

@@ -1,5 +1,6 @@
 //! The handle through which the floors above reach the mailboxes of every account.
 
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quick_cache::Weighter;
@@ -64,6 +65,10 @@ pub struct Mailboxes {
     pub(crate) recogniser: Option<Arc<dyn Recogniser>>,
     /// How many times its quota an account may fill with what is kept of it.
     pub(crate) kept_quotas: u32,
+    /// How many changes of an account are remembered.
+    pub(crate) logged_changes: u64,
+    /// The account whose change log is looked at next.
+    pub(crate) trim_from: AtomicU32,
     listener: Arc<dyn Listener>,
     lanes: Option<Lanes>,
 }
@@ -123,6 +128,8 @@ impl Mailboxes {
             keeper: None,
             recogniser: None,
             kept_quotas: limits::KEPT_QUOTAS,
+            logged_changes: limits::LOGGED_CHANGES,
+            trim_from: AtomicU32::new(0),
             listener,
             lanes,
         })

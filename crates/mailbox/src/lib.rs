@@ -66,6 +66,7 @@ mod slots;
 mod stand_in;
 mod subscribed;
 mod thread;
+mod trim;
 mod update;
 mod upload;
 mod vault;

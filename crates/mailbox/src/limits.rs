@@ -69,6 +69,10 @@ pub const MAX_UPLOADS: usize = 1_000;
 pub const MAX_UPLOAD_BYTES: u64 = 512 * 1024 * 1024;
 /// How long an upload is held, in milliseconds.
 pub const UPLOAD_LIFETIME_MS: u64 = 24 * 3_600_000;
+/// Changes of an account that its change log has, about; of older ones it is known no more what they were.
+pub const LOGGED_CHANGES: u64 = 250_000;
+/// Rows of a change log that one transaction forgets. A row has as many changes as one transaction made.
+pub const TRIMMED_ROWS: usize = 256;
 /// How many times its quota an account may bring in large messages within [`UNREFERENCED_GRACE_MS`]: so
 /// much of what it removes again, or is refused, is on the disk at the most.
 pub const BROUGHT_QUOTAS: u64 = 10;

@@ -12,7 +12,7 @@ use crate::folder::Role;
 use crate::{Carriage, Flags, Letter, SealTag};
 
 const V1: u8 = 1;
-const HEAD_VERSION: u8 = 2;
+const HEAD_VERSION: u8 = 3;
 const V2: u8 = 2;
 const V3: u8 = 3;
 
@@ -35,6 +35,10 @@ pub struct AccountHead {
     pub quota_bytes: u64,
     /// Octets of messages that its owner removed and that must be kept.
     pub kept_bytes: u64,
+    /// How many changes the change log has.
+    pub logged: u64,
+    /// The modseq after which it has all of them.
+    pub log_from: Modseq,
 }
 
 impl AccountHead {
@@ -47,7 +51,8 @@ impl AccountHead {
         w.number(self.uid_validity.into())
             .number(self.used_bytes)
             .number(self.messages);
-        w.number(self.quota_bytes).number(self.kept_bytes).finish()
+        w.number(self.quota_bytes).number(self.kept_bytes);
+        w.number(self.logged).number(self.log_from.0).finish()
     }
 
     /// Reads the stored form.
@@ -62,6 +67,8 @@ impl AccountHead {
             messages: r.number()?,
             quota_bytes: r.number()?,
             kept_bytes: r.number()?,
+            logged: r.number()?,
+            log_from: Modseq(r.number()?),
         })
     }
 

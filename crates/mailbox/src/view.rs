@@ -288,6 +288,7 @@ fn uid_of(key: &[u8]) -> Result<Uid, MailboxError> {
 /// What a view is of, besides its entries.
 struct Base {
     modseq: Modseq,
+    log_from: Modseq,
     uid_validity: u32,
     counters: Counters,
 }
@@ -305,8 +306,10 @@ impl Base {
             .get(&tables::mailbox(account, mailbox))?
             .ok_or(MailboxError::NoMailbox)?;
         let counters = reader.get(&tables::counters(account, mailbox))?;
+        let head = AccountHead::decode(&head)?;
         Ok(Self {
-            modseq: AccountHead::decode(&head)?.modseq,
+            modseq: head.modseq,
+            log_from: head.log_from,
             uid_validity: MailboxRow::decode(&row)?.uid_validity,
             counters: Counters::decode(&counters.ok_or(MailboxError::NoMailbox)?)?,
         })
@@ -334,7 +337,8 @@ impl Mailboxes {
             if same_life && cached.counters.highest_modseq == base.counters.highest_modseq {
                 return Ok(cached);
             }
-            if same_life && cached.modseq < base.modseq {
+            let is_known = cached.modseq >= base.log_from;
+            if same_life && is_known && cached.modseq < base.modseq {
                 let updated = advance(&*snapshot, account, mailbox, &cached, base)?;
                 let view = Arc::new(updated);
                 self.views.insert(key, Arc::clone(&view));
@@ -428,6 +432,7 @@ mod tests {
     fn chunks_count_what_they_hold() {
         let base = Base {
             modseq: Modseq(1),
+            log_from: Modseq(0),
             uid_validity: 1,
             counters: Counters::default(),
         };

@@ -367,6 +367,11 @@ impl Chores {
         if let Err(error) = self.mailboxes.finish_deletions(clock::now()) {
             tracing::error!(%error, "deletions of mailboxes could not be finished");
         }
+        match self.mailboxes.trim_logs() {
+            Ok(0) => {}
+            Ok(trimmed) => tracing::debug!(trimmed, "old changes of accounts were forgotten"),
+            Err(error) => tracing::error!(%error, "change logs could not be trimmed"),
+        }
         match self.delivery.resume(clock::now(), &mut OsEntropy) {
             Ok(done) => {
                 for accepted in done {

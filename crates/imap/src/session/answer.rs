@@ -163,6 +163,8 @@ pub(super) fn answer_to(error: &MailboxError) -> Answer {
             "You have no right to do that in this mailbox",
         ),
         MailboxError::NoParent => (CodeName::Cannot, "A mailbox can't be in that one"),
+        // Nothing of a session asks for them without another way.
+        MailboxError::NoHistory => (CodeName::ServerBug, "Internal error"),
         MailboxError::Sealed => (CodeName::ExpungeIssued, "Some messages are being removed"),
         MailboxError::Store(error) => match error.fault() {
             Fault::Temporary => (
@@ -188,5 +190,8 @@ pub(super) fn answer_to(error: &MailboxError) -> Answer {
 
 /// Whether the log should have the error: it is no refusal.
 pub(super) const fn is_ours(error: &MailboxError) -> bool {
-    matches!(error, MailboxError::Store(_) | MailboxError::NoAccount)
+    matches!(
+        error,
+        MailboxError::Store(_) | MailboxError::NoAccount | MailboxError::NoHistory
+    )
 }

@@ -105,7 +105,7 @@ impl Session {
     ) -> Result<Task, Failure> {
         let since = Modseq(known.modseq);
         let changes = cx.mailboxes.changes(account, selected.mailbox, since)?;
-        let mut vanished: RoaringBitmap = changes.vanished.iter().map(|uid| uid.0).collect();
+        let mut vanished = changes.vanished;
         let mut changed = selected.known.clone();
         if let Some(uids) = &known.known_uids {
             let uids = uids.numbers(0);

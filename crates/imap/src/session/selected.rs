@@ -279,25 +279,22 @@ impl Selected {
             Err(MailboxError::NoMailbox) => self.deleted = true,
             Err(error) => return Err(error),
         }
-        let changes = mailboxes.changes(account, self.mailbox, self.modseq)?;
+        let changes = match mailboxes.changes(account, self.mailbox, self.modseq) {
+            // There is nothing left to tell of.
+            Err(MailboxError::NoMailbox) if self.deleted => return Ok(()),
+            changes => changes?,
+        };
         let held_back = self.held_back.unwrap_or(self.own_modseq);
-        for Uid(uid) in changes.vanished {
-            if self.known.contains(uid) {
-                self.gone.insert(uid);
-                self.flagged.remove(uid);
-            }
-        }
-        let newest_known = self.known.max().unwrap_or(0);
-        for Uid(uid) in changes.touched {
-            if self.known.contains(uid) {
-                self.flagged.insert(uid);
-            } else if uid > newest_known {
-                // UIDs ascend, so a new message never moves the number of another.
-                self.known.insert(uid);
-                self.arrived = true;
-            }
-        }
-        if self.arrived {
+        let gone = changes.vanished & &self.known;
+        self.flagged -= &gone;
+        self.gone |= gone;
+        self.flagged |= &changes.touched & &self.known;
+        // UIDs ascend, so a new message never moves the number of another.
+        let mut arrived = changes.touched;
+        arrived.remove_range(..=self.known.max().unwrap_or(0));
+        if !arrived.is_empty() {
+            self.arrived = true;
+            self.known |= arrived;
             self.known.optimize();
         }
         self.modseq = changes.modseq;

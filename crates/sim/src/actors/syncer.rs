@@ -37,11 +37,11 @@ impl Syncer {
             return Ok(());
         }
         for uid in &changes.vanished {
-            self.model.remove(uid);
+            self.model.remove(&Uid(uid));
         }
-        for uid in &changes.touched {
-            if let Some(entry) = view.get(*uid) {
-                self.model.insert(*uid, entry.flags.clone());
+        for uid in changes.touched.iter().map(Uid) {
+            if let Some(entry) = view.get(uid) {
+                self.model.insert(uid, entry.flags.clone());
             }
         }
         self.since = changes.modseq;

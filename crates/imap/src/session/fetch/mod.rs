@@ -165,9 +165,8 @@ fn tell_vanished(
         return Ok(());
     };
     let named = set.numbers(here.selected.known.max().unwrap_or(0));
-    let vanished = changes.vanished.iter().map(|uid| uid.0);
-    let vanished = vanished.filter(|uid| named.contains(*uid));
-    here.out.vanished(true, &ranges_of(vanished));
+    let vanished = named.among(&changes.vanished);
+    here.out.vanished(true, &ranges_of(vanished.iter()));
     Ok(())
 }
 
