@@ -23,6 +23,7 @@ pub mod tables;
 mod access;
 mod account_view;
 mod across;
+mod anew;
 mod append;
 mod arrange;
 mod arrived;

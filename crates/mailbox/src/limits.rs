@@ -71,6 +71,13 @@ pub const MAX_UPLOAD_BYTES: u64 = 512 * 1024 * 1024;
 pub const UPLOAD_LIFETIME_MS: u64 = 24 * 3_600_000;
 /// Changes of an account that its change log has, about; of older ones it is known no more what they were.
 pub const LOGGED_CHANGES: u64 = 250_000;
+/// Modseqs that an account skips when its store was put back from a backup: more than were given out since.
+/// There are 63 bits of them (RFC 7162 7).
+pub const SKIPPED_MODSEQS: u64 = 1 << 40;
+/// Ids of messages that it skips.
+pub const SKIPPED_MESSAGES: u64 = 1 << 32;
+/// Ids of mailboxes that it skips.
+pub const SKIPPED_MAILBOXES: u32 = 1 << 14;
 /// Rows of a change log that one transaction forgets. A row has as many changes as one transaction made.
 pub const TRIMMED_ROWS: usize = 256;
 /// How many times its quota an account may bring in large messages within [`UNREFERENCED_GRACE_MS`]: so

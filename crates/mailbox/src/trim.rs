@@ -50,41 +50,46 @@ impl Mailboxes {
     /// Forgets the oldest changes of an account that has too many, in as many transactions as it takes.
     /// Answers whether it had.
     pub fn trim_log(&self, account: AccountId) -> Result<bool, MailboxError> {
+        self.trim_log_to(account, self.logged_changes)
+    }
+
+    /// The same until it has so many at the most.
+    pub(crate) fn trim_log_to(&self, account: AccountId, most: u64) -> Result<bool, MailboxError> {
         let mut any = false;
-        while self.in_lanes(&[account], |txn| self.trim_some(txn, account))? {
+        while self.in_lanes(&[account], |txn| trim_some(txn, account, most))? {
             any = true;
         }
         Ok(any)
     }
+}
 
-    /// Answers whether it forgot any.
-    fn trim_some(
-        &self,
-        txn: &mut Transaction<'_>,
-        account: AccountId,
-    ) -> Result<Verdict<bool>, MailboxError> {
-        let key = tables::account(account);
-        let Some(row) = txn.get(&key)? else {
-            // It is on its way out, and its log with it.
-            return Ok(Verdict::Abandon(false));
-        };
-        let mut head = AccountHead::decode(&row)?;
-        let (before, oldest) = (head.logged, tables::changes_after(account, Modseq(0)));
-        // Covered by the head that was read, as every scan of the account.
-        for (key, row) in txn.scan(&oldest, limits::TRIMMED_ROWS)?.rows {
-            if head.logged <= self.logged_changes {
-                break;
-            }
-            let modseq = u64::from_be_bytes(*key.last_chunk().ok_or(StoreError::Damaged)?);
-            let changes = ChangeRow::decode(&row)?.0.len() as u64;
-            head.logged = head.logged.saturating_sub(changes);
-            head.log_from = Modseq(modseq);
-            txn.delete(key);
+/// Answers whether it forgot any.
+fn trim_some(
+    txn: &mut Transaction<'_>,
+    account: AccountId,
+    most: u64,
+) -> Result<Verdict<bool>, MailboxError> {
+    let key = tables::account(account);
+    let Some(row) = txn.get(&key)? else {
+        // It is on its way out, and its log with it.
+        return Ok(Verdict::Abandon(false));
+    };
+    let mut head = AccountHead::decode(&row)?;
+    let (before, oldest) = (head.logged, tables::changes_after(account, Modseq(0)));
+    // Covered by the head that was read, as every scan of the account.
+    for (key, row) in txn.scan(&oldest, limits::TRIMMED_ROWS)?.rows {
+        if head.logged <= most {
+            break;
         }
-        if head.logged == before {
-            return Ok(Verdict::Abandon(false));
-        }
-        txn.put(key, head.encode());
-        Ok(Verdict::Commit(true))
+        let modseq = u64::from_be_bytes(*key.last_chunk().ok_or(StoreError::Damaged)?);
+        let changes = ChangeRow::decode(&row)?.0.len() as u64;
+        head.logged = head.logged.saturating_sub(changes);
+        head.log_from = Modseq(modseq);
+        txn.delete(key);
     }
+    if head.logged == before {
+        return Ok(Verdict::Abandon(false));
+    }
+    txn.put(key, head.encode());
+    Ok(Verdict::Commit(true))
 }

@@ -18,6 +18,7 @@
 
 mod admin;
 mod audit_chores;
+mod backup;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -76,7 +76,7 @@ pub(crate) struct Parts {
 }
 
 /// Where the store is within the data directory.
-fn store_directory(data_dir: &Path) -> PathBuf {
+pub(crate) fn store_directory(data_dir: &Path) -> PathBuf {
     data_dir.join("store")
 }
 

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use crate::admin::Admin;
 use crate::audit_chores::AuditChores;
+use crate::backup;
 use crate::clock::{self, OsEntropy};
 use crate::config::Config;
 use crate::control;
@@ -156,7 +157,11 @@ impl Server {
         let hub = Arc::new(Hub::new());
         let parts = {
             let (config, hub) = (config.clone(), Arc::clone(&hub));
-            let open = move || parts::open(&config, hub, &mut OsEntropy);
+            let open = move || {
+                let parts = parts::open(&config, hub, &mut OsEntropy)?;
+                backup::begin_anew(&config, &parts.mailboxes)?;
+                Ok::<_, parts::PartsError>(parts)
+            };
             tokio::task::spawn_blocking(open)
                 .await
                 .map_err(std::io::Error::other)??
