@@ -1,14 +1,14 @@
-//! The mailboxes of an account: create, rename, delete, subscribe, list.
+//! The mailboxes of an account: create, rename, subscribe, list.
 
 use std::collections::BTreeMap;
 
 use tern_base::codec::Damaged;
-use tern_base::{AccountId, MailboxId, Timestamp, Uid};
+use tern_base::{AccountId, MailboxId, Timestamp};
 use tern_store::{Engine, StoreError, Transaction, Verdict, limits as store_limits};
 
 use crate::edit::Edit;
-use crate::rows::{AccountHead, Change, Counters, MailboxRow};
-use crate::{Actor, INBOX, MailboxError, Mailboxes, Rights, access, expunge, limits, tables};
+use crate::rows::{AccountHead, Change, MailboxRow};
+use crate::{Actor, INBOX, MailboxError, Mailboxes, Rights, access, limits, tables};
 
 /// The special use of a mailbox (RFC 6154 2, RFC 8621 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -358,71 +358,6 @@ impl Mailboxes {
         })
     }
 
-    /// Deletes a mailbox and the messages that are only there. A mailbox with mailboxes in it is
-    /// not deleted (RFC 5530 3, HASCHILDREN).
-    ///
-    /// The mailbox is gone from every list in one transaction; messages of a large one are then
-    /// removed in chunks, after a crash by [`Mailboxes::finish_deletions`].
-    pub fn delete_folder(
-        &self,
-        account: AccountId,
-        mailbox: MailboxId,
-        now: Timestamp,
-    ) -> Result<(), MailboxError> {
-        self.delete_folder_for(None, account, mailbox, now)
-    }
-
-    /// The same for somebody else than the owner.
-    pub fn delete_folder_for(
-        &self,
-        actor: Option<&Actor>,
-        account: AccountId,
-        mailbox: MailboxId,
-        now: Timestamp,
-    ) -> Result<(), MailboxError> {
-        self.delete_folder_if(actor, account, mailbox, |_| true, now)
-    }
-
-    /// The same for one that holds no message; any other is [`MailboxError::NotEmpty`].
-    pub fn delete_empty_folder(
-        &self,
-        account: AccountId,
-        mailbox: MailboxId,
-        now: Timestamp,
-    ) -> Result<(), MailboxError> {
-        self.delete_folder_if(None, account, mailbox, Counters::is_empty, now)
-    }
-
-    fn delete_folder_if(
-        &self,
-        actor: Option<&Actor>,
-        account: AccountId,
-        mailbox: MailboxId,
-        may_go: impl Fn(&Counters) -> bool,
-        now: Timestamp,
-    ) -> Result<(), MailboxError> {
-        if mailbox == INBOX {
-            return Err(MailboxError::NotAllowed("the inbox stays"));
-        }
-        self.edit(account, |edit| {
-            self.require_in(edit.txn, actor, account, mailbox, Rights::DELETE)?;
-            edit.mailbox(mailbox)?;
-            let tree = Tree::read_in(edit)?;
-            if tree.rows.values().any(|row| row.parent == Some(mailbox)) {
-                return Err(MailboxError::HasChildren);
-            }
-            if !may_go(edit.counters(mailbox)?) {
-                return Err(MailboxError::NotEmpty);
-            }
-            access::drop_mailbox(edit, mailbox)?;
-            edit.txn.delete(tables::mailbox(account, mailbox));
-            edit.txn.put(tables::doomed(account, mailbox), Vec::new());
-            edit.log(Change::MailboxDestroyed(mailbox));
-            Ok(())
-        })?;
-        self.empty_doomed(account, mailbox, now)
-    }
-
     /// RFC 4314 4: whether whoever acts may make a mailbox of this path, which takes the right to do so in
     /// the nearest one above it that is there. At the top level that is the owner's alone.
     fn may_make(
@@ -457,71 +392,10 @@ impl Mailboxes {
         })
     }
 
-    /// Finishes the deletions of mailboxes, and the removals of accounts, that a crash or a lost
-    /// answer cut off. To be called at start and now and then. One that fails keeps no other from being
-    /// finished; the first failure is answered.
-    pub fn finish_deletions(&self, now: Timestamp) -> Result<(), MailboxError> {
-        let page = self
-            .engine
-            .scan(&tables::whole(tables::DOOMED), store_limits::MAX_PAGE)?;
-        let mut outcome = Ok(());
-        for (key, _) in &page.rows {
-            let mut parts = tern_store::key::KeyReader::new(key);
-            let (account, mailbox) = (parts.u32().ok_or(Damaged)?, parts.u32().ok_or(Damaged)?);
-            let (account, mailbox) = (AccountId(account), MailboxId(mailbox));
-            let done = match self.empty_doomed(account, mailbox, now) {
-                // The whole account is going.
-                Err(MailboxError::NoAccount) => self.erase_account(account, now),
-                done => done,
-            };
-            outcome = outcome.and(done);
-        }
-        outcome
-    }
-
     /// Whether a mailbox is there: not deleted, though some of its messages may still be.
     pub fn has_folder(&self, account: AccountId, mailbox: MailboxId) -> Result<bool, MailboxError> {
         let row = self.engine.get(&tables::mailbox(account, mailbox))?;
         Ok(row.is_some())
-    }
-
-    /// Whether messages of a deleted mailbox are still to go: their changes are not in the log yet.
-    pub fn is_emptying(&self, account: AccountId) -> Result<bool, MailboxError> {
-        let range = tables::whole_of(tables::DOOMED, account);
-        Ok(!self.engine.scan(&range, 1)?.rows.is_empty())
-    }
-
-    fn empty_doomed(
-        &self,
-        account: AccountId,
-        mailbox: MailboxId,
-        now: Timestamp,
-    ) -> Result<(), MailboxError> {
-        loop {
-            let emptied = self.edit(account, |edit| {
-                let page = edit
-                    .txn
-                    .scan(&tables::placements(account, mailbox), limits::CHUNK)?;
-                let uids: Option<Vec<Uid>> = page
-                    .rows
-                    .iter()
-                    .map(|(key, _)| Some(Uid(u32::from_be_bytes(*key.last_chunk()?))))
-                    .collect();
-                let uids = uids.ok_or(StoreError::Damaged)?;
-                let (gone, _) = edit.each_placed(mailbox, &uids, |edit, uid, placement| {
-                    expunge::expunge_one(self, edit, mailbox, uid, &placement, now).map(Some)
-                })?;
-                let last = page.next.is_none() && gone.len() == uids.len();
-                if last {
-                    edit.drop_counters(mailbox);
-                    edit.txn.delete(tables::doomed(account, mailbox));
-                }
-                Ok(last)
-            })?;
-            if emptied {
-                return Ok(());
-            }
-        }
     }
 }
 
@@ -690,12 +564,5 @@ impl Tree {
             .filter_map(|of| depth(*of))
             .max()
             .unwrap_or(0)
-    }
-}
-
-impl Counters {
-    /// Whether the mailbox holds no message.
-    pub const fn is_empty(&self) -> bool {
-        self.total == 0
     }
 }

@@ -35,6 +35,7 @@ mod client;
 mod connection;
 mod content;
 mod copy;
+mod delete;
 mod device;
 mod edit;
 mod expose;
