@@ -5,7 +5,8 @@
 
 mod common;
 
-use common::{Client, House};
+use common::{BOB, Client, House};
+use tern_session::Protocol as _;
 
 fn house(messages: usize) -> (House, Client) {
     let mut house = House::new();
@@ -125,4 +126,34 @@ fn what_is_asked_for_twice_is_told_once() {
         told,
         "* 1 FETCH (UID 1 FLAGS ())\r\nb OK Fetch completed\r\n"
     );
+}
+
+#[test]
+fn a_large_mailbox_is_deleted_in_many_steps_and_whatever_cuts_them_off() {
+    let mut house = House::new();
+    let mut client = Client::login(&mut house);
+    let whole = |house: &mut House, client: &mut Client, name: &str| {
+        client.ask(house, &format!("c CREATE {name}"));
+        for _ in 0..1_600 {
+            client.append(house, name, "", b"Subject: x\r\n\r\n");
+        }
+        client.output.clear();
+        client.steps = 0;
+    };
+    whole(&mut house, &mut client, "One");
+    let told = client.ask(&mut house, "d DELETE One");
+    assert_eq!(told, "d OK Delete completed\r\n");
+    assert!(client.steps > 4, "{} steps", client.steps);
+    assert!(!house.mailboxes.is_emptying(BOB).unwrap());
+
+    whole(&mut house, &mut client, "Two");
+    client.session.receive(b"e DELETE Two\r\n", house.now);
+    assert!(client.step(&mut house), "a part of it");
+    let two = house.mailboxes.folder(BOB, "Two");
+    assert_eq!(two.map(drop), Err(tern_mailbox::MailboxError::NoMailbox));
+    assert!(house.mailboxes.is_emptying(BOB).unwrap());
+    drop(client);
+    house.mailboxes.finish_deletions(house.now).unwrap();
+    assert_eq!(house.mailboxes.account_head(BOB).unwrap().messages, 0);
+    house.check();
 }

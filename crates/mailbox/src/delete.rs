@@ -34,7 +34,19 @@ impl Mailboxes {
         mailbox: MailboxId,
         now: Timestamp,
     ) -> Result<(), MailboxError> {
-        self.delete_folder_if(actor, account, mailbox, |_| true, now)
+        self.begin_deletion_for(actor, account, mailbox)?;
+        self.empty_doomed(account, mailbox, now)
+    }
+
+    /// The first part of it alone: the mailbox is gone, and what is in it is for
+    /// [`Mailboxes::go_on_deleting`], or for [`Mailboxes::finish_deletions`].
+    pub fn begin_deletion_for(
+        &self,
+        actor: Option<&Actor>,
+        account: AccountId,
+        mailbox: MailboxId,
+    ) -> Result<(), MailboxError> {
+        self.doom_if(actor, account, mailbox, |_| true)
     }
 
     /// The same for one that holds no message; any other is [`MailboxError::NotEmpty`].
@@ -44,16 +56,16 @@ impl Mailboxes {
         mailbox: MailboxId,
         now: Timestamp,
     ) -> Result<(), MailboxError> {
-        self.delete_folder_if(None, account, mailbox, Counters::is_empty, now)
+        self.doom_if(None, account, mailbox, Counters::is_empty)?;
+        self.empty_doomed(account, mailbox, now)
     }
 
-    fn delete_folder_if(
+    fn doom_if(
         &self,
         actor: Option<&Actor>,
         account: AccountId,
         mailbox: MailboxId,
         may_go: impl Fn(&Counters) -> bool,
-        now: Timestamp,
     ) -> Result<(), MailboxError> {
         if mailbox == INBOX {
             return Err(MailboxError::NotAllowed("the inbox stays"));
@@ -73,8 +85,7 @@ impl Mailboxes {
             edit.txn.put(tables::doomed(account, mailbox), Vec::new());
             edit.log(Change::MailboxDestroyed(mailbox));
             Ok(())
-        })?;
-        self.empty_doomed(account, mailbox, now)
+        })
     }
 
     /// Finishes the deletions of mailboxes, and the removals of accounts, that a crash or a lost
@@ -111,31 +122,40 @@ impl Mailboxes {
         mailbox: MailboxId,
         now: Timestamp,
     ) -> Result<(), MailboxError> {
-        loop {
-            let emptied = self.edit(account, |edit| {
-                let page = edit
-                    .txn
-                    .scan(&tables::placements(account, mailbox), limits::CHUNK)?;
-                let uids: Option<Vec<Uid>> = page
-                    .rows
-                    .iter()
-                    .map(|(key, _)| Some(Uid(u32::from_be_bytes(*key.last_chunk()?))))
-                    .collect();
-                let uids = uids.ok_or(StoreError::Damaged)?;
-                let (gone, _) = edit.each_placed(mailbox, &uids, |edit, uid, placement| {
-                    expunge::expunge_one(self, edit, mailbox, uid, &placement, now).map(Some)
-                })?;
-                let last = page.next.is_none() && gone.len() == uids.len();
-                if last {
-                    edit.drop_counters(mailbox);
-                    edit.txn.delete(tables::doomed(account, mailbox));
-                }
-                Ok(last)
-            })?;
-            if emptied {
-                return Ok(());
+        while !self.go_on_deleting(account, mailbox, now)? {}
+        Ok(())
+    }
+
+    /// Removes some of what was in a deleted mailbox. Answers whether that was the last of it.
+    pub fn go_on_deleting(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        now: Timestamp,
+    ) -> Result<bool, MailboxError> {
+        self.edit(account, |edit| {
+            if edit.has_mailbox(mailbox)? {
+                return Err(MailboxError::NotAllowed("the mailbox was not deleted"));
             }
-        }
+            let page = edit
+                .txn
+                .scan(&tables::placements(account, mailbox), limits::CHUNK)?;
+            let uids: Option<Vec<Uid>> = page
+                .rows
+                .iter()
+                .map(|(key, _)| Some(Uid(u32::from_be_bytes(*key.last_chunk()?))))
+                .collect();
+            let uids = uids.ok_or(StoreError::Damaged)?;
+            let (gone, _) = edit.each_placed(mailbox, &uids, |edit, uid, placement| {
+                expunge::expunge_one(self, edit, mailbox, uid, &placement, now).map(Some)
+            })?;
+            let last = page.next.is_none() && gone.len() == uids.len();
+            if last {
+                edit.drop_counters(mailbox);
+                edit.txn.delete(tables::doomed(account, mailbox));
+            }
+            Ok(last)
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! COPY and MOVE with their UID forms (RFC 9051 6.4.7, 6.4.8).
 //!
-//! Invariant: a COPY that fails leaves nothing behind in the target; each message of a MOVE is in
+//! Invariant: a COPY that fails leaves nothing behind in the target, unless a crash of the server is why: what
+//! was copied before it, [`MESSAGES_PER_STEP`] at a time, stays. Each message of a MOVE is in
 //! one of the two mailboxes at every moment, and what was moved is told even where the rest fails. What
 //! goes to another account is read within the memory that all sessions share.
 

@@ -15,6 +15,12 @@ use crate::name::{MailboxName, SEPARATOR};
 use crate::respond::status::{CodeName, Condition};
 use tern_session::ids::mailbox_id;
 
+/// What was in a deleted mailbox, on its way out.
+pub(super) struct DeleteTask {
+    account: AccountId,
+    mailbox: MailboxId,
+}
+
 /// The messages of the inbox on their way into a new mailbox.
 pub(super) struct RenameInboxTask {
     account: AccountId,
@@ -67,8 +73,7 @@ impl Session {
             return Err(Answer::no(CodeName::Cannot, "INBOX can't be deleted").into());
         }
         let actor = place.actor.as_ref();
-        cx.mailboxes
-            .delete_folder_for(actor, account, folder.id, cx.now)?;
+        cx.mailboxes.begin_deletion_for(actor, account, folder.id)?;
         let is_selected = |selected: &super::Selected| {
             (selected.account, selected.mailbox) == (account, folder.id)
         };
@@ -78,7 +83,10 @@ impl Session {
             self.out
                 .untagged(Condition::Ok, code, "The selected mailbox is deleted");
         }
-        Ok(Answer::ok("Delete completed", Sync::Full).into())
+        Ok(Task::Delete(DeleteTask {
+            account,
+            mailbox: folder.id,
+        }))
     }
 
     /// Whether no mailbox is in one that is to be deleted. Where those in it are hidden from whoever
@@ -200,6 +208,25 @@ fn role_of(uses: &[SpecialUse]) -> Result<Option<Role>, Failure> {
         _ => return Err(Answer::no(CodeName::UseAttr, "Special use not supported").into()),
     };
     Ok(Some(role))
+}
+
+impl DeleteTask {
+    /// What fails here, or is cut off, the chore finishes: the mailbox is deleted.
+    pub(super) fn advance(
+        &mut self,
+        session: &mut Session,
+        cx: &mut Context<'_>,
+    ) -> Result<Progress, Failure> {
+        match cx
+            .mailboxes
+            .go_on_deleting(self.account, self.mailbox, cx.now)
+        {
+            Ok(false) => return Ok(Progress::More),
+            Ok(true) => {}
+            Err(error) => session.failed("emptying a deleted mailbox", &error),
+        }
+        Ok(Progress::Done(Answer::ok("Delete completed", Sync::Full)))
+    }
 }
 
 impl RenameInboxTask {

@@ -12,7 +12,7 @@ use super::copy::CopyTask;
 use super::expunge::ExpungeTask;
 use super::fetch::FetchTask;
 use super::list::ListTask;
-use super::manage::RenameInboxTask;
+use super::manage::{DeleteTask, RenameInboxTask};
 use super::search::SearchTask;
 use super::sort::SortTask;
 use super::store::StoreTask;
@@ -48,6 +48,7 @@ impl Running {
 pub(super) enum Task {
     Append(AppendTask),
     Copy(CopyTask),
+    Delete(DeleteTask),
     Expunge(ExpungeTask),
     Fetch(FetchTask),
     List(ListTask),
@@ -133,6 +134,7 @@ impl Session {
             let progress = match &mut running.task {
                 Task::Append(task) => task.advance(self, cx),
                 Task::Copy(task) => task.advance(self, cx),
+                Task::Delete(task) => task.advance(self, cx),
                 Task::Expunge(task) => task.advance(self, cx),
                 Task::Fetch(task) => task.advance(self, cx),
                 Task::List(task) => task.advance(self, cx),
