@@ -4,7 +4,7 @@
 //! nothing to tell.
 
 use super::ResponseWriter;
-use crate::command::{ListReturn, SpecialUse, StatusItem, Tag};
+use crate::command::{SpecialUse, StatusItem, Tag};
 use crate::name::SEPARATOR;
 
 /// One mailbox as LIST and LSUB tell it.
@@ -18,8 +18,6 @@ pub struct Listed {
     pub special_use: Vec<SpecialUse>,
     /// CHILDINFO: a mailbox below matches the selection though this one may not (RFC 5258 3.5).
     pub child_info_subscribed: bool,
-    /// OLDNAME (RFC 9051 7.3.1)
-    pub old_name: Option<String>,
 }
 
 /// The result of a SEARCH with RETURN.
@@ -144,20 +142,8 @@ impl ResponseWriter {
         self.raw(b"* LIST (");
         self.list_entry(mailbox);
         // RFC 9051 9 mbox-list-extended
-        match (&mailbox.old_name, mailbox.child_info_subscribed) {
-            (None, false) => {}
-            (old_name, child_info) => {
-                self.raw(b" (");
-                if child_info {
-                    self.raw(b"\"CHILDINFO\" (\"SUBSCRIBED\")");
-                }
-                if let Some(old_name) = old_name {
-                    self.word(if child_info { " " } else { "" })
-                        .raw(b"\"OLDNAME\" (");
-                    self.mailbox(old_name).byte(b')');
-                }
-                self.byte(b')');
-            }
+        if mailbox.child_info_subscribed {
+            self.raw(b" (\"CHILDINFO\" (\"SUBSCRIBED\"))");
         }
         self.end_line();
     }
@@ -230,28 +216,6 @@ impl ResponseWriter {
         }
     }
 
-    /// `* SEARCH …` (RFC 3501 7.2.5), with MODSEQ where the search named it.
-    pub fn search(&mut self, numbers: impl IntoIterator<Item = u32>, modseq: Option<u64>) {
-        self.numbers("* SEARCH", numbers);
-        if let Some(modseq) = modseq {
-            self.raw(b" (MODSEQ ").number(modseq).byte(b')');
-        }
-        self.end_line();
-    }
-
-    /// `* SORT …` (RFC 5256 4)
-    pub fn sort(&mut self, numbers: impl IntoIterator<Item = u32>) {
-        self.numbers("* SORT", numbers);
-        self.end_line();
-    }
-
-    fn numbers(&mut self, name: &str, numbers: impl IntoIterator<Item = u32>) {
-        self.word(name);
-        for number in numbers {
-            self.byte(b' ').number(number);
-        }
-    }
-
     /// `* ESEARCH (TAG …) …` (RFC 9051 7.3.4)
     pub fn esearch(&mut self, tag: &Tag, result: &Esearch<'_>) {
         self.raw(b"* ESEARCH (TAG ")
@@ -318,12 +282,5 @@ impl StatusItem {
             Self::AppendLimit => "APPENDLIMIT",
             Self::DeletedStorage => "DELETED-STORAGE",
         }
-    }
-}
-
-impl ListReturn {
-    /// Whether nothing beyond the mailboxes themselves was asked for.
-    pub const fn is_plain(&self) -> bool {
-        !self.subscribed && !self.children && !self.special_use && self.status.is_none()
     }
 }

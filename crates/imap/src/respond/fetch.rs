@@ -163,13 +163,7 @@ impl FetchWriter<'_> {
         self
     }
 
-    /// `RFC822`, `RFC822.HEADER` or `RFC822.TEXT` (RFC 3501 7.4.2).
-    pub fn rfc822(&mut self, name: &str, content: Option<&[u8]>) -> &mut Self {
-        self.item(name.as_bytes()).byte(b' ');
-        self.content(content)
-    }
-
-    /// `RFC822`, `RFC822.HEADER` or `RFC822.TEXT` and a space: the content must follow.
+    /// `RFC822`, `RFC822.HEADER` or `RFC822.TEXT` (RFC 3501 7.4.2) and a space: the content must follow.
     pub fn rfc822_name(&mut self, name: &str) {
         self.item(name.as_bytes()).byte(b' ');
     }
@@ -179,48 +173,6 @@ impl FetchWriter<'_> {
         self.item(b"BINARY[");
         self.path(path);
         self.origin(partial);
-    }
-
-    /// `BODY[…]<n> …`: the content that the section has, cut by the caller where it is partial.
-    pub fn section(&mut self, section: &BodySection, content: Option<&[u8]>) -> &mut Self {
-        self.section_name(section);
-        self.content(content)
-    }
-
-    /// `BODY[…]<n> ` and the header of a literal whose content follows by
-    /// [`FetchWriter::literal_content`].
-    pub fn section_header(&mut self, section: &BodySection, size: u64) -> &mut Self {
-        self.section_name(section);
-        self.out.literal_header(size);
-        self
-    }
-
-    /// A piece of the literal that was begun last.
-    pub fn literal_content(&mut self, bytes: &[u8]) -> &mut Self {
-        self.out.literal_content(bytes);
-        self
-    }
-
-    /// `BINARY[…]<n> …`: a literal8 where the content has NUL (RFC 9051 7.5.2).
-    pub fn binary(
-        &mut self,
-        path: &[u32],
-        partial: Option<(u64, u64)>,
-        content: Option<&[u8]>,
-    ) -> &mut Self {
-        self.item(b"BINARY[");
-        self.path(path);
-        self.origin(partial);
-        match content {
-            Some(bytes) if memchr::memchr(0, bytes).is_some() => {
-                self.out
-                    .byte(b'~')
-                    .literal_header(bytes.len() as u64)
-                    .raw(bytes);
-                self
-            }
-            content => self.content(content),
-        }
     }
 
     /// `BINARY.SIZE[…] n`
@@ -234,15 +186,6 @@ impl FetchWriter<'_> {
     /// Closes the response.
     pub fn end(&mut self) {
         self.out.raw(b")\r\n");
-    }
-
-    fn content(&mut self, content: Option<&[u8]>) -> &mut Self {
-        match content {
-            // Content goes as a literal even where it could be quoted: clients expect that.
-            Some(bytes) => self.out.literal(bytes),
-            None => self.out.raw(b"NIL"),
-        };
-        self
     }
 
     fn path(&mut self, path: &[u32]) {

@@ -264,7 +264,6 @@ impl ListTask {
             // RFC 6154 2 lets a plain LIST tell special uses, and many clients ask in no other way.
             special_use: special_use(folder).into_iter().collect(),
             child_info_subscribed: above && self.select.subscribed,
-            old_name: None,
         });
         // RFC 5819 2
         let Some(items) = &self.returns.status else {
