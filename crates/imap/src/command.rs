@@ -370,12 +370,8 @@ pub struct AppendMessage {
     pub flags: Vec<Flag>,
     /// Its internal date; the time of the append when absent.
     pub date: Option<Timestamp>,
-    /// Its content: a slice of the frame.
+    /// Its content: a slice of the frame. NUL is in it only where it came as a literal8 (RFC 3516 4.4).
     pub content: Bytes,
-    /// Sent as literal8, so NUL is allowed (RFC 3516 4.4).
-    pub binary: bool,
-    /// Sent as `UTF8 (…)` (RFC 6855 4).
-    pub utf8: bool,
 }
 
 impl fmt::Debug for Append {
@@ -391,8 +387,7 @@ impl fmt::Debug for AppendMessage {
         if let Some(date) = self.date {
             write!(f, " {date}")?;
         }
-        f.write_str(if self.binary { " binary" } else { "" })?;
-        f.write_str(if self.utf8 { " utf8" } else { "" })
+        Ok(())
     }
 }
 

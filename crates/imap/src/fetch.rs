@@ -63,11 +63,8 @@ pub enum FetchItem {
     ThreadId,
     /// `SAVEDATE` (RFC 8514)
     SaveDate,
-    /// `PREVIEW` (RFC 8970)
-    Preview {
-        /// `(LAZY)`: only where it is at hand.
-        lazy: bool,
-    },
+    /// `PREVIEW`, with `(LAZY)` or without: it is always at hand (RFC 8970 3.1)
+    Preview,
 }
 
 impl FetchItem {

@@ -188,8 +188,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A literal, its header included: where its content is, and whether it is a literal8.
-    pub(super) fn literal(&mut self) -> Parsed<(Bytes, bool)> {
+    /// A literal, its header included: where its content is.
+    pub(super) fn literal(&mut self) -> Parsed<Bytes> {
         let binary = self.eat(b'~');
         self.expect(b'{')?;
         let size = self.number64().map_err(|_| Reason::Literal)?;
@@ -213,7 +213,7 @@ impl<'a> Cursor<'a> {
         if !binary && memchr::memchr(0, &content).is_some() {
             return Err(Reason::Nul);
         }
-        Ok((content, binary))
+        Ok(content)
     }
 
     /// RFC 9051 9 quoted.
@@ -256,7 +256,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn string(&mut self) -> Parsed<Cow<'a, [u8]>> {
         match self.peek() {
             Some(b'"') => self.quoted(),
-            Some(b'{') => Ok(Cow::Owned(self.literal()?.0.to_vec())),
+            Some(b'{') => Ok(Cow::Owned(self.literal()?.to_vec())),
             Some(_) => Err(Reason::Character),
             None => Err(Reason::Missing),
         }

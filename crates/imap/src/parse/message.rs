@@ -59,7 +59,7 @@ fn append_message(cursor: &mut Cursor<'_>) -> Parsed<AppendMessage> {
     if !matches!(cursor.peek(), Some(b'{' | b'~')) {
         return Err(cursor.unexpected());
     }
-    let (content, binary) = cursor.literal()?;
+    let content = cursor.literal()?;
     if utf8 {
         cursor.expect(b')')?;
     }
@@ -67,8 +67,6 @@ fn append_message(cursor: &mut Cursor<'_>) -> Parsed<AppendMessage> {
         flags,
         date,
         content,
-        binary,
-        utf8,
     })
 }
 
@@ -218,18 +216,19 @@ fn fetch_items(cursor: &mut Cursor<'_>) -> Parsed<Vec<FetchItem>> {
         "EMAILID" => FetchItem::EmailId,
         "THREADID" => FetchItem::ThreadId,
         "SAVEDATE" => FetchItem::SaveDate,
-        "PREVIEW" => FetchItem::Preview {
-            lazy: preview_lazy(cursor)?,
-        },
+        "PREVIEW" => {
+            skip_lazy(cursor)?;
+            FetchItem::Preview
+        }
         _ => return Err(Reason::Item),
     };
     Ok(vec![item])
 }
 
 /// RFC 8970 3.1: `PREVIEW (LAZY)`.
-fn preview_lazy(cursor: &mut Cursor<'_>) -> Parsed<bool> {
+fn skip_lazy(cursor: &mut Cursor<'_>) -> Parsed<()> {
     if !cursor.rest().starts_with(b" (") {
-        return Ok(false);
+        return Ok(());
     }
     // Outside a list of items, `FETCH 1 PREVIEW (CHANGEDSINCE 5)` has its modifiers here.
     let lazy = cursor
@@ -240,7 +239,7 @@ fn preview_lazy(cursor: &mut Cursor<'_>) -> Parsed<bool> {
         cursor.skip(6);
         cursor.expect(b')')?;
     }
-    Ok(lazy)
+    Ok(())
 }
 
 /// RFC 9051 9 section: `[` [section-spec] `]` [`<` offset `.` length `>`].

@@ -149,7 +149,7 @@ fn level(
 ) -> Option<ExposureLevel> {
     Some(match item {
         FetchItem::Envelope | FetchItem::Rfc822Header => ExposureLevel::Headers,
-        FetchItem::Preview { .. } => ExposureLevel::Preview,
+        FetchItem::Preview => ExposureLevel::Preview,
         FetchItem::Rfc822 => ExposureLevel::Downloaded,
         FetchItem::Rfc822Text => of_text(parsed),
         FetchItem::Section(section) => of_section(section, row, parsed),
