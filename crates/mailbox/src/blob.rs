@@ -148,7 +148,8 @@ impl Mailboxes {
         self.collect_until(until, limit)
     }
 
-    /// Removes every unreferenced content at once: for a purge, and for tests.
+    /// Removes every unreferenced content at once, for tests: a writer that has just staged one would find it
+    /// gone.
     pub fn collect_all(&self) -> Result<usize, MailboxError> {
         self.collect_until(Timestamp(u64::MAX), usize::MAX)
     }

@@ -382,19 +382,25 @@ impl Mailboxes {
         Ok(true)
     }
 
-    /// Forgets a client, within a transaction. Answers whether it was known. One that comes again is
-    /// a new one.
+    /// Forgets a client, within a transaction. Answers whether it was known; what is noted of it and not
+    /// written yet is for [`Mailboxes::forget_noted`], once that is committed. One that comes again
+    /// is a new one.
     pub fn forget_device_in(
         &self,
         txn: &mut Transaction<'_>,
         account: AccountId,
         id: DeviceId,
     ) -> Result<bool, MailboxError> {
-        let noted = self.noted.lock().remove(&(account, id)).is_some();
+        let noted = self.noted.lock().contains_key(&(account, id));
         let key = tables::device(account, id);
         let known = txn.get(&key)?.is_some();
         txn.delete(key);
         Ok(known || noted)
+    }
+
+    /// Forgets what is noted of a client and not written yet.
+    pub fn forget_noted(&self, account: AccountId, id: DeviceId) {
+        self.noted.lock().remove(&(account, id));
     }
 }
 

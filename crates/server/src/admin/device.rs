@@ -102,6 +102,9 @@ impl Admin {
                 }
             },
         )?;
+        if change == DeviceChange::Forget {
+            self.mailboxes.forget_noted(account.id, id);
+        }
         let text = format!("client {id} of {address} is {done}");
         Ok(Answer::new(text, json!({})))
     }
