@@ -382,13 +382,17 @@ fn act(model: &mut Model, house: &mut House, dice: &mut SeededEntropy) {
 }
 
 fn history(seed: u64, qresync: [bool; 2]) {
-    let mut house = House::new();
+    history_of(House::new(), seed, qresync);
+}
+
+fn history_of(mut house: House, seed: u64, qresync: [bool; 2]) {
     let mut dice = SeededEntropy::new(seed);
     let mut models: BTreeMap<usize, Model> = BTreeMap::new();
     for (who, qresync) in qresync.into_iter().enumerate() {
         models.insert(who, Model::new(&mut house, qresync));
     }
     for _ in 0..60 {
+        house.mailboxes.trim_log(BOB).unwrap();
         let who = dice.below(2) as usize;
         act(models.get_mut(&who).unwrap(), &mut house, &mut dice);
         models.get_mut(&(1 - who)).unwrap().notify(&mut house);
@@ -415,6 +419,15 @@ fn history(seed: u64, qresync: [bool; 2]) {
 fn two_clients_know_what_the_server_knows() {
     for seed in 0..150 {
         history(seed, [false, false]);
+    }
+}
+
+#[test]
+fn and_where_the_changes_that_they_missed_are_forgotten() {
+    for seed in 2_000..2_100 {
+        let mut house = House::new();
+        house.mailboxes = house.mailboxes.remembering(seed % 8);
+        history_of(house, seed, [seed % 2 == 0, true]);
     }
 }
 

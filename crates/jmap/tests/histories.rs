@@ -5,11 +5,15 @@
 mod house;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tern_base::{MailboxId, OriginId, Uid};
-use tern_mailbox::{AppendRequest, FlagChange, FlagRequest, Flags, SystemFlag, Transfer, Viewer};
+use tern_base::{MailboxId, Modseq, OriginId, Uid};
+use tern_mailbox::{
+    AppendRequest, FlagChange, FlagRequest, Flags, Mailboxes, NoListener, SystemFlag, Transfer,
+    Viewer,
+};
 use tern_session::ids;
 
 use house::{BOB, House};
@@ -311,4 +315,42 @@ proptest! {
         }
         house.check();
     }
+}
+
+#[test]
+fn what_changed_before_the_log_begins_is_not_told_in_part() {
+    let mut house = House::new();
+    imap(&mut house, &Act::ImapAppend(0, 0));
+    let old = TYPES.map(|name| look(&mut house, name).state);
+    imap(&mut house, &Act::ImapAppend(0, 1));
+    let old_query = house.call("Email/query", json!({}))["queryState"].clone();
+    imap(&mut house, &Act::ImapStore(0, 0, true));
+    let log = Mailboxes::open(Arc::clone(&house.engine), [7; 32], Arc::new(NoListener));
+    assert!(log.unwrap().remembering(0).trim_log(BOB).unwrap());
+    for (name, old) in TYPES.into_iter().zip(&old) {
+        let since = |house: &mut House, state: &str| {
+            house.try_call(&format!("{name}/changes"), json!({"sinceState": state}))
+        };
+        let (answered, error) = since(&mut house, old);
+        assert_eq!(
+            (answered.as_str(), &error["type"]),
+            ("error", &json!("cannotCalculateChanges"))
+        );
+        let now = look(&mut house, name).state;
+        let (_, told) = since(&mut house, &now);
+        assert_eq!(told["updated"], json!([]), "{told}");
+    }
+    for kind in ["Email", "Mailbox"] {
+        let args = json!({"sinceQueryState": old_query});
+        let (answered, error) = house.try_call(&format!("{kind}/queryChanges"), args);
+        assert_eq!(
+            (answered.as_str(), &error["type"]),
+            ("error", &json!("cannotCalculateChanges"))
+        );
+    }
+    // Whoever listens is told to look at everything.
+    let newest = house.mailboxes.newest_modseq(BOB).unwrap();
+    let changed = tern_jmap::changed_types(&house.mailboxes, BOB, Modseq(2)).unwrap();
+    assert_eq!(changed, (tern_jmap::Types::ALL, newest));
+    house.check();
 }
