@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tern_base::{AccountId, MailboxId, MessageId, Modseq, ThreadId, Timestamp, Uid};
-use tern_store::Transaction;
+use tern_store::{Transaction, Verdict};
 
 use crate::known::Known;
 use crate::rows::{
     AccountHead, Change, ChangeRow, CopyRow, Counters, MailboxRow, MessageRow, PlacementRow,
 };
 use crate::view::View;
-use crate::{MailboxError, SystemFlag, limits, tables};
+use crate::{MailboxError, Mailboxes, SystemFlag, limits, tables};
 
 /// The change that is being made. Nothing is written unless [`Edit::finish`] is called.
 pub(crate) struct Edit<'t, 'e> {
@@ -333,6 +333,51 @@ impl<'t, 'e> Edit<'t, 'e> {
         self.use_bytes(row.size, false);
         self.forget_for_good(id, row)?;
         crate::blob::unlink(self.txn, row.blob, now)
+    }
+}
+
+impl Mailboxes {
+    /// Runs one change of one account.
+    pub(crate) fn edit<T>(
+        &self,
+        account: AccountId,
+        mut work: impl FnMut(&mut Edit<'_, '_>) -> Result<T, MailboxError>,
+    ) -> Result<T, MailboxError> {
+        self.transact(&[account], |txn| {
+            let mut edit = Edit::begin(txn, account)?;
+            let outcome = work(&mut edit)?;
+            edit.finish();
+            Ok(Verdict::Commit(outcome))
+        })
+    }
+
+    /// Changes messages of a mailbox one by one, in as many transactions as it takes; those that
+    /// are not there are passed over. Each transaction finds the mailbox there, or fails.
+    pub(crate) fn edit_each<T>(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+        mut one: impl FnMut(&mut Edit<'_, '_>, Uid, PlacementRow) -> Result<Option<T>, MailboxError>,
+    ) -> Result<Vec<T>, MailboxError> {
+        let mut all = Vec::with_capacity(uids.len());
+        let mut rest = uids;
+        while !rest.is_empty() {
+            let (done, taken, view) = self.edit(account, |edit| {
+                edit.mailbox(mailbox)?;
+                if let Some(view) = self.views.get(&(account, mailbox)) {
+                    edit.know(mailbox, view)?;
+                }
+                let (done, taken) = edit.each_placed(mailbox, rest, &mut one)?;
+                Ok((done, taken, edit.next_view()))
+            })?;
+            if let Some(view) = view {
+                self.views.insert((account, mailbox), Arc::new(view));
+            }
+            all.extend(done);
+            rest = rest.get(taken..).unwrap_or_default();
+        }
+        Ok(all)
     }
 }
 

@@ -5,15 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use tern_base::{AccountId, BlobId, MailboxId, MessageId, Uid};
+use tern_base::{AccountId, BlobId, MailboxId, MessageId};
 use tern_mime::Structure;
 use tern_store::{Engine, Transaction, Verdict, transact};
 
 use crate::device::Noted;
-use crate::edit::Edit;
 use crate::exposed::Exposed;
 use crate::room::BroughtLately;
-use crate::rows::PlacementRow;
 use crate::sealed::SealSet;
 use crate::wide::Wide;
 use crate::words::Weighed;
@@ -204,49 +202,6 @@ impl Mailboxes {
     pub fn enter_common_lane(&self) -> Option<Lane<'_>> {
         let lanes = self.lanes.as_ref()?;
         Some(Lane(enter(&lanes.common)))
-    }
-
-    /// Runs one change of one account.
-    pub(crate) fn edit<T>(
-        &self,
-        account: AccountId,
-        mut work: impl FnMut(&mut Edit<'_, '_>) -> Result<T, MailboxError>,
-    ) -> Result<T, MailboxError> {
-        self.transact(&[account], |txn| {
-            let mut edit = Edit::begin(txn, account)?;
-            let outcome = work(&mut edit)?;
-            edit.finish();
-            Ok(Verdict::Commit(outcome))
-        })
-    }
-
-    /// Changes messages of a mailbox one by one, in as many transactions as it takes; those that
-    /// are not there are passed over. Each transaction finds the mailbox there, or fails.
-    pub(crate) fn edit_each<T>(
-        &self,
-        account: AccountId,
-        mailbox: MailboxId,
-        uids: &[Uid],
-        mut one: impl FnMut(&mut Edit<'_, '_>, Uid, PlacementRow) -> Result<Option<T>, MailboxError>,
-    ) -> Result<Vec<T>, MailboxError> {
-        let mut all = Vec::with_capacity(uids.len());
-        let mut rest = uids;
-        while !rest.is_empty() {
-            let (done, taken, view) = self.edit(account, |edit| {
-                edit.mailbox(mailbox)?;
-                if let Some(view) = self.views.get(&(account, mailbox)) {
-                    edit.know(mailbox, view)?;
-                }
-                let (done, taken) = edit.each_placed(mailbox, rest, &mut one)?;
-                Ok((done, taken, edit.next_view()))
-            })?;
-            if let Some(view) = view {
-                self.views.insert((account, mailbox), Arc::new(view));
-            }
-            all.extend(done);
-            rest = rest.get(taken..).unwrap_or_default();
-        }
-        Ok(all)
     }
 }
 
