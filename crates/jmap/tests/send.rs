@@ -3,9 +3,13 @@
 
 mod house;
 
-use house::{CAROL, House};
+use house::{BOB, CAROL, House};
 use serde_json::{Value, json};
+use tern_base::EmailAddress;
+use tern_directory::{NewAccount, Target, add_members, create_account, create_group};
+use tern_mailbox::limits::WIDE_LANDINGS;
 use tern_mailbox::{INBOX, Role};
+use tern_store::Range;
 
 const LETTER: &str = "From: bob@example.org\r\nTo: Carol <carol@example.org>\r\n\
                       Bcc: ed@far.example\r\nSubject: Hello\r\n\r\nHow are you?\r\n";
@@ -278,6 +282,47 @@ fn every_error_of_a_submission_has_its_name() {
     let odd = json!({"onSuccessUpdateEmail": []});
     assert_eq!(house.error("EmailSubmission/set", odd), "invalidArguments");
     assert_eq!(copies(&house), 0);
+    house.check();
+}
+
+#[test]
+fn what_goes_out_to_very_many_is_kept_by_letter_though_its_sender_has_it_before() {
+    let mut house = House::new();
+    let address = |name: &str| EmailAddress::parse(&format!("{name}@example.org")).unwrap();
+    let all = create_group(&*house.engine, &address("all"), "All", house.now).unwrap();
+    let mut members = Vec::new();
+    for n in 0..WIDE_LANDINGS {
+        let new = NewAccount {
+            address: address(&format!("user{n}")),
+            display_name: String::new(),
+            quota_bytes: 0,
+        };
+        let account = create_account(&*house.engine, &new, house.now).unwrap().id;
+        let made = house.mailboxes.create_account(account, 0, &[], house.now);
+        made.unwrap();
+        members.push(Target::Account(account));
+    }
+    add_members(&*house.engine, all.id, &members).unwrap();
+    // Whoever makes a letter dates it, as Email/set does.
+    let letter = format!("Date: Fri, 15 Jan 2027 08:00:00 +0000\r\n{LETTER}");
+    let email = draft(&mut house, &letter);
+    let envelope = json!({
+        "mailFrom": {"email": "bob@example.org"},
+        "rcptTo": [{"email": "all@example.org"}],
+    });
+    submit(&mut house, &email, &envelope).unwrap();
+    let digest = tern_mime::content_digest(house.mailboxes.content_key(), letter.as_bytes());
+    let copies = house.mailboxes.copies(digest).unwrap();
+    assert_eq!(copies.len(), 1 + WIDE_LANDINGS);
+    // Of every copy that was served there is a row by letter: the draft's is there.
+    let by_letter = |table: u8| {
+        let range = Range::prefix([&[table][..], &digest.0].concat());
+        house.engine.scan(&range, 10).unwrap().rows.len()
+    };
+    assert_eq!([0x8a, 0x8c].map(by_letter), [1, 1]);
+    let served = house.mailboxes.exposures(digest).unwrap();
+    let draft = copies.iter().find(|copy| copy.account == BOB).unwrap();
+    assert_eq!((served[0].0, served[0].1), (BOB, draft.message));
     house.check();
 }
 
