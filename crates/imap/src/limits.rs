@@ -67,6 +67,9 @@ pub const OCTETS_PER_FETCH: u64 = 8 * 1024 * 1024;
 pub const FETCH_WORK_PER_STEP: u64 = 16 * 1024 * 1024;
 /// Structures that are read ahead together, each at most a row of the store.
 pub const STRUCTURES_PER_READ: usize = 64;
+/// Octets of messages whose contents are read ahead together: what a step writes, so that hardly more is
+/// held between two steps.
+pub const OCTETS_READ_AHEAD: u64 = MAX_STEP_OUTPUT as u64;
 /// Conditions on flags, sizes and dates that one step of a search tests.
 pub const TESTS_PER_STEP: usize = 64 * 1024;
 /// Octets that one step of a search reads, decodes and looks through, beside the last message:

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use tern_base::codec::Damaged;
 use tern_base::{AccountId, BlobId, ContentDigest, MailboxId, MessageId, ThreadId, Uid};
 use tern_mime::Structure;
 use tern_store::{Range as KeyRange, StoreError, limits as store_limits};
@@ -25,9 +26,8 @@ impl Mailboxes {
         account: AccountId,
         ids: &[MessageId],
     ) -> Result<Vec<Option<Result<MessageRow, MailboxError>>>, MailboxError> {
-        let rows = self.message_rows(account, ids)?;
-        let decode = |row: Vec<u8>| -> Result<Result<MessageRow, MailboxError>, MailboxError> {
-            let row = MessageRow::decode(&row)?;
+        let decode = |row: &[u8]| -> Result<Result<MessageRow, MailboxError>, Damaged> {
+            let row = MessageRow::decode(row)?;
             let sealed = self.is_sealed(account, &row);
             Ok(if sealed {
                 Err(MailboxError::Sealed)
@@ -35,9 +35,15 @@ impl Mailboxes {
                 Ok(row)
             })
         };
-        rows.into_iter()
-            .map(|row| row.map(decode).transpose())
-            .collect()
+        if let Some(range) = neighbours(account, ids) {
+            return self.neighbours(&range, ids, decode);
+        }
+        let keys: Vec<Vec<u8>> = ids.iter().map(|id| tables::message(account, *id)).collect();
+        let rows = self.engine.get_many(&keys)?.into_iter();
+        let found: Result<_, Damaged> = rows
+            .map(|row| row.as_deref().map(decode).transpose())
+            .collect();
+        Ok(found?)
     }
 
     /// The row of one message.
@@ -46,36 +52,33 @@ impl Mailboxes {
         found.unwrap_or(Err(MailboxError::NoMessage))
     }
 
-    /// The stored rows of messages. Neighbours are read in one walk over the table, which costs a
-    /// fraction of a look-up for each.
-    fn message_rows(
+    /// What `decode` makes of the rows of neighbours, read in one walk over the table: that costs a fraction
+    /// of a look-up for each.
+    fn neighbours<T>(
         &self,
-        account: AccountId,
+        range: &KeyRange,
         ids: &[MessageId],
-    ) -> Result<Vec<Option<Vec<u8>>>, MailboxError> {
-        let Some(range) = neighbours(account, ids) else {
-            let keys: Vec<Vec<u8>> = ids.iter().map(|id| tables::message(account, *id)).collect();
-            return Ok(self.engine.get_many(&keys)?);
-        };
+        decode: impl Fn(&[u8]) -> Result<T, Damaged>,
+    ) -> Result<Vec<Option<T>>, MailboxError> {
         let mut out = Vec::with_capacity(ids.len());
-        let mut wanted = ids
-            .iter()
-            .map(|id| tables::message(account, *id))
-            .peekable();
-        let mut next = Some(range);
-        while let Some(range) = next {
-            let page = self.engine.scan(&range, store_limits::MAX_PAGE)?;
-            for (key, row) in page.rows {
-                while wanted.next_if(|wanted| *wanted < key).is_some() {
-                    out.push(None);
-                }
-                if wanted.next_if_eq(&key).is_some() {
-                    out.push(Some(row));
-                }
+        let mut wanted = ids.iter().copied().peekable();
+        let mut show = |key: &[u8], row: &[u8]| -> Result<(), Damaged> {
+            let id = tables::message_of(key).ok_or(Damaged)?;
+            while wanted.next_if(|wanted| *wanted < id).is_some() {
+                out.push(None);
             }
-            next = page.next;
-        }
-        out.resize(ids.len(), None);
+            if wanted.next_if_eq(&id).is_some() {
+                out.push(Some(decode(row)?));
+            }
+            Ok(())
+        };
+        let mut shown = Ok(());
+        self.engine.visit(range, &mut |key, row| {
+            shown = show(key, row);
+            shown.is_ok()
+        })?;
+        shown?;
+        out.resize_with(ids.len(), || None);
         Ok(out)
     }
 

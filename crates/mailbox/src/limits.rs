@@ -86,6 +86,8 @@ pub const BROUGHT_QUOTAS: u64 = 10;
 /// Accounts of which it is known what they brought, from which on those that brought nothing for that
 /// long are forgotten.
 pub const BROUGHT_ACCOUNTS: usize = 1_024;
+/// Longest content, in bytes, that is read ahead together with others: within the first piece of a blob.
+pub const MAX_AHEAD: u64 = 64 * 1024;
 /// Bytes of cached mailbox views.
 pub const VIEW_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes of cached views of whole accounts.

@@ -40,7 +40,10 @@
 use tern_base::{
     AccountId, BlobId, ContentDigest, MailboxId, MessageId, Modseq, ThreadId, Timestamp, Uid,
 };
-use tern_store::{Range, key::Key};
+use tern_store::{
+    Range,
+    key::{Key, KeyReader},
+};
 
 use crate::{DeviceId, Grantee, SealTag};
 
@@ -107,6 +110,13 @@ pub(crate) fn placements(account: AccountId, mailbox: MailboxId) -> Range {
 
 pub(crate) fn message(account: AccountId, message: MessageId) -> Vec<u8> {
     of_account(MESSAGE, account).u64(message.0).finish()
+}
+
+/// The message of a key of [`MESSAGE`].
+pub(crate) fn message_of(key: &[u8]) -> Option<MessageId> {
+    let mut parts = KeyReader::new(key);
+    let _account = parts.u32()?;
+    parts.u64().map(MessageId)
 }
 
 pub(crate) fn change(account: AccountId, modseq: Modseq) -> Vec<u8> {

@@ -170,6 +170,10 @@ impl Engine for RocksEngine {
         self.read_piece(blob, piece)
     }
 
+    fn blob_pieces(&self, pieces: &[(BlobId, u32)]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.read_pieces(pieces)
+    }
+
     fn blobs_after(&self, after: Option<BlobId>, limit: usize) -> Result<Vec<BlobId>, StoreError> {
         self.list_blobs(after, limit)
     }

@@ -2,7 +2,7 @@
 
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ChecksumType, CompactionPri, DBCompactionStyle,
-    DBCompressionType, DBRecoveryMode, LogLevel, Options,
+    DBCompressionType, DBRecoveryMode, DataBlockIndexType, LogLevel, Options,
 };
 
 use crate::Settings;
@@ -38,6 +38,8 @@ pub(crate) fn database(settings: &Settings, recovery: DBRecoveryMode) -> Options
     options.set_max_total_wal_size(settings.max_wal_bytes);
     // Compaction writes back in small portions instead of one burst that delays a commit's sync.
     options.set_bytes_per_sync(1 << 20);
+    // Of pieces that are staged ahead of their commit the disk has most by the time it syncs the log.
+    options.set_wal_bytes_per_sync(1 << 20);
     // Files are unlinked in the background, not by the reader that lets go of them last.
     options.set_avoid_unnecessary_blocking_io(true);
     options.set_log_level(LogLevel::Warn);
@@ -49,7 +51,7 @@ pub(crate) fn database(settings: &Settings, recovery: DBRecoveryMode) -> Options
 
 /// Options of the rows.
 pub(crate) fn rows(settings: &Settings, cache: &Cache) -> Options {
-    let mut options = tables(settings, cache);
+    let mut options = tables(settings, &table(cache));
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_bottommost_compression_type(DBCompressionType::Zstd);
     // A withdrawn or expunged message leaves markers that every later scan must step over.
@@ -59,7 +61,13 @@ pub(crate) fn rows(settings: &Settings, cache: &Cache) -> Options {
 
 /// Options of the blob pieces: the content in blob files, which compaction does not rewrite.
 pub(crate) fn blobs(settings: &Settings, cache: &Cache) -> Options {
-    let mut options = tables(settings, cache);
+    let mut table = table(cache);
+    // Pieces are looked up, one by one or together, and never walked over.
+    table.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
+    table.set_data_block_hash_ratio(0.75);
+    let mut options = tables(settings, &table);
+    // Who asks for a piece knows that it is there: the last level, which has most, needs no filter.
+    options.set_optimize_filters_for_hits(true);
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_enable_blob_files(true);
     options.set_min_blob_size(MIN_BLOB_BYTES);
@@ -72,8 +80,8 @@ pub(crate) fn blobs(settings: &Settings, cache: &Cache) -> Options {
     options
 }
 
-/// What both families share.
-fn tables(settings: &Settings, cache: &Cache) -> Options {
+/// How the table files of both families are laid out.
+fn table(cache: &Cache) -> BlockBasedOptions {
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(cache);
     table.set_block_size(16 << 10);
@@ -88,8 +96,13 @@ fn tables(settings: &Settings, cache: &Cache) -> Options {
     table.set_cache_index_and_filter_blocks(true);
     table.set_pin_top_level_index_and_filter(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    table
+}
+
+/// What both families share.
+fn tables(settings: &Settings, table: &BlockBasedOptions) -> Options {
     let mut options = Options::default();
-    options.set_block_based_table_factory(&table);
+    options.set_block_based_table_factory(table);
     // Half of the whole, so that one family can fill while the other is flushed.
     options.set_write_buffer_size((settings.write_buffer_bytes / 2).max(1 << 20));
     options.set_max_write_buffer_number(4);

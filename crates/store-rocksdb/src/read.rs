@@ -1,12 +1,15 @@
 //! The reading verbs, over the newest state and over a snapshot.
 
-use rocksdb::{ReadOptions, SnapshotWithThreadMode};
+use rocksdb::{DBPinnableSlice, Error, ReadOptions, SnapshotWithThreadMode};
 use tern_base::BlobId;
 use tern_store::{Page, Range, Read, Snapshot, StoreError, limits};
 
 use crate::commit::piece_key;
 use crate::engine::Database;
 use crate::{RocksEngine, status};
+
+/// Is shown rows until it answers `false`.
+type Each<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> bool;
 
 /// A consistent view of the rows.
 pub(crate) struct RocksSnapshot<'a> {
@@ -45,6 +48,10 @@ impl Read for RocksSnapshot<'_> {
     fn scan(&self, range: &Range, limit: usize) -> Result<Page, StoreError> {
         scan(self.engine, range, limit, self.options())
     }
+
+    fn visit(&self, range: &Range, each: Each<'_>) -> Result<(), StoreError> {
+        visit(self.engine, range, self.options(), each)
+    }
 }
 
 impl Snapshot for RocksSnapshot<'_> {
@@ -65,6 +72,10 @@ impl Read for RocksEngine {
     fn scan(&self, range: &Range, limit: usize) -> Result<Page, StoreError> {
         scan(self, range, limit, ReadOptions::default())
     }
+
+    fn visit(&self, range: &Range, each: Each<'_>) -> Result<(), StoreError> {
+        visit(self, range, ReadOptions::default(), each)
+    }
 }
 
 impl RocksEngine {
@@ -78,6 +89,26 @@ impl RocksEngine {
             .get_pinned_cf(self.blobs()?, piece_key(blob, piece))
             .map_err(|error| status::error(&error))?;
         stored.map(|stored| self.codec.unpack(&stored)).transpose()
+    }
+
+    /// Files are asked in the order in which they lie, each for all that it has.
+    pub(crate) fn read_pieces(
+        &self,
+        pieces: &[(BlobId, u32)],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let keys: Vec<_> = pieces
+            .iter()
+            .map(|(blob, piece)| piece_key(*blob, *piece))
+            .collect();
+        let options = ReadOptions::default();
+        let found = self
+            .database
+            .batched_multi_get_cf_opt(self.blobs()?, &keys, false, &options);
+        let unpack = |found: Result<Option<DBPinnableSlice<'_>>, Error>| {
+            let stored = found.map_err(|error| status::error(&error))?;
+            stored.map(|stored| self.codec.unpack(&stored)).transpose()
+        };
+        found.into_iter().map(unpack).collect()
     }
 
     pub(crate) fn list_blobs(
@@ -135,12 +166,29 @@ fn scan(
     engine: &RocksEngine,
     range: &Range,
     limit: usize,
-    mut options: ReadOptions,
+    options: ReadOptions,
 ) -> Result<Page, StoreError> {
     let limit = limit.min(limits::MAX_PAGE);
     let mut page = Page::default();
+    visit(engine, range, options, &mut |key, value| {
+        if page.rows.len() == limit {
+            page.next = Some(rest(range, key, &page));
+            return false;
+        }
+        page.rows.push((key.to_vec(), value.to_vec()));
+        true
+    })?;
+    Ok(page)
+}
+
+fn visit(
+    engine: &RocksEngine,
+    range: &Range,
+    mut options: ReadOptions,
+    each: Each<'_>,
+) -> Result<(), StoreError> {
     if range.start >= range.end {
-        return Ok(page);
+        return Ok(());
     }
     options.set_iterate_lower_bound(range.start.as_slice());
     options.set_iterate_upper_bound(range.end.as_slice());
@@ -151,19 +199,16 @@ fn scan(
         rows.seek_to_first();
     }
     while let Some((key, value)) = rows.item() {
-        if page.rows.len() == limit {
-            page.next = Some(rest(range, key, &page));
+        if !each(key, value) {
             break;
         }
-        page.rows.push((key.to_vec(), value.to_vec()));
         if range.reverse {
             rows.prev();
         } else {
             rows.next();
         }
     }
-    rows.status().map_err(|error| status::error(&error))?;
-    Ok(page)
+    rows.status().map_err(|error| status::error(&error))
 }
 
 /// What is left of a range when `key` is the first row that the page has no room for.

@@ -163,6 +163,25 @@ fn scan_pages(engine: &dyn Engine) {
         }
         assert_eq!(seen, keys);
     }
+    for reverse in [false, true] {
+        let mut range = Range::prefix(b"1".to_vec());
+        range.reverse = reverse;
+        let mut seen = Vec::new();
+        let all = engine.visit(&range, &mut |key, value| {
+            assert_eq!(key, value);
+            seen.push(key.to_vec());
+            key != [b'1', 9]
+        });
+        all.expect("visit");
+        let mut expected = match reverse {
+            false => keys[..=9].to_vec(),
+            true => keys[9..].to_vec(),
+        };
+        if reverse {
+            expected.reverse();
+        }
+        assert_eq!(seen, expected);
+    }
 }
 
 fn scan_bounds(engine: &dyn Engine) {
@@ -240,6 +259,13 @@ fn blobs(engine: &dyn Engine) {
     assert_eq!(engine.blob_piece(a, 1), Ok(Some(b"tail".to_vec())));
     assert_eq!(engine.blob_piece(a, 2), Ok(None));
     assert_eq!(engine.blob_piece(b, 0), Ok(Some(b"inline".to_vec())));
+    let many = [(b, 0), (a, 2), (a, 1), (b, 0)];
+    let inline = || Some(b"inline".to_vec());
+    assert_eq!(
+        engine.blob_pieces(&many),
+        Ok(vec![inline(), None, Some(b"tail".to_vec()), inline()])
+    );
+    assert_eq!(engine.blob_pieces(&[]), Ok(vec![]));
     assert_eq!(engine.blobs_after(None, 9), Ok(vec![a, b]));
     assert_eq!(engine.blobs_after(None, 1), Ok(vec![a]));
     assert_eq!(engine.blobs_after(Some(a), 9), Ok(vec![b]));

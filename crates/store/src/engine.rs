@@ -78,6 +78,24 @@ pub trait Read {
 
     /// At most `limit` rows of a range (never more than [`crate::limits::MAX_PAGE`]).
     fn scan(&self, range: &Range, limit: usize) -> Result<Page, StoreError>;
+
+    /// Shows each row of a range, in its order, without a copy where the engine can; until `each`
+    /// answers `false`.
+    fn visit(
+        &self,
+        range: &Range,
+        each: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StoreError> {
+        let mut next = Some(range.clone());
+        while let Some(range) = next {
+            let page = self.scan(&range, crate::limits::MAX_PAGE)?;
+            if !page.rows.iter().all(|(key, value)| each(key, value)) {
+                return Ok(());
+            }
+            next = page.next;
+        }
+        Ok(())
+    }
 }
 
 /// A consistent view of every row at one moment. Cheap, short-lived: long work takes a new one
@@ -104,6 +122,13 @@ pub trait Engine: Read + Send + Sync {
 
     /// Reads a piece of a blob; `None` when there is none.
     fn blob_piece(&self, blob: BlobId, piece: u32) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Reads pieces of many blobs, in the order of `pieces`. What the caller asks for together has to
+    /// fit into memory.
+    fn blob_pieces(&self, pieces: &[(BlobId, u32)]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let read = |(blob, piece): &(BlobId, u32)| self.blob_piece(*blob, *piece);
+        pieces.iter().map(read).collect()
+    }
 
     /// At most `limit` of the blobs that have a piece, in order, from after one on: for checks.
     fn blobs_after(&self, after: Option<BlobId>, limit: usize) -> Result<Vec<BlobId>, StoreError>;

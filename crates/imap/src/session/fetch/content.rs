@@ -4,12 +4,13 @@
 //! then the content, whose parsed offsets are shifted by the prefix. The prefix belongs to the
 //! header.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 
 use tern_base::AccountId;
-use tern_mailbox::{MailboxError, Mailboxes, MessageRow};
+use tern_mailbox::{Ahead, MailboxError, Mailboxes, MessageRow};
 use tern_mime::{MessageView, Part, PartKind, Structure};
 use tern_session::{ContentMemory, Reservation};
 use tern_store::StoreError;
@@ -60,12 +61,18 @@ pub(super) struct Content<'a> {
     pub(super) row: &'a MessageRow,
     /// Where it was read ahead.
     pub(super) structure: Option<&'a Arc<Structure>>,
+    /// Its octets, likewise.
+    pub(super) ahead: Option<&'a Ahead>,
 }
 
-impl Content<'_> {
+impl<'a> Content<'a> {
     /// Reads octets; refused once the message is sealed.
-    pub(super) fn read(&self, range: Range<u64>) -> Result<Vec<u8>, MailboxError> {
-        let octets = self.by.mailboxes.read(self.by.account, self.row, range)?.0;
+    pub(super) fn read(&self, range: Range<u64>) -> Result<Cow<'a, [u8]>, MailboxError> {
+        let (mailboxes, account, row) = (self.by.mailboxes, self.by.account, self.row);
+        let octets = match self.ahead {
+            Some(ahead) => mailboxes.serve(account, row, ahead, &range)?,
+            None => Cow::Owned(mailboxes.read(account, row, range)?.0),
+        };
         self.by.work.add(octets.len() as u64);
         Ok(octets)
     }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 use tern_base::{AccountId, Modseq, Uid};
 use tern_mailbox::{
-    Entry, FlagChange, FlagOutcome, FlagRequest, Flags, MailboxError, MessageRow, Rights,
+    Ahead, Entry, FlagChange, FlagOutcome, FlagRequest, Flags, MailboxError, MessageRow, Rights,
     SystemFlag,
 };
 use tern_mime::Structure;
@@ -28,7 +28,9 @@ use super::answer::{Answer, Failure, Sync};
 use super::run::{Progress, Task};
 use super::{Context, Here, Session};
 use crate::fetch::{Fetch, FetchItem, SectionText};
-use crate::limits::{MAX_STEP_OUTPUT, MESSAGES_PER_FETCH, OCTETS_PER_FETCH, STRUCTURES_PER_READ};
+use crate::limits::{
+    MAX_STEP_OUTPUT, MESSAGES_PER_FETCH, OCTETS_PER_FETCH, OCTETS_READ_AHEAD, STRUCTURES_PER_READ,
+};
 use crate::respond::status::CodeName;
 use crate::sequence::{MessageSet, ranges_of};
 
@@ -45,6 +47,8 @@ pub(super) struct FetchTask {
     rows: bool,
     /// Some item needs the message's structure.
     structures: bool,
+    /// Some item needs the message's octets.
+    contents: bool,
     sets_seen: bool,
     /// Messages are named by UID: one that is gone is passed over.
     by_uid: bool,
@@ -68,6 +72,10 @@ struct Message {
     row: Option<MessageRow>,
     /// The structure of its content, where it was read ahead.
     structure: Option<Arc<Structure>>,
+    /// Its octets, likewise.
+    ahead: Option<Ahead>,
+    /// They were asked for.
+    was_read_ahead: bool,
     /// The command itself set `\Seen`, which is to be told.
     seen_now: bool,
     /// Its owner removed it since the row was read.
@@ -112,6 +120,7 @@ impl Session {
             changed_since: fetch.changed_since.map(Modseq),
             rows: items.iter().any(needs_row),
             structures: items.iter().any(needs_structure),
+            contents: items.iter().any(needs_content),
             sets_seen,
             items,
             by_uid: fetch.uid,
@@ -151,6 +160,18 @@ fn needs_structure(item: &FetchItem) -> bool {
     }
 }
 
+/// Whether an item is made of the message's octets.
+const fn needs_content(item: &FetchItem) -> bool {
+    matches!(
+        item,
+        FetchItem::Section(_)
+            | FetchItem::Rfc822
+            | FetchItem::Rfc822Header
+            | FetchItem::Rfc822Text
+            | FetchItem::Binary { .. }
+    )
+}
+
 /// RFC 7162 3.2.6: what of the set vanished since then.
 fn tell_vanished(
     here: Here<'_>,
@@ -178,6 +199,7 @@ impl FetchTask {
             changed_since: Some(since),
             rows: false,
             structures: false,
+            contents: false,
             sets_seen: false,
             by_uid: true,
             walk: Walk::new(target),
@@ -236,7 +258,8 @@ impl FetchTask {
                 }
                 continue;
             }
-            self.read_ahead(cx, &work)?;
+            self.read_structures_ahead(cx, &work)?;
+            self.read_contents_ahead(cx);
             match self.batch.pop_front() {
                 // RFC 2180 4.1: as if it had been gone before.
                 Some(message) if message.removed => self.missing = true,
@@ -268,7 +291,11 @@ impl FetchTask {
     }
 
     /// Reads the structures of the next messages together.
-    fn read_ahead(&mut self, cx: &Context<'_>, work: &Work) -> Result<(), MailboxError> {
+    fn read_structures_ahead(
+        &mut self,
+        cx: &Context<'_>,
+        work: &Work,
+    ) -> Result<(), MailboxError> {
         let lacks = |message: &Message| message.row.is_some() && message.structure.is_none();
         if !self.structures || !self.batch.front().is_some_and(lacks) {
             return Ok(());
@@ -283,6 +310,31 @@ impl FetchTask {
             message.structure = structure;
         }
         Ok(())
+    }
+
+    /// Reads the octets of the next messages together.
+    fn read_contents_ahead(&mut self, cx: &Context<'_>) {
+        let lacks = |message: &Message| message.row.is_some() && !message.was_read_ahead;
+        if !self.contents || !self.batch.front().is_some_and(lacks) {
+            return;
+        }
+        let mut octets = 0;
+        let few = |message: &&Message| {
+            let before = octets;
+            octets += u64::from(message.entry.size);
+            before < OCTETS_READ_AHEAD
+        };
+        let next = self.batch.iter().take_while(few);
+        let rows: Vec<Option<&MessageRow>> = next.map(|message| message.row.as_ref()).collect();
+        let there: Vec<&MessageRow> = rows.iter().copied().flatten().collect();
+        let count = rows.len();
+        let mut found = cx.mailboxes.read_ahead(&there).into_iter();
+        for message in self.batch.iter_mut().take(count) {
+            message.was_read_ahead = true;
+            if message.row.is_some() {
+                message.ahead = found.next().flatten();
+            }
+        }
     }
 
     fn open_message(&mut self, message: Message, session: &mut Session) -> Result<(), Failure> {
@@ -402,6 +454,8 @@ impl FetchTask {
                 entry,
                 row,
                 structure: None,
+                ahead: None,
+                was_read_ahead: false,
                 seen_now: false,
                 removed: false,
             });

@@ -188,14 +188,17 @@ impl Open {
             return Err(MailboxError::Sealed);
         };
         let structure = self.message.structure.take();
+        let ahead = self.message.ahead.take();
         let content = Content {
             by,
             row: &row,
             structure: structure.as_ref(),
+            ahead: ahead.as_ref(),
         };
         let written = self.write_content(item, &content, out);
         self.message.row = Some(row);
         self.message.structure = structure;
+        self.message.ahead = ahead;
         written
     }
 
@@ -328,6 +331,7 @@ impl Open {
                     by,
                     row,
                     structure: None,
+                    ahead: self.message.ahead.as_ref(),
                 };
                 let first = first_piece(&range, row.prefix.len() as u64);
                 // The announced octets can't be sent, and nothing else may be in their place.
