@@ -62,6 +62,14 @@ impl Signal {
         self.told.load(Ordering::Acquire) & REVOKED != 0
     }
 
+    /// Waits until there is something to be taken: what was told while something else was waited for,
+    /// too.
+    pub(crate) async fn told(&self) {
+        if self.told.load(Ordering::Acquire) == 0 {
+            self.wait().await;
+        }
+    }
+
     /// Waits until something is told.
     pub(crate) async fn wait(&self) {
         self.notify.notified().await;
@@ -355,6 +363,17 @@ mod tests {
         assert!(!signal.take().changed);
         let is_empty = |shard: &Mutex<Shard>| lock(shard).waiters.is_empty();
         assert!(hub.shards.iter().all(is_empty));
+    }
+
+    #[tokio::test]
+    async fn what_is_told_during_another_wait_is_there_to_be_taken() {
+        let signal = Signal::default();
+        signal.tell(CHANGED);
+        signal.wait().await;
+        signal.told().await;
+        assert!(signal.take().changed);
+        signal.tell(CHANGED);
+        assert!(signal.take().changed);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The task of one connection: drives a sans-I/O session of any protocol.
 //!
 //! Invariants: a session's steps run on the blocking pool, one batch at a time; output is written
-//! before more input is read, so a slow client makes nothing grow but its own wait; every wait has
-//! a deadline.
+//! before more input is read, and of a long answer at most one batch is made while the one before it
+//! is written, so a slow client makes nothing grow but its own wait; every wait has a deadline.
 
 use std::io;
 use std::net::IpAddr;
@@ -15,6 +15,7 @@ use tern_directory::Scope;
 use tern_session::{Credentials, Ending, Protocol, Step, Verified};
 use tokio::pin;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::stream::Stream;
@@ -86,6 +87,13 @@ impl From<io::Error> for Ended {
     }
 }
 
+/// What a batch of steps came to.
+struct Batch<S: Service> {
+    served: Box<Served<S>>,
+    output: Vec<u8>,
+    step: Step,
+}
+
 struct Connection<S: Service> {
     stream: Option<Stream>,
     served: Option<Box<Served<S>>>,
@@ -145,8 +153,19 @@ impl<S: Service> Connection<S> {
             // In the middle of a long answer, too.
             self.parts()?.1.end(Ending::Revoked);
         }
-        let (output, step) = self.work().await?;
+        let (mut output, mut step) = self.work().await?;
         self.watch()?;
+        while matches!(step, Step::Continue) && output.len() >= OUTPUT_BATCH {
+            // A long answer: its next batch is made while this one is written.
+            let next = self.begin()?;
+            let written = self.write(output).await;
+            (output, step) = self.finish(next).await?;
+            written?;
+            self.watch()?;
+            if self.signal.is_revoked() {
+                return Err(Ended::Lost);
+            }
+        }
         if !output.is_empty() {
             self.write(output).await?;
         }
@@ -174,17 +193,30 @@ impl<S: Service> Connection<S> {
             true => shared.pushes.acquire().await.ok(),
             false => None,
         };
+        let batch = self.begin()?;
+        self.finish(batch).await
+    }
+
+    /// Begins a batch of steps on the blocking pool, which has the session until it is finished.
+    fn begin(&mut self) -> Result<JoinHandle<Batch<S>>, Ended> {
         let mut served = self.served.take().ok_or(Ended::Lost)?;
-        let batch = move || {
+        Ok(tokio::task::spawn_blocking(move || {
             let (output, step) = steps(&mut served);
             served.log();
-            (served, output, step)
-        };
+            Batch {
+                served,
+                output,
+                step,
+            }
+        }))
+    }
+
+    /// Waits for a batch.
+    async fn finish(&mut self, batch: JoinHandle<Batch<S>>) -> Result<(Vec<u8>, Step), Ended> {
         // A step that panicked takes its own connection with it, and no other.
-        let done = tokio::task::spawn_blocking(batch).await;
-        let (served, output, step) = done.map_err(|_| Ended::Lost)?;
-        self.served = Some(served);
-        Ok((output, step))
+        let batch = batch.await.map_err(|_| Ended::Lost)?;
+        self.served = Some(batch.served);
+        Ok((batch.output, batch.step))
     }
 
     /// Sees to it that changes of the account wake the session that it looks at now.
@@ -202,7 +234,7 @@ impl<S: Service> Connection<S> {
     async fn write(&mut self, output: Vec<u8>) -> Result<(), Ended> {
         let limit = self.shared.write_timeout;
         let signal = Arc::clone(&self.signal);
-        let (stream, _) = self.parts()?;
+        let stream = self.stream.as_mut().ok_or(Ended::Lost)?;
         // Each piece gets the whole time: what counts is that the client goes on taking.
         for piece in output.chunks(OUTPUT_BATCH) {
             let write = timeout(limit, stream.write(piece));
@@ -234,7 +266,7 @@ impl<S: Service> Connection<S> {
         let deadline = Instant::now() + clock::until(session.deadline());
         tokio::select! {
             biased;
-            () = signal.wait() => {
+            () = signal.told() => {
                 let told = signal.take();
                 if told.revoked {
                     session.end(Ending::Revoked);
