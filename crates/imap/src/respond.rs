@@ -23,7 +23,7 @@ use crate::name::encode_utf7;
 pub struct ResponseWriter {
     buf: Vec<u8>,
     utf8: bool,
-    /// Octets that were taken last.
+    /// Octets that were taken last, when there were any.
     last: usize,
 }
 
@@ -68,7 +68,9 @@ impl ResponseWriter {
 
     /// Takes what was written.
     pub fn take(&mut self) -> Vec<u8> {
-        self.last = self.buf.len();
+        if !self.buf.is_empty() {
+            self.last = self.buf.len();
+        }
         std::mem::take(&mut self.buf)
     }
 

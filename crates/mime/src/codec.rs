@@ -112,7 +112,7 @@ impl Structure {
     }
 
     /// The message; never `None`, since the row was looked through when it came here. So are the
-    /// other two.
+    /// other three.
     pub fn view(&self) -> Option<MessageView<'_>> {
         decode_as(&self.0)
     }
@@ -122,6 +122,15 @@ impl Structure {
         let mut r = Reader::of_row(&self.0)?;
         r.number()?;
         r.counted_envelope()
+    }
+
+    /// The envelope's subject alone, where there is one.
+    pub fn subject(&self) -> Option<Option<&[u8]>> {
+        let mut r = Reader::of_row(&self.0)?;
+        r.number()?;
+        let mut inside = Reader(r.bytes()?);
+        inside.optional::<&[u8]>()?;
+        inside.optional()
     }
 
     /// The root part alone.

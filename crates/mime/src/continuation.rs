@@ -12,7 +12,14 @@ use crate::part::Param;
 
 /// The parameters, those in pieces (`filename*0*`, `filename*1`) joined where the first one stood.
 /// A piece without all those before it stays as it is.
-pub fn whole_params<B: AsRef<[u8]>>(params: &[Param<B>]) -> Vec<Param<Cow<'_, [u8]>>> {
+pub fn whole_params<'p, B: AsRef<[u8]>>(params: &'p [Param<B>]) -> Vec<Param<Cow<'p, [u8]>>> {
+    // As nearly always.
+    if !params
+        .iter()
+        .any(|param| param.name.as_ref().contains(&b'*'))
+    {
+        return params.iter().map(as_written).collect();
+    }
     let mut places = HashMap::new();
     for (place, param) in params.iter().enumerate() {
         if let Some(piece) = Piece::of(param) {
@@ -38,17 +45,21 @@ pub fn whole_params<B: AsRef<[u8]>>(params: &[Param<B>]) -> Vec<Param<Cow<'_, [u
             wholes.insert(place, whole(first.name, &pieces));
         }
     }
-    let kept = |(place, param): (usize, &'_ Param<B>)| -> Option<Param<Cow<'_, [u8]>>> {
+    let kept = |(place, param): (usize, &'p Param<B>)| -> Option<Param<Cow<'p, [u8]>>> {
         if let Some(whole) = wholes.remove(&place) {
             return Some(whole);
         }
         let is_joined = joined.get(place).copied().unwrap_or_default();
-        (!is_joined).then(|| Param {
-            name: param.name.as_ref().to_vec().into(),
-            value: param.value.as_ref().to_vec().into(),
-        })
+        (!is_joined).then(|| as_written(param))
     };
     params.iter().enumerate().filter_map(kept).collect()
+}
+
+fn as_written<B: AsRef<[u8]>>(param: &Param<B>) -> Param<Cow<'_, [u8]>> {
+    Param {
+        name: param.name.as_ref().into(),
+        value: param.value.as_ref().into(),
+    }
 }
 
 /// One piece of a value: `name*index`, with a `*` at its end where it is extended.

@@ -170,6 +170,7 @@ pub(crate) fn check(bytes: &[u8]) -> tern_mime::ParsedMessage {
     let view = structure.view().unwrap();
     assert_eq!(format!("{view:?}"), format!("{parsed:?}"));
     assert_eq!(structure.envelope().as_ref(), Some(&view.envelope));
+    assert_eq!(structure.subject(), Some(view.envelope.subject));
     assert_eq!(structure.body().as_ref(), Some(&view.body));
 
     let header = &bytes[..parsed.header_size as usize];

@@ -227,15 +227,16 @@ impl<'a> Subject<'a> {
     /// The text of an envelope field, from the stored structure.
     fn decode_envelope(&mut self, of: TextOf) -> Result<String, MailboxError> {
         let structure = self.structure()?;
-        let envelope = structure.envelope().ok_or(StoreError::Damaged)?;
+        let envelope = || structure.envelope().ok_or(StoreError::Damaged);
         let mut out = String::new();
         let list = match of {
-            TextOf::From => envelope.from,
-            TextOf::To => envelope.to,
-            TextOf::Cc => envelope.cc,
-            TextOf::Bcc => envelope.bcc,
+            TextOf::From => envelope()?.from,
+            TextOf::To => envelope()?.to,
+            TextOf::Cc => envelope()?.cc,
+            TextOf::Bcc => envelope()?.bcc,
             _ => {
-                push_decoded(&mut out, envelope.subject.unwrap_or_default());
+                let subject = structure.subject().ok_or(StoreError::Damaged)?;
+                push_decoded(&mut out, subject.unwrap_or_default());
                 None
             }
         };
