@@ -84,13 +84,17 @@ fn sets(body: &CommandBody) {
         return;
     };
     for largest in [0, 1, 7, u32::MAX] {
-        let ranges = set.resolve(largest);
+        let (ranges, numbers) = (set.resolve(largest), set.numbers(largest));
         assert!(
             ranges.windows(2).all(|pair| pair[0].1 < pair[1].0),
             "{ranges:?}"
         );
         for (first, last) in ranges {
-            assert!(first <= last && set.contains(first, largest) && set.contains(last, largest));
+            assert!(first <= last);
+            for number in [first, last] {
+                let place = numbers.place_of(number);
+                assert_eq!(place.and_then(|place| numbers.at(place)), Some(number));
+            }
         }
     }
 }

@@ -291,11 +291,7 @@ impl FetchTask {
     }
 
     /// Reads the structures of the next messages together.
-    fn read_structures_ahead(
-        &mut self,
-        cx: &Context<'_>,
-        work: &Work,
-    ) -> Result<(), MailboxError> {
+    fn read_structures_ahead(&mut self, cx: &Context<'_>, work: &Work) -> Result<(), MailboxError> {
         let lacks = |message: &Message| message.row.is_some() && message.structure.is_none();
         if !self.structures || !self.batch.front().is_some_and(lacks) {
             return Ok(());
