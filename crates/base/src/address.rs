@@ -32,8 +32,17 @@ pub enum AddressError {
 pub struct Domain(String);
 
 impl Domain {
-    /// Parses a domain name or an address literal (`[192.0.2.1]`, `[IPv6:2001:db8::1]`).
+    /// Parses a domain name or an address literal (`[192.0.2.1]`, `[IPv6:2001:db8::1]`). A name is
+    /// kept as the DNS has it (RFC 5890 2.3.2.1), so that its spellings are one domain.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
+        if !text.is_ascii() && text.len() <= MAX_DOMAIN {
+            let ascii = idna::domain_to_ascii(text).map_err(|_| AddressError::Character)?;
+            return Self::parse_ascii(&ascii);
+        }
+        Self::parse_ascii(text)
+    }
+
+    fn parse_ascii(text: &str) -> Result<Self, AddressError> {
         let text = text.strip_suffix('.').unwrap_or(text);
         if text.is_empty() {
             return Err(AddressError::Form);
@@ -50,8 +59,7 @@ impl Domain {
             return Ok(Self(text.to_ascii_lowercase()));
         }
         for label in text.split('.') {
-            let fits =
-                |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_' || is_utf8_text(c);
+            let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
             if label.is_empty() || label.len() > 63 {
                 return Err(AddressError::Form);
             }
@@ -59,7 +67,7 @@ impl Domain {
                 return Err(AddressError::Character);
             }
         }
-        Ok(Self(text.to_lowercase()))
+        Ok(Self(text.to_ascii_lowercase()))
     }
 
     /// The domain as text, in lower case.
@@ -118,7 +126,8 @@ impl EmailAddress {
 
     /// Whether the address needs SMTPUTF8 (RFC 6531) to be sent on.
     pub fn needs_smtputf8(&self) -> bool {
-        !self.local.is_ascii() || !self.domain.0.is_ascii()
+        // Its domain is ASCII, whatever it was written in.
+        !self.local.is_ascii()
     }
 }
 
@@ -220,7 +229,10 @@ mod tests {
         check("\"a b\"@example.org", Ok("\"a b\"@example.org"));
         check("\"bob\"@example.org", Ok("bob@example.org"));
         check("\"a\\\"b\"@example.org", Ok("\"a\\\"b\"@example.org"));
-        check("jürgen@exämple.org", Ok("jürgen@exämple.org"));
+        check("jürgen@exämple.org", Ok("jürgen@xn--exmple-cua.org"));
+        check("a@XN--EXMPLE-CUA.org", Ok("a@xn--exmple-cua.org"));
+        check("a@Ex\u{e4}mple\u{3002}org", Ok("a@xn--exmple-cua.org"));
+        check("a@b\u{2028}c.example", Err(AddressError::Character));
         check("a@[192.0.2.1]", Ok("a@[192.0.2.1]"));
         check("a@b@c", Err(AddressError::Character));
         check("a..b@c", Ok("\"a..b\"@c"));
