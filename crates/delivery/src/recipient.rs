@@ -1,7 +1,7 @@
 //! What a session may be told of an address before it accepts a message for it.
 
 use tern_base::{AccountId, Domain, EmailAddress};
-use tern_directory::resolve::{Expansion, Resolution, is_own, resolve};
+use tern_directory::resolve::{Expansion, Resolution, glance, is_own};
 use tern_directory::{domain, list_domains};
 use tern_mailbox::MailboxError;
 
@@ -43,7 +43,7 @@ impl Delivery {
                 None => RecipientCheck::AccountsOnly,
             });
         }
-        Ok(match resolve(self.reader(), address)? {
+        Ok(match glance(self.reader(), address)? {
             Resolution::Found(found) => return self.check_room(&found),
             Resolution::UnknownDomain if submitter.is_some() => RecipientCheck::Relay,
             Resolution::UnknownDomain => RecipientCheck::RelayDenied,

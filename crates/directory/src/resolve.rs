@@ -98,7 +98,7 @@ pub enum Resolution {
     UnknownDomain,
     /// Its domain is ours; there is no such address.
     UnknownUser,
-    /// Everything it leads to is disabled.
+    /// It leads to nobody who takes mail, and to some that are disabled.
     Disabled,
     /// It leads to nobody: a group without members, or aliases in a circle. Mail accepted for it
     /// would vanish.
@@ -109,14 +109,30 @@ pub enum Resolution {
 
 /// Where an address leads. Hand in a snapshot where groups may change meanwhile.
 pub fn resolve(reader: &dyn Read, address: &EmailAddress) -> Result<Resolution, StoreError> {
-    resolve_as(reader, address, true)
+    resolve_as(reader, address, true, Extent::Whole)
 }
 
-/// The same, with redirects followed or as if there were none.
+/// The same, as far as it takes to tell whether that is nobody, one or several: what leads to more
+/// than one may be cut short behind the second. For whoever is asked by strangers.
+pub fn glance(reader: &dyn Read, address: &EmailAddress) -> Result<Resolution, StoreError> {
+    resolve_as(reader, address, true, Extent::Several)
+}
+
+/// How far an expansion goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    /// To everybody.
+    Whole,
+    /// Until there are two.
+    Several,
+}
+
+/// With redirects followed or as if there were none.
 fn resolve_as(
     reader: &dyn Read,
     address: &EmailAddress,
     redirects: bool,
+    extent: Extent,
 ) -> Result<Resolution, StoreError> {
     let (start, tag) = match find(reader, address)? {
         Found::Row(AddressRow::Account(id), tag) => {
@@ -126,14 +142,13 @@ fn resolve_as(
             if account.redirect.is_none() || !redirects {
                 return Ok(plain(account, tag));
             }
-            ((vec![Target::Account(id)], Arc::from([])), tag)
+            (Start::of(vec![Target::Account(id)], []), tag)
         }
-        Found::Row(row, tag) => (start_of(reader, address, row, tag.is_some())?, tag),
-        Found::Targets(targets, step) => ((targets, Arc::from([step])), None),
+        Found::Row(row, tag) => (start_of(reader, address, row, tag.is_some(), extent)?, tag),
+        Found::Targets(targets, step) => (Start::of(targets, [step]), None),
         Found::UnknownDomain => return Ok(Resolution::UnknownDomain),
         Found::UnknownUser => return Ok(Resolution::UnknownUser),
     };
-    let (targets, via) = start;
     let mut walk = Walk {
         reader,
         expansion: Expansion {
@@ -144,11 +159,17 @@ fn resolve_as(
         addresses: HashSet::new(),
         todo: Vec::new(),
         redirects,
+        extent,
+        is_cut: start.is_cut,
         away: Vec::new(),
     };
     walk.addresses.insert(address.canonical());
-    if walk.run(targets, via)?.is_none() {
+    if walk.run(start.targets, start.via)?.is_none() {
         return Ok(Resolution::TooMany);
+    }
+    if walk.is_cut && !walk.is_enough() {
+        // Those who were looked at get nothing: somebody further on may.
+        return resolve_as(reader, address, redirects, Extent::Whole);
     }
     walk.keep_what_leads_nowhere();
     let found = walk.expansion;
@@ -180,7 +201,7 @@ pub fn is_own(
     account: AccountId,
     address: &EmailAddress,
 ) -> Result<bool, StoreError> {
-    let Resolution::Found(found) = resolve_as(reader, address, false)? else {
+    let Resolution::Found(found) = resolve_as(reader, address, false, Extent::Several)? else {
         return Ok(false);
     };
     let ([only], [], []) = (&found.accounts[..], &found.outside[..], &found.skipped[..]) else {
@@ -285,7 +306,23 @@ fn first_account(reader: &dyn Read) -> Result<Option<Target>, StoreError> {
     Ok(None)
 }
 
-type Start = (Vec<Target>, Arc<[Step]>);
+/// Where an expansion begins.
+struct Start {
+    targets: Vec<Target>,
+    via: Arc<[Step]>,
+    /// There are further targets.
+    is_cut: bool,
+}
+
+impl Start {
+    fn of(targets: Vec<Target>, via: impl Into<Arc<[Step]>>) -> Self {
+        Self {
+            targets,
+            via: via.into(),
+            is_cut: false,
+        }
+    }
+}
 
 /// The first targets of a row, and the path to them.
 fn start_of(
@@ -293,6 +330,7 @@ fn start_of(
     address: &EmailAddress,
     row: AddressRow,
     tagged: bool,
+    extent: Extent,
 ) -> Result<Start, StoreError> {
     let bare = || -> EmailAddress {
         if !tagged {
@@ -304,15 +342,29 @@ fn start_of(
         EmailAddress::parse(&text).unwrap_or_else(|_| address.clone())
     };
     Ok(match row {
-        AddressRow::Account(id) => (vec![Target::Account(id)], Arc::from([])),
-        AddressRow::Alias(targets) => (targets, Arc::from([Step::Alias(bare())])),
+        AddressRow::Account(id) => Start::of(vec![Target::Account(id)], []),
+        AddressRow::Alias(targets) => Start::of(targets, [Step::Alias(bare())]),
         AddressRow::Group(id) => {
-            let address = bare();
-            let members = all_members(reader, id)?;
-            (members, Arc::from([Step::Group { id, address }]))
+            let step = Step::Group {
+                id,
+                address: bare(),
+            };
+            match extent {
+                Extent::Whole => Start::of(all_members(reader, id)?, [step]),
+                Extent::Several => {
+                    let page = group::members(reader, id, None, GLANCE)?;
+                    Start {
+                        is_cut: page.next.is_some(),
+                        ..Start::of(page.members, [step])
+                    }
+                }
+            }
         }
     })
 }
+
+/// Members of a group that a glance looks at.
+const GLANCE: usize = 16;
 
 fn all_members(reader: &dyn Read, id: GroupId) -> Result<Vec<Target>, StoreError> {
     let (mut found, mut from) = (Vec::new(), None);
@@ -335,6 +387,9 @@ struct Walk<'a> {
     todo: Vec<(EmailAddress, Arc<[Step]>)>,
     /// Whether redirects are followed.
     redirects: bool,
+    extent: Extent,
+    /// Members of a group were left out.
+    is_cut: bool,
     /// Accounts that send their mail on and keep none, and where to.
     away: Vec<(LocalRecipient, Vec<EmailAddress>)>,
 }
@@ -351,6 +406,9 @@ impl Walk<'_> {
                 break;
             }
             for (address, via) in todo {
+                if self.is_enough() {
+                    return Ok(Some(()));
+                }
                 if self.visit(address, via)?.is_none() {
                     return Ok(None);
                 }
@@ -360,6 +418,12 @@ impl Walk<'_> {
             self.skip(Target::Address(address), SkipReason::TooDeep, &via);
         }
         Ok(Some(()))
+    }
+
+    /// Whether a glance has seen what it has to.
+    fn is_enough(&self) -> bool {
+        let found = self.expansion.accounts.len() + self.expansion.outside.len();
+        self.extent == Extent::Several && found > 1
     }
 
     /// Takes accounts in, and puts addresses that are new by for the next depth.
@@ -472,9 +536,11 @@ impl Walk<'_> {
                 self.take(targets, &via)
             }
             Found::Row(row, tag) => {
-                let (targets, more) = start_of(self.reader, &address, row, tag.is_some())?;
-                let via = via.iter().chain(more.iter()).cloned().collect();
-                self.take(targets, &via)
+                let tagged = tag.is_some();
+                let start = start_of(self.reader, &address, row, tagged, self.extent)?;
+                self.is_cut |= start.is_cut;
+                let via = via.iter().chain(start.via.iter()).cloned().collect();
+                self.take(start.targets, &via)
             }
         }
     }

@@ -169,6 +169,14 @@ fn a_chain_too_deep_ends() {
     assert_eq!(shown(&engine, "d39"), "UnknownUser");
 }
 
+/// How many destinations a glance at an address has seen.
+fn glanced(engine: &MemEngine, address: &str) -> usize {
+    match tern_directory::resolve::glance(engine, &crate::world::address(address)).unwrap() {
+        tern_directory::Resolution::Found(found) => found.accounts.len() + found.outside.len(),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_big_group_is_whole() {
     let engine = MemEngine::new();
@@ -186,6 +194,14 @@ fn a_big_group_is_whole() {
         panic!("{found:?}");
     };
     assert_eq!(found.accounts.len(), 3_000);
+    // A glance sees that they are several, and looks no further.
+    assert!((2..100).contains(&glanced(&engine, "everyone")));
+    let away: String = (0..2_999).map(|n| format!("disable user{n}\n")).collect();
+    build(&engine, &away);
+    assert_eq!(glanced(&engine, "everyone"), 1, "the last of them");
+    build(&engine, "disable user2999");
+    let nobody = tern_directory::resolve::glance(&engine, &crate::world::address("everyone"));
+    assert_eq!(nobody.unwrap(), tern_directory::Resolution::Disabled);
     build(&engine, "-group everyone");
     assert_eq!(shown(&engine, "everyone"), "UnknownUser");
     assert_eq!(check(&engine).unwrap(), []);
