@@ -17,6 +17,8 @@ use crate::{IncomingRecipient, Refusal, limits};
 
 /// A plan in the making.
 struct Planner<'a> {
+    /// Most destinations, all recipients together.
+    most: usize,
     reader: &'a dyn Read,
     may_relay: bool,
     /// Addresses that the message has been delivered to before.
@@ -34,7 +36,19 @@ pub(crate) fn plan(
     may_relay: bool,
     delivered_to: &[EmailAddress],
 ) -> Result<Vec<Entry>, StoreError> {
+    let most = limits::MAX_DESTINATIONS;
+    plan_at_most(most, reader, recipients, may_relay, delivered_to)
+}
+
+fn plan_at_most(
+    most: usize,
+    reader: &dyn Read,
+    recipients: Vec<IncomingRecipient>,
+    may_relay: bool,
+    delivered_to: &[EmailAddress],
+) -> Result<Vec<Entry>, StoreError> {
     let mut planner = Planner {
+        most,
         reader,
         may_relay,
         delivered_to,
@@ -42,8 +56,12 @@ pub(crate) fn plan(
         outside: HashMap::new(),
         entries: Vec::with_capacity(recipients.len()),
     };
+    let mut named = HashSet::new();
     for recipient in recipients {
-        planner.add(recipient)?;
+        // RFC 5321 4.5.3.1.8 has no word against a recipient that is named twice: it is one.
+        if named.insert(recipient.address.to_string()) {
+            planner.add(recipient)?;
+        }
     }
     Ok(planner.entries)
 }
@@ -57,8 +75,7 @@ impl Planner<'_> {
             // Nobody's, whatever the domain's catch-all: an account's requests were taken out.
             _ if is_request_address(self.reader, &recipient.address)? => Refusal::UnknownUser,
             Resolution::Found(found) => {
-                let planned = self.entries.len() + found.accounts.len() + found.outside.len();
-                if planned <= limits::MAX_DESTINATIONS {
+                if self.entries.len() + self.new_in(&found) <= self.most {
                     self.add_found(recipient, found);
                     return Ok(());
                 }
@@ -116,6 +133,17 @@ impl Planner<'_> {
                 self.push_outside(&head, outside.address);
             }
         }
+    }
+
+    /// How many are not planned already.
+    fn new_in(&self, found: &Expansion) -> usize {
+        let accounts = found.accounts.iter();
+        let outside = found.outside.iter();
+        let is_new = |address: &EmailAddress| !self.outside.contains(&address.canonical());
+        accounts
+            .filter(|local| !self.accounts.contains(&local.account))
+            .count()
+            + outside.filter(|it| is_new(&it.address)).count()
     }
 
     /// Whether the Delivered-To that this copy would get is in the message already.
@@ -189,4 +217,61 @@ fn clip(text: &mut String) {
         end -= 1;
     }
     text.truncate(end);
+}
+
+#[cfg(test)]
+mod tests {
+    use tern_base::{Domain, Timestamp};
+    use tern_directory::target::Target;
+    use tern_directory::{NewAccount, add_domain, create_account, set_alias};
+    use tern_store::MemEngine;
+
+    use super::*;
+
+    fn address(name: &str) -> EmailAddress {
+        EmailAddress::parse(&format!("{name}@tern.test")).expect("an address")
+    }
+
+    /// Four accounts, and lists of some of them.
+    fn organisation() -> MemEngine {
+        let (engine, now) = (MemEngine::new(), Timestamp(1));
+        add_domain(&engine, &Domain::parse("tern.test").expect("a name"), now).expect("added");
+        for name in ["a", "b", "c", "d"] {
+            let new = NewAccount {
+                address: address(name),
+                display_name: String::new(),
+                quota_bytes: 0,
+            };
+            create_account(&engine, &new, now).expect("created");
+        }
+        for (list, members) in [("abc", "abc"), ("cba", "cba"), ("cd", "cd")] {
+            let members = members.chars().map(|name| address(&name.to_string()));
+            let members: Vec<Target> = members.map(Target::Address).collect();
+            set_alias(&engine, &address(list), &members).expect("set");
+        }
+        engine
+    }
+
+    /// How many accounts these lead to where at most three destinations are allowed, and what is
+    /// refused.
+    fn planned(names: &[&str]) -> (usize, Vec<Refusal>) {
+        let recipients = names
+            .iter()
+            .map(|name| IncomingRecipient::new(address(name)));
+        let entries = plan_at_most(3, &organisation(), recipients.collect(), false, &[]);
+        let entries = entries.expect("planned");
+        let refused = entries.iter().filter_map(|entry| match entry.goal {
+            Goal::Refused(refusal) => Some(refusal),
+            _ => None,
+        });
+        let accounts = entries.iter().filter_map(Entry::account).count();
+        (accounts, refused.collect())
+    }
+
+    #[test]
+    fn only_what_is_new_counts_towards_the_bound() {
+        assert_eq!(planned(&["abc", "cba", "a"]), (3, vec![]));
+        assert_eq!(planned(&["abc", "abc"]), (3, vec![]));
+        assert_eq!(planned(&["abc", "cd"]), (3, vec![Refusal::TooManyMembers]));
+    }
 }
