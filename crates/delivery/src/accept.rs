@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use tern_base::{AccountId, Entropy, Timestamp};
+use tern_base::{AccountId, EmailAddress, Entropy, Timestamp};
 use tern_mailbox::Prepared;
 use tern_mime::Address;
 use tern_recall::arrival::{Arrival, record_arrival_in};
@@ -50,7 +50,10 @@ impl Acceptance {
             return record_in(txn, &self.submission);
         }
         let from = self.prepared.parsed.envelope.from.as_ref();
+        // What is no address, as one that is too long, is nobody's.
+        let is_address = |text: &String| EmailAddress::parse(text).is_ok();
         let first = from.and_then(|from| from.iter().find_map(Address::addr_spec));
+        let first = first.filter(is_address);
         let arrival = Arrival {
             submission: self.submission.clone(),
             from: first.unwrap_or_default(),
@@ -299,7 +302,7 @@ impl Delivery {
             local: outcome.local,
             outside: outcome.outside,
             late: outcome.late,
-            complete: true,
+            cut_off: None,
         })
     }
 

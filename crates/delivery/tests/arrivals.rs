@@ -338,3 +338,15 @@ fn an_answer_from_outside_is_in_the_conversation_until_it_is_forgotten() {
     assert_eq!(listed("offer@x", later), [pity]);
     assert_eq!(recalls.check().unwrap(), []);
 }
+
+#[test]
+fn an_author_that_is_no_address_is_nobodys() {
+    let mut house = House::new();
+    let long = format!(
+        "From: <{}@b>\r\nSubject: long\r\n\r\nHello\r\n",
+        "x".repeat(70_000)
+    );
+    arrive(&mut house, &["bob@tern.test"], long.into_bytes());
+    assert_eq!(house.inbox(house.account("bob")).len(), 1);
+    house.check();
+}

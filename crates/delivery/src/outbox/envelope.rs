@@ -155,12 +155,14 @@ fn rcpt_parameter(
             }
             recipient.notify = Some(notify);
         }
-        // RFC 3461 4.2
+        // RFC 3461 4.2: the type is an atom, since it leaves as it is; the address is encoded then.
         ("ORCPT", Some(value)) if recipient.orcpt.is_none() && value.len() <= 500 => {
             let (kind, address) = value.split_once(';')?;
-            let is_plain = !value.chars().any(char::is_control);
-            (is_plain && !kind.is_empty() && !address.is_empty()).then_some(())?;
-            recipient.orcpt = Some(value.to_owned());
+            let is_atom = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            let is_kind = !kind.is_empty() && kind.bytes().all(is_atom);
+            let is_address = !address.is_empty() && !address.chars().any(char::is_control);
+            (is_kind && is_address).then_some(())?;
+            recipient.orcpt = Some(format!("{};{address}", kind.to_ascii_lowercase()));
         }
         _ => return None,
     }
@@ -297,6 +299,10 @@ mod tests {
             ("NOTIFY", Some("NEVER,SUCCESS")),
             ("NOTIFY", None),
             ("ORCPT", Some("e@f.example")),
+            ("ORCPT", Some(";e@f.example")),
+            ("ORCPT", Some("rfc822;")),
+            ("ORCPT", Some("rfc822 NOTIFY=NEVER X=1;e@f.example")),
+            ("ORCPT", Some("ütf-8;e@f.example")),
             ("HOLDFOR", Some("1")),
         ] {
             assert_eq!(asked(&[], &[(name, value)]), None, "{name} {value:?}");
