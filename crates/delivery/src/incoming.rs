@@ -4,6 +4,8 @@ use tern_base::{AccountId, EmailAddress, OriginId};
 use tern_mailbox::{Connection, SealTag};
 use tern_queue::{DsnReturn, Notify};
 
+use crate::DeliveryError;
+
 /// A message that a session has taken in whole.
 #[derive(Clone, Debug)]
 pub struct Incoming {
@@ -71,7 +73,16 @@ pub struct Accepted {
     pub outside: usize,
     /// Seals that stopped a copy on its way in, each once: on whose behalf.
     pub late: Vec<SealTag>,
-    /// Whether every copy is where it goes. `false`: the message is durable, and
+    /// Why not every copy is where it goes: the message is durable, and
     /// [`crate::Delivery::resume`] brings the rest.
-    pub complete: bool,
+    pub cut_off: Option<DeliveryError>,
+}
+
+/// What came of going on with fan-outs that were cut off.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resumed {
+    /// Those that are finished now.
+    pub finished: Vec<Accepted>,
+    /// Those that could not go on, and why.
+    pub failed: Vec<(OriginId, DeliveryError)>,
 }

@@ -20,7 +20,7 @@ use crate::notice::Subject;
 use crate::place::{Outcome, Position, targets_of};
 use crate::report::Notice;
 use crate::tables::{self, Job, Stage};
-use crate::{Accepted, Delivery, DeliveryError, limits};
+use crate::{Accepted, Delivery, DeliveryError, Resumed, limits};
 
 /// How often a chunk whose commit lost its answer is tried again.
 const UNKNOWN_ATTEMPTS: usize = 3;
@@ -69,14 +69,14 @@ impl Delivery {
             local: count(|goal| matches!(goal, Goal::Local(..))),
             outside: count(|goal| matches!(goal, Goal::Outside(_))),
             late: Vec::new(),
-            complete: true,
+            cut_off: None,
         };
         match self.run(origin, Some(&acceptance.prepared), now, entropy) {
             Ok(Some(done)) => Ok(done),
             // Another runner finished it, and tells of its seals.
             Ok(None) => Ok(planned),
-            Err(_) => Ok(Accepted {
-                complete: false,
+            Err(error) => Ok(Accepted {
+                cut_off: Some(error),
                 ..planned
             }),
         }
@@ -173,31 +173,27 @@ impl Delivery {
         }
     }
 
-    /// Goes on with fan-outs that were cut off: at start, and now and then. Answers those that it
-    /// finished. One that can't go on does not keep back the others.
+    /// Goes on with fan-outs that were cut off: at start, and now and then. One that can't go on does
+    /// not keep back the others.
     pub fn resume(
         &self,
         now: Timestamp,
         entropy: &mut dyn Entropy,
-    ) -> Result<Vec<Accepted>, DeliveryError> {
-        let mut finished = Vec::new();
-        let mut failed = None;
+    ) -> Result<Resumed, DeliveryError> {
+        let mut resumed = Resumed::default();
         let mut next = Some(tables::jobs());
         while let Some(range) = next {
             let page = self.engine.scan(&range, 1_000)?;
             for (key, value) in &page.rows {
                 let (origin, _) = tables::read_key(key)?;
                 match self.resume_one(origin, value, now, entropy) {
-                    Ok(done) => finished.extend(done),
-                    Err(error) => failed = Some(error),
+                    Ok(done) => resumed.finished.extend(done),
+                    Err(error) => resumed.failed.push((origin, error)),
                 }
             }
             next = page.next;
         }
-        match failed {
-            Some(error) if finished.is_empty() => Err(error),
-            _ => Ok(finished),
-        }
+        Ok(resumed)
     }
 
     fn resume_one(
@@ -397,12 +393,14 @@ fn keep(txn: &mut Transaction<'_>, job: &mut Job, outcome: Outcome) {
     let room = limits::MAX_REPORTED.saturating_sub(job.reports as usize);
     job.omitted += reports.len().saturating_sub(room) as u32;
     reports.truncate(room);
-    if !reports.is_empty() {
-        let key = tables::report_key(job.facts.origin, job.report_rows);
-        txn.put(key, tables::encode_reports(&reports));
+    let mut rest = &reports[..];
+    while !rest.is_empty() {
+        let (row, taken) = tables::encode_reports(rest, limits::REPORT_ROW_BYTES);
+        txn.put(tables::report_key(job.facts.origin, job.report_rows), row);
         job.report_rows += 1;
-        job.reports += reports.len() as u32;
+        rest = rest.get(taken..).unwrap_or_default();
     }
+    job.reports += reports.len() as u32;
 }
 
 fn accepted(job: Job) -> Accepted {
@@ -412,7 +410,7 @@ fn accepted(job: Job) -> Accepted {
         local: job.local as usize,
         outside: job.outside as usize,
         late: job.late,
-        complete: true,
+        cut_off: None,
     }
 }
 

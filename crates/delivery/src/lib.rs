@@ -44,7 +44,7 @@ use tern_store::{Engine, Read};
 
 pub use check::{Checked, Finding};
 pub use error::{DeliveryError, Refusal};
-pub use incoming::{Accepted, Incoming, IncomingRecipient, Submitter};
+pub use incoming::{Accepted, Incoming, IncomingRecipient, Resumed, Submitter};
 pub use outbox::{
     Delivered, Dispatched, Envelope, NewMdn, NewSending, Outbox, OutboxChanges, RecipientStatus,
     Sending, Stage, Stop, SubmitError,

@@ -50,6 +50,8 @@ pub const ANSWER_AGAIN_MS: u64 = 7 * 24 * 3_600_000;
 pub(crate) const CHUNK_BYTES: usize = 640 * 1024;
 /// Most bytes of one row of planned recipients.
 pub(crate) const PLAN_ROW_BYTES: usize = 48 * 1024;
+/// Most bytes of one row of reports that the sender is owed.
+pub(crate) const REPORT_ROW_BYTES: usize = 32 * 1024;
 /// Kept free in a batch for a message's structure, a submission and the like, in bytes.
 pub(crate) const BATCH_RESERVE: usize = 96 * 1024;
 /// Content up to this size travels in the batch that refers to it.

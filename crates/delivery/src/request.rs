@@ -131,7 +131,7 @@ impl Delivery {
             local: 0,
             outside: 0,
             late: Vec::new(),
-            complete: true,
+            cut_off: None,
         })
     }
 }

@@ -191,22 +191,33 @@ pub(crate) fn decode_plan(bytes: &[u8]) -> Result<Vec<Entry>, Damaged> {
     read_entries(&mut Reader::of_version(bytes, VERSION)?)
 }
 
-/// The reports of a chunk: failures, deliveries and expansions; others are never a job's.
-pub(crate) fn encode_reports(reports: &[Report]) -> Vec<u8> {
-    let mut w = Writer::versioned(VERSION);
-    w.list(reports, |w, report| {
-        w.text(&report.recipient.to_string());
-        w.option(report.original.as_deref(), |w, original| {
-            w.text(original);
-        });
-        match &report.action {
-            Action::Failed(refusal) => w.byte(0).byte(refusal.number()),
-            Action::Delivered => w.byte(1),
-            Action::Expanded => w.byte(2),
-            Action::Refused { .. } | Action::Delayed(_) | Action::Relayed => w.byte(3),
-        };
+/// As many reports of a chunk as fit one row: failures, deliveries and expansions; others are never a
+/// job's. At least one, where there is any.
+pub(crate) fn encode_reports(reports: &[Report], most: usize) -> (Vec<u8>, usize) {
+    let mut size = 0;
+    let fitting = reports.iter().take_while(|report| {
+        let mut w = Writer::default();
+        write_report(&mut w, report);
+        size += w.finish().len();
+        size <= most
     });
-    w.finish()
+    let taken = fitting.count().max(1).min(reports.len());
+    let mut w = Writer::versioned(VERSION);
+    w.list(reports.get(..taken).unwrap_or(reports), write_report);
+    (w.finish(), taken)
+}
+
+fn write_report(w: &mut Writer, report: &Report) {
+    w.text(&report.recipient.to_string());
+    w.option(report.original.as_deref(), |w, original| {
+        w.text(original);
+    });
+    match &report.action {
+        Action::Failed(refusal) => w.byte(0).byte(refusal.number()),
+        Action::Delivered => w.byte(1),
+        Action::Expanded => w.byte(2),
+        Action::Refused { .. } | Action::Delayed(_) | Action::Relayed => w.byte(3),
+    };
 }
 
 pub(crate) fn decode_reports(bytes: &[u8]) -> Result<Vec<Report>, Damaged> {

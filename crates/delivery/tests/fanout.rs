@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 
 use house::{House, address};
 use tern_base::{AccountId, OriginId};
-use tern_delivery::Incoming;
+use tern_delivery::{Incoming, Resumed};
 use tern_directory::target::Target;
 use tern_directory::{add_members, create_group};
 use tern_recall::{Outcome, RecallId, Recalls, Request, Requested, Requester, Selector};
@@ -106,7 +106,7 @@ fn images(house: &mut House, incoming: &Incoming) -> Vec<MemEngine> {
         run.engine.set_fault_hook(None);
         let image = run.engine.fork();
         images.push(image);
-        if done.is_ok_and(|done| done.complete) {
+        if done.is_ok_and(|done| done.cut_off.is_none()) {
             return images;
         }
     }
@@ -127,14 +127,15 @@ fn cut_off_at_every_commit() {
         let finished = later
             .delivery
             .resume(later.now, &mut later.entropy)
-            .unwrap();
+            .unwrap()
+            .finished;
         if was_accepted {
             accepted += 1;
             all_there(&later, &accounts, incoming.origin);
             assert!(
                 finished
                     .iter()
-                    .all(|done| done.complete && done.outside == OUTSIDE)
+                    .all(|done| done.cut_off.is_none() && done.outside == OUTSIDE)
             );
             // Once more changes nothing.
             assert_eq!(
@@ -142,7 +143,7 @@ fn cut_off_at_every_commit() {
                     .delivery
                     .resume(later.now, &mut later.entropy)
                     .unwrap(),
-                []
+                Resumed::default()
             );
         } else {
             // Nothing happened; the sender tries again and all is well.
@@ -173,13 +174,14 @@ fn a_full_disk_before_the_accepting_commit_is_temporary_and_after_it_is_not_the_
         run.engine.set_fault_hook(None);
         answers.push(done.is_ok());
         match done {
-            Ok(done) => assert!(!done.complete),
+            Ok(done) => assert_eq!(done.cut_off, Some(StoreError::Full.into())),
             Err(error) => {
                 assert!(error.is_full());
                 assert_eq!(error.fault(), tern_base::Fault::Temporary);
                 // What was never accepted is forgotten after the grace time.
                 let later = run.now.plus_millis(2 * 3_600_000);
-                assert_eq!(run.delivery.resume(later, &mut run.entropy).unwrap(), []);
+                let resumed = run.delivery.resume(later, &mut run.entropy).unwrap();
+                assert_eq!(resumed, Resumed::default());
                 run.check();
                 let rows = tern_store::Range::prefix(vec![0x62]);
                 let left = tern_store::Read::scan(&run.engine, &rows, 10).unwrap().rows;
@@ -210,7 +212,7 @@ fn lost_answers_and_conflicts_bring_nothing_twice() {
             })));
             let done = run.accept(incoming.clone()).unwrap();
             run.engine.set_fault_hook(None);
-            assert!(done.complete, "{fault:?} at {nth}");
+            assert_eq!(done.cut_off, None, "{fault:?} at {nth}");
             all_there(&run, &accounts, incoming.origin);
         }
     }
@@ -270,7 +272,7 @@ fn two_runners_of_one_job() {
     run.engine.set_fault_hook(Some(Box::new(move |_| {
         (count.fetch_add(1, Ordering::SeqCst) >= 2).then_some(Injected::Full)
     })));
-    assert!(!run.accept(incoming.clone()).unwrap().complete);
+    assert!(run.accept(incoming.clone()).unwrap().cut_off.is_some());
     run.engine.set_fault_hook(None);
     let run = Arc::new(run);
     let finished = Arc::new(Mutex::new(0));
@@ -280,7 +282,8 @@ fn two_runners_of_one_job() {
             scope.spawn(move || {
                 let mut entropy = tern_base::SeededEntropy::new(seed);
                 let done = run.delivery.resume(run.now, &mut entropy).unwrap();
-                *finished.lock().unwrap() += done.len();
+                assert_eq!(done.failed, []);
+                *finished.lock().unwrap() += done.finished.len();
             });
         }
     });
@@ -301,7 +304,24 @@ fn long_addresses_stay_within_a_batch() {
     }
     incoming.content = vec![b'x'; 500_000];
     let done = house.accept(incoming).unwrap();
-    assert_eq!((done.outside, done.complete), (600, true));
+    assert_eq!((done.outside, done.cut_off), (600, None));
+    house.check();
+}
+
+/// All of a chunk fail, and each report repeats the longest original recipient that there may be.
+#[test]
+fn long_reports_of_one_chunk_stay_within_a_row() {
+    let (mut house, accounts) = crowd();
+    for account in &accounts[..130] {
+        house.mailboxes.set_quota(*account, 1).unwrap();
+    }
+    let to = ["crowd@tern.test"];
+    let mut incoming = house.incoming("ann@far.example", &to, None);
+    incoming.content = b"Subject: all\r\n\r\nHello\r\n".to_vec();
+    incoming.recipients[0].orcpt = Some(format!("rfc822;{}@far.example", "x".repeat(480)));
+    let done = house.accept(incoming).unwrap();
+    assert_eq!(done.cut_off, None);
+    assert_eq!(done.local, MEMBERS - 131);
     house.check();
 }
 

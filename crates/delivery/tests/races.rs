@@ -31,7 +31,8 @@ fn to_many(house: &mut House) -> Incoming {
 
 fn resume(delivery: &Delivery, now: Timestamp) {
     let mut entropy = SeededEntropy::new(3);
-    delivery.resume(now, &mut entropy).unwrap();
+    let resumed = delivery.resume(now, &mut entropy).unwrap();
+    assert_eq!(resumed.failed, []);
 }
 
 fn plan_rows(house: &House) -> usize {

@@ -377,7 +377,7 @@ fn there_is_one_vacation_response() {
         "From: carol@example.org\r\nTo: bob@example.org\r\nMessage-ID: <a@b>\r\n\r\nHi\r\n";
     house.receive("carol@example.org", letter);
     let sent = house.delivery.answer_owed(house.now, &mut house.entropy);
-    assert_eq!(sent.unwrap().len(), 1);
+    assert_eq!(sent.unwrap().accepted.len(), 1);
     assert_eq!(copies(&house), 1);
     house.check();
 }

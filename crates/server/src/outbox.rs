@@ -34,6 +34,14 @@ impl Departures {
             outside = accepted.outside,
             "message sent"
         );
+        self.follow(accepted);
+    }
+
+    /// Does what follows, without a word of the message itself.
+    pub(crate) fn follow(&self, accepted: &Accepted) {
+        if let Some(error) = &accepted.cut_off {
+            tracing::warn!(origin = %accepted.origin, %error, "a delivery was cut off and goes on");
+        }
         self.late.report(&accepted.late);
         if accepted.outside > 0 {
             self.queued.notify_one();
@@ -45,7 +53,14 @@ impl Departures {
 pub(crate) fn send_due(delivery: &Delivery, departures: &Departures) {
     let now = clock::now();
     match delivery.answer_owed(now, &mut OsEntropy) {
-        Ok(answers) => answers.iter().for_each(|answer| departures.report(answer)),
+        Ok(answered) => {
+            for accepted in &answered.accepted {
+                departures.report(accepted);
+            }
+            for (origin, error) in &answered.failed {
+                tracing::warn!(%origin, %error, "the answer to a message could not be sent");
+            }
+        }
         Err(error) => tracing::error!(%error, "an answer could not be sent"),
     }
     match delivery.next_sending() {

@@ -26,7 +26,6 @@ use tokio::sync::watch;
 use crate::audit_chores::AuditChores;
 use crate::clock::{self, OsEntropy};
 use crate::hub::{Changes, Hub};
-use crate::late::Late;
 use crate::outbox::{self, Departures};
 use crate::parts::Parts;
 use crate::policies::{Policies, PoliciesError};
@@ -80,7 +79,6 @@ impl Workers {
     pub(crate) fn start(
         parts: &Parts,
         hub: &Arc<Hub>,
-        late: Late,
         late_tags: Receiver<SealTag>,
         audit: AuditChores,
         departures: Departures,
@@ -113,10 +111,10 @@ impl Workers {
         workers.spawn("recall-start", move |ending| {
             at_start.at_all(ending, &*engine);
         })?;
-        let delivery = Arc::clone(&parts.delivery);
+        let (delivery, sent) = (Arc::clone(&parts.delivery), departures.clone());
         workers.spawn("outbox", move |ending| {
             while !ending.wait(outbox::SECOND) {
-                outbox::send_due(&delivery, &departures);
+                outbox::send_due(&delivery, &sent);
             }
         })?;
         let chores = Chores {
@@ -125,7 +123,7 @@ impl Workers {
             delivery: Arc::clone(&parts.delivery),
             recalls: Arc::clone(&parts.recalls),
             schedule: parts.schedule.clone(),
-            late,
+            departures,
             hub: Arc::clone(hub),
             unread,
             audit,
@@ -310,7 +308,7 @@ struct Chores {
     delivery: Arc<Delivery>,
     recalls: Arc<Recalls>,
     schedule: Schedule,
-    late: Late,
+    departures: Departures,
     hub: Arc<Hub>,
     unread: Unread,
     audit: AuditChores,
@@ -373,10 +371,13 @@ impl Chores {
             Err(error) => tracing::error!(%error, "change logs could not be trimmed"),
         }
         match self.delivery.resume(clock::now(), &mut OsEntropy) {
-            Ok(done) => {
-                for accepted in done {
+            Ok(resumed) => {
+                for accepted in &resumed.finished {
                     tracing::info!(origin = %accepted.origin, "a delivery was finished");
-                    self.late.report(&accepted.late);
+                    self.departures.follow(accepted);
+                }
+                for (origin, error) in &resumed.failed {
+                    tracing::error!(%origin, %error, "a delivery could not be finished");
                 }
             }
             Err(error) => tracing::error!(%error, "deliveries could not be finished"),

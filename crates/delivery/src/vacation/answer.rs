@@ -12,7 +12,7 @@ use super::rows::{self, Owed};
 use crate::entry::{Entry, Facts, Goal, Head};
 use crate::place::Position;
 use crate::plan::plan;
-use crate::{Accepted, Delivery, DeliveryError, IncomingRecipient, limits};
+use crate::{Accepted, Delivery, DeliveryError, Dispatched, IncomingRecipient, limits};
 
 /// What of a message says whom an answer would go to; nothing where none may.
 pub(crate) struct Answering<'a> {
@@ -121,20 +121,31 @@ impl Delivery {
         Ok(())
     }
 
-    /// Writes the answers that are owed.
+    /// Writes the answers that are owed. One that can't be written stays, and keeps back no other.
     pub fn answer_owed(
         &self,
         now: Timestamp,
         entropy: &mut dyn Entropy,
-    ) -> Result<Vec<Accepted>, DeliveryError> {
-        let page = self.engine.scan(&rows::all_owed(), limits::DUE_AT_ONCE)?;
-        let mut sent = Vec::new();
-        for (key, value) in page.rows {
-            let (account, _) = rows::read_owed_key(&key)?;
-            let owed = Owed::decode(&value)?;
-            sent.extend(self.answer(&key, account, &owed, now, entropy)?);
+    ) -> Result<Dispatched, DeliveryError> {
+        let mut answered = Dispatched::default();
+        let mut next = Some(rows::all_owed());
+        while let Some(range) = next
+            && answered.accepted.len() < limits::DUE_AT_ONCE
+        {
+            let page = self.engine.scan(&range, limits::DUE_AT_ONCE)?;
+            for (key, value) in page.rows {
+                let (account, origin) = rows::read_owed_key(&key)?;
+                let answer = Owed::decode(&value)
+                    .map_err(DeliveryError::from)
+                    .and_then(|owed| self.answer(&key, account, &owed, now, entropy));
+                match answer {
+                    Ok(accepted) => answered.accepted.extend(accepted),
+                    Err(error) => answered.failed.push((origin, error)),
+                }
+            }
+            next = page.next;
         }
-        Ok(sent)
+        Ok(answered)
     }
 
     fn answer(
@@ -181,7 +192,7 @@ impl Delivery {
                 local: outcome.local,
                 outside: outcome.outside,
                 late: outcome.late,
-                complete: true,
+                cut_off: None,
             })))
         })
     }

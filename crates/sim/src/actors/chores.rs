@@ -21,8 +21,11 @@ impl Chores {
             failed("deletions", error.fault(), &error);
         }
         match server.delivery.resume(now, &mut sim.entropy()) {
-            Ok(done) => {
-                for accepted in done {
+            Ok(resumed) => {
+                for (_, error) in &resumed.failed {
+                    failed("resume", error.fault(), error);
+                }
+                for accepted in resumed.finished {
                     sim.oracle
                         .borrow_mut()
                         .promised(accepted.origin, Promise::Accepted);
