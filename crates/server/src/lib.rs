@@ -40,6 +40,7 @@ mod net;
 pub mod outbox;
 mod parts;
 mod policies;
+mod rate;
 mod relay;
 mod session;
 mod syslog;

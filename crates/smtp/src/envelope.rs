@@ -92,7 +92,7 @@ pub struct Recipient {
 pub struct Envelope {
     /// The reverse-path; `None` is the null sender.
     pub mail_from: Option<EmailAddress>,
-    /// The recipients that were accepted, in order, not de-duplicated.
+    /// The recipients that were accepted, in order, each once.
     pub recipients: Vec<Recipient>,
     /// What the body may hold.
     pub body: BodyType,

@@ -28,6 +28,10 @@ pub const OUTPUT_HIGH_WATER: usize = 64 * 1024;
 /// The smallest piece of the server's memory for messages in transit that is reserved, in octets.
 pub const RESERVATION_STEP: usize = 64 * 1024;
 
+/// Commands without effect (NOOP, RSET, HELP, VRFY, EHLO, MAIL) since the last message, beyond which each
+/// counts as an error of the peer: each costs work, and none brings mail.
+pub const MAX_IDLE_COMMANDS: u32 = 100;
+
 /// Most events held when nobody takes them; later ones are lost.
 pub const MAX_EVENTS: usize = 256;
 

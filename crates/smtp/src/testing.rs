@@ -19,10 +19,11 @@ use crate::verbs::{AcceptError, Accepted, Arrival, RecipientVerdict, Sender, Ver
 
 /// Verbs with fixed answers.
 ///
-/// Recipients: `unknown@`, `full@`, `disabled@`, `later@`, `ratelimited@`, `toomany@` and
-/// `private@` get those verdicts, every other address at `example.org` is accepted, and so is
-/// every address of an authenticated sender. Account 1 is `alice`, password `secret`, who may
-/// send as `alice@example.org`. A message with a line `X-Refuse: …` is refused as that says.
+/// Recipients: `unknown@`, `full@`, `disabled@`, `later@`, `ratelimited@` and `private@` get those
+/// verdicts, every other address at `example.org` is accepted, and so is every address of an
+/// authenticated sender. Account 1 is `alice`, password `secret`, who may send as
+/// `alice@example.org`; of `later@` that can't be told. A message with a line `X-Refuse: …` is refused
+/// as that says.
 #[derive(Debug)]
 pub struct FakeVerbs {
     /// The messages accepted.
@@ -74,7 +75,6 @@ impl Verbs for FakeVerbs {
             "disabled" => RecipientVerdict::Disabled,
             "later" => RecipientVerdict::Later,
             "ratelimited" => RecipientVerdict::RateLimited,
-            "toomany" => RecipientVerdict::TooMany,
             "private" => RecipientVerdict::NotAllowed,
             _ => RecipientVerdict::Accept,
         }
@@ -85,8 +85,10 @@ impl Verbs for FakeVerbs {
         EmailAddress::parse(&format!("postmaster@{domain}")).ok()
     }
 
-    fn may_send_as(&mut self, account: AccountId, mail_from: &EmailAddress) -> bool {
-        account == AccountId(1) && mail_from.canonical() == "alice@example.org"
+    fn may_send_as(&mut self, account: AccountId, mail_from: &EmailAddress) -> Option<bool> {
+        let is_known = account == AccountId(1);
+        let is_told = mail_from.local() != "later";
+        is_told.then_some(is_known && mail_from.canonical() == "alice@example.org")
     }
 
     fn memory(&self) -> &dyn ContentMemory {
@@ -106,10 +108,9 @@ impl Verbs for FakeVerbs {
         match asked {
             Some("temporary") => return Err(AcceptError::Temporary),
             Some("storage-full") => return Err(AcceptError::StorageFull),
-            Some("rate-limited") => return Err(AcceptError::RateLimited),
-            Some("too-large") => return Err(AcceptError::TooLarge),
             Some("loop") => return Err(AcceptError::Loop),
             Some("malformed") => return Err(AcceptError::Malformed),
+            Some("full") => return Err(AcceptError::Recipients(RecipientVerdict::MailboxFull)),
             Some(rule) => return Err(AcceptError::Policy(format!("rule {rule}\r\n250 no"))),
             None => {}
         }

@@ -17,9 +17,9 @@ pub trait Verbs {
     /// anybody is.
     fn postmaster(&mut self, hostname: &str) -> Option<EmailAddress>;
 
-    /// May this account use this address as reverse-path (RFC 6409 6.1)? Not asked for the null
-    /// sender.
-    fn may_send_as(&mut self, account: AccountId, mail_from: &EmailAddress) -> bool;
+    /// May this account use this address as reverse-path (RFC 6409 6.1)? `None`: that can't be told
+    /// now. Not asked for the null sender.
+    fn may_send_as(&mut self, account: AccountId, mail_from: &EmailAddress) -> Option<bool>;
 
     /// The memory for messages on their way in.
     fn memory(&self) -> &dyn ContentMemory;
@@ -65,8 +65,6 @@ pub enum RecipientVerdict {
     Later,
     /// The sender sends too much too fast: 450 4.7.1
     RateLimited,
-    /// No further recipients in this message: 452 4.5.3
-    TooMany,
 }
 
 /// One message that has come in whole.
@@ -105,12 +103,6 @@ pub enum AcceptError {
     /// No room: 452 4.3.1
     #[error("no storage left")]
     StorageFull,
-    /// 450 4.7.1
-    #[error("too many messages")]
-    RateLimited,
-    /// 552 5.3.4
-    #[error("the message is too large")]
-    TooLarge,
     /// 554 5.4.6
     #[error("the message is looping")]
     Loop,
@@ -120,4 +112,24 @@ pub enum AcceptError {
     /// A rule refuses it; the text is for the client: 550 5.7.1
     #[error("refused by policy: {0}")]
     Policy(String),
+    /// None of its recipients can be served, the first for this reason, with the reply that RCPT
+    /// would have got.
+    #[error("no recipient could be served: {0:?}")]
+    Recipients(RecipientVerdict),
+}
+
+impl RecipientVerdict {
+    /// The reply of a session.
+    pub(crate) const fn reply(self) -> &'static str {
+        match self {
+            Self::Accept => "250 2.1.5 OK",
+            Self::UnknownUser => "550 5.1.1 No such user",
+            Self::RelayDenied => "550 5.7.1 Relaying denied",
+            Self::NotAllowed => "550 5.7.1 Not allowed to write to this recipient",
+            Self::Disabled => "550 5.2.1 Mailbox disabled",
+            Self::MailboxFull => "452 4.2.2 Mailbox full",
+            Self::Later => "451 4.3.0 Try again later",
+            Self::RateLimited => "450 4.7.1 Too many messages, try again later",
+        }
+    }
 }

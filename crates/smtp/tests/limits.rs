@@ -156,3 +156,59 @@ fn events_hold_no_password_and_no_content() {
     assert!(shown.contains("AuthenticationFailed") && shown.contains("MessageAccepted"));
     assert!(!shown.contains("secret"), "{shown}");
 }
+
+#[test]
+fn whoever_brings_no_mail_is_sent_away() {
+    let mut rig = rig();
+    rig.feed(b"HELO c\r\n");
+    let round = "MAIL FROM:<b@r.example>\r\nRCPT TO:<alice@example.org>\r\nRSET\r\nNOOP\r\n";
+    let said = rig.feed(round.repeat(33).as_bytes());
+    assert!(!rig.closed(), "{}", String::from_utf8_lossy(&said));
+    // A message shows what they are here for.
+    rig.feed(TO_DATA);
+    assert!(rig.feed(b"Subject: x\r\n\r\n.\r\n").starts_with(b"250 "));
+    rig.feed(round.repeat(33).as_bytes());
+    assert!(!rig.closed());
+    let said = rig.feed(round.repeat(10).as_bytes());
+    assert!(rig.closed());
+    assert!(said.ends_with(b"421 4.7.0 Too many errors, closing\r\n"));
+    assert!(rig.events.contains(&Event::LimitHit(Limit::Errors)));
+}
+
+#[test]
+fn a_recipient_named_again_is_one_and_a_long_envelope_takes_memory() {
+    let mut rig = rig();
+    rig.feed(b"EHLO c\r\nMAIL FROM:<b@r.example>\r\n");
+    let rcpt = |name: &str| {
+        let original = "x".repeat(400);
+        format!("RCPT TO:<{name}@example.org> ORCPT=rfc822;{original}\r\n")
+    };
+    for _ in 0..500 {
+        assert_eq!(rig.feed(rcpt("alice").as_bytes()), b"250 2.1.5 OK\r\n");
+    }
+    assert_eq!(rig.verbs.reserved(), 0);
+    for n in 0..500 {
+        assert_eq!(
+            rig.feed(rcpt(&format!("r{n}")).as_bytes()),
+            b"250 2.1.5 OK\r\n"
+        );
+    }
+    let reserved = rig.verbs.reserved();
+    assert!((256 << 10..1 << 20).contains(&reserved), "{reserved}");
+    rig.feed(b"DATA\r\n");
+    assert!(
+        rig.verbs.reserved() > reserved,
+        "while the content comes, too"
+    );
+    rig.feed(b"Subject: x\r\n\r\n.\r\n");
+    assert_eq!(rig.verbs.reserved(), 0);
+    assert_eq!(rig.verbs.arrivals[0].envelope.recipients.len(), 501);
+    // And without memory there is no room for more.
+    rig.verbs.memory = tern_session::Budget::new(0);
+    rig.feed(b"MAIL FROM:<b@r.example>\r\n");
+    let refused = (0..500).map(|n| rig.feed(rcpt(&format!("r{n}")).as_bytes()));
+    let refused: Vec<_> = refused
+        .filter(|said| said.starts_with(b"452 4.3.1"))
+        .collect();
+    assert!(refused.len() > 300, "{}", refused.len());
+}

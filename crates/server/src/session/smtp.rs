@@ -14,11 +14,14 @@ use tern_smtp::{
     AcceptError, Accepted, Arrival, Event, Notify, Recipient, RecipientVerdict, Ret, Role, Sender,
     Session, Settings, Verbs,
 };
+use tern_store::StoreError;
+use tokio::time::Instant;
 
 use crate::clock;
 use crate::late::Late;
 use crate::memory::{Memory, PeerMemory};
 use crate::net::{Served, Service};
+use crate::rate::Rate;
 
 /// What the records call the protocol.
 const PROTOCOL: &str = "smtp";
@@ -33,6 +36,8 @@ pub(crate) struct SmtpDoor {
     pub(crate) late: Late,
     /// Wakes the worker of the queue.
     pub(crate) queued: Arc<tokio::sync::Notify>,
+    /// To how many recipients an account may write.
+    pub(crate) recipients: Arc<Rate>,
 }
 
 impl SmtpDoor {
@@ -49,6 +54,7 @@ impl SmtpDoor {
             memory: self.memory.of(peer.ip),
             late: self.late.clone(),
             queued: Arc::clone(&self.queued),
+            recipients: Arc::clone(&self.recipients),
             id,
         };
         let session = Session::new(Arc::clone(&self.settings), role, peer, now);
@@ -63,6 +69,7 @@ pub(crate) struct SmtpService {
     memory: PeerMemory,
     late: Late,
     queued: Arc<tokio::sync::Notify>,
+    recipients: Arc<Rate>,
     id: u64,
 }
 
@@ -133,7 +140,13 @@ impl Verbs for SmtpService {
     fn recipient(&mut self, sender: &Sender<'_>, recipient: &EmailAddress) -> RecipientVerdict {
         let submitter = sender.authenticated.map(|who| who.account);
         match self.delivery.check_recipient(submitter, recipient) {
-            Ok(RecipientCheck::Local | RecipientCheck::Relay) => RecipientVerdict::Accept,
+            Ok(RecipientCheck::Local | RecipientCheck::Relay) => {
+                let taken = submitter.map(|who| self.recipients.take(who, Instant::now()));
+                match taken {
+                    None | Some(Ok(())) => RecipientVerdict::Accept,
+                    Some(Err(_)) => RecipientVerdict::RateLimited,
+                }
+            }
             Ok(RecipientCheck::UnknownUser) => RecipientVerdict::UnknownUser,
             Ok(RecipientCheck::RelayDenied) => RecipientVerdict::RelayDenied,
             Ok(RecipientCheck::MailboxFull) => RecipientVerdict::MailboxFull,
@@ -159,14 +172,10 @@ impl Verbs for SmtpService {
         }
     }
 
-    fn may_send_as(&mut self, account: AccountId, mail_from: &EmailAddress) -> bool {
-        match self.delivery.may_send_as(account, mail_from) {
-            Ok(may) => may,
-            Err(error) => {
-                tracing::error!(%error, "a sender could not be looked up");
-                false
-            }
-        }
+    fn may_send_as(&mut self, account: AccountId, mail_from: &EmailAddress) -> Option<bool> {
+        let may = self.delivery.may_send_as(account, mail_from);
+        may.inspect_err(|error| tracing::error!(%error, "a sender could not be looked up"))
+            .ok()
     }
 
     fn memory(&self) -> &dyn ContentMemory {
@@ -188,6 +197,9 @@ impl Verbs for SmtpService {
             outside = accepted.outside,
             "message delivered"
         );
+        if let Some(error) = &accepted.cut_off {
+            tracing::warn!(origin = %accepted.origin, %error, "a delivery was cut off and goes on");
+        }
         self.late.report(&accepted.late);
         if accepted.outside > 0 {
             self.queued.notify_one();
@@ -257,18 +269,73 @@ fn recipient(recipient: Recipient) -> IncomingRecipient {
     }
 }
 
+/// What a session says of a message that was not accepted.
 fn refusal(error: &DeliveryError) -> AcceptError {
-    match error {
-        DeliveryError::Refused(Refusal::Loop) => AcceptError::Loop,
-        DeliveryError::Refused(refusal) => AcceptError::Policy(refusal.text().to_owned()),
-        error if error.is_full() => AcceptError::StorageFull,
-        DeliveryError::Limit(_) => AcceptError::Policy(error.to_string()),
-        error => {
-            match error.fault() {
-                Fault::Ours => tracing::error!(%error, "a message could not be accepted"),
-                _ => tracing::warn!(%error, "a message could not be accepted"),
-            }
+    let verdict = match error {
+        DeliveryError::Refused(Refusal::Loop) => return AcceptError::Loop,
+        DeliveryError::Refused(Refusal::UnknownUser) => RecipientVerdict::UnknownUser,
+        DeliveryError::Refused(Refusal::Disabled) => RecipientVerdict::Disabled,
+        // Room may be made: the same verdict as at RCPT.
+        DeliveryError::Refused(Refusal::MailboxFull) => RecipientVerdict::MailboxFull,
+        DeliveryError::Refused(Refusal::RelayDenied) => RecipientVerdict::RelayDenied,
+        DeliveryError::Refused(Refusal::TooManyMembers) => RecipientVerdict::NotAllowed,
+        error => return fault_of(error),
+    };
+    AcceptError::Recipients(verdict)
+}
+
+fn fault_of(error: &DeliveryError) -> AcceptError {
+    match error.fault() {
+        _ if error.is_full() => AcceptError::StorageFull,
+        // Something of the message does not fit where it is to be kept: it never will.
+        _ if matches!(error, DeliveryError::Store(StoreError::TooLarge { .. })) => {
+            tracing::error!(%error, "a message could not be kept");
+            AcceptError::Malformed
+        }
+        Fault::Peer => AcceptError::Malformed,
+        Fault::Policy => AcceptError::Policy(error.to_string()),
+        Fault::Temporary => {
+            tracing::warn!(%error, "a message could not be accepted");
             AcceptError::Temporary
         }
+        Fault::Ours => {
+            tracing::error!(%error, "a message could not be accepted");
+            AcceptError::Temporary
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_accepted_is_said_by_whose_fault_it_is() {
+        use tern_mailbox::MailboxError;
+        let recipients = AcceptError::Recipients;
+        let refused = |refusal| DeliveryError::Refused(refusal);
+        for (error, said) in [
+            (refused(Refusal::Loop), AcceptError::Loop),
+            (
+                refused(Refusal::UnknownUser),
+                recipients(RecipientVerdict::UnknownUser),
+            ),
+            (
+                refused(Refusal::MailboxFull),
+                recipients(RecipientVerdict::MailboxFull),
+            ),
+            (
+                refused(Refusal::Disabled),
+                recipients(RecipientVerdict::Disabled),
+            ),
+            (DeliveryError::NoRecipients, AcceptError::Malformed),
+            (StoreError::Full.into(), AcceptError::StorageFull),
+            (StoreError::Busy.into(), AcceptError::Temporary),
+            (StoreError::Damaged.into(), AcceptError::Temporary),
+        ] {
+            assert_eq!(refusal(&error), said, "{error}");
+        }
+        let limit = DeliveryError::from(MailboxError::Limit("parts of a message"));
+        assert!(matches!(refusal(&limit), AcceptError::Policy(_)), "{limit}");
     }
 }

@@ -385,9 +385,8 @@ impl Verbs for Door<'_> {
         self.server.delivery.postmaster(hostname).ok().flatten()
     }
 
-    fn may_send_as(&mut self, account: AccountId, mail_from: &EmailAddress) -> bool {
-        let may = self.server.delivery.may_send_as(account, mail_from);
-        may.unwrap_or(false)
+    fn may_send_as(&mut self, account: AccountId, mail_from: &EmailAddress) -> Option<bool> {
+        self.server.delivery.may_send_as(account, mail_from).ok()
     }
 
     fn memory(&self) -> &dyn ContentMemory {

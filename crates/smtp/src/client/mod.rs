@@ -99,8 +99,10 @@ pub enum Cause {
     TooLarge,
     /// An address or header needs SMTPUTF8, which the server does not offer: 5.6.7
     NeedsSmtpUtf8,
-    /// The body needs 8BITMIME or BINARYMIME, which the server does not offer: 5.6.3
+    /// The body needs 8BITMIME, which the server does not offer: 5.6.3
     NeedsConversion,
+    /// The body needs BINARYMIME, which the server does not offer: 5.6.3
+    NeedsBinaryMime,
 }
 
 /// Why a session ended.
@@ -315,6 +317,12 @@ impl Client {
     /// What the server offers, since the last EHLO.
     pub fn extensions(&self) -> &Extensions {
         &self.extensions
+    }
+
+    /// Whether content is on its way: from here on the server may take the message whatever
+    /// becomes of the session.
+    pub fn content_begun(&self) -> bool {
+        matches!(&self.phase, Phase::Sending(transaction) if transaction.content_begun())
     }
 
     /// The TLS in force.

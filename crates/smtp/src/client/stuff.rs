@@ -6,7 +6,7 @@
 use memchr::memchr2;
 
 /// The most octets of content handed out at once.
-const PIECE: usize = 64 * 1024;
+pub(super) const PIECE: usize = 64 * 1024;
 
 /// How far the content has gone out.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::extensions::Extensions;
 use super::reply::Reply;
-use super::stuff::Stuffer;
+use super::stuff::{PIECE, Stuffer};
 use super::{Cause, End, Outcome, Outgoing};
 use crate::envelope::{BodyType, Notify, Recipient, Ret};
 
@@ -56,6 +56,8 @@ pub(super) enum Progress {
 enum Content {
     NotYet,
     Dotted(Stuffer),
+    /// As it is, behind BDAT: so much of it is out.
+    Counted(usize),
     Sent,
 }
 
@@ -235,7 +237,7 @@ impl Transaction {
     }
 
     pub(super) fn is_streaming(&self) -> bool {
-        matches!(&self.content, Content::Dotted(stuffer) if !stuffer.is_done())
+        matches!(&self.content, Content::Dotted(_) | Content::Counted(_))
     }
 
     pub(super) fn content_begun(&self) -> bool {
@@ -248,11 +250,23 @@ impl Transaction {
 
     /// Appends the next piece of content.
     pub(super) fn stream(&mut self, out: &mut Vec<u8>) {
-        if let Content::Dotted(stuffer) = &mut self.content {
-            stuffer.next(&self.message.content, out);
-            if stuffer.is_done() {
-                self.content = Content::Sent;
+        let content = &self.message.content;
+        let done = match &mut self.content {
+            Content::NotYet | Content::Sent => false,
+            Content::Dotted(stuffer) => {
+                stuffer.next(content, out);
+                stuffer.is_done()
             }
+            Content::Counted(at) => {
+                let rest = content.get(*at..).unwrap_or_default();
+                let piece = rest.get(..PIECE).unwrap_or(rest);
+                out.extend_from_slice(piece);
+                *at += piece.len();
+                piece.len() == rest.len()
+            }
+        };
+        if done {
+            self.content = Content::Sent;
         }
     }
 
@@ -293,8 +307,7 @@ impl Transaction {
             let mut line = String::new();
             let _ = write!(line, "BDAT {} LAST\r\n", self.size());
             out.extend_from_slice(line.as_bytes());
-            out.extend_from_slice(&self.message.content);
-            self.content = Content::Sent;
+            self.content = Content::Counted(0);
             self.awaited.push_back(Awaited::End);
         } else {
             out.extend_from_slice(b"DATA\r\n");
@@ -315,7 +328,7 @@ fn needs(message: &Outgoing, offered: &Extensions) -> Result<(BodyType, bool), C
     }
     let body = match envelope.body {
         BodyType::BinaryMime if offered.binary_mime => BodyType::BinaryMime,
-        BodyType::BinaryMime => return Err(Cause::NeedsConversion),
+        BodyType::BinaryMime => return Err(Cause::NeedsBinaryMime),
         // Whatever was declared: what is ASCII needs nothing, and what isn't needs 8BITMIME.
         _ if content.is_ascii() => BodyType::SevenBit,
         _ if offered.eight_bit_mime => BodyType::EightBitMime,

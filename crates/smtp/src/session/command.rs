@@ -34,17 +34,25 @@ impl Session {
         };
         let (verb, arguments) = parse::verb(line);
         match verb {
-            Verb::Mail => self.mail(arguments, verbs),
+            Verb::Mail => {
+                let step = self.mail(arguments, verbs);
+                self.count_idle(step)
+            }
             Verb::Rcpt => self.rcpt(arguments, verbs),
             Verb::Bdat => self.bdat(arguments, verbs, now, entropy),
-            Verb::Helo => self.hello(arguments, false),
-            Verb::Ehlo => self.hello(arguments, true),
-            Verb::Auth => self.auth(arguments),
-            Verb::Vrfy => self.vrfy(arguments),
-            Verb::Noop => self.answer("250 2.0.0 OK"),
-            Verb::Help => {
-                self.answer("214 2.0.0 EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY QUIT STARTTLS AUTH")
+            Verb::Helo | Verb::Ehlo => {
+                let step = self.hello(arguments, verb == Verb::Ehlo);
+                self.count_idle(step)
             }
+            Verb::Auth => self.auth(arguments),
+            Verb::Vrfy => {
+                let step = self.vrfy(arguments);
+                self.count_idle(step)
+            }
+            Verb::Noop => self.answer_idle("250 2.0.0 OK"),
+            Verb::Help => self.answer_idle(
+                "214 2.0.0 EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY QUIT STARTTLS AUTH",
+            ),
             Verb::Absent => self.refuse("502 5.5.1 Command not implemented"),
             Verb::Unknown => self.refuse("500 5.5.1 Command not recognised"),
             Verb::Foreign => {
@@ -60,7 +68,7 @@ impl Session {
             Verb::Data => self.data(verbs, now, entropy),
             Verb::Rset => {
                 self.transaction = Transaction::None;
-                self.answer("250 2.0.0 OK")
+                self.answer_idle("250 2.0.0 OK")
             }
             Verb::StartTls => self.starttls(),
             Verb::Quit => {
@@ -69,6 +77,11 @@ impl Session {
                 Step::Close
             }
         }
+    }
+
+    fn answer_idle(&mut self, line: &str) -> Step {
+        self.reply(line);
+        self.count_idle(Step::Continue)
     }
 
     fn answer(&mut self, line: &str) -> Step {

@@ -17,7 +17,7 @@ use crate::parse;
 use crate::received::Trace;
 use crate::verbs::{AcceptError, Arrival, Verbs};
 
-const NO_MEMORY: &str = "452 4.3.1 Not enough memory now, try again later";
+pub(super) const NO_MEMORY: &str = "452 4.3.1 Not enough memory now, try again later";
 const TOO_LARGE: &str = "552 5.3.4 Message too large";
 
 impl Session {
@@ -31,11 +31,11 @@ impl Session {
             Transaction::None => return self.refuse("503 5.5.1 Send MAIL first"),
             // RFC 3030 2
             Transaction::Chunking(_) => return self.refuse("503 5.5.1 BDAT has begun"),
-            Transaction::Open(envelope) if envelope.recipients.is_empty() => {
+            Transaction::Open(draft) if draft.envelope.recipients.is_empty() => {
                 return self.refuse("554 5.5.1 No valid recipients");
             }
             // RFC 3030 3
-            Transaction::Open(envelope) if envelope.body == BodyType::BinaryMime => {
+            Transaction::Open(draft) if draft.envelope.body == BodyType::BinaryMime => {
                 return self.refuse("503 5.5.1 BINARYMIME needs BDAT");
             }
             Transaction::Open(_) => {}
@@ -94,19 +94,19 @@ impl Session {
     ) -> Target {
         let message = match std::mem::replace(&mut self.transaction, Transaction::None) {
             Transaction::None => return Target::Refused("503 5.5.1 Send MAIL first"),
-            Transaction::Open(envelope) if envelope.recipients.is_empty() => {
-                self.transaction = Transaction::Open(envelope);
+            Transaction::Open(draft) if draft.envelope.recipients.is_empty() => {
+                self.transaction = Transaction::Open(draft);
                 return Target::Refused("554 5.5.1 No valid recipients");
             }
             Transaction::Chunking(message) => Some(message),
-            Transaction::Open(envelope) => {
-                let binary = envelope.body == BodyType::BinaryMime;
+            Transaction::Open(draft) => {
+                let binary = draft.envelope.body == BodyType::BinaryMime;
                 let transfer = if binary {
                     Transfer::Binary
                 } else {
                     Transfer::Chunked
                 };
-                self.transaction = Transaction::Open(envelope);
+                self.transaction = Transaction::Open(draft);
                 let message = self.begin(transfer, verbs, now, entropy);
                 self.transaction = Transaction::None;
                 message
@@ -135,9 +135,10 @@ impl Session {
         let account = self.account();
         let reservation = verbs.memory().reserve(account, RESERVATION_STEP as u64)?;
         let transaction = std::mem::replace(&mut self.transaction, Transaction::None);
-        let Transaction::Open(envelope) = transaction else {
+        let Transaction::Open(draft) = transaction else {
             return None;
         };
+        let (envelope, envelope_memory) = draft.finish();
         let origin = OriginId::new(now, entropy);
         let trace = self.trace(&envelope, origin, now);
         let incoming = Incoming::new(
@@ -148,7 +149,8 @@ impl Session {
             reservation,
         );
         Some(Box::new(Message {
-            envelope: *envelope,
+            envelope,
+            _envelope_memory: envelope_memory,
             origin,
             incoming,
             since: now,
@@ -256,7 +258,7 @@ impl Session {
         Some(message.since)
     }
 
-    fn account(&self) -> Option<AccountId> {
+    pub(super) fn account(&self) -> Option<AccountId> {
         self.authenticated.as_ref().map(|who| who.account)
     }
 
@@ -372,6 +374,7 @@ impl Session {
             Ok(accepted) => {
                 self.messages += 1;
                 self.errors = 0;
+                self.idle_commands = 0;
                 let queue_id = one_line(&accepted.queue_id);
                 let _ = write!(self.output, "250 2.0.0 Accepted as {queue_id}\r\n");
                 self.event(Event::MessageAccepted {
@@ -404,10 +407,9 @@ impl Session {
         self.refuse_with(match error {
             AcceptError::Temporary => "451 4.3.0 Try again later".to_owned(),
             AcceptError::StorageFull => "452 4.3.1 No storage left, try again later".to_owned(),
-            AcceptError::RateLimited => "450 4.7.1 Too many messages, try again later".to_owned(),
-            AcceptError::TooLarge => TOO_LARGE.to_owned(),
             AcceptError::Loop => "554 5.4.6 Mail loop".to_owned(),
             AcceptError::Malformed => "550 5.6.0 Malformed message".to_owned(),
+            AcceptError::Recipients(verdict) => verdict.reply().to_owned(),
             AcceptError::Policy(text) => format!("550 5.7.1 {}", one_line(text)),
         });
     }

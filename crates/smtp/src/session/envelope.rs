@@ -3,6 +3,8 @@
 use tern_base::EmailAddress;
 use tern_session::Step;
 
+use super::content::NO_MEMORY;
+use super::draft::Draft;
 use super::{Session, Transaction};
 use crate::envelope::{Envelope, Notify, Recipient};
 use crate::event::{Event, Limit};
@@ -54,13 +56,20 @@ impl Session {
             self.event(Event::LimitHit(Limit::MessageSize));
             return self.refuse("552 5.3.4 Message too large");
         }
-        if let (Some(who), Some(address)) = (&self.authenticated, &mail_from)
-            && !verbs.may_send_as(who.account, address)
-        {
-            // RFC 6409 6.1
-            return self.refuse("550 5.7.1 Not an address that you may send as");
+        if let (Some(who), Some(address)) = (&self.authenticated, &mail_from) {
+            match verbs.may_send_as(who.account, address) {
+                Some(true) => {}
+                // RFC 6409 6.1
+                Some(false) => {
+                    return self.refuse("550 5.7.1 Not an address that you may send as");
+                }
+                None => {
+                    self.reply(RecipientVerdict::Later.reply());
+                    return Step::Continue;
+                }
+            }
         }
-        self.transaction = Transaction::Open(Box::new(Envelope {
+        self.transaction = Transaction::Open(Box::new(Draft::new(Envelope {
             mail_from,
             recipients: Vec::new(),
             body: mail.body,
@@ -68,7 +77,7 @@ impl Session {
             declared_size: mail.size,
             ret: mail.ret,
             envid: mail.envid,
-        }));
+        })));
         self.reply("250 2.1.0 OK");
         Step::Continue
     }
@@ -78,7 +87,10 @@ impl Session {
             Transaction::None => return self.refuse("503 5.5.1 Send MAIL first"),
             // RFC 3030 2: no RCPT behind the first BDAT.
             Transaction::Chunking(_) => return self.refuse("503 5.5.1 The message has begun"),
-            Transaction::Open(e) => (e.mail_from.is_none(), e.smtputf8, e.recipients.len()),
+            Transaction::Open(draft) => {
+                let e = &draft.envelope;
+                (e.mail_from.is_none(), e.smtputf8, e.recipients.len())
+            }
         };
         let rcpt = match parse::rcpt(arguments) {
             Ok(rcpt) => rcpt,
@@ -99,6 +111,11 @@ impl Session {
         if !smtputf8 && address.needs_smtputf8() {
             return self.refuse("553 5.6.7 This address needs SMTPUTF8");
         }
+        // Once is enough: it is asked for and brought there once.
+        if matches!(&self.transaction, Transaction::Open(draft) if draft.names(&address)) {
+            self.reply(RecipientVerdict::Accept.reply());
+            return Step::Continue;
+        }
         let nulls = if null_sender {
             self.settings.max_recipients_null_sender
         } else {
@@ -115,19 +132,35 @@ impl Session {
             Some(_) => rcpt.notify,
             None => rcpt.notify.map(Notify::without_success),
         };
-        self.answer_recipient(
-            verdict,
-            Recipient {
-                address,
-                notify,
-                orcpt: rcpt.orcpt,
-            },
-        )
+        let recipient = Recipient {
+            address,
+            notify,
+            orcpt: rcpt.orcpt,
+        };
+        match verdict {
+            RecipientVerdict::Accept => self.add_recipient(recipient, verbs),
+            verdict => self.refuse_recipient(verdict, &recipient.address),
+        }
+    }
+
+    fn add_recipient(&mut self, recipient: Recipient, verbs: &mut dyn Verbs) -> Step {
+        let account = self.account();
+        let Transaction::Open(draft) = &mut self.transaction else {
+            return Step::Continue;
+        };
+        match draft.add(recipient, account, verbs.memory()) {
+            true => self.reply(RecipientVerdict::Accept.reply()),
+            false => {
+                self.event(Event::LimitHit(Limit::Memory));
+                self.reply(NO_MEMORY);
+            }
+        }
+        Step::Continue
     }
 
     fn ask(&self, verbs: &mut dyn Verbs, address: &EmailAddress) -> RecipientVerdict {
         let mail_from = match &self.transaction {
-            Transaction::Open(envelope) => envelope.mail_from.as_ref(),
+            Transaction::Open(draft) => draft.envelope.mail_from.as_ref(),
             Transaction::None | Transaction::Chunking(_) => None,
         };
         let sender = Sender {
@@ -139,36 +172,15 @@ impl Session {
         verbs.recipient(&sender, address)
     }
 
-    fn answer_recipient(&mut self, verdict: RecipientVerdict, recipient: Recipient) -> Step {
-        use RecipientVerdict as V;
-        let (line, code, counts) = match verdict {
-            V::Accept => {
-                if let Transaction::Open(envelope) = &mut self.transaction {
-                    envelope.recipients.push(recipient);
-                }
-                self.reply("250 2.1.5 OK");
-                return Step::Continue;
-            }
-            V::UnknownUser => ("550 5.1.1 No such user", 550, true),
-            V::RelayDenied => ("550 5.7.1 Relaying denied", 550, true),
-            V::NotAllowed => (
-                "550 5.7.1 Not allowed to write to this recipient",
-                550,
-                true,
-            ),
-            V::Disabled => ("550 5.2.1 Mailbox disabled", 550, true),
-            V::MailboxFull => ("452 4.2.2 Mailbox full", 452, false),
-            V::Later => ("451 4.3.0 Try again later", 451, false),
-            V::RateLimited => ("450 4.7.1 Too many messages, try again later", 450, false),
-            V::TooMany => ("452 4.5.3 Too many recipients", 452, false),
-        };
-        let address = recipient.address.to_string();
-        self.event(Event::RecipientRefused {
-            code,
-            recipient: address,
-        });
+    fn refuse_recipient(&mut self, verdict: RecipientVerdict, recipient: &EmailAddress) -> Step {
+        let line = verdict.reply();
         self.reply(line);
-        self.refused_recipients += u32::from(counts);
+        let code = line.get(..3).and_then(|code| code.parse().ok());
+        self.event(Event::RecipientRefused {
+            code: code.unwrap_or(0),
+            recipient: recipient.to_string(),
+        });
+        self.refused_recipients += u32::from(line.starts_with('5'));
         if self.refused_recipients >= self.settings.max_refused_recipients {
             self.event(Event::LimitHit(Limit::RefusedRecipients));
             self.reply("421 4.7.0 Too many refused recipients, closing");

@@ -6,6 +6,7 @@
 mod auth;
 mod command;
 mod content;
+mod draft;
 mod envelope;
 
 use std::io::Write as _;
@@ -13,7 +14,8 @@ use std::sync::Arc;
 
 use tern_base::{Entropy, Timestamp};
 use tern_session::{
-    Authenticated, Ending, Exchange, Mechanism, Peer, Protocol, Step, TlsFacts, Verified,
+    Authenticated, Ending, Exchange, Mechanism, Peer, Protocol, Reservation, Step, TlsFacts,
+    Verified,
 };
 use zeroize::Zeroize as _;
 
@@ -21,10 +23,13 @@ use crate::content::Incoming;
 use crate::envelope::Envelope;
 use crate::event::{Event, Limit};
 use crate::input::{Expect, Input, Line};
-use crate::limits::{INPUT_HIGH_WATER, MAX_BUFFERED_INPUT, MAX_EVENTS, OUTPUT_HIGH_WATER};
+use crate::limits::{
+    INPUT_HIGH_WATER, MAX_BUFFERED_INPUT, MAX_EVENTS, MAX_IDLE_COMMANDS, OUTPUT_HIGH_WATER,
+};
 use crate::role::Role;
 use crate::settings::Settings;
 use crate::verbs::Verbs;
+use draft::Draft;
 
 /// What the session is waiting for.
 enum Phase {
@@ -51,7 +56,7 @@ enum Transaction {
     /// No MAIL yet.
     None,
     /// MAIL was accepted, and perhaps some RCPT.
-    Open(Box<Envelope>),
+    Open(Box<Draft>),
     /// Some BDAT chunks have come, not yet the last.
     Chunking(Box<Message>),
 }
@@ -59,6 +64,8 @@ enum Transaction {
 /// A message on its way in.
 struct Message {
     envelope: Envelope,
+    /// The memory that the envelope takes.
+    _envelope_memory: Vec<Reservation>,
     origin: tern_base::OriginId,
     incoming: Incoming,
     /// When it began to come in.
@@ -100,6 +107,8 @@ pub struct Session {
     output: Vec<u8>,
     events: Vec<Event>,
     errors: u32,
+    /// Commands without effect since the last message.
+    idle_commands: u32,
     auth_failures: u32,
     refused_recipients: u32,
     messages: u32,
@@ -124,6 +133,7 @@ impl Session {
             output: Vec::new(),
             events: Vec::new(),
             errors: 0,
+            idle_commands: 0,
             auth_failures: 0,
             refused_recipients: 0,
             messages: 0,
@@ -252,6 +262,19 @@ impl Session {
     /// A reply that counts as an error of the peer.
     fn refuse(&mut self, line: &str) -> Step {
         self.reply(line);
+        self.count_error()
+    }
+
+    /// A command was answered that brings no mail. Whoever says nothing else is not here for mail.
+    fn count_idle(&mut self, step: Step) -> Step {
+        self.idle_commands += 1;
+        match step {
+            Step::Continue if self.idle_commands > MAX_IDLE_COMMANDS => self.count_error(),
+            step => step,
+        }
+    }
+
+    fn count_error(&mut self) -> Step {
         self.errors += 1;
         if self.errors >= self.settings.max_errors {
             self.event(Event::LimitHit(Limit::Errors));

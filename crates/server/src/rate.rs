@@ -6,14 +6,14 @@ use tern_base::AccountId;
 use tokio::time::Instant;
 
 /// So many times for each account; without a limit where that is zero.
-pub(super) struct Rate {
+pub(crate) struct Rate {
     rate: tern_session::Rate,
     begun: Instant,
 }
 
 impl Rate {
     /// So many within a period.
-    pub(super) fn new(most: u32, period: Duration) -> Self {
+    pub(crate) fn new(most: u32, period: Duration) -> Self {
         Self {
             rate: tern_session::Rate::new(most, period),
             begun: Instant::now(),
@@ -21,7 +21,7 @@ impl Rate {
     }
 
     /// Takes one, or says how long it is until there is one.
-    pub(super) fn take(&self, account: AccountId, now: Instant) -> Result<(), Duration> {
+    pub(crate) fn take(&self, account: AccountId, now: Instant) -> Result<(), Duration> {
         let since = now.saturating_duration_since(self.begun);
         self.rate.take(account, since)
     }
