@@ -184,6 +184,9 @@ impl Delivery {
             notice,
             content,
             headers_only,
+            leaves: entries
+                .iter()
+                .any(|entry| matches!(entry.goal, Goal::Outside(_))),
             origin,
             now,
         };

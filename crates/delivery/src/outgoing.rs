@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use tern_base::{Entropy, Timestamp};
 use tern_queue::{
-    Cancelled, Ending, Item, LeaseId, Leased, Outcome, QueueId, Recorded, State, Status,
+    Cancelled, Ending, Item, LeaseId, Leased, Outcome, QueueId, Recorded, Reply, State, Status,
 };
 use tern_recall::onward::note_stopped_in;
 use tern_store::{Verdict, transact};
@@ -21,7 +21,7 @@ pub enum BodyType {
     SevenBit,
     /// Lines with octets above 127.
     EightBitMime,
-    /// NUL, a bare CR or LF, or lines over 998 octets.
+    /// Octets that no line of text has: NUL.
     BinaryMime,
 }
 
@@ -34,6 +34,8 @@ pub struct Outgoing {
     pub content: Vec<u8>,
     /// What its octets ask of the next server.
     pub body: BodyType,
+    /// Its time is over, and its last attempt was lost: it is to be concluded as it is.
+    pub is_overdue: bool,
 }
 
 /// What was made of an attempt.
@@ -55,13 +57,29 @@ impl Delivery {
         Ok(tern_queue::due(self.reader(), now, limit)?)
     }
 
-    /// When the next item is due; `None` for an empty queue.
-    pub fn next_due(&self) -> Result<Option<Timestamp>, DeliveryError> {
-        Ok(tern_queue::next_due(self.reader())?)
+    /// The same, of those that are wanted; no others are kept back by those that are not.
+    pub fn due_where(
+        &self,
+        now: Timestamp,
+        limit: usize,
+        wanted: impl FnMut(&Item) -> bool,
+    ) -> Result<Vec<Item>, DeliveryError> {
+        Ok(tern_queue::due_where(self.reader(), now, limit, wanted)?)
+    }
+
+    /// When the next item is due that is not due yet.
+    pub fn next_due_after(&self, now: Timestamp) -> Result<Option<Timestamp>, DeliveryError> {
+        Ok(tern_queue::next_due_after(self.reader(), now)?)
+    }
+
+    /// Ends the leases of attempts that a stop or a crash cut off, at start; how many those were.
+    pub fn end_leases(&self, now: Timestamp) -> Result<usize, DeliveryError> {
+        Ok(tern_queue::end_leases(&*self.engine, now)?)
     }
 
     /// Takes an item for one attempt of at most `lease_ms` milliseconds. `None` when there is
-    /// nothing to send: it is another's, held, finished, or sealed for the outside.
+    /// nothing to send: it is another's, held, finished, or sealed for the outside. The same lease
+    /// again gets the same answer, so whoever does not hear the answer asks again.
     pub fn take(
         &self,
         id: QueueId,
@@ -72,6 +90,7 @@ impl Delivery {
         let Some(item) = self.live_item(id)? else {
             return Ok(None);
         };
+        let is_overdue = item.is_overdue(now);
         let stored = self.mailboxes.read_blob_of(item.blob, blob_size(&item))?;
         let letters = self.letters_leaving(&stored, item.account.is_some())?;
         let leased = transact(&*self.engine, |txn| {
@@ -111,6 +130,7 @@ impl Delivery {
             item: *item,
             content,
             body,
+            is_overdue,
         }))
     }
 
@@ -207,36 +227,35 @@ fn report_of(recorded: &Recorded, dsn_passed_on: bool) -> Option<Report> {
         }
         _ => return None,
     };
+    let reply = item.last_reply.clone();
     wanted.then(|| Report {
-        recipient: item.recipient.clone(),
+        recipient: item.named.as_ref().unwrap_or(&item.recipient).clone(),
         original: item.dsn.orcpt.clone(),
         action,
-        reply: item.last_reply.clone(),
+        reply: match item.named {
+            None => reply,
+            Some(_) => reply.and_then(without_words),
+        },
     })
 }
 
-/// What the octets of a message ask of the next server.
-pub(crate) fn body_type(content: &[u8]) -> BodyType {
-    // RFC 5322 2.1.1: 998 octets without the line end.
-    const MAX_LINE: usize = 998;
-    let mut ascii = true;
-    let mut rest = content;
-    while !rest.is_empty() {
-        let (line, next) = match rest.iter().position(|byte| *byte == b'\n') {
-            Some(end) => match rest.get(..end).and_then(|line| line.strip_suffix(b"\r")) {
-                Some(line) => (line, rest.get(end + 1..)),
-                None => return BodyType::BinaryMime,
-            },
-            None => (rest, None),
-        };
-        if line.len() > MAX_LINE || line.iter().any(|byte| matches!(byte, 0 | b'\r')) {
-            return BodyType::BinaryMime;
-        }
-        ascii &= line.is_ascii();
-        rest = next.unwrap_or_default();
-    }
-    match ascii {
-        true => BodyType::SevenBit,
-        false => BodyType::EightBitMime,
+/// What another server said, without its words and its name, which may tell who is behind the address
+/// that the sender knows. Of what it did not say nothing is left.
+fn without_words((when, reply): (Timestamp, Reply)) -> Option<(Timestamp, Reply)> {
+    let bare = Reply {
+        text: String::new(),
+        host: None,
+        ..reply
+    };
+    (bare.code > 0).then_some((when, bare))
+}
+
+/// What the octets of a message ask of the next server. A bare CR or LF is mended on its way out, and
+/// a line that is too long goes as it came: whether it takes that is for the next server to say.
+fn body_type(content: &[u8]) -> BodyType {
+    match content {
+        content if content.contains(&0) => BodyType::BinaryMime,
+        content if content.is_ascii() => BodyType::SevenBit,
+        _ => BodyType::EightBitMime,
     }
 }

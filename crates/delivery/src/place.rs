@@ -219,6 +219,7 @@ fn new_item(
         account: facts.submitter,
         mail_from: facts.mail_from.clone(),
         recipient: address.clone(),
+        named: forwarded.then(|| recipient.address.clone()),
         dsn,
         smtputf8: facts.smtputf8,
         blob: prepared.blob,

@@ -3,6 +3,7 @@
 //! Invariant: nothing that a peer sent can add a header field, a line or a body part: every text
 //! is reduced to one line, and the boundary is not foreseeable.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use tern_base::{EmailAddress, OriginId, Timestamp};
@@ -84,6 +85,8 @@ pub(crate) struct Composition<'a> {
     pub(crate) content: &'a [u8],
     /// Even when asked, only the header is given back.
     pub(crate) headers_only: bool,
+    /// It goes to another server, which may not take 8-bit content.
+    pub(crate) leaves: bool,
     pub(crate) origin: OriginId,
     pub(crate) now: Timestamp,
 }
@@ -92,12 +95,15 @@ impl Composition<'_> {
     /// The whole message.
     pub(crate) fn compose(&self) -> Vec<u8> {
         let status = self.status();
-        let (returned, whole) = self.returned();
-        let text = self.text();
-        let ascii = status.is_ascii() && returned.is_ascii() && text.is_ascii();
-        let encoding = if ascii { "7bit" } else { "8bit" };
-        // RFC 6533: the forms for addresses in UTF-8.
+        // RFC 6533: the forms for addresses in UTF-8, which no server takes that is not asked for
+        // 8 bits as well.
         let utf8 = !status.is_ascii();
+        let (returned, whole) = self.returned(self.leaves && !utf8);
+        let returned = &*returned;
+        let text = self.text();
+        let encoding = |body: &[u8]| if body.is_ascii() { "7bit" } else { "8bit" };
+        let all = [text.as_bytes(), status.as_bytes(), returned];
+        let widest = all.map(encoding).into_iter().max().unwrap_or("7bit");
         let status_type = match utf8 {
             true => "message/global-delivery-status",
             false => "message/delivery-status",
@@ -109,11 +115,12 @@ impl Composition<'_> {
             (false, true) => "message/global-headers",
         };
         let boundary = format!("=_{}", self.origin);
-        let mut out = self.header(&boundary, encoding);
+        let mut out = self.header(&boundary, widest);
         let mut part = |media_type: &str, body: &[u8]| {
             let head = format!(
                 "\r\n--{boundary}\r\nContent-Type: {media_type}\r\n\
-                 Content-Transfer-Encoding: {encoding}\r\n\r\n"
+                 Content-Transfer-Encoding: {}\r\n\r\n",
+                encoding(body)
             );
             out.extend_from_slice(head.as_bytes());
             out.extend_from_slice(body);
@@ -183,15 +190,18 @@ impl Composition<'_> {
             }
             out.push_str("\r\n");
             if let Some((_, reply)) = &report.reply {
-                let host = reply.host.as_deref().unwrap_or("this server");
+                let host = reply.host.as_deref().unwrap_or(match reply.code {
+                    0 => "this server",
+                    _ => "the next server",
+                });
                 let (host, text) = (one_line(host, 255), reply_text(reply));
-                let _ = write!(out, "    {host} said: {text}\r\n");
+                let _ = write!(out, "    {host} said: {}\r\n", text.trim_end());
             }
         }
         if self.notice.omitted > 0 {
             let _ = write!(
                 out,
-                "\r\n… and {} more recipients.\r\n",
+                "\r\n... and {} more recipients.\r\n",
                 self.notice.omitted
             );
         }
@@ -237,7 +247,8 @@ impl Composition<'_> {
                 }
                 // RFC 3464 2.3.6: only what an SMTP server said.
                 if reply.code > 0 {
-                    let _ = write!(out, "Diagnostic-Code: smtp; {}\r\n", reply_text(reply));
+                    let said = reply_text(reply);
+                    let _ = write!(out, "Diagnostic-Code: smtp; {}\r\n", said.trim_end());
                 }
                 let _ = write!(out, "Last-Attempt-Date: {}\r\n", when.rfc5322());
             }
@@ -248,8 +259,9 @@ impl Composition<'_> {
         out
     }
 
-    /// What is given back of the message, and whether that is all of it (RFC 3461 4.3).
-    fn returned(&self) -> (&[u8], bool) {
+    /// What is given back of the message, and whether that is all of it (RFC 3461 4.3). `narrow`: in
+    /// ASCII, whatever it takes.
+    fn returned(&self, narrow: bool) -> (Cow<'_, [u8]>, bool) {
         let most = match self.facts.ret {
             Some(DsnReturn::Full) => limits::RETURN_FULL_ASKED,
             Some(DsnReturn::Headers) => 0,
@@ -259,21 +271,70 @@ impl Composition<'_> {
         let whole = !self.headers_only
             && self.notice.has_failure()
             && self.content.len() <= most
-            && crate::outgoing::body_type(self.content) != crate::BodyType::BinaryMime;
+            && (!narrow || self.content.is_ascii())
+            && is_lines_of_text(self.content);
         if whole {
-            return (self.content, true);
+            return (Cow::Borrowed(self.content), true);
         }
         let end = tern_mime::header_length(self.content);
         let header = self.content.get(..end).unwrap_or_default();
-        let Some(cut) = header.get(..limits::RETURN_HEADERS) else {
-            return (header, false);
+        let header = match header.get(..limits::RETURN_HEADERS) {
+            None => header,
+            Some(cut) => {
+                let line = cut.iter().rposition(|byte| *byte == b'\n');
+                cut.get(..line.map_or(0, |at| at + 1)).unwrap_or_default()
+            }
         };
-        let line = cut.iter().rposition(|byte| *byte == b'\n');
-        (
-            cut.get(..line.map_or(0, |at| at + 1)).unwrap_or_default(),
-            false,
-        )
+        let mut header = lines_of_text(header);
+        if narrow && !header.is_ascii() {
+            let octets = header.to_mut().iter_mut();
+            octets.filter(|it| !it.is_ascii()).for_each(|it| *it = b'?');
+        }
+        (header, false)
     }
+}
+
+/// RFC 5322 2.1.1: octets of a line without its end.
+const MAX_LINE: usize = 998;
+
+/// Whether any server takes this: lines within the bound that end with CRLF, and no NUL.
+fn is_lines_of_text(content: &[u8]) -> bool {
+    content.split_inclusive(|byte| *byte == b'\n').all(|line| {
+        let line = match line
+            .strip_suffix(b"\n")
+            .map(|line| line.strip_suffix(b"\r"))
+        {
+            Some(Some(line)) => line,
+            Some(None) => return false,
+            // The end of the last may be missing.
+            None => line,
+        };
+        line.len() <= MAX_LINE && !line.iter().any(|byte| matches!(byte, 0 | b'\r'))
+    })
+}
+
+/// A header as any server takes it: what is too long is cut, and what is no text is a space. The
+/// notice has to arrive, whatever it is about.
+fn lines_of_text(header: &[u8]) -> Cow<'_, [u8]> {
+    if is_lines_of_text(header) {
+        return Cow::Borrowed(header);
+    }
+    let lines = header.strip_suffix(b"\n").unwrap_or(header);
+    let mut out = Vec::with_capacity(header.len());
+    for line in lines.split(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let cut = line.get(..MAX_LINE).unwrap_or(line);
+        let text = |byte: &u8| {
+            if matches!(byte, 0 | b'\r') {
+                b' '
+            } else {
+                *byte
+            }
+        };
+        out.extend(cut.iter().map(text));
+        out.extend_from_slice(b"\r\n");
+    }
+    Cow::Owned(out)
 }
 
 fn reply_status(report: &Report) -> Option<(u8, u16, u16)> {
@@ -286,10 +347,14 @@ fn reply_text(reply: &Reply) -> String {
     if reply.code > 0 {
         let _ = write!(out, "{} ", reply.code);
     }
-    if let Some((class, subject, detail)) = reply.enhanced {
-        let _ = write!(out, "{class}.{subject}.{detail} ");
-    }
     let text = one_line(&reply.text, 600);
+    if let Some((class, subject, detail)) = reply.enhanced {
+        let enhanced = format!("{class}.{subject}.{detail} ");
+        // What an SMTP server says begins with it as a rule.
+        if !text.starts_with(&enhanced) {
+            out.push_str(&enhanced);
+        }
+    }
     out.extend(text.chars().map(|c| if c.is_ascii() { c } else { '?' }));
     out
 }

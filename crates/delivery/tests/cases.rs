@@ -149,7 +149,7 @@ impl Play {
         self.last_digest = Some(tern_mime::content_digest(&key, &incoming.content));
         match self.house.accept(incoming) {
             Ok(done) => {
-                assert!(done.complete);
+                assert_eq!(done.cut_off, None);
                 let late = if done.late.is_empty() { "" } else { " late" };
                 format!("local {} outside {}{late}", done.local, done.outside)
             }
@@ -273,6 +273,7 @@ impl Play {
                 item,
                 content,
                 body,
+                ..
             }) => {
                 assert_eq!(item.size, content.len() as u64);
                 format!("{body:?}\r\n{}", String::from_utf8_lossy(&content))

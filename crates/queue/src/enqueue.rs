@@ -41,6 +41,8 @@ pub struct NewItem {
     pub mail_from: Option<EmailAddress>,
     /// The recipient.
     pub recipient: EmailAddress,
+    /// By what name the sender knows the recipient, where that is another.
+    pub named: Option<EmailAddress>,
     /// The DSN parameters.
     pub dsn: Dsn,
     /// Whether header or envelope need SMTPUTF8.
@@ -92,6 +94,7 @@ pub fn enqueue_in(
         account: new.account,
         mail_from: new.mail_from,
         recipient: new.recipient,
+        named: new.named,
         dsn: Dsn {
             envid: new.dsn.envid.map(limits::clip),
             orcpt: new.dsn.orcpt.map(limits::clip),

@@ -168,6 +168,9 @@ pub struct Item {
     pub mail_from: Option<EmailAddress>,
     /// The recipient.
     pub recipient: EmailAddress,
+    /// By what name the sender knows the recipient, where that is another: who is behind it is not
+    /// the sender's to know.
+    pub named: Option<EmailAddress>,
     /// The DSN parameters.
     pub dsn: Dsn,
     /// Whether the header or the envelope needs SMTPUTF8 (RFC 6531).
@@ -192,6 +195,14 @@ pub struct Item {
     pub delay_told: bool,
     /// The last reply, and when.
     pub last_reply: Option<(Timestamp, Reply)>,
+}
+
+impl Item {
+    /// Whether its time is over and the last attempt at it was lost: what is left is to say so.
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        let is_lost = matches!(self.state, State::InFlight { until, .. } if until <= now);
+        is_lost && now >= self.expires
+    }
 }
 
 /// How an item ended.

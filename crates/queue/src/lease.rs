@@ -9,12 +9,32 @@ use crate::{limits, tables};
 /// Items whose time has come: ready ones, and ones whose lease has run out; the longest waiting
 /// first. Another worker may be quicker: only [`lease()`] makes an item one's own.
 pub fn due(reader: &dyn Read, now: Timestamp, limit: usize) -> Result<Vec<Item>, StoreError> {
-    let range = tables::due_until(now);
+    due_where(reader, now, limit, |_| true)
+}
+
+/// The same, of those that are wanted: whoever is not keeps nobody back who comes later.
+pub fn due_where(
+    reader: &dyn Read,
+    now: Timestamp,
+    limit: usize,
+    mut wanted: impl FnMut(&Item) -> bool,
+) -> Result<Vec<Item>, StoreError> {
+    let limit = limit.min(limits::MAX_ITEMS);
     let mut items = Vec::new();
-    for (key, _) in reader.scan(&range, limit.min(limits::MAX_ITEMS))?.rows {
-        let (_, id) = tables::read_time_key(&key)?;
-        // Gone between the scan and now, when the reader is not a snapshot.
-        items.extend(tables::read_item(reader, id)?);
+    let mut next = Some(tables::due_until(now));
+    while let Some(range) = next.filter(|_| items.len() < limit) {
+        let page = reader.scan(&range, limit.max(limits::DUE_PAGE))?;
+        for (key, _) in page.rows {
+            let (_, id) = tables::read_time_key(&key)?;
+            // Gone between the scan and now, when the reader is not a snapshot.
+            let Some(item) = tables::read_item(reader, id)? else {
+                continue;
+            };
+            if items.len() < limit && wanted(&item) {
+                items.push(item);
+            }
+        }
+        next = page.next;
     }
     Ok(items)
 }
@@ -107,4 +127,38 @@ pub fn lease_in(
     };
     tables::put_item(txn, Some(&before), &item);
     Ok(Leased::Yours(Box::new(item)))
+}
+
+/// Ends every lease that stands: for whoever starts and knows that no attempt of before is under
+/// way any more. Such an attempt is lost, and its item due at once. Answers how many there were.
+pub fn end_leases(engine: &dyn Engine, now: Timestamp) -> Result<usize, StoreError> {
+    let mut ended = 0;
+    let mut next = Some(tables::due_after(now));
+    while let Some(range) = next {
+        let page = engine.scan(&range, limits::MAX_ITEMS)?;
+        for (key, _) in &page.rows {
+            let (_, id) = tables::read_time_key(key)?;
+            let leased = |item: &Item| matches!(item.state, State::InFlight { .. });
+            if tables::read_item(engine, id)?.is_some_and(|item| leased(&item)) {
+                transact(engine, |txn| {
+                    end_lease_in(txn, id, now).map(Verdict::Commit)
+                })?;
+                ended += 1;
+            }
+        }
+        next = page.next;
+    }
+    Ok(ended)
+}
+
+fn end_lease_in(txn: &mut Transaction<'_>, id: QueueId, now: Timestamp) -> Result<(), StoreError> {
+    let Some(mut item) = tables::get_item(txn, id)? else {
+        return Ok(());
+    };
+    let before = item.state.clone();
+    if let State::InFlight { until, .. } = &mut item.state {
+        *until = now.min(*until);
+        tables::put_item(txn, Some(&before), &item);
+    }
+    Ok(())
 }

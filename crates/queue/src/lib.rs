@@ -36,8 +36,8 @@ pub use hold::{Held, Released, hold, hold_in, release, release_in};
 pub use item::{
     AfterFlight, Dsn, DsnReturn, Ending, Finished, Item, LeaseId, Notify, QueueId, Reply, State,
 };
-pub use lease::{Leased, due, lease, lease_in};
-pub use list::{ListPage, Status, by_origin, by_origin_in, list, next_due, status};
+pub use lease::{Leased, due, due_where, end_leases, lease, lease_in};
+pub use list::{ListPage, Status, by_origin, by_origin_in, list, next_due_after, status};
 pub use prune::prune;
 pub use record::{Outcome, Recorded, record, record_in};
 pub use schedule::Schedule;

@@ -6,6 +6,8 @@ pub const MAX_TEXT: usize = 1024;
 pub const MAX_PREFIX: usize = 16 * 1024;
 /// Most items one call hands out.
 pub const MAX_ITEMS: usize = 1_000;
+/// Due rows read at a time.
+pub(crate) const DUE_PAGE: usize = 100;
 /// Most history rows one transaction removes.
 pub const PRUNE_CHUNK: usize = 500;
 

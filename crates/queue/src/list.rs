@@ -100,9 +100,9 @@ pub fn list(
     Ok(page)
 }
 
-/// When the next item is due, so that the shell knows how long to wait; `None` for an empty queue.
-pub fn next_due(reader: &dyn Read) -> Result<Option<Timestamp>, StoreError> {
-    let page = reader.scan(&tables::due_until(Timestamp(u64::MAX)), 1)?;
+/// When the next item is due that is not due yet, so that the shell knows how long to wait.
+pub fn next_due_after(reader: &dyn Read, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    let page = reader.scan(&tables::due_after(now), 1)?;
     match page.rows.first() {
         Some((key, _)) => Ok(Some(tables::read_time_key(key)?.0)),
         None => Ok(None),

@@ -18,16 +18,19 @@ pub enum Outcome {
     Permanent(Reply),
     /// Try again later, and a copy may have left: all of the message was sent, and no reply came.
     Unanswered(Reply),
+    /// Given back before anything was sent: due at this time, as if no attempt had been made.
+    GivenBack(Timestamp),
 }
 
 impl Outcome {
     /// What was said, or went wrong.
-    pub const fn reply(&self) -> &Reply {
+    pub const fn reply(&self) -> Option<&Reply> {
         match self {
             Self::Delivered(reply)
             | Self::Temporary(reply)
             | Self::Permanent(reply)
-            | Self::Unanswered(reply) => reply,
+            | Self::Unanswered(reply) => Some(reply),
+            Self::GivenBack(_) => None,
         }
     }
 }
@@ -103,12 +106,21 @@ pub fn record_in(
     let ending = match outcome {
         Outcome::Delivered(_) => Some(Ending::Relayed),
         Outcome::Permanent(_) => Some(Ending::Refused),
-        Outcome::Temporary(_) | Outcome::Unanswered(_) => None,
+        Outcome::Temporary(_) | Outcome::Unanswered(_) | Outcome::GivenBack(_) => None,
     };
     if then.is_none() && ending != Some(Ending::Relayed) {
         return Ok(Recorded::NotLeased);
     }
-    item.last_reply = Some((now, clip(outcome.reply())));
+    if let Some(reply) = outcome.reply() {
+        item.last_reply = Some((now, clip(reply)));
+    }
+    let given_back = match outcome {
+        Outcome::GivenBack(at) => Some(*at),
+        _ => None,
+    };
+    if given_back.is_some() {
+        item.attempts = item.attempts.saturating_sub(1);
+    }
     if matches!(outcome, Outcome::Unanswered(_)) {
         item.lost_attempts = item.lost_attempts.saturating_add(1);
     }
@@ -120,6 +132,8 @@ pub fn record_in(
             tables::put_item(txn, Some(&before), &item);
             return Ok(Recorded::Held(Box::new(item)));
         }
+        // The attempt that was given back is still owed, even if it is the last.
+        AfterFlight::Retry if given_back.is_some() => None,
         AfterFlight::Retry => (now >= item.expires).then_some(Ending::Expired),
     };
     if let Some(ending) = ending {
@@ -130,7 +144,7 @@ pub fn record_in(
     let waited = now.millis_since(item.created);
     let tell_delay = !item.delay_told && waited >= schedule.delay_notice_ms;
     item.delay_told |= tell_delay;
-    let next_attempt = schedule.next_attempt(&item, now);
+    let next_attempt = given_back.unwrap_or_else(|| schedule.next_attempt(&item, now));
     item.state = State::Ready { next_attempt };
     tables::put_item(txn, Some(&before), &item);
     let item = Box::new(item);

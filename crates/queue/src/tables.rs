@@ -26,6 +26,7 @@ const ORIGIN: u8 = 0x32;
 const FINISHED: u8 = 0x33;
 const FINISHED_BY_TIME: u8 = 0x34;
 const VERSION: u8 = 1;
+const ITEM_VERSION: u8 = 2;
 
 pub(crate) fn item_key(id: QueueId) -> Vec<u8> {
     Key::table(ITEM).array(&id.0).finish()
@@ -66,6 +67,12 @@ pub(crate) fn due_until(time: Timestamp) -> Range {
         range.end = Key::table(DUE).u64(end).finish();
     }
     range
+}
+
+/// Due rows after a time.
+pub(crate) fn due_after(time: Timestamp) -> Range {
+    let start = due_until(time).end;
+    Range::prefix(Key::table(DUE).finish()).starting_at(start)
 }
 
 /// Every item of an origin.
@@ -222,13 +229,16 @@ pub(crate) fn forget(txn: &mut Transaction<'_>, row: &Finished) {
 }
 
 fn encode_item(item: &Item) -> Vec<u8> {
-    let mut w = Writer::versioned(VERSION);
+    let mut w = Writer::versioned(ITEM_VERSION);
     w.array(&item.origin.0);
     write_account(&mut w, item.account);
     w.option(item.mail_from.as_ref(), |w, address| {
         w.text(&address.to_string());
     });
     w.text(&item.recipient.to_string());
+    w.option(item.named.as_ref(), |w, address| {
+        w.text(&address.to_string());
+    });
     write_dsn(&mut w, &item.dsn);
     w.byte(u8::from(item.smtputf8))
         .array(&item.blob.0)
@@ -245,7 +255,7 @@ fn encode_item(item: &Item) -> Vec<u8> {
 }
 
 pub(crate) fn decode_item(id: QueueId, bytes: &[u8]) -> Result<Item, Damaged> {
-    let mut r = Reader::of_version(bytes, VERSION)?;
+    let mut r = Reader::of_version(bytes, ITEM_VERSION)?;
     let r = &mut r;
     let item = Item {
         id,
@@ -253,6 +263,7 @@ pub(crate) fn decode_item(id: QueueId, bytes: &[u8]) -> Result<Item, Damaged> {
         account: read_account(r)?,
         mail_from: r.option(read_address)?,
         recipient: read_address(r)?,
+        named: r.option(read_address)?,
         dsn: read_dsn(r)?,
         smtputf8: read_bool(r)?,
         blob: BlobId(r.array()?),

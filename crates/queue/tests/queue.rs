@@ -9,8 +9,8 @@ use tern_base::{AccountId, BlobId, EmailAddress, OriginId, SeededEntropy, Timest
 use tern_queue::{
     Cancelled, Dsn, DsnReturn, Ending, Finished, Held, Item, LeaseId, Leased, NewItem, Notify,
     Outcome, QueueId, Recorded, Released, Reply, Schedule, State, Status, by_origin, by_origin_in,
-    cancel, cancel_in, check, due, enqueue, hold, lease, list, next_due, prune, record, release,
-    status,
+    cancel, cancel_in, check, due, due_where, end_leases, enqueue, hold, lease, list,
+    next_due_after, prune, record, release, status,
 };
 use tern_store::mem::Injected;
 use tern_store::{MemEngine, Range, Read, StoreError, Verdict, transact};
@@ -37,6 +37,7 @@ fn new(n: u8) -> NewItem {
         account: Some(AccountId(1)),
         mail_from: Some(EmailAddress::parse("alice@a.example").unwrap()),
         recipient: EmailAddress::parse(&format!("user{n}@else.example")).unwrap(),
+        named: (n == 2).then(|| EmailAddress::parse("list@a.example").unwrap()),
         dsn: Dsn {
             ret: Some(DsnReturn::Headers),
             envid: Some("QQ314159".to_owned()),
@@ -75,6 +76,7 @@ fn act(engine: &MemEngine, line: &str) -> Result<String, StoreError> {
         "delivered" => Outcome::Delivered(reply(250)),
         "temporary" => Outcome::Temporary(reply(451)),
         "unanswered" => Outcome::Unanswered(reply(0)),
+        "back" => Outcome::GivenBack(now),
         _ => Outcome::Permanent(reply(550)),
     };
     Ok(match words[1] {
@@ -105,6 +107,7 @@ fn act(engine: &MemEngine, line: &str) -> Result<String, StoreError> {
             Recorded::NotLeased => "not leased".to_owned(),
             Recorded::Gone => "gone".to_owned(),
         },
+        "start" => end_leases(engine, now)?.to_string(),
         "hold" => match hold(engine, id(1), "by hand", now)? {
             Held::Held { may_have_left } => format!("held{}", maybe(may_have_left)),
             Held::InFlight { until } => format!("in flight until {}", until.0 / MINUTE),
@@ -306,6 +309,36 @@ const SCRIPTS: &[(&str, &str)] = &[
          6 cancel => cancelled 0",
     ),
     (
+        "given back: as if there had been no attempt, even at the end of its life",
+        "0 enqueue => true
+         0 lease 1 => yours, attempt 1
+         1 record 1 temporary => ready at 2
+         2 lease 2 => yours, attempt 2
+         3 record 2 back => ready at 3
+         3 record 2 back => not leased
+         3 lease 3 => yours, attempt 2
+         4 hold => in flight until 13
+         5 record 3 back => held by hand
+         6 release => ready
+         7200 lease 4 => yours, attempt 2
+         7200 record 4 back => ready at 7200, tell
+         7200 lease 5 => yours, attempt 2
+         7200 cancel => in flight until 7210
+         7201 record 5 back => cancelled 451",
+    ),
+    (
+        "a start ends the leases of before: the item is due, and its attempt was lost",
+        "0 enqueue => true
+         0 start => 0
+         0 lease 1 => yours, attempt 1
+         1 start => 1
+         1 due => 1
+         1 lease 2 => yours, attempt 2
+         2 record 2 temporary => ready at 7
+         3 start => 0
+         3 cancel => cancelled 451, may have left",
+    ),
+    (
         "held in flight",
         "0 enqueue => true
          0 lease 1 => yours, attempt 1
@@ -433,6 +466,7 @@ fn items_come_back_as_they_were_put() {
         assert_eq!(item.id, wanted.id);
         assert_eq!(item.mail_from, wanted.mail_from);
         assert_eq!(item.recipient, wanted.recipient);
+        assert_eq!(item.named, wanted.named);
         assert_eq!(item.dsn, wanted.dsn);
         assert_eq!(item.smtputf8, wanted.smtputf8);
         assert_eq!((item.blob, &item.prefix), (wanted.blob, &wanted.prefix));
@@ -440,7 +474,9 @@ fn items_come_back_as_they_were_put() {
         assert_eq!(item.created, Timestamp(n.into()));
     }
     assert_eq!(items.len(), 3);
-    assert_eq!(next_due(&engine).unwrap(), Some(Timestamp(1)));
+    let next = |now| next_due_after(&engine, Timestamp(now)).unwrap();
+    let wanted = [Some(1), Some(2), Some(HOUR), None].map(|at| at.map(Timestamp));
+    assert_eq!([0, 1, 2, HOUR].map(next), wanted);
     let waiting = |now| due(&engine, Timestamp(now), 10).unwrap().len();
     assert_eq!([0, 1, 2, HOUR - 1, HOUR].map(waiting), [0, 1, 2, 2, 3]);
     assert_eq!(due(&engine, Timestamp(HOUR), 2).unwrap().len(), 2);
@@ -638,4 +674,36 @@ fn damage_is_found() {
         tern_store::Engine::commit(&engine, batch).unwrap();
         assert_ne!(check(&engine).unwrap(), [], "{key:?}");
     }
+}
+
+#[test]
+fn whoever_is_not_wanted_keeps_nobody_back() {
+    let engine = MemEngine::new();
+    let schedule = Schedule::default();
+    for n in 0..1_200 {
+        let recipient = match n {
+            1_100 => "one@other.example",
+            _ => "all@slow.example",
+        };
+        let new = NewItem {
+            id: QueueId::of_recipient(origin(1), n),
+            recipient: EmailAddress::parse(recipient).unwrap(),
+            ..new(1)
+        };
+        enqueue(&engine, &new, &schedule, Timestamp(n.into())).unwrap();
+    }
+    let now = Timestamp(HOUR);
+    let other = |item: &Item| item.recipient.domain().as_str() == "other.example";
+    let found = due_where(&engine, now, 5, other).unwrap();
+    assert_eq!(found.len(), 1);
+    assert!(other(&found[0]));
+    let mut slow = 0;
+    let few = |item: &Item| {
+        other(item) || {
+            slow += 1;
+            slow
+        } <= 3
+    };
+    assert_eq!(due_where(&engine, now, 5, few).unwrap().len(), 4);
+    assert_eq!(due_where(&engine, now, 0, |_| true).unwrap(), []);
 }

@@ -300,6 +300,7 @@ impl House {
             account: Some(from),
             mail_from: None,
             recipient: EmailAddress::parse(address).unwrap(),
+            named: None,
             dsn: Default::default(),
             smtputf8: false,
             blob: prepared.blob,
