@@ -3,6 +3,7 @@
 //! Invariant: nothing here blocks a worker thread: whatever touches the store runs on the blocking
 //! pool, and a slow client is waited for by its own task alone.
 
+mod connect;
 mod connection;
 mod gate;
 mod listener;
@@ -10,6 +11,7 @@ mod prefix;
 mod reach;
 mod stream;
 
+pub(crate) use connect::connect;
 pub(crate) use connection::{Served, Service, Shared, serve};
 pub(crate) use gate::{Bounds, Gate, KINDS, Ticket};
 pub(crate) use listener::{bind, raise_file_limit};

@@ -26,6 +26,7 @@ use super::limits::{
 };
 use super::reach::PushReach;
 use crate::config::Push;
+use crate::net;
 
 /// What a push service made of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,19 +128,15 @@ impl Wire {
         let name = ServerName::try_from(name).map_err(io::Error::other)?;
         // What was judged is what is connected to: no second answer of the DNS can lead elsewhere.
         let allowed = |address: &SocketAddr| self.reach.allows_address(address.ip());
-        let mut failure = Failure::OutOfReach;
-        for address in addresses.into_iter().filter(allowed).take(MAX_ADDRESSES) {
-            match TcpStream::connect(address).await {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    let tls = self.tls.as_ref();
-                    let tls = tls.ok_or_else(|| io::Error::other("no certificate is trusted"))?;
-                    return Ok(tls.connect(name, stream).await?);
-                }
-                Err(error) => failure = error.into(),
-            }
+        let addresses: Vec<SocketAddr> = addresses.into_iter().filter(allowed).collect();
+        let addresses = addresses.get(..MAX_ADDRESSES).unwrap_or(&addresses);
+        if addresses.is_empty() {
+            return Err(Failure::OutOfReach);
         }
-        Err(failure)
+        let stream = net::connect(addresses, CONNECT_TIMEOUT).await?;
+        let tls = self.tls.as_ref();
+        let tls = tls.ok_or_else(|| io::Error::other("no certificate is trusted"))?;
+        Ok(tls.connect(name, stream).await?)
     }
 
     async fn addresses(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
