@@ -30,6 +30,7 @@ use crate::memory::{Budget, Memory};
 use crate::net::{self, Bounds, Gate, KINDS, Shared, Stream, Ticket, bind};
 use crate::outbox::Departures;
 use crate::parts::{self, Parts, PartsError};
+use crate::rate::Rate;
 use crate::relay::{Relay, RelayError};
 use crate::session::{ImapDoor, SmtpDoor};
 use crate::syslog::{Forwarder, SyslogError};
@@ -186,7 +187,7 @@ impl Server {
             context,
             stop,
             tasks: Vec::new(),
-            workers: Workers::start(&parts, &hub, late, late_receiver, audit, departures)?,
+            workers: Workers::start(&parts, &hub, late_receiver, audit, departures)?,
             rocks: Arc::clone(&parts.rocks),
         };
         server.listen_all(config, &stopped)?;
@@ -318,6 +319,7 @@ fn context(
             memory: Arc::clone(&memory),
             late: late.clone(),
             queued: relay.wake(),
+            recipients: Arc::new(Rate::new(limits.recipients_per_hour, HOUR)),
         },
         imap: ImapDoor {
             settings: Arc::new(config.imap.clone()),
@@ -342,6 +344,8 @@ fn context(
         next_id: AtomicU64::new(1),
     })
 }
+
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Per cent of all connections that are kept for each kind of listener that is used: the rest goes
 /// to whoever comes.

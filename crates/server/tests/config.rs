@@ -63,6 +63,13 @@ const WRONG: &[(&str, &[&str])] = &[
             "is not of the form host:port",
         ],
     ),
+    (
+        "[relay.routes]\n\"not a name\" = \"mail.example.net:25\"\n",
+        &[
+            "has a wrong value",
+            "`not a name` is no domain name and not `*`",
+        ],
+    ),
     ("[server\n", &["not TOML", "tern.toml:1:"]),
     (
         "[limits]\nmax_connections = -1\n",
@@ -112,7 +119,7 @@ fn a_missing_file_says_what_to_do() {
 #[test]
 fn what_is_right_is_taken() {
     let text = "[server]\nhostname = \"MX.example.org\"\n[smtp]\nmax_hops = 7\n\
-                [relay.routes]\n\"*\" = \"[::1]:25\"\n[imap]\nhostname = \"imap.example.org\"\n";
+                [relay.routes]\n\"*\" = \"[::1]:25\"\n\"Other.Example\" = \"b:25\"\n[imap]\nhostname = \"imap.example.org\"\n";
     let config = Config::parse(text, "tern.toml").expect("right");
     assert_eq!(config.smtp.max_hops, 7);
     assert_eq!(config.smtp.hostname, config.server.hostname.as_str());
@@ -121,6 +128,8 @@ fn what_is_right_is_taken() {
         config.relay.routes.get("*").map(ToString::to_string),
         Some("[::1]:25".to_owned())
     );
+    // Domains are compared in lower case.
+    assert!(config.relay.routes.contains_key("other.example"));
     assert_eq!(
         Config::parse("", "empty").expect("right"),
         Config::default()

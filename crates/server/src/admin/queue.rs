@@ -189,7 +189,7 @@ fn show(item: &Item) -> (String, Value) {
     let value = json!({"id": item.id.to_string(), "origin": item.origin.to_string(),
         "from": from, "recipient": item.recipient.to_string(), "size": item.size,
         "state": state, "at": when.map(|at| at.to_string()), "reason": why,
-        "attempts": item.attempts, "lastReply": last, "created": item.created.to_string(),
+        "attempts": item.attempts, "lostAttempts": item.lost_attempts, "lastReply": last, "created": item.created.to_string(),
         "expires": item.expires.to_string()});
     (line, value)
 }

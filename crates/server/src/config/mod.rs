@@ -13,6 +13,7 @@ mod policy;
 mod push;
 mod reference;
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -180,6 +181,10 @@ pub struct Limits {
     /// refused unseen; a network (an IPv4 /24, an IPv6 /48) may fail four times as often. A number;
     /// default 30. The answer to a failed login is delayed before that.
     pub max_login_failures: u32,
+    /// Recipients that one account may write to by submission within an hour, at once or spread; more
+    /// are told 450 for a while, so that an account that was taken over sends only so much. A number;
+    /// default 10000. 0 is no limit.
+    pub recipients_per_hour: u32,
 }
 
 impl Default for Limits {
@@ -194,6 +199,7 @@ impl Default for Limits {
             handshake_timeout_secs: 30,
             write_timeout_secs: 180,
             max_login_failures: 30,
+            recipients_per_hour: 10_000,
         }
     }
 }
@@ -204,7 +210,7 @@ impl Default for Limits {
 pub struct Relay {
     /// The server for each domain, `*` for all others. A table of domain to `host:port`; default
     /// empty.
-    pub routes: BTreeMap<String, HostPort>,
+    pub routes: BTreeMap<RouteDomain, HostPort>,
     /// Look up the MX records of domains without a route; where that is off, messages for them wait
     /// in the queue. True or false; default true.
     pub resolve: bool,
@@ -219,6 +225,9 @@ pub struct Relay {
     pub trusted_certificates: PathBuf,
     /// Most deliveries to other servers at once. A number; default 20.
     pub concurrency: u16,
+    /// Most of them to one domain, and with one address, so that one that is slow leaves room for
+    /// others; a route of `*` has no such bound. A number; default 5.
+    pub concurrency_per_destination: u16,
     /// Longest attempt to hand one message over, whatever it waits for; it is tried again later. In
     /// seconds; default 1800.
     pub attempt_timeout_secs: u64,
@@ -240,6 +249,7 @@ impl Default for Relay {
             tls: RelayTls::Opportunistic,
             trusted_certificates: PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
             concurrency: 20,
+            concurrency_per_destination: 5,
             attempt_timeout_secs: 1_800,
             connect_timeout_secs: 30,
             reply_timeout_secs: 300,
@@ -332,6 +342,36 @@ impl TryFrom<String> for HostName {
 impl From<HostName> for String {
     fn from(name: HostName) -> Self {
         name.0
+    }
+}
+
+/// A domain of the table of routes, or `*` for all others.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RouteDomain(String);
+
+impl TryFrom<String> for RouteDomain {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match Domain::parse(&text) {
+            _ if text == "*" => Ok(Self(text)),
+            // As the domain of an address is compared.
+            Ok(domain) => Ok(Self(domain.as_str().to_owned())),
+            Err(error) => Err(format!("`{text}` is no domain name and not `*`: {error}")),
+        }
+    }
+}
+
+impl From<RouteDomain> for String {
+    fn from(domain: RouteDomain) -> Self {
+        domain.0
+    }
+}
+
+impl Borrow<str> for RouteDomain {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

@@ -1,6 +1,7 @@
 //! Connections to other servers, and the TLS on them.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,24 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::RelayError;
+use super::dialogue::Unsent;
+use super::traffic::{Choice, Session, Traffic};
 use crate::config::{HostPort, Relay, RelayTls};
-use crate::net::Reach;
+use crate::net::{self, Reach};
+
+/// Addresses of a host that are tried.
+const MAX_ADDRESSES: usize = 8;
+
+/// How a host is connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    /// Where it may be.
+    pub(super) reach: Reach,
+    /// Its name is whole, as the DNS has it.
+    pub(super) is_absolute: bool,
+    /// It is one of many: its sessions are bounded.
+    pub(super) is_limited: bool,
+}
 
 /// Makes connections.
 pub(super) struct Connector {
@@ -47,19 +64,40 @@ impl Connector {
         })
     }
 
-    /// A connection to one of the host's addresses that may be reached. `None` where it has
-    /// addresses, and none of them may.
+    /// A connection to one of the host's addresses that may be reached. What is asked of the
+    /// resolver is what is connected to, so that no second answer can lead elsewhere.
     pub(super) async fn connect(
         &self,
         to: &HostPort,
-        reach: Reach,
-    ) -> io::Result<Option<TcpStream>> {
-        let connect = timeout(self.connect_timeout, connect(to, reach)).await;
-        let stream = connect.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        if let Some(stream) = &stream {
-            stream.set_nodelay(true)?;
+        way: Way,
+        traffic: &Arc<Traffic>,
+    ) -> Result<(TcpStream, Session), Unsent> {
+        let addresses = timeout(self.connect_timeout, addresses(to, way)).await;
+        let addresses = addresses.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        if addresses.is_empty() {
+            return Err(Unsent::Inside);
         }
-        Ok(stream)
+        let mut chosen = match traffic.choose(&addresses, way.is_limited) {
+            Choice::Some(chosen) => chosen,
+            Choice::Busy => return Err(Unsent::Busy),
+            Choice::Away => {
+                let why = "it did not answer a moment ago";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, why).into());
+            }
+        };
+        chosen.truncate(MAX_ADDRESSES);
+        match net::connect(&chosen, self.connect_timeout).await {
+            Ok(stream) => {
+                let session = traffic.begin(stream.peer_addr()?);
+                Ok((stream, session))
+            }
+            Err(error) => {
+                if error.kind() == io::ErrorKind::TimedOut {
+                    traffic.note_away(&chosen);
+                }
+                Err(error.into())
+            }
+        }
     }
 
     /// TLS on a connection, for this host.
@@ -76,25 +114,21 @@ impl Connector {
     }
 }
 
-/// Tries the host's addresses in turn. What is asked of the resolver is what is connected to, so
-/// that no second answer can lead elsewhere.
-async fn connect(to: &HostPort, reach: Reach) -> io::Result<Option<TcpStream>> {
-    let addresses: Vec<_> = lookup_host((to.host.as_str(), to.port)).await?.collect();
-    if addresses.is_empty() {
+/// The host's addresses that may be reached; none where it has some, and none of them may.
+async fn addresses(to: &HostPort, way: Way) -> io::Result<Vec<SocketAddr>> {
+    // What the DNS named is a whole name: no search list of this host is to complete it.
+    let dot = match way.is_absolute && to.host.parse::<IpAddr>().is_err() {
+        true => ".",
+        false => "",
+    };
+    let found = lookup_host((format!("{}{dot}", to.host), to.port)).await?;
+    let found: Vec<SocketAddr> = found.collect();
+    if found.is_empty() {
         let why = "the host has no address";
         return Err(io::Error::new(io::ErrorKind::NotFound, why));
     }
-    let mut failure = None;
-    for address in addresses {
-        if !reach.allows(address.ip()) {
-            continue;
-        }
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(Some(stream)),
-            Err(error) => failure = Some(error),
-        }
-    }
-    failure.map_or(Ok(None), Err)
+    let allowed = |address: &SocketAddr| way.reach.allows(address.ip());
+    Ok(found.into_iter().filter(allowed).collect())
 }
 
 /// TLS that takes any certificate.

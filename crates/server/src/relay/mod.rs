@@ -1,31 +1,38 @@
 //! The outgoing worker: takes what is due from the queue, speaks SMTP to the next server, and
 //! records what came of it.
 //!
-//! Invariant: an item is on the network only under its lease, and every attempt is concluded or
-//! its lease runs out; an attempt ends before its lease does. Refuses to send where it would come
+//! Invariant: an item is on the network only under its lease; an attempt ends before its lease does,
+//! by an outcome that says what may have been taken (see [`dialogue`]), and that is recorded or the
+//! lease runs out. Refuses to send where it would come
 //! back from (see [`route`]), and into the own network where nobody chose that (see [`Reach`]).
 
 mod attempt;
 mod connect;
+mod dialogue;
+mod patience;
 mod route;
+mod traffic;
+mod words;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tern_base::Entropy as _;
-use tern_delivery::Delivery;
-use tern_queue::{LeaseId, QueueId, State};
+use tern_delivery::{Delivery, DeliveryError};
+use tern_queue::LeaseId;
 use tern_smtp::client::ClientSettings;
-use tokio::sync::{Notify, Semaphore, watch};
-use tokio::time::timeout;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep};
 
 use crate::clock::{self, OsEntropy};
 use crate::config::{Config, RelayTls};
 use crate::net::Reach;
 use connect::Connector;
 pub(crate) use connect::any_certificate;
+use patience::Patience;
 use route::Routes;
+use traffic::{Pass, Traffic};
 
 /// Why the relay can't start.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +52,6 @@ pub enum RelayError {
 pub(crate) struct Relay {
     shared: Arc<Shared>,
     wake: Arc<Notify>,
-    concurrency: usize,
 }
 
 /// What every attempt needs.
@@ -58,12 +64,13 @@ struct Shared {
     /// Where a host may be that the configuration does not name.
     reach: Reach,
     attempt_timeout: Duration,
+    traffic: Arc<Traffic>,
 }
 
 /// The longest that the queue is not looked at.
 const LOOK: Duration = Duration::from_secs(5);
-/// Most items that one look takes up.
-const BATCH: usize = 100;
+/// How many times as long as a look took the next one waits at least.
+const LOOKS_REST: u32 = 4;
 /// How much longer than an attempt its lease is: what recording its end may take.
 const LEASE_MARGIN: Duration = Duration::from_secs(5 * 60);
 
@@ -97,11 +104,14 @@ impl Relay {
                 false => Reach::Public,
             },
             attempt_timeout: Duration::from_secs(relay.attempt_timeout_secs),
+            traffic: Arc::new(Traffic::new(
+                relay.concurrency.into(),
+                relay.concurrency_per_destination.into(),
+            )),
         };
         Ok(Self {
             shared: Arc::new(shared),
             wake: Arc::new(Notify::new()),
-            concurrency: usize::from(relay.concurrency.max(1)),
         })
     }
 
@@ -110,55 +120,65 @@ impl Relay {
         Arc::clone(&self.wake)
     }
 
-    /// Works until the server stops; attempts under way are given up then, and their leases run
-    /// out.
+    /// Works until the server stops, and until what was under way then is concluded.
     pub(crate) async fn run(self, mut stopped: watch::Receiver<bool>) {
-        let slots = Arc::new(Semaphore::new(self.concurrency));
+        self.end_leases().await;
+        let traffic = Arc::clone(&self.shared.traffic);
         while !*stopped.borrow() {
-            let due = self.due().await;
-            let found = due.len();
-            for id in due {
-                // The semaphore is never closed.
-                let acquire = Arc::clone(&slots).acquire_owned();
-                let permit = tokio::select! {
-                    permit = acquire => permit,
-                    _ = stopped.changed() => return,
-                };
+            let since = Instant::now();
+            for pass in self.due().await {
                 let shared = Arc::clone(&self.shared);
-                let mut stopped = stopped.clone();
-                tokio::spawn(async move {
-                    let lease = LeaseId(OsEntropy.next_u64());
-                    tokio::select! {
-                        () = attempt::attempt(shared, id, lease) => {}
-                        _ = stopped.changed() => {}
-                    }
-                    drop(permit);
-                });
+                let patience = Patience::new(shared.attempt_timeout, stopped.clone());
+                let lease = LeaseId(OsEntropy.next_u64());
+                tokio::spawn(attempt::attempt(shared, pass, lease, patience));
             }
-            if found < BATCH {
-                let woken = timeout(self.wait_time().await, self.wake.notified());
-                tokio::select! {
-                    _ = woken => {}
-                    _ = stopped.changed() => {}
-                }
+            // Looking takes time where much is passed over: most of it is left to others.
+            let rest = since.elapsed() * LOOKS_REST;
+            let next = self.wait_time().await;
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = traffic.freed() => {}
+                () = sleep(next) => {}
+                _ = stopped.changed() => {}
             }
+            if !*stopped.borrow() {
+                sleep(rest).await;
+            }
+        }
+        while !traffic.is_idle() {
+            traffic.freed().await;
         }
     }
 
-    /// Items whose time has come. Those that an attempt of this process holds are not due: their
-    /// lease is.
-    async fn due(&self) -> Vec<QueueId> {
+    /// Nobody but this worker sends: what was under way when the last one went is due at once.
+    async fn end_leases(&self) {
         let delivery = Arc::clone(&self.shared.delivery);
-        let look = move || delivery.due(clock::now(), BATCH);
+        let end = move || delivery.end_leases(clock::now());
+        match tokio::task::spawn_blocking(end).await {
+            Ok(Ok(0)) | Err(_) => {}
+            Ok(Ok(lost)) => tracing::warn!(lost, "attempts to relay were cut off"),
+            Ok(Err(error)) => tracing::error!(%error, "leases of before run on"),
+        }
+    }
+
+    /// What is due and may begin now.
+    async fn due(&self) -> Vec<Pass> {
+        let shared = Arc::clone(&self.shared);
+        let look = move || {
+            let mut passes = Vec::new();
+            let room = shared.traffic.room();
+            shared.delivery.due_where(clock::now(), room, |item| {
+                let domain = item.recipient.domain().as_str();
+                let bounded = (!shared.routes.is_of_all(domain)).then_some(domain);
+                let pass = shared.traffic.admit(item.id, bounded);
+                let admitted = pass.is_some();
+                passes.extend(pass);
+                admitted
+            })?;
+            Ok::<_, DeliveryError>(passes)
+        };
         match tokio::task::spawn_blocking(look).await {
-            Ok(Ok(items)) => {
-                let held = |state: &State| matches!(state, State::Held { .. });
-                items
-                    .into_iter()
-                    .filter(|item| !held(&item.state))
-                    .map(|item| item.id)
-                    .collect()
-            }
+            Ok(Ok(passes)) => passes,
             Ok(Err(error)) => {
                 tracing::error!(%error, "the queue could not be read");
                 Vec::new()
@@ -167,12 +187,13 @@ impl Relay {
         }
     }
 
+    /// How long until something is due that is not due yet. What is due and did not begin waits for
+    /// the end of another attempt, or rests.
     async fn wait_time(&self) -> Duration {
         let delivery = Arc::clone(&self.shared.delivery);
-        let next = tokio::task::spawn_blocking(move || delivery.next_due()).await;
-        match next {
-            // Never a busy loop: what is due and was not taken is another attempt's.
-            Ok(Ok(Some(at))) => clock::until(at).clamp(Duration::from_millis(50), LOOK),
+        let next = move || delivery.next_due_after(clock::now());
+        match tokio::task::spawn_blocking(next).await {
+            Ok(Ok(Some(at))) => LOOK.min(clock::until(at)),
             _ => LOOK,
         }
     }

@@ -11,7 +11,7 @@ use hickory_resolver::net::NetError;
 use hickory_resolver::proto::rr::RData;
 use tern_base::Entropy;
 
-use crate::config::HostPort;
+use crate::config::{HostPort, RouteDomain};
 
 /// Where a domain's mail goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ const SMTP_PORT: u16 = 25;
 
 /// Finds routes.
 pub(super) struct Routes {
-    table: BTreeMap<String, HostPort>,
+    table: BTreeMap<RouteDomain, HostPort>,
     /// `None` where names are not to be looked up.
     resolver: Option<TokioResolver>,
     hostname: String,
@@ -41,7 +41,7 @@ pub(super) struct Routes {
 
 impl Routes {
     pub(super) fn new(
-        table: BTreeMap<String, HostPort>,
+        table: BTreeMap<RouteDomain, HostPort>,
         resolve: bool,
         hostname: &str,
     ) -> Result<Self, NetError> {
@@ -54,6 +54,11 @@ impl Routes {
             resolver,
             hostname: hostname.to_owned(),
         })
+    }
+
+    /// Whether a domain goes by the route of all others: nothing is known of where to.
+    pub(super) fn is_of_all(&self, domain: &str) -> bool {
+        !self.table.contains_key(domain) && self.table.contains_key("*")
     }
 
     pub(super) async fn of(&self, domain: &str, entropy: &mut (dyn Entropy + Send)) -> Route {

@@ -8,6 +8,7 @@
 pub(crate) mod http;
 pub(crate) mod jmap;
 pub(crate) mod receiver;
+pub(crate) mod remote;
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};

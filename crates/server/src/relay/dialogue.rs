@@ -1,0 +1,300 @@
+//! What is said to one host: from its greeting to its answer to the message, and QUIT behind that.
+//!
+//! Invariant: the session outlives every wait, so whatever cuts the dialogue off (its deadline, the
+//! attempt's, a stop, a lost connection), the session is asked what became of the message: what may
+//! have been taken is never said to be unsent. Reads while it writes, so a refusal half-way through
+//! the content is heard.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tern_session::TlsFacts;
+use tern_smtp::client::{self, Client, ClientStep, End, TlsPolicy};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until};
+use tokio_rustls::client::TlsStream;
+
+use super::Shared;
+use super::connect::Way;
+use super::patience::{Over, Patience};
+use super::traffic::Session;
+use crate::clock;
+use crate::config::HostPort;
+
+/// Longest that a server may take nothing of what is sent (RFC 5321 4.5.3.2.5).
+const WRITE_STALL: Duration = Duration::from_secs(180);
+/// How long is read on once nothing can be written any more: what was said before may be there.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long the answer to QUIT is waited for.
+const QUIT: Duration = Duration::from_secs(5);
+
+/// What came of a message that the host was asked to take.
+pub(super) struct Spoken {
+    pub(super) outcome: client::Outcome,
+    /// Whether the host took over the DSN parameters.
+    pub(super) dsn: bool,
+    pub(super) farewell: Farewell,
+}
+
+/// Why a message was not even begun.
+pub(super) enum Unsent {
+    Io(io::Error),
+    Ended(End),
+    /// The host is where nothing may lead.
+    Inside,
+    /// There was no more time for it.
+    Over(Over),
+    /// It has as many sessions with this server as it may have.
+    Busy,
+}
+
+impl From<io::Error> for Unsent {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<Over> for Unsent {
+    fn from(over: Over) -> Self {
+        Self::Over(over)
+    }
+}
+
+/// Asks one host to take a message with one recipient.
+pub(super) async fn speak(
+    shared: &Shared,
+    route: &HostPort,
+    way: Way,
+    policy: TlsPolicy,
+    message: client::Outgoing,
+    patience: &mut Patience,
+) -> Result<Spoken, Unsent> {
+    let connect = shared.connector.connect(route, way, &shared.traffic);
+    let (stream, session) = patience.wait(connect).await??;
+    let mut line = Line::over(Wire::Plain(stream), Some(session));
+    let mut client = Client::new(Arc::clone(&shared.client), policy, None, clock::now());
+    let mut message = Some(message);
+    loop {
+        match client.step(clock::now()) {
+            ClientStep::Continue => {}
+            ClientStep::Input => {
+                line.exchange(&mut client, patience).await?;
+                if let Some(session) = line.session.as_ref().filter(|_| line.is_silent) {
+                    session.note_away();
+                }
+            }
+            ClientStep::StartTls => {
+                let secure = line.secure(shared, route, &mut client);
+                line = patience.wait(secure).await??;
+            }
+            // The session is idle, so it takes the message; and it tells of it before it is idle
+            // again.
+            ClientStep::Idle => match message.take() {
+                Some(message) => drop(client.send(message, clock::now())),
+                None => return Err(Unsent::Ended(End::Protocol)),
+            },
+            ClientStep::Sent(outcomes) => {
+                let outcome = outcomes.into_iter().next();
+                // What is left is QUIT: whoever waits for a session may have one.
+                line.session = None;
+                return Ok(Spoken {
+                    outcome: outcome.ok_or(Unsent::Ended(End::Protocol))?,
+                    dsn: client.extensions().dsn,
+                    farewell: Farewell { client, line },
+                });
+            }
+            ClientStep::Close(end) => return Err(Unsent::Ended(end)),
+        }
+    }
+}
+
+/// A session that is done, and is owed a QUIT.
+pub(super) struct Farewell {
+    client: Client,
+    line: Line,
+}
+
+impl Farewell {
+    /// Says QUIT (RFC 5321 4.1.1.10), and waits a little for the answer.
+    pub(super) async fn say(mut self, mut patience: Patience) {
+        patience.at_most(QUIT);
+        self.client.quit(clock::now());
+        loop {
+            match self.client.step(clock::now()) {
+                ClientStep::Continue => {}
+                ClientStep::Input => {
+                    let said = self.line.exchange(&mut self.client, &mut patience).await;
+                    if said.is_err() {
+                        return;
+                    }
+                }
+                _ => return,
+            }
+        }
+    }
+}
+
+/// The connection of a client session.
+enum Wire {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+impl Wire {
+    fn duplex(&mut self) -> &mut dyn Duplex {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream,
+        }
+    }
+}
+
+/// A connection, and what is on its way out.
+struct Line {
+    wire: Wire,
+    /// It counts, until its message is done with.
+    session: Option<Session>,
+    /// It did not answer in time.
+    is_silent: bool,
+    output: Vec<u8>,
+    /// How much of `output` is out.
+    written: usize,
+    is_flushed: bool,
+    /// When the server last took something.
+    taken: Instant,
+    /// Nothing can be written any more; until when is read on.
+    broken: Option<Instant>,
+    buffer: Vec<u8>,
+}
+
+/// What a wait ended with.
+enum Event {
+    Read(io::Result<usize>),
+    Written(io::Result<usize>),
+    TimedOut,
+    Stop,
+}
+
+impl Line {
+    fn over(wire: Wire, session: Option<Session>) -> Self {
+        Self {
+            wire,
+            session,
+            is_silent: false,
+            output: Vec::new(),
+            written: 0,
+            is_flushed: true,
+            taken: Instant::now(),
+            broken: None,
+            buffer: vec![0; 4_096],
+        }
+    }
+
+    /// Writes some and reads some, and tells the session what came of it.
+    async fn exchange(&mut self, client: &mut Client, patience: &mut Patience) -> Result<(), Over> {
+        self.fill(client);
+        match self.event(client, patience).await {
+            Event::Read(Ok(0) | Err(_)) => client.connection_lost(),
+            Event::Read(Ok(n)) => {
+                client.receive(self.buffer.get(..n).unwrap_or_default(), clock::now());
+            }
+            Event::Written(Ok(n)) => {
+                self.is_flushed = self.is_out();
+                self.written += n;
+                self.taken = Instant::now();
+            }
+            Event::Written(Err(_)) => {
+                self.broken = Some(Instant::now() + LAST_WORDS);
+            }
+            Event::TimedOut if self.broken.is_some() => client.connection_lost(),
+            Event::TimedOut => {
+                self.is_silent = true;
+                client.timed_out();
+            }
+            Event::Stop => {
+                patience.note_stop();
+                if !client.content_begun() {
+                    return Err(Over::Stopped);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_out(&self) -> bool {
+        self.written >= self.output.len()
+    }
+
+    /// Takes the next piece of output, where the last is out.
+    fn fill(&mut self, client: &mut Client) {
+        if self.is_out() && self.is_flushed && client.has_output() {
+            self.taken = Instant::now();
+            (self.output, self.written) = (client.take_output(), 0);
+            self.is_flushed = self.output.is_empty();
+        }
+    }
+
+    async fn event(&mut self, client: &Client, patience: &mut Patience) -> Event {
+        let writes = self.broken.is_none() && !(self.is_out() && self.is_flushed);
+        let deadline = Instant::now() + clock::until(client.deadline());
+        let stall = writes.then(|| self.taken + WRITE_STALL);
+        let until = [Some(deadline), stall, self.broken].into_iter().flatten();
+        let until = until.fold(patience.until(), Instant::min);
+        let rest = self.output.get(self.written..).unwrap_or_default();
+        let (mut reader, mut writer) = split(self.wire.duplex());
+        tokio::select! {
+            read = reader.read(&mut self.buffer) => Event::Read(read),
+            written = push(&mut writer, rest), if writes => Event::Written(written),
+            () = sleep_until(until) => Event::TimedOut,
+            () = patience.stop() => Event::Stop,
+        }
+    }
+
+    /// The same connection under TLS.
+    async fn secure(
+        self,
+        shared: &Shared,
+        route: &HostPort,
+        client: &mut Client,
+    ) -> Result<Self, Unsent> {
+        let Wire::Plain(stream) = self.wire else {
+            return Err(Unsent::Ended(End::Protocol));
+        };
+        match shared.connector.secure(stream, &route.host).await {
+            Ok(stream) => {
+                let session = stream.get_ref().1;
+                let version = session.protocol_version().and_then(|v| v.as_str());
+                let suite = session.negotiated_cipher_suite();
+                let cipher = suite.and_then(|suite| suite.suite().as_str());
+                let facts = TlsFacts {
+                    version: version.unwrap_or("TLS").to_owned(),
+                    cipher: cipher.unwrap_or("unknown").to_owned(),
+                    sni: Some(route.host.clone()),
+                };
+                client.tls_started(facts, clock::now());
+                Ok(Self::over(Wire::Tls(Box::new(stream)), self.session))
+            }
+            Err(error) => {
+                tracing::debug!(host = %route.host, %error, "outgoing TLS handshake failed");
+                Err(Unsent::Ended(End::TlsFailed))
+            }
+        }
+    }
+}
+
+/// Writes some of it; all of it written, sees that it leaves. Nothing is lost where this is dropped.
+async fn push(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<usize> {
+    if bytes.is_empty() {
+        return writer.flush().await.map(|()| 0);
+    }
+    match writer.write(bytes).await? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        n => Ok(n),
+    }
+}

@@ -1,0 +1,57 @@
+//! Mail to many: a destination that is slow keeps nobody else's mail.
+
+#![allow(clippy::disallowed_methods, reason = "a real server takes real time")]
+
+mod house;
+
+use house::remote::Remote;
+use house::{House, address, message};
+
+#[test]
+fn a_slow_domain_leaves_room_for_others() {
+    let (slow, other) = (Remote::new(), Remote::new());
+    let routes = [slow.route("slow.test"), other.route("other.test")].concat();
+    let mut house = House::new(&format!("[relay.routes]\n{routes}"));
+    let config = std::fs::read_to_string(house.path("tern.toml")).expect("read");
+    let bounds = "[relay]\nconcurrency = 3\nconcurrency_per_destination = 2\n";
+    let config = config.replacen("[relay]\n", bounds, 1);
+    std::fs::write(house.path("tern.toml"), config).expect("written");
+    house.start();
+    let to: Vec<String> = (0..8).map(|n| format!("r{n}@slow.test")).collect();
+    let mut to: Vec<&str> = to.iter().map(String::as_str).collect();
+    to.push("dora@other.test");
+    let mut alice = house.submission("alice");
+    let sent = alice.send(&address("alice"), &to, message("all").as_bytes());
+    assert_eq!(sent.expect("an answer").1.0, 250);
+    // Nobody is greeted at the one, and the other is called all the same.
+    let (mut first, _second) = (slow.call(), slow.call());
+    other.call().take();
+    assert!(slow.is_quiet(), "no third at once");
+    // Whoever is done makes room for the next.
+    first.take();
+    slow.call();
+}
+
+#[test]
+fn an_account_writes_to_only_so_many_in_an_hour() {
+    let house = House::started("[limits]\nrecipients_per_hour = 3\n");
+    let mut alice = house.submission("alice");
+    let mut say = |line: &str| alice.command(line).expect("an answer").0;
+    assert_eq!(say("MAIL FROM:<alice@example.org>"), 250);
+    let rcpt = |to: &str| format!("RCPT TO:<{to}@example.org>");
+    assert_eq!(say(&rcpt("nobody")), 550, "and does not count");
+    for to in ["bob", "carol", "bob", "alice"] {
+        assert_eq!(say(&rcpt(to)), 250, "{to}");
+    }
+    assert_eq!(say("RSET"), 250);
+    assert_eq!(say("MAIL FROM:<alice@example.org>"), 250);
+    assert_eq!(say(&rcpt("bob")), 450);
+    // Others are not concerned.
+    let mut bob = house.submission("bob");
+    let sent = bob.send(
+        &address("bob"),
+        &[&address("alice")],
+        message("x").as_bytes(),
+    );
+    assert_eq!(sent.expect("an answer").1.0, 250);
+}
