@@ -157,6 +157,30 @@ fn what_was_sent_is_taken_back_and_put_back_and_each_step_is_news() {
 }
 
 #[test]
+fn what_answers_it_is_in_the_report_of_whoever_wrote_it() {
+    let mut house = House::new();
+    let sent = house.send(BOB, CAROL, "one");
+    let reply = "In-Reply-To: <one@example.org>\r\n";
+    house.send_with(CAROL, BOB, "hers", reply);
+    let more = house.send_with(BOB, CAROL, "more", reply);
+    let id = ask(&mut house, of(&sent)).unwrap()["id"].clone();
+    let recall = get(&mut house, &id);
+    let expected = json!([{
+        "depth": 1, "email": "bob@example.org", "subject": "more", "messageId": "more@example.org",
+        "submissionId": more.id.to_string(), "sentAt": recall["sentAt"], "outcome": "left",
+        "description": "It stays as it is.", "recallId": null, "requestedBy": null,
+    }]);
+    assert_eq!(recall["answers"], expected, "and nothing of carol's");
+    assert_eq!(recall["moreAnswers"], 0);
+    let other = ask(&mut house, of(&more)).unwrap()["id"].clone();
+    let line = get(&mut house, &id)["answers"][0].clone();
+    assert_eq!(
+        (&line["outcome"], &line["recallId"], &line["requestedBy"]),
+        (&json!("taken-back"), &other, &json!("bob@example.org"))
+    );
+}
+
+#[test]
 fn every_part_of_the_log_leads_to_what_there_is() {
     let mut house = House::new();
     for n in 0..3 {

@@ -13,8 +13,8 @@ use tern_policy::Visibility;
 use crate::noticed;
 use crate::status::head_json;
 use crate::{
-    CopyOutcome, Destination, Outcome, Reason, Recall, RecallError, RecallId, Recalls, StatusLine,
-    Subject, Tally, Target, ToldOutcome, Wait,
+    Answers, CopyOutcome, Destination, Outcome, Reason, Recall, RecallError, RecallId, Recalls,
+    StatusLine, Subject, Tally, Target, ToldOutcome, Wait,
 };
 
 /// A recall as its sender sees it.
@@ -40,6 +40,8 @@ pub struct SenderStatus {
     pub copies: Vec<StatusLine>,
     /// Copies that are not in `copies`, where those may be seen.
     pub more_copies: u64,
+    /// What answers the message, as far as that may be seen.
+    pub answers: Answers,
 }
 
 /// What became of one address.
@@ -175,6 +177,7 @@ impl Recalls {
             visibility: Visibility::Outcomes,
             copies: Vec::new(),
             more_copies: 0,
+            answers: Answers::default(),
             addressed: addressed.collect(),
             wait: self.wait_of(id)?,
             recall,
@@ -289,6 +292,7 @@ impl SenderStatus {
             let wait = self.wait.as_ref();
             let wait = wait.map(|wait| wait.json(self.recall.state));
             fields.insert("waiting".to_owned(), wait.into());
+            self.answers.put_json(fields);
         }
         value
     }

@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 use tern_base::Timestamp;
 use tern_mailbox::{Carriage, Vaulted};
-use tern_policy::{Decision, Permission, Question};
+use tern_policy::{Decision, Permission, Question, Visibility};
 
 use crate::{Destination, Submission};
 use crate::{Recall, RecallError, RecallId, Recalls, Requester, Target, limits};
@@ -44,10 +44,16 @@ impl Recalls {
         Ok((verdict.decision, policies))
     }
 
-    /// What is known of a recall.
-    pub fn evidence(&self, id: RecallId) -> Result<Value, RecallError> {
+    /// What is known of a recall, for somebody who may have it.
+    pub fn evidence(
+        &self,
+        id: RecallId,
+        reader: &Requester,
+        now: Timestamp,
+    ) -> Result<Value, RecallError> {
         let recall = self.recall(id)?;
-        let status = self.status(id, limits::MAX_EVIDENCE_COPIES)?;
+        let mut status = self.status(id, limits::MAX_EVIDENCE_COPIES)?;
+        status.answers = self.answers(&recall, reader, Visibility::Full, now)?;
         let message = match self.submission_found(&recall)? {
             Some(found) => Some(self.message_json(&recall, &found)?),
             None => None,

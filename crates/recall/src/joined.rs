@@ -30,8 +30,7 @@ impl Recalls {
         let Some(submission) = asked.submission else {
             return Ok(None);
         };
-        let row = self.engine.get(&tables::of_submission(submission))?;
-        for id in ids(row.as_deref())? {
+        for id in self.recalls_of(submission)? {
             let recall = self.recall(id)?;
             if takes(&recall, asked) && !self.has_left_any(&recall, now)? {
                 return Ok(Some(id));
@@ -53,6 +52,12 @@ impl Recalls {
             }
         }
         Ok(None)
+    }
+
+    /// The recalls of a submission that were granted and not undone when the last one was.
+    pub(crate) fn recalls_of(&self, submission: OriginId) -> Result<Vec<RecallId>, RecallError> {
+        let row = self.engine.get(&tables::of_submission(submission))?;
+        Ok(ids(row.as_deref())?)
     }
 
     /// Whether a recall has left somebody's copy where it was for a hold that does not keep it there

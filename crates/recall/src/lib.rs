@@ -23,6 +23,7 @@ pub mod submission;
 pub mod token;
 
 mod addressed;
+mod answers;
 mod approval_link;
 mod approver;
 mod asked;
@@ -83,6 +84,7 @@ mod wait;
 mod waiting;
 
 pub use addressed::{Addressed, End, SenderStatus};
+pub use answers::{AnswerLine, Answers, Fate};
 pub use approval_link::APPROVAL_PATH;
 pub use arrival::Arrival;
 pub use attachment::Attachment;

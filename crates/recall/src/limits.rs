@@ -40,6 +40,10 @@ pub const MAX_RETRACTED: usize = 1_000;
 pub const MAX_DEPTH: u8 = 5;
 /// Most messages that are looked at since they say that they answer one, or answer what does.
 pub const MAX_ANSWERS: usize = 10_000;
+/// Most of them that are looked at for what is told of a recall, and most that it lists one by one.
+pub const MAX_ANSWERS_SEEN: usize = 1_000;
+/// See [`MAX_ANSWERS_SEEN`].
+pub const MAX_ANSWERS_TOLD: usize = 100;
 /// Most submissions that a search looks at; a narrower time goes over fewer.
 pub const MAX_SEARCHED: usize = 1_000_000;
 /// Addresses that a report mail lists one by one; the rest are counted.

@@ -68,14 +68,27 @@ pub struct Quoted {
 impl Recalls {
     /// What answers a message, so many answers deep, whoever may know of it.
     pub(crate) fn quoted(&self, root: &Submission, depth: u8) -> Result<Quoted, RecallError> {
+        let mut room = limits::MAX_ANSWERS;
+        let all = self.quoted_within(root, depth, &mut room)?;
+        let more = room == 0;
+        Ok(Quoted { all, more })
+    }
+
+    /// The same, of so many messages that say that they answer one, which are taken off; in the order of
+    /// [`Quoted::all`].
+    pub(crate) fn quoted_within(
+        &self,
+        root: &Submission,
+        depth: u8,
+        room: &mut usize,
+    ) -> Result<Vec<Quoting>, RecallError> {
         let depth = depth.min(limits::MAX_DEPTH);
         let mut known = BTreeMap::from([(root.id, (0, root.clone()))]);
-        let mut room = limits::MAX_ANSWERS;
         for level in 0..depth {
             let at_level = known.values().filter(|(at, _)| *at == level);
             let parents: Vec<Submission> = at_level.map(|(_, parent)| parent.clone()).collect();
             for parent in parents {
-                let answers = self.answers_to(&parent, &mut room)?;
+                let answers = self.answers_to(&parent, room)?;
                 for (away, answer) in answers {
                     let at = level.saturating_add(away);
                     let before = known.get(&answer.id).map_or(u8::MAX, |(at, _)| *at);
@@ -90,8 +103,7 @@ impl Recalls {
             .map(|(depth, submission)| Quoting { submission, depth })
             .collect();
         all.sort_by_key(|one| (one.depth, one.submission.id));
-        let more = room == 0;
-        Ok(Quoted { all, more })
+        Ok(all)
     }
 
     /// What says that it answers a message and comes from somebody who had it, with how far away it says

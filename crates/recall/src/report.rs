@@ -14,7 +14,7 @@ use crate::noticed;
 use crate::tell::subject_field;
 use crate::trigger::{REPORT_KEYWORD, skip_own_report_in};
 use crate::{
-    Addressed, Extent, RECALL_MAILBOX, Recall, RecallError, Recalls, SenderStatus, State,
+    Addressed, Answers, Extent, RECALL_MAILBOX, Recall, RecallError, Recalls, SenderStatus, State,
     StatusLine, ToldOutcome, limits, tables,
 };
 
@@ -307,10 +307,11 @@ pub(crate) fn text(status: &SenderStatus) -> String {
     if status.more > 0 {
         let _ = writeln!(
             out,
-            "And {} more addresses; an operator can see them all.",
+            "And {} more addresses; an operator can see them all.\n",
             status.more
         );
     }
+    answers(&mut out, &status.answers);
     // What ends a part of the text stands between two parts, and after none.
     out.truncate(out.trim_end().len());
     out.push('\n');
@@ -360,6 +361,21 @@ fn served(out: &mut String, copies: &[StatusLine]) {
     if titled {
         out.push('\n');
     }
+}
+
+/// What answers the message, and what became of that.
+fn answers(out: &mut String, answers: &Answers) {
+    if answers.lines.is_empty() {
+        return;
+    }
+    out.push_str("Messages that answer it and may quote it:\n\n");
+    for line in &answers.lines {
+        let _ = writeln!(out, "  {}\n      {}", line.text(), line.fate.sentence());
+    }
+    if let Some(rest) = answers.rest() {
+        let _ = writeln!(out, "  {rest}");
+    }
+    out.push('\n');
 }
 
 fn summary(out: &mut String, outcomes: &[(ToldOutcome, u64)]) {

@@ -6,8 +6,8 @@ use tern_base::{AccountId, OriginId, Timestamp};
 use tern_store::{Engine, Range, StoreError, limits as store_limits};
 
 use crate::{
-    CopyOutcome, Destination, Extent, Noticed, Outcome, Reason, Recall, RecallError, RecallId,
-    Recalls, Seen, State, Subject, Tally, Target, Wait, submission, tables,
+    Answers, CopyOutcome, Destination, Extent, Noticed, Outcome, Reason, Recall, RecallError,
+    RecallId, Recalls, Seen, State, Subject, Tally, Target, Wait, submission, tables,
 };
 
 /// A recall and every copy's outcome.
@@ -27,6 +27,8 @@ pub struct Status {
     pub on_their_way: u64,
     /// What it waits for, or has waited for.
     pub wait: Option<Wait>,
+    /// What answers the message, where somebody asked for whom that is told.
+    pub answers: Answers,
 }
 
 /// One copy.
@@ -184,6 +186,7 @@ impl Recalls {
             more,
             on_their_way,
             wait: self.wait_of(id)?,
+            answers: Answers::default(),
         })
     }
 
@@ -299,6 +302,7 @@ impl Status {
             let wait = self.wait.as_ref();
             let wait = wait.map(|wait| wait.json(self.recall.state));
             fields.insert("waiting".to_owned(), wait.into());
+            self.answers.put_json(fields);
         }
         value
     }

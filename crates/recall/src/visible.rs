@@ -7,8 +7,8 @@ use tern_base::Timestamp;
 use tern_policy::{Authentication, Permission, Question, Visibility};
 
 use crate::{
-    Recall, RecallError, RecallId, Recalls, Requester, SenderStatus, Status, Submission, Tally,
-    ToldOutcome, submission,
+    Answers, Recall, RecallError, RecallId, Recalls, Requester, SenderStatus, Status, Submission,
+    Tally, ToldOutcome, submission,
 };
 
 /// A recall as somebody may see it.
@@ -33,10 +33,15 @@ impl Recalls {
         let recall = self.recall(id)?;
         let seen = self.visibility(&recall, viewer, now)?;
         match seen.ok_or(RecallError::NoRecall)? {
-            Visibility::Full => Ok(View::Full(Box::new(self.status(id, limit)?))),
+            Visibility::Full => {
+                let mut status = self.status(id, limit)?;
+                status.answers = self.answers(&recall, viewer, Visibility::Full, now)?;
+                Ok(View::Full(Box::new(status)))
+            }
             seen => {
-                let status = self.sender_status(id, limit)?;
-                Ok(View::Limited(Box::new(status.limited_to(seen))))
+                let mut status = self.sender_status(id, limit)?.limited_to(seen);
+                status.answers = self.answers(&recall, viewer, seen, now)?;
+                Ok(View::Limited(Box::new(status)))
             }
         }
     }
@@ -86,7 +91,7 @@ impl Recalls {
         let recall = self.recall(id)?;
         let seen = self.visibility(&recall, reader, now)?;
         let status = match seen {
-            Some(seen) => self.seen_as(&recall, seen, limit)?,
+            Some(seen) => self.seen_as(&recall, (reader, seen), limit, now)?,
             None => SenderStatus {
                 visibility: Visibility::Outcomes,
                 tally: Tally::default(),
@@ -97,6 +102,7 @@ impl Recalls {
                 wait: self.wait_of(id)?,
                 copies: Vec::new(),
                 more_copies: 0,
+                answers: Answers::default(),
                 recall,
             },
         };
@@ -106,14 +112,16 @@ impl Recalls {
     fn seen_as(
         &self,
         recall: &Recall,
-        seen: Visibility,
+        (reader, seen): (&Requester, Visibility),
         limit: usize,
+        now: Timestamp,
     ) -> Result<SenderStatus, RecallError> {
         let mut status = self.sender_status(recall.id, limit)?.limited_to(seen);
         if seen == Visibility::Full {
             let full = self.status(recall.id, limit)?;
             (status.copies, status.more_copies) = (full.lines, full.more);
         }
+        status.answers = self.answers(recall, reader, seen, now)?;
         Ok(status)
     }
 
@@ -135,7 +143,8 @@ impl Recalls {
         };
         let seen = self.visibility(recall, &reader, now)?;
         // It is theirs, so something is seen; a policy that can't say shows the least.
-        self.seen_as(recall, seen.unwrap_or(Visibility::Outcomes), limit)
+        let seen = seen.unwrap_or(Visibility::Outcomes);
+        self.seen_as(recall, (&reader, seen), limit, now)
     }
 
     fn visibility(

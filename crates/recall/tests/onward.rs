@@ -111,7 +111,9 @@ fn what_was_sent_on_outside_is_stopped_or_said_to_have_left() {
     assert_eq!(left["sentOn"]["by"], "bob@example.org");
     assert_eq!(left["sentOn"]["submission"], on.id.to_string());
     assert_eq!(left["seen"]["servings"][0]["client"], "mx.far.example");
-    let evidence = house.recalls.evidence(id).unwrap();
+    let reader = house.request(ALICE, Selector::Submission(sent.id));
+    let evidence = house.recalls.evidence(id, &reader.requester, house.now);
+    let evidence = evidence.unwrap();
     assert_eq!(evidence["recall"]["copies"], status["copies"]);
 }
 

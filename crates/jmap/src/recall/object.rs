@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::{date, limits};
 
 /// Every property.
-pub(super) const PROPERTIES: [&str; 35] = [
+pub(super) const PROPERTIES: [&str; 37] = [
     "id",
     "submissionId",
     "messageId",
@@ -44,6 +44,8 @@ pub(super) const PROPERTIES: [&str; 35] = [
     "moreAddressed",
     "copies",
     "moreCopies",
+    "answers",
+    "moreAnswers",
     "visibility",
     "waiting",
     "approvals",
@@ -78,6 +80,8 @@ pub(super) fn of(
     add("moreAddressed", status.more.into());
     add("copies", full.then(|| report::copies(&status)).into());
     add("moreCopies", full.then_some(status.more_copies).into());
+    add("answers", report::answers(&status));
+    add("moreAnswers", status.answers.more.into());
     add("visibility", visibility(seen).into());
     let wait = status.wait.as_ref();
     add(

@@ -1,9 +1,9 @@
 //! What became of each address and, where that may be seen, of each copy.
 
 use serde_json::{Map, Value, json};
-use tern_recall::{Addressed, CopyOutcome, SenderStatus, StatusLine, ToldOutcome};
+use tern_recall::{Addressed, AnswerLine, CopyOutcome, SenderStatus, StatusLine, ToldOutcome};
 
-use super::seen;
+use super::{id, seen};
 use crate::date;
 
 /// How many copies ended how.
@@ -64,5 +64,26 @@ fn copy(line: &StatusLine) -> Value {
         "exposure": exposure,
         "servings": line.seen.as_ref().map(seen::servings),
         "devices": line.seen.as_ref().map(seen::devices),
+    })
+}
+
+/// What answers the message.
+pub(super) fn answers(status: &SenderStatus) -> Value {
+    status.answers.lines.iter().map(answer).collect()
+}
+
+fn answer(line: &AnswerLine) -> Value {
+    let by = line.fate.by();
+    json!({
+        "depth": line.depth,
+        "email": line.sender,
+        "subject": line.subject,
+        "messageId": line.message_id,
+        "submissionId": line.submission.to_string(),
+        "sentAt": date::utc(line.sent),
+        "outcome": line.fate.code(),
+        "description": line.fate.sentence(),
+        "recallId": by.map(|(recall, _)| id::of(*recall)),
+        "requestedBy": by.map(|(_, name)| name),
     })
 }

@@ -72,12 +72,26 @@ impl Policy for Asks {
 impl House {
     /// What a delivery does with a message from one account to another, in short.
     pub(crate) fn send(&mut self, from: AccountId, to: AccountId, name: &str) -> Submission {
+        self.send_with(from, to, name, "")
+    }
+
+    /// The same, with more header fields.
+    pub(crate) fn send_with(
+        &mut self,
+        from: AccountId,
+        to: AccountId,
+        name: &str,
+        fields: &str,
+    ) -> Submission {
         let now = self.now;
         let id = OriginId::new(now, &mut self.entropy);
         let content = format!(
-            "From: a@example.org\r\nSubject: {name}\r\nMessage-ID: <{name}@example.org>\r\n\r\nText of {name}.\r\n"
+            "From: a@example.org\r\nSubject: {name}\r\nMessage-ID: <{name}@example.org>\r\n{fields}\r\nText of {name}.\r\n"
         );
-        let prepared = self.mailboxes.prepare(content.into_bytes(), now).unwrap();
+        let prepared = self
+            .mailboxes
+            .prepare(content.clone().into_bytes(), now)
+            .unwrap();
         let sent = Submission {
             id,
             account: from,
@@ -88,7 +102,7 @@ impl House {
             digest: prepared.digest,
             carried: Vec::new(),
             text: None,
-            answers: Vec::new(),
+            answers: tern_recall::answered_by(&prepared.parsed, content.as_bytes()),
             size: prepared.size(),
             submitted: now,
             recipients: 1,

@@ -43,7 +43,7 @@ impl Admin {
             false => "recall.evidence",
         };
         self.record(call, action, |entry| entry.target(target.clone()))?;
-        let mut known = self.recalls.evidence(id)?;
+        let mut known = self.recalls.evidence(id, &requester, call.now)?;
         let signed = audit::checkpoint::sign(&*self.engine, call.now)?;
         let entries = self.entries_about(&target, signed.checkpoint.entries)?;
         let places: Vec<u64> = entries.iter().map(|entry| entry.sequence).collect();

@@ -387,6 +387,13 @@ fn text_of(status: &Status) -> String {
             let _ = write!(text, "\n    {sentence}");
         }
     }
+    for line in &status.answers.lines {
+        let (what, fate) = (line.text(), line.fate.sentence());
+        let _ = write!(text, "\nanswered by {what}. {fate}");
+    }
+    if let Some(rest) = status.answers.rest() {
+        let _ = write!(text, "\n{rest}");
+    }
     if status.on_their_way > 0 {
         let n = count(status.on_their_way, "copy", "copies");
         let _ = write!(text, "\n{n} not delivered yet, to be stopped on arrival");

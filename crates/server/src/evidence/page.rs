@@ -57,6 +57,7 @@ pub(crate) fn page(file: &Value) -> String {
     message(&mut page, &evidence["message"]);
     outcomes(&mut page, recall);
     copies(&mut page, recall);
+    answers(&mut page, recall);
     decision(&mut page, evidence);
     entries(&mut page, &evidence["log"]);
     proof(&mut page, file);
@@ -114,6 +115,23 @@ fn outcomes(page: &mut Page, recall: &Value) {
     let outcomes = recall["outcomes"].as_object().into_iter().flatten();
     let outcomes = outcomes.map(|(name, n)| (name.as_str(), plain(n)));
     page.facts(&outcomes.collect::<Vec<_>>());
+}
+
+fn answers(page: &mut Page, recall: &Value) {
+    let columns = ["Whose", "Subject", "What became of it"];
+    let title = "What answers it and may quote it";
+    page.table(title, &columns, &recall["answers"], |one| {
+        let mut whose = plain(&one["sender"]);
+        line(&mut whose, "answers away:", &one["depth"]);
+        line(&mut whose, "at", &one["submittedAt"]);
+        let mut subject = plain(&one["subject"]);
+        line(&mut subject, "Message-ID", &one["messageId"]);
+        line(&mut subject, "submission", &one["submission"]);
+        let mut became = plain(&one["outcome"]);
+        line(&mut became, "", &one["sentence"]);
+        line(&mut became, "recall", &one["recall"]);
+        vec![whose, subject, became]
+    });
 }
 
 fn copies(page: &mut Page, recall: &Value) {
