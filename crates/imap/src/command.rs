@@ -92,6 +92,8 @@ pub enum CommandBody {
     Id(Vec<(String, Option<String>)>),
     /// `ENABLE`: the extensions that we know and can enable.
     Enable(Vec<Enable>),
+    /// `COMPRESS`: the mechanism, in capitals.
+    Compress(String),
     /// `SELECT` or `EXAMINE`
     Select(Select),
     /// `CREATE`
@@ -312,6 +314,8 @@ pub struct ListReturn {
     pub children: bool,
     /// `SPECIAL-USE`
     pub special_use: bool,
+    /// `MYRIGHTS` (RFC 8440)
+    pub my_rights: bool,
     /// `STATUS (…)`
     pub status: Option<Vec<StatusItem>>,
 }

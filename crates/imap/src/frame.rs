@@ -156,6 +156,13 @@ impl Framer {
         !self.buf.is_empty()
     }
 
+    /// Takes the input out that belongs to no finished frame.
+    pub fn take_input(&mut self) -> BytesMut {
+        let input = std::mem::take(&mut self.buf);
+        self.clear();
+        input
+    }
+
     /// Forgets all input. RFC 9051 6.2.1: nothing sent before the TLS handshake may count after.
     pub fn clear(&mut self) {
         *self = Self::new(self.limits);

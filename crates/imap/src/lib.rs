@@ -13,6 +13,7 @@
 //! [`limits`]. Refuses to read a clock, to own a socket and to log.
 
 pub mod command;
+mod deflate;
 pub mod event;
 pub mod fetch;
 pub mod frame;

@@ -1,7 +1,8 @@
 //! Every bound on what an IMAP peer can make this crate hold or do, with the answer it gets.
 //!
 //! Invariant: what one session buffers of its input is at most [`MAX_LINE`] plus the literals that
-//! [`FrameLimits`] allows in its present state plus one read of the shell; literals beyond
+//! [`FrameLimits`] allows in its present state plus one read of the shell, and [`INFLATE_PIECE`] of that where it
+//! is compressed; literals beyond
 //! [`MAX_UNRESERVED_LITERALS`] are part of the memory that all sessions share, or are refused with
 //! `NO [UNAVAILABLE]`.
 
@@ -95,6 +96,11 @@ pub const MAX_MULTIAPPEND: usize = 900 * 1024;
 pub const NOTED_AGAIN_MS: u64 = 300_000;
 /// Octets of each text by which a client presents itself (RFC 2971) that are kept.
 pub const MAX_CLIENT_NAME: usize = 128;
+
+/// Octets of compressed input that one step decompresses.
+pub const INFLATE_PIECE: usize = 16 * 1024;
+/// Octets of output up to which it is not worth compressing.
+pub const MAX_STORED: usize = 256;
 
 /// Events kept for the shell between two calls; further ones are lost.
 pub const MAX_EVENTS: usize = 64;

@@ -134,6 +134,10 @@ fn body(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
         "AUTHENTICATE" => login::authenticate(cursor)?,
         "ID" => login::id(cursor)?,
         "ENABLE" => login::enable(cursor)?,
+        "COMPRESS" => {
+            cursor.space()?;
+            CommandBody::Compress(cursor.upper()?)
+        }
         "SELECT" => mailbox::select(cursor, false)?,
         "EXAMINE" => mailbox::select(cursor, true)?,
         "CREATE" => mailbox::create(cursor)?,

@@ -17,7 +17,8 @@
 //! withdrawal; before whose name stands that of somebody else who reads), `marked who n` (settings of `$Recall`
 //! that are requests). After each line of one client the other is notified.
 //!
-//! Every transcript runs three times: each client line whole, octet by octet, and in pieces of 7.
+//! Every transcript runs five times: each client line whole, octet by octet, and in pieces of 7; then whole
+//! and in pieces again, where everything is compressed once somebody has logged in.
 //! With `TERN_BLESS` set the server's lines are written anew, to be reviewed.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
@@ -39,8 +40,9 @@ struct Run {
 }
 
 impl Run {
-    fn new(kind: &str) -> Self {
+    fn new(kind: &str, compressed: bool) -> Self {
         let mut house = House::new();
+        house.compressed = compressed;
         let client = match kind {
             "session" => Client::login(&mut house),
             kind => Client::new(&mut house, kind == "tls"),
@@ -251,6 +253,12 @@ impl Run {
     }
 
     fn expect(&mut self, who: usize, line: &str) {
+        // It is offered once.
+        let offered = match self.clients[who].is_compressed() {
+            true => " COMPRESS=DEFLATE",
+            false => "",
+        };
+        let line = line.replace(offered, "");
         let output = &mut self.clients[who].output;
         let end = output.windows(2).position(|pair| pair == b"\r\n");
         let end = end.unwrap_or_else(|| panic!("nothing sent, expected {line}"));
@@ -312,7 +320,7 @@ fn of_client(line: &str, prefix: char) -> Option<(usize, &str)> {
     }
 }
 
-fn transcript(name: &str, text: &str, chunk: usize) {
+fn transcript(name: &str, text: &str, chunk: usize, compressed: bool) {
     let mut run: Option<Run> = None;
     for (number, line) in text.lines().enumerate() {
         let place = format!("{name}:{}: {line}", number + 1);
@@ -336,7 +344,7 @@ fn transcript(name: &str, text: &str, chunk: usize) {
                     if let Some(done) = run.take() {
                         done.finish();
                     }
-                    run = Some(Run::new(event));
+                    run = Some(Run::new(event, compressed));
                 }
                 event => run.as_mut().unwrap().event(event),
             }
@@ -359,7 +367,7 @@ fn bless(text: &str) -> String {
             run.as_mut().unwrap().send(who, line, usize::MAX);
         } else if let Some(event) = line.strip_prefix("! ") {
             match event {
-                "plain" | "tls" | "session" => run = Some(Run::new(event)),
+                "plain" | "tls" | "session" => run = Some(Run::new(event, false)),
                 event => run.as_mut().unwrap().event(event),
             }
         }
@@ -394,7 +402,10 @@ fn transcripts() {
             std::fs::write(&path, &text).unwrap();
         }
         for chunk in [usize::MAX, 1, 7] {
-            transcript(&name, &text, chunk);
+            transcript(&name, &text, chunk, false);
+        }
+        for chunk in [usize::MAX, 7] {
+            transcript(&name, &text, chunk, true);
         }
         commands += text
             .lines()

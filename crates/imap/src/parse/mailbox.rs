@@ -151,6 +151,8 @@ fn list_return(cursor: &mut Cursor<'_>, returns: &mut ListReturn) -> Parsed<()> 
         "SUBSCRIBED" => returns.subscribed = true,
         "CHILDREN" => returns.children = true,
         "SPECIAL-USE" => returns.special_use = true,
+        // RFC 8440 3
+        "MYRIGHTS" => returns.my_rights = true,
         "STATUS" => {
             cursor.space()?;
             returns.status = Some(distinct(cursor.some_list(status_item)?));

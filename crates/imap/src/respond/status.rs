@@ -96,6 +96,8 @@ code_names! {
     ClientBug = "CLIENTBUG",
     /// The mailbox that was selected is so no more.
     Closed = "CLOSED",
+    /// The connection is compressed already (RFC 4978).
+    CompressionActive = "COMPRESSIONACTIVE",
     /// Ask the administrator.
     ContactAdmin = "CONTACTADMIN",
     /// Damage on this side.

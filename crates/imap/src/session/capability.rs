@@ -12,7 +12,7 @@ const AUTHENTICATED: &str = "NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN SPECIAL-US
     CREATE-SPECIAL-USE LIST-EXTENDED LIST-STATUS ESEARCH SEARCHRES CONDSTORE QRESYNC \
     SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES \
     STATUS=SIZE OBJECTID BINARY PREVIEW SAVEDATE WITHIN MULTIAPPEND REPLACE QUOTA QUOTA=RES-STORAGE \
-    UTF8=ACCEPT ACL RIGHTS=kxte";
+    UTF8=ACCEPT ACL RIGHTS=kxte LIST-MYRIGHTS";
 
 impl Session {
     /// The capabilities of the session's present state.
@@ -21,6 +21,9 @@ impl Session {
         if !matches!(self.state, State::NotAuthenticated) {
             out.push(' ');
             out.push_str(AUTHENTICATED);
+            if self.may_compress() {
+                out.push_str(" COMPRESS=DEFLATE");
+            }
             // RFC 7889 2
             out.push_str(" APPENDLIMIT=");
             out.push_str(&self.settings.max_message_size.to_string());

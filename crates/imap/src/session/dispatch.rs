@@ -43,6 +43,7 @@ impl Session {
                     .tagged(&tag, Condition::Bad, None, "Authenticate first");
                 self.count_bad()
             }
+            CommandBody::Compress(mechanism) => self.compress(&tag, &mechanism),
             CommandBody::Idle => {
                 self.out.continuation("idling");
                 self.framer.expect_line();

@@ -1,4 +1,4 @@
-//! LIST (RFC 9051 6.3.9: LIST-EXTENDED, SPECIAL-USE, LIST-STATUS) and LSUB (RFC 3501 6.3.9).
+//! LIST (RFC 9051 6.3.9: LIST-EXTENDED, SPECIAL-USE, LIST-STATUS; LIST-MYRIGHTS, RFC 8440) and LSUB (RFC 3501 6.3.9).
 //!
 //! Invariant: mailboxes above a listed one exist, but for those of others, above which there may be names
 //! without a mailbox; a mailbox of others is listed where its owner gave the right to see it, and its
@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use tern_mailbox::{Folder, MailboxError, Role};
+use tern_mailbox::{Folder, MailboxError, Rights, Role};
 
 use super::answer::{Answer, Failure, Sync};
 use super::listed::{Named, is_asked_for, others, own};
@@ -265,11 +265,19 @@ impl ListTask {
             special_use: special_use(folder).into_iter().collect(),
             child_info_subscribed: above && self.select.subscribed,
         });
+        if !name.is_there || !(self.returns.my_rights || self.returns.status.is_some()) {
+            return Ok(());
+        }
+        let rights = name.rights(cx)?;
+        // RFC 8440 3
+        if self.returns.my_rights && rights.require(Rights::LOOKUP).is_ok() {
+            session.out.my_rights(&folder.path, &rights.told());
+        }
         // RFC 5819 2
         let Some(items) = &self.returns.status else {
             return Ok(());
         };
-        if !name.is_there || !name.may_be_read(cx)? {
+        if rights.require(Rights::READ).is_err() {
             return Ok(());
         }
         let limit = session.settings.max_message_size;

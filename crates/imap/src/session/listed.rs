@@ -31,13 +31,12 @@ pub(super) struct Named {
 }
 
 impl Named {
-    /// Whether its messages may be counted, at this moment.
-    pub(super) fn may_be_read(&self, cx: &Context<'_>) -> Result<bool, MailboxError> {
-        let Some(actor) = &self.actor else {
-            return Ok(true);
-        };
-        let rights = cx.mailboxes.rights(actor, self.account, self.folder.id)?;
-        Ok(rights.require(Rights::READ).is_ok())
+    /// What may be done in it, at this moment.
+    pub(super) fn rights(&self, cx: &Context<'_>) -> Result<Rights, MailboxError> {
+        match &self.actor {
+            None => Ok(Rights::ALL),
+            Some(actor) => cx.mailboxes.rights(actor, self.account, self.folder.id),
+        }
     }
 }
 

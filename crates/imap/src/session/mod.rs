@@ -10,6 +10,7 @@ mod append;
 mod capability;
 mod client;
 mod collation;
+mod compress;
 mod copy;
 mod dispatch;
 mod expunge;
@@ -53,6 +54,7 @@ use crate::verbs::Verbs;
 
 use answer::{Answer, Failure};
 use client::Tells;
+use compress::Compression;
 use run::Running;
 use selected::Selected;
 
@@ -125,6 +127,8 @@ pub struct Session {
     enabled: Enabled,
     framer: Framer,
     out: ResponseWriter,
+    /// What is between them and the connection (RFC 4978).
+    compression: Option<Box<Compression>>,
     /// The memory for the literals of the command that is read or executed.
     reservations: Vec<Reservation>,
     /// When the first of them was asked for.
@@ -153,6 +157,7 @@ impl Session {
             enabled: Enabled::default(),
             framer: Framer::new(FrameLimits::before_authentication()),
             out: ResponseWriter::new(),
+            compression: None,
             reservations: Vec::new(),
             literals_since: None,
             events: Vec::new(),
@@ -212,6 +217,9 @@ impl Session {
         }
         self.note_told(&cx);
         let Some(frame) = self.framer.next_frame() else {
+            if let Some(step) = self.decompress() {
+                return step;
+            }
             if self.wants_push() {
                 return self.push_changes(&cx);
             }
@@ -372,6 +380,12 @@ impl Session {
         std::mem::take(&mut self.events)
     }
 
+    /// Whether there is input to look at.
+    fn has_input(&self) -> bool {
+        let compressed = self.compression.as_ref();
+        self.framer.has_work() || compressed.is_some_and(|compression| compression.has_work())
+    }
+
     /// Whether the client waits for changes and there may be some.
     fn wants_push(&self) -> bool {
         self.changed && matches!(self.phase, Phase::Idle { .. })
@@ -424,7 +438,10 @@ impl Protocol for Session {
             Phase::StartingTls => self.refuse_injection(),
             _ => {
                 self.spoke();
-                self.framer.receive(bytes);
+                match &mut self.compression {
+                    Some(compression) => compression.receive(bytes),
+                    None => self.framer.receive(bytes),
+                }
                 self.set_deadline(now);
             }
         }
@@ -440,7 +457,7 @@ impl Protocol for Session {
             Phase::StartingTls | Phase::Verifying { .. } => false,
             Phase::Running(_) => true,
             Phase::Command | Phase::Sasl { .. } | Phase::Idle { .. } => {
-                self.framer.has_work() || self.wants_push()
+                self.has_input() || self.wants_push()
             }
         }
     }
@@ -449,16 +466,21 @@ impl Protocol for Session {
         match self.phase {
             Phase::Closed | Phase::Verifying { .. } | Phase::Running(_) => false,
             Phase::StartingTls => true,
-            Phase::Command | Phase::Sasl { .. } | Phase::Idle { .. } => !self.framer.has_work(),
+            Phase::Command | Phase::Sasl { .. } | Phase::Idle { .. } => !self.has_input(),
         }
     }
 
     fn has_output(&self) -> bool {
-        !self.out.is_empty()
+        let before = self.compression.as_ref();
+        !self.out.is_empty() || before.is_some_and(|compression| compression.has_output())
     }
 
     fn take_output(&mut self) -> Vec<u8> {
-        self.out.take()
+        let plain = self.out.take();
+        match &mut self.compression {
+            Some(compression) => compression.output(&plain),
+            None => plain,
+        }
     }
 
     fn tls_started(&mut self, facts: TlsFacts) {

@@ -3,9 +3,12 @@
 #![allow(dead_code, reason = "each test uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod deflated;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use deflated::Deflated;
 use tern_base::{AccountId, ContentDigest, MessageId, OriginId, SeededEntropy, Timestamp};
 use tern_directory::Visible;
 use tern_imap::Session;
@@ -63,6 +66,8 @@ pub(crate) struct House {
     pub(crate) memory: Budget,
     pub(crate) entropy: SeededEntropy,
     pub(crate) now: Timestamp,
+    /// Whoever logs in has the connection compressed at once.
+    pub(crate) compressed: bool,
 }
 
 impl House {
@@ -96,6 +101,7 @@ impl House {
             memory: Budget::new(u64::MAX),
             entropy: SeededEntropy::new(1),
             now: NOW,
+            compressed: false,
         }
     }
 
@@ -251,6 +257,8 @@ pub(crate) struct Client {
     /// The largest output of one step.
     pub(crate) largest: usize,
     pub(crate) steps: usize,
+    /// The connection is compressed.
+    deflated: Option<Deflated>,
 }
 
 impl Client {
@@ -268,6 +276,7 @@ impl Client {
             closed: false,
             largest: 0,
             steps: 0,
+            deflated: None,
         };
         client.drive(house);
         client
@@ -290,7 +299,21 @@ impl Client {
         };
         client.verified(house, accepted);
         client.output.clear();
+        if house.compressed {
+            client.compress(house);
+        }
         client
+    }
+
+    /// Has the connection compressed; nothing is in the output.
+    pub(crate) fn compress(&mut self, house: &mut House) {
+        let answer = self.ask(house, "z COMPRESS DEFLATE");
+        assert_eq!(answer, "z OK Compression is on from here\r\n");
+        self.deflated = Some(Deflated::new());
+    }
+
+    pub(crate) const fn is_compressed(&self) -> bool {
+        self.deflated.is_some()
     }
 
     pub(crate) fn verified(&mut self, house: &mut House, outcome: Verified) {
@@ -314,7 +337,10 @@ impl Client {
         let output = self.session.take_output();
         self.largest = self.largest.max(output.len());
         self.steps += 1;
-        self.output.extend(output);
+        match &mut self.deflated {
+            Some(deflated) => self.output.extend(deflated.read(&output)),
+            None => self.output.extend(output),
+        }
         match step {
             Step::Continue => return true,
             Step::Verify(credentials) => {
@@ -331,7 +357,10 @@ impl Client {
     /// Sends octets in pieces, driving the session after each.
     pub(crate) fn send(&mut self, house: &mut House, octets: &[u8], chunk: usize) {
         for piece in octets.chunks(chunk) {
-            self.session.receive(piece, house.now);
+            match &mut self.deflated {
+                Some(deflated) => self.session.receive(&deflated.write(piece), house.now),
+                None => self.session.receive(piece, house.now),
+            }
             if self.session.wants_work() {
                 self.drive(house);
             }
