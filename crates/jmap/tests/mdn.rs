@@ -7,7 +7,7 @@ use std::thread;
 
 use house::{BOB, CAROL, House};
 use serde_json::{Value, json};
-use tern_mailbox::{Flagging, Flags, INBOX, Role, Update};
+use tern_mailbox::{ExposureLevel, Flagging, Flags, INBOX, Role, Update};
 use tern_session::ids;
 
 const LETTER: &str = "From: carol@example.org\r\nTo: bob@example.org\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\
@@ -511,4 +511,28 @@ fn a_notification_of_what_the_account_sent_names_its_email() {
     let other = json!({"accountId": "A2", "blobIds": []});
     assert_eq!(house.error("MDN/parse", other), "invalidArguments");
     house.check();
+}
+
+#[test]
+fn the_original_that_goes_with_a_notification_is_on_record_as_served() {
+    let mut house = House::new();
+    let served = |house: &House, id: &str| {
+        let message = ids::parse_email_id(BOB, id).unwrap();
+        let ledger = house.mailboxes.ledger(BOB, message).unwrap();
+        let level = |one: &tern_mailbox::Serving| (one.protocol.clone(), one.level());
+        ledger.servings.iter().map(level).collect::<Vec<_>>()
+    };
+    for includes in [false, true] {
+        let id = received(&mut house, LETTER);
+        let mdn = json!({
+            "forEmailId": id, "disposition": displayed(), "includeOriginalMessage": includes,
+        });
+        let responses = send(&mut house, &mdn);
+        assert!(responses[0][1]["sent"]["k"].is_object(), "{responses:?}");
+        let expected = match includes {
+            true => vec![("jmap".to_owned(), Some(ExposureLevel::Downloaded))],
+            false => vec![],
+        };
+        assert_eq!(served(&house, &id), expected);
+    }
 }

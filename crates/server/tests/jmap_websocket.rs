@@ -371,3 +371,20 @@ fn a_page_of_another_site_opens_no_socket_with_a_login_that_a_browser_keeps() {
         assert_eq!(status(&bearer, elsewhere), "101", "{elsewhere}");
     }
 }
+
+#[test]
+fn what_is_no_request_takes_a_place_before_it_is_read() {
+    let house = House::started("[jmap]\nrequests_per_minute = 2\n");
+    let mut socket = Socket::open(&house);
+    // What can't be read counts, and so does a message of another kind.
+    socket.frame(0x80 | TEXT, b"{");
+    assert_eq!(socket.error(), ("notJSON".to_owned(), Value::Null));
+    let off = json!({"@type": "WebSocketPushDisable"});
+    socket.say(&off);
+    // No more is read of what is over it, whatever it is.
+    for over in ["{", &off.to_string(), &echo("R1").to_string()] {
+        socket.frame(0x80 | TEXT, over.as_bytes());
+        let refused = socket.message();
+        assert_eq!(refused["status"], 429, "{over}: {refused}");
+    }
+}
