@@ -38,8 +38,6 @@ pub(crate) fn database(settings: &Settings, recovery: DBRecoveryMode) -> Options
     options.set_max_total_wal_size(settings.max_wal_bytes);
     // Compaction writes back in small portions instead of one burst that delays a commit's sync.
     options.set_bytes_per_sync(1 << 20);
-    // Of pieces that are staged ahead of their commit the disk has most by the time it syncs the log.
-    options.set_wal_bytes_per_sync(1 << 20);
     // Files are unlinked in the background, not by the reader that lets go of them last.
     options.set_avoid_unnecessary_blocking_io(true);
     options.set_log_level(LogLevel::Warn);
