@@ -3,8 +3,7 @@
 //! Invariant: a destination to which several recipients lead is brought there by the first of them, and
 //! knows the others, up to a bound: whoever is asked for by one of those names is found.
 
-use std::collections::HashMap;
-use std::collections::hash_map;
+use std::collections::{HashMap, HashSet, hash_map};
 use std::sync::Arc;
 
 use tern_base::{AccountId, EmailAddress};
@@ -139,9 +138,9 @@ impl Planner<'_> {
     fn new_in(&self, found: &Expansion) -> usize {
         let accounts = found.accounts.iter();
         let outside = found.outside.iter();
-        let is_new = |address: &EmailAddress| !self.outside.contains(&address.canonical());
+        let is_new = |address: &EmailAddress| !self.outside.contains_key(&address.canonical());
         accounts
-            .filter(|local| !self.accounts.contains(&local.account))
+            .filter(|local| !self.accounts.contains_key(&local.account))
             .count()
             + outside.filter(|it| is_new(&it.address)).count()
     }

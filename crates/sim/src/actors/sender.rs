@@ -410,9 +410,9 @@ impl Verbs for Door<'_> {
             Ok(accepted) => {
                 oracle.promised(
                     origin,
-                    match accepted.complete {
-                        true => Promise::Accepted,
-                        false => Promise::Begun,
+                    match accepted.cut_off {
+                        None => Promise::Accepted,
+                        Some(_) => Promise::Begun,
                     },
                 );
                 drop(oracle);
