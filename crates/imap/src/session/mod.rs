@@ -260,10 +260,9 @@ impl Session {
                 Step::Close
             }
         };
-        if matches!(self.phase, Phase::Closed) {
-            Step::Close
-        } else {
-            step
+        match self.phase {
+            Phase::Closed => Step::Close,
+            _ => step,
         }
     }
 

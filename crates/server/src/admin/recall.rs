@@ -7,7 +7,7 @@ use tern_base::{AccountId, ContentDigest, EmailAddress, Fault, Timestamp};
 use tern_policy::{Authentication, Notice, Selection};
 use tern_recall::{
     BatchId, Extent, Found, Notices, Reach, RecallId, Refusal, Requested, Requester, Retract,
-    Search, State, Status, Tally, ToldOutcome, View,
+    Search, State, Status, StatusLine, Tally, ToldOutcome, View,
 };
 
 use super::error::AdminError;
@@ -326,6 +326,34 @@ fn write_told(text: &mut String, told: &[(ToldOutcome, u64)]) {
     }
 }
 
+fn write_line(text: &mut String, line: &StatusLine) {
+    let outcome = &line.outcome;
+    let _ = write!(text, "\n{}: {}", line.recipient, outcome.outcome.code());
+    if !line.via.is_empty() {
+        let _ = write!(text, " (via {})", line.via.join(", "));
+    }
+    if let Some(sent) = &line.sent_on {
+        let _ = write!(text, " (sent on by {})", sent.by);
+    }
+    if !line.mailboxes.is_empty() {
+        let _ = write!(text, " in {}", line.mailboxes.join(", "));
+    }
+    let _ = write!(text, ". {}", outcome.reason.sentence());
+    if let Some(restored) = outcome.restored {
+        let _ = write!(text, " Put back {restored}.");
+    } else if let Some(purged) = outcome.purged {
+        let _ = write!(text, " Kept until {purged}: it can't be put back.");
+    }
+    if let Some(noticed) = line.noticed {
+        let _ = write!(text, " Notice: {}.", noticed.code());
+    }
+    let seen = line.seen.iter();
+    let told = seen.flat_map(|seen| [seen.served_text(), seen.devices_text()]);
+    for sentence in told.flatten() {
+        let _ = write!(text, "\n    {sentence}");
+    }
+}
+
 fn text_of(status: &Status) -> String {
     let recall = &status.recall;
     let mut text = format!("recall {}: {}", recall.id, recall.state.code());
@@ -361,31 +389,7 @@ fn text_of(status: &Status) -> String {
         .collect();
     write_told(&mut text, &told);
     for line in &status.lines {
-        let outcome = &line.outcome;
-        let _ = write!(text, "\n{}: {}", line.recipient, outcome.outcome.code());
-        if !line.via.is_empty() {
-            let _ = write!(text, " (via {})", line.via.join(", "));
-        }
-        if let Some(sent) = &line.sent_on {
-            let _ = write!(text, " (sent on by {})", sent.by);
-        }
-        if !line.mailboxes.is_empty() {
-            let _ = write!(text, " in {}", line.mailboxes.join(", "));
-        }
-        let _ = write!(text, ". {}", outcome.reason.sentence());
-        if let Some(restored) = outcome.restored {
-            let _ = write!(text, " Put back {restored}.");
-        } else if let Some(purged) = outcome.purged {
-            let _ = write!(text, " Kept until {purged}: it can't be put back.");
-        }
-        if let Some(noticed) = line.noticed {
-            let _ = write!(text, " Notice: {}.", noticed.code());
-        }
-        let seen = line.seen.iter();
-        let told = seen.flat_map(|seen| [seen.served_text(), seen.devices_text()]);
-        for sentence in told.flatten() {
-            let _ = write!(text, "\n    {sentence}");
-        }
+        write_line(&mut text, line);
     }
     for line in &status.answers.lines {
         let (what, fate) = (line.text(), line.fate.sentence());
