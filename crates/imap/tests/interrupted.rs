@@ -13,7 +13,7 @@ const CHANGE: u8 = 0x15;
 
 fn large(subject: &str) -> Vec<u8> {
     let mut content = format!("Subject: {subject}\r\n\r\n").into_bytes();
-    content.extend(b"0123456789abcdef".repeat(40_000));
+    content.extend(b"0123456789abcdef".repeat(80_000));
     content
 }
 
