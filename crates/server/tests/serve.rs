@@ -220,7 +220,7 @@ fn commands_in_one_piece_are_answered_in_order() {
     let house = House::started("");
     let mut wire = house.wire(house.ports.smtp);
     wire.line().expect("a banner");
-    let many = "NOOP\r\n".repeat(1_000);
+    let many = "NOOP\r\n".repeat(90);
     let batch = format!("EHLO other.example\r\n{many}RCPT TO:<bob@example.org>\r\nQUIT\r\n");
     wire.send(batch.as_bytes()).expect("sent");
     let mut codes = Vec::new();
@@ -229,8 +229,8 @@ fn commands_in_one_piece_are_answered_in_order() {
             codes.push(line.get(..3).unwrap_or_default().to_owned());
         }
     }
-    assert_eq!(codes.len(), 1_003);
-    assert_eq!(codes[1_001..], ["503", "221"]);
+    assert_eq!(codes.len(), 93);
+    assert_eq!(codes[91..], ["503", "221"]);
 }
 
 #[test]
