@@ -31,6 +31,25 @@ fn append_gives_growing_uids_and_returns_the_same_octets() {
 }
 
 #[test]
+fn what_is_read_slowly_and_removed_meanwhile_is_gone_and_not_damaged() {
+    let mut house = House::new();
+    let placed = house.append(ALICE, INBOX, &letter(1));
+    let row = house.mailboxes.message(ALICE, placed.message).unwrap();
+    let uids = [placed.uid];
+    let removed = house
+        .mailboxes
+        .expunge(ALICE, INBOX, &uids, false, house.now);
+    removed.unwrap();
+    // Whoever began before goes on for as long as the content is kept.
+    let read = |house: &House| house.mailboxes.read(ALICE, &row, 0..u64::MAX);
+    assert_eq!(read(&house).unwrap().0, letter(1));
+    house.mailboxes.collect_all().unwrap();
+    let gone = read(&house);
+    assert!(matches!(gone, Err(MailboxError::NoMessage)), "{gone:?}");
+    house.check();
+}
+
+#[test]
 fn large_content_is_staged_read_in_ranges_and_collected() {
     let mut house = House::new();
     let mut content = letter(1);
