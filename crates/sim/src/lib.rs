@@ -1,7 +1,8 @@
 //! The whole server on the in-memory engine from one seed, with faults.
 //!
 //! One thread, a virtual clock, and every choice from the seed: senders over SMTP sessions,
-//! a mailing list elsewhere that sends back what it was sent, clients of every habit, the queue's worker, operators who take mail back and restore it, people
+//! a mailing list elsewhere that sends back what it was sent, clients of every habit over IMAP and JMAP, people who read the mailboxes
+//! of others and people whose mail is sent on, the queue's worker, operators who take mail back and restore it, people
 //! who approve, counsel who places legal holds. Things go wrong at every commit and every octet: conflicts, a full disk, lost answers, cut
 //! connections, the process killed. An oracle that sees what is durable and every octet that
 //! leaves compares both with what was promised.
@@ -59,6 +60,12 @@ pub struct Summary {
     pub restored: usize,
     /// Copies of which an octet of the body left.
     pub exposed: usize,
+    /// Copies of which text left to somebody who reads them by rights in their owner's mailbox.
+    pub shown: usize,
+    /// Copies that were brought from somebody else's mailbox.
+    pub brought: usize,
+    /// Messages accepted that redirects led elsewhere.
+    pub sent_on: usize,
     /// Recalls that were sealed after they had waited for somebody.
     pub freed: usize,
     /// Copies that their owners removed and holds keep.
@@ -80,6 +87,9 @@ impl std::ops::AddAssign for Summary {
         self.late += other.late;
         self.restored += other.restored;
         self.exposed += other.exposed;
+        self.shown += other.shown;
+        self.brought += other.brought;
+        self.sent_on += other.sent_on;
         self.freed += other.freed;
         self.kept += other.kept;
         self.removed += other.removed;

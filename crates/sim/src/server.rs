@@ -100,7 +100,7 @@ pub(crate) struct Server {
     pub(crate) mailboxes: Arc<Mailboxes>,
     pub(crate) sharing: Sharing,
     pub(crate) recalls: Recalls,
-    pub(crate) delivery: Delivery,
+    pub(crate) delivery: Arc<Delivery>,
     pub(crate) changes: Arc<Changes>,
     /// Seals that stopped a copy, for the worker that brings their reports up to date.
     pub(crate) late: Mutex<Vec<SealTag>>,
@@ -130,7 +130,7 @@ impl Server {
             engine,
             recalls: recalls(Arc::clone(&shared), &mailboxes, Arc::clone(policy)),
             sharing: Sharing::new(Arc::clone(&shared), Visible::Everyone),
-            delivery: delivery(shared, &mailboxes),
+            delivery: Arc::new(delivery(shared, &mailboxes)),
             mailboxes,
             changes,
             late: Mutex::default(),

@@ -22,6 +22,7 @@ fn check(seeds: std::ops::Range<u64>) {
     assert!(total.withdrawn > 200 && total.late > 120, "{total:?}");
     assert!(total.restored > 15 && total.exposed > 120, "{total:?}");
     assert!(total.freed > 2 && total.kept > 5, "{total:?}");
+    assert!(total.sent_on > 10, "{total:?}");
     assert!(total.removed > 8 && total.kills > 20, "{total:?}");
     for with in ["a delivery", "a fetch", "a client", "a session", "a kill"] {
         let met = total.races.get(with).copied().unwrap_or_default();

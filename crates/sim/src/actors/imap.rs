@@ -1,12 +1,15 @@
 //! A mail program over a real IMAP session: it lists, fetches in pieces, idles, moves, expunges
 //! and appends, and is cut off in the middle. Every octet that the session puts out is seen; the
 //! UIDs that it was told are, whenever it is in sync, those of the mailbox.
+//!
+//! A guest opens a mailbox that somebody else shares with them (RFC 4314): what they get of it is on
+//! record with their name, and without the right to it they get nothing.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use tern_base::{AccountId, MessageId, Uid};
+use tern_base::{AccountId, MailboxId, MessageId, Uid};
 use tern_imap::Session;
 use tern_imap::settings::Settings;
 use tern_imap::verbs::Verbs;
@@ -16,23 +19,34 @@ use tern_session::{Peer, Protocol as _, Step, TlsFacts, Unlimited, Verified};
 use super::Actor;
 use crate::letter::CARRY;
 use crate::oracle::Permit;
+use crate::server::address;
 use crate::sim::Sim;
 
 /// Where the client is, as the server sees it.
 const ADDRESS: &str = "192.0.2.7";
+/// The same of a guest.
+const GUEST_ADDRESS: &str = "192.0.2.9";
 
 /// The mail program.
 pub(crate) struct Imap {
     account: AccountId,
+    is_guest: bool,
     talk: Option<Talk>,
 }
 
 /// A connection.
 struct Talk {
     session: Session,
+    /// Whose mailbox is to be open, and which.
+    owner: AccountId,
+    mailbox: MailboxId,
+    /// How often rights and names had changed when that was looked up; none once it is open.
+    looked_up: Option<u64>,
     /// What is still to be said before the first free choice.
     opening: Vec<String>,
     doing: Doing,
+    /// What it may change, in any of its steps.
+    permits: Vec<Permit>,
     /// The output of the command so far.
     heard: Vec<u8>,
     /// Octets of `heard` that were scanned.
@@ -66,27 +80,83 @@ impl Imap {
     pub(crate) const fn new(account: AccountId) -> Self {
         Self {
             account,
+            is_guest: false,
             talk: None,
         }
     }
 
-    fn dial(&self, sim: &Sim) -> Talk {
+    /// The mail program of somebody who reads the mailboxes of others.
+    pub(crate) fn guest(account: AccountId) -> Self {
+        Self {
+            is_guest: true,
+            ..Self::new(account)
+        }
+    }
+
+    const fn address(&self) -> &'static str {
+        match self.is_guest {
+            true => GUEST_ADDRESS,
+            false => ADDRESS,
+        }
+    }
+
+    /// How often what the session is told of has changed.
+    fn changes(&self, talk: &Talk, sim: &Sim) -> u64 {
+        let changes = &sim.server().changes;
+        let own = match talk.owner == self.account {
+            true => 0,
+            false => changes.of(self.account),
+        };
+        changes.of(talk.owner) + own
+    }
+
+    /// A mailbox that somebody shares with this account, and what it is called.
+    fn shared(&self, sim: &Sim) -> Option<(AccountId, MailboxId, String)> {
+        let server = sim.server();
+        let actor = server.sharing.actor(self.account).ok()?;
+        let shares = server.mailboxes.shares(&actor).ok()?;
+        let all = shares.into_iter();
+        let all = all.flat_map(|(owner, of)| of.into_iter().map(move |mailbox| (owner, mailbox)));
+        let (owner, mailbox) = sim.pick(&all.collect::<Vec<_>>())?;
+        let folders = server.mailboxes.folders(owner).ok()?;
+        let folder = folders.into_iter().find(|folder| folder.id == mailbox)?;
+        let name = address(sim.name_of(owner));
+        Some((
+            owner,
+            mailbox,
+            format!("Other Users/{name}/{}", folder.path),
+        ))
+    }
+
+    /// `None` where a guest finds no mailbox.
+    fn dial(&self, sim: &Sim) -> Option<Talk> {
+        let (owner, mailbox, path) = match self.is_guest {
+            true => self.shared(sim)?,
+            false => (self.account, INBOX, "INBOX".to_owned()),
+        };
         let facts = TlsFacts {
             version: "TLSv1.3".into(),
             cipher: "TLS_AES_128_GCM_SHA256".into(),
             sni: None,
         };
         let peer = Peer {
-            ip: ADDRESS.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            ip: self
+                .address()
+                .parse()
+                .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             tls: Some(facts),
         };
         let qresync = sim.chance(500);
-        let mut opening = vec!["SELECT INBOX".to_owned()];
+        let mut opening = vec![format!("SELECT \"{path}\"")];
         if qresync {
             opening.push("ENABLE QRESYNC".to_owned());
         }
         opening.push(format!("LOGIN {} secret", sim.name_of(self.account)));
-        Talk {
+        Some(Talk {
+            owner,
+            mailbox,
+            looked_up: Some(sim.oracle.borrow().rights_turned),
+            permits: Vec::new(),
             session: Session::new(Arc::new(Settings::default()), peer, sim.now()),
             opening,
             doing: Doing::Nothing,
@@ -98,11 +168,11 @@ impl Imap {
             changes: 0,
             synced: None,
             uids: BTreeSet::new(),
-        }
+        })
     }
 
     /// The next command, and what it is for.
-    fn choose(&self, talk: &Talk, sim: &Sim) -> (String, Doing) {
+    fn choose(&self, talk: &mut Talk, sim: &Sim) -> (String, Doing) {
         let uids: Vec<u32> = talk.uids.iter().copied().collect();
         let Some(uid) = sim.pick(&uids) else {
             return match sim.chance(500) {
@@ -110,11 +180,10 @@ impl Imap {
                 false => ("NOOP".to_owned(), Doing::Sync),
             };
         };
-        let account = self.account;
-        let permit = |permit: Permit| sim.oracle.borrow_mut().permit(permit);
+        let (owner, mailbox) = (talk.owner, talk.mailbox);
         match sim.below(20) {
             0..=7 => {
-                let found = sim.oracle.borrow().message_at(account, INBOX, Uid(uid));
+                let found = sim.oracle.borrow().message_at(owner, mailbox, Uid(uid));
                 let item =
                     sim.pick(&["BODY[]", "BODY.PEEK[TEXT]", "BODY.PEEK[HEADER]", "ENVELOPE"]);
                 let item = item.unwrap_or("BODY[]");
@@ -122,28 +191,45 @@ impl Imap {
                     return ("NOOP".to_owned(), Doing::Sync);
                 };
                 if matches!(item, "BODY[]" | "BODY.PEEK[TEXT]") {
-                    sim.oracle.borrow_mut().attempted(account, message);
+                    sim.oracle.borrow_mut().attempted(owner, message);
                 }
-                permit(Permit::Flag(account, INBOX));
+                talk.permits.push(Permit::Flag(owner, mailbox));
                 (format!("UID FETCH {uid} ({item})"), Doing::Fetch(message))
             }
             8..=11 => ("UID SEARCH ALL".to_owned(), Doing::List),
             12..=13 => ("IDLE".to_owned(), Doing::Other),
             14 => {
-                permit(Permit::Flag(account, INBOX));
+                talk.permits.push(Permit::Flag(owner, mailbox));
                 (format!("UID STORE {uid} +FLAGS (\\Deleted)"), Doing::Other)
             }
             15 => {
-                permit(Permit::Expunge(account, INBOX));
+                talk.permits.push(Permit::Expunge(owner, mailbox));
                 ("EXPUNGE".to_owned(), Doing::Other)
             }
-            16 => self.transfer(uid, "UID MOVE", sim),
-            17 => self.transfer(uid, "UID COPY", sim),
+            16 if self.is_guest => self.bring(talk, uid, "UID MOVE", sim),
+            17 if self.is_guest => self.bring(talk, uid, "UID COPY", sim),
+            16 => self.transfer(talk, uid, "UID MOVE", sim),
+            17 => self.transfer(talk, uid, "UID COPY", sim),
             _ => ("NOOP".to_owned(), Doing::Sync),
         }
     }
 
-    fn transfer(&self, uid: u32, verb: &str, sim: &Sim) -> (String, Doing) {
+    /// To the guest's own inbox.
+    fn bring(&self, talk: &mut Talk, uid: u32, verb: &str, sim: &Sim) -> (String, Doing) {
+        let (owner, mailbox) = (talk.owner, talk.mailbox);
+        let mut oracle = sim.oracle.borrow_mut();
+        // It is handed over whole, and on record as that, whether it arrives or not.
+        if let Some(message) = oracle.message_at(owner, mailbox, Uid(uid)) {
+            oracle.attempted(owner, message);
+        }
+        talk.permits.push(Permit::Bring(self.account, INBOX));
+        if verb == "UID MOVE" {
+            talk.permits.push(Permit::Expunge(owner, mailbox));
+        }
+        (format!("{verb} {uid} INBOX"), Doing::Other)
+    }
+
+    fn transfer(&self, talk: &mut Talk, uid: u32, verb: &str, sim: &Sim) -> (String, Doing) {
         let Ok(to) = sim.server().mailboxes.folder(self.account, "Trash") else {
             return ("NOOP".to_owned(), Doing::Sync);
         };
@@ -151,7 +237,7 @@ impl Imap {
             "UID MOVE" => Permit::Move(self.account, INBOX, to.id),
             _ => Permit::Copy(self.account, INBOX, to.id),
         };
-        sim.oracle.borrow_mut().permit(permit);
+        talk.permits.push(permit);
         (format!("{verb} {uid} Trash"), Doing::Other)
     }
 
@@ -162,6 +248,9 @@ impl Imap {
             return None;
         }
         if talk.doing == Doing::Nothing {
+            if self.is_guest && talk.opening.is_empty() && !Self::is_the_one(&mut talk, sim) {
+                return None;
+            }
             self.say(&mut talk, sim);
         }
         // A few turns of the session; the rest of a long answer another time.
@@ -173,8 +262,17 @@ impl Imap {
         Some(talk)
     }
 
+    /// Whether what a guest has opened by its name is the mailbox that they looked up: the name may have gone
+    /// over to another one.
+    fn is_the_one(talk: &mut Talk, sim: &Sim) -> bool {
+        let oracle = sim.oracle.borrow();
+        let looked_up = talk.looked_up.take();
+        looked_up.is_none_or(|turned| turned == oracle.rights_turned)
+            && oracle.people.is_there(talk.owner)
+    }
+
     fn say(&self, talk: &mut Talk, sim: &Sim) {
-        let changes = sim.server().changes.of(self.account);
+        let changes = self.changes(talk, sim);
         let fresh = changes != talk.notified;
         if fresh {
             talk.notified = changes;
@@ -204,11 +302,8 @@ impl Imap {
 
     /// One step of the session; false when it waits. `None` when it is over.
     fn turn(&self, talk: &mut Talk, sim: &Sim) -> Option<bool> {
-        // What a command changes, it may change in any of its steps.
-        if matches!(talk.doing, Doing::Fetch(_)) {
-            sim.oracle
-                .borrow_mut()
-                .permit(Permit::Flag(self.account, INBOX));
+        for permit in &talk.permits {
+            sim.oracle.borrow_mut().permit(*permit);
         }
         let server = sim.server();
         let verbs = Verbs {
@@ -217,6 +312,7 @@ impl Imap {
             memory: &Unlimited,
         };
         let before = sim.oracle.borrow().seals_set();
+        let reads = self.is_guest.then(|| self.reads(talk, sim));
         let step = talk.session.step(&verbs, sim.now(), &mut sim.entropy());
         let output = talk.session.take_output();
         if server.engine.is_dead() {
@@ -228,6 +324,16 @@ impl Imap {
             self.scan(talk, sim);
         } else {
             talk.scanned = talk.heard.len();
+        }
+        // The same of a step that began before rights changed.
+        if let Some((may, turns)) = reads {
+            let has = !crate::letter::marks(&output).is_empty();
+            if has && !may && self.reads(talk, sim) == (may, turns) {
+                sim.oracle.borrow_mut().broke(format!(
+                    "account {} gets content out of mailbox {} of account {} without the right to it",
+                    self.account, talk.mailbox, talk.owner
+                ));
+            }
         }
         match step {
             Step::Continue => Some(true),
@@ -249,6 +355,13 @@ impl Imap {
         }
     }
 
+    /// Whether a guest may read the mailbox, and how often rights have changed.
+    fn reads(&self, talk: &Talk, sim: &Sim) -> (bool, u64) {
+        let oracle = sim.oracle.borrow();
+        let (mailbox, turns) = ((talk.owner, talk.mailbox), oracle.rights_turned);
+        (oracle.may_read(self.account, mailbox), turns)
+    }
+
     fn scan(&self, talk: &mut Talk, sim: &Sim) {
         let from = talk.scanned.saturating_sub(CARRY);
         let fresh = talk.heard.get(from..).unwrap_or_default();
@@ -256,7 +369,10 @@ impl Imap {
         let mut oracle = sim.oracle.borrow_mut();
         match talk.doing {
             Doing::Fetch(message) => {
-                oracle.handed_out((self.account, message), ADDRESS, fresh);
+                oracle.handed_out((talk.owner, message), self.address(), fresh);
+                if self.is_guest {
+                    oracle.handed_to_guest((talk.owner, message), self.account, fresh);
+                }
             }
             _ if !crate::letter::marks(fresh).is_empty() => {
                 oracle.broke(format!("content in the answer to {:?}", talk.doing));
@@ -289,18 +405,20 @@ impl Imap {
             talk.synced = Some(talk.changes);
         }
         if done && talk.doing == Doing::List {
-            let (durable, _) = sim.oracle.borrow().uids(self.account, INBOX);
-            let changes = sim.server().changes.of(self.account);
+            let (durable, _) = sim.oracle.borrow().uids(talk.owner, talk.mailbox);
+            let changes = self.changes(talk, sim);
             let told: BTreeSet<Uid> = talk.uids.iter().map(|uid| Uid(*uid)).collect();
             let quiet = changes == talk.changes && talk.synced == Some(changes);
             if quiet && durable != told {
                 sim.oracle.borrow_mut().broke(format!(
-                    "account {}: UID SEARCH answers {told:?}, durable is {durable:?}",
-                    self.account
+                    "account {}: UID SEARCH in mailbox {} of account {} answers {told:?}, durable is \
+                     {durable:?}",
+                    self.account, talk.mailbox, talk.owner
                 ));
             }
         }
         talk.doing = Doing::Nothing;
+        talk.permits.clear();
         talk.heard.clear();
         talk.scanned = 0;
     }
@@ -319,7 +437,10 @@ fn uids_of(text: &str) -> Vec<u32> {
 
 impl Actor for Imap {
     fn name(&self) -> &'static str {
-        "a session"
+        match self.is_guest {
+            true => "a reader by rights",
+            false => "a session",
+        }
     }
 
     fn account(&self) -> Option<AccountId> {
@@ -328,7 +449,7 @@ impl Actor for Imap {
 
     fn step(&mut self, sim: &Sim) {
         self.talk = match self.talk.take() {
-            None => Some(self.dial(sim)),
+            None => self.dial(sim),
             Some(talk) => self.go_on(talk, sim),
         };
     }

@@ -7,11 +7,14 @@ mod imap;
 mod organizer;
 mod reader;
 mod recaller;
+mod redirector;
 mod relay;
 mod remover;
 mod sender;
+mod sharer;
 mod syncer;
 mod triggers;
+mod webmail;
 
 use tern_base::AccountId;
 
@@ -65,6 +68,17 @@ pub(crate) fn cast(dice: &mut Dice) -> Vec<Box<dyn Actor>> {
     if dice.chance(400) {
         actors.push(Box::new(remover::Remover::default()));
     }
+    // The same: what is sent on, its owner may not get.
+    if dice.chance(300) {
+        actors.push(Box::new(redirector::Redirector));
+    }
+    // The same: most people share nothing.
+    if dice.chance(600) {
+        actors.push(Box::new(sharer::Sharer));
+        for (account, _) in (1..).map(AccountId).zip(PEOPLE) {
+            actors.push(Box::new(imap::Imap::guest(account)));
+        }
+    }
     actors.push(Box::new(freer::Freer));
     actors.push(Box::new(chores::Chores));
     actors
@@ -82,6 +96,9 @@ pub(crate) fn clients(account: AccountId, name: &str, dice: &mut Dice) -> Vec<Bo
     }
     if dice.chance(500) {
         clients.push(Box::new(syncer::Syncer::new(account)));
+    }
+    if dice.chance(500) {
+        clients.push(Box::new(webmail::Webmail::new(account)));
     }
     let senders = match name {
         "alice" => 3,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tern_base::{ContentDigest, MailboxId, OriginId, Timestamp, Uid};
+use tern_base::{AccountId, ContentDigest, MailboxId, OriginId, Timestamp, Uid};
 use tern_mailbox::{Carriage, Flags, KEPT, SealTag};
 
 /// Where a copy is.
@@ -45,6 +45,10 @@ pub(crate) struct Copy {
     pub(crate) body_out_before: bool,
     /// To which addresses they were seen to leave.
     pub(crate) served_to: BTreeSet<&'static str>,
+    /// Who had text of it by rights in its owner's mailbox.
+    pub(crate) guests: BTreeSet<AccountId>,
+    /// Its owner brought it from somebody else's mailbox.
+    pub(crate) brought: bool,
     /// It was about to be served, and perhaps the connection was cut, the process killed, the
     /// commit's answer lost or the letter sealed before an octet left.
     pub(crate) attempted: bool,
@@ -78,6 +82,8 @@ impl Copy {
             received: None,
             body_out: false,
             served_to: BTreeSet::new(),
+            guests: BTreeSet::new(),
+            brought: false,
             attempted: false,
             withdrawn: false,
             kept: false,

@@ -90,6 +90,12 @@ impl Oracle {
                 let mut all = apart.chain(&ledger.others);
                 all.any(|one| one.level() > Some(ExposureLevel::Headers))
             };
+            if let Some(reader) = self.unnamed((*account, *message), &ledger) {
+                missing.get_or_insert(format!(
+                    "account {account}: account {reader} had text of message {message}, and its ledger \
+                     does not name them"
+                ));
+            }
             if let Some(address) = copy.served_to.iter().find(|address| !says(address)) {
                 missing.get_or_insert(format!(
                     "account {account}: text of message {message} left for {address}, and its \
@@ -373,7 +379,8 @@ impl Oracle {
         account: AccountId,
     ) -> Option<&'static str> {
         let mut copies = self.copies.range(of_account(account)).map(|(_, copy)| copy);
-        let there = copies.any(|copy| copy.origin == origin && copy.place.is_within_reach());
+        let there = copies
+            .any(|copy| copy.origin == origin && copy.place.is_within_reach() && !copy.brought);
         (there && recall.state != State::Restored).then_some("is said to be gone and is there")
     }
 

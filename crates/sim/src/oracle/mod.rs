@@ -6,11 +6,13 @@
 
 mod copies;
 mod end;
+mod guests;
 mod holds;
 mod log;
 mod onward;
 mod outside;
 mod people;
+mod redirects;
 mod rests;
 mod step;
 mod waits;
@@ -31,6 +33,7 @@ use crate::server::Observer;
 pub(crate) use copies::{Copy, Place};
 pub(crate) use holds::HeldBy;
 pub(crate) use people::People;
+pub(crate) use redirects::Redirect;
 use step::AccountSeen;
 
 /// What somebody may have changed in this step, whatever they were told of it.
@@ -46,6 +49,8 @@ pub(crate) enum Permit {
     Expunge(AccountId, MailboxId),
     /// Change flags in a mailbox.
     Flag(AccountId, MailboxId),
+    /// Put a copy of what somebody else has into a mailbox.
+    Bring(AccountId, MailboxId),
 }
 
 /// How far a transaction that brings a letter has come, as the server said.
@@ -72,6 +77,8 @@ pub(crate) struct Arrival {
     /// Where it may lead as well, since the directory changed while it was taken in.
     perhaps: BTreeSet<AccountId>,
     recipients: Vec<EmailAddress>,
+    /// Whether redirects have a part in where it leads.
+    redirected: bool,
     pub(crate) outside: BTreeSet<String>,
     pub(crate) promise: Promise,
     checked: bool,
@@ -102,6 +109,8 @@ pub(crate) struct Asked {
 pub(crate) struct Oracle {
     observer: Observer,
     pub(crate) people: People,
+    /// Whose mail is sent on.
+    pub(crate) redirects: BTreeMap<AccountId, Redirect>,
     letters: BTreeMap<u32, Letter>,
     by_digest: BTreeMap<ContentDigest, u32>,
     pub(crate) arrivals: BTreeMap<OriginId, Arrival>,
@@ -122,6 +131,8 @@ pub(crate) struct Oracle {
     copies: BTreeMap<(AccountId, MessageId), Copy>,
     accounts: BTreeMap<AccountId, AccountSeen>,
     permits: Vec<Permit>,
+    /// How often rights in mailboxes have changed, or may have.
+    pub(crate) rights_turned: u64,
     /// What a remote server took: the queue item's recipient and the letter.
     taken: BTreeMap<(OriginId, String), bool>,
     broken: Option<String>,
@@ -134,6 +145,7 @@ impl Oracle {
         let mut oracle = Self {
             observer,
             people: People::founders(),
+            redirects: BTreeMap::new(),
             letters: BTreeMap::new(),
             by_digest: BTreeMap::new(),
             arrivals: BTreeMap::new(),
@@ -149,6 +161,7 @@ impl Oracle {
             copies: BTreeMap::new(),
             accounts: BTreeMap::new(),
             permits: Vec::new(),
+            rights_turned: 0,
             taken: BTreeMap::new(),
             broken: None,
             restored: 0,
@@ -490,6 +503,9 @@ impl Oracle {
             late: count(&|copy| copy.late),
             restored: self.restored,
             exposed: count(&|copy| copy.body_out),
+            shown: count(&|copy| !copy.guests.is_empty()),
+            brought: count(&|copy| copy.brought),
+            sent_on: self.arrivals.values().filter(|a| a.is_sent_on()).count(),
             freed: self.freed(),
             kept: count(&|copy| copy.kept),
             removed: self.people.removed(),
@@ -519,30 +535,20 @@ impl Oracle {
             submitter,
             accounts: BTreeSet::new(),
             perhaps: BTreeSet::new(),
+            redirected: false,
             outside: BTreeSet::new(),
             promise: Promise::Open,
             checked: false,
             recipients,
         };
-        for recipient in &arrival.recipients {
-            match self.people.leads_to(recipient) {
-                Some(accounts) => {
-                    let there = accounts.iter().filter(|of| self.people.is_there(**of));
-                    arrival.accounts.extend(there);
-                    arrival.perhaps.extend(accounts);
-                }
-                None => drop(arrival.outside.insert(recipient.canonical())),
-            }
-        }
+        arrival.look(&self.people, &self.redirects);
         arrival
     }
 
     /// The server has answered: it may have asked the directory at any time until now.
     pub(crate) fn arrived(&mut self, origin: OriginId) {
         if let Some(arrival) = self.arrivals.get_mut(&origin) {
-            let leads_to = arrival.recipients.iter();
-            let leads_to = leads_to.filter_map(|recipient| self.people.leads_to(recipient));
-            arrival.perhaps.extend(leads_to.flatten());
+            arrival.look_again(&self.people, &self.redirects);
         }
     }
 }

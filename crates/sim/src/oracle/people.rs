@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tern_base::{AccountId, EmailAddress};
+use tern_base::AccountId;
 
 use super::Oracle;
-use crate::server::{ALIAS, DOMAIN, GROUP, PEOPLE};
+use crate::server::PEOPLE;
 
 /// How far an account's removal has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,24 +91,6 @@ impl People {
         let gone = |stage: Stage| stage != Stage::There;
         self.0.values().filter(|(_, stage)| gone(*stage)).count()
     }
-
-    /// The accounts that an address leads to: the simulation's own idea of the directory. `None` for
-    /// an address outside. One that is about to be removed may still be among them.
-    pub(super) fn leads_to(&self, address: &EmailAddress) -> Option<Vec<AccountId>> {
-        if address.domain().as_str() != DOMAIN {
-            return None;
-        }
-        let local = address.local();
-        let found: Vec<AccountId> = match local {
-            _ if local == GROUP.0 => GROUP.1.iter().map(|id| AccountId(*id)).collect(),
-            _ if local == ALIAS.0 => vec![AccountId(ALIAS.1)],
-            _ => self.ever(),
-        };
-        let named =
-            |of: &AccountId| local == self.name_of(*of) || local == GROUP.0 || local == ALIAS.0;
-        let found = found.into_iter().filter(named);
-        Some(found.filter(|of| !self.is_gone(*of)).collect())
-    }
 }
 
 impl Oracle {
@@ -128,6 +110,7 @@ impl Oracle {
         {
             *stage = Stage::JustGone;
         }
+        self.redirects.remove(&account);
     }
 
     /// The server says that there is a new account, under the name of one that is gone.

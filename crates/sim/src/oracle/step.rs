@@ -222,9 +222,16 @@ impl Oracle {
     /// Whether the owner may have put a copy into a mailbox in this step.
     pub(super) fn may_enter(&self, account: AccountId, mailbox: MailboxId) -> bool {
         self.permitted(|permit| match permit {
-            Permit::Copy(of, _, to) | Permit::Move(of, _, to) => (*of, *to) == (account, mailbox),
+            Permit::Copy(of, _, to) | Permit::Move(of, _, to) | Permit::Bring(of, to) => {
+                (*of, *to) == (account, mailbox)
+            }
             _ => false,
         })
+    }
+
+    /// Whether the owner may have brought something of somebody else's in this step.
+    fn may_bring(&self, account: AccountId) -> bool {
+        self.permitted(|permit| matches!(permit, Permit::Bring(of, _) if *of == account))
     }
 
     /// Whether the owner may have taken a copy out of a mailbox in this step.
@@ -311,6 +318,9 @@ impl Oracle {
             return;
         }
         copy.body_out |= !self.arrivals.contains_key(&copy.origin);
+        // What was brought from somebody else is on record with both.
+        copy.brought = self.may_bring(account);
+        copy.attempted |= copy.brought;
         let others = self.copies.range(of_account(account));
         let sources: Vec<&Copy> = others
             .filter(|((_, id), other)| *id != message && other.origin == copy.origin)
@@ -350,7 +360,8 @@ impl Oracle {
     fn has_copy_of(&self, account: AccountId, copy: &Copy) -> bool {
         let mut met = self.copies.range(of_account(account)).map(|(_, met)| met);
         met.any(|met| {
-            met.origin == copy.origin && met.place != Place::Unmet && met.lacks().is_none()
+            let by_it = met.origin == copy.origin && !met.brought;
+            by_it && met.place != Place::Unmet && met.lacks().is_none()
         })
     }
 
@@ -496,6 +507,7 @@ impl Oracle {
             | Permit::Copy(of, ..)
             | Permit::Move(of, ..)
             | Permit::Expunge(of, _)
+            | Permit::Bring(of, _)
             | Permit::Flag(of, _) => *of == account,
         })
     }
@@ -607,6 +619,7 @@ impl Oracle {
         let put = self.permitted(|permit| {
             matches!(permit, Permit::Append(of, _, what) if (*of, *what) == (account, letter))
         });
+        let put = put || self.may_bring(account);
         if !put && (!brought || self.has_copy_of(account, copy)) {
             self.broke(format!(
                 "account {account}: a late copy of letter {letter} that nobody brought"
