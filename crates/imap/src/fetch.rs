@@ -2,6 +2,7 @@
 //!
 //! Invariant: macros are expanded; a section path holds no 0.
 
+use crate::partial::Partial;
 use crate::sequence::MessageSet;
 
 /// The arguments of FETCH.
@@ -17,6 +18,8 @@ pub struct Fetch {
     pub changed_since: Option<u64>,
     /// `VANISHED` beside CHANGEDSINCE (RFC 7162 3.2.6)
     pub vanished: bool,
+    /// `PARTIAL` (RFC 9394 3.3): of the messages that the set names only these.
+    pub partial: Option<Partial>,
 }
 
 /// One data item of FETCH.

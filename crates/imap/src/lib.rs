@@ -20,6 +20,7 @@ pub mod frame;
 pub mod limits;
 pub mod name;
 pub mod parse;
+pub mod partial;
 pub mod respond;
 pub mod search;
 pub mod sequence;

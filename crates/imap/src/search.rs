@@ -6,6 +6,7 @@
 use tern_base::Timestamp;
 
 use crate::command::Flag;
+use crate::partial::Partial;
 use crate::sequence::MessageSet;
 
 /// The arguments of SEARCH.
@@ -19,7 +20,7 @@ pub struct Search {
     pub key: SearchKey,
 }
 
-/// What SEARCH gives back (RFC 4731 3.1, RFC 5182). None set means ALL.
+/// What SEARCH gives back (RFC 4731 3.1, RFC 5182, RFC 9394). None set means ALL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SearchReturn {
     /// `MIN`
@@ -32,6 +33,8 @@ pub struct SearchReturn {
     pub count: bool,
     /// `SAVE`
     pub save: bool,
+    /// `PARTIAL` (RFC 9394 3.1)
+    pub partial: Option<Partial>,
 }
 
 /// The arguments of SORT (RFC 5256 3, RFC 5267 for RETURN).

@@ -12,6 +12,7 @@ use crate::command::Flag;
 use crate::frame::decimal;
 use crate::limits::{MAX_KEYWORD, MAX_LIST_ITEMS, MAX_SET_RANGES};
 use crate::name::MailboxName;
+use crate::partial::Partial;
 use crate::sequence::{MessageSet, SeqNumber, SequenceSet};
 
 /// A position in one frame.
@@ -186,6 +187,20 @@ impl<'a> Cursor<'a> {
             0 => Err(Reason::Number),
             number => Ok(number),
         }
+    }
+
+    /// RFC 9394 4 partial-range: both ends are counted from the same side.
+    pub(super) fn partial(&mut self) -> Parsed<Partial> {
+        let from_end = self.eat(b'-');
+        let one = self.nz_number()?;
+        self.expect(b':')?;
+        if from_end {
+            self.expect(b'-')?;
+        }
+        Ok(Partial {
+            from_end,
+            ends: (one, self.nz_number()?),
+        })
     }
 
     /// A literal, its header included: where its content is.

@@ -168,11 +168,16 @@ pub(super) fn fetch(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> {
         items: distinct(items),
         changed_since: None,
         vanished: false,
+        partial: None,
     };
     if cursor.more() {
         cursor.list(|cursor| fetch_modifier(cursor, &mut out))?;
         // RFC 7162 3.2.6: VANISHED only with UID FETCH and CHANGEDSINCE.
         if out.vanished && !(uid && out.changed_since.is_some()) {
+            return Err(Reason::Option);
+        }
+        // RFC 9394 3.3
+        if out.partial.is_some() && !uid {
             return Err(Reason::Option);
         }
     }
@@ -186,6 +191,10 @@ fn fetch_modifier(cursor: &mut Cursor<'_>, out: &mut Fetch) -> Parsed<()> {
             out.changed_since = Some(cursor.number64()?);
         }
         "VANISHED" => out.vanished = true,
+        "PARTIAL" if out.partial.is_none() => {
+            cursor.space()?;
+            out.partial = Some(cursor.partial()?);
+        }
         _ => return Err(Reason::Option),
     }
     Ok(())

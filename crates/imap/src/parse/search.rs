@@ -14,7 +14,7 @@ use crate::search::{DateOf, Search, SearchKey, SearchReturn, Sort, SortKey, Text
 pub(super) fn search(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> {
     cursor.allow_eight_bit();
     cursor.space()?;
-    let returns = returns(cursor)?;
+    let returns = returns(cursor, true)?;
     // RFC 9051 9 search-program: CHARSET may follow RETURN.
     if cursor.eat_word("CHARSET") {
         cursor.space()?;
@@ -29,7 +29,7 @@ pub(super) fn search(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> 
 pub(super) fn sort(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> {
     cursor.allow_eight_bit();
     cursor.space()?;
-    let returns = returns(cursor)?;
+    let returns = returns(cursor, false)?;
     let mut criteria: Vec<(bool, SortKey)> = Vec::new();
     cursor.some_list(|cursor| {
         let reverse = cursor.eat_word("REVERSE");
@@ -97,8 +97,8 @@ fn charset(cursor: &mut Cursor<'_>) -> Parsed<()> {
     }
 }
 
-/// `RETURN (…)` and the space after it.
-fn returns(cursor: &mut Cursor<'_>) -> Parsed<Option<SearchReturn>> {
+/// `RETURN (…)` and the space after it; PARTIAL is for what has no order but its own.
+fn returns(cursor: &mut Cursor<'_>, pages: bool) -> Parsed<Option<SearchReturn>> {
     if !cursor.eat_word("RETURN") {
         return Ok(None);
     }
@@ -111,10 +111,18 @@ fn returns(cursor: &mut Cursor<'_>) -> Parsed<Option<SearchReturn>> {
             "ALL" => out.all = true,
             "COUNT" => out.count = true,
             "SAVE" => out.save = true,
+            "PARTIAL" if pages && out.partial.is_none() => {
+                cursor.space()?;
+                out.partial = Some(cursor.partial()?);
+            }
             _ => return Err(Reason::Option),
         }
         Ok(())
     })?;
+    // RFC 9394 3.1: one of them, or none.
+    if out.all && out.partial.is_some() {
+        return Err(Reason::Option);
+    }
     cursor.space()?;
     Ok(Some(out))
 }

@@ -6,6 +6,7 @@
 use super::ResponseWriter;
 use crate::command::{SpecialUse, StatusItem, Tag};
 use crate::name::SEPARATOR;
+use crate::partial::Partial;
 
 /// One mailbox as LIST and LSUB tell it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct Esearch<'a> {
     pub max: Option<u32>,
     /// `ALL`, where asked; nothing is written for none found.
     pub all: Option<&'a [(u32, u32)]>,
+    /// `PARTIAL`, where asked: the range, and what is in it (RFC 9394 4).
+    pub partial: Option<(Partial, &'a [(u32, u32)])>,
     /// `COUNT`, where asked.
     pub count: Option<u32>,
     /// `MODSEQ`, where the search named MODSEQ and something was found (RFC 7162 3.1.5).
@@ -232,6 +235,14 @@ impl ResponseWriter {
         }
         if let Some(all) = result.all.filter(|all| !all.is_empty()) {
             self.raw(b" ALL ").ranges(all);
+        }
+        if let Some((range, part)) = result.partial {
+            self.raw(b" PARTIAL (").word(&range.to_string()).byte(b' ');
+            match part {
+                [] => self.raw(b"NIL"),
+                part => self.ranges(part),
+            };
+            self.byte(b')');
         }
         if let Some(count) = result.count {
             self.raw(b" COUNT ").number(count);

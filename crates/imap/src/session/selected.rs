@@ -99,9 +99,10 @@ impl Selected {
         selected
     }
 
-    /// HIGHESTMODSEQ of the mailbox, as far as its changes were read (RFC 7162 3.1.2.1).
-    pub(super) const fn highest_modseq(&self) -> Modseq {
-        self.own_modseq
+    /// HIGHESTMODSEQ of the mailbox, as far as its changes were read (RFC 7162 3.1.2.1), and before those
+    /// that are held back.
+    pub(super) fn highest_modseq(&self) -> Modseq {
+        self.held_back.unwrap_or(self.own_modseq)
     }
 
     /// The HIGHESTMODSEQ that a client with QRESYNC must be told with an answer. RFC 7162 1: where

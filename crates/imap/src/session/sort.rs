@@ -155,6 +155,7 @@ impl SortTask {
                     .map(|uid| number(*uid)),
                 max: order.last().filter(|_| returns.max).map(|uid| number(*uid)),
                 all: all.as_deref(),
+                partial: None,
                 count: returns
                     .count
                     .then(|| u32::try_from(order.len()).unwrap_or(u32::MAX)),

@@ -94,7 +94,11 @@ impl Session {
             self.enable_condstore();
         }
         let here = self.here()?;
-        let target = here.selected.resolve(&fetch.set, fetch.uid)?;
+        let mut target = here.selected.resolve(&fetch.set, fetch.uid)?;
+        // RFC 9394 3.3, 3.4: before anything else leaves messages out.
+        if let Some(partial) = fetch.partial {
+            target = partial.of(&target);
+        }
         if let (true, Some(since)) = (fetch.vanished, fetch.changed_since) {
             tell_vanished(here, &fetch.set, Modseq(since), cx)?;
         }

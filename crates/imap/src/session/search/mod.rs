@@ -1,4 +1,4 @@
-//! SEARCH and UID SEARCH (RFC 9051 6.4.4, ESEARCH, SEARCHRES RFC 5182).
+//! SEARCH and UID SEARCH (RFC 9051 6.4.4, ESEARCH, SEARCHRES RFC 5182, PARTIAL RFC 9394).
 //!
 //! Invariant: what is found is found by [`Find`]; here is how it is told.
 
@@ -56,7 +56,7 @@ impl Session {
         let mut returns = search.returns.or(rev2.then(SearchReturn::default));
         if let Some(returns) = &mut returns {
             let any = returns.min || returns.max || returns.count || returns.save;
-            returns.all |= !any;
+            returns.all |= !any && returns.partial.is_none();
         }
         // The search may name `$` itself, so it is resolved before `$` is emptied.
         let find = Find::new(&search.key, here.selected, viewer, cx.now);
@@ -161,7 +161,11 @@ impl SearchTask {
             if self.uid { uid } else { selected.number(uid) }
         };
         let ends = (self.find.found.min(), self.find.found.max());
-        let ends_only = !returns.all && !returns.count && (returns.min || returns.max);
+        let part = returns.partial.map(|partial| partial.of(&self.find.found));
+        // RFC 9394 3.2 goes by the same rule as RFC 5182 2.1: what was asked to be told.
+        let whole = returns.all || returns.count;
+        let ends_only = !whole && part.is_none() && (returns.min || returns.max);
+        let told = part.as_ref().map(|part| selected.ranges(part, self.uid));
         let ranges = returns
             .all
             .then(|| selected.ranges(&self.find.found, self.uid));
@@ -170,20 +174,21 @@ impl SearchTask {
             min: ends.0.filter(|_| returns.min).map(number),
             max: ends.1.filter(|_| returns.max).map(number),
             all: ranges.as_deref(),
+            partial: returns.partial.zip(told.as_deref()),
             count: returns
                 .count
                 .then(|| u32::try_from(self.find.found.len()).unwrap_or(u32::MAX)),
             modseq: self.told_modseq(returns, ends_only),
         };
-        let asks = returns.all || returns.count || returns.min || returns.max;
-        if asks {
+        if whole || part.is_some() || returns.min || returns.max {
             here.out.esearch(&self.tag, &result);
         }
         if returns.save {
-            selected.saved = Arc::new(if ends_only {
-                let min = ends.0.filter(|_| returns.min);
-                let max = ends.1.filter(|_| returns.max);
-                min.into_iter().chain(max).collect()
+            selected.saved = Arc::new(if !whole && (ends_only || part.is_some()) {
+                let mut saved = part.unwrap_or_default();
+                saved.extend(ends.0.filter(|_| returns.min));
+                saved.extend(ends.1.filter(|_| returns.max));
+                saved
             } else {
                 std::mem::take(&mut self.find.found)
             });
