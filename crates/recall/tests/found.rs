@@ -299,3 +299,27 @@ fn two_threads_withdraw_each_copy_once_and_the_audit_log_is_whole() {
     );
     house.check();
 }
+
+#[test]
+fn help_comes_only_where_there_is_much_to_withdraw() {
+    let mut house = House::new();
+    let crowd = house.crowd(300);
+    let sent = house.submit(ALICE, &crowd, &[], 1);
+    let request = house.request(ALICE, Selector::Submission(sent.id));
+    house.recalls.request(&request, house.now).unwrap();
+    let there = |house: &House| {
+        let digest = house.recalls.recall(request.id).unwrap().digest;
+        house.mailboxes.copies(digest).unwrap().len()
+    };
+    assert_eq!(there(&house), 300);
+    house.recalls.assist(request.id, 301, house.now).unwrap();
+    assert_eq!(there(&house), 300, "fewer than that");
+    house.recalls.assist(request.id, 300, house.now).unwrap();
+    let first = there(&house);
+    assert!((1..300).contains(&first), "{first} are left to the other");
+    house.recalls.run(request.id, house.now).unwrap();
+    assert_eq!(there(&house), 0);
+    let tally = house.recalls.tally(request.id).unwrap();
+    assert_eq!(tally.of(Outcome::WithdrawnUnexposed), 300);
+    house.check();
+}
