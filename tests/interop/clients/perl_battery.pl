@@ -1,14 +1,14 @@
 # Perl's Mail::IMAPClient against the server: sorted and threaded views, envelopes, structures,
 # literals, flags, COPY, MOVE, IDLE.
 #
-# Usage: perl_battery.pl PORT CERTIFICATE LOGIN PASSWORD. Prints "done" at the end; an answer that
-# is not what it should be ends it.
+# Usage: perl_battery.pl PORT CERTIFICATE LOGIN PASSWORD [compressed]. Prints "done" at the end; an
+# answer that is not what it should be ends it.
 
 use strict;
 use warnings;
 use Mail::IMAPClient;
 
-my ($port, $certificate, $login, $password) = @ARGV;
+my ($port, $certificate, $login, $password, $compressed) = @ARGV;
 my $client = Mail::IMAPClient->new(
     Server => 'localhost', Port => $port, User => $login, Password => $password, Uid => 1,
     Timeout => 25, Ssl => [SSL_ca_file => $certificate],
@@ -33,6 +33,10 @@ sub message {
         . "Message-ID: <perl$number\@example.org>\r\n$further\r\n" . ('text ' x (100 * $number)) . "\r\n";
 }
 
+if ($compressed) {
+    die 'COMPRESS=DEFLATE is not announced' unless $client->has_capability('COMPRESS=DEFLATE');
+    ok('compress', $client->compress);
+}
 for my $name (qw(SORT THREAD=REFERENCES THREAD=ORDEREDSUBJECT)) {
     die "$name is not announced" unless $client->has_capability($name);
 }

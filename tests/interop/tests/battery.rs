@@ -166,18 +166,30 @@ fn python_imaplib() {
     house.close();
 }
 
-#[test]
-fn perl_sorts_and_threads() {
-    let house = House::new();
+/// Mail::IMAPClient, as one of the house.
+fn perl(house: &House, who: &str, further: &[&str]) {
     let mut command = Command::new("perl");
     command
         .arg(client_script("perl_battery.pl"))
-        .arg(house.tern.port("imaps").to_string());
-    command
+        .arg(house.tern.port("imaps").to_string())
         .arg(house.tern.certificate())
-        .args([address("bob"), password("bob")]);
+        .args([address(who), password(who)])
+        .args(further);
     let said = run(&mut command, b"", DEADLINE).ok();
     assert_eq!(said.trim(), "done");
+}
+
+#[test]
+fn perl_sorts_and_threads() {
+    let house = House::new();
+    perl(&house, "bob", &[]);
+    house.close();
+}
+
+#[test]
+fn perl_does_the_same_compressed() {
+    let house = House::new();
+    perl(&house, "bob", &["compressed"]);
     house.close();
 }
 
