@@ -126,6 +126,13 @@ impl Mailboxes {
             // The view is read later, and has all of them.
             let newest = self.newest_modseq(account)?;
             let view = self.view(account, mailbox)?;
+            if view.counters.highest_modseq <= since {
+                // Whatever was forgotten was of other mailboxes.
+                return Ok(MailboxChanges {
+                    modseq: newest,
+                    ..MailboxChanges::default()
+                });
+            }
             return Ok(MailboxChanges::told_from(&view, since, newest));
         }
         let mut changes = MailboxChanges::default();

@@ -220,3 +220,36 @@ fn a_log_within_its_bound_is_left_alone_and_every_account_has_its_turn() {
     );
     house.check();
 }
+
+#[test]
+fn of_a_mailbox_that_is_left_alone_nothing_is_told_however_much_is_forgotten_of_others() {
+    let mut house = house();
+    for number in 0..3 {
+        house.append(ALICE, INBOX, &letter(number));
+    }
+    let expunge = |house: &House, uid| {
+        let gone = house
+            .mailboxes
+            .expunge(ALICE, INBOX, &[Uid(uid)], false, house.now);
+        assert_eq!(gone, Ok(vec![Uid(uid)]));
+    };
+    expunge(&house, 2);
+    let since = house
+        .mailboxes
+        .counters(ALICE, INBOX)
+        .unwrap()
+        .highest_modseq;
+    let sent = house.mailboxes.folder(ALICE, "Sent").unwrap().id;
+    for number in 0..20 {
+        house.append(ALICE, sent, &letter(number));
+    }
+    assert!(house.mailboxes.trim_log(ALICE).unwrap());
+    let newest = house.mailboxes.newest_modseq(ALICE).unwrap();
+    let changes = house.mailboxes.changes(ALICE, INBOX, since).unwrap();
+    assert_eq!(changes.modseq, newest);
+    assert!(changes.vanished.is_empty() && changes.touched.is_empty());
+    expunge(&house, 3);
+    let changes = house.mailboxes.changes(ALICE, INBOX, since).unwrap();
+    assert_eq!(changes.vanished.iter().collect::<Vec<_>>(), [2, 3]);
+    house.check();
+}
