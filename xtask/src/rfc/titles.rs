@@ -221,6 +221,7 @@ const TITLES: &[(u32, &str)] = &[
     (8291, "Message Encryption for Web Push"),
     (8292, "Voluntary Application Server Identification (VAPID) for Web Push"),
     (8301, "Cryptographic Algorithm and Key Usage Update to DKIM"),
+    (8305, "Happy Eyeballs Version 2: Better Connectivity Using Concurrency"),
     (8314, "Cleartext Considered Obsolete: Use of TLS for Email Submission and Access"),
     (8375, "Special-Use Domain 'home.arpa.'"),
     (8437, "IMAP UNAUTHENTICATE Extension"),
