@@ -19,11 +19,10 @@ mod support;
 use std::sync::Arc;
 use std::time::Instant;
 
-use support::{Client, NOW, message, now};
-use tern_base::{AccountId, MessageId, OriginId};
+use support::{Client, NOW, deliver, now};
+use tern_base::{AccountId, MessageId};
 use tern_mailbox::{
-    ExposureLevel, Flags, INBOX, Landing, Lineage, Mailboxes, MessageRow, NoListener, Served,
-    Share, Viewer,
+    ExposureLevel, INBOX, Mailboxes, MessageRow, NoListener, Served, Share, Viewer,
 };
 use tern_store_rocksdb::{RocksEngine, Settings};
 
@@ -104,38 +103,54 @@ fn main() {
     let mailboxes = Arc::new(mailboxes);
     let mut costs = Costs::default();
     for account in (1..=accounts).map(AccountId) {
-        mailboxes.create_account(account, 0, &[], NOW).unwrap();
         deliver(&mailboxes, account, messages);
         measure(&mailboxes, account, messages, &mut costs);
     }
     for fetch in FETCHES {
         tell(&costs, fetch);
     }
+    let record = costs.median(("by itself", "record"));
+    println!(
+        "the record of everything by itself: {:.2} µs each",
+        record.clock
+    );
+    let all = SIDE_BY_SIDE.map(|sessions| (sessions, side_by_side(&mailboxes, sessions)));
+    for (sessions, each) in all {
+        println!("one by one, by {sessions} sessions at once, first: {each:.1} µs a message");
+    }
+}
+
+/// Sessions that share a sync, since they fetch at the same time.
+const SIDE_BY_SIDE: [u32; 3] = [1, 16, 64];
+/// Messages that each of them fetches.
+const EACH: usize = 200;
+
+/// Microseconds for a message of all that many sessions fetch one by one, each in an account of its own.
+fn side_by_side(mailboxes: &Arc<Mailboxes>, sessions: u32) -> f64 {
+    let of = |session: u32| AccountId(1_000 * sessions + session);
+    let mut clients = Vec::new();
+    for session in 0..sessions {
+        deliver(mailboxes, of(session), EACH);
+        warm(mailboxes, of(session));
+        clients.push(client(mailboxes, of(session), 1));
+    }
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for client in &mut clients {
+            scope.spawn(|| {
+                for number in 1..=EACH {
+                    client.command(format!("f FETCH {number} BODY.PEEK[]\r\n").as_bytes());
+                }
+            });
+        }
+    });
+    started.elapsed().as_secs_f64() * 1e6 / f64::from(sessions) / EACH as f64
 }
 
 fn client(mailboxes: &Arc<Mailboxes>, account: AccountId, host: u8) -> Client {
     let mut client = Client::new(mailboxes, account, [192, 0, 2, host].into());
     client.command(b"s SELECT INBOX\r\n");
     client
-}
-
-fn deliver(mailboxes: &Mailboxes, account: AccountId, messages: usize) {
-    for number in 0..messages {
-        // Content is held once for the server: each has a text of its own.
-        let content = message(account.0 as usize * messages + number);
-        let prepared = mailboxes.prepare(content, NOW).unwrap();
-        let landing = Landing {
-            account,
-            mailbox: INBOX,
-            flags: Flags::empty(),
-            received: NOW,
-            prefix: b"Return-Path: <a@example.net>\r\nDelivered-To: bob@example.org\r\n"[..].into(),
-            origin: OriginId([1; 16]),
-            lineage: Lineage::Delivered,
-            brought_by: None,
-        };
-        mailboxes.land(&prepared, &[landing], NOW).unwrap();
-    }
 }
 
 /// Reads everything by the mailboxes alone.

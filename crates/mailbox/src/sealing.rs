@@ -330,8 +330,8 @@ fn change_head(
     count_change(txn)
 }
 
-/// Counts a change of any seal: whoever records what is served reads this row, whatever letters it is
-/// about, so that a seal at the same moment is a conflict.
+/// Counts a change of any seal: whoever records what is served of many letters reads this row first, so that
+/// a seal at the same moment is a conflict ([`crate::record`]).
 fn count_change(txn: &mut Transaction<'_>) -> Result<(), MailboxError> {
     let key = tables::seal_changes();
     let row = txn.get_newest(&key)?;

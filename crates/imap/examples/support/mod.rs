@@ -1,15 +1,16 @@
 //! A session without a socket, and the messages that it reads: what the measurements of this folder share.
+#![allow(dead_code, reason = "each measurement uses a part")]
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tern_base::{AccountId, SeededEntropy, Timestamp};
+use tern_base::{AccountId, OriginId, SeededEntropy, Timestamp};
 use tern_directory::Visible;
 use tern_imap::Session;
 use tern_imap::settings::Settings;
 use tern_imap::verbs::Verbs;
-use tern_mailbox::Mailboxes;
+use tern_mailbox::{Flags, INBOX, Landing, Lineage, Mailboxes};
 use tern_session::{Peer, Protocol as _, Sharing, Step, TlsFacts, Unlimited, Verified};
 use tern_store::MemEngine;
 
@@ -28,6 +29,8 @@ pub(crate) struct Client {
     /// Nobody shares anything.
     sharing: Sharing,
     entropy: SeededEntropy,
+    /// How many commands were answered with NO.
+    pub(crate) refused: usize,
 }
 
 impl Client {
@@ -43,6 +46,7 @@ impl Client {
             mailboxes: Arc::clone(mailboxes),
             sharing: Sharing::new(Arc::new(MemEngine::new()), Visible::Own),
             entropy: SeededEntropy::new(1),
+            refused: 0,
         };
         client.command(b"l LOGIN bob x\r\n");
         let accepted = Verified::Accepted {
@@ -71,12 +75,42 @@ impl Client {
         let mut octets = 0;
         loop {
             let step = self.session.step(&verbs, NOW, &mut self.entropy);
-            octets += self.session.take_output().len();
+            let output = self.session.take_output();
+            octets += output.len();
+            self.refused += usize::from(is_refusal(&output));
             match step {
                 Step::Continue => {}
                 _ => return octets,
             }
         }
+    }
+}
+
+/// Whether the last line says NO behind a tag of one letter.
+fn is_refusal(output: &[u8]) -> bool {
+    let end = output.len().saturating_sub(200);
+    let last = output[end..].rsplit(|octet| *octet == b'\n').nth(1);
+    last.is_some_and(|line| line.get(1..4) == Some(b" NO"))
+}
+
+/// An account with so many messages that its clients were not served yet.
+pub(crate) fn deliver(mailboxes: &Mailboxes, account: AccountId, messages: usize) {
+    mailboxes.create_account(account, 0, &[], NOW).unwrap();
+    for number in 0..messages {
+        // Content is held once for the server: each has a text of its own.
+        let content = message(account.0 as usize * messages + number);
+        let prepared = mailboxes.prepare(content, NOW).unwrap();
+        let landing = Landing {
+            account,
+            mailbox: INBOX,
+            flags: Flags::empty(),
+            received: NOW,
+            prefix: b"Return-Path: <a@example.net>\r\nDelivered-To: bob@example.org\r\n"[..].into(),
+            origin: OriginId([1; 16]),
+            lineage: Lineage::Delivered,
+            brought_by: None,
+        };
+        mailboxes.land(&prepared, &[landing], NOW).unwrap();
     }
 }
 
