@@ -217,13 +217,7 @@ impl Session {
         }
         self.note_told(&cx);
         let Some(frame) = self.framer.next_frame() else {
-            if let Some(step) = self.decompress() {
-                return step;
-            }
-            if self.wants_push() {
-                return self.push_changes(&cx);
-            }
-            return Step::Input;
+            return self.starved(&cx);
         };
         let step = match frame {
             Frame::Command(bytes) => {
@@ -264,6 +258,17 @@ impl Session {
             Phase::Closed => Step::Close,
             _ => step,
         }
+    }
+
+    /// What there is to do where the framer has no frame.
+    fn starved(&mut self, cx: &Context<'_>) -> Step {
+        if let Some(step) = self.decompress() {
+            return step;
+        }
+        if self.wants_push() {
+            return self.push_changes(cx);
+        }
+        Step::Input
     }
 
     /// Sets memory for a literal aside, before its octets are asked for.
