@@ -47,6 +47,6 @@ pub use keys::{Key, attest, ensure_key, keys, rotate};
 pub use note::{Note, SigningKey, VerifyingKey};
 pub use prove::{Known, Proved, prove};
 pub use read::{Filter, Head, ReadPage, entries_from, entry, head, read};
-pub use trim::{Trimmed, sweep, trim};
+pub use trim::{Old, Trimmed, sweep, trim};
 pub use trunk::{Trunk, trunk};
 pub use verify::{Broken, Verified, verify};

@@ -4,6 +4,9 @@
 //! - Only whole stretches from the beginning up to a checkpoint go. That they went is signed, and an
 //!   entry of the log says so, in the one commit from which on they count as removed.
 //! - What is left follows and is proven as before.
+//! - A clock that was wrong for a while neither removes what is younger nor keeps what is old: an entry
+//!   counts as written when its own time says, where that is in order; else no later than the next one
+//!   whose time is.
 //!
 //! Refuses to remove anything from a log that is not as it was signed. What must stay longer is the
 //! caller's to know.
@@ -29,17 +32,27 @@ pub struct Trimmed {
     pub up_to: u64,
 }
 
-/// Removes what is older than `before`, up to a checkpoint; `None` where there is nothing, or where
-/// `may` says no: it is asked in the transaction that does it. `entry` says who did so; what it is
-/// about is added here. [`sweep`] then removes the rows.
+/// What may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Old {
+    /// What was written before that,
+    pub before: Timestamp,
+    /// up to this entry at most.
+    pub up_to: u64,
+}
+
+/// Removes what is old, up to a checkpoint; `None` where there is nothing, or where `may` says no: it is
+/// asked in the transaction that does it. `entry` says who did so, and when; what it is about is added
+/// here. [`sweep`] then removes the rows.
 pub fn trim(
     engine: &dyn Engine,
-    before: Timestamp,
+    what: Old,
     entry: &Draft,
     may: impl Fn(&mut Transaction<'_>) -> Result<bool, StoreError>,
 ) -> Result<Option<Trimmed>, AuditError> {
     let old = trunk(engine)?;
-    let Some(end) = last_before(engine, &old, before)? else {
+    let last_old = last_old(engine, old.removed(), what, entry.time)?;
+    let Some(end) = last_checkpoint(engine, old.removed(), last_old)? else {
         return Ok(None);
     };
     let tree = extend(engine, old.tree.clone(), end.entries)?;
@@ -81,19 +94,44 @@ pub fn trim(
     transact(engine, put)
 }
 
-/// The last checkpoint whose last entry is older than `before`.
-fn last_before(
+/// The last entry behind these that is old, as of now, with all that stand before it.
+///
+/// A time is in order if it is neither ahead of now nor before that of an entry in front of it. Times that
+/// are in order grow, so the first of them that is not old ends what is.
+fn last_old(reader: &dyn Read, removed: u64, what: Old, now: Timestamp) -> Result<u64, AuditError> {
+    let (mut last, mut latest) = (removed, Timestamp(0));
+    let mut range = (removed < what.up_to).then(|| tables::entries(removed + 1, what.up_to));
+    while let Some(next) = range {
+        let page = reader.scan(&next, limits::MAX_EXPORT_PAGE)?;
+        for (key, value) in &page.rows {
+            let sequence = tables::entry_key_sequence(key).ok_or(StoreError::Damaged)?;
+            let entry = tables::decode_entry(sequence, value).map_err(StoreError::from)?;
+            let time = entry.draft.time;
+            if time > now || time < latest {
+                continue;
+            }
+            if time >= what.before {
+                return Ok(last);
+            }
+            (last, latest) = (sequence, time);
+        }
+        range = page.next;
+    }
+    Ok(last)
+}
+
+/// The last checkpoint behind the removed entries and not behind this one.
+fn last_checkpoint(
     reader: &dyn Read,
-    old: &Trunk,
-    before: Timestamp,
+    removed: u64,
+    last_old: u64,
 ) -> Result<Option<Checkpoint>, AuditError> {
-    let (mut last, mut from) = (None, Some(old.removed() + 1));
+    let mut last = None;
+    let mut from = (removed < last_old).then_some(removed + 1);
     while let Some(next) = from {
         let (page, more) = checkpoints(reader, next)?;
         for signed in page {
-            let entries = signed.checkpoint.entries;
-            let entry = read::entry(reader, entries)?.ok_or(AuditError::Broken)?;
-            if entry.draft.time >= before {
+            if signed.checkpoint.entries > last_old {
                 return Ok(last);
             }
             last = Some(signed.checkpoint);

@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 use tern_audit::{
-    Actor, Broken, Draft, EntryId, Key, Known, Note, Proved, Signed, Verified, VerifyingKey,
+    Actor, Broken, Draft, EntryId, Key, Known, Note, Old, Proved, Signed, Verified, VerifyingKey,
     append, check, checkpoint, ensure_key, head, include, keys, merkle, prove, rotate, sweep,
     trunk, verify,
 };
@@ -321,7 +321,8 @@ fn trim(
     before: Timestamp,
     act: &Draft,
 ) -> Result<Option<tern_audit::Trimmed>, tern_audit::AuditError> {
-    tern_audit::trim(engine, before, act, |_| Ok(true))
+    let up_to = u64::MAX;
+    tern_audit::trim(engine, Old { before, up_to }, act, |_| Ok(true))
 }
 
 #[test]

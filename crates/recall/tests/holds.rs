@@ -636,7 +636,11 @@ fn nothing_of_the_log_goes_while_a_hold_is_in_force() {
     let trim = |house: &House, n: u8, meanwhile: &dyn Fn()| {
         let id = tern_audit::EntryId([n; 16]);
         let act = Draft::new(id, house.now, Actor::Server, "audit.trim");
-        let trimmed = tern_audit::trim(&house.engine, house.now, &act, |txn| {
+        let old = tern_audit::Old {
+            before: house.now,
+            up_to: u64::MAX,
+        };
+        let trimmed = tern_audit::trim(&house.engine, old, &act, |txn| {
             let free = house.recalls.is_free_of_holds_in(txn, house.now)?;
             meanwhile();
             Ok(free)

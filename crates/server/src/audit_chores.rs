@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use tern_audit::{Actor, AuditError, Draft, EntryId, Trimmed};
+use tern_audit::{Actor, AuditError, Draft, EntryId, Old, Trimmed};
 use tern_base::Timestamp;
 use tern_recall::{RecallError, Recalls};
 use tern_store::Engine;
@@ -91,25 +91,28 @@ impl AuditChores {
         };
         let needed = self.recalls.oldest_unfinished()?;
         let before = needed.map_or(before, |needed| needed.0.min(before));
-        let before = match self.is_forwarded {
-            true => self.oldest_unsent()?.map_or(before, |at| at.0.min(before)),
-            false => before,
+        // What no collector has stays.
+        let up_to = match self.is_forwarded {
+            true => self.sent_on()?,
+            false => u64::MAX,
+        };
+        let old = Old {
+            before: Timestamp(before),
+            up_to,
         };
         let id = EntryId::new(now, &mut OsEntropy);
         let entry = Draft::new(id, now, Actor::Server, "audit.trim")
             .detail("keep-days", u64::from(self.settings.keep_days));
-        let trimmed = tern_audit::trim(engine, Timestamp(before), &entry, |txn| {
+        let trimmed = tern_audit::trim(engine, old, &entry, |txn| {
             self.recalls.is_free_of_holds_in(txn, now)
         })?;
         self.sweep()?;
         Ok(trimmed)
     }
 
-    /// When the first entry was written that no collector has.
-    fn oldest_unsent(&self) -> Result<Option<Timestamp>, AuditError> {
-        let sent = tern_audit::forwarded(&*self.engine)?;
-        let next = tern_audit::entries_from(&*self.engine, sent.entry + 1, 1)?;
-        Ok(next.first().map(|entry| entry.draft.time))
+    /// The last entry that the collector has.
+    fn sent_on(&self) -> Result<u64, AuditError> {
+        Ok(tern_audit::forwarded(&*self.engine)?.entry)
     }
 
     fn sweep(&self) -> Result<(), AuditError> {
