@@ -133,6 +133,14 @@ fn link(txn: &mut Transaction<'_>, address: &EmailAddress, old: &[Target], new: 
         };
         targets.iter().filter_map(account).collect()
     };
+    let around = |targets: &[Target]| -> BTreeSet<Vec<u8>> {
+        let key = |target: &Target| match target {
+            Target::Account(_) => None,
+            Target::Address(to) => Some(tables::alias_around_key(to, address)),
+        };
+        targets.iter().filter_map(key).collect()
+    };
+    let (before, after) = (around(old), around(new));
     let (old, new) = (accounts(old), accounts(new));
     for id in old.difference(&new) {
         txn.delete(tables::alias_of_key(*id, address));
@@ -140,4 +148,20 @@ fn link(txn: &mut Transaction<'_>, address: &EmailAddress, old: &[Target], new: 
     for id in new.difference(&old) {
         txn.put(tables::alias_of_key(*id, address), tables::mark());
     }
+    for key in before.difference(&after) {
+        txn.delete(key.clone());
+    }
+    for key in after.difference(&before) {
+        txn.put(key.clone(), tables::mark());
+    }
+}
+
+/// The aliases that lead to an address.
+pub(crate) fn aliases_around(
+    reader: &dyn Read,
+    address: &EmailAddress,
+) -> Result<Vec<EmailAddress>, StoreError> {
+    let keys = tables::all_keys(reader, tables::aliases_around(address))?;
+    let alias = |key: &Vec<u8>| Ok(tables::read_alias_around_key(key)?.1);
+    keys.iter().map(alias).collect()
 }

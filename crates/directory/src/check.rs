@@ -109,8 +109,15 @@ impl Check<'_> {
 
     fn alias(&mut self, address: &EmailAddress, targets: &[Target]) -> Result<(), StoreError> {
         for target in targets {
-            let Target::Account(id) = target else {
-                continue;
+            let id = match target {
+                Target::Account(id) => id,
+                Target::Address(to) => {
+                    let key = tables::alias_around_key(to, address);
+                    if self.reader.get(&key)?.is_none() {
+                        self.note(format!("alias {address} is missing from address {to}"));
+                    }
+                    continue;
+                }
             };
             if self
                 .reader
@@ -193,6 +200,17 @@ impl Check<'_> {
                 self.note(format!(
                     "account {id} has alias {address}, which does not name it"
                 ));
+            }
+        }
+        for (key, _) in rows(self.reader, tables::all_aliases_around())? {
+            let (to, alias) = tables::read_alias_around_key(&key)?;
+            let is_it = |target: &Target| matches!(target, Target::Address(one) if one.canonical() == to.canonical());
+            let named = match self.address(&alias)? {
+                Some(AddressRow::Alias(targets)) => targets.iter().any(is_it),
+                _ => false,
+            };
+            if !named {
+                self.note(format!("{to} has alias {alias}, which does not name it"));
             }
         }
         for (key, _) in rows(self.reader, tables::all_groups_of())? {

@@ -12,7 +12,7 @@ use tern_base::{AccountId, Domain, EmailAddress, Timestamp};
 use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
 
 use crate::error::DirectoryError;
-use crate::group::GroupId;
+use crate::group::{GroupId, groups_around};
 use crate::{account, limits, tables};
 
 /// A bundle of permissions. The list is closed.
@@ -242,8 +242,8 @@ pub enum About {
     Account(AccountId),
 }
 
-/// The roles that an account holds over something, each once. Membership counts where a group
-/// names the account itself.
+/// The roles that an account holds over something, each once. A role over a group is held over
+/// everybody who is in it, by way of an alias or another group as well.
 pub fn roles_over(
     reader: &dyn Read,
     holder: AccountId,
@@ -254,13 +254,16 @@ pub fn roles_over(
     if grants.is_empty() {
         return Ok(roles);
     }
-    let (domain, groups) = match about {
-        About::Server => (None, Vec::new()),
-        About::Account(id) => {
-            let domain = account::account(reader, id)?.map(|a| a.address.domain().clone());
-            (domain, account::groups_of(reader, id)?)
+    let over_groups = |grant: &Grant| matches!(grant.scope, GrantScope::Group(_));
+    let over_groups = grants.iter().any(|(grant, _)| over_groups(grant));
+    let (mut domain, mut groups) = (None, Vec::new());
+    if let About::Account(id) = about {
+        domain = account::account(reader, id)?.map(|a| a.address.domain().clone());
+        if over_groups {
+            let around = groups_around(reader, id)?.into_iter();
+            groups = around.map(|group| group.id).collect();
         }
-    };
+    }
     for (grant, _) in grants {
         let holds = match &grant.scope {
             GrantScope::Everyone => true,
@@ -281,6 +284,6 @@ pub fn group_addresses_of(
     reader: &dyn Read,
     account: AccountId,
 ) -> Result<Vec<EmailAddress>, StoreError> {
-    let groups = crate::group::groups_around(reader, account)?.into_iter();
+    let groups = groups_around(reader, account)?.into_iter();
     Ok(groups.map(|group| group.address).collect())
 }

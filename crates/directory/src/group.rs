@@ -7,6 +7,7 @@ use tern_base::{AccountId, EmailAddress, Timestamp};
 use tern_store::{Engine, Range, Read, StoreError, Transaction, Verdict, transact};
 
 use crate::account::{addresses_of, groups_of};
+use crate::alias::aliases_around;
 use crate::error::DirectoryError;
 use crate::grant::{self, GrantScope};
 use crate::limits;
@@ -159,25 +160,27 @@ pub(crate) fn reverse_key(member: &Target, group: GroupId) -> Vec<u8> {
     }
 }
 
-/// The groups that an account is in: those that name it or an alias of it, and those around them,
-/// as deep as an address is expanded.
+/// The groups that an account is in: those that name it, and those around them, also by way of
+/// aliases, as deep as an address is expanded.
 pub fn groups_around(reader: &dyn Read, account: AccountId) -> Result<Vec<Group>, StoreError> {
-    let mut ids: BTreeSet<GroupId> = groups_of(reader, account)?.into_iter().collect();
-    for address in addresses_of(reader, account)? {
-        ids.extend(groups_naming(reader, &address)?);
-    }
-    let (mut found, mut known) = (Vec::new(), ids.clone());
-    for _ in 0..limits::MAX_DEPTH {
-        let mut next = BTreeSet::new();
-        for id in ids {
-            let Some(group) = group(reader, id)? else {
-                continue;
-            };
-            next.extend(groups_naming(reader, &group.address)?);
-            found.push(group);
+    let mut ids = groups_of(reader, account)?;
+    let mut names = addresses_of(reader, account)?;
+    let (mut found, mut known_ids, mut known_names) =
+        (Vec::new(), BTreeSet::new(), BTreeSet::new());
+    for _ in 0..=limits::MAX_DEPTH {
+        let mut next = Vec::new();
+        for name in &names {
+            ids.extend(groups_naming(reader, name)?);
+            next.extend(aliases_around(reader, name)?);
         }
-        next.retain(|id| known.insert(*id));
-        ids = next;
+        for id in ids.drain(..).filter(|id| known_ids.insert(*id)) {
+            if let Some(group) = group(reader, id)? {
+                next.push(group.address.clone());
+                found.push(group);
+            }
+        }
+        next.retain(|name| known_names.insert(name.canonical()));
+        names = next;
     }
     Ok(found)
 }

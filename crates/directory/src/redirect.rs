@@ -1,23 +1,26 @@
 //! Redirects: what comes for an account is sent on, to others here or elsewhere.
 //!
 //! A redirect is a part of the account's row, so that mail costs no further read for it. Its targets
-//! are addresses that are looked up when mail comes, as those in groups are: where all of them have
-//! ceased to be, the account keeps its mail (see [`crate::resolve`]).
+//! are as those of an alias or a group: what is an account's own address when the redirect is set stands
+//! for that account, so that nobody who gets the address later gets the mail; any other address is looked
+//! up when mail comes. Where all of them have ceased to be, the account keeps its mail (see
+//! [`crate::resolve`]).
 
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, EmailAddress};
 use tern_store::Transaction;
 
 use crate::error::DirectoryError;
-use crate::tables::{self, read_address, write_address};
+use crate::tables::{self, read_target, write_target};
+use crate::target::{Target, settle};
 use crate::{Account, limits};
 
 /// Where an account's mail is sent on to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redirect {
-    /// The addresses, in the order in which they were given; at most
+    /// To whom, in the order in which they were given; at most
     /// [`limits::MAX_REDIRECT_TARGETS`], at least one, none twice.
-    pub targets: Vec<EmailAddress>,
+    pub targets: Vec<Target>,
     /// The account gets its mail as well.
     pub keep: bool,
 }
@@ -31,20 +34,22 @@ pub fn set_redirect_in(
     keep: bool,
 ) -> Result<Account, DirectoryError> {
     let old = tables::require_account(txn, id)?;
-    let mut known: Vec<EmailAddress> = Vec::new();
+    let mut known: Vec<Target> = Vec::new();
     for target in targets {
-        if target.canonical() == old.address.canonical() {
+        let settled = settle(txn, &Target::Address(target.clone()))?;
+        if settled == Target::Account(id) {
             return Err(DirectoryError::OwnAddress);
-        }
-        if !tables::is_storable(target) {
-            return Err(DirectoryError::Limit("local part"));
         }
         let is_ours = txn.get(&tables::domain_key(target.domain()))?.is_some();
         if is_ours && tables::get_address(txn, target)?.is_none() {
             return Err(DirectoryError::NotFound("address"));
         }
-        if !known.iter().any(|k| k.canonical() == target.canonical()) {
-            known.push(target.clone());
+        let is_same = |known: &Target| match (known, &settled) {
+            (Target::Address(one), Target::Address(other)) => one.canonical() == other.canonical(),
+            (one, other) => one == other,
+        };
+        if !known.iter().any(is_same) {
+            known.push(settled);
         }
     }
     if known.len() > limits::MAX_REDIRECT_TARGETS {
@@ -60,13 +65,13 @@ pub fn set_redirect_in(
 }
 
 pub(crate) fn write(w: &mut Writer, redirect: &Redirect) {
-    w.list(&redirect.targets, write_address)
+    w.list(&redirect.targets, write_target)
         .byte(redirect.keep.into());
 }
 
 pub(crate) fn read(r: &mut Reader<'_>) -> Result<Redirect, Damaged> {
     Ok(Redirect {
-        targets: r.list(read_address)?,
+        targets: r.list(read_target)?,
         keep: r.byte()? != 0,
     })
 }

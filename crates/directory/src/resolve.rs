@@ -383,15 +383,15 @@ struct Walk<'a> {
     expansion: Expansion,
     accounts: HashSet<AccountId>,
     addresses: HashSet<String>,
-    /// Addresses to look up at the next depth.
-    todo: Vec<(EmailAddress, Arc<[Step]>)>,
+    /// Addresses to look up, and accounts to take in, at the next depth.
+    todo: Vec<(Target, Arc<[Step]>)>,
     /// Whether redirects are followed.
     redirects: bool,
     extent: Extent,
     /// Members of a group were left out.
     is_cut: bool,
     /// Accounts that send their mail on and keep none, and where to.
-    away: Vec<(LocalRecipient, Vec<EmailAddress>)>,
+    away: Vec<(LocalRecipient, Vec<Target>)>,
 }
 
 impl Walk<'_> {
@@ -405,17 +405,21 @@ impl Walk<'_> {
             if todo.is_empty() {
                 break;
             }
-            for (address, via) in todo {
+            for (target, via) in todo {
                 if self.is_enough() {
                     return Ok(Some(()));
                 }
-                if self.visit(address, via)?.is_none() {
+                let taken = match target {
+                    Target::Account(_) => self.take(vec![target], &via)?,
+                    Target::Address(address) => self.visit(address, via)?,
+                };
+                if taken.is_none() {
                     return Ok(None);
                 }
             }
         }
-        for (address, via) in std::mem::take(&mut self.todo) {
-            self.skip(Target::Address(address), SkipReason::TooDeep, &via);
+        for (target, via) in std::mem::take(&mut self.todo) {
+            self.skip(target, SkipReason::TooDeep, &via);
         }
         Ok(Some(()))
     }
@@ -433,7 +437,7 @@ impl Walk<'_> {
             match target {
                 Target::Account(id) if self.accounts.insert(id) => ids.push(id),
                 Target::Address(address) if self.addresses.insert(address.canonical()) => {
-                    self.todo.push((address, via.clone()));
+                    self.todo.push((Target::Address(address), via.clone()));
                 }
                 // Reached before, by a path that is not longer: circles end here.
                 Target::Account(_) | Target::Address(_) => {}
@@ -480,7 +484,11 @@ impl Walk<'_> {
             false => self.away.push((recipient, redirect.targets.clone())),
         }
         for target in redirect.targets {
-            if self.addresses.insert(target.canonical()) {
+            let is_new = match &target {
+                Target::Account(id) => !self.accounts.contains(id),
+                Target::Address(address) => self.addresses.insert(address.canonical()),
+            };
+            if is_new {
                 self.todo.push((target, onward.clone()));
             }
         }
@@ -494,6 +502,8 @@ impl Walk<'_> {
         }
         let mut onward = HashSet::new();
         let mut reached = HashSet::new();
+        let local = self.expansion.accounts.iter();
+        let local: HashSet<AccountId> = local.map(|local| local.account).collect();
         let accounts = self.expansion.accounts.iter();
         let outside = self.expansion.outside.iter();
         let all = accounts
@@ -507,8 +517,11 @@ impl Walk<'_> {
             }));
         }
         // Who is reached by another, shorter path is reached.
-        let stays = |(recipient, targets): &(LocalRecipient, Vec<EmailAddress>)| {
-            let has_it = |target: &EmailAddress| reached.contains(&target.canonical());
+        let stays = |(recipient, targets): &(LocalRecipient, Vec<Target>)| {
+            let has_it = |target: &Target| match target {
+                Target::Account(id) => local.contains(id),
+                Target::Address(address) => reached.contains(&address.canonical()),
+            };
             !onward.contains(&recipient.address.canonical()) && !targets.iter().any(has_it)
         };
         let away = std::mem::take(&mut self.away);

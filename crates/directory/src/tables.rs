@@ -1,4 +1,4 @@
-//! The rows of the directory, tables 0x20 to 0x2f.
+//! The rows of the directory, tables 0x20 to 0x2f and 0xba.
 //!
 //! | table | key after the table byte | value after the version byte |
 //! |---|---|---|
@@ -17,13 +17,14 @@
 //! | 0x2c factor | account u32, factor u32 | TOTP, or recovery codes: see `factor/rows.rs` |
 //! | 0x2d factors | account u32 | failures, when one was last shown |
 //! | 0x2e group around an address | address, 0, group u32 | - |
+//! | 0xba alias around an address | address, 0, alias | - |
 //! | 0x2f identity | account u32, identity u32 | see `identity.rs`; number 0 is the head of the others |
 //!
 //! Push subscriptions have tables of their own: see `subscription/rows.rs`.
 //!
 //! The count in a domain's row is changed by whoever adds or removes an address, so a domain can't
-//! be removed while somebody adds to it. The reverse rows 0x27, 0x28 and 0x2e stand exactly where an
-//! alias or a member names the account, or a member the address. The count of grants is changed by whoever gives or takes
+//! be removed while somebody adds to it. The reverse rows 0x27, 0x28, 0x2e and 0xba stand exactly where an
+//! alias or a member names the account, or the address. The count of grants is changed by whoever gives or takes
 //! one, so that an account, domain or group is not removed while it is given a part in one.
 
 use tern_base::codec::{Damaged, Reader, Writer};
@@ -54,8 +55,10 @@ const GRANT_COUNT: u8 = 0x2b;
 const FACTOR: u8 = 0x2c;
 const FACTORS: u8 = 0x2d;
 const GROUP_AROUND: u8 = 0x2e;
+const ALIAS_AROUND: u8 = 0xba;
 const IDENTITY: u8 = 0x2f;
 pub(crate) const VERSION: u8 = 1;
+const ACCOUNT_VERSION: u8 = 2;
 
 // Keys.
 
@@ -117,6 +120,29 @@ pub(crate) fn group_of_key(account: AccountId, group: GroupId) -> Vec<u8> {
 pub(crate) fn group_around_key(address: &EmailAddress, group: GroupId) -> Vec<u8> {
     let key = Key::table(GROUP_AROUND).array(address.canonical().as_bytes());
     key.array(&[0]).u32(group.0).finish()
+}
+
+pub(crate) fn alias_around_key(address: &EmailAddress, alias: &EmailAddress) -> Vec<u8> {
+    let key = Key::table(ALIAS_AROUND).array(address.canonical().as_bytes());
+    key.array(&[0]).array(alias.canonical().as_bytes()).finish()
+}
+
+/// The aliases that lead to an address.
+pub(crate) fn aliases_around(address: &EmailAddress) -> Range {
+    let key = Key::table(ALIAS_AROUND).array(address.canonical().as_bytes());
+    Range::prefix(key.array(&[0]).finish())
+}
+
+pub(crate) fn all_aliases_around() -> Range {
+    Range::prefix(Key::table(ALIAS_AROUND).finish())
+}
+
+/// The address and the alias of the key of a reverse row.
+pub(crate) fn read_alias_around_key(key: &[u8]) -> Result<(EmailAddress, EmailAddress), Damaged> {
+    let text = std::str::from_utf8(key.get(1..).ok_or(Damaged)?).map_err(|_| Damaged)?;
+    let (address, alias) = text.split_once('\0').ok_or(Damaged)?;
+    let parse = |text| EmailAddress::parse(text).map_err(|_| Damaged);
+    Ok((parse(address)?, parse(alias)?))
 }
 
 pub(crate) fn secrets_key() -> Vec<u8> {
@@ -369,7 +395,7 @@ pub(crate) fn read_address(r: &mut Reader<'_>) -> Result<EmailAddress, Damaged> 
     EmailAddress::parse(&r.text()?).map_err(|_| Damaged)
 }
 
-fn write_target(w: &mut Writer, target: &Target) {
+pub(crate) fn write_target(w: &mut Writer, target: &Target) {
     match target {
         Target::Account(id) => {
             w.byte(0).number(id.0.into());
@@ -381,7 +407,7 @@ fn write_target(w: &mut Writer, target: &Target) {
     }
 }
 
-fn read_target(r: &mut Reader<'_>) -> Result<Target, Damaged> {
+pub(crate) fn read_target(r: &mut Reader<'_>) -> Result<Target, Damaged> {
     Ok(match r.byte()? {
         0 => Target::Account(AccountId(r.number32()?)),
         1 => Target::Address(read_address(r)?),
@@ -452,7 +478,7 @@ pub(crate) fn get_domain(
 }
 
 pub(crate) fn encode_account(account: &Account) -> Vec<u8> {
-    let mut w = Writer::versioned(VERSION);
+    let mut w = Writer::versioned(ACCOUNT_VERSION);
     write_address(&mut w, &account.address);
     w.text(&account.display_name)
         .number(account.quota_bytes)
@@ -463,7 +489,7 @@ pub(crate) fn encode_account(account: &Account) -> Vec<u8> {
 }
 
 pub(crate) fn decode_account(id: AccountId, bytes: &[u8]) -> Result<Account, Damaged> {
-    let mut r = Reader::of_version(bytes, VERSION)?;
+    let mut r = Reader::of_version(bytes, ACCOUNT_VERSION)?;
     let (address, display_name) = (read_address(&mut r)?, r.text()?);
     let (quota_bytes, flags) = (r.number()?, r.byte()?);
     if flags > 3 {

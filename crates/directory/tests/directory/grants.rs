@@ -96,6 +96,46 @@ fn a_role_counts_over_whom_it_is_held() {
     sound(&engine);
 }
 
+/// Whoever is in a group by way of an alias of theirs, or of another group, is in it.
+#[test]
+fn a_role_over_a_group_is_held_over_everybody_who_is_in_it() {
+    let engine = world();
+    for line in [
+        "group clinic ward",
+        "alias cleopatra cleo@b.example",
+        "group clinic cleopatra",
+    ] {
+        act(&engine, line).unwrap();
+    }
+    let clinic = group_by_address(&engine, &address("clinic")).unwrap();
+    give(
+        &engine,
+        "ann",
+        Role::Manager,
+        GrantScope::Group(clinic.unwrap().id),
+    );
+    let over = |name: &str| {
+        let about = About::Account(id(&engine, name));
+        roles_over(&engine, id(&engine, "ann"), about).unwrap()
+    };
+    for name in ["ben", "cleo@b.example"] {
+        assert_eq!(over(name), [Role::User, Role::Manager], "{name}");
+    }
+    sound(&engine);
+    act(&engine, "-alias cleopatra").unwrap();
+    remove_group(
+        &engine,
+        group_by_address(&engine, &address("ward"))
+            .unwrap()
+            .unwrap()
+            .id,
+    )
+    .unwrap();
+    for name in ["ben", "cleo@b.example"] {
+        assert_eq!(over(name), [Role::User], "{name}");
+    }
+}
+
 #[test]
 fn nobody_gives_themselves_a_role() {
     let engine = world();
@@ -184,16 +224,28 @@ fn an_account_is_in_the_groups_around_its_groups() {
         "group ward all@b.example",
         "alias benny ben",
         "group chess benny",
+        // An alias of a group, and one of an alias.
+        "alias everybody clinic",
+        "group house everybody",
+        "alias ben.b benny",
+        "group go ben.b",
     ] {
         act(&engine, line).unwrap();
     }
-    let all = "all@b.example chess@a.example clinic@a.example ward@a.example";
+    let all = "all@b.example chess@a.example clinic@a.example go@a.example house@a.example \
+               ward@a.example";
     assert_eq!(of("ben"), all);
-    assert_eq!(of("ann"), "all@b.example clinic@a.example ward@a.example");
+    let hers = "all@b.example clinic@a.example house@a.example ward@a.example";
+    assert_eq!(of("ann"), hers);
     assert_eq!(of("cleo@b.example"), "");
     assert_eq!(check::check(&engine).unwrap(), []);
     let clinic = group_by_address(&engine, &address("clinic")).unwrap();
     remove_group(&engine, clinic.unwrap().id).unwrap();
+    assert_eq!(of("ben"), "chess@a.example go@a.example ward@a.example");
+    act(&engine, "alias ben.b ann").unwrap();
     assert_eq!(of("ben"), "chess@a.example ward@a.example");
+    act(&engine, "alias ben.b ben").unwrap();
+    act(&engine, "-alias benny").unwrap();
+    assert_eq!(of("ben"), "go@a.example ward@a.example");
     assert_eq!(check::check(&engine).unwrap(), []);
 }

@@ -68,7 +68,7 @@ fn what_would_reach_nobody_stays() {
     let engine = world("account gone\nredirect alice go gone\n-account gone");
     assert_eq!(
         shown(&engine, "alice"),
-        "alice; skip Unknown gone < redirect alice"
+        "alice; skip Unknown #5 < redirect alice"
     );
     let engine = world("account late\nredirect alice go late\ndisable late");
     assert_eq!(
@@ -84,6 +84,53 @@ fn what_would_reach_nobody_stays() {
         shown(&engine, "team"),
         "alice < group team; bob < group team"
     );
+}
+
+/// What was somebody's own address stands for them, whoever gets it later.
+#[test]
+fn it_follows_the_account_and_not_its_address() {
+    let more = "redirect alice go carol x@else.example\nredirect bob go carol\n-account carol\naccount carol";
+    let engine = world(more);
+    assert_eq!(
+        shown(&engine, "carol"),
+        "carol",
+        "somebody else has the address"
+    );
+    assert_eq!(
+        shown(&engine, "alice"),
+        "out x@else.example < redirect alice; skip Unknown #3 < redirect alice"
+    );
+    assert_eq!(
+        shown(&engine, "bob"),
+        "bob; skip Unknown #3 < redirect bob",
+        "whose mail would reach nobody has it"
+    );
+    // An alias is a name that may change hands: it leads where it leads when mail comes.
+    let engine = world("redirect alice go bobby\n-alias bobby\nalias bobby carol");
+    assert_eq!(
+        shown(&engine, "alice"),
+        "carol < alias bobby < redirect alice"
+    );
+}
+
+/// However long the way, it takes no more than the depth that there is.
+#[test]
+fn a_long_chain_ends_where_aliases_do() {
+    let names: Vec<String> = (0..30).map(|n| format!("chain{n}")).collect();
+    let accounts: Vec<String> = names.iter().map(|name| format!("account {name}")).collect();
+    let onward = names.windows(2);
+    let onward: Vec<String> = onward
+        .map(|pair| format!("redirect {} go {}", pair[0], pair[1]))
+        .collect();
+    let engine = world(&[accounts, onward].concat().join("\n"));
+    let from_the_end = shown(&engine, &names[30 - 1 - limits::MAX_DEPTH]);
+    assert!(from_the_end.starts_with("chain29 < "), "{from_the_end}");
+    let too_far = shown(&engine, "chain0");
+    assert!(
+        too_far.starts_with("chain0; chain1 < redirect chain0; "),
+        "{too_far}"
+    );
+    assert!(too_far.contains("skip TooDeep #"), "{too_far}");
 }
 
 #[test]

@@ -169,8 +169,8 @@ impl Admin {
                     kept => format!(", {kept} held"),
                 };
                 let onward = account.redirect.as_ref();
-                let to = onward.into_iter().flat_map(|redirect| &redirect.targets);
-                let to: Vec<String> = to.map(ToString::to_string).collect();
+                let to = onward.map_or(&[][..], |redirect| &redirect.targets);
+                let to = self.target_names(to)?;
                 let sent_on = match onward.map(|redirect| redirect.keep) {
                     None => String::new(),
                     Some(true) => format!(", kept and sent on to {}", to.join(", ")),
