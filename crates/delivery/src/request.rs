@@ -11,7 +11,7 @@ use tern_base::{EmailAddress, Timestamp};
 use tern_directory::resolve::is_unclaimed;
 use tern_mailbox::Prepared;
 use tern_recall::mail::{MailRequest, REQUEST_LOCAL_PART, record_request_in};
-use tern_recall::{Named, is_outlook_recall, limits, reason_of_mail};
+use tern_recall::{Named, Said, is_outlook_recall, limits, said_in_mail};
 use tern_store::{Read, StoreError, Verdict};
 
 use crate::entry::Facts;
@@ -70,10 +70,10 @@ pub(crate) fn request_of(
         named,
         replaces_with,
         expires,
-        reason: match way {
-            Way::Addressed => reason_of_mail(parsed, prepared.content()),
+        said: match way {
+            Way::Addressed => said_in_mail(parsed, prepared.content()),
             // Their text is for their readers.
-            Way::Header | Way::Outlook(_) => None,
+            Way::Header | Way::Outlook(_) => Said::default(),
         },
     };
     match way {

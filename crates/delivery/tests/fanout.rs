@@ -349,6 +349,7 @@ fn recall_of(origin: OriginId, chosen: &[&str]) -> Request {
         reach: tern_recall::Reach::default(),
         notices: tern_recall::Notices::default(),
         batch: None,
+        as_answer: false,
         reason: None,
         replacement: None,
         expires: None,

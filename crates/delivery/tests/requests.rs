@@ -12,6 +12,7 @@ use tern_delivery::{Accepted, DeliveryError, RecipientCheck, Refusal, is_request
 use tern_directory::target::Target;
 use tern_directory::{DomainSettings, set_alias};
 use tern_mailbox::INBOX;
+use tern_policy::Notice;
 use tern_recall::{Recalls, Refusal as RecallRefusal, Requested, Settings};
 
 const ASK: &str = "recall@tern.test";
@@ -320,8 +321,8 @@ fn a_recall_message_of_outlook_from_outside_is_mail_and_nothing_more() {
     house.check();
 }
 
-/// The reason of the one recall that a mail to the server's own address asks for.
-fn reason_of(mail: &str) -> Option<String> {
+/// The one recall that a mail to the server's own address asks for.
+fn asked_by(mail: &str) -> tern_recall::Recall {
     let mut house = House::new();
     submit(
         &mut house,
@@ -341,7 +342,7 @@ fn reason_of(mail: &str) -> Option<String> {
         tern_policy::unattended(),
         Settings::default(),
     );
-    recalls.recall(id).unwrap().reason
+    recalls.recall(id).unwrap()
 }
 
 #[test]
@@ -373,6 +374,45 @@ fn a_mail_says_why_in_a_line_of_its_own() {
         ),
     ];
     for (mail, reason) in cases {
-        assert_eq!(reason_of(&mail).as_deref(), reason, "{mail}");
+        assert_eq!(asked_by(&mail).reason.as_deref(), reason, "{mail}");
+    }
+}
+
+#[test]
+fn a_mail_says_who_is_told_in_lines_of_their_own() {
+    let plain =
+        |text: &str| format!("Subject: <one@tern.test>\nMessage-ID: <ask@tern.test>\n\n{text}\n");
+    let cases = [
+        (plain("nothing"), Notice::ExposedOnly, None),
+        (plain("Notice: all"), Notice::All, None),
+        (plain("  NOTICE:none\nNotice: all"), Notice::None, None),
+        (plain("Notice: exposed"), Notice::ExposedOnly, None),
+        (
+            plain("Notice: whoever\n> Notice: all"),
+            Notice::ExposedOnly,
+            None,
+        ),
+        (
+            plain("Notice: all\nReason: typo\nNotice-Text: It said May.\nNotice-Text: It is June."),
+            Notice::All,
+            Some("It said May.\nIt is June."),
+        ),
+        (
+            forward(&letter(
+                "one",
+                "",
+                "Notice: all\nNotice-Text: of the letter",
+            )),
+            Notice::ExposedOnly,
+            None,
+        ),
+    ];
+    for (mail, whom, text) in cases {
+        let notices = asked_by(&mail).notices;
+        assert_eq!(
+            (notices.whom, notices.text.as_deref()),
+            (Some(whom), text),
+            "{mail}"
+        );
     }
 }

@@ -442,6 +442,7 @@ impl World {
             reach: tern_recall::Reach::default(),
             notices: tern_recall::Notices::default(),
             batch: None,
+            as_answer: false,
             reason: None,
             replacement: None,
             expires: None,

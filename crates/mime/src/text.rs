@@ -23,14 +23,18 @@ pub fn decode_header_text(raw: &[u8]) -> String {
         .to_owned()
 }
 
-/// The text of a raw header value as it may be shown beside other text: one line, and nothing in it
-/// that a terminal or a page would obey, controls and changes of direction, for which spaces stand.
+/// The text of a raw header value as it may be shown beside other text.
 pub fn shown_header_text(raw: &[u8]) -> String {
+    shown_text(&decode_header_text(raw))
+}
+
+/// A text as it may be shown beside other text: one line, and nothing in it that a terminal or a page
+/// would obey, controls and changes of direction, for which spaces stand.
+pub fn shown_text(text: &str) -> String {
     let is_obeyed = |c: char| {
         c.is_control()
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    let text = decode_header_text(raw);
     text.replace(is_obeyed, " ")
 }
 

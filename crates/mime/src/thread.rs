@@ -1,6 +1,6 @@
 //! Message-Ids and what threads a message (RFC 5322 3.6.4, RFC 5256 REFERENCES).
 //!
-//! Invariant: ids come without their angle brackets and without white space, at most
+//! Invariant: ids come without angle brackets, white space and controls, at most
 //! [`MAX_MESSAGE_ID_BYTES`] long.
 
 use crate::header::unfold;
@@ -58,20 +58,29 @@ pub(crate) fn thread_ids(
     ids
 }
 
+/// A text that somebody gives for a Message-ID, as ids are kept: without brackets, white space and
+/// controls; `None` where nothing is left, or it is too long.
+pub fn clean_message_id(text: &str) -> Option<String> {
+    clean(text.as_bytes())
+}
+
 fn clean(id: &[u8]) -> Option<String> {
     if id.len() > MAX_MESSAGE_ID_BYTES {
         return None;
     }
+    let is_bracket = |byte: &u8| matches!(byte, b'<' | b'>');
     // Nearly every id is plain ASCII: no second look then.
     if let Ok(text) = std::str::from_utf8(id)
         && !id.is_empty()
-        && id.iter().all(u8::is_ascii_graphic)
+        && id
+            .iter()
+            .all(|byte| byte.is_ascii_graphic() && !is_bracket(byte))
     {
         return Some(text.to_owned());
     }
     let id: String = String::from_utf8_lossy(id)
         .chars()
-        .filter(|c| !c.is_whitespace() && !c.is_control())
+        .filter(|c| !c.is_whitespace() && !c.is_control() && !matches!(c, '<' | '>'))
         .collect();
     (!id.is_empty() && id.len() <= MAX_MESSAGE_ID_BYTES).then_some(id)
 }

@@ -204,6 +204,7 @@ struct OptionsRow {
     notice: Option<String>,
     attachment: Option<String>,
     reason: Option<String>,
+    as_answer: bool,
 }
 
 /// A duration, in milliseconds.
@@ -353,6 +354,7 @@ impl OptionsRow {
             },
             attachment: self.attachment.clone(),
             reason: self.reason.clone(),
+            as_answer: self.as_answer,
         })
     }
 }

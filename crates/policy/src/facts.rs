@@ -179,6 +179,8 @@ fn of_options(question: &Question, facts: &mut Facts) {
     let reason = options.reason.as_ref();
     let has_reason = reason.is_some_and(|reason| !reason.trim().is_empty());
     facts.push(("context.options.hasReason", Value::Flag(has_reason)));
+    let as_answer = Value::Flag(options.as_answer);
+    facts.push(("context.options.asAnswer", as_answer));
 }
 
 /// What a verdict keeps: who asked for which permission, and every fact, as texts.

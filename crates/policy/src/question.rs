@@ -194,6 +194,8 @@ pub struct Options {
     pub attachment: Option<String>,
     /// Why, in their words.
     pub reason: Option<String>,
+    /// The message is taken back since it answers another that is.
+    pub as_answer: bool,
 }
 
 /// Every fact that a policy may use.

@@ -130,10 +130,17 @@ fn options() -> impl Strategy<Value = Options> {
         prop::sample::select(vec!["", "copies", "attached"]),
         mode,
         notice,
-        any::<[Option<String>; 2]>(),
+        any::<([Option<String>; 2], bool)>(),
     )
         .prop_map(
-            |(chosen_recipients, selection, reach, mode, notice, [attachment, reason])| Options {
+            |(
+                chosen_recipients,
+                selection,
+                reach,
+                mode,
+                notice,
+                ([attachment, reason], as_answer),
+            )| Options {
                 chosen_recipients,
                 selection,
                 reach,
@@ -141,6 +148,7 @@ fn options() -> impl Strategy<Value = Options> {
                 notice,
                 attachment,
                 reason,
+                as_answer,
             },
         )
 }

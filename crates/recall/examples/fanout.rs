@@ -65,6 +65,7 @@ fn main() {
         reach: tern_recall::Reach::default(),
         notices: tern_recall::Notices::default(),
         batch: None,
+        as_answer: false,
         reason: None,
         replacement: None,
         expires: None,

@@ -534,6 +534,7 @@ pub(crate) fn request_of(recall: &Recall, requester: &Requester) -> Request {
         attachment: recall.attachment.clone(),
         notices: recall.notices.clone(),
         batch: recall.batch,
+        as_answer: recall.as_answer,
         reason: recall.reason.clone(),
         replacement: recall.replacement.clone(),
         expires: recall.expires,

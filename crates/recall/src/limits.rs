@@ -6,6 +6,8 @@ pub const MAX_REASON: usize = 1_000;
 pub const MAX_NOTICE_TEXT: usize = 2_000;
 /// Most recipients that can be chosen one by one; a request with more is refused.
 pub const MAX_CHOSEN: usize = 1_000;
+/// Most bytes of these; they stand in one row, and in one entry of the audit log.
+pub const MAX_CHOSEN_BYTES: usize = 32 * 1024;
 /// Longest label of a message that is kept, in characters.
 pub const MAX_LABEL: usize = 100;
 /// What rates are counted over, in milliseconds.

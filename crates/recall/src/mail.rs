@@ -14,7 +14,8 @@ use tern_mailbox::Connection;
 use tern_store::{Transaction, Verdict};
 
 use crate::{
-    Named, RecallError, RecallId, Recalls, Request, Requested, Requester, Selector, limits, tables,
+    Named, Notices, RecallError, RecallId, Recalls, Request, Requested, Requester, Said, Selector,
+    limits, tables,
 };
 
 /// The local part of the address that mail which asks for a recall goes to, in every domain.
@@ -37,8 +38,8 @@ pub struct MailRequest {
     pub replaces_with: Option<ContentDigest>,
     /// When the mail itself is to be taken back.
     pub expires: Option<Timestamp>,
-    /// Why, in their words.
-    pub reason: Option<String>,
+    /// What else it says: why, and who is told.
+    pub said: Said,
 }
 
 /// Records what a mail asks for, in the transaction that accepts it.
@@ -49,7 +50,7 @@ pub fn record_request_in(txn: &mut Transaction<'_>, request: &MailRequest) {
         named: request.named.clone(),
         replaces_with: request.replaces_with,
         expires: request.expires.map(|at| (request.origin, at)),
-        reason: request.reason.clone(),
+        said: request.said.clone(),
     };
     let key = tables::mailed(request.account, request.origin);
     txn.put(key, mailed.encode());
@@ -63,12 +64,12 @@ pub(crate) struct Mailed {
     named: Option<Named>,
     replaces_with: Option<ContentDigest>,
     expires: Option<(OriginId, Timestamp)>,
-    reason: Option<String>,
+    said: Said,
 }
 
 impl Mailed {
     fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(5);
+        let mut w = Writer::versioned(6);
         w.option(self.connection.as_ref(), |w, connection| {
             w.bytes(&connection.encode());
         });
@@ -80,21 +81,25 @@ impl Mailed {
         w.option(self.expires, |w, (origin, at)| {
             w.array(&origin.0).number(at.0);
         });
-        w.option(self.reason.as_ref(), |w, reason| {
+        w.option(self.said.reason.as_ref(), |w, reason| {
             w.text(reason);
         });
+        self.said.notices.write(&mut w);
         w.finish()
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 5)?;
+        let mut r = Reader::of_version(bytes, 6)?;
         Ok(Self {
             connection: r.option(|r| Connection::decode(r.bytes()?))?,
             message_id: r.text()?,
             named: r.option(Named::read)?,
             replaces_with: r.option(|r| r.array().map(ContentDigest))?,
             expires: r.option(|r| Ok((OriginId(r.array()?), Timestamp(r.number()?))))?,
-            reason: r.option(Reader::text)?,
+            said: Said {
+                reason: r.option(Reader::text)?,
+                notices: Notices::read(&mut r)?,
+            },
         })
     }
 }
@@ -160,7 +165,8 @@ impl Recalls {
             authentication: self.authentication(account, "smtp", connection, now)?,
         };
         Ok(Request {
-            reason: mailed.reason.clone(),
+            reason: mailed.said.reason.clone(),
+            notices: mailed.said.notices.clone(),
             ..Request::new(RecallId([0; 16]), nothing, requester)
         })
     }

@@ -19,6 +19,7 @@ use tern_store::{Transaction, Verdict};
 
 use crate::audit::audit_entry;
 use crate::report::landing;
+use crate::shown::{labelled, quoted};
 use crate::tell::ServerMail;
 use crate::{
     Noticed, Outcome, Recall, RecallError, RecallId, Recalls, State, Subject, Submission, limits,
@@ -26,8 +27,6 @@ use crate::{
 
 /// Accounts that one transaction writes to.
 const CHUNK: usize = 100;
-/// The characters of a quoted line, so that no line is too long for mail (RFC 5322 2.1.1).
-const LINE: usize = 200;
 /// The cursor of a recall whose notices are out: beyond every account.
 const ALL_TOLD: u64 = 1 << 32;
 
@@ -55,6 +54,15 @@ impl Notices {
         }
     }
 
+    /// The same, with what is said of them later.
+    pub(crate) fn with(&self, said: &Self) -> Self {
+        let text = said.text.as_deref().and_then(cleaned);
+        Self {
+            whom: said.whom.or(self.whom),
+            text: text.or_else(|| self.text.clone()),
+        }
+    }
+
     pub(crate) const fn whom(&self) -> Notice {
         match self.whom {
             Some(whom) => whom,
@@ -62,8 +70,20 @@ impl Notices {
         }
     }
 
+    /// Whom notices are for, by a name that people give: as policies have it, or as the command line has.
+    pub fn named(name: &str) -> Option<Notice> {
+        let names = [
+            ("none", Notice::None),
+            ("exposed", Notice::ExposedOnly),
+            ("exposed-only", Notice::ExposedOnly),
+            ("all", Notice::All),
+        ];
+        let mut names = names.into_iter();
+        names.find_map(|(known, whom)| known.eq_ignore_ascii_case(name).then_some(whom))
+    }
+
     /// The name of whom they are for, as policies have it.
-    pub(crate) const fn code(&self) -> &'static str {
+    pub const fn code(&self) -> &'static str {
         match self.whom() {
             Notice::None => "none",
             Notice::ExposedOnly => "exposed-only",
@@ -72,10 +92,12 @@ impl Notices {
     }
 
     pub(crate) fn write(&self, w: &mut Writer) {
-        w.byte(match self.whom() {
-            Notice::None => 0,
-            Notice::ExposedOnly => 1,
-            Notice::All => 2,
+        w.option(self.whom, |w, whom| {
+            w.byte(match whom {
+                Notice::None => 0,
+                Notice::ExposedOnly => 1,
+                Notice::All => 2,
+            });
         });
         w.option(self.text.as_ref(), |w, text| {
             w.text(text);
@@ -83,14 +105,14 @@ impl Notices {
     }
 
     pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self, Damaged> {
-        let whom = match r.byte()? {
-            0 => Notice::None,
-            1 => Notice::ExposedOnly,
-            2 => Notice::All,
-            _ => return Err(Damaged),
+        let whom = |r: &mut Reader<'_>| match r.byte()? {
+            0 => Ok(Notice::None),
+            1 => Ok(Notice::ExposedOnly),
+            2 => Ok(Notice::All),
+            _ => Err(Damaged),
         };
         Ok(Self {
-            whom: Some(whom),
+            whom: r.option(whom)?,
             text: r.option(Reader::text)?,
         })
     }
@@ -220,10 +242,10 @@ impl Recalls {
         };
         let mut text = format!("{who} took back {what} that was in your mailbox.\n\n");
         if opened {
-            let _ = writeln!(text, "Subject:    {subject}");
+            text += &labelled("Subject:    ", &subject);
         }
         if let Some(attachment) = attachment.filter(|_| opened) {
-            let _ = writeln!(text, "Attachment: {attachment}");
+            text += &labelled("Attachment: ", &attachment.to_string());
         }
         let _ = write!(text, "Sent:       {}", submission.submitted.rfc5322());
         if let Some(sender) = sender {
@@ -335,22 +357,4 @@ impl Recall {
         let anybody = self.notices.whom() != Notice::None;
         anybody && self.state == State::Done && self.noticed < ALL_TOLD
     }
-}
-
-/// Lines of somebody else, marked as such.
-fn quoted(text: &str) -> String {
-    let mut out = String::new();
-    for line in text.lines() {
-        let characters: Vec<char> = line.chars().collect();
-        if characters.is_empty() {
-            out.push_str(">\n");
-        }
-        for piece in characters.chunks(LINE) {
-            out.push_str("> ");
-            out.extend(piece);
-            out.push('\n');
-        }
-    }
-    out.truncate(out.trim_end().len());
-    out
 }

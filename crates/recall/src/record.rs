@@ -368,6 +368,8 @@ pub struct Recall {
     pub noticed: u64,
     /// The retract that it is a part of.
     pub batch: Option<BatchId>,
+    /// It was asked for since the message answers another that is taken back.
+    pub as_answer: bool,
     /// Where it stands.
     pub state: State,
     /// The policies that decided.
@@ -404,7 +406,7 @@ impl Recall {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(8);
+        let mut w = Writer::versioned(9);
         w.option(self.submission, |w, id| {
             w.array(&id.0);
         });
@@ -443,6 +445,7 @@ impl Recall {
         w.option(self.batch, |w, batch| {
             w.array(&batch.0);
         });
+        w.byte(self.as_answer.into());
         w.byte(state).byte(refusal).list(&self.policies, text);
         w.option(self.finished, time).option(self.restored, time);
         w.option(self.report, |w, id| {
@@ -458,7 +461,7 @@ impl Recall {
     }
 
     pub(crate) fn decode(id: RecallId, bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 8)?;
+        let mut r = Reader::of_version(bytes, 9)?;
         Ok(Self {
             id,
             submission: r.option(|r| r.array().map(OriginId))?,
@@ -479,6 +482,7 @@ impl Recall {
             notices: Notices::read(&mut r)?,
             noticed: r.number()?,
             batch: r.option(|r| r.array().map(BatchId))?,
+            as_answer: r.byte()? != 0,
             state: State::decode((r.byte()?, r.byte()?))?,
             policies: r.list(Reader::text)?,
             finished: r.option(|r| r.number().map(Timestamp))?,

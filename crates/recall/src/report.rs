@@ -11,6 +11,7 @@ use tern_store::{Transaction, Verdict};
 
 use crate::mail::decode_reply;
 use crate::noticed;
+use crate::shown::{answering, labelled};
 use crate::tell::subject_field;
 use crate::trigger::{REPORT_KEYWORD, skip_own_report_in};
 use crate::{
@@ -174,12 +175,7 @@ fn compose(
         recall.id,
         now.as_millis()
     );
-    if !parent.is_empty() {
-        let _ = write!(
-            head,
-            "In-Reply-To: <{parent}>\r\nReferences: <{parent}>\r\n"
-        );
-    }
+    head.push_str(&answering(parent));
     out.extend_from_slice(head.as_bytes());
     let subject = subject_field(&format!("{}: {subject}", headline(status)));
     let head = format!(
@@ -226,9 +222,9 @@ fn facts(out: &mut String, status: &SenderStatus) {
     let subject = tern_mime::shown_header_text(&recall.subject);
     let _ = writeln!(out, "{}.\n", headline(status));
     if !subject.is_empty() {
-        let _ = writeln!(out, "Subject:    {subject}");
+        *out += &labelled("Subject:    ", &subject);
     } else if !recall.message_id.is_empty() {
-        let _ = writeln!(out, "Message:    <{}>", recall.message_id);
+        *out += &labelled("Message:    ", &format!("<{}>", recall.message_id));
     }
     if let Some(submitted) = status.submitted {
         let _ = writeln!(out, "Sent:       {}", submitted.rfc5322());
@@ -240,13 +236,13 @@ fn facts(out: &mut String, status: &SenderStatus) {
         recall.requester
     );
     if let Some(reason) = &recall.reason {
-        let _ = writeln!(out, "Reason:     {reason}");
+        *out += &labelled("Reason:     ", reason);
     }
     if let Some(attachment) = &recall.attachment {
-        let _ = writeln!(out, "Attachment: {attachment}");
+        *out += &labelled("Attachment: ", &attachment.to_string());
     }
     if let Some(replacement) = &recall.replacement {
-        let _ = writeln!(out, "Correction: <{replacement}>");
+        *out += &labelled("Correction: ", &format!("<{replacement}>"));
     }
     if let Some(expires) = recall.expires {
         let _ = writeln!(out, "Expires:    {}", expires.rfc5322());

@@ -34,11 +34,13 @@ pub enum Selector {
 }
 
 impl Selector {
-    /// The Message-ID that it names, if it does.
-    fn named(&self) -> &str {
+    /// The Message-ID that it names, if it names one that a message can have.
+    fn named(&self) -> Option<String> {
         match self {
-            Self::Submission(_) | Self::Letter(_, _, None) => "",
-            Self::MessageId(_, id) | Self::Letter(_, _, Some(id)) => id,
+            Self::Submission(_) | Self::Letter(_, _, None) => None,
+            Self::MessageId(_, id) | Self::Letter(_, _, Some(id)) => {
+                tern_mime::clean_message_id(id)
+            }
         }
     }
 }
@@ -75,6 +77,8 @@ pub struct Request {
     pub notices: Notices,
     /// The retract that it is a part of.
     pub batch: Option<BatchId>,
+    /// The message answers another that is taken back, which is why it is asked for.
+    pub as_answer: bool,
     /// Why.
     pub reason: Option<String>,
     /// The Message-ID of the corrected message that takes its place, without angle brackets; none
@@ -87,7 +91,7 @@ pub struct Request {
 impl Request {
     /// Why it asks for what can't be done, whoever asks.
     fn unfit(&self) -> Option<Refusal> {
-        if self.chosen.len() > limits::MAX_CHOSEN {
+        if chosen_on_record(&self.chosen).len() < self.chosen.len() {
             return Some(Refusal::PolicyDenied);
         }
         self.attachment.as_ref().and_then(Attachment::refusal)
@@ -121,6 +125,7 @@ impl Request {
             attachment: None,
             notices: Notices::default(),
             batch: None,
+            as_answer: false,
             reason: None,
             replacement: None,
             expires: None,
@@ -351,6 +356,7 @@ impl Recalls {
                 selection: request.selection,
                 reach: request.reach.code(),
                 reason: request.reason.clone(),
+                as_answer: request.as_answer,
                 mode: match (request.expires, &request.replacement) {
                     (Some(at), _) if request.is_set_when_sent(submission) => Mode::ExpireAt(at),
                     (_, Some(_)) => Mode::Replace,
@@ -582,6 +588,16 @@ pub(crate) fn refusal_of(verdict: &PolicyVerdict) -> Option<Refusal> {
     }
 }
 
+/// As many of the recipients that are asked for as a record has room for.
+fn chosen_on_record(chosen: &[String]) -> &[String] {
+    let mut length = 0;
+    let fitting = chosen.iter().take(limits::MAX_CHOSEN).take_while(|one| {
+        length += one.len();
+        length <= limits::MAX_CHOSEN_BYTES
+    });
+    chosen.get(..fitting.count()).unwrap_or_default()
+}
+
 pub(crate) fn record(
     request: &Request,
     found: Option<&Submission>,
@@ -607,18 +623,14 @@ pub(crate) fn record(
         reason,
         replacement: request.replacement.clone(),
         expires: request.expires,
-        chosen: request
-            .chosen
-            .iter()
-            .take(limits::MAX_CHOSEN)
-            .cloned()
-            .collect(),
+        chosen: chosen_on_record(&request.chosen).to_vec(),
         selection: request.selection,
         reach: request.reach,
         attachment: request.attachment.clone(),
         notices: request.notices(found),
         noticed: 0,
         batch: request.batch,
+        as_answer: request.as_answer,
         state,
         policies: decided
             .map(|decided| decided.policies.clone())
@@ -632,7 +644,7 @@ pub(crate) fn record(
         unsettled: false,
         subject: found.map(|found| found.subject.clone()).unwrap_or_default(),
         message_id: found.map_or_else(
-            || request.selector.named().to_owned(),
+            || request.selector.named().unwrap_or_default(),
             |found| found.message_id.clone(),
         ),
     };
@@ -689,6 +701,9 @@ pub(crate) fn audit_request(
     }
     if let Some(batch) = recall.batch {
         entry = entry.detail("batch", batch.to_string());
+    }
+    if recall.as_answer {
+        entry = entry.detail("as-answer", "yes");
     }
     tern_audit::append_in(txn, entry)?;
     Ok(())

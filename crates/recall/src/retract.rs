@@ -134,7 +134,7 @@ pub struct Retract {
 }
 
 impl Retract {
-    fn request(&self, id: RecallId, found: OriginId) -> Request {
+    fn request(&self, id: RecallId, found: OriginId, as_answer: bool) -> Request {
         Request {
             id,
             selector: Selector::Submission(found),
@@ -145,6 +145,7 @@ impl Retract {
             attachment: self.attachment.as_deref().map(Attachment::asked),
             notices: self.notices.clone(),
             batch: Some(self.batch),
+            as_answer,
             reason: self.reason.clone(),
             replacement: None,
             expires: None,
@@ -152,9 +153,10 @@ impl Retract {
     }
 
     /// The request for one of its messages: always the same one.
-    fn request_for(&self, found: OriginId) -> Request {
+    fn request_for(&self, found: OriginId, as_answer: bool) -> Request {
         let text = format!("retract {} {found}", self.batch);
-        self.request(RecallId::of_text(self.requester.account, &text), found)
+        let id = RecallId::of_text(self.requester.account, &text);
+        self.request(id, found, as_answer)
     }
 }
 
@@ -188,8 +190,9 @@ impl Recalls {
         now: Timestamp,
     ) -> Result<Vec<Found>, RecallError> {
         let mut all = Vec::new();
-        for submission in self.found(retract, now)? {
-            let plan = self.plan(&retract.request_for(submission.id), now)?;
+        for (submission, as_answer) in self.found(retract, now)? {
+            let request = retract.request_for(submission.id, as_answer);
+            let plan = self.plan(&request, now)?;
             let quoted = self.quoted_for(retract, &submission, limits::MAX_DEPTH, now)?;
             all.push(Found {
                 submission,
@@ -209,48 +212,55 @@ impl Recalls {
         let found = self.found(retract, now)?;
         if found.is_empty() {
             // On record like any attempt, under an id that no message has.
-            let request = retract.request(RecallId(retract.batch.0), OriginId(retract.batch.0));
+            let (id, none) = (RecallId(retract.batch.0), OriginId(retract.batch.0));
+            let request = retract.request(id, none, false);
             let answer = self.request(&request, now)?;
             let submission = None;
             return Ok(vec![Retracted { submission, answer }]);
         }
         let mut answers = Vec::with_capacity(found.len());
-        for submission in found {
-            let answer = self.request(&retract.request_for(submission.id), now)?;
+        for (submission, as_answer) in found {
+            let request = retract.request_for(submission.id, as_answer);
+            let answer = self.request(&request, now)?;
             let submission = Some(submission.id);
             answers.push(Retracted { submission, answer });
         }
         Ok(answers)
     }
 
-    /// What a search finds that the requester may know of.
-    fn found(&self, retract: &Retract, now: Timestamp) -> Result<Vec<Submission>, RecallError> {
+    /// What a search finds that the requester may know of, then what answers it, as far as that is asked
+    /// for; and whether it is there as an answer.
+    fn found(
+        &self,
+        retract: &Retract,
+        now: Timestamp,
+    ) -> Result<Vec<(Submission, bool)>, RecallError> {
         let mut found = Vec::new();
         for one in self.search(&retract.search)? {
-            if self.may_know(retract, &one, now)? {
+            if self.may_know(retract, (&one, false), now)? {
                 found.push(one);
             }
         }
         if retract.depth > 0 {
-            self.add_quoted(retract, &mut found, now)?;
+            return self.with_quoted(retract, &found, now);
         }
-        Ok(found)
+        Ok(found.into_iter().map(|one| (one, false)).collect())
     }
 
-    /// Adds what answers the messages that a search has found.
-    fn add_quoted(
+    /// The messages that a search has found, then those that answer them.
+    fn with_quoted(
         &self,
         retract: &Retract,
-        found: &mut Vec<Submission>,
+        roots: &[Submission],
         now: Timestamp,
-    ) -> Result<(), RecallError> {
+    ) -> Result<Vec<(Submission, bool)>, RecallError> {
         let mut matches = Matches::default();
-        let mut ids: HashSet<OriginId> = found.iter().map(|one| one.id).collect();
-        let roots = std::mem::take(found);
-        for root in &roots {
+        let mut ids: HashSet<OriginId> = roots.iter().map(|one| one.id).collect();
+        for root in roots {
             matches.add_any(&*self.engine, root.clone())?;
         }
-        for root in &roots {
+        let found = matches.all.len();
+        for root in roots {
             let quoted = self.quoted_for(retract, root, retract.depth, now)?;
             if quoted.more {
                 return Err(RecallError::TooMany);
@@ -261,8 +271,8 @@ impl Recalls {
                 }
             }
         }
-        *found = matches.all;
-        Ok(())
+        let all = matches.all.into_iter().enumerate();
+        Ok(all.map(|(n, one)| (one, n >= found)).collect())
     }
 
     /// What answers a message, of what the requester may know of.
@@ -276,7 +286,7 @@ impl Recalls {
         let quoted = self.quoted(root, depth)?;
         let mut all = Vec::new();
         for one in quoted.all {
-            if self.may_know(retract, &one.submission, now)? {
+            if self.may_know(retract, (&one.submission, true), now)? {
                 all.push(one);
             }
         }
@@ -286,10 +296,10 @@ impl Recalls {
     fn may_know(
         &self,
         retract: &Retract,
-        found: &Submission,
+        (found, as_answer): (&Submission, bool),
         now: Timestamp,
     ) -> Result<bool, RecallError> {
-        let request = retract.request_for(found.id);
+        let request = retract.request_for(found.id, as_answer);
         let verdict = self.decide((Operation::Plan, None, 0), &request, found, now)?;
         Ok(refusal_of(&verdict).is_none())
     }

@@ -342,6 +342,7 @@ pub(crate) fn head_json(
         "notice": recall.notices.code(),
         "noticeText": recall.notices.text,
         "batch": recall.batch.map(|batch| batch.to_string()),
+        "asAnswer": recall.as_answer,
         "state": recall.state.code(),
         "refusal": refusal,
         "withdrawn": done,

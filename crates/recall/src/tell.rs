@@ -18,6 +18,7 @@ use tern_policy::Authentication;
 use tern_store::Verdict;
 
 use crate::report::landing;
+use crate::shown::labelled;
 use crate::wait::{Held, told_in};
 use crate::{Awaited, Frozen, RecallError, RecallId, Recalls, Requester, limits};
 
@@ -135,16 +136,16 @@ impl Recalls {
         };
         let mut text = format!(
             "{} asks to take back a message, and somebody else has to approve it.\n\n\
-             Subject:    {}\nSent:       {} by {}\nRecipients: {}\nRequested:  {}\n",
+             {}Sent:       {} by {}\nRecipients: {}\nRequested:  {}\n",
             recall.requester,
-            recall.subject_text(),
+            labelled("Subject:    ", &recall.subject_text()),
             waiting.submitted.rfc5322(),
             waiting.sender,
             waiting.recipients,
             recall.requested.rfc5322(),
         );
         if let Some(reason) = &recall.reason {
-            let _ = writeln!(text, "Reason:     {}", one_line(reason));
+            text += &labelled("Reason:     ", reason);
         }
         if let Some(frozen) = self.frozen_requester(held)? {
             let _ = write!(
@@ -266,7 +267,7 @@ impl Recalls {
 /// The field `Subject:` with a text for people, in encoded words where it needs them (RFC 2047).
 pub(crate) fn subject_field(text: &str) -> String {
     let mut field = b"Subject: ".to_vec();
-    Text::new(one_line(text)).write_header(&mut field, 9);
+    Text::new(tern_mime::shown_text(text)).write_header(&mut field, 9);
     String::from_utf8_lossy(&field).into_owned()
 }
 
@@ -274,13 +275,6 @@ pub(crate) fn subject_field(text: &str) -> String {
 fn name(held: &Held) -> String {
     let round = held.wait.awaited.until().as_millis();
     format!("{}-{round}", held.recall.id)
-}
-
-/// A text that ends no header field.
-fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
 }
 
 #[cfg(test)]
@@ -302,7 +296,7 @@ mod tests {
             assert!(lines.all(|line| line.starts_with([' ', '\t'])), "{field}");
             let value = field.strip_prefix("Subject: ").unwrap_or_default();
             let shown = tern_mime::decode_header_text(value.trim_end().as_bytes());
-            assert_eq!(shown.trim_end(), one_line(text).trim_end());
+            assert_eq!(shown.trim_end(), tern_mime::shown_text(text).trim_end());
         }
     }
 }

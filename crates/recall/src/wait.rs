@@ -15,6 +15,7 @@ use tern_policy::{Authentication, Device};
 use tern_store::Transaction;
 
 use crate::request::NotSealed;
+use crate::shown::quoted;
 use crate::{
     Recall, RecallError, RecallId, Recalls, Refusal, Requested, Requester, State, limits, tables,
 };
@@ -209,11 +210,10 @@ impl Wait {
             };
             let by = ended.by.as_ref().map(|by| format!(" by {by}"));
             let by = by.unwrap_or_default();
-            let mut line = format!("{what}{by} on {}.", ended.at.rfc5322());
+            lines.push(format!("{what}{by} on {}.", ended.at.rfc5322()));
             if let Some(reason) = &ended.reason {
-                line = format!("{line} \"{reason}\"");
+                lines.extend(quoted(reason).lines().map(str::to_owned));
             }
-            lines.push(line);
         }
         lines
     }

@@ -101,7 +101,10 @@ fn expected<const N: usize>(
 /// Alice's letter to bob and carol; bob answers, carol forwards it to dave and answers bob, alice answers
 /// carol's answer.
 fn conversation() -> (House, [Submission; 5]) {
-    let mut house = House::new();
+    conversation_in(House::new())
+}
+
+fn conversation_in(mut house: House) -> (House, [Submission; 5]) {
     let mut say = |from, to: &[AccountId], id: &str, fields: &str| {
         house.now = house.now.plus_millis(1_000);
         house.submit_content(from, to, &[], &answer(id, fields))
@@ -126,6 +129,27 @@ fn conversation() -> (House, [Submission; 5]) {
                In-Reply-To: <carol@example.org>\r\n";
     let alice = say(ALICE, &[BOB, CAROL], "alice", all);
     (house, [letter, bob, forward, carol, alice])
+}
+
+#[test]
+fn a_policy_is_told_that_a_message_is_taken_back_as_an_answer() {
+    let rule = "@id(\"answers\") forbid (principal, action == Tern::Action::\"recall.any\", resource) \
+                when { context.options.asAnswer };";
+    let roles = tern_policy::SHIPPED_DEFAULT[0];
+    let set = tern_policy::PolicySet::load(&[roles, ("answers.cedar", rule)]).unwrap();
+    let (house, [_, bob, forward, ..]) = conversation_in(House::under(std::sync::Arc::new(set)));
+    let answers = run(&house, &by(None, "letter@example.org", 1));
+    let refused = |one: &Retracted| {
+        matches!(one.answer, Requested::Refused(_, Refusal::PolicyDenied)).then_some(one.submission)
+    };
+    let refused: Vec<_> = answers.iter().filter_map(refused).collect();
+    assert_eq!(refused, [Some(bob.id), Some(forward.id)]);
+    let id = answers[1].answer.id();
+    assert!(house.recalls.recall(id).unwrap().as_answer);
+    // What is asked for by itself is no answer.
+    let alone = run(&house, &by(None, "bob@example.org", 0));
+    assert!(matches!(alone[0].answer, Requested::Sealed(_)), "{alone:?}");
+    house.check();
 }
 
 #[test]

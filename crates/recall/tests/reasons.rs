@@ -8,9 +8,10 @@ use std::sync::Arc;
 use house::{ALICE, BOB, CAROL, House};
 use tern_directory::{Grant, GrantScope, Role};
 use tern_mailbox::INBOX;
-use tern_policy::{PolicySet, SHIPPED_DEFAULT};
+use tern_policy::{Notice, PolicySet, SHIPPED_DEFAULT};
 use tern_recall::{
-    Awaited, RecallError, Refusal, Request, Requested, Requester, Selector, State, Submission,
+    Awaited, Notices, RecallError, Refusal, Request, Requested, Requester, Said, Selector, State,
+    Submission,
 };
 
 const WHY: &str = r#"@id("house.why") @reason("reason-required")
@@ -114,15 +115,34 @@ fn who_can_not_say_it_in_their_client_is_asked_with_the_second_factor() {
     let answer = house.recalls.stepped_up(id, ALICE, "totp", None, now);
     assert_eq!(answer.unwrap(), waits);
     // Nobody else says it for them.
-    let other = house.recalls.give_reason(id, BOB, "mine", now);
+    let other = house.recalls.say(id, BOB, &Said::why("mine"), now);
     assert!(matches!(other, Err(RecallError::NoRecall)), "{other:?}");
-    house.recalls.give_reason(id, ALICE, " \n", now).unwrap();
+    house
+        .recalls
+        .say(id, ALICE, &Said::why(" \n"), now)
+        .unwrap();
     assert!(house.recalls.wants_reason(id).unwrap());
 
     let why = "sent to the wrong Dave";
-    house.recalls.give_reason(id, ALICE, why, now).unwrap();
+    house.recalls.say(id, ALICE, &Said::why(why), now).unwrap();
+    // Nor says who is told.
+    let told = |text: &str| Said {
+        notices: Notices {
+            whom: Some(Notice::All),
+            text: Some(text.into()),
+        },
+        ..Said::default()
+    };
+    let other = house.recalls.say(id, BOB, &told("mine"), now);
+    assert!(matches!(other, Err(RecallError::NoRecall)), "{other:?}");
+    for text in ["Not it.", "Not for you.\r\nReference: 1"] {
+        house.recalls.say(id, ALICE, &told(text), now).unwrap();
+    }
     // What was said stays.
-    house.recalls.give_reason(id, ALICE, "else", now).unwrap();
+    house
+        .recalls
+        .say(id, ALICE, &Said::why("else"), now)
+        .unwrap();
     assert!(!house.recalls.wants_reason(id).unwrap());
     let answer = house.recalls.stepped_up(id, ALICE, "totp", None, now);
     let answer = answer.unwrap();
@@ -148,11 +168,98 @@ fn who_can_not_say_it_in_their_client_is_asked_with_the_second_factor() {
         (State::Done, Some(why))
     );
     assert!(house.report(ALICE).contains(why));
-    let late = house.recalls.give_reason(id, ALICE, "late", now);
+    let notice = newest(&house, house::DAVE);
+    assert!(
+        notice.contains("> Not for you.\r\n> Reference: 1\r\n"),
+        "{notice}"
+    );
+    assert_eq!(log(&house).matches("\"recall.notices\"").count(), 2);
+    let late = house.recalls.say(id, ALICE, &Said::why("late"), now);
     late.unwrap();
     assert_eq!(
         house.recalls.recall(id).unwrap().reason.as_deref(),
         Some(why)
     );
+    house.check();
+}
+
+/// Whoever says why writes no line of a report, nor of a mail to approvers, but their own.
+#[test]
+fn a_reason_of_several_lines_passes_for_nothing_that_the_server_says() {
+    const SAID: &str =
+        "typo\nApproved by bob@example.org on Fri, 1 Jan 2027.\r\n\r\nReference: 1\rx\u{1b}[2J";
+    let mut house = house();
+    let grant = Grant {
+        account: CAROL,
+        role: Role::Manager,
+        scope: GrantScope::Everyone,
+    };
+    tern_directory::grant_role(&house.engine, &grant, None, house.now).unwrap();
+    let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    let mut request = asked_by(&mut house, "cli", &sent);
+    request.reason = Some(SAID.to_owned());
+    assert!(matches!(ask(&house, &request), Requested::Waiting(..)));
+    let mails = [house.report(ALICE), newest(&house, CAROL)];
+    let carol = Requester {
+        account: Some(CAROL),
+        name: "carol@example.org".into(),
+        ..request.requester.clone()
+    };
+    let no = house
+        .recalls
+        .decline(request.id, &carol, Some(SAID), house.now);
+    no.unwrap();
+    house.recalls.run_open(house.now).unwrap();
+    let declined = house.report(ALICE);
+    assert!(
+        declined.contains("Declined by carol@example.org"),
+        "{declined}"
+    );
+    for mail in mails.iter().chain([&declined]) {
+        let (_, text) = mail.split_once("\r\n\r\n").unwrap();
+        let text = text.split("Content-Type: application/json").next().unwrap();
+        assert!(text.contains("> Approved by bob@example.org"), "{mail}");
+        let forged = ["Approved by bob", "Reference: 1"];
+        let mut lines = text.lines();
+        assert!(
+            !lines.any(|line| forged.iter().any(|one| line.starts_with(one))),
+            "{mail}"
+        );
+        let is_bare = |c: char| c.is_control() && !matches!(c, '\r' | '\n');
+        assert!(
+            !text.contains(is_bare) && !text.replace("\r\n", "").contains('\r'),
+            "{mail:?}"
+        );
+    }
+    house.check();
+}
+
+/// What a client names that no message can be called is neither in a report nor on record.
+#[test]
+fn a_message_id_that_none_can_have_writes_no_field_of_a_report() {
+    for odd in [
+        "x>\r\nBcc: <eve@example.net>\r\n\r\n<b>",
+        &"x".repeat(70_000),
+    ] {
+        let mut house = house();
+        let mut request = house.request(ALICE, Selector::MessageId(ALICE, odd.to_owned()));
+        request.requester.account = Some(ALICE);
+        request.requester.name = "alice@example.org".into();
+        let refused = Requested::Refused(request.id, Refusal::NotFound);
+        assert_eq!(ask(&house, &request), refused);
+        let recall = house.recalls.recall(request.id).unwrap();
+        assert!(recall.message_id.len() <= 998, "{}", recall.message_id);
+        let report = house.report(ALICE);
+        assert!(report.contains("(not-found)"), "{report}");
+        assert!(!report.contains("\r\nBcc:"), "{report}");
+        assert!(report.lines().all(|line| line.len() <= 998), "{report}");
+    }
+    let mut house = house();
+    let sent = house.submit(ALICE, &[BOB], &[], 1);
+    let mut request = asked_by(&mut house, "cli", &sent);
+    request.chosen = vec!["x".repeat(70_000)];
+    request.reason = Some("typo".into());
+    let refused = Requested::Refused(request.id, Refusal::PolicyDenied);
+    assert_eq!(ask(&house, &request), refused);
     house.check();
 }

@@ -123,7 +123,7 @@ fn ask_by_mail(house: &House, account: AccountId) {
         named: Some(Named::by_message_id("1@example.org")),
         replaces_with: None,
         expires: None,
-        reason: None,
+        said: tern_recall::Said::default(),
     };
     tern_store::transact(&house.engine, |txn| {
         record_request_in(txn, &request);

@@ -552,7 +552,7 @@ fn who_may_approve_is_written_to_once_and_nobody_else() {
         "Subject: Approve to take back: Letter 1",
         "alice@example.org asks",
         "Recipients: 26\r\n",
-        "Reason:     Wrong  file\r\n",
+        "Reason:\r\n> Wrong\r\n> file\r\n",
         &format!("tern recall approve {} --as carol@example.org", request.id),
     ] {
         assert!(mail.contains(told), "{told}: {mail}");

@@ -454,13 +454,25 @@ fn where_a_reason_is_required_the_page_asks_for_it() {
         is_strict(&page);
     }
     assert_eq!(copies_of_bob(&house), 1);
-    let page = house.post(&link, &format!("code={code}&reason=The+%3Cwrong%3E+list"));
+    assert!(
+        page.says("<option value=\"exposed-only\" selected>"),
+        "{}",
+        page.body
+    );
+    let said = "reason=The+%3Cwrong%3E+list&notice=all&notice-text=%3Ci%3EMy+mistake%3C%2Fi%3E";
+    let page = house.post(&link, &format!("code={code}&{said}"));
     assert_eq!(page.status, 200, "{}", page.body);
     assert_eq!(copies_of_bob(&house), 0);
     let log = house.done(&["audit", "export"]);
     let line = log.lines().find(|line| line.contains("\"recall.reason\""));
     assert!(
         line.is_some_and(|line| line.contains("The <wrong> list")),
+        "{log}"
+    );
+    // Whom it says are told, in its words.
+    let line = log.lines().find(|line| line.contains("\"recall.notices\""));
+    assert!(
+        line.is_some_and(|line| line.contains("\"all\"") && line.contains("<i>My mistake</i>")),
         "{log}"
     );
 }

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 use tern_base::AccountId;
-use tern_recall::{RecallError, RecallId, Requested, Requester, State, Step};
+use tern_recall::{RecallError, RecallId, Requested, Requester, Said, State, Step};
 
 use super::refused::{code_refused, failed, refused};
 use crate::context::Context;
@@ -110,7 +110,7 @@ fn confirm(
     }
     let factor = show_code(cx, code, recall)?;
     recalls
-        .give_reason(recall, account, said, now)
+        .say(recall, account, &Said::why(said), now)
         .map_err(failed)?;
     let peer = Some(cx.caller.address.clone());
     let answer = recalls.stepped_up(recall, account, factor, peer, now);

@@ -83,8 +83,9 @@ fn selector(
             }
         }
         (None, Some(id), None) => {
-            let bare = id.trim().trim_start_matches('<').trim_end_matches('>');
-            Ok(Selector::MessageId(account, bare.to_owned()))
+            let none = || wrong("messageId", "it is no Message-ID");
+            let bare = tern_mime::clean_message_id(id).ok_or_else(none)?;
+            Ok(Selector::MessageId(account, bare))
         }
         (None, None, Some(id)) => {
             let none = || wrong("submissionId", "it is no id of a submission");

@@ -189,7 +189,8 @@ fn sendable(
     let senders = Senders::of(&parsed, content)?;
     for address in senders.all() {
         if !is_own(cx, account, address)? {
-            let why = format!("{address} is not an address of the account");
+            // Of a message that is not theirs nothing is told that is on no record.
+            let why = "it says that it is from an address that is not the account's";
             return Err(SetError::new("forbiddenFrom", why));
         }
     }

@@ -438,6 +438,7 @@ impl House {
                 text: None,
             },
             batch: None,
+            as_answer: false,
             reason: None,
             replacement: None,
             expires: None,

@@ -3,7 +3,7 @@
 //!
 //! Invariant: a code is looked at only once the recall is found to wait for that account.
 
-use tern_recall::{RecallError, Requested, State};
+use tern_recall::{RecallError, Requested, Said, State};
 
 use super::error::AdminError;
 use super::recall::{parse_id, refused};
@@ -35,8 +35,8 @@ impl Admin {
         let shown = self.factors.show(account.id, code, &entry, now)?;
         let shown = shown.map_err(|why| AdminError::Wrong(why.to_string()))?;
         let factor = shown.kind.code();
-        let said = reason.unwrap_or_default();
-        self.recalls.give_reason(id, account.id, said, now)?;
+        let said = Said::why(reason.unwrap_or_default());
+        self.recalls.say(id, account.id, &said, now)?;
         let answer = self.recalls.stepped_up(id, account.id, factor, None, now)?;
         let done = self.carry_out(answer.id(), call)?;
         match answer {

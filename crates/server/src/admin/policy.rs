@@ -81,6 +81,7 @@ impl Admin {
             reach: tern_recall::Reach::default(),
             notices: tern_recall::Notices::default(),
             batch: None,
+            as_answer: false,
             reason: None,
             replacement: None,
             expires: None,

@@ -7,7 +7,7 @@ use tern_base::{AccountId, ContentDigest, EmailAddress, Fault, Timestamp};
 use tern_policy::{Authentication, Notice, Selection};
 use tern_recall::{
     BatchId, Extent, Found, Notices, Reach, RecallId, Refusal, Requested, Requester, Retract,
-    Search, State, Status, StatusLine, Tally, ToldOutcome, View,
+    Search, State, Status, StatusLine, Tally, ToldOutcome, View, labelled,
 };
 
 use super::error::AdminError;
@@ -371,7 +371,7 @@ fn text_of(status: &Status) -> String {
         recall.requested
     );
     if let Some(reason) = &recall.reason {
-        let _ = write!(text, "\nReason: {reason}");
+        let _ = write!(text, "\n{}", labelled("Reason: ", reason).trim_end());
     }
     if let Some(attachment) = &recall.attachment {
         let _ = write!(text, "\nOf it the attachment {attachment}; the rest stays");

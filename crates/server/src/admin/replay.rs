@@ -43,6 +43,7 @@ impl Admin {
                 text: None,
             },
             batch: None,
+            as_answer: false,
             reason: Some(format!(
                 "Again after the store was put back: {} had asked for it at {}.",
                 again.asked_by, again.asked_at

@@ -5,7 +5,7 @@
 
 use serde_json::json;
 use tern_policy::Authentication;
-use tern_recall::{Awaited, Requested, Requester, ToldOutcome, Waiting};
+use tern_recall::{Awaited, Requested, Requester, ToldOutcome, Waiting, labelled};
 
 use super::error::AdminError;
 use super::recall::{operator, parse_id, refused};
@@ -102,7 +102,7 @@ impl Admin {
             let (until, subject) = (waiting.wait.awaited.until(), recall.subject_text());
             let recipients = count(waiting.recipients, "recipient", "recipients");
             let reason = recall.reason.as_ref();
-            let why = reason.map(|reason| format!(" Reason: {reason}"));
+            let why = reason.map(|reason| labelled(" Reason: ", reason).trim_end().to_owned());
             let asked_by = waiting.wait.requester.account;
             let frozen = asked_by.map(|account| self.recalls.frozen(account));
             let frozen = frozen.transpose()?.flatten();

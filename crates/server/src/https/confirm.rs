@@ -11,11 +11,14 @@ use hyper::StatusCode;
 use tern_audit::{Actor, Draft, EntryId};
 use tern_base::{AccountId, Timestamp};
 use tern_directory::CodeRefused;
-use tern_recall::{Extent, RecallError, RecallId, Requested, Requester, State, Waiting};
+use tern_recall::{
+    Extent, Notices, RecallError, RecallId, Requested, Requester, Said, State, Waiting,
+};
 
 use super::Site;
 use super::answer::Answer;
 use super::failed::{Failed, told};
+use super::form::Form;
 use super::pages::{self, Asked, Ended, Trouble};
 use crate::clock::{self, OsEntropy};
 use crate::workers::carry_out;
@@ -27,10 +30,19 @@ impl Site {
         told(peer, self.ask(token, now))
     }
 
-    /// What a code does, with what they say of why.
-    pub(super) fn confirm(&self, token: &str, code: &str, reason: &str, peer: &IpAddr) -> Answer {
+    /// What a code does, with what they say of why, and of who is to be told.
+    pub(super) fn confirm(&self, token: &str, form: &Form, peer: &IpAddr) -> Answer {
         let now = clock::now();
-        told(peer, self.free(token, (code, reason), peer, now))
+        let code = form.get("code").unwrap_or_default();
+        let notice = form.get("notice").unwrap_or_default();
+        let said = Said {
+            reason: form.get("reason"),
+            notices: Notices {
+                whom: Notices::named(&notice),
+                text: form.get("notice-text"),
+            },
+        };
+        told(peer, self.free(token, (&code, &said), peer, now))
     }
 
     fn ask(&self, token: &str, now: Timestamp) -> Result<Answer, Failed> {
@@ -49,7 +61,7 @@ impl Site {
     fn free(
         &self,
         token: &str,
-        (code, reason): (&str, &str),
+        (code, said): (&str, &Said),
         peer: &IpAddr,
         now: Timestamp,
     ) -> Result<Answer, Failed> {
@@ -58,6 +70,7 @@ impl Site {
         };
         let again = |status, trouble| self.ask_for_code(status, &waiting, Some(trouble), now);
         // No code is used up by what would not be enough.
+        let reason = said.reason.as_deref().unwrap_or_default();
         if self.recalls.wants_reason(id)? && reason.trim().is_empty() {
             return again(StatusCode::UNPROCESSABLE_ENTITY, Trouble::NoReason);
         }
@@ -77,7 +90,7 @@ impl Site {
         let factor = shown.kind.code();
         tracing::info!(%peer, %id, factor, "a second factor was shown for a recall");
         let peer = Some(peer.to_string());
-        let said = self.recalls.give_reason(id, account, reason, now);
+        let said = self.recalls.say(id, account, said, now);
         let freed = said.and_then(|()| self.recalls.stepped_up(id, account, factor, peer, now));
         let answer = match freed {
             // Somebody was quicker.

@@ -7,7 +7,7 @@ pub(super) const MAX_HEAD: usize = 16 * 1024;
 /// Most header fields of a request; more are answered 431.
 pub(super) const MAX_FIELDS: usize = 64;
 /// Longest form, in bytes; a longer one is answered 413.
-pub(super) const MAX_FORM: usize = 16 * 1024;
+pub(super) const MAX_FORM: usize = 48 * 1024;
 /// Longest token in a link, in bytes; a longer one is of no link.
 pub(super) const MAX_TOKEN: usize = 256;
 /// Longest wait for the head of a request, the first or the next; then the connection ends.

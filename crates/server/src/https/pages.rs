@@ -102,6 +102,9 @@ struct ConfirmPage {
     shown: Shown,
     /// A policy wants to know why, and nobody has said it.
     wants_reason: bool,
+    /// Who is told when it is done: each choice by its name and words, and whether it is the one on record.
+    notices: Vec<(&'static str, &'static str, bool)>,
+    notice_text: String,
     trouble: Option<String>,
 }
 
@@ -224,9 +227,18 @@ struct EndedPage {
 
 /// The page that asks for a code, and for a reason where a policy wants one.
 pub(super) fn ask(status: StatusCode, asked: &Asked<'_>, wants_reason: bool) -> Answer {
+    let notices = &asked.waiting.recall.notices;
+    let choices = [
+        ("exposed-only", "Those who had opened it"),
+        ("all", "Everybody who had it"),
+        ("none", "Nobody"),
+    ];
+    let chosen = choices.map(|(name, words)| (name, words, name == notices.code()));
     let page = ConfirmPage {
         shown: Shown::of(asked),
         wants_reason,
+        notices: chosen.to_vec(),
+        notice_text: notices.text.clone().unwrap_or_default(),
         trouble: asked.trouble.map(trouble_text),
     };
     rendered(status, &page)

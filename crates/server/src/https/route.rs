@@ -89,11 +89,7 @@ pub(super) async fn answer(site: Arc<Site>, peer: IpAddr, request: Request<Incom
 /// What a form of a page does.
 async fn send(site: Arc<Site>, peer: IpAddr, route: Route, form: Form) -> Answer {
     match route {
-        Route::Confirm(token) => {
-            let field = |name| form.get(name).unwrap_or_default();
-            let (code, reason) = (field("code"), field("reason"));
-            blocking(move || site.confirm(&token, &code, &reason, &peer)).await
-        }
+        Route::Confirm(token) => blocking(move || site.confirm(&token, &form, &peer)).await,
         Route::Approve(token) => blocking(move || site.approval(&token, &form, &peer)).await,
         Route::Enrol(token) => site.enrol(token, form, peer).await,
         Route::Style | Route::Nothing => pages::problem(StatusCode::METHOD_NOT_ALLOWED),

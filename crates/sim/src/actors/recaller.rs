@@ -80,6 +80,7 @@ impl Recaller {
             reach: tern_recall::Reach::default(),
             notices: tern_recall::Notices::default(),
             batch: None,
+            as_answer: false,
             reason: None,
             replacement: None,
             expires: None,
