@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tern_audit::{
-    Actor, AuditError, Draft, EntryId, Filter, append_in, check, checkpoint, ensure_key, read,
+    Actor, AuditError, Draft, EntryId, Filter, Old, append_in, check, checkpoint, ensure_key, read,
     sweep, trim,
 };
 use tern_base::{BlobId, SeededEntropy, Timestamp};
@@ -200,8 +200,11 @@ fn what_was_removed_is_found_by_no_time() {
     let id = EntryId([9; 16]);
     let entry = Draft::new(id, Timestamp(steady(1_501)), Actor::Server, "audit.trim");
     times.push(entry.time);
-    let before = Timestamp(steady(1_200));
-    let trimmed = trim(&engine, before, &entry, |_| Ok(true)).unwrap();
+    let old = Old {
+        before: Timestamp(steady(1_200)),
+        up_to: u64::MAX,
+    };
+    let trimmed = trim(&engine, old, &entry, |_| Ok(true)).unwrap();
     assert_eq!(trimmed.unwrap().up_to, 1_000);
     let everything = window(None, Some(steady(1_400)));
     let nothing = window(None, Some(steady(900)));

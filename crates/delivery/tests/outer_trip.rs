@@ -39,7 +39,7 @@ impl World {
     }
 
     /// Her other server sends it to somebody; answers whether it came late.
-    fn from_outside(&mut self, to: &str) -> bool {
+    fn comes_in(&mut self, to: &str) -> bool {
         self.accept("alice@far.example", to, None).1
     }
 
@@ -99,7 +99,7 @@ fn unread(who: &str) -> (String, Outcome, Reason) {
 fn what_comes_in_of_ones_own_letter_is_taken_back_with_it() {
     let mut world = World::new();
     let sent = world.submit("bob@tern.test");
-    world.from_outside("carol@tern.test");
+    world.comes_in("carol@tern.test");
     assert_eq!(world.copies(), [1, 1]);
     let id = world.take_back(sent);
     assert_eq!(world.copies(), [0, 0]);
@@ -116,7 +116,7 @@ fn what_comes_in_of_it_after_the_recall_is_stopped() {
     let mut world = World::new();
     let sent = world.submit("bob@tern.test");
     let id = world.take_back(sent);
-    assert!(world.from_outside("carol@tern.test"));
+    assert!(world.comes_in("carol@tern.test"));
     assert_eq!(world.copies(), [0, 0]);
     world.recalls.run_open(world.house.now).unwrap();
     world
@@ -132,9 +132,9 @@ fn what_comes_in_of_it_after_the_recall_is_stopped() {
 #[test]
 fn what_had_come_in_before_it_was_submitted_is_nobodys_to_take_back() {
     let mut world = World::new();
-    world.from_outside("carol@tern.test");
+    world.comes_in("carol@tern.test");
     let sent = world.submit("bob@tern.test");
-    world.from_outside("carol@tern.test");
+    world.comes_in("carol@tern.test");
     let id = world.take_back(sent);
     // That it says it is from her proves nothing; whoever may take back any message can do it.
     assert_eq!(world.copies(), [0, 2]);

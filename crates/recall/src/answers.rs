@@ -218,6 +218,7 @@ impl Recalls {
             reason: None,
             replacement: None,
             expires: None,
+            as_answer: true,
         };
         let verdict = self.decide((Operation::Plan, None, 0), &request, answer, now)?;
         Ok(refusal_of(&verdict).is_none())
