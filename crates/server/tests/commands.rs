@@ -572,10 +572,7 @@ fn what_somebody_has_written_does_not_command_the_terminal() {
         !told.contains('\u{1b}') && !told.contains('\u{7}'),
         "{told:?}"
     );
-    assert!(
-        told.contains("\nReason: wrong \u{fffd}[2J file\n"),
-        "{told:?}"
-    );
+    assert!(told.contains("\nReason: wrong  [2J file\n"), "{told:?}");
     assert!(!told.contains("\nrecall forged"), "{told:?}");
     assert_eq!(
         told.matches("quarter ]0;mine  recall forged: done").count(),
