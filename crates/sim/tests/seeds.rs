@@ -95,6 +95,8 @@ fn hard_seeds() {
         22880,
         // A copy that one seal hid before it was held was said to be hidden by the next.
         47175,
+        // A download of what was expunged, and collected an hour later, was told of a damaged row.
+        238, 467, 999, 1124,
     ];
     for seed in found {
         sum(seed..seed + 1);
