@@ -11,10 +11,12 @@ use tern_mime::{Part, Structure};
 
 use crate::blob_id::{BlobKey, BlobRef, Whole};
 use crate::email::{Located, within};
+use crate::scope::Scope;
 use crate::{Caller, Verbs};
 
 /// A blob that is there.
 pub(crate) struct Found {
+    account: AccountId,
     pub(crate) blob: BlobRef,
     source: Source,
     octets: Octets,
@@ -36,16 +38,17 @@ enum Octets {
 }
 
 impl Source {
-    /// `None` where there is nothing, or what there is is sealed.
+    /// `None` where there is nothing that is seen, or what there is is sealed.
     fn find(
         mailboxes: &Mailboxes,
-        account: AccountId,
+        scope: &Scope,
         whole: Whole,
     ) -> Result<Option<Self>, MailboxError> {
         match whole {
-            Whole::Upload(blob) => Ok(mailboxes.uploaded(account, blob)?.map(Self::Upload)),
-            Whole::Message(message) => match mailboxes.message(account, message) {
-                Ok(row) => Ok(Some(Self::Message(row))),
+            // RFC 8620 6.1: whoever uploaded it finds it, whatever account it is for, and nobody else.
+            Whole::Upload(blob) => Ok(mailboxes.uploaded(scope.caller, blob)?.map(Self::Upload)),
+            Whole::Message(message) => match mailboxes.message(scope.account, message) {
+                Ok(row) => Ok(scope.sees(&row).then_some(Self::Message(row))),
                 Err(MailboxError::NoMessage | MailboxError::Sealed) => Ok(None),
                 Err(error) => Err(error),
             },
@@ -96,14 +99,15 @@ impl Found {
     /// What an id stands for; `None` where it is the id of nothing, or of what is sealed.
     pub(crate) fn by_id(
         mailboxes: &Mailboxes,
-        account: AccountId,
+        scope: &Scope,
         id: &str,
     ) -> Result<Option<Self>, MailboxError> {
+        let account = scope.account;
         let key = BlobKey::new(mailboxes.content_key());
         let Some(blob) = BlobRef::parse(&key, account, id) else {
             return Ok(None);
         };
-        let Some(source) = Source::find(mailboxes, account, blob.whole)? else {
+        let Some(source) = Source::find(mailboxes, scope, blob.whole)? else {
             return Ok(None);
         };
         let mut raw = 0..source.size();
@@ -123,11 +127,20 @@ impl Found {
             }
         }
         Ok(Some(Self {
+            account,
             blob,
             source,
             octets,
             raw,
         }))
+    }
+
+    /// What the caller uploaded, where it is that or a part of it.
+    pub(crate) const fn as_upload(&self) -> Option<&BlobRef> {
+        match self.source {
+            Source::Upload(_) => Some(&self.blob),
+            Source::Message(_) => None,
+        }
     }
 
     pub(crate) fn size(&self) -> u64 {
@@ -163,14 +176,14 @@ impl Found {
                 (ExposureLevel::Attachment, share)
             }
         };
-        let served = Served::of((caller.account, message), row, level, share);
-        mailboxes.record_served(&[served], &caller.viewer(), now)
+        let served = Served::of((self.account, message), row, level, share);
+        mailboxes.record_served(&[served], &caller.viewer_in(self.account), now)
     }
 
     /// Whether it may not be served any more.
-    pub(crate) fn is_sealed(&self, mailboxes: &Mailboxes, account: AccountId) -> bool {
+    pub(crate) fn is_sealed(&self, mailboxes: &Mailboxes) -> bool {
         match &self.source {
-            Source::Message(row) => mailboxes.is_sealed(account, row),
+            Source::Message(row) => mailboxes.is_sealed(self.account, row),
             Source::Upload(_) => false,
         }
     }
@@ -179,16 +192,16 @@ impl Found {
     pub(crate) fn read(
         &self,
         mailboxes: &Mailboxes,
-        account: AccountId,
         range: Range<u64>,
     ) -> Result<Vec<u8>, MailboxError> {
+        let account = self.account;
         let (start, end) = (range.start.min(self.size()), range.end.min(self.size()));
         match &self.octets {
             Octets::Stored(all) => {
                 self.source
                     .read(mailboxes, account, all.start + start..all.start + end)
             }
-            Octets::Decoded(_) if self.is_sealed(mailboxes, account) => Err(MailboxError::Sealed),
+            Octets::Decoded(_) if self.is_sealed(mailboxes) => Err(MailboxError::Sealed),
             Octets::Decoded(octets) => {
                 let octets = octets.get(start as usize..end as usize);
                 Ok(octets.unwrap_or_default().to_vec())
@@ -205,16 +218,12 @@ impl Found {
         now: Timestamp,
     ) -> Result<Vec<u8>, MailboxError> {
         self.record(mailboxes, caller, now)?;
-        self.read_all(mailboxes, caller.account)
+        self.read_all(mailboxes)
     }
 
     /// All of its octets.
-    pub(crate) fn read_all(
-        &self,
-        mailboxes: &Mailboxes,
-        account: AccountId,
-    ) -> Result<Vec<u8>, MailboxError> {
-        self.read(mailboxes, account, 0..self.size())
+    pub(crate) fn read_all(&self, mailboxes: &Mailboxes) -> Result<Vec<u8>, MailboxError> {
+        self.read(mailboxes, 0..self.size())
     }
 }
 
@@ -274,24 +283,29 @@ fn decoded<B: AsRef<[u8]> + Clone>(part: &Part<B>, raw: Vec<u8>) -> Vec<u8> {
 
 /// A download that is on record, read piece by piece.
 pub struct Download {
-    account: AccountId,
+    caller: Caller,
     found: Found,
 }
 
 impl Download {
-    /// Begins a download; `None` where there is nothing to download by that id.
+    /// Begins a download from an account; `None` where there is nothing to download by that id.
     pub fn begin(
         verbs: &Verbs<'_>,
         caller: &Caller,
-        id: &str,
+        (account, id): (&str, &str),
         now: Timestamp,
     ) -> Result<Option<Self>, MailboxError> {
-        let account = caller.account;
-        let Some(found) = Found::by_id(verbs.mailboxes, account, id)? else {
+        let Some(scope) = Scope::by_id(verbs, caller, account)? else {
+            return Ok(None);
+        };
+        let Some(found) = Found::by_id(verbs.mailboxes, &scope, id)? else {
             return Ok(None);
         };
         match found.record(verbs.mailboxes, caller, now) {
-            Ok(()) => Ok(Some(Self { account, found })),
+            Ok(()) => Ok(Some(Self {
+                caller: caller.clone(),
+                found,
+            })),
             Err(MailboxError::Sealed) => Ok(None),
             Err(error) => Err(error),
         }
@@ -311,9 +325,26 @@ impl Download {
         }
     }
 
-    /// Octets of it; a range past its end is cut there. [`MailboxError::Sealed`] once it may not be
-    /// served any more.
+    /// Octets of it; a range past its end is cut there. An error once it may not be served any more.
     pub fn read(&self, verbs: &Verbs<'_>, range: Range<u64>) -> Result<Vec<u8>, MailboxError> {
-        self.found.read(verbs.mailboxes, self.account, range)
+        let octets = self.found.read(verbs.mailboxes, range)?;
+        self.may_still(verbs)?;
+        Ok(octets)
+    }
+
+    /// Whether its reader still has the right to it: asked for each piece, since it may have been taken
+    /// away, or the message moved from under them.
+    fn may_still(&self, verbs: &Verbs<'_>) -> Result<(), MailboxError> {
+        let account = self.found.account;
+        let Source::Message(_) = &self.found.source else {
+            return Ok(());
+        };
+        if account == self.caller.account {
+            return Ok(());
+        }
+        let scope = Scope::of(verbs, &self.caller, account)?;
+        let scope = scope.ok_or(MailboxError::NoMessage)?;
+        let found = Source::find(verbs.mailboxes, &scope, self.found.blob.whole)?;
+        found.map(drop).ok_or(MailboxError::NoMessage)
     }
 }

@@ -30,6 +30,11 @@ pub struct Caller {
 impl Caller {
     /// The client, for the records of what it is told and served.
     pub fn client(&self) -> Client {
+        self.client_in(self.account)
+    }
+
+    /// The same in the records of an account, where it may be the client of somebody else.
+    fn client_in(&self, account: AccountId) -> Client {
         let (name, version) = self
             .user_agent
             .split_once('/')
@@ -40,6 +45,7 @@ impl Caller {
             name: name.to_owned(),
             version: version.to_owned(),
             token: self.token.clone().unwrap_or_default(),
+            reader: (account != self.account).then_some(self.account),
             ..Client::default()
         }
     }
@@ -56,17 +62,17 @@ impl Caller {
         }
     }
 
-    /// Who brings a message.
-    pub fn bringer(&self) -> Bringer {
+    /// Who brings a message into an account. What is asked for by that only its owner asks.
+    pub fn bringer_in(&self, account: AccountId) -> Bringer {
         Bringer {
-            viewer: self.viewer(),
-            connection: Some(self.connection()),
+            viewer: self.viewer_in(account),
+            connection: (account == self.account).then(|| self.connection()),
         }
     }
 
-    /// To whom content is served.
-    pub fn viewer(&self) -> Viewer {
-        let client = self.client();
+    /// To whom content of an account is served.
+    pub fn viewer_in(&self, account: AccountId) -> Viewer {
+        let client = self.client_in(account);
         Viewer {
             protocol: PROTOCOL,
             client: client.title(),

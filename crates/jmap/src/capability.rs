@@ -32,11 +32,13 @@ pub enum Capability {
     Mdn,
     /// `urn:ietf:params:jmap:principals` (RFC 9670)
     Principals,
+    /// `urn:ietf:params:jmap:mail:share` (draft-ietf-jmap-mail-sharing)
+    MailShare,
 }
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Core,
         Self::Mail,
         Self::Blob,
@@ -48,6 +50,7 @@ impl Capability {
         Self::VacationResponse,
         Self::Mdn,
         Self::Principals,
+        Self::MailShare,
     ];
 
     /// Its registered name.
@@ -64,6 +67,7 @@ impl Capability {
             Self::VacationResponse => "urn:ietf:params:jmap:vacationresponse",
             Self::Mdn => "urn:ietf:params:jmap:mdn",
             Self::Principals => "urn:ietf:params:jmap:principals",
+            Self::MailShare => "urn:ietf:params:jmap:mail:share",
         }
     }
 
@@ -96,7 +100,8 @@ impl Capability {
             | Self::WebPushVapid
             | Self::VacationResponse
             | Self::Mdn
-            | Self::Principals => json!({}),
+            | Self::Principals
+            | Self::MailShare => json!({}),
         }
     }
 
@@ -126,6 +131,7 @@ impl Capability {
             Self::Mdn => Some(json!({})),
             // The session adds who the caller is.
             Self::Principals => Some(json!({})),
+            Self::MailShare => Some(json!({})),
             // RFC 8621 1.3.2
             Self::Submission => Some(json!({
                 "maxDelayedSend": tern_delivery::limits::MAX_HOLD_MS / 1_000,

@@ -4,15 +4,17 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 use tern_base::{AccountId, Entropy, Timestamp};
-use tern_session::ids;
 
 use crate::error::MethodError;
-use crate::{Caller, Verbs, limits};
+use crate::scope::Scope;
+use crate::{Caller, Capability, Verbs, limits, session};
 
 /// The request under way.
 pub(crate) struct Context<'a> {
     pub(crate) verbs: &'a Verbs<'a>,
     pub(crate) caller: &'a Caller,
+    /// The capabilities that the request uses.
+    pub(crate) using: &'a [Capability],
     pub(crate) now: Timestamp,
     pub(crate) entropy: &'a mut dyn Entropy,
     /// Ids by creation id.
@@ -26,22 +28,47 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The account that an id names, where the caller has it.
+    /// The account that an id names, where it is the caller's own: what only its owner is told of, or
+    /// does.
     pub(crate) fn account(&self, id: &str) -> Result<AccountId, MethodError> {
-        let account = ids::parse_account_id(id);
-        let own = account.filter(|account| *account == self.caller.account);
-        own.ok_or(MethodError::ACCOUNT_NOT_FOUND)
+        let scope = self.scope(id)?;
+        match scope.is_foreign() {
+            // RFC 8620 3.6.2: it is in the session, without this method's capability.
+            true => Err(MethodError::ACCOUNT_NOT_SUPPORTED),
+            false => Ok(scope.account),
+        }
     }
 
-    /// Why nothing is copied into the caller's account from another one: there is none.
-    pub(crate) fn not_from(&self, account: AccountId, from: &str) -> MethodError {
-        match self.account(from) {
-            // RFC 8620 5.4: "fromAccountId" must not be "accountId".
-            Ok(from) if from == account => {
-                MethodError::invalid_arguments("fromAccountId is accountId")
-            }
-            _ => MethodError::FROM_ACCOUNT_NOT_FOUND,
+    /// The account that an id names, as far as the caller sees it.
+    pub(crate) fn scope(&self, id: &str) -> Result<Scope, MethodError> {
+        let scope = Scope::by_id(self.verbs, self.caller, id)?;
+        scope.ok_or(MethodError::ACCOUNT_NOT_FOUND)
+    }
+
+    /// The same where something is to be changed (RFC 8620 3.6.2).
+    pub(crate) fn scope_to_change(&self, id: &str) -> Result<Scope, MethodError> {
+        let scope = self.scope(id)?;
+        match session::is_read_only(&scope) {
+            true => Err(MethodError::ACCOUNT_READ_ONLY),
+            false => Ok(scope),
         }
+    }
+
+    /// The accounts that something is copied from and to.
+    pub(crate) fn both(&self, from: &str, to: &str) -> Result<(Scope, Scope), MethodError> {
+        let to = self.scope_to_change(to)?;
+        let from = Scope::by_id(self.verbs, self.caller, from)?;
+        let from = from.ok_or(MethodError::FROM_ACCOUNT_NOT_FOUND)?;
+        // RFC 8620 5.4: "fromAccountId" must not be "accountId".
+        match from.account == to.account {
+            true => Err(MethodError::invalid_arguments("fromAccountId is accountId")),
+            false => Ok((from, to)),
+        }
+    }
+
+    /// Whether the request uses a capability: what a type has by it is not there else.
+    pub(crate) fn uses(&self, capability: Capability) -> bool {
+        self.using.contains(&capability)
     }
 
     /// An id as it is meant: `#` refers to what was created (RFC 8620 5.3). What refers to nothing

@@ -191,6 +191,7 @@ pub fn execute(
     let mut cx = Context {
         verbs,
         caller,
+        using: &request.using,
         now,
         entropy,
         created: request.created.unwrap_or_default(),
@@ -217,7 +218,7 @@ pub fn execute(
     Response {
         responses,
         created: tells_created.then_some(cx.created),
-        session_state: session::state(caller),
+        session_state: session::state(verbs, caller),
     }
 }
 

@@ -24,6 +24,12 @@ impl MethodError {
     pub const FORBIDDEN: Self = Self::bare("forbidden");
     /// There is no such account for the caller.
     pub const ACCOUNT_NOT_FOUND: Self = Self::bare("accountNotFound");
+    /// The account is there, and has nothing that the method is about.
+    pub const ACCOUNT_NOT_SUPPORTED: Self = Self::bare("accountNotSupportedByMethod");
+    /// Nothing of the account can be changed by the caller.
+    pub const ACCOUNT_READ_ONLY: Self = Self::bare("accountReadOnly");
+    /// RFC 8620 5.4: the account to copy from has nothing that the method is about.
+    pub const FROM_ACCOUNT_NOT_SUPPORTED: Self = Self::bare("fromAccountNotSupportedByMethod");
     /// RFC 8620 5.4: the account to copy from is not there.
     pub const FROM_ACCOUNT_NOT_FOUND: Self = Self::bare("fromAccountNotFound");
     /// It goes beyond a limit on objects.

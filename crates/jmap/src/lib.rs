@@ -10,8 +10,10 @@
 //!   does not undo those before it, nor stop those after it (RFC 8620 3.6.2).
 //! - What is served of a message is on record before it is in the response, and content under a seal is
 //!   `notFound`.
-//! - An id is looked for within the caller's account alone: another account's is `notFound`.
-//! - State is the account's newest modseq: IMAP and JMAP read the one change log.
+//! - An id is looked for within what the caller sees of one account: what they don't see is `notFound`, as
+//!   what is not there.
+//! - State is the account's newest modseq: IMAP and JMAP read the one change log. Of what is seen of somebody
+//!   else's account it names the newest that is seen, and nobody but the server reads it.
 //!
 //! Refuses to know HTTP, sockets and clocks: the shell brings bytes and takes bytes.
 
@@ -42,6 +44,7 @@ mod quota;
 mod recall;
 mod reference;
 mod request;
+mod scope;
 mod share_notification;
 mod standard;
 mod state;
@@ -59,6 +62,7 @@ pub use error::{MethodError, SetError};
 pub use problem::Problem;
 pub use recall::RecallDesk;
 pub use request::{Request, Response};
+pub use scope::account_seen;
 pub use state::{Types, changed_types};
 pub use subscription::{NoPush, PushDesk};
 pub use verbs::Verbs;

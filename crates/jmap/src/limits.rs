@@ -73,6 +73,8 @@ pub const MAX_MESSAGES_PER_STEP: usize = 4_096;
 pub const RECORD_ATTEMPTS: usize = 8;
 /// Most types that a listener names.
 pub const MAX_PUSH_TYPES: usize = 64;
+/// Accounts of others whose changes one listener is told of: those that came first.
+pub const MAX_PUSH_ACCOUNTS: usize = 50;
 /// Octets of the name of a type that a listener names.
 pub const MAX_PUSH_TYPE_NAME: usize = 64;
 /// Octets of the URL of a push subscription.

@@ -1,9 +1,13 @@
 //! The session resource (RFC 8620 2).
 
 use serde_json::{Map, Value, json};
+use tern_base::AccountId;
+use tern_directory::PrincipalId;
+use tern_mailbox::{Grantee, MailboxError, Rights};
 use tern_session::ids;
 
-use crate::{Caller, Capability, principal};
+use crate::scope::Scope;
+use crate::{Caller, Capability, Verbs, principal};
 
 /// Where the endpoints of the shell are, as URLs or URI templates.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +45,15 @@ impl Endpoints {
 /// The session of a caller.
 ///
 /// `application_server_key` is the one that signs what is pushed (RFC 9749 3).
-pub fn resource(caller: &Caller, endpoints: &Endpoints, application_server_key: &str) -> Value {
+///
+/// # Errors
+/// The store.
+pub fn resource(
+    verbs: &Verbs<'_>,
+    caller: &Caller,
+    endpoints: &Endpoints,
+    application_server_key: &str,
+) -> Result<Value, MailboxError> {
     let account = ids::account_id(caller.account);
     let mut primary = Map::new();
     let mut of_server = Map::new();
@@ -60,17 +72,21 @@ pub fn resource(caller: &Caller, endpoints: &Endpoints, application_server_key: 
             primary.insert(uri, account.as_str().into());
         }
     }
-    json!({
+    let mut accounts = Map::from_iter([(account, self::account(caller))]);
+    for other in others(verbs, caller)? {
+        accounts.insert(ids::account_id(other.account), other.object(caller));
+    }
+    Ok(json!({
         "capabilities": of_server,
-        "accounts": {account: self::account(caller)},
+        "accounts": accounts,
         "primaryAccounts": primary,
         "username": caller.login,
         "apiUrl": endpoints.api,
         "downloadUrl": endpoints.download,
         "uploadUrl": endpoints.upload,
         "eventSourceUrl": endpoints.event_source,
-        "state": state(caller),
-    })
+        "state": state(verbs, caller),
+    }))
 }
 
 /// The Account of a caller.
@@ -85,9 +101,7 @@ pub(crate) fn account(caller: &Caller) -> Value {
     let principal = principal::of_caller(caller);
     let about = json!({"currentUserPrincipalId": principal});
     capabilities.insert(Capability::Principals.uri().to_owned(), about);
-    let owner = format!("{}:owner", Capability::Principals.uri());
-    let account = ids::account_id(caller.account);
-    let about = json!({"accountIdForPrincipal": account, "principalId": principal});
+    let (owner, about) = owned_by(caller, caller.account);
     capabilities.insert(owner, about);
     json!({
         "name": caller.login,
@@ -97,8 +111,86 @@ pub(crate) fn account(caller: &Caller) -> Value {
     })
 }
 
+/// RFC 9670 1.5.2: which principal an account is of, and where that is found.
+fn owned_by(caller: &Caller, owner: AccountId) -> (String, Value) {
+    let about = json!({
+        "accountIdForPrincipal": ids::account_id(caller.account),
+        "principalId": principal::id_of(PrincipalId::Account(owner)),
+    });
+    (format!("{}:owner", Capability::Principals.uri()), about)
+}
+
+/// Somebody else's account of which the caller sees something.
+pub(crate) struct Other {
+    pub(crate) account: AccountId,
+    name: String,
+    is_read_only: bool,
+    /// The caller finds its owner among the principals.
+    is_of_principal: bool,
+}
+
+impl Other {
+    /// Its Account. What is about its owner alone is not among the capabilities.
+    pub(crate) fn object(&self, caller: &Caller) -> Value {
+        let mut capabilities = Map::new();
+        for capability in [Capability::Mail, Capability::Blob, Capability::MailShare] {
+            let about = capability.of_account().unwrap_or_default();
+            capabilities.insert(capability.uri().to_owned(), about);
+        }
+        capabilities[Capability::Mail.uri()]["mayCreateTopLevelMailbox"] = false.into();
+        if self.is_of_principal {
+            let (owner, about) = owned_by(caller, self.account);
+            capabilities.insert(owner, about);
+        }
+        json!({
+            "name": self.name,
+            "isPersonal": false,
+            "isReadOnly": self.is_read_only,
+            "accountCapabilities": capabilities,
+        })
+    }
+}
+
+/// The rights by which something of an account can be changed.
+const CHANGES: Rights = Rights::ALL
+    .without(Rights::LOOKUP)
+    .without(Rights::READ)
+    .without(Rights::POST);
+
+/// Whether nothing of an account can be changed by the caller.
+pub(crate) fn is_read_only(scope: &Scope) -> bool {
+    !scope.any_rights().has_any(CHANGES)
+}
+
+/// The accounts of others of which the caller sees something.
+pub(crate) fn others(verbs: &Verbs<'_>, caller: &Caller) -> Result<Vec<Other>, MailboxError> {
+    let actor = verbs.sharing.actor(caller.account)?;
+    let seen = verbs.mailboxes.accounts_seen(&actor)?;
+    if seen.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Whose account is gone sees nobody.
+    let principals = verbs.principals.seen_by(caller.account).ok();
+    let mut all = Vec::with_capacity(seen.len());
+    for (account, rights) in seen {
+        // An account that is going has nothing to see any more.
+        let Some(name) = verbs.sharing.name_of(Grantee::Account(account))? else {
+            continue;
+        };
+        let id = PrincipalId::Account(account);
+        let principals = principals.as_ref();
+        all.push(Other {
+            account,
+            name,
+            is_read_only: !rights.has_any(CHANGES),
+            is_of_principal: principals.is_some_and(|seen| seen.get(id).is_some()),
+        });
+    }
+    Ok(all)
+}
+
 /// The state of the session: it changes with whatever the resource says.
-pub fn state(caller: &Caller) -> String {
+pub fn state(verbs: &Verbs<'_>, caller: &Caller) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
     for capability in Capability::ALL {
@@ -106,6 +198,15 @@ pub fn state(caller: &Caller) -> String {
         hasher.update(capability.of_server().to_string().as_bytes());
     }
     hasher.update(caller.login.as_bytes());
+    match others(verbs, caller) {
+        Ok(others) => {
+            for other in others {
+                hasher.update(other.object(caller).to_string().as_bytes());
+            }
+        }
+        // Whoever asks now for the resource is told that it can't be read.
+        Err(_) => drop(hasher.update(b"unreadable")),
+    }
     let digest = hasher.finalize().to_hex();
     digest.as_str().get(..16).unwrap_or_default().to_owned()
 }

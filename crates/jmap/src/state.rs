@@ -11,6 +11,7 @@ use tern_recall::{RecallError, Recalls};
 
 use crate::error::MethodError;
 use crate::limits;
+use crate::scope::Scope;
 
 /// A state as clients see it.
 pub(crate) fn of(modseq: Modseq) -> String {
@@ -44,21 +45,23 @@ pub(crate) fn since(text: &str, now: Modseq) -> Result<Modseq, MethodError> {
 /// that the caller asks for it.
 pub(crate) fn after(
     mailboxes: &Mailboxes,
-    account: AccountId,
+    scope: &Scope,
     since: Modseq,
     own: &BTreeSet<MessageId>,
 ) -> Result<Modseq, MailboxError> {
-    let (mut whole, mut at) = (since, since);
+    let (mut whole, mut at, mut read) = (since, since, since);
     loop {
-        let changes = match mailboxes.account_changes(account, at, limits::MAX_CHANGES) {
+        let found = mailboxes.account_changes(scope.account, read, limits::MAX_CHANGES);
+        let changes = match found {
             // So much changed that it is not known any more; the caller's state stays what it was.
             Err(MailboxError::NoHistory) => return Ok(whole),
             changes => changes?,
         };
-        if changes.is_empty() {
+        let Some(last) = changes.last() else {
             return Ok(at);
-        }
-        for change in changes {
+        };
+        read = last.modseq;
+        for change in changes.iter().filter(|one| scope.sees_change(&one.change)) {
             if change.modseq > at {
                 (whole, at) = (at, change.modseq);
             }
@@ -103,6 +106,12 @@ impl Types {
         delivery: true,
     };
 
+    /// All but what says that something came.
+    pub(crate) const ALL_BUT_DELIVERY: Self = Self {
+        delivery: false,
+        ..Self::ALL
+    };
+
     /// Whether something of each type changed.
     pub const fn by_name(self) -> [(&'static str, bool); 4] {
         [
@@ -120,12 +129,21 @@ pub fn changed_types(
     account: AccountId,
     since: Modseq,
 ) -> Result<(Types, Modseq), MailboxError> {
+    changed_types_in(mailboxes, &Scope::of_owner(account), since)
+}
+
+/// The same of what is seen of an account.
+pub(crate) fn changed_types_in(
+    mailboxes: &Mailboxes,
+    scope: &Scope,
+    since: Modseq,
+) -> Result<(Types, Modseq), MailboxError> {
     let (mut types, mut at) = (Types::default(), since);
     loop {
-        let changes = match mailboxes.account_changes(account, at, limits::MAX_CHANGES) {
+        let changes = match mailboxes.account_changes(scope.account, at, limits::MAX_CHANGES) {
             // Anything may have changed.
             Err(MailboxError::NoHistory) => {
-                return Ok((Types::ALL, mailboxes.newest_modseq(account)?));
+                return Ok((Types::ALL, mailboxes.newest_modseq(scope.account)?));
             }
             changes => changes?,
         };
@@ -133,7 +151,7 @@ pub fn changed_types(
             return Ok((types, at));
         };
         at = last.modseq;
-        for change in changes {
+        for change in changes.iter().filter(|one| scope.sees_change(&one.change)) {
             let came = matches!(
                 change.change,
                 Change::Placed {
@@ -152,10 +170,14 @@ pub fn changed_types(
                 change.change,
                 Change::MailboxCreated(_) | Change::MailboxUpdated(_) | Change::MailboxDestroyed(_)
             );
+            // What left or came by another mailbox of somebody else's came and went for whoever sees this
+            // one.
+            let moved = scope.is_foreign() && !matches!(change.change, Change::Flagged { .. });
+            let arrived = matches!(change.change, Change::Placed { .. });
             types.mailbox = true;
             types.email |= of_message;
-            types.thread |= came || went;
-            types.delivery |= came;
+            types.thread |= came || went || moved;
+            types.delivery |= came || (moved && arrived);
         }
     }
 }
@@ -243,7 +265,7 @@ mod tests {
         let (last, at_last) = append("Subject: mine again\r\n\r\n");
         let after = |own: &[MessageId]| {
             let own = own.iter().copied().collect();
-            super::after(&mailboxes, account, since, &own).unwrap()
+            super::after(&mailboxes, &Scope::of_owner(account), since, &own).unwrap()
         };
         assert_eq!(after(&[]), since);
         assert_eq!(after(&[first, last]), at_first);

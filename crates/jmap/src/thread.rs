@@ -10,10 +10,12 @@ use tern_session::ids;
 
 use crate::args;
 use crate::context::Context;
+use crate::email::seen;
 use crate::error::MethodError;
+use crate::scope::Of;
 use crate::standard::changes::{self, ChangesArgs};
 use crate::standard::get::{self, GetArgs, Wanted};
-use crate::state::{self, Delta};
+use crate::state::Delta;
 
 /// The messages of a conversation, the oldest first.
 pub(crate) fn members(
@@ -34,9 +36,10 @@ pub(crate) fn members(
 /// `Thread/get`
 pub(crate) fn get(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let args: GetArgs = args::read(args)?;
-    let account = cx.account(&args.account_id)?;
+    let scope = cx.scope(&args.account_id)?;
+    let account = scope.account;
     let wanted = Wanted::of(args.properties.as_deref(), &["id", "emailIds"])?;
-    let view = cx.verbs.mailboxes.account_view(account)?;
+    let (view, modseq) = scope.view(cx.verbs.mailboxes)?;
     let ids = match &args.ids {
         Some(ids) => cx.each_once(ids)?,
         None => {
@@ -66,7 +69,7 @@ pub(crate) fn get(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     }
     Ok(get::response(
         &args.account_id,
-        &state::of(view.modseq),
+        &scope.state(Of::Messages, modseq),
         list,
         &not_found,
     ))
@@ -105,13 +108,22 @@ fn undo(later: &[Change], of: ThreadId, members: &mut BTreeSet<MessageId>) {
 /// `Thread/changes`
 pub(crate) fn changes(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let args: ChangesArgs = args::read(args)?;
-    let account = cx.account(&args.account_id)?;
-    let newest = cx.verbs.mailboxes.newest_modseq(account)?;
-    let part = changes::read(cx, &args, newest, |change| match change {
-        Change::Placed { created, .. } => *created,
-        Change::Vanished { destroyed, .. } => *destroyed,
-        _ => None,
-    })?;
+    let scope = cx.scope(&args.account_id)?;
+    if scope.is_foreign() {
+        return seen::threads(cx, &scope, &args);
+    }
+    let newest = cx.verbs.mailboxes.newest_modseq(scope.account)?;
+    let part = changes::read(
+        cx,
+        (&scope, Of::Messages),
+        &args,
+        (newest, newest),
+        |change| match change {
+            Change::Placed { created, .. } => *created,
+            Change::Vanished { destroyed, .. } => *destroyed,
+            _ => None,
+        },
+    )?;
     let mut threads: BTreeMap<ThreadId, Turnover> = BTreeMap::new();
     for change in &part.changes {
         match *change {

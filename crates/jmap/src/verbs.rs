@@ -4,10 +4,11 @@ use tern_delivery::Outbox;
 use tern_directory::{Identities, Principals, Subscriptions};
 use tern_mailbox::Mailboxes;
 use tern_recall::Recalls;
+use tern_session::sharing::Sharing;
 
 use crate::{PushDesk, RecallDesk};
 
-/// The verbs of a request. Methods narrow them to the caller's account.
+/// The verbs of a request. Methods narrow them to what the caller sees.
 #[derive(Clone, Copy)]
 pub struct Verbs<'a> {
     /// Mailboxes and messages.
@@ -16,6 +17,8 @@ pub struct Verbs<'a> {
     pub identities: &'a Identities,
     /// Who else there is.
     pub principals: &'a Principals,
+    /// What mailboxes of others need of the directory.
+    pub sharing: &'a Sharing,
     /// Recalls.
     pub recalls: &'a Recalls,
     /// What recalls need of the shell.

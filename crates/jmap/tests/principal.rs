@@ -246,7 +246,7 @@ fn nobody_changes_principals_here() {
 }
 
 #[test]
-fn nothing_is_shared_and_no_notification_says_so() {
+fn what_can_not_be_asked_of_notifications_is_told_by_its_type() {
     let mut house = House::new();
     let got = house.call("ShareNotification/get", json!({"ids": null}));
     assert_eq!((&got["list"], &got["notFound"]), (&json!([]), &json!([])));

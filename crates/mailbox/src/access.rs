@@ -65,7 +65,7 @@ pub struct Actor {
 
 impl Actor {
     /// As whom it can have rights.
-    fn grantees(&self) -> impl Iterator<Item = Grantee> {
+    pub(crate) fn grantees(&self) -> impl Iterator<Item = Grantee> {
         let groups = self.groups.iter().map(|group| Grantee::Group(*group));
         [Grantee::Account(self.account), Grantee::Anyone]
             .into_iter()
@@ -114,7 +114,7 @@ impl Mailboxes {
     }
 
     /// The same within a transaction, which depends on the answer.
-    fn rights_in(
+    pub(crate) fn rights_in(
         &self,
         txn: &mut Transaction<'_>,
         actor: &Actor,
@@ -145,7 +145,7 @@ impl Mailboxes {
     }
 
     /// All rights that somebody was given, under whatever name.
-    fn sum(
+    pub(crate) fn sum(
         &self,
         actor: &Actor,
         owner: AccountId,
@@ -424,7 +424,7 @@ pub(crate) fn read_grant_key(key: &[u8]) -> Result<(AccountId, MailboxId, Grante
     Ok((owner, mailbox, Grantee::read(&mut parts)?))
 }
 
-fn read_granted(key: &[u8]) -> Result<(Grantee, AccountId, MailboxId), Damaged> {
+pub(crate) fn read_granted(key: &[u8]) -> Result<(Grantee, AccountId, MailboxId), Damaged> {
     let mut parts = KeyReader::new(key);
     let grantee = Grantee::read(&mut parts)?;
     let owner = AccountId(parts.u32().ok_or(Damaged)?);

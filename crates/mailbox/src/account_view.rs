@@ -84,6 +84,13 @@ const CHUNK: usize = 256;
 
 type Chunk = Arc<Vec<Held>>;
 
+/// What is seen of a message.
+pub(crate) enum Seen {
+    Nothing,
+    Whole,
+    Part(Held),
+}
+
 /// An account at one moment.
 #[derive(Clone, Debug)]
 pub struct AccountView {
@@ -101,6 +108,31 @@ impl AccountView {
             chunks: Vec::new(),
             len: 0,
         }
+    }
+
+    /// What is seen of it: chunks that are seen whole are shared.
+    pub(crate) fn within(&self, seen: impl Fn(&Held) -> Seen) -> Self {
+        let mut view = Self::empty(self.modseq);
+        for chunk in &self.chunks {
+            let each: Vec<Seen> = chunk.iter().map(&seen).collect();
+            let chunk = match each.iter().all(|one| matches!(one, Seen::Whole)) {
+                true => Arc::clone(chunk),
+                false => {
+                    let each = chunk.iter().zip(each);
+                    let kept = each.filter_map(|(held, seen)| match seen {
+                        Seen::Nothing => None,
+                        Seen::Whole => Some(held.clone()),
+                        Seen::Part(part) => Some(part),
+                    });
+                    Arc::new(kept.collect())
+                }
+            };
+            if !chunk.is_empty() {
+                view.len += chunk.len();
+                view.chunks.push(chunk);
+            }
+        }
+        view
     }
 
     /// How many messages.

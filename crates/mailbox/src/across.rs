@@ -6,6 +6,8 @@
 //! record as served before it is anywhere else, to the client that asked for it; and that client has the
 //! whole of the copy, as of whatever a client brings.
 
+use std::collections::BTreeSet;
+
 use tern_base::{AccountId, MailboxId, Timestamp, Uid};
 use tern_store::{Transaction, Verdict};
 
@@ -13,8 +15,8 @@ use crate::copy::TAKE;
 use crate::rights::FlagRights;
 use crate::rows::{Lineage, MessageRow, PlacementRow};
 use crate::{
-    Actor, Bringer, CopiedPair, ExposureLevel, Flags, Landing, MailboxError, Mailboxes, Prepared,
-    Rights, SealTag, Served, Share, Viewer, tables,
+    Actor, Bringer, CopiedPair, ExposureLevel, Flags, Landing, MailboxError, Mailboxes, Placed,
+    Prepared, Rights, SealTag, Served, Share, Viewer, tables,
 };
 
 /// Which message goes from where to where.
@@ -46,6 +48,19 @@ pub struct Crossed {
     pub sealed: Option<SealTag>,
 }
 
+/// How a copy is kept.
+#[derive(Clone, Debug, Default)]
+pub struct KeptAs {
+    /// The mailboxes that it goes to beside the first.
+    pub also: BTreeSet<MailboxId>,
+    /// With these flags; where there are none, with those that it was seen with.
+    pub flags: Option<Flags>,
+    /// See there.
+    pub seen_with: Flags,
+    /// As received then; when it was, where there is none.
+    pub received: Option<Timestamp>,
+}
+
 impl Mailboxes {
     /// Copies or moves a message. None where it is not there, or under a seal.
     pub fn copy_across(
@@ -53,13 +68,35 @@ impl Mailboxes {
         across: &Across<'_>,
         now: Timestamp,
     ) -> Result<Option<Crossed>, MailboxError> {
-        match self.try_across(across, now) {
+        let placed = self.copy_across_as(across, None, now)?;
+        Ok(placed.map(|placed| Crossed {
+            pair: CopiedPair {
+                from: across.uid,
+                to: placed.uid,
+            },
+            sealed: placed.sealed,
+        }))
+    }
+
+    /// The same, with the copy kept otherwise than what it is made of (JMAP's `Email/copy`).
+    pub fn copy_across_as(
+        &self,
+        across: &Across<'_>,
+        kept: Option<&KeptAs>,
+        now: Timestamp,
+    ) -> Result<Option<Placed>, MailboxError> {
+        match self.try_across(across, kept, now) {
             Err(MailboxError::NoMessage | MailboxError::Sealed) => Ok(None),
             done => done.map(Some),
         }
     }
 
-    fn try_across(&self, across: &Across<'_>, now: Timestamp) -> Result<Crossed, MailboxError> {
+    fn try_across(
+        &self,
+        across: &Across<'_>,
+        kept: Option<&KeptAs>,
+        now: Timestamp,
+    ) -> Result<Placed, MailboxError> {
         let ((account, mailbox), uid) = (across.from, across.uid);
         // Nothing is read, and nothing goes on record, for whoever may not.
         let rights = self.rights(across.actor, account, mailbox)?;
@@ -84,18 +121,18 @@ impl Mailboxes {
         // What is known of the letters inside it, and of what it lacks, goes with it.
         prepared.carried.clone_from(&row.carried);
         self.transact(&[account, across.to.0], |txn| {
-            let crossed = self.place_across(txn, across, (&row, &prepared), now)?;
-            Ok(Verdict::Commit(crossed))
+            let placed = self.place_across(txn, (across, kept), (&row, &prepared), now)?;
+            Ok(Verdict::Commit(placed))
         })
     }
 
     fn place_across(
         &self,
         txn: &mut Transaction<'_>,
-        across: &Across<'_>,
+        (across, kept): (&Across<'_>, Option<&KeptAs>),
         (row, prepared): (&MessageRow, &Prepared),
         now: Timestamp,
-    ) -> Result<Crossed, MailboxError> {
+    ) -> Result<Placed, MailboxError> {
         let ((account, mailbox), uid) = (across.from, across.uid);
         let taking = if across.moving { TAKE } else { Rights::READ };
         self.require_in(txn, Some(across.actor), account, mailbox, taking)?;
@@ -108,11 +145,16 @@ impl Mailboxes {
         if self.is_sealed(account, row) {
             return Err(MailboxError::Sealed);
         }
+        let flags = match kept {
+            None => FlagRights::of(rights, self.marking).within(&Flags::empty(), placement.flags),
+            Some(kept) => self.flags_kept(txn, across, kept)?,
+        };
+        let received = kept.and_then(|kept| kept.received);
         let landing = Landing {
             account: to,
             mailbox: target,
-            flags: FlagRights::of(rights, self.marking).within(&Flags::empty(), placement.flags),
-            received: placement.received,
+            flags,
+            received: received.unwrap_or(placement.received),
             prefix: row.prefix.clone(),
             origin: row.origin,
             lineage: Lineage::Copied,
@@ -124,11 +166,35 @@ impl Mailboxes {
         if across.moving {
             self.expunge_in(txn, account, mailbox, uid, now)?;
         }
-        let pair = CopiedPair {
-            from: uid,
-            to: placed.uid,
-        };
-        let sealed = placed.sealed;
-        Ok(Crossed { pair, sealed })
+        if let Some(kept) = kept.filter(|kept| placed.sealed.is_none() && !kept.also.is_empty()) {
+            let by = across.bringer.connection.as_ref();
+            self.place_also_in(txn, (to, placed.message), &kept.also, by, now)?;
+        }
+        Ok(placed)
+    }
+
+    /// The flags of a copy: those that are asked for are set in each mailbox or it is refused; those that
+    /// it comes with as far as they may be.
+    fn flags_kept(
+        &self,
+        txn: &mut Transaction<'_>,
+        across: &Across<'_>,
+        kept: &KeptAs,
+    ) -> Result<Flags, MailboxError> {
+        let (to, target) = across.to;
+        let asked = kept.flags.as_ref();
+        let mut flags = asked.unwrap_or(&kept.seen_with).clone();
+        for mailbox in kept.also.iter().chain([&target]) {
+            let actor = Some(across.actor);
+            let rights = self.require_in(txn, actor, to, *mailbox, Rights::INSERT)?;
+            let is_foreign = across.actor.account != to;
+            let owners = self.marking.filter(|_| is_foreign || kept.flags.is_none());
+            let within = FlagRights::of(rights, owners).within(&Flags::empty(), flags.clone());
+            if kept.flags.is_some() && within != flags {
+                return Err(MailboxError::NotPermitted);
+            }
+            flags = within;
+        }
+        Ok(flags)
     }
 }

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use tern_base::{AccountId, MailboxId, OriginId, Timestamp};
 use tern_store::Verdict;
 
-use crate::{Bringer, Flags, Landing, Lineage, MailboxError, Mailboxes, Placed, limits};
+use crate::rights::FlagRights;
+use crate::{
+    Actor, Bringer, Flags, Landing, Lineage, MailboxError, Mailboxes, Placed, Rights, limits,
+};
 
 /// What to append.
 #[derive(Clone, Debug)]
@@ -43,6 +46,17 @@ impl Mailboxes {
         others: &BTreeSet<MailboxId>,
         now: Timestamp,
     ) -> Result<Appended, MailboxError> {
+        self.append_to_each_for(None, request, others, now)
+    }
+
+    /// The same for somebody else than the owner, who may set all of its flags in each, or puts it nowhere.
+    pub fn append_to_each_for(
+        &self,
+        actor: Option<&Actor>,
+        request: AppendRequest,
+        others: &BTreeSet<MailboxId>,
+        now: Timestamp,
+    ) -> Result<Appended, MailboxError> {
         let prepared = self.prepare_brought(request.account, request.content, 0, now)?;
         let landing = Landing {
             account: request.account,
@@ -56,6 +70,15 @@ impl Mailboxes {
         };
         let landings = std::slice::from_ref(&landing);
         self.transact(&[landing.account], |txn| {
+            for mailbox in others.iter().chain([&landing.mailbox]) {
+                let needed = Rights::INSERT;
+                let may = self.require_in(txn, actor, landing.account, *mailbox, needed)?;
+                let owners = self.marking.filter(|_| actor.is_some());
+                let may = FlagRights::of(may, owners);
+                if may.within(&Flags::empty(), landing.flags.clone()) != landing.flags {
+                    return Err(MailboxError::NotPermitted);
+                }
+            }
             let mut placed = self.land_in(txn, &prepared, landings, now)?;
             let placed = placed.pop().unwrap_or(Err(MailboxError::NoAccount))?;
             // What is under a seal is gone already.

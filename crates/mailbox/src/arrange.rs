@@ -5,11 +5,12 @@
 //! or one special use.
 
 use tern_base::{AccountId, MailboxId, Timestamp};
+use tern_store::{Transaction, Verdict};
 
 use crate::edit::Edit;
 use crate::folder::{Role, SEPARATOR, Tree, add_row, may_stand_first, split_path};
 use crate::rows::{Change, MailboxRow};
-use crate::{INBOX, MailboxError, Mailboxes, limits, tables};
+use crate::{Actor, INBOX, MailboxError, Mailboxes, Rights, limits, tables};
 
 /// A mailbox to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,22 +50,55 @@ impl Mailboxes {
         folder: &NewFolder,
         now: Timestamp,
     ) -> Result<MailboxId, MailboxError> {
-        self.edit(account, |edit| {
-            let tree = Tree::read_in(edit)?;
-            if tree.rows.len() >= limits::MAX_MAILBOXES {
-                return Err(MailboxError::Limit("mailboxes of an account"));
-            }
-            let row = MailboxRow {
-                parent: folder.parent,
-                name: folder.name.clone(),
-                role: folder.role,
-                subscribed: folder.subscribed,
-                uid_validity: 0,
-                sort_order: folder.sort_order,
-            };
-            may_stand(&tree, None, &row)?;
-            add_row(edit, row, now)
+        self.transact(&[account], |txn| {
+            let made = self.add_folder_in(txn, None, account, folder, now)?;
+            Ok(Verdict::Commit(made))
         })
+    }
+
+    /// The same within a transaction, for somebody else than the owner too.
+    pub fn add_folder_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        actor: Option<&Actor>,
+        account: AccountId,
+        folder: &NewFolder,
+        now: Timestamp,
+    ) -> Result<MailboxId, MailboxError> {
+        let mut edit = Edit::begin(txn, account)?;
+        let made = self.add(&mut edit, actor, folder, now)?;
+        edit.finish();
+        Ok(made)
+    }
+
+    fn add(
+        &self,
+        edit: &mut Edit<'_, '_>,
+        actor: Option<&Actor>,
+        folder: &NewFolder,
+        now: Timestamp,
+    ) -> Result<MailboxId, MailboxError> {
+        let tree = Tree::read_in(edit)?;
+        if actor.is_some() {
+            self.may_go_into(edit, actor, folder.parent)?;
+            // The special uses of its mailboxes are the owner's to give.
+            if folder.role.is_some() {
+                return Err(MailboxError::NotPermitted);
+            }
+        }
+        if tree.rows.len() >= limits::MAX_MAILBOXES {
+            return Err(MailboxError::Limit("mailboxes of an account"));
+        }
+        let row = MailboxRow {
+            parent: folder.parent,
+            name: folder.name.clone(),
+            role: folder.role,
+            subscribed: folder.subscribed,
+            uid_validity: 0,
+            sort_order: folder.sort_order,
+        };
+        self.may_stand_for(edit, actor, &tree, (None, &row))?;
+        add_row(edit, row, now)
     }
 
     /// Changes a mailbox. The inbox keeps its name, its place and its special use.
@@ -84,55 +118,137 @@ impl Mailboxes {
         account: AccountId,
         changes: &[(MailboxId, FolderChange)],
     ) -> Result<(), MailboxError> {
-        self.edit(account, |edit| change_in(edit, changes))
+        self.transact(&[account], |txn| {
+            self.change_folders_in(txn, None, account, changes)?;
+            Ok(Verdict::Commit(()))
+        })
     }
-}
 
-fn change_in(
-    edit: &mut Edit<'_, '_>,
-    changes: &[(MailboxId, FolderChange)],
-) -> Result<(), MailboxError> {
-    let mut rows = Vec::with_capacity(changes.len());
-    for (mailbox, change) in changes {
-        let before = edit.mailbox(*mailbox)?;
-        let row = changed(&before, change);
-        if row != before {
-            rows.push((*mailbox, before, row));
+    /// The same within a transaction, for somebody else than the owner too.
+    pub fn change_folders_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        actor: Option<&Actor>,
+        account: AccountId,
+        changes: &[(MailboxId, FolderChange)],
+    ) -> Result<(), MailboxError> {
+        let mut edit = Edit::begin(txn, account)?;
+        for (mailbox, change) in changes {
+            self.may_change(&mut edit, actor, *mailbox, change)?;
+        }
+        self.change_in(&mut edit, actor, changes)?;
+        edit.finish();
+        Ok(())
+    }
+
+    /// RFC 8621 2: whether somebody else than the owner may rename a mailbox, or put it into another one. All
+    /// else of it is the owner's.
+    fn may_change(
+        &self,
+        edit: &mut Edit<'_, '_>,
+        actor: Option<&Actor>,
+        mailbox: MailboxId,
+        change: &FolderChange,
+    ) -> Result<(), MailboxError> {
+        if actor.is_none() || *change == FolderChange::default() {
+            return Ok(());
+        }
+        let account = edit.account;
+        self.require_in(edit.txn, actor, account, mailbox, Rights::DELETE)?;
+        if change.role.is_some() || change.sort_order.is_some() || change.subscribed.is_some() {
+            return Err(MailboxError::NotPermitted);
+        }
+        match change.parent {
+            Some(parent) => self.may_go_into(edit, actor, parent),
+            None => Ok(()),
         }
     }
-    let is_elsewhere = |before: &MailboxRow, row: &MailboxRow| {
-        (row.parent, &row.name) != (before.parent, &before.name)
-    };
-    let is_arranged = |before: &MailboxRow, row: &MailboxRow| {
-        is_elsewhere(before, row) || row.role != before.role
-    };
-    if rows.iter().any(|(_, before, row)| is_arranged(before, row)) {
-        let mut tree = Tree::read_in(edit)?;
-        let all = rows.iter().map(|(mailbox, _, row)| (*mailbox, row.clone()));
-        tree.rows.extend(all);
-        for (mailbox, before, row) in &rows {
-            if !is_arranged(before, row) {
-                continue;
+
+    /// RFC 4314 4: whether whoever acts may put a mailbox there. The top level is the owner's.
+    fn may_go_into(
+        &self,
+        edit: &mut Edit<'_, '_>,
+        actor: Option<&Actor>,
+        parent: Option<MailboxId>,
+    ) -> Result<(), MailboxError> {
+        let parent = parent.ok_or(MailboxError::NotPermitted)?;
+        let may = self.require_in(edit.txn, actor, edit.account, parent, Rights::CREATE);
+        may.map(drop).map_err(|error| match error {
+            MailboxError::NoMailbox => MailboxError::NoParent,
+            error => error,
+        })
+    }
+
+    /// Whether a mailbox can be as a row says. That another one has its name already is no news to whoever
+    /// may not know of that one.
+    fn may_stand_for(
+        &self,
+        edit: &mut Edit<'_, '_>,
+        actor: Option<&Actor>,
+        tree: &Tree,
+        (of, row): (Option<MailboxId>, &MailboxRow),
+    ) -> Result<(), MailboxError> {
+        let stands = may_stand(tree, of, row);
+        let (Err(MailboxError::Exists), Some(actor)) = (&stands, actor) else {
+            return stands;
+        };
+        let namesake = tree.child(row.parent, &row.name);
+        let namesake = namesake.ok_or(MailboxError::NoMailbox)?;
+        let rights = self.rights_in(edit.txn, actor, edit.account, namesake)?;
+        match rights.has(Rights::LOOKUP) {
+            true => stands,
+            false => Err(MailboxError::NotPermitted),
+        }
+    }
+
+    fn change_in(
+        &self,
+        edit: &mut Edit<'_, '_>,
+        actor: Option<&Actor>,
+        changes: &[(MailboxId, FolderChange)],
+    ) -> Result<(), MailboxError> {
+        let mut rows = Vec::with_capacity(changes.len());
+        for (mailbox, change) in changes {
+            let before = edit.mailbox(*mailbox)?;
+            let row = changed(&before, change);
+            if row != before {
+                rows.push((*mailbox, before, row));
             }
-            if *mailbox == INBOX {
-                return Err(MailboxError::NotAllowed("the inbox is what it is"));
+        }
+        let is_elsewhere = |before: &MailboxRow, row: &MailboxRow| {
+            (row.parent, &row.name) != (before.parent, &before.name)
+        };
+        let is_arranged = |before: &MailboxRow, row: &MailboxRow| {
+            is_elsewhere(before, row) || row.role != before.role
+        };
+        if rows.iter().any(|(_, before, row)| is_arranged(before, row)) {
+            let mut tree = Tree::read_in(edit)?;
+            let all = rows.iter().map(|(mailbox, _, row)| (*mailbox, row.clone()));
+            tree.rows.extend(all);
+            for (mailbox, before, row) in &rows {
+                if !is_arranged(before, row) {
+                    continue;
+                }
+                if *mailbox == INBOX {
+                    return Err(MailboxError::NotAllowed("the inbox is what it is"));
+                }
+                leads_up(&tree, row)?;
+                // Among the others, as they will be.
+                tree.rows.remove(mailbox);
+                self.may_stand_for(edit, actor, &tree, (Some(*mailbox), row))?;
+                tree.rows.insert(*mailbox, row.clone());
             }
-            leads_up(&tree, row)?;
-            // Among the others, as they will be.
-            tree.rows.remove(mailbox);
-            may_stand(&tree, Some(*mailbox), row)?;
-            tree.rows.insert(*mailbox, row.clone());
         }
-    }
-    for (mailbox, before, row) in rows {
-        if is_elsewhere(&before, &row) {
-            edit.counters(mailbox)?;
+        for (mailbox, before, row) in rows {
+            if is_elsewhere(&before, &row) {
+                edit.counters(mailbox)?;
+            }
+            edit.txn
+                .put(tables::mailbox(edit.account, mailbox), row.encode());
+            edit.log(Change::MailboxUpdated(mailbox));
         }
-        edit.txn
-            .put(tables::mailbox(edit.account, mailbox), row.encode());
-        edit.log(Change::MailboxUpdated(mailbox));
+        Ok(())
     }
-    Ok(())
 }
 
 fn changed(before: &MailboxRow, change: &FolderChange) -> MailboxRow {

@@ -49,7 +49,7 @@ struct Seen {
 
 /// Tables whose keys begin with the account that a row belongs to; the vault's rows belong to
 /// their tags.
-const OF_ACCOUNTS: [(u8, &str); 13] = [
+const OF_ACCOUNTS: [(u8, &str); 14] = [
     (tables::MAILBOX, "mailbox"),
     (tables::COUNTERS, "counters"),
     (tables::PLACEMENT, "placement"),
@@ -63,6 +63,7 @@ const OF_ACCOUNTS: [(u8, &str); 13] = [
     (tables::DEVICE, "device"),
     (tables::GRANT, "grant"),
     (tables::SUBSCRIBED, "subscription"),
+    (tables::SHARE_NOTICE, "notice of rights"),
 ];
 
 impl Mailboxes {

@@ -56,7 +56,18 @@ impl Mailboxes {
         mailbox: MailboxId,
         now: Timestamp,
     ) -> Result<(), MailboxError> {
-        self.doom_if(None, account, mailbox, Counters::is_empty)?;
+        self.delete_empty_folder_for(None, account, mailbox, now)
+    }
+
+    /// The same for somebody else than the owner.
+    pub fn delete_empty_folder_for(
+        &self,
+        actor: Option<&Actor>,
+        account: AccountId,
+        mailbox: MailboxId,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        self.doom_if(actor, account, mailbox, Counters::is_empty)?;
         self.empty_doomed(account, mailbox, now)
     }
 

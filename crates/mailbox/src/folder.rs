@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tern_base::codec::Damaged;
 use tern_base::{AccountId, MailboxId, Timestamp};
-use tern_store::{Engine, StoreError, Transaction, Verdict, limits as store_limits};
+use tern_store::{Read, StoreError, Transaction, Verdict, limits as store_limits};
 
 use crate::edit::Edit;
 use crate::rows::{AccountHead, Change, MailboxRow};
@@ -484,8 +484,8 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    fn read(engine: &dyn Engine, account: AccountId) -> Result<Self, MailboxError> {
-        let page = engine.scan(
+    pub(crate) fn read(reader: &dyn Read, account: AccountId) -> Result<Self, MailboxError> {
+        let page = reader.scan(
             &tables::whole_of(tables::MAILBOX, account),
             store_limits::MAX_PAGE,
         )?;
@@ -526,7 +526,7 @@ impl Tree {
             .try_fold(None, |parent, name| self.child(parent, name).map(Some))?
     }
 
-    fn folder(&self, id: MailboxId) -> Option<Folder> {
+    pub(crate) fn folder(&self, id: MailboxId) -> Option<Folder> {
         let row = self.rows.get(&id)?;
         let mut path = row.name.clone();
         let mut above = row.parent;

@@ -14,6 +14,10 @@ pub const MAX_SHARED: usize = 2_000;
 pub const MAX_SHARED_BY_ONE: usize = 200;
 /// Most mailboxes of others that an account is subscribed to.
 pub const MAX_SUBSCRIBED: usize = 4_000;
+/// Accounts of a group that are told of what it is given.
+pub const MAX_NOTIFIED: usize = 250;
+/// Notices of an account that its rights changed, and as many that are gone and still told of.
+pub const MAX_SHARE_NOTICES: usize = 200;
 /// Most keywords of one message in one mailbox.
 pub const MAX_KEYWORDS: usize = 64;
 /// Longest keyword, in bytes (RFC 8621 4.1.1).

@@ -1,5 +1,5 @@
 //! Key layout. Table bytes 0x10 to 0x1f, 0x60, 0x64 to 0x66, 0x68, 0x6c to 0x6e, 0x7a to 0x7c, 0x80 to
-//! 0x82, 0x8a to 0x8c belong to this crate.
+//! 0x83, 0x8a to 0x8c belong to this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -33,6 +33,7 @@
 //! | `GRANT` | account, mailbox, [`crate::Grantee`] | [`crate::Rights`] |
 //! | `GRANTED` | [`crate::Grantee`], account, mailbox | empty |
 //! | `SUBSCRIBED` | account, account of another, its mailbox | empty |
+//! | `SHARE_NOTICE` | account, number | [`crate::ShareNotice`], or what is left of one; number 0: what the next one is |
 //! | `EXPOSURE` | content digest, account, message | the [`crate::Exposure`] of a copy that is in no mailbox any more, or of a wide letter |
 //! | `WIDE` | content digest | empty: of every copy that was served anything there is a row in `EXPOSURE` |
 //! | `SEAL_CHANGES` | nothing | how often any seal has changed |
@@ -77,6 +78,7 @@ pub(crate) const UPLOAD: u8 = 0x7c;
 pub(crate) const GRANT: u8 = 0x80;
 pub(crate) const GRANTED: u8 = 0x81;
 pub(crate) const SUBSCRIBED: u8 = 0x82;
+pub(crate) const SHARE_NOTICE: u8 = 0x83;
 pub(crate) const EXPOSURE: u8 = 0x8a;
 pub(crate) const SEAL_CHANGES: u8 = 0x8b;
 pub(crate) const WIDE: u8 = 0x8c;
@@ -344,6 +346,10 @@ pub(crate) fn granted(grantee: Grantee) -> Range {
 pub(crate) fn granted_by(grantee: Grantee, account: AccountId) -> Range {
     let key = of_grantee(Key::table(GRANTED), grantee);
     Range::prefix(key.u32(account.0).finish())
+}
+
+pub(crate) fn share_notice(account: AccountId, number: u64) -> Vec<u8> {
+    of_account(SHARE_NOTICE, account).u64(number).finish()
 }
 
 pub(crate) fn subscribed(account: AccountId, (of, mailbox): (AccountId, MailboxId)) -> Vec<u8> {

@@ -7,13 +7,15 @@
 use std::collections::BTreeSet;
 
 use tern_base::{AccountId, MailboxId, MessageId, Timestamp, Uid};
-use tern_store::{Transaction, Verdict};
+use tern_store::Transaction;
 
+use crate::account_view::together;
 use crate::edit::Edit;
 use crate::flag::TOO_MANY_KEYWORDS;
+use crate::may::May;
 use crate::rows::{MessageRow, PlacementRow};
 use crate::{
-    Connection, Flags, MailboxError, Mailboxes, SystemFlag, brought, limits, mark, tables,
+    Actor, Connection, Flags, MailboxError, Mailboxes, SystemFlag, brought, limits, mark, tables,
 };
 
 /// In which mailboxes a message is to be.
@@ -77,14 +79,11 @@ impl Flagging {
 }
 
 impl Placing {
-    fn apply(&self, row: &MessageRow) -> BTreeSet<MailboxId> {
+    /// What comes of the mailboxes that it is in now.
+    pub(crate) fn apply(&self, now: &BTreeSet<MailboxId>) -> BTreeSet<MailboxId> {
         match self {
             Self::Set(to) => to.clone(),
-            Self::Change { add, remove } => {
-                let now = row.placements.iter().map(|(mailbox, _)| *mailbox);
-                let kept = now.filter(|mailbox| !remove.contains(mailbox));
-                kept.chain(add.iter().copied()).collect()
-            }
+            Self::Change { add, remove } => now.difference(remove).chain(add).copied().collect(),
         }
     }
 }
@@ -97,10 +96,17 @@ impl Mailboxes {
         update: &Update,
         now: Timestamp,
     ) -> Result<(), MailboxError> {
-        self.transact(&[account], |txn| {
-            self.update_in(txn, account, update, now)
-                .map(Verdict::Commit)
-        })
+        self.update_for(None, account, update, now)
+    }
+
+    fn update_for(
+        &self,
+        actor: Option<&Actor>,
+        account: AccountId,
+        update: &Update,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        self.edit(account, |edit| self.update_one(edit, actor, update, now))
     }
 
     /// Changes messages one after another, durably: each as a whole or not at all. What became of
@@ -111,18 +117,30 @@ impl Mailboxes {
         updates: &[Update],
         now: Timestamp,
     ) -> Vec<Result<(), MailboxError>> {
+        self.update_each_for(None, account, updates, now)
+    }
+
+    /// The same for somebody else than the owner.
+    pub fn update_each_for(
+        &self,
+        actor: Option<&Actor>,
+        account: AccountId,
+        updates: &[Update],
+        now: Timestamp,
+    ) -> Vec<Result<(), MailboxError>> {
         let mut outcomes = Vec::with_capacity(updates.len());
         let mut rest = updates;
         while !rest.is_empty() {
             let chunk = rest.get(..limits::CHUNK).unwrap_or(rest);
-            match self.edit(account, |edit| self.update_some(edit, chunk, now)) {
+            match self.edit(account, |edit| self.update_some(edit, actor, chunk, now)) {
                 Ok(done) => {
                     outcomes.extend((0..done).map(|_| Ok(())));
                     rest = rest.get(done..).unwrap_or_default();
                 }
                 // One of them is refused: which, each by itself shows.
                 Err(_) => {
-                    outcomes.extend(chunk.iter().map(|one| self.update(account, one, now)));
+                    let by_itself = |one| self.update_for(actor, account, one, now);
+                    outcomes.extend(chunk.iter().map(by_itself));
                     rest = rest.get(chunk.len()..).unwrap_or_default();
                 }
             }
@@ -134,6 +152,7 @@ impl Mailboxes {
     fn update_some(
         &self,
         edit: &mut Edit<'_, '_>,
+        actor: Option<&Actor>,
         updates: &[Update],
         now: Timestamp,
     ) -> Result<usize, MailboxError> {
@@ -154,7 +173,7 @@ impl Mailboxes {
             if done > 0 && edit.txn.size() >= limits::VAULT_CHUNK_BYTES {
                 return Ok(done);
             }
-            self.update_one(edit, update, now)?;
+            self.update_one(edit, actor, update, now)?;
         }
         Ok(updates.len())
     }
@@ -168,7 +187,7 @@ impl Mailboxes {
         now: Timestamp,
     ) -> Result<(), MailboxError> {
         let mut edit = Edit::begin(txn, account)?;
-        self.update_one(&mut edit, update, now)?;
+        self.update_one(&mut edit, None, update, now)?;
         edit.finish();
         Ok(())
     }
@@ -176,6 +195,7 @@ impl Mailboxes {
     fn update_one(
         &self,
         edit: &mut Edit<'_, '_>,
+        actor: Option<&Actor>,
         update: &Update,
         now: Timestamp,
     ) -> Result<(), MailboxError> {
@@ -184,14 +204,17 @@ impl Mailboxes {
         if self.is_sealed(edit.account, &row) {
             return Err(MailboxError::Sealed);
         }
+        let mut may = May::of(self, edit, actor, &row)?;
         if let Some(flagging) = &update.flagging {
-            for (mailbox, uid) in &row.placements {
+            let shown = row.placements.iter();
+            for (mailbox, uid) in shown.filter(|(mailbox, _)| may.sees(*mailbox)) {
                 let old = edit.placement(*mailbox, *uid)?;
                 let old = old.ok_or(tern_store::StoreError::Damaged)?;
                 let flags = flagging.apply(&old.flags)?;
                 if flags == old.flags {
                     continue;
                 }
+                may.flag(*mailbox, &old.flags, &flags)?;
                 let sets = |word| flags.has_keyword(word) && !old.flags.has_keyword(word);
                 if self.marking.is_some_and(sets) {
                     mark::mark(edit, update.message, update.by.as_ref());
@@ -200,8 +223,9 @@ impl Mailboxes {
             }
         }
         if let Some(placing) = &update.placing {
-            let wanted = placing.apply(&row);
-            for (mailbox, uid) in replace(edit, update.message, &mut row, &wanted, now)? {
+            let wanted = may.place(self, edit, placing, &row)?;
+            let of = (update.message, &mut row);
+            for (mailbox, uid) in replace(edit, &may, of, &wanted, now)? {
                 let target = edit.mailbox(mailbox)?;
                 let by = update.by.as_ref();
                 brought::note(edit, self.watched, (mailbox, &target, uid), by);
@@ -232,19 +256,14 @@ impl Mailboxes {
     }
 }
 
-/// Has a message shown by these mailboxes and no others: at least one. Answers where it is new.
+/// Has a message shown by these mailboxes and no others. Answers where it is new.
 fn replace(
     edit: &mut Edit<'_, '_>,
-    message: MessageId,
-    row: &mut MessageRow,
+    may: &May<'_>,
+    (message, row): (MessageId, &mut MessageRow),
     wanted: &BTreeSet<MailboxId>,
     now: Timestamp,
 ) -> Result<Vec<(MailboxId, Uid)>, MailboxError> {
-    if wanted.is_empty() {
-        return Err(MailboxError::NotAllowed(
-            "a message is in at least one mailbox",
-        ));
-    }
     if wanted.len() > limits::MAX_PLACEMENTS {
         return Err(MailboxError::Limit("mailboxes that show one message"));
     }
@@ -254,7 +273,9 @@ fn replace(
     for (mailbox, uid) in std::mem::take(&mut row.placements) {
         let placement = edit.placement(mailbox, uid)?;
         let placement = placement.ok_or(tern_store::StoreError::Damaged)?;
-        flags.push(placement.flags.clone());
+        if may.sees(mailbox) {
+            flags.push(placement.flags.clone());
+        }
         match wanted.contains(&mailbox) {
             true => kept.push((mailbox, uid)),
             false => gone.push((mailbox, uid, placement)),
@@ -268,7 +289,7 @@ fn replace(
         let placement = PlacementRow {
             message,
             modseq: edit.modseq,
-            flags: crate::account_view::together(flags.iter()),
+            flags: may.within(mailbox, &Flags::empty(), together(flags.iter())),
             received: row.received,
             size: row.size,
             saved: now,

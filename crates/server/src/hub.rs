@@ -70,6 +70,11 @@ impl Signal {
         }
     }
 
+    /// Has whoever waits look at what there is.
+    pub(crate) fn look_again(&self) {
+        self.tell(CHANGED);
+    }
+
     /// Waits until something is told.
     pub(crate) async fn wait(&self) {
         self.notify.notified().await;

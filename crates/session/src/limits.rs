@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// Changes of rights that one account makes within [`RIGHTS_CHANGES_WITHIN`], at once or spread: each is
-/// rows and an entry of the audit log. Over: IMAP says `NO [LIMIT]`. An administrator has no such bound.
+/// rows and an entry of the audit log. Over: IMAP says `NO [LIMIT]`, JMAP `rateLimit`. An administrator has no
+/// such bound.
 pub const MAX_RIGHTS_CHANGES: u32 = 300;
 /// The time of [`MAX_RIGHTS_CHANGES`].
 pub const RIGHTS_CHANGES_WITHIN: Duration = Duration::from_secs(3_600);

@@ -2,21 +2,29 @@
 //! whoever has rights, and the one verb by which rights are given and taken.
 //!
 //! What somebody may do in a mailbox is asked of [`tern_mailbox::Mailboxes::rights`]. Invariants: a change of
-//! rights and its audit entry are one transaction; whoever shares something finds only those whom the
-//! configuration lets them see; whoever was given something can give it up. Refuses to keep who is in which group: that is read whenever it is asked.
+//! rights, its audit entry and what those are told whose rights they are, are one transaction; whoever shares
+//! something finds only those whom the configuration lets them see; whoever was given something can give it
+//! up. Refuses to keep who is in which group: that is read whenever it is asked.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tern_audit::{AuditError, Authentication, Draft, EntryId};
 use tern_base::{AccountId, EmailAddress, Entropy, MailboxId, Timestamp};
 use tern_directory::group::groups_around;
-use tern_directory::{DirectoryError, GroupId, PrincipalId, Principals, Visible};
-use tern_mailbox::{Actor, Connection, Grantee, MailboxError, Mailboxes, Rights, RightsChange};
-use tern_store::{Engine, StoreError, Verdict};
+use tern_directory::{DirectoryError, GroupId, PrincipalId, Principals, Resolution, Visible};
+use tern_mailbox::{
+    Actor, Connection, Grantee, MailboxError, Mailboxes, Rights, RightsChange, SEPARATOR,
+    ShareNotice, limits,
+};
+use tern_store::{Engine, StoreError, Transaction, Verdict};
 
 use crate::limits::{MAX_RIGHTS_CHANGES, RIGHTS_CHANGES_WITHIN};
 use crate::{Authenticated, Rate};
+
+/// What an account has had enough of: [`SharingError::TooOften`].
+pub const TOO_OFTEN: &str = "changes of rights within an hour";
 
 /// What every account of the server is called (RFC 4314 2).
 pub const ANYONE: &str = "anyone";
@@ -45,7 +53,7 @@ impl From<SharingError> for MailboxError {
     fn from(error: SharingError) -> Self {
         match error {
             SharingError::Mailbox(error) => error,
-            SharingError::TooOften => Self::Limit("changes of rights within an hour"),
+            SharingError::TooOften => Self::Limit(TOO_OFTEN),
             SharingError::Audit(AuditError::Store(error)) => error.into(),
             // The form of the entry is this file's, and the log is not signed here.
             SharingError::Audit(_) => StoreError::Damaged.into(),
@@ -60,9 +68,19 @@ pub fn entry(
     now: Timestamp,
     entropy: &mut dyn Entropy,
 ) -> Draft {
+    entry_of((who.account, &who.login), by, now, entropy)
+}
+
+/// The same for an account and its login.
+pub fn entry_of(
+    (account, login): (AccountId, &str),
+    by: &Connection,
+    now: Timestamp,
+    entropy: &mut dyn Entropy,
+) -> Draft {
     let actor = tern_audit::Actor::Account {
-        account: who.account,
-        address: who.login.clone(),
+        account,
+        address: login.to_owned(),
     };
     let mut entry = Draft::new(EntryId::new(now, entropy), now, actor, SHARE);
     let factor = match by.app_password {
@@ -178,21 +196,25 @@ impl Sharing {
 
     /// The same for an account, which finds those whom it sees and nobody else.
     pub fn find_for(&self, account: AccountId, name: &str) -> Result<Option<Grantee>, StoreError> {
-        let Some(found) = self.find(name)? else {
-            return Ok(None);
-        };
-        let principal = match found {
-            Grantee::Anyone => return Ok(Some(found)),
+        match self.find(name)? {
+            Some(found) if self.sees(account, found)? => Ok(Some(found)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether an account sees somebody, and so may share something with them.
+    pub fn sees(&self, account: AccountId, who: Grantee) -> Result<bool, StoreError> {
+        let principal = match who {
+            Grantee::Anyone => return Ok(true),
             Grantee::Account(account) => PrincipalId::Account(account),
             Grantee::Group(group) => PrincipalId::Group(GroupId(group)),
         };
-        let seen = match self.principals.seen_by(account) {
-            Ok(seen) => seen,
-            Err(DirectoryError::Store(error)) => return Err(error),
+        match self.principals.seen_by(account) {
+            Ok(seen) => Ok(seen.get(principal).is_some()),
+            Err(DirectoryError::Store(error)) => Err(error),
             // Its account is gone.
-            Err(_) => return Ok(None),
-        };
-        Ok(seen.get(principal).map(|_| found))
+            Err(_) => Ok(false),
+        }
     }
 
     /// Changes rights, and puts that on record: `entry` says who asks. Answers what they are then.
@@ -205,39 +227,49 @@ impl Sharing {
         request: &RightsRequest<'_>,
         entry: Draft,
     ) -> Result<Rights, SharingError> {
-        let RightsRequest { owner, mailbox, .. } = *request;
         self.may_change_now(&entry)?;
-        let owner_name = self.name_of(Grantee::Account(owner))?.unwrap_or_default();
-        let who = self.name_of(request.grantee)?.unwrap_or_default();
-        let mut accounts = vec![owner];
-        if let Grantee::Account(grantee) = request.grantee {
-            accounts.push(grantee);
-        }
-        let needed = match request.gives_up() {
-            true => Rights::LOOKUP,
-            false => Rights::ADMINISTER,
-        };
+        let named = self.named(request, &entry)?;
+        let accounts = named.accounts(request);
         mailboxes.transact(&accounts, |txn| {
-            mailboxes.require_in(txn, request.actor, owner, mailbox, needed)?;
-            let of = (owner, mailbox);
-            let before = mailboxes.rights_given_in(txn, of, request.grantee)?;
-            let rights = mailboxes.change_rights_in(txn, of, request.grantee, request.change)?;
+            let (before, rights) = change_in(mailboxes, txn, request, &named, &entry)?;
             // What changes nothing is no act, however often it is asked for.
-            if rights == before {
-                return Ok(Verdict::Abandon(rights));
+            Ok(match rights == before {
+                true => Verdict::Abandon(rights),
+                false => Verdict::Commit(rights),
+            })
+        })
+    }
+
+    /// Changes rights in a mailbox together, behind what `first` does in the same transaction: all of it is
+    /// done or nothing. The mailbox is the one that `first` answers, whatever the requests say, so that one
+    /// that it makes can be shared.
+    pub fn change_together(
+        &self,
+        mailboxes: &Mailboxes,
+        owner: AccountId,
+        requests: &[(RightsRequest<'_>, Draft)],
+        first: impl Fn(&mut Transaction<'_>) -> Result<MailboxId, MailboxError>,
+    ) -> Result<MailboxId, SharingError> {
+        for (_, entry) in requests {
+            self.may_change_now(entry)?;
+        }
+        let named = requests.iter();
+        let named = named.map(|(request, entry)| self.named(request, entry));
+        let named: Vec<Named> = named.collect::<Result<_, _>>()?;
+        let each = requests.iter().zip(&named);
+        let mut accounts: BTreeSet<AccountId> = [owner].into();
+        accounts.extend(each.flat_map(|((request, _), named)| named.accounts(request)));
+        let accounts: Vec<AccountId> = accounts.into_iter().collect();
+        mailboxes.transact(&accounts, |txn| {
+            let mailbox = first(txn)?;
+            for ((request, entry), named) in requests.iter().zip(&named) {
+                let request = RightsRequest {
+                    mailbox,
+                    ..request.clone()
+                };
+                change_in(mailboxes, txn, &request, named, entry)?;
             }
-            let mut entry = entry
-                .clone()
-                .target(owner_name.as_str())
-                .detail("mailbox", request.path)
-                .detail("who", who.as_str())
-                .detail("rights", rights.letters());
-            entry.action = match rights {
-                Rights::NONE => UNSHARE.to_owned(),
-                _ => SHARE.to_owned(),
-            };
-            tern_audit::append_in(txn, entry)?;
-            Ok(Verdict::Commit(rights))
+            Ok(Verdict::Commit(mailbox))
         })
     }
 
@@ -250,6 +282,53 @@ impl Sharing {
         let taken = self.changes.take(*account, now);
         taken.map_err(|_| SharingError::TooOften)
     }
+
+    /// Whom a change is about.
+    fn named(&self, request: &RightsRequest<'_>, entry: &Draft) -> Result<Named, StoreError> {
+        let owner = self.name_of(Grantee::Account(request.owner))?;
+        let mut told = self.behind(request.grantee)?;
+        let (by, address) = match &entry.actor {
+            tern_audit::Actor::Account { account, address } => (Some(*account), Some(address)),
+            _ => (None, None),
+        };
+        // RFC 9670 3: of what somebody else did.
+        told.retain(|account| *account != request.owner && Some(*account) != by);
+        let known = match by {
+            Some(by) => tern_directory::account(&*self.engine, by)?,
+            None => None,
+        };
+        let name = known.map(|known| known.display_name);
+        let name = name.filter(|name| !name.is_empty()).or(address.cloned());
+        Ok(Named {
+            owner: owner.unwrap_or_default(),
+            who: self.name_of(request.grantee)?.unwrap_or_default(),
+            by,
+            by_name: name.unwrap_or_else(|| ADMINISTRATOR.to_owned()),
+            by_address: address.cloned(),
+            told,
+        })
+    }
+
+    /// The accounts that have what somebody is given, as far as they are told of it by themselves: of what
+    /// every account is given nobody is.
+    fn behind(&self, who: Grantee) -> Result<Vec<AccountId>, StoreError> {
+        let reader = &*self.engine;
+        let group = match who {
+            Grantee::Anyone => return Ok(Vec::new()),
+            Grantee::Account(account) => return Ok(vec![account]),
+            Grantee::Group(group) => tern_directory::group::group(reader, GroupId(group))?,
+        };
+        let Some(group) = group else {
+            return Ok(Vec::new());
+        };
+        let found = match tern_directory::resolve(reader, &group.address)? {
+            Resolution::Found(found) => found.accounts,
+            _ => return Ok(Vec::new()),
+        };
+        let accounts = found.iter().map(|one| one.account);
+        let accounts: BTreeSet<AccountId> = accounts.take(limits::MAX_NOTIFIED).collect();
+        Ok(accounts.into_iter().collect())
+    }
 }
 
 impl RightsRequest<'_> {
@@ -258,4 +337,83 @@ impl RightsRequest<'_> {
         let own = |actor: &Actor| self.grantee == Grantee::Account(actor.account);
         self.actor.is_some_and(own) && self.change == RightsChange::Set(Rights::NONE)
     }
+}
+
+/// Whoever needs no right to it.
+const ADMINISTRATOR: &str = "Administrator";
+
+/// Whom a change is about, and who is told of it.
+struct Named {
+    owner: String,
+    who: String,
+    by: Option<AccountId>,
+    by_name: String,
+    by_address: Option<String>,
+    told: Vec<AccountId>,
+}
+
+impl Named {
+    /// The accounts that a change touches: whoever gives up their own rights is told of nothing, yet sees
+    /// less.
+    fn accounts(&self, request: &RightsRequest<'_>) -> Vec<AccountId> {
+        let grantee = match request.grantee {
+            Grantee::Account(account) => Some(account),
+            Grantee::Group(_) | Grantee::Anyone => None,
+        };
+        let accounts: BTreeSet<AccountId> = [request.owner]
+            .into_iter()
+            .chain(grantee)
+            .chain(self.told.iter().copied())
+            .collect();
+        accounts.into_iter().collect()
+    }
+}
+
+/// One change within a transaction, with its entry: the rights before and behind it.
+fn change_in(
+    mailboxes: &Mailboxes,
+    txn: &mut Transaction<'_>,
+    request: &RightsRequest<'_>,
+    named: &Named,
+    entry: &Draft,
+) -> Result<(Rights, Rights), SharingError> {
+    let RightsRequest { owner, mailbox, .. } = *request;
+    let needed = match request.gives_up() {
+        true => Rights::LOOKUP,
+        false => Rights::ADMINISTER,
+    };
+    mailboxes.require_in(txn, request.actor, owner, mailbox, needed)?;
+    let of = (owner, mailbox);
+    let before = mailboxes.rights_given_in(txn, of, request.grantee)?;
+    let rights = mailboxes.change_rights_in(txn, of, request.grantee, request.change)?;
+    if rights == before {
+        return Ok((before, rights));
+    }
+    let name = request.path.rsplit(SEPARATOR).next().unwrap_or_default();
+    let notice = ShareNotice {
+        at: entry.time,
+        by: named.by,
+        by_name: named.by_name.clone(),
+        by_address: named.by_address.clone(),
+        owner,
+        mailbox,
+        name: name.to_owned(),
+        before,
+        rights,
+    };
+    for account in &named.told {
+        mailboxes.note_share_in(txn, *account, &notice)?;
+    }
+    let mut entry = entry
+        .clone()
+        .target(named.owner.as_str())
+        .detail("mailbox", request.path)
+        .detail("who", named.who.as_str())
+        .detail("rights", rights.letters());
+    entry.action = match rights {
+        Rights::NONE => UNSHARE.to_owned(),
+        _ => SHARE.to_owned(),
+    };
+    tern_audit::append_in(txn, entry)?;
+    Ok((before, rights))
 }

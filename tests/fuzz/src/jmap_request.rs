@@ -16,6 +16,7 @@ use tern_directory::{CodeRefused, CredentialId, Identities, Principals, Subscrip
 use tern_jmap::{Caller, Capability, NoPush, RecallDesk, Request, Verbs};
 use tern_mailbox::Mailboxes;
 use tern_recall::{RecallId, Recalls};
+use tern_session::sharing::Sharing;
 use tern_session::{Mechanism, ids};
 
 use crate::fixture::{self, ALICE, BOB, NOW};
@@ -70,6 +71,7 @@ pub(crate) fn run(data: &[u8]) {
         recalls: &recalls,
         identities: Identities::new(Arc::new(engine.clone())),
         principals: Principals::new(Arc::new(engine.clone()), Visible::default()),
+        sharing: Sharing::new(Arc::new(engine.clone()), Visible::default()),
         subscriptions: Subscriptions::new(Arc::new(engine.clone())),
         outbox: Outbox::new(Arc::new(delivery), |_| {}),
         entropy: SeededEntropy::new(1),
@@ -109,6 +111,7 @@ struct House<'a> {
     recalls: &'a Recalls,
     identities: Identities,
     principals: Principals,
+    sharing: Sharing,
     subscriptions: Subscriptions,
     outbox: Outbox,
     entropy: SeededEntropy,
@@ -146,6 +149,7 @@ impl House<'_> {
             mailboxes: self.mailboxes,
             identities: &self.identities,
             principals: &self.principals,
+            sharing: &self.sharing,
             recalls: self.recalls,
             desk: &Closed,
             subscriptions: &self.subscriptions,

@@ -41,7 +41,7 @@ const PROPERTIES: [&str; 7] = [
 /// `Blob/get`
 pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let args: Args = args::read(args)?;
-    let account = cx.account(&args.account_id)?;
+    let scope = cx.scope(&args.account_id)?;
     let defaults = || vec!["data".to_owned(), "size".to_owned()];
     let properties = args.properties.unwrap_or_else(defaults);
     if let Some(name) = properties
@@ -54,7 +54,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let (mut list, mut not_found) = (Vec::new(), Vec::new());
     for id in cx.each_once(&args.ids)? {
         let mailboxes = cx.verbs.mailboxes;
-        let Some(found) = Found::by_id(mailboxes, account, &id)? else {
+        let Some(found) = Found::by_id(mailboxes, &scope, &id)? else {
             not_found.push(id);
             continue;
         };
@@ -66,7 +66,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
         let read = match needs_octets {
             true => found
                 .record(mailboxes, cx.caller, cx.now)
-                .and_then(|()| found.read(mailboxes, account, part)),
+                .and_then(|()| found.read(mailboxes, part)),
             false => Ok(Vec::new()),
         };
         let octets = match read {

@@ -24,7 +24,8 @@ pub(crate) const TYPES: [&str; 3] = ["Email", "Mailbox", "Thread"];
 /// `Blob/lookup`
 pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let args: Args = args::read(args)?;
-    let account = cx.account(&args.account_id)?;
+    let scope = cx.scope(&args.account_id)?;
+    let account = scope.account;
     if let Some(name) = args
         .type_names
         .iter()
@@ -32,10 +33,10 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     {
         return Err(MethodError::unknown_data_type(name));
     }
-    let view = cx.verbs.mailboxes.account_view(account)?;
+    let (view, _) = scope.view(cx.verbs.mailboxes)?;
     let (mut list, mut not_found) = (Vec::new(), Vec::new());
     for id in cx.each_once(&args.ids)? {
-        let Some(found) = Found::by_id(cx.verbs.mailboxes, account, &id)? else {
+        let Some(found) = Found::by_id(cx.verbs.mailboxes, &scope, &id)? else {
             not_found.push(id);
             continue;
         };

@@ -4,7 +4,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tern_base::AccountId;
 
 use super::{is_whole, part};
 use crate::args::{self, UnsignedInt};
@@ -13,6 +12,7 @@ use crate::blob_id::{BlobKey, BlobRef};
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
 use crate::limits;
+use crate::scope::Scope;
 use crate::standard::wrong::Wrong;
 
 #[derive(Debug, Deserialize)]
@@ -47,13 +47,13 @@ struct DataSource {
 /// `Blob/upload`
 pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let args: Args = args::read(args)?;
-    let account = cx.account(&args.account_id)?;
+    let scope = cx.scope(&args.account_id)?;
     if args.create.len() > limits::MAX_OBJECTS_IN_SET {
         return Err(MethodError::REQUEST_TOO_LARGE);
     }
     let (mut made, mut refused) = (Map::new(), Map::new());
     for (creation, object) in args.create {
-        match upload(cx, account, object) {
+        match upload(cx, &scope, object) {
             Ok((id, object)) => {
                 cx.was_created(&creation, &id);
                 made.insert(creation, object);
@@ -67,11 +67,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     }))
 }
 
-fn upload(
-    cx: &mut Context<'_>,
-    account: AccountId,
-    object: Value,
-) -> Result<(String, Value), SetError> {
+fn upload(cx: &mut Context<'_>, scope: &Scope, object: Value) -> Result<(String, Value), SetError> {
     let object = read_object(&object)?;
     if object.data.is_empty() || object.data.len() > limits::MAX_DATA_SOURCES {
         let why = "too many parts, or none";
@@ -79,7 +75,7 @@ fn upload(
     }
     let mut octets = Vec::new();
     for source in object.data {
-        octets.extend(read(cx, account, source)?);
+        octets.extend(read(cx, scope, source)?);
         if octets.len() as u64 > limits::MAX_SIZE_BLOB_SET {
             return Err(SetError::new("tooLarge", "the blob is too large")
                 .and("maxSize", limits::MAX_SIZE_BLOB_SET.into()));
@@ -89,9 +85,9 @@ fn upload(
         .kind
         .unwrap_or_else(|| "application/octet-stream".to_owned());
     let mailboxes = cx.verbs.mailboxes;
-    let done = mailboxes.upload(account, &kind, &octets, cx.now, cx.entropy)?;
+    let done = mailboxes.upload(scope.caller, &kind, &octets, cx.now, cx.entropy)?;
     let key = BlobKey::new(mailboxes.content_key());
-    let id = BlobRef::upload(done.blob).id(&key, account);
+    let id = BlobRef::upload(done.blob).id(&key, scope.account);
     let object = json!({"id": id, "type": done.media_type, "size": done.size});
     Ok((id, object))
 }
@@ -119,7 +115,7 @@ fn read_object(object: &Value) -> Result<UploadObject, SetError> {
     })
 }
 
-fn read(cx: &Context<'_>, account: AccountId, source: DataSource) -> Result<Vec<u8>, SetError> {
+fn read(cx: &Context<'_>, scope: &Scope, source: DataSource) -> Result<Vec<u8>, SetError> {
     let no = |why: &str| SetError::invalid_properties(&["data"], why);
     let is_part = source.offset.is_some() || source.length.is_some();
     match (source.text, source.base64, source.blob_id) {
@@ -127,7 +123,7 @@ fn read(cx: &Context<'_>, account: AccountId, source: DataSource) -> Result<Vec<
         (None, Some(text), None) if !is_part => STANDARD.decode(text).map_err(|_| no("no base64")),
         (None, None, Some(id)) => {
             let mailboxes = cx.verbs.mailboxes;
-            let found = Found::by_id(mailboxes, account, cx.resolved(&id))?;
+            let found = Found::by_id(mailboxes, scope, cx.resolved(&id))?;
             let found = found.ok_or_else(|| {
                 SetError::new("blobNotFound", "there is no such blob").and("notFound", json!([id]))
             })?;
@@ -141,7 +137,7 @@ fn read(cx: &Context<'_>, account: AccountId, source: DataSource) -> Result<Vec<
                     .and("maxSize", limits::MAX_SIZE_BLOB_SET.into()));
             }
             found.record(mailboxes, cx.caller, cx.now)?;
-            Ok(found.read(mailboxes, account, part)?)
+            Ok(found.read(mailboxes, part)?)
         }
         _ => Err(no("a part is one of a text, base64 and a blob")),
     }

@@ -5,23 +5,40 @@ use tern_base::MessageId;
 use tern_mailbox::rows::Change;
 use tern_session::ids;
 
+use super::seen;
 use crate::args;
 use crate::context::Context;
 use crate::error::MethodError;
+use crate::scope::Of;
 use crate::standard::changes::{self, ChangesArgs};
 use crate::state::Delta;
 
-/// `Email/changes`
-pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
-    let args: ChangesArgs = args::read(args)?;
-    let account = cx.account(&args.account_id)?;
-    let view = cx.verbs.mailboxes.account_view(account)?;
-    let part = changes::read(cx, &args, view.modseq, |change| match *change {
+/// The message that a change is of.
+pub(super) const fn message_of(change: &Change) -> Option<MessageId> {
+    match *change {
         Change::Placed { message, .. }
         | Change::Flagged { message, .. }
         | Change::Vanished { message, .. } => Some(message),
         Change::MailboxCreated(_) | Change::MailboxUpdated(_) | Change::MailboxDestroyed(_) => None,
-    })?;
+    }
+}
+
+/// `Email/changes`
+pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
+    let args: ChangesArgs = args::read(args)?;
+    let scope = cx.scope(&args.account_id)?;
+    let account = scope.account;
+    if scope.is_foreign() {
+        return seen::emails(cx, &scope, &args);
+    }
+    let view = cx.verbs.mailboxes.account_view(account)?;
+    let part = changes::read(
+        cx,
+        (&scope, Of::Messages),
+        &args,
+        (view.modseq, view.modseq),
+        message_of,
+    )?;
     let mut delta = Delta::default();
     for change in &part.changes {
         match *change {

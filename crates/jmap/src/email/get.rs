@@ -21,8 +21,9 @@ use crate::args::{self, UnsignedInt};
 use crate::blob_id::BlobRef;
 use crate::context::Context;
 use crate::error::MethodError;
+use crate::scope::Of;
 use crate::standard::get;
-use crate::{date, limits, state};
+use crate::{date, limits};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -79,9 +80,10 @@ impl Fetch {
 /// `Email/get`
 pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let args: Args = args::read(args)?;
-    let account = cx.account(&args.account_id)?;
+    let scope = cx.scope(&args.account_id)?;
+    let account = scope.account;
     let plan = args.fetch.plan(&property::DEFAULTS)?;
-    let view = cx.verbs.mailboxes.account_view(account)?;
+    let (view, modseq) = scope.view(cx.verbs.mailboxes)?;
     let ids = match &args.ids {
         Some(ids) => cx.each_once(ids)?,
         // RFC 8620 5.1: all of them, where they are not too many.
@@ -99,7 +101,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     });
     let wanted: Vec<Option<Held>> = wanted.collect();
     let mut messages = Messages::read(cx, account, wanted)?;
-    messages.record(cx, &plan)?;
+    messages.record(cx, account, &plan)?;
     messages.read_structures(cx)?;
     let (mut list, mut not_found) = (Vec::new(), Vec::new());
     for (id, message) in ids.into_iter().zip(messages.all) {
@@ -114,7 +116,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     }
     Ok(get::response(
         &args.account_id,
-        &state::of(view.modseq),
+        &scope.state(Of::Messages, modseq),
         list,
         &not_found,
     ))
@@ -129,7 +131,7 @@ pub(super) fn one(
 ) -> Result<Option<Value>, MethodError> {
     let id = ids::email_id(account, held.message);
     let mut messages = Messages::read(cx, account, vec![Some(held.clone())])?;
-    messages.record(cx, plan)?;
+    messages.record(cx, account, plan)?;
     match messages.all.pop().flatten() {
         Some(message) => write_one(cx, account, plan, &id, &message),
         None => Ok(None),
@@ -256,8 +258,12 @@ impl Messages {
     }
 
     /// Puts on record what is about to be served. What is sealed or gone by then is left out.
-    fn record(&mut self, cx: &Context<'_>, plan: &Plan) -> Result<(), MethodError> {
-        let account = cx.caller.account;
+    fn record(
+        &mut self,
+        cx: &Context<'_>,
+        account: AccountId,
+        plan: &Plan,
+    ) -> Result<(), MethodError> {
         let mailboxes = cx.verbs.mailboxes;
         for _ in 0..limits::RECORD_ATTEMPTS {
             let mut served = Vec::new();
@@ -268,7 +274,7 @@ impl Messages {
                 let of = (account, message.held.message);
                 served.push(Served::of(of, &message.row, level, share(level)));
             }
-            match mailboxes.record_served(&served, &cx.caller.viewer(), cx.now) {
+            match mailboxes.record_served(&served, &cx.caller.viewer_in(account), cx.now) {
                 Ok(()) => return Ok(()),
                 Err(MailboxError::Sealed) => {
                     self.drop_missing(mailboxes, account)?;

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tern_base::{AccountId, OriginId, ThreadId};
-use tern_mailbox::{AppendRequest, MailboxError};
+use tern_base::{OriginId, ThreadId};
+use tern_mailbox::{AppendRequest, MailboxError, Placed};
 use tern_session::ids;
 
 use super::keep::{self, Kept};
@@ -11,8 +11,9 @@ use crate::blob::Found;
 use crate::blob_id::{BlobKey, BlobRef};
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
+use crate::scope::{Of, Scope};
 use crate::standard::wrong::Wrong;
-use crate::{args, limits, state};
+use crate::{args, limits};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -26,12 +27,12 @@ struct Args {
 /// `Email/import`
 pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let args: Args = args::read(args)?;
-    let account = cx.account(&args.account_id)?;
+    let scope = cx.scope_to_change(&args.account_id)?;
     if args.emails.len() > limits::MAX_OBJECTS_IN_SET {
         return Err(MethodError::REQUEST_TOO_LARGE);
     }
-    let since = cx.verbs.mailboxes.newest_modseq(account)?;
-    let old_state = state::of(since);
+    let since = scope.newest(cx.verbs.mailboxes)?;
+    let old_state = scope.state(Of::Messages, since);
     if args
         .if_in_state
         .as_deref()
@@ -41,7 +42,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     }
     let (mut made, mut refused) = (Map::new(), Map::new());
     for (creation, email) in args.emails {
-        match import(cx, account, &email) {
+        match import(cx, &scope, &email) {
             Ok((id, object)) => {
                 cx.was_created(&creation, &id);
                 made.insert(creation, object);
@@ -51,23 +52,19 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     }
     let own = made.values().filter_map(|made| made["id"].as_str());
     let own = own
-        .filter_map(|id| ids::parse_email_id(account, id))
+        .filter_map(|id| ids::parse_email_id(scope.account, id))
         .collect();
-    let now = state::after(cx.verbs.mailboxes, account, since, &own)?;
+    let now = scope.after(cx.verbs.mailboxes, since, &own)?;
     let map = |map: Map<String, Value>| (!map.is_empty()).then_some(map);
     Ok(json!({
         "accountId": args.account_id, "oldState": old_state,
-        "newState": state::of(now),
+        "newState": scope.state(Of::Messages, now),
         "created": map(made), "notCreated": map(refused),
     }))
 }
 
 /// Makes an Email from an EmailImport.
-fn import(
-    cx: &mut Context<'_>,
-    account: AccountId,
-    email: &Value,
-) -> Result<(String, Value), SetError> {
+fn import(cx: &mut Context<'_>, scope: &Scope, email: &Value) -> Result<(String, Value), SetError> {
     let none = SetError::new("invalidProperties", "an EmailImport is an object");
     let email = email.as_object().ok_or(none)?;
     let known = ["blobId", "mailboxIds", "keywords", "receivedAt"];
@@ -75,12 +72,12 @@ fn import(
     for name in email.keys().filter(|name| !known.contains(&name.as_str())) {
         all.take::<()>(Err(keep::wrong(name, "no property of an EmailImport")));
     }
-    let kept = all.take(Kept::read(cx, account, email));
+    let kept = all.take(Kept::read(cx, scope.account, email));
     let blob = email.get("blobId").and_then(Value::as_str);
     let blob = all.take(blob.ok_or_else(|| keep::wrong("blobId", "not an id")));
     let (mut kept, blob) = all.unless(kept.zip(blob))?;
     let mailboxes = cx.verbs.mailboxes;
-    let found = Found::by_id(mailboxes, account, cx.resolved(blob))?;
+    let found = Found::by_id(mailboxes, scope, cx.resolved(blob))?;
     // RFC 8621 4.8: invalidProperties for a blob that is not there, too.
     let found = found.ok_or_else(|| keep::wrong("blobId", "there is no such blob"))?;
     let content = match found.take(mailboxes, cx.caller, cx.now) {
@@ -91,17 +88,17 @@ fn import(
     };
     // RFC 8621 4.8
     kept.received = kept.received.or_else(|| tern_mime::received_at(&content));
-    put(cx, account, kept, content)
+    put(cx, scope, kept, content)
 }
 
 /// Puts a message into its mailboxes; what the server sets of it.
 pub(super) fn put(
     cx: &mut Context<'_>,
-    account: AccountId,
+    scope: &Scope,
     mut kept: Kept,
     content: Vec<u8>,
 ) -> Result<(String, Value), SetError> {
-    let mailboxes = cx.verbs.mailboxes;
+    let (mailboxes, account) = (cx.verbs.mailboxes, scope.account);
     let octets = u32::try_from(content.len()).unwrap_or(u32::MAX);
     let first = kept.mailboxes.pop_first().ok_or_else(SetError::not_found)?;
     let request = AppendRequest {
@@ -111,13 +108,29 @@ pub(super) fn put(
         flags: kept.flags,
         received: kept.received,
         origin: OriginId::new(cx.now, cx.entropy),
-        by: cx.caller.bringer(),
+        by: cx.caller.bringer_in(account),
     };
-    let placed = mailboxes.append_to_each(request, &kept.mailboxes, cx.now);
-    let placed = placed.map_err(|error| match error {
+    let placed = mailboxes.append_to_each_for(scope.actor(), request, &kept.mailboxes, cx.now);
+    let placed = placed.map_err(refused)?;
+    Ok(made(cx, scope, &placed, octets))
+}
+
+/// What a client is told of a message that was put nowhere.
+pub(super) fn refused(error: MailboxError) -> SetError {
+    match error {
         MailboxError::NoMailbox => keep::wrong("mailboxIds", "there is no such mailbox"),
         other => other.into(),
-    })?;
+    }
+}
+
+/// What the server sets of a message that was put somewhere.
+pub(super) fn made(
+    cx: &Context<'_>,
+    scope: &Scope,
+    placed: &Placed,
+    octets: u32,
+) -> (String, Value) {
+    let (mailboxes, account) = (cx.verbs.mailboxes, scope.account);
     // What is under a seal is accepted and gone at once, so that a client settles.
     let (thread, size) = match mailboxes.message(account, placed.message) {
         Ok(row) => (row.thread, row.size),
@@ -129,5 +142,5 @@ pub(super) fn put(
         "id": id, "blobId": BlobRef::message(placed.message).id(&key, account),
         "threadId": ids::thread_id(account, thread), "size": size,
     });
-    Ok((id, object))
+    (id, object)
 }

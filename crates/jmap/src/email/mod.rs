@@ -12,6 +12,7 @@ mod keep;
 pub(crate) mod parse;
 mod property;
 pub(crate) mod query;
+pub(crate) mod seen;
 pub(crate) mod set;
 pub(crate) mod snippet;
 mod unchanged;

@@ -25,17 +25,17 @@ struct Args {
 /// `Email/parse`
 pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let args: Args = args::read(args)?;
-    let account = cx.account(&args.account_id)?;
+    let scope = cx.scope(&args.account_id)?;
     let plan = args.fetch.plan(property::of_message())?;
     let (mut parsed, mut unparsable, mut not_found) = (Map::new(), Vec::new(), Vec::new());
     for id in cx.each_once(&args.blob_ids)? {
         let mailboxes = cx.verbs.mailboxes;
-        let Some(found) = Found::by_id(mailboxes, account, &id)? else {
+        let Some(found) = Found::by_id(mailboxes, &scope, &id)? else {
             not_found.push(id);
             continue;
         };
         let octets = match found.record(mailboxes, cx.caller, cx.now) {
-            Ok(()) => found.read_all(mailboxes, account),
+            Ok(()) => found.read_all(mailboxes),
             Err(error) => Err(error),
         };
         let octets = match octets {
@@ -46,7 +46,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
             }
             Err(error) => return Err(error.into()),
         };
-        let content = Content::in_memory(mailboxes, account, &octets, found.blob.clone());
+        let content = Content::in_memory(mailboxes, scope.account, &octets, found.blob.clone());
         // Anything can be read as a message; what has no field of one is none.
         let is_message = content.structure.view().is_some_and(|view| {
             let header = octets.get(..view.header_size as usize).unwrap_or_default();

@@ -1,7 +1,6 @@
 //! `Email/set` (RFC 8621 4.6): each object is changed as a whole or not at all.
 
 use serde_json::{Map, Value};
-use tern_base::AccountId;
 use tern_mailbox::{MailboxError, Update};
 use tern_session::ids;
 use tern_store::Verdict;
@@ -10,52 +9,51 @@ use super::compose::compose;
 use super::import::put;
 use super::keep::{Kept, Patch};
 use super::unchanged;
+use crate::args;
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
+use crate::scope::{Of, Scope};
 use crate::standard::set::{Outcomes, SetArgs};
 use crate::standard::wrong::Wrong;
-use crate::{args, state};
 
 /// `Email/set`
 pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let mut args: SetArgs = args::read(args)?;
-    let account = cx.account(&args.account_id)?;
-    let since = cx.verbs.mailboxes.newest_modseq(account)?;
-    args.check(&state::of(since))?;
+    let scope = cx.scope_to_change(&args.account_id)?;
+    let since = scope.newest(cx.verbs.mailboxes)?;
+    let old_state = scope.state(Of::Messages, since);
+    args.check(&old_state)?;
     let mut outcomes = Outcomes::default();
     for (creation, email) in args.create.take().unwrap_or_default() {
-        let outcome = create(cx, account, &email);
+        let outcome = create(cx, &scope, &email);
         outcomes.create(cx, &creation, outcome);
     }
     let updates = args.update.take().unwrap_or_default();
-    update(cx, account, &args, updates, &mut outcomes);
-    outcomes.destroy_each(cx, &args, |cx, id| destroy(cx, account, id));
+    update(cx, &scope, &args, updates, &mut outcomes);
+    outcomes.destroy_each(cx, &args, |cx, id| destroy(cx, &scope, id));
     let own = outcomes.touched();
     let own = own
-        .filter_map(|id| ids::parse_email_id(account, id))
+        .filter_map(|id| ids::parse_email_id(scope.account, id))
         .collect();
-    let now = state::after(cx.verbs.mailboxes, account, since, &own)?;
-    Ok(outcomes.response(&args.account_id, &state::of(since), &state::of(now)))
+    let now = scope.after(cx.verbs.mailboxes, since, &own)?;
+    let new_state = scope.state(Of::Messages, now);
+    Ok(outcomes.response(&args.account_id, &old_state, &new_state))
 }
 
-fn create(
-    cx: &mut Context<'_>,
-    account: AccountId,
-    email: &Value,
-) -> Result<(String, Value), SetError> {
+fn create(cx: &mut Context<'_>, scope: &Scope, email: &Value) -> Result<(String, Value), SetError> {
     let none = SetError::new("invalidProperties", "an Email is an object");
     let email = email.as_object().ok_or(none)?;
     let mut all = Wrong::default();
-    let kept = all.take(Kept::read(cx, account, email));
-    let content = all.take(compose(cx, account, email));
+    let kept = all.take(Kept::read(cx, scope.account, email));
+    let content = all.take(compose(cx, scope, email));
     let (kept, content) = all.unless(kept.zip(content))?;
-    put(cx, account, kept, content)
+    put(cx, scope, kept, content)
 }
 
 /// Changes objects together, each unless the same call destroys it.
 fn update(
     cx: &mut Context<'_>,
-    account: AccountId,
+    scope: &Scope,
     args: &SetArgs,
     patches: Map<String, Value>,
     outcomes: &mut Outcomes,
@@ -64,7 +62,7 @@ fn update(
     for (id, patch) in patches {
         let resolved = cx.resolved(&id).to_owned();
         let stays = args.stays(cx, &resolved);
-        match stays.and_then(|()| read_update(cx, account, &resolved, &patch)) {
+        match stays.and_then(|()| read_update(cx, scope, &resolved, &patch)) {
             Ok(update) => {
                 ids.push(resolved);
                 updates.push(update);
@@ -72,7 +70,8 @@ fn update(
             Err(error) => outcomes.update(&resolved, Err(error)),
         }
     }
-    let done = cx.verbs.mailboxes.update_each(account, &updates, cx.now);
+    let mailboxes = cx.verbs.mailboxes;
+    let done = mailboxes.update_each_for(scope.actor(), scope.account, &updates, cx.now);
     for (id, done) in ids.into_iter().zip(done) {
         let done = done.map(|()| Value::Null);
         outcomes.update(&id, done.map_err(refused));
@@ -81,15 +80,16 @@ fn update(
 
 fn read_update(
     cx: &mut Context<'_>,
-    account: AccountId,
+    scope: &Scope,
     id: &str,
     patch: &Value,
 ) -> Result<Update, SetError> {
+    let account = scope.account;
     let message = ids::parse_email_id(account, id).ok_or_else(SetError::not_found)?;
     let Some(members) = patch.as_object() else {
         return Err(SetError::new("invalidPatch", "a patch is an object"));
     };
-    let view = cx.verbs.mailboxes.account_view(account)?;
+    let (view, _) = scope.view(cx.verbs.mailboxes)?;
     let held = view.get(message).ok_or_else(SetError::not_found)?;
     let changes = unchanged::changes(cx, account, held, members)?;
     let patch = Patch::read(cx, account, &changes)?;
@@ -97,7 +97,7 @@ fn read_update(
         message,
         placing: patch.placing,
         flagging: patch.flagging,
-        by: Some(cx.caller.connection()),
+        by: (!scope.is_foreign()).then(|| cx.caller.connection()),
     })
 }
 
@@ -118,13 +118,15 @@ fn refused(error: MailboxError) -> SetError {
     }
 }
 
-fn destroy(cx: &Context<'_>, account: AccountId, id: &str) -> Result<(), SetError> {
+fn destroy(cx: &Context<'_>, scope: &Scope, id: &str) -> Result<(), SetError> {
+    let account = scope.account;
     let message = ids::parse_email_id(account, id).ok_or_else(SetError::not_found)?;
     let mailboxes = cx.verbs.mailboxes;
     // What is sealed is gone for clients already.
     mailboxes.message(account, message)?;
     let was_there = mailboxes.transact(&[account], |txn| {
-        let removed = mailboxes.remove_in(txn, account, message, cx.now)?;
+        let of = (account, message);
+        let removed = mailboxes.remove_for_in(txn, scope.actor(), of, cx.now)?;
         Ok::<_, MailboxError>(Verdict::Commit(removed))
     })?;
     was_there.then_some(()).ok_or_else(SetError::not_found)

@@ -58,11 +58,12 @@ struct Snippet {
 /// `SearchSnippet/get`
 pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let args: Args = args::read(args)?;
-    let account = cx.account(&args.account_id)?;
+    let scope = cx.scope(&args.account_id)?;
+    let account = scope.account;
     let test = Test::read(cx, account, args.filter.as_ref())?;
     let mut wanted = Wanted::default();
     wanted.take(&test);
-    let view = cx.verbs.mailboxes.account_view(account)?;
+    let (view, _) = scope.view(cx.verbs.mailboxes)?;
     let (mut list, mut not_found) = (Vec::new(), Vec::new());
     for id in cx.each_once(&args.email_ids)? {
         let message = ids::parse_email_id(account, &id).filter(|it| view.get(*it).is_some());
@@ -122,7 +123,7 @@ fn one(
     };
     if let Some(level) = level {
         let served = Served::of((account, message), &row, level, Share::NONE);
-        mailboxes.record_served(&[served], &cx.caller.viewer(), cx.now)?;
+        mailboxes.record_served(&[served], &cx.caller.viewer_in(account), cx.now)?;
     }
     match mailboxes.is_sealed(account, &row) {
         true => Err(MailboxError::Sealed.into()),

@@ -11,6 +11,7 @@ use tern_session::ids;
 use crate::args;
 use crate::context::Context;
 use crate::error::MethodError;
+use crate::scope::Of;
 use crate::standard::changes::{self, ChangesArgs};
 use crate::state::Delta;
 
@@ -25,10 +26,13 @@ const COUNTS: [&str; 4] = [
 /// `Mailbox/changes`
 pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let args: ChangesArgs = args::read(args)?;
-    let account = cx.account(&args.account_id)?;
-    let view = cx.verbs.mailboxes.account_view(account)?;
+    let scope = cx.scope(&args.account_id)?;
+    let (view, seen) = scope.view(cx.verbs.mailboxes)?;
     let shown = Shown::of(&view);
-    let part = changes::read(cx, &args, view.modseq, |change| shown.touched(change))?;
+    let of = (&scope, Of::Mailboxes);
+    let part = changes::read(cx, of, &args, (seen, view.modseq), |change| {
+        shown.touched(change)
+    })?;
     let (mut delta, mut only_counts) = (Delta::default(), true);
     for change in &part.changes {
         match *change {
@@ -46,7 +50,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     }
     // What is still to be taken out of a mailbox that is gone is no news of it, nor is what there was
     // before it.
-    let folders = cx.verbs.mailboxes.folders(part.account)?;
+    let folders = scope.folders(cx.verbs.mailboxes)?;
     let mut there: BTreeSet<MailboxId> = folders.iter().map(|folder| folder.id).collect();
     for change in part.later.iter().rev() {
         match *change {

@@ -1,19 +1,21 @@
 //! `Mailbox/get` (RFC 8621 2.1).
 
 use serde_json::{Value, json};
-use tern_base::{AccountId, MailboxId};
+use tern_base::MailboxId;
 use tern_mailbox::{Folder, INBOX, MailboxError, Role, SEPARATOR};
 use tern_session::ids;
 
 use super::counts::{Counts, counts};
+use super::{rights, share};
+use crate::Capability;
 use crate::args;
 use crate::context::Context;
 use crate::error::MethodError;
+use crate::scope::{Of, Scope};
 use crate::standard::get::{self, GetArgs, Wanted};
-use crate::state;
 
 /// Every property of a Mailbox.
-pub(crate) const PROPERTIES: [&str; 11] = [
+pub(crate) const PROPERTIES: [&str; 12] = [
     "id",
     "name",
     "parentId",
@@ -25,6 +27,8 @@ pub(crate) const PROPERTIES: [&str; 11] = [
     "unreadThreads",
     "myRights",
     "isSubscribed",
+    // By a capability of its own, and so the last.
+    "shareWith",
 ];
 
 /// The role of a mailbox by its registered name (RFC 8621 2).
@@ -54,9 +58,14 @@ pub(super) fn role_of(name: &str) -> Option<Role> {
     Role::ALL.into_iter().find(|role| role_name(*role) == name)
 }
 
-pub(super) fn object(account: AccountId, folder: &Folder, counts: Counts) -> Value {
-    let may_go = folder.id != INBOX;
-    json!({
+pub(super) fn object(
+    cx: &Context<'_>,
+    scope: &Scope,
+    folder: &Folder,
+    counts: Counts,
+) -> Result<Value, MailboxError> {
+    let account = scope.account;
+    let mut object = json!({
         "id": ids::mailbox_id(account, folder.id),
         "name": name_of(folder),
         "parentId": folder.parent.map(|parent| ids::mailbox_id(account, parent)),
@@ -66,26 +75,26 @@ pub(super) fn object(account: AccountId, folder: &Folder, counts: Counts) -> Val
         "unreadEmails": counts.unread_emails,
         "totalThreads": counts.total_threads,
         "unreadThreads": counts.unread_threads,
-        "myRights": {
-            "mayReadItems": true, "mayAddItems": true, "mayRemoveItems": true, "maySetSeen": true,
-            "maySetKeywords": true, "mayCreateChild": true, "mayRename": may_go,
-            "mayDelete": may_go, "maySubmit": true,
-        },
+        "myRights": rights::object(cx, scope.rights(folder.id), folder.id != INBOX),
         "isSubscribed": folder.subscribed,
-    })
+    });
+    if cx.uses(Capability::MailShare) {
+        object["shareWith"] = share::with(cx, scope, folder.id)?;
+    }
+    Ok(object)
 }
 
 /// One of an account's mailboxes, with its counts.
 pub(super) fn one(
     cx: &Context<'_>,
-    account: AccountId,
+    scope: &Scope,
     all: &[Folder],
     folder: &Folder,
 ) -> Result<Value, MailboxError> {
-    let view = cx.verbs.mailboxes.account_view(account)?;
+    let (view, _) = scope.view(cx.verbs.mailboxes)?;
     let counts = counts(&view, trash_of(all));
     let counts = counts.get(&folder.id).copied().unwrap_or_default();
-    Ok(object(account, folder, counts))
+    object(cx, scope, folder, counts)
 }
 
 fn trash_of(folders: &[Folder]) -> Option<MailboxId> {
@@ -97,23 +106,27 @@ fn trash_of(folders: &[Folder]) -> Option<MailboxId> {
 /// `Mailbox/get`
 pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let args: GetArgs = args::read(args)?;
-    let account = cx.account(&args.account_id)?;
-    let wanted = Wanted::of(args.properties.as_deref(), &PROPERTIES)?;
-    let view = cx.verbs.mailboxes.account_view(account)?;
-    let folders = cx.verbs.mailboxes.folders(account)?;
+    let scope = cx.scope(&args.account_id)?;
+    let known = match cx.uses(Capability::MailShare) {
+        true => &PROPERTIES[..],
+        false => &PROPERTIES[..PROPERTIES.len() - 1],
+    };
+    let wanted = Wanted::of(args.properties.as_deref(), known)?;
+    let (view, modseq) = scope.view(cx.verbs.mailboxes)?;
+    let folders = scope.folders(cx.verbs.mailboxes)?;
     let counts = counts(&view, trash_of(&folders));
     let of = |folder: &Folder| {
         let counts = counts.get(&folder.id).copied().unwrap_or_default();
-        wanted.select(object(account, folder, counts))
+        Ok::<_, MailboxError>(wanted.select(object(cx, &scope, folder, counts)?))
     };
     let (mut list, mut not_found) = (Vec::new(), Vec::new());
     match &args.ids {
-        None => list.extend(folders.iter().map(of)),
+        None => list = folders.iter().map(of).collect::<Result<_, _>>()?,
         Some(ids) => {
             for id in cx.each_once(ids)? {
-                let mailbox = ids::parse_mailbox_id(account, &id);
+                let mailbox = ids::parse_mailbox_id(scope.account, &id);
                 match folders.iter().find(|folder| Some(folder.id) == mailbox) {
-                    Some(folder) => list.push(of(folder)),
+                    Some(folder) => list.push(of(folder)?),
                     None => not_found.push(id),
                 }
             }
@@ -121,7 +134,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     }
     Ok(get::response(
         &args.account_id,
-        &state::of(view.modseq),
+        &scope.state(Of::Mailboxes, modseq),
         list,
         &not_found,
     ))

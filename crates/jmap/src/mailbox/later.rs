@@ -4,12 +4,14 @@
 //! RFC 8620 5.3: what counts is the state after the call, whatever the states between.
 
 use serde_json::Value;
-use tern_base::AccountId;
+use tern_mailbox::MailboxError;
+use tern_store::Verdict;
 
 use super::set;
 use crate::context::Context;
 use crate::error::SetError;
 use crate::limits;
+use crate::scope::Scope;
 use crate::standard::set::Outcomes;
 
 /// What waits, with why it could not be done so far.
@@ -29,18 +31,18 @@ impl Later {
     pub(super) fn try_now(
         &mut self,
         cx: &mut Context<'_>,
-        account: AccountId,
+        scope: &Scope,
         what: What,
         outcomes: &mut Outcomes,
     ) {
         match what {
-            What::Create(creation, object) => match set::create(cx, account, &object) {
+            What::Create(creation, object) => match set::create(cx, scope, &object) {
                 Err(error) if may_yet(&error) => {
                     self.0.push((What::Create(creation, object), error));
                 }
                 outcome => outcomes.create(cx, &creation, outcome),
             },
-            What::Update(id, patch) => match set::update(cx, account, &id, &patch) {
+            What::Update(id, patch) => match set::update(cx, scope, &id, &patch) {
                 Err(error) if may_yet(&error) => self.0.push((What::Update(id, patch), error)),
                 outcome => outcomes.update(&id, outcome.map(|()| Value::Null)),
             },
@@ -48,15 +50,10 @@ impl Later {
     }
 
     /// Does what has become possible, and tells of the rest why it is not.
-    pub(super) fn settle(
-        mut self,
-        cx: &mut Context<'_>,
-        account: AccountId,
-        outcomes: &mut Outcomes,
-    ) {
-        self.as_far_as_possible(cx, account, outcomes);
-        if self.together(cx, account, outcomes) {
-            self.as_far_as_possible(cx, account, outcomes);
+    pub(super) fn settle(mut self, cx: &mut Context<'_>, scope: &Scope, outcomes: &mut Outcomes) {
+        self.as_far_as_possible(cx, scope, outcomes);
+        if self.together(cx, scope, outcomes) {
+            self.as_far_as_possible(cx, scope, outcomes);
         }
         for (what, error) in self.0 {
             match what {
@@ -68,16 +65,11 @@ impl Later {
 
     /// One after the other, until none is possible any more; not for as long as it takes, since each may
     /// make one other possible.
-    fn as_far_as_possible(
-        &mut self,
-        cx: &mut Context<'_>,
-        account: AccountId,
-        outcomes: &mut Outcomes,
-    ) {
+    fn as_far_as_possible(&mut self, cx: &mut Context<'_>, scope: &Scope, outcomes: &mut Outcomes) {
         for _ in 0..limits::SETTLING_PASSES {
             let before = self.0.len();
             for (what, _) in std::mem::take(&mut self.0) {
-                self.try_now(cx, account, what, outcomes);
+                self.try_now(cx, scope, what, outcomes);
             }
             if self.0.len() == before {
                 return;
@@ -86,15 +78,24 @@ impl Later {
     }
 
     /// All changes that are left at once: each is in the way of another one. Whether they were done.
-    fn together(&mut self, cx: &Context<'_>, account: AccountId, outcomes: &mut Outcomes) -> bool {
+    fn together(&mut self, cx: &Context<'_>, scope: &Scope, outcomes: &mut Outcomes) -> bool {
+        let account = scope.account;
         let changes = self.0.iter().filter_map(|(what, _)| match what {
             What::Create(..) => None,
-            What::Update(id, patch) => set::change(cx, account, id, patch).ok(),
+            What::Update(id, patch) => set::change(cx, scope, id, patch).ok(),
         });
-        let changes: Vec<_> = changes.collect();
+        // What gives rights, too, is done by itself or not at all.
+        let changes = changes.filter(|one| one.given.is_empty());
+        let changes: Vec<_> = changes.map(|one| (one.mailbox, one.change)).collect();
         let ids: Vec<_> = changes.iter().map(|(mailbox, _)| *mailbox).collect();
         let mailboxes = cx.verbs.mailboxes;
-        if ids.len() < 2 || mailboxes.change_folders(account, &changes).is_err() {
+        let done = || {
+            mailboxes.transact(&[account], |txn| {
+                mailboxes.change_folders_in(txn, scope.actor(), account, &changes)?;
+                Ok::<_, MailboxError>(Verdict::Commit(()))
+            })
+        };
+        if ids.len() < 2 || done().is_err() {
             return false;
         }
         self.0.retain(|(what, _)| match what {

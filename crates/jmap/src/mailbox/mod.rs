@@ -6,4 +6,6 @@ pub(crate) mod get;
 mod later;
 pub(crate) mod query;
 pub(crate) mod query_changes;
+pub(crate) mod rights;
 pub(crate) mod set;
+mod share;

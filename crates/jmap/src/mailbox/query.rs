@@ -11,10 +11,11 @@ use tern_session::ids;
 use super::get::{name_of, role_of};
 use crate::context::Context;
 use crate::error::MethodError;
+use crate::scope::{Of, Scope};
 use crate::standard::filter::Filter;
 use crate::standard::listed;
 use crate::standard::query::{Collation, Comparator, QueryArgs};
-use crate::{args, limits, state};
+use crate::{args, limits};
 
 /// A condition on a Mailbox.
 #[derive(Clone, Debug, PartialEq)]
@@ -206,12 +207,13 @@ impl<'a> Tree<'a> {
 /// The mailboxes, and the state that they are of.
 pub(super) fn at_one_moment(
     cx: &Context<'_>,
-    account: AccountId,
+    scope: &Scope,
 ) -> Result<(Modseq, Vec<Folder>), MethodError> {
+    let mailboxes = cx.verbs.mailboxes;
     for _ in 0..limits::RECORD_ATTEMPTS {
-        let state = cx.verbs.mailboxes.newest_modseq(account)?;
-        let folders = cx.verbs.mailboxes.folders(account)?;
-        if cx.verbs.mailboxes.newest_modseq(account)? == state {
+        let state = scope.newest(mailboxes)?;
+        let folders = scope.folders(mailboxes)?;
+        if scope.newest(mailboxes)? == state {
             return Ok((state, folders));
         }
     }
@@ -222,12 +224,13 @@ pub(super) fn at_one_moment(
 pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, MethodError> {
     let flags = Query::take_flags(&mut args)?;
     let mut args: QueryArgs = args::read(args)?;
-    let account = cx.account(&args.account_id)?;
+    let scope = cx.scope(&args.account_id)?;
+    let account = scope.account;
     let sort = args.sort.as_deref();
     let query = Query::read(cx, account, args.filter.as_ref(), sort, flags)?;
-    let (state, folders) = at_one_moment(cx, account)?;
+    let (state, folders) = at_one_moment(cx, &scope)?;
     let found = query.find(&folders);
-    let state = state::of(state);
+    let state = scope.state(Of::Mailboxes, state);
     listed::query(cx, &mut args, &state, &found, |id| {
         ids::mailbox_id(account, id)
     })

@@ -13,20 +13,22 @@ use tern_session::ids;
 use super::query::{Query, at_one_moment};
 use crate::context::Context;
 use crate::error::MethodError;
+use crate::scope::Of;
 use crate::standard::listed;
 use crate::standard::query::QueryChangesArgs;
-use crate::state::{self, Delta};
+use crate::state::Delta;
 use crate::{args, limits};
 
 /// `Mailbox/queryChanges`
 pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, MethodError> {
     let flags = Query::take_flags(&mut args)?;
     let args: QueryChangesArgs = args::read(args)?;
-    let account = cx.account(&args.account_id)?;
+    let scope = cx.scope(&args.account_id)?;
+    let account = scope.account;
     let sort = args.sort.as_deref();
     let query = Query::read(cx, account, args.filter.as_ref(), sort, flags)?;
-    let (newest, folders) = at_one_moment(cx, account)?;
-    let since = state::since(&args.since_query_state, newest)?;
+    let (newest, folders) = at_one_moment(cx, &scope)?;
+    let since = scope.since(Of::Mailboxes, &args.since_query_state, newest)?;
     let (mut delta, mut at, mut count) = (Delta::default(), since, 0);
     loop {
         let page = cx.verbs.mailboxes.account_changes(account, at, 1_000)?;
@@ -38,6 +40,8 @@ pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, Method
         }
         for change in page.iter().filter(|change| change.modseq <= newest) {
             match change.change {
+                // Of what is seen of somebody else's, the state tells.
+                ref of_mailbox if !scope.sees_change(of_mailbox) => {}
                 Change::MailboxCreated(mailbox) => delta.create(mailbox),
                 Change::MailboxUpdated(mailbox) => delta.update(mailbox),
                 Change::MailboxDestroyed(mailbox) => delta.destroy(mailbox),
@@ -53,7 +57,14 @@ pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, Method
     }
     let found = query.find(&folders);
     let text = |id| ids::mailbox_id(account, id);
-    listed::changes(cx, &args, &state::of(newest), &found, &delta, text)
+    listed::changes(
+        cx,
+        &args,
+        &scope.state(Of::Mailboxes, newest),
+        &found,
+        &delta,
+        text,
+    )
 }
 
 /// These mailboxes and all that are in them.

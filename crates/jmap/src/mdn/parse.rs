@@ -14,6 +14,7 @@ use crate::blob::Found;
 use crate::context::Context;
 use crate::email::within;
 use crate::error::MethodError;
+use crate::scope::Scope;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -30,7 +31,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let account = account.map_err(|_| MethodError::invalid_arguments("no such account"))?;
     let (mut parsed, mut unparsable, mut not_found) = (Map::new(), Vec::new(), Vec::new());
     for id in cx.each_once(&args.blob_ids)? {
-        let Some(octets) = octets(cx, account, &id)? else {
+        let Some(octets) = octets(cx, &id)? else {
             not_found.push(id);
             continue;
         };
@@ -47,13 +48,13 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
 }
 
 /// What a blob holds, on record as served; `None` where it is not there, or sealed.
-fn octets(cx: &Context<'_>, account: AccountId, id: &str) -> Result<Option<Vec<u8>>, MethodError> {
+fn octets(cx: &Context<'_>, id: &str) -> Result<Option<Vec<u8>>, MethodError> {
     let mailboxes = cx.verbs.mailboxes;
-    let Some(found) = Found::by_id(mailboxes, account, id)? else {
+    let Some(found) = Found::by_id(mailboxes, &Scope::own(cx.caller), id)? else {
         return Ok(None);
     };
     let served = found.record(mailboxes, cx.caller, cx.now);
-    match served.and_then(|()| found.read_all(mailboxes, account)) {
+    match served.and_then(|()| found.read_all(mailboxes)) {
         Ok(octets) => Ok(Some(octets)),
         Err(MailboxError::Sealed) => Ok(None),
         Err(error) => Err(error.into()),

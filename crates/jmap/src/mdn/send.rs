@@ -342,7 +342,7 @@ fn original_octets(
         Share::ALL,
     );
     let mailboxes = cx.verbs.mailboxes;
-    mailboxes.record_served(&[served], &cx.caller.viewer(), cx.now)?;
+    mailboxes.record_served(&[served], &cx.caller.viewer_in(account), cx.now)?;
     let own = row.prefix.len() as u64;
     let octets = mailboxes.read(account, row, own..u64::MAX)?.0;
     match is_whole_lines(&octets) {

@@ -6,7 +6,7 @@ use super::{PROPERTIES, object, parse_id, state_of};
 use crate::context::Context;
 use crate::error::MethodError;
 use crate::standard::get::{self, GetArgs, Wanted};
-use crate::{args, limits};
+use crate::{args, limits, session};
 
 /// `Principal/get`
 pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
@@ -15,6 +15,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let wanted = Wanted::of(args.properties.as_deref(), &PROPERTIES)?;
     let seen = cx.verbs.principals.seen_by(account)?;
     let caller = cx.caller;
+    let others = session::others(cx.verbs, caller)?;
     let (mut list, mut not_found) = (Vec::new(), Vec::new());
     match &args.ids {
         None => {
@@ -22,13 +23,13 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
                 if list.len() == limits::MAX_OBJECTS_IN_GET {
                     return Err(MethodError::REQUEST_TOO_LARGE);
                 }
-                list.push(wanted.select(object(caller, principal)));
+                list.push(wanted.select(object(caller, &others, principal)));
             }
         }
         Some(ids) => {
             for id in cx.each_once(ids)? {
                 match parse_id(&id).and_then(|id| seen.get(id)) {
-                    Some(principal) => list.push(wanted.select(object(caller, principal))),
+                    Some(principal) => list.push(wanted.select(object(caller, &others, principal))),
                     None => not_found.push(id),
                 }
             }

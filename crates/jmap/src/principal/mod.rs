@@ -19,6 +19,7 @@ use tern_session::ids;
 use crate::context::Context;
 use crate::error::MethodError;
 use crate::push::Told;
+use crate::session::Other;
 use crate::{Caller, Verbs, session, state};
 
 /// Every property of a Principal.
@@ -41,7 +42,7 @@ pub(crate) fn id_of(id: PrincipalId) -> String {
 }
 
 /// Who an id names.
-fn parse_id(text: &str) -> Option<PrincipalId> {
+pub(crate) fn parse_id(text: &str) -> Option<PrincipalId> {
     let rest = text.strip_prefix('P')?;
     let id = match rest.strip_prefix('G') {
         Some(number) => PrincipalId::Group(GroupId(number.parse().ok()?)),
@@ -55,11 +56,20 @@ pub(crate) fn of_caller(caller: &Caller) -> String {
     id_of(PrincipalId::Account(caller.account))
 }
 
-/// The accounts of a principal that the caller has: their own.
-fn accounts(caller: &Caller, id: PrincipalId) -> Option<Map<String, Value>> {
-    let is_own = id == PrincipalId::Account(caller.account);
-    let own = || (ids::account_id(caller.account), session::account(caller));
-    is_own.then(|| Map::from_iter([own()]))
+/// The accounts of a principal that the caller has: their own, and what others share with them.
+fn accounts(caller: &Caller, others: &[Other], id: PrincipalId) -> Option<Map<String, Value>> {
+    let PrincipalId::Account(account) = id else {
+        return None;
+    };
+    let object = match account == caller.account {
+        true => session::account(caller),
+        false => {
+            let mut others = others.iter();
+            let other = others.find(|other| other.account == account)?;
+            other.object(caller)
+        }
+    };
+    Some(Map::from_iter([(ids::account_id(account), object)]))
 }
 
 fn kind(id: PrincipalId) -> &'static str {
@@ -69,7 +79,7 @@ fn kind(id: PrincipalId) -> &'static str {
     }
 }
 
-fn object(caller: &Caller, principal: &Principal) -> Value {
+fn object(caller: &Caller, others: &[Other], principal: &Principal) -> Value {
     json!({
         "id": id_of(principal.id),
         "type": kind(principal.id),
@@ -80,7 +90,7 @@ fn object(caller: &Caller, principal: &Principal) -> Value {
         "email": principal.address.to_string(),
         // RFC 9670 defines none, and no type here adds any.
         "capabilities": {},
-        "accounts": accounts(caller, principal.id),
+        "accounts": accounts(caller, others, principal.id),
     })
 }
 

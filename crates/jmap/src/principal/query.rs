@@ -15,14 +15,14 @@ use crate::context::Context;
 use crate::error::MethodError;
 use crate::standard::filter::Filter;
 use crate::standard::query::{Collation, Comparator, QueryArgs, QueryChangesArgs};
-use crate::{args, limits};
+use crate::{args, limits, session};
 
 /// A condition on a Principal. Texts are in lower case.
 #[derive(Clone, Debug, PartialEq)]
 enum Condition {
     All(Vec<Condition>),
-    /// Accounts of the principal's that the caller has: their own, if it is named.
-    Accounts(Option<AccountId>),
+    /// Accounts that are named and that the caller has.
+    Accounts(Vec<AccountId>),
     Email(String),
     Name(String),
     /// In any of the texts.
@@ -33,23 +33,23 @@ enum Condition {
 }
 
 impl Condition {
-    fn read(own: AccountId, members: &Map<String, Value>) -> Result<Self, MethodError> {
-        let one = |(name, value): (&String, &Value)| Self::property(own, name, value);
+    fn read(has: &[AccountId], members: &Map<String, Value>) -> Result<Self, MethodError> {
+        let one = |(name, value): (&String, &Value)| Self::property(has, name, value);
         Ok(Self::All(
             members.iter().map(one).collect::<Result<_, _>>()?,
         ))
     }
 
-    fn property(own: AccountId, name: &str, value: &Value) -> Result<Self, MethodError> {
+    fn property(has: &[AccountId], name: &str, value: &Value) -> Result<Self, MethodError> {
         let wrong = || MethodError::invalid_arguments(format!("{name} can't be that in a filter"));
         let text = || value.as_str().map(str::to_lowercase).ok_or_else(wrong);
         Ok(match name {
             "accountIds" => {
                 let ids = value.as_array().ok_or_else(wrong)?;
                 let ids: Option<Vec<&str>> = ids.iter().map(Value::as_str).collect();
-                let own_id = ids::account_id(own);
-                let is_named = ids.ok_or_else(wrong)?.contains(&own_id.as_str());
-                Self::Accounts(is_named.then_some(own))
+                let ids = ids.ok_or_else(wrong)?.into_iter();
+                let named: Vec<AccountId> = ids.filter_map(ids::parse_account_id).collect();
+                Self::Accounts(named.into_iter().filter(|id| has.contains(id)).collect())
             }
             "email" => Self::Email(text()?),
             "name" => Self::Name(text()?),
@@ -70,7 +70,7 @@ impl Condition {
         let in_email = |text: &str| one.address.to_string().to_lowercase().contains(text);
         match self {
             Self::All(all) => all.iter().all(|condition| condition.is_met_by(one)),
-            Self::Accounts(own) => own.is_some_and(|own| one.id == PrincipalId::Account(own)),
+            Self::Accounts(of) => of.iter().any(|of| one.id == PrincipalId::Account(*of)),
             Self::Email(text) => in_email(text),
             Self::Name(text) => in_name(text),
             Self::Text(text) => in_name(text) || in_email(text),
@@ -95,7 +95,7 @@ struct Query {
 
 impl Query {
     fn read(
-        own: AccountId,
+        has: &[AccountId],
         filter: Option<&Value>,
         sort: Option<&[Comparator]>,
     ) -> Result<Self, MethodError> {
@@ -108,7 +108,7 @@ impl Query {
             Ok((by, step.is_ascending))
         };
         Ok(Self {
-            filter: Filter::read(filter, &|members| Condition::read(own, members))?,
+            filter: Filter::read(filter, &|members| Condition::read(has, members))?,
             order: Comparator::check(sort)?
                 .iter()
                 .map(step)
@@ -144,11 +144,22 @@ impl Query {
     }
 }
 
+/// The accounts that the caller has.
+fn accounts_of(cx: &Context<'_>) -> Result<Vec<AccountId>, MethodError> {
+    let others = session::others(cx.verbs, cx.caller)?;
+    let others = others.iter().map(|other| other.account);
+    Ok(others.chain([cx.caller.account]).collect())
+}
+
 /// `Principal/query`
 pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let args: QueryArgs = args::read(args)?;
     let account = cx.account(&args.account_id)?;
-    let query = Query::read(account, args.filter.as_ref(), args.sort.as_deref())?;
+    let query = Query::read(
+        &accounts_of(cx)?,
+        args.filter.as_ref(),
+        args.sort.as_deref(),
+    )?;
     let seen = cx.verbs.principals.seen_by(account)?;
     let found = query.find(&seen);
     let window = args.window(found.len(), |anchor| {
@@ -165,7 +176,11 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
 pub(crate) fn changes(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let args: QueryChangesArgs = args::read(args)?;
     let account = cx.account(&args.account_id)?;
-    let query = Query::read(account, args.filter.as_ref(), args.sort.as_deref())?;
+    let query = Query::read(
+        &accounts_of(cx)?,
+        args.filter.as_ref(),
+        args.sort.as_deref(),
+    )?;
     let since = since(cx, &args.since_query_state)?;
     let principals = cx.verbs.principals;
     for _ in 0..limits::RECORD_ATTEMPTS {

@@ -1,15 +1,17 @@
 //! What changed between where a listener stood and now.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::{Map, Value, json};
 use tern_base::{AccountId, Modseq};
 use tern_session::ids;
 
-use super::Wanted;
+use super::{Wanted, others};
 use crate::error::MethodError;
+use crate::limits::MAX_PUSH_ACCOUNTS;
 use crate::state::{self, Types, changed_types};
-use crate::{Verbs, identity, principal, quota, recall, submission, vacation};
+use crate::{Verbs, identity, principal, quota, recall, share_notification, submission, vacation};
 
 /// A type whose changes are not in the account's change log.
 struct Apart {
@@ -52,6 +54,10 @@ const APART: &[Apart] = &[
         name: "EmailSubmission",
         told: submission::told,
     },
+    Apart {
+        name: "ShareNotification",
+        told: share_notification::told,
+    },
 ];
 
 /// Whether a type's changes are not in the change log, so that nobody hears of one by itself.
@@ -64,6 +70,8 @@ pub(crate) fn is_apart(name: &str) -> bool {
 pub struct Position {
     modseq: Modseq,
     marks: Vec<u64>,
+    /// The state of what others share, by their account.
+    others: BTreeMap<AccountId, String>,
 }
 
 impl Position {
@@ -75,16 +83,41 @@ impl Position {
         let modseq = verbs.mailboxes.newest_modseq(account)?;
         let mark = |apart: &Apart| Ok::<_, MethodError>(mark(&(apart.told)(verbs, account)?));
         let marks = APART.iter().map(mark).collect::<Result<_, _>>()?;
-        Ok(Self { modseq, marks })
+        let mut others = BTreeMap::new();
+        for scope in others::of(verbs, account)? {
+            others.insert(scope.account, others::state(verbs, &scope)?);
+        }
+        Ok(Self {
+            modseq,
+            marks,
+            others,
+        })
+    }
+
+    /// The accounts of others of which it says something: when they change, there may be something to tell.
+    pub fn others(&self) -> impl Iterator<Item = AccountId> {
+        self.others.keys().copied()
     }
 
     /// From its text; `None` where it is none.
     pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split('.');
+        let mut all = text.split('~');
+        let mut parts = all.next()?.split('.');
         let modseq = Modseq(parts.next()?.parse().ok()?);
         let marks = parts.map(|mark| u64::from_str_radix(mark, 16).ok());
         let marks: Vec<u64> = marks.take(APART.len() + 1).collect::<Option<_>>()?;
-        (marks.len() <= APART.len()).then_some(Self { modseq, marks })
+        let others = all.map(|other| {
+            let (account, state) = other.split_once('-')?;
+            Some((AccountId(account.parse().ok()?), state.to_owned()))
+        });
+        let others = others.take(MAX_PUSH_ACCOUNTS + 1);
+        let others: BTreeMap<_, _> = others.collect::<Option<_>>()?;
+        let fits = marks.len() <= APART.len() && others.len() <= MAX_PUSH_ACCOUNTS;
+        fits.then_some(Self {
+            modseq,
+            marks,
+            others,
+        })
     }
 }
 
@@ -93,7 +126,9 @@ impl fmt::Display for Position {
         write!(f, "{}", self.modseq)?;
         self.marks
             .iter()
-            .try_for_each(|mark| write!(f, ".{mark:x}"))
+            .try_for_each(|mark| write!(f, ".{mark:x}"))?;
+        let mut others = self.others.iter();
+        others.try_for_each(|(account, state)| write!(f, "~{account}-{state}"))
     }
 }
 
@@ -138,9 +173,26 @@ pub fn look(
         tell(apart.name, before != Some(&now), told.state);
         marks.push(now);
     }
-    let change = (!changed.is_empty())
-        .then(|| json!({"@type": "StateChange", "changed": {ids::account_id(account): changed}}));
-    Ok((Position { modseq, marks }, change))
+    let mut all = Map::new();
+    if !changed.is_empty() {
+        all.insert(ids::account_id(account), changed.into());
+    }
+    let mut others = BTreeMap::new();
+    for scope in others::of(verbs, account)? {
+        let before = at.map(|at| at.others.get(&scope.account).map(String::as_str));
+        let (state, changed) = others::look(verbs, &scope, wanted, before)?;
+        if !changed.is_empty() {
+            all.insert(ids::account_id(scope.account), changed.into());
+        }
+        others.insert(scope.account, state);
+    }
+    let change = (!all.is_empty()).then(|| json!({"@type": "StateChange", "changed": all}));
+    let position = Position {
+        modseq,
+        marks,
+        others,
+    };
+    Ok((position, change))
 }
 
 #[cfg(test)]
@@ -152,13 +204,16 @@ mod tests {
         let position = Position {
             modseq: Modseq(42),
             marks: vec![0xfeed, 0xa],
+            others: BTreeMap::from([(AccountId(7), "5eed".to_owned())]),
         };
-        assert_eq!(position.to_string(), "42.feed.a");
-        assert_eq!(Position::parse("42.feed.a"), Some(position));
+        assert_eq!(position.to_string(), "42.feed.a~7-5eed");
+        assert_eq!(Position::parse("42.feed.a~7-5eed"), Some(position));
         // From before a type came.
         assert!(Position::parse("42").is_some());
         let long = format!("1{}", ".1".repeat(APART.len() + 1));
-        for text in ["", "x", "1.x", "-1", ".", &long] {
+        let many: Vec<String> = (0..=MAX_PUSH_ACCOUNTS).map(|n| format!("~{n}-a")).collect();
+        let many = format!("1{}", many.concat());
+        for text in ["", "x", "1.x", "-1", ".", "1~", "1~x-a", &long, &many] {
             assert_eq!(Position::parse(text), None, "{text}");
         }
     }

@@ -9,6 +9,7 @@
 //!   everything.
 
 mod look;
+mod others;
 mod wanted;
 
 pub use look::{Position, look};

@@ -11,6 +11,7 @@ use tern_mailbox::rows::Change;
 use crate::args::UnsignedInt;
 use crate::context::Context;
 use crate::error::MethodError;
+use crate::scope::{Of, Scope};
 use crate::state::Delta;
 use crate::{limits, state};
 
@@ -43,34 +44,40 @@ pub(crate) struct Part {
     pub(crate) changes: Vec<Change>,
     /// What comes behind the cut: so what there is now can be told from what there was then.
     pub(crate) later: Vec<Change>,
-    pub(crate) new_state: Modseq,
+    pub(crate) state: String,
 }
 
-/// Reads the change log after `sinceState` up to `newest`. `touches` names what a change may add to the
-/// answer.
+/// Reads the change log after `sinceState` up to `newest`, as far as it is seen: up to `seen` at least.
+/// `touches` names what a change may add to the answer.
 pub(crate) fn read<I: Ord, T: IntoIterator<Item = I>>(
     cx: &Context<'_>,
+    (scope, of): (&Scope, Of),
     args: &ChangesArgs,
-    newest: Modseq,
+    (seen, newest): (Modseq, Modseq),
     touches: impl Fn(&Change) -> T,
 ) -> Result<Part, MethodError> {
-    let account = cx.account(&args.account_id)?;
+    let account = scope.account;
     let max = args.max()?;
-    let since = state::since(&args.since_state, newest)?;
+    let since = scope.since(of, &args.since_state, newest)?;
     let mut part = Part {
         account,
         changes: Vec::new(),
         later: Vec::new(),
-        new_state: since,
+        state: String::new(),
     };
-    let (mut touched, mut at) = (BTreeSet::new(), since);
+    let (mut touched, mut at, mut new_state) = (BTreeSet::new(), since, since);
     loop {
         let mut page = cx.verbs.mailboxes.account_changes(account, at, 1_000)?;
         page.retain(|change| change.modseq <= newest);
         let Some(last) = page.last() else {
+            if part.later.is_empty() {
+                new_state = new_state.max(seen);
+            }
+            part.state = scope.state(of, new_state);
             return Ok(part);
         };
         at = last.modseq;
+        page.retain(|change| scope.sees_change(&change.change));
         for transaction in page.chunk_by(|a, b| a.modseq == b.modseq) {
             let changes = transaction.iter().map(|change| change.change);
             if part.later.is_empty() {
@@ -78,16 +85,14 @@ pub(crate) fn read<I: Ord, T: IntoIterator<Item = I>>(
             }
             if !part.later.is_empty() || touched.len() > max {
                 // RFC 8620 5.2: a state in between, or none where there is none.
-                if part.new_state == since {
+                if new_state == since {
                     return Err(MethodError::CANNOT_CALCULATE_CHANGES);
                 }
                 part.later.extend(changes);
                 continue;
             }
             part.changes.extend(changes);
-            part.new_state = transaction
-                .first()
-                .map_or(part.new_state, |first| first.modseq);
+            new_state = transaction.first().map_or(new_state, |it| it.modseq);
         }
     }
 }
@@ -101,7 +106,7 @@ pub(crate) fn response<I: Ord + Copy>(
 ) -> Value {
     let texts = |ids: &BTreeSet<I>| ids.iter().map(|id| text(*id)).collect();
     let told = Told {
-        state: state::of(part.new_state),
+        state: part.state.clone(),
         has_more: !part.later.is_empty(),
         created: texts(&delta.created),
         updated: texts(&delta.updated),

@@ -19,6 +19,7 @@ use tern_jmap::{Caller, Capability, PushDesk, Request, Verbs};
 use tern_mailbox::{FolderSpec, Mailboxes, NoListener, Role};
 use tern_policy::Policy;
 use tern_recall::Recalls;
+use tern_session::sharing::Sharing;
 use tern_session::{Mechanism, ids};
 use tern_store::{Engine, MemEngine};
 
@@ -48,6 +49,7 @@ pub(crate) struct House {
     pub(crate) outbox: Outbox,
     pub(crate) identities: Identities,
     pub(crate) principals: Principals,
+    pub(crate) sharing: Sharing,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) entropy: SeededEntropy,
     pub(crate) now: Timestamp,
@@ -85,7 +87,8 @@ impl House {
     /// A house over this store.
     pub(crate) fn over(engine: Arc<dyn Engine>, policy: Arc<dyn Policy>) -> Self {
         let mailboxes = Mailboxes::open(Arc::clone(&engine), [7; 32], Arc::new(NoListener));
-        let mailboxes = Arc::new(mailboxes.unwrap());
+        let mailboxes = mailboxes.unwrap().marking(tern_recall::RECALL_KEYWORD);
+        let mailboxes = Arc::new(mailboxes);
         let now = Timestamp::from_secs(1_800_000_000);
         add_domain(&*engine, &Domain::parse("example.org").unwrap(), now).unwrap();
         for (account, name) in [(BOB, "bob"), (CAROL, "carol")] {
@@ -124,6 +127,7 @@ impl House {
             delivery,
             identities: Identities::new(Arc::clone(&engine)),
             principals: Principals::new(Arc::clone(&engine), Visible::Domain),
+            sharing: Sharing::new(Arc::clone(&engine), Visible::Domain),
             subscriptions: Subscriptions::new(Arc::clone(&engine)),
             credential: CredentialId::PASSWORD,
             engine,
@@ -138,6 +142,7 @@ impl House {
             mailboxes: &self.mailboxes,
             identities: &self.identities,
             principals: &self.principals,
+            sharing: &self.sharing,
             recalls: &self.recalls,
             desk: &self.desk,
             subscriptions: &self.subscriptions,
@@ -146,22 +151,8 @@ impl House {
         }
     }
 
-    /// The responses to these method calls.
-    pub(crate) fn calls(&mut self, calls: &Value) -> Vec<Value> {
-        let using: Vec<&str> = Capability::ALL.iter().map(|it| it.uri()).collect();
-        let request = json!({"using": using, "methodCalls": calls, "createdIds": {}});
-        let request = Request::parse(request.to_string().as_bytes()).unwrap();
-        let verbs = Verbs {
-            mailboxes: &self.mailboxes,
-            identities: &self.identities,
-            principals: &self.principals,
-            recalls: &self.recalls,
-            desk: &self.desk,
-            subscriptions: &self.subscriptions,
-            push: &Push,
-            outbox: &self.outbox,
-        };
-        let caller = Caller {
+    pub(crate) fn caller(&self) -> Caller {
+        Caller {
             account: self.who,
             login: match self.who {
                 BOB => "bob@example.org".to_owned(),
@@ -172,12 +163,34 @@ impl House {
             token: None,
             user_agent: "Probe/1.0".to_owned(),
             address: "192.0.2.1".to_owned(),
+        }
+    }
+
+    /// The responses to these method calls.
+    pub(crate) fn calls(&mut self, calls: &Value) -> Vec<Value> {
+        let using: Vec<&str> = Capability::ALL.iter().map(|it| it.uri()).collect();
+        let request = json!({"using": using, "methodCalls": calls, "createdIds": {}});
+        let response = self.request(&request);
+        response["methodResponses"].as_array().unwrap().clone()
+    }
+
+    /// The response to a request.
+    pub(crate) fn request(&mut self, request: &Value) -> Value {
+        let request = Request::parse(request.to_string().as_bytes()).unwrap();
+        let caller = self.caller();
+        let verbs = Verbs {
+            mailboxes: &self.mailboxes,
+            identities: &self.identities,
+            principals: &self.principals,
+            sharing: &self.sharing,
+            recalls: &self.recalls,
+            desk: &self.desk,
+            subscriptions: &self.subscriptions,
+            push: &Push,
+            outbox: &self.outbox,
         };
         let response = tern_jmap::execute(request, &verbs, &caller, self.now, &mut self.entropy);
-        response.into_json()["methodResponses"]
-            .as_array()
-            .unwrap()
-            .clone()
+        response.into_json()
     }
 
     /// The response to one call: its name and arguments.
@@ -236,19 +249,12 @@ impl House {
         accepted.unwrap();
     }
 
-    /// What a blob of Bob's holds.
+    /// What a blob of Bob's holds, for whoever calls.
     pub(crate) fn download(&self, id: &str) -> Option<Vec<u8>> {
         let verbs = self.verbs();
-        let caller = Caller {
-            account: BOB,
-            login: String::new(),
-            mechanism: Mechanism::Basic,
-            credential: CredentialId::PASSWORD,
-            token: None,
-            user_agent: String::new(),
-            address: String::new(),
-        };
-        let download = tern_jmap::Download::begin(&verbs, &caller, id, self.now).unwrap()?;
+        let of = (ids::account_id(BOB), id);
+        let of = (of.0.as_str(), of.1);
+        let download = tern_jmap::Download::begin(&verbs, &self.caller(), of, self.now).unwrap()?;
         Some(download.read(&verbs, 0..u64::MAX).unwrap())
     }
 

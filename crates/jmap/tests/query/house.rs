@@ -13,6 +13,7 @@ use tern_mailbox::{
 };
 use tern_recall::{RecallId, Recalls};
 use tern_session::Mechanism;
+use tern_session::sharing::Sharing;
 use tern_store::{MemEngine, Transaction, Verdict};
 
 pub(crate) const ALICE: AccountId = AccountId(1);
@@ -40,6 +41,7 @@ pub(crate) struct House {
     recalls: Recalls,
     identities: Identities,
     principals: Principals,
+    sharing: Sharing,
     subscriptions: Subscriptions,
     outbox: Outbox,
     entropy: SeededEntropy,
@@ -76,6 +78,7 @@ impl House {
             recalls,
             identities: Identities::new(engine.clone()),
             principals: Principals::new(engine.clone(), Visible::default()),
+            sharing: Sharing::new(engine.clone(), Visible::default()),
             subscriptions: Subscriptions::new(engine),
             entropy: SeededEntropy::new(1),
             now,
@@ -179,6 +182,7 @@ impl House {
             mailboxes: &self.mailboxes,
             identities: &self.identities,
             principals: &self.principals,
+            sharing: &self.sharing,
             recalls: &self.recalls,
             desk: &NoDesk,
             subscriptions: &self.subscriptions,

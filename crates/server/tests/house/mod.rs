@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod events;
 pub(crate) mod http;
 pub(crate) mod jmap;
 pub(crate) mod receiver;

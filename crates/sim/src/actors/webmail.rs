@@ -60,6 +60,7 @@ fn with_verbs<T>(server: &Server, work: impl FnOnce(&Verbs<'_>) -> T) -> T {
         mailboxes: &server.mailboxes,
         identities: &Identities::new(engine()),
         principals: &Principals::new(engine(), Visible::Everyone),
+        sharing: &server.sharing,
         recalls: &server.recalls,
         desk: &NoDesk,
         subscriptions: &Subscriptions::new(engine()),
@@ -141,7 +142,8 @@ impl Webmail {
             return Ok(None);
         };
         let (caller, now) = (self.caller(sim), sim.now());
-        let begin = |verbs: &Verbs<'_>| Download::begin(verbs, &caller, blob, now);
+        let account = ids::account_id(self.account);
+        let begin = |verbs: &Verbs<'_>| Download::begin(verbs, &caller, (&account, blob), now);
         let download = with_verbs(&server, begin)?;
         Ok(download.map(|download| Loading {
             message,

@@ -6,7 +6,6 @@ use base64::engine::general_purpose::STANDARD;
 use mail_builder::headers::content_type::ContentType;
 use mail_builder::mime::{BodyPart, MimePart};
 use serde_json::{Map, Value};
-use tern_base::AccountId;
 use tern_mailbox::MailboxError;
 
 use super::fields::{add, is_content};
@@ -18,11 +17,12 @@ use crate::email::keep::wrong;
 use crate::email::property::PART_DEFAULTS;
 use crate::error::SetError;
 use crate::limits;
+use crate::scope::Scope;
 
 /// Reads the body. `fields` are those of the message, which its root part must not repeat.
 pub(super) fn read(
     cx: &mut Context<'_>,
-    account: AccountId,
+    scope: &Scope,
     properties: &Map<String, Value>,
     fields: &[Field],
 ) -> Result<MimePart<'static>, SetError> {
@@ -34,7 +34,7 @@ pub(super) fn read(
     };
     let mut reader = Reader {
         cx,
-        account,
+        scope,
         values,
         missing: Vec::new(),
         octets: 0,
@@ -61,7 +61,7 @@ pub(super) fn read(
 
 struct Reader<'c, 'a> {
     cx: &'c mut Context<'a>,
-    account: AccountId,
+    scope: &'c Scope,
     values: Map<String, Value>,
     /// Blobs that are not there.
     missing: Vec<String>,
@@ -274,7 +274,7 @@ impl Reader<'_, '_> {
     fn blob(&mut self, id: &str) -> Result<(Vec<u8>, Option<String>), SetError> {
         let mailboxes = self.cx.verbs.mailboxes;
         let resolved = self.cx.resolved(id).to_owned();
-        let Some(found) = Found::by_id(mailboxes, self.account, &resolved)? else {
+        let Some(found) = Found::by_id(mailboxes, self.scope, &resolved)? else {
             self.missing.push(id.to_owned());
             return Ok((Vec::new(), None));
         };

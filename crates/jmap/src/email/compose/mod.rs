@@ -13,11 +13,12 @@ use mail_builder::headers::message_id::MessageId;
 use mail_builder::headers::raw::Raw;
 use mail_builder::mime::MimePart;
 use serde_json::{Map, Value};
-use tern_base::{AccountId, OriginId};
+use tern_base::OriginId;
 
 use crate::context::Context;
 use crate::error::SetError;
 use crate::limits;
+use crate::scope::Scope;
 use crate::standard::wrong::Wrong;
 
 /// The properties of an Email that say where it is kept: the rest is the message.
@@ -26,7 +27,7 @@ const KEPT: [&str; 3] = ["mailboxIds", "keywords", "receivedAt"];
 /// Writes the message of an Email that is to be made.
 pub(super) fn compose(
     cx: &mut Context<'_>,
-    account: AccountId,
+    scope: &Scope,
     email: &Map<String, Value>,
 ) -> Result<Vec<u8>, SetError> {
     let (mut of_header, mut of_body) = (Map::new(), Map::new());
@@ -46,7 +47,7 @@ pub(super) fn compose(
     let mut all = Wrong::default();
     let fields = all.take(fields::of_email(&of_header));
     let of_message = fields.as_deref().unwrap_or_default();
-    let root = all.take(body::read(cx, account, &of_body, of_message));
+    let root = all.take(body::read(cx, scope, &of_body, of_message));
     let (fields, root) = all.unless(fields.zip(root))?;
     message(cx, fields, root)
 }

@@ -15,16 +15,19 @@ use super::order::{By, Step};
 use super::results::{Query, Results, Told, mark_of};
 use super::test::Test;
 use crate::context::Context;
+use crate::email::seen;
 use crate::error::MethodError;
+use crate::scope::Of;
 use crate::standard::query::QueryChangesArgs;
-use crate::state::{self, Delta};
+use crate::state::Delta;
 use crate::{args, limits};
 
 /// `Email/queryChanges`
 pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, MethodError> {
     let collapse_threads = args::take_flag(&mut args, "collapseThreads")?;
     let args: QueryChangesArgs = args::read(args)?;
-    let account = cx.account(&args.account_id)?;
+    let scope = cx.scope(&args.account_id)?;
+    let account = scope.account;
     let query = Query {
         test: Test::read(cx, account, args.filter.as_ref())?,
         order: Step::read(args.sort.as_deref())?,
@@ -36,14 +39,18 @@ pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, Method
     };
     // Changes of a mailbox that is being emptied are in the log, if they are before what is read of it.
     let is_emptying = cx.verbs.mailboxes.is_emptying(account)?;
-    let results = Results::find(cx, account, &query, usize::MAX, |_| Ok(Told::All))?;
-    let since = state::since(since, results.view.modseq)?;
+    let results = Results::find(cx, &scope, &query, usize::MAX, |_| Ok(Told::All))?;
+    // The view's own number: what came while it was made is in the log behind its state.
+    let since = scope.since(Of::Messages, since, results.view.modseq)?;
     // What was hidden or shown since is in no log.
     if mark_of(&results.hidden) != mark {
         return Err(MethodError::CANNOT_CALCULATE_CHANGES);
     }
     let depends = Depends::of(&query);
-    let delta = changed(cx, account, &results, depends, since, is_emptying)?;
+    let delta = match scope.is_foreign() {
+        true => seen::moved(cx, &scope, &results, since, depends.on_threads)?,
+        false => changed(cx, account, &results, depends, since, is_emptying)?,
+    };
     let may_have_been = delta.destroyed.union(&delta.updated).copied();
     let removed = may_have_been.map(|message| ids::email_id(account, message));
     let is_new =
@@ -65,7 +72,13 @@ pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, Method
         }
     }
     let total = results.ids.len();
-    args.response(cx, &results.query_state(), removed.collect(), added, total)
+    args.response(
+        cx,
+        &results.query_state(&scope),
+        removed.collect(),
+        added,
+        total,
+    )
 }
 
 /// On what that can change the results depend.

@@ -6,7 +6,7 @@
 pub(crate) mod changes;
 pub(super) mod marked;
 mod order;
-mod results;
+pub(in crate::email) mod results;
 mod subject;
 pub(super) mod test;
 pub(super) mod text;
@@ -29,7 +29,8 @@ use test::Test;
 pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, MethodError> {
     let collapse_threads = args::take_flag(&mut args, "collapseThreads")?;
     let mut args: QueryArgs = args::read(args)?;
-    let account = cx.account(&args.account_id)?;
+    let scope = cx.scope(&args.account_id)?;
+    let account = scope.account;
     let query = Query {
         test: Test::read(cx, account, args.filter.as_ref())?,
         order: Step::read(args.sort.as_deref())?,
@@ -43,7 +44,7 @@ pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, Method
         })
     };
     let most = args.most_wanted();
-    let results = Results::find(cx, account, &query, most, |results| {
+    let results = Results::find(cx, &scope, &query, most, |results| {
         let window = window(results)?;
         Ok(match args.tells_count() {
             true => Told::All,
@@ -55,5 +56,5 @@ pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, Method
     let told = results.ids.get(window.clone()).unwrap_or_default();
     let told: Vec<String> = told.iter().map(|id| ids::email_id(account, *id)).collect();
     let total = results.ids.len();
-    args.response(cx, &results.query_state(), &window, told, total)
+    args.response(cx, &results.query_state(&scope), &window, told, total)
 }

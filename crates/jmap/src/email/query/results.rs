@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use tern_base::{AccountId, MessageId};
+use tern_base::{AccountId, MessageId, Modseq};
 use tern_mailbox::{
     AccountView, ExposureLevel, Finds, Held, MailboxError, Mailboxes, MessageRow, Outline, Served,
     Share as Part, Texts,
@@ -20,7 +20,8 @@ use super::text::Word;
 use super::threads::Threads;
 use crate::context::Context;
 use crate::error::MethodError;
-use crate::{limits, state};
+use crate::limits;
+use crate::scope::{Of, Scope};
 
 /// What is asked.
 pub(crate) struct Query {
@@ -61,6 +62,8 @@ impl Query {
 /// What was found.
 pub(crate) struct Results {
     pub(crate) view: Arc<AccountView>,
+    /// How new it is at least.
+    pub(crate) modseq: Modseq,
     pub(crate) hidden: BTreeSet<MessageId>,
     /// The results in order, as many as were wanted, one of each conversation where that is asked for.
     pub(crate) ids: Vec<MessageId>,
@@ -83,14 +86,14 @@ impl Results {
     /// wanted, or more. `told` says of which the answer tells, once they are known.
     pub(crate) fn find(
         cx: &mut Context<'_>,
-        account: AccountId,
+        scope: &Scope,
         query: &Query,
         most: usize,
         told: impl Fn(&Self) -> Result<Told, MethodError>,
     ) -> Result<Self, MethodError> {
-        let mailboxes = cx.verbs.mailboxes;
+        let (mailboxes, account) = (cx.verbs.mailboxes, scope.account);
         for _ in 0..limits::RECORD_ATTEMPTS {
-            let results = Self::look(cx, account, query, most)?;
+            let results = Self::look(cx, scope, query, most)?;
             let told = match told(&results)? {
                 Told::Some(range) => results.ids.get(range).unwrap_or_default(),
                 Told::All => &results.ids,
@@ -102,14 +105,14 @@ impl Results {
             let Some(served) = served(mailboxes, account, &found)? else {
                 continue;
             };
-            match mailboxes.record_served(&served, &cx.caller.viewer(), cx.now) {
+            match mailboxes.record_served(&served, &cx.caller.viewer_in(account), cx.now) {
                 Ok(()) => {}
                 // Sealed meanwhile: it is hidden in the next round.
                 Err(MailboxError::Sealed) => continue,
                 Err(error) => return Err(error.into()),
             }
             // Asked last, so that a seal that fell meanwhile counts.
-            if mailboxes.hidden(account)? == results.hidden {
+            if scope.hidden(mailboxes, &results.view)? == results.hidden {
                 return Ok(results);
             }
         }
@@ -117,18 +120,20 @@ impl Results {
     }
 
     /// What the results are told to be of: the state, and what is hidden, which no change tells.
-    pub(crate) fn query_state(&self) -> String {
-        format!("{}{}", state::of(self.view.modseq), mark_of(&self.hidden))
+    pub(crate) fn query_state(&self, scope: &Scope) -> String {
+        let state = scope.state(Of::Messages, self.modseq);
+        format!("{state}{}", mark_of(&self.hidden))
     }
 
     fn look(
         cx: &mut Context<'_>,
-        account: AccountId,
+        scope: &Scope,
         query: &Query,
         most: usize,
     ) -> Result<Self, MethodError> {
-        let view = cx.verbs.mailboxes.account_view(account)?;
-        let hidden = cx.verbs.mailboxes.hidden(account)?;
+        let account = scope.account;
+        let (view, modseq) = scope.view(cx.verbs.mailboxes)?;
+        let hidden = scope.hidden(cx.verbs.mailboxes, &view)?;
         let keywords = query.thread_keywords();
         let threads = Threads::of(&view, &hidden, keywords.into_iter());
         // What is known of words is known of all messages at once; what must not be there is better
@@ -152,6 +157,7 @@ impl Results {
         let (in_body, left_out) = (search.in_body, search.left_out);
         Ok(Self {
             view,
+            modseq,
             hidden,
             ids,
             in_body,

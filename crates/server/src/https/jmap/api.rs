@@ -109,6 +109,7 @@ impl Jmap {
             mailboxes: &self.mailboxes,
             identities: &self.identities,
             principals: &self.principals,
+            sharing: &self.sharing,
             recalls: &self.recalls,
             desk: self,
             subscriptions: &self.subscriptions,

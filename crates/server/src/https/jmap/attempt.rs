@@ -181,6 +181,7 @@ impl Jmap {
                 };
                 let looked = look(&self.verbs(), account, &wanted, at.as_ref());
                 let (at, change) = looked.map_err(Unread::Account)?;
+                self.shared.hub.bag.watch(account, at.others().collect());
                 let stands = Some(Stands {
                     types: types.clone(),
                     at,

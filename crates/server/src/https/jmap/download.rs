@@ -11,8 +11,8 @@ use hyper::body::{Bytes, Frame};
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use tern_jmap::{Caller, Download};
-use tern_session::{Reservation, ids};
+use tern_jmap::Download;
+use tern_session::Reservation;
 
 use super::login::LoggedIn;
 use super::{Jmap, held, problem};
@@ -29,21 +29,23 @@ const EXTENDED: AsciiSet = NON_ALPHANUMERIC
 
 /// What a path and a query ask for.
 struct Asked {
+    account: String,
     blob: String,
     name: String,
     media_type: String,
 }
 
 impl Asked {
-    /// `accountId/blobId/name?accept=type`; `None` for another account's, or another shape.
-    fn of(caller: &Caller, rest: &str, query: Option<&str>) -> Option<Self> {
+    /// `accountId/blobId/name?accept=type`; `None` for another shape.
+    fn of(rest: &str, query: Option<&str>) -> Option<Self> {
         let mut parts = rest.splitn(3, '/');
-        let account = parts.next().and_then(ids::parse_account_id)?;
+        let account = parts.next()?.to_owned();
         let (blob, name) = (parts.next()?, parts.next().unwrap_or_default());
         let accept = form_urlencoded::parse(query.unwrap_or_default().as_bytes())
             .find(|(name, _)| name == "accept")
             .map(|(_, value)| value.into_owned());
-        (account == caller.account).then(|| Self {
+        Some(Self {
+            account,
             blob: blob.to_owned(),
             name: percent_decode_str(name).decode_utf8_lossy().into_owned(),
             media_type: accept
@@ -71,11 +73,15 @@ impl Jmap {
         query: Option<&str>,
     ) -> Answer {
         let nothing = || problem(StatusCode::NOT_FOUND, "There is no such blob.");
-        let Some(asked) = Asked::of(&login.caller, rest, query) else {
+        let Some(asked) = Asked::of(rest, query) else {
             return nothing();
         };
-        let (jmap, caller, blob) = (Arc::clone(self), login.caller.clone(), asked.blob);
-        let begin = move || Download::begin(&jmap.verbs(), &caller, &blob, clock::now());
+        let (jmap, caller) = (Arc::clone(self), login.caller.clone());
+        let (account, blob) = (asked.account, asked.blob);
+        let begin = move || {
+            let of = (account.as_str(), blob.as_str());
+            Download::begin(&jmap.verbs(), &caller, of, clock::now())
+        };
         let download = match self.pool.run(begin).await {
             Ok(Ok(Some(download))) => download,
             Ok(Ok(None)) => return nothing(),

@@ -19,6 +19,7 @@ use tern_jmap::push::{Position, Wanted, look};
 use tokio::time::{Instant, timeout_at};
 
 use super::login::{LoggedIn, NoLogin};
+use super::others::Others;
 use super::{Jmap, problem, unauthenticated};
 use crate::https::answer::Answer;
 use crate::https::limits::{MAX_PING_SECS, MIN_PING_SECS};
@@ -71,6 +72,7 @@ struct Listener {
     account: AccountId,
     signal: Arc<Signal>,
     _registration: Registration,
+    others: Others,
     asked: Asked,
     /// Where it stands; `None` where that is not known.
     at: Option<Position>,
@@ -112,10 +114,13 @@ impl Jmap {
                 }
             },
         };
+        let mut others = Others::new(&self.shared.hub, &signal);
+        others.follow(at.as_ref());
         let listener = Listener {
             jmap: Arc::clone(self),
             account,
             signal,
+            others,
             _registration: registration,
             asked,
             at,
@@ -183,6 +188,7 @@ impl Listener {
         let (at, change) = looked.map_err(|error| io::Error::other(error.kind()))?;
         self.is_new = false;
         let text = change.map(|change| format!("event: state\nid: {at}\ndata: {change}\n\n"));
+        self.others.follow(Some(&at));
         self.at = Some(at);
         Ok(text)
     }

@@ -17,6 +17,7 @@ mod download;
 mod events;
 mod held;
 mod login;
+mod others;
 mod pool;
 mod postman;
 mod push;
@@ -39,6 +40,7 @@ use tern_jmap::Problem;
 use tern_jmap::session;
 use tern_mailbox::Mailboxes;
 use tern_recall::Recalls;
+use tern_session::sharing::Sharing;
 
 use super::answer::{Answer, Body, whole};
 use super::turn::Turn;
@@ -61,6 +63,7 @@ pub(super) struct Jmap {
     mailboxes: Arc<Mailboxes>,
     identities: Identities,
     principals: Principals,
+    sharing: Arc<Sharing>,
     recalls: Arc<Recalls>,
     factors: Arc<Factors>,
     outbox: Outbox,
@@ -130,6 +133,7 @@ impl Jmap {
             mailboxes: Arc::clone(&parts.mailboxes),
             identities: Identities::new(Arc::clone(&parts.engine)),
             principals: Principals::new(Arc::clone(&parts.engine), parts.visible),
+            sharing: Arc::clone(&parts.sharing),
             recalls: Arc::clone(&parts.recalls),
             factors: Arc::clone(&parts.factors),
             outbox: Outbox::new(Arc::clone(&parts.delivery), move |accepted| {
@@ -198,7 +202,7 @@ impl Jmap {
             Err(why) => return unauthenticated(why),
         };
         match resource {
-            Resource::Session => self.session(&login, request.headers()),
+            Resource::Session => self.session(&login, request.headers()).await,
             Resource::Api => self.api(peer, &login, request).await,
             Resource::WebSocket => self.websocket(peer, &login, request, turn),
             Resource::Events => {
@@ -216,8 +220,20 @@ impl Jmap {
     }
 
     /// The session resource (RFC 8620 2).
-    fn session(&self, login: &LoggedIn, headers: &hyper::HeaderMap) -> Answer {
-        let tag = format!("\"{}\"", session::state(&login.caller));
+    async fn session(self: &Arc<Self>, login: &LoggedIn, headers: &hyper::HeaderMap) -> Answer {
+        let (jmap, caller) = (Arc::clone(self), login.caller.clone());
+        let endpoints = self.base.endpoints(headers);
+        let read = move || {
+            let key = jmap.web_push.application_server_key();
+            session::resource(&jmap.verbs(), &caller, &endpoints, key)
+        };
+        let Ok(Ok(resource)) = self.pool.run(read).await else {
+            return problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The session can't be read now.",
+            );
+        };
+        let tag = format!("\"{}\"", resource["state"].as_str().unwrap_or_default());
         let known = headers
             .get(header::IF_NONE_MATCH)
             .and_then(|value| value.to_str().ok());
@@ -227,14 +243,7 @@ impl Jmap {
                 *answer.status_mut() = StatusCode::NOT_MODIFIED;
                 answer
             }
-            false => json(
-                StatusCode::OK,
-                &session::resource(
-                    &login.caller,
-                    &self.base.endpoints(headers),
-                    self.web_push.application_server_key(),
-                ),
-            ),
+            false => json(StatusCode::OK, &resource),
         };
         if let Ok(tag) = HeaderValue::from_str(&tag) {
             answer.headers_mut().insert(header::ETAG, tag);

@@ -47,10 +47,17 @@ impl Jmap {
         request: Request<Incoming>,
     ) -> Answer {
         let account = login.caller.account;
-        let named = ids::parse_account_id(rest.trim_end_matches('/'));
-        if named != Some(account) {
-            return problem(StatusCode::NOT_FOUND, "There is no such account.");
-        }
+        let named = rest.trim_end_matches('/').to_owned();
+        let (jmap, caller) = (Arc::clone(self), login.caller.clone());
+        let sees = move || tern_jmap::account_seen(&jmap.verbs(), &caller, &named);
+        let named = match self.pool.run(sees).await {
+            Ok(Ok(Some(named))) => named,
+            Ok(Ok(None)) => return problem(StatusCode::NOT_FOUND, "There is no such account."),
+            Ok(Err(_)) | Err(_) => {
+                let why = "The account can't be read now.";
+                return problem(StatusCode::SERVICE_UNAVAILABLE, why);
+            }
+        };
         // What a page of another site may send unasked comes with the Basic login that a browser keeps; what
         // such a page means to send it asks for, or shows a token.
         let headers = request.headers();
@@ -76,8 +83,8 @@ impl Jmap {
             Ok(uploaded) => {
                 let key = BlobKey::new(self.mailboxes.content_key());
                 let body = json!({
-                    "accountId": ids::account_id(account),
-                    "blobId": BlobRef::upload(uploaded.blob).id(&key, account),
+                    "accountId": ids::account_id(named),
+                    "blobId": BlobRef::upload(uploaded.blob).id(&key, named),
                     "type": uploaded.media_type, "size": uploaded.size,
                 });
                 super::json(StatusCode::CREATED, &body)

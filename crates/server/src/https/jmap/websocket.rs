@@ -34,6 +34,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message as Frame, Utf8Bytes};
 
 use super::login::{LoggedIn, NoLogin};
+use super::others::Others;
 use super::{Jmap, Turn, held, problem, unauthenticated};
 use crate::https::answer::{Answer, whole};
 use crate::https::limits::{CLOSE_TIMEOUT, FRAME_BUFFER, SOCKET_QUIET};
@@ -58,6 +59,7 @@ struct Session {
     _registration: Registration,
     /// What is to be told, and where the client stands; nothing until it asks.
     push: Option<(Wanted, Position)>,
+    others: Others,
 }
 
 /// Why a connection ends.
@@ -92,6 +94,7 @@ impl Jmap {
             jmap: Arc::clone(self),
             peer,
             caller: login.caller.clone(),
+            others: Others::new(&self.shared.hub, &signal),
             signal,
             _registration: registration,
             push: None,
@@ -309,6 +312,7 @@ impl Session {
             })
         };
         let (answer, push) = self.jmap.pool.run(work).await.map_err(drop)??;
+        self.others.follow(push.as_ref().map(|(_, at)| at));
         self.push = push;
         Ok(answer)
     }
@@ -325,6 +329,7 @@ impl Session {
         };
         let (push, change) = self.jmap.pool.run_late(work).await.ok()?;
         let change = change.map(|it| state_change(it, push.1.to_string()).to_string());
+        self.others.follow(Some(&push.1));
         self.push = Some(push);
         change
     }

@@ -1,0 +1,361 @@
+//! An account as far as the caller may see it: their own as a whole, another one by the rights that they
+//! were given in its mailboxes (RFC 8620 1.6.2, RFC 4314).
+//!
+//! Invariants:
+//! - Nothing of another account is told but through a scope of it: a mailbox without `l` is not there, and
+//!   neither is a message that no mailbox with `r` shows. An account of which nothing is seen is not there.
+//! - A state of another account says nothing of what is not seen: it names the newest change that is, under
+//!   a key of its reader, and which mailboxes are.
+//! - A scope is of one method call: rights that were taken away are gone at the next one.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tern_base::{AccountId, MailboxId, MessageId, Modseq};
+use tern_mailbox::rows::Change;
+use tern_mailbox::{AccountView, Actor, Folder, MailboxError, Mailboxes, MessageRow, Rights};
+use tern_session::ids;
+
+use crate::error::MethodError;
+use crate::mailbox::get::name_of;
+use crate::{Caller, Verbs, state};
+
+/// An account, and what of it is seen.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    pub(crate) account: AccountId,
+    /// Who uploads.
+    pub(crate) caller: AccountId,
+    foreign: Option<Foreign>,
+}
+
+/// What is seen of somebody else's account.
+#[derive(Clone, Debug)]
+struct Foreign {
+    actor: Actor,
+    folders: Vec<(Folder, Rights)>,
+    readable: BTreeSet<MailboxId>,
+    key: [u8; 32],
+}
+
+/// What a state is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// Messages, by which mailboxes show them.
+    Messages,
+    /// Mailboxes, by all that is told of them but their counts.
+    Mailboxes,
+}
+
+impl Scope {
+    /// The caller's own account.
+    pub(crate) const fn own(caller: &Caller) -> Self {
+        Self::of_owner(caller.account)
+    }
+
+    /// An account as its owner sees it.
+    pub(crate) const fn of_owner(account: AccountId) -> Self {
+        Self {
+            account,
+            caller: account,
+            foreign: None,
+        }
+    }
+
+    /// An account; none where the caller sees nothing of it.
+    pub(crate) fn of(
+        verbs: &Verbs<'_>,
+        caller: &Caller,
+        account: AccountId,
+    ) -> Result<Option<Self>, MailboxError> {
+        if account == caller.account {
+            return Ok(Some(Self::own(caller)));
+        }
+        let actor = verbs.sharing.actor(caller.account)?;
+        Self::of_actor(verbs, &actor, account)
+    }
+
+    /// Somebody else's account, for whoever acts; none where they see nothing of it.
+    pub(crate) fn of_actor(
+        verbs: &Verbs<'_>,
+        actor: &Actor,
+        account: AccountId,
+    ) -> Result<Option<Self>, MailboxError> {
+        let mut folders = verbs.mailboxes.folders_seen(actor, account)?;
+        if folders.is_empty() {
+            return Ok(None);
+        }
+        let subscribed = verbs.mailboxes.subscribed(actor.account)?;
+        for (folder, _) in &mut folders {
+            folder.subscribed = subscribed.contains(&(account, folder.id));
+        }
+        let is_readable = |(_, rights): &&(Folder, Rights)| rights.has(Rights::READ);
+        let readable = folders.iter().filter(is_readable);
+        let readable = readable.map(|(folder, _)| folder.id).collect();
+        let key = blake3::derive_key("tern jmap states v1", verbs.mailboxes.content_key());
+        let whose = format!("{} {account}", actor.account);
+        let key = *blake3::keyed_hash(&key, whose.as_bytes()).as_bytes();
+        Ok(Some(Self {
+            account,
+            caller: actor.account,
+            foreign: Some(Foreign {
+                actor: actor.clone(),
+                folders,
+                readable,
+                key,
+            }),
+        }))
+    }
+
+    /// An account by its id.
+    pub(crate) fn by_id(
+        verbs: &Verbs<'_>,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<Option<Self>, MailboxError> {
+        match ids::parse_account_id(id) {
+            Some(account) => Self::of(verbs, caller, account),
+            None => Ok(None),
+        }
+    }
+
+    /// The same as it is now: what it holds is of the moment when it was made.
+    pub(crate) fn again(&self, verbs: &Verbs<'_>) -> Result<Self, MailboxError> {
+        let now = match &self.foreign {
+            None => None,
+            Some(foreign) => Self::of_actor(verbs, &foreign.actor, self.account)?,
+        };
+        Ok(now.unwrap_or_else(|| self.clone()))
+    }
+
+    /// Whether it is somebody else's.
+    pub(crate) const fn is_foreign(&self) -> bool {
+        self.foreign.is_some()
+    }
+
+    /// Who acts by rights; none in one's own account, where everything is allowed.
+    pub(crate) fn actor(&self) -> Option<&Actor> {
+        self.foreign.as_ref().map(|foreign| &foreign.actor)
+    }
+
+    /// What may be done in a mailbox.
+    pub(crate) fn rights(&self, mailbox: MailboxId) -> Rights {
+        let Some(foreign) = &self.foreign else {
+            return Rights::ALL;
+        };
+        let mut all = foreign.folders.iter();
+        let found = all.find(|(folder, _)| folder.id == mailbox);
+        found.map_or(Rights::NONE, |(_, rights)| *rights)
+    }
+
+    /// Everything that may be done in any mailbox.
+    pub(crate) fn any_rights(&self) -> Rights {
+        match &self.foreign {
+            None => Rights::ALL,
+            Some(foreign) => {
+                let all = foreign.folders.iter().map(|(_, rights)| *rights);
+                all.fold(Rights::NONE, Rights::with)
+            }
+        }
+    }
+
+    /// The mailboxes that are there.
+    pub(crate) fn folders(&self, mailboxes: &Mailboxes) -> Result<Vec<Folder>, MailboxError> {
+        match &self.foreign {
+            None => mailboxes.folders(self.account),
+            Some(foreign) => {
+                let all = foreign.folders.iter().map(|(folder, _)| folder.clone());
+                Ok(all.collect())
+            }
+        }
+    }
+
+    /// The messages that are there, and how new that is at least.
+    pub(crate) fn view(
+        &self,
+        mailboxes: &Mailboxes,
+    ) -> Result<(Arc<AccountView>, Modseq), MailboxError> {
+        let Some(foreign) = &self.foreign else {
+            let view = mailboxes.account_view(self.account)?;
+            let modseq = view.modseq;
+            return Ok((view, modseq));
+        };
+        // Asked before, so that what comes meanwhile is newer than what it is told to be of.
+        let modseq = mailboxes.newest_modseq_in(self.account, &foreign.readable)?;
+        let view = mailboxes.account_view(self.account)?;
+        let seen = mailboxes.view_within(self.account, &view, &foreign.readable)?;
+        Ok((Arc::new(seen), modseq))
+    }
+
+    /// The newest change that is seen.
+    pub(crate) fn newest(&self, mailboxes: &Mailboxes) -> Result<Modseq, MailboxError> {
+        match &self.foreign {
+            None => mailboxes.newest_modseq(self.account),
+            Some(foreign) => mailboxes.newest_modseq_in(self.account, &foreign.readable),
+        }
+    }
+
+    /// The newest of the changes that are seen after `since`, up to the first that is of none of these
+    /// messages: see [`state::after`].
+    pub(crate) fn after(
+        &self,
+        mailboxes: &Mailboxes,
+        since: Modseq,
+        own: &BTreeSet<MessageId>,
+    ) -> Result<Modseq, MailboxError> {
+        state::after(mailboxes, self, since, own)
+    }
+
+    /// The messages under a seal, as far as anything of them would be there.
+    pub(crate) fn hidden(
+        &self,
+        mailboxes: &Mailboxes,
+        view: &AccountView,
+    ) -> Result<BTreeSet<MessageId>, MailboxError> {
+        let mut hidden = mailboxes.hidden(self.account)?;
+        if self.is_foreign() {
+            hidden.retain(|message| view.get(*message).is_some());
+        }
+        Ok(hidden)
+    }
+
+    /// Whether a message is there.
+    pub(crate) fn sees(&self, row: &MessageRow) -> bool {
+        match &self.foreign {
+            None => true,
+            Some(foreign) => row.is_in_any(&foreign.readable),
+        }
+    }
+
+    /// Whether a change is of what is there. Those of mailboxes themselves are told by the state.
+    pub(crate) fn sees_change(&self, change: &Change) -> bool {
+        let Some(foreign) = &self.foreign else {
+            return true;
+        };
+        match change {
+            Change::Placed { mailbox, .. }
+            | Change::Flagged { mailbox, .. }
+            | Change::Vanished { mailbox, .. } => foreign.readable.contains(mailbox),
+            Change::MailboxCreated(_) | Change::MailboxUpdated(_) | Change::MailboxDestroyed(_) => {
+                false
+            }
+        }
+    }
+
+    /// The state that this modseq is.
+    pub(crate) fn state(&self, of: Of, modseq: Modseq) -> String {
+        match &self.foreign {
+            None => state::of(modseq),
+            Some(foreign) => {
+                let sealed = foreign.scramble(modseq.0, &ROUNDS);
+                format!("{sealed:016x}{}", foreign.mark(of))
+            }
+        }
+    }
+
+    /// The modseq of a state that is not newer than now. Anything else was never given out, or is of
+    /// other mailboxes, and what changed since can't be told.
+    pub(crate) fn since(&self, of: Of, text: &str, newest: Modseq) -> Result<Modseq, MethodError> {
+        let Some(foreign) = &self.foreign else {
+            return state::since(text, newest);
+        };
+        let sealed = text
+            .get(..16)
+            .and_then(|it| u64::from_str_radix(it, 16).ok());
+        let modseq = sealed.map(|sealed| Modseq(foreign.unscramble(sealed)));
+        let known = modseq.filter(|at| *at <= newest && self.state(of, *at) == text);
+        known.ok_or(MethodError::CANNOT_CALCULATE_CHANGES)
+    }
+}
+
+/// The account of an id, where the caller sees anything of it.
+pub fn account_seen(
+    verbs: &Verbs<'_>,
+    caller: &Caller,
+    id: &str,
+) -> Result<Option<AccountId>, MailboxError> {
+    let scope = Scope::by_id(verbs, caller, id)?;
+    Ok(scope.map(|scope| scope.account))
+}
+
+/// A Feistel network over the halves of a number, so that one number has one text and nobody but the
+/// server tells which is newer.
+const ROUNDS: [u8; 4] = [0, 1, 2, 3];
+
+impl Foreign {
+    fn round(&self, round: u8, half: u32) -> u32 {
+        let mut text = half.to_be_bytes().to_vec();
+        text.push(round);
+        let digest = blake3::keyed_hash(&self.key, &text);
+        let first = digest.as_bytes().first_chunk().copied();
+        u32::from_be_bytes(first.unwrap_or_default())
+    }
+
+    fn scramble(&self, number: u64, rounds: &[u8]) -> u64 {
+        let halves = ((number >> 32) as u32, number as u32);
+        let (left, right) = rounds.iter().fold(halves, |(left, right), round| {
+            (right, left ^ self.round(*round, right))
+        });
+        u64::from(left) << 32 | u64::from(right)
+    }
+
+    fn unscramble(&self, sealed: u64) -> u64 {
+        let mut back = ROUNDS;
+        back.reverse();
+        self.scramble(sealed.rotate_left(32), &back).rotate_left(32)
+    }
+
+    /// What tells what is seen from what would be seen by other rights.
+    fn mark(&self, of: Of) -> String {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        match of {
+            Of::Messages => {
+                for mailbox in &self.readable {
+                    hasher.update(&mailbox.0.to_be_bytes());
+                }
+            }
+            Of::Mailboxes => {
+                for (folder, rights) in &self.folders {
+                    let Folder {
+                        id,
+                        parent,
+                        role,
+                        subscribed,
+                        sort_order,
+                        ..
+                    } = folder;
+                    let name = name_of(folder);
+                    let all = (id, parent, name, role, subscribed, sort_order, rights);
+                    hasher.update(format!("{all:?}\n").as_bytes());
+                }
+            }
+        }
+        let digest = hasher.finalize().to_hex();
+        digest.as_str().get(..16).unwrap_or_default().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_read_back_by_its_reader_and_says_nothing_to_anybody() {
+        let of = |key: u8| Foreign {
+            actor: Actor {
+                account: AccountId(1),
+                groups: Vec::new(),
+            },
+            folders: Vec::new(),
+            readable: BTreeSet::new(),
+            key: [key; 32],
+        };
+        let (one, other) = (of(1), of(2));
+        for number in [0, 1, 2, 77, u64::from(u32::MAX), u64::MAX] {
+            let sealed = one.scramble(number, &ROUNDS);
+            assert_ne!(sealed, number);
+            assert_eq!(one.unscramble(sealed), number);
+            assert_ne!(other.unscramble(sealed), number);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What whoever acts may do with one message as a whole: JMAP's view of the rights of RFC 4314.
+//!
+//! Invariants: where a message is that they can't read, it stays, with its flags; of what they can read, a
+//! change is done whole or not at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tern_base::{AccountId, MailboxId, MessageId, Timestamp};
+
+use crate::edit::Edit;
+use crate::rights::FlagRights;
+use crate::rows::MessageRow;
+use crate::update::Placing;
+use crate::{Actor, Flags, MailboxError, Mailboxes, Rights};
+
+/// What it takes to take a message out of a mailbox (RFC 8621 2, `mayRemoveItems`).
+const REMOVE: Rights = Rights::DELETE_MESSAGES.with(Rights::EXPUNGE);
+
+/// What may be done in the mailboxes that a message is in, or is to be in.
+pub(crate) enum May<'a> {
+    /// Its owner may do everything.
+    Everything,
+    /// Somebody else, in the mailboxes in which they can read it.
+    These {
+        actor: &'a Actor,
+        rights: BTreeMap<MailboxId, Rights>,
+        /// The keyword that is the owner's.
+        owners: Option<&'a str>,
+    },
+}
+
+impl<'a> May<'a> {
+    /// For the mailboxes that show a message. [`MailboxError::NoMessage`] where whoever acts can read it in
+    /// none.
+    pub(crate) fn of(
+        mailboxes: &'a Mailboxes,
+        edit: &mut Edit<'_, '_>,
+        actor: Option<&'a Actor>,
+        row: &MessageRow,
+    ) -> Result<Self, MailboxError> {
+        let Some(actor) = actor else {
+            return Ok(Self::Everything);
+        };
+        let mut rights = BTreeMap::new();
+        for (mailbox, _) in &row.placements {
+            let account = edit.account;
+            let held = mailboxes.rights_in(edit.txn, actor, account, *mailbox)?;
+            if held.has(Rights::LOOKUP.with(Rights::READ)) {
+                rights.insert(*mailbox, held);
+            }
+        }
+        match rights.is_empty() {
+            true => Err(MailboxError::NoMessage),
+            false => Ok(Self::These {
+                actor,
+                rights,
+                owners: mailboxes.marking,
+            }),
+        }
+    }
+
+    /// Whether the message is there for whoever acts, in this mailbox.
+    pub(crate) fn sees(&self, mailbox: MailboxId) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::These { rights, .. } => rights.contains_key(&mailbox),
+        }
+    }
+
+    fn require(&self, mailbox: MailboxId, needed: Rights) -> Result<(), MailboxError> {
+        match self {
+            Self::Everything => Ok(()),
+            Self::These { rights, .. } => {
+                let held = rights.get(&mailbox).copied().unwrap_or_default();
+                held.require(needed).map(drop)
+            }
+        }
+    }
+
+    /// Refuses a change of flags in a mailbox that may not be done as a whole.
+    pub(crate) fn flag(
+        &self,
+        mailbox: MailboxId,
+        old: &Flags,
+        new: &Flags,
+    ) -> Result<(), MailboxError> {
+        match self.within(mailbox, old, new.clone()) == *new {
+            true => Ok(()),
+            false => Err(MailboxError::NotPermitted),
+        }
+    }
+
+    /// What comes of flags in a mailbox, as far as they may be set there.
+    pub(crate) fn within(&self, mailbox: MailboxId, old: &Flags, new: Flags) -> Flags {
+        match self {
+            Self::Everything => new,
+            Self::These { rights, owners, .. } => {
+                let held = rights.get(&mailbox).copied().unwrap_or_default();
+                FlagRights::of(held, *owners).within(old, new)
+            }
+        }
+    }
+
+    /// Where the message is to be in all, once whoever acts has put it where they want it.
+    pub(crate) fn place(
+        &mut self,
+        mailboxes: &Mailboxes,
+        edit: &mut Edit<'_, '_>,
+        placing: &Placing,
+        row: &MessageRow,
+    ) -> Result<BTreeSet<MailboxId>, MailboxError> {
+        let shown = row.placements.iter().map(|(mailbox, _)| *mailbox);
+        let (seen, unseen): (BTreeSet<_>, BTreeSet<_>) = shown.partition(|it| self.sees(*it));
+        let wanted = placing.apply(&seen);
+        if wanted.is_empty() {
+            return Err(MailboxError::NotAllowed(
+                "a message is in at least one mailbox",
+            ));
+        }
+        for gone in seen.difference(&wanted) {
+            self.require(*gone, REMOVE)?;
+        }
+        if let Self::These { actor, rights, .. } = self {
+            for new in wanted.difference(&seen) {
+                let (account, needed) = (edit.account, Rights::INSERT);
+                let held = mailboxes.require_in(edit.txn, Some(*actor), account, *new, needed)?;
+                rights.insert(*new, held);
+            }
+        }
+        Ok(wanted.union(&unseen).copied().collect())
+    }
+}
+
+impl Mailboxes {
+    /// Removes a message from every mailbox in which whoever acts can read it, within a transaction. Answers
+    /// whether it was there.
+    pub fn remove_for_in(
+        &self,
+        txn: &mut tern_store::Transaction<'_>,
+        actor: Option<&Actor>,
+        (account, message): (AccountId, MessageId),
+        now: Timestamp,
+    ) -> Result<bool, MailboxError> {
+        let Some(actor) = actor else {
+            return self.remove_in(txn, account, message, now);
+        };
+        let mut seen = Vec::new();
+        {
+            let mut edit = Edit::begin(txn, account)?;
+            let Some(row) = edit.message(message)? else {
+                return Ok(false);
+            };
+            let may = May::of(self, &mut edit, Some(actor), &row)?;
+            for (mailbox, uid) in row.placements {
+                if may.sees(mailbox) {
+                    may.require(mailbox, REMOVE)?;
+                    seen.push((mailbox, uid));
+                }
+            }
+        }
+        for (mailbox, uid) in seen {
+            self.expunge_in(txn, account, mailbox, uid, now)?;
+        }
+        Ok(true)
+    }
+}
