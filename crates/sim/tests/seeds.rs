@@ -25,7 +25,7 @@ fn check(seeds: std::ops::Range<u64>) {
     assert!(total.sent_on > 10, "{total:?}");
     assert!(total.removed > 8 && total.kills > 20, "{total:?}");
     // Others are met in hundreds of seeds only (docs/recall.md 8).
-    for with in ["a fetch", "a client", "a kill"] {
+    for with in ["a fetch", "a client"] {
         let met = total.races.get(with).copied().unwrap_or_default();
         assert!(met > 0, "no seal met {with}: {total:?}");
     }
@@ -95,6 +95,8 @@ fn hard_seeds() {
         22880,
         // A copy that one seal hid before it was held was said to be hidden by the next.
         47175,
+        // A copy of what carried a letter had what was served of that one, which the oracle did not know.
+        111,
         // A download of what was expunged, and collected an hour later, was told of a damaged row.
         238, 467, 999, 1124,
     ];

@@ -314,6 +314,16 @@ impl Oracle {
     /// What a client brings it has. A copy that is made of another on the server begins with what
     /// was served of that one; of which one is not seen, where there are several.
     fn inherit(&self, account: AccountId, message: MessageId, copy: &mut Copy) {
+        let others = self.copies.range(of_account(account));
+        let sources: Vec<&Copy> = others
+            .filter(|((_, id), other)| *id != message && other.origin == copy.origin)
+            .map(|(_, other)| other)
+            .filter(|other| other.place != Place::Gone)
+            .collect();
+        // Of what carries a letter, too.
+        copy.attempted |= sources
+            .iter()
+            .any(|other| other.body_out || other.attempted);
         if copy.letter.is_none() {
             return;
         }
@@ -321,16 +331,7 @@ impl Oracle {
         // What was brought from somebody else is on record with both.
         copy.brought = self.may_bring(account);
         copy.attempted |= copy.brought;
-        let others = self.copies.range(of_account(account));
-        let sources: Vec<&Copy> = others
-            .filter(|((_, id), other)| *id != message && other.origin == copy.origin)
-            .map(|(_, other)| other)
-            .filter(|other| other.place != Place::Gone)
-            .collect();
         copy.body_out |= !sources.is_empty() && sources.iter().all(|other| other.body_out_before);
-        copy.attempted |= sources
-            .iter()
-            .any(|other| other.body_out || other.attempted);
     }
 
     fn is_active(&self, digest: tern_base::ContentDigest, tag: SealTag) -> bool {
