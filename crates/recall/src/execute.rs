@@ -51,14 +51,14 @@ impl Recalls {
             self.settle_again(id, now)?;
             recall = self.recall(id)?;
         }
+        // Before the report, which says who got one; where they fail there is a report all the same.
+        let notified = self.notify(&recall, now);
         // After the last look at the record: whatever lets a place fall due changes it, and is told of
         // once the place is taken.
+        let recall = self.recall(id)?;
         if recall.state == State::Done {
             self.put_stand_ins(&recall, now)?;
         }
-        // Before the report, which says who got one; where they fail there is a report all the same.
-        let notified = self.notify(&recall, now);
-        let recall = self.recall(id)?;
         if recall.is_report_due() {
             self.write_report(&recall, now)?;
             self.wake_followers(id)?;

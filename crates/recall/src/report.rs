@@ -104,9 +104,10 @@ impl Recalls {
     /// Nobody to write to.
     fn report_written(&self, recall: &Recall) -> Result<(), RecallError> {
         tern_store::transact(&*self.engine, |txn| {
-            let mut recall = self.recall_in(txn, recall.id)?;
-            recall.reported = recall.generation;
-            recall.put_in(txn)?;
+            let mut fresh = self.recall_in(txn, recall.id)?;
+            // What has changed since it was read is still to be done, and told.
+            fresh.reported = recall.generation;
+            fresh.put_in(txn)?;
             Ok::<_, RecallError>(Verdict::Commit(()))
         })
     }

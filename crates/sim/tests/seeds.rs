@@ -99,6 +99,10 @@ fn hard_seeds() {
         111,
         // A download of what was expunged, and collected an hour later, was told of a damaged row.
         238, 467, 999, 1124,
+        // A copy that was handed over while its new recall was being told of had nobody put in its place.
+        10142,
+        // What is left of a letter, withdrawn and away within one step, was said never to have been withdrawn.
+        4896,
     ];
     for seed in found {
         sum(seed..seed + 1);

@@ -497,7 +497,7 @@ impl Oracle {
     }
 
     /// Whether a copy is what is left of a letter that is whole again.
-    fn is_taken_away(&self, copy: &Copy) -> bool {
+    pub(super) fn is_taken_away(&self, copy: &Copy) -> bool {
         copy.lacks().is_some() && self.undone(copy)
     }
 
