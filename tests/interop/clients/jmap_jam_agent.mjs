@@ -1,14 +1,21 @@
 // One JMAP client of jmap-jam, called by name.
-// Usage: jmap_jam_agent.mjs HOST:PORT TOKEN; NODE_EXTRA_CA_CERTS names the certificate.
+// Usage: jmap_jam_agent.mjs HOST:PORT TOKEN [ACCOUNT]; NODE_EXTRA_CA_CERTS names the certificate. With the
+// name of an account it works there, and else in its user's own.
 
 import { answer, draft, load, searched, sending, shown, stands, told, undoing } from "./jmap_lines.mjs";
 
 const { JamClient } = await load("jmap-jam");
-const [host, bearerToken] = process.argv.slice(2);
+const [host, bearerToken, account] = process.argv.slice(2);
 const sessionUrl = `https://${host}/.well-known/jmap`;
-const customCapabilities = { Recall: "urn:tern:jmap:recall" };
+const customCapabilities = {
+  Recall: "urn:tern:jmap:recall",
+  Principal: "urn:ietf:params:jmap:principals",
+  ShareNotification: "urn:ietf:params:jmap:principals",
+};
 const client = new JamClient({ sessionUrl, bearerToken, customCapabilities });
-const accountId = await client.getPrimaryAccount();
+// Each account that is there, by its name.
+const accounts = Object.entries((await client.session).accounts).map(([id, { name }]) => [name, id]);
+const accountId = account ? Object.fromEntries(accounts)[account] : await client.getPrimaryAccount();
 
 let source;
 const states = [];
@@ -18,7 +25,7 @@ const ask = async (type, verb, args) => (await client.api[type][verb]({ accountI
 
 await answer({
   async session() {
-    return { account: accountId, username: (await client.session).username };
+    return { account: accountId, username: (await client.session).username, accounts: accounts.map(([name]) => name) };
   },
   async mailboxes() {
     const { list } = await ask("Mailbox", "get", { ids: null });
@@ -121,5 +128,20 @@ await answer({
   },
   recall(verb, args) {
     return ask("Recall", verb, args);
+  },
+  // Everybody whose name or address has a word in it.
+  async principals(text) {
+    const { ids } = await ask("Principal", "query", { filter: { text } });
+    return (await ask("Principal", "get", { ids })).list.map(({ id, email }) => ({ id, email }));
+  },
+  async share(mailbox, principal, rights) {
+    const using = ["urn:ietf:params:jmap:mail:share"];
+    const update = { [mailbox]: { [`shareWith/${principal}`]: rights } };
+    const [{ notUpdated }] = await client.request(["Mailbox/set", { accountId, update }], { using });
+    if (notUpdated) throw notUpdated;
+  },
+  async notices() {
+    const { list } = await ask("ShareNotification", "get", { ids: null });
+    return list.map(({ changedBy, name, newRights }) => ({ by: changedBy.email, name, newRights }));
   },
 });

@@ -2,7 +2,8 @@
 //!
 //! Each agent has the same calls, made by its library's own means: `session`, `mailboxes`, `state`,
 //! `emails`, `changes`, `create`, `keyword`, `destroy`, `search`, `find`, `identities`, `submit`, `undo`,
-//! `submission`, and where the library has them `add`, `download`, `listen` and `heard`, `recall`.
+//! `submission`, and where the library has them `add`, `download`, `listen` and `heard`, `recall`,
+//! `principals`, `share` and `notices`.
 
 use std::process::Command;
 
@@ -36,6 +37,17 @@ impl House {
     /// Somebody's JMAP client, the server's own certificate trusted.
     #[track_caller]
     pub fn jmap(&self, client: JmapClient, name: &str) -> Agent {
+        self.start_jmap(client, name, None)
+    }
+
+    /// Somebody's JMAP client that works in an account of others, which has their name.
+    #[track_caller]
+    pub fn jmap_in(&self, client: JmapClient, name: &str, owner: &str) -> Agent {
+        self.start_jmap(client, name, Some(owner))
+    }
+
+    #[track_caller]
+    fn start_jmap(&self, client: JmapClient, name: &str, owner: Option<&str>) -> Agent {
         let host = format!("localhost:{}", self.tern.port("https"));
         let certificate = self.tern.certificate();
         let mut command = match client {
@@ -55,6 +67,7 @@ impl House {
                 command
             }
         };
+        command.args(owner.map(address));
         Agent::start(&format!("{name} by {client:?}"), &mut command)
     }
 

@@ -3,7 +3,8 @@
 //! The crate's shortest calls use every capability that its authors' server has, which another server
 //! must refuse (RFC 8620 3.6.1 `unknownCapability`): requests are built here, with those that they need.
 //!
-//! Usage: `jmap-client-agent HOST:PORT LOGIN PASSWORD`; `SSL_CERT_FILE` names the certificate.
+//! Usage: `jmap-client-agent HOST:PORT LOGIN PASSWORD [ACCOUNT]`; `SSL_CERT_FILE` names the certificate. With
+//! the name of an account it works there, and else in its user's own.
 
 mod push;
 mod send;
@@ -30,15 +31,21 @@ pub(crate) type Outcome = Result<Value, Box<dyn std::error::Error>>;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [host, login, password] = &words[..] else {
-        return Err("HOST:PORT LOGIN PASSWORD".into());
+    let [host, login, password, account @ ..] = &words[..] else {
+        return Err("HOST:PORT LOGIN PASSWORD [ACCOUNT]".into());
     };
     let name = host.split(':').next().unwrap_or_default().to_owned();
-    let client = Client::new()
+    let mut client = Client::new()
         .credentials((login.as_str(), password.as_str()))
         .follow_redirects([name])
         .connect(&format!("https://{host}"))
         .await?;
+    if let Some(name) = account.first() {
+        let session = client.session();
+        let is_it = |id: &&String| session.account(id).is_some_and(|it| it.name() == name);
+        let id = session.accounts().find(is_it).ok_or("there is no such account")?.clone();
+        client.set_default_account_id(id);
+    }
     let mut listening = Listening::default();
     for line in std::io::stdin().lock().lines() {
         let call: Value = serde_json::from_str(&line?)?;
@@ -66,9 +73,14 @@ async fn answer<'a>(
 ) -> Outcome {
     let word = |index: usize| call["args"][index].as_str().unwrap_or_default();
     match call["call"].as_str().unwrap_or_default() {
-        "session" => Ok(json!({
-            "account": client.default_account_id(), "username": client.session().username(),
-        })),
+        "session" => {
+            let session = client.session();
+            let names = session.accounts().filter_map(|id| Some(session.account(id)?.name()));
+            Ok(json!({
+                "account": client.default_account_id(), "username": session.username(),
+                "accounts": names.collect::<Vec<_>>(),
+            }))
+        }
         "mailboxes" => mailboxes(client).await,
         "state" => {
             let mut request = request(client);
