@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::message::ParsedMessage;
 use crate::part::{Part, PartKind};
-use crate::text::{decode_part, range};
+use crate::text::{decode_part, part_name, range};
 
 /// The first message inside a message that is in no other: a message part or an `.eml` file,
 /// transfer encoding undone.
@@ -24,10 +24,9 @@ fn find(part: &Part) -> Option<&Part> {
 /// A message attached as a file: what some clients make of a forwarded message.
 pub(crate) fn is_message_file(part: &Part) -> bool {
     matches!(part.kind, PartKind::Basic | PartKind::Text)
-        && part.file_name().is_some_and(|name| {
-            name.len() > 4
-                && name
-                    .get(name.len() - 4..)
-                    .is_some_and(|end| end.eq_ignore_ascii_case(b".eml"))
+        && part_name(part).is_some_and(|name| {
+            let stem = name.len().checked_sub(4).filter(|stem| *stem > 0);
+            let end = stem.and_then(|stem| name.get(stem..));
+            end.is_some_and(|end| end.eq_ignore_ascii_case(".eml"))
         })
 }

@@ -205,6 +205,20 @@ fn letters_inside_letters() {
             "Content-Type: application/octet-stream; name=mail.EML\r\n\
                  Content-Transfer-Encoding: base64\r\n\r\n{encoded}\r\n"
         ),
+        // As clients write a name that is long or not ASCII (RFC 2231 3, RFC 2047).
+        format!(
+            "Content-Type: application/octet-stream\r\nContent-Disposition: attachment;\r\n \
+                 filename*0=\"Re: the salaries of all departments in\";\r\n filename*1=\" 2027.eml\"\r\n\
+                 Content-Transfer-Encoding: base64\r\n\r\n{encoded}\r\n"
+        ),
+        format!(
+            "Content-Type: application/octet-stream; name=\"=?UTF-8?B?R2Vow6RsdGVyLmVtbA==?=\"\r\n\
+                 Content-Transfer-Encoding: base64\r\n\r\n{encoded}\r\n"
+        ),
+        format!(
+            "Content-Type: application/octet-stream; name*=utf-8''Geh%C3%A4lter%2Eeml\r\n\
+                 Content-Transfer-Encoding: base64\r\n\r\n{encoded}\r\n"
+        ),
     ];
     for carrier in carriers {
         let parsed = parse(carrier.as_bytes());
