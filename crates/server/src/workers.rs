@@ -34,8 +34,10 @@ use crate::tls::Certificates;
 /// How often the chores are done.
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
-/// How often the store is asked how much of it is garbage.
-const RECLAIM: Duration = Duration::from_secs(600);
+/// How often the store is asked whether it has met an error,
+const HEALTH: Duration = MINUTE;
+/// and after how many of those how much of it is garbage.
+const RECLAIM_ROUNDS: u32 = 10;
 
 /// The threads.
 pub(crate) struct Workers {
@@ -260,14 +262,42 @@ pub(crate) fn carry_out(
     })
 }
 
-/// Gives back the room of what was deleted, whenever that is worth it.
+/// Gives back the room of what was deleted, whenever that is worth it, and says when the store itself has met
+/// an error: as a rule it takes no further write then, until it is opened anew.
 fn reclaim(ending: &Ending, rocks: &RocksEngine) {
-    while !ending.wait(RECLAIM) {
-        while let Reclaimed::Some = rocks.reclaim(|| !ending.is_told()).unwrap_or_else(|error| {
-            tracing::error!(%error, "the room of deleted content could not be given back");
-            Reclaimed::Nothing
-        }) {
-            tracing::info!(store = ?rocks.statistics(), "room of deleted content was given back");
+    let mut told = 0;
+    for round in 1_u32.. {
+        if ending.wait(HEALTH) {
+            return;
+        }
+        let errors = rocks.statistics().background_errors;
+        if errors > told {
+            let store = rocks.statistics();
+            tracing::error!(
+                ?store,
+                "the store met an error of the disk or of a file: if commits fail from now on, look at \
+                 the disk, then start the server anew"
+            );
+            told = errors;
+        }
+        if round % RECLAIM_ROUNDS == 0 {
+            reclaim_all(ending, rocks);
+        }
+    }
+}
+
+fn reclaim_all(ending: &Ending, rocks: &RocksEngine) {
+    loop {
+        match rocks.reclaim(|| !ending.is_told()) {
+            Ok(Reclaimed::Some(bytes)) => tracing::info!(
+                bytes,
+                store = ?rocks.statistics(),
+                "room of deleted content was given back"
+            ),
+            Ok(Reclaimed::Nothing | Reclaimed::Stopped) => return,
+            Err(error) => {
+                return tracing::error!(%error, "the room of deleted content could not be given back");
+            }
         }
     }
 }

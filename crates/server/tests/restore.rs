@@ -1,10 +1,15 @@
-//! A store that is put back from a backup.
+//! A store that is put back from a backup, and one whose log was damaged.
 
-#![allow(clippy::disallowed_methods, reason = "a real server takes real time")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    reason = "a real server takes real time, and a test may panic"
+)]
 
 mod house;
 
 use std::fs;
+use std::path::PathBuf;
 
 use house::House;
 
@@ -52,4 +57,47 @@ fn no_client_takes_what_comes_after_the_backup_for_what_it_knew() {
     start_again(&mut house);
     assert_eq!(numbers(&house), after, "once for each backup");
     assert_eq!(house.done(&["check"]), "everything holds\n");
+}
+
+/// The newest write-ahead log of the store.
+fn newest_log(house: &House) -> PathBuf {
+    let files = fs::read_dir(house.path("data/store/db")).expect("the store's files");
+    let logs = files.map(|file| file.expect("a file").path());
+    let newest = logs
+        .filter(|path| path.extension().is_some_and(|end| end == "log"))
+        .max();
+    newest.expect("a log")
+}
+
+#[test]
+fn a_damaged_log_is_told_and_no_number_is_given_out_again() {
+    let mut house = House::started("");
+    house.send("kept");
+    let before = (
+        status(&house, "UIDVALIDITY"),
+        status(&house, "HIGHESTMODSEQ"),
+    );
+    house.kill();
+    let log = newest_log(&house);
+    let mut content = fs::read(&log).expect("the log");
+    let at = content.len() - 20;
+    content[at..].fill(0x5a);
+    fs::write(&log, content).expect("damaged");
+    // A program that opens it before does not take the news away.
+    house.done(&["account", "list"]);
+    house.start();
+    assert!(house.has_logged("did not read back"));
+    assert!(house.path("data/store/damaged-logs").exists());
+    house.send("after the damage");
+    let after = (
+        status(&house, "UIDVALIDITY"),
+        status(&house, "HIGHESTMODSEQ"),
+    );
+    assert!(
+        after.0 > before.0 && after.1 > before.1,
+        "{before:?} {after:?}"
+    );
+    house.stop();
+    house.start();
+    assert_eq!(status(&house, "UIDVALIDITY"), after.0, "once");
 }

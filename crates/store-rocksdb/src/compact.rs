@@ -6,15 +6,17 @@
 //! has it happen now.
 //!
 //! Invariant: when it returns, no table file, blob file or log that is part of the store holds
-//! anything that was deleted before the call. Not touched: copies that were made of the store, and
-//! what the file system and the disk keep of files that are gone.
+//! anything that was deleted before the call, but for what somebody could still see who reads since before
+//! it. Not touched: copies that were made of the store, and what the file system and the disk keep of
+//! files that are gone.
 
 use std::sync::PoisonError;
 
-use rocksdb::{BottommostLevelCompaction, CompactOptions};
+use rocksdb::{BottommostLevelCompaction, ColumnFamily, CompactOptions};
 use tern_store::StoreError;
 
 use crate::engine::Database;
+use crate::options::BLOB_FILE_BYTES;
 use crate::{RocksEngine, options, status};
 
 impl RocksEngine {
@@ -27,11 +29,30 @@ impl RocksEngine {
             // points to.
             let everything = manual(BottommostLevelCompaction::Force);
             for family in [self.rows()?, self.blobs()?] {
-                let (from, to) = (None::<&[u8]>, None::<&[u8]>);
-                Database::compact_range_cf_opt(&self.database, family, from, to, &everything);
+                self.compact_range(family, None, None, &everything)?;
             }
             Ok(())
         })
+    }
+
+    /// Compacts a range. RocksDB's own verb does not say how it ended; the count of what went wrong in
+    /// the background does.
+    pub(crate) fn compact_range(
+        &self,
+        family: &ColumnFamily,
+        from: Option<&[u8]>,
+        to: Option<&[u8]>,
+        how: &CompactOptions,
+    ) -> Result<(), StoreError> {
+        let before = self.background_errors();
+        Database::compact_range_cf_opt(&self.database, family, from, to, how);
+        if self.background_errors() == before {
+            return Ok(());
+        }
+        match self.room() {
+            Some(room) if room.free < BLOB_FILE_BYTES => Err(StoreError::Full),
+            _ => Err(StoreError::Engine(String::from("a compaction failed"))),
+        }
     }
 
     /// Does some work while compactions empty a share of the blob files, the oldest first. One such

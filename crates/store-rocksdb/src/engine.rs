@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     Cache, ColumnFamily, ColumnFamilyDescriptor, DBRecoveryMode, DBWithThreadMode, Error,
-    ErrorKind, SingleThreaded, WriteOptions,
+    ErrorKind, Options, SingleThreaded, WriteOptions,
 };
 use tern_base::BlobId;
 use tern_store::{Batch, CommitError, Engine, Snapshot, StoreError};
@@ -16,7 +16,7 @@ use crate::codec::Codec;
 use crate::group::Queue;
 use crate::kept::Kept;
 use crate::read::RocksSnapshot;
-use crate::{OpenError, Settings, format, options, status};
+use crate::{OpenError, Settings, damage, format, options, status};
 
 pub(crate) type Database = DBWithThreadMode<SingleThreaded>;
 
@@ -37,7 +37,6 @@ pub struct RocksEngine {
     /// Held while blob files are emptied.
     pub(crate) collection: Mutex<()>,
     directory: PathBuf,
-    log_damaged: bool,
 }
 
 impl std::fmt::Debug for RocksEngine {
@@ -57,17 +56,24 @@ impl RocksEngine {
         // any state, and then nothing acknowledged is lost; or, when the disk fails, of one
         // before it. RocksDB cannot tell, so the store opens at the last good point and says so.
         let strict = DBRecoveryMode::TolerateCorruptedTailRecords;
-        let (database, log_damaged) = match open(directory, settings, &cache, strict) {
+        let opened = match open(directory, settings, &cache, strict) {
             Err(error) if error.kind() == ErrorKind::Corruption => {
-                let opened = open(directory, settings, &cache, DBRecoveryMode::PointInTime);
-                (opened, true)
+                damage::note(directory).map_err(|error| OpenError::Io {
+                    path: directory.to_owned(),
+                    error,
+                })?;
+                open(directory, settings, &cache, DBRecoveryMode::PointInTime)
             }
-            opened => (opened, false),
+            opened => opened,
         };
-        let database = database.map_err(|error| status::open_error(directory, &error))?;
+        let database = opened.map_err(|error| status::open_error(directory, &error))?;
+        Ok(Self::of(database, directory, settings, cache))
+    }
+
+    fn of(database: Database, directory: &Path, settings: &Settings, cache: Cache) -> Self {
         let mut synced = WriteOptions::default();
         synced.set_sync(true);
-        Ok(Self {
+        Self {
             database,
             queue: Queue::default(),
             codec: Codec::default(),
@@ -78,15 +84,21 @@ impl RocksEngine {
             reserve_bytes: settings.reserve_bytes,
             collection: Mutex::default(),
             directory: directory.to_owned(),
-            log_damaged,
-        })
+        }
     }
 
-    /// Whether opening found the write-ahead log damaged and replayed it only up to the damage.
-    /// After a loss of power that is the commit that was under way; otherwise the disk is not to
-    /// be trusted, and what was acknowledged may be missing. Worth an operator's attention.
-    pub const fn log_was_damaged(&self) -> bool {
-        self.log_damaged
+    /// Whether opening found the write-ahead log damaged and replayed it only up to the damage, now or
+    /// before, and nobody has called [`RocksEngine::damage_is_noted`] since. After a loss of power that is the
+    /// commit that was under way; otherwise the disk is not to be trusted, and what was acknowledged may
+    /// be missing: numbers that were given out may be given out again. The logs are in `damaged-logs`
+    /// beside the store.
+    pub fn log_was_damaged(&self) -> bool {
+        damage::is_noted(&self.directory)
+    }
+
+    /// Whoever serves the store has done what such damage asks for.
+    pub fn damage_is_noted(&self) -> Result<(), StoreError> {
+        damage::forget(&self.directory).map_err(|error| status::io_error(&error))
     }
 
     /// The directory of the store.
@@ -142,15 +154,21 @@ fn open(
     cache: &Cache,
     recovery: DBRecoveryMode,
 ) -> Result<Database, Error> {
+    let options = options::database(settings, recovery);
+    open_with(&options, directory, settings, cache)
+}
+
+fn open_with(
+    options: &Options,
+    directory: &Path,
+    settings: &Settings,
+    cache: &Cache,
+) -> Result<Database, Error> {
     let families = [
         ColumnFamilyDescriptor::new(ROWS, options::rows(settings, cache)),
         ColumnFamilyDescriptor::new(BLOBS, options::blobs(settings, cache)),
     ];
-    Database::open_cf_descriptors(
-        &options::database(settings, recovery),
-        format::database_path(directory),
-        families,
-    )
+    Database::open_cf_descriptors(options, format::database_path(directory), families)
 }
 
 impl Engine for RocksEngine {
@@ -186,5 +204,40 @@ impl Engine for RocksEngine {
             let _ = fs::remove_dir_all(directory);
         }
         written
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rocksdb::statistics::Ticker;
+
+    /// What a kill can not show, since the system keeps what was written: the log is synced before a commit
+    /// is acknowledged, and not with every piece that is staged.
+    #[test]
+    fn a_commit_is_acknowledged_once_the_log_is_synced() {
+        let root = tempfile::tempdir().expect("a directory");
+        let directory = root.path().join("store");
+        let settings = Settings::default();
+        format::prepare(&directory).expect("a store");
+        let cache = Cache::new_lru_cache(1 << 20);
+        let strict = DBRecoveryMode::TolerateCorruptedTailRecords;
+        let mut options = options::database(&settings, strict);
+        options.enable_statistics();
+        let database = open_with(&options, &directory, &settings, &cache).expect("opens");
+        let engine = RocksEngine::of(database, &directory, &settings, cache);
+        let synced = || options.get_ticker_count(Ticker::WalFileSynced);
+        for n in 0..5_u8 {
+            let before = synced();
+            let blob = BlobId([n; 32]);
+            engine
+                .stage_blob_piece(blob, 0, &[n; 4096])
+                .expect("stages");
+            assert_eq!(synced(), before, "staged alone");
+            let mut batch = Batch::new();
+            batch.put(vec![n], vec![n]);
+            engine.commit(batch).expect("commits");
+            assert!(synced() > before, "commit {n}");
+        }
     }
 }

@@ -27,6 +27,7 @@
 mod codec;
 mod commit;
 mod compact;
+mod damage;
 mod engine;
 mod format;
 mod group;

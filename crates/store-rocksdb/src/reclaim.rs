@@ -12,7 +12,7 @@ use rocksdb::{BottommostLevelCompaction, properties};
 use tern_store::StoreError;
 
 use crate::compact::manual;
-use crate::engine::{BLOBS, Database};
+use crate::engine::BLOBS;
 use crate::options::BLOB_FILE_BYTES;
 use crate::{RocksEngine, status};
 
@@ -28,10 +28,11 @@ const PIECES_FOR_MARKER: u64 = 100;
 /// What a call of [`RocksEngine::reclaim`] has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reclaimed {
-    /// Nothing: too little is garbage, or too little room is left to move anything.
+    /// Nothing: too little is garbage, too little room is left to move anything, or what could be
+    /// emptied is still being read.
     Nothing,
-    /// Files were emptied; there may be more.
-    Some,
+    /// Files were emptied, so many octets in all; there may be more.
+    Some(u64),
     /// It was told to stop.
     Stopped,
 }
@@ -44,6 +45,7 @@ impl RocksEngine {
         let Some(share) = self.share_worth_emptying()? else {
             return Ok(Reclaimed::Nothing);
         };
+        let before = self.statistics().blob_garbage_bytes;
         self.collecting(share, || {
             let mut from: Option<Vec<u8>> = None;
             for last in self.last_keys()?.into_iter().map(Some).chain([None]) {
@@ -55,7 +57,12 @@ impl RocksEngine {
                 // The least key after it: a range has its ends.
                 from = last.map(|last| [&last[..], &[0]].concat());
             }
-            Ok(Reclaimed::Some)
+            // Those that somebody still reads go later; without any, the next look is as early as that.
+            let freed = before.saturating_sub(self.statistics().blob_garbage_bytes);
+            Ok(match freed {
+                0 => Reclaimed::Nothing,
+                freed => Reclaimed::Some(freed),
+            })
         })
     }
 
@@ -110,7 +117,6 @@ impl RocksEngine {
         bottom: BottommostLevelCompaction,
     ) -> Result<(), StoreError> {
         let family = self.blobs()?;
-        Database::compact_range_cf_opt(&self.database, family, from, to, &manual(bottom));
-        Ok(())
+        self.compact_range(family, from, to, &manual(bottom))
     }
 }

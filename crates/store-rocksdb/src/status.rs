@@ -58,9 +58,19 @@ impl RocksEngine {
             blob_garbage_bytes: both(c"rocksdb.live-blob-file-garbage-size"),
             pending_compaction_bytes: both(properties::ESTIMATE_PENDING_COMPACTION_BYTES),
             rows: whole(properties::ESTIMATE_NUM_KEYS),
-            background_errors: whole(properties::BACKGROUND_ERRORS),
+            background_errors: self.background_errors(),
             writes_stopped: whole(properties::IS_WRITE_STOPPED) != 0,
         }
+    }
+}
+
+impl RocksEngine {
+    /// Errors in the background since the store was opened.
+    pub(crate) fn background_errors(&self) -> u64 {
+        let count = self
+            .database
+            .property_int_value(properties::BACKGROUND_ERRORS);
+        count.ok().flatten().unwrap_or(0)
     }
 }
 

@@ -245,6 +245,7 @@ fn acknowledged_batches_survive_kills() {
 #[test]
 fn synced_batches_survive_a_torn_log() {
     let (tears, mut entropy) = kills();
+    let mut found_damaged = 0;
     for tear in 0..tears {
         let root = tempfile::tempdir().expect("tempdir");
         let directory = root.path().join("store");
@@ -271,10 +272,23 @@ fn synced_batches_survive_a_torn_log() {
         // And the store goes on from there.
         let next = write_one(&engine, 0).expect("commit");
         assert_eq!(next, found + 1);
+        // Damage is told until somebody has taken note of it, whoever opens the store before, and the logs
+        // are there to be looked into.
+        let damaged = engine.log_was_damaged();
+        assert!(
+            !damaged || garble,
+            "a log that is short is what a kill leaves"
+        );
         drop(engine);
         let engine = RocksEngine::open(&directory, &settings()).expect("reopen");
-        assert!(!engine.log_was_damaged(), "damage is told once");
+        assert_eq!(engine.log_was_damaged(), damaged);
+        let kept = std::fs::read_dir(directory.join("damaged-logs"));
+        assert_eq!(kept.is_ok_and(|logs| logs.count() > 0), damaged);
+        engine.damage_is_noted().expect("notes it");
+        assert!(!engine.log_was_damaged());
+        found_damaged += u64::from(damaged);
         assert_eq!(check_thread(&engine, 0, 0), next);
     }
-    println!("{tears} torn logs");
+    println!("{tears} torn logs, {found_damaged} of them damaged");
+    assert!(found_damaged > 0 || tears < 4, "no noise was ever damage");
 }

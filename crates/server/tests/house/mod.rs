@@ -175,6 +175,11 @@ impl House {
         }
     }
 
+    /// Whether the log of the server that runs has had a line so far.
+    pub(crate) fn has_logged(&self, text: &str) -> bool {
+        self.seen.iter().any(|line| line.contains(text))
+    }
+
     pub(crate) fn pid(&self) -> i32 {
         self.process.as_ref().expect("started").id() as i32
     }
