@@ -3,7 +3,8 @@
 //!
 //! Invariants: what all sessions hold stays within the budget; what those hold that have not
 //! authenticated stays within their part of it, so that they can't keep users from sending; what
-//! one holder has stays within one share. A holder is an account, or the network of a connection
+//! one holder has stays within one share; a quarter of each is for holders of little, so that those of
+//! much can't keep ordinary mail out. A holder is an account, or the network of a connection
 //! that has not authenticated.
 
 use std::collections::HashMap;
@@ -24,6 +25,19 @@ pub(crate) struct Budget {
     pub(crate) strangers: u64,
     /// By one holder.
     pub(crate) share: u64,
+}
+
+/// Of a share, what is little: with the shares as they come it is a message of a mebibyte.
+const LITTLE: u64 = 64;
+
+impl Budget {
+    /// Of what all may hold, what those may bring it to who hold so much themselves.
+    const fn open_to(&self, all: u64, mine: u64) -> u64 {
+        match mine > self.share / LITTLE {
+            true => all - all / 4,
+            false => all,
+        }
+    }
 }
 
 /// Who holds memory.
@@ -83,9 +97,10 @@ impl Memory {
         let mut held = self.lock();
         let fits = |held: u64, most: u64| held.saturating_add(bytes) <= most;
         let mine = held.by_holder.get(&holder).copied().unwrap_or(0);
-        let has_room = fits(held.total, budget.total)
+        let open = |all| budget.open_to(all, mine.saturating_add(bytes));
+        let has_room = fits(held.total, open(budget.total))
             && (holder == Holder::Loopback || fits(mine, budget.share))
-            && (!holder.is_stranger() || fits(held.strangers, budget.strangers));
+            && (!holder.is_stranger() || fits(held.strangers, open(budget.strangers)));
         if !has_room {
             return None;
         }
@@ -145,11 +160,13 @@ impl Drop for Reserved {
 mod tests {
     use super::*;
 
+    const SHARE: u64 = 640;
+
     fn memory() -> Arc<Memory> {
         Memory::new(Budget {
-            total: 100,
-            strangers: 60,
-            share: 40,
+            total: 1_600,
+            strangers: 960,
+            share: SHARE,
         })
     }
 
@@ -161,10 +178,10 @@ mod tests {
     fn memory_is_given_back() {
         let memory = memory();
         let one = peer(&memory, "192.0.2.1");
-        let first = one.reserve(None, 30).expect("room");
-        assert!(one.reserve(None, 30).is_none());
+        let first = one.reserve(None, 400).expect("room");
+        assert!(one.reserve(None, 400).is_none());
         drop(first);
-        assert!(one.reserve(None, 40).is_some());
+        assert!(one.reserve(None, SHARE).is_some());
         let held = memory.lock();
         assert_eq!(
             (held.total, held.strangers, held.by_holder.len()),
@@ -175,32 +192,45 @@ mod tests {
     #[test]
     fn a_network_has_one_share_and_strangers_leave_room_for_accounts() {
         let memory = memory();
-        let _first = peer(&memory, "192.0.2.1").reserve(None, 40).expect("room");
+        let _first = peer(&memory, "192.0.2.1").reserve(None, SHARE);
         assert!(
             peer(&memory, "192.0.2.200").reserve(None, 1).is_none(),
             "its neighbour"
         );
         let other = peer(&memory, "2001:db8::1");
-        let _second = other.reserve(None, 20).expect("room");
+        let _second = other.reserve(None, 80).expect("room");
         assert!(
             other.reserve(None, 1).is_none(),
-            "all that strangers may have"
+            "what strangers of much may have"
         );
         // From the very network that holds the most, too.
         let mine = peer(&memory, "192.0.2.1");
-        let _third = mine.reserve(Some(AccountId(1)), 40).expect("room");
+        let _third = mine.reserve(Some(AccountId(1)), 480).expect("room");
         assert!(
-            mine.reserve(Some(AccountId(1)), 1).is_none(),
+            mine.reserve(Some(AccountId(1)), 161).is_none(),
             "an account has one share"
         );
-        assert!(mine.reserve(Some(AccountId(2)), 1).is_none(), "all is held");
+        assert!(mine.reserve(Some(AccountId(2)), 11).is_none(), "much");
+        assert!(mine.reserve(Some(AccountId(2)), 10).is_some(), "little");
+    }
+
+    #[test]
+    fn two_hosts_with_much_keep_nobody_out_with_little() {
+        let memory = memory();
+        let big = ["192.0.2.1", "2001:db8::1"].map(|it| peer(&memory, it));
+        let held: Vec<_> = big.iter().filter_map(|it| it.reserve(None, 330)).collect();
+        assert_eq!(held.len(), 2);
+        let small: Vec<_> = (0..24)
+            .map(|n| peer(&memory, &format!("198.51.{n}.1")).reserve(None, 10))
+            .collect();
+        assert!(small.iter().all(Option::is_some));
     }
 
     #[test]
     fn the_host_itself_has_no_share_but_the_part_of_strangers() {
         let memory = memory();
         let local = peer(&memory, "::1");
-        let _first = local.reserve(None, 60).expect("room");
+        let _first = local.reserve(None, 720).expect("room");
         assert!(local.reserve(None, 1).is_none());
     }
 }

@@ -170,7 +170,8 @@ pub struct Limits {
     pub content_memory_reception_bytes: u64,
     /// What of `content_memory_bytes` one account may hold, or one network (an IPv4 /24, an IPv6
     /// /48) that has not authenticated. Memory is taken in powers of two: less than that of the
-    /// largest message refuses such messages. In bytes; default 67108864 (64 MiB). Loopback has no
+    /// largest message refuses such messages. Who holds more than a 64th of this leaves a quarter of the
+    /// two options above to those who hold less. In bytes; default 67108864 (64 MiB). Loopback has no
     /// share of its own.
     pub content_memory_share_bytes: u64,
     /// Longest TLS handshake. In seconds; default 30.

@@ -76,11 +76,11 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_holds_memory_until_it_is_taken() {
-        let total = ANSWER_PIECE as u64;
+        let share = ANSWER_PIECE as u64;
         let memory = Memory::new(Budget {
-            total,
-            strangers: total,
-            share: total,
+            total: 2 * share,
+            strangers: share,
+            share,
         });
         let memory = memory.of("192.0.2.1".parse().expect("an address"));
         let account = AccountId(1);

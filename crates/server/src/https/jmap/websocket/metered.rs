@@ -118,7 +118,7 @@ mod tests {
 
     fn metered<S>(stream: S) -> Metered<S> {
         let memory = Memory::new(Budget {
-            total: 2 * MESSAGE_STEP,
+            total: 3 * MESSAGE_STEP,
             strangers: 2 * MESSAGE_STEP,
             share: 2 * MESSAGE_STEP,
         });
