@@ -160,7 +160,7 @@ impl Server {
             let (config, hub) = (config.clone(), Arc::clone(&hub));
             let open = move || {
                 let parts = parts::open(&config, hub, &mut OsEntropy)?;
-                backup::begin_anew(&config, &parts.mailboxes)?;
+                backup::begin_anew(&config, &parts)?;
                 Ok::<_, parts::PartsError>(parts)
             };
             tokio::task::spawn_blocking(open)
@@ -170,11 +170,16 @@ impl Server {
         let hostname = config.server.hostname.as_str();
         let certificates = Certificates::open(&config.tls, &config.server.data_dir, hostname)?;
         let certificates = Arc::new(certificates);
+        // Before anything is begun that would go on where this fails.
+        let mut addresses = Addresses::default();
+        let listeners = bind_all(config, &mut addresses)?;
         let relay = Relay::new(config, Arc::clone(&parts.delivery))?;
         let forwarder = Forwarder::new(config, Arc::clone(&parts.engine))?;
         let (late_sender, late_receiver) = mpsc::channel();
         let late = Late::new(late_sender);
-        let context = Arc::new(context(config, &parts, &hub, &certificates, &relay, &late)?);
+        let gate = Gate::new(bounds(config, file_limit));
+        let context = context(config, &parts, gate, &hub, &certificates, &relay, &late)?;
+        let context = Arc::new(context);
         let departures = Departures::new(late.clone(), relay.wake());
         let audit = AuditChores::new(
             Arc::clone(&parts.engine),
@@ -183,14 +188,18 @@ impl Server {
         );
         let (stop, stopped) = watch::channel(false);
         let mut server = Self {
-            addresses: Addresses::default(),
+            addresses,
             context,
             stop,
             tasks: Vec::new(),
             workers: Workers::start(&parts, &hub, late_receiver, audit, departures)?,
             rocks: Arc::clone(&parts.rocks),
         };
-        server.listen_all(config, &stopped)?;
+        for (kind, listener) in listeners {
+            let context = Arc::clone(&server.context);
+            let accept = accept(listener, kind, context, stopped.clone());
+            server.tasks.push(tokio::spawn(accept));
+        }
         let admin = Arc::new(Admin::new(&parts, relay.wake(), Arc::clone(&hub)));
         let files = workers::Files::new(certificates, &parts);
         files.record_policies().await;
@@ -214,42 +223,6 @@ impl Server {
     /// Where it listens.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
-    }
-
-    fn listen_all(
-        &mut self,
-        config: &Config,
-        stopped: &watch::Receiver<bool>,
-    ) -> Result<(), ServeError> {
-        let listeners = &config.listeners;
-        let all = [
-            (Kind::Smtp, &listeners.smtp),
-            (Kind::Submission, &listeners.submission),
-            (Kind::Submissions, &listeners.submissions),
-            (Kind::Imap, &listeners.imap),
-            (Kind::Imaps, &listeners.imaps),
-            (Kind::Https, &listeners.https),
-        ];
-        for (kind, addresses) in all {
-            for address in addresses {
-                let failed = |error| ServeError::Bind(*address, error);
-                let listener = bind(*address).map_err(failed)?;
-                let bound = listener.local_addr().map_err(failed)?;
-                tracing::info!(kind = kind.name(), address = %bound, "listening");
-                match kind {
-                    Kind::Smtp => self.addresses.smtp.push(bound),
-                    Kind::Submission => self.addresses.submission.push(bound),
-                    Kind::Submissions => self.addresses.submissions.push(bound),
-                    Kind::Imap => self.addresses.imap.push(bound),
-                    Kind::Imaps => self.addresses.imaps.push(bound),
-                    Kind::Https => self.addresses.https.push(bound),
-                }
-                let context = Arc::clone(&self.context);
-                let accept = accept(listener, kind, context, stopped.clone());
-                self.tasks.push(tokio::spawn(accept));
-            }
-        }
-        Ok(())
     }
 
     /// Stops: no new connections, sessions are told and have five seconds, workers end, the store
@@ -280,9 +253,46 @@ impl Server {
     }
 }
 
+/// Binds every listener and notes where it listens.
+fn bind_all(
+    config: &Config,
+    addresses: &mut Addresses,
+) -> Result<Vec<(Kind, TcpListener)>, ServeError> {
+    let listeners = &config.listeners;
+    let all = [
+        (Kind::Smtp, &listeners.smtp, &mut addresses.smtp),
+        (
+            Kind::Submission,
+            &listeners.submission,
+            &mut addresses.submission,
+        ),
+        (
+            Kind::Submissions,
+            &listeners.submissions,
+            &mut addresses.submissions,
+        ),
+        (Kind::Imap, &listeners.imap, &mut addresses.imap),
+        (Kind::Imaps, &listeners.imaps, &mut addresses.imaps),
+        (Kind::Https, &listeners.https, &mut addresses.https),
+    ];
+    let mut bound = Vec::new();
+    for (kind, wanted, there) in all {
+        for address in wanted {
+            let failed = |error| ServeError::Bind(*address, error);
+            let listener = bind(*address).map_err(failed)?;
+            let at = listener.local_addr().map_err(failed)?;
+            tracing::info!(kind = kind.name(), address = %at, "listening");
+            there.push(at);
+            bound.push((kind, listener));
+        }
+    }
+    Ok(bound)
+}
+
 fn context(
     config: &Config,
     parts: &Parts,
+    gate: Arc<Gate>,
     hub: &Arc<Hub>,
     certificates: &Arc<Certificates>,
     relay: &Relay,
@@ -310,7 +320,7 @@ fn context(
     });
     Ok(Context {
         shared: Arc::clone(&shared),
-        gate: Gate::new(bounds(config)),
+        gate,
         connections: Connections::default(),
         smtp: SmtpDoor {
             settings: Arc::new(config.smtp.clone()),
@@ -358,9 +368,29 @@ const KEPT: [(Kind, usize); KINDS] = [
     (Kind::Https, 2),
 ];
 
-fn bounds(config: &Config) -> Bounds {
+/// Files that are open beside connections and the store's tables: its logs, listeners, what goes out.
+const OTHER_FILES: u64 = 512;
+
+/// Connections for which there are files, when the store has those that it needs: without one for its log
+/// it takes no further write until it is opened anew.
+fn most_connections(config: &Config, files: Option<u64>) -> usize {
+    let wanted = config.limits.max_connections;
+    let of_store = u64::from(config.store.max_open_files) + OTHER_FILES;
+    let left = files.map_or(u64::from(wanted), |files| files.saturating_sub(of_store));
+    if left < u64::from(wanted) {
+        tracing::warn!(
+            wanted,
+            left,
+            files,
+            "the system lets this process open too few files for all connections"
+        );
+    }
+    u64::from(wanted).min(left) as usize
+}
+
+fn bounds(config: &Config, files: Option<u64>) -> Bounds {
     let (limits, listeners) = (&config.limits, &config.listeners);
-    let total = limits.max_connections as usize;
+    let total = most_connections(config, files);
     let mut kept = [0; KINDS];
     for (kind, per_cent) in KEPT {
         let is_used = match kind {
@@ -415,8 +445,9 @@ fn greet(stream: TcpStream, ip: IpAddr, kind: Kind, context: &Arc<Context>) {
         }
         Err(full) => {
             tracing::warn!(peer = %ip, kind = kind.name(), ?full, "connection turned away");
-            // One line into an empty socket buffer; whoever does not get it loses nothing.
-            let _ = stream.try_write(kind.full());
+            // One line into an empty socket buffer; whoever does not get it loses nothing. Not by the
+            // runtime, which knows of no room in it before it was asked.
+            let _ = socket2::SockRef::from(&stream).send(kind.full());
         }
     }
 }

@@ -179,15 +179,23 @@ fn self_signed(data_dir: &Path, hostname: &str) -> Result<(PathBuf, PathBuf), Tl
     names.dedup();
     let made = rcgen::generate_simple_self_signed(names)?;
     fs::create_dir_all(&directory).map_err(|e| TlsError::File(directory.clone(), e))?;
+    // The certificate is there when both are: a key alone is made again.
     write_private(&private_key, made.signing_key.serialize_pem().as_bytes())?;
     write_private(&certificate, made.cert.pem().as_bytes())?;
     Ok((certificate, private_key))
 }
 
+/// Writes a file whole or not at all: half of one would keep every later start from making it.
 fn write_private(path: &Path, bytes: &[u8]) -> Result<(), TlsError> {
+    let aside = path.with_extension("new");
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
-    let write = || options.open(path)?.write_all(bytes);
+    let write = || {
+        let mut file = options.open(&aside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&aside, path)
+    };
     write().map_err(|error| TlsError::File(path.to_owned(), error))
 }
 
