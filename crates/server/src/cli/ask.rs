@@ -1,5 +1,8 @@
 //! Carries a request out: by the server that runs, or on the store itself where none does.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use miette::{IntoDiagnostic as _, Result, miette};
@@ -33,6 +36,7 @@ impl Door {
                 data_dir.display()
             ));
         }
+        is_whose_store_it_is(data_dir)?;
         let parts = parts::open(config, Arc::new(NoListener), &mut OsEntropy).into_diagnostic()?;
         Ok(Self::Store(Box::new(Admin::alone(&parts))))
     }
@@ -50,6 +54,20 @@ impl Door {
             Response::Failed(why) => Err(miette!("{why}")),
         }
     }
+}
+
+/// What another user, `root` above all, writes into the store, the server could not open.
+fn is_whose_store_it_is(data_dir: &Path) -> Result<()> {
+    let owner = Uid::from_raw(fs::metadata(data_dir).into_diagnostic()?.uid());
+    if owner == Uid::effective() {
+        return Ok(());
+    }
+    let name = user_name(owner);
+    Err(miette!(
+        help = "`sudo -u {name} tern …`, or ask the server while it runs",
+        "{} is {name}'s: what you write into it, its server could not read",
+        data_dir.display()
+    ))
 }
 
 /// Carries a request out and shows the answer.
