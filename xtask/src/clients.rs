@@ -12,7 +12,7 @@ use crate::context::{Context, Outcome, find_program, run, succeeds};
 use crate::setup;
 
 /// Program to Debian package.
-const PROGRAMS: [(&str, &str); 14] = [
+const PROGRAMS: [(&str, &str); 15] = [
     ("mbsync", "isync"),
     ("interimap", "interimap"),
     ("swaks", "swaks"),
@@ -27,6 +27,7 @@ const PROGRAMS: [(&str, &str); 14] = [
     ("openssl", "openssl"),
     ("node", "nodejs"),
     ("npm", "npm"),
+    ("pkg-config", "pkg-config"),
 ];
 
 /// Packages without a program that can be looked for: many machines have rsyslog, and few its TLS; meli is
