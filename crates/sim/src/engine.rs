@@ -50,6 +50,8 @@ pub(crate) trait Watch {
     fn committed(&self, operations: &[Operation]);
     /// Whether this row is to be invisible to the server: a defect, to prove the oracle.
     fn hides(&self, key: &[u8]) -> bool;
+    /// Whether this part of a batch is to be left out: another such defect.
+    fn leaves_out(&self, operation: &Operation, batch: &Batch) -> bool;
 }
 
 thread_local! {
@@ -196,7 +198,7 @@ impl Engine for SimEngine {
             Fate::Full => Err(StoreError::Full.into()),
             Fate::UnknownDropped => Err(StoreError::Unknown.into()),
             Fate::Swallowed => Ok(()),
-            Fate::Through => self.apply(batch),
+            Fate::Through => self.apply(maimed(batch)),
             Fate::UnknownApplied => {
                 self.apply(batch)?;
                 Err(StoreError::Unknown.into())
@@ -253,3 +255,32 @@ impl Read for SimSnapshot<'_> {
 }
 
 impl Snapshot for SimSnapshot<'_> {}
+
+/// A batch without what a defect leaves out of it.
+fn maimed(batch: Batch) -> Batch {
+    let Some(watch) = watch() else {
+        return batch;
+    };
+    let operations = batch.operations().iter();
+    let left_out: Vec<bool> = operations.map(|it| watch.leaves_out(it, &batch)).collect();
+    if !left_out.contains(&true) {
+        return batch;
+    }
+    let version = batch.version();
+    let (expectations, operations) = batch.into_parts();
+    let mut rest = Batch::new();
+    rest.read_at(version);
+    for it in expectations {
+        rest.expect(it.key, it.value);
+    }
+    for (operation, left_out) in operations.into_iter().zip(left_out) {
+        match operation {
+            _ if left_out => {}
+            Operation::Put(key, value) => rest.put(key, value),
+            Operation::Delete(key) => rest.delete(key),
+            Operation::PutBlobPiece(blob, piece, bytes) => rest.put_blob_piece(blob, piece, bytes),
+            Operation::DeleteBlob(blob, pieces) => rest.delete_blob(blob, pieces),
+        }
+    }
+    rest
+}

@@ -377,6 +377,10 @@ impl Watch for Sim {
         let hide = self.options.sabotage == Sabotage::HideTombstones;
         hide && self.arriving.get() && crate::sabotage::is_seal(key)
     }
+
+    fn leaves_out(&self, operation: &Operation, batch: &Batch) -> bool {
+        !self.looking.get() && self.options.sabotage.leaves_out(operation, batch)
+    }
 }
 
 impl Sim {

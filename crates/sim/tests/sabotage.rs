@@ -59,3 +59,21 @@ fn withdrawals_that_do_not_happen() {
         &["covers message", "is running at rest"],
     );
 }
+
+#[test]
+fn holds_that_hold_nothing() {
+    check(
+        Sabotage::LoseHolds,
+        &["which a hold forbids to hide", "is held"],
+    );
+}
+
+#[test]
+fn outcomes_without_an_entry() {
+    check(Sabotage::LoseEntries, &["the log has no outcome"]);
+}
+
+#[test]
+fn restores_that_put_nothing_back() {
+    check(Sabotage::LoseRestores, &["is lost; it was Vault"]);
+}

@@ -260,9 +260,9 @@ impl Oracle {
             // It may have been withdrawn and back between two looks, or, if it is what is left of a letter that
             // is whole again, away.
             Outcome::WithdrawnExposed | Outcome::WithdrawnUnexposed
-                if !copy.withdrawn
-                    && !undone
-                    && !(outcome.purged.is_some() && self.is_taken_away(copy)) =>
+                if !(copy.withdrawn
+                    || undone
+                    || outcome.purged.is_some() && self.is_taken_away(copy)) =>
             {
                 Some("it never was withdrawn")
             }
