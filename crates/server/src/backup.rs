@@ -1,37 +1,22 @@
-//! A backup says of itself that it is one, so that a server which is started on it begins anew; so does one
-//! whose log was damaged.
+//! A server that is started on a backup begins anew, and says so in the log; so does one whose store has lost
+//! what it acknowledged with a damaged log.
 //!
-//! The mark is a file beside the store's own, which is there from the backup until the first start in the
-//! store's place is done with it. Commands that only look at a backup leave it as it is.
+//! Invariant: whatever a store gives out once (UIDs, modseqs, ids) it gives out behind what it may have given
+//! out since. The marks of a backup and of the damage are there until the first start in the store's place is
+//! done with it; commands that only look at a store leave them as they are.
 
-use std::fs::{self, File};
-use std::io;
-use std::path::Path;
+use tern_audit::{Actor, Draft, EntryId};
 
-use crate::clock;
+use crate::clock::{self, OsEntropy};
 use crate::config::Config;
 use crate::parts::{Parts, PartsError, store_directory};
 
-/// The name of the file.
-const MARK: &str = "BACKUP";
-
-/// Marks what is in a directory as a backup, durably.
-pub(crate) fn mark(directory: &Path) -> io::Result<()> {
-    let mark = File::create(directory.join(MARK))?;
-    mark.sync_all()?;
-    File::open(directory)?.sync_all()
-}
-
-fn unmark(directory: &Path) -> io::Result<()> {
-    fs::remove_file(directory.join(MARK))?;
-    File::open(directory)?.sync_all()
-}
-
-/// Has the mailboxes begin anew where the store is a backup that was put in its place, or has lost what it
-/// acknowledged with a damaged log. After a crash in the middle the next start does it again.
+/// Has the mailboxes begin anew where the store is older than what was given out. After a crash in the
+/// middle the next start does it again.
 pub(crate) fn begin_anew(config: &Config, parts: &Parts) -> Result<(), PartsError> {
     let store = store_directory(&config.server.data_dir);
-    let (is_backup, is_damaged) = (store.join(MARK).exists(), parts.rocks.log_was_damaged());
+    let is_backup = tern_store_rocksdb::is_copy(&store);
+    let is_damaged = parts.rocks.log_was_damaged();
     if is_damaged {
         tracing::error!(
             logs = %store.join("damaged-logs").display(),
@@ -39,12 +24,24 @@ pub(crate) fn begin_anew(config: &Config, parts: &Parts) -> Result<(), PartsErro
              Unless the power has just failed, the disk is not to be trusted"
         );
     }
+    let now = clock::now();
+    let steps = [
+        (is_backup, "store.restored"),
+        (is_damaged, "store.log-damaged"),
+    ];
+    for (_, action) in steps.iter().filter(|(is_so, _)| *is_so) {
+        // Ahead of it: what the log lacks from here on was in no store that went on.
+        let id = EntryId::new(now, &mut OsEntropy);
+        let entry = Draft::new(id, now, Actor::Server, action).target("store");
+        tern_audit::append(&*parts.engine, &entry)?;
+    }
     if !is_backup && !is_damaged {
         return Ok(());
     }
-    let accounts = parts.mailboxes.begin_anew(clock::now())?;
+    let accounts = parts.mailboxes.begin_anew(now)?;
     if is_backup {
-        unmark(&store).map_err(|error| PartsError::Directory(store, error))?;
+        tern_store_rocksdb::unmark_copy(&store)
+            .map_err(|error| PartsError::Directory(store, error))?;
     }
     parts.rocks.damage_is_noted()?;
     tracing::warn!(

@@ -9,7 +9,8 @@
 mod house;
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use house::House;
 
@@ -30,6 +31,8 @@ fn no_client_takes_what_comes_after_the_backup_for_what_it_knew() {
     let backup = house.path("old");
     house.done(&["backup", backup.to_str().expect("UTF-8")]);
     house.send("after the backup");
+    let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+    assert_eq!(mode(&backup), 0o700, "it holds everybody's mail");
     let numbers = |house: &House| (status(house, "UIDVALIDITY"), status(house, "HIGHESTMODSEQ"));
     let before = numbers(&house);
     let start_again = |house: &mut House| {
@@ -48,6 +51,13 @@ fn no_client_takes_what_comes_after_the_backup_for_what_it_knew() {
     assert!(mark.exists(), "whoever only looks at it leaves it as it is");
     house.start();
     assert!(!mark.exists());
+    let restored = || house.done(&["audit", "search", "--action", "store.restored"]);
+    assert_eq!(
+        restored().lines().count(),
+        1,
+        "it is on record: {}",
+        restored()
+    );
     house.send("another after the backup");
     let after = numbers(&house);
     assert!(

@@ -16,7 +16,7 @@ use crate::codec::Codec;
 use crate::group::Queue;
 use crate::kept::Kept;
 use crate::read::RocksSnapshot;
-use crate::{OpenError, Settings, damage, format, options, status};
+use crate::{OpenError, Settings, copy, damage, format, options, status};
 
 pub(crate) type Database = DBWithThreadMode<SingleThreaded>;
 
@@ -144,7 +144,10 @@ impl RocksEngine {
         Checkpoint::new(&self.database)
             .and_then(|checkpoint| checkpoint.create_checkpoint(format::database_path(directory)))
             .map_err(|error| status::error(&error))?;
-        format::write(directory).map_err(|error| status::io_error(&error))
+        // `FORMAT` makes it a store; before that it must say that it is a copy.
+        copy::mark(directory)
+            .and_then(|()| format::write(directory))
+            .map_err(|error| status::io_error(&error))
     }
 }
 
@@ -197,7 +200,7 @@ impl Engine for RocksEngine {
     }
 
     fn checkpoint(&self, directory: &Path) -> Result<(), StoreError> {
-        fs::create_dir(directory).map_err(|error| status::io_error(&error))?;
+        copy::make_directory(directory).map_err(|error| status::io_error(&error))?;
         let written = self.write_checkpoint(directory);
         if written.is_err() {
             // Only what this call has made; the first error is the one to tell.

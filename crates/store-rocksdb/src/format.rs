@@ -1,7 +1,7 @@
 //! The directory of a store: a `FORMAT` file beside RocksDB's own folder `db`.
 //!
 //! Invariant: `FORMAT` names the version of everything beside it. It is written before RocksDB
-//! makes a new store, and after everything else in a backup, so a folder without it is unfinished.
+//! makes a new store, and after everything else in a backup (its mark included), so a folder without it is unfinished.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

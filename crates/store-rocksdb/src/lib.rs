@@ -27,6 +27,7 @@
 mod codec;
 mod commit;
 mod compact;
+mod copy;
 mod damage;
 mod engine;
 mod format;
@@ -40,6 +41,7 @@ mod settings;
 mod status;
 mod touched;
 
+pub use copy::{is_copy, unmark_copy};
 pub use engine::RocksEngine;
 pub use format::{FORMAT_VERSION, OpenError};
 pub use reclaim::Reclaimed;

@@ -1,13 +1,14 @@
 //! What the engine adds to the contract: reopening, refusals, backup, blobs in their files.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tempfile::TempDir;
 use tern_base::BlobId;
 use tern_store::{Batch, Engine, Range, Read, StoreError, limits};
-use tern_store_rocksdb::{FORMAT_VERSION, OpenError, RocksEngine, Settings};
+use tern_store_rocksdb::{FORMAT_VERSION, OpenError, RocksEngine, Settings, is_copy, unmark_copy};
 
 /// Buffers small enough that a test sees flushes and compactions.
 fn small() -> Settings {
@@ -243,6 +244,7 @@ fn a_checkpoint_under_load_holds_all_that_was_committed_before_it() {
             let directory = root.path().join(format!("copy{copy}"));
             let before = committed.load(Ordering::Acquire);
             engine.checkpoint(&directory).expect("checkpoint");
+            assert!(is_copy(&directory));
             let backup = RocksEngine::open(&directory, &small()).expect("open the copy");
             assert_holds(&backup, 0..before);
             // A copy lives its own life.
@@ -255,6 +257,28 @@ fn a_checkpoint_under_load_holds_all_that_was_committed_before_it() {
     assert!(matches!(taken, Err(StoreError::Engine(_))), "{taken:?}");
     let copy = RocksEngine::open(&root.path().join("copy0"), &small()).expect("open");
     assert_holds(&copy, u64::MAX..u64::MAX);
+}
+
+#[test]
+fn a_copy_is_for_its_owner_alone_and_says_that_it_is_one_until_it_is_put_to_use() {
+    let root = tempfile::tempdir().expect("tempdir");
+    let engine = open(&root);
+    put(&engine, 1);
+    let directory = root.path().join("copy");
+    engine.checkpoint(&directory).expect("checkpoint");
+    let mode = fs::metadata(&directory)
+        .expect("there")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700);
+    drop(RocksEngine::open(&directory, &small()).expect("open the copy"));
+    assert!(is_copy(&directory), "to look at it changes nothing");
+    unmark_copy(&directory).expect("unmarked");
+    assert!(!is_copy(&directory));
+    // Whatever breaks off before `FORMAT` leaves no store.
+    fs::remove_file(directory.join("FORMAT")).expect("removed");
+    let opened = RocksEngine::open(&directory, &small());
+    assert!(matches!(opened, Err(OpenError::NotAStore(_))), "{opened:?}");
 }
 
 #[test]

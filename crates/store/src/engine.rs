@@ -134,6 +134,6 @@ pub trait Engine: Read + Send + Sync {
     fn blobs_after(&self, after: Option<BlobId>, limit: usize) -> Result<Vec<BlobId>, StoreError>;
 
     /// Writes a copy of everything committed to a new directory, while the engine serves: an
-    /// online backup. The directory must not exist.
+    /// online backup. The directory must not exist; nobody but this process's user can read it.
     fn checkpoint(&self, directory: &Path) -> Result<(), StoreError>;
 }

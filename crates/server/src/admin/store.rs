@@ -6,8 +6,7 @@ use std::path::Path;
 use serde_json::json;
 use tern_base::AccountId;
 
-use super::{Admin, AdminError, Call, Result, count};
-use crate::backup;
+use super::{Admin, Call, Result, count};
 use crate::control::request::{Answer, StoreRequest};
 
 impl Admin {
@@ -91,11 +90,6 @@ impl Admin {
         // First: a copy of everybody's mail is never made without a trace, and the copy has it, too.
         self.record(call, "store.backup", |entry| entry.target(shown.clone()))?;
         self.engine.checkpoint(directory)?;
-        if let Err(error) = backup::mark(directory) {
-            // A copy that does not say what it is must not be taken for a backup.
-            let _ = std::fs::remove_dir_all(directory);
-            return Err(AdminError::Wrong(format!("{shown}: {error}")));
-        }
         Ok(Answer::new(
             format!("backup written to {shown}"),
             json!({"directory": shown}),
