@@ -6,6 +6,8 @@
 mod house;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -57,7 +59,13 @@ fn the_evidence_proves_itself_without_the_server() {
     let out = house.path("out");
     let out_text = out.to_str().expect("UTF-8");
     house.done(&["recall", "evidence", &id, "--out", out_text]);
-    let text = fs::read_to_string(out.join(format!("evidence-{id}.json"))).expect("there");
+    let written = out.join(format!("evidence-{id}.json"));
+    // Who read what, and the message itself: for whoever asked for it alone, and never in another's place.
+    let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+    assert_eq!((mode(&out), mode(&written)), (0o700, 0o600));
+    let again = house.tern(&["recall", "evidence", &id, "--out", out_text]);
+    assert_eq!(again.status.code(), Some(1), "{again:?}");
+    let text = fs::read_to_string(written).expect("there");
     let file: Value = serde_json::from_str(&text).expect("JSON");
     let evidence = &file["evidence"];
     // Who had it, what they were served and when, when it was taken back, by whose authority.

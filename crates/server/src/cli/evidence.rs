@@ -1,5 +1,7 @@
 //! `tern recall evidence` and `verify-evidence`: the file and its page are written here, and files are
 //! verified without any server or configuration.
+//!
+//! Refuses to write over evidence that is there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,7 @@ use serde_json::json;
 use tern_audit::VerifyingKey;
 
 use super::ask::Door;
-use super::{Outcome, print};
+use super::{Outcome, print, private};
 use crate::config::Config;
 use crate::control::request::Request;
 use crate::evidence::{page, verify};
@@ -54,11 +56,10 @@ impl EvidenceArgs {
         let Some(directory) = &self.out else {
             return print(&text);
         };
-        fs::create_dir_all(directory).into_diagnostic()?;
+        private::directory(directory)?;
         for (ending, text) in [("json", text), ("html", page::page(&answer.data))] {
             let file = directory.join(format!("evidence-{}.{ending}", self.id));
-            let written = fs::write(&file, text).into_diagnostic();
-            written.wrap_err_with(|| file.display().to_string())?;
+            private::write_new(&file, text.as_bytes())?;
             println!("{}", file.display());
         }
         Ok(Outcome::Done)

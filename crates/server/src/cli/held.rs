@@ -4,19 +4,19 @@
 //! already is never overwritten.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::Args as ClapArgs;
-use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
+use miette::{IntoDiagnostic as _, Result, miette};
 use serde_json::{Value, json};
 
 use super::ask::Door;
 use super::hold::Acting;
+use super::private::{new_directory, new_file, write_new};
 use super::{Outcome, print};
 use crate::config::Config;
 use crate::control::hold::{HoldRequest, Reached};
@@ -95,9 +95,7 @@ impl Sink {
         if directory == Path::new("-") {
             return Ok(Self::Output);
         }
-        let made = fs::DirBuilder::new().mode(0o700).create(directory);
-        made.into_diagnostic()
-            .wrap_err_with(|| directory.display().to_string())?;
+        new_directory(directory)?;
         Ok(Self::Directory {
             manifest: new_file(&directory.join(MANIFEST))?,
             path: directory.to_owned(),
@@ -112,19 +110,10 @@ impl Sink {
                     .as_str()
                     .and_then(|text| BASE64.decode(text).ok());
                 let octets = octets.ok_or_else(|| miette!("{name} came damaged"))?;
-                let mut file = new_file(&path.join(name))?;
-                file.write_all(&octets).into_diagnostic()?;
-                file.sync_all().into_diagnostic()?;
+                write_new(&path.join(name), &octets)?;
                 let line = json!({"file": name, "sha256": copy["sha256"], "about": copy["about"]});
                 writeln!(manifest, "{line}").into_diagnostic()
             }
         }
     }
-}
-
-fn new_file(path: &Path) -> Result<File> {
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(path);
-    file.into_diagnostic()
-        .wrap_err_with(|| path.display().to_string())
 }

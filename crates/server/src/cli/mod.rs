@@ -15,6 +15,7 @@ mod import;
 mod init;
 mod password;
 mod policy;
+mod private;
 mod replay;
 mod serve;
 mod sharing;
