@@ -183,6 +183,13 @@ impl Check<'_> {
                 self.note(format!("group id {id} would be given again"));
             }
         }
+        for (key, _) in rows(self.reader, tables::groups_gone())? {
+            let id = tables::read_group_key(&key)?;
+            counts.remove(&id);
+            if self.reader.get(&tables::group_key(id))?.is_some() {
+                self.note(format!("group {id} is there and gone"));
+            }
+        }
         for id in counts.keys() {
             self.note(format!("group {id} has members and no row"));
         }

@@ -211,51 +211,63 @@ pub(crate) fn drop_member(
     Ok(())
 }
 
-/// Removes a group, its members first and in chunks, and the roles that are held over it. False
-/// when it was not there.
+/// Removes a group: [`begin_group_removal_in`], then [`finish_group_removal`]. False when it was not there.
 pub fn remove_group(engine: &dyn Engine, id: GroupId) -> Result<bool, DirectoryError> {
+    let begun = transact(engine, |txn| {
+        begin_group_removal_in(txn, id).map(Verdict::Commit)
+    })?;
+    finish_group_removal(engine, id)?;
+    Ok(begun)
+}
+
+/// Has a group be gone, whatever comes after: nobody reaches it any more, its address is free, and no role is
+/// held over it. What is left are rows of its members, until [`finish_group_removal`]. False when it was not
+/// there.
+pub fn begin_group_removal_in(
+    txn: &mut Transaction<'_>,
+    id: GroupId,
+) -> Result<bool, DirectoryError> {
+    let Some(group) = tables::get_group(txn, id)? else {
+        return Ok(false);
+    };
+    tables::free_address(txn, &group.address)?;
+    grant::drop_grants_in(txn, |grant| grant.scope == GrantScope::Group(id))?;
+    txn.delete(tables::group_key(id));
+    txn.put(tables::group_gone_key(id), tables::mark());
+    note_group_in(txn, &group, false)?;
+    Ok(true)
+}
+
+/// Takes out the members of a group that is gone, in chunks. To be called last: until it is done,
+/// [`groups_being_removed`] names the group.
+pub fn finish_group_removal(engine: &dyn Engine, id: GroupId) -> Result<(), DirectoryError> {
     loop {
-        let work = |txn: &mut Transaction<'_>| remove_group_in(txn, id).map(Verdict::Commit);
-        match transact(engine, work)? {
-            GroupRemoval::NotThere => return Ok(false),
-            GroupRemoval::Done => return Ok(true),
-            GroupRemoval::More => {}
+        let is_done = transact(engine, |txn| {
+            if txn.get(&tables::group_gone_key(id))?.is_none() {
+                return Ok::<_, DirectoryError>(Verdict::Abandon(true));
+            }
+            let page = txn.scan(&tables::members_of(id), limits::MAX_MEMBERS_PER_CALL)?;
+            for (key, _) in &page.rows {
+                let (_, member) = tables::read_member_key(key)?;
+                drop_member(txn, id, &member)?;
+            }
+            if page.next.is_none() {
+                txn.delete(tables::group_gone_key(id));
+            }
+            Ok(Verdict::Commit(page.next.is_none()))
+        })?;
+        if is_done {
+            return Ok(());
         }
     }
 }
 
-/// How far the removal of a group has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GroupRemoval {
-    /// There is no such group.
-    NotThere,
-    /// Some members are out; there are more.
-    More,
-    /// The group is gone.
-    Done,
-}
-
-/// A part of [`remove_group`] that fits one transaction: to be called until it is done.
-pub fn remove_group_in(
-    txn: &mut Transaction<'_>,
-    id: GroupId,
-) -> Result<GroupRemoval, DirectoryError> {
-    let Some(group) = tables::get_group(txn, id)? else {
-        return Ok(GroupRemoval::NotThere);
-    };
-    let page = txn.scan(&tables::members_of(id), limits::MAX_MEMBERS_PER_CALL)?;
-    if page.rows.is_empty() {
-        tables::free_address(txn, &group.address)?;
-        grant::drop_grants_in(txn, |grant| grant.scope == GrantScope::Group(id))?;
-        txn.delete(tables::group_key(id));
-        note_group_in(txn, &group, false)?;
-        return Ok(GroupRemoval::Done);
-    }
-    for (key, _) in page.rows {
-        let (_, member) = tables::read_member_key(&key)?;
-        drop_member(txn, id, &member)?;
-    }
-    Ok(GroupRemoval::More)
+/// The groups whose removal was begun and not finished.
+pub fn groups_being_removed(reader: &dyn Read) -> Result<Vec<GroupId>, StoreError> {
+    let keys = tables::all_keys(reader, tables::groups_gone())?;
+    keys.iter()
+        .map(|key| Ok(tables::read_group_key(key)?))
+        .collect()
 }
 
 /// A group by its id.

@@ -66,9 +66,9 @@ pub use grant::{
     group_addresses_of, list_grants, revoke_role, revoke_role_in, roles_over,
 };
 pub use group::{
-    Group, GroupId, GroupRemoval, MemberPage, add_members, add_members_in, create_group,
-    create_group_in, group, group_by_address, members, remove_group, remove_group_in,
-    remove_members, remove_members_in,
+    Group, GroupId, MemberPage, add_members, add_members_in, begin_group_removal_in, create_group,
+    create_group_in, finish_group_removal, group, group_by_address, groups_being_removed, members,
+    remove_group, remove_members, remove_members_in,
 };
 pub use identity::{Correspondent, Identities, Identity, IdentityDetails, IdentityId};
 pub use login::{Login, LoginFailure, login, rehash_password};

@@ -1,4 +1,4 @@
-//! The rows of the directory, tables 0x20 to 0x2f and 0xba.
+//! The rows of the directory, tables 0x20 to 0x2f, 0xba and 0xbd to 0xbf.
 //!
 //! | table | key after the table byte | value after the version byte |
 //! |---|---|---|
@@ -17,6 +17,9 @@
 //! | 0x2c factor | account u32, factor u32 | TOTP, or recovery codes: see `factor/rows.rs` |
 //! | 0x2d factors | account u32 | failures, when one was last shown |
 //! | 0x2e group around an address | address, 0, group u32 | - |
+//! | 0xbd delegated | delegate u32, account u32 | - |
+//! | 0xbe delegate | account u32, delegate u32 | when it was made one |
+//! | 0xbf group gone | group u32 | -: members of it may be left |
 //! | 0xba alias around an address | address, 0, alias | - |
 //! | 0x2f identity | account u32, identity u32 | see `identity.rs`; number 0 is the head of the others |
 //!
@@ -56,6 +59,9 @@ const FACTOR: u8 = 0x2c;
 const FACTORS: u8 = 0x2d;
 const GROUP_AROUND: u8 = 0x2e;
 const ALIAS_AROUND: u8 = 0xba;
+const DELEGATED: u8 = 0xbd;
+const DELEGATE: u8 = 0xbe;
+const GROUP_GONE: u8 = 0xbf;
 const IDENTITY: u8 = 0x2f;
 pub(crate) const VERSION: u8 = 1;
 const ACCOUNT_VERSION: u8 = 2;
@@ -88,6 +94,38 @@ pub(crate) fn account_key(id: AccountId) -> Vec<u8> {
 
 pub(crate) fn group_key(id: GroupId) -> Vec<u8> {
     Key::table(GROUP).u32(id.0).finish()
+}
+
+pub(crate) fn delegate_key(of: AccountId, delegate: AccountId) -> Vec<u8> {
+    Key::table(DELEGATE).u32(of.0).u32(delegate.0).finish()
+}
+
+pub(crate) fn delegated_key(delegate: AccountId, of: AccountId) -> Vec<u8> {
+    Key::table(DELEGATED).u32(delegate.0).u32(of.0).finish()
+}
+
+pub(crate) fn delegates_of(account: AccountId) -> Range {
+    Range::prefix(Key::table(DELEGATE).u32(account.0).finish())
+}
+
+pub(crate) fn delegated_to(account: AccountId) -> Range {
+    Range::prefix(Key::table(DELEGATED).u32(account.0).finish())
+}
+
+pub(crate) fn all_delegates() -> Range {
+    Range::prefix(Key::table(DELEGATE).finish())
+}
+
+pub(crate) fn all_delegated() -> Range {
+    Range::prefix(Key::table(DELEGATED).finish())
+}
+
+pub(crate) fn group_gone_key(id: GroupId) -> Vec<u8> {
+    Key::table(GROUP_GONE).u32(id.0).finish()
+}
+
+pub(crate) fn groups_gone() -> Range {
+    Range::prefix(Key::table(GROUP_GONE).finish())
 }
 
 pub(crate) fn member_key(group: GroupId, member: &Target) -> Vec<u8> {

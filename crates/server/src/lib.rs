@@ -29,6 +29,7 @@ pub mod control;
 pub mod demo;
 mod evidence;
 mod factors;
+mod group_removal;
 mod https;
 mod hub;
 mod invite;

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::world::{act, address, build, shown};
 use tern_base::{AccountId, Domain, SeededEntropy};
 use tern_directory::{
-    account, addresses_of, check, domain, groups_of, list_accounts, list_addresses, list_domains,
-    secrets,
+    account, addresses_of, begin_group_removal_in, check, domain, finish_group_removal,
+    group_by_address, groups_being_removed, groups_of, list_accounts, list_addresses, list_domains,
+    members, secrets,
 };
 use tern_store::mem::Injected;
-use tern_store::{MemEngine, Range, Read, StoreError};
+use tern_store::{MemEngine, Range, Read, StoreError, Verdict, transact};
 
 const SCRIPT: &str = "
     domain a.example
@@ -240,4 +241,31 @@ fn secrets_are_made_once() {
     );
     // A name in any case is one address.
     assert_eq!(address("BOB"), address("bob"));
+}
+
+#[test]
+fn a_group_whose_removal_was_cut_off_is_gone_all_the_same() {
+    let engine = MemEngine::new();
+    build(
+        &engine,
+        "domain a.example\naccount a\ngroup g a x@else.example",
+    );
+    let name = address("g@a.example");
+    let group = group_by_address(&engine, &name).unwrap().unwrap();
+    let begun = transact(&engine, |txn| {
+        begin_group_removal_in(txn, group.id).map(Verdict::Commit)
+    });
+    assert_eq!(begun, Ok(true));
+    // Nobody reaches it, though its members are not out yet, and another may have the name.
+    assert_eq!(group_by_address(&engine, &name), Ok(None));
+    assert_eq!(groups_being_removed(&engine), Ok(vec![group.id]));
+    assert_eq!(check(&engine).unwrap(), []);
+    build(&engine, "group g a");
+    let next = group_by_address(&engine, &name).unwrap().unwrap();
+    assert_eq!(next.members, 1);
+    finish_group_removal(&engine, group.id).unwrap();
+    assert_eq!(groups_being_removed(&engine), Ok(Vec::new()));
+    assert_eq!(members(&engine, group.id, None, 10).unwrap().members, []);
+    assert_eq!(groups_of(&engine, AccountId(1)), Ok(vec![next.id]));
+    assert_eq!(check(&engine).unwrap(), []);
 }

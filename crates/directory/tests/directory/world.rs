@@ -3,9 +3,9 @@
 use tern_base::{AccountId, Domain, EmailAddress, Timestamp};
 use tern_directory::{
     DirectoryError, DomainSettings, NewAccount, Resolution, Step, Target, account_by_address,
-    add_domain, add_members, create_account, create_group, group_by_address, remove_account,
-    remove_alias, remove_domain, remove_group, remove_members, resolve, set_alias, set_domain,
-    set_redirect_in, update_account,
+    add_domain, add_members, create_account, create_group, finish_group_removal, group_by_address,
+    groups_being_removed, remove_account, remove_alias, remove_domain, remove_group,
+    remove_members, resolve, set_alias, set_domain, set_redirect_in, update_account,
 };
 use tern_store::{Engine, StoreError, Verdict, transact};
 
@@ -90,7 +90,12 @@ pub(crate) fn act(engine: &dyn Engine, line: &str) -> Result<(), DirectoryError>
         "leave" => remove_members(engine, group()?, &targets(rest)).map(drop),
         "-group" => match group() {
             Ok(id) => remove_group(engine, id).map(drop),
-            Err(DirectoryError::NotFound(_)) => Ok(()),
+            // What was cut off is gone on with.
+            Err(DirectoryError::NotFound(_)) => {
+                let left = groups_being_removed(engine)?;
+                left.into_iter()
+                    .try_for_each(|id| finish_group_removal(engine, id))
+            }
             Err(error) => Err(error),
         },
         _ => panic!("{line}"),

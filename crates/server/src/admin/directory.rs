@@ -1,18 +1,21 @@
 //! Domains, accounts, aliases and groups.
 
 use serde_json::json;
-use tern_base::{AccountId, Domain, EmailAddress};
+use tern_audit::Draft;
+use tern_base::{AccountId, Domain, EmailAddress, Timestamp};
 use tern_delivery::is_request_address;
 use tern_directory::{
-    self as directory, Account, CredentialId, Group, GroupRemoval, HashedPassword, NewAccount,
-    Target, account_by_address,
+    self as directory, Account, CredentialId, Group, HashedPassword, NewAccount, Target,
+    account_by_address,
 };
-use tern_mailbox::{FolderSpec, Grantee, Role};
+use tern_mailbox::{FolderSpec, Role};
 use tern_recall::RECALL_MAILBOX;
+use tern_store::{Transaction, Verdict, transact};
 
 use super::error::AdminError;
 use super::{Admin, Call, Result, count, parse_address};
 use crate::control::request::Answer;
+use crate::group_removal;
 
 /// The mailboxes of a new account, beside the inbox.
 const FOLDERS: [FolderSpec; 6] = [
@@ -379,17 +382,16 @@ impl Admin {
     pub(super) fn group_remove(&self, address: &str, call: &mut Call<'_>) -> Result<Answer> {
         let group = self.group(address)?;
         let behind = self.behind(&[Target::Address(group.address.clone())])?;
-        let begun = self.act(
+        self.act(
             call,
             "group.remove",
-            |_, entry| entry.target(address),
-            |txn| Ok(directory::remove_group_in(txn, group.id)?),
+            |(), entry| entry.target(address),
+            |txn| match directory::begin_group_removal_in(txn, group.id)? {
+                true => Ok(()),
+                false => Err(AdminError::NotFound("group", address.to_owned())),
+            },
         )?;
-        if begun == GroupRemoval::More {
-            directory::remove_group(&*self.engine, group.id)?;
-        }
-        // What a crash leaves means nothing: nobody is in the group, and its id is never given again.
-        self.mailboxes.drop_grants_of(Grantee::Group(group.id.0))?;
+        group_removal::finish(&*self.engine, &self.mailboxes, group.id)?;
         self.look_again(&behind);
         Ok(Answer::new(format!("group {address} removed"), json!({})))
     }
