@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use tern_base::Fault;
 use tern_store::{Engine, StoreError, Transaction, Verdict, transact};
 
-use crate::entry::{Actor, Detail, Draft, Entry};
+use crate::entry::{Actor, CUT, Detail, Draft, Entry};
 use crate::read::Head;
 use crate::span::{self, Open};
 use crate::{index, json, limits, tables};
@@ -150,12 +150,12 @@ fn clip(mut draft: Draft) -> Draft {
 
 fn clip_text(mut text: String) -> String {
     if text.len() > limits::MAX_TEXT {
-        let mut end = limits::MAX_TEXT - '…'.len_utf8();
+        let mut end = limits::MAX_TEXT - CUT.len_utf8();
         while !text.is_char_boundary(end) {
             end -= 1;
         }
         text.truncate(end);
-        text.push('…');
+        text.push(CUT);
     }
     text
 }

@@ -8,6 +8,8 @@ use std::fmt;
 
 use tern_base::{AccountId, Entropy, OriginId, Timestamp};
 
+use crate::limits;
+
 /// The id of one entry, chosen by the caller: appending it twice appends it once. Sortable by time
 /// (the layout of a UUID version 7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -172,7 +174,45 @@ impl Draft {
         self.details.insert(name.to_owned(), value.into());
         self
     }
+
+    /// Adds a list of names without white space, none of which is cut: the first details' worth as `name`, what
+    /// has no room there as `name-2` and so on. An empty list adds nothing.
+    #[must_use]
+    pub fn names<'a>(mut self, name: &str, names: impl IntoIterator<Item = &'a String>) -> Self {
+        let (mut text, mut number) = (String::new(), 1_usize);
+        for one in names {
+            if !text.is_empty() && text.len() + 1 + one.len() > limits::MAX_TEXT {
+                self = self.detail(&numbered(name, number), std::mem::take(&mut text));
+                number += 1;
+            }
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(one);
+        }
+        match text.is_empty() {
+            true => self,
+            false => self.detail(&numbered(name, number), text),
+        }
+    }
 }
+
+/// What the so many-th detail of a list is called, from 1 on.
+pub fn numbered(name: &str, number: usize) -> String {
+    match number {
+        1 => name.to_owned(),
+        number => format!("{name}-{number}"),
+    }
+}
+
+/// Whether a text of an entry is not all that was said.
+pub fn is_cut(text: &str) -> bool {
+    // A cut takes a part of a character with it.
+    text.ends_with(CUT) && text.len() + 3 >= limits::MAX_TEXT
+}
+
+/// What stands for what was cut.
+pub(crate) const CUT: char = '…';
 
 /// An entry in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -39,7 +39,7 @@ pub mod verify;
 pub use append::{Appended, AuditError, append, append_in};
 pub use check::{Finding, check};
 pub use checkpoint::{Checkpoint, Signed};
-pub use entry::{Actor, Authentication, Detail, Draft, Entry, EntryId, Hash};
+pub use entry::{Actor, Authentication, Detail, Draft, Entry, EntryId, Hash, is_cut, numbered};
 pub use export::{ExportPage, export_jsonl};
 pub use forward::{Forwarded, forwarded, set_forwarded};
 pub use include::{Inclusion, include};

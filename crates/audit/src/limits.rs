@@ -5,8 +5,8 @@
 pub const MAX_TEXT: usize = 1024;
 /// Longest name of an action or of a detail, in bytes.
 pub const MAX_NAME: usize = 64;
-/// Most details of an entry.
-pub const MAX_DETAILS: usize = 48;
+/// Most details of an entry: room for a list of names of 32 KiB beside what else it says.
+pub const MAX_DETAILS: usize = 96;
 /// Most factors of an authentication.
 pub const MAX_FACTORS: usize = 8;
 /// Most rows that one call of [`crate::read()`] looks at before it hands back a page.

@@ -680,9 +680,8 @@ pub(crate) fn audit_request(
     if let Some(reason) = &recall.reason {
         entry = entry.detail("reason", reason.as_str());
     }
-    if !recall.chosen.is_empty() {
-        entry = entry.detail("chosen", recall.chosen.join(" "));
-    }
+    // Whole: a store that has forgotten the recall is told by it whom to take the message back from.
+    entry = entry.names("chosen", &recall.chosen);
     if let Some(attachment) = &recall.attachment {
         entry = entry.detail("attachment", attachment.to_string());
         if let Ok(found) = &attachment.found {

@@ -580,3 +580,54 @@ fn what_somebody_has_written_does_not_command_the_terminal() {
         "{told:?}"
     );
 }
+
+#[test]
+fn every_member_of_a_group_is_in_the_log() {
+    let house = House::new("");
+    let all = "all@example.org";
+    house.done(&["group", "add", all]);
+    let members: Vec<String> = (0..250)
+        .map(|n| format!("a-rather-long-name-of-number-{n}@elsewhere.example"))
+        .collect();
+    let names = members.iter().map(String::as_str);
+    let add: Vec<&str> = ["group", "add-member", all]
+        .into_iter()
+        .chain(names)
+        .collect();
+    house.done(&add);
+    let log = house.done(&["audit", "search", "--action", "group.add-member"]);
+    for member in &members {
+        assert!(log.contains(member), "{member} is not in {log}");
+    }
+    assert!(!log.contains('…'), "{log}");
+    assert_eq!(log.lines().count(), 3, "{log}");
+}
+
+#[test]
+fn an_import_gives_nobody_the_servers_own_address_and_makes_a_page_whole_or_not_at_all() {
+    let house = House::new("");
+    let file = house.path("accounts");
+    let import = |lines: &str| {
+        std::fs::write(&file, lines).expect("written");
+        let output = house.tern(&["account", "import", file.to_str().expect("UTF-8")]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).replace("\n  │ ", " ")
+    };
+    let line =
+        |address: &str| format!("{{\"address\": \"{address}\", \"password\": \"long enough\"}}\n");
+    let before = house.done(&["account", "list"]);
+    let first = line("first@example.org");
+    for (second, why) in [
+        ("recall@example.org", "is kept"),
+        ("recall+any@example.org", "is kept"),
+        ("first@example.org", "is on a line before, too"),
+        ("second@elsewhere.example", "line 2: "),
+    ] {
+        let said = import(&format!("{first}{}", line(second)));
+        assert!(
+            said.contains("line 2: ") && said.contains(why),
+            "{second}: {said}"
+        );
+        assert_eq!(house.done(&["account", "list"]), before, "{second}");
+    }
+}

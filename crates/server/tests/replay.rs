@@ -116,3 +116,33 @@ fn what_the_log_kept_elsewhere_says_was_taken_back_is_taken_back_again() {
         );
     }
 }
+
+#[test]
+fn whom_it_was_taken_back_from_is_in_the_log_whole_however_many_they_are() {
+    let mut house = House::started("");
+    house.send("to many");
+    let backup = house.path("old");
+    house.done(&["backup", backup.to_str().expect("UTF-8")]);
+    // Bob comes last, behind more than one text of the log has room for.
+    let others: Vec<String> = (0..60)
+        .map(|n| format!("a-rather-long-name-of-number-{n}@example.org"))
+        .collect();
+    let mut by = vec!["recall", "run", "--subject", "to many"];
+    for one in &others {
+        by.extend(["--to", one]);
+    }
+    by.extend(["--to", "bob@example.org"]);
+    house.done(&by);
+    let log = house.done(&["audit", "export"]);
+    let file = house.path("log");
+    fs::write(&file, &log).expect("written");
+    house.stop();
+    fs::remove_dir_all(house.path("data/store")).expect("removed");
+    fs::rename(&backup, house.path("data/store")).expect("put back");
+    house.start();
+    assert!(inbox(&house).contains("MESSAGES 1"));
+    let said = house.done(&["recall", "replay", file.to_str().expect("UTF-8")]);
+    assert!(said.contains("1 asked for again"), "{said}");
+    assert!(inbox(&house).contains("MESSAGES 0"), "{}", inbox(&house));
+    assert_eq!(house.done(&["check"]), "everything holds\n");
+}

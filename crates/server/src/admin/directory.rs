@@ -297,7 +297,7 @@ impl Admin {
             |_, entry| {
                 let entry = entry.target(address);
                 entry
-                    .detail("targets", targets.join(" "))
+                    .names("targets", targets)
                     .detail("keep", if keep { "yes" } else { "no" })
             },
             |txn| Ok(directory::set_redirect_in(txn, account.id, &to, keep)?),
@@ -324,7 +324,7 @@ impl Admin {
         self.act(
             call,
             "alias.set",
-            |_, entry| entry.target(address).detail("targets", targets.join(" ")),
+            |_, entry| entry.target(address).names("targets", targets),
             |txn| Ok(directory::set_alias_in(txn, &alias, &to)?),
         )?;
         Ok(Answer::new(
@@ -409,17 +409,18 @@ impl Admin {
             true => "group.add-member",
             false => "group.remove-member",
         };
-        let after = self.act(
-            call,
-            action,
-            |_, entry| entry.target(address).detail("members", members.join(" ")),
-            |txn| {
-                Ok(match add {
-                    true => directory::add_members_in(txn, group.id, &targets)?,
-                    false => directory::remove_members_in(txn, group.id, &targets)?,
-                })
-            },
-        )?;
+        // Roles, policies and shared mailboxes go by who is in a group: each member is on record.
+        let entries = call.entries(action, "members", members);
+        let after = transact(&*self.engine, |txn| {
+            let after = match add {
+                true => directory::add_members_in(txn, group.id, &targets)?,
+                false => directory::remove_members_in(txn, group.id, &targets)?,
+            };
+            for entry in &entries {
+                tern_audit::append_in(txn, entry.clone().target(address))?;
+            }
+            Ok::<_, AdminError>(Verdict::Commit(after))
+        })?;
         self.look_again(&self.behind(&targets)?);
         let text = format!(
             "group {address} has {}",

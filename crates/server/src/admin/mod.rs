@@ -77,6 +77,9 @@ pub(crate) struct Call<'a> {
     by: Option<String>,
 }
 
+/// Names that one entry of the log tells, each of up to 320 octets; further ones stand in another.
+const NAMES_OF_ENTRY: usize = 100;
+
 type Result<T> = std::result::Result<T, AdminError>;
 
 impl Admin {
@@ -238,6 +241,14 @@ impl Call<'_> {
         entry.protocol = Some(String::from("cli"));
         entry.on_behalf_of.clone_from(&self.by);
         entry
+    }
+
+    /// Entries of one act on many, which name all of them: so many to each that the entry has room.
+    fn entries(&mut self, action: &str, list: &str, names: &[String]) -> Vec<Draft> {
+        let parts = names.chunks(NAMES_OF_ENTRY);
+        parts
+            .map(|part| self.entry(action).names(list, part))
+            .collect()
     }
 }
 

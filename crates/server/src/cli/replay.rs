@@ -32,9 +32,9 @@ pub(super) fn replay(config: &Config, file: &Path, json: bool) -> Result<Outcome
     let recalls = read(lines)?;
     let mut door = Door::open(config)?;
     let (mut data, mut failed) = (Vec::new(), 0);
-    for again in recalls {
-        let id = again.id.clone();
-        let (text, answer) = match door.ask(&Request::RecallAgain(again)) {
+    for (id, again) in recalls {
+        let answer = again.and_then(|again| door.ask(&Request::RecallAgain(again)));
+        let (text, answer) = match answer {
             Ok(answer) => (answer.text, answer.data),
             Err(error) => {
                 failed += 1;
@@ -68,12 +68,12 @@ pub(super) fn replay(config: &Config, file: &Path, json: bool) -> Result<Outcome
 /// What a log says of one recall.
 #[derive(Default)]
 struct Told {
-    asked: Option<RecallAgain>,
+    asked: Option<Result<RecallAgain>>,
     sealed: bool,
     undone: bool,
 }
 
-fn read(lines: impl BufRead) -> Result<Vec<RecallAgain>> {
+fn read(lines: impl BufRead) -> Result<Vec<(String, Result<RecallAgain>)>> {
     let mut recalls: BTreeMap<String, Told> = BTreeMap::new();
     for (line, number) in lines.lines().zip(1..) {
         let line = line.into_diagnostic()?;
@@ -88,9 +88,12 @@ fn read(lines: impl BufRead) -> Result<Vec<RecallAgain>> {
         }
         note(&mut recalls, &value["entry"]);
     }
-    let done = |told: Told| told.asked.filter(|_| told.sealed && !told.undone);
+    let done = |(id, told): (String, Told)| {
+        let asked = told.asked.filter(|_| told.sealed && !told.undone)?;
+        Some((id, asked))
+    };
     // Ids begin with the time.
-    Ok(recalls.into_values().filter_map(done).collect())
+    Ok(recalls.into_iter().filter_map(done).collect())
 }
 
 /// Notes what an entry says of a recall, if it does.
@@ -114,27 +117,44 @@ fn note(recalls: &mut BTreeMap<String, Told>, entry: &Value) {
     }
 }
 
-/// The request that an entry records; one that found no message has none.
-fn asked(id: &str, entry: &Value) -> Option<RecallAgain> {
+/// The request that an entry records; one that found no message has none. Refuses one that the entry does
+/// not tell whole: less must not be taken back than was.
+fn asked(id: &str, entry: &Value) -> Option<Result<RecallAgain>> {
     let details = &entry["details"];
     let detail = |name: &str| details[name].as_str().map(str::to_owned);
     let actor = &entry["actor"];
     let actor = ["address", "name", "kind"]
         .iter()
         .find_map(|name| actor[name].as_str());
-    Some(RecallAgain {
+    let recipients = chosen(details);
+    let attachment = detail("attachment-part").or_else(|| detail("attachment"));
+    let submission = detail("submission")?;
+    if recipients
+        .iter()
+        .chain(&attachment)
+        .any(|text| tern_audit::is_cut(text))
+    {
+        return Some(Err(miette!("its entry of the log is not whole")));
+    }
+    Some(Ok(RecallAgain {
         id: id.to_owned(),
-        submission: detail("submission")?,
+        submission,
         letter: detail("letter"),
         message_id: detail("message-id").unwrap_or_default(),
         sender: detail("sender"),
-        recipients: detail("chosen")
-            .map(|chosen| chosen.split(' ').map(str::to_owned).collect())
-            .unwrap_or_default(),
+        recipients,
         only: detail("only").map(|only| only.trim_start_matches("only-").to_owned()),
         copies_only: details["reach"] == "copies",
-        attachment: detail("attachment-part").or_else(|| detail("attachment")),
+        attachment,
         asked_by: actor.unwrap_or_default().to_owned(),
         asked_at: entry["time"].as_str().unwrap_or_default().to_owned(),
-    })
+    }))
+}
+
+/// The recipients that were chosen, which may stand in several details.
+fn chosen(details: &Value) -> Vec<String> {
+    (1..)
+        .map_while(|number| details[tern_audit::numbered("chosen", number)].as_str())
+        .flat_map(|names| names.split(' ').map(str::to_owned))
+        .collect()
 }
