@@ -93,11 +93,17 @@ impl Admin {
     /// An address that somebody is to have: not the one by which recalls are asked for.
     fn new_address(&self, text: &str) -> Result<EmailAddress> {
         let address = parse_address(text)?;
-        if is_request_address(self.reader(), &address)? {
-            let why = format!("`{text}` is kept: mail to it asks the server for a recall");
-            return Err(AdminError::Wrong(why));
-        }
+        self.is_to_be_had(&address)?;
         Ok(address)
+    }
+
+    fn is_to_be_had(&self, address: &EmailAddress) -> Result<()> {
+        match is_request_address(self.reader(), address)? {
+            true => Err(AdminError::Wrong(format!(
+                "`{address}` is kept: mail to it asks the server for a recall"
+            ))),
+            false => Ok(()),
+        }
     }
 
     pub(super) fn account_add(
@@ -110,42 +116,42 @@ impl Admin {
     ) -> Result<Answer> {
         let hashed = HashedPassword::new(password, &self.passwords, call.entropy)?;
         let new = NewAccount {
-            address: self.new_address(address)?,
+            address: parse_address(address)?,
             display_name: name.to_owned(),
             quota_bytes,
         };
-        let account = self.create_account(&new, &hashed, call)?;
+        let (now, entry) = (call.now, call.entry("account.add"));
+        let account = transact(&*self.engine, |txn| {
+            let account = self.create_account_in(txn, (&new, &hashed), &entry, now)?;
+            Ok::<_, AdminError>(Verdict::Commit(account))
+        })?;
         Ok(Answer::new(
             format!("account {} added", account.address),
             json!({"address": account.address.to_string(), "id": account.id.0}),
         ))
     }
 
-    /// Makes an account with its password, its mailboxes and its audit entry.
-    pub(super) fn create_account(
+    /// Makes an account with its password, its mailboxes and its audit entry. Whoever makes one does it here, so
+    /// that nobody is given what is the server's own.
+    pub(super) fn create_account_in(
         &self,
-        new: &NewAccount,
-        hashed: &HashedPassword,
-        call: &mut Call<'_>,
+        txn: &mut Transaction<'_>,
+        (new, hashed): (&NewAccount, &HashedPassword),
+        entry: &Draft,
+        now: Timestamp,
     ) -> Result<Account> {
-        let (now, quota_bytes) = (call.now, new.quota_bytes);
-        self.act(
-            call,
-            "account.add",
-            |account: &Account, entry| {
-                let entry = entry.target(account.address.to_string());
-                entry
-                    .detail("account", u64::from(account.id.0))
-                    .detail("quota_bytes", quota_bytes)
-            },
-            |txn| {
-                let account = directory::create_account_in(txn, new, now)?;
-                directory::set_password_in(txn, account.id, hashed)?;
-                self.mailboxes
-                    .create_account_in(txn, account.id, quota_bytes, &FOLDERS, now)?;
-                Ok(account)
-            },
-        )
+        self.is_to_be_had(&new.address)?;
+        let quota_bytes = new.quota_bytes;
+        let account = directory::create_account_in(txn, new, now)?;
+        directory::set_password_in(txn, account.id, hashed)?;
+        self.mailboxes
+            .create_account_in(txn, account.id, quota_bytes, &FOLDERS, now)?;
+        let entry = entry.clone().target(account.address.to_string());
+        let entry = entry
+            .detail("account", u64::from(account.id.0))
+            .detail("quota_bytes", quota_bytes);
+        tern_audit::append_in(txn, entry)?;
+        Ok(account)
     }
 
     pub(super) fn account_list(&self) -> Result<Answer> {
