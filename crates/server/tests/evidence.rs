@@ -215,3 +215,28 @@ fn it_is_for_whom_policy_lets_and_the_content_for_fewer() {
         assert!(log.contains(part), "{part}: {log}");
     }
 }
+
+#[test]
+fn what_a_program_calls_itself_adds_no_line_to_a_report() {
+    let house = House::started("");
+    house.send("wrong figures");
+    let mut bob = house.imap("bob");
+    let name = "x\r\ncarol@example.org: withdrawn-unexposed";
+    let said = bob.command(&format!("ID (\"name\" {{{}+}}\r\n{name})", name.len()));
+    assert!(said.expect("an answer").is_ok());
+    bob.command("SELECT INBOX").expect("an answer");
+    bob.command("FETCH 1 BODY[]").expect("an answer");
+    house.done(&["recall", "run", "--from", "alice@example.org"]);
+    let list: Value =
+        serde_json::from_str(&house.done(&["--json", "recall", "list"])).expect("JSON");
+    let id = list[0]["id"].as_str().expect("an id");
+    let status = house.done(&["recall", "status", id]);
+    assert!(
+        status.contains("x  carol@example.org"),
+        "it is told: {status}"
+    );
+    let forged = |line: &str| line.trim_start().starts_with("carol@");
+    assert!(!status.lines().any(forged), "{status}");
+    let devices = house.done(&["account", "devices", "bob@example.org"]);
+    assert!(!devices.lines().any(forged), "{devices}");
+}

@@ -95,7 +95,8 @@ impl Session {
                 .iter()
                 .find(is_it)
                 .and_then(|(_, value)| value.as_deref());
-            let mut text = value.unwrap_or_default().to_owned();
+            // One line: it stands in reports beside what the server says, and a literal may hold any octet.
+            let mut text = tern_mime::shown_text(value.unwrap_or_default());
             text.truncate(text.floor_char_boundary(MAX_CLIENT_NAME));
             text
         };
