@@ -1,7 +1,8 @@
 //! Who a name and a password belong to.
 //!
 //! Refuses to say why a login failed to anybody but the log: an unknown name, a wrong password and
-//! a disabled account get the same answer in about the same time.
+//! a disabled account get the same answer, and cost one slow hash each. A hash that was imported may be slower
+//! than others: the server keeps the answer back for longer than any takes.
 
 use tern_base::{AccountId, EmailAddress, Entropy};
 use tern_store::{Engine, Read, StoreError, Verdict, transact};
@@ -69,6 +70,10 @@ pub fn login(
     };
     let fits = fits.ok_or(LoginFailure::WrongPassword)?;
     if account.disabled || account.removing {
+        if fits.token.is_some() {
+            // As slow as every other failure.
+            passwords.verify(b"", None);
+        }
         return Err(LoginFailure::Disabled);
     }
     if !fits.scopes.is_empty() && !fits.scopes.contains(&scope) {

@@ -303,6 +303,7 @@ fn context(
         Arc::clone(&parts.engine),
         Arc::clone(&parts.passwords),
         limits.max_login_failures,
+        &limits.uncounted_networks,
     )?;
     let shared = Arc::new(Shared {
         tls: tls::server_config(Arc::clone(certificates), &[])?,

@@ -178,10 +178,15 @@ pub struct Limits {
     pub handshake_timeout_secs: u64,
     /// Longest wait for a client to take a piece of output. In seconds; default 180.
     pub write_timeout_secs: u64,
-    /// Failed logins of one address (an IPv6 /64) within ten minutes after which further ones are
-    /// refused unseen; a network (an IPv4 /24, an IPv6 /48) may fail four times as often. A number;
-    /// default 30. The answer to a failed login is delayed before that.
+    /// Failed logins of one address (an IPv6 /64) after which further ones are refused unseen; a network
+    /// (an IPv4 /24, an IPv6 /48) may fail four times as often. They run off evenly, as many within ten
+    /// minutes, and what a program tries again and again is one. The answer to a failed login is delayed
+    /// before that. Where one account was guessed at as often, whoever comes from a network that it has
+    /// not logged in from waits, one at a time. A number; default 30.
     pub max_login_failures: u32,
+    /// Addresses that are not one client, whose failed logins count for the account alone: a webmail or
+    /// a proxy. A list of addresses with prefix lengths; default loopback.
+    pub uncounted_networks: Vec<Network>,
     /// Recipients that one account may write to by submission within an hour, at once or spread; more
     /// are told 450 for a while, so that an account that was taken over sends only so much. A number;
     /// default 10000. 0 is no limit.
@@ -200,6 +205,7 @@ impl Default for Limits {
             handshake_timeout_secs: 30,
             write_timeout_secs: 180,
             max_login_failures: 30,
+            uncounted_networks: Network::loopback(),
             recipients_per_hour: 10_000,
         }
     }

@@ -1,7 +1,7 @@
 //! The options of `[policy]`: which policies are in force, and what the surroundings are called.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -34,6 +34,15 @@ pub struct Network {
 }
 
 impl Network {
+    /// This machine itself.
+    pub(super) fn loopback() -> Vec<Self> {
+        let of = |address: IpAddr, bits| Self { address, bits };
+        vec![
+            of(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
+            of(IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
+        ]
+    }
+
     /// Whether an address is in it. An IPv4 address that is written as IPv6 is the IPv4 address.
     pub fn holds(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {

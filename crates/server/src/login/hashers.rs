@@ -4,14 +4,17 @@
 //! Invariant: each job is answered or dropped, and then its asker hears of that.
 
 use std::io;
-use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::line::{Line, Next, Refused};
+use super::line::{Guess, Line, Next, Refused};
 use crate::clock;
+use crate::config::Network;
+
+/// Shortest wait for those whose time has come and whose network is busy.
+const LEAST_WAIT: Duration = Duration::from_millis(50);
 
 /// One login on its way: what is done, and who waits for it.
 pub(super) struct Job<T> {
@@ -47,9 +50,9 @@ impl<T> Shared<T> {
 pub(super) struct Hashers<T>(Arc<Shared<T>>);
 
 impl<T: Send + 'static> Hashers<T> {
-    pub(super) fn start(max_failures: u32) -> io::Result<Self> {
+    pub(super) fn start(max_failures: u32, uncounted: &[Network]) -> io::Result<Self> {
         let shared = Arc::new(Shared {
-            line: Mutex::new(Line::new(max_failures)),
+            line: Mutex::new(Line::new(max_failures, uncounted.to_vec())),
             changed: Condvar::new(),
             ended: std::sync::atomic::AtomicBool::new(false),
         });
@@ -64,15 +67,15 @@ impl<T: Send + 'static> Hashers<T> {
     }
 
     /// Puts a job in line.
-    pub(super) fn push(&self, peer: IpAddr, job: Job<T>) -> Result<(), Refused> {
-        self.0.lock().push(peer, job, clock::now())?;
+    pub(super) fn push(&self, guess: Guess, job: Job<T>) -> Result<(), Refused> {
+        self.0.lock().push(guess, job, clock::now())?;
         self.0.changed.notify_one();
         Ok(())
     }
 
     /// Counts a failure that needed no hash; answers how long to wait before it is told.
-    pub(super) fn fail(&self, peer: IpAddr) -> Duration {
-        self.0.lock().fail(peer, clock::now())
+    pub(super) fn fail(&self, guess: Guess) -> Duration {
+        self.0.lock().fail(guess, clock::now())
     }
 }
 
@@ -90,28 +93,42 @@ fn serve<T>(shared: &Shared<T>) {
     let mut line = shared.lock();
     while !shared.is_ended() {
         match line.next(clock::now()) {
-            None => {
-                let waited = shared.changed.wait(line);
-                line = waited.unwrap_or_else(PoisonError::into_inner);
-            }
+            None => line = wait(shared, line),
             Some(Next::Throttled(job)) => {
                 // Whoever waited may be gone, here and below.
                 let _ = job.answer.send(Answer::Throttled);
             }
-            Some(Next::Run(peer, job)) => {
+            Some(Next::Run(turn, job)) => {
                 drop(line);
                 // A job that panicked counts as a failure: its network must not stay occupied.
                 let work = std::panic::AssertUnwindSafe(job.work);
+                let begun = Instant::now();
                 let outcome = std::panic::catch_unwind(work);
                 let failed = outcome.as_ref().map_or(true, |(_, failed)| *failed);
                 line = shared.lock();
-                let delay = line.done(peer, failed, clock::now());
+                let delay = line.done(turn, failed, clock::now());
                 // Others of this network may have waited for that.
                 shared.changed.notify_all();
                 if let Ok((outcome, _)) = outcome {
-                    let _ = job.answer.send(Answer::Done(outcome, delay));
+                    // From the beginning on: how long the hash took tells nothing about the account.
+                    let left = delay.saturating_sub(begun.elapsed());
+                    let _ = job.answer.send(Answer::Done(outcome, left));
                 }
             }
         }
     }
+}
+
+/// Waits for a change, or for the time of the next that waits for one.
+fn wait<'a, T>(
+    shared: &'a Shared<T>,
+    line: MutexGuard<'a, Line<Job<T>>>,
+) -> MutexGuard<'a, Line<Job<T>>> {
+    let Some(due) = line.due() else {
+        let waited = shared.changed.wait(line);
+        return waited.unwrap_or_else(PoisonError::into_inner);
+    };
+    let time = clock::until(due).max(LEAST_WAIT);
+    let waited = shared.changed.wait_timeout(line, time);
+    waited.unwrap_or_else(PoisonError::into_inner).0
 }

@@ -1,24 +1,31 @@
 //! Verifying a login: the slow hash, a few at once, and patience that grows with failures.
 //!
 //! Invariant: at most as many Argon2 hashes run at once as there are cores, whoever asks; a failed
-//! login is answered later the more of them came from its network. Refuses to say why it failed to
+//! login is answered later the more of them came from its network, and guesses at one account are
+//! looked at slowly, wherever they come from. Refuses to say why it failed to
 //! anybody but the log.
 
+mod failures;
 mod hashers;
 mod line;
+mod networks;
+mod strangers;
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use tern_base::EmailAddress;
 use tern_directory::{CredentialId, LoginFailure, Passwords, Scope};
 use tern_session::{Credentials, Verified};
 use tern_store::{Engine, Read};
 use tokio::sync::oneshot;
 
 use crate::clock::OsEntropy;
+use crate::config::Network;
 use hashers::{Answer, Hashers, Job};
-use line::Refused;
+use line::{Guess, Refused};
 
 /// What came of a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +50,8 @@ pub(crate) struct Logins {
     engine: Arc<dyn Engine>,
     passwords: Arc<Passwords>,
     hashers: Hashers<Outcome>,
+    /// Digests what was shown, for as long as this process runs.
+    digests: RandomState,
 }
 
 impl Logins {
@@ -50,11 +59,13 @@ impl Logins {
         engine: Arc<dyn Engine>,
         passwords: Arc<Passwords>,
         max_failures: u32,
+        uncounted: &[Network],
     ) -> io::Result<Self> {
         Ok(Self {
             engine,
             passwords,
-            hashers: Hashers::start(max_failures)?,
+            hashers: Hashers::start(max_failures, uncounted)?,
+            digests: RandomState::new(),
         })
     }
 
@@ -65,10 +76,11 @@ impl Logins {
         scope: Scope,
         credentials: Credentials,
     ) -> Outcome {
+        let guess = self.guess(peer, &credentials);
         // RFC 4616 2: nobody may act as somebody else here.
         let acts_as_other = |name: &String| !name.eq_ignore_ascii_case(&credentials.login);
         if credentials.act_as.as_ref().is_some_and(acts_as_other) {
-            tokio::time::sleep(self.hashers.fail(peer)).await;
+            tokio::time::sleep(self.hashers.fail(guess)).await;
             return Verified::Refused.into();
         }
         let (engine, passwords) = (Arc::clone(&self.engine), Arc::clone(&self.passwords));
@@ -79,7 +91,7 @@ impl Logins {
             (outcome, failed)
         };
         let work = Box::new(work);
-        match self.hashers.push(peer, Job { work, answer }) {
+        match self.hashers.push(guess, Job { work, answer }) {
             Ok(()) => {}
             Err(Refused::Throttled) => return Verified::Throttled.into(),
             Err(Refused::Busy) => return Verified::Unavailable.into(),
@@ -93,6 +105,18 @@ impl Logins {
             }
             Ok(Answer::Throttled) => Verified::Throttled.into(),
             Err(_) => Verified::Unavailable.into(),
+        }
+    }
+
+    /// What is counted of a login. However an account is written, it is the same one.
+    fn guess(&self, peer: IpAddr, credentials: &Credentials) -> Guess {
+        let (login, password) = (&credentials.login, &credentials.password);
+        let address = EmailAddress::parse(login).map(|address| address.canonical());
+        let account = address.unwrap_or_else(|_| login.to_lowercase());
+        Guess {
+            peer,
+            shown: self.digests.hash_one((&account, password.as_str())),
+            account: self.digests.hash_one(&account),
         }
     }
 }
