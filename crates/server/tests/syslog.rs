@@ -91,6 +91,14 @@ impl Collector {
         messages(&bytes)
     }
 
+    /// Reads up to the end, and ends the connection as somebody in between can: without a word under TLS.
+    fn take_and_cut(&self) -> Vec<String> {
+        let mut connection = self.accept();
+        let mut bytes = Vec::new();
+        connection.read_to_end(&mut bytes).expect("an orderly end");
+        messages(&bytes)
+    }
+
     /// Reads some messages and then breaks the connection.
     fn break_after(&self, count: usize) -> Vec<String> {
         let mut connection = self.accept();
@@ -193,6 +201,36 @@ fn every_entry_arrives_over_cuts_absence_and_restarts() {
     }
     let (stopped, _) = house.stop();
     assert!(stopped);
+}
+
+#[test]
+fn what_was_sent_on_a_connection_that_was_cut_is_sent_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let collector = Collector::new();
+    let options = collector.options(&directory.path().join("ca.pem"), "collector.example.org");
+    let mut house = House::new(&options);
+    house.start();
+    let cut = sequences(&collector.take_and_cut());
+    assert_eq!(cut[..5], [1, 2, 3, 4, 5]);
+    house.wait_log("did not close the connection in order");
+    let taken = sequences(&collector.take());
+    assert_eq!(taken[..5], [1, 2, 3, 4, 5]);
+    house.done(&["account", "quota", "bob@example.org", "1"]);
+    let end = taken.last().expect("some").to_owned();
+    let next = sequences(&collector.take());
+    assert_eq!(next[0], end + 1, "what was taken is not sent again");
+
+    // Who has a collector that never does can say so.
+    let options = format!("{options}orderly_end = false\n");
+    let mut house = House::new(&options);
+    house.start();
+    let end = sequences(&collector.take_and_cut())
+        .last()
+        .expect("some")
+        .to_owned();
+    house.done(&["account", "quota", "bob@example.org", "1"]);
+    let next = sequences(&collector.take_and_cut());
+    assert_eq!(next[0], end + 1);
 }
 
 #[test]

@@ -55,6 +55,10 @@ pub struct Syslog {
     /// The private enterprise number in the name of the structured data, `tern@number`. A number;
     /// default 32473, which is reserved for examples (RFC 5612): set your organisation's own.
     pub enterprise_number: u32,
+    /// Whether what was sent counts as taken only where the collector closed the connection in order
+    /// (`close_notify`, RFC 5425 4.4). True or false; default true. Off, also whoever cuts a connection
+    /// between the two has what was sent on it count as taken.
+    pub orderly_end: bool,
 }
 
 impl Default for Syslog {
@@ -67,6 +71,7 @@ impl Default for Syslog {
             private_key: PathBuf::new(),
             facility: Facility::Audit,
             enterprise_number: 32_473,
+            orderly_end: true,
         }
     }
 }

@@ -3,8 +3,9 @@
 //! Invariants:
 //! - Nothing is lost, over restarts of either side and while the collector is away. Syslog has no
 //!   acknowledgement; what counts as taken is what the collector has read up to the end of a
-//!   connection that was closed in order. Whatever else was sent is sent again: a collector can get
-//!   an entry twice, and tells so by its sequence.
+//!   connection that it closed in order, under TLS: whoever sits in between can end a connection, but
+//!   not in order. Whatever else was sent is sent again: a collector can get an entry twice, and tells so
+//!   by its sequence. `orderly_end` gives that up for a collector that never closes in order.
 //! - Memory is bounded: the log itself is the buffer.
 //!
 //! Refuses a collector whose certificate does not have the name, or is not vouched for.
@@ -68,6 +69,8 @@ pub(crate) struct Forwarder {
     name: ServerName<'static>,
     tls: TlsConnector,
     format: Format,
+    /// Whether only a connection counts that the collector closed in order.
+    orderly_end: bool,
 }
 
 /// Some messages, and how far they go.
@@ -98,6 +101,7 @@ impl Forwarder {
             engine,
             name: ServerName::try_from(name.clone()).map_err(|_| wrong())?,
             to,
+            orderly_end: settings.orderly_end,
             tls: TlsConnector::from(Arc::new(client_config(settings)?)),
             format: Format::new(settings, config.server.hostname.as_str()),
         }))
@@ -143,9 +147,13 @@ impl Forwarder {
             _ = stopped.changed() => return Ok(false),
         };
         let to = self.send(&mut stream, from, stopped).await?;
-        timeout(PATIENCE, close(&mut stream))
-            .await
-            .map_err(|_| timed_out())??;
+        let end = timeout(PATIENCE, close(&mut stream)).await;
+        if end.map_err(|_| timed_out())?? == End::Cut && self.orderly_end {
+            return Err(io::Error::other(
+                "the collector did not close the connection in order, so what was sent may not be there \
+                 (RFC 5425 4.4; one that never does needs `orderly_end = false`)",
+            ));
+        }
         self.work(move |this| tern_audit::set_forwarded(&*this.engine, to))
             .await?;
         tracing::debug!(entry = to.entry, "the audit log was sent on");
@@ -172,7 +180,10 @@ impl Forwarder {
                 tokio::select! {
                     () = sleep(LOOK) => {}
                     _ = stopped.changed() => {}
-                    ended = is_ended(stream) => return Err(ended),
+                    ended = ended(stream) => {
+                        ended?;
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
                 }
                 continue;
             }
@@ -223,27 +234,34 @@ fn timed_out() -> io::Error {
     io::Error::from(io::ErrorKind::TimedOut)
 }
 
+/// How the collector ended a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// It said so, under TLS.
+    Closed,
+    /// The connection below was ended, by whomever.
+    Cut,
+}
+
 /// Waits for the collector to end a connection; it has nothing else to say.
-async fn is_ended(stream: &mut TlsStream<TcpStream>) -> io::Error {
+async fn ended(stream: &mut TlsStream<TcpStream>) -> io::Result<End> {
     let mut unread = [0; 256];
     loop {
         match stream.read(&mut unread).await {
-            Ok(0) => return io::Error::from(io::ErrorKind::UnexpectedEof),
+            Ok(0) => return Ok(End::Closed),
             Ok(_) => {}
-            Err(error) => return error,
+            // rustls: the end of the stream without a `close_notify`.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(End::Cut),
+            Err(error) => return Err(error),
         }
     }
 }
 
 /// RFC 5425 4.4: says that it was all, and waits until the collector, having read it, closes, too. One
 /// that goes away without having read all resets the connection.
-async fn close(stream: &mut TlsStream<TcpStream>) -> io::Result<()> {
+async fn close(stream: &mut TlsStream<TcpStream>) -> io::Result<End> {
     stream.shutdown().await?;
-    let ended = is_ended(stream).await;
-    match ended.kind() {
-        io::ErrorKind::UnexpectedEof => Ok(()),
-        _ => Err(ended),
-    }
+    ended(stream).await
 }
 
 fn client_config(settings: &Syslog) -> Result<ClientConfig, SyslogError> {
