@@ -6,10 +6,13 @@
 //!
 //! ```python
 //! import hashlib, json, sys
-//! previous, sequence = "0" * 64, 1
+//! previous = sequence = None
 //! for line in sys.stdin:
 //!     row = json.loads(line)
 //!     entry = row["entry"]
+//!     if sequence is None:  # what stood before was removed, on record
+//!         previous, sequence = entry["previous"], entry["sequence"]
+//!         assert sequence > 1 or previous == "0" * 64, "entry 1 does not begin the log"
 //!     text = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 //!     assert entry["sequence"] == sequence, f"entry {sequence} is missing"
 //!     assert entry["previous"] == previous, f"entry {sequence} does not follow"
@@ -31,13 +34,16 @@ pub struct ExportPage {
     pub next: Option<u64>,
 }
 
-/// The lines of the entries from `from` (1 is the first) on.
+/// The lines of the entries from `from` (1 is the first) on; of a log that was trimmed, from the first that is
+/// left.
 pub fn export_jsonl(
     engine: &dyn Engine,
     from: u64,
     limit: usize,
 ) -> Result<ExportPage, StoreError> {
-    let range = tables::entries(from.max(1), u64::MAX);
+    // Rows of removed entries that are not swept away yet are no entries any more.
+    let from = from.max(crate::trunk::trunk(engine)?.removed() + 1);
+    let range = tables::entries(from, u64::MAX);
     let rows = engine.scan(&range, limit.clamp(1, limits::MAX_EXPORT_PAGE))?;
     let mut page = ExportPage::default();
     for (key, value) in &rows.rows {

@@ -45,6 +45,9 @@ pub struct Proved {
     pub signed: u64,
     /// The keys, the first one first.
     pub keys: Vec<Key>,
+    /// How many of the checkpoints that were given nothing is left to compare with: their entries were
+    /// removed, on record, and the log has no checkpoint of just so many.
+    pub past_proof: u64,
 }
 
 /// Proves the log, or says where it breaks first.
@@ -81,6 +84,8 @@ struct Proof<'a> {
     signed: u64,
     /// What the caller has, by the number of entries.
     outside: BTreeMap<u64, Vec<Checkpoint>>,
+    /// Those of removed entries that were compared.
+    compared: u64,
 }
 
 impl<'a> Proof<'a> {
@@ -114,6 +119,7 @@ impl<'a> Proof<'a> {
             verified: 0,
             signed: 0,
             outside: BTreeMap::new(),
+            compared: 0,
         };
         if let Err(broken) = proof.trunk_is_signed() {
             return Ok(Err(broken));
@@ -172,10 +178,6 @@ impl<'a> Proof<'a> {
                  cut short or rolled back"
             );
             return Err(Broken::new(self.end.sequence, why));
-        }
-        // What was removed can't be added up again; its end is in the trunk.
-        if entries < self.trunk.removed() {
-            return Err(wrong("is of entries that were removed since"));
         }
         self.outside.entry(entries).or_default().push(checkpoint);
         Ok(())
@@ -252,7 +254,16 @@ impl<'a> Proof<'a> {
         if checkpoint.entries != entries {
             return Err(wrong("was put in the place of another"));
         }
-        // Of what was removed only the signature is left to verify.
+        // What was removed can't be added up again: what the log has signed of it then is left, and what was
+        // given must say the same.
+        if entries < self.trunk.removed() {
+            for given in self.outside.get(&entries).into_iter().flatten() {
+                if given.root != checkpoint.root {
+                    return Err(wrong("and the one that was given are of other entries"));
+                }
+                self.compared += 1;
+            }
+        }
         if entries == self.tree.size() && checkpoint.root != self.tree.root() {
             return Err(wrong("was signed over other entries up to here"));
         }
@@ -283,9 +294,13 @@ impl<'a> Proof<'a> {
             let why = format!("key {} is named by an entry that is not there", key.number);
             return Err(Broken::new(sequence, why));
         }
+        let removed = self.trunk.removed();
+        let of_removed = self.outside.range(..removed);
+        let of_removed: usize = of_removed.map(|(_, given)| given.len()).sum();
         Ok(Proved {
-            entries: sequence - self.trunk.removed(),
-            removed: self.trunk.removed(),
+            entries: sequence - removed,
+            removed,
+            past_proof: (of_removed as u64).saturating_sub(self.compared),
             head: self.end,
             checkpoints: self.verified,
             signed: self.signed,

@@ -340,6 +340,9 @@ fn old_entries_go_up_to_a_checkpoint_and_the_rest_is_proven_as_before() {
     assert_eq!(trim(&engine, Timestamp(20 * DAY), &act).unwrap(), None);
     // Before the rows are swept away, and after.
     assert_eq!(proved(&engine).entries, 21);
+    let export = |engine: &MemEngine| tern_audit::export_jsonl(engine, 1, 100).unwrap().lines;
+    let exported = export(&engine);
+    assert!(exported.contains("\"sequence\":11,") && !exported.contains("\"sequence\":10,"));
     while !sweep(&engine).unwrap() {}
     let proof = proved(&engine);
     assert_eq!((proof.removed, proof.entries, proof.signed), (10, 21, 20));
@@ -364,6 +367,21 @@ fn old_entries_go_up_to_a_checkpoint_and_the_rest_is_proven_as_before() {
     assert_eq!(trimmed.unwrap().unwrap().up_to, 20);
     assert_eq!(proved(&engine).removed, 20);
     assert_eq!(trunk(&engine).unwrap().removed(), 20);
+    // One of removed entries is compared with what was signed then.
+    let proof = prove(&engine, &with(&[&first, &second])).unwrap().unwrap();
+    assert_eq!(proof.past_proof, 0);
+    // The same key has signed it, in a store that went another way.
+    let other = log(5);
+    grow(&other, 10, "other");
+    let other = broken(&engine, &with(&[&sign(&other)]));
+    assert!(
+        other.sequence == 10 && other.why.contains("of other entries"),
+        "{other:?}"
+    );
+    // Of just so many the log has signed nothing: it neither holds nor breaks.
+    let between = sign(&log(15));
+    let proof = prove(&engine, &with(&[&first, &between])).unwrap().unwrap();
+    assert_eq!(proof.past_proof, 1);
 }
 
 #[test]

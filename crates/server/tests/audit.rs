@@ -5,7 +5,7 @@
 mod house;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
@@ -185,4 +185,37 @@ fn an_export_that_begins_late_is_on_record_too() {
         assert_eq!(line.contains(&format!("from={from}")), from > 1, "{line}");
     }
     assert!(house.stop().0);
+}
+
+#[test]
+fn checkpoints_of_years_are_verified_on_a_server_that_runs() {
+    let house = House::started("");
+    let note = house.done(&["audit", "checkpoint"]);
+    // As many as some years bring, which no request has room for.
+    let years = house.path("years");
+    let many = vec![note.trim_end(); 6_000].join("\n\n");
+    assert!(many.len() > 1 << 20);
+    fs::write(&years, many).expect("written");
+    let holds = house.done(&[
+        "audit",
+        "verify",
+        "--checkpoint",
+        years.to_str().expect("UTF-8"),
+    ]);
+    assert!(
+        holds.contains("it continues the 6000 checkpoints"),
+        "{holds}"
+    );
+    // A request that is too long is said so, and what comes behind it is no request.
+    let mut socket = UnixStream::connect(house.path("data/control.sock")).expect("connected");
+    let mut long = vec![b' '; 1 << 20];
+    long.extend(b"\"ping\"\n");
+    // The server need not take all of it.
+    let _ = socket.write_all(&long);
+    let mut said = String::new();
+    let _ = socket.read_to_string(&mut said);
+    assert!(
+        said.contains("at most") && said.lines().count() == 1,
+        "{said}"
+    );
 }

@@ -155,14 +155,10 @@ fn proved_answer(proved: &Proved, given: u64) -> Answer {
         "\n{checkpoints}, the newest of {} entries",
         proved.signed
     ));
-    if given > 0 {
-        let given = count(given, "checkpoint", "checkpoints");
-        text.push_str(&format!("\nit continues the {given} that were given"));
-    }
     let key = proved.keys.last().map(|key| key.verifying.to_string());
     let data = json!({"intact": true, "entries": proved.entries, "head": head,
         "removed": proved.removed, "checkpoints": proved.checkpoints, "signed": proved.signed,
-        "key": key});
+        "key": key, "given": given, "pastProof": proved.past_proof});
     Answer::new(text, data)
 }
 

@@ -76,7 +76,7 @@ pub(super) fn ask(config: &Config, request: &Request, json: bool) -> Result<Outc
 }
 
 /// Shows an answer.
-fn show(answer: &Answer, json: bool) -> Result<Outcome> {
+pub(super) fn show(answer: &Answer, json: bool) -> Result<Outcome> {
     if json {
         let shown = serde_json::to_string_pretty(&answer.data).into_diagnostic()?;
         print(&format!("{shown}\n"))?;

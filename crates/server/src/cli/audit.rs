@@ -8,7 +8,7 @@ use miette::{IntoDiagnostic as _, Result, WrapErr as _};
 use tern_base::Timestamp;
 
 use super::args::parse_time;
-use super::ask::{Door, ask};
+use super::ask::{Door, ask, show};
 use super::{Outcome, print};
 use crate::config::Config;
 use crate::control::audit::{AuditFilter, AuditRequest};
@@ -81,10 +81,8 @@ impl AuditCommand {
         let request = match self {
             Self::Verify { checkpoints, key } => {
                 let notes = checkpoints.iter().map(|file| read_notes(file));
-                AuditRequest::Verify {
-                    key: key.clone(),
-                    checkpoints: notes.collect::<Result<Vec<_>>>()?.concat(),
-                }
+                let notes = notes.collect::<Result<Vec<_>>>()?.concat();
+                return verify(&mut Door::open(config)?, key.as_ref(), notes, json);
             }
             Self::Search(args) => args.request(),
             Self::Export { by } => {
@@ -135,6 +133,56 @@ fn pages(config: &Config, between: &str, request: impl Fn(u64) -> AuditRequest) 
         next = answer.data.get("next").and_then(serde_json::Value::as_u64);
     }
     Ok(Outcome::Done)
+}
+
+/// Octets of notes that go into one request.
+const NOTES_AT_ONCE: usize = 256 * 1024;
+
+/// Proves the log; of many checkpoints so many at a time.
+fn verify(
+    door: &mut Door,
+    key: Option<&String>,
+    mut notes: Vec<String>,
+    json: bool,
+) -> Result<Outcome> {
+    let (mut given, mut past_proof) = (0, 0);
+    loop {
+        let mut octets = 0;
+        let fitting = notes.iter().take_while(|note| {
+            octets += note.len();
+            octets <= NOTES_AT_ONCE
+        });
+        let fitting = fitting.count().max(1).min(notes.len());
+        let later = notes.split_off(fitting);
+        let request = AuditRequest::Verify {
+            key: key.cloned(),
+            checkpoints: std::mem::replace(&mut notes, later),
+        };
+        let mut answer = door.ask(&Request::Audit(request))?;
+        let number = |name: &str| answer.data[name].as_u64().unwrap_or(0);
+        given += number("given");
+        past_proof += number("pastProof");
+        if !answer.found_wrong && !notes.is_empty() {
+            continue;
+        }
+        if !answer.found_wrong && given > 0 {
+            answer.data["given"] = given.into();
+            answer.data["pastProof"] = past_proof.into();
+            let checkpoints = |n| match n {
+                1 => String::from("1 checkpoint"),
+                n => format!("{n} checkpoints"),
+            };
+            let continued = checkpoints(given - past_proof);
+            answer.text += &format!("\nit continues the {continued} that were given");
+            if past_proof > 0 {
+                let past = checkpoints(past_proof);
+                answer.text += &format!(
+                    ", but for {past} that can't be compared any more: those entries were removed since"
+                );
+            }
+        }
+        return show(&answer, json);
+    }
 }
 
 /// The signed notes of a file: each a text, an empty line, and the signatures.

@@ -1,7 +1,7 @@
 //! The control socket: how the command line reaches a server that runs.
 //!
 //! A Unix socket in the data directory, for the server's own user alone: one JSON line in, one
-//! out, as often as the client likes.
+//! out, as often as the client likes. A line that is too long is said so, and ends the connection.
 //!
 //! Invariant: who is answered is root or the server's user, by the kernel's word, whatever the
 //! permissions of the socket have become; the audit log names them.
@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use nix::unistd::{Uid, User};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -95,6 +96,12 @@ async fn client(stream: UnixStream, admin: Arc<Admin>) {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
+        let is_whole = line.ends_with('\n');
+        if !is_whole && line.len() as u64 >= MAX_REQUEST {
+            // The rest of it is no request.
+            let why = format!("a request is at most {MAX_REQUEST} bytes long");
+            return drop(answer(&mut write, &Response::Failed(why)).await);
+        }
         let response = match serde_json::from_str::<Request>(&line) {
             Ok(request) => {
                 let (admin, operator) = (Arc::clone(&admin), operator.clone());
@@ -104,14 +111,16 @@ async fn client(stream: UnixStream, admin: Arc<Admin>) {
             }
             Err(error) => Response::Failed(format!("not a request: {error}")),
         };
-        let Ok(mut bytes) = serde_json::to_vec(&response) else {
-            return;
-        };
-        bytes.push(b'\n');
-        if write.write_all(&bytes).await.is_err() {
+        if answer(&mut write, &response).await.is_err() {
             return;
         }
     }
+}
+
+async fn answer(write: &mut OwnedWriteHalf, response: &Response) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec(response)?;
+    bytes.push(b'\n');
+    write.write_all(&bytes).await
 }
 
 /// Whether a user may do what an operator may: the server's own may, and root, who may anyway.
@@ -150,6 +159,10 @@ impl Client {
     pub(crate) fn ask(&mut self, request: &Request) -> io::Result<Response> {
         let mut bytes = serde_json::to_vec(request)?;
         bytes.push(b'\n');
+        if bytes.len() as u64 > MAX_REQUEST {
+            let why = format!("a request is at most {MAX_REQUEST} bytes long");
+            return Err(io::Error::other(why));
+        }
         self.write.write_all(&bytes)?;
         let mut line = String::new();
         self.read.read_line(&mut line)?;
