@@ -12,7 +12,7 @@ use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
 use crate::error::DirectoryError;
 use crate::password::Passwords;
 use crate::subscription::drop_subscriptions_in;
-use crate::{limits, tables};
+use crate::{factor, limits, tables};
 
 /// A credential of an account: 0 is the password, others are app passwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,6 +151,8 @@ pub fn set_password_in(
     let key = tables::credential_key(account, CredentialId::PASSWORD.0);
     txn.put(key, encode(&Stored::Password(hashed.0.clone())));
     drop_subscriptions_in(txn, account, Some(CredentialId::PASSWORD))?;
+    // Whoever was invited with another password was somebody else, as far as is known.
+    factor::void_invitations_in(txn, account)?;
     Ok(())
 }
 

@@ -164,3 +164,37 @@ fn guesses_at_the_password_are_throttled_as_at_any_other_door() {
         "there, too"
     );
 }
+
+#[test]
+fn an_invitation_does_not_come_to_life_again() {
+    let house = House::started("");
+    let link = invited(&house, ALICE);
+    let page = with_password(&house, &link, PASSWORD);
+    assert_eq!(page.status, 200);
+    let proof = between(&page, "name=\"proof\" value=\"", "\"").to_owned();
+    // A second factor that an operator removes again, as after somebody has stolen link and password.
+    let enrolled = house.done(&["--json", "account", "totp", "enrol", ALICE]);
+    let enrolled: Value = serde_json::from_str(&enrolled).expect("JSON");
+    assert!(enrolled["secret"].is_string());
+    house.done(&["account", "totp", "remove", ALICE]);
+    assert!(
+        !house.get(&link).says("type=\"password\""),
+        "the invitation is over"
+    );
+    assert_ne!(with_password(&house, &link, PASSWORD).status, 200);
+    let end = post(&house, &link, &format!("proof={proof}&code=000000"));
+    assert_ne!(end.status, 200);
+    // And so does none that was there before a new password.
+    let link = invited(&house, ALICE);
+    assert!(house.get(&link).says("type=\"password\""));
+    house.done(&[
+        "account",
+        "password",
+        ALICE,
+        "--password",
+        "another password",
+    ]);
+    assert!(!house.get(&link).says("type=\"password\""));
+    let link = invited(&house, ALICE);
+    assert_eq!(with_password(&house, &link, "another password").status, 200);
+}

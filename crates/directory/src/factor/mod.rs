@@ -73,6 +73,9 @@ pub struct FactorStatus {
     pub last_shown: Option<(Timestamp, FactorKind)>,
     /// Until when no code is looked at, at the time of asking.
     pub locked_until: Option<Timestamp>,
+    /// How often one was set up or removed, or the account's password was set: what lets somebody set one
+    /// up is good for this number alone.
+    pub generation: u64,
 }
 
 impl FactorStatus {
@@ -103,6 +106,7 @@ pub fn factors(
         let state = State::decode(&row)?;
         status.last_shown = state.last_shown;
         status.locked_until = show::locked_until(&state, now);
+        status.generation = state.generation;
     }
     Ok(status)
 }
@@ -113,7 +117,25 @@ pub fn remove_factors_in(
     account: AccountId,
 ) -> Result<bool, DirectoryError> {
     tables::require_account(txn, account)?;
-    Ok(drop_factors_in(txn, account)?)
+    let generation = State::get(txn, account)?.generation + 1;
+    let had = drop_factors_in(txn, account)?;
+    let state = State {
+        generation,
+        ..State::default()
+    };
+    state.put(txn, account);
+    Ok(had)
+}
+
+/// Has every invitation to set up a second factor be void.
+pub(crate) fn void_invitations_in(
+    txn: &mut Transaction<'_>,
+    account: AccountId,
+) -> Result<(), StoreError> {
+    let mut state = State::get(txn, account)?;
+    state.generation += 1;
+    state.put(txn, account);
+    Ok(())
 }
 
 /// The same for an account that is being removed.

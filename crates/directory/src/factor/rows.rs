@@ -96,11 +96,18 @@ pub(crate) struct State {
     pub(crate) last_failure: Timestamp,
     /// When a right code was last shown, and of what kind.
     pub(crate) last_shown: Option<(Timestamp, FactorKind)>,
+    /// Raised by whatever makes an invitation to set one up void: see [`FactorStatus::generation`].
+    ///
+    /// [`FactorStatus::generation`]: super::FactorStatus::generation
+    pub(crate) generation: u64,
 }
+
+/// The version of the row of a [`State`].
+const STATE_VERSION: u8 = 2;
 
 impl State {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(tables::VERSION);
+        let mut w = Writer::versioned(STATE_VERSION);
         w.number(self.failures.into()).number(self.last_failure.0);
         w.option(self.last_shown, |w, (time, kind)| {
             w.number(time.0).byte(match kind {
@@ -108,11 +115,12 @@ impl State {
                 FactorKind::RecoveryCode => 1,
             });
         });
+        w.number(self.generation);
         w.finish()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, tables::VERSION)?;
+        let mut r = Reader::of_version(bytes, STATE_VERSION)?;
         let (failures, last_failure) = (r.number32()?, Timestamp(r.number()?));
         let last_shown = r.option(|r| {
             let time = Timestamp(r.number()?);
@@ -127,6 +135,7 @@ impl State {
             failures,
             last_failure,
             last_shown,
+            generation: r.number()?,
         })
     }
 

@@ -99,6 +99,7 @@ pub(super) fn counted<T>(
     if let Some((right, kind)) = look(txn)? {
         let shown = State {
             last_shown: Some((now, kind)),
+            generation: state.generation,
             ..State::default()
         };
         shown.put(txn, account);

@@ -113,7 +113,7 @@ pub fn confirm_totp_in(
         Some(_) => return Err(DirectoryError::FactorThere),
         None => return Err(DirectoryError::NoFactor),
     };
-    show::counted(txn, account, now, |txn| {
+    let confirmed = show::counted(txn, account, now, |txn| {
         let Some(step) = step_of(key, account, &totp, code, now)? else {
             return Ok(None);
         };
@@ -122,7 +122,11 @@ pub fn confirm_totp_in(
         Stored::Totp(totp.clone()).put(txn, account, FactorId::TOTP);
         codes.store(txn, key, account, now);
         Ok(Some(((), super::FactorKind::Totp)))
-    })
+    })?;
+    if confirmed.is_ok() {
+        super::void_invitations_in(txn, account)?;
+    }
+    Ok(confirmed)
 }
 
 /// The time step that a code is of, where it is good now and was not used.

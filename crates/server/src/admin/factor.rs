@@ -54,7 +54,8 @@ impl Admin {
     /// A link by which the account's owner sets up a second factor alone, with their password.
     fn factor_invite(&self, address: &str, call: &mut Call<'_>) -> Result<Answer> {
         let (account, now) = (self.account(address)?, call.now);
-        if self.factors.status(account.id, now)?.is_set_up() {
+        let status = self.factors.status(account.id, now)?;
+        if status.is_set_up() {
             return Err(directory::DirectoryError::FactorThere.into());
         }
         let Some(base) = &self.public_url else {
@@ -62,12 +63,13 @@ impl Admin {
             return Err(AdminError::Wrong(String::from(text)));
         };
         self.record(call, "factor.invite", |entry| entry.target(address))?;
-        let token = self.factors.invites().make(Proof::Invited, account.id, now);
+        let whose = (account.id, status.generation);
+        let token = self.factors.invites().make(Proof::Invited, whose, now);
         let link = format!("{base}{ENROL_PATH}{token}");
         let until = now.plus_millis(Proof::Invited.lifetime_ms());
         let text = format!(
             "{link}\n\nGive it to the owner of {address}, who needs their password with it. It is good \
-             until {until}, and opens nothing once a second factor is set up."
+             until {until}, and opens nothing once a second factor is set up or a new password."
         );
         Ok(Answer::new(
             text,

@@ -81,13 +81,14 @@ impl Site {
 
     /// Whose invitation this is, while it is one.
     fn invited(&self, token: &str, now: Timestamp) -> Result<Option<Account>, Failed> {
-        let Some(id) = self.factors.invites().read(Proof::Invited, token, now) else {
+        let Some((id, generation)) = self.factors.invites().read(Proof::Invited, token, now) else {
             return Ok(None);
         };
         let account = directory::account(&*self.engine, id)?;
         let account = account.filter(|account| !account.disabled && !account.removing);
-        let is_set_up = self.factors.status(id, now)?.is_set_up();
-        Ok(account.filter(|_| !is_set_up))
+        let status = self.factors.status(id, now)?;
+        let is_good = !status.is_set_up() && status.generation == generation;
+        Ok(account.filter(|_| is_good))
     }
 
     fn begin(&self, account: &Account, peer: &IpAddr, now: Timestamp) -> Result<Answer, Failed> {
@@ -99,7 +100,8 @@ impl Site {
             new => new?,
         };
         let proof = self.factors.invites();
-        let proof = proof.make(Proof::PasswordShown, account.id, now);
+        let whose = (account.id, self.factors.status(account.id, now)?.generation);
+        let proof = proof.make(Proof::PasswordShown, whose, now);
         let url = new.url(account.address.domain().as_str(), &account.address);
         let page = Enrolment::scan(account, &url, &new.base32(), proof);
         Ok(pages::enrol(StatusCode::OK, &page))
@@ -120,7 +122,8 @@ impl Site {
             .factors
             .invites()
             .read(Proof::PasswordShown, proof, now);
-        if shown != Some(account.id) {
+        let generation = self.factors.status(account.id, now)?.generation;
+        if shown != Some((account.id, generation)) {
             return Ok(pages::enrol(
                 StatusCode::FORBIDDEN,
                 &Enrolment::ask(&account),
