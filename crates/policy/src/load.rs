@@ -86,6 +86,11 @@ impl Loading {
             self.errors
                 .push(PolicyError::at(file, text, start, message));
         }
+        if parsed.is_empty() {
+            // As a file is that is being written: what it is to forbid must not be away meanwhile.
+            let message = "there is no policy in it";
+            self.errors.push(PolicyError::at(file, text, 0, message));
+        }
         for policy in parsed.policies() {
             self.policy(file, text, policy);
         }

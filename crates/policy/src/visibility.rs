@@ -4,7 +4,8 @@
 //! Invariants: whoever sent the message, or asked for the recall, sees what became of it without a
 //! permit; what was served, nobody sees without one ([`Permission::ReportExposure`]). A forbid on
 //! that permission takes back what its `@visibility` says, and everything but the outcomes where it
-//! says nothing; of several the strictest counts. One that fails counts as one that applies.
+//! says nothing; of several the strictest counts. One that fails counts as one that applies, and where the
+//! question can't be put at all, every one does.
 
 use std::fmt;
 
@@ -91,7 +92,8 @@ impl PolicySet {
         let question = asked(question);
         let least = is_party.then_some(Visibility::Outcomes);
         let Some((request, entities)) = self.vocabulary.ask(&question, facts::of(&question)) else {
-            return least;
+            // What can't be asked counts as if every forbid applied.
+            return least.map(|least| self.strictest(least));
         };
         let ask = |policies| self.authorizer.is_authorized(&request, policies, &entities);
         let permits = ask(&self.permits);
@@ -111,6 +113,16 @@ impl PolicySet {
             seen.stricter(limit)
         });
         Some(seen)
+    }
+
+    /// What is left where every limit of the set applies.
+    fn strictest(&self, granted: Visibility) -> Visibility {
+        self.rules
+            .values()
+            .fold(granted, |seen, rule| match rule.effect {
+                Effect::Limit(limit) => seen.stricter(limit),
+                _ => seen,
+            })
     }
 }
 

@@ -104,6 +104,12 @@ const WRONG: &[(&str, &str, &str)] = &[
         "@id(\"a\")\npermit (principal, action, resource);\n@id(\"a\")\nforbid (principal, action, resource);",
         "this id is used in a.cedar:",
     ),
+    ("nothing", "", "a.cedar:1:1: there is no policy in it"),
+    (
+        "nothing but a remark",
+        "// later\n",
+        "a.cedar:1:1: there is no policy in it",
+    ),
     (
         "a slot",
         "@id(\"a\")\npermit (principal == ?principal, action, resource);",

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tern_base::{AccountId, Timestamp};
 use tern_policy::{
     Actor, Authentication, DenyReason, Message, Operation, Options, Permission, Policy, PolicySet,
-    Question, SHIPPED_DEFAULT, Surroundings, built_in, cases, unattended,
+    Question, SHIPPED_DEFAULT, Surroundings, Visibility, built_in, cases, unattended,
 };
 
 fn policies() -> PathBuf {
@@ -146,6 +146,26 @@ fn a_verdict_names_what_it_was_given() {
     assert_eq!(input("context.networks"), Some("office ward"));
     assert_eq!(input("context.country"), None, "not known");
     assert_eq!(input("context.authentication.stepUpAge"), None, "never");
+}
+
+/// What can't be put to the policies is as if each of them forbade it.
+#[test]
+fn a_question_that_cannot_be_asked_shows_as_little_as_any_policy_leaves() {
+    let text = "@id(\"all\")\npermit (principal, action, resource);\n\
+        @id(\"ten\")\n@visibility(\"aggregate:10\")\n\
+        forbid (principal, action == Tern::Action::\"report.exposure\", resource)\n\
+        when { context.frozen };";
+    let set = PolicySet::load(&[("a.cedar", text)]).expect("sound");
+    let mut asked = question();
+    assert_eq!(set.visibility(&asked, true), Some(Visibility::Full));
+    asked.actor.groups = (0..10_001).map(|n| format!("g{n}@example.org")).collect();
+    let seen = set.visibility(&asked, true);
+    assert_eq!(seen, Some(Visibility::Aggregate { recipients: 10 }));
+    assert_eq!(set.visibility(&asked, false), None);
+    assert_ne!(set.decide(&asked).decision.code(), "allow");
+    let set = unattended();
+    let seen = set.visibility(&asked, true);
+    assert_eq!(seen, Some(Visibility::Outcomes), "none of them limits it");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The policies in force: loaded from their directories, asked by every recall, and replaced while
 //! the server runs.
 //!
-//! Invariant: there is always a sound set in force. A change that is wrong leaves the last one, and
-//! the log says what is wrong; `tern policy check` says it again.
+//! Invariant: there is always a sound set in force, and which it is is on record before it is. A change that is
+//! wrong, or not whole yet, leaves the last one, and the log says what is wrong; `tern policy check` says it again.
 
 pub(crate) mod files;
 
@@ -15,7 +15,7 @@ use maxminddb::Reader;
 use tern_audit::{Actor, Draft, EntryId};
 use tern_base::{Entropy, Timestamp};
 use tern_policy::{
-    LocalTime, Policy, PolicyError, PolicySet, Question, Surroundings, Verdict, Visibility,
+    Effect, LocalTime, Policy, PolicyError, PolicySet, Question, Surroundings, Verdict, Visibility,
 };
 use tern_store::Engine;
 
@@ -33,6 +33,12 @@ pub enum PoliciesError {
     /// They are wrong.
     #[error("the policies are wrong:{}", lines(.0))]
     Wrong(Vec<PolicyError>),
+    /// A change takes every condition away.
+    #[error(
+        "nothing forbids anything any more, nor asks for a second factor or approval: \
+         if that is meant, SIGHUP puts it in force"
+    )]
+    Lax,
     /// The country database can't be read.
     #[error("{0}: {1}")]
     Countries(PathBuf, String),
@@ -54,6 +60,19 @@ struct Current {
     set: Arc<PolicySet>,
     /// What was found last, sound or not, so that one change is looked at once.
     seen: String,
+    /// What one look has found that nobody asked for.
+    settling: Option<String>,
+}
+
+/// What a look at the files has found.
+#[derive(Debug)]
+pub(crate) enum Look {
+    /// What was there before.
+    Unchanged,
+    /// A change that may not be whole: to be looked at again soon.
+    Settling,
+    /// A sound set, to be recorded and then put in force.
+    Changed(Arc<PolicySet>),
 }
 
 impl Policies {
@@ -76,6 +95,7 @@ impl Policies {
             countries,
             current: RwLock::new(Current {
                 seen: set.digest().to_owned(),
+                settling: None,
                 set,
             }),
         })
@@ -92,41 +112,60 @@ impl Policies {
         !self.settings.directories.is_empty()
     }
 
-    /// Looks at the files again: the new set where they changed, or in any case.
+    /// Looks at the files again. A change that nobody `asked` for is taken when a second look finds the same:
+    /// whoever writes files, or several of them, is not done in one moment.
     ///
     /// # Errors
-    /// They are wrong; the last set stays in force. Said once for each change, unless asked for in
-    /// any case.
-    pub(crate) fn reload(
-        &self,
-        in_any_case: bool,
-    ) -> Result<Option<Arc<PolicySet>>, PoliciesError> {
+    /// They are wrong, or lose every condition that nobody asked to lose; the last set stays in force. Said once
+    /// for each change, unless asked for.
+    pub(crate) fn look(&self, asked: bool) -> Result<Look, PoliciesError> {
         if !self.are_files() {
-            return Ok(None);
+            return Ok(Look::Unchanged);
         }
         let found = files::read(&self.settings.directories)?;
         let digest = PolicySet::digest_of(&found);
-        {
+        let last = {
             let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-            if current.seen == digest && !in_any_case {
-                return Ok(None);
+            let before = current.settling.take();
+            if !asked && current.seen == digest {
+                return Ok(Look::Unchanged);
+            }
+            if !asked && before.as_ref() != Some(&digest) {
+                current.settling = Some(digest);
+                return Ok(Look::Settling);
             }
             current.seen = digest;
+            Arc::clone(&current.set)
+        };
+        let set = PolicySet::load(&found).map_err(PoliciesError::Wrong)?;
+        let has_conditions =
+            |set: &PolicySet| set.rules().any(|rule| rule.effect != Effect::Permit);
+        if !asked && has_conditions(&last) && !has_conditions(&set) {
+            return Err(PoliciesError::Lax);
         }
-        let set = Arc::new(PolicySet::load(&found).map_err(PoliciesError::Wrong)?);
+        Ok(Look::Changed(Arc::new(set)))
+    }
+
+    /// Puts a set in force: once it is on record.
+    pub(crate) fn adopt(&self, set: Arc<PolicySet>) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        current.set = Arc::clone(&set);
-        Ok(Some(set))
+        current.set = set;
+    }
+
+    /// Has the next look find what the last one found, since it could not be put in force.
+    pub(crate) fn forget_look(&self) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let in_force = current.set.digest().to_owned();
+        current.settling = Some(std::mem::replace(&mut current.seen, in_force));
     }
 
     /// Puts on record which policies are in force from now on.
     pub(crate) fn record(
-        &self,
+        set: &PolicySet,
         engine: &dyn Engine,
         now: Timestamp,
         entropy: &mut dyn Entropy,
     ) -> Result<(), tern_audit::AuditError> {
-        let set = self.current();
         let id = EntryId::new(now, entropy);
         let entry = Draft::new(id, now, Actor::Server, "policy.load")
             .detail("digest", set.digest())
@@ -225,23 +264,73 @@ mod tests {
         let policies =
             Policies::open(&settings(&format!("directories = [{:?}]", dir.path()))).expect("open");
         let first = policies.current();
-        assert!(policies.reload(false).expect("unchanged").is_none());
+        let look = |asked| policies.look(asked);
+        // What nobody asked for is looked at twice.
+        let settled = || {
+            assert!(matches!(look(false), Ok(Look::Settling)));
+            look(false)
+        };
+        let changed = |look: Result<Look, PoliciesError>| match look {
+            Ok(Look::Changed(set)) => set,
+            other => panic!("{other:?}"),
+        };
+        assert!(matches!(look(false), Ok(Look::Unchanged)));
         write("permit;");
-        let error = policies.reload(false).expect_err("wrong").to_string();
+        let error = settled().expect_err("wrong").to_string();
         assert!(error.contains("a.cedar:1:"), "{error}");
         assert!(Arc::ptr_eq(&first, &policies.current()));
-        assert!(policies.reload(false).expect("said before").is_none());
-        assert!(policies.reload(true).is_err(), "asked for");
+        assert!(matches!(look(false), Ok(Look::Unchanged)), "said before");
+        assert!(look(true).is_err(), "asked for");
         write(&all.replace("all", "new"));
-        let new = policies.reload(false).expect("sound").expect("changed");
+        let new = changed(settled());
         assert!(new.rule("new").is_some());
+        assert!(
+            Arc::ptr_eq(&first, &policies.current()),
+            "it is not on record yet"
+        );
+        policies.forget_look();
+        let new = changed(look(false));
+        policies.adopt(Arc::clone(&new));
         assert!(Arc::ptr_eq(&new, &policies.current()));
+        assert!(matches!(look(false), Ok(Look::Unchanged)));
         std::fs::remove_file(&file).expect("removed");
-        assert!(matches!(
-            policies.reload(false),
-            Err(PoliciesError::Empty(_))
-        ));
+        assert!(matches!(look(false), Err(PoliciesError::Empty(_))));
         assert!(Arc::ptr_eq(&new, &policies.current()));
+    }
+
+    #[test]
+    fn what_is_being_written_is_not_in_force() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let write = |name: &str, text: &str| {
+            std::fs::write(dir.path().join(name), text).expect("written");
+        };
+        let permit = "@id(\"all\")\npermit (principal, action, resource);\n";
+        let forbid =
+            "@id(\"none\")\n@reason(\"policy-denied\")\nforbid (principal, action, resource);\n";
+        write("a.cedar", permit);
+        write("b.cedar", forbid);
+        let policies =
+            Policies::open(&settings(&format!("directories = [{:?}]", dir.path()))).expect("open");
+        // Caught in the middle: an empty file, then half of one, then all of it.
+        write("b.cedar", "");
+        assert!(matches!(policies.look(false), Ok(Look::Settling)));
+        write("b.cedar", "@id(\"none\")");
+        assert!(matches!(policies.look(false), Ok(Look::Settling)));
+        write("b.cedar", forbid);
+        assert!(matches!(policies.look(false), Ok(Look::Unchanged)));
+        // A file that stays empty is no policy, and one that is gone takes the last condition with it.
+        write("b.cedar", "// nothing\n");
+        assert!(matches!(policies.look(false), Ok(Look::Settling)));
+        let empty = policies.look(false).expect_err("empty").to_string();
+        assert!(empty.contains("b.cedar"), "{empty}");
+        std::fs::remove_file(dir.path().join("b.cedar")).expect("removed");
+        assert!(matches!(policies.look(false), Ok(Look::Settling)));
+        assert!(matches!(policies.look(false), Err(PoliciesError::Lax)));
+        assert!(policies.current().rule("none").is_some());
+        assert!(
+            matches!(policies.look(true), Ok(Look::Changed(_))),
+            "asked for"
+        );
     }
 
     /// A country database that knows 192.0.2.0/24 alone, in the format of MaxMind DB 2.0.
