@@ -1,8 +1,8 @@
 //! What runs besides the sessions: the watch over recall mailboxes, late copies, and the chores of
 //! every minute.
 //!
-//! Invariant: each worker is one thread, ends when the server stops, and survives every error of
-//! the work it does.
+//! Invariant: each worker is one thread, ends when the server stops, and survives every error and every panic
+//! of the work it does: what one round could not do the next one tries, and the other chores are done.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -15,6 +15,7 @@ use std::time::Duration;
 use tern_base::{AccountId, EmailAddress, Timestamp};
 use tern_delivery::{Delivery, is_request_address};
 use tern_mailbox::{Mailboxes, SealTag};
+use tern_policy::PolicySet;
 use tern_queue::Schedule;
 use tern_recall::mail::REQUEST_LOCAL_PART;
 use tern_recall::{RecallError, RecallId, Recalls, Requested};
@@ -25,15 +26,18 @@ use tokio::sync::watch;
 
 use crate::audit_chores::AuditChores;
 use crate::clock::{self, OsEntropy};
+use crate::group_removal;
 use crate::hub::{Changes, Hub};
 use crate::outbox::{self, Departures};
 use crate::parts::Parts;
-use crate::policies::{Policies, PoliciesError};
+use crate::policies::{Look, Policies, PoliciesError};
 use crate::tls::Certificates;
 
 /// How often the chores are done.
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
+/// How long after a change of policies was found it is looked at again.
+const SETTLE: Duration = Duration::from_secs(5);
 /// How often the store is asked whether it has met an error,
 const HEALTH: Duration = MINUTE;
 /// and after how many of those how much of it is garbage.
@@ -134,10 +138,15 @@ impl Workers {
         Ok(workers)
     }
 
-    fn spawn(&mut self, name: &str, work: impl FnOnce(&Ending) + Send + 'static) -> io::Result<()> {
+    fn spawn(
+        &mut self,
+        name: &'static str,
+        work: impl Fn(&Ending) + Send + 'static,
+    ) -> io::Result<()> {
         let ending = Arc::clone(&self.ending);
         let builder = std::thread::Builder::new().name(name.to_owned());
-        self.threads.push(builder.spawn(move || work(&ending))?);
+        let keep_at_it = move || keep_at_it(name, &ending, SECOND, &work);
+        self.threads.push(builder.spawn(keep_at_it)?);
         Ok(())
     }
 
@@ -152,6 +161,28 @@ impl Workers {
             }
         }
     }
+}
+
+/// Does a worker's work until it is done; where it panics it begins again after a pause. What it works on is
+/// durable, and whole at every moment.
+fn keep_at_it(name: &str, ending: &Ending, pause: Duration, work: &impl Fn(&Ending)) {
+    while !guarded(name, || work(ending)) {
+        if ending.wait(pause) {
+            return;
+        }
+    }
+}
+
+/// Does a piece of work; whether it did not panic.
+fn guarded(name: &str, work: impl FnOnce()) -> bool {
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_ok();
+    if !done {
+        tracing::error!(
+            name,
+            "a defect stopped this; it is tried again, and what else there is goes on"
+        );
+    }
+    done
 }
 
 /// Accounts whose recall mailbox could not be looked at, to be tried again.
@@ -176,7 +207,9 @@ impl Looks {
     /// Looks at every account that changes, at once.
     fn at_changes(&self, changes: &Changes) {
         while let Some(account) = changes.next() {
-            self.at(account);
+            if !guarded("recall-triggers", || self.at(account)) {
+                lock(&self.unread).insert(account);
+            }
         }
     }
 
@@ -196,7 +229,9 @@ impl Looks {
                 if ending.is_told() {
                     return;
                 }
-                self.at(account.id);
+                if !guarded("recall-start", || self.at(account.id)) {
+                    lock(&self.unread).insert(account.id);
+                }
             }
             from = page.next;
         }
@@ -235,10 +270,12 @@ fn run_recalls(ending: &Ending, ids: &Receiver<RecallId>, recalls: &Recalls) {
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        if let Err(error) = carry_out(recalls, id, clock::now()) {
-            // It stays on the list of open ones, which the chores look at.
-            tracing::warn!(%id, %error, "a recall could not go on");
-        }
+        guarded("recall-run", || {
+            if let Err(error) = carry_out(recalls, id, clock::now()) {
+                // It stays on the list of open ones, which the chores look at.
+                tracing::warn!(%id, %error, "a recall could not go on");
+            }
+        });
     }
 }
 
@@ -368,11 +405,7 @@ impl Chores {
     }
 
     fn run(&self, ending: &Ending) {
-        match self.delivery.resume_removals(&self.recalls, clock::now()) {
-            Ok(0) => {}
-            Ok(accounts) => tracing::info!(accounts, "removals of accounts were finished"),
-            Err(error) => tracing::error!(%error, "removals of accounts could not be finished"),
-        }
+        guarded("removals", || self.resume_removals());
         loop {
             let since = clock::now();
             let more = self.round();
@@ -390,8 +423,40 @@ impl Chores {
         }
     }
 
-    /// Does each chore once; answers whether more recalls are due than were begun.
+    /// Does each chore once, whatever becomes of another; answers whether more recalls are due than were begun.
     fn round(&self) -> bool {
+        guarded("deletions", || self.finish_deletions());
+        guarded("deliveries", || self.resume_deliveries());
+        let unread = std::mem::take(&mut *lock(&self.unread));
+        self.hub.report(&unread.into_iter().collect::<Vec<_>>());
+        let mut more = false;
+        guarded("planned recalls", || more = self.begin_due());
+        guarded("open recalls", || self.run_open());
+        guarded("the vault", || self.purge());
+        guarded("the audit log", || self.audit.round(clock::now()));
+        guarded("the queue", || self.prune());
+        let age = tern_mailbox::limits::DEVICE_WRITE_AFTER_MS;
+        guarded("clients", || {
+            self.write_devices(Timestamp(clock::now().0.saturating_sub(age)));
+        });
+        guarded("contents", || self.collect());
+        more
+    }
+
+    fn resume_removals(&self) {
+        match self.delivery.resume_removals(&self.recalls, clock::now()) {
+            Ok(0) => {}
+            Ok(accounts) => tracing::info!(accounts, "removals of accounts were finished"),
+            Err(error) => tracing::error!(%error, "removals of accounts could not be finished"),
+        }
+    }
+
+    fn finish_deletions(&self) {
+        match group_removal::resume(&*self.engine, &self.mailboxes) {
+            Ok(0) => {}
+            Ok(groups) => tracing::info!(groups, "removals of groups were finished"),
+            Err(error) => tracing::error!(%error, "removals of groups could not be finished"),
+        }
         if let Err(error) = self.mailboxes.finish_deletions(clock::now()) {
             tracing::error!(%error, "deletions of mailboxes could not be finished");
         }
@@ -400,6 +465,9 @@ impl Chores {
             Ok(trimmed) => tracing::debug!(trimmed, "old changes of accounts were forgotten"),
             Err(error) => tracing::error!(%error, "change logs could not be trimmed"),
         }
+    }
+
+    fn resume_deliveries(&self) {
         match self.delivery.resume(clock::now(), &mut OsEntropy) {
             Ok(resumed) => {
                 for accepted in &resumed.finished {
@@ -412,14 +480,17 @@ impl Chores {
             }
             Err(error) => tracing::error!(%error, "deliveries could not be finished"),
         }
-        let unread = std::mem::take(&mut *lock(&self.unread));
-        self.hub.report(&unread.into_iter().collect::<Vec<_>>());
-        let more = self.begin_due();
+    }
+
+    fn run_open(&self) {
         match self.recalls.run_open(clock::now()) {
             Ok(0) => {}
             Ok(open) => tracing::debug!(open, "recalls were looked at"),
             Err(error) => tracing::error!(%error, "a recall could not be finished"),
         }
+    }
+
+    fn purge(&self) {
         match self.recalls.purge(clock::now()) {
             Ok(0) => {}
             Ok(purged) => tracing::info!(purged, "withdrawn copies were removed from the vault"),
@@ -430,15 +501,18 @@ impl Chores {
             Ok(forgotten) => tracing::debug!(forgotten, "arrivals were forgotten"),
             Err(error) => tracing::error!(%error, "arrivals could not be forgotten"),
         }
+    }
+
+    fn prune(&self) {
         if let Err(error) = self.delivery.forget_answered(clock::now()) {
             tracing::error!(%error, "what was answered could not be forgotten");
         }
-        self.audit.round(clock::now());
         if let Err(error) = tern_queue::prune(&*self.engine, &self.schedule, clock::now()) {
             tracing::error!(%error, "the queue's history could not be pruned");
         }
-        let age = tern_mailbox::limits::DEVICE_WRITE_AFTER_MS;
-        self.write_devices(Timestamp(clock::now().0.saturating_sub(age)));
+    }
+
+    fn collect(&self) {
         if let Err(error) = self.mailboxes.expire_uploads(clock::now(), COLLECT) {
             tracing::error!(%error, "uploads could not be let go");
         }
@@ -447,7 +521,6 @@ impl Chores {
             Ok(removed) => tracing::debug!(removed, "contents were removed"),
             Err(error) => tracing::error!(%error, "contents could not be removed"),
         }
-        more
     }
 
     fn begin_due(&self) -> bool {
@@ -489,7 +562,10 @@ impl Files {
             return;
         }
         let (policies, engine) = (Arc::clone(&self.policies), Arc::clone(&self.engine));
-        let record = move || policies.record(&*engine, clock::now(), &mut OsEntropy);
+        let record = move || {
+            let set = policies.current();
+            Policies::record(&set, &*engine, clock::now(), &mut OsEntropy)
+        };
         match tokio::task::spawn_blocking(record).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "the policies could not be put on record"),
@@ -497,20 +573,38 @@ impl Files {
         }
     }
 
-    async fn reload_policies(&self, asked: bool) {
-        match self.policies.reload(asked) {
-            Ok(Some(set)) => {
-                self.record_policies().await;
-                let (digest, policies) = (set.digest(), set.rules().count());
-                tracing::info!(digest, policies, "the policies were read again");
-            }
-            Ok(None) => {}
+    /// Looks at the policies; whether they are to be looked at again soon.
+    async fn reload_policies(&self, asked: bool) -> bool {
+        match self.policies.look(asked) {
+            Ok(Look::Changed(set)) => self.adopt(set).await,
+            Ok(Look::Settling) => return true,
+            Ok(Look::Unchanged) => {}
             Err(PoliciesError::Wrong(errors)) => {
                 for error in errors {
                     tracing::error!(%error, "the policies stay as they were");
                 }
             }
             Err(error) => tracing::error!(%error, "the policies stay as they were"),
+        }
+        false
+    }
+
+    /// Puts policies in force, on record first.
+    async fn adopt(&self, set: Arc<PolicySet>) {
+        let (new, engine) = (Arc::clone(&set), Arc::clone(&self.engine));
+        let record = move || Policies::record(&new, &*engine, clock::now(), &mut OsEntropy);
+        let recorded = tokio::task::spawn_blocking(record).await;
+        let recorded = recorded.map_err(io::Error::other);
+        match recorded.and_then(|recorded| recorded.map_err(io::Error::other)) {
+            Ok(()) => {
+                let (digest, policies) = (set.digest(), set.rules().count());
+                tracing::info!(digest, policies, "the policies were read again");
+                self.policies.adopt(set);
+            }
+            Err(error) => {
+                self.policies.forget_look();
+                tracing::error!(%error, "the policies stay as they were: new ones could not be put on record");
+            }
         }
     }
 }
@@ -520,17 +614,42 @@ pub(crate) async fn reload(files: Files, mut stopped: watch::Receiver<bool>) {
     let Ok(mut hangup) = signal(SignalKind::hangup()) else {
         return tracing::warn!("SIGHUP can't be waited for");
     };
+    let mut rest = MINUTE;
     loop {
         let asked = tokio::select! {
             _ = stopped.changed() => return,
             _ = hangup.recv() => true,
-            () = tokio::time::sleep(MINUTE) => false,
+            () = tokio::time::sleep(rest) => false,
         };
-        files.reload_policies(asked).await;
+        rest = match files.reload_policies(asked).await {
+            true => SETTLE,
+            false => MINUTE,
+        };
         match files.certificates.reload(asked) {
             Ok(true) => tracing::info!("the certificate was read again"),
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "the certificate stays as it was"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+
+    #[test]
+    fn a_worker_that_panics_goes_on() {
+        let (ending, rounds) = (Ending::default(), AtomicU32::new(0));
+        let work = |_: &Ending| {
+            let round = rounds.fetch_add(1, Ordering::Relaxed);
+            assert!(round >= 3, "a defect");
+        };
+        keep_at_it("a test", &ending, Duration::ZERO, &work);
+        assert_eq!(rounds.load(Ordering::Relaxed), 4);
+        // Not when the server stops.
+        ending.tell();
+        keep_at_it("a test", &ending, Duration::ZERO, &|_| panic!("a defect"));
     }
 }
