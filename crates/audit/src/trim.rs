@@ -4,12 +4,12 @@
 //! - Only whole stretches from the beginning up to a checkpoint go. That they went is signed, and an
 //!   entry of the log says so, in the one commit from which on they count as removed.
 //! - What is left follows and is proven as before.
-//! - A clock that was wrong for a while neither removes what is younger nor keeps what is old: an entry
-//!   counts as written when its own time says, where that is in order; else no later than the next one
+//! - A clock that was wrong when entries were written neither removes what is younger nor keeps what is old: an
+//!   entry counts as written when its own time says, where that is in order; else no later than the next one
 //!   whose time is.
 //!
 //! Refuses to remove anything from a log that is not as it was signed. What must stay longer is the
-//! caller's to know.
+//! caller's to know, and whether its clock is right now.
 
 use tern_base::Timestamp;
 use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};

@@ -2,10 +2,12 @@
 //! removed.
 //!
 //! Invariant: nothing goes that came after the first entry of a recall which is not over, and nothing
-//! at all while a legal hold is in force: what it is over may be spoken of in any entry.
+//! at all while a legal hold is in force: what it is over may be spoken of in any entry. Nor does anything by a
+//! clock that has just leapt ahead.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use tern_audit::{Actor, AuditError, Draft, EntryId, Old, Trimmed};
 use tern_base::Timestamp;
@@ -14,6 +16,7 @@ use tern_store::Engine;
 
 use crate::clock::OsEntropy;
 use crate::config::{Audit, Config};
+use crate::steady::Steady;
 
 const MINUTE_MS: u64 = 60_000;
 const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
@@ -37,6 +40,8 @@ pub(crate) struct AuditChores {
     /// The log is sent on: nothing goes before that.
     is_forwarded: bool,
     rounds: AtomicU32,
+    began: Instant,
+    clock: Mutex<Steady>,
 }
 
 impl AuditChores {
@@ -47,6 +52,8 @@ impl AuditChores {
             settings: config.audit.clone(),
             is_forwarded: config.syslog.address.0.is_some(),
             rounds: AtomicU32::new(0),
+            began: Instant::now(),
+            clock: Mutex::default(),
         }
     }
 
@@ -89,6 +96,10 @@ impl AuditChores {
         let Some(before) = now.0.checked_sub(keep_ms).filter(|_| keep_ms > 0) else {
             return Ok(None);
         };
+        if !self.is_believed(now)? {
+            tracing::warn!(%now, "the clock has leapt ahead: nothing of the audit log is removed for a day");
+            return Ok(None);
+        }
         let needed = self.recalls.oldest_unfinished()?;
         let before = needed.map_or(before, |needed| needed.0.min(before));
         // What no collector has stays.
@@ -108,6 +119,15 @@ impl AuditChores {
         })?;
         self.sweep()?;
         Ok(trimmed)
+    }
+
+    fn is_believed(&self, now: Timestamp) -> Result<bool, AuditError> {
+        let engine = &*self.engine;
+        let newest = tern_audit::head(engine)?.sequence;
+        let newest = tern_audit::entry(engine, newest)?;
+        let known = newest.map_or(now, |entry| entry.draft.time);
+        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(clock.is_believed(now, self.began.elapsed(), known))
     }
 
     /// The last entry that the collector has.

@@ -44,6 +44,7 @@ mod policies;
 mod rate;
 mod relay;
 mod session;
+mod steady;
 mod syslog;
 mod web_push;
 mod workers;
