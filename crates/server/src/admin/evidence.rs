@@ -11,7 +11,7 @@ use tern_policy::{Decision, Permission};
 use tern_recall::{RecallId, Requester};
 
 use super::error::AdminError;
-use super::recall::{operator, parse_id};
+use super::recall::parse_id;
 use super::{Admin, Call, Result};
 use crate::control::request::Answer;
 use crate::evidence::{self, SCHEMA};
@@ -28,7 +28,8 @@ impl Admin {
         call: &mut Call<'_>,
     ) -> Result<Answer> {
         let id = parse_id(id)?;
-        let requester = self.requester(by, call)?;
+        let requester = self.speaker(by, call)?;
+        call.by = by.map(str::to_owned);
         self.may(Permission::ReportExposure, &requester, id, call)?;
         if with_content {
             self.may(Permission::VaultRead, &requester, id, call)?;
@@ -50,7 +51,8 @@ impl Admin {
         let inclusion = audit::include(&*self.engine, &places)?;
         let keys = audit::keys(self.reader())?;
         if let Some(fields) = known.as_object_mut() {
-            let log = evidence::log_part(&keys, &entries, &inclusion);
+            let removed = audit::trunk(self.reader())?.removed();
+            let log = evidence::log_part(&keys, &entries, &inclusion, removed);
             fields.insert(String::from("log"), log);
             fields.insert(String::from("schema"), SCHEMA.into());
             fields.insert(String::from("writtenAt"), call.now.to_string().into());
@@ -60,17 +62,6 @@ impl Admin {
         let file = evidence::bundle(&*self.engine, known)?;
         let text = serde_json::to_string_pretty(&file).unwrap_or_default();
         Ok(Answer::new(text, file))
-    }
-
-    fn requester(&self, by: Option<&str>, call: &mut Call<'_>) -> Result<Requester> {
-        let mut requester = operator(call);
-        if let Some(address) = by {
-            let account = self.account(address)?;
-            requester.account = Some(account.id);
-            requester.name = account.address.to_string();
-            call.by = by.map(str::to_owned);
-        }
-        Ok(requester)
     }
 
     /// Asks the policies, and puts on record what they do not permit.
@@ -85,15 +76,12 @@ impl Admin {
         if decision == Decision::Allow {
             return Ok(());
         }
-        let policies = policies.join(" ");
-        self.record(call, "permission.refused", |entry| {
-            let entry = entry.target(format!("recall {id}"));
-            let entry = entry.detail("permission", permission.code());
-            entry.detail("policies", policies.clone())
-        })?;
-        let code = decision.code();
-        let text = format!("refused ({code}): {permission} is not permitted by {policies}");
-        Err(AdminError::Wrong(text))
+        self.not_permitted(
+            permission,
+            Some(format!("recall {id}")),
+            (decision, policies),
+            call,
+        )
     }
 
     fn content_of(&self, id: RecallId) -> Result<Value> {

@@ -199,12 +199,7 @@ impl Admin {
         seen_by: Option<&str>,
         call: &Call<'_>,
     ) -> Result<Answer> {
-        let mut viewer = operator(call);
-        if let Some(address) = seen_by {
-            let account = self.account(address)?;
-            viewer.account = Some(account.id);
-            viewer.name = account.address.canonical();
-        }
+        let viewer = self.speaker(seen_by, call)?;
         self.seen(parse_id(id)?, SHOWN, &viewer, call)
     }
 

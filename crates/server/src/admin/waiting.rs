@@ -4,8 +4,7 @@
 //! the entry in the audit log names the account with the operator who spoke for it.
 
 use serde_json::json;
-use tern_policy::Authentication;
-use tern_recall::{Awaited, Requested, Requester, ToldOutcome, Waiting, labelled};
+use tern_recall::{Awaited, Requested, ToldOutcome, Waiting, labelled};
 
 use super::error::AdminError;
 use super::recall::{operator, parse_id, refused};
@@ -58,23 +57,6 @@ impl Admin {
                 }
             }
         }
-    }
-
-    /// Who acts: the operator, or the account that they speak for.
-    pub(super) fn speaker(&self, account: Option<&str>, call: &Call<'_>) -> Result<Requester> {
-        let Some(address) = account else {
-            return Ok(operator(call));
-        };
-        let account = self.account(address)?;
-        Ok(Requester {
-            account: Some(account.id),
-            name: account.address.to_string(),
-            authentication: Authentication {
-                mechanism: format!("operator {}", call.operator),
-                protocol: String::from("cli"),
-                ..Authentication::default()
-            },
-        })
     }
 
     fn frozen_list(&self) -> Result<Answer> {

@@ -81,8 +81,14 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The part about the log: keys, checkpoint, and entries with their proofs.
-pub(crate) fn log_part(keys: &[Key], entries: &[Entry], inclusion: &Inclusion) -> Value {
+/// The part about the log: keys, checkpoint, entries with their proofs, and how many of the log's oldest were
+/// removed: among them may be some about the recall.
+pub(crate) fn log_part(
+    keys: &[Key],
+    entries: &[Entry],
+    inclusion: &Inclusion,
+    removed: u64,
+) -> Value {
     let key = |key: &Key| {
         json!({"number": key.number, "key": key.verifying.to_string(),
             "madeAt": key.made.to_string(), "entry": key.sequence,
@@ -99,6 +105,7 @@ pub(crate) fn log_part(keys: &[Key], entries: &[Entry], inclusion: &Inclusion) -
         "keys": keys.iter().map(key).collect::<Vec<_>>(),
         "checkpoint": inclusion.signed.note,
         "entries": proven.map(entry).collect::<Vec<_>>(),
+        "removed": removed,
     })
 }
 

@@ -205,6 +205,16 @@ fn entries(page: &mut Page, log: &Value) {
         }
         vec![place, who, what]
     });
+    let removed = log["removed"].as_u64().unwrap_or_default();
+    if removed > 0 {
+        page.raw("<p>");
+        page.text(&format!(
+            "The log's first {removed} entries were removed when their time was over, on record. What \
+             stood in them about this recall is not known here any more: that nothing is listed from that \
+             time does not say that nothing happened."
+        ));
+        page.raw("</p>\n");
+    }
 }
 
 fn proof(page: &mut Page, file: &Value) {
