@@ -4,7 +4,8 @@
 //! Invariants:
 //! - Each key but the first is signed by the one before it, and each is in an entry of the log, by
 //!   which it is found if its row is changed.
-//! - A seed is overwritten when its key is replaced. No text of this crate shows one.
+//! - The row of a seed is overwritten when its key is replaced; what the engine keeps of an old row, and backups,
+//!   are the caller's to see to. No text of this crate shows one.
 
 use aws_lc_rs::digest;
 use base64::Engine as _;

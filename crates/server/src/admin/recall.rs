@@ -163,14 +163,24 @@ impl Admin {
         retract.reason.clone_from(&run.reason);
         retract.notices = notices(run.notice.as_deref(), run.notice_text.clone())?;
         let answers = self.recalls.retract(&retract, call.now)?;
-        // All of them are sealed by now; a failure here is finished by the server itself.
+        // All of them are sealed by now; what fails here is finished by the server itself.
+        let mut unfinished = Vec::new();
         for one in &answers {
-            self.carry_out(one.answer.id(), call)?;
+            let id = one.answer.id();
+            if let Err(error) = self.carry_out(id, call) {
+                unfinished.push(format!(
+                    "recall {id} is sealed, and gone on with later: {error}"
+                ));
+            }
         }
         if let [one] = answers.as_slice() {
             return match one.answer {
                 Requested::Refused(_, refusal) => Err(refused(refusal)),
-                answer => self.show_recall(answer.id(), call),
+                answer => {
+                    let mut shown = self.show_recall(answer.id(), call)?;
+                    shown.text = [vec![shown.text], unfinished].concat().join("\n");
+                    Ok(shown)
+                }
             };
         }
         let (mut text, mut data) = (Vec::new(), Vec::new());
@@ -186,6 +196,7 @@ impl Admin {
             text.push(words);
             data.push(self.seen(recall.id, 0, &operator(call), call)?.data);
         }
+        text.extend(unfinished);
         let messages = count(answers.len() as u64, "message", "messages");
         text.push(format!("batch {}: {messages}", retract.batch));
         let data = json!({"batch": retract.batch.to_string(), "recalls": data});

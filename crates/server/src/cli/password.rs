@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use clap::Args;
 use miette::{IntoDiagnostic as _, Result, miette};
-use nix::sys::termios::{self, LocalFlags, SetArg};
+use nix::sys::termios::{self, LocalFlags, SetArg, SpecialCharacterIndices};
 
 #[derive(Args)]
 pub(crate) struct PasswordArgs {
@@ -43,7 +43,11 @@ fn line() -> Result<String> {
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// Asks on the terminal without showing what is typed.
+/// What the interrupt key types where it sends no signal.
+const INTERRUPT: u8 = 0x03;
+
+/// Asks on the terminal without showing what is typed. What was typed ahead is no answer, and whoever
+/// interrupts gets the terminal back as it was.
 fn prompt(question: &str) -> Result<String> {
     let mut out = io::stderr();
     write!(out, "{question}")
@@ -51,10 +55,64 @@ fn prompt(question: &str) -> Result<String> {
         .into_diagnostic()?;
     let before = termios::tcgetattr(io::stdin()).into_diagnostic()?;
     let mut silent = before.clone();
-    silent.local_flags.remove(LocalFlags::ECHO);
-    termios::tcsetattr(io::stdin(), SetArg::TCSANOW, &silent).into_diagnostic()?;
-    let answer = line();
-    termios::tcsetattr(io::stdin(), SetArg::TCSANOW, &before).into_diagnostic()?;
+    // A signal would end this process before it has put things right: the key ends the line instead.
+    silent
+        .local_flags
+        .remove(LocalFlags::ECHO | LocalFlags::ISIG);
+    if let Some(end) = silent
+        .control_chars
+        .get_mut(SpecialCharacterIndices::VEOL as usize)
+    {
+        *end = INTERRUPT;
+    }
+    termios::tcsetattr(io::stdin(), SetArg::TCSAFLUSH, &silent).into_diagnostic()?;
+    let answer = typed(&mut io::stdin().lock());
+    termios::tcsetattr(io::stdin(), SetArg::TCSAFLUSH, &before).into_diagnostic()?;
     writeln!(out).into_diagnostic()?;
     answer
+        .into_diagnostic()?
+        .ok_or_else(|| miette!("interrupted"))
+}
+
+/// A line as it is typed; none where it was interrupted.
+fn typed(terminal: &mut impl io::BufRead) -> io::Result<Option<String>> {
+    let mut line = Vec::new();
+    loop {
+        let piece = terminal.fill_buf()?;
+        let end = piece
+            .iter()
+            .position(|byte| matches!(byte, b'\n' | &INTERRUPT));
+        let taken = end.map_or(piece.len(), |end| end + 1);
+        line.extend_from_slice(piece.get(..taken).unwrap_or_default());
+        terminal.consume(taken);
+        if line.last() == Some(&INTERRUPT) {
+            return Ok(None);
+        }
+        if end.is_some() || taken == 0 {
+            let line = String::from_utf8(line).map_err(io::Error::other)?;
+            return Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_ends_where_it_was_ended_or_interrupted() {
+        for (typed_in, line) in [
+            ("secret\nnext", Some("secret")),
+            ("secret\r\n", Some("secret")),
+            ("", Some("")),
+            ("cut", Some("cut")),
+            ("sec\u{3}", None),
+            ("\u{3}\nmore", None),
+        ] {
+            // As a terminal hands it over, in pieces.
+            let mut pieces = io::BufReader::with_capacity(2, typed_in.as_bytes());
+            let read = typed(&mut pieces).expect("UTF-8");
+            assert_eq!(read.as_deref(), line, "{typed_in:?}");
+        }
+    }
 }
