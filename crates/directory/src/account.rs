@@ -9,7 +9,7 @@ use crate::principal::rows::note_account_in;
 use crate::redirect::Redirect;
 use crate::tables::{self, AddressRow, Counter};
 use crate::target::Target;
-use crate::{alias, factor, grant, group, identity, limits, subscription};
+use crate::{alias, delegate, factor, grant, group, identity, limits, subscription};
 
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,6 +155,7 @@ pub fn remove_account(engine: &dyn Engine, id: AccountId) -> Result<bool, Direct
         }
         factor::drop_factors_in(txn, id)?;
         identity::drop_identities_in(txn, id)?;
+        delegate::drop_delegates_in(txn, id)?;
         subscription::forget_subscriptions_in(txn, id)?;
         clear_settings(txn, id)?;
         grant::drop_grants_in(txn, |grant| grant.account == id)?;

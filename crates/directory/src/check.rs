@@ -11,7 +11,7 @@ use crate::group::GroupId;
 use crate::principal::{self, PrincipalId};
 use crate::tables::{self, AddressRow};
 use crate::target::Target;
-use crate::{account, domain, factor, grant, group, identity, subscription};
+use crate::{account, delegate, domain, factor, grant, group, identity, subscription};
 
 /// Something that can't be as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,9 @@ pub fn check(engine: &dyn Engine) -> Result<Vec<Finding>, StoreError> {
     check.factors()?;
     check.identities()?;
     check.principals()?;
+    for what in delegate::strays(check.reader)? {
+        check.note(what);
+    }
     for what in subscription::strays(check.reader)? {
         check.note(what);
     }

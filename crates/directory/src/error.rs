@@ -46,6 +46,9 @@ pub enum DirectoryError {
     /// Nobody gives themselves a role.
     #[error("nobody gives themselves a role")]
     OwnRole,
+    /// Nobody is their own delegate.
+    #[error("nobody is their own delegate")]
+    OwnDelegate,
     /// Every account holds this role already.
     #[error("every account holds this role")]
     EverybodysRole,
@@ -78,6 +81,7 @@ impl DirectoryError {
             | Self::NotOwnAddress
             | Self::OwnAddress
             | Self::ComesWithAddress
+            | Self::OwnDelegate
             | Self::OwnRole => Fault::Policy,
         }
     }

@@ -20,6 +20,7 @@ pub mod account;
 pub mod alias;
 pub mod check;
 pub mod credential;
+pub mod delegate;
 pub mod domain;
 pub mod error;
 pub mod factor;
@@ -51,6 +52,7 @@ pub use credential::{
     add_app_password_in, list_app_passwords, revoke_app_password, revoke_app_password_in,
     set_password, set_password_in,
 };
+pub use delegate::{add_delegate_in, delegates, is_delegate, remove_delegate_in};
 pub use domain::{
     DomainInfo, DomainSettings, add_domain, add_domain_in, domain, list_domains, remove_domain,
     remove_domain_in, set_domain,

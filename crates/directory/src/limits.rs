@@ -38,6 +38,8 @@ pub const MAX_CODE: usize = 64;
 pub const MAX_TEXT: usize = 256;
 /// Most rows that one call of a list hands out.
 pub const MAX_LIST: usize = 1_000;
+/// Most delegates of an account, and most accounts whose delegate one is.
+pub const MAX_DELEGATES: usize = 100;
 /// Most identities of an account.
 pub const MAX_IDENTITIES: usize = 100;
 /// Longest signature, in bytes: two of them, and the addresses, stay within a row.

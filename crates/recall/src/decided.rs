@@ -111,12 +111,14 @@ impl Recalls {
         let known = tern_directory::account(engine, account)?;
         let name = known.map_or_else(|| requester.name.clone(), |known| known.address.canonical());
         let roles = tern_directory::roles_over(engine, account, About::Account(owner))?;
+        // Whether they are one for anybody else plays no part in what this account sent.
+        let is_delegate = tern_directory::is_delegate(engine, owner, account)?;
         Ok(Actor {
             account: Some(account),
             name,
             groups: self.groups(account)?,
             roles: roles.iter().map(ToString::to_string).collect(),
-            delegate_of: Vec::new(),
+            delegate_of: is_delegate.then_some(owner).into_iter().collect(),
         })
     }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod changes;
+mod delegates;
 mod factors;
 mod grants;
 mod identities;

@@ -10,6 +10,7 @@ mod app_password;
 mod audit;
 mod audit_line;
 mod confirm;
+mod delegate;
 mod device;
 mod directory;
 mod error;
@@ -166,6 +167,7 @@ impl Admin {
                 self.group_members(address, members, false, call)
             }
             Request::GroupList { address } => self.group_list(address.as_deref()),
+            Request::Delegate(request) => self.delegate(request, call),
             Request::Factor(request) => self.factor(request, call),
             Request::Queue(request) => self.queue(request, call),
             Request::RecallPlan { which } => self.recall_plan(which, call),

@@ -88,6 +88,7 @@ impl Admin {
             groups: groups.iter().map(|address| address.canonical()).collect(),
             roles: roles.iter().map(ToString::to_string).collect(),
             account: named.account,
+            // What is of the server as a whole was sent by nobody.
             delegate_of: Vec::new(),
         })
     }

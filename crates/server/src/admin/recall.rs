@@ -123,7 +123,7 @@ impl Admin {
                 since: which.since.map(Timestamp),
                 until: which.until.map(Timestamp),
             },
-            requester: operator(call),
+            requester: self.speaker(which.acting.as_deref(), call)?,
             chosen: which.recipients.clone(),
             selection: selection(which.only.as_deref())?,
             reach: match which.copies_only {

@@ -8,6 +8,7 @@ use tern_base::Timestamp;
 use tern_recall::limits::MAX_DEPTH;
 
 use super::audit::AuditCommand;
+use super::delegate::DelegateCommand;
 use super::evidence::{EvidenceArgs, VerifyArgs};
 use super::factor::{self, TotpCommand};
 use super::hold::{Acting, HoldCommand};
@@ -213,6 +214,11 @@ pub(crate) enum AccountCommand {
     },
     /// Show the known clients of an account; trust or forget one.
     Devices(DevicesArgs),
+    /// Who may act for an account.
+    Delegate {
+        #[command(subcommand)]
+        command: DelegateCommand,
+    },
 }
 
 #[derive(ClapArgs)]
@@ -458,6 +464,8 @@ pub(crate) struct RecallArgs {
     /// `1.3`), or its file name where only one has it.
     #[arg(long, value_name = "PART|NAME", conflicts_with = "depth")]
     pub(crate) attachment: Option<String>,
+    #[command(flatten)]
+    pub(crate) acting: Acting,
 }
 
 impl RecallArgs {
@@ -474,6 +482,7 @@ impl RecallArgs {
             attachment: self.attachment.clone(),
             copies_only: self.reach == "copies",
             depth: self.depth.unwrap_or(u8::from(self.reach == "conversation")),
+            acting: self.acting.acting.clone(),
         }
     }
 }
@@ -578,6 +587,7 @@ impl AccountCommand {
             Self::RecoveryCodes { address } => factor::recovery_codes(address),
             Self::AppPassword { command } => command.request(),
             Self::Devices(args) => args.request(),
+            Self::Delegate { command } => command.request(),
         })
     }
 }

@@ -7,6 +7,7 @@
 mod args;
 mod ask;
 mod audit;
+mod delegate;
 mod evidence;
 mod factor;
 mod held;

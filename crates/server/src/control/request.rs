@@ -109,6 +109,7 @@ pub enum Request {
     GroupList {
         address: Option<String>,
     },
+    Delegate(DelegateRequest),
     Factor(FactorRequest),
     Queue(QueueRequest),
     RecallPlan {
@@ -175,6 +176,9 @@ pub struct RecallWhich {
     /// With the messages that answer it, so many answers deep; 0 for none.
     #[serde(default)]
     pub depth: u8,
+    /// By the permission of this account; none for the operator's own.
+    #[serde(default)]
+    pub acting: Option<String>,
 }
 
 /// A recall that another copy of this store has carried out, as its audit log says.
@@ -299,6 +303,19 @@ pub struct RecallRun {
     /// `none`, `exposed` or `all`; none for what is usual.
     pub notice: Option<String>,
     pub notice_text: Option<String>,
+}
+
+/// A request about who may act for whom.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "the names are those of the command line, which explains them"
+)]
+pub enum DelegateRequest {
+    Add { address: String, delegate: String },
+    Remove { address: String, delegate: String },
+    List { address: String },
 }
 
 /// A request about who holds which role.
