@@ -54,30 +54,35 @@ pub const MAX_STEP_OUTPUT: usize = 128 * 1024;
 /// Octets of content that one step reads; longer literals are streamed in pieces of it. What the
 /// store holds in one piece, so that none is read twice.
 pub const CONTENT_PIECE: u64 = 256 * 1024;
-/// Messages that one step reads rows of, marks as seen, copies, moves or expunges: what the
+/// Work of one step of any command, in octets that are read, decoded or looked through, beside its last item.
+/// What else costs is charged as so many octets; a step ends where this is spent or its output is full.
+pub const WORK_PER_STEP: u64 = 16 * 1024 * 1024;
+/// What a condition tested on an entry of a view is charged as.
+pub const WORK_OF_TEST: u64 = 256;
+/// What a row of the store that is looked up is charged as.
+pub const WORK_OF_ROW: u64 = 4 * 1024;
+/// What a piece of a command is charged as, whatever it did.
+pub const WORK_OF_PIECE: u64 = WORK_PER_STEP / 64;
+/// Messages that one piece of a command reads rows of, marks as seen, copies, moves or expunges: what the
 /// mailboxes do in one commit.
-pub const MESSAGES_PER_STEP: usize = tern_mailbox::limits::CHUNK;
-/// Messages that one step of a FETCH reads rows of and puts on record as served: one commit, for which the
+pub const MESSAGES_PER_PIECE: usize = tern_mailbox::limits::CHUNK;
+/// Messages that one piece of a FETCH reads rows of and puts on record as served: one commit, for which the
 /// first octet of all waits.
-pub const MESSAGES_PER_FETCH: usize = 2 * MESSAGES_PER_STEP;
+pub const MESSAGES_PER_FETCH: usize = 2 * MESSAGES_PER_PIECE;
 /// Octets of them, where their bodies are served, from which on it takes no further one: a connection that
 /// is cut has at most so many on record that it did not get.
 pub const OCTETS_PER_FETCH: u64 = 8 * 1024 * 1024;
-/// Octets of content and of structures that one step of a FETCH reads and decodes, however little of them it
-/// writes, beside the last item.
-pub const FETCH_WORK_PER_STEP: u64 = 16 * 1024 * 1024;
 /// Structures that are read ahead together, each at most a row of the store.
 pub const STRUCTURES_PER_READ: usize = 64;
 /// Octets of messages whose contents are read ahead together: what a step writes, so that hardly more is
 /// held between two steps.
 pub const OCTETS_READ_AHEAD: u64 = MAX_STEP_OUTPUT as u64;
-/// Conditions on flags, sizes and dates that one step of a search tests.
-pub const TESTS_PER_STEP: usize = 64 * 1024;
-/// Octets that one step of a search reads, decodes and looks through, beside the last message:
-/// that one takes at most [`MAX_SEARCH_TEXTS`] looks and [`MAX_SEARCH_HEADERS`] looks, a GiB each.
-pub const SEARCH_WORK_PER_STEP: u64 = 16 * 1024 * 1024;
-/// Octets of decoded text of one message that are searched; text behind them is not found.
+/// Octets of decoded text of one message that are searched; text behind them is not found. The last message
+/// of a step takes at most [`MAX_SEARCH_TEXTS`] looks at it and [`MAX_SEARCH_HEADERS`] at its header, a GiB each.
 pub const MAX_SEARCHED_TEXT: usize = 8 * 1024 * 1024;
+/// Places of one part that are remembered, [`CONTENT_PIECE`] apart, so that it is not decoded again from its
+/// beginning; what is behind the last of them is.
+pub const MAX_PART_MARKS: usize = 1024;
 /// Messages that one SORT or THREAD compares by what is in them. Over: `NO [LIMIT]`.
 pub const MAX_ORDERED_MESSAGES: u64 = 100_000;
 /// Octets of a subject or name by which messages are compared; what follows is the same.

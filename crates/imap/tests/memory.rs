@@ -175,6 +175,10 @@ fn what_is_decoded_for_a_client_holds_memory_until_it_has_it() {
     let refused =
         "* 1 FETCH (UID 1)\r\nb NO [UNAVAILABLE] Can't be done just now, try again later\r\n";
     assert_eq!(told, refused);
+    // A piece of it takes no more than what it is.
+    let told = client.ask(&mut house, "d FETCH 1 BINARY.PEEK[1]<599997.9>");
+    let expected = "* 1 FETCH (BINARY[1]<599997> {3}\r\nABC)\r\nd OK Fetch completed\r\n";
+    assert_eq!(told, expected);
     let told = client.ask(&mut house, "c FETCH 1 BINARY.SIZE[1]");
     assert_eq!(
         told,

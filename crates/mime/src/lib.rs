@@ -26,6 +26,7 @@ mod lexer;
 pub mod limits;
 mod message;
 mod part;
+mod piece;
 mod rewrite;
 mod scanner;
 mod section;
@@ -46,6 +47,7 @@ pub use forms::{AddressGroup, NamedAddress, address_groups, date_time, id_list, 
 pub use header::{HeaderField, Headers, header_fields, header_length, header_value, headers};
 pub use message::{ParsedMessage, date, parse, received_at};
 pub use part::{Disposition, Param, Part, PartKind};
+pub use piece::{decode_octets, whole_units};
 pub use rewrite::{prepend_headers, remove_headers};
 pub use section::{Section, section};
 pub use subject::{base_subject, is_reply_or_forward};

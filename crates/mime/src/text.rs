@@ -264,7 +264,7 @@ pub(crate) fn range(bytes: &[u8], start: u32, end: u32) -> &[u8] {
 }
 
 /// RFC 2045 6.1, and the spellings seen in the wild.
-fn encoding<B: AsRef<[u8]>>(part: &Part<B>) -> Option<Encoding> {
+pub(crate) fn encoding<B: AsRef<[u8]>>(part: &Part<B>) -> Option<Encoding> {
     let Some(name) = part.encoding.as_ref().map(AsRef::as_ref) else {
         return Some(Encoding::None);
     };

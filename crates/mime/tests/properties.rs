@@ -6,8 +6,9 @@ mod common;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tern_mime::{
-    Part, PartKind, content_digest, decode, decode_header_text, decode_part, decoded_text, encode,
-    header_value, is_identity, nested_digests, parse, prepend_headers, remove_headers, section,
+    Part, PartKind, content_digest, decode, decode_header_text, decode_octets, decode_part,
+    decoded_text, encode, header_value, is_identity, nested_digests, parse, prepend_headers,
+    remove_headers, section, whole_units,
 };
 
 /// Pieces that mail is made of, so that random strings of them reach deep.
@@ -110,7 +111,47 @@ fn sizes(part: &Part, bytes: &[u8]) {
     }
 }
 
+/// What encoded bodies are made of, damaged ones too.
+const ENCODED: &[&str] = &[
+    "QUJD", "QQ==", "QQ", "Q", "=", "==", "=3D", "=\r\n", "= \t\r\n", "=\n", "=4", "\r\n", "\n",
+    "\r", " ", "\t", " \r\n", "-", "\u{e9}", "=C3=A9", "=ZZ", "=\r",
+];
+
+fn encoded() -> impl Strategy<Value = Vec<u8>> {
+    vec(0..ENCODED.len(), 0..40).prop_map(|indices| {
+        indices
+            .into_iter()
+            .flat_map(|i| ENCODED[i].bytes())
+            .collect()
+    })
+}
+
+/// A body decoded `most` octets at a time, or as many as it takes to get anywhere.
+fn decoded_in_pieces(part: &Part, mut body: &[u8], most: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    while !body.is_empty() {
+        let cut = (most..body.len())
+            .map(|end| whole_units(part, &body[..end]))
+            .find(|cut| *cut > 0);
+        let (piece, rest) = body.split_at(cut.unwrap_or(body.len()));
+        out.extend_from_slice(&decode_octets(part, piece).unwrap());
+        body = rest;
+    }
+    out
+}
+
 proptest! {
+    #[test]
+    fn a_part_in_pieces_says_what_the_whole_says(body in encoded(), most in 1_usize..30) {
+        for encoding in ["base64", "quoted-printable", "8bit"] {
+            let header = format!("Content-Type: a/b\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n");
+            let message = [header.as_bytes(), &body].concat();
+            let part = parse(&message).body;
+            let whole = decode_part(&part, &message).unwrap();
+            prop_assert_eq!(&decoded_in_pieces(&part, &body, most), &*whole, "{}", encoding);
+        }
+    }
+
     #[test]
     fn arbitrary_bytes(bytes in vec(any::<u8>(), 0..400)) {
         exercise(&bytes);

@@ -152,6 +152,7 @@ impl AppendTask {
                 .replaces
                 .as_ref()
                 .map_or(0, |one| one.frees(self.account));
+            cx.budget.octets(message.content.len() as u64);
             let content = message.content.to_vec();
             let prepared = cx
                 .mailboxes

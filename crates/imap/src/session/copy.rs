@@ -1,7 +1,7 @@
 //! COPY and MOVE with their UID forms (RFC 9051 6.4.7, 6.4.8).
 //!
 //! Invariant: a COPY that fails leaves nothing behind in the target, unless a crash of the server is why: what
-//! was copied before it, [`MESSAGES_PER_STEP`] at a time, stays. Each message of a MOVE is in
+//! was copied before it, [`MESSAGES_PER_PIECE`] at a time, stays. Each message of a MOVE is in
 //! one of the two mailboxes at every moment, and what was moved is told even where the rest fails. What
 //! goes to another account is read within the memory that all sessions share.
 
@@ -16,7 +16,7 @@ use super::run::{Progress, Task};
 use super::{Context, Session};
 use crate::command::CopyTo;
 use crate::event::{Event, Limit};
-use crate::limits::MESSAGES_PER_STEP;
+use crate::limits::MESSAGES_PER_PIECE;
 use crate::respond::status::{CodeName, Condition};
 use crate::sequence::ranges_of;
 
@@ -68,12 +68,13 @@ impl CopyTask {
     ) -> Result<Progress, Failure> {
         // To another account one by one, so that what was done before one that fails is known.
         let most = match session.here()?.account == self.to.0 {
-            true => MESSAGES_PER_STEP,
+            true => MESSAGES_PER_PIECE,
             false => 1,
         };
         let uids: Vec<Uid> = self.target.iter().take(most).map(Uid).collect();
         if let Some(last) = uids.last() {
             self.target.remove_range(..=last.0);
+            cx.budget.changes(uids.len());
             match self.transfer(&uids, session, cx) {
                 Ok(pairs) => {
                     self.missing |= pairs.len() < uids.len();
@@ -216,6 +217,7 @@ fn hold_content(
 ) -> Result<Reservation, Failure> {
     let view = cx.mailboxes.view(account, mailbox)?;
     let octets = view.get(uid).map_or(0, |entry| u64::from(entry.size));
+    cx.budget.octets(octets);
     let held = cx.memory.reserve(Some(session.account()?), octets);
     held.ok_or_else(|| {
         session.event(Event::LimitHit(Limit::Memory));

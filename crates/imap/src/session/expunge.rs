@@ -10,7 +10,7 @@ use super::run::{Progress, Task};
 use super::select::deleted_in;
 use super::selected::Selected;
 use super::{Context, Session};
-use crate::limits::MESSAGES_PER_STEP;
+use crate::limits::MESSAGES_PER_PIECE;
 use crate::respond::status::CodeName;
 use crate::sequence::MessageSet;
 
@@ -20,7 +20,7 @@ pub(super) struct ExpungeTask {
     mailbox: MailboxId,
     /// Who acts, where it is somebody else's.
     actor: Option<Actor>,
-    /// All of the client's messages that have `\Deleted`, or of this set; found at the first step.
+    /// All of the client's messages that have `\Deleted`, or of this set; found by the first piece.
     set: Option<roaring::RoaringBitmap>,
     /// The rest, the first one last.
     uids: Option<Vec<Uid>>,
@@ -76,14 +76,16 @@ impl ExpungeTask {
             None => {
                 let view = cx.mailboxes.view(self.account, self.mailbox)?;
                 let set = self.set.take().unwrap_or_default();
+                cx.budget.tests(view.len(), 1);
                 let mut uids = deleted_in(&view, &set);
                 uids.reverse();
                 self.uids.insert(uids)
             }
         };
-        let rest = uids.len().saturating_sub(MESSAGES_PER_STEP);
+        let rest = uids.len().saturating_sub(MESSAGES_PER_PIECE);
         let mut piece = uids.split_off(rest);
         piece.reverse();
+        cx.budget.changes(piece.len());
         if !piece.is_empty() {
             let of = (self.account, self.mailbox);
             let actor = self.actor.as_ref();

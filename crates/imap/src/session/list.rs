@@ -16,7 +16,7 @@ use super::run::{Progress, Task};
 use super::status::write_status;
 use super::{Context, Session};
 use crate::command::{List, ListReturn, ListSelect, SpecialUse, StatusItem};
-use crate::limits::{MAX_LIST_COMPARISONS, MAX_STEP_OUTPUT};
+use crate::limits::MAX_LIST_COMPARISONS;
 use crate::name::{MailboxName, SEPARATOR};
 use crate::respond::data::Listed;
 use crate::respond::status::CodeName;
@@ -35,9 +35,6 @@ pub(super) struct ListTask {
     above_hidden: Option<BTreeSet<usize>>,
     next: usize,
 }
-
-/// Octets of names times octets of patterns that one step compares.
-const COMPARISONS_PER_STEP: usize = 1 << 22;
 
 impl Session {
     pub(super) fn list(&mut self, list: List, cx: &Context<'_>) -> Result<Task, Failure> {
@@ -161,15 +158,14 @@ impl ListTask {
             None => self.find_above_hidden(),
         };
         let per_name = self.patterns.iter().map(String::len).sum::<usize>() + 1;
-        let mut comparisons = 0;
         while let Some(name) = self.names.get(self.next) {
-            if session.out.len() >= MAX_STEP_OUTPUT || comparisons > COMPARISONS_PER_STEP {
+            if cx.budget.is_spent(&session.out) {
                 self.above_hidden = Some(above_hidden);
                 return Ok(Progress::More);
             }
             let above = above_hidden.contains(&self.next);
             self.next += 1;
-            comparisons += per_name * name.folder.path.len();
+            cx.budget.octets((per_name * name.folder.path.len()) as u64);
             if !self.matches(name) {
                 continue;
             }
@@ -282,7 +278,7 @@ impl ListTask {
         }
         let limit = session.settings.max_message_size;
         let out = &mut session.out;
-        match write_status(out, cx.mailboxes, name.account, folder, items, limit) {
+        match write_status(out, cx, name.account, folder, items, limit) {
             // RFC 5819 2: what can't be told any more is left out.
             Err(MailboxError::NoMailbox) => Ok(()),
             other => other,

@@ -10,7 +10,7 @@ use super::place::{Place, prefix_of, store};
 use super::run::{Progress, Task};
 use super::{Context, Session};
 use crate::command::SpecialUse;
-use crate::limits::MESSAGES_PER_STEP;
+use crate::limits::MESSAGES_PER_PIECE;
 use crate::name::{MailboxName, SEPARATOR};
 use crate::respond::status::{CodeName, Condition};
 use tern_session::ids::mailbox_id;
@@ -217,6 +217,7 @@ impl DeleteTask {
         session: &mut Session,
         cx: &mut Context<'_>,
     ) -> Result<Progress, Failure> {
+        cx.budget.changes(MESSAGES_PER_PIECE);
         match cx
             .mailboxes
             .go_on_deleting(self.account, self.mailbox, cx.now)
@@ -239,7 +240,7 @@ impl RenameInboxTask {
         let view = cx.mailboxes.view(self.account, INBOX)?;
         let uids: Vec<Uid> = view
             .iter()
-            .take(MESSAGES_PER_STEP)
+            .take(MESSAGES_PER_PIECE)
             .map(|entry| entry.uid)
             .collect();
         if uids.is_empty() {
@@ -252,6 +253,7 @@ impl RenameInboxTask {
             to: self.to,
             by: connection.as_ref(),
         };
+        cx.budget.changes(uids.len());
         cx.mailboxes.move_messages(&transfer, cx.now)?;
         Ok(Progress::More)
     }

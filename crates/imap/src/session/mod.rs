@@ -7,6 +7,7 @@
 
 mod answer;
 mod append;
+mod budget;
 mod capability;
 mod client;
 mod collation;
@@ -32,6 +33,7 @@ mod status;
 mod store;
 mod thread;
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use tern_base::{AccountId, Entropy, Timestamp};
@@ -53,8 +55,10 @@ use crate::settings::Settings;
 use crate::verbs::Verbs;
 
 use answer::{Answer, Failure};
+use budget::StepBudget;
 use client::Tells;
 use compress::Compression;
+use fetch::Marks;
 use run::Running;
 use selected::Selected;
 
@@ -98,6 +102,10 @@ struct Context<'a> {
     memory: &'a dyn ContentMemory,
     now: Timestamp,
     entropy: &'a mut dyn Entropy,
+    /// What this step may do.
+    budget: StepBudget,
+    /// Those of the session, on loan.
+    marks: Cell<Marks>,
 }
 
 /// The selected mailbox and what goes with it, borrowed apart from the session.
@@ -142,6 +150,8 @@ pub struct Session {
     client: Option<Box<Client>>,
     /// How far it was told what changed in the mailbox that it opened last.
     tells: Option<Tells>,
+    /// Where the part that it fetched last can be gone on with.
+    marks: Marks,
 }
 
 impl Session {
@@ -166,6 +176,7 @@ impl Session {
             changed: false,
             client: None,
             tells: None,
+            marks: Marks::default(),
         };
         session.event(Event::Connected);
         if let Some(TlsFacts {
@@ -187,7 +198,17 @@ impl Session {
     /// Call it while [`Protocol::wants_work`]; after each call write the output before the next
     /// one, so that what is buffered stays bounded.
     pub fn step(&mut self, verbs: &Verbs<'_>, now: Timestamp, entropy: &mut dyn Entropy) -> Step {
-        let step = self.execute(verbs, now, entropy);
+        let mut cx = Context {
+            mailboxes: verbs.mailboxes,
+            sharing: verbs.sharing,
+            memory: verbs.memory,
+            now,
+            entropy,
+            budget: StepBudget::default(),
+            marks: Cell::new(std::mem::take(&mut self.marks)),
+        };
+        let step = self.execute(&mut cx);
+        self.marks = cx.marks.take();
         if !matches!(self.phase, Phase::Running(_)) && !self.framer.holds_literals() {
             self.reservations = Vec::new();
             self.literals_since = None;
@@ -195,29 +216,22 @@ impl Session {
         step
     }
 
-    fn execute(&mut self, verbs: &Verbs<'_>, now: Timestamp, entropy: &mut dyn Entropy) -> Step {
-        let mut cx = Context {
-            mailboxes: verbs.mailboxes,
-            sharing: verbs.sharing,
-            memory: verbs.memory,
-            now,
-            entropy,
-        };
+    fn execute(&mut self, cx: &mut Context<'_>) -> Step {
         match self.phase {
             Phase::Closed => return Step::Close,
             Phase::StartingTls => return Step::StartTls,
             Phase::Verifying { .. } => return Step::Input,
             Phase::Running(_) | Phase::Command | Phase::Sasl { .. } | Phase::Idle { .. } => {}
         }
-        if !self.may_go_on(&cx) {
+        if !self.may_go_on(cx) {
             return Step::Close;
         }
         if matches!(self.phase, Phase::Running(_)) {
-            return self.run(&mut cx);
+            return self.run(cx);
         }
-        self.note_told(&cx);
+        self.note_told(cx);
         let Some(frame) = self.framer.next_frame() else {
-            return self.starved(&cx);
+            return self.starved(cx);
         };
         let step = match frame {
             Frame::Command(bytes) => {
@@ -225,7 +239,7 @@ impl Session {
                 let step = match parsed {
                     Ok(command) => {
                         self.bad_commands = 0;
-                        self.command(command, &mut cx)
+                        self.command(command, cx)
                     }
                     Err(error) => self.refuse(&error),
                 };
@@ -235,7 +249,7 @@ impl Session {
                 step
             }
             Frame::Line(bytes) => {
-                let step = self.line(&bytes, &mut cx);
+                let step = self.line(&bytes, cx);
                 wipe(bytes);
                 step
             }
@@ -244,7 +258,7 @@ impl Session {
                 self.out.continuation("OK");
                 Step::Continue
             }
-            Frame::Reserve(octets) => self.reserve(octets, verbs, now),
+            Frame::Reserve(octets) => self.reserve(octets, cx),
             Frame::Refused { tag, refusal } => self.refuse_frame(tag.as_ref(), refusal),
             Frame::Broken(refusal) => {
                 self.event(Event::LimitHit(Limit::Input));
@@ -272,13 +286,13 @@ impl Session {
     }
 
     /// Sets memory for a literal aside, before its octets are asked for.
-    fn reserve(&mut self, octets: u64, verbs: &Verbs<'_>, now: Timestamp) -> Step {
+    fn reserve(&mut self, octets: u64, cx: &Context<'_>) -> Step {
         let account = self.authenticated().map(|who| who.account);
-        let reservation = verbs.memory.reserve(account, octets);
+        let reservation = cx.memory.reserve(account, octets);
         self.framer.reserved(reservation.is_some());
         self.reservations.extend(reservation);
-        self.literals_since.get_or_insert(now);
-        self.set_deadline(now);
+        self.literals_since.get_or_insert(cx.now);
+        self.set_deadline(cx.now);
         Step::Continue
     }
 

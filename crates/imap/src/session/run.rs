@@ -1,7 +1,7 @@
 //! Executing a command piece by piece, and ending it: changes first, then the tagged answer.
 //!
-//! Invariant: a step writes a bounded piece; what is left is in the task, and no other command
-//! begins before its tagged answer is written.
+//! Invariant: a task does a piece at a time, and a step as many as its budget allows; what is left is in the
+//! task, and no other command begins before its tagged answer is written.
 
 use tern_mailbox::MailboxError;
 use tern_session::Step;
@@ -20,7 +20,6 @@ use super::thread::ThreadTask;
 use super::{Context, Phase, Session};
 use crate::command::Tag;
 use crate::event::Event;
-use crate::limits::MAX_STEP_OUTPUT;
 use crate::respond::status::Condition;
 
 /// A command that is being executed.
@@ -74,7 +73,7 @@ impl From<Answer> for Task {
     }
 }
 
-/// How far a task came in one step.
+/// How far a task came in one piece.
 pub(super) enum Progress {
     /// There is more to do.
     More,
@@ -116,7 +115,7 @@ impl Session {
         self.run(cx)
     }
 
-    /// Executes a piece of the running command.
+    /// Executes what one step may of the running command.
     pub(super) fn run(&mut self, cx: &mut Context<'_>) -> Step {
         let mut running = match std::mem::replace(&mut self.phase, Phase::Command) {
             Phase::Running(running) => running,
@@ -156,14 +155,15 @@ impl Session {
                 }
             };
             match progress {
-                Ok(Progress::More) => break,
+                Ok(Progress::More) => {}
                 Ok(Progress::Done(answer)) => running.task = answer.into(),
                 Err(failure) => match self.answer_to_failure(failure) {
                     Some(answer) => running.task = answer.into(),
                     None => return Step::Close,
                 },
             }
-            if self.out.len() >= MAX_STEP_OUTPUT {
+            cx.budget.piece();
+            if cx.budget.is_spent(&self.out) {
                 break;
             }
         }

@@ -12,12 +12,12 @@ use tern_mailbox::Entry;
 use tern_mime::{Address, MessageView};
 
 use super::answer::{Answer, Failure, Sync};
+use super::budget::StepBudget;
 use super::collation::collated;
 use super::run::{Progress, Task};
 use super::search::{Find, Gather, decoded, names_modseq};
 use super::{Context, Here, Session};
 use crate::command::Tag;
-use crate::limits::MAX_STEP_OUTPUT;
 use crate::respond::data::Esearch;
 use crate::search::{SearchReturn, Sort, SortKey};
 use crate::sequence::ranges_of;
@@ -129,12 +129,12 @@ impl SortTask {
                 let written = None;
                 self.phase = Phase::Writing { order, written };
             }
-            Phase::Writing { .. } => return Ok(self.write(here)),
+            Phase::Writing { .. } => return Ok(self.write(here, &cx.budget)),
         }
         Ok(Progress::More)
     }
 
-    fn write(&mut self, here: Here<'_>) -> Progress {
+    fn write(&mut self, here: Here<'_>, budget: &StepBudget) -> Progress {
         let Phase::Writing { order, written } = &mut self.phase else {
             return Progress::More;
         };
@@ -173,7 +173,7 @@ impl SortTask {
             out.raw(b"* SORT");
             0
         });
-        let room = (MAX_STEP_OUTPUT.saturating_sub(out.len()) / 8).max(1);
+        let room = (budget.room(out) / 8).max(1);
         let mut left = order.iter().skip(start);
         for uid in left.by_ref().take(room) {
             out.byte(b' ').number(number(*uid));

@@ -4,7 +4,7 @@
 //! DELETED-STORAGE is counted anew.
 
 use tern_base::AccountId;
-use tern_mailbox::{Folder, MailboxError, Mailboxes, Rights, SystemFlag};
+use tern_mailbox::{Folder, MailboxError, Rights, SystemFlag};
 
 use super::answer::{Answer, Failure, Sync};
 use super::run::Task;
@@ -29,7 +29,7 @@ impl Session {
         let append_limit = self.settings.max_message_size;
         write_status(
             &mut self.out,
-            cx.mailboxes,
+            cx,
             place.account,
             &place.folder,
             items,
@@ -42,13 +42,14 @@ impl Session {
 /// One `STATUS` line.
 pub(super) fn write_status(
     out: &mut ResponseWriter,
-    mailboxes: &Mailboxes,
+    cx: &Context<'_>,
     account: AccountId,
     folder: &Folder,
     items: &[StatusItem],
     append_limit: u64,
 ) -> Result<(), MailboxError> {
-    let counters = mailboxes.counters(account, folder.id)?;
+    cx.budget.rows(1);
+    let counters = cx.mailboxes.counters(account, folder.id)?;
     let mut id = None;
     let mut values = Vec::with_capacity(items.len());
     for item in items {
@@ -71,12 +72,14 @@ pub(super) fn write_status(
             // RFC 7889 3
             StatusItem::AppendLimit => append_limit,
             // RFC 9208 4.1.4
-            StatusItem::DeletedStorage => mailboxes
-                .view(account, folder.id)?
-                .iter()
-                .filter(|entry| entry.flags.has(SystemFlag::Deleted))
-                .map(|entry| u64::from(entry.size))
-                .sum(),
+            StatusItem::DeletedStorage => {
+                let view = cx.mailboxes.view(account, folder.id)?;
+                cx.budget.tests(view.len(), 1);
+                let deleted = view
+                    .iter()
+                    .filter(|entry| entry.flags.has(SystemFlag::Deleted));
+                deleted.map(|entry| u64::from(entry.size)).sum()
+            }
         };
         values.push((*item, value));
     }

@@ -14,7 +14,7 @@ use super::flags::flags_of;
 use super::run::{Progress, Task};
 use super::{Context, Here, Session};
 use crate::command::{Store, StoreAction};
-use crate::limits::MESSAGES_PER_STEP;
+use crate::limits::MESSAGES_PER_PIECE;
 use crate::respond::status::CodeName;
 
 /// A STORE of which a part is done.
@@ -69,13 +69,14 @@ impl StoreTask {
         let uids: Vec<Uid> = self
             .target
             .iter()
-            .take(MESSAGES_PER_STEP)
+            .take(MESSAGES_PER_PIECE)
             .map(Uid)
             .collect();
         let Some(last) = uids.last() else {
             return Ok(Progress::Done(self.answer(&here)));
         };
         self.target.remove_range(..=last.0);
+        cx.budget.changes(uids.len());
         let request = FlagRequest {
             account: here.account,
             mailbox: here.selected.mailbox,

@@ -11,12 +11,14 @@ use std::sync::Arc;
 
 use tern_base::AccountId;
 use tern_mailbox::{Ahead, MailboxError, Mailboxes, MessageRow};
-use tern_mime::{MessageView, Part, PartKind, Structure};
+use tern_mime::{MessageView, Structure};
 use tern_session::{ContentMemory, Reservation};
 use tern_store::StoreError;
 
+use super::super::budget::StepBudget;
+use super::binary::Marks;
 use crate::fetch::{BodySection, SectionText};
-use crate::limits::{CONTENT_PIECE, FETCH_WORK_PER_STEP};
+use crate::limits::CONTENT_PIECE;
 
 /// What a section is made of.
 pub(super) enum Source {
@@ -30,21 +32,6 @@ pub(super) enum Source {
     UnknownEncoding,
 }
 
-/// What one step has read and decoded, in octets.
-#[derive(Debug, Default)]
-pub(super) struct Work(Cell<u64>);
-
-impl Work {
-    pub(super) fn add(&self, octets: u64) {
-        self.0.set(self.0.get().saturating_add(octets));
-    }
-
-    /// Whether the step has done enough.
-    pub(super) fn is_done(&self) -> bool {
-        self.0.get() >= FETCH_WORK_PER_STEP
-    }
-}
-
 /// What content is read with.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
@@ -52,7 +39,9 @@ pub(super) struct Reader<'a> {
     /// For what is made of a message and has to be held.
     pub(super) memory: &'a dyn ContentMemory,
     pub(super) account: AccountId,
-    pub(super) work: &'a Work,
+    pub(super) budget: &'a StepBudget,
+    /// Where the part that was decoded last can be gone on with.
+    pub(super) marks: &'a Cell<Marks>,
 }
 
 /// A message whose content is read.
@@ -73,7 +62,7 @@ impl<'a> Content<'a> {
             Some(ahead) => mailboxes.serve(account, row, ahead, &range)?,
             None => Cow::Owned(mailboxes.read(account, row, range)?.0),
         };
-        self.by.work.add(octets.len() as u64);
+        self.by.budget.octets(octets.len() as u64);
         Ok(octets)
     }
 
@@ -83,13 +72,13 @@ impl<'a> Content<'a> {
             return Ok(Arc::clone(structure));
         }
         let structure = self.by.mailboxes.structure(self.row)?;
-        self.by.work.add(structure.row_len() as u64);
+        self.by.budget.octets(structure.row_len() as u64);
         Ok(structure)
     }
 
     /// Sets memory aside for what is made of so many octets, from their reading until the client has taken
     /// it.
-    fn reserve(&self, octets: u64) -> Result<Option<Reservation>, MailboxError> {
+    pub(super) fn reserve(&self, octets: u64) -> Result<Option<Reservation>, MailboxError> {
         if octets <= CONTENT_PIECE {
             return Ok(None);
         }
@@ -119,79 +108,6 @@ impl<'a> Content<'a> {
         let header = self.read(range)?;
         let fields = tern_mime::header_fields(&header, names, not);
         Ok(made(fields, section.partial, reserved))
-    }
-
-    /// The section that `BINARY[…]` names, its transfer encoding undone (RFC 9051 6.4.5).
-    pub(super) fn binary(
-        &self,
-        path: &[u32],
-        partial: Option<(u64, u64)>,
-    ) -> Result<Source, MailboxError> {
-        let structure = self.structure()?;
-        let Some(parsed) = structure.view() else {
-            return Ok(Source::Nothing);
-        };
-        let Some(found) = tern_mime::section(&parsed, path) else {
-            return Ok(Source::Nothing);
-        };
-        let section = BodySection {
-            path: path.to_vec(),
-            text: SectionText::All,
-            partial: None,
-            peek: true,
-        };
-        let is_leaf = matches!(found.part.kind, PartKind::Text | PartKind::Basic);
-        let plain = found.part.encoding.is_none();
-        let Some(range) = range(self.row, &section, &parsed) else {
-            return Ok(Source::Nothing);
-        };
-        if path.is_empty() {
-            return Ok(Source::Octets(cut(0..u64::from(self.row.size), partial)));
-        }
-        // RFC 2045 6.4: what is made of other parts has no encoding of its own.
-        if !is_leaf || plain {
-            return Ok(Source::Octets(cut(range, partial)));
-        }
-        let reserved = self.reserve(range.end - range.start)?;
-        let octets = self.read(range)?;
-        let part = Part {
-            header: 0..0,
-            body: 0..u32::try_from(octets.len()).unwrap_or(u32::MAX),
-            ..found.part.clone()
-        };
-        Ok(match tern_mime::decode_part(&part, &octets) {
-            Some(decoded) => {
-                self.by.work.add(decoded.len() as u64);
-                made(decoded.into_owned(), partial, reserved)
-            }
-            None => Source::UnknownEncoding,
-        })
-    }
-
-    /// What `BINARY.SIZE[…]` tells (RFC 9051 6.4.5): the row knows it of every part, but of those within a
-    /// message that is encoded itself. `None` is a transfer encoding that is not known.
-    pub(super) fn binary_size(&self, path: &[u32]) -> Result<Option<u64>, MailboxError> {
-        if !path.is_empty() {
-            let structure = self.structure()?;
-            let parsed = structure.view();
-            let found = parsed
-                .as_ref()
-                .and_then(|parsed| tern_mime::section(parsed, path));
-            if let Some(part) = found
-                .filter(|found| !found.in_encoded)
-                .map(|found| found.part)
-                && matches!(part.kind, PartKind::Text | PartKind::Basic)
-                && tern_mime::is_known_encoding(part)
-            {
-                return Ok(Some(part.decoded_size.into()));
-            }
-        }
-        Ok(match self.binary(path, None)? {
-            Source::Octets(range) => Some(range.end - range.start),
-            Source::Made(octets, _) => Some(octets.len() as u64),
-            Source::Nothing => Some(0),
-            Source::UnknownEncoding => None,
-        })
     }
 }
 

@@ -8,6 +8,7 @@
 //! out and the command ends in `NO [EXPUNGEISSUED]`; a literal that was begun and can't be
 //! finished ends the connection. Body structures, sizes, dates and flags are no exposure.
 
+mod binary;
 mod content;
 mod exposure;
 mod walk;
@@ -28,13 +29,12 @@ use super::answer::{Answer, Failure, Sync};
 use super::run::{Progress, Task};
 use super::{Context, Here, Session};
 use crate::fetch::{Fetch, FetchItem, SectionText};
-use crate::limits::{
-    MAX_STEP_OUTPUT, MESSAGES_PER_FETCH, OCTETS_PER_FETCH, OCTETS_READ_AHEAD, STRUCTURES_PER_READ,
-};
+use crate::limits::{MESSAGES_PER_FETCH, OCTETS_PER_FETCH, OCTETS_READ_AHEAD, STRUCTURES_PER_READ};
 use crate::respond::status::CodeName;
 use crate::sequence::{MessageSet, ranges_of};
 
-use content::{Reader, Work};
+pub(super) use binary::Marks;
+use content::Reader;
 use exposure::drop_missing;
 pub(super) use walk::Walk;
 use write::Open;
@@ -241,10 +241,9 @@ impl FetchTask {
             }
             return Err(failure);
         }
-        let work = Work::default();
         loop {
             let out = &mut session.out;
-            if out.len() >= MAX_STEP_OUTPUT || work.is_done() {
+            if cx.budget.is_spent(out) {
                 return Ok(Progress::More);
             }
             if let Some(open) = &mut self.open {
@@ -252,7 +251,8 @@ impl FetchTask {
                     mailboxes: cx.mailboxes,
                     memory: cx.memory,
                     account,
-                    work: &work,
+                    budget: &cx.budget,
+                    marks: &cx.marks,
                 };
                 let written = open.advance(&self.items, by, out)?;
                 if let Some(noted) = written {
@@ -262,7 +262,7 @@ impl FetchTask {
                 }
                 continue;
             }
-            self.read_structures_ahead(cx, &work)?;
+            self.read_structures_ahead(cx)?;
             self.read_contents_ahead(cx);
             match self.batch.pop_front() {
                 // RFC 2180 4.1: as if it had been gone before.
@@ -295,7 +295,7 @@ impl FetchTask {
     }
 
     /// Reads the structures of the next messages together.
-    fn read_structures_ahead(&mut self, cx: &Context<'_>, work: &Work) -> Result<(), MailboxError> {
+    fn read_structures_ahead(&mut self, cx: &Context<'_>) -> Result<(), MailboxError> {
         let lacks = |message: &Message| message.row.is_some() && message.structure.is_none();
         if !self.structures || !self.batch.front().is_some_and(lacks) {
             return Ok(());
@@ -306,7 +306,8 @@ impl FetchTask {
         let next = self.batch.iter_mut().take(STRUCTURES_PER_READ);
         let next = next.filter(|message| message.row.is_some());
         for (message, structure) in next.zip(found) {
-            work.add(structure.as_ref().map_or(0, |one| one.row_len() as u64));
+            let octets = structure.as_ref().map_or(0, |one| one.row_len() as u64);
+            cx.budget.octets(octets);
             message.structure = structure;
         }
         Ok(())
@@ -382,6 +383,7 @@ impl FetchTask {
         // What a number stands for is known until its expunge is told.
         let numbers_only = !self.by_uid && items.iter().all(|item| matches!(item, FetchItem::Uid));
         self.walk.walk(&known, &view, |number, uid, entry| {
+            cx.budget.tests(1, 1);
             let Some(entry) = entry else {
                 if numbers_only {
                     let mut response = out.fetch(number);
@@ -390,10 +392,10 @@ impl FetchTask {
                 } else {
                     *missing = true;
                 }
-                return out.len() < MAX_STEP_OUTPUT;
+                return !cx.budget.is_spent(out);
             };
             if since.is_some_and(|since| entry.modseq <= since) {
-                return true;
+                return !cx.budget.is_spent(out);
             }
             if with_flags {
                 selected.announce(&entry.flags, out);
@@ -403,7 +405,7 @@ impl FetchTask {
                 write::entry_item(&mut response, item, entry, here.account, &mut id);
             }
             response.end();
-            out.len() < MAX_STEP_OUTPUT
+            !cx.budget.is_spent(out)
         });
         selected.known = known;
         Ok(if self.walk.is_done() {
@@ -425,6 +427,7 @@ impl FetchTask {
         let mut octets = 0;
         self.walk
             .walk(&here.selected.known, &view, |number, _, entry| {
+                cx.budget.tests(1, 1);
                 match entry {
                     None => *missing = true,
                     Some(entry) if since.is_some_and(|since| entry.modseq <= since) => {}
@@ -434,8 +437,9 @@ impl FetchTask {
                     }
                 }
                 let is_much = serves_bodies && octets >= OCTETS_PER_FETCH;
-                found.len() < MESSAGES_PER_FETCH && !is_much
+                found.len() < MESSAGES_PER_FETCH && !is_much && !cx.budget.is_spent(here.out)
             });
+        cx.budget.rows(found.len());
         let ids: Vec<_> = found.iter().map(|(_, entry)| entry.message).collect();
         let rows = cx.mailboxes.messages(here.account, &ids)?;
         let mut batch = Vec::with_capacity(found.len());

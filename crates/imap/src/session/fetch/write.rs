@@ -14,7 +14,7 @@ use super::super::answer::Failure;
 use super::Message;
 use super::content::{Content, Reader, Source};
 use crate::fetch::FetchItem;
-use crate::limits::{CONTENT_PIECE, MAX_STEP_OUTPUT};
+use crate::limits::CONTENT_PIECE;
 use crate::respond::ResponseWriter;
 use crate::respond::fetch::FetchWriter;
 use tern_session::ids::{write_email_id, write_thread_id};
@@ -108,7 +108,7 @@ impl Open {
         loop {
             if self.literal.is_some() {
                 self.write_literal(by, out)?;
-                if out.len() >= MAX_STEP_OUTPUT {
+                if by.budget.is_spent(out) {
                     return Ok(None);
                 }
                 continue;
@@ -124,8 +124,7 @@ impl Open {
             }
             // More than this many octets in one line: large headers, or many sections; or little that was
             // made of much.
-            let is_much = out.len() >= MAX_STEP_OUTPUT || by.work.is_done();
-            if is_much && self.next_item < items.len() {
+            if by.budget.is_spent(out) && self.next_item < items.len() {
                 return Ok(None);
             }
         }

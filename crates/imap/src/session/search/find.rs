@@ -1,7 +1,7 @@
 //! What SEARCH, SORT and THREAD share: the messages of the mailbox that pass a search key.
 //!
-//! Invariant: a step looks at a bounded number of messages, and ends once it has read, decoded and
-//! scanned a bounded number of octets, beside the last message. A message that is gone or
+//! Invariant: every look is charged to the step's budget, so that a step ends in time, beside its last
+//! message, however many conditions there are. A message that is gone or
 //! sealed by the time its content is looked at is not found; what the view alone answers is. Where a
 //! text was found in a body, that is on record before the answer is told, whichever way it goes: a
 //! message that NOT leaves out says as much of its text as one that is found.
@@ -16,7 +16,7 @@ use super::super::selected::Selected;
 use super::super::{Context, Here};
 use super::subject::Subject;
 use super::test::Test;
-use crate::limits::{MESSAGES_PER_STEP, SEARCH_WORK_PER_STEP, STRUCTURES_PER_READ, TESTS_PER_STEP};
+use crate::limits::{MESSAGES_PER_PIECE, STRUCTURES_PER_READ};
 use crate::search::SearchKey;
 
 /// A search of which a part is done.
@@ -76,15 +76,14 @@ impl Find {
     /// What the view answers; what it does not is left for [`Self::look_into`].
     fn look_at(&mut self, here: &Here<'_>, cx: &Context<'_>) -> Result<(), Failure> {
         let view = cx.mailboxes.view(here.account, here.selected.mailbox)?;
-        let most = (TESTS_PER_STEP / self.test.count().max(1)).max(MESSAGES_PER_STEP);
-        let mut looked_at = 0;
+        let (conditions, out) = (self.test.count(), &*here.out);
         let mut pending = Vec::new();
         let mut hits = Vec::new();
         let (test, scratch) = (&self.test, &mut self.scratch);
         self.walk.walk(&here.selected.known, &view, |_, _, entry| {
-            looked_at += 1;
+            cx.budget.tests(1, conditions);
             let Some(entry) = entry else {
-                return looked_at < most;
+                return !cx.budget.is_spent(out);
             };
             let mut subject = Subject::new(cx.mailboxes, here.account, entry, scratch);
             match subject.passes_so_far(test) {
@@ -92,7 +91,7 @@ impl Find {
                 Some(false) => {}
                 None => pending.push(entry.clone()),
             }
-            looked_at < most && pending.len() < MESSAGES_PER_STEP
+            !cx.budget.is_spent(out) && pending.len() < MESSAGES_PER_PIECE
         });
         for (uid, modseq) in hits {
             self.hit(uid, modseq);
@@ -143,8 +142,8 @@ impl Find {
         let candidates = self.pending.as_slice();
         let ids: Vec<_> = candidates.iter().map(|entry| entry.message).collect();
         let rows = cx.mailboxes.messages(here.account, &ids)?;
+        cx.budget.rows(ids.len());
         let mut looked = Vec::new();
-        let mut work = 0;
         for rows in rows.chunks(STRUCTURES_PER_READ) {
             // Gone or sealed: not found.
             let rows: Vec<Option<&MessageRow>> = rows
@@ -162,7 +161,7 @@ impl Find {
                 let subject = Subject::new(cx.mailboxes, here.account, &entry, &mut self.scratch);
                 let mut subject = subject.with_row(row, structure);
                 let passes = subject.passes(&self.test);
-                work += subject.work.total();
+                cx.budget.octets(subject.work.total());
                 let by_body = subject.was_found_in_body();
                 match passes {
                     Ok(passes)
@@ -178,7 +177,7 @@ impl Find {
                     Ok(_) | Err(MailboxError::Sealed | MailboxError::NoMessage) => {}
                     Err(error) => return Err(error.into()),
                 }
-                if work >= SEARCH_WORK_PER_STEP {
+                if cx.budget.is_spent(here.out) {
                     return Ok(looked);
                 }
             }

@@ -1,6 +1,6 @@
 //! Reading what SORT and THREAD compare of the messages that were found.
 //!
-//! Invariant: a step reads at most [`MESSAGES_PER_STEP`] rows, and their structures. A message that
+//! Invariant: a piece is at most [`MESSAGES_PER_PIECE`] rows, and their structures. A message that
 //! is gone or sealed by then is left out: nothing of it shows, not even where it would stand.
 
 use roaring::RoaringBitmap;
@@ -11,7 +11,7 @@ use tern_store::StoreError;
 use super::super::answer::{Answer, Failure};
 use super::super::fetch::Walk;
 use super::super::{Context, Here};
-use crate::limits::{MAX_ORDERED_MESSAGES, MESSAGES_PER_STEP, STRUCTURES_PER_READ};
+use crate::limits::{MAX_ORDERED_MESSAGES, MESSAGES_PER_PIECE, STRUCTURES_PER_READ};
 use crate::respond::status::CodeName;
 
 /// Messages of which a part was read.
@@ -43,7 +43,8 @@ impl Gather {
         mut each: impl FnMut(&Entry),
     ) -> Result<(), Failure> {
         let view = cx.mailboxes.view(here.account, here.selected.mailbox)?;
-        let mut left = MESSAGES_PER_STEP;
+        let mut left = MESSAGES_PER_PIECE;
+        cx.budget.tests(left, 1);
         self.walk.walk(&here.selected.known, &view, |_, _, entry| {
             if let Some(entry) = entry {
                 each(entry);
@@ -64,6 +65,7 @@ impl Gather {
         let mut entries = Vec::new();
         self.entries(here, cx, |entry| entries.push(entry.clone()))?;
         let ids: Vec<_> = entries.iter().map(|entry| entry.message).collect();
+        cx.budget.rows(ids.len());
         let rows = cx.mailboxes.messages(here.account, &ids)?;
         let there = entries.iter().zip(rows);
         let there: Vec<(&Entry, MessageRow)> = there
@@ -77,6 +79,7 @@ impl Gather {
                     Some(structure) => structure,
                     None => cx.mailboxes.structure(row)?,
                 };
+                cx.budget.octets(structure.row_len() as u64);
                 // Asked last, so that a seal that fell meanwhile counts.
                 if cx.mailboxes.is_sealed(here.account, row) {
                     continue;

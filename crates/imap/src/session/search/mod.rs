@@ -14,10 +14,10 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 
 use super::answer::{Answer, Failure, Sync};
+use super::budget::StepBudget;
 use super::run::{Progress, Task};
 use super::{Context, Here, Session};
 use crate::command::Tag;
-use crate::limits::MAX_STEP_OUTPUT;
 use crate::respond::data::Esearch;
 use crate::search::{Search, SearchKey, SearchReturn};
 
@@ -98,7 +98,7 @@ impl SearchTask {
     ) -> Result<Progress, Failure> {
         let here = session.here()?;
         if self.written.is_some() {
-            return Ok(self.write_old(here));
+            return Ok(self.write_old(here, &cx.budget));
         }
         if !self.find.is_done() {
             self.find.advance(&here, cx)?;
@@ -110,7 +110,7 @@ impl SearchTask {
             None => {
                 here.out.raw(b"* SEARCH");
                 self.written = Some(0);
-                self.write_old(here)
+                self.write_old(here, &cx.budget)
             }
             Some(returns) => self.write_extended(here, returns),
         })
@@ -126,12 +126,12 @@ impl SearchTask {
     }
 
     /// A piece of the untagged SEARCH (RFC 3501 7.2.5).
-    fn write_old(&mut self, here: Here<'_>) -> Progress {
+    fn write_old(&mut self, here: Here<'_>, budget: &StepBudget) -> Progress {
         let out = here.out;
         let start = self.written.unwrap_or(0);
         let mut uids = self.find.found.range(start..);
         let mut piece = RoaringBitmap::new();
-        let room = MAX_STEP_OUTPUT.saturating_sub(out.len()) / 8;
+        let room = budget.room(out) / 8;
         piece.extend(uids.by_ref().take(room.max(1)));
         if self.uid {
             for uid in &piece {

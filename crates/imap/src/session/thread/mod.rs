@@ -9,11 +9,11 @@ use tern_mailbox::Entry;
 use tern_mime::{MessageView, is_reply_or_forward};
 
 use super::answer::{Answer, Failure, Sync};
+use super::budget::StepBudget;
 use super::collation::collated;
 use super::run::{Progress, Task};
 use super::search::{Find, Gather, decoded};
 use super::{Context, Here, Session};
-use crate::limits::MAX_STEP_OUTPUT;
 use crate::search::Thread;
 use forest::{Forest, Message, Token};
 use references::References;
@@ -83,7 +83,7 @@ impl ThreadTask {
                 self.phase = Phase::Writing { forest, begun };
             }
             Phase::Writing { forest, begun } => {
-                return Ok(write(forest, begun, here, self.uid));
+                return Ok(write(forest, begun, here, self.uid, &cx.budget));
             }
         }
         Ok(Progress::More)
@@ -115,7 +115,13 @@ impl Algorithm {
 }
 
 /// A piece of the untagged THREAD (RFC 5256 4).
-fn write(forest: &mut Forest, begun: &mut bool, here: Here<'_>, uid: bool) -> Progress {
+fn write(
+    forest: &mut Forest,
+    begun: &mut bool,
+    here: Here<'_>,
+    uid: bool,
+    budget: &StepBudget,
+) -> Progress {
     let out = here.out;
     if !std::mem::replace(begun, true) {
         out.raw(b"* THREAD");
@@ -131,7 +137,7 @@ fn write(forest: &mut Forest, begun: &mut bool, here: Here<'_>, uid: bool) -> Pr
             Token::Uid(found) if uid => out.number(found),
             Token::Uid(found) => out.number(here.selected.number(found)),
         };
-        if out.len() >= MAX_STEP_OUTPUT {
+        if budget.is_spent(out) {
             return Progress::More;
         }
     }
