@@ -1,13 +1,18 @@
-//! What leaves: handing an item to the network, and what came of it.
+//! What leaves: handing items to the network, and what came of it.
+//!
+//! Items that travel together are taken, and concluded, in one transaction; what becomes of each is its
+//! own.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 
 use tern_base::{Entropy, Timestamp};
+use tern_mailbox::Letter;
 use tern_queue::{
     Cancelled, Ending, Item, LeaseId, Leased, Outcome, QueueId, Recorded, Reply, State, Status,
 };
 use tern_recall::onward::note_stopped_in;
-use tern_store::{Verdict, transact};
+use tern_store::{Transaction, Verdict, transact};
 
 use crate::entry::Facts;
 use crate::notice::Subject;
@@ -25,17 +30,18 @@ pub enum BodyType {
     BinaryMime,
 }
 
-/// An item under lease, ready to be sent.
+/// Items under lease, ready to be sent: one message, to all of their recipients.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
-    /// The item.
-    pub item: Item,
+    /// The items, which travel together.
+    pub items: Vec<Item>,
+    /// Those whose time is over and whose last attempt was lost: they are to be concluded as they
+    /// are.
+    pub overdue: Vec<Item>,
     /// The message to send, its prefix included.
     pub content: Vec<u8>,
     /// What its octets ask of the next server.
     pub body: BodyType,
-    /// Its time is over, and its last attempt was lost: it is to be concluded as it is.
-    pub is_overdue: bool,
 }
 
 /// What was made of an attempt.
@@ -57,14 +63,13 @@ impl Delivery {
         Ok(tern_queue::due(self.reader(), now, limit)?)
     }
 
-    /// The same, of those that are wanted; no others are kept back by those that are not.
-    pub fn due_where(
+    /// Shows the same to whoever chooses among them, until they have enough.
+    pub fn each_due(
         &self,
         now: Timestamp,
-        limit: usize,
-        wanted: impl FnMut(&Item) -> bool,
-    ) -> Result<Vec<Item>, DeliveryError> {
-        Ok(tern_queue::due_where(self.reader(), now, limit, wanted)?)
+        visit: impl FnMut(Item) -> ControlFlow<()>,
+    ) -> Result<(), DeliveryError> {
+        Ok(tern_queue::each_due(self.reader(), now, visit)?)
     }
 
     /// When the next item is due that is not due yet.
@@ -77,77 +82,101 @@ impl Delivery {
         Ok(tern_queue::end_leases(&*self.engine, now)?)
     }
 
-    /// Takes an item for one attempt of at most `lease_ms` milliseconds. `None` when there is
-    /// nothing to send: it is another's, held, finished, or sealed for the outside. The same lease
-    /// again gets the same answer, so whoever does not hear the answer asks again.
+    /// Takes items for one attempt of at most `lease_ms` milliseconds: those of them that travel with
+    /// the first. Left out is what is another's, held, finished, or sealed for the outside; `None`
+    /// when nothing is left. The same lease again gets the same answer, so whoever does not hear the
+    /// answer asks again.
     pub fn take(
         &self,
-        id: QueueId,
+        ids: &[QueueId],
         lease: LeaseId,
         now: Timestamp,
         lease_ms: u64,
     ) -> Result<Option<Outgoing>, DeliveryError> {
-        let Some(item) = self.live_item(id)? else {
+        let mut live = self.live_items(ids)?;
+        let Some(first) = live.first().cloned() else {
             return Ok(None);
         };
-        let is_overdue = item.is_overdue(now);
-        let stored = self.mailboxes.read_blob_of(item.blob, blob_size(&item))?;
-        let letters = self.letters_leaving(&stored, item.account.is_some())?;
+        live.retain(|item| item.travels_with(&first) || item.id == first.id);
+        let stored = self.mailboxes.read_blob_of(first.blob, blob_size(&first))?;
+        let letters = self.letters_leaving(&stored, first.account.is_some())?;
         let leased = transact(&*self.engine, |txn| {
-            // The row, not what is in memory: a settled seal counts too, and whoever seals from
-            // now on finds the item in flight, or this commit meets a conflict.
-            let number = id.number_in(item.origin);
-            let sealed = self.mailboxes.sealed_outside_in(
-                txn,
-                letters.iter().copied(),
-                item.origin,
-                number,
-                now,
-            )?;
-            if let Some(tag) = sealed {
-                note_stopped_in(txn, tag, item.origin);
-                let cancelled = tern_queue::cancel_in(txn, id, now)?;
-                if let Cancelled::Cancelled { item, .. } = cancelled {
-                    self.mailboxes.unlink_blob_in(txn, item.blob, now)?;
-                }
-                return Ok(Verdict::Commit(None));
+            let mut leased = Vec::with_capacity(live.len());
+            for item in &live {
+                leased.extend(self.take_in(txn, item, &letters, (lease, lease_ms), now)?);
             }
-            let leased = tern_queue::lease_in(txn, id, lease, now, lease_ms)?;
-            if let Leased::Cancelled { item, .. } = &leased {
-                self.mailboxes.unlink_blob_in(txn, item.blob, now)?;
-            }
-            Ok::<_, DeliveryError>(Verdict::Commit(Some(leased)))
+            Ok::<_, DeliveryError>(Verdict::Commit(leased))
         })?;
-        let Some(Leased::Yours(item)) = leased else {
+        if leased.is_empty() {
             return Ok(None);
+        }
+        let was_overdue = |item: &Item| {
+            let before = live.iter().find(|before| before.id == item.id);
+            before.is_some_and(|before| before.is_overdue(now))
         };
-        let content = match item.prefix.is_empty() {
+        let (overdue, items) = leased.into_iter().partition(was_overdue);
+        let content = match first.prefix.is_empty() {
             true => stored,
-            false => [&item.prefix[..], &stored].concat(),
+            false => [&first.prefix[..], &stored].concat(),
         };
         let body = body_type(&content);
         Ok(Some(Outgoing {
-            item: *item,
+            items,
+            overdue,
             content,
             body,
-            is_overdue,
         }))
     }
 
-    /// Records what came of an attempt, and in the same transaction tells the sender where that is
-    /// due. `dsn_passed_on`: the remote server took the DSN parameters over (RFC 3461 5.2.1), so
-    /// success is its to report.
+    /// Takes one item, unless a seal stops it or it is not to be had.
+    fn take_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        asked: &Item,
+        letters: &[Letter],
+        (lease, lease_ms): (LeaseId, u64),
+        now: Timestamp,
+    ) -> Result<Option<Item>, DeliveryError> {
+        let (id, origin) = (asked.id, asked.origin);
+        // The row, not what is in memory: a settled seal counts too, and whoever seals from now on
+        // finds the item in flight, or this commit meets a conflict.
+        let number = id.number_in(origin);
+        let letters = letters.iter().copied();
+        let sealed = self
+            .mailboxes
+            .sealed_outside_in(txn, letters, origin, number, now)?;
+        if let Some(tag) = sealed {
+            note_stopped_in(txn, tag, origin);
+            let cancelled = tern_queue::cancel_in(txn, id, now)?;
+            if let Cancelled::Cancelled { item, .. } = cancelled {
+                self.mailboxes.unlink_blob_in(txn, item.blob, now)?;
+            }
+            return Ok(None);
+        }
+        Ok(match tern_queue::lease_in(txn, id, lease, now, lease_ms)? {
+            Leased::Yours(item) => Some(*item),
+            Leased::Cancelled { item, .. } => {
+                self.mailboxes.unlink_blob_in(txn, item.blob, now)?;
+                None
+            }
+            Leased::NotNow | Leased::Gone => None,
+        })
+    }
+
+    /// Records what came of an attempt for items that were taken together, and in the same transaction
+    /// tells the sender where that is due, by one notice. Answers for each in turn. `dsn_passed_on`:
+    /// the remote server took the DSN parameters over (RFC 3461 5.2.1), so success is its to report.
     pub fn conclude(
         &self,
-        id: QueueId,
+        ended: &[(QueueId, Outcome)],
         lease: LeaseId,
-        outcome: &Outcome,
         dsn_passed_on: bool,
         now: Timestamp,
         entropy: &mut dyn Entropy,
-    ) -> Result<Concluded, DeliveryError> {
-        let Some(item) = self.live_item(id)? else {
-            return Ok(Concluded::Ignored);
+    ) -> Result<Vec<Concluded>, DeliveryError> {
+        let ids: Vec<QueueId> = ended.iter().map(|(id, _)| *id).collect();
+        let Some(item) = self.live_items(&ids)?.into_iter().next() else {
+            return Ok(vec![Concluded::Ignored; ended.len()]);
         };
         let facts = Facts {
             origin: item.origin,
@@ -169,21 +198,28 @@ impl Delivery {
         let told = self.told_of(item.account, item.origin)?;
         self.commit(&subject, told, now, entropy, |txn| {
             let schedule = &self.settings.schedule;
-            let recorded = tern_queue::record_in(txn, id, lease, outcome, schedule, now)?;
-            if let Recorded::Finished { item, .. } = &recorded {
-                self.mailboxes.unlink_blob_in(txn, item.blob, now)?;
+            let (mut all, mut reports) = (Vec::with_capacity(ended.len()), Vec::new());
+            for (id, outcome) in ended {
+                let recorded = tern_queue::record_in(txn, *id, lease, outcome, schedule, now)?;
+                if let Recorded::Finished { item, .. } = &recorded {
+                    self.mailboxes.unlink_blob_in(txn, item.blob, now)?;
+                }
+                reports.extend(report_of(&recorded, dsn_passed_on));
+                all.push(concluded(&recorded));
             }
-            let report = report_of(&recorded, dsn_passed_on);
-            let notice = Notice::about(&facts, report.into_iter().collect(), 0);
-            Ok((concluded(&recorded), notice))
+            Ok((all, Notice::about(&facts, reports, 0)))
         })
     }
 
-    fn live_item(&self, id: QueueId) -> Result<Option<Item>, DeliveryError> {
-        Ok(match tern_queue::status(self.reader(), id)? {
-            Some(Status::Live(item)) => Some(*item),
-            _ => None,
-        })
+    /// Those of the items that are not finished.
+    fn live_items(&self, ids: &[QueueId]) -> Result<Vec<Item>, DeliveryError> {
+        let mut live = Vec::with_capacity(ids.len());
+        for id in ids {
+            if let Some(Status::Live(item)) = tern_queue::status(self.reader(), *id)? {
+                live.push(*item);
+            }
+        }
+        Ok(live)
     }
 }
 

@@ -265,17 +265,17 @@ impl Play {
         let taken = self
             .house
             .delivery
-            .take(id, LeaseId(1), now, 60_000)
+            .take(&[id], LeaseId(1), now, 60_000)
             .unwrap();
         match taken {
             None => "nothing\r\n".to_owned(),
             Some(Outgoing {
-                item,
+                items,
                 content,
                 body,
                 ..
             }) => {
-                assert_eq!(item.size, content.len() as u64);
+                assert_eq!(items[0].size, content.len() as u64);
                 format!("{body:?}\r\n{}", String::from_utf8_lossy(&content))
             }
         }
@@ -284,7 +284,7 @@ impl Play {
     fn conclude(&mut self, n: &str, words: &[&str]) -> String {
         let (id, now) = (self.nth(n), self.house.now);
         let lease = LeaseId(1);
-        let _taken = self.house.delivery.take(id, lease, now, 60_000).unwrap();
+        let _taken = self.house.delivery.take(&[id], lease, now, 60_000).unwrap();
         let reply = |code| Reply {
             code,
             enhanced: Some(((code / 100) as u8, 1, 1)),
@@ -300,8 +300,8 @@ impl Play {
         let done = self
             .house
             .delivery
-            .conclude(id, lease, &outcome, passed, now, entropy);
-        match done.unwrap() {
+            .conclude(&[(id, outcome)], lease, passed, now, entropy);
+        match done.unwrap()[0] {
             Concluded::Retry(_) => "Retry".to_owned(),
             other => format!("{other:?}"),
         }

@@ -436,7 +436,7 @@ fn the_queue_holds_exactly_the_chosen_outside_recipients() {
         let lease = tern_queue::LeaseId(n as u64);
         let taken = house
             .delivery
-            .take(status.id(), lease, house.now, 60_000)
+            .take(&[status.id()], lease, house.now, 60_000)
             .unwrap();
         let number = status.id().number_in(origin).unwrap();
         assert_eq!(taken.is_none(), number % 3 == 0, "recipient {number}");

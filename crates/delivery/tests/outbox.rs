@@ -321,7 +321,10 @@ fn it_is_told_how_it_stands_with_each_recipient() {
     {
         let lease = LeaseId(n as u64);
         let (now, delivery) = (house.now, Arc::clone(&house.delivery));
-        delivery.take(item.id, lease, now, 60_000).unwrap().unwrap();
+        delivery
+            .take(&[item.id], lease, now, 60_000)
+            .unwrap()
+            .unwrap();
         let is_ed = item.recipient == address("ed@far.example");
         let reply = |code, text: &str| Reply {
             code,
@@ -334,7 +337,7 @@ fn it_is_told_how_it_stands_with_each_recipient() {
             false => Outcome::Permanent(reply(550, "nobody here")),
         };
         delivery
-            .conclude(item.id, lease, &outcome, false, now, &mut house.entropy)
+            .conclude(&[(item.id, outcome)], lease, false, now, &mut house.entropy)
             .unwrap();
     }
     assert_eq!(of(&house), [Yes, Yes, Unknown, No]);

@@ -105,7 +105,9 @@ fn in_flight(house: &mut House) -> (tern_queue::QueueId, impl Fn(&House, bool) +
     let origin = incoming.origin;
     house.accept(incoming).unwrap();
     let item = house.delivery.due(house.now, 1).unwrap().pop().unwrap();
-    let taken = house.delivery.take(item.id, LeaseId(1), house.now, 60_000);
+    let taken = house
+        .delivery
+        .take(&[item.id], LeaseId(1), house.now, 60_000);
     assert!(taken.unwrap().is_some());
     let sent = tern_recall::submission::submission(&house.engine, origin).unwrap();
     let digest = sent.unwrap().digest;
@@ -159,7 +161,7 @@ fn a_notice_gives_back_what_is_not_sealed_whole_and_what_is_as_its_header() {
         let entropy = &mut house.entropy;
         let done = house
             .delivery
-            .conclude(item, lease, &refused(), false, now, entropy);
+            .conclude(&[(item, refused())], lease, false, now, entropy);
         done.unwrap();
         assert_eq!(notice(&house).contains(BODY), !sealed);
         house.check();
@@ -175,7 +177,7 @@ fn a_seal_that_falls_while_a_notice_is_placed_is_obeyed() {
     let slow = house.delivery_over(Arc::new(house.engine.clone()));
     let (lease, now) = (LeaseId(1), house.now);
     let entropy = &mut house.entropy;
-    slow.conclude(item, lease, &refused(), false, now, entropy)
+    slow.conclude(&[(item, refused())], lease, false, now, entropy)
         .unwrap();
     assert!(!house.engine.is_awaited());
     assert!(!notice(&house).contains(BODY));

@@ -44,7 +44,7 @@ fn arrives(house: &mut House, to: &str, mail: &str) -> bool {
 fn sent_out(house: &House) -> String {
     let due = house.delivery.due(house.now, 10).unwrap();
     let item = due.last().unwrap().id;
-    let taken = house.delivery.take(item, LeaseId(1), house.now, 60_000);
+    let taken = house.delivery.take(&[item], LeaseId(1), house.now, 60_000);
     String::from_utf8(taken.unwrap().unwrap().content).unwrap()
 }
 
@@ -154,7 +154,7 @@ fn what_a_mailing_list_sends_back_does_not_leave_again() {
     for (lease, item) in (2..).zip(&due) {
         let taken = house
             .delivery
-            .take(item.id, LeaseId(lease), house.now, 60_000);
+            .take(&[item.id], LeaseId(lease), house.now, 60_000);
         left.extend(taken.unwrap().map(|taken| taken.content));
     }
     assert_eq!((waits, due.len(), left.len()), (2, 1, 1));
@@ -306,10 +306,12 @@ fn what_another_account_sent_to_the_list_comes_back_as_theirs() {
     let due = house.delivery.due(house.now, 10).unwrap();
     let mut back = Vec::new();
     for item in due {
-        let taken = house.delivery.take(item.id, LeaseId(1), house.now, 60_000);
+        let taken = house
+            .delivery
+            .take(&[item.id], LeaseId(1), house.now, 60_000);
         let taken = taken.unwrap().unwrap();
         let content = String::from_utf8(taken.content).unwrap();
-        back.push((taken.item.account, from_the_list(&content)));
+        back.push((taken.items[0].account, from_the_list(&content)));
     }
     let bob = house.account("bob");
     for (of, mail) in &back {

@@ -131,7 +131,7 @@ fn what_the_queue_stops_before_anybody_has_looked_is_said_once() {
     let taken = world
         .house
         .delivery
-        .take(due[0].id, LeaseId(1), world.house.now, 60_000);
+        .take(&[due[0].id], LeaseId(1), world.house.now, 60_000);
     assert!(taken.unwrap().is_none());
     world.recalls.run_open(world.house.now).unwrap();
     world.recalls.run_open(world.house.now).unwrap();

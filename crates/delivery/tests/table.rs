@@ -359,7 +359,7 @@ impl World {
             .items;
         let item = items.iter().find(|item| item.recipient.to_string() == to);
         let (id, lease, now) = (item.unwrap().id, LeaseId(1), self.house.now);
-        let taken = self.house.delivery.take(id, lease, now, 60_000).unwrap();
+        let taken = self.house.delivery.take(&[id], lease, now, 60_000).unwrap();
         assert!(taken.is_some());
         let reply = |code| Reply {
             code,
@@ -376,7 +376,7 @@ impl World {
         let entropy = &mut self.house.entropy;
         self.house
             .delivery
-            .conclude(id, lease, &outcome, false, now, entropy)
+            .conclude(&[(id, outcome)], lease, false, now, entropy)
             .unwrap();
     }
 

@@ -14,7 +14,7 @@ const LEASE: LeaseId = LeaseId(1);
 fn taken(house: &House) -> Outgoing {
     let due = house.delivery.due(house.now, 10).unwrap();
     assert_eq!(due.len(), 1);
-    let taken = house.delivery.take(due[0].id, LEASE, house.now, 60_000);
+    let taken = house.delivery.take(&[due[0].id], LEASE, house.now, 60_000);
     taken.unwrap().unwrap()
 }
 
@@ -25,12 +25,12 @@ fn refused(house: &mut House, outgoing: &Outgoing) {
         text: "<al@far.example>: no such user".to_owned(),
         host: Some("mx.far.example".to_owned()),
     };
-    let (id, outcome) = (outgoing.item.id, Outcome::Permanent(reply));
+    let (id, outcome) = (outgoing.items[0].id, Outcome::Permanent(reply));
     let entropy = &mut house.entropy;
     let done = house
         .delivery
-        .conclude(id, LEASE, &outcome, false, house.now, entropy);
-    assert!(matches!(done.unwrap(), Concluded::Finished(_)));
+        .conclude(&[(id, outcome)], LEASE, false, house.now, entropy);
+    assert!(matches!(done.unwrap()[..], [Concluded::Finished(_)]));
 }
 
 fn sent(house: &mut House, from: &str, to: &str, content: &[u8]) -> Outgoing {
@@ -63,7 +63,7 @@ fn a_long_line_is_no_binary_content_and_its_notice_arrives() {
     assert_eq!(out.body, BodyType::SevenBit);
     refused(&mut house, &out);
     let notice = taken(&house);
-    assert_eq!(notice.item.recipient, address("ed@far.example"));
+    assert_eq!(notice.items[0].recipient, address("ed@far.example"));
     assert_eq!(notice.body, BodyType::SevenBit);
     let notice = text(&notice.content);
     assert!(notice.lines().all(|line| line.len() <= 998), "{notice}");
@@ -135,7 +135,7 @@ fn who_is_behind_an_address_is_not_told() {
     let mut house = House::new();
     let message = b"Subject: x\r\n\r\nHello\r\n";
     let out = sent(&mut house, "ed@far.example", "away@tern.test", message);
-    assert_eq!(out.item.recipient, address("al@far.example"));
+    assert_eq!(out.items[0].recipient, address("al@far.example"));
     refused(&mut house, &out);
     let notice = text(&taken(&house).content);
     for part in [

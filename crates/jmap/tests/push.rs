@@ -43,10 +43,19 @@ fn attempt(house: &mut House, outcome: &Outcome) {
     house.now = house.now.plus_millis(24 * 3_600_000);
     let id: QueueId = house.delivery.due(house.now, 1).unwrap()[0].id;
     let lease = LeaseId(1);
-    let taken = house.delivery.take(id, lease, house.now, 60_000).unwrap();
+    let taken = house
+        .delivery
+        .take(&[id], lease, house.now, 60_000)
+        .unwrap();
     assert!(taken.is_some());
     let (delivery, now) = (&house.delivery, house.now);
-    let concluded = delivery.conclude(id, lease, outcome, false, now, &mut house.entropy);
+    let concluded = delivery.conclude(
+        &[(id, outcome.clone())],
+        lease,
+        false,
+        now,
+        &mut house.entropy,
+    );
     concluded.unwrap();
 }
 

@@ -1,5 +1,7 @@
 //! What is due, and the lease that an attempt needs before it touches the network.
 
+use std::ops::ControlFlow;
+
 use tern_base::Timestamp;
 use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
 
@@ -9,34 +11,41 @@ use crate::{limits, tables};
 /// Items whose time has come: ready ones, and ones whose lease has run out; the longest waiting
 /// first. Another worker may be quicker: only [`lease()`] makes an item one's own.
 pub fn due(reader: &dyn Read, now: Timestamp, limit: usize) -> Result<Vec<Item>, StoreError> {
-    due_where(reader, now, limit, |_| true)
-}
-
-/// The same, of those that are wanted: whoever is not keeps nobody back who comes later.
-pub fn due_where(
-    reader: &dyn Read,
-    now: Timestamp,
-    limit: usize,
-    mut wanted: impl FnMut(&Item) -> bool,
-) -> Result<Vec<Item>, StoreError> {
     let limit = limit.min(limits::MAX_ITEMS);
     let mut items = Vec::new();
+    each_due(reader, now, |item| {
+        items.extend((items.len() < limit).then_some(item));
+        match items.len() < limit {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
+    })?;
+    Ok(items)
+}
+
+/// Shows the same to whoever chooses among them, until they have enough: what is not wanted keeps
+/// nobody back who comes later.
+pub fn each_due(
+    reader: &dyn Read,
+    now: Timestamp,
+    mut visit: impl FnMut(Item) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
     let mut next = Some(tables::due_until(now));
-    while let Some(range) = next.filter(|_| items.len() < limit) {
-        let page = reader.scan(&range, limit.max(limits::DUE_PAGE))?;
+    while let Some(range) = next {
+        let page = reader.scan(&range, limits::DUE_PAGE)?;
         for (key, _) in page.rows {
             let (_, id) = tables::read_time_key(&key)?;
             // Gone between the scan and now, when the reader is not a snapshot.
             let Some(item) = tables::read_item(reader, id)? else {
                 continue;
             };
-            if items.len() < limit && wanted(&item) {
-                items.push(item);
+            if visit(item).is_break() {
+                return Ok(());
             }
         }
         next = page.next;
     }
-    Ok(items)
+    Ok(())
 }
 
 /// What came of asking for a lease.

@@ -4,6 +4,11 @@
 pub const MAX_TEXT: usize = 1024;
 /// Longest prefix (the trace header lines that differ by recipient), in bytes.
 pub const MAX_PREFIX: usize = 16 * 1024;
+/// Longest prefix of an item that travels with others, in bytes: what is written of all of them
+/// together is one transaction.
+pub const MAX_SHARED_PREFIX: usize = 1024;
+/// Most items that travel together: what any server takes (RFC 5321 4.5.3.1.8).
+pub const MAX_TOGETHER: usize = 100;
 /// Most items one call hands out.
 pub const MAX_ITEMS: usize = 1_000;
 /// Due rows read at a time.

@@ -43,14 +43,15 @@ impl Default for Schedule {
 
 impl Schedule {
     /// When the item is tried again after an attempt that ended now. Up to a tenth later than the
-    /// schedule says, by a share that follows from the id: items that failed together part ways.
+    /// schedule says, by a share that follows from the origin: messages that failed together part
+    /// ways, and the recipients of one stay together.
     /// The last attempt is made when the item expires.
     pub fn next_attempt(&self, item: &Item, now: Timestamp) -> Timestamp {
         let made = (item.attempts as usize).saturating_sub(1);
         let delays = &self.retry_delays_ms;
         let delay = delays.get(made).or(delays.last()).copied();
         let delay = delay.unwrap_or(HOUR_MS).max(1);
-        let spread = u64::from(item.id.0[15]) * delay / 2560;
+        let spread = u64::from(item.origin.0[15]) * delay / 2560;
         let next = now.plus_millis(delay.saturating_add(spread));
         next.min(item.expires.max(now.plus_millis(1)))
     }

@@ -3,13 +3,14 @@
 // Helpers of tests unwrap as tests do.
 #![allow(clippy::unwrap_used)]
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tern_base::{AccountId, BlobId, EmailAddress, OriginId, SeededEntropy, Timestamp};
 use tern_queue::{
     Cancelled, Dsn, DsnReturn, Ending, Finished, Held, Item, LeaseId, Leased, NewItem, Notify,
     Outcome, QueueId, Recorded, Released, Reply, Schedule, State, Status, by_origin, by_origin_in,
-    cancel, cancel_in, check, due, due_where, end_leases, enqueue, hold, lease, list,
+    cancel, cancel_in, check, due, each_due, end_leases, enqueue, hold, lease, list,
     next_due_after, prune, record, release, status,
 };
 use tern_store::mem::Injected;
@@ -19,11 +20,14 @@ const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
 const LEASE_MS: u64 = 10 * MINUTE;
 
+/// Its last byte is 0: the schedule adds no spread.
 fn origin(n: u64) -> OriginId {
-    OriginId::new(Timestamp(n), &mut SeededEntropy::new(n))
+    let mut origin = OriginId::new(Timestamp(n), &mut SeededEntropy::new(n));
+    origin.0[15] = 0;
+    origin
 }
 
-/// Item `n` of origin 1. Its last byte is 0: the schedule adds no spread.
+/// Item `n` of origin 1.
 fn id(n: u8) -> QueueId {
     let mut bytes = [0; 16];
     bytes[0] = n;
@@ -629,10 +633,13 @@ fn retries_spread_but_never_past_the_expiry() {
     for attempts in 1..20 {
         item.attempts = attempts;
         let base = schedule.next_attempt(&item, now).millis_since(now);
-        item.id.0[15] = 255;
+        item.origin.0[15] = 255;
         let spread = schedule.next_attempt(&item, now).millis_since(now);
-        item.id.0[15] = 0;
         assert!(spread > base && spread <= base + base / 10, "{attempts}");
+        item.id.0[15] = 9;
+        let together = schedule.next_attempt(&item, now).millis_since(now);
+        assert_eq!(together, spread, "the recipients of one message");
+        item.origin.0[15] = 0;
     }
     let late = item.expires;
     assert_eq!(schedule.next_attempt(&item, Timestamp(late.0 - 5)), late);
@@ -694,16 +701,59 @@ fn whoever_is_not_wanted_keeps_nobody_back() {
     }
     let now = Timestamp(HOUR);
     let other = |item: &Item| item.recipient.domain().as_str() == "other.example";
-    let found = due_where(&engine, now, 5, other).unwrap();
+    let mut found = Vec::new();
+    each_due(&engine, now, |item| {
+        found.extend(Some(item).filter(other));
+        ControlFlow::Continue(())
+    })
+    .unwrap();
     assert_eq!(found.len(), 1);
     assert!(other(&found[0]));
-    let mut slow = 0;
-    let few = |item: &Item| {
-        other(item) || {
-            slow += 1;
-            slow
-        } <= 3
-    };
-    assert_eq!(due_where(&engine, now, 5, few).unwrap().len(), 4);
-    assert_eq!(due_where(&engine, now, 0, |_| true).unwrap(), []);
+    let mut seen = 0;
+    each_due(&engine, now, |_| {
+        seen += 1;
+        match seen {
+            ..250 => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
+        }
+    })
+    .unwrap();
+    assert_eq!(seen, 250, "no more than was wanted");
+    assert_eq!(due(&engine, now, 0).unwrap(), []);
+}
+
+#[test]
+fn what_differs_in_nothing_but_the_recipient_travels_together() {
+    let engine = MemEngine::new();
+    enqueue(&engine, &new(1), &Schedule::default(), Timestamp(0)).unwrap();
+    let item = list(&engine, None, 1).unwrap().items.remove(0);
+    let address = |text| EmailAddress::parse(text).unwrap();
+    let mut alike = item.clone();
+    alike.id = id(7);
+    alike.recipient = address("other@b.example");
+    alike.named = Some(address("list@a.example"));
+    alike.dsn.notify = None;
+    alike.dsn.orcpt = None;
+    alike.attempts = 3;
+    assert!(item.travels_with(&alike));
+    let differ: [(&str, &dyn Fn(&mut Item)); 9] = [
+        ("origin", &|item| item.origin = origin(2)),
+        ("account", &|item| item.account = None),
+        ("sender", &|item| item.mail_from = None),
+        ("RET", &|item| item.dsn.ret = None),
+        ("ENVID", &|item| item.dsn.envid = None),
+        ("SMTPUTF8", &|item| item.smtputf8 = true),
+        ("content", &|item| item.blob = BlobId([9; 32])),
+        ("prefix", &|item| item.prefix = b"X: y\r\n".to_vec()),
+        ("UTF-8", &|item| item.recipient = address("ü@b.example")),
+    ];
+    for (what, change) in differ {
+        let mut other = alike.clone();
+        change(&mut other);
+        assert!(!item.travels_with(&other), "{what}");
+        assert!(!other.travels_with(&item), "{what}");
+    }
+    let mut long = item;
+    long.prefix = vec![b'x'; 2_000];
+    assert!(!long.travels_with(&long.clone()), "too long to share");
 }

@@ -13,7 +13,7 @@ fn a_slow_domain_leaves_room_for_others() {
     let routes = [slow.route("slow.test"), other.route("other.test")].concat();
     let mut house = House::new(&format!("[relay.routes]\n{routes}"));
     let config = std::fs::read_to_string(house.path("tern.toml")).expect("read");
-    let bounds = "[relay]\nconcurrency = 3\nconcurrency_per_destination = 2\n";
+    let bounds = "[relay]\nconcurrency = 3\nconcurrency_per_destination = 2\nrecipients_per_transaction = 1\n";
     let config = config.replacen("[relay]\n", bounds, 1);
     std::fs::write(house.path("tern.toml"), config).expect("written");
     house.start();

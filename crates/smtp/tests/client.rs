@@ -99,8 +99,21 @@ fn show_cause(cause: &Cause) -> String {
     }
 }
 
+/// The message again, for those that were too many for one transaction.
+fn surplus(sent: Option<&Outgoing>, outcomes: &[Outcome]) -> Option<Outgoing> {
+    let mut left = sent?.clone();
+    let mut outcomes = outcomes.iter();
+    let recipients = &mut left.envelope.recipients;
+    recipients.retain(|_| outcomes.next() == Some(&Outcome::Surplus));
+    (!recipients.is_empty()).then_some(left)
+}
+
 /// Does what a shell does until the client waits; returns what came of it.
-fn settle(client: &mut Client, message: &mut Option<Outgoing>, again: &mut u32) -> Vec<String> {
+fn settle(
+    client: &mut Client,
+    (message, sent_last): (&mut Option<Outgoing>, &mut Option<Outgoing>),
+    again: &mut u32,
+) -> Vec<String> {
     let (mut sent, mut out) = (Vec::new(), Vec::new());
     loop {
         while client.has_output() {
@@ -110,7 +123,10 @@ fn settle(client: &mut Client, message: &mut Option<Outgoing>, again: &mut u32) 
             ClientStep::Continue => {}
             ClientStep::Input | ClientStep::StartTls => break,
             ClientStep::Idle => match message.take() {
-                Some(message) => client.send(message, NOW).unwrap(),
+                Some(sending) => {
+                    *sent_last = Some(sending.clone());
+                    client.send(sending, NOW).unwrap();
+                }
                 None if *again == 0 => {
                     client.quit(NOW);
                     *again = 1;
@@ -118,6 +134,7 @@ fn settle(client: &mut Client, message: &mut Option<Outgoing>, again: &mut u32) 
                 None => break,
             },
             ClientStep::Sent(outcomes) => {
+                *message = surplus(sent_last.as_ref(), &outcomes).filter(|_| client.takes_more());
                 out.extend(outcomes.iter().map(|outcome| match outcome {
                     Outcome::Delivered(reply) => {
                         format!("O: delivered {} {}", reply.code, reply.text)
@@ -125,6 +142,7 @@ fn settle(client: &mut Client, message: &mut Option<Outgoing>, again: &mut u32) 
                     Outcome::Rejected(cause) => format!("O: rejected {}", show_cause(cause)),
                     Outcome::Deferred(cause) => format!("O: deferred {}", show_cause(cause)),
                     Outcome::Unanswered(end) => format!("O: unanswered {end:?}"),
+                    Outcome::Surplus => "O: surplus".to_owned(),
                 }))
             }
             ClientStep::Close(end) => {
@@ -147,7 +165,8 @@ fn play(title: &str, lines: &[&str], size: usize) -> Vec<String> {
         ..ClientSettings::default()
     };
     let mut client = Client::new(Arc::new(settings), policy, None, NOW);
-    let (mut message, mut again, mut out) = (Some(outgoing), 0, Vec::new());
+    let (mut message, mut last) = (Some(outgoing), None);
+    let (mut again, mut out) = (0, Vec::new());
     let mut lines = lines.iter().copied().peekable();
     let expected = |line: &str| ["C: ", "O: ", "X: "].iter().any(|p| line.starts_with(p));
     let mut over = false;
@@ -168,7 +187,7 @@ fn play(title: &str, lines: &[&str], size: usize) -> Vec<String> {
         for piece in sent.iter().flat_map(|line| line.as_bytes().chunks(size)) {
             client.receive(piece, NOW);
             if !over {
-                got.extend(settle(&mut client, &mut message, &mut again));
+                got.extend(settle(&mut client, (&mut message, &mut last), &mut again));
                 over |= got.iter().any(|line| line.starts_with("X: "));
             }
         }
@@ -180,7 +199,7 @@ fn play(title: &str, lines: &[&str], size: usize) -> Vec<String> {
             _ => {}
         }
         if action.is_some() && !over {
-            got.extend(settle(&mut client, &mut message, &mut again));
+            got.extend(settle(&mut client, (&mut message, &mut last), &mut again));
             over |= got.iter().any(|line| line.starts_with("X: "));
         }
         out.extend(got);
@@ -320,14 +339,14 @@ proptest! {
     ], 0..30)) {
         let (outgoing, policy) = message(&["! to a@b.example", "! to c@b.example"]);
         let mut client = Client::new(Arc::new(ClientSettings::default()), policy, None, NOW);
-        let (mut message, mut again) = (Some(outgoing), 0);
+        let (mut message, mut last, mut again) = (Some(outgoing), None, 0);
         let mut outcomes = 0;
         for piece in data {
             client.receive(&piece, NOW);
-            outcomes += settle(&mut client, &mut message, &mut again).iter().filter(|l| l.starts_with("O: ")).count();
+            outcomes += settle(&mut client, (&mut message, &mut last), &mut again).iter().filter(|l| l.starts_with("O: ")).count();
         }
         client.connection_lost();
-        outcomes += settle(&mut client, &mut message, &mut again).iter().filter(|l| l.starts_with("O: ")).count();
+        outcomes += settle(&mut client, (&mut message, &mut last), &mut again).iter().filter(|l| l.starts_with("O: ")).count();
         // Every recipient of a message that was sent has one outcome.
         prop_assert_eq!(outcomes, if message.is_some() { 0 } else { 2 });
     }

@@ -117,6 +117,11 @@ impl Run {
 
     fn outcomes(&mut self, outcomes: &[Outcome]) {
         self.told += 1;
+        let is_surplus = |outcome: &Outcome| *outcome == Outcome::Surplus;
+        assert!(
+            !outcomes.iter().all(is_surplus),
+            "nothing was done, and all of it is to be done again"
+        );
         assert_eq!(
             outcomes.len(),
             message(self.message).envelope.recipients.len()
@@ -130,7 +135,10 @@ impl Run {
                 Outcome::Deferred(Cause::Reply(Reply { code, .. })) => {
                     assert!(!(200..300).contains(code), "deferred by {code}");
                 }
-                Outcome::Rejected(_) | Outcome::Deferred(_) | Outcome::Unanswered(_) => {}
+                Outcome::Rejected(_)
+                | Outcome::Deferred(_)
+                | Outcome::Unanswered(_)
+                | Outcome::Surplus => {}
             }
         }
     }

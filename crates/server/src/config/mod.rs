@@ -232,9 +232,13 @@ pub struct Relay {
     pub trusted_certificates: PathBuf,
     /// Most deliveries to other servers at once. A number; default 20.
     pub concurrency: u16,
-    /// Most of them to one domain, and with one address, so that one that is slow leaves room for
-    /// others; a route of `*` has no such bound. A number; default 5.
+    /// Most of them to one destination (a domain, or the server of its route), and with one address, so
+    /// that one that is slow leaves room for others; a route of `*` has no such bound. A number;
+    /// default 5.
     pub concurrency_per_destination: u16,
+    /// Most recipients of a message that are handed over at once where they go the same way; fewer
+    /// where the other server says so (RFC 9422). A number from 1 to 100; default 50.
+    pub recipients_per_transaction: u16,
     /// Longest attempt to hand one message over, whatever it waits for; it is tried again later. In
     /// seconds; default 1800.
     pub attempt_timeout_secs: u64,
@@ -257,6 +261,7 @@ impl Default for Relay {
             trusted_certificates: PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
             concurrency: 20,
             concurrency_per_destination: 5,
+            recipients_per_transaction: 50,
             attempt_timeout_secs: 1_800,
             connect_timeout_secs: 30,
             reply_timeout_secs: 300,

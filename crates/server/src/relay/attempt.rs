@@ -1,21 +1,23 @@
-//! One attempt to hand one item to the next server: taken under a lease, sent, and concluded.
+//! One attempt to hand items that travel together to the next server: taken under a lease, sent, and
+//! recorded.
 //!
-//! Invariant: what came of it is recorded as soon as it is known, again and again while the lease
-//! lasts; nothing is recorded of what is not known.
+//! Invariant: no recipient is named to a server outside of the lease. Whoever is too many for one
+//! transaction goes with the next one of the same session, and where there is none, is due again as if
+//! there had been no attempt; each transaction settles somebody, so that comes to an end.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tern_base::{Fault, Timestamp};
-use tern_delivery::{Concluded, Outgoing};
-use tern_queue::{LeaseId, Outcome, QueueId, Reply};
+use tern_base::Fault;
+use tern_delivery::Outgoing;
+use tern_queue::{Item, LeaseId, Outcome, QueueId, Reply};
 use tern_smtp::client::{self, End, TlsPolicy};
 use tokio::time::sleep;
 
 use super::Shared;
 use super::connect::Way;
-use super::dialogue::{Spoken, Unsent, speak};
+use super::dialogue::{Dialogue, Unsent};
 use super::patience::{Over, Patience};
+use super::record::{ASK_AGAIN, Ended, Record};
 use super::route::Route;
 use super::traffic::Pass;
 use super::words::{envelope, of_end, queue_outcome, unsaid, weigh};
@@ -23,62 +25,50 @@ use crate::clock::{self, OsEntropy};
 use crate::config::{HostPort, RelayTls};
 use crate::net::Reach;
 
-/// The first wait before the store is asked again, and the longest; each is twice the one before.
-const ASK_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
 /// After how long an item is due again whose hosts have as many sessions as they may have.
 const BUSY_MS: u64 = 5_000;
 /// How often a lease is asked for.
 const TAKES: u32 = 5;
 
-/// Takes the item, sends it, and records what came of it.
+/// Takes the items, sends them, and records what came of each.
 pub(super) async fn attempt(shared: Arc<Shared>, pass: Pass, lease: LeaseId, patience: Patience) {
-    let id = pass.id();
-    let outgoing = match take(&shared, id, lease).await {
+    let outgoing = match take(&shared, pass.ids(), lease).await {
         Ok(Some(outgoing)) => outgoing,
         Ok(None) => return,
         Err(()) => return pass.rest(),
     };
     pass.go();
     let until = clock::now().plus_millis(shared.lease_ms());
-    let recipient = outgoing.item.recipient.to_string();
-    let (outcome, dsn) = match outgoing.is_overdue {
-        true => {
-            let why = "the last attempt was cut off, and no time is left for another";
-            (Outcome::Temporary(unsaid(why, None)), false)
-        }
-        false => send(&shared, outgoing, patience).await,
+    let record = Record {
+        shared,
+        lease,
+        until,
     };
-    let concluded = conclude(&shared, id, lease, &outcome, dsn, until).await;
-    let reply = outcome.reply().cloned();
-    let reply = reply.unwrap_or_else(|| unsaid("given back", None));
-    let (code, text, host) = (reply.code, reply.text, reply.host.unwrap_or_default());
-    match concluded {
-        Some(Concluded::Finished(ending)) => {
-            tracing::info!(%id, recipient, host, code, text, ?ending, "relay finished");
-        }
-        Some(Concluded::Retry(at)) => {
-            tracing::info!(%id, recipient, host, code, text, %at, "relay to be tried again");
-        }
-        Some(Concluded::Held | Concluded::Ignored) => {
-            tracing::info!(%id, recipient, host, code, text, "relay held or overtaken");
-        }
-        None => {}
-    }
+    let why = "the last attempt was cut off, and no time is left for another";
+    let overdue = Outcome::Temporary(unsaid(why, None));
+    record.same(outgoing.overdue.clone(), &overdue).await;
+    send(&record, outgoing, patience).await;
 }
 
-/// Takes the item. A store that does not say whether the lease is taken is asked for the same again.
-async fn take(shared: &Arc<Shared>, id: QueueId, lease: LeaseId) -> Result<Option<Outgoing>, ()> {
+/// Takes the items. A store that does not say whether the lease is taken is asked for the same again.
+async fn take(
+    shared: &Arc<Shared>,
+    ids: &[QueueId],
+    lease: LeaseId,
+) -> Result<Option<Outgoing>, ()> {
     let mut wait = ASK_AGAIN.0;
+    let first = ids.first().map(ToString::to_string).unwrap_or_default();
     for left in (0..TAKES).rev() {
         let (delivery, lease_ms) = (Arc::clone(&shared.delivery), shared.lease_ms());
-        let take = move || delivery.take(id, lease, clock::now(), lease_ms);
+        let ids = ids.to_vec();
+        let take = move || delivery.take(&ids, lease, clock::now(), lease_ms);
         match tokio::task::spawn_blocking(take).await.map_err(drop)? {
             Ok(outgoing) => return Ok(outgoing),
             Err(error) if left > 0 && error.fault() == Fault::Temporary => {
-                tracing::debug!(%id, %error, "asking again for an item");
+                tracing::debug!(first, %error, "asking again for items");
             }
             Err(error) => {
-                tracing::error!(%id, %error, "an item could not be taken");
+                tracing::error!(first, %error, "items could not be taken");
                 return Err(());
             }
         }
@@ -88,39 +78,91 @@ async fn take(shared: &Arc<Shared>, id: QueueId, lease: LeaseId) -> Result<Optio
     Err(())
 }
 
-/// Records what came of it, for as long as the lease lasts.
-async fn conclude(
-    shared: &Arc<Shared>,
-    id: QueueId,
-    lease: LeaseId,
-    outcome: &Outcome,
-    dsn: bool,
-    until: Timestamp,
-) -> Option<Concluded> {
-    let mut wait = ASK_AGAIN.0;
+/// Sends a message to its recipients, by as many transactions of one session as it takes.
+async fn send(record: &Record, outgoing: Outgoing, mut patience: Patience) {
+    let mut left = outgoing.items;
+    let Some(first) = left.first() else {
+        return;
+    };
+    let domain = first.recipient.domain().as_str().to_owned();
+    let (mut dialogue, host) = match reach(&record.shared, &domain, &mut patience).await {
+        Ok(reached) => reached,
+        Err(outcome) => return record.same(left, &outcome).await,
+    };
+    let content = Arc::new(outgoing.content);
     loop {
-        let (delivery, told) = (Arc::clone(&shared.delivery), outcome.clone());
-        let record = move || delivery.conclude(id, lease, &told, dsn, clock::now(), &mut OsEntropy);
-        match tokio::task::spawn_blocking(record).await.ok()? {
-            Ok(concluded) => return Some(concluded),
-            Err(error) if error.fault() == Fault::Temporary && clock::now() < until => {
-                tracing::warn!(%id, %error, "an outcome is not recorded yet");
-            }
-            Err(error) => {
-                tracing::error!(%id, %error, "an outcome could not be recorded");
-                return None;
-            }
+        let message = client::Outgoing {
+            envelope: envelope(&left, outgoing.body),
+            content: Arc::clone(&content),
+        };
+        let (mut ended, dsn) = match dialogue.send(message, &mut patience).await {
+            Ok(outcomes) => (settled(&mut left, outcomes, &host), dialogue.takes_dsn()),
+            Err(unsent) => return record.same(left, &of_unsent(unsent, &host)).await,
+        };
+        if left.is_empty() || !dialogue.takes_more() || patience.is_over() {
+            // What came of it is recorded while the other server is still asked to hang up.
+            tokio::spawn(dialogue.end(patience));
+            let at_once = Outcome::GivenBack(clock::now());
+            ended.extend(left.into_iter().map(|item| (item, at_once.clone())));
+            return record.each(ended, dsn).await;
         }
-        sleep(wait).await;
-        wait = ASK_AGAIN.1.min(wait * 2);
+        record.each(ended, dsn).await;
     }
 }
 
-/// Sends one item. Answers the outcome, and whether the other server took its DSN parameters.
-async fn send(shared: &Shared, outgoing: Outgoing, mut patience: Patience) -> (Outcome, bool) {
-    let domain = outgoing.item.recipient.domain().as_str();
+/// What came of the items in one transaction; those that were too many for it are left.
+fn settled(left: &mut Vec<Item>, outcomes: Vec<client::Outcome>, host: &HostPort) -> Vec<Ended> {
+    let (mut ended, mut surplus) = (Vec::new(), Vec::new());
+    for (item, outcome) in std::mem::take(left).into_iter().zip(outcomes) {
+        match queue_outcome(outcome, Some(host.host.clone())) {
+            Some(outcome) => ended.push((item, outcome)),
+            None => surplus.push(item),
+        }
+    }
+    *left = surplus;
+    ended
+}
+
+/// A session with one of the hosts of a domain, or what is to be said of each item without one.
+async fn reach(
+    shared: &Shared,
+    domain: &str,
+    patience: &mut Patience,
+) -> Result<(Dialogue, HostPort), Outcome> {
+    let (hosts, way) = hosts(shared, domain, patience).await?;
+    let (mut last, mut is_busy) = (None, false);
+    for host in hosts {
+        let next = match call(shared, &host, way, patience).await {
+            Ok(dialogue) => return Ok((dialogue, host)),
+            Err(Unsent::Over(over)) => return Err(cut_off(over, Some(host.host))),
+            Err(Unsent::Busy) => {
+                is_busy = true;
+                continue;
+            }
+            // RFC 5321 5.1: the next host, where this one could not even be asked.
+            Err(unsent) => of_unsent(unsent, &host),
+        };
+        // Where another host could not be asked, that may change.
+        last = Some(weigh(last, next));
+        if patience.is_over() {
+            break;
+        }
+    }
+    if is_busy {
+        // One of the hosts may take it as soon as it is done with others.
+        return Err(Outcome::GivenBack(clock::now().plus_millis(BUSY_MS)));
+    }
+    let none = || Outcome::Temporary(unsaid(format!("no host for {domain}"), None));
+    Err(last.unwrap_or_else(none))
+}
+
+/// The hosts of a domain, the best first, and how they are connected to.
+async fn hosts(
+    shared: &Shared,
+    domain: &str,
+    patience: &mut Patience,
+) -> Result<(Vec<HostPort>, Way), Outcome> {
     let mut entropy = OsEntropy;
-    let routed = patience.wait(shared.routes.of(domain, &mut entropy));
     let by_dns = Way {
         reach: shared.reach,
         is_absolute: true,
@@ -129,60 +171,30 @@ async fn send(shared: &Shared, outgoing: Outgoing, mut patience: Patience) -> (O
     let configured = Way {
         reach: Reach::Anywhere,
         is_absolute: false,
-        is_limited: !shared.routes.is_of_all(domain),
+        is_limited: !shared.routes.destination(domain).is_of_all,
     };
-    let (hosts, way) = match routed.await {
-        Ok(Route::Configured(host)) => (vec![host], configured),
-        Ok(Route::Hosts(hosts)) => (hosts, by_dns),
-        Ok(Route::Unknown(why)) => return (Outcome::Temporary(unsaid(why, None)), false),
-        Ok(Route::Nowhere(enhanced, why)) => {
-            let reply = Reply {
-                enhanced: Some(enhanced),
-                ..unsaid(why, None)
-            };
-            return (Outcome::Permanent(reply), false);
-        }
-        Err(over) => return (cut_off(over, None), false),
-    };
-    let none = format!("no host for {domain}");
-    let message = client::Outgoing {
-        envelope: envelope(&outgoing),
-        content: Arc::new(outgoing.content),
-    };
-    let (mut last, mut is_busy) = (None, false);
-    for route in &hosts {
-        let host = Some(route.host.clone());
-        let next = match send_to(shared, route, way, &message, &mut patience).await {
-            Ok(spoken) => {
-                // What came of it is recorded while the other server is still asked to hang up.
-                tokio::spawn(spoken.farewell.say(patience));
-                return (queue_outcome(spoken.outcome, host), spoken.dsn);
-            }
-            // Where another host could not be asked, that may change.
-            Err(Unsent::Inside) => inside(route),
-            // RFC 5321 5.1: the next host, where this one could not even be asked.
-            Err(Unsent::Io(error)) => Outcome::Temporary(unsaid(format!("{route}: {error}"), host)),
-            Err(Unsent::Ended(end)) => of_end(end, host),
-            Err(Unsent::Over(over)) => return (cut_off(over, host), false),
-            Err(Unsent::Busy) => {
-                is_busy = true;
-                continue;
-            }
-        };
-        last = Some(weigh(last, next));
-        if patience.is_over() {
-            break;
-        }
+    match patience.wait(shared.routes.of(domain, &mut entropy)).await {
+        Ok(Route::Configured(host)) => Ok((vec![host], configured)),
+        Ok(Route::Hosts(hosts)) => Ok((hosts, by_dns)),
+        Ok(Route::Unknown(why)) => Err(Outcome::Temporary(unsaid(why, None))),
+        Ok(Route::Nowhere(enhanced, why)) => Err(Outcome::Permanent(Reply {
+            enhanced: Some(enhanced),
+            ..unsaid(why, None)
+        })),
+        Err(over) => Err(cut_off(over, None)),
     }
-    if is_busy {
-        // One of the hosts may take it as soon as it is done with others.
-        let soon = clock::now().plus_millis(BUSY_MS);
-        return (Outcome::GivenBack(soon), false);
+}
+
+/// What is to be said of items that a host was not asked to take.
+fn of_unsent(unsent: Unsent, route: &HostPort) -> Outcome {
+    let host = Some(route.host.clone());
+    match unsent {
+        Unsent::Inside => inside(route),
+        Unsent::Io(error) => Outcome::Temporary(unsaid(format!("{route}: {error}"), host)),
+        Unsent::Ended(end) => of_end(end, host),
+        Unsent::Over(over) => cut_off(over, host),
+        Unsent::Busy => Outcome::GivenBack(clock::now().plus_millis(BUSY_MS)),
     }
-    (
-        last.unwrap_or_else(|| Outcome::Temporary(unsaid(none, None))),
-        false,
-    )
 }
 
 /// An attempt that was cut off before the message was begun.
@@ -203,32 +215,22 @@ fn inside(route: &HostPort) -> Outcome {
     })
 }
 
-/// Speaks to one host, in the clear where TLS was only a wish and failed.
-async fn send_to(
+/// A session with one host, in the clear where TLS was only a wish and failed.
+async fn call(
     shared: &Shared,
     route: &HostPort,
     way: Way,
-    message: &client::Outgoing,
     patience: &mut Patience,
-) -> Result<Spoken, Unsent> {
+) -> Result<Dialogue, Unsent> {
     let policy = match shared.tls {
         RelayTls::Never => TlsPolicy::Never,
         RelayTls::Opportunistic => TlsPolicy::Opportunistic,
         RelayTls::Required => TlsPolicy::Required,
     };
-    let said = speak(shared, route, way, policy, message.clone(), patience).await;
-    match said {
+    match Dialogue::begin(shared, route, way, policy, patience).await {
         // RFC 7435: a handshake that fails is no reason not to send in the clear.
         Err(Unsent::Ended(End::TlsFailed)) if policy == TlsPolicy::Opportunistic => {
-            speak(
-                shared,
-                route,
-                way,
-                TlsPolicy::Never,
-                message.clone(),
-                patience,
-            )
-            .await
+            Dialogue::begin(shared, route, way, TlsPolicy::Never, patience).await
         }
         said => said,
     }

@@ -1,4 +1,4 @@
-//! What is said to one host: from its greeting to its answer to the message, and QUIT behind that.
+//! What is said to one host: from its greeting to its answers to messages, and QUIT behind those.
 //!
 //! Invariant: the session outlives every wait, so whatever cuts the dialogue off (its deadline, the
 //! attempt's, a stop, a lost connection), the session is asked what became of the message: what may
@@ -30,14 +30,6 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How long the answer to QUIT is waited for.
 const QUIT: Duration = Duration::from_secs(5);
 
-/// What came of a message that the host was asked to take.
-pub(super) struct Spoken {
-    pub(super) outcome: client::Outcome,
-    /// Whether the host took over the DSN parameters.
-    pub(super) dsn: bool,
-    pub(super) farewell: Farewell,
-}
-
 /// Why a message was not even begun.
 pub(super) enum Unsent {
     Io(io::Error),
@@ -62,63 +54,77 @@ impl From<Over> for Unsent {
     }
 }
 
-/// Asks one host to take a message with one recipient.
-pub(super) async fn speak(
-    shared: &Shared,
-    route: &HostPort,
-    way: Way,
-    policy: TlsPolicy,
-    message: client::Outgoing,
-    patience: &mut Patience,
-) -> Result<Spoken, Unsent> {
-    let connect = shared.connector.connect(route, way, &shared.traffic);
-    let (stream, session) = patience.wait(connect).await??;
-    let mut line = Line::over(Wire::Plain(stream), Some(session));
-    let mut client = Client::new(Arc::clone(&shared.client), policy, None, clock::now());
-    let mut message = Some(message);
-    loop {
-        match client.step(clock::now()) {
-            ClientStep::Continue => {}
-            ClientStep::Input => {
-                line.exchange(&mut client, patience).await?;
-                if let Some(session) = line.session.as_ref().filter(|_| line.is_silent) {
-                    session.note_away();
-                }
-            }
-            ClientStep::StartTls => {
-                let secure = line.secure(shared, route, &mut client);
-                line = patience.wait(secure).await??;
-            }
-            // The session is idle, so it takes the message; and it tells of it before it is idle
-            // again.
-            ClientStep::Idle => match message.take() {
-                Some(message) => drop(client.send(message, clock::now())),
-                None => return Err(Unsent::Ended(End::Protocol)),
-            },
-            ClientStep::Sent(outcomes) => {
-                let outcome = outcomes.into_iter().next();
-                // What is left is QUIT: whoever waits for a session may have one.
-                line.session = None;
-                return Ok(Spoken {
-                    outcome: outcome.ok_or(Unsent::Ended(End::Protocol))?,
-                    dsn: client.extensions().dsn,
-                    farewell: Farewell { client, line },
-                });
-            }
-            ClientStep::Close(end) => return Err(Unsent::Ended(end)),
-        }
-    }
-}
-
-/// A session that is done, and is owed a QUIT.
-pub(super) struct Farewell {
+/// A session with one host, which was asked for nothing that it has not answered.
+pub(super) struct Dialogue {
     client: Client,
     line: Line,
 }
 
-impl Farewell {
+impl Dialogue {
+    /// Connects, and comes to where a message may be sent.
+    pub(super) async fn begin(
+        shared: &Shared,
+        route: &HostPort,
+        way: Way,
+        policy: TlsPolicy,
+        patience: &mut Patience,
+    ) -> Result<Self, Unsent> {
+        let connect = shared.connector.connect(route, way, &shared.traffic);
+        let (stream, session) = patience.wait(connect).await??;
+        let mut line = Line::over(Wire::Plain(stream), Some(session));
+        let mut client = Client::new(Arc::clone(&shared.client), policy, None, clock::now());
+        loop {
+            match client.step(clock::now()) {
+                ClientStep::Continue => {}
+                ClientStep::Input => line.exchange(&mut client, patience).await?,
+                ClientStep::StartTls => {
+                    let secure = line.secure(shared, route, &mut client);
+                    line = patience.wait(secure).await??;
+                }
+                ClientStep::Idle => return Ok(Self { client, line }),
+                // Nothing was sent that could be told of.
+                ClientStep::Sent(_) => return Err(Unsent::Ended(End::Protocol)),
+                ClientStep::Close(end) => return Err(Unsent::Ended(end)),
+            }
+        }
+    }
+
+    /// Asks the host to take a message. What became of each recipient, in turn.
+    pub(super) async fn send(
+        &mut self,
+        message: client::Outgoing,
+        patience: &mut Patience,
+    ) -> Result<Vec<client::Outcome>, Unsent> {
+        let (client, line) = (&mut self.client, &mut self.line);
+        // A session that is not idle any more says below why.
+        drop(client.send(message, clock::now()));
+        loop {
+            match client.step(clock::now()) {
+                ClientStep::Continue => {}
+                ClientStep::Input => line.exchange(client, patience).await?,
+                ClientStep::Sent(outcomes) => return Ok(outcomes),
+                ClientStep::Close(end) => return Err(Unsent::Ended(end)),
+                ClientStep::Idle | ClientStep::StartTls => {
+                    return Err(Unsent::Ended(End::Protocol));
+                }
+            }
+        }
+    }
+
+    /// Whether the host takes another message in this session.
+    pub(super) fn takes_more(&self) -> bool {
+        self.client.takes_more()
+    }
+
+    /// Whether the host takes over the DSN parameters.
+    pub(super) fn takes_dsn(&self) -> bool {
+        self.client.extensions().dsn
+    }
+
     /// Says QUIT (RFC 5321 4.1.1.10), and waits a little for the answer.
-    pub(super) async fn say(mut self, mut patience: Patience) {
+    pub(super) async fn end(mut self, mut patience: Patience) {
+        // Whoever waits for a session may have one.
+        self.line.session = None;
         patience.at_most(QUIT);
         self.client.quit(clock::now());
         loop {
@@ -158,10 +164,8 @@ impl Wire {
 /// A connection, and what is on its way out.
 struct Line {
     wire: Wire,
-    /// It counts, until its message is done with.
+    /// It counts, until its messages are done with.
     session: Option<Session>,
-    /// It did not answer in time.
-    is_silent: bool,
     output: Vec<u8>,
     /// How much of `output` is out.
     written: usize,
@@ -186,7 +190,6 @@ impl Line {
         Self {
             wire,
             session,
-            is_silent: false,
             output: Vec::new(),
             written: 0,
             is_flushed: true,
@@ -214,7 +217,10 @@ impl Line {
             }
             Event::TimedOut if self.broken.is_some() => client.connection_lost(),
             Event::TimedOut => {
-                self.is_silent = true;
+                // It did not answer in time.
+                if let Some(session) = &self.session {
+                    session.note_away();
+                }
                 client.timed_out();
             }
             Event::Stop => {

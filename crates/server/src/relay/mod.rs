@@ -1,5 +1,5 @@
-//! The outgoing worker: takes what is due from the queue, speaks SMTP to the next server, and
-//! records what came of it.
+//! The outgoing worker: takes what is due from the queue, what travels together at once (see [`look`]),
+//! speaks SMTP to the next server, and records what came of it.
 //!
 //! Invariant: an item is on the network only under its lease; an attempt ends before its lease does,
 //! by an outcome that says what may have been taken (see [`dialogue`]), and that is recorded or the
@@ -9,7 +9,9 @@
 mod attempt;
 mod connect;
 mod dialogue;
+mod look;
 mod patience;
+mod record;
 mod route;
 mod traffic;
 mod words;
@@ -21,6 +23,7 @@ use std::time::Duration;
 use tern_base::Entropy as _;
 use tern_delivery::{Delivery, DeliveryError};
 use tern_queue::LeaseId;
+use tern_queue::limits::MAX_TOGETHER;
 use tern_smtp::client::ClientSettings;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
@@ -30,6 +33,7 @@ use crate::config::{Config, RelayTls};
 use crate::net::Reach;
 use connect::Connector;
 pub(crate) use connect::any_certificate;
+use look::Look;
 use patience::Patience;
 use route::Routes;
 use traffic::{Pass, Traffic};
@@ -64,6 +68,8 @@ struct Shared {
     /// Where a host may be that the configuration does not name.
     reach: Reach,
     attempt_timeout: Duration,
+    /// Most items of one attempt.
+    most_together: usize,
     traffic: Arc<Traffic>,
 }
 
@@ -104,6 +110,7 @@ impl Relay {
                 false => Reach::Public,
             },
             attempt_timeout: Duration::from_secs(relay.attempt_timeout_secs),
+            most_together: usize::from(relay.recipients_per_transaction).clamp(1, MAX_TOGETHER),
             traffic: Arc::new(Traffic::new(
                 relay.concurrency.into(),
                 relay.concurrency_per_destination.into(),
@@ -165,17 +172,14 @@ impl Relay {
     async fn due(&self) -> Vec<Pass> {
         let shared = Arc::clone(&self.shared);
         let look = move || {
-            let mut passes = Vec::new();
-            let room = shared.traffic.room();
-            shared.delivery.due_where(clock::now(), room, |item| {
-                let domain = item.recipient.domain().as_str();
-                let bounded = (!shared.routes.is_of_all(domain)).then_some(domain);
-                let pass = shared.traffic.admit(item.id, bounded);
-                let admitted = pass.is_some();
-                passes.extend(pass);
-                admitted
-            })?;
-            Ok::<_, DeliveryError>(passes)
+            let (traffic, routes) = (&shared.traffic, &shared.routes);
+            let mut look = Look::new(traffic, routes, shared.most_together);
+            if traffic.room() > 0 {
+                shared
+                    .delivery
+                    .each_due(clock::now(), |item| look.see(item))?;
+            }
+            Ok::<_, DeliveryError>(look.passes().collect())
         };
         match tokio::task::spawn_blocking(look).await {
             Ok(Ok(passes)) => passes,

@@ -26,6 +26,15 @@ pub(super) enum Route {
     Unknown(String),
 }
 
+/// One way that mail goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Destination {
+    /// The domain, or the server that the configuration names for it and others.
+    pub(super) name: String,
+    /// By the route of all others: nothing is known of where to.
+    pub(super) is_of_all: bool,
+}
+
 /// Most hosts of one domain that are tried in one attempt.
 const MAX_HOSTS: usize = 5;
 /// Where other servers take mail.
@@ -56,9 +65,14 @@ impl Routes {
         })
     }
 
-    /// Whether a domain goes by the route of all others: nothing is known of where to.
-    pub(super) fn is_of_all(&self, domain: &str) -> bool {
-        !self.table.contains_key(domain) && self.table.contains_key("*")
+    /// What mail for a domain has in common with other mail that goes the same way.
+    pub(super) fn destination(&self, domain: &str) -> Destination {
+        let own = self.table.get(domain);
+        let route = own.or_else(|| self.table.get("*"));
+        Destination {
+            name: route.map_or_else(|| domain.to_owned(), ToString::to_string),
+            is_of_all: own.is_none() && route.is_some(),
+        }
     }
 
     pub(super) async fn of(&self, domain: &str, entropy: &mut (dyn Entropy + Send)) -> Route {

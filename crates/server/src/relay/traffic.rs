@@ -1,11 +1,11 @@
 //! What is under way, and what rests: so that a destination that is slow or away, or an item that
 //! can't be taken, keeps back nobody else's mail.
 //!
-//! Invariant: no more than so many attempts are under way at all, fewer to one domain, and fewer with
-//! one address; what is counted ends with the guard that stands for it. An address that fell silent is
+//! Invariant: no more than so many attempts are under way at all, fewer to one destination, and fewer with
+//! one address; an item is in one attempt at most; what is counted ends with the guard that stands for it. An address that fell silent is
 //! left alone for a while, and what is for it waits without a slot.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,14 +25,15 @@ pub(super) struct Traffic {
     freed: Notify,
     /// Most attempts at once.
     total: usize,
-    /// Most of them to one domain, and most sessions with one address.
+    /// Most of them to one destination, and most sessions with one address.
     each: usize,
 }
 
 #[derive(Default)]
 struct State {
-    under_way: HashMap<QueueId, Option<String>>,
-    domains: HashMap<String, usize>,
+    attempts: usize,
+    under_way: HashSet<QueueId>,
+    destinations: HashMap<String, usize>,
     sessions: HashMap<SocketAddr, usize>,
     away: HashMap<SocketAddr, Instant>,
     resting: HashMap<QueueId, (Instant, Duration)>,
@@ -67,7 +68,7 @@ impl Traffic {
 
     /// How many further attempts may begin.
     pub(super) fn room(&self) -> usize {
-        self.total.saturating_sub(self.state().under_way.len())
+        self.total.saturating_sub(self.state().attempts)
     }
 
     /// Returns when an attempt has ended since the last call.
@@ -77,26 +78,33 @@ impl Traffic {
 
     /// Whether nothing is under way.
     pub(super) fn is_idle(&self) -> bool {
-        self.state().under_way.is_empty()
+        self.state().attempts == 0
     }
 
-    /// Lets an attempt begin, if it may now. `domain`: what counts towards its bound.
-    pub(super) fn admit(self: &Arc<Self>, id: QueueId, domain: Option<&str>) -> Option<Pass> {
+    /// Lets an attempt begin, if it may now. `bounded`: the destination, where its bound counts.
+    pub(super) fn admit(self: &Arc<Self>, id: QueueId, bounded: Option<&str>) -> Option<Pass> {
         let mut state = self.state();
-        let rests = |(until, _): &(Instant, Duration)| *until > Instant::now();
-        if state.under_way.contains_key(&id) || state.resting.get(&id).is_some_and(rests) {
+        if state.attempts >= self.total || !state.is_free(id) {
             return None;
         }
-        if let Some(domain) = domain {
-            let under_way = state.domains.entry(domain.to_owned()).or_default();
-            if *under_way >= self.each {
+        if let Some(destination) = bounded {
+            let attempts = state
+                .destinations
+                .entry(destination.to_owned())
+                .or_default();
+            if *attempts >= self.each {
                 return None;
             }
-            *under_way += 1;
+            *attempts += 1;
         }
-        state.under_way.insert(id, domain.map(str::to_owned));
-        let traffic = Arc::clone(self);
-        Some(Pass { traffic, id })
+        state.attempts += 1;
+        state.under_way.insert(id);
+        Some(Pass {
+            traffic: Arc::clone(self),
+            takes_others: !state.resting.contains_key(&id),
+            ids: vec![id],
+            bounded: bounded.map(str::to_owned),
+        })
     }
 
     /// Which of these may be connected to. `limited`: no more than so many sessions with each.
@@ -136,6 +144,14 @@ impl Traffic {
     }
 }
 
+impl State {
+    /// Whether an item may be attempted now.
+    fn is_free(&self, id: QueueId) -> bool {
+        let rests = |(until, _): &(Instant, Duration)| *until > Instant::now();
+        !self.under_way.contains(&id) && !self.resting.get(&id).is_some_and(rests)
+    }
+}
+
 /// One less of what is counted; what is none is forgotten.
 fn one_less<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
     if let Some(count) = counts.get_mut(key) {
@@ -146,40 +162,62 @@ fn one_less<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
     }
 }
 
-/// An attempt under way.
+/// An attempt under way, with the items of it.
 pub(super) struct Pass {
     traffic: Arc<Traffic>,
-    id: QueueId,
+    /// What could not be taken before goes alone, so that it keeps back nothing else.
+    takes_others: bool,
+    ids: Vec<QueueId>,
+    bounded: Option<String>,
 }
 
 impl Pass {
-    pub(super) fn id(&self) -> QueueId {
-        self.id
+    pub(super) fn ids(&self) -> &[QueueId] {
+        &self.ids
     }
 
-    /// The item can't be taken: others go first for a while.
+    /// Takes another item along, if it is free.
+    pub(super) fn join(&mut self, id: QueueId) -> bool {
+        let mut state = self.traffic.state();
+        let joins = self.takes_others && state.is_free(id) && !state.resting.contains_key(&id);
+        if joins {
+            state.under_way.insert(id);
+            self.ids.push(id);
+        }
+        joins
+    }
+
+    /// The items can't be taken: others go first for a while.
     pub(super) fn rest(&self) {
         let mut state = self.traffic.state();
-        let before = state.resting.get(&self.id).map(|(_, time)| *time);
-        let time = before.map_or(REST.0, |time| REST.1.min(time * 2));
-        let until = Instant::now() + time;
-        state.resting.insert(self.id, (until, time));
+        for id in &self.ids {
+            let before = state.resting.get(id).map(|(_, time)| *time);
+            let time = before.map_or(REST.0, |time| REST.1.min(time * 2));
+            state.resting.insert(*id, (Instant::now() + time, time));
+        }
         // Whoever has rested for long enough was looked at again, or is gone.
         let kept = |_: &QueueId, (until, _): &mut (Instant, Duration)| until.elapsed() < REST.1;
         state.resting.retain(kept);
     }
 
-    /// The item is taken.
+    /// The items are taken.
     pub(super) fn go(&self) {
-        self.traffic.state().resting.remove(&self.id);
+        let mut state = self.traffic.state();
+        for id in &self.ids {
+            state.resting.remove(id);
+        }
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
         let mut state = self.traffic.state();
-        if let Some(Some(domain)) = state.under_way.remove(&self.id) {
-            one_less(&mut state.domains, &domain);
+        for id in &self.ids {
+            state.under_way.remove(id);
+        }
+        state.attempts = state.attempts.saturating_sub(1);
+        if let Some(destination) = &self.bounded {
+            one_less(&mut state.destinations, destination);
         }
         drop(state);
         self.traffic.freed.notify_one();
@@ -225,10 +263,8 @@ mod tests {
         let slow: Vec<Pass> = (1..=9)
             .filter_map(|n| traffic.admit(id(n), Some("slow.test")))
             .collect();
-        assert_eq!(
-            slow.iter().map(Pass::id).collect::<Vec<_>>(),
-            [id(1), id(2)]
-        );
+        let ids: Vec<_> = slow.iter().flat_map(Pass::ids).copied().collect();
+        assert_eq!(ids, [id(1), id(2)]);
         assert_eq!(traffic.room(), 1);
         assert!(
             traffic.admit(id(1), Some("other.test")).is_none(),
@@ -239,9 +275,11 @@ mod tests {
         drop(slow);
         assert_eq!(traffic.room(), 2);
         // What goes by the route of all is bounded by nothing but the whole.
-        let all = (20..29).filter_map(|n| traffic.admit(id(n), None)).count();
-        assert_eq!(all, 9);
-        drop(other);
+        let all: Vec<Pass> = (20..29)
+            .filter_map(|n| traffic.admit(id(n), None))
+            .collect();
+        assert_eq!((all.len(), traffic.room()), (2, 0));
+        drop((all, other));
         assert!(traffic.is_idle());
     }
 
@@ -265,6 +303,29 @@ mod tests {
         again.go();
         drop(again);
         assert!(traffic.admit(ONE, None).is_some());
+    }
+
+    #[test]
+    fn an_item_is_in_one_attempt_and_what_rested_goes_alone() {
+        let traffic = Arc::new(Traffic::new(3, 2));
+        let mut pass = traffic.admit(ONE, None).expect("admitted");
+        assert!(pass.join(id(2)));
+        assert!(!pass.join(id(2)), "it is in it");
+        assert_eq!(traffic.room(), 2, "one attempt");
+        assert!(traffic.admit(id(2), None).is_none());
+        pass.rest();
+        drop(pass);
+        assert_eq!(traffic.room(), 3);
+        let mut other = traffic.admit(id(3), None).expect("admitted");
+        assert!(!other.join(ONE), "it rests");
+        let over = (Instant::now(), REST.0);
+        traffic.state().resting.insert(ONE, over);
+        assert!(!other.join(ONE), "it has rested, and goes alone");
+        let mut alone = traffic.admit(ONE, None).expect("its time has come");
+        assert!(!alone.join(id(4)));
+        alone.go();
+        drop(alone);
+        assert!(other.join(ONE), "it was taken");
     }
 
     #[test]

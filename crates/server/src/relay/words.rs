@@ -1,12 +1,34 @@
 //! The queue's words and the SMTP client's for the same: envelopes and outcomes.
 
-use tern_delivery::{BodyType, Outgoing};
-use tern_queue::{DsnReturn, Outcome, Reply};
+use tern_delivery::BodyType;
+use tern_queue::{DsnReturn, Item, Outcome, Reply};
 use tern_smtp::client::{self, Cause, End};
 use tern_smtp::{Envelope, Notify, OriginalRecipient, Recipient, Ret};
 
-pub(super) fn envelope(outgoing: &Outgoing) -> Envelope {
-    let item = &outgoing.item;
+/// The envelope of items that travel together.
+pub(super) fn envelope(items: &[Item], body: BodyType) -> Envelope {
+    let Some(first) = items.first() else {
+        return Envelope::default();
+    };
+    Envelope {
+        mail_from: first.mail_from.clone(),
+        recipients: items.iter().map(recipient).collect(),
+        body: match body {
+            BodyType::SevenBit => tern_smtp::BodyType::SevenBit,
+            BodyType::EightBitMime => tern_smtp::BodyType::EightBitMime,
+            BodyType::BinaryMime => tern_smtp::BodyType::BinaryMime,
+        },
+        smtputf8: first.smtputf8,
+        declared_size: None,
+        ret: first.dsn.ret.map(|ret| match ret {
+            DsnReturn::Full => Ret::Full,
+            DsnReturn::Headers => Ret::Headers,
+        }),
+        envid: first.dsn.envid.clone(),
+    }
+}
+
+fn recipient(item: &Item) -> Recipient {
     let notify = item.dsn.notify.map(|notify| match notify {
         tern_queue::Notify::NEVER => Notify::Never,
         tern_queue::Notify {
@@ -19,39 +41,21 @@ pub(super) fn envelope(outgoing: &Outgoing) -> Envelope {
             delay,
         },
     });
-    let orcpt = item
-        .dsn
-        .orcpt
-        .as_ref()
-        .and_then(|text| text.split_once(';'));
-    let recipient = Recipient {
+    let orcpt = item.dsn.orcpt.as_deref();
+    let orcpt = orcpt.and_then(|text| text.split_once(';'));
+    Recipient {
         address: item.recipient.clone(),
         notify,
         orcpt: orcpt.map(|(kind, address)| OriginalRecipient {
             kind: kind.to_owned(),
             address: address.to_owned(),
         }),
-    };
-    Envelope {
-        mail_from: item.mail_from.clone(),
-        recipients: vec![recipient],
-        body: match outgoing.body {
-            BodyType::SevenBit => tern_smtp::BodyType::SevenBit,
-            BodyType::EightBitMime => tern_smtp::BodyType::EightBitMime,
-            BodyType::BinaryMime => tern_smtp::BodyType::BinaryMime,
-        },
-        smtputf8: item.smtputf8,
-        declared_size: None,
-        ret: item.dsn.ret.map(|ret| match ret {
-            DsnReturn::Full => Ret::Full,
-            DsnReturn::Headers => Ret::Headers,
-        }),
-        envid: item.dsn.envid.clone(),
     }
 }
 
-pub(super) fn queue_outcome(outcome: client::Outcome, host: Option<String>) -> Outcome {
-    match outcome {
+/// What the queue is to hear; `None` where nothing came of it in this transaction.
+pub(super) fn queue_outcome(outcome: client::Outcome, host: Option<String>) -> Option<Outcome> {
+    Some(match outcome {
         client::Outcome::Delivered(reply) => Outcome::Delivered(said(&reply, host)),
         client::Outcome::Rejected(cause) => Outcome::Permanent(of_cause(cause, host)),
         client::Outcome::Deferred(cause) => Outcome::Temporary(of_cause(cause, host)),
@@ -59,7 +63,8 @@ pub(super) fn queue_outcome(outcome: client::Outcome, host: Option<String>) -> O
             let text = format!("the whole message was sent, and no answer came: {end:?}");
             Outcome::Unanswered(unsaid(text, host))
         }
-    }
+        client::Outcome::Surplus => return None,
+    })
 }
 
 fn of_cause(cause: Cause, host: Option<String>) -> Reply {

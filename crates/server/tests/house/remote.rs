@@ -63,7 +63,20 @@ impl Call {
 
     /// From the greeting to 354: what it was told, line by line.
     pub(crate) fn until_data(&mut self) -> Vec<String> {
+        self.greet("250 DSN");
+        self.envelope(|_| "250 ok")
+    }
+
+    /// From the greeting to what the server offers.
+    pub(crate) fn greet(&mut self, offers: &str) {
         self.say("220 other.test");
+        let hello = self.hear();
+        assert!(hello.starts_with("EHLO"), "{hello:?}");
+        self.say(&format!("250-other.test\r\n{offers}"));
+    }
+
+    /// From MAIL to 354, with what is said to each line before that.
+    pub(crate) fn envelope<'a>(&mut self, answer: impl Fn(&str) -> &'a str) -> Vec<String> {
         let mut heard = Vec::new();
         loop {
             let line = self.hear();
@@ -71,8 +84,7 @@ impl Call {
             match &*line {
                 "" => panic!("hung up after {heard:?}"),
                 "DATA" => self.say("354 go on"),
-                line if line.starts_with("EHLO") => self.say("250-other.test\r\n250 DSN"),
-                _ => self.say("250 ok"),
+                line => self.say(answer(line)),
             }
             heard.push(line);
             if is_data {

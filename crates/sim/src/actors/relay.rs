@@ -1,9 +1,9 @@
 //! The worker that hands mail to other servers, and those servers: they take, refuse, put off,
-//! and break off at any point.
+//! and break off at any point. Recipients of one message at one domain go together, as the server's own
+//! relay has it, and some of them are refused or are too many.
 
-use tern_base::OriginId;
 use tern_delivery::{DeliveryError, Outgoing};
-use tern_queue::{LeaseId, Outcome, Reply};
+use tern_queue::{Item, LeaseId, Outcome, QueueId, Reply};
 
 use super::Actor;
 use crate::letter::{Part, marks};
@@ -26,16 +26,22 @@ impl Relay {
         let Some(item) = sim.pick(&due) else {
             return Ok(());
         };
+        let domain = |item: &Item| item.recipient.domain().clone();
+        let along = |other: &&Item| {
+            other.id == item.id || (other.travels_with(&item) && domain(other) == domain(&item))
+        };
+        let ids: Vec<QueueId> = due.iter().filter(along).map(|item| item.id).collect();
         let lease = LeaseId(sim.below(1 << 30) as u64);
-        let taken = server.delivery.take(item.id, lease, sim.now(), LEASE_MS)?;
+        let taken = server.delivery.take(&ids, lease, sim.now(), LEASE_MS)?;
         let Some(outgoing) = taken.filter(|_| !server.engine.is_dead()) else {
             return Ok(());
         };
         let letter = letter_of(&outgoing.content);
-        sim.tell(|| format!("relay takes letter {letter:?} to {}", item.recipient));
-        sim.oracle
-            .borrow_mut()
-            .handed_to_relay(item.id, item.origin, &outgoing.content);
+        for item in &outgoing.items {
+            sim.tell(|| format!("relay takes letter {letter:?} to {}", item.recipient));
+            let mut oracle = sim.oracle.borrow_mut();
+            oracle.handed_to_relay(item.id, item.origin, &outgoing.content);
+        }
         self.sending = Some((Box::new(outgoing), lease));
         Ok(())
     }
@@ -47,17 +53,48 @@ impl Relay {
         ending: usize,
         sim: &Sim,
     ) -> Result<(), DeliveryError> {
-        let (id, origin) = (outgoing.item.id, outgoing.item.origin);
-        let recipient = outgoing.item.recipient.canonical();
-        let taken = |sure: bool, origin: OriginId| {
-            to_list(outgoing, sim);
-            sim.oracle
-                .borrow_mut()
-                .taken_outside(origin, &recipient, sure);
+        let mut ended = Vec::new();
+        for (n, item) in outgoing.items.iter().enumerate() {
+            // What the other server says of the first is what it says of the message.
+            let own = if n == 0 { 0 } else { sim.below(4) };
+            let outcome = match own {
+                2 => Some(Outcome::Permanent(reply(550, "nobody of that name"))),
+                3 => Some(Outcome::GivenBack(sim.now())),
+                _ => Self::data(outgoing, item, ending, sim),
+            };
+            let recipient = &item.recipient;
+            sim.tell(|| match &outcome {
+                Some(outcome) => format!("relay to {recipient}: {outcome:?}"),
+                None => format!("relay to {recipient}: the answer is lost"),
+            });
+            ended.extend(outcome.map(|outcome| (item.id, outcome)));
+        }
+        // Whoever does not hear the answer knows of nobody.
+        if ending > 8 {
+            return Ok(());
+        }
+        let overdue = outgoing.overdue.iter();
+        ended.extend(overdue.map(|item| (item.id, Outcome::Temporary(reply(0, "cut off")))));
+        let server = sim.server();
+        let (now, mut entropy) = (sim.now(), sim.entropy());
+        let done = server
+            .delivery
+            .conclude(&ended, lease, false, now, &mut entropy);
+        done.map(drop)
+    }
+
+    /// What the other server says to the content, for a recipient that it took; `None` where nobody
+    /// here hears it, and the lease runs out.
+    fn data(outgoing: &Outgoing, item: &Item, ending: usize, sim: &Sim) -> Option<Outcome> {
+        let taken = |sure: bool| {
+            to_list(outgoing, item, sim);
+            let recipient = item.recipient.canonical();
+            let mut oracle = sim.oracle.borrow_mut();
+            oracle.taken_outside(item.origin, &recipient, sure);
         };
-        let outcome = match ending {
+        Some(match ending {
             0..=3 => {
-                taken(true, origin);
+                taken(true);
                 Outcome::Delivered(reply(250, "taken"))
             }
             4 => Outcome::Permanent(reply(550, "no")),
@@ -65,35 +102,27 @@ impl Relay {
             7 => Outcome::Temporary(reply(0, "broken off before the content")),
             // Broken off behind the last octet, and the worker saw it.
             8 => {
-                taken(false, origin);
+                taken(false);
                 Outcome::Unanswered(reply(0, "no answer to the content"))
             }
-            // The same, and nobody here knows. The lease runs out.
+            // The same, and nobody here knows.
             _ => {
-                taken(false, origin);
-                sim.tell(|| format!("relay to {recipient}: the answer is lost"));
-                return Ok(());
+                taken(false);
+                return None;
             }
-        };
-        sim.tell(|| format!("relay to {recipient}: {outcome:?}"));
-        let server = sim.server();
-        let (now, mut entropy) = (sim.now(), sim.entropy());
-        let done = server
-            .delivery
-            .conclude(id, lease, &outcome, false, now, &mut entropy);
-        done.map(drop)
+        })
     }
 }
 
 /// What the list's server has got, whatever it answered.
-fn to_list(outgoing: &Outgoing, sim: &Sim) {
-    if is_list(&outgoing.item.recipient)
+fn to_list(outgoing: &Outgoing, item: &Item, sim: &Sim) {
+    if is_list(&item.recipient)
         && let Some(letter) = letter_of(&outgoing.content)
     {
         sim.listed.borrow_mut().push(Received {
             letter,
             content: outgoing.content.clone(),
-            origin: outgoing.item.origin,
+            origin: item.origin,
         });
     }
 }
@@ -134,10 +163,12 @@ impl Actor for Relay {
         if let Some((outgoing, _)) = self.sending.take()
             && sim.chance(500)
         {
-            let recipient = outgoing.item.recipient.canonical();
-            to_list(&outgoing, sim);
-            let mut oracle = sim.oracle.borrow_mut();
-            oracle.taken_outside(outgoing.item.origin, &recipient, false);
+            for item in &outgoing.items {
+                to_list(&outgoing, item, sim);
+                let recipient = item.recipient.canonical();
+                let mut oracle = sim.oracle.borrow_mut();
+                oracle.taken_outside(item.origin, &recipient, false);
+            }
         }
     }
 }

@@ -86,6 +86,11 @@ pub enum Outcome {
     /// All of the message went out, and the session ended in this way before the server said
     /// what it made of it: it may have taken it (RFC 5321 4.2.5).
     Unanswered(End),
+    /// One too many for this transaction, by what the server takes of recipients (RFC 9422 RCPTMAX,
+    /// RFC 5321 4.5.3.1.10). It has got nothing, and nothing was said of the recipient: another
+    /// transaction is for them. Others of this one have been asked for, so sending to those that are
+    /// left comes to an end.
+    Surplus,
 }
 
 /// Why a recipient did not get the message.
@@ -169,6 +174,8 @@ pub struct Client {
     deadline: Timestamp,
     /// A transaction may still be open on the server's side.
     needs_reset: bool,
+    /// Messages that were begun.
+    messages: u32,
 }
 
 impl Client {
@@ -190,6 +197,7 @@ impl Client {
             output: Vec::new(),
             deadline,
             needs_reset: false,
+            messages: 0,
         }
     }
 
@@ -265,10 +273,18 @@ impl Client {
         let mut transaction = Transaction::new(message, &self.extensions, self.needs_reset);
         let before = self.output.len();
         let progress = transaction.pump(&self.extensions, &mut self.output);
-        self.needs_reset |= self.output.len() > before;
+        let is_begun = self.output.len() > before;
+        self.needs_reset |= is_begun;
+        self.messages = self.messages.saturating_add(is_begun.into());
         self.put(Box::new(transaction), progress);
         self.set_deadline(now);
         Ok(())
+    }
+
+    /// Whether the session is idle and the server takes another message in it (RFC 9422 MAILMAX).
+    pub fn takes_more(&self) -> bool {
+        let most = self.extensions.max_messages;
+        matches!(self.phase, Phase::Idle) && most.is_none_or(|most| self.messages < most)
     }
 
     /// Ends an idle session politely.

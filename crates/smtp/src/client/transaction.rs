@@ -1,6 +1,8 @@
 //! One message on its way out: MAIL, RCPT, DATA, pipelined where the server takes it (RFC 2920).
 //!
-//! Invariant: replies are matched to commands in order; a recipient's outcome is set once.
+//! Invariant: replies are matched to commands in order; a recipient's outcome is set once. No more
+//! recipients are named than the server takes in one transaction; of each transaction that is begun one at
+//! least is named.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -66,6 +68,8 @@ pub(super) struct Transaction {
     body: BodyType,
     smtputf8: bool,
     states: Vec<State>,
+    /// How many recipients are named.
+    named: usize,
     awaited: VecDeque<Awaited>,
     next: Next,
     content: Content,
@@ -76,8 +80,13 @@ impl Transaction {
         let mut states = Vec::new();
         let wanted = needs(&message, offered);
         let (body, smtputf8) = *wanted.as_ref().unwrap_or(&(BodyType::SevenBit, false));
-        for _ in &message.envelope.recipients {
+        // RFC 9422: no more than that.
+        let most = offered.max_recipients.map(|most| most.max(1) as usize);
+        let all = message.envelope.recipients.len();
+        let named = most.map_or(all, |most| most.min(all));
+        for n in 0..all {
             states.push(match &wanted {
+                Ok(_) if n >= named => State::Done(Outcome::Surplus),
                 Ok(_) => State::Open,
                 Err(cause) => State::Done(Outcome::Rejected(cause.clone())),
             });
@@ -94,6 +103,7 @@ impl Transaction {
             body,
             smtputf8,
             states,
+            named,
             awaited: VecDeque::new(),
             next,
             content,
@@ -116,12 +126,12 @@ impl Transaction {
                     self.next = Next::Rcpt(0);
                 }
                 Next::Rcpt(index) => match self.message.envelope.recipients.get(index) {
-                    None => self.next = Next::Content,
-                    Some(recipient) => {
+                    Some(recipient) if index < self.named => {
                         write_rcpt(recipient, offered.dsn, self.smtputf8, out);
                         self.awaited.push_back(Awaited::Rcpt(index));
                         self.next = Next::Rcpt(index + 1);
                     }
+                    _ => self.next = Next::Content,
                 },
                 Next::Content => {
                     let binary = self.body == BodyType::BinaryMime;
@@ -160,7 +170,8 @@ impl Transaction {
             Some(Awaited::Rset | Awaited::Nothing) => {}
             Some(Awaited::Mail) if reply.is_positive() => {}
             Some(Awaited::Mail) => {
-                self.settle(|state| matches!(state, State::Open), &reply);
+                // It is about the message, so it holds for whoever was not named as well.
+                self.settle(|_| true, &reply);
                 self.next = Next::Nothing;
             }
             Some(Awaited::Rcpt(index)) => self.rcpt_reply(index, &reply),
@@ -189,11 +200,13 @@ impl Transaction {
     }
 
     fn rcpt_reply(&mut self, index: usize, reply: &Reply) {
+        let is_surplus = says_too_many(reply) && self.any_accepted();
         let Some(state @ State::Open) = self.states.get_mut(index) else {
             return;
         };
         *state = match reply.code {
             200..=299 => State::Accepted,
+            _ if is_surplus => State::Done(Outcome::Surplus),
             // RFC 5321 4.5.3.1.10: some say 552 where they mean 452.
             552 => State::Done(Outcome::Deferred(Cause::Reply(reply.clone()))),
             _ => State::Done(outcome(reply)),
@@ -393,6 +406,13 @@ fn push_xtext(text: &str, smtputf8: bool, out: &mut String) {
             let _ = write!(out, "\\x{{{:X}}}", u32::from(c));
         }
     }
+}
+
+/// Whether a reply to RCPT is about how many there are, and not about this one: behind one that was
+/// taken (RFC 5321 4.5.3.1.10), and where it says more, it says that (RFC 3463 3.6, X.5.3).
+fn says_too_many(reply: &Reply) -> bool {
+    let code = reply.enhanced().and_then(|code| code.split_once('.'));
+    matches!(reply.code, 452 | 552) && code.is_none_or(|(_, detail)| detail == "5.3")
 }
 
 /// What a reply means for a recipient.

@@ -1,0 +1,94 @@
+//! One look at what is due: what may begin now, and what travels together.
+//!
+//! Invariant: what is put together goes the same way ([`Routes::destination`]), differs in nothing but the
+//! recipients ([`Item::travels_with`]), and is no more than one transaction takes. Refuses to take
+//! anything: only the lease does that.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use tern_queue::Item;
+
+use super::route::{Destination, Routes};
+use super::traffic::{Pass, Traffic};
+
+/// How many items that are of no use are looked at behind the last that was, once no further attempt may
+/// begin: the recipients of one message mostly stand beside each other.
+const LOOK_AHEAD: usize = 200;
+
+/// What was found so far.
+pub(super) struct Look<'a> {
+    traffic: &'a Arc<Traffic>,
+    routes: &'a Routes,
+    /// Most items of one attempt.
+    most: usize,
+    groups: Vec<Group>,
+    passed: usize,
+}
+
+/// Items that travel together.
+struct Group {
+    first: Item,
+    to: Destination,
+    pass: Pass,
+}
+
+impl<'a> Look<'a> {
+    pub(super) fn new(traffic: &'a Arc<Traffic>, routes: &'a Routes, most: usize) -> Self {
+        Self {
+            traffic,
+            routes,
+            most,
+            groups: Vec::new(),
+            passed: 0,
+        }
+    }
+
+    /// Looks at an item. Says when enough was seen.
+    pub(super) fn see(&mut self, item: Item) -> ControlFlow<()> {
+        self.passed += 1;
+        let to = self.routes.destination(item.recipient.domain().as_str());
+        if self.joins(&item, &to) || self.begins(item, to) {
+            self.passed = 0;
+        }
+        let may_begin = self.traffic.room() > 0;
+        let may_join =
+            self.passed < LOOK_AHEAD && self.groups.iter().any(|it| it.has_room(self.most));
+        match may_begin || may_join {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
+    }
+
+    /// The attempts that begin.
+    pub(super) fn passes(self) -> impl Iterator<Item = Pass> {
+        self.groups.into_iter().map(|group| group.pass)
+    }
+
+    fn joins(&mut self, item: &Item, to: &Destination) -> bool {
+        let fits = |group: &&mut Group| {
+            group.has_room(self.most) && group.to == *to && group.first.travels_with(item)
+        };
+        let group = self.groups.iter_mut().find(fits);
+        group.is_some_and(|group| group.pass.join(item.id))
+    }
+
+    fn begins(&mut self, item: Item, to: Destination) -> bool {
+        let bounded = (!to.is_of_all).then_some(&*to.name);
+        let pass = self.traffic.admit(item.id, bounded);
+        let group = pass.map(|pass| Group {
+            first: item,
+            to,
+            pass,
+        });
+        let begins = group.is_some();
+        self.groups.extend(group);
+        begins
+    }
+}
+
+impl Group {
+    fn has_room(&self, most: usize) -> bool {
+        self.pass.ids().len() < most
+    }
+}
