@@ -37,12 +37,16 @@ struct Known {
 
 impl Recalls {
     /// Gives every target that the delivery has reached, and that has none yet, its outcome.
-    /// Answers whether these are all.
+    /// Answers whether these are all. While it is being undone nothing is settled: its seal is gone, and
+    /// what has come since is to stay; once it is undone that is said.
     pub(crate) fn settle_targets(&self, id: RecallId, now: Timestamp) -> Result<bool, RecallError> {
         loop {
             // Whose copy was stopped on arrival is no recipient without one.
             self.note_late(id.tag(), now)?;
             let recall = self.recall(id)?;
+            if recall.state == State::Restoring {
+                return Ok(false);
+            }
             let facts = self.facts(self.submission_of(&recall)?, &recall.also, recall.part())?;
             let known = self.known(&recall, &facts, now)?;
             let mut generation = recall.generation;

@@ -252,6 +252,47 @@ fn what_arrives_after_it_was_undone_stays_and_is_said_so() {
     house.check();
 }
 
+/// The delivery goes on at that very moment: what it brings once the seal is gone is to leave, and to stay.
+#[test]
+fn undone_while_its_recipients_are_settled_it_stops_nothing_more() {
+    let mut house = House::new();
+    let out = ["out@elsewhere.test"];
+    let sent = house.submit(ALICE, &[BOB, CAROL], &out, 1);
+    let of = sent.id;
+    let reach = move |engine: &tern_store::MemEngine, reached| {
+        tern_store::transact(engine, |txn| -> Result<_, tern_store::StoreError> {
+            submission::reached_in(txn, of, reached, 3);
+            Ok(Verdict::Commit(()))
+        })
+        .unwrap();
+    };
+    reach(&house.engine, 1);
+    let id = house.recall(ALICE, &sent).id();
+    assert!(house.recalls.recall(id).unwrap().unsettled);
+    reach(&house.engine, 2);
+    let requester = house
+        .request(ALICE, Selector::Submission(sent.id))
+        .requester;
+    let (other, engine, now) = (house.another(), house.engine.clone(), house.now);
+    house.once_before_next_commit(move || {
+        other.restore(id, &requester, now).unwrap();
+        reach(&engine, 3);
+    });
+    house.recalls.run_open(now).unwrap();
+    house.recalls.run_open(now).unwrap();
+    assert_eq!(house.recalls.recall(id).unwrap().state, State::Restored);
+    let outside = house.outcomes(id).into_iter().find(|line| line.0 == out[0]);
+    let undone = (out[0], Outcome::KeptByPolicy, Reason::Undone);
+    assert_eq!(outside, Some(undone));
+    let item = house.items(&sent)[0];
+    let live = tern_queue::status(&house.engine, item).unwrap();
+    assert!(
+        matches!(live, Some(tern_queue::Status::Live(_))),
+        "{live:?}"
+    );
+    house.check();
+}
+
 #[test]
 fn what_was_sealed_is_withdrawn_whoever_sends_the_letter_meanwhile() {
     let mut house = House::new();
