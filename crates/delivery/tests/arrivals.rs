@@ -9,7 +9,7 @@ use house::{House, address};
 use tern_base::{AccountId, OriginId};
 use tern_policy::{Authentication, Selection};
 use tern_recall::{
-    BatchId, Recalls, Refusal, Requested, Requester, Retract, Retracted, Search, Settings,
+    BatchId, Outcome, Recalls, Refusal, Requested, Requester, Retract, Retracted, Search, Settings,
 };
 
 const EVE: &str = "eve@far.example";
@@ -131,6 +131,35 @@ fn what_came_in_is_found_by_what_it_says_and_taken_back() {
         assert_eq!(back, [2, 1, 1]);
         house.check();
     }
+}
+
+/// Large senders send to each by itself: who is chosen is asked for, whichever of these brought their copy,
+/// and so is what comes for them later.
+#[test]
+fn who_is_chosen_is_taken_from_whichever_sending_of_it_they_had() {
+    let mut house = House::new();
+    for to in ["bob@tern.test", "carol@tern.test", "dave@tern.test"] {
+        arrive(&mut house, &[to], letter("one"));
+    }
+    let mut retract = by(None, from(EVE), 7);
+    retract.chosen = vec!["carol@tern.test".into(), "dave@tern.test".into()];
+    let recalls = recalls(&house);
+    let planned = recalls.plan_retract(&retract, house.now).unwrap();
+    let tally = planned[0].plan.as_ref().unwrap().1.tally();
+    let two_of_three = |tally: &tern_recall::Tally| {
+        let of = |outcome| tally.of(outcome);
+        let (taken, kept) = (Outcome::WithdrawnUnexposed, Outcome::KeptByPolicy);
+        assert_eq!((of(taken), of(kept)), (2, 1));
+    };
+    two_of_three(&tally);
+    let answers = run(&house, &retract);
+    let left = |house: &House| ["bob", "carol", "dave"].map(|who| held(house, who));
+    assert_eq!(left(&house), [1, 0, 0]);
+    two_of_three(&recalls.tally(answers[0].answer.id()).unwrap());
+    arrive(&mut house, &["bob@tern.test"], letter("one"));
+    arrive(&mut house, &["carol@tern.test"], letter("one"));
+    assert_eq!(left(&house), [2, 0, 0]);
+    house.check();
 }
 
 #[test]

@@ -8,7 +8,7 @@
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, Timestamp};
 use tern_directory::About;
-use tern_policy::{Actor, Message, Operation, Verdict};
+use tern_policy::{Actor, Message, Verdict};
 use tern_store::Transaction;
 
 use crate::{RecallError, RecallId, Recalls, Refusal, Request, Requester, Submission, tables};
@@ -86,12 +86,8 @@ impl Recalls {
         let Some(found) = self.select(&request.selector)? else {
             return Ok(Err(Refusal::NotFound));
         };
-        let exposed = Some(self.exposed(&found, request.reach)?);
         let asked = self.asked(request.requester.account)?;
-        let facts = (Operation::Recall, exposed, asked.granted_before(now));
-        let mut question = self.question(facts, request, &found, now)?;
-        question.frozen = self.would_freeze(request, &found, &asked, now)?;
-        let verdict = self.policy.decide(&question);
+        let verdict = self.verdict_on(request, &found, &asked, now)?;
         Ok(Ok(Decided::from(&verdict)))
     }
 

@@ -1,7 +1,6 @@
 //! A dry run: what a request would come to, told to whoever would ask, and no more than that.
 
 use tern_base::Timestamp;
-use tern_policy::Operation;
 
 use crate::request::{record, refusal_of};
 use crate::{Awaited, RecallError, Recalls, Refusal, Request, State, Submission, ToldOutcome};
@@ -34,11 +33,7 @@ impl Recalls {
         let recall = record(request, Some(&found), State::Running, None, now);
         let outcomes = self.told(&recall, &plan.tally(), requester, now)?;
         let asked = self.asked(requester.account)?;
-        let exposed = Some(self.exposed(&found, request.reach)?);
-        let question = (Operation::Recall, exposed, asked.granted_before(now));
-        let mut question = self.question(question, request, &found, now)?;
-        question.frozen = self.would_freeze(request, &found, &asked, now)?;
-        let verdict = self.policy.decide(&question);
+        let verdict = self.verdict_on(request, &found, &asked, now)?;
         let awaits = self.awaited(&verdict, requester, now)?;
         let refusal = refusal_of(&verdict).filter(|_| awaits.is_none());
         Ok(match refusal {

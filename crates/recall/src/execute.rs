@@ -5,7 +5,7 @@ use tern_mailbox::{CopyRow, Cover, Mailboxes, Origins, Withdrawn};
 use tern_store::{Transaction, Verdict};
 
 use crate::audit::{Act, audit_entry, copies_alone};
-use crate::plan::{cover, left_outcome};
+use crate::plan::left_outcome;
 use crate::stand_in::note_due_in;
 use crate::status::each_row;
 use crate::{
@@ -75,8 +75,7 @@ impl Recalls {
         let (State::Running, Some(seal)) = (recall.state, seal) else {
             return Ok(());
         };
-        let mut covered = self.mailboxes.copies(recall.digest)?;
-        covered.extend(self.mailboxes.carriers(recall.digest)?);
+        let mut covered = self.copies_and_carriers(recall.digest)?;
         covered.retain(|copy| seal.covers(copy.account, copy.origin, copy.carriage()));
         if covered.len() < least {
             return Ok(());
@@ -155,7 +154,7 @@ impl Recalls {
         Ok(match seal {
             Some(seal) => (seal.cover, seal.origins),
             None => (
-                cover(facts.submission.account, &facts.targets, &recall.chosen),
+                self.named(&facts.submission, &recall.chosen)?,
                 facts.origins.clone(),
             ),
         })
@@ -242,7 +241,7 @@ impl Recalls {
     ) -> Result<(), RecallError> {
         let (_, origins) = self.covered(recall, facts)?;
         let owner = facts.submission.account;
-        let named = cover(owner, &facts.targets, &recall.chosen);
+        let named = self.named(&facts.submission, &recall.chosen)?;
         let (_, visible) = self.visible(&facts.submission, recall.reach, now)?;
         let theirs: Vec<&CopyRow> = facts
             .copies

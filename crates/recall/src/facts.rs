@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use roaring::RoaringBitmap;
-use tern_base::{AccountId, ContentDigest, MessageId, OriginId};
-use tern_mailbox::{Carriage, Exposure, MailboxError, Origins};
+use tern_base::{AccountId, ContentDigest, MessageId, OriginId, Timestamp};
+use tern_mailbox::{Carriage, CopyRow, Cover, Exposure, MailboxError, Origins};
 use tern_store::StoreError;
 
 use crate::{
@@ -32,8 +32,7 @@ impl Recalls {
             targets.extend(submission::targets(engine, id)?);
         }
         let origins = rivals::origins(engine, &submission)?;
-        let mut copies = self.mailboxes.copies(digest)?;
-        copies.extend(self.mailboxes.carriers(digest)?);
+        let mut copies = self.copies_and_carriers(digest)?;
         copies.retain(|copy| match (copy.carriage(), part) {
             (Some(Carriage::Reduced(lacks)), Some(part)) => !lacks.has(part),
             _ => true,
@@ -49,6 +48,7 @@ impl Recalls {
             targets,
             copies,
             origins,
+            named: Cover::Except(RoaringBitmap::new()),
             spared: RoaringBitmap::new(),
             reach: Reach::Attached,
             visible: RoaringBitmap::new(),
@@ -60,6 +60,34 @@ impl Recalls {
                 .collect(),
             items,
         })
+    }
+
+    /// All that a plan of this recall rests on, as it is now.
+    pub(crate) fn facts_now(
+        &self,
+        found: Submission,
+        recall: &Recall,
+        now: Timestamp,
+    ) -> Result<Facts, RecallError> {
+        let also = self.also(&found, recall)?;
+        let mut facts = self.facts(found, &also, recall.part())?;
+        facts.named = self.named(&facts.submission, &recall.chosen)?;
+        facts.reach = recall.reach;
+        facts.spared = self.spared(recall.selection, recall.reach, &facts.submission)?;
+        facts.visible = self.visible(&facts.submission, recall.reach, now)?.1;
+        facts.removed = self.removed(&facts)?;
+        self.add_onward(&mut facts, &also)?;
+        Ok(facts)
+    }
+
+    /// Every copy of a letter in a mailbox, whosever it is, then every message that carries it.
+    pub(crate) fn copies_and_carriers(
+        &self,
+        digest: ContentDigest,
+    ) -> Result<Vec<CopyRow>, RecallError> {
+        let mut copies = self.mailboxes.copies(digest)?;
+        copies.extend(self.mailboxes.carriers(digest)?);
+        Ok(copies)
     }
 
     /// What was served of the copies of a letter that are a sender's to take back, also of those

@@ -29,6 +29,7 @@ mod approver;
 mod asked;
 mod attachment;
 mod audit;
+mod chosen;
 mod connected;
 mod decided;
 mod dry;

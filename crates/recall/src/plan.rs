@@ -12,6 +12,7 @@ use tern_policy::Selection;
 use tern_queue::{Ending, QueueId, State as ItemState, Status};
 
 use crate::Reach;
+use crate::chosen::is_chosen;
 use crate::onward::{Onward, left_alone};
 use crate::outcome::{CopyOutcome, Outcome, Reason, Tally};
 use crate::{Destination, Submission, Target};
@@ -31,6 +32,8 @@ pub struct Facts {
     pub origins: Origins,
     /// What was served of which copy of theirs, of copies that are gone too.
     pub exposures: BTreeMap<(AccountId, MessageId), Exposure>,
+    /// Whose copies are asked for.
+    pub named: Cover,
     /// The queue's items of the submission, live and finished.
     pub items: BTreeMap<QueueId, Status>,
     /// Accounts whose copies stay, since a copy of theirs is not in the state that was asked for.
@@ -85,7 +88,7 @@ impl Plan {
 /// Plans a recall of the chosen recipients' copies, or of all.
 pub fn plan(facts: &Facts, chosen: &[String], now: Timestamp) -> Plan {
     let owner = facts.submission.account;
-    let named = cover(owner, &facts.targets, chosen);
+    let named = &facts.named;
     let outcome_of = |copy: &CopyRow| {
         let outcome = if copy.account == owner {
             CopyOutcome::new(Outcome::KeptByPolicy, Reason::OwnCopy, now)
@@ -145,21 +148,6 @@ pub fn plan(facts: &Facts, chosen: &[String], now: Timestamp) -> Plan {
     }
 }
 
-/// The accounts whose copies are taken: all but the sender's, or the chosen ones.
-pub(crate) fn cover(owner: AccountId, targets: &[Target], chosen: &[String]) -> Cover {
-    if chosen.is_empty() {
-        return Cover::Except(RoaringBitmap::from([owner.0]));
-    }
-    let mut accounts = RoaringBitmap::new();
-    for target in targets.iter().filter(|target| is_chosen(target, chosen)) {
-        match target.destination {
-            Destination::Account(account) if account != owner => drop(accounts.insert(account.0)),
-            _ => {}
-        }
-    }
-    Cover::Only(accounts)
-}
-
 /// The accounts of a cover that are not spared.
 pub(crate) fn spare(cover: Cover, spared: &RoaringBitmap) -> Cover {
     match cover {
@@ -200,19 +188,6 @@ pub(crate) const fn left_outcome(
         }
         _ => held_visible(now),
     }
-}
-
-/// Whether a target is among the chosen: a recipient that led to it, a step on the way from one, or its end.
-pub(crate) fn is_chosen(target: &Target, chosen: &[String]) -> bool {
-    let named = |address: &str| chosen.iter().any(|one| one.eq_ignore_ascii_case(address));
-    let end = match &target.destination {
-        Destination::Account(_) | Destination::Nowhere => false,
-        Destination::Outside { address, .. } => named(address),
-    };
-    let mut paths = target.paths();
-    chosen.is_empty()
-        || end
-        || paths.any(|path| named(&path.recipient) || path.via.iter().any(|via| named(via)))
 }
 
 /// The outcome of a target that the delivery has reached and that has no copy in a mailbox here,

@@ -14,7 +14,7 @@ use crate::audit::audit_entry;
 use crate::decided::Decided;
 use crate::free::Freed;
 use crate::hold::head_in;
-use crate::plan::{cover, outside, spare};
+use crate::plan::{outside, spare};
 use crate::there::is_there_in;
 use crate::{
     Attachment, Awaited, BatchId, Facts, Notices, Outcome, Plan, Reach, Recall, RecallError,
@@ -179,13 +179,7 @@ impl Recalls {
         if self.joined(&asked, now)?.is_some() {
             return Ok(Err(Refusal::AlreadyRecalled));
         }
-        let also = self.also(&found, &asked)?;
-        let mut facts = self.facts(found, &also, asked.part())?;
-        facts.spared = self.spared(request.selection, request.reach, &facts.submission)?;
-        facts.reach = request.reach;
-        facts.visible = self.visible(&facts.submission, request.reach, now)?.1;
-        facts.removed = self.removed(&facts)?;
-        self.add_onward(&mut facts, &also)?;
+        let facts = self.facts_now(found, &asked, now)?;
         let plan = plan(&facts, &request.chosen, now);
         let exposed = Some(plan.tally().of(Outcome::WithdrawnExposed));
         let question = (Operation::Plan, exposed, 0);
@@ -236,11 +230,7 @@ impl Recalls {
             return Ok(self.refuse(request, Some(found), gone, None, now)?);
         }
         let asked = self.asked(request.requester.account)?;
-        let exposed = Some(self.exposed(found, request.reach)?);
-        let facts = (Operation::Recall, exposed, asked.granted_before(now));
-        let mut question = self.question(facts, request, found, now)?;
-        question.frozen = self.would_freeze(request, found, &asked, now)?;
-        let verdict = self.policy.decide(&question);
+        let verdict = self.verdict_on(request, found, &asked, now)?;
         let decided = Decided::from(&verdict);
         // Whether it runs already, or has that attachment, is told only to those whom the policy lets ask
         // at all.
@@ -261,6 +251,21 @@ impl Recalls {
             }
             _ => Ok(self.refuse(request, Some(found), refusal, Some(&decided), now)?),
         }
+    }
+
+    /// What the policy says of a request that is made now, by an account that has asked for this until now.
+    pub(crate) fn verdict_on(
+        &self,
+        request: &Request,
+        found: &Submission,
+        asked: &Asked,
+        now: Timestamp,
+    ) -> Result<PolicyVerdict, RecallError> {
+        let exposed = Some(self.exposed(found, request.reach)?);
+        let facts = (Operation::Recall, exposed, asked.granted_before(now));
+        let mut question = self.question(facts, request, found, now)?;
+        question.frozen = self.would_freeze(request, found, asked, now)?;
+        Ok(self.policy.decide(&question))
     }
 
     /// How many copies had their body served. Nothing else of the copies is looked at before the
@@ -440,7 +445,7 @@ impl Recalls {
         let seal = Seal {
             tag: request.id.tag(),
             cover: spare(
-                cover(submission.account, &targets, &request.chosen),
+                self.named(submission, &request.chosen)?,
                 &(self.spared(request.selection, request.reach, submission)? | visible),
             ),
             outside: outside(submission, &targets, &request.chosen),

@@ -14,7 +14,8 @@ use tern_queue::{Cancelled, QueueId};
 use tern_store::{Transaction, Verdict};
 
 use crate::audit::{Act, audit_entry, own_targets};
-use crate::plan::{finished_item_outcome, is_chosen, left_outcome, target_outcome, undone_outcome};
+use crate::chosen::is_chosen;
+use crate::plan::{finished_item_outcome, left_outcome, target_outcome, undone_outcome};
 use crate::submission::{targets as targets_at, under_way_in};
 use crate::taken::Elsewhere;
 use crate::{

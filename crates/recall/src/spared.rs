@@ -48,8 +48,7 @@ impl Recalls {
     ) -> Result<RoaringBitmap, RecallError> {
         let origins = rivals::origins(&*self.engine, found)?;
         let mut read = RoaringBitmap::new();
-        let mut copies = self.mailboxes.copies(found.digest)?;
-        copies.extend(self.mailboxes.carriers(found.digest)?);
+        let mut copies = self.copies_and_carriers(found.digest)?;
         copies.retain(|copy| reach.reaches(copy.carriage()));
         for copy in copies {
             let theirs = origins.covers(copy.origin) && !read.contains(copy.account.0);
@@ -63,8 +62,7 @@ impl Recalls {
     /// How many copies of others bear `\Seen` in no mailbox.
     pub(crate) fn unread(&self, reach: Reach, found: &Submission) -> Result<u64, RecallError> {
         let origins = rivals::origins(&*self.engine, found)?;
-        let mut copies = self.mailboxes.copies(found.digest)?;
-        copies.extend(self.mailboxes.carriers(found.digest)?);
+        let mut copies = self.copies_and_carriers(found.digest)?;
         copies.retain(|copy| {
             let theirs = copy.account != found.account && origins.covers(copy.origin);
             theirs && reach.reaches(copy.carriage())

@@ -15,19 +15,19 @@ use tern_audit::Draft;
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, EmailAddress, Timestamp};
 use tern_directory::{About, Role};
-use tern_mailbox::INBOX;
+use tern_mailbox::{Cover, INBOX};
 use tern_store::{Transaction, Verdict};
 
 use crate::asked::{Asked, asked_in};
 use crate::audit::audit_entry;
-use crate::plan::is_chosen;
+use crate::chosen::is_chosen;
 use crate::report::landing;
 use crate::request::{NotSealed, by_requester};
 use crate::status::each_row;
 use crate::tell::Letter;
 use crate::{
-    Recall, RecallError, RecallId, Recalls, Refusal, Request, Requester, Settings, State,
-    Submission, limits, submission, tables,
+    Destination, Recall, RecallError, RecallId, Recalls, Refusal, Request, Requester, Settings,
+    State, Submission, limits, submission, tables,
 };
 
 const VERSION: u8 = 1;
@@ -143,7 +143,18 @@ impl Recalls {
         }
         let targets = submission::targets(&*self.engine, found.id)?.into_iter();
         let chosen = targets.filter(|target| is_chosen(target, &request.chosen));
-        Ok(u32::try_from(chosen.count()).unwrap_or(u32::MAX))
+        let mut named = match self.named(found, &request.chosen)? {
+            Cover::Only(accounts) | Cover::Except(accounts) => accounts,
+        };
+        let mut covers = 0;
+        for target in chosen {
+            covers += 1;
+            if let Destination::Account(account) = target.destination {
+                named.remove(account.0);
+            }
+        }
+        // With those to whom another sending of the letter led.
+        Ok(u32::try_from(covers + named.len()).unwrap_or(u32::MAX))
     }
 
     /// Counts a request that is granted or waits, unless its account has asked for something since

@@ -40,12 +40,7 @@ impl Recalls {
             return Ok(None);
         };
         let found = self.submission_of(&recall)?;
-        let also = self.also(&found, &recall)?;
-        let mut facts = self.facts(found, &also, recall.part())?;
-        facts.spared = self.spared(recall.selection, recall.reach, &facts.submission)?;
-        facts.reach = recall.reach;
-        facts.visible = self.visible(&facts.submission, recall.reach, now)?.1;
-        self.add_onward(&mut facts, &also)?;
+        let facts = self.facts_now(found, &recall, now)?;
         let plan: Plan = plan(&facts, &recall.chosen, now);
         let found = &facts.submission;
         Ok(Some(Waiting {

@@ -171,6 +171,26 @@ fn where_recipients_are_chosen_other_sendings_stay() {
 }
 
 #[test]
+fn who_is_chosen_and_had_it_by_another_sending_is_taken_from() {
+    let mut house = House::new();
+    house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    let second = house.submit(ALICE, &[CAROL], &[], 1);
+    let mut request = house.request(ALICE, Selector::Submission(second.id));
+    request.chosen = vec!["bob@example.org".to_owned()];
+    house.recalls.request(&request, house.now).unwrap();
+    house.recalls.run(request.id, house.now).unwrap();
+    assert!(house.uids(BOB, INBOX).is_empty());
+    assert_eq!(house.uids(CAROL, INBOX).len(), 2);
+    let taken = (
+        "bob@example.org",
+        Outcome::WithdrawnUnexposed,
+        Reason::NeverServed,
+    );
+    assert!(house.outcomes(request.id).contains(&taken));
+    house.check();
+}
+
+#[test]
 fn what_a_client_had_put_back_does_not_hide_that_its_owner_deleted_the_message() {
     let mut house = House::new();
     let sent = house.submit(ALICE, &[BOB], &[], 1);

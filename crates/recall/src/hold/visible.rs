@@ -72,8 +72,7 @@ impl Recalls {
         accounts: &mut RoaringBitmap,
     ) -> Result<(), RecallError> {
         let origins = rivals::origins(&*self.engine, found)?;
-        let mut copies = self.mailboxes.copies(found.digest)?;
-        copies.extend(self.mailboxes.carriers(found.digest)?);
+        let mut copies = self.copies_and_carriers(found.digest)?;
         copies.retain(|copy| origins.covers(copy.origin) && reach.reaches(copy.carriage()));
         for copy in copies {
             if !accounts.contains(copy.account.0) && self.fits_any(holds, &copy)? {

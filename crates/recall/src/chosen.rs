@@ -1,0 +1,78 @@
+//! Whose copies are asked for: everybody's but the sender's, or those of the recipients that are chosen.
+//!
+//! Invariant: whoever is chosen by an address to which any sending of the letter led that the recall
+//! speaks for is asked for, whichever of them brought their copy: what comes in from outside is often sent
+//! to each by itself, and a sender may have sent the letter twice. A recall has lines for the recipients
+//! of the sending that it names; the others' copies are there, and have an outcome each.
+//!
+//! Refuses to speak of copies on their way out: where recipients are chosen, what was sent besides leaves.
+
+use std::collections::BTreeSet;
+
+use roaring::RoaringBitmap;
+use tern_base::OriginId;
+use tern_mailbox::{Cover, Origins};
+
+use crate::{
+    Destination, RecallError, Recalls, Submission, Target, limits, rivals, submission, tables,
+};
+
+/// Whether a target is among the chosen: a recipient that led to it, a step on the way from one, or its end.
+pub(crate) fn is_chosen(target: &Target, chosen: &[String]) -> bool {
+    let named = |address: &str| chosen.iter().any(|one| one.eq_ignore_ascii_case(address));
+    let end = match &target.destination {
+        Destination::Account(_) | Destination::Nowhere => false,
+        Destination::Outside { address, .. } => named(address),
+    };
+    let mut paths = target.paths();
+    chosen.is_empty()
+        || end
+        || paths.any(|path| named(&path.recipient) || path.via.iter().any(|via| named(via)))
+}
+
+impl Recalls {
+    /// The accounts whose copies are asked for.
+    pub(crate) fn named(
+        &self,
+        found: &Submission,
+        chosen: &[String],
+    ) -> Result<Cover, RecallError> {
+        if chosen.is_empty() {
+            return Ok(Cover::Except(RoaringBitmap::from([found.account.0])));
+        }
+        let engine = &*self.engine;
+        let mut accounts = RoaringBitmap::new();
+        for sending in self.sendings_of(found)? {
+            for target in submission::targets(engine, sending)? {
+                if let Destination::Account(account) = target.destination
+                    && account != found.account
+                    && is_chosen(&target, chosen)
+                {
+                    accounts.insert(account.0);
+                }
+            }
+        }
+        Ok(Cover::Only(accounts))
+    }
+
+    /// Every sending of a letter that a recall of this one speaks for, itself among them.
+    fn sendings_of(&self, found: &Submission) -> Result<BTreeSet<OriginId>, RecallError> {
+        let engine = &*self.engine;
+        let origins = rivals::origins(engine, found)?;
+        let mut sendings = match (&origins, found.submitter()) {
+            (Origins::Only(these), _) => these.iter().copied().collect(),
+            (Origins::AllBut { .. }, Some(account)) => {
+                let own = tables::of_digest_by(found.digest, account);
+                BTreeSet::from_iter(submission::ids(engine, own, limits::MAX_RIVALS)?)
+            }
+            // What came in has no row of its own for this: its copies lead to it.
+            (Origins::AllBut { .. }, None) => {
+                let copies = self.mailboxes.copies(found.digest)?.into_iter();
+                copies.map(|copy| copy.origin).collect()
+            }
+        };
+        sendings.retain(|sending| origins.covers(*sending));
+        sendings.insert(found.id);
+        Ok(sendings)
+    }
+}
