@@ -174,6 +174,13 @@ impl Recalls {
         let Some(found) = self.select(&request.selector)? else {
             return Ok(Err(Refusal::NotFound));
         };
+        // Whether it is taken back already, or has that attachment, is told only to those whom the policy
+        // lets plan it at all: whoever received a message can name it.
+        let exposed = Some(self.exposed(&found, request.reach)?);
+        let verdict = self.decide((Operation::Plan, exposed, 0), request, &found, now)?;
+        if let (Decision::Deny(_), Some(refusal)) = (verdict.decision, refusal_of(&verdict)) {
+            return Ok(Err(refusal));
+        }
         let request = &*self.looked_for(request, &found)?;
         let asked = record(request, Some(&found), State::Running, None, now);
         if self.joined(&asked, now)?.is_some() {

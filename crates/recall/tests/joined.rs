@@ -9,7 +9,7 @@ mod house;
 
 use house::{ALICE, BOB, CAROL, DAVE, House};
 use tern_mailbox::INBOX;
-use tern_recall::{Outcome, Reason, Requested, Selector, State, limits};
+use tern_recall::{Outcome, Reason, Refusal, Requested, Selector, State, limits};
 
 #[test]
 fn recipients_who_were_not_chosen_first_can_be_chosen_later() {
@@ -126,5 +126,29 @@ fn a_report_that_has_no_room_leaves_the_one_before() {
     house.recalls.run(id, house.now).unwrap();
     assert_eq!(house.report(ALICE), before);
     house.mailboxes.set_quota(ALICE, 0).unwrap();
+    house.check();
+}
+
+/// Whoever received a message can name it. What its sender has taken back from whom is none of theirs.
+#[test]
+fn who_may_not_plan_a_recall_is_not_told_what_was_taken_back() {
+    let mut house = House::by_default();
+    let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    let mut request = house.request(ALICE, Selector::Submission(sent.id));
+    request.chosen = vec!["bob@example.org".into()];
+    let answer = house.recalls.request(&request, house.now).unwrap();
+    assert_eq!(answer, Requested::Sealed(request.id));
+    house.recalls.run(answer.id(), house.now).unwrap();
+    let plan = |house: &mut House, who, chosen: &str| {
+        let mut request = house.request(who, Selector::Submission(sent.id));
+        request.chosen = vec![chosen.into()];
+        house.recalls.plan(&request, house.now).unwrap().err()
+    };
+    let taken = plan(&mut house, ALICE, "bob@example.org");
+    assert_eq!(taken, Some(Refusal::AlreadyRecalled));
+    for chosen in ["bob@example.org", "account3@example.org"] {
+        let told = plan(&mut house, CAROL, chosen);
+        assert_eq!(told, Some(Refusal::NotYours), "{chosen}");
+    }
     house.check();
 }
