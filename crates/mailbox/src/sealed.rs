@@ -3,7 +3,7 @@
 //! Invariant: holds every seal that is durable and active. It is filled before a seal's row is
 //! committed, so there is no moment in which the row is durable and content is served; a settled
 //! seal stays for as long as arrivals ask it, for whoever is half-way through a message that it
-//! found before the seal. Which letters were forgotten lately is known, so that what is about to be
+//! found before the seal, and no list looks for copies under it, since there are none. Which letters were forgotten lately is known, so that what is about to be
 //! served of one is looked for again.
 
 use std::collections::{HashMap, HashSet};

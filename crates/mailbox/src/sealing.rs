@@ -82,13 +82,15 @@ impl Mailboxes {
             // An unknown outcome may have been committed, and one that failed may have met another
             // seal under the same tag: the row decides. Where it can't be read all stays: content is
             // withheld rather than leaked.
-            let _ = self.forget_unsealed(digest, tag);
+            let _ = self.reload_seal(digest, tag);
         }
         outcome
     }
 
     /// Marks a seal as settled within a transaction: no covered copy is in a mailbox any more. A
     /// reader may still hold the row of one, so it stays in the set in memory.
+    /// Call [`Mailboxes::reload_seal`] afterwards, whatever came of the commit: from then on no list looks
+    /// for its copies.
     pub fn settle_seal_in(
         &self,
         txn: &mut Transaction<'_>,
@@ -110,7 +112,7 @@ impl Mailboxes {
 
     /// Takes a seal away within a transaction: the letter may be served and may arrive again. What
     /// is in the vault under its tag is found by it until nothing is.
-    /// Call [`Mailboxes::forget_unsealed`] afterwards, whatever came of the commit.
+    /// Call [`Mailboxes::reload_seal`] afterwards, whatever came of the commit.
     pub fn unseal_in(
         &self,
         txn: &mut Transaction<'_>,
@@ -121,10 +123,11 @@ impl Mailboxes {
         remove(txn, digest, tag)
     }
 
-    /// Stops asking a seal when content is read, where its row is gone. The row decides, since the
-    /// answer of the commit that removed it may have been lost; if it can't be read the seal
-    /// stays, and this is to be called again.
-    pub fn forget_unsealed(&self, digest: ContentDigest, tag: SealTag) -> Result<(), MailboxError> {
+    /// Has the set in memory say of a seal what its row says: where that is gone, it is asked no more when
+    /// content is read; where it is settled, lists do not look for copies under it. The row decides, since
+    /// the answer of the commit that changed it may have been lost; if it can't be read all stays as it
+    /// is, and this is to be called again.
+    pub fn reload_seal(&self, digest: ContentDigest, tag: SealTag) -> Result<(), MailboxError> {
         self.seals.reload(digest, tag, || self.seal_of(digest, tag))
     }
 

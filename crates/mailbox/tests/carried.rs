@@ -92,7 +92,7 @@ fn what_carries_a_sealed_letter_is_hidden_withdrawn_and_comes_back_whole() {
         unsealed.map(Verdict::Commit)
     };
     house.mailboxes.transact(&[], unseal).unwrap();
-    house.mailboxes.forget_unsealed(digest, TAG).unwrap();
+    house.mailboxes.reload_seal(digest, TAG).unwrap();
     house.restore_all();
     assert_eq!(house.mailboxes.carriers(digest).unwrap().len(), 3);
     let back = house.mailboxes.message(BOB, his.message).unwrap();

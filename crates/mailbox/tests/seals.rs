@@ -357,7 +357,7 @@ fn what_is_kept_under_a_seal_that_was_taken_away_is_found_by_its_tag() {
         unsealed.map(Verdict::Commit)
     };
     house.mailboxes.transact(&[], unseal).unwrap();
-    house.mailboxes.forget_unsealed(digest, TAG).unwrap();
+    house.mailboxes.reload_seal(digest, TAG).unwrap();
     house.mailboxes.forget_over(house.now).unwrap();
     assert_eq!(seal_tags(&house, digest), [TAG]);
     let restore = |txn: &mut tern_store::Transaction<'_>| {

@@ -208,7 +208,7 @@ impl Recalls {
         let all = self.settle_targets(recall.id, now)?;
         let tally = self.tally(recall.id)?;
         let unsettled = !all || tally.of(Outcome::Pending) > 0;
-        tern_store::transact(&*self.engine, |txn| {
+        let done = tern_store::transact(&*self.engine, |txn| {
             let mut recall = self.recall_in(txn, recall.id)?;
             if recall.state != State::Running {
                 return Ok(Verdict::Abandon(()));
@@ -227,8 +227,10 @@ impl Recalls {
             }
             tern_audit::append_in(txn, entry)?;
             Ok::<_, RecallError>(Verdict::Commit(()))
-        })?;
-        Ok(())
+        });
+        // After an error too: a commit whose answer was lost may be done.
+        self.mailboxes.reload_seal(recall.digest, recall.id.tag())?;
+        done
     }
 
     /// Records the copies that stay: the sender's own, and those of recipients not chosen, spared, or

@@ -60,7 +60,7 @@ impl Recalls {
             Ok::<_, RecallError>(Verdict::Commit(()))
         });
         // After an error too: a commit whose answer was lost may be done.
-        self.mailboxes.forget_unsealed(recall.digest, id.tag())?;
+        self.mailboxes.reload_seal(recall.digest, id.tag())?;
         done
     }
 
@@ -110,8 +110,7 @@ impl Recalls {
 
     pub(crate) fn restore_all(&self, recall: &Recall, now: Timestamp) -> Result<(), RecallError> {
         // Whoever took the seal away may not have lived to forget it.
-        self.mailboxes
-            .forget_unsealed(recall.digest, recall.id.tag())?;
+        self.mailboxes.reload_seal(recall.digest, recall.id.tag())?;
         let mut known = KnownLines::new();
         // What was put back comes last: it depends on what else the account has.
         for put_back in [false, true] {

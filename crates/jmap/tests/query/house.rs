@@ -139,7 +139,7 @@ impl House {
             Ok::<_, MailboxError>(Verdict::Commit(()))
         };
         self.mailboxes.transact(&[ALICE], work).unwrap();
-        self.mailboxes.forget_unsealed(digest, TAG).unwrap();
+        self.mailboxes.reload_seal(digest, TAG).unwrap();
     }
 
     pub(crate) fn withdraw(&self, content: &[u8]) {
