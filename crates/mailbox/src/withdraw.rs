@@ -248,11 +248,9 @@ impl Mailboxes {
             return Ok(Purged::Kept);
         }
         vault::remove(txn, account, message, &row);
-        // What was served of a message that its owner removed stays on record, as after any removal.
+        // What was served of it stays on record, as after any removal: whoever is asked later has had it.
         if row.tag == KEPT {
             keep::kept_no_longer(txn, account, row.message.size)?;
-        } else {
-            txn.delete(tables::exposure(row.message.digest, account, message));
         }
         crate::blob::unlink(txn, row.message.blob, now)?;
         Ok(Purged::Gone)
@@ -299,7 +297,6 @@ impl Mailboxes {
             tables::vault(account, message),
             tables::copy(digest, account, message),
             tables::carrier(digest, account, message),
-            tables::exposure(digest, account, message),
         ];
         Ok(self.engine.get_many(&keys)?.iter().all(Option::is_none))
     }

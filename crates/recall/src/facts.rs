@@ -53,6 +53,7 @@ impl Recalls {
             reach: Reach::Attached,
             visible: RoaringBitmap::new(),
             removed: RoaringBitmap::new(),
+            taken: BTreeMap::new(),
             onward: Vec::new(),
             exposures: exposures
                 .into_iter()
@@ -76,6 +77,7 @@ impl Recalls {
         facts.spared = self.spared(recall.selection, recall.reach, &facts.submission)?;
         facts.visible = self.visible(&facts.submission, recall.reach, now)?.1;
         facts.removed = self.removed(&facts)?;
+        facts.taken = self.taken_elsewhere(recall, &facts, now)?;
         self.add_onward(&mut facts, &also)?;
         Ok(facts)
     }

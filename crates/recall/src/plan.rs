@@ -44,6 +44,8 @@ pub struct Facts {
     pub visible: RoaringBitmap,
     /// Recipients without a copy whose accounts were removed.
     pub removed: RoaringBitmap,
+    /// What became of the copies of recipients that other recalls hold.
+    pub taken: BTreeMap<AccountId, CopyOutcome>,
     /// What other submissions send to other servers that are the letter or carry it, and are the sender's to
     /// take back.
     pub onward: Vec<Onward>,
@@ -208,6 +210,9 @@ pub(crate) fn target_outcome(
             }
             if !is_chosen(target, chosen) {
                 return Some(not_chosen);
+            }
+            if let Some(taken) = facts.taken.get(account) {
+                return Some(taken.clone());
             }
             let gone = CopyOutcome::gone(exposure_of(facts, *account), now);
             Some(match facts.removed.contains(account.0) {

@@ -1,26 +1,42 @@
-//! What other recalls hold of a recipient who has no copy: they did not delete it.
+//! What other recalls hold, or held until it was purged, of a recipient who has no copy: they did not
+//! delete it.
 //!
 //! Invariant: what is in the vault is found whichever recall holds it, and while that one is undone,
 //! since all is read as one transaction sees it: a copy that one recall hands over to another
-//! meanwhile is found with either.
+//! meanwhile is found with either. A plan and a recall find the same.
 //!
 //! Refuses to count what a client put back: its owner may have deleted the first one all the same.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use tern_base::{AccountId, Timestamp};
 use tern_mailbox::{ExposureLevel, Origins, SealTag};
-use tern_store::Transaction;
+use tern_store::{Transaction, Verdict};
 
 use crate::restore::is_put_back;
-use crate::{CopyOutcome, Facts, Recall, RecallError, Recalls};
+use crate::{
+    CopyOutcome, Destination, Facts, Reason, Recall, RecallError, RecallId, Recalls, tables,
+};
+
+/// Outcomes that are read at once.
+const PAGE: usize = 1_000;
 
 /// Where to look for what other recalls hold of a letter.
 pub(crate) struct Elsewhere {
     /// The recalls of the same letter, or of one that it carries: that may have been taken back, and
     /// it with that.
     tags: Vec<SealTag>,
+    /// The recalls of the same sendings, whose outcomes stay when what they held is purged.
+    recalls: BTreeSet<RecallId>,
     /// Brought by which transactions the copies are that this recall covers: one that somebody else
     /// sent is another one.
     origins: Origins,
+}
+
+impl Elsewhere {
+    fn is_empty(&self) -> bool {
+        self.tags.is_empty() && self.recalls.is_empty()
+    }
 }
 
 impl Recalls {
@@ -37,11 +53,46 @@ impl Recalls {
             tags.extend(self.mailboxes.seal_tags_in(txn, digest)?);
         }
         tags.retain(|tag| *tag != recall.id.tag());
+        let mut recalls = BTreeSet::new();
+        for sending in recall.sendings() {
+            recalls.extend(self.recalls_of(sending)?);
+        }
+        recalls.remove(&recall.id);
         let (_, origins) = self.covered(recall, facts)?;
-        Ok(Elsewhere { tags, origins })
+        Ok(Elsewhere {
+            tags,
+            recalls,
+            origins,
+        })
     }
 
-    /// The outcome of the copy of an account that other recalls hold; of several the one that most
+    /// The outcomes of all recipients without a copy of whom other recalls hold one: for plans, which are
+    /// shown. A recall looks when it settles each.
+    pub(crate) fn taken_elsewhere(
+        &self,
+        recall: &Recall,
+        facts: &Facts,
+        now: Timestamp,
+    ) -> Result<BTreeMap<AccountId, CopyOutcome>, RecallError> {
+        tern_store::transact(&*self.engine, |txn| {
+            let mut taken = BTreeMap::new();
+            let elsewhere = self.elsewhere_in(txn, recall, facts)?;
+            let accounts = facts
+                .targets
+                .iter()
+                .filter_map(|target| match target.destination {
+                    Destination::Account(account) => Some(account),
+                    Destination::Outside { .. } | Destination::Nowhere => None,
+                });
+            for account in accounts.filter(|_| !elsewhere.is_empty()) {
+                let one = self.taken_elsewhere_in(txn, recall, facts, &elsewhere, account, now)?;
+                taken.extend(one.map(|outcome| (account, outcome)));
+            }
+            Ok::<_, RecallError>(Verdict::Abandon(taken))
+        })
+    }
+
+    /// The outcome of the copy of an account that other recalls hold, or held; of several the one that most
     /// was served of.
     pub(crate) fn taken_elsewhere_in(
         &self,
@@ -63,9 +114,35 @@ impl Recalls {
                 }
             }
         }
+        for id in &elsewhere.recalls {
+            found.extend(purged_in(txn, *id, account, now)?);
+        }
         let served = |outcome: &CopyOutcome| -> Option<ExposureLevel> {
             outcome.exposure.as_ref().map(|exposure| exposure.level)
         };
         Ok(found.into_iter().max_by_key(served))
     }
+}
+
+/// What a recall had taken of an account and does not hold any more, since it was kept long enough.
+fn purged_in(
+    txn: &Transaction<'_>,
+    id: RecallId,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<Vec<CopyOutcome>, RecallError> {
+    let mut found = Vec::new();
+    let mut next = Some(tables::copy_outcomes_of(id, account));
+    while let Some(range) = next {
+        let page = txn.scan(&range, PAGE)?;
+        for (_, row) in &page.rows {
+            let outcome = CopyOutcome::decode(row)?;
+            let whole = outcome.carriage.is_none() && outcome.reason != Reason::PutBack;
+            if whole && outcome.outcome.is_withdrawn() && outcome.purged.is_some() {
+                found.push(CopyOutcome::withdrawn(outcome.exposure, now));
+            }
+        }
+        next = page.next;
+    }
+    Ok(found)
 }

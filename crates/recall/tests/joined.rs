@@ -129,6 +129,52 @@ fn a_report_that_has_no_room_leaves_the_one_before() {
     house.check();
 }
 
+/// What a plan says is what then happens, also of what another recall holds, or held until it was purged:
+/// nobody is said to have deleted it.
+#[test]
+fn what_another_recall_holds_or_has_purged_is_planned_and_said_to_be_withdrawn() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    house.serve(BOB, 1, tern_mailbox::ExposureLevel::Body);
+    let mut first = house.request(ALICE, Selector::Submission(sent.id));
+    first.chosen = vec!["bob@example.org".into()];
+    house.recalls.request(&first, house.now).unwrap();
+    house.recalls.run(first.id, house.now).unwrap();
+    // An operator, who may take back what is that old.
+    let ask = |house: &mut House| {
+        let mut request = house.request(ALICE, Selector::Submission(sent.id));
+        request.requester.account = None;
+        request
+    };
+    let planned = |house: &mut House| {
+        let request = ask(house);
+        let planned = house.recalls.plan(&request, house.now).unwrap();
+        planned.unwrap().1.tally()
+    };
+    let of = |tally: &tern_recall::Tally| {
+        let exposed = tally.of(Outcome::WithdrawnExposed);
+        let unexposed = tally.of(Outcome::WithdrawnUnexposed);
+        (exposed, unexposed, tally.of(Outcome::AlreadyGone))
+    };
+    assert_eq!(of(&planned(&mut house)), (1, 1, 0));
+    let days = tern_recall::Settings::default().vault_days;
+    house.now = house.now.plus_millis((days * 24 + 1) * 3_600_000);
+    assert_eq!(house.recalls.purge(house.now).unwrap(), 1);
+    assert_eq!(of(&planned(&mut house)), (1, 1, 0));
+    let request = ask(&mut house);
+    let all = request.id;
+    house.recalls.request(&request, house.now).unwrap();
+    house.recalls.run(all, house.now).unwrap();
+    assert_eq!(of(&house.recalls.tally(all).unwrap()), (1, 1, 0));
+    let had = (
+        "bob@example.org",
+        Outcome::WithdrawnExposed,
+        Reason::BodyServed,
+    );
+    assert!(house.outcomes(all).contains(&had));
+    house.check();
+}
+
 /// Whoever received a message can name it. What its sender has taken back from whom is none of theirs.
 #[test]
 fn who_may_not_plan_a_recall_is_not_told_what_was_taken_back() {
