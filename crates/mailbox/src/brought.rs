@@ -1,11 +1,13 @@
 //! What a client brings into a mailbox that is watched, and by which connection.
 //!
 //! A row of its own, written in the transaction that places the message there, so that whoever looks
-//! at the mailbox later, after a crash too, can judge the connection that did this very thing. What
-//! comes there in another way (a restore, the renaming of a mailbox) has no row.
+//! at the mailbox later, after a crash too, can tell what somebody put there by intent, and judge the
+//! connection that did this very thing. What comes there in another way (a delivery, a restore, the
+//! renaming of a mailbox) has no row.
 //!
 //! Refuses to know what is looked for in the mailbox.
 
+use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, MailboxId, Uid};
 use tern_store::{Transaction, key::KeyReader, limits as store_limits};
 
@@ -13,6 +15,9 @@ use crate::edit::Edit;
 use crate::expose::Viewer;
 use crate::rows::MailboxRow;
 use crate::{Connection, MailboxError, Mailboxes, tables};
+
+/// The first layout was a [`Connection`] alone.
+const VERSION: u8 = 2;
 
 /// The client that brings a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +35,15 @@ impl From<Viewer> for Bringer {
     }
 }
 
-/// Notes by which connection a message was put at a UID, where the mailbox is the watched one. Answers
-/// the UID.
+/// That a client put a message into the watched mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Brought {
+    /// By which connection, where that is known.
+    pub connection: Option<Connection>,
+}
+
+/// Notes that a client put a message at a UID, and by which connection, where the mailbox is the watched
+/// one. Answers the UID.
 pub(crate) fn note(
     edit: &mut Edit<'_, '_>,
     watched: Option<&str>,
@@ -39,11 +51,21 @@ pub(crate) fn note(
     connection: Option<&Connection>,
 ) -> Uid {
     let is_watched = row.parent.is_none() && watched == Some(row.name.as_str());
-    if let (true, Some(connection)) = (is_watched, connection) {
+    if is_watched {
+        let mut w = Writer::versioned(VERSION);
+        w.option(connection, |w, connection| {
+            w.bytes(&connection.encode());
+        });
         let key = tables::brought(edit.account, mailbox, uid);
-        edit.txn.put(key, connection.encode());
+        edit.txn.put(key, w.finish());
     }
     uid
+}
+
+fn decode(row: &[u8]) -> Result<Brought, Damaged> {
+    let mut r = Reader::of_version(row, VERSION)?;
+    let connection = r.option(|r| Connection::decode(r.bytes()?))?;
+    Ok(Brought { connection })
 }
 
 impl Mailboxes {
@@ -55,16 +77,15 @@ impl Mailboxes {
         self
     }
 
-    /// By which connection a client put the message at `uid` into the watched mailbox, where that is
-    /// known.
+    /// Whether a client put the message at `uid` into the watched mailbox, and by which connection.
     pub fn brought(
         &self,
         account: AccountId,
         mailbox: MailboxId,
         uid: Uid,
-    ) -> Result<Option<Connection>, MailboxError> {
+    ) -> Result<Option<Brought>, MailboxError> {
         let row = self.engine.get(&tables::brought(account, mailbox, uid))?;
-        Ok(row.map(|row| Connection::decode(&row)).transpose()?)
+        Ok(row.map(|row| decode(&row)).transpose()?)
     }
 
     /// Forgets what was noted of the watched mailbox below `next`, and of one that had its name

@@ -17,8 +17,8 @@ use crate::rows::{CopyRow, Lineage, MessageRow, PlacementRow, VaultPlacementRow,
 use crate::sealing::seals_in;
 use crate::thread::Threading;
 use crate::{
-    Bringer, Carriage, Connection, Flags, Letter, MailboxError, Mailboxes, Seal, SealTag, blob,
-    brought, limits, tables, vault,
+    Bringer, Carriage, Flags, Letter, MailboxError, Mailboxes, Seal, SealTag, blob, brought,
+    limits, tables, vault,
 };
 
 /// The inbox of every account.
@@ -72,13 +72,6 @@ pub struct Landing {
     /// The account's client that brings it, if one does: it has the whole of it, and that is on
     /// record with the copy.
     pub brought_by: Option<Bringer>,
-}
-
-impl Landing {
-    /// The connection of the client that brings it.
-    fn connection(&self) -> Option<&Connection> {
-        self.brought_by.as_ref()?.connection.as_ref()
-    }
 }
 
 /// Where a copy landed.
@@ -265,7 +258,10 @@ impl Mailboxes {
             None => {
                 let uid = show(&mut edit, message, row, landing, now)?;
                 let at = (landing.mailbox, &mailbox, uid);
-                brought::note(&mut edit, self.watched, at, landing.connection())
+                if let Some(by) = &landing.brought_by {
+                    brought::note(&mut edit, self.watched, at, by.connection.as_ref());
+                }
+                uid
             }
             Some((tag, arrived)) => {
                 let uid = shut_away(&mut edit, message, row, landing, now, tag)?;

@@ -88,7 +88,7 @@ pub use across::{Across, Crossed, KeptAs};
 pub use ahead::Ahead;
 pub use append::{AppendRequest, Appended};
 pub use arrange::{FolderChange, NewFolder};
-pub use brought::Bringer;
+pub use brought::{Bringer, Brought};
 pub use carried::{Carriage, Letter, Parts};
 pub use change::{AccountChange, MailboxChanges};
 pub use client::{Client, DeviceId};

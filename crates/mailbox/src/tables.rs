@@ -22,7 +22,7 @@
 //! | `DOOMED` | account, mailbox | empty: its messages are still to go; mailbox 0 is the account |
 //! | `LATE` | seal tag, account, message | empty: stopped on arrival, and nobody has noted it |
 //! | `MARKED` | account, modseq, message | the [`crate::Connection`] that set the marking keyword, or empty: nobody has seen to it |
-//! | `BROUGHT` | account, mailbox, uid | the [`crate::Connection`] that put a message into the watched mailbox |
+//! | `BROUGHT` | account, mailbox, uid | that a client put a message into the watched mailbox, by which [`crate::Connection`] |
 //! | `SHEET` | account, block of messages, client by its place in the roll | what the client was served of them: `Sheet` |
 //! | `DEVICE` | account, device | [`crate::Device`] |
 //! | `VAULT_PLACEMENT` | account, message, mailbox | [`crate::rows::VaultPlacementRow`] |

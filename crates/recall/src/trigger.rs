@@ -3,6 +3,10 @@
 //! The trigger is read from the store, not from the command that put the message there, so it is
 //! found after a crash too: each account has a cursor over the UIDs of its recall mailbox, and
 //! what lies past it has not been looked at.
+//!
+//! Invariant: what asks is what the account's own client put there while the mailbox was the recall
+//! mailbox. What is there in another way asks for nothing: what was in a mailbox that was renamed to be
+//! this one, what was delivered there, what a restore brought back.
 
 use tern_base::{AccountId, Fault, MailboxId, MessageId, OriginId, Timestamp, Uid};
 use tern_mailbox::{Connection, MailboxError};
@@ -66,12 +70,15 @@ impl Recalls {
                 self.mailboxes().wake(account);
                 return Ok(answers);
             }
-            if !entry.flags.has_keyword(REPORT_KEYWORD) {
+            let brought = match entry.flags.has_keyword(REPORT_KEYWORD) {
+                true => None,
+                false => self.mailboxes().brought(account, mailbox, entry.uid)?,
+            };
+            if let Some(by) = brought {
                 let named = format!("imap trigger {uid_validity} {}", entry.uid);
                 let id = RecallId::of_text(Some(account), &named);
-                let by = self.mailboxes().brought(account, mailbox, entry.uid)?;
                 let message = (account, entry.message);
-                answers.extend(self.trigger_one(message, id, by.as_ref(), now)?);
+                answers.extend(self.trigger_one(message, id, by.connection.as_ref(), now)?);
             }
             let next = Uid(entry.uid.0.saturating_add(1));
             self.move_cursor(account, mailbox, Cursor { uid_validity, next })?;

@@ -394,6 +394,39 @@ fn a_message_put_into_the_recall_mailbox_is_the_trigger() {
     house.check();
 }
 
+/// What is in a mailbox that comes to be called `Recall` was put there for something else.
+#[test]
+fn what_nobody_put_into_the_recall_mailbox_asks_for_nothing() {
+    let mut house = House::new();
+    for n in [1, 2] {
+        house.submit(ALICE, &[BOB], &[], n);
+    }
+    let old = house.mailboxes.folder(ALICE, "Recall").unwrap().id;
+    house
+        .mailboxes
+        .delete_folder(ALICE, old, house.now)
+        .unwrap();
+    let kept = house
+        .mailboxes
+        .create_folder(ALICE, "Kept", None, house.now)
+        .unwrap()
+        .id;
+    house.append(ALICE, kept, &house.letter(1));
+    house
+        .mailboxes
+        .rename_folder(ALICE, kept, "Recall", house.now)
+        .unwrap();
+    assert_eq!(house.triggers(ALICE).unwrap(), []);
+    assert_eq!(house.uids(BOB, INBOX), [1, 2]);
+    assert_eq!(house.recalls.list(None, 9).unwrap().len(), 0);
+    // What is put there from now on does.
+    house.append(ALICE, kept, &house.letter(2));
+    let answers = house.triggers(ALICE).unwrap();
+    assert!(matches!(answers[..], [Requested::Sealed(_)]), "{answers:?}");
+    assert_eq!(house.uids(BOB, INBOX), [1]);
+    house.check();
+}
+
 /// The process is killed before each commit in turn; the next start finishes what was begun.
 #[test]
 fn killed_at_any_commit_it_finishes_by_itself() {
