@@ -141,8 +141,9 @@ impl Mailboxes {
         Ok(())
     }
 
-    /// RFC 8621 2: whether somebody else than the owner may rename a mailbox, or put it into another one. All
-    /// else of it is the owner's.
+    /// RFC 4314 4, RENAME: whether somebody else than the owner may rename a mailbox, or put it into another
+    /// one. Where it is to stand they need the right to make one, whether it stands there already or not; the
+    /// top level, and all else of it, is the owner's.
     fn may_change(
         &self,
         edit: &mut Edit<'_, '_>,
@@ -160,7 +161,15 @@ impl Mailboxes {
         }
         match change.parent {
             Some(parent) => self.may_go_into(edit, actor, parent),
-            None => Ok(()),
+            None => {
+                let parent = edit.mailbox(mailbox)?.parent;
+                let may = self.may_go_into(edit, actor, parent);
+                may.map_err(|error| match error {
+                    // Nothing was said of it, and it may be one that they don't know of.
+                    MailboxError::NoParent => MailboxError::NotPermitted,
+                    error => error,
+                })
+            }
         }
     }
 

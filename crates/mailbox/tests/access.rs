@@ -579,6 +579,20 @@ fn what_the_marking_keyword_and_the_watched_mailbox_ask_for_only_the_owner_asks(
     // Whatever is shared becomes the watched one by its owner's doing alone.
     let renamed = boxes.rename_folder_for(Some(&bob()), ALICE, other.id, "Ask2", house.now);
     assert_eq!(renamed, Err(MailboxError::NotPermitted));
+    let sub = boxes.create_folder(ALICE, "Sub", None, house.now).unwrap();
+    give(&house, sub.id, Grantee::Account(BOB), "lrswipkxtea");
+    boxes.delete_folder(ALICE, watched.id, house.now).unwrap();
+    let change = tern_mailbox::FolderChange {
+        name: Some("Ask".to_owned()),
+        ..tern_mailbox::FolderChange::default()
+    };
+    let renamed = boxes.transact(&[ALICE], |txn| {
+        let bob = bob();
+        let changes = [(sub.id, change.clone())];
+        boxes.change_folders_in(txn, Some(&bob), ALICE, &changes)?;
+        Ok::<_, MailboxError>(Verdict::Commit(()))
+    });
+    assert_eq!(renamed, Err(MailboxError::NotPermitted));
     check(&house);
 }
 

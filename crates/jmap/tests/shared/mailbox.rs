@@ -52,7 +52,6 @@ fn mailboxes_of_others_change_by_rights() {
         (json!({"sortOrder": 7}), "forbidden"),
         (json!({"parentId": mailbox(hidden)}), "invalidProperties"),
         (json!({"parentId": mailbox(INBOX)}), "invalidProperties"),
-        (json!({"name": ""}), "invalidProperties"),
     ] {
         let args = json!({"update": {mailbox(one): patch}});
         assert_eq!(set_error(&mut house, args), kind, "{patch}");
@@ -61,7 +60,8 @@ fn mailboxes_of_others_change_by_rights() {
     assert_eq!(set_error(&mut house, below("Secret")), "forbidden");
     // What is in it is nothing that Carol knows of.
     assert_eq!(set_error(&mut house, destroy.clone()), "forbidden");
-    set(&mut house, rename);
+    // The top level is the owner's, also for what is there already.
+    assert_eq!(set_error(&mut house, rename), "forbidden");
     let made = set(&mut house, below("Inside"));
     let inside = made["created"]["k"]["id"].as_str().unwrap().to_owned();
     // A new one has the access list of the one that it is in (RFC 4314 4).
@@ -71,6 +71,15 @@ fn mailboxes_of_others_change_by_rights() {
     assert_eq!(error["notCreated"]["k"]["existingId"], inside.as_str());
     let kind = set_error(&mut house, json!({"destroy": [mailbox(one)]}));
     assert_eq!(kind, "mailboxHasChild");
+    let rename = |name: &str| json!({"update": {&inside: {"name": name}}});
+    assert_eq!(set_error(&mut house, rename("")), "invalidProperties");
+    set(&mut house, rename("Within"));
+    // Where it stands takes the right to make one there.
+    house.grant(one, "lrx");
+    assert_eq!(set_error(&mut house, rename("Inside")), "forbidden");
+    house.grant(one, "");
+    assert_eq!(set_error(&mut house, rename("Inside")), "forbidden");
+    house.grant(one, "lrkx");
     set(&mut house, json!({"destroy": [inside]}));
     for id in [
         mailbox(secret),
