@@ -161,18 +161,26 @@ impl Mailboxes {
     }
 
     /// Runs a transaction over some accounts and wakes their sessions when it is committed, or may
-    /// be.
+    /// be: what is refused, and what changes nothing, wakes nobody.
     ///
     /// The accounts' lanes are held meanwhile: correctness rests on the commit's expectations
     /// alone, the lanes only spare writers of one account the conflicts with each other.
     pub fn transact<T, E: From<tern_store::StoreError>>(
         &self,
         accounts: &[AccountId],
-        work: impl FnMut(&mut Transaction<'_>) -> Result<Verdict<T>, E>,
+        mut work: impl FnMut(&mut Transaction<'_>) -> Result<Verdict<T>, E>,
     ) -> Result<T, E> {
-        let outcome = self.in_lanes(accounts, work);
+        let mut commits = false;
+        let outcome = self.in_lanes(accounts, |txn| {
+            let verdict = work(txn);
+            let is_commit = matches!(verdict, Ok(Verdict::Commit(_)));
+            commits |= is_commit && !txn.writes_nothing();
+            verdict
+        });
         // After an error too: a commit whose answer was lost may be done.
-        self.listener.changed(accounts);
+        if commits {
+            self.listener.changed(accounts);
+        }
         outcome
     }
 

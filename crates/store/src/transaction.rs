@@ -123,12 +123,17 @@ impl<'a> Transaction<'a> {
         self.size + self.blobs.size()
     }
 
+    /// Whether there is nothing to commit.
+    pub fn writes_nothing(&self) -> bool {
+        self.writes.is_empty() && self.blobs.is_empty()
+    }
+
     /// The batch of all reads and writes; `None` when nothing is to be written.
     fn into_batch(self) -> Option<Batch> {
-        let mut batch = self.blobs;
-        if self.writes.is_empty() && batch.is_empty() {
+        if self.writes_nothing() {
             return None;
         }
+        let mut batch = self.blobs;
         batch.read_at(self.snapshot.version());
         for (key, value) in self.reads {
             batch.expect(key, value);
