@@ -24,6 +24,8 @@ pub(crate) enum May<'a> {
     These {
         actor: &'a Actor,
         rights: BTreeMap<MailboxId, Rights>,
+        /// What they may do where they put the message, which they may be unable to read there.
+        targets: BTreeMap<MailboxId, Rights>,
         /// The keyword that is the owner's.
         owners: Option<&'a str>,
     },
@@ -54,6 +56,7 @@ impl<'a> May<'a> {
             false => Ok(Self::These {
                 actor,
                 rights,
+                targets: BTreeMap::new(),
                 owners: mailboxes.marking,
             }),
         }
@@ -90,12 +93,19 @@ impl<'a> May<'a> {
         }
     }
 
-    /// What comes of flags in a mailbox, as far as they may be set there.
+    /// What comes of flags in a mailbox that shows the message or is to show it, as far as they may be set
+    /// there.
     pub(crate) fn within(&self, mailbox: MailboxId, old: &Flags, new: Flags) -> Flags {
         match self {
             Self::Everything => new,
-            Self::These { rights, owners, .. } => {
-                let held = rights.get(&mailbox).copied().unwrap_or_default();
+            Self::These {
+                rights,
+                targets,
+                owners,
+                ..
+            } => {
+                let held = rights.get(&mailbox).or_else(|| targets.get(&mailbox));
+                let held = held.copied().unwrap_or_default();
                 FlagRights::of(held, *owners).within(old, new)
             }
         }
@@ -120,11 +130,11 @@ impl<'a> May<'a> {
         for gone in seen.difference(&wanted) {
             self.require(*gone, REMOVE)?;
         }
-        if let Self::These { actor, rights, .. } = self {
+        if let Self::These { actor, targets, .. } = self {
             for new in wanted.difference(&seen) {
                 let (account, needed) = (edit.account, Rights::INSERT);
                 let held = mailboxes.require_in(edit.txn, Some(*actor), account, *new, needed)?;
-                rights.insert(*new, held);
+                targets.insert(*new, held);
             }
         }
         Ok(wanted.union(&unseen).copied().collect())

@@ -1,8 +1,8 @@
 //! What somebody by rights changes, and what they are refused.
 
 use serde_json::{Value, json};
-use tern_base::MailboxId;
-use tern_mailbox::INBOX;
+use tern_base::{MailboxId, Uid};
+use tern_mailbox::{FlagChange, FlagRequest, Flags, INBOX, SystemFlag};
 use tern_session::ids;
 
 use crate::house::{BOB, CAROL, House};
@@ -380,4 +380,37 @@ fn what_asks_for_a_recall_is_its_owners_alone() {
     let patch = json!({format!("keywords/{marking}"): true});
     let kind = refused(&mut house, &id, patch);
     assert_eq!(kind, "forbidden");
+}
+
+#[test]
+fn flags_where_a_message_is_not_read_go_nowhere_with_it() {
+    let mut house = House::new();
+    let all = ["One", "Blind", "Third"].map(|name| house.folder(None, name));
+    let [one, blind, third] = all;
+    let id = house.put(&[one, blind], "Letter", "text");
+    let mut flagged = Flags::empty();
+    flagged.set(SystemFlag::Flagged, true);
+    let request = FlagRequest {
+        account: BOB,
+        mailbox: blind,
+        uids: &[Uid(1)],
+        change: &FlagChange::Add(flagged),
+        unchanged_since: None,
+        by: None,
+    };
+    house.mailboxes.change_flags(&request).unwrap();
+    house.grant(one, "lr");
+    house.grant(blind, "li");
+    house.grant(third, "lriw");
+    house.who = CAROL;
+    // That it is in the one that she can't read already is nothing that she learns.
+    let both = json!({mailbox(one): true, mailbox(blind): true, mailbox(third): true});
+    updates(&mut house, &id, json!({"mailboxIds": both}));
+    assert_eq!(as_it_is(&mut house, &id).1, both);
+    let properties = json!(["keywords"]);
+    let got = house.of_bob("Email/get", json!({"ids": [id], "properties": properties}));
+    assert_eq!(got["list"][0]["keywords"], json!({}));
+    let view = house.mailboxes.view(BOB, third).unwrap();
+    assert_eq!(view.iter().next().unwrap().flags, Flags::empty());
+    house.check();
 }
