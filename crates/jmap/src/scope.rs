@@ -8,12 +8,14 @@
 //!   a key of its reader, and which mailboxes are.
 //! - A scope is of one method call: rights that were taken away are gone at the next one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tern_base::{AccountId, MailboxId, MessageId, Modseq};
 use tern_mailbox::rows::Change;
-use tern_mailbox::{AccountView, Actor, Folder, MailboxError, Mailboxes, MessageRow, Rights};
+use tern_mailbox::{
+    AccountView, Actor, Folder, Grantee, MailboxError, Mailboxes, MessageRow, Rights,
+};
 use tern_session::ids;
 
 use crate::error::MethodError;
@@ -34,8 +36,19 @@ pub(crate) struct Scope {
 struct Foreign {
     actor: Actor,
     folders: Vec<(Folder, Rights)>,
+    /// Who has which rights in those that the caller may share.
+    grants: BTreeMap<MailboxId, Vec<(Grantee, Rights)>>,
     readable: BTreeSet<MailboxId>,
     key: [u8; 32],
+}
+
+/// Where an account stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// The newest change that is seen.
+    pub(crate) seen: Modseq,
+    /// A change up to which no newer one is seen.
+    pub(crate) all: Modseq,
 }
 
 /// What a state is of.
@@ -81,13 +94,26 @@ impl Scope {
         actor: &Actor,
         account: AccountId,
     ) -> Result<Option<Self>, MailboxError> {
+        let scope = Self::of_part(verbs, actor, account)?;
+        let is_there = scope
+            .foreign
+            .as_ref()
+            .is_some_and(|of| !of.folders.is_empty());
+        Ok(is_there.then_some(scope))
+    }
+
+    /// The same, also where they see nothing of it.
+    fn of_part(verbs: &Verbs<'_>, actor: &Actor, account: AccountId) -> Result<Self, MailboxError> {
         let mut folders = verbs.mailboxes.folders_seen(actor, account)?;
-        if folders.is_empty() {
-            return Ok(None);
-        }
-        let subscribed = verbs.mailboxes.subscribed(actor.account)?;
-        for (folder, _) in &mut folders {
+        let all: Vec<_> = folders.iter().map(|(it, _)| (account, it.id)).collect();
+        let subscribed = verbs.mailboxes.subscribed_among(actor.account, &all)?;
+        let mut grants = BTreeMap::new();
+        for (folder, rights) in &mut folders {
             folder.subscribed = subscribed.contains(&(account, folder.id));
+            if rights.has(Rights::ADMINISTER) {
+                let of_folder = verbs.mailboxes.grants(account, folder.id)?;
+                grants.insert(folder.id, of_folder);
+            }
         }
         let is_readable = |(_, rights): &&(Folder, Rights)| rights.has(Rights::READ);
         let readable = folders.iter().filter(is_readable);
@@ -95,16 +121,17 @@ impl Scope {
         let key = blake3::derive_key("tern jmap states v1", verbs.mailboxes.content_key());
         let whose = format!("{} {account}", actor.account);
         let key = *blake3::keyed_hash(&key, whose.as_bytes()).as_bytes();
-        Ok(Some(Self {
+        Ok(Self {
             account,
             caller: actor.account,
             foreign: Some(Foreign {
                 actor: actor.clone(),
                 folders,
+                grants,
                 readable,
                 key,
             }),
-        }))
+        })
     }
 
     /// An account by its id.
@@ -119,13 +146,13 @@ impl Scope {
         }
     }
 
-    /// The same as it is now: what it holds is of the moment when it was made.
+    /// The same as it is now: what it holds is of the moment when it was made. Where nothing is seen of the
+    /// account any more, nothing is in it.
     pub(crate) fn again(&self, verbs: &Verbs<'_>) -> Result<Self, MailboxError> {
-        let now = match &self.foreign {
-            None => None,
-            Some(foreign) => Self::of_actor(verbs, &foreign.actor, self.account)?,
-        };
-        Ok(now.unwrap_or_else(|| self.clone()))
+        match &self.foreign {
+            None => Ok(self.clone()),
+            Some(foreign) => Self::of_part(verbs, &foreign.actor, self.account),
+        }
     }
 
     /// Whether it is somebody else's.
@@ -146,6 +173,18 @@ impl Scope {
         let mut all = foreign.folders.iter();
         let found = all.find(|(folder, _)| folder.id == mailbox);
         found.map_or(Rights::NONE, |(_, rights)| *rights)
+    }
+
+    /// Who has which rights in a mailbox; nobody, where the caller may not know.
+    pub(crate) fn grants(
+        &self,
+        mailboxes: &Mailboxes,
+        mailbox: MailboxId,
+    ) -> Result<Vec<(Grantee, Rights)>, MailboxError> {
+        match &self.foreign {
+            None => mailboxes.grants(self.account, mailbox),
+            Some(foreign) => Ok(foreign.grants.get(&mailbox).cloned().unwrap_or_default()),
+        }
     }
 
     /// Everything that may be done in any mailbox.
@@ -195,15 +234,33 @@ impl Scope {
         }
     }
 
-    /// The newest of the changes that are seen after `since`, up to the first that is of none of these
+    /// Where the account stands, before somebody changes it.
+    pub(crate) fn moment(&self, mailboxes: &Mailboxes) -> Result<Moment, MailboxError> {
+        // What is seen is asked for behind all that there is, so that none of it lies between.
+        let all = mailboxes.newest_modseq(self.account)?;
+        let seen = self.newest(mailboxes)?;
+        Ok(Moment { seen, all })
+    }
+
+    /// The newest of the changes that are seen after a moment, up to the first that is of none of these
     /// messages: see [`state::after`].
     pub(crate) fn after(
         &self,
         mailboxes: &Mailboxes,
-        since: Modseq,
+        since: Moment,
         own: &BTreeSet<MessageId>,
     ) -> Result<Modseq, MailboxError> {
         state::after(mailboxes, self, since, own)
+    }
+
+    /// Whether nothing of messages that is seen changed after `since`: that is known however far the log
+    /// reaches back, of which the account's other changes decide.
+    pub(crate) fn is_quiet_since(
+        &self,
+        mailboxes: &Mailboxes,
+        since: Modseq,
+    ) -> Result<bool, MailboxError> {
+        Ok(self.is_foreign() && self.newest(mailboxes)? <= since)
     }
 
     /// The messages under a seal, as far as anything of them would be there.
@@ -328,6 +385,7 @@ impl Foreign {
                     let all = (id, parent, name, role, subscribed, sort_order, rights);
                     hasher.update(format!("{all:?}\n").as_bytes());
                 }
+                hasher.update(format!("{:?}", self.grants).as_bytes());
             }
         }
         let digest = hasher.finalize().to_hex();
@@ -347,6 +405,7 @@ mod tests {
                 groups: Vec::new(),
             },
             folders: Vec::new(),
+            grants: BTreeMap::new(),
             readable: BTreeSet::new(),
             key: [key; 32],
         };

@@ -16,6 +16,7 @@ use tern_store::key::KeyReader;
 use tern_store::{StoreError, Transaction, Verdict, limits as store_limits};
 
 use crate::edit::Edit;
+use crate::folder::SEPARATOR;
 use crate::rows::{Change, MailboxRow};
 use crate::{MailboxError, Mailboxes, Rights, limits, tables};
 
@@ -94,6 +95,9 @@ impl RightsChange {
     }
 }
 
+/// A mailbox of an account.
+type Place = (AccountId, MailboxId);
+
 /// Whose mailboxes somebody has rights in, and in which.
 pub type Shares = BTreeMap<AccountId, BTreeSet<MailboxId>>;
 
@@ -162,12 +166,55 @@ impl Mailboxes {
                 rights = rights.with(decode(&row)?);
             }
         }
-        // What is put there is asked for by its owner: nobody asks in somebody else's name.
+        Ok(self.as_far_as_owners(&row, rights))
+    }
+
+    /// What is put into the watched mailbox is asked for by its owner: nobody asks in somebody else's name.
+    fn as_far_as_owners(&self, row: &MailboxRow, rights: Rights) -> Rights {
         let is_watched = row.parent.is_none() && self.watched == Some(row.name.as_str());
-        Ok(match is_watched {
+        match is_watched {
             true => rights.both(Rights::LOOKUP.with(Rights::READ)),
             false => rights,
-        })
+        }
+    }
+
+    /// All rights that somebody was given in mailboxes of others, under whatever name, by one look at what
+    /// there is: as many reads as there are grants, however many groups they are in.
+    pub(crate) fn given_to(&self, actor: &Actor) -> Result<BTreeMap<Place, Rights>, MailboxError> {
+        let snapshot = self.engine.snapshot()?;
+        let mut given: BTreeMap<Place, Rights> = BTreeMap::new();
+        for grantee in actor.grantees() {
+            let mut next = Some(tables::granted(grantee));
+            while let Some(range) = next {
+                let page = snapshot.scan(&range, store_limits::MAX_PAGE)?;
+                let place = |(key, _): &(Vec<u8>, Vec<u8>)| {
+                    read_granted(key).map(|(_, owner, mailbox)| (owner, mailbox))
+                };
+                let places: Vec<Place> = page
+                    .rows
+                    .iter()
+                    .map(place)
+                    .collect::<Result<_, Damaged>>()?;
+                let key = |(owner, mailbox): &Place| tables::grant(*owner, *mailbox, grantee);
+                let keys: Vec<Vec<u8>> = places.iter().map(key).collect();
+                for (place, row) in places.into_iter().zip(snapshot.get_many(&keys)?) {
+                    let rights = row.map_or(Ok(Rights::NONE), |row| decode(&row))?;
+                    let all = given.entry(place).or_default();
+                    *all = all.with(rights);
+                }
+                next = page.next;
+            }
+        }
+        given.retain(|(owner, _), _| *owner != actor.account);
+        let key = |(owner, mailbox): &Place| tables::mailbox(*owner, *mailbox);
+        let keys: Vec<Vec<u8>> = given.keys().map(key).collect();
+        for (rights, row) in given.values_mut().zip(snapshot.get_many(&keys)?) {
+            *rights = match row {
+                Some(row) => self.as_far_as_owners(&MailboxRow::decode(&row)?, *rights),
+                None => Rights::NONE,
+            };
+        }
+        Ok(given)
     }
 
     /// Where somebody was given rights in mailboxes of others, whatever rights those are.
@@ -257,6 +304,36 @@ impl Mailboxes {
     ) -> Result<Rights, MailboxError> {
         let row = txn.get(&tables::grant(owner, mailbox, grantee))?;
         row.map_or(Ok(Rights::NONE), |row| Ok(decode(&row)?))
+    }
+
+    /// Who was given which rights in a mailbox, as a transaction leaves it that has read the head of the
+    /// owner's account: every change of rights writes that.
+    pub fn grants_in(
+        &self,
+        txn: &Transaction<'_>,
+        (owner, mailbox): (AccountId, MailboxId),
+    ) -> Result<BTreeMap<Grantee, Rights>, MailboxError> {
+        given_in(txn, owner, mailbox)
+    }
+
+    /// What its owner calls a mailbox, as a transaction leaves it.
+    pub fn path_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        (owner, mailbox): (AccountId, MailboxId),
+    ) -> Result<String, MailboxError> {
+        let (mut path, mut at) = (String::new(), Some(mailbox));
+        for _ in 0..=limits::MAX_MAILBOX_DEPTH {
+            let Some(mailbox) = at else { break };
+            let row = txn.get(&tables::mailbox(owner, mailbox))?;
+            let row = MailboxRow::decode(&row.ok_or(MailboxError::NoMailbox)?)?;
+            path = match path.is_empty() {
+                true => row.name,
+                false => format!("{}{SEPARATOR}{path}", row.name),
+            };
+            at = row.parent;
+        }
+        Ok(path)
     }
 
     /// Takes away whatever somebody was given, since they are to go. Doing it again changes nothing; to be
@@ -356,25 +433,31 @@ fn put(
     txn.put(tables::granted_row(grantee, owner, mailbox), Vec::new());
 }
 
+/// The access list of a mailbox with what the transaction itself has changed in it.
+fn given_in(
+    txn: &Transaction<'_>,
+    owner: AccountId,
+    mailbox: MailboxId,
+) -> Result<BTreeMap<Grantee, Rights>, MailboxError> {
+    let range = tables::grants(owner, mailbox);
+    let rows = txn.scan(&range, store_limits::MAX_PAGE)?.rows;
+    let known = rows.iter().map(|(key, _)| key.as_slice());
+    let mut given = BTreeMap::new();
+    for key in known.chain(txn.written(&range)) {
+        if let Some(row) = txn.peek(key)? {
+            given.insert(read_grant_key(key)?.2, decode(&row)?);
+        }
+    }
+    Ok(given)
+}
+
 /// RFC 4314 4: a new mailbox has the access list of the one that it is in.
 pub(crate) fn inherit(
     edit: &mut Edit<'_, '_>,
     parent: MailboxId,
     mailbox: MailboxId,
 ) -> Result<(), MailboxError> {
-    // Covered by the account's head, which every change of rights writes.
-    let range = tables::grants(edit.account, parent);
-    let mut given = Vec::new();
-    for row in &edit.txn.scan(&range, store_limits::MAX_PAGE)?.rows {
-        given.push(read_grant(row)?);
-    }
-    // Mailboxes made in the same transaction, one within the other.
-    let written: Vec<Vec<u8>> = edit.txn.written(&range).map(<[u8]>::to_vec).collect();
-    for key in written {
-        if let Some(row) = edit.txn.get(&key)? {
-            given.push(read_grant(&(key, row))?);
-        }
-    }
+    let given = given_in(edit.txn, edit.account, parent)?;
     for (grantee, rights) in given {
         // Nobody is given more than they can have by somebody who makes mailboxes.
         match may_be_given(edit.txn, (edit.account, mailbox), grantee) {

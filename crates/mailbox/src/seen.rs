@@ -59,13 +59,10 @@ impl Mailboxes {
         actor: &Actor,
     ) -> Result<BTreeMap<AccountId, Rights>, MailboxError> {
         let mut seen = BTreeMap::new();
-        for (owner, mailboxes) in self.shares(actor)? {
-            for mailbox in mailboxes {
-                let rights = self.rights(actor, owner, mailbox)?;
-                if rights.has(Rights::LOOKUP) {
-                    let all = seen.entry(owner).or_insert(Rights::NONE);
-                    *all = all.with(rights);
-                }
+        for ((owner, _), rights) in self.given_to(actor)? {
+            if rights.has(Rights::LOOKUP) {
+                let all = seen.entry(owner).or_insert(Rights::NONE);
+                *all = all.with(rights);
             }
         }
         Ok(seen)

@@ -25,6 +25,19 @@ impl Mailboxes {
         page.rows.iter().map(read).collect()
     }
 
+    /// Which of these mailboxes an account subscribed to.
+    pub fn subscribed_among(
+        &self,
+        account: AccountId,
+        among: &[Foreign],
+    ) -> Result<BTreeSet<Foreign>, MailboxError> {
+        let key = |foreign: &Foreign| tables::subscribed(account, *foreign);
+        let keys: Vec<Vec<u8>> = among.iter().map(key).collect();
+        let rows = self.engine.get_many(&keys)?;
+        let all = among.iter().zip(rows).filter(|(_, row)| row.is_some());
+        Ok(all.map(|(foreign, _)| *foreign).collect())
+    }
+
     /// Subscribes an account to a mailbox of another one, or no longer.
     pub fn subscribe_foreign(
         &self,
@@ -33,19 +46,31 @@ impl Mailboxes {
         subscribed: bool,
     ) -> Result<(), MailboxError> {
         self.transact(&[account], |txn| {
-            if txn.get(&tables::account(account))?.is_none() {
-                return Err(MailboxError::NoAccount);
-            }
-            let key = tables::subscribed(account, foreign);
-            match subscribed {
-                true => {
-                    make_room(txn, account)?;
-                    txn.put(key, Vec::new());
-                }
-                false => txn.delete(key),
-            }
+            self.subscribe_foreign_in(txn, account, foreign, subscribed)?;
             Ok(Verdict::Commit(()))
         })
+    }
+
+    /// The same within a transaction.
+    pub fn subscribe_foreign_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        account: AccountId,
+        foreign: Foreign,
+        subscribed: bool,
+    ) -> Result<(), MailboxError> {
+        if txn.get(&tables::account(account))?.is_none() {
+            return Err(MailboxError::NoAccount);
+        }
+        let key = tables::subscribed(account, foreign);
+        match subscribed {
+            true => {
+                make_room(txn, account)?;
+                txn.put(key, Vec::new());
+            }
+            false => txn.delete(key),
+        }
+        Ok(())
     }
 }
 

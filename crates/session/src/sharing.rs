@@ -6,6 +6,8 @@
 //! something finds only those whom the configuration lets them see; whoever was given something can give it
 //! up. Refuses to keep who is in which group: that is read whenever it is asked.
 
+mod together;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,8 @@ use tern_store::{Engine, StoreError, Transaction, Verdict};
 
 use crate::limits::{MAX_RIGHTS_CHANGES, RIGHTS_CHANGES_WITHIN};
 use crate::{Authenticated, Rate};
+
+pub use together::{NOBODY, Wanted, Wish};
 
 /// What an account has had enough of: [`SharingError::TooOften`].
 pub const TOO_OFTEN: &str = "changes of rights within an hour";
@@ -109,8 +113,6 @@ pub struct RightsRequest<'a> {
     pub owner: AccountId,
     /// The mailbox.
     pub mailbox: MailboxId,
-    /// What its owner calls it.
-    pub path: &'a str,
     /// Whose rights.
     pub grantee: Grantee,
     /// How.
@@ -228,48 +230,22 @@ impl Sharing {
         entry: Draft,
     ) -> Result<Rights, SharingError> {
         self.may_change_now(&entry)?;
-        let named = self.named(request, &entry)?;
-        let accounts = named.accounts(request);
+        let (owner, grantee) = (request.owner, request.grantee);
+        let named = self.named(owner, grantee, &entry, limits::MAX_NOTIFIED)?;
+        let accounts = named.accounts(owner, grantee);
         mailboxes.transact(&accounts, |txn| {
-            let (before, rights) = change_in(mailboxes, txn, request, &named, &entry)?;
+            let RightsRequest { owner, mailbox, .. } = *request;
+            let needed = match request.gives_up() {
+                true => Rights::LOOKUP,
+                false => Rights::ADMINISTER,
+            };
+            mailboxes.require_in(txn, request.actor, owner, mailbox, needed)?;
+            let (before, rights) = self.change_in(mailboxes, txn, request, (&named, &entry))?;
             // What changes nothing is no act, however often it is asked for.
             Ok(match rights == before {
                 true => Verdict::Abandon(rights),
                 false => Verdict::Commit(rights),
             })
-        })
-    }
-
-    /// Changes rights in a mailbox together, behind what `first` does in the same transaction: all of it is
-    /// done or nothing. The mailbox is the one that `first` answers, whatever the requests say, so that one
-    /// that it makes can be shared.
-    pub fn change_together(
-        &self,
-        mailboxes: &Mailboxes,
-        owner: AccountId,
-        requests: &[(RightsRequest<'_>, Draft)],
-        first: impl Fn(&mut Transaction<'_>) -> Result<MailboxId, MailboxError>,
-    ) -> Result<MailboxId, SharingError> {
-        for (_, entry) in requests {
-            self.may_change_now(entry)?;
-        }
-        let named = requests.iter();
-        let named = named.map(|(request, entry)| self.named(request, entry));
-        let named: Vec<Named> = named.collect::<Result<_, _>>()?;
-        let each = requests.iter().zip(&named);
-        let mut accounts: BTreeSet<AccountId> = [owner].into();
-        accounts.extend(each.flat_map(|((request, _), named)| named.accounts(request)));
-        let accounts: Vec<AccountId> = accounts.into_iter().collect();
-        mailboxes.transact(&accounts, |txn| {
-            let mailbox = first(txn)?;
-            for ((request, entry), named) in requests.iter().zip(&named) {
-                let request = RightsRequest {
-                    mailbox,
-                    ..request.clone()
-                };
-                change_in(mailboxes, txn, &request, named, entry)?;
-            }
-            Ok(Verdict::Commit(mailbox))
         })
     }
 
@@ -283,25 +259,31 @@ impl Sharing {
         taken.map_err(|_| SharingError::TooOften)
     }
 
-    /// Whom a change is about.
-    fn named(&self, request: &RightsRequest<'_>, entry: &Draft) -> Result<Named, StoreError> {
-        let owner = self.name_of(Grantee::Account(request.owner))?;
-        let mut told = self.behind(request.grantee)?;
+    /// Whom a change is about, and at most so many who are told of it.
+    fn named(
+        &self,
+        owner: AccountId,
+        grantee: Grantee,
+        entry: &Draft,
+        most: usize,
+    ) -> Result<Named, StoreError> {
+        let mut told = self.behind(grantee, most.min(limits::MAX_NOTIFIED))?;
         let (by, address) = match &entry.actor {
             tern_audit::Actor::Account { account, address } => (Some(*account), Some(address)),
             _ => (None, None),
         };
         // RFC 9670 3: of what somebody else did.
-        told.retain(|account| *account != request.owner && Some(*account) != by);
+        told.retain(|account| *account != owner && Some(*account) != by);
         let known = match by {
             Some(by) => tern_directory::account(&*self.engine, by)?,
             None => None,
         };
         let name = known.map(|known| known.display_name);
         let name = name.filter(|name| !name.is_empty()).or(address.cloned());
+        let called = self.name_of(Grantee::Account(owner))?;
         Ok(Named {
-            owner: owner.unwrap_or_default(),
-            who: self.name_of(request.grantee)?.unwrap_or_default(),
+            owner: called.unwrap_or_default(),
+            who: self.name_of(grantee)?.unwrap_or_default(),
             by,
             by_name: name.unwrap_or_else(|| ADMINISTRATOR.to_owned()),
             by_address: address.cloned(),
@@ -311,9 +293,10 @@ impl Sharing {
 
     /// The accounts that have what somebody is given, as far as they are told of it by themselves: of what
     /// every account is given nobody is.
-    fn behind(&self, who: Grantee) -> Result<Vec<AccountId>, StoreError> {
+    fn behind(&self, who: Grantee, most: usize) -> Result<Vec<AccountId>, StoreError> {
         let reader = &*self.engine;
         let group = match who {
+            _ if most == 0 => return Ok(Vec::new()),
             Grantee::Anyone => return Ok(Vec::new()),
             Grantee::Account(account) => return Ok(vec![account]),
             Grantee::Group(group) => tern_directory::group::group(reader, GroupId(group))?,
@@ -326,7 +309,7 @@ impl Sharing {
             _ => return Ok(Vec::new()),
         };
         let accounts = found.iter().map(|one| one.account);
-        let accounts: BTreeSet<AccountId> = accounts.take(limits::MAX_NOTIFIED).collect();
+        let accounts: BTreeSet<AccountId> = accounts.take(most).collect();
         Ok(accounts.into_iter().collect())
     }
 }
@@ -355,12 +338,12 @@ struct Named {
 impl Named {
     /// The accounts that a change touches: whoever gives up their own rights is told of nothing, yet sees
     /// less.
-    fn accounts(&self, request: &RightsRequest<'_>) -> Vec<AccountId> {
-        let grantee = match request.grantee {
+    fn accounts(&self, owner: AccountId, grantee: Grantee) -> Vec<AccountId> {
+        let grantee = match grantee {
             Grantee::Account(account) => Some(account),
             Grantee::Group(_) | Grantee::Anyone => None,
         };
-        let accounts: BTreeSet<AccountId> = [request.owner]
+        let accounts: BTreeSet<AccountId> = [owner]
             .into_iter()
             .chain(grantee)
             .chain(self.told.iter().copied())
@@ -369,51 +352,66 @@ impl Named {
     }
 }
 
-/// One change within a transaction, with its entry: the rights before and behind it.
-fn change_in(
-    mailboxes: &Mailboxes,
-    txn: &mut Transaction<'_>,
-    request: &RightsRequest<'_>,
-    named: &Named,
-    entry: &Draft,
-) -> Result<(Rights, Rights), SharingError> {
-    let RightsRequest { owner, mailbox, .. } = *request;
-    let needed = match request.gives_up() {
-        true => Rights::LOOKUP,
-        false => Rights::ADMINISTER,
-    };
-    mailboxes.require_in(txn, request.actor, owner, mailbox, needed)?;
-    let of = (owner, mailbox);
-    let before = mailboxes.rights_given_in(txn, of, request.grantee)?;
-    let rights = mailboxes.change_rights_in(txn, of, request.grantee, request.change)?;
-    if rights == before {
-        return Ok((before, rights));
+impl Sharing {
+    /// One change within a transaction, which has asked whether it may be made, with its entry: the rights
+    /// before and behind it.
+    fn change_in(
+        &self,
+        mailboxes: &Mailboxes,
+        txn: &mut Transaction<'_>,
+        request: &RightsRequest<'_>,
+        (named, entry): (&Named, &Draft),
+    ) -> Result<(Rights, Rights), SharingError> {
+        let of = (request.owner, request.mailbox);
+        let before = mailboxes.rights_given_in(txn, of, request.grantee)?;
+        let rights = mailboxes.change_rights_in(txn, of, request.grantee, request.change)?;
+        if rights == before {
+            return Ok((before, rights));
+        }
+        // Behind what else the transaction does to it.
+        let path = mailboxes.path_in(txn, of)?;
+        let notice = ShareNotice {
+            at: entry.time,
+            by: named.by,
+            by_name: named.by_name.clone(),
+            by_address: named.by_address.clone(),
+            owner: request.owner,
+            mailbox: request.mailbox,
+            name: path.rsplit(SEPARATOR).next().unwrap_or_default().to_owned(),
+            before,
+            rights,
+        };
+        for account in &named.told {
+            if self.knows_of(mailboxes, *account, &notice)? {
+                mailboxes.note_share_in(txn, *account, &notice)?;
+            }
+        }
+        let mut entry = entry
+            .clone()
+            .target(named.owner.as_str())
+            .detail("mailbox", path.as_str())
+            .detail("who", named.who.as_str())
+            .detail("rights", rights.letters());
+        entry.action = match rights {
+            Rights::NONE => UNSHARE.to_owned(),
+            _ => SHARE.to_owned(),
+        };
+        tern_audit::append_in(txn, entry)?;
+        Ok((before, rights))
     }
-    let name = request.path.rsplit(SEPARATOR).next().unwrap_or_default();
-    let notice = ShareNotice {
-        at: entry.time,
-        by: named.by,
-        by_name: named.by_name.clone(),
-        by_address: named.by_address.clone(),
-        owner,
-        mailbox,
-        name: name.to_owned(),
-        before,
-        rights,
-    };
-    for account in &named.told {
-        mailboxes.note_share_in(txn, *account, &notice)?;
+
+    /// RFC 4314 6: without `l` a mailbox is not there, so nobody is told of it. Whether whoever has what
+    /// changes knew of it before, or does behind it; by other names they may, too.
+    fn knows_of(
+        &self,
+        mailboxes: &Mailboxes,
+        account: AccountId,
+        notice: &ShareNotice,
+    ) -> Result<bool, MailboxError> {
+        if notice.before.with(notice.rights).has(Rights::LOOKUP) {
+            return Ok(true);
+        }
+        let held = mailboxes.rights(&self.actor(account)?, notice.owner, notice.mailbox)?;
+        Ok(held.has(Rights::LOOKUP))
     }
-    let mut entry = entry
-        .clone()
-        .target(named.owner.as_str())
-        .detail("mailbox", request.path)
-        .detail("who", named.who.as_str())
-        .detail("rights", rights.letters());
-    entry.action = match rights {
-        Rights::NONE => UNSHARE.to_owned(),
-        _ => SHARE.to_owned(),
-    };
-    tern_audit::append_in(txn, entry)?;
-    Ok((before, rights))
 }

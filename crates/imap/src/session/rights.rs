@@ -29,7 +29,7 @@ impl Session {
             let text = "Only an administrator shares a mailbox with everybody";
             return Err(Answer::no(CodeName::NoPerm, text).into());
         }
-        self.change_rights(&place, mailbox, grantee, change, cx)?;
+        self.change_rights(&place, grantee, change, cx)?;
         Ok(Answer::ok("Setacl completed", Sync::Full).into())
     }
 
@@ -51,7 +51,7 @@ impl Session {
         let found = found.filter(|found| listed.iter().any(|(has, _)| has == found));
         if let Some(grantee) = found {
             let change = RightsChange::Set(Rights::NONE);
-            self.change_rights(&place, mailbox, grantee, change, cx)?;
+            self.change_rights(&place, grantee, change, cx)?;
         }
         Ok(Answer::ok("Deleteacl completed", Sync::Full).into())
     }
@@ -113,7 +113,6 @@ impl Session {
     fn change_rights(
         &self,
         place: &Place,
-        name: &MailboxName,
         grantee: Grantee,
         change: RightsChange,
         cx: &mut Context<'_>,
@@ -121,11 +120,9 @@ impl Session {
         let (Some(who), Some(connection)) = (self.authenticated_as(), self.connection()) else {
             return Err(Answer::bad("Authenticate first").into());
         };
-        let path = self.whose(name, cx)?.path.to_owned();
         let request = RightsRequest {
             owner: place.account,
             mailbox: place.folder.id,
-            path: &path,
             grantee,
             change,
             actor: place.actor.as_ref(),

@@ -1,36 +1,44 @@
 //! `Mailbox/changes` (RFC 8621 2.2).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Value, json};
-use tern_base::{MailboxId, ThreadId};
+use tern_base::{MailboxId, MessageId, ThreadId};
 use tern_mailbox::AccountView;
 use tern_mailbox::rows::Change;
 use tern_session::ids;
 
+use super::get::COUNTS;
 use crate::args;
 use crate::context::Context;
+use crate::email::seen;
 use crate::error::MethodError;
 use crate::scope::Of;
 use crate::standard::changes::{self, ChangesArgs};
 use crate::state::Delta;
 
-/// The properties that change as messages come, change and go.
-const COUNTS: [&str; 4] = [
-    "totalEmails",
-    "unreadEmails",
-    "totalThreads",
-    "unreadThreads",
-];
-
 /// `Mailbox/changes`
 pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let args: ChangesArgs = args::read(args)?;
     let scope = cx.scope(&args.account_id)?;
-    let (view, seen) = scope.view(cx.verbs.mailboxes)?;
-    let shown = Shown::of(&view);
+    let all = cx.verbs.mailboxes.account_view(scope.account)?;
+    let (view, newest_seen) = scope.view(cx.verbs.mailboxes)?;
+    let gone = match scope.is_foreign() {
+        true => {
+            let since = scope.since(Of::Mailboxes, &args.since_state, view.modseq)?;
+            seen::threads_of_gone(cx, &scope, since)?
+        }
+        // The change itself tells.
+        false => BTreeMap::new(),
+    };
+    let thread_of = |message: MessageId| {
+        let held = view.get(message).or_else(|| all.get(message));
+        let held = held.map(|held| held.thread);
+        held.or_else(|| gone.get(&message).copied())
+    };
+    let shown = Shown::of(&view, &thread_of);
     let of = (&scope, Of::Mailboxes);
-    let part = changes::read(cx, of, &args, (seen, view.modseq), |change| {
+    let part = changes::read(cx, of, &args, (newest_seen, view.modseq), |change| {
         shown.touched(change)
     })?;
     let (mut delta, mut only_counts) = (Delta::default(), true);
@@ -71,12 +79,13 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
 
 /// Which mailboxes show any of a conversation: whether it is unread counts in each of them.
 struct Shown<'a> {
-    view: &'a AccountView,
+    /// The conversation of a message, also of one that left what is seen, or is gone.
+    thread_of: &'a dyn Fn(MessageId) -> Option<ThreadId>,
     by_thread: HashMap<ThreadId, BTreeSet<MailboxId>>,
 }
 
 impl<'a> Shown<'a> {
-    fn of(view: &'a AccountView) -> Self {
+    fn of(view: &AccountView, thread_of: &'a dyn Fn(MessageId) -> Option<ThreadId>) -> Self {
         let mut by_thread: HashMap<ThreadId, BTreeSet<MailboxId>> = HashMap::new();
         for held in view.iter() {
             by_thread
@@ -84,7 +93,10 @@ impl<'a> Shown<'a> {
                 .or_default()
                 .extend(held.mailboxes());
         }
-        Self { view, by_thread }
+        Self {
+            thread_of,
+            by_thread,
+        }
     }
 
     /// The mailboxes whose properties a change may change.
@@ -106,7 +118,7 @@ impl<'a> Shown<'a> {
                 ..
             } => (mailbox, message, destroyed),
         };
-        let thread = gone_from.or_else(|| self.view.get(message).map(|held| held.thread));
+        let thread = gone_from.or_else(|| (self.thread_of)(message));
         let others = thread.and_then(|thread| self.by_thread.get(&thread));
         let others = others.into_iter().flatten().copied();
         others.chain([mailbox]).collect()

@@ -84,13 +84,25 @@ pub(super) fn object(
     Ok(object)
 }
 
-/// One of an account's mailboxes, with its counts.
+/// The properties that change as messages come, change and go.
+pub(super) const COUNTS: [&str; 4] = [
+    "totalEmails",
+    "unreadEmails",
+    "totalThreads",
+    "unreadThreads",
+];
+
+/// One of an account's mailboxes, with its counts where they are asked for: these are of every message.
 pub(super) fn one(
     cx: &Context<'_>,
     scope: &Scope,
     all: &[Folder],
     folder: &Folder,
+    counted: bool,
 ) -> Result<Value, MailboxError> {
+    if !counted {
+        return object(cx, scope, folder, Counts::default());
+    }
     let (view, _) = scope.view(cx.verbs.mailboxes)?;
     let counts = counts(&view, trash_of(all));
     let counts = counts.get(&folder.id).copied().unwrap_or_default();

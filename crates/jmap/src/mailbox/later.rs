@@ -80,12 +80,15 @@ impl Later {
     /// All changes that are left at once: each is in the way of another one. Whether they were done.
     fn together(&mut self, cx: &Context<'_>, scope: &Scope, outcomes: &mut Outcomes) -> bool {
         let account = scope.account;
+        let Ok(scope) = &scope.again(cx.verbs) else {
+            return false;
+        };
         let changes = self.0.iter().filter_map(|(what, _)| match what {
             What::Create(..) => None,
             What::Update(id, patch) => set::change(cx, scope, id, patch).ok(),
         });
         // What gives rights, too, is done by itself or not at all.
-        let changes = changes.filter(|one| one.given.is_empty());
+        let changes = changes.filter(|one| !one.sharing.is_asked_for());
         let changes: Vec<_> = changes.map(|one| (one.mailbox, one.change)).collect();
         let ids: Vec<_> = changes.iter().map(|(mailbox, _)| *mailbox).collect();
         let mailboxes = cx.verbs.mailboxes;

@@ -4,11 +4,9 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 use tern_base::{AccountId, MailboxId};
-use tern_mailbox::{
-    Folder, FolderChange, Grantee, INBOX, MailboxError, NewFolder, Rights, RightsChange, Role,
-    SEPARATOR,
-};
-use tern_session::{RightsRequest, ids, sharing};
+use tern_mailbox::{Folder, FolderChange, INBOX, MailboxError, NewFolder, Rights, Role};
+use tern_session::sharing::Wish;
+use tern_session::{ids, sharing};
 use tern_store::Transaction;
 
 use super::counts::Counts;
@@ -95,88 +93,61 @@ pub(super) fn create(
         sort_order: change.sort_order.unwrap_or(0),
         subscribed: change.subscribed.unwrap_or(true),
     };
-    let subscribed = folder.subscribed;
+    let mut wish = asked.sharing.wish(cx, &scope, true)?;
+    // Whether somebody subscribes is their own affair.
+    let subscribes = scope.is_foreign() && folder.subscribed;
     if scope.is_foreign() {
         // What its owner sees of it, once somebody else has made it.
         folder.subscribed = true;
     }
-    let given = asked.sharing.changes(cx, &scope, &[])?;
-    let path = path_of(cx, account, folder.parent, &folder.name)?;
+    wish.also = subscribes.then_some(scope.caller);
     let mailboxes = cx.verbs.mailboxes;
     let (actor, now) = (scope.actor(), cx.now);
-    let made = together(cx, &scope, &path, &given, &|txn| {
-        mailboxes.add_folder_in(txn, actor, account, &folder, now)
+    let made = together(cx, &wish, &|txn| {
+        let made = mailboxes.add_folder_in(txn, actor, account, &folder, now)?;
+        if subscribes {
+            let (caller, foreign) = (scope.caller, (account, made));
+            match mailboxes.subscribe_foreign_in(txn, caller, foreign, true) {
+                // The mailbox is made all the same, and what became of it is told.
+                Err(MailboxError::Limit(_)) => {}
+                done => done?,
+            }
+        }
+        Ok(made)
     });
     let mailbox = made.map_err(|error| match error {
         MailboxError::Exists => exists(cx, &scope, folder.parent, &folder.name),
         other => of_mailbox(other),
     })?;
-    if scope.is_foreign() && subscribed {
-        mailboxes.subscribe_foreign(scope.caller, (account, mailbox), true)?;
-    }
-    let folder = Folder {
-        id: mailbox,
-        parent: folder.parent,
-        path: folder.name,
-        role: folder.role,
-        subscribed,
-        uid_validity: 0,
-        sort_order: folder.sort_order,
-    };
     let scope = scope.again(cx.verbs)?;
-    let mut told = get::object(cx, &scope, &folder, Counts::default())?;
-    // RFC 8620 5.3: what the client did not say itself.
+    let folders = scope.folders(mailboxes)?;
+    let mut told = match folders.iter().find(|folder| folder.id == mailbox) {
+        Some(folder) => get::object(cx, &scope, folder, Counts::default())?,
+        // It is gone again, or shared with everybody but who made it.
+        None => json!({"id": ids::mailbox_id(account, mailbox)}),
+    };
+    // RFC 8620 5.3: what is not as the client said.
     if let (Some(told), Some(said)) = (told.as_object_mut(), object.as_object()) {
-        told.retain(|name, _| !said.contains_key(name));
+        told.retain(|name, value| said.get(name) != Some(value));
     }
     Ok((ids::mailbox_id(account, mailbox), told))
 }
 
-/// What its owner calls a mailbox of this name.
-fn path_of(
-    cx: &Context<'_>,
-    account: AccountId,
-    parent: Option<MailboxId>,
-    name: &str,
-) -> Result<String, MailboxError> {
-    let folders = cx.verbs.mailboxes.folders(account)?;
-    let parent = folders.iter().find(|folder| Some(folder.id) == parent);
-    Ok(match parent {
-        Some(parent) => format!("{}{SEPARATOR}{name}", parent.path),
-        None => name.to_owned(),
-    })
-}
-
-/// Does something to a mailbox, and gives these rights in it, in one transaction.
+/// Does something to a mailbox, and shares it so, in one transaction.
 fn together(
     cx: &mut Context<'_>,
-    scope: &Scope,
-    path: &str,
-    given: &[(Grantee, Rights)],
+    wish: &Wish<'_>,
     first: &dyn Fn(&mut Transaction<'_>) -> Result<MailboxId, MailboxError>,
 ) -> Result<MailboxId, MailboxError> {
     let connection = cx.caller.connection();
-    let mut requests = Vec::with_capacity(given.len());
-    for (grantee, rights) in given {
-        let who = (cx.caller.account, cx.caller.login.as_str());
-        let entry = sharing::entry_of(who, &connection, cx.now, cx.entropy);
-        let request = RightsRequest {
-            owner: scope.account,
-            // The one that `first` answers.
-            mailbox: MailboxId(0),
-            path,
-            grantee: *grantee,
-            change: RightsChange::Set(*rights),
-            actor: scope.actor(),
-        };
-        requests.push((request, entry));
-    }
-    let mailboxes = cx.verbs.mailboxes;
-    let sharing = cx.verbs.sharing;
-    let done = sharing.change_together(mailboxes, scope.account, &requests, first);
+    let who = (cx.caller.account, cx.caller.login.as_str());
+    let (now, entropy) = (cx.now, &mut *cx.entropy);
+    let mut entry = || sharing::entry_of(who, &connection, now, entropy);
+    let (mailboxes, sharing) = (cx.verbs.mailboxes, cx.verbs.sharing);
+    let done = sharing.change_together(mailboxes, wish, &mut entry, first);
     done.map_err(|error| match MailboxError::from(error) {
         // Whoever it was is gone.
-        MailboxError::NoAccount => MailboxError::NotAllowed("there is nobody to share it with"),
+        MailboxError::NoAccount => MailboxError::NotAllowed(sharing::NOBODY),
         other => other,
     })
 }
@@ -186,8 +157,7 @@ pub(super) struct Change {
     pub(super) mailbox: MailboxId,
     pub(super) change: FolderChange,
     /// The rights of others.
-    pub(super) given: Vec<(Grantee, Rights)>,
-    path: String,
+    pub(super) sharing: Sharing,
 }
 
 /// Which mailbox a patch changes, and how.
@@ -205,21 +175,18 @@ pub(super) fn change(
     if !patch.is_object() {
         return Err(SetError::new("invalidPatch", "a patch is an object"));
     }
-    let now = get::one(cx, scope, &folders, folder)?;
-    let asked = read(cx, account, patch, Some(&now))?;
-    let held = match asked.sharing.is_asked_for() {
-        // Who has which rights is told to nobody else.
-        true if !scope.rights(mailbox).has(Rights::ADMINISTER) => {
-            return Err(MailboxError::NotPermitted.into());
-        }
-        true => cx.verbs.mailboxes.grants(account, mailbox)?,
-        false => Vec::new(),
-    };
+    let counts = get::COUNTS.iter().any(|name| patch.get(name).is_some());
+    let now = get::one(cx, scope, &folders, folder, counts)?;
+    let Asked { change, sharing } = read(cx, account, patch, Some(&now))?;
+    let may_share = scope.rights(mailbox).has(Rights::ADMINISTER);
+    // Who has which rights is told to nobody else.
+    if sharing.is_asked_for() && !may_share && !sharing.gives_up(cx) {
+        return Err(MailboxError::NotPermitted.into());
+    }
     Ok(Change {
         mailbox,
-        change: asked.change,
-        given: asked.sharing.changes(cx, scope, &held)?,
-        path: folder.path.clone(),
+        change,
+        sharing,
     })
 }
 
@@ -233,8 +200,7 @@ pub(super) fn update(
     let Change {
         mailbox,
         mut change,
-        given,
-        path,
+        sharing,
     } = self::change(cx, &scope, id, patch)?;
     let (mailboxes, account) = (cx.verbs.mailboxes, scope.account);
     // Whether somebody subscribes is their own affair.
@@ -242,13 +208,19 @@ pub(super) fn update(
         true => change.subscribed.take(),
         false => None,
     };
+    let mut wish = sharing.wish(cx, &scope, false)?;
+    wish.also = subscribed.map(|_| scope.caller);
     let changes = [(mailbox, change)];
-    let done = together(cx, &scope, &path, &given, &|txn| {
+    let done = together(cx, &wish, &|txn| {
         mailboxes.change_folders_in(txn, scope.actor(), account, &changes)?;
+        if let Some(subscribed) = subscribed {
+            let (caller, foreign) = (scope.caller, (account, mailbox));
+            mailboxes.subscribe_foreign_in(txn, caller, foreign, subscribed)?;
+        }
         Ok(mailbox)
     });
     let [(_, change)] = &changes;
-    done.map_err(|error| match error {
+    done.map(drop).map_err(|error| match error {
         MailboxError::Exists => {
             let folders = scope.folders(mailboxes).unwrap_or_default();
             let now = folders.iter().find(|folder| folder.id == mailbox);
@@ -257,11 +229,7 @@ pub(super) fn update(
             exists(cx, &scope, parent, name.unwrap_or_default())
         }
         other => of_mailbox(other),
-    })?;
-    if let Some(subscribed) = subscribed {
-        mailboxes.subscribe_foreign(scope.caller, (account, mailbox), subscribed)?;
-    }
-    Ok(())
+    })
 }
 
 /// RFC 8620 5.4: which mailbox has the name already. RFC 8621 2.5 names no error of its own for it.
@@ -303,6 +271,9 @@ fn destroy_one(
         MailboxError::HasChildren if !has_children(cx, &scope, mailbox) => {
             MailboxError::NotPermitted.into()
         }
+        MailboxError::NotEmpty if !scope.rights(mailbox).has(Rights::READ) => {
+            MailboxError::NotPermitted.into()
+        }
         error => error.into(),
     })
 }
@@ -324,6 +295,9 @@ fn of_mailbox(error: MailboxError) -> SetError {
         // RFC 8620 5.3: "It may work if tried again later."
         MailboxError::Limit(sharing::TOO_OFTEN) => SetError::new("rateLimit", error.to_string()),
         MailboxError::Limit(_) => SetError::new("overQuota", error.to_string()),
+        MailboxError::NotAllowed(sharing::NOBODY) => {
+            SetError::invalid_properties(&["shareWith"], error.to_string())
+        }
         other => other.into(),
     }
 }

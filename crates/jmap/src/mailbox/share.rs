@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use tern_base::MailboxId;
 use tern_directory::{GroupId, PrincipalId};
 use tern_mailbox::{Grantee, MailboxError, Rights};
+use tern_session::sharing::{NOBODY, Wanted, Wish};
 
 use super::rights;
 use crate::Capability;
@@ -24,11 +25,8 @@ pub(super) fn with(
     scope: &Scope,
     mailbox: MailboxId,
 ) -> Result<Value, MailboxError> {
-    if !scope.rights(mailbox).has(Rights::ADMINISTER) {
-        return Ok(Value::Null);
-    }
     let mut all = Map::new();
-    for (grantee, rights) in cx.verbs.mailboxes.grants(scope.account, mailbox)? {
+    for (grantee, rights) in scope.grants(cx.verbs.mailboxes, mailbox)? {
         if let Some(id) = principal_of(grantee) {
             all.insert(principal::id_of(id), rights::object(cx, rights, true));
         }
@@ -143,62 +141,62 @@ impl Sharing {
         Ok(true)
     }
 
-    /// The rights of each whose rights change.
-    pub(super) fn changes(
+    /// Whether all that it says is that the caller gives up what they have: that takes no right.
+    pub(super) fn gives_up(&self, cx: &Context<'_>) -> bool {
+        let own = Grantee::Account(cx.caller.account);
+        let mut named = self.named.iter();
+        !self.is_whole && named.all(|(who, named)| *who == own && matches!(named, Named::Nothing))
+    }
+
+    /// What the client wants of a mailbox of this account.
+    pub(super) fn wish<'s>(
         &self,
         cx: &Context<'_>,
-        scope: &Scope,
-        now: &[(Grantee, Rights)],
-    ) -> Result<Vec<(Grantee, Rights)>, SetError> {
-        let mut all = Vec::new();
-        for (who, named) in &self.named {
-            let held = now.iter().find(|(grantee, _)| grantee == who);
-            let held = held.map_or(Rights::NONE, |(_, rights)| *rights);
-            let rights = match named {
-                Named::Nothing => Rights::NONE,
-                Named::Whole(said) => changed(cx, held, said, true)?,
-                Named::Parts(said) => changed(cx, held, said, false)?,
+        scope: &'s Scope,
+        is_new: bool,
+    ) -> Result<Wish<'s>, SetError> {
+        let caller = cx.caller.account;
+        let seen = match self.named.is_empty() {
+            true => None,
+            false => cx.verbs.principals.seen_by(caller).ok(),
+        };
+        let sees = |who: &Grantee| {
+            let id = principal_of(*who);
+            id.is_none_or(|id| seen.as_ref().is_some_and(|seen| seen.get(id).is_some()))
+        };
+        let mut named = BTreeMap::new();
+        for (who, said) in &self.named {
+            let wanted = match said {
+                Named::Nothing => Wanted::Nothing,
+                Named::Whole(said) => Wanted::Each(each(cx, said, true)?),
+                Named::Parts(said) => Wanted::Each(each(cx, said, false)?),
             };
-            if rights == held {
-                continue;
-            }
-            // RFC 9670 4: the principal of the account is not among them.
-            let owner = *who == Grantee::Account(scope.account);
-            // Whoever has something may be given more, or have it taken away, seen or not.
-            let sees = || cx.verbs.sharing.sees(cx.caller.account, *who);
-            if owner || (held == Rights::NONE && !sees().map_err(MailboxError::from)?) {
-                let why = "there is nobody of that id to share it with";
-                return Err(SetError::invalid_properties(&["shareWith"], why));
-            }
-            all.push((*who, rights));
+            named.insert(*who, (wanted, sees(who)));
         }
-        if self.is_whole {
-            let gone = now
-                .iter()
-                .filter(|(who, _)| *who != Grantee::Anyone && !self.named.contains_key(who));
-            all.extend(gone.map(|(who, _)| (*who, Rights::NONE)));
-        }
-        Ok(all)
+        Ok(Wish {
+            owner: scope.account,
+            actor: scope.actor(),
+            named,
+            is_whole: self.is_whole,
+            is_new,
+            also: None,
+        })
     }
 }
 
 fn grantee(cx: &Context<'_>, id: &str) -> Result<Grantee, SetError> {
     let principal = principal::parse_id(cx.resolved(id));
-    let nobody = || {
-        let why = "there is nobody of that id to share it with";
-        SetError::invalid_properties(&["shareWith"], why)
-    };
+    let nobody = || SetError::invalid_properties(&["shareWith"], NOBODY);
     principal.map(grantee_of).ok_or_else(nobody)
 }
 
-/// Rights as they are once what a client says of some of them is so. Those of the same letters (`x`) are the
-/// same right: what is said of one is said of both. Whoever is given any finds the mailbox, too.
-fn changed(
+/// Which rights somebody is to have, and which not. Those of the same letters (`x`) are the same right: what
+/// is said of one is said of both.
+fn each(
     cx: &Context<'_>,
-    held: Rights,
     said: &Map<String, Value>,
     is_whole: bool,
-) -> Result<Rights, SetError> {
+) -> Result<Vec<(Rights, bool)>, SetError> {
     let wrong = |why: &str| SetError::invalid_properties(&["shareWith"], why);
     let mut wanted: Vec<(Rights, bool)> = Vec::new();
     for (name, value) in said {
@@ -214,19 +212,12 @@ fn changed(
             None => wanted.push((letters, may)),
         }
     }
-    let mut rights = held;
-    for (_, letters) in rights::known(cx) {
-        let said = wanted.iter().find(|(of, _)| *of == letters);
-        let said = said.map(|(_, may)| *may);
-        // What is so already is no change, also where it is so in part.
-        match (said.or(is_whole.then_some(false)), held.has(letters)) {
-            (Some(true), false) => rights = rights.with(letters),
-            (Some(false), true) => rights = rights.without(letters),
-            _ => {}
+    if is_whole {
+        for (_, letters) in rights::known(cx) {
+            if wanted.iter().all(|(same, _)| *same != letters) {
+                wanted.push((letters, false));
+            }
         }
     }
-    Ok(match rights == held || rights == Rights::NONE {
-        true => rights,
-        false => rights.with(Rights::LOOKUP),
-    })
+    Ok(wanted)
 }

@@ -9,4 +9,5 @@ mod mailbox;
 mod push;
 mod read;
 mod share;
+mod wish;
 mod write;

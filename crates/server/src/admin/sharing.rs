@@ -46,7 +46,6 @@ impl Admin {
         let request = RightsRequest {
             owner: account.id,
             mailbox: folder.id,
-            path: &folder.path,
             grantee: grantee.ok_or_else(unknown)?,
             change: RightsChange::Set(Rights::from_letters(letters).ok_or_else(wrong)?),
             actor: None,

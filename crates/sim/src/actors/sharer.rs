@@ -84,7 +84,6 @@ impl Sharer {
         let request = RightsRequest {
             owner,
             mailbox,
-            path: &path,
             grantee,
             change,
             actor: None,
