@@ -64,13 +64,15 @@ fn object(
         let found = seen.is_some_and(|seen| seen.get(id).is_some());
         found.then(|| principal::id_of(id))
     };
+    let principal = notice.by.and_then(seen);
+    let address = principal.as_ref().and(notice.by_address.as_ref());
     Ok(json!({
         "id": id_of(number),
         "created": date::utc(notice.at),
         "changedBy": {
             "name": notice.by_name,
-            "email": notice.by_address,
-            "principalId": notice.by.and_then(seen),
+            "email": address,
+            "principalId": principal,
         },
         "objectType": OBJECT_TYPE,
         "objectAccountId": ids::account_id(notice.owner),

@@ -11,7 +11,7 @@ use tern_recall::{RecallError, Recalls};
 
 use crate::error::MethodError;
 use crate::limits;
-use crate::scope::Scope;
+use crate::scope::{Moment, Scope};
 
 /// A state as clients see it.
 pub(crate) fn of(modseq: Modseq) -> String {
@@ -46,10 +46,11 @@ pub(crate) fn since(text: &str, now: Modseq) -> Result<Modseq, MethodError> {
 pub(crate) fn after(
     mailboxes: &Mailboxes,
     scope: &Scope,
-    since: Modseq,
+    since: Moment,
     own: &BTreeSet<MessageId>,
 ) -> Result<Modseq, MailboxError> {
-    let (mut whole, mut at, mut read) = (since, since, since);
+    let (mut whole, mut at) = (since.seen, since.seen);
+    let mut read = since.seen.max(since.all);
     loop {
         let found = mailboxes.account_changes(scope.account, read, limits::MAX_CHANGES);
         let changes = match found {
@@ -143,7 +144,7 @@ pub(crate) fn changed_types_in(
         let changes = match mailboxes.account_changes(scope.account, at, limits::MAX_CHANGES) {
             // Anything may have changed.
             Err(MailboxError::NoHistory) => {
-                return Ok((Types::ALL, mailboxes.newest_modseq(scope.account)?));
+                return Ok((Types::ALL, scope.newest(mailboxes)?));
             }
             changes => changes?,
         };
@@ -265,6 +266,10 @@ mod tests {
         let (last, at_last) = append("Subject: mine again\r\n\r\n");
         let after = |own: &[MessageId]| {
             let own = own.iter().copied().collect();
+            let since = Moment {
+                seen: since,
+                all: since,
+            };
             super::after(&mailboxes, &Scope::of_owner(account), since, &own).unwrap()
         };
         assert_eq!(after(&[]), since);

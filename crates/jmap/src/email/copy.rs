@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tern_mailbox::{Across, Actor, Held, KeptAs};
+use tern_mailbox::{AccountView, Across, Actor, Held, KeptAs};
 use tern_session::ids;
 
 use super::import::{made, refused};
@@ -42,8 +42,8 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
         return Err(MethodError::REQUEST_TOO_LARGE);
     }
     let mailboxes = cx.verbs.mailboxes;
-    let since = to.newest(mailboxes)?;
-    let old_state = to.state(Of::Messages, since);
+    let since = to.moment(mailboxes)?;
+    let old_state = to.state(Of::Messages, since.seen);
     let from_state = from.state(Of::Messages, from.newest(mailboxes)?);
     let is_not = |wanted: &Option<String>, is: &str| wanted.as_ref().is_some_and(|it| it != is);
     if is_not(&args.if_in_state, &old_state) || is_not(&args.if_from_in_state, &from_state) {
@@ -52,8 +52,9 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     // RFC 4314 asks as whom: of each account by itself.
     let actor = cx.verbs.sharing.actor(cx.caller.account)?;
     let (mut all, mut not_created, mut copied) = (Map::new(), Map::new(), Vec::new());
+    let (view, _) = from.view(mailboxes)?;
     for (creation, email) in args.create {
-        match copy(cx, (&from, &to), &actor, &email) {
+        match copy(cx, (&from, &to), (&actor, &view), &email) {
             Ok((original, id, object)) => {
                 cx.was_created(&creation, &id);
                 all.insert(creation, object);
@@ -133,14 +134,13 @@ impl Asked {
 fn copy(
     cx: &Context<'_>,
     (from, to): (&Scope, &Scope),
-    actor: &Actor,
+    (actor, view): (&Actor, &AccountView),
     email: &Value,
 ) -> Result<(String, String, Value), SetError> {
     let mut asked = Asked::read(cx, to, email)?;
     let mailboxes = cx.verbs.mailboxes;
     let message = ids::parse_email_id(from.account, &asked.original);
     let message = message.ok_or_else(SetError::not_found)?;
-    let (view, _) = from.view(mailboxes)?;
     let held: &Held = view.get(message).ok_or_else(SetError::not_found)?;
     let place = held.places.first().copied();
     let (mailbox, uid) = place.ok_or_else(SetError::not_found)?;

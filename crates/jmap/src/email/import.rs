@@ -31,8 +31,8 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     if args.emails.len() > limits::MAX_OBJECTS_IN_SET {
         return Err(MethodError::REQUEST_TOO_LARGE);
     }
-    let since = scope.newest(cx.verbs.mailboxes)?;
-    let old_state = scope.state(Of::Messages, since);
+    let since = scope.moment(cx.verbs.mailboxes)?;
+    let old_state = scope.state(Of::Messages, since.seen);
     if args
         .if_in_state
         .as_deref()

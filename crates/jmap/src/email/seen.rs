@@ -115,7 +115,7 @@ pub(crate) fn threads(
     let (view, seen) = scope.view(mailboxes)?;
     let newest = (seen, view.modseq);
     let since = scope.since(Of::Messages, &args.since_state, view.modseq)?;
-    let gone = threads_of_gone(cx, account, since)?;
+    let gone = threads_of_gone(cx, scope, since)?;
     let thread_of = |message: MessageId| {
         let held = view.get(message).or_else(|| all.get(message));
         let held = held.map(|held| held.thread);
@@ -164,14 +164,18 @@ fn threads_of(
 
 /// The Threads of messages that the account has no more: seen by nobody, and still theirs when they left
 /// what the caller sees.
-fn threads_of_gone(
+pub(crate) fn threads_of_gone(
     cx: &Context<'_>,
-    account: AccountId,
+    scope: &Scope,
     since: Modseq,
 ) -> Result<BTreeMap<MessageId, ThreadId>, MethodError> {
     let (mut gone, mut at) = (BTreeMap::new(), since);
+    let mailboxes = cx.verbs.mailboxes;
+    if scope.is_quiet_since(mailboxes, since)? {
+        return Ok(gone);
+    }
     loop {
-        let page = cx.verbs.mailboxes.account_changes(account, at, 1_000)?;
+        let page = mailboxes.account_changes(scope.account, at, 1_000)?;
         let Some(last) = page.last() else {
             return Ok(gone);
         };
@@ -199,6 +203,10 @@ pub(super) fn moved(
 ) -> Result<Delta<MessageId>, MethodError> {
     let (mut changes, mut later) = (Vec::new(), BTreeSet::new());
     let mut at = since;
+    // Asked behind the results.
+    if scope.is_quiet_since(cx.verbs.mailboxes, since)? {
+        return Ok(Delta::default());
+    }
     loop {
         let page = cx
             .verbs
@@ -244,7 +252,7 @@ fn with_their_threads(
     delta: &mut Delta<MessageId>,
 ) -> Result<(), MethodError> {
     let all = cx.verbs.mailboxes.account_view(scope.account)?;
-    let gone = threads_of_gone(cx, scope.account, since)?;
+    let gone = threads_of_gone(cx, scope, since)?;
     let thread_of = |message: &MessageId| {
         let held = results.view.get(*message).or_else(|| all.get(*message));
         let held = held.map(|held| held.thread);

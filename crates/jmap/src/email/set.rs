@@ -1,7 +1,9 @@
 //! `Email/set` (RFC 8621 4.6): each object is changed as a whole or not at all.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
-use tern_mailbox::{MailboxError, Update};
+use tern_mailbox::{AccountView, MailboxError, Update};
 use tern_session::ids;
 use tern_store::Verdict;
 
@@ -20,8 +22,8 @@ use crate::standard::wrong::Wrong;
 pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let mut args: SetArgs = args::read(args)?;
     let scope = cx.scope_to_change(&args.account_id)?;
-    let since = scope.newest(cx.verbs.mailboxes)?;
-    let old_state = scope.state(Of::Messages, since);
+    let since = scope.moment(cx.verbs.mailboxes)?;
+    let old_state = scope.state(Of::Messages, since.seen);
     args.check(&old_state)?;
     let mut outcomes = Outcomes::default();
     for (creation, email) in args.create.take().unwrap_or_default() {
@@ -59,10 +61,11 @@ fn update(
     outcomes: &mut Outcomes,
 ) {
     let (mut ids, mut updates) = (Vec::new(), Vec::new());
+    let mut seen = None;
     for (id, patch) in patches {
         let resolved = cx.resolved(&id).to_owned();
         let stays = args.stays(cx, &resolved);
-        match stays.and_then(|()| read_update(cx, scope, &resolved, &patch)) {
+        match stays.and_then(|()| read_update(cx, scope, &mut seen, &resolved, &patch)) {
             Ok(update) => {
                 ids.push(resolved);
                 updates.push(update);
@@ -81,6 +84,7 @@ fn update(
 fn read_update(
     cx: &mut Context<'_>,
     scope: &Scope,
+    seen: &mut Option<Arc<AccountView>>,
     id: &str,
     patch: &Value,
 ) -> Result<Update, SetError> {
@@ -89,7 +93,11 @@ fn read_update(
     let Some(members) = patch.as_object() else {
         return Err(SetError::new("invalidPatch", "a patch is an object"));
     };
-    let (view, _) = scope.view(cx.verbs.mailboxes)?;
+    // One look for all: whoever sees a part of an account pays for the whole of it.
+    let view = match seen {
+        Some(view) => view,
+        None => seen.insert(scope.view(cx.verbs.mailboxes)?.0),
+    };
     let held = view.get(message).ok_or_else(SetError::not_found)?;
     let changes = unchanged::changes(cx, account, held, members)?;
     let patch = Patch::read(cx, account, &changes)?;

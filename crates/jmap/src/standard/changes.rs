@@ -65,6 +65,10 @@ pub(crate) fn read<I: Ord, T: IntoIterator<Item = I>>(
         later: Vec::new(),
         state: String::new(),
     };
+    if scope.is_foreign() && seen <= since {
+        part.state = scope.state(of, since);
+        return Ok(part);
+    }
     let (mut touched, mut at, mut new_state) = (BTreeSet::new(), since, since);
     loop {
         let mut page = cx.verbs.mailboxes.account_changes(account, at, 1_000)?;
