@@ -62,6 +62,19 @@ pub(crate) fn note(
     uid
 }
 
+/// The same of what a client brings, or nobody's client.
+pub(crate) fn note_bringer(
+    edit: &mut Edit<'_, '_>,
+    watched: Option<&str>,
+    at: (MailboxId, &MailboxRow, Uid),
+    by: Option<&Bringer>,
+) -> Uid {
+    match by {
+        Some(by) => note(edit, watched, at, by.connection.as_ref()),
+        None => at.2,
+    }
+}
+
 fn decode(row: &[u8]) -> Result<Brought, Damaged> {
     let mut r = Reader::of_version(row, VERSION)?;
     let connection = r.option(|r| Connection::decode(r.bytes()?))?;

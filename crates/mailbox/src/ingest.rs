@@ -258,10 +258,7 @@ impl Mailboxes {
             None => {
                 let uid = show(&mut edit, message, row, landing, now)?;
                 let at = (landing.mailbox, &mailbox, uid);
-                if let Some(by) = &landing.brought_by {
-                    brought::note(&mut edit, self.watched, at, by.connection.as_ref());
-                }
-                uid
+                brought::note_bringer(&mut edit, self.watched, at, landing.brought_by.as_ref())
             }
             Some((tag, arrived)) => {
                 let uid = shut_away(&mut edit, message, row, landing, now, tag)?;
