@@ -67,6 +67,8 @@ impl Recalls {
         for (n, entry) in view.iter_from(next).enumerate() {
             if n == limits::TRIGGER_PAGE {
                 // The rest has its turn after other accounts.
+                let next = entry.uid;
+                self.move_cursor(account, mailbox, Cursor { uid_validity, next })?;
                 self.mailboxes().wake(account);
                 return Ok(answers);
             }
@@ -79,9 +81,9 @@ impl Recalls {
                 let id = RecallId::of_text(Some(account), &named);
                 let message = (account, entry.message);
                 answers.extend(self.trigger_one(message, id, by.connection.as_ref(), now)?);
+                let next = Uid(entry.uid.0.saturating_add(1));
+                self.move_cursor(account, mailbox, Cursor { uid_validity, next })?;
             }
-            let next = Uid(entry.uid.0.saturating_add(1));
-            self.move_cursor(account, mailbox, Cursor { uid_validity, next })?;
         }
         let next = view.counters.uid_next;
         self.move_cursor(account, mailbox, Cursor { uid_validity, next })?;
