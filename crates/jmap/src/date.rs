@@ -11,7 +11,11 @@ pub(crate) fn utc(at: Timestamp) -> String {
 
 /// Reads a `UTCDate`: a date and time of RFC 3339 in UTC, letters in upper case.
 pub(crate) fn parse_utc(text: &str) -> Option<Timestamp> {
-    let is_utc = text.ends_with('Z') && text.as_bytes().get(10) == Some(&b'T');
+    // RFC 3339 5.6: all of its parts are there, seconds too.
+    let stands =
+        |at: usize, these: &[u8]| text.as_bytes().get(at).is_some_and(|c| these.contains(c));
+    let is_whole = stands(10, b"T") && stands(13, b":") && stands(16, b":") && stands(19, b".Z");
+    let is_utc = text.ends_with('Z') && is_whole;
     let at: jiff::Timestamp = text.parse().ok().filter(|_| is_utc)?;
     u64::try_from(at.as_millisecond()).ok().map(Timestamp)
 }
@@ -30,6 +34,10 @@ mod tests {
         for text in [
             "2014-10-30",
             "2014-10-30T06:12:00+01:00",
+            "2014-10-30T06:12Z",
+            "2014-10-30T061200Z",
+            "2014-10-30T06:12:00,5Z",
+            "20141030T06:12:00Z",
             "2014-10-30t06:12:00z",
             "1914-10-30T06:12:00Z",
             "",
