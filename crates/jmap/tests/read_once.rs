@@ -1,5 +1,5 @@
 //! What `Email/get` reads of a message's content: nothing for what its structure says, and all of a
-//! small message at once.
+//! small message at once. And that a conversation is read to its end.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -62,4 +62,24 @@ fn sizes_are_told_without_reading_and_a_message_is_read_once() {
     assert_eq!(of_part["header:Content-Type"], " application/pdf");
     assert_eq!(engine.pieces_read(), 1, "two texts and four headers");
     house.check();
+}
+
+#[test]
+fn a_conversation_is_told_whole_however_many_pages_it_has() {
+    let engine = Arc::new(FaultyEngine::default());
+    let store = Arc::<FaultyEngine>::clone(&engine);
+    let mut house = House::over(store, tern_policy::unattended());
+    for n in 0..5 {
+        let answers = "In-Reply-To: <0@x>\r\nReferences: <0@x>\r\n";
+        let answers = if n == 0 { "" } else { answers };
+        let letter = format!("Message-ID: <{n}@x>\r\n{answers}Subject: s\r\n\r\n{n}\r\n");
+        house.receive("a@example.net", &letter);
+    }
+    let found = house.call("Email/query", json!({"sort": [{"property": "receivedAt"}]}));
+    let ask = json!({"ids": [found["ids"][0]], "properties": ["threadId"]});
+    let thread = house.call("Email/get", ask)["list"][0]["threadId"].clone();
+    engine.cut_pages(2);
+    let told = house.call("Thread/get", json!({"ids": [thread]}));
+    let told = told["list"][0]["emailIds"].as_array().unwrap().clone();
+    assert_eq!(told.len(), 5, "{told:?}");
 }

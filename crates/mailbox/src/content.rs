@@ -261,17 +261,21 @@ impl Mailboxes {
         account: AccountId,
         thread: ThreadId,
     ) -> Result<Vec<MessageId>, MailboxError> {
-        let page = self.engine.scan(
-            &tables::thread_members(account, thread),
-            store_limits::MAX_PAGE,
-        )?;
         let id = |key: &[u8]| {
             let mut parts = tern_store::key::KeyReader::new(key);
             let _account_and_thread = (parts.u32(), parts.u64());
-            parts.u64().map(MessageId)
+            parts.u64().map(MessageId).ok_or(StoreError::Damaged)
         };
-        let ids: Option<Vec<MessageId>> = page.rows.iter().map(|(key, _)| id(key)).collect();
-        Ok(ids.ok_or(StoreError::Damaged)?)
+        let mut ids = Vec::new();
+        let mut next = Some(tables::thread_members(account, thread));
+        while let Some(range) = next {
+            let page = self.engine.scan(&range, store_limits::MAX_PAGE)?;
+            for (key, _) in &page.rows {
+                ids.push(id(key)?);
+            }
+            next = page.next;
+        }
+        Ok(ids)
     }
 
     /// Whether an account has any copy of a letter in a mailbox.

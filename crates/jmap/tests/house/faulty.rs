@@ -14,6 +14,8 @@ pub(crate) struct FaultyEngine {
     fault: Mutex<Option<StoreError>>,
     fails_commits: AtomicBool,
     pieces_read: AtomicUsize,
+    /// Most rows of a page; 0 for as many as are asked for.
+    page: AtomicUsize,
 }
 
 impl FaultyEngine {
@@ -25,6 +27,11 @@ impl FaultyEngine {
     /// From now on nothing is written, or it is.
     pub(crate) fn fail_commits(&self, fails: bool) {
         self.fails_commits.store(fails, Ordering::SeqCst);
+    }
+
+    /// From now on a page has so many rows at most, as it has of a large store.
+    pub(crate) fn cut_pages(&self, rows: usize) {
+        self.page.store(rows, Ordering::SeqCst);
     }
 
     /// How many pieces of content were read since this was last asked.
@@ -46,6 +53,10 @@ impl Read for FaultyEngine {
 
     fn scan(&self, range: &Range, limit: usize) -> Result<Page, StoreError> {
         self.check()?;
+        let limit = match self.page.load(Ordering::SeqCst) {
+            0 => limit,
+            most => limit.min(most),
+        };
         self.inner.scan(range, limit)
     }
 }
