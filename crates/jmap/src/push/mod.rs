@@ -10,10 +10,12 @@
 
 mod look;
 mod others;
+mod parts;
 mod wanted;
 
 pub use look::{Position, look};
 pub(crate) use look::{Told, is_apart};
+pub use parts::parts;
 pub use wanted::Wanted;
 
 pub use crate::subscription::verification;

@@ -14,6 +14,8 @@ use super::limits::MAX_BODY;
 /// What precedes the record: salt, record size, length of the key id, and the key (RFC 8188 2.1).
 const HEADER: usize = 16 + 4 + 1 + 65;
 const TAG: usize = 16;
+/// Octets of the longest text: behind it stands one octet of padding.
+pub(super) const MAX_TEXT: usize = MAX_BODY - HEADER - TAG - 1;
 
 /// As many octets as are asked for.
 struct Octets(usize);
@@ -43,7 +45,7 @@ fn fresh_key(entropy: &mut dyn Entropy) -> Option<PrivateKey> {
 }
 
 fn seal(keys: &PushKeys, text: &[u8], own: &PrivateKey, salt: &[u8; 16]) -> Option<Vec<u8>> {
-    if HEADER + text.len() + 1 + TAG > MAX_BODY {
+    if text.len() > MAX_TEXT {
         return None;
     }
     let public = own.compute_public_key().ok()?;
@@ -127,7 +129,7 @@ mod tests {
         let first = seal(&device(), 10).expect("sealed");
         let second = seal(&device(), 10).expect("sealed");
         assert!(first[..16] != second[..16] && first[21..86] != second[21..86]);
-        let most = MAX_BODY - HEADER - TAG - 1;
+        let most = MAX_TEXT;
         assert_eq!(seal(&device(), most).expect("sealed").len(), MAX_BODY);
         assert_eq!(seal(&device(), most + 1), None);
         let off_the_curve = PushKeys {

@@ -27,6 +27,9 @@ use vapid::Vapid;
 use wire::Wire;
 pub(crate) use wire::{Answer, Failure};
 
+/// Octets of the longest text that is sent at once.
+pub(crate) const MAX_TEXT: usize = encrypt::MAX_TEXT;
+
 /// What pushes.
 pub(crate) struct WebPush {
     reach: PushReach,

@@ -9,11 +9,11 @@ use std::time::Duration;
 use tern_base::AccountId;
 use tern_directory::{DirectoryError, Proof, Subscription, SubscriptionId};
 use tern_jmap::MethodError;
-use tern_jmap::push::{Position, Wanted, look, verification};
+use tern_jmap::push::{Position, Wanted, look, parts, verification};
 
 use super::Jmap;
 use crate::clock;
-use crate::web_push::{Answer, Failure};
+use crate::web_push::{Answer, Failure, MAX_TEXT};
 
 /// Where a subscription stands: what it asked for, and its position by that.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,8 @@ pub(super) enum Outcome {
 /// What there is to tell.
 struct Letter {
     subscription: Subscription,
-    text: String,
+    /// More than one where one would be longer than a push service takes.
+    texts: Vec<String>,
     /// Where it stands when it has it; `None` for the code.
     then: Option<Stands>,
 }
@@ -82,7 +83,7 @@ pub(super) async fn attempt(
         }
         Err(_) => return Outcome::Failed(None),
     };
-    let sent = jmap.web_push.send(&letter.subscription, &letter.text).await;
+    let sent = jmap.send_each(&letter).await;
     let proof = letter.subscription.proof;
     let outcome = match sent {
         Ok(Answer::Taken) => return note(jmap, account, *letter).await,
@@ -145,6 +146,17 @@ async fn note(jmap: Arc<Jmap>, account: AccountId, letter: Letter) -> Outcome {
 }
 
 impl Jmap {
+    /// Sends texts, one after another, up to one that is not taken: then all are sent again another time.
+    async fn send_each(&self, letter: &Letter) -> Result<Answer, Failure> {
+        for text in &letter.texts {
+            match self.web_push.send(&letter.subscription, text).await? {
+                Answer::Taken => {}
+                other => return Ok(other),
+            }
+        }
+        Ok(Answer::Taken)
+    }
+
     /// What there is to tell a subscription.
     fn prepare(
         &self,
@@ -160,9 +172,9 @@ impl Jmap {
             self.subscriptions.end(account, id)?;
             return Ok(Prepared::Over);
         }
-        let (text, then) = match subscription.proof {
+        let (texts, then) = match subscription.proof {
             Proof::Sent => return Ok(Prepared::Nothing(None)),
-            Proof::Owed => (verification(account, &subscription).to_string(), None),
+            Proof::Owed => (vec![verification(account, &subscription).to_string()], None),
             Proof::Given => {
                 let types = &subscription.types;
                 let wanted = match types {
@@ -187,14 +199,14 @@ impl Jmap {
                     at,
                 });
                 match change {
-                    Some(change) => (change.to_string(), stands),
+                    Some(change) => (parts(&change, MAX_TEXT), stands),
                     None => return Ok(Prepared::Nothing(stands)),
                 }
             }
         };
         Ok(Prepared::Letter(Box::new(Letter {
             subscription,
-            text,
+            texts,
             then,
         })))
     }
