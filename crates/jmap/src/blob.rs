@@ -1,18 +1,21 @@
 //! What a blob id stands for, and downloads (RFC 8620 6.2).
 //!
 //! Invariant: a download is on record before its first octet leaves, and each piece asks for seals after
-//! it was read. What a client uploaded itself is no exposure: it has it.
+//! it was read. What a client uploaded itself is no exposure: it has it. What is read of a blob within a
+//! request is taken from its work before.
 
 use std::ops::Range;
 
 use tern_base::{AccountId, Timestamp};
 use tern_mailbox::{ExposureLevel, MailboxError, Mailboxes, MessageRow, Served, Share, Uploaded};
-use tern_mime::{Part, Structure};
+use tern_mime::Part;
 
 use crate::blob_id::{BlobKey, BlobRef, Whole};
+use crate::budget::{Unread, Work};
+use crate::context::Context;
 use crate::email::{Located, within};
 use crate::scope::Scope;
-use crate::{Caller, Verbs};
+use crate::{Caller, Verbs, limits};
 
 /// A blob that is there.
 pub(crate) struct Found {
@@ -74,22 +77,29 @@ impl Source {
         }
     }
 
-    /// The part at a path; `None` where there is none, or it is made of parts.
+    /// The part at a path, decoded where `decode` says; `None` where there is none, or it is made of parts.
     fn part(
         &self,
-        mailboxes: &Mailboxes,
-        account: AccountId,
+        (mailboxes, account): (&Mailboxes, AccountId),
+        work: &mut Work,
         path: &[u32],
-    ) -> Result<Option<(Range<u64>, Octets)>, MailboxError> {
+        decode: bool,
+    ) -> Result<Option<(Range<u64>, Octets)>, Unread> {
+        let read = |range: Range<u64>| self.read(mailboxes, account, range);
         match self {
             Self::Message(row) => {
+                work.take(limits::WORK_PER_READ)?;
                 let structure = mailboxes.structure(row)?;
-                part_of_stored(mailboxes, account, row, &structure, path)
+                let view = structure.view();
+                let root = view.as_ref().map(|view| Located::root(&view.body));
+                let found = root.and_then(|root| root.find(path));
+                part_within(found, row.prefix.len() as u64, work, decode, read)
             }
-            Self::Upload(_) => {
-                let all = self.read(mailboxes, account, 0..self.size())?;
-                let part = part_of(&all, path).map(Octets::Decoded);
-                Ok(part.map(|part| (0..self.size(), part)))
+            Self::Upload(uploaded) => {
+                let of = (uploaded.blob, uploaded.size);
+                let parsed = work.parsed(of, || Ok::<_, Unread>(read(0..self.size())?))?;
+                let found = Located::root(&parsed.body).find(path);
+                part_within(found, 0, work, decode, read)
             }
         }
     }
@@ -99,9 +109,32 @@ impl Found {
     /// What an id stands for; `None` where it is the id of nothing, or of what is sealed.
     pub(crate) fn by_id(
         mailboxes: &Mailboxes,
+        work: &mut Work,
         scope: &Scope,
         id: &str,
-    ) -> Result<Option<Self>, MailboxError> {
+    ) -> Result<Option<Self>, Unread> {
+        Self::find(mailboxes, work, scope, id, true)
+    }
+
+    /// What the blob of an id is, or is a part of, where there is one.
+    pub(crate) fn whole_of(
+        mailboxes: &Mailboxes,
+        work: &mut Work,
+        scope: &Scope,
+        id: &str,
+    ) -> Result<Option<Whole>, Unread> {
+        let found = Self::find(mailboxes, work, scope, id, false)?;
+        Ok(found.map(|found| found.blob.whole))
+    }
+
+    /// Without `decode` its octets are not those of the blob.
+    fn find(
+        mailboxes: &Mailboxes,
+        work: &mut Work,
+        scope: &Scope,
+        id: &str,
+        decode: bool,
+    ) -> Result<Option<Self>, Unread> {
         let account = scope.account;
         let key = BlobKey::new(mailboxes.content_key());
         let Some(blob) = BlobRef::parse(&key, account, id) else {
@@ -113,9 +146,12 @@ impl Found {
         let mut raw = 0..source.size();
         let mut octets = Octets::Stored(raw.clone());
         for (depth, path) in blob.paths.iter().enumerate() {
+            let decode = decode || depth + 1 < blob.paths.len();
             let inner = match depth {
-                0 => source.part(mailboxes, account, path)?,
+                0 => source.part((mailboxes, account), work, path, decode)?,
                 _ => {
+                    // Read, parsed and decoded.
+                    work.take(3 * octets.len())?;
                     let outer = octets.into_vec(mailboxes, account, &source)?;
                     let part = part_of(&outer, path).map(Octets::Decoded);
                     part.map(|part| (raw, part))
@@ -144,10 +180,7 @@ impl Found {
     }
 
     pub(crate) fn size(&self) -> u64 {
-        match &self.octets {
-            Octets::Stored(range) => range.end - range.start,
-            Octets::Decoded(octets) => octets.len() as u64,
-        }
+        self.octets.len()
     }
 
     /// The media type that it was uploaded with.
@@ -192,6 +225,17 @@ impl Found {
     pub(crate) fn read(
         &self,
         mailboxes: &Mailboxes,
+        work: &mut Work,
+        range: Range<u64>,
+    ) -> Result<Vec<u8>, Unread> {
+        let end = range.end.min(self.size());
+        work.take(end.saturating_sub(range.start))?;
+        Ok(self.read_uncounted(mailboxes, range)?)
+    }
+
+    fn read_uncounted(
+        &self,
+        mailboxes: &Mailboxes,
         range: Range<u64>,
     ) -> Result<Vec<u8>, MailboxError> {
         let account = self.account;
@@ -211,23 +255,30 @@ impl Found {
 
     /// All of its octets for the account's own use: what is put into another message or mailbox has
     /// been served.
-    pub(crate) fn take(
-        &self,
-        mailboxes: &Mailboxes,
-        caller: &Caller,
-        now: Timestamp,
-    ) -> Result<Vec<u8>, MailboxError> {
-        self.record(mailboxes, caller, now)?;
-        self.read_all(mailboxes)
+    pub(crate) fn take(&self, cx: &mut Context<'_>) -> Result<Vec<u8>, Unread> {
+        let mailboxes = cx.verbs.mailboxes;
+        self.record(mailboxes, cx.caller, cx.now)?;
+        self.read_all(mailboxes, &mut cx.work)
     }
 
     /// All of its octets.
-    pub(crate) fn read_all(&self, mailboxes: &Mailboxes) -> Result<Vec<u8>, MailboxError> {
-        self.read(mailboxes, 0..self.size())
+    pub(crate) fn read_all(
+        &self,
+        mailboxes: &Mailboxes,
+        work: &mut Work,
+    ) -> Result<Vec<u8>, Unread> {
+        self.read(mailboxes, work, 0..self.size())
     }
 }
 
 impl Octets {
+    const fn len(&self) -> u64 {
+        match self {
+            Self::Stored(range) => range.end - range.start,
+            Self::Decoded(octets) => octets.len() as u64,
+        }
+    }
+
     fn into_vec(
         self,
         mailboxes: &Mailboxes,
@@ -241,29 +292,24 @@ impl Octets {
     }
 }
 
-fn part_of_stored(
-    mailboxes: &Mailboxes,
-    account: AccountId,
-    row: &MessageRow,
-    structure: &Structure,
-    path: &[u32],
-) -> Result<Option<(Range<u64>, Octets)>, MailboxError> {
-    let view = structure.view();
-    let found = view
-        .as_ref()
-        .and_then(|view| Located::root(&view.body).find(path));
-    let Some(part) = found
-        .filter(|part| !part.is_multipart())
-        .map(|found| found.part)
-    else {
+/// A part of what is stored, whose content begins behind a prefix.
+fn part_within<B: AsRef<[u8]> + Clone>(
+    found: Option<Located<'_, B>>,
+    prefix: u64,
+    work: &mut Work,
+    decode: bool,
+    read: impl Fn(Range<u64>) -> Result<Vec<u8>, MailboxError>,
+) -> Result<Option<(Range<u64>, Octets)>, Unread> {
+    let found = found.filter(|part| !part.is_multipart());
+    let Some(part) = found.map(|found| found.part) else {
         return Ok(None);
     };
-    let prefix = row.prefix.len() as u64;
     let range = prefix + u64::from(part.body.start)..prefix + u64::from(part.body.end);
-    if tern_mime::is_identity(part) {
+    if !decode || tern_mime::is_identity(part) {
         return Ok(Some((range.clone(), Octets::Stored(range))));
     }
-    let raw = mailboxes.read(account, row, range.clone())?.0;
+    work.take(2 * (range.end - range.start))?;
+    let raw = read(range.clone())?;
     Ok(Some((range, Octets::Decoded(decoded(part, raw)))))
 }
 
@@ -281,6 +327,34 @@ fn decoded<B: AsRef<[u8]> + Clone>(part: &Part<B>, raw: Vec<u8>) -> Vec<u8> {
     decoded.unwrap_or(raw)
 }
 
+/// How many octets a download would have, of which nothing is served; `None` where there is nothing to
+/// download by that id.
+pub fn download_size(
+    verbs: &Verbs<'_>,
+    caller: &Caller,
+    (account, id): (&str, &str),
+) -> Result<Option<u64>, MailboxError> {
+    let found = find_to_download(verbs, caller, (account, id))?;
+    Ok(found.map(|found| found.size()))
+}
+
+fn find_to_download(
+    verbs: &Verbs<'_>,
+    caller: &Caller,
+    (account, id): (&str, &str),
+) -> Result<Option<Found>, MailboxError> {
+    let Some(scope) = Scope::by_id(verbs, caller, account)? else {
+        return Ok(None);
+    };
+    let found = Found::by_id(verbs.mailboxes, &mut Work::default(), &scope, id);
+    match found {
+        Ok(found) => Ok(found.filter(|found| !found.is_sealed(verbs.mailboxes))),
+        // It is too deep within others to be there.
+        Err(Unread::TooMuch) => Ok(None),
+        Err(Unread::Mailbox(error)) => Err(error),
+    }
+}
+
 /// A download that is on record, read piece by piece.
 pub struct Download {
     caller: Caller,
@@ -292,13 +366,10 @@ impl Download {
     pub fn begin(
         verbs: &Verbs<'_>,
         caller: &Caller,
-        (account, id): (&str, &str),
+        of: (&str, &str),
         now: Timestamp,
     ) -> Result<Option<Self>, MailboxError> {
-        let Some(scope) = Scope::by_id(verbs, caller, account)? else {
-            return Ok(None);
-        };
-        let Some(found) = Found::by_id(verbs.mailboxes, &scope, id)? else {
+        let Some(found) = find_to_download(verbs, caller, of)? else {
             return Ok(None);
         };
         match found.record(verbs.mailboxes, caller, now) {
@@ -327,7 +398,7 @@ impl Download {
 
     /// Octets of it; a range past its end is cut there. An error once it may not be served any more.
     pub fn read(&self, verbs: &Verbs<'_>, range: Range<u64>) -> Result<Vec<u8>, MailboxError> {
-        let octets = self.found.read(verbs.mailboxes, range)?;
+        let octets = self.found.read_uncounted(verbs.mailboxes, range)?;
         self.may_still(verbs)?;
         Ok(octets)
     }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 use tern_base::{AccountId, Entropy, Timestamp};
 
+use crate::budget::{Answer, Work};
 use crate::error::MethodError;
 use crate::scope::Scope;
 use crate::{Caller, Capability, Verbs, limits, session};
@@ -21,10 +22,10 @@ pub(crate) struct Context<'a> {
     pub(crate) created: Map<String, Value>,
     /// Calls that follow from the one that is run, with their own responses (RFC 8620 5.4).
     pub(crate) implied: Vec<(&'static str, Value)>,
-    /// Octets of content in the responses so far.
-    pub(crate) content: usize,
-    /// Octets of content that searches looked through so far.
-    pub(crate) searched: u64,
+    /// Memory for the responses.
+    pub(crate) answer: Answer<'a>,
+    /// What was read and looked through for them.
+    pub(crate) work: Work,
 }
 
 impl Context<'_> {
@@ -91,29 +92,13 @@ impl Context<'_> {
         }
     }
 
-    /// Counts content that goes into the response.
-    pub(crate) fn spend(&mut self, octets: usize) -> Result<(), MethodError> {
-        self.content = self.content.saturating_add(octets);
-        match self.content <= limits::MAX_CONTENT {
-            true => Ok(()),
-            false => Err(MethodError::REQUEST_TOO_LARGE),
-        }
-    }
-
-    /// How much content may still go into the response.
-    pub(crate) const fn left(&self) -> usize {
-        limits::MAX_CONTENT.saturating_sub(self.content)
-    }
-
-    /// Counts content that a search looks through.
+    /// Takes the work of a search.
     pub(crate) fn search(&mut self, octets: u64) -> Result<(), MethodError> {
-        self.searched = self.searched.saturating_add(octets);
-        match self.searched <= limits::MAX_SEARCH_WORK {
-            true => Ok(()),
-            false => Err(MethodError::unsupported_filter(
+        self.work.take(octets).map_err(|_| {
+            MethodError::unsupported_filter(
                 "there is too much text to look through: add a condition on mailbox, date or sender",
-            )),
-        }
+            )
+        })
     }
 
     /// The ids of a `/get`, each once, in order.

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 use tern_base::{Entropy, Timestamp};
+use tern_session::ContentMemory;
 
+use crate::budget::{Answer, Work};
 use crate::context::Context;
 use crate::error::MethodError;
 use crate::request::Invocation;
@@ -179,10 +181,11 @@ const METHODS: &[Method] = &[
     ),
 ];
 
-/// Runs the method calls of a request in order.
+/// Runs the method calls of a request in order, within this memory.
 pub fn execute(
     request: Request,
     verbs: &Verbs<'_>,
+    memory: &dyn ContentMemory,
     caller: &Caller,
     now: Timestamp,
     entropy: &mut dyn Entropy,
@@ -196,14 +199,17 @@ pub fn execute(
         entropy,
         created: request.created.unwrap_or_default(),
         implied: Vec::new(),
-        content: 0,
-        searched: 0,
+        answer: Answer::new(memory, caller.account),
+        work: Work::default(),
     };
     let mut responses = Vec::with_capacity(request.calls.len());
     let mut referenced = 0;
     for call in request.calls {
         let args = reference::resolve(call.args, &responses, &mut referenced);
-        let result = args.and_then(|args| run(&mut cx, &request.using, &call.name, args));
+        let result = args.and_then(|args| {
+            cx.answer.has_room()?;
+            run(&mut cx, &request.using, &call.name, args)
+        });
         let is_done = result.is_ok();
         responses.push(respond(call.name, result, &call.id));
         let implied = std::mem::take(&mut cx.implied);
@@ -219,6 +225,7 @@ pub fn execute(
         responses,
         created: tells_created.then_some(cx.created),
         session_state: session::state(verbs, caller),
+        held: cx.answer.into_held(),
     }
 }
 
@@ -233,7 +240,11 @@ fn run(
         .iter()
         .find(is_it)
         .ok_or(MethodError::UNKNOWN_METHOD)?;
-    (method.run)(cx, args)
+    let before = cx.answer.octets();
+    let result = (method.run)(cx, args);
+    cx.answer
+        .settle(before, result.as_ref().unwrap_or(&Value::Null));
+    result
 }
 
 fn respond(name: String, result: Result<Value, MethodError>, id: &str) -> Invocation {

@@ -175,6 +175,11 @@ impl SetError {
         self
     }
 
+    /// What is told in it under this name.
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
     /// Of two errors, that of no property; of two with properties, one with the properties of both.
     pub(crate) fn with_properties_of(mut self, other: Self) -> Self {
         let Some(Value::Array(others)) = other.0.get("properties") else {

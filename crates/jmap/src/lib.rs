@@ -28,6 +28,7 @@ pub mod websocket;
 mod args;
 mod blob;
 mod blobs;
+mod budget;
 mod caller;
 mod context;
 mod date;
@@ -54,7 +55,8 @@ mod thread;
 mod vacation;
 mod verbs;
 
-pub use blob::Download;
+pub use blob::{Download, download_size};
+pub use budget::Held;
 pub use caller::Caller;
 pub use capability::Capability;
 pub use dispatch::execute;

@@ -36,9 +36,18 @@ pub const MAX_REFERENCED: usize = MAX_SIZE_REQUEST as usize;
 /// Most changes of an account that one `/changes` reads: what RFC 8620 5.2 leaves to the server where
 /// `maxChanges` is absent or larger.
 pub const MAX_CHANGES: usize = 20_000;
-/// Octets of header fields and body values in all responses to one request together: calls behind that
+/// Octets of memory for all responses to one request together, as values and as JSON: calls behind that
 /// answer `requestTooLarge`.
-pub const MAX_CONTENT: usize = 64 << 20;
+pub const MAX_ANSWER: usize = 128 << 20;
+/// Octets of memory that every answer may have, however little the server has left.
+pub const ANSWER_FREE: usize = 256 << 10;
+/// Octets of memory that an answer may be short of for now; one that has more already, and finds none left, is
+/// too large.
+pub const ANSWER_FAIR: usize = 16 << 20;
+/// Octets of memory beyond that which are set aside at once.
+pub const ANSWER_STEP: usize = 1 << 20;
+/// Octets that one call of `Blob/get` tells of one blob.
+pub const MAX_BLOB_TOLD: u64 = 64 << 20;
 /// `maxSizeBlobSet`: octets of one blob that is made within a request.
 pub const MAX_SIZE_BLOB_SET: u64 = 8 << 20;
 /// `maxDataSources`: texts and parts of other blobs that one is made of.
@@ -53,16 +62,24 @@ pub const MAX_FILTER_CONDITIONS: usize = 256;
 pub const MAX_COMPARATORS: usize = 16;
 /// Most ids that one `/query` tells: what RFC 8620 5.5 calls the limit of the server.
 pub const MAX_QUERY_RESULTS: usize = 50_000;
-/// Octets of content that the searches of one request read, decode and look through, beside the last
-/// message: calls behind that answer `unsupportedFilter`.
-pub const MAX_SEARCH_WORK: u64 = 1 << 30;
-/// Octets of what a list shows of a message that count as one of [`MAX_SEARCH_WORK`]: they are in memory, and
+/// Octets of content that one request reads, parses, decodes and looks through: searches behind that
+/// answer `unsupportedFilter`, other calls `requestTooLarge`, and objects of a set `rateLimit`.
+pub const MAX_WORK: u64 = 1 << 30;
+/// Octets of what a list shows of a message that count as one of [`MAX_WORK`]: they are in memory, and
 /// as they are looked through.
 pub const SHOWN_PER_WORK: u64 = 8;
+/// Octets of [`MAX_WORK`] that it takes to ask one message for one word or condition, where nothing is read.
+pub const WORK_PER_LOOK: u64 = 8;
+/// Octets of [`MAX_WORK`] that a blob which is made within a request takes beside its own.
+pub const WORK_PER_UPLOAD: u64 = 64 << 10;
+/// Octets of [`MAX_WORK`] that a piece of a stored message takes beside those that are wanted of it.
+pub const WORK_PER_READ: u64 = 4 << 10;
 /// Octets of decoded text of one message that are searched; text behind them is not found.
 pub const MAX_SEARCHED_TEXT: usize = 8 << 20;
 /// Most words and phrases of one text to look for.
 pub const MAX_WORDS: usize = 64;
+/// Most words and phrases of a whole filter.
+pub const MAX_FILTER_WORDS: usize = 512;
 /// Octets of a SearchSnippet's preview (RFC 8621 5).
 pub const MAX_SNIPPET: usize = 255;
 /// Messages whose rows are read together.

@@ -12,6 +12,7 @@ use tern_session::ids;
 
 use crate::Verbs;
 use crate::args;
+use crate::budget::Objects;
 use crate::context::Context;
 use crate::error::MethodError;
 use crate::push::Told;
@@ -89,10 +90,11 @@ pub(crate) fn get(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
         .into_iter()
         .filter(|_| is_asked)
         .map(|quota| wanted.select(quota));
+    let list = Objects::of(cx, list)?;
     Ok(get::response(
         &args.account_id,
         &state(&head),
-        list.collect(),
+        list,
         &not_found,
     ))
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::budget::Held;
 use crate::standard::object;
 use crate::{Capability, Problem, ijson, limits, push};
 
@@ -96,11 +97,12 @@ impl Request {
 }
 
 /// The answer to a request.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Response {
     pub(crate) responses: Vec<Invocation>,
     pub(crate) created: Option<Map<String, Value>>,
     pub(crate) session_state: String,
+    pub(crate) held: Held,
 }
 
 impl Response {
@@ -115,6 +117,11 @@ impl Response {
     pub fn may_have_changed_subscriptions(&self) -> bool {
         let mut names = self.responses.iter().map(|response| &response.name);
         names.any(|name| name == "PushSubscription/set")
+    }
+
+    /// The memory that is set aside for it, to be held until it is written.
+    pub fn take_held(&mut self) -> Held {
+        std::mem::take(&mut self.held)
     }
 
     /// Its JSON.

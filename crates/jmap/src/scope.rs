@@ -243,14 +243,21 @@ impl Scope {
     }
 
     /// The newest of the changes that are seen after a moment, up to the first that is of none of these
-    /// messages: see [`state::after`].
+    /// messages: see [`state::after`]. The moment itself where it can't be told now: what was done is done, and
+    /// the caller is told of it again.
     pub(crate) fn after(
         &self,
         mailboxes: &Mailboxes,
         since: Moment,
         own: &BTreeSet<MessageId>,
-    ) -> Result<Modseq, MailboxError> {
-        state::after(mailboxes, self, since, own)
+    ) -> Modseq {
+        let is_own = |change: &Change| match change {
+            Change::Placed { message, .. }
+            | Change::Flagged { message, .. }
+            | Change::Vanished { message, .. } => own.contains(message),
+            _ => false,
+        };
+        state::after(mailboxes, self, since, is_own).unwrap_or(since.seen)
     }
 
     /// Whether nothing of messages that is seen changed after `since`: that is known however far the log

@@ -3,12 +3,15 @@
 //! The mailboxes keep them, with the change that each is about: see [`tern_mailbox::ShareNotice`]. Clients
 //! destroy what they have shown; nobody else makes or changes any.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 use tern_base::{AccountId, Timestamp};
 use tern_directory::PrincipalId;
 use tern_mailbox::{MailboxError, Rights, ShareNotice};
 use tern_session::ids;
 
+use crate::budget::Objects;
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
 use crate::mailbox::rights;
@@ -96,14 +99,15 @@ pub(crate) fn get(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let account = cx.account(&args.account_id)?;
     let wanted = Wanted::of(args.properties.as_deref(), &PROPERTIES)?;
     let notices = cx.verbs.mailboxes.share_notices(account)?;
-    let (mut list, mut not_found) = (Vec::new(), Vec::new());
-    let of = |number: u64, notice: &ShareNotice| {
+    let (mut list, mut not_found) = (Objects::default(), Vec::new());
+    let of = |cx: &Context<'_>, number: u64, notice: &ShareNotice| {
         Ok::<_, MailboxError>(wanted.select(object(cx, account, number, notice)?))
     };
     match &args.ids {
         None => {
             for (number, notice) in &notices.all {
-                list.push(of(*number, notice)?);
+                let object = of(cx, *number, notice)?;
+                list.push(cx, object)?;
             }
         }
         Some(ids) => {
@@ -111,7 +115,10 @@ pub(crate) fn get(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
                 let number = parse_id(&id);
                 let found = notices.all.iter().find(|(known, _)| Some(*known) == number);
                 match found {
-                    Some((number, notice)) => list.push(of(*number, notice)?),
+                    Some((number, notice)) => {
+                        let object = of(cx, *number, notice)?;
+                        list.push(cx, object)?;
+                    }
                     None => not_found.push(id),
                 }
             }
@@ -139,7 +146,8 @@ pub(crate) fn set(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let mut args: SetArgs = args::read(args)?;
     let account = cx.account(&args.account_id)?;
     let mailboxes = cx.verbs.mailboxes;
-    let old_state = state::of_number(mailboxes.share_notices(account)?.state);
+    let old = mailboxes.share_notices(account)?.state;
+    let old_state = state::of_number(old);
     args.check(&old_state)?;
     let forbidden = || SetError::new("forbidden", "the server alone makes notifications");
     let mut outcomes = Outcomes::default();
@@ -153,7 +161,9 @@ pub(crate) fn set(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
         let was_there = mailboxes.drop_share_notice(account, number)?;
         was_there.then_some(()).ok_or_else(SetError::not_found)
     });
-    let new_state = state::of_number(mailboxes.share_notices(account)?.state);
+    let own: BTreeSet<u64> = outcomes.touched().filter_map(parse_id).collect();
+    let changes = mailboxes.share_notice_changes(account, old, usize::MAX);
+    let new_state = state::after_own(old, changes, |number| own.contains(number));
     Ok(outcomes.response(&args.account_id, &old_state, &new_state))
 }
 

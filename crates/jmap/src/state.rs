@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use tern_base::changes::Changes;
-use tern_base::{AccountId, MessageId, Modseq};
+use tern_base::{AccountId, Modseq};
 use tern_mailbox::rows::Change;
 use tern_mailbox::{MailboxError, Mailboxes};
 use tern_recall::{RecallError, Recalls};
@@ -40,14 +40,14 @@ pub(crate) fn since(text: &str, now: Modseq) -> Result<Modseq, MethodError> {
     known.ok_or(MethodError::CANNOT_CALCULATE_CHANGES)
 }
 
-/// The modseq up to which nothing has changed after `since` but these messages: the state that a caller
-/// has who knows of `since` and of these changes. What somebody else changed meanwhile is beyond it, so
+/// The modseq up to which nothing has changed after `since` but what is the caller's own: the state that a
+/// caller has who knows of `since` and of these changes. What somebody else changed meanwhile is beyond it, so
 /// that the caller asks for it.
 pub(crate) fn after(
     mailboxes: &Mailboxes,
     scope: &Scope,
     since: Moment,
-    own: &BTreeSet<MessageId>,
+    is_own: impl Fn(&Change) -> bool,
 ) -> Result<Modseq, MailboxError> {
     let (mut whole, mut at) = (since.seen, since.seen);
     let mut read = since.seen.max(since.all);
@@ -66,17 +66,27 @@ pub(crate) fn after(
             if change.modseq > at {
                 (whole, at) = (at, change.modseq);
             }
-            let is_own = match &change.change {
-                Change::Placed { message, .. }
-                | Change::Flagged { message, .. }
-                | Change::Vanished { message, .. } => own.contains(message),
-                _ => false,
-            };
-            if !is_own {
+            if !is_own(&change.change) {
                 return Ok(whole);
             }
         }
     }
+}
+
+/// The state of a type that counts its own changes behind a set that began at the number `old`: the newest,
+/// where nothing changed but what the set itself did. Else, and where that can't be told now, the one it
+/// began with, so that the caller asks what changed.
+pub(crate) fn after_own<I, E>(
+    old: u64,
+    changes: Result<Option<Changes<I>>, E>,
+    is_own: impl Fn(&I) -> bool,
+) -> String {
+    let Ok(Some(changes)) = changes else {
+        return of_number(old);
+    };
+    let all = [&changes.created, &changes.updated, &changes.destroyed];
+    let is_all_own = all.into_iter().flatten().all(is_own);
+    of_number(if is_all_own { changes.state } else { old })
 }
 
 /// The state of the type Recall: the number of the account's last news of recalls, which has nothing to
@@ -233,7 +243,7 @@ mod tests {
 
     use std::sync::Arc;
 
-    use tern_base::{OriginId, SeededEntropy, Timestamp};
+    use tern_base::{MessageId, OriginId, SeededEntropy, Timestamp};
     use tern_mailbox::{AppendRequest, Flags, INBOX, NoListener, Viewer};
     use tern_store::MemEngine;
 
@@ -265,12 +275,12 @@ mod tests {
         let (other, _) = append("Subject: delivered meanwhile\r\n\r\n");
         let (last, at_last) = append("Subject: mine again\r\n\r\n");
         let after = |own: &[MessageId]| {
-            let own = own.iter().copied().collect();
+            let own: BTreeSet<MessageId> = own.iter().copied().collect();
             let since = Moment {
                 seen: since,
                 all: since,
             };
-            super::after(&mailboxes, &Scope::of_owner(account), since, &own).unwrap()
+            Scope::of_owner(account).after(&mailboxes, since, &own)
         };
         assert_eq!(after(&[]), since);
         assert_eq!(after(&[first, last]), at_first);

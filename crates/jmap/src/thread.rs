@@ -9,6 +9,7 @@ use tern_mailbox::{AccountView, MailboxError, Mailboxes};
 use tern_session::ids;
 
 use crate::args;
+use crate::budget::Objects;
 use crate::context::Context;
 use crate::email::seen;
 use crate::error::MethodError;
@@ -51,7 +52,7 @@ pub(crate) fn get(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
             cx.each_once(&all)?
         }
     };
-    let (mut list, mut not_found) = (Vec::new(), Vec::new());
+    let (mut list, mut not_found) = (Objects::default(), Vec::new());
     for id in ids {
         let members = match ids::parse_thread_id(account, &id) {
             Some(thread) => members(cx.verbs.mailboxes, account, &view, thread)?,
@@ -65,7 +66,7 @@ pub(crate) fn get(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
             .iter()
             .map(|message| ids::email_id(account, *message));
         let emails: Vec<String> = emails.collect();
-        list.push(wanted.select(json!({"id": id, "emailIds": emails})));
+        list.push(cx, wanted.select(json!({"id": id, "emailIds": emails})))?;
     }
     Ok(get::response(
         &args.account_id,

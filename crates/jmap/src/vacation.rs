@@ -5,6 +5,7 @@ use tern_base::{AccountId, Timestamp};
 use tern_delivery::{DeliveryError, Vacation};
 
 use crate::Verbs;
+use crate::budget::Objects;
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
 use crate::push::Told;
@@ -60,7 +61,7 @@ pub(crate) fn get(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let is_asked = args.ids.is_none() || not_found.len() < asked;
     let list = is_asked.then(|| wanted.select(object(&vacation)));
     let state = state::of_number(number);
-    let list = list.into_iter().collect();
+    let list = Objects::of(cx, list)?;
     Ok(get::response(&args.account_id, &state, list, &not_found))
 }
 
@@ -68,7 +69,8 @@ pub(crate) fn get(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
 pub(crate) fn set(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let mut args: SetArgs = args::read(args)?;
     let account = cx.account(&args.account_id)?;
-    let old_state = state::of_number(cx.verbs.outbox.vacation(account)?.0);
+    let old = cx.verbs.outbox.vacation(account)?.0;
+    let old_state = state::of_number(old);
     args.check(&old_state)?;
     let mut outcomes = Outcomes::default();
     // RFC 8620 5.3
@@ -90,7 +92,11 @@ pub(crate) fn set(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
         };
         outcomes.destroy(&id, Err(error));
     }
-    let new_state = state::of_number(cx.verbs.outbox.vacation(account)?.0);
+    // Its own is one change at most: what is beyond that is somebody else's.
+    let own = outcomes.touched().count() as u64;
+    let newest = cx.verbs.outbox.vacation(account).map(|now| now.0);
+    let new = newest.ok().filter(|newest| *newest <= old + own);
+    let new_state = state::of_number(new.unwrap_or(old));
     Ok(outcomes.response(&args.account_id, &old_state, &new_state))
 }
 

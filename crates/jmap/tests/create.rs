@@ -239,3 +239,32 @@ fn what_is_wrong_is_told_and_makes_nothing() {
     assert_eq!(all["list"], json!([]));
     house.check();
 }
+
+#[test]
+fn the_type_of_an_upload_brings_no_field_into_a_header() {
+    let mut house = House::new();
+    for (kind, told) in [
+        (
+            "text/plain;a\r\nSupersedes: <1@x>\r\nX=b",
+            "application/octet-stream",
+        ),
+        ("text/plain; a b=c", "application/octet-stream"),
+        ("text/x-odd; name*0=\"c\"", "application/octet-stream"),
+        (
+            "text/x-odd; name=\"a\r\nX: b\"; charset=utf-8",
+            "text/x-odd",
+        ),
+    ] {
+        let blob = house.upload(kind, b"x");
+        let made = create(&mut house, &json!({"bodyStructure": {"blobId": blob}})).unwrap();
+        let ask = json!({"ids": [made["id"]], "properties": ["headers", "bodyStructure"]});
+        let email = house.call("Email/get", ask)["list"][0].clone();
+        assert_eq!(email["bodyStructure"]["type"], told, "{kind}");
+        let fields = email["headers"].as_array().unwrap();
+        let names = fields.iter().map(|field| field["name"].as_str().unwrap());
+        let others: Vec<&str> = names
+            .filter(|name| name.eq_ignore_ascii_case("supersedes") || name.starts_with('X'))
+            .collect();
+        assert_eq!(others, [""; 0], "{kind}: {fields:?}");
+    }
+}

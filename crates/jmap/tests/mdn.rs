@@ -531,8 +531,33 @@ fn the_original_that_goes_with_a_notification_is_on_record_as_served() {
         assert!(responses[0][1]["sent"]["k"].is_object(), "{responses:?}");
         let expected = match includes {
             true => vec![("jmap".to_owned(), Some(ExposureLevel::Downloaded))],
-            false => vec![],
+            false => vec![("jmap".to_owned(), Some(ExposureLevel::Headers))],
         };
         assert_eq!(served(&house, &id), expected);
     }
+}
+
+#[test]
+fn what_a_notification_tells_of_a_header_is_on_record_as_served() {
+    let mut house = House::new();
+    let id = received(&mut house, LETTER);
+    let message = ids::parse_email_id(BOB, &id).unwrap();
+    let level = |house: &House| {
+        let row = house.mailboxes.message(BOB, message).unwrap();
+        let exposures = house.mailboxes.exposures(row.digest).unwrap();
+        let of_bob = exposures.iter().find(|(account, _, _)| *account == BOB);
+        of_bob.map(|(_, _, exposure)| exposure.level)
+    };
+    let blob = json!({"ids": [id], "properties": ["blobId"]});
+    let blob = house.call("Email/get", blob)["list"][0]["blobId"].clone();
+    let account = ids::account_id(BOB);
+    let of = (account.as_str(), blob.as_str().unwrap());
+    let size = tern_jmap::download_size(&house.verbs(), &house.caller(), of).unwrap();
+    assert!(size.is_some_and(|size| size > LETTER.len() as u64));
+    assert_eq!(level(&house), None, "its size says nothing of it");
+    let mdn = json!({"forEmailId": id, "disposition": displayed()});
+    let responses = send(&mut house, &mdn);
+    let subject = &responses[0][1]["sent"]["k"]["subject"];
+    assert_eq!(subject, "Displayed: Gr\u{fc}\u{df}e");
+    assert_eq!(level(&house), Some(ExposureLevel::Headers));
 }

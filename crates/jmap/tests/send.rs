@@ -9,6 +9,7 @@ use tern_base::EmailAddress;
 use tern_directory::{NewAccount, Target, add_members, create_account, create_group};
 use tern_mailbox::limits::WIDE_LANDINGS;
 use tern_mailbox::{INBOX, Role};
+use tern_session::ids;
 use tern_store::Range;
 
 const LETTER: &str = "From: bob@example.org\r\nTo: Carol <carol@example.org>\r\n\
@@ -95,6 +96,12 @@ fn a_draft_is_sent_to_whom_its_header_names_and_becomes_what_the_client_says() {
     assert_eq!(got["list"][0]["mailboxIds"], json!({sent: true}));
     assert_eq!(got["list"][0]["keywords"], json!({}));
     assert_eq!(copies(&house), 1);
+    // The envelope that is told is made of the draft's header.
+    let message = ids::parse_email_id(BOB, &email).unwrap();
+    let row = house.mailboxes.message(BOB, message).unwrap();
+    let exposures = house.mailboxes.exposures(row.digest).unwrap();
+    let own = exposures.iter().find(|it| (it.0, it.1) == (BOB, message));
+    assert!(own.is_some(), "{exposures:?}");
     let id = made["id"].as_str().unwrap().to_owned();
     let now = get(&mut house, &id);
     assert_eq!(

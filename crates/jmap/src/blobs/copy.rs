@@ -9,6 +9,7 @@ use tern_mailbox::MailboxError;
 
 use crate::blob::Found;
 use crate::blob_id::{BlobKey, BlobRef};
+use crate::budget::Unread;
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
 use crate::scope::Scope;
@@ -46,7 +47,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
 fn copy(cx: &mut Context<'_>, (from, to): (&Scope, &Scope), id: &str) -> Result<String, SetError> {
     let mailboxes = cx.verbs.mailboxes;
     let key = BlobKey::new(mailboxes.content_key());
-    let found = Found::by_id(mailboxes, from, id)?;
+    let found = Found::by_id(mailboxes, &mut cx.work, from, id)?;
     let found = found.ok_or_else(SetError::not_found)?;
     if let Some(blob) = found.as_upload() {
         return Ok(blob.id(&key, to.account));
@@ -54,8 +55,8 @@ fn copy(cx: &mut Context<'_>, (from, to): (&Scope, &Scope), id: &str) -> Result<
     if found.size() > limits::MAX_SIZE_ATTACHMENTS {
         return Err(SetError::new("tooLarge", "the blob is too large"));
     }
-    let octets = match found.take(mailboxes, cx.caller, cx.now) {
-        Err(MailboxError::Sealed) => return Err(SetError::not_found()),
+    let octets = match found.take(cx) {
+        Err(Unread::Mailbox(MailboxError::Sealed)) => return Err(SetError::not_found()),
         taken => taken?,
     };
     let kind = "application/octet-stream";

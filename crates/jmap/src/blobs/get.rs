@@ -10,10 +10,12 @@ use tern_mailbox::MailboxError;
 use super::{is_whole, part};
 use crate::args::{self, UnsignedInt};
 use crate::blob::Found;
+use crate::budget::{Objects, Unread};
 use crate::context::Context;
 use crate::error::MethodError;
 use crate::limits;
 use crate::standard::get::unknown_property;
+use crate::standard::object;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -43,42 +45,44 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let args: Args = args::read(args)?;
     let scope = cx.scope(&args.account_id)?;
     let defaults = || vec!["data".to_owned(), "size".to_owned()];
-    let properties = args.properties.unwrap_or_else(defaults);
+    let mut properties = args.properties.unwrap_or_else(defaults);
     if let Some(name) = properties
         .iter()
         .find(|name| !PROPERTIES.contains(&name.as_str()))
     {
         return Err(unknown_property(name));
     }
+    properties.sort_unstable();
+    properties.dedup();
     let (offset, length) = (args.offset.map(|it| it.0), args.length.map(|it| it.0));
-    let (mut list, mut not_found) = (Vec::new(), Vec::new());
+    let (mut list, mut not_found) = (Objects::default(), Vec::new());
     for id in cx.each_once(&args.ids)? {
         let mailboxes = cx.verbs.mailboxes;
-        let Some(found) = Found::by_id(mailboxes, &scope, &id)? else {
+        let Some(found) = Found::by_id(mailboxes, &mut cx.work, &scope, &id)? else {
             not_found.push(id);
             continue;
         };
         let (size, part) = (found.size(), part(found.size(), offset, length));
-        if part.end - part.start > limits::MAX_CONTENT as u64 {
+        if part.end - part.start > limits::MAX_BLOB_TOLD {
             return Err(MethodError::REQUEST_TOO_LARGE);
         }
         let needs_octets = properties.iter().any(|name| name != "id" && name != "size");
         let read = match needs_octets {
             true => found
                 .record(mailboxes, cx.caller, cx.now)
-                .and_then(|()| found.read(mailboxes, part)),
+                .map_err(Unread::from)
+                .and_then(|()| found.read(mailboxes, &mut cx.work, part)),
             false => Ok(Vec::new()),
         };
         let octets = match read {
             Ok(octets) => octets,
-            Err(MailboxError::Sealed) => {
+            Err(Unread::Mailbox(MailboxError::Sealed)) => {
                 not_found.push(id);
                 continue;
             }
             Err(error) => return Err(error.into()),
         };
-        cx.spend(2 * octets.len())?;
-        let mut object = object(&properties, &octets);
+        let mut object = data(&properties, &octets);
         object.insert("id".to_owned(), id.into());
         if properties.iter().any(|name| name == "size") {
             object.insert("size".to_owned(), size.into());
@@ -86,13 +90,17 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
         if !is_whole(size, offset, length) {
             object.insert("isTruncated".to_owned(), true.into());
         }
-        list.push(Value::Object(object));
+        list.push(cx, Value::Object(object))?;
     }
-    Ok(json!({"accountId": args.account_id, "list": list, "notFound": not_found}))
+    Ok(object([
+        ("accountId", args.account_id.into()),
+        ("list", list.into()),
+        ("notFound", not_found.into()),
+    ]))
 }
 
 /// What is asked for of octets.
-fn object(properties: &[String], octets: &[u8]) -> Map<String, Value> {
+fn data(properties: &[String], octets: &[u8]) -> Map<String, Value> {
     let mut all = Map::new();
     let text = std::str::from_utf8(octets).ok();
     for name in properties {

@@ -7,8 +7,10 @@ use tern_session::ids;
 use crate::args;
 use crate::blob::Found;
 use crate::blob_id::Whole;
+use crate::budget::Objects;
 use crate::context::Context;
 use crate::error::MethodError;
+use crate::standard::object;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -34,13 +36,14 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
         return Err(MethodError::unknown_data_type(name));
     }
     let (view, _) = scope.view(cx.verbs.mailboxes)?;
-    let (mut list, mut not_found) = (Vec::new(), Vec::new());
+    let (mut list, mut not_found) = (Objects::default(), Vec::new());
     for id in cx.each_once(&args.ids)? {
-        let Some(found) = Found::by_id(cx.verbs.mailboxes, &scope, &id)? else {
+        let whole = Found::whole_of(cx.verbs.mailboxes, &mut cx.work, &scope, &id)?;
+        let Some(whole) = whole else {
             not_found.push(id);
             continue;
         };
-        let held = match found.blob.whole {
+        let held = match whole {
             Whole::Message(message) => view.get(message),
             Whole::Upload(_) => None,
         };
@@ -57,7 +60,11 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
             };
             matched.insert(name.clone(), json!(ids));
         }
-        list.push(json!({"id": id, "matchedIds": matched}));
+        list.push(cx, json!({"id": id, "matchedIds": matched}))?;
     }
-    Ok(json!({"accountId": args.account_id, "list": list, "notFound": not_found}))
+    Ok(object([
+        ("accountId", args.account_id.into()),
+        ("list", list.into()),
+        ("notFound", not_found.into()),
+    ]))
 }

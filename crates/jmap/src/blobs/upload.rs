@@ -84,6 +84,9 @@ fn upload(cx: &mut Context<'_>, scope: &Scope, object: Value) -> Result<(String,
     let kind = object
         .kind
         .unwrap_or_else(|| "application/octet-stream".to_owned());
+    // It is written, and hashed.
+    cx.work
+        .take(octets.len() as u64 + limits::WORK_PER_UPLOAD)?;
     let mailboxes = cx.verbs.mailboxes;
     let done = mailboxes.upload(scope.caller, &kind, &octets, cx.now, cx.entropy)?;
     let key = BlobKey::new(mailboxes.content_key());
@@ -115,7 +118,7 @@ fn read_object(object: &Value) -> Result<UploadObject, SetError> {
     })
 }
 
-fn read(cx: &Context<'_>, scope: &Scope, source: DataSource) -> Result<Vec<u8>, SetError> {
+fn read(cx: &mut Context<'_>, scope: &Scope, source: DataSource) -> Result<Vec<u8>, SetError> {
     let no = |why: &str| SetError::invalid_properties(&["data"], why);
     let is_part = source.offset.is_some() || source.length.is_some();
     match (source.text, source.base64, source.blob_id) {
@@ -123,7 +126,10 @@ fn read(cx: &Context<'_>, scope: &Scope, source: DataSource) -> Result<Vec<u8>, 
         (None, Some(text), None) if !is_part => STANDARD.decode(text).map_err(|_| no("no base64")),
         (None, None, Some(id)) => {
             let mailboxes = cx.verbs.mailboxes;
-            let found = Found::by_id(mailboxes, scope, cx.resolved(&id))?;
+            let found = {
+                let id = cx.resolved(&id).to_owned();
+                Found::by_id(mailboxes, &mut cx.work, scope, &id)?
+            };
             let found = found.ok_or_else(|| {
                 SetError::new("blobNotFound", "there is no such blob").and("notFound", json!([id]))
             })?;
@@ -137,7 +143,7 @@ fn read(cx: &Context<'_>, scope: &Scope, source: DataSource) -> Result<Vec<u8>, 
                     .and("maxSize", limits::MAX_SIZE_BLOB_SET.into()));
             }
             found.record(mailboxes, cx.caller, cx.now)?;
-            Ok(found.read(mailboxes, part)?)
+            Ok(found.read(mailboxes, &mut cx.work, part)?)
         }
         _ => Err(no("a part is one of a text, base64 and a blob")),
     }

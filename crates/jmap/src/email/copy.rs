@@ -69,7 +69,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let own: BTreeSet<_> = own
         .filter_map(|id| ids::parse_email_id(to.account, id))
         .collect();
-    let now = to.after(mailboxes, since, &own)?;
+    let now = to.after(mailboxes, since, &own);
     if args.on_success_destroy_original && !copied.is_empty() {
         let implied = json!({
             "accountId": args.from_account_id, "destroy": copied,

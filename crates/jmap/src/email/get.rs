@@ -19,6 +19,7 @@ use super::property::{self, Property};
 use super::write::{self, Plan};
 use crate::args::{self, UnsignedInt};
 use crate::blob_id::BlobRef;
+use crate::budget::{Objects, Unread};
 use crate::context::Context;
 use crate::error::MethodError;
 use crate::scope::Of;
@@ -103,14 +104,14 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let mut messages = Messages::read(cx, account, wanted)?;
     messages.record(cx, account, &plan)?;
     messages.read_structures(cx)?;
-    let (mut list, mut not_found) = (Vec::new(), Vec::new());
+    let (mut list, mut not_found) = (Objects::default(), Vec::new());
     for (id, message) in ids.into_iter().zip(messages.all) {
         let object = match &message {
             Some(message) => write_one(cx, account, &plan, &id, message)?,
             None => None,
         };
         match object {
-            Some(object) => list.push(object),
+            Some(object) => list.push(cx, object)?,
             None => not_found.push(id),
         }
     }
@@ -146,7 +147,7 @@ fn write_one(
     id: &str,
     message: &Message,
 ) -> Result<Option<Value>, MethodError> {
-    let (mailboxes, left) = (cx.verbs.mailboxes, cx.left());
+    let (mailboxes, left) = (cx.verbs.mailboxes, cx.answer.left());
     let mut all = Map::new();
     let served = (|| {
         let structure = match &message.structure {
@@ -155,11 +156,11 @@ fn write_one(
         };
         let blob = BlobRef::message(message.held.message);
         let content = Content::stored(mailboxes, account, &message.row, blob, structure);
-        write::write(plan, &content, left, &mut all)
+        write::write(plan, &content, left, &mut cx.work, &mut all)
     })();
     match served {
-        Ok(octets) => cx.spend(octets)?,
-        Err(MailboxError::Sealed) => return Ok(None),
+        Ok(()) => {}
+        Err(Unread::Mailbox(MailboxError::Sealed)) => return Ok(None),
         Err(error) => return Err(error.into()),
     }
     // Also what is served without reading the content: its preview, for one.

@@ -9,6 +9,7 @@ use tern_session::ids;
 use super::keep::{self, Kept};
 use crate::blob::Found;
 use crate::blob_id::{BlobKey, BlobRef};
+use crate::budget::Unread;
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
 use crate::scope::{Of, Scope};
@@ -54,7 +55,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let own = own
         .filter_map(|id| ids::parse_email_id(scope.account, id))
         .collect();
-    let now = scope.after(cx.verbs.mailboxes, since, &own)?;
+    let now = scope.after(cx.verbs.mailboxes, since, &own);
     let map = |map: Map<String, Value>| (!map.is_empty()).then_some(map);
     Ok(json!({
         "accountId": args.account_id, "oldState": old_state,
@@ -77,11 +78,12 @@ fn import(cx: &mut Context<'_>, scope: &Scope, email: &Value) -> Result<(String,
     let blob = all.take(blob.ok_or_else(|| keep::wrong("blobId", "not an id")));
     let (mut kept, blob) = all.unless(kept.zip(blob))?;
     let mailboxes = cx.verbs.mailboxes;
-    let found = Found::by_id(mailboxes, scope, cx.resolved(blob))?;
+    let blob = cx.resolved(blob).to_owned();
+    let found = Found::by_id(mailboxes, &mut cx.work, scope, &blob)?;
     // RFC 8621 4.8: invalidProperties for a blob that is not there, too.
     let found = found.ok_or_else(|| keep::wrong("blobId", "there is no such blob"))?;
-    let content = match found.take(mailboxes, cx.caller, cx.now) {
-        Err(MailboxError::Sealed) => {
+    let content = match found.take(cx) {
+        Err(Unread::Mailbox(MailboxError::Sealed)) => {
             return Err(keep::wrong("blobId", "there is no such blob any more"));
         }
         taken => taken?,

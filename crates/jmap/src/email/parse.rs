@@ -10,6 +10,7 @@ use super::property::{self, Property};
 use super::write;
 use crate::args;
 use crate::blob::Found;
+use crate::budget::{Unread, weight};
 use crate::context::Context;
 use crate::error::MethodError;
 
@@ -30,22 +31,24 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let (mut parsed, mut unparsable, mut not_found) = (Map::new(), Vec::new(), Vec::new());
     for id in cx.each_once(&args.blob_ids)? {
         let mailboxes = cx.verbs.mailboxes;
-        let Some(found) = Found::by_id(mailboxes, &scope, &id)? else {
+        let Some(found) = Found::by_id(mailboxes, &mut cx.work, &scope, &id)? else {
             not_found.push(id);
             continue;
         };
         let octets = match found.record(mailboxes, cx.caller, cx.now) {
-            Ok(()) => found.read_all(mailboxes),
-            Err(error) => Err(error),
+            Ok(()) => found.read_all(mailboxes, &mut cx.work),
+            Err(error) => Err(error.into()),
         };
         let octets = match octets {
             Ok(octets) => octets,
-            Err(MailboxError::Sealed) => {
+            Err(Unread::Mailbox(MailboxError::Sealed)) => {
                 not_found.push(id);
                 continue;
             }
             Err(error) => return Err(error.into()),
         };
+        // It is parsed once more.
+        cx.work.take(octets.len() as u64)?;
         let content = Content::in_memory(mailboxes, scope.account, &octets, found.blob.clone());
         // Anything can be read as a message; what has no field of one is none.
         let is_message = content.structure.view().is_some_and(|view| {
@@ -57,8 +60,8 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
             continue;
         }
         let mut email = Map::new();
-        let spent = write::write(&plan, &content, cx.left(), &mut email)?;
-        cx.spend(spent)?;
+        let most = cx.answer.left();
+        write::write(&plan, &content, most, &mut cx.work, &mut email)?;
         for asked in &plan.properties {
             let value = match asked.property {
                 Property::Size => octets.len().into(),
@@ -72,7 +75,9 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
             };
             email.insert(asked.name.clone(), value);
         }
-        parsed.insert(id, Value::Object(email));
+        let email = Value::Object(email);
+        cx.answer.take(weight(&email))?;
+        parsed.insert(id, email);
     }
     // RFC 8621 4.9: each of them is null where there is none.
     let ids = |ids: Vec<String>| (!ids.is_empty()).then_some(ids);

@@ -37,7 +37,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let own = own
         .filter_map(|id| ids::parse_email_id(scope.account, id))
         .collect();
-    let now = scope.after(cx.verbs.mailboxes, since, &own)?;
+    let now = scope.after(cx.verbs.mailboxes, since, &own);
     let new_state = scope.state(Of::Messages, now);
     Ok(outcomes.response(&args.account_id, &old_state, &new_state))
 }

@@ -14,8 +14,10 @@ use tern_store::StoreError;
 use super::query::marked::{self, Text};
 use super::query::test::{Field, Test};
 use super::query::text::Word;
+use crate::budget::Objects;
 use crate::context::Context;
 use crate::error::MethodError;
+use crate::standard::object;
 use crate::{args, limits};
 
 #[derive(Debug, Deserialize)]
@@ -35,6 +37,17 @@ struct Wanted<'t> {
 }
 
 impl<'t> Wanted<'t> {
+    /// Each word once.
+    fn of(test: &'t Test) -> Self {
+        let mut wanted = Self::default();
+        wanted.take(test);
+        for words in [&mut wanted.in_subject, &mut wanted.in_body] {
+            words.sort_unstable_by_key(|word| word.text());
+            words.dedup_by_key(|word| word.text());
+        }
+        wanted
+    }
+
     fn take(&mut self, test: &'t Test) {
         match test {
             Test::And(tests) | Test::Or(tests) => tests.iter().for_each(|test| self.take(test)),
@@ -61,10 +74,9 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let scope = cx.scope(&args.account_id)?;
     let account = scope.account;
     let test = Test::read(cx, account, args.filter.as_ref())?;
-    let mut wanted = Wanted::default();
-    wanted.take(&test);
+    let wanted = Wanted::of(&test);
     let (view, _) = scope.view(cx.verbs.mailboxes)?;
-    let (mut list, mut not_found) = (Vec::new(), Vec::new());
+    let (mut list, mut not_found) = (Objects::default(), Vec::new());
     for id in cx.each_once(&args.email_ids)? {
         let message = ids::parse_email_id(account, &id).filter(|it| view.get(*it).is_some());
         let found = match message {
@@ -73,9 +85,8 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
         };
         match found {
             Ok(Snippet { subject, preview }) => {
-                let length = |text: &Option<String>| text.as_ref().map_or(4, String::len);
-                cx.spend(length(&subject) + length(&preview))?;
-                list.push(json!({"emailId": id, "subject": subject, "preview": preview}));
+                let snippet = json!({"emailId": id, "subject": subject, "preview": preview});
+                list.push(cx, snippet)?;
             }
             Err(Failure::Mailbox(MailboxError::NoMessage | MailboxError::Sealed)) => {
                 not_found.push(id);
@@ -85,7 +96,11 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
         }
     }
     let not_found = (!not_found.is_empty()).then_some(not_found);
-    Ok(json!({"accountId": args.account_id, "list": list, "notFound": not_found}))
+    Ok(object([
+        ("accountId", args.account_id.into()),
+        ("list", list.into()),
+        ("notFound", json!(not_found)),
+    ]))
 }
 
 /// Why there is no snippet.
@@ -110,10 +125,12 @@ fn one(
     let row = mailboxes.message(account, message)?;
     let outline = mailboxes.outlines(account, &[message])?.pop().flatten();
     let outline: Arc<Outline> = outline.ok_or(MailboxError::NoMessage)?;
-    let subject = marked::whole(&Text::new(&outline.subject), &wanted.in_subject);
+    let subject = text(cx, &outline.subject, &wanted.in_subject)?;
+    let subject = marked::whole(&subject, &wanted.in_subject);
     let mut preview = None;
     if !wanted.in_body.is_empty() {
-        let body = Text::new(&body(cx, account, &row)?);
+        let body = body(cx, account, &row)?;
+        let body = text(cx, &body, &wanted.in_body)?;
         preview = marked::part(&body, &wanted.in_body, limits::MAX_SNIPPET);
     }
     let level = match (&subject, &preview) {
@@ -131,15 +148,23 @@ fn one(
     }
 }
 
+/// A text in which so many words are about to be looked for.
+fn text(cx: &mut Context<'_>, text: &str, words: &[&Word]) -> Result<Text, Failure> {
+    let times = words.len() as u64 + 2;
+    let searched = cx.search(times * text.len() as u64);
+    searched.map_err(Failure::Method)?;
+    Ok(Text::new(text))
+}
+
 /// The text of a body.
 fn body(cx: &mut Context<'_>, account: AccountId, row: &MessageRow) -> Result<String, Failure> {
     let mailboxes = cx.verbs.mailboxes;
     let structure = mailboxes.structure(row)?;
     let root = structure.body();
     let root = root.ok_or(MailboxError::Store(StoreError::Damaged))?;
-    let octets = mailboxes.read(account, row, 0..row.size.into())?.0;
-    cx.search(2 * octets.len() as u64)
+    cx.search(2 * u64::from(row.size))
         .map_err(Failure::Method)?;
+    let octets = mailboxes.read(account, row, 0..row.size.into())?.0;
     let content = octets.get(row.prefix.len()..).unwrap_or_default();
     let limit = limits::MAX_SEARCHED_TEXT;
     Ok(tern_mime::decoded_text(&root, content, limit))

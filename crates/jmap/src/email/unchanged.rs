@@ -11,6 +11,7 @@ use tern_mailbox::Held;
 use super::get;
 use super::property::{self, Asked, PART_DEFAULTS, Property};
 use super::write::Plan;
+use crate::budget::TooMuch;
 use crate::context::Context;
 use crate::error::SetError;
 use crate::standard::set::is_as_it_is;
@@ -31,7 +32,10 @@ pub(super) fn changes(
     for is_everything in [false, true] {
         let mut plan = plan(fixed.clone(), &parts)?;
         plan.fetch_all = is_everything;
-        let object = get::one(cx, account, &plan, held).map_err(unreadable)?;
+        let object = get::one(cx, account, &plan, held).map_err(|error| match error.kind() {
+            "requestTooLarge" => TooMuch.into(),
+            _ => unreadable(error),
+        })?;
         let object = object.ok_or_else(SetError::not_found)?;
         left.retain(|path, value| !is_told_by(&object, path, value));
         // Texts that are attachments are read only where one of them may be named.

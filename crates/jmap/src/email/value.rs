@@ -10,7 +10,7 @@ pub(crate) fn body_value<B: AsRef<[u8]> + Clone>(
     part: &Part<B>,
     octets: &[u8],
     max: Option<usize>,
-) -> (Value, usize) {
+) -> Value {
     let part = within(part, octets);
     let text = tern_mime::part_text(&part, octets);
     let is_unknown = !tern_mime::is_known_encoding(&part);
@@ -22,13 +22,11 @@ pub(crate) fn body_value<B: AsRef<[u8]> + Clone>(
     let mut text = plain_line_ends(text);
     let is_html = part.subtype.as_ref().eq_ignore_ascii_case(b"html");
     let is_truncated = max.is_some_and(|max| truncate(&mut text, max, is_html));
-    let octets = text.len();
-    let value = object([
+    object([
         ("value", text.into()),
         ("isEncodingProblem", (is_unknown || is_damaged).into()),
         ("isTruncated", is_truncated.into()),
-    ]);
-    (value, octets)
+    ])
 }
 
 /// Line ends as JMAP has them.
@@ -81,7 +79,7 @@ mod tests {
     fn value(message: &str, max: Option<usize>) -> Value {
         let parsed = tern_mime::parse(message.as_bytes());
         let range = parsed.body.body.start as usize..parsed.body.body.end as usize;
-        body_value(&parsed.body, &message.as_bytes()[range], max).0
+        body_value(&parsed.body, &message.as_bytes()[range], max)
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! One message as an Email object, property by property (RFC 8621 4.1).
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::ops::Range;
 
 use serde_json::{Map, Value, json};
-use tern_mailbox::MailboxError;
 use tern_mime::{MessageView, Part};
 
 use super::body::{Body, Located};
@@ -12,6 +12,8 @@ use super::content::Content;
 use super::header;
 use super::property::{Asked, PartProperty, Property};
 use super::value::body_value;
+use crate::budget::{Unread, Work, text_weight, weight};
+use crate::limits;
 
 /// What of each Email is asked for, and how much of its texts.
 pub(crate) struct Plan {
@@ -44,34 +46,33 @@ impl Plan {
 }
 
 /// The properties that follow from the message itself, wherever it is. Those of where it is kept are
-/// left to the caller. Answers about how many octets they are; once that is over `most`, what is left
-/// is left out, so that no request makes more than it may have.
+/// left to the caller. [`Unread::TooMuch`] once they take more memory than `most`, or more work than is
+/// left: no request makes more than it may have.
 pub(crate) fn write(
     plan: &Plan,
     content: &Content<'_>,
     most: usize,
+    work: &mut Work,
     into: &mut Map<String, Value>,
-) -> Result<usize, MailboxError> {
+) -> Result<(), Unread> {
     let structure = std::sync::Arc::clone(&content.structure);
     let Some(view) = structure.view() else {
-        return Ok(0);
-    };
-    let header = match plan.has(Property::is_of_header) {
-        true => content.header(view.header_size)?,
-        false => Cow::Borrowed(&[][..]),
+        return Ok(());
     };
     let parts = Parts {
         plan,
         content,
         view: &view,
         most,
-        spent: Cell::new(header.len()),
+        spent: Cell::new(0),
+        work: RefCell::new(work),
+    };
+    let header = match plan.has(Property::is_of_header) {
+        true => parts.header(&view.body)?,
+        false => Cow::Borrowed(&[][..]),
     };
     let body = plan.has(Property::is_of_body).then(|| Body::of(&view.body));
     for asked in &plan.properties {
-        if parts.is_over() {
-            break;
-        }
         let value = match (&asked.property, &body) {
             (Property::BlobId, _) => content.blob_id().into(),
             (Property::HasAttachment, _) => view.has_attachment.into(),
@@ -85,23 +86,10 @@ pub(crate) fn write(
             (Property::BodyValues, Some(body)) => parts.values(body)?,
             _ => continue,
         };
-        parts.spend(&asked.name, &value);
+        parts.spend(&asked.name, &value)?;
         into.insert(asked.name.clone(), value);
     }
-    Ok(parts.spent.get())
-}
-
-/// About how many octets a value is as JSON.
-fn weight(value: &Value) -> usize {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
-        Value::String(text) => text.len() + 2,
-        Value::Array(all) => all.iter().map(|value| weight(value) + 1).sum::<usize>() + 2,
-        Value::Object(all) => {
-            let member = |(name, value): (&String, &Value)| name.len() + 4 + weight(value);
-            all.iter().map(member).sum::<usize>() + 2
-        }
-    }
+    Ok(())
 }
 
 struct Parts<'a> {
@@ -110,6 +98,7 @@ struct Parts<'a> {
     view: &'a MessageView<'a>,
     most: usize,
     spent: Cell<usize>,
+    work: RefCell<&'a mut Work>,
 }
 
 /// The name of a part within its message; a multipart has none.
@@ -121,49 +110,59 @@ pub(crate) fn part_id(path: &[u32]) -> String {
     numbers.join(".")
 }
 
+/// Whether what a property has is counted as it is written.
+fn is_counted(name: &str) -> bool {
+    [
+        "bodyStructure",
+        "textBody",
+        "htmlBody",
+        "attachments",
+        "subParts",
+        "bodyValues",
+    ]
+    .contains(&name)
+}
+
 fn text(octets: Option<&[u8]>) -> Value {
     octets.map_or(Value::Null, |octets| String::from_utf8_lossy(octets).into())
 }
 
 impl Parts<'_> {
     /// Counts what was written of a property. Those of parts are counted as they are written.
-    fn spend(&self, name: &str, value: &Value) {
+    fn spend(&self, name: &str, value: &Value) -> Result<(), Unread> {
         let of_value = match value {
-            Value::Object(_) | Value::Array(_) if self.has_parts(name) => 0,
+            Value::Object(_) | Value::Array(_) if is_counted(name) => 0,
             value => weight(value),
         };
-        let spent = self.spent.get().saturating_add(name.len() + 4 + of_value);
+        self.spend_octets(text_weight(name) + of_value)
+    }
+
+    fn spend_octets(&self, octets: usize) -> Result<(), Unread> {
+        let spent = self.spent.get().saturating_add(octets);
         self.spent.set(spent);
+        match spent > self.most {
+            true => Err(Unread::TooMuch),
+            false => Ok(()),
+        }
     }
 
-    fn has_parts(&self, name: &str) -> bool {
-        [
-            "bodyStructure",
-            "textBody",
-            "htmlBody",
-            "attachments",
-            "subParts",
-        ]
-        .contains(&name)
+    /// Takes the work of reading a piece so many times over.
+    fn work(&self, range: &Range<u32>, times: u64) -> Result<(), Unread> {
+        let octets = u64::from(range.end.saturating_sub(range.start));
+        let octets = times * octets + limits::WORK_PER_READ;
+        Ok(self.work.borrow_mut().take(octets)?)
     }
 
-    fn is_over(&self) -> bool {
-        self.spent.get() > self.most
-    }
-
-    fn list(&self, parts: &[Located<'_, &[u8]>]) -> Result<Value, MailboxError> {
+    fn list(&self, parts: &[Located<'_, &[u8]>]) -> Result<Value, Unread> {
         parts.iter().map(|part| self.object(part, false)).collect()
     }
 
     /// An EmailBodyPart; with those inside it where `deep`.
-    fn object(&self, located: &Located<'_, &[u8]>, deep: bool) -> Result<Value, MailboxError> {
+    fn object(&self, located: &Located<'_, &[u8]>, deep: bool) -> Result<Value, Unread> {
         let part = located.part;
         let mut all = Map::new();
         let is_leaf = !located.is_multipart();
         for asked in &self.plan.parts {
-            if self.is_over() {
-                break;
-            }
             let value = match &asked.property {
                 PartProperty::PartId if is_leaf => part_id(&located.path).into(),
                 PartProperty::BlobId if is_leaf => self.content.part_blob_id(&located.path).into(),
@@ -199,7 +198,7 @@ impl Parts<'_> {
                 // Below, so that the parts are there whether or not they are asked for.
                 PartProperty::SubParts => continue,
             };
-            self.spend(&asked.name, &value);
+            self.spend(&asked.name, &value)?;
             all.insert(asked.name.clone(), value);
         }
         if deep && !is_leaf {
@@ -213,15 +212,16 @@ impl Parts<'_> {
         Ok(Value::Object(all))
     }
 
-    fn header(&self, part: &Part<&[u8]>) -> Result<Cow<'_, [u8]>, MailboxError> {
-        match part.header == self.view.body.header {
-            true => self.content.header(self.view.header_size),
-            false => self.content.read(part.header.clone()),
-        }
+    fn header(&self, part: &Part<&[u8]>) -> Result<Cow<'_, [u8]>, Unread> {
+        self.work(&part.header, 1)?;
+        Ok(match part.header == self.view.body.header {
+            true => self.content.header(self.view.header_size)?,
+            false => self.content.read(part.header.clone())?,
+        })
     }
 
     /// The texts that are asked for, by part.
-    fn values(&self, body: &Body<'_, &[u8]>) -> Result<Value, MailboxError> {
+    fn values(&self, body: &Body<'_, &[u8]>) -> Result<Value, Unread> {
         let mut wanted: Vec<Located<'_, &[u8]>> = Vec::new();
         if self.plan.fetch_all {
             leaves(&Located::root(&self.view.body), &mut wanted);
@@ -232,19 +232,18 @@ impl Parts<'_> {
         if self.plan.fetch_html || self.plan.fetch_all {
             wanted.extend(body.html.iter().cloned());
         }
-        let (mut values, mut octets) = (Map::new(), 0);
+        let mut values = Map::new();
         for located in wanted.iter().filter(|part| part.is_text()) {
             let id = part_id(&located.path);
             if values.contains_key(&id) {
                 continue;
             }
+            // Read and decoded, however little of it is told.
+            self.work(&located.part.body, 2)?;
             let raw = self.content.read(located.part.body.clone())?;
-            let (value, of_value) = body_value(located.part, &raw, self.plan.max_value);
+            let value = body_value(located.part, &raw, self.plan.max_value);
+            self.spend(&id, &value)?;
             values.insert(id, value);
-            octets += of_value;
-            if self.spent.get().saturating_add(octets) > self.most {
-                break;
-            }
         }
         Ok(Value::Object(values))
     }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{PROPERTIES, object, parse_id};
+use crate::budget::Objects;
 use crate::context::Context;
 use crate::error::MethodError;
 use crate::standard::get::{self, GetArgs, Wanted};
@@ -14,14 +15,18 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let account = cx.account(&args.account_id)?;
     let wanted = Wanted::of(args.properties.as_deref(), &PROPERTIES)?;
     let (newest, all) = cx.verbs.identities.all(account)?;
-    let (mut list, mut not_found) = (Vec::new(), Vec::new());
+    let (mut list, mut not_found) = (Objects::default(), Vec::new());
     match &args.ids {
-        None => list.extend(all.iter().map(|it| wanted.select(object(account, it)))),
+        None => {
+            for identity in &all {
+                list.push(cx, wanted.select(object(account, identity)))?;
+            }
+        }
         Some(ids) => {
             for id in cx.each_once(ids)? {
                 let identity = parse_id(account, &id);
                 match all.iter().find(|it| Some(it.id) == identity) {
-                    Some(found) => list.push(wanted.select(object(account, found))),
+                    Some(found) => list.push(cx, wanted.select(object(account, found)))?,
                     None => not_found.push(id),
                 }
             }

@@ -1,8 +1,10 @@
 //! `Identity/set` (RFC 8621 6.3).
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 use tern_base::{AccountId, EmailAddress};
-use tern_directory::{Correspondent, DirectoryError, IdentityDetails};
+use tern_directory::{Correspondent, DirectoryError, IdentityDetails, IdentityId};
 
 use super::{PROPERTIES, object, parse_id};
 use crate::context::Context;
@@ -15,7 +17,8 @@ use crate::{args, state};
 pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let mut args: SetArgs = args::read(args)?;
     let account = cx.account(&args.account_id)?;
-    let old_state = state::of_number(cx.verbs.identities.all(account)?.0);
+    let old = cx.verbs.identities.all(account)?.0;
+    let old_state = state::of_number(old);
     args.check(&old_state)?;
     let mut outcomes = Outcomes::default();
     for (creation, properties) in args.create.take().unwrap_or_default() {
@@ -27,7 +30,10 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
         update(cx, account, id, patch).map(|()| Value::Null)
     });
     outcomes.destroy_each(cx, &args, |cx, id| destroy(cx, account, id));
-    let new_state = state::of_number(cx.verbs.identities.all(account)?.0);
+    let own: BTreeSet<&str> = outcomes.touched().collect();
+    let is_own = |id: &IdentityId| own.contains(super::id_of(account, *id).as_str());
+    let changes = cx.verbs.identities.changes(account, old, usize::MAX);
+    let new_state = state::after_own(old, changes, is_own);
     Ok(outcomes.response(&args.account_id, &old_state, &new_state))
 }
 

@@ -7,12 +7,12 @@ use tern_session::ids;
 
 use super::counts::{Counts, counts};
 use super::{rights, share};
-use crate::Capability;
-use crate::args;
+use crate::budget::Objects;
 use crate::context::Context;
 use crate::error::MethodError;
 use crate::scope::{Of, Scope};
 use crate::standard::get::{self, GetArgs, Wanted};
+use crate::{Capability, args, limits};
 
 /// Every property of a Mailbox.
 pub(crate) const PROPERTIES: [&str; 12] = [
@@ -127,18 +127,30 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let (view, modseq) = scope.view(cx.verbs.mailboxes)?;
     let folders = scope.folders(cx.verbs.mailboxes)?;
     let counts = counts(&view, trash_of(&folders));
-    let of = |folder: &Folder| {
+    let of = |cx: &Context<'_>, folder: &Folder| {
         let counts = counts.get(&folder.id).copied().unwrap_or_default();
         Ok::<_, MailboxError>(wanted.select(object(cx, &scope, folder, counts)?))
     };
-    let (mut list, mut not_found) = (Vec::new(), Vec::new());
+    let (mut list, mut not_found) = (Objects::default(), Vec::new());
     match &args.ids {
-        None => list = folders.iter().map(of).collect::<Result<_, _>>()?,
+        // RFC 8620 5.1: all of them, where they are not too many.
+        None if folders.len() > limits::MAX_OBJECTS_IN_GET => {
+            return Err(MethodError::REQUEST_TOO_LARGE);
+        }
+        None => {
+            for folder in &folders {
+                let object = of(cx, folder)?;
+                list.push(cx, object)?;
+            }
+        }
         Some(ids) => {
             for id in cx.each_once(ids)? {
                 let mailbox = ids::parse_mailbox_id(scope.account, &id);
                 match folders.iter().find(|folder| Some(folder.id) == mailbox) {
-                    Some(folder) => list.push(of(folder)?),
+                    Some(folder) => {
+                        let object = of(cx, folder)?;
+                        list.push(cx, object)?;
+                    }
                     None => not_found.push(id),
                 }
             }

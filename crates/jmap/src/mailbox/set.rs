@@ -1,9 +1,10 @@
 //! `Mailbox/set` (RFC 8621 2.5): each mailbox is one transaction.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value, json};
 use tern_base::{AccountId, MailboxId};
+use tern_mailbox::rows::Change as Logged;
 use tern_mailbox::{Folder, FolderChange, INBOX, MailboxError, NewFolder, Rights, Role};
 use tern_session::sharing::Wish;
 use tern_session::{ids, sharing};
@@ -15,10 +16,10 @@ use super::later::{Later, What};
 use super::share::Sharing;
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
-use crate::scope::{Of, Scope};
+use crate::scope::{Moment, Of, Scope};
 use crate::standard::set::{Outcomes, SetArgs, is_as_it_is};
 use crate::standard::wrong::Wrong;
-use crate::{args, limits};
+use crate::{args, limits, state};
 
 /// `Mailbox/set`
 pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, MethodError> {
@@ -27,7 +28,8 @@ pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, Method
     // Each mailbox has rights of its own, and whoever may only read one may subscribe to it.
     let scope = cx.scope(&args.account_id)?;
     let account = scope.account;
-    let old_state = state(cx, &scope)?;
+    let since = scope.moment(cx.verbs.mailboxes)?;
+    let old_state = scope.state(Of::Mailboxes, since.seen);
     args.check(&old_state)?;
     let mut outcomes = Outcomes::default();
     let mut later = Later::default();
@@ -49,12 +51,37 @@ pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, Method
         outcomes.destroy(&id, outcome);
     }
     later.settle(cx, &scope, &mut outcomes);
-    let new_state = state(cx, &scope.again(cx.verbs)?)?;
+    let new_state = state_after(cx, &scope, since, &outcomes);
+    // What was done is done: where that can't be told now, it is told again.
+    let new_state = new_state.unwrap_or_else(|_| old_state.clone());
     Ok(outcomes.response(&args.account_id, &old_state, &new_state))
 }
 
-fn state(cx: &Context<'_>, scope: &Scope) -> Result<String, MailboxError> {
-    let newest = scope.newest(cx.verbs.mailboxes)?;
+/// The state of a caller who knows of `since` and of what became of a set.
+fn state_after(
+    cx: &Context<'_>,
+    scope: &Scope,
+    since: Moment,
+    outcomes: &Outcomes,
+) -> Result<String, MailboxError> {
+    let mailboxes = cx.verbs.mailboxes;
+    if scope.is_foreign() {
+        // By other rights it is another state.
+        let scope = scope.again(cx.verbs)?;
+        return Ok(scope.state(Of::Mailboxes, scope.newest(mailboxes)?));
+    }
+    let own = outcomes.touched();
+    let own: BTreeSet<MailboxId> = own
+        .filter_map(|id| ids::parse_mailbox_id(scope.account, id))
+        .collect();
+    let is_own = |change: &Logged| match change {
+        Logged::MailboxCreated(mailbox)
+        | Logged::MailboxUpdated(mailbox)
+        | Logged::MailboxDestroyed(mailbox)
+        | Logged::Vanished { mailbox, .. } => own.contains(mailbox),
+        Logged::Placed { .. } | Logged::Flagged { .. } => false,
+    };
+    let newest = state::after(mailboxes, scope, since, is_own)?;
     Ok(scope.state(Of::Mailboxes, newest))
 }
 

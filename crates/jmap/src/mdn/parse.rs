@@ -11,6 +11,7 @@ use super::Mdn;
 use super::report::Report;
 use crate::args;
 use crate::blob::Found;
+use crate::budget::{Unread, weight};
 use crate::context::Context;
 use crate::email::within;
 use crate::error::MethodError;
@@ -48,15 +49,16 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
 }
 
 /// What a blob holds, on record as served; `None` where it is not there, or sealed.
-fn octets(cx: &Context<'_>, id: &str) -> Result<Option<Vec<u8>>, MethodError> {
+fn octets(cx: &mut Context<'_>, id: &str) -> Result<Option<Vec<u8>>, MethodError> {
     let mailboxes = cx.verbs.mailboxes;
-    let Some(found) = Found::by_id(mailboxes, &Scope::own(cx.caller), id)? else {
+    let Some(found) = Found::by_id(mailboxes, &mut cx.work, &Scope::own(cx.caller), id)? else {
         return Ok(None);
     };
     let served = found.record(mailboxes, cx.caller, cx.now);
-    match served.and_then(|()| found.read_all(mailboxes)) {
+    let served = served.map_err(Unread::from);
+    match served.and_then(|()| found.read_all(mailboxes, &mut cx.work)) {
         Ok(octets) => Ok(Some(octets)),
-        Err(MailboxError::Sealed) => Ok(None),
+        Err(Unread::Mailbox(MailboxError::Sealed)) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -73,6 +75,7 @@ fn mdn(
     account: AccountId,
     octets: &[u8],
 ) -> Result<Option<Value>, MethodError> {
+    cx.work.take(2 * octets.len() as u64)?;
     let message = tern_mime::parse(octets);
     let PartKind::Multipart { parts } = &message.body.kind else {
         return Ok(None);
@@ -108,7 +111,7 @@ fn mdn(
         report: &report,
     };
     let object = mdn.object();
-    cx.spend(text.as_ref().map_or(0, String::len) + machine.size() as usize)?;
+    cx.answer.take(weight(&object))?;
     Ok(Some(object))
 }
 

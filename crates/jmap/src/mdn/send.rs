@@ -105,7 +105,7 @@ fn send(
         return Err(already_sent());
     }
     let row = mailboxes.message(account, message)?;
-    let original = Original::read(cx, account, &row)?;
+    let original = Original::read(cx, (account, message), &row)?;
     original.check(&asked)?;
     let recipients = original.asking()?;
     let report = report(cx, account, identity, &asked, &original)?;
@@ -227,8 +227,16 @@ struct Original {
 }
 
 impl Original {
-    fn read(cx: &Context<'_>, account: AccountId, row: &MessageRow) -> Result<Self, SetError> {
+    /// On record as served first: what is told and sent of it is of its header.
+    fn read(
+        cx: &mut Context<'_>,
+        (account, message): (AccountId, MessageId),
+        row: &MessageRow,
+    ) -> Result<Self, SetError> {
         let mailboxes = cx.verbs.mailboxes;
+        let served = Served::of((account, message), row, ExposureLevel::Headers, Share::NONE);
+        mailboxes.record_served(&[served], &cx.caller.viewer_in(account), cx.now)?;
+        cx.work.take(2 * u64::from(row.size))?;
         let structure = mailboxes.structure(row)?;
         let view = structure.view();
         let view = view.ok_or_else(|| SetError::from(MailboxError::from(StoreError::Damaged)))?;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{PROPERTIES, object, parse_id, state_of};
+use crate::budget::Objects;
 use crate::context::Context;
 use crate::error::MethodError;
 use crate::standard::get::{self, GetArgs, Wanted};
@@ -16,20 +17,22 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let seen = cx.verbs.principals.seen_by(account)?;
     let caller = cx.caller;
     let others = session::others(cx.verbs, caller)?;
-    let (mut list, mut not_found) = (Vec::new(), Vec::new());
+    let (mut list, mut not_found) = (Objects::default(), Vec::new());
     match &args.ids {
         None => {
             for principal in seen.iter() {
                 if list.len() == limits::MAX_OBJECTS_IN_GET {
                     return Err(MethodError::REQUEST_TOO_LARGE);
                 }
-                list.push(wanted.select(object(caller, &others, principal)));
+                list.push(cx, wanted.select(object(caller, &others, principal)))?;
             }
         }
         Some(ids) => {
             for id in cx.each_once(ids)? {
                 match parse_id(&id).and_then(|id| seen.get(id)) {
-                    Some(principal) => list.push(wanted.select(object(caller, &others, principal))),
+                    Some(principal) => {
+                        list.push(cx, wanted.select(object(caller, &others, principal)))?;
+                    }
                     None => not_found.push(id),
                 }
             }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{id, is_there, object, requester};
+use crate::budget::Objects;
 use crate::context::Context;
 use crate::error::MethodError;
 use crate::standard::get::{self, GetArgs, Wanted};
@@ -24,13 +25,12 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     if asked.len() > limits::MAX_OBJECTS_IN_GET {
         return Err(MethodError::REQUEST_TOO_LARGE);
     }
-    let (mut list, mut not_found) = (Vec::with_capacity(asked.len()), Vec::new());
+    let (mut list, mut not_found) = (Objects::default(), Vec::new());
     for text in asked {
         match id::parse(&text) {
             Some(recall) if is_there(cx, account, recall, &by)? => {
                 let object = wanted.select(object::of(cx, account, recall)?);
-                cx.spend(object.to_string().len())?;
-                list.push(object);
+                list.push(cx, object)?;
             }
             _ => not_found.push(text),
         }

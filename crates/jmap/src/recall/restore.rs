@@ -1,13 +1,15 @@
 //! `Recall/restore`: recalls are undone while their copies are kept.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tern_base::AccountId;
 use tern_recall::Requester;
 
 use super::refused::failed;
-use super::requester;
-use super::set::{found, told};
+use super::set::{after, found, told};
+use super::{id, requester};
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
 use crate::{args, limits, state};
@@ -27,7 +29,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
         return Err(MethodError::REQUEST_TOO_LARGE);
     }
     let by = requester(cx, account)?;
-    let old_state = state::of_recalls(cx.verbs.recalls, account)?;
+    let old = cx.verbs.recalls.last_news(account)?;
     let (mut restored, mut not_restored) = (Map::new(), Map::new());
     for text in cx.each_once(&args.ids)? {
         match restore(cx, account, &by, &text) {
@@ -35,10 +37,11 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
             Err(error) => drop(not_restored.insert(text, error.into_json())),
         }
     }
+    let own: BTreeSet<_> = restored.keys().filter_map(|id| id::parse(id)).collect();
     let map = |map: Map<String, Value>| (!map.is_empty()).then_some(map);
     Ok(json!({
-        "accountId": args.account_id, "oldState": old_state,
-        "newState": state::of_recalls(cx.verbs.recalls, account)?,
+        "accountId": args.account_id, "oldState": state::of_number(old),
+        "newState": state::of_number(after(cx.verbs.recalls, account, old, &own)),
         "restored": map(restored), "notRestored": map(not_restored),
     }))
 }

@@ -1,15 +1,17 @@
 //! `Recall/set`: to create is to ask, to update is to act upon one that waits; nothing is destroyed.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 use tern_base::AccountId;
-use tern_recall::{RecallError, RecallId, Requested, Requester};
+use tern_recall::{RecallError, RecallId, Recalls, Requested, Requester};
 
 use super::refused::{failed, refused};
 use super::{act, ask, id, is_there, object, requester};
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
 use crate::standard::set::{Outcomes, SetArgs, is_as_it_is};
-use crate::{args, state};
+use crate::{args, limits, state};
 
 /// What a client is told of a recall that it has asked for or acted upon.
 const TOLD: [&str; 8] = [
@@ -28,11 +30,18 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let mut args: SetArgs = args::read(args)?;
     let account = cx.account(&args.account_id)?;
     let by = requester(cx, account)?;
-    let old_state = state::of_recalls(cx.verbs.recalls, account)?;
+    let old = cx.verbs.recalls.last_news(account)?;
+    let old_state = state::of_number(old);
     args.check(&old_state)?;
-    let mut outcomes = Outcomes::default();
+    let (mut outcomes, mut own) = (Outcomes::default(), BTreeSet::new());
     for (creation, asked) in args.create.take().unwrap_or_default() {
         let outcome = create(cx, account, &by, &asked);
+        // One that was refused is there, too, and its id is told.
+        let refused = outcome
+            .as_ref()
+            .err()
+            .and_then(|error| error.get("recallId"));
+        own.extend(refused.and_then(Value::as_str).and_then(id::parse));
         outcomes.create(cx, &creation, outcome);
     }
     let updates = args.update.take().unwrap_or_default();
@@ -45,8 +54,22 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
             Err(SetError::new("forbidden", why))
         })
     });
-    let new_state = state::of_recalls(cx.verbs.recalls, account)?;
+    own.extend(outcomes.touched().filter_map(id::parse));
+    let new_state = state::of_number(after(cx.verbs.recalls, account, old, &own));
     Ok(outcomes.response(&args.account_id, &old_state, &new_state))
+}
+
+/// The number up to which there is no news after `old` but of these recalls; see [`state::after_own`].
+pub(super) fn after(
+    recalls: &Recalls,
+    account: AccountId,
+    old: u64,
+    own: &BTreeSet<RecallId>,
+) -> u64 {
+    let news = recalls.news(account, old, limits::MAX_CHANGES);
+    let known = news.unwrap_or_default().into_iter();
+    let known = known.take_while(|news| own.contains(&news.recall));
+    known.last().map_or(old, |news| news.number)
 }
 
 fn create(

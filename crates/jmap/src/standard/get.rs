@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::object;
+use crate::budget::Objects;
 use crate::error::MethodError;
 
 /// The arguments of a `/get` that has no others.
@@ -49,12 +50,7 @@ pub(crate) fn unknown_property(name: &str) -> MethodError {
 }
 
 /// The response of a `/get`.
-pub(crate) fn response(
-    account: &str,
-    state: &str,
-    list: Vec<Value>,
-    not_found: &[String],
-) -> Value {
+pub(crate) fn response(account: &str, state: &str, list: Objects, not_found: &[String]) -> Value {
     object([
         ("accountId", account.into()),
         ("state", state.into()),

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::args::{Int, UnsignedInt};
+use crate::budget::text_weight;
 use crate::context::Context;
 use crate::error::MethodError;
 use crate::limits;
@@ -159,7 +160,7 @@ impl QueryArgs {
         ids: Vec<String>,
         total: usize,
     ) -> Result<Value, MethodError> {
-        cx.spend(ids.iter().map(|id| id.len() + 4).sum())?;
+        cx.answer.take(ids.iter().map(|id| id_weight(id)).sum())?;
         let mut all = json!({
             "accountId": self.account_id, "queryState": query_state, "canCalculateChanges": true,
             "position": window.start, "ids": ids,
@@ -176,6 +177,11 @@ impl QueryArgs {
         }
         Ok(all)
     }
+}
+
+/// About what an id takes in a list of them.
+fn id_weight(id: &str) -> usize {
+    96 + text_weight(id)
 }
 
 /// The arguments of a `/queryChanges`, but for those of its type.
@@ -211,8 +217,10 @@ impl QueryChangesArgs {
         if removed.len() + added.len() > max {
             return Err(MethodError::TOO_MANY_CHANGES);
         }
-        let of_added = added.iter().map(|(id, _)| id.len() + 24);
-        cx.spend(removed.iter().map(|id| id.len() + 4).chain(of_added).sum())?;
+        // {id, index}
+        let of_added = added.iter().map(|(id, _)| id_weight(id) + 512);
+        let of_removed = removed.iter().map(|id| id_weight(id));
+        cx.answer.take(of_removed.chain(of_added).sum())?;
         let added: Vec<Value> = added
             .into_iter()
             .map(|(id, index)| json!({"id": id, "index": index}))

@@ -101,6 +101,13 @@ impl Outcomes {
         }
     }
 
+    /// What is told of an object that was made, where that is known only later.
+    pub(crate) fn tell(&mut self, creation: &str, object: Value) {
+        if let Some(told) = self.created.get_mut(creation) {
+            *told = object;
+        }
+    }
+
     /// An object was changed, or not. Properties that changed besides what was asked are told. It is
     /// told by its id, also where the client named it by a creation id (RFC 8620 5.3).
     pub(crate) fn update(&mut self, id: &str, outcome: Result<Value, SetError>) {

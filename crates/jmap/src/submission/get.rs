@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{PROPERTIES, object, parse_id};
+use crate::budget::Objects;
 use crate::context::Context;
 use crate::error::MethodError;
 use crate::standard::get::{self, GetArgs, Wanted};
@@ -19,14 +20,15 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     };
     let outbox = cx.verbs.outbox;
     let (newest, all) = outbox.all(account)?;
-    let (mut list, mut not_found) = (Vec::new(), Vec::new());
+    let (mut list, mut not_found) = (Objects::default(), Vec::new());
     match &args.ids {
         None if all.len() > limits::MAX_OBJECTS_IN_GET => {
             return Err(MethodError::REQUEST_TOO_LARGE);
         }
         None => {
             for sending in &all {
-                list.push(wanted.select(object(outbox, account, sending, wants)?));
+                let object = object(outbox, account, sending, wants)?;
+                list.push(cx, wanted.select(object))?;
             }
         }
         Some(ids) => {
@@ -34,7 +36,8 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
                 let known = parse_id(account, &id);
                 match all.iter().find(|sending| Some(sending.id) == known) {
                     Some(found) => {
-                        list.push(wanted.select(object(outbox, account, found, wants)?));
+                        let object = object(outbox, account, found, wants)?;
+                        list.push(cx, wanted.select(object))?;
                     }
                     None => not_found.push(id),
                 }

@@ -1,11 +1,11 @@
 //! `EmailSubmission/set` (RFC 8621 7.5).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 use tern_base::{AccountId, EmailAddress, MessageId, OriginId};
 use tern_delivery::{DeliveryError, Envelope, NewSending, Sending, SubmitError, Submitter, limits};
-use tern_mailbox::MailboxError;
+use tern_mailbox::{ExposureLevel, MailboxError, Served, Share};
 use tern_session::ids;
 
 use super::envelope::{self, Senders};
@@ -35,15 +35,17 @@ impl OnSuccess {
         Ok(Self { update, destroy })
     }
 
-    /// The arguments of the Email/set that follows, if one does.
+    /// The arguments of the Email/set that follows, if one does. What was created by an earlier call is named
+    /// by its creation id, too.
     fn implied(
         self,
+        cx: &Context<'_>,
         account: AccountId,
         account_id: &str,
         done: &BTreeMap<String, MessageId>,
     ) -> Option<Value> {
         let email = |id: &String| {
-            let email = done.get(id)?;
+            let email = done.get(id).or_else(|| done.get(cx.resolved(id)))?;
             Some(ids::email_id(account, *email))
         };
         let updates = self.update.into_iter();
@@ -61,18 +63,19 @@ pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, Method
     let on_success = OnSuccess::take(&mut args)?;
     let mut args: SetArgs = args::read(args)?;
     let account = cx.account(&args.account_id)?;
-    let (newest, before) = cx.verbs.outbox.all(account)?;
-    let old_state = state::of_number(newest);
+    let (old, before) = cx.verbs.outbox.all(account)?;
+    let old_state = state::of_number(old);
     args.check(&old_state)?;
     let mut outcomes = Outcomes::default();
-    let mut done = BTreeMap::new();
+    let (mut done, mut made) = (BTreeMap::new(), Vec::new());
     for (creation, properties) in args.create.take().unwrap_or_default() {
-        let outcome = create(cx, account, &properties);
-        if let Ok((sending, _)) = &outcome {
+        let outcome = create(cx, account, &properties).map(|sending| {
+            let id = id_of(account, sending.id);
             done.insert(format!("#{creation}"), sending.email);
-            done.insert(id_of(account, sending.id), sending.email);
-        }
-        let outcome = outcome.map(|(sending, told)| (id_of(account, sending.id), told));
+            done.insert(id.clone(), sending.email);
+            made.push((creation.clone(), properties, sending));
+            (id.clone(), json!({"id": id}))
+        });
         outcomes.create(cx, &creation, outcome);
     }
     let mut succeeded = |id: &str| {
@@ -96,11 +99,29 @@ pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, Method
         }
         outcome
     });
-    if let Some(implied) = on_success.implied(account, &args.account_id, &done) {
+    if let Some(implied) = on_success.implied(cx, account, &args.account_id, &done) {
         cx.implied.push(("Email/set", implied));
     }
-    let new_state = state::of_number(cx.verbs.outbox.all(account)?.0);
+    let own: BTreeSet<String> = outcomes.touched().map(str::to_owned).collect();
+    let changes = cx.verbs.outbox.changes(account, old, usize::MAX);
+    let new_state = state::after_own(old, changes, |id| own.contains(&id_of(account, *id)));
+    // Behind the state: what becomes of them meanwhile is a change since.
+    for (creation, properties, sending) in &made {
+        outcomes.tell(creation, told_of(cx, account, properties, sending));
+    }
     Ok(outcomes.response(&args.account_id, &old_state, &new_state))
+}
+
+/// What is told of one that was made.
+fn told_of(cx: &Context<'_>, account: AccountId, asked: &Value, sending: &Sending) -> Value {
+    // It is sent, or kept to be, whether or not the rest can be read now.
+    let told = object(cx.verbs.outbox, account, sending, |_| true);
+    let mut told = told.unwrap_or_else(|_| json!({"id": id_of(account, sending.id)}));
+    // RFC 8620 5.3: what the client has sent is not told again.
+    if let Some(all) = told.as_object_mut() {
+        all.retain(|name, _| asked.get(name).is_none_or(Value::is_null));
+    }
+    told
 }
 
 fn wrong(property: &str, why: &str) -> SetError {
@@ -115,7 +136,7 @@ fn create(
     cx: &mut Context<'_>,
     account: AccountId,
     properties: &Value,
-) -> Result<(Sending, Value), SetError> {
+) -> Result<Sending, SetError> {
     let Some(properties) = properties.as_object() else {
         return Err(SetError::new("invalidProperties", "it is no object"));
     };
@@ -146,9 +167,19 @@ fn create(
     let row = mailboxes.message(account, email).map_err(gone)?;
     // What stands before it is this mailbox's own.
     let own = row.prefix.len() as u64;
+    // Read, looked through line by line, and parsed.
+    cx.work.take(3 * u64::from(row.size))?;
+    let given = properties.get("envelope").filter(|given| !given.is_null());
+    if given.is_none() {
+        // The envelope that is told is made of its header.
+        let level = ExposureLevel::Headers;
+        let served = Served::of((account, email), &row, level, Share::NONE);
+        let served = mailboxes.record_served(&[served], &cx.caller.viewer_in(account), cx.now);
+        served.map_err(gone)?;
+    }
     let content = mailboxes.read(account, &row, own..u64::MAX).map_err(gone)?;
     let content = content.0;
-    let envelope = sendable(cx, account, &content, properties.get("envelope"), identity)?;
+    let envelope = sendable(cx, account, &content, given, identity)?;
     let new = NewSending {
         submitter: Submitter {
             account,
@@ -161,16 +192,7 @@ fn create(
         content,
         envelope,
     };
-    let outbox = cx.verbs.outbox;
-    let sending = outbox.submit(new, cx.now, cx.entropy)?;
-    // It is sent, or kept to be, whether or not the rest can be read now.
-    let told = object(outbox, account, &sending, |_| true);
-    let mut told = told.unwrap_or_else(|_| json!({"id": id_of(account, sending.id)}));
-    // RFC 8620 5.3: what the client has sent is not told again.
-    if let Some(all) = told.as_object_mut() {
-        all.retain(|name, _| properties.get(name).is_none_or(Value::is_null));
-    }
-    Ok((sending, told))
+    Ok(cx.verbs.outbox.submit(new, cx.now, cx.entropy)?)
 }
 
 /// Refuses what can't be sent by this account; the envelope of what can.
@@ -195,7 +217,7 @@ fn sendable(
         }
     }
     match given {
-        None | Some(Value::Null) => {
+        None => {
             let mut made = envelope::of_message(&parsed, &senders);
             if made.mail_from.email.is_empty() {
                 made.mail_from.email = identity.email.to_string();

@@ -20,7 +20,7 @@ use tern_mailbox::{FolderSpec, Mailboxes, NoListener, Role};
 use tern_policy::Policy;
 use tern_recall::Recalls;
 use tern_session::sharing::Sharing;
-use tern_session::{Mechanism, ids};
+use tern_session::{ContentMemory, Mechanism, Unlimited, ids};
 use tern_store::{Engine, MemEngine};
 
 use recall::Desk;
@@ -59,6 +59,8 @@ pub(crate) struct House {
     pub(crate) who: AccountId,
     /// By which credential.
     pub(crate) credential: CredentialId,
+    /// For answers.
+    pub(crate) memory: Arc<dyn ContentMemory>,
 }
 
 /// Pushes anywhere but to one host, for keys that are points.
@@ -130,6 +132,7 @@ impl House {
             sharing: Sharing::new(Arc::clone(&engine), Visible::Domain),
             subscriptions: Subscriptions::new(Arc::clone(&engine)),
             credential: CredentialId::PASSWORD,
+            memory: Arc::new(Unlimited),
             engine,
             mailboxes,
             entropy: SeededEntropy::new(1),
@@ -189,7 +192,8 @@ impl House {
             push: &Push,
             outbox: &self.outbox,
         };
-        let response = tern_jmap::execute(request, &verbs, &caller, self.now, &mut self.entropy);
+        let (memory, now) = (&*self.memory, self.now);
+        let response = tern_jmap::execute(request, &verbs, memory, &caller, now, &mut self.entropy);
         response.into_json()
     }
 

@@ -12,8 +12,8 @@ use tern_mailbox::{
     Role, Seal, SealTag, Viewer,
 };
 use tern_recall::{RecallId, Recalls};
-use tern_session::Mechanism;
 use tern_session::sharing::Sharing;
+use tern_session::{Mechanism, Unlimited};
 use tern_store::{MemEngine, Transaction, Verdict};
 
 pub(crate) const ALICE: AccountId = AccountId(1);
@@ -189,7 +189,8 @@ impl House {
             push: &NoPush,
             outbox: &self.outbox,
         };
-        let response = execute(request, &verbs, &caller, self.now, &mut self.entropy);
+        let now = self.now;
+        let response = execute(request, &verbs, &Unlimited, &caller, now, &mut self.entropy);
         let mut response = response.into_json();
         let responses = response["methodResponses"].take();
         let of = |mut it: Value| (it[0].as_str().unwrap().to_owned(), it[1].take());

@@ -10,7 +10,7 @@ use tern_directory::{CodeRefused, CredentialId, Identities, Principals, Subscrip
 use tern_jmap::{Caller, Capability, Download, NoPush, RecallDesk, Request, Verbs};
 use tern_mailbox::{INBOX, MailboxError};
 use tern_recall::RecallId;
-use tern_session::{Mechanism, ids};
+use tern_session::{Mechanism, Unlimited, ids};
 use tern_store::Engine;
 
 use super::Actor;
@@ -108,7 +108,7 @@ impl Webmail {
         let server = sim.server();
         let (caller, now, mut entropy) = (self.caller(sim), sim.now(), sim.entropy());
         let response = with_verbs(&server, |verbs| {
-            tern_jmap::execute(request, verbs, &caller, now, &mut entropy).into_json()
+            tern_jmap::execute(request, verbs, &Unlimited, &caller, now, &mut entropy).into_json()
         });
         // Octets of a request that began before the seal were read before it.
         if !server.engine.is_dead() && sim.oracle.borrow().seals_set() == before {

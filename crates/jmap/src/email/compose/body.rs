@@ -11,6 +11,7 @@ use tern_mailbox::MailboxError;
 use super::fields::{add, is_content};
 use super::{Field, boundary};
 use crate::blob::Found;
+use crate::budget::Unread;
 use crate::context::Context;
 use crate::email::header::HeaderProperty;
 use crate::email::keep::wrong;
@@ -274,7 +275,7 @@ impl Reader<'_, '_> {
     fn blob(&mut self, id: &str) -> Result<(Vec<u8>, Option<String>), SetError> {
         let mailboxes = self.cx.verbs.mailboxes;
         let resolved = self.cx.resolved(id).to_owned();
-        let Some(found) = Found::by_id(mailboxes, self.scope, &resolved)? else {
+        let Some(found) = Found::by_id(mailboxes, &mut self.cx.work, self.scope, &resolved)? else {
             self.missing.push(id.to_owned());
             return Ok((Vec::new(), None));
         };
@@ -283,9 +284,9 @@ impl Reader<'_, '_> {
             return Err(SetError::new("tooLarge", "the attachments are too large")
                 .and("maxSize", limits::MAX_SIZE_ATTACHMENTS.into()));
         }
-        match found.take(mailboxes, self.cx.caller, self.cx.now) {
+        match found.take(self.cx) {
             Ok(octets) => Ok((octets, found.media_type().map(str::to_owned))),
-            Err(MailboxError::Sealed) => {
+            Err(Unread::Mailbox(MailboxError::Sealed)) => {
                 self.missing.push(id.to_owned());
                 Ok((Vec::new(), None))
             }
@@ -294,16 +295,22 @@ impl Reader<'_, '_> {
     }
 }
 
-/// Whether it is a media type (RFC 2045 5.1), and none of what has subParts.
+/// Whether it is a media type (RFC 2045 5.1), and none of what has subParts. The names of its parameters
+/// are written as they are.
 fn is_of_octets(kind: &str) -> bool {
-    let token = |text: &str| {
-        let is_token = |c: u8| c.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&c);
-        !text.is_empty() && text.bytes().all(is_token)
+    // RFC 6838 4.2: no name is longer.
+    let token = |text: &str, but: &[u8]| {
+        let is_token = |c: u8| c.is_ascii_graphic() && !but.contains(&c);
+        (1..=127).contains(&text.len()) && text.bytes().all(is_token)
     };
-    let bare = kind.split(';').next().unwrap_or_default().trim();
-    bare.split_once('/').is_some_and(|(of, subtype)| {
-        token(of) && token(subtype) && !of.eq_ignore_ascii_case("multipart")
-    })
+    let (specials, of_parameter) = (br#"()<>@,;:\"/[]?="#, br#"()<>@,;:\"/[]?=*'%"#);
+    let mut fields = kind.split(';').map(str::trim);
+    let bare = fields.next().unwrap_or_default();
+    let is_type = bare.split_once('/').is_some_and(|(of, subtype)| {
+        token(of, specials) && token(subtype, specials) && !of.eq_ignore_ascii_case("multipart")
+    });
+    let mut names = fields.filter_map(|field| Some(field.split_once('=')?.0));
+    is_type && names.all(|name| token(name, of_parameter))
 }
 
 /// A property of a part that is a line of text, if it is told.

@@ -46,28 +46,61 @@ impl Text {
         origin.map_or(self.shown.len(), |origin| *origin as usize)
     }
 
-    /// Where words are, in order, each place once.
-    fn finds(&self, words: &[&Word]) -> Vec<Range<usize>> {
+    /// The folded text from one place to another one of the shown text, and where it begins there.
+    fn folded_between(&self, start: usize, end: usize) -> (usize, &[u8]) {
+        let at = |place: usize| {
+            self.origins
+                .partition_point(|origin| (*origin as usize) < place)
+        };
+        let (start, end) = (at(start), at(end));
+        let folded = self.folded.as_bytes().get(start..end);
+        (start, folded.unwrap_or_default())
+    }
+
+    /// Where the first of words is.
+    fn first(&self, words: &[&Word]) -> Option<usize> {
+        let folded = self.folded.as_bytes();
+        let mut first = None;
+        for word in words {
+            // Nothing behind the first so far is looked at.
+            let most = first.map_or(folded.len(), |first| {
+                folded.len().min(first + word.text().len())
+            });
+            let before = folded.get(..most).unwrap_or_default();
+            first = memmem::find(before, word.text()).or(first);
+        }
+        first.map(|first| self.origin(first))
+    }
+
+    /// Where words are that begin between two places, in order, each place once: what touches is one.
+    fn finds(&self, words: &[&Word], start: usize, end: usize) -> Vec<Range<usize>> {
         let mut all: Vec<Range<usize>> = Vec::new();
         for word in words {
-            for at in memmem::find_iter(self.folded.as_bytes(), word.text()) {
-                let start = self.origin(at);
+            let end = end.saturating_add(word.text().len());
+            let (before, folded) = self.folded_between(start, end);
+            let finds = memmem::find_iter(folded, word.text()).map(|at| {
+                let (first, last) = (before + at, before + at + word.text().len() - 1);
                 // To the end of the last character that is found.
-                let last = self.origin(at + word.text().len() - 1);
-                let end = self.shown.ceil_char_boundary(last + 1);
-                all.push(start..end);
-            }
+                self.origin(first)..self.shown.ceil_char_boundary(self.origin(last) + 1)
+            });
+            all.extend(joined(finds));
+            all.sort_unstable_by_key(|find| (find.start, find.end));
+            all = joined(all.into_iter());
         }
-        all.sort_unstable_by_key(|find| (find.start, find.end));
-        let mut joined: Vec<Range<usize>> = Vec::new();
-        for find in all {
-            match joined.last_mut() {
-                Some(last) if find.start <= last.end => last.end = last.end.max(find.end),
-                _ => joined.push(find),
-            }
-        }
-        joined
+        all
     }
+}
+
+/// Finds in order, those that touch as one.
+fn joined(finds: impl Iterator<Item = Range<usize>>) -> Vec<Range<usize>> {
+    let mut joined: Vec<Range<usize>> = Vec::new();
+    for find in finds {
+        match joined.last_mut() {
+            Some(last) if find.start <= last.end => last.end = last.end.max(find.end),
+            _ => joined.push(find),
+        }
+    }
+    joined
 }
 
 const OPEN: &str = "<mark>";
@@ -75,23 +108,28 @@ const CLOSE: &str = "</mark>";
 
 /// The whole text; `None` where none of the words is in it.
 pub(crate) fn whole(text: &Text, words: &[&Word]) -> Option<String> {
-    written(text, words, 0, usize::MAX)
+    written(text, words, 0..usize::MAX, usize::MAX)
 }
 
 /// A part of the text with the first find, at most so many octets; `None` where there is none.
 pub(crate) fn part(text: &Text, words: &[&Word], max: usize) -> Option<String> {
     /// Octets of text before the first find.
     const BEFORE: usize = 60;
-    let first = text.finds(words).first()?.start;
+    let first = text.first(words)?;
     let start = text.shown.floor_char_boundary(first.saturating_sub(BEFORE));
     // From the start of a word, where one is near.
     let before = text.shown.get(start..first).unwrap_or_default();
     let space = before.find(' ').filter(|_| start > 0);
-    written(text, words, start + space.map_or(0, |space| space + 1), max)
+    let start = start + space.map_or(0, |space| space + 1);
+    // What begins behind what can be shown is not looked for, but for the first.
+    let end = start.saturating_add(max).max(first + 1);
+    written(text, words, start..end, max)
 }
 
-fn written(text: &Text, words: &[&Word], start: usize, max: usize) -> Option<String> {
-    let finds = text.finds(words);
+/// So many octets of a text, with the finds that begin within a range marked.
+fn written(text: &Text, words: &[&Word], within: Range<usize>, max: usize) -> Option<String> {
+    let start = within.start;
+    let finds = text.finds(words, start, within.end);
     let mut finds = finds
         .iter()
         .skip_while(|find| find.start < start)

@@ -136,6 +136,7 @@ impl Results {
         let hidden = scope.hidden(cx.verbs.mailboxes, &view)?;
         let keywords = query.thread_keywords();
         let threads = Threads::of(&view, &hidden, keywords.into_iter());
+        cx.search(query.test.size().work(view.len()))?;
         // What is known of words is known of all messages at once; what must not be there is better
         // looked for in those that are wanted.
         let finds = match most == usize::MAX || !query.test.negates_content() {

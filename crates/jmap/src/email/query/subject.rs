@@ -242,14 +242,19 @@ impl Content<'_> {
             self.header = Some(self.read(self.row.prefix.len() as u64 + header)?);
         }
         let header = self.header.as_deref().unwrap_or_default();
-        self.work += header.len() as u64;
+        let mut work = header.len() as u64;
         let mut fields = tern_mime::headers(header).filter(|field| field.is(name));
-        Ok(fields.any(|field| {
+        let found = fields.any(|field| {
             words.is_none_or(|words| {
                 let text = tern_mime::decode_header_text(field.value);
-                words.all_in(&mut Hay::new(&text))
+                let mut hay = Hay::new(&text);
+                let found = words.all_in(&mut hay);
+                work += hay.work();
+                found
             })
-        }))
+        });
+        self.work += work;
+        Ok(found)
     }
 
     fn body(&mut self, outline: Option<&Outline>) -> Result<&mut Hay, MailboxError> {

@@ -11,9 +11,9 @@ use tern_session::ids;
 
 use super::text::{Word, Words};
 use crate::context::Context;
-use crate::date;
 use crate::error::MethodError;
 use crate::standard::filter::Filter;
+use crate::{date, limits};
 
 /// A keyword, as flags have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +86,21 @@ pub(crate) enum Test {
     Text(Words),
 }
 
+/// How much a filter asks of one message.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Size {
+    conditions: usize,
+    words: usize,
+}
+
+impl Size {
+    /// The work of asking so many messages, where nothing is read.
+    pub(crate) const fn work(self, messages: usize) -> u64 {
+        let looks = (self.conditions + self.words) as u64;
+        looks * messages as u64 * limits::WORK_PER_LOOK
+    }
+}
+
 /// What has to be read to know whether a message passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Cost {
@@ -105,7 +120,27 @@ impl Test {
         filter: Option<&Value>,
     ) -> Result<Self, MethodError> {
         let condition = |members: &Map<String, Value>| condition(cx, account, members);
-        Ok(Self::of(Filter::read(filter, &condition)?))
+        let test = Self::of(Filter::read(filter, &condition)?);
+        match test.size().words <= limits::MAX_FILTER_WORDS {
+            true => Ok(test),
+            false => Err(MethodError::unsupported_filter("too many words")),
+        }
+    }
+
+    /// How much it asks of one message.
+    pub(crate) fn size(&self) -> Size {
+        let mut size = Size::default();
+        self.each(&mut |test| {
+            size.conditions += 1;
+            size.words += match test {
+                Self::Field(_, words)
+                | Self::Header(_, Some(words))
+                | Self::Body(words)
+                | Self::Text(words) => words.iter().count(),
+                _ => 0,
+            };
+        });
+        size
     }
 
     fn of(filter: Filter<Self>) -> Self {

@@ -58,10 +58,12 @@ impl Jmap {
         let work = move || {
             let _slot = slot;
             let request = tern_jmap::Request::parse(&octets.bytes)?;
-            Ok(jmap.execute(request, &caller).into_json().to_string())
+            let mut response = jmap.execute(request, peer, &caller);
+            let held = response.take_held();
+            Ok((response.into_json().to_string(), held))
         };
-        let text = match self.pool.run(work).await {
-            Ok(Ok(text)) => text,
+        let (text, held) = match self.pool.run(work).await {
+            Ok(Ok(told)) => told,
             Ok(Err(why)) => return problem_json(&why),
             Err(Undone::Busy) => {
                 return problem(StatusCode::SERVICE_UNAVAILABLE, "The server is busy.");
@@ -73,7 +75,7 @@ impl Jmap {
                 );
             }
         };
-        match held::body(text, account, &memory) {
+        match held::body(text, held, account, &memory) {
             Some(body) => typed(StatusCode::OK, JSON, body),
             None => problem(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -91,9 +93,15 @@ impl Jmap {
     }
 
     /// Runs a request that was read, and wakes whoever listens for what the change log does not tell.
-    pub(super) fn execute(&self, request: tern_jmap::Request, caller: &Caller) -> Response {
-        let verbs = self.verbs();
-        let response = tern_jmap::execute(request, &verbs, caller, clock::now(), &mut OsEntropy);
+    pub(super) fn execute(
+        &self,
+        request: tern_jmap::Request,
+        peer: IpAddr,
+        caller: &Caller,
+    ) -> Response {
+        let (verbs, memory) = (self.verbs(), self.memory.of(peer));
+        let (now, entropy) = (clock::now(), &mut OsEntropy);
+        let response = tern_jmap::execute(request, &verbs, &memory, caller, now, entropy);
         if response.may_have_changed_apart() {
             self.shared.hub.changed_unasked(&[caller.account]);
         }

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 use tern_base::AccountId;
+use tern_jmap::Held as Made;
 use tern_session::{ContentMemory, Reservation};
 
 use crate::https::answer::Body;
@@ -28,9 +29,28 @@ pub(super) fn reserve(
     }
 }
 
+/// Memory for an answer of so many octets, of what was set aside while it was made; the rest is given
+/// back. `None` where there was not enough, and none is left.
+pub(super) fn keep(
+    octets: u64,
+    mut made_in: Made,
+    account: AccountId,
+    memory: &dyn ContentMemory,
+) -> Option<(Made, Reservation)> {
+    made_in.shrink_to(octets);
+    let more = octets.saturating_sub(made_in.octets());
+    let more = reserve(more, account, memory)?;
+    Some((made_in, more))
+}
+
 /// A body of these octets. `None` where no memory is left for it.
-pub(super) fn body(octets: String, account: AccountId, memory: &dyn ContentMemory) -> Option<Body> {
-    let memory = reserve(octets.len() as u64, account, memory)?;
+pub(super) fn body(
+    octets: String,
+    made_in: Made,
+    account: AccountId,
+    memory: &dyn ContentMemory,
+) -> Option<Body> {
+    let memory = keep(octets.len() as u64, made_in, account, memory)?;
     let held = Held {
         rest: octets.into(),
         _memory: memory,
@@ -41,7 +61,7 @@ pub(super) fn body(octets: String, account: AccountId, memory: &dyn ContentMemor
 /// Octets in pieces: whoever writes them takes no more at once, and copies no more.
 struct Held {
     rest: Bytes,
-    _memory: Reservation,
+    _memory: (Made, Reservation),
 }
 
 impl HttpBody for Held {
@@ -85,24 +105,30 @@ mod tests {
         let memory = memory.of("192.0.2.1".parse().expect("an address"));
         let account = AccountId(1);
         let text = "x".repeat(ANSWER_FREE as usize + ANSWER_PIECE);
-        let mut first = body(text.clone(), account, &memory).expect("memory");
+        let mut first = body(text.clone(), Made::default(), account, &memory).expect("memory");
         assert!(
-            body(text.clone(), account, &memory).is_none(),
+            body(text.clone(), Made::default(), account, &memory).is_none(),
             "all is held"
         );
         assert!(
-            body("{}".to_owned(), account, &memory).is_some(),
+            body("{}".to_owned(), Made::default(), account, &memory).is_some(),
             "a short one"
         );
         let mut taken = 0;
         while let Some(frame) = first.frame().await {
-            assert!(body(text.clone(), account, &memory).is_none(), "still held");
+            assert!(
+                body(text.clone(), Made::default(), account, &memory).is_none(),
+                "still held"
+            );
             let piece = frame.expect("a frame").into_data().expect("octets");
             assert!(piece.len() <= ANSWER_PIECE);
             taken += piece.len();
         }
         assert_eq!(taken, text.len());
         drop(first);
-        assert!(body(text, account, &memory).is_some(), "given back");
+        assert!(
+            body(text, Made::default(), account, &memory).is_some(),
+            "given back"
+        );
     }
 }

@@ -24,7 +24,7 @@ use hyper_util::rt::TokioIo;
 use tern_jmap::limits::MAX_SIZE_REQUEST;
 use tern_jmap::push::{Position, Wanted, look};
 use tern_jmap::websocket::{Message, id_of, request_error, response, state_change};
-use tern_jmap::{Caller, Problem};
+use tern_jmap::{Caller, Held, Problem};
 use tern_session::Mechanism;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -253,10 +253,11 @@ impl Session {
                 let answer = self.message(text).await;
                 drop(memory);
                 match answer {
-                    Ok(Some(text)) => {
+                    Ok(Some((text, held))) => {
                         let memory = self.jmap.memory.of(self.peer);
                         let account = self.caller.account;
-                        let Some(_held) = held::reserve(text.len() as u64, account, &memory) else {
+                        let octets = text.len() as u64;
+                        let Some(_held) = held::keep(octets, held, account, &memory) else {
                             let why = "no memory is left for the answer";
                             return Ok(Some((CloseCode::Again, why)));
                         };
@@ -278,11 +279,11 @@ impl Session {
     }
 
     /// Takes a message, on the blocking pool: what is answered.
-    async fn message(&mut self, text: Utf8Bytes) -> Result<Option<String>, ()> {
-        let (jmap, caller) = (Arc::clone(&self.jmap), self.caller.clone());
+    async fn message(&mut self, text: Utf8Bytes) -> Result<Option<(String, Held)>, ()> {
+        let (jmap, caller, peer) = (Arc::clone(&self.jmap), self.caller.clone(), self.peer);
         let push = self.push.take();
         let work = move || -> Result<_, ()> {
-            let refused = |problem, id| request_error(&problem, id).to_string();
+            let refused = |problem, id| (request_error(&problem, id).to_string(), Held::default());
             let verbs = jmap.verbs();
             // Before it is read, since that is what takes the memory.
             let _slot = match jmap.request_of(caller.account) {
@@ -292,8 +293,9 @@ impl Session {
             Ok(match Message::parse(text.as_bytes()) {
                 Err((problem, id)) => (Some(refused(problem, id)), push),
                 Ok(Message::Request(request, id)) => {
-                    let answer = response(jmap.execute(request, &caller), id);
-                    (Some(answer.to_string()), push)
+                    let mut answer = jmap.execute(request, peer, &caller);
+                    let held = answer.take_held();
+                    (Some((response(answer, id).to_string(), held)), push)
                 }
                 Ok(Message::PushDisable) => (None, None),
                 Ok(Message::PushEnable(wanted, state)) => {
@@ -306,7 +308,10 @@ impl Session {
                         None => Position::now(&verbs, account).map(|now| (now, None)),
                     }
                     .map_err(drop)?;
-                    let change = change.map(|it| state_change(it, at.to_string()).to_string());
+                    let change = change.map(|it| {
+                        let told = state_change(it, at.to_string()).to_string();
+                        (told, Held::default())
+                    });
                     (change, Some((wanted, at)))
                 }
             })
