@@ -324,6 +324,16 @@ fn what_is_uploaded_is_imported_and_downloaded() {
         client.http("GET", &path, "")
     };
     assert_eq!(download(&bob, blob).body, letter);
+    let head = bob.http(
+        "HEAD",
+        &format!("/jmap/download/{}/{blob}/x", bob.account),
+        "",
+    );
+    let size = letter.len().to_string();
+    assert_eq!(
+        (head.status, head.field("content-length")),
+        (200, Some(size.as_str()))
+    );
     assert_eq!(download(&carol, blob).status, 404);
     let parsed = bob.call("Email/parse", json!({"blobIds": [blob, "U0"]}));
     let part = &parsed["parsed"][blob]["attachments"][0];

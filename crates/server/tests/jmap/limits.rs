@@ -109,3 +109,33 @@ fn guesses_by_jmap_are_throttled_as_at_any_other_door() {
     let answer = imap.login("alice@example.org", super::house::PASSWORD);
     assert!(!answer.expect("an answer").is_ok(), "there, too");
 }
+
+#[test]
+fn a_download_ends_when_its_login_is_revoked() {
+    const SIZE: usize = 24 << 20;
+    let house = House::started("");
+    let bob = house.jmap("bob");
+    let path = format!("/jmap/upload/{}/", bob.account);
+    let uploaded = bob.http("POST", &path, &"x".repeat(SIZE));
+    let uploaded: Value = serde_json::from_str(&uploaded.body).expect("JSON");
+    let blob = uploaded["blobId"].as_str().expect("an id");
+    let login = basic("bob@example.org", super::house::PASSWORD);
+    let mut wire = house.secure_wire(house.ports.https);
+    let head = format!(
+        "GET /jmap/download/{}/{blob}/x HTTP/1.1\r\nHost: mx.example.org\r\n{login}\r\n\r\n",
+        bob.account
+    );
+    wire.send(head.as_bytes()).expect("sent");
+    while !wire.line().expect("a line").is_empty() {}
+    assert_eq!(wire.exactly(1_000).expect("the beginning").len(), 1_000);
+    let password = [
+        "account",
+        "password",
+        "bob@example.org",
+        "--password",
+        "another one",
+    ];
+    house.done(&password);
+    // What was on its way already comes; the rest does not.
+    wire.exactly(SIZE - 1_000).expect_err("it ends early");
+}

@@ -1,5 +1,7 @@
 //! Downloads (RFC 8620 6.2), piece by piece: memory is bounded whatever the blob, and a client that
 //! takes its time holds up nobody.
+//!
+//! Invariant: nothing more is served once the login by which it was asked for is revoked.
 
 use std::io;
 use std::net::IpAddr;
@@ -11,13 +13,14 @@ use hyper::body::{Bytes, Frame};
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use tern_jmap::Download;
+use tern_jmap::{Caller, Download, Verbs, download_size};
+use tern_mailbox::MailboxError;
 use tern_session::Reservation;
 
-use super::login::LoggedIn;
+use super::login::{LoggedIn, Standing};
 use super::{Jmap, held, problem};
 use crate::clock;
-use crate::https::answer::{Answer, Body};
+use crate::https::answer::{Answer, Body, whole};
 use crate::https::limits::DOWNLOAD_PIECE;
 
 /// RFC 8187 3.2.1: what stands bare in an extended value.
@@ -72,38 +75,71 @@ impl Jmap {
         rest: &str,
         query: Option<&str>,
     ) -> Answer {
-        let nothing = || problem(StatusCode::NOT_FOUND, "There is no such blob.");
-        let Some(asked) = Asked::of(rest, query) else {
-            return nothing();
+        let begin = |verbs: &Verbs<'_>, caller: &Caller, of: (&str, &str)| {
+            Download::begin(verbs, caller, of, clock::now())
         };
-        let (jmap, caller) = (Arc::clone(self), login.caller.clone());
-        let (account, blob) = (asked.account, asked.blob);
-        let begin = move || {
-            let of = (account.as_str(), blob.as_str());
-            Download::begin(&jmap.verbs(), &caller, of, clock::now())
-        };
-        let download = match self.pool.run(begin).await {
-            Ok(Ok(Some(download))) => download,
-            Ok(Ok(None)) => return nothing(),
-            Ok(Err(_)) | Err(_) => {
-                return problem(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "The blob can't be read now.",
-                );
-            }
+        let (asked, download) = match self.look_up(login, rest, query, begin).await {
+            Ok(found) => found,
+            Err(none) => return *none,
         };
         let memory = self.memory.of(peer);
         let Some(memory) = held::reserve(download.held(), login.caller.account, &memory) else {
             return problem(StatusCode::SERVICE_UNAVAILABLE, "No memory is left for it.");
         };
         let size = download.size();
-        let mut answer = Response::new(pieces(Arc::clone(self), download, memory));
+        let body = pieces(Arc::clone(self), download, login.standing(), memory);
+        asked.answer(size, body)
+    }
+
+    /// Answers how a download would be, without one (RFC 9110 9.3.2).
+    pub(super) async fn download_head(
+        self: &Arc<Self>,
+        login: &LoggedIn,
+        rest: &str,
+        query: Option<&str>,
+    ) -> Answer {
+        match self.look_up(login, rest, query, download_size).await {
+            Ok((asked, size)) => asked.answer(size, whole("")),
+            Err(none) => *none,
+        }
+    }
+
+    /// Finds what is asked for, on the blocking pool.
+    async fn look_up<T: Send + 'static>(
+        self: &Arc<Self>,
+        login: &LoggedIn,
+        rest: &str,
+        query: Option<&str>,
+        find: impl FnOnce(&Verbs<'_>, &Caller, (&str, &str)) -> Result<Option<T>, MailboxError>
+        + Send
+        + 'static,
+    ) -> Result<(Asked, T), Box<Answer>> {
+        let nothing = || Box::new(problem(StatusCode::NOT_FOUND, "There is no such blob."));
+        let asked = Asked::of(rest, query).ok_or_else(nothing)?;
+        let (jmap, caller) = (Arc::clone(self), login.caller.clone());
+        let of = (asked.account.clone(), asked.blob.clone());
+        let find = move || find(&jmap.verbs(), &caller, (&of.0, &of.1));
+        match self.pool.run(find).await {
+            Ok(Ok(Some(found))) => Ok((asked, found)),
+            Ok(Ok(None)) => Err(nothing()),
+            Ok(Err(_)) | Err(_) => Err(Box::new(problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The blob can't be read now.",
+            ))),
+        }
+    }
+}
+
+impl Asked {
+    /// An answer of so many octets.
+    fn answer(&self, size: u64, body: Body) -> Answer {
+        let mut answer = Response::new(body);
         let headers = answer.headers_mut();
         headers.insert(header::CONTENT_LENGTH, size.into());
-        if let Ok(kind) = HeaderValue::from_str(&asked.media_type) {
+        if let Ok(kind) = HeaderValue::from_str(&self.media_type) {
             headers.insert(header::CONTENT_TYPE, kind);
         }
-        let name = utf8_percent_encode(&asked.name, &EXTENDED);
+        let name = utf8_percent_encode(&self.name, &EXTENDED);
         if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename*=UTF-8''{name}")) {
             headers.insert(header::CONTENT_DISPOSITION, value);
         }
@@ -116,12 +152,12 @@ impl Jmap {
     }
 }
 
-/// The octets of a download, read as they are taken. Where they may not be served any more the body
-/// ends early, which HTTP shows as a failure.
-fn pieces(jmap: Arc<Jmap>, download: Download, memory: Reservation) -> Body {
+/// The octets of a download, read as they are taken. Where they may not be served any more, or the login
+/// is good no more, the body ends early, which HTTP shows as a failure.
+fn pieces(jmap: Arc<Jmap>, download: Download, standing: Standing, memory: Reservation) -> Body {
     let size = download.size();
     // The memory goes with what is decoded, when the last piece is taken.
-    let reading = (jmap, Arc::new((download, memory)), 0..size);
+    let reading = (jmap, Arc::new((download, standing, memory)), 0..size);
     let stream = futures_util::stream::try_unfold(reading, |(jmap, download, left)| async move {
         if left.is_empty() {
             return Ok(None);
@@ -131,7 +167,9 @@ fn pieces(jmap: Arc<Jmap>, download: Download, memory: Reservation) -> Body {
         let (from, source) = (Arc::clone(&jmap), Arc::clone(&download));
         let read = move || source.0.read(&from.verbs(), next);
         let octets = match jmap.pool.run_late(read).await {
-            Ok(Ok(octets)) => octets,
+            // Asked behind the read, as seals are.
+            Ok(Ok(octets)) if download.1.may_go_on() => octets,
+            Ok(Ok(_)) => return Err(io::Error::other("the login is good no more")),
             Ok(Err(error)) => return Err(io::Error::other(error)),
             Err(error) => return Err(io::Error::other(error)),
         };

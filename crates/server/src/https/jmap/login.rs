@@ -29,7 +29,22 @@ pub(super) struct LoggedIn {
     known: Arc<Known>,
 }
 
+/// Whether a login that was shown is good still.
+pub(super) struct Standing(Arc<Known>);
+
+impl Standing {
+    /// Whether what it was shown for may go on.
+    pub(super) fn may_go_on(&self) -> bool {
+        !self.0.signal.is_revoked()
+    }
+}
+
 impl LoggedIn {
+    /// What says so for as long as something goes on by this login.
+    pub(super) fn standing(&self) -> Standing {
+        Standing(Arc::clone(&self.known))
+    }
+
     /// Wakes `signal` when the account changes and when the login is good no more. `None` where it is
     /// that already.
     pub(super) fn listen(&self, hub: &Arc<Hub>, signal: &Arc<Signal>) -> Option<Registration> {

@@ -212,8 +212,12 @@ impl Jmap {
             }
             Resource::Upload(rest) => self.upload(&login, rest, request).await,
             Resource::Download(rest) => {
-                self.download(peer, &login, rest, request.uri().query())
-                    .await
+                let query = request.uri().query();
+                match *request.method() {
+                    // Nothing is served, and nothing is on record.
+                    Method::HEAD => self.download_head(&login, rest, query).await,
+                    _ => self.download(peer, &login, rest, query).await,
+                }
             }
             Resource::Nothing => problem(StatusCode::NOT_FOUND, "There is nothing here."),
         }
