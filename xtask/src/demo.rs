@@ -1,15 +1,29 @@
-//! `cargo xtask demo`: from a fresh clone to a running server in one command.
+//! `cargo xtask build` and `cargo xtask demo`: from a fresh clone to the server, or to one that runs, in one
+//! command.
 
 use std::path::PathBuf;
 
 use crate::context::{Context, Outcome, replace, run};
 use crate::{metadata, setup};
 
+const NO_SERVER: &str = "the workspace has no binary `tern` yet";
+
+/// Builds `tern` in release, for whoever installs it.
+pub(crate) fn build(context: &mut Context) -> Outcome {
+    setup::run_verb(context)?;
+    let Some(package) = server_package(context)? else {
+        return Err(NO_SERVER.to_owned());
+    };
+    run(&mut context.cargo(&["build", "--release", "--package", &package, "--bin", "tern"]))?;
+    println!("build: {}", context.target.join("release/tern").display());
+    Ok(())
+}
+
 /// Builds `tern` in release and runs its `demo` with the rest of the arguments.
 pub(crate) fn run_verb(context: &mut Context, rest: &[String]) -> Outcome {
     setup::run_verb(context)?;
     let Some(package) = server_package(context)? else {
-        return Err("the workspace has no binary `tern` yet".to_owned());
+        return Err(NO_SERVER.to_owned());
     };
     let mut cargo = context.cargo(&["run", "--release", "--package", &package, "--bin", "tern"]);
     replace(cargo.args(["--", "demo"]).args(rest))

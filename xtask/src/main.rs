@@ -24,6 +24,7 @@ const USAGE: &str = "\
 cargo xtask <verb>
 
   setup             install what the build needs; build the RocksDB library once for this machine
+  build             build the server in release, and say where it is
   demo [--once]     build the server and run its demo (--once: run it through and stop)
   test [args]       all tests; with arguments, what they select (-p tern-imap, a name, ...)
   ci                everything that a change must pass: fmt, tidy, rfc, clippy, test, fuzz;
@@ -65,6 +66,7 @@ fn dispatch(verb: &str, rest: &[String]) -> Outcome {
             println!("setup: this machine can build. Next: cargo xtask demo");
             Ok(())
         }
+        ("build", []) => demo::build(&mut context),
         ("demo", _) => demo::run_verb(&mut context, rest),
         ("test", _) => test::run_verb(&mut context, rest),
         ("ci", []) => ci::run_verb(&mut context),
@@ -73,7 +75,7 @@ fn dispatch(verb: &str, rest: &[String]) -> Outcome {
         ("rfc", [flag]) if flag == "--check" => rfc::check(&context),
         ("fuzz", _) => fuzz::run_verb(&context, rest),
         ("sim" | "kill" | "bench", _) => forward::run_verb(&mut context, verb, rest),
-        ("setup" | "ci" | "tidy" | "rfc", _) => Err(format!("does not take {rest:?}\n\n{USAGE}")),
+        ("setup" | "build" | "ci" | "tidy" | "rfc", _) => Err(format!("does not take {rest:?}\n\n{USAGE}")),
         _ => Err(format!("no such verb\n\n{USAGE}")),
     }
 }
