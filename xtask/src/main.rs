@@ -75,7 +75,9 @@ fn dispatch(verb: &str, rest: &[String]) -> Outcome {
         ("rfc", [flag]) if flag == "--check" => rfc::check(&context),
         ("fuzz", _) => fuzz::run_verb(&context, rest),
         ("sim" | "kill" | "bench", _) => forward::run_verb(&mut context, verb, rest),
-        ("setup" | "build" | "ci" | "tidy" | "rfc", _) => Err(format!("does not take {rest:?}\n\n{USAGE}")),
+        ("setup" | "build" | "ci" | "tidy" | "rfc", _) => {
+            Err(format!("does not take {rest:?}\n\n{USAGE}"))
+        }
         _ => Err(format!("no such verb\n\n{USAGE}")),
     }
 }

@@ -134,7 +134,7 @@ fn decoded_in_pieces(part: &Part, mut body: &[u8], most: usize) -> Vec<u8> {
             .map(|end| whole_units(part, &body[..end]))
             .find(|cut| *cut > 0);
         let (piece, rest) = body.split_at(cut.unwrap_or(body.len()));
-        out.extend_from_slice(&decode_octets(part, piece).unwrap());
+        out.extend_from_slice(&decode_octets(part, piece).expect("decodes"));
         body = rest;
     }
     out

@@ -165,7 +165,15 @@ impl House<'_> {
             user_agent: "Fuzz/1.0".to_owned(),
             address: "192.0.2.1".to_owned(),
         };
-        tern_jmap::execute(request, &verbs, &caller, NOW, &mut self.entropy).into_json()
+        tern_jmap::execute(
+            request,
+            &verbs,
+            &tern_session::Unlimited,
+            &caller,
+            NOW,
+            &mut self.entropy,
+        )
+        .into_json()
     }
 
     fn call(&mut self, account: AccountId, name: &str, mut args: Value) -> Value {
