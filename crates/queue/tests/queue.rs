@@ -736,16 +736,16 @@ fn what_differs_in_nothing_but_the_recipient_travels_together() {
     alike.dsn.orcpt = None;
     alike.attempts = 3;
     assert!(item.travels_with(&alike));
-    let differ: [(&str, &dyn Fn(&mut Item)); 9] = [
-        ("origin", &|item| item.origin = origin(2)),
-        ("account", &|item| item.account = None),
-        ("sender", &|item| item.mail_from = None),
-        ("RET", &|item| item.dsn.ret = None),
-        ("ENVID", &|item| item.dsn.envid = None),
-        ("SMTPUTF8", &|item| item.smtputf8 = true),
-        ("content", &|item| item.blob = BlobId([9; 32])),
-        ("prefix", &|item| item.prefix = b"X: y\r\n".to_vec()),
-        ("UTF-8", &|item| item.recipient = address("ü@b.example")),
+    let differ: [(&str, fn(&mut Item)); 9] = [
+        ("origin", |item| item.origin = origin(2)),
+        ("account", |item| item.account = None),
+        ("sender", |item| item.mail_from = None),
+        ("RET", |item| item.dsn.ret = None),
+        ("ENVID", |item| item.dsn.envid = None),
+        ("SMTPUTF8", |item| item.smtputf8 = true),
+        ("content", |item| item.blob = BlobId([9; 32])),
+        ("prefix", |item| item.prefix = b"X: y\r\n".to_vec()),
+        ("UTF-8", |item| item.recipient = address("ü@b.example")),
     ];
     for (what, change) in differ {
         let mut other = alike.clone();
