@@ -8,8 +8,8 @@ use std::sync::Arc;
 use house::House;
 use tern_base::{MailboxId, OriginId, Uid};
 use tern_mailbox::{
-    Bringer, Client, Connection, FlagChange, FlagRequest, Flags, INBOX, Landing, Lineage, Transfer,
-    Viewer,
+    Access, Bringer, Client, Connection, FlagChange, FlagRequest, Flags, INBOX, Landing, Lineage,
+    Transfer, Viewer,
 };
 use tern_policy::{Policy, PolicySet, Question, SHIPPED_DEFAULT, Verdict};
 use tern_recall::{RECALL_KEYWORD, RECALL_MAILBOX, Recalls, Requested, Settings};
@@ -207,8 +207,7 @@ fn ask(house: &House, id: &str, by: By, connection: Option<&Connection>) {
     }
     let uids = [append(house, INBOX, &content, None)];
     let transfer = Transfer {
-        account,
-        from: INBOX,
+        from: Access::owner(account, INBOX),
         uids: &uids,
         to: recall,
         by: connection,
@@ -220,8 +219,7 @@ fn ask(house: &House, id: &str, by: By, connection: Option<&Connection>) {
             let mut keyword = Flags::empty();
             keyword.add_keyword(RECALL_KEYWORD);
             let request = FlagRequest {
-                account,
-                mailbox: INBOX,
+                access: Access::owner(account, INBOX),
                 uids: &uids,
                 change: &FlagChange::Add(keyword),
                 unchanged_since: None,

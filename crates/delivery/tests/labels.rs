@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use house::House;
 use tern_base::Uid;
-use tern_mailbox::{FlagChange, FlagRequest, Flags, INBOX, SystemFlag};
+use tern_mailbox::{Access, FlagChange, FlagRequest, Flags, INBOX, SystemFlag};
 use tern_policy::{Authentication, PolicySet, SHIPPED_DEFAULT};
 use tern_recall::{
     Reach, RecallId, Recalls, Refusal, Request, Requested, Requester, Selector, Settings,
@@ -90,8 +90,7 @@ fn a_policy_that_asks_is_told_how_many_copies_are_unread() {
         let request = submit(&mut house, "");
         for name in readers {
             let seen = FlagRequest {
-                account: house.account(name),
-                mailbox: INBOX,
+                access: Access::owner(house.account(name), INBOX),
                 uids: &[Uid(1)],
                 change: &FlagChange::Add(Flags::of(&[SystemFlag::Seen])),
                 unchanged_since: None,

@@ -17,8 +17,8 @@ use tern_directory::{
     DirectoryError, FactorKey, NewTotp, RecoveryCodes, add_members, create_group, set_alias,
 };
 use tern_mailbox::{
-    AppendRequest, ExposureLevel, FlagChange, FlagRequest, Flags, INBOX, Served, Share, SystemFlag,
-    Transfer, Viewer,
+    Access, AppendRequest, ExposureLevel, FlagChange, FlagRequest, Flags, INBOX, Served, Share,
+    SystemFlag, Transfer, Viewer,
 };
 use tern_policy::{
     Authentication, Decision, DenyReason, Operation, Policy, PolicyId, Question, Selection, Verdict,
@@ -276,8 +276,7 @@ impl World {
                 mailboxes.create_folder(account, "Kept", None, now).unwrap();
                 let kept = mailboxes.folder(account, "Kept").unwrap().id;
                 let transfer = Transfer {
-                    account,
-                    from: INBOX,
+                    from: Access::owner(account, INBOX),
                     to: kept,
                     uids: &[Uid(1)],
                     by: None,
@@ -308,8 +307,7 @@ impl World {
 
     fn flag(&self, account: AccountId, mailbox: MailboxId, uid: Uid, flags: Flags) {
         let request = FlagRequest {
-            account,
-            mailbox,
+            access: Access::owner(account, mailbox),
             uids: &[uid],
             change: &FlagChange::Set(flags),
             unchanged_since: None,
@@ -343,10 +341,12 @@ impl World {
     }
 
     fn delete(&self, account: AccountId) {
-        let gone = self
-            .house
-            .mailboxes
-            .expunge(account, INBOX, &[Uid(1)], false, self.house.now);
+        let gone = self.house.mailboxes.expunge(
+            &Access::owner(account, INBOX),
+            &[Uid(1)],
+            false,
+            self.house.now,
+        );
         assert_eq!(gone.unwrap(), [Uid(1)]);
     }
 

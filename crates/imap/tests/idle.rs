@@ -27,7 +27,9 @@ fn a_deleted_mailbox_ends_the_session_that_idles_in_it_though_nothing_else_chang
         commits += 1;
         (commits > 1).then_some(Injected::Full)
     })));
-    let cut_off = house.mailboxes.delete_folder(BOB, work, house.now);
+    let cut_off = house
+        .mailboxes
+        .delete_folder(&tern_mailbox::Access::owner(BOB, work), house.now);
     assert!(cut_off.is_err(), "between its two commits");
     house.engine.set_fault_hook(None);
     idler.session.notify();

@@ -62,7 +62,7 @@ pub use capability::Capability;
 pub use dispatch::execute;
 pub use error::{MethodError, SetError};
 pub use problem::Problem;
-pub use recall::RecallDesk;
+pub use recall::{NoDesk, RecallDesk};
 pub use request::{Request, Response};
 pub use scope::account_seen;
 pub use state::{Types, changed_types};

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tern_base::{AccountId, MailboxId, MessageId, Modseq};
 use tern_mailbox::rows::Change;
 use tern_mailbox::{
-    AccountView, Actor, Folder, Grantee, MailboxError, Mailboxes, MessageRow, Rights,
+    Access, AccountView, Actor, Folder, Grantee, MailboxError, Mailboxes, MessageRow, Rights,
 };
 use tern_session::ids;
 
@@ -163,6 +163,15 @@ impl Scope {
     /// Who acts by rights; none in one's own account, where everything is allowed.
     pub(crate) fn actor(&self) -> Option<&Actor> {
         self.foreign.as_ref().map(|foreign| &foreign.actor)
+    }
+
+    /// A mailbox, and who acts in it.
+    pub(crate) fn access(&self, mailbox: MailboxId) -> Access {
+        Access {
+            account: self.account,
+            mailbox,
+            actor: self.actor().cloned(),
+        }
     }
 
     /// What may be done in a mailbox.

@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tern_base::{MailboxId, Modseq, OriginId, Uid};
 use tern_mailbox::{
-    AppendRequest, FlagChange, FlagRequest, Flags, Mailboxes, NoListener, SystemFlag, Transfer,
-    Viewer,
+    Access, AppendRequest, FlagChange, FlagRequest, Flags, Mailboxes, NoListener, SystemFlag,
+    Transfer, Viewer,
 };
 use tern_session::ids;
 
@@ -88,8 +88,7 @@ fn store(house: &House, m: usize, u: usize, on: bool) {
     };
     let flags = Flags::of(if on { &[SystemFlag::Seen][..] } else { &[] });
     let request = FlagRequest {
-        account: BOB,
-        mailbox,
+        access: Access::owner(BOB, mailbox),
         uids: &[uid],
         change: &FlagChange::Set(flags),
         unchanged_since: None,
@@ -122,8 +121,7 @@ fn imap(house: &mut House, act: &Act) {
             };
             let uids = [uid];
             let transfer = Transfer {
-                account: BOB,
-                from,
+                from: Access::owner(BOB, from),
                 uids: &uids,
                 to: mailbox(house, to),
                 by: None,
@@ -140,7 +138,7 @@ fn imap(house: &mut House, act: &Act) {
             };
             house
                 .mailboxes
-                .expunge(BOB, mailbox, &[uid], false, now)
+                .expunge(&Access::owner(BOB, mailbox), &[uid], false, now)
                 .unwrap();
         }
         Act::ImapMake(n) => {
@@ -151,7 +149,9 @@ fn imap(house: &mut House, act: &Act) {
         }
         Act::ImapDelete(n) => {
             // The inbox stays.
-            let _ = house.mailboxes.delete_folder(BOB, mailbox(house, n), now);
+            let _ = house
+                .mailboxes
+                .delete_folder(&Access::owner(BOB, mailbox(house, n)), now);
         }
         _ => {}
     }

@@ -74,6 +74,38 @@ impl Actor {
     }
 }
 
+/// A mailbox, and who acts in it: what every verb is given that changes what is in one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// The account that it belongs to.
+    pub account: AccountId,
+    /// The mailbox.
+    pub mailbox: MailboxId,
+    /// Who acts, where it is somebody else's: by the rights that they have then.
+    pub actor: Option<Actor>,
+}
+
+impl Access {
+    /// The owner's, who may do everything.
+    pub const fn owner(account: AccountId, mailbox: MailboxId) -> Self {
+        Self {
+            account,
+            mailbox,
+            actor: None,
+        }
+    }
+
+    /// Where it is.
+    pub const fn place(&self) -> (AccountId, MailboxId) {
+        (self.account, self.mailbox)
+    }
+
+    /// Whether its owner acts.
+    pub const fn is_owners(&self) -> bool {
+        self.actor.is_none()
+    }
+}
+
 /// What is to become of the rights that somebody has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RightsChange {
@@ -146,6 +178,17 @@ impl Mailboxes {
             Some(actor) => self.rights_in(txn, actor, owner, mailbox)?,
         };
         rights.require(needed)
+    }
+
+    /// The same by what a verb was given.
+    pub fn allow_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        access: &Access,
+        needed: Rights,
+    ) -> Result<Rights, MailboxError> {
+        let (owner, mailbox) = access.place();
+        self.require_in(txn, access.actor.as_ref(), owner, mailbox, needed)
     }
 
     /// All rights that somebody was given, under whatever name.

@@ -4,24 +4,22 @@
 //! the target shows the message already does a copy become a message of its own, since a message
 //! has at most one placement in a mailbox.
 
-use tern_base::{AccountId, MailboxId, MessageId, Timestamp, Uid};
+use tern_base::{MailboxId, MessageId, Timestamp, Uid};
 
 use crate::edit::Edit;
 use crate::inherit::inherit;
 use crate::rights::FlagRights;
 use crate::rows::{MessageRow, PlacementRow};
-use crate::{Actor, Connection, Flags, MailboxError, Mailboxes, Rights, brought, limits};
+use crate::{Access, Connection, Flags, MailboxError, Mailboxes, Rights, brought, limits};
 
 /// Which messages go from where to where.
 #[derive(Clone, Debug)]
 pub struct Transfer<'a> {
-    /// The account.
-    pub account: AccountId,
-    /// The mailbox they are in.
-    pub from: MailboxId,
+    /// The mailbox they are in, and who acts.
+    pub from: Access,
     /// The messages; those that are not there are passed over.
     pub uids: &'a [Uid],
-    /// The mailbox they go to.
+    /// The mailbox of the same account that they go to.
     pub to: MailboxId,
     /// The connection of the client that asks, where it is known.
     pub by: Option<&'a Connection>,
@@ -44,7 +42,7 @@ impl Mailboxes {
         transfer: &Transfer<'_>,
         now: Timestamp,
     ) -> Result<Vec<CopiedPair>, MailboxError> {
-        self.transfer(None, transfer, now, false)
+        self.transfer(transfer, now, false)
     }
 
     /// Moves messages (RFC 6851): each leaves the one mailbox in the transaction that puts it
@@ -54,31 +52,19 @@ impl Mailboxes {
         transfer: &Transfer<'_>,
         now: Timestamp,
     ) -> Result<Vec<CopiedPair>, MailboxError> {
-        self.transfer(None, transfer, now, true)
-    }
-
-    /// [`Mailboxes::copy`], or a move, for somebody else than the owner of both mailboxes.
-    pub fn transfer_for(
-        &self,
-        actor: &Actor,
-        transfer: &Transfer<'_>,
-        moving: bool,
-        now: Timestamp,
-    ) -> Result<Vec<CopiedPair>, MailboxError> {
-        self.transfer(Some(actor), transfer, now, moving)
+        self.transfer(transfer, now, true)
     }
 
     fn transfer(
         &self,
-        actor: Option<&Actor>,
         transfer: &Transfer<'_>,
         now: Timestamp,
         moving: bool,
     ) -> Result<Vec<CopiedPair>, MailboxError> {
-        let (account, from, uids) = (transfer.account, transfer.from, transfer.uids);
-        self.edit_each(account, from, uids, |edit, uid, placement| {
+        let (account, from) = transfer.from.place();
+        self.edit_each(account, from, transfer.uids, |edit, uid, placement| {
             let target = edit.mailbox(transfer.to)?;
-            let may = self.may_transfer(edit.txn, actor, transfer, moving)?;
+            let may = self.may_transfer(edit.txn, transfer, moving)?;
             let mut placement = placement;
             placement.flags = may.within(&Flags::empty(), placement.flags);
             placement.saved = now;
@@ -105,13 +91,12 @@ impl Mailboxes {
     fn may_transfer(
         &self,
         txn: &mut tern_store::Transaction<'_>,
-        actor: Option<&Actor>,
         transfer: &Transfer<'_>,
         moving: bool,
     ) -> Result<FlagRights<'_>, MailboxError> {
-        let account = transfer.account;
         let taking = if moving { TAKE } else { Rights::READ };
-        self.require_in(txn, actor, account, transfer.from, taking)?;
+        self.allow_in(txn, &transfer.from, taking)?;
+        let (actor, account) = (transfer.from.actor.as_ref(), transfer.from.account);
         let rights = self.require_in(txn, actor, account, transfer.to, Rights::INSERT)?;
         let owners = self.marking.filter(|_| actor.is_some());
         Ok(FlagRights::of(rights, owners))
@@ -176,19 +161,17 @@ fn move_one(
     mut row: MessageRow,
     placement: PlacementRow,
 ) -> Result<Uid, MailboxError> {
-    let to = transfer.to;
-    if to != transfer.from && is_shown_in(&row, to) {
+    let (from, to) = (transfer.from.mailbox, transfer.to);
+    if to != from && is_shown_in(&row, to) {
         // It stays in the target, where what is moved stands beside it.
         let moved = duplicate(edit, to, id, row.clone(), placement.clone())?;
-        edit.unplace(transfer.from, uid, &placement, None)?;
-        row.placements
-            .retain(|(mailbox, _)| *mailbox != transfer.from);
+        edit.unplace(from, uid, &placement, None)?;
+        row.placements.retain(|(mailbox, _)| *mailbox != from);
         edit.put_message(id, &row);
         return Ok(moved);
     }
-    edit.unplace(transfer.from, uid, &placement, None)?;
-    row.placements
-        .retain(|(mailbox, _)| *mailbox != transfer.from);
+    edit.unplace(from, uid, &placement, None)?;
+    row.placements.retain(|(mailbox, _)| *mailbox != from);
     let moved = edit.place(to, placement, None)?;
     row.placements.push((to, moved));
     edit.put_message(id, &row);

@@ -9,7 +9,7 @@ use tern_store::{StoreError, limits as store_limits};
 
 use crate::folder::Tree;
 use crate::rows::{Change, Counters};
-use crate::{Actor, INBOX, MailboxError, Mailboxes, Rights, access, expunge, limits, tables};
+use crate::{Access, INBOX, MailboxError, Mailboxes, Rights, access, expunge, limits, tables};
 
 impl Mailboxes {
     /// Deletes a mailbox and the messages that are only there. A mailbox with mailboxes in it is
@@ -17,72 +17,34 @@ impl Mailboxes {
     ///
     /// The mailbox is gone from every list in one transaction; messages of a large one are then
     /// removed in chunks, after a crash by [`Mailboxes::finish_deletions`].
-    pub fn delete_folder(
-        &self,
-        account: AccountId,
-        mailbox: MailboxId,
-        now: Timestamp,
-    ) -> Result<(), MailboxError> {
-        self.delete_folder_for(None, account, mailbox, now)
-    }
-
-    /// The same for somebody else than the owner.
-    pub fn delete_folder_for(
-        &self,
-        actor: Option<&Actor>,
-        account: AccountId,
-        mailbox: MailboxId,
-        now: Timestamp,
-    ) -> Result<(), MailboxError> {
-        self.begin_deletion_for(actor, account, mailbox)?;
-        self.empty_doomed(account, mailbox, now)
+    pub fn delete_folder(&self, access: &Access, now: Timestamp) -> Result<(), MailboxError> {
+        self.begin_deletion(access)?;
+        self.empty_doomed(access.account, access.mailbox, now)
     }
 
     /// The first part of it alone: the mailbox is gone, and what is in it is for
     /// [`Mailboxes::go_on_deleting`], or for [`Mailboxes::finish_deletions`].
-    pub fn begin_deletion_for(
-        &self,
-        actor: Option<&Actor>,
-        account: AccountId,
-        mailbox: MailboxId,
-    ) -> Result<(), MailboxError> {
-        self.doom_if(actor, account, mailbox, |_| true)
+    pub fn begin_deletion(&self, access: &Access) -> Result<(), MailboxError> {
+        self.doom_if(access, |_| true)
     }
 
-    /// The same for one that holds no message; any other is [`MailboxError::NotEmpty`].
-    pub fn delete_empty_folder(
-        &self,
-        account: AccountId,
-        mailbox: MailboxId,
-        now: Timestamp,
-    ) -> Result<(), MailboxError> {
-        self.delete_empty_folder_for(None, account, mailbox, now)
-    }
-
-    /// The same for somebody else than the owner.
-    pub fn delete_empty_folder_for(
-        &self,
-        actor: Option<&Actor>,
-        account: AccountId,
-        mailbox: MailboxId,
-        now: Timestamp,
-    ) -> Result<(), MailboxError> {
-        self.doom_if(actor, account, mailbox, Counters::is_empty)?;
-        self.empty_doomed(account, mailbox, now)
+    /// Deletes a mailbox that holds no message; any other is [`MailboxError::NotEmpty`].
+    pub fn delete_empty_folder(&self, access: &Access, now: Timestamp) -> Result<(), MailboxError> {
+        self.doom_if(access, Counters::is_empty)?;
+        self.empty_doomed(access.account, access.mailbox, now)
     }
 
     fn doom_if(
         &self,
-        actor: Option<&Actor>,
-        account: AccountId,
-        mailbox: MailboxId,
+        access: &Access,
         may_go: impl Fn(&Counters) -> bool,
     ) -> Result<(), MailboxError> {
+        let (account, mailbox) = access.place();
         if mailbox == INBOX {
             return Err(MailboxError::NotAllowed("the inbox stays"));
         }
         self.edit(account, |edit| {
-            self.require_in(edit.txn, actor, account, mailbox, Rights::DELETE)?;
+            self.allow_in(edit.txn, access, Rights::DELETE)?;
             edit.mailbox(mailbox)?;
             let tree = Tree::read_in(edit)?;
             if tree.rows.values().any(|row| row.parent == Some(mailbox)) {

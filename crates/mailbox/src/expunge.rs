@@ -4,33 +4,21 @@ use tern_base::{AccountId, MailboxId, MessageId, Timestamp, Uid};
 
 use crate::edit::Edit;
 use crate::rows::{PlacementRow, VaultPlacementRow};
-use crate::{Actor, MailboxError, Mailboxes, Rights, SystemFlag};
+use crate::{Access, MailboxError, Mailboxes, Rights, SystemFlag};
 
 impl Mailboxes {
     /// Expunges messages of a mailbox; with `deleted_only` those of them that have `\Deleted`
     /// (RFC 9051 6.4.3 and 6.4.9). Answers the UIDs that are gone.
     pub fn expunge(
         &self,
-        account: AccountId,
-        mailbox: MailboxId,
+        access: &Access,
         uids: &[Uid],
         deleted_only: bool,
         now: Timestamp,
     ) -> Result<Vec<Uid>, MailboxError> {
-        self.expunge_for(None, (account, mailbox), uids, deleted_only, now)
-    }
-
-    /// The same for somebody else than the owner.
-    pub fn expunge_for(
-        &self,
-        actor: Option<&Actor>,
-        (account, mailbox): (AccountId, MailboxId),
-        uids: &[Uid],
-        deleted_only: bool,
-        now: Timestamp,
-    ) -> Result<Vec<Uid>, MailboxError> {
+        let (account, mailbox) = access.place();
         self.edit_each(account, mailbox, uids, |edit, uid, placement| {
-            self.require_in(edit.txn, actor, account, mailbox, NEEDED)?;
+            self.allow_in(edit.txn, access, NEEDED)?;
             if deleted_only && !placement.flags.has(SystemFlag::Deleted) {
                 return Ok(None);
             }

@@ -1,11 +1,11 @@
 //! Changing flags: IMAP STORE, JMAP keywords.
 
-use tern_base::{AccountId, MailboxId, Modseq, Uid};
+use tern_base::{Modseq, Uid};
 
 use crate::edit::Edit;
 use crate::rights::FlagRights;
 use crate::rows::PlacementRow;
-use crate::{Actor, Connection, Flags, MailboxError, Mailboxes, Rights, mark};
+use crate::{Access, Connection, Flags, MailboxError, Mailboxes, Rights, mark};
 
 /// How to change flags.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,10 +38,8 @@ pub(crate) const TOO_MANY_KEYWORDS: MailboxError = MailboxError::Limit("keywords
 /// Which messages, and how.
 #[derive(Clone, Debug)]
 pub struct FlagRequest<'a> {
-    /// The account.
-    pub account: AccountId,
-    /// The mailbox.
-    pub mailbox: MailboxId,
+    /// The mailbox, and who acts.
+    pub access: Access,
     /// The messages; those that are not there are passed over.
     pub uids: &'a [Uid],
     /// The change.
@@ -71,25 +69,17 @@ pub enum FlagOutcome {
 }
 
 impl Mailboxes {
-    /// Changes flags, durably. The answers are in the order of `uids`.
+    /// Changes flags, durably. What somebody has no right to change stays as it is. The answers are in the
+    /// order of `uids`.
     pub fn change_flags(
         &self,
         request: &FlagRequest<'_>,
     ) -> Result<Vec<FlagOutcome>, MailboxError> {
-        self.change_flags_for(None, request)
-    }
-
-    /// The same for somebody else than the owner: what they have no right to change stays as it is.
-    pub fn change_flags_for(
-        &self,
-        actor: Option<&Actor>,
-        request: &FlagRequest<'_>,
-    ) -> Result<Vec<FlagOutcome>, MailboxError> {
-        let (account, mailbox, uids) = (request.account, request.mailbox, request.uids);
+        let (access, uids) = (&request.access, request.uids);
+        let (account, mailbox) = access.place();
         self.edit_each(account, mailbox, uids, |edit, uid, row| {
-            let txn = &mut *edit.txn;
-            let rights = self.require_in(txn, actor, account, mailbox, Rights::READ)?;
-            let owners = self.marking.filter(|_| actor.is_some());
+            let rights = self.allow_in(edit.txn, access, Rights::READ)?;
+            let owners = self.marking.filter(|_| !access.is_owners());
             let may = FlagRights::of(rights, owners);
             if !may.allow_any_of(request.change) {
                 return Err(MailboxError::NotPermitted);
@@ -121,7 +111,7 @@ fn change_one(
         if marking.is_some_and(sets) {
             mark::mark(edit, row.message, request.by);
         }
-        edit.reflag(request.mailbox, uid, row, flags.clone())?;
+        edit.reflag(request.access.mailbox, uid, row, flags.clone())?;
     }
     Ok(FlagOutcome::Flags {
         uid,

@@ -8,7 +8,7 @@ use tern_store::{Read, StoreError, Transaction, Verdict, limits as store_limits}
 
 use crate::edit::Edit;
 use crate::rows::{AccountHead, Change, MailboxRow};
-use crate::{Actor, INBOX, MailboxError, Mailboxes, Rights, access, limits, tables};
+use crate::{Access, Actor, INBOX, MailboxError, Mailboxes, Rights, access, limits, tables};
 
 /// The special use of a mailbox (RFC 6154 2, RFC 8621 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -275,23 +275,11 @@ impl Mailboxes {
     /// move of its messages.
     pub fn rename_folder(
         &self,
-        account: AccountId,
-        mailbox: MailboxId,
+        access: &Access,
         path: &str,
         now: Timestamp,
     ) -> Result<(), MailboxError> {
-        self.rename_folder_for(None, account, mailbox, path, now)
-    }
-
-    /// The same for somebody else than the owner.
-    pub fn rename_folder_for(
-        &self,
-        actor: Option<&Actor>,
-        account: AccountId,
-        mailbox: MailboxId,
-        path: &str,
-        now: Timestamp,
-    ) -> Result<(), MailboxError> {
+        let (account, mailbox) = access.place();
         let names = split_path(path)?;
         names.first().map_or(Ok(()), |name| may_stand_first(name))?;
         if mailbox == INBOX {
@@ -299,8 +287,8 @@ impl Mailboxes {
         }
         self.edit(account, |edit| {
             let tree = Tree::read_in(edit)?;
-            self.require_in(edit.txn, actor, account, mailbox, Rights::DELETE)?;
-            self.may_make(edit, actor, &tree, path)?;
+            self.allow_in(edit.txn, access, Rights::DELETE)?;
+            self.may_make(edit, access.actor.as_ref(), &tree, path)?;
             let mut row = edit.mailbox(mailbox)?;
             if tree.find(path).is_some() {
                 return Err(MailboxError::Exists);

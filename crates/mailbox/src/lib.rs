@@ -82,7 +82,7 @@ mod wide;
 mod withdraw;
 mod words;
 
-pub use access::{Actor, Grantee, RightsChange, Shares};
+pub use access::{Access, Actor, Grantee, RightsChange, Shares};
 pub use account_view::{AccountView, Held};
 pub use across::{Across, Crossed, KeptAs};
 pub use ahead::Ahead;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use house::{ALICE, BOB, House, letter};
 use tern_base::{AccountId, MailboxId, Timestamp, Uid};
 use tern_mailbox::{
-    Across, Actor, Client, ExposureLevel, FlagChange, FlagRequest, Flags, Grantee, INBOX,
+    Access, Across, Actor, Client, ExposureLevel, FlagChange, FlagRequest, Flags, Grantee, INBOX,
     MailboxError, Mailboxes, Rights, RightsChange, Served, Share, SystemFlag, Transfer, Viewer,
     limits,
 };
@@ -171,10 +171,12 @@ fn a_new_mailbox_has_the_rights_of_the_one_it_is_in_and_they_go_with_it() {
     }
     // A name and a place are no right.
     mailboxes
-        .rename_folder(ALICE, deep.id, "Private", house.now)
+        .rename_folder(&Access::owner(ALICE, deep.id), "Private", house.now)
         .unwrap();
     assert_eq!(mailboxes.rights(&bob(), ALICE, deep.id), Ok(rights("lrk")));
-    mailboxes.delete_folder(ALICE, deep.id, house.now).unwrap();
+    mailboxes
+        .delete_folder(&Access::owner(ALICE, deep.id), house.now)
+        .unwrap();
     assert_eq!(mailboxes.rights(&bob(), ALICE, deep.id), Ok(Rights::NONE));
     let again = mailboxes
         .create_folder(ALICE, "Private", None, house.now)
@@ -246,33 +248,39 @@ type Verb = (
     fn(&House, &Actor) -> Result<(), MailboxError>,
 );
 
+/// One of Alice's mailboxes, for somebody else.
+fn shared(mailbox: MailboxId, actor: &Actor) -> Access {
+    Access {
+        actor: Some(actor.clone()),
+        ..Access::owner(ALICE, mailbox)
+    }
+}
+
 fn flag(house: &House, actor: &Actor, flag: SystemFlag) -> Result<(), MailboxError> {
     let request = FlagRequest {
-        account: ALICE,
-        mailbox: INBOX,
+        access: shared(INBOX, actor),
         uids: &[Uid(1)],
         change: &FlagChange::Add(Flags::of(&[flag])),
         unchanged_since: None,
         by: None,
     };
-    house
-        .mailboxes
-        .change_flags_for(Some(actor), &request)
-        .map(drop)
+    house.mailboxes.change_flags(&request).map(drop)
 }
 
 fn transfer(house: &House, actor: &Actor, moving: bool) -> Result<(), MailboxError> {
     let transfer = Transfer {
-        account: ALICE,
-        from: INBOX,
+        from: shared(INBOX, actor),
         uids: &[Uid(1)],
         to: WORK,
         by: None,
     };
-    house
-        .mailboxes
-        .transfer_for(actor, &transfer, moving, house.now)
-        .map(drop)
+    match moving {
+        true => house
+            .mailboxes
+            .move_messages(&transfer, house.now)
+            .map(drop),
+        false => house.mailboxes.copy(&transfer, house.now).map(drop),
+    }
 }
 
 fn across(house: &House, actor: &Actor, moving: bool) -> Result<(), MailboxError> {
@@ -332,7 +340,7 @@ const VERBS: [Verb; 12] = [
     ("expunge", "lre", |house, actor| {
         let uids = [Uid(1)];
         let boxes = &house.mailboxes;
-        let gone = boxes.expunge_for(Some(actor), (ALICE, INBOX), &uids, false, house.now);
+        let gone = boxes.expunge(&shared(INBOX, actor), &uids, false, house.now);
         gone.map(drop)
     }),
     ("create below", "lk", |house, actor| {
@@ -342,7 +350,7 @@ const VERBS: [Verb; 12] = [
     }),
     ("move a mailbox below", "lk", |house, actor| {
         let boxes = &house.mailboxes;
-        boxes.rename_folder_for(Some(actor), ALICE, WORK, "INBOX/Work", house.now)
+        boxes.rename_folder(&shared(WORK, actor), "INBOX/Work", house.now)
     }),
     ("append", "li", |house, actor| {
         house.mailboxes.transact(&[ALICE], |txn| {
@@ -417,9 +425,9 @@ fn at_the_top_of_an_account_only_its_owner_makes_mailboxes() {
     give(&house, INBOX, Grantee::Account(BOB), "lrswipkxtea");
     let top = boxes.create_folder_for(Some(&bob()), ALICE, "Mine", None, house.now);
     assert_eq!(top.err(), Some(MailboxError::NotPermitted));
-    let top = boxes.rename_folder_for(Some(&bob()), ALICE, WORK, "Mine", house.now);
+    let top = boxes.rename_folder(&shared(WORK, &bob()), "Mine", house.now);
     assert_eq!(top, Err(MailboxError::NotPermitted));
-    let gone = boxes.delete_folder_for(Some(&bob()), ALICE, WORK, house.now);
+    let gone = boxes.delete_folder(&shared(WORK, &bob()), house.now);
     assert_eq!(gone, Ok(()));
     // A name that is taken by what they may not see is told as one that they may not use.
     let hidden = boxes
@@ -542,14 +550,16 @@ fn what_the_marking_keyword_and_the_watched_mailbox_ask_for_only_the_owner_asks(
         let mut flags = Flags::empty();
         assert!(flags.add_keyword(keyword));
         let request = FlagRequest {
-            account: ALICE,
-            mailbox: INBOX,
+            access: Access {
+                actor: actor.cloned(),
+                ..Access::owner(ALICE, INBOX)
+            },
             uids: &[placed.uid],
             change: &FlagChange::Add(flags),
             unchanged_since: None,
             by: None,
         };
-        boxes.change_flags_for(actor, &request)
+        boxes.change_flags(&request)
     };
     let marks = |boxes: &Mailboxes| boxes.marked(ALICE, 10).unwrap().len();
     assert_eq!(
@@ -561,23 +571,18 @@ fn what_the_marking_keyword_and_the_watched_mailbox_ask_for_only_the_owner_asks(
     assert!(set(None, "$ask").is_ok());
     assert_eq!(marks(boxes), 1);
     let to = |to| Transfer {
-        account: ALICE,
-        from: INBOX,
+        from: shared(INBOX, &bob()),
         uids: &[Uid(1)],
         to,
         by: None,
     };
-    for moving in [false, true] {
-        let put = boxes.transfer_for(&bob(), &to(watched.id), moving, house.now);
-        assert_eq!(put.err(), Some(MailboxError::NotPermitted));
-    }
-    assert!(
-        boxes
-            .transfer_for(&bob(), &to(other.id), true, house.now)
-            .is_ok()
-    );
+    let copied = boxes.copy(&to(watched.id), house.now);
+    assert_eq!(copied.err(), Some(MailboxError::NotPermitted));
+    let moved = boxes.move_messages(&to(watched.id), house.now);
+    assert_eq!(moved.err(), Some(MailboxError::NotPermitted));
+    assert!(boxes.move_messages(&to(other.id), house.now).is_ok());
     // Whatever is shared becomes the watched one by its owner's doing alone.
-    let renamed = boxes.rename_folder_for(Some(&bob()), ALICE, other.id, "Ask2", house.now);
+    let renamed = boxes.rename_folder(&shared(other.id, &bob()), "Ask2", house.now);
     assert_eq!(renamed, Err(MailboxError::NotPermitted));
     let sub = boxes.create_folder(ALICE, "Sub", None, house.now).unwrap();
     give(&house, sub.id, Grantee::Account(BOB), "lrswipkxtea");
@@ -603,7 +608,7 @@ fn no_mailbox_of_ones_own_is_named_as_those_of_others() {
     for path in ["Other Users", "Other Users/x"] {
         let made = boxes.create_folder(ALICE, path, None, house.now);
         assert!(matches!(made, Err(MailboxError::InvalidName(_))), "{path}");
-        let renamed = boxes.rename_folder(ALICE, MailboxId(2), path, house.now);
+        let renamed = boxes.rename_folder(&Access::owner(ALICE, MailboxId(2)), path, house.now);
         assert!(
             matches!(renamed, Err(MailboxError::InvalidName(_))),
             "{path}"
@@ -685,7 +690,7 @@ fn whoever_moves_a_mailbox_makes_no_more_above_it_than_there_may_be() {
     let rename = |to| {
         house
             .mailboxes
-            .rename_folder_for(Some(&bob()), ALICE, mailbox, to, house.now)
+            .rename_folder(&shared(mailbox, &bob()), to, house.now)
     };
     let refused = rename("Work/One/Two/Box");
     let why = "mailboxes of an account";

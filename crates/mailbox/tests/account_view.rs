@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use tern_base::{MailboxId, MessageId, Uid};
 use tern_mailbox::{
-    Cover, FlagChange, FlagRequest, Flagging, Flags, INBOX, Placing, SystemFlag, Transfer, Update,
+    Access, Cover, FlagChange, FlagRequest, Flagging, Flags, INBOX, Placing, SystemFlag, Transfer,
+    Update,
 };
 
 use house::*;
@@ -81,8 +82,7 @@ fn play(house: &mut House, act: &Act) {
         }
         Act::Flag(mailbox, uid, on) => {
             let request = FlagRequest {
-                account: ALICE,
-                mailbox: MailboxId(mailbox),
+                access: Access::owner(ALICE, MailboxId(mailbox)),
                 uids: &[Uid(uid)],
                 change: &FlagChange::Set(flags(on)),
                 unchanged_since: None,
@@ -92,8 +92,7 @@ fn play(house: &mut House, act: &Act) {
         }
         Act::Copy(from, uid, to, moving) => {
             let transfer = Transfer {
-                account: ALICE,
-                from: MailboxId(from),
+                from: Access::owner(ALICE, MailboxId(from)),
                 uids: &[Uid(uid)],
                 to: MailboxId(to),
                 by: None,
@@ -105,9 +104,12 @@ fn play(house: &mut House, act: &Act) {
         }
         Act::Expunge(mailbox, uid) => {
             let uids = [Uid(uid)];
-            let _ = house
-                .mailboxes
-                .expunge(ALICE, MailboxId(mailbox), &uids, false, house.now);
+            let _ = house.mailboxes.expunge(
+                &Access::owner(ALICE, MailboxId(mailbox)),
+                &uids,
+                false,
+                house.now,
+            );
         }
         Act::Update(message, ref boxes, on) => {
             update(house, MessageId(message), boxes, on);
@@ -121,7 +123,7 @@ fn play(house: &mut House, act: &Act) {
             if let Ok(folder) = house.mailboxes.folder(ALICE, &path) {
                 house
                     .mailboxes
-                    .delete_folder(ALICE, folder.id, house.now)
+                    .delete_folder(&Access::owner(ALICE, folder.id), house.now)
                     .unwrap();
             }
         }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use tern_base::{AccountId, ContentDigest, MailboxId, MessageId, OriginId, Timestamp, Uid};
 use tern_mailbox::{
-    AppendRequest, FlagChange, FlagOutcome, FlagRequest, Flags, INBOX, Mailboxes, NoListener,
-    SealTag, Transfer, Viewer, limits,
+    Access, AppendRequest, FlagChange, FlagOutcome, FlagRequest, Flags, INBOX, Mailboxes,
+    NoListener, SealTag, Transfer, Viewer, limits,
 };
 use tern_store::{MemEngine, Verdict};
 
@@ -61,8 +61,7 @@ fn folder(mailboxes: &Mailboxes, n: usize) -> MailboxId {
 
 fn transfer(from: MailboxId, uids: &[Uid], to: MailboxId) -> Transfer<'_> {
     Transfer {
-        account: ALICE,
-        from,
+        from: Access::owner(ALICE, from),
         uids,
         to,
         by: None,
@@ -94,8 +93,7 @@ fn the_largest_message_is_withdrawn_and_comes_back_whole() {
         let copied = mailboxes.copy(&transfer(INBOX, &[Uid(1)], to), NOW);
         let uid = copied.unwrap()[0].to;
         let request = FlagRequest {
-            account: ALICE,
-            mailbox: to,
+            access: Access::owner(ALICE, to),
             uids: &[uid],
             change: &FlagChange::Set(full_flags(n)),
             unchanged_since: None,
@@ -189,8 +187,7 @@ fn long_lists_of_messages_with_long_rows_are_worked_in_chunks_that_fit() {
     assert_eq!(moved.len(), limits::CHUNK);
     let change = FlagChange::Set(full_flags(1));
     let request = FlagRequest {
-        account: ALICE,
-        mailbox: later,
+        access: Access::owner(ALICE, later),
         uids: &moved,
         change: &change,
         unchanged_since: None,
@@ -200,9 +197,13 @@ fn long_lists_of_messages_with_long_rows_are_worked_in_chunks_that_fit() {
     let changed = |outcome: &FlagOutcome| matches!(outcome, FlagOutcome::Flags { flags, .. } if *flags == full_flags(1));
     assert_eq!(outcomes.len(), limits::CHUNK);
     assert!(outcomes.iter().all(changed));
-    let gone = mailboxes.expunge(ALICE, INBOX, &uids, false, NOW).unwrap();
+    let gone = mailboxes
+        .expunge(&Access::owner(ALICE, INBOX), &uids, false, NOW)
+        .unwrap();
     assert_eq!(gone, uids);
-    mailboxes.delete_folder(ALICE, later, NOW).unwrap();
+    mailboxes
+        .delete_folder(&Access::owner(ALICE, later), NOW)
+        .unwrap();
     assert_eq!(mailboxes.account_head(ALICE).unwrap().messages, 0);
     check(&mailboxes);
 }

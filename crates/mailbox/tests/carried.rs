@@ -6,8 +6,8 @@ mod house;
 
 use tern_base::{Timestamp, Uid};
 use tern_mailbox::{
-    Carriage, Cover, ExposureLevel, INBOX, MailboxError, Origins, Outside, Seal, Served, Share,
-    Transfer, Viewer, limits,
+    Access, Carriage, Cover, ExposureLevel, INBOX, MailboxError, Origins, Outside, Seal, Served,
+    Share, Transfer, Viewer, limits,
 };
 use tern_store::{Range, Read, Transaction, Verdict};
 
@@ -56,8 +56,7 @@ fn what_carries_a_sealed_letter_is_hidden_withdrawn_and_comes_back_whole() {
     let trash = house.mailboxes.folder(BOB, "Trash").unwrap().id;
     let his = house.append(BOB, INBOX, &forward(1, &[letter(1)]));
     let transfer = Transfer {
-        account: BOB,
-        from: INBOX,
+        from: Access::owner(BOB, INBOX),
         uids: &[Uid(1)],
         to: trash,
         by: None,
@@ -185,7 +184,7 @@ fn ordinary_mail_has_no_rows_of_what_it_carries_and_the_most_has_a_bounded_numbe
     let uids = [his.uid];
     let gone = house
         .mailboxes
-        .expunge(BOB, INBOX, &uids, false, house.now)
+        .expunge(&Access::owner(BOB, INBOX), &uids, false, house.now)
         .unwrap();
     assert_eq!(gone.len(), 1);
     assert_eq!(carrier_rows(&house), 1);

@@ -8,7 +8,9 @@ mod house;
 use house::{ALICE, House, letter, open};
 use proptest::prelude::*;
 use tern_base::{MailboxId, Uid};
-use tern_mailbox::{Entry, FlagChange, FlagRequest, Flags, INBOX, Mailboxes, SystemFlag, Transfer};
+use tern_mailbox::{
+    Access, Entry, FlagChange, FlagRequest, Flags, INBOX, Mailboxes, SystemFlag, Transfer,
+};
 
 const SENT: MailboxId = MailboxId(2);
 
@@ -49,8 +51,7 @@ fn step(house: &mut House, mailboxes: &Mailboxes, act: Act, chosen: u8) {
     let uids: Vec<Uid> = chosen.chain([u32::MAX]).map(Uid).collect();
     let flag = |change| {
         let request = FlagRequest {
-            account: ALICE,
-            mailbox: INBOX,
+            access: Access::owner(ALICE, INBOX),
             uids: &uids,
             change: &change,
             unchanged_since: None,
@@ -59,8 +60,7 @@ fn step(house: &mut House, mailboxes: &Mailboxes, act: Act, chosen: u8) {
         mailboxes.change_flags(&request).unwrap();
     };
     let transfer = |to| Transfer {
-        account: ALICE,
-        from: INBOX,
+        from: Access::owner(ALICE, INBOX),
         uids: &uids,
         to,
         by: None,
@@ -69,7 +69,9 @@ fn step(house: &mut House, mailboxes: &Mailboxes, act: Act, chosen: u8) {
         Act::Append => drop(house.append(ALICE, INBOX, &letter(uids.len()))),
         Act::Flag(which) => flag(FlagChange::Add(Flags::of(&[which]))),
         Act::Unflag(which) => flag(FlagChange::Remove(Flags::of(&[which]))),
-        Act::Expunge => drop(mailboxes.expunge(ALICE, INBOX, &uids, false, house.now)),
+        Act::Expunge => {
+            drop(mailboxes.expunge(&Access::owner(ALICE, INBOX), &uids, false, house.now))
+        }
         Act::Copy(to) => drop(mailboxes.copy(&transfer(to), house.now).unwrap()),
         Act::Move => drop(mailboxes.move_messages(&transfer(SENT), house.now).unwrap()),
         Act::Look => drop(entries(mailboxes, INBOX)),

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use house::{ALICE, BOB, House, letter};
 use tern_base::{AccountId, MessageId, Timestamp};
 use tern_mailbox::{
-    Client, Cover, ExposureLevel, INBOX, Ledger, MailboxError, Served, Share, Transfer, Viewer,
-    limits,
+    Access, Client, Cover, ExposureLevel, INBOX, Ledger, MailboxError, Served, Share, Transfer,
+    Viewer, limits,
 };
 
 /// A client of this name, at the address of this number.
@@ -157,8 +157,7 @@ fn what_is_made_of_a_copy_inherits_its_ledger_and_a_seal_ends_it() {
     copy.serve(ExposureLevel::Downloaded, Share::ALL, &phone, 10)
         .unwrap();
     let transfer = Transfer {
-        account: BOB,
-        from: INBOX,
+        from: Access::owner(BOB, INBOX),
         uids: &[his.uid],
         to: INBOX,
         by: None,

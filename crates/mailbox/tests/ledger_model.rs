@@ -10,8 +10,8 @@ use house::{ALICE, House, letter};
 use proptest::prelude::*;
 use tern_base::{MessageId, OriginId, Timestamp};
 use tern_mailbox::{
-    DeviceId, ExposureLevel, Flags, INBOX, Landing, Lineage, MailboxError, Moment, Served, Share,
-    Transfer, Viewer, limits,
+    Access, DeviceId, ExposureLevel, Flags, INBOX, Landing, Lineage, MailboxError, Moment, Served,
+    Share, Transfer, Viewer, limits,
 };
 
 /// One thing that happens to copies, which are named by their number modulo how many there are.
@@ -203,8 +203,7 @@ impl Both {
                 let from = there[n % there.len()];
                 let uids = [self.uid(from)];
                 let transfer = Transfer {
-                    account: ALICE,
-                    from: INBOX,
+                    from: Access::owner(ALICE, INBOX),
                     uids: &uids,
                     to: INBOX,
                     by: None,

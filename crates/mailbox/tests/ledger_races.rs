@@ -6,11 +6,10 @@ mod house;
 
 use std::sync::Arc;
 
-use house::{ALICE, BOB, FOLDERS, House, TAG, letter};
-use tern_base::{ContentDigest, Timestamp, Uid};
+use house::{ALICE, BOB, FOLDERS, House, TAG, landing, letter, open, seal_over};
+use tern_base::{ContentDigest, OriginId, Timestamp, Uid};
 use tern_mailbox::{
-    Cover, ExposureLevel, Flags, INBOX, Landing, Lineage, MailboxError, Mailboxes, NoListener,
-    Origins, Outside, Seal, Served, Share, Viewer, limits,
+    Access, Cover, ExposureLevel, INBOX, MailboxError, Mailboxes, Served, Share, Viewer, limits,
 };
 use tern_store::MemEngine;
 
@@ -33,9 +32,7 @@ impl One {
 
     fn with(content: Vec<u8>) -> Self {
         let engine = MemEngine::new();
-        let listener = Arc::new(NoListener);
-        let opened = Mailboxes::open(Arc::new(engine.clone()), [7; 32], listener);
-        let mailboxes = Arc::new(opened.unwrap());
+        let mailboxes = Arc::new(open(&engine));
         mailboxes.create_account(BOB, 0, &FOLDERS, NOW).unwrap();
         Self::deliver(engine, mailboxes, content)
     }
@@ -47,16 +44,7 @@ impl One {
 
     fn deliver(engine: MemEngine, mailboxes: Arc<Mailboxes>, content: Vec<u8>) -> Self {
         let prepared = mailboxes.prepare(content, NOW).unwrap();
-        let landing = Landing {
-            account: BOB,
-            mailbox: INBOX,
-            flags: Flags::empty(),
-            received: NOW,
-            prefix: Vec::new(),
-            origin: tern_base::OriginId([1; 16]),
-            lineage: Lineage::Delivered,
-            brought_by: None,
-        };
+        let landing = landing(BOB, OriginId([1; 16]), NOW);
         let placed = mailboxes.land(&prepared, &[landing], NOW).unwrap();
         let placed = placed.into_iter().next().unwrap().unwrap();
         let row = mailboxes.message(BOB, placed.message).unwrap();
@@ -112,22 +100,13 @@ impl One {
     fn expunge(&self) {
         let gone = self
             .mailboxes
-            .expunge(BOB, INBOX, &[self.uid], false, NOW)
+            .expunge(&Access::owner(BOB, INBOX), &[self.uid], false, NOW)
             .unwrap();
         assert_eq!(gone, [self.uid]);
     }
 
     fn seal(&self) {
-        let seal = Seal {
-            tag: TAG,
-            cover: Cover::Except([].into()),
-            outside: Outside::All,
-            origins: Origins::all(),
-            attached: true,
-            part: None,
-            active: true,
-            until: NOW,
-        };
+        let seal = seal_over(Cover::Except([].into()), NOW);
         let sealed = self
             .mailboxes
             .seal(self.digest, seal, |_| Ok::<_, MailboxError>(()));
@@ -242,10 +221,9 @@ fn what_was_served_before_a_crash_is_on_record_and_what_was_sealed_before_it_is_
     });
     assert_eq!(one.record(), Err(MailboxError::Sealed));
     let disk = killed.lock().unwrap().take().unwrap();
-    let opened = Mailboxes::open(Arc::new(disk.clone()), [7; 32], Arc::new(NoListener));
     let after = One {
+        mailboxes: Arc::new(open(&disk)),
         engine: disk,
-        mailboxes: Arc::new(opened.unwrap()),
         ..seen
     };
     assert_eq!(after.record(), Err(MailboxError::Sealed));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tern_base::{AccountId, BlobId, ContentDigest, MailboxId, MessageId, OriginId, Timestamp, Uid};
 use tern_mailbox::{
-    AppendRequest, Exposure, ExposureLevel, Flags, INBOX, Landing, Lineage, MailboxError,
+    Access, AppendRequest, Exposure, ExposureLevel, Flags, INBOX, Landing, Lineage, MailboxError,
     Mailboxes, NoListener, Placed, SealTag, Served, Share, Transfer, Viewer,
 };
 use tern_store::mem::Injected;
@@ -124,8 +124,7 @@ fn what_went_with_its_folder_is_not_withdrawn_and_never_back() {
             .id;
         let placed = deliver(&mailboxes, ALICE);
         let to_work = Transfer {
-            account: ALICE,
-            from: INBOX,
+            from: Access::owner(ALICE, INBOX),
             uids: &[placed.uid],
             to: work,
             by: None,
@@ -135,7 +134,8 @@ fn what_went_with_its_folder_is_not_withdrawn_and_never_back() {
             false => mailboxes.move_messages(&to_work, NOW).unwrap(),
         };
         // Killed between the folder and what is in it.
-        assert!(!cut_off(&engine, 1, || mailboxes.delete_folder(ALICE, work, NOW)));
+        assert!(!cut_off(&engine, 1, || mailboxes
+            .delete_folder(&Access::owner(ALICE, work), NOW)));
         let mailboxes = open(&engine);
         let copy = (ALICE, placed.message);
         assert_eq!(withdraw(&mailboxes, copy), elsewhere);
@@ -161,7 +161,7 @@ fn a_deletion_that_fails_keeps_no_other_from_being_finished() {
         let work = mailboxes.create_folder(account, "Work", None, NOW).unwrap();
         append(&mailboxes, account, work.id);
         assert!(!cut_off(&engine, 1, || {
-            mailboxes.delete_folder(account, work.id, NOW)
+            mailboxes.delete_folder(&Access::owner(account, work.id), NOW)
         }));
     }
     let messages = Range::prefix([&[0x14][..], &ALICE.0.to_be_bytes()].concat());
@@ -312,7 +312,7 @@ fn the_check_notices_what_a_purge_would_have_left() {
         [&[table][..], &digest().0, &ALICE.0.to_be_bytes(), &message].concat()
     };
     mailboxes
-        .expunge(ALICE, INBOX, &[copy.uid], false, NOW)
+        .expunge(&Access::owner(ALICE, INBOX), &[copy.uid], false, NOW)
         .unwrap();
     mailboxes.collect_all().unwrap();
     check(&mailboxes);
@@ -368,8 +368,7 @@ fn what_a_client_brings_and_what_is_made_of_what_was_served_is_exposed() {
     let delivered = deliver(&mailboxes, ALICE);
     let within_inbox = |uid: Uid| {
         let transfer = Transfer {
-            account: ALICE,
-            from: INBOX,
+            from: Access::owner(ALICE, INBOX),
             uids: &[uid],
             to: INBOX,
             by: None,

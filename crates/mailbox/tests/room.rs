@@ -5,7 +5,7 @@
 mod house;
 
 use tern_base::{AccountId, OriginId, Uid};
-use tern_mailbox::{AppendRequest, Flags, INBOX, MailboxError, Placed, Viewer, limits};
+use tern_mailbox::{Access, AppendRequest, Flags, INBOX, MailboxError, Placed, Viewer, limits};
 
 use house::*;
 
@@ -62,7 +62,7 @@ fn what_is_brought_and_removed_again_is_bounded_by_the_quota_too() {
         let uids: [Uid; 1] = [placed.uid];
         house
             .mailboxes
-            .expunge(ALICE, INBOX, &uids, false, house.now)
+            .expunge(&Access::owner(ALICE, INBOX), &uids, false, house.now)
     };
     let times = limits::BROUGHT_QUOTAS as usize;
     for number in 0..times {
@@ -80,7 +80,7 @@ fn what_is_brought_and_removed_again_is_bounded_by_the_quota_too() {
     house.mailboxes.collect(house.now, 100).unwrap();
     house
         .mailboxes
-        .expunge(ALICE, INBOX, &[Uid(11)], false, house.now)
+        .expunge(&Access::owner(ALICE, INBOX), &[Uid(11)], false, house.now)
         .unwrap();
     assert_eq!(again(&house, times).map(|gone| gone.len()), Ok(1));
     house.check();

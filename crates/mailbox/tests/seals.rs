@@ -6,8 +6,8 @@ mod house;
 
 use tern_base::{ContentDigest, OriginId, Timestamp, Uid};
 use tern_mailbox::{
-    Cover, ExposureLevel, FlagChange, FlagRequest, Flags, INBOX, MailboxError, Origins, Outside,
-    Seal, Served, Share, SystemFlag, Transfer, Viewer,
+    Access, Cover, ExposureLevel, FlagChange, FlagRequest, Flags, INBOX, MailboxError, Origins,
+    Outside, Seal, Served, Share, SystemFlag, Transfer, Viewer,
 };
 use tern_store::{Range, Read, StoreError, Verdict};
 
@@ -86,8 +86,7 @@ fn withdrawn_copies_leave_every_mailbox_and_come_back_whole() {
     let his = house.append(BOB, INBOX, &letter(1));
     house.append(BOB, INBOX, &letter(2));
     let to = |to| Transfer {
-        account: BOB,
-        from: INBOX,
+        from: Access::owner(BOB, INBOX),
         uids: &[Uid(1)],
         to,
         by: None,
@@ -96,8 +95,7 @@ fn withdrawn_copies_leave_every_mailbox_and_come_back_whole() {
     house.mailboxes.move_messages(&to(work), now).unwrap();
     let flags = Flags::of(&[SystemFlag::Seen, SystemFlag::Flagged]);
     let request = FlagRequest {
-        account: BOB,
-        mailbox: work,
+        access: Access::owner(BOB, work),
         uids: &[Uid(1)],
         change: &FlagChange::Set(flags.clone()),
         unchanged_since: None,
@@ -112,7 +110,10 @@ fn withdrawn_copies_leave_every_mailbox_and_come_back_whole() {
     assert!(house.uids(BOB, trash).is_empty() && house.uids(BOB, work).is_empty());
     assert_eq!(house.uids(BOB, INBOX), [2]);
     assert!(house.mailboxes.account_head(BOB).unwrap().used_bytes < used);
-    house.mailboxes.delete_folder(BOB, trash, now).unwrap();
+    house
+        .mailboxes
+        .delete_folder(&Access::owner(BOB, trash), now)
+        .unwrap();
     house.restore_all();
     house.check();
     assert_eq!(house.uids(BOB, work), [2], "a fresh UID");

@@ -6,8 +6,8 @@ mod house;
 
 use tern_base::{ContentDigest, MessageId, Timestamp, Uid};
 use tern_mailbox::{
-    Carriage, Cover, ExposureLevel, Flags, INBOX, MailboxError, Origins, Outside, Parts, Prepared,
-    Seal, SealTag, Served, Share, StandIn, SystemFlag, Transfer, Viewer,
+    Access, Carriage, Cover, ExposureLevel, Flags, INBOX, MailboxError, Origins, Outside, Parts,
+    Prepared, Seal, SealTag, Served, Share, StandIn, SystemFlag, Transfer, Viewer,
 };
 use tern_store::{Transaction, Verdict};
 
@@ -63,8 +63,7 @@ fn it_is_where_the_other_was_and_no_seal_of_its_part_covers_it() {
     let uids = &[Uid(1)];
     let (account, from, to) = (BOB, INBOX, trash);
     let transfer = Transfer {
-        account,
-        from,
+        from: Access::owner(account, from),
         uids,
         to,
         by: None,
@@ -72,8 +71,7 @@ fn it_is_where_the_other_was_and_no_seal_of_its_part_covers_it() {
     house.mailboxes.copy(&transfer, house.now).unwrap();
     let seen = Flags::of(&[SystemFlag::Seen]);
     let change = tern_mailbox::FlagRequest {
-        account: BOB,
-        mailbox: INBOX,
+        access: Access::owner(BOB, INBOX),
         uids,
         change: &tern_mailbox::FlagChange::Add(seen),
         unchanged_since: None,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tern_base::{Entropy, MailboxId, MessageId, Modseq, SeededEntropy, Uid};
 use tern_mailbox::rows::Change;
 use tern_mailbox::{
-    FlagChange, FlagRequest, Flags, INBOX, MailboxError, Mailboxes, NoListener, SystemFlag,
+    Access, FlagChange, FlagRequest, Flags, INBOX, MailboxError, Mailboxes, NoListener, SystemFlag,
     Transfer,
 };
 
@@ -117,8 +117,7 @@ fn act(house: &mut House, dice: &mut SeededEntropy, boxes: &[MailboxId], number:
         .collect();
     let flag = SystemFlag::ALL[dice.below(5) as usize];
     let transfer = Transfer {
-        account: ALICE,
-        from: mailbox,
+        from: Access::owner(ALICE, mailbox),
         uids: &uids,
         to,
         by: None,
@@ -129,8 +128,7 @@ fn act(house: &mut House, dice: &mut SeededEntropy, boxes: &[MailboxId], number:
         }
         2 => {
             let request = FlagRequest {
-                account: ALICE,
-                mailbox,
+                access: Access::owner(ALICE, mailbox),
                 uids: &uids,
                 change: &FlagChange::Set(Flags::of(&[flag])),
                 unchanged_since: None,
@@ -147,7 +145,7 @@ fn act(house: &mut House, dice: &mut SeededEntropy, boxes: &[MailboxId], number:
         _ => {
             house
                 .mailboxes
-                .expunge(ALICE, mailbox, &uids, false, house.now)
+                .expunge(&Access::owner(ALICE, mailbox), &uids, false, house.now)
                 .unwrap();
         }
     }
@@ -228,9 +226,10 @@ fn of_a_mailbox_that_is_left_alone_nothing_is_told_however_much_is_forgotten_of_
         house.append(ALICE, INBOX, &letter(number));
     }
     let expunge = |house: &House, uid| {
-        let gone = house
-            .mailboxes
-            .expunge(ALICE, INBOX, &[Uid(uid)], false, house.now);
+        let gone =
+            house
+                .mailboxes
+                .expunge(&Access::owner(ALICE, INBOX), &[Uid(uid)], false, house.now);
         assert_eq!(gone, Ok(vec![Uid(uid)]));
     };
     expunge(&house, 2);

@@ -5,8 +5,8 @@ mod house;
 
 use tern_base::{AccountId, Entropy, MailboxId, OriginId, SeededEntropy, Uid};
 use tern_mailbox::{
-    AppendRequest, Cover, FlagChange, FlagOutcome, FlagRequest, Flags, INBOX, Landing, Lineage,
-    MailboxError, Placed, SystemFlag, Transfer, Viewer, limits,
+    Access, AppendRequest, Cover, FlagChange, FlagOutcome, FlagRequest, Flags, INBOX, Landing,
+    Lineage, MailboxError, Placed, SystemFlag, Transfer, Viewer, limits,
 };
 use tern_store::Verdict;
 
@@ -38,7 +38,7 @@ fn what_is_read_slowly_and_removed_meanwhile_is_gone_and_not_damaged() {
     let uids = [placed.uid];
     let removed = house
         .mailboxes
-        .expunge(ALICE, INBOX, &uids, false, house.now);
+        .expunge(&Access::owner(ALICE, INBOX), &uids, false, house.now);
     removed.unwrap();
     // Whoever began before goes on for as long as the content is kept.
     let read = |house: &House| house.mailboxes.read(ALICE, &row, 0..u64::MAX);
@@ -73,7 +73,7 @@ fn large_content_is_staged_read_in_ranges_and_collected() {
         house.check();
         house
             .mailboxes
-            .expunge(account, INBOX, &[uid], false, house.now)
+            .expunge(&Access::owner(account, INBOX), &[uid], false, house.now)
             .unwrap();
     }
     assert_eq!(
@@ -137,8 +137,7 @@ fn flags_change_modseq_only_when_they_change() {
     let store = |change: FlagChange, unchanged_since| {
         let uids = [Uid(1), Uid(3), Uid(9)];
         let request = FlagRequest {
-            account: ALICE,
-            mailbox: INBOX,
+            access: Access::owner(ALICE, INBOX),
             uids: &uids,
             change: &change,
             unchanged_since,
@@ -174,7 +173,7 @@ fn flags_change_modseq_only_when_they_change() {
     let uids = [Uid(1), Uid(2), Uid(3)];
     let gone = house
         .mailboxes
-        .expunge(ALICE, INBOX, &uids, true, house.now)
+        .expunge(&Access::owner(ALICE, INBOX), &uids, true, house.now)
         .unwrap();
     assert_eq!(gone, [Uid(1), Uid(3)]);
     assert_eq!(house.uids(ALICE, INBOX), [2]);
@@ -192,8 +191,7 @@ fn a_keyword_for_which_there_is_no_room_is_refused_and_not_dropped() {
     };
     let store = |change: FlagChange| {
         let request = FlagRequest {
-            account: ALICE,
-            mailbox: INBOX,
+            access: Access::owner(ALICE, INBOX),
             uids: &[Uid(1)],
             change: &change,
             unchanged_since: None,
@@ -222,8 +220,7 @@ fn copies_are_placements_with_flags_of_their_own() {
     let placed = house.append(ALICE, INBOX, &letter(1));
     let uids = [placed.uid];
     let transfer = Transfer {
-        account: ALICE,
-        from: INBOX,
+        from: Access::owner(ALICE, INBOX),
         uids: &uids,
         to: sent,
         by: None,
@@ -245,8 +242,7 @@ fn copies_are_placements_with_flags_of_their_own() {
     );
     let change = FlagChange::Add(Flags::of(&[SystemFlag::Flagged]));
     let request = FlagRequest {
-        account: ALICE,
-        mailbox: sent,
+        access: Access::owner(ALICE, sent),
         uids: &[Uid(1)],
         change: &change,
         unchanged_since: None,
@@ -267,8 +263,7 @@ fn moving_within_a_mailbox_gives_a_new_uid() {
     let mut house = House::new();
     let placed = house.append(ALICE, INBOX, &letter(1));
     let transfer = Transfer {
-        account: ALICE,
-        from: INBOX,
+        from: Access::owner(ALICE, INBOX),
         uids: &[placed.uid],
         to: INBOX,
         by: None,
@@ -306,21 +301,25 @@ fn folders_are_made_renamed_and_deleted() {
     }
     let work = m.folder(ALICE, "Work").unwrap().id;
     assert!(matches!(
-        m.delete_folder(ALICE, work, now),
+        m.delete_folder(&Access::owner(ALICE, work), now),
         Err(MailboxError::HasChildren)
     ));
     assert!(matches!(
-        m.rename_folder(ALICE, work, "Work/2026/inner", now),
+        m.rename_folder(&Access::owner(ALICE, work), "Work/2026/inner", now),
         Err(MailboxError::NotAllowed(_))
     ));
-    m.rename_folder(ALICE, work, "Old/Work", now).unwrap();
+    m.rename_folder(&Access::owner(ALICE, work), "Old/Work", now)
+        .unwrap();
     assert_eq!(m.folder(ALICE, "Old/Work/2026/Q4").unwrap().id, deep.id);
     assert!(matches!(
-        m.delete_folder(ALICE, INBOX, now),
+        m.delete_folder(&Access::owner(ALICE, INBOX), now),
         Err(MailboxError::NotAllowed(_))
     ));
     house.append(ALICE, deep.id, &letter(1));
-    house.mailboxes.delete_folder(ALICE, deep.id, now).unwrap();
+    house
+        .mailboxes
+        .delete_folder(&Access::owner(ALICE, deep.id), now)
+        .unwrap();
     assert_eq!(
         house.mailboxes.folder(ALICE, "Old/Work/2026/Q4"),
         Err(MailboxError::NoMailbox)
@@ -387,8 +386,7 @@ fn a_move_into_a_mailbox_that_shows_the_message_takes_room_as_a_copy_does() {
     let sent = house.mailboxes.folder(ALICE, "Sent").unwrap().id;
     let used = || house.mailboxes.account_head(ALICE).unwrap().used_bytes;
     let transfer = |from, to| Transfer {
-        account: ALICE,
-        from,
+        from: Access::owner(ALICE, from),
         uids: &[Uid(1)],
         to,
         by: None,
@@ -462,8 +460,7 @@ fn step(house: &mut House, dice: &mut SeededEntropy, boxes: &[MailboxId; 3]) {
         .map(Uid)
         .collect();
     let transfer = Transfer {
-        account: ALICE,
-        from,
+        from: Access::owner(ALICE, from),
         uids: &uids,
         to,
         by: None,
@@ -475,14 +472,13 @@ fn step(house: &mut House, dice: &mut SeededEntropy, boxes: &[MailboxId; 3]) {
         5 => drop(
             house
                 .mailboxes
-                .expunge(ALICE, from, &uids, false, now)
+                .expunge(&Access::owner(ALICE, from), &uids, false, now)
                 .unwrap(),
         ),
         6 => {
             let change = FlagChange::Add(Flags::of(&[SystemFlag::ALL[dice.below(5) as usize]]));
             let request = FlagRequest {
-                account: ALICE,
-                mailbox: from,
+                access: Access::owner(ALICE, from),
                 uids: &uids,
                 change: &change,
                 unchanged_since: None,
@@ -517,7 +513,7 @@ fn a_path_leads_to_the_mailbox_that_has_it_now() {
     assert_eq!(mailboxes.folder(ALICE, "Work").unwrap(), first);
     assert_eq!(mailboxes.folder(ALICE, "Work").unwrap(), first);
     mailboxes
-        .rename_folder(ALICE, first.id, "Old", now)
+        .rename_folder(&Access::owner(ALICE, first.id), "Old", now)
         .unwrap();
     assert_eq!(
         mailboxes.folder(ALICE, "Work"),
@@ -526,11 +522,13 @@ fn a_path_leads_to_the_mailbox_that_has_it_now() {
     let second = mailboxes.create_folder(ALICE, "Work", None, now).unwrap();
     assert_eq!(mailboxes.folder(ALICE, "Work").unwrap(), second);
     mailboxes
-        .rename_folder(ALICE, second.id, "Old/Work", now)
+        .rename_folder(&Access::owner(ALICE, second.id), "Old/Work", now)
         .unwrap();
     assert_eq!(mailboxes.folder(ALICE, "Old").unwrap().id, first.id);
     assert_eq!(mailboxes.folder(ALICE, "Old/Work").unwrap().id, second.id);
-    mailboxes.delete_folder(ALICE, second.id, now).unwrap();
+    mailboxes
+        .delete_folder(&Access::owner(ALICE, second.id), now)
+        .unwrap();
     assert_eq!(
         mailboxes.folder(ALICE, "Old/Work"),
         Err(MailboxError::NoMailbox)

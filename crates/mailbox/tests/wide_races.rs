@@ -6,11 +6,11 @@ mod house;
 
 use std::sync::Arc;
 
-use house::{ALICE, BOB, FOLDERS, TAG, letter};
+use house::{ALICE, BOB, FOLDERS, TAG, landing, letter, open, seal_over};
 use tern_base::{AccountId, ContentDigest, MessageId, OriginId, Timestamp, Uid};
 use tern_mailbox::{
-    AppendRequest, Cover, DeviceId, ExposureLevel, Flags, INBOX, Landing, Lineage, MailboxError,
-    Mailboxes, NoListener, Origins, Outside, Placed, Seal, Served, Share, Transfer, Viewer, limits,
+    Access, AppendRequest, Cover, DeviceId, ExposureLevel, Flags, INBOX, MailboxError, Mailboxes,
+    Placed, Served, Share, Transfer, Viewer, limits,
 };
 use tern_store::{MemEngine, Read, Verdict, mem::Injected};
 
@@ -36,7 +36,7 @@ fn viewer(name: &str) -> Viewer {
 impl Mass {
     fn new() -> Self {
         let engine = MemEngine::new();
-        let mailboxes = open(&engine);
+        let mailboxes = Arc::new(open(&engine));
         for account in [ALICE, BOB] {
             mailboxes.create_account(account, 0, &FOLDERS, NOW).unwrap();
         }
@@ -55,7 +55,7 @@ impl Mass {
     /// What another process finds.
     fn restarted(&self) -> Self {
         Self {
-            mailboxes: open(&self.engine),
+            mailboxes: Arc::new(open(&self.engine)),
             ..self.clone()
         }
     }
@@ -76,16 +76,7 @@ impl Mass {
 
     fn land(&self, account: AccountId, count: usize) -> Result<Vec<Placed>, MailboxError> {
         let prepared = self.mailboxes.prepare(letter(1), NOW)?;
-        let landing = Landing {
-            account,
-            mailbox: INBOX,
-            flags: Flags::empty(),
-            received: NOW,
-            prefix: Vec::new(),
-            origin: OriginId([2; 16]),
-            lineage: Lineage::Delivered,
-            brought_by: None,
-        };
+        let landing = landing(account, OriginId([2; 16]), NOW);
         let placed = self.mailboxes.land(&prepared, &vec![landing; count], NOW)?;
         placed.into_iter().collect()
     }
@@ -106,8 +97,7 @@ impl Mass {
 
     fn copy(&self, account: AccountId, uid: Uid) {
         let transfer = Transfer {
-            account,
-            from: INBOX,
+            from: Access::owner(account, INBOX),
             uids: &[uid],
             to: INBOX,
             by: None,
@@ -144,11 +134,6 @@ impl Mass {
         assert_eq!(self.restarted().served_to_bob(), found);
         found
     }
-}
-
-fn open(engine: &MemEngine) -> Arc<Mailboxes> {
-    let opened = Mailboxes::open(Arc::new(engine.clone()), [7; 32], Arc::new(NoListener));
-    Arc::new(opened.unwrap())
 }
 
 #[test]
@@ -252,7 +237,9 @@ fn what_is_removed_at_that_moment_is_found() {
         let draft = mass.append();
         let remove = move |mass: &Mass| {
             let uids = [draft.uid];
-            let gone = mass.mailboxes.expunge(BOB, INBOX, &uids, false, NOW);
+            let gone = mass
+                .mailboxes
+                .expunge(&Access::owner(BOB, INBOX), &uids, false, NOW);
             assert_eq!(gone.unwrap(), uids);
         };
         if first_removed {
@@ -309,16 +296,7 @@ fn a_withdrawal_tells_what_was_served_of_the_draft_and_of_each_copy() {
         .find(|(account, _)| *account == ALICE)
         .unwrap();
     mass.serve(ALICE, read);
-    let seal = Seal {
-        tag: TAG,
-        cover: Cover::Except([].into()),
-        outside: Outside::All,
-        origins: Origins::all(),
-        attached: true,
-        part: None,
-        active: true,
-        until: NOW,
-    };
+    let seal = seal_over(Cover::Except([].into()), NOW);
     let sealed = mass
         .mailboxes
         .seal(mass.digest, seal, |_| Ok::<_, MailboxError>(()));

@@ -7,7 +7,7 @@ mod house;
 use house::*;
 use tern_base::{AccountId, MessageId, Timestamp, Uid};
 use tern_mailbox::{
-    ExposureLevel, FlagChange, FlagRequest, Flags, INBOX, KEPT, SystemFlag, Transfer,
+    Access, ExposureLevel, FlagChange, FlagRequest, Flags, INBOX, KEPT, SystemFlag, Transfer,
 };
 use tern_policy::Notice;
 use tern_queue::LeaseId;
@@ -94,16 +94,14 @@ fn one_attachment_is_gone_and_the_rest_stays() {
     let (account, from, uids) = (BOB, INBOX, &[Uid(1)]);
     let to = house.mailboxes.folder(BOB, "Sent").unwrap().id;
     let transfer = Transfer {
-        account,
-        from,
+        from: Access::owner(account, from),
         uids,
         to,
         by: None,
     };
     house.mailboxes.copy(&transfer, house.now).unwrap();
     let seen = FlagRequest {
-        account,
-        mailbox: INBOX,
+        access: Access::owner(account, INBOX),
         uids,
         change: &FlagChange::Add(Flags::of(&[SystemFlag::Seen])),
         unchanged_since: None,
@@ -198,8 +196,7 @@ fn a_restore_brings_the_whole_back_and_takes_the_rest_away() {
     let (account, from, uids) = (BOB, INBOX, &[Uid(2)]);
     let to = house.mailboxes.folder(BOB, "Sent").unwrap().id;
     let transfer = Transfer {
-        account,
-        from,
+        from: Access::owner(account, from),
         uids,
         to,
         by: None,

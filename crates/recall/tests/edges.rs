@@ -6,7 +6,9 @@ mod house;
 
 use house::{ALICE, BOB, CAROL, DAVE, House};
 use tern_base::Uid;
-use tern_mailbox::{ExposureLevel, FlagChange, FlagRequest, Flags, INBOX, Transfer, limits};
+use tern_mailbox::{
+    Access, ExposureLevel, FlagChange, FlagRequest, Flags, INBOX, Transfer, limits,
+};
 use tern_queue::{LeaseId, Outcome as RelayOutcome, Reply};
 use tern_recall::{Outcome, Reason, RecallId, Refusal, Requested, Selector, State, Submission};
 use tern_store::mem::Injected;
@@ -26,7 +28,9 @@ fn who_has_no_other_copy_gets_back_one_that_a_client_had_put_back() {
     let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
     // Bob had deleted his, and his other client still has it. Dave has it from elsewhere.
     let uid = [Uid(1)];
-    let deleted = house.mailboxes.expunge(BOB, INBOX, &uid, false, house.now);
+    let deleted = house
+        .mailboxes
+        .expunge(&Access::owner(BOB, INBOX), &uid, false, house.now);
     deleted.unwrap();
     let id = house.recall(ALICE, &sent).id();
     for account in [BOB, BOB, CAROL, DAVE] {
@@ -146,8 +150,7 @@ fn what_went_with_its_folder_is_already_gone_and_stays_so() {
     let folder = house.mailboxes.create_folder(BOB, "Work", None, house.now);
     let work = folder.unwrap().id;
     let to_work = Transfer {
-        account: BOB,
-        from: INBOX,
+        from: Access::owner(BOB, INBOX),
         uids: &[Uid(1)],
         to: work,
         by: None,
@@ -155,7 +158,9 @@ fn what_went_with_its_folder_is_already_gone_and_stays_so() {
     house.mailboxes.move_messages(&to_work, house.now).unwrap();
     // Killed after the folder went, before what is in it did.
     assert!(!house.killed_at(1, |house| {
-        Ok(house.mailboxes.delete_folder(BOB, work, house.now)?)
+        Ok(house
+            .mailboxes
+            .delete_folder(&Access::owner(BOB, work), house.now)?)
     }));
     let mut house = house.restarted();
     let id = house.recall(ALICE, &sent).id();
@@ -177,8 +182,7 @@ fn a_copy_counts_as_exposed_where_its_owner_has_had_the_content() {
     let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
     house.serve(BOB, 1, ExposureLevel::Body);
     let within_inbox = Transfer {
-        account: BOB,
-        from: INBOX,
+        from: Access::owner(BOB, INBOX),
         uids: &[Uid(1)],
         to: INBOX,
         by: None,
@@ -221,8 +225,7 @@ fn two_hundred_copies_with_the_longest_rows_are_taken_and_brought_back() {
     for account in &crowd {
         let (account, now) = (*account, house.now);
         let flag = FlagRequest {
-            account,
-            mailbox: INBOX,
+            access: Access::owner(account, INBOX),
             uids: &[Uid(1)],
             change: &FlagChange::Set(full_flags()),
             unchanged_since: None,
@@ -238,8 +241,7 @@ fn two_hundred_copies_with_the_longest_rows_are_taken_and_brought_back() {
             let path = format!("f{n}");
             let folder = house.mailboxes.create_folder(account, &path, None, now);
             let transfer = Transfer {
-                account,
-                from: INBOX,
+                from: Access::owner(account, INBOX),
                 uids: &[Uid(1)],
                 to: folder.unwrap().id,
                 by: None,

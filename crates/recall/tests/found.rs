@@ -9,7 +9,7 @@ mod house;
 
 use house::{ALICE, BOB, CAROL, DAVE, House};
 use tern_base::{OriginId, Uid};
-use tern_mailbox::{ExposureLevel, INBOX};
+use tern_mailbox::{Access, ExposureLevel, INBOX};
 use tern_queue::LeaseId;
 use tern_recall::{Outcome, Reason, Requested, Selector, State, submission};
 use tern_store::Verdict;
@@ -107,7 +107,7 @@ fn whoever_had_it_by_another_sending_has_a_line_too() {
     house.submit(BOB, &[DAVE], &["four@elsewhere.test"], 1);
     house
         .mailboxes
-        .expunge(CAROL, INBOX, &[Uid(1)], false, house.now)
+        .expunge(&Access::owner(CAROL, INBOX), &[Uid(1)], false, house.now)
         .unwrap();
     let items = house.items(&second);
     tern_queue::lease(&house.engine, items[0], LeaseId(1), house.now, 60_000).unwrap();
@@ -205,7 +205,7 @@ fn what_a_client_had_put_back_does_not_hide_that_its_owner_deleted_the_message()
     assert_eq!(back.len(), 1, "what was put back stays in the vault");
     house
         .mailboxes
-        .expunge(BOB, INBOX, &back, false, house.now)
+        .expunge(&Access::owner(BOB, INBOX), &back, false, house.now)
         .unwrap();
     // His client has had what it put back.
     let second = house.recall(ALICE, &sent).id();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use house::{ALICE, BOB, CAROL, DAVE, House};
 use tern_base::{AccountId, Uid};
 use tern_directory::{Grant, GrantScope, Role};
-use tern_mailbox::{INBOX, Transfer, Walk};
+use tern_mailbox::{Access, INBOX, Transfer, Walk};
 use tern_policy::{Authentication, PolicySet, SHIPPED_DEFAULT};
 use tern_recall::{HeldCopy, HoldId, NewHold, RecallError, Requester, Scope};
 
@@ -95,8 +95,7 @@ fn what_is_under_a_hold_is_read_out_wherever_it_is() {
         .unwrap()
         .id;
     let moved = Transfer {
-        account: BOB,
-        from: INBOX,
+        from: Access::owner(BOB, INBOX),
         uids: &[Uid(2)],
         to: work,
         by: None,
@@ -104,7 +103,7 @@ fn what_is_under_a_hold_is_read_out_wherever_it_is() {
     boxes.move_messages(&moved, house.now).unwrap();
     let hold = house.hold(of_account(BOB));
     boxes
-        .expunge(BOB, INBOX, &[Uid(3)], false, house.now)
+        .expunge(&Access::owner(BOB, INBOX), &[Uid(3)], false, house.now)
         .unwrap();
     let sent = house.submit(ALICE, &[BOB, CAROL], &[], 4);
     house.recall(ALICE, &sent);
@@ -147,7 +146,7 @@ fn a_search_reads_out_what_fits_it_of_everybody() {
     });
     house
         .mailboxes
-        .expunge(CAROL, INBOX, &[Uid(1)], false, house.now)
+        .expunge(&Access::owner(CAROL, INBOX), &[Uid(1)], false, house.now)
         .unwrap();
     house.mailboxes.remove_account(DAVE, house.now).unwrap();
     let (copies, ..) = house.read(hold, None).unwrap();

@@ -7,7 +7,7 @@ use house::{ALICE, BOB, CAROL, DAVE, House};
 use tern_audit::{Actor, Draft};
 use tern_base::{AccountId, EmailAddress, Timestamp, Uid};
 use tern_directory::{Grant, GrantScope, Role};
-use tern_mailbox::{INBOX, KEPT, MailboxError, Transfer};
+use tern_mailbox::{Access, INBOX, KEPT, MailboxError, Transfer};
 use tern_policy::Authentication;
 use tern_recall::{
     HoldId, NewHold, Outcome, Reason, RecallError, RecallId, Requested, Requester, Scope, Selector,
@@ -85,9 +85,9 @@ impl House {
     }
 
     fn expunge(&self, account: AccountId, uid: u32) {
-        let gone = self
-            .mailboxes
-            .expunge(account, INBOX, &[Uid(uid)], false, self.now);
+        let gone =
+            self.mailboxes
+                .expunge(&Access::owner(account, INBOX), &[Uid(uid)], false, self.now);
         assert_eq!(gone.unwrap(), [Uid(uid)]);
     }
 
@@ -156,8 +156,7 @@ fn what_holds_keep_of_an_account_is_bounded_by_its_quota() {
     let full = house.try_append(BOB, INBOX, &letter);
     assert_eq!(full.unwrap_err(), MailboxError::KeptQuotaExceeded);
     let again = Transfer {
-        account: BOB,
-        from: INBOX,
+        from: Access::owner(BOB, INBOX),
         uids: &[Uid(20)],
         to: INBOX,
         by: None,
@@ -184,7 +183,9 @@ fn a_deleted_folder_and_a_removed_account_under_a_hold_are_kept() {
     house.append(BOB, folder, &letter);
     house.submit(ALICE, &[BOB, DAVE], &[], 2);
     house.hold(of_account(BOB));
-    boxes.delete_folder(BOB, folder, house.now).unwrap();
+    boxes
+        .delete_folder(&Access::owner(BOB, folder), house.now)
+        .unwrap();
     assert_eq!(house.kept(), 1);
     boxes.remove_account(BOB, house.now).unwrap();
     boxes.remove_account(DAVE, house.now).unwrap();

@@ -13,7 +13,7 @@ use std::sync::{Barrier, Mutex};
 use house::{ALICE, BOB, CAROL, DAVE, House};
 use tern_audit::Detail;
 use tern_base::{AccountId, Uid};
-use tern_mailbox::{ExposureLevel, INBOX, Origins};
+use tern_mailbox::{Access, ExposureLevel, INBOX, Origins};
 use tern_queue::LeaseId;
 use tern_recall::{
     Destination, Outcome, Reason, Refusal, Requested, Selector, State, Subject, Submission, Target,
@@ -47,7 +47,7 @@ fn delete_all(house: &House, account: AccountId) {
     let uids: Vec<Uid> = house.uids(account, INBOX).into_iter().map(Uid).collect();
     house
         .mailboxes
-        .expunge(account, INBOX, &uids, false, house.now)
+        .expunge(&Access::owner(account, INBOX), &uids, false, house.now)
         .unwrap();
 }
 
@@ -92,7 +92,7 @@ fn a_rivals_copy_says_nothing_of_the_recipients() {
     // Dave deletes hers; Carol takes back her own.
     house
         .mailboxes
-        .expunge(DAVE, INBOX, &[Uid(1)], false, house.now)
+        .expunge(&Access::owner(DAVE, INBOX), &[Uid(1)], false, house.now)
         .unwrap();
     house.recall(CAROL, &his);
     let id = house.recall(ALICE, &hers).id();

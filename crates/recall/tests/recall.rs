@@ -6,7 +6,7 @@ mod house;
 
 use house::{ALICE, BOB, CAROL, DAVE, House, OUTSIDE};
 use tern_base::Timestamp;
-use tern_mailbox::{ExposureLevel, INBOX, Transfer};
+use tern_mailbox::{Access, ExposureLevel, INBOX, Transfer};
 use tern_queue::{LeaseId, Outcome as RelayOutcome, Reply};
 use tern_recall::{
     Extent, Outcome, Reason, RecallError, Refusal, Request, Requested, Selector, State,
@@ -24,8 +24,7 @@ fn every_copy_is_taken_back_with_its_outcome() {
         .unwrap()
         .id;
     let transfer = Transfer {
-        account: CAROL,
-        from: INBOX,
+        from: Access::owner(CAROL, INBOX),
         uids: &[tern_base::Uid(1)],
         to: work,
         by: None,
@@ -115,7 +114,7 @@ fn a_copy_its_owner_deleted_is_already_gone() {
         let uid = [tern_base::Uid(1)];
         house
             .mailboxes
-            .expunge(account, INBOX, &uid, false, house.now)
+            .expunge(&Access::owner(account, INBOX), &uid, false, house.now)
             .unwrap();
     }
     let id = house.recall(ALICE, &sent).id();
@@ -311,8 +310,7 @@ fn restore_brings_everything_back() {
         .unwrap()
         .id;
     let transfer = Transfer {
-        account: BOB,
-        from: INBOX,
+        from: Access::owner(BOB, INBOX),
         uids: &[tern_base::Uid(1)],
         to: work,
         by: None,

@@ -5,7 +5,7 @@ mod house;
 
 use house::{ALICE, BOB, CAROL, DAVE, House};
 use tern_base::{AccountId, ContentDigest, Timestamp, Uid};
-use tern_mailbox::{ExposureLevel, FlagChange, FlagRequest, Flags, INBOX, SystemFlag};
+use tern_mailbox::{Access, ExposureLevel, FlagChange, FlagRequest, Flags, INBOX, SystemFlag};
 use tern_policy::{Authentication, Selection};
 use tern_recall::{
     BatchId, Outcome, Reason, RecallError, Refusal, Requested, Requester, Retract, Retracted,
@@ -223,8 +223,7 @@ fn only_copies_in_the_state_that_was_asked_for_are_taken() {
             Body => house.serve(BOB, 1, ExposureLevel::Body),
             Marked => {
                 let flag = FlagRequest {
-                    account: BOB,
-                    mailbox: INBOX,
+                    access: Access::owner(BOB, INBOX),
                     uids: &[Uid(1)],
                     change: &FlagChange::Set(Flags::of(&[SystemFlag::Seen])),
                     unchanged_since: None,

@@ -6,7 +6,7 @@ mod house;
 
 use house::{ALICE, BOB, CAROL, House, OUTSIDE};
 use tern_base::{AccountId, MailboxId, OriginId, Uid};
-use tern_mailbox::{FlagChange, FlagRequest, Flags, INBOX, Transfer};
+use tern_mailbox::{Access, FlagChange, FlagRequest, Flags, INBOX, Transfer};
 use tern_recall::mail::{MailRequest, record_request_in};
 use tern_recall::{Named, RECALL_KEYWORD, Refusal, Requested, State};
 use tern_store::{StoreError, Verdict};
@@ -24,8 +24,7 @@ fn flag(house: &House, account: AccountId, mailbox: MailboxId, adds: bool) {
         false => FlagChange::Remove(keyword),
     };
     let request = FlagRequest {
-        account,
-        mailbox,
+        access: Access::owner(account, mailbox),
         uids: &[Uid(1)],
         change: &change,
         unchanged_since: None,
@@ -68,8 +67,7 @@ fn a_copy_that_has_the_keyword_already_asks_nothing() {
     flag(&house, ALICE, sent, true);
     assert_eq!(house.triggers(ALICE).unwrap().len(), 1);
     let transfer = Transfer {
-        account: ALICE,
-        from: sent,
+        from: Access::owner(ALICE, sent),
         uids: &[Uid(1)],
         to: INBOX,
         by: None,

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use tern_base::{AccountId, MessageId, Timestamp, Uid};
 use tern_mailbox::rows::AccountHead;
 use tern_mailbox::{
-    Exposure, ExposureLevel, FlagChange, FlagRequest, Flags, INBOX, MailboxError, Mailboxes,
-    MessageRow, Served, Share, SystemFlag, Transfer, Viewer,
+    Access, Exposure, ExposureLevel, FlagChange, FlagRequest, Flags, INBOX, MailboxError,
+    Mailboxes, MessageRow, Served, Share, SystemFlag, Transfer, Viewer,
 };
 use tern_store::{Batch, Engine, MemEngine, Range, Read};
 
@@ -135,8 +135,7 @@ fn change(engine: &MemEngine, account: AccountId) -> Result<(), MailboxError> {
     let uids: Vec<Uid> = (1..8).map(Uid).collect();
     let change = FlagChange::Add(Flags::of(&[SystemFlag::Deleted, SystemFlag::Seen]));
     let request = FlagRequest {
-        account,
-        mailbox: INBOX,
+        access: Access::owner(account, INBOX),
         uids: &uids,
         change: &change,
         unchanged_since: None,
@@ -146,19 +145,18 @@ fn change(engine: &MemEngine, account: AccountId) -> Result<(), MailboxError> {
     let _ = fixture::append(&mailboxes, account, INBOX, b"Subject: one more\r\n\r\nx");
     if let Ok(sent) = mailboxes.folder(account, "Sent") {
         let transfer = Transfer {
-            account,
-            from: INBOX,
+            from: Access::owner(account, INBOX),
             uids: uids.get(..2).unwrap_or_default(),
             to: sent.id,
             by: None,
         };
         let _ = mailboxes.copy(&transfer, LATER);
         let _ = mailboxes.move_messages(&transfer, LATER);
-        let _ = mailboxes.rename_folder(account, sent.id, "Projects/Sent", LATER);
+        let _ = mailboxes.rename_folder(&Access::owner(account, sent.id), "Projects/Sent", LATER);
     }
-    let _ = mailboxes.expunge(account, INBOX, &uids, true, LATER);
+    let _ = mailboxes.expunge(&Access::owner(account, INBOX), &uids, true, LATER);
     if let Ok(trash) = mailboxes.folder(account, "Trash") {
-        let _ = mailboxes.delete_folder(account, trash.id, LATER);
+        let _ = mailboxes.delete_folder(&Access::owner(account, trash.id), LATER);
     }
     let _ = mailboxes.finish_deletions(LATER);
     let _ = mailboxes.collect(LATER, 100);

@@ -5,8 +5,8 @@
 //! under a seal is accepted like any other and is gone at once, so that a client which tries to
 //! put it back settles. The client has what it brings, and that is on record with the copy.
 
-use tern_base::{AccountId, MailboxId, OriginId, Uid};
-use tern_mailbox::{Actor, Landing, Lineage, MailboxError, Placed, Prepared, Rights};
+use tern_base::{AccountId, OriginId, Uid};
+use tern_mailbox::{Access, Landing, Lineage, MailboxError, Placed, Prepared, Rights};
 use tern_store::Verdict;
 
 use super::answer::{Answer, AnswerCode, Failure, Sync};
@@ -23,10 +23,8 @@ use crate::sequence::ranges_of;
 
 /// Messages of which some are prepared.
 pub(super) struct AppendTask {
-    account: AccountId,
-    mailbox: MailboxId,
-    /// Who acts, where it is somebody else's.
-    actor: Option<Actor>,
+    /// Where they go.
+    to: Access,
     /// Whoever appends may see what is there, and is told where it is.
     tells: bool,
     messages: std::vec::IntoIter<AppendMessage>,
@@ -37,18 +35,15 @@ pub(super) struct AppendTask {
 
 /// The message that REPLACE takes away.
 struct Replaced {
-    account: AccountId,
-    mailbox: MailboxId,
+    from: Access,
     uid: Uid,
-    /// Who acts, where it is in somebody else's mailbox.
-    actor: Option<Actor>,
     octets: u64,
 }
 
 impl Replaced {
     /// What its going frees in an account, at the most.
     fn frees(&self, account: AccountId) -> u64 {
-        if self.account == account {
+        if self.from.account == account {
             self.octets
         } else {
             0
@@ -78,14 +73,14 @@ impl Session {
             return Err(MailboxError::NoMessage.into());
         };
         here.selected.rights.require(REPLACE)?;
-        let view = cx.mailboxes.view(here.account, here.selected.mailbox)?;
+        let view = cx
+            .mailboxes
+            .view(here.account, here.selected.access.mailbox)?;
         let entry = view.get(Uid(uid)).ok_or(MailboxError::NoMessage)?;
         let replaces = Replaced {
             octets: entry.size.into(),
-            account: here.account,
-            mailbox: here.selected.mailbox,
+            from: here.selected.access.clone(),
             uid: Uid(uid),
-            actor: here.selected.actor.clone(),
         };
         let task = self.append_task(replace.by, Some(replaces), cx)?;
         Ok(Task::Append(task))
@@ -103,10 +98,8 @@ impl Session {
             flags_of(&message.flags)?;
         }
         Ok(AppendTask {
-            account: place.account,
-            mailbox: place.folder.id,
             tells: place.rights.has(Rights::READ),
-            actor: place.actor,
+            to: place.access,
             messages: append.messages.into_iter(),
             prepared: Vec::new(),
             replaces,
@@ -139,24 +132,24 @@ impl AppendTask {
     ) -> Result<Progress, Failure> {
         if let Some(message) = self.messages.next() {
             let landing = Landing {
-                account: self.account,
-                mailbox: self.mailbox,
+                account: self.to.account,
+                mailbox: self.to.mailbox,
                 flags: flags_of(&message.flags)?,
                 received: message.date.unwrap_or(cx.now),
                 prefix: Vec::new(),
                 origin: OriginId::new(cx.now, cx.entropy),
                 lineage: Lineage::Copied,
-                brought_by: Some(session.bringer(self.account)),
+                brought_by: Some(session.bringer(self.to.account)),
             };
             let frees = self
                 .replaces
                 .as_ref()
-                .map_or(0, |one| one.frees(self.account));
+                .map_or(0, |one| one.frees(self.to.account));
             cx.budget.octets(message.content.len() as u64);
             let content = message.content.to_vec();
             let prepared = cx
                 .mailboxes
-                .prepare_brought(self.account, content, frees, cx.now)?;
+                .prepare_brought(self.to.account, content, frees, cx.now)?;
             self.prepared.push((prepared, landing));
             if self.messages.len() > 0 {
                 return Ok(Progress::More);
@@ -164,7 +157,7 @@ impl AppendTask {
         }
         let placed = match self.place(cx) {
             Ok(placed) => placed,
-            Err(MailboxError::NoMailbox) if self.actor.is_none() => return Err(no_target()),
+            Err(MailboxError::NoMailbox) if self.to.is_owners() => return Err(no_target()),
             Err(error) => return Err(error.into()),
         };
         for tag in placed.iter().filter_map(|one| one.sealed) {
@@ -189,20 +182,18 @@ impl AppendTask {
 
     fn place(&self, cx: &Context<'_>) -> Result<Vec<Placed>, MailboxError> {
         let mailboxes = cx.mailboxes;
-        let mut accounts = vec![self.account];
-        accounts.extend(self.replaces.iter().map(|replaced| replaced.account));
+        let mut accounts = vec![self.to.account];
+        accounts.extend(self.replaces.iter().map(|replaced| replaced.from.account));
         mailboxes.transact(&accounts, |txn| {
             // It goes first, so that there is room for what comes.
             if let Some(replaced) = &self.replaces {
-                let (account, mailbox) = (replaced.account, replaced.mailbox);
-                let actor = replaced.actor.as_ref();
-                mailboxes.require_in(txn, actor, account, mailbox, REPLACE)?;
+                mailboxes.allow_in(txn, &replaced.from, REPLACE)?;
+                let (account, mailbox) = replaced.from.place();
                 if !mailboxes.expunge_in(txn, account, mailbox, replaced.uid, cx.now)? {
                     return Err(MailboxError::NoMessage);
                 }
             }
-            let (of, actor) = ((self.account, self.mailbox), self.actor.as_ref());
-            let rights = mailboxes.require_in(txn, actor, of.0, of.1, Rights::INSERT)?;
+            let rights = mailboxes.allow_in(txn, &self.to, Rights::INSERT)?;
             let mut placed = Vec::with_capacity(self.prepared.len());
             for (prepared, landing) in &self.prepared {
                 // RFC 4314 4: flags without the right to set them are left out.

@@ -43,7 +43,7 @@ impl Session {
     pub(super) fn note_told(&mut self, cx: &Context<'_>) {
         let told = self.selected().and_then(|selected| {
             let modseq = selected.told_up_to()?;
-            Some((selected.account, selected.mailbox, modseq))
+            Some((selected.access.account, selected.access.mailbox, modseq))
         });
         if let Some((account, mailbox, sent)) = told {
             match &mut self.tells {
@@ -133,7 +133,10 @@ impl Session {
     /// To whom content of the selected mailbox is served.
     pub(super) fn viewer(&self) -> Viewer {
         let own = self.authenticated().map(|who| who.account);
-        let account = self.selected().map(|selected| selected.account).or(own);
+        let account = self
+            .selected()
+            .map(|selected| selected.access.account)
+            .or(own);
         self.viewer_in(account.unwrap_or_default())
     }
 

@@ -7,7 +7,7 @@
 
 use roaring::RoaringBitmap;
 use tern_base::{AccountId, MailboxId, Uid};
-use tern_mailbox::{Across, CopiedPair, Rights, Transfer};
+use tern_mailbox::{Access, Across, CopiedPair, Rights, Transfer};
 use tern_session::Reservation;
 
 use super::answer::{Answer, AnswerCode, Failure, Sync, answer_to};
@@ -24,8 +24,8 @@ use crate::sequence::ranges_of;
 pub(super) struct CopyTask {
     uid: bool,
     take: bool,
-    /// The account and the mailbox that they go to.
-    to: (AccountId, MailboxId),
+    /// Where they go.
+    to: Access,
     /// Whoever copies may see what is there, and is told where it is.
     tells: bool,
     uid_validity: u32,
@@ -50,9 +50,9 @@ impl Session {
         Ok(Task::Copy(CopyTask {
             uid: copy.uid,
             take: copy.take,
-            to: (place.account, place.folder.id),
             tells: place.rights.has(Rights::READ),
             uid_validity: place.folder.uid_validity,
+            to: place.access,
             target,
             pairs: Vec::new(),
             missing: false,
@@ -67,7 +67,7 @@ impl CopyTask {
         cx: &mut Context<'_>,
     ) -> Result<Progress, Failure> {
         // To another account one by one, so that what was done before one that fails is known.
-        let most = match session.here()?.account == self.to.0 {
+        let most = match session.here()?.account == self.to.account {
             true => MESSAGES_PER_PIECE,
             false => 1,
         };
@@ -99,16 +99,17 @@ impl CopyTask {
         let connection = session.connection();
         let own = session.account()?;
         let here = session.here()?;
-        let (account, from) = (here.account, here.selected.mailbox);
-        if let ([uid], true) = (uids, account != self.to.0) {
-            let _held = hold_content(session, (account, from), *uid, cx)?;
+        let from = here.selected.access.clone();
+        let account = from.account;
+        if let ([uid], true) = (uids, account != self.to.account) {
+            let _held = hold_content(session, from.place(), *uid, cx)?;
             let across = Across {
-                from: (account, from),
+                from: from.place(),
                 uid: *uid,
-                to: self.to,
+                to: self.to.place(),
                 actor: &cx.sharing.actor(own).map_err(store)?,
                 viewer: &session.viewer_in(account),
-                bringer: &session.bringer(self.to.0),
+                bringer: &session.bringer(self.to.account),
                 moving: self.take,
             };
             let crossed = cx.mailboxes.copy_across(&across, cx.now)?;
@@ -118,19 +119,16 @@ impl CopyTask {
             return Ok(crossed.map(|one| one.pair).into_iter().collect());
         }
         let transfer = Transfer {
-            account,
             from,
             uids,
-            to: self.to.1,
+            to: self.to.mailbox,
             // In somebody else's mailboxes nothing is asked for by that.
             by: connection.as_ref().filter(|_| account == own),
         };
-        let pairs = match (&here.selected.actor, self.take) {
-            (Some(actor), take) => cx.mailboxes.transfer_for(actor, &transfer, take, cx.now),
-            (None, true) => cx.mailboxes.move_messages(&transfer, cx.now),
-            (None, false) => cx.mailboxes.copy(&transfer, cx.now),
-        };
-        Ok(pairs?)
+        Ok(match self.take {
+            true => cx.mailboxes.move_messages(&transfer, cx.now)?,
+            false => cx.mailboxes.copy(&transfer, cx.now)?,
+        })
     }
 
     fn finish(&mut self, session: &mut Session, cx: &Context<'_>) -> Result<Progress, Failure> {
@@ -182,9 +180,9 @@ impl CopyTask {
     /// RFC 9051 6.4.7: a COPY that fails leaves the target as it was.
     fn roll_back(&mut self, cx: &Context<'_>) -> Result<(), Failure> {
         let copies: Vec<Uid> = self.pairs.drain(..).map(|pair| pair.to).collect();
-        let (account, mailbox) = self.to;
-        cx.mailboxes
-            .expunge(account, mailbox, &copies, false, cx.now)?;
+        // What was put there is taken back, with the right to expunge there or without.
+        let to = Access::owner(self.to.account, self.to.mailbox);
+        cx.mailboxes.expunge(&to, &copies, false, cx.now)?;
         Ok(())
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Invariant: what is gone is told by the changes, like any other expunge.
 
-use tern_base::{AccountId, MailboxId, Uid};
-use tern_mailbox::{Actor, MailboxError, Rights};
+use tern_base::Uid;
+use tern_mailbox::{Access, MailboxError, Rights};
 
 use super::answer::{Answer, AnswerCode, Failure, Sync};
 use super::run::{Progress, Task};
@@ -16,10 +16,7 @@ use crate::sequence::MessageSet;
 
 /// Messages that are to be expunged where they have `\Deleted`.
 pub(super) struct ExpungeTask {
-    account: AccountId,
-    mailbox: MailboxId,
-    /// Who acts, where it is somebody else's.
-    actor: Option<Actor>,
+    access: Access,
     /// All of the client's messages that have `\Deleted`, or of this set; found by the first piece.
     set: Option<roaring::RoaringBitmap>,
     /// The rest, the first one last.
@@ -40,9 +37,7 @@ impl Session {
         }
         here.selected.rights.require(Rights::EXPUNGE)?;
         Ok(Task::Expunge(ExpungeTask {
-            account: here.account,
-            mailbox: here.selected.mailbox,
-            actor: here.selected.actor.clone(),
+            access: here.selected.access.clone(),
             set: Some(set),
             uids: None,
             any: false,
@@ -56,9 +51,7 @@ impl ExpungeTask {
     pub(super) fn closing(selected: &Selected, mut uids: Vec<Uid>, answer: Answer) -> Self {
         uids.reverse();
         Self {
-            account: selected.account,
-            mailbox: selected.mailbox,
-            actor: selected.actor.clone(),
+            access: selected.access.clone(),
             set: None,
             uids: Some(uids),
             any: false,
@@ -71,10 +64,11 @@ impl ExpungeTask {
         session: &mut Session,
         cx: &mut Context<'_>,
     ) -> Result<Progress, Failure> {
+        let (account, mailbox) = self.access.place();
         let uids = match &mut self.uids {
             Some(uids) => uids,
             None => {
-                let view = cx.mailboxes.view(self.account, self.mailbox)?;
+                let view = cx.mailboxes.view(account, mailbox)?;
                 let set = self.set.take().unwrap_or_default();
                 cx.budget.tests(view.len(), 1);
                 let mut uids = deleted_in(&view, &set);
@@ -87,10 +81,7 @@ impl ExpungeTask {
         piece.reverse();
         cx.budget.changes(piece.len());
         if !piece.is_empty() {
-            let of = (self.account, self.mailbox);
-            let actor = self.actor.as_ref();
-            let gone = cx.mailboxes.expunge_for(actor, of, &piece, true, cx.now);
-            match gone {
+            match cx.mailboxes.expunge(&self.access, &piece, true, cx.now) {
                 Ok(gone) => self.any |= !gone.is_empty(),
                 // RFC 4314 4: CLOSE goes through whatever may be expunged.
                 Err(MailboxError::NotPermitted | MailboxError::NoMailbox)
@@ -104,7 +95,7 @@ impl ExpungeTask {
         let mut answer = self.answer.clone();
         // RFC 7162 3.2.9; not for CLOSE, whose expunges are not told.
         if answer.sync == Sync::Full && self.any && session.enabled.condstore {
-            let counters = cx.mailboxes.counters(self.account, self.mailbox)?;
+            let counters = cx.mailboxes.counters(account, mailbox)?;
             answer = answer.with_code(AnswerCode::HighestModseq(counters.highest_modseq.0));
         }
         Ok(Progress::Done(answer))

@@ -3,7 +3,7 @@
 //! Invariant: INBOX is never deleted or renamed; its RENAME moves the messages (RFC 9051 6.3.6).
 
 use tern_base::{AccountId, MailboxId, Uid};
-use tern_mailbox::{Grantee, INBOX, MailboxError, Rights, Role, Transfer};
+use tern_mailbox::{Access, Grantee, INBOX, MailboxError, Rights, Role, Transfer};
 
 use super::answer::{Answer, AnswerCode, Failure, Sync};
 use super::place::{Place, prefix_of, store};
@@ -67,16 +67,14 @@ impl Session {
         cx: &Context<'_>,
     ) -> Result<Task, Failure> {
         let place = self.place(mailbox, Rights::DELETE, cx)?;
-        let (account, folder) = (place.account, &place.folder);
+        let (account, folder) = (place.access.account, &place.folder);
         self.may_go(&place, cx)?;
         if folder.id == INBOX {
             return Err(Answer::no(CodeName::Cannot, "INBOX can't be deleted").into());
         }
-        let actor = place.actor.as_ref();
-        cx.mailboxes.begin_deletion_for(actor, account, folder.id)?;
-        let is_selected = |selected: &super::Selected| {
-            (selected.account, selected.mailbox) == (account, folder.id)
-        };
+        cx.mailboxes.begin_deletion(&place.access)?;
+        let of = place.access.place();
+        let is_selected = |selected: &super::Selected| selected.access.place() == of;
         if self.selected().is_some_and(is_selected) {
             self.take_selected();
             let code = Some(CodeName::Closed.into());
@@ -92,14 +90,14 @@ impl Session {
     /// Whether no mailbox is in one that is to be deleted. Where those in it are hidden from whoever
     /// asks, it is told as a right that they don't have.
     fn may_go(&self, place: &Place, cx: &Context<'_>) -> Result<(), Failure> {
-        let folders = cx.mailboxes.folders(place.account)?;
+        let folders = cx.mailboxes.folders(place.access.account)?;
         if !folders
             .iter()
             .any(|one| one.parent == Some(place.folder.id))
         {
             return Ok(());
         }
-        if place.actor.is_some() && !self.sees_children(place, cx)? {
+        if !place.access.is_owners() && !self.sees_children(place, cx)? {
             return Err(MailboxError::NotPermitted.into());
         }
         // RFC 5530 3
@@ -114,19 +112,17 @@ impl Session {
     ) -> Result<Task, Failure> {
         let place = self.place(from, Rights::DELETE, cx)?;
         let whose = self.whose(to, cx)?;
-        let (account, folder) = (place.account, &place.folder);
+        let (account, folder) = (place.access.account, &place.folder);
         if whose.account != account {
             let text = "A mailbox stays in the account that it belongs to";
             return Err(Answer::no(CodeName::Cannot, text).into());
         }
         let path = whose.path.strip_suffix(SEPARATOR).unwrap_or(whose.path);
-        if folder.id == INBOX && place.actor.is_none() {
+        if folder.id == INBOX && place.access.is_owners() {
             let to = cx.mailboxes.create_folder(account, path, None, cx.now)?.id;
             return Ok(Task::RenameInbox(RenameInboxTask { account, to }));
         }
-        let actor = place.actor.as_ref();
-        cx.mailboxes
-            .rename_folder_for(actor, account, folder.id, path, cx.now)?;
+        cx.mailboxes.rename_folder(&place.access, path, cx.now)?;
         Ok(Answer::ok("Rename completed", Sync::Full).into())
     }
 
@@ -161,8 +157,8 @@ impl Session {
         subscribed: bool,
         cx: &Context<'_>,
     ) -> Result<(), Failure> {
-        let (account, mailbox) = (place.account, place.folder.id);
-        if place.actor.is_none() {
+        let (account, mailbox) = (place.access.account, place.folder.id);
+        if place.access.is_owners() {
             cx.mailboxes
                 .subscribe_folder(account, mailbox, subscribed)?;
         } else {
@@ -247,8 +243,7 @@ impl RenameInboxTask {
             return Ok(Progress::Done(Answer::ok("Rename completed", Sync::Full)));
         }
         let transfer = Transfer {
-            account: self.account,
-            from: INBOX,
+            from: Access::owner(self.account, INBOX),
             uids: &uids,
             to: self.to,
             by: connection.as_ref(),

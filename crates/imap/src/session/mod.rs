@@ -416,7 +416,7 @@ impl Session {
                 selected: Some(selected),
                 ..
             } => Ok(Here {
-                account: selected.account,
+                account: selected.access.account,
                 selected,
                 out: &mut self.out,
                 enabled: self.enabled,
@@ -525,8 +525,10 @@ impl Protocol for Session {
     }
 
     fn also_watches(&self) -> Option<AccountId> {
-        let foreign = self.selected().filter(|selected| selected.actor.is_some());
-        foreign.map(|selected| selected.account)
+        let foreign = self
+            .selected()
+            .filter(|selected| selected.access.actor.is_some());
+        foreign.map(|selected| selected.access.account)
     }
 
     /// `BYE`, then [`Step::Close`].

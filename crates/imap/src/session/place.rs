@@ -6,7 +6,7 @@
 //! the session ([`Session::may_go_on`]). What may not be seen is told like what is not there.
 
 use tern_base::AccountId;
-use tern_mailbox::{Actor, Folder, MailboxError, OTHER_USERS, Rights};
+use tern_mailbox::{Access, Actor, Folder, MailboxError, OTHER_USERS, Rights};
 
 use super::answer::Failure;
 use super::{Context, Phase, Session};
@@ -15,14 +15,12 @@ use crate::respond::status::CodeName;
 
 /// A mailbox, and what may be done in it.
 pub(super) struct Place {
-    /// The account that it belongs to.
-    pub(super) account: AccountId,
-    /// The mailbox; its path is the name by which the client knows it.
+    /// Which it is, and who acts.
+    pub(super) access: Access,
+    /// The same; its path is the name by which the client knows it.
     pub(super) folder: Folder,
     /// What may be done in it.
     pub(super) rights: Rights,
-    /// Who acts, where it is somebody else's.
-    pub(super) actor: Option<Actor>,
 }
 
 /// A name, taken apart; whether there is such a mailbox is not asked.
@@ -110,10 +108,13 @@ impl Session {
             (folder.role, folder.subscribed) = (None, false);
         }
         Ok(Place {
-            account: whose.account,
+            access: Access {
+                account: whose.account,
+                mailbox: folder.id,
+                actor: whose.actor,
+            },
             folder,
             rights,
-            actor: whose.actor,
         })
     }
 
@@ -124,10 +125,10 @@ impl Session {
         let Ok(account) = self.account() else {
             return true;
         };
-        let Some(selected) = self.selected().filter(|one| one.actor.is_some()) else {
+        let Some(selected) = self.selected().filter(|one| !one.access.is_owners()) else {
             return true;
         };
-        let (owner, mailbox, before) = (selected.account, selected.mailbox, selected.rights);
+        let ((owner, mailbox), before) = (selected.access.place(), selected.rights);
         let asked = cx.sharing.actor(account).map_err(MailboxError::from);
         let asked = asked.and_then(|actor| {
             let rights = cx.mailboxes.rights(&actor, owner, mailbox)?;
@@ -160,7 +161,7 @@ impl Session {
     fn take_rights(&mut self, actor: Actor, rights: Rights) {
         if let Ok(here) = self.here() {
             here.selected.rights = rights;
-            here.selected.actor = Some(actor);
+            here.selected.access.actor = Some(actor);
         }
     }
 

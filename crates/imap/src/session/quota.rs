@@ -31,7 +31,7 @@ impl Session {
         cx: &Context<'_>,
     ) -> Result<Task, Failure> {
         let place = self.place(mailbox, Rights::READ, cx)?;
-        let is_own = place.actor.is_none();
+        let is_own = place.access.is_owners();
         match self.storage(cx)?.filter(|_| is_own) {
             None => self.out.quota_root(&place.folder.path, &[]),
             Some(storage) => {

@@ -47,7 +47,7 @@ impl Session {
         };
         let place = self.place(mailbox, needed, cx)?;
         // Whoever has rights is named in the list, seen otherwise or not.
-        let listed = cx.mailboxes.grants(place.account, place.folder.id)?;
+        let listed = cx.mailboxes.grants(place.access.account, place.folder.id)?;
         let found = found.filter(|found| listed.iter().any(|(has, _)| has == found));
         if let Some(grantee) = found {
             let change = RightsChange::Set(Rights::NONE);
@@ -62,8 +62,8 @@ impl Session {
         cx: &Context<'_>,
     ) -> Result<Task, Failure> {
         let place = self.place(mailbox, Rights::ADMINISTER, cx)?;
-        let owner = (Grantee::Account(place.account), Rights::ALL);
-        let given = cx.mailboxes.grants(place.account, place.folder.id)?;
+        let owner = (Grantee::Account(place.access.account), Rights::ALL);
+        let given = cx.mailboxes.grants(place.access.account, place.folder.id)?;
         let mut list = Vec::with_capacity(given.len() + 1);
         for (who, rights) in std::iter::once(owner).chain(given) {
             // Who is on the way out has rights no more.
@@ -83,7 +83,7 @@ impl Session {
     ) -> Result<Task, Failure> {
         let place = self.place(mailbox, Rights::ADMINISTER, cx)?;
         let all = Rights::ALL.told();
-        if self.grantee(who, cx)? == Grantee::Account(place.account) {
+        if self.grantee(who, cx)? == Grantee::Account(place.access.account) {
             self.out.list_rights(&place.folder.path, who, &all, "");
         } else {
             // RFC 4314 3.7: none is always given, and none is tied to another.
@@ -121,11 +121,11 @@ impl Session {
             return Err(Answer::bad("Authenticate first").into());
         };
         let request = RightsRequest {
-            owner: place.account,
+            owner: place.access.account,
             mailbox: place.folder.id,
             grantee,
             change,
-            actor: place.actor.as_ref(),
+            actor: place.access.actor.as_ref(),
         };
         let entry = tern_session::sharing::entry(who, &connection, cx.now, cx.entropy);
         let changed = cx.sharing.change(cx.mailboxes, &request, entry);

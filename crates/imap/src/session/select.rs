@@ -42,7 +42,7 @@ impl Session {
             self.enable_condstore();
         }
         let place = self.place(&select.mailbox, Rights::READ, cx)?;
-        let account = place.account;
+        let account = place.access.account;
         let view = cx.mailboxes.view(account, place.folder.id)?;
         let selected = Selected::new(&place, select.read_only, &view);
         self.write_selected(account, &selected, &view);
@@ -90,7 +90,7 @@ impl Session {
         // RFC 7162 3.1.2.1
         let code = Code::HighestModseq(view.counters.highest_modseq.0);
         out.untagged(ok, Some(code), "Newest change");
-        let id = mailbox_id(account, selected.mailbox);
+        let id = mailbox_id(account, selected.access.mailbox);
         out.untagged(ok, Some(Code::MailboxId(&id)), "Mailbox id");
     }
 
@@ -104,7 +104,9 @@ impl Session {
         cx: &Context<'_>,
     ) -> Result<Task, Failure> {
         let since = Modseq(known.modseq);
-        let changes = cx.mailboxes.changes(account, selected.mailbox, since)?;
+        let changes = cx
+            .mailboxes
+            .changes(account, selected.access.mailbox, since)?;
         let mut vanished = changes.vanished;
         let mut changed = selected.known.clone();
         if let Some(uids) = &known.known_uids {
@@ -140,7 +142,10 @@ impl Session {
     pub(super) fn close_mailbox(&mut self, cx: &Context<'_>) -> Result<Task, Failure> {
         let here = self.here()?;
         let answer = Answer::ok("Close completed", Sync::Nothing);
-        let deleted = match cx.mailboxes.view(here.account, here.selected.mailbox) {
+        let deleted = match cx
+            .mailboxes
+            .view(here.account, here.selected.access.mailbox)
+        {
             _ if here.selected.read_only => Vec::new(),
             // RFC 4314 4: whoever may not expunge closes the mailbox all the same.
             _ if !here.selected.rights.has(Rights::EXPUNGE) => Vec::new(),

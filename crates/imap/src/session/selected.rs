@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
-use tern_base::{AccountId, MailboxId, Modseq, Uid};
-use tern_mailbox::{Actor, Flags, MailboxError, Mailboxes, Rights, View};
+use tern_base::{AccountId, Modseq, Uid};
+use tern_mailbox::{Access, Flags, MailboxError, Mailboxes, Rights, View};
 
 use super::Enabled;
 use super::answer::{Answer, Sync};
@@ -22,13 +22,10 @@ use crate::sequence::{MessageSet, Numbers, SequenceSet, ranges_of};
 
 /// A selected mailbox.
 pub(super) struct Selected {
-    /// The account that it belongs to.
-    pub(super) account: AccountId,
-    pub(super) mailbox: MailboxId,
+    /// Which it is, and who acts.
+    pub(super) access: Access,
     /// What may be done in it, as it was at the last step.
     pub(super) rights: Rights,
-    /// Who acts, where it is somebody else's.
-    pub(super) actor: Option<Actor>,
     pub(super) read_only: bool,
     /// UIDs that have sequence numbers for the client.
     pub(super) known: RoaringBitmap,
@@ -74,10 +71,8 @@ impl Selected {
     pub(super) fn new(place: &Place, read_only: bool, view: &View) -> Self {
         let known = view.uids();
         let mut selected = Self {
-            account: place.account,
-            mailbox: place.folder.id,
+            access: place.access.clone(),
             rights: place.rights,
-            actor: place.actor.clone(),
             read_only,
             counted: known.max().unwrap_or(0),
             known,
@@ -269,18 +264,18 @@ impl Selected {
         if newest <= self.modseq {
             return Ok(());
         }
-        match mailboxes.counters(account, self.mailbox) {
+        match mailboxes.counters(account, self.access.mailbox) {
             // Read after `newest`, so nothing up to there is missed.
             Ok(counters) if counters.highest_modseq <= self.modseq => {
                 self.modseq = newest;
                 return Ok(());
             }
             // A deletion is such a change; the counters stay until the last message is gone.
-            Ok(_) => self.deleted = !mailboxes.has_folder(account, self.mailbox)?,
+            Ok(_) => self.deleted = !mailboxes.has_folder(account, self.access.mailbox)?,
             Err(MailboxError::NoMailbox) => self.deleted = true,
             Err(error) => return Err(error),
         }
-        let changes = match mailboxes.changes(account, self.mailbox, self.modseq) {
+        let changes = match mailboxes.changes(account, self.access.mailbox, self.modseq) {
             // There is nothing left to tell of.
             Err(MailboxError::NoMailbox) if self.deleted => return Ok(()),
             changes => changes?,
@@ -382,7 +377,7 @@ impl Selected {
         enabled: Enabled,
         out: &mut ResponseWriter,
     ) -> Result<(), MailboxError> {
-        let view = match mailboxes.view(account, self.mailbox) {
+        let view = match mailboxes.view(account, self.access.mailbox) {
             Ok(view) => view,
             Err(MailboxError::NoMailbox) => {
                 self.deleted = true;

@@ -30,7 +30,7 @@ impl Session {
         write_status(
             &mut self.out,
             cx,
-            place.account,
+            place.access.account,
             &place.folder,
             items,
             append_limit,

@@ -78,15 +78,13 @@ impl StoreTask {
         self.target.remove_range(..=last.0);
         cx.budget.changes(uids.len());
         let request = FlagRequest {
-            account: here.account,
-            mailbox: here.selected.mailbox,
+            access: here.selected.access.clone(),
             uids: &uids,
             change: &self.change,
             unchanged_since: self.unchanged_since,
             by: connection.as_ref(),
         };
-        let actor = here.selected.actor.as_ref();
-        let outcomes = cx.mailboxes.change_flags_for(actor, &request)?;
+        let outcomes = cx.mailboxes.change_flags(&request)?;
         self.missing |= outcomes.len() < uids.len();
         for outcome in outcomes {
             self.tell(outcome, &mut here);

@@ -285,13 +285,13 @@ fn destroy_one(
     let account = scope.account;
     let mailbox = ids::parse_mailbox_id(account, id).ok_or_else(SetError::not_found)?;
     let scope = scope.again(cx.verbs)?;
-    let (mailboxes, actor) = (cx.verbs.mailboxes, scope.actor());
     if !scope.rights(mailbox).has(Rights::LOOKUP) {
         return Err(SetError::not_found());
     }
+    let (mailboxes, access) = (cx.verbs.mailboxes, scope.access(mailbox));
     let done = match remove_emails {
-        true => mailboxes.delete_folder_for(actor, account, mailbox, cx.now),
-        false => mailboxes.delete_empty_folder_for(actor, account, mailbox, cx.now),
+        true => mailboxes.delete_folder(&access, cx.now),
+        false => mailboxes.delete_empty_folder(&access, cx.now),
     };
     done.map_err(|error| match error {
         // What is in it may be nothing that the caller knows of.

@@ -22,3 +22,21 @@ pub trait RecallDesk: Sync {
         now: Timestamp,
     ) -> Option<Result<&'static str, CodeRefused>>;
 }
+
+/// Where no recall is asked for: what is durably asked for is left to the server's chores.
+#[derive(Clone, Copy, Debug)]
+pub struct NoDesk;
+
+impl RecallDesk for NoDesk {
+    fn carry_out(&self, _: RecallId, _: Timestamp) {}
+
+    fn show_code(
+        &self,
+        _: &Caller,
+        _: &str,
+        _: RecallId,
+        _: Timestamp,
+    ) -> Option<Result<&'static str, CodeRefused>> {
+        None
+    }
+}

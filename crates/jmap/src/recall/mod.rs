@@ -32,7 +32,7 @@ use crate::error::MethodError;
 use crate::push::Told;
 use crate::{Verbs, limits, state};
 
-pub use desk::RecallDesk;
+pub use desk::{NoDesk, RecallDesk};
 
 /// What the capability says of an account.
 pub(crate) fn about() -> Value {

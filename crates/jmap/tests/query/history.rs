@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tern_base::{MailboxId, Uid};
-use tern_mailbox::{FlagChange, FlagRequest, Flags, INBOX, SystemFlag, Transfer};
+use tern_mailbox::{Access, FlagChange, FlagRequest, Flags, INBOX, SystemFlag, Transfer};
 
 use crate::house::{ALICE, House};
 
@@ -151,8 +151,7 @@ fn play(house: &mut House, act: &Act) {
                 flags.add_keyword("$work");
             }
             let request = FlagRequest {
-                account: ALICE,
-                mailbox: MailboxId(mailbox),
+                access: Access::owner(ALICE, MailboxId(mailbox)),
                 uids: &[uid],
                 change: &FlagChange::Set(flags),
                 unchanged_since: None,
@@ -165,8 +164,7 @@ fn play(house: &mut House, act: &Act) {
                 return;
             };
             let transfer = Transfer {
-                account: ALICE,
-                from: MailboxId(from),
+                from: Access::owner(ALICE, MailboxId(from)),
                 uids: &[uid],
                 to: MailboxId(to),
                 by: None,
@@ -181,7 +179,9 @@ fn play(house: &mut House, act: &Act) {
                 return;
             };
             let of = MailboxId(mailbox);
-            let _ = house.mailboxes.expunge(ALICE, of, &[uid], false, now);
+            let _ = house
+                .mailboxes
+                .expunge(&Access::owner(ALICE, of), &[uid], false, now);
         }
         Act::Make(_) | Act::Rename(..) | Act::Order(..) | Act::Delete(_) => arrange(house, act),
         Act::Seal(n) => house.seal(&letter(n)),
@@ -209,7 +209,9 @@ fn arrange(house: &House, act: &Act) {
                 return;
             };
             let path = format!("Made {below}/Made {n}");
-            let _ = house.mailboxes.rename_folder(ALICE, folder.id, &path, now);
+            let _ = house
+                .mailboxes
+                .rename_folder(&Access::owner(ALICE, folder.id), &path, now);
         }
         Act::Order(n, order) => {
             let Some(folder) = folder(house, n) else {
@@ -228,7 +230,9 @@ fn arrange(house: &House, act: &Act) {
             let Some(folder) = folder(house, n) else {
                 return;
             };
-            let _ = house.mailboxes.delete_folder(ALICE, folder.id, now);
+            let _ = house
+                .mailboxes
+                .delete_folder(&Access::owner(ALICE, folder.id), now);
         }
         _ => {}
     }

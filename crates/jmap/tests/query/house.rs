@@ -5,36 +5,19 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tern_base::{AccountId, MailboxId, OriginId, SeededEntropy, Timestamp, Uid};
 use tern_delivery::{Delivery, Outbox, Settings};
-use tern_directory::{CodeRefused, CredentialId, Identities, Principals, Subscriptions, Visible};
-use tern_jmap::{Caller, Capability, NoPush, RecallDesk, Request, Verbs, execute};
+use tern_directory::{CredentialId, Identities, Principals, Subscriptions, Visible};
+use tern_jmap::{Caller, Capability, NoDesk, NoPush, Request, Verbs, execute};
 use tern_mailbox::{
     AppendRequest, Cover, Flags, FolderSpec, MailboxError, Mailboxes, NoListener, Origins, Outside,
     Role, Seal, SealTag, Viewer,
 };
-use tern_recall::{RecallId, Recalls};
+use tern_recall::Recalls;
 use tern_session::sharing::Sharing;
 use tern_session::{Mechanism, Unlimited};
 use tern_store::{MemEngine, Transaction, Verdict};
 
 pub(crate) const ALICE: AccountId = AccountId(1);
 const TAG: SealTag = SealTag([9; 16]);
-
-/// Nobody asks for a recall here.
-struct NoDesk;
-
-impl RecallDesk for NoDesk {
-    fn carry_out(&self, _: RecallId, _: Timestamp) {}
-
-    fn show_code(
-        &self,
-        _: &Caller,
-        _: &str,
-        _: RecallId,
-        _: Timestamp,
-    ) -> Option<Result<&'static str, CodeRefused>> {
-        None
-    }
-}
 
 pub(crate) struct House {
     pub(crate) mailboxes: Arc<Mailboxes>,

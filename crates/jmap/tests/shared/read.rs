@@ -1,7 +1,7 @@
 //! What a reader by rights is told, and what is on record of it.
 
 use serde_json::{Value, json};
-use tern_mailbox::INBOX;
+use tern_mailbox::{Access, INBOX};
 use tern_session::ids;
 
 use crate::house::{BOB, CAROL, House};
@@ -319,8 +319,7 @@ fn flags_are_those_of_the_mailboxes_that_are_seen() {
     let mut flags = tern_mailbox::Flags::empty();
     flags.add_keyword("secret");
     let request = tern_mailbox::FlagRequest {
-        account: BOB,
-        mailbox: hidden,
+        access: Access::owner(BOB, hidden),
         uids: &[uid],
         change: &tern_mailbox::FlagChange::Set(flags),
         unchanged_since: None,

@@ -71,16 +71,7 @@ impl House {
     /// What nobody's client brought.
     pub(crate) fn deliver(&self, account: AccountId, content: &[u8]) -> Placed {
         let prepared = self.mailboxes.prepare(content.to_vec(), self.now).unwrap();
-        let landing = Landing {
-            account,
-            mailbox: INBOX,
-            flags: Flags::empty(),
-            received: self.now,
-            prefix: Vec::new(),
-            origin: OriginId([0; 16]),
-            lineage: Lineage::Delivered,
-            brought_by: None,
-        };
+        let landing = landing(account, OriginId([0; 16]), self.now);
         let placed = self.mailboxes.land(&prepared, &[landing], self.now);
         placed.unwrap().pop().unwrap().unwrap()
     }
@@ -96,18 +87,10 @@ impl House {
 
     pub(crate) fn seal(&self, content: &[u8], cover: Cover) -> tern_base::ContentDigest {
         let digest = tern_mime::content_digest(self.mailboxes.content_key(), content);
-        let seal = Seal {
-            tag: TAG,
-            cover,
-            outside: Outside::All,
-            origins: Origins::all(),
-            attached: true,
-            part: None,
-            active: true,
-            until: Timestamp(u64::MAX),
-        };
         self.mailboxes
-            .seal(digest, seal, |_| Ok::<_, MailboxError>(()))
+            .seal(digest, seal_over(cover, Timestamp(u64::MAX)), |_| {
+                Ok::<_, MailboxError>(())
+            })
             .unwrap();
         digest
     }
@@ -148,6 +131,34 @@ impl House {
 
 pub(crate) fn open(engine: &MemEngine) -> Mailboxes {
     Mailboxes::open(Arc::new(engine.clone()), [7; 32], Arc::new(NoListener)).unwrap()
+}
+
+/// How a letter comes that nobody's client brings.
+pub(crate) fn landing(account: AccountId, origin: OriginId, received: Timestamp) -> Landing {
+    Landing {
+        account,
+        mailbox: INBOX,
+        flags: Flags::empty(),
+        received,
+        prefix: Vec::new(),
+        origin,
+        lineage: Lineage::Delivered,
+        brought_by: None,
+    }
+}
+
+/// A seal over the copies of a letter, however they came.
+pub(crate) fn seal_over(cover: Cover, until: Timestamp) -> Seal {
+    Seal {
+        tag: TAG,
+        cover,
+        outside: Outside::All,
+        origins: Origins::all(),
+        attached: true,
+        part: None,
+        active: true,
+        until,
+    }
 }
 
 pub(crate) fn letter(n: usize) -> Vec<u8> {

@@ -3,7 +3,7 @@
 
 use tern_base::{AccountId, MailboxId, OriginId, Uid};
 use tern_mailbox::{
-    AppendRequest, FlagChange, FlagRequest, Flags, Folder, INBOX, MailboxError, SystemFlag,
+    Access, AppendRequest, FlagChange, FlagRequest, Flags, Folder, INBOX, MailboxError, SystemFlag,
     Transfer, Viewer,
 };
 use tern_recall::RECALL_KEYWORD;
@@ -66,8 +66,7 @@ impl Organizer {
             )
         });
         let transfer = Transfer {
-            account,
-            from: from.id,
+            from: Access::owner(account, from.id),
             uids: &uids,
             to: to.id,
             by: None,
@@ -101,8 +100,7 @@ impl Organizer {
             .borrow_mut()
             .permit(Permit::Flag(self.account, folder.id));
         let request = FlagRequest {
-            account: self.account,
-            mailbox: folder.id,
+            access: Access::owner(self.account, folder.id),
             uids: &uids,
             change: &change,
             unchanged_since: None,
@@ -127,7 +125,12 @@ impl Organizer {
             .borrow_mut()
             .permit(Permit::Expunge(self.account, folder.id));
         let mailboxes = &sim.server().mailboxes;
-        let gone = mailboxes.expunge(self.account, folder.id, &uids, only_deleted, sim.now());
+        let gone = mailboxes.expunge(
+            &Access::owner(self.account, folder.id),
+            &uids,
+            only_deleted,
+            sim.now(),
+        );
         gone.map(drop)
     }
 
@@ -181,7 +184,7 @@ impl Organizer {
                     .permit(Permit::Expunge(self.account, folder.id));
                 server
                     .mailboxes
-                    .delete_folder(self.account, folder.id, sim.now())
+                    .delete_folder(&Access::owner(self.account, folder.id), sim.now())
             }
             Err(_) => {
                 sim.tell(|| format!("account {} creates {path}", self.account));

@@ -2,7 +2,9 @@
 //! open.
 
 use tern_base::{AccountId, MailboxId};
-use tern_mailbox::{Client, Connection, Grantee, INBOX, MailboxError, Rights, RightsChange};
+use tern_mailbox::{
+    Access, Client, Connection, Grantee, INBOX, MailboxError, Rights, RightsChange,
+};
 use tern_session::{Authenticated, Mechanism, RightsRequest};
 
 use super::Actor;
@@ -120,11 +122,13 @@ impl Sharer {
                 sim.tell(|| format!("account {owner} deletes {name}"));
                 let permit = Permit::Expunge(owner, folder.id);
                 sim.oracle.borrow_mut().permit(permit);
-                return server.mailboxes.delete_folder(owner, folder.id, sim.now());
+                return server
+                    .mailboxes
+                    .delete_folder(&Access::owner(owner, folder.id), sim.now());
             }
             sim.tell(|| format!("account {owner} renames {name}"));
             let (boxes, now) = (&server.mailboxes, sim.now());
-            return boxes.rename_folder(owner, folder.id, other, now);
+            return boxes.rename_folder(&Access::owner(owner, folder.id), other, now);
         }
         Ok(())
     }

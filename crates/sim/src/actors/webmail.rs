@@ -4,12 +4,11 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tern_base::{AccountId, MessageId, Timestamp};
+use tern_base::{AccountId, MessageId};
 use tern_delivery::Outbox;
-use tern_directory::{CodeRefused, CredentialId, Identities, Principals, Subscriptions, Visible};
-use tern_jmap::{Caller, Capability, Download, NoPush, RecallDesk, Request, Verbs};
+use tern_directory::{CredentialId, Identities, Principals, Subscriptions, Visible};
+use tern_jmap::{Caller, Capability, Download, NoDesk, NoPush, Request, Verbs};
 use tern_mailbox::{INBOX, MailboxError};
-use tern_recall::RecallId;
 use tern_session::{Mechanism, Unlimited, ids};
 use tern_store::Engine;
 
@@ -34,23 +33,6 @@ struct Loading {
     at: u64,
     /// The last octets, for marks across a cut.
     carry: Vec<u8>,
-}
-
-/// No recall is asked for here.
-struct NoDesk;
-
-impl RecallDesk for NoDesk {
-    fn carry_out(&self, _: RecallId, _: Timestamp) {}
-
-    fn show_code(
-        &self,
-        _: &Caller,
-        _: &str,
-        _: RecallId,
-        _: Timestamp,
-    ) -> Option<Result<&'static str, CodeRefused>> {
-        None
-    }
 }
 
 /// Calls `work` with what a request may reach.

@@ -185,7 +185,7 @@ fn tell_vanished(
 ) -> Result<(), Failure> {
     let changes = cx
         .mailboxes
-        .changes(here.account, here.selected.mailbox, since)?;
+        .changes(here.account, here.selected.access.mailbox, since)?;
     let MessageSet::Ranges(set) = set else {
         return Ok(());
     };
@@ -374,7 +374,9 @@ impl FetchTask {
         cx: &Context<'_>,
     ) -> Result<Progress, Failure> {
         let here = session.here()?;
-        let view = cx.mailboxes.view(here.account, here.selected.mailbox)?;
+        let view = cx
+            .mailboxes
+            .view(here.account, here.selected.access.mailbox)?;
         let (selected, out) = (here.selected, here.out);
         let with_flags = self.items.contains(&FetchItem::Flags);
         let mut id = String::new();
@@ -420,7 +422,9 @@ impl FetchTask {
         let viewer = session.viewer();
         let here = session.here()?;
         self.as_of = cx.mailboxes.newest_modseq(here.account)?;
-        let view = cx.mailboxes.view(here.account, here.selected.mailbox)?;
+        let view = cx
+            .mailboxes
+            .view(here.account, here.selected.access.mailbox)?;
         let mut found = Vec::with_capacity(MESSAGES_PER_FETCH.min(self.walk.left()));
         let (since, missing) = (self.changed_since, &mut self.missing);
         let serves_bodies = self.items.iter().any(exposure::serves_body);
@@ -484,15 +488,13 @@ fn set_seen(batch: &mut [Message], here: Here<'_>, cx: &Context<'_>) -> Result<(
     }
     let uids: Vec<Uid> = messages.iter().map(|message| message.entry.uid).collect();
     let request = FlagRequest {
-        account: here.account,
-        mailbox: here.selected.mailbox,
+        access: here.selected.access.clone(),
         uids: &uids,
         change: &FlagChange::Add(Flags::of(&[SystemFlag::Seen])),
         unchanged_since: None,
         by: None,
     };
-    let actor = here.selected.actor.as_ref();
-    let outcomes = match cx.mailboxes.change_flags_for(actor, &request) {
+    let outcomes = match cx.mailboxes.change_flags(&request) {
         // The right to do so went meanwhile.
         Err(MailboxError::NotPermitted) => return Ok(()),
         outcomes => outcomes?,

@@ -75,7 +75,9 @@ impl Find {
 
     /// What the view answers; what it does not is left for [`Self::look_into`].
     fn look_at(&mut self, here: &Here<'_>, cx: &Context<'_>) -> Result<(), Failure> {
-        let view = cx.mailboxes.view(here.account, here.selected.mailbox)?;
+        let view = cx
+            .mailboxes
+            .view(here.account, here.selected.access.mailbox)?;
         let (conditions, out) = (self.test.count(), &*here.out);
         let mut pending = Vec::new();
         let mut hits = Vec::new();

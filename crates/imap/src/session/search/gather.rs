@@ -42,7 +42,9 @@ impl Gather {
         cx: &Context<'_>,
         mut each: impl FnMut(&Entry),
     ) -> Result<(), Failure> {
-        let view = cx.mailboxes.view(here.account, here.selected.mailbox)?;
+        let view = cx
+            .mailboxes
+            .view(here.account, here.selected.access.mailbox)?;
         let mut left = MESSAGES_PER_PIECE;
         cx.budget.tests(left, 1);
         self.walk.walk(&here.selected.known, &view, |_, _, entry| {
