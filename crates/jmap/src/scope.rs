@@ -9,7 +9,7 @@
 //! - A scope is of one method call: rights that were taken away are gone at the next one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tern_base::{AccountId, MailboxId, MessageId, Modseq};
 use tern_mailbox::rows::Change;
@@ -19,6 +19,7 @@ use tern_mailbox::{
 use tern_session::ids;
 
 use crate::error::MethodError;
+use crate::mailbox::counts::{AllCounts, counts};
 use crate::mailbox::get::name_of;
 use crate::{Caller, Verbs, state};
 
@@ -29,6 +30,8 @@ pub(crate) struct Scope {
     /// Who uploads.
     pub(crate) caller: AccountId,
     foreign: Option<Foreign>,
+    /// How many messages there were in each mailbox when one method first counted them.
+    counted: Arc<OnceLock<AllCounts>>,
 }
 
 /// What is seen of somebody else's account.
@@ -62,16 +65,17 @@ pub(crate) enum Of {
 
 impl Scope {
     /// The caller's own account.
-    pub(crate) const fn own(caller: &Caller) -> Self {
+    pub(crate) fn own(caller: &Caller) -> Self {
         Self::of_owner(caller.account)
     }
 
     /// An account as its owner sees it.
-    pub(crate) const fn of_owner(account: AccountId) -> Self {
+    pub(crate) fn of_owner(account: AccountId) -> Self {
         Self {
             account,
             caller: account,
             foreign: None,
+            counted: Arc::default(),
         }
     }
 
@@ -131,6 +135,7 @@ impl Scope {
                 readable,
                 key,
             }),
+            counted: Arc::default(),
         })
     }
 
@@ -151,7 +156,10 @@ impl Scope {
     pub(crate) fn again(&self, verbs: &Verbs<'_>) -> Result<Self, MailboxError> {
         match &self.foreign {
             None => Ok(self.clone()),
-            Some(foreign) => Self::of_part(verbs, &foreign.actor, self.account),
+            Some(foreign) => Ok(Self {
+                counted: Arc::clone(&self.counted),
+                ..Self::of_part(verbs, &foreign.actor, self.account)?
+            }),
         }
     }
 
@@ -233,6 +241,20 @@ impl Scope {
         let view = mailboxes.account_view(self.account)?;
         let seen = mailboxes.view_within(self.account, &view, &foreign.readable)?;
         Ok((Arc::new(seen), modseq))
+    }
+
+    /// How many messages there are in each mailbox, counted once for all objects of a method: it costs a look
+    /// at every message.
+    pub(crate) fn counts_once(
+        &self,
+        mailboxes: &Mailboxes,
+        trash: Option<MailboxId>,
+    ) -> Result<&AllCounts, MailboxError> {
+        if let Some(known) = self.counted.get() {
+            return Ok(known);
+        }
+        let (view, _) = self.view(mailboxes)?;
+        Ok(self.counted.get_or_init(|| counts(&view, trash)))
     }
 
     /// The newest change that is seen.

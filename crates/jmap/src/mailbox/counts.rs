@@ -14,6 +14,9 @@ pub(crate) struct Counts {
     pub(crate) unread_threads: usize,
 }
 
+/// The counts of every mailbox that has messages.
+pub(crate) type AllCounts = HashMap<MailboxId, Counts>;
+
 /// Whether an Email counts as unread: neither `$seen` nor `$draft`.
 fn is_unread(held: &Held) -> bool {
     !held.flags.has(SystemFlag::Seen) && !held.flags.has(SystemFlag::Draft)
@@ -22,7 +25,7 @@ fn is_unread(held: &Held) -> bool {
 /// The counts of every mailbox that has messages. A conversation with an unread Email is unread in
 /// each mailbox that shows any of it; but what is only in the trash counts in the trash alone, and
 /// what is not there does not count there.
-pub(crate) fn counts(view: &AccountView, trash: Option<MailboxId>) -> HashMap<MailboxId, Counts> {
+pub(crate) fn counts(view: &AccountView, trash: Option<MailboxId>) -> AllCounts {
     let (mut unread, mut unread_in_trash) = (HashSet::new(), HashSet::new());
     for held in view.iter().filter(|held| is_unread(held)) {
         let in_trash = trash.is_some_and(|trash| held.is_in(trash));

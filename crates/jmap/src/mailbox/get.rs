@@ -92,7 +92,8 @@ pub(super) const COUNTS: [&str; 4] = [
     "unreadThreads",
 ];
 
-/// One of an account's mailboxes, with its counts where they are asked for: these are of every message.
+/// One of an account's mailboxes, with its counts where they are asked for, as they were when the method
+/// first counted.
 pub(super) fn one(
     cx: &Context<'_>,
     scope: &Scope,
@@ -103,8 +104,7 @@ pub(super) fn one(
     if !counted {
         return object(cx, scope, folder, Counts::default());
     }
-    let (view, _) = scope.view(cx.verbs.mailboxes)?;
-    let counts = counts(&view, trash_of(all));
+    let counts = scope.counts_once(cx.verbs.mailboxes, trash_of(all))?;
     let counts = counts.get(&folder.id).copied().unwrap_or_default();
     object(cx, scope, folder, counts)
 }

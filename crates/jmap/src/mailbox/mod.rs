@@ -1,7 +1,7 @@
 //! `Mailbox` (RFC 8621 2).
 
 pub(crate) mod changes;
-mod counts;
+pub(crate) mod counts;
 pub(crate) mod get;
 mod later;
 pub(crate) mod query;

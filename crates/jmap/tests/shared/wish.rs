@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tern_base::{MailboxId, SeededEntropy};
-use tern_directory::{Principals, Visible};
+use tern_base::{AccountId, EmailAddress, MailboxId, SeededEntropy};
+use tern_directory::{
+    NewAccount, Principals, Target, Visible, add_members, create_account, create_group,
+};
 use tern_mailbox::{Grantee, MailboxError, Mailboxes, NoListener, Rights, RightsChange};
 use tern_session::sharing::{self, Wanted, Wish};
 use tern_session::{RightsRequest, ids};
@@ -350,4 +352,49 @@ fn what_is_in_a_mailbox_shows_to_nobody_who_may_not_read_it() {
         "mailboxHasEmail"
     );
     assert_eq!(house.mailboxes.folder(BOB, "One").unwrap().id, one);
+}
+
+/// Groups of more accounts than are told of one update.
+#[test]
+fn one_update_tells_so_many_and_no_more() {
+    let mut house = House::new();
+    let one = house.folder(None, "One");
+    let address = |name: &str| EmailAddress::parse(&format!("{name}@example.org")).unwrap();
+    let mut shared = serde_json::Map::new();
+    let mut all = Vec::new();
+    for group in 0..3 {
+        let made = create_group(
+            &*house.engine,
+            &address(&format!("group{group}")),
+            "",
+            house.now,
+        );
+        let id = made.unwrap().id;
+        let mut members = Vec::new();
+        for n in 0..200 {
+            let name = format!("member{group}-{n}");
+            let new = NewAccount {
+                address: address(&name),
+                display_name: name.clone(),
+                quota_bytes: 0,
+            };
+            let account = create_account(&*house.engine, &new, house.now).unwrap().id;
+            let boxes = &house.mailboxes;
+            boxes.create_account(account, 0, &[], house.now).unwrap();
+            members.push(Target::Account(account));
+            all.push(account);
+        }
+        add_members(&*house.engine, id, &members).unwrap();
+        shared.insert(format!("PG{}", id.0), json!({"mayReadItems": true}));
+    }
+    let patch = json!({"update": {mailbox(one): {"shareWith": shared}}});
+    let told = house.call("Mailbox/set", patch);
+    assert_eq!(told["notUpdated"], Value::Null);
+    let notices = |account: &AccountId| house.mailboxes.share_notices(*account).unwrap().all.len();
+    assert_eq!(
+        all.iter().map(notices).sum::<usize>(),
+        tern_session::limits::MAX_NOTIFIED_TOGETHER
+    );
+    assert_eq!(grants(&house, one).len(), 3);
+    house.check();
 }
