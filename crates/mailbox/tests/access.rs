@@ -586,7 +586,9 @@ fn what_the_marking_keyword_and_the_watched_mailbox_ask_for_only_the_owner_asks(
     assert_eq!(renamed, Err(MailboxError::NotPermitted));
     let sub = boxes.create_folder(ALICE, "Sub", None, house.now).unwrap();
     give(&house, sub.id, Grantee::Account(BOB), "lrswipkxtea");
-    boxes.delete_folder(ALICE, watched.id, house.now).unwrap();
+    boxes
+        .delete_folder(&Access::owner(ALICE, watched.id), house.now)
+        .unwrap();
     let change = tern_mailbox::FolderChange {
         name: Some("Ask".to_owned()),
         ..tern_mailbox::FolderChange::default()

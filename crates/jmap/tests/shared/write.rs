@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tern_base::{MailboxId, Uid};
-use tern_mailbox::{FlagChange, FlagRequest, Flags, INBOX, SystemFlag};
+use tern_mailbox::{Access, FlagChange, FlagRequest, Flags, INBOX, SystemFlag};
 use tern_session::ids;
 
 use crate::house::{BOB, CAROL, House};
@@ -391,8 +391,7 @@ fn flags_where_a_message_is_not_read_go_nowhere_with_it() {
     let mut flagged = Flags::empty();
     flagged.set(SystemFlag::Flagged, true);
     let request = FlagRequest {
-        account: BOB,
-        mailbox: blind,
+        access: Access::owner(BOB, blind),
         uids: &[Uid(1)],
         change: &FlagChange::Add(flagged),
         unchanged_since: None,
