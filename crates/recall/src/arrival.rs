@@ -6,15 +6,15 @@
 //! who sent it, which is what its envelope or its `From:` says; neither proves anything, and nothing
 //! is allowed by it.
 
-use std::collections::HashSet;
-
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{ContentDigest, EmailAddress, OriginId, Timestamp};
 use tern_store::{Range, Read, StoreError, Transaction, Verdict};
 
-use crate::status::each_row;
+use crate::request::NotSealed;
 use crate::submission::Sent;
-use crate::{RecallError, Recalls, Submission, limits, onward, quoted, submission, tables};
+use crate::{
+    RecallError, Recalls, Refusal, Submission, limits, onward, quoted, submission, tables,
+};
 
 /// Rows that are read, or forgotten, at once.
 const PAGE: usize = 200;
@@ -79,58 +79,67 @@ pub(crate) fn arrival(reader: &dyn Read, id: OriginId) -> Result<Option<Arrival>
     Ok(row.map(|row| Arrival::decode(id, &row)).transpose()?)
 }
 
+/// What is on record of a message that was submitted or came in, as a transaction sees it, which does not
+/// depend on it: neither ever changes.
+pub(crate) fn on_record_in(
+    txn: &Transaction<'_>,
+    id: OriginId,
+) -> Result<Option<Submission>, StoreError> {
+    if let Some(row) = txn.peek(&tables::submission(id))? {
+        return Ok(Some(Submission::decode(id, &row)?));
+    }
+    let row = txn.peek(&tables::arrival(id))?;
+    let arrival = row.map(|row| Arrival::decode(id, &row)).transpose()?;
+    Ok(arrival.map(|arrival| arrival.submission))
+}
+
+/// Sees to it that a message which is asked for is remembered for as long as the request is, in the
+/// transaction that grants it or lets it wait: what came in is forgotten in time, and may have been by now.
+pub(crate) fn remember_in(txn: &mut Transaction<'_>, id: OriginId) -> Result<(), NotSealed> {
+    if txn.peek(&tables::submission(id))?.is_some() {
+        return Ok(());
+    }
+    if txn.get(&tables::arrival(id))?.is_none() {
+        return Err(NotSealed::Refused(Refusal::NotFound));
+    }
+    txn.put(tables::spoken_of(id), Vec::new());
+    Ok(())
+}
+
 impl Recalls {
-    /// Forgets what came in so long ago that it need not be found any more, and was never asked for.
+    /// Forgets what came in so long ago that it need not be found any more, that was never asked for, and
+    /// that no hold is about: whether a copy of it is held may show by nothing else.
     /// To be called now and then; answers how many there were.
     pub fn forget_arrivals(&self, now: Timestamp) -> Result<u64, RecallError> {
         let before = Timestamp(now.0.saturating_sub(self.settings.arrivals_ms()));
-        let waited_for = self.waited_for()?;
         let mut forgotten = 0;
         let mut next: Option<Range> = Some(tables::arrivals_between(Timestamp(0), before));
         while let Some(range) = next {
             let page = self.engine.scan(&range, PAGE)?;
             for (key, row) in &page.rows {
                 let id = Arrival::of_row(key, row)?.submission.id;
-                if !waited_for.contains(&id) {
-                    forgotten += u64::from(self.forget_arrival(id)?);
-                }
+                forgotten += u64::from(self.forget_arrival(id, now)?);
             }
             next = page.next;
         }
         Ok(forgotten)
     }
 
-    /// The messages whose recall waits for somebody.
-    fn waited_for(&self) -> Result<HashSet<OriginId>, RecallError> {
-        let mut ids = Vec::new();
-        each_row(
-            &*self.engine,
-            tables::whole(tables::WAITS_UNTIL),
-            |key, _| {
-                ids.push(tables::read_waits_until(key)?);
-                Ok(())
-            },
-        )?;
-        let mut messages = HashSet::new();
-        for id in ids {
-            messages.extend(self.recall(id)?.submission);
-        }
-        Ok(messages)
-    }
-
-    fn forget_arrival(&self, id: OriginId) -> Result<bool, RecallError> {
+    fn forget_arrival(&self, id: OriginId, now: Timestamp) -> Result<bool, RecallError> {
         loop {
             let done = tern_store::transact(&*self.engine, |txn| {
-                let is_asked_for = txn.get(&tables::of_submission(id))?.is_some();
-                let is_asked_for = is_asked_for || txn.get(&tables::spoken_of(id))?.is_some();
-                if is_asked_for || txn.get(&tables::under_way(id))?.is_some() {
+                let is_asked_for = txn.get(&tables::spoken_of(id))?.is_some();
+                let is_kept = is_asked_for || txn.get(&tables::under_way(id))?.is_some();
+                let arrival = txn.get(&tables::arrival(id))?;
+                let arrival = arrival.map(|row| Arrival::decode(id, &row)).transpose()?;
+                let found = arrival.map(|arrival| arrival.submission);
+                if is_kept || self.is_held_in(txn, found.as_ref(), now)? {
                     return Ok(Verdict::Abandon(Some(false)));
                 }
                 if submission::forget_targets_in(txn, id, limits::FORGOTTEN_AT_ONCE)? {
                     return Ok(Verdict::Commit(None));
                 }
-                if let Some(row) = txn.get(&tables::arrival(id))? {
-                    let submission = Arrival::decode(id, &row)?.submission;
+                if let Some(submission) = found {
                     self.forget_letters_in(txn, &submission)?;
                     quoted::forget_in(txn, &submission);
                     onward::forget_in(txn, &submission);

@@ -15,6 +15,7 @@ use tern_base::{AccountId, Timestamp};
 use tern_policy::{Decision, Operation, Verdict as PolicyVerdict};
 use tern_store::{StoreError, Transaction, Verdict};
 
+use crate::arrival::remember_in;
 use crate::asked::Asked;
 use crate::audit::audit_entry;
 use crate::decided::Decided;
@@ -108,8 +109,9 @@ impl Recalls {
                 return Ok(Verdict::Abandon(answer));
             }
             if let Some(refusal) = self.waits_enough_in(txn, &wait.requester, recall.state)? {
-                return Err(NotSealed::TooMany(refusal));
+                return Err(NotSealed::Refused(refusal));
             }
+            remember_in(txn, found.id)?;
             self.join_in(txn, &recall, now)?;
             self.grant_in(txn, (request, found), asked, &recall, now)?;
             recall.put_in(txn)?;
@@ -341,7 +343,7 @@ impl Recalls {
                 Err(NotSealed::Joined(_)) => {
                     self.refuse_freed(&freed, Refusal::AlreadyRecalled, None, now)
                 }
-                Err(NotSealed::TooMany(refusal)) => self.refuse_freed(&freed, refusal, None, now),
+                Err(NotSealed::Refused(refusal)) => self.refuse_freed(&freed, refusal, None, now),
                 answer => answer,
             };
             match answer {

@@ -99,7 +99,7 @@ impl Recalls {
         let mut listed = self.of_submission_in(txn, Some(submission))?;
         listed.retain(|one| !is_undone(one) && one.id != recall.id);
         if listed.len() >= limits::MAX_RECALLS_OF_ONE {
-            return Err(NotSealed::TooMany(Refusal::RateLimited));
+            return Err(NotSealed::Refused(Refusal::RateLimited));
         }
         let ids = listed.iter().map(|one| one.id).chain([recall.id]);
         let row: Vec<u8> = ids.flat_map(|id| id.0).collect();

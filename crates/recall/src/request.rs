@@ -9,6 +9,7 @@ use tern_policy::{
 };
 use tern_store::{StoreError, Transaction, Verdict};
 
+use crate::arrival::remember_in;
 use crate::asked::{Asked, Refused, asked_in};
 use crate::audit::audit_entry;
 use crate::decided::Decided;
@@ -214,7 +215,7 @@ impl Recalls {
                     let answer = self.answered_before(id)?;
                     return Ok(answer.unwrap_or(Requested::Joined(id)));
                 }
-                Err(NotSealed::TooMany(refusal)) => {
+                Err(NotSealed::Refused(refusal)) => {
                     return self.refuse(request, Some(&found), refusal, None, now);
                 }
                 Err(NotSealed::Recall(error)) => return Err(error),
@@ -471,6 +472,7 @@ impl Recalls {
             if changed || !is_there_in(txn, &request.requester)? {
                 return Err(NotSealed::Meanwhile);
             }
+            remember_in(txn, submission.id)?;
             let recall = match &standing {
                 Standing::New(asked) => {
                     self.join_in(txn, &new, now)?;
@@ -561,9 +563,9 @@ pub(crate) enum NotSealed {
     /// Somebody has sent the letter, or the account has asked for something or is being removed, or a
     /// hold was changed, since it was looked.
     Meanwhile,
-    /// The requester has as many waiting recalls as one may have, or the submission as many
-    /// recalls.
-    TooMany(Refusal),
+    /// The requester has as many waiting recalls as one may have, the submission as many recalls, or what
+    /// came in was forgotten since it was looked.
+    Refused(Refusal),
     /// It could not be done.
     Recall(RecallError),
 }

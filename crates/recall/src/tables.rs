@@ -34,7 +34,7 @@
 //! | `ONWARD` | content digest, origin that sends it outside | how that carries the letter, if it is not the letter |
 //! | `STOPPED` | recall, origin | empty: something of it was stopped on its way out, and has no outcome yet |
 //! | `NOTICED` | recall, account | [`crate::Noticed`]: it was to get a notice |
-//! | `SPOKEN_OF` | origin | empty: outcomes of a recall name where it leads |
+//! | `SPOKEN_OF` | origin | empty: outcomes of a recall name where it leads, or, of what came in, a recall was asked for |
 
 use tern_base::codec::Damaged;
 use tern_base::{AccountId, ContentDigest, MessageId, OriginId, Timestamp};

@@ -11,6 +11,7 @@ use tern_mailbox::{Keeper, Leaving, MailboxError};
 use tern_store::{Page, Range, Read, StoreError, Transaction, limits as store_limits};
 
 use super::{Hold, HoldId};
+use crate::arrival::on_record_in;
 use crate::{Submission, tables};
 
 /// The holds, as they were read last.
@@ -106,10 +107,7 @@ impl Keeper for HoldBook {
         if in_force.peek().is_none() {
             return Ok(false);
         }
-        // A submission never changes: nothing depends on its row.
-        let id = leaving.message.origin;
-        let row = txn.peek(&tables::submission(id))?;
-        let submission = row.map(|row| Submission::decode(id, &row)).transpose()?;
+        let submission = on_record_in(txn, leaving.message.origin)?;
         for hold in in_force {
             if hold.fits(leaving, submission.as_ref())? {
                 return Ok(true);

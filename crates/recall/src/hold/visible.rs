@@ -6,6 +6,7 @@
 use roaring::RoaringBitmap;
 use tern_base::Timestamp;
 use tern_mailbox::{CopyRow, MailboxError};
+use tern_store::Transaction;
 
 use super::Hold;
 use super::book::Head;
@@ -31,6 +32,21 @@ impl Recalls {
             }
         }
         Ok(false)
+    }
+
+    /// Whether a hold in force is about a message, whoever has it, in a transaction that then depends on
+    /// every hold.
+    pub(crate) fn is_held_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        found: Option<&Submission>,
+        now: Timestamp,
+    ) -> Result<bool, RecallError> {
+        let all = self.holds.all_in(txn)?;
+        let mut about = all.iter().filter(|hold| hold.scope.is_about_messages());
+        Ok(found.is_some_and(|found| {
+            about.any(|hold| hold.is_in_force(now) && hold.fits_submission(found))
+        }))
     }
 
     /// The accounts whose copies a recall of a submission may not hide now, and the holds by which

@@ -1,0 +1,159 @@
+//! What came in from outside is remembered for as long as a hold is about it or somebody asks for it.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod house;
+
+use house::{BOB, CAROL, House};
+use tern_base::{AccountId, EmailAddress, OriginId};
+use tern_mailbox::{INBOX, Landing, Lineage};
+use tern_policy::Authentication;
+use tern_recall::arrival::record_arrival_in;
+use tern_recall::{
+    Arrival, Destination, HoldId, NewHold, Refusal, Request, Requested, Requester, Scope, Selector,
+    State, Submission, Target, submission,
+};
+use tern_store::Verdict;
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+const LONG_MS: u64 = 91 * DAY_MS;
+
+fn operator() -> Requester {
+    Requester {
+        account: None,
+        name: "root".into(),
+        authentication: Authentication::default(),
+    }
+}
+
+/// A letter of Alice's by its `From:` comes in for somebody, from the address of a list.
+fn arrive(house: &mut House, to: AccountId, n: usize) -> Submission {
+    let now = house.now;
+    let id = OriginId::new(now, &mut house.entropy);
+    let prepared = house.mailboxes.prepare(house.letter(n), now).unwrap();
+    let came = Submission {
+        id,
+        account: Submission::OUTSIDE,
+        mail_from: Some(bounces()),
+        message_id: prepared.parsed.message_id.clone().unwrap(),
+        subject: prepared.parsed.envelope.subject.clone().unwrap(),
+        digest: prepared.digest,
+        carried: Vec::new(),
+        text: None,
+        label: None,
+        answers: Vec::new(),
+        size: prepared.size(),
+        submitted: now,
+        recipients: 1,
+        accounts: 1,
+        outside: 0,
+    };
+    let landing = Landing {
+        account: to,
+        mailbox: INBOX,
+        flags: Default::default(),
+        received: now,
+        prefix: Vec::new(),
+        origin: id,
+        lineage: Lineage::Delivered,
+        brought_by: None,
+    };
+    house.mailboxes.land(&prepared, &[landing], now).unwrap();
+    let arrival = Arrival {
+        submission: came.clone(),
+        from: "alice@example.org".into(),
+    };
+    let target = Target::of("bob@example.org", &[], Destination::Account(to));
+    tern_store::transact(&house.engine, |txn| -> Result<_, tern_store::StoreError> {
+        record_arrival_in(txn, &arrival)?;
+        submission::record_targets_in(txn, id, 0, std::slice::from_ref(&target));
+        Ok(Verdict::Commit(()))
+    })
+    .unwrap();
+    came
+}
+
+fn bounces() -> EmailAddress {
+    EmailAddress::parse("bounces@list.example").unwrap()
+}
+
+fn retract(house: &mut House, came: &Submission) -> Request {
+    let request = house.request(BOB, Selector::Submission(came.id));
+    Request {
+        requester: operator(),
+        ..request
+    }
+}
+
+#[test]
+fn a_hold_by_who_sent_it_holds_what_came_in_however_long_ago() {
+    let mut house = House::new();
+    arrive(&mut house, BOB, 1);
+    arrive(&mut house, CAROL, 2);
+    let hold = NewHold {
+        id: HoldId::new(house.now, &mut house.entropy),
+        scope: Scope {
+            sender: Some(bounces()),
+            account: Some(BOB),
+            ..Scope::default()
+        },
+        why: "case 12".into(),
+        ends: None,
+        visible: false,
+    };
+    house
+        .recalls
+        .place_hold(&hold, &operator(), house.now)
+        .unwrap();
+    let later = house.now.plus_millis(LONG_MS);
+    // To whom it went is no part of what is on record: a hold of one account keeps both.
+    assert_eq!(house.recalls.forget_arrivals(later).unwrap(), 0);
+    for account in [BOB, CAROL] {
+        let all = [tern_base::Uid(1)];
+        let gone = house.mailboxes.expunge(account, INBOX, &all, false, later);
+        assert_eq!(gone.unwrap(), all);
+    }
+    assert_eq!(house.recalls.kept_copies().unwrap().copies, 1, "bob's");
+    house
+        .recalls
+        .release_hold(hold.id, &operator(), later)
+        .unwrap();
+    assert_eq!(house.recalls.forget_arrivals(later).unwrap(), 2);
+    house.check();
+}
+
+/// It is forgotten at the very moment at which somebody asks for it.
+#[test]
+fn what_is_forgotten_meanwhile_is_not_found_and_nothing_is_hidden() {
+    let mut house = House::new();
+    let came = arrive(&mut house, BOB, 1);
+    let request = retract(&mut house, &came);
+    let (other, later) = (house.another(), house.now.plus_millis(LONG_MS));
+    house.once_before_next_commit(move || {
+        assert_eq!(other.forget_arrivals(later).unwrap(), 1);
+    });
+    let answer = house.recalls.request(&request, later).unwrap();
+    assert_eq!(answer, Requested::Refused(request.id, Refusal::NotFound));
+    assert_eq!(house.uids(BOB, INBOX), [1]);
+    let message = house.message_at(BOB, 1);
+    assert!(house.mailboxes.message(BOB, message).is_ok());
+    house.check();
+}
+
+/// Whoever forgets has looked before the request, and comes to it afterwards.
+#[test]
+fn what_is_asked_for_meanwhile_is_not_forgotten() {
+    let mut house = House::new();
+    let came = arrive(&mut house, BOB, 1);
+    let request = retract(&mut house, &came);
+    let (other, later) = (house.another(), house.now.plus_millis(LONG_MS));
+    let asked = request.clone();
+    house.once_before_next_commit(move || {
+        other.request(&asked, later).unwrap();
+    });
+    assert_eq!(house.recalls.forget_arrivals(later).unwrap(), 0);
+    house.recalls.run_open(later).unwrap();
+    assert_eq!(house.recalls.recall(request.id).unwrap().state, State::Done);
+    assert!(house.uids(BOB, INBOX).is_empty());
+    assert_eq!(house.recalls.forget_arrivals(later).unwrap(), 0);
+    house.check();
+}
