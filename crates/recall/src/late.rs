@@ -1,6 +1,6 @@
 //! Copies that arrived after the recall and were stopped: each is noted once, with its outcome.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use tern_base::{AccountId, MessageId, Timestamp};
 use tern_mailbox::{Lineage, SealTag};
@@ -26,15 +26,18 @@ impl Recalls {
         Ok(found)
     }
 
-    /// The same for every late copy that nobody was told of, or could not note.
+    /// The same for every late copy that nobody was told of, or could not note. A recall that fails does
+    /// not keep back those of others; the first failure is answered.
     pub(crate) fn refresh_all_late(&self, now: Timestamp) -> Result<(), RecallError> {
-        for tag in self.mailboxes.late_tags()? {
-            self.refresh_late(tag, now)?;
+        let mut tags: BTreeSet<SealTag> = self.mailboxes.late_tags()?.into_iter().collect();
+        tags.extend(self.stopped_tags()?);
+        let mut failure = None;
+        for tag in tags {
+            if let Err(error) = self.refresh_late(tag, now) {
+                failure.get_or_insert(error);
+            }
         }
-        for tag in self.stopped_tags()? {
-            self.refresh_late(tag, now)?;
-        }
-        Ok(())
+        failure.map_or(Ok(()), Err)
     }
 
     pub(crate) fn note_late(&self, tag: SealTag, now: Timestamp) -> Result<usize, RecallError> {
@@ -94,8 +97,11 @@ impl Recalls {
         txn.put(key, outcome.encode());
         crate::stand_in::note_due_in(txn, recall, Subject::Copy(account, message), &outcome);
         if reason == Reason::LateDelivery && carriage.is_none() {
+            // What another recall holds of them is another copy, of which the line still tells.
             let wrongly = [Reason::DeletedUnread, Reason::RemovedUnread];
-            not_gone_in(txn, recall.id, lines, account, &wrongly)?;
+            not_gone_in(txn, recall.id, lines, account, |line| {
+                wrongly.contains(&line.reason)
+            })?;
         }
         Ok(Some(outcome))
     }
@@ -123,19 +129,18 @@ impl Lines {
 
 /// A recipient whose copy had not arrived yet when the recall was finished was taken for one who
 /// had deleted it: the copy that was stopped, or handed over by another recall, is the one outcome
-/// that stays. `wrongly` are the reasons that this shows to be wrong.
+/// that stays. `wrongly` says which lines this shows to be wrong.
 pub(crate) fn not_gone_in(
     txn: &mut Transaction<'_>,
     id: RecallId,
     lines: &Lines,
     account: AccountId,
-    wrongly: &[Reason],
+    wrongly: impl Fn(&CopyOutcome) -> bool,
 ) -> Result<(), RecallError> {
     for n in lines.of_account(account) {
         let key = tables::outcome(id, Subject::Target(n));
         let Some(row) = txn.get(&key)? else { continue };
-        let row = CopyOutcome::decode(&row)?;
-        if row.outcome.is_withdrawn() || wrongly.contains(&row.reason) {
+        if wrongly(&CopyOutcome::decode(&row)?) {
             txn.delete(key);
         }
     }

@@ -3,7 +3,8 @@
 //! Invariants:
 //! - Whoever gets a notice of a recall gets one, whatever is killed or run again: the cursor in the
 //!   record moves in the transaction that lands it. Who had no room for it gets none.
-//! - The subject and the sender are told only to those who had opened the message.
+//! - The subject and the sender are told only to those who had opened the message themselves, not to those
+//!   in whose mailbox somebody else had read it.
 //!
 //! Refuses to write to the sender, or to anybody outside. Nobody is told of what was stopped before it
 //! was in their mailbox, or of what is put back.
@@ -12,8 +13,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use tern_base::codec::{Damaged, Reader, Writer};
-use tern_base::{AccountId, EmailAddress, Timestamp};
-use tern_mailbox::{INBOX, MailboxError, Prepared};
+use tern_base::{AccountId, EmailAddress, MessageId, Timestamp};
+use tern_mailbox::{ExposureLevel, INBOX, MailboxError, Prepared};
 use tern_policy::Notice;
 use tern_store::{Transaction, Verdict};
 
@@ -176,19 +177,41 @@ impl Recalls {
             return Ok(told);
         }
         let submission = self.submission_of(recall)?;
+        // Who was served what carries it need not have looked at what is inside.
+        let mut exposed = Vec::new();
         self.each_outcome(recall.id, |subject, outcome| {
-            let Subject::Copy(account, _) = subject else {
+            let Subject::Copy(account, message) = subject else {
                 return;
             };
             let done = u64::from(account.0) < recall.noticed;
             if done || account == submission.account || !recall.notices.is_for(outcome.outcome) {
                 return;
             }
-            // Who was served what carries it need not have looked at what is inside.
-            let opened = outcome.outcome == Outcome::WithdrawnExposed && outcome.carriage.is_none();
-            *told.entry(account).or_insert(false) |= opened;
+            told.entry(account).or_insert(false);
+            if outcome.outcome == Outcome::WithdrawnExposed && outcome.carriage.is_none() {
+                exposed.push((account, message));
+            }
         })?;
+        for (account, message) in exposed {
+            if self.was_opened_by_its_owner(account, message)? {
+                told.insert(account, true);
+            }
+        }
         Ok(told)
+    }
+
+    /// Whether a copy was served to a client of the account that it is in: what somebody has read there by
+    /// rights that they were given, its owner need not have seen.
+    fn was_opened_by_its_owner(
+        &self,
+        account: AccountId,
+        message: MessageId,
+    ) -> Result<bool, RecallError> {
+        let ledger = self.mailboxes().ledger(account, message)?;
+        let mut servings = ledger.servings.iter().chain(&ledger.others);
+        Ok(servings.any(|serving| {
+            serving.device.reader().is_none() && serving.level() > Some(ExposureLevel::Headers)
+        }))
     }
 
     fn notices(

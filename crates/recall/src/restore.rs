@@ -273,7 +273,9 @@ impl Recalls {
                 Reason::RemovedUnread,
                 Reason::RemovedAfterServing,
             ];
-            not_gone_in(txn, other.id, lines, account, &gone)?;
+            not_gone_in(txn, other.id, lines, account, |line| {
+                line.outcome.is_withdrawn() || gone.contains(&line.reason)
+            })?;
         }
         other.changed();
         other.put_in(txn)?;

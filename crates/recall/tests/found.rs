@@ -11,7 +11,7 @@ use house::{ALICE, BOB, CAROL, DAVE, House};
 use tern_base::{OriginId, Uid};
 use tern_mailbox::{Access, ExposureLevel, INBOX};
 use tern_queue::LeaseId;
-use tern_recall::{Outcome, Reason, Requested, Selector, State, submission};
+use tern_recall::{Outcome, Reason, RecallId, Requested, Selector, State, submission};
 use tern_store::Verdict;
 
 #[test]
@@ -216,6 +216,34 @@ fn what_a_client_had_put_back_does_not_hide_that_its_owner_deleted_the_message()
     );
     assert_eq!(house.outcomes(second), [gone]);
     house.check();
+}
+
+#[test]
+fn a_recall_that_fails_keeps_back_the_late_copies_of_no_other() {
+    let mut house = House::new();
+    let mut recalls = Vec::new();
+    for n in [1, 2] {
+        let sent = house.submit(ALICE, &[BOB], &[], usize::from(n));
+        let mut request = house.request(ALICE, Selector::Submission(sent.id));
+        request.id = RecallId([n; 16]);
+        house.recalls.request(&request, house.now).unwrap();
+        house.recalls.run(request.id, house.now).unwrap();
+        recalls.push((sent, request.id));
+    }
+    for (n, (sent, _)) in recalls.iter().enumerate() {
+        house.land_late(sent, BOB, n + 1);
+    }
+    // The record of the first can't be read any more.
+    let mut batch = tern_store::Batch::new();
+    batch.put([&[0x54][..], &[1; 16]].concat(), vec![0]);
+    tern_store::Engine::commit(&house.engine, batch).unwrap();
+    assert!(house.recalls.run_open(house.now).is_err());
+    let late = (
+        "bob@example.org",
+        Outcome::BlockedLate,
+        Reason::LateDelivery,
+    );
+    assert!(house.outcomes(recalls[1].1).contains(&late));
 }
 
 #[test]

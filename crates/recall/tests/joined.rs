@@ -9,7 +9,7 @@ mod house;
 
 use house::{ALICE, BOB, CAROL, DAVE, House};
 use tern_mailbox::INBOX;
-use tern_recall::{Outcome, Reason, Refusal, Requested, Selector, State, limits};
+use tern_recall::{Outcome, Reason, RecallId, Refusal, Requested, Selector, State, limits};
 
 #[test]
 fn recipients_who_were_not_chosen_first_can_be_chosen_later() {
@@ -172,6 +172,41 @@ fn what_another_recall_holds_or_has_purged_is_planned_and_said_to_be_withdrawn()
         Reason::BodyServed,
     );
     assert!(house.outcomes(all).contains(&had));
+    house.check();
+}
+
+/// It comes once more, and is stopped: that the copy which another recall holds had been opened is said
+/// all the same.
+#[test]
+fn a_late_copy_does_not_hide_that_another_had_been_opened() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    house.serve(BOB, 1, tern_mailbox::ExposureLevel::Body);
+    // The one that is asked first has the line.
+    for (id, chosen) in [(2, Some("bob@example.org")), (1, None)] {
+        let mut request = house.request(ALICE, Selector::Submission(sent.id));
+        request.id = RecallId([id; 16]);
+        request.chosen = chosen.map(str::to_owned).into_iter().collect();
+        house.recalls.request(&request, house.now).unwrap();
+        house.recalls.run(request.id, house.now).unwrap();
+    }
+    house.land_late(&sent, BOB, 1);
+    house.recalls.run_open(house.now).unwrap();
+    let outcomes = house.outcomes(RecallId([1; 16]));
+    let opened = (
+        "bob@example.org",
+        Outcome::WithdrawnExposed,
+        Reason::BodyServed,
+    );
+    let late = (
+        "bob@example.org",
+        Outcome::BlockedLate,
+        Reason::LateDelivery,
+    );
+    assert!(
+        outcomes.contains(&opened) && outcomes.contains(&late),
+        "{outcomes:?}"
+    );
     house.check();
 }
 

@@ -5,7 +5,7 @@ mod house;
 
 use house::{ALICE, BOB, CAROL, DAVE, House};
 use tern_base::{AccountId, Uid};
-use tern_mailbox::{ExposureLevel, INBOX};
+use tern_mailbox::{Client, ExposureLevel, INBOX, Served, Share, Viewer};
 use tern_policy::Notice;
 use tern_recall::{Notices, Request, Selector, Submission, limits};
 
@@ -242,4 +242,45 @@ fn killed_at_any_commit_everybody_is_told_once() {
         cut += 1;
     }
     assert!(cut > 6, "in the middle of the notices, too: {cut}");
+}
+
+/// Carol may read Bob's mailbox, and did: that tells him neither what it was nor whose.
+#[test]
+fn in_whose_mailbox_somebody_else_had_read_it_learns_no_subject() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB, DAVE], &[], 1);
+    house.serve(DAVE, 1, ExposureLevel::Body);
+    let message = house.message_at(BOB, 1);
+    let row = house.mailboxes.message(BOB, message).unwrap();
+    let served = Served {
+        account: BOB,
+        message,
+        digest: row.digest,
+        origin: row.origin,
+        carries: false,
+        level: ExposureLevel::Downloaded,
+        share: Share::ALL,
+    };
+    let reader = Client {
+        reader: Some(CAROL),
+        ..Client::default()
+    };
+    let viewer = Viewer {
+        device: reader.id(),
+        ..Viewer::default()
+    };
+    let boxes = &house.mailboxes;
+    boxes.record_served(&[served], &viewer, house.now).unwrap();
+    let request = request(&mut house, &sent, None, None);
+    carry_out(&house, &request);
+    let [bobs, daves] = [BOB, DAVE].map(|account| notices(&house, account).remove(0));
+    assert!(
+        !bobs.contains("Letter 1") && !bobs.contains(" by alice@"),
+        "{bobs}"
+    );
+    assert!(
+        daves.contains("Letter 1") && daves.contains(" by alice@"),
+        "{daves}"
+    );
+    house.check();
 }
