@@ -64,6 +64,8 @@ pub struct End {
     pub restored: bool,
     /// It is kept no longer.
     pub purged: bool,
+    /// It was not put back, since another recall covers it too.
+    pub handed_over: bool,
     /// Whether whoever had it got a notice; none where none was for them, or that is not told.
     pub noticed: Option<bool>,
     /// Whether it was exposed is not told, nor is a reason that would tell it.
@@ -78,6 +80,7 @@ impl End {
             reason: outcome.reason,
             restored: outcome.restored.is_some(),
             purged: outcome.purged.is_some(),
+            handed_over: outcome.handed_over.is_some(),
             exposure_hidden: false,
         }
     }

@@ -4,6 +4,8 @@ use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, MailboxId, MessageId, OriginId, Timestamp};
 use tern_mailbox::{Carriage, Exposure, ExposureLevel};
 
+use crate::RecallId;
+
 /// What an outcome is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
@@ -272,6 +274,8 @@ pub struct CopyOutcome {
     pub restored: Option<Timestamp>,
     /// When it was removed from the vault for good.
     pub purged: Option<Timestamp>,
+    /// The recall on whose behalf it stayed in the vault when this one was undone.
+    pub handed_over: Option<RecallId>,
     /// The message that has taken its place, without the attachment that was taken back.
     pub stand_in: Option<MessageId>,
 }
@@ -288,6 +292,7 @@ impl CopyOutcome {
             carriage: None,
             restored: None,
             purged: None,
+            handed_over: None,
             stand_in: None,
         }
     }
@@ -341,7 +346,7 @@ impl CopyOutcome {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(4);
+        let mut w = Writer::versioned(5);
         w.byte(self.outcome as u8)
             .byte(self.reason as u8)
             .number(self.at.0);
@@ -359,6 +364,9 @@ impl CopyOutcome {
                 w.number(at.0);
             });
         }
+        w.option(self.handed_over, |w, id| {
+            w.array(&id.0);
+        });
         w.option(self.stand_in, |w, message| {
             w.number(message.0);
         });
@@ -366,7 +374,7 @@ impl CopyOutcome {
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 4)?;
+        let mut r = Reader::of_version(bytes, 5)?;
         Ok(Self {
             outcome: Outcome::from_number(r.byte()?)?,
             reason: Reason::from_number(r.byte()?)?,
@@ -376,6 +384,7 @@ impl CopyOutcome {
             carriage: r.option(Carriage::read)?,
             restored: r.option(|r| r.number().map(Timestamp))?,
             purged: r.option(|r| r.number().map(Timestamp))?,
+            handed_over: r.option(|r| r.array().map(RecallId))?,
             stand_in: r.option(|r| r.number().map(MessageId))?,
         })
     }
@@ -437,6 +446,7 @@ mod tests {
                 carriage: Some(Carriage::Attached),
                 restored: Some(Timestamp(9)),
                 purged: Some(Timestamp(10)),
+                handed_over: Some(RecallId([8; 16])),
                 stand_in: Some(MessageId(6)),
                 ..CopyOutcome::new(outcome, Reason::Queued, Timestamp(3))
             };

@@ -255,10 +255,15 @@ fn on_its_way(
 pub(crate) fn undone_outcome(
     facts: &Facts,
     target: &Target,
+    chosen: &[String],
     holders: &BTreeSet<AccountId>,
     now: Timestamp,
 ) -> Option<CopyOutcome> {
-    let undone = CopyOutcome::new(Outcome::KeptByPolicy, Reason::Undone, now);
+    let reason = match is_chosen(target, chosen) {
+        true => Reason::Undone,
+        false => Reason::NotChosen,
+    };
+    let undone = CopyOutcome::new(Outcome::KeptByPolicy, reason, now);
     match &target.destination {
         Destination::Nowhere => None,
         Destination::Account(account) => {

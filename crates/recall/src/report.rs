@@ -286,8 +286,9 @@ pub(crate) fn text(status: &SenderStatus) -> String {
     }
     if recall.state == State::Restored {
         out.push_str(
-            "The recall was undone: every copy that was kept is back where it was. It had come to \
-             this.\n\n",
+            "The recall was undone: every copy that was kept is back where it was, but for those that \
+             another recall covers, that a client had put back besides, or whose account is gone. It had \
+             come to this.\n\n",
         );
     }
     summary(&mut out, &status.outcomes());
@@ -405,6 +406,7 @@ fn section(out: &mut String, title: &str, addresses: &[&Addressed]) {
             out.push_str(end.sentence());
             match (end.restored, end.purged) {
                 (true, _) => out.push_str(" Put back."),
+                _ if end.handed_over => out.push_str(" Not put back: another recall covered it."),
                 (_, true) => out.push_str(" No longer kept: it can't be put back."),
                 _ => {}
             }

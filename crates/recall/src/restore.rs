@@ -251,11 +251,19 @@ impl Recalls {
         self.mailboxes.retag_in(txn, account, message, other)?;
         let mut other = self.recall_in(txn, RecallId(other.0))?;
         let subject = Subject::Copy(account, message);
-        let Some(outcome) = txn.get(&tables::outcome(recall.id, subject))? else {
+        let key = tables::outcome(recall.id, subject);
+        let Some(outcome) = txn.get(&key)? else {
             return Ok(true);
         };
+        let outcome = CopyOutcome::decode(&outcome)?;
+        let handed_over = CopyOutcome {
+            handed_over: Some(other.id),
+            stand_in: None,
+            ..outcome.clone()
+        };
+        txn.put(key, handed_over.encode());
         let carriage = row.carriage_of(other.digest);
-        let mut outcome = CopyOutcome::decode(&outcome)?.carried(carriage);
+        let mut outcome = outcome.carried(carriage);
         txn.delete(tables::stand_in(recall.id, account, message));
         let stand_in = outcome.stand_in.take();
         self.take_away_in(txn, (account, stand_in), Some(other.id), now)?;

@@ -145,7 +145,8 @@ impl Recalls {
         now: Timestamp,
     ) -> Result<Option<CopyOutcome>, RecallError> {
         if matches!(recall.state, State::Restored) {
-            return Ok(undone_outcome(facts, target, &known.holders, now));
+            let chosen = &recall.chosen;
+            return Ok(undone_outcome(facts, target, chosen, &known.holders, now));
         }
         if let Destination::Outside { item, .. } = target.destination
             && is_chosen(target, &recall.chosen)

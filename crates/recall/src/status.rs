@@ -371,6 +371,9 @@ impl StatusLine {
         if let (Some(fields), Some(carriage)) = (value.as_object_mut(), outcome.carriage) {
             fields.insert("lineage".to_owned(), carriage.name().into());
         }
+        if let (Some(fields), Some(other)) = (value.as_object_mut(), outcome.handed_over) {
+            fields.insert("handedOverTo".to_owned(), other.to_string().into());
+        }
         if let (Some(fields), Some(sent)) = (value.as_object_mut(), &self.sent_on) {
             let sent = json!({"submission": sent.submission.to_string(), "by": sent.by});
             fields.insert("sentOn".to_owned(), sent);

@@ -300,6 +300,37 @@ fn what_arrives_after_it_was_undone_stays_and_is_said_so() {
     house.check();
 }
 
+#[test]
+fn who_was_not_chosen_is_not_said_to_have_it_since_the_recall_was_undone() {
+    let mut house = House::new();
+    let sent = house.submit_first_of(ALICE, &[BOB, CAROL], 1);
+    let reach = |house: &House, reached| {
+        tern_store::transact(&house.engine, |txn| -> Result<_, tern_store::StoreError> {
+            submission::reached_in(txn, sent.id, reached, 2);
+            Ok(Verdict::Commit(()))
+        })
+        .unwrap();
+    };
+    reach(&house, 1);
+    let mut request = house.request(ALICE, Selector::Submission(sent.id));
+    request.chosen = vec!["bob@example.org".into()];
+    let id = request.id;
+    house.recalls.request(&request, house.now).unwrap();
+    house.recalls.run(id, house.now).unwrap();
+    house
+        .recalls
+        .restore(id, &request.requester, house.now)
+        .unwrap();
+    house.recalls.run(id, house.now).unwrap();
+    reach(&house, 2);
+    house.recalls.run_open(house.now).unwrap();
+    let kept = (Outcome::KeptByPolicy, Reason::NotChosen);
+    let outcomes = house.outcomes(id);
+    let carols = outcomes.iter().filter(|line| (line.1, line.2) == kept);
+    assert_eq!(carols.count(), 1, "{outcomes:?}");
+    house.check();
+}
+
 /// The delivery goes on at that very moment: what it brings once the seal is gone is to leave, and to stay.
 #[test]
 fn undone_while_its_recipients_are_settled_it_stops_nothing_more() {

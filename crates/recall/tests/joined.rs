@@ -175,6 +175,32 @@ fn what_another_recall_holds_or_has_purged_is_planned_and_said_to_be_withdrawn()
     house.check();
 }
 
+/// What stays with another recall is not said to be back.
+#[test]
+fn what_is_handed_over_when_it_is_undone_is_said_so() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    let mut first = house.request(ALICE, Selector::Submission(sent.id));
+    first.chosen = vec!["bob@example.org".into()];
+    house.recalls.request(&first, house.now).unwrap();
+    house.recalls.run(first.id, house.now).unwrap();
+    let all = house.recall(ALICE, &sent).id();
+    house
+        .recalls
+        .restore(first.id, &first.requester, house.now)
+        .unwrap();
+    house.recalls.run(first.id, house.now).unwrap();
+    assert!(house.uids(BOB, INBOX).is_empty());
+    let of_bob = |id| {
+        let mut copies = house.copy_outcomes(id).into_iter();
+        copies.find(|copy| copy.0 == BOB).unwrap().2
+    };
+    let (handed, taken) = (of_bob(first.id), of_bob(all));
+    assert_eq!((handed.restored, handed.handed_over), (None, Some(all)));
+    assert_eq!((taken.handed_over, taken.outcome), (None, handed.outcome));
+    house.check();
+}
+
 /// It comes once more, and is stopped: that the copy which another recall holds had been opened is said
 /// all the same.
 #[test]

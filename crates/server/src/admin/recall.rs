@@ -347,6 +347,8 @@ fn write_line(text: &mut String, line: &StatusLine) {
     let _ = write!(text, ". {}", outcome.reason.sentence());
     if let Some(restored) = outcome.restored {
         let _ = write!(text, " Put back {restored}.");
+    } else if let Some(other) = outcome.handed_over {
+        let _ = write!(text, " Not put back: recall {other} covered it.");
     } else if let Some(purged) = outcome.purged {
         let _ = write!(text, " Kept until {purged}: it can't be put back.");
     }
