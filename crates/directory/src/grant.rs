@@ -205,6 +205,17 @@ pub(crate) fn drop_grants_in(
     Ok(())
 }
 
+/// How many grants there are: it changes whenever one is given or taken, so that whoever decides by roles
+/// sees whether they still are what they were.
+pub fn grant_count(reader: &dyn Read) -> Result<u64, StoreError> {
+    tables::counted_grants(reader)
+}
+
+/// The same in a transaction that then depends on it.
+pub fn grant_count_in(txn: &mut Transaction<'_>) -> Result<u64, StoreError> {
+    tables::grant_count(txn)
+}
+
 /// Every grant, by account; with when it was given.
 pub fn list_grants(reader: &dyn Read) -> Result<Vec<(Grant, Timestamp)>, StoreError> {
     grants_in(reader, tables::grants())

@@ -64,8 +64,9 @@ pub use factor::{
     show_code_in,
 };
 pub use grant::{
-    About, Grant, GrantScope, Granter, Role, grant_role, grant_role_in, grants_of,
-    group_addresses_of, list_grants, revoke_role, revoke_role_in, roles_over,
+    About, Grant, GrantScope, Granter, Role, grant_count, grant_count_in, grant_role,
+    grant_role_in, grants_of, group_addresses_of, list_grants, revoke_role, revoke_role_in,
+    roles_over,
 };
 pub use group::{
     Group, GroupId, MemberPage, add_members, add_members_in, begin_group_removal_in, create_group,

@@ -334,11 +334,17 @@ impl Recalls {
                     _ => self.answer_on_record(&held.recall),
                 };
             };
+            let grants = tern_directory::grant_count(&*self.engine)?;
             let lapsed = self.judge_approvals(&held, &mut wait)?;
             if !lapsed.is_empty() {
                 entry = entry.detail("lapsed", lapsed.join(" "));
             }
-            let freed = Freed { held, wait, entry };
+            let freed = Freed {
+                held,
+                wait,
+                entry,
+                grants,
+            };
             let answer = match self.ask_again(&freed, now) {
                 Err(NotSealed::Joined(_)) => {
                     self.refuse_freed(&freed, Refusal::AlreadyRecalled, None, now)
@@ -461,7 +467,13 @@ impl Recalls {
                 }) => entry.detail("reason", reason.as_str()),
                 _ => entry,
             };
-            let freed = Freed { held, wait, entry };
+            let grants = tern_directory::grant_count(&*self.engine)?;
+            let freed = Freed {
+                held,
+                wait,
+                entry,
+                grants,
+            };
             let done = tern_store::transact(&*self.engine, |txn| {
                 let mut recall = freed.act_in(self, txn)?;
                 recall.state = state;
@@ -483,6 +495,8 @@ pub(crate) struct Freed {
     held: Held,
     wait: Wait,
     entry: Draft,
+    /// How many grants of roles there were when it was judged who may.
+    pub(crate) grants: u64,
 }
 
 impl Freed {

@@ -16,7 +16,7 @@ use crate::decided::Decided;
 use crate::free::Freed;
 use crate::hold::head_in;
 use crate::plan::{outside, spare};
-use crate::there::is_there_in;
+use crate::there::is_as_judged_in;
 use crate::{
     Attachment, Awaited, BatchId, Facts, Notices, Outcome, Plan, Reach, Recall, RecallError,
     RecallId, Recalls, Refusal, State, Submission, Target, limits, plan, rivals, submission,
@@ -237,6 +237,7 @@ impl Recalls {
             let gone = Refusal::NotEnabled;
             return Ok(self.refuse(request, Some(found), gone, None, now)?);
         }
+        let grants = tern_directory::grant_count(&*self.engine)?;
         let asked = self.asked(request.requester.account)?;
         let verdict = self.verdict_on(request, found, &asked, now)?;
         let decided = Decided::from(&verdict);
@@ -251,7 +252,8 @@ impl Recalls {
             if let Some(planned) = planned(request, now) {
                 return self.wait(request, found, planned, (&decided, &asked), now);
             }
-            return self.seal(request, found, &decided, Standing::New(&asked), now);
+            let standing = Standing::New(&asked, grants);
+            return self.seal(request, found, &decided, standing, now);
         };
         match self.awaited(&verdict, &request.requester, now)? {
             Some(awaited) if unfit.is_none() => {
@@ -469,12 +471,13 @@ impl Recalls {
         };
         self.mailboxes.seal(submission.digest, seal, |txn| {
             let changed = txn.get(&letter_key)? != letter || head_in(txn)? != holds;
-            if changed || !is_there_in(txn, &request.requester)? {
+            let grants = standing.grants();
+            if changed || !is_as_judged_in(txn, &request.requester, grants)? {
                 return Err(NotSealed::Meanwhile);
             }
             remember_in(txn, submission.id)?;
             let recall = match &standing {
-                Standing::New(asked) => {
+                Standing::New(asked, _) => {
                     self.join_in(txn, &new, now)?;
                     self.grant_in(txn, (request, submission), asked, &new, now)?;
                     let (of, verdict) = ((&new, sender.as_deref()), ("allow", Some(decided)));
@@ -550,10 +553,20 @@ pub(crate) fn planned(request: &Request, now: Timestamp) -> Option<Awaited> {
 /// How a request comes to be granted.
 #[derive(Clone, Copy)]
 pub(crate) enum Standing<'a> {
-    /// At once, to an account that had asked for so much before.
-    New(&'a Asked),
+    /// At once, to an account that had asked for so much before, when there were so many grants of roles.
+    New(&'a Asked, u64),
     /// After it has waited.
     Freed(&'a Freed),
+}
+
+impl Standing<'_> {
+    /// How many grants of roles there were when it was judged.
+    const fn grants(&self) -> u64 {
+        match self {
+            Self::New(_, grants) => *grants,
+            Self::Freed(freed) => freed.grants,
+        }
+    }
 }
 
 /// Why a request was not granted.

@@ -2,7 +2,7 @@
 //! being removed.
 //!
 //! Invariant: a seal that an account asked for falls before the account's removal begins, or not at
-//! all.
+//! all; and with the roles by which it was judged, or not at all.
 
 use tern_store::{StoreError, Transaction};
 
@@ -18,11 +18,16 @@ impl Recalls {
     }
 }
 
-/// Whether whoever asks is there, in the transaction that does what they ask for.
-pub(crate) fn is_there_in(
+/// Whether whoever asks is there, and the roles are those by which they were judged, when there were so many
+/// grants: in the transaction that does what they ask for.
+pub(crate) fn is_as_judged_in(
     txn: &mut Transaction<'_>,
     requester: &Requester,
+    grants: u64,
 ) -> Result<bool, StoreError> {
+    if tern_directory::grant_count_in(txn)? != grants {
+        return Ok(false);
+    }
     match requester.account {
         Some(account) => tern_directory::has_account_in(txn, account),
         None => Ok(true),

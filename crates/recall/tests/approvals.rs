@@ -207,3 +207,31 @@ fn whoever_asked_and_may_no_more_is_refused_when_the_last_has_approved() {
     assert_eq!(house.uids(DAVE, INBOX), [1]);
     house.check();
 }
+
+/// The role goes at the very moment at which the seal would fall.
+#[test]
+fn whoever_loses_the_role_while_the_seal_falls_takes_nothing_back() {
+    let mut house = House::by_default();
+    let sent = house.submit(ALICE, &[DAVE], &[], 1);
+    let role = Grant {
+        role: Role::ComplianceOfficer,
+        ..grant_of(BOB, GrantScope::Everyone)
+    };
+    tern_directory::grant_role(&house.engine, &role, None, house.now).unwrap();
+    let mut request = house.request(BOB, Selector::Submission(sent.id));
+    request.requester = person(BOB, "bob");
+    let (engine, gone) = (house.engine.clone(), role.clone());
+    house.once_before_next_commit(move || {
+        tern_directory::revoke_role(&engine, &gone).unwrap();
+    });
+    let answer = house.recalls.request(&request, house.now).unwrap();
+    assert!(matches!(answer, Requested::Refused(..)), "{answer:?}");
+    assert_eq!(house.uids(DAVE, INBOX), [1]);
+    tern_directory::grant_role(&house.engine, &role, None, house.now).unwrap();
+    let again = house.request(BOB, Selector::Submission(sent.id));
+    request.id = again.id;
+    let answer = house.recalls.request(&request, house.now).unwrap();
+    assert_eq!(answer, Requested::Sealed(request.id));
+    house.recalls.run(request.id, house.now).unwrap();
+    house.check();
+}
