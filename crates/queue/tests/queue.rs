@@ -745,7 +745,9 @@ fn what_differs_in_nothing_but_the_recipient_travels_together() {
         ("SMTPUTF8", |item| item.smtputf8 = true),
         ("content", |item| item.blob = BlobId([9; 32])),
         ("prefix", |item| item.prefix = b"X: y\r\n".to_vec()),
-        ("UTF-8", |item| item.recipient = address("ü@b.example")),
+        ("UTF-8", |item| {
+            item.recipient = EmailAddress::parse("ü@b.example").unwrap()
+        }),
     ];
     for (what, change) in differ {
         let mut other = alike.clone();

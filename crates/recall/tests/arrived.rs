@@ -5,7 +5,7 @@ mod house;
 
 use house::{BOB, CAROL, House};
 use tern_base::{AccountId, EmailAddress, OriginId};
-use tern_mailbox::{INBOX, Landing, Lineage};
+use tern_mailbox::{Access, INBOX, Landing, Lineage};
 use tern_policy::Authentication;
 use tern_recall::arrival::record_arrival_in;
 use tern_recall::{
@@ -109,7 +109,9 @@ fn a_hold_by_who_sent_it_holds_what_came_in_however_long_ago() {
     assert_eq!(house.recalls.forget_arrivals(later).unwrap(), 0);
     for account in [BOB, CAROL] {
         let all = [tern_base::Uid(1)];
-        let gone = house.mailboxes.expunge(account, INBOX, &all, false, later);
+        let gone = house
+            .mailboxes
+            .expunge(&Access::owner(account, INBOX), &all, false, later);
         assert_eq!(gone.unwrap(), all);
     }
     assert_eq!(house.recalls.kept_copies().unwrap().copies, 1, "bob's");

@@ -402,7 +402,7 @@ fn what_nobody_put_into_the_recall_mailbox_asks_for_nothing() {
     let old = house.mailboxes.folder(ALICE, "Recall").unwrap().id;
     house
         .mailboxes
-        .delete_folder(ALICE, old, house.now)
+        .delete_folder(&Access::owner(ALICE, old), house.now)
         .unwrap();
     let kept = house
         .mailboxes
@@ -412,7 +412,7 @@ fn what_nobody_put_into_the_recall_mailbox_asks_for_nothing() {
     house.append(ALICE, kept, &house.letter(1));
     house
         .mailboxes
-        .rename_folder(ALICE, kept, "Recall", house.now)
+        .rename_folder(&Access::owner(ALICE, kept), "Recall", house.now)
         .unwrap();
     assert_eq!(house.triggers(ALICE).unwrap(), []);
     assert_eq!(house.uids(BOB, INBOX), [1, 2]);
