@@ -736,7 +736,8 @@ fn what_differs_in_nothing_but_the_recipient_travels_together() {
     alike.dsn.orcpt = None;
     alike.attempts = 3;
     assert!(item.travels_with(&alike));
-    let differ: [(&str, fn(&mut Item)); 9] = [
+    type Change = fn(&mut Item);
+    let differ: [(&str, Change); 9] = [
         ("origin", |item| item.origin = origin(2)),
         ("account", |item| item.account = None),
         ("sender", |item| item.mail_from = None),

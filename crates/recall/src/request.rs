@@ -471,8 +471,7 @@ impl Recalls {
         };
         self.mailboxes.seal(submission.digest, seal, |txn| {
             let changed = txn.get(&letter_key)? != letter || head_in(txn)? != holds;
-            let grants = standing.grants();
-            if changed || !is_as_judged_in(txn, &request.requester, grants)? {
+            if changed || !is_as_judged_in(txn, &request.requester, standing.grants())? {
                 return Err(NotSealed::Meanwhile);
             }
             remember_in(txn, submission.id)?;
