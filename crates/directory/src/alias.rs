@@ -64,6 +64,18 @@ pub fn set_alias_in(
     })
 }
 
+/// Lets a new address lead to others. What the address leads to already stays as it is.
+pub fn add_alias_in(
+    txn: &mut Transaction<'_>,
+    address: &EmailAddress,
+    targets: &[Target],
+) -> Result<Alias, DirectoryError> {
+    match tables::get_address(txn, address)? {
+        None => set_alias_in(txn, address, targets),
+        Some(_) => Err(DirectoryError::AddressTaken),
+    }
+}
+
 /// Removes an alias. False when there was none.
 pub fn remove_alias(engine: &dyn Engine, address: &EmailAddress) -> Result<bool, DirectoryError> {
     transact(engine, |txn| {

@@ -44,7 +44,8 @@ pub use account::{
     remove_account, update_account, update_account_in,
 };
 pub use alias::{
-    Alias, alias, list_addresses, remove_alias, remove_alias_in, set_alias, set_alias_in,
+    Alias, add_alias_in, alias, list_addresses, remove_alias, remove_alias_in, set_alias,
+    set_alias_in,
 };
 pub use check::{Finding, check};
 pub use credential::{

@@ -245,24 +245,51 @@ fn file_name(part: &Part, bytes: &[u8]) -> Option<String> {
     of("content-disposition", "filename").or_else(|| of("content-type", "name"))
 }
 
-/// Quoted-printable (RFC 2045 6.7), of short text. No line begins with a dash, so that none can be taken
-/// for a boundary.
+/// Quoted-printable of short text: its line breaks stay line breaks (RFC 2045 6.7 (4)). No line begins with a
+/// dash, so that none can be taken for a boundary, nor ends with a space (RFC 2045 6.7 (3)).
 fn write_quoted(out: &mut Vec<u8>, text: &str, line_end: &[u8]) {
     const LINE: usize = 70;
-    let mut length = 0;
-    for byte in text.bytes() {
-        if length >= LINE {
-            out.push(b'=');
+    for (n, line) in text.lines().enumerate() {
+        if n > 0 {
             out.extend_from_slice(line_end);
-            length = 0;
         }
-        let plain = matches!(byte, b' '..=b'~') && byte != b'=' && (length > 0 || byte != b'-');
-        if plain {
-            out.push(byte);
-            length += 1;
-        } else {
-            out.extend_from_slice(format!("={byte:02X}").as_bytes());
-            length += 3;
+        let mut length = 0;
+        for (at, byte) in line.bytes().enumerate() {
+            if length >= LINE {
+                out.push(b'=');
+                out.extend_from_slice(line_end);
+                length = 0;
+            }
+            let is_last = at + 1 == line.len();
+            let plain = matches!(byte, b'!'..=b'~') || byte == b' ' && !is_last;
+            if plain && byte != b'=' && (length > 0 || byte != b'-') {
+                out.push(byte);
+                length += 1;
+            } else {
+                out.extend_from_slice(format!("={byte:02X}").as_bytes());
+                length += 3;
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::write_quoted;
+
+    #[test]
+    fn quoted_text_keeps_its_lines() {
+        let quoted = |text: &str| {
+            let mut out = Vec::new();
+            write_quoted(&mut out, text, b"\r\n");
+            String::from_utf8(out).expect("ASCII")
+        };
+        assert_eq!(
+            quoted("one\r\n-- two \nä=\n"),
+            "one\r\n=2D- two=20\r\n=C3=A4=3D"
+        );
+        let long = quoted(&"x".repeat(141));
+        assert!(long.lines().all(|line| line.len() <= 76), "{long}");
+        assert_eq!(long.replace("=\r\n", ""), "x".repeat(141));
     }
 }

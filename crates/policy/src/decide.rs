@@ -5,10 +5,13 @@
 //! approval, so that nobody is asked for a factor in vain, nor others for an approval.
 
 use cedar_policy::Response;
+use tern_base::Timestamp;
 
-use crate::question::{Operation, Question, Relation};
+use crate::question::{Actor, Authentication, Operation, Question, Relation};
 use crate::rule::{Effect, IMPLICIT_DENY};
-use crate::{Decision, DenyReason, Policy, PolicyId, PolicySet, Verdict, Visibility, facts};
+use crate::{
+    Decision, DenyReason, Permission, Policy, PolicyId, PolicySet, Verdict, Visibility, facts,
+};
 
 impl Policy for PolicySet {
     fn decide(&self, question: &Question) -> Verdict {
@@ -33,6 +36,22 @@ impl Policy for PolicySet {
 }
 
 impl PolicySet {
+    /// Whether some policy permits operators at the server anything, before any condition.
+    pub fn permits_operators(&self) -> bool {
+        Permission::ALL.into_iter().any(|permission| {
+            let (actor, authentication) = (Actor::default(), Authentication::default());
+            let now = Timestamp::default();
+            let question = Question::of_permission(permission, actor, authentication, now);
+            let facts = facts::of(&question);
+            let asked = self.vocabulary.ask(&question, facts);
+            asked.is_some_and(|(request, entities)| {
+                let permits = &self.permits;
+                let answer = self.authorizer.is_authorized(&request, permits, &entities);
+                !applied(&answer).is_empty()
+            })
+        })
+    }
+
     fn answer(&self, question: &Question, facts: facts::Facts) -> (Decision, Vec<String>) {
         let implicit = |reason| (Decision::Deny(reason), vec![IMPLICIT_DENY.to_owned()]);
         let Some((request, entities)) = self.vocabulary.ask(question, facts) else {

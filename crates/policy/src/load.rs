@@ -149,6 +149,12 @@ impl Loading {
             .any(|policy| rule::names(policy, "unread"));
         let is_permit = |policy: &Policy| policy.effect() == cedar_policy::Effect::Permit;
         let (permits, forbids): (Vec<_>, Vec<_>) = self.policies.into_iter().partition(is_permit);
+        if permits.is_empty() {
+            // Conditions alone: whoever wrote them left out what they are conditions of.
+            let message = "no policy permits anything, so nobody could do anything: the roles are in \
+                           config/policies/roles";
+            return Err(vec![PolicyError::of_file("policies", message)]);
+        }
         let set = |policies| {
             cedar_policy::PolicySet::from_policies(policies)
                 .map_err(|error| vec![PolicyError::of_file("policies", error.to_string())])

@@ -1,6 +1,6 @@
 //! Loading: what is wrong is named with its place, and nothing is loaded then.
 
-use tern_policy::{Effect, PolicySet};
+use tern_policy::{Effect, PolicySet, SHIPPED_DEFAULT};
 
 /// A text, and what must be said about it.
 const WRONG: &[(&str, &str, &str)] = &[
@@ -149,6 +149,30 @@ fn one_wrong_file_keeps_all_out_and_every_error_is_named() {
     let errors = PolicySet::load(&files).expect_err("wrong");
     let named: Vec<&str> = errors.iter().map(|error| error.file.as_str()).collect();
     assert_eq!(named, ["b.cedar", "c.cedar"]);
+}
+
+#[test]
+fn conditions_without_what_they_are_conditions_of_are_no_set() {
+    let all: Vec<(&str, &str)> = SHIPPED_DEFAULT
+        .iter()
+        .filter(|(name, _)| !name.contains("roles"))
+        .copied()
+        .collect();
+    assert!(!all.is_empty());
+    let errors = PolicySet::load(&all).expect_err("nothing is permitted");
+    assert!(
+        errors[0].to_string().contains("config/policies/roles"),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn a_set_knows_whether_operators_may_do_anything() {
+    let shipped = PolicySet::load(SHIPPED_DEFAULT).expect("sound");
+    assert!(shipped.permits_operators());
+    let own = "@id(\"own\")\npermit (principal is Tern::Account, action == Tern::Action::\"recall.own\", resource);";
+    let own = PolicySet::load(&[("own.cedar", own)]).expect("sound");
+    assert!(!own.permits_operators());
 }
 
 #[test]

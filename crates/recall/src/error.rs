@@ -23,6 +23,12 @@ pub enum RecallError {
     /// A search would have to look at, or take back, too many messages.
     #[error("the search is too wide: say more of the message, or a shorter time")]
     TooMany,
+    /// None of the messages was written to this address, from which alone they are to be taken.
+    #[error(
+        "nobody was written to as `{0}`: recipients are named as the sender wrote them, members of a group by \
+         the group's address"
+    )]
+    Nobody(String),
     /// A mailbox verb failed.
     #[error(transparent)]
     Mailbox(#[from] MailboxError),
@@ -38,7 +44,11 @@ impl RecallError {
     /// Whose fault it is.
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::NoRecall | Self::NoHold | Self::WrongState(_) | Self::TooMany => Fault::Peer,
+            Self::NoRecall
+            | Self::NoHold
+            | Self::WrongState(_)
+            | Self::TooMany
+            | Self::Nobody(_) => Fault::Peer,
             Self::NotAllowed(_) => Fault::Policy,
             Self::Mailbox(error) => error.fault(),
             Self::Audit(error) => error.fault(),

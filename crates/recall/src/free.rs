@@ -168,13 +168,20 @@ impl Recalls {
         reason: Option<&str>,
         now: Timestamp,
     ) -> Result<Requested, RecallError> {
+        self.has_waited(id, by)?;
         self.free(id, now, |held| {
             self.approver(held, by, now)?;
             let mut wait = held.wait.clone();
-            if held.recall.state != State::AwaitingApproval
-                || wait.counted().any(|one| one.is_by(by))
-            {
+            if wait.counted().any(|one| one.is_by(by)) {
                 return Ok(None);
+            }
+            match held.recall.state {
+                State::AwaitingApproval => {}
+                // Nothing was approved, and nobody is to think so.
+                State::AwaitingStepUp | State::Planned => {
+                    return Err(RecallError::WrongState(held.recall.state.code()));
+                }
+                _ => return Ok(None),
             }
             let approval = Approval {
                 by: by.clone(),
@@ -203,6 +210,7 @@ impl Recalls {
         now: Timestamp,
     ) -> Result<(), RecallError> {
         let state = State::Refused(Refusal::ApprovalRequired);
+        self.has_waited(id, by)?;
         self.end(id, state, |held| {
             self.approver(held, by, now)?;
             match held.recall.state {
@@ -220,6 +228,7 @@ impl Recalls {
     /// # Errors
     /// [`RecallError::NoRecall`] for any other account, whether it is there or not.
     pub fn cancel(&self, id: RecallId, by: &Requester, now: Timestamp) -> Result<(), RecallError> {
+        self.has_waited(id, by)?;
         self.end(id, State::Cancelled, |held| {
             if by.account.is_some() && by.account != held.wait.requester.account {
                 return Err(RecallError::NoRecall);
@@ -228,6 +237,14 @@ impl Recalls {
             by_requester(&mut entry, by);
             Ok((ended(Some(by), None, now), entry))
         })
+    }
+
+    /// Of a recall that never waited an operator, who may know of any, is told how it stands.
+    fn has_waited(&self, id: RecallId, by: &Requester) -> Result<(), RecallError> {
+        if by.account.is_some() || self.wait_of(id)?.is_some() {
+            return Ok(());
+        }
+        Err(RecallError::WrongState(self.recall(id)?.state.code()))
     }
 
     /// Ends what has waited too long, and begins what was planned for now, as much as is done in one

@@ -106,5 +106,8 @@ pub const MAX_ATTACHMENT_NAME: usize = 255;
 pub const MAX_COPIES_READ: usize = 16;
 /// Copies that one step of reading out what is under a hold looks at.
 pub const HELD_LOOKED_AT: usize = 1_000;
+/// How long after it was configured a shorter time of keeping withdrawn copies begins to count, in
+/// milliseconds.
+pub const RETENTION_GRACE_MS: u64 = 24 * 60 * 60 * 1000;
 /// Octets after which such a step hands over what it has; one copy may be larger.
 pub const HELD_PAGE_BYTES: u64 = 4 << 20;

@@ -29,7 +29,7 @@ impl Recalls {
     pub fn purge(&self, now: Timestamp) -> Result<u64, RecallError> {
         self.mailboxes.forget_over(now)?;
         let swept = self.sweep_holds(now)?;
-        let mut retention = Retention::of(self);
+        let mut retention = Retention::of(self, now)?;
         let kept_since = retention.kept_since(now);
         let mut due = Vec::new();
         each_row(&*self.engine, tables::kept_since(kept_since), |key, _| {

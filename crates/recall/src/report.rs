@@ -12,7 +12,7 @@ use tern_store::{Transaction, Verdict};
 use crate::mail::decode_reply;
 use crate::noticed;
 use crate::shown::{answering, labelled};
-use crate::tell::subject_field;
+use crate::tell::{answered_at, subject_field};
 use crate::trigger::{REPORT_KEYWORD, skip_own_report_in};
 use crate::{
     Addressed, Answers, Extent, RECALL_MAILBOX, Recall, RecallError, Recalls, SenderStatus, State,
@@ -170,8 +170,9 @@ fn compose(
     let mut head = String::new();
     let _ = write!(
         head,
-        "From: Recall <recall@{hostname}>\r\nTo: <{to}>\r\nDate: {}\r\n\
+        "From: Recall <recall@{}>\r\nTo: <{to}>\r\nDate: {}\r\n\
          Message-ID: <recall-{}-{}@{hostname}>\r\n",
+        answered_at(to, hostname),
         now.rfc5322(),
         recall.id,
         now.as_millis()

@@ -9,7 +9,7 @@
 //! that finds more than [`limits::MAX_RETRACTED`] messages, with those that answer them where these are
 //! to be taken back too, touches none of them.
 //!
-//! Refuses to search by time alone.
+//! Refuses to search by time alone, and to take a message from a recipient that it did not have.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -18,6 +18,7 @@ use tern_policy::{Operation, Selection};
 use tern_store::{Range, Read};
 
 use crate::arrival::{Arrival, arrival};
+use crate::plan::is_chosen;
 use crate::request::refusal_of;
 use crate::submission::Sent;
 use crate::{
@@ -210,6 +211,30 @@ impl Recalls {
         now: Timestamp,
     ) -> Result<Vec<Retracted>, RecallError> {
         let found = self.found(retract, now)?;
+        self.recall_each(retract, found, now)
+    }
+
+    /// [`Recalls::retract`] of a search that finds as many messages as are expected, or none. Of any other
+    /// number, which is answered with them, nothing is touched.
+    pub fn retract_expected(
+        &self,
+        retract: &Retract,
+        expected: u64,
+        now: Timestamp,
+    ) -> Result<Result<Vec<Retracted>, Vec<Submission>>, RecallError> {
+        let found = self.found(retract, now)?;
+        if !found.is_empty() && found.len() as u64 != expected {
+            return Ok(Err(found.into_iter().map(|(found, _)| found).collect()));
+        }
+        self.recall_each(retract, found, now).map(Ok)
+    }
+
+    fn recall_each(
+        &self,
+        retract: &Retract,
+        found: Vec<(Submission, bool)>,
+        now: Timestamp,
+    ) -> Result<Vec<Retracted>, RecallError> {
         if found.is_empty() {
             // On record like any attempt, under an id that no message has.
             let (id, none) = (RecallId(retract.batch.0), OriginId(retract.batch.0));
@@ -241,10 +266,35 @@ impl Recalls {
                 found.push(one);
             }
         }
+        self.everybody_is_meant(&retract.chosen, &found)?;
         if retract.depth > 0 {
             return self.with_quoted(retract, &found, now);
         }
         Ok(found.into_iter().map(|one| (one, false)).collect())
+    }
+
+    /// Whether each of the chosen addresses is one that somebody was written to by. Of what came in from outside
+    /// that is not known: often each recipient was sent a message of their own.
+    fn everybody_is_meant(
+        &self,
+        chosen: &[String],
+        found: &[Submission],
+    ) -> Result<(), RecallError> {
+        if chosen.is_empty() || found.iter().any(|one| one.submitter().is_none()) {
+            return Ok(());
+        }
+        let mut unmet: Vec<&String> = chosen.iter().collect();
+        for one in found {
+            let targets = submission::targets(&*self.engine, one.id)?;
+            unmet.retain(|address| {
+                let address = std::slice::from_ref(*address);
+                !targets.iter().any(|target| is_chosen(target, address))
+            });
+        }
+        match unmet.first() {
+            Some(address) if !found.is_empty() => Err(RecallError::Nobody((*address).clone())),
+            _ => Ok(()),
+        }
     }
 
     /// The messages that a search has found, then those that answer them.

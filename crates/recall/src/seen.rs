@@ -193,7 +193,7 @@ impl Seen {
         let parts = [
             ("passed the removal", named(&["passed"])),
             ("were told of it", named(&["told"])),
-            ("not yet", named(&["not-yet"])),
+            ("have not been told yet", named(&["not-yet"])),
         ];
         let told = parts.into_iter().filter(|(_, names)| !names.is_empty());
         let told: Vec<String> = told

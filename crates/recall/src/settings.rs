@@ -5,6 +5,7 @@
 //! what the option does, the last says its unit and default.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,8 @@ use crate::Whose;
 const HOUR_MS: u64 = 60 * 60 * 1000;
 const MINUTE_MS: u64 = 60 * 1000;
 const DAY_MS: u64 = 24 * HOUR_MS;
+/// Days. Elsewhere 0 is no bound: here it would be to keep nothing, so there is none.
+const QUARTER: NonZeroU64 = NonZeroU64::new(90).expect("not zero");
 
 /// The options of recalls.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -20,18 +23,20 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 pub struct Settings {
     /// Name of this host, which reports come from. A domain name; default `localhost`.
     pub hostname: String,
-    /// How long copies of a recalled message that still arrive are stopped. In days; default 90.
-    pub tombstone_days: u64,
+    /// How long copies of a recalled message that still arrive are stopped. In days, 1 at least; default
+    /// 90.
+    pub tombstone_days: NonZeroU64,
     /// How long an outcome that may still change is looked at again: that of a copy which was being
     /// handed to another server. In hours; default 24.
     pub retry_hours: u64,
-    /// How long withdrawn copies are kept in the vault, so that a recall can be undone. In days;
+    /// How long withdrawn copies are kept in the vault, so that a recall can be undone. A shorter time
+    /// than before counts from a day after the server has begun to run with it. In days, 1 at least;
     /// default 90.
-    pub vault_days: u64,
+    pub vault_days: NonZeroU64,
     /// How long they are kept instead where they were taken from accounts of a domain, or from members
     /// of a group; of several that fit an account the longest counts. A table of domain, or address of
-    /// a group, to days; default empty.
-    pub vault_days_of: BTreeMap<Whose, u64>,
+    /// a group, to days, 1 at least; default empty.
+    pub vault_days_of: BTreeMap<Whose, NonZeroU64>,
     /// How many times its quota the messages of an account may fill together with what it deleted and
     /// legal holds keep; beyond that nothing more comes in. 0 for no bound; default 10.
     pub held_quotas: u32,
@@ -56,9 +61,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             hostname: String::from("localhost"),
-            tombstone_days: 90,
+            tombstone_days: QUARTER,
             retry_hours: 24,
-            vault_days: 90,
+            vault_days: QUARTER,
             vault_days_of: BTreeMap::new(),
             held_quotas: tern_mailbox::limits::KEPT_QUOTAS,
             arrivals_days: 90,
@@ -73,7 +78,7 @@ impl Default for Settings {
 
 impl Settings {
     pub(crate) const fn tombstone_ms(&self) -> u64 {
-        self.tombstone_days.saturating_mul(DAY_MS)
+        self.tombstone_days.get().saturating_mul(DAY_MS)
     }
 
     pub(crate) const fn retry_ms(&self) -> u64 {

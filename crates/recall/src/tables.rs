@@ -1,4 +1,4 @@
-//! Key layout. Table bytes 0x50 to 0x5f, 0x6f to 0x74 and 0x90 to 0x9a belong to this crate.
+//! Key layout. Table bytes 0x50 to 0x5f, 0x6f to 0x74 and 0x90 to 0x9a and 0x9e belong to this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -34,6 +34,7 @@
 //! | `ONWARD` | content digest, origin that sends it outside | how that carries the letter, if it is not the letter |
 //! | `STOPPED` | recall, origin | empty: something of it was stopped on its way out, and has no outcome yet |
 //! | `NOTICED` | recall, account | [`crate::Noticed`]: it was to get a notice |
+//! | `RETENTION` | | [`crate::retention`]: for how long withdrawn copies are kept |
 //! | `SPOKEN_OF` | origin | empty: outcomes of a recall name where it leads, or, of what came in, a recall was asked for |
 
 use tern_base::codec::Damaged;
@@ -76,6 +77,7 @@ pub(crate) const ONWARD: u8 = 0x97;
 pub(crate) const STOPPED: u8 = 0x98;
 const SPOKEN_OF: u8 = 0x99;
 const NOTICED: u8 = 0x9a;
+const RETENTION: u8 = 0x9e;
 
 pub(crate) fn submission(id: OriginId) -> Vec<u8> {
     Key::table(SUBMISSION).array(&id.0).finish()
@@ -489,6 +491,10 @@ pub(crate) fn read_noticed(key: &[u8]) -> Result<AccountId, Damaged> {
     let mut parts = KeyReader::new(key);
     let _recall: Option<[u8; 16]> = parts.array();
     parts.u32().map(AccountId).ok_or(Damaged)
+}
+
+pub(crate) fn retention() -> Vec<u8> {
+    vec![RETENTION]
 }
 
 pub(crate) fn spoken_of(origin: OriginId) -> Vec<u8> {

@@ -249,10 +249,11 @@ impl Recalls {
     pub(crate) fn server_mail(&self, mail: &ServerMail<'_>, date: Timestamp) -> Vec<u8> {
         let host = &self.settings.hostname;
         let head = format!(
-            "From: Recall <recall@{host}>\r\nTo: {}\r\nDate: {}\r\n\
+            "From: Recall <recall@{}>\r\nTo: {}\r\nDate: {}\r\n\
              Message-ID: <recall-{}@{host}>\r\n{}\
              Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n\
              Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
+            answered_at(mail.to, host),
             mail.to,
             date.rfc5322(),
             mail.name,
@@ -262,6 +263,15 @@ impl Recalls {
             .concat()
             .into_bytes()
     }
+}
+
+/// The domain whose `recall@` hears an answer: that of whoever reads it. The name of the host need be no domain of
+/// this server.
+pub(crate) fn answered_at<'a>(to: &'a str, host: &'a str) -> &'a str {
+    let domain = to
+        .rsplit_once('@')
+        .map(|(_, domain)| domain.trim_end_matches('>'));
+    domain.filter(|domain| !domain.is_empty()).unwrap_or(host)
 }
 
 /// The field `Subject:` with a text for people, in encoded words where it needs them (RFC 2047).

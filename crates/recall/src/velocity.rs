@@ -305,8 +305,8 @@ impl Recalls {
         let _ = write!(
             text,
             "The recalls of {address} are frozen since {}.\n\n{}\n\nThis is what a stolen account \
-             looks like that wipes its tracks. By the default policy each further recall of it waits \
-             for a second person; what was taken back before is kept and can be restored.\n\nLook at \
+             looks like that wipes its tracks. By the default policy each further recall of it that is within \
+             its rate waits for a second person, and those beyond are refused; what was taken back before is kept and can be restored.\n\nLook at \
              its recalls, and unfreeze it if all is well:\n\n    tern recall list --by {address}\n    \
              tern recall unfreeze {address}\n",
             frozen.since.rfc5322(),

@@ -3,6 +3,7 @@
 
 mod house;
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use house::{ALICE, BOB, CAROL, DAVE, ERIN, House};
@@ -64,15 +65,23 @@ fn its_sender_undoes_it_for_a_day_and_whoever_may_restore_any_message_later() {
     house.check();
 }
 
-/// Thirty days for the domain, a year for a group of it; nobody is left for whom the default counts.
-fn with_retention() -> House {
-    let mut house = House::new();
-    let settings = [("example.org", 30), ("Legal@Example.org", 365)];
-    let whose = |(name, days): (&str, u64)| (Whose::try_from(name.to_owned()).unwrap(), days);
+fn set(house: &mut House, settings: Settings) {
     house.recalls = Recalls::open(
         Arc::new(house.engine.clone()),
         Arc::clone(&house.mailboxes),
         tern_policy::unattended(),
+        settings,
+    );
+}
+
+/// Thirty days for the domain, a year for a group of it; nobody is left for whom the default counts.
+fn with_retention() -> House {
+    let mut house = House::new();
+    let settings = [("example.org", 30), ("Legal@Example.org", 365)];
+    let days = |days| NonZeroU64::new(days).unwrap();
+    let whose = |(name, n): (&str, u64)| (Whose::try_from(name.to_owned()).unwrap(), days(n));
+    set(
+        &mut house,
         Settings {
             vault_days_of: settings.into_iter().map(whose).collect(),
             ..Settings::default()
@@ -131,4 +140,37 @@ fn a_retention_is_of_a_domain_or_a_group_and_of_nothing_else() {
     for wrong in ["", "no domain", "@example.org", "a@b@c"] {
         assert!(Whose::try_from(wrong.to_owned()).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn a_shorter_time_counts_a_day_after_it_was_configured_and_is_told_before() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    let id = house.recall(ALICE, &sent).id();
+    house.now = house.now.plus_millis(10 * DAY_MS);
+    assert_eq!(house.recalls.purge(house.now), Ok(0));
+    assert_eq!(house.recalls.shortened(house.now), Ok(None));
+    let one_day = Settings {
+        vault_days: NonZeroU64::MIN,
+        ..Settings::default()
+    };
+    set(&mut house, one_day.clone());
+    let told = house.recalls.shortened(house.now).unwrap().unwrap();
+    assert_eq!((told.copies, told.at), (2, house.now.plus_millis(DAY_MS)));
+    // A sweep within the day removes nothing, nor does a restart begin the day anew.
+    house.now = house.now.plus_millis(DAY_MS - 1);
+    assert_eq!(house.recalls.purge(house.now), Ok(0));
+    set(&mut house, one_day.clone());
+    assert_eq!(house.recalls.purge(house.now), Ok(0));
+    // Whoever finds the slip in time keeps everything.
+    set(&mut house, Settings::default());
+    house.now = house.now.plus_millis(DAY_MS);
+    assert_eq!(house.recalls.purge(house.now), Ok(0));
+    assert_eq!(house.recalls.shortened(house.now), Ok(None));
+    set(&mut house, one_day);
+    assert_eq!(house.recalls.purge(house.now), Ok(0));
+    house.now = house.now.plus_millis(DAY_MS);
+    assert_eq!(house.recalls.purge(house.now), Ok(2));
+    assert_eq!(house.recalls.recall(id).unwrap().state, State::Done);
+    house.check();
 }

@@ -92,7 +92,7 @@ fn a_report_names_each_client_with_what_it_had_and_whether_it_passed_the_removal
     );
     assert_eq!(
         bobs.devices_text().unwrap(),
-        "Clients that passed the removal: Desk; not yet: Phone."
+        "Clients that passed the removal: Desk; have not been told yet: Phone."
     );
     let carols = line("carol").seen.as_ref().unwrap();
     assert_eq!((carols.served_text(), carols.devices_text()), (None, None));
@@ -347,7 +347,7 @@ fn whoever_read_it_by_rights_that_they_were_given_is_named() {
     );
     assert_eq!(
         seen.devices_text().unwrap(),
-        "Clients that not yet: Phone of carol@example.org."
+        "Clients that have not been told yet: Phone of carol@example.org."
     );
     let json = status.json();
     let of = &json["copies"][0]["seen"];

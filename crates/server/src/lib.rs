@@ -17,6 +17,7 @@
 )]
 
 mod admin;
+mod at_start;
 mod audit_chores;
 mod backup;
 pub mod cli;

@@ -34,6 +34,12 @@ pub enum PartsError {
          `chmod 700 {0}` closes it"
     )]
     Exposed(PathBuf, u32),
+    /// There are rows that this build does not understand.
+    #[error(
+        "the store's {0} can't be read: {1}. Another build of Tern has made it, or it is damaged. Nothing was \
+         changed; `tern check` says more, and the build that made it still reads it"
+    )]
+    Unreadable(&'static str, StoreError),
     /// The engine refuses.
     #[error(transparent)]
     Open(#[from] OpenError),

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::admin::Admin;
+use crate::at_start;
 use crate::audit_chores::AuditChores;
 use crate::backup;
 use crate::clock::{self, OsEntropy};
@@ -161,6 +162,7 @@ impl Server {
             let open = move || {
                 let parts = parts::open(&config, hub, &mut OsEntropy)?;
                 backup::begin_anew(&config, &parts)?;
+                at_start::look(&parts)?;
                 Ok::<_, parts::PartsError>(parts)
             };
             tokio::task::spawn_blocking(open)

@@ -79,6 +79,19 @@ impl Certificates {
         })
     }
 
+    /// Whether the files that the settings name are a certificate and its key; makes none.
+    ///
+    /// # Errors
+    /// Says which file is wrong.
+    pub(crate) fn check(settings: &Tls) -> Result<(), TlsError> {
+        let none = |path: &Path| path.as_os_str().is_empty();
+        match (none(&settings.certificate), none(&settings.private_key)) {
+            (false, false) => read(&settings.certificate, &settings.private_key).map(drop),
+            (true, true) => Ok(()),
+            _ => Err(TlsError::Half),
+        }
+    }
+
     /// Reads the files again where they changed, or in any case. True when there is a new one.
     ///
     /// # Errors
@@ -177,11 +190,17 @@ fn self_signed(data_dir: &Path, hostname: &str) -> Result<(PathBuf, PathBuf), Tl
     }
     let mut names = vec![hostname.to_owned(), String::from("localhost")];
     names.dedup();
-    let made = rcgen::generate_simple_self_signed(names)?;
+    let mut wanted = rcgen::CertificateParams::new(names)?;
+    wanted.distinguished_name = rcgen::DistinguishedName::new();
+    wanted
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, hostname);
+    let signing_key = rcgen::KeyPair::generate()?;
+    let made = wanted.self_signed(&signing_key)?;
     fs::create_dir_all(&directory).map_err(|e| TlsError::File(directory.clone(), e))?;
     // The certificate is there when both are: a key alone is made again.
-    write_private(&private_key, made.signing_key.serialize_pem().as_bytes())?;
-    write_private(&certificate, made.cert.pem().as_bytes())?;
+    write_private(&private_key, signing_key.serialize_pem().as_bytes())?;
+    write_private(&certificate, made.pem().as_bytes())?;
     Ok((certificate, private_key))
 }
 

@@ -304,7 +304,7 @@ fn retracts_from_the_command_line() {
     bob.command("SELECT INBOX").expect("an answer");
     bob.command("FETCH 1 BODY[]").expect("an answer");
     let only = ["--only", "unexposed", "--to", "bob@example.org"];
-    let run = house.done(&[&["recall", "run"], from, &only].concat());
+    let run = house.done(&[&["recall", "run", "--expect", "2"], from, &only].concat());
     assert!(
         run.contains("     1  kept, by a rule or by choice (kept-by-policy)"),
         "{run}"
@@ -356,6 +356,7 @@ fn a_conversation_from_the_command_line() {
         "offer@example.org",
         "--reach",
         "conversation",
+        "--yes",
     ];
     let run = house.done(&run);
     assert!(

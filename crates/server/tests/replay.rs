@@ -146,3 +146,36 @@ fn whom_it_was_taken_back_from_is_in_the_log_whole_however_many_they_are() {
     assert!(inbox(&house).contains("MESSAGES 0"), "{}", inbox(&house));
     assert_eq!(house.done(&["check"]), "everything holds\n");
 }
+
+#[test]
+fn what_joins_a_recall_that_the_backup_has_is_known() {
+    let mut house = House::started("");
+    house.send("twice wrong");
+    let run = ["recall", "run", "--subject", "twice wrong"];
+    house.done(&run);
+    let first = ids(&house).remove(0);
+    let backup = house.path("old");
+    house.done(&["backup", backup.to_str().expect("UTF-8")]);
+    house.done(&["recall", "restore", &first]);
+    house.done(&run);
+    let file = house.path("log");
+    fs::write(&file, house.done(&["audit", "export"])).expect("written");
+    let file = file.to_str().expect("UTF-8");
+
+    house.stop();
+    fs::remove_dir_all(house.path("data/store")).expect("removed");
+    fs::rename(&backup, house.path("data/store")).expect("put back");
+    house.start();
+    for _ in 0..2 {
+        let said = house.done(&["recall", "replay", file]);
+        assert!(
+            said.contains(&format!("joins recall {first}, which is known here")),
+            "{said}"
+        );
+        assert!(
+            said.contains("1 known") && said.contains("0 failed"),
+            "{said}"
+        );
+    }
+    assert!(inbox(&house).contains("MESSAGES 0"), "{}", inbox(&house));
+}

@@ -46,6 +46,7 @@ pub(super) fn failed(error: RecallError) -> SetError {
         RecallError::Mailbox(error) => error.into(),
         RecallError::NoHold
         | RecallError::TooMany
+        | RecallError::Nobody(_)
         | RecallError::Audit(_)
         | RecallError::Store(_) => SetError::new("serverFail", "the server could not do it"),
     }

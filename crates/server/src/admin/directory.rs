@@ -322,21 +322,26 @@ impl Admin {
     pub(super) fn alias_add(
         &self,
         address: &str,
-        targets: &[String],
+        (targets, replace): (&[String], bool),
         call: &mut Call<'_>,
     ) -> Result<Answer> {
         let alias = self.new_address(address)?;
         let to = self.targets(targets)?;
+        self.not_itself(&alias, &to)?;
+        self.not_an_alias(&alias, replace)?;
         self.act(
             call,
             "alias.set",
             |_, entry| entry.target(address).names("targets", targets),
-            |txn| Ok(directory::set_alias_in(txn, &alias, &to)?),
+            |txn| {
+                Ok(match replace {
+                    true => directory::set_alias_in(txn, &alias, &to)?,
+                    false => directory::add_alias_in(txn, &alias, &to)?,
+                })
+            },
         )?;
-        Ok(Answer::new(
-            format!("alias {address} leads to {}", targets.join(", ")),
-            json!({}),
-        ))
+        let text = format!("alias {address} leads to {}", targets.join(", "));
+        self.with_nowhere(text, &to)
     }
 
     pub(super) fn alias_remove(&self, address: &str, call: &mut Call<'_>) -> Result<Answer> {
@@ -411,6 +416,9 @@ impl Admin {
     ) -> Result<Answer> {
         let group = self.group(address)?;
         let targets = self.targets(members)?;
+        if add {
+            self.not_itself(&group.address, &targets)?;
+        }
         let action = match add {
             true => "group.add-member",
             false => "group.remove-member",
@@ -428,11 +436,18 @@ impl Admin {
             Ok::<_, AdminError>(Verdict::Commit(after))
         })?;
         self.look_again(&self.behind(&targets)?);
-        let text = format!(
+        let mut text = format!(
             "group {address} has {}",
             count(after.members, "member", "members")
         );
-        Ok(Answer::new(text, json!({"members": after.members})))
+        if !add && after.members == group.members {
+            text.push_str(": nobody of these was in it");
+        }
+        let answer = self.with_nowhere(text, if add { &targets } else { &[] })?;
+        Ok(Answer {
+            data: json!({"members": after.members}),
+            ..answer
+        })
     }
 
     /// The groups, or the members of one.
@@ -476,7 +491,7 @@ impl Admin {
     }
 
     /// Targets by address: an account's own address is the account, whatever else it leads to.
-    fn targets(&self, addresses: &[String]) -> Result<Vec<Target>> {
+    pub(super) fn targets(&self, addresses: &[String]) -> Result<Vec<Target>> {
         let target = |text: &String| {
             let address = parse_address(text)?;
             let account = account_by_address(self.reader(), &address)?;
@@ -488,7 +503,7 @@ impl Admin {
         addresses.iter().map(target).collect()
     }
 
-    fn target_names(&self, targets: &[Target]) -> Result<Vec<String>> {
+    pub(super) fn target_names(&self, targets: &[Target]) -> Result<Vec<String>> {
         let name = |target: &Target| match target {
             Target::Address(address) => Ok(address.to_string()),
             Target::Account(id) => {

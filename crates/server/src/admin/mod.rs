@@ -9,6 +9,7 @@
 mod app_password;
 mod audit;
 mod audit_line;
+mod batch;
 mod confirm;
 mod delegate;
 mod device;
@@ -19,6 +20,7 @@ mod factor;
 mod held;
 mod hold;
 mod import;
+mod named;
 mod permit;
 mod policy;
 mod queue;
@@ -155,10 +157,18 @@ impl Admin {
             } => self.account_redirect(address, targets, *keep, call),
             Request::AppPassword(request) => self.app_password(request, call),
             Request::Device(request) => self.device(request, call),
-            Request::AliasAdd { address, targets } => self.alias_add(address, targets, call),
+            Request::AliasAdd {
+                address,
+                targets,
+                replace,
+            } => self.alias_add(address, (targets, *replace), call),
             Request::AliasRemove { address } => self.alias_remove(address, call),
             Request::AliasList => self.alias_list(),
-            Request::GroupAdd { address, name } => self.group_add(address, name, call),
+            Request::GroupAdd {
+                address,
+                name,
+                members,
+            } => self.group_add_with(address, name, members, call),
             Request::GroupRemove { address } => self.group_remove(address, call),
             Request::GroupAddMember { address, members } => {
                 self.group_members(address, members, true, call)
@@ -175,9 +185,12 @@ impl Admin {
             Request::RecallStatus { id, seen_by } => {
                 self.recall_status(id, seen_by.as_deref(), call)
             }
-            Request::RecallList { by } => self.recall_list(by.as_deref()),
+            Request::RecallList { by, batch } => self.recall_list(by.as_deref(), batch.as_deref()),
             Request::RecallAgain(again) => self.recall_again(again, call),
             Request::RecallRestore { id, by } => self.recall_restore(id, by.as_deref(), call),
+            Request::RecallRestoreBatch { batch, by } => {
+                self.batch_restore(batch, by.as_deref(), call)
+            }
             Request::Waiting(request) => self.waiting(request, call),
             Request::RecallEvidence {
                 id,

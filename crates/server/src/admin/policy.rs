@@ -37,7 +37,13 @@ impl Admin {
 
     /// Why a recall that is on record was decided as it was.
     fn policy_explain_recall(&self, id: &str) -> Result<Answer> {
-        let wrong = || AdminError::Wrong(format!("`{id}` is not a recall id"));
+        let wrong = || {
+            let why = match id.contains('@') {
+                true => ": with a Message-ID, `--by` says who sent it",
+                false => "",
+            };
+            AdminError::Wrong(format!("`{id}` is not a recall id{why}"))
+        };
         let id = RecallId::from_hex(id).ok_or_else(wrong)?;
         let recall = self.recalls.recall(id)?;
         let Some(decided) = self.recalls.decided(id)? else {

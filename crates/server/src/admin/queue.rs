@@ -170,7 +170,11 @@ fn show(item: &Item) -> (String, Value) {
         State::InFlight { until, .. } => ("in flight", Some(*until), None),
     };
     let reply = item.last_reply.as_ref();
-    let last = reply.map(|(_, reply)| format!("{} {}", reply.code, reply.text));
+    let last = reply.map(|(_, reply)| match reply.code {
+        // Nobody has replied: it says why.
+        0 => reply.text.clone(),
+        code => format!("{code} {}", reply.text),
+    });
     let from = item
         .mail_from
         .as_ref()
@@ -179,10 +183,12 @@ fn show(item: &Item) -> (String, Value) {
         "{}  {state}  {from} -> {}  {} bytes",
         item.id, item.recipient, item.size
     );
-    for part in [when.map(|at| at.to_string()), why.clone(), last.clone()]
-        .into_iter()
-        .flatten()
-    {
+    let time = when.map(|at| match &item.state {
+        State::InFlight { .. } => format!("at the latest until {at}"),
+        _ => format!("next attempt {at}"),
+    });
+    let told = last.as_ref().map(|last| format!("last: {last}"));
+    for part in [time, why.clone(), told].into_iter().flatten() {
         line.push_str("  ");
         line.push_str(&part);
     }

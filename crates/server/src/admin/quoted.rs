@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use tern_recall::{Quoted, Quoting};
+use tern_recall::{Quoted, Quoting, Submission};
 
 use super::{Admin, Result, count};
 
@@ -28,7 +28,7 @@ impl Admin {
         }
         let mut list = Vec::new();
         for one in quoted.all.iter().take(SHOWN) {
-            let sender = self.sender_of(one)?;
+            let sender = self.sender_of(&one.submission)?;
             let Quoting { submission, depth } = one;
             let (subject, sent) = (submission.subject_text(), submission.submitted);
             let _ = write!(words, "\n    {depth}  {sender}, \"{subject}\", sent {sent}");
@@ -49,8 +49,7 @@ impl Admin {
     }
 
     /// The address of the account that sent it; of what came in, the one that it says.
-    fn sender_of(&self, one: &Quoting) -> Result<String> {
-        let submission = &one.submission;
+    pub(super) fn sender_of(&self, submission: &Submission) -> Result<String> {
         let Some(account) = submission.submitter() else {
             let from = submission.mail_from.as_ref();
             return Ok(from.map_or_else(|| String::from("<>"), ToString::to_string));

@@ -6,8 +6,8 @@ use serde_json::json;
 use tern_base::{AccountId, ContentDigest, EmailAddress, Fault, Timestamp};
 use tern_policy::{Authentication, Notice, Selection};
 use tern_recall::{
-    BatchId, Extent, Found, Notices, Reach, RecallId, Refusal, Requested, Requester, Retract,
-    Search, State, Status, StatusLine, Tally, ToldOutcome, View, labelled,
+    BatchId, Extent, Found, Notices, Outcome, Reach, RecallError, RecallId, Refusal, Requested,
+    Requester, Retract, Search, State, Status, StatusLine, Tally, ToldOutcome, View, labelled,
 };
 
 use super::error::AdminError;
@@ -20,9 +20,15 @@ const SHOWN: usize = 1_000;
 /// Recalls that a list shows.
 const LISTED: usize = 1_000;
 
+/// What whoever searches for others' messages is told.
+const NOTHING_FITS: &str = "no message that you may take back fits this";
+/// Fewer letters of a subject are in nearly every one.
+const MIN_SUBJECT: usize = 3;
+
 pub(super) fn parse_id(text: &str) -> Result<RecallId> {
     let wrong = || AdminError::Wrong(format!("`{text}` is not a recall id"));
-    RecallId::from_hex(text).ok_or_else(wrong)
+    // As JMAP has it, too.
+    RecallId::from_hex(text.strip_prefix('R').unwrap_or(text)).ok_or_else(wrong)
 }
 
 pub(super) fn operator(call: &Call<'_>) -> Requester {
@@ -86,15 +92,14 @@ impl Sender {
 }
 
 impl Admin {
-    /// An account, or an address of another organisation. One of ours that is no account's sends
-    /// nothing.
+    /// An account; or an address elsewhere, or one that is nobody's, which mail from outside may bear all the same.
     fn sender(&self, text: &str) -> Result<Sender> {
         let address = parse_address(text)?;
-        let ours = tern_directory::domain(self.reader(), address.domain())?.is_some();
-        match ours {
-            true => Ok(Sender::Account(self.account(text)?.id)),
-            false => Ok(Sender::Outside(address)),
-        }
+        let account = tern_directory::account_by_address(self.reader(), &address)?;
+        Ok(match account {
+            Some(account) => Sender::Account(account.id),
+            None => Sender::Outside(address),
+        })
     }
 
     fn retract_of(&self, which: &RecallWhich, call: &mut Call<'_>) -> Result<Retract> {
@@ -111,6 +116,14 @@ impl Admin {
             let text =
                 "what answers a message has none of its attachments: leave out the conversation";
             return Err(AdminError::Wrong(text.to_owned()));
+        }
+        let subject = which.subject.as_deref().map(str::trim);
+        let is_all = sender.is_none() && which.message_id.is_none() && which.digest.is_none();
+        if is_all && subject.is_some_and(|subject| subject.chars().count() < MIN_SUBJECT) {
+            let text = format!(
+                "a subject alone wants {MIN_SUBJECT} letters at least: say more of it, or who sent it"
+            );
+            return Err(AdminError::Wrong(text));
         }
         Ok(Retract {
             batch: BatchId::new(call.now, call.entropy),
@@ -141,12 +154,20 @@ impl Admin {
         let retract = self.retract_of(which, call)?;
         let found = self.recalls.plan_retract(&retract, call.now)?;
         if found.is_empty() {
-            let text = format!("it would be refused: {}", Refusal::NotFound.sentence());
-            return Err(AdminError::Wrong(text));
+            return Err(AdminError::Wrong(NOTHING_FITS.to_owned()));
         }
         let (mut text, mut data) = (Vec::new(), Vec::new());
+        let ids: Vec<_> = found.iter().map(|one| one.submission.id).collect();
+        let put_back = self.recalls.put_back(&ids)?;
         for one in &found {
             let (mut words, mut value) = self.planned(one, call)?;
+            let submission = &one.submission;
+            if let Some(id) = put_back.get(&submission.id) {
+                let _ = write!(words, "\ntaken back and put back before: recall {id}");
+            }
+            let (message_id, digest) = (&submission.message_id, submission.digest);
+            let sender = self.sender_of(submission)?;
+            let _ = write!(words, "\nby {sender}, <{message_id}>, digest {digest}");
             self.write_quoted(&mut words, &mut value, &one.quoted)?;
             text.push(words);
             data.push(value);
@@ -162,7 +183,21 @@ impl Admin {
         let mut retract = self.retract_of(&run.which, call)?;
         retract.reason.clone_from(&run.reason);
         retract.notices = notices(run.notice.as_deref(), run.notice_text.clone())?;
-        let answers = self.recalls.retract(&retract, call.now)?;
+        let answers = match run.expected {
+            None => self.recalls.retract(&retract, call.now)?,
+            Some(expected) => {
+                match self
+                    .recalls
+                    .retract_expected(&retract, expected, call.now)?
+                {
+                    Ok(answers) => answers,
+                    Err(found) => return self.unexpected(&found),
+                }
+            }
+        };
+        for one in &answers {
+            tracing::info!(id = %one.answer.id(), operator = call.operator, "recall asked for here");
+        }
         // All of them are sealed by now; what fails here is finished by the server itself.
         let mut unfinished = Vec::new();
         for one in &answers {
@@ -175,7 +210,12 @@ impl Admin {
         }
         if let [one] = answers.as_slice() {
             return match one.answer {
+                Requested::Refused(_, Refusal::NotFound) => Err(AdminError::Wrong(format!(
+                    "refused ({}): {NOTHING_FITS}",
+                    Refusal::NotFound.code()
+                ))),
                 Requested::Refused(_, refusal) => Err(refused(refusal)),
+                Requested::Joined(id) => self.show_joined(id, run, call),
                 answer => {
                     let mut shown = self.show_recall(answer.id(), call)?;
                     shown.text = [vec![shown.text], unfinished].concat().join("\n");
@@ -211,7 +251,14 @@ impl Admin {
         call: &Call<'_>,
     ) -> Result<Answer> {
         let viewer = self.speaker(seen_by, call)?;
-        self.seen(parse_id(id)?, SHOWN, &viewer, call)
+        let parsed = parse_id(id)?;
+        match self.seen(parsed, SHOWN, &viewer, call) {
+            Err(AdminError::Recall(RecallError::NoRecall)) => {
+                self.not_a_batch(id)?;
+                Err(RecallError::NoRecall.into())
+            }
+            seen => seen,
+        }
     }
 
     fn seen(
@@ -233,9 +280,21 @@ impl Admin {
         acting: Option<&str>,
         call: &mut Call<'_>,
     ) -> Result<Answer> {
-        let (id, by) = (parse_id(id)?, self.speaker(acting, call)?);
+        let (text, by) = (id, self.speaker(acting, call)?);
+        let id = parse_id(text)?;
+        let before = match self.recalls.recall(id) {
+            Err(RecallError::NoRecall) => {
+                self.not_a_batch(text)?;
+                return Err(RecallError::NoRecall.into());
+            }
+            recall => recall?,
+        };
         self.recalls.restore(id, &by, call.now)?;
-        self.carry_out(id, call)
+        let mut answer = self.carry_out(id, call)?;
+        if let Some(at) = before.restored {
+            answer.text = format!("was put back before, at {at}\n{}", answer.text);
+        }
+        Ok(answer)
     }
 
     /// Carries out what is durably asked for, as far as that can be done now: it is no failure of
@@ -250,32 +309,69 @@ impl Admin {
         self.show_recall(id, call)
     }
 
+    /// Of a message that is taken back already, by which recall; nothing of the new request stands anywhere.
+    fn show_joined(&self, id: RecallId, run: &RecallRun, call: &Call<'_>) -> Result<Answer> {
+        let at = self.recalls.recall(id)?.requested;
+        let mut answer = self.show_recall(id, call)?;
+        let unkept = match &run.reason {
+            Some(_) => "; the reason that was given now is not kept",
+            None => "",
+        };
+        answer.text = format!(
+            "is taken back already, as asked at {at}{unkept}\n{}",
+            answer.text
+        );
+        if let Some(fields) = answer.data.as_object_mut() {
+            fields.insert(String::from("isJoined"), true.into());
+        }
+        Ok(answer)
+    }
+
     /// What came of an act, as far as policy lets the operator see it.
     fn show_recall(&self, id: RecallId, call: &Call<'_>) -> Result<Answer> {
         self.seen(id, SHOWN, &operator(call), call)
     }
 
-    pub(super) fn recall_list(&self, by: Option<&str>) -> Result<Answer> {
+    pub(super) fn recall_list(&self, by: Option<&str>, batch: Option<&str>) -> Result<Answer> {
         let owner = by
             .map(|by| self.account(by))
             .transpose()?
             .map(|account| account.id);
         let (mut text, mut data) = (Vec::new(), Vec::new());
-        for line in self.recalls.list(owner, LISTED)? {
+        let of_batch = batch.map(|batch| self.batch(batch)).transpose()?;
+        let of_batch = of_batch.map(|(batch, _)| batch);
+        let all = match of_batch {
+            None => LISTED,
+            Some(_) => usize::MAX,
+        };
+        for line in self.recalls.list(owner, all)? {
             let recall = &line.recall;
+            if of_batch.is_some() && recall.batch != of_batch {
+                continue;
+            }
             let subject = recall.subject_text();
             let state = recall.state.code();
             let extent = extent_of(recall.state, &line.tally);
             let shown = extent.map_or_else(|| state.to_owned(), |e| format!("{state} ({e})"));
             let requested = recall.requested;
+            let refusal = match recall.state {
+                State::Refused(refusal) => Some(refusal.code()),
+                _ => None,
+            };
+            let shown = refusal.map_or(shown, |refusal| format!("{state} ({refusal})"));
+            let named = match subject.is_empty() {
+                true => format!("<{}>", recall.message_id),
+                false => subject.clone(),
+            };
             text.push(format!(
-                "{}  {requested}  {shown}  {}  {subject}",
+                "{}  {requested}  {shown}  {}  {named}",
                 recall.id, recall.requester
             ));
             data.push(
                 json!({"id": recall.id.to_string(), "requestedAt": requested.to_string(),
                 "requestedBy": recall.requester, "state": state, "withdrawn": extent,
-                "subject": subject, "messageId": recall.message_id}),
+                "refusal": refusal, "subject": subject, "messageId": recall.message_id,
+                "batch": recall.batch.map(|batch| batch.to_string())}),
             );
         }
         Ok(Answer::new(text.join("\n"), data.into()))
@@ -368,7 +464,16 @@ fn text_of(status: &Status) -> String {
     if let Some(extent) = extent_of(recall.state, &status.tally) {
         let _ = write!(text, ", {extent} withdrawn");
     }
-    if let State::Refused(refusal) = recall.state {
+    let declined = status
+        .wait
+        .as_ref()
+        .is_some_and(|wait| wait.ended.is_some());
+    if let State::Refused(refusal) = recall.state
+        && declined
+    {
+        // Who has declined it, and why, is said below.
+        let _ = write!(text, " ({})", refusal.code());
+    } else if let State::Refused(refusal) = recall.state {
         let _ = write!(text, " ({}): {}", refusal.code(), refusal.sentence());
     }
     let _ = write!(
@@ -396,6 +501,11 @@ fn text_of(status: &Status) -> String {
         .map(|(outcome, n)| (ToldOutcome::As(outcome), n))
         .collect();
     write_told(&mut text, &told);
+    let stopped = status.tally.of(Outcome::Prevented);
+    if recall.state == State::Restored && stopped > 0 {
+        let what = count(stopped, "copy was", "copies were");
+        let _ = write!(text, "\n{what} stopped before leaving, and not sent again");
+    }
     for line in &status.lines {
         write_line(&mut text, line);
     }

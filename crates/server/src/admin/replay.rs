@@ -64,6 +64,12 @@ impl Admin {
         }
         match self.recalls.request(&request, call.now)? {
             Requested::Refused(_, refusal) => Err(refused(refusal)),
+            // Another one that this store knows takes all that this one took.
+            Requested::Joined(other) if other != id => Ok(told(
+                again,
+                "known",
+                &format!("joins recall {other}, which is known here"),
+            )),
             _ => {
                 let answer = self.carry_out(id, call)?;
                 let result = match is_here {

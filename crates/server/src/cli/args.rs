@@ -12,9 +12,11 @@ use super::delegate::DelegateCommand;
 use super::evidence::{EvidenceArgs, VerifyArgs};
 use super::factor::{self, TotpCommand};
 use super::hold::{Acting, HoldCommand};
+use super::names::{AliasCommand, GroupCommand};
 use super::password::{self, PasswordArgs};
 use super::policy::{PolicyCommand, RoleCommand};
 use super::sharing::MailboxCommand;
+use super::size::parse_size;
 use crate::config::DEFAULT_PATH;
 use crate::control::request::{
     AppPasswordRequest, DeviceChange, DeviceRequest, QueueRequest, RecallRun, RecallWhich, Request,
@@ -119,9 +121,9 @@ pub(crate) struct InitArgs {
     /// The name of this host, as other servers know it.
     #[arg(long)]
     pub(crate) hostname: String,
-    /// The data directory.
-    #[arg(long, default_value = "/var/lib/tern")]
-    pub(crate) data_dir: PathBuf,
+    /// The data directory; `/var/lib/tern` where nothing is said.
+    #[arg(long)]
+    pub(crate) data_dir: Option<PathBuf>,
     /// A first domain.
     #[arg(long)]
     pub(crate) domain: Option<String>,
@@ -156,8 +158,8 @@ pub(crate) enum AccountCommand {
         /// The name that people read.
         #[arg(long, default_value = "")]
         name: String,
-        /// How many bytes it may hold; 0 is no limit.
-        #[arg(long, default_value_t = 0)]
+        /// How many bytes it may hold, as `5000000000`, `5GB` or `5GiB`; 0 is no limit.
+        #[arg(long, default_value = "0", value_parser = parse_size)]
         quota: u64,
         #[command(flatten)]
         password: PasswordArgs,
@@ -178,8 +180,13 @@ pub(crate) enum AccountCommand {
         #[command(flatten)]
         password: PasswordArgs,
     },
-    /// Set how many bytes an account may hold; 0 is no limit.
-    Quota { address: String, bytes: u64 },
+    /// Set how many bytes an account may hold.
+    Quota {
+        address: String,
+        /// As `5000000000`, `5GB` or `5GiB`; 0 is no limit.
+        #[arg(value_parser = parse_size)]
+        bytes: u64,
+    },
     /// Keep an account from getting mail and logging in.
     Disable {
         address: String,
@@ -187,6 +194,8 @@ pub(crate) enum AccountCommand {
         #[arg(long)]
         undo: bool,
     },
+    /// Let an account that was disabled get mail and log in again.
+    Enable { address: String },
     /// Send an account's mail on to other addresses, here or elsewhere.
     Redirect {
         address: String,
@@ -276,48 +285,6 @@ pub(crate) enum AppPasswordCommand {
 }
 
 #[derive(Subcommand)]
-pub(crate) enum AliasCommand {
-    /// Let an address lead to others.
-    Add {
-        address: String,
-        /// Addresses of this server or elsewhere.
-        #[arg(required = true)]
-        targets: Vec<String>,
-    },
-    /// Remove an alias.
-    Remove { address: String },
-    /// Show every alias.
-    List,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum GroupCommand {
-    /// Add a group.
-    Add {
-        address: String,
-        /// The name that people read.
-        #[arg(long, default_value = "")]
-        name: String,
-    },
-    /// Remove a group.
-    Remove { address: String },
-    /// Add members.
-    AddMember {
-        address: String,
-        #[arg(required = true)]
-        members: Vec<String>,
-    },
-    /// Remove members.
-    RemoveMember {
-        address: String,
-        #[arg(required = true)]
-        members: Vec<String>,
-    },
-    /// Show every group, or the members of one.
-    List { address: Option<String> },
-}
-
-#[derive(Subcommand)]
 pub(crate) enum QueueCommand {
     /// Show what waits.
     List,
@@ -339,10 +306,17 @@ pub(crate) enum QueueCommand {
 pub(crate) enum RecallCommand {
     /// Show what a recall would do.
     Plan(RecallArgs),
-    /// Take back every message that fits all that is said; show them first with `plan`.
+    /// Take back every message that fits all that is said; show them first with `plan`. Of more than one
+    /// message it asks, or wants `--expect` or `--yes`.
     Run {
         #[command(flatten)]
         which: RecallArgs,
+        /// Only where so many messages fit.
+        #[arg(long, value_name = "NUMBER", conflicts_with = "yes")]
+        expect: Option<u64>,
+        /// However many messages fit.
+        #[arg(long)]
+        yes: bool,
         /// Why.
         #[arg(long)]
         reason: Option<String>,
@@ -365,8 +339,11 @@ pub(crate) enum RecallCommand {
         /// Only those of messages that this account sent.
         #[arg(long)]
         by: Option<String>,
-        /// Only those that wait, the first to expire first.
+        /// Only those of this batch.
         #[arg(long, conflicts_with = "by")]
+        batch: Option<String>,
+        /// Only those that wait, the first to expire first.
+        #[arg(long, conflicts_with_all = ["by", "batch"])]
         waiting: bool,
     },
     /// Approve a recall that waits for it.
@@ -404,9 +381,13 @@ pub(crate) enum RecallCommand {
         /// What `tern audit export` wrote, or a collector of syslog kept; `-` is standard input.
         file: PathBuf,
     },
-    /// Undo a recall.
+    /// Undo a recall, or every one of a batch. What it had stopped in the queue is not sent again.
     Restore {
-        id: String,
+        #[arg(required_unless_present = "batch")]
+        id: Option<String>,
+        /// All that one `run` took back.
+        #[arg(long, conflicts_with = "id")]
+        batch: Option<String>,
         #[command(flatten)]
         acting: Acting,
     },
@@ -447,7 +428,8 @@ pub(crate) struct RecallArgs {
     /// Messages sent before this time.
     #[arg(long, value_parser = parse_time)]
     pub(crate) until: Option<Timestamp>,
-    /// Take them from these recipients only.
+    /// Take them from these recipients only, as the sender wrote them: of a group's members by the group's
+    /// address.
     #[arg(long = "to")]
     pub(crate) recipients: Vec<String>,
     /// Take only copies in this state.
@@ -572,6 +554,10 @@ impl AccountCommand {
                 address: address.clone(),
                 disabled: !undo,
             },
+            Self::Enable { address } => Request::AccountDisable {
+                address: address.clone(),
+                disabled: false,
+            },
             // Without targets, as `--off` has it, no more.
             Self::Redirect {
                 address,
@@ -615,46 +601,6 @@ impl AppPasswordCommand {
     }
 }
 
-impl AliasCommand {
-    fn request(&self) -> Request {
-        match self {
-            Self::Add { address, targets } => Request::AliasAdd {
-                address: address.clone(),
-                targets: targets.clone(),
-            },
-            Self::Remove { address } => Request::AliasRemove {
-                address: address.clone(),
-            },
-            Self::List => Request::AliasList,
-        }
-    }
-}
-
-impl GroupCommand {
-    fn request(&self) -> Request {
-        match self {
-            Self::Add { address, name } => Request::GroupAdd {
-                address: address.clone(),
-                name: name.clone(),
-            },
-            Self::Remove { address } => Request::GroupRemove {
-                address: address.clone(),
-            },
-            Self::AddMember { address, members } => Request::GroupAddMember {
-                address: address.clone(),
-                members: members.clone(),
-            },
-            Self::RemoveMember { address, members } => Request::GroupRemoveMember {
-                address: address.clone(),
-                members: members.clone(),
-            },
-            Self::List { address } => Request::GroupList {
-                address: address.clone(),
-            },
-        }
-    }
-}
-
 impl QueueCommand {
     fn request(&self) -> Request {
         Request::Queue(match self {
@@ -671,28 +617,44 @@ impl QueueCommand {
 }
 
 impl RecallCommand {
+    /// What `run` asks for; nothing of any other.
+    pub(super) fn run(&self) -> RecallRun {
+        let Self::Run {
+            which,
+            expect,
+            yes,
+            reason,
+            notice,
+            notice_text,
+        } = self
+        else {
+            return RecallRun::default();
+        };
+        RecallRun {
+            which: which.which(),
+            // One message is meant, unless more is said.
+            expected: expect.or((!yes).then_some(1)),
+            reason: reason.clone(),
+            notice: notice.clone(),
+            notice_text: notice_text.clone(),
+        }
+    }
+
     fn request(&self) -> Request {
         match self {
             Self::Plan(which) => Request::RecallPlan {
                 which: which.which(),
             },
-            Self::Run {
-                which,
-                reason,
-                notice,
-                notice_text,
-            } => Request::RecallRun(RecallRun {
-                which: which.which(),
-                reason: reason.clone(),
-                notice: notice.clone(),
-                notice_text: notice_text.clone(),
-            }),
+            Self::Run { .. } => Request::RecallRun(self.run()),
             Self::Status { id, seen_by } => Request::RecallStatus {
                 id: id.clone(),
                 seen_by: seen_by.clone(),
             },
             Self::List { waiting: true, .. } => Request::Waiting(WaitingRequest::List),
-            Self::List { by, .. } => Request::RecallList { by: by.clone() },
+            Self::List { by, batch, .. } => Request::RecallList {
+                by: by.clone(),
+                batch: batch.clone(),
+            },
             Self::Approve(args) => Request::Waiting(WaitingRequest::Approve {
                 id: args.id.clone(),
                 by: args.speaker.clone(),
@@ -722,10 +684,19 @@ impl RecallCommand {
             Self::Unfreeze { address } => Request::Waiting(WaitingRequest::Unfreeze {
                 address: address.clone(),
             }),
-            Self::Restore { id, acting } => Request::RecallRestore {
-                id: id.clone(),
-                by: acting.acting.clone(),
-            },
+            Self::Restore { id, batch, acting } => {
+                let by = acting.acting.clone();
+                match (id, batch) {
+                    (_, Some(batch)) => Request::RecallRestoreBatch {
+                        batch: batch.clone(),
+                        by,
+                    },
+                    (id, None) => Request::RecallRestore {
+                        id: id.clone().unwrap_or_default(),
+                        by,
+                    },
+                }
+            }
             Self::Evidence(args) => args.request(),
             Self::VerifyEvidence(_) | Self::Replay { .. } => Request::Ping,
         }

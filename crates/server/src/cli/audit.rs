@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, Subcommand};
-use miette::{IntoDiagnostic as _, Result, WrapErr as _};
+use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
+use tern_audit::{Checkpoint, Note};
 use tern_base::Timestamp;
 
 use super::args::parse_time;
@@ -192,5 +193,14 @@ fn read_notes(file: &Path) -> Result<Vec<String>> {
         .wrap_err_with(|| file.display().to_string())?;
     let parts: Vec<&str> = text.trim().split("\n\n").collect();
     let note = |parts: &[&str]| format!("{}\n", parts.join("\n\n"));
-    Ok(parts.chunks(2).map(note).collect())
+    let notes: Vec<String> = parts.chunks(2).map(note).collect();
+    // A wrong file says nothing about the log.
+    let is_one = |note: &String| {
+        let parsed = Note::parse(note);
+        parsed.is_some_and(|parsed| Checkpoint::parse(&parsed.text).is_some())
+    };
+    match notes.iter().all(is_one) {
+        true => Ok(notes),
+        false => Err(miette!("{} is not a checkpoint", file.display())),
+    }
 }

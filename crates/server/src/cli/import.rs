@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
-use miette::{IntoDiagnostic as _, Result, miette};
+use miette::{IntoDiagnostic as _, Report, Result, WrapErr as _, miette};
 use serde_json::{Value, json};
 
 use super::ask::Door;
@@ -18,7 +18,11 @@ use crate::control::request::{ImportedAccount, Request};
 pub(super) fn import(config: &Config, file: &Path, json: bool) -> Result<Outcome> {
     let lines: Box<dyn BufRead> = match file.as_os_str() == "-" {
         true => Box::new(io::stdin().lock()),
-        false => Box::new(BufReader::new(File::open(file).into_diagnostic()?)),
+        false => Box::new(BufReader::new(
+            File::open(file)
+                .into_diagnostic()
+                .wrap_err_with(|| file.display().to_string())?,
+        )),
     };
     let mut door = Door::open(config)?;
     let (mut added, mut known) = (0, 0);
@@ -31,26 +35,37 @@ pub(super) fn import(config: &Config, file: &Path, json: bool) -> Result<Outcome
         known += number("known");
         Ok(())
     };
-    let mut broken = None;
+    let mut broken: Option<Report> = None;
     for (line, number) in lines.lines().zip(1..) {
         let line = line.into_diagnostic()?;
-        if page.is_empty() {
-            first = number;
-        }
-        match serde_json::from_str(&line) {
-            Ok(account) => page.push(account),
-            Err(_) if line.trim().is_empty() && page.is_empty() => {}
-            Err(error) => {
-                broken = Some(miette!("line {number}: {error}"));
-                break;
+        let parsed = match line.trim() {
+            "" => None,
+            text => Some(serde_json::from_str(text)),
+        };
+        match parsed {
+            Some(Ok(account)) => {
+                if page.is_empty() {
+                    first = number;
+                }
+                page.push(account);
             }
+            // Lines are counted from the first of a page.
+            None => {}
+            Some(Err(error)) => broken = Some(miette!("line {number}: {error}")),
         }
-        if page.len() == IMPORT_PAGE {
-            send(&mut page, first)?;
+        let is_whole = page.len() == IMPORT_PAGE || line.trim().is_empty() || broken.is_some();
+        if is_whole
+            && !page.is_empty()
+            && let Err(error) = send(&mut page, first)
+        {
+            broken = Some(error);
+        }
+        if broken.is_some() {
+            break;
         }
     }
-    if !page.is_empty() {
-        send(&mut page, first)?;
+    if broken.is_none() && !page.is_empty() {
+        broken = send(&mut page, first).err();
     }
     match json {
         true => print(&format!("{}\n", json!({"added": added, "known": known})))?,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 use nix::unistd::Uid;
+use tern_base::Domain;
 use tern_mailbox::NoListener;
 
 use super::Outcome;
@@ -16,13 +17,17 @@ use crate::clock::{self, OsEntropy};
 use crate::config::{Config, commented_default};
 use crate::control::request::{Request, Response};
 use crate::control::user_name;
-use crate::parts;
+use crate::parts::{self, Parts};
 use crate::tls::Certificates;
+
+/// Where everything is kept where nothing else is said.
+const DATA_DIR: &str = "/var/lib/tern";
 
 /// Writes the configuration file, unless there is one, and makes what it names.
 pub(super) fn init(path: &Path, args: &InitArgs) -> Result<Outcome> {
     if path.exists() {
         println!("{} is there already and stays as it is", path.display());
+        tell_unused(path, args)?;
     } else {
         let text = first_config(args)?;
         // Nothing is written that would not load.
@@ -42,7 +47,11 @@ pub(super) fn init(path: &Path, args: &InitArgs) -> Result<Outcome> {
         "certificate in {}",
         certificates.certificate_path().display()
     );
-    if let Some(domain) = &args.domain {
+    if let Some(domain) = &args.domain
+        && is_there(&parts, domain)?
+    {
+        println!("domain {domain} is there already");
+    } else if let Some(domain) = &args.domain {
         let request = Request::DomainAdd {
             domain: domain.clone(),
         };
@@ -57,9 +66,38 @@ pub(super) fn init(path: &Path, args: &InitArgs) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// What was said on the command line and is otherwise in the file.
+fn tell_unused(path: &Path, args: &InitArgs) -> Result<()> {
+    let server = Config::load(path)?.server;
+    let hostname = server.hostname.as_str();
+    if args.hostname != hostname {
+        println!(
+            "`--hostname {}` is not used: it says {hostname}",
+            args.hostname
+        );
+    }
+    let absolute = |path: &Path| std::path::absolute(path).into_diagnostic();
+    if let Some(data_dir) = &args.data_dir
+        && absolute(data_dir)? != absolute(&server.data_dir)?
+    {
+        let (wanted, data_dir) = (data_dir.display(), server.data_dir.display());
+        println!("`--data-dir {wanted}` is not used: it says {data_dir}");
+    }
+    Ok(())
+}
+
+fn is_there(parts: &Parts, domain: &str) -> Result<bool> {
+    let Ok(domain) = Domain::parse(domain) else {
+        return Ok(false);
+    };
+    let found = tern_directory::domain(&*parts.engine, &domain).into_diagnostic()?;
+    Ok(found.is_some())
+}
+
 fn first_config(args: &InitArgs) -> Result<String> {
     let quote = |text: &str| toml::Value::String(text.to_owned()).to_string();
-    let data_dir = std::path::absolute(&args.data_dir).into_diagnostic()?;
+    let data_dir = args.data_dir.as_deref().unwrap_or(Path::new(DATA_DIR));
+    let data_dir = std::path::absolute(data_dir).into_diagnostic()?;
     let data_dir = data_dir
         .to_str()
         .ok_or_else(|| miette!("the data directory is not UTF-8"))?;

@@ -7,6 +7,7 @@
 mod args;
 mod ask;
 mod audit;
+mod check_config;
 mod delegate;
 mod evidence;
 mod factor;
@@ -14,12 +15,15 @@ mod held;
 mod hold;
 mod import;
 mod init;
+mod names;
 mod password;
 mod policy;
 mod private;
 mod replay;
+mod run;
 mod serve;
 mod sharing;
+mod size;
 
 use std::process::ExitCode;
 
@@ -60,11 +64,7 @@ fn run(args: &Args) -> Result<Outcome> {
         Command::Init(init) => init::init(&args.config, init),
         Command::Demo(demo) => crate::demo::main(demo),
         Command::Config { command } => match command {
-            ConfigCommand::Check => {
-                load()?;
-                println!("{} is right", args.config.display());
-                Ok(Outcome::Done)
-            }
+            ConfigCommand::Check => check_config::check(&load()?, &args.config),
             ConfigCommand::Default => print(&config::commented_default()),
             ConfigCommand::Reference => print(&config::reference()),
         },
@@ -77,6 +77,9 @@ fn run(args: &Args) -> Result<Outcome> {
         Command::Recall {
             command: RecallCommand::VerifyEvidence(verify),
         } => verify.run(args.json),
+        Command::Recall {
+            command: run @ RecallCommand::Run { .. },
+        } => run::run(&load()?, run.run(), args.json),
         Command::Recall {
             command: RecallCommand::Replay { file },
         } => replay::replay(&load()?, file, args.json),

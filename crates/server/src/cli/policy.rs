@@ -97,8 +97,18 @@ fn directories_of(
 fn check(directories: &[PathBuf]) -> Result<Outcome> {
     match files::load(directories) {
         Ok(set) => {
+            if !set.permits_operators() {
+                eprintln!(
+                    "warning: no policy permits operators anything, not even to read the audit log"
+                );
+            }
             let (number, digest) = (set.rules().count(), set.digest());
-            print(&format!("{number} policies are right: set {digest}\n"))
+            let are = if number == 1 {
+                "policy is"
+            } else {
+                "policies are"
+            };
+            print(&format!("{number} {are} right: set {digest}\n"))
         }
         Err(PoliciesError::Wrong(errors)) => {
             for error in errors {

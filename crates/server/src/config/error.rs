@@ -1,7 +1,8 @@
 //! What is wrong with a configuration file, shown where it is wrong.
 //!
 //! Invariant: every error of a file that could be read names line and column, the key, and what
-//! was expected there; a key that is nearly right is named.
+//! was expected there; a key that is nearly right is named. What several options come to together has no
+//! one place: it names them.
 
 use std::fmt::Display;
 use std::io;
@@ -50,6 +51,14 @@ impl ConfigError {
             message: format!("{}: {error}", path.display()),
             place: None,
             help,
+        }))
+    }
+
+    pub(super) fn senseless(name: &str, wrong: &[String]) -> Self {
+        Self(Box::new(Fault {
+            message: format!("{name}: {}", wrong.join("; ")),
+            place: None,
+            help: None,
         }))
     }
 

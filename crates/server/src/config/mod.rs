@@ -12,6 +12,7 @@ mod jmap;
 mod policy;
 mod push;
 mod reference;
+mod sense;
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -459,7 +460,10 @@ impl Config {
             Err(error) => return Err(ConfigError::syntax(text, name, &error)),
         };
         let config: Self = parsed.map_err(|error| ConfigError::of(text, name, &error))?;
-        Ok(config.settled())
+        match config.senseless() {
+            wrong if wrong.is_empty() => Ok(config.settled()),
+            wrong => Err(ConfigError::senseless(name, &wrong)),
+        }
     }
 
     /// The one host name where a section has none of its own.

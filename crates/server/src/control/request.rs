@@ -86,6 +86,9 @@ pub enum Request {
     AliasAdd {
         address: String,
         targets: Vec<String>,
+        /// In the place of what the alias leads to already.
+        #[serde(default)]
+        replace: bool,
     },
     AliasRemove {
         address: String,
@@ -94,6 +97,8 @@ pub enum Request {
     GroupAdd {
         address: String,
         name: String,
+        #[serde(default)]
+        members: Vec<String>,
     },
     GroupRemove {
         address: String,
@@ -123,10 +128,19 @@ pub enum Request {
     },
     RecallList {
         by: Option<String>,
+        /// Only those of this retract.
+        #[serde(default)]
+        batch: Option<String>,
     },
     RecallAgain(RecallAgain),
     RecallRestore {
         id: String,
+        /// Whose permission counts; none for the operator's own.
+        by: Option<String>,
+    },
+    /// Undoes every recall of a retract.
+    RecallRestoreBatch {
+        batch: String,
         /// Whose permission counts; none for the operator's own.
         by: Option<String>,
     },
@@ -291,7 +305,7 @@ pub enum WaitingRequest {
 }
 
 /// Which messages are taken back, and what is said of it.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 #[expect(
     missing_docs,
@@ -299,6 +313,9 @@ pub enum WaitingRequest {
 )]
 pub struct RecallRun {
     pub which: RecallWhich,
+    /// How many messages it must find, where any number is not meant.
+    #[serde(default)]
+    pub expected: Option<u64>,
     pub reason: Option<String>,
     /// `none`, `exposed` or `all`; none for what is usual.
     pub notice: Option<String>,

@@ -55,12 +55,14 @@ fn requests() -> Vec<Request> {
     requests.push(Request::GroupAdd {
         address: TEAM.to_owned(),
         name: String::from("The team"),
+        members: Vec::new(),
     });
     requests.push(Request::GroupAddMember {
         address: TEAM.to_owned(),
         members: vec![address("dave"), address("erin")],
     });
     requests.push(Request::AliasAdd {
+        replace: false,
         address: INFO.to_owned(),
         targets: vec![address("alice")],
     });

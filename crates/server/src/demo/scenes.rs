@@ -186,7 +186,10 @@ fn messages(client: &mut ImapClient, mailbox: &str) -> io::Result<Option<u32>> {
 
 /// Waits until the recall is done; answers its id.
 fn finished(stage: &mut Stage<'_>) -> io::Result<String> {
-    let request = Request::RecallList { by: None };
+    let request = Request::RecallList {
+        batch: None,
+        by: None,
+    };
     let first = |recalls: &Value, key: &str| {
         let value = recalls.get(0).and_then(|recall| recall.get(key));
         value.and_then(Value::as_str).unwrap_or_default().to_owned()

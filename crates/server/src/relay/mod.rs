@@ -29,7 +29,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
 use crate::clock::{self, OsEntropy};
-use crate::config::{Config, RelayTls};
+use crate::config::{self, Config, RelayTls};
 use crate::net::Reach;
 use connect::Connector;
 pub(crate) use connect::any_certificate;
@@ -85,6 +85,11 @@ impl Shared {
         let lease = self.attempt_timeout.saturating_add(LEASE_MARGIN);
         u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)
     }
+}
+
+/// Whether the files are there that the settings name.
+pub(crate) fn check(settings: &config::Relay) -> Result<(), RelayError> {
+    Connector::new(settings).map(drop)
 }
 
 impl Relay {

@@ -264,6 +264,14 @@ async fn close(stream: &mut TlsStream<TcpStream>) -> io::Result<End> {
     ended(stream).await
 }
 
+/// Whether the files are there that the settings name.
+pub(crate) fn check(settings: &Syslog) -> Result<(), SyslogError> {
+    match settings.address.0 {
+        Some(_) => client_config(settings).map(drop),
+        None => Ok(()),
+    }
+}
+
 fn client_config(settings: &Syslog) -> Result<ClientConfig, SyslogError> {
     let wrong = |path: &Path, why: String| SyslogError::File(path.to_owned(), why);
     let path = &settings.trusted_certificates;
