@@ -359,9 +359,10 @@ impl Admin {
                 _ => None,
             };
             let shown = refusal.map_or(shown, |refusal| format!("{state} ({refusal})"));
-            let named = match subject.is_empty() {
-                true => format!("<{}>", recall.message_id),
-                false => subject.clone(),
+            let named = match (subject.is_empty(), recall.message_id.as_str()) {
+                (false, _) => subject.clone(),
+                (true, "") => String::from("(no message)"),
+                (true, id) => format!("<{id}>"),
             };
             text.push(format!(
                 "{}  {requested}  {shown}  {}  {named}",
