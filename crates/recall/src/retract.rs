@@ -18,7 +18,7 @@ use tern_policy::{Operation, Selection};
 use tern_store::{Range, Read};
 
 use crate::arrival::{Arrival, arrival};
-use crate::plan::is_chosen;
+use crate::chosen::is_chosen;
 use crate::request::refusal_of;
 use crate::submission::Sent;
 use crate::{

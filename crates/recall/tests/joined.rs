@@ -158,7 +158,7 @@ fn what_another_recall_holds_or_has_purged_is_planned_and_said_to_be_withdrawn()
     };
     assert_eq!(of(&planned(&mut house)), (1, 1, 0));
     let days = tern_recall::Settings::default().vault_days;
-    house.now = house.now.plus_millis((days * 24 + 1) * 3_600_000);
+    house.now = house.now.plus_millis((days.get() * 24 + 1) * 3_600_000);
     assert_eq!(house.recalls.purge(house.now).unwrap(), 1);
     assert_eq!(of(&planned(&mut house)), (1, 1, 0));
     let request = ask(&mut house);

@@ -24,7 +24,8 @@ pub(super) struct Level {
 
 impl Level {
     fn left(self, max: u32, now: Timestamp) -> u64 {
-        let run_off = now.millis_since(self.at).saturating_mul(max.into());
+        // Either way: a clock that was set back keeps nobody out until it is where it was.
+        let run_off = now.0.abs_diff(self.at.0).saturating_mul(max.into());
         self.units.saturating_sub(run_off)
     }
 

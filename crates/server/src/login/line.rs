@@ -529,4 +529,21 @@ mod tests {
         line.push(at(8, "198.51.100.2"), 3_000, NOW).expect("room");
         assert!(matches!(line.next(NOW), Some(Next::Run(_, 3_000))));
     }
+
+    #[test]
+    fn a_clock_that_is_set_back_keeps_nobody_out() {
+        let back = Timestamp(NOW.0 - 2 * WINDOW_MS);
+        let mut line = guessed_at(7);
+        line.push(at(7, "198.51.100.1"), 1, NOW).expect("room");
+        line.push(at(7, "198.51.101.1"), 2, NOW).expect("room");
+        let first = turn(&mut line, NOW).expect("a turn");
+        line.done(first, true, NOW);
+        assert_eq!(line.next(back), None, "the pause begins again");
+        assert_eq!(line.due(), Some(back.plus_millis(PAUSE_MS)));
+        let later = back.plus_millis(PAUSE_MS);
+        assert!(matches!(line.next(later), Some(Next::Run(_, 2))));
+        let mut line = line_of(1);
+        line.fail(from("192.0.2.1"), NOW);
+        assert_eq!(line.push(from("192.0.2.1"), 3, back), Ok(()));
+    }
 }

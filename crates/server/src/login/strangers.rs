@@ -62,6 +62,24 @@ impl<T> Account<T> {
         let may = !self.running && self.waiting() > 0;
         may.then(|| self.ended.plus_millis(PAUSE_MS))
     }
+
+    fn put(&mut self, guess: Guess, job: T, is_fresh: bool) {
+        let lane = match is_fresh {
+            true => &mut self.fresh,
+            false => &mut self.others,
+        };
+        lane.push_back((guess, job));
+    }
+
+    fn take(&mut self, may: impl Fn(IpAddr) -> bool) -> Option<(Guess, T)> {
+        for lane in [&mut self.fresh, &mut self.others] {
+            let place = lane.iter().position(|(guess, _)| may(guess.peer));
+            if let Some(found) = place.and_then(|place| lane.remove(place)) {
+                return Some(found);
+            }
+        }
+        None
+    }
 }
 
 /// The accounts that were guessed at, and who waits.
@@ -129,6 +147,8 @@ impl<T> Strangers<T> {
             let Some(account) = self.accounts.get_mut(&key) else {
                 continue;
             };
+            // A clock that was set back has nobody wait until it is where it was.
+            account.ended = account.ended.min(now);
             let found = match account.due() {
                 Some(due) if due <= now => account.take(&may),
                 _ => None,
@@ -199,25 +219,5 @@ impl<T> Strangers<T> {
             }
         }
         self.accounts.entry(key).or_default()
-    }
-}
-
-impl<T> Account<T> {
-    fn put(&mut self, guess: Guess, job: T, is_fresh: bool) {
-        let lane = match is_fresh {
-            true => &mut self.fresh,
-            false => &mut self.others,
-        };
-        lane.push_back((guess, job));
-    }
-
-    fn take(&mut self, may: impl Fn(IpAddr) -> bool) -> Option<(Guess, T)> {
-        for lane in [&mut self.fresh, &mut self.others] {
-            let place = lane.iter().position(|(guess, _)| may(guess.peer));
-            if let Some(found) = place.and_then(|place| lane.remove(place)) {
-                return Some(found);
-            }
-        }
-        None
     }
 }
