@@ -165,12 +165,12 @@ async fn hosts(
     let mut entropy = OsEntropy;
     let by_dns = Way {
         reach: shared.reach,
-        is_absolute: true,
+        is_of_dns: true,
         is_limited: true,
     };
     let configured = Way {
         reach: Reach::Anywhere,
-        is_absolute: false,
+        is_of_dns: false,
         is_limited: !shared.routes.destination(domain).is_of_all,
     };
     match patience.wait(shared.routes.of(domain, &mut entropy)).await {
@@ -189,7 +189,10 @@ async fn hosts(
 fn of_unsent(unsent: Unsent, route: &HostPort) -> Outcome {
     let host = Some(route.host.clone());
     match unsent {
-        Unsent::Inside => inside(route),
+        Unsent::Inside => unroutable(route, "is in a private network; see [relay] routes"),
+        // RFC 5321 5.1: what the records lead to that can't be used is an error, and so is a domain
+        // that has neither a mail server nor an address.
+        Unsent::NoAddress => unroutable(route, "has no address"),
         Unsent::Io(error) => Outcome::Temporary(unsaid(format!("{route}: {error}"), host)),
         Unsent::Ended(end) => of_end(end, host),
         Unsent::Over(over) => cut_off(over, host),
@@ -205,13 +208,12 @@ fn cut_off(over: Over, host: Option<String>) -> Outcome {
     }
 }
 
-/// A host whose addresses are all in networks that nobody outside of them can mean.
-fn inside(route: &HostPort) -> Outcome {
-    let why = format!("{route} is in a private network; see [relay] routes");
+/// A host that no way leads to.
+fn unroutable(route: &HostPort, why: &str) -> Outcome {
     Outcome::Permanent(Reply {
         // RFC 3463 3.5, X.4.4: unable to route.
         enhanced: Some((5, 4, 4)),
-        ..unsaid(why, Some(route.host.clone()))
+        ..unsaid(format!("{route} {why}"), Some(route.host.clone()))
     })
 }
 

@@ -18,6 +18,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::RelayError;
 use super::dialogue::Unsent;
+use super::names::{Missing, Names};
 use super::traffic::{Choice, Session, Traffic};
 use crate::config::{HostPort, Relay, RelayTls};
 use crate::net::{self, Reach};
@@ -30,8 +31,8 @@ const MAX_ADDRESSES: usize = 8;
 pub(super) struct Way {
     /// Where it may be.
     pub(super) reach: Reach,
-    /// Its name is whole, as the DNS has it.
-    pub(super) is_absolute: bool,
+    /// The DNS named it, and is asked for its addresses.
+    pub(super) is_of_dns: bool,
     /// It is one of many: its sessions are bounded.
     pub(super) is_limited: bool,
 }
@@ -39,11 +40,12 @@ pub(super) struct Way {
 /// Makes connections.
 pub(super) struct Connector {
     tls: TlsConnector,
+    names: Option<Arc<Names>>,
     connect_timeout: Duration,
 }
 
 impl Connector {
-    pub(super) fn new(settings: &Relay) -> Result<Self, RelayError> {
+    pub(super) fn new(settings: &Relay, names: Option<Arc<Names>>) -> Result<Self, RelayError> {
         let config = match settings.tls {
             RelayTls::Required => {
                 let path = &settings.trusted_certificates;
@@ -60,6 +62,7 @@ impl Connector {
         };
         Ok(Self {
             tls: TlsConnector::from(Arc::new(config)),
+            names,
             connect_timeout: Duration::from_secs(settings.connect_timeout_secs),
         })
     }
@@ -72,8 +75,9 @@ impl Connector {
         way: Way,
         traffic: &Arc<Traffic>,
     ) -> Result<(TcpStream, Session), Unsent> {
-        let addresses = timeout(self.connect_timeout, addresses(to, way)).await;
-        let addresses = addresses.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        let addresses = timeout(self.connect_timeout, self.addresses(to, way)).await;
+        let mut addresses = addresses.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        addresses.retain(|address| way.reach.allows(address.ip()));
         if addresses.is_empty() {
             return Err(Unsent::Inside);
         }
@@ -100,6 +104,26 @@ impl Connector {
         }
     }
 
+    /// The host's addresses; there are some.
+    async fn addresses(&self, to: &HostPort, way: Way) -> Result<Vec<SocketAddr>, Unsent> {
+        if let Ok(ip) = to.host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(ip, to.port)]);
+        }
+        if let (true, Some(names)) = (way.is_of_dns, &self.names) {
+            return match names.addresses(&to.host).await {
+                Ok(found) => Ok(found.into_iter().map(|ip| (ip, to.port).into()).collect()),
+                Err(Missing::Name | Missing::Records) => Err(Unsent::NoAddress),
+                Err(Missing::Unknown(why)) => Err(io::Error::other(why).into()),
+            };
+        }
+        let found = lookup_host((to.host.as_str(), to.port)).await?;
+        let found: Vec<SocketAddr> = found.collect();
+        match found.is_empty() {
+            true => Err(io::Error::new(io::ErrorKind::NotFound, "the host has no address").into()),
+            false => Ok(found),
+        }
+    }
+
     /// TLS on a connection, for this host.
     pub(super) async fn secure(
         &self,
@@ -112,23 +136,6 @@ impl Connector {
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
-}
-
-/// The host's addresses that may be reached; none where it has some, and none of them may.
-async fn addresses(to: &HostPort, way: Way) -> io::Result<Vec<SocketAddr>> {
-    // What the DNS named is a whole name: no search list of this host is to complete it.
-    let dot = match way.is_absolute && to.host.parse::<IpAddr>().is_err() {
-        true => ".",
-        false => "",
-    };
-    let found = lookup_host((format!("{}{dot}", to.host), to.port)).await?;
-    let found: Vec<SocketAddr> = found.collect();
-    if found.is_empty() {
-        let why = "the host has no address";
-        return Err(io::Error::new(io::ErrorKind::NotFound, why));
-    }
-    let allowed = |address: &SocketAddr| way.reach.allows(address.ip());
-    Ok(found.into_iter().filter(allowed).collect())
 }
 
 /// TLS that takes any certificate.

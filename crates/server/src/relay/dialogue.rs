@@ -36,6 +36,8 @@ pub(super) enum Unsent {
     Ended(End),
     /// The host is where nothing may lead.
     Inside,
+    /// The DNS has no address of the host.
+    NoAddress,
     /// There was no more time for it.
     Over(Over),
     /// It has as many sessions with this server as it may have.

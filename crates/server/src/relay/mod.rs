@@ -10,6 +10,7 @@ mod attempt;
 mod connect;
 mod dialogue;
 mod look;
+mod names;
 mod patience;
 mod record;
 mod route;
@@ -34,6 +35,7 @@ use crate::net::Reach;
 use connect::Connector;
 pub(crate) use connect::any_certificate;
 use look::Look;
+use names::Names;
 use patience::Patience;
 use route::Routes;
 use traffic::{Pass, Traffic};
@@ -102,13 +104,14 @@ impl Relay {
             ..ClientSettings::default()
         };
         let hostname = config.server.hostname.as_str();
-        let routes = Routes::new(relay.routes.clone(), relay.resolve, hostname)
-            .map_err(|error| RelayError::Resolver(error.to_string()))?;
+        let names = relay.resolve.then(Names::of_host).transpose();
+        let names = names.map_err(|error| RelayError::Resolver(error.to_string()))?;
+        let names = names.map(Arc::new);
         let shared = Shared {
             delivery,
-            routes,
+            routes: Routes::new(relay.routes.clone(), names.clone(), hostname),
             client: Arc::new(client),
-            connector: Connector::new(relay)?,
+            connector: Connector::new(relay, names)?,
             tls: relay.tls,
             reach: match relay.allow_private_addresses {
                 true => Reach::Anywhere,

@@ -5,12 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::net::NetError;
-use hickory_resolver::proto::rr::RData;
 use tern_base::Entropy;
 
+use super::names::{Missing, Names};
 use crate::config::{HostPort, RouteDomain};
 
 /// Where a domain's mail goes.
@@ -44,25 +43,21 @@ const SMTP_PORT: u16 = 25;
 pub(super) struct Routes {
     table: BTreeMap<RouteDomain, HostPort>,
     /// `None` where names are not to be looked up.
-    resolver: Option<TokioResolver>,
+    names: Option<Arc<Names>>,
     hostname: String,
 }
 
 impl Routes {
     pub(super) fn new(
         table: BTreeMap<RouteDomain, HostPort>,
-        resolve: bool,
+        names: Option<Arc<Names>>,
         hostname: &str,
-    ) -> Result<Self, NetError> {
-        let resolver = match resolve {
-            true => Some(TokioResolver::builder_tokio()?.build()?),
-            false => None,
-        };
-        Ok(Self {
+    ) -> Self {
+        Self {
             table,
-            resolver,
+            names,
             hostname: hostname.to_owned(),
-        })
+        }
     }
 
     /// What mail for a domain has in common with other mail that goes the same way.
@@ -79,7 +74,7 @@ impl Routes {
         if let Some(route) = self.table.get(domain).or_else(|| self.table.get("*")) {
             return Route::Configured(route.clone());
         }
-        let Some(resolver) = &self.resolver else {
+        let Some(names) = &self.names else {
             return Route::Unknown(format!("no route to {domain}; see [relay] routes"));
         };
         // A literal address (RFC 5321 4.1.3) is where it says.
@@ -93,27 +88,21 @@ impl Routes {
                 None => Route::Nowhere((5, 1, 2), format!("{domain} is no address")),
             };
         }
-        // The dot at the end: no search list of this host is applied.
-        match resolver.mx_lookup(format!("{domain}.")).await {
+        match names.mail_servers(domain).await {
             Ok(found) => {
-                let records = found
-                    .answers()
-                    .iter()
-                    .filter_map(|record| match &record.data {
-                        RData::MX(mx) => Some((mx.preference, mx.exchange.to_ascii())),
-                        _ => None,
-                    });
-                let records: Vec<(u16, u64, String)> = records
-                    .map(|(preference, name)| (preference, entropy.next_u64(), name))
-                    .collect();
-                choose(domain, records, &self.hostname)
+                let records = found.into_iter();
+                let records =
+                    records.map(|(preference, name)| (preference, entropy.next_u64(), name));
+                choose(domain, records.collect(), &self.hostname)
             }
-            Err(error) if error.is_nx_domain() => {
+            Err(Missing::Name) => {
                 // RFC 3463 3.2, X.1.2: bad destination system address.
                 Route::Nowhere((5, 1, 2), format!("the domain {domain} does not exist"))
             }
-            Err(error) if error.is_no_records_found() => choose(domain, Vec::new(), &self.hostname),
-            Err(error) => Route::Unknown(format!("the MX records of {domain}: {error}")),
+            Err(Missing::Records) => choose(domain, Vec::new(), &self.hostname),
+            Err(Missing::Unknown(why)) => {
+                Route::Unknown(format!("the MX records of {domain}: {why}"))
+            }
         }
     }
 }
