@@ -42,6 +42,7 @@ const TITLES: &[(u32, &str)] = &[
     (2193, "IMAP4 Mailbox Referrals"),
     (2221, "IMAP4 Login Referrals"),
     (2231, "MIME Parameter Value and Encoded Word Extensions"),
+    (2308, "Negative Caching of DNS Queries (DNS NCACHE)"),
     (2342, "IMAP4 Namespace"),
     (2369, "The Use of URLs as Meta-Syntax for Core Mail List Commands"),
     (2387, "The MIME Multipart/Related Content-type"),
