@@ -14,7 +14,7 @@ use tern_store::{Transaction, Verdict, transact};
 
 use super::error::AdminError;
 use super::{Admin, Call, Result, count, parse_address};
-use crate::control::request::Answer;
+use crate::control::request::{AliasRequest, Answer, GroupRequest};
 use crate::group_removal;
 
 /// The mailboxes of a new account, beside the inbox.
@@ -37,6 +37,36 @@ pub(super) fn parse_domain(text: &str) -> Result<Domain> {
 }
 
 impl Admin {
+    pub(super) fn alias(&self, request: &AliasRequest, call: &mut Call<'_>) -> Result<Answer> {
+        match request {
+            AliasRequest::Add {
+                address,
+                targets,
+                replace,
+            } => self.alias_add(address, (targets, *replace), call),
+            AliasRequest::Remove { address } => self.alias_remove(address, call),
+            AliasRequest::List => self.alias_list(),
+        }
+    }
+
+    pub(super) fn group(&self, request: &GroupRequest, call: &mut Call<'_>) -> Result<Answer> {
+        match request {
+            GroupRequest::Add {
+                address,
+                name,
+                members,
+            } => self.group_add_with(address, name, members, call),
+            GroupRequest::Remove { address } => self.group_remove(address, call),
+            GroupRequest::AddMember { address, members } => {
+                self.group_members(address, members, true, call)
+            }
+            GroupRequest::RemoveMember { address, members } => {
+                self.group_members(address, members, false, call)
+            }
+            GroupRequest::List { address } => self.group_list(address.as_deref()),
+        }
+    }
+
     pub(super) fn domain_add(&self, name: &str, call: &mut Call<'_>) -> Result<Answer> {
         let domain = parse_domain(name)?;
         let now = call.now;
@@ -391,7 +421,7 @@ impl Admin {
     }
 
     pub(super) fn group_remove(&self, address: &str, call: &mut Call<'_>) -> Result<Answer> {
-        let group = self.group(address)?;
+        let group = self.group_of(address)?;
         let behind = self.behind(&[Target::Address(group.address.clone())])?;
         self.act(
             call,
@@ -414,7 +444,7 @@ impl Admin {
         add: bool,
         call: &mut Call<'_>,
     ) -> Result<Answer> {
-        let group = self.group(address)?;
+        let group = self.group_of(address)?;
         let targets = self.targets(members)?;
         if add {
             self.not_itself(&group.address, &targets)?;
@@ -453,7 +483,7 @@ impl Admin {
     /// The groups, or the members of one.
     pub(super) fn group_list(&self, address: Option<&str>) -> Result<Answer> {
         if let Some(address) = address {
-            let names = self.member_names(&self.group(address)?)?;
+            let names = self.member_names(&self.group_of(address)?)?;
             return Ok(Answer::new(names.join("\n"), names.into()));
         }
         let (mut text, mut data) = (Vec::new(), Vec::new());
@@ -473,7 +503,7 @@ impl Admin {
         Ok(Answer::new(text.join("\n"), data.into()))
     }
 
-    fn group(&self, address: &str) -> Result<Group> {
+    fn group_of(&self, address: &str) -> Result<Group> {
         let group = directory::group_by_address(self.reader(), &parse_address(address)?)?;
         group.ok_or_else(|| AdminError::NotFound("group", address.to_owned()))
     }

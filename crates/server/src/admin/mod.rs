@@ -157,26 +157,8 @@ impl Admin {
             } => self.account_redirect(address, targets, *keep, call),
             Request::AppPassword(request) => self.app_password(request, call),
             Request::Device(request) => self.device(request, call),
-            Request::AliasAdd {
-                address,
-                targets,
-                replace,
-            } => self.alias_add(address, (targets, *replace), call),
-            Request::AliasRemove { address } => self.alias_remove(address, call),
-            Request::AliasList => self.alias_list(),
-            Request::GroupAdd {
-                address,
-                name,
-                members,
-            } => self.group_add_with(address, name, members, call),
-            Request::GroupRemove { address } => self.group_remove(address, call),
-            Request::GroupAddMember { address, members } => {
-                self.group_members(address, members, true, call)
-            }
-            Request::GroupRemoveMember { address, members } => {
-                self.group_members(address, members, false, call)
-            }
-            Request::GroupList { address } => self.group_list(address.as_deref()),
+            Request::Alias(request) => self.alias(request, call),
+            Request::Group(request) => self.group(request, call),
             Request::Delegate(request) => self.delegate(request, call),
             Request::Factor(request) => self.factor(request, call),
             Request::Queue(request) => self.queue(request, call),

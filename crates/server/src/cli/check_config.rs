@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Outcome;
 use super::ask::Door;
 use crate::config::Config;
-use crate::control::request::Request;
+use crate::control::request::{GroupRequest, Request};
 use crate::policies::Policies;
 use crate::tls::Certificates;
 use crate::{parts, relay, syslog};
@@ -70,7 +70,10 @@ fn warnings(config: &Config) -> Result<Vec<String>> {
     let mut known: Vec<String> = Vec::new();
     for (request, field) in [
         (Request::DomainList, "domain"),
-        (Request::GroupList { address: None }, "address"),
+        (
+            Request::Group(GroupRequest::List { address: None }),
+            "address",
+        ),
     ] {
         let answer = door.ask(&request)?.data;
         let all = answer.as_array().into_iter().flatten();

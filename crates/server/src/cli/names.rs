@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use crate::control::request::Request;
+use crate::control::request::{AliasRequest, GroupRequest, Request};
 
 #[derive(Subcommand)]
 pub(crate) enum AliasCommand {
@@ -53,50 +53,50 @@ pub(crate) enum GroupCommand {
 
 impl AliasCommand {
     pub(super) fn request(&self) -> Request {
-        match self {
+        Request::Alias(match self {
             Self::Add {
                 address,
                 targets,
                 replace,
-            } => Request::AliasAdd {
+            } => AliasRequest::Add {
                 address: address.clone(),
                 targets: targets.clone(),
                 replace: *replace,
             },
-            Self::Remove { address } => Request::AliasRemove {
+            Self::Remove { address } => AliasRequest::Remove {
                 address: address.clone(),
             },
-            Self::List => Request::AliasList,
-        }
+            Self::List => AliasRequest::List,
+        })
     }
 }
 
 impl GroupCommand {
     pub(super) fn request(&self) -> Request {
-        match self {
+        Request::Group(match self {
             Self::Add {
                 address,
                 members,
                 name,
-            } => Request::GroupAdd {
+            } => GroupRequest::Add {
                 address: address.clone(),
                 name: name.clone(),
                 members: members.clone(),
             },
-            Self::Remove { address } => Request::GroupRemove {
+            Self::Remove { address } => GroupRequest::Remove {
                 address: address.clone(),
             },
-            Self::AddMember { address, members } => Request::GroupAddMember {
-                address: address.clone(),
-                members: members.clone(),
-            },
-            Self::RemoveMember { address, members } => Request::GroupRemoveMember {
+            Self::AddMember { address, members } => GroupRequest::AddMember {
                 address: address.clone(),
                 members: members.clone(),
             },
-            Self::List { address } => Request::GroupList {
+            Self::RemoveMember { address, members } => GroupRequest::RemoveMember {
+                address: address.clone(),
+                members: members.clone(),
+            },
+            Self::List { address } => GroupRequest::List {
                 address: address.clone(),
             },
-        }
+        })
     }
 }

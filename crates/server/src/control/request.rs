@@ -83,37 +83,8 @@ pub enum Request {
     },
     AppPassword(AppPasswordRequest),
     Device(DeviceRequest),
-    AliasAdd {
-        address: String,
-        targets: Vec<String>,
-        /// In the place of what the alias leads to already.
-        #[serde(default)]
-        replace: bool,
-    },
-    AliasRemove {
-        address: String,
-    },
-    AliasList,
-    GroupAdd {
-        address: String,
-        name: String,
-        #[serde(default)]
-        members: Vec<String>,
-    },
-    GroupRemove {
-        address: String,
-    },
-    GroupAddMember {
-        address: String,
-        members: Vec<String>,
-    },
-    GroupRemoveMember {
-        address: String,
-        members: Vec<String>,
-    },
-    GroupList {
-        address: Option<String>,
-    },
+    Alias(AliasRequest),
+    Group(GroupRequest),
     Delegate(DelegateRequest),
     Factor(FactorRequest),
     Queue(QueueRequest),
@@ -252,6 +223,57 @@ pub enum FactorRequest {
     Remove { address: String },
     Status { address: String },
     RecoveryCodes { address: String },
+}
+
+/// A request about aliases.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "the names are those of the command line, which explains them"
+)]
+pub enum AliasRequest {
+    Add {
+        address: String,
+        targets: Vec<String>,
+        /// In the place of what the alias leads to already.
+        #[serde(default)]
+        replace: bool,
+    },
+    Remove {
+        address: String,
+    },
+    List,
+}
+
+/// A request about groups.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "the names are those of the command line, which explains them"
+)]
+pub enum GroupRequest {
+    Add {
+        address: String,
+        name: String,
+        #[serde(default)]
+        members: Vec<String>,
+    },
+    Remove {
+        address: String,
+    },
+    AddMember {
+        address: String,
+        members: Vec<String>,
+    },
+    RemoveMember {
+        address: String,
+        members: Vec<String>,
+    },
+    List {
+        address: Option<String>,
+    },
 }
 
 /// A request about messages that wait for other servers.

@@ -8,7 +8,7 @@ use tern_mailbox::NoListener;
 use crate::admin::Admin;
 use crate::clock::{self, OsEntropy};
 use crate::config::Config;
-use crate::control::request::{Request, Response};
+use crate::control::request::{AliasRequest, GroupRequest, Request, Response};
 use crate::parts;
 
 /// The accounts, by the part of their address before the `@`.
@@ -52,19 +52,19 @@ fn requests() -> Vec<Request> {
         quota_bytes: 0,
         password: PASSWORD.to_owned(),
     }));
-    requests.push(Request::GroupAdd {
+    requests.push(Request::Group(GroupRequest::Add {
         address: TEAM.to_owned(),
         name: String::from("The team"),
         members: Vec::new(),
-    });
-    requests.push(Request::GroupAddMember {
+    }));
+    requests.push(Request::Group(GroupRequest::AddMember {
         address: TEAM.to_owned(),
         members: vec![address("dave"), address("erin")],
-    });
-    requests.push(Request::AliasAdd {
+    }));
+    requests.push(Request::Alias(AliasRequest::Add {
         replace: false,
         address: INFO.to_owned(),
         targets: vec![address("alice")],
-    });
+    }));
     requests
 }

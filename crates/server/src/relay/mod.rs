@@ -91,7 +91,7 @@ impl Shared {
 
 /// Whether the files are there that the settings name.
 pub(crate) fn check(settings: &config::Relay) -> Result<(), RelayError> {
-    Connector::new(settings).map(drop)
+    Connector::new(settings, None).map(drop)
 }
 
 impl Relay {
