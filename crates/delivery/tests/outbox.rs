@@ -257,7 +257,7 @@ fn what_cannot_be_sent_at_all_is_refused_at_once() {
             let one = stop("ed@far.example");
             new.envelope.rcpt_to = vec![one; limits::MAX_ENVELOPE_RECIPIENTS + 1];
         }),
-        SubmitError::TooManyRecipients
+        SubmitError::TooManyRecipients(1_000)
     );
     assert_eq!(
         refused(&|new| {

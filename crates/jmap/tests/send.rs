@@ -3,9 +3,13 @@
 
 mod house;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use house::{BOB, CAROL, House};
 use serde_json::{Value, json};
 use tern_base::EmailAddress;
+use tern_delivery::Outbox;
 use tern_directory::{NewAccount, Target, add_members, create_account, create_group};
 use tern_mailbox::limits::WIDE_LANDINGS;
 use tern_mailbox::{INBOX, Role};
@@ -290,6 +294,54 @@ fn every_error_of_a_submission_has_its_name() {
     assert_eq!(house.error("EmailSubmission/set", odd), "invalidArguments");
     assert_eq!(copies(&house), 0);
     house.check();
+}
+
+#[test]
+fn who_writes_to_too_many_is_told_to_wait() {
+    let mut house = House::new();
+    let left = Arc::new(AtomicU32::new(3));
+    let of = Arc::clone(&left);
+    house.outbox =
+        Outbox::new(Arc::clone(&house.delivery), |_| {}).allowing(3, move |who, many| {
+            assert_eq!(who, BOB);
+            let take = |left: u32| left.checked_sub(many);
+            of.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+                .is_ok()
+        });
+    let email = draft(&mut house, LETTER);
+    let envelope = |to: &[&str]| {
+        let to: Vec<Value> = to.iter().map(|email| json!({"email": email})).collect();
+        json!({"mailFrom": {"email": "bob@example.org"}, "rcptTo": to})
+    };
+    let all = [
+        "a@far.example",
+        "b@far.example",
+        "c@far.example",
+        "d@far.example",
+    ];
+    let error = submit(&mut house, &email, &envelope(&all)).unwrap_err();
+    assert_eq!(error["type"], "tooManyRecipients");
+    assert_eq!(error["maxRecipients"], 3);
+    let error = submit(&mut house, &email, &envelope(&["x"])).unwrap_err();
+    assert_eq!(error["type"], "invalidRecipients");
+    assert_eq!(
+        left.load(Ordering::Relaxed),
+        3,
+        "what is refused does not count"
+    );
+    let twice = [all[0], all[1], all[0]];
+    submit(&mut house, &email, &envelope(&twice)).unwrap();
+    assert_eq!(
+        left.load(Ordering::Relaxed),
+        1,
+        "whoever is named twice is one"
+    );
+    let error = submit(&mut house, &email, &envelope(&all[..2])).unwrap_err();
+    assert_eq!(error["type"], "rateLimit");
+    submit(&mut house, &email, &envelope(&all[..1])).unwrap();
+    let error = submit(&mut house, &email, &envelope(&all[..1])).unwrap_err();
+    assert_eq!(error["type"], "rateLimit");
+    assert_eq!(house.delivery.due(house.now, 9).unwrap().len(), 3);
 }
 
 #[test]

@@ -4,14 +4,47 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tern_base::AccountId;
 use tern_delivery::{Accepted, Delivery};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::clock::{self, OsEntropy};
 use crate::late::Late;
+use crate::rate::Rate;
 
 /// How often it is asked whether something is due.
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// To how many recipients an account may write within an hour, by whatever protocol.
+#[derive(Clone)]
+pub(crate) struct Recipients {
+    /// 0 is no limit.
+    most: u32,
+    rate: Arc<Rate>,
+}
+
+impl Recipients {
+    pub(crate) fn new(most: u32) -> Self {
+        let rate = Arc::new(Rate::new(most, HOUR));
+        Self { most, rate }
+    }
+
+    /// Most at once.
+    pub(crate) const fn most(&self) -> u32 {
+        match self.most {
+            0 => u32::MAX,
+            most => most,
+        }
+    }
+
+    /// Whether it may write to so many now; they count, where it may.
+    pub(crate) fn allow(&self, account: AccountId, many: u32) -> bool {
+        let taken = self.rate.take_many(account, many, Instant::now());
+        taken.is_ok()
+    }
+}
 
 /// Tells those who wait for accepted messages.
 #[derive(Clone, Debug)]
@@ -78,5 +111,37 @@ pub(crate) fn send_due(delivery: &Delivery, departures: &Departures) {
             }
         }
         Err(error) => tracing::error!(%error, "what is due could not be sent"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use tern_base::OriginId;
+
+    use super::*;
+
+    /// A delivery that was cut off is followed in the same way once it is finished.
+    #[test]
+    fn the_relay_is_woken_by_what_leaves_and_by_nothing_else() {
+        let queued = Arc::new(Notify::new());
+        let departures =
+            Departures::new(Late::new(std::sync::mpsc::channel().0), Arc::clone(&queued));
+        let accepted = |outside| Accepted {
+            origin: OriginId([1; 16]),
+            message_id: String::new(),
+            local: 1,
+            outside,
+            late: Vec::new(),
+            cut_off: None,
+        };
+        let is_woken = || queued.notified().now_or_never().is_some();
+        departures.follow(&accepted(0));
+        assert!(!is_woken());
+        departures.follow(&accepted(1));
+        assert!(is_woken());
+        departures.report(&accepted(2));
+        assert!(is_woken());
+        assert!(!is_woken(), "once");
     }
 }

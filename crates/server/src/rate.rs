@@ -22,7 +22,17 @@ impl Rate {
 
     /// Takes one, or says how long it is until there is one.
     pub(crate) fn take(&self, account: AccountId, now: Instant) -> Result<(), Duration> {
+        self.take_many(account, 1, now)
+    }
+
+    /// Takes so many at once, or none of them.
+    pub(crate) fn take_many(
+        &self,
+        account: AccountId,
+        many: u32,
+        now: Instant,
+    ) -> Result<(), Duration> {
         let since = now.saturating_duration_since(self.begun);
-        self.rate.take(account, since)
+        self.rate.take_many(account, many, since)
     }
 }

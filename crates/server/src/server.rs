@@ -29,9 +29,8 @@ use crate::late::Late;
 use crate::login::Logins;
 use crate::memory::{Budget, Memory};
 use crate::net::{self, Bounds, Gate, KINDS, Shared, Stream, Ticket, bind};
-use crate::outbox::Departures;
+use crate::outbox::{Departures, Recipients};
 use crate::parts::{self, Parts, PartsError};
-use crate::rate::Rate;
 use crate::relay::{Relay, RelayError};
 use crate::session::{ImapDoor, SmtpDoor};
 use crate::syslog::{Forwarder, SyslogError};
@@ -321,6 +320,7 @@ fn context(
         strangers: limits.content_memory_reception_bytes,
         share: limits.content_memory_share_bytes,
     });
+    let recipients = Recipients::new(limits.recipients_per_hour);
     Ok(Context {
         shared: Arc::clone(&shared),
         gate,
@@ -332,7 +332,7 @@ fn context(
             memory: Arc::clone(&memory),
             late: late.clone(),
             queued: relay.wake(),
-            recipients: Arc::new(Rate::new(limits.recipients_per_hour, HOUR)),
+            recipients: recipients.clone(),
         },
         imap: ImapDoor {
             settings: Arc::new(config.imap.clone()),
@@ -347,6 +347,7 @@ fn context(
             shared,
             memory,
             Departures::new(late.clone(), relay.wake()),
+            recipients,
             WebPush::new(
                 &config.push,
                 config.server.hostname.as_str(),
@@ -357,8 +358,6 @@ fn context(
         next_id: AtomicU64::new(1),
     })
 }
-
-const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Per cent of all connections that are kept for each kind of listener that is used: the rest goes
 /// to whoever comes.

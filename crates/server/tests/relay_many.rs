@@ -6,6 +6,7 @@ mod house;
 
 use house::remote::Remote;
 use house::{House, address, message};
+use serde_json::{Value, json};
 
 #[test]
 fn a_slow_domain_leaves_room_for_others() {
@@ -54,4 +55,39 @@ fn an_account_writes_to_only_so_many_in_an_hour() {
         message("x").as_bytes(),
     );
     assert_eq!(sent.expect("an answer").1.0, 250);
+}
+
+#[test]
+fn an_account_writes_to_only_so_many_in_an_hour_by_either_protocol() {
+    let house = House::started("[limits]\nrecipients_per_hour = 3\n");
+    let jmap = house.jmap("alice");
+    let letter = "From: alice@example.org\r\nSubject: x\r\n\r\nHello\r\n";
+    let drafts = jmap.call("Mailbox/query", json!({"filter": {"role": "drafts"}}));
+    let path = format!("/jmap/upload/{}/", jmap.account);
+    let uploaded = jmap.http("POST", &path, letter);
+    let uploaded: Value = serde_json::from_str(&uploaded.body).expect("JSON");
+    let drafts = drafts["ids"][0].as_str().expect("an id");
+    let email = json!({"blobId": uploaded["blobId"], "mailboxIds": {drafts: true}});
+    let kept = jmap.call("Email/import", json!({"emails": {"e": email}}));
+    let identity = jmap.call("Identity/get", json!({}));
+    let submit = |to: &[&str]| {
+        let to: Vec<Value> = to.iter().map(|to| json!({"email": address(to)})).collect();
+        let submission = json!({
+            "identityId": identity["list"][0]["id"],
+            "emailId": kept["created"]["e"]["id"],
+            "envelope": {"mailFrom": {"email": address("alice")}, "rcptTo": to},
+        });
+        jmap.call("EmailSubmission/set", json!({"create": {"s": submission}}))
+    };
+    let sent = submit(&["bob", "carol"]);
+    assert!(sent["created"]["s"]["id"].is_string(), "{sent}");
+    let refused = submit(&["bob", "carol"]);
+    assert_eq!(refused["notCreated"]["s"]["type"], "rateLimit", "{refused}");
+    let mut alice = house.submission("alice");
+    let mut say = |line: &str| alice.command(line).expect("an answer").0;
+    assert_eq!(say("MAIL FROM:<alice@example.org>"), 250);
+    assert_eq!(say("RCPT TO:<bob@example.org>"), 250, "the third");
+    assert_eq!(say("RCPT TO:<carol@example.org>"), 450);
+    let refused = submit(&["bob"]);
+    assert_eq!(refused["notCreated"]["s"]["type"], "rateLimit", "{refused}");
 }

@@ -42,13 +42,18 @@ impl Rate {
     /// Takes one, or says how long it is until there is one. `now` is the time since whatever moment the
     /// clock of whoever asks began at.
     pub fn take(&self, account: AccountId, now: Duration) -> Result<(), Duration> {
+        self.take_many(account, 1, now)
+    }
+
+    /// Takes so many at once, or none of them. What is more than the period has is never let through.
+    pub fn take_many(&self, account: AccountId, many: u32, now: Duration) -> Result<(), Duration> {
         if self.step.is_zero() {
             return Ok(());
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.forget(now);
         let full_at = known.full_at.get(&account).copied().unwrap_or(now).max(now);
-        let full_at = full_at.saturating_add(self.step);
+        let full_at = full_at.saturating_add(self.step.saturating_mul(many));
         let over = full_at.saturating_sub(now.saturating_add(self.period));
         if !over.is_zero() {
             return Err(over);
@@ -95,6 +100,19 @@ mod tests {
             assert_eq!(rate.take(BOB, second(600)), Ok(()));
         }
         assert!(rate.take(BOB, second(600)).is_err());
+    }
+
+    #[test]
+    fn many_are_taken_whole_or_not_at_all() {
+        let rate = Rate::new(6, MINUTE);
+        assert_eq!(rate.take_many(BOB, 4, second(0)), Ok(()));
+        let refused = rate.take_many(BOB, 4, second(0));
+        assert_eq!(refused, Err(Duration::from_secs(20)));
+        assert_eq!(rate.take_many(BOB, 2, second(0)), Ok(()), "none was taken");
+        assert_eq!(rate.take_many(BOB, 0, second(0)), Ok(()));
+        assert!(rate.take(BOB, second(0)).is_err());
+        assert!(rate.take_many(BOB, 7, second(6_000)).is_err());
+        assert_eq!(rate.take_many(BOB, 6, second(6_000)), Ok(()));
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Outbox {
         match new.recipients.len() {
             0 => return Err(SubmitError::NoRecipients),
             1..=limits::MAX_MDN_RECIPIENTS => {}
-            _ => return Err(SubmitError::TooManyRecipients),
+            _ => return Err(SubmitError::TooManyRecipients(limits::MAX_MDN_RECIPIENTS)),
         }
         if new.content.len() > limits::MAX_SENDING {
             return Err(SubmitError::TooLarge);

@@ -109,10 +109,15 @@ impl Drop for Claim<'_> {
 /// What follows outside the domain when a message was accepted.
 type Departure = Box<dyn Fn(&Accepted) + Send + Sync>;
 
+/// Whether an account may write to so many recipients now; they count, where it may.
+type Allowance = Box<dyn Fn(AccountId, u32) -> bool + Send + Sync>;
+
 /// The outboxes of accounts, and nothing else of delivery.
 pub struct Outbox {
     pub(crate) delivery: Arc<Delivery>,
     departure: Departure,
+    /// Most recipients that are ever allowed at once, and who is asked.
+    allowance: Option<(u32, Allowance)>,
 }
 
 impl std::fmt::Debug for Outbox {
@@ -130,6 +135,34 @@ impl Outbox {
         Self {
             delivery,
             departure: Box::new(departure),
+            allowance: None,
+        }
+    }
+
+    /// The same where accounts write to so many recipients at most within a time. `allowance` is asked
+    /// once for each message that can be sent, and counts its recipients where it says yes.
+    #[must_use]
+    pub fn allowing(
+        mut self,
+        most: u32,
+        allowance: impl Fn(AccountId, u32) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.allowance = Some((most, Box::new(allowance)));
+        self
+    }
+
+    /// Counts the recipients of a message that can be sent.
+    fn count(&self, account: AccountId, envelope: &Envelope) -> Result<(), SubmitError> {
+        let Some((most, allowance)) = &self.allowance else {
+            return Ok(());
+        };
+        // Whoever is named twice is one, as by SMTP.
+        let named: HashSet<&str> = envelope.rcpt_to.iter().map(|it| &*it.email).collect();
+        let count = u32::try_from(named.len()).unwrap_or(u32::MAX);
+        match () {
+            () if count > *most => Err(SubmitError::TooManyRecipients(*most as usize)),
+            () if allowance(account, count) => Ok(()),
+            () => Err(SubmitError::TooOften),
         }
     }
 

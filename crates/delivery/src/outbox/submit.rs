@@ -34,9 +34,12 @@ pub enum SubmitError {
     /// The envelope names nobody.
     #[error("there is no recipient")]
     NoRecipients,
-    /// The envelope names too many, or takes too much room.
+    /// The envelope names more than so many, or takes too much room.
     #[error("there are too many recipients")]
-    TooManyRecipients,
+    TooManyRecipients(usize),
+    /// The account has written to too many recipients lately.
+    #[error("the account has written to too many recipients lately; it may again in a while")]
+    TooOften,
     /// These are no addresses, or lead to nobody.
     #[error("these recipients can't be written to")]
     InvalidRecipients(Vec<String>),
@@ -70,6 +73,7 @@ impl Outbox {
     ) -> Result<Sending, SubmitError> {
         let account = new.submitter.account;
         let hold_until = self.delivery.check_sending(&new, now)?;
+        self.count(account, &new.envelope)?;
         let id = OriginId::new(now, entropy);
         // Whoever looks for what is due leaves it to this call.
         let Some(claim) = self.delivery.under_way.claim(id) else {
@@ -108,7 +112,8 @@ impl Delivery {
         }
         let is_large = envelope.size() > limits::MAX_ENVELOPE;
         if envelope.rcpt_to.len() > limits::MAX_ENVELOPE_RECIPIENTS || is_large {
-            return Err(SubmitError::TooManyRecipients);
+            let most = limits::MAX_ENVELOPE_RECIPIENTS;
+            return Err(SubmitError::TooManyRecipients(most));
         }
         if new.content.len() > limits::MAX_SENDING {
             return Err(SubmitError::TooLarge);

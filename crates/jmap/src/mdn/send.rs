@@ -198,7 +198,8 @@ fn not_sent(error: SubmitError) -> SetError {
     let text = error.to_string();
     match error {
         SubmitError::NoRecipients
-        | SubmitError::TooManyRecipients
+        | SubmitError::TooManyRecipients(_)
+        | SubmitError::TooOften
         | SubmitError::InvalidRecipients(_) => SetError::new("notFound", text),
         SubmitError::ForbiddenMailFrom => SetError::new("forbiddenFrom", text),
         SubmitError::Delivery(DeliveryError::Refused(_) | DeliveryError::Limit(_)) => {

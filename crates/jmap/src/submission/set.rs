@@ -315,8 +315,11 @@ impl From<SubmitError> for SetError {
         match error {
             SubmitError::ForbiddenMailFrom => Self::new("forbiddenMailFrom", text),
             SubmitError::NoRecipients => Self::new("noRecipients", text),
-            SubmitError::TooManyRecipients => Self::new("tooManyRecipients", text)
-                .and("maxRecipients", json!(limits::MAX_ENVELOPE_RECIPIENTS)),
+            SubmitError::TooManyRecipients(most) => {
+                Self::new("tooManyRecipients", text).and("maxRecipients", json!(most))
+            }
+            // RFC 8620 5.3: it may work later, which `forbiddenToSend` does not say.
+            SubmitError::TooOften => Self::new("rateLimit", text),
             SubmitError::InvalidRecipients(all) => {
                 Self::new("invalidRecipients", text).and("invalidRecipients", json!(all))
             }

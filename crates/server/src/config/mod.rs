@@ -188,9 +188,9 @@ pub struct Limits {
     /// Addresses that are not one client, whose failed logins count for the account alone: a webmail or
     /// a proxy. A list of addresses with prefix lengths; default loopback.
     pub uncounted_networks: Vec<Network>,
-    /// Recipients that one account may write to by submission within an hour, at once or spread; more
-    /// are told 450 for a while, so that an account that was taken over sends only so much. A number;
-    /// default 10000. 0 is no limit.
+    /// Recipients that one account may write to within an hour, at once or spread, by SMTP and JMAP
+    /// together; more are told 450 or `rateLimit` for a while, so that an account that was taken over
+    /// sends only so much. A number; default 10000. 0 is no limit.
     pub recipients_per_hour: u32,
 }
 

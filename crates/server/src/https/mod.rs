@@ -44,7 +44,7 @@ use crate::factors::Factors;
 use crate::hub::Signal;
 use crate::memory::Memory;
 use crate::net::{Shared, Stream};
-use crate::outbox::Departures;
+use crate::outbox::{Departures, Recipients};
 use crate::parts::Parts;
 use crate::tls::{self, Certificates, TlsError};
 use crate::web_push::WebPush;
@@ -77,6 +77,7 @@ impl HttpsDoor {
         shared: Arc<Shared>,
         memory: Arc<Memory>,
         departures: Departures,
+        recipients: Recipients,
         web_push: WebPush,
     ) -> Result<Self, TlsError> {
         Ok(Self {
@@ -85,6 +86,7 @@ impl HttpsDoor {
                 Arc::clone(&shared),
                 memory,
                 departures,
+                recipients,
                 web_push,
             )),
             // By name, so that a browser that was led here from a mail protocol is turned away, and

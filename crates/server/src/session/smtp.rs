@@ -15,13 +15,12 @@ use tern_smtp::{
     Session, Settings, Verbs,
 };
 use tern_store::StoreError;
-use tokio::time::Instant;
 
 use crate::clock;
 use crate::late::Late;
 use crate::memory::{Memory, PeerMemory};
 use crate::net::{Served, Service};
-use crate::rate::Rate;
+use crate::outbox::Recipients;
 
 /// What the records call the protocol.
 const PROTOCOL: &str = "smtp";
@@ -37,7 +36,7 @@ pub(crate) struct SmtpDoor {
     /// Wakes the worker of the queue.
     pub(crate) queued: Arc<tokio::sync::Notify>,
     /// To how many recipients an account may write.
-    pub(crate) recipients: Arc<Rate>,
+    pub(crate) recipients: Recipients,
 }
 
 impl SmtpDoor {
@@ -54,7 +53,7 @@ impl SmtpDoor {
             memory: self.memory.of(peer.ip),
             late: self.late.clone(),
             queued: Arc::clone(&self.queued),
-            recipients: Arc::clone(&self.recipients),
+            recipients: self.recipients.clone(),
             id,
         };
         let session = Session::new(Arc::clone(&self.settings), role, peer, now);
@@ -69,7 +68,7 @@ pub(crate) struct SmtpService {
     memory: PeerMemory,
     late: Late,
     queued: Arc<tokio::sync::Notify>,
-    recipients: Arc<Rate>,
+    recipients: Recipients,
     id: u64,
 }
 
@@ -141,10 +140,9 @@ impl Verbs for SmtpService {
         let submitter = sender.authenticated.map(|who| who.account);
         match self.delivery.check_recipient(submitter, recipient) {
             Ok(RecipientCheck::Local | RecipientCheck::Relay) => {
-                let taken = submitter.map(|who| self.recipients.take(who, Instant::now()));
-                match taken {
-                    None | Some(Ok(())) => RecipientVerdict::Accept,
-                    Some(Err(_)) => RecipientVerdict::RateLimited,
+                match submitter.is_none_or(|who| self.recipients.allow(who, 1)) {
+                    true => RecipientVerdict::Accept,
+                    false => RecipientVerdict::RateLimited,
                 }
             }
             Ok(RecipientCheck::UnknownUser) => RecipientVerdict::UnknownUser,

@@ -47,7 +47,7 @@ use super::turn::Turn;
 use crate::factors::Factors;
 use crate::memory::Memory;
 use crate::net::Shared;
-use crate::outbox::Departures;
+use crate::outbox::{Departures, Recipients};
 use crate::parts::Parts;
 use crate::rate::Rate;
 use crate::web_push::WebPush;
@@ -127,6 +127,7 @@ impl Jmap {
         shared: Arc<Shared>,
         memory: Arc<Memory>,
         departures: Departures,
+        recipients: Recipients,
         web_push: WebPush,
     ) -> Self {
         Self {
@@ -138,6 +139,9 @@ impl Jmap {
             factors: Arc::clone(&parts.factors),
             outbox: Outbox::new(Arc::clone(&parts.delivery), move |accepted| {
                 departures.report(accepted);
+            })
+            .allowing(recipients.most(), move |account, many| {
+                recipients.allow(account, many)
             }),
             subscriptions: Subscriptions::new(Arc::clone(&parts.engine)),
             web_push,
