@@ -294,9 +294,11 @@ impl Sharing {
     /// The accounts that have what somebody is given, as far as they are told of it by themselves: of what
     /// every account is given nobody is.
     fn behind(&self, who: Grantee, most: usize) -> Result<Vec<AccountId>, StoreError> {
+        if most == 0 {
+            return Ok(Vec::new());
+        }
         let reader = &*self.engine;
         let group = match who {
-            _ if most == 0 => return Ok(Vec::new()),
             Grantee::Anyone => return Ok(Vec::new()),
             Grantee::Account(account) => return Ok(vec![account]),
             Grantee::Group(group) => tern_directory::group::group(reader, GroupId(group))?,

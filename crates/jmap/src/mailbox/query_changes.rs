@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use tern_base::MailboxId;
+use tern_base::{AccountId, MailboxId, Modseq};
 use tern_mailbox::Folder;
 use tern_mailbox::rows::Change;
 use tern_session::ids;
@@ -29,25 +29,11 @@ pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, Method
     let query = Query::read(cx, account, args.filter.as_ref(), sort, flags)?;
     let (newest, folders) = at_one_moment(cx, &scope)?;
     let since = scope.since(Of::Mailboxes, &args.since_query_state, newest)?;
-    let (mut delta, mut at, mut count) = (Delta::default(), since, 0);
-    // Of mailboxes of somebody else's the state tells, so there the log has nothing to say.
-    while !scope.is_foreign() {
-        let page = cx.verbs.mailboxes.account_changes(account, at, 1_000)?;
-        let Some(last) = page.last() else { break };
-        at = last.modseq;
-        count += page.len();
-        if count > limits::MAX_CHANGES {
-            return Err(MethodError::CANNOT_CALCULATE_CHANGES);
-        }
-        for change in page.iter().filter(|change| change.modseq <= newest) {
-            match change.change {
-                Change::MailboxCreated(mailbox) => delta.create(mailbox),
-                Change::MailboxUpdated(mailbox) => delta.update(mailbox),
-                Change::MailboxDestroyed(mailbox) => delta.destroy(mailbox),
-                Change::Placed { .. } | Change::Flagged { .. } | Change::Vanished { .. } => {}
-            }
-        }
-    }
+    let mut delta = match scope.is_foreign() {
+        // Of mailboxes of somebody else's the state tells, and the log has nothing to say.
+        true => Delta::default(),
+        false => changed(cx, account, since, newest)?,
+    };
     let touched: BTreeSet<MailboxId> = delta.created.union(&delta.updated).copied().collect();
     if query.sort_as_tree || query.filter_as_tree {
         below(&folders, touched)
@@ -64,6 +50,35 @@ pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, Method
         &delta,
         text,
     )
+}
+
+/// What became of an account's own mailboxes.
+fn changed(
+    cx: &Context<'_>,
+    account: AccountId,
+    since: Modseq,
+    newest: Modseq,
+) -> Result<Delta<MailboxId>, MethodError> {
+    let (mut delta, mut at, mut count) = (Delta::default(), since, 0);
+    loop {
+        let page = cx.verbs.mailboxes.account_changes(account, at, 1_000)?;
+        let Some(last) = page.last() else {
+            return Ok(delta);
+        };
+        at = last.modseq;
+        count += page.len();
+        if count > limits::MAX_CHANGES {
+            return Err(MethodError::CANNOT_CALCULATE_CHANGES);
+        }
+        for change in page.iter().filter(|change| change.modseq <= newest) {
+            match change.change {
+                Change::MailboxCreated(mailbox) => delta.create(mailbox),
+                Change::MailboxUpdated(mailbox) => delta.update(mailbox),
+                Change::MailboxDestroyed(mailbox) => delta.destroy(mailbox),
+                Change::Placed { .. } | Change::Flagged { .. } | Change::Vanished { .. } => {}
+            }
+        }
+    }
 }
 
 /// These mailboxes and all that are in them.
