@@ -257,6 +257,7 @@ impl Found {
     /// been served.
     pub(crate) fn take(&self, cx: &mut Context<'_>) -> Result<Vec<u8>, Unread> {
         let mailboxes = cx.verbs.mailboxes;
+        cx.answer.hold(self.size())?;
         self.record(mailboxes, cx.caller, cx.now)?;
         self.read_all(mailboxes, &mut cx.work)
     }
@@ -349,8 +350,8 @@ fn find_to_download(
     let found = Found::by_id(verbs.mailboxes, &mut Work::default(), &scope, id);
     match found {
         Ok(found) => Ok(found.filter(|found| !found.is_sealed(verbs.mailboxes))),
-        // It is too deep within others to be there.
-        Err(Unread::TooMuch) => Ok(None),
+        // It is too deep within others to be there; nothing is held for it.
+        Err(Unread::TooMuch | Unread::NoMemory) => Ok(None),
         Err(Unread::Mailbox(error)) => Err(error),
     }
 }

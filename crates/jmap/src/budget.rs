@@ -3,6 +3,7 @@
 //! Invariants:
 //! - Octets of content are read, parsed, decoded and looked through only after they were taken from the
 //!   request's [`Work`], whichever method it is: what reads a blob or a body asks for it.
+//! - Content that is held whole while an object is made of it is within the memory for content ([`Answer::hold`]).
 //! - Memory for objects that are told is set aside before there are more of them, and stays so until the
 //!   answer is written: a list of them ([`Objects`]) is made by nothing else. What a method tells
 //!   otherwise is bounded by the method, and counts against the calls behind it.
@@ -43,6 +44,8 @@ impl From<TooMuch> for SetError {
 pub(crate) enum Unread {
     Mailbox(MailboxError),
     TooMuch,
+    /// There is none for it now.
+    NoMemory,
 }
 
 impl From<MailboxError> for Unread {
@@ -62,6 +65,7 @@ impl From<Unread> for MethodError {
         match why {
             Unread::Mailbox(error) => error.into(),
             Unread::TooMuch => TooMuch.into(),
+            Unread::NoMemory => Self::SERVER_UNAVAILABLE,
         }
     }
 }
@@ -71,6 +75,7 @@ impl From<Unread> for SetError {
         match why {
             Unread::Mailbox(error) => error.into(),
             Unread::TooMuch => TooMuch.into(),
+            Unread::NoMemory => Self::new("serverFail", "there is no memory for it now"),
         }
     }
 }
@@ -129,22 +134,26 @@ pub(crate) fn weight(value: &Value) -> usize {
     }
 }
 
-/// The same of a text: JSON has six octets for some characters.
+/// The same of a text: JSON has six octets for a control character, and two for some others.
 pub(crate) fn text_weight(text: &str) -> usize {
-    let of_octet = |octet: u8| match octet {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
-        0..0x20 => 6,
-        _ => 1,
-    };
-    16 + text.len() + text.bytes().map(of_octet).sum::<usize>()
+    let count = |is_it: fn(&u8) -> bool| text.bytes().filter(is_it).count();
+    let (controls, quoted) = (
+        count(|octet| *octet < 0x20),
+        count(|octet| matches!(octet, b'"' | b'\\')),
+    );
+    16 + 2 * text.len() + 5 * controls + quoted
 }
 
-/// The memory of an answer so far.
+/// About what an error takes.
+const ERROR_WEIGHT: usize = 512;
+
+/// The memory of an answer so far, and of the object that is worked on for it.
 pub(crate) struct Answer<'a> {
     memory: &'a dyn ContentMemory,
     account: AccountId,
     octets: usize,
     held: Held,
+    at_work: Vec<Reservation>,
 }
 
 /// Memory that is set aside for an answer, until it is dropped.
@@ -182,7 +191,23 @@ impl<'a> Answer<'a> {
             account,
             octets: 0,
             held: Held::default(),
+            at_work: Vec::new(),
         }
+    }
+
+    /// Sets memory aside for content that is about to be held whole, until [`Self::let_go`].
+    pub(crate) fn hold(&mut self, octets: u64) -> Result<(), Unread> {
+        if octets > limits::ANSWER_FREE as u64 {
+            let octets = octets.min(limits::MAX_HOLD);
+            let reserved = self.memory.reserve(Some(self.account), octets);
+            self.at_work.push(reserved.ok_or(Unread::NoMemory)?);
+        }
+        Ok(())
+    }
+
+    /// The content that was held is no more.
+    pub(crate) fn let_go(&mut self) {
+        self.at_work.clear();
     }
 
     /// How many octets there may still be.
@@ -216,9 +241,17 @@ impl<'a> Answer<'a> {
         self.take(0)
     }
 
-    /// A call was run: what it told instead of what was taken for it since there were `before`.
-    pub(crate) fn settle(&mut self, before: usize, told: &Value) {
-        self.octets = before.saturating_add(weight(told));
+    /// A call was run since there were `before`: what it told counts, unless it was taken already, and what
+    /// was not told is given back.
+    pub(crate) fn settle(&mut self, before: usize, told: Option<&Value>) {
+        self.let_go();
+        match told {
+            None => self.octets = before.saturating_add(ERROR_WEIGHT),
+            Some(told) if self.octets == before => {
+                self.octets = before.saturating_add(weight(told));
+            }
+            Some(_) => {}
+        }
         // Where there is none now it is done all the same, and the calls behind it are told.
         let _ = self.take(0);
     }
@@ -333,7 +366,10 @@ mod tests {
         let mut answer = Answer::new(&Unlimited, AccountId(1));
         assert_eq!(answer.take(limits::MAX_ANSWER), Ok(()));
         assert_eq!(answer.take(1), Err(MethodError::REQUEST_TOO_LARGE));
-        answer.settle(0, &json!({}));
+        answer.settle(0, None);
         assert_eq!(answer.has_room(), Ok(()), "what was not told is given back");
+        let before = answer.octets();
+        answer.settle(before, Some(&json!("x".repeat(1_000))));
+        assert!(answer.octets() > before + 2_000, "what nobody took counts");
     }
 }

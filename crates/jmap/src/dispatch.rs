@@ -242,8 +242,7 @@ fn run(
         .ok_or(MethodError::UNKNOWN_METHOD)?;
     let before = cx.answer.octets();
     let result = (method.run)(cx, args);
-    cx.answer
-        .settle(before, result.as_ref().unwrap_or(&Value::Null));
+    cx.answer.settle(before, result.as_ref().ok());
     result
 }
 

@@ -44,6 +44,9 @@ pub const ANSWER_FREE: usize = 256 << 10;
 /// Octets of memory that an answer may be short of for now; one that has more already, and finds none left, is
 /// too large.
 pub const ANSWER_FAIR: usize = 16 << 20;
+/// Octets that are set aside at most for content that is held whole: of the largest upload less than an account
+/// has by default, so that it can be worked on beside the request that asks for it.
+pub const MAX_HOLD: u64 = 48 << 20;
 /// Octets of memory beyond that which are set aside at once.
 pub const ANSWER_STEP: usize = 1 << 20;
 /// Octets that one call of `Blob/get` tells of one blob.
@@ -70,6 +73,12 @@ pub const MAX_WORK: u64 = 1 << 30;
 pub const SHOWN_PER_WORK: u64 = 8;
 /// Octets of [`MAX_WORK`] that it takes to ask one message for one word or condition, where nothing is read.
 pub const WORK_PER_LOOK: u64 = 8;
+/// Octets of [`MAX_WORK`] that it takes to read of one message what a list shows of it.
+pub const WORK_PER_OUTLINE: u64 = 64;
+/// Octets of [`MAX_WORK`] that it takes to find out what a recall would come to, and for each outcome more.
+pub const WORK_PER_PLAN: u64 = 256 << 10;
+/// Octets of [`MAX_WORK`] that an outcome of a recall takes, which is of a copy.
+pub const WORK_PER_OUTCOME: u64 = 4 << 10;
 /// Octets of [`MAX_WORK`] that a blob which is made within a request takes beside its own.
 pub const WORK_PER_UPLOAD: u64 = 64 << 10;
 /// Octets of [`MAX_WORK`] that a piece of a stored message takes beside those that are wanted of it.

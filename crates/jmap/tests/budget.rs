@@ -190,6 +190,32 @@ fn what_is_told_is_told_within_the_memory_there_is() {
 }
 
 #[test]
+fn content_that_is_held_is_within_the_memory_there_is_one_object_at_a_time() {
+    let mut house = House::new();
+    let size = letter(2 * limits::ANSWER_FREE).len() as u64;
+    let blob = house.upload("message/rfc822", &letter(2 * limits::ANSWER_FREE));
+    let drafts = house.mailbox(Role::Drafts);
+    let import = json!({"blobId": blob, "mailboxIds": {drafts.as_str(): true}});
+    let attach = json!({"mailboxIds": {drafts: true}, "attachments": [{"blobId": blob}]});
+    let twice = |what: &Value| json!({"a": what, "b": what});
+    let budget = Budget::new(size);
+    house.memory = Arc::new(budget.clone());
+    let made = house.call("Email/import", json!({"emails": twice(&import)}));
+    assert!(made["notCreated"].is_null(), "{made}");
+    let made = house.call("Email/set", json!({"create": twice(&attach)}));
+    assert!(made["notCreated"].is_null(), "{made}");
+    assert_eq!(budget.reserved(), 0);
+    house.memory = Arc::new(Budget::new(size - 1));
+    let made = house.call("Email/import", json!({"emails": twice(&import)}));
+    assert_eq!(made["notCreated"]["b"]["type"], "serverFail", "{made}");
+    let made = house.call("Email/set", json!({"create": twice(&attach)}));
+    assert_eq!(made["notCreated"]["a"]["type"], "serverFail", "{made}");
+    let parse = json!({"blobIds": [blob]});
+    assert_eq!(house.error("Email/parse", parse), "serverUnavailable");
+    house.check();
+}
+
+#[test]
 fn submissions_are_told_within_the_memory_there_is() {
     let mut house = House::new();
     let letter = b"From: bob@example.org\r\nTo: carol@example.org\r\n\r\nHello\r\n";

@@ -49,6 +49,11 @@ fn an_update_that_cannot_be_changes_nothing_and_says_why() {
             "invalidPatch",
             json!({"mailboxIds": {drafts.as_str(): true}, format!("mailboxIds/{drafts}"): null}),
         ),
+        ("invalidPatch", json!({"keywords/a/b": true})),
+        (
+            "invalidPatch",
+            json!({format!("mailboxIds/{drafts}/x"): true}),
+        ),
         ("invalidProperties", json!({"keywords/$seen": false})),
         ("invalidProperties", json!({"keywords/a b": true})),
         ("invalidProperties", json!({"subject": "other"})),

@@ -32,7 +32,9 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     }
     let (mut copied, mut not_copied) = (Map::new(), Map::new());
     for id in cx.each_once(&args.blob_ids)? {
-        match copy(cx, (&from, &to), &id) {
+        let outcome = copy(cx, (&from, &to), &id);
+        cx.answer.let_go();
+        match outcome {
             Ok(copy) => drop(copied.insert(id, copy.into())),
             Err(error) => drop(not_copied.insert(id, error.into_json())),
         }

@@ -43,7 +43,9 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     }
     let (mut made, mut refused) = (Map::new(), Map::new());
     for (creation, email) in args.emails {
-        match import(cx, &scope, &email) {
+        let outcome = import(cx, &scope, &email);
+        cx.answer.let_go();
+        match outcome {
             Ok((id, object)) => {
                 cx.was_created(&creation, &id);
                 made.insert(creation, object);

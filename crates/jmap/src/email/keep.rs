@@ -144,6 +144,11 @@ impl Patch {
         let (mut out, mut parts) = (Self::default(), Parts::default());
         for (path, value) in patch {
             match path.split_once('/') {
+                // RFC 8620 5.3: what is before the last part of a path is there, and nothing is in a member.
+                Some(("mailboxIds" | "keywords", member)) if member.contains('/') => {
+                    let why = "nothing of a member is set in part";
+                    return Err(SetError::new("invalidPatch", why));
+                }
                 None if path == "mailboxIds" => {
                     out.placing = Some(Placing::Set(mailboxes(cx, account, value)?));
                 }

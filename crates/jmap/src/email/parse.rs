@@ -35,6 +35,8 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
             not_found.push(id);
             continue;
         };
+        cx.answer.let_go();
+        cx.answer.hold(found.size())?;
         let octets = match found.record(mailboxes, cx.caller, cx.now) {
             Ok(()) => found.read_all(mailboxes, &mut cx.work),
             Err(error) => Err(error.into()),

@@ -46,7 +46,7 @@ pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, Method
     }
     let destroy = args.destroy.take().unwrap_or_default();
     let destroy = destroy.iter().map(|id| cx.resolved(id).to_owned());
-    for id in inner_first(cx, account, destroy.collect())? {
+    for id in inner_first(cx, account, destroy.collect()) {
         let outcome = destroy_one(cx, &scope, &id, remove_emails);
         outcomes.destroy(&id, outcome);
     }
@@ -417,12 +417,9 @@ fn role(value: &Value) -> Result<Option<Role>, SetError> {
 }
 
 /// Mailboxes, each before the one that it is in. What is no mailbox comes as it stands.
-fn inner_first(
-    cx: &Context<'_>,
-    account: AccountId,
-    mut ids: Vec<String>,
-) -> Result<Vec<String>, MethodError> {
-    let folders = cx.verbs.mailboxes.folders(account)?;
+fn inner_first(cx: &Context<'_>, account: AccountId, mut ids: Vec<String>) -> Vec<String> {
+    // Where they can't be read now, none can be destroyed either, and each says so.
+    let folders = cx.verbs.mailboxes.folders(account).unwrap_or_default();
     let parents: HashMap<MailboxId, Option<MailboxId>> = folders
         .iter()
         .map(|folder| (folder.id, folder.parent))
@@ -433,5 +430,5 @@ fn inner_first(
     };
     ids.sort_by_key(|id| std::cmp::Reverse(depth(id)));
     ids.dedup();
-    Ok(ids)
+    ids
 }

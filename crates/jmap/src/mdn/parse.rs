@@ -54,6 +54,8 @@ fn octets(cx: &mut Context<'_>, id: &str) -> Result<Option<Vec<u8>>, MethodError
     let Some(found) = Found::by_id(mailboxes, &mut cx.work, &Scope::own(cx.caller), id)? else {
         return Ok(None);
     };
+    cx.answer.let_go();
+    cx.answer.hold(found.size())?;
     let served = found.record(mailboxes, cx.caller, cx.now);
     let served = served.map_err(Unread::from);
     match served.and_then(|()| found.read_all(mailboxes, &mut cx.work)) {

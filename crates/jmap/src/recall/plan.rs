@@ -46,8 +46,12 @@ fn plan(
     asked: &Value,
 ) -> Result<Value, SetError> {
     let request = ask::read(cx, account, by.clone(), asked)?;
+    cx.work.take(limits::WORK_PER_PLAN)?;
     let run = cx.verbs.recalls.dry_run(&request, cx.now).map_err(failed)?;
     let run = run.map_err(|refusal| refused(refusal, None))?;
+    // What it took is known by now: the next one pays, however much it was.
+    let copies: u64 = run.outcomes.iter().map(|(_, copies)| copies).sum();
+    let _ = cx.work.take(copies * limits::WORK_PER_OUTCOME);
     let found = &run.submission;
     let message_id = Some(found.message_id.as_str()).filter(|id| !id.is_empty());
     let awaits = run.awaits.map(|awaited| match awaited {

@@ -89,6 +89,7 @@ impl Outcomes {
         creation: &str,
         outcome: Result<(String, Value), SetError>,
     ) {
+        cx.answer.let_go();
         match outcome {
             Ok((id, object)) => {
                 cx.was_created(creation, &id);

@@ -169,6 +169,7 @@ fn create(
     let own = row.prefix.len() as u64;
     // Read, looked through line by line, and parsed.
     cx.work.take(3 * u64::from(row.size))?;
+    cx.answer.hold(row.size.into())?;
     let given = properties.get("envelope").filter(|given| !given.is_null());
     if given.is_none() {
         // The envelope that is told is made of its header.

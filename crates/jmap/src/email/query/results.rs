@@ -271,6 +271,7 @@ impl<'a> Search<'a> {
         if pending.is_empty() {
             return Ok(candidates);
         }
+        cx.search(pending.len() as u64 * limits::WORK_PER_OUTLINE)?;
         let mailboxes = cx.verbs.mailboxes;
         let ids: Vec<MessageId> = pending.iter().map(|held| held.message).collect();
         let outlines = mailboxes.outlines(self.account, &ids)?;
@@ -322,7 +323,7 @@ impl<'a> Search<'a> {
     /// Candidates in the order that is asked for: all, or where all pass the first `most`.
     fn in_order(
         &self,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
         mut candidates: Vec<Candidate<'a>>,
         most: usize,
     ) -> Result<Vec<Candidate<'a>>, MethodError> {
@@ -330,6 +331,7 @@ impl<'a> Search<'a> {
         if order.iter().any(Step::needs_outline) {
             let is_bare = |one: &&mut Candidate<'_>| one.outline.is_none();
             let mut bare: Vec<_> = candidates.iter_mut().filter(is_bare).collect();
+            cx.search(bare.len() as u64 * limits::WORK_PER_OUTLINE)?;
             let ids: Vec<MessageId> = bare.iter().map(|one| one.held.message).collect();
             let outlines = cx.verbs.mailboxes.outlines(self.account, &ids)?;
             for (one, outline) in bare.iter_mut().zip(outlines) {

@@ -96,7 +96,8 @@ pub(crate) struct Size {
 impl Size {
     /// The work of asking so many messages, where nothing is read.
     pub(crate) const fn work(self, messages: usize) -> u64 {
-        let looks = (self.conditions + self.words) as u64;
+        // Each is looked at, whether or not anything is asked of it.
+        let looks = (1 + self.conditions + self.words) as u64;
         looks * messages as u64 * limits::WORK_PER_LOOK
     }
 }
