@@ -120,18 +120,20 @@ fn what_the_log_kept_elsewhere_says_was_taken_back_is_taken_back_again() {
 #[test]
 fn whom_it_was_taken_back_from_is_in_the_log_whole_however_many_they_are() {
     let mut house = House::started("");
-    house.send("to many");
+    // Bob comes last, behind more than one text of the log has room for.
+    let mut written: Vec<String> = (0..60)
+        .map(|n| format!("a-rather-long-name-of-number-{n}@elsewhere.test"))
+        .collect();
+    written.push("bob@example.org".to_owned());
+    let written: Vec<&str> = written.iter().map(String::as_str).collect();
+    let letter = house::message("to many");
+    let mut alice = house.submission("alice");
+    let sent = alice.send("alice@example.org", &written, letter.as_bytes());
+    assert_eq!(sent.expect("an answer").1.0, 250);
     let backup = house.path("old");
     house.done(&["backup", backup.to_str().expect("UTF-8")]);
-    // Bob comes last, behind more than one text of the log has room for.
-    let others: Vec<String> = (0..60)
-        .map(|n| format!("a-rather-long-name-of-number-{n}@example.org"))
-        .collect();
     let mut by = vec!["recall", "run", "--subject", "to many"];
-    for one in &others {
-        by.extend(["--to", one]);
-    }
-    by.extend(["--to", "bob@example.org"]);
+    by.extend(written.iter().flat_map(|one| ["--to", one]));
     house.done(&by);
     let log = house.done(&["audit", "export"]);
     let file = house.path("log");
