@@ -138,7 +138,7 @@ impl Recalls {
         found: &Submission,
         asked: &Recall,
     ) -> Result<Vec<OriginId>, RecallError> {
-        if !asked.chosen.is_empty() || asked.expires.is_some() {
+        if !asked.chosen.is_empty() || asked.id.is_expiry_of(found) {
             return Ok(Vec::new());
         }
         let origins = rivals::origins(&*self.engine, found)?;

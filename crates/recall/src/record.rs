@@ -7,7 +7,7 @@ use tern_policy::{DenyReason, Selection};
 use tern_store::StoreError;
 
 use crate::outcome::Tally;
-use crate::{Attachment, BatchId, Notices, Outcome, Reach, news, tables};
+use crate::{Attachment, BatchId, Notices, Outcome, Reach, Submission, news, tables};
 
 /// The id of one recall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +33,12 @@ impl RecallId {
     /// time that it says. Nobody can ask under this id but by sending the message.
     pub fn of_expiry(account: AccountId, message: OriginId) -> Self {
         Self::of_text(Some(account), &format!("expires {message}"))
+    }
+
+    /// Whether it is that of a request that this message made of itself.
+    pub(crate) fn is_expiry_of(self, found: &Submission) -> bool {
+        let account = found.submitter();
+        account.is_some_and(|account| self == Self::of_expiry(account, found.id))
     }
 
     /// The id of a hexadecimal text.

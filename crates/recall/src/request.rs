@@ -101,9 +101,7 @@ impl Request {
     /// Whether its time was set when the message was sent, by the message itself: to think of a time
     /// afterwards is to think of taking it back afterwards.
     pub(crate) fn is_set_when_sent(&self, found: &Submission) -> bool {
-        let account = found.submitter();
-        let own = account.map(|account| RecallId::of_expiry(account, found.id));
-        self.expires.is_some() && own == Some(self.id)
+        self.expires.is_some() && self.id.is_expiry_of(found)
     }
 
     /// Who is told, for the message that it is about.
@@ -333,9 +331,9 @@ impl Recalls {
         request: &Request,
         submission: &Submission,
     ) -> Result<Submission, RecallError> {
-        Ok(match request.expires {
-            Some(_) => submission.clone(),
-            None => rivals::together(&*self.engine, submission)?,
+        Ok(match request.is_set_when_sent(submission) {
+            true => submission.clone(),
+            false => rivals::together(&*self.engine, submission)?,
         })
     }
 
@@ -459,10 +457,10 @@ impl Recalls {
                 &(self.spared(request.selection, request.reach, submission)? | visible),
             ),
             outside: outside(submission, &targets, &request.chosen),
-            origins: match request.expires {
+            origins: match request.is_set_when_sent(submission) {
                 // What a header says of its own message holds for no other.
-                Some(_) => Origins::Only(vec![submission.id]),
-                None => rivals::origins(engine, submission)?,
+                true => Origins::Only(vec![submission.id]),
+                false => rivals::origins(engine, submission)?,
             },
             attached: request.reach == Reach::Attached,
             part: new.part(),

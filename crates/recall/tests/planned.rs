@@ -3,7 +3,7 @@
 
 mod house;
 
-use house::{ALICE, BOB, House};
+use house::{ALICE, BOB, CAROL, House};
 use tern_base::Timestamp;
 use tern_mailbox::{ExposureLevel, INBOX};
 use tern_queue::{LeaseId, Outcome as RelayOutcome, Reply};
@@ -146,5 +146,43 @@ fn what_is_being_handed_over_when_the_time_comes_is_followed_from_then_on() {
     house.recalls.run_open(house.now).unwrap();
     let stopped = ("a@x.test", Outcome::Prevented, Reason::Queued);
     assert_eq!(house.outcomes(request.id), [stopped]);
+    house.check();
+}
+
+/// What a client had made of it before goes, too, and what is put back after it stays away.
+#[test]
+fn what_is_taken_back_at_a_time_is_gone_in_every_copy_and_does_not_come_back() {
+    let mut house = House::new();
+    let at = house.now.plus_millis(60 * 60 * 1000);
+    let sent = house.submit(ALICE, &[BOB], &[], 1);
+    let mut request = house.request(ALICE, Selector::Submission(sent.id));
+    request.expires = Some(at);
+    let id = house.recalls.request(&request, house.now).unwrap().id();
+    house.now = house.now.plus_millis(1_000);
+    house.append(BOB, INBOX, &house.letter(1));
+    assert_eq!(house.uids(BOB, INBOX).len(), 2);
+    house.now = at;
+    house.recalls.run_open(house.now).unwrap();
+    assert!(house.uids(BOB, INBOX).is_empty());
+    let withdrawn = house.outcomes(id).into_iter();
+    let withdrawn = withdrawn.filter(|(_, outcome, _)| *outcome != Outcome::KeptByPolicy);
+    assert_eq!(withdrawn.count(), 2);
+    house.append(BOB, INBOX, &house.letter(1));
+    assert!(house.uids(BOB, INBOX).is_empty());
+    house.recalls.run_open(house.now).unwrap();
+    house.check();
+}
+
+/// What a header says of its own message holds for no other sending of the letter.
+#[test]
+fn what_was_sent_again_without_a_time_stays() {
+    let mut house = House::by_default();
+    let at = house.now.plus_millis(60 * 60 * 1000);
+    plan(&mut house, 1, at);
+    house.submit(ALICE, &[CAROL], &[], 1);
+    house.now = at;
+    house.recalls.run_open(house.now).unwrap();
+    assert!(house.uids(BOB, INBOX).is_empty());
+    assert_eq!(house.uids(CAROL, INBOX).len(), 1);
     house.check();
 }
