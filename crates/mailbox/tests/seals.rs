@@ -188,16 +188,7 @@ fn a_settled_seal_is_asked_for_as_long_as_it_keeps_out_and_no_longer() {
     let row = house.mailboxes.message(BOB, his.message).unwrap();
     let digest = row.digest;
     let until = house.now.plus_millis(1_000);
-    let seal = |cover| Seal {
-        tag: TAG,
-        cover,
-        outside: Outside::All,
-        origins: Origins::all(),
-        attached: true,
-        part: None,
-        active: true,
-        until,
-    };
+    let seal = |cover| seal_over(cover, until);
     let sealed = house
         .mailboxes
         .seal(digest, seal(Cover::Except([].into())), |_| {

@@ -11,7 +11,7 @@ use house::{ALICE, BOB, CAROL, DAVE, House};
 use tern_base::{OriginId, Uid};
 use tern_mailbox::{Access, ExposureLevel, INBOX};
 use tern_queue::LeaseId;
-use tern_recall::{Outcome, Reason, RecallId, Requested, Selector, State, submission};
+use tern_recall::{Outcome, Reason, RecallId, Requested, Selector, State, Submission, submission};
 use tern_store::Verdict;
 
 #[test]
@@ -269,18 +269,20 @@ fn undone_while_an_item_is_in_flight_it_is_still_settled() {
     house.check();
 }
 
+/// How many of the two destinations of a letter its delivery has reached.
+fn reach(house: &House, sent: &Submission, reached: u32) {
+    tern_store::transact(&house.engine, |txn| -> Result<_, tern_store::StoreError> {
+        submission::reached_in(txn, sent.id, reached, 2);
+        Ok(Verdict::Commit(()))
+    })
+    .unwrap();
+}
+
 #[test]
 fn what_arrives_after_it_was_undone_stays_and_is_said_so() {
     let mut house = House::new();
     let sent = house.submit_first_of(ALICE, &[BOB, CAROL], 1);
-    let reach = |house: &House, reached| {
-        tern_store::transact(&house.engine, |txn| -> Result<_, tern_store::StoreError> {
-            submission::reached_in(txn, sent.id, reached, 2);
-            Ok(Verdict::Commit(()))
-        })
-        .unwrap();
-    };
-    reach(&house, 1);
+    reach(&house, &sent, 1);
     let id = house.recall(ALICE, &sent).id();
     let request = house.request(ALICE, Selector::Submission(sent.id));
     house
@@ -291,7 +293,7 @@ fn what_arrives_after_it_was_undone_stays_and_is_said_so() {
     assert_eq!(house.recalls.recall(id).unwrap().state, State::Restored);
     let placed = house.land(&sent, CAROL, 1);
     assert_eq!(placed.sealed, None);
-    reach(&house, 2);
+    reach(&house, &sent, 2);
     house.recalls.run_open(house.now).unwrap();
     let undone = ("carol@example.org", Outcome::KeptByPolicy, Reason::Undone);
     let outcomes = house.outcomes(id);
@@ -304,14 +306,7 @@ fn what_arrives_after_it_was_undone_stays_and_is_said_so() {
 fn who_was_not_chosen_is_not_said_to_have_it_since_the_recall_was_undone() {
     let mut house = House::new();
     let sent = house.submit_first_of(ALICE, &[BOB, CAROL], 1);
-    let reach = |house: &House, reached| {
-        tern_store::transact(&house.engine, |txn| -> Result<_, tern_store::StoreError> {
-            submission::reached_in(txn, sent.id, reached, 2);
-            Ok(Verdict::Commit(()))
-        })
-        .unwrap();
-    };
-    reach(&house, 1);
+    reach(&house, &sent, 1);
     let mut request = house.request(ALICE, Selector::Submission(sent.id));
     request.chosen = vec!["bob@example.org".into()];
     let id = request.id;
@@ -322,7 +317,7 @@ fn who_was_not_chosen_is_not_said_to_have_it_since_the_recall_was_undone() {
         .restore(id, &request.requester, house.now)
         .unwrap();
     house.recalls.run(id, house.now).unwrap();
-    reach(&house, 2);
+    reach(&house, &sent, 2);
     house.recalls.run_open(house.now).unwrap();
     let kept = (Outcome::KeptByPolicy, Reason::NotChosen);
     let outcomes = house.outcomes(id);

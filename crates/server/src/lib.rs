@@ -17,9 +17,9 @@
 )]
 
 mod admin;
+mod anew;
 mod at_start;
 mod audit_chores;
-mod backup;
 pub mod cli;
 pub mod clock;
 pub mod config;

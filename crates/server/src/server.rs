@@ -17,9 +17,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::admin::Admin;
+use crate::anew;
 use crate::at_start;
 use crate::audit_chores::AuditChores;
-use crate::backup;
 use crate::clock::{self, OsEntropy};
 use crate::config::Config;
 use crate::control;
@@ -160,8 +160,9 @@ impl Server {
             let (config, hub) = (config.clone(), Arc::clone(&hub));
             let open = move || {
                 let parts = parts::open(&config, hub, &mut OsEntropy)?;
-                backup::begin_anew(&config, &parts)?;
+                // Before anything is written: what can't be read is left as it is.
                 at_start::look(&parts)?;
+                anew::begin(&config, &parts)?;
                 Ok::<_, parts::PartsError>(parts)
             };
             tokio::task::spawn_blocking(open)
@@ -513,5 +514,22 @@ struct Leave {
 impl Drop for Leave {
     fn drop(&mut self) {
         self.context.connections.remove(self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_the_store_its_files() {
+        let mut config = Config::default();
+        config.limits.max_connections = 2_000;
+        config.store.max_open_files = 1_000;
+        let most = |files| most_connections(&config, files);
+        assert_eq!(most(None), 2_000, "unknown");
+        assert_eq!(most(Some(100_000)), 2_000);
+        assert_eq!(most(Some(1_000 + OTHER_FILES + 300)), 300);
+        assert_eq!(most(Some(10)), 0);
     }
 }

@@ -6,23 +6,24 @@
 //!
 //! [`RocksEngine::checkpoint`]: crate::RocksEngine
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
+
+use crate::mark;
 
 /// The name of the mark.
 const MARK: &str = "BACKUP";
 
 /// Whether what stands in a directory is a copy of a store.
 pub fn is_copy(directory: &Path) -> bool {
-    directory.join(MARK).exists()
+    mark::is_set(directory, MARK)
 }
 
 /// Has a copy be a store of its own from now on, durably.
 pub fn unmark_copy(directory: &Path) -> io::Result<()> {
-    fs::remove_file(directory.join(MARK))?;
-    File::open(directory)?.sync_all()
+    mark::clear(directory, MARK)
 }
 
 /// Makes the directory of a copy, for its owner alone. One that is there is refused.
@@ -36,6 +37,5 @@ pub(crate) fn make_directory(directory: &Path) -> io::Result<()> {
 
 /// Marks what will be a copy.
 pub(crate) fn mark(directory: &Path) -> io::Result<()> {
-    File::create_new(directory.join(MARK))?.sync_all()?;
-    File::open(directory)?.sync_all()
+    mark::set(directory, MARK)
 }

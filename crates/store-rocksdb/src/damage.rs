@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use crate::format;
+use crate::{format, mark};
 
 /// The file that says so.
 const MARK: &str = "LOG-DAMAGED";
@@ -33,19 +33,14 @@ pub(crate) fn note(directory: &Path) -> io::Result<()> {
         }
     }
     File::open(&kept)?.sync_all()?;
-    File::create(directory.join(MARK))?.sync_all()?;
-    File::open(directory)?.sync_all()
+    mark::set(directory, MARK)
 }
 
 pub(crate) fn is_noted(directory: &Path) -> bool {
-    directory.join(MARK).exists()
+    mark::is_set(directory, MARK)
 }
 
 /// Somebody has taken note of it.
 pub(crate) fn forget(directory: &Path) -> io::Result<()> {
-    match fs::remove_file(directory.join(MARK)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => File::open(directory)?.sync_all(),
-    }
+    mark::clear(directory, MARK)
 }

@@ -33,6 +33,7 @@ mod engine;
 mod format;
 mod group;
 mod kept;
+mod mark;
 mod options;
 mod read;
 mod reclaim;

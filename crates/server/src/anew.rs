@@ -13,7 +13,7 @@ use crate::parts::{Parts, PartsError, store_directory};
 
 /// Has the mailboxes begin anew where the store is older than what was given out. After a crash in the
 /// middle the next start does it again.
-pub(crate) fn begin_anew(config: &Config, parts: &Parts) -> Result<(), PartsError> {
+pub(crate) fn begin(config: &Config, parts: &Parts) -> Result<(), PartsError> {
     let store = store_directory(&config.server.data_dir);
     let is_backup = tern_store_rocksdb::is_copy(&store);
     let is_damaged = parts.rocks.log_was_damaged();
