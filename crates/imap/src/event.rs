@@ -1,10 +1,9 @@
 //! What the shell logs and counts.
 //!
-//! Invariant: no event holds message content or a secret. A login that failed is named: that is
-//! what finds an attack, and what the peer sent in its place is the peer's risk.
+//! Invariant: no event holds message content or a secret.
 
 use tern_mailbox::SealTag;
-use tern_session::Mechanism;
+use tern_session::SessionEvent;
 
 /// A limit that a peer ran into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,35 +25,12 @@ pub enum Limit {
 /// Something that happened in a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The session began.
-    Connected,
-    /// TLS is on.
-    TlsStarted {
-        /// Protocol version.
-        version: String,
-        /// Cipher suite.
-        cipher: String,
-    },
-    /// Somebody authenticated.
-    Authenticated {
-        /// The login as the directory writes it.
-        login: String,
-        /// The mechanism used.
-        mechanism: Mechanism,
-    },
-    /// Somebody failed to.
-    AuthenticationFailed {
-        /// The login as sent.
-        login: String,
-        /// The mechanism used.
-        mechanism: Mechanism,
-    },
+    /// What happens in a session of any protocol.
+    Session(SessionEvent),
     /// The client said what it is (RFC 2971); at most 30 fields.
     ClientId(Vec<(String, Option<String>)>),
     /// A limit was hit.
     LimitHit(Limit),
-    /// Plaintext came behind STARTTLS: somebody tries to slip commands in.
-    InjectionRefused,
     /// A message that was put here is under this seal: it was accepted, and was gone at once.
     Sealed(SealTag),
     /// Something on this side failed; the client was told no more than that it did.
@@ -64,6 +40,10 @@ pub enum Event {
         /// Why it failed, for the log.
         why: String,
     },
-    /// The session ended; nothing more comes of it.
-    Closed,
+}
+
+impl From<SessionEvent> for Event {
+    fn from(event: SessionEvent) -> Self {
+        Self::Session(event)
+    }
 }

@@ -180,9 +180,17 @@ impl Server {
         let (late_sender, late_receiver) = mpsc::channel();
         let late = Late::new(late_sender);
         let gate = Gate::new(bounds(config, file_limit));
-        let context = context(config, &parts, gate, &hub, &certificates, &relay, &late)?;
-        let context = Arc::new(context);
         let departures = Departures::new(late.clone(), relay.wake());
+        let context = context(
+            config,
+            &parts,
+            gate,
+            &hub,
+            &certificates,
+            &late,
+            &departures,
+        )?;
+        let context = Arc::new(context);
         let audit = AuditChores::new(
             Arc::clone(&parts.engine),
             Arc::clone(&parts.recalls),
@@ -297,8 +305,8 @@ fn context(
     gate: Arc<Gate>,
     hub: &Arc<Hub>,
     certificates: &Arc<Certificates>,
-    relay: &Relay,
     late: &Late,
+    departures: &Departures,
 ) -> Result<Context, ServeError> {
     let limits = &config.limits;
     let logins = Logins::new(
@@ -331,8 +339,7 @@ fn context(
             delivery: Arc::clone(&parts.delivery),
             mailboxes: Arc::clone(&parts.mailboxes),
             memory: Arc::clone(&memory),
-            late: late.clone(),
-            queued: relay.wake(),
+            departures: departures.clone(),
             recipients: recipients.clone(),
         },
         imap: ImapDoor {
@@ -347,7 +354,7 @@ fn context(
             Arc::clone(certificates),
             shared,
             memory,
-            Departures::new(late.clone(), relay.wake()),
+            departures.clone(),
             recipients,
             WebPush::new(
                 &config.push,

@@ -5,6 +5,7 @@
 //! Invariant: nothing here knows a protocol's grammar, and nothing here owns a socket, a clock or a
 //! password longer than it takes to hand it on.
 
+pub mod event;
 pub mod ids;
 pub mod limits;
 pub mod login;
@@ -15,6 +16,7 @@ pub mod rate;
 pub mod sasl;
 pub mod sharing;
 
+pub use event::SessionEvent;
 pub use login::{Authenticated, Credentials, Mechanism, Verified};
 pub use memory::{Budget, ContentMemory, Reservation, Unlimited};
 pub use peer::{Peer, TlsFacts};

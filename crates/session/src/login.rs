@@ -63,6 +63,17 @@ impl Credentials {
             password: Zeroizing::new(password.to_owned()),
         })
     }
+
+    /// That they are right: they are those of `account`, which the directory calls `login`, and of the app
+    /// password that its owner calls `token`.
+    pub fn accepted(&self, account: AccountId, login: String, token: Option<String>) -> Verified {
+        Verified::Accepted(Authenticated {
+            account,
+            login,
+            mechanism: self.mechanism,
+            token,
+        })
+    }
 }
 
 impl fmt::Debug for Credentials {
@@ -80,14 +91,7 @@ impl fmt::Debug for Credentials {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verified {
     /// They are right.
-    Accepted {
-        /// The account that the login belongs to.
-        account: AccountId,
-        /// The login as the directory writes it.
-        login: String,
-        /// What its owner calls the app password that was shown; `None` for the account's own.
-        token: Option<String>,
-    },
+    Accepted(Authenticated),
     /// They are wrong, in whatever respect: told apart to nobody.
     Refused,
     /// Not tried: too many failures from this place lately.

@@ -1,9 +1,8 @@
 //! What the shell logs and counts.
 //!
-//! Invariant: no event holds message content or a secret. A login that failed is named: that is
-//! what finds an attack, and what the peer sent in its place is the peer's risk.
+//! Invariant: no event holds message content or a secret.
 
-use tern_session::Mechanism;
+use tern_session::SessionEvent;
 
 /// A limit that a peer ran into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,29 +35,8 @@ pub enum Limit {
 /// Something that happened in a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The session began.
-    Connected,
-    /// TLS is on.
-    TlsStarted {
-        /// Protocol version.
-        version: String,
-        /// Cipher suite.
-        cipher: String,
-    },
-    /// Somebody authenticated.
-    Authenticated {
-        /// The login as the directory writes it.
-        login: String,
-        /// The mechanism used.
-        mechanism: Mechanism,
-    },
-    /// Somebody failed to.
-    AuthenticationFailed {
-        /// The login as sent.
-        login: String,
-        /// The mechanism used.
-        mechanism: Mechanism,
-    },
+    /// What happens in a session of any protocol.
+    Session(SessionEvent),
     /// A recipient was refused.
     RecipientRefused {
         /// The reply code.
@@ -84,9 +62,10 @@ pub enum Event {
     },
     /// A limit was hit.
     LimitHit(Limit),
-    /// A command had a bare LF or CR, or plaintext came behind STARTTLS: somebody tries to slip
-    /// commands in.
-    InjectionRefused,
-    /// The session ended; nothing more comes of it.
-    Closed,
+}
+
+impl From<SessionEvent> for Event {
+    fn from(event: SessionEvent) -> Self {
+        Self::Session(event)
+    }
 }

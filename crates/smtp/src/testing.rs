@@ -52,11 +52,9 @@ impl FakeVerbs {
     /// What the shell would answer to [`Step::Verify`].
     pub fn verify(credentials: &Credentials) -> Verified {
         match (credentials.login.as_str(), credentials.password.as_str()) {
-            ("alice", "secret") if credentials.act_as.is_none() => Verified::Accepted {
-                account: AccountId(1),
-                login: "alice".to_owned(),
-                token: None,
-            },
+            ("alice", "secret") if credentials.act_as.is_none() => {
+                credentials.accepted(AccountId(1), "alice".to_owned(), None)
+            }
             ("throttled", _) => Verified::Throttled,
             ("unavailable", _) => Verified::Unavailable,
             _ => Verified::Refused,

@@ -155,11 +155,7 @@ impl<'a> Shell<'a> {
                         && credentials.password.as_str() == "secret"
                         && credentials.act_as.is_none();
                     let outcome = match right {
-                        true => Verified::Accepted {
-                            account: ALICE,
-                            login: "alice".to_owned(),
-                            token: None,
-                        },
+                        true => credentials.accepted(ALICE, "alice".to_owned(), None),
                         false => Verified::Refused,
                     };
                     self.session.verified(outcome, self.now);

@@ -11,7 +11,9 @@ use tern_imap::Session;
 use tern_imap::settings::Settings;
 use tern_imap::verbs::Verbs;
 use tern_mailbox::{Flags, INBOX, Landing, Lineage, Mailboxes};
-use tern_session::{Peer, Protocol as _, Sharing, Step, TlsFacts, Unlimited, Verified};
+use tern_session::{
+    Authenticated, Mechanism, Peer, Protocol as _, Sharing, Step, TlsFacts, Unlimited, Verified,
+};
 use tern_store::MemEngine;
 
 pub(crate) const NOW: Timestamp = Timestamp(1_795_298_760_000);
@@ -49,11 +51,12 @@ impl Client {
             refused: 0,
         };
         client.command(b"l LOGIN bob x\r\n");
-        let accepted = Verified::Accepted {
+        let accepted = Verified::Accepted(Authenticated {
             account,
             login: "bob".into(),
+            mechanism: Mechanism::Login,
             token: None,
-        };
+        });
         client.session.verified(accepted, NOW);
         client.run();
         client

@@ -2,7 +2,7 @@
 //!
 //! Invariant: what a state of RFC 9051 3 does not allow is refused here, before anything is done.
 
-use tern_session::Step;
+use tern_session::{SessionEvent, Step};
 
 use super::answer::{Answer, AnswerCode, Failure, Sync};
 use super::run::Task;
@@ -145,7 +145,7 @@ impl Session {
 
     /// CVE-2011-0411: nothing that was sent in the clear behind STARTTLS may be executed.
     pub(super) fn refuse_injection(&mut self) {
-        self.event(Event::InjectionRefused);
+        self.event(SessionEvent::InjectionRefused);
         if !matches!(self.phase, Phase::StartingTls) {
             self.out
                 .untagged(Condition::Bye, None, "Plaintext behind STARTTLS");

@@ -3,7 +3,7 @@
 //! Invariant: no answer tells a wrong login from a wrong password.
 
 use tern_base::Timestamp;
-use tern_session::{Authenticated, Credentials, Exchange, Mechanism, Step, Verified};
+use tern_session::{Credentials, Exchange, Mechanism, SessionEvent, Step, Verified};
 use zeroize::Zeroizing;
 
 use super::{Phase, Session, State};
@@ -131,21 +131,11 @@ impl Session {
             }
         };
         match outcome {
-            Verified::Accepted {
-                account,
-                login,
-                token,
-            } => {
-                self.event(Event::Authenticated {
-                    login: login.clone(),
+            Verified::Accepted(who) => {
+                self.event(SessionEvent::Authenticated {
+                    login: who.login.clone(),
                     mechanism,
                 });
-                let who = Authenticated {
-                    account,
-                    login,
-                    mechanism,
-                    token,
-                };
                 self.state = State::Authenticated {
                     who,
                     selected: None,
@@ -167,7 +157,7 @@ impl Session {
                 );
             }
             Verified::Refused | Verified::Throttled => {
-                self.event(Event::AuthenticationFailed { login, mechanism });
+                self.event(SessionEvent::AuthenticationFailed { login, mechanism });
                 self.login_failures += 1;
                 let (code, text) = if outcome == Verified::Refused {
                     (CodeName::AuthenticationFailed, "Authentication failed")

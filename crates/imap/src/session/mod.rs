@@ -40,7 +40,7 @@ use tern_base::{AccountId, Entropy, Timestamp};
 use tern_mailbox::{Client, Mailboxes};
 use tern_session::{
     Authenticated, ContentMemory, Ending, Exchange, Mechanism, Peer, Protocol, Reservation,
-    Sharing, Step, TlsFacts, Verified,
+    SessionEvent, Sharing, Step, TlsFacts, Verified,
 };
 use zeroize::Zeroize as _;
 
@@ -178,12 +178,12 @@ impl Session {
             tells: None,
             marks: Marks::default(),
         };
-        session.event(Event::Connected);
+        session.event(SessionEvent::Connected);
         if let Some(TlsFacts {
             version, cipher, ..
         }) = session.tls.clone()
         {
-            session.event(Event::TlsStarted { version, cipher });
+            session.event(SessionEvent::TlsStarted { version, cipher });
         }
         let list = session.capabilities();
         let greeting = format!("{} Tern ready", session.settings.hostname);
@@ -373,12 +373,12 @@ impl Session {
         self.phase = Phase::Closed;
         self.framer.clear();
         self.reservations = Vec::new();
-        self.event(Event::Closed);
+        self.event(SessionEvent::Closed);
     }
 
-    fn event(&mut self, event: Event) {
+    fn event(&mut self, event: impl Into<Event>) {
         if self.events.len() < MAX_EVENTS {
-            self.events.push(event);
+            self.events.push(event.into());
         }
     }
 
@@ -508,7 +508,7 @@ impl Protocol for Session {
         self.phase = Phase::Command;
         self.framer.clear();
         let (version, cipher) = (facts.version.clone(), facts.cipher.clone());
-        self.event(Event::TlsStarted { version, cipher });
+        self.event(SessionEvent::TlsStarted { version, cipher });
         self.tls = Some(facts);
     }
 

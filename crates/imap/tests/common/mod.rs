@@ -19,7 +19,9 @@ use tern_mailbox::{
     Cover, Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes, NoListener, Origins, Outside,
     Rights, RightsChange, Role, Seal, SealTag, SystemFlag,
 };
-use tern_session::{Budget, Peer, Protocol as _, Sharing, Step, TlsFacts, Verified};
+use tern_session::{
+    Authenticated, Budget, Mechanism, Peer, Protocol as _, Sharing, Step, TlsFacts, Verified,
+};
 use tern_store::{Batch, Engine as _, MemEngine, Range, Read as _, Verdict};
 
 pub(crate) const NOW: Timestamp = Timestamp(1_795_298_760_000);
@@ -292,11 +294,7 @@ impl Client {
         let mut client = Self::new(house, true);
         client.session.receive(b"l LOGIN bob x\r\n", house.now);
         client.drive(house);
-        let accepted = Verified::Accepted {
-            account: house.account(login),
-            login: address_of(login),
-            token: None,
-        };
+        let accepted = logged_in(house.account(login), address_of(login));
         client.verified(house, accepted);
         client.output.clear();
         if house.compressed {
@@ -414,9 +412,14 @@ pub(crate) fn address_of(login: &str) -> String {
 }
 
 pub(crate) fn accept() -> Verified {
-    Verified::Accepted {
-        account: BOB,
-        login: "bob".into(),
+    logged_in(BOB, "bob".into())
+}
+
+fn logged_in(account: AccountId, login: String) -> Verified {
+    Verified::Accepted(Authenticated {
+        account,
+        login,
+        mechanism: Mechanism::Login,
         token: None,
-    }
+    })
 }

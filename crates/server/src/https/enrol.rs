@@ -54,12 +54,12 @@ impl Site {
         };
         let password = form.get("password").unwrap_or_default();
         match self.verify(&account, &password, peer).await {
-            Verified::Accepted { token: None, .. } => {
+            Verified::Accepted(who) if who.token.is_none() => {
                 let begin = move || told(&peer, self.begin(&account, &peer, clock::now()));
                 blocking(begin).await
             }
             // An application's password is not its owner's.
-            Verified::Accepted { .. } | Verified::Refused => {
+            Verified::Accepted(_) | Verified::Refused => {
                 let page = Enrolment::wrong_password(&account);
                 pages::enrol(StatusCode::FORBIDDEN, &page)
             }

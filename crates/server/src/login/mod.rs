@@ -143,11 +143,11 @@ fn verify_now(
                 );
             }
             Outcome {
-                verified: Verified::Accepted {
+                verified: credentials.accepted(
                     account,
-                    login: login.account.address.to_string(),
-                    token: login.token,
-                },
+                    login.account.address.to_string(),
+                    login.token,
+                ),
                 credential: Some(login.credential),
             }
         }

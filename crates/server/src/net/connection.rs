@@ -307,13 +307,13 @@ impl<S: Service> Connection<S> {
         let shared = Arc::clone(&self.shared);
         let since = shared.hub.moment();
         let outcome = shared.logins.verify(self.peer, S::SCOPE, credentials).await;
-        if let (Verified::Accepted { account, .. }, Some(credential)) =
-            (&outcome.verified, outcome.credential)
+        if let (Verified::Accepted(who), Some(credential)) = (&outcome.verified, outcome.credential)
         {
             let signal = &self.signal;
-            let registration = shared
-                .hub
-                .register(*account, credential, S::WATCHES, since, signal);
+            let registration =
+                shared
+                    .hub
+                    .register(who.account, credential, S::WATCHES, since, signal);
             self.registration = Some(registration);
         }
         let (_, session) = self.parts()?;

@@ -15,6 +15,9 @@ use crate::late::Late;
 use crate::memory::{Memory, PeerMemory};
 use crate::net::{Served, Service};
 
+/// What the log calls the protocol.
+const PROTOCOL: &str = "imap";
+
 /// Makes the sessions of the IMAP listeners.
 pub(crate) struct ImapDoor {
     pub(crate) settings: Arc<Settings>,
@@ -65,27 +68,14 @@ impl Service for ImapService {
         let (id, peer) = (self.id, session.peer().ip);
         for event in session.take_events() {
             match event {
-                Event::Connected => tracing::debug!(id, %peer, "imap connected"),
-                Event::TlsStarted { version, cipher } => {
-                    tracing::debug!(id, %peer, version, cipher, "imap TLS started");
-                }
-                Event::Authenticated { login, mechanism } => {
-                    tracing::info!(id, %peer, login, ?mechanism, "imap authenticated");
-                }
-                Event::AuthenticationFailed { login, mechanism } => {
-                    tracing::warn!(id, %peer, login, ?mechanism, "imap authentication failed");
-                }
+                Event::Session(event) => super::log(id, peer, PROTOCOL, &event),
                 Event::ClientId(fields) => tracing::debug!(id, %peer, ?fields, "imap client"),
                 Event::LimitHit(limit) => tracing::warn!(id, %peer, ?limit, "imap limit hit"),
-                Event::InjectionRefused => {
-                    tracing::warn!(id, %peer, "imap command injection refused");
-                }
                 // Durable already; this is what brings the report up to date at once.
                 Event::Sealed(tag) => self.late.report(&[tag]),
                 Event::Failed { doing, why } => {
                     tracing::error!(id, %peer, doing, why, "imap command failed");
                 }
-                Event::Closed => tracing::debug!(id, %peer, "imap closed"),
             }
         }
     }

@@ -9,7 +9,7 @@ use tern_delivery::{
 use tern_directory::Scope;
 use tern_mailbox::{Client, Connection, Mailboxes, Sighting};
 use tern_queue::DsnReturn;
-use tern_session::{Authenticated, ContentMemory, Peer, Protocol as _, Step};
+use tern_session::{Authenticated, ContentMemory, Peer, Protocol as _, SessionEvent, Step};
 use tern_smtp::{
     AcceptError, Accepted, Arrival, Event, Notify, Recipient, RecipientVerdict, Ret, Role, Sender,
     Session, Settings, Verbs,
@@ -17,10 +17,9 @@ use tern_smtp::{
 use tern_store::StoreError;
 
 use crate::clock;
-use crate::late::Late;
 use crate::memory::{Memory, PeerMemory};
 use crate::net::{Served, Service};
-use crate::outbox::Recipients;
+use crate::outbox::{Departures, Recipients};
 
 /// What the records call the protocol.
 const PROTOCOL: &str = "smtp";
@@ -32,9 +31,7 @@ pub(crate) struct SmtpDoor {
     /// Where clients that submit are noted.
     pub(crate) mailboxes: Arc<Mailboxes>,
     pub(crate) memory: Arc<Memory>,
-    pub(crate) late: Late,
-    /// Wakes the worker of the queue.
-    pub(crate) queued: Arc<tokio::sync::Notify>,
+    pub(crate) departures: Departures,
     /// To how many recipients an account may write.
     pub(crate) recipients: Recipients,
 }
@@ -51,8 +48,7 @@ impl SmtpDoor {
             delivery: Arc::clone(&self.delivery),
             mailboxes: Arc::clone(&self.mailboxes),
             memory: self.memory.of(peer.ip),
-            late: self.late.clone(),
-            queued: Arc::clone(&self.queued),
+            departures: self.departures.clone(),
             recipients: self.recipients.clone(),
             id,
         };
@@ -66,8 +62,7 @@ pub(crate) struct SmtpService {
     delivery: Arc<Delivery>,
     mailboxes: Arc<Mailboxes>,
     memory: PeerMemory,
-    late: Late,
-    queued: Arc<tokio::sync::Notify>,
+    departures: Departures,
     recipients: Recipients,
     id: u64,
 }
@@ -101,18 +96,11 @@ impl Service for SmtpService {
         let (id, peer) = (self.id, session.peer().ip);
         for event in session.take_events() {
             match event {
-                Event::Connected => tracing::debug!(id, %peer, "smtp connected"),
-                Event::TlsStarted { version, cipher } => {
-                    tracing::debug!(id, %peer, version, cipher, "smtp TLS started");
-                }
-                Event::Authenticated { login, mechanism } => {
-                    let mechanism = mechanism.as_str();
-                    tracing::info!(id, %peer, login, mechanism, "smtp authenticated");
-                    self.note_client(session);
-                }
-                Event::AuthenticationFailed { login, mechanism } => {
-                    let mechanism = mechanism.as_str();
-                    tracing::warn!(id, %peer, login, mechanism, "smtp authentication failed");
+                Event::Session(event) => {
+                    super::log(id, peer, PROTOCOL, &event);
+                    if matches!(event, SessionEvent::Authenticated { .. }) {
+                        self.note_client(session);
+                    }
                 }
                 Event::RecipientRefused { code, recipient } => {
                     tracing::info!(id, %peer, code, recipient, "recipient refused");
@@ -126,10 +114,6 @@ impl Service for SmtpService {
                     tracing::info!(id, %peer, code, reason, "message refused");
                 }
                 Event::LimitHit(limit) => tracing::warn!(id, %peer, ?limit, "smtp limit hit"),
-                Event::InjectionRefused => {
-                    tracing::warn!(id, %peer, "smtp command injection refused");
-                }
-                Event::Closed => tracing::debug!(id, %peer, "smtp closed"),
             }
         }
     }
@@ -195,13 +179,7 @@ impl Verbs for SmtpService {
             outside = accepted.outside,
             "message delivered"
         );
-        if let Some(error) = &accepted.cut_off {
-            tracing::warn!(origin = %accepted.origin, %error, "a delivery was cut off and goes on");
-        }
-        self.late.report(&accepted.late);
-        if accepted.outside > 0 {
-            self.queued.notify_one();
-        }
+        self.departures.follow(&accepted);
         Ok(Accepted {
             queue_id: accepted.origin.to_string(),
         })

@@ -14,7 +14,7 @@ use tern_imap::Session;
 use tern_imap::settings::Settings;
 use tern_imap::verbs::Verbs;
 use tern_mailbox::INBOX;
-use tern_session::{Peer, Protocol as _, Step, TlsFacts, Unlimited, Verified};
+use tern_session::{Peer, Protocol as _, Step, TlsFacts, Unlimited};
 
 use super::Actor;
 use crate::letter::CARRY;
@@ -342,13 +342,7 @@ impl Imap {
                 Some(false)
             }
             Step::Verify(credentials) => {
-                let found = sim.oracle.borrow().people.named(&credentials.login);
-                let verified = found.map_or(Verified::Refused, |account| Verified::Accepted {
-                    account,
-                    login: credentials.login.clone(),
-                    token: None,
-                });
-                talk.session.verified(verified, sim.now());
+                talk.session.verified(sim.verify(&credentials), sim.now());
                 Some(true)
             }
             Step::StartTls | Step::Close => None,

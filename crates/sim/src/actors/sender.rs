@@ -9,7 +9,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use tern_base::{AccountId, EmailAddress, Entropy, Fault, OriginId, Timestamp};
 use tern_delivery::{DeliveryError, Incoming, IncomingRecipient, RecipientCheck, Submitter};
-use tern_session::{ContentMemory, Peer, Protocol as _, Step, TlsFacts, Unlimited, Verified};
+use tern_session::{ContentMemory, Peer, Protocol as _, Step, TlsFacts, Unlimited};
 use tern_smtp::{AcceptError, Accepted, Arrival, RecipientVerdict, Role, Session, Settings, Verbs};
 use tern_store::StoreError;
 
@@ -345,19 +345,10 @@ fn settle(session: &mut Session, sim: &Sim) -> (Vec<u8>, bool) {
             Step::Input => return (output, false),
             Step::Close | Step::StartTls => return (output, true),
             Step::Verify(credentials) => {
-                session.verified(verify(&credentials.login, sim), sim.now());
+                session.verified(sim.verify(&credentials), sim.now());
             }
         }
     }
-}
-
-fn verify(login: &str, sim: &Sim) -> Verified {
-    let found = sim.oracle.borrow().people.named(login);
-    found.map_or(Verified::Refused, |account| Verified::Accepted {
-        account,
-        login: login.to_owned(),
-        token: None,
-    })
 }
 
 /// What a session reaches: delivery, as the real shell wires it.

@@ -3,7 +3,7 @@
 //! Invariant: no reply tells a wrong login from a wrong password.
 
 use tern_base::Timestamp;
-use tern_session::{Answer, Authenticated, Exchange, Step, Verified};
+use tern_session::{Answer, Exchange, SessionEvent, Step, Verified};
 
 use super::{Phase, Session, Transaction};
 use crate::event::{Event, Limit};
@@ -91,28 +91,19 @@ impl Session {
         // The wait was the server's, not the client's.
         self.set_command_deadline(now);
         match outcome {
-            Verified::Accepted {
-                account,
-                login,
-                token,
-            } => {
-                self.event(Event::Authenticated {
-                    login: login.clone(),
+            Verified::Accepted(who) => {
+                self.event(SessionEvent::Authenticated {
+                    login: who.login.clone(),
                     mechanism,
                 });
-                self.authenticated = Some(Authenticated {
-                    account,
-                    login,
-                    mechanism,
-                    token,
-                });
+                self.authenticated = Some(who);
                 self.reply("235 2.7.0 Authentication succeeded");
             }
             Verified::Unavailable => {
                 self.reply("454 4.7.0 Temporary authentication failure");
             }
             Verified::Refused | Verified::Throttled => {
-                self.event(Event::AuthenticationFailed { login, mechanism });
+                self.event(SessionEvent::AuthenticationFailed { login, mechanism });
                 self.auth_failures += 1;
                 if self.auth_failures >= self.settings.max_auth_failures {
                     self.event(Event::LimitHit(Limit::AuthFailures));

@@ -4,10 +4,9 @@
 use std::io::Write as _;
 
 use tern_base::{Entropy, Timestamp};
-use tern_session::Step;
+use tern_session::{SessionEvent, Step};
 
 use super::{Helo, Phase, Session, Transaction};
-use crate::event::Event;
 use crate::limits::MAX_HELO;
 use crate::parse::{self, Verb};
 use crate::role::Role;
@@ -23,7 +22,7 @@ impl Session {
         entropy: &mut dyn Entropy,
     ) -> Step {
         if line.contains(&b'\r') {
-            self.event(Event::InjectionRefused);
+            self.event(SessionEvent::InjectionRefused);
             return self.refuse("500 5.5.2 Bare CR in a command");
         }
         if line.iter().any(u8::is_ascii_control) {
@@ -56,7 +55,7 @@ impl Session {
             Verb::Absent => self.refuse("502 5.5.1 Command not implemented"),
             Verb::Unknown => self.refuse("500 5.5.1 Command not recognised"),
             Verb::Foreign => {
-                self.event(Event::InjectionRefused);
+                self.event(SessionEvent::InjectionRefused);
                 self.reply("500 5.5.1 This is SMTP, closing");
                 self.close();
                 Step::Close

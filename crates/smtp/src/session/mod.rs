@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use tern_base::{Entropy, Timestamp};
 use tern_session::{
-    Authenticated, Ending, Exchange, Mechanism, Peer, Protocol, Reservation, Step, TlsFacts,
-    Verified,
+    Authenticated, Ending, Exchange, Mechanism, Peer, Protocol, Reservation, SessionEvent, Step,
+    TlsFacts, Verified,
 };
 use zeroize::Zeroize as _;
 
@@ -139,9 +139,9 @@ impl Session {
             messages: 0,
             content_since: now,
         };
-        session.event(Event::Connected);
+        session.event(SessionEvent::Connected);
         if let Some(facts) = session.tls.clone() {
-            session.event(Event::TlsStarted {
+            session.event(SessionEvent::TlsStarted {
                 version: facts.version,
                 cipher: facts.cipher,
             });
@@ -191,7 +191,7 @@ impl Session {
             Line::BareLf => {
                 // No guess at what was meant: whatever wrote this passes octets through that it
                 // does not understand, so the next line may be somebody else's.
-                self.event(Event::InjectionRefused);
+                self.event(SessionEvent::InjectionRefused);
                 self.reply("500 5.5.2 Bare LF in a command, closing");
                 self.close();
                 return Step::Close;
@@ -225,7 +225,7 @@ impl Session {
             }
             Phase::StartingTls if !self.input.is_empty() => {
                 // RFC 3207 4 and 6; CVE-2011-0411.
-                self.event(Event::InjectionRefused);
+                self.event(SessionEvent::InjectionRefused);
                 self.reply("501 5.5.4 STARTTLS must be the last command of a group, closing");
                 self.close();
                 Step::Close
@@ -251,7 +251,7 @@ impl Session {
         self.phase = Phase::Closed;
         self.transaction = Transaction::None;
         self.input.clear();
-        self.event(Event::Closed);
+        self.event(SessionEvent::Closed);
     }
 
     fn reply(&mut self, line: &str) {
@@ -299,9 +299,9 @@ impl Session {
         }
     }
 
-    fn event(&mut self, event: Event) {
+    fn event(&mut self, event: impl Into<Event>) {
         if self.events.len() < MAX_EVENTS {
-            self.events.push(event);
+            self.events.push(event.into());
         }
     }
 
@@ -336,7 +336,7 @@ impl Protocol for Session {
             Phase::Closed => return,
             // RFC 3207 6: plaintext behind STARTTLS is never executed, before or after TLS.
             Phase::StartingTls => {
-                self.event(Event::InjectionRefused);
+                self.event(SessionEvent::InjectionRefused);
                 self.close();
                 return;
             }
@@ -407,7 +407,7 @@ impl Protocol for Session {
         self.helo = None;
         self.authenticated = None;
         let (version, cipher) = (facts.version.clone(), facts.cipher.clone());
-        self.event(Event::TlsStarted { version, cipher });
+        self.event(SessionEvent::TlsStarted { version, cipher });
         self.tls = Some(facts);
     }
 

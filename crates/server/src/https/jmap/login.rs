@@ -144,32 +144,28 @@ impl Jmap {
         let since = self.shared.hub.moment();
         let logins = &self.shared.logins;
         let outcome = logins.verify(peer, Scope::Jmap, credentials).await;
-        let (account, login, token) = match outcome.verified {
-            Verified::Accepted {
-                account,
-                login,
-                token,
-            } => (account, login, token),
+        let who = match outcome.verified {
+            Verified::Accepted(who) => who,
             Verified::Refused => return Err(NoLogin::Refused),
             Verified::Throttled => return Err(NoLogin::Throttled),
             Verified::Unavailable => return Err(NoLogin::Unavailable),
         };
         // A token is made by the server: the account's own password is not one.
-        if mechanism == Mechanism::Bearer && token.is_none() {
+        if mechanism == Mechanism::Bearer && who.token.is_none() {
             return Err(NoLogin::Refused);
         }
         let signal = Arc::new(Signal::default());
         // Whoever was accepted has shown one.
         let credential = outcome.credential.ok_or(NoLogin::Refused)?;
         let hub = &self.shared.hub;
-        let registration = hub.register(account, credential, false, since, &signal);
+        let registration = hub.register(who.account, credential, false, since, &signal);
         Ok(Known {
             caller: Caller {
-                account,
-                login,
+                account: who.account,
+                login: who.login,
                 mechanism,
                 credential,
-                token,
+                token: who.token,
                 user_agent: String::new(),
                 address: String::new(),
             },
