@@ -16,7 +16,9 @@ use crate::load::{Load, RECIPIENTS, sender};
 use crate::random::Random;
 use crate::session::imap;
 use crate::sink::Sink;
-use crate::verify::{Outside, is_settled, judge, judge_outside, look, recalls};
+use crate::verify::{
+    Outside, is_settled, judge, judge_exposure, judge_outside, look, outcome_in, recalls,
+};
 
 /// How the campaign is run.
 #[derive(Clone, Debug)]
@@ -46,6 +48,8 @@ pub struct Report {
     pub copied: usize,
     /// Messages that were fetched under load.
     pub fetched: u64,
+    /// Of those that were taken back, how many had been fetched before, and are told of as exposed.
+    pub exposed: usize,
     /// Messages that another server took.
     pub relayed: usize,
     /// Recalls that were asked for and acknowledged.
@@ -81,6 +85,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(f, "              restores      {}", self.restored)?;
         writeln!(f, "fetched whole under load    {}", self.fetched)?;
+        writeln!(f, "exposed, then taken back    {}", self.exposed)?;
         writeln!(f, "expunges pushed             {}", self.expunged)?;
         writeln!(f, "verbs cut off by a kill     {}", self.cut_off)?;
         writeln!(f, "messages at the end         {}", self.messages)?;
@@ -210,7 +215,7 @@ fn check_offline(tern: &Tern, report: &mut Report) {
 }
 
 fn verify(tern: &Tern, books: &Books, round: u64, report: &mut Report) {
-    let ledger = books.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut ledger = books.ledger.lock().unwrap_or_else(PoisonError::into_inner);
     let started = Instant::now();
     let mut states = recalls(tern);
     let settled = until_or(DEADLINE, || {
@@ -235,6 +240,16 @@ fn verify(tern: &Tern, books: &Books, round: u64, report: &mut Report) {
     let waiting = |item: &Value| Some((text(item, "recipient")?, text(item, "state")?));
     let queue: BTreeMap<String, String> = tern.queue().iter().filter_map(waiting).collect();
     report.violations.extend(judge(&ledger, &found, &states));
+    let told = |id: &str, name: &str| outcome_in(&tern.recall_status(id), name);
+    let (exposed, wrong) = judge_exposure(&ledger, &states, round, told);
+    report.exposed += exposed;
+    report.violations.extend(wrong);
+    report.violations.append(&mut ledger.contradictions);
+    for (place, seen) in &found.seen {
+        report
+            .violations
+            .extend(ledger.identities.look(place, seen));
+    }
     let outside = Outside {
         queue,
         taken: books.sink.taken(),

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::identity::{Identities, Place};
+
 /// Whether a verb was acknowledged before the kill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Said {
@@ -37,8 +39,14 @@ pub(crate) struct Ledger {
     pub(crate) appended: BTreeMap<String, Said>,
     /// UIDs whose EXPUNGE the watcher was told, in its inbox.
     pub(crate) expunged: BTreeSet<u32>,
-    /// Messages that were fetched whole under load.
+    /// Messages that erin fetched whole under load, in each fetch.
     pub(crate) fetched: u64,
+    /// Which they are.
+    pub(crate) served: BTreeSet<String>,
+    /// What sessions were told of UIDs.
+    pub(crate) identities: Identities,
+    /// What sessions were told that contradicts what they had been told before.
+    pub(crate) contradictions: Vec<String>,
 }
 
 /// One thing that a worker asked or was told.
@@ -57,7 +65,10 @@ pub(crate) enum Event {
     Reported(String),
     Restore(String, Said),
     Expunged(u32),
-    Fetched,
+    /// The message with this token came whole.
+    Fetched(String),
+    /// A UID names the message with this token.
+    Named(Place, u32, String),
 }
 
 impl Ledger {
@@ -96,7 +107,14 @@ impl Ledger {
             Event::Expunged(uid) => {
                 self.expunged.insert(uid);
             }
-            Event::Fetched => self.fetched += 1,
+            Event::Fetched(token) => {
+                self.fetched += 1;
+                self.served.insert(token);
+            }
+            Event::Named(place, uid, token) => {
+                let told = self.identities.told(place, uid, token);
+                self.contradictions.extend(told);
+            }
         }
     }
 

@@ -5,8 +5,9 @@
 //! recipient, whole, and one that was not is in all of them or in none; an APPEND, MOVE or COPY
 //! answered with OK is done; a message whose recall was reported is nowhere, and stays so unless it
 //! is restored; what was relayed is never said to have been stopped, and what was stopped never
-//! leaves; a recall that was asked for and one that was half done finish by themselves; no UID
-//! that was expunged comes back; `tern check` and `tern audit verify` find nothing wrong.
+//! leaves; a recall that was asked for and one that was half done finish by themselves; a UID
+//! names one message for ever, and none that was expunged comes back; what a client has fetched whole is
+//! told of as exposed; `tern check` and `tern audit verify` find nothing wrong.
 //!
 //! Refuses to know the server's insides: it sees sockets and the command line only.
 
@@ -14,6 +15,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod campaign;
+mod identity;
 mod ledger;
 mod load;
 mod random;

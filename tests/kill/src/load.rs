@@ -305,8 +305,11 @@ fn keep(mut bench: Bench) -> Result<()> {
         let token = format!("k{}b{number}", bench.round);
         let content = message("carol", &token, 100 + bench.random.below(20_000));
         bench.note(Event::Append(token.clone(), Said::Asked));
-        append(&mut line, "Box", &content)?;
-        bench.note(Event::Append(token, Said::Acknowledged));
+        let uid = append(&mut line, "Box", &content)?;
+        bench.note(Event::Append(token.clone(), Said::Acknowledged));
+        if let Some(uid) = uid {
+            bench.note(Event::Named(("carol", "Box".to_owned()), uid, token));
+        }
     }
     Ok(())
 }
@@ -378,7 +381,9 @@ fn fetch(mut bench: Bench) -> Result<()> {
                 return Err(unexpected("FETCH is not whole", &answer));
             }
             from = from.max(uid + 1);
-            bench.note(Event::Fetched);
+            let inbox = ("erin", "INBOX".to_owned());
+            bench.note(Event::Named(inbox, uid, token.to_owned()));
+            bench.note(Event::Fetched(token.to_owned()));
         }
         expect_ok("NOOP", line.imap("NOOP")?)?;
     }

@@ -78,10 +78,16 @@ pub(crate) fn submit(line: &mut Line, from: &str, to: &[String], content: &str) 
     }
 }
 
-/// Appends without waiting for leave (RFC 7888). `Ok` is the acknowledgement.
-pub(crate) fn append(line: &mut Line, folder: &str, content: &str) -> Result<()> {
+/// Appends without waiting for leave (RFC 7888). `Ok` is the acknowledgement, with the UID that it names
+/// (RFC 4315 3).
+pub(crate) fn append(line: &mut Line, folder: &str, content: &str) -> Result<Option<u32>> {
     let command = format!("APPEND {folder} {{{}+}}\r\n{content}", content.len());
-    expect_ok("APPEND", line.imap(&command)?).map(drop)
+    let reply = expect_ok("APPEND", line.imap(&command)?)?;
+    let uid = reply
+        .tagged
+        .split_once("[APPENDUID ")
+        .and_then(|(_, rest)| number_after(rest, " "));
+    Ok(uid)
 }
 
 /// A message with this token and about this many bytes of text.

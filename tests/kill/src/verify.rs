@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use tern_interop::Tern;
+use tern_interop::house::address;
+use tern_interop::line::Reply;
 
+use crate::identity::{Place, Seen};
 use crate::ledger::{Ledger, Said, Submission};
 use crate::load::RECIPIENTS;
 use crate::session::{Result, expect_ok, imap, is_whole, number_after, token_of};
@@ -17,6 +20,8 @@ pub(crate) struct Found {
     copies: BTreeMap<&'static str, Copies>,
     /// UIDs of the watcher's inbox.
     uids: BTreeSet<u32>,
+    /// What each mailbox says of its UIDs.
+    pub(crate) seen: BTreeMap<Place, Seen>,
     /// Messages that are not whole.
     torn: Vec<String>,
 }
@@ -26,6 +31,7 @@ pub(crate) fn look(tern: &Tern, round: u64) -> Result<Found> {
     let mut found = Found {
         copies: BTreeMap::new(),
         uids: BTreeSet::new(),
+        seen: BTreeMap::new(),
         torn: Vec::new(),
     };
     let fresh = format!("k{round}");
@@ -33,9 +39,11 @@ pub(crate) fn look(tern: &Tern, round: u64) -> Result<Found> {
         let mut line = imap(tern, name)?;
         let mut copies = Copies::new();
         for folder in ["INBOX", "Archive", "Copies", "Box", "Sent", "Trash"] {
-            if !line.imap(&format!("EXAMINE {folder}"))?.is_ok() {
+            let examined = line.imap(&format!("EXAMINE {folder}"))?;
+            if !examined.is_ok() {
                 continue;
             }
+            let mut seen = seen_in(&examined);
             let header = "UID FETCH 1:* (UID BODY.PEEK[HEADER.FIELDS (X-Token)])";
             let mut whole = Vec::new();
             for answer in line.imap(header)?.untagged {
@@ -45,6 +53,7 @@ pub(crate) fn look(tern: &Tern, round: u64) -> Result<Found> {
                 };
                 let places = copies.entry(token.to_owned()).or_default();
                 *places.entry(folder.to_owned()).or_default() += 1;
+                seen.named.insert(uid, token.to_owned());
                 if name == "bob" && folder == "INBOX" {
                     found.uids.insert(uid);
                 }
@@ -61,15 +70,30 @@ pub(crate) fn look(tern: &Tern, round: u64) -> Result<Found> {
                 });
                 found.torn.extend(torn);
             }
+            found.seen.insert((name, folder.to_owned()), seen);
         }
         found.copies.insert(name, copies);
     }
     Ok(found)
 }
 
+/// What the answer to an EXAMINE says of UIDs.
+fn seen_in(examined: &Reply) -> Seen {
+    let number = |word: &str| {
+        let mut lines = examined.untagged.iter();
+        lines.find_map(|line| number_after(line, word)).unwrap_or(0)
+    };
+    Seen {
+        validity: number("[UIDVALIDITY "),
+        next: number("[UIDNEXT "),
+        named: BTreeMap::new(),
+    }
+}
+
 /// How a recall stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Recalled {
+    id: String,
     state: String,
     /// The outcomes that some copy has.
     outcomes: BTreeSet<String>,
@@ -83,6 +107,7 @@ pub(crate) fn recalls(tern: &Tern) -> Recalls {
     let rows = tern.recalls();
     let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
     let recalled = |row: &Value| Recalled {
+        id: text(row, "id"),
         state: text(row, "state"),
         outcomes: row["outcomes"]
             .as_object()
@@ -139,6 +164,46 @@ pub(crate) fn judge(ledger: &Ledger, found: &Found, states: &Recalls) -> Vec<Str
         }
     }
     wrong
+}
+
+/// Of what erin had fetched whole before it was taken back in this round: how many messages that were, and
+/// those that are not told of as exposed.
+pub(crate) fn judge_exposure(
+    ledger: &Ledger,
+    states: &Recalls,
+    round: u64,
+    outcome: impl Fn(&str, &str) -> Option<String>,
+) -> (usize, Vec<String>) {
+    let fresh = format!("k{round}r");
+    let served = ledger
+        .served
+        .iter()
+        .filter(|token| token.starts_with(&fresh));
+    let mut held = 0;
+    let mut wrong = Vec::new();
+    for token in served {
+        let recall = states.get(&message_id(token));
+        let Some(recall) = recall.filter(|recall| recall.state == "done") else {
+            continue;
+        };
+        held += 1;
+        let told = outcome(&recall.id, "erin");
+        if told.as_deref() != Some("withdrawn-exposed") {
+            let what = format!("{token}: erin has fetched it whole, and its recall says {told:?}");
+            wrong.push(what);
+        }
+    }
+    (held, wrong)
+}
+
+/// The outcome of somebody's copy, as the report has it.
+pub(crate) fn outcome_in(report: &Value, name: &str) -> Option<String> {
+    let recipient = address(name);
+    let copies = report["copies"].as_array()?;
+    let copy = copies
+        .iter()
+        .find(|copy| copy["recipient"] == recipient.as_str())?;
+    copy["outcome"].as_str().map(str::to_owned)
 }
 
 /// What became of messages to the other server.
@@ -281,6 +346,7 @@ mod tests {
         further.iter().for_each(|event| ledger.note(event.clone()));
         let mut found = Found {
             copies: BTreeMap::new(),
+            seen: BTreeMap::new(),
             uids: BTreeSet::from([7]),
             torn: Vec::new(),
         };
@@ -298,6 +364,7 @@ mod tests {
 
     fn recalled(state: &str, outcomes: &[&str]) -> Recalled {
         Recalled {
+            id: String::new(),
             state: state.to_owned(),
             outcomes: outcomes.iter().map(|name| (*name).to_owned()).collect(),
         }
@@ -320,6 +387,30 @@ mod tests {
             taken: taken.then_some(address).into_iter().collect(),
         };
         judge_outside(&ledger, &states.into_iter().collect(), &outside).len()
+    }
+
+    #[test]
+    fn what_was_served_must_be_told() {
+        let mut ledger = Ledger::default();
+        for token in ["k3r0", "k3r1", "k2r0"] {
+            ledger.note(Event::Fetched(token.to_owned()));
+        }
+        let states = Recalls::from([
+            (message_id("k3r0"), recalled("done", &[])),
+            (message_id("k3r1"), recalled("restored", &[])),
+            (message_id("k2r0"), recalled("done", &[])),
+        ]);
+        let judged = |told: Option<&str>| {
+            let outcome = |_: &str, name: &str| {
+                assert_eq!(name, "erin");
+                told.map(str::to_owned)
+            };
+            let (held, wrong) = judge_exposure(&ledger, &states, 3, outcome);
+            (held, wrong.len())
+        };
+        assert_eq!(judged(Some("withdrawn-exposed")), (1, 0));
+        assert_eq!(judged(Some("withdrawn-unexposed")), (1, 1));
+        assert_eq!(judged(None), (1, 1));
     }
 
     #[test]

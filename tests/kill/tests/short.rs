@@ -13,7 +13,7 @@ fn ten_kills_lose_nothing() {
     println!("{report}");
     assert!(report.violations.is_empty(), "{report}");
     assert!(
-        report.submitted > 0 && report.appended > 0,
+        report.submitted > 0 && report.appended > 0 && report.exposed > 0,
         "the load did nothing:\n{report}"
     );
 }
