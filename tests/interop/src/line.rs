@@ -5,6 +5,14 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// What AUTH PLAIN sends, in base64 (RFC 4616 2).
+pub fn auth_plain(login: &str, password: &str) -> String {
+    STANDARD.encode(format!("\0{login}\0{password}"))
+}
+
 /// The connection. Errors are those of the socket: a server that is killed shows as one.
 #[derive(Debug)]
 pub struct Line {

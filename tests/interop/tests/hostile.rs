@@ -9,32 +9,11 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use base64_free::encode;
 use serde_json::json;
 use tern_interop::house::{address, letter, password};
-use tern_interop::line::Line;
+use tern_interop::line::{Line, auth_plain};
 use tern_interop::process::run;
 use tern_interop::{DEADLINE, House, Tern};
-
-/// AUTH PLAIN needs base64; four lines are less than a dependency.
-mod base64_free {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-    pub(crate) fn encode(bytes: &[u8]) -> String {
-        let mut out = String::new();
-        for chunk in bytes.chunks(3) {
-            let word = chunk
-                .iter()
-                .fold(0u32, |word, byte| word << 8 | u32::from(*byte));
-            let word = word << (8 * (3 - chunk.len()));
-            for place in 0..4 {
-                let digit = ALPHABET[(word >> (18 - 6 * place) & 63) as usize] as char;
-                out.push(if place <= chunk.len() { digit } else { '=' });
-            }
-        }
-        out
-    }
-}
 
 /// Passwords in the clear, so that a bare socket can try them.
 const IN_THE_CLEAR: &str = "[smtp]\nauth_without_tls = true\nsubmission_requires_tls = false\n\
@@ -121,7 +100,7 @@ fn guess(address: std::net::SocketAddr, is_imap: bool) -> Vec<String> {
     } else {
         line.smtp_reply().unwrap();
         line.smtp("EHLO guesser.test").unwrap();
-        let guess = encode(b"\0bob@example.org\0guess");
+        let guess = auth_plain("bob@example.org", "guess");
         while let Ok(reply) = line.smtp(&format!("AUTH PLAIN {guess}")) {
             told.push(reply);
         }
@@ -249,7 +228,7 @@ fn nobody_relays_and_nobody_sends_as_another() {
             .unwrap()
             .starts_with("530")
     );
-    let proof = encode(format!("\0{}\0{}", address("bob"), password("bob")).as_bytes());
+    let proof = auth_plain(&address("bob"), &password("bob"));
     assert!(
         line.smtp(&format!("AUTH PLAIN {proof}"))
             .unwrap()

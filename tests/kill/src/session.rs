@@ -5,7 +5,7 @@ use std::io;
 
 use tern_interop::Tern;
 use tern_interop::house::{address, password};
-use tern_interop::line::{Line, Reply};
+use tern_interop::line::{Line, Reply, auth_plain};
 
 /// Sent in every message; what the check looks for.
 pub(crate) const TOKEN: &str = "X-Token";
@@ -34,7 +34,7 @@ pub(crate) fn submission(tern: &Tern, name: &str) -> Result<Line> {
     let mut line = Line::connect(tern.address("submission"))?;
     line.smtp_reply()?;
     line.smtp("EHLO load.test")?;
-    let proof = base64(format!("\0{}\0{}", address(name), password(name)).as_bytes());
+    let proof = auth_plain(&address(name), &password(name));
     let reply = line.smtp(&format!("AUTH PLAIN {proof}"))?;
     if reply.starts_with("235") {
         Ok(line)
@@ -129,40 +129,9 @@ pub(crate) fn number_after(answer: &str, word: &str) -> Option<u32> {
     digits.parse().ok()
 }
 
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for chunk in bytes.chunks(3) {
-        let word = chunk
-            .iter()
-            .fold(0u32, |word, byte| word << 8 | u32::from(*byte));
-        let word = word << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            // The mask keeps the index below 64.
-            let digit = ALPHABET[(word >> (18 - 6 * place) & 63) as usize] as char;
-            out.push(if place <= chunk.len() { digit } else { '=' });
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_of_rfc_4648() {
-        let cases = [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(base64(text.as_bytes()), expected);
-        }
-    }
 
     #[test]
     fn a_cut_message_is_not_whole() {
