@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tern_base::{AccountId, Domain, EmailAddress, OriginId, SeededEntropy, Timestamp};
 use tern_delivery::{Delivery, Incoming, IncomingRecipient, Settings, Submitter};
 use tern_directory::{NewAccount, add_domain, create_account};
-use tern_mailbox::{Mailboxes, NoListener};
+use tern_mailbox::NoListener;
 use tern_queue::Schedule;
 use tern_store::Engine;
 
@@ -31,8 +31,13 @@ fn main() {
     );
     let engine: Arc<dyn Engine> = Arc::new(engine.unwrap());
     let now = Timestamp::from_secs(1_800_000_000);
-    let mailboxes = Mailboxes::open(Arc::clone(&engine), [7; 32], Arc::new(NoListener)).unwrap();
-    let mailboxes = Arc::new(mailboxes);
+    let keys = tern_recall::Keys {
+        content: [7; 32],
+        token: [9; 32],
+    };
+    let recall = tern_recall::Settings::default();
+    let mailboxes = tern_recall::mailboxes(&engine, keys, &recall, Arc::new(NoListener));
+    let mailboxes = Arc::new(mailboxes.unwrap());
     add_domain(&*engine, &Domain::parse("tern.test").unwrap(), now).unwrap();
     let people: Vec<(AccountId, EmailAddress)> = (0..ACCOUNTS)
         .map(|n| {

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use support::{Client, NOW, message, now};
 use tern_base::AccountId;
 use tern_imap::Session;
-use tern_mailbox::{Mailboxes, NoListener};
+use tern_mailbox::{Hooks, Mailboxes, NoListener};
 use tern_store::{Engine, MemEngine};
 use tern_store_rocksdb::RocksEngine;
 
@@ -55,7 +55,7 @@ fn main() {
         Some(directory) => Arc::new(RocksEngine::open(&directory, &Default::default()).unwrap()),
         None => Arc::new(MemEngine::new()),
     };
-    let mailboxes = Mailboxes::open(engine, [1; 32], Arc::new(NoListener)).unwrap();
+    let mailboxes = Mailboxes::open(engine, [1; 32], Arc::new(NoListener), Hooks::none()).unwrap();
     let fresh = mailboxes.account_head(ACCOUNT).is_err();
     if fresh {
         mailboxes.create_account(ACCOUNT, 0, &[], NOW).unwrap();

@@ -244,7 +244,7 @@ mod tests {
     use std::sync::Arc;
 
     use tern_base::{MessageId, OriginId, SeededEntropy, Timestamp};
-    use tern_mailbox::{AppendRequest, Flags, INBOX, NoListener, Viewer};
+    use tern_mailbox::{AppendRequest, Flags, Hooks, INBOX, NoListener, Viewer};
     use tern_store::MemEngine;
 
     use super::*;
@@ -252,7 +252,8 @@ mod tests {
     #[test]
     fn a_state_after_own_changes_does_not_cover_anybody_elses() {
         let engine = Arc::new(MemEngine::new());
-        let mailboxes = Mailboxes::open(engine, [7; 32], Arc::new(NoListener)).unwrap();
+        let mailboxes =
+            Mailboxes::open(engine, [7; 32], Arc::new(NoListener), Hooks::none()).unwrap();
         let (account, now) = (AccountId(1), Timestamp::from_secs(1_800_000_000));
         mailboxes.create_account(account, 0, &[], now).unwrap();
         let mut entropy = SeededEntropy::new(1);

@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tern_base::{MailboxId, Modseq, OriginId, Uid};
 use tern_mailbox::{
-    Access, AppendRequest, FlagChange, FlagRequest, Flags, Mailboxes, NoListener, SystemFlag,
-    Transfer, Viewer,
+    Access, AppendRequest, FlagChange, FlagRequest, Flags, Hooks, Mailboxes, NoListener,
+    SystemFlag, Transfer, Viewer,
 };
 use tern_session::ids;
 
@@ -325,7 +325,12 @@ fn what_changed_before_the_log_begins_is_not_told_in_part() {
     imap(&mut house, &Act::ImapAppend(0, 1));
     let old_query = house.call("Email/query", json!({}))["queryState"].clone();
     imap(&mut house, &Act::ImapStore(0, 0, true));
-    let log = Mailboxes::open(Arc::clone(&house.engine), [7; 32], Arc::new(NoListener));
+    let log = Mailboxes::open(
+        Arc::clone(&house.engine),
+        [7; 32],
+        Arc::new(NoListener),
+        Hooks::none(),
+    );
     assert!(log.unwrap().remembering(0).trim_log(BOB).unwrap());
     for (name, old) in TYPES.into_iter().zip(&old) {
         let since = |house: &mut House, state: &str| {

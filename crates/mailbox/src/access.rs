@@ -214,7 +214,7 @@ impl Mailboxes {
 
     /// What is put into the watched mailbox is asked for by its owner: nobody asks in somebody else's name.
     fn as_far_as_owners(&self, row: &MailboxRow, rights: Rights) -> Rights {
-        let is_watched = row.parent.is_none() && self.watched == Some(row.name.as_str());
+        let is_watched = row.parent.is_none() && self.hooks.watched == Some(row.name.as_str());
         match is_watched {
             true => rights.both(Rights::LOOKUP.with(Rights::READ)),
             false => rights,

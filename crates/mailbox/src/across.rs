@@ -146,7 +146,9 @@ impl Mailboxes {
             return Err(MailboxError::Sealed);
         }
         let flags = match kept {
-            None => FlagRights::of(rights, self.marking).within(&Flags::empty(), placement.flags),
+            None => {
+                FlagRights::of(rights, self.hooks.marked).within(&Flags::empty(), placement.flags)
+            }
             Some(kept) => self.flags_kept(txn, across, kept)?,
         };
         let received = kept.and_then(|kept| kept.received);
@@ -188,7 +190,10 @@ impl Mailboxes {
             let actor = Some(across.actor);
             let rights = self.require_in(txn, actor, to, *mailbox, Rights::INSERT)?;
             let is_foreign = across.actor.account != to;
-            let owners = self.marking.filter(|_| is_foreign || kept.flags.is_none());
+            let owners = self
+                .hooks
+                .marked
+                .filter(|_| is_foreign || kept.flags.is_none());
             let within = FlagRights::of(rights, owners).within(&Flags::empty(), flags.clone());
             if kept.flags.is_some() && within != flags {
                 return Err(MailboxError::NotPermitted);

@@ -73,7 +73,7 @@ impl Mailboxes {
             for mailbox in others.iter().chain([&landing.mailbox]) {
                 let needed = Rights::INSERT;
                 let may = self.require_in(txn, actor, landing.account, *mailbox, needed)?;
-                let owners = self.marking.filter(|_| actor.is_some());
+                let owners = self.hooks.marked.filter(|_| actor.is_some());
                 let may = FlagRights::of(may, owners);
                 if may.within(&Flags::empty(), landing.flags.clone()) != landing.flags {
                     return Err(MailboxError::NotPermitted);

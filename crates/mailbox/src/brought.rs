@@ -82,14 +82,6 @@ fn decode(row: &[u8]) -> Result<Brought, Damaged> {
 }
 
 impl Mailboxes {
-    /// The same, with a mailbox at the top level of every account that is watched: see
-    /// [`Mailboxes::brought`].
-    #[must_use]
-    pub fn watching(mut self, name: &'static str) -> Self {
-        self.watched = Some(name);
-        self
-    }
-
     /// Whether a client put the message at `uid` into the watched mailbox, and by which connection.
     pub fn brought(
         &self,

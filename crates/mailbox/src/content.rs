@@ -324,14 +324,15 @@ mod tests {
     use tern_store::MemEngine;
 
     use super::*;
-    use crate::{AppendRequest, Flags, INBOX, NoListener};
+    use crate::{AppendRequest, Flags, Hooks, INBOX, NoListener};
 
     const BOB: AccountId = AccountId(1);
     const NOW: tern_base::Timestamp = tern_base::Timestamp(1_700_000_000_000);
 
     fn mailboxes(messages: usize) -> Mailboxes {
         let engine = Arc::new(MemEngine::new());
-        let mailboxes = Mailboxes::open(engine, [1; 32], Arc::new(NoListener)).unwrap();
+        let mailboxes =
+            Mailboxes::open(engine, [1; 32], Arc::new(NoListener), Hooks::none()).unwrap();
         mailboxes.create_account(BOB, 0, &[], NOW).unwrap();
         for number in 0..messages {
             let request = AppendRequest {

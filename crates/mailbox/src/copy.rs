@@ -72,14 +72,20 @@ impl Mailboxes {
             let row = edit.message(id)?.ok_or(tern_store::StoreError::Damaged)?;
             // A message of its own is made of it there, moved or copied.
             if is_shown_in(&row, transfer.to) && !(moving && transfer.to == from) {
-                edit.head.room_for(row.size.into(), self.kept_quotas)?;
+                edit.head
+                    .room_for(row.size.into(), self.hooks.kept_quotas)?;
             }
             let to = if moving {
                 move_one(edit, transfer, uid, id, row, placement)?
             } else {
                 copy_one(edit, transfer.to, id, row, placement)?
             };
-            brought::note(edit, self.watched, (transfer.to, &target, to), transfer.by);
+            brought::note(
+                edit,
+                self.hooks.watched,
+                (transfer.to, &target, to),
+                transfer.by,
+            );
             Ok(Some(CopiedPair { from: uid, to }))
         })
     }
@@ -98,7 +104,7 @@ impl Mailboxes {
         self.allow_in(txn, &transfer.from, taking)?;
         let (actor, account) = (transfer.from.actor.as_ref(), transfer.from.account);
         let rights = self.require_in(txn, actor, account, transfer.to, Rights::INSERT)?;
-        let owners = self.marking.filter(|_| actor.is_some());
+        let owners = self.hooks.marked.filter(|_| actor.is_some());
         Ok(FlagRights::of(rights, owners))
     }
 }

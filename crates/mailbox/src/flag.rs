@@ -79,12 +79,12 @@ impl Mailboxes {
         let (account, mailbox) = access.place();
         self.edit_each(account, mailbox, uids, |edit, uid, row| {
             let rights = self.allow_in(edit.txn, access, Rights::READ)?;
-            let owners = self.marking.filter(|_| !access.is_owners());
+            let owners = self.hooks.marked.filter(|_| !access.is_owners());
             let may = FlagRights::of(rights, owners);
             if !may.allow_any_of(request.change) {
                 return Err(MailboxError::NotPermitted);
             }
-            change_one(edit, request, (may, self.marking), uid, row).map(Some)
+            change_one(edit, request, (may, self.hooks.marked), uid, row).map(Some)
         })
     }
 }

@@ -15,7 +15,7 @@ use crate::room::BroughtLately;
 use crate::sealed::SealSet;
 use crate::wide::Wide;
 use crate::words::Weighed;
-use crate::{AccountView, Keeper, MailboxError, Outline, Recogniser, View, limits};
+use crate::{AccountView, Hooks, MailboxError, Outline, View, limits};
 
 /// Told after each commit which accounts changed, so that sessions can be woken.
 pub trait Listener: Send + Sync {
@@ -53,16 +53,7 @@ pub struct Mailboxes {
     pub(crate) brought_lately: BroughtLately,
     /// Ids of top-level mailboxes by their paths, as they were found last.
     pub(crate) folder_ids: Cache<(AccountId, Box<str>), MailboxId>,
-    /// Setting this keyword marks the message.
-    pub(crate) marking: Option<&'static str>,
-    /// What clients put into this mailbox is noted with their connection.
-    pub(crate) watched: Option<&'static str>,
-    /// Asked before a message goes for good.
-    pub(crate) keeper: Option<Arc<dyn Keeper>>,
-    /// Looks at what clients bring.
-    pub(crate) recogniser: Option<Arc<dyn Recogniser>>,
-    /// How many times its quota an account may fill with what is kept of it.
-    pub(crate) kept_quotas: u32,
+    pub(crate) hooks: Hooks,
     /// How many changes of an account are remembered.
     pub(crate) logged_changes: u64,
     /// The account whose change log is looked at next.
@@ -79,11 +70,12 @@ impl std::fmt::Debug for Mailboxes {
 
 impl Mailboxes {
     /// Opens the mailboxes of a store. `content_key` keys every digest of the server and must be
-    /// the same at each start.
+    /// the same at each start; `hooks` are what the floors above have a part in.
     pub fn open(
         engine: Arc<dyn Engine>,
         content_key: [u8; 32],
         listener: Arc<dyn Listener>,
+        hooks: Hooks,
     ) -> Result<Self, MailboxError> {
         let seals = SealSet::load(&*engine)?;
         let wide = Wide::load(&*engine)?;
@@ -121,11 +113,7 @@ impl Mailboxes {
             noted: Noted::default(),
             brought_lately: BroughtLately::default(),
             folder_ids,
-            marking: None,
-            watched: None,
-            keeper: None,
-            recogniser: None,
-            kept_quotas: limits::KEPT_QUOTAS,
+            hooks,
             logged_changes: limits::LOGGED_CHANGES,
             trim_from: AtomicU32::new(0),
             listener,
@@ -133,20 +121,12 @@ impl Mailboxes {
         })
     }
 
-    /// The same without lanes: writers of one account no longer wait for each other, and their
+    /// These mailboxes without lanes: writers of one account no longer wait for each other, and their
     /// conflicts are retried. For the simulation, which runs one writer inside another's commit on
     /// a single thread.
     #[must_use]
     pub fn without_lanes(mut self) -> Self {
         self.lanes = None;
-        self
-    }
-
-    /// The same, with a keyword that marks the messages on which a client sets it: see
-    /// [`Mailboxes::marked`].
-    #[must_use]
-    pub fn marking(mut self, keyword: &'static str) -> Self {
-        self.marking = Some(keyword);
         self
     }
 

@@ -221,7 +221,7 @@ impl Mailboxes {
             return Err(MailboxError::Limit("octets of a recipient's prefix"));
         }
         if seal.is_none() {
-            edit.head.room_for(size.into(), self.kept_quotas)?;
+            edit.head.room_for(size.into(), self.hooks.kept_quotas)?;
         }
         let placed = |edit: &Edit<'_, '_>, message, uid| Placed {
             account: landing.account,
@@ -258,7 +258,12 @@ impl Mailboxes {
             None => {
                 let uid = show(&mut edit, message, row, landing, now)?;
                 let at = (landing.mailbox, &mailbox, uid);
-                brought::note_bringer(&mut edit, self.watched, at, landing.brought_by.as_ref())
+                brought::note_bringer(
+                    &mut edit,
+                    self.hooks.watched,
+                    at,
+                    landing.brought_by.as_ref(),
+                )
             }
             Some((tag, arrived)) => {
                 let uid = shut_away(&mut edit, message, row, landing, now, tag)?;

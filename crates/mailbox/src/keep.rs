@@ -58,25 +58,10 @@ pub trait Keeper: Send + Sync {
 pub(crate) type Last = ((MailboxId, Uid), VaultPlacementRow);
 
 impl Mailboxes {
-    /// The same, with somebody who is asked before a message goes for good.
-    #[must_use]
-    pub fn kept_by(mut self, keeper: Arc<dyn Keeper>) -> Self {
-        self.keeper = Some(keeper);
-        self
-    }
-
-    /// The same, with another bound on what is kept of an account: so many times its quota it may fill
-    /// together with its messages; 0 is no bound.
-    #[must_use]
-    pub const fn keeping_at_most(mut self, quotas: u32) -> Self {
-        self.kept_quotas = quotas;
-        self
-    }
-
     /// Whether more can come to an account: what its mailboxes hold, and what is kept of it, is below
     /// the bounds.
     pub fn is_full(&self, head: &AccountHead) -> bool {
-        head.room_for(1, self.kept_quotas).is_err()
+        head.room_for(1, self.hooks.kept_quotas).is_err()
     }
 
     /// Whether a message must be kept; the transaction depends on the answer.
@@ -87,7 +72,7 @@ impl Mailboxes {
         message: &MessageRow,
         now: Timestamp,
     ) -> Result<bool, MailboxError> {
-        let Some(keeper) = &self.keeper else {
+        let Some(keeper) = &self.hooks.keeper else {
             return Ok(false);
         };
         self.as_leaving(account, message, |leaving| keeper.keeps(txn, leaving, now))
@@ -101,7 +86,7 @@ impl Mailboxes {
         parsed: &ParsedMessage,
         now: Timestamp,
     ) -> Result<bool, MailboxError> {
-        let Some(keeper) = &self.keeper else {
+        let Some(keeper) = &self.hooks.keeper else {
             return Ok(false);
         };
         let structure = || Ok(Arc::new(Structure::of(parsed)));

@@ -57,7 +57,7 @@ impl<'a> May<'a> {
                 actor,
                 rights,
                 targets: BTreeMap::new(),
-                owners: mailboxes.marking,
+                owners: mailboxes.hooks.marked,
             }),
         }
     }

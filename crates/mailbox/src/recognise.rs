@@ -22,16 +22,9 @@ pub trait Recogniser: Send + Sync {
 }
 
 impl Mailboxes {
-    /// The same, with somebody who looks at what clients bring.
-    #[must_use]
-    pub fn recognising(mut self, recogniser: Arc<dyn Recogniser>) -> Self {
-        self.recogniser = Some(recogniser);
-        self
-    }
-
     /// Has what a client brings looked at.
     pub(crate) fn recognised(&self, mut prepared: Prepared) -> Result<Prepared, MailboxError> {
-        if let Some(recogniser) = &self.recogniser {
+        if let Some(recogniser) = &self.hooks.recogniser {
             let known = recogniser.came_back(&prepared.parsed, prepared.content())?;
             if let Some((digest, of)) = known {
                 prepared.came_back(digest, of);

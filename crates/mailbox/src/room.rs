@@ -79,7 +79,7 @@ impl Mailboxes {
         now: Timestamp,
     ) -> Result<(), MailboxError> {
         let head = self.account_head(account)?;
-        head.room_for(octets.saturating_sub(frees), self.kept_quotas)?;
+        head.room_for(octets.saturating_sub(frees), self.hooks.kept_quotas)?;
         let most = head.quota_bytes.saturating_mul(limits::BROUGHT_QUOTAS);
         match head.quota_bytes == 0 || self.brought_lately.take(account, octets, most, now) {
             true => Ok(()),

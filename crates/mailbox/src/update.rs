@@ -216,7 +216,7 @@ impl Mailboxes {
                 }
                 may.flag(*mailbox, &old.flags, &flags)?;
                 let sets = |word| flags.has_keyword(word) && !old.flags.has_keyword(word);
-                if self.marking.is_some_and(sets) {
+                if self.hooks.marked.is_some_and(sets) {
                     mark::mark(edit, update.message, update.by.as_ref());
                 }
                 edit.reflag(*mailbox, *uid, old, flags)?;
@@ -228,7 +228,7 @@ impl Mailboxes {
             for (mailbox, uid) in replace(edit, &may, of, &wanted, now)? {
                 let target = edit.mailbox(mailbox)?;
                 let by = update.by.as_ref();
-                brought::note(edit, self.watched, (mailbox, &target, uid), by);
+                brought::note(edit, self.hooks.watched, (mailbox, &target, uid), by);
             }
         }
         Ok(())

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use house::{ALICE, BOB, House, letter};
 use tern_base::{AccountId, MailboxId, Timestamp, Uid};
 use tern_mailbox::{
-    Access, Across, Actor, Client, ExposureLevel, FlagChange, FlagRequest, Flags, Grantee, INBOX,
-    MailboxError, Mailboxes, Rights, RightsChange, Served, Share, SystemFlag, Transfer, Viewer,
-    limits,
+    Access, Across, Actor, Client, ExposureLevel, FlagChange, FlagRequest, Flags, Grantee, Hooks,
+    INBOX, MailboxError, Mailboxes, Rights, RightsChange, Served, Share, SystemFlag, Transfer,
+    Viewer, limits,
 };
 use tern_store::Verdict;
 
@@ -522,7 +522,12 @@ fn readers_push_none_of_an_accounts_own_clients_out() {
 #[test]
 fn what_the_marking_keyword_and_the_watched_mailbox_ask_for_only_the_owner_asks() {
     let engine = tern_store::MemEngine::new();
-    let boxes = house::open(&engine).marking("$Ask").watching("Ask");
+    let hooks = Hooks {
+        marked: Some("$Ask"),
+        watched: Some("Ask"),
+        ..Hooks::none()
+    };
+    let boxes = house::open_with(&engine, hooks);
     let house = House {
         engine,
         mailboxes: boxes,

@@ -6,7 +6,7 @@ mod house;
 use std::sync::Arc;
 
 use tern_base::Modseq;
-use tern_mailbox::{INBOX, MailboxError, Mailboxes, NoListener};
+use tern_mailbox::{Hooks, INBOX, MailboxError, Mailboxes, NoListener};
 
 use house::*;
 
@@ -23,7 +23,8 @@ fn what_was_given_out_after_the_backup_is_not_given_out_again() {
 
     house.engine = backup;
     let engine = Arc::new(house.engine.clone());
-    house.mailboxes = Mailboxes::open(engine, [1; 32], Arc::new(NoListener)).unwrap();
+    house.mailboxes =
+        Mailboxes::open(engine, [1; 32], Arc::new(NoListener), Hooks::none()).unwrap();
     house.now = house.now.plus_millis(60_000);
     let before = house.mailboxes.folders(ALICE).unwrap();
     // Cut off in the middle, it is done again.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use tern_base::{AccountId, ContentDigest, MailboxId, MessageId, OriginId, Timestamp, Uid};
 use tern_mailbox::{
-    Access, AppendRequest, FlagChange, FlagOutcome, FlagRequest, Flags, INBOX, Mailboxes,
+    Access, AppendRequest, FlagChange, FlagOutcome, FlagRequest, Flags, Hooks, INBOX, Mailboxes,
     NoListener, SealTag, Transfer, Viewer, limits,
 };
 use tern_store::{MemEngine, Verdict};
@@ -20,6 +20,7 @@ fn open(engine: &MemEngine) -> Mailboxes {
         std::sync::Arc::new(engine.clone()),
         [3; 32],
         std::sync::Arc::new(NoListener),
+        Hooks::none(),
     );
     let mailboxes = mailboxes.unwrap();
     mailboxes.create_account(ALICE, 0, &[], NOW).unwrap();

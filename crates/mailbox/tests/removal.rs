@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use tern_base::{AccountId, BlobId, ContentDigest, MailboxId, MessageId, OriginId, Timestamp, Uid};
 use tern_mailbox::{
-    Access, AppendRequest, Exposure, ExposureLevel, Flags, INBOX, Landing, Lineage, MailboxError,
-    Mailboxes, NoListener, Placed, SealTag, Served, Share, Transfer, Viewer,
+    Access, AppendRequest, Exposure, ExposureLevel, Flags, Hooks, INBOX, Landing, Lineage,
+    MailboxError, Mailboxes, NoListener, Placed, SealTag, Served, Share, Transfer, Viewer,
 };
 use tern_store::mem::Injected;
 use tern_store::{Batch, Engine, MemEngine, Range, Read, StoreError, Verdict};
@@ -21,7 +21,13 @@ const CONTENT: &[u8] =
     b"References: <began@it.test>\r\nMessage-ID: <1@x>\r\nSubject: letter\r\n\r\nBody\r\n";
 
 fn open(engine: &MemEngine) -> Mailboxes {
-    Mailboxes::open(Arc::new(engine.clone()), [3; 32], Arc::new(NoListener)).unwrap()
+    Mailboxes::open(
+        Arc::new(engine.clone()),
+        [3; 32],
+        Arc::new(NoListener),
+        Hooks::none(),
+    )
+    .unwrap()
 }
 
 /// Two accounts over an engine.

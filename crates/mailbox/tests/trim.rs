@@ -10,8 +10,8 @@ use std::sync::Arc;
 use tern_base::{Entropy, MailboxId, MessageId, Modseq, SeededEntropy, Uid};
 use tern_mailbox::rows::Change;
 use tern_mailbox::{
-    Access, FlagChange, FlagRequest, Flags, INBOX, MailboxError, Mailboxes, NoListener, SystemFlag,
-    Transfer,
+    Access, FlagChange, FlagRequest, Flags, Hooks, INBOX, MailboxError, Mailboxes, NoListener,
+    SystemFlag, Transfer,
 };
 
 use house::*;
@@ -22,7 +22,7 @@ const MOST: u64 = 12;
 fn house() -> House {
     let mut house = House::new();
     let engine = Arc::new(house.engine.clone());
-    let mailboxes = Mailboxes::open(engine, [1; 32], Arc::new(NoListener)).unwrap();
+    let mailboxes = Mailboxes::open(engine, [1; 32], Arc::new(NoListener), Hooks::none()).unwrap();
     house.mailboxes = mailboxes.remembering(MOST);
     house
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use house::{ALICE, House};
 use tern_base::AccountId;
-use tern_mailbox::{FolderChange, Listener, MailboxError, Mailboxes};
+use tern_mailbox::{FolderChange, Hooks, Listener, MailboxError, Mailboxes};
 use tern_store::{MemEngine, StoreError, Verdict};
 
 #[derive(Default)]
@@ -31,6 +31,7 @@ fn what_changes_nothing_wakes_nobody() {
         Arc::new(engine.clone()),
         [7; 32],
         Arc::clone(&heard) as Arc<dyn Listener>,
+        Hooks::none(),
     )
     .unwrap();
     let now = House::new().now;

@@ -17,7 +17,7 @@ use tern_mailbox::{
 };
 use tern_policy::{Authentication, built_in};
 use tern_recall::{
-    Destination, RecallId, Recalls, Request, Requester, Selector, Settings, Submission, Target,
+    Destination, Keys, RecallId, Request, Requester, Selector, Settings, Submission, Target,
     submission,
 };
 use tern_store::{Engine, Verdict};
@@ -35,8 +35,21 @@ fn main() {
     );
     let engine: Arc<dyn Engine> = Arc::new(engine.unwrap());
     let now = Timestamp::from_secs(1_800_000_000);
-    let mailboxes = Mailboxes::open(Arc::clone(&engine), [7; 32], Arc::new(NoListener)).unwrap();
-    let mailboxes = Arc::new(mailboxes);
+    let (keys, listener) = (
+        Keys {
+            content: [7; 32],
+            token: [9; 32],
+        },
+        Arc::new(NoListener),
+    );
+    let opened = tern_recall::open(
+        Arc::clone(&engine),
+        keys,
+        built_in(),
+        Settings::default(),
+        listener,
+    );
+    let (mailboxes, recalls) = opened.unwrap();
     let accounts: Vec<AccountId> = (1..=count).map(AccountId).collect();
     timed("accounts made", count, || {
         make_accounts(&mailboxes, &accounts, now)
@@ -48,9 +61,6 @@ fn main() {
     timed("delivered", count, || {
         deliver(&mailboxes, &*engine, &accounts, id, now)
     });
-    let policy = built_in();
-    let settings = Settings::default();
-    let recalls = Recalls::open(Arc::clone(&engine), mailboxes, policy, settings);
     let request = Request {
         id: RecallId([1; 16]),
         selector: Selector::Submission(id),

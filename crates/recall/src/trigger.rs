@@ -22,6 +22,22 @@ pub const RECALL_MAILBOX: &str = "Recall";
 /// The keyword of report messages.
 pub(crate) const REPORT_KEYWORD: &str = "$RecallReport";
 
+/// By what an account's own client asks, without a word to the server about recalls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trigger {
+    /// What it put into its recall mailbox.
+    Mailbox,
+    /// The keyword that it set.
+    Keyword,
+    /// What it submitted.
+    Mail,
+}
+
+impl Trigger {
+    /// Each, in the order in which they are looked at.
+    pub const ALL: [Self; 3] = [Self::Mailbox, Self::Keyword, Self::Mail];
+}
+
 /// Where the cursor stands: in which life of the mailbox, and at which UID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cursor {
@@ -30,18 +46,32 @@ struct Cursor {
 }
 
 impl Recalls {
-    /// Asks for everything that an account has asked for since the last look: by what it put into
-    /// its recall mailbox, by keyword and by mail. Answers what was asked; the caller goes on with
-    /// [`Recalls::run`] for each.
+    /// Asks for everything that an account has asked for since the last look, by every
+    /// [`Trigger`]. Answers what was asked; the caller goes on with [`Recalls::run`] for each.
     pub fn triggers(
         &self,
         account: AccountId,
         now: Timestamp,
     ) -> Result<Vec<Requested>, RecallError> {
-        let mut answers = self.mailbox_triggers(account, now)?;
-        answers.extend(self.keyword_triggers(account, now)?);
-        answers.extend(self.mail_triggers(account, now)?);
+        let mut answers = Vec::new();
+        for trigger in Trigger::ALL {
+            answers.extend(self.triggered(account, trigger, now)?);
+        }
         Ok(answers)
+    }
+
+    /// Asks for what an account has asked for by one trigger since the last look.
+    pub fn triggered(
+        &self,
+        account: AccountId,
+        trigger: Trigger,
+        now: Timestamp,
+    ) -> Result<Vec<Requested>, RecallError> {
+        match trigger {
+            Trigger::Mailbox => self.mailbox_triggers(account, now),
+            Trigger::Keyword => self.keyword_triggers(account, now),
+            Trigger::Mail => self.mail_triggers(account, now),
+        }
     }
 
     fn mailbox_triggers(

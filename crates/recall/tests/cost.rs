@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use house::{ALICE, BOB, House};
 use tern_base::BlobId;
-use tern_mailbox::{INBOX, Mailboxes, NoListener};
-use tern_recall::{Recalls, Requested, Selector, Settings};
+use tern_mailbox::{INBOX, NoListener};
+use tern_recall::{Keys, Requested, Selector, Settings};
 use tern_store::{Batch, CommitError, Engine, MemEngine, Page, Range, Read, Snapshot, StoreError};
 
 /// A store that counts what is looked for in it.
@@ -62,14 +62,16 @@ fn a_list_looks_for_no_copy_under_what_is_settled() {
     let kept = house.submit(ALICE, &[BOB], &[], 2);
     let engine = Arc::new(Counting(house.engine.clone(), AtomicUsize::new(0)));
     let shared: Arc<dyn Engine> = Arc::<Counting>::clone(&engine);
-    let mailboxes = Mailboxes::open(Arc::clone(&shared), [7; 32], Arc::new(NoListener)).unwrap();
-    let mailboxes = Arc::new(mailboxes);
-    let recalls = Recalls::open(
-        shared,
-        Arc::clone(&mailboxes),
-        tern_policy::unattended(),
-        Settings::default(),
+    let (keys, listener) = (
+        Keys {
+            content: [7; 32],
+            token: [9; 32],
+        },
+        Arc::new(NoListener),
     );
+    let policy = tern_policy::unattended();
+    let opened = tern_recall::open(shared, keys, policy, Settings::default(), listener);
+    let (mailboxes, recalls) = opened.unwrap();
     let looked = || {
         let before = engine.1.load(Ordering::Relaxed);
         let hidden = mailboxes.hidden(BOB).unwrap().len();

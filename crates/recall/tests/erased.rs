@@ -11,7 +11,7 @@ use tern_base::{AccountId, Entropy as _, OriginId, SeededEntropy, Timestamp};
 use tern_mailbox::{Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes, NoListener};
 use tern_policy::{Authentication, built_in};
 use tern_recall::{
-    Destination, HoldBook, RecallId, Recalls, Request, Requester, Selector, Settings, Submission,
+    Destination, Keys, RecallId, Recalls, Request, Requester, Selector, Settings, Submission,
     Target, submission,
 };
 use tern_store::{Engine, Range, Verdict};
@@ -34,9 +34,21 @@ struct House {
 impl House {
     fn new(engine: Arc<dyn Engine>) -> Self {
         let now = Timestamp::from_secs(1_800_000_000);
-        let mailboxes = Mailboxes::open(Arc::clone(&engine), [7; 32], Arc::new(NoListener));
-        let mailboxes = mailboxes.unwrap().kept_by(Arc::new(HoldBook::default()));
-        let mailboxes = Arc::new(mailboxes);
+        let (keys, listener) = (
+            Keys {
+                content: [7; 32],
+                token: [9; 32],
+            },
+            Arc::new(NoListener),
+        );
+        let opened = tern_recall::open(
+            Arc::clone(&engine),
+            keys,
+            built_in(),
+            Settings::default(),
+            listener,
+        );
+        let (mailboxes, recalls) = opened.unwrap();
         let folders = [FolderSpec {
             path: "Recall",
             role: None,
@@ -46,12 +58,6 @@ impl House {
                 .create_account(*account, 0, &folders, now)
                 .unwrap();
         }
-        let recalls = Recalls::open(
-            Arc::clone(&engine),
-            Arc::clone(&mailboxes),
-            built_in(),
-            Settings::default(),
-        );
         Self {
             engine,
             mailboxes,

@@ -108,17 +108,18 @@ pub(crate) fn open(
     let secrets = tern_directory::secrets(&*engine, entropy)?;
     let log_name = format!("{}/tern-audit", config.server.hostname.as_str());
     tern_audit::ensure_key(&*engine, &log_name, clock::now(), entropy)?;
-    let mailboxes = Mailboxes::open(Arc::clone(&engine), secrets.content_key, listener)?;
-    let mailboxes = mailboxes
-        .marking(tern_recall::RECALL_KEYWORD)
-        .watching(tern_recall::RECALL_MAILBOX)
-        .keeping_at_most(config.recall.held_quotas)
-        .recognising(Arc::new(tern_recall::returned::Returns::new(
-            Arc::clone(&engine),
-            secrets.token_key,
-            secrets.content_key,
-        )));
-    let mailboxes = Arc::new(mailboxes.kept_by(Arc::new(tern_recall::HoldBook::default())));
+    let keys = tern_recall::Keys {
+        content: secrets.content_key,
+        token: secrets.token_key,
+    };
+    let (mailboxes, recalls) = tern_recall::open(
+        Arc::clone(&engine),
+        keys,
+        Arc::<Policies>::clone(&policies),
+        config.recall.clone(),
+        listener,
+    )?;
+    let recalls = recalls.with_links(secrets.token_key, config.public_url());
     let schedule = Schedule::default();
     let settings = tern_delivery::Settings {
         hostname: config.server.hostname.as_str().to_owned(),
@@ -131,13 +132,6 @@ pub(crate) fn open(
         settings,
         secrets.token_key,
     );
-    let recalls = Recalls::open(
-        Arc::clone(&engine),
-        Arc::clone(&mailboxes),
-        Arc::<Policies>::clone(&policies),
-        config.recall.clone(),
-    );
-    let recalls = recalls.with_links(secrets.token_key, config.public_url());
     let factors = Factors::new(Arc::clone(&engine), &secrets);
     let passwords = Passwords::new(PasswordCost::default(), entropy)?;
     let sharing = Sharing::new(Arc::clone(&engine), config.directory.visible);

@@ -23,6 +23,7 @@ mod sim;
 use std::collections::BTreeMap;
 
 pub use sabotage::Sabotage;
+pub use tern_recall::Trigger;
 
 /// How a seed is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,8 @@ pub struct Summary {
     pub removed: usize,
     /// Times the process was killed.
     pub kills: usize,
+    /// What accounts asked for by each trigger, and was not refused.
+    pub triggered: BTreeMap<Trigger, usize>,
     /// How often a seal fell, settled or went within a step of somebody else or around one, and how
     /// often its commit met trouble.
     pub races: BTreeMap<&'static str, usize>,
@@ -94,6 +97,9 @@ impl std::ops::AddAssign for Summary {
         self.kept += other.kept;
         self.removed += other.removed;
         self.kills += other.kills;
+        for (trigger, count) in other.triggered {
+            *self.triggered.entry(trigger).or_default() += count;
+        }
         for (with, count) in other.races {
             *self.races.entry(with).or_default() += count;
         }

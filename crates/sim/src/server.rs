@@ -9,8 +9,7 @@ use tern_directory::{FactorKey, NewTotp, RecoveryCodes, Target, Visible};
 use tern_mailbox::{FolderSpec, Listener, Mailboxes, NoListener, Role, SealTag};
 use tern_policy::PolicySet;
 use tern_queue::Schedule;
-use tern_recall::returned::Returns;
-use tern_recall::{HoldBook, Recalls, Settings};
+use tern_recall::{Keys, Recalls, Settings};
 use tern_session::Sharing;
 use tern_store::{Engine, MemEngine, Verdict};
 
@@ -114,18 +113,8 @@ impl Server {
         let shared: Arc<dyn Engine> = Arc::new(engine.clone());
         let changes = Arc::<Changes>::default();
         let listener: Arc<dyn Listener> = Arc::<Changes>::clone(&changes);
-        let mailboxes = Mailboxes::open(Arc::clone(&shared), CONTENT_KEY, listener)?;
-        let mailboxes = Arc::new(
-            mailboxes
-                .without_lanes()
-                .kept_by(Arc::new(HoldBook::default()))
-                .recognising(Arc::new(Returns::new(
-                    Arc::clone(&shared),
-                    TOKEN_KEY,
-                    CONTENT_KEY,
-                )))
-                .marking(tern_recall::RECALL_KEYWORD),
-        );
+        let mailboxes = mailboxes(&shared, listener)?.without_lanes();
+        let mailboxes = Arc::new(mailboxes);
         Ok(Self {
             engine,
             recalls: recalls(Arc::clone(&shared), &mailboxes, Arc::clone(policy)),
@@ -160,8 +149,7 @@ pub(crate) struct Observer {
 impl Observer {
     pub(crate) fn open(mem: &MemEngine) -> Result<Self, tern_mailbox::MailboxError> {
         let shared: Arc<dyn Engine> = Arc::new(mem.clone());
-        let mailboxes = Mailboxes::open(Arc::clone(&shared), CONTENT_KEY, Arc::new(NoListener))?;
-        let mailboxes = Arc::new(mailboxes);
+        let mailboxes = Arc::new(mailboxes(&shared, Arc::new(NoListener))?);
         Ok(Self {
             mem: mem.clone(),
             recalls: recalls(Arc::clone(&shared), &mailboxes, tern_policy::unattended()),
@@ -169,6 +157,17 @@ impl Observer {
             mailboxes,
         })
     }
+}
+
+fn mailboxes(
+    engine: &Arc<dyn Engine>,
+    listener: Arc<dyn Listener>,
+) -> Result<Mailboxes, tern_mailbox::MailboxError> {
+    let keys = Keys {
+        content: CONTENT_KEY,
+        token: TOKEN_KEY,
+    };
+    tern_recall::mailboxes(engine, keys, &Settings::default(), listener)
 }
 
 fn recalls(engine: Arc<dyn Engine>, mailboxes: &Arc<Mailboxes>, policy: Arc<PolicySet>) -> Recalls {

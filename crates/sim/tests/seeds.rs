@@ -1,7 +1,7 @@
 //! Seeds that must hold: two hundred in a row, and each hard one that was found.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use tern_sim::{Options, Summary, run};
+use tern_sim::{Options, Summary, Trigger, run};
 
 fn sum(seeds: std::ops::Range<u64>) -> Summary {
     let mut total = Summary::default();
@@ -24,6 +24,10 @@ fn check(seeds: std::ops::Range<u64>) {
     assert!(total.freed > 2 && total.kept > 0, "{total:?}");
     assert!(total.sent_on > 10, "{total:?}");
     assert!(total.removed > 8 && total.kills > 20, "{total:?}");
+    for trigger in Trigger::ALL {
+        let asked = total.triggered.get(&trigger).copied().unwrap_or_default();
+        assert!(asked > 0, "nothing was asked by {trigger:?}: {total:?}");
+    }
     // Others are met in hundreds of seeds only (docs/recall.md 8).
     for with in ["a fetch", "a client"] {
         let met = total.races.get(with).copied().unwrap_or_default();

@@ -25,6 +25,7 @@ pub const TAG: SealTag = SealTag([9; 16]);
 /// Bounds what COPY can multiply.
 const QUOTA_BYTES: u64 = 64 * 1024;
 const CONTENT_KEY: [u8; 32] = [7; 32];
+const TOKEN_KEY: [u8; 32] = [9; 32];
 
 const FOLDERS: [FolderSpec; 2] = [
     FolderSpec {
@@ -67,7 +68,13 @@ pub fn engine() -> MemEngine {
 /// # Errors
 /// Where the store is damaged.
 pub fn open(engine: &MemEngine) -> Result<Mailboxes, MailboxError> {
-    Mailboxes::open(Arc::new(engine.clone()), CONTENT_KEY, Arc::new(NoListener))
+    let keys = tern_recall::Keys {
+        content: CONTENT_KEY,
+        token: TOKEN_KEY,
+    };
+    let engine: Arc<dyn Engine> = Arc::new(engine.clone());
+    let settings = tern_recall::Settings::default();
+    tern_recall::mailboxes(&engine, keys, &settings, Arc::new(NoListener))
 }
 
 /// Asserts that the mailboxes are consistent.

@@ -18,7 +18,6 @@ use tern_directory::{
 };
 use tern_mailbox::{INBOX, Mailboxes, NoListener};
 use tern_queue::Schedule;
-use tern_recall::returned::Returns;
 use tern_store::{Engine, MemEngine};
 
 pub(crate) const TOKEN_KEY: [u8; 32] = [7; 32];
@@ -29,18 +28,13 @@ pub(crate) fn address(text: &str) -> EmailAddress {
 }
 
 fn open(engine: Arc<dyn Engine>) -> (Arc<Mailboxes>, Delivery) {
-    let mailboxes = Mailboxes::open(Arc::clone(&engine), [3; 32], Arc::new(NoListener));
-    let mailboxes = Arc::new(
-        mailboxes
-            .unwrap()
-            .marking(tern_recall::RECALL_KEYWORD)
-            .watching(tern_recall::RECALL_MAILBOX)
-            .recognising(Arc::new(Returns::new(
-                Arc::clone(&engine),
-                TOKEN_KEY,
-                [3; 32],
-            ))),
-    );
+    let keys = tern_recall::Keys {
+        content: [3; 32],
+        token: TOKEN_KEY,
+    };
+    let settings = tern_recall::Settings::default();
+    let mailboxes = tern_recall::mailboxes(&engine, keys, &settings, Arc::new(NoListener));
+    let mailboxes = Arc::new(mailboxes.unwrap());
     let settings = Settings {
         hostname: "mx.tern.test".to_owned(),
         schedule: Schedule::default(),

@@ -22,7 +22,7 @@ use tern_mailbox::{
 use tern_session::{
     Authenticated, Budget, Mechanism, Peer, Protocol as _, Sharing, Step, TlsFacts, Verified,
 };
-use tern_store::{Batch, Engine as _, MemEngine, Range, Read as _, Verdict};
+use tern_store::{Batch, Engine, MemEngine, Range, Read as _, Verdict};
 
 pub(crate) const NOW: Timestamp = Timestamp(1_795_298_760_000);
 pub(crate) const BOB: AccountId = AccountId(1);
@@ -75,9 +75,14 @@ pub(crate) struct House {
 impl House {
     pub(crate) fn new() -> Self {
         let engine = MemEngine::new();
-        let mailboxes =
-            Mailboxes::open(Arc::new(engine.clone()), [1; 32], Arc::new(NoListener)).unwrap();
-        let mailboxes = mailboxes.marking("$Recall").watching("Recall");
+        let keys = tern_recall::Keys {
+            content: [1; 32],
+            token: [9; 32],
+        };
+        let (shared, settings): (Arc<dyn Engine>, _) =
+            (Arc::new(engine.clone()), Settings::default());
+        let mailboxes = tern_recall::mailboxes(&shared, keys, &settings, Arc::new(NoListener));
+        let mailboxes = mailboxes.unwrap();
         for domain in ["example.org", "example.net"] {
             let domain = tern_base::Domain::parse(domain).unwrap();
             tern_directory::add_domain(&engine, &domain, NOW).unwrap();

@@ -88,9 +88,19 @@ impl House {
 
     /// A house over this store.
     pub(crate) fn over(engine: Arc<dyn Engine>, policy: Arc<dyn Policy>) -> Self {
-        let mailboxes = Mailboxes::open(Arc::clone(&engine), [7; 32], Arc::new(NoListener));
-        let mailboxes = mailboxes.unwrap().marking(tern_recall::RECALL_KEYWORD);
-        let mailboxes = Arc::new(mailboxes);
+        let keys = tern_recall::Keys {
+            content: [7; 32],
+            token: [9; 32],
+        };
+        let settings = tern_recall::Settings::default();
+        let opened = tern_recall::open(
+            Arc::clone(&engine),
+            keys,
+            policy,
+            settings,
+            Arc::new(NoListener),
+        );
+        let (mailboxes, recalls) = opened.unwrap();
         let now = Timestamp::from_secs(1_800_000_000);
         add_domain(&*engine, &Domain::parse("example.org").unwrap(), now).unwrap();
         for (account, name) in [(BOB, "bob"), (CAROL, "carol")] {
@@ -102,12 +112,6 @@ impl House {
             assert_eq!(create_account(&*engine, &new, now).unwrap().id, account);
             mailboxes.create_account(account, 0, &FOLDERS, now).unwrap();
         }
-        let recalls = Recalls::open(
-            Arc::clone(&engine),
-            Arc::clone(&mailboxes),
-            policy,
-            tern_recall::Settings::default(),
-        );
         let recalls = Arc::new(recalls);
         let settings = Settings {
             hostname: "mx.example.org".to_owned(),

@@ -34,8 +34,18 @@ pub(crate) struct House {
 impl House {
     pub(crate) fn new() -> Self {
         let engine = Arc::new(MemEngine::new());
-        let mailboxes = Mailboxes::open(engine.clone(), [7; 32], Arc::new(NoListener)).unwrap();
-        let mailboxes = Arc::new(mailboxes);
+        let keys = tern_recall::Keys {
+            content: [7; 32],
+            token: [9; 32],
+        };
+        let opened = tern_recall::open(
+            engine.clone(),
+            keys,
+            tern_policy::unattended(),
+            tern_recall::Settings::default(),
+            Arc::new(NoListener),
+        );
+        let (mailboxes, recalls) = opened.unwrap();
         let now = Timestamp::from_secs(1_800_000_000);
         let folders = [("Sent", Role::Sent), ("Trash", Role::Trash)];
         let folders = folders.map(|(path, role)| FolderSpec {
@@ -43,12 +53,6 @@ impl House {
             role: Some(role),
         });
         mailboxes.create_account(ALICE, 0, &folders, now).unwrap();
-        let recalls = Recalls::open(
-            engine.clone(),
-            Arc::clone(&mailboxes),
-            tern_policy::unattended(),
-            tern_recall::Settings::default(),
-        );
         let settings = Settings {
             hostname: "mx.example.org".to_owned(),
             schedule: tern_queue::Schedule::default(),

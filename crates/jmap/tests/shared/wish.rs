@@ -9,7 +9,7 @@ use tern_base::{AccountId, EmailAddress, MailboxId, SeededEntropy};
 use tern_directory::{
     NewAccount, Principals, Target, Visible, add_members, create_account, create_group,
 };
-use tern_mailbox::{Grantee, MailboxError, Mailboxes, NoListener, Rights, RightsChange};
+use tern_mailbox::{Grantee, Hooks, MailboxError, Mailboxes, NoListener, Rights, RightsChange};
 use tern_session::sharing::{self, Wanted, Wish};
 use tern_session::{RightsRequest, ids};
 use tern_store::Verdict;
@@ -265,7 +265,12 @@ fn a_quiet_mailbox_is_followed_however_busy_the_rest_of_the_account_is() {
         (of, got["queryState"].clone())
     });
     let forget = |house: &House| {
-        let boxes = Mailboxes::open(Arc::clone(&house.engine), [7; 32], Arc::new(NoListener));
+        let boxes = Mailboxes::open(
+            Arc::clone(&house.engine),
+            [7; 32],
+            Arc::new(NoListener),
+            Hooks::none(),
+        );
         assert!(boxes.unwrap().remembering(1).trim_log(BOB).unwrap());
     };
     for n in 0..4 {

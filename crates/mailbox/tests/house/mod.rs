@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use tern_base::{AccountId, MailboxId, OriginId, SeededEntropy, Timestamp};
 use tern_mailbox::{
-    AppendRequest, Cover, Flags, FolderSpec, INBOX, Landing, Lineage, MailboxError, Mailboxes,
-    NoListener, Origins, Outside, Placed, Role, Seal, SealTag, Viewer,
+    AppendRequest, Cover, Flags, FolderSpec, Hooks, INBOX, Landing, Lineage, MailboxError,
+    Mailboxes, NoListener, Origins, Outside, Placed, Role, Seal, SealTag, Viewer,
 };
 use tern_store::{MemEngine, Verdict};
 
@@ -130,7 +130,17 @@ impl House {
 }
 
 pub(crate) fn open(engine: &MemEngine) -> Mailboxes {
-    Mailboxes::open(Arc::new(engine.clone()), [7; 32], Arc::new(NoListener)).unwrap()
+    open_with(engine, Hooks::none())
+}
+
+pub(crate) fn open_with(engine: &MemEngine, hooks: Hooks) -> Mailboxes {
+    Mailboxes::open(
+        Arc::new(engine.clone()),
+        [7; 32],
+        Arc::new(NoListener),
+        hooks,
+    )
+    .unwrap()
 }
 
 /// How a letter comes that nobody's client brings.

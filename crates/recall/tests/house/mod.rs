@@ -18,9 +18,8 @@ use tern_mailbox::{
 use tern_policy::{Authentication, Notice, Policy};
 use tern_queue::{LeaseId, NewItem, QueueId, Schedule};
 use tern_recall::{
-    CopyOutcome, Destination, HoldBook, Notices, Outcome, RECALL_KEYWORD, RECALL_MAILBOX, Reason,
-    RecallError, RecallId, Recalls, Request, Requested, Requester, Selector, Settings, Subject,
-    Submission, Target, submission,
+    CopyOutcome, Destination, Keys, Notices, Outcome, Reason, RecallError, RecallId, Recalls,
+    Request, Requested, Requester, Selector, Settings, Subject, Submission, Target, submission,
 };
 use tern_store::{Engine, MemEngine, Verdict, mem::Injected};
 
@@ -120,18 +119,21 @@ impl House {
 
     fn open(engine: MemEngine, now: Timestamp, policy: Arc<dyn Policy>) -> Self {
         let shared: Arc<dyn Engine> = Arc::new(engine.clone());
-        let mailboxes = Mailboxes::open(Arc::clone(&shared), [7; 32], Arc::new(NoListener));
-        let mailboxes = mailboxes
-            .unwrap()
-            .marking(RECALL_KEYWORD)
-            .watching(RECALL_MAILBOX);
-        let mailboxes = Arc::new(mailboxes.kept_by(Arc::new(HoldBook::default())));
-        let recalls = Recalls::open(
+        let (keys, listener) = (
+            Keys {
+                content: [7; 32],
+                token: [9; 32],
+            },
+            Arc::new(NoListener),
+        );
+        let opened = tern_recall::open(
             shared,
-            Arc::clone(&mailboxes),
+            keys,
             Arc::clone(&policy),
             Settings::default(),
+            listener,
         );
+        let (mailboxes, recalls) = opened.unwrap();
         let recalls = recalls.with_links([8; 32], Some("https://mail.example.org/".into()));
         Self {
             engine,

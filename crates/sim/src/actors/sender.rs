@@ -9,6 +9,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use tern_base::{AccountId, EmailAddress, Entropy, Fault, OriginId, Timestamp};
 use tern_delivery::{DeliveryError, Incoming, IncomingRecipient, RecipientCheck, Submitter};
+use tern_recall::mail::REQUEST_LOCAL_PART;
 use tern_session::{ContentMemory, Peer, Protocol as _, Step, TlsFacts, Unlimited};
 use tern_smtp::{AcceptError, Accepted, Arrival, RecipientVerdict, Role, Session, Settings, Verbs};
 use tern_store::StoreError;
@@ -114,7 +115,12 @@ impl Sender {
         if count > 0 && (sim.chance(100) || count >= MAX_LETTERS) {
             return Some((sim.below(count as usize) as u32, recipients));
         }
-        let forwarded = self.forwarded(sim);
+        let asked_for = self.asked_for(sim);
+        let recipients = match asked_for {
+            Some(_) => vec![address(REQUEST_LOCAL_PART)],
+            None => recipients,
+        };
+        let forwarded = asked_for.or_else(|| self.forwarded(sim));
         let imitated = sim.chance(150) && self.account.is_none() && count > 0;
         let draft = Draft {
             number: count,
@@ -166,6 +172,17 @@ impl Sender {
             )
         });
         Some(count)
+    }
+
+    /// A letter that this sender has sent and asks to be taken back, by a mail that has it attached.
+    fn asked_for(&self, sim: &Sim) -> Option<Letter> {
+        let account = self.account.filter(|_| sim.chance(40))?;
+        let oracle = sim.oracle.borrow();
+        let sent = oracle.arrivals.values();
+        let sent = sent.filter(|arrival| arrival.submitter == Some(account));
+        let sent: Vec<u32> = sent.map(|arrival| arrival.letter).collect();
+        let letter = oracle.letter(sim.pick(&sent)?)?;
+        (letter.content.len() <= MAX_FORWARDED).then(|| letter.clone())
     }
 
     /// A letter that this sender knows, to be forwarded as an attachment.

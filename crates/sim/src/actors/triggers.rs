@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tern_base::AccountId;
-use tern_recall::Requested;
+use tern_recall::Trigger;
 
 use super::Actor;
 use crate::sim::Sim;
@@ -21,23 +21,19 @@ impl Triggers {
         if self.looked_at.get(&account) == Some(&changes) {
             return;
         }
-        match server.recalls.triggers(account, sim.now()) {
-            Ok(answers) => {
-                self.looked_at.insert(account, changes);
-                for answer in answers {
-                    let sealed = matches!(answer, Requested::Sealed(_));
-                    sim.tell(|| format!("trigger of account {account}: {answer:?}"));
-                    sim.oracle.borrow_mut().answered(answer);
-                    if sealed && server.engine.is_dead() {
-                        sim.tell(|| "answered by a dead server".to_owned());
-                    }
+        for trigger in Trigger::ALL {
+            match server.recalls.triggered(account, trigger, sim.now()) {
+                Ok(answers) => answers.into_iter().for_each(|answer| {
+                    sim.tell(|| format!("{trigger:?} of account {account}: {answer:?}"));
+                    sim.oracle.borrow_mut().triggered(trigger, answer);
+                }),
+                Err(error) => {
+                    sim.tell(|| format!("{trigger:?} of account {account}: {error}"));
+                    return sim.server_fault("triggers", error.fault(), &error);
                 }
             }
-            Err(error) => {
-                sim.tell(|| format!("trigger of account {account}: {error}"));
-                sim.server_fault("triggers", error.fault(), &error);
-            }
         }
+        self.looked_at.insert(account, changes);
     }
 
     fn late(sim: &Sim) {

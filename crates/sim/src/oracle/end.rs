@@ -166,8 +166,9 @@ impl Oracle {
                     self.broke(format!("recall {id} is not limited to {chosen:?}"));
                 }
             }
-            // By the recall mailbox of its owner: from everybody.
-            None if recall.protocol == "imap" && recall.chosen.is_empty() => {}
+            // By a client of its owner: from everybody.
+            None if ["imap", "smtp"].contains(&recall.protocol.as_str())
+                && recall.chosen.is_empty() => {}
             None => self.broke(format!("recall {id} was asked for by nobody")),
         }
     }

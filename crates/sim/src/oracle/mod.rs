@@ -23,7 +23,7 @@ use tern_base::{
     AccountId, ContentDigest, EmailAddress, MailboxId, MessageId, Modseq, OriginId, Timestamp, Uid,
 };
 use tern_mailbox::{Carriage, CopyRow, Flags, Seal, SealTag};
-use tern_recall::{HoldId, RecallId};
+use tern_recall::{HoldId, RecallId, Trigger};
 use tern_store::{MemEngine, Operation};
 
 use crate::Summary;
@@ -137,6 +137,8 @@ pub(crate) struct Oracle {
     taken: BTreeMap<(OriginId, String), bool>,
     broken: Option<String>,
     restored: usize,
+    /// What was asked by each trigger, and not refused.
+    triggered: BTreeMap<Trigger, usize>,
 }
 
 impl Oracle {
@@ -165,6 +167,7 @@ impl Oracle {
             taken: BTreeMap::new(),
             broken: None,
             restored: 0,
+            triggered: BTreeMap::new(),
         };
         oracle.look_at_all(true)?;
         Ok(oracle)
@@ -510,6 +513,7 @@ impl Oracle {
             kept: count(&|copy| copy.kept),
             removed: self.people.removed(),
             kills,
+            triggered: self.triggered.clone(),
             races: BTreeMap::new(),
         }
     }

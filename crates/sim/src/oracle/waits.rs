@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tern_recall::{Awaited, RecallId, Requested, State};
+use tern_recall::{Awaited, RecallId, Requested, State, Trigger};
 
 use super::Oracle;
 use crate::server::MANAGER;
@@ -29,6 +29,14 @@ impl Oracle {
             };
             self.waits.of.entry(id).or_insert(people);
         }
+    }
+
+    /// The answer to what an account asked for by a trigger.
+    pub(crate) fn triggered(&mut self, trigger: Trigger, answer: Requested) {
+        if !matches!(answer, Requested::Refused(..)) {
+            *self.triggered.entry(trigger).or_default() += 1;
+        }
+        self.answered(answer);
     }
 
     /// Somebody who may is about to free a recall.

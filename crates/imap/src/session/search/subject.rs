@@ -393,7 +393,7 @@ fn push_address(out: &mut String, address: &Address<&[u8]>) {
 #[cfg(test)]
 mod tests {
     use tern_base::OriginId;
-    use tern_mailbox::{AppendRequest, Flags, INBOX, NoListener, Viewer};
+    use tern_mailbox::{AppendRequest, Flags, Hooks, INBOX, NoListener, Viewer};
     use tern_store::MemEngine;
 
     use super::*;
@@ -432,7 +432,8 @@ mod tests {
 
     fn work_of_tests(content: &str, tests: Vec<Test>) -> (bool, Work) {
         let engine = Arc::new(MemEngine::new());
-        let mailboxes = Mailboxes::open(engine, [1; 32], Arc::new(NoListener)).unwrap();
+        let mailboxes =
+            Mailboxes::open(engine, [1; 32], Arc::new(NoListener), Hooks::none()).unwrap();
         mailboxes.create_account(BOB, 0, &[], NOW).unwrap();
         let append = AppendRequest {
             account: BOB,
