@@ -1,5 +1,5 @@
-//! Value layout of every table. Each value begins with a version byte; a reader of a later layout
-//! keeps reading the earlier ones.
+//! Value layout of every table. Each value begins with a version byte, and a reader reads that version alone:
+//! a store with others is refused by the `FORMAT` beside it, which counts them.
 
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{

@@ -251,14 +251,16 @@ pub(crate) struct SealHead {
     pub(crate) seals: u64,
 }
 
+const HEAD_VERSION: u8 = 1;
+
 impl SealHead {
     pub(crate) fn encode(self) -> Vec<u8> {
-        let mut w = Writer::versioned(VERSION);
+        let mut w = Writer::versioned(HEAD_VERSION);
         w.number(self.changes).number(self.seals).finish()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, VERSION)?;
+        let mut r = Reader::of_version(bytes, HEAD_VERSION)?;
         Ok(Self {
             changes: r.number()?,
             seals: r.number()?,

@@ -1,10 +1,11 @@
 //! The seals that readers ask, in memory.
 //!
-//! Invariant: holds every seal that is durable and active. It is filled before a seal's row is
-//! committed, so there is no moment in which the row is durable and content is served; a settled
-//! seal stays for as long as arrivals ask it, for whoever is half-way through a message that it
-//! found before the seal, and no list looks for copies under it, since there are none. Which letters were forgotten lately is known, so that what is about to be
-//! served of one is looked for again.
+//! Invariant: every seal that is durable and active is here. It is put here before its row is committed, so
+//! there is no moment in which the row is durable and content is served. A settled one stays for as long as
+//! arrivals ask it, for whoever is half-way through a message that they found before the seal; no list looks
+//! for copies under it, since there are none. What was settled before the start is not here: nobody is
+//! half-way through anything. Which letters were forgotten lately is known, so that what is about to be served
+//! of one is looked for again.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +20,8 @@ use crate::{Letter, MailboxError, tables};
 /// The seals by their letter.
 #[derive(Debug, Default)]
 pub(crate) struct SealSet {
-    active: AtomicUsize,
+    /// How many letters have a seal here: where none has, nothing more is asked.
+    letters: AtomicUsize,
     seals: RwLock<HashMap<ContentDigest, Vec<Seal>>>,
     forgotten: AtomicUsize,
     /// Letters of which a seal was forgotten since the last round of forgetting, and in the one before.
@@ -53,7 +55,7 @@ impl SealSet {
 
     /// The letters of which copies may still be in an account's mailboxes, under a seal.
     pub(crate) fn active_over(&self, account: AccountId) -> Vec<ContentDigest> {
-        if self.active.load(Ordering::SeqCst) == 0 {
+        if self.letters.load(Ordering::SeqCst) == 0 {
             return Vec::new();
         }
         let seals = self.seals.read().unwrap_or_else(PoisonError::into_inner);
@@ -63,7 +65,7 @@ impl SealSet {
     }
 
     fn any(&self, digest: ContentDigest, fits: impl Fn(&Seal) -> bool) -> bool {
-        if self.active.load(Ordering::SeqCst) == 0 {
+        if self.letters.load(Ordering::SeqCst) == 0 {
             return false;
         }
         let seals = self.seals.read().unwrap_or_else(PoisonError::into_inner);
@@ -75,7 +77,7 @@ impl SealSet {
     pub(crate) fn insert(&self, digest: ContentDigest, seal: Seal) {
         let mut seals = self.seals.write().unwrap_or_else(PoisonError::into_inner);
         seals.entry(digest).or_default().push(seal);
-        self.active.store(seals.len(), Ordering::SeqCst);
+        self.letters.store(seals.len(), Ordering::SeqCst);
     }
 
     /// Puts what is durable of a tag in the place of whatever is held of it. The row is read under
@@ -97,7 +99,7 @@ impl SealSet {
         if of.is_empty() {
             seals.remove(&digest);
         }
-        self.active.store(seals.len(), Ordering::SeqCst);
+        self.letters.store(seals.len(), Ordering::SeqCst);
         Ok(())
     }
 
@@ -146,6 +148,6 @@ impl SealSet {
                 seals.remove(&digest);
             }
         }
-        self.active.store(seals.len(), Ordering::SeqCst);
+        self.letters.store(seals.len(), Ordering::SeqCst);
     }
 }

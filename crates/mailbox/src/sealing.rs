@@ -15,6 +15,7 @@ use crate::{Carriage, Letter, MailboxError, Mailboxes, MessageRow, tables};
 
 /// Seals that one page reads.
 const PAGE: usize = 1_000;
+const CHANGES_VERSION: u8 = 1;
 
 /// The seals of a letter that hold at this time; the transaction depends on all of them.
 pub(crate) fn seals_in(
@@ -338,8 +339,9 @@ fn change_head(
 fn count_change(txn: &mut Transaction<'_>) -> Result<(), MailboxError> {
     let key = tables::seal_changes();
     let row = txn.get_newest(&key)?;
-    let changes = row.map(|row| Reader::new(&row).number()).transpose()?;
-    let changes = changes.unwrap_or_default() + 1;
-    txn.put(key, Writer::default().number(changes).finish());
+    let changes = |row: Vec<u8>| Reader::of_version(&row, CHANGES_VERSION)?.number();
+    let changes = row.map(changes).transpose()?.unwrap_or_default() + 1;
+    let mut w = Writer::versioned(CHANGES_VERSION);
+    txn.put(key, w.number(changes).finish());
     Ok(())
 }

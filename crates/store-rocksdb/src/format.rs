@@ -1,14 +1,15 @@
 //! The directory of a store: a `FORMAT` file beside RocksDB's own folder `db`.
 //!
-//! Invariant: `FORMAT` names the version of everything beside it. It is written before RocksDB
+//! Invariant: `FORMAT` names the version of everything beside it, of the rows that others keep in it, too. It is written before RocksDB
 //! makes a new store, and after everything else in a backup (its mark included), so a folder without it is unfinished.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// The version that this release writes; older ones are read.
-pub const FORMAT_VERSION: u32 = 1;
+/// The version that this build writes, and the only one that it reads: rows are changed in place for as long as
+/// nothing has been released. The sum of the versions of all kinds of rows, which `cargo xtask tidy` holds.
+pub const FORMAT_VERSION: u32 = 142;
 
 const FILE: &str = "FORMAT";
 const NAME: &str = "tern-store-rocksdb";
@@ -19,9 +20,9 @@ pub enum OpenError {
     /// Another process has it open.
     #[error("the store {} is in use by another process", .0.display())]
     InUse(PathBuf),
-    /// A newer release wrote it.
-    #[error("the store {} has format {found}; this release reads up to {FORMAT_VERSION}", .path.display())]
-    Newer {
+    /// Another build wrote it, whose rows are others.
+    #[error("the store {} has format {found}; this build reads format {FORMAT_VERSION} alone", .path.display())]
+    OtherFormat {
         /// The directory.
         path: PathBuf,
         /// Its format version.
@@ -53,7 +54,7 @@ pub(crate) fn database_path(directory: &Path) -> PathBuf {
     directory.join("db")
 }
 
-/// Makes a directory a store, or checks that it is one this release can read.
+/// Makes a directory a store, or checks that it is one this build can read.
 pub(crate) fn prepare(directory: &Path) -> Result<(), OpenError> {
     let failed = |error| OpenError::Io {
         path: directory.to_owned(),
@@ -71,8 +72,8 @@ pub(crate) fn prepare(directory: &Path) -> Result<(), OpenError> {
         Err(error) => return Err(failed(error)),
     };
     match parse(&text) {
-        Some(found) if found <= FORMAT_VERSION => Ok(()),
-        Some(found) => Err(OpenError::Newer {
+        Some(FORMAT_VERSION) => Ok(()),
+        Some(found) => Err(OpenError::OtherFormat {
             path: directory.to_owned(),
             found,
         }),

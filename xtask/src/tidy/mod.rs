@@ -6,6 +6,7 @@
 mod allow;
 mod banned;
 mod floors;
+mod format;
 mod links;
 mod machine;
 mod module_docs;
@@ -77,6 +78,7 @@ pub(crate) fn run_verb(context: &Context) -> Outcome {
     let files = read_files(context, &packages)?;
     let mut findings = floors::check(&packages);
     findings.extend(tables::check(&files));
+    findings.extend(format::check(&files));
     findings.extend(named_tests::check(&files));
     for file in &files {
         findings.extend(size::check(file));
