@@ -58,6 +58,7 @@ pub fn set_alias_in(
         txn.put(tables::address_key(address), tables::encode_address(&row));
     }
     link(txn, address, &old, &settled);
+    tables::roles_changed(txn)?;
     Ok(Alias {
         address: address.clone(),
         targets: settled,
@@ -92,6 +93,7 @@ pub fn remove_alias_in(
         return Ok(false);
     };
     link(txn, address, &targets, &[]);
+    tables::roles_changed(txn)?;
     tables::free_address(txn, address)?;
     Ok(true)
 }
@@ -128,6 +130,7 @@ pub(crate) fn drop_target(
     };
     let left: Vec<Target> = old.iter().filter(|t| *t != target).cloned().collect();
     link(txn, address, &old, &left);
+    tables::roles_changed(txn)?;
     if left.is_empty() {
         return tables::free_address(txn, address);
     }

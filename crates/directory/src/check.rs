@@ -262,7 +262,7 @@ impl Check<'_> {
                 self.note(format!("account {id} is {role} over what is gone"));
             }
         }
-        let counted = tables::counted_grants(self.reader)?;
+        let counted = tables::roles(self.reader)?.grants;
         if counted != grants.len() as u64 {
             let found = grants.len();
             self.note(format!(

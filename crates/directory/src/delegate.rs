@@ -34,6 +34,7 @@ pub fn add_delegate_in(
     }
     txn.put(key, tables::encode_grant(now));
     txn.put(tables::delegated_key(delegate, of), tables::mark());
+    tables::roles_changed(txn)?;
     Ok(true)
 }
 
@@ -49,6 +50,7 @@ pub fn remove_delegate_in(
     }
     txn.delete(key);
     txn.delete(tables::delegated_key(delegate, of));
+    tables::roles_changed(txn)?;
     Ok(true)
 }
 

@@ -151,11 +151,12 @@ pub fn grant_role_in(
     if txn.get(&key)?.is_some() {
         return Ok(false);
     }
-    let count = tables::grant_count(txn)?;
-    if count >= limits::MAX_GRANTS {
+    let mut roles = tables::roles_in(txn)?;
+    if roles.grants >= limits::MAX_GRANTS {
         return Err(DirectoryError::Limit("grants"));
     }
-    tables::put_grant_count(txn, count + 1);
+    roles.grants += 1;
+    roles.put(txn);
     txn.put(key, tables::encode_grant(now));
     Ok(true)
 }
@@ -176,20 +177,21 @@ pub fn revoke_role_in(txn: &mut Transaction<'_>, grant: &Grant) -> Result<bool, 
     if txn.get(&key)?.is_none() {
         return Ok(false);
     }
-    let count = tables::grant_count(txn)?;
-    tables::put_grant_count(txn, count.saturating_sub(1));
+    let mut roles = tables::roles_in(txn)?;
+    roles.grants = roles.grants.saturating_sub(1);
+    roles.put(txn);
     txn.delete(key);
     Ok(true)
 }
 
 /// Takes away every grant that `gone` names. Whoever removes an account, a domain or a group calls
-/// this in the transaction that removes its row: the count is changed by every grant, so none
+/// this in the transaction that removes its row: the head is changed by every grant, so none
 /// slips in meanwhile.
 pub(crate) fn drop_grants_in(
     txn: &mut Transaction<'_>,
     gone: impl Fn(&Grant) -> bool,
 ) -> Result<(), DirectoryError> {
-    let count = tables::grant_count(txn)?;
+    let mut roles = tables::roles_in(txn)?;
     // One page holds them all, see `limits::MAX_GRANTS`.
     let page = txn.scan(&tables::grants(), limits::MAX_GRANTS as usize + 1)?;
     let mut dropped = 0;
@@ -200,20 +202,22 @@ pub(crate) fn drop_grants_in(
         }
     }
     if dropped > 0 {
-        tables::put_grant_count(txn, count.saturating_sub(dropped));
+        roles.grants = roles.grants.saturating_sub(dropped);
+        roles.put(txn);
     }
     Ok(())
 }
 
-/// How many grants there are: it changes whenever one is given or taken, so that whoever decides by roles
-/// sees whether they still are what they were.
-pub fn grant_count(reader: &dyn Read) -> Result<u64, StoreError> {
-    tables::counted_grants(reader)
+/// How often who may do what over whom has changed: with each grant that is given or taken, each delegate, and
+/// each change of who is in a group. It only counts up, so that whoever decides by roles sees whether they
+/// still are what they were.
+pub fn role_changes(reader: &dyn Read) -> Result<u64, StoreError> {
+    Ok(tables::roles(reader)?.changes)
 }
 
 /// The same in a transaction that then depends on it.
-pub fn grant_count_in(txn: &mut Transaction<'_>) -> Result<u64, StoreError> {
-    tables::grant_count(txn)
+pub fn role_changes_in(txn: &mut Transaction<'_>) -> Result<u64, StoreError> {
+    Ok(tables::roles_in(txn)?.changes)
 }
 
 /// Every grant, by account; with when it was given.

@@ -117,6 +117,7 @@ pub fn add_members_in(
         return Err(DirectoryError::Limit("members of a group"));
     }
     txn.put(tables::group_key(id), tables::encode_group(&group));
+    tables::roles_changed(txn)?;
     Ok(group)
 }
 
@@ -149,6 +150,7 @@ pub fn remove_members_in(
             drop_member(txn, id, &Target::Account(account))?;
         }
     }
+    tables::roles_changed(txn)?;
     tables::get_group(txn, id)?.ok_or(DirectoryError::NotFound("group"))
 }
 
@@ -232,6 +234,7 @@ pub fn begin_group_removal_in(
     };
     tables::free_address(txn, &group.address)?;
     grant::drop_grants_in(txn, |grant| grant.scope == GrantScope::Group(id))?;
+    tables::roles_changed(txn)?;
     txn.delete(tables::group_key(id));
     txn.put(tables::group_gone_key(id), tables::mark());
     note_group_in(txn, &group, false)?;

@@ -65,8 +65,8 @@ pub use factor::{
     show_code_in,
 };
 pub use grant::{
-    About, Grant, GrantScope, Granter, Role, grant_count, grant_count_in, grant_role,
-    grant_role_in, grants_of, group_addresses_of, list_grants, revoke_role, revoke_role_in,
+    About, Grant, GrantScope, Granter, Role, grant_role, grant_role_in, grants_of,
+    group_addresses_of, list_grants, revoke_role, revoke_role_in, role_changes, role_changes_in,
     roles_over,
 };
 pub use group::{

@@ -13,7 +13,7 @@
 //! | 0x28 group of account | account u32, group u32 | - |
 //! | 0x29 secrets | - | keys of the server |
 //! | 0x2a grant | account u32, role, 0 or 1 and domain or 2 and group u32 | when it was given |
-//! | 0x2b grants | - | how many there are |
+//! | 0x2b roles | - | how many grants there are, and how often who may do what has changed |
 //! | 0x2c factor | account u32, factor u32 | TOTP, or recovery codes: see `factor/rows.rs` |
 //! | 0x2d factors | account u32 | failures, when one was last shown |
 //! | 0x2e group around an address | address, 0, group u32 | - |
@@ -54,7 +54,7 @@ const ALIAS_OF: u8 = 0x27;
 const GROUP_OF: u8 = 0x28;
 const SECRETS: u8 = 0x29;
 const GRANT: u8 = 0x2a;
-const GRANT_COUNT: u8 = 0x2b;
+const ROLES: u8 = 0x2b;
 const FACTOR: u8 = 0x2c;
 const FACTORS: u8 = 0x2d;
 const GROUP_AROUND: u8 = 0x2e;
@@ -63,6 +63,7 @@ const DELEGATED: u8 = 0xbd;
 const DELEGATE: u8 = 0xbe;
 const GROUP_GONE: u8 = 0xbf;
 const IDENTITY: u8 = 0x2f;
+const ROLES_VERSION: u8 = 2;
 pub(crate) const VERSION: u8 = 1;
 const ACCOUNT_VERSION: u8 = 2;
 
@@ -209,8 +210,8 @@ pub(crate) fn identity_key(account: AccountId, identity: u32) -> Vec<u8> {
     Key::table(IDENTITY).u32(account.0).u32(identity).finish()
 }
 
-fn grant_count_key() -> Vec<u8> {
-    Key::table(GRANT_COUNT).finish()
+fn roles_key() -> Vec<u8> {
+    Key::table(ROLES).finish()
 }
 
 // Ranges.
@@ -596,28 +597,50 @@ pub(crate) fn decode_grant(bytes: &[u8]) -> Result<Timestamp, Damaged> {
     Ok(Timestamp(r.number()?))
 }
 
-/// How many grants there are.
-pub(crate) fn grant_count(txn: &mut Transaction<'_>) -> Result<u64, StoreError> {
-    let row = txn.get(&grant_count_key())?;
-    Ok(read_grant_count(row.as_deref())?)
+/// What there is of roles: how many grants, and how often has changed who may do what over whom. The second
+/// only counts up: a role that is taken from one and given to another leaves the first as it was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RolesHead {
+    pub(crate) grants: u64,
+    pub(crate) changes: u64,
 }
 
-pub(crate) fn read_grant_count(row: Option<&[u8]>) -> Result<u64, Damaged> {
-    match row {
-        None => Ok(0),
-        Some(bytes) => Reader::of_version(bytes, VERSION)?.number(),
+impl RolesHead {
+    pub(crate) fn decode(row: Option<&[u8]>) -> Result<Self, Damaged> {
+        let Some(bytes) = row else {
+            return Ok(Self::default());
+        };
+        let mut r = Reader::of_version(bytes, ROLES_VERSION)?;
+        Ok(Self {
+            grants: r.number()?,
+            changes: r.number()?,
+        })
+    }
+
+    /// Puts a change of the grants, or of whom they are about, on record.
+    pub(crate) fn put(self, txn: &mut Transaction<'_>) {
+        let mut w = Writer::versioned(ROLES_VERSION);
+        w.number(self.grants).number(self.changes + 1);
+        txn.put(roles_key(), w.finish());
     }
 }
 
-pub(crate) fn counted_grants(reader: &dyn Read) -> Result<u64, StoreError> {
-    let row = reader.get(&grant_count_key())?;
-    Ok(read_grant_count(row.as_deref())?)
+/// What there is of roles, in a transaction that then depends on it.
+pub(crate) fn roles_in(txn: &mut Transaction<'_>) -> Result<RolesHead, StoreError> {
+    let row = txn.get(&roles_key())?;
+    Ok(RolesHead::decode(row.as_deref())?)
 }
 
-pub(crate) fn put_grant_count(txn: &mut Transaction<'_>, count: u64) {
-    let mut w = Writer::versioned(VERSION);
-    w.number(count);
-    txn.put(grant_count_key(), w.finish());
+pub(crate) fn roles(reader: &dyn Read) -> Result<RolesHead, StoreError> {
+    let row = reader.get(&roles_key())?;
+    Ok(RolesHead::decode(row.as_deref())?)
+}
+
+/// Notes that somebody is in a group or is not any more, or may act for somebody, in the transaction that
+/// does it.
+pub(crate) fn roles_changed(txn: &mut Transaction<'_>) -> Result<(), StoreError> {
+    roles_in(txn)?.put(txn);
+    Ok(())
 }
 
 // Writes that several verbs share.

@@ -4,7 +4,7 @@ use tern_base::{AccountId, Domain, Timestamp};
 use tern_directory::{
     About, DirectoryError, Grant, GrantScope, Role, account_by_address, check, grant_role,
     grants_of, group_addresses_of, group_by_address, list_grants, remove_account, remove_domain,
-    remove_group, revoke_role, roles_over,
+    remove_group, revoke_role, role_changes, roles_over,
 };
 
 use tern_store::{Engine, MemEngine};
@@ -248,4 +248,35 @@ fn an_account_is_in_the_groups_around_its_groups() {
     act(&engine, "-alias benny").unwrap();
     assert_eq!(of("ben"), "go@a.example ward@a.example");
     assert_eq!(check::check(&engine).unwrap(), []);
+}
+
+/// As many roles are held as before, by others: whoever decided by them sees that they have changed.
+#[test]
+fn whoever_decides_by_roles_sees_that_they_have_changed() {
+    let engine = world();
+    let ann = give(&engine, "ann", Role::Manager, GrantScope::Everyone);
+    let mut last = role_changes(&engine).unwrap();
+    let mut has_changed = |what: &str| {
+        let now = role_changes(&engine).unwrap();
+        assert!(now > last, "{what}");
+        last = now;
+    };
+    assert!(revoke_role(&engine, &ann).unwrap());
+    give(&engine, "ben", Role::Manager, GrantScope::Everyone);
+    has_changed("one for another");
+    for (line, what) in [
+        ("group ward cleo@b.example", "a member"),
+        ("leave ward cleo@b.example", "a member that is gone"),
+        (
+            "alias nurses ben",
+            "an alias, by which somebody may be in a group",
+        ),
+        ("-group ward", "a group that is gone"),
+    ] {
+        act(&engine, line).unwrap();
+        has_changed(what);
+    }
+    let before = role_changes(&engine).unwrap();
+    assert!(!revoke_role(&engine, &ann).unwrap());
+    assert_eq!(role_changes(&engine).unwrap(), before, "nothing was taken");
 }
