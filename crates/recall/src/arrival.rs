@@ -2,22 +2,15 @@
 //!
 //! An arrival is a submission that no account of this server made. Nobody owns it: it gets no report,
 //! whoever sends it on later is not its author, and only whoever may take back any message takes it
-//! back. It is found by
-//! who sent it, which is what its envelope or its `From:` says; neither proves anything, and nothing
-//! is allowed by it.
+//! back. It is found by who sent it, which is what its envelope or its `From:` says; neither proves
+//! anything, and nothing is allowed by it. How it is forgotten is in `forget.rs`.
 
 use tern_base::codec::{Damaged, Reader, Writer};
-use tern_base::{ContentDigest, EmailAddress, OriginId, Timestamp};
-use tern_store::{Range, Read, StoreError, Transaction, Verdict};
+use tern_base::{ContentDigest, EmailAddress, OriginId};
+use tern_store::{Read, StoreError, Transaction};
 
 use crate::request::NotSealed;
-use crate::submission::Sent;
-use crate::{
-    RecallError, Recalls, Refusal, Submission, limits, onward, quoted, submission, tables,
-};
-
-/// Rows that are read, or forgotten, at once.
-const PAGE: usize = 200;
+use crate::{Refusal, Submission, onward, quoted, submission, tables};
 
 /// One message that came in from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +28,7 @@ impl Arrival {
         w.finish()
     }
 
-    fn decode(id: OriginId, row: &[u8]) -> Result<Self, Damaged> {
+    pub(crate) fn decode(id: OriginId, row: &[u8]) -> Result<Self, Damaged> {
         let mut r = Reader::of_version(row, 1)?;
         Ok(Self {
             submission: Submission::decode(id, r.bytes()?)?,
@@ -69,7 +62,7 @@ pub fn record_arrival_in(txn: &mut Transaction<'_>, arrival: &Arrival) -> Result
 }
 
 /// The letter that a message is, then those inside it.
-fn letters(submission: &Submission) -> impl Iterator<Item = ContentDigest> + '_ {
+pub(crate) fn letters(submission: &Submission) -> impl Iterator<Item = ContentDigest> + '_ {
     std::iter::once(submission.digest).chain(submission.carried.iter().map(|letter| letter.digest))
 }
 
@@ -104,73 +97,4 @@ pub(crate) fn remember_in(txn: &mut Transaction<'_>, id: OriginId) -> Result<(),
     }
     txn.put(tables::spoken_of(id), Vec::new());
     Ok(())
-}
-
-impl Recalls {
-    /// Forgets what came in so long ago that it need not be found any more, that was never asked for, and
-    /// that no hold is about: whether a copy of it is held may show by nothing else.
-    /// To be called now and then; answers how many there were.
-    pub fn forget_arrivals(&self, now: Timestamp) -> Result<u64, RecallError> {
-        let before = Timestamp(now.0.saturating_sub(self.settings.arrivals_ms()));
-        let mut forgotten = 0;
-        let mut next: Option<Range> = Some(tables::arrivals_between(Timestamp(0), before));
-        while let Some(range) = next {
-            let page = self.engine.scan(&range, PAGE)?;
-            for (key, row) in &page.rows {
-                let id = Arrival::of_row(key, row)?.submission.id;
-                forgotten += u64::from(self.forget_arrival(id, now)?);
-            }
-            next = page.next;
-        }
-        Ok(forgotten)
-    }
-
-    fn forget_arrival(&self, id: OriginId, now: Timestamp) -> Result<bool, RecallError> {
-        loop {
-            let done = tern_store::transact(&*self.engine, |txn| {
-                let is_asked_for = txn.get(&tables::spoken_of(id))?.is_some();
-                let is_kept = is_asked_for || txn.get(&tables::under_way(id))?.is_some();
-                let arrival = txn.get(&tables::arrival(id))?;
-                let arrival = arrival.map(|row| Arrival::decode(id, &row)).transpose()?;
-                let found = arrival.map(|arrival| arrival.submission);
-                if is_kept || self.is_held_in(txn, found.as_ref(), now)? {
-                    return Ok(Verdict::Abandon(Some(false)));
-                }
-                if submission::forget_targets_in(txn, id, limits::FORGOTTEN_AT_ONCE)? {
-                    return Ok(Verdict::Commit(None));
-                }
-                if let Some(submission) = found {
-                    self.forget_letters_in(txn, &submission)?;
-                    quoted::forget_in(txn, &submission);
-                    onward::forget_in(txn, &submission);
-                }
-                txn.delete(tables::arrival(id));
-                Ok::<_, RecallError>(Verdict::Commit(Some(true)))
-            })?;
-            if let Some(done) = done {
-                return Ok(done);
-            }
-        }
-    }
-
-    /// Forgets that an arrival was the first to bring its letters, but for those of which there is a
-    /// copy: that one is still nobody's here to take back.
-    fn forget_letters_in(
-        &self,
-        txn: &mut Transaction<'_>,
-        submission: &Submission,
-    ) -> Result<(), RecallError> {
-        for digest in letters(submission) {
-            let key = tables::letter(digest);
-            let known = txn.get(&key)?.map(|row| Sent::decode(&row)).transpose()?;
-            let is_first = known.is_some_and(|known| known.latest == submission.id);
-            if is_first
-                && self.mailboxes.first_copies(digest, 1)?.is_empty()
-                && self.mailboxes.carriers(digest)?.is_empty()
-            {
-                txn.delete(key);
-            }
-        }
-        Ok(())
-    }
 }

@@ -7,6 +7,7 @@ use tern_mailbox::Mailboxes;
 use tern_policy::Policy;
 use tern_store::{Engine, StoreError, Transaction};
 
+use crate::forget::Forgetting;
 use crate::link::Links;
 use crate::status::each_row;
 use crate::{HoldBook, Recall, RecallError, RecallId, Settings, tables};
@@ -19,6 +20,7 @@ pub struct Recalls {
     pub(crate) settings: Settings,
     pub(crate) links: Option<Links>,
     pub(crate) holds: HoldBook,
+    pub(crate) forgetting: Forgetting,
 }
 
 impl std::fmt::Debug for Recalls {
@@ -42,6 +44,7 @@ impl Recalls {
             settings,
             links: None,
             holds: HoldBook::default(),
+            forgetting: Forgetting::default(),
         }
     }
 

@@ -20,7 +20,7 @@ use tern_base::{AccountId, ContentDigest, EmailAddress, Entropy, OriginId, Times
 use crate::Submission;
 
 pub use book::HoldBook;
-pub(crate) use book::head_in;
+pub(crate) use book::{Head, head_in};
 pub use export::{HeldCopy, HeldPage};
 pub use place::NewHold;
 pub use sweep::KeptCopies;
@@ -117,6 +117,11 @@ impl Hold {
     /// Whether it holds anything now.
     pub fn is_in_force(&self, now: Timestamp) -> bool {
         self.ends.is_none_or(|ends| ends > now)
+    }
+
+    /// Whether it is about a message, whoever has it: one over an account alone is about none.
+    pub(crate) fn is_about(&self, found: &Submission) -> bool {
+        self.scope.is_about_messages() && self.fits_submission(found)
     }
 
     /// Whether a submission fits, whoever got it.

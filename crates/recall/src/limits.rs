@@ -86,6 +86,8 @@ pub const MAX_APPROVERS_TOLD: usize = 50;
 pub const APPROVAL_LINK_MS: u64 = 3 * 24 * 60 * 60 * 1000;
 /// How long after it was sent a message may expire at the latest, in milliseconds: ten years.
 pub const MAX_EXPIRY_MS: u64 = 10 * 366 * 24 * 60 * 60 * 1000;
+/// Arrivals that one look for what can be forgotten goes over; the next one goes on behind them.
+pub const ARRIVALS_LOOKED_AT: usize = 10_000;
 /// Rows of where an arrival led that one transaction forgets.
 pub const FORGOTTEN_AT_ONCE: usize = 100;
 /// Most recalls of one submission, each of which takes copies that the others leave; a request beyond

@@ -18,7 +18,6 @@ use tern_policy::{Operation, Selection};
 use tern_store::{Range, Read};
 
 use crate::arrival::{Arrival, arrival};
-use crate::chosen::is_chosen;
 use crate::request::refusal_of;
 use crate::submission::Sent;
 use crate::{
@@ -273,27 +272,18 @@ impl Recalls {
         Ok(found.into_iter().map(|one| (one, false)).collect())
     }
 
-    /// Whether each of the chosen addresses is one that somebody was written to by. Of what came in from outside
-    /// that is not known: often each recipient was sent a message of their own.
+    /// Whether each of the chosen addresses is one that somebody was written to by.
     fn everybody_is_meant(
         &self,
         chosen: &[String],
         found: &[Submission],
     ) -> Result<(), RecallError> {
-        if chosen.is_empty() || found.iter().any(|one| one.submitter().is_none()) {
+        if found.is_empty() {
             return Ok(());
         }
-        let mut unmet: Vec<&String> = chosen.iter().collect();
-        for one in found {
-            let targets = submission::targets(&*self.engine, one.id)?;
-            unmet.retain(|address| {
-                let address = std::slice::from_ref(*address);
-                !targets.iter().any(|target| is_chosen(target, address))
-            });
-        }
-        match unmet.first() {
-            Some(address) if !found.is_empty() => Err(RecallError::Nobody((*address).clone())),
-            _ => Ok(()),
+        match self.unmet(chosen, found)?.pop() {
+            Some(address) => Err(RecallError::Nobody(address)),
+            None => Ok(()),
         }
     }
 

@@ -3,14 +3,17 @@
 
 mod house;
 
-use house::{BOB, CAROL, House};
-use tern_base::{AccountId, EmailAddress, OriginId};
+use std::sync::Arc;
+
+use house::counting::Counting;
+use house::{ALICE, BOB, CAROL, House};
+use tern_base::{AccountId, EmailAddress, OriginId, Timestamp};
 use tern_mailbox::{Access, INBOX, Landing, Lineage};
-use tern_policy::Authentication;
+use tern_policy::{Authentication, Selection};
 use tern_recall::arrival::record_arrival_in;
 use tern_recall::{
-    Arrival, Destination, HoldId, NewHold, Refusal, Request, Requested, Requester, Scope, Selector,
-    State, Submission, Target, submission,
+    Arrival, BatchId, Destination, HoldId, NewHold, Notices, Reach, RecallError, Refusal, Request,
+    Requested, Requester, Retract, Scope, Search, Selector, State, Submission, Target, submission,
 };
 use tern_store::Verdict;
 
@@ -158,4 +161,88 @@ fn what_is_asked_for_meanwhile_is_not_forgotten() {
     assert!(house.uids(BOB, INBOX).is_empty());
     assert_eq!(house.recalls.forget_arrivals(later).unwrap(), 0);
     house.check();
+}
+
+/// What a hold is about is as good as never forgotten: nothing may be done for each of them every minute.
+#[test]
+fn what_stays_is_looked_at_once_and_not_again_until_something_has_changed() {
+    let mut house = House::new();
+    for n in 0..300 {
+        arrive(&mut house, BOB, n);
+    }
+    let hold = |id, ends| NewHold {
+        id,
+        scope: Scope {
+            since: Some(Timestamp(0)),
+            ..Scope::default()
+        },
+        why: "case 12".into(),
+        ends,
+        visible: false,
+    };
+    let engine = Arc::new(Counting::new(house.engine.clone()));
+    let (recalls, _) = house.recalls_over(Arc::<Counting>::clone(&engine));
+    let first = hold(HoldId::new(house.now, &mut house.entropy), None);
+    recalls.place_hold(&first, &operator(), house.now).unwrap();
+    let later = house.now.plus_millis(LONG_MS);
+    let look = |at| {
+        engine.forget();
+        (
+            recalls.forget_arrivals(at).unwrap(),
+            engine.asked(),
+            engine.begun(),
+        )
+    };
+    // One moment for the holds, and no transaction for what they keep.
+    let (forgotten, asked, begun) = look(later);
+    assert_eq!((forgotten, begun), (0, 1));
+    assert!(asked > 3, "a page after the other");
+    let (forgotten, asked, begun) = look(later.plus_millis(60_000));
+    assert_eq!((forgotten, begun), (0, 1));
+    assert!(
+        asked <= 3,
+        "{asked} reads of what was looked at a minute before"
+    );
+    // A day later once more, since nothing else tells what was under way.
+    assert!(look(later.plus_millis(DAY_MS)).1 > 3);
+
+    let until = later.plus_millis(2 * DAY_MS);
+    let second = hold(HoldId::new(house.now, &mut house.entropy), Some(until));
+    recalls.place_hold(&second, &operator(), later).unwrap();
+    recalls.release_hold(first.id, &operator(), later).unwrap();
+    let before = Timestamp(until.0 - 1);
+    assert_eq!(look(before).0, 0);
+    // It ends by itself, which changes no row.
+    assert_eq!(look(until).0, 300);
+}
+
+/// A typing mistake takes nothing, and is told, though what came in is often sent to each by itself.
+#[test]
+fn an_address_that_leads_to_nobody_here_is_a_mistake_whoever_sent_the_message() {
+    let mut house = House::new();
+    arrive(&mut house, BOB, 1);
+    house.submit(ALICE, &[CAROL], &[], 1);
+    let mut retract = Retract {
+        batch: BatchId([7; 16]),
+        search: Search {
+            subject: Some("Letter".into()),
+            ..Search::default()
+        },
+        requester: operator(),
+        chosen: vec!["bob@example.org".into(), "dave@example.org".into()],
+        selection: Selection::Any,
+        reach: Reach::default(),
+        attachment: None,
+        depth: 0,
+        notices: Notices::default(),
+        reason: None,
+    };
+    // Nobody has written to Dave yet, who may be next.
+    assert!(house.recalls.plan_retract(&retract, house.now).is_ok());
+    retract.chosen.push("carol@exmaple.org".into());
+    let wrong = RecallError::Nobody("carol@exmaple.org".into());
+    let planned = house.recalls.plan_retract(&retract, house.now);
+    assert_eq!(planned.map(drop), Err(wrong.clone()));
+    assert_eq!(house.recalls.retract(&retract, house.now), Err(wrong));
+    assert_eq!(house.uids(BOB, INBOX), [1]);
 }

@@ -56,7 +56,7 @@ impl HoldBook {
     }
 
     /// The head of the holds, and every hold, at one moment.
-    pub(super) fn all_of(&self, reader: &dyn Read) -> Result<(Head, Arc<[Hold]>), StoreError> {
+    pub(crate) fn all_of(&self, reader: &dyn Read) -> Result<(Head, Arc<[Hold]>), StoreError> {
         let row = reader.get(&tables::holds_head())?;
         let head = row.map_or(Ok(Head::default()), |row| Head::decode(&row))?;
         let all = self.all(head, |range| reader.scan(range, store_limits::MAX_PAGE))?;

@@ -43,10 +43,8 @@ impl Recalls {
         now: Timestamp,
     ) -> Result<bool, RecallError> {
         let all = self.holds.all_in(txn)?;
-        let mut about = all.iter().filter(|hold| hold.scope.is_about_messages());
-        Ok(found.is_some_and(|found| {
-            about.any(|hold| hold.is_in_force(now) && hold.fits_submission(found))
-        }))
+        let mut in_force = all.iter().filter(|hold| hold.is_in_force(now));
+        Ok(found.is_some_and(|found| in_force.any(|hold| hold.is_about(found))))
     }
 
     /// The accounts whose copies a recall of a submission may not hide now, and the holds by which

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "shared by test files that each use a part")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+pub(crate) mod counting;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -143,6 +145,15 @@ impl House {
             now,
             policy,
         }
+    }
+
+    /// The recalls, and the mailboxes, of another process over the same rows, read by way of another engine.
+    pub(crate) fn recalls_over(&self, engine: Arc<dyn Engine>) -> (Recalls, Arc<Mailboxes>) {
+        let mailboxes = Mailboxes::open(Arc::clone(&engine), [7; 32], Arc::new(NoListener));
+        let mailboxes = Arc::new(mailboxes.unwrap());
+        let (policy, theirs) = (Arc::clone(&self.policy), Arc::clone(&mailboxes));
+        let recalls = Recalls::open(engine, theirs, policy, Settings::default());
+        (recalls, mailboxes)
     }
 
     /// A process over an older state of the store that was put back.
