@@ -7,9 +7,11 @@
 use std::borrow::Cow;
 
 use serde_json::{Value, json};
+use tern_base::Timestamp;
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_mailbox::MailboxError;
 use tern_mime::NoAttachment;
+use tern_policy::Decision;
 use tern_queue::Status;
 use tern_store::Verdict;
 
@@ -139,6 +141,23 @@ impl Recalls {
             attachment: Some(Attachment { asked, found }),
             ..request.clone()
         }))
+    }
+
+    /// The same, unless policy lets whoever asks not ask at all: nothing is read for them.
+    pub(crate) fn looked_for_if_let<'a>(
+        &self,
+        request: &'a Request,
+        found: &Submission,
+        now: Timestamp,
+    ) -> Result<Cow<'a, Request>, RecallError> {
+        if request.attachment.is_some() {
+            let asked = self.asked(request.requester.account)?;
+            let verdict = self.verdict_on(request, found, &asked, now)?;
+            if matches!(verdict.decision, Decision::Deny(_)) {
+                return Ok(Cow::Borrowed(request));
+            }
+        }
+        self.looked_for(request, found)
     }
 
     /// The message as it was sent, wherever the server has it: in a mailbox, in the vault or on its way

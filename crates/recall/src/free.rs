@@ -337,6 +337,8 @@ impl Recalls {
         act: impl Fn(&Held) -> Result<Option<(Wait, Draft)>, RecallError>,
     ) -> Result<Requested, RecallError> {
         for _ in 0..ATTEMPTS {
+            // Read before anybody is judged by it.
+            let role_changes = tern_directory::role_changes(&*self.engine)?;
             let held = self.held(id)?;
             if held.recall.state.is_waiting() && self.is_expired(&held, now) {
                 // Also where this is not for them to know: they get the answer below.
@@ -351,7 +353,6 @@ impl Recalls {
                     _ => self.answer_on_record(&held.recall),
                 };
             };
-            let grants = tern_directory::grant_count(&*self.engine)?;
             let lapsed = self.judge_approvals(&held, &mut wait)?;
             if !lapsed.is_empty() {
                 entry = entry.detail("lapsed", lapsed.join(" "));
@@ -360,7 +361,7 @@ impl Recalls {
                 held,
                 wait,
                 entry,
-                grants,
+                role_changes,
             };
             let answer = match self.ask_again(&freed, now) {
                 Err(NotSealed::Joined(_)) => {
@@ -468,6 +469,8 @@ impl Recalls {
         act: impl Fn(&Held) -> Result<(Ended, Draft), RecallError>,
     ) -> Result<(), RecallError> {
         for _ in 0..ATTEMPTS {
+            // Read before anybody is judged by it.
+            let role_changes = tern_directory::role_changes(&*self.engine)?;
             let held = self.held(id)?;
             let (ended, entry) = act(&held)?;
             if !held.recall.state.is_waiting() {
@@ -484,12 +487,11 @@ impl Recalls {
                 }) => entry.detail("reason", reason.as_str()),
                 _ => entry,
             };
-            let grants = tern_directory::grant_count(&*self.engine)?;
             let freed = Freed {
                 held,
                 wait,
                 entry,
-                grants,
+                role_changes,
             };
             let done = tern_store::transact(&*self.engine, |txn| {
                 let mut recall = freed.act_in(self, txn)?;
@@ -512,8 +514,8 @@ pub(crate) struct Freed {
     held: Held,
     wait: Wait,
     entry: Draft,
-    /// How many grants of roles there were when it was judged who may.
-    pub(crate) grants: u64,
+    /// How often roles had changed when it was judged who may.
+    pub(crate) role_changes: u64,
 }
 
 impl Freed {
@@ -524,6 +526,9 @@ impl Freed {
         recalls: &Recalls,
         txn: &mut Transaction<'_>,
     ) -> Result<Recall, NotSealed> {
+        if tern_directory::role_changes_in(txn)? != self.role_changes {
+            return Err(NotSealed::Meanwhile);
+        }
         end_in(txn, &self.held)?;
         let id = self.held.recall.id;
         txn.put(tables::wait(id), self.wait.encode());

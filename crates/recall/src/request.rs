@@ -85,7 +85,7 @@ pub struct Request {
     /// The Message-ID of the corrected message that takes its place, without angle brackets; none
     /// where it is withdrawn and no more.
     pub replacement: Option<String>,
-    /// When it begins, where that was set when the message was sent; none for at once.
+    /// When it begins, where a time is set for it, when the message is sent or later; none for at once.
     pub expires: Option<Timestamp>,
 }
 
@@ -106,7 +106,9 @@ impl Request {
 
     /// Who is told, for the message that it is about.
     fn notices(&self, found: Option<&Submission>) -> Notices {
-        let is_plain = self.replacement.is_none() && self.expires.is_none();
+        // A time that is set later is a recall like any other but for the time.
+        let expires = found.is_some_and(|found| self.is_set_when_sent(found));
+        let is_plain = self.replacement.is_none() && !expires;
         self.notices.resolved(is_plain, found)
     }
 }
@@ -205,7 +207,7 @@ impl Recalls {
         let Some(found) = self.select(&request.selector)? else {
             return self.refuse(request, None, Refusal::NotFound, None, now);
         };
-        let request = &*self.looked_for(request, &found)?;
+        let request = &*self.looked_for_if_let(request, &found, now)?;
         for _ in 0..ATTEMPTS {
             match self.answer(request, &found, now) {
                 Err(NotSealed::Meanwhile) => {}
@@ -235,7 +237,7 @@ impl Recalls {
             let gone = Refusal::NotEnabled;
             return Ok(self.refuse(request, Some(found), gone, None, now)?);
         }
-        let grants = tern_directory::grant_count(&*self.engine)?;
+        let role_changes = tern_directory::role_changes(&*self.engine)?;
         let asked = self.asked(request.requester.account)?;
         let verdict = self.verdict_on(request, found, &asked, now)?;
         let decided = Decided::from(&verdict);
@@ -250,7 +252,7 @@ impl Recalls {
             if let Some(planned) = planned(request, now) {
                 return self.wait(request, found, planned, (&decided, &asked), now);
             }
-            let standing = Standing::New(&asked, grants);
+            let standing = Standing::New(&asked, role_changes);
             return self.seal(request, found, &decided, standing, now);
         };
         match self.awaited(&verdict, &request.requester, now)? {
@@ -469,7 +471,7 @@ impl Recalls {
         };
         self.mailboxes.seal(submission.digest, seal, |txn| {
             let changed = txn.get(&letter_key)? != letter || head_in(txn)? != holds;
-            if changed || !is_as_judged_in(txn, &request.requester, standing.grants())? {
+            if changed || !is_as_judged_in(txn, &request.requester, standing.role_changes())? {
                 return Err(NotSealed::Meanwhile);
             }
             remember_in(txn, submission.id)?;
@@ -550,18 +552,18 @@ pub(crate) fn planned(request: &Request, now: Timestamp) -> Option<Awaited> {
 /// How a request comes to be granted.
 #[derive(Clone, Copy)]
 pub(crate) enum Standing<'a> {
-    /// At once, to an account that had asked for so much before, when there were so many grants of roles.
+    /// At once, to an account that had asked for so much before, when roles had changed so often.
     New(&'a Asked, u64),
     /// After it has waited.
     Freed(&'a Freed),
 }
 
 impl Standing<'_> {
-    /// How many grants of roles there were when it was judged.
-    const fn grants(&self) -> u64 {
+    /// How often roles had changed when it was judged.
+    const fn role_changes(&self) -> u64 {
         match self {
-            Self::New(_, grants) => *grants,
-            Self::Freed(freed) => freed.grants,
+            Self::New(_, role_changes) => *role_changes,
+            Self::Freed(freed) => freed.role_changes,
         }
     }
 }

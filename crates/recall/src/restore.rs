@@ -7,12 +7,13 @@ use tern_base::{AccountId, Timestamp};
 use tern_mailbox::limits::VAULT_CHUNK_BYTES;
 use tern_mailbox::{Lineage, Vaulted};
 use tern_policy::{Decision, DenyReason, Operation, Verdict as PolicyVerdict};
-use tern_store::{Transaction, Verdict};
+use tern_store::{StoreError, Transaction, Verdict};
 
 use crate::audit::{Act, audit_entry, copies_alone};
 use crate::late::{Lines, not_gone_in};
-use crate::request::by_requester;
+use crate::request::{ATTEMPTS, by_requester};
 use crate::stand_in::note_due_in;
+use crate::there::is_as_judged_in;
 use crate::{
     CopyOutcome, Reason, Recall, RecallError, RecallId, Recalls, Request, Requester, Selector,
     State, Subject, tables,
@@ -43,25 +44,48 @@ impl Recalls {
             State::Restoring | State::Restored => return Ok(()),
             other => return Err(RecallError::WrongState(other.code())),
         }
-        let policies = self.may_restore(&recall, requester, now)?;
-        let done = tern_store::transact(&*self.engine, |txn| {
-            let mut recall = self.recall_in(txn, id)?;
-            if recall.state != State::Done {
-                return Ok(Verdict::Abandon(()));
+        for _ in 0..ATTEMPTS {
+            let role_changes = tern_directory::role_changes(&*self.engine)?;
+            let policies = self.may_restore(&recall, requester, now)?;
+            let asked = (requester, policies.as_str());
+            let begun = self.begin_restore(&recall, asked, role_changes, now);
+            // After an error too: a commit whose answer was lost may be done.
+            self.mailboxes.reload_seal(recall.digest, id.tag())?;
+            if begun? {
+                return Ok(());
             }
-            self.mailboxes.unseal_in(txn, recall.digest, id.tag())?;
+        }
+        Err(StoreError::Busy.into())
+    }
+
+    /// Takes the seal away, so that what is kept can be put back; `false` where who may do what has changed
+    /// since it was judged.
+    fn begin_restore(
+        &self,
+        recall: &Recall,
+        (requester, policies): (&Requester, &str),
+        role_changes: u64,
+        now: Timestamp,
+    ) -> Result<bool, RecallError> {
+        tern_store::transact(&*self.engine, |txn| {
+            let mut recall = self.recall_in(txn, recall.id)?;
+            if recall.state != State::Done {
+                return Ok(Verdict::Abandon(true));
+            }
+            if !is_as_judged_in(txn, requester, role_changes)? {
+                return Ok(Verdict::Abandon(false));
+            }
+            self.mailboxes
+                .unseal_in(txn, recall.digest, recall.id.tag())?;
             recall.state = State::Restoring;
             recall.changed();
             recall.put_in(txn)?;
-            let mut entry = audit_entry(&recall, "restore", "recall.restore", now)
-                .detail("policies", policies.clone());
+            let mut entry =
+                audit_entry(&recall, "restore", "recall.restore", now).detail("policies", policies);
             by_requester(&mut entry, requester);
             tern_audit::append_in(txn, entry)?;
-            Ok::<_, RecallError>(Verdict::Commit(()))
-        });
-        // After an error too: a commit whose answer was lost may be done.
-        self.mailboxes.reload_seal(recall.digest, id.tag())?;
-        done
+            Ok(Verdict::Commit(true))
+        })
     }
 
     /// What the policy says of undoing it, asked by somebody.

@@ -2,7 +2,10 @@
 //! being removed.
 //!
 //! Invariant: a seal that an account asked for falls before the account's removal begins, or not at
-//! all; and with the roles by which it was judged, or not at all.
+//! all; and while roles, groups and delegates are those by which it was judged, or not at all. So it is with
+//! whatever frees, ends or undoes a recall.
+//!
+//! Refuses to compare policies: a question that was decided stays decided by the set that was in force then.
 
 use tern_store::{StoreError, Transaction};
 
@@ -18,14 +21,14 @@ impl Recalls {
     }
 }
 
-/// Whether whoever asks is there, and the roles are those by which they were judged, when there were so many
-/// grants: in the transaction that does what they ask for.
+/// Whether whoever asks is there, and the roles are those by which they were judged, when they had changed so
+/// often: in the transaction that does what they ask for.
 pub(crate) fn is_as_judged_in(
     txn: &mut Transaction<'_>,
     requester: &Requester,
-    grants: u64,
+    role_changes: u64,
 ) -> Result<bool, StoreError> {
-    if tern_directory::grant_count_in(txn)? != grants {
+    if tern_directory::role_changes_in(txn)? != role_changes {
         return Ok(false);
     }
     match requester.account {

@@ -4,6 +4,9 @@
 
 mod house;
 
+use std::sync::Arc;
+
+use house::counting::Counting;
 use house::*;
 use tern_base::{AccountId, MessageId, Timestamp, Uid};
 use tern_mailbox::{
@@ -530,4 +533,22 @@ fn what_the_last_look_finds_has_its_place_taken() {
     house.recalls.run_open(house.now).unwrap();
     assert_eq!(files(&house, CAROL), (false, true));
     house.check();
+}
+
+/// Whoever received a message can name it, and any file that may be in it.
+#[test]
+fn for_whoever_may_not_ask_no_message_is_read() {
+    let mut house = House::new();
+    let sent = house.submit_content(ALICE, &[BOB], &[], &letter());
+    let engine = Arc::new(Counting::new(house.engine.clone()));
+    let (recalls, _) = house.recalls_over(Arc::<Counting>::clone(&engine));
+    let mut request = asked(&mut house, &sent, "plan.pdf");
+    request.requester.account = Some(BOB);
+    let answer = recalls.request(&request, house.now).unwrap();
+    assert!(matches!(answer, Requested::Refused(..)), "{answer:?}");
+    assert_eq!(engine.contents(), 0);
+    let request = asked(&mut house, &sent, "plan.pdf");
+    let answer = recalls.request(&request, house.now).unwrap();
+    assert_eq!(answer, Requested::Sealed(request.id));
+    assert!(engine.contents() > 0);
 }
