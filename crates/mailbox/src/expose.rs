@@ -207,18 +207,31 @@ impl Viewer {
 impl Mailboxes {
     /// Everything that is on record of what was served of one copy, also of one that is gone.
     pub fn ledger(&self, account: AccountId, message: MessageId) -> Result<Ledger, MailboxError> {
-        let (block, slot) = (block_of(message), Slots::of(message));
-        let row = self.engine.get(&tables::roll(account, block))?;
-        let roll = Roll::decoded(row.as_deref())?;
-        if roll.most.get(slot).is_none() {
-            return Ok(Ledger::default());
+        let found = self.ledgers(&[(account, message)])?.pop();
+        Ok(found.unwrap_or_default())
+    }
+
+    /// The same of many, in their order. What is read of them has to fit into memory: of each a row, and one
+    /// for each client that the block of its message has.
+    pub fn ledgers(&self, copies: &[(AccountId, MessageId)]) -> Result<Vec<Ledger>, MailboxError> {
+        let roll = |(account, message): &(AccountId, MessageId)| {
+            tables::roll(*account, block_of(*message))
+        };
+        let rolls: Vec<Vec<u8>> = copies.iter().map(roll).collect();
+        let (mut sheets, mut keys) = (Vec::new(), Vec::new());
+        let mut ledgers: Vec<Ledger> = Vec::with_capacity(copies.len());
+        for ((account, message), row) in copies.iter().zip(self.engine.get_many(&rolls)?) {
+            let roll = Roll::decoded(row.as_deref())?;
+            if roll.most.get(Slots::of(*message)).is_some() {
+                for client in roll.sheets() {
+                    sheets.push((ledgers.len(), client, Slots::of(*message)));
+                    keys.push(tables::sheet(*account, block_of(*message), client));
+                }
+            }
+            ledgers.push(Ledger::default());
         }
-        let sheets: Vec<u8> = roll.sheets().collect();
-        let key = |client: &u8| tables::sheet(account, block, *client);
-        let keys: Vec<Vec<u8>> = sheets.iter().map(key).collect();
-        let mut ledger = Ledger::default();
-        for (client, row) in sheets.into_iter().zip(self.engine.get_many(&keys)?) {
-            let Some(row) = row else {
+        for ((n, client, slot), row) in sheets.into_iter().zip(self.engine.get_many(&keys)?) {
+            let (Some(row), Some(ledger)) = (row, ledgers.get_mut(n)) else {
                 continue;
             };
             let serving = Sheet::decode(&row)?.serving(slot);
@@ -227,8 +240,10 @@ impl Mailboxes {
                 _ => ledger.servings.extend(serving),
             }
         }
-        ledger.servings.sort_by_key(crate::Serving::first);
-        Ok(ledger)
+        for ledger in &mut ledgers {
+            ledger.servings.sort_by_key(crate::Serving::first);
+        }
+        Ok(ledgers)
     }
 
     /// The most that was served of every copy of a letter, by account and message.

@@ -43,6 +43,7 @@ mod expose;
 mod exposed;
 mod expunge;
 mod flag;
+mod flagged;
 mod folder;
 mod handle;
 mod hidden;

@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, EmailAddress, MessageId, Timestamp};
-use tern_mailbox::{ExposureLevel, INBOX, MailboxError, Prepared};
+use tern_mailbox::{ExposureLevel, INBOX, Ledger, MailboxError, Prepared};
 use tern_policy::Notice;
 use tern_store::{Transaction, Verdict};
 
@@ -35,7 +35,8 @@ const ALL_TOLD: u64 = 1 << 32;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notices {
     /// Which recipients. Where nothing is said: those who had opened it, of a message of ours that is
-    /// withdrawn; nobody, where a correction takes its place, it expires, or it came from outside.
+    /// withdrawn; nobody, where a correction takes its place, its own header says when it expires, or it came from
+    /// outside.
     pub whom: Option<Notice>,
     /// What the requester wants them to read.
     pub text: Option<String>,
@@ -140,12 +141,16 @@ fn cleaned(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// The mail to those who had opened the message, and to those who had not; each where somebody is to
-/// get it.
+/// The mail to those who had opened the message, and to those who had not; each once somebody is to get it.
+#[derive(Default)]
 struct Mails {
     opened: Option<Prepared>,
     unopened: Option<Prepared>,
 }
+
+/// Who gets a notice, by account, with their copies that were served: of one of those they may have seen
+/// the text.
+type ToBeTold = BTreeMap<AccountId, Vec<MessageId>>;
 
 impl Recalls {
     /// Writes to recipients of a recall that is done, unless that was done.
@@ -153,14 +158,16 @@ impl Recalls {
         if !recall.are_notices_due() {
             return Ok(());
         }
-        let told = self.to_be_told(recall)?;
-        let mails = self.notices(recall, &told, now)?;
-        let told: Vec<(AccountId, bool)> = told.into_iter().collect();
-        let mut cursor = recall.noticed;
+        let told: Vec<_> = self.to_be_told(recall)?.into_iter().collect();
+        let (mut cursor, mut mails) = (recall.noticed, Mails::default());
         for chunk in told.chunks(CHUNK) {
-            let Some(last) = chunk.last() else { continue };
-            let next = u64::from(last.0.0) + 1;
-            if !self.notify_chunk(recall.id, &mails, chunk, (cursor, next), now)? {
+            let Some((last, _)) = chunk.last() else {
+                continue;
+            };
+            let next = u64::from(last.0) + 1;
+            let chunk = self.who_opened(chunk)?;
+            self.prepare_notices(recall, &chunk, &mut mails, now)?;
+            if !self.notify_chunk(recall.id, &mails, &chunk, (cursor, next), now)? {
                 // Undone meanwhile, or another run is at it.
                 return Ok(());
             }
@@ -170,15 +177,13 @@ impl Recalls {
         Ok(())
     }
 
-    /// The accounts from the cursor on that get a notice, and whether they had opened the message.
-    fn to_be_told(&self, recall: &Recall) -> Result<BTreeMap<AccountId, bool>, RecallError> {
-        let mut told = BTreeMap::new();
+    /// The accounts from the cursor on that get a notice.
+    fn to_be_told(&self, recall: &Recall) -> Result<ToBeTold, RecallError> {
+        let mut told = ToBeTold::new();
         if recall.notices.whom() == Notice::None {
             return Ok(told);
         }
         let submission = self.submission_of(recall)?;
-        // Who was served what carries it need not have looked at what is inside.
-        let mut exposed = Vec::new();
         self.each_outcome(recall.id, |subject, outcome| {
             let Subject::Copy(account, message) = subject else {
                 return;
@@ -187,60 +192,60 @@ impl Recalls {
             if done || account == submission.account || !recall.notices.is_for(outcome.outcome) {
                 return;
             }
-            told.entry(account).or_insert(false);
+            let exposed = told.entry(account).or_default();
+            // Who was served what carries it need not have looked at what is inside.
             if outcome.outcome == Outcome::WithdrawnExposed && outcome.carriage.is_none() {
-                exposed.push((account, message));
+                exposed.push(message);
             }
         })?;
-        for (account, message) in exposed {
-            if self.was_opened_by_its_owner(account, message)? {
-                told.insert(account, true);
-            }
-        }
         Ok(told)
     }
 
-    /// Whether a copy was served to a client of the account that it is in: what somebody has read there by
-    /// rights that they were given, its owner need not have seen.
-    fn was_opened_by_its_owner(
+    /// Which of these had opened the message: a copy was served to a client of the account that it is in.
+    /// What somebody has read there by rights that they were given, its owner need not have seen.
+    fn who_opened(
         &self,
-        account: AccountId,
-        message: MessageId,
-    ) -> Result<bool, RecallError> {
-        let ledger = self.mailboxes().ledger(account, message)?;
-        let mut servings = ledger.servings.iter().chain(&ledger.others);
-        Ok(servings.any(|serving| {
-            serving.device.reader().is_none() && serving.level() > Some(ExposureLevel::Headers)
-        }))
+        told: &[(AccountId, Vec<MessageId>)],
+    ) -> Result<Vec<(AccountId, bool)>, RecallError> {
+        let served = told.iter().flat_map(|(account, exposed)| {
+            let copy = move |message: &MessageId| (*account, *message);
+            exposed.iter().map(copy)
+        });
+        let served: Vec<(AccountId, MessageId)> = served.collect();
+        let mut ledgers = self.mailboxes().ledgers(&served)?.into_iter();
+        let opened = told.iter().map(|(account, exposed)| {
+            let mut opened = false;
+            for ledger in ledgers.by_ref().take(exposed.len()) {
+                opened |= was_opened_by_its_owner(&ledger);
+            }
+            (*account, opened)
+        });
+        Ok(opened.collect())
     }
 
-    fn notices(
+    /// Prepares the mails that some accounts are to get, unless that was done.
+    fn prepare_notices(
         &self,
         recall: &Recall,
-        told: &BTreeMap<AccountId, bool>,
+        told: &[(AccountId, bool)],
+        mails: &mut Mails,
         now: Timestamp,
-    ) -> Result<Mails, RecallError> {
-        let submission = match told.is_empty() {
-            true => None,
-            false => Some(self.submission_of(recall)?),
-        };
-        let mail = |opened| -> Result<Option<Prepared>, RecallError> {
-            let wanted = told.values().any(|of_account| *of_account == opened);
-            let Some(submission) = submission.as_ref().filter(|_| wanted) else {
-                return Ok(None);
-            };
+    ) -> Result<(), RecallError> {
+        for (mail, opened) in [(&mut mails.opened, true), (&mut mails.unopened, false)] {
+            let wanted = told.iter().any(|(_, of_account)| *of_account == opened);
+            if !wanted || mail.is_some() {
+                continue;
+            }
+            let submission = self.submission_of(recall)?;
             let sender = match (opened, submission.submitter()) {
                 (true, Some(account)) => Some(self.address(account)?),
                 (true, None) => submission.mail_from.as_ref().map(ToString::to_string),
                 (false, _) => None,
             };
-            let content = self.notice(recall, submission, (opened, sender.as_deref()));
-            Ok(Some(self.mailboxes().prepare(content, now)?))
-        };
-        Ok(Mails {
-            opened: mail(true)?,
-            unopened: mail(false)?,
-        })
+            let content = self.notice(recall, &submission, (opened, sender.as_deref()));
+            *mail = Some(self.mailboxes().prepare(content, now)?);
+        }
+        Ok(())
     }
 
     /// The mail as its readers get it: the same for all of them, and word for word the same after a
@@ -380,4 +385,11 @@ impl Recall {
         let anybody = self.notices.whom() != Notice::None;
         anybody && self.state == State::Done && self.noticed < ALL_TOLD
     }
+}
+
+fn was_opened_by_its_owner(ledger: &Ledger) -> bool {
+    let mut servings = ledger.servings.iter().chain(&ledger.others);
+    servings.any(|serving| {
+        serving.device.reader().is_none() && serving.level() > Some(ExposureLevel::Headers)
+    })
 }

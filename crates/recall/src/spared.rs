@@ -6,7 +6,7 @@
 //! between that and the seal is taken, and its outcome says that it was exposed.
 
 use roaring::RoaringBitmap;
-use tern_mailbox::{CopyRow, ExposureLevel, MailboxError, SystemFlag};
+use tern_mailbox::{ExposureLevel, SystemFlag};
 use tern_policy::Selection;
 
 use crate::{Reach, RecallError, Recalls, Submission, rivals};
@@ -47,16 +47,12 @@ impl Recalls {
         found: &Submission,
     ) -> Result<RoaringBitmap, RecallError> {
         let origins = rivals::origins(&*self.engine, found)?;
-        let mut read = RoaringBitmap::new();
         let mut copies = self.copies_and_carriers(found.digest)?;
-        copies.retain(|copy| reach.reaches(copy.carriage()));
-        for copy in copies {
-            let theirs = origins.covers(copy.origin) && !read.contains(copy.account.0);
-            if theirs && self.is_read(&copy)? == Some(true) {
-                read.insert(copy.account.0);
-            }
-        }
-        Ok(read)
+        copies.retain(|copy| origins.covers(copy.origin) && reach.reaches(copy.carriage()));
+        let read = self.mailboxes.bear_flag(&copies, SystemFlag::Seen)?;
+        let copies = copies.iter().zip(read);
+        let read = copies.filter(|(_, read)| *read == Some(true));
+        Ok(read.map(|(copy, _)| copy.account.0).collect())
     }
 
     /// How many copies of others bear `\Seen` in no mailbox.
@@ -67,36 +63,8 @@ impl Recalls {
             let theirs = copy.account != found.account && origins.covers(copy.origin);
             theirs && reach.reaches(copy.carriage())
         });
-        let mut unread = 0;
-        for copy in copies {
-            unread += u64::from(self.is_read(&copy)? == Some(false));
-        }
-        Ok(unread)
-    }
-
-    /// Whether a copy bears `\Seen` in any mailbox; none where there is no copy any more.
-    fn is_read(&self, copy: &CopyRow) -> Result<Option<bool>, RecallError> {
-        let row = match self.mailboxes.message(copy.account, copy.message) {
-            Ok(row) => row,
-            // Gone since it was listed, or taken by another recall.
-            Err(MailboxError::NoMessage | MailboxError::NoAccount | MailboxError::Sealed) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(error.into()),
-        };
-        for (mailbox, uid) in &row.placements {
-            let view = match self.mailboxes.view(copy.account, *mailbox) {
-                Ok(view) => view,
-                Err(MailboxError::NoMailbox | MailboxError::NoAccount) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            if view
-                .get(*uid)
-                .is_some_and(|entry| entry.flags.has(SystemFlag::Seen))
-            {
-                return Ok(Some(true));
-            }
-        }
-        Ok(Some(false))
+        let read = self.mailboxes.bear_flag(&copies, SystemFlag::Seen)?;
+        let unread = read.iter().filter(|read| **read == Some(false));
+        Ok(unread.count() as u64)
     }
 }

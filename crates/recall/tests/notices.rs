@@ -7,7 +7,7 @@ use house::{ALICE, BOB, CAROL, DAVE, House};
 use tern_base::{AccountId, Uid};
 use tern_mailbox::{Client, ExposureLevel, INBOX, Served, Share, Viewer};
 use tern_policy::Notice;
-use tern_recall::{Notices, Request, Selector, Submission, limits};
+use tern_recall::{Notices, RecallId, Request, Selector, Submission, limits};
 
 /// The notices in somebody's inbox.
 fn notices(house: &House, account: AccountId) -> Vec<String> {
@@ -125,7 +125,10 @@ fn nobody_is_told_where_that_was_asked_for_or_something_else_is_to_be_read() {
         match kind {
             "none" => request.notices.whom = Some(Notice::None),
             "correction" => request.replacement = Some("2@example.org".into()),
-            _ => request.expires = Some(house.now),
+            _ => {
+                request.id = RecallId::of_expiry(ALICE, sent.id);
+                request.expires = Some(house.now);
+            }
         }
         carry_out(&house, &request);
         assert!(house.uids(BOB, INBOX).is_empty(), "taken back: {kind}");
@@ -137,6 +140,17 @@ fn nobody_is_told_where_that_was_asked_for_or_something_else_is_to_be_read() {
         carry_out(&house, &request);
         assert_eq!(count(&house, &[BOB, CAROL]), [1, 0], "{kind}");
     }
+}
+
+/// What is taken back at a time that somebody thinks of later is taken back like any other message.
+#[test]
+fn whoever_had_opened_it_is_told_of_what_a_time_was_set_for_later() {
+    let mut house = House::new();
+    let sent = opened_by_bob(&mut house);
+    let mut request = request(&mut house, &sent, None, None);
+    request.expires = Some(house.now);
+    carry_out(&house, &request);
+    assert_eq!(count(&house, &[BOB, CAROL]), [1, 0]);
 }
 
 #[test]
