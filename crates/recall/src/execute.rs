@@ -89,8 +89,8 @@ impl Recalls {
         Ok(())
     }
 
-    /// Does what is left to do of every recall. To be called at start and now and then. One that
-    /// fails does not keep the others from being done; the first failure is answered.
+    /// Does what is left to do of every recall, the small ones first. To be called at start and now and then.
+    /// One that fails does not keep the others from being done; the first failure is answered.
     pub fn run_open(&self, now: Timestamp) -> Result<usize, RecallError> {
         let mut failure = self.begin_due(now).map_or_else(Some, |due| due.failure);
         if let Err(error) = self.alert(now) {
@@ -102,6 +102,8 @@ impl Recalls {
             ids.push(RecallId(id.ok_or(tern_store::StoreError::Damaged)?));
             Ok(())
         })?;
+        // Where it can't be told how much there is, that is told when it is done.
+        ids.sort_by_cached_key(|id| self.width(*id).unwrap_or(u64::MAX));
         for id in &ids {
             if let Err(error) = self.run(*id, now) {
                 failure.get_or_insert(error);

@@ -43,6 +43,7 @@ pub mod outbox;
 mod parts;
 mod policies;
 mod rate;
+mod recall_queue;
 mod relay;
 mod session;
 mod steady;

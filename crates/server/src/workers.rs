@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -31,6 +31,7 @@ use crate::hub::{Changes, Hub};
 use crate::outbox::{self, Departures};
 use crate::parts::Parts;
 use crate::policies::{Look, Policies, PoliciesError};
+use crate::recall_queue::{RecallQueue, SMALL};
 use crate::tls::Certificates;
 
 /// How often the chores are done.
@@ -94,15 +95,17 @@ impl Workers {
             ending: Arc::default(),
             threads: Vec::new(),
         };
-        let (asked, to_run) = mpsc::channel();
-        let recalls = Arc::clone(&parts.recalls);
-        workers.spawn("recall-run", move |ending| {
-            run_recalls(ending, &to_run, &recalls)
-        })?;
+        let to_run: Arc<RecallQueue> = Arc::default();
+        for (name, most) in [("recall-run", u64::MAX), ("recall-small", SMALL)] {
+            let (queue, recalls) = (Arc::clone(&to_run), Arc::clone(&parts.recalls));
+            workers.spawn(name, move |ending| {
+                run_recalls(ending, (&queue, most), &recalls);
+            })?;
+        }
         let changes = hub.watch();
         let looks = Looks {
             recalls: Arc::clone(&parts.recalls),
-            to_run: asked,
+            to_run,
             unread: Arc::default(),
         };
         let (unread, at_start) = (Arc::clone(&looks.unread), looks.clone());
@@ -199,7 +202,7 @@ fn lock(unread: &Unread) -> MutexGuard<'_, BTreeSet<AccountId>> {
 #[derive(Clone)]
 struct Looks {
     recalls: Arc<Recalls>,
-    to_run: Sender<RecallId>,
+    to_run: Arc<RecallQueue>,
     unread: Unread,
 }
 
@@ -237,6 +240,15 @@ impl Looks {
         }
     }
 
+    /// Leaves it to others to carry out what was answered.
+    fn let_run(&self, id: RecallId) {
+        match self.recalls.width(id) {
+            Ok(width) => self.to_run.put(id, width),
+            // It stays on the list of open ones, which the chores look at.
+            Err(error) => tracing::warn!(%id, %error, "a recall is left to the chores"),
+        }
+    }
+
     fn at(&self, account: AccountId) {
         let answers = match self.recalls.triggers(account, clock::now()) {
             Ok(answers) => answers,
@@ -246,8 +258,7 @@ impl Looks {
             }
         };
         for answer in answers {
-            // Without a receiver the server is ending: the next start goes on.
-            let _ = self.to_run.send(answer.id());
+            self.let_run(answer.id());
             match answer {
                 Requested::Sealed(id) => tracing::info!(%account, %id, "recall sealed"),
                 Requested::Joined(id) => tracing::info!(%account, %id, "recall joined"),
@@ -262,13 +273,11 @@ impl Looks {
     }
 }
 
-/// Carries out what was sealed.
-fn run_recalls(ending: &Ending, ids: &Receiver<RecallId>, recalls: &Recalls) {
+/// Carries out what was sealed and speaks of no more accounts than this.
+fn run_recalls(ending: &Ending, (queue, most): (&RecallQueue, u64), recalls: &Recalls) {
     while !ending.is_told() {
-        let id = match ids.recv_timeout(Duration::from_millis(500)) {
-            Ok(id) => id,
-            Err(RecvTimeoutError::Timeout) => continue,
-            Err(RecvTimeoutError::Disconnected) => return,
+        let Some(id) = queue.take(most, Duration::from_millis(500)) else {
+            continue;
         };
         guarded("recall-run", || {
             if let Err(error) = carry_out(recalls, id, clock::now()) {
