@@ -190,7 +190,7 @@ pub enum State {
     AwaitingStepUp,
     /// Other people have to approve it. No copy is touched.
     AwaitingApproval,
-    /// It is granted, and begins at a time that was set when the message was sent.
+    /// It is granted, and begins at a time that was set, when the message was sent or later.
     Planned,
     /// Its requester or an operator wanted it no longer while it waited.
     Cancelled,
@@ -358,7 +358,7 @@ pub struct Recall {
     pub reason: Option<String>,
     /// The Message-ID of the corrected message that takes its place, without angle brackets.
     pub replacement: Option<String>,
-    /// When it begins, where that was set when the message was sent.
+    /// When it begins, where a time was set for it, when the message was sent or later.
     pub expires: Option<Timestamp>,
     /// The recipients it is limited to, by address; none for all.
     pub chosen: Vec<String>,

@@ -187,7 +187,7 @@ impl Wait {
                 ));
             }
             (State::Planned, awaited) => lines.push(format!(
-                "It will be taken back on {}, as was set when it was sent; nothing is before.",
+                "It will be taken back on {}, the time that was set for it; nothing is before.",
                 awaited.until().rfc5322()
             )),
             _ => {}
@@ -265,13 +265,19 @@ impl Recalls {
     pub(crate) fn answer_on_record(&self, recall: &Recall) -> Result<Requested, RecallError> {
         Ok(match recall.state {
             State::Refused(refusal) => Requested::Refused(recall.id, refusal),
-            State::AwaitingStepUp | State::AwaitingApproval => {
+            State::AwaitingStepUp | State::AwaitingApproval | State::Planned => {
                 let wait = self.wait_of(recall.id)?;
                 // Another state by now: whoever asks is told that one the next time.
                 let wait = wait.ok_or(tern_store::StoreError::Damaged)?;
                 Requested::Waiting(recall.id, wait.awaited)
             }
-            _ => Requested::Joined(recall.id),
+            // What became of it is in its record.
+            State::Running
+            | State::Done
+            | State::Restoring
+            | State::Restored
+            | State::Cancelled
+            | State::Expired => Requested::Joined(recall.id),
         })
     }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use house::http::{is_strict, read};
 use house::{House, is_closed};
+use tern_base::Timestamp;
 
 /// The shipped default: what was opened is taken back with a fresh second factor.
 fn house(options: &str) -> House {
@@ -477,4 +478,50 @@ fn where_a_reason_is_required_the_page_asks_for_it() {
         line.is_some_and(|line| line.contains("\"all\"") && line.contains("<i>My mistake</i>")),
         "{log}"
     );
+}
+
+/// Where a policy wants a factor for a time that a message sets itself, nobody else has to agree afterwards.
+#[test]
+fn who_confirms_a_message_that_expires_is_told_when_that_is() {
+    let rules = tempfile::tempdir().expect("a directory");
+    let expiry = "@id(\"house.expiry\") @step_up(\"15m\")\n\
+        forbid (principal, action == Tern::Action::\"recall.own\", resource)\n\
+        when { context.options.mode == \"expire\" }\n\
+        unless { context.authentication has stepUpAge\n\
+          && context.authentication.stepUpAge <= duration(\"15m\") };\n";
+    std::fs::write(rules.path().join("expiry.cedar"), expiry).expect("written");
+    let house = house_with(&[rules.path()], "");
+    let (app, _) = house.enrol("alice@example.org");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let at = Timestamp::from_secs(now.expect("after 1970").as_secs() + 60 * 60).rfc5322();
+    let message = format!(
+        "From: alice@example.org\r\nTo: bob@example.org\r\nSubject: Offer\r\n\
+         Message-ID: <offer@example.org>\r\nExpires: {at}\r\n\r\nUntil then.\r\n"
+    );
+    let mut submission = house.submission("alice");
+    let sent = submission.send(
+        "alice@example.org",
+        &["bob@example.org"],
+        message.as_bytes(),
+    );
+    assert_eq!(sent.expect("an answer").1.0, 250);
+    let mut phone = house.imap("alice");
+    let inbox = phone.command("SELECT INBOX").expect("an answer");
+    if inbox.number("EXISTS") != Some(1) {
+        let idle = phone.idle().expect("idling");
+        phone.wait_for("1 EXISTS").expect("told");
+        phone.done(&idle).expect("an answer");
+    }
+    let mail = phone.command("FETCH * BODY.PEEK[TEXT]").expect("an answer");
+    let text = String::from_utf8_lossy(&mail.literals[0]).into_owned();
+    let (_, link) = text.split_once("https://mx.example.org").expect("a link");
+    let link = link.split_whitespace().next().expect("a path");
+    let page = house.post_code(link, &app.code(1));
+    assert_eq!(page.status, 200, "{}", page.body);
+    is_strict(&page);
+    let until = at.replace("+0000", "UTC");
+    let told = format!("It will be taken back on {until}, and nothing is before.");
+    assert!(page.says(&told), "{}", page.body);
+    assert!(!page.says("Somebody else"), "{}", page.body);
+    assert_eq!(copies_of_bob(&house), 1);
 }

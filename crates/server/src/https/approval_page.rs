@@ -2,16 +2,17 @@
 
 use askama::Template;
 use hyper::StatusCode;
+use tern_recall::Awaited;
 
 use super::answer::Answer;
-use super::pages::{Asked, Shown, Trouble, message, rendered, simple, trouble_text};
+use super::pages::{Asked, Shown, Trouble, message, moment, rendered, simple, trouble_text};
 
 /// What came of it.
 pub(super) enum Ended {
     /// It is sealed.
     Sealed,
-    /// It waits for somebody else as well.
-    Waits,
+    /// Something else has to come first.
+    Waits(Awaited),
     /// It may not be, after all.
     Refused(&'static str),
     /// They said no.
@@ -69,10 +70,24 @@ pub(super) fn ended(subject: &str, requester: &str, ended: Ended) -> Answer {
                 "From now on nobody can open it here. {requester} is told what became of each copy."
             ),
         ),
-        Ended::Waits => (
+        Ended::Waits(Awaited::Approval { .. }) => (
             "Approved, and waits for more",
             true,
             String::from("Nothing is taken back before somebody else has answered as well."),
+        ),
+        Ended::Waits(Awaited::StepUp { .. }) => (
+            "Approved, and waits for more",
+            true,
+            format!("Nothing is taken back before {requester} has shown a second factor."),
+        ),
+        Ended::Waits(Awaited::Time { at }) => (
+            "Approved, for later",
+            true,
+            format!(
+                "It will be taken back on {}, and nothing is before. {requester} is told then \
+                 what became of each copy.",
+                moment(at)
+            ),
         ),
         Ended::Refused(why) => (
             "Not taken back",

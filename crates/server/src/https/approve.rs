@@ -168,7 +168,7 @@ fn ended(behind: &Behind, answer: Option<Requested>) -> Answer {
     let recall = &behind.waiting.recall;
     let ended = match answer {
         None => Ended::Declined,
-        Some(Requested::Waiting(..)) => Ended::Waits,
+        Some(Requested::Waiting(_, awaited)) => Ended::Waits(awaited),
         Some(Requested::Refused(_, refusal)) => Ended::Refused(refusal.sentence()),
         Some(Requested::Sealed(_) | Requested::Joined(_)) => Ended::Sealed,
     };

@@ -152,10 +152,7 @@ impl Site {
             .recalls
             .told(&status.recall, &status.tally, reader, now)?;
         Ok(match answer {
-            Requested::Waiting(_, awaited) => Ended::Waits {
-                subject,
-                until: awaited.until(),
-            },
+            Requested::Waiting(_, awaited) => Ended::Waits { subject, awaited },
             Requested::Refused(_, refusal) => Ended::Refused {
                 subject,
                 why: refusal.sentence().to_owned(),

@@ -7,7 +7,7 @@ use hyper::StatusCode;
 use qrcodegen::{QrCode, QrCodeEcc};
 use tern_base::Timestamp;
 use tern_directory::Account;
-use tern_recall::{Extent, ToldOutcome, Waiting};
+use tern_recall::{Awaited, Extent, ToldOutcome, Waiting};
 
 use super::answer::{self, Answer};
 
@@ -84,8 +84,8 @@ pub(super) enum Ended {
         extent: Option<Extent>,
         outcomes: Vec<(ToldOutcome, u64)>,
     },
-    /// Others have to agree.
-    Waits { subject: String, until: Timestamp },
+    /// Something has to come first.
+    Waits { subject: String, awaited: Awaited },
     /// It may not be, after all.
     Refused { subject: String, why: String },
 }
@@ -276,17 +276,7 @@ pub(super) fn ended(ended: &Ended) -> Answer {
                 outcomes: lines(outcomes),
             }
         }
-        Ended::Waits { subject, until } => EndedPage {
-            title: "Confirmed, and waits for approval",
-            good: false,
-            subject: Some(subject_of(subject)),
-            text: format!(
-                "Somebody else has to agree before it is taken back, and has been asked. Without \
-                 that the request expires on {}.",
-                moment(*until)
-            ),
-            outcomes: Vec::new(),
-        },
+        Ended::Waits { subject, awaited } => waits(subject, awaited),
         Ended::Refused { subject, why } => EndedPage {
             title: "Not taken back",
             good: false,
@@ -296,6 +286,46 @@ pub(super) fn ended(ended: &Ended) -> Answer {
         },
     };
     rendered(StatusCode::OK, &page)
+}
+
+/// The page that says what it waits for once its requester has confirmed it.
+fn waits(subject: &str, awaited: &Awaited) -> EndedPage {
+    let (title, good, text) = match awaited {
+        Awaited::Approval { until, .. } => (
+            "Confirmed, and waits for approval",
+            false,
+            format!(
+                "Somebody else has to agree before it is taken back, and has been asked. Without \
+                 that the request expires on {}.",
+                moment(*until)
+            ),
+        ),
+        Awaited::Time { at } => (
+            "Confirmed, for later",
+            true,
+            format!(
+                "It will be taken back on {}, and nothing is before. There is nothing more for \
+                 you to do.",
+                moment(*at)
+            ),
+        ),
+        Awaited::StepUp { until } => (
+            "Confirmed, and waits for another code",
+            false,
+            format!(
+                "A code has to be shown once more before it is taken back. Without that the \
+                 request expires on {}.",
+                moment(*until)
+            ),
+        ),
+    };
+    EndedPage {
+        title,
+        good,
+        subject: Some(subject_of(subject)),
+        text,
+        outcomes: Vec::new(),
+    }
 }
 
 /// The one page of every link that opens nothing.
@@ -369,7 +399,7 @@ pub(super) fn rendered(status: StatusCode, page: &impl Template) -> Answer {
 }
 
 /// A time for people, who may be anywhere.
-fn moment(time: Timestamp) -> String {
+pub(super) fn moment(time: Timestamp) -> String {
     time.rfc5322().replace("+0000", "UTC")
 }
 
