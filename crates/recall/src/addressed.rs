@@ -26,7 +26,8 @@ pub struct SenderStatus {
     pub tally: Tally,
     /// When the message was sent.
     pub submitted: Option<Timestamp>,
-    /// Each address, in the order of the envelope, up to the number asked for.
+    /// Each address, in the order of the envelope, up to the number asked for; then those that were chosen
+    /// and that nobody had been written to by.
     pub addressed: Vec<Addressed>,
     /// Addresses that are not in `addressed`.
     pub more: u64,
@@ -49,7 +50,7 @@ pub struct SenderStatus {
 pub struct Addressed {
     /// The address as the sender wrote it; `None` for copies that came about otherwise.
     pub recipient: Option<String>,
-    /// How many copies ended how.
+    /// How many copies ended how; nothing where nobody had been written to by it.
     pub ends: BTreeMap<End, u64>,
 }
 
@@ -169,6 +170,14 @@ impl Recalls {
             }
         })?;
         let more = ends.len().saturating_sub(limit) as u64;
+        let unmet = match limit {
+            0 => Vec::new(),
+            _ => self.unmet_of(&recall, found.as_ref())?,
+        };
+        let unmet = unmet.into_iter().map(|address| Addressed {
+            recipient: Some(address),
+            ends: BTreeMap::new(),
+        });
         let addressed = ends.into_iter().take(limit).map(|(place, ends)| Addressed {
             recipient: envelope
                 .recipients
@@ -181,7 +190,7 @@ impl Recalls {
             copies: Vec::new(),
             more_copies: 0,
             answers: Answers::default(),
-            addressed: addressed.collect(),
+            addressed: addressed.chain(unmet).collect(),
             wait: self.wait_of(id)?,
             recall,
             tally,
@@ -311,6 +320,7 @@ impl Addressed {
                 "copies": copies,
                 "restored": end.restored,
                 "purged": end.purged,
+                "handedOver": end.handed_over,
                 "notice": end.notice_code(),
             })
         };
@@ -323,7 +333,7 @@ impl Addressed {
         !self.ends.keys().any(|end| end.exposure_hidden)
     }
 
-    /// Whether a copy was served before it was taken back, or may be where it can't be.
+    /// Whether a copy was served before it was taken back, or may be where it can't be; or there was none.
     pub(crate) fn needs_attention(&self) -> bool {
         let settled = |outcome| {
             matches!(
@@ -331,6 +341,6 @@ impl Addressed {
                 Outcome::WithdrawnUnexposed | Outcome::Prevented | Outcome::BlockedLate
             )
         };
-        self.ends.keys().any(|end| !settled(end.outcome))
+        self.ends.is_empty() || self.ends.keys().any(|end| !settled(end.outcome))
     }
 }

@@ -399,6 +399,9 @@ fn section(out: &mut String, title: &str, addresses: &[&Addressed]) {
         let recipient = addressed.recipient.as_deref();
         let _ = writeln!(out, "  {}", recipient.unwrap_or("Copies elsewhere"));
         let copies: u64 = addressed.ends.values().sum();
+        if addressed.ends.is_empty() {
+            out.push_str("      The message was sent to nobody by this address.\n");
+        }
         for (end, count) in &addressed.ends {
             out.push_str("      ");
             if copies > 1 {

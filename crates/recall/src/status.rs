@@ -25,6 +25,8 @@ pub struct Status {
     pub more: u64,
     /// Recipients whom the delivery has not reached yet: each copy is stopped as it arrives.
     pub on_their_way: u64,
+    /// Chosen addresses by which the message was sent to nobody.
+    pub unmet: Vec<String>,
     /// What it waits for, or has waited for.
     pub wait: Option<Wait>,
     /// What answers the message, where somebody asked for whom that is told.
@@ -177,6 +179,10 @@ impl Recalls {
             });
         }
         let more = count - lines.len() as u64;
+        let unmet = match limit {
+            0 => Vec::new(),
+            _ => self.unmet_of(&recall, found.as_ref())?,
+        };
         let submitted = found.map(|found| found.submitted);
         Ok(Status {
             recall,
@@ -185,6 +191,7 @@ impl Recalls {
             lines,
             more,
             on_their_way,
+            unmet,
             wait: self.wait_of(id)?,
             answers: Answers::default(),
         })
@@ -299,6 +306,9 @@ impl Status {
             let copies: Vec<Value> = self.lines.iter().map(StatusLine::json).collect();
             fields.insert("copies".to_owned(), copies.into());
             fields.insert("moreCopies".to_owned(), self.more.into());
+            if !self.unmet.is_empty() {
+                fields.insert("notSentTo".to_owned(), self.unmet.as_slice().into());
+            }
             let wait = self.wait.as_ref();
             let wait = wait.map(|wait| wait.json(self.recall.state));
             fields.insert("waiting".to_owned(), wait.into());

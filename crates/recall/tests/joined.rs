@@ -198,6 +198,10 @@ fn what_is_handed_over_when_it_is_undone_is_said_so() {
     let (handed, taken) = (of_bob(first.id), of_bob(all));
     assert_eq!((handed.restored, handed.handed_over), (None, Some(all)));
     assert_eq!((taken.handed_over, taken.outcome), (None, handed.outcome));
+    let status = house.recalls.sender_status(first.id, 9).unwrap().json();
+    let ends = &status["addressed"][0]["copies"][0];
+    assert_eq!(ends["handedOver"], true, "{status}");
+    assert_eq!(ends["restored"], false, "{status}");
     house.check();
 }
 

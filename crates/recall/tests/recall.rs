@@ -254,6 +254,30 @@ fn chosen_recipients_only() {
     house.check();
 }
 
+/// A typing mistake takes nothing back from whoever was meant, and nobody is to think that it has.
+#[test]
+fn an_address_that_nobody_was_written_to_by_is_named_wherever_the_recall_is_told() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    let wrong = "carol@exmaple.org";
+    let mut request = house.request(ALICE, Selector::Submission(sent.id));
+    request.requester.name = "alice@example.org".into();
+    request.chosen = vec!["bob@example.org".into(), wrong.into()];
+    house.recalls.request(&request, house.now).unwrap();
+    house.recalls.run(request.id, house.now).unwrap();
+    let status = house.recalls.sender_status(request.id, 9).unwrap();
+    let of_nobody = |one: &&tern_recall::Addressed| one.ends.is_empty();
+    let named: Vec<_> = status.addressed.iter().filter(of_nobody).collect();
+    assert_eq!(named.len(), 1, "{named:?}");
+    assert_eq!(named.first().unwrap().recipient.as_deref(), Some(wrong));
+    let report = house.report(ALICE).replace("\r\n", "\n");
+    let told = format!("  {wrong}\n      The message was sent to nobody by this address.\n");
+    assert!(report.contains(&told), "{report}");
+    let full = house.recalls.status(request.id, 9).unwrap().json();
+    assert_eq!(full["notSentTo"], serde_json::json!([wrong]));
+    house.check();
+}
+
 #[test]
 fn what_left_or_is_leaving_is_said_so() {
     let mut house = House::new();

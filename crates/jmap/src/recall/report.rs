@@ -28,7 +28,7 @@ fn address(addressed: &Addressed) -> Value {
         json!({
             "outcome": end.code(), "reason": end.reason_code(), "description": end.sentence(),
             "count": copies, "isRestored": end.restored, "isPurged": end.purged,
-            "notice": end.notice_code(),
+            "isHandedOver": end.handed_over, "notice": end.notice_code(),
         })
     });
     let ends: Vec<Value> = ends.collect();
@@ -60,6 +60,7 @@ fn copy(line: &StatusLine) -> Value {
         "at": date::utc(outcome.at),
         "restoredAt": outcome.restored.map(date::utc),
         "purgedAt": outcome.purged.map(date::utc),
+        "handedOverTo": outcome.handed_over.map(id::of),
         "notice": line.noticed.map(|noticed| noticed.code()),
         "exposure": exposure,
         "servings": line.seen.as_ref().map(seen::servings),

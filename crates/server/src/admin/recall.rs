@@ -507,16 +507,7 @@ fn text_of(status: &Status) -> String {
         let what = count(stopped, "copy was", "copies were");
         let _ = write!(text, "\n{what} stopped before leaving, and not sent again");
     }
-    for line in &status.lines {
-        write_line(&mut text, line);
-    }
-    for line in &status.answers.lines {
-        let (what, fate) = (line.text(), line.fate.sentence());
-        let _ = write!(text, "\nanswered by {what}. {fate}");
-    }
-    if let Some(rest) = status.answers.rest() {
-        let _ = write!(text, "\n{rest}");
-    }
+    write_lines(&mut text, status);
     if status.on_their_way > 0 {
         let n = count(status.on_their_way, "copy", "copies");
         let _ = write!(text, "\n{n} not delivered yet, to be stopped on arrival");
@@ -525,4 +516,24 @@ fn text_of(status: &Status) -> String {
         let _ = write!(text, "\nand {} more", status.more);
     }
     text
+}
+
+/// A line for each copy, each address that led to none, and each answer.
+fn write_lines(text: &mut String, status: &Status) {
+    for line in &status.lines {
+        write_line(text, line);
+    }
+    for address in &status.unmet {
+        let _ = write!(
+            text,
+            "\n{address}: the message was sent to nobody by this address"
+        );
+    }
+    for line in &status.answers.lines {
+        let (what, fate) = (line.text(), line.fate.sentence());
+        let _ = write!(text, "\nanswered by {what}. {fate}");
+    }
+    if let Some(rest) = status.answers.rest() {
+        let _ = write!(text, "\n{rest}");
+    }
 }
