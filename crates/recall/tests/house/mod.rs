@@ -52,6 +52,16 @@ pub(crate) struct House {
     policy: Arc<dyn Policy>,
 }
 
+/// The parts that a server has, over an engine.
+fn opened_over(engine: Arc<dyn Engine>, policy: &Arc<dyn Policy>) -> (Arc<Mailboxes>, Recalls) {
+    let keys = Keys {
+        content: [7; 32],
+        token: [9; 32],
+    };
+    let (policy, listener) = (Arc::clone(policy), Arc::new(NoListener));
+    tern_recall::open(engine, keys, policy, Settings::default(), listener).unwrap()
+}
+
 impl House {
     pub(crate) fn new() -> Self {
         Self::under(tern_policy::unattended())
@@ -121,21 +131,7 @@ impl House {
 
     fn open(engine: MemEngine, now: Timestamp, policy: Arc<dyn Policy>) -> Self {
         let shared: Arc<dyn Engine> = Arc::new(engine.clone());
-        let (keys, listener) = (
-            Keys {
-                content: [7; 32],
-                token: [9; 32],
-            },
-            Arc::new(NoListener),
-        );
-        let opened = tern_recall::open(
-            shared,
-            keys,
-            Arc::clone(&policy),
-            Settings::default(),
-            listener,
-        );
-        let (mailboxes, recalls) = opened.unwrap();
+        let (mailboxes, recalls) = opened_over(shared, &policy);
         let recalls = recalls.with_links([8; 32], Some("https://mail.example.org/".into()));
         Self {
             engine,
@@ -149,10 +145,7 @@ impl House {
 
     /// The recalls, and the mailboxes, of another process over the same rows, read by way of another engine.
     pub(crate) fn recalls_over(&self, engine: Arc<dyn Engine>) -> (Recalls, Arc<Mailboxes>) {
-        let mailboxes = Mailboxes::open(Arc::clone(&engine), [7; 32], Arc::new(NoListener));
-        let mailboxes = Arc::new(mailboxes.unwrap());
-        let (policy, theirs) = (Arc::clone(&self.policy), Arc::clone(&mailboxes));
-        let recalls = Recalls::open(engine, theirs, policy, Settings::default());
+        let (mailboxes, recalls) = opened_over(engine, &self.policy);
         (recalls, mailboxes)
     }
 
