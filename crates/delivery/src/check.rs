@@ -1,6 +1,6 @@
 //! Verifies the tables of this crate, and counts what the queue and the jobs hold of contents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tern_base::codec::Damaged;
 use tern_base::{BlobId, OriginId};
@@ -8,7 +8,7 @@ use tern_store::{Range, Read};
 
 use crate::outbox::rows;
 use crate::tables::{self, Job};
-use crate::{Delivery, DeliveryError};
+use crate::{Delivery, DeliveryError, heard};
 
 /// One invariant that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,15 +87,27 @@ impl Delivery {
 }
 
 impl Checked {
-    /// What holds its content is due, and nothing else is.
+    /// What holds its content is due, and nothing else is; what was heard was heard of a sending.
     fn outbox(&mut self, reader: &dyn Read) -> Result<(), DeliveryError> {
-        let mut held = BTreeMap::new();
+        let (mut held, mut there) = (BTreeMap::new(), BTreeSet::new());
         each(reader, rows::all_sendings(), |key, value| {
             let (account, id) = rows::read_row_key(key)?;
             let row = rows::Row::decode(id, value)?;
+            if row.kept.is_some() {
+                there.insert((account, id));
+            }
             if let Some(of) = row.kept.and_then(|kept| kept.held) {
                 *self.references.entry(of.blob).or_default() += 1;
                 held.insert((of.due, account, id), ());
+            }
+            Ok(())
+        })?;
+        each(reader, heard::rows::all(), |key, _| {
+            let (account, id) = heard::rows::read_key(key)?;
+            if !there.contains(&(account, id)) {
+                self.note(format!(
+                    "something was heard of {id}, which account {account} has not"
+                ));
             }
             Ok(())
         })?;

@@ -11,7 +11,8 @@
 //!   lands exactly once.
 //! - What a submission led to is on record in the transaction that led there, so that it can be
 //!   taken back.
-//! - What a client asked to be sent later leaves at its time, or was called off before (`outbox`).
+//! - What a client asked to be sent later leaves at its time, or was called off before (`outbox`). What
+//!   comes back of it is noted with it (`heard`).
 //! - Whatever is under a seal is neither shown nor handed to the network.
 //!
 //! Refuses to talk to the network, and to read a clock.
@@ -20,6 +21,7 @@ mod accept;
 mod check;
 mod entry;
 mod error;
+mod heard;
 mod incoming;
 mod job;
 pub mod limits;
@@ -44,6 +46,7 @@ use tern_store::{Engine, Read};
 
 pub use check::{Checked, Finding};
 pub use error::{DeliveryError, Refusal};
+pub use heard::Reports;
 pub use incoming::{Accepted, Incoming, IncomingRecipient, Resumed, Submitter};
 pub use outbox::{
     Delivered, Dispatched, Envelope, NewMdn, NewSending, Outbox, OutboxChanges, RecipientStatus,

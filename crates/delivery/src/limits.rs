@@ -37,6 +37,16 @@ pub const MAX_PENDING: usize = 500;
 pub const KEPT_SENDINGS: usize = 500;
 /// How long a sending that could not be sent waits for the next attempt, in milliseconds.
 pub const SENDING_RETRY_MS: u64 = 60_000;
+/// Most notifications of each kind that are listed with a sending: as many as its recipients.
+pub const MAX_REPORTS_LISTED: usize = MAX_ENVELOPE_RECIPIENTS;
+/// Most recipients of whom one notification is heard: as many as one that is written here reports.
+pub const MAX_REPORT_RECIPIENTS: usize = MAX_REPORTED;
+/// Most bytes of a part of a notification that are looked at.
+pub const MAX_REPORT_PART: usize = 256 * 1024;
+/// Longest reply that is kept of what a notification says of a recipient, in bytes.
+pub const MAX_REPLY: usize = 300;
+/// Most sendings with one Message-ID that are looked at when a notification names it.
+pub const SENDINGS_OF_MESSAGE_ID: usize = 10;
 /// Most sendings that one look at what is due sends.
 pub const DUE_AT_ONCE: usize = 100;
 /// Longest text of a vacation response, in bytes: two of them stay within a row.

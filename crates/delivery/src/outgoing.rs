@@ -15,6 +15,7 @@ use tern_recall::onward::note_stopped_in;
 use tern_store::{Transaction, Verdict, transact};
 
 use crate::entry::Facts;
+use crate::heard::envid;
 use crate::notice::Subject;
 use crate::report::{Action, Notice, Report};
 use crate::{Delivery, DeliveryError};
@@ -114,7 +115,9 @@ impl Delivery {
             let before = live.iter().find(|before| before.id == item.id);
             before.is_some_and(|before| before.is_overdue(now))
         };
-        let (overdue, items) = leased.into_iter().partition(was_overdue);
+        let (overdue, mut items): (Vec<Item>, Vec<Item>) =
+            leased.into_iter().partition(was_overdue);
+        envid::narrow(&self.token_key, &mut items);
         let content = match first.prefix.is_empty() {
             true => stored,
             false => [&first.prefix[..], &stored].concat(),

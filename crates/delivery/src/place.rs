@@ -8,6 +8,7 @@ use tern_recall::{Destination, Path, Target};
 use tern_store::Transaction;
 
 use crate::entry::{Entry, Facts, Goal, Head};
+use crate::heard::Heard;
 use crate::report::{Action, Report};
 use crate::vacation::Answering;
 use crate::{Delivery, DeliveryError, Refusal};
@@ -73,6 +74,7 @@ impl Delivery {
         let placed = self.mailboxes.land_in(txn, prepared, &landings, now)?;
         let mut placed = placed.into_iter();
         let answering = Answering::of(prepared, facts);
+        let heard = Heard::of(prepared, facts);
         let mut outcome = Outcome::default();
         let mut links = 0;
         for (number, entry) in (at.number..).zip(entries) {
@@ -88,6 +90,10 @@ impl Delivery {
                                 answering.as_ref().filter(|_| landed.sealed.is_none())
                             {
                                 self.owe_answer_in(txn, answering, facts.origin, entry, now)?;
+                            }
+                            if let Some(heard) = heard.as_ref().filter(|_| landed.sealed.is_none())
+                            {
+                                self.hear_in(txn, heard, facts, &landed)?;
                             }
                             outcome.late(landed.sealed);
                             // RFC 3461 5.2.7.2: an expanded recipient is reported once, as such.

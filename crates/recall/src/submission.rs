@@ -331,6 +331,21 @@ pub fn by_message_id(
     by_message_id_hash(reader, account, &message_id_hash(message_id))
 }
 
+/// At most so many submissions of an account that have this Message-ID, the newest first.
+pub fn all_by_message_id(
+    reader: &dyn Read,
+    account: AccountId,
+    message_id: &str,
+    most: usize,
+) -> Result<Vec<OriginId>, StoreError> {
+    let hash = message_id_hash(message_id);
+    ids(
+        reader,
+        tables::of_message_id(account, &hash).reversed(),
+        most,
+    )
+}
+
 /// The same, by what [`message_id_hash`] makes of the Message-ID.
 pub(crate) fn by_message_id_hash(
     reader: &dyn Read,

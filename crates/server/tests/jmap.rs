@@ -7,6 +7,8 @@ mod colleagues;
 mod house;
 #[path = "jmap/limits.rs"]
 mod limits;
+#[path = "jmap/reports.rs"]
+mod reports;
 #[path = "jmap/send.rs"]
 mod send;
 

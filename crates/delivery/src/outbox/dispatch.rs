@@ -9,6 +9,7 @@ use super::envelope::Asked;
 use super::rows::{self, Held, Kept};
 use super::{Claim, Stage};
 use crate::entry::{Facts, Head};
+use crate::heard::envid;
 use crate::notice::Subject;
 use crate::report::{Action, Notice, Report};
 use crate::{Accepted, Delivery, DeliveryError, Incoming, Refusal, limits};
@@ -87,7 +88,7 @@ impl Delivery {
             mail_from: Some(asked.mail_from),
             recipients: asked.recipients,
             ret: asked.ret,
-            envid: asked.envid,
+            envid: Some(self.envid_of(id, asked.envid)),
             smtputf8: asked.smtputf8,
             content,
             submitter: Some(kept.submitter),
@@ -101,6 +102,11 @@ impl Delivery {
         // It is sent, whatever comes now: its row is due still, and the next look concludes it.
         let _ = self.conclude_sending(account, id, Stage::Sent, now);
         Ok(accepted)
+    }
+
+    /// The envelope id with which a sending leaves: the client's, or one by which what comes back is known.
+    fn envid_of(&self, id: OriginId, asked: Option<String>) -> String {
+        asked.unwrap_or_else(|| envid::for_all(&self.token_key, id))
     }
 
     fn was_submitted(&self, id: OriginId) -> Result<bool, DeliveryError> {
@@ -201,7 +207,7 @@ impl Delivery {
             mail_from: Some(asked.mail_from),
             submitter: Some(account),
             ret: asked.ret,
-            envid: asked.envid,
+            envid: Some(self.envid_of(id, asked.envid)),
             smtputf8: asked.smtputf8,
             received: id.time(),
         };

@@ -27,7 +27,7 @@ use tern_base::changes::{Changes, Numbered};
 use tern_base::{AccountId, EmailAddress, MessageId, OriginId, ThreadId, Timestamp};
 use tern_store::{Transaction, Verdict};
 
-use crate::{Accepted, Delivery, DeliveryError, Refusal, limits};
+use crate::{Accepted, Delivery, DeliveryError, Refusal, heard, limits};
 use rows::{Head, Row};
 
 pub use dispatch::Dispatched;
@@ -355,6 +355,7 @@ impl Delivery {
                 };
                 self.let_go_in(txn, account, &mut row, now)?;
                 rows::drop_envelope_in(txn, account, &row);
+                heard::rows::drop_in(txn, account, row.id)?;
                 txn.delete(rows::row_key(account, row.id));
                 Ok::<_, DeliveryError>(Verdict::Commit(()))
             })?;
@@ -373,6 +374,7 @@ fn bury_in(
     row: &mut Row,
 ) -> Result<(), DeliveryError> {
     rows::drop_envelope_in(txn, account, row);
+    heard::rows::drop_in(txn, account, row.id)?;
     row.kept = None;
     rows::change_in(txn, account, row)
 }

@@ -1,7 +1,7 @@
 //! How it stands with the recipients of a sending, as the queue and the mailboxes know it now.
 //!
-//! Whether somebody has opened a message is not told here: who may know that is a question of policy,
-//! which a report of a recall asks.
+//! Whether somebody has opened a message is told as far as they have sent word of it themselves (RFC 8098):
+//! who may know what the ledger knows is a question of policy, which a report of a recall asks.
 
 use std::collections::HashMap;
 use std::hash::{Hash as _, Hasher as _};
@@ -14,8 +14,9 @@ use tern_store::Verdict;
 
 use super::rows::{self, Head, Kept, Row};
 use super::{Outbox, Sending, Stage};
+use crate::heard::rows::Said;
 use crate::request::is_request_address;
-use crate::{Delivery, DeliveryError, tables};
+use crate::{Delivery, DeliveryError, heard, tables};
 
 /// Whether a recipient has it (RFC 8621 7 `delivered`), from the best to the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +40,8 @@ pub struct RecipientStatus {
     pub reply: String,
     /// Whether they have it.
     pub delivered: Delivered,
+    /// Whether it is said that it was displayed to them.
+    pub displayed: bool,
 }
 
 type Standing = (Delivered, String);
@@ -148,7 +151,8 @@ impl Delivery {
         };
         let envelope = rows::envelope(self.reader(), account, sending.id)?;
         let mut statuses = Vec::with_capacity(envelope.rcpt_to.len());
-        for stop in envelope.rcpt_to {
+        let heard = heard::rows::read(self.reader(), account, sending.id)?;
+        for (number, stop) in (0..).zip(envelope.rcpt_to) {
             let (delivered, reply) = match (&known, sending.stage) {
                 (Some(known), _) => known.of(self, &stop.email)?,
                 (None, Stage::Refused(refusal)) => {
@@ -159,10 +163,13 @@ impl Delivery {
                 }
                 (None, _) => standing(Delivered::Queued, "250 2.0.0 Waits for its time"),
             };
+            let said = heard.said.get(&number);
+            let (delivered, reply) = with_reports((delivered, reply), said);
             statuses.push(RecipientStatus {
                 recipient: stop.email,
                 reply,
                 delivered,
+                displayed: said.is_some_and(|said| said.displayed),
             });
         }
         Ok(Some(statuses))
@@ -177,6 +184,21 @@ impl Delivery {
             items: items.into_iter().map(|item| (item.id(), item)).collect(),
             lands: reader.get(&tables::job_key(sending.id))?.is_some(),
         })
+    }
+}
+
+/// RFC 8621 7: of what another server has, reports say more than is known here.
+fn with_reports(known: Standing, said: Option<&Said>) -> Standing {
+    match (known, said) {
+        ((Delivered::Unknown, reply), Some(said)) => {
+            let delivered = match said.delivered {
+                Some(true) => Delivered::Yes,
+                Some(false) => Delivered::No,
+                None => Delivered::Unknown,
+            };
+            (delivered, said.reply.clone().unwrap_or(reply))
+        }
+        (known, _) => known,
     }
 }
 

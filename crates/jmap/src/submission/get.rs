@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{PROPERTIES, object, parse_id};
+use super::{PROPERTIES, object, parse_id, source};
 use crate::budget::Objects;
 use crate::context::Context;
 use crate::error::MethodError;
@@ -18,8 +18,8 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
         let asked = args.properties.as_ref();
         asked.is_none_or(|asked| asked.iter().any(|it| it == name))
     };
-    let outbox = cx.verbs.outbox;
-    let (newest, all) = outbox.all(account)?;
+    let of = source(cx.verbs);
+    let (newest, all) = of.0.all(account)?;
     let (mut list, mut not_found) = (Objects::default(), Vec::new());
     match &args.ids {
         None if all.len() > limits::MAX_OBJECTS_IN_GET => {
@@ -27,7 +27,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
         }
         None => {
             for sending in &all {
-                let object = object(outbox, account, sending, wants)?;
+                let object = object(&of, account, sending, wants)?;
                 list.push(cx, wanted.select(object))?;
             }
         }
@@ -36,7 +36,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
                 let known = parse_id(account, &id);
                 match all.iter().find(|sending| Some(sending.id) == known) {
                     Some(found) => {
-                        let object = object(outbox, account, found, wants)?;
+                        let object = object(&of, account, found, wants)?;
                         list.push(cx, wanted.select(object))?;
                     }
                     None => not_found.push(id),

@@ -10,11 +10,12 @@ pub(crate) mod query;
 pub(crate) mod set;
 
 use serde_json::{Map, Value, json};
-use tern_base::{AccountId, OriginId};
+use tern_base::{AccountId, MessageId, OriginId};
 use tern_delivery::{Delivered, DeliveryError, Envelope, Outbox, Sending, Stage};
 use tern_directory::IdentityId;
 use tern_session::ids;
 
+use crate::blob_id::{BlobKey, BlobRef};
 use crate::error::MethodError;
 use crate::push::Told;
 use crate::{Verbs, date, identity, state};
@@ -43,6 +44,11 @@ pub(crate) fn parse_id(account: AccountId, text: &str) -> Option<OriginId> {
     OriginId::from_hex(hex).filter(|id| id_of(account, *id) == text)
 }
 
+/// What an EmailSubmission is told by.
+fn source<'a>(verbs: &Verbs<'a>) -> (&'a Outbox, BlobKey) {
+    (verbs.outbox, BlobKey::new(verbs.mailboxes.content_key()))
+}
+
 /// What a listener is told of.
 pub(crate) fn told(verbs: &Verbs<'_>, account: AccountId) -> Result<Told, MethodError> {
     let state = state::of_number(verbs.outbox.state(account)?);
@@ -61,7 +67,7 @@ const fn undo_status(stage: Stage) -> &'static str {
 
 /// An EmailSubmission, with the parts that take looking up where they are wanted.
 fn object(
-    outbox: &Outbox,
+    (outbox, key): &(&Outbox, BlobKey),
     account: AccountId,
     sending: &Sending,
     wants: impl Fn(&str) -> bool,
@@ -73,10 +79,16 @@ fn object(
         "threadId": ids::thread_id(account, sending.thread),
         "sendAt": date::utc(sending.send_at),
         "undoStatus": undo_status(sending.stage),
-        // Reports come as messages; none is kept here.
-        "dsnBlobIds": [],
-        "mdnBlobIds": [],
     });
+    if wants("dsnBlobIds") || wants("mdnBlobIds") {
+        let reports = outbox.reports(account, sending.id)?;
+        let ids = |messages: &[MessageId]| {
+            let blobs = messages.iter().map(|it| BlobRef::message(*it));
+            Value::from_iter(blobs.map(|blob| blob.id(key, account)))
+        };
+        all["dsnBlobIds"] = ids(&reports.dsn);
+        all["mdnBlobIds"] = ids(&reports.mdn);
+    }
     if wants("envelope") {
         all["envelope"] = envelope_object(&outbox.envelope(account, sending.id)?);
     }
@@ -115,9 +127,10 @@ fn delivery_status(
             Delivered::Queued => "queued",
             Delivered::No => "no",
         };
-        // Who has opened it is a question of policy, and never answered here.
+        // What else is known of who has opened it is a question of policy, and not answered here.
+        let displayed = if status.displayed { "yes" } else { "unknown" };
         let about = json!({
-            "smtpReply": status.reply, "delivered": delivered, "displayed": "unknown",
+            "smtpReply": status.reply, "delivered": delivered, "displayed": displayed,
         });
         (status.recipient, about)
     });

@@ -9,7 +9,7 @@ use tern_mailbox::{ExposureLevel, MailboxError, Served, Share};
 use tern_session::ids;
 
 use super::envelope::{self, Senders};
-use super::{PROPERTIES, id_of, object, parse_id, undo_status};
+use super::{PROPERTIES, id_of, object, parse_id, source, undo_status};
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
 use crate::standard::set::{Outcomes, SetArgs, is_as_it_is};
@@ -115,7 +115,7 @@ pub(crate) fn run(cx: &mut Context<'_>, mut args: Value) -> Result<Value, Method
 /// What is told of one that was made.
 fn told_of(cx: &Context<'_>, account: AccountId, asked: &Value, sending: &Sending) -> Value {
     // It is sent, or kept to be, whether or not the rest can be read now.
-    let told = object(cx.verbs.outbox, account, sending, |_| true);
+    let told = object(&source(cx.verbs), account, sending, |_| true);
     let mut told = told.unwrap_or_else(|_| json!({"id": id_of(account, sending.id)}));
     // RFC 8620 5.3: what the client has sent is not told again.
     if let Some(all) = told.as_object_mut() {
@@ -263,7 +263,7 @@ fn update(cx: &Context<'_>, account: AccountId, id: &str, patch: &Value) -> Resu
             .keys()
             .any(|path| path.split('/').next() == Some(name))
     };
-    let now = object(outbox, account, &sending, wants).map_err(failed)?;
+    let now = object(&source(cx.verbs), account, &sending, wants).map_err(failed)?;
     let mut is_canceled = false;
     for (path, value) in patch {
         match (path.as_str(), value.as_str()) {
