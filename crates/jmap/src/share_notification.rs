@@ -58,7 +58,7 @@ fn object(
 ) -> Result<Value, MailboxError> {
     let rights = |rights: Rights| match rights {
         Rights::NONE => Value::Null,
-        rights => rights::object(cx, rights, true),
+        rights => rights::object(cx, rights),
     };
     // Whom the caller does not find is told by name alone.
     let seen = |by: AccountId| {

@@ -80,7 +80,7 @@ impl Mailboxes {
     ) -> Result<MailboxId, MailboxError> {
         let tree = Tree::read_in(edit)?;
         if actor.is_some() {
-            self.may_go_into(edit, actor, folder.parent)?;
+            self.may_make_in(edit, actor, folder.parent)?;
             // The special uses of its mailboxes are the owner's to give.
             if folder.role.is_some() {
                 return Err(MailboxError::NotPermitted);
@@ -155,15 +155,15 @@ impl Mailboxes {
             return Ok(());
         }
         let account = edit.account;
-        self.require_in(edit.txn, actor, account, mailbox, Rights::DELETE)?;
+        let own = self.require_in(edit.txn, actor, account, mailbox, Rights::DELETE)?;
         if change.role.is_some() || change.sort_order.is_some() || change.subscribed.is_some() {
             return Err(MailboxError::NotPermitted);
         }
         match change.parent {
-            Some(parent) => self.may_go_into(edit, actor, parent),
+            Some(parent) => self.may_be_put(edit, actor, own, parent),
             None => {
                 let parent = edit.mailbox(mailbox)?.parent;
-                let may = self.may_go_into(edit, actor, parent);
+                let may = self.may_be_put(edit, actor, own, parent);
                 may.map_err(|error| match error {
                     // Nothing was said of it, and it may be one that they don't know of.
                     MailboxError::NoParent => MailboxError::NotPermitted,
@@ -173,16 +173,43 @@ impl Mailboxes {
         }
     }
 
-    /// RFC 4314 4: whether whoever acts may put a mailbox there. The top level is the owner's.
-    fn may_go_into(
+    /// The one place that says who may rename a mailbox, or move it ([`Rights::may_be_put`]): whoever has
+    /// these rights in it puts it there.
+    pub(crate) fn may_be_put(
+        &self,
+        edit: &mut Edit<'_, '_>,
+        actor: Option<&Actor>,
+        own: Rights,
+        parent: Option<MailboxId>,
+    ) -> Result<(), MailboxError> {
+        let there = self.rights_there(edit, actor, parent)?;
+        match own.may_be_put(Some(there)) {
+            true => Ok(()),
+            false => Err(MailboxError::NotPermitted),
+        }
+    }
+
+    /// RFC 4314 4: whether whoever acts may make a mailbox there.
+    pub(crate) fn may_make_in(
         &self,
         edit: &mut Edit<'_, '_>,
         actor: Option<&Actor>,
         parent: Option<MailboxId>,
     ) -> Result<(), MailboxError> {
+        let there = self.rights_there(edit, actor, parent)?;
+        there.require(Rights::CREATE).map(drop)
+    }
+
+    /// What whoever acts may do where a mailbox is to stand. The top level is the owner's.
+    fn rights_there(
+        &self,
+        edit: &mut Edit<'_, '_>,
+        actor: Option<&Actor>,
+        parent: Option<MailboxId>,
+    ) -> Result<Rights, MailboxError> {
         let parent = parent.ok_or(MailboxError::NotPermitted)?;
-        let may = self.require_in(edit.txn, actor, edit.account, parent, Rights::CREATE);
-        may.map(drop).map_err(|error| match error {
+        let rights = self.require_in(edit.txn, actor, edit.account, parent, Rights::LOOKUP);
+        rights.map_err(|error| match error {
             MailboxError::NoMailbox => MailboxError::NoParent,
             error => error,
         })

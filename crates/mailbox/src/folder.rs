@@ -287,8 +287,7 @@ impl Mailboxes {
         }
         self.edit(account, |edit| {
             let tree = Tree::read_in(edit)?;
-            self.allow_in(edit.txn, access, Rights::DELETE)?;
-            self.may_make(edit, access.actor.as_ref(), &tree, path)?;
+            self.may_rename(edit, access, &tree, path)?;
             let mut row = edit.mailbox(mailbox)?;
             if tree.find(path).is_some() {
                 return Err(MailboxError::Exists);
@@ -346,18 +345,15 @@ impl Mailboxes {
         })
     }
 
-    /// RFC 4314 4: whether whoever acts may make a mailbox of this path, which takes the right to do so in
-    /// the nearest one above it that is there. At the top level that is the owner's alone.
-    fn may_make(
+    /// RFC 4314 4: the mailbox in which somebody else than the owner would make one of this path: the nearest
+    /// above it that is there.
+    fn above(
         &self,
         edit: &mut Edit<'_, '_>,
         actor: Option<&Actor>,
         tree: &Tree,
         path: &str,
-    ) -> Result<(), MailboxError> {
-        if actor.is_none() {
-            return Ok(());
-        }
+    ) -> Result<Option<MailboxId>, MailboxError> {
         let account = edit.account;
         let mut above = None;
         for name in path.split(SEPARATOR) {
@@ -371,13 +367,39 @@ impl Mailboxes {
                 None => break,
             }
         }
-        // Nor is one above it: it is told as a place where they may make nothing.
-        let parent = above.ok_or(MailboxError::NotPermitted)?;
-        let may = self.require_in(edit.txn, actor, account, parent, Rights::CREATE);
-        may.map(drop).map_err(|error| match error {
-            MailboxError::NoMailbox => MailboxError::NotPermitted,
-            error => error,
-        })
+        Ok(above)
+    }
+
+    /// Whether whoever acts may make a mailbox of this path.
+    fn may_make(
+        &self,
+        edit: &mut Edit<'_, '_>,
+        actor: Option<&Actor>,
+        tree: &Tree,
+        path: &str,
+    ) -> Result<(), MailboxError> {
+        if actor.is_none() {
+            return Ok(());
+        }
+        let above = self.above(edit, actor, tree, path)?;
+        hiding(self.may_make_in(edit, actor, above))
+    }
+
+    /// Whether whoever acts may give a mailbox this path.
+    fn may_rename(
+        &self,
+        edit: &mut Edit<'_, '_>,
+        access: &Access,
+        tree: &Tree,
+        path: &str,
+    ) -> Result<(), MailboxError> {
+        let own = self.allow_in(edit.txn, access, Rights::DELETE)?;
+        let actor = access.actor.as_ref();
+        if actor.is_none() {
+            return Ok(());
+        }
+        let above = self.above(edit, actor, tree, path)?;
+        hiding(self.may_be_put(edit, actor, own, above))
     }
 
     /// Whether a mailbox is there: not deleted, though some of its messages may still be.
@@ -385,6 +407,14 @@ impl Mailboxes {
         let row = self.engine.get(&tables::mailbox(account, mailbox))?;
         Ok(row.is_some())
     }
+}
+
+/// A mailbox above a path that may not be known of is told as a place where nothing may be made.
+fn hiding(may: Result<(), MailboxError>) -> Result<(), MailboxError> {
+    may.map_err(|error| match error {
+        MailboxError::NoParent => MailboxError::NotPermitted,
+        error => error,
+    })
 }
 
 /// Adds one mailbox below `parent`.

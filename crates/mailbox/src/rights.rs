@@ -76,6 +76,15 @@ impl Rights {
         Self(self.0 & other.0)
     }
 
+    /// RFC 4314 4, RENAME: whether somebody else than the owner, who has these rights in a mailbox, may put it
+    /// into one where they have those, or rename it there. The top level is the owner's.
+    pub const fn may_be_put(self, there: Option<Self>) -> bool {
+        match there {
+            Some(there) => self.has(Self::DELETE) && there.has(Self::CREATE),
+            None => false,
+        }
+    }
+
     /// Whether all of `needed` are among them.
     pub const fn has(self, needed: Self) -> bool {
         needed.0 & !self.0 == 0

@@ -75,7 +75,7 @@ pub(super) fn object(
         "unreadEmails": counts.unread_emails,
         "totalThreads": counts.total_threads,
         "unreadThreads": counts.unread_threads,
-        "myRights": rights::object(cx, scope.rights(folder.id), folder.id != INBOX),
+        "myRights": rights::own(cx, scope, folder),
         "isSubscribed": folder.subscribed,
     });
     if cx.uses(Capability::MailShare) {

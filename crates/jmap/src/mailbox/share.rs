@@ -28,7 +28,7 @@ pub(super) fn with(
     let mut all = Map::new();
     for (grantee, rights) in scope.grants(cx.verbs.mailboxes, mailbox)? {
         if let Some(id) = principal_of(grantee) {
-            all.insert(principal::id_of(id), rights::object(cx, rights, true));
+            all.insert(principal::id_of(id), rights::object(cx, rights));
         }
     }
     Ok(match all.is_empty() {

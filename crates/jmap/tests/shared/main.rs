@@ -8,6 +8,7 @@ mod follow;
 mod mailbox;
 mod push;
 mod read;
+mod rename;
 mod share;
 mod wish;
 mod write;

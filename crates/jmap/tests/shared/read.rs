@@ -184,7 +184,8 @@ fn mailboxes_are_there_by_their_rights() {
     assert_eq!(shown_now["myRights"], may([t, f, f, t, f, f, f, f, f, f]));
     assert_eq!(
         of(inside).unwrap()["myRights"],
-        may([t, t, t, t, t, t, t, t, t, f])
+        may([t, t, t, t, t, t, f, t, t, f]),
+        "it is renamed where one may make another"
     );
     // Known of, and not read: nothing of what is in it shows.
     let known = of(below).unwrap();
