@@ -56,6 +56,7 @@ mod vacation;
 mod verbs;
 
 pub use blob::{Download, download_size};
+pub use blobs::{AnyUploads, UploadDesk};
 pub use budget::Held;
 pub use caller::Caller;
 pub use capability::Capability;

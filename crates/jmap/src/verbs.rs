@@ -6,7 +6,7 @@ use tern_mailbox::Mailboxes;
 use tern_recall::Recalls;
 use tern_session::sharing::Sharing;
 
-use crate::{PushDesk, RecallDesk};
+use crate::{PushDesk, RecallDesk, UploadDesk};
 
 /// The verbs of a request. Methods narrow them to what the caller sees.
 #[derive(Clone, Copy)]
@@ -27,6 +27,8 @@ pub struct Verbs<'a> {
     pub subscriptions: &'a Subscriptions,
     /// What pushing to them needs of the shell.
     pub push: &'a dyn PushDesk,
+    /// Who may upload now.
+    pub uploads: &'a dyn UploadDesk,
     /// What accounts send.
     pub outbox: &'a Outbox,
 }

@@ -3,10 +3,12 @@
 
 mod house;
 
+use std::sync::atomic::AtomicU32;
+
 use serde_json::{Value, json};
 use tern_mailbox::Role;
 
-use house::{BOB, House};
+use house::{BOB, House, Uploads};
 
 #[test]
 fn a_blob_is_made_of_texts_and_parts_of_others() {
@@ -43,6 +45,19 @@ fn a_blob_is_made_of_texts_and_parts_of_others() {
         let id = made["created"][name]["id"].as_str().unwrap();
         assert_eq!(house.download(id).unwrap(), b"How now brown");
     }
+}
+
+#[test]
+fn what_is_uploaded_in_a_request_counts_as_uploads_do() {
+    let mut house = House::new();
+    house.uploads = Uploads(AtomicU32::new(1));
+    let text = |text: &str| json!({"data": [{"data:asText": text}]});
+    // What can't be uploaded counts as nothing.
+    let create = json!({"create": {"a": {"data": []}, "b": text("x"), "c": text("y")}});
+    let made = house.call("Blob/upload", create);
+    assert_eq!(made["notCreated"]["a"]["type"], "invalidProperties");
+    assert!(made["created"]["b"].is_object(), "{made}");
+    assert_eq!(made["notCreated"]["c"]["type"], "rateLimit");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tern_base::{AccountId, SeededEntropy, Timestamp};
 use tern_delivery::{Delivery, Outbox, Settings};
 use tern_directory::{CodeRefused, CredentialId, Identities, Principals, Subscriptions, Visible};
-use tern_jmap::{Caller, Capability, NoPush, RecallDesk, Request, Verbs};
+use tern_jmap::{AnyUploads, Caller, Capability, NoPush, RecallDesk, Request, Verbs};
 use tern_mailbox::Mailboxes;
 use tern_recall::{RecallId, Recalls};
 use tern_session::sharing::Sharing;
@@ -154,6 +154,7 @@ impl House<'_> {
             desk: &Closed,
             subscriptions: &self.subscriptions,
             push: &NoPush,
+            uploads: &AnyUploads,
             outbox: &self.outbox,
         };
         let caller = Caller {

@@ -1,4 +1,5 @@
-//! `Blob/upload` (RFC 9404 4.1): small blobs within a request, from texts and parts of other blobs.
+//! `Blob/upload` (RFC 9404 4.1): small blobs within a request, from texts and parts of other blobs. Each
+//! counts as an upload.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -87,6 +88,11 @@ fn upload(cx: &mut Context<'_>, scope: &Scope, object: Value) -> Result<(String,
     // It is written, and hashed.
     cx.work
         .take(octets.len() as u64 + limits::WORK_PER_UPLOAD)?;
+    // RFC 8620 5.3: "It may work if tried again later."
+    if !cx.verbs.uploads.may_upload(scope.caller) {
+        let why = "the account has uploaded too often lately";
+        return Err(SetError::new("rateLimit", why));
+    }
     let mailboxes = cx.verbs.mailboxes;
     let done = mailboxes.upload(scope.caller, &kind, &octets, cx.now, cx.entropy)?;
     let key = BlobKey::new(mailboxes.content_key());

@@ -6,6 +6,7 @@ pub(crate) mod faulty;
 pub(crate) mod recall;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 use tern_base::{AccountId, Domain, EmailAddress, OriginId, SeededEntropy, Timestamp};
@@ -15,7 +16,7 @@ use tern_directory::{
     create_account,
 };
 use tern_jmap::blob_id::{BlobKey, BlobRef};
-use tern_jmap::{Caller, Capability, PushDesk, Request, Verbs};
+use tern_jmap::{Caller, Capability, PushDesk, Request, UploadDesk, Verbs};
 use tern_mailbox::{FolderSpec, Mailboxes, NoListener, Role};
 use tern_policy::Policy;
 use tern_recall::Recalls;
@@ -55,6 +56,8 @@ pub(crate) struct House {
     pub(crate) now: Timestamp,
     pub(crate) recalls: Arc<Recalls>,
     desk: Desk,
+    /// How often anybody may upload yet within a request.
+    pub(crate) uploads: Uploads,
     /// Who calls.
     pub(crate) who: AccountId,
     /// By which credential.
@@ -73,6 +76,19 @@ impl PushDesk for Push {
 
     fn can_use(&self, keys: &PushKeys) -> bool {
         keys.p256dh[0] == 4
+    }
+}
+
+/// So many uploads more.
+pub(crate) struct Uploads(pub(crate) AtomicU32);
+
+impl UploadDesk for Uploads {
+    fn may_upload(&self, _: AccountId) -> bool {
+        let less = |left: u32| left.checked_sub(1);
+        let taken = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        taken.is_ok()
     }
 }
 
@@ -127,6 +143,7 @@ impl House {
         let delivery = Arc::new(delivery);
         Self {
             desk: Desk(Arc::clone(&recalls)),
+            uploads: Uploads(AtomicU32::new(u32::MAX)),
             recalls,
             who: BOB,
             outbox: Outbox::new(Arc::clone(&delivery), |_| {}),
@@ -154,6 +171,7 @@ impl House {
             desk: &self.desk,
             subscriptions: &self.subscriptions,
             push: &Push,
+            uploads: &self.uploads,
             outbox: &self.outbox,
         }
     }
@@ -194,6 +212,7 @@ impl House {
             desk: &self.desk,
             subscriptions: &self.subscriptions,
             push: &Push,
+            uploads: &self.uploads,
             outbox: &self.outbox,
         };
         let (memory, now) = (&*self.memory, self.now);

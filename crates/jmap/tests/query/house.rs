@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tern_base::{AccountId, MailboxId, OriginId, SeededEntropy, Timestamp, Uid};
 use tern_delivery::{Delivery, Outbox, Settings};
 use tern_directory::{CredentialId, Identities, Principals, Subscriptions, Visible};
-use tern_jmap::{Caller, Capability, NoDesk, NoPush, Request, Verbs, execute};
+use tern_jmap::{AnyUploads, Caller, Capability, NoDesk, NoPush, Request, Verbs, execute};
 use tern_mailbox::{
     AppendRequest, Cover, Flags, FolderSpec, MailboxError, Mailboxes, NoListener, Origins, Outside,
     Role, Seal, SealTag, Viewer,
@@ -174,6 +174,7 @@ impl House {
             desk: &NoDesk,
             subscriptions: &self.subscriptions,
             push: &NoPush,
+            uploads: &AnyUploads,
             outbox: &self.outbox,
         };
         let now = self.now;

@@ -10,8 +10,9 @@ pub struct Jmap {
     /// more are answered 429 with a time to wait. What is downloaded and listened to is not counted. A
     /// number; default 1000. 0 is no limit.
     pub requests_per_minute: u32,
-    /// Uploads of one account within an hour, at once or spread; more are answered 429 with a time to
-    /// wait. A number; default 1000. 0 is no limit.
+    /// Uploads of one account within an hour, at once or spread, those within requests (`Blob/upload`)
+    /// among them; more are answered 429 with a time to wait, or `rateLimit` within a request. A number;
+    /// default 1000. 0 is no limit.
     pub uploads_per_hour: u32,
 }
 

@@ -45,6 +45,13 @@ fn an_account_that_asks_too_often_is_told_how_long_to_wait_and_another_is_not() 
     assert_eq!(refused.status, 429, "{}", refused.body);
     assert!((60..=1_800).contains(&retry_after(&refused)));
     assert_eq!(upload(&carol).status, 201);
+    // One within a request is an upload, too.
+    let create = json!({"b": {"data": [{"data:asText": "text"}]}});
+    let made = carol.call("Blob/upload", json!({"create": create}));
+    assert!(made["created"]["b"].is_object(), "{made}");
+    let made = carol.call("Blob/upload", json!({"create": create}));
+    assert_eq!(made["notCreated"]["b"]["type"], "rateLimit", "{made}");
+    assert_eq!(upload(&carol).status, 429);
     // What was uploaded can be read all the same, and so can the session.
     let uploaded: Value = serde_json::from_str(&first.body).expect("JSON");
     let blob = uploaded["blobId"].as_str().expect("an id");

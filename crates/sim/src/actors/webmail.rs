@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tern_base::{AccountId, MessageId};
 use tern_delivery::Outbox;
 use tern_directory::{CredentialId, Identities, Principals, Subscriptions, Visible};
-use tern_jmap::{Caller, Capability, Download, NoDesk, NoPush, Request, Verbs};
+use tern_jmap::{AnyUploads, Caller, Capability, Download, NoDesk, NoPush, Request, Verbs};
 use tern_mailbox::{INBOX, MailboxError};
 use tern_session::{Mechanism, Unlimited, ids};
 use tern_store::Engine;
@@ -47,6 +47,7 @@ fn with_verbs<T>(server: &Server, work: impl FnOnce(&Verbs<'_>) -> T) -> T {
         desk: &NoDesk,
         subscriptions: &Subscriptions::new(engine()),
         push: &NoPush,
+        uploads: &AnyUploads,
         outbox: &Outbox::new(Arc::clone(&server.delivery), |_| {}),
     })
 }

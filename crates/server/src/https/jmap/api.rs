@@ -122,6 +122,7 @@ impl Jmap {
             desk: self,
             subscriptions: &self.subscriptions,
             push: self,
+            uploads: self,
             outbox: &self.outbox,
         }
     }

@@ -10,9 +10,9 @@ use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::{Request, StatusCode, header};
 use serde_json::json;
 use tern_base::AccountId;
-use tern_jmap::Problem;
 use tern_jmap::blob_id::{BlobKey, BlobRef};
 use tern_jmap::limits::MAX_SIZE_UPLOAD;
+use tern_jmap::{Problem, UploadDesk};
 use tern_mailbox::{MailboxError, Uploaded};
 use tern_session::{Mechanism, ids};
 use tokio::time::{Instant, timeout};
@@ -35,6 +35,12 @@ enum Failed {
 impl From<MailboxError> for Failed {
     fn from(error: MailboxError) -> Self {
         Self::Refused(error)
+    }
+}
+
+impl UploadDesk for Jmap {
+    fn may_upload(&self, account: AccountId) -> bool {
+        self.upload_rate.take(account, Instant::now()).is_ok()
     }
 }
 
