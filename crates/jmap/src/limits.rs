@@ -84,7 +84,9 @@ pub const WORK_PER_UPLOAD: u64 = 64 << 10;
 /// Octets of [`MAX_WORK`] that a piece of a stored message takes beside those that are wanted of it.
 pub const WORK_PER_READ: u64 = 4 << 10;
 /// Octets of decoded text of one message that are searched; text behind them is not found.
-pub const MAX_SEARCHED_TEXT: usize = 8 << 20;
+pub const MAX_SEARCHED_TEXT: usize = tern_mailbox::limits::MAX_SEARCHED_TEXT;
+/// Texts that are read rather than all words of an account that outlasted a restart.
+pub const FEW_TEXTS: usize = 256;
 /// Most words and phrases of one text to look for.
 pub const MAX_WORDS: usize = 64;
 /// Most words and phrases of a whole filter.

@@ -3,6 +3,7 @@
 mod access;
 mod content;
 mod served;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,7 +50,7 @@ struct Seen {
 
 /// Tables whose keys begin with the account that a row belongs to; the vault's rows belong to
 /// their tags.
-const OF_ACCOUNTS: [(u8, &str); 14] = [
+const OF_ACCOUNTS: [(u8, &str); 15] = [
     (tables::MAILBOX, "mailbox"),
     (tables::COUNTERS, "counters"),
     (tables::PLACEMENT, "placement"),
@@ -64,6 +65,7 @@ const OF_ACCOUNTS: [(u8, &str); 14] = [
     (tables::GRANT, "grant"),
     (tables::SUBSCRIBED, "subscription"),
     (tables::SHARE_NOTICE, "notice of rights"),
+    (tables::WORDS, "words"),
 ];
 
 impl Mailboxes {
@@ -103,6 +105,7 @@ impl Mailboxes {
         self.check_grants(&mut seen)?;
         self.check_contents(&mut seen)?;
         self.check_served(&mut seen)?;
+        self.check_words(&mut seen)?;
         Ok(seen.findings)
     }
 

@@ -321,6 +321,15 @@ impl<'t, 'e> Edit<'t, 'e> {
             .delete(tables::thread(self.account, row.thread, id));
         self.txn.delete(tables::copy(row.digest, self.account, id));
         crate::carried::forget(self.txn, self.account, id, row);
+        self.drop_words(id);
+    }
+
+    /// Takes the words of a message away that were kept, and with them those of its block, as it goes or
+    /// comes back.
+    pub(crate) fn drop_words(&mut self, id: MessageId) {
+        if self.head.has_words {
+            crate::words::drop_in(self.txn, self.account, id);
+        }
     }
 
     /// Removes a message for good: its last placement is gone.

@@ -14,7 +14,7 @@ use crate::exposed::Exposed;
 use crate::room::BroughtLately;
 use crate::sealed::SealSet;
 use crate::wide::Wide;
-use crate::words::Weighed;
+use crate::words::{Wanted, Weighed};
 use crate::{AccountView, Hooks, MailboxError, Outline, View, limits};
 
 /// Told after each commit which accounts changed, so that sessions can be woken.
@@ -47,6 +47,7 @@ pub struct Mailboxes {
     pub(crate) structures: Cache<BlobId, Arc<Structure>, StructureWeighter>,
     pub(crate) outlines: Cache<(AccountId, MessageId), Arc<Outline>, OutlineWeighter>,
     pub(crate) words: Cache<AccountId, Weighed, WordsWeighter>,
+    pub(crate) wanted: Wanted,
     pub(crate) exposed: Exposed,
     pub(crate) wide: Wide,
     pub(crate) noted: Noted,
@@ -108,6 +109,7 @@ impl Mailboxes {
             structures,
             outlines,
             words,
+            wanted: Wanted::default(),
             exposed: Exposed::default(),
             wide,
             noted: Noted::default(),

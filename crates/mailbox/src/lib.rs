@@ -122,4 +122,4 @@ pub use upload::{Upload, Uploaded};
 pub use view::{Entry, View};
 pub use walk::{Met, Walk};
 pub use withdraw::{Purged, VaultPlacement, Vaulted, Withdrawn};
-pub use words::{AccountWords, Finds, Place, Texts, Within, Without};
+pub use words::{AccountWords, Finds, Loaded, Place, Texts, Within, Without, body_text, folded};

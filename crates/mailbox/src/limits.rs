@@ -112,6 +112,17 @@ pub const WORDS_CACHE_BYTES: u64 = 160 * 1024 * 1024;
 pub const WORDS_CACHE_ITEMS: usize = 32;
 /// Bytes of the words of one account's messages: of further messages none are kept.
 pub const MAX_WORDS_BYTES: usize = 96 * 1024 * 1024;
+/// Octets of decoded text of one message that are searched; text behind them is not found.
+pub const MAX_SEARCHED_TEXT: usize = 8 << 20;
+/// Longest row of the words of a block of messages: of the texts with most words none are kept where all do
+/// not fit.
+pub const MAX_WORDS_ROW: usize = tern_store::limits::MAX_VALUE;
+/// Rows of words that are read together.
+pub const WORDS_ROWS_PER_READ: usize = 64;
+/// Accounts of which blocks wait for their words to be made durable; of further ones none do.
+pub const WANTED_WORDS_ACCOUNTS: usize = 4_096;
+/// Blocks of one of them that do; further ones do once a later search reads them.
+pub const WANTED_WORDS_BLOCKS: usize = 16_384;
 /// Octets of a message's texts from which on its words are not kept.
 pub const MAX_WORDS_TEXT: usize = 256 * 1024;
 /// Longest text, in octets, that is looked for among words.

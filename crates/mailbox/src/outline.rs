@@ -34,7 +34,7 @@ pub struct Outline {
 }
 
 impl Outline {
-    fn of(parsed: &MessageView<'_>) -> Self {
+    pub(crate) fn of(parsed: &MessageView<'_>) -> Self {
         let envelope = &parsed.envelope;
         let subject = decoded(envelope.subject.unwrap_or_default());
         let base = parsed.base_subject;
@@ -53,6 +53,19 @@ impl Outline {
     /// The base subject (RFC 5256 2.1).
     pub fn base_subject(&self) -> &str {
         self.base_subject.as_deref().unwrap_or(&self.subject)
+    }
+
+    /// All of it as one text, for a search that may find it anywhere (RFC 8621 4.4.1 `text`).
+    pub fn whole(&self) -> String {
+        let Self {
+            from,
+            to,
+            cc,
+            bcc,
+            subject,
+            ..
+        } = self;
+        format!("{subject}\n{from}{to}{cc}{bcc}")
     }
 
     /// Bytes that it takes, roughly: for the cache's bound.

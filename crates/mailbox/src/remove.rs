@@ -16,7 +16,7 @@ use crate::{Grantee, MailboxError, Mailboxes, blob, keep, limits, record, tables
 pub(crate) const EVERYTHING: MailboxId = MailboxId(0);
 
 /// Tables whose keys begin with the account, once its messages are gone. The list itself is last.
-const TABLES: [u8; 10] = [
+const TABLES: [u8; 11] = [
     tables::PLACEMENT,
     tables::COUNTERS,
     tables::CHANGE,
@@ -27,6 +27,7 @@ const TABLES: [u8; 10] = [
     tables::DEVICE,
     tables::SUBSCRIBED,
     tables::SHARE_NOTICE,
+    tables::WORDS,
 ];
 
 impl Mailboxes {
@@ -140,6 +141,8 @@ impl Mailboxes {
         txn.delete(tables::thread(account, row.thread, message));
         txn.delete(tables::copy(row.digest, account, message));
         crate::carried::forget(txn, account, message, &row);
+        // The head is gone that would say whether there are any.
+        crate::words::drop_in(txn, account, message);
         if self.keeps(txn, account, &row, now)? {
             // The account is gone, and its change log with it.
             keep::keep_in(txn, account, message, row, last, (Modseq(0), now));

@@ -29,6 +29,8 @@ impl Mailboxes {
             other => other?,
         };
         let row = vaulted.message.clone();
+        // It is in a block whose words are without it.
+        edit.drop_words(message);
         let row = show_again(&mut edit, (message, &vaulted), (message, row))?;
         vault::remove(edit.txn, account, message, &vaulted);
         edit.finish();

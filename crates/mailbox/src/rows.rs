@@ -12,7 +12,7 @@ use crate::folder::Role;
 use crate::{Carriage, Flags, Letter, SealTag};
 
 const V1: u8 = 1;
-const HEAD_VERSION: u8 = 3;
+const HEAD_VERSION: u8 = 4;
 const V2: u8 = 2;
 const V3: u8 = 3;
 
@@ -39,6 +39,8 @@ pub struct AccountHead {
     pub logged: u64,
     /// The modseq after which it has all of them.
     pub log_from: Modseq,
+    /// Whether there may be rows of words: a message that goes takes the row of its block with it.
+    pub has_words: bool,
 }
 
 impl AccountHead {
@@ -52,7 +54,8 @@ impl AccountHead {
             .number(self.used_bytes)
             .number(self.messages);
         w.number(self.quota_bytes).number(self.kept_bytes);
-        w.number(self.logged).number(self.log_from.0).finish()
+        w.number(self.logged).number(self.log_from.0);
+        w.byte(self.has_words.into()).finish()
     }
 
     /// Reads the stored form.
@@ -69,6 +72,7 @@ impl AccountHead {
             kept_bytes: r.number()?,
             logged: r.number()?,
             log_from: Modseq(r.number()?),
+            has_words: r.byte()? != 0,
         })
     }
 

@@ -14,6 +14,14 @@ pub(crate) const fn block_of(message: MessageId) -> u64 {
     message.0 / BLOCK
 }
 
+/// The first message of a block; `None` where there is none.
+pub(crate) const fn first_of(block: u64) -> Option<MessageId> {
+    match block.checked_mul(BLOCK) {
+        Some(id) => Some(MessageId(id)),
+        None => None,
+    }
+}
+
 /// Some messages of one block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Slots(u64);
@@ -57,6 +65,21 @@ impl Slots {
     /// Where the first is within the block.
     pub(crate) const fn number(self) -> u32 {
         self.0.trailing_zeros()
+    }
+
+    /// Whether it has the message that is there within the block.
+    pub(crate) const fn has(self, number: u8) -> bool {
+        (number as u64) < BLOCK && self.0 >> number & 1 == 1
+    }
+
+    /// All of it, in so many octets whatever it has.
+    pub(crate) const fn octets(self) -> [u8; 8] {
+        self.0.to_be_bytes()
+    }
+
+    /// The set of [`Self::octets`].
+    pub(crate) const fn from_octets(octets: [u8; 8]) -> Self {
+        Self(u64::from_be_bytes(octets))
     }
 
     pub(crate) fn write(self, w: &mut Writer) {

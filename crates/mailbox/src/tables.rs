@@ -1,5 +1,5 @@
 //! Key layout. Table bytes 0x10 to 0x1f, 0x60, 0x64 to 0x66, 0x68, 0x6c to 0x6e, 0x7a to 0x7c, 0x80 to
-//! 0x83, 0x8a to 0x8c belong to this crate.
+//! 0x84, 0x8a to 0x8c belong to this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -36,6 +36,7 @@
 //! | `SHARE_NOTICE` | account, number | [`crate::ShareNotice`], or what is left of one; number 0: what the next one is |
 //! | `EXPOSURE` | content digest, account, message | the [`crate::Exposure`] of a copy that is in no mailbox any more, or of a wide letter |
 //! | `WIDE` | content digest | empty: of every copy that was served anything there is a row in `EXPOSURE` |
+//! | `WORDS` | account, block of messages | the words of their texts, where somebody searches: [`crate::words`]; a cache |
 //! | `SEAL_CHANGES` | nothing | how often any seal has changed |
 
 use tern_base::{
@@ -79,6 +80,7 @@ pub(crate) const GRANT: u8 = 0x80;
 pub(crate) const GRANTED: u8 = 0x81;
 pub(crate) const SUBSCRIBED: u8 = 0x82;
 pub(crate) const SHARE_NOTICE: u8 = 0x83;
+pub(crate) const WORDS: u8 = 0x84;
 pub(crate) const EXPOSURE: u8 = 0x8a;
 pub(crate) const SEAL_CHANGES: u8 = 0x8b;
 pub(crate) const WIDE: u8 = 0x8c;
@@ -196,6 +198,17 @@ pub(crate) fn exposures(digest: ContentDigest) -> Range {
 
 pub(crate) fn roll(account: AccountId, block: u64) -> Vec<u8> {
     of_account(ROLL, account).u64(block).finish()
+}
+
+pub(crate) fn words(account: AccountId, block: u64) -> Vec<u8> {
+    of_account(WORDS, account).u64(block).finish()
+}
+
+/// The block of a key of [`WORDS`].
+pub(crate) fn block_of_words(key: &[u8]) -> Option<u64> {
+    let mut parts = KeyReader::new(key);
+    let _account = parts.u32()?;
+    parts.u64()
 }
 
 pub(crate) fn sheet(account: AccountId, block: u64, client: u8) -> Vec<u8> {

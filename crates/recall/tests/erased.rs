@@ -165,6 +165,31 @@ impl House {
         count
     }
 
+    /// Brings enough mail for the words of what was there before to be kept for searches, and has that done.
+    fn keep_words(&mut self) {
+        for n in 0..40 {
+            let (letter, _) = self.letter(&format!("filler {n}"), 10);
+            self.send(&format!("filler {n}"), letter);
+        }
+        for account in RECIPIENTS {
+            for held in self.mailboxes.account_view(account).unwrap().iter() {
+                self.mailboxes.want_words(account, held.message);
+            }
+        }
+        assert!(self.mailboxes.make_words(100).unwrap());
+    }
+
+    /// How many rows of words have one that begins as no other.
+    fn words_with(&self, word: &str) -> usize {
+        let rows = self
+            .engine
+            .scan(&Range::prefix(vec![0x84]), 1_000)
+            .unwrap()
+            .rows;
+        let says = |row: &[u8]| row.windows(word.len()).any(|w| w == word.as_bytes());
+        rows.iter().filter(|(_, row)| says(row)).count()
+    }
+
     fn check(&self) {
         assert_eq!(self.mailboxes.check(&BTreeMap::new()), Ok(Vec::new()));
         assert_eq!(self.recalls.check(), Ok(Vec::new()));
@@ -207,6 +232,10 @@ fn what_was_purged_is_in_no_file_of_the_store_and_its_text_in_no_row() {
     let small = house.send("wolverine", small);
     let large = house.send("pangolin", large);
     house.send("capybara", other);
+    house.keep_words();
+    for word in ["wolverine", "pangolin", "capybara"] {
+        assert_eq!(house.words_with(word), 2, "{word}");
+    }
     rocks.compact().unwrap();
     for runs in &purged {
         assert!(found(&path, runs) > runs.len() * 9 / 10);
@@ -214,6 +243,9 @@ fn what_was_purged_is_in_no_file_of_the_store_and_its_text_in_no_row() {
     assert!(house.rows_with("Text of pangolin") > 0, "the preview");
     for sent in [small, large] {
         house.recall(&sent);
+    }
+    for word in ["wolverine", "pangolin"] {
+        assert_eq!(house.words_with(word), 0, "{word}");
     }
     house.now = house.now.plus_millis(91 * DAY_MS);
     assert_eq!(house.recalls.purge(house.now), Ok(4));

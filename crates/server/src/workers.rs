@@ -37,6 +37,8 @@ use crate::tls::Certificates;
 /// How often the chores are done.
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
+/// Blocks of messages whose words are made durable in one go, each second.
+const WORDS: usize = 32;
 /// How long after a change of policies was found it is looked at again.
 const SETTLE: Duration = Duration::from_secs(5);
 /// How often the store is asked whether it has met an error,
@@ -119,6 +121,14 @@ impl Workers {
         let engine = Arc::clone(&parts.engine);
         workers.spawn("recall-start", move |ending| {
             at_start.at_all(ending, &*engine);
+        })?;
+        let mailboxes = Arc::clone(&parts.mailboxes);
+        workers.spawn("words", move |ending| {
+            while !ending.wait(SECOND) {
+                if let Err(error) = mailboxes.make_words(WORDS) {
+                    tracing::error!(%error, "words for searches could not be kept");
+                }
+            }
         })?;
         let (delivery, sent) = (Arc::clone(&parts.delivery), departures.clone());
         workers.spawn("outbox", move |ending| {

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tern_base::AccountId;
-use tern_mailbox::{ExposureLevel, MailboxError, MessageRow, Outline, Served, Share};
+use tern_mailbox::{ExposureLevel, MailboxError, MessageRow, Outline, Served, Share, body_text};
 use tern_session::ids;
-use tern_store::StoreError;
 
 use super::query::marked::{self, Text};
 use super::query::test::{Field, Test};
@@ -160,12 +159,9 @@ fn text(cx: &mut Context<'_>, text: &str, words: &[&Word]) -> Result<Text, Failu
 fn body(cx: &mut Context<'_>, account: AccountId, row: &MessageRow) -> Result<String, Failure> {
     let mailboxes = cx.verbs.mailboxes;
     let structure = mailboxes.structure(row)?;
-    let root = structure.body();
-    let root = root.ok_or(MailboxError::Store(StoreError::Damaged))?;
     cx.search(2 * u64::from(row.size))
         .map_err(Failure::Method)?;
     let octets = mailboxes.read(account, row, 0..row.size.into())?.0;
     let content = octets.get(row.prefix.len()..).unwrap_or_default();
-    let limit = limits::MAX_SEARCHED_TEXT;
-    Ok(tern_mime::decoded_text(&root, content, limit))
+    Ok(body_text(&structure, content)?)
 }

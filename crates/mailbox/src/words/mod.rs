@@ -6,10 +6,17 @@
 //!
 //! Invariants: of a message that is known it says what reading the message would say; of others, and
 //! of what it cannot answer, it says nothing. What a message says never changes, so what is known of it
-//! stays true; who asks has found the message in a view. It is memory alone, and bounded: what finds
+//! stays true; who asks has found the message in a view. What is in memory is bounded: what finds
 //! no room is not known.
+//!
+//! Words outlast a restart in rows of blocks of messages ([`row`]), which are made ([`make`]) where somebody
+//! searches, and read again ([`load`]) when they search next.
 
+mod load;
+mod make;
 mod recent;
+mod row;
+mod text;
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -20,7 +27,12 @@ use memchr::memmem;
 use roaring::RoaringBitmap;
 use tern_base::{AccountId, MessageId};
 
+pub use self::load::Loaded;
+pub(crate) use self::make::{Wanted, drop_in};
 use self::recent::Recent;
+pub(crate) use self::row::Covered;
+pub(crate) use self::row::Row;
+pub use self::text::{body_text, folded};
 use crate::{Mailboxes, limits};
 
 /// The words of the messages of one account, as far as they are known.
@@ -124,12 +136,20 @@ impl Finds {
     }
 }
 
+/// Bits of the ids that an account gives out before it [begins anew](crate::anew) and skips so many.
+const SKIP: u32 = limits::SKIPPED_MESSAGES.trailing_zeros();
+/// Bits for how often it did.
+const TIMES: u32 = 3;
+/// Bits of an id beside them, with room for one more.
+const LOW: u32 = u32::BITS - 1 - TIMES;
+
 /// A message's id as the sets below hold it, with room for one more bit; of one that is larger nothing is
-/// known.
+/// known. Ids that follow each other do so there.
 fn id_of(message: MessageId) -> Option<u32> {
-    u32::try_from(message.0)
-        .ok()
-        .filter(|id| *id <= u32::MAX / 2)
+    let (times, low) = (message.0 >> SKIP, message.0 & ((1 << SKIP) - 1));
+    let fits = times < 1 << TIMES && low < 1 << LOW;
+    // Both fit, so they are no longer than that.
+    fits.then_some((times as u32) << LOW | low as u32)
 }
 
 /// Where one word stands.
@@ -216,6 +236,8 @@ struct Words {
     held: usize,
     /// What was noted last.
     recent: Recent,
+    /// Rows that are yet to be read.
+    unread: Option<tern_store::Range>,
 }
 
 impl Places {
@@ -255,6 +277,15 @@ impl Words {
         });
     }
 
+    /// Notes where a word stands.
+    fn note(&mut self, word: &[u8], places: &[u32]) {
+        let hash = self.keys.hash_one(word);
+        if let Some(word) = self.entry(hash, word) {
+            word.note(places);
+            self.held += places.len();
+        }
+    }
+
     /// A word of this hash, new where it was not there.
     fn entry(&mut self, hash: u64, word: &[u8]) -> Option<&mut Word> {
         let mut hash = hash;
@@ -291,16 +322,6 @@ impl Words {
         }
         found
     }
-}
-
-/// Octets that two pieces of a long word have in common: what is not longer stands within a piece.
-const OVERLAP: usize = limits::MAX_FIND;
-
-/// The pieces in which a word is kept: itself, where it is not long.
-fn pieces(word: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let count = word.len().saturating_sub(1) / OVERLAP;
-    let start = (0..count.max(1)).map(|number| number * OVERLAP);
-    start.filter_map(|start| word.get(start..(start + 2 * OVERLAP).min(word.len())))
 }
 
 impl AccountWords {
@@ -344,10 +365,7 @@ impl AccountWords {
             if words.known.of(within).contains(id) || words.weight() > limits::MAX_WORDS_BYTES {
                 continue;
             }
-            for piece in text
-                .split_whitespace()
-                .flat_map(|word| pieces(word.as_bytes()))
-            {
+            for piece in text::words(text) {
                 let bit = u32::from(within != Within::Shown);
                 let hash = words.keys.hash_one(piece);
                 words.recent.note(hash, piece, id << 1 | bit);
@@ -374,10 +392,11 @@ pub(crate) struct Weighed {
 }
 
 impl Mailboxes {
-    /// The words of an account's messages, as far as they are known.
+    /// The words of an account's messages, as far as they are in memory: [`Mailboxes::load_words`] brings
+    /// there what is in rows.
     pub fn words(&self, account: AccountId) -> Arc<AccountWords> {
         let fresh = || {
-            let words: Arc<AccountWords> = Arc::default();
+            let words = Arc::new(AccountWords::of(account));
             let weight = words.weight();
             Ok(Weighed { words, weight })
         };
@@ -387,7 +406,8 @@ impl Mailboxes {
         words
     }
 
-    /// Keeps the words of messages, in the form in which texts will be looked for.
+    /// Keeps the words of messages, in the form in which texts will be looked for ([`folded`]). Of those whose
+    /// body was read they will be kept for longer ([`Mailboxes::want_words`]).
     pub fn keep_words<'t>(
         &self,
         account: AccountId,
@@ -395,10 +415,17 @@ impl Mailboxes {
     ) {
         let words = self.words(account);
         for (message, texts) in texts {
+            if texts.body.is_some() {
+                self.want_words(account, message);
+            }
             words.add(message, texts);
         }
+        self.weigh(account, words);
+    }
+
+    /// What is kept of all accounts has a bound.
+    fn weigh(&self, account: AccountId, words: Arc<AccountWords>) {
         let weight = words.weight();
-        // What is kept of all accounts has a bound.
         self.words.insert(account, Weighed { words, weight });
     }
 }
@@ -516,6 +543,20 @@ mod tests {
     }
 
     #[test]
+    fn ids_that_were_skipped_leave_room_for_those_behind_them() {
+        let ids = [1, 63, 64, 1 << 20].map(|id| [id, id + limits::SKIPPED_MESSAGES]);
+        let ids: Vec<u64> = ids.into_iter().flatten().collect();
+        let texts: Vec<(u64, &str, &str)> = ids.iter().map(|id| (*id, "", "word")).collect();
+        let words = kept(&texts);
+        for id in &ids {
+            let found = words.find([&b"word"[..]]).place(MessageId(*id), b"word");
+            assert_eq!(found, place(false, true), "{id}");
+        }
+        let next = MessageId(65 + limits::SKIPPED_MESSAGES);
+        assert_eq!(words.find([&b"word"[..]]).place(next, b"word"), UNKNOWN);
+    }
+
+    #[test]
     fn long_words_are_found_wherever_one_looks() {
         let word: String = (0..700_u32)
             .map(|n| char::from(b'a' + (n * n % 26) as u8))
@@ -560,7 +601,7 @@ mod tests {
         let words = AccountWords::default();
         let long = "word ".repeat(limits::MAX_WORDS_TEXT / 5 + 1);
         words.add(MessageId(1), both("", &long));
-        let beyond = MessageId(u64::from(u32::MAX) + 3);
+        let beyond = MessageId(1 << 35);
         words.add(beyond, both("word", ""));
         words.add(MessageId(2), both("", "word"));
         let finds = words.find([&b"word"[..]]);

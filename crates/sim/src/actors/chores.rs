@@ -40,6 +40,9 @@ impl Chores {
         if let Err(error) = server.recalls.purge(now) {
             failed("purge", error.fault(), &error);
         }
+        if let Err(error) = server.mailboxes.make_words(64) {
+            failed("words", error.fault(), &error);
+        }
         let schedule = &server.delivery.settings().schedule;
         if let Err(error) = tern_queue::prune(&server.engine, schedule, now) {
             failed("prune", error.fault(), &error);

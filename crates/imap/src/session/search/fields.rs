@@ -62,12 +62,12 @@ impl Fields {
                 let mut text = String::new();
                 push_decoded(&mut text, at(header, value));
                 look.decoded += value.len() as u64;
-                Hay::new(text)
+                Hay::new(&text)
             };
             values.iter().map(text).collect()
         });
         let mut looked = 0;
-        let found = texts.iter_mut().any(|text| {
+        let found = texts.iter().any(|text| {
             looked += text.len();
             text.has(needle)
         });

@@ -8,7 +8,7 @@
 
 use roaring::RoaringBitmap;
 use tern_base::{AccountId, MessageId, Modseq, Timestamp};
-use tern_mailbox::{Entry, ExposureLevel, MailboxError, MessageRow, Served, Share, Viewer};
+use tern_mailbox::{Entry, ExposureLevel, Finds, MailboxError, MessageRow, Served, Share, Viewer};
 
 use super::super::answer::Failure;
 use super::super::fetch::Walk;
@@ -16,12 +16,27 @@ use super::super::selected::Selected;
 use super::super::{Context, Here};
 use super::subject::Subject;
 use super::test::Test;
-use crate::limits::{MESSAGES_PER_PIECE, STRUCTURES_PER_READ};
+use super::text::Needle;
+use crate::limits::{FEW_TEXTS, MESSAGES_PER_PIECE, STRUCTURES_PER_READ};
 use crate::search::SearchKey;
+
+/// How far the words of the account were asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Words {
+    Unasked,
+    /// As far as they are in memory. More outlasted a restart.
+    InPart,
+    /// Those are being read, since many bodies would have to be.
+    Loading,
+    Known,
+}
 
 /// A search of which a part is done.
 pub(in crate::session) struct Find {
     test: Test,
+    /// What is known of where its texts stand, without reading.
+    finds: Finds,
+    words: Words,
     walk: Walk,
     /// Candidates whose content is yet to be looked at.
     pending: std::vec::IntoIter<Entry>,
@@ -45,6 +60,8 @@ impl Find {
     ) -> Self {
         Self {
             test: Test::new(key, selected, now),
+            finds: Finds::default(),
+            words: Words::Unasked,
             walk: Walk::new(selected.known.clone()),
             pending: Vec::new().into_iter(),
             found: RoaringBitmap::new(),
@@ -66,11 +83,42 @@ impl Find {
         here: &Here<'_>,
         cx: &Context<'_>,
     ) -> Result<(), Failure> {
-        if self.pending.len() > 0 {
-            self.look_into(here, cx)
-        } else {
-            self.look_at(here, cx)
+        if self.words == Words::Unasked {
+            self.words = match self.ask_words(here, cx) {
+                true => Words::InPart,
+                false => Words::Known,
+            };
         }
+        if self.words == Words::Loading {
+            let loaded = cx.mailboxes.load_words(here.account)?;
+            cx.budget.octets(loaded.octets);
+            cx.budget.piece();
+            if !loaded.more {
+                self.ask_words(here, cx);
+                self.words = Words::Known;
+            }
+            return Ok(());
+        }
+        if self.pending.len() > 0 {
+            return self.look_into(here, cx);
+        }
+        self.look_at(here, cx)?;
+        if self.words == Words::InPart && self.pending.len() > FEW_TEXTS {
+            self.words = Words::Loading;
+        }
+        Ok(())
+    }
+
+    /// Asks the words of the account that are in memory. Answers whether there are more.
+    fn ask_words(&mut self, here: &Here<'_>, cx: &Context<'_>) -> bool {
+        let mut needles = Vec::new();
+        self.test.each_in_body(&mut |needle| needles.push(needle));
+        if needles.is_empty() {
+            return false;
+        }
+        let words = cx.mailboxes.words(here.account);
+        self.finds = words.find(needles.into_iter().flat_map(Needle::pieces));
+        words.is_unread()
     }
 
     /// What the view answers; what it does not is left for [`Self::look_into`].
@@ -81,17 +129,18 @@ impl Find {
         let (conditions, out) = (self.test.count(), &*here.out);
         let mut pending = Vec::new();
         let mut hits = Vec::new();
-        let (test, scratch) = (&self.test, &mut self.scratch);
+        let (test, finds, scratch) = (&self.test, &self.finds, &mut self.scratch);
         self.walk.walk(&here.selected.known, &view, |_, _, entry| {
             cx.budget.tests(1, conditions);
             let Some(entry) = entry else {
                 return !cx.budget.is_spent(out);
             };
-            let mut subject = Subject::new(cx.mailboxes, here.account, entry, scratch);
+            let known = (finds, &mut *scratch);
+            let mut subject = Subject::new(cx.mailboxes, here.account, entry, known);
             match subject.passes_so_far(test) {
-                Some(true) => hits.push((entry.uid.0, entry.modseq)),
+                Some(true) if !subject.is_by_words => hits.push((entry.uid.0, entry.modseq)),
                 Some(false) => {}
-                None => pending.push(entry.clone()),
+                Some(true) | None => pending.push(entry.clone()),
             }
             !cx.budget.is_spent(out) && pending.len() < MESSAGES_PER_PIECE
         });
@@ -160,7 +209,8 @@ impl Find {
                 };
                 let Some(row) = row else { continue };
                 let structure = structures.next().flatten();
-                let subject = Subject::new(cx.mailboxes, here.account, &entry, &mut self.scratch);
+                let known = (&self.finds, &mut self.scratch);
+                let subject = Subject::new(cx.mailboxes, here.account, &entry, known);
                 let mut subject = subject.with_row(row, structure);
                 let passes = subject.passes(&self.test);
                 cx.budget.octets(subject.work.total());

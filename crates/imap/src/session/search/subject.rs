@@ -1,13 +1,14 @@
 //! One message under search: what a condition needs of it is read when it is asked for.
 //!
 //! Invariants: content of a sealed message is never looked at; the message then matches nothing.
-//! Each text of a message is decoded at most once, and every look at it counts as work.
+//! Each text of a message is decoded at most once, and every look at it counts as work. What is known of the words
+//! of a body is as good as a look at it, and puts the same on record.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use tern_base::{AccountId, Timestamp};
-use tern_mailbox::{Entry, MailboxError, Mailboxes, MessageRow};
+use tern_mailbox::{Entry, Finds, MailboxError, Mailboxes, MessageRow, body_text};
 use tern_mime::limits::MAX_HEADER_BYTES;
 use tern_mime::{Address, MessageView, Structure, decode_header_text, headers};
 use tern_store::StoreError;
@@ -15,7 +16,6 @@ use tern_store::StoreError;
 use super::fields::Fields;
 use super::test::{Cost, DAY_MS, Test, holds};
 use super::text::{Hay, Needle};
-use crate::limits::MAX_SEARCHED_TEXT;
 use crate::search::TextOf;
 use tern_session::ids::{write_email_id, write_thread_id};
 
@@ -24,6 +24,8 @@ pub(super) struct Subject<'a> {
     mailboxes: &'a Mailboxes,
     account: AccountId,
     entry: &'a Entry,
+    /// What is known of where texts stand, without reading.
+    finds: &'a Finds,
     /// `None` where no condition needs it.
     row: Option<&'a MessageRow>,
     structure: Option<Arc<Structure>>,
@@ -34,6 +36,9 @@ pub(super) struct Subject<'a> {
     /// What was decoded of the message; [`TextOf::Text`] is its whole header.
     texts: Vec<(TextOf, Hay)>,
     found_in_body: bool,
+    /// What is known of words was asked: what is told of that waits until it is certain that no seal is over the
+    /// message.
+    pub(super) is_by_words: bool,
     pub(super) work: Work,
     scratch: &'a mut String,
 }
@@ -62,9 +67,10 @@ impl<'a> Subject<'a> {
         mailboxes: &'a Mailboxes,
         account: AccountId,
         entry: &'a Entry,
-        scratch: &'a mut String,
+        (finds, scratch): (&'a Finds, &'a mut String),
     ) -> Self {
         Self {
+            finds,
             mailboxes,
             account,
             entry,
@@ -75,6 +81,7 @@ impl<'a> Subject<'a> {
             fields: None,
             texts: Vec::new(),
             found_in_body: false,
+            is_by_words: false,
             work: Work::default(),
             scratch,
         }
@@ -91,25 +98,38 @@ impl<'a> Subject<'a> {
         self
     }
 
-    /// Whether the message passes, as far as its entry tells; `None` where more must be read.
+    /// Whether the message passes, as far as its entry and the words of the account tell; `None` where more
+    /// must be read, or where what is told has to be on record first.
     pub(super) fn passes_so_far(&mut self, test: &Test) -> Option<bool> {
         if test.cost() == Cost::Entry {
             // The entry's own conditions read nothing that could fail.
             return self.passes(test).ok();
         }
         match test {
-            Test::And(tests) => {
-                let mut cheap = tests.iter().take_while(|test| test.cost() == Cost::Entry);
-                let fails = cheap.any(|test| self.passes_so_far(test) == Some(false));
-                fails.then_some(false)
-            }
-            Test::Or(tests) => {
-                let mut cheap = tests.iter().take_while(|test| test.cost() == Cost::Entry);
-                let passes = cheap.any(|test| self.passes_so_far(test) == Some(true));
-                passes.then_some(true)
+            Test::And(tests) => self.joined(tests, false),
+            Test::Or(tests) => self.joined(tests, true),
+            Test::Not(test) => self.passes_so_far(test).map(|passes| !passes),
+            Test::Body(needle) if !needle.is_empty() => {
+                let known = needle.is_known_in_body(self.entry.message, self.finds);
+                self.is_by_words |= known.is_some();
+                known.filter(|found| !found)
             }
             _ => None,
         }
+    }
+
+    /// Conditions of which one that is `decides` decides. One that may look into a body comes to
+    /// nothing before it is decided: what it finds there is put on record, whatever the others say.
+    fn joined(&mut self, tests: &[Test], decides: bool) -> Option<bool> {
+        let mut is_known = true;
+        for test in tests {
+            match self.passes_so_far(test) {
+                Some(passes) if passes == decides => return Some(decides),
+                None if test.cost() == Cost::Message => return None,
+                known => is_known &= known.is_some(),
+            }
+        }
+        is_known.then_some(!decides)
     }
 
     /// Whether the message passes.
@@ -160,13 +180,32 @@ impl<'a> Subject<'a> {
             }
             Test::Envelope(of, needle) => self.has(*of, needle)?,
             Test::Header(name, needle) => self.header_has(name, needle)?,
-            Test::Body(needle) => needle.is_empty() || self.has(TextOf::Body, needle)?,
-            Test::Text(needle) => {
-                needle.is_empty()
-                    || self.has(TextOf::Text, needle)?
-                    || self.has(TextOf::Body, needle)?
-            }
+            Test::Body(needle) => needle.is_empty() || self.body_has(needle)?,
+            Test::Text(needle) => needle.is_empty() || self.text_has(needle)?,
         })
+    }
+
+    /// Whether the body has the needle.
+    fn body_has(&mut self, needle: &Needle) -> Result<bool, MailboxError> {
+        match needle.is_known_in_body(self.entry.message, self.finds) {
+            Some(found) => {
+                self.found_in_body |= found;
+                Ok(found)
+            }
+            None => self.has(TextOf::Body, needle),
+        }
+    }
+
+    /// Whether the header has the needle, or the body.
+    fn text_has(&mut self, needle: &Needle) -> Result<bool, MailboxError> {
+        if needle
+            .is_known_in_body(self.entry.message, self.finds)
+            .is_none()
+        {
+            // The body is looked at next, so all is read at once.
+            self.octets()?;
+        }
+        Ok(self.has(TextOf::Text, needle)? || self.body_has(needle)?)
     }
 
     /// Whether a condition found its text in the body. Whoever learns how that came out then knows
@@ -203,7 +242,7 @@ impl<'a> Subject<'a> {
             Some(at) => at,
             None => {
                 let text = self.decode(of)?;
-                self.texts.push((of, Hay::new(text)));
+                self.texts.push((of, Hay::new(&text)));
                 self.texts.len() - 1
             }
         };
@@ -249,8 +288,6 @@ impl<'a> Subject<'a> {
 
     /// The whole header, a line for each field.
     fn decode_header(&mut self) -> Result<String, MailboxError> {
-        // TEXT looks at the body next, so all is read at once.
-        self.octets()?;
         let header = self.header_octets()?;
         let mut out = String::with_capacity(header.len());
         for field in headers(header) {
@@ -265,12 +302,13 @@ impl<'a> Subject<'a> {
 
     fn decode_body(&mut self) -> Result<String, MailboxError> {
         let structure = self.structure()?;
-        let parsed = view(&structure)?;
         let prefix = self.row()?.prefix.len();
         let octets = self.octets()?;
         let content = octets.get(prefix..).unwrap_or_default();
-        let text = tern_mime::decoded_text(&parsed.body, content, MAX_SEARCHED_TEXT);
-        self.work.decoded += content.len() as u64;
+        let (text, decoded) = (body_text(&structure, content)?, content.len() as u64);
+        self.work.decoded += decoded;
+        // The next search need not.
+        self.mailboxes.want_words(self.account, self.entry.message);
         Ok(text)
     }
 
@@ -449,7 +487,8 @@ mod tests {
         let entry = view.iter().next().unwrap();
         let row = mailboxes.message(BOB, entry.message).unwrap();
         let mut scratch = String::new();
-        let subject = Subject::new(&mailboxes, BOB, entry, &mut scratch);
+        let finds = Finds::default();
+        let subject = Subject::new(&mailboxes, BOB, entry, (&finds, &mut scratch));
         let mut subject = subject.with_row(&row, None);
         let passes = subject.passes(&Test::Or(tests)).unwrap();
         (passes, subject.work)

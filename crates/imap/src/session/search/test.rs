@@ -129,6 +129,18 @@ impl Test {
         }
     }
 
+    /// Calls `each` for every text that is looked for in bodies.
+    pub(super) fn each_in_body<'t>(&'t self, each: &mut impl FnMut(&'t Needle)) {
+        match self {
+            Self::And(tests) | Self::Or(tests) => {
+                tests.iter().for_each(|test| test.each_in_body(each));
+            }
+            Self::Not(test) => test.each_in_body(each),
+            Self::Body(needle) | Self::Text(needle) => each(needle),
+            _ => {}
+        }
+    }
+
     /// How many conditions there are.
     pub(super) fn count(&self) -> usize {
         match self {

@@ -1,65 +1,64 @@
 //! Finding a text in a text, whatever the letters' case.
 //!
-//! Invariant: the time is linear in what is searched. Texts are compared in lower case: ASCII
-//! alone where the needle is ASCII, else as Unicode says.
+//! Invariant: the time is linear in what is searched. Texts are compared as the words of an account are
+//! ([`folded`]), so that either says the same.
 
 use memchr::memmem::Finder;
+use tern_base::MessageId;
+use tern_mailbox::{Finds, folded};
 
 /// A text to find.
-pub(super) struct Needle {
-    finder: Finder<'static>,
-    ascii: bool,
-}
+pub(super) struct Needle(Finder<'static>);
 
 impl Needle {
     pub(super) fn new(text: &str) -> Self {
-        let lower = text.to_lowercase();
-        Self {
-            finder: Finder::new(lower.as_bytes()).into_owned(),
-            ascii: text.is_ascii(),
-        }
+        Self(Finder::new(folded(text).as_bytes()).into_owned())
     }
 
     /// Whether it is the empty text, which is found everywhere.
     pub(super) fn is_empty(&self) -> bool {
-        self.finder.needle().is_empty()
+        self.0.needle().is_empty()
+    }
+
+    /// What of it has no white space within: itself, where there is none.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        // It was a text before.
+        let text = std::str::from_utf8(self.0.needle()).unwrap_or_default();
+        text.split_whitespace().map(str::as_bytes)
+    }
+
+    /// Whether the body of a message has it, where that is known without reading. Of a text with white space
+    /// it is known only that it can't be there.
+    pub(super) fn is_known_in_body(&self, message: MessageId, finds: &Finds) -> Option<bool> {
+        let mut is_whole = false;
+        for piece in self.pieces() {
+            is_whole = piece.len() == self.0.needle().len();
+            match finds.place(message, piece).body {
+                Some(false) => return Some(false),
+                Some(true) => {}
+                None => is_whole = false,
+            }
+        }
+        is_whole.then_some(true)
     }
 }
 
 /// A text in which needles are looked for, folded once for all of them.
-pub(super) struct Hay {
-    /// With ASCII letters in lower case.
-    ascii: String,
-    /// With all letters in lower case, once a needle asked for it.
-    unicode: Option<String>,
-}
+pub(super) struct Hay(String);
 
 impl Hay {
-    pub(super) fn new(mut text: String) -> Self {
-        text.make_ascii_lowercase();
-        Self {
-            ascii: text,
-            unicode: None,
-        }
+    pub(super) fn new(text: &str) -> Self {
+        Self(folded(text))
     }
 
     /// Octets that a look for one needle passes over.
-    pub(super) fn len(&self) -> u64 {
-        self.ascii.len() as u64
+    pub(super) const fn len(&self) -> u64 {
+        self.0.len() as u64
     }
 
     /// Whether the text has the needle.
-    pub(super) fn has(&mut self, needle: &Needle) -> bool {
-        if needle.ascii {
-            return needle.finder.find(self.ascii.as_bytes()).is_some();
-        }
-        if self.unicode.is_none() && self.ascii.is_ascii() {
-            return false;
-        }
-        let folded = self
-            .unicode
-            .get_or_insert_with(|| self.ascii.to_lowercase());
-        needle.finder.find(folded.as_bytes()).is_some()
+    pub(super) fn has(&self, needle: &Needle) -> bool {
+        needle.0.find(self.0.as_bytes()).is_some()
     }
 }
 
@@ -70,7 +69,7 @@ mod tests {
     #[test]
     fn case_does_not_matter() {
         let check = |needle: &str, hay: &str, expect: bool| {
-            let found = Hay::new(hay.to_owned()).has(&Needle::new(needle));
+            let found = Hay::new(hay).has(&Needle::new(needle));
             assert_eq!(found, expect, "{needle} in {hay}");
         };
         check("hello", "Say HeLLo", true);
@@ -81,5 +80,6 @@ mod tests {
         check("", "", true);
         check("x", "", false);
         check("ПРИВЕТ", "привет", true);
+        check("5 kelvin", "bei 5 \u{212a}elvin", true);
     }
 }

@@ -139,13 +139,13 @@ impl Results {
         cx.search(query.test.size().work(view.len()))?;
         // What is known of words is known of all messages at once; what must not be there is better
         // looked for in those that are wanted.
+        let shown = || view.iter().filter(|held| !hidden.contains(&held.message));
         let finds = match most == usize::MAX || !query.test.negates_content() {
-            true => cx.verbs.mailboxes.words(account).find(query.words()),
+            true => finds(cx, account, query, &threads, shown())?,
             false => Finds::default(),
         };
         let mut search = Search::new(account, query, &threads, &finds);
-        let shown = view.iter().filter(|held| !hidden.contains(&held.message));
-        let mut candidates = search.candidates(cx, shown)?;
+        let mut candidates = search.candidates(cx, shown())?;
         if most == usize::MAX {
             // All are wanted: those are read first that lie side by side.
             let all: Vec<&Candidate<'_>> = candidates.iter().collect();
@@ -165,6 +165,35 @@ impl Results {
             left_out,
         })
     }
+}
+
+/// What is known of where the words of a query stand. Those that outlasted a restart are read before, where
+/// many of the messages that are `shown` may have to be read instead.
+fn finds<'a>(
+    cx: &mut Context<'_>,
+    account: AccountId,
+    query: &Query,
+    threads: &Threads,
+    shown: impl Iterator<Item = &'a Held>,
+) -> Result<Finds, MethodError> {
+    let mailboxes = cx.verbs.mailboxes;
+    let (words, texts) = (mailboxes.words(account), query.words());
+    if words.is_unread() && !texts.is_empty() {
+        let nothing = Finds::default();
+        let is_open = |held: &&Held| {
+            let mut subject = Subject::new(held, threads, &nothing);
+            matches!(subject.passes(&query.test), Ok(None))
+        };
+        let is_much = shown.filter(is_open).nth(limits::FEW_TEXTS).is_some();
+        while is_much {
+            let loaded = mailboxes.load_words(account)?;
+            cx.search(loaded.octets)?;
+            if !loaded.more {
+                break;
+            }
+        }
+    }
+    Ok(mailboxes.words(account).find(texts))
 }
 
 /// What the answer serves of messages in whose bodies a text was found; `None` where one is there no

@@ -6,13 +6,15 @@
 use std::sync::Arc;
 
 use tern_base::{AccountId, MessageId};
-use tern_mailbox::{Finds, Held, MailboxError, Mailboxes, MessageRow, Outline, Texts};
+use tern_mailbox::{
+    Finds, Held, MailboxError, Mailboxes, MessageRow, Outline, Texts, body_text, folded,
+};
 use tern_mime::Structure;
 use tern_mime::limits::MAX_HEADER_BYTES;
 use tern_store::StoreError;
 
 use super::test::{Field, Test};
-use super::text::{Hay, Word, Words, folded};
+use super::text::{Hay, Word, Words};
 use super::threads::Threads;
 use crate::limits;
 
@@ -151,7 +153,7 @@ impl<'a> Subject<'a> {
             return Ok(Some(found));
         }
         let shown = self.outline.filter(|_| or_shown);
-        let mut shown = shown.map(|outline| Hay::new(&whole_of(outline)));
+        let mut shown = shown.map(|outline| Hay::new(&outline.whole()));
         let mut is_shown = |word: &Word| shown.as_mut().is_some_and(|shown| shown.has(word));
         let left: Vec<_> = words.iter().filter(|word| !is_shown(word)).collect();
         self.shown_work += shown.as_ref().map_or(0, Hay::work);
@@ -207,22 +209,9 @@ fn text_of(outline: &Outline, field: Field) -> &str {
     }
 }
 
-/// RFC 8621 4.4.1 `text`: From, To, Cc, Bcc and Subject.
-fn whole_of(outline: &Outline) -> String {
-    let Outline {
-        from,
-        to,
-        cc,
-        bcc,
-        subject,
-        ..
-    } = outline;
-    format!("{subject}\n{from}{to}{cc}{bcc}")
-}
-
-/// The same in the form in which words are looked for.
+/// What lists show of a message, in the form in which words are looked for.
 pub(crate) fn shown_words(outline: &Outline) -> String {
-    folded(&whole_of(outline))
+    folded(&outline.whole())
 }
 
 impl Content<'_> {
@@ -277,11 +266,8 @@ impl Content<'_> {
 
     fn decode_body(&mut self) -> Result<String, MailboxError> {
         let octets = self.read(self.row.size.into())?;
-        let structure = Arc::clone(&self.structure);
-        let root = structure.body().ok_or(StoreError::Damaged)?;
         let content = octets.get(self.row.prefix.len()..).unwrap_or_default();
         self.work += content.len() as u64;
-        let text = tern_mime::decoded_text(&root, content, limits::MAX_SEARCHED_TEXT);
-        Ok(text)
+        body_text(&self.structure, content)
     }
 }

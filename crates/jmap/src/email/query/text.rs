@@ -4,6 +4,7 @@
 //! letters alone where the text is ASCII, else as Unicode says. A word is found within a word too.
 
 use memchr::memmem::Finder;
+use tern_mailbox::folded;
 
 use crate::error::MethodError;
 use crate::limits;
@@ -91,14 +92,6 @@ impl Word {
 
     pub(crate) const fn is_phrase(&self) -> bool {
         self.is_phrase
-    }
-}
-
-/// A text in lower case.
-pub(crate) fn folded(text: &str) -> String {
-    match text.is_ascii() {
-        true => text.to_ascii_lowercase(),
-        false => text.to_lowercase(),
     }
 }
 
