@@ -7,9 +7,11 @@
 pub mod address;
 pub mod changes;
 pub mod codec;
+pub mod dsn;
 pub mod entropy;
 pub mod fault;
 pub mod id;
+pub mod limits;
 pub mod time;
 
 pub use address::{AddressError, Domain, EmailAddress};

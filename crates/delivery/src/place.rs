@@ -212,7 +212,14 @@ fn new_item(
         ..notify
     });
     // RFC 3461 5.2.7.1: the original recipient stays known.
-    let original = || forwarded.then(|| format!("rfc822;{}", recipient.address));
+    let original = || {
+        // RFC 6533 3
+        let kind = match recipient.address.needs_smtputf8() {
+            true => "utf-8",
+            false => "rfc822",
+        };
+        forwarded.then(|| format!("{kind};{}", recipient.address))
+    };
     let dsn = Dsn {
         ret: facts.ret,
         envid: facts.envid.clone(),

@@ -147,7 +147,9 @@ impl Composition<'_> {
         );
         let parsed = tern_mime::header_value(self.content, "Message-ID");
         let id = parsed.and_then(|id| String::from_utf8(id).ok());
-        if let Some(id) = id.filter(|id| id.starts_with('<') && id.len() < 900) {
+        // One in UTF-8 would ask for SMTPUTF8 on behalf of the notice.
+        let fits = |id: &String| id.starts_with('<') && id.len() < 900 && id.is_ascii();
+        if let Some(id) = id.filter(fits) {
             let id = one_line(&id, 900);
             let _ = write!(out, "In-Reply-To: {id}\r\nReferences: {id}\r\n");
         }
@@ -232,7 +234,11 @@ impl Composition<'_> {
                 Action::Refused { expired: false } => {
                     ("failed", reply_status(report).unwrap_or((5, 0, 0)))
                 }
-                Action::Delayed(_) => ("delayed", reply_status(report).unwrap_or((4, 4, 7))),
+                // RFC 3463 2: what is tried again is of class 4, whatever the other server said.
+                Action::Delayed(_) => {
+                    let (_, subject, detail) = reply_status(report).unwrap_or((4, 4, 7));
+                    ("delayed", (4, subject, detail))
+                }
                 Action::Delivered => ("delivered", (2, 1, 5)),
                 Action::Relayed => ("relayed", (2, 1, 9)),
                 Action::Expanded => ("expanded", (2, 1, 5)),

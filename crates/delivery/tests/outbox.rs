@@ -352,6 +352,65 @@ fn it_is_told_how_it_stands_with_each_recipient() {
     house.check();
 }
 
+/// The sender hears what became of the name that they know, and not who is behind it.
+#[test]
+fn it_is_not_told_who_is_behind_an_address() {
+    let mut house = House::new();
+    let alice = house.account("alice");
+    let to = ["away@tern.test", "ed@far.example"];
+    let new = letter(&house, &to, None);
+    submit(&mut house, new).unwrap();
+    let replies = |house: &House| -> Vec<String> {
+        let (_, all) = outbox(house).all(alice).unwrap();
+        let statuses = outbox(house).statuses(alice, &all[0]).unwrap().unwrap();
+        statuses.into_iter().map(|status| status.reply).collect()
+    };
+    let mut end = |outcome: &dyn Fn(Reply) -> Outcome, reply: &Reply| {
+        for item in house.delivery.due(house.now, 10).unwrap() {
+            let (lease, now) = (LeaseId(1), house.now);
+            let delivery = Arc::clone(&house.delivery);
+            delivery.take(&[item.id], lease, now, 60_000).unwrap();
+            let text = format!("<{}> {}", item.recipient, reply.text);
+            let outcome = outcome(Reply {
+                text,
+                ..reply.clone()
+            });
+            let ended = [(item.id, outcome)];
+            let entropy = &mut house.entropy;
+            delivery
+                .conclude(&ended, lease, false, now, entropy)
+                .unwrap();
+        }
+        house.now = house.now.plus_millis(3_600_000);
+        replies(&house)
+    };
+    let said = |code, enhanced, text: &str| Reply {
+        code,
+        enhanced,
+        text: text.to_owned(),
+        host: Some("mx.far.example".to_owned()),
+    };
+    let later = said(450, Some((4, 2, 1)), "later");
+    assert_eq!(
+        end(&Outcome::Temporary, &later),
+        ["450 4.2.1", "450 4.2.1 <ed@far.example> later"]
+    );
+    let silent = said(0, None, "timed out");
+    assert_eq!(
+        end(&Outcome::Temporary, &silent),
+        ["250 2.0.0 Queued", "451 <ed@far.example> timed out"]
+    );
+    let nowhere = said(0, Some((5, 1, 2)), "does not exist");
+    assert_eq!(
+        end(&Outcome::Permanent, &nowhere),
+        [
+            "550 5.0.0 Refused",
+            "550 5.1.2 <ed@far.example> does not exist"
+        ]
+    );
+    house.check();
+}
+
 #[test]
 fn an_outbox_has_so_many_that_wait_and_goes_with_its_account() {
     let mut house = House::new();

@@ -28,18 +28,16 @@ pub const OUTPUT_HIGH_WATER: usize = 64 * 1024;
 /// The smallest piece of the server's memory for messages in transit that is reserved, in octets.
 pub const RESERVATION_STEP: usize = 64 * 1024;
 
-/// Commands without effect (NOOP, RSET, HELP, VRFY, EHLO, MAIL) since the last message, beyond which each
-/// counts as an error of the peer: each costs work, and none brings mail.
+/// Commands without effect (NOOP, RSET, HELP, VRFY, EHLO, MAIL, a RCPT that is refused for now) since the
+/// last message, beyond which each counts as an error of the peer: each costs work, and none brings
+/// mail.
 pub const MAX_IDLE_COMMANDS: u32 = 100;
 
 /// Most events held when nobody takes them; later ones are lost.
 pub const MAX_EVENTS: usize = 256;
 
-/// Longest ENVID, in octets before decoding (RFC 3461 4.4). Reply: 501 5.5.4.
-pub const MAX_ENVID: usize = 100;
-
-/// Longest ORCPT, in octets before decoding (RFC 3461 4.2). Reply: 501 5.5.4.
-pub const MAX_ORCPT: usize = 500;
+// In octets before decoding. Reply: 501 5.5.4.
+pub use tern_base::limits::{MAX_ENVID, MAX_ORCPT};
 
 /// Longest EHLO or HELO argument, in octets. Reply: 501 5.5.4.
 pub const MAX_HELO: usize = 255;

@@ -4,7 +4,7 @@
 //! are unknown, doubled or out of their grammar; accepts one or more spaces after `FROM:` and
 //! `TO:`, which many clients send, and source routes, which it drops (RFC 5321 4.1.1.3).
 
-use tern_base::EmailAddress;
+use tern_base::{EmailAddress, dsn};
 
 use crate::envelope::{BodyType, Notify, OriginalRecipient, Ret};
 use crate::limits::{MAX_ENVID, MAX_ORCPT};
@@ -261,9 +261,14 @@ fn without_source_route(text: &str) -> Result<&str, Wrong> {
     if !text.starts_with('@') {
         return Ok(text);
     }
-    text.split_once(':')
-        .map(|(_, address)| address)
-        .ok_or(Wrong::Address)
+    // An IPv6 literal has colons of its own.
+    let mut in_literal = false;
+    let colon = text.char_indices().find(|(_, c)| {
+        in_literal = (in_literal || *c == '[') && *c != ']';
+        *c == ':' && !in_literal
+    });
+    let address = colon.and_then(|(at, _)| text.get(at + 1..));
+    address.ok_or(Wrong::Address)
 }
 
 /// RFC 1870 4: 1 to 20 digits.
@@ -296,32 +301,27 @@ fn body(value: Option<&str>) -> Result<BodyType, Wrong> {
 }
 
 fn ret(value: Option<&str>) -> Result<Ret, Wrong> {
-    match value {
-        Some(value) if value.eq_ignore_ascii_case("FULL") => Ok(Ret::Full),
-        Some(value) if value.eq_ignore_ascii_case("HDRS") => Ok(Ret::Headers),
-        _ => Err(Wrong::Value),
+    match value.and_then(dsn::is_ret_full) {
+        Some(true) => Ok(Ret::Full),
+        Some(false) => Ok(Ret::Headers),
+        None => Err(Wrong::Value),
     }
 }
 
 /// RFC 3461 4.1
 fn notify(value: &str) -> Result<Notify, Wrong> {
-    if value.eq_ignore_ascii_case("NEVER") {
-        return Ok(Notify::Never);
-    }
-    let (mut success, mut failure, mut delay) = (false, false, false);
-    for word in value.split(',') {
-        let flag = match word.to_ascii_uppercase().as_str() {
-            "SUCCESS" => &mut success,
-            "FAILURE" => &mut failure,
-            "DELAY" => &mut delay,
-            _ => return Err(Wrong::Value),
-        };
-        *flag = true;
-    }
-    Ok(Notify::On {
+    let dsn::Notify {
         success,
         failure,
         delay,
+    } = dsn::notify(value).ok_or(Wrong::Value)?;
+    Ok(match success || failure || delay {
+        false => Notify::Never,
+        true => Notify::On {
+            success,
+            failure,
+            delay,
+        },
     })
 }
 
@@ -331,43 +331,48 @@ fn orcpt(value: &str) -> Result<OriginalRecipient, Wrong> {
         return Err(Wrong::Value);
     }
     let (kind, address) = value.split_once(';').ok_or(Wrong::Value)?;
+    let address = xtext(address)?;
+    // What is longer in another coding may come, and is left out where it leaves.
     let atom = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    if kind.is_empty() || !kind.bytes().all(atom) || address.is_empty() {
+    if kind.is_empty() || !kind.bytes().all(atom) {
         return Err(Wrong::Value);
     }
     Ok(OriginalRecipient {
         kind: kind.to_ascii_lowercase(),
-        address: xtext(address)?,
+        address,
     })
 }
 
-/// RFC 3461 4: xtext, decoded. UTF-8 stands for itself (RFC 6533 3). Refuses what decodes to
-/// control characters, which nobody may carry into a header.
-pub(crate) fn xtext(text: &str) -> Result<String, Wrong> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        out.push(match byte {
-            b'+' => {
-                let mut digit = || bytes.next().and_then(upper_hex).ok_or(Wrong::Value);
-                digit()? * 16 + digit()?
-            }
-            b'=' => return Err(Wrong::Value),
-            other => other,
-        });
-    }
-    let text = String::from_utf8(out).map_err(|_| Wrong::Value)?;
-    if text.is_empty() || text.chars().any(char::is_control) {
-        return Err(Wrong::Value);
-    }
-    Ok(text)
+/// Refuses what decodes to control characters, which nobody may carry into a header.
+fn xtext(text: &str) -> Result<String, Wrong> {
+    dsn::xtext_decoded(text).ok_or(Wrong::Value)
 }
 
-/// RFC 3461 4: hexadecimal in upper case only.
-fn upper_hex(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_route_is_dropped_whatever_stands_in_it() {
+        for route in [
+            "",
+            "@b.example:",
+            "@b.example,@c.example:",
+            "@[192.0.2.1]:",
+            "@[IPv6:2001:db8::1]:",
+            "@[IPv6:2001:db8::1],@b.example:",
+        ] {
+            let said = rcpt(&format!("TO:<{route}a@d.example>")).map(|rcpt| rcpt.path);
+            let address = EmailAddress::parse("a@d.example").expect("an address");
+            assert_eq!(said, Ok(Path::Address(address)), "{route}");
+        }
+        for wrong in [
+            "@b.example",
+            "@[IPv6:2001:db8::1]a@d.example",
+            "@[x:a@d.example",
+        ] {
+            let said = rcpt(&format!("TO:<{wrong}>"));
+            assert_eq!(said, Err(Wrong::Address), "{wrong}");
+        }
     }
 }

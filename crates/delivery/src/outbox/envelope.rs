@@ -2,7 +2,7 @@
 //!
 //! Parameters are those of MAIL and RCPT with every encoding undone (RFC 8621 7 `envelope`).
 
-use tern_base::{EmailAddress, Timestamp};
+use tern_base::{EmailAddress, Timestamp, dsn};
 use tern_queue::{DsnReturn, Notify};
 
 use crate::{IncomingRecipient, limits};
@@ -91,20 +91,12 @@ impl Asked {
     fn mail_parameter(&mut self, name: &str, value: Option<&str>, now: Timestamp) -> Option<()> {
         match (&name.to_ascii_uppercase()[..], value) {
             ("RET", Some(value)) => {
-                let full = value.eq_ignore_ascii_case("FULL");
-                let headers = value.eq_ignore_ascii_case("HDRS");
-                self.ret = match (full, headers) {
-                    (true, _) => Some(DsnReturn::Full),
-                    (_, true) => Some(DsnReturn::Headers),
-                    _ => return None,
-                };
+                self.ret = Some(match dsn::is_ret_full(value)? {
+                    true => DsnReturn::Full,
+                    false => DsnReturn::Headers,
+                });
             }
-            // RFC 3461 4.4: printable, and no longer than 100 with its encoding.
-            ("ENVID", Some(value)) => {
-                let is_plain = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-                self.envid = Some(value.to_owned()).filter(|id| is_plain && id.len() <= 100);
-                self.envid.as_ref()?;
-            }
+            ("ENVID", Some(value)) if dsn::is_envid(value) => self.envid = Some(value.to_owned()),
             ("SMTPUTF8", None) => self.smtputf8 = true,
             // RFC 1870, RFC 6152: what the message is shows when it leaves.
             ("SIZE", Some(value)) => drop(value.parse::<u64>().ok()?),
@@ -140,29 +132,21 @@ fn rcpt_parameter(
     value: Option<&str>,
 ) -> Option<()> {
     match (&name.to_ascii_uppercase()[..], value) {
-        // RFC 3461 4.1
         ("NOTIFY", Some(value)) if recipient.notify.is_none() => {
-            let mut notify = Notify::NEVER;
-            if !value.eq_ignore_ascii_case("NEVER") {
-                for word in value.split(',') {
-                    match &word.to_ascii_uppercase()[..] {
-                        "SUCCESS" => notify.success = true,
-                        "FAILURE" => notify.failure = true,
-                        "DELAY" => notify.delay = true,
-                        _ => return None,
-                    }
-                }
-            }
-            recipient.notify = Some(notify);
+            let dsn::Notify {
+                success,
+                failure,
+                delay,
+            } = dsn::notify(value)?;
+            recipient.notify = Some(Notify {
+                success,
+                failure,
+                delay,
+            });
         }
-        // RFC 3461 4.2: the type is an atom, since it leaves as it is; the address is encoded then.
-        ("ORCPT", Some(value)) if recipient.orcpt.is_none() && value.len() <= 500 => {
-            let (kind, address) = value.split_once(';')?;
-            let is_atom = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-            let is_kind = !kind.is_empty() && kind.bytes().all(is_atom);
-            let is_address = !address.is_empty() && !address.chars().any(char::is_control);
-            (is_kind && is_address).then_some(())?;
-            recipient.orcpt = Some(format!("{};{address}", kind.to_ascii_lowercase()));
+        ("ORCPT", Some(value)) if recipient.orcpt.is_none() => {
+            let (kind, address) = dsn::orcpt(value)?;
+            recipient.orcpt = Some(format!("{kind};{address}"));
         }
         _ => return None,
     }
@@ -280,6 +264,8 @@ mod tests {
             ("RET", Some("HALF")),
             ("RET", None),
             ("ENVID", Some("a\r\nb")),
+            // As it leaves it is of 102 octets.
+            ("ENVID", Some("==================================")),
             ("SMTPUTF8", Some("yes")),
             ("BODY", Some("BINARYMIME")),
             ("HOLDFOR", Some("-1")),

@@ -219,7 +219,7 @@ impl Known {
             .targets
             .iter()
             .filter(|target| target.recipients().any(|one| one == name));
-        if let Some(worst) = own.map(|target| self.at(target)).max() {
+        if let Some(worst) = own.map(|target| self.at(target, &name)).max() {
             return Ok(worst);
         }
         // More lead there than are on record.
@@ -233,7 +233,7 @@ impl Known {
                 Destination::Nowhere => false,
             };
             let shared = self.targets.iter().filter(leads_to);
-            if let Some(worst) = shared.map(|target| self.at(target)).max() {
+            if let Some(worst) = shared.map(|target| self.at(target, &name)).max() {
                 return Ok(worst);
             }
         }
@@ -242,7 +242,7 @@ impl Known {
             _ => false,
         };
         if let Some(target) = self.targets.iter().find(same) {
-            return Ok(self.at(target));
+            return Ok(self.at(target, &name));
         }
         if is_request_address(delivery.reader(), &address)? {
             return Ok(standing(Delivered::Yes, "250 2.0.0 Taken as a request"));
@@ -253,21 +253,27 @@ impl Known {
         ))
     }
 
-    fn at(&self, target: &Target) -> Standing {
+    /// How it stands with a target, told by the name that the sender knows.
+    fn at(&self, target: &Target, name: &str) -> Standing {
         match &target.destination {
             Destination::Account(_) if self.lands => {
                 standing(Delivered::Queued, "250 2.0.0 On its way")
             }
             Destination::Account(_) => standing(Delivered::Yes, "250 2.1.5 In the mailbox"),
             Destination::Nowhere => standing(Delivered::No, "552 5.2.2 The mailbox took it not"),
-            Destination::Outside { item, .. } => match self.items.get(item) {
+            Destination::Outside { address, item } => match self.items.get(item) {
                 Some(Status::Live(item)) => {
-                    let last = item.last_reply.as_ref();
-                    let reply = last.map_or("250 2.0.0 Queued".to_owned(), |(_, it)| line(it));
+                    let last = item.last_reply.as_ref().map(|(_, reply)| reply);
+                    let by_name = address.eq_ignore_ascii_case(name);
+                    let reply = last.and_then(|reply| line(reply, 451, by_name));
+                    let reply = reply.unwrap_or_else(|| "250 2.0.0 Queued".to_owned());
                     (Delivered::Queued, reply)
                 }
                 Some(Status::Finished(row)) => {
-                    let last = row.last_reply.as_ref().map(|(_, reply)| line(reply));
+                    let last = row.last_reply.as_ref().map(|(_, reply)| reply);
+                    let by_name = address.eq_ignore_ascii_case(name);
+                    // It was for good, whatever code nobody sent.
+                    let last = last.and_then(|reply| line(reply, 550, by_name));
                     let (delivered, said) = match row.ending {
                         Ending::Relayed => (Delivered::Unknown, "250 2.0.0 Handed on"),
                         Ending::Refused => (Delivered::No, "550 5.0.0 Refused"),
@@ -284,20 +290,26 @@ impl Known {
     }
 }
 
-/// A reply as one line of SMTP.
-fn line(reply: &Reply) -> String {
+/// A reply as one line of SMTP; with `unsaid` as its code where nobody sent one. Where the sender knows
+/// the recipient by another name it is the bare code: words may tell who is behind it, as the host does.
+/// `None` where nothing is left of it.
+fn line(reply: &Reply, unsaid: u16, by_name: bool) -> Option<String> {
+    if !by_name && reply.code == 0 {
+        return None;
+    }
     let code = match reply.code {
         // The attempt never came to a reply.
-        0 => 451,
+        0 => unsaid,
         code => code,
     };
     let enhanced = reply
         .enhanced
         .map(|(class, subject, detail)| format!("{class}.{subject}.{detail} "));
-    let text: String = reply
-        .text
+    let words = if by_name { &*reply.text } else { "" };
+    let text: String = words
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    format!("{code} {}{text}", enhanced.unwrap_or_default())
+    let line = format!("{code} {}{text}", enhanced.unwrap_or_default());
+    Some(line.trim_end().to_owned())
 }
