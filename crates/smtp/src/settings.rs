@@ -31,8 +31,8 @@ pub struct Settings {
     pub max_recipients_reception: u32,
     /// Most recipients of one message on submission. A number; default 10000.
     pub max_recipients_submission: u32,
-    /// Most recipients of one message with the null sender: a bounce has one. Further ones are
-    /// told to come in a message of their own. A number; default 1.
+    /// Most recipients of one message with the null sender. Further ones are told to come in a
+    /// message of their own. A number; default 100 (RFC 5321 4.5.3.1.8).
     pub max_recipients_null_sender: u32,
     /// Most messages of one session, announced by LIMITS MAILMAX. A number; default 100000.
     pub max_messages: u32,
@@ -59,8 +59,8 @@ pub struct Settings {
     pub command_timeout_secs: u64,
     /// Longest wait for the next piece of a message. In seconds; default 180.
     pub content_timeout_secs: u64,
-    /// Longest time from the first piece of a message to its last, whatever is said in between. In
-    /// seconds; default 1800.
+    /// Longest time from the first piece of a message to its last, whatever is said in between: the
+    /// largest message needs a line that brings it within this time. In seconds; default 3600.
     pub message_timeout_secs: u64,
     /// Slowest transfer of a message that is endured, beyond one `content_timeout_secs` of grace.
     /// In octets for each second; default 500.
@@ -74,7 +74,7 @@ impl Default for Settings {
             max_message_size: 50 << 20,
             max_recipients_reception: 1_000,
             max_recipients_submission: 10_000,
-            max_recipients_null_sender: 1,
+            max_recipients_null_sender: 100,
             max_messages: 100_000,
             max_hops: 50,
             max_errors: 20,
@@ -86,7 +86,7 @@ impl Default for Settings {
             auth_without_tls: false,
             command_timeout_secs: 300,
             content_timeout_secs: 180,
-            message_timeout_secs: 1_800,
+            message_timeout_secs: 3_600,
             min_content_rate: 500,
         }
     }

@@ -176,6 +176,20 @@ fn whoever_brings_no_mail_is_sent_away() {
 }
 
 #[test]
+fn whoever_asks_for_the_same_recipient_without_end_is_sent_away() {
+    for who in ["full", "later", "ratelimited"] {
+        let mut rig = rig();
+        rig.feed(b"HELO c\r\nMAIL FROM:<b@r.example>\r\n");
+        let again = format!("RCPT TO:<{who}@example.org>\r\n");
+        rig.feed(again.repeat(90).as_bytes());
+        assert!(!rig.closed(), "{who}: many may be full");
+        let said = rig.feed(again.repeat(40).as_bytes());
+        assert!(rig.closed(), "{who}");
+        assert!(said.ends_with(b"421 4.7.0 Too many errors, closing\r\n"));
+    }
+}
+
+#[test]
 fn a_recipient_named_again_is_one_and_a_long_envelope_takes_memory() {
     let mut rig = rig();
     rig.feed(b"EHLO c\r\nMAIL FROM:<b@r.example>\r\n");

@@ -78,6 +78,7 @@ fn set(settings: &mut Settings, option: &str, value: &str) {
         "max_message_size" => settings.max_message_size = value.parse().unwrap(),
         "max_recipients_reception" => settings.max_recipients_reception = number(),
         "max_recipients_submission" => settings.max_recipients_submission = number(),
+        "max_recipients_null_sender" => settings.max_recipients_null_sender = number(),
         "max_messages" => settings.max_messages = number(),
         "max_hops" => settings.max_hops = number(),
         "max_errors" => settings.max_errors = number(),

@@ -180,7 +180,11 @@ impl Session {
             code: code.unwrap_or(0),
             recipient: recipient.to_string(),
         });
-        self.refused_recipients += u32::from(line.starts_with('5'));
+        if !line.starts_with('5') {
+            // It may be asked for again, but not without end: each look costs as much.
+            return self.count_idle(Step::Continue);
+        }
+        self.refused_recipients += 1;
         if self.refused_recipients >= self.settings.max_refused_recipients {
             self.event(Event::LimitHit(Limit::RefusedRecipients));
             self.reply("421 4.7.0 Too many refused recipients, closing");
