@@ -18,6 +18,7 @@
 //! Refuses to talk to the network, and to read a clock.
 
 mod accept;
+mod body;
 mod check;
 mod entry;
 mod error;
@@ -44,6 +45,7 @@ use tern_mailbox::Mailboxes;
 use tern_queue::Schedule;
 use tern_store::{Engine, Read};
 
+pub use body::BodyType;
 pub use check::{Checked, Finding};
 pub use error::{DeliveryError, Refusal};
 pub use heard::Reports;
@@ -52,7 +54,7 @@ pub use outbox::{
     Delivered, Dispatched, Envelope, NewMdn, NewSending, Outbox, OutboxChanges, RecipientStatus,
     Sending, Stage, Stop, SubmitError,
 };
-pub use outgoing::{BodyType, Concluded, Outgoing};
+pub use outgoing::{Concluded, Outgoing};
 pub use recipient::RecipientCheck;
 pub use removal::RemovalError;
 pub use request::is_request_address;

@@ -9,27 +9,18 @@ use std::ops::ControlFlow;
 use tern_base::{Entropy, Timestamp};
 use tern_mailbox::Letter;
 use tern_queue::{
-    Cancelled, Ending, Item, LeaseId, Leased, Outcome, QueueId, Recorded, Reply, State, Status,
+    AfterFlight, Cancelled, Ending, Item, LeaseId, Leased, Outcome, QueueId, Recorded, Reply,
+    State, Status,
 };
 use tern_recall::onward::note_stopped_in;
 use tern_store::{Transaction, Verdict, transact};
 
+use crate::body::BodyType;
 use crate::entry::Facts;
 use crate::heard::envid;
 use crate::notice::Subject;
 use crate::report::{Action, Notice, Report};
 use crate::{Delivery, DeliveryError};
-
-/// What the octets of a message ask of the server that takes it (RFC 6152, RFC 3030).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum BodyType {
-    /// Lines of ASCII.
-    SevenBit,
-    /// Lines with octets above 127.
-    EightBitMime,
-    /// Octets that no line of text has: NUL.
-    BinaryMime,
-}
 
 /// Items under lease, ready to be sent: one message, to all of their recipients.
 #[derive(Clone, Debug)]
@@ -43,6 +34,8 @@ pub struct Outgoing {
     pub content: Vec<u8>,
     /// What its octets ask of the next server.
     pub body: BodyType,
+    /// What a seal may know it by.
+    letters: Vec<Letter>,
 }
 
 /// What was made of an attempt.
@@ -111,24 +104,50 @@ impl Delivery {
         if leased.is_empty() {
             return Ok(None);
         }
-        let was_overdue = |item: &Item| {
-            let before = live.iter().find(|before| before.id == item.id);
-            before.is_some_and(|before| before.is_overdue(now))
-        };
         let (overdue, mut items): (Vec<Item>, Vec<Item>) =
-            leased.into_iter().partition(was_overdue);
+            leased.into_iter().partition(Item::is_overdue);
         envid::narrow(&self.token_key, &mut items);
         let content = match first.prefix.is_empty() {
             true => stored,
             false => [&first.prefix[..], &stored].concat(),
         };
-        let body = body_type(&content);
+        let body = BodyType::of(&content);
         Ok(Some(Outgoing {
             items,
             overdue,
             content,
             body,
+            letters,
         }))
+    }
+
+    /// Which of the items, taken under this lease, are still to be sent: not those that a seal stops
+    /// since, or that are to be cancelled or held once the attempt has ended. Asked before whoever is
+    /// left is named in a further transaction; who is not, is to be given back.
+    pub fn still(
+        &self,
+        outgoing: &Outgoing,
+        ids: &[QueueId],
+        lease: LeaseId,
+        now: Timestamp,
+    ) -> Result<Vec<QueueId>, DeliveryError> {
+        let live = self.live_items(ids)?;
+        let goes_on = |item: &Item| match &item.state {
+            State::InFlight {
+                lease: holder,
+                then,
+                ..
+            } => *holder == lease && *then == AfterFlight::Retry,
+            State::Ready { .. } | State::Held { .. } => false,
+        };
+        transact(&*self.engine, |txn| {
+            let mut still = Vec::with_capacity(live.len());
+            for item in live.iter().filter(|item| goes_on(item)) {
+                let taken = self.take_in(txn, item, &outgoing.letters, (lease, 0), now)?;
+                still.extend(taken.filter(goes_on).map(|item| item.id));
+            }
+            Ok::<_, DeliveryError>(Verdict::Commit(still))
+        })
     }
 
     /// Takes one item, unless a seal stops it or it is not to be had.
@@ -287,14 +306,4 @@ fn without_words((when, reply): (Timestamp, Reply)) -> Option<(Timestamp, Reply)
         ..reply
     };
     (bare.code > 0).then_some((when, bare))
-}
-
-/// What the octets of a message ask of the next server. A bare CR or LF is mended on its way out, and
-/// a line that is too long goes as it came: whether it takes that is for the next server to say.
-fn body_type(content: &[u8]) -> BodyType {
-    match content {
-        content if content.contains(&0) => BodyType::BinaryMime,
-        content if content.is_ascii() => BodyType::SevenBit,
-        _ => BodyType::EightBitMime,
-    }
 }

@@ -371,7 +371,10 @@ impl World {
             "in-flight" => return,
             "taken" => Relay::Delivered(reply(250)),
             "refused" => Relay::Permanent(reply(550)),
-            _ => Relay::Unanswered(reply(451)),
+            _ => Relay::Unanswered {
+                reply: reply(451),
+                together: 1,
+            },
         };
         let entropy = &mut self.house.entropy;
         self.house

@@ -65,12 +65,15 @@ fn conclude(house: &mut House, ended: &[(QueueId, Outcome)]) -> Vec<Concluded> {
 }
 
 /// One of each: taken, refused, too many for the transaction, and without an answer.
-fn each(ids: &[QueueId], now: Timestamp) -> Vec<(QueueId, Outcome)> {
+fn each(ids: &[QueueId]) -> Vec<(QueueId, Outcome)> {
     let outcomes = [
         Outcome::Delivered(reply(250)),
         Outcome::Permanent(reply(550)),
-        Outcome::GivenBack(now),
-        Outcome::Unanswered(reply(0)),
+        Outcome::GivenBack,
+        Outcome::Unanswered {
+            reply: reply(0),
+            together: 4,
+        },
     ];
     ids.iter().copied().zip(outcomes).collect()
 }
@@ -111,7 +114,7 @@ fn each_has_its_own_outcome_and_one_notice_tells_of_all_that_failed() {
     let outgoing = take(&house, &ids).unwrap();
     assert_eq!(outgoing.items.len(), 4);
     let now = house.now;
-    let mut ended = each(&ids, now);
+    let mut ended = each(&ids);
     ended[0].1 = Outcome::Permanent(reply(554));
     let done = conclude(&mut house, &ended);
     assert!(
@@ -157,7 +160,7 @@ fn a_recall_prevents_what_no_other_server_may_have_taken_and_nothing_else() {
         );
         let request = recall_of(origin);
         assert_eq!(taken(&house, &ids), ids);
-        let ended = each(&ids, house.now);
+        let ended = each(&ids);
         if is_before {
             recalls.request(&request, house.now).unwrap();
             recalls.run(request.id, house.now).unwrap();
@@ -180,6 +183,45 @@ fn a_recall_prevents_what_no_other_server_may_have_taken_and_nothing_else() {
         assert_eq!(taken(&house, &ids), [], "{is_before}");
         house.check();
     }
+}
+
+/// Between two transactions of one attempt: whoever was not named yet is not named any more, and
+/// nothing left for them.
+#[test]
+fn a_recall_during_an_attempt_stops_those_who_were_not_named_yet() {
+    let mut house = House::new();
+    let (origin, ids) = sent(&mut house);
+    let recalls = Recalls::open(
+        Arc::new(house.engine.clone()),
+        Arc::clone(&house.mailboxes),
+        tern_policy::unattended(),
+        tern_recall::Settings::default(),
+    );
+    let outgoing = take(&house, &ids).unwrap();
+    let still = |house: &House, ids: &[QueueId]| {
+        let still = house.delivery.still(&outgoing, ids, LEASE, house.now);
+        still.unwrap()
+    };
+    assert_eq!(still(&house, &ids), ids);
+    conclude(&mut house, &[(ids[0], Outcome::Delivered(reply(250)))]);
+    // Somebody holds one, and cancels another.
+    tern_queue::hold(&house.engine, ids[1], "by hand", house.now).unwrap();
+    assert_eq!(still(&house, &ids[1..]), ids[2..]);
+    let request = recall_of(origin);
+    recalls.request(&request, house.now).unwrap();
+    assert_eq!(still(&house, &ids[1..]), []);
+    let back: Vec<_> = ids[1..]
+        .iter()
+        .map(|id| (*id, Outcome::GivenBack))
+        .collect();
+    let done = conclude(&mut house, &back);
+    let cancelled = Concluded::Finished(Ending::Cancelled);
+    assert_eq!(done[1..], [cancelled, cancelled]);
+    recalls.run(request.id, house.now).unwrap();
+    let tally = recalls.tally(request.id).unwrap();
+    let of = |outcome| tally.of(outcome);
+    assert_eq!((of(Recalled::Relayed), of(Recalled::Prevented)), (1, 3));
+    house.check();
 }
 
 #[test]
@@ -223,10 +265,16 @@ fn whose_time_is_over_is_told_apart_from_who_is_to_be_sent() {
     assert_eq!(taken(&house, &ids[..1]), ids[..1]);
     // That attempt is lost; the others have theirs yet.
     house.now = house.now.plus_millis(2 * LEASE_MS);
-    let outgoing = take(&house, &ids).unwrap();
+    let (delivery, lease, now) = (&house.delivery, LeaseId(2), house.now);
+    let take = || delivery.take(&ids, lease, now, LEASE_MS).unwrap().unwrap();
+    let outgoing = take();
     let of = |items: &[tern_queue::Item]| items.iter().map(|item| item.id).collect::<Vec<_>>();
     assert_eq!(of(&outgoing.overdue), ids[..1]);
     assert_eq!(of(&outgoing.items), ids[1..]);
+    // Whoever has not heard it asks again, and hears the same.
+    let again = take();
+    assert_eq!(of(&again.overdue), ids[..1]);
+    assert_eq!(of(&again.items), ids[1..]);
 }
 
 /// The first commit from now on fares so.
@@ -244,7 +292,7 @@ fn what_is_taken_and_concluded_again_is_taken_and_concluded_once() {
         let (_, ids) = sent(&mut house);
         assert_eq!(taken(&house, &ids), ids);
         let in_flight = rows(&house);
-        let ended = each(&ids, house.now);
+        let ended = each(&ids);
         conclude(&mut house, &ended);
         (in_flight, rows(&house))
     };
@@ -261,7 +309,7 @@ fn what_is_taken_and_concluded_again_is_taken_and_concluded_once() {
         assert_eq!(first.is_err(), is_lost, "{fate:?}");
         assert_eq!(taken(&house, &ids), ids, "{fate:?}");
         assert_eq!(rows(&house), calm.0, "{fate:?}");
-        let ended = each(&ids, house.now);
+        let ended = each(&ids);
         house.engine.set_fault_hook(Some(once(fate)));
         let (now, delivery) = (house.now, Arc::clone(&house.delivery));
         let first = delivery.conclude(&ended, LEASE, false, now, &mut house.entropy);

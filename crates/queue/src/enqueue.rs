@@ -116,6 +116,7 @@ pub fn enqueue_in(
         },
         attempts: 0,
         lost_attempts: 0,
+        at_most: None,
         delay_told: false,
         last_reply: None,
     };

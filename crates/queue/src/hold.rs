@@ -58,7 +58,7 @@ pub fn hold_in(
         State::InFlight { until, then, .. } if *until > now => {
             let until = *until;
             // A cancel that waits already does more than a hold.
-            if *then == AfterFlight::Retry {
+            if matches!(then, AfterFlight::Retry | AfterFlight::Expire) {
                 *then = AfterFlight::Hold(reason);
                 tables::put_item(txn, Some(&before), &item);
             }

@@ -127,6 +127,8 @@ pub enum AfterFlight {
     Hold(String),
     /// It is cancelled.
     Cancel,
+    /// It has expired: its time was over when the attempt before was lost, and there is no other.
+    Expire,
 }
 
 /// Where an item stands.
@@ -191,6 +193,8 @@ pub struct Item {
     pub attempts: u32,
     /// Attempts that ended without an answer: a copy may have left.
     pub lost_attempts: u32,
+    /// How many recipients it is sent with at most, itself included, since it failed with more together.
+    pub at_most: Option<u32>,
     /// Whether the sender has been told of the delay.
     pub delay_told: bool,
     /// The last reply, and when.
@@ -198,10 +202,9 @@ pub struct Item {
 }
 
 impl Item {
-    /// Whether its time is over and the last attempt at it was lost: what is left is to say so.
-    pub fn is_overdue(&self, now: Timestamp) -> bool {
-        let is_lost = matches!(self.state, State::InFlight { until, .. } if until <= now);
-        is_lost && now >= self.expires
+    /// Whether it was taken for nothing but to say that its time is over.
+    pub fn is_overdue(&self) -> bool {
+        matches!(&self.state, State::InFlight { then, .. } if *then == AfterFlight::Expire)
     }
 }
 

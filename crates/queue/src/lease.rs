@@ -111,7 +111,10 @@ pub fn lease_in(
         State::Ready { .. } => {}
         State::InFlight { then: wanted, .. } => {
             item.lost_attempts = item.lost_attempts.saturating_add(1);
-            then = wanted.clone();
+            then = match wanted {
+                AfterFlight::Retry if now >= item.expires => AfterFlight::Expire,
+                wanted => wanted.clone(),
+            };
         }
     }
     match then {
@@ -125,14 +128,14 @@ pub fn lease_in(
             tables::put_item(txn, Some(&before), &item);
             return Ok(Leased::NotNow);
         }
-        AfterFlight::Retry => {}
+        AfterFlight::Retry | AfterFlight::Expire => {}
     }
     item.attempts = item.attempts.saturating_add(1);
     item.state = State::InFlight {
         lease,
         since: now,
         until: now.plus_millis(lease_ms),
-        then: AfterFlight::Retry,
+        then,
     };
     tables::put_item(txn, Some(&before), &item);
     Ok(Leased::Yours(Box::new(item)))

@@ -18,6 +18,7 @@
 
 pub mod cancel;
 pub mod check;
+pub mod due_now;
 pub mod enqueue;
 pub mod hold;
 pub mod item;
@@ -32,6 +33,7 @@ mod together;
 
 pub use cancel::{Cancelled, cancel, cancel_in};
 pub use check::{Finding, check};
+pub use due_now::due_now_in;
 pub use enqueue::{NewItem, QueueError, enqueue, enqueue_in};
 pub use hold::{Held, Released, hold, hold_in, release, release_in};
 pub use item::{

@@ -17,9 +17,31 @@ pub enum Outcome {
     /// The same again fails again: a 5yz reply.
     Permanent(Reply),
     /// Try again later, and a copy may have left: all of the message was sent, and no reply came.
-    Unanswered(Reply),
-    /// Given back before anything was sent: due at this time, as if no attempt had been made.
-    GivenBack(Timestamp),
+    Unanswered {
+        /// What went wrong.
+        reply: Reply,
+        /// How many recipients it was sent to at once.
+        together: u32,
+    },
+    /// Try again later, and with fewer at once: it failed for several recipients together, and nothing
+    /// was said of this one.
+    Together {
+        /// What went wrong.
+        reply: Reply,
+        /// For how many recipients.
+        together: u32,
+    },
+    /// Given back before anything was sent: due at once, as if no attempt had been made. Whoever gives
+    /// back sees to it that this comes to an end: by what else the attempt brought about, or by a stop.
+    GivenBack,
+    /// Nobody could be asked, and it was nobody's refusal: due at a time, as if no attempt had been
+    /// made, but no longer than the item lives.
+    Waits {
+        /// When it is due.
+        until: Timestamp,
+        /// What it waits for.
+        why: Reply,
+    },
 }
 
 impl Outcome {
@@ -29,8 +51,10 @@ impl Outcome {
             Self::Delivered(reply)
             | Self::Temporary(reply)
             | Self::Permanent(reply)
-            | Self::Unanswered(reply) => Some(reply),
-            Self::GivenBack(_) => None,
+            | Self::Unanswered { reply, .. }
+            | Self::Together { reply, .. }
+            | Self::Waits { why: reply, .. } => Some(reply),
+            Self::GivenBack => None,
         }
     }
 }
@@ -106,24 +130,18 @@ pub fn record_in(
     let ending = match outcome {
         Outcome::Delivered(_) => Some(Ending::Relayed),
         Outcome::Permanent(_) => Some(Ending::Refused),
-        Outcome::Temporary(_) | Outcome::Unanswered(_) | Outcome::GivenBack(_) => None,
+        Outcome::Temporary(_)
+        | Outcome::Together { .. }
+        | Outcome::Unanswered { .. }
+        | Outcome::GivenBack
+        | Outcome::Waits { .. } => None,
     };
     if then.is_none() && ending != Some(Ending::Relayed) {
         return Ok(Recorded::NotLeased);
     }
-    if let Some(reply) = outcome.reply() {
-        item.last_reply = Some((now, clip(reply)));
-    }
-    let given_back = match outcome {
-        Outcome::GivenBack(at) => Some(*at),
-        _ => None,
-    };
-    if given_back.is_some() {
-        item.attempts = item.attempts.saturating_sub(1);
-    }
-    if matches!(outcome, Outcome::Unanswered(_)) {
-        item.lost_attempts = item.lost_attempts.saturating_add(1);
-    }
+    // Whoever was never asked for is owed an attempt, even after a hold that took longer than a life.
+    let was_asked_for = item.last_reply.is_some();
+    let given_back = note(&mut item, outcome, now);
     let ending = match then.unwrap_or_default() {
         _ if ending.is_some() => ending,
         AfterFlight::Cancel => Some(Ending::Cancelled),
@@ -132,9 +150,16 @@ pub fn record_in(
             tables::put_item(txn, Some(&before), &item);
             return Ok(Recorded::Held(Box::new(item)));
         }
-        // The attempt that was given back is still owed, even if it is the last.
-        AfterFlight::Retry if given_back.is_some() => None,
-        AfterFlight::Retry => (now >= item.expires).then_some(Ending::Expired),
+        AfterFlight::Expire => Some(Ending::Expired),
+        AfterFlight::Retry => {
+            let is_owed = match outcome {
+                // The attempt that was given back is still owed, even if it is the last.
+                Outcome::GivenBack => true,
+                Outcome::Waits { .. } => !was_asked_for,
+                _ => false,
+            };
+            (now >= item.expires && !is_owed).then_some(Ending::Expired)
+        }
     };
     if let Some(ending) = ending {
         let row = tables::finish(txn, &before, &item, ending, now);
@@ -149,6 +174,27 @@ pub fn record_in(
     tables::put_item(txn, Some(&before), &item);
     let item = Box::new(item);
     Ok(Recorded::Retry { item, tell_delay })
+}
+
+/// Notes in the item what the attempt was. When it is due, where that is not for the schedule to say.
+fn note(item: &mut Item, outcome: &Outcome, now: Timestamp) -> Option<Timestamp> {
+    if let Some(reply) = outcome.reply() {
+        item.last_reply = Some((now, clip(reply)));
+    }
+    if let Outcome::Together { together, .. } | Outcome::Unanswered { together, .. } = outcome {
+        let half = (together / 2).max(1);
+        item.at_most = Some(item.at_most.map_or(half, |before| before.min(half)));
+    }
+    if matches!(outcome, Outcome::Unanswered { .. }) {
+        item.lost_attempts = item.lost_attempts.saturating_add(1);
+    }
+    let due = match outcome {
+        Outcome::GivenBack => now,
+        Outcome::Waits { until, .. } => *until,
+        _ => return None,
+    };
+    item.attempts = item.attempts.saturating_sub(1);
+    Some(due)
 }
 
 fn clip(reply: &Reply) -> Reply {

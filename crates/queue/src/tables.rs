@@ -26,7 +26,7 @@ const ORIGIN: u8 = 0x32;
 const FINISHED: u8 = 0x33;
 const FINISHED_BY_TIME: u8 = 0x34;
 const VERSION: u8 = 1;
-const ITEM_VERSION: u8 = 2;
+const ITEM_VERSION: u8 = 3;
 
 pub(crate) fn item_key(id: QueueId) -> Vec<u8> {
     Key::table(ITEM).array(&id.0).finish()
@@ -250,6 +250,9 @@ fn encode_item(item: &Item) -> Vec<u8> {
     w.number(item.attempts.into())
         .number(item.lost_attempts.into())
         .byte(u8::from(item.delay_told));
+    w.option(item.at_most, |w, at_most| {
+        w.number(at_most.into());
+    });
     write_last_reply(&mut w, &item.last_reply);
     w.finish()
 }
@@ -275,6 +278,7 @@ pub(crate) fn decode_item(id: QueueId, bytes: &[u8]) -> Result<Item, Damaged> {
         attempts: r.number32()?,
         lost_attempts: r.number32()?,
         delay_told: read_bool(r)?,
+        at_most: r.option(Reader::number32)?,
         last_reply: read_last_reply(r)?,
     };
     if r.is_empty() { Ok(item) } else { Err(Damaged) }
@@ -400,6 +404,7 @@ fn write_state(w: &mut Writer, state: &State) {
                 AfterFlight::Retry => w.byte(0),
                 AfterFlight::Hold(reason) => w.byte(1).text(reason),
                 AfterFlight::Cancel => w.byte(2),
+                AfterFlight::Expire => w.byte(3),
             }
         }
     };
@@ -419,6 +424,7 @@ fn read_state(r: &mut Reader<'_>) -> Result<State, Damaged> {
                 0 => AfterFlight::Retry,
                 1 => AfterFlight::Hold(r.text()?),
                 2 => AfterFlight::Cancel,
+                3 => AfterFlight::Expire,
                 _ => return Err(Damaged),
             },
         },

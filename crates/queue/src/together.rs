@@ -8,6 +8,12 @@ use crate::Item;
 use crate::limits::MAX_SHARED_PREFIX;
 
 impl Item {
+    /// How many of them one attempt may carry, of the `most` that any may: half as many as failed
+    /// together before, so that whatever they fail of together, each goes alone in the end.
+    pub fn most_together(&self, most: usize) -> usize {
+        self.at_most.map_or(most, |it| most.min(it as usize)).max(1)
+    }
+
     /// Whether one transaction can carry both.
     pub fn travels_with(&self, other: &Self) -> bool {
         // A recipient that needs SMTPUTF8 is no reason to ask for it on behalf of another.

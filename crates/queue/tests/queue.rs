@@ -10,7 +10,7 @@ use tern_base::{AccountId, BlobId, EmailAddress, OriginId, SeededEntropy, Timest
 use tern_queue::{
     Cancelled, Dsn, DsnReturn, Ending, Finished, Held, Item, LeaseId, Leased, NewItem, Notify,
     Outcome, QueueId, Recorded, Released, Reply, Schedule, State, Status, by_origin, by_origin_in,
-    cancel, cancel_in, check, due, each_due, end_leases, enqueue, hold, lease, list,
+    cancel, cancel_in, check, due, due_now_in, each_due, end_leases, enqueue, hold, lease, list,
     next_due_after, prune, record, release, status,
 };
 use tern_store::mem::Injected;
@@ -79,8 +79,19 @@ fn act(engine: &MemEngine, line: &str) -> Result<String, StoreError> {
     let outcome = || match words[3] {
         "delivered" => Outcome::Delivered(reply(250)),
         "temporary" => Outcome::Temporary(reply(451)),
-        "unanswered" => Outcome::Unanswered(reply(0)),
-        "back" => Outcome::GivenBack(now),
+        "unanswered" => Outcome::Unanswered {
+            reply: reply(0),
+            together: 20,
+        },
+        "together" => Outcome::Together {
+            reply: reply(421),
+            together: words[4].parse().unwrap(),
+        },
+        "back" => Outcome::GivenBack,
+        "waits" => Outcome::Waits {
+            until: now.plus_millis(MINUTE),
+            why: reply(0),
+        },
         _ => Outcome::Permanent(reply(550)),
     };
     Ok(match words[1] {
@@ -131,6 +142,14 @@ fn act(engine: &MemEngine, line: &str) -> Result<String, StoreError> {
             Cancelled::InFlight { until } => format!("in flight until {}", until.0 / MINUTE),
             Cancelled::AlreadyFinished(row) => format!("already {}", shown(&row)),
             Cancelled::Gone => "gone".to_owned(),
+        },
+        "flush" => transact(engine, |txn| {
+            due_now_in(txn, id(1), now).map(Verdict::Commit)
+        })?
+        .to_string(),
+        "together" => match status(engine, id(1))? {
+            Some(Status::Live(item)) => item.most_together(50).to_string(),
+            other => panic!("{other:?}"),
         },
         "prune" => prune(engine, &schedule, now)?.to_string(),
         "status" => match status(engine, id(1))? {
@@ -311,6 +330,74 @@ const SCRIPTS: &[(&str, &str)] = &[
          5 hold => held
          5 due => 0
          6 cancel => cancelled 0",
+    ),
+    (
+        "it waits for a host: as if there had been no attempt, but no longer than it lives",
+        "0 enqueue => true
+         0 lease 1 => yours, attempt 1
+         0 record 1 waits => ready at 1
+         1 lease 2 => yours, attempt 1
+         1 record 2 temporary => ready at 2
+         2 lease 3 => yours, attempt 2
+         2 record 3 waits => ready at 3
+         300 lease 4 => yours, attempt 2
+         300 record 4 waits => ready at 301, tell
+         7199 lease 5 => yours, attempt 2
+         7199 record 5 waits => ready at 7200
+         7200 lease 6 => yours, attempt 2
+         7200 record 6 waits => expired 0",
+    ),
+    (
+        "whoever was held for longer than a life is owed an attempt, though the host is busy",
+        "0 held => true
+         8000 release => ready
+         8000 lease 1 => yours, attempt 1
+         8000 record 1 waits => ready at 8001, tell
+         8001 lease 2 => yours, attempt 1
+         8001 record 2 waits => expired 0",
+    ),
+    (
+        "failed for several together: half as many at once, by the schedule",
+        "0 enqueue => true
+         0 together => 50
+         0 lease 1 => yours, attempt 1
+         0 record 1 temporary => ready at 1
+         1 together => 50
+         1 lease 2 => yours, attempt 2
+         1 record 2 together 41 => ready at 6
+         6 together => 20
+         6 lease 3 => yours, attempt 3
+         6 record 3 unanswered => ready at 21
+         21 together => 10
+         21 lease 4 => yours, attempt 4
+         21 record 4 together 41 => ready at 51
+         51 together => 10
+         51 lease 5 => yours, attempt 5
+         61 hold => held, may have left
+         61 together => 10
+         61 release => ready
+         61 lease 6 => yours, attempt 6
+         61 record 6 together 3 => ready at 181
+         181 together => 1
+         7200 lease 7 => yours, attempt 7
+         7200 record 7 together 1 => expired 421",
+    ),
+    (
+        "brought forward: what waits for its time, and nothing else",
+        "0 enqueue => true
+         0 flush => true
+         0 lease 1 => yours, attempt 1
+         0 flush => false
+         1 record 1 temporary => ready at 2
+         1 flush => true
+         1 status => ready at 1
+         2 flush => true
+         2 status => ready at 1
+         2 hold => held
+         2 flush => false
+         2 status => held by hand
+         2 cancel => cancelled 451
+         2 flush => false",
     ),
     (
         "given back: as if there had been no attempt, even at the end of its life",

@@ -101,13 +101,14 @@ fn a_lost_answer_to_a_restore_leaves_no_seal_in_memory() {
 
 #[test]
 fn what_may_have_been_taken_outside_is_never_said_to_be_prevented() {
-    let unanswered = || {
-        RelayOutcome::Unanswered(Reply {
+    let unanswered = || RelayOutcome::Unanswered {
+        reply: Reply {
             code: 0,
             enhanced: None,
             text: "the connection was lost".into(),
             host: None,
-        })
+        },
+        together: 1,
     };
     let maybe = ("a@x.test", Outcome::Relayed, Reason::MaybeTakenOutside);
     // Before the recall; and while an attempt is under way.

@@ -5,7 +5,7 @@
 
 mod house;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use house::remote::Remote;
 use house::{House, TIME_LIMIT, address, message};
@@ -78,7 +78,7 @@ fn what_was_taken_is_on_record_before_quit_is_answered() {
 #[test]
 fn what_was_sent_whole_and_not_answered_for_may_have_left() {
     let remote = Remote::new();
-    let house = with(&remote, "attempt_timeout_secs = 2");
+    let house = with(&remote, "end_of_data_timeout_secs = 2");
     send(&house, &message("silence"));
     let mut call = remote.call();
     call.until_data();
@@ -97,6 +97,52 @@ fn what_was_not_begun_when_the_time_was_over_has_not_left() {
     let waits = until_queue(&house, |queue| queue[0]["state"] == "ready");
     assert_eq!(waits[0]["lostAttempts"], 0, "{waits:#}");
     assert_eq!(cancel(&house), "cancelled\n");
+    // That the attempt ran out of time says nothing of the host: another message has its attempt.
+    send(&house, &message("next"));
+    assert!(remote.call().take().contains("Text of next."));
+    until_queue(&house, is_empty);
+}
+
+#[test]
+fn what_is_out_whole_is_waited_for_beyond_the_attempt() {
+    let remote = Remote::new();
+    let house = with(&remote, "attempt_timeout_secs = 1");
+    send(&house, &message("slow"));
+    let mut call = remote.call();
+    call.until_data();
+    call.content();
+    let out = Instant::now();
+    until_queue(&house, |queue| {
+        assert_eq!(queue[0]["state"], "in flight", "{queue:#}");
+        out.elapsed() > Duration::from_secs(2)
+    });
+    call.say("250 taken");
+    until_queue(&house, is_empty);
+    assert_eq!(call.hear(), "QUIT");
+    assert!(remote.is_quiet());
+}
+
+#[test]
+fn what_is_for_a_host_that_fell_silent_waits_and_is_not_tried() {
+    let remote = Remote::new();
+    let house = with(&remote, "reply_timeout_secs = 1");
+    send(&house, &message("first"));
+    let _silent = remote.call();
+    let first = until_queue(&house, |queue| queue[0]["state"] == "ready");
+    assert_eq!(first[0]["attempts"], 1, "{first:#}");
+    send(&house, &message("second"));
+    let waits = until_queue(&house, |queue| {
+        let waits = |item: &Value| item["lastReply"].to_string().contains("a moment ago");
+        queue.as_array().is_some_and(|all| all.iter().any(waits))
+    });
+    let items = waits.as_array().expect("items");
+    let second = items.iter().find(|item| item["id"] != first[0]["id"]);
+    let second = second.expect("it is there");
+    assert_eq!(
+        (&second["attempts"], &second["state"]),
+        (&0.into(), &"ready".into())
+    );
+    assert!(remote.is_quiet(), "nobody has called");
 }
 
 #[test]

@@ -4,8 +4,10 @@
 
 mod house;
 
+use std::time::Instant;
+
 use house::remote::Remote;
-use house::{House, address, message};
+use house::{House, TIME_LIMIT, address, message};
 use serde_json::{Value, json};
 
 #[test]
@@ -31,6 +33,48 @@ fn a_slow_domain_leaves_room_for_others() {
     // Whoever is done makes room for the next.
     first.take();
     slow.call();
+}
+
+/// Domains whose mail goes to one address share its sessions, and who waits for one is not tried.
+#[test]
+fn one_host_of_many_domains_leaves_room_for_others() {
+    let (slow, other) = (Remote::new(), Remote::new());
+    // The same address by three names.
+    let names = ["127.0.0.1", "127.1", "127.0.1"].into_iter().enumerate();
+    let mut routes: String = names
+        .map(|(n, name)| format!("\"d{n}.test\" = \"{name}:{}\"\n", slow.port))
+        .collect();
+    routes.push_str(&other.route("other.test"));
+    let mut house = House::new(&format!("[relay.routes]\n{routes}"));
+    let config = std::fs::read_to_string(house.path("tern.toml")).expect("read");
+    let bounds = "[relay]\nconcurrency = 3\nconcurrency_per_destination = 1\n";
+    let config = config.replacen("[relay]\n", bounds, 1);
+    std::fs::write(house.path("tern.toml"), config).expect("written");
+    house.start();
+    let to = ["a@d0.test", "b@d1.test", "c@d2.test", "d@other.test"];
+    let mut alice = house.submission("alice");
+    let sent = alice.send(&address("alice"), &to, message("all").as_bytes());
+    assert_eq!(sent.expect("an answer").1.0, 250);
+    let mut first = slow.call();
+    other.call().take();
+    let since = Instant::now();
+    let waits = |item: &Value| item["lastReply"].to_string().contains("as many sessions");
+    loop {
+        let found = house.done(&["--json", "queue", "list"]);
+        let found: Vec<Value> = serde_json::from_str(&found).expect("JSON");
+        let waiting: Vec<&Value> = found.iter().filter(|item| waits(item)).collect();
+        if waiting.len() == 2 && found.len() == 3 {
+            let counts = waiting.iter().map(|item| &item["attempts"]);
+            assert_eq!(counts.collect::<Vec<_>>(), [0, 0], "{found:#?}");
+            break;
+        }
+        assert!(since.elapsed() < TIME_LIMIT, "{found:#?}");
+    }
+    assert!(slow.is_quiet(), "no second at once");
+    first.take();
+    for _ in 0..2 {
+        slow.call().take();
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod house;
 
 use std::time::Instant;
 
-use house::remote::Remote;
+use house::remote::{Call, Remote};
 use house::{House, TIME_LIMIT, address, message};
 use serde_json::Value;
 
@@ -172,14 +172,8 @@ fn what_one_session_does_not_take_goes_in_the_next_at_once() {
     until_queue(&house, <[Value]>::is_empty);
 }
 
-#[test]
-fn who_is_one_too_many_is_due_again_as_if_not_tried() {
-    let remote = Remote::new();
-    let house = with(&remote, "");
-    send(&house, &FOUR, "all");
-    let mut call = remote.call();
-    call.greet("250 DSN");
-    // Whoever comes first.
+/// Takes one recipient for each transaction, as it turns out.
+fn one_each(call: &mut Call) -> Vec<String> {
     let recipients = std::cell::Cell::new(0);
     let heard = call.envelope(|line| {
         recipients.set(recipients.get() + u8::from(line.starts_with("RCPT")));
@@ -188,28 +182,179 @@ fn who_is_one_too_many_is_due_again_as_if_not_tried() {
             _ => "452 4.5.3 too many recipients",
         }
     });
-    assert_eq!(named(&heard), FOUR);
     call.content();
     call.say("250 taken");
-    // The rest, in the same session; it is lost there, which is no refusal.
-    let heard = call.hear();
-    assert!(heard.starts_with("MAIL FROM"), "{heard:?}");
-    let left = until_queue(&house, |queue| queue.len() == 3);
-    for item in &left {
-        assert_eq!(
-            (&item["attempts"], &item["lostAttempts"]),
-            (&1.into(), &0.into())
-        );
+    heard
+}
+
+#[test]
+fn who_is_one_too_many_is_named_with_no_more_than_were_taken() {
+    let remote = Remote::new();
+    let house = with(&remote, "");
+    send(&house, &FOUR, "all");
+    let mut call = remote.call();
+    call.greet("250 DSN");
+    assert_eq!(named(&one_each(&mut call)), FOUR);
+    for _ in 0..3 {
+        assert_eq!(named(&one_each(&mut call)).len(), 1);
     }
-    call.hang_up();
+    assert_eq!(call.hear(), "QUIT");
+    until_queue(&house, <[Value]>::is_empty);
+    assert!(remote.is_quiet());
+}
+
+/// What a server that takes one message for each session says of it, if anything.
+#[test]
+fn a_session_that_ends_behind_one_message_refuses_nobody() {
+    for said in [
+        None,
+        Some("421 4.7.0 one message for each connection"),
+        Some("503 5.5.1 one message for each session"),
+        Some("550 5.7.1 too many messages in this session"),
+    ] {
+        let remote = Remote::new();
+        let house = with(&remote, "");
+        send(&house, &FOUR, "all");
+        let mut all = Vec::new();
+        for n in 1..=4 {
+            let mut call = remote.call();
+            call.greet("250 DSN");
+            let heard = one_each(&mut call);
+            // Whoever comes first is taken.
+            let first = heard.iter().position(|line| line.starts_with("RCPT"));
+            let first = first.expect("a recipient");
+            all.push(named(&heard[first..=first])[0].to_owned());
+            if n == 4 {
+                break;
+            }
+            let heard = call.hear();
+            assert!(heard.starts_with("MAIL FROM"), "{heard:?}");
+            if let Some(said) = said {
+                call.say(said);
+            }
+            call.hang_up();
+        }
+        all.sort_unstable();
+        assert_eq!(all, FOUR, "each of them at once: {said:?}");
+        until_queue(&house, <[Value]>::is_empty);
+        let mut alice = house.imap("alice");
+        let selected = alice.command("SELECT INBOX").expect("an answer");
+        assert_eq!(selected.number("EXISTS"), Some(0), "no bounce: {said:?}");
+    }
+}
+
+#[test]
+fn no_transaction_begins_that_might_not_be_answered_for_in_time() {
+    let remote = Remote::new();
+    let house = with(&remote, "attempt_timeout_secs = 10");
+    send(&house, &FOUR, "all");
+    for _ in 0..4 {
+        let mut call = remote.call();
+        call.greet("250 LIMITS RCPTMAX=1");
+        call.envelope(|_| "250 ok");
+        call.content();
+        call.say("250 taken");
+        assert_eq!(call.hear(), "QUIT");
+    }
+    until_queue(&house, <[Value]>::is_empty);
+}
+
+#[test]
+fn a_host_that_answers_twice_is_left_before_its_answers_are_mixed_up() {
+    let remote = Remote::new();
+    let house = with(&remote, "");
+    send(&house, &FOUR, "all");
+    for n in 1..=4 {
+        let mut call = remote.call();
+        call.greet("250 LIMITS RCPTMAX=1");
+        let heard = call.envelope(|_| "250 ok");
+        assert_eq!(named(&heard).len(), 1, "{n}");
+        call.content();
+        // As servers do that answer for each recipient.
+        call.say("250 taken\r\n250 taken");
+    }
+    until_queue(&house, <[Value]>::is_empty);
+}
+
+/// A host that hangs up at the second recipient; whether there was one.
+fn hangs_up_at_the_second(remote: &Remote) -> bool {
+    let mut call = remote.call();
+    call.greet("250 DSN");
+    if call.until_recipient(2).is_some() {
+        call.say("421 4.7.0 too many recipients");
+        call.hang_up();
+        return true;
+    }
+    call.content();
+    call.say("250 taken");
+    false
+}
+
+#[test]
+fn those_that_fail_together_are_tried_by_halves_until_each_goes_alone() {
+    let remote = Remote::new();
+    let house = with(&remote, "");
+    send(&house, &FOUR, "all");
+    assert!(hangs_up_at_the_second(&remote), "four");
+    let until = |most: u64| {
+        let waits = until_queue(&house, |queue| {
+            rests(queue) && queue.iter().all(|item| item["mostTogether"] == most)
+        });
+        for item in waits {
+            assert_eq!(item["lostAttempts"], 0, "{item:#}");
+        }
+        house.done(&["queue", "flush"]);
+    };
+    until(2);
+    for _ in 0..2 {
+        assert!(hangs_up_at_the_second(&remote), "two and two");
+    }
+    until(1);
+    for _ in 0..4 {
+        assert!(!hangs_up_at_the_second(&remote), "each alone");
+    }
+    until_queue(&house, <[Value]>::is_empty);
+}
+
+/// An answer that comes too late for a whole group is one copy too many for each, and for all of them
+/// together not twice.
+#[test]
+fn those_that_are_not_answered_for_together_are_tried_by_halves() {
+    let remote = Remote::new();
+    let house = with(&remote, "end_of_data_timeout_secs = 1");
+    send(&house, &FOUR, "all");
+    let mut call = remote.call();
+    assert_eq!(named(&call.until_data()), FOUR);
+    call.content();
     let waits = until_queue(&house, rests);
-    assert_eq!(waits.len(), 3);
+    assert_eq!(waits.len(), 4);
+    for item in &waits {
+        let counts = ["attempts", "lostAttempts", "mostTogether"].map(|it| &item[it]);
+        assert_eq!(counts, [1, 1, 2], "{item:#}");
+    }
+}
+
+#[test]
+fn a_recall_in_the_middle_of_an_attempt_stops_those_who_were_not_named() {
+    let remote = Remote::new();
+    let house = with(&remote, "");
+    send(&house, &FOUR, "all");
+    let mut call = remote.call();
+    call.greet("250 LIMITS RCPTMAX=1");
+    let heard = call.envelope(|_| "250 ok");
+    assert_eq!(named(&heard).len(), 1);
+    call.content();
+    house.done(&["recall", "run", "all@example.org"]);
+    call.say("250 taken");
+    assert_eq!(call.hear(), "QUIT", "nobody else is named");
+    until_queue(&house, <[Value]>::is_empty);
+    assert!(remote.is_quiet());
 }
 
 #[test]
 fn an_answer_that_is_missing_counts_for_whom_was_taken_alone() {
     let remote = Remote::new();
-    let house = with(&remote, "attempt_timeout_secs = 2");
+    let house = with(&remote, "end_of_data_timeout_secs = 2");
     send(&house, &FOUR, "silence");
     let mut call = remote.call();
     call.greet("250 DSN");

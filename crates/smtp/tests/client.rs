@@ -21,7 +21,7 @@ use proptest::prelude::*;
 use tern_base::{EmailAddress, Timestamp};
 use tern_session::TlsFacts;
 use tern_smtp::client::{
-    Cause, Client, ClientSettings, ClientStep, Outcome, Outgoing, Reply, TlsPolicy,
+    Cause, Client, ClientSettings, ClientStep, End, Outcome, Outgoing, Reply, TlsPolicy,
 };
 use tern_smtp::testing::Rig;
 use tern_smtp::{BodyType, Envelope, Notify, OriginalRecipient, Recipient, Ret, Role, Settings};
@@ -95,6 +95,10 @@ fn message(lines: &[&str]) -> (Outgoing, TlsPolicy) {
 fn show_cause(cause: &Cause) -> String {
     match cause {
         Cause::Reply(Reply { code, text }) => format!("{code} {}", text.replace('\n', " / ")),
+        Cause::Together(reply) => format!("together {}", show_cause(&Cause::Reply(reply.clone()))),
+        Cause::Ended(End::Refused(reply)) => {
+            format!("ended {}", show_cause(&Cause::Reply(reply.clone())))
+        }
         other => format!("{other:?}"),
     }
 }
@@ -124,8 +128,10 @@ fn settle(
             ClientStep::Input | ClientStep::StartTls => break,
             ClientStep::Idle => match message.take() {
                 Some(sending) => {
-                    *sent_last = Some(sending.clone());
-                    client.send(sending, NOW).unwrap();
+                    let taken = client.send(sending.clone(), NOW);
+                    // What was said out of turn ends the session, and leaves the message.
+                    *message = taken.is_err().then(|| sending.clone());
+                    *sent_last = Some(sending);
                 }
                 None if *again == 0 => {
                     client.quit(NOW);
@@ -141,6 +147,9 @@ fn settle(
                     }
                     Outcome::Rejected(cause) => format!("O: rejected {}", show_cause(cause)),
                     Outcome::Deferred(cause) => format!("O: deferred {}", show_cause(cause)),
+                    Outcome::NotBegun(reply) => {
+                        format!("O: not begun {} {}", reply.code, reply.text)
+                    }
                     Outcome::Unanswered(end) => format!("O: unanswered {end:?}"),
                     Outcome::Surplus => "O: surplus".to_owned(),
                 }))
@@ -310,6 +319,76 @@ fn canonical(content: &[u8]) -> Vec<u8> {
         "\r\n"
     };
     (text + end).into_bytes()
+}
+
+/// A session that has sent a message to one of two recipients, and what it is left with; `tail` is what
+/// the server says behind the end of the data.
+fn one_of_two(tail: &str) -> (Client, Outgoing) {
+    let (outgoing, policy) = message(&["! to bob@b.example", "! to carol@b.example"]);
+    let mut client = Client::new(Arc::new(ClientSettings::default()), policy, None, NOW);
+    let (mut message, mut last, mut again) = (Some(outgoing), None, 1);
+    for said in [
+        "220 b.example\r\n",
+        "250-b.example\r\n250 LIMITS RCPTMAX=1\r\n",
+        "250 ok\r\n",
+        "250 ok\r\n",
+        "354 go on\r\n",
+    ] {
+        client.receive(said.as_bytes(), NOW);
+        settle(&mut client, (&mut message, &mut last), &mut again);
+    }
+    client.receive(tail.as_bytes(), NOW);
+    let outcomes = loop {
+        match client.step(NOW) {
+            ClientStep::Sent(outcomes) => break outcomes,
+            ClientStep::Continue => {}
+            step => panic!("{step:?}"),
+        }
+    };
+    let left = surplus(last.as_ref(), &outcomes).expect("one is left");
+    (client, left)
+}
+
+#[test]
+fn a_reply_that_nobody_asked_for_ends_the_session_before_the_next_message() {
+    let (mut client, left) = one_of_two("250 taken\r\n");
+    assert!(client.takes_more());
+    client.send(left, NOW).expect("idle");
+    // As servers do that answer for each recipient (RFC 2033 4.2).
+    let (mut client, left) = one_of_two("250 taken\r\n250 taken\r\n");
+    assert!(!client.takes_more());
+    assert!(client.send(left, NOW).is_err());
+    assert_eq!(client.step(NOW), ClientStep::Close(End::Protocol));
+    assert!(!client.has_output(), "nothing was said");
+}
+
+#[test]
+fn the_answer_to_the_whole_message_is_waited_for_from_its_end() {
+    let settings = ClientSettings {
+        min_content_rate: 1,
+        ..ClientSettings::default()
+    };
+    let (outgoing, _) = message(&["! to bob@b.example"]);
+    let mut client = Client::new(Arc::new(settings), TlsPolicy::Never, None, NOW);
+    let (mut message, mut last, mut again) = (Some(outgoing), None, 1);
+    for said in ["220 x\r\n", "250 x\r\n", "250 x\r\n", "250 x\r\n"] {
+        client.receive(said.as_bytes(), NOW);
+        settle(&mut client, (&mut message, &mut last), &mut again);
+        assert_eq!(client.written(NOW), None);
+    }
+    client.receive(b"354 x\r\n", NOW);
+    assert_eq!(client.step(NOW), ClientStep::Continue);
+    assert_eq!(client.written(NOW), None, "it is on its way");
+    assert!(
+        client.deadline() > NOW.plus_millis(600_000),
+        "so long it may take"
+    );
+    while client.has_output() {
+        client.take_output();
+    }
+    let out = NOW.plus_millis(5_000);
+    assert_eq!(client.written(out), Some(out.plus_millis(600_000)));
+    assert_eq!(client.deadline(), out.plus_millis(600_000));
 }
 
 proptest! {

@@ -77,9 +77,10 @@ impl Run {
                 }
                 ClientStep::StartTls => self.client.tls_failed(),
                 ClientStep::Idle if self.sent < MESSAGES => {
-                    self.sent += 1;
+                    let is_in_step = self.client.takes_more();
                     let taken = self.client.send(message(self.message), NOW);
-                    assert!(taken.is_ok(), "an idle session takes a message");
+                    assert!(taken.is_ok() || !is_in_step, "a session takes a message");
+                    self.sent += usize::from(taken.is_ok());
                 }
                 ClientStep::Idle => self.client.quit(NOW),
                 ClientStep::Sent(outcomes) => self.outcomes(&outcomes),
@@ -137,6 +138,7 @@ impl Run {
                 }
                 Outcome::Rejected(_)
                 | Outcome::Deferred(_)
+                | Outcome::NotBegun(_)
                 | Outcome::Unanswered(_)
                 | Outcome::Surplus => {}
             }

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 use tern_audit::Draft;
-use tern_base::Timestamp;
 use tern_queue::{self as queue, Cancelled, Held, Item, QueueId, Released, State};
 use tern_store::Transaction;
 
@@ -126,10 +125,9 @@ impl Admin {
             let now = call.now;
             let due = |txn: &mut Transaction<'_>| {
                 let mut due = 0;
+                // Another attempt may have begun, or somebody may hold it, since it was listed.
                 for item in &page.items {
-                    if matches!(item.state, State::Ready { .. }) {
-                        due += u64::from(make_due(txn, item.id, now)?);
-                    }
+                    due += u64::from(queue::due_now_in(txn, item.id, now)?);
                 }
                 Ok(due)
             };
@@ -148,16 +146,6 @@ impl Admin {
 
 /// Items that one transaction of a flush makes due.
 const FLUSHED_AT_ONCE: usize = 200;
-
-/// Makes an item that waits due now: a hold and its release.
-fn make_due(txn: &mut Transaction<'_>, id: QueueId, now: Timestamp) -> Result<bool> {
-    // Another attempt may have begun, or ended, since the item was listed.
-    if !matches!(queue::hold_in(txn, id, "flush", now)?, Held::Held { .. }) {
-        return Ok(false);
-    }
-    queue::release_in(txn, id, now)?;
-    Ok(true)
-}
 
 fn finished(id: &str) -> AdminError {
     AdminError::Wrong(format!("queue item {id} is finished"))
@@ -195,7 +183,8 @@ fn show(item: &Item) -> (String, Value) {
     let value = json!({"id": item.id.to_string(), "origin": item.origin.to_string(),
         "from": from, "recipient": item.recipient.to_string(), "size": item.size,
         "state": state, "at": when.map(|at| at.to_string()), "reason": why,
-        "attempts": item.attempts, "lostAttempts": item.lost_attempts, "lastReply": last, "created": item.created.to_string(),
+        "attempts": item.attempts, "lostAttempts": item.lost_attempts,
+        "mostTogether": item.at_most, "lastReply": last, "created": item.created.to_string(),
         "expires": item.expires.to_string()});
     (line, value)
 }

@@ -233,15 +233,16 @@ pub struct Relay {
     pub trusted_certificates: PathBuf,
     /// Most deliveries to other servers at once. A number; default 20.
     pub concurrency: u16,
-    /// Most of them to one destination (a domain, or the server of its route), and with one address, so
-    /// that one that is slow leaves room for others; a route of `*` has no such bound. A number;
-    /// default 5.
+    /// Most of them to one destination (a domain, or the server of its route), and most sessions with one
+    /// address, so that one that is slow leaves room for others; a route of `*` has no such bound. A
+    /// number; default 5.
     pub concurrency_per_destination: u16,
     /// Most recipients of a message that are handed over at once where they go the same way; fewer
-    /// where the other server says so (RFC 9422). A number from 1 to 100; default 50.
+    /// where the other server says so (RFC 9422), and half as many as failed together before. A number
+    /// from 1 to 100; default 50.
     pub recipients_per_transaction: u16,
-    /// Longest attempt to hand one message over, whatever it waits for; it is tried again later. In
-    /// seconds; default 1800.
+    /// Longest attempt to hand one message over, whatever it waits for but the answer to a message that
+    /// is out whole; it is tried again later. In seconds; default 1800.
     pub attempt_timeout_secs: u64,
     /// Longest wait for a connection. In seconds; default 30.
     pub connect_timeout_secs: u64,

@@ -19,7 +19,7 @@ use tokio_rustls::client::TlsStream;
 use super::RelayError;
 use super::dialogue::Unsent;
 use super::names::{Missing, Names};
-use super::traffic::{Choice, Session, Traffic};
+use super::traffic::{Session, Traffic};
 use crate::config::{HostPort, Relay, RelayTls};
 use crate::net::{self, Reach};
 
@@ -81,18 +81,18 @@ impl Connector {
         if addresses.is_empty() {
             return Err(Unsent::Inside);
         }
-        let mut chosen = match traffic.choose(&addresses, way.is_limited) {
-            Choice::Some(chosen) => chosen,
-            Choice::Busy => return Err(Unsent::Busy),
-            Choice::Away => {
-                let why = "it did not answer a moment ago";
-                return Err(io::Error::new(io::ErrorKind::TimedOut, why).into());
-            }
+        let mut sessions = match traffic.choose(&addresses, way.is_limited, MAX_ADDRESSES) {
+            Ok(sessions) => sessions,
+            Err(closed) => return Err(Unsent::Waits(addresses, closed)),
         };
-        chosen.truncate(MAX_ADDRESSES);
+        let chosen: Vec<SocketAddr> = sessions.iter().map(Session::address).collect();
         match net::connect(&chosen, self.connect_timeout).await {
             Ok(stream) => {
-                let session = traffic.begin(stream.peer_addr()?);
+                // The others are free again.
+                let peer = stream.peer_addr()?;
+                let at = chosen.iter().position(|address| *address == peer);
+                // There is one for each that was chosen; `0.0.0.0` answers by another name.
+                let session = sessions.swap_remove(at.unwrap_or(0));
                 Ok((stream, session))
             }
             Err(error) => {

@@ -6,6 +6,7 @@
 //! the content is heard.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use tokio_rustls::client::TlsStream;
 use super::Shared;
 use super::connect::Way;
 use super::patience::{Over, Patience};
-use super::traffic::Session;
+use super::traffic::{Closed, Session};
 use crate::clock;
 use crate::config::HostPort;
 
@@ -40,8 +41,8 @@ pub(super) enum Unsent {
     NoAddress,
     /// There was no more time for it.
     Over(Over),
-    /// It has as many sessions with this server as it may have.
-    Busy,
+    /// None of its addresses is to be connected to now.
+    Waits(Vec<SocketAddr>, Closed),
 }
 
 impl From<io::Error> for Unsent {
@@ -98,8 +99,13 @@ impl Dialogue {
         patience: &mut Patience,
     ) -> Result<Vec<client::Outcome>, Unsent> {
         let (client, line) = (&mut self.client, &mut self.line);
-        // A session that is not idle any more says below why.
-        drop(client.send(message, clock::now()));
+        patience.is_answered();
+        if client.send(message, clock::now()).is_err() {
+            return Err(Unsent::Ended(match client.step(clock::now()) {
+                ClientStep::Close(end) => end,
+                _ => End::Protocol,
+            }));
+        }
         loop {
             match client.step(clock::now()) {
                 ClientStep::Continue => {}
@@ -113,8 +119,12 @@ impl Dialogue {
         }
     }
 
-    /// Whether the host takes another message in this session.
-    pub(super) fn takes_more(&self) -> bool {
+    /// Whether the host takes another message in this session. What it has said unasked by now, such
+    /// as that it closes the session, is heard.
+    pub(super) async fn takes_more(&mut self) -> bool {
+        if self.client.takes_more() {
+            self.line.listen(&mut self.client).await;
+        }
         self.client.takes_more()
     }
 
@@ -127,7 +137,7 @@ impl Dialogue {
     pub(super) async fn end(mut self, mut patience: Patience) {
         // Whoever waits for a session may have one.
         self.line.session = None;
-        patience.at_most(QUIT);
+        patience.only(QUIT);
         self.client.quit(clock::now());
         loop {
             match self.client.step(clock::now()) {
@@ -183,7 +193,10 @@ struct Line {
 enum Event {
     Read(io::Result<usize>),
     Written(io::Result<usize>),
+    /// The server fell silent.
     TimedOut,
+    /// The time of the attempt is over.
+    Over,
     Stop,
 }
 
@@ -213,11 +226,18 @@ impl Line {
                 self.is_flushed = self.is_out();
                 self.written += n;
                 self.taken = Instant::now();
+                if self.is_out() && self.is_flushed {
+                    let answer = client.written(clock::now());
+                    let answer = answer.map(clock::until);
+                    answer.into_iter().for_each(|it| patience.await_answer(it));
+                }
             }
             Event::Written(Err(_)) => {
                 self.broken = Some(Instant::now() + LAST_WORDS);
             }
-            Event::TimedOut if self.broken.is_some() => client.connection_lost(),
+            Event::TimedOut | Event::Over if self.broken.is_some() => client.connection_lost(),
+            // Whether it would have answered is not known.
+            Event::Over => client.timed_out(),
             Event::TimedOut => {
                 // It did not answer in time.
                 if let Some(session) = &self.session {
@@ -233,6 +253,20 @@ impl Line {
             }
         }
         Ok(())
+    }
+
+    /// Reads what is there, and waits for nothing.
+    async fn listen(&mut self, client: &mut Client) {
+        let wire = self.wire.duplex();
+        let read = tokio::select! {
+            biased;
+            read = wire.read(&mut self.buffer) => read,
+            () = std::future::ready(()) => return,
+        };
+        match read {
+            Ok(0) | Err(_) => client.connection_lost(),
+            Ok(n) => client.receive(self.buffer.get(..n).unwrap_or_default(), clock::now()),
+        }
     }
 
     fn is_out(&self) -> bool {
@@ -253,14 +287,18 @@ impl Line {
         let deadline = Instant::now() + clock::until(client.deadline());
         let stall = writes.then(|| self.taken + WRITE_STALL);
         let until = [Some(deadline), stall, self.broken].into_iter().flatten();
-        let until = until.fold(patience.until(), Instant::min);
+        let silent = until.fold(deadline, Instant::min);
+        let over = patience.until();
         let rest = self.output.get(self.written..).unwrap_or_default();
         let (mut reader, mut writer) = split(self.wire.duplex());
         tokio::select! {
+            // What the server has said is heard, and nothing more is said once the time is over.
+            biased;
             read = reader.read(&mut self.buffer) => Event::Read(read),
-            written = push(&mut writer, rest), if writes => Event::Written(written),
-            () = sleep_until(until) => Event::TimedOut,
             () = patience.stop() => Event::Stop,
+            () = sleep_until(over) => Event::Over,
+            () = sleep_until(silent) => Event::TimedOut,
+            written = push(&mut writer, rest), if writes => Event::Written(written),
         }
     }
 

@@ -1,12 +1,14 @@
 //! One look at what is due: what may begin now, and what travels together.
 //!
 //! Invariant: what is put together goes the same way ([`Routes::destination`]), differs in nothing but the
-//! recipients ([`Item::travels_with`]), and is no more than one transaction takes. Refuses to take
-//! anything: only the lease does that.
+//! recipients ([`Item::travels_with`]), and is no more than one transaction takes, nor than is left to
+//! those that failed together before ([`Item::most_together`]). Refuses to take anything: only the lease
+//! does that.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use tern_base::Timestamp;
 use tern_queue::Item;
 
 use super::route::{Destination, Routes};
@@ -22,6 +24,7 @@ pub(super) struct Look<'a> {
     routes: &'a Routes,
     /// Most items of one attempt.
     most: usize,
+    now: Timestamp,
     groups: Vec<Group>,
     passed: usize,
 }
@@ -30,15 +33,23 @@ pub(super) struct Look<'a> {
 struct Group {
     first: Item,
     to: Destination,
+    /// Most of them: by the one that goes with the fewest.
+    most: usize,
     pass: Pass,
 }
 
 impl<'a> Look<'a> {
-    pub(super) fn new(traffic: &'a Arc<Traffic>, routes: &'a Routes, most: usize) -> Self {
+    pub(super) fn new(
+        traffic: &'a Arc<Traffic>,
+        routes: &'a Routes,
+        most: usize,
+        now: Timestamp,
+    ) -> Self {
         Self {
             traffic,
             routes,
             most,
+            now,
             groups: Vec::new(),
             passed: 0,
         }
@@ -52,8 +63,7 @@ impl<'a> Look<'a> {
             self.passed = 0;
         }
         let may_begin = self.traffic.room() > 0;
-        let may_join =
-            self.passed < LOOK_AHEAD && self.groups.iter().any(|it| it.has_room(self.most));
+        let may_join = self.passed < LOOK_AHEAD && self.groups.iter().any(Group::has_room);
         match may_begin || may_join {
             true => ControlFlow::Continue(()),
             false => ControlFlow::Break(()),
@@ -66,17 +76,24 @@ impl<'a> Look<'a> {
     }
 
     fn joins(&mut self, item: &Item, to: &Destination) -> bool {
+        let most = item.most_together(self.most);
         let fits = |group: &&mut Group| {
-            group.has_room(self.most) && group.to == *to && group.first.travels_with(item)
+            group.has_room()
+                && group.pass.ids().len() < most
+                && group.to == *to
+                && group.first.travels_with(item)
         };
-        let group = self.groups.iter_mut().find(fits);
-        group.is_some_and(|group| group.pass.join(item.id))
+        let Some(group) = self.groups.iter_mut().find(fits) else {
+            return false;
+        };
+        group.most = group.most.min(most);
+        group.pass.join(item.id)
     }
 
     fn begins(&mut self, item: Item, to: Destination) -> bool {
-        let bounded = (!to.is_of_all).then_some(&*to.name);
-        let pass = self.traffic.admit(item.id, bounded);
+        let pass = self.traffic.admit(item.id, &to, item.expires <= self.now);
         let group = pass.map(|pass| Group {
+            most: item.most_together(self.most),
             first: item,
             to,
             pass,
@@ -88,7 +105,7 @@ impl<'a> Look<'a> {
 }
 
 impl Group {
-    fn has_room(&self, most: usize) -> bool {
-        self.pass.ids().len() < most
+    fn has_room(&self) -> bool {
+        self.pass.ids().len() < self.most
     }
 }

@@ -12,8 +12,10 @@ mod dialogue;
 mod look;
 mod names;
 mod patience;
+mod reach;
 mod record;
 mod route;
+mod send;
 mod traffic;
 mod words;
 
@@ -79,13 +81,23 @@ struct Shared {
 const LOOK: Duration = Duration::from_secs(5);
 /// How many times as long as a look took the next one waits at least.
 const LOOKS_REST: u32 = 4;
-/// How much longer than an attempt its lease is: what recording its end may take.
+/// How much longer than an attempt and the answer to its last message its lease is: what recording its
+/// end may take.
 const LEASE_MARGIN: Duration = Duration::from_secs(5 * 60);
 
 impl Shared {
     fn lease_ms(&self) -> u64 {
-        let lease = self.attempt_timeout.saturating_add(LEASE_MARGIN);
+        let answer = Duration::from_secs(self.client.end_of_data_timeout_secs);
+        let lease = self.attempt_timeout.saturating_add(answer);
+        let lease = lease.saturating_add(LEASE_MARGIN);
         u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// How much time a further transaction must have: that of a reply, and of the last.
+    fn transaction_time(&self) -> Duration {
+        let settings = &self.client;
+        let secs = settings.reply_timeout_secs;
+        Duration::from_secs(secs.saturating_add(settings.end_of_data_timeout_secs))
     }
 }
 
@@ -181,11 +193,10 @@ impl Relay {
         let shared = Arc::clone(&self.shared);
         let look = move || {
             let (traffic, routes) = (&shared.traffic, &shared.routes);
-            let mut look = Look::new(traffic, routes, shared.most_together);
+            let now = clock::now();
+            let mut look = Look::new(traffic, routes, shared.most_together, now);
             if traffic.room() > 0 {
-                shared
-                    .delivery
-                    .each_due(clock::now(), |item| look.see(item))?;
+                shared.delivery.each_due(now, |item| look.see(item))?;
             }
             Ok::<_, DeliveryError>(look.passes().collect())
         };
@@ -195,7 +206,10 @@ impl Relay {
                 tracing::error!(%error, "the queue could not be read");
                 Vec::new()
             }
-            Err(_) => Vec::new(),
+            Err(error) => {
+                tracing::error!(%error, "looking at the queue broke off");
+                Vec::new()
+            }
         }
     }
 

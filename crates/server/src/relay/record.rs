@@ -2,7 +2,8 @@
 //!
 //! Invariant: what came of it is recorded as soon as it is known, again and again while the lease
 //! lasts; nothing is recorded of what is not known. What can't be recorded of one recipient keeps back no
-//! other.
+//! other: behind a first failure each goes by itself, and those that fail again wait for each other
+//! no longer than the store takes to say so.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,13 @@ pub(super) struct Record {
     pub(super) until: Timestamp,
 }
 
+/// Why something is not recorded.
+enum Failure {
+    /// It may be in a while.
+    ForNow,
+    ForGood,
+}
+
 impl Record {
     /// The same for each of them.
     pub(super) async fn same(&self, items: Vec<Item>, outcome: &Outcome) {
@@ -38,51 +46,54 @@ impl Record {
         self.each(ended.collect(), false).await;
     }
 
-    /// What came of each. `dsn`: the other server took their DSN parameters.
+    /// What came of each, for as long as the lease lasts. `dsn`: the other server took their DSN
+    /// parameters.
     pub(super) async fn each(&self, ended: Vec<Ended>, dsn: bool) {
-        if ended.is_empty() {
-            return;
-        }
-        let all = ended
-            .iter()
-            .map(|(item, outcome)| (item.id, outcome.clone()));
-        let all: Arc<[(QueueId, Outcome)]> = all.collect();
-        if let Some(concluded) = self.conclude(Arc::clone(&all), dsn).await {
-            for (ended, concluded) in ended.iter().zip(concluded) {
-                log(ended, concluded);
-            }
-            return;
-        }
-        for (ended, one) in ended.iter().zip(all.chunks(1)).filter(|_| all.len() > 1) {
-            if let Some([concluded]) = self.conclude(one.into(), dsn).await.as_deref() {
-                log(ended, *concluded);
-            }
-        }
-    }
-
-    /// Records it, for as long as the lease lasts.
-    async fn conclude(
-        &self,
-        ended: Arc<[(QueueId, Outcome)]>,
-        dsn: bool,
-    ) -> Option<Vec<Concluded>> {
-        let (mut wait, lease) = (ASK_AGAIN.0, self.lease);
-        loop {
-            let (delivery, ended) = (Arc::clone(&self.shared.delivery), Arc::clone(&ended));
-            let record =
-                move || delivery.conclude(&ended, lease, dsn, clock::now(), &mut OsEntropy);
-            match tokio::task::spawn_blocking(record).await.ok()? {
-                Ok(concluded) => return Some(concluded),
-                Err(error) if error.fault() == Fault::Temporary && clock::now() < self.until => {
-                    tracing::warn!(%error, "an outcome is not recorded yet");
+        let (mut left, mut wait) = (vec![ended], ASK_AGAIN.0);
+        left.retain(|batch| !batch.is_empty());
+        while !left.is_empty() {
+            let mut again = Vec::new();
+            for batch in left {
+                match self.conclude(&batch, dsn).await {
+                    Ok(concluded) => {
+                        for (ended, concluded) in batch.iter().zip(concluded) {
+                            log(ended, concluded);
+                        }
+                    }
+                    Err(Failure::ForGood) if batch.len() == 1 => {}
+                    Err(_) => again.extend(batch.into_iter().map(|one| vec![one])),
                 }
-                Err(error) => {
-                    tracing::error!(%error, "an outcome could not be recorded");
-                    return None;
-                }
+            }
+            if again.is_empty() || clock::now() >= self.until {
+                return;
             }
             sleep(wait).await;
             wait = ASK_AGAIN.1.min(wait * 2);
+            left = again;
+        }
+    }
+
+    async fn conclude(&self, ended: &[Ended], dsn: bool) -> Result<Vec<Concluded>, Failure> {
+        let (delivery, lease) = (Arc::clone(&self.shared.delivery), self.lease);
+        let ended = ended.iter();
+        let ended: Vec<(QueueId, Outcome)> = ended
+            .map(|(item, outcome)| (item.id, outcome.clone()))
+            .collect();
+        let record = move || delivery.conclude(&ended, lease, dsn, clock::now(), &mut OsEntropy);
+        match tokio::task::spawn_blocking(record).await {
+            Ok(Ok(concluded)) => Ok(concluded),
+            Ok(Err(error)) if error.fault() == Fault::Temporary => {
+                tracing::warn!(%error, "an outcome is not recorded yet");
+                Err(Failure::ForNow)
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, "an outcome could not be recorded");
+                Err(Failure::ForGood)
+            }
+            Err(error) => {
+                tracing::error!(%error, "recording an outcome broke off");
+                Err(Failure::ForGood)
+            }
         }
     }
 }

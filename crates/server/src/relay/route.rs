@@ -15,8 +15,13 @@ use crate::config::{HostPort, RouteDomain};
 /// Where a domain's mail goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Route {
-    /// To the one that the configuration names.
-    Configured(HostPort),
+    /// To the one that the configuration names, for this domain or for all others.
+    Configured {
+        /// Where it is.
+        host: HostPort,
+        /// By the route of all others.
+        is_of_all: bool,
+    },
     /// To one of these, by the domain's own word; the best first.
     Hosts(Vec<HostPort>),
     /// Nowhere, for good: an enhanced status code and why.
@@ -62,17 +67,28 @@ impl Routes {
 
     /// What mail for a domain has in common with other mail that goes the same way.
     pub(super) fn destination(&self, domain: &str) -> Destination {
-        let own = self.table.get(domain);
-        let route = own.or_else(|| self.table.get("*"));
-        Destination {
-            name: route.map_or_else(|| domain.to_owned(), ToString::to_string),
-            is_of_all: own.is_none() && route.is_some(),
+        match self.configured(domain) {
+            Some((host, is_of_all)) => Destination {
+                name: host.to_string(),
+                is_of_all,
+            },
+            None => Destination {
+                name: domain.to_owned(),
+                is_of_all: false,
+            },
         }
     }
 
+    /// The host that the configuration names, and whether it does so for all others.
+    fn configured(&self, domain: &str) -> Option<(&HostPort, bool)> {
+        let own = self.table.get(domain).map(|host| (host, false));
+        own.or_else(|| self.table.get("*").map(|host| (host, true)))
+    }
+
     pub(super) async fn of(&self, domain: &str, entropy: &mut (dyn Entropy + Send)) -> Route {
-        if let Some(route) = self.table.get(domain).or_else(|| self.table.get("*")) {
-            return Route::Configured(route.clone());
+        if let Some((host, is_of_all)) = self.configured(domain) {
+            let host = host.clone();
+            return Route::Configured { host, is_of_all };
         }
         let Some(names) = &self.names else {
             return Route::Unknown(format!("no route to {domain}; see [relay] routes"));
@@ -171,7 +187,7 @@ mod tests {
                 .map(ToString::to_string)
                 .collect::<Vec<_>>()
                 .join(" "),
-            Route::Configured(host) => host.to_string(),
+            Route::Configured { host, .. } => host.to_string(),
             Route::Nowhere(status, _) => format!("{status:?}"),
             Route::Unknown(why) => why,
         }

@@ -53,23 +53,50 @@ fn recipient(item: &Item) -> Recipient {
     }
 }
 
-/// What the queue is to hear; `None` where nothing came of it in this transaction.
-pub(super) fn queue_outcome(outcome: client::Outcome, host: Option<String>) -> Option<Outcome> {
-    Some(match outcome {
+/// What a transaction came to for one recipient.
+pub(super) enum Came {
+    /// To this.
+    To(Outcome),
+    /// To nothing: they were too many for it.
+    ToNothing,
+    /// To nothing, and this ended the session, or kept the message from being begun: as far as anything
+    /// is known of the recipient, it is this.
+    ToAnEnd(Outcome),
+}
+
+/// What the queue is to hear. `together`: for how many it was sent at once.
+pub(super) fn came(outcome: client::Outcome, host: Option<String>, together: u32) -> Came {
+    let over_all = |reply| match together {
+        0 | 1 => Outcome::Temporary(reply),
+        _ => Outcome::Together { reply, together },
+    };
+    Came::To(match outcome {
         client::Outcome::Delivered(reply) => Outcome::Delivered(said(&reply, host)),
         client::Outcome::Rejected(cause) => Outcome::Permanent(of_cause(cause, host)),
+        client::Outcome::Deferred(cause @ Cause::Ended(_)) => {
+            return Came::ToAnEnd(over_all(of_cause(cause, host)));
+        }
+        client::Outcome::Deferred(cause @ Cause::Together(_)) => over_all(of_cause(cause, host)),
         client::Outcome::Deferred(cause) => Outcome::Temporary(of_cause(cause, host)),
+        client::Outcome::NotBegun(reply) => {
+            let reply_of = said(&reply, host);
+            return Came::ToAnEnd(match reply.is_permanent() {
+                true => Outcome::Permanent(reply_of),
+                false => Outcome::Temporary(reply_of),
+            });
+        }
         client::Outcome::Unanswered(end) => {
             let text = format!("the whole message was sent, and no answer came: {end:?}");
-            Outcome::Unanswered(unsaid(text, host))
+            let reply = unsaid(text, host);
+            Outcome::Unanswered { reply, together }
         }
-        client::Outcome::Surplus => return None,
+        client::Outcome::Surplus => return Came::ToNothing,
     })
 }
 
 fn of_cause(cause: Cause, host: Option<String>) -> Reply {
     let (enhanced, text) = match cause {
-        Cause::Reply(reply) => return said(&reply, host),
+        Cause::Reply(reply) | Cause::Together(reply) => return said(&reply, host),
         Cause::Ended(End::Refused(reply)) => return said(&reply, host),
         Cause::Ended(end) => return unsaid(format!("the session ended: {end:?}"), host),
         Cause::TooLarge => ((5, 3, 4), "the message is larger than the server takes"),
@@ -94,10 +121,14 @@ pub(super) fn of_end(end: End, host: Option<String>) -> Outcome {
 }
 
 /// What is to be said of a domain whose hosts were asked one after the other: that it is for good
-/// only where each of them says so.
+/// only where each of them says so, and that it was for all together where one of them failed so.
 pub(super) fn weigh(before: Option<Outcome>, next: Outcome) -> Outcome {
     match (before, next) {
         (Some(before @ Outcome::Temporary(_)), Outcome::Permanent(_)) => before,
+        (
+            Some(before @ Outcome::Together { .. }),
+            Outcome::Permanent(_) | Outcome::Temporary(_),
+        ) => before,
         (_, next) => next,
     }
 }

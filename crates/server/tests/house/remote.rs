@@ -93,6 +93,25 @@ impl Call {
         }
     }
 
+    /// From MAIL to the n-th RCPT, which is left to be answered; `None` where DATA came before, and was
+    /// answered.
+    pub(crate) fn until_recipient(&mut self, n: usize) -> Option<String> {
+        let mut recipients = 0;
+        loop {
+            let line = self.hear();
+            recipients += usize::from(line.starts_with("RCPT"));
+            match &*line {
+                "" => panic!("hung up"),
+                "DATA" => {
+                    self.say("354 go on");
+                    return None;
+                }
+                _ if recipients == n => return Some(line),
+                _ => self.say("250 ok"),
+            }
+        }
+    }
+
     /// The content, to its end.
     pub(crate) fn content(&mut self) -> String {
         let mut content = String::new();

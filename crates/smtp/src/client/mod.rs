@@ -6,13 +6,14 @@
 //!
 //! Invariant: every recipient of every message that was sent gets exactly one [`Outcome`], and
 //! `Delivered` only if the server said 2xx to the end of the data after it said 2xx to that
-//! recipient; who may have been delivered to and is not known is never `Deferred`. Content leaves with CRLF line ends and stuffed dots only, so nothing is smuggled
-//! out. Refuses to go on in the clear where TLS is required, and to convert bodies or addresses
+//! recipient; who may have been delivered to and is not known is never `Deferred`. Content leaves with
+//! CRLF line ends and stuffed dots only, so nothing is smuggled out. Refuses to go on in the clear where TLS is required, and to convert bodies or addresses
 //! for servers that lack 8BITMIME or SMTPUTF8.
 
 mod extensions;
 mod reply;
 mod stuff;
+mod takes;
 mod transaction;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use tern_session::TlsFacts;
 pub use extensions::Extensions;
 pub use reply::Reply;
 use reply::ReplyReader;
+use takes::Takes;
 use transaction::{Progress, Transaction};
 
 use crate::envelope::Envelope;
@@ -61,7 +63,7 @@ pub enum TlsPolicy {
     Never,
     /// Where it is offered (RFC 3207).
     Opportunistic,
-    /// Or nothing is sent (MTA-STS, DANE).
+    /// Or nothing is sent: whether the certificate is to be trusted is for the shell to say.
     Required,
 }
 
@@ -83,6 +85,9 @@ pub enum Outcome {
     Rejected(Cause),
     /// It may later.
     Deferred(Cause),
+    /// It refused MAIL, so of no recipient it said anything. In a session that has taken the same
+    /// message for others before, that is about the session.
+    NotBegun(Reply),
     /// All of the message went out, and the session ended in this way before the server said
     /// what it made of it: it may have taken it (RFC 5321 4.2.5).
     Unanswered(End),
@@ -98,7 +103,10 @@ pub enum Outcome {
 pub enum Cause {
     /// The server said so.
     Reply(Reply),
-    /// The session ended before it could.
+    /// The server said so of the message for several recipients together: fewer of them may be
+    /// another matter.
+    Together(Reply),
+    /// The session ended before it could, be it by 421 as the answer to another recipient.
     Ended(End),
     /// The server's SIZE limit is below the message's size: 5.3.4
     TooLarge,
@@ -174,8 +182,7 @@ pub struct Client {
     deadline: Timestamp,
     /// A transaction may still be open on the server's side.
     needs_reset: bool,
-    /// Messages that were begun.
-    messages: u32,
+    takes: Takes,
 }
 
 impl Client {
@@ -197,7 +204,7 @@ impl Client {
             output: Vec::new(),
             deadline,
             needs_reset: false,
-            messages: 0,
+            takes: Takes::default(),
         }
     }
 
@@ -265,26 +272,45 @@ impl Client {
     /// Sends a message.
     ///
     /// # Errors
-    /// Gives it back where the session is not [`ClientStep::Idle`].
+    /// Gives it back where the session is not [`ClientStep::Idle`]. It is over where the server has
+    /// said something that it was not asked for, which would be taken for an answer.
     pub fn send(&mut self, message: Outgoing, now: Timestamp) -> Result<(), Box<Outgoing>> {
+        if matches!(self.phase, Phase::Idle) && !self.replies.is_empty() {
+            self.end(End::Protocol);
+        }
         if !matches!(self.phase, Phase::Idle) {
             return Err(Box::new(message));
         }
-        let mut transaction = Transaction::new(message, &self.extensions, self.needs_reset);
+        let most = self.takes.recipients(&self.extensions);
+        let mut transaction = Transaction::new(message, &self.extensions, most, self.needs_reset);
         let before = self.output.len();
         let progress = transaction.pump(&self.extensions, &mut self.output);
-        let is_begun = self.output.len() > before;
-        self.needs_reset |= is_begun;
-        self.messages = self.messages.saturating_add(is_begun.into());
+        if self.output.len() > before {
+            self.needs_reset = true;
+            self.takes.note_message();
+        }
         self.put(Box::new(transaction), progress);
         self.set_deadline(now);
         Ok(())
     }
 
-    /// Whether the session is idle and the server takes another message in it (RFC 9422 MAILMAX).
+    /// Whether the session is idle and in step, and the server takes another message in it (RFC 9422
+    /// MAILMAX).
     pub fn takes_more(&self) -> bool {
-        let most = self.extensions.max_messages;
-        matches!(self.phase, Phase::Idle) && most.is_none_or(|most| self.messages < most)
+        let is_idle = matches!(self.phase, Phase::Idle) && self.replies.is_empty();
+        is_idle && self.takes.another(&self.extensions)
+    }
+
+    /// All output is with the server. Until when the answer to the whole message is waited for from
+    /// here on, where that is what is awaited (RFC 5321 4.5.3.2.6).
+    pub fn written(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let is_whole = matches!(&self.phase, Phase::Sending(it) if it.is_whole());
+        if !is_whole || !self.output.is_empty() {
+            return None;
+        }
+        let millis = self.settings.end_of_data_timeout_secs.saturating_mul(1_000);
+        self.deadline = now.plus_millis(millis);
+        Some(self.deadline)
     }
 
     /// Ends an idle session politely.
@@ -391,6 +417,7 @@ impl Client {
             Progress::Going => Phase::Sending(transaction),
             Progress::Done => {
                 self.needs_reset &= !transaction.content_begun();
+                self.takes.note_recipients(transaction.most_taken());
                 Phase::Sent(transaction.outcomes(&End::Protocol, true), None)
             }
             Progress::Broken => {

@@ -7,6 +7,8 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 
+use tern_base::dsn;
+
 use super::extensions::Extensions;
 use super::reply::Reply;
 use super::stuff::{PIECE, Stuffer};
@@ -73,17 +75,18 @@ pub(super) struct Transaction {
     awaited: VecDeque<Awaited>,
     next: Next,
     content: Content,
+    /// How many were taken before the server said that there are too many.
+    most_taken: Option<usize>,
 }
 
 impl Transaction {
-    pub(super) fn new(message: Outgoing, offered: &Extensions, reset: bool) -> Self {
+    /// `most`: how many recipients the server takes.
+    pub(super) fn new(message: Outgoing, offered: &Extensions, most: usize, reset: bool) -> Self {
         let mut states = Vec::new();
         let wanted = needs(&message, offered);
         let (body, smtputf8) = *wanted.as_ref().unwrap_or(&(BodyType::SevenBit, false));
-        // RFC 9422: no more than that.
-        let most = offered.max_recipients.map(|most| most.max(1) as usize);
         let all = message.envelope.recipients.len();
-        let named = most.map_or(all, |most| most.min(all));
+        let named = most.min(all);
         for n in 0..all {
             states.push(match &wanted {
                 Ok(_) if n >= named => State::Done(Outcome::Surplus),
@@ -107,6 +110,7 @@ impl Transaction {
             awaited: VecDeque::new(),
             next,
             content,
+            most_taken: None,
         }
     }
 
@@ -171,7 +175,9 @@ impl Transaction {
             Some(Awaited::Mail) if reply.is_positive() => {}
             Some(Awaited::Mail) => {
                 // It is about the message, so it holds for whoever was not named as well.
-                self.settle(|_| true, &reply);
+                for state in &mut self.states {
+                    *state = State::Done(Outcome::NotBegun(reply.clone()));
+                }
                 self.next = Next::Nothing;
             }
             Some(Awaited::Rcpt(index)) => self.rcpt_reply(index, &reply),
@@ -186,63 +192,86 @@ impl Transaction {
                 }
             }
             Some(Awaited::Data) if reply.is_positive() => return Progress::Broken,
-            Some(Awaited::Data) => self.settle(|state| matches!(state, State::Accepted), &reply),
+            Some(Awaited::Data) => self.settle(&reply),
             Some(Awaited::End) => {
                 if self.is_streaming() {
                     // It answered before the end of the data: no more can be said in step.
                     self.settle_early(&reply);
                     return Progress::Broken;
                 }
-                self.settle(|state| matches!(state, State::Accepted), &reply);
+                self.settle(&reply);
             }
         }
         self.pump(offered, out)
     }
 
     fn rcpt_reply(&mut self, index: usize, reply: &Reply) {
-        let is_surplus = says_too_many(reply) && self.any_accepted();
+        let (taken, says_too_many) = (self.accepted(), says_too_many(reply));
         let Some(state @ State::Open) = self.states.get_mut(index) else {
             return;
         };
         *state = match reply.code {
             200..=299 => State::Accepted,
-            _ if is_surplus => State::Done(Outcome::Surplus),
-            // RFC 5321 4.5.3.1.10: some say 552 where they mean 452.
+            _ if says_too_many && taken > 0 => {
+                self.most_taken.get_or_insert(taken);
+                State::Done(Outcome::Surplus)
+            }
+            // RFC 5321 4.5.3.1.10: some say 552 where they mean 452. One can't be too many: there
+            // were too many of something else, such as messages in an hour.
             552 => State::Done(Outcome::Deferred(Cause::Reply(reply.clone()))),
+            _ if says_too_many => State::Done(Outcome::Deferred(Cause::Reply(reply.clone()))),
             _ => State::Done(outcome(reply)),
         };
     }
 
-    fn settle(&mut self, which: impl Fn(&State) -> bool, reply: &Reply) {
-        for state in self.states.iter_mut().filter(|state| which(state)) {
-            *state = State::Done(outcome(reply));
-        }
+    /// What the server says to the content is said to everybody whom it took.
+    fn settle(&mut self, reply: &Reply) {
+        let is_of_all = reply.code / 100 == 4 || (reply.is_permanent() && says_too_many(reply));
+        let outcome = match self.accepted() > 1 && is_of_all {
+            // Some can't answer for each, and have those whose answers differ come again.
+            true => Outcome::Deferred(Cause::Together(reply.clone())),
+            false => outcome(reply),
+        };
+        self.settle_accepted(&outcome);
     }
 
     fn settle_early(&mut self, reply: &Reply) {
-        let accepted = |state: &State| matches!(state, State::Accepted);
-        if !reply.is_positive() {
-            return self.settle(accepted, reply);
+        match reply.is_positive() {
+            // It says that it has taken what it can't have seen whole.
+            true => self.settle_accepted(&Outcome::Unanswered(End::Protocol)),
+            false => self.settle(reply),
         }
-        // It says that it has taken what it can't have seen whole.
-        for state in self.states.iter_mut().filter(|state| accepted(state)) {
-            *state = State::Done(Outcome::Unanswered(End::Protocol));
+    }
+
+    fn settle_accepted(&mut self, outcome: &Outcome) {
+        let states = self.states.iter_mut();
+        for state in states.filter(|state| matches!(state, State::Accepted)) {
+            *state = State::Done(outcome.clone());
         }
     }
 
     fn any_accepted(&self) -> bool {
-        self.states
-            .iter()
-            .any(|state| matches!(state, State::Accepted))
+        self.accepted() > 0
+    }
+
+    fn accepted(&self) -> usize {
+        let states = self.states.iter();
+        states.filter(|it| matches!(it, State::Accepted)).count()
+    }
+
+    /// How many were taken before the server said that there are too many.
+    pub(super) fn most_taken(&self) -> Option<usize> {
+        self.most_taken
     }
 
     /// The outcome of every recipient; those that have none yet were cut off by `end`. `written`:
     /// all output is in the hands of the shell.
     pub(super) fn outcomes(self, end: &End, written: bool) -> Vec<Outcome> {
-        let whole = written && matches!(self.content, Content::Sent);
+        let whole = written && self.is_whole();
         let outcome = |state| match (state, end) {
             (State::Done(outcome), _) => outcome,
-            (_, End::Refused(reply)) => Outcome::Deferred(Cause::Reply(reply.clone())),
+            // 421 is an answer, if to nobody in particular.
+            (_, End::Refused(_)) => Outcome::Deferred(Cause::Ended(end.clone())),
             (State::Accepted, end) if whole => Outcome::Unanswered(end.clone()),
             (_, end) => Outcome::Deferred(Cause::Ended(end.clone())),
         };
@@ -255,6 +284,11 @@ impl Transaction {
 
     pub(super) fn content_begun(&self) -> bool {
         !matches!(self.content, Content::NotYet)
+    }
+
+    /// Whether all of the content was handed out.
+    pub(super) fn is_whole(&self) -> bool {
+        matches!(self.content, Content::Sent)
     }
 
     pub(super) fn size(&self) -> usize {
@@ -306,9 +340,8 @@ impl Transaction {
                 Some(Ret::Headers) => line.push_str(" RET=HDRS"),
                 None => {}
             }
-            if let Some(envid) = &envelope.envid {
-                line.push_str(" ENVID=");
-                push_xtext(envid, false, &mut line);
+            if let Some(envid) = envelope.envid.as_ref().filter(|id| dsn::is_envid(id)) {
+                let _ = write!(line, " ENVID={}", dsn::xtext(envid, false));
             }
         }
         line.push_str("\r\n");
@@ -386,33 +419,23 @@ fn write_rcpt(recipient: &Recipient, dsn: bool, smtputf8: bool, out: &mut Vec<u8
                 }
             }
         }
-        if let Some(original) = &recipient.orcpt {
-            let _ = write!(line, " ORCPT={};", original.kind);
-            push_xtext(&original.address, smtputf8, &mut line);
+        let orcpt = recipient.orcpt.as_ref();
+        let orcpt = orcpt.and_then(|it| dsn::encoded_orcpt(&it.kind, &it.address, smtputf8));
+        if let Some(orcpt) = orcpt {
+            let _ = write!(line, " ORCPT={orcpt}");
         }
     }
     line.push_str("\r\n");
     out.extend_from_slice(line.as_bytes());
 }
 
-/// RFC 3461 4. UTF-8 stands for itself only after SMTPUTF8 (RFC 6533 3).
-fn push_xtext(text: &str, smtputf8: bool, out: &mut String) {
-    for c in text.chars() {
-        if matches!(c, '!'..='~') && !matches!(c, '+' | '=') || (smtputf8 && !c.is_ascii()) {
-            out.push(c);
-        } else if c.is_ascii() {
-            let _ = write!(out, "+{:02X}", u32::from(c));
-        } else {
-            let _ = write!(out, "\\x{{{:X}}}", u32::from(c));
-        }
-    }
-}
-
-/// Whether a reply to RCPT is about how many there are, and not about this one: behind one that was
-/// taken (RFC 5321 4.5.3.1.10), and where it says more, it says that (RFC 3463 3.6, X.5.3).
+/// Whether a refusal is about how many there are, and not about this one: where it says more than a
+/// code, it says that (RFC 3463 3.6, X.5.3), and else by its code (RFC 5321 4.5.3.1.10).
 fn says_too_many(reply: &Reply) -> bool {
-    let code = reply.enhanced().and_then(|code| code.split_once('.'));
-    matches!(reply.code, 452 | 552) && code.is_none_or(|(_, detail)| detail == "5.3")
+    match reply.enhanced().and_then(|code| code.split_once('.')) {
+        Some((_, detail)) => detail == "5.3" && !reply.is_positive(),
+        None => matches!(reply.code, 452 | 552),
+    }
 }
 
 /// What a reply means for a recipient.
