@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A reader over a value, and its version byte.
-    fn versioned(bytes: &'a [u8]) -> Result<(u8, Self), Damaged> {
+    pub fn versioned(bytes: &'a [u8]) -> Result<(u8, Self), Damaged> {
         let mut reader = Self::new(bytes);
         Ok((reader.byte()?, reader))
     }

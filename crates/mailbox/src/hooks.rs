@@ -27,8 +27,8 @@ pub struct Hooks {
 }
 
 impl Hooks {
-    /// Mailboxes by themselves, above which there is nobody. For what looks at the mailbox crate alone;
-    /// a server of which recalls are a part has all of the others.
+    /// Mailboxes by themselves, above which there is nobody: for what looks at this crate alone. A server
+    /// gives every one of them.
     pub const fn none() -> Self {
         Self {
             marked: None,

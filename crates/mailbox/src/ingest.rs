@@ -258,12 +258,8 @@ impl Mailboxes {
             None => {
                 let uid = show(&mut edit, message, row, landing, now)?;
                 let at = (landing.mailbox, &mailbox, uid);
-                brought::note_bringer(
-                    &mut edit,
-                    self.hooks.watched,
-                    at,
-                    landing.brought_by.as_ref(),
-                )
+                let by = landing.brought_by.as_ref();
+                brought::note_bringer(&mut edit, self.hooks.watched, at, by)
             }
             Some((tag, arrived)) => {
                 let uid = shut_away(&mut edit, message, row, landing, now, tag)?;

@@ -4,8 +4,6 @@
 //! Invariant: whatever a client puts into a mailbox is looked at, by whichever verb. What the server itself
 //! writes is not.
 
-use std::sync::Arc;
-
 use tern_base::{ContentDigest, OriginId};
 use tern_mime::ParsedMessage;
 

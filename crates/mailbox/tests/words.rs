@@ -393,7 +393,7 @@ enum Act {
     Append(usize),
     Expunge(usize),
     Copy(usize, bool),
-    Recall(usize),
+    Seal(usize),
     Restore,
     Purge,
     Make,
@@ -408,7 +408,7 @@ fn act() -> impl Strategy<Value = Act> {
         6 => n().prop_map(Act::Append),
         3 => n().prop_map(Act::Expunge),
         3 => (n(), any::<bool>()).prop_map(|(n, moving)| Act::Copy(n, moving)),
-        2 => n().prop_map(Act::Recall),
+        2 => n().prop_map(Act::Seal),
         2 => Just(Act::Restore),
         1 => Just(Act::Purge),
         3 => Just(Act::Make),
@@ -447,7 +447,7 @@ fn play(house: &mut House, sealed: &mut BTreeSet<usize>, act: &Act) {
                 false => house.mailboxes.copy(&transfer, house.now).unwrap(),
             };
         }
-        Act::Recall(n) => {
+        Act::Seal(n) => {
             let digest = house.seal(&letter(n), Cover::Except([].into()));
             sealed.insert(n);
             if n % 3 > 0 {

@@ -61,25 +61,12 @@ fn main() {
     timed("delivered", count, || {
         deliver(&mailboxes, &*engine, &accounts, id, now)
     });
-    let request = Request {
-        id: RecallId([1; 16]),
-        selector: Selector::Submission(id),
-        requester: Requester {
-            account: None,
-            name: "operator".into(),
-            authentication: Authentication::default(),
-        },
-        chosen: Vec::new(),
-        selection: tern_policy::Selection::Any,
-        attachment: None,
-        reach: tern_recall::Reach::default(),
-        notices: tern_recall::Notices::default(),
-        batch: None,
-        as_answer: false,
-        reason: None,
-        replacement: None,
-        expires: None,
+    let operator = Requester {
+        account: None,
+        name: "operator".into(),
+        authentication: Authentication::default(),
     };
+    let request = Request::new(RecallId([1; 16]), Selector::Submission(id), operator);
     timed("planned", count, || {
         drop(recalls.plan(&request, now).unwrap())
     });

@@ -39,7 +39,7 @@ impl RecallQueue {
             .wait_timeout_while(self.lock(), patience, is_none)
             .unwrap_or_else(PoisonError::into_inner);
         let mut waiting = waited.0;
-        if is_none(&mut *waiting) {
+        if is_none(&mut waiting) {
             return None;
         }
         waiting.pop_first().map(|(_, id)| id)

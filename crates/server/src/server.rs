@@ -156,19 +156,7 @@ impl Server {
     pub async fn start(config: &Config) -> Result<Self, ServeError> {
         let file_limit = net::raise_file_limit();
         let hub = Arc::new(Hub::new());
-        let parts = {
-            let (config, hub) = (config.clone(), Arc::clone(&hub));
-            let open = move || {
-                let parts = parts::open(&config, hub, &mut OsEntropy)?;
-                // Before anything is written: what can't be read is left as it is.
-                at_start::look(&parts)?;
-                anew::begin(&config, &parts)?;
-                Ok::<_, parts::PartsError>(parts)
-            };
-            tokio::task::spawn_blocking(open)
-                .await
-                .map_err(std::io::Error::other)??
-        };
+        let parts = open(config, &hub).await?;
         let hostname = config.server.hostname.as_str();
         let certificates = Certificates::open(&config.tls, &config.server.data_dir, hostname)?;
         let certificates = Arc::new(certificates);
@@ -261,6 +249,20 @@ impl Server {
             Err(error) => tracing::error!(%error, "stopping failed"),
         }
     }
+}
+
+/// Opens the store and what rests on it, and looks whether it can be read.
+async fn open(config: &Config, hub: &Arc<Hub>) -> Result<Parts, ServeError> {
+    let (config, hub) = (config.clone(), Arc::clone(hub));
+    let open = move || {
+        let parts = parts::open(&config, hub, &mut OsEntropy)?;
+        // Before anything is written: what can't be read is left as it is.
+        at_start::look(&parts)?;
+        anew::begin(&config, &parts)?;
+        Ok::<_, parts::PartsError>(parts)
+    };
+    let opened = tokio::task::spawn_blocking(open).await;
+    Ok(opened.map_err(std::io::Error::other)??)
 }
 
 /// Binds every listener and notes where it listens.

@@ -11,7 +11,7 @@ use tern_mailbox::{
     AppendRequest, Cover, Flags, FolderSpec, INBOX, MailboxError, Mailboxes, NoListener, Origins,
     Outside, Role, Seal, SealTag, SystemFlag, Viewer,
 };
-use tern_store::{MemEngine, Transaction, Verdict};
+use tern_store::{Engine, MemEngine, Transaction, Verdict};
 
 /// The account that inputs act for.
 pub const ALICE: AccountId = AccountId(1);

@@ -80,7 +80,7 @@ impl House {
             token: [9; 32],
         };
         let (shared, settings): (Arc<dyn Engine>, _) =
-            (Arc::new(engine.clone()), Settings::default());
+            (Arc::new(engine.clone()), tern_recall::Settings::default());
         let mailboxes = tern_recall::mailboxes(&shared, keys, &settings, Arc::new(NoListener));
         let mailboxes = mailboxes.unwrap();
         for domain in ["example.org", "example.net"] {

@@ -185,12 +185,11 @@ fn finds<'a>(
             matches!(subject.passes(&query.test), Ok(None))
         };
         let is_much = shown.filter(is_open).nth(limits::FEW_TEXTS).is_some();
-        while is_much {
+        let mut is_more = is_much;
+        while is_more {
             let loaded = mailboxes.load_words(account)?;
             cx.search(loaded.octets)?;
-            if !loaded.more {
-                break;
-            }
+            is_more = loaded.more;
         }
     }
     Ok(mailboxes.words(account).find(texts))
