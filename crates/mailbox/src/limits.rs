@@ -119,6 +119,8 @@ pub const MAX_SEARCHED_TEXT: usize = 8 << 20;
 pub const MAX_WORDS_ROW: usize = tern_store::limits::MAX_VALUE;
 /// Rows of words that are read together.
 pub const WORDS_ROWS_PER_READ: usize = 64;
+/// Rows of a change log that are followed in one go for words that can be made durable anew.
+pub const FOLLOWED_CHANGES: usize = 10_000;
 /// Accounts of which blocks wait for their words to be made durable; of further ones none do.
 pub const WANTED_WORDS_ACCOUNTS: usize = 4_096;
 /// Blocks of one of them that do; further ones do once a later search reads them.

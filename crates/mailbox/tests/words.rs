@@ -376,6 +376,41 @@ fn a_store_that_was_put_back_keeps_its_words_and_makes_new_ones() {
 }
 
 #[test]
+fn rows_are_made_anew_where_somebody_searches() {
+    let mut house = furnished(200);
+    make(&house.mailboxes);
+    while house.mailboxes.load_words(ALICE).unwrap().more {}
+    let work = |house: &House| {
+        house.mailboxes.follow_words().unwrap();
+        assert!(house.mailboxes.make_words(100).unwrap());
+        rows(&house.engine).len()
+    };
+    assert_eq!(work(&house), 3);
+    let access = Access::owner(ALICE, INBOX);
+    let uids = [tern_base::Uid(8), tern_base::Uid(150)];
+    house
+        .mailboxes
+        .expunge(&access, &uids, false, house.now)
+        .unwrap();
+    assert_eq!(rows(&house.engine).len(), 1);
+    assert_eq!(work(&house), 3);
+    // Until the last id of the block is given out.
+    for n in 200..255 {
+        assert_eq!(work(&house), 3, "{n}");
+        house.append(ALICE, INBOX, &letter(n));
+    }
+    assert_eq!(work(&house), 4);
+    assert_eq!(compare(&house), 253);
+    // Nobody searches after a restart, so nothing is read.
+    house.mailboxes = open(&house.engine);
+    house
+        .mailboxes
+        .expunge(&access, &[tern_base::Uid(9)], false, house.now)
+        .unwrap();
+    assert_eq!(work(&house), 3);
+}
+
+#[test]
 fn what_nobody_looked_into_has_no_words() {
     let house = furnished(200);
     assert!(house.mailboxes.make_words(100).unwrap());
@@ -397,6 +432,7 @@ enum Act {
     Restore,
     Purge,
     Make,
+    Follow,
     MakeSome(usize),
     Restart,
     Search,
@@ -412,6 +448,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => Just(Act::Restore),
         1 => Just(Act::Purge),
         3 => Just(Act::Make),
+        3 => Just(Act::Follow),
         2 => n().prop_map(Act::MakeSome),
         1 => Just(Act::Restart),
         2 => Just(Act::Search),
@@ -462,6 +499,10 @@ fn play(house: &mut House, sealed: &mut BTreeSet<usize>, act: &Act) {
         }
         Act::Purge => purge(house),
         Act::Make => make(&house.mailboxes),
+        Act::Follow => {
+            house.mailboxes.follow_words().unwrap();
+            house.mailboxes.make_words(100).unwrap();
+        }
         Act::MakeSome(n) => {
             if let Some(id) = ids(&house.mailboxes).get(n) {
                 house.mailboxes.want_words(ALICE, *id);

@@ -167,7 +167,7 @@ impl House {
 
     /// Brings enough mail for the words of what was there before to be kept for searches, and has that done.
     fn keep_words(&mut self) {
-        for n in 0..40 {
+        for n in 0..64 {
             let (letter, _) = self.letter(&format!("filler {n}"), 10);
             self.send(&format!("filler {n}"), letter);
         }

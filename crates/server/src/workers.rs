@@ -479,6 +479,9 @@ impl Chores {
         if let Err(error) = self.mailboxes.finish_deletions(clock::now()) {
             tracing::error!(%error, "deletions of mailboxes could not be finished");
         }
+        if let Err(error) = self.mailboxes.follow_words() {
+            tracing::error!(%error, "words for searches could not be followed");
+        }
         match self.mailboxes.trim_logs() {
             Ok(0) => {}
             Ok(trimmed) => tracing::debug!(trimmed, "old changes of accounts were forgotten"),

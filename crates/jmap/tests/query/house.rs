@@ -20,6 +20,7 @@ pub(crate) const ALICE: AccountId = AccountId(1);
 const TAG: SealTag = SealTag([9; 16]);
 
 pub(crate) struct House {
+    pub(crate) engine: Arc<MemEngine>,
     pub(crate) mailboxes: Arc<Mailboxes>,
     recalls: Recalls,
     identities: Identities,
@@ -60,6 +61,7 @@ impl House {
         };
         let delivery = Delivery::new(engine.clone(), Arc::clone(&mailboxes), settings, [9; 32]);
         Self {
+            engine: engine.clone(),
             outbox: Outbox::new(Arc::new(delivery), |_| {}),
             mailboxes,
             recalls,

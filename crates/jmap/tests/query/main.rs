@@ -6,3 +6,4 @@ mod history;
 mod house;
 mod mailbox;
 mod served;
+mod words;

@@ -25,7 +25,7 @@ use crate::{MailboxError, Mailboxes, Outline, limits, tables};
 pub(crate) struct Wanted(Mutex<BTreeMap<AccountId, BTreeSet<u64>>>);
 
 impl Wanted {
-    fn add(&self, account: AccountId, block: u64) {
+    pub(super) fn add(&self, account: AccountId, block: u64) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let has_room = all.len() < limits::WANTED_WORDS_ACCOUNTS;
         if has_room || all.contains_key(&account) {

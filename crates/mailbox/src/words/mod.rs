@@ -12,6 +12,7 @@
 //! Words outlast a restart in rows of blocks of messages ([`row`]), which are made ([`make`]) where somebody
 //! searches, and read again ([`load`]) when they search next.
 
+mod follow;
 mod load;
 mod make;
 mod recent;
@@ -25,7 +26,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use memchr::memmem;
 use roaring::RoaringBitmap;
-use tern_base::{AccountId, MessageId};
+use tern_base::{AccountId, MessageId, Modseq};
 
 pub use self::load::Loaded;
 pub(crate) use self::make::{Wanted, drop_in};
@@ -238,6 +239,8 @@ struct Words {
     recent: Recent,
     /// Rows that are yet to be read.
     unread: Option<tern_store::Range>,
+    /// Up to where the change log was followed.
+    followed: Option<Modseq>,
 }
 
 impl Places {

@@ -40,7 +40,8 @@ impl Chores {
         if let Err(error) = server.recalls.purge(now) {
             failed("purge", error.fault(), &error);
         }
-        if let Err(error) = server.mailboxes.make_words(64) {
+        let followed = server.mailboxes.follow_words();
+        if let Err(error) = followed.and_then(|()| server.mailboxes.make_words(64)) {
             failed("words", error.fault(), &error);
         }
         let schedule = &server.delivery.settings().schedule;
