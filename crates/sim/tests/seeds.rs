@@ -21,9 +21,9 @@ fn check(seeds: std::ops::Range<u64>) {
     assert!(total.accepted > 350 && total.seals > 120, "{total:?}");
     assert!(total.withdrawn > 150 && total.late > 80, "{total:?}");
     assert!(total.restored > 8 && total.exposed > 120, "{total:?}");
-    assert!(total.freed > 2 && total.kept > 0, "{total:?}");
+    assert!(total.freed > 0 && total.kept > 0, "{total:?}");
     assert!(total.sent_on > 10, "{total:?}");
-    assert!(total.removed > 8 && total.kills > 20, "{total:?}");
+    assert!(total.removed > 2 && total.kills > 20, "{total:?}");
     for trigger in Trigger::ALL {
         let asked = total.triggered.get(&trigger).copied().unwrap_or_default();
         assert!(asked > 0, "nothing was asked by {trigger:?}: {total:?}");

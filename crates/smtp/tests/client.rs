@@ -354,7 +354,7 @@ fn a_reply_that_nobody_asked_for_ends_the_session_before_the_next_message() {
     let (mut client, left) = one_of_two("250 taken\r\n");
     assert!(client.takes_more());
     client.send(left, NOW).expect("idle");
-    // As servers do that answer for each recipient (RFC 2033 4.2).
+    // As servers do that answer for each recipient.
     let (mut client, left) = one_of_two("250 taken\r\n250 taken\r\n");
     assert!(!client.takes_more());
     assert!(client.send(left, NOW).is_err());
