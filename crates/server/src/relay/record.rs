@@ -5,6 +5,7 @@
 //! other: behind a first failure each goes by itself, and those that fail again wait for each other
 //! no longer than the store takes to say so.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +33,43 @@ pub(super) struct Record {
     pub(super) until: Timestamp,
 }
 
+/// What is still to be recorded: all at once, and behind a failure each by itself, in turn.
+struct Rounds<T> {
+    now: VecDeque<Vec<T>>,
+    next: VecDeque<Vec<T>>,
+}
+
+impl<T> Rounds<T> {
+    fn of(all: Vec<T>) -> Self {
+        let mut now = VecDeque::from([all]);
+        now.retain(|batch| !batch.is_empty());
+        Self {
+            now,
+            next: VecDeque::new(),
+        }
+    }
+
+    /// What is recorded next in this round.
+    fn next(&mut self) -> Option<Vec<T>> {
+        self.now.pop_front()
+    }
+
+    fn failed(&mut self, batch: Vec<T>, failure: Failure) {
+        // Of one that can't be recorded with others it is not known which of them keeps it back.
+        if batch.len() > 1 || failure == Failure::ForNow {
+            self.next.extend(batch.into_iter().map(|one| vec![one]));
+        }
+    }
+
+    /// Whether there is another round.
+    fn again(&mut self) -> bool {
+        self.now = std::mem::take(&mut self.next);
+        !self.now.is_empty()
+    }
+}
+
 /// Why something is not recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Failure {
     /// It may be in a while.
     ForNow,
@@ -49,27 +86,23 @@ impl Record {
     /// What came of each, for as long as the lease lasts. `dsn`: the other server took their DSN
     /// parameters.
     pub(super) async fn each(&self, ended: Vec<Ended>, dsn: bool) {
-        let (mut left, mut wait) = (vec![ended], ASK_AGAIN.0);
-        left.retain(|batch| !batch.is_empty());
-        while !left.is_empty() {
-            let mut again = Vec::new();
-            for batch in left {
+        let (mut rounds, mut wait) = (Rounds::of(ended), ASK_AGAIN.0);
+        loop {
+            while let Some(batch) = rounds.next() {
                 match self.conclude(&batch, dsn).await {
                     Ok(concluded) => {
                         for (ended, concluded) in batch.iter().zip(concluded) {
                             log(ended, concluded);
                         }
                     }
-                    Err(Failure::ForGood) if batch.len() == 1 => {}
-                    Err(_) => again.extend(batch.into_iter().map(|one| vec![one])),
+                    Err(failure) => rounds.failed(batch, failure),
                 }
             }
-            if again.is_empty() || clock::now() >= self.until {
+            if !rounds.again() || clock::now() >= self.until {
                 return;
             }
             sleep(wait).await;
             wait = ASK_AGAIN.1.min(wait * 2);
-            left = again;
         }
     }
 
@@ -113,5 +146,31 @@ fn log((item, outcome): &Ended, concluded: Concluded) {
         Concluded::Held | Concluded::Ignored => {
             tracing::info!(%id, recipient, host, code, text, "relay held or overtaken");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_back_one_keeps_back_no_other() {
+        let mut rounds = Rounds::of(vec![1, 2, 3]);
+        let all = rounds.next().expect("all of them");
+        assert_eq!(all, [1, 2, 3]);
+        // The notice of the first can't be filed now.
+        rounds.failed(all, Failure::ForNow);
+        assert_eq!(rounds.next(), None);
+        assert!(rounds.again());
+        let first = rounds.next().expect("the first");
+        assert_eq!(first, [1]);
+        rounds.failed(first, Failure::ForNow);
+        assert_eq!(rounds.next(), Some(vec![2]), "in the same round");
+        let third = rounds.next().expect("the third");
+        rounds.failed(third, Failure::ForGood);
+        assert!(rounds.again());
+        assert_eq!(rounds.next(), Some(vec![1]), "and no other");
+        assert!(!rounds.again());
+        assert_eq!(Rounds::<u8>::of(Vec::new()).next(), None);
     }
 }

@@ -63,7 +63,7 @@ impl<'a> Sending<'a> {
         let hosts = hosts(&self.record.shared, &domain, &mut patience).await;
         let outcome = match hosts {
             Ok((hosts, way)) => {
-                self.to_hosts(&domain, hosts, way, pass, &mut patience)
+                self.ask_each(&domain, hosts, way, pass, &mut patience)
                     .await
             }
             Err(outcome) => outcome,
@@ -72,7 +72,7 @@ impl<'a> Sending<'a> {
     }
 
     /// Asks one host after the other. What is to be said of those who are left.
-    async fn to_hosts(
+    async fn ask_each(
         &mut self,
         domain: &str,
         hosts: Vec<HostPort>,

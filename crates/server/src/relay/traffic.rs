@@ -204,7 +204,8 @@ impl State {
     fn is_open(&self, address: SocketAddr, is_limited: bool, each: usize) -> bool {
         let is_away = |until: &Instant| *until > Instant::now();
         let sessions = self.sessions.get(&address).copied().unwrap_or(0);
-        !self.away.get(&address).is_some_and(is_away) && !(is_limited && sessions >= each)
+        let is_full = is_limited && sessions >= each;
+        !(is_full || self.away.get(&address).is_some_and(is_away))
     }
 
     fn open_of(&self, known: &Addresses, each: usize) -> Option<SocketAddr> {
