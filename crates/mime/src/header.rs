@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use memchr::memchr;
 
-use crate::limits::MAX_VALUE_BYTES;
+use crate::limits::{MAX_HEADER_BYTES, MAX_VALUE_BYTES};
 
 /// One header field: name, raw value, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +93,27 @@ pub(crate) fn line_length(bytes: &[u8]) -> usize {
     memchr(b'\n', bytes).map_or(bytes.len(), |newline| newline + 1)
 }
 
+/// Names of fields, each once and in order, so that a header is looked through once however many there are.
+struct FieldNames(Vec<Vec<u8>>);
+
+impl FieldNames {
+    fn of<N: AsRef<[u8]>>(names: &[N]) -> Self {
+        let lower = |name: &N| name.as_ref().to_ascii_lowercase();
+        let mut names: Vec<Vec<u8>> = names.iter().map(lower).collect();
+        names.sort_unstable();
+        names.dedup();
+        Self(names)
+    }
+
+    /// Whether a field's name is among them, in any case.
+    fn have(&self, name: &[u8]) -> bool {
+        let lower = || name.iter().map(u8::to_ascii_lowercase);
+        self.0
+            .binary_search_by(|one| one.iter().copied().cmp(lower()))
+            .is_ok()
+    }
+}
+
 /// The length of the header at the start of `message`, blank line included; all of it when there
 /// is no blank line.
 pub fn header_length(message: &[u8]) -> usize {
@@ -144,16 +165,18 @@ pub(crate) fn unfold(raw: &[u8]) -> Vec<u8> {
 /// stand, then the blank line (RFC 9051 6.4.5.1).
 ///
 /// `header` is a header with or without its blank line; where it has none, CRLF is added. With
-/// `not` and no names the answer is the header itself.
+/// `not` and no names the answer is the header itself. Of a header of more than [`MAX_HEADER_BYTES`] the
+/// fields that end within them are looked at, and no others are answered.
 pub fn header_fields<N: AsRef<[u8]>>(header: &[u8], names: &[N], not: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(if not { header.len() + 2 } else { 256 });
+    let names = FieldNames::of(names);
     let mut fields = headers(header);
     for field in fields.by_ref() {
-        let named = names
-            .iter()
-            .any(|name| field.name.eq_ignore_ascii_case(name.as_ref()));
+        if field.range.end > MAX_HEADER_BYTES {
+            break;
+        }
         // A line without a name can't be asked for, so only NOT answers it.
-        let named = named && !field.name.is_empty();
+        let named = !field.name.is_empty() && names.have(field.name);
         if named != not {
             out.extend_from_slice(header.get(field.range).unwrap_or_default());
         }

@@ -265,6 +265,25 @@ fn fields_asked_for_by_name() {
 }
 
 #[test]
+fn fields_of_a_header_without_end() {
+    let most = tern_mime::limits::MAX_HEADER_BYTES;
+    let mut header = b"A: 1\r\n".repeat(most / 6 - 1);
+    header.extend_from_slice(b"B: 2\r\n");
+    header.extend_from_slice(b"B: 3 and more\r\nC: 4\r\n\r\n");
+    let names: Vec<String> = (0..1_000).map(|n| format!("X{n}")).collect();
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names.extend(["b", "c", "B", "b", ""]);
+    let found = header_fields(&header, &names, false);
+    assert_eq!(
+        String::from_utf8_lossy(&found),
+        "B: 2\r\n\r\n",
+        "what begins within, and ends behind the limit, is not cut"
+    );
+    let others = header_fields(&header, &names, true);
+    assert_eq!(others.len(), 6 * (most / 6 - 1) + 2);
+}
+
+#[test]
 fn ids() {
     for (raw, ids) in [
         ("<a@b>", &["a@b"][..]),

@@ -64,7 +64,9 @@ fn header(bytes: &[u8], size: usize) {
     assert!(header_length(bytes) <= bytes.len());
     let header = bytes.get(..size).unwrap_or_default();
     let none: [&str; 0] = [];
-    assert!(header_fields(header, &none, true).starts_with(header));
+    if header.len() <= tern_mime::limits::MAX_HEADER_BYTES {
+        assert!(header_fields(header, &none, true).starts_with(header));
+    }
     assert!(header_fields(header, &["subject"], false).len() <= header.len() + 4);
     let mut at = 0;
     for field in headers(header) {

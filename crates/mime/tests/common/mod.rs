@@ -176,10 +176,15 @@ pub(crate) fn check(bytes: &[u8]) -> tern_mime::ParsedMessage {
     let header = &bytes[..parsed.header_size as usize];
     let none: [&str; 0] = [];
     let all = tern_mime::header_fields(header, &none, true);
-    assert!(all.starts_with(header));
     assert!(all.len() <= header.len() + 4);
-    if header.ends_with(b"\n\n") || header.ends_with(b"\r\n\r\n") {
-        assert_eq!(all, header);
+    if header.len() <= tern_mime::limits::MAX_HEADER_BYTES {
+        assert!(all.starts_with(header));
+        if header.ends_with(b"\n\n") || header.ends_with(b"\r\n\r\n") {
+            assert_eq!(all, header);
+        }
+    } else {
+        let fields = all.strip_suffix(b"\r\n").unwrap();
+        assert!(header.starts_with(fields.strip_suffix(b"\r\n").unwrap_or(fields)));
     }
     let mut at = 0;
     for field in tern_mime::headers(header) {
