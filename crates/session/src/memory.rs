@@ -3,9 +3,9 @@
 //! Invariant: content is held only where memory for it was set aside before, so that what all
 //! sessions hold together stays within the budget.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tern_base::AccountId;
 
@@ -29,11 +29,11 @@ impl ContentMemory for Unlimited {
     }
 }
 
-/// A budget without shares, for tests.
+/// A budget without shares, for tests, which knows who holds what.
 #[derive(Clone, Debug)]
 pub struct Budget {
     octets: u64,
-    reserved: Arc<AtomicU64>,
+    held: Arc<Held>,
 }
 
 impl Budget {
@@ -41,31 +41,47 @@ impl Budget {
     pub fn new(octets: u64) -> Self {
         Self {
             octets,
-            reserved: Arc::default(),
+            held: Arc::default(),
         }
     }
 
     /// Octets set aside now.
     pub fn reserved(&self) -> u64 {
-        self.reserved.load(Ordering::Relaxed)
+        held(&self.held).values().sum()
+    }
+
+    /// Those of them that are set aside for an account.
+    pub fn reserved_by(&self, account: AccountId) -> u64 {
+        let held = held(&self.held);
+        held.get(&Some(account)).copied().unwrap_or_default()
     }
 }
 
 impl ContentMemory for Budget {
-    fn reserve(&self, _account: Option<AccountId>, bytes: u64) -> Option<Reservation> {
-        let add = |reserved: u64| Some(reserved + bytes).filter(|sum| *sum <= self.octets);
-        self.reserved
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add)
-            .ok()?;
-        Some(Box::new(Share(Arc::clone(&self.reserved), bytes)))
+    fn reserve(&self, account: Option<AccountId>, bytes: u64) -> Option<Reservation> {
+        let mut all = held(&self.held);
+        let sum = all.values().sum::<u64>().saturating_add(bytes);
+        if sum > self.octets {
+            return None;
+        }
+        *all.entry(account).or_default() += bytes;
+        Some(Box::new(Share(Arc::clone(&self.held), account, bytes)))
     }
 }
 
+type Held = Mutex<HashMap<Option<AccountId>, u64>>;
+
+fn held(all: &Held) -> MutexGuard<'_, HashMap<Option<AccountId>, u64>> {
+    all.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A part of a [`Budget`].
-struct Share(Arc<AtomicU64>, u64);
+struct Share(Arc<Held>, Option<AccountId>, u64);
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.0.fetch_sub(self.1, Ordering::Relaxed);
+        if let Some(octets) = held(&self.0).get_mut(&self.1) {
+            *octets = octets.saturating_sub(self.2);
+        }
     }
 }

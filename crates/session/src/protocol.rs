@@ -46,6 +46,11 @@ pub trait Protocol {
     /// Whether the session's `step` would do something.
     fn wants_work(&self) -> bool;
 
+    /// Whether the last step did as much as one may, and what it began goes on: others have their turn first.
+    fn is_busy(&self) -> bool {
+        false
+    }
+
     /// Whether the shell should read from the peer. Where it says no, the session has work to do,
     /// output to be taken or an answer to wait for first.
     fn wants_input(&self) -> bool;

@@ -70,7 +70,8 @@ pub(crate) struct Shared {
 
 /// Output from which a batch of steps ends, so that it is written before more is made.
 const OUTPUT_BATCH: usize = 64 * 1024;
-/// Steps after which a batch ends, so that other sessions get their turn.
+/// Steps after which a batch ends, so that other sessions get their turn: it ends before where one did as much
+/// as a step may.
 const STEP_BATCH: usize = 64;
 
 /// Why a connection ended; nothing of it is an error of this server.
@@ -336,9 +337,82 @@ fn steps<S: Service>(served: &mut Served<S>) -> (Vec<u8>, Step) {
         }
         match step {
             Step::Continue if !session.wants_work() => return (output, Step::Input),
-            Step::Continue if output.len() < OUTPUT_BATCH => {}
+            Step::Continue if output.len() < OUTPUT_BATCH && !session.is_busy() => {}
             step => return (output, step),
         }
     }
     (output, Step::Continue)
+}
+
+#[cfg(test)]
+mod tests {
+    use tern_session::{Authenticated, Peer, TlsFacts};
+
+    use super::*;
+
+    /// A session with many steps to do, of which each takes all that one may, or hardly anything.
+    struct Many {
+        busy: bool,
+        steps: usize,
+    }
+
+    impl Protocol for Many {
+        fn receive(&mut self, _bytes: &[u8], _now: Timestamp) {}
+        fn notify(&mut self) {}
+        fn wants_work(&self) -> bool {
+            true
+        }
+        fn is_busy(&self) -> bool {
+            self.busy
+        }
+        fn wants_input(&self) -> bool {
+            false
+        }
+        fn has_output(&self) -> bool {
+            false
+        }
+        fn take_output(&mut self) -> Vec<u8> {
+            Vec::new()
+        }
+        fn verified(&mut self, _outcome: Verified, _now: Timestamp) {}
+        fn tls_started(&mut self, _facts: TlsFacts) {}
+        fn deadline(&self) -> Timestamp {
+            Timestamp(u64::MAX)
+        }
+        fn end(&mut self, _why: Ending) {}
+        fn peer(&self) -> &Peer {
+            unreachable!("nobody asks")
+        }
+        fn authenticated(&self) -> Option<&Authenticated> {
+            None
+        }
+    }
+
+    struct Stepping;
+
+    impl Service for Stepping {
+        type Session = Many;
+        const SCOPE: Scope = Scope::Imap;
+        const WATCHES: bool = false;
+
+        fn step(&mut self, session: &mut Many, _now: Timestamp, _: &mut dyn Entropy) -> Step {
+            session.steps += 1;
+            Step::Continue
+        }
+
+        fn log(&mut self, _session: &mut Many) {}
+    }
+
+    #[test]
+    fn a_batch_ends_with_a_step_that_did_as_much_as_one_may() {
+        for (busy, expected) in [(true, 1), (false, STEP_BATCH)] {
+            let mut served = Served {
+                session: Many { busy, steps: 0 },
+                service: Stepping,
+            };
+            let (_, step) = steps(&mut served);
+            assert!(matches!(step, Step::Continue));
+            assert_eq!(served.session.steps, expected);
+        }
+    }
 }
