@@ -62,6 +62,12 @@ impl Held {
         self.places.iter().any(|(shown, _)| *shown == mailbox)
     }
 
+    /// Bytes that it takes, roughly.
+    fn bytes(&self) -> u64 {
+        let places = size_of_val::<[(MailboxId, Uid)]>(&self.places);
+        (size_of::<Self>() + 16 + places + self.flags.bytes_outside()) as u64
+    }
+
     /// The mailboxes that show it.
     pub fn mailboxes(&self) -> impl Iterator<Item = MailboxId> + '_ {
         self.places.iter().map(|(mailbox, _)| *mailbox)
@@ -99,6 +105,8 @@ pub struct AccountView {
     /// Messages by ascending id; no chunk is empty.
     chunks: Vec<Chunk>,
     len: usize,
+    /// Bytes that all of them take.
+    bytes: u64,
 }
 
 impl AccountView {
@@ -107,6 +115,7 @@ impl AccountView {
             modseq,
             chunks: Vec::new(),
             len: 0,
+            bytes: 0,
         }
     }
 
@@ -129,6 +138,7 @@ impl AccountView {
             };
             if !chunk.is_empty() {
                 view.len += chunk.len();
+                view.bytes += chunk.iter().map(Held::bytes).sum::<u64>();
                 view.chunks.push(chunk);
             }
         }
@@ -168,6 +178,9 @@ impl AccountView {
     /// Puts a message in, replaces it, or takes it out.
     fn set(&mut self, message: MessageId, held: Option<Held>) {
         let number = self.chunk_of(message);
+        let before = self.get(message).map_or(0, Held::bytes);
+        let after = held.as_ref().map_or(0, Held::bytes);
+        self.bytes = self.bytes.saturating_sub(before).saturating_add(after);
         let Some(chunk) = self.chunks.get_mut(number) else {
             if let Some(held) = held {
                 self.chunks.push(Arc::new(vec![held]));
@@ -204,9 +217,8 @@ impl AccountView {
     }
 
     /// Bytes that it takes, roughly: for the cache's bound.
-    pub(crate) fn weight(&self) -> u64 {
-        const OUTSIDE: usize = 32;
-        (self.len * (size_of::<Held>() + OUTSIDE)) as u64 + 256
+    pub(crate) const fn weight(&self) -> u64 {
+        self.bytes + 256
     }
 
     fn load(reader: &dyn Read, account: AccountId, modseq: Modseq) -> Result<Self, MailboxError> {
@@ -379,13 +391,25 @@ mod tests {
 
     #[test]
     fn chunks_keep_the_order_whatever_comes_and_goes() {
+        // Placed as often and marked as much as it may be.
+        let most = |id: u64| {
+            let mut held = one(id);
+            if id % 7 == 0 {
+                held.places = vec![(MailboxId(1), Uid(1)); crate::limits::MAX_PLACEMENTS].into();
+                let mut number = 0;
+                while held.flags.add_keyword(&format!("{number:032}")) {
+                    number += 1;
+                }
+            }
+            held
+        };
         let mut view = AccountView::empty(Modseq(1));
         let mut model = BTreeMap::new();
         // Every third first, then those between, then every fifth goes.
         for step in [(0..3_000).step_by(3), (0..3_000).step_by(1)] {
             for id in step {
-                view.set(MessageId(id), Some(one(id)));
-                model.insert(id, one(id));
+                view.set(MessageId(id), Some(most(id)));
+                model.insert(id, most(id));
             }
         }
         for id in (0..3_100).step_by(5) {
@@ -394,7 +418,12 @@ mod tests {
         }
         assert!(view.iter().eq(model.values()));
         assert_eq!(view.len(), model.len());
-        assert_eq!(view.get(MessageId(7)), Some(&one(7)));
+        assert_eq!(view.get(MessageId(7)), Some(&most(7)));
+        let weight: u64 = model.values().map(Held::bytes).sum();
+        assert_eq!(view.weight(), weight + 256);
+        assert!(most(7).bytes() > 2_048 + 8 * 256);
+        let whole = view.within(|_| Seen::Whole);
+        assert_eq!(whole.weight(), view.weight());
         assert_eq!(view.get(MessageId(5)), None);
         assert!(view.chunks.iter().all(|chunk| !chunk.is_empty()));
     }

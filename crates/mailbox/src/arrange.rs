@@ -10,7 +10,7 @@ use tern_store::{Transaction, Verdict};
 use crate::edit::Edit;
 use crate::folder::{Role, SEPARATOR, Tree, add_row, may_stand_first, split_path};
 use crate::rows::{Change, MailboxRow};
-use crate::{Actor, INBOX, MailboxError, Mailboxes, Rights, limits, tables};
+use crate::{Actor, INBOX, MailboxError, Mailboxes, Rights, limits, subscribed_name, tables};
 
 /// A mailbox to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +98,13 @@ impl Mailboxes {
             sort_order: folder.sort_order,
         };
         self.may_stand_for(edit, actor, &tree, (None, &row))?;
+        // Whether they are subscribed to it is said.
+        let above = folder.parent.and_then(|parent| tree.folder(parent));
+        let path = match above {
+            Some(above) => format!("{}{SEPARATOR}{}", above.path, row.name),
+            None => row.name.clone(),
+        };
+        subscribed_name::take(edit, &path)?;
         add_row(edit, row, now)
     }
 

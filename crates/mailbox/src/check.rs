@@ -64,6 +64,7 @@ const OF_ACCOUNTS: [(u8, &str); 15] = [
     (tables::DEVICE, "device"),
     (tables::GRANT, "grant"),
     (tables::SUBSCRIBED, "subscription"),
+    (tables::SUBSCRIBED_NAME, "subscription to a name"),
     (tables::SHARE_NOTICE, "notice of rights"),
     (tables::WORDS, "words"),
 ];
@@ -227,6 +228,13 @@ impl Mailboxes {
         seen: &mut Seen,
     ) -> Result<(), MailboxError> {
         let (mut bytes, mut messages) = (0, 0);
+        let placements: usize = placed.values().map(Vec::len).sum();
+        if placements as u64 != head.placements {
+            seen.fault(format!(
+                "account {account}: counts {} placements, has {placements}",
+                head.placements
+            ));
+        }
         for (key, value) in self.rows(tables::whole_of(tables::MESSAGE, account))? {
             let id = MessageId(u64::from_be_bytes(
                 *key.last_chunk().ok_or(StoreError::Damaged)?,

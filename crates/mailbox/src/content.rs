@@ -85,14 +85,24 @@ impl Mailboxes {
     /// The structure of a message's content. Offsets count from the start of the content: a
     /// message's prefix stands before it.
     pub fn structure(&self, row: &MessageRow) -> Result<Arc<Structure>, MailboxError> {
+        self.structure_and_work(row).map(|(structure, _)| structure)
+    }
+
+    /// The same, and how many octets it was made of: those of its row, or all of the content where that is too
+    /// much for a row.
+    pub fn structure_and_work(
+        &self,
+        row: &MessageRow,
+    ) -> Result<(Arc<Structure>, u64), MailboxError> {
         if let Some(structure) = self.structures(&[row])?.pop().flatten() {
-            return Ok(structure);
+            let octets = structure.row_len() as u64;
+            return Ok((structure, octets));
         }
         let length = u64::from(row.size) - row.prefix.len() as u64;
         let parsed = tern_mime::parse(&self.read_blob(row, 0..length)?);
         let structure = Arc::new(Structure::of(&parsed));
         self.structures.insert(row.blob, Arc::clone(&structure));
-        Ok(structure)
+        Ok((structure, length))
     }
 
     /// The structures of many messages, read together, in the order of `rows`. `None` for one that

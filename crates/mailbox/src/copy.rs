@@ -35,8 +35,7 @@ pub struct CopiedPair {
 }
 
 impl Mailboxes {
-    /// Copies messages with their flags and internal dates. The copy of up to
-    /// [`limits::CHUNK`] messages is one transaction, where their rows fit one.
+    /// Copies messages with their flags and internal dates, in as many transactions as it takes.
     pub fn copy(
         &self,
         transfer: &Transfer<'_>,
@@ -61,8 +60,27 @@ impl Mailboxes {
         now: Timestamp,
         moving: bool,
     ) -> Result<Vec<CopiedPair>, MailboxError> {
+        let mut pairs = Vec::with_capacity(transfer.uids.len());
+        let mut rest = transfer.clone();
+        while !rest.uids.is_empty() {
+            let (some, taken) = self.transfer_some(&rest, now, moving)?;
+            pairs.extend(some);
+            rest.uids = rest.uids.get(taken..).unwrap_or_default();
+        }
+        Ok(pairs)
+    }
+
+    /// Copies the first of some messages, or moves them: as many as one transaction takes, which are
+    /// [`limits::CHUNK`] where their rows fit it. Answers what became of them, and how many of the UIDs that
+    /// was; where it fails nothing is done.
+    pub fn transfer_some(
+        &self,
+        transfer: &Transfer<'_>,
+        now: Timestamp,
+        moving: bool,
+    ) -> Result<(Vec<CopiedPair>, usize), MailboxError> {
         let (account, from) = transfer.from.place();
-        self.edit_each(account, from, transfer.uids, |edit, uid, placement| {
+        self.edit_some(account, from, transfer.uids, |edit, uid, placement| {
             let target = edit.mailbox(transfer.to)?;
             let may = self.may_transfer(edit.txn, transfer, moving)?;
             let mut placement = placement;
@@ -74,6 +92,9 @@ impl Mailboxes {
             if is_shown_in(&row, transfer.to) && !(moving && transfer.to == from) {
                 edit.head
                     .room_for(row.size.into(), self.hooks.kept_quotas)?;
+            }
+            if !moving {
+                edit.head.room_for_placement()?;
             }
             let to = if moving {
                 move_one(edit, transfer, uid, id, row, placement)?

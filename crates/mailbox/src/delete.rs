@@ -9,7 +9,10 @@ use tern_store::{StoreError, limits as store_limits};
 
 use crate::folder::Tree;
 use crate::rows::{Change, Counters};
-use crate::{Access, INBOX, MailboxError, Mailboxes, Rights, access, expunge, limits, tables};
+use crate::{
+    Access, INBOX, MailboxError, Mailboxes, Rights, access, expunge, limits, subscribed_name,
+    tables,
+};
 
 impl Mailboxes {
     /// Deletes a mailbox and the messages that are only there. A mailbox with mailboxes in it is
@@ -45,7 +48,7 @@ impl Mailboxes {
         }
         self.edit(account, |edit| {
             self.allow_in(edit.txn, access, Rights::DELETE)?;
-            edit.mailbox(mailbox)?;
+            let row = edit.mailbox(mailbox)?;
             let tree = Tree::read_in(edit)?;
             if tree.rows.values().any(|row| row.parent == Some(mailbox)) {
                 return Err(MailboxError::HasChildren);
@@ -54,6 +57,9 @@ impl Mailboxes {
                 return Err(MailboxError::NotEmpty);
             }
             access::drop_mailbox(edit, mailbox)?;
+            if let (true, Some(folder)) = (row.subscribed, tree.folder(mailbox)) {
+                subscribed_name::keep(edit, &folder.path)?;
+            }
             edit.txn.delete(tables::mailbox(account, mailbox));
             edit.txn.put(tables::doomed(account, mailbox), Vec::new());
             edit.log(Change::MailboxDestroyed(mailbox));

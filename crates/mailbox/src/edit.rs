@@ -228,6 +228,7 @@ impl<'t, 'e> Edit<'t, 'e> {
             .ok_or(MailboxError::Limit("UIDs of a mailbox"))?;
         counters.uid_next = Uid(next);
         counters.count(&row, 1);
+        self.head.placements += 1;
         let message = row.message;
         self.put_placement(mailbox, uid, &row);
         self.log(Change::Placed {
@@ -248,6 +249,7 @@ impl<'t, 'e> Edit<'t, 'e> {
         destroyed: Option<ThreadId>,
     ) -> Result<(), MailboxError> {
         self.counters(mailbox)?.count(row, -1);
+        self.head.placements = self.head.placements.saturating_sub(1);
         if let Some(known) = self.known(mailbox) {
             known.note(uid, None);
         }
@@ -361,7 +363,8 @@ impl Mailboxes {
     }
 
     /// Changes messages of a mailbox one by one, in as many transactions as it takes; those that
-    /// are not there are passed over. Each transaction finds the mailbox there, or fails.
+    /// are not there are passed over. Each transaction finds the mailbox there, or fails; what those before
+    /// it did stays done.
     pub(crate) fn edit_each<T>(
         &self,
         account: AccountId,
@@ -372,21 +375,34 @@ impl Mailboxes {
         let mut all = Vec::with_capacity(uids.len());
         let mut rest = uids;
         while !rest.is_empty() {
-            let (done, taken, view) = self.edit(account, |edit| {
-                edit.mailbox(mailbox)?;
-                if let Some(view) = self.views.get(&(account, mailbox)) {
-                    edit.know(mailbox, view)?;
-                }
-                let (done, taken) = edit.each_placed(mailbox, rest, &mut one)?;
-                Ok((done, taken, edit.next_view()))
-            })?;
-            if let Some(view) = view {
-                self.views.insert((account, mailbox), Arc::new(view));
-            }
+            let (done, taken) = self.edit_some(account, mailbox, rest, &mut one)?;
             all.extend(done);
             rest = rest.get(taken..).unwrap_or_default();
         }
         Ok(all)
+    }
+
+    /// The same for the first of them, as many as one transaction takes. Answers what came of them, and how
+    /// many were looked at: at least one, where there is any. Where it fails nothing is done.
+    pub(crate) fn edit_some<T>(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+        mut one: impl FnMut(&mut Edit<'_, '_>, Uid, PlacementRow) -> Result<Option<T>, MailboxError>,
+    ) -> Result<(Vec<T>, usize), MailboxError> {
+        let (done, taken, view) = self.edit(account, |edit| {
+            edit.mailbox(mailbox)?;
+            if let Some(view) = self.views.get(&(account, mailbox)) {
+                edit.know(mailbox, view)?;
+            }
+            let (done, taken) = edit.each_placed(mailbox, uids, &mut one)?;
+            Ok((done, taken, edit.next_view()))
+        })?;
+        if let Some(view) = view {
+            self.views.insert((account, mailbox), Arc::new(view));
+        }
+        Ok((done, taken))
     }
 }
 

@@ -129,6 +129,12 @@ impl Flags {
         self.keywords.iter().map(|keyword| keyword.len()).sum()
     }
 
+    /// Bytes that they take beside the set itself, roughly: for the bounds of what is cached.
+    pub(crate) fn bytes_outside(&self) -> usize {
+        const OF_EACH: usize = 48;
+        self.keyword_bytes() + self.keywords.len() * OF_EACH
+    }
+
     fn position(&self, keyword: &str) -> Result<usize, usize> {
         self.keywords
             .binary_search_by(|have| compare(have, keyword))

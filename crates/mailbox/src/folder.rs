@@ -8,7 +8,9 @@ use tern_store::{Read, StoreError, Transaction, Verdict, limits as store_limits}
 
 use crate::edit::Edit;
 use crate::rows::{AccountHead, Change, MailboxRow};
-use crate::{Access, Actor, INBOX, MailboxError, Mailboxes, Rights, access, limits, tables};
+use crate::{
+    Access, Actor, INBOX, MailboxError, Mailboxes, Rights, access, limits, subscribed_name, tables,
+};
 
 /// The special use of a mailbox (RFC 6154 2, RFC 8621 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -134,9 +136,9 @@ impl Mailboxes {
         };
         txn.put(key, head.encode());
         let mut edit = Edit::begin(txn, account)?;
-        add(&mut edit, None, "INBOX", Some(Role::Inbox), now)?;
+        add(&mut edit, None, ("INBOX", true), Some(Role::Inbox), now)?;
         for folder in folders {
-            add(&mut edit, None, folder.path, folder.role, now)?;
+            add(&mut edit, None, (folder.path, true), folder.role, now)?;
         }
         edit.finish();
         Ok(())
@@ -222,7 +224,8 @@ impl Mailboxes {
         Ok(id.and_then(|id| tree.folder(id)))
     }
 
-    /// Creates a mailbox, and the mailboxes above it that are missing.
+    /// Creates a mailbox, and the mailboxes above it that are missing. Its owner is subscribed to them where
+    /// they were to their names.
     pub fn create_folder(
         &self,
         account: AccountId,
@@ -256,12 +259,18 @@ impl Mailboxes {
             if tree.rows.len() + names.len() > limits::MAX_MAILBOXES {
                 return Err(MailboxError::Limit("mailboxes of an account"));
             }
-            let mut parent = None;
+            let (mut parent, mut end) = (None, 0);
             for (level, name) in names.iter().enumerate() {
                 let last = level + 1 == names.len();
+                end += usize::from(level > 0) + name.len();
                 parent = match tree.child(parent, name) {
                     Some(id) if !last => Some(id),
-                    _ => Some(add(edit, parent, name, role.filter(|_| last), now)?),
+                    _ => {
+                        let to_here = path.get(..end).unwrap_or(path);
+                        let subscribed = subscribed_name::take(edit, to_here)?;
+                        let role = role.filter(|_| last);
+                        Some(add(edit, parent, (name, subscribed), role, now)?)
+                    }
                 };
             }
             parent.ok_or(MailboxError::InvalidName("empty"))
@@ -292,12 +301,13 @@ impl Mailboxes {
             if tree.find(path).is_some() {
                 return Err(MailboxError::Exists);
             }
-            let mut parent = None;
+            let (mut parent, mut end) = (None, 0);
             let (last, above) = names
                 .split_last()
                 .ok_or(MailboxError::InvalidName("empty"))?;
             let mut made = 0;
-            for name in above {
+            for (level, name) in above.iter().enumerate() {
+                end += usize::from(level > 0) + name.len();
                 parent = match tree.child(parent, name) {
                     Some(id) => Some(id),
                     None => {
@@ -305,7 +315,9 @@ impl Mailboxes {
                         if tree.rows.len() + made > limits::MAX_MAILBOXES {
                             return Err(MailboxError::Limit("mailboxes of an account"));
                         }
-                        Some(add(edit, parent, name, None, now)?)
+                        let to_here = path.get(..end).unwrap_or(path);
+                        let subscribed = subscribed_name::take(edit, to_here)?;
+                        Some(add(edit, parent, (name, subscribed), None, now)?)
                     }
                 };
                 if parent == Some(mailbox) {
@@ -318,6 +330,7 @@ impl Mailboxes {
             }
             row.parent = parent;
             row.name = (*last).to_owned();
+            row.subscribed |= subscribed_name::take(edit, path)?;
             edit.txn
                 .put(tables::mailbox(account, mailbox), row.encode());
             edit.counters(mailbox)?;
@@ -417,11 +430,11 @@ fn hiding(may: Result<(), MailboxError>) -> Result<(), MailboxError> {
     })
 }
 
-/// Adds one mailbox below `parent`.
+/// Adds one mailbox below `parent`; with its name, whether its owner is subscribed to it.
 fn add(
     edit: &mut Edit<'_, '_>,
     parent: Option<MailboxId>,
-    name: &str,
+    (name, subscribed): (&str, bool),
     role: Option<Role>,
     now: Timestamp,
 ) -> Result<MailboxId, MailboxError> {
@@ -429,7 +442,7 @@ fn add(
         parent,
         name: name.to_owned(),
         role,
-        subscribed: true,
+        subscribed,
         uid_validity: 0,
         sort_order: 0,
     };

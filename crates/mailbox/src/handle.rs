@@ -232,13 +232,13 @@ fn enter(lane: &Mutex<()>) -> MutexGuard<'_, ()> {
     lane.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Weighs a cached view by its entries.
+/// Weighs a cached view by its entries and their keywords.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ViewWeighter;
 
 impl Weighter<(AccountId, MailboxId), Arc<View>> for ViewWeighter {
     fn weight(&self, _key: &(AccountId, MailboxId), view: &Arc<View>) -> u64 {
-        (view.len() * size_of::<crate::Entry>()) as u64 + 256
+        view.weight()
     }
 }
 

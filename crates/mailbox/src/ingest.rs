@@ -222,6 +222,7 @@ impl Mailboxes {
         }
         if seal.is_none() {
             edit.head.room_for(size.into(), self.hooks.kept_quotas)?;
+            edit.head.room_for_placement()?;
         }
         let placed = |edit: &Edit<'_, '_>, message, uid| Placed {
             account: landing.account,

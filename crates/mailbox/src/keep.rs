@@ -61,7 +61,7 @@ impl Mailboxes {
     /// Whether more can come to an account: what its mailboxes hold, and what is kept of it, is below
     /// the bounds.
     pub fn is_full(&self, head: &AccountHead) -> bool {
-        head.room_for(1, self.hooks.kept_quotas).is_err()
+        head.room_for(1, self.hooks.kept_quotas).is_err() || head.room_for_placement().is_err()
     }
 
     /// Whether a message must be kept; the transaction depends on the answer.

@@ -73,6 +73,7 @@ mod sheet;
 mod slots;
 mod stand_in;
 mod subscribed;
+mod subscribed_name;
 mod thread;
 mod trim;
 mod update;

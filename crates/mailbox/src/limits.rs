@@ -14,6 +14,10 @@ pub const MAX_SHARED: usize = 2_000;
 pub const MAX_SHARED_BY_ONE: usize = 200;
 /// Most mailboxes of others that an account is subscribed to.
 pub const MAX_SUBSCRIBED: usize = 4_000;
+/// Most names without a mailbox that an account is subscribed to.
+pub const MAX_SUBSCRIBED_NAMES: usize = 1_000;
+/// Longest of them, in octets: IMAP clients say none that is longer, and it fits a key.
+pub const MAX_SUBSCRIBED_NAME: usize = 1_000;
 /// Accounts of a group that are told of what it is given.
 pub const MAX_NOTIFIED: usize = 250;
 /// Notices of an account that its rights changed, and as many that are gone and still told of.
@@ -45,6 +49,10 @@ pub const WIDE_LANDINGS: usize = 128;
 pub const MAX_EARLIER_COPIES: usize = 8;
 /// Most letters of which that is so; of further ones a withdrawal looks into every account that has a copy.
 pub const MAX_WIDE_LETTERS: usize = 100_000;
+/// Placements of messages in mailboxes that an account with a quota may have, however small that is.
+pub const LEAST_PLACEMENTS: u64 = 100_000;
+/// Octets of a quota for each placement beyond: about what the rows of one take.
+pub const QUOTA_OF_PLACEMENT: u64 = 1_024;
 /// Most mailboxes that show one message.
 pub const MAX_PLACEMENTS: usize = 256;
 /// Longest per-recipient prefix (Return-Path, Delivered-To), in bytes.

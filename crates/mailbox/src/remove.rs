@@ -26,6 +26,7 @@ const TABLES: [u8; 11] = [
     tables::BROUGHT,
     tables::DEVICE,
     tables::SUBSCRIBED,
+    tables::SUBSCRIBED_NAME,
     tables::SHARE_NOTICE,
     tables::WORDS,
 ];

@@ -9,7 +9,7 @@ use tern_base::{
 
 use crate::MailboxError;
 use crate::folder::Role;
-use crate::{Carriage, Flags, Letter, SealTag};
+use crate::{Carriage, Flags, Letter, SealTag, limits};
 
 const V1: u8 = 1;
 const HEAD_VERSION: u8 = 4;
@@ -31,6 +31,8 @@ pub struct AccountHead {
     pub used_bytes: u64,
     /// How many messages are in a mailbox.
     pub messages: u64,
+    /// In how many mailboxes each is, added up.
+    pub placements: u64,
     /// Most octets the account may use; 0 is no bound.
     pub quota_bytes: u64,
     /// Octets of messages that its owner removed and that must be kept.
@@ -52,7 +54,8 @@ impl AccountHead {
             .number(self.next_message);
         w.number(self.uid_validity.into())
             .number(self.used_bytes)
-            .number(self.messages);
+            .number(self.messages)
+            .number(self.placements);
         w.number(self.quota_bytes).number(self.kept_bytes);
         w.number(self.logged).number(self.log_from.0);
         w.byte(self.has_words.into()).finish()
@@ -68,6 +71,7 @@ impl AccountHead {
             uid_validity: r.number32()?,
             used_bytes: r.number()?,
             messages: r.number()?,
+            placements: r.number()?,
             quota_bytes: r.number()?,
             kept_bytes: r.number()?,
             logged: r.number()?,
@@ -91,6 +95,20 @@ impl AccountHead {
             return Err(MailboxError::KeptQuotaExceeded);
         }
         Ok(())
+    }
+
+    /// Whether one more placement fits: the octets of a message don't tell what its rows take, and a copy
+    /// takes no octets. What there may be follows from the quota; 0 is no bound.
+    pub const fn room_for_placement(&self) -> Result<(), MailboxError> {
+        let by_quota = self.quota_bytes / limits::QUOTA_OF_PLACEMENT;
+        let bound = match by_quota > limits::LEAST_PLACEMENTS {
+            true => by_quota,
+            false => limits::LEAST_PLACEMENTS,
+        };
+        match self.quota_bytes == 0 || self.placements < bound {
+            true => Ok(()),
+            false => Err(MailboxError::QuotaExceeded),
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! Key layout. Table bytes 0x10 to 0x1f, 0x60, 0x64 to 0x66, 0x68, 0x6c to 0x6e, 0x7a to 0x7c, 0x80 to
-//! 0x84, 0x8a to 0x8c belong to this crate.
+//! 0x84, 0x88, 0x8a to 0x8c belong to this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -33,6 +33,7 @@
 //! | `GRANT` | account, mailbox, [`crate::Grantee`] | [`crate::Rights`] |
 //! | `GRANTED` | [`crate::Grantee`], account, mailbox | empty |
 //! | `SUBSCRIBED` | account, account of another, its mailbox | empty |
+//! | `SUBSCRIBED_NAME` | account, path | empty: subscribed to, and there is no mailbox of that name |
 //! | `SHARE_NOTICE` | account, number | [`crate::ShareNotice`], or what is left of one; number 0: what the next one is |
 //! | `EXPOSURE` | content digest, account, message | the [`crate::Exposure`] of a copy that is in no mailbox any more, or of a wide letter |
 //! | `WIDE` | content digest | empty: of every copy that was served anything there is a row in `EXPOSURE` |
@@ -81,6 +82,7 @@ pub(crate) const GRANTED: u8 = 0x81;
 pub(crate) const SUBSCRIBED: u8 = 0x82;
 pub(crate) const SHARE_NOTICE: u8 = 0x83;
 pub(crate) const WORDS: u8 = 0x84;
+pub(crate) const SUBSCRIBED_NAME: u8 = 0x88;
 pub(crate) const EXPOSURE: u8 = 0x8a;
 pub(crate) const SEAL_CHANGES: u8 = 0x8b;
 pub(crate) const WIDE: u8 = 0x8c;
@@ -370,6 +372,18 @@ pub(crate) fn subscribed(account: AccountId, (of, mailbox): (AccountId, MailboxI
         .u32(of.0)
         .u32(mailbox.0)
         .finish()
+}
+
+pub(crate) fn subscribed_name(account: AccountId, path: &str) -> Vec<u8> {
+    let mut key = of_account(SUBSCRIBED_NAME, account).finish();
+    key.extend_from_slice(path.as_bytes());
+    key
+}
+
+/// The path in a key of [`SUBSCRIBED_NAME`].
+pub(crate) fn subscribed_name_of(key: &[u8]) -> Option<&str> {
+    const BEFORE: usize = 1 + size_of::<u32>();
+    std::str::from_utf8(key.get(BEFORE..)?).ok()
 }
 
 /// Every row of a table.

@@ -284,8 +284,12 @@ fn replace(
     let shown = |mailbox: &MailboxId| kept.iter().any(|(known, _)| known == mailbox);
     let fresh: Vec<MailboxId> = wanted.iter().copied().filter(|it| !shown(it)).collect();
     let mut placed = Vec::with_capacity(fresh.len());
-    for mailbox in fresh {
+    for (number, mailbox) in fresh.into_iter().enumerate() {
         edit.mailbox(mailbox)?;
+        // What is only moved takes no more than it did.
+        if number >= gone.len() {
+            edit.head.room_for_placement()?;
+        }
         let placement = PlacementRow {
             message,
             modseq: edit.modseq,

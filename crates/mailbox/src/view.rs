@@ -63,12 +63,14 @@ impl From<&Entry> for PlacementRow {
 /// Most entries of one chunk: what a change copies.
 const CHUNK: usize = 512;
 
-/// Entries side by side, and how many of them need a look when a mailbox is selected.
+/// Entries side by side, how many of them need a look when a mailbox is selected, and what they take.
 #[derive(Clone, Debug, Default)]
 struct Chunk {
     entries: Vec<Entry>,
     unseen: usize,
     with_keywords: usize,
+    /// Bytes that their keywords take.
+    outside: usize,
 }
 
 impl Chunk {
@@ -106,6 +108,8 @@ impl Chunk {
         self.with_keywords = self
             .with_keywords
             .saturating_add_signed(by * isize::from(tagged));
+        let outside = entry.flags.bytes_outside() as isize;
+        self.outside = self.outside.saturating_add_signed(by * outside);
     }
 
     /// The first and the last UID, where no UID between them is missing.
@@ -139,6 +143,12 @@ impl View {
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Bytes that it takes, roughly: for the cache's bound.
+    pub(crate) fn weight(&self) -> u64 {
+        let outside: usize = self.chunks.iter().map(|chunk| chunk.outside).sum();
+        (self.len * size_of::<Entry>() + outside) as u64 + 256
     }
 
     /// Every message, by ascending UID.
@@ -426,6 +436,15 @@ mod tests {
         let all = entries.iter().map(|entry| &entry.flags);
         let tagged: Vec<&Flags> = all.filter(|f| f.keywords().next().is_some()).collect();
         assert_eq!(view.keyword_flags().collect::<Vec<_>>(), tagged);
+        let outside: usize = entries.iter().map(|entry| heap_of(&entry.flags)).sum();
+        let least = (entries.len() * size_of::<Entry>() + outside) as u64;
+        assert!((least..=2 * least + 256).contains(&view.weight()));
+    }
+
+    /// Bytes that an allocator gives out for keywords, at the least.
+    fn heap_of(flags: &Flags) -> usize {
+        let of_each = |keyword: &str| keyword.len() + size_of::<Box<str>>();
+        flags.keywords().map(of_each).sum()
     }
 
     #[test]
@@ -441,6 +460,11 @@ mod tests {
         let seen = Flags::of(&[SystemFlag::Seen]);
         let mut tagged = seen.clone();
         tagged.add_keyword("work");
+        let mut full = Flags::empty();
+        let mut number = 0;
+        while full.add_keyword(&format!("{number:032}")) {
+            number += 1;
+        }
         for uid in 1..=1_500 {
             view.push(entry(uid, seen.clone()));
         }
@@ -453,6 +477,8 @@ mod tests {
             (1_499, Some(seen.clone())),
             (700, Some(seen)),
             (3, None),
+            (5, Some(full.clone())),
+            (9_001, Some(full)),
             (9_000, Some(Flags::empty())),
         ] {
             view.set(Uid(uid), flags.map(|flags| entry(uid, flags)));
