@@ -436,7 +436,9 @@ fn trim_cr(line: &[u8]) -> &[u8] {
 
 /// Whether the command that starts `frame` brings a message: APPEND, REPLACE or UID REPLACE.
 fn is_append(frame: &[u8]) -> bool {
-    let mut words = frame.splitn(4, |byte| *byte == b' ').skip(1);
+    // More spaces than one between two words are taken, as by the parser.
+    let words = frame.split(|byte| *byte == b' ');
+    let mut words = words.filter(|word| !word.is_empty()).skip(1);
     let is = |word: Option<&[u8]>, verb: &[u8]| word.is_some_and(|w| w.eq_ignore_ascii_case(verb));
     let first = words.next();
     let replaces = match is(first, b"UID") {

@@ -87,6 +87,10 @@ pub const FEW_TEXTS: usize = MESSAGES_PER_PIECE / 2;
 pub const MAX_PART_MARKS: usize = 1024;
 /// Messages that one SORT or THREAD compares by what is in them. Over: `NO [LIMIT]`.
 pub const MAX_ORDERED_MESSAGES: u64 = 100_000;
+/// Octets that one SORT or THREAD holds of what it compares without memory set aside for it.
+pub const GATHERED_UNRESERVED: u64 = 1 << 20;
+/// Octets that are set aside at once for what is beyond. Where there are none: `NO [UNAVAILABLE]`.
+pub const GATHERED_PIECE: u64 = 1 << 20;
 /// Octets of a subject or name by which messages are compared; what follows is the same.
 pub const MAX_ORDERED_TEXT: usize = 128;
 /// Message-IDs that one THREAD remembers; references to further ones don't join messages.

@@ -62,6 +62,8 @@ pub enum Reason {
     Base64,
     #[error("Invalid mailbox name: modified UTF-7 (RFC 3501 5.1.3) expected")]
     MailboxName,
+    #[error("Invalid mailbox name: modified UTF-7 (RFC 3501 5.1.3) expected")]
+    SelectedName,
     #[error("Invalid sequence set")]
     SequenceSet,
     #[error("Invalid flag")]

@@ -3,6 +3,7 @@
 //! Invariant: nesting is at most [`crate::limits::MAX_SEARCH_DEPTH`], except that a chain of OR is
 //! one [`SearchKey::Or`] however long. Dates are the start of the day in UTC.
 
+use roaring::RoaringBitmap;
 use tern_base::Timestamp;
 
 use crate::command::Flag;
@@ -35,6 +36,57 @@ pub struct SearchReturn {
     pub save: bool,
     /// `PARTIAL` (RFC 9394 3.1)
     pub partial: Option<Partial>,
+}
+
+/// Something of the first message of a result and of its last, in the result's order.
+pub type Ends<T> = Option<(T, T)>;
+
+impl SearchReturn {
+    /// RFC 4731 3.1: ALL where nothing else is asked.
+    #[must_use]
+    pub const fn or_all(mut self) -> Self {
+        let any = self.min || self.max || self.count || self.save;
+        self.all = self.all || (!any && self.partial.is_none());
+        self
+    }
+
+    /// Whether anything is told, rather than saved alone.
+    pub const fn tells(&self) -> bool {
+        self.all || self.count || self.min || self.max || self.partial.is_some()
+    }
+
+    /// Whether what is told is of the whole result.
+    const fn is_of_all(&self) -> bool {
+        self.all || self.count
+    }
+
+    /// RFC 7162 3.1.10: the mod-sequence that is told, of the messages that are.
+    pub fn told_modseq<T: Ord + Copy>(&self, ends: (T, T), newest: T) -> T {
+        let of_ends = !self.is_of_all() && self.partial.is_none();
+        match (of_ends, self.min, self.max) {
+            (true, true, false) => ends.0,
+            (true, false, true) => ends.1,
+            (true, true, true) => ends.0.max(ends.1),
+            _ => newest,
+        }
+    }
+
+    /// RFC 5182 2.1: what of the result is saved, where that is not all of it. RFC 9394 3.2 goes by the same
+    /// rule: what was asked to be told.
+    pub fn saved_part(
+        &self,
+        ends: Ends<u32>,
+        part: Option<RoaringBitmap>,
+    ) -> Option<RoaringBitmap> {
+        let some = self.min || self.max || self.partial.is_some();
+        if self.is_of_all() || !some {
+            return None;
+        }
+        let mut saved = part.unwrap_or_default();
+        saved.extend(ends.filter(|_| self.min).map(|(first, _)| first));
+        saved.extend(ends.filter(|_| self.max).map(|(_, last)| last));
+        Some(saved)
+    }
 }
 
 /// The arguments of SORT (RFC 5256 3, RFC 5267 for RETURN).

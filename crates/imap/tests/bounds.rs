@@ -101,13 +101,14 @@ fn a_fetch_that_reads_much_and_writes_little_is_many_steps() {
     // three of them to a step.
     assert!(steps("INBOX", "BINARY.PEEK[1]<0.1>", MESSAGES) <= few + 1);
     assert!(steps("INBOX", "BINARY.PEEK[1]<3000000.1>", MESSAGES) >= few + 3);
-    assert!(steps("Junk", "BODY.PEEK[HEADER.FIELDS (X)]", MESSAGES) >= few + 2);
+    // Of a header no more than a megabyte is read for its fields.
+    assert!(steps("Junk", "BODY.PEEK[HEADER.FIELDS (X)]", MESSAGES) <= few + 1);
     let fields: Vec<String> = (0..9)
         .map(|n| format!("BODY.PEEK[HEADER.FIELDS (X{n})]"))
         .collect();
     let fields = fields.join(" ");
     let many = steps("Junk", &format!("({fields})"), MESSAGES);
-    assert!(many >= few + 9 * 2, "{many}, {few}");
+    assert!(many >= few + 6, "{many}, {few}");
     assert_eq!(
         steps("Junk", &format!("({fields} {fields})"), MESSAGES),
         many
@@ -238,4 +239,72 @@ fn a_large_mailbox_is_deleted_in_many_steps_and_whatever_cuts_them_off() {
     house.mailboxes.finish_deletions(house.now).unwrap();
     assert_eq!(house.mailboxes.account_head(BOB).unwrap().messages, 0);
     house.check();
+}
+
+/// What comes while it goes on is not of it: it would never end where mail keeps coming.
+#[test]
+fn a_rename_of_the_inbox_takes_what_was_there() {
+    let (mut house, mut client) = house(1_100);
+    client
+        .session
+        .receive(b"r RENAME INBOX Before\r\n", house.now);
+    assert!(client.step(&mut house), "a piece, and more to come");
+    let mut left = 0;
+    while client.step(&mut house) {
+        left += 1;
+        assert!(left < 10, "it goes on and on");
+        house.deliver(format!("Subject: later {left}\r\n\r\n").into_bytes(), false);
+    }
+    let told = String::from_utf8(std::mem::take(&mut client.output)).unwrap();
+    assert!(told.ends_with("r OK Rename completed\r\n"), "{told}");
+    assert!(left > 0);
+    let status = |client: &mut Client, house: &mut House, mailbox: &str| {
+        client.ask(house, &format!("n STATUS {mailbox} (MESSAGES)"))
+    };
+    let before = status(&mut client, &mut house, "Before");
+    assert!(before.contains("(MESSAGES 1100)"), "{before}");
+    let inbox = status(&mut client, &mut house, "INBOX");
+    assert!(inbox.contains(&format!("(MESSAGES {left})")), "{inbox}");
+    house.check();
+}
+
+/// A message whose structure is too much for a row of the store, in so many octets.
+fn of_many_parts(number: usize, octets: usize) -> Vec<u8> {
+    let mut content =
+        format!("Subject: {number}\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n");
+    for part in 0..3_000 {
+        content.push_str(&format!(
+            "--b\r\nContent-ID: <{part}@example.org>\r\n\r\n\r\n"
+        ));
+    }
+    content.push_str("--b\r\n\r\n");
+    content.push_str(&"filler and more\r\n".repeat(octets / 17));
+    content.push_str("\r\n--b--\r\n");
+    content.into_bytes()
+}
+
+#[test]
+fn a_structure_that_is_made_anew_is_charged_as_what_it_is_made_of() {
+    const MESSAGES: usize = 16;
+    let mut house = House::new();
+    let mut client = Client::login(&mut house);
+    for number in 0..MESSAGES {
+        client.append(&mut house, "INBOX", "", &of_many_parts(number, 8 << 20));
+    }
+    client.output.clear();
+    for command in [
+        "SEARCH SUBJECT nowhere",
+        "SORT (SUBJECT) UTF-8 ALL",
+        "FETCH 1:* PREVIEW",
+        "FETCH 1:* BODY.PEEK[1.MIME]",
+    ] {
+        // Each begins with nothing at hand.
+        house.mailboxes = house.reopened();
+        client.ask(&mut house, "s SELECT INBOX");
+        client.steps = 0;
+        let told = client.ask(&mut house, &format!("a {command}"));
+        assert!(told.contains("a OK "), "{command}: {told}");
+        // Two of them to a step at the most.
+        assert!(client.steps >= MESSAGES / 2, "{command}: {}", client.steps);
+    }
 }

@@ -205,6 +205,61 @@ fn a_large_message_is_streamed_in_bounded_pieces() {
     house.check();
 }
 
+/// What is made of a message is under its seal as the message is, whenever it was made.
+#[test]
+fn a_seal_ends_a_literal_that_was_made_of_the_message_too() {
+    let line = format!("{}\r\n", "QUJD".repeat(19));
+    let header = "Content-Type: application/x\r\nContent-Transfer-Encoding: base64\r\n";
+    let many: String = (0..30_000)
+        .map(|n| format!("X: {n} and some more\r\n"))
+        .collect();
+    let content = format!("{header}{many}\r\n{}", line.repeat(20_000)).into_bytes();
+    for item in [
+        "BINARY.PEEK[1]",
+        "BINARY.PEEK[1]<100.800000>",
+        "BODY.PEEK[HEADER.FIELDS (X)]",
+        "BODY.PEEK[HEADER.FIELDS.NOT (Y)]<10.600000>",
+    ] {
+        for settled in [false, true] {
+            let mut house = House::new();
+            let mut client = Client::login(&mut house);
+            client.append(&mut house, "INBOX", "", &content);
+            client.ask(&mut house, "s SELECT INBOX");
+            let fetch = format!("d FETCH 1 {item}\r\n");
+            client.session.receive(fetch.as_bytes(), house.now);
+            assert!(client.step(&mut house));
+            let before = client.output.len();
+            assert!(before > 1_000, "{item}: its first piece is there");
+            house.seal(&content);
+            if settled {
+                house.withdraw(&content);
+            }
+            client.drive(&mut house);
+            assert!(client.closed, "{item}");
+            assert_eq!(client.output.len(), before, "{item}");
+            house.check();
+        }
+    }
+}
+
+/// Where little is asked for that takes much to make, the answer does not wait for another step.
+#[test]
+fn what_was_made_is_written_in_the_step_that_made_it() {
+    let line = format!("{}\r\n", "QUJD".repeat(19));
+    let header = "Content-Type: application/x\r\nContent-Transfer-Encoding: base64\r\n\r\n";
+    let content = format!("{header}{}", line.repeat(300_000)).into_bytes();
+    let mut house = House::new();
+    let mut client = Client::login(&mut house);
+    client.append(&mut house, "INBOX", "", &content);
+    client.output.clear();
+    client.ask(&mut house, "s SELECT INBOX");
+    let fetch = b"d FETCH 1 (BINARY.PEEK[1]<15000000.6> UID)\r\n";
+    client.session.receive(fetch, house.now);
+    assert!(client.step(&mut house));
+    let told = String::from_utf8_lossy(&client.output).into_owned();
+    assert_eq!(told, "* 1 FETCH (BINARY[1]<15000000> {6}\r\nABCABC");
+}
+
 #[test]
 fn withdrawn_between_two_steps_is_not_served_from_an_old_batch() {
     let mut house = House::new();

@@ -185,3 +185,60 @@ fn what_is_decoded_for_a_client_holds_memory_until_it_has_it() {
         "* 1 FETCH (BINARY.SIZE[1] 600000)\r\nc OK Fetch completed\r\n"
     );
 }
+
+#[test]
+fn a_guest_holds_what_is_decoded_of_the_owners_mail() {
+    let part = "QUJD".repeat(200_000);
+    let header = "Content-Type: application/x\r\nContent-Transfer-Encoding: base64\r\n\r\n";
+    let content = format!("{header}{part}");
+    let (mut house, mut bob) = house(u64::MAX);
+    bob.append(&mut house, "INBOX", "", content.as_bytes());
+    house.share("bob", "INBOX", "alice@example.org", "lr");
+    let mut alice = Client::login_as(&mut house, "alice");
+    alice.ask(
+        &mut house,
+        "s EXAMINE \"Other Users/bob@example.org/INBOX\"",
+    );
+    let fetch = b"a FETCH 1 BINARY.PEEK[1]\r\n";
+    alice.session.receive(fetch, house.now);
+    assert!(alice.step(&mut house));
+    let (owner, reader) = (house.account("bob"), house.account("alice"));
+    assert_eq!(house.memory.reserved_by(reader), part.len() as u64);
+    assert_eq!(house.memory.reserved_by(owner), 0);
+    alice.drive(&mut house);
+    assert_eq!(house.memory.reserved(), 0);
+}
+
+#[test]
+fn what_is_put_in_order_holds_memory_until_it_is_told() {
+    const MESSAGES: usize = 12_000;
+    let (mut house, mut client) = house(u64::MAX);
+    for number in 0..MESSAGES {
+        let content = format!("Subject: {number:0>120}\r\n\r\n");
+        client.append(&mut house, "INBOX", "", content.as_bytes());
+    }
+    client.output.clear();
+    client.ask(&mut house, "s SELECT INBOX");
+    for command in [
+        "SORT (SUBJECT) UTF-8 ALL",
+        "THREAD REFERENCES UTF-8 ALL",
+        "THREAD ORDEREDSUBJECT UTF-8 ALL",
+    ] {
+        let line = format!("a {command}\r\n");
+        house.memory = Budget::new(u64::MAX);
+        client.session.receive(line.as_bytes(), house.now);
+        let mut most = 0;
+        while client.step(&mut house) {
+            most = most.max(house.memory.reserved());
+        }
+        // Some two hundred octets each, of which a megabyte is free.
+        assert!((1 << 20..8 << 20).contains(&most), "{command}: {most}");
+        assert_eq!(house.memory.reserved(), 0, "{command}");
+        assert!(client.output.ends_with(b" completed\r\n"));
+        client.output.clear();
+        house.memory = Budget::new(1 << 19);
+        let answer = client.ask(&mut house, &format!("b {command}"));
+        let refused = "b NO [UNAVAILABLE] Not enough memory to put so many messages in order now, try again later\r\n";
+        assert_eq!(answer, refused);
+    }
+}

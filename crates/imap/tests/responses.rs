@@ -161,13 +161,13 @@ fn untagged_data() {
         });
     });
     check(
-        "* LIST (\\HasNoChildren \\Sent) \"/\" Sent (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n",
+        "* LIST (\\HasNoChildren \\Sent) \"/\" Sent (\"CHILDINFO\" (\"SUBSCRIBED\" \"SPECIAL-USE\"))\r\n",
         |out| {
             out.list(&Listed {
                 name: "Sent".into(),
                 attributes: vec!["HasNoChildren"],
                 special_use: vec![SpecialUse::Sent],
-                child_info_subscribed: true,
+                child_info: vec!["SUBSCRIBED", "SPECIAL-USE"],
             });
         },
     );

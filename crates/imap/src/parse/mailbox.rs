@@ -8,7 +8,10 @@ use crate::command::{
 
 /// RFC 9051 6.3.2, 6.3.3; parameters of RFC 7162 3.1.8 and 3.2.5.
 pub(super) fn select(cursor: &mut Cursor<'_>, read_only: bool) -> Parsed<CommandBody> {
-    let mailbox = cursor.spaced_mailbox()?;
+    let mailbox = cursor.spaced_mailbox().map_err(|reason| match reason {
+        Reason::MailboxName => Reason::SelectedName,
+        reason => reason,
+    })?;
     let mut out = Select {
         mailbox,
         read_only,

@@ -17,8 +17,8 @@ pub struct Listed {
     pub attributes: Vec<&'static str>,
     /// What it is for.
     pub special_use: Vec<SpecialUse>,
-    /// CHILDINFO: a mailbox below matches the selection though this one may not (RFC 5258 3.5).
-    pub child_info_subscribed: bool,
+    /// CHILDINFO: the options by which a mailbox below is selected and this one may not be (RFC 5258 3.5).
+    pub child_info: Vec<&'static str>,
 }
 
 /// The result of a SEARCH with RETURN.
@@ -145,8 +145,15 @@ impl ResponseWriter {
         self.raw(b"* LIST (");
         self.list_entry(mailbox);
         // RFC 9051 9 mbox-list-extended
-        if mailbox.child_info_subscribed {
-            self.raw(b" (\"CHILDINFO\" (\"SUBSCRIBED\"))");
+        for (index, option) in mailbox.child_info.iter().enumerate() {
+            let before = match index {
+                0 => " (\"CHILDINFO\" (\"",
+                _ => " \"",
+            };
+            self.word(before).word(option).byte(b'"');
+        }
+        if !mailbox.child_info.is_empty() {
+            self.raw(b"))");
         }
         self.end_line();
     }

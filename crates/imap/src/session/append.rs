@@ -96,6 +96,10 @@ impl Session {
         // Refused before any work is done.
         for message in &append.messages {
             flags_of(&message.flags)?;
+            // RFC 3502 6.3.11: so a client takes all messages of the command back.
+            if message.content.is_empty() {
+                return Err(Answer::no(CodeName::Cannot, "A message of no octets").into());
+            }
         }
         Ok(AppendTask {
             tells: place.rights.has(Rights::READ),

@@ -6,6 +6,10 @@
 //! its answer says. Refuses to bound what a session holds: that is the memory that all sessions share.
 
 use std::cell::Cell;
+use std::sync::Arc;
+
+use tern_mailbox::{MailboxError, Mailboxes, MessageRow};
+use tern_mime::Structure;
 
 use crate::limits::{
     MAX_STEP_OUTPUT, MESSAGES_PER_PIECE, WORK_OF_PIECE, WORK_OF_ROW, WORK_OF_TEST, WORK_PER_STEP,
@@ -45,6 +49,22 @@ impl StepBudget {
     /// A piece of a command, whatever is in it: so that one which has nothing to charge ends, too.
     pub(super) fn piece(&self) {
         self.octets(WORK_OF_PIECE);
+    }
+
+    /// The structure of a message, which was read `ahead` and charged then, or is read now: a step that looks at
+    /// the structure of a message has to ask here.
+    pub(super) fn structure(
+        &self,
+        mailboxes: &Mailboxes,
+        row: &MessageRow,
+        ahead: Option<Arc<Structure>>,
+    ) -> Result<Arc<Structure>, MailboxError> {
+        if let Some(structure) = ahead {
+            return Ok(structure);
+        }
+        let (structure, octets) = mailboxes.structure_and_work(row)?;
+        self.octets(octets);
+        Ok(structure)
     }
 
     /// Octets of output that the step may still write.

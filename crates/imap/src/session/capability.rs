@@ -1,6 +1,7 @@
 //! CAPABILITY by state (RFC 9051 6.1.1, 7.2.2).
 //!
-//! Invariant: what is announced works in the state in which it is announced.
+//! Invariant: what is announced works in the state in which it is announced, but for ENABLE and IDLE, which are
+//! announced from the greeting on, as by others, and take a login (RFC 5161 3.1, RFC 2177 3).
 
 use super::{Session, State};
 

@@ -1,7 +1,8 @@
 //! COPY and MOVE with their UID forms (RFC 9051 6.4.7, 6.4.8).
 //!
-//! Invariant: a COPY that fails leaves nothing behind in the target, unless a crash of the server is why: what
-//! was copied before it, [`MESSAGES_PER_PIECE`] at a time, stays. Each message of a MOVE is in
+//! Invariant: of a COPY that fails nothing is left in the target: what was copied, a transaction at a time, is
+//! taken back before the answer. Where a crash of the server or the end of the connection cuts it off, or its
+//! store can't take it back, that stays. Each message of a MOVE is in
 //! one of the two mailboxes at every moment, and what was moved is told even where the rest fails. What
 //! goes to another account is read within the memory that all sessions share.
 
@@ -32,6 +33,8 @@ pub(super) struct CopyTask {
     target: RoaringBitmap,
     pairs: Vec<CopiedPair>,
     missing: bool,
+    /// Why what was copied is being taken back.
+    failed: Option<Failure>,
 }
 
 impl Session {
@@ -56,6 +59,7 @@ impl Session {
             target,
             pairs: Vec::new(),
             missing: false,
+            failed: None,
         }))
     }
 }
@@ -66,21 +70,25 @@ impl CopyTask {
         session: &mut Session,
         cx: &mut Context<'_>,
     ) -> Result<Progress, Failure> {
-        // To another account one by one, so that what was done before one that fails is known.
+        if let Some(failure) = self.failed.take() {
+            return self.take_back(failure, session, cx);
+        }
+        // To another account one by one: each is read whole.
         let most = match session.here()?.account == self.to.account {
             true => MESSAGES_PER_PIECE,
             false => 1,
         };
         let uids: Vec<Uid> = self.target.iter().take(most).map(Uid).collect();
-        if let Some(last) = uids.last() {
-            self.target.remove_range(..=last.0);
-            cx.budget.changes(uids.len());
-            match self.transfer(&uids, session, cx) {
-                Ok(pairs) => {
-                    self.missing |= pairs.len() < uids.len();
-                    self.pairs.extend(pairs);
-                }
+        if !uids.is_empty() {
+            let (pairs, taken) = match self.transfer(&uids, session, cx) {
+                Ok(done) => done,
                 Err(failure) => return self.fail(failure, session, cx),
+            };
+            cx.budget.changes(taken);
+            self.missing |= pairs.len() < taken;
+            self.pairs.extend(pairs);
+            if let Some(last) = taken.checked_sub(1).and_then(|last| uids.get(last)) {
+                self.target.remove_range(..=last.0);
             }
             if !self.target.is_empty() {
                 return Ok(Progress::More);
@@ -89,13 +97,14 @@ impl CopyTask {
         self.finish(session, cx)
     }
 
-    /// Copies or moves some, within an account or from one to another.
+    /// Copies or moves the first of some in one transaction, within an account or from one to another. Answers
+    /// how many of them that was.
     fn transfer(
         &self,
         uids: &[Uid],
         session: &mut Session,
         cx: &Context<'_>,
-    ) -> Result<Vec<CopiedPair>, Failure> {
+    ) -> Result<(Vec<CopiedPair>, usize), Failure> {
         let connection = session.connection();
         let own = session.account()?;
         let here = session.here()?;
@@ -116,7 +125,7 @@ impl CopyTask {
             if let Some(tag) = crossed.and_then(|one| one.sealed) {
                 session.event(Event::Sealed(tag));
             }
-            return Ok(crossed.map(|one| one.pair).into_iter().collect());
+            return Ok((crossed.map(|one| one.pair).into_iter().collect(), 1));
         }
         let transfer = Transfer {
             from,
@@ -125,17 +134,14 @@ impl CopyTask {
             // In somebody else's mailboxes nothing is asked for by that.
             by: connection.as_ref().filter(|_| account == own),
         };
-        Ok(match self.take {
-            true => cx.mailboxes.move_messages(&transfer, cx.now)?,
-            false => cx.mailboxes.copy(&transfer, cx.now)?,
-        })
+        Ok(cx.mailboxes.transfer_some(&transfer, cx.now, self.take)?)
     }
 
     fn finish(&mut self, session: &mut Session, cx: &Context<'_>) -> Result<Progress, Failure> {
         // RFC 2180 4.4: a number whose message is gone fails the command; UIDs are passed over.
         let gone = self.missing && !self.uid;
         if gone && !self.take {
-            self.roll_back(cx)?;
+            return self.take_back(expunge_issued().into(), session, cx);
         }
         let code = self.copy_uid();
         if self.take {
@@ -145,9 +151,6 @@ impl CopyTask {
                 return Ok(Progress::Done(expunge_issued()));
             }
             return Ok(Progress::Done(Answer::ok("Move completed", Sync::Full)));
-        }
-        if gone {
-            return Ok(Progress::Done(expunge_issued()));
         }
         let mut answer = Answer::ok("Copy completed", Sync::Full);
         answer.code = code;
@@ -161,8 +164,7 @@ impl CopyTask {
         cx: &Context<'_>,
     ) -> Result<Progress, Failure> {
         if !self.take {
-            self.roll_back(cx)?;
-            return Err(failure);
+            return self.take_back(failure, session, cx);
         }
         let code = self.copy_uid();
         self.tell_moved(session, code);
@@ -177,13 +179,27 @@ impl CopyTask {
         Ok(Progress::Done(answer.with_sync(Sync::Full)))
     }
 
-    /// RFC 9051 6.4.7: a COPY that fails leaves the target as it was.
-    fn roll_back(&mut self, cx: &Context<'_>) -> Result<(), Failure> {
-        let copies: Vec<Uid> = self.pairs.drain(..).map(|pair| pair.to).collect();
+    /// RFC 9051 6.4.7: a COPY that fails leaves the target as it was. Takes a piece of what was copied back.
+    fn take_back(
+        &mut self,
+        failure: Failure,
+        session: &mut Session,
+        cx: &Context<'_>,
+    ) -> Result<Progress, Failure> {
+        let rest = self.pairs.len().saturating_sub(MESSAGES_PER_PIECE);
+        let copies: Vec<Uid> = self.pairs.drain(rest..).map(|pair| pair.to).collect();
+        cx.budget.changes(copies.len());
         // What was put there is taken back, with the right to expunge there or without.
         let to = Access::owner(self.to.account, self.to.mailbox);
-        cx.mailboxes.expunge(&to, &copies, false, cx.now)?;
-        Ok(())
+        if let Err(error) = cx.mailboxes.expunge(&to, &copies, false, cx.now) {
+            session.failed("taking back what was copied", &error);
+            return Err(failure);
+        }
+        if self.pairs.is_empty() {
+            return Err(failure);
+        }
+        self.failed = Some(failure);
+        Ok(Progress::More)
     }
 
     /// RFC 9051 7.1 COPYUID; none where nothing was copied.

@@ -105,7 +105,7 @@ impl Session {
                 self.here()?;
                 Ok(Answer::ok("Check completed", Sync::Full).into())
             }
-            CommandBody::Close => self.close_mailbox(cx),
+            CommandBody::Close => self.close_mailbox(),
             CommandBody::Unselect => self.unselect(),
             CommandBody::Expunge(set) => self.expunge(set.as_ref()),
             CommandBody::Search(search) => self.search(search, tag, cx),

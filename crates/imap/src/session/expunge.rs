@@ -48,12 +48,11 @@ impl Session {
 
 impl ExpungeTask {
     /// The expunge of a mailbox that is selected no more.
-    pub(super) fn closing(selected: &Selected, mut uids: Vec<Uid>, answer: Answer) -> Self {
-        uids.reverse();
+    pub(super) fn closing(selected: Selected, answer: Answer) -> Self {
         Self {
-            access: selected.access.clone(),
-            set: None,
-            uids: Some(uids),
+            access: selected.access,
+            set: Some(selected.known),
+            uids: None,
             any: false,
             answer,
         }
@@ -68,7 +67,12 @@ impl ExpungeTask {
         let uids = match &mut self.uids {
             Some(uids) => uids,
             None => {
-                let view = cx.mailboxes.view(account, mailbox)?;
+                let view = match cx.mailboxes.view(account, mailbox) {
+                    Err(MailboxError::NoMailbox) if self.answer.sync == Sync::Nothing => {
+                        return Ok(Progress::Done(self.answer.clone()));
+                    }
+                    view => view?,
+                };
                 let set = self.set.take().unwrap_or_default();
                 cx.budget.tests(view.len(), 1);
                 let mut uids = deleted_in(&view, &set);

@@ -1,7 +1,7 @@
 //! LIST (RFC 9051 6.3.9: LIST-EXTENDED, SPECIAL-USE, LIST-STATUS; LIST-MYRIGHTS, RFC 8440) and LSUB (RFC 3501 6.3.9).
 //!
 //! Invariant: mailboxes above a listed one exist, but for those of others, above which there may be names
-//! without a mailbox; a mailbox of others is listed where its owner gave the right to see it, and its
+//! without a mailbox, and for names that are subscribed to without one; a mailbox of others is listed where its owner gave the right to see it, and its
 //! messages are counted where they may be read. Matching is linear in name times pattern, a command
 //! compares a bounded number of octets, and a step of its answer a small part of them.
 
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use tern_mailbox::{Folder, MailboxError, Rights, Role};
 
 use super::answer::{Answer, Failure, Sync};
-use super::listed::{Named, is_asked_for, others, own};
+use super::listed::{Named, is_asked_for, lost, others, own};
 use super::place::Place;
 use super::run::{Progress, Task};
 use super::status::write_status;
@@ -27,11 +27,15 @@ pub(super) const OTHERS: &str = "Other Users/";
 /// A LIST or LSUB whose answers are being written.
 pub(super) struct ListTask {
     lsub: bool,
+    /// The client knows of LIST-EXTENDED.
+    extended: bool,
     select: ListSelect,
     returns: ListReturn,
     patterns: Vec<String>,
     names: Vec<Named>,
-    /// Names above one that is selected and matches no pattern.
+    /// Of the first names, whether they match a pattern.
+    matched: Vec<bool>,
+    /// Once all were compared: names above one that is selected and matches no pattern.
     above_hidden: Option<BTreeSet<usize>>,
     next: usize,
 }
@@ -54,10 +58,12 @@ impl Session {
         let patterns: Vec<String> = patterns.map(|one| joined(&list.reference, one)).collect();
         Ok(Task::List(ListTask {
             lsub: false,
+            extended: list.extended,
             select: list.select,
             returns: list.returns,
             names: self.names(&patterns, cx)?,
             patterns,
+            matched: Vec::new(),
             above_hidden: None,
             next: 0,
         }))
@@ -72,6 +78,7 @@ impl Session {
         let patterns = vec![joined(reference, pattern)];
         Ok(Task::List(ListTask {
             lsub: true,
+            extended: false,
             select: ListSelect {
                 subscribed: true,
                 ..ListSelect::default()
@@ -79,6 +86,7 @@ impl Session {
             returns: ListReturn::default(),
             names: self.names(&patterns, cx)?,
             patterns,
+            matched: Vec::new(),
             above_hidden: None,
             next: 0,
         }))
@@ -88,6 +96,7 @@ impl Session {
     fn names(&self, patterns: &[String], cx: &Context<'_>) -> Result<Vec<Named>, Failure> {
         let account = self.account()?;
         let mut names = own(account, cx.mailboxes.folders(account)?);
+        lost(account, cx.mailboxes.subscribed_names(account)?, &mut names);
         if patterns.iter().any(|pattern| is_asked_for(pattern)) {
             others(account, cx, &mut names)?;
         }
@@ -153,20 +162,23 @@ impl ListTask {
         session: &mut Session,
         cx: &mut Context<'_>,
     ) -> Result<Progress, Failure> {
+        if !self.compare(session, cx) {
+            return Ok(Progress::More);
+        }
         let above_hidden = match self.above_hidden.take() {
             Some(above) => above,
             None => self.find_above_hidden(),
         };
-        let per_name = self.patterns.iter().map(String::len).sum::<usize>() + 1;
         while let Some(name) = self.names.get(self.next) {
             if cx.budget.is_spent(&session.out) {
                 self.above_hidden = Some(above_hidden);
                 return Ok(Progress::More);
             }
             let above = above_hidden.contains(&self.next);
+            let matched = self.matched.get(self.next).copied().unwrap_or_default();
             self.next += 1;
-            cx.budget.octets((per_name * name.folder.path.len()) as u64);
-            if !self.matches(name) {
+            cx.budget.tests(1, 1);
+            if !matched {
                 continue;
             }
             if self.lsub {
@@ -181,6 +193,19 @@ impl ListTask {
             "List completed"
         };
         Ok(Progress::Done(Answer::ok(text, Sync::Full)))
+    }
+
+    /// Compares names with the patterns, as many as the step may. Whether all are compared.
+    fn compare(&mut self, session: &Session, cx: &Context<'_>) -> bool {
+        let per_name = self.patterns.iter().map(String::len).sum::<usize>() + 1;
+        while let Some(name) = self.names.get(self.matched.len()) {
+            if cx.budget.is_spent(&session.out) {
+                return false;
+            }
+            cx.budget.octets((per_name * name.folder.path.len()) as u64);
+            self.matched.push(self.matches(name));
+        }
+        true
     }
 
     fn matches(&self, name: &Named) -> bool {
@@ -206,8 +231,8 @@ impl ListTask {
         if !asked {
             return out;
         }
-        for name in &self.names {
-            if !name.is_there || !self.is_selected(name) || self.matches(name) {
+        for (name, matched) in self.names.iter().zip(&self.matched) {
+            if *matched || !self.is_selected(name) {
                 continue;
             }
             let mut above = name.parent;
@@ -219,6 +244,16 @@ impl ListTask {
             }
         }
         out
+    }
+
+    /// RFC 5258 3.5, RFC 6154 6: what is below was selected by all of the options.
+    fn child_info(&self, above: bool) -> Vec<&'static str> {
+        let options = [
+            (self.select.subscribed, "SUBSCRIBED"),
+            (self.select.special_use, "SPECIAL-USE"),
+        ];
+        let asked = options.into_iter().filter(|(asked, _)| above && *asked);
+        asked.map(|(_, option)| option).collect()
     }
 
     fn write_lsub(&self, session: &mut Session, name: &Named, above: bool) {
@@ -245,11 +280,16 @@ impl ListTask {
         if !self.is_selected(name) && !above {
             return Ok(());
         }
+        if name.is_lost && !self.select.subscribed {
+            return Ok(());
+        }
         let mut attributes = vec![children_attribute(name.is_parent)];
         if !name.is_there {
-            // RFC 9051 7.3.1; IMAP4rev1 has no other word for it (RFC 5258 3).
             attributes.insert(0, "NonExistent");
-            attributes.insert(1, "Noselect");
+            // RFC 9051 7.3.1: the one says the other; IMAP4rev1 has no other word for it (RFC 5258 3).
+            if !self.extended {
+                attributes.insert(1, "Noselect");
+            }
         }
         if folder.subscribed && (self.select.subscribed || self.returns.subscribed) {
             attributes.push("Subscribed");
@@ -259,7 +299,7 @@ impl ListTask {
             attributes,
             // RFC 6154 2 lets a plain LIST tell special uses, and many clients ask in no other way.
             special_use: special_use(folder).into_iter().collect(),
-            child_info_subscribed: above && self.select.subscribed,
+            child_info: self.child_info(above),
         });
         if !name.is_there || !(self.returns.my_rights || self.returns.status.is_some()) {
             return Ok(());

@@ -1,4 +1,5 @@
-//! The names that LIST chooses from: one's own mailboxes, and of others those that their owners let see.
+//! The names that LIST chooses from: one's own mailboxes, the names that are subscribed to without a mailbox, and
+//! of others the mailboxes that their owners let see.
 //!
 //! Invariant: a mailbox of others has a name here where there is the right to see it and nowhere else; the
 //! names above it that are no mailbox, or none that may be seen, are told as such (RFC 4314 4).
@@ -22,6 +23,8 @@ pub(super) struct Named {
     pub(super) folder: Folder,
     /// There is a mailbox of that name that may be seen.
     pub(super) is_there: bool,
+    /// It is one's own, and told only where it is asked what is subscribed to.
+    pub(super) is_lost: bool,
     /// There are names below it.
     pub(super) is_parent: bool,
     /// The name above it, by its place in the list.
@@ -48,12 +51,55 @@ pub(super) fn own(account: AccountId, folders: Vec<Folder>) -> Vec<Named> {
     let named = |folder: Folder| Named {
         account,
         is_there: true,
+        is_lost: false,
         is_parent: parents.contains(&folder.id),
         parent: folder.parent.and_then(|id| places.get(&id).copied()),
         actor: None,
         folder,
     };
     folders.into_iter().map(named).collect()
+}
+
+/// Adds the names of one's own that are subscribed to without a mailbox, with those above them that are none
+/// either.
+pub(super) fn lost(account: AccountId, subscribed: Vec<String>, names: &mut Vec<Named>) {
+    if subscribed.is_empty() {
+        return;
+    }
+    let path_of = |(at, name): (usize, &Named)| (name.folder.path.clone(), at);
+    let mut places: BTreeMap<String, usize> = (0..).zip(&*names).map(path_of).collect();
+    for path in subscribed {
+        let at = place_of(account, &path, &mut places, names);
+        // A mailbox may have come to the name with the one that it is in.
+        if let Some(name) = names.get_mut(at) {
+            name.folder.subscribed = true;
+        }
+    }
+}
+
+/// Where a name stands among the others; it is put there where it does not.
+fn place_of(
+    account: AccountId,
+    path: &str,
+    places: &mut BTreeMap<String, usize>,
+    names: &mut Vec<Named>,
+) -> usize {
+    if let Some(at) = places.get(path) {
+        return *at;
+    }
+    let above = path.rfind(SEPARATOR).and_then(|cut| path.get(..cut));
+    let parent = above.map(|above| place_of(account, above, places, names));
+    names.push(Named {
+        account,
+        is_there: false,
+        is_lost: true,
+        is_parent: false,
+        parent,
+        actor: None,
+        folder: nothing(path),
+    });
+    places.insert(path.to_owned(), names.len() - 1);
+    names.len() - 1
 }
 
 /// Whether a pattern may match a name of others' mailboxes.
@@ -127,6 +173,7 @@ fn add(actor: &Actor, seen: Vec<(AccountId, Folder, usize)>, names: &mut Vec<Nam
         added.push(Named {
             account: *account,
             is_there: folder.is_some(),
+            is_lost: false,
             is_parent: parents.contains(path),
             parent: parent.copied(),
             actor: Some(actor.clone()),

@@ -25,6 +25,8 @@ pub(super) struct DeleteTask {
 pub(super) struct RenameInboxTask {
     account: AccountId,
     to: MailboxId,
+    /// What came from here on came behind the command, and stays.
+    up_to: Uid,
 }
 
 impl Session {
@@ -120,13 +122,16 @@ impl Session {
         let path = whose.path.strip_suffix(SEPARATOR).unwrap_or(whose.path);
         if folder.id == INBOX && place.access.is_owners() {
             let to = cx.mailboxes.create_folder(account, path, None, cx.now)?.id;
-            return Ok(Task::RenameInbox(RenameInboxTask { account, to }));
+            let up_to = cx.mailboxes.counters(account, INBOX)?.uid_next;
+            let task = RenameInboxTask { account, to, up_to };
+            return Ok(Task::RenameInbox(task));
         }
         cx.mailboxes.rename_folder(&place.access, path, cx.now)?;
         Ok(Answer::ok("Rename completed", Sync::Full).into())
     }
 
-    /// A subscription belongs to a mailbox that exists, and goes with it.
+    /// A subscription begins with a mailbox that exists, and one to a mailbox of one's own stays without it (RFC
+    /// 9051 6.3.7).
     pub(super) fn subscribe(
         &mut self,
         mailbox: &MailboxName,
@@ -161,6 +166,10 @@ impl Session {
         if place.access.is_owners() {
             cx.mailboxes
                 .subscribe_folder(account, mailbox, subscribed)?;
+            // It may have come to a name that was subscribed to before.
+            if !subscribed {
+                cx.mailboxes.unsubscribe_name(account, &place.folder.path)?;
+            }
         } else {
             let foreign = (account, mailbox);
             cx.mailboxes
@@ -173,6 +182,7 @@ impl Session {
     /// alone, so that the answer tells nothing.
     fn forget(&self, name: &MailboxName, cx: &Context<'_>) -> Result<(), Failure> {
         let account = self.account()?;
+        cx.mailboxes.unsubscribe_name(account, name.as_str())?;
         for foreign in cx.mailboxes.subscribed(account)? {
             let owner = Grantee::Account(foreign.0);
             let Some(address) = cx.sharing.name_of(owner).map_err(store)? else {
@@ -236,8 +246,9 @@ impl RenameInboxTask {
         let view = cx.mailboxes.view(self.account, INBOX)?;
         let uids: Vec<Uid> = view
             .iter()
-            .take(MESSAGES_PER_PIECE)
             .map(|entry| entry.uid)
+            .take_while(|uid| *uid < self.up_to)
+            .take(MESSAGES_PER_PIECE)
             .collect();
         if uids.is_empty() {
             return Ok(Progress::Done(Answer::ok("Rename completed", Sync::Full)));

@@ -17,6 +17,7 @@ mod dispatch;
 mod expunge;
 mod fetch;
 mod flags;
+mod held;
 mod list;
 mod listed;
 mod login;
@@ -302,6 +303,10 @@ impl Session {
             // RFC 9051 6.4.4
             Reason::Charset => (Condition::No, Some(Code::BadCharset)),
             Reason::MailboxName => (Condition::No, Some(CodeName::Cannot.into())),
+            Reason::SelectedName => {
+                self.leave_mailbox();
+                (Condition::No, Some(CodeName::Cannot.into()))
+            }
             // RFC 6154 3
             Reason::SpecialUse => (Condition::No, Some(CodeName::UseAttr.into())),
             Reason::TooMany | Reason::TooManyTexts => (Condition::No, Some(CodeName::Limit.into())),
@@ -478,6 +483,10 @@ impl Protocol for Session {
                 self.has_input() || self.wants_push()
             }
         }
+    }
+
+    fn is_busy(&self) -> bool {
+        matches!(self.phase, Phase::Running(_))
     }
 
     fn wants_input(&self) -> bool {

@@ -5,7 +5,7 @@
 
 use roaring::RoaringBitmap;
 use tern_base::{AccountId, Modseq, Uid};
-use tern_mailbox::{MailboxError, Rights, SystemFlag, View};
+use tern_mailbox::{Rights, SystemFlag, View};
 
 use super::answer::{Answer, AnswerCode, Failure, Sync};
 use super::expunge::ExpungeTask;
@@ -32,12 +32,7 @@ impl Session {
             return Err(Answer::bad("ENABLE QRESYNC first").into());
         }
         self.account()?;
-        if self.take_selected().is_some() {
-            // RFC 9051 7.1, CLOSED; RFC 7162 3.2.11
-            let code = Some(CodeName::Closed.into());
-            self.out
-                .untagged(Condition::Ok, code, "Previous mailbox closed");
-        }
+        self.leave_mailbox();
         if select.condstore || select.qresync.is_some() {
             self.enable_condstore();
         }
@@ -67,6 +62,16 @@ impl Session {
             *slot = Some(Box::new(selected));
         }
         Ok(task)
+    }
+
+    /// RFC 9051 6.3.2: whatever comes of a SELECT, the mailbox before it is selected no more.
+    pub(super) fn leave_mailbox(&mut self) {
+        if self.take_selected().is_some() {
+            // RFC 9051 7.1, CLOSED; RFC 7162 3.2.11
+            let code = Some(CodeName::Closed.into());
+            self.out
+                .untagged(Condition::Ok, code, "Previous mailbox closed");
+        }
     }
 
     /// The untagged part of the answer.
@@ -139,25 +144,15 @@ impl Session {
     }
 
     /// RFC 9051 6.4.1: expunges without telling.
-    pub(super) fn close_mailbox(&mut self, cx: &Context<'_>) -> Result<Task, Failure> {
+    pub(super) fn close_mailbox(&mut self) -> Result<Task, Failure> {
         let here = self.here()?;
         let answer = Answer::ok("Close completed", Sync::Nothing);
-        let deleted = match cx
-            .mailboxes
-            .view(here.account, here.selected.access.mailbox)
-        {
-            _ if here.selected.read_only => Vec::new(),
-            // RFC 4314 4: whoever may not expunge closes the mailbox all the same.
-            _ if !here.selected.rights.has(Rights::EXPUNGE) => Vec::new(),
-            Ok(view) => deleted_in(&view, &here.selected.known),
-            Err(MailboxError::NoMailbox) => Vec::new(),
-            Err(error) => return Err(error.into()),
-        };
-        let Some(selected) = self.take_selected().filter(|_| !deleted.is_empty()) else {
-            return Ok(answer.into());
-        };
-        let task = ExpungeTask::closing(&selected, deleted, answer);
-        Ok(Task::Expunge(task))
+        // RFC 4314 4: whoever may not expunge closes the mailbox all the same.
+        let may = !here.selected.read_only && here.selected.rights.has(Rights::EXPUNGE);
+        Ok(match self.take_selected().filter(|_| may) {
+            Some(selected) => Task::Expunge(ExpungeTask::closing(*selected, answer)),
+            None => answer.into(),
+        })
     }
 }
 

@@ -14,12 +14,13 @@ use tern_mime::{Address, MessageView};
 use super::answer::{Answer, Failure, Sync};
 use super::budget::StepBudget;
 use super::collation::collated;
+use super::held::Held;
 use super::run::{Progress, Task};
 use super::search::{Find, Gather, decoded, names_modseq};
 use super::{Context, Here, Session};
 use crate::command::Tag;
 use crate::respond::data::Esearch;
-use crate::search::{SearchReturn, Sort, SortKey};
+use crate::search::{Ends, SearchReturn, Sort, SortKey};
 use crate::sequence::ranges_of;
 
 /// A SORT of which a part is done.
@@ -30,7 +31,12 @@ pub(super) struct SortTask {
     returns: Option<SearchReturn>,
     criteria: Vec<(bool, SortKey)>,
     names_modseq: bool,
+    /// The newest of what was found, and those of the first and the last in order.
     modseq: Modseq,
+    ends: Ends<Modseq>,
+    /// Octets that what is compared takes, and the memory for them.
+    octets: u64,
+    held: Held,
     phase: Phase,
 }
 
@@ -38,7 +44,7 @@ enum Phase {
     Finding(Box<Find>),
     Reading {
         gather: Gather,
-        keys: Vec<(Box<[u8]>, u32)>,
+        keys: Vec<(Box<[u8]>, u32, Modseq)>,
     },
     /// The order, and how many of it were written where the response line is open.
     Writing {
@@ -61,11 +67,7 @@ impl Session {
         }
         let viewer = self.viewer();
         let here = self.here()?;
-        let mut returns = sort.returns;
-        if let Some(returns) = &mut returns {
-            let any = returns.min || returns.max || returns.count || returns.save;
-            returns.all |= !any;
-        }
+        let returns = sort.returns.map(SearchReturn::or_all);
         let find = Find::new(&sort.key, here.selected, viewer, cx.now);
         if returns.is_some_and(|returns| returns.save) {
             // RFC 5182 2.1: a search that fails leaves nothing saved.
@@ -78,6 +80,9 @@ impl Session {
             criteria: sort.criteria,
             names_modseq,
             modseq: Modseq(0),
+            ends: None,
+            octets: 0,
+            held: Held::default(),
             phase: Phase::Finding(Box::new(find)),
         }))
     }
@@ -110,9 +115,12 @@ impl SortTask {
             }
             Phase::Reading { gather, keys } if !gather.is_done() => {
                 let (criteria, modseq) = (&self.criteria, &mut self.modseq);
+                let octets = &mut self.octets;
                 let mut take = |entry: &Entry, parsed: Option<&MessageView<'_>>| {
                     *modseq = entry.modseq.max(*modseq);
-                    keys.push((packed(criteria, entry, parsed), entry.uid.0));
+                    let key = packed(criteria, entry, parsed);
+                    *octets += (key.len() + OF_KEY) as u64;
+                    keys.push((key, entry.uid.0, entry.modseq));
                 };
                 let by_view =
                     |(_, key): &(bool, SortKey)| matches!(key, SortKey::Arrival | SortKey::Size);
@@ -121,11 +129,14 @@ impl SortTask {
                 } else {
                     gather.messages(&here, cx, |entry, parsed| take(entry, Some(parsed)))?;
                 }
+                self.held.grow_to(self.octets, session, cx)?;
             }
             Phase::Reading { keys, .. } => {
                 // UIDs ascend as sequence numbers do.
                 keys.sort_unstable();
-                let order = keys.iter().map(|(_, uid)| *uid).collect();
+                let (first, last) = (keys.first(), keys.last());
+                self.ends = first.zip(last).map(|(first, last)| (first.2, last.2));
+                let order = keys.iter().map(|(_, uid, _)| *uid).collect();
                 let written = None;
                 self.phase = Phase::Writing { order, written };
             }
@@ -141,31 +152,31 @@ impl SortTask {
         let selected = here.selected;
         let out = here.out;
         let number = |uid: u32| if self.uid { uid } else { selected.number(uid) };
-        let modseq = (self.names_modseq && !order.is_empty()).then_some(self.modseq.0);
+        let modseqs = self.ends.filter(|_| self.names_modseq);
+        // RFC 5267 3.1: the first and the last in the order.
+        let ends = order.first().copied().zip(order.last().copied());
         if let Some(returns) = self.returns {
             let all = returns
                 .all
                 .then(|| ranges_of(order.iter().map(|uid| number(*uid))));
-            // RFC 5267 3.1: the first and the last in the order.
             let result = Esearch {
                 uid: self.uid,
-                min: order
-                    .first()
-                    .filter(|_| returns.min)
-                    .map(|uid| number(*uid)),
-                max: order.last().filter(|_| returns.max).map(|uid| number(*uid)),
+                min: ends.filter(|_| returns.min).map(|(first, _)| number(first)),
+                max: ends.filter(|_| returns.max).map(|(_, last)| number(last)),
                 all: all.as_deref(),
                 partial: None,
                 count: returns
                     .count
                     .then(|| u32::try_from(order.len()).unwrap_or(u32::MAX)),
-                modseq,
+                modseq: modseqs.map(|ends| returns.told_modseq(ends, self.modseq).0),
             };
-            if returns.all || returns.count || returns.min || returns.max {
+            if returns.tells() {
                 out.esearch(&self.tag, &result);
             }
             if returns.save {
-                selected.saved = Arc::new(order.iter().copied().collect());
+                let saved = returns.saved_part(ends, None);
+                let all = || order.iter().copied().collect();
+                selected.saved = Arc::new(saved.unwrap_or_else(all));
             }
             return Progress::Done(answer(self.uid));
         }
@@ -183,13 +194,16 @@ impl SortTask {
             return Progress::More;
         }
         *written = None;
-        if let Some(modseq) = modseq {
-            out.raw(b" (MODSEQ ").number(modseq).byte(b')');
+        if modseqs.is_some() {
+            out.raw(b" (MODSEQ ").number(self.modseq.0).byte(b')');
         }
         out.end_line();
         Progress::Done(answer(self.uid))
     }
 }
+
+/// What a message takes beside the octets that it is compared by.
+const OF_KEY: usize = size_of::<(Box<[u8]>, u32, Modseq)>() + 16;
 
 fn answer(uid: bool) -> Answer {
     let sync = if uid { Sync::Full } else { Sync::KeepNumbers };

@@ -75,14 +75,7 @@ pub(crate) struct House {
 impl House {
     pub(crate) fn new() -> Self {
         let engine = MemEngine::new();
-        let keys = tern_recall::Keys {
-            content: [1; 32],
-            token: [9; 32],
-        };
-        let (shared, settings): (Arc<dyn Engine>, _) =
-            (Arc::new(engine.clone()), tern_recall::Settings::default());
-        let mailboxes = tern_recall::mailboxes(&shared, keys, &settings, Arc::new(NoListener));
-        let mailboxes = mailboxes.unwrap();
+        let mailboxes = open(&engine);
         for domain in ["example.org", "example.net"] {
             let domain = tern_base::Domain::parse(domain).unwrap();
             tern_directory::add_domain(&engine, &domain, NOW).unwrap();
@@ -110,6 +103,11 @@ impl House {
             now: NOW,
             compressed: false,
         }
+    }
+
+    /// The mailboxes with nothing in their caches.
+    pub(crate) fn reopened(&self) -> Mailboxes {
+        open(&self.engine)
     }
 
     pub(crate) fn digest(&self, content: &[u8]) -> ContentDigest {
@@ -253,6 +251,16 @@ impl House {
         let findings = self.mailboxes.check(&BTreeMap::new()).unwrap();
         assert!(findings.is_empty(), "{findings:?}");
     }
+}
+
+fn open(engine: &MemEngine) -> Mailboxes {
+    let keys = tern_recall::Keys {
+        content: [1; 32],
+        token: [9; 32],
+    };
+    let (shared, settings): (Arc<dyn Engine>, _) =
+        (Arc::new(engine.clone()), tern_recall::Settings::default());
+    tern_recall::mailboxes(&shared, keys, &settings, Arc::new(NoListener)).unwrap()
 }
 
 /// A client with its session.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use tern_base::AccountId;
 use tern_mailbox::{Ahead, MailboxError, Mailboxes, MessageRow};
+use tern_mime::limits::MAX_HEADER_BYTES;
 use tern_mime::{MessageView, Structure};
 use tern_session::{ContentMemory, Reservation};
 use tern_store::StoreError;
@@ -38,7 +39,10 @@ pub(super) struct Reader<'a> {
     pub(super) mailboxes: &'a Mailboxes,
     /// For what is made of a message and has to be held.
     pub(super) memory: &'a dyn ContentMemory,
-    pub(super) account: AccountId,
+    /// Whose messages they are.
+    pub(super) owner: AccountId,
+    /// Who reads them, and holds what is made of them.
+    pub(super) holder: AccountId,
     pub(super) budget: &'a StepBudget,
     /// Where the part that was decoded last can be gone on with.
     pub(super) marks: &'a Cell<Marks>,
@@ -57,7 +61,7 @@ pub(super) struct Content<'a> {
 impl<'a> Content<'a> {
     /// Reads octets; refused once the message is sealed.
     pub(super) fn read(&self, range: Range<u64>) -> Result<Cow<'a, [u8]>, MailboxError> {
-        let (mailboxes, account, row) = (self.by.mailboxes, self.by.account, self.row);
+        let (mailboxes, account, row) = (self.by.mailboxes, self.by.owner, self.row);
         let octets = match self.ahead {
             Some(ahead) => mailboxes.serve(account, row, ahead, &range)?,
             None => Cow::Owned(mailboxes.read(account, row, range)?.0),
@@ -68,12 +72,8 @@ impl<'a> Content<'a> {
 
     /// The structure of the content.
     pub(super) fn structure(&self) -> Result<Arc<Structure>, MailboxError> {
-        if let Some(structure) = self.structure {
-            return Ok(Arc::clone(structure));
-        }
-        let structure = self.by.mailboxes.structure(self.row)?;
-        self.by.budget.octets(structure.row_len() as u64);
-        Ok(structure)
+        let ahead = self.structure.cloned();
+        self.by.budget.structure(self.by.mailboxes, self.row, ahead)
     }
 
     /// Sets memory aside for what is made of so many octets, from their reading until the client has taken
@@ -82,7 +82,7 @@ impl<'a> Content<'a> {
         if octets <= CONTENT_PIECE {
             return Ok(None);
         }
-        let reserved = self.by.memory.reserve(Some(self.by.account), octets);
+        let reserved = self.by.memory.reserve(Some(self.by.holder), octets);
         reserved.map(Some).ok_or(StoreError::Busy.into())
     }
 
@@ -104,8 +104,12 @@ impl<'a> Content<'a> {
             SectionText::HeaderFieldsNot(names) => (names, true),
             _ => return Ok(Source::Octets(cut(range, section.partial))),
         };
-        let reserved = self.reserve(range.end - range.start)?;
-        let header = self.read(range)?;
+        // One octet more tells that the header goes on.
+        let end = range.end.min(range.start + MAX_HEADER_BYTES as u64 + 1);
+        let reserved = self.reserve(end - range.start)?;
+        let header = self.read(range.start..end)?;
+        let looks = header.len() as u64 * u64::from(names.len().checked_ilog2().unwrap_or(0));
+        self.by.budget.octets(looks);
         let fields = tern_mime::header_fields(&header, names, not);
         Ok(made(fields, section.partial, reserved))
     }

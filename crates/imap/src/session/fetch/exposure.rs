@@ -5,7 +5,7 @@
 //! body's items name; a part whose encoding is undone counts whole.
 
 use tern_base::AccountId;
-use tern_mailbox::{ExposureLevel, MailboxError, Mailboxes, MessageRow, Served, Share, Viewer};
+use tern_mailbox::{ExposureLevel, MailboxError, MessageRow, Served, Share, Viewer};
 use tern_mime::MessageView;
 
 use super::super::Context;
@@ -29,7 +29,7 @@ impl FetchTask {
         cx: &Context<'_>,
     ) -> Result<(), Failure> {
         for _ in 0..ATTEMPTS {
-            let served = self.served(batch, account, cx.mailboxes)?;
+            let served = self.served(batch, account, cx)?;
             if served.is_empty() {
                 return Ok(());
             }
@@ -50,7 +50,7 @@ impl FetchTask {
         &self,
         batch: &[Message],
         account: AccountId,
-        mailboxes: &Mailboxes,
+        cx: &Context<'_>,
     ) -> Result<Vec<Served>, MailboxError> {
         let mut served = Vec::with_capacity(batch.len());
         let by_parts = self.items.iter().any(depends_on_parts);
@@ -61,12 +61,12 @@ impl FetchTask {
                 .filter_map(|message| Some((message, message.row.as_ref()?)));
             let rows: Vec<&MessageRow> = there.clone().map(|(_, row)| row).collect();
             let structures = match by_parts {
-                true => mailboxes.structures(&rows)?,
+                true => cx.mailboxes.structures(&rows)?,
                 false => vec![None; rows.len()],
             };
             for ((message, row), structure) in there.zip(structures) {
                 let structure = match structure {
-                    None if by_parts => Some(mailboxes.structure(row)?),
+                    None if by_parts => Some(cx.budget.structure(cx.mailboxes, row, None)?),
                     structure => structure,
                 };
                 let parsed = structure.as_ref().and_then(|structure| structure.view());
@@ -130,7 +130,7 @@ pub(super) fn serves_body(item: &FetchItem) -> bool {
 }
 
 /// Whether the level of an item follows from the message's structure.
-fn depends_on_parts(item: &FetchItem) -> bool {
+pub(super) fn depends_on_parts(item: &FetchItem) -> bool {
     match item {
         FetchItem::Section(section) => {
             section.text == SectionText::Text || !section.path.is_empty()

@@ -189,7 +189,12 @@ fn tell_vanished(
     let MessageSet::Ranges(set) = set else {
         return Ok(());
     };
-    let named = set.numbers(here.selected.known.max().unwrap_or(0));
+    // Of what is gone, `*` is the largest UID that there ever was: the last of what is left stands before
+    // it where the newest are gone.
+    let view = cx
+        .mailboxes
+        .view(here.account, here.selected.access.mailbox)?;
+    let named = set.numbers(view.counters.uid_next.0.saturating_sub(1));
     let vanished = named.among(&changes.vanished);
     here.out.vanished(true, &ranges_of(vanished.iter()));
     Ok(())
@@ -230,7 +235,7 @@ impl FetchTask {
         if !self.rows {
             return self.advance_by_view(session, cx);
         }
-        let account = session.here()?.account;
+        let (account, holder) = (session.here()?.account, session.account()?);
         if let Err(error) = self.revalidate(account, cx) {
             let Some(open) = &mut self.open else {
                 return Err(error.into());
@@ -250,7 +255,8 @@ impl FetchTask {
                 let by = Reader {
                     mailboxes: cx.mailboxes,
                     memory: cx.memory,
-                    account,
+                    owner: account,
+                    holder,
                     budget: &cx.budget,
                     marks: &cx.marks,
                 };
@@ -427,7 +433,10 @@ impl FetchTask {
             .view(here.account, here.selected.access.mailbox)?;
         let mut found = Vec::with_capacity(MESSAGES_PER_FETCH.min(self.walk.left()));
         let (since, missing) = (self.changed_since, &mut self.missing);
-        let serves_bodies = self.items.iter().any(exposure::serves_body);
+        // What is on record of parts may take a look at the whole of a message.
+        let by_octets =
+            |item: &FetchItem| exposure::serves_body(item) || exposure::depends_on_parts(item);
+        let by_octets = self.items.iter().any(by_octets);
         let mut octets = 0;
         self.walk
             .walk(&here.selected.known, &view, |number, _, entry| {
@@ -440,7 +449,7 @@ impl FetchTask {
                         found.push((number, entry.clone()));
                     }
                 }
-                let is_much = serves_bodies && octets >= OCTETS_PER_FETCH;
+                let is_much = by_octets && octets >= OCTETS_PER_FETCH;
                 found.len() < MESSAGES_PER_FETCH && !is_much && !cx.budget.is_spent(here.out)
             });
         cx.budget.rows(found.len());

@@ -1,12 +1,13 @@
 //! One FETCH response, item by item, with literals in pieces.
 //!
-//! Invariant: the header of a literal is written only when its first piece was read, so that a
-//! sealed message leaves its content items out and the line still ends properly.
+//! Invariants: the header of a literal is written only together with its first piece, so that a
+//! sealed message leaves its content items out and the line still ends properly. Seals are asked for at each
+//! piece, whether it is read then or was made before.
 
 use std::ops::Range;
 
 use tern_base::AccountId;
-use tern_mailbox::{Entry, MailboxError};
+use tern_mailbox::{Entry, MailboxError, MessageRow};
 use tern_session::Reservation;
 use tern_store::StoreError;
 
@@ -35,8 +36,43 @@ pub(super) struct Open {
 enum Literal {
     /// To be read from the message; `true` for a literal8.
     Octets(Range<u64>, bool),
-    /// At hand, with the memory that was set aside for it; `true` for a literal8.
-    Made(Vec<u8>, usize, bool, Option<Reservation>),
+    /// At hand.
+    Made(Made),
+}
+
+/// What was made of a message, and how much of it is written.
+struct Made {
+    octets: Vec<u8>,
+    written: usize,
+    /// In a literal8.
+    eight: bool,
+    /// The memory that was set aside for it.
+    _held: Option<Reservation>,
+}
+
+impl Made {
+    /// Writes its next piece. It was made of what was read before, and is asked for like what is read now.
+    fn write_piece(
+        &mut self,
+        by: Reader<'_>,
+        row: &MessageRow,
+        out: &mut ResponseWriter,
+        header: impl FnOnce(&mut ResponseWriter),
+    ) -> Result<(), MailboxError> {
+        if by.mailboxes.is_sealed(by.owner, row) {
+            return Err(MailboxError::Sealed);
+        }
+        header(out);
+        let to = self.octets.len().min(self.written + CONTENT_PIECE as usize);
+        let piece = self.octets.get(self.written..to).unwrap_or_default();
+        write_piece(out, piece, self.eight);
+        self.written = to;
+        Ok(())
+    }
+
+    const fn is_written(&self) -> bool {
+        self.written >= self.octets.len()
+    }
 }
 
 /// What the command's answer has to say about a message.
@@ -179,7 +215,7 @@ impl Open {
         if !super::needs_row(item) {
             let entry = self.message.entry.clone();
             let mut id = String::new();
-            entry_item(&mut self.line(out), item, &entry, by.account, &mut id);
+            entry_item(&mut self.line(out), item, &entry, by.owner, &mut id);
             return Ok(());
         }
         // Taken out, so that the line can be written while the row is read; put back below.
@@ -235,7 +271,7 @@ impl Open {
             }
             FetchItem::ThreadId => {
                 let mut id = String::new();
-                write_thread_id(&mut id, content.by.account, content.row.thread);
+                write_thread_id(&mut id, content.by.owner, content.row.thread);
                 self.line(out).thread_id(&id);
                 Ok(())
             }
@@ -253,7 +289,7 @@ impl Open {
         let row = content.row;
         let structure = content.structure()?;
         // Asked last, as for octets.
-        let sealed = content.by.mailboxes.is_sealed(content.by.account, row);
+        let sealed = content.by.mailboxes.is_sealed(content.by.owner, row);
         if sealed {
             return Err(MailboxError::Sealed);
         }
@@ -309,11 +345,25 @@ impl Open {
                     self.literal = Some(Literal::Octets(first.end..range.end, eight));
                 }
             }
-            Source::Made(octets, reserved) => {
-                let eight = binary && memchr::memchr(0, &octets).is_some();
-                name(&mut self.line(out));
-                write_header(out, octets.len() as u64, eight);
-                self.literal = Some(Literal::Made(octets, 0, eight, reserved));
+            Source::Made(octets, held) => {
+                let (size, eight) = (
+                    octets.len() as u64,
+                    binary && memchr::memchr(0, &octets).is_some(),
+                );
+                let mut made = Made {
+                    octets,
+                    written: 0,
+                    eight,
+                    _held: held,
+                };
+                let header = |out: &mut ResponseWriter| {
+                    name(&mut self.line(out));
+                    write_header(out, size, eight);
+                };
+                made.write_piece(content.by, content.row, out, header)?;
+                if !made.is_written() {
+                    self.literal = Some(Literal::Made(made));
+                }
             }
         }
         Ok(())
@@ -340,11 +390,12 @@ impl Open {
                     self.literal = Some(Literal::Octets(first.end..range.end, eight));
                 }
             }
-            Some(Literal::Made(octets, from, eight, reserved)) => {
-                let to = octets.len().min(from + CONTENT_PIECE as usize);
-                write_piece(out, octets.get(from..to).unwrap_or_default(), eight);
-                if to < octets.len() {
-                    self.literal = Some(Literal::Made(octets, to, eight, reserved));
+            Some(Literal::Made(mut made)) => {
+                let row = self.message.row.as_ref().ok_or(Failure::Torn)?;
+                let written = made.write_piece(by, row, out, |_| {});
+                written.map_err(|_| Failure::Torn)?;
+                if !made.is_written() {
+                    self.literal = Some(Literal::Made(made));
                 }
             }
             None => {}

@@ -1,10 +1,11 @@
 //! Reading what SORT and THREAD compare of the messages that were found.
 //!
-//! Invariant: a piece is at most [`MESSAGES_PER_PIECE`] rows, and their structures. A message that
+//! Invariant: a piece is at most [`MESSAGES_PER_PIECE`] rows, and their structures as far as the step's budget
+//! goes. A message that
 //! is gone or sealed by then is left out: nothing of it shows, not even where it would stand.
 
 use roaring::RoaringBitmap;
-use tern_mailbox::{Entry, MessageRow};
+use tern_mailbox::{Entry, MailboxError, MessageRow};
 use tern_mime::MessageView;
 use tern_store::StoreError;
 
@@ -17,6 +18,8 @@ use crate::respond::status::CodeName;
 /// Messages of which a part was read.
 pub(in crate::session) struct Gather {
     walk: Walk,
+    /// Messages whose rows are yet to be looked at.
+    pending: std::vec::IntoIter<Entry>,
 }
 
 impl Gather {
@@ -27,12 +30,13 @@ impl Gather {
         }
         Ok(Self {
             walk: Walk::new(found),
+            pending: Vec::new().into_iter(),
         })
     }
 
     /// Whether all were read.
-    pub(in crate::session) const fn is_done(&self) -> bool {
-        self.walk.is_done()
+    pub(in crate::session) fn is_done(&self) -> bool {
+        self.pending.len() == 0 && self.walk.is_done()
     }
 
     /// Hands on the entries of some more messages, which the view has.
@@ -64,35 +68,45 @@ impl Gather {
         cx: &Context<'_>,
         mut each: impl FnMut(&Entry, &MessageView<'_>),
     ) -> Result<(), Failure> {
-        let mut entries = Vec::new();
-        self.entries(here, cx, |entry| entries.push(entry.clone()))?;
-        let ids: Vec<_> = entries.iter().map(|entry| entry.message).collect();
+        if self.pending.len() == 0 {
+            let mut entries = Vec::new();
+            self.entries(here, cx, |entry| entries.push(entry.clone()))?;
+            self.pending = entries.into_iter();
+        }
+        let ids: Vec<_> = self
+            .pending
+            .as_slice()
+            .iter()
+            .map(|entry| entry.message)
+            .collect();
         cx.budget.rows(ids.len());
         let rows = cx.mailboxes.messages(here.account, &ids)?;
-        let there = entries.iter().zip(rows);
-        let there: Vec<(&Entry, MessageRow)> = there
-            .filter_map(|(entry, row)| Some((entry, row?.ok()?)))
-            .collect();
-        for there in there.chunks(STRUCTURES_PER_READ) {
-            let rows: Vec<&MessageRow> = there.iter().map(|(_, row)| row).collect();
-            let structures = cx.mailboxes.structures(&rows)?;
-            for ((entry, row), structure) in there.iter().zip(structures) {
-                let structure = match structure {
-                    Some(structure) => structure,
-                    None => cx.mailboxes.structure(row)?,
+        for rows in rows.chunks(STRUCTURES_PER_READ) {
+            // Gone or sealed: left out.
+            let rows: Vec<Option<&MessageRow>> = rows
+                .iter()
+                .map(|row| row.as_ref().and_then(|row| row.as_ref().ok()))
+                .collect();
+            let there: Vec<&MessageRow> = rows.iter().copied().flatten().collect();
+            let mut structures = cx.mailboxes.structures(&there)?.into_iter();
+            for row in rows {
+                let Some(entry) = self.pending.next() else {
+                    return Ok(());
                 };
-                cx.budget.octets(structure.row_len() as u64);
+                let Some(row) = row else { continue };
+                let ahead = structures.next().flatten();
+                let octets = ahead.as_ref().map_or(0, |one| one.row_len() as u64);
+                cx.budget.octets(octets);
+                let structure = cx.budget.structure(cx.mailboxes, row, ahead)?;
                 // Asked last, so that a seal that fell meanwhile counts.
                 if cx.mailboxes.is_sealed(here.account, row) {
                     continue;
                 }
-                each(
-                    entry,
-                    &structure
-                        .view()
-                        .ok_or(StoreError::Damaged)
-                        .map_err(tern_mailbox::MailboxError::from)?,
-                );
+                let view = structure.view().ok_or(StoreError::Damaged);
+                each(&entry, &view.map_err(MailboxError::from)?);
+                if cx.budget.is_spent(here.out) {
+                    return Ok(());
+                }
             }
         }
         Ok(())

@@ -53,11 +53,8 @@ impl Session {
         let viewer = self.viewer();
         let here = self.here()?;
         // RFC 9051 6.4.4: a client that enabled rev2 gets ESEARCH whether it asks or not.
-        let mut returns = search.returns.or(rev2.then(SearchReturn::default));
-        if let Some(returns) = &mut returns {
-            let any = returns.min || returns.max || returns.count || returns.save;
-            returns.all |= !any && returns.partial.is_none();
-        }
+        let returns = search.returns.or(rev2.then(SearchReturn::default));
+        let returns = returns.map(SearchReturn::or_all);
         // The search may name `$` itself, so it is resolved before `$` is emptied.
         let find = Find::new(&search.key, here.selected, viewer, cx.now);
         if returns.is_some_and(|returns| returns.save) {
@@ -160,50 +157,32 @@ impl SearchTask {
         let number = |uid: u32| {
             if self.uid { uid } else { selected.number(uid) }
         };
-        let ends = (self.find.found.min(), self.find.found.max());
+        let ends = self.find.found.min().zip(self.find.found.max());
         let part = returns.partial.map(|partial| partial.of(&self.find.found));
-        // RFC 9394 3.2 goes by the same rule as RFC 5182 2.1: what was asked to be told.
-        let whole = returns.all || returns.count;
-        let ends_only = !whole && part.is_none() && (returns.min || returns.max);
         let told = part.as_ref().map(|part| selected.ranges(part, self.uid));
         let ranges = returns
             .all
             .then(|| selected.ranges(&self.find.found, self.uid));
+        let modseqs = self.find.ends.filter(|_| self.names_modseq);
         let result = Esearch {
             uid: self.uid,
-            min: ends.0.filter(|_| returns.min).map(number),
-            max: ends.1.filter(|_| returns.max).map(number),
+            min: ends.filter(|_| returns.min).map(|(first, _)| number(first)),
+            max: ends.filter(|_| returns.max).map(|(_, last)| number(last)),
             all: ranges.as_deref(),
             partial: returns.partial.zip(told.as_deref()),
             count: returns
                 .count
                 .then(|| u32::try_from(self.find.found.len()).unwrap_or(u32::MAX)),
-            modseq: self.told_modseq(returns, ends_only),
+            modseq: modseqs.map(|ends| returns.told_modseq(ends, self.find.modseq).0),
         };
-        if whole || part.is_some() || returns.min || returns.max {
+        if returns.tells() {
             here.out.esearch(&self.tag, &result);
         }
         if returns.save {
-            selected.saved = Arc::new(if !whole && (ends_only || part.is_some()) {
-                let mut saved = part.unwrap_or_default();
-                saved.extend(ends.0.filter(|_| returns.min));
-                saved.extend(ends.1.filter(|_| returns.max));
-                saved
-            } else {
-                std::mem::take(&mut self.find.found)
-            });
+            let saved = returns.saved_part(ends, part);
+            let all = || std::mem::take(&mut self.find.found);
+            selected.saved = Arc::new(saved.unwrap_or_else(all));
         }
         Progress::Done(self.answer())
-    }
-
-    /// RFC 7162 3.1.10: of the messages that are returned.
-    fn told_modseq(&self, returns: SearchReturn, ends_only: bool) -> Option<u64> {
-        let (low, high) = self.find.ends.filter(|_| self.names_modseq)?;
-        Some(match (ends_only, returns.min, returns.max) {
-            (true, true, false) => low.0,
-            (true, false, true) => high.0,
-            (true, ..) => low.max(high).0,
-            (false, ..) => self.find.modseq.0,
-        })
     }
 }

@@ -53,11 +53,13 @@ pub(super) struct Work {
     pub(super) decoded: u64,
     /// Octets of text that were looked through.
     pub(super) scanned: u64,
+    /// Octets that structures were made of which were not read ahead.
+    pub(super) parsed: u64,
 }
 
 impl Work {
     pub(super) const fn total(self) -> u64 {
-        self.read + self.decoded + self.scanned
+        self.read + self.decoded + self.scanned + self.parsed
     }
 }
 
@@ -222,7 +224,8 @@ impl<'a> Subject<'a> {
         if let Some(structure) = &self.structure {
             return Ok(Arc::clone(structure));
         }
-        let structure = self.mailboxes.structure(self.row()?)?;
+        let (structure, octets) = self.mailboxes.structure_and_work(self.row()?)?;
+        self.work.parsed += octets;
         self.structure = Some(Arc::clone(&structure));
         Ok(structure)
     }

@@ -11,9 +11,11 @@ use tern_mime::{MessageView, is_reply_or_forward};
 use super::answer::{Answer, Failure, Sync};
 use super::budget::StepBudget;
 use super::collation::collated;
+use super::held::Held;
 use super::run::{Progress, Task};
 use super::search::{Find, Gather, decoded};
 use super::{Context, Here, Session};
+use crate::limits::MAX_ORDERED_TEXT;
 use crate::search::Thread;
 use forest::{Forest, Message, Token};
 use references::References;
@@ -21,6 +23,8 @@ use references::References;
 /// A THREAD of which a part is done.
 pub(super) struct ThreadTask {
     uid: bool,
+    /// For what is compared.
+    held: Held,
     phase: Phase,
 }
 
@@ -48,6 +52,7 @@ impl Session {
         let find = Find::new(&thread.key, here.selected, viewer, cx.now);
         Ok(Task::Thread(ThreadTask {
             uid: thread.uid,
+            held: Held::default(),
             phase: Phase::Finding(Box::new(find), algorithm),
         }))
     }
@@ -73,6 +78,8 @@ impl ThreadTask {
             }
             Phase::Reading(gather, algorithm) if !gather.is_done() => {
                 gather.messages(&here, cx, |entry, parsed| algorithm.add(entry, parsed))?;
+                let octets = algorithm.octets();
+                self.held.grow_to(octets, session, cx)?;
             }
             Phase::Reading(_, algorithm) => {
                 let forest = match algorithm.take() {
@@ -95,6 +102,14 @@ impl Algorithm {
         std::mem::replace(self, Self::OrderedSubject(Vec::new()))
     }
 
+    /// About the octets that it takes, and those of the order that is made of it.
+    const fn octets(&self) -> u64 {
+        match self {
+            Self::OrderedSubject(messages) => (messages.len() * OF_MESSAGE) as u64,
+            Self::References(references) => references.octets(),
+        }
+    }
+
     fn add(&mut self, entry: &Entry, parsed: &MessageView<'_>) {
         let message = Message {
             uid: entry.uid.0,
@@ -113,6 +128,9 @@ impl Algorithm {
         }
     }
 }
+
+/// What a message takes at the most, whatever its subject is.
+const OF_MESSAGE: usize = size_of::<Message>() + MAX_ORDERED_TEXT + 64;
 
 /// A piece of the untagged THREAD (RFC 5256 4).
 fn write(

@@ -8,13 +8,15 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::forest::{Forest, Message};
-use crate::limits::{MAX_THREAD_DEPTH, MAX_THREAD_NODES};
+use crate::limits::{MAX_ORDERED_TEXT, MAX_THREAD_DEPTH, MAX_THREAD_NODES};
 
 /// Messages that were read so far.
 #[derive(Default)]
 pub(super) struct References {
     nodes: Vec<Node>,
     by_id: BTreeMap<u64, u32>,
+    /// How many of them are messages.
+    messages: usize,
 }
 
 /// A message, or an id that others name.
@@ -45,9 +47,17 @@ impl References {
         // Step 1.B: what the message itself says counts more than what others said of it.
         self.node(node).parent = None;
         self.node(node).message = Some(message);
+        self.messages += 1;
         if let Some(parent) = parent {
             self.link(parent, node);
         }
+    }
+
+    /// About the octets that it takes, and the tree that is made of it.
+    pub(super) const fn octets(&self) -> u64 {
+        const OF_ID: usize = 32;
+        const OF_NODE: usize = size_of::<Node>() + OF_ID + 2 * size_of::<Vec<u32>>();
+        (self.nodes.len() * OF_NODE + self.messages * MAX_ORDERED_TEXT) as u64
     }
 
     fn node(&mut self, at: u32) -> &mut Node {
