@@ -183,11 +183,12 @@ impl Found {
         self.octets.len()
     }
 
-    /// The media type that it was uploaded with.
+    /// The media type that it was uploaded with, or that of a message.
     pub(crate) fn media_type(&self) -> Option<&str> {
         match &self.source {
-            Source::Upload(uploaded) if self.blob.paths.is_empty() => Some(&uploaded.media_type),
-            _ => None,
+            _ if !self.blob.paths.is_empty() => None,
+            Source::Upload(uploaded) => Some(&uploaded.media_type),
+            Source::Message(_) => Some("message/rfc822"),
         }
     }
 

@@ -202,7 +202,7 @@ fn what_is_wrong_is_told_and_makes_nothing() {
         json!({"textBody": [{"partId": "t"}]}),
         json!({"textBody": [{"partId": "t", "charset": "utf-8"}], "bodyValues": text}),
         json!({"textBody": [{"partId": "t"}], "bodyValues": {"t": {"value": "x", "isTruncated": true}}}),
-        json!({"bodyStructure": {"partId": "t", "type": "image/png"}, "bodyValues": text}),
+        json!({"bodyStructure": {"partId": "t", "type": "image"}, "bodyValues": text}),
         json!({"bodyStructure": {"partId": "t", "blobId": "b"}, "bodyValues": text}),
         json!({"bodyStructure": {"type": "text/plain", "subParts": []}}),
         json!({"bodyStructure": {"partId": "t"}, "textBody": [], "bodyValues": text}),

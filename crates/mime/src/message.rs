@@ -66,7 +66,7 @@ pub fn parse(bytes: &[u8]) -> ParsedMessage {
             last_field(bytes, "supersedes"),
         ),
         sent_at: envelope.date.as_deref().and_then(date),
-        has_attachment: has_attachment(&body, false),
+        has_attachment: has_attachment(&body, false, true),
         base_subject: base_subject(&subject),
         envelope,
         body,
@@ -118,8 +118,8 @@ pub(crate) fn with_seconds(raw: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// RFC 8621 4.1.4: parts that are attached, leaving out what belongs to the text: inline pictures
-/// of a related part and signatures.
-fn has_attachment(part: &Part, in_related: bool) -> bool {
+/// of a related part and signatures. A text that `is_first` is the one to be read, whatever its name.
+fn has_attachment(part: &Part, in_related: bool, is_first: bool) -> bool {
     if part.is_disposition("attachment") {
         return true;
     }
@@ -127,10 +127,15 @@ fn has_attachment(part: &Part, in_related: bool) -> bool {
     match &part.kind {
         PartKind::Multipart { parts } => {
             let related = part.subtype.eq_ignore_ascii_case(b"related");
-            parts.iter().any(|part| has_attachment(part, related))
+            let mut parts = parts.iter().enumerate();
+            parts.any(|(n, part)| has_attachment(part, related, n == 0))
         }
         PartKind::Message { .. } => !inline,
-        PartKind::Text => !inline && part.file_name().is_some(),
+        PartKind::Text => {
+            // Any other text is among the attachments.
+            let is_read = part.is_type("text", "plain") || part.is_type("text", "html");
+            !inline && (!is_read || (!is_first && part.file_name().is_some()))
+        }
         PartKind::Basic => {
             let belongs = in_related && (part.id.is_some() || part.location.is_some());
             let signature = [

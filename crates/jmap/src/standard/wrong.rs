@@ -36,6 +36,11 @@ impl Wrong {
         }
     }
 
+    /// Whether nothing is wrong so far.
+    pub(crate) const fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// All that is wrong, if anything is.
     pub(crate) fn told(self) -> Result<(), SetError> {
         self.unless(Some(()))

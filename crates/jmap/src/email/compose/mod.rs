@@ -5,6 +5,7 @@
 
 mod body;
 mod fields;
+mod part;
 
 use mail_builder::MessageBuilder;
 use mail_builder::headers::HeaderType;
@@ -47,9 +48,10 @@ pub(super) fn compose(
     let mut all = Wrong::default();
     let fields = all.take(fields::of_email(&of_header));
     let of_message = fields.as_deref().unwrap_or_default();
-    let root = all.take(body::read(cx, scope, &of_body, of_message));
-    let (fields, root) = all.unless(fields.zip(root))?;
-    message(cx, fields, root)
+    let body = all.take(body::read(cx, scope, &of_body, of_message));
+    let (mut fields, body) = all.unless(fields.zip(body))?;
+    fields.extend(body.fields);
+    message(cx, fields, body.root)
 }
 
 /// Writes a message of these header fields, and of what it must have and they lack.
