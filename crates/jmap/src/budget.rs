@@ -80,10 +80,13 @@ impl From<Unread> for SetError {
     }
 }
 
-/// The work of a request so far.
+/// The work of a request so far. What is refused is not done, and takes nothing from the calls behind it.
 #[derive(Default)]
 pub(crate) struct Work {
+    /// Of what is no search.
     octets: u64,
+    /// Of searches, whose end may be known behind their limit alone.
+    searched: u64,
     /// The upload that was parsed last: its parts are asked for one after another.
     parsed: Option<(BlobId, Arc<ParsedMessage>)>,
 }
@@ -91,11 +94,39 @@ pub(crate) struct Work {
 impl Work {
     /// Takes so many octets that are about to be read, parsed, decoded or looked through.
     pub(crate) fn take(&mut self, octets: u64) -> Result<(), TooMuch> {
+        let searched = self.searched.min(limits::MAX_SEARCH_WORK);
+        let all = self.octets.saturating_add(octets);
+        if all.saturating_add(searched) > limits::MAX_WORK {
+            return Err(TooMuch);
+        }
+        self.octets = all;
+        Ok(())
+    }
+
+    /// So many octets were read by now, whether or not they should have been.
+    pub(crate) fn took(&mut self, octets: u64) {
         self.octets = self.octets.saturating_add(octets);
-        match self.octets <= limits::MAX_WORK {
+    }
+
+    /// Takes so many that a search is about to read or look through.
+    pub(crate) fn search(&mut self, octets: u64) -> Result<(), TooMuch> {
+        match self.searched.saturating_add(octets) <= self.most_searched() {
+            true => self.searched(octets),
+            false => Err(TooMuch),
+        }
+    }
+
+    /// Takes so many that a search has read or looked through.
+    pub(crate) fn searched(&mut self, octets: u64) -> Result<(), TooMuch> {
+        self.searched = self.searched.saturating_add(octets);
+        match self.searched <= self.most_searched() {
             true => Ok(()),
             false => Err(TooMuch),
         }
+    }
+
+    fn most_searched(&self) -> u64 {
+        limits::MAX_SEARCH_WORK.min(limits::MAX_WORK.saturating_sub(self.octets))
     }
 
     /// The structure of an upload, which `read` reads where it is not the last one.
@@ -197,12 +228,19 @@ impl<'a> Answer<'a> {
 
     /// Sets memory aside for content that is about to be held whole, until [`Self::let_go`].
     pub(crate) fn hold(&mut self, octets: u64) -> Result<(), Unread> {
-        if octets > limits::ANSWER_FREE as u64 {
-            let octets = octets.min(limits::MAX_HOLD);
-            let reserved = self.memory.reserve(Some(self.account), octets);
-            self.at_work.push(reserved.ok_or(Unread::NoMemory)?);
-        }
+        let reserved = self.reserve(octets)?;
+        self.at_work.extend(reserved);
         Ok(())
+    }
+
+    /// Sets memory aside for content that is about to be in memory, as long as what is answered lives.
+    pub(crate) fn reserve(&self, octets: u64) -> Result<Option<Reservation>, Unread> {
+        if octets <= limits::ANSWER_FREE as u64 {
+            return Ok(None);
+        }
+        let octets = octets.min(limits::MAX_HOLD);
+        let reserved = self.memory.reserve(Some(self.account), octets);
+        reserved.map(Some).ok_or(Unread::NoMemory)
     }
 
     /// The content that was held is no more.
@@ -226,8 +264,8 @@ impl<'a> Answer<'a> {
             let reserved = self.memory.reserve(Some(self.account), step);
             match reserved {
                 Some(reserved) => self.held.steps.push(reserved),
-                // A smaller one would do: there is no use in the same again.
-                None if self.octets > limits::ANSWER_FAIR => {
+                // RFC 8620 3.6.2: a smaller one would do, and never the same.
+                None if self.held.octets() + step > self.memory.most() => {
                     return Err(MethodError::REQUEST_TOO_LARGE);
                 }
                 None => return Err(MethodError::SERVER_UNAVAILABLE),
@@ -313,9 +351,30 @@ mod tests {
     #[test]
     fn work_ends() {
         let mut work = Work::default();
-        assert_eq!(work.take(limits::MAX_WORK), Ok(()));
+        assert_eq!(work.take(limits::MAX_WORK - 1), Ok(()));
+        assert_eq!(work.take(2), Err(TooMuch));
+        assert_eq!(work.take(1), Ok(()), "what is refused takes nothing");
         assert_eq!(work.take(1), Err(TooMuch));
+        work.took(1);
         assert_eq!(work.take(0), Err(TooMuch), "nothing is given back");
+    }
+
+    #[test]
+    fn searches_leave_work_for_what_is_none() {
+        let left = limits::MAX_WORK - limits::MAX_SEARCH_WORK;
+        let mut work = Work::default();
+        assert_eq!(work.search(limits::MAX_SEARCH_WORK + 1), Err(TooMuch));
+        assert_eq!(work.search(limits::MAX_SEARCH_WORK), Ok(()));
+        // Known behind it alone, and so beyond it.
+        assert_eq!(work.searched(5 * limits::MAX_WORK), Err(TooMuch));
+        assert_eq!(work.search(1), Err(TooMuch));
+        assert_eq!(work.take(left), Ok(()));
+        assert_eq!(work.take(1), Err(TooMuch));
+        // What was taken otherwise is not searched.
+        let mut work = Work::default();
+        assert_eq!(work.take(limits::MAX_WORK - 7), Ok(()));
+        assert_eq!(work.search(8), Err(TooMuch));
+        assert_eq!(work.search(7), Ok(()));
     }
 
     #[test]
@@ -348,8 +407,13 @@ mod tests {
         let mut answer = Answer::new(&memory, AccountId(1));
         assert_eq!(answer.take(limits::ANSWER_FREE), Ok(()));
         assert_eq!(answer.held.octets(), 0, "so much every answer may have");
-        assert_eq!(answer.take(2 * limits::ANSWER_STEP), Ok(()));
-        assert_eq!(answer.take(1), Err(MethodError::SERVER_UNAVAILABLE));
+        let others = memory.reserve(None, 1);
+        let two = answer.take(2 * limits::ANSWER_STEP);
+        assert_eq!(two, Err(MethodError::SERVER_UNAVAILABLE));
+        drop(others);
+        assert_eq!(answer.take(0), Ok(()), "what others held");
+        let more = answer.take(1);
+        assert_eq!(more, Err(MethodError::REQUEST_TOO_LARGE), "than there is");
         let mut held = answer.into_held();
         assert!(memory.reserve(None, 1).is_none(), "all is held");
         held.shrink_to(1);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 use tern_base::{AccountId, Entropy, Timestamp};
 
-use crate::budget::{Answer, Work};
+use crate::budget::{Answer, TooMuch, Work};
 use crate::error::MethodError;
 use crate::scope::Scope;
 use crate::{Caller, Capability, Verbs, limits, session};
@@ -92,13 +92,14 @@ impl Context<'_> {
         }
     }
 
-    /// Takes the work of a search.
+    /// Takes the work that a search is about to make.
     pub(crate) fn search(&mut self, octets: u64) -> Result<(), MethodError> {
-        self.work.take(octets).map_err(|_| {
-            MethodError::unsupported_filter(
-                "there is too much text to look through: add a condition on mailbox, date or sender",
-            )
-        })
+        self.work.search(octets).map_err(too_much_text)
+    }
+
+    /// Takes the work that a search has made.
+    pub(crate) fn searched(&mut self, octets: u64) -> Result<(), MethodError> {
+        self.work.searched(octets).map_err(too_much_text)
     }
 
     /// The ids of a `/get`, each once, in order.
@@ -113,4 +114,10 @@ impl Context<'_> {
             .map(str::to_owned)
             .collect())
     }
+}
+
+fn too_much_text(_: TooMuch) -> MethodError {
+    MethodError::unsupported_filter(
+        "there is too much text to look through: add a condition on mailbox, date or sender",
+    )
 }

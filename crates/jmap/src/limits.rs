@@ -41,9 +41,6 @@ pub const MAX_CHANGES: usize = 20_000;
 pub const MAX_ANSWER: usize = 128 << 20;
 /// Octets of memory that every answer may have, however little the server has left.
 pub const ANSWER_FREE: usize = 256 << 10;
-/// Octets of memory that an answer may be short of for now; one that has more already, and finds none left, is
-/// too large.
-pub const ANSWER_FAIR: usize = 16 << 20;
 /// Octets that are set aside at most for content that is held whole: of the largest upload less than an account
 /// has by default, so that it can be worked on beside the request that asks for it.
 pub const MAX_HOLD: u64 = 48 << 20;
@@ -81,6 +78,12 @@ pub const WORK_PER_PLAN: u64 = 256 << 10;
 pub const WORK_PER_OUTCOME: u64 = 4 << 10;
 /// Octets of [`MAX_WORK`] that a blob which is made within a request takes beside its own.
 pub const WORK_PER_UPLOAD: u64 = 64 << 10;
+/// Octets of [`MAX_WORK`] that searches may take: the rest is left to the calls that read what was found.
+pub const MAX_SEARCH_WORK: u64 = MAX_WORK / 4 * 3;
+/// Most keywords by which one query tells Threads apart.
+pub const MAX_THREAD_KEYWORDS: usize = 16;
+/// As how many looks it counts to ask of a message what keywords its Thread has.
+pub const LOOKS_PER_THREAD: usize = 4;
 /// Octets of [`MAX_WORK`] that a piece of a stored message takes beside those that are wanted of it.
 pub const WORK_PER_READ: u64 = 4 << 10;
 /// Octets of decoded text of one message that are searched; text behind them is not found.

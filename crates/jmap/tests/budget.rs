@@ -10,7 +10,7 @@ use house::faulty::FaultyEngine;
 use serde_json::{Value, json};
 use tern_jmap::limits;
 use tern_mailbox::Role;
-use tern_session::{Budget, ids};
+use tern_session::{Budget, ContentMemory as _, Unlimited, ids};
 
 /// Imports a message: its id.
 fn import(house: &mut House, letter: &[u8]) -> String {
@@ -85,11 +85,18 @@ fn the_work_of_a_request_is_one_for_all_of_its_calls() {
     let upload = house.upload("message/rfc822", HELD.as_bytes());
     let part = parts(&mut house)[0].clone();
     let account = ids::account_id(house.who);
+    // It is read to find out that it is no message.
+    let large = limits::MAX_SIZE_UPLOAD as usize;
+    let mut no_message = vec![b'\n'];
+    no_message.resize(large, 0);
+    let no_message = house.upload("message/rfc822", &no_message);
+    let parse = json!(["Email/parse", {"accountId": account, "blobIds": [no_message]}, "p"]);
+    let mut calls = vec![parse; (limits::MAX_WORK / large as u64) as usize];
+    let reads = calls.len();
     let drafts = house.mailbox(Role::Drafts);
     let keep = json!({"blobId": upload, "mailboxIds": {drafts.as_str(): true}});
     let compose = json!({"mailboxIds": {drafts: true}, "bodyStructure": {"blobId": part}});
-    let calls = json!([
-        // 400 words in 3 MiB are more than a request looks through.
+    let behind = json!([
         ["SearchSnippet/get", {"accountId": account, "filter": words(400), "emailIds": [email]}, "0"],
         ["Blob/get", {"accountId": account, "ids": [part], "properties": ["size"]}, "1"],
         ["Blob/lookup", {"accountId": account, "ids": [part], "typeNames": ["Email"]}, "2"],
@@ -103,7 +110,11 @@ fn the_work_of_a_request_is_one_for_all_of_its_calls() {
         ["Blob/upload", {"accountId": account, "create": {"b": {"data": [{"blobId": part}]}}}, "9"],
         ["Mailbox/get", {"accountId": account, "ids": null}, "10"],
     ]);
-    let responses = house.calls(&calls);
+    calls.extend(behind.as_array().unwrap().iter().cloned());
+    let mut responses = house.calls(&json!(calls));
+    for read in responses.drain(..reads) {
+        assert_eq!(read[1]["notParsable"], json!([no_message]));
+    }
     let kinds: Vec<&str> = responses.iter().map(kind).collect();
     let (filter, large) = ("unsupportedFilter", "requestTooLarge");
     assert_eq!(
@@ -134,6 +145,89 @@ fn the_work_of_a_request_is_one_for_all_of_its_calls() {
 }
 
 #[test]
+fn a_search_that_finds_no_end_leaves_work_for_the_calls_behind_it() {
+    let mut house = House::new();
+    let email = import(&mut house, &letter(3 << 20));
+    let part = parts(&mut house)[0].clone();
+    let account = ids::account_id(house.who);
+    let calls = json!([
+        // 400 words in 3 MiB are more than a request looks through.
+        ["SearchSnippet/get", {"accountId": account, "filter": words(400), "emailIds": [email]}, "0"],
+        ["SearchSnippet/get", {"accountId": account, "filter": words(350), "emailIds": [email]}, "1"],
+        ["Email/query", {"accountId": account, "filter": {"subject": "eee"}}, "2"],
+        ["Email/get", {"accountId": account, "ids": [email], "properties": ["subject"]}, "3"],
+        ["Blob/get", {"accountId": account, "ids": [part]}, "4"],
+    ]);
+    let responses = house.calls(&calls);
+    let kinds: Vec<&str> = responses.iter().map(kind).collect();
+    let wanted = [
+        "unsupportedFilter",
+        "unsupportedFilter",
+        "Email/query",
+        "Email/get",
+        "Blob/get",
+    ];
+    assert_eq!(kinds, wanted, "{responses:?}");
+}
+
+#[test]
+fn conversations_are_told_apart_by_a_few_keywords() {
+    let mut house = House::new();
+    let email = import(&mut house, &letter(100));
+    let filter = |count: usize| {
+        let condition = |n: usize| json!({"noneInThreadHaveKeyword": format!("k{n}")});
+        let conditions: Vec<Value> = (0..count).map(condition).collect();
+        json!({"filter": {"operator": "AND", "conditions": conditions}})
+    };
+    let most = limits::MAX_THREAD_KEYWORDS;
+    assert_eq!(
+        house.call("Email/query", filter(most))["ids"],
+        json!([email])
+    );
+    for method in ["Email/query", "Email/queryChanges"] {
+        let mut ask = filter(most + 1);
+        if method == "Email/queryChanges" {
+            ask["sinceQueryState"] = "0".into();
+        }
+        assert_eq!(house.error(method, ask), "unsupportedFilter", "{method}");
+    }
+    // The last of them has a bit of its own.
+    let flag = json!({"update": {&email: {format!("keywords/k{}", most - 1): true}}});
+    assert!(house.call("Email/set", flag)["notUpdated"].is_null());
+    assert_eq!(house.call("Email/query", filter(most))["ids"], json!([]));
+    assert_eq!(
+        house.call("Email/query", filter(most - 1))["ids"],
+        json!([email])
+    );
+}
+
+#[test]
+fn what_is_attached_is_not_read_for_a_search() {
+    let engine = Arc::new(FaultyEngine::default());
+    let store = Arc::<FaultyEngine>::clone(&engine);
+    let mut house = House::over(store, tern_policy::unattended());
+    let attached = "QUJD".repeat(4 * limits::ANSWER_FREE);
+    let large = format!(
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nfirst words\r\n\
+         --b\r\nContent-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n{attached}\r\n\
+         --b\r\n\r\nlast words\r\n--b--\r\n"
+    );
+    let email = import(&mut house, large.as_bytes());
+    engine.pieces_read();
+    let filter = json!({"body": "\"last words\" first"});
+    let found = house.call("Email/query", json!({"filter": filter}));
+    assert_eq!(found["ids"], json!([email]));
+    assert!(engine.pieces_read() <= 4, "of seventeen");
+    let ask = json!({"filter": filter, "emailIds": [email]});
+    let snippet = house.call("SearchSnippet/get", ask)["list"][0].clone();
+    assert!(
+        snippet["preview"].as_str().unwrap().contains("<mark>"),
+        "{snippet}"
+    );
+    assert!(engine.pieces_read() <= 4, "of seventeen");
+}
+
+#[test]
 fn an_upload_is_read_once_for_all_of_its_parts_and_a_look_up_decodes_none() {
     let engine = Arc::new(FaultyEngine::default());
     let store = Arc::<FaultyEngine>::clone(&engine);
@@ -158,9 +252,10 @@ fn an_upload_is_read_once_for_all_of_its_parts_and_a_look_up_decodes_none() {
 #[test]
 fn what_is_told_is_told_within_the_memory_there_is() {
     let mut house = House::new();
-    let email = import(&mut house, &letter(2 * limits::ANSWER_FREE));
+    let letter = letter(limits::ANSWER_FREE / 4);
+    let emails: Vec<String> = (0..7).map(|_| import(&mut house, &letter)).collect();
     let ask = json!({
-        "accountId": ids::account_id(house.who), "ids": [email],
+        "accountId": ids::account_id(house.who), "ids": emails,
         "properties": ["bodyValues"], "fetchTextBodyValues": true,
     });
     let one = json!([["Email/get", ask, "0"]]);
@@ -174,7 +269,7 @@ fn what_is_told_is_told_within_the_memory_there_is() {
         kinds.map(str::to_owned).collect()
     };
     house.memory = Arc::new(Budget::new(0));
-    assert_eq!(told(house.calls(&one)), ["serverUnavailable"]);
+    assert_eq!(told(house.calls(&one)), ["requestTooLarge"]);
     let echoed = json!([["Core/echo", {"a": 1}, "0"]]);
     assert_eq!(
         told(house.calls(&echoed)),
@@ -185,8 +280,18 @@ fn what_is_told_is_told_within_the_memory_there_is() {
     house.memory = Arc::new(step.clone());
     assert_eq!(told(house.calls(&one)), ["Email/get"]);
     assert_eq!(step.reserved(), 0, "given back with the answer");
+    // More than there ever is, however little is held by others.
+    let calls = house.calls(&two);
+    assert_eq!(told(calls), ["Email/get", "requestTooLarge", "Core/echo"]);
+    // What is held by others now is there later.
+    let steps = Arc::new(Budget::new(2 * limits::ANSWER_STEP as u64));
+    let others = steps.reserve(None, limits::ANSWER_STEP as u64);
+    house.memory = Arc::<Budget>::clone(&steps);
     let calls = house.calls(&two);
     assert_eq!(told(calls), ["Email/get", "serverUnavailable", "Core/echo"]);
+    drop(others);
+    let calls = house.calls(&two);
+    assert_eq!(told(calls), ["Email/get", "Email/get", "Core/echo"]);
 }
 
 #[test]
@@ -216,6 +321,50 @@ fn content_that_is_held_is_within_the_memory_there_is_one_object_at_a_time() {
 }
 
 #[test]
+fn of_a_long_text_no_more_is_read_than_is_told() {
+    let engine = Arc::new(FaultyEngine::default());
+    let store = Arc::<FaultyEngine>::clone(&engine);
+    let mut house = House::over(store, tern_policy::unattended());
+    let email = import(&mut house, &letter(16 * limits::ANSWER_FREE));
+    let ask = |max: usize| {
+        json!({"ids": [email], "properties": ["bodyValues"], "fetchTextBodyValues": true,
+            "maxBodyValueBytes": max})
+    };
+    engine.pieces_read();
+    house.memory = Arc::new(Budget::new(4 * limits::ANSWER_FREE as u64));
+    let got = house.call("Email/get", ask(10));
+    let value = &got["list"][0]["bodyValues"]["1"];
+    let wanted = json!({"value": "eeeeeeeeee", "isTruncated": true, "isEncodingProblem": false});
+    assert_eq!(*value, wanted);
+    assert!(engine.pieces_read() <= 3, "of sixteen");
+    // All of it is more than there is memory for.
+    let most = 16 * limits::ANSWER_FREE;
+    assert_eq!(house.error("Email/get", ask(most)), "serverUnavailable");
+    house.memory = Arc::new(Unlimited);
+    let got = house.call("Email/get", ask(most));
+    assert_eq!(got["list"][0]["bodyValues"]["1"]["isTruncated"], false);
+    assert!(engine.pieces_read() >= 16);
+}
+
+#[test]
+fn a_start_that_says_too_little_is_read_on() {
+    // Soft line breaks, which say nothing, are more than what is read at first.
+    let mut house = House::new();
+    let breaks = "=\r\n".repeat(2 * limits::ANSWER_FREE);
+    let letter =
+        format!("Content-Transfer-Encoding: quoted-printable\r\n\r\n{breaks}end of it and more");
+    let email = import(&mut house, letter.as_bytes());
+    let ask = json!({"ids": [email], "properties": ["bodyValues"], "fetchTextBodyValues": true,
+        "maxBodyValueBytes": 9});
+    let got = house.call("Email/get", ask);
+    let value = &got["list"][0]["bodyValues"]["1"];
+    assert_eq!(
+        (&value["value"], &value["isTruncated"]),
+        (&json!("end of it"), &json!(true))
+    );
+}
+
+#[test]
 fn submissions_are_told_within_the_memory_there_is() {
     let mut house = House::new();
     let letter = b"From: bob@example.org\r\nTo: carol@example.org\r\n\r\nHello\r\n";
@@ -233,7 +382,7 @@ fn submissions_are_told_within_the_memory_there_is() {
     let all = json!({"ids": null});
     assert_eq!(
         house.error("EmailSubmission/get", all.clone()),
-        "serverUnavailable"
+        "requestTooLarge"
     );
     house.memory = Arc::new(Budget::new(4 << 20));
     let list = house.call("EmailSubmission/get", all)["list"].clone();

@@ -236,9 +236,10 @@ fn follow(house: &mut House, name: &str, replica: &mut Replica, max: u64) {
         let args = json!({"sinceState": replica.state, "maxChanges": max});
         let changes = match house.try_call(&format!("{name}/changes"), args) {
             (answered, changes) if answered != "error" => changes,
-            // One transaction changed more than that.
+            // One change of a conversation changes more mailboxes than that.
             (_, error) => {
                 assert_eq!(error["type"], "cannotCalculateChanges");
+                assert_eq!(name, "Mailbox");
                 let args = json!({"sinceState": replica.state});
                 house.call(&format!("{name}/changes"), args)
             }
@@ -358,4 +359,35 @@ fn what_changed_before_the_log_begins_is_not_told_in_part() {
     let changed = tern_jmap::changed_types(&house.mailboxes, BOB, Modseq(2)).unwrap();
     assert_eq!(changed, (tern_jmap::Types::ALL, newest));
     house.check();
+}
+
+#[test]
+fn a_change_of_many_at_once_is_followed_a_few_at_a_time() {
+    // RFC 8620 5.2: each of them is one transaction.
+    let mut house = House::new();
+    for n in 0..40_u8 {
+        imap(&mut house, &Act::ImapAppend(0, n));
+    }
+    let before = ["Email", "Thread"].map(|name| (name, look(&mut house, name)));
+    let ids: Vec<String> = (0..40).filter_map(|n| email(&house, n)).collect();
+    let seen: serde_json::Map<String, Value> = ids
+        .iter()
+        .map(|id| (id.clone(), json!({"keywords/$seen": true})))
+        .collect();
+    house.call("Email/set", json!({"update": seen}));
+    let (some, _) = ids.split_at(20);
+    house.call("Email/set", json!({"destroy": some}));
+    for (name, replica) in before {
+        for max in [1, 7, 39] {
+            let mut copy = replica.clone();
+            follow(&mut house, name, &mut copy, max);
+            assert_eq!(copy, look(&mut house, name), "{name} {max}");
+        }
+        // States that were never given out.
+        for amid in ["1.0", "1.01", "1.9999", ".1", "1.1.1"] {
+            let ask = json!({"sinceState": amid, "maxChanges": 7});
+            let error = house.error(&format!("{name}/changes"), ask);
+            assert_eq!(error, "cannotCalculateChanges", "{amid}");
+        }
+    }
 }

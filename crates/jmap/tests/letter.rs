@@ -288,6 +288,71 @@ fn a_parsed_blob_that_is_none_is_null() {
 }
 
 #[test]
+fn what_is_no_message_is_not_imported() {
+    // RFC 8621 4.8: what the server does not repair, it refuses.
+    let mut house = House::new();
+    let drafts = house.mailbox(Role::Drafts);
+    for (octets, refused) in [
+        (&b"this is not an email"[..], true),
+        (&[0, 1, 255], true),
+        (b"", true),
+        (b"\r\nSubject: in the body\r\n", true),
+        (b"Subject: x", false),
+        (b"no field\r\nSubject: x\r\n\r\n", false),
+    ] {
+        let blob = house.upload("message/rfc822", octets);
+        let import = json!({"emails": {"k": {"blobId": blob, "mailboxIds": {&drafts: true}}}});
+        let imported = house.call("Email/import", import);
+        let error = &imported["notCreated"]["k"]["type"];
+        let wanted = if refused {
+            json!("invalidEmail")
+        } else {
+            Value::Null
+        };
+        assert_eq!(*error, wanted, "{octets:?}");
+        let parsed = house.call("Email/parse", json!({"blobIds": [blob]}));
+        assert_eq!(
+            parsed["notParsable"] == json!([blob]),
+            refused,
+            "{octets:?}"
+        );
+    }
+    let all = house.call("Email/get", json!({"ids": null, "properties": ["id"]}));
+    assert_eq!(all["list"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_mailbox_is_made_of_one_that_was_told() {
+    // RFC 8620 5.3: what the server sets may be told as it will be.
+    let mut house = House::new();
+    let made = create(&mut house, "Mailbox", &json!({"name": "One"})).unwrap();
+    let got = house.call("Mailbox/get", json!({"ids": [made["id"]]}));
+    let mut told = got["list"][0].clone();
+    told.as_object_mut().unwrap().remove("id");
+    told["name"] = "Two".into();
+    create(&mut house, "Mailbox", &told).unwrap();
+    told["name"] = "Three".into();
+    told["totalEmails"] = 52.into();
+    told["myRights"]["mayRename"] = false.into();
+    told["myRights"]["mayFly"] = true.into();
+    let error = create(&mut house, "Mailbox", &told).expect_err("refused");
+    assert_eq!(
+        named(&error),
+        ["myRights/mayFly", "myRights/mayRename", "totalEmails"]
+    );
+    let update = json!({"update": {made["id"].as_str().unwrap(): {"myRights": {"mayDelete": false}, "name": 5}}});
+    let refused = house.call("Mailbox/set", update)["notUpdated"].clone();
+    let error = refused
+        .as_object()
+        .unwrap()
+        .values()
+        .next()
+        .unwrap()
+        .clone();
+    assert_eq!(named(&error), ["myRights/mayDelete", "name"]);
+}
+
+#[test]
 fn a_part_with_a_text_tells_no_size_and_one_with_a_blob_any() {
     // RFC 8621 4.6
     let mut house = House::new();
@@ -297,7 +362,7 @@ fn a_part_with_a_text_tells_no_size_and_one_with_a_blob_any() {
     });
     let email = draft(&house, text);
     let error = create(&mut house, "Email", &email).expect_err("refused");
-    assert_eq!(named(&error), ["textBody"]);
+    assert_eq!(named(&error), ["textBody/0/size"]);
     let blob = house.upload("text/plain", b"text");
     let attached = json!({"attachments": [{"blobId": blob, "type": "text/plain", "size": 9}]});
     let email = draft(&house, attached);
@@ -382,7 +447,7 @@ fn a_blob_is_attached_as_a_media_type_of_octets() {
         "multipart/mixed",
     ] {
         let error = attach(Some(kind)).expect_err("refused");
-        assert_eq!(named(&error), ["attachments"], "{kind}");
+        assert_eq!(named(&error), ["attachments/0/type"], "{kind}");
     }
     attach(Some("text/csv; header=present")).unwrap();
     // What an upload was called is the server's to judge.

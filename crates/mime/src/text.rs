@@ -4,6 +4,8 @@
 //! charset cannot say becomes U+FFFD. Refuses to render: HTML becomes plain words.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
+use std::ops::Range;
 
 use mail_parser::decoders::html::html_to_text;
 use mail_parser::{Charset, Encoding, HeaderForm};
@@ -118,40 +120,58 @@ pub fn part_text<B: AsRef<[u8]>>(part: &Part<B>, bytes: &[u8]) -> String {
 /// The searchable text of a message, given its root part: its text parts in order (HTML as plain words) and the
 /// headers of the messages inside it, at most about `limit` bytes (RFC 9051 6.4.4 BODY, TEXT).
 pub fn decoded_text<B: AsRef<[u8]>>(root: &Part<B>, bytes: &[u8], limit: usize) -> String {
-    let mut out = String::new();
-    collect(root, bytes, limit, &mut out);
-    out.truncate(out.floor_char_boundary(limit));
-    out
+    let read = |wanted: Range<u32>| Ok(Cow::Borrowed(range(bytes, wanted.start, wanted.end)));
+    let text: Result<String, Infallible> = decoded_text_of(root, limit, read);
+    let Ok(text) = text;
+    text
 }
 
-fn collect<B: AsRef<[u8]>>(part: &Part<B>, bytes: &[u8], limit: usize, out: &mut String) {
+/// The same of a message that is elsewhere: only what the text is made of is read, in order.
+pub fn decoded_text_of<'a, B: AsRef<[u8]>, E>(
+    root: &Part<B>,
+    limit: usize,
+    mut read: impl FnMut(Range<u32>) -> Result<Cow<'a, [u8]>, E>,
+) -> Result<String, E> {
+    let mut out = String::new();
+    collect(root, &mut read, limit, &mut out)?;
+    out.truncate(out.floor_char_boundary(limit));
+    Ok(out)
+}
+
+fn collect<'a, B: AsRef<[u8]>, E>(
+    part: &Part<B>,
+    read: &mut impl FnMut(Range<u32>) -> Result<Cow<'a, [u8]>, E>,
+    limit: usize,
+    out: &mut String,
+) -> Result<(), E> {
     if out.len() >= limit {
-        return;
+        return Ok(());
     }
     match &part.kind {
         PartKind::Multipart { parts } => {
             for part in parts {
-                collect(part, bytes, limit, out);
+                collect(part, read, limit, out)?;
             }
         }
         PartKind::Message { body, .. } => {
-            let header = range(bytes, body.header.start, body.header.end);
-            for field in headers(header) {
+            let header = read(body.header.clone())?;
+            for field in headers(&header) {
                 if out.len() >= limit {
-                    return;
+                    return Ok(());
                 }
                 out.push_str(&String::from_utf8_lossy(field.name));
                 out.push_str(": ");
                 out.push_str(&decode_header_text(field.value));
                 out.push('\n');
             }
-            collect(body, bytes, limit, out);
+            collect(body, read, limit, out)?;
         }
         PartKind::Text => {
             // No encoding makes text longer than this many times its decoded form.
             let room = (limit - out.len()).saturating_mul(8).max(1024);
-            let raw = body(part, bytes);
-            let text = text_of(part, raw.get(..room).unwrap_or(raw));
+            let end = u32::try_from(room).map_or(u32::MAX, |it| part.body.start.saturating_add(it));
+            let raw = read(part.body.start..part.body.end.min(end))?;
+            let text = text_of(part, &raw);
             if part.subtype.as_ref().eq_ignore_ascii_case(b"html") {
                 out.push_str(&html_to_text(&text));
             } else {
@@ -163,6 +183,7 @@ fn collect<B: AsRef<[u8]>>(part: &Part<B>, bytes: &[u8], limit: usize, out: &mut
         }
         PartKind::Basic => {}
     }
+    Ok(())
 }
 
 /// The first words of the message: of its first plain text, else of its first HTML.

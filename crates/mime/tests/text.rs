@@ -219,7 +219,7 @@ fn attachments_as_people_mean_them() {
         ("Content-Type: application/pgp-signature; name=s.asc", false),
         ("Content-Type: message/delivery-status", false),
         ("Content-Type: message/rfc822", true),
-        ("Content-Type: text/calendar", false),
+        ("Content-Type: text/calendar", true),
     ] {
         let message = format!(
             "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhi\r\n--b\r\n{header}\r\n\r\nx\r\n--b--"
@@ -233,6 +233,8 @@ fn attachments_as_people_mean_them() {
     let related = b"Content-Type: multipart/related; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n\
         hi\r\n--b\r\nContent-Type: image/png; name=a.png\r\nContent-ID: <a>\r\n\r\nx\r\n--b--";
     assert!(!parse(related).has_attachment);
+    let alone = b"Content-Type: text/plain; name=a.txt\r\n\r\nhi";
+    assert!(!parse(alone).has_attachment, "it is the text");
 }
 
 #[test]

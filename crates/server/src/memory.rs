@@ -131,6 +131,11 @@ impl ContentMemory for PeerMemory {
         let reserved = self.memory.reserve(holder, bytes)?;
         Some(Box::new(reserved))
     }
+
+    fn most(&self) -> u64 {
+        let budget = &self.memory.budget;
+        budget.share.min(budget.open_to(budget.total, budget.share))
+    }
 }
 
 /// A piece of [`Memory`].
@@ -168,6 +173,22 @@ mod tests {
             strangers: 960,
             share: SHARE,
         })
+    }
+
+    #[test]
+    fn what_an_account_may_have_at_most_is_there_where_nobody_has_anything() {
+        for (total, most) in [(1_600, SHARE), (800, 600)] {
+            let memory = Memory::new(Budget {
+                total,
+                strangers: 0,
+                share: SHARE,
+            });
+            let memory = peer(&memory, "192.0.2.1");
+            assert_eq!(memory.most(), most);
+            let account = Some(AccountId(1));
+            assert!(memory.reserve(account, most + 1).is_none());
+            assert!(memory.reserve(account, most).is_some());
+        }
     }
 
     fn peer(memory: &Arc<Memory>, text: &str) -> PeerMemory {

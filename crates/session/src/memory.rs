@@ -17,6 +17,9 @@ pub trait ContentMemory: fmt::Debug {
     /// Sets `bytes` aside, for the account where somebody has authenticated. `None` where the
     /// budget, or the share of whoever asks, is used up.
     fn reserve(&self, account: Option<AccountId>, bytes: u64) -> Option<Reservation>;
+
+    /// What one account may have set aside at most, where nobody has anything.
+    fn most(&self) -> u64;
 }
 
 /// A budget without end, for tests, the simulation and measurements.
@@ -26,6 +29,10 @@ pub struct Unlimited;
 impl ContentMemory for Unlimited {
     fn reserve(&self, _account: Option<AccountId>, _bytes: u64) -> Option<Reservation> {
         Some(Box::new(()))
+    }
+
+    fn most(&self) -> u64 {
+        u64::MAX
     }
 }
 
@@ -66,6 +73,10 @@ impl ContentMemory for Budget {
         }
         *all.entry(account).or_default() += bytes;
         Some(Box::new(Share(Arc::clone(&self.held), account, bytes)))
+    }
+
+    fn most(&self) -> u64 {
+        self.octets
     }
 }
 

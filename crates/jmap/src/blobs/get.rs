@@ -66,6 +66,8 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
         if part.end - part.start > limits::MAX_BLOB_TOLD {
             return Err(MethodError::REQUEST_TOO_LARGE);
         }
+        // As octets, and as they are told.
+        let held = cx.answer.reserve(2 * (part.end - part.start))?;
         let needs_octets = properties.iter().any(|name| name != "id" && name != "size");
         let read = match needs_octets {
             true => found
@@ -91,6 +93,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
             object.insert("isTruncated".to_owned(), true.into());
         }
         list.push(cx, Value::Object(object))?;
+        drop(held);
     }
     Ok(object([
         ("accountId", args.account_id.into()),

@@ -1,5 +1,7 @@
 //! `Email/changes` (RFC 8621 4.3).
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 use tern_base::MessageId;
 use tern_mailbox::rows::Change;
@@ -60,15 +62,16 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
         }
     }
     // What never was shown came under a seal, and is no news.
-    let goes_later = |id: MessageId| {
-        part.later.iter().any(|change| match *change {
-            Change::Vanished {
-                message, destroyed, ..
-            } => message == id && destroyed.is_some(),
-            _ => false,
-        })
+    let goes = |change: &Change| match *change {
+        Change::Vanished {
+            message,
+            destroyed: Some(_),
+            ..
+        } => Some(message),
+        _ => None,
     };
-    let is_there = |id: &MessageId| view.get(*id).is_some() || goes_later(*id);
+    let go_later: HashSet<MessageId> = part.later.iter().filter_map(goes).collect();
+    let is_there = |id: &MessageId| view.get(*id).is_some() || go_later.contains(id);
     delta.updated.retain(is_there);
     Ok(changes::response(&args, &part, &delta, |id| {
         ids::email_id(account, id)

@@ -54,7 +54,9 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let (mut all, mut not_created, mut copied) = (Map::new(), Map::new(), Vec::new());
     let (view, _) = from.view(mailboxes)?;
     for (creation, email) in args.create {
-        match copy(cx, (&from, &to), (&actor, &view), &email) {
+        let outcome = copy(cx, (&from, &to), (&actor, &view), &email);
+        cx.answer.let_go();
+        match outcome {
             Ok((original, id, object)) => {
                 cx.was_created(&creation, &id);
                 all.insert(creation, object);
@@ -132,7 +134,7 @@ impl Asked {
 
 /// Copies one message: the id of what was copied, that of the copy, and what the server sets of it.
 fn copy(
-    cx: &Context<'_>,
+    cx: &mut Context<'_>,
     (from, to): (&Scope, &Scope),
     (actor, view): (&Actor, &AccountView),
     email: &Value,
@@ -157,6 +159,10 @@ fn copy(
         bringer: &cx.caller.bringer_in(to.account),
         moving: false,
     };
+    // Read, and parsed: all of it is in memory meanwhile.
+    let size = u64::from(held.size);
+    cx.work.take(2 * size)?;
+    cx.answer.hold(size).map_err(SetError::from)?;
     let placed = mailboxes.copy_across_as(&across, Some(&asked.kept), cx.now);
     let placed = placed.map_err(refused)?.ok_or_else(SetError::not_found)?;
     let (id, object) = made(cx, to, &placed, held.size);

@@ -147,7 +147,7 @@ fn write_one(
     id: &str,
     message: &Message,
 ) -> Result<Option<Value>, MethodError> {
-    let (mailboxes, left) = (cx.verbs.mailboxes, cx.answer.left());
+    let mailboxes = cx.verbs.mailboxes;
     let mut all = Map::new();
     let served = (|| {
         let structure = match &message.structure {
@@ -156,7 +156,7 @@ fn write_one(
         };
         let blob = BlobRef::message(message.held.message);
         let content = Content::stored(mailboxes, account, &message.row, blob, structure);
-        write::write(plan, &content, left, &mut cx.work, &mut all)
+        write::write(plan, &content, (&mut cx.work, &cx.answer), &mut all)
     })();
     match served {
         Ok(()) => {}

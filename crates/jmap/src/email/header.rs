@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tern_mime::{AddressGroup, HeaderField, NamedAddress};
+use unicode_normalization::UnicodeNormalization as _;
 
 /// How a header field is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +68,7 @@ impl Form {
             "List-Owner",
             "List-Archive",
         ];
-        let texts = ["Subject", "Comments", "Keywords", "List-Id"];
+        let texts = ["Subject", "Comments", "Keywords"];
         let raw_only = ["Return-Path", "Received"];
         let is_known = [&addresses[..], &ids, &dates, &urls, &texts, &raw_only];
         let is_other = !is_known.iter().any(|names| is_one_of(names));
@@ -89,7 +90,7 @@ impl Form {
                 let line = line.strip_suffix(b"\r").unwrap_or(line);
                 String::from_utf8_lossy(line).into()
             }
-            Self::Text => tern_mime::decode_header_text(raw).into(),
+            Self::Text => nfc(&tern_mime::decode_header_text(raw)).into(),
             Self::Addresses => {
                 let groups = tern_mime::address_groups(raw);
                 let all = groups.iter().flat_map(|group| &group.addresses);
@@ -103,13 +104,18 @@ impl Form {
     }
 }
 
+/// RFC 8621 4.1.2.2: what is told as text is in Normalization Form C.
+fn nfc(text: &str) -> String {
+    text.nfc().collect()
+}
+
 fn address(address: &NamedAddress) -> Value {
-    json!({"name": address.name, "email": address.email})
+    json!({"name": address.name.as_deref().map(nfc), "email": address.email})
 }
 
 fn group(group: &AddressGroup) -> Value {
     let addresses: Value = group.addresses.iter().map(address).collect();
-    json!({"name": group.name, "addresses": addresses})
+    json!({"name": group.name.as_deref().map(nfc), "addresses": addresses})
 }
 
 /// A property that is a header field: `header:Name`, `header:Name:asText:all` and so on, or one of the
@@ -209,6 +215,9 @@ mod tests {
             "header:From:asGroupedAddresses",
             "header:List-Post:asURLs",
             "header:List-Id:asText",
+            // RFC 2919 defines it, and that is none of the two.
+            "header:List-Id:asURLs",
+            "header:List-Id:asMessageIds",
         ];
         for name in good {
             assert!(HeaderProperty::parse(name).is_some(), "{name}");
@@ -229,6 +238,24 @@ mod tests {
         for name in bad {
             assert!(HeaderProperty::parse(name).is_none(), "{name}");
         }
+    }
+
+    #[test]
+    fn texts_and_names_are_in_normalization_form_c() {
+        let header = "X: =?UTF-8?B?4oSr?=\r\nSubject: =?utf-8?q?cafe=CC=81?=\r\n\
+            To: Fri: =?utf-8?q?Rene=CC=81?= <r@example.org>;, cafe\u{301} <c@example.org>\r\n\r\n";
+        let value = |name: &str| HeaderProperty::parse(name).map(|it| it.value(header.as_bytes()));
+        assert_eq!(value("header:X:asText"), Some(json!("\u{c5}")));
+        assert_eq!(value("header:Subject:asText"), Some(json!("caf\u{e9}")));
+        let to = value("header:To:asAddresses").unwrap_or_default();
+        assert_eq!(to[0]["name"], "Ren\u{e9}");
+        let to = value("header:To:asGroupedAddresses").unwrap_or_default();
+        assert_eq!(to[1]["addresses"][0]["name"], "caf\u{e9}");
+        // Raw is as it stands.
+        assert_eq!(
+            value("header:Subject"),
+            Some(json!(" =?utf-8?q?cafe=CC=81?="))
+        );
     }
 
     #[test]

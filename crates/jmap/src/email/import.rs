@@ -7,6 +7,7 @@ use tern_mailbox::{AppendRequest, MailboxError, Placed};
 use tern_session::ids;
 
 use super::keep::{self, Kept};
+use super::parse::is_message;
 use crate::blob::Found;
 use crate::blob_id::{BlobKey, BlobRef};
 use crate::budget::Unread;
@@ -90,7 +91,10 @@ fn import(cx: &mut Context<'_>, scope: &Scope, email: &Value) -> Result<(String,
         }
         taken => taken?,
     };
-    // RFC 8621 4.8
+    // RFC 8621 4.8: what is not repaired is refused.
+    if !is_message(&content) {
+        return Err(SetError::new("invalidEmail", "the blob is no message"));
+    }
     kept.received = kept.received.or_else(|| tern_mime::received_at(&content));
     put(cx, scope, kept, content)
 }

@@ -23,6 +23,11 @@ struct Args {
     fetch: Fetch,
 }
 
+/// Whether octets are a message. Anything can be read as one; what has no field of one is none.
+pub(super) fn is_message(octets: &[u8]) -> bool {
+    tern_mime::headers(octets).any(|field| !field.name.is_empty())
+}
+
 /// `Email/parse`
 pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodError> {
     let args: Args = args::read(args)?;
@@ -49,21 +54,15 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
             }
             Err(error) => return Err(error.into()),
         };
-        // It is parsed once more.
-        cx.work.take(octets.len() as u64)?;
-        let content = Content::in_memory(mailboxes, scope.account, &octets, found.blob.clone());
-        // Anything can be read as a message; what has no field of one is none.
-        let is_message = content.structure.view().is_some_and(|view| {
-            let header = octets.get(..view.header_size as usize).unwrap_or_default();
-            tern_mime::headers(header).any(|field| !field.name.is_empty())
-        });
-        if !is_message {
+        if !is_message(&octets) {
             unparsable.push(id);
             continue;
         }
+        // It is parsed once more.
+        cx.work.take(octets.len() as u64)?;
+        let content = Content::in_memory(mailboxes, scope.account, &octets, found.blob.clone());
         let mut email = Map::new();
-        let most = cx.answer.left();
-        write::write(&plan, &content, most, &mut cx.work, &mut email)?;
+        write::write(&plan, &content, (&mut cx.work, &cx.answer), &mut email)?;
         for asked in &plan.properties {
             let value = match asked.property {
                 Property::Size => octets.len().into(),

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tern_base::AccountId;
-use tern_mailbox::{ExposureLevel, MailboxError, MessageRow, Outline, Served, Share, body_text};
+use tern_mailbox::{ExposureLevel, MailboxError, MessageRow, Outline, Served, Share};
 use tern_session::ids;
 
 use super::query::marked::{self, Text};
+use super::query::searched::Searched;
 use super::query::test::{Field, Test};
 use super::query::text::Word;
 use crate::budget::Objects;
@@ -158,10 +159,10 @@ fn text(cx: &mut Context<'_>, text: &str, words: &[&Word]) -> Result<Text, Failu
 /// The text of a body.
 fn body(cx: &mut Context<'_>, account: AccountId, row: &MessageRow) -> Result<String, Failure> {
     let mailboxes = cx.verbs.mailboxes;
+    // How much it is is known behind it.
+    cx.search(0).map_err(Failure::Method)?;
     let structure = mailboxes.structure(row)?;
-    cx.search(2 * u64::from(row.size))
-        .map_err(Failure::Method)?;
-    let octets = mailboxes.read(account, row, 0..row.size.into())?.0;
-    let content = octets.get(row.prefix.len()..).unwrap_or_default();
-    Ok(body_text(&structure, content)?)
+    let searched = Searched::read(mailboxes, account, row, &structure)?;
+    cx.searched(searched.work).map_err(Failure::Method)?;
+    Ok(searched.text)
 }

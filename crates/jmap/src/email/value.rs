@@ -14,11 +14,10 @@ pub(crate) fn body_value<B: AsRef<[u8]> + Clone>(
     let part = within(part, octets);
     let text = tern_mime::part_text(&part, octets);
     let is_unknown = !tern_mime::is_known_encoding(&part);
-    let replacement = "\u{fffd}".as_bytes();
-    let has = |octets: &[u8]| memchr::memmem::find(octets, replacement).is_some();
     // One that its writer wrote is no damage.
-    let was_written = || tern_mime::decode_part(&part, octets).is_some_and(|it| has(&it));
-    let is_damaged = has(text.as_bytes()) && !was_written();
+    let was_written =
+        || tern_mime::decode_part(&part, octets).is_some_and(|it| has_replacement(&it));
+    let is_damaged = has_replacement(text.as_bytes()) && !was_written();
     let mut text = plain_line_ends(text);
     let is_html = part.subtype.as_ref().eq_ignore_ascii_case(b"html");
     let is_truncated = max.is_some_and(|max| truncate(&mut text, max, is_html));
@@ -27,6 +26,40 @@ pub(crate) fn body_value<B: AsRef<[u8]> + Clone>(
         ("isEncodingProblem", (is_unknown || is_damaged).into()),
         ("isTruncated", is_truncated.into()),
     ])
+}
+
+/// The same from the first octets of a part, where they say more than is told; else nothing. Of damage only
+/// what is told counts.
+pub(crate) fn value_of_start<B: AsRef<[u8]> + Clone>(
+    part: &Part<B>,
+    start: &[u8],
+    max: usize,
+) -> Option<Value> {
+    let part = within(part, start);
+    let mut text = plain_line_ends(tern_mime::part_text(&part, start));
+    // The last one may be a part of a character.
+    if text.len() <= max.saturating_add(CHARACTER) {
+        return None;
+    }
+    let is_html = part.subtype.as_ref().eq_ignore_ascii_case(b"html");
+    truncate(&mut text, max, is_html);
+    let is_unknown = !tern_mime::is_known_encoding(&part);
+    let was_written =
+        || tern_mime::decode_part(&part, start).is_some_and(|it| has_replacement(&it));
+    let is_damaged = has_replacement(text.as_bytes()) && !was_written();
+    Some(object([
+        ("value", text.into()),
+        ("isEncodingProblem", (is_unknown || is_damaged).into()),
+        ("isTruncated", true.into()),
+    ]))
+}
+
+/// The octets of the longest character, and of what stands for one that is cut.
+const CHARACTER: usize = 4;
+
+/// Whether U+FFFD is in it.
+fn has_replacement(octets: &[u8]) -> bool {
+    memchr::memmem::find(octets, "\u{fffd}".as_bytes()).is_some()
 }
 
 /// Line ends as JMAP has them.

@@ -6,13 +6,14 @@ use std::ops::Range;
 
 use serde_json::{Map, Value, json};
 use tern_mime::{MessageView, Part};
+use tern_session::Reservation;
 
 use super::body::{Body, Located};
 use super::content::Content;
 use super::header;
 use super::property::{Asked, PartProperty, Property};
-use super::value::body_value;
-use crate::budget::{Unread, Work, text_weight, weight};
+use super::value::{body_value, value_of_start};
+use crate::budget::{Answer, Unread, Work, text_weight, weight};
 use crate::limits;
 
 /// What of each Email is asked for, and how much of its texts.
@@ -46,13 +47,12 @@ impl Plan {
 }
 
 /// The properties that follow from the message itself, wherever it is. Those of where it is kept are
-/// left to the caller. [`Unread::TooMuch`] once they take more memory than `most`, or more work than is
-/// left: no request makes more than it may have.
+/// left to the caller. [`Unread::TooMuch`] once they take more memory than the answer has left, or more work:
+/// no request makes more than it may have.
 pub(crate) fn write(
     plan: &Plan,
     content: &Content<'_>,
-    most: usize,
-    work: &mut Work,
+    (work, answer): (&mut Work, &Answer<'_>),
     into: &mut Map<String, Value>,
 ) -> Result<(), Unread> {
     let structure = std::sync::Arc::clone(&content.structure);
@@ -63,7 +63,8 @@ pub(crate) fn write(
         plan,
         content,
         view: &view,
-        most,
+        answer,
+        most: answer.left(),
         spent: Cell::new(0),
         work: RefCell::new(work),
     };
@@ -96,6 +97,7 @@ struct Parts<'a> {
     plan: &'a Plan,
     content: &'a Content<'a>,
     view: &'a MessageView<'a>,
+    answer: &'a Answer<'a>,
     most: usize,
     spent: Cell<usize>,
     work: RefCell<&'a mut Work>,
@@ -238,15 +240,47 @@ impl Parts<'_> {
             if values.contains_key(&id) {
                 continue;
             }
-            // Read and decoded, however little of it is told.
-            self.work(&located.part.body, 2)?;
-            let raw = self.content.read(located.part.body.clone())?;
-            let value = body_value(located.part, &raw, self.plan.max_value);
+            let value = self.value(located.part)?;
             self.spend(&id, &value)?;
             values.insert(id, value);
         }
         Ok(Value::Object(values))
     }
+}
+
+impl Parts<'_> {
+    /// The value of a text: of one that is told in part, no more is read than it takes.
+    fn value(&self, part: &Part<&[u8]>) -> Result<Value, Unread> {
+        let whole = part.body.clone();
+        if let Some(max) = self.plan.max_value {
+            let start = whole.start..whole.end.min(whole.start.saturating_add(enough_for(max)));
+            if start.end < whole.end {
+                let _held = self.hold(&start)?;
+                self.work(&start, 2)?;
+                let raw = self.content.read(start)?;
+                if let Some(value) = value_of_start(part, &raw, max) {
+                    return Ok(value);
+                }
+            }
+        }
+        let _held = self.hold(&whole)?;
+        self.work(&whole, 2)?;
+        let raw = self.content.read(whole)?;
+        Ok(body_value(part, &raw, self.plan.max_value))
+    }
+
+    /// Memory for what is read of a text, decoded, and told.
+    fn hold(&self, range: &Range<u32>) -> Result<Option<Reservation>, Unread> {
+        let octets = u64::from(range.end.saturating_sub(range.start));
+        self.answer.reserve(3 * octets)
+    }
+}
+
+/// How much of a text is read where so much of it is told at most: no encoding makes it longer than some
+/// times what it says, but where it says nothing.
+fn enough_for(max: usize) -> u32 {
+    let enough = max.saturating_mul(8).saturating_add(limits::ANSWER_FREE);
+    u32::try_from(enough).unwrap_or(u32::MAX)
 }
 
 fn leaves<'a>(located: &Located<'a, &'a [u8]>, out: &mut Vec<Located<'a, &'a [u8]>>) {

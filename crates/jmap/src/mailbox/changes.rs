@@ -1,5 +1,6 @@
 //! `Mailbox/changes` (RFC 8621 2.2).
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Value, json};
@@ -36,7 +37,11 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
         let held = held.map(|held| held.thread);
         held.or_else(|| gone.get(&message).copied())
     };
-    let shown = Shown::of(&view, &thread_of);
+    let shown = Shown {
+        view: &view,
+        thread_of: &thread_of,
+        by_thread: OnceCell::new(),
+    };
     let of = (&scope, Of::Mailboxes);
     let part = changes::read(cx, of, &args, (newest_seen, view.modseq), |change| {
         shown.touched(change)
@@ -81,22 +86,20 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
 struct Shown<'a> {
     /// The conversation of a message, also of one that left what is seen, or is gone.
     thread_of: &'a dyn Fn(MessageId) -> Option<ThreadId>,
-    by_thread: HashMap<ThreadId, BTreeSet<MailboxId>>,
+    view: &'a AccountView,
+    /// Made once a message has changed: most who ask are told that nothing did.
+    by_thread: OnceCell<HashMap<ThreadId, BTreeSet<MailboxId>>>,
 }
 
-impl<'a> Shown<'a> {
-    fn of(view: &AccountView, thread_of: &'a dyn Fn(MessageId) -> Option<ThreadId>) -> Self {
-        let mut by_thread: HashMap<ThreadId, BTreeSet<MailboxId>> = HashMap::new();
-        for held in view.iter() {
-            by_thread
-                .entry(held.thread)
-                .or_default()
-                .extend(held.mailboxes());
-        }
-        Self {
-            thread_of,
-            by_thread,
-        }
+impl Shown<'_> {
+    fn by_thread(&self) -> &HashMap<ThreadId, BTreeSet<MailboxId>> {
+        self.by_thread.get_or_init(|| {
+            let mut all: HashMap<ThreadId, BTreeSet<MailboxId>> = HashMap::new();
+            for held in self.view.iter() {
+                all.entry(held.thread).or_default().extend(held.mailboxes());
+            }
+            all
+        })
     }
 
     /// The mailboxes whose properties a change may change.
@@ -119,7 +122,7 @@ impl<'a> Shown<'a> {
             } => (mailbox, message, destroyed),
         };
         let thread = gone_from.or_else(|| (self.thread_of)(message));
-        let others = thread.and_then(|thread| self.by_thread.get(&thread));
+        let others = thread.and_then(|thread| self.by_thread().get(&thread));
         let others = others.into_iter().flatten().copied();
         others.chain([mailbox]).collect()
     }

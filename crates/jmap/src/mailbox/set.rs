@@ -13,6 +13,7 @@ use tern_store::Transaction;
 use super::counts::Counts;
 use super::get::{self, role_of};
 use super::later::{Later, What};
+use super::rights;
 use super::share::Sharing;
 use crate::context::Context;
 use crate::error::{MethodError, SetError};
@@ -111,7 +112,7 @@ pub(super) fn create(
     object: &Value,
 ) -> Result<(String, Value), SetError> {
     let (scope, account) = (scope.again(cx.verbs)?, scope.account);
-    let asked = read(cx, account, object, None)?;
+    let asked = read(cx, account, object, As::New(&fresh(cx, &scope)))?;
     let change = asked.change;
     let mut folder = NewFolder {
         parent: change.parent.flatten(),
@@ -204,7 +205,7 @@ pub(super) fn change(
     }
     let counts = get::COUNTS.iter().any(|name| patch.get(name).is_some());
     let now = get::one(cx, scope, &folders, folder, counts)?;
-    let Asked { change, sharing } = read(cx, account, patch, Some(&now))?;
+    let Asked { change, sharing } = read(cx, account, patch, As::Now(&now))?;
     let may_share = scope.rights(mailbox).has(Rights::ADMINISTER);
     // Who has which rights is told to nobody else.
     if sharing.is_asked_for() && !may_share && !sharing.gives_up(cx) {
@@ -335,14 +336,37 @@ struct Asked {
     sharing: Sharing,
 }
 
-/// Reads the properties of a mailbox that a client may set. What it says of the object as it is now is
-/// no change.
+/// What the server sets of a mailbox.
+enum As<'a> {
+    /// All of it, as it is now.
+    Now(&'a Value),
+    /// What one has that is to be made.
+    New(&'a Value),
+}
+
+/// What a mailbox has that is to be made, as far as that is known beforehand: nothing is in it, and in
+/// one's own account one may do all.
+fn fresh(cx: &Context<'_>, scope: &Scope) -> Value {
+    let counts = get::COUNTS
+        .iter()
+        .map(|name| ((*name).to_owned(), 0.into()));
+    let mut fresh: Map<String, Value> = counts.collect();
+    if !scope.is_foreign() {
+        let rights = rights::object(cx, Rights::ALL, true);
+        fresh.insert("myRights".to_owned(), rights);
+    }
+    fresh.into()
+}
+
+/// Reads the properties of a mailbox that a client may set. What it says of the object as it is, or will
+/// be, is no change.
 fn read(
     cx: &Context<'_>,
     account: AccountId,
     object: &Value,
-    now: Option<&Value>,
+    known: As<'_>,
 ) -> Result<Asked, SetError> {
+    let (As::Now(as_it_is) | As::New(as_it_is)) = known;
     let wrong = |name: &str| SetError::invalid_properties(&[name], "it can't be that");
     let members = object
         .as_object()
@@ -350,7 +374,7 @@ fn read(
     let (mut change, mut sharing) = (FolderChange::default(), Sharing::default());
     let mut all = Wrong::default();
     for (name, value) in members {
-        if now.is_some_and(|now| is_as_it_is(now, name, value)) {
+        if is_as_it_is(as_it_is, name, value) {
             continue;
         }
         match name.as_str() {
@@ -366,6 +390,11 @@ fn read(
             "isSubscribed" => {
                 change.subscribed = all.take(value.as_bool().ok_or_else(|| wrong(name)));
             }
+            "myRights" => {
+                for name in rights_that_differ(&as_it_is["myRights"], value) {
+                    all.take::<()>(Err(wrong(&name)));
+                }
+            }
             _ => match sharing.take(cx, name, value) {
                 Ok(true) => {}
                 Ok(false) => drop(all.take::<()>(Err(wrong(name)))),
@@ -374,11 +403,25 @@ fn read(
         }
     }
     // A new one without a name is wrong, whatever else of it is.
-    if now.is_none() && !members.contains_key("name") {
+    if matches!(known, As::New(_)) && !members.contains_key("name") {
         let missing = SetError::invalid_properties(&["name"], "a mailbox has a name");
         all.take::<()>(Err(missing));
     }
     all.told().map(|()| Asked { change, sharing })
+}
+
+/// The paths of the rights that are told other than they are, or that of all.
+fn rights_that_differ(known: &Value, told: &Value) -> Vec<String> {
+    match (known.as_object(), told.as_object()) {
+        (Some(known), Some(told)) if !told.is_empty() => {
+            let differs = |(name, may): &(&String, &Value)| known.get(*name) != Some(*may);
+            let differing = told.iter().filter(differs);
+            differing
+                .map(|(name, _)| format!("myRights/{name}"))
+                .collect()
+        }
+        _ => vec!["myRights".to_owned()],
+    }
 }
 
 /// RFC 8620 5.3: null is the default.

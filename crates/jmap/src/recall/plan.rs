@@ -51,7 +51,7 @@ fn plan(
     let run = run.map_err(|refusal| refused(refusal, None))?;
     // What it took is known by now: the next one pays, however much it was.
     let copies: u64 = run.outcomes.iter().map(|(_, copies)| copies).sum();
-    let _ = cx.work.take(copies * limits::WORK_PER_OUTCOME);
+    cx.work.took(copies * limits::WORK_PER_OUTCOME);
     let found = &run.submission;
     let message_id = Some(found.message_id.as_str()).filter(|id| !id.is_empty());
     let awaits = run.awaits.map(|awaited| match awaited {

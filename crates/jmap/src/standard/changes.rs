@@ -38,13 +38,48 @@ impl ChangesArgs {
     }
 }
 
-/// A part of the change log, cut where one more transaction would be too many ids.
+/// A part of the change log, cut where one more transaction would be too many ids, or amid the first.
 pub(crate) struct Part {
     pub(crate) account: AccountId,
     pub(crate) changes: Vec<Change>,
     /// What comes behind the cut: so what there is now can be told from what there was then.
     pub(crate) later: Vec<Change>,
     pub(crate) state: String,
+}
+
+/// How far a client has come: a modseq, and how many of the changes behind it.
+///
+/// A transaction is one modseq, however much it changes; so that a client gets on which is told of less at a
+/// time, a state of one's own account can be amid one. RFC 8620 5.2: "an intermediate state".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    modseq: Modseq,
+    taken: usize,
+}
+
+impl Place {
+    fn read(scope: &Scope, of: Of, text: &str, newest: Modseq) -> Result<Self, MethodError> {
+        let (base, taken) = match text.split_once('.').filter(|_| !scope.is_foreign()) {
+            None => (text, 0),
+            Some((base, taken)) => (base, place_amid(taken)?),
+        };
+        let modseq = scope.since(of, base, newest)?;
+        Ok(Self { modseq, taken })
+    }
+
+    fn state(self, scope: &Scope, of: Of) -> String {
+        let base = scope.state(of, self.modseq);
+        match self.taken {
+            0 => base,
+            taken => format!("{base}.{taken}"),
+        }
+    }
+}
+
+fn place_amid(text: &str) -> Result<usize, MethodError> {
+    let taken = text.parse().ok();
+    let taken = taken.filter(|taken: &usize| *taken > 0 && taken.to_string() == text);
+    taken.ok_or(MethodError::CANNOT_CALCULATE_CHANGES)
 }
 
 /// Reads the change log after `sinceState` up to `newest`, as far as it is seen: up to `seen` at least.
@@ -58,47 +93,81 @@ pub(crate) fn read<I: Ord, T: IntoIterator<Item = I>>(
 ) -> Result<Part, MethodError> {
     let account = scope.account;
     let max = args.max()?;
-    let since = scope.since(of, &args.since_state, newest)?;
+    let since = Place::read(scope, of, &args.since_state, newest)?;
     let mut part = Part {
         account,
         changes: Vec::new(),
         later: Vec::new(),
         state: String::new(),
     };
-    if scope.is_foreign() && seen <= since {
-        part.state = scope.state(of, since);
+    if scope.is_foreign() && seen <= since.modseq {
+        part.state = since.state(scope, of);
         return Ok(part);
     }
-    let (mut touched, mut at, mut new_state) = (BTreeSet::new(), since, since);
+    let (mut touched, mut at, mut new_state) = (BTreeSet::new(), since.modseq, since);
+    let mut known = since.taken;
     loop {
         let mut page = cx.verbs.mailboxes.account_changes(account, at, 1_000)?;
         page.retain(|change| change.modseq <= newest);
         let Some(last) = page.last() else {
-            if part.later.is_empty() {
-                new_state = new_state.max(seen);
+            if known > 0 {
+                return Err(MethodError::CANNOT_CALCULATE_CHANGES);
             }
-            part.state = scope.state(of, new_state);
+            if part.later.is_empty() && seen > new_state.modseq {
+                new_state = Place {
+                    modseq: seen,
+                    taken: 0,
+                };
+            }
+            part.state = new_state.state(scope, of);
             return Ok(part);
         };
         at = last.modseq;
         page.retain(|change| scope.sees_change(&change.change));
         for transaction in page.chunk_by(|a, b| a.modseq == b.modseq) {
-            let changes = transaction.iter().map(|change| change.change);
+            let changes: Vec<Change> = transaction.iter().map(|change| change.change).collect();
+            let changes = match changes.get(known..) {
+                Some(changes) if known == 0 || !changes.is_empty() => changes,
+                // It was never given out.
+                _ => return Err(MethodError::CANNOT_CALCULATE_CHANGES),
+            };
+            known = 0;
             if part.later.is_empty() {
-                touched.extend(changes.clone().flat_map(|change| touches(&change)));
+                touched.extend(changes.iter().flat_map(&touches));
             }
-            if !part.later.is_empty() || touched.len() > max {
-                // RFC 8620 5.2: a state in between, or none where there is none.
-                if new_state == since {
-                    return Err(MethodError::CANNOT_CALCULATE_CHANGES);
-                }
-                part.later.extend(changes);
+            if part.later.is_empty() && touched.len() <= max {
+                part.changes.extend(changes);
+                let modseq = transaction.first().map_or(new_state.modseq, |it| it.modseq);
+                new_state = Place { modseq, taken: 0 };
                 continue;
             }
-            part.changes.extend(changes);
-            new_state = transaction.first().map_or(new_state, |it| it.modseq);
+            let mut fits = 0;
+            if new_state == since && part.later.is_empty() {
+                fits = fitting(changes, max, &touches);
+                if fits == 0 || scope.is_foreign() {
+                    return Err(MethodError::CANNOT_CALCULATE_CHANGES);
+                }
+                new_state.taken += fits;
+            }
+            let (now, later) = changes.split_at(fits);
+            part.changes.extend(now);
+            part.later.extend(later);
         }
     }
+}
+
+/// How many of these touch no more than may be told.
+fn fitting<I: Ord, T: IntoIterator<Item = I>>(
+    changes: &[Change],
+    max: usize,
+    touches: impl Fn(&Change) -> T,
+) -> usize {
+    let mut touched = BTreeSet::new();
+    let fits = |change: &&Change| {
+        touched.extend(touches(change));
+        touched.len() <= max
+    };
+    changes.iter().take_while(fits).count()
 }
 
 /// The response of a `/changes`.

@@ -1,5 +1,7 @@
 //! `/set` (RFC 8620 5.3): what of it is the same for every type.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -141,8 +143,13 @@ impl Outcomes {
         args: &SetArgs,
         mut destroy: impl FnMut(&mut Context<'_>, &str) -> Result<(), SetError>,
     ) {
+        let mut known = HashSet::new();
         for id in args.destroy.iter().flatten() {
             let resolved = cx.resolved(id).to_owned();
+            // What is named twice is destroyed once.
+            if !known.insert(resolved.clone()) {
+                continue;
+            }
             let outcome = destroy(cx, &resolved);
             self.destroy(&resolved, outcome);
         }

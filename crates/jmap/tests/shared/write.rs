@@ -1,9 +1,12 @@
 //! What somebody by rights changes, and what they are refused.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use tern_base::{MailboxId, Uid};
+use tern_jmap::limits;
 use tern_mailbox::{Access, FlagChange, FlagRequest, Flags, INBOX, SystemFlag};
-use tern_session::ids;
+use tern_session::{Budget, Unlimited, ids};
 
 use crate::house::{BOB, CAROL, House};
 
@@ -411,5 +414,29 @@ fn flags_where_a_message_is_not_read_go_nowhere_with_it() {
     assert_eq!(got["list"][0]["keywords"], json!({}));
     let view = house.mailboxes.view(BOB, third).unwrap();
     assert_eq!(view.iter().next().unwrap().flags, Flags::empty());
+    house.check();
+}
+
+#[test]
+fn a_copy_takes_work_and_memory_like_anything_that_is_read() {
+    let mut house = House::new();
+    let one = house.folder(None, "One");
+    let long = "x".repeat(3 * limits::ANSWER_FREE);
+    let id = house.put(&[one], "Letter", &long);
+    house.grant(one, "lr");
+    house.who = CAROL;
+    let inbox = ids::mailbox_id(CAROL, INBOX);
+    let into = json!({"id": id, "mailboxIds": {inbox.as_str(): true}});
+    let copy = json!({"accountId": "A2", "fromAccountId": "A1", "create": {"a": into, "b": into}});
+    // One after another.
+    let memory = Budget::new(4 * limits::ANSWER_FREE as u64);
+    house.memory = Arc::new(memory.clone());
+    let told = house.call("Email/copy", copy.clone());
+    assert_eq!(told["notCreated"], Value::Null, "{told}");
+    assert_eq!(memory.reserved(), 0);
+    house.memory = Arc::new(Budget::new(2 * limits::ANSWER_FREE as u64));
+    let told = house.call("Email/copy", copy.clone());
+    assert_eq!(told["notCreated"]["b"]["type"], "serverFail", "{told}");
+    house.memory = Arc::new(Unlimited);
     house.check();
 }

@@ -93,6 +93,7 @@ impl Results {
     ) -> Result<Self, MethodError> {
         let (mailboxes, account) = (cx.verbs.mailboxes, scope.account);
         for _ in 0..limits::RECORD_ATTEMPTS {
+            cx.answer.let_go();
             let results = Self::look(cx, scope, query, most)?;
             let told = match told(&results)? {
                 Told::Some(range) => results.ids.get(range).unwrap_or_default(),
@@ -134,9 +135,8 @@ impl Results {
         let account = scope.account;
         let (view, modseq) = scope.view(cx.verbs.mailboxes)?;
         let hidden = scope.hidden(cx.verbs.mailboxes, &view)?;
-        let keywords = query.thread_keywords();
-        let threads = Threads::of(&view, &hidden, keywords.into_iter());
         cx.search(query.test.size().work(view.len()))?;
+        let threads = Threads::of(cx, &view, &hidden, query.thread_keywords())?;
         // What is known of words is known of all messages at once; what must not be there is better
         // looked for in those that are wanted.
         let shown = || view.iter().filter(|held| !hidden.contains(&held.message));
@@ -310,7 +310,7 @@ impl<'a> Search<'a> {
             let mut subject = Subject::new(held, self.threads, self.finds).with_outline(&outline);
             let passes = subject.passes(test)?;
             let in_body = subject.found_in_body;
-            cx.search(subject.work())?;
+            cx.searched(subject.work())?;
             if let Some(passes) = passes {
                 self.settle(held.message, passes, in_body);
             }
@@ -444,7 +444,7 @@ impl<'a> Search<'a> {
                     .with_outline(outline)
                     .with_content(mailboxes, self.account, row, structure);
                 let passes = subject.passes(&self.query.test);
-                cx.search(subject.work())?;
+                cx.searched(subject.work())?;
                 match passes {
                     Ok(passes) => {
                         let passes = passes == Some(true);

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use tern_base::{AccountId, MessageId};
 use tern_mailbox::{
-    Finds, Held, MailboxError, Mailboxes, MessageRow, Outline, Texts, body_text, folded,
+    Finds, Held, MailboxError, Mailboxes, MessageRow, Outline, Texts, folded,
 };
 use tern_mime::Structure;
 use tern_mime::limits::MAX_HEADER_BYTES;
 use tern_store::StoreError;
 
+use super::searched::Searched;
 use super::test::{Field, Test};
 use super::text::{Hay, Word, Words};
 use super::threads::Threads;
@@ -265,9 +266,8 @@ impl Content<'_> {
     }
 
     fn decode_body(&mut self) -> Result<String, MailboxError> {
-        let octets = self.read(self.row.size.into())?;
-        let content = octets.get(self.row.prefix.len()..).unwrap_or_default();
-        self.work += content.len() as u64;
-        body_text(&self.structure, content)
+        let searched = Searched::read(self.mailboxes, self.account, self.row, &self.structure)?;
+        self.work += searched.work;
+        Ok(searched.text)
     }
 }

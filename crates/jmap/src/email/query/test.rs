@@ -132,7 +132,10 @@ impl Test {
     pub(crate) fn size(&self) -> Size {
         let mut size = Size::default();
         self.each(&mut |test| {
-            size.conditions += 1;
+            size.conditions += match test {
+                Self::InThread(..) => limits::LOOKS_PER_THREAD,
+                _ => 1,
+            };
             size.words += match test {
                 Self::Field(_, words)
                 | Self::Header(_, Some(words))

@@ -75,7 +75,8 @@ impl Jmap {
                 );
             }
         };
-        match held::body(text, held, account, &memory) {
+        let standing = login.standing();
+        match held::body(text, held, account, &memory, move || standing.may_go_on()) {
             Some(body) => typed(StatusCode::OK, JSON, body),
             None => problem(
                 StatusCode::SERVICE_UNAVAILABLE,

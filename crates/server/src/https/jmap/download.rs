@@ -139,8 +139,7 @@ impl Asked {
         if let Ok(kind) = HeaderValue::from_str(&self.media_type) {
             headers.insert(header::CONTENT_TYPE, kind);
         }
-        let name = utf8_percent_encode(&self.name, &EXTENDED);
-        if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename*=UTF-8''{name}")) {
+        if let Ok(value) = HeaderValue::from_str(&disposition(&self.name)) {
             headers.insert(header::CONTENT_DISPOSITION, value);
         }
         // RFC 8620 6.2: what a blob id stands for never changes; but it can be taken back.
@@ -149,6 +148,19 @@ impl Asked {
             HeaderValue::from_static("private, no-store"),
         );
         answer
+    }
+}
+
+/// How a file of this name is shown: kept, not opened. A name that a quoted string says as it is stands there
+/// too, for clients that know no other (RFC 6266 4.3, appendix D).
+fn disposition(name: &str) -> String {
+    let is_plain = |byte: u8| {
+        (byte == b' ' || byte.is_ascii_graphic()) && !matches!(byte, b'"' | b'\\' | b'%')
+    };
+    let extended = utf8_percent_encode(name, &EXTENDED);
+    match name.bytes().all(is_plain) {
+        true => format!("attachment; filename=\"{name}\"; filename*=UTF-8''{extended}"),
+        false => format!("attachment; filename*=UTF-8''{extended}"),
     }
 }
 
@@ -179,4 +191,25 @@ fn pieces(jmap: Arc<Jmap>, download: Download, standing: Standing, memory: Reser
         )))
     });
     StreamBody::new(stream).boxed_unsync()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_name_is_told_to_clients_that_know_no_other() {
+        for (name, wanted) in [
+            (
+                "my file.txt",
+                "attachment; filename=\"my file.txt\"; filename*=UTF-8''my%20file.txt",
+            ),
+            ("n\u{f6}te", "attachment; filename*=UTF-8''n%C3%B6te"),
+            ("a\"b", "attachment; filename*=UTF-8''a%22b"),
+            ("a\\b", "attachment; filename*=UTF-8''a%5Cb"),
+            ("a\r\nb", "attachment; filename*=UTF-8''a%0D%0Ab"),
+        ] {
+            assert_eq!(disposition(name), wanted, "{name}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! What is on its way out: octets that wait for their client within the memory for content.
 //!
-//! Invariant: what a client does not take is held by its account's share, until it is written or the
-//! connection ends.
+//! Invariants: what a client does not take is held by its account's share, until it is written or the
+//! connection ends; and nothing more of it is written once the login by which it was asked for is revoked.
 
 use std::io;
 use std::pin::Pin;
@@ -43,28 +43,31 @@ pub(super) fn keep(
     Some((made_in, more))
 }
 
-/// A body of these octets. `None` where no memory is left for it.
+/// A body of these octets, for as long as it `may_go_on`. `None` where no memory is left for it.
 pub(super) fn body(
     octets: String,
     made_in: Made,
     account: AccountId,
     memory: &dyn ContentMemory,
+    may_go_on: impl Fn() -> bool + Send + Unpin + 'static,
 ) -> Option<Body> {
     let memory = keep(octets.len() as u64, made_in, account, memory)?;
     let held = Held {
         rest: octets.into(),
+        may_go_on,
         _memory: memory,
     };
     Some(held.boxed_unsync())
 }
 
 /// Octets in pieces: whoever writes them takes no more at once, and copies no more.
-struct Held {
+struct Held<F> {
     rest: Bytes,
+    may_go_on: F,
     _memory: (Made, Reservation),
 }
 
-impl HttpBody for Held {
+impl<F: Fn() -> bool + Unpin> HttpBody for Held<F> {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -74,6 +77,10 @@ impl HttpBody for Held {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if self.rest.is_empty() {
             return Poll::Ready(None);
+        }
+        if !(self.may_go_on)() {
+            let why = io::Error::other("the login is good no more");
+            return Poll::Ready(Some(Err(why)));
         }
         let next = self.rest.len().min(ANSWER_PIECE);
         let piece = self.rest.split_to(next);
@@ -91,6 +98,9 @@ impl HttpBody for Held {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
     use crate::memory::{Budget, Memory};
 
@@ -105,19 +115,20 @@ mod tests {
         let memory = memory.of("192.0.2.1".parse().expect("an address"));
         let account = AccountId(1);
         let text = "x".repeat(ANSWER_FREE as usize + ANSWER_PIECE);
-        let mut first = body(text.clone(), Made::default(), account, &memory).expect("memory");
+        let mut first =
+            body(text.clone(), Made::default(), account, &memory, || true).expect("memory");
         assert!(
-            body(text.clone(), Made::default(), account, &memory).is_none(),
+            body(text.clone(), Made::default(), account, &memory, || true).is_none(),
             "all is held"
         );
         assert!(
-            body("{}".to_owned(), Made::default(), account, &memory).is_some(),
+            body("{}".to_owned(), Made::default(), account, &memory, || true).is_some(),
             "a short one"
         );
         let mut taken = 0;
         while let Some(frame) = first.frame().await {
             assert!(
-                body(text.clone(), Made::default(), account, &memory).is_none(),
+                body(text.clone(), Made::default(), account, &memory, || true).is_none(),
                 "still held"
             );
             let piece = frame.expect("a frame").into_data().expect("octets");
@@ -127,8 +138,21 @@ mod tests {
         assert_eq!(taken, text.len());
         drop(first);
         assert!(
-            body(text, Made::default(), account, &memory).is_some(),
+            body(text, Made::default(), account, &memory, || true).is_some(),
             "given back"
         );
+    }
+
+    #[tokio::test]
+    async fn an_answer_ends_with_the_login_that_asked_for_it() {
+        let is_good = Arc::new(AtomicBool::new(true));
+        let asked = Arc::clone(&is_good);
+        let may_go_on = move || asked.load(Ordering::Relaxed);
+        let text = "x".repeat(3 * ANSWER_PIECE);
+        let (account, memory) = (AccountId(1), tern_session::Unlimited);
+        let mut answer = body(text, Made::default(), account, &memory, may_go_on).expect("memory");
+        assert!(answer.frame().await.is_some_and(|frame| frame.is_ok()));
+        is_good.store(false, Ordering::Relaxed);
+        assert!(answer.frame().await.is_some_and(|frame| frame.is_err()));
     }
 }

@@ -261,7 +261,7 @@ impl Session {
                             let why = "no memory is left for the answer";
                             return Ok(Some((CloseCode::Again, why)));
                         };
-                        socket.send(Frame::text(text)).await?;
+                        self.send(socket, text).await?;
                     }
                     Ok(None) => {}
                     Err(()) => return Ok(Some((CloseCode::Error, "the server failed at it"))),
@@ -276,6 +276,22 @@ impl Session {
             Frame::Close(_) | Frame::Frame(_) => {}
         }
         Ok(None)
+    }
+
+    /// Sends an answer, for as long as the login is good by which it was asked for: what of it has not left
+    /// by then goes with the connection.
+    async fn send(&self, socket: &mut Socket, text: String) -> Result<(), Error> {
+        let mut sent = std::pin::pin!(socket.send(Frame::text(text)));
+        loop {
+            if self.signal.is_revoked() {
+                return Err(Error::ConnectionClosed);
+            }
+            tokio::select! {
+                sent = &mut sent => return sent,
+                // What else is told is taken behind it.
+                () = self.signal.wait() => {}
+            }
+        }
     }
 
     /// Takes a message, on the blocking pool: what is answered.
