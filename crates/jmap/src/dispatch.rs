@@ -205,7 +205,13 @@ pub fn execute(
     let mut responses = Vec::with_capacity(request.calls.len());
     let mut referenced = 0;
     for call in request.calls {
-        let args = reference::resolve(call.args, &responses, &mut referenced);
+        let args = reference::resolve(call.args, &responses, |octets| {
+            referenced += octets;
+            if referenced > limits::MAX_REFERENCED {
+                return Err(MethodError::REQUEST_TOO_LARGE);
+            }
+            Ok(cx.answer.hold(octets as u64)?)
+        });
         let result = args.and_then(|args| {
             cx.answer.has_room()?;
             run(&mut cx, &request.using, &call.name, args)

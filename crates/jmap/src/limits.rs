@@ -31,8 +31,8 @@ pub const MAX_DEPTH: usize = 64;
 pub const MAX_VALUES: usize = 250_000;
 /// Most created ids that a request may bring along and that it may make.
 pub const MAX_CREATED_IDS: usize = 10_000;
-/// Most octets that the result references of one request may bring.
-pub const MAX_REFERENCED: usize = MAX_SIZE_REQUEST as usize;
+/// Most octets of memory that the result references of one request may bring.
+pub const MAX_REFERENCED: usize = 32 << 20;
 /// Most changes of an account that one `/changes` reads: what RFC 8620 5.2 leaves to the server where
 /// `maxChanges` is absent or larger.
 pub const MAX_CHANGES: usize = 20_000;

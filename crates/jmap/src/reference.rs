@@ -2,16 +2,16 @@
 
 use serde_json::{Map, Value};
 
+use crate::budget::weight;
 use crate::error::MethodError;
-use crate::limits;
 use crate::request::Invocation;
 
-/// Puts what is referred to in the place of the references of a call. `spent` is what references of
-/// this request have brought so far: a few of them would double without end otherwise.
+/// Puts what is referred to in the place of the references of a call. `take` is asked for the memory of each
+/// before it is there: a few of them would double without end otherwise.
 pub(crate) fn resolve(
     args: Value,
     before: &[Invocation],
-    spent: &mut usize,
+    mut take: impl FnMut(usize) -> Result<(), MethodError>,
 ) -> Result<Value, MethodError> {
     let Value::Object(args) = args else {
         return Ok(args);
@@ -22,13 +22,14 @@ pub(crate) fn resolve(
     let mut out = Map::new();
     for (name, value) in args {
         let (name, value) = match name.strip_prefix('#') {
-            Some(plain) => (plain.to_owned(), look_up(&value, before)?),
+            Some(plain) => {
+                let found = look_up(&value, before)?;
+                // Before there is more of it.
+                take(found.weight())?;
+                (plain.to_owned(), found.into_value())
+            }
             None => (name, value),
         };
-        *spent += weight(&value);
-        if *spent > limits::MAX_REFERENCED {
-            return Err(MethodError::REQUEST_TOO_LARGE);
-        }
         if out.insert(name, value).is_some() {
             let why = "an argument stands there plain and as a reference";
             return Err(MethodError::invalid_arguments(why));
@@ -37,7 +38,30 @@ pub(crate) fn resolve(
     Ok(Value::Object(out))
 }
 
-fn look_up(reference: &Value, before: &[Invocation]) -> Result<Value, MethodError> {
+/// What a path leads to.
+enum Found<'v> {
+    One(&'v Value),
+    /// The items of a list that is none in the result.
+    Many(Vec<&'v Value>),
+}
+
+impl Found<'_> {
+    fn weight(&self) -> usize {
+        match self {
+            Self::One(value) => weight(value),
+            Self::Many(items) => items.iter().map(|item| weight(item)).sum(),
+        }
+    }
+
+    fn into_value(self) -> Value {
+        match self {
+            Self::One(value) => value.clone(),
+            Self::Many(items) => items.into_iter().cloned().collect(),
+        }
+    }
+}
+
+fn look_up<'v>(reference: &Value, before: &'v [Invocation]) -> Result<Found<'v>, MethodError> {
     let member = |name| reference.get(name).and_then(Value::as_str);
     let (Some(id), Some(name), Some(path)) = (member("resultOf"), member("name"), member("path"))
     else {
@@ -64,20 +88,21 @@ fn look_up(reference: &Value, before: &[Invocation]) -> Result<Value, MethodErro
 
 /// JSON Pointer (RFC 6901), and `*` for every item of a list, whose results, where they are lists,
 /// become one.
-fn evaluate(value: &Value, path: &[&str]) -> Option<Value> {
+fn evaluate<'v>(value: &'v Value, path: &[&str]) -> Option<Found<'v>> {
     let Some((step, rest)) = path.split_first() else {
-        return Some(value.clone());
+        return Some(Found::One(value));
     };
     match value {
         Value::Array(items) if *step == "*" => {
             let mut all = Vec::new();
             for item in items {
                 match evaluate(item, rest)? {
-                    Value::Array(inner) => all.extend(inner),
-                    other => all.push(other),
+                    Found::One(Value::Array(inner)) => all.extend(inner),
+                    Found::One(other) => all.push(other),
+                    Found::Many(inner) => all.extend(inner),
                 }
             }
-            Some(Value::Array(all))
+            Some(Found::Many(all))
         }
         Value::Array(items) => {
             let is_plain = *step == "0" || !step.starts_with(['0', '+']);
@@ -89,20 +114,6 @@ fn evaluate(value: &Value, path: &[&str]) -> Option<Value> {
             evaluate(members.get(&name)?, rest)
         }
         _ => None,
-    }
-}
-
-/// About how many octets a value takes.
-fn weight(value: &Value) -> usize {
-    const EACH: usize = 16;
-    EACH + match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(weight).sum(),
-        Value::Object(members) => {
-            let member = |(name, value): (&String, &Value)| name.len() + weight(value);
-            members.iter().map(member).sum()
-        }
     }
 }
 
@@ -125,7 +136,7 @@ mod tests {
 
     fn by_path(path: &str) -> Result<Value, MethodError> {
         let reference = json!({"resultOf": "c1", "name": "Foo/get", "path": path});
-        let resolved = resolve(json!({"#v": reference}), &before(), &mut 0)?;
+        let resolved = resolve(json!({"#v": reference}), &before(), |_| Ok(()))?;
         Ok(resolved["v"].clone())
     }
 
@@ -155,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_reference_names_a_result_there_is() {
-        let refused = |args| resolve(args, &before(), &mut 0).map_err(|e| e.kind());
+        let refused = |args| resolve(args, &before(), |_| Ok(())).map_err(|e| e.kind());
         let reference =
             |id: &str, name: &str| json!({"resultOf": id, "name": name, "path": "/ids"});
         assert_eq!(
@@ -176,10 +187,18 @@ mod tests {
     #[test]
     fn references_do_not_double_without_end() {
         let mut results = before();
-        let mut spent = 0;
+        let (mut spent, mut most) = (0, 0);
         for n in 2..80 {
+            let take = |octets| {
+                spent += octets;
+                most = most.max(octets);
+                match spent > 1 << 20 {
+                    true => Err(MethodError::REQUEST_TOO_LARGE),
+                    false => Ok(()),
+                }
+            };
             let all = json!({"resultOf": format!("c{}", n - 1), "name": "Foo/get", "path": ""});
-            match resolve(json!({"#a": all, "#b": all}), &results, &mut spent) {
+            match resolve(json!({"#a": all, "#b": all}), &results, take) {
                 Ok(args) => results.push(Invocation {
                     name: "Foo/get".to_owned(),
                     args,
@@ -187,6 +206,7 @@ mod tests {
                 }),
                 Err(error) => {
                     assert_eq!(error.kind(), "requestTooLarge");
+                    assert!(most < 2 << 20, "asked before it is there");
                     return;
                 }
             }

@@ -72,7 +72,7 @@ pub(crate) fn set(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let old = cx.verbs.outbox.vacation(account)?.0;
     let old_state = state::of_number(old);
     args.check(&old_state)?;
-    let mut outcomes = Outcomes::default();
+    let (mut outcomes, mut own) = (Outcomes::default(), 0);
     // RFC 8620 5.3
     let singleton = || SetError::new("singleton", "there is one, always");
     for (creation, _) in args.create.take().unwrap_or_default() {
@@ -83,7 +83,8 @@ pub(crate) fn set(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
             SINGLETON => update(cx, account, &patch),
             _ => Err(SetError::not_found()),
         };
-        outcomes.update(&id, outcome.map(|()| Value::Null));
+        own += u64::from(outcome == Ok(true));
+        outcomes.update(&id, outcome.map(|_| Value::Null));
     }
     for id in args.destroy.take().unwrap_or_default() {
         let error = match id.as_str() {
@@ -92,26 +93,28 @@ pub(crate) fn set(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
         };
         outcomes.destroy(&id, Err(error));
     }
-    // Its own is one change at most: what is beyond that is somebody else's.
-    let own = outcomes.touched().count() as u64;
+    // What is beyond its own change is somebody else's.
     let newest = cx.verbs.outbox.vacation(account).map(|now| now.0);
     let new = newest.ok().filter(|newest| *newest <= old + own);
     let new_state = state::of_number(new.unwrap_or(old));
     Ok(outcomes.response(&args.account_id, &old_state, &new_state))
 }
 
-fn update(cx: &Context<'_>, account: AccountId, patch: &Value) -> Result<(), SetError> {
+/// Whether it is another one by it.
+fn update(cx: &Context<'_>, account: AccountId, patch: &Value) -> Result<bool, SetError> {
     let Some(patch) = patch.as_object() else {
         return Err(SetError::new("invalidPatch", "a patch is an object"));
     };
     let failed = |_| SetError::new("serverFail", "the store could not do it");
     let (_, mut vacation) = cx.verbs.outbox.vacation(account).map_err(failed)?;
+    let before = vacation.clone();
     apply(&mut vacation, patch)?;
     let changed = cx.verbs.outbox.set_vacation(account, &vacation, cx.now);
     changed.map_err(|error| match error {
         DeliveryError::Limit(_) => SetError::new("tooLarge", error.to_string()),
         other => failed(other),
-    })
+    })?;
+    Ok(vacation != before)
 }
 
 fn apply(vacation: &mut Vacation, patch: &Map<String, Value>) -> Result<(), SetError> {

@@ -228,6 +228,49 @@ fn what_is_attached_is_not_read_for_a_search() {
 }
 
 #[test]
+fn what_a_search_keeps_of_messages_is_within_the_memory_there_is() {
+    let mut house = House::new();
+    let names = |n: usize| {
+        (0..3_000)
+            .map(|it| format!("somebody.{n}.{it}@far.example"))
+            .collect::<Vec<_>>()
+    };
+    for n in 0..20 {
+        let letter = format!(
+            "Subject: s{n}\r\nTo: {}\r\n\r\nx\r\n",
+            names(n).join(",\r\n ")
+        );
+        import(&mut house, letter.as_bytes());
+    }
+    house.memory = Arc::new(Budget::new(0));
+    // What does not pass is let go, and so is what nothing more is asked of.
+    let none = json!({"filter": {"from": "zzz"}});
+    assert_eq!(house.call("Email/query", none)["ids"], json!([]));
+    let all = json!({"filter": {"to": "far"}});
+    assert_eq!(
+        house.call("Email/query", all)["ids"]
+            .as_array()
+            .unwrap()
+            .len(),
+        20
+    );
+    // What they are sorted by is kept until they are.
+    let sorted = json!({"sort": [{"property": "subject"}]});
+    assert_eq!(
+        house.error("Email/query", sorted.clone()),
+        "serverUnavailable"
+    );
+    house.memory = Arc::new(Budget::new(4 << 20));
+    assert_eq!(
+        house.call("Email/query", sorted)["ids"]
+            .as_array()
+            .unwrap()
+            .len(),
+        20
+    );
+}
+
+#[test]
 fn an_upload_is_read_once_for_all_of_its_parts_and_a_look_up_decodes_none() {
     let engine = Arc::new(FaultyEngine::default());
     let store = Arc::<FaultyEngine>::clone(&engine);

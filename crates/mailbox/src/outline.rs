@@ -68,8 +68,8 @@ impl Outline {
         format!("{subject}\n{from}{to}{cc}{bcc}")
     }
 
-    /// Bytes that it takes, roughly: for the cache's bound.
-    pub(crate) fn weight(&self) -> u64 {
+    /// Bytes that it takes, roughly: for the bound of whoever keeps many.
+    pub fn weight(&self) -> u64 {
         const AROUND: usize = 64;
         let texts = [&self.from, &self.to, &self.cc, &self.bcc, &self.subject];
         let texts: usize = texts.iter().map(|text| text.len()).sum();

@@ -90,7 +90,7 @@ impl Form {
                 let line = line.strip_suffix(b"\r").unwrap_or(line);
                 String::from_utf8_lossy(line).into()
             }
-            Self::Text => nfc(&tern_mime::decode_header_text(raw)).into(),
+            Self::Text => nfc(&tern_mime::decode_header_text(&unfolded(raw))).into(),
             Self::Addresses => {
                 let groups = tern_mime::address_groups(raw);
                 let all = groups.iter().flat_map(|group| &group.addresses);
@@ -102,6 +102,12 @@ impl Form {
             Self::Urls => json!(tern_mime::urls(raw)),
         }
     }
+}
+
+/// RFC 5322 2.2.3: the line ends are taken out, and nothing else.
+fn unfolded(raw: &[u8]) -> Vec<u8> {
+    let is_end = |octet: &u8| matches!(octet, b'\r' | b'\n');
+    raw.iter().copied().filter(|octet| !is_end(octet)).collect()
 }
 
 /// RFC 8621 4.1.2.2: what is told as text is in Normalization Form C.
@@ -238,6 +244,14 @@ mod tests {
         for name in bad {
             assert!(HeaderProperty::parse(name).is_none(), "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_between_words_is_told_as_it_stands() {
+        let header = b"X: a\r\n\t b\r\nY: =?utf-8?q?c?=\r\n =?utf-8?q?d?=\r\n\r\n";
+        let value = |name: &str| HeaderProperty::parse(name).map(|it| it.value(header));
+        assert_eq!(value("header:X:asText"), Some(json!("a\t b")));
+        assert_eq!(value("header:Y:asText"), Some(json!("cd")));
     }
 
     #[test]

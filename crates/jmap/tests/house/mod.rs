@@ -248,15 +248,20 @@ impl House {
 
     /// What Bob uploads: the blob's id.
     pub(crate) fn upload(&mut self, media_type: &str, octets: &[u8]) -> String {
+        self.upload_of(BOB, media_type, octets)
+    }
+
+    /// The same of somebody else.
+    pub(crate) fn upload_of(&mut self, who: AccountId, media_type: &str, octets: &[u8]) -> String {
         let most = octets.len() as u64;
         let entropy = &mut self.entropy;
         let begun = self
             .mailboxes
-            .begin_upload(BOB, media_type, most, self.now, entropy);
+            .begin_upload(who, media_type, most, self.now, entropy);
         let mut upload = begun.unwrap();
         self.mailboxes.upload_more(&mut upload, octets).unwrap();
         let done = self.mailboxes.finish_upload(upload, self.now).unwrap();
-        BlobRef::upload(done.blob).id(&BlobKey::new(self.mailboxes.content_key()), BOB)
+        BlobRef::upload(done.blob).id(&BlobKey::new(self.mailboxes.content_key()), who)
     }
 
     /// A letter to Bob from another server.

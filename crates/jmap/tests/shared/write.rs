@@ -438,5 +438,18 @@ fn a_copy_takes_work_and_memory_like_anything_that_is_read() {
     let told = house.call("Email/copy", copy.clone());
     assert_eq!(told["notCreated"]["b"]["type"], "serverFail", "{told}");
     house.memory = Arc::new(Unlimited);
+    let large = limits::MAX_SIZE_UPLOAD as usize;
+    let mut no_message = vec![b'\n'];
+    no_message.resize(large, 0);
+    let no_message = house.upload_of(CAROL, "message/rfc822", &no_message);
+    let parse = json!(["Email/parse", {"accountId": "A2", "blobIds": [no_message]}, "p"]);
+    let mut calls = vec![parse; (limits::MAX_WORK / large as u64) as usize];
+    calls.push(json!(["Email/copy", copy, "c"]));
+    let mut responses = house.calls(&json!(calls));
+    let told = responses.pop().unwrap();
+    for read in responses {
+        assert_eq!(read[1]["notParsable"], json!([no_message]), "{read}");
+    }
+    assert_eq!(told[1]["notCreated"]["a"]["type"], "rateLimit", "{told}");
     house.check();
 }

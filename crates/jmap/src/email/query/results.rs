@@ -259,6 +259,8 @@ struct Search<'a> {
     finds: &'a Finds,
     in_body: HashSet<MessageId>,
     left_out: Vec<MessageId>,
+    /// Octets of outlines for which no memory is set aside yet.
+    kept: u64,
 }
 
 impl<'a> Search<'a> {
@@ -270,6 +272,7 @@ impl<'a> Search<'a> {
             finds,
             in_body: HashSet::new(),
             left_out: Vec::new(),
+            kept: 0,
         }
     }
 
@@ -300,11 +303,25 @@ impl<'a> Search<'a> {
             return Ok(candidates);
         }
         cx.search(pending.len() as u64 * limits::WORK_PER_OUTLINE)?;
-        let mailboxes = cx.verbs.mailboxes;
-        let ids: Vec<MessageId> = pending.iter().map(|held| held.message).collect();
+        for some in pending.chunks(limits::MESSAGES_PER_READ) {
+            self.outlined(cx, some, &mut candidates)?;
+        }
+        Ok(candidates)
+    }
+
+    /// Those that pass, or may, by what a list shows of them. The outlines of others are let go.
+    fn outlined(
+        &mut self,
+        cx: &mut Context<'_>,
+        some: &[&'a Held],
+        candidates: &mut Vec<Candidate<'a>>,
+    ) -> Result<(), MethodError> {
+        let (test, mailboxes) = (&self.query.test, cx.verbs.mailboxes);
+        let ids: Vec<MessageId> = some.iter().map(|held| held.message).collect();
         let outlines = mailboxes.outlines(self.account, &ids)?;
         self.keep_shown(mailboxes, &ids, &outlines);
-        for (held, outline) in pending.into_iter().zip(outlines) {
+        let needed = self.query.order.iter().any(Step::needs_outline);
+        for (held, outline) in some.iter().zip(outlines) {
             // Gone or sealed by now.
             let Some(outline) = outline else { continue };
             let mut subject = Subject::new(held, self.threads, self.finds).with_outline(&outline);
@@ -316,11 +333,25 @@ impl<'a> Search<'a> {
             }
             if passes != Some(false) {
                 let mut candidate = Candidate::new(held, passes == Some(true));
-                candidate.outline = Some(outline);
+                if needed || !candidate.is_found {
+                    self.keeps(cx, &outline)?;
+                    candidate.outline = Some(outline);
+                }
                 candidates.push(candidate);
             }
         }
-        Ok(candidates)
+        Ok(())
+    }
+
+    /// Counts an outline that is kept until the search ends.
+    fn keeps(&mut self, cx: &mut Context<'_>, outline: &Outline) -> Result<(), MethodError> {
+        let step = limits::ANSWER_STEP as u64;
+        self.kept += outline.weight();
+        while self.kept >= step {
+            cx.answer.hold(step)?;
+            self.kept -= step;
+        }
+        Ok(())
     }
 
     /// Keeps the words of outlines, where words are looked for.
@@ -350,7 +381,7 @@ impl<'a> Search<'a> {
 
     /// Candidates in the order that is asked for: all, or where all pass the first `most`.
     fn in_order(
-        &self,
+        &mut self,
         cx: &mut Context<'_>,
         mut candidates: Vec<Candidate<'a>>,
         most: usize,
@@ -360,10 +391,15 @@ impl<'a> Search<'a> {
             let is_bare = |one: &&mut Candidate<'_>| one.outline.is_none();
             let mut bare: Vec<_> = candidates.iter_mut().filter(is_bare).collect();
             cx.search(bare.len() as u64 * limits::WORK_PER_OUTLINE)?;
-            let ids: Vec<MessageId> = bare.iter().map(|one| one.held.message).collect();
-            let outlines = cx.verbs.mailboxes.outlines(self.account, &ids)?;
-            for (one, outline) in bare.iter_mut().zip(outlines) {
-                one.outline = outline;
+            for some in bare.chunks_mut(limits::MESSAGES_PER_READ) {
+                let ids: Vec<MessageId> = some.iter().map(|one| one.held.message).collect();
+                let outlines = cx.verbs.mailboxes.outlines(self.account, &ids)?;
+                for (one, outline) in some.iter_mut().zip(outlines) {
+                    if let Some(outline) = &outline {
+                        self.keeps(cx, outline)?;
+                    }
+                    one.outline = outline;
+                }
             }
             // Gone or sealed by now: nothing of it shows, not even where it would stand.
             candidates.retain(|one| one.outline.is_some());
