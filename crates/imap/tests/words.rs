@@ -3,10 +3,8 @@
 
 mod common;
 
-use std::sync::Arc;
 
-use common::{BOB, Client, House};
-use tern_mailbox::{Mailboxes, NoListener};
+use common::{BOB, Client, House, open};
 use tern_store::{Batch, Engine as _};
 
 /// As many as complete the last block of ids.
@@ -26,8 +24,7 @@ fn letter(n: usize) -> Vec<u8> {
 }
 
 fn restart(house: &mut House) {
-    let engine = Arc::new(house.engine.clone());
-    house.mailboxes = Mailboxes::open(engine, [1; 32], Arc::new(NoListener)).unwrap();
+    house.mailboxes = open(&house.engine);
 }
 
 /// A house with mail, as it is after a restart: with the words of a search before it, or without.

@@ -50,7 +50,7 @@ struct Seen {
 
 /// Tables whose keys begin with the account that a row belongs to; the vault's rows belong to
 /// their tags.
-const OF_ACCOUNTS: [(u8, &str); 15] = [
+const OF_ACCOUNTS: [(u8, &str); 16] = [
     (tables::MAILBOX, "mailbox"),
     (tables::COUNTERS, "counters"),
     (tables::PLACEMENT, "placement"),

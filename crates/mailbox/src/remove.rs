@@ -16,7 +16,7 @@ use crate::{Grantee, MailboxError, Mailboxes, blob, keep, limits, record, tables
 pub(crate) const EVERYTHING: MailboxId = MailboxId(0);
 
 /// Tables whose keys begin with the account, once its messages are gone. The list itself is last.
-const TABLES: [u8; 11] = [
+const TABLES: [u8; 12] = [
     tables::PLACEMENT,
     tables::COUNTERS,
     tables::CHANGE,

@@ -253,7 +253,8 @@ impl House {
     }
 }
 
-fn open(engine: &MemEngine) -> Mailboxes {
+/// The mailboxes of a server over an engine.
+pub(crate) fn open(engine: &MemEngine) -> Mailboxes {
     let keys = tern_recall::Keys {
         content: [1; 32],
         token: [9; 32],

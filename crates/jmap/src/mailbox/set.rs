@@ -352,7 +352,7 @@ fn fresh(cx: &Context<'_>, scope: &Scope) -> Value {
         .map(|name| ((*name).to_owned(), 0.into()));
     let mut fresh: Map<String, Value> = counts.collect();
     if !scope.is_foreign() {
-        let rights = rights::object(cx, Rights::ALL, true);
+        let rights = rights::object(cx, Rights::ALL);
         fresh.insert("myRights".to_owned(), rights);
     }
     fresh.into()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tern_base::MailboxId;
-use tern_mailbox::{Flags, INBOX, Mailboxes, NoListener};
+use tern_mailbox::{Hooks, Flags, INBOX, Mailboxes, NoListener};
 use tern_store::{Batch, Engine as _};
 
 use crate::house::{ALICE, House};
@@ -43,7 +43,8 @@ fn after_restart(with_words: bool) -> House {
 
 fn restart(house: &mut House) {
     let engine = house.engine.clone();
-    house.mailboxes = Arc::new(Mailboxes::open(engine, [7; 32], Arc::new(NoListener)).unwrap());
+    let (listener, hooks) = (Arc::new(NoListener), Hooks::none());
+    house.mailboxes = Arc::new(Mailboxes::open(engine, [7; 32], listener, hooks).unwrap());
 }
 
 /// Takes all content away, so that whoever reads it fails.

@@ -6,9 +6,7 @@
 use std::sync::Arc;
 
 use tern_base::{AccountId, MessageId};
-use tern_mailbox::{
-    Finds, Held, MailboxError, Mailboxes, MessageRow, Outline, Texts, folded,
-};
+use tern_mailbox::{Finds, Held, MailboxError, Mailboxes, MessageRow, Outline, Texts, folded};
 use tern_mime::Structure;
 use tern_mime::limits::MAX_HEADER_BYTES;
 use tern_store::StoreError;
