@@ -58,7 +58,9 @@ pub fn set_alias_in(
         txn.put(tables::address_key(address), tables::encode_address(&row));
     }
     link(txn, address, &old, &settled);
-    tables::roles_changed(txn)?;
+    if old != settled {
+        tables::roles_changed(txn)?;
+    }
     Ok(Alias {
         address: address.clone(),
         targets: settled,
@@ -130,7 +132,9 @@ pub(crate) fn drop_target(
     };
     let left: Vec<Target> = old.iter().filter(|t| *t != target).cloned().collect();
     link(txn, address, &old, &left);
-    tables::roles_changed(txn)?;
+    if old != left {
+        tables::roles_changed(txn)?;
+    }
     if left.is_empty() {
         return tables::free_address(txn, address);
     }

@@ -140,7 +140,7 @@ impl Check<'_> {
 
     fn accounts(&mut self) -> Result<(), StoreError> {
         let counters = self.reader.get(&tables::counters_key())?;
-        let (next, _) = tables::decode_counters(counters.as_deref())?;
+        let next = tables::Counters::decode(counters.as_deref())?.account;
         for (key, value) in rows(self.reader, tables::accounts(AccountId(0)))? {
             let id = tables::read_account_key(&key)?;
             let account = tables::decode_account(id, &value)?;
@@ -159,7 +159,7 @@ impl Check<'_> {
 
     fn groups(&mut self) -> Result<(), StoreError> {
         let counters = self.reader.get(&tables::counters_key())?;
-        let (_, next) = tables::decode_counters(counters.as_deref())?;
+        let next = tables::Counters::decode(counters.as_deref())?.group;
         let mut counts: BTreeMap<GroupId, u64> = BTreeMap::new();
         for (key, _) in rows(self.reader, tables::all_members())? {
             let (id, member) = tables::read_member_key(&key)?;
@@ -262,7 +262,7 @@ impl Check<'_> {
                 self.note(format!("account {id} is {role} over what is gone"));
             }
         }
-        let counted = tables::roles(self.reader)?.grants;
+        let counted = tables::counted_grants(self.reader)?;
         if counted != grants.len() as u64 {
             let found = grants.len();
             self.note(format!(

@@ -151,12 +151,11 @@ pub fn grant_role_in(
     if txn.get(&key)?.is_some() {
         return Ok(false);
     }
-    let mut roles = tables::roles_in(txn)?;
-    if roles.grants >= limits::MAX_GRANTS {
+    let count = tables::grant_count(txn)?;
+    if count >= limits::MAX_GRANTS {
         return Err(DirectoryError::Limit("grants"));
     }
-    roles.grants += 1;
-    roles.put(txn);
+    tables::put_grant_count(txn, count + 1)?;
     txn.put(key, tables::encode_grant(now));
     Ok(true)
 }
@@ -177,21 +176,20 @@ pub fn revoke_role_in(txn: &mut Transaction<'_>, grant: &Grant) -> Result<bool, 
     if txn.get(&key)?.is_none() {
         return Ok(false);
     }
-    let mut roles = tables::roles_in(txn)?;
-    roles.grants = roles.grants.saturating_sub(1);
-    roles.put(txn);
+    let count = tables::grant_count(txn)?;
+    tables::put_grant_count(txn, count.saturating_sub(1))?;
     txn.delete(key);
     Ok(true)
 }
 
 /// Takes away every grant that `gone` names. Whoever removes an account, a domain or a group calls
-/// this in the transaction that removes its row: the head is changed by every grant, so none
+/// this in the transaction that removes its row: the count is changed by every grant, so none
 /// slips in meanwhile.
 pub(crate) fn drop_grants_in(
     txn: &mut Transaction<'_>,
     gone: impl Fn(&Grant) -> bool,
 ) -> Result<(), DirectoryError> {
-    let mut roles = tables::roles_in(txn)?;
+    let count = tables::grant_count(txn)?;
     // One page holds them all, see `limits::MAX_GRANTS`.
     let page = txn.scan(&tables::grants(), limits::MAX_GRANTS as usize + 1)?;
     let mut dropped = 0;
@@ -202,8 +200,7 @@ pub(crate) fn drop_grants_in(
         }
     }
     if dropped > 0 {
-        roles.grants = roles.grants.saturating_sub(dropped);
-        roles.put(txn);
+        tables::put_grant_count(txn, count.saturating_sub(dropped))?;
     }
     Ok(())
 }
@@ -212,12 +209,13 @@ pub(crate) fn drop_grants_in(
 /// each change of who is in a group. It only counts up, so that whoever decides by roles sees whether they
 /// still are what they were.
 pub fn role_changes(reader: &dyn Read) -> Result<u64, StoreError> {
-    Ok(tables::roles(reader)?.changes)
+    let row = reader.get(&tables::counters_key())?;
+    Ok(tables::Counters::decode(row.as_deref())?.roles)
 }
 
 /// The same in a transaction that then depends on it.
 pub fn role_changes_in(txn: &mut Transaction<'_>) -> Result<u64, StoreError> {
-    Ok(tables::roles_in(txn)?.changes)
+    Ok(tables::Counters::get(txn)?.roles)
 }
 
 /// Every grant, by account; with when it was given.

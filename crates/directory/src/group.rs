@@ -103,6 +103,7 @@ pub fn add_members_in(
         return Err(DirectoryError::Limit("members in one call"));
     }
     let mut group = tables::get_group(txn, id)?.ok_or(DirectoryError::NotFound("group"))?;
+    let before = group.members;
     for member in members {
         let member = settle(txn, member)?;
         let key = tables::member_key(id, &member);
@@ -117,7 +118,9 @@ pub fn add_members_in(
         return Err(DirectoryError::Limit("members of a group"));
     }
     txn.put(tables::group_key(id), tables::encode_group(&group));
-    tables::roles_changed(txn)?;
+    if group.members > before {
+        tables::roles_changed(txn)?;
+    }
     Ok(group)
 }
 
@@ -150,7 +153,6 @@ pub fn remove_members_in(
             drop_member(txn, id, &Target::Account(account))?;
         }
     }
-    tables::roles_changed(txn)?;
     tables::get_group(txn, id)?.ok_or(DirectoryError::NotFound("group"))
 }
 
@@ -206,6 +208,7 @@ pub(crate) fn drop_member(
     }
     txn.delete(key);
     txn.delete(reverse_key(member, id));
+    tables::roles_changed(txn)?;
     if let Some(mut group) = tables::get_group(txn, id)? {
         group.members = group.members.saturating_sub(1);
         txn.put(tables::group_key(id), tables::encode_group(&group));

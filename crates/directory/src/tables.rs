@@ -5,7 +5,7 @@
 //! | 0x20 domain | domain | created, how many addresses, settings |
 //! | 0x21 address | domain, 0, local part in lower case | account id, alias targets, or group id |
 //! | 0x22 account | account u32 | address, name, quota, flags (1 disabled, 2 removing), created, where its mail is sent on to |
-//! | 0x23 counters | - | next account, next group |
+//! | 0x23 counters | - | next account, next group, how often who may do what over whom has changed |
 //! | 0x24 member | group u32, 0 and account u32, or 1 and address | - |
 //! | 0x25 group | group u32 | address, name, how many members |
 //! | 0x26 credential | account u32, credential u32 | password hash, or app password |
@@ -13,7 +13,7 @@
 //! | 0x28 group of account | account u32, group u32 | - |
 //! | 0x29 secrets | - | keys of the server |
 //! | 0x2a grant | account u32, role, 0 or 1 and domain or 2 and group u32 | when it was given |
-//! | 0x2b roles | - | how many grants there are, and how often who may do what has changed |
+//! | 0x2b grants | - | how many there are |
 //! | 0x2c factor | account u32, factor u32 | TOTP, or recovery codes: see `factor/rows.rs` |
 //! | 0x2d factors | account u32 | failures, when one was last shown |
 //! | 0x2e group around an address | address, 0, group u32 | - |
@@ -54,7 +54,7 @@ const ALIAS_OF: u8 = 0x27;
 const GROUP_OF: u8 = 0x28;
 const SECRETS: u8 = 0x29;
 const GRANT: u8 = 0x2a;
-const ROLES: u8 = 0x2b;
+const GRANT_COUNT: u8 = 0x2b;
 const FACTOR: u8 = 0x2c;
 const FACTORS: u8 = 0x2d;
 const GROUP_AROUND: u8 = 0x2e;
@@ -63,7 +63,7 @@ const DELEGATED: u8 = 0xbd;
 const DELEGATE: u8 = 0xbe;
 const GROUP_GONE: u8 = 0xbf;
 const IDENTITY: u8 = 0x2f;
-const ROLES_VERSION: u8 = 2;
+const COUNTERS_VERSION: u8 = 2;
 pub(crate) const VERSION: u8 = 1;
 const ACCOUNT_VERSION: u8 = 2;
 
@@ -210,8 +210,8 @@ pub(crate) fn identity_key(account: AccountId, identity: u32) -> Vec<u8> {
     Key::table(IDENTITY).u32(account.0).u32(identity).finish()
 }
 
-fn roles_key() -> Vec<u8> {
-    Key::table(ROLES).finish()
+fn grant_count_key() -> Vec<u8> {
+    Key::table(GRANT_COUNT).finish()
 }
 
 // Ranges.
@@ -597,50 +597,29 @@ pub(crate) fn decode_grant(bytes: &[u8]) -> Result<Timestamp, Damaged> {
     Ok(Timestamp(r.number()?))
 }
 
-/// What there is of roles: how many grants, and how often has changed who may do what over whom. The second
-/// only counts up: a role that is taken from one and given to another leaves the first as it was.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct RolesHead {
-    pub(crate) grants: u64,
-    pub(crate) changes: u64,
+/// How many grants there are.
+pub(crate) fn grant_count(txn: &mut Transaction<'_>) -> Result<u64, StoreError> {
+    let row = txn.get(&grant_count_key())?;
+    Ok(read_grant_count(row.as_deref())?)
 }
 
-impl RolesHead {
-    pub(crate) fn decode(row: Option<&[u8]>) -> Result<Self, Damaged> {
-        let Some(bytes) = row else {
-            return Ok(Self::default());
-        };
-        let mut r = Reader::of_version(bytes, ROLES_VERSION)?;
-        Ok(Self {
-            grants: r.number()?,
-            changes: r.number()?,
-        })
-    }
-
-    /// Puts a change of the grants, or of whom they are about, on record.
-    pub(crate) fn put(self, txn: &mut Transaction<'_>) {
-        let mut w = Writer::versioned(ROLES_VERSION);
-        w.number(self.grants).number(self.changes + 1);
-        txn.put(roles_key(), w.finish());
+fn read_grant_count(row: Option<&[u8]>) -> Result<u64, Damaged> {
+    match row {
+        None => Ok(0),
+        Some(bytes) => Reader::of_version(bytes, VERSION)?.number(),
     }
 }
 
-/// What there is of roles, in a transaction that then depends on it.
-pub(crate) fn roles_in(txn: &mut Transaction<'_>) -> Result<RolesHead, StoreError> {
-    let row = txn.get(&roles_key())?;
-    Ok(RolesHead::decode(row.as_deref())?)
+pub(crate) fn counted_grants(reader: &dyn Read) -> Result<u64, StoreError> {
+    let row = reader.get(&grant_count_key())?;
+    Ok(read_grant_count(row.as_deref())?)
 }
 
-pub(crate) fn roles(reader: &dyn Read) -> Result<RolesHead, StoreError> {
-    let row = reader.get(&roles_key())?;
-    Ok(RolesHead::decode(row.as_deref())?)
-}
-
-/// Notes that somebody is in a group or is not any more, or may act for somebody, in the transaction that
-/// does it.
-pub(crate) fn roles_changed(txn: &mut Transaction<'_>) -> Result<(), StoreError> {
-    roles_in(txn)?.put(txn);
-    Ok(())
+pub(crate) fn put_grant_count(txn: &mut Transaction<'_>, count: u64) -> Result<(), StoreError> {
+    let mut w = Writer::versioned(VERSION);
+    w.number(count);
+    txn.put(grant_count_key(), w.finish());
+    roles_changed(txn)
 }
 
 // Writes that several verbs share.
@@ -654,14 +633,48 @@ pub(crate) enum Counter {
     Group,
 }
 
-/// The counters as they stand: the next account id, and the next group id.
-pub(crate) fn decode_counters(row: Option<&[u8]>) -> Result<(u32, u32), Damaged> {
-    match row {
-        None => Ok((1, 1)),
-        Some(bytes) => {
-            let mut r = Reader::of_version(bytes, VERSION)?;
-            Ok((r.number32()?, r.number32()?))
-        }
+/// The counters as they stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counters {
+    /// The next account id, from 1 on.
+    pub(crate) account: u32,
+    /// The next group id.
+    pub(crate) group: u32,
+    /// How often who may do what over whom has changed. It only counts up: a role that is taken from one and
+    /// given to another leaves as many as there were.
+    pub(crate) roles: u64,
+}
+
+impl Counters {
+    pub(crate) fn decode(row: Option<&[u8]>) -> Result<Self, Damaged> {
+        let Some(bytes) = row else {
+            return Ok(Self {
+                account: 1,
+                group: 1,
+                roles: 0,
+            });
+        };
+        let mut r = Reader::of_version(bytes, COUNTERS_VERSION)?;
+        Ok(Self {
+            account: r.number32()?,
+            group: r.number32()?,
+            roles: r.number()?,
+        })
+    }
+
+    /// As a transaction sees them, which then depends on them.
+    pub(crate) fn get(txn: &mut Transaction<'_>) -> Result<Self, StoreError> {
+        let row = txn.get(&counters_key())?;
+        Ok(Self::decode(row.as_deref())?)
+    }
+
+    fn put(self, txn: &mut Transaction<'_>) {
+        let value = Writer::versioned(COUNTERS_VERSION)
+            .number(self.account.into())
+            .number(self.group.into())
+            .number(self.roles)
+            .finish();
+        txn.put(counters_key(), value);
     }
 }
 
@@ -669,22 +682,26 @@ pub(crate) fn counters_key() -> Vec<u8> {
     Key::table(COUNTERS).finish()
 }
 
+/// Notes that a role was given or taken, that somebody is in a group or is not any more, or may act for
+/// somebody, in the transaction that does it.
+pub(crate) fn roles_changed(txn: &mut Transaction<'_>) -> Result<(), StoreError> {
+    let mut counters = Counters::get(txn)?;
+    counters.roles += 1;
+    counters.put(txn);
+    Ok(())
+}
+
 /// Takes the next id of a counter, starting at 1.
 pub(crate) fn next_id(txn: &mut Transaction<'_>, counter: Counter) -> Result<u32, StoreError> {
-    let row = txn.get(&counters_key())?;
-    let (mut account, mut group) = decode_counters(row.as_deref())?;
+    let mut counters = Counters::get(txn)?;
     let next = match counter {
-        Counter::Account => &mut account,
-        Counter::Group => &mut group,
+        Counter::Account => &mut counters.account,
+        Counter::Group => &mut counters.group,
     };
     let id = *next;
     // 4 billion ids given: nothing more can be made, and none is made twice.
     *next = id.checked_add(1).ok_or(StoreError::Busy)?;
-    let value = Writer::versioned(VERSION)
-        .number(account.into())
-        .number(group.into())
-        .finish();
-    txn.put(counters_key(), value);
+    counters.put(txn);
     Ok(id)
 }
 

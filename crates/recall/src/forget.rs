@@ -115,8 +115,10 @@ impl Recalls {
                 free.push(found.id);
             }
         }
-        let kept = [tables::spoken_of, tables::under_way];
-        for row_of in kept {
+        for row_of in [tables::spoken_of, tables::under_way] {
+            if free.is_empty() {
+                break;
+            }
             let keys: Vec<_> = free.iter().map(|id| row_of(*id)).collect();
             let mut rows = self.engine.get_many(&keys)?.into_iter();
             free.retain(|_| rows.next().is_none_or(|row| row.is_none()));
