@@ -113,3 +113,6 @@ pub const HELD_LOOKED_AT: usize = 1_000;
 pub const RETENTION_GRACE_MS: u64 = 24 * 60 * 60 * 1000;
 /// Octets after which such a step hands over what it has; one copy may be larger.
 pub const HELD_PAGE_BYTES: u64 = 4 << 20;
+/// News of recalls that are kept of an account: what a client missed that comes back later than that many it
+/// has to ask for anew.
+pub const MAX_NEWS: u64 = 20_000;

@@ -4,14 +4,15 @@
 //! Invariants:
 //! - A recall is on the list of each account that follows it, and its first news there says that it is
 //!   new. Every later change of what a report tells is one news more, in the transaction that makes it.
-//! - News are numbered without gaps, and kept for as long as the account is there.
+//! - News are numbered without gaps, and the last [`limits::MAX_NEWS`] of them are kept for as long as the
+//!   account is there. Whoever asks for what came after one that is so long ago is told that it is not known.
 
 use tern_base::AccountId;
 use tern_base::codec::Damaged;
 use tern_store::{StoreError, Transaction, Verdict};
 
 use crate::status::each_row;
-use crate::{RecallError, RecallId, Recalls, tables};
+use crate::{RecallError, RecallId, Recalls, limits, tables};
 
 /// Rows that one transaction forgets.
 const FORGOTTEN_AT_ONCE: usize = 1_000;
@@ -39,6 +40,9 @@ pub(crate) fn add_in(
     txn.put(head, number.to_be_bytes().to_vec());
     let row = [&recall.0[..], &[u8::from(is_first)]].concat();
     txn.put(tables::news(account, number), row);
+    if let Some(old) = number.checked_sub(limits::MAX_NEWS) {
+        txn.delete(tables::news(account, old));
+    }
     if is_first {
         txn.put(tables::followed(account, recall), Vec::new());
     }
@@ -64,13 +68,14 @@ impl Recalls {
         Ok(read_head(row.as_deref())?)
     }
 
-    /// The news of an account after the one of this number, the oldest first; at most so many.
+    /// The news of an account after the one of this number, the oldest first; at most so many. None where they
+    /// are not all kept.
     pub fn news(
         &self,
         account: AccountId,
         after: u64,
         limit: usize,
-    ) -> Result<Vec<News>, RecallError> {
+    ) -> Result<Option<Vec<News>>, RecallError> {
         let page = self
             .engine
             .scan(&tables::news_after(account, after), limit)?;
@@ -82,7 +87,9 @@ impl Recalls {
                 is_first,
             })
         });
-        news.collect()
+        let news: Vec<News> = news.collect::<Result<_, RecallError>>()?;
+        let are_all = news.first().is_none_or(|first| first.number == after + 1);
+        Ok(are_all.then_some(news))
     }
 
     /// The recalls that an account is told of.

@@ -28,7 +28,8 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     let last = recalls.last_news(account)?;
     let since = since(&args.since_state, last)?;
     // One news is one id at most, so what is told never goes beyond it.
-    let mut news = recalls.news(account, since, max.saturating_add(1))?;
+    let news = recalls.news(account, since, max.saturating_add(1))?;
+    let mut news = news.ok_or(MethodError::CANNOT_CALCULATE_CHANGES)?;
     let has_more = news.len() > max;
     news.truncate(max);
     let newest = news.last().map_or(since, |news| news.number);

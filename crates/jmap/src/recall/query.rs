@@ -271,10 +271,11 @@ pub(crate) fn changes(cx: &mut Context<'_>, args: Value) -> Result<Value, Method
     if query.is_on_report {
         return Err(MethodError::CANNOT_CALCULATE_CHANGES);
     }
-    let mut news = cx
+    let news = cx
         .verbs
         .recalls
         .news(account, since, limits::MAX_CHANGES + 1)?;
+    let mut news = news.ok_or(MethodError::CANNOT_CALCULATE_CHANGES)?;
     if news.len() > limits::MAX_CHANGES {
         return Err(MethodError::CANNOT_CALCULATE_CHANGES);
     }

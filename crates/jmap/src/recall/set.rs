@@ -67,7 +67,7 @@ pub(super) fn after(
     own: &BTreeSet<RecallId>,
 ) -> u64 {
     let news = recalls.news(account, old, limits::MAX_CHANGES);
-    let known = news.unwrap_or_default().into_iter();
+    let known = news.ok().flatten().unwrap_or_default().into_iter();
     let known = known.take_while(|news| own.contains(&news.recall));
     known.last().map_or(old, |news| news.number)
 }
