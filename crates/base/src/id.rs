@@ -98,7 +98,8 @@ byte_id!(
 );
 byte_id!(
     /// How a message came onto this server: one accepted transaction (an SMTP message, an APPEND)
-    /// whose copies all carry this id. Sortable by time (the layout of a UUID version 7).
+    /// whose copies all carry this id. Sortable by time (the layout of a UUID version 7, or 8 of what is
+    /// foreign).
     OriginId[16]
 );
 
@@ -111,6 +112,19 @@ impl OriginId {
         bytes[6] = (bytes[6] & 0x0f) | 0x70;
         bytes[8] = (bytes[8] & 0x3f) | 0x80;
         Self(bytes)
+    }
+
+    /// The same of what was not sent from here, as far as is known: it came in from another server, or a client
+    /// brought it. Its version says so (RFC 9562 5.8), wherever the id goes.
+    #[must_use]
+    pub const fn foreign(mut self) -> Self {
+        self.0[6] = (self.0[6] & 0x0f) | 0x80;
+        self
+    }
+
+    /// Whether what it brought was not sent from here, as far as is known.
+    pub const fn is_foreign(&self) -> bool {
+        self.0[6] & 0xf0 == 0x80
     }
 
     /// The moment this id was made.
@@ -133,6 +147,9 @@ mod tests {
         let late = OriginId::new(Timestamp(2_000), &mut entropy);
         assert!(early < late);
         assert_eq!(early.time(), Timestamp(1_000));
+        let foreign = early.foreign();
+        assert!(foreign.is_foreign() && !early.is_foreign());
+        assert_eq!((foreign.time(), foreign.foreign()), (early.time(), foreign));
         assert_eq!(OriginId::from_hex(&early.to_string()), Some(early));
         assert_eq!(OriginId::from_hex("zz"), None);
         assert_eq!(OriginId::from_slice(&[0; 15]), None);

@@ -188,7 +188,11 @@ impl Delivery {
         };
         let named = u32::try_from(incoming.recipients.len())
             .map_err(|_| DeliveryError::Limit("recipients of an envelope"))?;
-        let ready = self.ready(incoming.origin, incoming.content, submitter.is_some(), now)?;
+        let origin = match submitter {
+            Some(_) => incoming.origin,
+            None => incoming.origin.foreign(),
+        };
+        let ready = self.ready(origin, incoming.content, submitter, now)?;
         let way = match (is_addressed, submitter) {
             (true, _) => Way::Addressed,
             (false, Some(_)) => Way::of(&ready.prepared, &incoming.recipients),
@@ -207,7 +211,7 @@ impl Delivery {
         }
         let prepared = ready.prepared;
         let facts = Facts {
-            origin: incoming.origin,
+            origin,
             mail_from: incoming.mail_from,
             submitter,
             ret: incoming.ret,

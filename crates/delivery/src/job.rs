@@ -288,8 +288,9 @@ impl Delivery {
         let mut prepared = self
             .mailboxes
             .prepare_with_digest(content, job.digest, now)?;
-        if job.facts.submitter.is_none() {
-            self.recognise_again(&mut prepared)?;
+        match job.facts.submitter {
+            None => self.recognise_again(&mut prepared)?,
+            Some(_) => self.attribute_again(&mut prepared, job.facts.origin)?,
         }
         Ok(prepared)
     }

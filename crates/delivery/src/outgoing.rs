@@ -93,7 +93,7 @@ impl Delivery {
         };
         live.retain(|item| item.travels_with(&first) || item.id == first.id);
         let stored = self.mailboxes.read_blob_of(first.blob, blob_size(&first))?;
-        let letters = self.letters_leaving(&stored, first.account.is_some())?;
+        let letters = self.letters_leaving(&stored, first.origin, first.account)?;
         let leased = transact(&*self.engine, |txn| {
             let mut leased = Vec::with_capacity(live.len());
             for item in &live {

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use tern_base::{ContentDigest, EmailAddress, OriginId, Timestamp};
+use tern_base::{AccountId, ContentDigest, EmailAddress, OriginId, Timestamp};
 use tern_mailbox::{Carriage, Letter, Prepared};
 use tern_mime::ParsedMessage;
 use tern_recall::{limits, returned, token};
@@ -43,9 +43,10 @@ impl Delivery {
         &self,
         origin: OriginId,
         content: Vec<u8>,
-        submitted: bool,
+        submitter: Option<AccountId>,
         now: Timestamp,
     ) -> Result<Ready, DeliveryError> {
+        let submitted = submitter.is_some();
         let mut seen = look(&content, submitted);
         let delivered_to = std::mem::take(&mut seen.delivered_to);
         let tokens = std::mem::take(&mut seen.tokens);
@@ -59,6 +60,9 @@ impl Delivery {
             self.mailboxes.prepare(out, now)?
         };
         self.recognise(&mut prepared, &tokens)?;
+        if let Some(account) = submitter {
+            self.attribute(&mut prepared, account)?;
+        }
         Ok(Ready {
             prepared,
             delivered_to,
@@ -71,7 +75,42 @@ impl Delivery {
         self.recognise(prepared, &tokens)
     }
 
-    /// Marks what this server sent out and that comes back with something added.
+    /// Marks what is inside a submission that its account had sent itself: the copy that it keeps bears no
+    /// token.
+    pub(crate) fn attribute(
+        &self,
+        prepared: &mut Prepared,
+        account: AccountId,
+    ) -> Result<(), DeliveryError> {
+        prepared.attribute(|digest| {
+            let found = tern_recall::submission::by_digest(self.reader(), account, digest)?;
+            Ok(found.map(|found| found.id))
+        })
+    }
+
+    /// Marks what is inside a submission as what it was taken for when it was accepted.
+    pub(crate) fn attribute_again(
+        &self,
+        prepared: &mut Prepared,
+        origin: OriginId,
+    ) -> Result<(), DeliveryError> {
+        let known = self.carried_by(origin)?;
+        prepared.attribute(|digest| {
+            let was = known.iter().find(|was| was.digest == digest);
+            Ok(was.and_then(|was| match was.carriage {
+                Some(Carriage::Attached(of)) => of,
+                _ => None,
+            }))
+        })
+    }
+
+    /// What a submission carries, as it was accepted.
+    fn carried_by(&self, origin: OriginId) -> Result<Vec<Letter>, DeliveryError> {
+        let sent = tern_recall::submission::submission(self.reader(), origin)?;
+        Ok(sent.map(|sent| sent.carried).unwrap_or_default())
+    }
+
+    /// Marks what this server sent out and that comes back, as it was or with something added.
     fn recognise(&self, prepared: &mut Prepared, tokens: &[String]) -> Result<(), DeliveryError> {
         let known = self.known_as(tokens, &prepared.parsed, prepared.content())?;
         if let Some((of, digest)) = known {
@@ -102,12 +141,20 @@ impl Delivery {
     pub(crate) fn letters_leaving(
         &self,
         content: &[u8],
-        submitted: bool,
+        origin: OriginId,
+        submitter: Option<AccountId>,
     ) -> Result<Vec<Letter>, DeliveryError> {
         let mut letters = self.mailboxes.letters_of(content);
-        let tokens = match submitted {
-            true => Vec::new(),
-            false => look(content, false).tokens,
+        if submitter.is_some() && letters.len() > 1 {
+            let known = self.carried_by(origin)?;
+            for letter in letters.iter_mut().skip(1) {
+                let was = known.iter().find(|was| was.digest == letter.digest);
+                letter.carriage = was.map_or(letter.carriage, |was| was.carriage);
+            }
+        }
+        let tokens = match submitter {
+            Some(_) => Vec::new(),
+            None => look(content, false).tokens,
         };
         if !tokens.is_empty()
             && let Some((of, digest)) =

@@ -205,9 +205,19 @@ impl Play {
         self.items().iter().map(line).collect()
     }
 
+    /// The transaction of the last message.
+    fn origin(&self) -> tern_base::OriginId {
+        let origin = tern_base::OriginId([self.house.sent; 16]);
+        let found = tern_recall::submission::submission(&self.house.engine, origin);
+        match found.unwrap() {
+            Some(_) => origin,
+            None => origin.foreign(),
+        }
+    }
+
     /// How the items of the first message ended.
     fn history(&self) -> String {
-        let origin = tern_base::OriginId([self.house.sent; 16]);
+        let origin = self.origin();
         let line = |status| match status {
             Status::Finished(row) => format!("{} {:?}\r\n", row.recipient, row.ending),
             Status::Live(item) => format!("{} live\r\n", item.recipient),
@@ -217,7 +227,7 @@ impl Play {
     }
 
     fn targets(&self) -> String {
-        let origin = tern_base::OriginId([self.house.sent; 16]);
+        let origin = self.origin();
         let submission = tern_recall::submission::submission(&self.house.engine, origin);
         let Some(found) = submission.unwrap() else {
             return String::new();

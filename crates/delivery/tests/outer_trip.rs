@@ -1,5 +1,6 @@
-//! A letter that was submitted here and that its author's other server, outside, has sent as well: whoever
-//! brought it here first says whose it is.
+//! A letter that was submitted here and that comes in from outside as well, word for word: it is its author's
+//! where it proves that they sent it there, and somebody else's where it does not, who may have been the
+//! first to have it.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod house;
@@ -38,19 +39,42 @@ impl World {
         self.accept("alice@tern.test", to, Some("alice")).0
     }
 
-    /// Her other server sends it to somebody; answers whether it came late.
+    /// Another server sends it to somebody; answers whether it came late.
     fn comes_in(&mut self, to: &str) -> bool {
         self.accept("alice@far.example", to, None).1
     }
 
+    /// A server to which it was sent from here sends it back.
+    fn comes_back(&mut self, sent: &str, to: &str) -> bool {
+        self.accept_content("list@far.example", to, None, sent).1
+    }
+
+    /// As Bob has it, with the token that it left with.
+    fn as_it_was_sent(&self) -> String {
+        let bob = self.house.account("bob");
+        let has = self.house.inbox(bob).remove(0);
+        assert!(has.contains("Recall-Token: "));
+        has
+    }
+
     fn accept(&mut self, from: &str, to: &str, by: Option<&str>) -> (OriginId, bool) {
+        self.accept_content(from, to, by, LETTER)
+    }
+
+    fn accept_content(
+        &mut self,
+        from: &str,
+        to: &str,
+        by: Option<&str>,
+        content: &str,
+    ) -> (OriginId, bool) {
         let house = &mut self.house;
         house.now = house.now.plus_millis(60_000);
         let origin = OriginId::new(house.now, &mut house.entropy);
         let mut incoming = house.incoming(from, &[to], by);
-        (incoming.origin, incoming.content) = (origin, LETTER.into());
+        (incoming.origin, incoming.content) = (origin, content.into());
         let accepted = house.accept(incoming).unwrap();
-        (origin, !accepted.late.is_empty())
+        (accepted.origin, !accepted.late.is_empty())
     }
 
     /// Alice takes back what she has submitted.
@@ -96,10 +120,11 @@ fn unread(who: &str) -> (String, Outcome, Reason) {
 }
 
 #[test]
-fn what_comes_in_of_ones_own_letter_is_taken_back_with_it() {
+fn what_comes_back_of_ones_own_letter_is_taken_back_with_it() {
     let mut world = World::new();
     let sent = world.submit("bob@tern.test");
-    world.comes_in("carol@tern.test");
+    let as_sent = world.as_it_was_sent();
+    world.comes_back(&as_sent, "carol@tern.test");
     assert_eq!(world.copies(), [1, 1]);
     let id = world.take_back(sent);
     assert_eq!(world.copies(), [0, 0]);
@@ -112,11 +137,12 @@ fn what_comes_in_of_ones_own_letter_is_taken_back_with_it() {
 }
 
 #[test]
-fn what_comes_in_of_it_after_the_recall_is_stopped() {
+fn what_comes_back_of_it_after_the_recall_is_stopped() {
     let mut world = World::new();
     let sent = world.submit("bob@tern.test");
+    let as_sent = world.as_it_was_sent();
     let id = world.take_back(sent);
-    assert!(world.comes_in("carol@tern.test"));
+    assert!(world.comes_back(&as_sent, "carol@tern.test"));
     assert_eq!(world.copies(), [0, 0]);
     world.recalls.run_open(world.house.now).unwrap();
     world
@@ -126,6 +152,23 @@ fn what_comes_in_of_it_after_the_recall_is_stopped() {
     let late = (Outcome::BlockedLate, Reason::LateDelivery);
     let carol = ("carol@tern.test".to_owned(), late.0, late.1);
     assert_eq!(world.outcomes(id), [unread("bob"), carol]);
+    world.check();
+}
+
+/// Alice has it from elsewhere before others here do, and submits it as her own: what its sender sends them
+/// is no more hers for that, whether it comes before the recall or after it.
+#[test]
+fn what_comes_in_of_it_without_proof_is_somebody_elses() {
+    let mut world = World::new();
+    let sent = world.submit("bob@tern.test");
+    world.comes_in("carol@tern.test");
+    let forged = format!("Recall-Token: {}\r\n{LETTER}", "A".repeat(43));
+    world.comes_back(&forged, "carol@tern.test");
+    let id = world.take_back(sent);
+    assert_eq!(world.copies(), [0, 2]);
+    assert!(!world.comes_in("carol@tern.test"));
+    assert_eq!(world.copies(), [0, 3]);
+    assert_eq!(world.outcomes(id), [unread("bob")]);
     world.check();
 }
 

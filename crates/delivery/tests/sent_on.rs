@@ -5,7 +5,7 @@ mod house;
 
 use std::sync::Arc;
 
-use house::{House, address};
+use house::{House, address, as_sent_by};
 use tern_base::OriginId;
 use tern_directory::set_alias;
 use tern_directory::target::Target as Leads;
@@ -21,12 +21,13 @@ fn letter() -> String {
         .to_owned()
 }
 
-fn forward(n: usize) -> String {
+/// The letter as somebody had it, inside another.
+fn forward(sent: OriginId, n: usize) -> String {
     format!(
         "From: bob@tern.test\r\nTo: x@far.example\r\nSubject: Fwd\r\nMessage-ID: <fwd{n}@tern.test>\r\n\
          Date: Fri, 20 Nov 2026 11:11:12 +0100\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
          --b\r\nContent-Type: message/rfc822\r\n\r\n{}\r\n--b--\r\n",
-        letter()
+        as_sent_by(sent, &letter())
     )
 }
 
@@ -102,7 +103,12 @@ fn what_is_sent_on_after_the_recall_is_stopped_as_it_is_accepted() {
     let mut world = World::new();
     let id = world.request();
     world.recalls.run(id, world.house.now).unwrap();
-    assert!(world.submit("bob@tern.test", "x@far.example", Some("bob"), forward(1)));
+    assert!(world.submit(
+        "bob@tern.test",
+        "x@far.example",
+        Some("bob"),
+        forward(world.sent, 1)
+    ));
     // The same letter again, by Alice herself.
     assert!(world.submit("alice@tern.test", "y@far.example", Some("alice"), letter()));
     assert_eq!(
@@ -125,7 +131,12 @@ fn what_is_sent_on_after_the_recall_is_stopped_as_it_is_accepted() {
 #[test]
 fn what_the_queue_stops_before_anybody_has_looked_is_said_once() {
     let mut world = World::new();
-    world.submit("bob@tern.test", "x@far.example", Some("bob"), forward(1));
+    world.submit(
+        "bob@tern.test",
+        "x@far.example",
+        Some("bob"),
+        forward(world.sent, 1),
+    );
     let id = world.request();
     let due = world.house.delivery.due(world.house.now, 9).unwrap();
     let taken = world
@@ -147,9 +158,19 @@ fn what_came_in_and_was_sent_on_is_remembered_with_its_outcome() {
     let mut world = World::new();
     let leads = [Leads::Address(address("x@far.example"))];
     set_alias(&world.house.engine, &address("away@tern.test"), &leads).unwrap();
-    world.submit("carl@far.example", "away@tern.test", None, forward(1));
-    world.submit("carl@far.example", "away@tern.test", None, forward(2));
-    let other = forward(3).replace("the text", "another text");
+    world.submit(
+        "carl@far.example",
+        "away@tern.test",
+        None,
+        forward(world.sent, 1),
+    );
+    world.submit(
+        "carl@far.example",
+        "away@tern.test",
+        None,
+        forward(world.sent, 2),
+    );
+    let other = forward(world.sent, 3).replace("the text", "another text");
     world.submit("carl@far.example", "away@tern.test", None, other);
     let id = world.request();
     world.recalls.run(id, world.house.now).unwrap();

@@ -10,7 +10,7 @@ mod house;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use house::{House, address};
+use house::{House, address, as_sent_by};
 use tern_base::{AccountId, MailboxId, OriginId, Uid};
 use tern_directory::target::Target as Leads;
 use tern_directory::{
@@ -262,7 +262,8 @@ impl World {
         );
         let mut incoming = self.house.incoming(&by, &[to], Some(&name));
         incoming.origin = OriginId::new(self.house.now, &mut self.house.entropy);
-        incoming.content = format!("{head}{}\r\n--b--\r\n", letter("one", "")).into_bytes();
+        let had = as_sent_by(self.sent, &letter("one", ""));
+        incoming.content = format!("{head}{had}\r\n--b--\r\n").into_bytes();
         self.house.accept(incoming).unwrap();
     }
 
@@ -270,7 +271,10 @@ impl World {
         let now = self.house.now;
         let mailboxes = Arc::clone(&self.house.mailboxes);
         match lineage {
-            "appended" => drop(self.append(account, INBOX, letter("one", ""))),
+            "appended" => {
+                let had = as_sent_by(self.sent, &letter("one", ""));
+                self.append(account, INBOX, had);
+            }
             "own" => drop(self.append(account, INBOX, letter("one", ""))),
             "moved" | "copied" => {
                 mailboxes.create_folder(account, "Kept", None, now).unwrap();

@@ -118,8 +118,9 @@ impl Mailboxes {
         }
         let content = self.sealed_content(&row)?;
         let mut prepared = self.prepare_with_digest(content, row.digest, now)?;
-        // What is known of the letters inside it, and of what it lacks, goes with it.
+        // What is known of the letters inside it, of what it lacks, and of what brought it, goes with it.
         prepared.carried.clone_from(&row.carried);
+        prepared.sent_by = Some(row.origin);
         self.transact(&[account, across.to.0], |txn| {
             let placed = self.place_across(txn, (across, kept), (&row, &prepared), now)?;
             Ok(Verdict::Commit(placed))

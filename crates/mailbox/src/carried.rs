@@ -14,13 +14,13 @@ use tern_mime::ParsedMessage;
 use tern_store::Transaction;
 
 use crate::rows::{CopyRow, MessageRow};
-use crate::{MailboxError, Mailboxes, Prepared, limits, tables};
+use crate::{MailboxError, Mailboxes, Prepared, Recogniser, limits, tables};
 
 /// How a message carries a letter that is not its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Carriage {
-    /// It is inside the message, as a part of it.
-    Attached,
+    /// It is inside the message, as a part of it; what this transaction sent out, where it proves that.
+    Attached(Option<OriginId>),
     /// The message is what this transaction sent out, come back with something added to it.
     Returned(OriginId),
     /// The message is the letter without some of its parts, which were taken out of it here.
@@ -45,10 +45,27 @@ impl Parts {
 }
 
 impl Carriage {
+    /// Whether the letter is inside the message.
+    pub const fn is_attached(self) -> bool {
+        matches!(self, Self::Attached(_))
+    }
+
+    /// The transaction that has brought a letter here which a message is, or carries so: not the one that
+    /// brought the message where what is inside it, or has come back, is what another one sent out. What is
+    /// inside and proves nothing of the kind may be anybody's.
+    pub const fn brought_by(carriage: Option<Self>, origin: OriginId) -> OriginId {
+        match carriage {
+            Some(Self::Returned(of) | Self::Attached(Some(of))) => of,
+            Some(Self::Attached(None)) => origin.foreign(),
+            Some(Self::Reduced(_)) | None => origin,
+        }
+    }
+
     /// Writes the stored form.
     pub fn write(self, w: &mut Writer) {
         match self {
-            Self::Attached => drop(w.byte(1)),
+            Self::Attached(None) => drop(w.byte(1)),
+            Self::Attached(Some(of)) => drop(w.byte(4).array(&of.0)),
             Self::Returned(of) => drop(w.byte(2).array(&of.0)),
             Self::Reduced(parts) => drop(w.byte(3).number(parts.0)),
         }
@@ -57,7 +74,8 @@ impl Carriage {
     /// Reads the stored form.
     pub fn read(r: &mut Reader<'_>) -> Result<Self, Damaged> {
         match r.byte()? {
-            1 => Ok(Self::Attached),
+            1 => Ok(Self::Attached(None)),
+            4 => Ok(Self::Attached(Some(OriginId(r.array()?)))),
             2 => Ok(Self::Returned(OriginId(r.array()?))),
             3 => Ok(Self::Reduced(Parts(r.number()?))),
             _ => Err(Damaged),
@@ -67,7 +85,7 @@ impl Carriage {
     /// The name that reports use.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Attached => "attached",
+            Self::Attached(_) => "attached",
             Self::Returned(_) => "returned",
             Self::Reduced(_) => "reduced",
         }
@@ -116,39 +134,55 @@ pub(crate) fn carried_by(
     digest: ContentDigest,
     parsed: &ParsedMessage,
     content: &[u8],
+    recogniser: Option<&dyn Recogniser>,
 ) -> Vec<Letter> {
     let mut carried: Vec<Letter> = Vec::new();
-    for nested in tern_mime::nested_digests(key, parsed, content) {
+    tern_mime::each_nested(key, parsed, content, |nested, octets| {
         let known = nested == digest || carried.iter().any(|letter| letter.digest == nested);
         if !known && carried.len() < limits::MAX_CARRIED {
+            let of = recogniser.and_then(|looks| looks.sent_by(nested, octets));
             carried.push(Letter {
                 digest: nested,
-                carriage: Some(Carriage::Attached),
+                carriage: Some(Carriage::Attached(of)),
             });
         }
-    }
+    });
     carried
 }
 
 impl Prepared {
-    /// Marks it as a letter that a transaction sent out, come back with something added. It is the
-    /// first that is kept in mind of what it carries.
+    /// Marks it as a letter that a transaction sent out, come back as it was or with something added. It
+    /// is the first that is kept in mind of what it carries.
     pub fn came_back(&mut self, digest: ContentDigest, of: OriginId) {
         self.carries(digest, Carriage::Returned(of));
     }
 
     /// Marks it as a letter without some of its parts.
     pub fn lacks(&mut self, digest: ContentDigest, parts: Parts) {
-        self.carries(digest, Carriage::Reduced(parts));
+        if digest != self.digest {
+            self.carries(digest, Carriage::Reduced(parts));
+        }
+    }
+
+    /// Marks what is inside it, and proves of no transaction that it had sent it out, as what `sent_by`
+    /// says that one had.
+    pub fn attribute<E>(
+        &mut self,
+        sent_by: impl Fn(ContentDigest) -> Result<Option<OriginId>, E>,
+    ) -> Result<(), E> {
+        for letter in &mut self.carried {
+            if letter.carriage == Some(Carriage::Attached(None)) {
+                letter.carriage = Some(Carriage::Attached(sent_by(letter.digest)?));
+            }
+        }
+        Ok(())
     }
 
     fn carries(&mut self, digest: ContentDigest, carriage: Carriage) {
-        if digest != self.digest {
-            self.carried.retain(|letter| letter.digest != digest);
-            self.carried.truncate(limits::MAX_CARRIED - 1);
-            let carriage = Some(carriage);
-            self.carried.push(Letter { digest, carriage });
-        }
+        self.carried.retain(|letter| letter.digest != digest);
+        self.carried.truncate(limits::MAX_CARRIED - 1);
+        let carriage = Some(carriage);
+        self.carried.push(Letter { digest, carriage });
     }
 
     /// The letter that it is, then those that it carries.
@@ -166,7 +200,8 @@ impl MessageRow {
     /// How it carries a letter; `None` when it is the letter, or has nothing to do with it.
     pub fn carriage_of(&self, digest: ContentDigest) -> Option<Carriage> {
         let carried = self.carried.iter().find(|letter| letter.digest == digest);
-        carried.and_then(|letter| letter.carriage)
+        let carriage = carried.and_then(|letter| letter.carriage);
+        carriage.filter(|_| digest != self.digest)
     }
 }
 
@@ -181,10 +216,7 @@ pub(crate) fn remember(
         let copy = CopyRow {
             account,
             message,
-            origin: match letter.carriage {
-                Some(Carriage::Returned(of)) => of,
-                Some(Carriage::Attached | Carriage::Reduced(_)) | None => row.origin,
-            },
+            origin: Carriage::brought_by(letter.carriage, row.origin),
             lineage: row.lineage,
             carrier: letter.carriage.map(|carriage| (carriage, row.digest)),
         };
@@ -210,7 +242,8 @@ impl Mailboxes {
     pub fn letters_of(&self, content: &[u8]) -> Vec<Letter> {
         let digest = tern_mime::content_digest(&self.content_key, content);
         let parsed = tern_mime::parse(content);
-        let carried = carried_by(&self.content_key, digest, &parsed, content);
+        let looks = self.recogniser.as_deref();
+        let carried = carried_by(&self.content_key, digest, &parsed, content, looks);
         letters(digest, &carried).collect()
     }
 

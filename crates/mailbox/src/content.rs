@@ -8,8 +8,8 @@ use tern_base::{AccountId, BlobId, ContentDigest, MailboxId, MessageId, ThreadId
 use tern_mime::Structure;
 use tern_store::{Range as KeyRange, StoreError, limits as store_limits};
 
-use crate::rows::{AccountHead, CopyRow, MessageRow};
-use crate::{MailboxError, Mailboxes, tables};
+use crate::rows::{AccountHead, CopyRow, MessageRow, PlacementRow};
+use crate::{MailboxError, Mailboxes, SystemFlag, tables};
 
 /// A message as a session reads it.
 pub type MessageFacts = MessageRow;
@@ -296,6 +296,26 @@ impl Mailboxes {
     ) -> Result<bool, MailboxError> {
         let page = self.engine.scan(&tables::copies_of(digest, account), 1)?;
         Ok(!page.rows.is_empty())
+    }
+
+    /// Whether a message bears a flag in any mailbox, by a look at its own rows alone.
+    pub fn bears(
+        &self,
+        account: AccountId,
+        row: &MessageRow,
+        flag: SystemFlag,
+    ) -> Result<bool, MailboxError> {
+        for (mailbox, uid) in &row.placements {
+            // It may have been moved since.
+            if let Some(placed) = self
+                .engine
+                .get(&tables::placement(account, *mailbox, *uid))?
+                && PlacementRow::decode(&placed)?.flags.has(flag)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Where a message is shown.

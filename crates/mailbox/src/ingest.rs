@@ -37,6 +37,8 @@ pub struct Prepared {
     pub(crate) threading: Threading,
     /// The letters inside it.
     pub(crate) carried: Vec<Letter>,
+    /// The transaction that had sent it from here, where a client brings it.
+    pub(crate) sent_by: Option<OriginId>,
     pub(crate) content: Arc<[u8]>,
 }
 
@@ -122,13 +124,15 @@ impl Mailboxes {
         if content.len() > blob::INLINE {
             blob::stage(&*self.engine, blob, &content, now)?;
         }
-        let carried = carried_by(&self.content_key, digest, &parsed, &content);
+        let looks = self.recogniser.as_deref();
+        let carried = carried_by(&self.content_key, digest, &parsed, &content, looks);
         let parsed = Arc::new(parsed);
         let threading = Threading::of(&parsed, &self.content_key);
         Ok(Prepared {
             blob,
             digest,
             carried,
+            sent_by: None,
             threading,
             parsed,
             parsed_row,
@@ -209,7 +213,7 @@ impl Mailboxes {
         seals: &[(Seal, Option<Carriage>)],
         now: Timestamp,
     ) -> Result<(Placed, bool), MailboxError> {
-        let (account, origin) = (landing.account, landing.origin);
+        let (account, origin) = (landing.account, origin_of(prepared, landing));
         let size = landed_size(prepared, landing);
         let seal = seals
             .iter()
@@ -253,7 +257,7 @@ impl Mailboxes {
         let row = row_of(prepared, landing, thread);
         if let Some(by) = &landing.brought_by {
             let copy = (prepared.digest, landing.account, message);
-            self.record_brought(edit.txn, copy, landing.origin, &by.viewer, now)?;
+            self.record_brought(edit.txn, copy, origin, &by.viewer, now)?;
         }
         let uid = match seal {
             None => {
@@ -274,6 +278,16 @@ impl Mailboxes {
     }
 }
 
+/// The transaction that brings a copy: of what a client brings, the one by which it was sent from here, and
+/// where it was not, as far as is known, a foreign one.
+fn origin_of(prepared: &Prepared, landing: &Landing) -> OriginId {
+    match (&landing.brought_by, prepared.sent_by) {
+        (None, _) => landing.origin,
+        (Some(_), Some(of)) => of,
+        (Some(_), None) => landing.origin.foreign(),
+    }
+}
+
 /// The row of a message that lands, before it is anywhere.
 fn row_of(prepared: &Prepared, landing: &Landing, thread: ThreadId) -> MessageRow {
     MessageRow {
@@ -282,7 +296,7 @@ fn row_of(prepared: &Prepared, landing: &Landing, thread: ThreadId) -> MessageRo
         size: landed_size(prepared, landing),
         received: landing.received,
         thread,
-        origin: landing.origin,
+        origin: origin_of(prepared, landing),
         digest: prepared.digest,
         lineage: landing.lineage,
         carried: prepared.carried.clone(),

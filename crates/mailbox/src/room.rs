@@ -68,7 +68,7 @@ impl Mailboxes {
             self.ask_for_room(account, content.len() as u64, frees, now)?;
         }
         let prepared = self.prepare(content, now)?;
-        self.recognised(prepared)
+        self.recognised(account, prepared)
     }
 
     fn ask_for_room(

@@ -37,13 +37,16 @@ impl Cover {
 /// Which copies of a letter a seal covers, by how they came onto the server.
 ///
 /// The same letter can have been sent by two accounts: whoever received one can send it again,
-/// word for word. A seal must not reach the copies of a sender it does not speak for.
+/// word for word; and it can have been sent here from elsewhere. A seal must not reach the copies of a sender
+/// it does not speak for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origins {
     /// All that came since a time, but what these transactions brought.
     AllBut {
         /// What came earlier is something else, even if it is the same letter.
         since: Timestamp,
+        /// Also what was not sent from here, as far as is known.
+        foreign: bool,
         /// The transactions of others.
         others: Vec<OriginId>,
     },
@@ -56,14 +59,45 @@ impl Origins {
     pub const fn all() -> Self {
         Self::AllBut {
             since: Timestamp(0),
+            foreign: true,
             others: Vec::new(),
+        }
+    }
+
+    /// Whether all that another one covers is covered.
+    pub fn covers_all_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (_, Self::Only(these)) => these.iter().all(|origin| self.covers(*origin)),
+            (Self::Only(_), Self::AllBut { .. }) => false,
+            (
+                Self::AllBut {
+                    since,
+                    foreign,
+                    others,
+                },
+                Self::AllBut {
+                    since: later,
+                    foreign: asked,
+                    others: fewer,
+                },
+            ) => {
+                let all = others.iter().all(|origin| fewer.contains(origin));
+                all && since <= later && (*foreign || !asked)
+            }
         }
     }
 
     /// Whether a copy that this transaction brought is covered.
     pub fn covers(&self, origin: OriginId) -> bool {
         match self {
-            Self::AllBut { since, others } => origin.time() >= *since && !others.contains(&origin),
+            Self::AllBut {
+                since,
+                foreign,
+                others,
+            } => {
+                let is_theirs = *foreign || !origin.is_foreign();
+                is_theirs && origin.time() >= *since && !others.contains(&origin)
+            }
             Self::Only(these) => these.contains(&origin),
         }
     }
@@ -141,25 +175,22 @@ impl Seal {
         self.outside.covers_any_of(origin) && self.reaches(origin, carriage)
     }
 
-    /// What came back was brought by what had sent it out.
     fn reaches(&self, origin: OriginId, carriage: Option<Carriage>) -> bool {
-        match carriage {
-            None => self.origins.covers(origin),
-            Some(Carriage::Attached) => self.attached && self.origins.covers(origin),
-            Some(Carriage::Returned(of)) => self.origins.covers(of),
-            Some(Carriage::Reduced(lacks)) => {
-                self.part.is_none_or(|part| !lacks.has(part)) && self.origins.covers(origin)
-            }
-        }
+        let within_reach = match carriage {
+            None | Some(Carriage::Returned(_)) => true,
+            Some(Carriage::Attached(_)) => self.attached,
+            Some(Carriage::Reduced(lacks)) => self.part.is_none_or(|part| !lacks.has(part)),
+        };
+        within_reach && self.origins.covers(Carriage::brought_by(carriage, origin))
     }
 
     /// Whether it keeps out what arrives at this time.
-    pub(crate) fn holds_at(&self, now: Timestamp) -> bool {
+    pub fn holds_at(&self, now: Timestamp) -> bool {
         self.active || self.until > now
     }
 }
 
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 
 impl Seal {
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -182,8 +213,12 @@ impl Seal {
             }
         }
         let origins = match &self.origins {
-            Origins::AllBut { since, others } => {
-                w.byte(0).number(since.0);
+            Origins::AllBut {
+                since,
+                foreign,
+                others,
+            } => {
+                w.byte(0).number(since.0).byte((*foreign).into());
                 others
             }
             Origins::Only(these) => {
@@ -216,14 +251,15 @@ impl Seal {
             _ => return Err(Damaged),
         };
         let since = match r.byte()? {
-            0 => Some(Timestamp(r.number()?)),
+            0 => Some((Timestamp(r.number()?), r.byte()? != 0)),
             1 => None,
             _ => return Err(Damaged),
         };
         let origins = r.list(|r| r.array().map(OriginId))?;
         let origins = match since {
-            Some(since) => Origins::AllBut {
+            Some((since, foreign)) => Origins::AllBut {
                 since,
+                foreign,
                 others: origins,
             },
             None => Origins::Only(origins),

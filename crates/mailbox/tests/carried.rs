@@ -77,7 +77,7 @@ fn what_carries_a_sealed_letter_is_hidden_withdrawn_and_comes_back_whole() {
     let carriers = house.mailboxes.carriers(digest).unwrap();
     assert_eq!(carriers.len(), 3);
     assert!(carriers.iter().all(|copy| {
-        copy.carriage() == Some(Carriage::Attached)
+        copy.carriage().is_some_and(Carriage::is_attached)
             && house.mailboxes.has_copy(digest, copy).unwrap()
     }));
     assert_eq!(house.mailboxes.copies(digest).unwrap(), []);

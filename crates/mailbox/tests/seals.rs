@@ -299,6 +299,7 @@ fn one_letter_has_room_for_thousands_of_seals_and_arrivals_read_those_that_hold(
             outside: Outside::Only(OriginId([7; 16]), [u32::from(n)].into()),
             origins: Origins::AllBut {
                 since: Timestamp(0),
+                foreign: true,
                 others: vec![OriginId([3; 16]); 20],
             },
             attached: true,

@@ -217,18 +217,31 @@ impl Buffer<'_> {
 /// [`NESTED_DIGEST_FACTOR`] times the message's size is hashed; past that, the deepest are left
 /// out.
 pub fn nested_digests(key: &[u8; 32], message: &ParsedMessage, bytes: &[u8]) -> Vec<ContentDigest> {
+    let mut digests = Vec::new();
+    each_nested(key, message, bytes, |digest, _| digests.push(digest));
+    digests
+}
+
+/// The same, with the octets of each.
+pub fn each_nested(
+    key: &[u8; 32],
+    message: &ParsedMessage,
+    bytes: &[u8],
+    mut each: impl FnMut(ContentDigest, &[u8]),
+) {
     let mut nested = Nested {
         key,
-        digests: Vec::new(),
+        each: &mut each,
+        found: 0,
         bytes_left: bytes.len().saturating_mul(NESTED_DIGEST_FACTOR),
     };
     nested.walk(&message.body, bytes, 0);
-    nested.digests
 }
 
 struct Nested<'a> {
     key: &'a [u8; 32],
-    digests: Vec<ContentDigest>,
+    each: &'a mut dyn FnMut(ContentDigest, &[u8]),
+    found: usize,
     bytes_left: usize,
 }
 
@@ -238,11 +251,12 @@ impl Nested<'_> {
         let message = matches!(part.kind, PartKind::Message { .. });
         if message || is_message_file(part) {
             let decoded = decode_part(part, bytes).unwrap_or(raw.into());
-            if self.digests.len() >= MAX_NESTED_DIGESTS || decoded.len() > self.bytes_left {
+            if self.found >= MAX_NESTED_DIGESTS || decoded.len() > self.bytes_left {
                 return;
             }
             self.bytes_left -= decoded.len();
-            self.digests.push(content_digest(self.key, &decoded));
+            self.found += 1;
+            (self.each)(content_digest(self.key, &decoded), &decoded);
             // Behind a transfer encoding the scanner saw nothing: look inside now.
             let hidden = !message || decoded.len() != raw.len();
             if hidden {

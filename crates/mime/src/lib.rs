@@ -41,7 +41,7 @@ pub use attached::first_attached;
 pub use attachment::{Attachment, NoAttachment, find_attachment, without_attachment};
 pub use codec::{MessageView, Structure, decode, encode};
 pub use continuation::whole_params;
-pub use digest::{BlobHasher, blob_id, content_digest, nested_digests};
+pub use digest::{BlobHasher, blob_id, content_digest, each_nested, nested_digests};
 pub use envelope::Envelope;
 pub use forms::{AddressGroup, NamedAddress, address_groups, date_time, id_list, urls};
 pub use header::{HeaderField, Headers, header_fields, header_length, header_value, headers};

@@ -11,7 +11,7 @@ use tern_base::{OriginId, Timestamp};
 use tern_mailbox::Carriage;
 use tern_policy::{Operation, Selection, Visibility};
 
-use crate::request::refusal_of;
+use crate::question::refusal_of;
 use crate::{
     Notices, Quoting, Reach, Recall, RecallError, RecallId, Recalls, Request, Requester, Selector,
     State, Submission, limits,
@@ -255,7 +255,7 @@ impl Recalls {
         now: Timestamp,
     ) -> Result<Fate, RecallError> {
         let mut taken = None;
-        for id in self.recalls_of(answer.id)? {
+        for id in self.recalls_of(answer)? {
             let other = self.recall(id)?;
             if !matches!(other.state, State::Running | State::Done) {
                 continue;
@@ -273,7 +273,8 @@ impl Recalls {
             taken.get_or_insert(fate);
         }
         let inside = answer.carried.iter().any(|letter| {
-            letter.digest == recall.digest && letter.carriage == Some(Carriage::Attached)
+            let attached = letter.carriage.is_some_and(Carriage::is_attached);
+            letter.digest == recall.digest && attached
         });
         let left = match inside {
             true => Fate::Inside,

@@ -9,7 +9,7 @@ use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{ContentDigest, EmailAddress, OriginId};
 use tern_store::{Read, StoreError, Transaction};
 
-use crate::request::NotSealed;
+use crate::grant::NotSealed;
 use crate::{Refusal, Submission, onward, quoted, submission, tables};
 
 /// One message that came in from outside.

@@ -2,9 +2,14 @@
 
 use tern_audit::{Actor, Draft, EntryId};
 use tern_base::Timestamp;
+use tern_policy::Selection;
 use tern_store::Transaction;
 
-use crate::{CopyOutcome, Outcome, Recall, RecallError, Recalls, Subject, Target, tables};
+use crate::decided::Decided;
+use crate::{
+    CopyOutcome, Outcome, Reach, Recall, RecallError, Recalls, Request, Requester, Subject, Target,
+    tables,
+};
 
 /// Up to so many outcomes of a chunk get an entry each; a larger chunk gets one entry with the
 /// count and a digest of its outcome rows.
@@ -126,4 +131,100 @@ fn audit_many(
         .detail("rows-blake3", digest);
     tern_audit::append_in(txn, entry)?;
     Ok(())
+}
+
+/// Puts a request on record, and what was decided.
+pub(crate) fn audit_request(
+    txn: &mut Transaction<'_>,
+    request: &Request,
+    (recall, sender): (&Recall, Option<&str>),
+    (verdict, decided): (&str, Option<&Decided>),
+    now: Timestamp,
+) -> Result<(), RecallError> {
+    let mut entry = audit_entry(recall, "request", "recall.request", now)
+        .detail("verdict", verdict)
+        .detail("policies", recall.policies.join(" "))
+        .detail("message-id", recall.message_id.as_str());
+    by_requester(&mut entry, &request.requester);
+    if let Some(decided) = decided {
+        decided.put_in(txn, recall.id);
+        entry = entry.detail("inputs", decided.digest());
+    }
+    if let Some(id) = recall.submission {
+        // By which a store that has forgotten the message knows it again.
+        entry = entry
+            .detail("submission", id.to_string())
+            .detail("letter", recall.digest.to_string());
+        if let Some(sender) = sender {
+            entry = entry.detail("sender", sender);
+        }
+    }
+    if let Some(reason) = &recall.reason {
+        entry = entry.detail("reason", reason.as_str());
+    }
+    // Whole: a store that has forgotten the recall is told by it whom to take the message back from.
+    entry = entry.names("chosen", &recall.chosen);
+    if let Some(attachment) = &recall.attachment {
+        entry = entry.detail("attachment", attachment.to_string());
+        if let Ok(found) = &attachment.found {
+            entry = entry.detail("attachment-part", found.number.as_str());
+        }
+    }
+    if recall.reach != Reach::default() {
+        entry = entry.detail("reach", recall.reach.code());
+    }
+    if recall.selection != Selection::Any {
+        entry = entry.detail("only", recall.selection.code());
+    }
+    entry = entry.detail("notice", recall.notices.code());
+    if let Some(text) = &recall.notices.text {
+        entry = entry.detail("notice-text", text.as_str());
+    }
+    if let Some(batch) = recall.batch {
+        entry = entry.detail("batch", batch.to_string());
+    }
+    if recall.as_answer {
+        entry = entry.detail("as-answer", "yes");
+    }
+    tern_audit::append_in(txn, entry)?;
+    Ok(())
+}
+
+/// Puts on record what was decided when the question was asked again.
+pub(crate) fn audit_verdict(
+    txn: &mut Transaction<'_>,
+    recall: &Recall,
+    (verdict, decided): (&str, Option<&Decided>),
+    now: Timestamp,
+) -> Result<(), RecallError> {
+    let step = format!("verdict {}", recall.generation);
+    let mut entry = audit_entry(recall, &step, "recall.verdict", now).detail("verdict", verdict);
+    if let Some(decided) = decided {
+        decided.put_in(txn, recall.id);
+        entry = entry
+            .detail("policies", recall.policies.join(" "))
+            .detail("inputs", decided.digest());
+    }
+    tern_audit::append_in(txn, entry)?;
+    Ok(())
+}
+
+/// Says who asked, and how they proved who they are.
+pub(crate) fn by_requester(entry: &mut tern_audit::Draft, requester: &Requester) {
+    let facts = &requester.authentication;
+    entry.actor = match requester.account {
+        Some(account) => Actor::Account {
+            account,
+            address: requester.name.clone(),
+        },
+        None => Actor::Operator(requester.name.clone()),
+    };
+    entry.on_behalf_of = None;
+    entry.protocol = Some(facts.protocol.clone());
+    entry.peer.clone_from(&facts.peer);
+    entry.authentication = Some(tern_audit::Authentication {
+        mechanism: facts.mechanism.clone(),
+        factors: facts.factors.clone(),
+        ..tern_audit::Authentication::default()
+    });
 }

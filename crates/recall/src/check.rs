@@ -105,14 +105,12 @@ impl Recalls {
         if recall.state != State::Done {
             return Ok(());
         }
-        let facts = self.facts(self.submission_of(recall)?, &recall.also, recall.part())?;
+        let facts = self.facts_of(recall)?;
         // Once its time is over the seal keeps nothing out, and is gone.
         let seal = self.mailboxes().seal_of(recall.digest, recall.id.tag())?;
         let covers = |copy: &&tern_mailbox::CopyRow| {
             let seal = seal.as_ref();
-            seal.is_some_and(|seal| {
-                seal.cover.covers(copy.account) && seal.origins.covers(copy.origin)
-            })
+            seal.is_some_and(|seal| seal.cover.covers(copy.account))
         };
         let reached = |copy: &&tern_mailbox::CopyRow| recall.reach.reaches(copy.carriage());
         for copy in facts.copies.iter().filter(covers).filter(reached) {

@@ -5,17 +5,20 @@
 //! to each by itself, and a sender may have sent the letter twice. A recall has lines for the recipients
 //! of the sending that it names; the others' copies are there, and have an outcome each.
 //!
-//! Refuses to speak of copies on their way out: where recipients are chosen, what was sent besides leaves.
+//! Of what comes in from outside, the accounts to which a chosen address leads are asked for, whether anything
+//! has led there yet or not: the next of a wave may be a second away. What an account here sent is its own
+//! to send again.
+//!
+//! Refuses to say who is behind an address of the sender's own message that they did not write to.
 
 use std::collections::BTreeSet;
 
 use roaring::RoaringBitmap;
-use tern_base::OriginId;
+use tern_base::{EmailAddress, OriginId};
+use tern_directory::Resolution;
 use tern_mailbox::{Cover, Origins};
 
-use crate::{
-    Destination, RecallError, Recalls, Submission, Target, limits, rivals, submission, tables,
-};
+use crate::{Destination, RecallError, Recalls, Submission, Target, limits, submission, tables};
 
 /// Whether a target is among the chosen: a recipient that led to it, a step on the way from one, or its end.
 pub(crate) fn is_chosen(target: &Target, chosen: &[String]) -> bool {
@@ -35,6 +38,7 @@ impl Recalls {
     pub(crate) fn named(
         &self,
         found: &Submission,
+        origins: &Origins,
         chosen: &[String],
     ) -> Result<Cover, RecallError> {
         if chosen.is_empty() {
@@ -42,7 +46,7 @@ impl Recalls {
         }
         let engine = &*self.engine;
         let mut accounts = RoaringBitmap::new();
-        for sending in self.sendings_of(found)? {
+        for sending in self.sendings_of(found, origins)? {
             for target in submission::targets(engine, sending)? {
                 if let Destination::Account(account) = target.destination
                     && account != found.account
@@ -52,14 +56,28 @@ impl Recalls {
                 }
             }
         }
+        // Of what comes in from outside more may be on its way: it is for whoever has the address now.
+        if found.submitter().is_none() {
+            for address in chosen
+                .iter()
+                .filter_map(|text| EmailAddress::parse(text).ok())
+            {
+                if let Resolution::Found(all) = tern_directory::resolve(engine, &address)? {
+                    accounts.extend(all.accounts.iter().map(|one| one.account.0));
+                }
+            }
+        }
         Ok(Cover::Only(accounts))
     }
 
     /// Every sending of a letter that a recall of this one speaks for, itself among them.
-    fn sendings_of(&self, found: &Submission) -> Result<BTreeSet<OriginId>, RecallError> {
+    fn sendings_of(
+        &self,
+        found: &Submission,
+        origins: &Origins,
+    ) -> Result<BTreeSet<OriginId>, RecallError> {
         let engine = &*self.engine;
-        let origins = rivals::origins(engine, found)?;
-        let mut sendings = match (&origins, found.submitter()) {
+        let mut sendings = match (origins, found.submitter()) {
             (Origins::Only(these), _) => these.iter().copied().collect(),
             (Origins::AllBut { .. }, Some(account)) => {
                 let own = tables::of_digest_by(found.digest, account);

@@ -1,16 +1,16 @@
 //! Carrying out what was sealed: in chunks, each a transaction, each safe to run again.
 
 use tern_base::{AccountId, MessageId, Timestamp};
-use tern_mailbox::{CopyRow, Cover, Mailboxes, Origins, Withdrawn};
+use tern_mailbox::{CopyRow, Mailboxes, Withdrawn};
 use tern_store::{Transaction, Verdict};
 
 use crate::audit::{Act, audit_entry, copies_alone};
-use crate::plan::left_outcome;
+use crate::outcome_of::{Known, outcome_of};
 use crate::stand_in::note_due_in;
 use crate::status::each_row;
 use crate::{
-    CopyOutcome, Extent, Facts, Outcome, Reason, Recall, RecallError, RecallId, Recalls, State,
-    Subject, tables,
+    CopyOutcome, Extent, Facts, Outcome, Recall, RecallError, RecallId, Recalls, State, Subject,
+    tables,
 };
 
 /// Copies that one transaction withdraws: so few that whoever wants a processor meanwhile gets one within a
@@ -75,7 +75,7 @@ impl Recalls {
         let (State::Running, Some(seal)) = (recall.state, seal) else {
             return Ok(());
         };
-        let mut covered = self.copies_and_carriers(recall.digest)?;
+        let mut covered = self.copies_and_carriers(recall.digest, &seal.origins)?;
         covered.retain(|copy| seal.covers(copy.account, copy.origin, copy.carriage()));
         if covered.len() < least {
             return Ok(());
@@ -120,12 +120,9 @@ impl Recalls {
     /// was quicker.
     fn withdraw_all(&self, recall: &Recall, now: Timestamp) -> Result<Option<Facts>, RecallError> {
         for _ in 0..MAX_PASSES {
-            let facts = self.facts(self.submission_of(recall)?, &recall.also, recall.part())?;
-            let (cover, origins) = self.covered(recall, &facts)?;
+            let facts = self.facts_of(recall)?;
             let covers = |copy: &&CopyRow| {
-                cover.covers(copy.account)
-                    && origins.covers(copy.origin)
-                    && recall.reach.reaches(copy.carriage())
+                facts.cover.covers(copy.account) && recall.reach.reaches(copy.carriage())
             };
             let covered: Vec<CopyRow> = facts.copies.iter().filter(covers).cloned().collect();
             if self.recall(recall.id)?.state != State::Running {
@@ -143,23 +140,6 @@ impl Recalls {
             }
         }
         Err(tern_store::StoreError::Busy.into())
-    }
-
-    /// Whose copies, brought by what: as it was sealed. The same letter may have been sent again
-    /// since, which changes nothing.
-    pub(crate) fn covered(
-        &self,
-        recall: &Recall,
-        facts: &Facts,
-    ) -> Result<(Cover, Origins), RecallError> {
-        let seal = self.mailboxes.seal_of(recall.digest, recall.id.tag())?;
-        Ok(match seal {
-            Some(seal) => (seal.cover, seal.origins),
-            None => (
-                self.named(&facts.submission, &recall.chosen)?,
-                facts.origins.clone(),
-            ),
-        })
     }
 
     /// Whether copies look as if nobody had withdrawn them yet. What an owner deleted at their ends
@@ -243,28 +223,18 @@ impl Recalls {
         facts: &Facts,
         now: Timestamp,
     ) -> Result<(), RecallError> {
-        let (_, origins) = self.covered(recall, facts)?;
-        let owner = facts.submission.account;
-        let named = self.named(&facts.submission, &recall.chosen)?;
-        let (_, visible) = self.visible(&facts.submission, recall.reach, now)?;
-        let theirs: Vec<&CopyRow> = facts
-            .copies
-            .iter()
-            .filter(|copy| origins.covers(copy.origin))
-            .collect();
+        let theirs: Vec<&CopyRow> = facts.copies.iter().collect();
         for chunk in theirs.chunks(CHUNK) {
             tern_store::transact(&*self.engine, |txn| {
                 let mut kept = Vec::with_capacity(chunk.len());
                 for copy in chunk {
-                    let by_rule = |reason| CopyOutcome::new(Outcome::KeptByPolicy, reason, now);
-                    let outcome = if copy.account == owner {
-                        by_rule(Reason::OwnCopy)
-                    } else if !recall.reach.reaches(copy.carriage()) {
-                        by_rule(Reason::OutOfReach)
-                    } else if !named.covers(copy.account) {
-                        by_rule(Reason::NotChosen)
-                    } else {
-                        left_outcome(visible.contains(copy.account.0), recall.selection, now)
+                    let stays = facts.why_it_stays(copy.account, copy.carriage());
+                    let known = stays.map(|why| Known::Copy {
+                        stays: Some(why),
+                        exposure: None,
+                    });
+                    let Some(outcome) = known.and_then(|known| outcome_of(known, now)) else {
+                        continue;
                     };
                     let outcome = outcome.carried(copy.carriage());
                     let subject = Subject::Copy(copy.account, copy.message);

@@ -18,11 +18,11 @@ use tern_store::{StoreError, Transaction, Verdict};
 use crate::arrival::remember_in;
 use crate::asked::Asked;
 use crate::audit::audit_entry;
+use crate::audit::{audit_request, audit_verdict, by_requester};
 use crate::decided::Decided;
-use crate::request::{
-    ATTEMPTS, NotSealed, Standing, audit_request, audit_verdict, by_requester, planned, record,
-    refusal_of,
-};
+use crate::grant::{NotSealed, Standing};
+use crate::question::refusal_of;
+use crate::request::{ATTEMPTS, planned, record};
 use crate::status::each_row;
 use crate::wait::{Held, begin_in, end_in};
 use crate::{
@@ -387,7 +387,8 @@ impl Recalls {
         if !self.is_there(&wait.requester)? {
             return self.refuse_freed(freed, Refusal::NotEnabled, None, now);
         }
-        let exposed = Some(self.exposed(&found, recall.reach)?);
+        let origins = self.origins(&found, recall.is_set_when_sent(&found))?;
+        let exposed = Some(self.exposed((&found, &origins), recall.reach)?);
         let facts = (Operation::Recall, exposed, wait.requests_before);
         let mut question = self.question(facts, &request, &found, recall.requested)?;
         question.approvals = wait.counted().count() as u32;

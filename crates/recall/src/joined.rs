@@ -1,20 +1,23 @@
-//! Which recall a request joins: one of the same submission that takes all that is asked for. A
-//! request that names more, or others, gets a recall of its own; a copy that another recall has
-//! taken already keeps its outcome there.
+//! Which recall a request joins: one of what the same account sent of the letter that takes all that is
+//! asked for, whichever sending it names. A request that names more, or others, gets a recall of its own;
+//! a copy that another recall has taken already keeps its outcome there.
 //!
-//! A recall that left a copy for a hold, which is over by now, does not take that one either.
+//! A recall takes what its seal covers, for as long as that holds. One whose time is over takes nothing any
+//! more, nor does one that was undone, or is being undone. A recall that left a copy for a hold, which is over
+//! by now, does not take that one either.
 //!
-//! One row for each submission lists its recalls, so two requests at once know of each other. A
-//! recall that was undone, or is being undone, takes nothing: what a new one covers is not put back.
+//! One row for each letter and account lists its recalls, so two requests at once know of each other. Those
+//! that were undone stay on it for as long as there is room: what they had kept may be purged.
 
+use tern_base::Timestamp;
 use tern_base::codec::Damaged;
-use tern_base::{OriginId, Timestamp};
 use tern_store::Transaction;
 
-use crate::request::NotSealed;
+use crate::grant::NotSealed;
+use crate::left::{Left, names_all_of};
 use crate::{
-    Destination, Outcome, Recall, RecallError, RecallId, Recalls, Refusal, State, Subject, limits,
-    tables,
+    Destination, Outcome, Recall, RecallError, RecallId, Recalls, Refusal, State, Subject,
+    Submission, limits, tables,
 };
 
 /// Bytes of an id.
@@ -27,12 +30,11 @@ impl Recalls {
         asked: &Recall,
         now: Timestamp,
     ) -> Result<Option<RecallId>, RecallError> {
-        let Some(submission) = asked.submission else {
+        let Some(key) = list_of(asked) else {
             return Ok(None);
         };
-        for id in self.recalls_of(submission)? {
-            let recall = self.recall(id)?;
-            if takes(&recall, asked) && !self.has_left_any(&recall, now)? {
+        for id in ids(self.engine.get(&key)?.as_deref())? {
+            if self.takes(&self.recall(id)?, asked, now)? {
                 return Ok(Some(id));
             }
         }
@@ -46,18 +48,40 @@ impl Recalls {
         asked: &Recall,
         now: Timestamp,
     ) -> Result<Option<RecallId>, RecallError> {
-        for recall in self.of_submission_in(txn, asked.submission)? {
-            if takes(&recall, asked) && !self.has_left_any(&recall, now)? {
+        for recall in self.listed_in(txn, asked)? {
+            if self.takes(&recall, asked, now)? {
                 return Ok(Some(recall.id));
             }
         }
         Ok(None)
     }
 
-    /// The recalls of a submission that were granted and not undone when the last one was.
-    pub(crate) fn recalls_of(&self, submission: OriginId) -> Result<Vec<RecallId>, RecallError> {
-        let row = self.engine.get(&tables::of_submission(submission))?;
-        Ok(ids(row.as_deref())?)
+    /// The recalls that were granted of what the account of a submission sent of its letter.
+    pub(crate) fn recalls_of(&self, found: &Submission) -> Result<Vec<RecallId>, RecallError> {
+        let key = tables::of_letter(found.digest, found.account);
+        Ok(ids(self.engine.get(&key)?.as_deref())?)
+    }
+
+    /// Whether a recall takes, and keeps away, all that is asked for.
+    fn takes(&self, recall: &Recall, asked: &Recall, now: Timestamp) -> Result<bool, RecallError> {
+        if is_undone(recall) || !recall.takes_all_of(asked) {
+            return Ok(false);
+        }
+        let seal = self.mailboxes.seal_of(recall.digest, recall.id.tag())?;
+        let Some(seal) = seal.filter(|seal| seal.holds_at(now)) else {
+            return Ok(false);
+        };
+        // What came in may have been forgotten by now.
+        let Some(found) = self.submission_found(asked)? else {
+            return Ok(false);
+        };
+        let origins = self.origins(&found, asked.is_set_when_sent(&found))?;
+        if !seal.origins.covers_all_of(&origins) {
+            return Ok(false);
+        }
+        let named = Left::read(&*self.engine, recall.id)?.named(&seal.cover);
+        let wanted = self.named(&found, &origins, &asked.chosen)?;
+        Ok(names_all_of(&named, &wanted) && !self.has_left_any(recall, now)?)
     }
 
     /// Whether a recall has left somebody's copy where it was for a hold that does not keep it there
@@ -73,7 +97,8 @@ impl Recalls {
             return Ok(false);
         }
         let found = self.submission_of(recall)?;
-        let (_, visible) = self.visible(&found, recall.reach, now)?;
+        let origins = self.origins(&found, recall.is_set_when_sent(&found))?;
+        let (_, visible) = self.visible((&found, &origins), recall.reach, now)?;
         let targets = self.targets_of(recall)?;
         let is_free = |subject| match subject {
             Subject::Copy(account, _) => !visible.contains(account.0),
@@ -87,46 +112,52 @@ impl Recalls {
         Ok(left.into_iter().any(is_free))
     }
 
-    /// Puts a recall on the list of its submission's; those that were undone go.
+    /// Puts a recall on the list of its letter's; where that is full, those that were undone go.
     pub(crate) fn list_in(
         &self,
         txn: &mut Transaction<'_>,
         recall: &Recall,
     ) -> Result<(), NotSealed> {
-        let Some(submission) = recall.submission else {
+        let Some(key) = list_of(recall) else {
             return Ok(());
         };
-        let mut listed = self.of_submission_in(txn, Some(submission))?;
-        listed.retain(|one| !is_undone(one) && one.id != recall.id);
-        if listed.len() >= limits::MAX_RECALLS_OF_ONE {
-            return Err(NotSealed::Refused(Refusal::RateLimited));
+        let mut listed = self.listed_in(txn, recall)?;
+        listed.retain(|one| one.id != recall.id);
+        while listed.len() >= limits::MAX_RECALLS_OF_ONE {
+            match listed.iter().position(is_undone) {
+                Some(undone) => drop(listed.remove(undone)),
+                None => return Err(NotSealed::Refused(Refusal::RateLimited)),
+            }
         }
         let ids = listed.iter().map(|one| one.id).chain([recall.id]);
         let row: Vec<u8> = ids.flat_map(|id| id.0).collect();
-        txn.put(tables::of_submission(submission), row);
+        txn.put(key, row);
         Ok(())
     }
 
-    fn of_submission_in(
+    fn listed_in(
         &self,
         txn: &mut Transaction<'_>,
-        submission: Option<OriginId>,
+        of: &Recall,
     ) -> Result<Vec<Recall>, RecallError> {
-        let Some(submission) = submission else {
+        let Some(key) = list_of(of) else {
             return Ok(Vec::new());
         };
-        let row = txn.get(&tables::of_submission(submission))?;
+        let row = txn.get(&key)?;
         let recall = |id| self.recall_in(txn, id);
         ids(row.as_deref())?.into_iter().map(recall).collect()
     }
 }
 
-const fn is_undone(recall: &Recall) -> bool {
-    matches!(recall.state, State::Restoring | State::Restored)
+/// The list that a recall is on, where a message was found.
+fn list_of(recall: &Recall) -> Option<Vec<u8>> {
+    recall.submission?;
+    let account = recall.owner.unwrap_or(Submission::OUTSIDE);
+    Some(tables::of_letter(recall.digest, account))
 }
 
-fn takes(recall: &Recall, asked: &Recall) -> bool {
-    !is_undone(recall) && recall.takes_all_of(asked)
+const fn is_undone(recall: &Recall) -> bool {
+    matches!(recall.state, State::Restoring | State::Restored)
 }
 
 fn ids(row: Option<&[u8]>) -> Result<Vec<RecallId>, Damaged> {

@@ -7,9 +7,10 @@ use tern_mailbox::{Lineage, SealTag};
 use tern_store::{Transaction, Verdict};
 
 use crate::audit::{Act, copies_alone};
+use crate::outcome_of::{Known, outcome_of};
 use crate::{
-    CopyOutcome, Destination, Outcome, Reason, Recall, RecallError, RecallId, Recalls, Subject,
-    Target, tables,
+    CopyOutcome, Destination, Reason, Recall, RecallError, RecallId, Recalls, Subject, Target,
+    tables,
 };
 
 /// Late copies that one transaction takes note of.
@@ -86,17 +87,16 @@ impl Recalls {
         if txn.get(&key)?.is_some() {
             return Ok(None);
         }
-        let reason = match row.message.lineage {
-            Lineage::Copied => Reason::PutBack,
-            _ => Reason::LateDelivery,
-        };
+        let put_back = row.message.lineage == Lineage::Copied;
         let carriage = row.message.carriage_of(recall.digest);
-        let mut outcome =
-            CopyOutcome::new(Outcome::BlockedLate, reason, row.withdrawn).carried(carriage);
+        let Some(outcome) = outcome_of(Known::Stopped { put_back }, row.withdrawn) else {
+            return Ok(None);
+        };
+        let mut outcome = outcome.carried(carriage);
         outcome.mailboxes = row.message.placements.iter().map(|(id, _)| *id).collect();
         txn.put(key, outcome.encode());
         crate::stand_in::note_due_in(txn, recall, Subject::Copy(account, message), &outcome);
-        if reason == Reason::LateDelivery && carriage.is_none() {
+        if !put_back && carriage.is_none() {
             // What another recall holds of them is another copy, of which the line still tells.
             let wrongly = [Reason::DeletedUnread, Reason::RemovedUnread];
             not_gone_in(txn, recall.id, lines, account, |line| {

@@ -22,11 +22,12 @@ use tern_store::{StoreError, Transaction, Verdict};
 
 use crate::audit::Act;
 use crate::check::Finding;
+use crate::outcome_of::{Item, Known, Stays, outcome_of};
 use crate::status::each_row;
 use crate::submission::{submission, targets, under_way, under_way_in};
 use crate::{
-    CopyOutcome, Destination, Facts, Outcome, Reason, Recall, RecallError, RecallId, Recalls,
-    State, Subject, Submission, Target, tables,
+    CopyOutcome, Destination, Facts, Outcome, Recall, RecallError, RecallId, Recalls, State,
+    Subject, Submission, Target, tables,
 };
 
 /// Copies whose outcomes one transaction settles.
@@ -84,13 +85,9 @@ pub fn note_stopped_in(txn: &mut Transaction<'_>, tag: SealTag, origin: OriginId
     txn.put(tables::stopped(RecallId(tag.0), origin), Vec::new());
 }
 
-/// Whether a recall speaks for what a transaction sent outside that is the letter or carries it. What came
-/// back from outside was brought by what had sent it there.
+/// Whether a recall speaks for what a transaction sent outside that is the letter or carries it.
 fn speaks_for(origins: &Origins, origin: OriginId, carriage: Option<Carriage>) -> bool {
-    match carriage {
-        Some(Carriage::Returned(of)) => origins.covers(of),
-        _ => origins.covers(origin),
-    }
+    origins.covers(Carriage::brought_by(carriage, origin))
 }
 
 /// Where the recipients outside are among where a submission leads.
@@ -102,21 +99,19 @@ fn outside(targets: &[Target]) -> impl Iterator<Item = (u32, QueueId, &Target)> 
     })
 }
 
-/// The outcome of a copy that the seal does not stop, though the recall speaks for it; `None` where it does.
+/// Why the seal does not stop a copy, though the recall speaks for it; `None` where it does.
 pub(crate) fn left_alone(
     carriage: Option<Carriage>,
     reach: crate::Reach,
     is_for_all: bool,
-    now: Timestamp,
-) -> Option<CopyOutcome> {
-    let reason = if !reach.reaches(carriage) {
-        Reason::OutOfReach
+) -> Option<Stays> {
+    if !reach.reaches(carriage) {
+        Some(Stays::OutOfReach)
     } else if !is_for_all {
-        Reason::NotChosen
+        Some(Stays::NotChosen)
     } else {
-        return None;
-    };
-    Some(CopyOutcome::new(Outcome::KeptByPolicy, reason, now))
+        None
+    }
 }
 
 impl Recalls {
@@ -130,13 +125,31 @@ impl Recalls {
         let mut found = Vec::new();
         each_row(&*self.engine, tables::onward_of(digest), |key, row| {
             let (_, origin) = tables::read_onward(key)?;
-            let carriage = read_carriage(row)?;
-            if !own.contains(&origin) && speaks_for(origins, origin, carriage) {
+            let filed = read_carriage(row)?;
+            let carriage = self.is_carried(digest, origin, filed)?;
+            let speaks =
+                speaks_for(origins, origin, carriage) || speaks_for(origins, origin, filed);
+            if !own.contains(&origin) && speaks {
                 found.push((origin, carriage));
             }
             Ok(())
         })?;
         Ok(found)
+    }
+
+    /// How what a transaction sent outside carries a letter, as whom it is filed. What has come back as it
+    /// was is the letter.
+    fn is_carried(
+        &self,
+        digest: ContentDigest,
+        origin: OriginId,
+        filed: Option<Carriage>,
+    ) -> Result<Option<Carriage>, StoreError> {
+        let Some(Carriage::Returned(_)) = filed else {
+            return Ok(filed);
+        };
+        let sent = submission(&*self.engine, origin)?;
+        Ok(filed.filter(|_| sent.is_none_or(|sent| sent.digest != digest)))
     }
 
     /// Adds to the facts what other submissions send to other servers: for plans. A recall settles each by
@@ -174,9 +187,8 @@ impl Recalls {
         facts: &Facts,
         now: Timestamp,
     ) -> Result<(), RecallError> {
-        let (_, origins) = self.covered(recall, facts)?;
         let own: Vec<OriginId> = recall.sendings().collect();
-        for (origin, carriage) in self.sent_on(recall.digest, &origins, &own)? {
+        for (origin, carriage) in self.sent_on(recall.digest, &facts.origins, &own)? {
             self.settle_sending(recall.id, origin, carriage, now)?;
         }
         Ok(())
@@ -199,7 +211,7 @@ impl Recalls {
             let row = self.engine.get(&tables::onward(recall.digest, origin))?;
             match row {
                 Some(row) if !recall.sendings().any(|own| own == origin) => {
-                    let carriage = read_carriage(&row)?;
+                    let carriage = self.is_carried(recall.digest, origin, read_carriage(&row)?)?;
                     fresh += self.settle_sending(id, origin, carriage, now)?;
                 }
                 // It is among the recall's own recipients, or a notice of the server's, which has none.
@@ -309,16 +321,19 @@ impl Recalls {
             let status = tern_queue::status(&*self.engine, item)?;
             return Ok(match status {
                 Some(ItemStatus::Finished(row)) if row.ending == tern_queue::Ending::Cancelled => {
-                    Some(self.cancel_item_in(txn, item, now)?)
+                    let item = self.cancel_item_in(txn, item, now)?;
+                    outcome_of(Known::Onward { stays: None, item }, now)
                 }
                 _ => None,
             });
         }
-        let left = left_alone(carriage, recall.reach, recall.chosen.is_empty(), now);
-        Ok(Some(match left {
-            Some(outcome) => outcome,
+        let stays = left_alone(carriage, recall.reach, recall.chosen.is_empty());
+        let item = match stays {
+            // It goes where it was going, whatever the queue says of it.
+            Some(_) => Item::Forgotten,
             None => self.cancel_item_in(txn, item, now)?,
-        }))
+        };
+        Ok(outcome_of(Known::Onward { stays, item }, now))
     }
 
     /// What is filed as sent outside was, and is; and nothing is left of a mark that led to its outcome.
@@ -373,7 +388,7 @@ impl Recalls {
         let own: Vec<OriginId> = recall.sendings().collect();
         for (origin, carriage) in self.sent_on(recall.digest, &seal.origins, &own)? {
             let is_for_all = recall.chosen.is_empty();
-            let left = left_alone(carriage, recall.reach, is_for_all, Timestamp(0));
+            let left = left_alone(carriage, recall.reach, is_for_all);
             // Of what nothing stops, what came later has no line.
             if said.due.contains(&origin) || left.is_some() {
                 continue;

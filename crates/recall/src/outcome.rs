@@ -443,7 +443,7 @@ mod tests {
             let row = CopyOutcome {
                 exposure: Some(exposure(ExposureLevel::Body)),
                 mailboxes: vec![MailboxId(1), MailboxId(7)],
-                carriage: Some(Carriage::Attached),
+                carriage: Some(Carriage::Attached(None)),
                 restored: Some(Timestamp(9)),
                 purged: Some(Timestamp(10)),
                 handed_over: Some(RecallId([8; 16])),

@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use roaring::RoaringBitmap;
 use tern_base::{AccountId, MessageId, Timestamp};
 use tern_mailbox::{Carriage, CopyRow, Cover, Exposure, Origins, Outside};
-use tern_policy::Selection;
-use tern_queue::{Ending, QueueId, State as ItemState, Status};
+use tern_queue::{QueueId, Status};
 
 use crate::Reach;
 use crate::chosen::is_chosen;
 use crate::onward::{Onward, left_alone};
-use crate::outcome::{CopyOutcome, Outcome, Reason, Tally};
+use crate::outcome::{CopyOutcome, Reason, Tally};
+use crate::outcome_of::{Here, Item, Known, Led, Place, Stays, outcome_of};
 use crate::{Destination, Submission, Target};
 
 /// Everything a plan rests on.
@@ -26,10 +26,13 @@ pub struct Facts {
     pub targets: Vec<Target>,
     /// How many of the targets the delivery has reached.
     pub reached: usize,
-    /// Every copy of the letter that is in a mailbox, and every message that carries it.
+    /// Every copy of the letter that is in a mailbox and the sender's to take back, and every message that
+    /// carries one. What another account sent is no copy of the submission: not even a word of it is said.
     pub copies: Vec<CopyRow>,
-    /// Which of these are the sender's to take back.
+    /// What is the sender's to take back: as it was sealed, where it is.
     pub origins: Origins,
+    /// Whose copies the seal covers; those that are asked for, where nothing is sealed.
+    pub cover: Cover,
     /// What was served of which copy of theirs, of copies that are gone too.
     pub exposures: BTreeMap<(AccountId, MessageId), Exposure>,
     /// Whose copies are asked for.
@@ -87,74 +90,104 @@ impl Plan {
     }
 }
 
-/// Plans a recall of the chosen recipients' copies, or of all.
-pub fn plan(facts: &Facts, chosen: &[String], now: Timestamp) -> Plan {
-    let owner = facts.submission.account;
-    let named = &facts.named;
-    let outcome_of = |copy: &CopyRow| {
-        let outcome = if copy.account == owner {
-            CopyOutcome::new(Outcome::KeptByPolicy, Reason::OwnCopy, now)
-        } else if !facts.reach.reaches(copy.carriage()) {
-            CopyOutcome::new(Outcome::KeptByPolicy, Reason::OutOfReach, now)
-        } else if named.covers(copy.account) && facts.visible.contains(copy.account.0) {
-            held_visible(now)
-        } else if named.covers(copy.account) && facts.spared.contains(copy.account.0) {
-            CopyOutcome::new(Outcome::KeptByPolicy, Reason::Spared, now)
-        } else if named.covers(copy.account) {
-            let exposure = facts.exposures.get(&(copy.account, copy.message));
-            CopyOutcome::withdrawn(exposure.cloned(), now)
+impl Facts {
+    /// Why a copy of an account stays, or would, that is the letter or carries it so.
+    pub(crate) fn why_it_stays(
+        &self,
+        account: AccountId,
+        carriage: Option<Carriage>,
+    ) -> Option<Stays> {
+        if account == self.submission.account {
+            Some(Stays::Own)
+        } else if !self.reach.reaches(carriage) {
+            Some(Stays::OutOfReach)
+        } else if !self.named.covers(account) {
+            Some(Stays::NotChosen)
+        } else if self.visible.contains(account.0) {
+            Some(Stays::Held)
+        } else if self.spared.contains(account.0) {
+            Some(Stays::Spared)
         } else {
-            CopyOutcome::new(Outcome::KeptByPolicy, Reason::NotChosen, now)
-        };
-        outcome.carried(copy.carriage())
-    };
-    let planned = |copy: &CopyRow| PlannedCopy {
-        account: copy.account,
-        message: copy.message,
-        outcome: outcome_of(copy),
-    };
-    // What another account sent is no copy of this submission: not even a word of it is said.
-    let theirs: Vec<&CopyRow> = facts
-        .copies
-        .iter()
-        .filter(|copy| facts.origins.covers(copy.origin))
-        .collect();
-    // Without some of its parts it is the letter all the same.
-    let whole = theirs
-        .iter()
-        .filter(|copy| matches!(copy.carriage(), None | Some(Carriage::Reduced(_))));
-    let holders: BTreeSet<AccountId> = whole.map(|copy| copy.account).collect();
-    let copies = theirs.into_iter().map(planned).collect();
-    let without_copy = |(n, target)| {
-        let outcome = match n < facts.reached {
-            true => target_outcome(facts, target, chosen, &holders, now),
-            false => on_its_way(facts, target, chosen, now),
-        };
-        Some((n, outcome?))
-    };
-    let targets = facts
-        .targets
-        .iter()
-        .enumerate()
-        .filter_map(without_copy)
-        .collect();
-    let onward = facts.onward.iter().map(|copy| {
-        let left = left_alone(copy.carriage, facts.reach, chosen.is_empty(), now);
-        let outcome = left.unwrap_or_else(|| item_outcome(facts.items.get(&copy.item), now));
-        outcome.carried(copy.carriage)
-    });
-    Plan {
-        onward: onward.enumerate().collect(),
-        copies,
-        targets,
+            None
+        }
+    }
+
+    /// The most that was served of any copy an account has or had.
+    pub(crate) fn exposure_of(&self, account: AccountId) -> Option<Exposure> {
+        let all = (account, MessageId(0))..=(account, MessageId(u64::MAX));
+        let served = self.exposures.range(all).map(|(_, exposure)| exposure);
+        served.max_by_key(|exposure| exposure.level).cloned()
     }
 }
 
-/// The accounts of a cover that are not spared.
-pub(crate) fn spare(cover: Cover, spared: &RoaringBitmap) -> Cover {
-    match cover {
-        Cover::Except(accounts) => Cover::Except(accounts | spared),
-        Cover::Only(accounts) => Cover::Only(accounts - spared),
+/// Plans a recall of the chosen recipients' copies, or of all.
+pub fn plan(facts: &Facts, chosen: &[String], now: Timestamp) -> Plan {
+    let mut copies = Vec::new();
+    let mut holders = BTreeSet::new();
+    for copy in &facts.copies {
+        let (account, message, carriage) = (copy.account, copy.message, copy.carriage());
+        // Without some of its parts it is the letter all the same.
+        if matches!(carriage, None | Some(Carriage::Reduced(_))) {
+            holders.insert(account);
+        }
+        let known = Known::Copy {
+            stays: facts.why_it_stays(account, carriage),
+            exposure: facts.exposures.get(&(account, message)).cloned(),
+        };
+        copies.extend(outcome_of(known, now).map(|outcome| PlannedCopy {
+            account,
+            message,
+            outcome: outcome.carried(carriage),
+        }));
+    }
+    let targets = facts.targets.iter().enumerate();
+    let targets = targets.filter_map(|(n, target)| {
+        let led = led_by_facts(facts, (n, target), chosen, &holders);
+        Some((n, outcome_of(Known::Led(led), now)?))
+    });
+    let onward = facts.onward.iter().enumerate().filter_map(|(n, copy)| {
+        let known = Known::Onward {
+            stays: left_alone(copy.carriage, facts.reach, chosen.is_empty()),
+            item: Item::of(facts.items.get(&copy.item)),
+        };
+        Some((n, outcome_of(known, now)?.carried(copy.carriage)))
+    });
+    Plan {
+        targets: targets.collect(),
+        onward: onward.collect(),
+        copies,
+    }
+}
+
+/// What the facts say of the recipient of this number.
+fn led_by_facts(
+    facts: &Facts,
+    (n, target): (usize, &Target),
+    chosen: &[String],
+    holders: &BTreeSet<AccountId>,
+) -> Led {
+    let reached = n < facts.reached;
+    let place = match target.destination {
+        Destination::Nowhere => Place::Nowhere,
+        Destination::Outside { item, .. } => Place::Outside(Item::of(facts.items.get(&item))),
+        Destination::Account(account) if account == facts.submission.account => Place::Told,
+        Destination::Account(account) if reached && holders.contains(&account) => Place::Told,
+        Destination::Account(account) => Place::Here(Here {
+            // Of somebody who has been reached, and has no copy, nothing is left to keep.
+            stays: match reached {
+                true => None,
+                false => facts.why_it_stays(account, None),
+            },
+            elsewhere: facts.taken.get(&account).cloned(),
+            removed: facts.removed.contains(account.0),
+            exposure: facts.exposure_of(account),
+        }),
+    };
+    Led {
+        chosen: is_chosen(target, chosen),
+        reached,
+        undone: false,
+        place,
     }
 }
 
@@ -170,148 +203,4 @@ pub(crate) fn outside(submission: &Submission, targets: &[Target], chosen: &[Str
         _ => None,
     };
     Outside::Only(submission.id, targets.iter().filter_map(number).collect())
-}
-
-/// The outcome of a copy that a hold forbids to hide.
-pub(crate) const fn held_visible(now: Timestamp) -> CopyOutcome {
-    CopyOutcome::new(Outcome::KeptOnHoldVisible, Reason::HeldVisible, now)
-}
-
-/// The outcome of an account's copies that a seal leaves though they were asked for: where every state
-/// was, only a hold can have kept them.
-pub(crate) const fn left_outcome(
-    is_held: bool,
-    selection: Selection,
-    now: Timestamp,
-) -> CopyOutcome {
-    match selection {
-        Selection::OnlyUnexposed | Selection::OnlyUnread if !is_held => {
-            CopyOutcome::new(Outcome::KeptByPolicy, Reason::Spared, now)
-        }
-        _ => held_visible(now),
-    }
-}
-
-/// The outcome of a target that the delivery has reached and that has no copy in a mailbox here,
-/// whatever carries it; `None` when it has one, is the sender, or was refused.
-pub(crate) fn target_outcome(
-    facts: &Facts,
-    target: &Target,
-    chosen: &[String],
-    holders: &BTreeSet<AccountId>,
-    now: Timestamp,
-) -> Option<CopyOutcome> {
-    let not_chosen = CopyOutcome::new(Outcome::KeptByPolicy, Reason::NotChosen, now);
-    match &target.destination {
-        Destination::Nowhere => None,
-        Destination::Account(account) => {
-            if holders.contains(account) || *account == facts.submission.account {
-                return None;
-            }
-            if !is_chosen(target, chosen) {
-                return Some(not_chosen);
-            }
-            if let Some(taken) = facts.taken.get(account) {
-                return Some(taken.clone());
-            }
-            let gone = CopyOutcome::gone(exposure_of(facts, *account), now);
-            Some(match facts.removed.contains(account.0) {
-                true => gone.with_account_removed(),
-                false => gone,
-            })
-        }
-        Destination::Outside { item, .. } if is_chosen(target, chosen) => {
-            Some(item_outcome(facts.items.get(item), now))
-        }
-        Destination::Outside { .. } => Some(not_chosen),
-    }
-}
-
-/// The outcome of a target that the delivery has not reached yet.
-fn on_its_way(
-    facts: &Facts,
-    target: &Target,
-    chosen: &[String],
-    now: Timestamp,
-) -> Option<CopyOutcome> {
-    let own = Destination::Account(facts.submission.account);
-    if target.destination == own {
-        return None;
-    }
-    let (outcome, reason) = match &target.destination {
-        Destination::Nowhere => return None,
-        _ if !is_chosen(target, chosen) => (Outcome::KeptByPolicy, Reason::NotChosen),
-        Destination::Account(account) if facts.visible.contains(account.0) => {
-            return Some(held_visible(now));
-        }
-        Destination::Account(_) => (Outcome::BlockedLate, Reason::LateDelivery),
-        Destination::Outside { .. } => (Outcome::Prevented, Reason::Queued),
-    };
-    Some(CopyOutcome::new(outcome, reason, now))
-}
-
-/// The outcome of a target that the delivery reached after the recall was undone, or of one that
-/// nobody looked at before that.
-pub(crate) fn undone_outcome(
-    facts: &Facts,
-    target: &Target,
-    chosen: &[String],
-    holders: &BTreeSet<AccountId>,
-    now: Timestamp,
-) -> Option<CopyOutcome> {
-    let reason = match is_chosen(target, chosen) {
-        true => Reason::Undone,
-        false => Reason::NotChosen,
-    };
-    let undone = CopyOutcome::new(Outcome::KeptByPolicy, reason, now);
-    match &target.destination {
-        Destination::Nowhere => None,
-        Destination::Account(account) => {
-            let told = holders.contains(account) || *account == facts.submission.account;
-            (!told).then_some(undone)
-        }
-        Destination::Outside { item, .. } => Some(match facts.items.get(item) {
-            // It came under the seal.
-            Some(Status::Finished(row)) if row.ending == Ending::Cancelled => {
-                item_outcome(facts.items.get(item), now)
-            }
-            _ => undone,
-        }),
-    }
-}
-
-/// The most that was served of any copy an account has or had.
-fn exposure_of(facts: &Facts, account: AccountId) -> Option<Exposure> {
-    let all = (account, MessageId(0))..=(account, MessageId(u64::MAX));
-    facts
-        .exposures
-        .range(all)
-        .map(|(_, exposure)| exposure)
-        .max_by_key(|e| e.level)
-        .cloned()
-}
-
-/// What a queue item's state means for the copy that it carries, once it is cancelled.
-fn item_outcome(status: Option<&Status>, now: Timestamp) -> CopyOutcome {
-    let (outcome, reason) = match status {
-        Some(Status::Live(item)) => match item.state {
-            ItemState::InFlight { .. } => (Outcome::Pending, Reason::InFlight),
-            _ if item.lost_attempts > 0 => (Outcome::Relayed, Reason::MaybeTakenOutside),
-            _ => (Outcome::Prevented, Reason::Queued),
-        },
-        Some(Status::Finished(row)) => finished_item_outcome(row.ending, row.lost_attempts),
-        // Its history is no longer kept, so it was finished long ago.
-        None => (Outcome::Relayed, Reason::TakenOutside),
-    };
-    CopyOutcome::new(outcome, reason, now)
-}
-
-/// What the end of a queue item means for the copy that it carried.
-pub(crate) const fn finished_item_outcome(ending: Ending, lost_attempts: u32) -> (Outcome, Reason) {
-    match ending {
-        Ending::Relayed => (Outcome::Relayed, Reason::TakenOutside),
-        _ if lost_attempts > 0 => (Outcome::Relayed, Reason::MaybeTakenOutside),
-        Ending::Refused | Ending::Expired => (Outcome::Prevented, Reason::RefusedOutside),
-        Ending::Cancelled => (Outcome::Prevented, Reason::Queued),
-    }
 }

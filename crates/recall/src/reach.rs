@@ -27,7 +27,7 @@ impl Reach {
 
     /// Whether it reaches a message that carries the letter so; `None` is the letter.
     pub fn reaches(self, carriage: Option<Carriage>) -> bool {
-        self == Self::Attached || carriage != Some(Carriage::Attached)
+        self == Self::Attached || !carriage.is_some_and(Carriage::is_attached)
     }
 
     pub(crate) fn from_number(number: u8) -> Result<Self, Damaged> {

@@ -14,7 +14,7 @@ use tern_policy::{Decision, DenyReason, Verdict as PolicyVerdict};
 use tern_store::Verdict;
 
 use crate::audit::audit_entry;
-use crate::request::by_requester;
+use crate::audit::by_requester;
 use crate::returned::own_texts;
 use crate::wait::Held;
 use crate::{Notices, RecallError, RecallId, Recalls, Refusal, State, limits};

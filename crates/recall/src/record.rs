@@ -401,6 +401,12 @@ pub struct Recall {
 }
 
 impl Recall {
+    /// Whether its time was set when the message was sent, by the message itself: to think of a time
+    /// afterwards is to think of taking it back afterwards.
+    pub(crate) fn is_set_when_sent(&self, found: &Submission) -> bool {
+        self.expires.is_some() && self.id.is_expiry_of(found)
+    }
+
     /// The part of the message that it takes; none for the whole of it.
     pub(crate) fn part(&self) -> Option<u8> {
         self.attachment.as_ref().and_then(Attachment::part)

@@ -1,26 +1,19 @@
-//! Asking for a recall: who asks is checked, the policy decides, and the seal falls in one write.
+//! Asking for a recall: what a request says, and the way from it to its answer.
+//!
+//! Invariant: the answer is durable before it is given, and asking again under the same id is answered
+//! by what is on record. What the policy says is in [`crate::question`], how the seal falls in
+//! [`crate::grant`], what is refused in [`crate::refused`].
 
-use tern_audit::Actor as AuditActor;
 use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
-use tern_mailbox::{ExposureLevel, Origins, Seal};
-use tern_policy::{
-    Authentication, Decision, Mode, Operation, Options, Question, Selection, Surroundings,
-    Verdict as PolicyVerdict,
-};
-use tern_store::{StoreError, Transaction, Verdict};
+use tern_policy::{Authentication, Decision, Selection};
+use tern_store::StoreError;
 
-use crate::arrival::remember_in;
-use crate::asked::{Asked, Refused, asked_in};
-use crate::audit::audit_entry;
 use crate::decided::Decided;
-use crate::free::Freed;
-use crate::hold::head_in;
-use crate::plan::{outside, spare};
-use crate::there::is_as_judged_in;
+use crate::grant::{NotSealed, Standing};
+use crate::question::refusal_of;
 use crate::{
-    Attachment, Awaited, BatchId, Facts, Notices, Outcome, Plan, Reach, Recall, RecallError,
-    RecallId, Recalls, Refusal, State, Submission, Target, limits, plan, rivals, submission,
-    tables,
+    Attachment, Awaited, BatchId, Notices, Reach, Recall, RecallError, RecallId, Recalls, Refusal,
+    State, Submission, limits, submission,
 };
 
 /// Which message.
@@ -91,7 +84,7 @@ pub struct Request {
 
 impl Request {
     /// Why it asks for what can't be done, whoever asks.
-    fn unfit(&self) -> Option<Refusal> {
+    pub(crate) fn unfit(&self) -> Option<Refusal> {
         if chosen_on_record(&self.chosen).len() < self.chosen.len() {
             return Some(Refusal::PolicyDenied);
         }
@@ -105,7 +98,7 @@ impl Request {
     }
 
     /// Who is told, for the message that it is about.
-    fn notices(&self, found: Option<&Submission>) -> Notices {
+    pub(crate) fn notices(&self, found: Option<&Submission>) -> Notices {
         // A time that is set later is a recall like any other but for the time.
         let expires = found.is_some_and(|found| self.is_set_when_sent(found));
         let is_plain = self.replacement.is_none() && !expires;
@@ -158,46 +151,11 @@ impl Requested {
     }
 }
 
-/// How many of the first recipients' queue items are cancelled in the commit of the seal itself;
-/// the queue asks the seal before it hands out any of the rest.
-const SEALED_WITH_ITEMS: usize = 200;
 /// How often a request is decided again because somebody sends the same letter meanwhile, or the
 /// same account asks for something else.
 pub(crate) const ATTEMPTS: usize = 20;
 
 impl Recalls {
-    /// What a recall would do now, without doing it; `Err` of the refusal that it would meet.
-    pub fn plan(
-        &self,
-        request: &Request,
-        now: Timestamp,
-    ) -> Result<Result<(Facts, Plan), Refusal>, RecallError> {
-        let Some(found) = self.select(&request.selector)? else {
-            return Ok(Err(Refusal::NotFound));
-        };
-        // Whether it is taken back already, or has that attachment, is told only to those whom the policy
-        // lets plan it at all: whoever received a message can name it.
-        let exposed = Some(self.exposed(&found, request.reach)?);
-        let verdict = self.decide((Operation::Plan, exposed, 0), request, &found, now)?;
-        if let (Decision::Deny(_), Some(refusal)) = (verdict.decision, refusal_of(&verdict)) {
-            return Ok(Err(refusal));
-        }
-        let request = &*self.looked_for(request, &found)?;
-        let asked = record(request, Some(&found), State::Running, None, now);
-        if self.joined(&asked, now)?.is_some() {
-            return Ok(Err(Refusal::AlreadyRecalled));
-        }
-        let facts = self.facts_now(found, &asked, now)?;
-        let plan = plan(&facts, &request.chosen, now);
-        let exposed = Some(plan.tally().of(Outcome::WithdrawnExposed));
-        let question = (Operation::Plan, exposed, 0);
-        let verdict = self.decide(question, request, &facts.submission, now)?;
-        Ok(match refusal_of(&verdict).or(request.unfit()) {
-            Some(refusal) => Err(refusal),
-            None => Ok((facts, plan)),
-        })
-    }
-
     /// Asks for a recall. On return the answer is durable; when it is [`Requested::Sealed`] the
     /// caller goes on with [`Recalls::run`].
     pub fn request(&self, request: &Request, now: Timestamp) -> Result<Requested, RecallError> {
@@ -263,32 +221,6 @@ impl Recalls {
         }
     }
 
-    /// What the policy says of a request that is made now, by an account that has asked for this until now.
-    pub(crate) fn verdict_on(
-        &self,
-        request: &Request,
-        found: &Submission,
-        asked: &Asked,
-        now: Timestamp,
-    ) -> Result<PolicyVerdict, RecallError> {
-        let exposed = Some(self.exposed(found, request.reach)?);
-        let facts = (Operation::Recall, exposed, asked.granted_before(now));
-        let mut question = self.question(facts, request, found, now)?;
-        question.frozen = self.would_freeze(request, found, asked, now)?;
-        Ok(self.policy.decide(&question))
-    }
-
-    /// How many copies had their body served. Nothing else of the copies is looked at before the
-    /// seal, so that its time does not grow with their number.
-    pub(crate) fn exposed(&self, found: &Submission, reach: Reach) -> Result<u64, RecallError> {
-        let origins = rivals::origins(&*self.engine, found)?;
-        let served = self.served(found.digest, &origins, reach)?;
-        let exposed = served.iter().filter(|(account, _, exposure)| {
-            *account != found.account && exposure.level > ExposureLevel::Headers
-        });
-        Ok(exposed.count() as u64)
-    }
-
     fn answered_before(&self, id: RecallId) -> Result<Option<Requested>, RecallError> {
         match self.recall(id) {
             Err(RecallError::NoRecall) => Ok(None),
@@ -313,305 +245,12 @@ impl Recalls {
             }
         })
     }
-
-    /// What the policy says of an operation, the number of exposed copies, and the requests that
-    /// were granted to this account in the hour before.
-    pub(crate) fn decide(
-        &self,
-        facts: (Operation, Option<u64>, u32),
-        request: &Request,
-        submission: &Submission,
-        now: Timestamp,
-    ) -> Result<PolicyVerdict, RecallError> {
-        let question = self.question(facts, request, submission, now)?;
-        Ok(self.policy.decide(&question))
-    }
-
-    /// The message that a request is judged by: with whatever else it takes back.
-    pub(crate) fn judged(
-        &self,
-        request: &Request,
-        submission: &Submission,
-    ) -> Result<Submission, RecallError> {
-        Ok(match request.is_set_when_sent(submission) {
-            true => submission.clone(),
-            false => rivals::together(&*self.engine, submission)?,
-        })
-    }
-
-    /// The question of [`Recalls::decide`].
-    pub(crate) fn question(
-        &self,
-        (operation, exposed, requests_last_hour): (Operation, Option<u64>, u32),
-        request: &Request,
-        submission: &Submission,
-        now: Timestamp,
-    ) -> Result<Question, RecallError> {
-        let requester = &request.requester;
-        let judged = self.judged(request, submission)?;
-        let mut message = self.message_facts((submission, &judged), exposed, now)?;
-        let asks = matches!(operation, Operation::Plan | Operation::Recall);
-        // Looked at only where it is asked for: its time grows with the copies.
-        if asks && self.policy.looks_at_unread() {
-            message.unread = Some(self.unread(request.reach, submission)?);
-        }
-        Ok(Question {
-            operation,
-            now,
-            actor: self.actor(requester, submission.account)?,
-            authentication: requester.authentication.clone(),
-            // Where and when is known to the server, whose policy adds it.
-            surroundings: Surroundings::default(),
-            message: Some(message),
-            options: Options {
-                chosen_recipients: match request.chosen.is_empty() {
-                    true => None,
-                    false => Some(self.recipients_of(request, submission)?.into()),
-                },
-                selection: request.selection,
-                reach: request.reach.code(),
-                reason: request.reason.clone(),
-                as_answer: request.as_answer,
-                mode: match (request.expires, &request.replacement) {
-                    (Some(at), _) if request.is_set_when_sent(submission) => Mode::ExpireAt(at),
-                    (_, Some(_)) => Mode::Replace,
-                    (_, None) => Mode::Withdraw,
-                },
-                notice: request.notices(Some(submission)).whom(),
-                attachment: request.attachment.as_ref().map(|one| one.name().to_owned()),
-            },
-            approvals: 0,
-            requester: None,
-            requests_last_hour,
-            frozen: false,
-        })
-    }
-
-    pub(crate) fn refuse(
-        &self,
-        request: &Request,
-        found: Option<&Submission>,
-        refusal: Refusal,
-        decided: Option<&Decided>,
-        now: Timestamp,
-    ) -> Result<Requested, RecallError> {
-        // Nothing about another account's message goes into what the requester can read.
-        let requester = request.requester.account;
-        let own = found.filter(|found| requester.is_none_or(|account| account == found.account));
-        let mut recall = record(request, own, State::Refused(refusal), decided, now);
-        recall.owner = requester.or(recall.owner);
-        recall.generation = u64::from(requester.is_some());
-        tern_store::transact(&*self.engine, |txn| {
-            if txn.get(&tables::recall(request.id))?.is_some() {
-                return Ok(Verdict::Abandon(Requested::Refused(request.id, refusal)));
-            }
-            let mut recall = recall.clone();
-            let Some(account) = requester else {
-                return refuse_in(txn, request, &recall, decided, now);
-            };
-            let mut asked = asked_in(txn, account)?;
-            let refused = asked.refuse(request.id, now);
-            let mut by = recall.clone();
-            if let Refused::Counted(stands, _) = refused {
-                by.id = stands;
-            }
-            self.limit_in(txn, account, &mut asked, &by, now)?;
-            asked.put_in(txn, account);
-            match refused {
-                Refused::OnRecord => {}
-                Refused::FirstOfMany => recall.state = State::Refused(Refusal::RateLimited),
-                Refused::Counted(by, count) => {
-                    // Now and then the log is told how many there were.
-                    if count.is_power_of_two() {
-                        audit_flood(txn, request, by, count, now)?;
-                    }
-                    let answer = Requested::Refused(by, Refusal::RateLimited);
-                    return Ok(Verdict::Commit(answer));
-                }
-            }
-            refuse_in(txn, request, &recall, decided, now)
-        })
-    }
-
-    /// The seal: record, tombstone, cover, cancelled queue items and audit entry in one commit.
-    pub(crate) fn seal(
-        &self,
-        request: &Request,
-        submission: &Submission,
-        decided: &Decided,
-        standing: Standing<'_>,
-        now: Timestamp,
-    ) -> Result<Requested, NotSealed> {
-        let state = State::Running;
-        let mut new = record(request, Some(submission), state, Some(decided), now);
-        new.changed();
-        new.also = self.also(submission, &new)?;
-        let engine = &*self.engine;
-        let letter_key = tables::letter(submission.digest);
-        let letter = engine.get(&letter_key)?;
-        let targets = self.targets_for_seal(request, submission)?;
-        let (holds, visible) = self.visible(submission, request.reach, now)?;
-        let sender = self.sender(&new)?;
-        let seal = Seal {
-            tag: request.id.tag(),
-            cover: spare(
-                self.named(submission, &request.chosen)?,
-                &(self.spared(request.selection, request.reach, submission)? | visible),
-            ),
-            outside: outside(submission, &targets, &request.chosen),
-            origins: match request.is_set_when_sent(submission) {
-                // What a header says of its own message holds for no other.
-                true => Origins::Only(vec![submission.id]),
-                false => rivals::origins(engine, submission)?,
-            },
-            attached: request.reach == Reach::Attached,
-            part: new.part(),
-            active: true,
-            until: now.plus_millis(self.settings.tombstone_ms()),
-        };
-        self.mailboxes.seal(submission.digest, seal, |txn| {
-            let changed = txn.get(&letter_key)? != letter || head_in(txn)? != holds;
-            if changed || !is_as_judged_in(txn, &request.requester, standing.role_changes())? {
-                return Err(NotSealed::Meanwhile);
-            }
-            remember_in(txn, submission.id)?;
-            let recall = match &standing {
-                Standing::New(asked, _) => {
-                    self.join_in(txn, &new, now)?;
-                    self.grant_in(txn, (request, submission), asked, &new, now)?;
-                    let (of, verdict) = ((&new, sender.as_deref()), ("allow", Some(decided)));
-                    audit_request(txn, request, of, verdict, now)?;
-                    new.clone()
-                }
-                Standing::Freed(freed) => {
-                    if let Some(running) = self.joined_in(txn, &new, now)? {
-                        return Err(NotSealed::Joined(running));
-                    }
-                    let mut recall = freed.act_in(self, txn)?;
-                    freed.unfreeze_in(self, txn, now)?;
-                    recall.state = state;
-                    recall.also.clone_from(&new.also);
-                    recall.policies.clone_from(&decided.policies);
-                    audit_verdict(txn, &recall, ("allow", Some(decided)), now)?;
-                    recall
-                }
-            };
-            recall.put_in(txn)?;
-            self.list_in(txn, &recall)?;
-            txn.put(tables::kept(now, request.id), Vec::new());
-            self.settle_first_in(txn, &recall, &targets, SEALED_WITH_ITEMS, now)?;
-            Ok(())
-        })?;
-        Ok(Requested::Sealed(request.id))
-    }
-
-    /// The address of the account that sent what a recall is of.
-    pub(crate) fn sender(&self, recall: &Recall) -> Result<Option<String>, RecallError> {
-        recall.owner.map(|owner| self.address(owner)).transpose()
-    }
-
-    /// The targets that a seal has to know: those of chosen recipients among all, else the first whose
-    /// queue items fall with it.
-    fn targets_for_seal(
-        &self,
-        request: &Request,
-        submission: &Submission,
-    ) -> Result<Vec<Target>, StoreError> {
-        let engine = &*self.engine;
-        match (request.chosen.is_empty(), submission.outside) {
-            (true, 0) => Ok(Vec::new()),
-            (true, _) => submission::first_targets(engine, submission.id, SEALED_WITH_ITEMS),
-            (false, _) => submission::targets(engine, submission.id),
-        }
-    }
-
-    /// Finds out, for a request that is new, whether it is on record already, or what it asks for.
-    pub(crate) fn join_in(
-        &self,
-        txn: &mut Transaction<'_>,
-        asked: &Recall,
-        now: Timestamp,
-    ) -> Result<(), NotSealed> {
-        if let Some(running) = self.joined_in(txn, asked, now)? {
-            return Err(NotSealed::Joined(running));
-        }
-        // The same request, asked twice at once.
-        match txn.get(&tables::recall(asked.id))? {
-            Some(_) => Err(NotSealed::Joined(asked.id)),
-            None => Ok(()),
-        }
-    }
 }
 
 /// What a request waits for that is granted for a later time.
 pub(crate) fn planned(request: &Request, now: Timestamp) -> Option<Awaited> {
     let at = request.expires.filter(|at| *at > now)?;
     Some(Awaited::Time { at })
-}
-
-/// How a request comes to be granted.
-#[derive(Clone, Copy)]
-pub(crate) enum Standing<'a> {
-    /// At once, to an account that had asked for so much before, when roles had changed so often.
-    New(&'a Asked, u64),
-    /// After it has waited.
-    Freed(&'a Freed),
-}
-
-impl Standing<'_> {
-    /// How often roles had changed when it was judged.
-    const fn role_changes(&self) -> u64 {
-        match self {
-            Self::New(_, role_changes) => *role_changes,
-            Self::Freed(freed) => freed.role_changes,
-        }
-    }
-}
-
-/// Why a request was not granted.
-pub(crate) enum NotSealed {
-    /// The message is being recalled already, by this one.
-    Joined(RecallId),
-    /// Somebody has sent the letter, or the account has asked for something or is being removed, or a
-    /// hold was changed, since it was looked.
-    Meanwhile,
-    /// The requester has as many waiting recalls as one may have, the submission as many recalls, or what
-    /// came in was forgotten since it was looked.
-    Refused(Refusal),
-    /// It could not be done.
-    Recall(RecallError),
-}
-
-impl<E: Into<RecallError>> From<E> for NotSealed {
-    fn from(error: E) -> Self {
-        Self::Recall(error.into())
-    }
-}
-
-/// Puts a refusal on record.
-fn refuse_in(
-    txn: &mut Transaction<'_>,
-    request: &Request,
-    recall: &Recall,
-    decided: Option<&Decided>,
-    now: Timestamp,
-) -> Result<Verdict<Requested>, RecallError> {
-    recall.put_in(txn)?;
-    let State::Refused(refusal) = recall.state else {
-        return Err(RecallError::WrongState(recall.state.code()));
-    };
-    let verdict = (refusal.code(), decided);
-    audit_request(txn, request, (recall, None), verdict, now)?;
-    Ok(Verdict::Commit(Requested::Refused(request.id, refusal)))
-}
-
-pub(crate) fn refusal_of(verdict: &PolicyVerdict) -> Option<Refusal> {
-    match verdict.decision {
-        Decision::Allow => None,
-        Decision::Deny(reason) => Some(reason.into()),
-        Decision::StepUp { .. } => Some(Refusal::StepUpRequired),
-        Decision::Approval { .. } => Some(Refusal::ApprovalRequired),
-    }
 }
 
 /// As many of the recipients that are asked for as a record has room for.
@@ -676,117 +315,4 @@ pub(crate) fn record(
     };
     recall.follow(owner.into_iter().chain(request.requester.account));
     recall
-}
-
-pub(crate) fn audit_request(
-    txn: &mut Transaction<'_>,
-    request: &Request,
-    (recall, sender): (&Recall, Option<&str>),
-    (verdict, decided): (&str, Option<&Decided>),
-    now: Timestamp,
-) -> Result<(), RecallError> {
-    let mut entry = audit_entry(recall, "request", "recall.request", now)
-        .detail("verdict", verdict)
-        .detail("policies", recall.policies.join(" "))
-        .detail("message-id", recall.message_id.as_str());
-    by_requester(&mut entry, &request.requester);
-    if let Some(decided) = decided {
-        decided.put_in(txn, recall.id);
-        entry = entry.detail("inputs", decided.digest());
-    }
-    if let Some(id) = recall.submission {
-        // By which a store that has forgotten the message knows it again.
-        entry = entry
-            .detail("submission", id.to_string())
-            .detail("letter", recall.digest.to_string());
-        if let Some(sender) = sender {
-            entry = entry.detail("sender", sender);
-        }
-    }
-    if let Some(reason) = &recall.reason {
-        entry = entry.detail("reason", reason.as_str());
-    }
-    // Whole: a store that has forgotten the recall is told by it whom to take the message back from.
-    entry = entry.names("chosen", &recall.chosen);
-    if let Some(attachment) = &recall.attachment {
-        entry = entry.detail("attachment", attachment.to_string());
-        if let Ok(found) = &attachment.found {
-            entry = entry.detail("attachment-part", found.number.as_str());
-        }
-    }
-    if recall.reach != Reach::default() {
-        entry = entry.detail("reach", recall.reach.code());
-    }
-    if recall.selection != Selection::Any {
-        entry = entry.detail("only", recall.selection.code());
-    }
-    entry = entry.detail("notice", recall.notices.code());
-    if let Some(text) = &recall.notices.text {
-        entry = entry.detail("notice-text", text.as_str());
-    }
-    if let Some(batch) = recall.batch {
-        entry = entry.detail("batch", batch.to_string());
-    }
-    if recall.as_answer {
-        entry = entry.detail("as-answer", "yes");
-    }
-    tern_audit::append_in(txn, entry)?;
-    Ok(())
-}
-
-/// Puts on record what was decided when the question was asked again.
-pub(crate) fn audit_verdict(
-    txn: &mut Transaction<'_>,
-    recall: &Recall,
-    (verdict, decided): (&str, Option<&Decided>),
-    now: Timestamp,
-) -> Result<(), RecallError> {
-    let step = format!("verdict {}", recall.generation);
-    let mut entry = audit_entry(recall, &step, "recall.verdict", now).detail("verdict", verdict);
-    if let Some(decided) = decided {
-        decided.put_in(txn, recall.id);
-        entry = entry
-            .detail("policies", recall.policies.join(" "))
-            .detail("inputs", decided.digest());
-    }
-    tern_audit::append_in(txn, entry)?;
-    Ok(())
-}
-
-/// Puts on record that so many requests were refused, for all of which one refusal stands.
-fn audit_flood(
-    txn: &mut Transaction<'_>,
-    request: &Request,
-    by: RecallId,
-    count: u64,
-    now: Timestamp,
-) -> Result<(), RecallError> {
-    let refusal = State::Refused(Refusal::RateLimited);
-    let mut recall = record(request, None, refusal, None, now);
-    recall.id = by;
-    let step = format!("refusals {count}");
-    let mut entry = audit_entry(&recall, &step, "recall.refusals", now).detail("requests", count);
-    by_requester(&mut entry, &request.requester);
-    tern_audit::append_in(txn, entry)?;
-    Ok(())
-}
-
-/// Says who asked, and how they proved who they are.
-pub(crate) fn by_requester(entry: &mut tern_audit::Draft, requester: &Requester) {
-    let facts = &requester.authentication;
-    entry.actor = match requester.account {
-        Some(account) => AuditActor::Account {
-            account,
-            address: requester.name.clone(),
-        },
-        None => AuditActor::Operator(requester.name.clone()),
-    };
-    entry.on_behalf_of = None;
-    entry.protocol = Some(facts.protocol.clone());
-    entry.peer.clone_from(&facts.peer);
-    entry.authentication = Some(tern_audit::Authentication {
-        mechanism: facts.mechanism.clone(),
-        factors: facts.factors.clone(),
-        ..tern_audit::Authentication::default()
-    });
 }

@@ -9,6 +9,7 @@ use tern_mailbox::{Lineage, Vaulted};
 use tern_policy::{Decision, DenyReason, Operation, Verdict as PolicyVerdict};
 use tern_store::{StoreError, Transaction, Verdict};
 
+use crate::audit::by_requester;
 use crate::audit::{Act, audit_entry, copies_alone};
 use crate::late::{Lines, not_gone_in};
 use crate::request::{ATTEMPTS, by_requester};

@@ -18,7 +18,7 @@ use tern_policy::{Operation, Selection};
 use tern_store::{Range, Read};
 
 use crate::arrival::{Arrival, arrival};
-use crate::request::refusal_of;
+use crate::question::refusal_of;
 use crate::submission::Sent;
 use crate::{
     Attachment, Facts, Notices, Plan, Quoted, Reach, RecallError, RecallId, Recalls, Refusal,

@@ -1,8 +1,12 @@
-//! Copies that come back from outside with something added: a mailing list that an address of ours is
-//! on puts its footer below and its tag before the subject, so that they are another letter by their
-//! digest.
+//! Copies that come back: as they were sent, or from outside with something added.
 //!
-//! Such a message is a copy of a submission when three things hold: it bears a token that this server
+//! What comes back as it was bears the token that this server issued for that submission of that very
+//! content ([`crate::token`]): nothing else is needed, and nothing less will do, for whoever has a letter
+//! from elsewhere can send it from here word for word.
+//!
+//! A mailing list that an address of ours is
+//! on puts its footer below and its tag before the subject, so that they are another letter by their
+//! digest. Such a message is a copy of a submission when three things hold: it bears a token that this server
 //! issued for that submission ([`crate::token`]), it has that submission's Message-ID, and one of its
 //! text parts begins with the whole text that was submitted. The token alone proves nothing of what it
 //! arrives with, since whoever received the message can put it on another; with the text below it the
@@ -14,7 +18,7 @@
 use std::sync::Arc;
 
 use tern_base::codec::{Damaged, Reader, Writer};
-use tern_base::{ContentDigest, OriginId};
+use tern_base::{AccountId, ContentDigest, OriginId};
 use tern_mailbox::{MailboxError, Recogniser};
 use tern_mime::{ParsedMessage, Part, PartKind};
 use tern_store::{Engine, Read, StoreError};
@@ -132,6 +136,20 @@ impl Returns {
 }
 
 impl Recogniser for Returns {
+    fn sent_by(&self, digest: ContentDigest, octets: &[u8]) -> Option<OriginId> {
+        let tokens = token::tokens_of(octets);
+        sent_by(&self.token_key, &tokens, digest)
+    }
+
+    fn submitted_by(
+        &self,
+        account: AccountId,
+        digest: ContentDigest,
+    ) -> Result<Option<OriginId>, MailboxError> {
+        let found = submission::by_digest(&*self.engine, account, digest)?;
+        Ok(found.map(|found| found.id))
+    }
+
     fn came_back(
         &self,
         parsed: &ParsedMessage,
@@ -144,7 +162,17 @@ impl Recogniser for Returns {
     }
 }
 
-/// The submission, and its letter, that a message which came in from outside with these tokens is.
+/// The submission that sent out a letter which bears these tokens, as it was: one of them was issued for that
+/// submission of this very content.
+pub fn sent_by(token_key: &[u8; 32], tokens: &[String], digest: ContentDigest) -> Option<OriginId> {
+    let mut tokens = tokens.iter().take(limits::MAX_TOKENS);
+    tokens.find_map(|text| {
+        let id = token::submission_of(text)?;
+        token::is_genuine(token_key, text, id, digest).then_some(id)
+    })
+}
+
+/// The submission, and its letter, that a message which was brought here with these tokens is.
 pub fn returned(
     reader: &dyn Read,
     (token_key, content_key): (&[u8; 32], &[u8; 32]),
@@ -152,6 +180,13 @@ pub fn returned(
     parsed: &ParsedMessage,
     content: &[u8],
 ) -> Result<Option<(OriginId, ContentDigest)>, StoreError> {
+    if tokens.is_empty() {
+        return Ok(None);
+    }
+    let digest = tern_mime::content_digest(content_key, content);
+    if let Some(id) = sent_by(token_key, tokens, digest) {
+        return Ok(Some((id, digest)));
+    }
     for text in tokens.iter().take(limits::MAX_TOKENS) {
         let Some(id) = token::submission_of(text) else {
             continue;

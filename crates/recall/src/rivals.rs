@@ -2,11 +2,16 @@
 //!
 //! Whoever received a letter can send it again, word for word. What another account sent is never
 //! touched, and neither is what was here before the account sent it at all: that came from somebody
-//! else. The account that sent the letter first is its author, and takes back whatever else has turned
-//! up since: copies that clients put back, or that came in from outside. Anybody else takes back what
-//! the very submission brought, and no more: however often they send it. So does whoever sends on what
-//! had come in from outside, or inside another message: its author is not them, and what comes of it
-//! later is not theirs either.
+//! else. The account that sent the letter first is its author, and takes back whatever of it is sent from
+//! here later. Anybody else takes back what the very submission brought, and no more: however often they
+//! send it. So does whoever sends on what had come in from outside, or inside another message: its author is
+//! not them.
+//!
+//! What a client brings, what comes in from outside and what is inside another message is a copy of what a
+//! submission sent where it bears the token that was issued for it, with this very content. Without one it
+//! is foreign, and nobody's here to take back: whoever has a letter from elsewhere before others here do can
+//! submit it as theirs, and what its sender sends to others, or these had brought along, is no more theirs for
+//! that. Only what came in itself, whose recall is for whoever may take back any message, reaches it.
 //!
 //! What is taken back together is judged together: to send an old letter again makes it no younger and
 //! its readers no fewer.
@@ -16,10 +21,26 @@ use tern_mailbox::Origins;
 use tern_store::{Range, Read, StoreError};
 
 use crate::submission::{Sent, ids, submission as read};
-use crate::{Submission, limits, tables};
+use crate::{RecallError, Recalls, Submission, limits, tables};
+
+impl Recalls {
+    /// Brought by which transactions the copies are that a recall of a submission takes back, as things
+    /// are; with no other sending where the message itself set the time when it was sent: what a header
+    /// says of its own message holds for no other.
+    pub(crate) fn origins(
+        &self,
+        found: &Submission,
+        is_set_when_sent: bool,
+    ) -> Result<Origins, RecallError> {
+        match is_set_when_sent {
+            true => Ok(Origins::Only(vec![found.id])),
+            false => Ok(origins(&*self.engine, found)?),
+        }
+    }
+}
 
 /// Brought by which transactions the copies are that the sender of a submission takes back.
-pub(crate) fn origins(reader: &dyn Read, submission: &Submission) -> Result<Origins, StoreError> {
+fn origins(reader: &dyn Read, submission: &Submission) -> Result<Origins, StoreError> {
     let (digest, account) = (submission.digest, submission.account);
     if !is_author(reader, submission)? {
         return Ok(Origins::Only(vec![submission.id]));
@@ -35,7 +56,11 @@ pub(crate) fn origins(reader: &dyn Read, submission: &Submission) -> Result<Orig
             Some(_) => first(reader, own, submission)?,
             None => Timestamp(0),
         };
-        return Ok(Origins::AllBut { since, others });
+        return Ok(Origins::AllBut {
+            since,
+            foreign: submission.submitter().is_none(),
+            others,
+        });
     }
     // So many would not fit the seal, and somebody may have sent them to that end.
     let mut own = ids(reader, own.reversed(), limits::MAX_RIVALS)?;

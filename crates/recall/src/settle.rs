@@ -15,25 +15,23 @@ use tern_store::{Transaction, Verdict};
 
 use crate::audit::{Act, audit_entry, own_targets};
 use crate::chosen::is_chosen;
-use crate::plan::{finished_item_outcome, left_outcome, target_outcome, undone_outcome};
+use crate::outcome_of::{Here, Item, Known, Led, Place, outcome_of};
 use crate::submission::{targets as targets_at, under_way_in};
 use crate::taken::Elsewhere;
 use crate::{
-    CopyOutcome, Destination, Facts, Outcome, Reason, Recall, RecallError, RecallId, Recalls,
-    State, Subject, Target, tables,
+    CopyOutcome, Destination, Facts, Outcome, Recall, RecallError, RecallId, Recalls, State,
+    Subject, Target, tables,
 };
 
 /// Targets whose outcomes one transaction settles.
 const CHUNK: usize = 500;
 
 /// What the outcomes of targets rest on besides the facts.
-struct Known {
+struct Found {
     /// Accounts of which a copy has its outcome.
     holders: BTreeSet<AccountId>,
     /// Accounts with a copy in a mailbox that the seal leaves.
     left: RoaringBitmap,
-    /// Accounts whose copies a hold forbids to hide.
-    visible: RoaringBitmap,
 }
 
 impl Recalls {
@@ -48,8 +46,8 @@ impl Recalls {
             if recall.state == State::Restoring {
                 return Ok(false);
             }
-            let facts = self.facts(self.submission_of(&recall)?, &recall.also, recall.part())?;
-            let known = self.known(&recall, &facts, now)?;
+            let facts = self.facts_of(&recall)?;
+            let found = self.found_of(&recall, &facts)?;
             let mut generation = recall.generation;
             let end = facts.reached.min(facts.targets.len());
             let from = recall.settled as usize;
@@ -58,7 +56,7 @@ impl Recalls {
             }
             for start in (from..end).step_by(CHUNK) {
                 let range = start..(start + CHUNK).min(end);
-                let done = self.settle_chunk(&recall, generation, &facts, &known, range, now)?;
+                let done = self.settle_chunk(&recall, generation, (&facts, &found), range, now)?;
                 match done {
                     Some(next) => generation = next,
                     // Something happened to the recall since it was read: look again.
@@ -68,7 +66,7 @@ impl Recalls {
         }
     }
 
-    fn known(&self, recall: &Recall, facts: &Facts, now: Timestamp) -> Result<Known, RecallError> {
+    fn found_of(&self, recall: &Recall, facts: &Facts) -> Result<Found, RecallError> {
         let mut holders = BTreeSet::new();
         self.each_outcome(recall.id, |subject, outcome| {
             if let Subject::Copy(account, _) = subject
@@ -77,18 +75,12 @@ impl Recalls {
                 holders.insert(account);
             }
         })?;
-        let (cover, origins) = self.covered(recall, facts)?;
-        let left = facts.copies.iter().filter(|copy| {
-            let theirs = copy.carrier.is_none() && origins.covers(copy.origin);
-            theirs && !cover.covers(copy.account)
-        });
+        let left = facts
+            .copies
+            .iter()
+            .filter(|copy| copy.carrier.is_none() && !facts.cover.covers(copy.account));
         let left = left.map(|copy| copy.account.0).collect();
-        let (_, visible) = self.visible(&facts.submission, recall.reach, now)?;
-        Ok(Known {
-            holders,
-            left,
-            visible,
-        })
+        Ok(Found { holders, left })
     }
 
     /// Answers the record's generation then; `None` when it is not what it was.
@@ -96,8 +88,7 @@ impl Recalls {
         &self,
         recall: &Recall,
         generation: u64,
-        facts: &Facts,
-        known: &Known,
+        (facts, found): (&Facts, &Found),
         range: Range<usize>,
         now: Timestamp,
     ) -> Result<Option<u64>, RecallError> {
@@ -110,7 +101,7 @@ impl Recalls {
             }
             let mut settled = Vec::new();
             let elsewhere = self.elsewhere_in(txn, recall, facts)?;
-            let known = (known, &elsewhere);
+            let found = (found, &elsewhere);
             let chunk = facts.targets.iter().enumerate();
             for (n, target) in chunk.skip(range.start).take(range.len()) {
                 let subject = Subject::Target(n as u32);
@@ -119,7 +110,8 @@ impl Recalls {
                 if txn.get(&key)?.is_some() {
                     continue;
                 }
-                if let Some(outcome) = self.settle_in(txn, recall, facts, known, target, now)? {
+                let known = self.known_in(txn, recall, facts, found, target, now)?;
+                if let Some(outcome) = outcome_of(Known::Led(known), now) {
                     txn.put(key, outcome.encode());
                     settled.push((subject, outcome));
                 }
@@ -135,43 +127,52 @@ impl Recalls {
         })
     }
 
-    fn settle_in(
+    /// What is known of a target that the delivery has reached; what it sends outside is cancelled.
+    fn known_in(
         &self,
         txn: &mut Transaction<'_>,
         recall: &Recall,
         facts: &Facts,
-        (known, elsewhere): (&Known, &Elsewhere),
+        (found, elsewhere): (&Found, &Elsewhere),
         target: &Target,
         now: Timestamp,
-    ) -> Result<Option<CopyOutcome>, RecallError> {
-        if matches!(recall.state, State::Restored) {
-            let chosen = &recall.chosen;
-            return Ok(undone_outcome(facts, target, chosen, &known.holders, now));
-        }
-        if let Destination::Outside { item, .. } = target.destination
-            && is_chosen(target, &recall.chosen)
-        {
-            return self.cancel_item_in(txn, item, now).map(Some);
-        }
-        let outcome = target_outcome(facts, target, &recall.chosen, &known.holders, now);
-        let gone = outcome
-            .as_ref()
-            .is_some_and(|o| o.outcome == Outcome::AlreadyGone);
-        match target.destination {
-            Destination::Account(account) if gone => {
-                // It came under the seal, which does not cover it.
-                if known.left.contains(account.0) {
-                    let is_held = known.visible.contains(account.0);
-                    return Ok(Some(left_outcome(is_held, recall.selection, now)));
-                }
-                let taken = self.taken_elsewhere_in(txn, recall, facts, elsewhere, account, now)?;
-                if taken.is_none() && !self.mailboxes.has_account_in(txn, account)? {
-                    return Ok(outcome.map(CopyOutcome::with_account_removed));
-                }
-                Ok(taken.or(outcome))
+    ) -> Result<Led, RecallError> {
+        let chosen = is_chosen(target, &recall.chosen);
+        let undone = recall.state == State::Restored;
+        let is_asked_for = chosen && !undone;
+        let place = match target.destination {
+            Destination::Nowhere => Place::Nowhere,
+            Destination::Outside { item, .. } if is_asked_for => {
+                Place::Outside(self.cancel_item_in(txn, item, now)?)
             }
-            _ => Ok(outcome),
-        }
+            Destination::Outside { item, .. } => Place::Outside(Item::of(facts.items.get(&item))),
+            Destination::Account(account)
+                if account == facts.submission.account || found.holders.contains(&account) =>
+            {
+                Place::Told
+            }
+            Destination::Account(_) if !is_asked_for => Place::Here(Here::default()),
+            // It came under the seal, which does not cover it.
+            Destination::Account(account) if found.left.contains(account.0) => Place::Here(Here {
+                stays: facts.why_it_stays(account, None),
+                ..Here::default()
+            }),
+            Destination::Account(account) => {
+                let taken = self.taken_elsewhere_in(txn, recall, facts, elsewhere, account, now)?;
+                Place::Here(Here {
+                    stays: None,
+                    removed: taken.is_none() && !self.mailboxes.has_account_in(txn, account)?,
+                    elsewhere: taken,
+                    exposure: facts.exposure_of(account),
+                })
+            }
+        };
+        Ok(Led {
+            chosen,
+            reached: true,
+            undone,
+            place,
+        })
     }
 
     /// Settles the queue's items among the first targets, with the seal itself. Those whom the
@@ -196,39 +197,34 @@ impl Recalls {
             };
             if is_chosen(target, &recall.chosen) {
                 let subject = Subject::Target(n as u32);
-                let outcome = self.cancel_item_in(txn, item, now)?;
-                txn.put(tables::outcome(recall.id, subject), outcome.encode());
-                settled.push((subject, outcome));
+                let led = Led {
+                    chosen: true,
+                    reached: true,
+                    undone: false,
+                    place: Place::Outside(self.cancel_item_in(txn, item, now)?),
+                };
+                if let Some(outcome) = outcome_of(Known::Led(led), now) {
+                    txn.put(tables::outcome(recall.id, subject), outcome.encode());
+                    settled.push((subject, outcome));
+                }
             }
         }
         let named = own_targets(targets);
         self.audit_outcomes(txn, recall, Act::Settled, &settled, named, now)
     }
 
+    /// Cancels what leaves for another server; answers how it stood.
     pub(crate) fn cancel_item_in(
         &self,
         txn: &mut Transaction<'_>,
         item: QueueId,
         now: Timestamp,
-    ) -> Result<CopyOutcome, RecallError> {
-        let (outcome, reason) = match tern_queue::cancel_in(txn, item, now)? {
-            Cancelled::Cancelled {
-                item,
-                may_have_left,
-                ..
-            } => {
-                self.mailboxes.unlink_blob_in(txn, item.blob, now)?;
-                if may_have_left {
-                    (Outcome::Relayed, Reason::MaybeTakenOutside)
-                } else {
-                    (Outcome::Prevented, Reason::Queued)
-                }
-            }
-            Cancelled::InFlight { .. } => (Outcome::Pending, Reason::InFlight),
-            Cancelled::AlreadyFinished(row) => finished_item_outcome(row.ending, row.lost_attempts),
-            Cancelled::Gone => (Outcome::Relayed, Reason::TakenOutside),
-        };
-        Ok(CopyOutcome::new(outcome, reason, now))
+    ) -> Result<Item, RecallError> {
+        let was = tern_queue::cancel_in(txn, item, now)?;
+        if let Cancelled::Cancelled { item, .. } = &was {
+            self.mailboxes.unlink_blob_in(txn, item.blob, now)?;
+        }
+        Ok(Item::cancelled(&was))
     }
 
     /// Looks again at what is missing or pending, where anything is. After the retry time what is
@@ -276,12 +272,15 @@ impl Recalls {
                     let Some(known) = known.transpose()?.filter(is_pending) else {
                         continue;
                     };
-                    let mut outcome = self.cancel_item_in(txn, *item, now)?;
-                    if is_pending(&outcome) && given_up {
-                        let lost = (Outcome::Relayed, Reason::MaybeTakenOutside);
-                        outcome = CopyOutcome::new(lost.0, lost.1, now);
-                    }
-                    if !is_pending(&outcome) {
+                    let item = match self.cancel_item_in(txn, *item, now)? {
+                        // The attempt counts as one that broke off.
+                        Item::InFlight if given_up => Item::Waits {
+                            may_have_left: true,
+                        },
+                        item => item,
+                    };
+                    let outcome = outcome_of(Known::Onward { stays: None, item }, now);
+                    if let Some(outcome) = outcome.filter(|outcome| !is_pending(outcome)) {
                         let outcome = outcome.carried(known.carriage);
                         txn.put(key, outcome.encode());
                         settled.push((*subject, outcome));

@@ -6,10 +6,10 @@
 //! between that and the seal is taken, and its outcome says that it was exposed.
 
 use roaring::RoaringBitmap;
-use tern_mailbox::{ExposureLevel, SystemFlag};
+use tern_mailbox::{ExposureLevel, Origins, SystemFlag};
 use tern_policy::Selection;
 
-use crate::{Reach, RecallError, Recalls, Submission, rivals};
+use crate::{Reach, RecallError, Recalls, Submission};
 
 impl Recalls {
     /// The accounts with a copy that is not in the state that was asked for.
@@ -17,12 +17,12 @@ impl Recalls {
         &self,
         selection: Selection,
         reach: Reach,
-        found: &Submission,
+        of: (&Submission, &Origins),
     ) -> Result<RoaringBitmap, RecallError> {
         match selection {
             Selection::Any => Ok(RoaringBitmap::new()),
-            Selection::OnlyUnexposed => self.exposed_accounts(reach, found),
-            Selection::OnlyUnread => self.accounts_that_read(reach, found),
+            Selection::OnlyUnexposed => self.exposed_accounts(reach, of),
+            Selection::OnlyUnread => self.accounts_that_read(reach, of),
         }
     }
 
@@ -30,10 +30,9 @@ impl Recalls {
     fn exposed_accounts(
         &self,
         reach: Reach,
-        found: &Submission,
+        (found, origins): (&Submission, &Origins),
     ) -> Result<RoaringBitmap, RecallError> {
-        let origins = rivals::origins(&*self.engine, found)?;
-        let served = self.served(found.digest, &origins, reach)?;
+        let served = self.served(found.digest, origins, reach)?;
         let exposed = served
             .iter()
             .filter(|(_, _, exposure)| exposure.level > ExposureLevel::Headers);
@@ -44,11 +43,10 @@ impl Recalls {
     fn accounts_that_read(
         &self,
         reach: Reach,
-        found: &Submission,
+        (found, origins): (&Submission, &Origins),
     ) -> Result<RoaringBitmap, RecallError> {
-        let origins = rivals::origins(&*self.engine, found)?;
-        let mut copies = self.copies_and_carriers(found.digest)?;
-        copies.retain(|copy| origins.covers(copy.origin) && reach.reaches(copy.carriage()));
+        let mut copies = self.copies_and_carriers(found.digest, origins)?;
+        copies.retain(|copy| reach.reaches(copy.carriage()));
         let read = self.mailboxes.bear_flag(&copies, SystemFlag::Seen)?;
         let copies = copies.iter().zip(read);
         let read = copies.filter(|(_, read)| *read == Some(true));
@@ -56,13 +54,13 @@ impl Recalls {
     }
 
     /// How many copies of others bear `\Seen` in no mailbox.
-    pub(crate) fn unread(&self, reach: Reach, found: &Submission) -> Result<u64, RecallError> {
-        let origins = rivals::origins(&*self.engine, found)?;
-        let mut copies = self.copies_and_carriers(found.digest)?;
-        copies.retain(|copy| {
-            let theirs = copy.account != found.account && origins.covers(copy.origin);
-            theirs && reach.reaches(copy.carriage())
-        });
+    pub(crate) fn unread(
+        &self,
+        reach: Reach,
+        (found, origins): (&Submission, &Origins),
+    ) -> Result<u64, RecallError> {
+        let mut copies = self.copies_and_carriers(found.digest, origins)?;
+        copies.retain(|copy| copy.account != found.account && reach.reaches(copy.carriage()));
         let read = self.mailboxes.bear_flag(&copies, SystemFlag::Seen)?;
         let unread = read.iter().filter(|read| **read == Some(false));
         Ok(unread.count() as u64)

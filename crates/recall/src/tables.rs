@@ -1,4 +1,4 @@
-//! Key layout. Table bytes 0x50 to 0x5f, 0x6f to 0x74 and 0x90 to 0x9a and 0x9e belong to this crate.
+//! Key layout. Table bytes 0x50 to 0x5f, 0x6f to 0x74 and 0x90 to 0x9b and 0x9e belong to this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -10,7 +10,8 @@
 //! | `BY_DIGEST` | content digest, account, origin | empty |
 //! | `LETTER` | content digest | the account that submitted it first, the last submission of it |
 //! | `RECALL` | recall | [`crate::Recall`] |
-//! | `OF_SUBMISSION` | origin | its recalls, the oldest first, without those that were undone |
+//! | `OF_LETTER` | content digest, account | the recalls of what this account sent of it, the oldest first |
+//! | `LEFT` | recall | [`crate::left::Left`]: whose copies its seal leaves though they were asked for |
 //! | `ASKED` | account | [`crate::asked::Asked`]: every request of the account writes it |
 //! | `OUTCOME` | recall, [`Subject`] | [`crate::CopyOutcome`] |
 //! | `STAND_IN` | recall, account, message | empty: the place of this copy in the vault is to be taken |
@@ -50,7 +51,7 @@ const TARGETS: u8 = 0x51;
 const BY_MESSAGE_ID: u8 = 0x52;
 const BY_DIGEST: u8 = 0x53;
 pub(crate) const RECALL: u8 = 0x54;
-const OF_SUBMISSION: u8 = 0x55;
+const OF_LETTER: u8 = 0x55;
 const ASKED: u8 = 0x56;
 const OUTCOME: u8 = 0x57;
 const UNDER_WAY: u8 = 0x58;
@@ -77,6 +78,7 @@ pub(crate) const ONWARD: u8 = 0x97;
 pub(crate) const STOPPED: u8 = 0x98;
 const SPOKEN_OF: u8 = 0x99;
 const NOTICED: u8 = 0x9a;
+const LEFT: u8 = 0x9b;
 const RETENTION: u8 = 0x9e;
 
 pub(crate) fn submission(id: OriginId) -> Vec<u8> {
@@ -194,8 +196,13 @@ pub(crate) fn recall(id: RecallId) -> Vec<u8> {
     Key::table(RECALL).array(&id.0).finish()
 }
 
-pub(crate) fn of_submission(id: OriginId) -> Vec<u8> {
-    Key::table(OF_SUBMISSION).array(&id.0).finish()
+pub(crate) fn of_letter(digest: ContentDigest, account: AccountId) -> Vec<u8> {
+    let key = Key::table(OF_LETTER).array(&digest.0);
+    key.u32(account.0).finish()
+}
+
+pub(crate) fn left(id: RecallId) -> Vec<u8> {
+    Key::table(LEFT).array(&id.0).finish()
 }
 
 pub(crate) fn asked(account: AccountId) -> Vec<u8> {

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tern_base::{AccountId, Timestamp};
-use tern_mailbox::{ExposureLevel, Origins, SealTag};
+use tern_mailbox::{Carriage, ExposureLevel, SealTag};
 use tern_store::{Transaction, Verdict};
 
 use crate::restore::is_put_back;
@@ -26,11 +26,8 @@ pub(crate) struct Elsewhere {
     /// The recalls of the same letter, or of one that it carries: that may have been taken back, and
     /// it with that.
     tags: Vec<SealTag>,
-    /// The recalls of the same sendings, whose outcomes stay when what they held is purged.
+    /// The recalls of what the same account sent of it, whose outcomes stay when what they held is purged.
     recalls: BTreeSet<RecallId>,
-    /// Brought by which transactions the copies are that this recall covers: one that somebody else
-    /// sent is another one.
-    origins: Origins,
 }
 
 impl Elsewhere {
@@ -53,17 +50,9 @@ impl Recalls {
             tags.extend(self.mailboxes.seal_tags_in(txn, digest)?);
         }
         tags.retain(|tag| *tag != recall.id.tag());
-        let mut recalls = BTreeSet::new();
-        for sending in recall.sendings() {
-            recalls.extend(self.recalls_of(sending)?);
-        }
+        let mut recalls = BTreeSet::from_iter(self.recalls_of(&facts.submission)?);
         recalls.remove(&recall.id);
-        let (_, origins) = self.covered(recall, facts)?;
-        Ok(Elsewhere {
-            tags,
-            recalls,
-            origins,
-        })
+        Ok(Elsewhere { tags, recalls })
     }
 
     /// The outcomes of all recipients without a copy of whom other recalls hold one: for plans, which are
@@ -77,6 +66,8 @@ impl Recalls {
         tern_store::transact(&*self.engine, |txn| {
             let mut taken = BTreeMap::new();
             let elsewhere = self.elsewhere_in(txn, recall, facts)?;
+            let whole = facts.copies.iter().filter(|copy| copy.carrier.is_none());
+            let holders: BTreeSet<AccountId> = whole.map(|copy| copy.account).collect();
             let accounts = facts
                 .targets
                 .iter()
@@ -84,7 +75,8 @@ impl Recalls {
                     Destination::Account(account) => Some(account),
                     Destination::Outside { .. } | Destination::Nowhere => None,
                 });
-            for account in accounts.filter(|_| !elsewhere.is_empty()) {
+            let without = |account: &AccountId| !elsewhere.is_empty() && !holders.contains(account);
+            for account in accounts.filter(without) {
                 let one = self.taken_elsewhere_in(txn, recall, facts, &elsewhere, account, now)?;
                 taken.extend(one.map(|outcome| (account, outcome)));
             }
@@ -107,7 +99,12 @@ impl Recalls {
         for tag in &elsewhere.tags {
             for copy in self.mailboxes.vaulted_of_in(txn, *tag, account)? {
                 let row = &copy.row.message;
-                let covered = row.digest == recall.digest && elsewhere.origins.covers(row.origin);
+                // One that somebody else sent is another one.
+                let covered = row.digest == recall.digest
+                    && row.letters().any(|letter| {
+                        let brought_by = Carriage::brought_by(letter.carriage, row.origin);
+                        letter.digest == recall.digest && facts.origins.covers(brought_by)
+                    });
                 if covered && !is_put_back(recall, &copy) {
                     let exposure = facts.exposures.get(&(account, copy.message));
                     found.push(CopyOutcome::withdrawn(exposure.cloned(), now));

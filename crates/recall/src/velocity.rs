@@ -20,9 +20,10 @@ use tern_store::{Transaction, Verdict};
 
 use crate::asked::{Asked, asked_in};
 use crate::audit::audit_entry;
+use crate::audit::by_requester;
 use crate::chosen::is_chosen;
+use crate::grant::NotSealed;
 use crate::report::landing;
-use crate::request::{NotSealed, by_requester};
 use crate::status::each_row;
 use crate::tell::Letter;
 use crate::{
@@ -143,7 +144,8 @@ impl Recalls {
         }
         let targets = submission::targets(&*self.engine, found.id)?.into_iter();
         let chosen = targets.filter(|target| is_chosen(target, &request.chosen));
-        let mut named = match self.named(found, &request.chosen)? {
+        let origins = self.origins(found, request.is_set_when_sent(found))?;
+        let mut named = match self.named(found, &origins, &request.chosen)? {
             Cover::Only(accounts) | Cover::Except(accounts) => accounts,
         };
         let mut covers = 0;

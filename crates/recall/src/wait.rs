@@ -14,7 +14,7 @@ use tern_base::{AccountId, Timestamp};
 use tern_policy::{Authentication, Device};
 use tern_store::Transaction;
 
-use crate::request::NotSealed;
+use crate::grant::NotSealed;
 use crate::shown::quoted;
 use crate::{
     Recall, RecallError, RecallId, Recalls, Refusal, Requested, Requester, State, limits, tables,
@@ -291,10 +291,16 @@ impl Recalls {
         let Some(submission) = asked.submission else {
             return Ok(None);
         };
+        let Some(found) = self.submission_found(asked)? else {
+            return Ok(None);
+        };
         let range = tables::waits_for(&who(requester, asked.state), submission);
         for (key, _) in txn.scan(&range, limits::MAX_WAITING)?.rows {
             let waiting = self.recall_in(txn, tables::read_waits(&key)?)?;
-            if waiting.state.is_waiting() && waiting.takes_all_of(asked) {
+            let takes = waiting.takes_all_of(asked) && begins_no_later(&waiting, asked);
+            // What a message says of itself when it is sent is said of that sending alone.
+            let alone = waiting.id.is_expiry_of(&found);
+            if waiting.state.is_waiting() && takes && !alone {
                 return Ok(Some(waiting));
             }
         }
@@ -316,6 +322,15 @@ impl Recalls {
         let range = tables::waits_of(&who(requester, state));
         let page = txn.scan(&range, most)?;
         Ok((page.rows.len() >= most).then_some(refusal))
+    }
+}
+
+/// Whether a recall that waits takes the message back no later than is asked for, once it is freed.
+fn begins_no_later(waiting: &Recall, asked: &Recall) -> bool {
+    match (waiting.expires, asked.expires) {
+        (None, _) => true,
+        (Some(at), Some(asked)) => at <= asked,
+        (Some(_), None) => false,
     }
 }
 

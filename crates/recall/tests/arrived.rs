@@ -12,8 +12,9 @@ use tern_mailbox::{Access, INBOX, Landing, Lineage};
 use tern_policy::{Authentication, Selection};
 use tern_recall::arrival::record_arrival_in;
 use tern_recall::{
-    Arrival, BatchId, Destination, HoldId, NewHold, Notices, Reach, RecallError, Refusal, Request,
-    Requested, Requester, Retract, Scope, Search, Selector, State, Submission, Target, submission,
+    Arrival, BatchId, Destination, HoldId, NewHold, Notices, Outcome, Reach, Reason, RecallError,
+    Refusal, Request, Requested, Requester, Retract, Scope, Search, Selector, State, Submission,
+    Target, submission,
 };
 use tern_store::Verdict;
 
@@ -30,6 +31,11 @@ fn operator() -> Requester {
 
 /// A letter of Alice's by its `From:` comes in for somebody, from the address of a list.
 fn arrive(house: &mut House, to: AccountId, n: usize) -> Submission {
+    arrive_for(house, (to, "bob@example.org"), n)
+}
+
+/// The same, by this address.
+fn arrive_for(house: &mut House, (to, address): (AccountId, &str), n: usize) -> Submission {
     let now = house.now;
     let id = OriginId::new(now, &mut house.entropy);
     let prepared = house.mailboxes.prepare(house.letter(n), now).unwrap();
@@ -65,7 +71,7 @@ fn arrive(house: &mut House, to: AccountId, n: usize) -> Submission {
         submission: came.clone(),
         from: "alice@example.org".into(),
     };
-    let target = Target::of("bob@example.org", &[], Destination::Account(to));
+    let target = Target::of(address, &[], Destination::Account(to));
     tern_store::transact(&house.engine, |txn| -> Result<_, tern_store::StoreError> {
         record_arrival_in(txn, &arrival)?;
         submission::record_targets_in(txn, id, 0, std::slice::from_ref(&target));
@@ -245,4 +251,55 @@ fn an_address_that_leads_to_nobody_here_is_a_mistake_whoever_sent_the_message() 
     assert_eq!(planned.map(drop), Err(wrong.clone()));
     assert_eq!(house.recalls.retract(&retract, house.now), Err(wrong));
     assert_eq!(house.uids(BOB, INBOX), [1]);
+}
+
+/// A wave comes in, each recipient a message of their own, and more of it is on its way when somebody is
+/// chosen.
+#[test]
+fn who_is_chosen_is_kept_from_what_comes_in_next() {
+    let mut house = House::new();
+    let first = arrive(&mut house, BOB, 1);
+    let mut request = retract(&mut house, &first);
+    request.chosen = vec!["carol@example.org".into()];
+    let answer = house.recalls.request(&request, house.now).unwrap();
+    assert_eq!(answer, Requested::Sealed(request.id));
+    let carols = (CAROL, "carol@example.org");
+    arrive_for(&mut house, carols, 1);
+    house.recalls.run(request.id, house.now).unwrap();
+    house.now = house.now.plus_millis(1_000);
+    arrive_for(&mut house, carols, 1);
+    house.recalls.run_open(house.now).unwrap();
+    assert!(house.uids(CAROL, INBOX).is_empty());
+    assert_eq!(house.uids(BOB, INBOX), [1]);
+    let late = (
+        "carol@example.org",
+        Outcome::BlockedLate,
+        Reason::LateDelivery,
+    );
+    let bobs = ("bob@example.org", Outcome::KeptByPolicy, Reason::NotChosen);
+    let mut outcomes = house.outcomes(request.id);
+    outcomes.sort_by_key(|line| line.0);
+    assert_eq!(outcomes, [bobs, late, late]);
+    let mut again = retract(&mut house, &first);
+    again.chosen = request.chosen;
+    let answer = house.recalls.request(&again, house.now).unwrap();
+    assert_eq!(answer, Requested::Joined(request.id));
+    house.check();
+}
+
+/// What came in once is one recall's, whichever of its messages is named.
+#[test]
+fn what_came_in_more_than_once_is_recalled_once() {
+    let mut house = House::new();
+    let first = arrive(&mut house, BOB, 1);
+    house.now = house.now.plus_millis(1_000);
+    let second = arrive_for(&mut house, (CAROL, "carol@example.org"), 1);
+    let request = retract(&mut house, &second);
+    house.recalls.request(&request, house.now).unwrap();
+    house.recalls.run(request.id, house.now).unwrap();
+    let again = retract(&mut house, &first);
+    let answer = house.recalls.request(&again, house.now).unwrap();
+    assert_eq!(answer, Requested::Joined(request.id));
+    assert!(house.uids(BOB, INBOX).is_empty());
+    house.check();
 }

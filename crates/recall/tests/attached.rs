@@ -25,9 +25,11 @@ fn forward(n: usize, attached: &[u8]) -> Vec<u8> {
 /// What became of the messages of an account that carry the letter.
 fn carried(house: &House, id: RecallId, account: AccountId) -> Vec<(Outcome, Reason)> {
     let all = house.copy_outcomes(id).into_iter();
-    all.filter(|(of, _, outcome)| *of == account && outcome.carriage == Some(Carriage::Attached))
-        .map(|(_, _, outcome)| (outcome.outcome, outcome.reason))
-        .collect()
+    all.filter(|(of, _, outcome)| {
+        *of == account && outcome.carriage.is_some_and(Carriage::is_attached)
+    })
+    .map(|(_, _, outcome)| (outcome.outcome, outcome.reason))
+    .collect()
 }
 
 fn restore(house: &mut House, id: RecallId, sent: &Submission) {

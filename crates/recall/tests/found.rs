@@ -35,7 +35,11 @@ fn a_letter_sent_twice_and_recalled_twice_stays_while_one_recall_stands() {
     let mut house = House::new();
     let first = house.submit(ALICE, &[BOB], &[], 1);
     let second = house.submit(ALICE, &[BOB], &[], 1);
-    let one = house.recall(ALICE, &first).id();
+    let mut request = house.request(ALICE, Selector::Submission(first.id));
+    request.chosen = vec!["bob@example.org".into()];
+    let one = request.id;
+    house.recalls.request(&request, house.now).unwrap();
+    house.recalls.run(one, house.now).unwrap();
     assert!(house.uids(BOB, INBOX).is_empty());
     let two = house.recall(ALICE, &second).id();
     for (_, outcome, reason) in house.outcomes(two) {
@@ -147,22 +151,37 @@ fn whoever_had_it_by_another_sending_has_a_line_too() {
 }
 
 #[test]
-fn where_recipients_are_chosen_other_sendings_stay() {
+fn where_recipients_are_chosen_other_sendings_to_others_stay() {
     let mut house = House::new();
-    let first = house.submit(ALICE, &[BOB], &["one@elsewhere.test"], 1);
-    let second = house.submit(ALICE, &[CAROL], &["one@elsewhere.test"], 1);
+    let (one, two) = ("one@elsewhere.test", "two@elsewhere.test");
+    let first = house.submit(ALICE, &[BOB], &[one], 1);
+    let second = house.submit(ALICE, &[CAROL], &[one, two], 1);
+    house.submit(ALICE, &[DAVE], &[two], 1);
     let mut request = house.request(ALICE, Selector::Submission(first.id));
-    request.chosen = vec!["one@elsewhere.test".to_owned()];
+    request.chosen = vec![one.to_owned()];
     house.recalls.request(&request, house.now).unwrap();
     house.recalls.run(request.id, house.now).unwrap();
     let lines = house.outcomes(request.id);
-    let taken = ("one@elsewhere.test", Outcome::Prevented, Reason::Queued);
+    let to = |address| lines.iter().filter(move |line| line.0 == address);
+    let taken = (one, Outcome::Prevented, Reason::Queued);
     assert_eq!(
-        lines.iter().filter(|line| **line == taken).count(),
-        1,
+        to(one).copied().collect::<Vec<_>>(),
+        [taken; 2],
         "{lines:?}"
     );
-    let item = tern_queue::status(&house.engine, house.items(&second)[0]).unwrap();
+    let left = (two, Outcome::KeptByPolicy, Reason::NotChosen);
+    assert_eq!(to(two).copied().collect::<Vec<_>>(), [left; 2], "{lines:?}");
+    // Whom she chose is told of by the address that she wrote, whichever sending that was in.
+    let told = house
+        .recalls
+        .sender_status(request.id, 9)
+        .unwrap()
+        .addressed;
+    assert!(
+        told.iter()
+            .any(|line| line.recipient.as_deref() == Some(one))
+    );
+    let item = tern_queue::status(&house.engine, house.items(&second)[1]).unwrap();
     assert!(
         matches!(item, Some(tern_queue::Status::Live(_))),
         "{item:?}"
@@ -436,5 +455,84 @@ fn help_comes_only_where_there_is_much_to_withdraw() {
     assert_eq!(there(&house), 0);
     let tally = house.recalls.tally(request.id).unwrap();
     assert_eq!(tally.of(Outcome::WithdrawnUnexposed), 300);
+    house.check();
+}
+
+/// She sends it to one who was chosen once the seal has fallen: that is hers to do, and no hold of anybody's.
+#[test]
+fn what_is_sent_to_one_who_was_chosen_after_the_seal_stays_and_can_be_asked_for() {
+    let mut house = House::new();
+    let chosen = vec!["account3@example.org".to_owned()];
+    let first = house.submit(ALICE, &[BOB], &[], 1);
+    let mut request = house.request(ALICE, Selector::Submission(first.id));
+    request.chosen.clone_from(&chosen);
+    house.recalls.request(&request, house.now).unwrap();
+    house.now = house.now.plus_millis(1_000);
+    let second = house.submit(ALICE, &[CAROL], &[], 1);
+    house.recalls.run(request.id, house.now).unwrap();
+    assert_eq!(house.uids(CAROL, INBOX), [1]);
+    let outcomes = house.outcomes(request.id);
+    let held = |line: &&(&str, Outcome, Reason)| line.1 == Outcome::KeptOnHoldVisible;
+    assert_eq!(outcomes.iter().find(held), None, "nobody holds anything");
+    let mut again = house.request(ALICE, Selector::Submission(second.id));
+    again.chosen = chosen;
+    let answer = house.recalls.request(&again, house.now).unwrap();
+    assert_eq!(answer, Requested::Sealed(again.id));
+    house.recalls.run(again.id, house.now).unwrap();
+    assert!(house.uids(CAROL, INBOX).is_empty());
+    house.check();
+}
+
+/// Each copy is told of once, whichever sending is named.
+#[test]
+fn a_letter_that_was_sent_twice_is_recalled_once() {
+    let mut house = House::new();
+    let first = house.submit(ALICE, &[BOB], &[], 1);
+    house.now = house.now.plus_millis(1_000);
+    let second = house.submit(ALICE, &[CAROL], &[], 1);
+    let all = house.recall(ALICE, &first);
+    assert!(matches!(all, Requested::Sealed(_)), "{all:?}");
+    assert_eq!(house.recall(ALICE, &second), Requested::Joined(all.id()));
+    assert_eq!(house.outcomes(all.id()).len(), 2);
+    house.check();
+}
+
+/// What one recall took of another sending, and was purged since, its owner has not deleted.
+#[test]
+fn what_a_recall_of_another_sending_took_is_not_said_to_be_deleted_once_it_is_purged() {
+    let mut house = House::new();
+    let first = house.submit(ALICE, &[BOB], &[], 1);
+    house.now = house.now.plus_millis(1_000);
+    let second = house.submit(ALICE, &[CAROL], &[], 1);
+    let mut request = house.request(ALICE, Selector::Submission(first.id));
+    request.chosen = vec!["account3@example.org".into()];
+    house.recalls.request(&request, house.now).unwrap();
+    house.recalls.run(request.id, house.now).unwrap();
+    assert!(house.uids(CAROL, INBOX).is_empty());
+    house.now = house.now.plus_millis(91 * 24 * 3_600_000);
+    assert_eq!(house.recalls.purge(house.now).unwrap(), 1);
+    let id = house.recall(ALICE, &second).id();
+    let outcomes = house.outcomes(id);
+    let gone = outcomes.iter().find(|line| line.1 == Outcome::AlreadyGone);
+    assert_eq!(gone, None, "{outcomes:?}");
+    house.check();
+}
+
+/// What kept it away is over: it can be asked for again.
+#[test]
+fn what_comes_back_once_the_tombstone_is_over_can_be_taken_back_again() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB], &[], 1);
+    let first = house.recall(ALICE, &sent);
+    assert_eq!(house.recall(ALICE, &sent), Requested::Joined(first.id()));
+    house.now = house.now.plus_millis(91 * 24 * 3_600_000);
+    assert!(house.land(&sent, BOB, 1).sealed.is_none());
+    let mut request = house.request(ALICE, Selector::Submission(sent.id));
+    // So late nobody but an operator may.
+    request.requester.account = None;
+    let second = house.recalls.request(&request, house.now).unwrap();
+    assert_eq!(second, Requested::Sealed(request.id));
+    house.recalls.run(request.id, house.now).unwrap();
+    assert!(house.uids(BOB, INBOX).is_empty());
     house.check();
 }

@@ -259,7 +259,7 @@ fn who_may_not_plan_a_recall_is_not_told_what_was_taken_back() {
     assert_eq!(taken, Some(Refusal::AlreadyRecalled));
     for chosen in ["bob@example.org", "account3@example.org"] {
         let told = plan(&mut house, CAROL, chosen);
-        assert_eq!(told, Some(Refusal::NotYours), "{chosen}");
+        assert_eq!(told, Some(Refusal::NotFound), "{chosen}");
     }
     house.check();
 }

@@ -91,7 +91,7 @@ fn what_was_sent_on_outside_is_stopped_or_said_to_have_left() {
     house.check();
     let attached = house.recalls.outcomes(id).unwrap().into_iter();
     let mut attached = attached.filter(|(subject, _)| matches!(subject, Subject::Onward(..)));
-    assert!(attached.all(|(_, outcome)| outcome.carriage == Some(Carriage::Attached)));
+    assert!(attached.all(|(_, outcome)| outcome.carriage.is_some_and(Carriage::is_attached)));
     // The attempt comes to nothing, and there is no other.
     house.relay_leased(
         items[1],

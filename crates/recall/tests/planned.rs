@@ -186,3 +186,48 @@ fn what_was_sent_again_without_a_time_stays() {
     assert_eq!(house.uids(CAROL, INBOX).len(), 1);
     house.check();
 }
+
+/// What a header takes back of its own sending is not all that somebody may ask for.
+#[test]
+fn what_a_time_of_its_own_left_can_be_asked_for() {
+    let mut house = House::by_default();
+    let at = house.now.plus_millis(60 * 60 * 1000);
+    let planned = plan(&mut house, 1, at);
+    let again = house.submit(ALICE, &[CAROL], &[], 1);
+    house.now = at;
+    house.recalls.run_open(house.now).unwrap();
+    assert_eq!(house.uids(CAROL, INBOX).len(), 1);
+    let request = house.request(ALICE, Selector::Letter(ALICE, again.digest, None));
+    let answer = house.recalls.request(&request, house.now).unwrap();
+    assert_eq!(answer, Requested::Sealed(request.id), "not {planned:?}");
+    house.recalls.run(request.id, house.now).unwrap();
+    assert!(house.uids(CAROL, INBOX).is_empty());
+    house.check();
+}
+
+/// One that waits for a later time, or for the time that a message says of itself, is not what is asked for.
+#[test]
+fn a_request_for_an_earlier_time_waits_for_itself() {
+    let mut house = House::new();
+    let hours = |n: u64| house.now.plus_millis(n * 60 * 60 * 1000);
+    let (early, late, latest) = (hours(1), hours(2), hours(3));
+    let sent = house.submit(ALICE, &[BOB], &[], 1);
+    let mut ask = |expires| {
+        let mut request = house.request(ALICE, Selector::Submission(sent.id));
+        request.expires = Some(expires);
+        (
+            request.id,
+            house.recalls.request(&request, house.now).unwrap(),
+        )
+    };
+    let (first, waits) = ask(late);
+    assert_eq!(waits, Requested::Waiting(first, Awaited::Time { at: late }));
+    let (second, waits) = ask(early);
+    assert_eq!(
+        waits,
+        Requested::Waiting(second, Awaited::Time { at: early })
+    );
+    let (_, waits) = ask(latest);
+    assert!([first, second].contains(&waits.id()), "{waits:?}");
+    house.check();
+}

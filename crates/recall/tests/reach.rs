@@ -413,3 +413,35 @@ fn a_report_overtaken_by_an_outcome_is_written_again() {
     assert!(house.report(ALICE).contains("3 copies in all"));
     house.check();
 }
+
+/// How many copies are unread says who has read theirs: to look counts as to ask.
+#[test]
+fn a_look_at_what_is_unread_counts_as_a_request() {
+    let mut house = House::by_default();
+    let sent = house.submit(ALICE, &[BOB], &[], 1);
+    let mut request = house.request(ALICE, Selector::Submission(sent.id));
+    let look = |request: &tern_recall::Request| house.recalls.dry_run(request, house.now).unwrap();
+    for _ in 0..20 {
+        assert!(look(&request).is_ok(), "all copies");
+    }
+    request.selection = tern_policy::Selection::OnlyUnread;
+    for n in 0..10 {
+        assert!(look(&request).is_ok(), "{n}");
+    }
+    assert_eq!(look(&request).unwrap_err(), Refusal::RateLimited);
+    house.check();
+}
+
+/// To plan what somebody else sent is told nothing, not even that there is such a message.
+#[test]
+fn a_plan_of_what_is_not_ones_own_finds_nothing() {
+    let mut house = House::by_default();
+    let hers = house.submit(ALICE, &[BOB], &[], 1);
+    let mut none = hers.id;
+    none.0[15] ^= 1;
+    for id in [hers.id, none] {
+        let request = house.request(BOB, Selector::Submission(id));
+        let plan = house.recalls.plan(&request, house.now).unwrap();
+        assert_eq!(plan.unwrap_err(), Refusal::NotFound);
+    }
+}

@@ -5,6 +5,8 @@
 
 use tern_base::{ContentDigest, EmailAddress, OriginId, Timestamp};
 
+use crate::server::TOKEN_KEY;
+
 /// Where in a letter a mark stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
@@ -46,8 +48,9 @@ pub(crate) struct Letter {
     pub(crate) recipients: Vec<EmailAddress>,
     pub(crate) content: Vec<u8>,
     pub(crate) digest: ContentDigest,
-    /// The letters inside it, the outermost first.
-    pub(crate) carried: Vec<ContentDigest>,
+    /// The letters inside it, the outermost first, each with the transaction that had sent it out where its
+    /// token says so.
+    pub(crate) carried: Vec<(ContentDigest, Option<OriginId>)>,
     /// Whether it has the two attachments.
     pub(crate) has_attachments: bool,
     /// The letter that it is with something added, whose marks stand in it.
@@ -115,12 +118,20 @@ pub(crate) struct Draft<'a> {
     pub(crate) size: Size,
     /// The Message-ID of another sender's letter, where one is to be imitated.
     pub(crate) message_id: Option<u32>,
-    /// The letter that it forwards as an attachment, in place of any other.
-    pub(crate) forwards: Option<&'a Letter>,
+    /// The letter that it forwards as an attachment, in place of any other, with the transaction that had
+    /// brought it to whoever forwards it.
+    pub(crate) forwards: Option<&'a (Letter, Option<OriginId>)>,
     pub(crate) now: Timestamp,
 }
 
 impl Letter {
+    /// The letter as somebody has it to whom this transaction brought it.
+    pub(crate) fn as_sent_by(&self, origin: Option<OriginId>) -> Vec<u8> {
+        let token = origin.map(|of| tern_recall::token::issue(&TOKEN_KEY, of, self.digest));
+        let field = token.map(|token| format!("{}: {token}\r\n", tern_recall::token::HEADER));
+        [field.unwrap_or_default().as_bytes(), &self.content].concat()
+    }
+
     pub(crate) fn compose(draft: Draft<'_>, content_key: &[u8; 32]) -> Self {
         let Draft {
             number, mail_from, ..
@@ -139,14 +150,14 @@ impl Letter {
             Size::Large => 2 * tern_store::limits::BLOB_PIECE / line.len() + 40,
             _ => 6,
         };
-        if let Some(letter) = draft.forwards {
+        if let Some((letter, of)) = draft.forwards {
             let cut = format!("fwd{number}");
             text.push_str(&format!(
                 "Content-Type: multipart/mixed; boundary={cut}\r\n\r\n--{cut}\r\n\r\n"
             ));
             text.push_str(&line.repeat(lines));
             text.push_str(&format!("--{cut}\r\nContent-Type: message/rfc822\r\n\r\n"));
-            text.push_str(&String::from_utf8_lossy(&letter.content));
+            text.push_str(&String::from_utf8_lossy(&letter.as_sent_by(*of)));
             text.push_str(&format!("--{cut}--\r\n"));
         } else if draft.size == Size::WithAttachments {
             text.push_str("Content-Type: multipart/mixed; boundary=cut\r\n\r\n--cut\r\n\r\n");
@@ -166,8 +177,8 @@ impl Letter {
         }
         let content = text.into_bytes();
         let inner = draft.forwards.iter();
-        let inner = inner.flat_map(|letter| {
-            let itself = std::iter::once(letter.digest);
+        let inner = inner.flat_map(|(letter, of)| {
+            let itself = std::iter::once((letter.digest, *of));
             itself.chain(letter.carried.iter().copied())
         });
         Self {

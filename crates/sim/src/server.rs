@@ -17,7 +17,7 @@ use crate::engine::SimEngine;
 
 /// The keys that must be the same at each start.
 pub(crate) const CONTENT_KEY: [u8; 32] = [7; 32];
-const TOKEN_KEY: [u8; 32] = [8; 32];
+pub(crate) const TOKEN_KEY: [u8; 32] = [8; 32];
 
 /// The domain of the simulated organisation.
 pub(crate) const DOMAIN: &str = "example.org";

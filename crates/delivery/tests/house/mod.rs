@@ -27,6 +27,13 @@ pub(crate) fn address(text: &str) -> EmailAddress {
     EmailAddress::parse(text).unwrap()
 }
 
+/// A letter as those have it to whom this submission brought it.
+pub(crate) fn as_sent_by(sent: OriginId, letter: &str) -> String {
+    let digest = tern_mime::content_digest(&[3; 32], letter.as_bytes());
+    let token = tern_recall::token::issue(&TOKEN_KEY, sent, digest);
+    format!("Recall-Token: {token}\r\n{letter}")
+}
+
 fn open(engine: Arc<dyn Engine>) -> (Arc<Mailboxes>, Delivery) {
     let keys = tern_recall::Keys {
         content: [3; 32],

@@ -16,7 +16,7 @@ use tern_store::StoreError;
 
 use super::place::audit_hold;
 use super::{Hold, HoldId};
-use crate::request::by_requester;
+use crate::audit::by_requester;
 use crate::{RecallError, RecallId, Recalls, Requester, Submission, limits, submission};
 
 /// A copy under a hold.

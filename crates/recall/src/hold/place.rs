@@ -8,7 +8,7 @@ use tern_store::{Transaction, Verdict};
 
 use super::book::{Head, head_in};
 use super::{Hold, HoldId, Scope};
-use crate::request::by_requester;
+use crate::audit::by_requester;
 use crate::{RecallError, Recalls, Requester, limits, tables};
 
 /// A hold to place.

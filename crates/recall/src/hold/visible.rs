@@ -5,12 +5,12 @@
 
 use roaring::RoaringBitmap;
 use tern_base::Timestamp;
-use tern_mailbox::{CopyRow, MailboxError};
+use tern_mailbox::{CopyRow, MailboxError, Origins};
 use tern_store::Transaction;
 
 use super::Hold;
 use super::book::Head;
-use crate::{Destination, Reach, RecallError, Recalls, Submission, rivals, submission};
+use crate::{Destination, Reach, RecallError, Recalls, Submission, submission};
 
 impl Recalls {
     /// Whether a copy of a submission is held.
@@ -51,7 +51,7 @@ impl Recalls {
     /// that is so: a seal rests on them.
     pub(crate) fn visible(
         &self,
-        found: &Submission,
+        (found, origins): (&Submission, &Origins),
         reach: Reach,
         now: Timestamp,
     ) -> Result<(Head, RoaringBitmap), RecallError> {
@@ -72,7 +72,7 @@ impl Recalls {
         }
         // Copies are looked at one by one only where such a hold asks for it.
         if !others.is_empty() {
-            self.add_holders(&others, found, reach, &mut accounts)?;
+            self.add_holders(&others, (found, origins), reach, &mut accounts)?;
         }
         Ok((head, accounts))
     }
@@ -81,13 +81,12 @@ impl Recalls {
     fn add_holders(
         &self,
         holds: &[&Hold],
-        found: &Submission,
+        (found, origins): (&Submission, &Origins),
         reach: Reach,
         accounts: &mut RoaringBitmap,
     ) -> Result<(), RecallError> {
-        let origins = rivals::origins(&*self.engine, found)?;
-        let mut copies = self.copies_and_carriers(found.digest)?;
-        copies.retain(|copy| origins.covers(copy.origin) && reach.reaches(copy.carriage()));
+        let mut copies = self.copies_and_carriers(found.digest, origins)?;
+        copies.retain(|copy| reach.reaches(copy.carriage()));
         for copy in copies {
             if !accounts.contains(copy.account.0) && self.fits_any(holds, &copy)? {
                 accounts.insert(copy.account.0);

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tern_base::{
-    AccountId, Domain, EmailAddress, Entropy, MailboxId, MessageId, OriginId, SeededEntropy,
-    Timestamp, Uid,
+    AccountId, ContentDigest, Domain, EmailAddress, Entropy, MailboxId, MessageId, OriginId,
+    SeededEntropy, Timestamp, Uid,
 };
 use tern_directory::{DirectoryError, FactorKey, NewTotp, RecoveryCodes};
 use tern_mailbox::{
@@ -43,6 +43,40 @@ const FOLDERS: [FolderSpec; 2] = [
     },
 ];
 
+/// Clients bring, and attach, what they had from here, as it was: with the token of a submission of
+/// whoever sent the letter first. What bears [`FOREIGN`] they had from elsewhere. (Tokens themselves are the delivery's.)
+struct AsItWasSent(Arc<dyn Engine>);
+
+/// A field that is no part of a letter.
+pub(crate) const FOREIGN: &str = "X-From: elsewhere\r\n";
+
+impl tern_mailbox::Recogniser for AsItWasSent {
+    fn sent_by(&self, digest: ContentDigest, octets: &[u8]) -> Option<OriginId> {
+        let foreign = octets.starts_with(FOREIGN.as_bytes());
+        let sent = |n| submission::by_digest(&*self.0, AccountId(n), digest).unwrap();
+        let first = (1..10).find_map(sent).map(|sent| sent.id);
+        first.filter(|_| !foreign)
+    }
+
+    fn submitted_by(
+        &self,
+        account: AccountId,
+        digest: ContentDigest,
+    ) -> Result<Option<OriginId>, MailboxError> {
+        let found = submission::by_digest(&*self.0, account, digest)?;
+        Ok(found.map(|found| found.id))
+    }
+
+    fn came_back(
+        &self,
+        _: &tern_mime::ParsedMessage,
+        content: &[u8],
+    ) -> Result<Option<(ContentDigest, OriginId)>, MailboxError> {
+        let digest = tern_mime::content_digest(&[7; 32], content);
+        Ok(self.sent_by(digest, content).map(|of| (digest, of)))
+    }
+}
+
 pub(crate) struct House {
     pub(crate) engine: MemEngine,
     pub(crate) mailboxes: Arc<Mailboxes>,
@@ -52,14 +86,20 @@ pub(crate) struct House {
     policy: Arc<dyn Policy>,
 }
 
-/// The parts that a server has, over an engine.
+/// The parts that a server has, over an engine; but for who recognises what came back.
 fn opened_over(engine: Arc<dyn Engine>, policy: &Arc<dyn Policy>) -> (Arc<Mailboxes>, Recalls) {
-    let keys = Keys {
-        content: [7; 32],
-        token: [9; 32],
+    let hooks = Hooks {
+        marked: Some(RECALL_KEYWORD),
+        watched: Some(RECALL_MAILBOX),
+        keeper: Some(Arc::new(HoldBook::default())),
+        recogniser: Some(Arc::new(AsItWasSent(Arc::clone(&engine)))),
+        ..Hooks::none()
     };
-    let (policy, listener) = (Arc::clone(policy), Arc::new(NoListener));
-    tern_recall::open(engine, keys, policy, Settings::default(), listener).unwrap()
+    let mailboxes = Mailboxes::open(Arc::clone(&engine), [7; 32], Arc::new(NoListener), hooks);
+    let mailboxes = Arc::new(mailboxes.unwrap());
+    let (theirs, policy) = (Arc::clone(&mailboxes), Arc::clone(policy));
+    let recalls = Recalls::open(engine, theirs, policy, Settings::default());
+    (mailboxes, recalls)
 }
 
 impl House {

@@ -141,12 +141,13 @@ impl Organizer {
         let (Some(letter), Some(folder)) = (sim.pick(&known), sim.pick(&self.folders(sim))) else {
             return Ok(());
         };
-        let Some(content) = sim
-            .oracle
-            .borrow()
-            .letter(letter)
-            .map(|l| l.content.clone())
-        else {
+        // As it has it from here, with its token; of what it sent itself, or had from elsewhere, without one.
+        let content = {
+            let oracle = sim.oracle.borrow();
+            let of = oracle.brought_by(self.account, letter);
+            oracle.letter(letter).map(|letter| letter.as_sent_by(of))
+        };
+        let Some(content) = content else {
             return Ok(());
         };
         sim.tell(|| {

@@ -185,13 +185,14 @@ impl Sender {
         (letter.content.len() <= MAX_FORWARDED).then(|| letter.clone())
     }
 
-    /// A letter that this sender knows, to be forwarded as an attachment.
-    fn forwarded(&self, sim: &Sim) -> Option<Letter> {
+    /// A letter that this sender knows, to be forwarded as an attachment, and what has brought it here.
+    fn forwarded(&self, sim: &Sim) -> Option<(Letter, Option<OriginId>)> {
         let account = self.account.filter(|_| sim.chance(200))?;
         let oracle = sim.oracle.borrow();
         let number = sim.pick(&oracle.letters_of(account))?;
         let letter = oracle.letter(number)?;
-        (letter.content.len() <= MAX_FORWARDED).then(|| letter.clone())
+        let of = oracle.brought_by(account, number);
+        (letter.content.len() <= MAX_FORWARDED).then(|| (letter.clone(), of))
     }
 
     fn dial(&mut self, sim: &Sim) {

@@ -49,6 +49,8 @@ pub(crate) struct Copy {
     pub(crate) guests: BTreeSet<AccountId>,
     /// Its owner brought it from somebody else's mailbox.
     pub(crate) brought: bool,
+    /// A client put it there, or it was made of what one did.
+    pub(crate) by_client: bool,
     /// It was about to be served, and perhaps the connection was cut, the process killed, the
     /// commit's answer lost or the letter sealed before an octet left.
     pub(crate) attempted: bool,
@@ -84,6 +86,7 @@ impl Copy {
             served_to: BTreeSet::new(),
             guests: BTreeSet::new(),
             brought: false,
+            by_client: false,
             attempted: false,
             withdrawn: false,
             kept: false,

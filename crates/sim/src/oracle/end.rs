@@ -10,7 +10,7 @@ use tern_recall::{
     submission,
 };
 
-use super::onward::Said;
+use super::onward::{Said, is_same};
 use super::step::of_account;
 use super::{Oracle, Place};
 use crate::letter::Part;
@@ -246,8 +246,10 @@ impl Oracle {
         match copy.carriage_of(recall.digest) {
             None => return Some("it is another letter"),
             Some(carriage)
-                if carriage.filter(|how| !matches!(how, Carriage::Reduced(_)))
-                    != outcome.carriage =>
+                if !is_same(
+                    carriage.filter(|how| !matches!(how, Carriage::Reduced(_))),
+                    outcome.carriage,
+                ) =>
             {
                 return Some("it is carried otherwise");
             }
@@ -382,9 +384,10 @@ impl Oracle {
         origin: OriginId,
         account: AccountId,
     ) -> Option<&'static str> {
-        let mut copies = self.copies.range(of_account(account)).map(|(_, copy)| copy);
+        let copies = self.copies.range(of_account(account)).map(|(_, copy)| copy);
         let there = copies
-            .any(|copy| copy.origin == origin && copy.place.is_within_reach() && !copy.brought);
+            .filter(|copy| copy.origin == origin && !copy.brought && !copy.by_client)
+            .any(|copy| copy.place.is_within_reach());
         (there && recall.state != State::Restored).then_some("is said to be gone and is there")
     }
 

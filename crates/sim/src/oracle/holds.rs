@@ -86,7 +86,8 @@ impl Oracle {
     pub(super) fn perhaps_visible(&self, account: AccountId, digest: ContentDigest) -> bool {
         let carriers = self.letters.values();
         let carriers = carriers.filter(|letter| {
-            letter.carried.contains(&digest) || letter.returned.is_some_and(|(of, _)| of == digest)
+            letter.carried.iter().any(|(of, _)| *of == digest)
+                || letter.returned.is_some_and(|(of, _)| of == digest)
         });
         let carriers: Vec<ContentDigest> = carriers.map(|letter| letter.digest).collect();
         let mut holds = self.holds.values().filter(|hold| hold.visible);

@@ -322,7 +322,16 @@ impl Oracle {
             |one: &&tern_mailbox::Letter| matches!(one.carriage, Some(Carriage::Reduced(_)));
         let left_of = row.iter().find(is_rest).map(|one| one.digest);
         let number = known.or_else(|| self.by_digest.get(&left_of?).copied());
-        let attached = |digest: &ContentDigest| (*digest, Carriage::Attached);
+        // Where it bears no token of its own, it is what its submitter had sent.
+        let attached = |(digest, of): &(ContentDigest, Option<OriginId>)| {
+            let found = row.iter().find(|one| one.digest == *digest);
+            let own = found.and_then(|one| match one.carriage {
+                Some(Carriage::Attached(own)) => own,
+                _ => None,
+            });
+            let own = own.filter(|own| self.is_of_one(origin, *own, *digest));
+            (*digest, Carriage::Attached(of.or(own)))
+        };
         let carried = match known.and_then(|number| self.letters.get(&number)) {
             Some(letter) => {
                 let mut carried: Vec<_> = letter.carried.iter().map(attached).collect();
@@ -340,6 +349,29 @@ impl Oracle {
             }
         };
         Copy::new(number, digest, carried, origin)
+    }
+
+    /// Whether one account has submitted both what a transaction brought and this letter.
+    fn is_of_one(&self, origin: OriginId, own: OriginId, digest: ContentDigest) -> bool {
+        let (Some(one), Some(other)) = (self.arrivals.get(&origin), self.arrivals.get(&own)) else {
+            return false;
+        };
+        let letter = self.letters.get(&other.letter);
+        one.submitter.is_some()
+            && one.submitter == other.submitter
+            && letter.is_some_and(|letter| letter.digest == digest)
+    }
+
+    /// The transaction that has brought a letter to an account, if one that was submitted did.
+    pub(crate) fn brought_by(&self, account: AccountId, letter: u32) -> Option<OriginId> {
+        let copies = self.copies.range(step::of_account(account));
+        let mut origins = copies
+            .filter(|(_, copy)| copy.letter == Some(letter) && copy.lacks().is_none())
+            .map(|(_, copy)| copy.origin);
+        origins.find(|origin| {
+            let arrival = self.arrivals.get(origin);
+            arrival.is_some_and(|it| it.submitter.is_some() && it.letter == letter)
+        })
     }
 
     /// The seal that covers an account's copy now, for what it is or carries, and its letter.
@@ -420,10 +452,7 @@ impl Oracle {
 
     /// Whether a letter is inside a copy.
     fn has_inside(&self, copy: &Copy, number: u32) -> bool {
-        let inside = copy
-            .carried
-            .iter()
-            .filter(|(_, how)| *how == Carriage::Attached);
+        let inside = copy.carried.iter().filter(|(_, how)| how.is_attached());
         let mut inside = inside.filter_map(|(digest, _)| self.by_digest.get(digest));
         inside.any(|letter| self.bears(*letter, number))
     }

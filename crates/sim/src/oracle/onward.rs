@@ -68,9 +68,11 @@ impl Oracle {
         outcome: &CopyOutcome,
     ) -> Option<&'static str> {
         let arrival = self.arrivals.get(&origin)?;
-        match self.carriage_in(recall, arrival) {
+        match self.carriage_in(recall, origin, arrival) {
             None => return Some("is another letter"),
-            Some(carriage) if carriage != outcome.carriage => return Some("is carried otherwise"),
+            Some(carriage) if !is_same(carriage, outcome.carriage) => {
+                return Some("is carried otherwise");
+            }
             Some(_) => {}
         }
         let taken = self.was_taken(origin, address);
@@ -83,7 +85,12 @@ impl Oracle {
     }
 
     /// How a letter carries the one that was taken back; `None` where it has nothing to do with it.
-    fn carriage_in(&self, recall: &Recall, arrival: &Arrival) -> Option<Option<Carriage>> {
+    fn carriage_in(
+        &self,
+        recall: &Recall,
+        origin: OriginId,
+        arrival: &Arrival,
+    ) -> Option<Option<Carriage>> {
         let letter = self.letters.get(&arrival.letter)?;
         if letter.digest == recall.digest {
             return Some(None);
@@ -92,8 +99,10 @@ impl Oracle {
         match back {
             Some((of, sent)) if of == recall.digest => Some(Some(Carriage::Returned(sent))),
             _ => {
-                let inside = letter.carried.contains(&recall.digest);
-                inside.then_some(Some(Carriage::Attached))
+                let sent = submission::submission(&self.observer.mem, origin);
+                let row = sent.ok().flatten().map(|sent| sent.carried);
+                let copy = self.copy_of(letter.digest, &row.unwrap_or_default(), origin);
+                copy.carriage_of(recall.digest)
             }
         }
     }
@@ -107,7 +116,7 @@ impl Oracle {
         }
         let seals = self.seals.get(&recall.digest);
         let seal = seals.and_then(|all| all.iter().find(|seal| seal.tag == recall.id.tag()));
-        match (seal, self.carriage_in(recall, arrival)) {
+        match (seal, self.carriage_in(recall, origin, arrival)) {
             // Where recipients were chosen, of what comes later nothing is said.
             (Some(seal), Some(carriage)) => {
                 seal.outside == Outside::All && seal.covers_outside(origin, None, carriage)
@@ -115,4 +124,10 @@ impl Oracle {
             _ => false,
         }
     }
+}
+
+/// Whether two carriages are the same for whoever reads of them.
+pub(super) fn is_same(one: Option<Carriage>, other: Option<Carriage>) -> bool {
+    let name = |how: Carriage| how.name();
+    one.map(name) == other.map(name)
 }

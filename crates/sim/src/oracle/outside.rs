@@ -3,9 +3,10 @@
 use tern_base::OriginId;
 use tern_mailbox::Carriage;
 use tern_queue::{QueueId, Status};
+use tern_recall::{returned, token};
 
 use super::{Arrival, Oracle};
-use crate::server::CONTENT_KEY;
+use crate::server::{CONTENT_KEY, TOKEN_KEY};
 
 impl Oracle {
     /// Every outside recipient of an acknowledged letter is in the queue or its history.
@@ -35,10 +36,15 @@ impl Oracle {
     pub(crate) fn handed_to_relay(&mut self, item: QueueId, origin: OriginId, content: &[u8]) {
         let digest = tern_mime::content_digest(&CONTENT_KEY, content);
         let message = tern_mime::parse(content);
-        let inner = tern_mime::nested_digests(&CONTENT_KEY, &message, content);
+        let mut inner = Vec::new();
+        tern_mime::each_nested(&CONTENT_KEY, &message, content, |digest, octets| {
+            let token = tern_mime::header_value(octets, token::HEADER);
+            let token = token.map(|text| String::from_utf8_lossy(text.trim_ascii()).into_owned());
+            let tokens = Vec::from_iter(token);
+            let of = returned::sent_by(&TOKEN_KEY, &tokens, digest);
+            inner.push((digest, Some(Carriage::Attached(of))));
+        });
         let number = item.number_in(origin);
-        let inner = inner.into_iter();
-        let inner = inner.map(|digest| (digest, Some(Carriage::Attached)));
         let letters = std::iter::once((digest, None)).chain(inner);
         let covering = letters.flat_map(|(digest, carriage)| {
             let seals = self.seals.get(&digest).into_iter().flatten();

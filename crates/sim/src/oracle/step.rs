@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tern_base::{AccountId, MailboxId, MessageId, Modseq, Timestamp, Uid};
-use tern_mailbox::{CopyRow, Entry, Flags, INBOX, KEPT, MailboxError, SealTag, Vaulted};
+use tern_mailbox::{CopyRow, Entry, Flags, INBOX, KEPT, Lineage, MailboxError, SealTag, Vaulted};
 
 use super::copies::Shown;
 use super::{Copy, Oracle, Permit, Place, Promise};
@@ -327,9 +327,9 @@ impl Oracle {
         if copy.letter.is_none() {
             return;
         }
-        copy.body_out |= !self.arrivals.contains_key(&copy.origin);
         // What was brought from somebody else is on record with both.
         copy.brought = self.may_bring(account);
+        copy.body_out |= copy.by_client && !copy.brought;
         copy.attempted |= copy.brought;
         copy.body_out |= !sources.is_empty() && sources.iter().all(|other| other.body_out_before);
     }
@@ -361,7 +361,7 @@ impl Oracle {
     fn has_copy_of(&self, account: AccountId, copy: &Copy) -> bool {
         let mut met = self.copies.range(of_account(account)).map(|(_, met)| met);
         met.any(|met| {
-            let by_it = met.origin == copy.origin && !met.brought;
+            let by_it = met.origin == copy.origin && !met.brought && !met.by_client;
             by_it && met.place != Place::Unmet && met.lacks().is_none()
         })
     }
@@ -369,14 +369,28 @@ impl Oracle {
     pub(super) fn identify(&self, account: AccountId, message: MessageId) -> Option<Copy> {
         let mailboxes = &self.observer.mailboxes;
         if let Ok(row) = mailboxes.message(account, message) {
-            return Some(self.copy_of(row.digest, &row.carried, row.origin));
+            let mut copy = self.copy_of(row.digest, &row.carried, row.origin);
+            copy.by_client = row.lineage == Lineage::Copied;
+            return Some(copy);
         }
         // Sealed when the observer began to look: the index of copies tells, and of mail of the
         // system's own that of what carries them.
         let is_it = |row: &CopyRow| (row.account, row.message) == (account, message);
         let own = self.by_digest.keys().find_map(|digest| {
             let row = mailboxes.copies(*digest).ok()?.into_iter().find(is_it)?;
-            Some(self.copy_of(*digest, &[], row.origin))
+            let known = self.by_digest.get(digest).and_then(|n| self.letters.get(n));
+            let inside = known.into_iter().flat_map(|letter| &letter.carried);
+            let inside = inside.filter_map(|(inner, _)| {
+                let mut carriers = mailboxes.carriers(*inner).ok()?.into_iter();
+                let (carriage, _) = carriers.find(is_it)?.carrier?;
+                Some(tern_mailbox::Letter {
+                    digest: *inner,
+                    carriage: Some(carriage),
+                })
+            });
+            let mut copy = self.copy_of(*digest, &Vec::from_iter(inside), row.origin);
+            copy.by_client = row.lineage == Lineage::Copied;
+            Some(copy)
         });
         own.or_else(|| {
             self.by_digest.keys().find_map(|digest| {
@@ -518,7 +532,11 @@ impl Oracle {
         let id = (account, message);
         let row = &vaulted.row.message;
         let known = self.copies.get(&id).cloned();
-        let mut copy = known.unwrap_or_else(|| self.copy_of(row.digest, &row.carried, row.origin));
+        let mut copy = known.unwrap_or_else(|| {
+            let mut copy = self.copy_of(row.digest, &row.carried, row.origin);
+            copy.by_client = row.lineage == Lineage::Copied;
+            copy
+        });
         match &copy.place {
             Place::Vault(tag) if *tag == vaulted.row.tag => return,
             // What its owner removed under a hold, perhaps with a mailbox that took a while to go.

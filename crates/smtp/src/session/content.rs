@@ -139,7 +139,10 @@ impl Session {
             return None;
         };
         let (envelope, envelope_memory) = draft.finish();
-        let origin = OriginId::new(now, entropy);
+        let origin = match account {
+            Some(_) => OriginId::new(now, entropy),
+            None => OriginId::new(now, entropy).foreign(),
+        };
         let trace = self.trace(&envelope, origin, now);
         let incoming = Incoming::new(
             trace,
