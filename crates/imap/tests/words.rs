@@ -3,7 +3,6 @@
 
 mod common;
 
-
 use common::{BOB, Client, House, open};
 use tern_store::{Batch, Engine as _};
 

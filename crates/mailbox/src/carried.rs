@@ -242,7 +242,7 @@ impl Mailboxes {
     pub fn letters_of(&self, content: &[u8]) -> Vec<Letter> {
         let digest = tern_mime::content_digest(&self.content_key, content);
         let parsed = tern_mime::parse(content);
-        let looks = self.recogniser.as_deref();
+        let looks = self.hooks.recogniser.as_deref();
         let carried = carried_by(&self.content_key, digest, &parsed, content, looks);
         letters(digest, &carried).collect()
     }

@@ -124,7 +124,7 @@ impl Mailboxes {
         if content.len() > blob::INLINE {
             blob::stage(&*self.engine, blob, &content, now)?;
         }
-        let looks = self.recogniser.as_deref();
+        let looks = self.hooks.recogniser.as_deref();
         let carried = carried_by(&self.content_key, digest, &parsed, &content, looks);
         let parsed = Arc::new(parsed);
         let threading = Threading::of(&parsed, &self.content_key);

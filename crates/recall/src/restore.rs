@@ -12,7 +12,7 @@ use tern_store::{StoreError, Transaction, Verdict};
 use crate::audit::by_requester;
 use crate::audit::{Act, audit_entry, copies_alone};
 use crate::late::{Lines, not_gone_in};
-use crate::request::{ATTEMPTS, by_requester};
+use crate::request::ATTEMPTS;
 use crate::stand_in::note_due_in;
 use crate::there::is_as_judged_in;
 use crate::{

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tern_base::MailboxId;
-use tern_mailbox::{Hooks, Flags, INBOX, Mailboxes, NoListener};
+use tern_mailbox::{Flags, Hooks, INBOX, Mailboxes, NoListener};
 use tern_store::{Batch, Engine as _};
 
 use crate::house::{ALICE, House};

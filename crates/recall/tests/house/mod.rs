@@ -14,14 +14,15 @@ use tern_base::{
 };
 use tern_directory::{DirectoryError, FactorKey, NewTotp, RecoveryCodes};
 use tern_mailbox::{
-    AppendRequest, ExposureLevel, Flags, FolderSpec, INBOX, Landing, Lineage, MailboxError,
+    AppendRequest, ExposureLevel, Flags, FolderSpec, Hooks, INBOX, Landing, Lineage, MailboxError,
     Mailboxes, NoListener, Placed, Role, Served, Share, Viewer,
 };
 use tern_policy::{Authentication, Notice, Policy};
 use tern_queue::{LeaseId, NewItem, QueueId, Schedule};
 use tern_recall::{
-    CopyOutcome, Destination, Keys, Notices, Outcome, Reason, RecallError, RecallId, Recalls,
-    Request, Requested, Requester, Selector, Settings, Subject, Submission, Target, submission,
+    CopyOutcome, Destination, HoldBook, Notices, Outcome, RECALL_KEYWORD, RECALL_MAILBOX, Reason,
+    RecallError, RecallId, Recalls, Request, Requested, Requester, Selector, Settings, Subject,
+    Submission, Target, submission,
 };
 use tern_store::{Engine, MemEngine, Verdict, mem::Injected};
 

@@ -120,6 +120,8 @@ impl Sender {
             Some(_) => vec![address(REQUEST_LOCAL_PART)],
             None => recipients,
         };
+        // What one sent oneself has no token.
+        let asked_for = asked_for.map(|letter| (letter, None));
         let forwarded = asked_for.or_else(|| self.forwarded(sim));
         let imitated = sim.chance(150) && self.account.is_none() && count > 0;
         let draft = Draft {
