@@ -9,7 +9,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use tern_base::Timestamp;
-use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
+use tern_store::{Engine, Read, ReadExt as _, StoreError, Transaction, Verdict, transact};
 
 use crate::append::AuditError;
 use crate::entry::Hash;
@@ -122,18 +122,16 @@ fn signed_tree(reader: &dyn Read) -> Result<Tree, StoreError> {
 pub(crate) fn extend(engine: &dyn Engine, mut tree: Tree, end: u64) -> Result<Tree, AuditError> {
     let snapshot = engine.snapshot()?;
     let first = tree.size() + 1;
-    let mut range = (first <= end).then(|| tables::entries(first, end));
-    while let Some(next) = range {
-        let page = snapshot.scan(&next, limits::MAX_EXPORT_PAGE)?;
-        for (key, value) in &page.rows {
+    if first <= end {
+        snapshot.each(&tables::entries(first, end), |key, value| {
             let sequence = tree.size() + 1;
             if tables::entry_key_sequence(key) != Some(sequence) {
                 return Err(AuditError::Broken);
             }
             let entry = tables::decode_entry(sequence, value).map_err(StoreError::from)?;
             tree.push(entry.leaf());
-        }
-        range = page.next;
+            Ok(())
+        })?;
     }
     match tree.size() == end {
         true => Ok(tree),

@@ -1,7 +1,7 @@
 //! Proving single entries to somebody who has nothing of the rest: each with the few hashes that lead
 //! from it to the root of a signed checkpoint.
 
-use tern_store::{Engine, StoreError};
+use tern_store::{Engine, ReadExt as _, StoreError};
 
 use crate::append::AuditError;
 use crate::checkpoint::{self, Signed};
@@ -33,15 +33,13 @@ pub fn include(engine: &dyn Engine, sequences: &[u64]) -> Result<Inclusion, Audi
     }
     let indexes: Vec<u64> = sequences.iter().map(|sequence| sequence - 1).collect();
     let mut prover = Prover::new(start, end, &indexes);
-    let mut range = (removed < end).then(|| tables::entries(removed + 1, end));
-    while let Some(next) = range {
-        let page = snapshot.scan(&next, limits::MAX_EXPORT_PAGE)?;
-        for (key, value) in &page.rows {
+    if removed < end {
+        snapshot.each(&tables::entries(removed + 1, end), |key, value| {
             let sequence = tables::entry_key_sequence(key).ok_or(StoreError::Damaged)?;
             let entry = tables::decode_entry(sequence, value).map_err(StoreError::from)?;
             prover.push(entry.leaf());
-        }
-        range = page.next;
+            Ok::<_, AuditError>(())
+        })?;
     }
     match prover.finish() {
         Some((proofs, tree)) if tree.root() == signed.checkpoint.root => {

@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 
 use tern_base::AccountId;
-use tern_store::{Read, StoreError, Transaction};
+use tern_store::{Read, ReadExt as _, StoreError, Transaction};
 
 use crate::entry::{Actor, Draft};
 use crate::read::{Filter, entries_of};
@@ -102,16 +102,13 @@ pub(crate) fn check(reader: &dyn Read) -> Result<Option<String>, StoreError> {
         }
         next = page.next;
     }
-    let (mut expected, mut next) = (0u64, Some(tables::entries(1, u64::MAX)));
-    while let Some(range) = next {
-        let page = reader.scan(&range, limits::INDEX_PAGE)?;
-        for (key, value) in &page.rows {
-            let sequence = tables::entry_key_sequence(key).ok_or(StoreError::Damaged)?;
-            let entry = tables::decode_entry(sequence, value)?;
-            expected += terms(&entry.draft).len() as u64;
-        }
-        next = page.next;
-    }
+    let mut expected = 0u64;
+    reader.each(&tables::entries(1, u64::MAX), |key, value| {
+        let sequence = tables::entry_key_sequence(key).ok_or(StoreError::Damaged)?;
+        let entry = tables::decode_entry(sequence, value)?;
+        expected += terms(&entry.draft).len() as u64;
+        Ok::<_, StoreError>(())
+    })?;
     let differ = format!("the index of the log has {rows} rows, not {expected}");
     Ok((rows != expected).then_some(differ))
 }

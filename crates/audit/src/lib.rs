@@ -37,7 +37,7 @@ pub mod trunk;
 pub mod verify;
 
 pub use append::{Appended, AuditError, append, append_in};
-pub use check::{Finding, check};
+pub use check::check;
 pub use checkpoint::{Checkpoint, Signed};
 pub use entry::{Actor, Authentication, Detail, Draft, Entry, EntryId, Hash, is_cut, numbered};
 pub use export::{ExportPage, export_jsonl};

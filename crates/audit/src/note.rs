@@ -66,7 +66,7 @@ impl VerifyingKey {
         [digest[0], digest[1], digest[2], digest[3]]
     }
 
-    /// The same in hexadecimal.
+    /// By what a signature names this key, in hexadecimal.
     pub fn id_hex(&self) -> String {
         self.id().iter().map(|byte| format!("{byte:02x}")).collect()
     }

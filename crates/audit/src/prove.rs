@@ -5,8 +5,9 @@
 //! key, or a checkpoint, that was kept elsewhere.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
-use tern_store::{Engine, Read, StoreError};
+use tern_store::{Engine, Read, ReadExt as _, StoreError};
 
 use crate::checkpoint::Checkpoint;
 use crate::entry::{Detail, Entry};
@@ -59,15 +60,17 @@ pub fn prove(engine: &dyn Engine, known: &Known) -> Result<Result<Proved, Broken
         Err(broken) => return Ok(Err(broken)),
     };
     let first = proof.trunk.removed() + 1;
-    let mut range = (first <= proof.end.sequence).then(|| tables::entries(first, u64::MAX));
-    while let Some(next) = range {
-        let page = snapshot.scan(&next, PAGE)?;
-        for (key, value) in &page.rows {
-            if let Err(broken) = proof.entry(key, value)? {
-                return Ok(Err(broken));
-            }
+    if first <= proof.end.sequence {
+        let range = tables::entries(first, u64::MAX);
+        let broken = snapshot.each_until(&range, |key, value| {
+            Ok::<_, StoreError>(match proof.entry(key, value)? {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(broken) => ControlFlow::Break(broken),
+            })
+        })?;
+        if let Some(broken) = broken {
+            return Ok(Err(broken));
         }
-        range = page.next;
     }
     Ok(proof.finish())
 }

@@ -12,7 +12,7 @@
 //! It proves nothing, and nothing that is proven rests on it.
 
 use tern_base::Timestamp;
-use tern_store::{Read, StoreError, Transaction};
+use tern_store::{Read, ReadExt as _, StoreError, Transaction};
 
 use crate::read::Filter;
 use crate::trunk::trunk;
@@ -232,13 +232,12 @@ pub(crate) fn check(reader: &dyn Read) -> Result<Option<String>, StoreError> {
         }
         next = page.next;
     }
-    let (mut rows, mut next) = (0u64, Some(tables::all_spans()));
-    while let Some(range) = next {
-        let page = reader.scan(&range, limits::INDEX_PAGE)?;
-        let stands = |key: &[u8]| tables::span_key_end(key).is_none_or(|end| end > removed);
-        rows += page.rows.iter().filter(|(key, _)| stands(key)).count() as u64;
-        next = page.next;
-    }
+    let mut rows = 0u64;
+    reader.each(&tables::all_spans(), |key, _| {
+        let stands = tables::span_key_end(key).is_none_or(|end| end > removed);
+        rows += u64::from(stands);
+        Ok::<_, StoreError>(())
+    })?;
     let differ = format!("the times of the log have {rows} rows, not {blocks}");
     Ok((rows != blocks).then_some(differ))
 }

@@ -11,8 +11,9 @@
 //! Refuses to remove anything from a log that is not as it was signed. What must stay longer is the
 //! caller's to know, and whether its clock is right now.
 
+use std::ops::ControlFlow;
 use tern_base::Timestamp;
-use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
+use tern_store::{Engine, Read, ReadExt as _, StoreError, Transaction, Verdict, transact};
 
 use crate::append::{AuditError, append_in};
 use crate::checkpoint::{Checkpoint, checkpoints, extend};
@@ -100,23 +101,23 @@ pub fn trim(
 /// are in order grow, so the first of them that is not old ends what is.
 fn last_old(reader: &dyn Read, removed: u64, what: Old, now: Timestamp) -> Result<u64, AuditError> {
     let (mut last, mut latest) = (removed, Timestamp(0));
-    let mut range = (removed < what.up_to).then(|| tables::entries(removed + 1, what.up_to));
-    while let Some(next) = range {
-        let page = reader.scan(&next, limits::MAX_EXPORT_PAGE)?;
-        for (key, value) in &page.rows {
-            let sequence = tables::entry_key_sequence(key).ok_or(StoreError::Damaged)?;
-            let entry = tables::decode_entry(sequence, value).map_err(StoreError::from)?;
-            let time = entry.draft.time;
-            if time > now || time < latest {
-                continue;
-            }
-            if time >= what.before {
-                return Ok(last);
-            }
-            (last, latest) = (sequence, time);
-        }
-        range = page.next;
+    if removed >= what.up_to {
+        return Ok(last);
     }
+    let range = tables::entries(removed + 1, what.up_to);
+    reader.each_until(&range, |key, value| {
+        let sequence = tables::entry_key_sequence(key).ok_or(StoreError::Damaged)?;
+        let entry = tables::decode_entry(sequence, value).map_err(StoreError::from)?;
+        let time = entry.draft.time;
+        if time > now || time < latest {
+            return Ok(ControlFlow::Continue(()));
+        }
+        if time >= what.before {
+            return Ok(ControlFlow::Break(()));
+        }
+        (last, latest) = (sequence, time);
+        Ok::<_, AuditError>(ControlFlow::Continue(()))
+    })?;
     Ok(last)
 }
 

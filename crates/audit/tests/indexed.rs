@@ -132,7 +132,7 @@ fn the_check_notices_where_index_and_log_differ() {
         let found = check(&engine).unwrap();
         found
             .into_iter()
-            .map(|finding| finding.what)
+            .map(|finding| finding.0)
             .collect::<Vec<_>>()
     };
     let missing = findings(&|batch| batch.delete(rows[7].0.clone()));

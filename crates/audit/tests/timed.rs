@@ -235,7 +235,7 @@ fn the_check_notices_where_times_and_log_differ() {
         engine.commit(batch).unwrap();
         let found = check(&engine).unwrap();
         assert_eq!(found.len(), 1, "{found:?}");
-        found[0].what.clone()
+        found[0].to_string()
     };
     let missing = finding(&|batch| batch.delete(rows[1].0.clone()));
     assert!(missing.contains("up to 128 are not as"), "{missing}");

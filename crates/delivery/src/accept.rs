@@ -12,7 +12,7 @@ use tern_recall::arrival::{Arrival, record_arrival_in};
 use tern_recall::mail::{MailRequest, record_request_in};
 use tern_recall::submission::{record_in, record_targets_in, target_chunks};
 use tern_recall::{Submission, Target, TextPrint};
-use tern_store::{StoreError, Transaction, limits as store_limits};
+use tern_store::{Bound, StoreError, Transaction, limits as store_limits};
 
 use crate::entry::{Entry, Facts, Goal};
 use crate::notice::Subject;
@@ -165,7 +165,9 @@ impl Delivery {
         if acceptance.fits_one_batch() {
             match self.accept_at_once(acceptance, now, entropy) {
                 // The notice that is owed did not fit in beside the message.
-                Err(DeliveryError::Store(StoreError::TooLarge { what: "batch", .. })) => {}
+                Err(DeliveryError::Store(StoreError::TooLarge {
+                    what: Bound::Batch, ..
+                })) => {}
                 done => return done,
             }
         }

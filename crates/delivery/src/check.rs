@@ -4,15 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tern_base::codec::Damaged;
 use tern_base::{BlobId, OriginId};
-use tern_store::{Range, Read};
+use tern_store::{Finding, Read, ReadExt as _};
 
 use crate::outbox::rows;
 use crate::tables::{self, Job};
 use crate::{Delivery, DeliveryError, heard};
-
-/// One invariant that does not hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding(pub String);
 
 /// What a check saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,17 +27,17 @@ impl Delivery {
         let reader: &dyn Read = &*snapshot;
         let mut checked = Checked::default();
         let mut jobs = BTreeMap::new();
-        each(reader, tables::jobs(), |key, value| {
+        reader.each(&tables::jobs(), |key, value| {
             let (origin, _) = tables::read_key(key)?;
             let job = Job::decode(origin, value)?;
             if job.is_begun() {
                 *checked.references.entry(job.blob).or_default() += 1;
             }
             jobs.insert(origin, job);
-            Ok(())
+            Ok::<_, DeliveryError>(())
         })?;
         let mut rows: BTreeMap<OriginId, (u32, u32)> = BTreeMap::new();
-        each(reader, tables::plans(), |key, value| {
+        reader.each(&tables::plans(), |key, value| {
             let (origin, row) = tables::read_key(key)?;
             let row = row.ok_or(Damaged)?;
             tables::decode_plan(value)?;
@@ -50,9 +46,9 @@ impl Delivery {
             if !jobs.get(&origin).is_some_and(fits) {
                 checked.note(format!("plan row {row} of {origin} belongs to no job"));
             }
-            Ok(())
+            Ok::<_, DeliveryError>(())
         })?;
-        each(reader, tables::reports(), |key, value| {
+        reader.each(&tables::reports(), |key, value| {
             let (origin, row) = tables::read_key(key)?;
             let row = row.ok_or(Damaged)?;
             tables::decode_reports(value)?;
@@ -61,7 +57,7 @@ impl Delivery {
             if job.is_none_or(|job| row >= job.report_rows) {
                 checked.note(format!("report row {row} of {origin} belongs to no job"));
             }
-            Ok(())
+            Ok::<_, DeliveryError>(())
         })?;
         for (origin, job) in jobs.iter().filter(|(_, job)| job.is_begun()) {
             let found = rows.get(origin).copied().unwrap_or_default();
@@ -90,7 +86,7 @@ impl Checked {
     /// What holds its content is due, and nothing else is; what was heard was heard of a sending.
     fn outbox(&mut self, reader: &dyn Read) -> Result<(), DeliveryError> {
         let (mut held, mut there) = (BTreeMap::new(), BTreeSet::new());
-        each(reader, rows::all_sendings(), |key, value| {
+        reader.each(&rows::all_sendings(), |key, value| {
             let (account, id) = rows::read_row_key(key)?;
             let row = rows::Row::decode(id, value)?;
             if row.kept.is_some() {
@@ -100,9 +96,9 @@ impl Checked {
                 *self.references.entry(of.blob).or_default() += 1;
                 held.insert((of.due, account, id), ());
             }
-            Ok(())
+            Ok::<_, DeliveryError>(())
         })?;
-        each(reader, heard::rows::all(), |key, _| {
+        reader.each(&heard::rows::all(), |key, _| {
             let (account, id) = heard::rows::read_key(key)?;
             if !there.contains(&(account, id)) {
                 self.note(format!(
@@ -111,11 +107,11 @@ impl Checked {
             }
             Ok(())
         })?;
-        each(reader, rows::all_due(), |key, _| {
+        reader.each(&rows::all_due(), |key, _| {
             if held.remove(&rows::read_due_key(key)?).is_none() {
                 self.note("something is due that holds nothing to send".to_owned());
             }
-            Ok(())
+            Ok::<_, DeliveryError>(())
         })?;
         for (_, account, id) in held.keys() {
             self.note(format!("sending {id} of account {account} is never due"));
@@ -126,20 +122,4 @@ impl Checked {
     fn note(&mut self, what: String) {
         self.findings.push(Finding(what));
     }
-}
-
-fn each(
-    reader: &dyn Read,
-    range: Range,
-    mut look: impl FnMut(&[u8], &[u8]) -> Result<(), Damaged>,
-) -> Result<(), DeliveryError> {
-    let mut next = Some(range);
-    while let Some(range) = next {
-        let page = reader.scan(&range, 1_000)?;
-        for (key, value) in &page.rows {
-            look(key, value)?;
-        }
-        next = page.next;
-    }
-    Ok(())
 }

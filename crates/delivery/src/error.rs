@@ -21,6 +21,8 @@ pub enum Refusal {
     Loop,
     /// The address leads to more recipients than one message may have: 550 5.5.3
     TooManyMembers,
+    /// The message is longer than what a mailbox takes: 550 5.2.3
+    TooLong,
 }
 
 impl Refusal {
@@ -33,6 +35,7 @@ impl Refusal {
             Self::RelayDenied => (5, 7, 1),
             Self::Loop => (5, 4, 6),
             Self::TooManyMembers => (5, 5, 3),
+            Self::TooLong => (5, 2, 3),
         }
     }
 
@@ -45,6 +48,7 @@ impl Refusal {
             Self::RelayDenied => "This server does not relay to that address.",
             Self::Loop => "The message has been delivered to this address before: a mail loop.",
             Self::TooManyMembers => "The address leads to too many recipients.",
+            Self::TooLong => "The message is longer than the mailbox takes.",
         }
     }
 
@@ -56,6 +60,7 @@ impl Refusal {
             Self::RelayDenied => 4,
             Self::Loop => 5,
             Self::TooManyMembers => 6,
+            Self::TooLong => 7,
         }
     }
 
@@ -67,6 +72,7 @@ impl Refusal {
             4 => Self::RelayDenied,
             5 => Self::Loop,
             6 => Self::TooManyMembers,
+            7 => Self::TooLong,
             _ => return Err(Damaged),
         })
     }

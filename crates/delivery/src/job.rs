@@ -12,7 +12,7 @@ use tern_recall::Target;
 use tern_recall::submission::{
     forget_targets_in, reached_in, record_targets_in, refuse_targets_in, target_chunks,
 };
-use tern_store::{StoreError, Transaction, Verdict, limits as store_limits, transact};
+use tern_store::{Bound, StoreError, Transaction, Verdict, limits as store_limits, transact};
 
 use crate::accept::Acceptance;
 use crate::entry::{Entry, Goal};
@@ -270,9 +270,9 @@ impl Delivery {
                 Ok(Step::AllDone) => return Ok(Some(accepted(job))),
                 Ok(Step::Gone) => return Ok(None),
                 // The costs are estimates: what does not fit is brought in smaller chunks.
-                Err(DeliveryError::Store(StoreError::TooLarge { what: "batch", .. }))
-                    if most > 1 && job.row < job.rows =>
-                {
+                Err(DeliveryError::Store(StoreError::TooLarge {
+                    what: Bound::Batch, ..
+                })) if most > 1 && job.row < job.rows => {
                     most /= 2;
                 }
                 Err(DeliveryError::Store(StoreError::Unknown)) if unknown < UNKNOWN_ATTEMPTS => {

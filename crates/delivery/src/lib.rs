@@ -46,7 +46,7 @@ use tern_queue::Schedule;
 use tern_store::{Engine, Read};
 
 pub use body::BodyType;
-pub use check::{Checked, Finding};
+pub use check::Checked;
 pub use error::{DeliveryError, Refusal};
 pub use heard::Reports;
 pub use incoming::{Accepted, Incoming, IncomingRecipient, Resumed, Submitter};

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use tern_base::{AccountId, Entropy, OriginId, Timestamp};
 use tern_mailbox::Prepared;
-use tern_store::{StoreError, Transaction, Verdict, limits as store_limits, transact};
+use tern_store::{Bound, StoreError, Transaction, Verdict, limits as store_limits, transact};
 
 use crate::entry::{Entry, Facts, Goal};
 use crate::place::Position;
@@ -40,14 +40,21 @@ pub(crate) struct Subject<'a> {
 
 impl Notice {
     /// The notice of some reports, if there is anybody to tell and anything to say.
-    pub(crate) fn about(facts: &Facts, mut reports: Vec<Report>, omitted: usize) -> Option<Self> {
+    pub(crate) fn about(
+        facts: &Facts,
+        reports: Vec<impl Into<Report>>,
+        omitted: usize,
+    ) -> Option<Self> {
         // RFC 5321 6.1: the null sender is never told.
         if facts.mail_from.is_none() || reports.is_empty() {
             return None;
         }
         let omitted = omitted + reports.len().saturating_sub(limits::MAX_REPORTED);
-        reports.truncate(limits::MAX_REPORTED);
-        Some(Self { reports, omitted })
+        let reports = reports.into_iter().take(limits::MAX_REPORTED);
+        Some(Self {
+            reports: reports.map(Into::into).collect(),
+            omitted,
+        })
     }
 }
 
@@ -78,7 +85,7 @@ impl Delivery {
                         // Two contents in one batch may be too much: then nothing is written.
                         let size = txn.size();
                         if size > store_limits::MAX_BATCH {
-                            let what = "batch";
+                            let what = Bound::Batch;
                             return Err(StoreError::TooLarge { what, size }.into());
                         }
                         Ok(Verdict::Commit(Ok(done)))

@@ -1,7 +1,9 @@
 //! Brings planned copies where they go, within one transaction: landings and queue items.
 
 use tern_base::{EmailAddress, Timestamp};
-use tern_mailbox::{Flags, INBOX, Landing, Lineage, MailboxError, Placed, Prepared, SealTag};
+use tern_mailbox::{
+    Flags, INBOX, Landing, Limit, Lineage, MailboxError, Placed, Prepared, SealTag,
+};
 use tern_queue::{Dsn, NewItem, Notify, QueueId};
 use tern_recall::onward::note_stopped_in;
 use tern_recall::{Destination, Path, Target};
@@ -9,7 +11,7 @@ use tern_store::Transaction;
 
 use crate::entry::{Entry, Facts, Goal, Head};
 use crate::heard::Heard;
-use crate::report::{Action, Report};
+use crate::report::{LocalAction, LocalReport};
 use crate::vacation::Answering;
 use crate::{Delivery, DeliveryError, Refusal};
 
@@ -26,7 +28,7 @@ pub(crate) struct Outcome {
     pub(crate) local: usize,
     pub(crate) outside: usize,
     pub(crate) late: Vec<SealTag>,
-    pub(crate) reports: Vec<Report>,
+    pub(crate) reports: Vec<LocalReport>,
     pub(crate) first_refusal: Option<Refusal>,
     /// How many entries go somewhere.
     pub(crate) targets: u32,
@@ -46,14 +48,14 @@ impl Outcome {
     fn refuse(&mut self, head: &Head, refusal: Refusal) {
         self.first_refusal.get_or_insert(refusal);
         if head.notify().failure {
-            let report = Report::of(head, Action::Failed(refusal));
+            let report = LocalReport::of(head, LocalAction::Failed(refusal));
             self.reports.push(report);
         }
     }
 
-    fn succeed(&mut self, head: &Head, action: Action) {
+    fn succeed(&mut self, head: &Head, action: LocalAction) {
         if head.notify().success {
-            self.reports.push(Report::of(head, action));
+            self.reports.push(LocalReport::of(head, action));
         }
     }
 }
@@ -98,7 +100,7 @@ impl Delivery {
                             outcome.late(landed.sealed);
                             // RFC 3461 5.2.7.2: an expanded recipient is reported once, as such.
                             if !head.expanded {
-                                outcome.succeed(head, Action::Delivered);
+                                outcome.succeed(head, LocalAction::Delivered);
                             }
                         }
                         Err(refusal) => {
@@ -117,7 +119,7 @@ impl Delivery {
                     outcome.late(sealed);
                 }
                 Goal::Refused(refusal) => outcome.refuse(head, *refusal),
-                Goal::Expanded => outcome.succeed(head, Action::Expanded),
+                Goal::Expanded => outcome.succeed(head, LocalAction::Expanded),
             }
         }
         if links > 0 {
@@ -155,11 +157,33 @@ fn landing_outcome(
 ) -> Result<Result<Placed, Refusal>, DeliveryError> {
     match landed {
         Ok(placed) => Ok(Ok(placed)),
-        Err(
-            MailboxError::QuotaExceeded | MailboxError::KeptQuotaExceeded | MailboxError::Limit(_),
-        ) => Ok(Err(Refusal::MailboxFull)),
         Err(MailboxError::Store(error)) => Err(error.into()),
-        Err(_) => Ok(Err(Refusal::Disabled)),
+        Err(error) => Ok(Err(landing_refusal(&error))),
+    }
+}
+
+/// What the sender is told of a mailbox that does not take the message.
+const fn landing_refusal(error: &MailboxError) -> Refusal {
+    match error {
+        MailboxError::QuotaExceeded | MailboxError::KeptQuotaExceeded => Refusal::MailboxFull,
+        MailboxError::Limit(Limit::MessageOctets | Limit::PrefixOctets) => Refusal::TooLong,
+        // The account goes, or no number is left in its inbox: what is sent again is refused again.
+        MailboxError::NoAccount | MailboxError::NoMailbox | MailboxError::Limit(_) => {
+            Refusal::Disabled
+        }
+        // None of these is about what lands in an inbox.
+        MailboxError::NoMessage
+        | MailboxError::Exists
+        | MailboxError::InvalidName(_)
+        | MailboxError::NotAllowed(_)
+        | MailboxError::NotPermitted
+        | MailboxError::HasChildren
+        | MailboxError::NotEmpty
+        | MailboxError::RoleTaken
+        | MailboxError::NoParent
+        | MailboxError::NoHistory
+        | MailboxError::Sealed
+        | MailboxError::Store(_) => Refusal::Disabled,
     }
 }
 
@@ -266,4 +290,28 @@ pub(crate) fn targets_of(facts: &Facts, entries: &[Entry]) -> Vec<Target> {
         })
     };
     (0..).zip(entries).filter_map(target).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tern_store::StoreError;
+
+    use super::*;
+
+    #[test]
+    fn a_sender_is_told_of_no_full_mailbox_but_where_room_would_mend_it() {
+        for (error, told) in [
+            (MailboxError::QuotaExceeded, Refusal::MailboxFull),
+            (MailboxError::KeptQuotaExceeded, Refusal::MailboxFull),
+            (MailboxError::Limit(Limit::MessageOctets), Refusal::TooLong),
+            (MailboxError::Limit(Limit::PrefixOctets), Refusal::TooLong),
+            (MailboxError::Limit(Limit::Uids), Refusal::Disabled),
+            (MailboxError::NoAccount, Refusal::Disabled),
+        ] {
+            let outcome = landing_outcome(Err(error));
+            assert_eq!(outcome.map(|landed| landed.err()), Ok(Some(told)));
+        }
+        let broken = landing_outcome(Err(StoreError::Damaged.into()));
+        assert_eq!(broken.err(), Some(StoreError::Damaged.into()));
+    }
 }

@@ -12,11 +12,22 @@ use tern_queue::{DsnReturn, Reply};
 use crate::entry::{Facts, Head};
 use crate::{Refusal, limits};
 
+/// What this server did with one recipient by itself, which is all that a job has to tell of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LocalAction {
+    /// It refused it.
+    Failed(Refusal),
+    /// It put it into the mailbox.
+    Delivered,
+    /// It sent it on to the members of a list.
+    Expanded,
+}
+
 /// What happened to one recipient (RFC 3464 2.3.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// This server refused it.
-    Failed(Refusal),
+    /// What this server did.
+    Local(LocalAction),
     /// Another server refused it, or it could not be reached in time.
     Refused {
         /// The lifetime of the item ran out.
@@ -24,12 +35,16 @@ pub(crate) enum Action {
     },
     /// It takes long, and is tried until this time.
     Delayed(Timestamp),
-    /// It is in the mailbox.
-    Delivered,
     /// It was handed to a server that does not report.
     Relayed,
-    /// It was sent on to the members of a list.
-    Expanded,
+}
+
+/// What a notice owes of one recipient to whom no other server had a say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LocalReport {
+    pub(crate) recipient: EmailAddress,
+    pub(crate) original: Option<String>,
+    pub(crate) action: LocalAction,
 }
 
 /// One recipient's part of a notice.
@@ -42,13 +57,23 @@ pub(crate) struct Report {
     pub(crate) reply: Option<(Timestamp, Reply)>,
 }
 
-impl Report {
+impl LocalReport {
     /// A recipient of the envelope, by the name that the sender knows: not whom it led to.
-    pub(crate) fn of(head: &Head, action: Action) -> Self {
+    pub(crate) fn of(head: &Head, action: LocalAction) -> Self {
         Self {
             recipient: head.recipient.address.clone(),
             original: head.recipient.orcpt.clone(),
             action,
+        }
+    }
+}
+
+impl From<LocalReport> for Report {
+    fn from(local: LocalReport) -> Self {
+        Self {
+            recipient: local.recipient,
+            original: local.original,
+            action: Action::Local(local.action),
             reply: None,
         }
     }
@@ -64,8 +89,12 @@ pub(crate) struct Notice {
 
 impl Notice {
     fn has_failure(&self) -> bool {
-        let failed =
-            |report: &Report| matches!(report.action, Action::Failed(_) | Action::Refused { .. });
+        let failed = |report: &Report| {
+            matches!(
+                report.action,
+                Action::Local(LocalAction::Failed(_)) | Action::Refused { .. }
+            )
+        };
         self.reports.iter().any(failed)
     }
 
@@ -178,7 +207,7 @@ impl Composition<'_> {
         for report in &self.notice.reports {
             let _ = write!(out, "\r\n<{}>: ", report.recipient);
             match &report.action {
-                Action::Failed(refusal) => out.push_str(refusal.text()),
+                Action::Local(LocalAction::Failed(refusal)) => out.push_str(refusal.text()),
                 Action::Refused { expired: true } => {
                     out.push_str("it could not be delivered in time; no more attempts are made.");
                 }
@@ -186,9 +215,11 @@ impl Composition<'_> {
                 Action::Delayed(until) => {
                     let _ = write!(out, "delayed; tried until {}", until.rfc5322());
                 }
-                Action::Delivered => out.push_str("delivered to the mailbox."),
+                Action::Local(LocalAction::Delivered) => out.push_str("delivered to the mailbox."),
                 Action::Relayed => out.push_str("handed to a server that sends no reports."),
-                Action::Expanded => out.push_str("sent on to the members of the list."),
+                Action::Local(LocalAction::Expanded) => {
+                    out.push_str("sent on to the members of the list.")
+                }
             }
             out.push_str("\r\n");
             if let Some((_, reply)) = &report.reply {
@@ -228,7 +259,7 @@ impl Composition<'_> {
             };
             let _ = write!(out, "Final-Recipient: {kind}; {}\r\n", report.recipient);
             let (action, (class, subject, detail)) = match &report.action {
-                Action::Failed(refusal) => ("failed", refusal.status()),
+                Action::Local(LocalAction::Failed(refusal)) => ("failed", refusal.status()),
                 // RFC 3463 3.5: delivery time expired. A temporary status is final by now.
                 Action::Refused { expired: true } => ("failed", (5, 4, 7)),
                 Action::Refused { expired: false } => {
@@ -239,9 +270,9 @@ impl Composition<'_> {
                     let (_, subject, detail) = reply_status(report).unwrap_or((4, 4, 7));
                     ("delayed", (4, subject, detail))
                 }
-                Action::Delivered => ("delivered", (2, 1, 5)),
+                Action::Local(LocalAction::Delivered) => ("delivered", (2, 1, 5)),
                 Action::Relayed => ("relayed", (2, 1, 9)),
-                Action::Expanded => ("expanded", (2, 1, 5)),
+                Action::Local(LocalAction::Expanded) => ("expanded", (2, 1, 5)),
             };
             let _ = write!(
                 out,

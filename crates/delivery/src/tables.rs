@@ -17,7 +17,7 @@ use tern_store::key::{Key, KeyReader};
 
 use crate::Refusal;
 use crate::entry::{Entry, Facts, read_entries, read_facts, write_entry, write_facts};
-use crate::report::{Action, Report};
+use crate::report::{LocalAction, LocalReport};
 
 const JOB: u8 = 0x61;
 const PLAN: u8 = 0x62;
@@ -191,9 +191,8 @@ pub(crate) fn decode_plan(bytes: &[u8]) -> Result<Vec<Entry>, Damaged> {
     read_entries(&mut Reader::of_version(bytes, VERSION)?)
 }
 
-/// As many reports of a chunk as fit one row: failures, deliveries and expansions; others are never a
-/// job's. At least one, where there is any.
-pub(crate) fn encode_reports(reports: &[Report], most: usize) -> (Vec<u8>, usize) {
+/// As many reports of a chunk as fit one row. At least one, where there is any.
+pub(crate) fn encode_reports(reports: &[LocalReport], most: usize) -> (Vec<u8>, usize) {
     let mut size = 0;
     let fitting = reports.iter().take_while(|report| {
         let mut w = Writer::default();
@@ -207,31 +206,51 @@ pub(crate) fn encode_reports(reports: &[Report], most: usize) -> (Vec<u8>, usize
     (w.finish(), taken)
 }
 
-fn write_report(w: &mut Writer, report: &Report) {
+fn write_report(w: &mut Writer, report: &LocalReport) {
     w.text(&report.recipient.to_string());
     w.option(report.original.as_deref(), |w, original| {
         w.text(original);
     });
     match &report.action {
-        Action::Failed(refusal) => w.byte(0).byte(refusal.number()),
-        Action::Delivered => w.byte(1),
-        Action::Expanded => w.byte(2),
-        Action::Refused { .. } | Action::Delayed(_) | Action::Relayed => w.byte(3),
+        LocalAction::Failed(refusal) => w.byte(0).byte(refusal.number()),
+        LocalAction::Delivered => w.byte(1),
+        LocalAction::Expanded => w.byte(2),
     };
 }
 
-pub(crate) fn decode_reports(bytes: &[u8]) -> Result<Vec<Report>, Damaged> {
+pub(crate) fn decode_reports(bytes: &[u8]) -> Result<Vec<LocalReport>, Damaged> {
     Reader::of_version(bytes, VERSION)?.list(|r| {
-        Ok(Report {
+        Ok(LocalReport {
             recipient: EmailAddress::parse(&r.text()?).map_err(|_| Damaged)?,
             original: r.option(Reader::text)?,
             action: match r.byte()? {
-                0 => Action::Failed(Refusal::from_number(r.byte()?)?),
-                1 => Action::Delivered,
-                2 => Action::Expanded,
+                0 => LocalAction::Failed(Refusal::from_number(r.byte()?)?),
+                1 => LocalAction::Delivered,
+                2 => LocalAction::Expanded,
                 _ => return Err(Damaged),
             },
-            reply: None,
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_report_that_a_job_keeps_is_read_again() {
+        let refusals = (1..).map_while(|number| Refusal::from_number(number).ok());
+        let refused: Vec<LocalAction> = refusals.map(LocalAction::Failed).collect();
+        assert!(refused.contains(&LocalAction::Failed(Refusal::TooLong)));
+        let done = [LocalAction::Delivered, LocalAction::Expanded];
+        let report = |action| LocalReport {
+            recipient: EmailAddress::parse("bob@example.org").unwrap(),
+            original: Some("rfc822;b@example.org".to_owned()),
+            action,
+        };
+        let all: Vec<LocalReport> = refused.into_iter().chain(done).map(report).collect();
+        let (row, taken) = encode_reports(&all, usize::MAX);
+        assert_eq!(taken, all.len());
+        assert_eq!(decode_reports(&row), Ok(all));
+    }
 }

@@ -3,7 +3,7 @@
 use tern_base::{AccountId, EmailAddress, Timestamp};
 use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
 
-use crate::error::DirectoryError;
+use crate::error::{DirectoryError, Limit};
 use crate::group::GroupId;
 use crate::principal::rows::note_account_in;
 use crate::redirect::Redirect;
@@ -69,7 +69,7 @@ pub fn create_account_in(
     now: Timestamp,
 ) -> Result<Account, DirectoryError> {
     if new.display_name.len() > limits::MAX_TEXT {
-        return Err(DirectoryError::Limit("display name"));
+        return Err(DirectoryError::Limit(Limit::DisplayName));
     }
     if let Some(AddressRow::Account(id)) = tables::get_address(txn, &new.address)? {
         let known = tables::get_account(txn, id)?.ok_or(StoreError::Damaged)?;
@@ -119,7 +119,7 @@ pub fn update_account_in(
     let mut wanted = old.clone();
     change(&mut wanted);
     if wanted.display_name.len() > limits::MAX_TEXT {
-        return Err(DirectoryError::Limit("display name"));
+        return Err(DirectoryError::Limit(Limit::DisplayName));
     }
     let account = Account {
         display_name: wanted.display_name,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tern_base::{AccountId, Domain, EmailAddress};
 use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
 
-use crate::error::DirectoryError;
+use crate::error::{DirectoryError, Limit};
 use crate::limits;
 use crate::tables::{self, AddressRow};
 use crate::target::{Target, settle};
@@ -37,7 +37,7 @@ pub fn set_alias_in(
     targets: &[Target],
 ) -> Result<Alias, DirectoryError> {
     if targets.is_empty() || targets.len() > limits::MAX_ALIAS_TARGETS {
-        return Err(DirectoryError::Limit("targets of an alias"));
+        return Err(DirectoryError::Limit(Limit::AliasTargets));
     }
     let mut settled: Vec<Target> = Vec::new();
     for target in targets {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tern_base::{AccountId, EmailAddress};
-use tern_store::{Engine, Range, Read, StoreError};
+use tern_store::{Engine, Finding, Range, Read, StoreError};
 
 use crate::credential::{self, CredentialId};
 use crate::grant::GrantScope;
@@ -12,13 +12,6 @@ use crate::principal::{self, PrincipalId};
 use crate::tables::{self, AddressRow};
 use crate::target::Target;
 use crate::{account, delegate, domain, factor, grant, group, identity, subscription};
-
-/// Something that can't be as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What is wrong, in one sentence.
-    pub what: String,
-}
 
 /// Verifies that addresses, accounts, groups and their reverse rows name each other, that counts
 /// are right, and that no id can be given twice.
@@ -53,7 +46,7 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn note(&mut self, what: String) {
-        self.findings.push(Finding { what });
+        self.findings.push(Finding(what));
     }
 
     fn address(&self, address: &EmailAddress) -> Result<Option<AddressRow>, StoreError> {

@@ -9,7 +9,7 @@ use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, Entropy, Timestamp};
 use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
 
-use crate::error::DirectoryError;
+use crate::error::{DirectoryError, Limit};
 use crate::password::Passwords;
 use crate::subscription::drop_subscriptions_in;
 use crate::{factor, limits, tables};
@@ -200,12 +200,12 @@ pub fn add_app_password_in(
     now: Timestamp,
 ) -> Result<AppPassword, DirectoryError> {
     if label.len() > limits::MAX_TEXT {
-        return Err(DirectoryError::Limit("label"));
+        return Err(DirectoryError::Limit(Limit::Label));
     }
     let known = app_rows(txn, account)?;
     if known.len() >= limits::MAX_APP_PASSWORDS {
         let oldest = known.iter().find(|info| info.revoked.is_some());
-        let oldest = oldest.ok_or(DirectoryError::Limit("app passwords"))?;
+        let oldest = oldest.ok_or(DirectoryError::Limit(Limit::AppPasswords))?;
         txn.delete(tables::credential_key(account, oldest.id.0));
     }
     let last = known.iter().map(|info| info.id.0).max();

@@ -6,7 +6,7 @@
 use tern_base::{AccountId, Timestamp};
 use tern_store::{Read, StoreError, Transaction};
 
-use crate::error::DirectoryError;
+use crate::error::{DirectoryError, Limit};
 use crate::{limits, tables};
 
 /// Makes `delegate` a delegate of `of`. False where it is one.
@@ -29,7 +29,7 @@ pub fn add_delegate_in(
     for range in [tables::delegates_of(of), tables::delegated_to(delegate)] {
         // Who adds one at the same time does so in the same rows: the bound may be passed by as many.
         if txn.scan(&range, limits::MAX_DELEGATES)?.rows.len() >= limits::MAX_DELEGATES {
-            return Err(DirectoryError::Limit("delegates"));
+            return Err(DirectoryError::Limit(Limit::Delegates));
         }
     }
     txn.put(key, tables::encode_grant(now));

@@ -1,7 +1,7 @@
 //! Domains for which this server holds the mailboxes.
 
 use tern_base::{Domain, Timestamp};
-use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
+use tern_store::{Engine, Read, ReadExt as _, StoreError, Transaction, Verdict, transact};
 
 use crate::error::DirectoryError;
 use crate::grant::{self, GrantScope};
@@ -116,14 +116,11 @@ pub fn domain(reader: &dyn Read, domain: &Domain) -> Result<Option<DomainInfo>, 
 
 /// Every domain of this server, by name.
 pub fn list_domains(reader: &dyn Read) -> Result<Vec<DomainInfo>, StoreError> {
-    let (mut found, mut range) = (Vec::new(), Some(tables::domains()));
-    while let Some(next) = range {
-        let page = reader.scan(&next, 1_000)?;
-        for (key, value) in &page.rows {
-            let domain = tables::read_domain_key(key)?;
-            found.push(tables::decode_domain(domain, value)?);
-        }
-        range = page.next;
-    }
+    let mut found = Vec::new();
+    reader.each(&tables::domains(), |key, value| {
+        let domain = tables::read_domain_key(key)?;
+        found.push(tables::decode_domain(domain, value)?);
+        Ok::<_, StoreError>(())
+    })?;
     Ok(found)
 }

@@ -4,6 +4,62 @@ use tern_base::Fault;
 use tern_base::codec::Damaged;
 use tern_store::StoreError;
 
+/// What there may be no more of, or no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Limit {
+    /// Targets of a redirect.
+    #[error("targets of a redirect")]
+    RedirectTargets,
+    /// Grants of roles.
+    #[error("grants")]
+    Grants,
+    /// Identities of an account.
+    #[error("identities")]
+    Identities,
+    /// An identity's name.
+    #[error("name of an identity")]
+    IdentityName,
+    /// A signature.
+    #[error("signature")]
+    Signature,
+    /// Addresses of an identity.
+    #[error("addresses of an identity")]
+    IdentityAddresses,
+    /// A display name.
+    #[error("display name")]
+    DisplayName,
+    /// Members that one call adds or removes.
+    #[error("members in one call")]
+    MembersAtOnce,
+    /// Members of a group.
+    #[error("members of a group")]
+    Members,
+    /// A credential's label.
+    #[error("label")]
+    Label,
+    /// App passwords of an account.
+    #[error("app passwords")]
+    AppPasswords,
+    /// The part of an address before the @.
+    #[error("local part")]
+    LocalPart,
+    /// Targets of an alias.
+    #[error("targets of an alias")]
+    AliasTargets,
+    /// Push subscriptions of an account.
+    #[error("subscriptions")]
+    Subscriptions,
+    /// Push subscriptions that an account makes within an hour.
+    #[error("new subscriptions")]
+    NewSubscriptions,
+    /// What one push subscription says.
+    #[error("subscription")]
+    Subscription,
+    /// Delegates of an account.
+    #[error("delegates")]
+    Delegates,
+}
+
 /// Why the directory did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DirectoryError {
@@ -24,7 +80,7 @@ pub enum DirectoryError {
     NotFound(&'static str),
     /// A bound of [`crate::limits`].
     #[error("too many or too long: {0}")]
-    Limit(&'static str),
+    Limit(Limit),
     /// A second factor is set up: it is removed before another is.
     #[error("a second factor is set up already; remove it first")]
     FactorThere,

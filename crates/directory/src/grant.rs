@@ -9,9 +9,9 @@
 use std::fmt;
 
 use tern_base::{AccountId, Domain, EmailAddress, Timestamp};
-use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
+use tern_store::{Engine, Read, ReadExt as _, StoreError, Transaction, Verdict, transact};
 
-use crate::error::DirectoryError;
+use crate::error::{DirectoryError, Limit};
 use crate::group::{GroupId, groups_around};
 use crate::{account, limits, tables};
 
@@ -153,7 +153,7 @@ pub fn grant_role_in(
     }
     let count = tables::grant_count(txn)?;
     if count >= limits::MAX_GRANTS {
-        return Err(DirectoryError::Limit("grants"));
+        return Err(DirectoryError::Limit(Limit::Grants));
     }
     tables::put_grant_count(txn, count + 1)?;
     txn.put(key, tables::encode_grant(now));
@@ -213,7 +213,7 @@ pub fn role_changes(reader: &dyn Read) -> Result<u64, StoreError> {
     Ok(tables::Counters::decode(row.as_deref())?.roles)
 }
 
-/// The same in a transaction that then depends on it.
+/// How often who may do what has changed ([`role_changes`]), within a transaction that then depends on it.
 pub fn role_changes_in(txn: &mut Transaction<'_>) -> Result<u64, StoreError> {
     Ok(tables::Counters::get(txn)?.roles)
 }
@@ -235,14 +235,11 @@ fn grants_in(
     reader: &dyn Read,
     range: tern_store::Range,
 ) -> Result<Vec<(Grant, Timestamp)>, StoreError> {
-    let (mut found, mut range) = (Vec::new(), Some(range));
-    while let Some(next) = range {
-        let page = reader.scan(&next, limits::MAX_LIST)?;
-        for (key, value) in &page.rows {
-            found.push((tables::read_grant_key(key)?, tables::decode_grant(value)?));
-        }
-        range = page.next;
-    }
+    let mut found = Vec::new();
+    reader.each(&range, |key, value| {
+        found.push((tables::read_grant_key(key)?, tables::decode_grant(value)?));
+        Ok::<_, StoreError>(())
+    })?;
     Ok(found)
 }
 

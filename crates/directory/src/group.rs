@@ -8,7 +8,7 @@ use tern_store::{Engine, Range, Read, StoreError, Transaction, Verdict, transact
 
 use crate::account::{addresses_of, groups_of};
 use crate::alias::aliases_around;
-use crate::error::DirectoryError;
+use crate::error::{DirectoryError, Limit};
 use crate::grant::{self, GrantScope};
 use crate::limits;
 use crate::principal::rows::note_group_in;
@@ -60,7 +60,7 @@ pub fn create_group_in(
     now: Timestamp,
 ) -> Result<Group, DirectoryError> {
     if display_name.len() > limits::MAX_TEXT {
-        return Err(DirectoryError::Limit("display name"));
+        return Err(DirectoryError::Limit(Limit::DisplayName));
     }
     if let Some(AddressRow::Group(id)) = tables::get_address(txn, address)? {
         let known = tables::get_group(txn, id)?.ok_or(StoreError::Damaged)?;
@@ -100,7 +100,7 @@ pub fn add_members_in(
     members: &[Target],
 ) -> Result<Group, DirectoryError> {
     if members.len() > limits::MAX_MEMBERS_PER_CALL {
-        return Err(DirectoryError::Limit("members in one call"));
+        return Err(DirectoryError::Limit(Limit::MembersAtOnce));
     }
     let mut group = tables::get_group(txn, id)?.ok_or(DirectoryError::NotFound("group"))?;
     let before = group.members;
@@ -115,7 +115,7 @@ pub fn add_members_in(
         group.members += 1;
     }
     if group.members > limits::MAX_GROUP_MEMBERS {
-        return Err(DirectoryError::Limit("members of a group"));
+        return Err(DirectoryError::Limit(Limit::Members));
     }
     txn.put(tables::group_key(id), tables::encode_group(&group));
     if group.members > before {
@@ -142,7 +142,7 @@ pub fn remove_members_in(
     members: &[Target],
 ) -> Result<Group, DirectoryError> {
     if members.len() > limits::MAX_MEMBERS_PER_CALL {
-        return Err(DirectoryError::Limit("members in one call"));
+        return Err(DirectoryError::Limit(Limit::MembersAtOnce));
     }
     for member in members {
         // A member that was stored as an address stays one when an account takes the address.

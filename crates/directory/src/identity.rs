@@ -17,7 +17,7 @@ use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, EmailAddress};
 use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
 
-use crate::error::DirectoryError;
+use crate::error::{DirectoryError, Limit};
 use crate::resolve::is_own;
 use crate::{account, limits, tables};
 
@@ -148,7 +148,7 @@ impl Identities {
             let (mut head, rows) = read_in(txn, id)?;
             let there = rows.iter().filter(|row| row.identity.is_some()).count();
             if there >= limits::MAX_IDENTITIES {
-                return Err(DirectoryError::Limit("identities"));
+                return Err(DirectoryError::Limit(Limit::Identities));
             }
             let identity = add(txn, id, &mut head, email, false, details);
             forget_some(txn, id, &mut head, &rows);
@@ -307,14 +307,14 @@ fn forget_some(txn: &mut Transaction<'_>, account: AccountId, head: &mut Head, r
 
 fn check(details: &IdentityDetails) -> Result<(), DirectoryError> {
     if details.name.len() > limits::MAX_TEXT {
-        return Err(DirectoryError::Limit("name of an identity"));
+        return Err(DirectoryError::Limit(Limit::IdentityName));
     }
     let signatures = [&details.text_signature, &details.html_signature];
     if signatures
         .iter()
         .any(|text| text.len() > limits::MAX_SIGNATURE)
     {
-        return Err(DirectoryError::Limit("signature"));
+        return Err(DirectoryError::Limit(Limit::Signature));
     }
     let lists = [&details.reply_to, &details.bcc];
     let mut size = 0;
@@ -323,7 +323,7 @@ fn check(details: &IdentityDetails) -> Result<(), DirectoryError> {
     }
     match size <= limits::MAX_CORRESPONDENTS {
         true => Ok(()),
-        false => Err(DirectoryError::Limit("addresses of an identity")),
+        false => Err(DirectoryError::Limit(Limit::IdentityAddresses)),
     }
 }
 

@@ -47,7 +47,7 @@ pub use alias::{
     Alias, add_alias_in, alias, list_addresses, remove_alias, remove_alias_in, set_alias,
     set_alias_in,
 };
-pub use check::{Finding, check};
+pub use check::check;
 pub use credential::{
     AppPassword, AppSecret, CredentialId, HashedPassword, NewAppPassword, Scope, add_app_password,
     add_app_password_in, list_app_passwords, revoke_app_password, revoke_app_password_in,
@@ -58,7 +58,7 @@ pub use domain::{
     DomainInfo, DomainSettings, add_domain, add_domain_in, domain, list_domains, remove_domain,
     remove_domain_in, set_domain,
 };
-pub use error::DirectoryError;
+pub use error::{DirectoryError, Limit};
 pub use factor::{
     CodeRefused, CodeShown, FactorId, FactorKey, FactorKind, FactorStatus, NewTotp, RecoveryCodes,
     confirm_totp_in, enrol_totp_in, factors, remove_factors_in, renew_recovery_codes_in, show_code,

@@ -10,7 +10,7 @@ use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, EmailAddress};
 use tern_store::Transaction;
 
-use crate::error::DirectoryError;
+use crate::error::{DirectoryError, Limit};
 use crate::tables::{self, read_target, write_target};
 use crate::target::{Target, settle};
 use crate::{Account, limits};
@@ -53,7 +53,7 @@ pub fn set_redirect_in(
         }
     }
     if known.len() > limits::MAX_REDIRECT_TARGETS {
-        return Err(DirectoryError::Limit("targets of a redirect"));
+        return Err(DirectoryError::Limit(Limit::RedirectTargets));
     }
     let redirect = (!known.is_empty()).then_some(Redirect {
         targets: known,

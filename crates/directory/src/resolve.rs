@@ -112,8 +112,9 @@ pub fn resolve(reader: &dyn Read, address: &EmailAddress) -> Result<Resolution, 
     resolve_as(reader, address, true, Extent::Whole)
 }
 
-/// The same, as far as it takes to tell whether that is nobody, one or several: what leads to more
-/// than one may be cut short behind the second. For whoever is asked by strangers.
+/// Where an address leads, as far as it takes to tell whether that is nobody, one or several: what
+/// [`resolve`] finds of more than one may be cut short behind the second. For whoever is asked by
+/// strangers.
 pub fn glance(reader: &dyn Read, address: &EmailAddress) -> Result<Resolution, StoreError> {
     resolve_as(reader, address, true, Extent::Several)
 }

@@ -33,11 +33,11 @@
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, Domain, EmailAddress, Timestamp};
 use tern_store::key::{Key, KeyReader};
-use tern_store::{Range, Read, StoreError, Transaction};
+use tern_store::{Range, Read, ReadExt as _, StoreError, Transaction};
 
 use crate::account::Account;
 use crate::domain::{DomainInfo, DomainSettings};
-use crate::error::DirectoryError;
+use crate::error::{DirectoryError, Limit};
 use crate::grant::{Grant, GrantScope, Role};
 use crate::group::{Group, GroupId};
 use crate::redirect;
@@ -80,7 +80,7 @@ pub(crate) fn address_key(address: &EmailAddress) -> Vec<u8> {
     address_key_of(address.domain(), &address.local().to_lowercase())
 }
 
-/// The same for a local part in lower case.
+/// The key of an address ([`address_key`]) whose local part is in lower case already.
 pub(crate) fn address_key_of(domain: &Domain, local: &str) -> Vec<u8> {
     Key::table(ADDRESS)
         .array(domain.as_str().as_bytes())
@@ -700,7 +700,7 @@ pub(crate) fn next_id(txn: &mut Transaction<'_>, counter: Counter) -> Result<u32
     };
     let id = *next;
     // 4 billion ids given: nothing more can be made, and none is made twice.
-    *next = id.checked_add(1).ok_or(StoreError::Busy)?;
+    *next = id.checked_add(1).ok_or(StoreError::Exhausted)?;
     counters.put(txn);
     Ok(id)
 }
@@ -713,7 +713,7 @@ pub(crate) fn claim_address(
 ) -> Result<(), DirectoryError> {
     let mut info = get_domain(txn, address.domain())?.ok_or(DirectoryError::UnknownDomain)?;
     if !is_storable(address) {
-        return Err(DirectoryError::Limit("local part"));
+        return Err(DirectoryError::Limit(Limit::LocalPart));
     }
     if get_address(txn, address)?.is_some() {
         return Err(DirectoryError::AddressTaken);
@@ -754,11 +754,39 @@ pub(crate) fn free_address(
 
 /// Every key of a range.
 pub(crate) fn all_keys(reader: &dyn Read, range: Range) -> Result<Vec<Vec<u8>>, StoreError> {
-    let (mut keys, mut range) = (Vec::new(), Some(range));
-    while let Some(next) = range {
-        let page = reader.scan(&next, 10_000)?;
-        keys.extend(page.rows.into_iter().map(|(key, _)| key));
-        range = page.next;
-    }
+    let mut keys = Vec::new();
+    reader.each(&range, |key, _| {
+        keys.push(key.to_vec());
+        Ok::<_, StoreError>(())
+    })?;
     Ok(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use tern_store::{MemEngine, Verdict, transact};
+
+    use super::*;
+
+    #[test]
+    fn when_every_number_is_given_out_nobody_is_told_to_try_again() {
+        let engine = MemEngine::new();
+        transact(&engine, |txn| {
+            let last = Writer::versioned(VERSION)
+                .number(u64::from(u32::MAX))
+                .number(1)
+                .finish();
+            txn.put(counters_key(), last);
+            Ok::<_, StoreError>(Verdict::Commit(()))
+        })
+        .unwrap();
+        let next = |counter| {
+            let given = |txn: &mut Transaction<'_>| next_id(txn, counter).map(Verdict::Commit);
+            transact(&engine, given)
+        };
+        assert_eq!(next(Counter::Account), Err(StoreError::Exhausted));
+        assert_eq!(StoreError::Exhausted.fault(), tern_base::Fault::Ours);
+        assert_eq!(next(Counter::Group), Ok(1));
+        assert_eq!(next(Counter::Group), Ok(2));
+    }
 }

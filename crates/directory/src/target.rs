@@ -3,7 +3,7 @@
 use tern_base::{AccountId, EmailAddress};
 use tern_store::Transaction;
 
-use crate::error::DirectoryError;
+use crate::error::{DirectoryError, Limit};
 use crate::tables::{self, AddressRow};
 
 /// A local account, or any address: of a group, an alias, or outside this server.
@@ -28,7 +28,7 @@ pub(crate) fn settle(txn: &mut Transaction<'_>, target: &Target) -> Result<Targe
                 tables::require_account(txn, id)?;
                 Ok(Target::Account(id))
             }
-            _ if !tables::is_storable(address) => Err(DirectoryError::Limit("local part")),
+            _ if !tables::is_storable(address) => Err(DirectoryError::Limit(Limit::LocalPart)),
             _ => Ok(target.clone()),
         },
     }

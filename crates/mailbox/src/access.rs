@@ -18,7 +18,7 @@ use tern_store::{StoreError, Transaction, Verdict, limits as store_limits};
 use crate::edit::Edit;
 use crate::folder::SEPARATOR;
 use crate::rows::{Change, MailboxRow};
-use crate::{MailboxError, Mailboxes, Rights, limits, tables};
+use crate::{Limit, MailboxError, Mailboxes, NotAllowed, Rights, limits, tables};
 
 const VERSION: u8 = 1;
 
@@ -312,7 +312,7 @@ impl Mailboxes {
         change: RightsChange,
     ) -> Result<Rights, MailboxError> {
         if grantee == Grantee::Account(owner) {
-            return Err(MailboxError::NotAllowed("the owner has every right"));
+            return Err(MailboxError::NotAllowed(NotAllowed::OwnerRights));
         }
         let mut edit = Edit::begin(txn, owner)?;
         edit.mailbox(mailbox)?;
@@ -442,24 +442,18 @@ fn may_be_given(
     }
     let of_mailbox = txn.scan(&tables::grants(owner, mailbox), limits::MAX_GRANTEES)?;
     if of_mailbox.rows.len() >= limits::MAX_GRANTEES {
-        return Err(MailboxError::Limit(
-            "accounts and groups with rights in a mailbox",
-        ));
+        return Err(MailboxError::Limit(Limit::Grantees));
     }
     let by_owner = txn.scan(
         &tables::granted_by(grantee, owner),
         limits::MAX_SHARED_BY_ONE,
     )?;
     if by_owner.rows.len() >= limits::MAX_SHARED_BY_ONE {
-        return Err(MailboxError::Limit(
-            "mailboxes of one account shared with one account or group",
-        ));
+        return Err(MailboxError::Limit(Limit::SharedByOne));
     }
     let of_grantee = txn.scan(&tables::granted(grantee), limits::MAX_SHARED)?;
     if of_grantee.rows.len() >= limits::MAX_SHARED {
-        return Err(MailboxError::Limit(
-            "mailboxes shared with one account or group",
-        ));
+        return Err(MailboxError::Limit(Limit::Shared));
     }
     Ok(())
 }

@@ -10,7 +10,9 @@ use tern_store::{Transaction, Verdict};
 use crate::edit::Edit;
 use crate::folder::{Role, SEPARATOR, Tree, add_row, may_stand_first, split_path};
 use crate::rows::{Change, MailboxRow};
-use crate::{Actor, INBOX, MailboxError, Mailboxes, Rights, limits, subscribed_name, tables};
+use crate::{
+    Actor, INBOX, Limit, MailboxError, Mailboxes, NotAllowed, Rights, limits, subscribed_name, tables,
+};
 
 /// A mailbox to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +89,7 @@ impl Mailboxes {
             }
         }
         if tree.rows.len() >= limits::MAX_MAILBOXES {
-            return Err(MailboxError::Limit("mailboxes of an account"));
+            return Err(MailboxError::Limit(Limit::MailboxesOfAccount));
         }
         let row = MailboxRow {
             parent: folder.parent,
@@ -273,7 +275,7 @@ impl Mailboxes {
                     continue;
                 }
                 if *mailbox == INBOX {
-                    return Err(MailboxError::NotAllowed("the inbox is what it is"));
+                    return Err(MailboxError::NotAllowed(NotAllowed::InboxUse));
                 }
                 leads_up(&tree, row)?;
                 // Among the others, as they will be.
@@ -336,7 +338,7 @@ fn may_stand(tree: &Tree, of: Option<MailboxId>, row: &MailboxRow) -> Result<(),
     }
     depth += of.map_or(0, |of| tree.height_below(of));
     if depth > limits::MAX_MAILBOX_DEPTH {
-        return Err(MailboxError::Limit("levels of mailboxes"));
+        return Err(MailboxError::Limit(Limit::Depth));
     }
     let namesake = tree.child(row.parent, &row.name);
     if namesake.is_some() && namesake != of {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tern_base::{AccountId, BlobId, MailboxId, MessageId, Uid};
 use tern_store::key::KeyReader;
-use tern_store::{StoreError, limits as store_limits};
+use tern_store::{Finding, StoreError, limits as store_limits};
 
 use crate::remove::EVERYTHING;
 use crate::rows::{
@@ -17,16 +17,6 @@ use crate::rows::{
     VaultPlacementRow, VaultRow,
 };
 use crate::{KEPT, MailboxError, Mailboxes, SystemFlag, Uploaded, tables};
-
-/// One invariant that does not hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding(pub String);
-
-impl std::fmt::Display for Finding {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// A key and its value.
 type Row = (Vec<u8>, Vec<u8>);

@@ -10,7 +10,7 @@ use crate::edit::Edit;
 use crate::inherit::inherit;
 use crate::rights::FlagRights;
 use crate::rows::{MessageRow, PlacementRow};
-use crate::{Access, Connection, Flags, MailboxError, Mailboxes, Rights, brought, limits};
+use crate::{Access, Connection, Flags, Limit, MailboxError, Mailboxes, Rights, brought, limits};
 
 /// Which messages go from where to where.
 #[derive(Clone, Debug)]
@@ -146,7 +146,7 @@ fn copy_one(
         return duplicate(edit, to, id, row, placement);
     }
     if row.placements.len() >= limits::MAX_PLACEMENTS {
-        return Err(MailboxError::Limit("mailboxes that show one message"));
+        return Err(MailboxError::Limit(Limit::Placements));
     }
     let uid = edit.place(to, placement, None)?;
     row.placements.push((to, uid));

@@ -10,8 +10,7 @@ use tern_store::{StoreError, limits as store_limits};
 use crate::folder::Tree;
 use crate::rows::{Change, Counters};
 use crate::{
-    Access, INBOX, MailboxError, Mailboxes, Rights, access, expunge, limits, subscribed_name,
-    tables,
+    Access, INBOX, MailboxError, Mailboxes, NotAllowed, Rights, access, expunge, limits, subscribed_name, tables,
 };
 
 impl Mailboxes {
@@ -44,7 +43,7 @@ impl Mailboxes {
     ) -> Result<(), MailboxError> {
         let (account, mailbox) = access.place();
         if mailbox == INBOX {
-            return Err(MailboxError::NotAllowed("the inbox stays"));
+            return Err(MailboxError::NotAllowed(NotAllowed::InboxStays));
         }
         self.edit(account, |edit| {
             self.allow_in(edit.txn, access, Rights::DELETE)?;
@@ -114,7 +113,7 @@ impl Mailboxes {
     ) -> Result<bool, MailboxError> {
         self.edit(account, |edit| {
             if edit.has_mailbox(mailbox)? {
-                return Err(MailboxError::NotAllowed("the mailbox was not deleted"));
+                return Err(MailboxError::NotAllowed(NotAllowed::NotDeleted));
             }
             let page = edit
                 .txn

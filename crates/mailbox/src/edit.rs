@@ -12,7 +12,7 @@ use crate::rows::{
     AccountHead, Change, ChangeRow, CopyRow, Counters, MailboxRow, MessageRow, PlacementRow,
 };
 use crate::view::View;
-use crate::{MailboxError, Mailboxes, SystemFlag, limits, tables};
+use crate::{Limit, MailboxError, Mailboxes, SystemFlag, limits, tables};
 
 /// The change that is being made. Nothing is written unless [`Edit::finish`] is called.
 pub(crate) struct Edit<'t, 'e> {
@@ -225,7 +225,7 @@ impl<'t, 'e> Edit<'t, 'e> {
         let next = uid
             .0
             .checked_add(1)
-            .ok_or(MailboxError::Limit("UIDs of a mailbox"))?;
+            .ok_or(MailboxError::Limit(Limit::Uids))?;
         counters.uid_next = Uid(next);
         counters.count(&row, 1);
         self.head.placements += 1;

@@ -3,6 +3,82 @@
 use tern_base::{Fault, codec::Damaged};
 use tern_store::StoreError;
 
+/// What there may be no more of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Limit {
+    /// Mailboxes of an account.
+    #[error("mailboxes of an account")]
+    MailboxesOfAccount,
+    /// Levels of mailboxes.
+    #[error("levels of mailboxes")]
+    Depth,
+    /// Octets of a mailbox's name.
+    #[error("octets of a mailbox name")]
+    NameOctets,
+    /// UIDs of a mailbox.
+    #[error("UIDs of a mailbox")]
+    Uids,
+    /// Subscriptions to mailboxes of others.
+    #[error("subscriptions to mailboxes of others")]
+    Subscriptions,
+    /// Keywords of a message.
+    #[error("keywords of a message")]
+    Keywords,
+    /// Mailboxes that show one message.
+    #[error("mailboxes that show one message")]
+    Placements,
+    /// Octets of a message.
+    #[error("octets of a message")]
+    MessageOctets,
+    /// Octets of what one recipient's copy begins with.
+    #[error("octets of a recipient's prefix")]
+    PrefixOctets,
+    /// Octets that one command brings in many messages.
+    #[error("octets of one APPEND of many messages")]
+    AppendOctets,
+    /// Accounts and groups with rights in a mailbox.
+    #[error("accounts and groups with rights in a mailbox")]
+    Grantees,
+    /// Mailboxes of one account shared with one account or group.
+    #[error("mailboxes of one account shared with one account or group")]
+    SharedByOne,
+    /// Mailboxes shared with one account or group.
+    #[error("mailboxes shared with one account or group")]
+    Shared,
+    /// Changes of rights that one account makes within an hour.
+    #[error("changes of rights within an hour")]
+    RightsChanges,
+}
+
+/// What no mailbox verb does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAllowed {
+    /// The inbox has another special use, or none.
+    #[error("the inbox is what it is")]
+    InboxUse,
+    /// The inbox gets another name.
+    #[error("the inbox keeps its name")]
+    InboxName,
+    /// The inbox is deleted.
+    #[error("the inbox stays")]
+    InboxStays,
+    /// A mailbox goes into itself.
+    #[error("a mailbox can't go into itself")]
+    IntoItself,
+    /// What is in a mailbox goes, and the mailbox is there.
+    #[error("the mailbox was not deleted")]
+    NotDeleted,
+    /// A message is in no mailbox.
+    #[error("a message is in at least one mailbox")]
+    InNoMailbox,
+    /// The owner is given rights, or loses some.
+    #[error("the owner has every right")]
+    OwnerRights,
+    /// A mailbox is shared with nobody that is there.
+    #[error("there is nobody of that id to share it with")]
+    NobodyThere,
+}
+
 /// Why a mailbox verb was not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MailboxError {
@@ -26,13 +102,13 @@ pub enum MailboxError {
     KeptQuotaExceeded,
     /// One of [`crate::limits`].
     #[error("over the limit: {0}")]
-    Limit(&'static str),
+    Limit(Limit),
     /// A mailbox can't have this name.
     #[error("not a mailbox name: {0}")]
     InvalidName(&'static str),
     /// The mailbox can't be changed in this way.
     #[error("not allowed: {0}")]
-    NotAllowed(&'static str),
+    NotAllowed(NotAllowed),
     /// Whoever asks has no right to do this in a mailbox that they may see.
     #[error("no right to do that in this mailbox")]
     NotPermitted,

@@ -94,6 +94,9 @@ pub struct Exposure {
     pub origin: OriginId,
 }
 
+/// The layout of an [`Exposure`].
+const EXPOSURE_VERSION: u8 = 2;
+
 impl Exposure {
     /// What the roll of a block and the sheet of a client say of a copy.
     pub(crate) fn of(most: Most, sheet: &Sheet, origin: OriginId) -> Self {
@@ -109,7 +112,7 @@ impl Exposure {
 
     /// The stored form, for tables above that keep a copy of it.
     pub fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(2);
+        let mut w = Writer::versioned(EXPOSURE_VERSION);
         w.byte(self.level as u8)
             .number(self.at.0)
             .text(&self.protocol);
@@ -121,7 +124,7 @@ impl Exposure {
 
     /// Reads the stored form.
     pub fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, 2)?;
+        let mut r = Reader::of_version(bytes, EXPOSURE_VERSION)?;
         Ok(Self {
             level: ExposureLevel::from_number(r.byte()?)?,
             at: Timestamp(r.number()?),

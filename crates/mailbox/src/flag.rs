@@ -5,7 +5,7 @@ use tern_base::{Modseq, Uid};
 use crate::edit::Edit;
 use crate::rights::FlagRights;
 use crate::rows::PlacementRow;
-use crate::{Access, Connection, Flags, MailboxError, Mailboxes, Rights, mark};
+use crate::{Access, Connection, Flags, Limit, MailboxError, Mailboxes, Rights, mark};
 
 /// How to change flags.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl FlagChange {
 }
 
 /// [`crate::limits::MAX_KEYWORDS`] and [`crate::limits::MAX_KEYWORD_BYTES`].
-pub(crate) const TOO_MANY_KEYWORDS: MailboxError = MailboxError::Limit("keywords of a message");
+pub(crate) const TOO_MANY_KEYWORDS: MailboxError = MailboxError::Limit(Limit::Keywords);
 
 /// Which messages, and how.
 #[derive(Clone, Debug)]

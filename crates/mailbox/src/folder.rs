@@ -9,7 +9,8 @@ use tern_store::{Read, StoreError, Transaction, Verdict, limits as store_limits}
 use crate::edit::Edit;
 use crate::rows::{AccountHead, Change, MailboxRow};
 use crate::{
-    Access, Actor, INBOX, MailboxError, Mailboxes, Rights, access, limits, subscribed_name, tables,
+    Access, Actor, INBOX, Limit, MailboxError, Mailboxes, NotAllowed, Rights, access, limits, subscribed_name,
+    tables,
 };
 
 /// The special use of a mailbox (RFC 6154 2, RFC 8621 2).
@@ -257,7 +258,7 @@ impl Mailboxes {
                 return Err(MailboxError::RoleTaken);
             }
             if tree.rows.len() + names.len() > limits::MAX_MAILBOXES {
-                return Err(MailboxError::Limit("mailboxes of an account"));
+                return Err(MailboxError::Limit(Limit::MailboxesOfAccount));
             }
             let (mut parent, mut end) = (None, 0);
             for (level, name) in names.iter().enumerate() {
@@ -292,7 +293,7 @@ impl Mailboxes {
         let names = split_path(path)?;
         names.first().map_or(Ok(()), |name| may_stand_first(name))?;
         if mailbox == INBOX {
-            return Err(MailboxError::NotAllowed("the inbox keeps its name"));
+            return Err(MailboxError::NotAllowed(NotAllowed::InboxName));
         }
         self.edit(account, |edit| {
             let tree = Tree::read_in(edit)?;
@@ -313,7 +314,7 @@ impl Mailboxes {
                     None => {
                         made += 1;
                         if tree.rows.len() + made > limits::MAX_MAILBOXES {
-                            return Err(MailboxError::Limit("mailboxes of an account"));
+                            return Err(MailboxError::Limit(Limit::MailboxesOfAccount));
                         }
                         let to_here = path.get(..end).unwrap_or(path);
                         let subscribed = subscribed_name::take(edit, to_here)?;
@@ -321,12 +322,12 @@ impl Mailboxes {
                     }
                 };
                 if parent == Some(mailbox) {
-                    return Err(MailboxError::NotAllowed("a mailbox can't go into itself"));
+                    return Err(MailboxError::NotAllowed(NotAllowed::IntoItself));
                 }
             }
             let depth = names.len() + tree.height_below(mailbox);
             if depth > limits::MAX_MAILBOX_DEPTH {
-                return Err(MailboxError::Limit("levels of mailboxes"));
+                return Err(MailboxError::Limit(Limit::Depth));
             }
             row.parent = parent;
             row.name = (*last).to_owned();
@@ -481,14 +482,14 @@ pub(crate) fn add_row(
 pub(crate) fn split_path(path: &str) -> Result<Vec<&str>, MailboxError> {
     let names: Vec<&str> = path.split(SEPARATOR).collect();
     if names.len() > limits::MAX_MAILBOX_DEPTH {
-        return Err(MailboxError::Limit("levels of mailboxes"));
+        return Err(MailboxError::Limit(Limit::Depth));
     }
     for name in &names {
         if name.is_empty() {
             return Err(MailboxError::InvalidName("a level is empty"));
         }
         if name.len() > limits::MAX_MAILBOX_NAME {
-            return Err(MailboxError::Limit("octets of a mailbox name"));
+            return Err(MailboxError::Limit(Limit::NameOctets));
         }
         // RFC 9051 5.1: no control characters, nor the line separators of RFC 5198.
         if name

@@ -17,7 +17,7 @@ use crate::rows::{CopyRow, Lineage, MessageRow, PlacementRow, VaultPlacementRow,
 use crate::sealing::seals_in;
 use crate::thread::Threading;
 use crate::{
-    Bringer, Carriage, Flags, Letter, MailboxError, Mailboxes, Seal, SealTag, blob, brought,
+    Bringer, Carriage, Flags, Letter, Limit, MailboxError, Mailboxes, Seal, SealTag, blob, brought,
     limits, tables, vault,
 };
 
@@ -116,7 +116,7 @@ impl Mailboxes {
         now: Timestamp,
     ) -> Result<Prepared, MailboxError> {
         if u32::try_from(content.len()).is_err() {
-            return Err(MailboxError::Limit("octets of a message"));
+            return Err(MailboxError::Limit(Limit::MessageOctets));
         }
         let blob = tern_mime::blob_id(&self.content_key, &content);
         let parsed = tern_mime::parse(&content);
@@ -222,7 +222,7 @@ impl Mailboxes {
         let mut edit = Edit::begin(txn, landing.account)?;
         let mailbox = edit.mailbox(landing.mailbox)?;
         if landing.prefix.len() > limits::MAX_PREFIX {
-            return Err(MailboxError::Limit("octets of a recipient's prefix"));
+            return Err(MailboxError::Limit(Limit::PrefixOctets));
         }
         if seal.is_none() {
             edit.head.room_for(size.into(), self.hooks.kept_quotas)?;
@@ -371,7 +371,7 @@ pub(crate) fn pass_by(
     let next = uid
         .0
         .checked_add(1)
-        .ok_or(MailboxError::Limit("UIDs of a mailbox"))?;
+        .ok_or(MailboxError::Limit(Limit::Uids))?;
     counters.uid_next = Uid(next);
     edit.log(crate::rows::Change::Vanished {
         mailbox,

@@ -99,7 +99,7 @@ pub use connection::Connection;
 pub use content::{Body, MessageFacts};
 pub use copy::{CopiedPair, Transfer};
 pub use device::{Device, Passed, Sighting, Told};
-pub use error::MailboxError;
+pub use error::{Limit, MailboxError, NotAllowed};
 pub use expose::{Exposure, ExposureLevel, Served, Viewer};
 pub use flag::{FlagChange, FlagOutcome, FlagRequest};
 pub use flags::{Flags, SystemFlag};

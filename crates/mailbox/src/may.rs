@@ -11,7 +11,7 @@ use crate::edit::Edit;
 use crate::rights::FlagRights;
 use crate::rows::MessageRow;
 use crate::update::Placing;
-use crate::{Actor, Flags, MailboxError, Mailboxes, Rights};
+use crate::{Actor, Flags, MailboxError, Mailboxes, NotAllowed, Rights};
 
 /// What it takes to take a message out of a mailbox (RFC 8621 2, `mayRemoveItems`).
 const REMOVE: Rights = Rights::DELETE_MESSAGES.with(Rights::EXPUNGE);
@@ -123,9 +123,7 @@ impl<'a> May<'a> {
         let (seen, unseen): (BTreeSet<_>, BTreeSet<_>) = shown.partition(|it| self.sees(*it));
         let wanted = placing.apply(&seen);
         if wanted.is_empty() {
-            return Err(MailboxError::NotAllowed(
-                "a message is in at least one mailbox",
-            ));
+            return Err(MailboxError::NotAllowed(NotAllowed::InNoMailbox));
         }
         for gone in seen.difference(&wanted) {
             self.require(*gone, REMOVE)?;

@@ -7,6 +7,7 @@ use tern_base::{AccountId, MessageId};
 use tern_store::{StoreError, Verdict};
 
 use crate::edit::Edit;
+use crate::flag::TOO_MANY_KEYWORDS;
 use crate::{MailboxError, Mailboxes};
 
 impl Mailboxes {
@@ -33,7 +34,7 @@ impl Mailboxes {
                 }
                 let mut flags = old.flags.clone();
                 if !flags.add_keyword(keyword) {
-                    return Err(MailboxError::Limit("keywords of a message"));
+                    return Err(TOO_MANY_KEYWORDS);
                 }
                 edit.reflag(*mailbox, *uid, old, flags)?;
             }

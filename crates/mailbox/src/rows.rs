@@ -11,10 +11,17 @@ use crate::MailboxError;
 use crate::folder::Role;
 use crate::{Carriage, Flags, Letter, SealTag, limits};
 
-const V1: u8 = 1;
+// The layout of each row.
 const HEAD_VERSION: u8 = 4;
-const V2: u8 = 2;
-const V3: u8 = 3;
+const MAILBOX_VERSION: u8 = 2;
+const COUNTERS_VERSION: u8 = 1;
+const PLACEMENT_VERSION: u8 = 1;
+const MESSAGE_VERSION: u8 = 2;
+const COPY_VERSION: u8 = 2;
+const CHANGE_VERSION: u8 = 2;
+const BLOB_VERSION: u8 = 1;
+const VAULT_VERSION: u8 = 3;
+const VAULT_PLACEMENT_VERSION: u8 = 1;
 
 /// An account's counters: read and written by every change of the account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -131,7 +138,7 @@ pub struct MailboxRow {
 
 impl MailboxRow {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(V2);
+        let mut w = Writer::versioned(MAILBOX_VERSION);
         w.number(self.parent.map_or(0, |parent| parent.0.into()))
             .text(&self.name);
         w.byte(self.role.map_or(0, Role::number))
@@ -142,7 +149,7 @@ impl MailboxRow {
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, V2)?;
+        let mut r = Reader::of_version(bytes, MAILBOX_VERSION)?;
         let parent = r.number32()?;
         Ok(Self {
             parent: (parent != 0).then_some(MailboxId(parent)),
@@ -187,7 +194,7 @@ impl Default for Counters {
 
 impl Counters {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(V1);
+        let mut w = Writer::versioned(COUNTERS_VERSION);
         w.number(self.uid_next.0.into())
             .number(self.highest_modseq.0)
             .number(self.total.into());
@@ -198,7 +205,7 @@ impl Counters {
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, V1)?;
+        let mut r = Reader::of_version(bytes, COUNTERS_VERSION)?;
         Ok(Self {
             uid_next: Uid(r.number32()?),
             highest_modseq: Modseq(r.number()?),
@@ -229,7 +236,7 @@ pub struct PlacementRow {
 
 impl PlacementRow {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(V1);
+        let mut w = Writer::versioned(PLACEMENT_VERSION);
         w.number(self.message.0).number(self.modseq.0);
         self.flags.write(&mut w);
         w.number(self.received.0)
@@ -239,7 +246,7 @@ impl PlacementRow {
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, V1)?;
+        let mut r = Reader::of_version(bytes, PLACEMENT_VERSION)?;
         Ok(Self {
             message: MessageId(r.number()?),
             modseq: Modseq(r.number()?),
@@ -340,13 +347,13 @@ impl MessageRow {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(V2);
+        let mut w = Writer::versioned(MESSAGE_VERSION);
         self.write(&mut w);
         w.finish()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        Self::read(&mut Reader::of_version(bytes, V2)?)
+        Self::read(&mut Reader::of_version(bytes, MESSAGE_VERSION)?)
     }
 }
 
@@ -372,7 +379,7 @@ impl CopyRow {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(V2);
+        let mut w = Writer::versioned(COPY_VERSION);
         w.array(&self.origin.0).byte(self.lineage as u8);
         w.option(self.carrier, |w, (carriage, of)| {
             carriage.write(w);
@@ -384,7 +391,7 @@ impl CopyRow {
     pub(crate) fn decode(key: &[u8], bytes: &[u8]) -> Result<Self, Damaged> {
         let mut k = tern_store::key::KeyReader::new(key);
         let _digest: [u8; 16] = k.array().ok_or(Damaged)?;
-        let mut r = Reader::of_version(bytes, V2)?;
+        let mut r = Reader::of_version(bytes, COPY_VERSION)?;
         Ok(Self {
             account: AccountId(k.u32().ok_or(Damaged)?),
             message: MessageId(k.u64().ok_or(Damaged)?),
@@ -446,13 +453,15 @@ pub struct ChangeRow(pub Vec<Change>);
 
 impl ChangeRow {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(V2);
+        let mut w = Writer::versioned(CHANGE_VERSION);
         w.list(&self.0, write_change);
         w.finish()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        Reader::of_version(bytes, V2)?.list(read_change).map(Self)
+        Reader::of_version(bytes, CHANGE_VERSION)?
+            .list(read_change)
+            .map(Self)
     }
 }
 
@@ -544,7 +553,7 @@ pub struct BlobRow {
 
 impl BlobRow {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(V1);
+        let mut w = Writer::versioned(BLOB_VERSION);
         w.number(self.references)
             .number(self.size)
             .number(self.unreferenced_since.0)
@@ -552,7 +561,7 @@ impl BlobRow {
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, V1)?;
+        let mut r = Reader::of_version(bytes, BLOB_VERSION)?;
         Ok(Self {
             references: r.number()?,
             // A message's size is a 32-bit number (RFC 9051 7.5.2), and so is a content's.
@@ -585,7 +594,7 @@ pub struct VaultRow {
 
 impl VaultRow {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(V3);
+        let mut w = Writer::versioned(VAULT_VERSION);
         w.array(&self.tag.0)
             .number(self.withdrawn.0)
             .number(self.modseq.0)
@@ -595,7 +604,7 @@ impl VaultRow {
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, V3)?;
+        let mut r = Reader::of_version(bytes, VAULT_VERSION)?;
         let (tag, withdrawn) = (SealTag(r.array()?), Timestamp(r.number()?));
         let modseq = Modseq(r.number()?);
         let late = r.byte()? != 0;
@@ -628,14 +637,14 @@ impl VaultPlacementRow {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::versioned(V1);
+        let mut w = Writer::versioned(VAULT_PLACEMENT_VERSION);
         w.number(self.saved.0);
         self.flags.write(&mut w);
         w.finish()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut r = Reader::of_version(bytes, V1)?;
+        let mut r = Reader::of_version(bytes, VAULT_PLACEMENT_VERSION)?;
         Ok(Self {
             saved: Timestamp(r.number()?),
             flags: Flags::read(&mut r)?,

@@ -190,7 +190,10 @@ impl Seal {
     }
 }
 
+/// The layout of a seal.
 const VERSION: u8 = 6;
+/// The layout of what all seals of a letter share.
+const HEAD_VERSION: u8 = 1;
 
 impl Seal {
     pub(crate) fn encode(&self) -> Vec<u8> {

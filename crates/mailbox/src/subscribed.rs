@@ -11,7 +11,7 @@ use tern_base::{AccountId, MailboxId};
 use tern_store::key::KeyReader;
 use tern_store::{Transaction, Verdict, limits as store_limits};
 
-use crate::{MailboxError, Mailboxes, limits, tables};
+use crate::{Limit, MailboxError, Mailboxes, limits, tables};
 
 /// A mailbox of another account.
 pub type Foreign = (AccountId, MailboxId);
@@ -91,7 +91,7 @@ fn make_room(txn: &mut Transaction<'_>, account: AccountId) -> Result<(), Mailbo
     }
     match left < limits::MAX_SUBSCRIBED {
         true => Ok(()),
-        false => Err(MailboxError::Limit("subscriptions to mailboxes of others")),
+        false => Err(MailboxError::Limit(Limit::Subscriptions)),
     }
 }
 

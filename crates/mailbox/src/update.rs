@@ -15,7 +15,8 @@ use crate::flag::TOO_MANY_KEYWORDS;
 use crate::may::May;
 use crate::rows::{MessageRow, PlacementRow};
 use crate::{
-    Actor, Connection, Flags, MailboxError, Mailboxes, SystemFlag, brought, limits, mark, tables,
+    Actor, Connection, Flags, Limit, MailboxError, Mailboxes, SystemFlag, brought, limits, mark,
+    tables,
 };
 
 /// In which mailboxes a message is to be.
@@ -265,7 +266,7 @@ fn replace(
     now: Timestamp,
 ) -> Result<Vec<(MailboxId, Uid)>, MailboxError> {
     if wanted.len() > limits::MAX_PLACEMENTS {
-        return Err(MailboxError::Limit("mailboxes that show one message"));
+        return Err(MailboxError::Limit(Limit::Placements));
     }
     let mut flags = Vec::new();
     let mut kept = Vec::new();

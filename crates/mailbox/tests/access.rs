@@ -9,8 +9,8 @@ use house::{ALICE, BOB, House, letter};
 use tern_base::{AccountId, MailboxId, Timestamp, Uid};
 use tern_mailbox::{
     Access, Across, Actor, Client, ExposureLevel, FlagChange, FlagRequest, Flags, Grantee, Hooks,
-    INBOX, MailboxError, Mailboxes, Rights, RightsChange, Served, Share, SystemFlag, Transfer,
-    Viewer, limits,
+    INBOX, Limit, MailboxError, Mailboxes, Rights, RightsChange, Served, Share, SystemFlag,
+    Transfer, Viewer, limits,
 };
 use tern_store::Verdict;
 
@@ -700,7 +700,7 @@ fn whoever_moves_a_mailbox_makes_no_more_above_it_than_there_may_be() {
             .rename_folder(&shared(mailbox, &bob()), to, house.now)
     };
     let refused = rename("Work/One/Two/Box");
-    let why = "mailboxes of an account";
+    let why = Limit::MailboxesOfAccount;
     assert_eq!(refused, Err(MailboxError::Limit(why)));
     assert!(house.mailboxes.folder(ALICE, "Work/One").is_err());
     assert_eq!(rename("Work/One/Box"), Ok(()));

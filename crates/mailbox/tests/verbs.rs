@@ -6,7 +6,7 @@ mod house;
 use tern_base::{AccountId, Entropy, MailboxId, OriginId, SeededEntropy, Uid};
 use tern_mailbox::{
     Access, AppendRequest, Cover, FlagChange, FlagOutcome, FlagRequest, Flags, INBOX, Landing,
-    Lineage, MailboxError, Placed, SystemFlag, Transfer, Viewer, limits,
+    Limit, Lineage, MailboxError, Placed, SystemFlag, Transfer, Viewer, limits,
 };
 use tern_store::Verdict;
 
@@ -203,7 +203,7 @@ fn a_keyword_for_which_there_is_no_room_is_refused_and_not_dropped() {
     store(FlagChange::Set(keywords(&names))).unwrap();
     let one_more = || keywords(&["$Label".to_owned()]);
     let refused = store(FlagChange::Add(one_more()));
-    assert_eq!(refused, Err(MailboxError::Limit("keywords of a message")));
+    assert_eq!(refused, Err(MailboxError::Limit(Limit::Keywords)));
     // One that it has takes no room.
     store(FlagChange::Add(keywords(&names[..1]))).unwrap();
     store(FlagChange::Remove(keywords(&names[..1]))).unwrap();

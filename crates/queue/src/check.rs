@@ -1,34 +1,27 @@
 //! Whether the rows of the queue agree with each other: for `tern check` and the end of tests.
 
-use tern_store::{Engine, Range, Read, StoreError};
+use tern_store::{Engine, Finding, Read, ReadExt as _, StoreError};
 
 use crate::item::{Finished, Item};
 use crate::tables::{self, Table};
-
-/// Something that can't be as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What is wrong, in one sentence.
-    pub what: String,
-}
 
 /// Verifies that every item has exactly the index rows that its state asks for.
 pub fn check(engine: &dyn Engine) -> Result<Vec<Finding>, StoreError> {
     let snapshot = engine.snapshot()?;
     let reader: &dyn Read = &*snapshot;
     let mut findings = Vec::new();
-    each(reader, tables::items(None), |key, value| {
+    reader.each(&tables::items(None), |key, value| {
         let id = tables::read_id_key(key)?;
         let item = tables::decode_item(id, value)?;
         check_item(reader, &item, &mut findings)
     })?;
-    each(reader, tables::whole(Table::Finished), |key, value| {
+    reader.each(&tables::whole(Table::Finished), |key, value| {
         let id = tables::read_id_key(key)?;
         let row = tables::decode_finished(id, value)?;
         check_finished(reader, &row, &mut findings)
     })?;
-    let mut note = |what: String| findings.push(Finding { what });
-    each(reader, tables::whole(Table::Due), |key, _| {
+    let mut note = |what: String| findings.push(Finding(what));
+    reader.each(&tables::whole(Table::Due), |key, _| {
         let (time, id) = tables::read_time_key(key)?;
         let item = tables::read_item(reader, id)?;
         if item.and_then(|item| tables::due_time(&item.state)) != Some(time) {
@@ -36,9 +29,9 @@ pub fn check(engine: &dyn Engine) -> Result<Vec<Finding>, StoreError> {
                 "a due row at {time} is not that of queue item {id}"
             ));
         }
-        Ok(())
+        Ok::<_, StoreError>(())
     })?;
-    each(reader, tables::whole(Table::Origin), |key, _| {
+    reader.each(&tables::whole(Table::Origin), |key, _| {
         let (origin, id) = tables::read_origin_key(key)?;
         let live = tables::read_item(reader, id)?.map(|item| item.origin);
         let ended = tables::read_finished(reader, id)?.map(|row| row.origin);
@@ -47,9 +40,9 @@ pub fn check(engine: &dyn Engine) -> Result<Vec<Finding>, StoreError> {
                 "origin {origin} names queue item {id}, which is not its"
             ));
         }
-        Ok(())
+        Ok::<_, StoreError>(())
     })?;
-    each(reader, tables::whole(Table::FinishedByTime), |key, _| {
+    reader.each(&tables::whole(Table::FinishedByTime), |key, _| {
         let (time, id) = tables::read_time_key(key)?;
         let row = tables::read_finished(reader, id)?;
         if row.map(|row| row.finished) != Some(time) {
@@ -57,7 +50,7 @@ pub fn check(engine: &dyn Engine) -> Result<Vec<Finding>, StoreError> {
                 "a history row at {time} is not that of queue item {id}"
             ));
         }
-        Ok(())
+        Ok::<_, StoreError>(())
     })?;
     Ok(findings)
 }
@@ -68,7 +61,7 @@ fn check_item(
     findings: &mut Vec<Finding>,
 ) -> Result<(), StoreError> {
     let id = item.id;
-    let mut note = |what: String| findings.push(Finding { what });
+    let mut note = |what: String| findings.push(Finding(what));
     if reader.get(&tables::origin_key(item.origin, id))?.is_none() {
         note(format!("queue item {id} is missing from its origin"));
     }
@@ -93,24 +86,8 @@ fn check_finished(
     for key in [tables::origin_key(row.origin, id), by_time] {
         if reader.get(&key)?.is_none() {
             let what = format!("finished queue item {id} lacks an index row");
-            findings.push(Finding { what });
+            findings.push(Finding(what));
         }
-    }
-    Ok(())
-}
-
-fn each(
-    reader: &dyn Read,
-    range: Range,
-    mut look: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    let mut range = Some(range);
-    while let Some(next) = range {
-        let page = reader.scan(&next, 1_000)?;
-        for (key, value) in &page.rows {
-            look(key, value)?;
-        }
-        range = page.next;
     }
     Ok(())
 }

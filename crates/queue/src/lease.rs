@@ -23,8 +23,8 @@ pub fn due(reader: &dyn Read, now: Timestamp, limit: usize) -> Result<Vec<Item>,
     Ok(items)
 }
 
-/// Shows the same to whoever chooses among them, until they have enough: what is not wanted keeps
-/// nobody back who comes later.
+/// Shows each item that is [`due`] to whoever chooses among them, until they have enough: what is not
+/// wanted keeps nobody back who comes later.
 pub fn each_due(
     reader: &dyn Read,
     now: Timestamp,

@@ -32,7 +32,7 @@ mod tables;
 mod together;
 
 pub use cancel::{Cancelled, cancel, cancel_in};
-pub use check::{Finding, check};
+pub use check::check;
 pub use due_now::due_now_in;
 pub use enqueue::{NewItem, QueueError, enqueue, enqueue_in};
 pub use hold::{Held, Released, hold, hold_in, release, release_in};

@@ -1,7 +1,7 @@
 //! Looking at the queue.
 
 use tern_base::{OriginId, Timestamp};
-use tern_store::{Range, Read, StoreError, Transaction};
+use tern_store::{Range, Read, ReadExt as _, StoreError, Transaction};
 
 use crate::item::{Finished, Item, QueueId};
 use crate::{limits, tables};
@@ -37,19 +37,15 @@ pub fn status(reader: &dyn Read, id: QueueId) -> Result<Option<Status>, StoreErr
 /// snapshot for one moment's view.
 pub fn by_origin(reader: &dyn Read, origin: OriginId) -> Result<Vec<Status>, StoreError> {
     let mut found = Vec::new();
-    let mut range = Some(tables::of_origin(origin));
-    while let Some(next) = range {
-        let page = reader.scan(&next, limits::MAX_ITEMS)?;
-        for (key, _) in page.rows {
-            let (_, id) = tables::read_origin_key(&key)?;
-            found.extend(status(reader, id)?);
-        }
-        range = page.next;
-    }
+    reader.each(&tables::of_origin(origin), |key, _| {
+        let (_, id) = tables::read_origin_key(key)?;
+        found.extend(status(reader, id)?);
+        Ok::<_, StoreError>(())
+    })?;
     Ok(found)
 }
 
-/// The same inside a transaction, which then depends on every item found. Items that others
+/// Every item of an origin ([`by_origin`]) inside a transaction, which then depends on each. Items that others
 /// enqueue meanwhile are not seen: the caller reads a row that whoever enqueues for this origin
 /// writes, or knows that nobody does any more.
 pub fn by_origin_in(

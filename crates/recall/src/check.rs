@@ -3,22 +3,13 @@
 use std::collections::{BTreeSet, HashSet};
 
 use tern_base::{AccountId, MessageId};
+use tern_store::Finding;
 
 use crate::onward::SaidOnward;
 use crate::status::each_row;
 use crate::{
     Destination, Facts, Outcome, Recall, RecallError, RecallId, Recalls, State, Subject, tables,
 };
-
-/// One invariant that does not hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding(pub String);
-
-impl std::fmt::Display for Finding {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 impl Recalls {
     /// Checks every recall: what is unfinished is on the list of open ones; a finished recall has

@@ -18,10 +18,9 @@ use tern_base::codec::{Reader, Writer};
 use tern_base::{ContentDigest, OriginId, Timestamp};
 use tern_mailbox::{Carriage, Letter, Origins, SealTag};
 use tern_queue::{QueueId, Status as ItemStatus};
-use tern_store::{StoreError, Transaction, Verdict};
+use tern_store::{Finding, StoreError, Transaction, Verdict};
 
 use crate::audit::Act;
-use crate::check::Finding;
 use crate::outcome_of::{Item, Known, Stays, outcome_of};
 use crate::status::each_row;
 use crate::submission::{submission, targets, under_way, under_way_in};

@@ -13,9 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tern_base::AccountId;
 use tern_mime::ParsedMessage;
-use tern_store::{StoreError, Transaction};
+use tern_store::{Finding, StoreError, Transaction};
 
-use crate::check::Finding;
 use crate::status::each_row;
 use crate::submission::{ids, message_id_hash, submission, targets};
 use crate::{Destination, RecallError, Recalls, Submission, limits, tables};

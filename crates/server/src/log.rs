@@ -9,7 +9,7 @@ use tracing_subscriber::fmt;
 use crate::config::{Format, Level, Log};
 
 /// Starts logging; once for each process, later calls change nothing.
-pub fn start(settings: &Log) {
+pub(crate) fn start(settings: &Log) {
     let level = match settings.level {
         Level::Error => "error",
         Level::Warn => "warn",

@@ -41,7 +41,7 @@ pub enum TlsError {
 }
 
 /// The certificate in use and where it came from.
-pub struct Certificates {
+pub(crate) struct Certificates {
     certificate: PathBuf,
     private_key: PathBuf,
     current: RwLock<(Arc<CertifiedKey>, Stamp)>,
@@ -62,7 +62,7 @@ impl Certificates {
     ///
     /// # Errors
     /// Says which file is wrong.
-    pub fn open(settings: &Tls, data_dir: &Path, hostname: &str) -> Result<Self, TlsError> {
+    pub(crate) fn open(settings: &Tls, data_dir: &Path, hostname: &str) -> Result<Self, TlsError> {
         let none = |path: &Path| path.as_os_str().is_empty();
         let (certificate, private_key) =
             match (none(&settings.certificate), none(&settings.private_key)) {
@@ -96,7 +96,7 @@ impl Certificates {
     ///
     /// # Errors
     /// The files are wrong; the last certificate stays in use.
-    pub fn reload(&self, in_any_case: bool) -> Result<bool, TlsError> {
+    pub(crate) fn reload(&self, in_any_case: bool) -> Result<bool, TlsError> {
         let stamp = stamp(&self.certificate, &self.private_key);
         let known = self
             .current
@@ -112,7 +112,7 @@ impl Certificates {
     }
 
     /// The file of the certificate chain.
-    pub fn certificate_path(&self) -> &Path {
+    pub(crate) fn certificate_path(&self) -> &Path {
         &self.certificate
     }
 }
@@ -130,7 +130,7 @@ impl ResolvesServerCert for Certificates {
 ///
 /// # Errors
 /// The key for session tickets can't be made.
-pub fn server_config(
+pub(crate) fn server_config(
     certificates: Arc<Certificates>,
     protocols: &[&[u8]],
 ) -> Result<Arc<ServerConfig>, TlsError> {

@@ -41,9 +41,9 @@ const SECOND: Duration = Duration::from_secs(1);
 const WORDS: usize = 32;
 /// How long after a change of policies was found it is looked at again.
 const SETTLE: Duration = Duration::from_secs(5);
-/// How often the store is asked whether it has met an error,
+/// How often the store is asked whether it has met an error.
 const HEALTH: Duration = MINUTE;
-/// and after how many of those how much of it is garbage.
+/// After how many rounds of [`HEALTH`] the store is asked how much of it is garbage.
 const RECLAIM_ROUNDS: u32 = 10;
 
 /// The threads.

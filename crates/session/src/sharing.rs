@@ -17,7 +17,7 @@ use tern_base::{AccountId, EmailAddress, Entropy, MailboxId, Timestamp};
 use tern_directory::group::groups_around;
 use tern_directory::{DirectoryError, GroupId, PrincipalId, Principals, Resolution, Visible};
 use tern_mailbox::{
-    Actor, Connection, Grantee, MailboxError, Mailboxes, Rights, RightsChange, SEPARATOR,
+    Actor, Connection, Grantee, Limit, MailboxError, Mailboxes, Rights, RightsChange, SEPARATOR,
     ShareNotice, limits,
 };
 use tern_store::{Engine, StoreError, Transaction, Verdict};
@@ -25,10 +25,7 @@ use tern_store::{Engine, StoreError, Transaction, Verdict};
 use crate::limits::{MAX_RIGHTS_CHANGES, RIGHTS_CHANGES_WITHIN};
 use crate::{Authenticated, Rate};
 
-pub use together::{NOBODY, Wanted, Wish};
-
-/// What an account has had enough of: [`SharingError::TooOften`].
-pub const TOO_OFTEN: &str = "changes of rights within an hour";
+pub use together::{Wanted, Wish};
 
 /// What every account of the server is called (RFC 4314 2).
 pub const ANYONE: &str = "anyone";
@@ -57,7 +54,7 @@ impl From<SharingError> for MailboxError {
     fn from(error: SharingError) -> Self {
         match error {
             SharingError::Mailbox(error) => error,
-            SharingError::TooOften => Self::Limit(TOO_OFTEN),
+            SharingError::TooOften => Self::Limit(Limit::RightsChanges),
             SharingError::Audit(AuditError::Store(error)) => error.into(),
             // The form of the entry is this file's, and the log is not signed here.
             SharingError::Audit(_) => StoreError::Damaged.into(),

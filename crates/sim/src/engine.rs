@@ -136,26 +136,11 @@ impl SimEngine {
         Ok(())
     }
 
-    fn apply(&self, batch: Batch) -> Result<(), CommitError> {
+    fn apply(&self, mut batch: Batch) -> Result<(), CommitError> {
         self.flush()?;
         let hides = |key: &[u8]| watch().is_some_and(|watch| watch.hides(key));
-        let (expectations, operations) = batch.into_parts();
-        let mut batch = Batch::new();
-        for expected in expectations {
-            if !hides(&expected.key) {
-                batch.expect(expected.key, expected.value);
-            }
-        }
-        for operation in operations.iter().cloned() {
-            match operation {
-                Operation::Put(key, value) => batch.put(key, value),
-                Operation::Delete(key) => batch.delete(key),
-                Operation::PutBlobPiece(blob, piece, bytes) => {
-                    batch.put_blob_piece(blob, piece, bytes);
-                }
-                Operation::DeleteBlob(blob, pieces) => batch.delete_blob(blob, pieces),
-            }
-        }
+        batch.retain_expected(|key| !hides(key));
+        let operations = batch.operations().to_vec();
         self.mem.commit(batch)?;
         if let Some(watch) = watch() {
             watch.committed(&operations);
@@ -257,30 +242,12 @@ impl Read for SimSnapshot<'_> {
 impl Snapshot for SimSnapshot<'_> {}
 
 /// A batch without what a defect leaves out of it.
-fn maimed(batch: Batch) -> Batch {
-    let Some(watch) = watch() else {
-        return batch;
-    };
-    let operations = batch.operations().iter();
-    let left_out: Vec<bool> = operations.map(|it| watch.leaves_out(it, &batch)).collect();
-    if !left_out.contains(&true) {
-        return batch;
+fn maimed(mut batch: Batch) -> Batch {
+    if let Some(watch) = watch() {
+        let operations = batch.operations().iter();
+        let left_out: Vec<bool> = operations.map(|it| watch.leaves_out(it, &batch)).collect();
+        let mut left_out = left_out.into_iter();
+        batch.retain(|_| left_out.next() != Some(true));
     }
-    let version = batch.version();
-    let (expectations, operations) = batch.into_parts();
-    let mut rest = Batch::new();
-    rest.read_at(version);
-    for it in expectations {
-        rest.expect(it.key, it.value);
-    }
-    for (operation, left_out) in operations.into_iter().zip(left_out) {
-        match operation {
-            _ if left_out => {}
-            Operation::Put(key, value) => rest.put(key, value),
-            Operation::Delete(key) => rest.delete(key),
-            Operation::PutBlobPiece(blob, piece, bytes) => rest.put_blob_piece(blob, piece, bytes),
-            Operation::DeleteBlob(blob, pieces) => rest.delete_blob(blob, pieces),
-        }
-    }
-    rest
+    batch
 }

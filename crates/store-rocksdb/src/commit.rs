@@ -2,7 +2,7 @@
 
 use rocksdb::{ColumnFamily, WriteBatch};
 use tern_base::BlobId;
-use tern_store::{Batch, CommitError, Expectation, Operation, StoreError, limits};
+use tern_store::{Batch, Bound, CommitError, Expectation, Operation, StoreError, limits};
 
 use crate::group::{Store, Work};
 use crate::touched::Slot;
@@ -112,7 +112,7 @@ impl RocksEngine {
     pub(crate) fn stage(&self, blob: BlobId, piece: u32, bytes: &[u8]) -> Result<(), StoreError> {
         if bytes.len() > limits::BLOB_PIECE {
             return Err(StoreError::TooLarge {
-                what: "blob piece",
+                what: Bound::BlobPiece,
                 size: bytes.len(),
             });
         }

@@ -1,6 +1,6 @@
 //! A batch: what was read, and what to write because of it.
 
-use crate::{StoreError, limits};
+use crate::{Bound, StoreError, limits};
 use tern_base::BlobId;
 
 /// What a row held when it was read. The commit fails with a conflict unless it still does.
@@ -23,6 +23,18 @@ pub enum Operation {
     PutBlobPiece(BlobId, u32, Vec<u8>),
     /// Removes the first so many pieces of a blob.
     DeleteBlob(BlobId, u32),
+}
+
+impl Operation {
+    /// What it writes, in bytes.
+    const fn size(&self) -> usize {
+        match self {
+            Self::Put(key, value) => key.len() + value.len(),
+            Self::Delete(key) => key.len(),
+            Self::PutBlobPiece(_, _, bytes) => bytes.len(),
+            Self::DeleteBlob(..) => 0,
+        }
+    }
 }
 
 /// Changes that are applied together, durably, or not at all.
@@ -75,6 +87,17 @@ impl Batch {
         self.operations.push(Operation::DeleteBlob(blob, pieces));
     }
 
+    /// Leaves out the operations that `keep` is not for.
+    pub fn retain(&mut self, keep: impl FnMut(&Operation) -> bool) {
+        self.operations.retain(keep);
+        self.size = self.operations.iter().map(Operation::size).sum();
+    }
+
+    /// Leaves out what was read of the keys that `keep` is not for.
+    pub fn retain_expected(&mut self, mut keep: impl FnMut(&[u8]) -> bool) {
+        self.expectations.retain(|expected| keep(&expected.key));
+    }
+
     /// Keys and values to write, in bytes.
     pub const fn size(&self) -> usize {
         self.size
@@ -114,20 +137,46 @@ impl Batch {
                 Ok(())
             }
         };
-        over("batch", self.size, limits::MAX_BATCH)?;
+        over(Bound::Batch, self.size, limits::MAX_BATCH)?;
         for operation in &self.operations {
             match operation {
                 Operation::Put(key, value) => {
-                    over("key", key.len(), limits::MAX_KEY)?;
-                    over("value", value.len(), limits::MAX_VALUE)?;
+                    over(Bound::Key, key.len(), limits::MAX_KEY)?;
+                    over(Bound::Value, value.len(), limits::MAX_VALUE)?;
                 }
-                Operation::Delete(key) => over("key", key.len(), limits::MAX_KEY)?,
+                Operation::Delete(key) => over(Bound::Key, key.len(), limits::MAX_KEY)?,
                 Operation::PutBlobPiece(_, _, bytes) => {
-                    over("blob piece", bytes.len(), limits::BLOB_PIECE)?;
+                    over(Bound::BlobPiece, bytes.len(), limits::BLOB_PIECE)?;
                 }
                 Operation::DeleteBlob(..) => {}
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_counts_no_more() {
+        let mut whole = Batch::new();
+        for key in [b"1a", b"1b"] {
+            whole.expect(key.to_vec(), None);
+            whole.put(key.to_vec(), b"value".to_vec());
+        }
+        whole.delete(b"1c".to_vec());
+        whole.put_blob_piece(BlobId([1; 32]), 0, vec![0; 9]);
+        assert_eq!(whole.size(), 7 + 7 + 2 + 9);
+        whole.retain(|operation| matches!(operation, Operation::Put(key, _) if key == b"1b"));
+        whole.retain_expected(|key| key != b"1a");
+        let left = Operation::Put(b"1b".to_vec(), b"value".to_vec());
+        assert_eq!((whole.operations(), whole.size()), (&[left][..], 7));
+        let read = Expectation {
+            key: b"1b".to_vec(),
+            value: None,
+        };
+        assert_eq!(whole.expectations(), [read]);
     }
 }

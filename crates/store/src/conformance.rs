@@ -1,6 +1,6 @@
 //! The engine contract in executable form. Every engine's tests call [`run`].
 
-use crate::{Batch, CommitError, Engine, Range, StoreError, Verdict, limits, transact};
+use crate::{Batch, Bound, CommitError, Engine, Range, StoreError, Verdict, limits, transact};
 use tern_base::BlobId;
 
 /// A maker of fresh, empty engines.
@@ -223,23 +223,19 @@ fn scan_bounds(engine: &dyn Engine) {
 }
 
 fn limits_hold(engine: &dyn Engine) {
-    let too_large = |batch: Batch| {
-        let answer = engine.commit(batch);
-        assert!(
-            matches!(answer, Err(CommitError::Store(StoreError::TooLarge { .. }))),
-            "{answer:?}"
-        );
+    let too_large = |batch: Batch, bound: Bound| match engine.commit(batch) {
+        Err(CommitError::Store(StoreError::TooLarge { what, .. })) => assert_eq!(what, bound),
+        answer => panic!("{bound}: {answer:?}"),
     };
-    too_large(puts(&[
-        (b"1ok", b""),
-        (&vec![b'1'; limits::MAX_KEY + 1], b""),
-    ]));
-    too_large(puts(&[(b"1ok", &vec![0; limits::MAX_VALUE + 1])]));
+    let key = puts(&[(b"1ok", b""), (&vec![b'1'; limits::MAX_KEY + 1], b"")]);
+    too_large(key, Bound::Key);
+    let value = puts(&[(b"1ok", &vec![0; limits::MAX_VALUE + 1])]);
+    too_large(value, Bound::Value);
     let mut whole = Batch::new();
     for n in 0..17u8 {
         whole.put(vec![b'1', n], vec![0; limits::MAX_VALUE]);
     }
-    too_large(whole);
+    too_large(whole, Bound::Batch);
     assert_eq!(get(engine, b"1ok"), None);
     commit(
         engine,
@@ -279,7 +275,10 @@ fn blobs(engine: &dyn Engine) {
     let over = vec![0; limits::BLOB_PIECE + 1];
     assert!(matches!(
         engine.stage_blob_piece(a, 0, &over),
-        Err(StoreError::TooLarge { .. })
+        Err(StoreError::TooLarge {
+            what: Bound::BlobPiece,
+            ..
+        })
     ));
 }
 

@@ -29,14 +29,14 @@ impl Range {
         }
     }
 
-    /// The same range, read backwards.
+    /// This range, read backwards.
     #[must_use]
     pub fn reversed(mut self) -> Self {
         self.reverse = true;
         self
     }
 
-    /// The same range from `start` on.
+    /// This range from `start` on.
     #[must_use]
     pub fn starting_at(mut self, start: Vec<u8>) -> Self {
         self.start = start;

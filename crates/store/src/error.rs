@@ -3,6 +3,23 @@
 use tern_base::Fault;
 use tern_base::codec::Damaged;
 
+/// Which of [`crate::limits`] a write is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Bound {
+    /// Everything that one commit writes.
+    #[error("batch")]
+    Batch,
+    /// One key.
+    #[error("key")]
+    Key,
+    /// One value.
+    #[error("value")]
+    Value,
+    /// One piece of a blob.
+    #[error("blob piece")]
+    BlobPiece,
+}
+
 /// Why a read or a write was not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -20,10 +37,13 @@ pub enum StoreError {
     #[error("{what} of {size} bytes is over the limit")]
     TooLarge {
         /// Which bound.
-        what: &'static str,
+        what: Bound,
         /// The size that was asked for, in bytes.
         size: usize,
     },
+    /// Every number of a kind is given out, and none is given twice.
+    #[error("no number is left to give out")]
+    Exhausted,
     /// A stored row is not what its writer wrote.
     #[error("a stored row is damaged")]
     Damaged,
@@ -37,7 +57,9 @@ impl StoreError {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::Full | Self::Busy | Self::Unknown => Fault::Temporary,
-            Self::TooLarge { .. } | Self::Damaged | Self::Engine(_) => Fault::Ours,
+            Self::TooLarge { .. } | Self::Exhausted | Self::Damaged | Self::Engine(_) => {
+                Fault::Ours
+            }
         }
     }
 }

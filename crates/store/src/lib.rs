@@ -16,15 +16,19 @@
 pub mod batch;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod each;
 pub mod engine;
 pub mod error;
+mod finding;
 pub mod key;
 pub mod limits;
 pub mod mem;
 pub mod transaction;
 
 pub use batch::{Batch, Expectation, Operation};
+pub use each::ReadExt;
 pub use engine::{Engine, Page, Range, Read, Snapshot};
-pub use error::{CommitError, StoreError};
+pub use error::{Bound, CommitError, StoreError};
+pub use finding::Finding;
 pub use mem::MemEngine;
 pub use transaction::{Transaction, Verdict, transact};

@@ -270,7 +270,7 @@ impl Engine for MemEngine {
     fn stage_blob_piece(&self, blob: BlobId, piece: u32, bytes: &[u8]) -> Result<(), StoreError> {
         if bytes.len() > limits::BLOB_PIECE {
             return Err(StoreError::TooLarge {
-                what: "blob piece",
+                what: crate::Bound::BlobPiece,
                 size: bytes.len(),
             });
         }

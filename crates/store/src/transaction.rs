@@ -47,8 +47,9 @@ impl<'a> Transaction<'a> {
         Ok(value)
     }
 
-    /// The same, of the newest state instead of the snapshot: for a row that many transactions
-    /// change in turn, so that fewer of them have to run again.
+    /// The value of a row as [`Transaction::get`] has it, but of the newest state instead of the
+    /// snapshot: for a row that many transactions change in turn, so that fewer of them have to run
+    /// again.
     pub fn get_newest(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         if !self.writes.contains_key(key) && !self.reads.contains_key(key) {
             let value = self.engine.get(key)?;

@@ -11,7 +11,7 @@ use super::{Claim, Stage};
 use crate::entry::{Facts, Head};
 use crate::heard::envid;
 use crate::notice::Subject;
-use crate::report::{Action, Notice, Report};
+use crate::report::{LocalAction, LocalReport, Notice};
 use crate::{Accepted, Delivery, DeliveryError, Incoming, Refusal, limits};
 
 /// What became of the sendings that were due.
@@ -219,9 +219,9 @@ impl Delivery {
                 expanded: false,
             };
             let wanted = head.notify().failure;
-            wanted.then(|| Report::of(&head, Action::Failed(refusal)))
+            wanted.then(|| LocalReport::of(&head, LocalAction::Failed(refusal)))
         };
-        let reports: Vec<Report> = asked.recipients.into_iter().filter_map(failed).collect();
+        let reports: Vec<LocalReport> = asked.recipients.into_iter().filter_map(failed).collect();
         let content = || {
             Ok(Cow::Owned(
                 self.mailboxes.read_blob_of(held.blob, held.size)?,

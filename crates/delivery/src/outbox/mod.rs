@@ -139,8 +139,8 @@ impl Outbox {
         }
     }
 
-    /// The same where accounts write to so many recipients at most within a time. `allowance` is asked
-    /// once for each message that can be sent, and counts its recipients where it says yes.
+    /// These outboxes, where accounts write to so many recipients at most within a time. `allowance` is
+    /// asked once for each message that can be sent, and counts its recipients where it says yes.
     #[must_use]
     pub fn allowing(
         mut self,

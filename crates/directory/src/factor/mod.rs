@@ -138,7 +138,8 @@ pub(crate) fn void_invitations_in(
     Ok(())
 }
 
-/// The same for an account that is being removed.
+/// Removes the second factors of an account that is being removed: [`remove_factors_in`] wants one that
+/// is there.
 pub(crate) fn drop_factors_in(
     txn: &mut Transaction<'_>,
     account: AccountId,

@@ -15,11 +15,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tern_base::changes::{Changes, Numbered};
 use tern_base::{AccountId, Domain, EmailAddress};
-use tern_store::{Engine, Range, Read, StoreError};
+use tern_store::{Engine, Read, ReadExt as _, StoreError};
 
 use crate::error::DirectoryError;
 use crate::group::GroupId;
-use crate::{account, limits, tables};
+use crate::{account, tables};
 
 pub use settings::{Settings, Visible};
 
@@ -163,7 +163,7 @@ impl Principals {
             return Ok(None);
         }
         let mut seen = Vec::new();
-        each(&*snapshot, rows::all(), |key, value| {
+        snapshot.each(&rows::all(), |key, value| {
             let id = rows::read_key(key)?;
             let row = rows::decode(value)?;
             if viewer.sees(id, &row.domain) {
@@ -174,7 +174,7 @@ impl Principals {
                     is_there: row.is_listed,
                 });
             }
-            Ok(())
+            Ok::<_, StoreError>(())
         })?;
         Ok(Some(Changes::since(since, head.state, seen, max)))
     }
@@ -211,7 +211,7 @@ fn read(reader: &dyn Read, state: u64) -> Result<Book, StoreError> {
         true => address.to_string(),
         false => name,
     };
-    each(reader, tables::accounts(AccountId(0)), |key, value| {
+    reader.each(&tables::accounts(AccountId(0)), |key, value| {
         let account = tables::decode_account(tables::read_account_key(key)?, value)?;
         all.push(Principal {
             id: PrincipalId::Account(account.id),
@@ -219,9 +219,9 @@ fn read(reader: &dyn Read, state: u64) -> Result<Book, StoreError> {
             name: named(account.display_name, &account.address),
             address: account.address,
         });
-        Ok(())
+        Ok::<_, StoreError>(())
     })?;
-    each(reader, tables::groups(), |key, value| {
+    reader.each(&tables::groups(), |key, value| {
         let group = tables::decode_group(tables::read_group_key(key)?, value)?;
         all.push(Principal {
             id: PrincipalId::Group(group.id),
@@ -229,24 +229,7 @@ fn read(reader: &dyn Read, state: u64) -> Result<Book, StoreError> {
             name: named(group.display_name, &group.address),
             address: group.address,
         });
-        Ok(())
+        Ok::<_, StoreError>(())
     })?;
     Ok(Book { state, all })
-}
-
-/// Each row of a range.
-fn each(
-    reader: &dyn Read,
-    range: Range,
-    mut row: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    let mut range = Some(range);
-    while let Some(next) = range {
-        let page = reader.scan(&next, limits::MAX_LIST)?;
-        for (key, value) in &page.rows {
-            row(key, value)?;
-        }
-        range = page.next;
-    }
-    Ok(())
 }

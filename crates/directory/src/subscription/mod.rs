@@ -18,7 +18,7 @@ use tern_base::{AccountId, Entropy, Timestamp};
 use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
 
 use crate::credential::{self, CredentialId, Stored};
-use crate::error::DirectoryError;
+use crate::error::{DirectoryError, Limit};
 use crate::{account, limits, tables};
 use rows::Head;
 
@@ -170,7 +170,7 @@ impl Subscriptions {
             let known = rows::read_in(txn, id)?;
             let (good, over): (Vec<_>, Vec<_>) = known.iter().partition(|it| it.expires > now);
             if good.len() >= limits::MAX_SUBSCRIPTIONS {
-                return Err(DirectoryError::Limit("subscriptions"));
+                return Err(DirectoryError::Limit(Limit::Subscriptions));
             }
             for subscription in over {
                 rows::delete(txn, id, subscription.id);
@@ -352,7 +352,8 @@ pub(crate) fn drop_subscriptions_in(
     Ok(())
 }
 
-/// The same for an account that is removed, with what is left of them.
+/// Removes the subscriptions of an account that is removed ([`drop_subscriptions_in`]), and what is kept
+/// of their making.
 pub(crate) fn forget_subscriptions_in(
     txn: &mut Transaction<'_>,
     id: AccountId,
@@ -369,11 +370,11 @@ impl Head {
             (self.since, self.made) = (now, 0);
         }
         if self.made >= limits::MAX_NEW_SUBSCRIPTIONS {
-            return Err(DirectoryError::Limit("new subscriptions"));
+            return Err(DirectoryError::Limit(Limit::NewSubscriptions));
         }
         self.made += 1;
         // 4 billion of one account, so many an hour: 16,000 years.
-        self.next = self.next.checked_add(1).ok_or(StoreError::Busy)?;
+        self.next = self.next.checked_add(1).ok_or(StoreError::Exhausted)?;
         Ok(())
     }
 }

@@ -11,11 +11,11 @@
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, Timestamp};
 use tern_store::key::Key;
-use tern_store::{Range, Read, StoreError, Transaction};
+use tern_store::{Range, Read, ReadExt as _, StoreError, Transaction};
 
 use super::{Proof, PushKeys, Subscription, SubscriptionId, is_good};
 use crate::credential::CredentialId;
-use crate::error::DirectoryError;
+use crate::error::{DirectoryError, Limit};
 use crate::{limits, tables};
 
 const SUBSCRIPTION: u8 = 0xb8;
@@ -138,7 +138,7 @@ pub(super) fn put(
     });
     let row = w.text(&it.code).finish();
     if row.len() > limits::MAX_SUBSCRIPTION {
-        return Err(DirectoryError::Limit("subscription"));
+        return Err(DirectoryError::Limit(Limit::Subscription));
     }
     txn.put(key(account, it.id.0), row);
     Ok(())
@@ -234,26 +234,22 @@ pub(super) fn delete_told(txn: &mut Transaction<'_>, account: AccountId, id: Sub
 pub(crate) fn strays(reader: &dyn Read) -> Result<Vec<String>, StoreError> {
     let mut found = Vec::new();
     for table in [SUBSCRIPTION, TOLD] {
-        let mut next = Some(Range::prefix(Key::table(table).finish()));
-        while let Some(range) = next {
-            let page = reader.scan(&range, limits::MAX_LIST)?;
-            for (row, value) in &page.rows {
-                let (account, id) = tables::read_two(row)?;
-                let (account, id) = (AccountId(account), SubscriptionId(id));
-                let is_sound = match (table, id.0) {
-                    (SUBSCRIPTION, HEAD) => decode_head(value).is_ok(),
-                    (SUBSCRIPTION, _) => is_good(reader, account, decode(id, value)?.credential)?,
-                    _ => decode_told(value).is_ok() && one(reader, account, id)?.is_some(),
-                };
-                if !is_sound {
-                    found.push(format!(
-                        "push subscription {} of account {account} has outlived what it stands on",
-                        id.0
-                    ));
-                }
+        reader.each(&Range::prefix(Key::table(table).finish()), |row, value| {
+            let (account, id) = tables::read_two(row)?;
+            let (account, id) = (AccountId(account), SubscriptionId(id));
+            let is_sound = match (table, id.0) {
+                (SUBSCRIPTION, HEAD) => decode_head(value).is_ok(),
+                (SUBSCRIPTION, _) => is_good(reader, account, decode(id, value)?.credential)?,
+                _ => decode_told(value).is_ok() && one(reader, account, id)?.is_some(),
+            };
+            if !is_sound {
+                found.push(format!(
+                    "push subscription {} of account {account} has outlived what it stands on",
+                    id.0
+                ));
             }
-            next = page.next;
-        }
+            Ok::<_, StoreError>(())
+        })?;
     }
     Ok(found)
 }

@@ -4,7 +4,7 @@ use crate::world::build;
 use tern_base::{AccountId, Timestamp};
 use tern_directory::limits::MAX_DELEGATES;
 use tern_directory::{
-    DirectoryError, add_delegate_in, check, delegates, is_delegate, remove_account,
+    DirectoryError, Limit, add_delegate_in, check, delegates, is_delegate, remove_account,
     remove_delegate_in,
 };
 use tern_store::{MemEngine, Transaction, Verdict, transact};
@@ -77,6 +77,6 @@ fn an_account_has_so_many_delegates() {
     }
     assert_eq!(
         add(MAX_DELEGATES + 1),
-        Err(DirectoryError::Limit("delegates"))
+        Err(DirectoryError::Limit(Limit::Delegates))
     );
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tern_base::AccountId;
 use tern_directory::{
-    Correspondent, DirectoryError, Identities, IdentityDetails, IdentityId, account_by_address,
-    check, limits, remove_account,
+    Correspondent, DirectoryError, Identities, IdentityDetails, IdentityId, Limit,
+    account_by_address, check, limits, remove_account,
 };
 use tern_store::{Engine, MemEngine};
 
@@ -164,12 +164,12 @@ fn an_account_has_so_many_of_such_a_size() {
         ..IdentityDetails::default()
     };
     let made = identities.create(ann, &address("ann"), &long);
-    assert_eq!(made, Err(DirectoryError::Limit("signature")));
+    assert_eq!(made, Err(DirectoryError::Limit(Limit::Signature)));
     for _ in 2..limits::MAX_IDENTITIES {
         identities
             .create(ann, &address("ann"), &named("x"))
             .unwrap();
     }
     let made = identities.create(ann, &address("ann"), &named("x"));
-    assert_eq!(made, Err(DirectoryError::Limit("identities")));
+    assert_eq!(made, Err(DirectoryError::Limit(Limit::Identities)));
 }

@@ -3,8 +3,9 @@
 use crate::world::build;
 use tern_base::{AccountId, SeededEntropy, Timestamp};
 use tern_directory::{
-    CredentialId, DirectoryError, LoginFailure, PasswordCost, Passwords, Scope, add_app_password,
-    check, list_app_passwords, login, rehash_password, revoke_app_password, set_password,
+    CredentialId, DirectoryError, Limit, LoginFailure, PasswordCost, Passwords, Scope,
+    add_app_password, check, list_app_passwords, login, rehash_password, revoke_app_password,
+    set_password,
 };
 use tern_store::mem::Injected;
 use tern_store::{MemEngine, StoreError};
@@ -151,7 +152,10 @@ fn app_passwords_are_bounded() {
     for _ in 0..tern_directory::limits::MAX_APP_PASSWORDS {
         add().unwrap();
     }
-    assert_eq!(add().unwrap_err(), DirectoryError::Limit("app passwords"));
+    assert_eq!(
+        add().unwrap_err(),
+        DirectoryError::Limit(Limit::AppPasswords)
+    );
     let last = CredentialId(tern_directory::limits::MAX_APP_PASSWORDS as u32);
     for id in [CredentialId(7), last] {
         assert!(revoke_app_password(&engine, ALICE, id, Timestamp(2)).unwrap());
@@ -159,7 +163,10 @@ fn app_passwords_are_bounded() {
     // Revoked ones make room, the oldest first, and no id is given twice.
     assert_eq!(add().unwrap().info.id.0, last.0 + 1);
     assert_eq!(add().unwrap().info.id.0, last.0 + 2);
-    assert_eq!(add().unwrap_err(), DirectoryError::Limit("app passwords"));
+    assert_eq!(
+        add().unwrap_err(),
+        DirectoryError::Limit(Limit::AppPasswords)
+    );
     let listed = list_app_passwords(&engine, ALICE).unwrap();
     assert!(
         listed

@@ -1,8 +1,8 @@
 //! What comes for an account that sends its mail on.
 
 use tern_directory::{
-    DirectoryError, Resolution, Target, account_by_address, add_members, check, group_by_address,
-    limits, resolve,
+    DirectoryError, Limit, Resolution, Target, account_by_address, add_members, check,
+    group_by_address, limits, resolve,
 };
 use tern_store::MemEngine;
 
@@ -173,7 +173,7 @@ fn what_leads_nowhere_or_home_is_refused() {
             "redirect nobody go bob",
             DirectoryError::NotFound("account"),
         ),
-        (&too_many, DirectoryError::Limit("targets of a redirect")),
+        (&too_many, DirectoryError::Limit(Limit::RedirectTargets)),
     ] {
         assert_eq!(act(&engine, line), Err(refused), "{line}");
     }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tern_base::{AccountId, SeededEntropy, Timestamp};
 use tern_directory::{
-    CredentialId, DirectoryError, NewSubscription, PasswordCost, Passwords, Proof, PushKeys, Scope,
-    SubscriptionChange, SubscriptionId, Subscriptions, account_by_address, add_app_password, check,
-    limits, remove_account, revoke_app_password, revoke_app_password_in, set_password,
+    CredentialId, DirectoryError, Limit, NewSubscription, PasswordCost, Passwords, Proof, PushKeys,
+    Scope, SubscriptionChange, SubscriptionId, Subscriptions, account_by_address, add_app_password,
+    check, limits, remove_account, revoke_app_password, revoke_app_password_in, set_password,
     update_account,
 };
 use tern_store::mem::Injected;
@@ -167,7 +167,7 @@ fn they_are_bounded_and_so_is_how_often_they_are_made() {
     }
     assert_eq!(
         world.create(PASSWORD),
-        Err(DirectoryError::Limit("subscriptions"))
+        Err(DirectoryError::Limit(Limit::Subscriptions))
     );
     let made = limits::MAX_NEW_SUBSCRIPTIONS as usize - limits::MAX_SUBSCRIPTIONS;
     for id in world.all().into_iter().take(made + 1) {
@@ -181,7 +181,7 @@ fn they_are_bounded_and_so_is_how_often_they_are_made() {
         ids.iter()
             .all(|id| id.0 as usize > limits::MAX_SUBSCRIPTIONS)
     );
-    let often = DirectoryError::Limit("new subscriptions");
+    let often = DirectoryError::Limit(Limit::NewSubscriptions);
     assert_eq!(world.create(PASSWORD), Err(often));
     // An hour later, when some are over: those make room.
     let at = NOW.plus_millis(limits::MAX_SUBSCRIPTION_MS);
@@ -197,7 +197,7 @@ fn they_are_bounded_and_so_is_how_often_they_are_made() {
         ..new("x")
     };
     let refused = subscriptions.create(ann, PASSWORD, &long, at, &mut world.entropy);
-    assert_eq!(refused, Err(DirectoryError::Limit("subscription")));
+    assert_eq!(refused, Err(DirectoryError::Limit(Limit::Subscription)));
     assert_eq!(
         subscriptions.subscribed(AccountId(0)).unwrap(),
         (vec![ann], None)

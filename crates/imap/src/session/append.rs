@@ -6,7 +6,7 @@
 //! put it back settles. The client has what it brings, and that is on record with the copy.
 
 use tern_base::{AccountId, OriginId, Uid};
-use tern_mailbox::{Access, Landing, Lineage, MailboxError, Placed, Prepared, Rights};
+use tern_mailbox::{Access, Landing, Limit, Lineage, MailboxError, Placed, Prepared, Rights};
 use tern_store::Verdict;
 
 use super::answer::{Answer, AnswerCode, Failure, Sync};
@@ -209,7 +209,7 @@ impl AppendTask {
                     placed.push(outcome?);
                 }
                 if self.prepared.len() > 1 && txn.size() > MAX_MULTIAPPEND {
-                    return Err(MailboxError::Limit("octets of one APPEND of many messages"));
+                    return Err(MailboxError::Limit(Limit::AppendOctets));
                 }
             }
             Ok(Verdict::Commit(placed))

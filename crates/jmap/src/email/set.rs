@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use tern_mailbox::{AccountView, MailboxError, Update};
+use tern_mailbox::{AccountView, Limit, MailboxError, NotAllowed, Update};
 use tern_session::ids;
 use tern_store::Verdict;
 
@@ -115,13 +115,13 @@ fn refused(error: MailboxError) -> SetError {
         MailboxError::NoMailbox => {
             SetError::invalid_properties(&["mailboxIds"], "there is no such mailbox")
         }
-        MailboxError::NotAllowed("a message is in at least one mailbox") => {
+        MailboxError::NotAllowed(NotAllowed::InNoMailbox) => {
             SetError::invalid_properties(&["mailboxIds"], error.to_string())
         }
-        MailboxError::Limit("keywords of a message") => {
-            SetError::new("tooManyKeywords", error.to_string())
+        MailboxError::Limit(Limit::Keywords) => SetError::new("tooManyKeywords", error.to_string()),
+        MailboxError::Limit(Limit::Placements) => {
+            SetError::new("tooManyMailboxes", error.to_string())
         }
-        MailboxError::Limit(_) => SetError::new("tooManyMailboxes", error.to_string()),
         other => other.into(),
     }
 }

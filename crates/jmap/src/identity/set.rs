@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 use tern_base::{AccountId, EmailAddress};
-use tern_directory::{Correspondent, DirectoryError, IdentityDetails, IdentityId};
+use tern_directory::{Correspondent, DirectoryError, IdentityDetails, IdentityId, Limit};
 
 use super::{PROPERTIES, object, parse_id};
 use crate::context::Context;
@@ -174,7 +174,7 @@ impl From<DirectoryError> for SetError {
             DirectoryError::ComesWithAddress => Self::new("forbidden", text),
             DirectoryError::NotFound(_) => Self::not_found(),
             DirectoryError::WrongCode => Self::invalid_properties(&["verificationCode"], text),
-            DirectoryError::Limit("identities") => Self::new("overQuota", text),
+            DirectoryError::Limit(Limit::Identities) => Self::new("overQuota", text),
             DirectoryError::Limit(_) => Self::new("tooLarge", text),
             _ => Self::new("serverFail", "the directory could not do it"),
         }

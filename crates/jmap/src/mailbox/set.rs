@@ -5,7 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::{Map, Value, json};
 use tern_base::{AccountId, MailboxId};
 use tern_mailbox::rows::Change as Logged;
-use tern_mailbox::{Folder, FolderChange, INBOX, MailboxError, NewFolder, Rights, Role};
+use tern_mailbox::{
+    Folder, FolderChange, INBOX, Limit, MailboxError, NewFolder, NotAllowed, Rights, Role,
+};
 use tern_session::sharing::Wish;
 use tern_session::{ids, sharing};
 use tern_store::Transaction;
@@ -175,7 +177,7 @@ fn together(
     let done = sharing.change_together(mailboxes, wish, &mut entry, first);
     done.map_err(|error| match MailboxError::from(error) {
         // Whoever it was is gone.
-        MailboxError::NoAccount => MailboxError::NotAllowed(sharing::NOBODY),
+        MailboxError::NoAccount => MailboxError::NotAllowed(NotAllowed::NobodyThere),
         other => other,
     })
 }
@@ -314,16 +316,16 @@ fn has_children(cx: &Context<'_>, scope: &Scope, mailbox: MailboxId) -> bool {
 /// What the mailboxes refuse, by the property that it is about.
 fn of_mailbox(error: MailboxError) -> SetError {
     match error {
-        MailboxError::Limit("levels of mailboxes") => {
+        MailboxError::Limit(Limit::Depth) => {
             SetError::invalid_properties(&["parentId"], error.to_string())
         }
-        MailboxError::Limit("octets of a mailbox name") => {
+        MailboxError::Limit(Limit::NameOctets) => {
             SetError::invalid_properties(&["name"], error.to_string())
         }
         // RFC 8620 5.3: "It may work if tried again later."
-        MailboxError::Limit(sharing::TOO_OFTEN) => SetError::new("rateLimit", error.to_string()),
+        MailboxError::Limit(Limit::RightsChanges) => SetError::new("rateLimit", error.to_string()),
         MailboxError::Limit(_) => SetError::new("overQuota", error.to_string()),
-        MailboxError::NotAllowed(sharing::NOBODY) => {
+        MailboxError::NotAllowed(NotAllowed::NobodyThere) => {
             SetError::invalid_properties(&["shareWith"], error.to_string())
         }
         other => other.into(),

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use tern_base::MailboxId;
 use tern_directory::{GroupId, PrincipalId};
-use tern_mailbox::{Grantee, MailboxError, Rights};
-use tern_session::sharing::{NOBODY, Wanted, Wish};
+use tern_mailbox::{Grantee, MailboxError, NotAllowed, Rights};
+use tern_session::sharing::{Wanted, Wish};
 
 use super::rights;
 use crate::Capability;
@@ -186,7 +186,8 @@ impl Sharing {
 
 fn grantee(cx: &Context<'_>, id: &str) -> Result<Grantee, SetError> {
     let principal = principal::parse_id(cx.resolved(id));
-    let nobody = || SetError::invalid_properties(&["shareWith"], NOBODY);
+    let nobody =
+        || SetError::invalid_properties(&["shareWith"], NotAllowed::NobodyThere.to_string());
     principal.map(grantee_of).ok_or_else(nobody)
 }
 

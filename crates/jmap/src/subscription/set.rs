@@ -6,7 +6,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tern_base::Timestamp;
-use tern_directory::{DirectoryError, NewSubscription, PushKeys, SubscriptionChange};
+use tern_directory::{DirectoryError, Limit, NewSubscription, PushKeys, SubscriptionChange};
 use url::Url;
 
 use super::{PRIVATE, TOLD, object, parse_id};
@@ -70,8 +70,12 @@ fn create(cx: &mut Context<'_>, properties: &Value) -> Result<(String, Value), S
         .create(account, by, &new, cx.now, cx.entropy);
     let made = made.map_err(|error| match error {
         // RFC 8620 5.3
-        DirectoryError::Limit("new subscriptions") => SetError::new("rateLimit", error.to_string()),
-        DirectoryError::Limit("subscriptions") => SetError::new("overQuota", error.to_string()),
+        DirectoryError::Limit(Limit::NewSubscriptions) => {
+            SetError::new("rateLimit", error.to_string())
+        }
+        DirectoryError::Limit(Limit::Subscriptions) => {
+            SetError::new("overQuota", error.to_string())
+        }
         // What the caller has shown is good no more.
         DirectoryError::NotFound(_) => SetError::new("forbidden", error.to_string()),
         other => other.into(),

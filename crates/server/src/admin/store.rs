@@ -22,28 +22,18 @@ impl Admin {
     /// a fault.
     fn check(&self) -> Result<Answer> {
         let mut findings = Vec::new();
-        let mut add = |part: &str, what: String| findings.push(format!("{part}: {what}"));
-        for found in tern_directory::check(&*self.engine)? {
-            add("directory", found.what);
-        }
-        for found in tern_queue::check::check(&*self.engine)? {
-            add("queue", found.what);
-        }
-        for found in tern_audit::check(&*self.engine)? {
-            add("audit", found.what);
-        }
         let delivery = self.delivery.check()?;
-        for found in delivery.findings {
-            add("delivery", found.0);
-        }
-        for found in self.mailboxes.check(&delivery.references)? {
-            add("mailbox", found.0);
-        }
-        for found in self.mailboxes.check_accounts(&self.account_ids()?)? {
-            add("mailbox", found.0);
-        }
-        for found in self.recalls.check()? {
-            add("recall", found.0);
+        let accounts = self.account_ids()?;
+        for (part, found) in [
+            ("directory", tern_directory::check(&*self.engine)?),
+            ("queue", tern_queue::check(&*self.engine)?),
+            ("audit", tern_audit::check(&*self.engine)?),
+            ("delivery", delivery.findings),
+            ("mailbox", self.mailboxes.check(&delivery.references)?),
+            ("mailbox", self.mailboxes.check_accounts(&accounts)?),
+            ("recall", self.recalls.check()?),
+        ] {
+            findings.extend(found.iter().map(|found| format!("{part}: {found}")));
         }
         let text = match findings.len() {
             0 => String::from("everything holds"),

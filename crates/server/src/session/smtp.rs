@@ -255,6 +255,9 @@ fn refusal(error: &DeliveryError) -> AcceptError {
         DeliveryError::Refused(Refusal::MailboxFull) => RecipientVerdict::MailboxFull,
         DeliveryError::Refused(Refusal::RelayDenied) => RecipientVerdict::RelayDenied,
         DeliveryError::Refused(Refusal::TooManyMembers) => RecipientVerdict::NotAllowed,
+        DeliveryError::Refused(refusal @ Refusal::TooLong) => {
+            return AcceptError::Policy(refusal.text().to_owned());
+        }
         error => return fault_of(error),
     };
     AcceptError::Recipients(verdict)
@@ -287,7 +290,7 @@ mod tests {
 
     #[test]
     fn what_is_not_accepted_is_said_by_whose_fault_it_is() {
-        use tern_mailbox::MailboxError;
+        use tern_mailbox::{Limit, MailboxError};
         let recipients = AcceptError::Recipients;
         let refused = |refusal| DeliveryError::Refused(refusal);
         for (error, said) in [
@@ -304,6 +307,10 @@ mod tests {
                 refused(Refusal::Disabled),
                 recipients(RecipientVerdict::Disabled),
             ),
+            (
+                refused(Refusal::TooLong),
+                AcceptError::Policy(Refusal::TooLong.text().to_owned()),
+            ),
             (DeliveryError::NoRecipients, AcceptError::Malformed),
             (StoreError::Full.into(), AcceptError::StorageFull),
             (StoreError::Busy.into(), AcceptError::Temporary),
@@ -311,7 +318,7 @@ mod tests {
         ] {
             assert_eq!(refusal(&error), said, "{error}");
         }
-        let limit = DeliveryError::from(MailboxError::Limit("parts of a message"));
+        let limit = DeliveryError::from(MailboxError::Limit(Limit::Uids));
         assert!(matches!(refusal(&limit), AcceptError::Policy(_)), "{limit}");
     }
 }

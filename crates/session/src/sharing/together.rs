@@ -9,14 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tern_audit::Draft;
 use tern_base::{AccountId, MailboxId};
-use tern_mailbox::{Actor, Grantee, MailboxError, Mailboxes, Rights, RightsChange};
+use tern_mailbox::{Actor, Grantee, MailboxError, Mailboxes, NotAllowed, Rights, RightsChange};
 use tern_store::{StoreError, Transaction, Verdict};
 
 use super::{Named, RightsRequest, Sharing, SharingError};
 use crate::limits::{MAX_NOTIFIED_TOGETHER, WISH_ATTEMPTS};
-
-/// Why rights are given to nobody.
-pub const NOBODY: &str = "there is nobody of that id to share it with";
 
 /// What somebody's rights are to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +91,7 @@ impl Wish<'_> {
             // everything as it is.
             let is_owner = *who == Grantee::Account(self.owner);
             if is_owner || (before == Rights::NONE && !is_seen) {
-                return Err(MailboxError::NotAllowed(NOBODY));
+                return Err(MailboxError::NotAllowed(NotAllowed::NobodyThere));
             }
             changes.insert(*who, rights);
         }

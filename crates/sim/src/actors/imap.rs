@@ -14,6 +14,7 @@ use tern_imap::Session;
 use tern_imap::settings::Settings;
 use tern_imap::verbs::Verbs;
 use tern_mailbox::INBOX;
+use tern_recall::RECALL_MAILBOX;
 use tern_session::{Peer, Protocol as _, Step, TlsFacts, Unlimited};
 
 use super::Actor;
@@ -208,6 +209,7 @@ impl Imap {
             }
             16 if self.is_guest => self.bring(talk, uid, "UID MOVE", sim),
             17 if self.is_guest => self.bring(talk, uid, "UID COPY", sim),
+            18 if self.is_guest => Self::ask_in_vain(talk, uid, sim),
             16 => self.transfer(talk, uid, "UID MOVE", sim),
             17 => self.transfer(talk, uid, "UID COPY", sim),
             _ => ("NOOP".to_owned(), Doing::Sync),
@@ -229,8 +231,25 @@ impl Imap {
         (format!("{verb} {uid} INBOX"), Doing::Other)
     }
 
+    /// What asks for a recall is for its owner alone to put there: nothing is permitted, so nothing may
+    /// come of it, whatever rights the guest has.
+    fn ask_in_vain(talk: &Talk, uid: u32, sim: &Sim) -> (String, Doing) {
+        let (owner, mailbox) = (talk.owner, talk.mailbox);
+        let name = address(sim.name_of(owner));
+        let mut oracle = sim.oracle.borrow_mut();
+        if let Some(message) = oracle.message_at(owner, mailbox, Uid(uid)) {
+            oracle.attempted(owner, message);
+        }
+        let to = format!("Other Users/{name}/{RECALL_MAILBOX}");
+        (format!("UID COPY {uid} \"{to}\""), Doing::Other)
+    }
+
     fn transfer(&self, talk: &mut Talk, uid: u32, verb: &str, sim: &Sim) -> (String, Doing) {
-        let Ok(to) = sim.server().mailboxes.folder(self.account, "Trash") else {
+        let name = match sim.chance(300) {
+            true => RECALL_MAILBOX,
+            false => "Trash",
+        };
+        let Ok(to) = sim.server().mailboxes.folder(self.account, name) else {
             return ("NOOP".to_owned(), Doing::Sync);
         };
         let permit = match verb {
@@ -238,7 +257,7 @@ impl Imap {
             _ => Permit::Copy(self.account, INBOX, to.id),
         };
         talk.permits.push(permit);
-        (format!("{verb} {uid} Trash"), Doing::Other)
+        (format!("{verb} {uid} {name}"), Doing::Other)
     }
 
     /// Says something, or goes on with what is being answered.

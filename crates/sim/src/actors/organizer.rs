@@ -6,7 +6,7 @@ use tern_mailbox::{
     Access, AppendRequest, FlagChange, FlagRequest, Flags, Folder, INBOX, MailboxError, SystemFlag,
     Transfer, Viewer,
 };
-use tern_recall::RECALL_KEYWORD;
+use tern_recall::{RECALL_KEYWORD, RECALL_MAILBOX};
 
 use super::Actor;
 use crate::oracle::Permit;
@@ -52,6 +52,12 @@ impl Organizer {
         {
             (from, to) = (inbox.clone(), inbox.clone());
         }
+        // To the mailbox that asks for the recall of what comes there.
+        if sim.chance(150)
+            && let Some(recall) = folders.iter().find(|folder| folder.path == RECALL_MAILBOX)
+        {
+            to = recall.clone();
+        }
         let (uids, moving) = (self.some(sim, from.id), sim.chance(600));
         let account = self.account;
         sim.oracle.borrow_mut().permit(match moving {
@@ -80,14 +86,22 @@ impl Organizer {
     }
 
     fn flag(&self, sim: &Sim) -> Result<(), MailboxError> {
-        let Some(folder) = sim.pick(&self.folders(sim)) else {
+        let mut folders = self.folders(sim);
+        let mailboxes = &sim.server().mailboxes;
+        let has_any = |folder: &Folder| {
+            mailboxes
+                .view(self.account, folder.id)
+                .is_ok_and(|view| view.len() > 0)
+        };
+        folders.retain(has_any);
+        let Some(folder) = sim.pick(&folders) else {
             return Ok(());
         };
         let uids = self.some(sim, folder.id);
         let flags = [SystemFlag::Seen, SystemFlag::Deleted, SystemFlag::Flagged];
         let mut flag = Flags::of(&[sim.pick(&flags).unwrap_or(SystemFlag::Seen)]);
         // Asks for the recall of what this account has sent.
-        if sim.chance(60) {
+        if sim.chance(300) {
             flag.add_keyword(RECALL_KEYWORD);
         }
         let change = match sim.below(3) {
@@ -175,7 +189,10 @@ impl Organizer {
     }
 
     fn folder(&self, sim: &Sim) -> Result<(), MailboxError> {
-        let path = sim.pick(&["Work", "Work/Old", "Lists"]).unwrap_or("Work");
+        let path = match sim.chance(100) {
+            true => RECALL_MAILBOX,
+            false => sim.pick(&["Work", "Work/Old", "Lists"]).unwrap_or("Work"),
+        };
         let server = sim.server();
         match server.mailboxes.folder(self.account, path) {
             Ok(folder) => {

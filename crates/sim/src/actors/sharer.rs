@@ -5,6 +5,7 @@ use tern_base::{AccountId, MailboxId};
 use tern_mailbox::{
     Access, Client, Connection, Grantee, INBOX, MailboxError, Rights, RightsChange,
 };
+use tern_recall::RECALL_MAILBOX;
 use tern_session::{Authenticated, Mechanism, RightsRequest};
 
 use super::Actor;
@@ -27,6 +28,12 @@ impl Sharer {
             return Ok((INBOX, "INBOX".to_owned()));
         }
         let server = sim.server();
+        // Whoever has rights to what asks for recalls asks for none by it.
+        if sim.chance(200)
+            && let Ok(folder) = server.mailboxes.folder(owner, RECALL_MAILBOX)
+        {
+            return Ok((folder.id, folder.path));
+        }
         for name in NAMES {
             match server.mailboxes.folder(owner, name) {
                 Ok(folder) => return Ok((folder.id, folder.path)),

@@ -25,17 +25,11 @@ impl Oracle {
         let mailboxes = self.observer.mailboxes.check(&delivery.references);
         let recalls = self.observer.recalls.check().map_err(|e| e.to_string())?;
         let mut findings: Vec<String> = Vec::new();
-        findings.extend(delivery.findings.iter().map(|f| format!("{f:?}")));
-        findings.extend(queue.iter().map(|f| format!("{f:?}")));
         let directory = directory.map_err(|e| e.to_string())?;
-        findings.extend(directory.iter().map(|f| format!("{f:?}")));
-        findings.extend(
-            mailboxes
-                .map_err(|e| e.to_string())?
-                .iter()
-                .map(ToString::to_string),
-        );
-        findings.extend(recalls.iter().map(ToString::to_string));
+        let mailboxes = mailboxes.map_err(|e| e.to_string())?;
+        for found in [delivery.findings, queue, directory, mailboxes, recalls] {
+            findings.extend(found.iter().map(ToString::to_string));
+        }
         let chain = tern_audit::verify(&self.observer.mem, 1, None).map_err(|e| e.to_string())?;
         if !matches!(chain, tern_audit::Verified::Intact { .. }) {
             findings.push(format!("audit: {chain:?}"));
