@@ -65,7 +65,7 @@ mod tests {
         let engine = MemEngine::new();
         let mut batch = Batch::new();
         for n in 0..=crate::limits::MAX_PAGE as u32 {
-            batch.put([&[1], &n.to_be_bytes()[..]].concat(), vec![n as u8]);
+            batch.put([&[1][..], &n.to_be_bytes()].concat(), vec![n as u8]);
         }
         engine.commit(batch).unwrap();
         (engine, Range::prefix(vec![1]))
