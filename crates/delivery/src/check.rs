@@ -105,7 +105,7 @@ impl Checked {
                     "something was heard of {id}, which account {account} has not"
                 ));
             }
-            Ok(())
+            Ok::<_, DeliveryError>(())
         })?;
         reader.each(&rows::all_due(), |key, _| {
             if held.remove(&rows::read_due_key(key)?).is_none() {

@@ -11,7 +11,8 @@ use crate::edit::Edit;
 use crate::folder::{Role, SEPARATOR, Tree, add_row, may_stand_first, split_path};
 use crate::rows::{Change, MailboxRow};
 use crate::{
-    Actor, INBOX, Limit, MailboxError, Mailboxes, NotAllowed, Rights, limits, subscribed_name, tables,
+    Actor, INBOX, Limit, MailboxError, Mailboxes, NotAllowed, Rights, limits, subscribed_name,
+    tables,
 };
 
 /// A mailbox to make.

@@ -10,7 +10,8 @@ use tern_store::{StoreError, limits as store_limits};
 use crate::folder::Tree;
 use crate::rows::{Change, Counters};
 use crate::{
-    Access, INBOX, MailboxError, Mailboxes, NotAllowed, Rights, access, expunge, limits, subscribed_name, tables,
+    Access, INBOX, MailboxError, Mailboxes, NotAllowed, Rights, access, expunge, limits,
+    subscribed_name, tables,
 };
 
 impl Mailboxes {

@@ -9,8 +9,8 @@ use tern_store::{Read, StoreError, Transaction, Verdict, limits as store_limits}
 use crate::edit::Edit;
 use crate::rows::{AccountHead, Change, MailboxRow};
 use crate::{
-    Access, Actor, INBOX, Limit, MailboxError, Mailboxes, NotAllowed, Rights, access, limits, subscribed_name,
-    tables,
+    Access, Actor, INBOX, Limit, MailboxError, Mailboxes, NotAllowed, Rights, access, limits,
+    subscribed_name, tables,
 };
 
 /// The special use of a mailbox (RFC 6154 2, RFC 8621 2).

@@ -290,8 +290,6 @@ pub(crate) struct SealHead {
     pub(crate) seals: u64,
 }
 
-const HEAD_VERSION: u8 = 1;
-
 impl SealHead {
     pub(crate) fn encode(self) -> Vec<u8> {
         let mut w = Writer::versioned(HEAD_VERSION);
