@@ -340,6 +340,39 @@ pub fn download_size(
     Ok(found.map(|found| found.size()))
 }
 
+/// How many octets are in memory at most while a download is begun, or its size found out: of a part, as it
+/// stands and decoded. No more are set aside than for anything else that is held whole.
+pub fn download_needs(
+    verbs: &Verbs<'_>,
+    caller: &Caller,
+    (account, id): (&str, &str),
+) -> Result<u64, MailboxError> {
+    let mailboxes = verbs.mailboxes;
+    let Some(scope) = Scope::by_id(verbs, caller, account)? else {
+        return Ok(0);
+    };
+    let key = BlobKey::new(mailboxes.content_key());
+    let blob = BlobRef::parse(&key, scope.account, id).filter(|blob| !blob.paths.is_empty());
+    let Some(blob) = blob else {
+        return Ok(0);
+    };
+    let Some(source) = Source::find(mailboxes, &scope, blob.whole)? else {
+        return Ok(0);
+    };
+    let octets = match (&source, blob.paths.as_slice()) {
+        (Source::Message(_), [path]) => {
+            let of = (mailboxes, scope.account);
+            let part = source.part(of, &mut Work::default(), path, false);
+            part.ok()
+                .flatten()
+                .map_or(0, |(raw, _)| raw.end - raw.start)
+        }
+        // An upload is read whole for its structure, and what is within a part is in that.
+        _ => source.size(),
+    };
+    Ok((2 * octets).min(limits::MAX_HOLD))
+}
+
 fn find_to_download(
     verbs: &Verbs<'_>,
     caller: &Caller,

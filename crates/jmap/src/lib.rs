@@ -55,7 +55,7 @@ mod thread;
 mod vacation;
 mod verbs;
 
-pub use blob::{Download, download_size};
+pub use blob::{Download, download_needs, download_size};
 pub use blobs::{AnyUploads, UploadDesk};
 pub use budget::Held;
 pub use caller::Caller;

@@ -431,3 +431,32 @@ fn submissions_are_told_within_the_memory_there_is() {
     let list = house.call("EmailSubmission/get", all)["list"].clone();
     assert_eq!(list[0]["envelope"]["rcptTo"].as_array().unwrap().len(), 900);
 }
+
+#[test]
+fn a_download_needs_what_is_decoded_for_it_and_no_more_than_its_part() {
+    let mut house = House::new();
+    let rest = "x".repeat(5_000);
+    let email = import(&mut house, format!("{HELD}{rest}").as_bytes());
+    let ask = json!({"ids": [email], "properties": ["attachments", "blobId"]});
+    let got = house.call("Email/get", ask)["list"][0].clone();
+    let upload = house.upload("message/rfc822", HELD.as_bytes());
+    let of_upload = parts(&mut house)[1].clone();
+    let needs = |id: &Value| {
+        let account = ids::account_id(house.who);
+        let of = (account.as_str(), id.as_str().unwrap());
+        tern_jmap::download_needs(&house.verbs(), &house.caller(), of).unwrap()
+    };
+    // As it stands, and decoded.
+    assert_eq!(
+        needs(&got["attachments"][0]["blobId"]),
+        2 * "SGVsbG8=".len() as u64
+    );
+    assert_eq!(
+        needs(&of_upload),
+        2 * HELD.len() as u64,
+        "all of it is parsed"
+    );
+    for read_by_pieces in [&got["blobId"], &json!(upload), &json!("no")] {
+        assert_eq!(needs(read_by_pieces), 0);
+    }
+}

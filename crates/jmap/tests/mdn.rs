@@ -561,3 +561,16 @@ fn what_a_notification_tells_of_a_header_is_on_record_as_served() {
     assert_eq!(subject, "Displayed: Gr\u{fc}\u{df}e");
     assert_eq!(level(&house), Some(ExposureLevel::Headers));
 }
+
+#[test]
+fn the_original_is_within_the_memory_there_is() {
+    let mut house = House::new();
+    let long = format!("{LETTER}{}", "x\r\n".repeat(tern_jmap::limits::ANSWER_FREE));
+    let id = received(&mut house, &long);
+    let mdn = json!({"forEmailId": id, "disposition": displayed(), "includeOriginalMessage": true});
+    house.memory = std::sync::Arc::new(tern_session::Budget::new(long.len() as u64 / 2));
+    assert_eq!(refused(&mut house, &mdn)["type"], "serverFail");
+    house.memory = std::sync::Arc::new(tern_session::Budget::new(2 * long.len() as u64));
+    let responses = send(&mut house, &mdn);
+    assert!(responses[0][1]["sent"]["k"].is_object(), "{responses:?}");
+}

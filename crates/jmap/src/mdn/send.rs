@@ -59,7 +59,9 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     }
     let (mut sent, mut not_sent, mut update) = (Map::new(), Map::new(), Map::new());
     for (creation, mdn) in &args.send {
-        match send(cx, account, identity, mdn) {
+        let outcome = send(cx, account, identity, mdn);
+        cx.answer.let_go();
+        match outcome {
             Ok((message, told)) => {
                 sent.insert(creation.clone(), told);
                 let patch = patch(creation).cloned().unwrap_or_default();
@@ -336,7 +338,7 @@ impl Original {
 /// The message itself, without what this mailbox put before it: whoever has it sent on has had it, so that
 /// is on record first.
 fn original_octets(
-    cx: &Context<'_>,
+    cx: &mut Context<'_>,
     (account, message): (AccountId, MessageId),
     row: &MessageRow,
 ) -> Result<Vec<u8>, SetError> {
@@ -344,6 +346,9 @@ fn original_octets(
         let error = SetError::new("tooLarge", "the original message is too large");
         return Err(error.and("maxSize", limits::MAX_SENDING.into()));
     }
+    // Read, and written again.
+    cx.work.take(2 * u64::from(row.size))?;
+    cx.answer.hold(row.size.into())?;
     let served = Served::of(
         (account, message),
         row,

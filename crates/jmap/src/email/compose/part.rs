@@ -136,7 +136,7 @@ fn is_line(text: &str) -> bool {
     !text.contains(['\r', '\n', '\0'])
 }
 
-/// RFC 2392 2: the id of a part, with or without its brackets.
+/// RFC 2045 7: the id of a part, with or without its brackets.
 fn is_id(text: &str) -> bool {
     let bare = bare_id(text);
     let is_one = |c: char| !c.is_whitespace() && !c.is_control() && !"<>".contains(c);

@@ -13,7 +13,7 @@ use hyper::body::{Bytes, Frame};
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use tern_jmap::{Caller, Download, Verbs, download_size};
+use tern_jmap::{Caller, Download, Verbs, download_needs, download_size};
 use tern_mailbox::MailboxError;
 use tern_session::Reservation;
 
@@ -78,13 +78,14 @@ impl Jmap {
         let begin = |verbs: &Verbs<'_>, caller: &Caller, of: (&str, &str)| {
             Download::begin(verbs, caller, of, clock::now())
         };
-        let (asked, download) = match self.look_up(login, rest, query, begin).await {
+        let found = self.look_up(peer, login, rest, query, begin).await;
+        let (asked, download) = match found {
             Ok(found) => found,
             Err(none) => return *none,
         };
         let memory = self.memory.of(peer);
         let Some(memory) = held::reserve(download.held(), login.caller.account, &memory) else {
-            return problem(StatusCode::SERVICE_UNAVAILABLE, "No memory is left for it.");
+            return no_memory();
         };
         let size = download.size();
         let body = pieces(Arc::clone(self), download, login.standing(), memory);
@@ -94,19 +95,22 @@ impl Jmap {
     /// Answers how a download would be, without one (RFC 9110 9.3.2).
     pub(super) async fn download_head(
         self: &Arc<Self>,
+        peer: IpAddr,
         login: &LoggedIn,
         rest: &str,
         query: Option<&str>,
     ) -> Answer {
-        match self.look_up(login, rest, query, download_size).await {
+        let found = self.look_up(peer, login, rest, query, download_size);
+        match found.await {
             Ok((asked, size)) => asked.answer(size, whole("")),
             Err(none) => *none,
         }
     }
 
-    /// Finds what is asked for, on the blocking pool.
+    /// Finds what is asked for, on the blocking pool, within the memory for content.
     async fn look_up<T: Send + 'static>(
         self: &Arc<Self>,
+        peer: IpAddr,
         login: &LoggedIn,
         rest: &str,
         query: Option<&str>,
@@ -118,16 +122,29 @@ impl Jmap {
         let asked = Asked::of(rest, query).ok_or_else(nothing)?;
         let (jmap, caller) = (Arc::clone(self), login.caller.clone());
         let of = (asked.account.clone(), asked.blob.clone());
-        let find = move || find(&jmap.verbs(), &caller, (&of.0, &of.1));
+        let memory = self.memory.of(peer);
+        let find = move || {
+            let (verbs, of) = (jmap.verbs(), (of.0.as_str(), of.1.as_str()));
+            let needs = download_needs(&verbs, &caller, of)?;
+            let Some(_held) = held::reserve(needs, caller.account, &memory) else {
+                return Ok(None);
+            };
+            find(&verbs, &caller, of).map(Some)
+        };
         match self.pool.run(find).await {
-            Ok(Ok(Some(found))) => Ok((asked, found)),
-            Ok(Ok(None)) => Err(nothing()),
+            Ok(Ok(Some(Some(found)))) => Ok((asked, found)),
+            Ok(Ok(Some(None))) => Err(nothing()),
+            Ok(Ok(None)) => Err(Box::new(no_memory())),
             Ok(Err(_)) | Err(_) => Err(Box::new(problem(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The blob can't be read now.",
             ))),
         }
     }
+}
+
+fn no_memory() -> Answer {
+    problem(StatusCode::SERVICE_UNAVAILABLE, "No memory is left for it.")
 }
 
 impl Asked {

@@ -219,7 +219,7 @@ impl Jmap {
                 let query = request.uri().query();
                 match *request.method() {
                     // Nothing is served, and nothing is on record.
-                    Method::HEAD => self.download_head(&login, rest, query).await,
+                    Method::HEAD => self.download_head(peer, &login, rest, query).await,
                     _ => self.download(peer, &login, rest, query).await,
                 }
             }
