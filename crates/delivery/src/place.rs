@@ -167,12 +167,12 @@ const fn landing_refusal(error: &MailboxError) -> Refusal {
     match error {
         MailboxError::QuotaExceeded | MailboxError::KeptQuotaExceeded => Refusal::MailboxFull,
         MailboxError::Limit(Limit::MessageOctets | Limit::PrefixOctets) => Refusal::TooLong,
-        // The account goes, or no number is left in its inbox: what is sent again is refused again.
-        MailboxError::NoAccount | MailboxError::NoMailbox | MailboxError::Limit(_) => {
-            Refusal::Disabled
-        }
-        // None of these is about what lands in an inbox.
-        MailboxError::NoMessage
+        // The account goes, or no number is left in its inbox: what is sent again is refused again. The
+        // others are about nothing that lands in an inbox.
+        MailboxError::NoAccount
+        | MailboxError::NoMailbox
+        | MailboxError::Limit(_)
+        | MailboxError::NoMessage
         | MailboxError::Exists
         | MailboxError::InvalidName(_)
         | MailboxError::NotAllowed(_)

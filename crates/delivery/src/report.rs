@@ -218,7 +218,7 @@ impl Composition<'_> {
                 Action::Local(LocalAction::Delivered) => out.push_str("delivered to the mailbox."),
                 Action::Relayed => out.push_str("handed to a server that sends no reports."),
                 Action::Local(LocalAction::Expanded) => {
-                    out.push_str("sent on to the members of the list.")
+                    out.push_str("sent on to the members of the list.");
                 }
             }
             out.push_str("\r\n");
