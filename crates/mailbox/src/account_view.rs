@@ -394,7 +394,7 @@ mod tests {
         // Placed as often and marked as much as it may be.
         let most = |id: u64| {
             let mut held = one(id);
-            if id % 7 == 0 {
+            if id.is_multiple_of(7) {
                 held.places = vec![(MailboxId(1), Uid(1)); crate::limits::MAX_PLACEMENTS].into();
                 let mut number = 0;
                 while held.flags.add_keyword(&format!("{number:032}")) {

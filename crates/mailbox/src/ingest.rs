@@ -203,6 +203,12 @@ impl Mailboxes {
         Ok(txn.prefetch(keys)?)
     }
 
+    /// Whether its account has room for a message of this size in a mailbox.
+    fn room_to_show(&self, edit: &Edit<'_, '_>, size: u32) -> Result<(), MailboxError> {
+        edit.head.room_for(size.into(), self.hooks.kept_quotas)?;
+        edit.head.room_for_placement()
+    }
+
     /// Everything that can refuse comes before the first write. Answers where the copy is, and
     /// whether it is anywhere.
     fn land_one(
@@ -225,8 +231,7 @@ impl Mailboxes {
             return Err(MailboxError::Limit(Limit::PrefixOctets));
         }
         if seal.is_none() {
-            edit.head.room_for(size.into(), self.hooks.kept_quotas)?;
-            edit.head.room_for_placement()?;
+            self.room_to_show(&edit, size)?;
         }
         let placed = |edit: &Edit<'_, '_>, message, uid| Placed {
             account: landing.account,

@@ -13,6 +13,10 @@ use tern_queue::{Cancelled, Ending, State as ItemState, Status};
 use crate::{CopyOutcome, Outcome, Reason};
 
 /// What is known of a copy.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, on its way from one function to another"
+)]
 #[derive(Clone, Debug)]
 pub(crate) enum Known {
     /// It is in a mailbox, or carried by what is.
@@ -79,6 +83,10 @@ pub(crate) struct Led {
 }
 
 /// Where the copy of a recipient went.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, on its way from one function to another"
+)]
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
     /// Nowhere: it was refused.

@@ -91,11 +91,10 @@ pub(crate) fn read<I: Ord, T: IntoIterator<Item = I>>(
     (seen, newest): (Modseq, Modseq),
     touches: impl Fn(&Change) -> T,
 ) -> Result<Part, MethodError> {
-    let account = scope.account;
     let max = args.max()?;
     let since = Place::read(scope, of, &args.since_state, newest)?;
     let mut part = Part {
-        account,
+        account: scope.account,
         changes: Vec::new(),
         later: Vec::new(),
         state: String::new(),
@@ -107,7 +106,10 @@ pub(crate) fn read<I: Ord, T: IntoIterator<Item = I>>(
     let (mut touched, mut at, mut new_state) = (BTreeSet::new(), since.modseq, since);
     let mut known = since.taken;
     loop {
-        let mut page = cx.verbs.mailboxes.account_changes(account, at, 1_000)?;
+        let mut page = cx
+            .verbs
+            .mailboxes
+            .account_changes(scope.account, at, 1_000)?;
         page.retain(|change| change.modseq <= newest);
         let Some(last) = page.last() else {
             if known > 0 {

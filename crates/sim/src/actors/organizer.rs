@@ -91,7 +91,7 @@ impl Organizer {
         let has_any = |folder: &Folder| {
             mailboxes
                 .view(self.account, folder.id)
-                .is_ok_and(|view| view.len() > 0)
+                .is_ok_and(|view| !view.is_empty())
         };
         folders.retain(has_any);
         let Some(folder) = sim.pick(&folders) else {
