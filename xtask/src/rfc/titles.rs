@@ -159,6 +159,10 @@ const TITLES: &[(u32, &str)] = &[
     (6186, "Use of SRV Records for Locating Email Submission/Access Services"),
     (6203, "IMAP4 Extension for Fuzzy Search"),
     (6238, "TOTP: Time-Based One-Time Password Algorithm"),
+    (
+        6266,
+        "Use of the Content-Disposition Header Field in the Hypertext Transfer Protocol (HTTP)",
+    ),
     (6331, "Moving DIGEST-MD5 to Historic"),
     (6376, "DomainKeys Identified Mail (DKIM) Signatures"),
     (6409, "Message Submission for Mail"),

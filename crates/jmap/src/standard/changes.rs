@@ -58,6 +58,11 @@ struct Place {
 }
 
 impl Place {
+    /// Behind a whole transaction.
+    const fn behind(modseq: Modseq) -> Self {
+        Self { modseq, taken: 0 }
+    }
+
     fn read(scope: &Scope, of: Of, text: &str, newest: Modseq) -> Result<Self, MethodError> {
         let (base, taken) = match text.split_once('.').filter(|_| !scope.is_foreign()) {
             None => (text, 0),
@@ -116,10 +121,7 @@ pub(crate) fn read<I: Ord, T: IntoIterator<Item = I>>(
                 return Err(MethodError::CANNOT_CALCULATE_CHANGES);
             }
             if part.later.is_empty() && seen > new_state.modseq {
-                new_state = Place {
-                    modseq: seen,
-                    taken: 0,
-                };
+                new_state = Place::behind(seen);
             }
             part.state = new_state.state(scope, of);
             return Ok(part);
@@ -140,7 +142,7 @@ pub(crate) fn read<I: Ord, T: IntoIterator<Item = I>>(
             if part.later.is_empty() && touched.len() <= max {
                 part.changes.extend(changes);
                 let modseq = transaction.first().map_or(new_state.modseq, |it| it.modseq);
-                new_state = Place { modseq, taken: 0 };
+                new_state = Place::behind(modseq);
                 continue;
             }
             let mut fits = 0;
