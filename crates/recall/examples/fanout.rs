@@ -1,7 +1,7 @@
 //! Measures one message to many accounts and its recall on the default engine, without protocols:
 //! the ceiling of what the server can do. `cargo run --release -p tern-recall --example fanout -- 100000`;
 //! with `draft` behind it one of them is the sender, whose client has put a copy there before it is sent, as
-//! clients that speak JMAP do.
+//! clients that speak JMAP do; with `words` everybody has searched it, so that there are words to be dropped (beside `anew`, without).
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -11,7 +11,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tern_base::{AccountId, OriginId, SeededEntropy, Timestamp};
+use tern_base::{AccountId, MessageId, OriginId, SeededEntropy, Timestamp};
 use tern_mailbox::{
     AppendRequest, Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes, NoListener, Viewer,
 };
@@ -27,7 +27,8 @@ fn main() {
         .nth(1)
         .and_then(|n| n.parse().ok())
         .unwrap_or(10_000);
-    let has_draft = std::env::args().nth(2).is_some_and(|word| word == "draft");
+    let is_asked = |what| std::env::args().nth(2).is_some_and(|word| word == what);
+    let has_draft = is_asked("draft");
     let directory = tempfile::tempdir().unwrap();
     let engine = tern_store_rocksdb::RocksEngine::open(
         &directory.path().join("store"),
@@ -61,6 +62,13 @@ fn main() {
     timed("delivered", count, || {
         deliver(&mailboxes, &*engine, &accounts, id, now)
     });
+    if is_asked("words") || is_asked("anew") {
+        // So that the ids of everybody's block are all given out.
+        mailboxes.begin_anew(now).unwrap();
+    }
+    if is_asked("words") {
+        timed("words made", count, || keep_words(&mailboxes, &accounts));
+    }
     let operator = Requester {
         account: None,
         name: "operator".into(),
@@ -133,6 +141,16 @@ fn content() -> Vec<u8> {
         }
     }));
     content
+}
+
+/// Has the words of everybody's message kept, as after a search that read it.
+fn keep_words(mailboxes: &Mailboxes, accounts: &[AccountId]) {
+    for some in accounts.chunks(tern_mailbox::limits::WANTED_WORDS_ACCOUNTS) {
+        for account in some {
+            mailboxes.want_words(*account, MessageId(1));
+        }
+        while !mailboxes.make_words(some.len()).unwrap() {}
+    }
 }
 
 /// A copy in the sender's account, which the sender's client brings.

@@ -133,12 +133,17 @@ impl<'a> Subject<'a> {
         }))
     }
 
-    /// Conditions of which one that is `decides` decides.
+    /// Conditions of which one that is `decides` decides. Where words of a body had a part in it, and one before
+    /// it is not known yet, that one is asked first: what it decides puts nothing on record.
     fn joined(&mut self, tests: &[Test], decides: bool) -> Result<Option<bool>, MailboxError> {
+        let was_found = self.found_in_body;
         let mut is_known = true;
         for test in tests {
             match self.passes(test)? {
-                Some(passes) if passes == decides => return Ok(Some(decides)),
+                Some(passes) if passes == decides => {
+                    let is_early = !is_known && self.found_in_body && !was_found;
+                    return Ok((!is_early).then_some(decides));
+                }
                 Some(_) => {}
                 None => is_known = false,
             }
