@@ -772,11 +772,12 @@ mod tests {
     fn when_every_number_is_given_out_nobody_is_told_to_try_again() {
         let engine = MemEngine::new();
         transact(&engine, |txn| {
-            let last = Writer::versioned(VERSION)
-                .number(u64::from(u32::MAX))
-                .number(1)
-                .finish();
-            txn.put(counters_key(), last);
+            let last = Counters {
+                account: u32::MAX,
+                group: 1,
+                roles: 0,
+            };
+            last.put(txn);
             Ok::<_, StoreError>(Verdict::Commit(()))
         })
         .unwrap();

@@ -17,8 +17,8 @@ use tern_mailbox::{
 };
 use tern_policy::{Authentication, built_in};
 use tern_recall::{
-    Destination, Keys, RecallId, Request, Requester, Selector, Settings, Submission, Target,
-    submission,
+    Destination, Keys, RecallId, Recalls, Request, Requester, Selector, Settings, Submission,
+    Target, submission,
 };
 use tern_store::{Engine, Verdict};
 
@@ -36,21 +36,7 @@ fn main() {
     );
     let engine: Arc<dyn Engine> = Arc::new(engine.unwrap());
     let now = Timestamp::from_secs(1_800_000_000);
-    let (keys, listener) = (
-        Keys {
-            content: [7; 32],
-            token: [9; 32],
-        },
-        Arc::new(NoListener),
-    );
-    let opened = tern_recall::open(
-        Arc::clone(&engine),
-        keys,
-        built_in(),
-        Settings::default(),
-        listener,
-    );
-    let (mailboxes, recalls) = opened.unwrap();
+    let (mailboxes, recalls) = opened(&engine);
     let accounts: Vec<AccountId> = (1..=count).map(AccountId).collect();
     timed("accounts made", count, || {
         make_accounts(&mailboxes, &accounts, now)
@@ -88,6 +74,15 @@ fn main() {
         });
     });
     println!("{:?}", recalls.tally(request.id).unwrap());
+}
+
+fn opened(engine: &Arc<dyn Engine>) -> (Arc<Mailboxes>, Recalls) {
+    let keys = Keys {
+        content: [7; 32],
+        token: [9; 32],
+    };
+    let (settings, listener) = (Settings::default(), Arc::new(NoListener));
+    tern_recall::open(Arc::clone(engine), keys, built_in(), settings, listener).unwrap()
 }
 
 fn timed(what: &str, count: u32, work: impl FnOnce()) {
