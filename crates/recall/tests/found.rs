@@ -536,3 +536,21 @@ fn what_comes_back_once_the_tombstone_is_over_can_be_taken_back_again() {
     assert!(house.uids(BOB, INBOX).is_empty());
     house.check();
 }
+
+#[test]
+fn whoever_is_sent_the_letter_again_was_not_chosen_and_is_kept_by_no_hold() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[CAROL], &[], 1);
+    let mut chosen = house.request(ALICE, Selector::Submission(sent.id));
+    chosen.chosen = vec!["bob@example.org".to_owned()];
+    let sealed = house.recalls.request(&chosen, house.now).unwrap();
+    assert_eq!(sealed, Requested::Sealed(chosen.id));
+    // The seal has nobody's copy: Bob comes by it afterwards.
+    house.submit(ALICE, &[BOB], &[], 1);
+    house.recalls.run(chosen.id, house.now).unwrap();
+    let stays = |whom| (whom, Outcome::KeptByPolicy, Reason::NotChosen);
+    let outcomes = house.outcomes(chosen.id);
+    assert!(outcomes.contains(&stays("bob@example.org")), "{outcomes:?}");
+    assert_eq!(house.uids(BOB, INBOX), [1]);
+    house.check();
+}
