@@ -66,6 +66,11 @@ impl Delivery {
         Ok(tern_queue::each_due(self.reader(), now, visit)?)
     }
 
+    /// Whether an attempt has something to tell the sender, even where nobody can be asked.
+    pub fn owes_word(&self, item: &Item, now: Timestamp) -> bool {
+        self.settings.schedule.owes_word(item, now)
+    }
+
     /// When the next item is due that is not due yet.
     pub fn next_due_after(&self, now: Timestamp) -> Result<Option<Timestamp>, DeliveryError> {
         Ok(tern_queue::next_due_after(self.reader(), now)?)

@@ -166,8 +166,7 @@ pub fn record_in(
         let item = Box::new(item);
         return Ok(Recorded::Finished { item, row });
     }
-    let waited = now.millis_since(item.created);
-    let tell_delay = !item.delay_told && waited >= schedule.delay_notice_ms;
+    let tell_delay = schedule.owes_delay(&item, now);
     item.delay_told |= tell_delay;
     let next_attempt = given_back.unwrap_or_else(|| schedule.next_attempt(&item, now));
     item.state = State::Ready { next_attempt };

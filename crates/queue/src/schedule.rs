@@ -55,4 +55,14 @@ impl Schedule {
         let next = now.plus_millis(delay.saturating_add(spread));
         next.min(item.expires.max(now.plus_millis(1)))
     }
+
+    /// Whether the next attempt, whatever comes of it, has something to tell the sender: that it takes
+    /// long, or that it has come to an end.
+    pub fn owes_word(&self, item: &Item, now: Timestamp) -> bool {
+        now >= item.expires || self.owes_delay(item, now)
+    }
+
+    pub(crate) fn owes_delay(&self, item: &Item, now: Timestamp) -> bool {
+        !item.delay_told && now.millis_since(item.created) >= self.delay_notice_ms
+    }
 }

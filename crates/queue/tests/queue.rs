@@ -214,6 +214,27 @@ fn retries_spread_but_never_past_the_expiry() {
     assert_eq!(schedule.next_attempt(&item, late), late.plus_millis(1));
 }
 
+/// Of what waits for a host, something is told all the same.
+#[test]
+fn a_sender_is_owed_a_word_once_for_the_delay_and_at_the_end() {
+    let engine = MemEngine::new();
+    let schedule = Schedule::default();
+    enqueue(&engine, &new(1), &schedule, Timestamp(0)).unwrap();
+    let owed = |hours: u64| {
+        let item = due(&engine, Timestamp(hours * HOUR), 1).unwrap().remove(0);
+        schedule.owes_word(&item, Timestamp(hours * HOUR))
+    };
+    assert_eq!([owed(3), owed(4), owed(5)], [false, true, true]);
+    let now = Timestamp(5 * HOUR);
+    lease(&engine, id(1), LeaseId(1), now, LEASE_MS).unwrap();
+    let waits = Outcome::Waits {
+        until: now,
+        why: reply(0),
+    };
+    record(&engine, id(1), LeaseId(1), &waits, &schedule, now).unwrap();
+    assert_eq!([owed(5), owed(119), owed(120)], [false, false, true]);
+}
+
 #[test]
 fn many_finished_items_are_pruned_in_chunks() {
     let engine = MemEngine::new();

@@ -8,7 +8,6 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use tern_base::Timestamp;
 use tern_queue::Item;
 
 use super::route::{Destination, Routes};
@@ -24,7 +23,6 @@ pub(super) struct Look<'a> {
     routes: &'a Routes,
     /// Most items of one attempt.
     most: usize,
-    now: Timestamp,
     groups: Vec<Group>,
     passed: usize,
 }
@@ -39,27 +37,22 @@ struct Group {
 }
 
 impl<'a> Look<'a> {
-    pub(super) fn new(
-        traffic: &'a Arc<Traffic>,
-        routes: &'a Routes,
-        most: usize,
-        now: Timestamp,
-    ) -> Self {
+    pub(super) fn new(traffic: &'a Arc<Traffic>, routes: &'a Routes, most: usize) -> Self {
         Self {
             traffic,
             routes,
             most,
-            now,
             groups: Vec::new(),
             passed: 0,
         }
     }
 
-    /// Looks at an item. Says when enough was seen.
-    pub(super) fn see(&mut self, item: Item) -> ControlFlow<()> {
+    /// Looks at an item. Says when enough was seen. `owes_word`: its sender is to be told of something now,
+    /// whether a host can be asked or not.
+    pub(super) fn see(&mut self, item: Item, owes_word: bool) -> ControlFlow<()> {
         self.passed += 1;
         let to = self.routes.destination(item.recipient.domain().as_str());
-        if self.joins(&item, &to) || self.begins(item, to) {
+        if self.joins(&item, &to) || self.begins(item, to, owes_word) {
             self.passed = 0;
         }
         let may_begin = self.traffic.room() > 0;
@@ -90,8 +83,8 @@ impl<'a> Look<'a> {
         group.pass.join(item.id)
     }
 
-    fn begins(&mut self, item: Item, to: Destination) -> bool {
-        let pass = self.traffic.admit(item.id, &to, item.expires <= self.now);
+    fn begins(&mut self, item: Item, to: Destination, owes_word: bool) -> bool {
+        let pass = self.traffic.admit(item.id, &to, owes_word);
         let group = pass.map(|pass| Group {
             most: item.most_together(self.most),
             first: item,

@@ -194,9 +194,12 @@ impl Relay {
         let look = move || {
             let (traffic, routes) = (&shared.traffic, &shared.routes);
             let now = clock::now();
-            let mut look = Look::new(traffic, routes, shared.most_together, now);
+            let mut look = Look::new(traffic, routes, shared.most_together);
             if traffic.room() > 0 {
-                shared.delivery.each_due(now, |item| look.see(item))?;
+                shared.delivery.each_due(now, |item| {
+                    let owes_word = shared.delivery.owes_word(&item, now);
+                    look.see(item, owes_word)
+                })?;
             }
             Ok::<_, DeliveryError>(look.passes().collect())
         };

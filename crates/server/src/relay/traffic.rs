@@ -91,13 +91,13 @@ impl Traffic {
         self.state().attempts == 0
     }
 
-    /// Lets an attempt begin, if it may now. `is_last`: its time is over, so that whatever comes of it
-    /// it waits for nothing any more.
+    /// Lets an attempt begin, if it may now. `owes_word`: it is begun even where nobody can be
+    /// asked, since something is to be told of it.
     pub(super) fn admit(
         self: &Arc<Self>,
         id: QueueId,
         to: &Destination,
-        is_last: bool,
+        owes_word: bool,
     ) -> Option<Pass> {
         let bounded = (!to.is_of_all).then_some(&*to.name);
         let mut state = self.state();
@@ -107,7 +107,7 @@ impl Traffic {
         let place = match state.waited_for.get(&to.name) {
             None => None,
             Some(known) => match state.open_of(known, self.each) {
-                None if !is_last => return None,
+                None if !owes_word => return None,
                 place => place,
             },
         };
@@ -472,12 +472,15 @@ mod tests {
         for domain in ["a.test", "b.test"] {
             traffic.wait_for(domain, addresses().into(), true);
         }
-        let admit = |n, domain, is_last| traffic.admit(id(n), &to(domain), is_last);
+        let admit = |n, domain, owes_word| traffic.admit(id(n), &to(domain), owes_word);
         assert!(admit(1, "a.test", false).is_none());
         assert!(admit(2, "b.test", false).is_none());
         assert!(admit(3, "c.test", false).is_some(), "it waits for nobody");
         let last = admit(1, "a.test", true);
-        assert!(last.is_some(), "it is over, whatever is free");
+        assert!(
+            last.is_some(),
+            "its sender is owed a word, whatever is free"
+        );
         drop(last);
         drop(one);
         // There is room for one, and one comes.
