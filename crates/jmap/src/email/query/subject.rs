@@ -133,22 +133,25 @@ impl<'a> Subject<'a> {
         }))
     }
 
-    /// Conditions of which one that is `decides` decides. Where words of a body had a part in it, and one before
-    /// it is not known yet, that one is asked first: what it decides puts nothing on record.
+    /// Conditions of which one that is `decides` decides. One that does so without words of the body goes before
+    /// all others, since it puts nothing on record; so the others wait until it is known that there is none, and
+    /// words that are kept say no more than content would.
     fn joined(&mut self, tests: &[Test], decides: bool) -> Result<Option<bool>, MailboxError> {
-        let was_found = self.found_in_body;
-        let mut is_known = true;
+        let before = self.found_in_body;
+        let (mut is_open, mut is_decided, mut was_found) = (false, false, false);
         for test in tests {
-            match self.passes(test)? {
-                Some(passes) if passes == decides => {
-                    let is_early = !is_known && self.found_in_body && !was_found;
-                    return Ok((!is_early).then_some(decides));
-                }
-                Some(_) => {}
-                None => is_known = false,
+            self.found_in_body = false;
+            let passes = self.passes(test)?;
+            if passes == Some(decides) && !self.found_in_body {
+                self.found_in_body = before;
+                return Ok(Some(decides));
             }
+            is_open |= passes.is_none();
+            is_decided |= passes == Some(decides);
+            was_found |= self.found_in_body;
         }
-        Ok(is_known.then_some(!decides))
+        self.found_in_body = before || (was_found && !is_open);
+        Ok((!is_open).then_some(is_decided == decides))
     }
 
     /// Whether all words are in the body, or in what is shown beside it where that counts too.
