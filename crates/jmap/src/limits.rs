@@ -78,8 +78,9 @@ pub const WORK_PER_PLAN: u64 = 256 << 10;
 pub const WORK_PER_OUTCOME: u64 = 4 << 10;
 /// Octets of [`MAX_WORK`] that a blob which is made within a request takes beside its own.
 pub const WORK_PER_UPLOAD: u64 = 64 << 10;
-/// Octets of [`MAX_WORK`] that searches may take: the rest is left to the calls that read what was found.
-pub const MAX_SEARCH_WORK: u64 = MAX_WORK / 4 * 3;
+/// Octets that the searches of one request read and look through beside [`MAX_WORK`], which is left to the calls
+/// that read what was found: three for each octet of a text that is looked through for the first time.
+pub const MAX_SEARCH_WORK: u64 = 2 << 30;
 /// Most keywords by which one query tells Threads apart.
 pub const MAX_THREAD_KEYWORDS: usize = 16;
 /// As how many looks it counts to ask of a message what keywords its Thread has.

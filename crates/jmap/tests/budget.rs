@@ -81,7 +81,7 @@ fn a_snippet_takes_what_it_shows_and_not_what_could_be_found() {
 #[test]
 fn the_work_of_a_request_is_one_for_all_of_its_calls() {
     let mut house = House::new();
-    let email = import(&mut house, &letter(3 << 20));
+    let email = import(&mut house, &letter(6 << 20));
     let upload = house.upload("message/rfc822", HELD.as_bytes());
     let part = parts(&mut house)[0].clone();
     let account = ids::account_id(house.who);
@@ -126,7 +126,7 @@ fn the_work_of_a_request_is_one_for_all_of_its_calls() {
             large,
             large,
             large,
-            filter,
+            "Email/query",
             "Email/import",
             "Email/set",
             "Blob/upload",
@@ -147,11 +147,11 @@ fn the_work_of_a_request_is_one_for_all_of_its_calls() {
 #[test]
 fn a_search_that_finds_no_end_leaves_work_for_the_calls_behind_it() {
     let mut house = House::new();
-    let email = import(&mut house, &letter(3 << 20));
+    let email = import(&mut house, &letter(6 << 20));
     let part = parts(&mut house)[0].clone();
     let account = ids::account_id(house.who);
     let calls = json!([
-        // 400 words in 3 MiB are more than a request looks through.
+        // 400 words in 6 MiB are more than a request looks through.
         ["SearchSnippet/get", {"accountId": account, "filter": words(400), "emailIds": [email]}, "0"],
         ["SearchSnippet/get", {"accountId": account, "filter": words(350), "emailIds": [email]}, "1"],
         ["Email/query", {"accountId": account, "filter": {"subject": "eee"}}, "2"],
