@@ -42,6 +42,14 @@ impl Query {
         all
     }
 
+    /// Whether it looks for texts in bodies: others cost less to read than all words do.
+    fn looks_into_bodies(&self) -> bool {
+        let mut looks = false;
+        self.test
+            .each(&mut |test| looks |= matches!(test, Test::Text(_) | Test::Body(_)));
+        looks
+    }
+
     /// The keywords by which conversations are told apart.
     fn thread_keywords(&self) -> Vec<&Keyword> {
         let mut keywords = Vec::new();
@@ -178,7 +186,7 @@ fn finds<'a>(
 ) -> Result<Finds, MethodError> {
     let mailboxes = cx.verbs.mailboxes;
     let (words, texts) = (mailboxes.words(account), query.words());
-    if words.is_unread() && !texts.is_empty() {
+    if words.is_unread() && query.looks_into_bodies() {
         let nothing = Finds::default();
         let is_open = |held: &&Held| {
             let mut subject = Subject::new(held, threads, &nothing);
