@@ -75,16 +75,18 @@ impl Delivery {
         self.recognise(prepared, &tokens)
     }
 
-    /// Marks what is inside a submission that its account had sent itself: the copy that it keeps bears no
-    /// token.
+    /// Marks what is inside a submission that its account had sent itself, or had been sent from here: the copy that
+    /// it keeps of its own bears no token, and a program may drop that of others.
     pub(crate) fn attribute(
         &self,
         prepared: &mut Prepared,
         account: AccountId,
     ) -> Result<(), DeliveryError> {
         prepared.attribute(|digest| {
-            let found = tern_recall::submission::by_digest(self.reader(), account, digest)?;
-            Ok(found.map(|found| found.id))
+            match tern_recall::submission::by_digest(self.reader(), account, digest)? {
+                Some(found) => Ok(Some(found.id)),
+                None => Ok(self.mailboxes.had_from_here(account, digest)?),
+            }
         })
     }
 

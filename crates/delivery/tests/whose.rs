@@ -179,8 +179,31 @@ fn what_a_client_brings_with_its_token_is_the_senders_whoever_sent_it_first() {
     let token = had.lines().find(|line| line.starts_with("Recall-Token: "));
     let other = LETTER.replace("up", "down");
     world.appends("dave", &format!("{}\r\n{other}", token.unwrap()));
-    world.appends("dave", &had.replace("Recall-Token: ", "Recall-Token: A"));
-    assert_eq!(world.count("dave"), 2);
+    assert_eq!(world.count("dave"), 1);
+    // One that is not genuine proves nothing, for him neither, who had the letter.
+    let forged = had.replace("Recall-Token: ", "Recall-Token: A");
+    world.appends("dave", &forged);
+    world.appends("bob", &forged);
+    assert_eq!((world.count("dave"), world.count("bob")), (1, 1));
+    world.check();
+}
+
+/// Some programs drop fields that they don't know. What they put back is what whoever does it was sent.
+#[test]
+fn what_its_recipient_puts_back_or_forwards_without_its_token_is_the_senders() {
+    let mut world = World::new();
+    let hers = world.send(Some("alice"), "bob", LETTER);
+    world.appends("bob", LETTER);
+    world.send(Some("bob"), "carol", &forward(LETTER));
+    // Nobody here has sent it to Dave.
+    world.appends("dave", LETTER);
+    world.takes_back(Some("alice"), hers);
+    let counts = |world: &World| ["bob", "carol", "dave"].map(|who| world.count(who));
+    assert_eq!(counts(&world), [0, 0, 1]);
+    world.appends("bob", LETTER);
+    world.appends("dave", LETTER);
+    world.send(Some("bob"), "carol", &forward(LETTER));
+    assert_eq!(counts(&world), [0, 0, 2]);
     world.check();
 }
 

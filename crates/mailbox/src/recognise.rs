@@ -7,7 +7,12 @@
 use tern_base::{AccountId, ContentDigest, OriginId};
 use tern_mime::ParsedMessage;
 
-use crate::{MailboxError, Mailboxes, Prepared};
+use tern_store::{ReadExt as _, StoreError};
+
+use crate::rows::VaultRow;
+use crate::seal::read_key;
+use crate::withdraw::read_vaulted_key;
+use crate::{MailboxError, Mailboxes, Prepared, tables};
 
 /// Looks at what a client brings.
 pub trait Recogniser: Send + Sync {
@@ -40,10 +45,51 @@ impl Mailboxes {
             match recogniser.came_back(&prepared.parsed, prepared.content())? {
                 Some((digest, of)) if digest == prepared.digest => prepared.sent_by = Some(of),
                 Some((digest, of)) => prepared.came_back(digest, of),
-                // The copy that a client keeps of what it has sent proves nothing.
-                None => prepared.sent_by = recogniser.submitted_by(account, prepared.digest)?,
+                // The copy that a client keeps of what it has sent proves nothing, nor does what it puts
+                // back without the fields with which it came.
+                None => {
+                    let sent = recogniser.submitted_by(account, prepared.digest)?;
+                    prepared.sent_by = match sent {
+                        None => self.had_from_here(account, prepared.digest)?,
+                        sent => sent,
+                    };
+                }
             }
         }
         Ok(prepared)
+    }
+
+    /// The transaction by which an account has a letter from somebody here, or had it until it was
+    /// withdrawn.
+    pub fn had_from_here(
+        &self,
+        account: AccountId,
+        digest: ContentDigest,
+    ) -> Result<Option<OriginId>, MailboxError> {
+        let copies = self.copies_in(account, digest)?;
+        let mut origins = copies.iter().rev().map(|copy| copy.origin);
+        if let Some(of) = origins.find(|of| !of.is_foreign()) {
+            return Ok(Some(of));
+        }
+        let (mut tags, mut withdrawn) = (Vec::new(), Vec::new());
+        self.engine.each(&tables::seals(digest), |key, _| {
+            tags.push(read_key(key)?.1);
+            Ok::<_, StoreError>(())
+        })?;
+        for tag in tags {
+            self.engine
+                .each(&tables::vaulted_of(tag, account), |key, _| {
+                    let (account, message) = read_vaulted_key(key)?;
+                    withdrawn.push(tables::vault(account, message));
+                    Ok::<_, MailboxError>(())
+                })?;
+        }
+        for row in self.engine.get_many(&withdrawn)?.into_iter().flatten() {
+            let row = VaultRow::decode(&row)?.message;
+            if row.digest == digest && !row.origin.is_foreign() {
+                return Ok(Some(row.origin));
+            }
+        }
+        Ok(None)
     }
 }

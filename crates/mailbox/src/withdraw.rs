@@ -302,7 +302,7 @@ impl Mailboxes {
     }
 }
 
-fn read_vaulted_key(key: &[u8]) -> Result<(AccountId, MessageId), MailboxError> {
+pub(crate) fn read_vaulted_key(key: &[u8]) -> Result<(AccountId, MessageId), MailboxError> {
     let mut parts = tern_store::key::KeyReader::new(key);
     let tag: Option<[u8; 16]> = parts.array();
     match (tag, parts.u32(), parts.u64()) {

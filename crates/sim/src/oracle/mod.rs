@@ -351,15 +351,18 @@ impl Oracle {
         Copy::new(number, digest, carried, origin)
     }
 
-    /// Whether one account has submitted both what a transaction brought and this letter.
+    /// Whether one account has submitted what a transaction brought, and has this letter by another: it has
+    /// submitted that, too, or was sent it.
     fn is_of_one(&self, origin: OriginId, own: OriginId, digest: ContentDigest) -> bool {
         let (Some(one), Some(other)) = (self.arrivals.get(&origin), self.arrivals.get(&own)) else {
             return false;
         };
         let letter = self.letters.get(&other.letter);
-        one.submitter.is_some()
-            && one.submitter == other.submitter
-            && letter.is_some_and(|letter| letter.digest == digest)
+        let has_it = |account| {
+            let mut copies = self.copies.range(step::of_account(account));
+            one.submitter == other.submitter || copies.any(|(_, copy)| copy.origin == own)
+        };
+        one.submitter.is_some_and(has_it) && letter.is_some_and(|letter| letter.digest == digest)
     }
 
     /// The transaction that has brought a letter to an account, if one that was submitted did.
