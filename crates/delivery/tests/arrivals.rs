@@ -3,13 +3,11 @@
 
 mod house;
 
-use std::sync::Arc;
-
 use house::{House, address};
 use tern_base::{AccountId, OriginId};
 use tern_policy::{Authentication, Selection};
 use tern_recall::{
-    BatchId, Outcome, Recalls, Refusal, Requested, Requester, Retract, Retracted, Search, Settings,
+    BatchId, Outcome, Refusal, Requested, Requester, Retract, Retracted, Search, Settings,
 };
 
 const EVE: &str = "eve@far.example";
@@ -29,15 +27,6 @@ fn arrive(house: &mut House, to: &[&str], content: Vec<u8>) {
     incoming.origin = OriginId::new(house.now, &mut house.entropy);
     incoming.content = content;
     house.accept(incoming).unwrap();
-}
-
-fn recalls(house: &House) -> Recalls {
-    Recalls::open(
-        Arc::new(house.engine.clone()),
-        Arc::clone(&house.mailboxes),
-        tern_policy::unattended(),
-        Settings::default(),
-    )
 }
 
 /// An operator at the machine, or an account.
@@ -65,7 +54,7 @@ fn by(requester: Option<AccountId>, search: Search, batch: u8) -> Retract {
 }
 
 fn run(house: &House, retract: &Retract) -> Vec<Retracted> {
-    let recalls = recalls(house);
+    let recalls = house.recalls();
     let answers = recalls.retract(retract, house.now).unwrap();
     for one in &answers {
         recalls.run(one.answer.id(), house.now).unwrap();
@@ -122,7 +111,7 @@ fn what_came_in_is_found_by_what_it_says_and_taken_back() {
         // A late one is stopped; undone, both are back.
         arrive(&mut house, &["dave@tern.test"], letter("one"));
         assert_eq!((held(&house, "bob"), held(&house, "dave")), (1, 0));
-        let recalls = recalls(&house);
+        let recalls = house.recalls();
         recalls
             .restore(answers[0].answer.id(), &operator(None), house.now)
             .unwrap();
@@ -143,7 +132,7 @@ fn who_is_chosen_is_taken_from_whichever_sending_of_it_they_had() {
     }
     let mut retract = by(None, from(EVE), 7);
     retract.chosen = vec!["carol@tern.test".into(), "dave@tern.test".into()];
-    let recalls = recalls(&house);
+    let recalls = house.recalls();
     let planned = recalls.plan_retract(&retract, house.now).unwrap();
     let tally = planned[0].plan.as_ref().unwrap().1.tally();
     let two_of_three = |tally: &tern_recall::Tally| {
@@ -209,7 +198,7 @@ fn what_came_in_long_ago_is_forgotten_unless_it_was_asked_for() {
         ..Search::default()
     };
     let answers = run(&house, &by(None, one.clone(), 4));
-    let recalls = recalls(&house);
+    let recalls = house.recalls();
     assert_eq!(recalls.forget_arrivals(house.now).unwrap(), 0);
     let days = Settings::default().arrivals_days;
     let later = house.now.plus_millis((days * 24 + 1) * 60 * 60 * 1000);
@@ -347,7 +336,7 @@ fn an_answer_from_outside_is_in_the_conversation_until_it_is_forgotten() {
     say(alice, &["bob@tern.test"], Some("alice"), "inside", "");
     let inside = "In-Reply-To: <inside@x>\r\n";
     say(EVE, &[alice], None, "forged", inside);
-    let recalls = recalls(&house);
+    let recalls = house.recalls();
     let listed = |id: &str, now| {
         let search = Search {
             message_id: Some(id.into()),

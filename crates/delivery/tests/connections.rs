@@ -12,7 +12,7 @@ use tern_mailbox::{
     Transfer, Viewer,
 };
 use tern_policy::{Policy, PolicySet, Question, SHIPPED_DEFAULT, Verdict};
-use tern_recall::{RECALL_KEYWORD, RECALL_MAILBOX, Recalls, Requested, Settings};
+use tern_recall::{RECALL_KEYWORD, RECALL_MAILBOX, Recalls, Requested};
 
 /// Only from the office, by a device of one's own, over TLS.
 const OFFICE: &str = r#"@id("office") @reason("not-enabled")
@@ -41,12 +41,7 @@ impl Policy for Placed {
 
 fn recalls(house: &House) -> Recalls {
     let set = PolicySet::load(&[SHIPPED_DEFAULT[0], ("office.cedar", OFFICE)]).unwrap();
-    Recalls::open(
-        Arc::new(house.engine.clone()),
-        Arc::clone(&house.mailboxes),
-        Arc::new(Placed(set)),
-        Settings::default(),
-    )
+    house.recalls_under(Arc::new(Placed(set)))
 }
 
 fn phone() -> Client {

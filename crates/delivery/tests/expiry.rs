@@ -10,9 +10,7 @@ use house::House;
 use tern_base::{OriginId, Timestamp};
 use tern_mailbox::{ExposureLevel, INBOX, Served, Share, Viewer};
 use tern_policy::{Authentication, PolicySet, SHIPPED_DEFAULT};
-use tern_recall::{
-    Awaited, Extent, RecallError, Recalls, Refusal, Requested, Requester, Settings, State,
-};
+use tern_recall::{Awaited, Extent, RecallError, Recalls, Refusal, Requested, Requester, State};
 
 const HOUR_MS: u64 = 60 * 60 * 1000;
 
@@ -35,12 +33,7 @@ fn send(house: &mut House, who: Option<&str>, field: &str) {
 }
 
 fn recalls(house: &House) -> Recalls {
-    Recalls::open(
-        Arc::new(house.engine.clone()),
-        Arc::clone(&house.mailboxes),
-        Arc::new(PolicySet::load(SHIPPED_DEFAULT).unwrap()),
-        Settings::default(),
-    )
+    house.recalls_under(Arc::new(PolicySet::load(SHIPPED_DEFAULT).unwrap()))
 }
 
 fn later(house: &House, ms: u64) -> Timestamp {

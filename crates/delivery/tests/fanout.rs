@@ -17,7 +17,7 @@ use tern_base::{AccountId, OriginId};
 use tern_delivery::{Incoming, Resumed};
 use tern_directory::target::Target;
 use tern_directory::{add_members, create_group};
-use tern_recall::{Outcome, RecallId, Recalls, Request, Requested, Requester, Selector};
+use tern_recall::{Outcome, RecallId, Request, Requested, Requester, Selector};
 use tern_store::mem::Injected;
 use tern_store::{MemEngine, StoreError};
 
@@ -325,15 +325,6 @@ fn long_reports_of_one_chunk_stay_within_a_row() {
     house.check();
 }
 
-fn recalls(house: &House) -> Recalls {
-    Recalls::open(
-        Arc::new(house.engine.clone()),
-        Arc::clone(&house.mailboxes),
-        tern_policy::unattended(),
-        tern_recall::Settings::default(),
-    )
-}
-
 fn recall_of(origin: OriginId, chosen: &[&str]) -> Request {
     Request {
         id: RecallId([9; 16]),
@@ -366,7 +357,7 @@ fn recalled_half_way_every_chosen_copy_is_stopped_and_has_its_outcome() {
         let mut half_way = 0;
         for image in images(&mut house, &incoming) {
             let mut later = House::over(image, house.now);
-            let recalls = recalls(&later);
+            let recalls = later.recalls();
             let request = recall_of(incoming.origin, chosen);
             let answer = recalls.request(&request, later.now).unwrap();
             if !matches!(answer, Requested::Sealed(_)) {
@@ -425,7 +416,7 @@ fn the_queue_holds_exactly_the_chosen_outside_recipients() {
     let origin = incoming.origin;
     house.accept(incoming).unwrap();
     let chosen: Vec<&str> = names.iter().step_by(3).copied().collect();
-    let recalls = recalls(&house);
+    let recalls = house.recalls();
     let request = recall_of(origin, &chosen);
     recalls.request(&request, house.now).unwrap();
     for (n, status) in tern_queue::by_origin(&house.engine, origin)

@@ -6,11 +6,8 @@ mod house;
 use std::sync::Arc;
 
 use house::{House, address};
-use tern_base::{AccountId, MessageId, OriginId, ThreadId};
-use tern_delivery::{
-    Delivered, Envelope, NewSending, Outbox, RecipientStatus, Reports, Sending, Stop, Submitter,
-    limits,
-};
+use tern_base::{AccountId, MessageId, OriginId};
+use tern_delivery::{Delivered, Outbox, RecipientStatus, Reports, Sending, limits};
 use tern_mailbox::INBOX;
 use tern_queue::{LeaseId, Outcome, Reply};
 
@@ -28,30 +25,7 @@ fn outbox(house: &House) -> Outbox {
 }
 
 fn submit_with(house: &mut House, to: &[&str], mail: &[(&str, &str)], letter: &str) -> Sending {
-    let stop = |email: &str| Stop {
-        email: email.to_owned(),
-        parameters: Vec::new(),
-    };
-    let mut mail_from = stop("alice@tern.test");
-    let parameters = mail.iter();
-    mail_from
-        .parameters
-        .extend(parameters.map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned()))));
-    let new = NewSending {
-        submitter: Submitter {
-            account: house.account("alice"),
-            login: "alice@tern.test".to_owned(),
-            connection: None,
-        },
-        identity: 1,
-        email: MessageId(7),
-        thread: ThreadId(7),
-        content: letter.as_bytes().to_vec(),
-        envelope: Envelope {
-            mail_from,
-            rcpt_to: to.iter().map(|to| stop(to)).collect(),
-        },
-    };
+    let new = house.sending(to, mail, letter);
     // Two of one moment have no order.
     house.now = house.now.plus_millis(1);
     outbox(house)

@@ -10,18 +10,11 @@ use house::House;
 use tern_base::Uid;
 use tern_mailbox::{Access, FlagChange, FlagRequest, Flags, INBOX, SystemFlag};
 use tern_policy::{Authentication, PolicySet, SHIPPED_DEFAULT};
-use tern_recall::{
-    Reach, RecallId, Recalls, Refusal, Request, Requested, Requester, Selector, Settings,
-};
+use tern_recall::{Reach, RecallId, Recalls, Refusal, Request, Requested, Requester, Selector};
 
 fn recalls(house: &House, rule: &str) -> Recalls {
     let set = PolicySet::load(&[SHIPPED_DEFAULT[0], ("rule.cedar", rule)]).unwrap();
-    Recalls::open(
-        Arc::new(house.engine.clone()),
-        Arc::clone(&house.mailboxes),
-        Arc::new(set),
-        Settings::default(),
-    )
+    house.recalls_under(Arc::new(set))
 }
 
 /// Alice sends a letter with these header fields to Bob and Carol, and asks for it.

@@ -6,10 +6,10 @@ mod house;
 use std::sync::Arc;
 
 use house::{House, address};
-use tern_base::{MessageId, OriginId, ThreadId, Timestamp};
+use tern_base::{OriginId, Timestamp};
 use tern_delivery::{
-    Delivered, DeliveryError, Envelope, NewSending, Outbox, Refusal, Sending, Stage, Stop,
-    SubmitError, Submitter, limits,
+    Delivered, DeliveryError, NewSending, Outbox, Refusal, Sending, Stage, Stop, SubmitError,
+    limits,
 };
 use tern_directory::update_account;
 use tern_queue::{LeaseId, Outcome, Reply};
@@ -32,26 +32,9 @@ fn stop(email: &str) -> Stop {
 
 /// Alice's letter to these, held for so many seconds.
 fn letter(house: &House, to: &[&str], hold: Option<u64>) -> NewSending {
-    let mut mail_from = stop("alice@tern.test");
-    if let Some(seconds) = hold {
-        let parameter = ("HOLDFOR".to_owned(), Some(seconds.to_string()));
-        mail_from.parameters.push(parameter);
-    }
-    NewSending {
-        submitter: Submitter {
-            account: house.account("alice"),
-            login: "alice@tern.test".to_owned(),
-            connection: None,
-        },
-        identity: 1,
-        email: MessageId(7),
-        thread: ThreadId(7),
-        content: LETTER.as_bytes().to_vec(),
-        envelope: Envelope {
-            mail_from,
-            rcpt_to: to.iter().map(|to| stop(to)).collect(),
-        },
-    }
+    let seconds = hold.map(|seconds| seconds.to_string());
+    let hold = seconds.iter().map(|seconds| ("HOLDFOR", &**seconds));
+    house.sending(to, &hold.collect::<Vec<_>>(), LETTER)
 }
 
 fn submit(house: &mut House, new: NewSending) -> Result<Sending, SubmitError> {

@@ -5,14 +5,10 @@
 
 mod house;
 
-use std::sync::Arc;
-
 use house::House;
 use tern_base::OriginId;
 use tern_policy::Authentication;
-use tern_recall::{
-    Outcome, Reason, RecallId, Recalls, Request, Requested, Requester, Selector, Settings,
-};
+use tern_recall::{Outcome, Reason, RecallId, Recalls, Request, Requested, Requester, Selector};
 
 const LETTER: &str = "From: alice@tern.test\r\nTo: bob@tern.test, carol@tern.test\r\nSubject: one\r\n\
      Date: Fri, 20 Nov 2026 10:11:12 +0100\r\nMessage-ID: <one@tern.test>\r\n\r\nthe text\r\n";
@@ -25,12 +21,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let house = House::new();
-        let recalls = Recalls::open(
-            Arc::new(house.engine.clone()),
-            Arc::clone(&house.mailboxes),
-            tern_policy::unattended(),
-            Settings::default(),
-        );
+        let recalls = house.recalls();
         Self { house, recalls }
     }
 

@@ -3,14 +3,11 @@
 
 mod house;
 
-use std::sync::Arc;
-
 use house::House;
 use tern_base::OriginId;
 use tern_policy::Authentication;
 use tern_recall::{
     Addressed, Outcome, Reason, RecallId, Recalls, Request, Requested, Requester, Selector,
-    Settings,
 };
 
 const LETTER: &str = "From: alice@tern.test\r\nTo: bob@tern.test\r\nSubject: one\r\n\
@@ -26,12 +23,7 @@ impl World {
     /// Alice has sent a letter to these.
     fn new(to: &[&str]) -> Self {
         let mut house = House::new();
-        let recalls = Recalls::open(
-            Arc::new(house.engine.clone()),
-            Arc::clone(&house.mailboxes),
-            tern_policy::unattended(),
-            Settings::default(),
-        );
+        let recalls = house.recalls();
         let sent = OriginId::new(house.now, &mut house.entropy);
         let mut incoming = house.incoming("alice@tern.test", to, Some("alice"));
         (incoming.origin, incoming.content) = (sent, LETTER.into());

@@ -4,8 +4,6 @@
 
 mod house;
 
-use std::sync::Arc;
-
 use house::{House, address};
 use tern_base::Domain;
 use tern_delivery::{Accepted, DeliveryError, RecipientCheck, Refusal, is_request_address};
@@ -13,7 +11,7 @@ use tern_directory::target::Target;
 use tern_directory::{DomainSettings, set_alias};
 use tern_mailbox::INBOX;
 use tern_policy::Notice;
-use tern_recall::{Recalls, Refusal as RecallRefusal, Requested, Settings};
+use tern_recall::{Refusal as RecallRefusal, Requested};
 
 const ASK: &str = "recall@tern.test";
 
@@ -38,12 +36,7 @@ fn submit(
 
 /// Sees to what somebody has asked for, up to the report.
 fn triggers(house: &House, who: &str) -> Vec<Requested> {
-    let recalls = Recalls::open(
-        Arc::new(house.engine.clone()),
-        Arc::clone(&house.mailboxes),
-        tern_policy::unattended(),
-        Settings::default(),
-    );
+    let recalls = house.recalls();
     let answers = recalls.triggers(house.account(who), house.now).unwrap();
     for answer in &answers {
         recalls.run(answer.id(), house.now).unwrap();
@@ -336,12 +329,7 @@ fn asked_by(mail: &str) -> tern_recall::Recall {
     let [Requested::Sealed(id)] = answers[..] else {
         panic!("{answers:?}")
     };
-    let recalls = Recalls::open(
-        Arc::new(house.engine.clone()),
-        Arc::clone(&house.mailboxes),
-        tern_policy::unattended(),
-        Settings::default(),
-    );
+    let recalls = house.recalls();
     recalls.recall(id).unwrap()
 }
 

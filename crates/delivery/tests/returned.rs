@@ -4,13 +4,11 @@
 
 mod house;
 
-use std::sync::Arc;
-
 use house::House;
 use tern_base::OriginId;
 use tern_mailbox::{AppendRequest, Carriage, Flags, INBOX, Viewer};
 use tern_queue::LeaseId;
-use tern_recall::{Outcome, Reason, RecallId, Recalls, Requested, Settings};
+use tern_recall::{Outcome, Reason, RecallId, Recalls, Requested};
 
 const ASK: &str = "recall@tern.test";
 const LIST: &str = "list@far.example";
@@ -77,16 +75,7 @@ fn from_a_list_with_parts(mail: &str) -> String {
 }
 
 fn recalls(house: &House) -> Recalls {
-    recalls_under(house, tern_policy::built_in())
-}
-
-fn recalls_under(house: &House, policy: Arc<dyn tern_policy::Policy>) -> Recalls {
-    Recalls::open(
-        Arc::new(house.engine.clone()),
-        Arc::clone(&house.mailboxes),
-        policy,
-        Settings::default(),
-    )
+    house.recalls_under(tern_policy::built_in())
 }
 
 /// Somebody takes back a message of theirs.
@@ -189,7 +178,7 @@ fn what_came_back_and_a_client_appends_is_a_copy_before_the_recall_and_after() {
     let back = from_the_list(&out);
     assert!(!appends(&mut house, "bob", &back));
     // A client has what it brings: by the default policy this would wait for a second factor.
-    let recalls = recalls_under(&house, tern_policy::unattended());
+    let recalls = house.recalls_under(tern_policy::unattended());
     let id = recall_by(&recalls, &mut house, "alice", "one");
     // He is told, since he had it, and has it no more.
     let left = house.inbox(house.account("bob"));

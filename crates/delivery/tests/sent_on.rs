@@ -3,17 +3,13 @@
 
 mod house;
 
-use std::sync::Arc;
-
 use house::{House, address, as_sent_by};
 use tern_base::OriginId;
 use tern_directory::set_alias;
 use tern_directory::target::Target as Leads;
 use tern_policy::Authentication;
 use tern_queue::LeaseId;
-use tern_recall::{
-    Outcome, Reason, RecallId, Recalls, Request, Requested, Requester, Selector, Settings,
-};
+use tern_recall::{Outcome, Reason, RecallId, Recalls, Request, Requested, Requester, Selector};
 
 fn letter() -> String {
     "From: alice@tern.test\r\nTo: bob@tern.test\r\nSubject: one\r\n\
@@ -40,12 +36,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let mut house = House::new();
-        let recalls = Recalls::open(
-            Arc::new(house.engine.clone()),
-            Arc::clone(&house.mailboxes),
-            tern_policy::unattended(),
-            Settings::default(),
-        );
+        let recalls = house.recalls();
         let sent = OriginId::new(house.now, &mut house.entropy);
         let mut incoming = house.incoming("alice@tern.test", &["bob@tern.test"], Some("alice"));
         (incoming.origin, incoming.content) = (sent, letter().into_bytes());

@@ -26,7 +26,7 @@ use tern_policy::{
 use tern_queue::{LeaseId, Outcome as Relay, Reply};
 use tern_recall::{
     Destination, RECALL_KEYWORD, RECALL_MAILBOX, RecallId, Recalls, Request, Requested, Requester,
-    Selector, Settings, State, Subject,
+    Selector, State, Subject,
 };
 
 const VERDICTS: [&str; 6] = [
@@ -150,12 +150,7 @@ fn enrol(house: &mut House, account: AccountId) {
 impl World {
     fn new(verdict: &'static str, lines: &[Line]) -> Self {
         let mut house = House::new();
-        let recalls = Recalls::open(
-            Arc::new(house.engine.clone()),
-            Arc::clone(&house.mailboxes),
-            Arc::new(Says(verdict)),
-            Settings::default(),
-        );
+        let recalls = house.recalls_under(Arc::new(Says(verdict)));
         let alice = house.account("alice");
         enrol(&mut house, alice);
         let (mut to, mut places) = (Vec::new(), Vec::new());

@@ -12,7 +12,7 @@ use tern_base::{OriginId, Timestamp};
 use tern_delivery::{Concluded, Outgoing};
 use tern_mailbox::{Cover, MailboxError, Origins, Outside, Seal, SealTag};
 use tern_queue::{Ending, LeaseId, Outcome, QueueId, Reply, State, Status};
-use tern_recall::{Outcome as Recalled, RecallId, Recalls, Request, Requester, Selector};
+use tern_recall::{Outcome as Recalled, RecallId, Request, Requester, Selector};
 use tern_store::mem::{FaultHook, Injected};
 use tern_store::{Range, Read as _};
 
@@ -152,12 +152,7 @@ fn a_recall_prevents_what_no_other_server_may_have_taken_and_nothing_else() {
     for is_before in [true, false] {
         let mut house = House::new();
         let (origin, ids) = sent(&mut house);
-        let recalls = Recalls::open(
-            Arc::new(house.engine.clone()),
-            Arc::clone(&house.mailboxes),
-            tern_policy::unattended(),
-            tern_recall::Settings::default(),
-        );
+        let recalls = house.recalls();
         let request = recall_of(origin);
         assert_eq!(taken(&house, &ids), ids);
         let ended = each(&ids);
@@ -191,12 +186,7 @@ fn a_recall_prevents_what_no_other_server_may_have_taken_and_nothing_else() {
 fn a_recall_during_an_attempt_stops_those_who_were_not_named_yet() {
     let mut house = House::new();
     let (origin, ids) = sent(&mut house);
-    let recalls = Recalls::open(
-        Arc::new(house.engine.clone()),
-        Arc::clone(&house.mailboxes),
-        tern_policy::unattended(),
-        tern_recall::Settings::default(),
-    );
+    let recalls = house.recalls();
     let outgoing = take(&house, &ids).unwrap();
     let still = |house: &House, ids: &[QueueId]| {
         let still = house.delivery.still(&outgoing, ids, LEASE, house.now);

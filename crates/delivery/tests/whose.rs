@@ -11,8 +11,7 @@ use tern_base::OriginId;
 use tern_mailbox::{AppendRequest, Flags, INBOX, Viewer};
 use tern_policy::{Authentication, Notice, PolicySet, SHIPPED_DEFAULT};
 use tern_recall::{
-    Notices, RecallId, Recalls, Request, Requested, Requester, Selector, Settings, State,
-    submission,
+    Notices, RecallId, Recalls, Request, Requested, Requester, Selector, State, submission,
 };
 
 /// It came to Alice elsewhere before it comes to anybody here.
@@ -30,12 +29,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let house = House::new();
-        let recalls = Recalls::open(
-            Arc::new(house.engine.clone()),
-            Arc::clone(&house.mailboxes),
-            tern_policy::unattended(),
-            Settings::default(),
-        );
+        let recalls = house.recalls();
         Self { house, recalls }
     }
 
@@ -229,12 +223,7 @@ fn what_its_sender_forwards_or_keeps_is_theirs_without_a_token() {
 fn what_says_itself_when_it_expires_goes_with_all_that_was_made_of_it() {
     let mut world = World::new();
     let policy = Arc::new(PolicySet::load(SHIPPED_DEFAULT).unwrap());
-    world.recalls = Recalls::open(
-        Arc::new(world.house.engine.clone()),
-        Arc::clone(&world.house.mailboxes),
-        policy,
-        Settings::default(),
-    );
+    world.recalls = world.house.recalls_under(policy);
     world.send(Some("alice"), "dave", LETTER);
     let expires = "Expires: Fri, 15 Jan 2027 09:00:00 +0000\r\n";
     world.send(Some("alice"), "bob", &format!("{expires}{LETTER}"));

@@ -19,11 +19,9 @@ mod support;
 use std::sync::Arc;
 use std::time::Instant;
 
-use support::{Client, NOW, deliver, now};
+use support::{Client, NOW, deliver, mailboxes_over, now};
 use tern_base::{AccountId, MessageId};
-use tern_mailbox::{
-    ExposureLevel, Hooks, INBOX, Mailboxes, MessageRow, NoListener, Served, Share, Viewer,
-};
+use tern_mailbox::{ExposureLevel, INBOX, Mailboxes, MessageRow, Served, Share, Viewer};
 use tern_store_rocksdb::{RocksEngine, Settings};
 
 /// How often everything is read again.
@@ -99,14 +97,7 @@ fn main() {
     let (messages, accounts): (usize, u32) = (number(2_000), number(9) as u32);
     let directory = tempfile::tempdir().unwrap();
     let engine = RocksEngine::open(&directory.path().join("store"), &Settings::default()).unwrap();
-    let mailboxes = Mailboxes::open(
-        Arc::new(engine),
-        [1; 32],
-        Arc::new(NoListener),
-        Hooks::none(),
-    )
-    .unwrap();
-    let mailboxes = Arc::new(mailboxes);
+    let mailboxes = mailboxes_over(Arc::new(engine));
     let mut costs = Costs::default();
     for account in (1..=accounts).map(AccountId) {
         deliver(&mailboxes, account, messages);

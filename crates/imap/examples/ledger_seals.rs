@@ -17,11 +17,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use support::{Client, NOW, deliver};
+use support::{Client, NOW, deliver, mailboxes_over};
 use tern_base::{AccountId, ContentDigest};
-use tern_mailbox::{
-    Cover, Hooks, MailboxError, Mailboxes, NoListener, Origins, Outside, Seal, SealTag,
-};
+use tern_mailbox::{Cover, MailboxError, Mailboxes, Origins, Outside, Seal, SealTag};
 use tern_store::Verdict;
 use tern_store_rocksdb::{RocksEngine, Settings};
 
@@ -36,14 +34,7 @@ fn main() {
     let (messages, rounds): (usize, usize) = (number(2_000), number(9));
     let directory = tempfile::tempdir().unwrap();
     let engine = RocksEngine::open(&directory.path().join("store"), &Settings::default()).unwrap();
-    let mailboxes = Mailboxes::open(
-        Arc::new(engine),
-        [1; 32],
-        Arc::new(NoListener),
-        Hooks::none(),
-    )
-    .unwrap();
-    let mailboxes = Arc::new(mailboxes);
+    let mailboxes = mailboxes_over(Arc::new(engine));
     let mut account = 0;
     for rate in RATES {
         let mut figures = Figures::default();

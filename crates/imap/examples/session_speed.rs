@@ -16,10 +16,10 @@ mod support;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use support::{Client, NOW, message, now};
+use support::{Client, NOW, mailboxes_over, message, now};
 use tern_base::AccountId;
 use tern_imap::Session;
-use tern_mailbox::{Hooks, Mailboxes, NoListener};
+use tern_mailbox::Mailboxes;
 use tern_store::{Engine, MemEngine};
 use tern_store_rocksdb::RocksEngine;
 
@@ -55,12 +55,11 @@ fn main() {
         Some(directory) => Arc::new(RocksEngine::open(&directory, &Default::default()).unwrap()),
         None => Arc::new(MemEngine::new()),
     };
-    let mailboxes = Mailboxes::open(engine, [1; 32], Arc::new(NoListener), Hooks::none()).unwrap();
+    let mailboxes = mailboxes_over(engine);
     let fresh = mailboxes.account_head(ACCOUNT).is_err();
     if fresh {
         mailboxes.create_account(ACCOUNT, 0, &[], NOW).unwrap();
     }
-    let mailboxes = Arc::new(mailboxes);
     let mut client = client(&mailboxes);
     if fresh {
         let start = now();

@@ -15,9 +15,9 @@ mod support;
 use std::path::Path;
 use std::sync::Arc;
 
-use support::{Client, NOW, now};
+use support::{Client, NOW, mailboxes_over, now};
 use tern_base::{AccountId, Entropy, SeededEntropy};
-use tern_mailbox::{Hooks, INBOX, Landing, Lineage, Mailboxes, NoListener};
+use tern_mailbox::{INBOX, Landing, Lineage, Mailboxes};
 use tern_store::{Engine, Range};
 use tern_store_rocksdb::RocksEngine;
 
@@ -75,9 +75,8 @@ fn message(number: usize) -> Vec<u8> {
 fn open(directory: &Path) -> (Arc<dyn Engine>, Arc<Mailboxes>) {
     let engine: Arc<dyn Engine> =
         Arc::new(RocksEngine::open(directory, &Default::default()).unwrap());
-    let (listener, hooks) = (Arc::new(NoListener), Hooks::none());
-    let mailboxes = Mailboxes::open(Arc::clone(&engine), [1; 32], listener, hooks);
-    (engine, Arc::new(mailboxes.unwrap()))
+    let mailboxes = mailboxes_over(Arc::clone(&engine));
+    (engine, mailboxes)
 }
 
 fn fill(mailboxes: &Mailboxes, messages: usize) {

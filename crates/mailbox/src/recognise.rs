@@ -6,7 +6,6 @@
 
 use tern_base::{AccountId, ContentDigest, OriginId};
 use tern_mime::ParsedMessage;
-
 use tern_store::{ReadExt as _, StoreError};
 
 use crate::rows::VaultRow;

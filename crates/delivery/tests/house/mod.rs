@@ -8,16 +8,21 @@
 
 use std::sync::Arc;
 
-use tern_base::{AccountId, Domain, EmailAddress, OriginId, SeededEntropy, Timestamp};
+use tern_base::{
+    AccountId, Domain, EmailAddress, MessageId, OriginId, SeededEntropy, ThreadId, Timestamp,
+};
 use tern_delivery::{
-    Accepted, Delivery, DeliveryError, Incoming, IncomingRecipient, Settings, Submitter,
+    Accepted, Delivery, DeliveryError, Envelope, Incoming, IncomingRecipient, NewSending, Settings,
+    Stop, Submitter,
 };
 use tern_directory::target::Target;
 use tern_directory::{
     NewAccount, add_domain, add_members, create_account, create_group, set_alias,
 };
 use tern_mailbox::{INBOX, Mailboxes, NoListener};
+use tern_policy::Policy;
 use tern_queue::Schedule;
+use tern_recall::Recalls;
 use tern_store::{Engine, MemEngine};
 
 pub(crate) const TOKEN_KEY: [u8; 32] = [7; 32];
@@ -112,6 +117,44 @@ impl House {
     /// The delivery of another process, over an engine that leads to the same store.
     pub(crate) fn delivery_over(&self, engine: Arc<dyn Engine>) -> Delivery {
         open(engine).1
+    }
+
+    /// The recalls of this store, where whoever asks may.
+    pub(crate) fn recalls(&self) -> Recalls {
+        self.recalls_under(tern_policy::unattended())
+    }
+
+    pub(crate) fn recalls_under(&self, policy: Arc<dyn Policy>) -> Recalls {
+        let (engine, mailboxes) = (self.engine.clone(), Arc::clone(&self.mailboxes));
+        let settings = tern_recall::Settings::default();
+        Recalls::open(Arc::new(engine), mailboxes, policy, settings)
+    }
+
+    /// What Alice asks to be sent to these, with parameters of its `MAIL`.
+    pub(crate) fn sending(&self, to: &[&str], mail: &[(&str, &str)], letter: &str) -> NewSending {
+        let stop = |email: &str| Stop {
+            email: email.to_owned(),
+            parameters: Vec::new(),
+        };
+        let mut mail_from = stop("alice@tern.test");
+        let parameters = mail.iter();
+        let parameters = parameters.map(|(name, value)| ((*name).into(), Some((*value).into())));
+        mail_from.parameters.extend(parameters);
+        NewSending {
+            submitter: Submitter {
+                account: self.account("alice"),
+                login: "alice@tern.test".to_owned(),
+                connection: None,
+            },
+            identity: 1,
+            email: MessageId(7),
+            thread: ThreadId(7),
+            content: letter.as_bytes().to_vec(),
+            envelope: Envelope {
+                mail_from,
+                rcpt_to: to.iter().map(|to| stop(to)).collect(),
+            },
+        }
     }
 
     pub(crate) fn add_account(&self, name: &str) -> AccountId {

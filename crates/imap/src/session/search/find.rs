@@ -14,6 +14,7 @@ use super::super::answer::Failure;
 use super::super::fetch::Walk;
 use super::super::selected::Selected;
 use super::super::{Context, Here};
+use super::rows::with_structures;
 use super::subject::Subject;
 use super::test::Test;
 use super::text::Needle;
@@ -196,19 +197,13 @@ impl Find {
         cx.budget.rows(ids.len());
         let mut looked = Vec::new();
         for rows in rows.chunks(STRUCTURES_PER_READ) {
-            // Gone or sealed: not found.
-            let rows: Vec<Option<&MessageRow>> = rows
-                .iter()
-                .map(|row| row.as_ref().and_then(|row| row.as_ref().ok()))
-                .collect();
-            let there: Vec<&MessageRow> = rows.iter().copied().flatten().collect();
-            let mut structures = cx.mailboxes.structures(&there)?.into_iter();
-            for row in rows {
+            for known in with_structures(cx.mailboxes, rows)? {
                 let Some(entry) = self.pending.next() else {
                     return Ok(looked);
                 };
-                let Some(row) = row else { continue };
-                let structure = structures.next().flatten();
+                let Some((row, structure)) = known else {
+                    continue;
+                };
                 let known = (&self.finds, &mut self.scratch);
                 let subject = Subject::new(cx.mailboxes, here.account, &entry, known);
                 let mut subject = subject.with_row(row, structure);

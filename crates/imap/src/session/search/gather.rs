@@ -5,13 +5,14 @@
 //! is gone or sealed by then is left out: nothing of it shows, not even where it would stand.
 
 use roaring::RoaringBitmap;
-use tern_mailbox::{Entry, MailboxError, MessageRow};
+use tern_mailbox::{Entry, MailboxError};
 use tern_mime::MessageView;
 use tern_store::StoreError;
 
 use super::super::answer::{Answer, Failure};
 use super::super::fetch::Walk;
 use super::super::{Context, Here};
+use super::rows::with_structures;
 use crate::limits::{MAX_ORDERED_MESSAGES, MESSAGES_PER_PIECE, STRUCTURES_PER_READ};
 use crate::respond::status::CodeName;
 
@@ -82,19 +83,11 @@ impl Gather {
         cx.budget.rows(ids.len());
         let rows = cx.mailboxes.messages(here.account, &ids)?;
         for rows in rows.chunks(STRUCTURES_PER_READ) {
-            // Gone or sealed: left out.
-            let rows: Vec<Option<&MessageRow>> = rows
-                .iter()
-                .map(|row| row.as_ref().and_then(|row| row.as_ref().ok()))
-                .collect();
-            let there: Vec<&MessageRow> = rows.iter().copied().flatten().collect();
-            let mut structures = cx.mailboxes.structures(&there)?.into_iter();
-            for row in rows {
+            for known in with_structures(cx.mailboxes, rows)? {
                 let Some(entry) = self.pending.next() else {
                     return Ok(());
                 };
-                let Some(row) = row else { continue };
-                let ahead = structures.next().flatten();
+                let Some((row, ahead)) = known else { continue };
                 let octets = ahead.as_ref().map_or(0, |one| one.row_len() as u64);
                 cx.budget.octets(octets);
                 let structure = cx.budget.structure(cx.mailboxes, row, ahead)?;

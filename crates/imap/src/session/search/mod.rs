@@ -5,6 +5,7 @@
 mod fields;
 mod find;
 mod gather;
+mod rows;
 mod subject;
 mod test;
 mod text;
