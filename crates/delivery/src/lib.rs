@@ -56,7 +56,7 @@ pub use outbox::{
 };
 pub use outgoing::{Concluded, Outgoing};
 pub use recipient::RecipientCheck;
-pub use removal::RemovalError;
+pub use removal::{RemovalError, Removals};
 pub use request::is_request_address;
 pub use vacation::Vacation;
 

@@ -9,7 +9,7 @@
 
 use tern_base::{AccountId, Fault, Timestamp};
 use tern_directory::DirectoryError;
-use tern_mailbox::MailboxError;
+use tern_mailbox::{MailboxError, Upkeep};
 use tern_recall::{RecallError, Recalls};
 use tern_store::StoreError;
 
@@ -48,34 +48,36 @@ impl RemovalError {
     }
 }
 
-impl Delivery {
+/// Removes accounts, from everywhere that has anything of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Removals<'a> {
+    /// What they had to be sent, and the list of accounts.
+    pub delivery: &'a Delivery,
+    /// Their mailboxes.
+    pub upkeep: &'a Upkeep,
+    /// What they had asked for.
+    pub recalls: &'a Recalls,
+}
+
+impl Removals<'_> {
     /// Removes an account that was marked ([`tern_directory::begin_removal_in`]).
-    pub fn finish_removal(
-        &self,
-        recalls: &Recalls,
-        account: AccountId,
-        now: Timestamp,
-    ) -> Result<(), RemovalError> {
-        self.remove_outbox(account, now)?;
-        self.remove_vacation(account)?;
-        self.mailboxes.remove_account(account, now)?;
-        recalls.forget_triggers(account)?;
+    pub fn finish(&self, account: AccountId, now: Timestamp) -> Result<(), RemovalError> {
+        self.delivery.remove_outbox(account, now)?;
+        self.delivery.remove_vacation(account)?;
+        self.upkeep.remove_account(account, now)?;
+        self.recalls.forget_triggers(account)?;
         // Last: while the account is in the directory, its removal can be found.
-        tern_directory::remove_account(&*self.engine, account)?;
+        tern_directory::remove_account(&*self.delivery.engine, account)?;
         Ok(())
     }
 
     /// Goes on with every removal that was cut off. Answers how many there were.
-    pub fn resume_removals(
-        &self,
-        recalls: &Recalls,
-        now: Timestamp,
-    ) -> Result<usize, RemovalError> {
+    pub fn resume(&self, now: Timestamp) -> Result<usize, RemovalError> {
         let (mut finished, mut from) = (0, Some(AccountId(0)));
         while let Some(next) = from {
-            let page = tern_directory::list_accounts(self.reader(), next, 500)?;
+            let page = tern_directory::list_accounts(self.delivery.reader(), next, 500)?;
             for account in page.accounts.iter().filter(|account| account.removing) {
-                self.finish_removal(recalls, account.id, now)?;
+                self.finish(account.id, now)?;
                 finished += 1;
             }
             from = page.next;

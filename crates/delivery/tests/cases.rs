@@ -173,7 +173,7 @@ impl Play {
         let digest = self.last_digest.unwrap();
         let sealed = self
             .house
-            .mailboxes
+            .sealing
             .seal(digest, seal, |_| Ok::<_, DeliveryError>(()));
         sealed.unwrap();
     }

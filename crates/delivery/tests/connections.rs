@@ -249,10 +249,10 @@ fn a_condition_on_the_connection_is_about_the_one_that_asked_by_imap() {
             // What was looked at is not kept.
             let folder = house.mailboxes.folder(account, RECALL_MAILBOX).unwrap().id;
             for uid in 1..8 {
-                let kept = house.mailboxes.brought(account, folder, Uid(uid));
+                let kept = house.sealing.brought(account, folder, Uid(uid));
                 assert_eq!(kept.unwrap(), None);
             }
-            assert_eq!(house.mailboxes.marked(account, 9).unwrap(), []);
+            assert_eq!(house.sealing.marked(account, 9).unwrap(), []);
             assert_eq!(recalls.check().unwrap(), []);
         }
     }

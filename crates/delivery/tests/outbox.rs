@@ -78,7 +78,7 @@ fn a_sending_leaves_at_its_time_as_a_submission_like_any_other() {
     assert_eq!(house.delivery.next_sending().unwrap(), Some(due));
     assert_eq!(send_due(&mut house, Timestamp(due.0 - 1)), 0);
     assert!(inbox(&house, "bob").is_empty());
-    house.mailboxes.collect_all().unwrap();
+    house.upkeep.collect_all().unwrap();
     house.check();
     // A restart later it is still there.
     let mut house = House::over(house.engine.clone(), due);
@@ -153,7 +153,7 @@ fn killed_at_any_commit_it_is_sent_once() {
             let (_, all) = outbox(&house).all(house.account("alice")).unwrap();
             assert_eq!(all.len(), copies, "{kill_at}");
             assert!(all.iter().all(|it| it.stage == Stage::Sent), "{all:?}");
-            house.mailboxes.collect_all().unwrap();
+            house.upkeep.collect_all().unwrap();
             house.check();
             if is_done {
                 assert!(kill_at >= 3, "{kill_at}");
@@ -269,7 +269,7 @@ fn what_cannot_be_sent_at_all_is_refused_at_once() {
         SubmitError::Delivery(DeliveryError::Refused(Refusal::Loop))
     );
     assert!(inbox(&house, "bob").is_empty());
-    house.mailboxes.collect_all().unwrap();
+    house.upkeep.collect_all().unwrap();
     house.check();
 }
 

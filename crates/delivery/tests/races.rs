@@ -123,7 +123,7 @@ fn in_flight(house: &mut House) -> (tern_queue::QueueId, impl Fn(&House, bool) +
             until: Timestamp(u64::MAX),
         };
         let done = house
-            .mailboxes
+            .sealing
             .seal(digest, seal, |_| Ok::<_, MailboxError>(()));
         done.unwrap();
     };

@@ -236,7 +236,7 @@ fn what_is_sealed_held_or_of_another_is_left_out() {
     };
     let digest = digest.unwrap().unwrap().digest;
     let sealed = house
-        .mailboxes
+        .sealing
         .seal(digest, seal, |_| Ok::<_, MailboxError>(()));
     sealed.unwrap();
     ids.insert(1, other);

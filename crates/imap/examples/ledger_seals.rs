@@ -141,12 +141,12 @@ fn seal_one(mailboxes: &Mailboxes, number: u128) {
         active: true,
         until: NOW,
     };
-    let sealed = mailboxes.seal(digest, seal, |_| Ok::<_, MailboxError>(()));
+    let sealed = sealing.seal(digest, seal, |_| Ok::<_, MailboxError>(()));
     sealed.unwrap();
     let settled = mailboxes.transact(&[], |txn| {
-        let settled = mailboxes.settle_seal_in(txn, digest, tag);
+        let settled = sealing.settle_seal_in(txn, digest, tag);
         settled.map(Verdict::Commit)
     });
     settled.unwrap();
-    mailboxes.forget_seal(digest, tag);
+    sealing.forget_seal(digest, tag);
 }

@@ -151,7 +151,7 @@ fn main() {
         let (engine, mailboxes) = open(&directory);
         searches(&mailboxes, "without rows");
         timed("words made durable", || {
-            while !mailboxes.make_words(64).unwrap() {}
+            while !upkeep.make_words(64).unwrap() {}
         });
         searches(&mailboxes, "after that");
         let (mut rows, mut octets, mut next) = (0, 0, Some(Range::prefix(vec![0x84])));

@@ -236,7 +236,7 @@ fn a_large_mailbox_is_deleted_in_many_steps_and_whatever_cuts_them_off() {
     assert_eq!(two.map(drop), Err(tern_mailbox::MailboxError::NoMailbox));
     assert!(house.mailboxes.is_emptying(BOB).unwrap());
     drop(client);
-    house.mailboxes.finish_deletions(house.now).unwrap();
+    house.upkeep.finish_deletions(house.now).unwrap();
     assert_eq!(house.mailboxes.account_head(BOB).unwrap().messages, 0);
     house.check();
 }

@@ -37,7 +37,7 @@ fn a_deleted_mailbox_ends_the_session_that_idles_in_it_though_nothing_else_chang
     let told = String::from_utf8(std::mem::take(&mut idler.output)).unwrap();
     assert_eq!(told, "* BYE The selected mailbox was deleted\r\n");
     assert!(idler.closed);
-    house.mailboxes.finish_deletions(house.now).unwrap();
+    house.upkeep.finish_deletions(house.now).unwrap();
     house.check();
 }
 

@@ -35,12 +35,7 @@ fn begun(what: &str) -> (House, Client) {
 
 /// How many of the messages are on record.
 fn on_record(house: &House) -> usize {
-    let exposures = |n| {
-        house
-            .mailboxes
-            .exposures(house.digest(&message(n)))
-            .unwrap()
-    };
+    let exposures = |n| house.sealing.exposures(house.digest(&message(n))).unwrap();
     (0..3).map(|n| exposures(n).len()).sum()
 }
 

@@ -140,7 +140,7 @@ impl Run {
             _ => {
                 let account = self.house.account(argument);
                 let now = self.house.now;
-                self.house.mailboxes.remove_account(account, now).unwrap();
+                self.house.upkeep.remove_account(account, now).unwrap();
             }
         }
         self.notify_all();
@@ -159,9 +159,9 @@ impl Run {
         let (name, expect) = argument.split_once(' ').unwrap();
         let digest = self.house.digest(&message(name));
         let mailboxes = &self.house.mailboxes;
-        let first = mailboxes.exposures(digest).unwrap().into_iter().next();
+        let first = sealing.exposures(digest).unwrap().into_iter().next();
         let servings = first.map_or_else(Vec::new, |(account, message, _)| {
-            let ledger = mailboxes.ledger(account, message).unwrap();
+            let ledger = sealing.ledger(account, message).unwrap();
             assert_eq!(ledger.others, None);
             ledger.servings
         });
@@ -194,7 +194,7 @@ impl Run {
 
     fn marked(&self, argument: &str) {
         let (who, expect) = argument.split_once(' ').unwrap();
-        let marks = self.house.mailboxes.marked(self.house.account(who), 10);
+        let marks = self.house.sealing.marked(self.house.account(who), 10);
         assert_eq!(marks.unwrap().len().to_string(), expect, "marks of {who}");
     }
 
@@ -202,7 +202,7 @@ impl Run {
         let (name, expect) = argument.split_once(' ').unwrap();
         let message = self.house.vaulted(&message(name));
         let mailboxes = &self.house.mailboxes;
-        let told = mailboxes.told_of_withdrawal(BOB, message).unwrap();
+        let told = sealing.told_of_withdrawal(BOB, message).unwrap();
         let mut told: Vec<String> = told
             .iter()
             .map(|(id, device, passed)| {
@@ -217,7 +217,7 @@ impl Run {
     fn exposure(&self, argument: &str) {
         let (name, level) = argument.split_once(' ').unwrap();
         let digest = self.house.digest(&message(name));
-        let known = self.house.mailboxes.exposures(digest).unwrap();
+        let known = self.house.sealing.exposures(digest).unwrap();
         let levels: Vec<String> = known
             .iter()
             .map(|(_, _, exposure)| {

@@ -38,7 +38,7 @@ fn after_restart(with_words: bool) -> (House, Client) {
         // Looks into every body, and finds nothing.
         let found = client.ask(&mut house, "a SEARCH BODY nowhere");
         assert_eq!(found, "* SEARCH\r\na OK Search completed\r\n");
-        assert!(house.mailboxes.make_words(100).unwrap());
+        assert!(house.upkeep.make_words(100).unwrap());
     }
     restart(&mut house);
     let mut client = Client::login(&mut house);
@@ -63,7 +63,7 @@ fn rows(house: &House) -> Vec<(tern_base::MessageId, tern_mailbox::MessageRow)> 
 
 /// What is on record as served by now, of each message.
 fn ledgers(house: &House) -> Vec<String> {
-    let ledger = |id| format!("{:?}", house.mailboxes.ledger(BOB, id).unwrap());
+    let ledger = |id| format!("{:?}", house.sealing.ledger(BOB, id).unwrap());
     rows(house).iter().map(|(id, _)| ledger(*id)).collect()
 }
 

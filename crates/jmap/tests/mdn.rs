@@ -518,7 +518,7 @@ fn the_original_that_goes_with_a_notification_is_on_record_as_served() {
     let mut house = House::new();
     let served = |house: &House, id: &str| {
         let message = ids::parse_email_id(BOB, id).unwrap();
-        let ledger = house.mailboxes.ledger(BOB, message).unwrap();
+        let ledger = house.sealing.ledger(BOB, message).unwrap();
         let level = |one: &tern_mailbox::Serving| (one.protocol.clone(), one.level());
         ledger.servings.iter().map(level).collect::<Vec<_>>()
     };
@@ -544,7 +544,7 @@ fn what_a_notification_tells_of_a_header_is_on_record_as_served() {
     let message = ids::parse_email_id(BOB, &id).unwrap();
     let level = |house: &House| {
         let row = house.mailboxes.message(BOB, message).unwrap();
-        let exposures = house.mailboxes.exposures(row.digest).unwrap();
+        let exposures = house.sealing.exposures(row.digest).unwrap();
         let of_bob = exposures.iter().find(|(account, _, _)| *account == BOB);
         of_bob.map(|(_, _, exposure)| exposure.level)
     };

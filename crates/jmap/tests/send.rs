@@ -103,7 +103,7 @@ fn a_draft_is_sent_to_whom_its_header_names_and_becomes_what_the_client_says() {
     // The envelope that is told is made of the draft's header.
     let message = ids::parse_email_id(BOB, &email).unwrap();
     let row = house.mailboxes.message(BOB, message).unwrap();
-    let exposures = house.mailboxes.exposures(row.digest).unwrap();
+    let exposures = house.sealing.exposures(row.digest).unwrap();
     let own = exposures.iter().find(|it| (it.0, it.1) == (BOB, message));
     assert!(own.is_some(), "{exposures:?}");
     let id = made["id"].as_str().unwrap().to_owned();
@@ -379,7 +379,7 @@ fn what_goes_out_to_very_many_is_kept_by_letter_though_its_sender_has_it_before(
         house.engine.scan(&range, 10).unwrap().rows.len()
     };
     assert_eq!([0x8a, 0x8c].map(by_letter), [1, 1]);
-    let served = house.mailboxes.exposures(digest).unwrap();
+    let served = house.sealing.exposures(digest).unwrap();
     let draft = copies.iter().find(|copy| copy.account == BOB).unwrap();
     assert_eq!((served[0].0, served[0].1), (BOB, draft.message));
     house.check();

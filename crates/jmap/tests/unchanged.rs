@@ -147,7 +147,7 @@ fn what_a_client_compares_is_on_record_as_served() {
         let view = house.mailboxes.account_view(BOB).unwrap();
         let held = view.iter().next().unwrap();
         let row = house.mailboxes.message(BOB, held.message).unwrap();
-        let exposures = house.mailboxes.exposures(row.digest).unwrap();
+        let exposures = house.sealing.exposures(row.digest).unwrap();
         exposures.first().map(|(_, _, it)| it.level)
     };
     let texts = |part: &str| json!({"bodyValues": {part: {"value": "guess"}}});

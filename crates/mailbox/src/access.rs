@@ -18,7 +18,7 @@ use tern_store::{StoreError, Transaction, Verdict, limits as store_limits};
 use crate::edit::Edit;
 use crate::folder::SEPARATOR;
 use crate::rows::{Change, MailboxRow};
-use crate::{Limit, MailboxError, Mailboxes, NotAllowed, Rights, limits, tables};
+use crate::{Limit, MailboxError, Mailboxes, NotAllowed, Rights, Upkeep, limits, tables};
 
 const VERSION: u8 = 1;
 
@@ -133,7 +133,38 @@ type Place = (AccountId, MailboxId);
 /// Whose mailboxes somebody has rights in, and in which.
 pub type Shares = BTreeMap<AccountId, BTreeSet<MailboxId>>;
 
+impl Upkeep {
+    /// Takes away whatever somebody was given, since they are to go. Doing it again changes nothing; to be
+    /// called when nothing more can be given to them.
+    pub fn drop_grants_of(&self, grantee: Grantee) -> Result<(), MailboxError> {
+        self.0.drop_grants(grantee)
+    }
+}
+
 impl Mailboxes {
+    /// Takes every right of somebody away, in whosever mailboxes.
+    pub(crate) fn drop_grants(&self, grantee: Grantee) -> Result<(), MailboxError> {
+        loop {
+            let page = self.engine.scan(&tables::granted(grantee), 1)?;
+            let Some((key, _)) = page.rows.first() else {
+                return Ok(());
+            };
+            let (_, owner, mailbox) = read_granted(key)?;
+            self.transact(&[owner], |txn| {
+                let none = RightsChange::Set(Rights::NONE);
+                match self.change_rights_in(txn, (owner, mailbox), grantee, none) {
+                    // Its own rows are on their way out, too.
+                    Err(MailboxError::NoAccount | MailboxError::NoMailbox) => {
+                        txn.delete(tables::grant(owner, mailbox, grantee));
+                        txn.delete(tables::granted_row(grantee, owner, mailbox));
+                    }
+                    done => drop(done?),
+                }
+                Ok::<_, MailboxError>(Verdict::Commit(()))
+            })?;
+        }
+    }
+
     /// What somebody may do in a mailbox now: everything in their own; nothing in one that is not
     /// there.
     pub fn rights(
@@ -377,30 +408,6 @@ impl Mailboxes {
             at = row.parent;
         }
         Ok(path)
-    }
-
-    /// Takes away whatever somebody was given, since they are to go. Doing it again changes nothing; to be
-    /// called when nothing more can be given to them.
-    pub fn drop_grants_of(&self, grantee: Grantee) -> Result<(), MailboxError> {
-        loop {
-            let page = self.engine.scan(&tables::granted(grantee), 1)?;
-            let Some((key, _)) = page.rows.first() else {
-                return Ok(());
-            };
-            let (_, owner, mailbox) = read_granted(key)?;
-            self.transact(&[owner], |txn| {
-                let none = RightsChange::Set(Rights::NONE);
-                match self.change_rights_in(txn, (owner, mailbox), grantee, none) {
-                    // Its own rows are on their way out, too.
-                    Err(MailboxError::NoAccount | MailboxError::NoMailbox) => {
-                        txn.delete(tables::grant(owner, mailbox, grantee));
-                        txn.delete(tables::granted_row(grantee, owner, mailbox));
-                    }
-                    done => drop(done?),
-                }
-                Ok::<_, MailboxError>(Verdict::Commit(()))
-            })?;
-        }
     }
 
     /// Takes away some of what an account's mailboxes were shared by, since it goes. Answers whether there

@@ -116,7 +116,7 @@ impl Mailboxes {
             );
             self.record_served(&[served], across.viewer, now)?;
         }
-        let content = self.sealed_content(&row)?;
+        let content = self.content_of(&row)?;
         let mut prepared = self.prepare_with_digest(content, row.digest, now)?;
         // What is known of the letters inside it, of what it lacks, and of what brought it, goes with it.
         prepared.carried.clone_from(&row.carried);

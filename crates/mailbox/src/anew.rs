@@ -12,15 +12,15 @@ use tern_base::{AccountId, Modseq, Timestamp};
 use tern_store::{StoreError, Verdict, limits as store_limits};
 
 use crate::rows::{AccountHead, MailboxRow};
-use crate::{MailboxError, Mailboxes, limits, tables};
+use crate::{MailboxError, Upkeep, limits, tables};
 
-impl Mailboxes {
+impl Upkeep {
     /// Has every account begin anew. Answers how many there are.
     pub fn begin_anew(&self, now: Timestamp) -> Result<usize, MailboxError> {
         let mut accounts = 0;
         let mut next = Some(tables::whole(tables::ACCOUNT));
         while let Some(range) = next {
-            let page = self.engine.scan(&range, store_limits::MAX_PAGE)?;
+            let page = self.0.engine.scan(&range, store_limits::MAX_PAGE)?;
             for (key, _) in &page.rows {
                 let account = u32::from_be_bytes(*key.last_chunk().ok_or(StoreError::Damaged)?);
                 self.begin_account_anew(AccountId(account), now)?;
@@ -33,25 +33,27 @@ impl Mailboxes {
 
     fn begin_account_anew(&self, account: AccountId, now: Timestamp) -> Result<(), MailboxError> {
         // Nobody's state is one that this log leads on from.
-        self.trim_log_to(account, 0)?;
+        self.0.trim_log_to(account, 0)?;
         let Some(uid_validity) = self.skip_numbers(account, now)? else {
             return Ok(());
         };
         let mut next = Some(tables::whole_of(tables::MAILBOX, account));
         while let Some(range) = next {
-            next = self.in_lanes(&[account], |txn| -> Result<_, MailboxError> {
-                // Covered by the head, as every scan of the account.
-                txn.get(&tables::account(account))?;
-                let page = txn.scan(&range, limits::CHUNK)?;
-                for (key, row) in page.rows {
-                    let row = MailboxRow {
-                        uid_validity,
-                        ..MailboxRow::decode(&row)?
-                    };
-                    txn.put(key, row.encode());
-                }
-                Ok(Verdict::Commit(page.next))
-            })?;
+            next = self
+                .0
+                .in_lanes(&[account], |txn| -> Result<_, MailboxError> {
+                    // Covered by the head, as every scan of the account.
+                    txn.get(&tables::account(account))?;
+                    let page = txn.scan(&range, limits::CHUNK)?;
+                    for (key, row) in page.rows {
+                        let row = MailboxRow {
+                            uid_validity,
+                            ..MailboxRow::decode(&row)?
+                        };
+                        txn.put(key, row.encode());
+                    }
+                    Ok(Verdict::Commit(page.next))
+                })?;
         }
         Ok(())
     }
@@ -62,7 +64,7 @@ impl Mailboxes {
         account: AccountId,
         now: Timestamp,
     ) -> Result<Option<u32>, MailboxError> {
-        self.in_lanes(&[account], |txn| {
+        self.0.in_lanes(&[account], |txn| {
             let key = tables::account(account);
             let Some(row) = txn.get(&key)? else {
                 return Ok(Verdict::Abandon(None));

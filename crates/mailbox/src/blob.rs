@@ -10,7 +10,7 @@ use tern_store::{
 };
 
 use crate::rows::BlobRow;
-use crate::{MailboxError, Mailboxes, limits, tables};
+use crate::{MailboxError, Mailboxes, Upkeep, limits, tables};
 
 /// Content up to this many octets travels in the batch that refers to it.
 pub(crate) const INLINE: usize = 2 * store_limits::BLOB_PIECE;
@@ -114,6 +114,21 @@ fn read(txn: &mut Transaction<'_>, blob: BlobId) -> Result<Option<BlobRow>, Mail
     Ok(row.map(|row| BlobRow::decode(&row)).transpose()?)
 }
 
+impl Upkeep {
+    /// Removes at most `limit` contents that nothing has referred to for the grace time. Answers
+    /// how many it removed.
+    pub fn collect(&self, now: Timestamp, limit: usize) -> Result<usize, MailboxError> {
+        let until = Timestamp(now.0.saturating_sub(limits::UNREFERENCED_GRACE_MS));
+        self.0.collect_until(until, limit)
+    }
+
+    /// Removes every unreferenced content at once, for tests: a writer that has just staged one would find it
+    /// gone.
+    pub fn collect_all(&self) -> Result<usize, MailboxError> {
+        self.0.collect_until(Timestamp(u64::MAX), usize::MAX)
+    }
+}
+
 impl Mailboxes {
     /// Adds one reference to a content on behalf of another table (the queue).
     pub fn link_blob_in(
@@ -139,19 +154,6 @@ impl Mailboxes {
         now: Timestamp,
     ) -> Result<(), MailboxError> {
         unlink(txn, blob, now)
-    }
-
-    /// Removes at most `limit` contents that nothing has referred to for the grace time. Answers
-    /// how many it removed.
-    pub fn collect(&self, now: Timestamp, limit: usize) -> Result<usize, MailboxError> {
-        let until = Timestamp(now.0.saturating_sub(limits::UNREFERENCED_GRACE_MS));
-        self.collect_until(until, limit)
-    }
-
-    /// Removes every unreferenced content at once, for tests: a writer that has just staged one would find it
-    /// gone.
-    pub fn collect_all(&self) -> Result<usize, MailboxError> {
-        self.collect_until(Timestamp(u64::MAX), usize::MAX)
     }
 
     fn collect_until(&self, until: Timestamp, limit: usize) -> Result<usize, MailboxError> {

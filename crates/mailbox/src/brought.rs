@@ -14,7 +14,7 @@ use tern_store::{Transaction, key::KeyReader, limits as store_limits};
 use crate::edit::Edit;
 use crate::expose::Viewer;
 use crate::rows::MailboxRow;
-use crate::{Connection, MailboxError, Mailboxes, tables};
+use crate::{Connection, MailboxError, Sealing, tables};
 
 /// The first layout was a [`Connection`] alone.
 const VERSION: u8 = 2;
@@ -81,7 +81,7 @@ fn decode(row: &[u8]) -> Result<Brought, Damaged> {
     Ok(Brought { connection })
 }
 
-impl Mailboxes {
+impl Sealing {
     /// Whether a client put the message at `uid` into the watched mailbox, and by which connection.
     pub fn brought(
         &self,
@@ -89,7 +89,7 @@ impl Mailboxes {
         mailbox: MailboxId,
         uid: Uid,
     ) -> Result<Option<Brought>, MailboxError> {
-        let row = self.engine.get(&tables::brought(account, mailbox, uid))?;
+        let row = self.0.engine.get(&tables::brought(account, mailbox, uid))?;
         Ok(row.map(|row| decode(&row)).transpose()?)
     }
 

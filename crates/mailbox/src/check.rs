@@ -16,7 +16,7 @@ use crate::rows::{
     AccountHead, ChangeRow, CopyRow, Counters, MailboxRow, MessageRow, PlacementRow,
     VaultPlacementRow, VaultRow,
 };
-use crate::{KEPT, MailboxError, Mailboxes, SystemFlag, Uploaded, tables};
+use crate::{KEPT, MailboxError, Mailboxes, SystemFlag, Upkeep, Uploaded, tables};
 
 /// A key and its value.
 type Row = (Vec<u8>, Vec<u8>);
@@ -59,7 +59,7 @@ const OF_ACCOUNTS: [(u8, &str); 16] = [
     (tables::WORDS, "words"),
 ];
 
-impl Mailboxes {
+impl Upkeep {
     /// Checks every account. `other_references` are the references to contents that other tables
     /// hold (the queue). Meant for a store at rest: a change during the check can look like a
     /// fault.
@@ -71,20 +71,20 @@ impl Mailboxes {
             references: other_references.clone(),
             ..Seen::default()
         };
-        for (key, _) in self.rows(tables::whole(tables::DOOMED))? {
+        for (key, _) in self.0.rows(tables::whole(tables::DOOMED))? {
             let mut parts = KeyReader::new(&key);
             if let (Some(account), Some(mailbox)) = (parts.u32(), parts.u32()) {
                 seen.doomed.insert((AccountId(account), MailboxId(mailbox)));
             }
         }
-        for (key, row) in self.rows(tables::whole(tables::UPLOAD))? {
+        for (key, row) in self.0.rows(tables::whole(tables::UPLOAD))? {
             let uploaded = Uploaded::decode(&key, &row)?;
             *seen.references.entry(uploaded.blob).or_default() += 1;
             if !uploaded.is_whole() {
                 seen.under_way.insert(uploaded.blob);
             }
         }
-        for (key, value) in self.rows(tables::whole(tables::ACCOUNT))? {
+        for (key, value) in self.0.rows(tables::whole(tables::ACCOUNT))? {
             let account = KeyReader::new(&key).u32().ok_or(StoreError::Damaged)?;
             let head = AccountHead::decode(&value)?;
             self.check_account(AccountId(account), &head, &mut seen)?;
@@ -93,10 +93,10 @@ impl Mailboxes {
         self.check_leftovers(&mut seen)?;
         self.check_vault(&mut seen)?;
         self.check_indexes(&mut seen)?;
-        self.check_grants(&mut seen)?;
-        self.check_contents(&mut seen)?;
-        self.check_served(&mut seen)?;
-        self.check_words(&mut seen)?;
+        self.0.check_grants(&mut seen)?;
+        self.0.check_contents(&mut seen)?;
+        self.0.check_served(&mut seen)?;
+        self.0.check_words(&mut seen)?;
         Ok(seen.findings)
     }
 
@@ -107,24 +107,13 @@ impl Mailboxes {
         known: &BTreeSet<AccountId>,
     ) -> Result<Vec<Finding>, MailboxError> {
         let mut seen = Seen::default();
-        for (key, _) in self.rows(tables::whole(tables::ACCOUNT))? {
+        for (key, _) in self.0.rows(tables::whole(tables::ACCOUNT))? {
             let account = KeyReader::new(&key).u32().ok_or(StoreError::Damaged)?;
             if !known.contains(&AccountId(account)) {
                 seen.fault(format!("account {account} has mailboxes and is nobody's"));
             }
         }
         Ok(seen.findings)
-    }
-
-    fn rows(&self, range: tern_store::Range) -> Result<Vec<Row>, MailboxError> {
-        let mut rows = Vec::new();
-        let mut next = Some(range);
-        while let Some(range) = next {
-            let page = self.engine.scan(&range, store_limits::MAX_PAGE)?;
-            rows.extend(page.rows);
-            next = page.next;
-        }
-        Ok(rows)
     }
 
     fn check_account(
@@ -135,7 +124,7 @@ impl Mailboxes {
     ) -> Result<(), MailboxError> {
         let mut placed: BTreeMap<MessageId, Vec<(MailboxId, Uid)>> = BTreeMap::new();
         let mut counted: BTreeMap<MailboxId, Counters> = BTreeMap::new();
-        for (key, value) in self.rows(tables::whole_of(tables::PLACEMENT, account))? {
+        for (key, value) in self.0.rows(tables::whole_of(tables::PLACEMENT, account))? {
             let mut parts = KeyReader::new(&key);
             let _account = parts.u32();
             let (Some(mailbox), Some(uid)) = (parts.u32(), parts.u32()) else {
@@ -169,7 +158,7 @@ impl Mailboxes {
         seen: &mut Seen,
     ) -> Result<(), MailboxError> {
         let mut mailboxes = BTreeSet::new();
-        for (key, value) in self.rows(tables::whole_of(tables::MAILBOX, account))? {
+        for (key, value) in self.0.rows(tables::whole_of(tables::MAILBOX, account))? {
             let id = MailboxId(u32::from_be_bytes(
                 *key.last_chunk().ok_or(StoreError::Damaged)?,
             ));
@@ -181,7 +170,7 @@ impl Mailboxes {
                 ));
             }
         }
-        for (key, value) in self.rows(tables::whole_of(tables::COUNTERS, account))? {
+        for (key, value) in self.0.rows(tables::whole_of(tables::COUNTERS, account))? {
             let id = MailboxId(u32::from_be_bytes(
                 *key.last_chunk().ok_or(StoreError::Damaged)?,
             ));
@@ -225,7 +214,7 @@ impl Mailboxes {
                 head.placements
             ));
         }
-        for (key, value) in self.rows(tables::whole_of(tables::MESSAGE, account))? {
+        for (key, value) in self.0.rows(tables::whole_of(tables::MESSAGE, account))? {
             let id = MessageId(u64::from_be_bytes(
                 *key.last_chunk().ok_or(StoreError::Damaged)?,
             ));
@@ -265,7 +254,7 @@ impl Mailboxes {
         let whole = seen.doomed.iter().filter(|(_, id)| *id == EVERYTHING);
         let going: BTreeSet<AccountId> = whole.map(|(account, _)| *account).collect();
         for (table, name) in OF_ACCOUNTS {
-            for (key, value) in self.rows(tables::whole(table))? {
+            for (key, value) in self.0.rows(tables::whole(table))? {
                 let account = KeyReader::new(&key).u32().ok_or(StoreError::Damaged)?;
                 let account = AccountId(account);
                 if seen.accounts.contains_key(&account) {
@@ -291,7 +280,7 @@ impl Mailboxes {
 
     /// The vault, whose rows outlive their accounts.
     fn check_vault(&self, seen: &mut Seen) -> Result<(), MailboxError> {
-        for (key, value) in self.rows(tables::whole(tables::VAULT))? {
+        for (key, value) in self.0.rows(tables::whole(tables::VAULT))? {
             let mut parts = KeyReader::new(&key);
             let (Some(account), Some(id)) = (parts.u32(), parts.u64()) else {
                 return Err(StoreError::Damaged.into());
@@ -307,7 +296,7 @@ impl Mailboxes {
             let placed = placed.map(|(mailbox, _)| tables::vault_placement(account, id, *mailbox));
             seen.vault_placements.extend(placed);
         }
-        for (_, value) in self.rows(tables::whole(tables::VAULT_PLACEMENT))? {
+        for (_, value) in self.0.rows(tables::whole(tables::VAULT_PLACEMENT))? {
             VaultPlacementRow::decode(&value)?;
         }
         for (account, head) in std::mem::take(&mut seen.accounts) {
@@ -330,7 +319,7 @@ impl Mailboxes {
     ) -> Result<(), MailboxError> {
         // The first modseq is that of the account itself.
         let (mut expected, mut logged) = ((head.log_from.0 + 1).max(2), 0);
-        for (key, value) in self.rows(tables::whole_of(tables::CHANGE, account))? {
+        for (key, value) in self.0.rows(tables::whole_of(tables::CHANGE, account))? {
             let modseq = u64::from_be_bytes(*key.last_chunk().ok_or(StoreError::Damaged)?);
             logged += ChangeRow::decode(&value)?.0.len() as u64;
             if modseq != expected {
@@ -357,7 +346,7 @@ impl Mailboxes {
     }
 
     fn check_indexes(&self, seen: &mut Seen) -> Result<(), MailboxError> {
-        for (key, value) in self.rows(tables::whole(tables::COPY))? {
+        for (key, value) in self.0.rows(tables::whole(tables::COPY))? {
             CopyRow::decode(&key, &value)?;
             if !seen.copies.remove(&key) {
                 seen.fault(format!("copy index entry of no message: {key:02x?}"));
@@ -382,13 +371,26 @@ impl Mailboxes {
             ),
         ];
         for (table, expected, name) in tables {
-            let rows = self.rows(tables::whole(table))?;
+            let rows = self.0.rows(tables::whole(table))?;
             let found: BTreeSet<Vec<u8>> = rows.into_iter().map(|(key, _)| key).collect();
             for key in expected.symmetric_difference(&found) {
                 seen.fault(format!("{name} index and rows differ: {key:02x?}"));
             }
         }
         Ok(())
+    }
+}
+
+impl Mailboxes {
+    fn rows(&self, range: tern_store::Range) -> Result<Vec<Row>, MailboxError> {
+        let mut rows = Vec::new();
+        let mut next = Some(range);
+        while let Some(range) = next {
+            let page = self.engine.scan(&range, store_limits::MAX_PAGE)?;
+            rows.extend(page.rows);
+            next = page.next;
+        }
+        Ok(rows)
     }
 }
 

@@ -9,7 +9,7 @@ use tern_mime::Structure;
 use tern_store::{Range as KeyRange, StoreError, limits as store_limits};
 
 use crate::rows::{AccountHead, CopyRow, MessageRow, PlacementRow};
-use crate::{MailboxError, Mailboxes, SystemFlag, tables};
+use crate::{MailboxError, Mailboxes, Sealing, SystemFlag, tables};
 
 /// A message as a session reads it.
 pub type MessageFacts = MessageRow;
@@ -18,7 +18,29 @@ pub type MessageFacts = MessageRow;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body(pub Vec<u8>);
 
+impl Sealing {
+    /// The content of a message, whatever seals it; not to be served to anybody.
+    pub fn sealed_content(&self, row: &MessageRow) -> Result<Vec<u8>, MailboxError> {
+        self.0.content_of(row)
+    }
+
+    /// Whether an account has any copy of a letter in a mailbox.
+    pub fn has_copies(
+        &self,
+        digest: ContentDigest,
+        account: AccountId,
+    ) -> Result<bool, MailboxError> {
+        let page = self.0.engine.scan(&tables::copies_of(digest, account), 1)?;
+        Ok(!page.rows.is_empty())
+    }
+}
+
 impl Mailboxes {
+    /// The content of a message without what stands before it for its recipient, whatever seals it.
+    pub(crate) fn content_of(&self, row: &MessageRow) -> Result<Vec<u8>, MailboxError> {
+        self.read_blob_of(row.blob, row.size.saturating_sub(row.prefix.len() as u32))
+    }
+
     /// The rows of messages, in the order of `ids`: `None` for one that is not there. A sealed
     /// message is [`MailboxError::Sealed`].
     pub fn messages(
@@ -196,11 +218,6 @@ impl Mailboxes {
         Ok(out)
     }
 
-    /// The content of a message, whatever seals it; not to be served to anybody.
-    pub fn sealed_content(&self, row: &MessageRow) -> Result<Vec<u8>, MailboxError> {
-        self.read_blob_of(row.blob, row.size.saturating_sub(row.prefix.len() as u32))
-    }
-
     /// The octets of a content that another table refers to (the queue).
     pub fn read_blob_of(&self, blob: BlobId, size: u32) -> Result<Vec<u8>, MailboxError> {
         let mut out = Vec::with_capacity(size as usize);
@@ -286,16 +303,6 @@ impl Mailboxes {
             next = page.next;
         }
         Ok(ids)
-    }
-
-    /// Whether an account has any copy of a letter in a mailbox.
-    pub fn has_copies(
-        &self,
-        digest: ContentDigest,
-        account: AccountId,
-    ) -> Result<bool, MailboxError> {
-        let page = self.engine.scan(&tables::copies_of(digest, account), 1)?;
-        Ok(!page.rows.is_empty())
     }
 
     /// Whether a message bears a flag in any mailbox, by a look at its own rows alone.

@@ -10,9 +10,32 @@ use tern_store::{StoreError, limits as store_limits};
 use crate::folder::Tree;
 use crate::rows::{Change, Counters};
 use crate::{
-    Access, INBOX, MailboxError, Mailboxes, NotAllowed, Rights, access, expunge, limits,
+    Access, INBOX, MailboxError, Mailboxes, NotAllowed, Rights, Upkeep, access, expunge, limits,
     subscribed_name, tables,
 };
+
+impl Upkeep {
+    /// Finishes the deletions of mailboxes, and the removals of accounts, that a crash or a lost
+    /// answer cut off. To be called at start and now and then. One that fails keeps no other from being
+    /// finished; the first failure is answered.
+    pub fn finish_deletions(&self, now: Timestamp) -> Result<(), MailboxError> {
+        let doomed = tables::whole(tables::DOOMED);
+        let page = self.0.engine.scan(&doomed, store_limits::MAX_PAGE)?;
+        let mut outcome = Ok(());
+        for (key, _) in &page.rows {
+            let mut parts = tern_store::key::KeyReader::new(key);
+            let (account, mailbox) = (parts.u32().ok_or(Damaged)?, parts.u32().ok_or(Damaged)?);
+            let (account, mailbox) = (AccountId(account), MailboxId(mailbox));
+            let done = match self.0.empty_doomed(account, mailbox, now) {
+                // The whole account is going.
+                Err(MailboxError::NoAccount) => self.0.erase_account(account, now),
+                done => done,
+            };
+            outcome = outcome.and(done);
+        }
+        outcome
+    }
+}
 
 impl Mailboxes {
     /// Deletes a mailbox and the messages that are only there. A mailbox with mailboxes in it is
@@ -65,28 +88,6 @@ impl Mailboxes {
             edit.log(Change::MailboxDestroyed(mailbox));
             Ok(())
         })
-    }
-
-    /// Finishes the deletions of mailboxes, and the removals of accounts, that a crash or a lost
-    /// answer cut off. To be called at start and now and then. One that fails keeps no other from being
-    /// finished; the first failure is answered.
-    pub fn finish_deletions(&self, now: Timestamp) -> Result<(), MailboxError> {
-        let page = self
-            .engine
-            .scan(&tables::whole(tables::DOOMED), store_limits::MAX_PAGE)?;
-        let mut outcome = Ok(());
-        for (key, _) in &page.rows {
-            let mut parts = tern_store::key::KeyReader::new(key);
-            let (account, mailbox) = (parts.u32().ok_or(Damaged)?, parts.u32().ok_or(Damaged)?);
-            let (account, mailbox) = (AccountId(account), MailboxId(mailbox));
-            let done = match self.empty_doomed(account, mailbox, now) {
-                // The whole account is going.
-                Err(MailboxError::NoAccount) => self.erase_account(account, now),
-                done => done,
-            };
-            outcome = outcome.and(done);
-        }
-        outcome
     }
 
     /// Whether messages of a deleted mailbox are still to go: their changes are not in the log yet.

@@ -20,7 +20,7 @@ use tern_store::{Transaction, Verdict};
 
 use crate::client::shortened;
 use crate::rows::VaultRow;
-use crate::{Client, DeviceId, MailboxError, Mailboxes, limits, tables};
+use crate::{Client, DeviceId, MailboxError, Mailboxes, Sealing, Upkeep, limits, tables};
 
 const VERSION: u8 = 2;
 
@@ -243,6 +243,73 @@ impl Noted {
     }
 }
 
+impl Sealing {
+    /// Where each known client of an account is with respect to a change of some mailboxes.
+    pub fn devices_passed(
+        &self,
+        account: AccountId,
+        mailboxes: &[MailboxId],
+        modseq: Modseq,
+    ) -> Result<Vec<(DeviceId, Device, Passed)>, MailboxError> {
+        let devices = self.0.devices(account)?.into_iter();
+        let passed = devices.map(|(id, device)| {
+            let passed = device.passed(mailboxes, modseq);
+            (id, device, passed)
+        });
+        Ok(passed.collect())
+    }
+
+    /// Where each known client of an account is with respect to the withdrawal of a copy that is in
+    /// the vault; nothing where it is not, or was never shown.
+    pub fn told_of_withdrawal(
+        &self,
+        account: AccountId,
+        message: MessageId,
+    ) -> Result<Vec<(DeviceId, Device, Passed)>, MailboxError> {
+        let Some(row) = self.0.engine.get(&tables::vault(account, message))? else {
+            return Ok(Vec::new());
+        };
+        let row = VaultRow::decode(&row)?;
+        if row.late {
+            return Ok(Vec::new());
+        }
+        let mailboxes: Vec<_> = row.message.placements.iter().map(|(of, _)| *of).collect();
+        self.devices_passed(account, &mailboxes, row.modseq)
+    }
+}
+
+impl Upkeep {
+    /// Writes what was noted `before` then, in as many transactions as it takes. What can't be
+    /// written stays noted.
+    pub fn write_devices(&self, before: Timestamp) -> Result<(), MailboxError> {
+        loop {
+            let due = self.0.noted.take(before);
+            if due.is_empty() {
+                return Ok(());
+            }
+            let mut accounts: Vec<_> = due.iter().map(|((account, _), _)| *account).collect();
+            accounts.dedup();
+            let written = self.0.in_lanes(&accounts, |txn| {
+                for account in &accounts {
+                    let of = due.iter().filter(|((of, _), _)| of == account);
+                    write_account(
+                        txn,
+                        *account,
+                        of.map(|((_, id), fresh)| (*id, &fresh.device)),
+                    )?;
+                }
+                Ok::<_, MailboxError>(Verdict::Commit(()))
+            });
+            if let Err(error) = written {
+                for (key, fresh) in due {
+                    self.0.noted.add(key, &fresh.device, fresh.since);
+                }
+                return Err(error);
+            }
+        }
+    }
+}
+
 impl Mailboxes {
     /// Notes that a client was seen, and how far it was told. Asks the store nothing.
     pub fn saw_device(&self, sighting: Sighting, now: Timestamp) {
@@ -261,36 +328,6 @@ impl Mailboxes {
             ..Device::default()
         };
         self.noted.add((account, device.id()), &device, now);
-    }
-
-    /// Writes what was noted `before` then, in as many transactions as it takes. What can't be
-    /// written stays noted.
-    pub fn write_devices(&self, before: Timestamp) -> Result<(), MailboxError> {
-        loop {
-            let due = self.noted.take(before);
-            if due.is_empty() {
-                return Ok(());
-            }
-            let mut accounts: Vec<_> = due.iter().map(|((account, _), _)| *account).collect();
-            accounts.dedup();
-            let written = self.in_lanes(&accounts, |txn| {
-                for account in &accounts {
-                    let of = due.iter().filter(|((of, _), _)| of == account);
-                    write_account(
-                        txn,
-                        *account,
-                        of.map(|((_, id), fresh)| (*id, &fresh.device)),
-                    )?;
-                }
-                Ok::<_, MailboxError>(Verdict::Commit(()))
-            });
-            if let Err(error) = written {
-                for (key, fresh) in due {
-                    self.noted.add(key, &fresh.device, fresh.since);
-                }
-                return Err(error);
-            }
-        }
     }
 
     /// The known clients of an account, the last seen first.
@@ -321,39 +358,6 @@ impl Mailboxes {
             .into_iter()
             .find(|(of, _)| *of == id)
             .map(|(_, device)| device))
-    }
-
-    /// Where each known client of an account is with respect to a change of some mailboxes.
-    pub fn devices_passed(
-        &self,
-        account: AccountId,
-        mailboxes: &[MailboxId],
-        modseq: Modseq,
-    ) -> Result<Vec<(DeviceId, Device, Passed)>, MailboxError> {
-        let devices = self.devices(account)?.into_iter();
-        let passed = devices.map(|(id, device)| {
-            let passed = device.passed(mailboxes, modseq);
-            (id, device, passed)
-        });
-        Ok(passed.collect())
-    }
-
-    /// Where each known client of an account is with respect to the withdrawal of a copy that is in
-    /// the vault; nothing where it is not, or was never shown.
-    pub fn told_of_withdrawal(
-        &self,
-        account: AccountId,
-        message: MessageId,
-    ) -> Result<Vec<(DeviceId, Device, Passed)>, MailboxError> {
-        let Some(row) = self.engine.get(&tables::vault(account, message))? else {
-            return Ok(Vec::new());
-        };
-        let row = VaultRow::decode(&row)?;
-        if row.late {
-            return Ok(Vec::new());
-        }
-        let mailboxes: Vec<_> = row.message.placements.iter().map(|(of, _)| *of).collect();
-        self.devices_passed(account, &mailboxes, row.modseq)
     }
 
     /// Says whether a client is to be trusted, within a transaction. Answers whether it is known.

@@ -21,7 +21,7 @@ use crate::ledger::{Ledger, Share};
 use crate::roll::{ClientKey, Most, OTHERS, Roll};
 use crate::sheet::Sheet;
 use crate::slots::{Slots, block_of};
-use crate::{CopyRow, MailboxError, Mailboxes, MessageRow, tables};
+use crate::{CopyRow, MailboxError, MessageRow, Sealing, tables};
 
 /// How much of a copy was served. Later levels include the earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -207,7 +207,7 @@ impl Viewer {
     }
 }
 
-impl Mailboxes {
+impl Sealing {
     /// Everything that is on record of what was served of one copy, also of one that is gone.
     pub fn ledger(&self, account: AccountId, message: MessageId) -> Result<Ledger, MailboxError> {
         let found = self.ledgers(&[(account, message)])?.pop();
@@ -223,7 +223,7 @@ impl Mailboxes {
         let rolls: Vec<Vec<u8>> = copies.iter().map(roll).collect();
         let (mut sheets, mut keys) = (Vec::new(), Vec::new());
         let mut ledgers: Vec<Ledger> = Vec::with_capacity(copies.len());
-        for ((account, message), row) in copies.iter().zip(self.engine.get_many(&rolls)?) {
+        for ((account, message), row) in copies.iter().zip(self.0.engine.get_many(&rolls)?) {
             let roll = Roll::decoded(row.as_deref())?;
             if roll.most.get(Slots::of(*message)).is_some() {
                 for client in roll.sheets() {
@@ -233,7 +233,7 @@ impl Mailboxes {
             }
             ledgers.push(Ledger::default());
         }
-        for ((n, client, slot), row) in sheets.into_iter().zip(self.engine.get_many(&keys)?) {
+        for ((n, client, slot), row) in sheets.into_iter().zip(self.0.engine.get_many(&keys)?) {
             let (Some(row), Some(ledger)) = (row, ledgers.get_mut(n)) else {
                 continue;
             };
@@ -255,15 +255,15 @@ impl Mailboxes {
         digest: ContentDigest,
     ) -> Result<Vec<(AccountId, MessageId, Exposure)>, MailboxError> {
         // Those in mailboxes first: of one that goes meanwhile there is a row below.
-        let copies = match self.is_wide(digest)? {
+        let copies = match self.0.is_wide(digest)? {
             true => Vec::new(),
-            false => self.copies(digest)?,
+            false => self.0.copies(digest)?,
         };
         let of_copies = self.exposures_of(&copies)?;
         let mut all = BTreeMap::new();
         let mut next = Some(tables::exposures(digest));
         while let Some(range) = next {
-            let page = self.engine.scan(&range, MAX_PAGE)?;
+            let page = self.0.engine.scan(&range, MAX_PAGE)?;
             for (key, value) in &page.rows {
                 let mut parts = tern_store::key::KeyReader::new(key);
                 let _digest: Option<[u8; 16]> = parts.array();
@@ -290,7 +290,7 @@ impl Mailboxes {
             let mut of_copies = Vec::with_capacity(copies.len());
             let key = |copy: &CopyRow| tables::roll(copy.account, block_of(copy.message));
             let keys: Vec<Vec<u8>> = copies.iter().map(key).collect();
-            for (copy, row) in copies.iter().zip(self.engine.get_many(&keys)?) {
+            for (copy, row) in copies.iter().zip(self.0.engine.get_many(&keys)?) {
                 let roll = Roll::decoded(row.as_deref())?;
                 of_copies.push(roll.most.get(Slots::of(copy.message)).copied());
             }
@@ -316,7 +316,7 @@ impl Mailboxes {
         let keys = of_copies.filter_map(|(copy, most)| Some(sheet_of(copy, (*most)?)));
         let keys: BTreeSet<Vec<u8>> = keys.collect();
         let keys: Vec<Vec<u8>> = keys.into_iter().collect();
-        let rows = self.engine.get_many(&keys)?;
+        let rows = self.0.engine.get_many(&keys)?;
         let mut sheets = BTreeMap::new();
         for (key, row) in keys.into_iter().zip(rows) {
             if let Some(row) = row {

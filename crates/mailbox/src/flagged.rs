@@ -10,12 +10,12 @@ use tern_store::Read;
 
 use crate::flags::SystemFlag;
 use crate::rows::{CopyRow, MessageRow, PlacementRow};
-use crate::{MailboxError, Mailboxes, tables};
+use crate::{MailboxError, Sealing, tables};
 
 /// Copies that are looked at together.
 const CHUNK: usize = 256;
 
-impl Mailboxes {
+impl Sealing {
     /// Whether each of these copies bears a flag in any mailbox of its account, in their order; `None` for one
     /// that is not there any more, or is sealed.
     pub fn bear_flag(
@@ -26,7 +26,7 @@ impl Mailboxes {
         let mut all = Vec::with_capacity(copies.len());
         for chunk in copies.chunks(CHUNK) {
             // One moment: a message that is moved meanwhile has its placement.
-            let snapshot = self.engine.snapshot()?;
+            let snapshot = self.0.engine.snapshot()?;
             self.chunk_bears(&*snapshot, chunk, flag, &mut all)?;
         }
         Ok(all)
@@ -47,7 +47,7 @@ impl Mailboxes {
         let mut keys_of_places = Vec::new();
         for (n, (copy, row)) in copies.iter().zip(reader.get_many(&keys)?).enumerate() {
             let row = row.map(|row| MessageRow::decode(&row)).transpose()?;
-            let row = row.filter(|row| !self.is_sealed(copy.account, row));
+            let row = row.filter(|row| !self.0.is_sealed(copy.account, row));
             all.push(row.as_ref().map(|_| false));
             for (mailbox, uid) in row.iter().flat_map(|row| &row.placements) {
                 places.push((n, copy.account, *mailbox));

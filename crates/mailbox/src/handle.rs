@@ -63,6 +63,26 @@ pub struct Mailboxes {
     lanes: Option<Lanes>,
 }
 
+/// What recalls are given beside the mailboxes: to seal letters, to take copies into the vault and put them
+/// back, and to ask what was served.
+#[derive(Clone, Debug)]
+pub struct Sealing(pub(crate) Arc<Mailboxes>);
+
+/// What the server's chores are given: to look after accounts that are nobody's at that moment.
+#[derive(Clone, Debug)]
+pub struct Upkeep(pub(crate) Arc<Mailboxes>);
+
+/// The mailboxes of a store, each kind of verb by itself: whoever is given one of them reaches no other.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// For sessions, deliveries and everybody else.
+    pub mailboxes: Arc<Mailboxes>,
+    /// For recalls alone.
+    pub sealing: Sealing,
+    /// For chores and the operator.
+    pub upkeep: Upkeep,
+}
+
 impl std::fmt::Debug for Mailboxes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Mailboxes")
@@ -130,6 +150,16 @@ impl Mailboxes {
     pub fn without_lanes(mut self) -> Self {
         self.lanes = None;
         self
+    }
+
+    /// These mailboxes, ready to be handed out. From here on nobody can come by more than they are given.
+    pub fn into_opened(self) -> Opened {
+        let mailboxes = Arc::new(self);
+        Opened {
+            sealing: Sealing(Arc::clone(&mailboxes)),
+            upkeep: Upkeep(Arc::clone(&mailboxes)),
+            mailboxes,
+        }
     }
 
     /// Has an account looked at again, though no commit of its mailboxes says so.

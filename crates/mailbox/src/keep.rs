@@ -16,7 +16,7 @@ use tern_store::Transaction;
 
 use crate::edit::Edit;
 use crate::rows::{AccountHead, MessageRow, VaultPlacementRow, VaultRow};
-use crate::{MailboxError, Mailboxes, SealTag, tables, vault};
+use crate::{MailboxError, Mailboxes, SealTag, Sealing, tables, vault};
 
 /// The tag of copies in the vault that their owners removed, and that must be kept all the same.
 pub const KEPT: SealTag = SealTag([0; 16]);
@@ -56,6 +56,18 @@ pub trait Keeper: Send + Sync {
 
 /// A placement that goes, and what it was.
 pub(crate) type Last = ((MailboxId, Uid), VaultPlacementRow);
+
+impl Sealing {
+    /// Looks at a message as a keeper does that is asked for it.
+    pub fn as_leaving<T>(
+        &self,
+        account: AccountId,
+        message: &MessageRow,
+        look: impl FnOnce(&Leaving<'_>) -> T,
+    ) -> T {
+        self.0.as_leaving(account, message, look)
+    }
+}
 
 impl Mailboxes {
     /// Whether more can come to an account: what its mailboxes hold, and what is kept of it, is below
@@ -99,7 +111,7 @@ impl Mailboxes {
     }
 
     /// Looks at a message as a keeper does that is asked for it.
-    pub fn as_leaving<T>(
+    fn as_leaving<T>(
         &self,
         account: AccountId,
         message: &MessageRow,

@@ -104,7 +104,7 @@ pub use expose::{Exposure, ExposureLevel, Served, Viewer};
 pub use flag::{FlagChange, FlagOutcome, FlagRequest};
 pub use flags::{Flags, SystemFlag};
 pub use folder::{Folder, FolderSpec, OTHER_USERS, Role, SEPARATOR};
-pub use handle::{Lane, Listener, Mailboxes, NoListener};
+pub use handle::{Lane, Listener, Mailboxes, NoListener, Opened, Sealing, Upkeep};
 pub use hooks::Hooks;
 pub use ingest::{Copy, INBOX, Landing, Placed, Prepared};
 pub use keep::{KEPT, Keeper, Leaving};

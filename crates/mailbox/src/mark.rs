@@ -12,7 +12,7 @@ use tern_base::{AccountId, MessageId, Modseq};
 use tern_store::{StoreError, Transaction, key::KeyReader};
 
 use crate::edit::Edit;
-use crate::{Connection, MailboxError, Mailboxes, tables};
+use crate::{Connection, MailboxError, Sealing, tables};
 
 /// One setting of the keyword.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,11 +32,11 @@ pub(crate) fn mark(edit: &mut Edit<'_, '_>, message: MessageId, by: Option<&Conn
         .put(key, by.map(Connection::encode).unwrap_or_default());
 }
 
-impl Mailboxes {
+impl Sealing {
     /// At most so many marks of an account that nobody has seen to, the oldest first.
     pub fn marked(&self, account: AccountId, most: usize) -> Result<Vec<Mark>, MailboxError> {
         let range = tables::whole_of(tables::MARKED, account);
-        let page = self.engine.scan(&range, most)?;
+        let page = self.0.engine.scan(&range, most)?;
         let mark = |(key, row): &(Vec<u8>, Vec<u8>)| {
             let mut parts = KeyReader::new(key);
             let _account = parts.u32();

@@ -10,7 +10,7 @@ use tern_base::{AccountId, MailboxId, MessageId, Modseq, Timestamp};
 use tern_store::{Transaction, Verdict, limits as store_limits};
 
 use crate::rows::{MessageRow, PlacementRow, VaultPlacementRow};
-use crate::{Grantee, MailboxError, Mailboxes, blob, keep, limits, record, tables};
+use crate::{Grantee, MailboxError, Mailboxes, Upkeep, blob, keep, limits, record, tables};
 
 /// Stands for the whole account on the list of mailboxes that are to go.
 pub(crate) const EVERYTHING: MailboxId = MailboxId(0);
@@ -31,14 +31,14 @@ const TABLES: [u8; 12] = [
     tables::WORDS,
 ];
 
-impl Mailboxes {
+impl Upkeep {
     /// Removes an account's mailboxes and messages for good. Doing it again changes nothing. Copies
     /// in the vault stay there.
     ///
     /// The account is gone in one transaction; its rows are then removed in chunks, after a crash
     /// by [`Mailboxes::finish_deletions`]. Its id must never be given out again.
     pub fn remove_account(&self, account: AccountId, now: Timestamp) -> Result<(), MailboxError> {
-        self.transact(&[account], |txn| {
+        self.0.transact(&[account], |txn| {
             let key = tables::account(account);
             if txn.get(&key)?.is_none() {
                 return Ok::<_, MailboxError>(Verdict::Abandon(()));
@@ -52,9 +52,11 @@ impl Mailboxes {
             txn.put(tables::doomed(account, EVERYTHING), Vec::new());
             Ok(Verdict::Commit(()))
         })?;
-        self.erase_account(account, now)
+        self.0.erase_account(account, now)
     }
+}
 
+impl Mailboxes {
     /// Whether an account is there, within a transaction: not from the moment on that its removal begins.
     pub fn has_account_in(
         &self,
@@ -70,7 +72,7 @@ impl Mailboxes {
         account: AccountId,
         now: Timestamp,
     ) -> Result<(), MailboxError> {
-        self.drop_grants_of(Grantee::Account(account))?;
+        self.drop_grants(Grantee::Account(account))?;
         while self.transact(&[account], |txn| self.erase_some(txn, account, now))? {}
         Ok(())
     }

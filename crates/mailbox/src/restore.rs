@@ -6,9 +6,9 @@ use tern_store::Transaction;
 
 use crate::edit::Edit;
 use crate::rows::{MessageRow, PlacementRow, VaultRow};
-use crate::{INBOX, MailboxError, Mailboxes, vault};
+use crate::{INBOX, MailboxError, Sealing, vault};
 
-impl Mailboxes {
+impl Sealing {
     /// Puts a withdrawn copy back within a transaction, whatever the quota says. A mailbox that is
     /// gone by now is replaced by the inbox. Answers where it is shown now, or `None` when it is
     /// not in the vault, or its account is gone.

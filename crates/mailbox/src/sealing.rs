@@ -11,7 +11,7 @@ use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
 use tern_store::{StoreError, Transaction, Verdict};
 
 use crate::seal::{Seal, SealHead, SealTag, read_key};
-use crate::{Carriage, Letter, MailboxError, Mailboxes, MessageRow, tables};
+use crate::{Carriage, Letter, MailboxError, Mailboxes, MessageRow, Sealing, tables};
 
 /// Seals that one page reads.
 const PAGE: usize = 1_000;
@@ -60,7 +60,7 @@ pub(crate) fn find_in(
     Ok(None)
 }
 
-impl Mailboxes {
+impl Sealing {
     /// Seals a letter, together with whatever `accompany` writes, in one durable commit. From the
     /// moment of that commit on no covered copy is served. Sealing again under the same tag
     /// replaces the cover.
@@ -72,9 +72,9 @@ impl Mailboxes {
     ) -> Result<T, E> {
         let (tag, active) = (seal.tag, seal.active);
         if active {
-            self.seals.insert(digest, seal.clone());
+            self.0.seals.insert(digest, seal.clone());
         }
-        let outcome = self.transact(&[], |txn| {
+        let outcome = self.0.transact(&[], |txn| {
             let outcome = accompany(txn)?;
             put(txn, digest, &seal)?;
             Ok(Verdict::Commit(outcome))
@@ -129,21 +129,23 @@ impl Mailboxes {
     /// the answer of the commit that changed it may have been lost; if it can't be read all stays as it
     /// is, and this is to be called again.
     pub fn reload_seal(&self, digest: ContentDigest, tag: SealTag) -> Result<(), MailboxError> {
-        self.seals.reload(digest, tag, || self.seal_of(digest, tag))
+        self.0
+            .seals
+            .reload(digest, tag, || self.seal_of(digest, tag))
     }
 
     /// Stops asking a seal when content is read, whatever its row says.
     pub fn forget_seal(&self, digest: ContentDigest, tag: SealTag) {
-        self.seals.remove(digest, tag);
+        self.0.seals.remove(digest, tag);
     }
 
     /// Stops asking the settled seals whose time is over: what arrives from now on is served. Their
     /// rows go, so that arrivals read only what may keep something out. To be called now and then.
     pub fn forget_over(&self, now: Timestamp) -> Result<(), MailboxError> {
-        self.seals.begin_to_forget();
+        self.0.seals.begin_to_forget();
         let mut next = Some(tables::whole(tables::SEAL_OF));
         while let Some(range) = next {
-            let page = self.engine.scan(&range, PAGE)?;
+            let page = self.0.engine.scan(&range, PAGE)?;
             for (key, row) in &page.rows {
                 let (digest, tag) = read_key(key)?;
                 if !Seal::decode(tag, row)?.holds_at(now) {
@@ -153,7 +155,7 @@ impl Mailboxes {
             next = page.next;
         }
         self.forget_emptied()?;
-        for (digest, tag) in self.seals.over(now) {
+        for (digest, tag) in self.0.seals.over(now) {
             let seal = self.seal_of(digest, tag)?;
             if seal.is_none_or(|seal| !seal.holds_at(now)) {
                 self.forget_seal(digest, tag);
@@ -169,7 +171,7 @@ impl Mailboxes {
         tag: SealTag,
         now: Timestamp,
     ) -> Result<(), MailboxError> {
-        self.transact(&[], |txn| {
+        self.0.transact(&[], |txn| {
             match get(txn, digest, tag)? {
                 Some(seal) if !seal.holds_at(now) => {}
                 _ => return Ok(Verdict::Abandon(())),
@@ -185,16 +187,16 @@ impl Mailboxes {
     fn forget_emptied(&self) -> Result<(), MailboxError> {
         let mut next = Some(tables::whole(tables::SEAL_OVER));
         while let Some(range) = next {
-            let page = self.engine.scan(&range, PAGE)?;
+            let page = self.0.engine.scan(&range, PAGE)?;
             let mut emptied = Vec::new();
             for (key, _) in page.rows {
                 let (_, tag) = read_key(&key)?;
-                let kept = self.engine.scan(&tables::vaulted_under(tag), 1)?;
+                let kept = self.0.engine.scan(&tables::vaulted_under(tag), 1)?;
                 if kept.rows.is_empty() {
                     emptied.push(key);
                 }
             }
-            self.transact(&[], |txn| {
+            self.0.transact(&[], |txn| {
                 emptied.iter().for_each(|key| txn.delete(key.clone()));
                 Ok::<_, MailboxError>(Verdict::Commit(()))
             })?;
@@ -203,6 +205,54 @@ impl Mailboxes {
         Ok(())
     }
 
+    /// A seal other than `tag` that covers an account's message, within a transaction that depends on
+    /// the answer: what one request gives back, another may still hold.
+    pub fn other_seal_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        account: AccountId,
+        row: &MessageRow,
+        tag: SealTag,
+        now: Timestamp,
+    ) -> Result<Option<SealTag>, MailboxError> {
+        find_in(txn, row.letters(), now, |seal, carriage| {
+            seal.tag != tag && seal.covers(account, row.origin, carriage)
+        })
+    }
+
+    /// The seal of a letter under a tag, as it is durable; none when it is over.
+    pub fn seal_of(
+        &self,
+        digest: ContentDigest,
+        tag: SealTag,
+    ) -> Result<Option<Seal>, MailboxError> {
+        let row = self.0.engine.get(&tables::seal(digest, tag))?;
+        Ok(row.map(|row| Seal::decode(tag, &row)).transpose()?)
+    }
+
+    /// The tags of every seal of a letter, and of those that are over, or were taken away, under
+    /// which copies are in the vault: as a transaction sees them, which does not depend on it.
+    pub fn seal_tags_in(
+        &self,
+        txn: &Transaction<'_>,
+        digest: ContentDigest,
+    ) -> Result<Vec<SealTag>, MailboxError> {
+        let mut tags = Vec::new();
+        for range in [tables::seals(digest), tables::seals_over(digest)] {
+            let mut next = Some(range);
+            while let Some(range) = next {
+                let page = txn.scan(&range, PAGE)?;
+                for (key, _) in &page.rows {
+                    tags.push(read_key(key)?.1);
+                }
+                next = page.next;
+            }
+        }
+        Ok(tags)
+    }
+}
+
+impl Mailboxes {
     /// The seal that keeps a message from leaving, if any, which is these letters or carries them:
     /// what a transaction sends to its recipient of this number. The transaction depends on the
     /// answer, as an arrival's does.
@@ -231,52 +281,6 @@ impl Mailboxes {
         find_in(txn, letters, now, |seal, carriage| {
             seal.covers_any_outside(origin, carriage)
         })
-    }
-
-    /// A seal other than `tag` that covers an account's message, within a transaction that depends on
-    /// the answer: what one request gives back, another may still hold.
-    pub fn other_seal_in(
-        &self,
-        txn: &mut Transaction<'_>,
-        account: AccountId,
-        row: &MessageRow,
-        tag: SealTag,
-        now: Timestamp,
-    ) -> Result<Option<SealTag>, MailboxError> {
-        find_in(txn, row.letters(), now, |seal, carriage| {
-            seal.tag != tag && seal.covers(account, row.origin, carriage)
-        })
-    }
-
-    /// The seal of a letter under a tag, as it is durable; none when it is over.
-    pub fn seal_of(
-        &self,
-        digest: ContentDigest,
-        tag: SealTag,
-    ) -> Result<Option<Seal>, MailboxError> {
-        let row = self.engine.get(&tables::seal(digest, tag))?;
-        Ok(row.map(|row| Seal::decode(tag, &row)).transpose()?)
-    }
-
-    /// The tags of every seal of a letter, and of those that are over, or were taken away, under
-    /// which copies are in the vault: as a transaction sees them, which does not depend on it.
-    pub fn seal_tags_in(
-        &self,
-        txn: &Transaction<'_>,
-        digest: ContentDigest,
-    ) -> Result<Vec<SealTag>, MailboxError> {
-        let mut tags = Vec::new();
-        for range in [tables::seals(digest), tables::seals_over(digest)] {
-            let mut next = Some(range);
-            while let Some(range) = next {
-                let page = txn.scan(&range, PAGE)?;
-                for (key, _) in &page.rows {
-                    tags.push(read_key(key)?.1);
-                }
-                next = page.next;
-            }
-        }
-        Ok(tags)
     }
 
     /// Whether an account's message is sealed now, for what it is or carries.

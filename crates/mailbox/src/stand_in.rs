@@ -16,7 +16,7 @@ use crate::restore::show_again;
 use crate::rows::{MessageRow, VaultRow};
 use crate::sealing::seals_in;
 use crate::{
-    KEPT, MailboxError, Mailboxes, Prepared, Purged, SealTag, blob, keep, record, tables, vault,
+    KEPT, MailboxError, Prepared, Purged, SealTag, Sealing, blob, keep, record, tables, vault,
 };
 
 /// A message that has taken the place of one in the vault.
@@ -28,7 +28,7 @@ pub struct StandIn {
     pub sealed: Option<SealTag>,
 }
 
-impl Mailboxes {
+impl Sealing {
     /// A message in the vault, within a transaction that then depends on it.
     pub fn vaulted_in(
         &self,
@@ -45,7 +45,7 @@ impl Mailboxes {
         account: AccountId,
         message: MessageId,
     ) -> Result<Option<VaultRow>, MailboxError> {
-        let row = self.engine.get(&tables::vault(account, message))?;
+        let row = self.0.engine.get(&tables::vault(account, message))?;
         Ok(row.map(|row| VaultRow::decode(&row)).transpose()?)
     }
 
@@ -113,15 +113,13 @@ impl Mailboxes {
         match self.purge_in(txn, account, message, now)? {
             Purged::Gone => Ok(()),
             Purged::Kept => self.keep_on_in(txn, account, message),
-            Purged::NotThere => match self.remove_in(txn, account, message, now) {
+            Purged::NotThere => match self.0.remove_in(txn, account, message, now) {
                 Ok(_) | Err(MailboxError::NoAccount) => Ok(()),
                 Err(error) => Err(error),
             },
         }
     }
-}
 
-impl Mailboxes {
     /// Keeps a message that is in the vault on behalf of holds alone from now on, and counts it so.
     fn keep_on_in(
         &self,

@@ -15,7 +15,31 @@ use tern_base::{AccountId, Modseq};
 use tern_store::{StoreError, Transaction, Verdict, limits as store_limits};
 
 use crate::rows::{AccountHead, ChangeRow};
-use crate::{MailboxError, Mailboxes, limits, tables};
+use crate::{MailboxError, Mailboxes, Upkeep, limits, tables};
+
+impl Upkeep {
+    /// Trims the change logs of the next accounts, a page of them: those behind the ones of the last call,
+    /// and after the last account the first ones. To be called now and then. Answers how many were
+    /// trimmed.
+    pub fn trim_logs(&self) -> Result<usize, MailboxError> {
+        let mut range = tables::whole(tables::ACCOUNT);
+        let from = AccountId(self.0.trim_from.load(Ordering::Relaxed));
+        range.start = range.start.max(tables::account(from));
+        let page = self.0.engine.scan(&range, store_limits::MAX_PAGE)?;
+        let mut trimmed = 0;
+        let mut next = 0;
+        for (key, row) in &page.rows {
+            let account = u32::from_be_bytes(*key.last_chunk().ok_or(StoreError::Damaged)?);
+            next = account.saturating_add(1);
+            if AccountHead::decode(row)?.logged > self.0.logged_changes {
+                trimmed += usize::from(self.0.trim_log(AccountId(account))?);
+            }
+        }
+        let behind = if page.next.is_some() { next } else { 0 };
+        self.0.trim_from.store(behind, Ordering::Relaxed);
+        Ok(trimmed)
+    }
+}
 
 impl Mailboxes {
     /// The same with another bound on the changes of an account that are remembered, for tests.
@@ -23,28 +47,6 @@ impl Mailboxes {
     pub const fn remembering(mut self, changes: u64) -> Self {
         self.logged_changes = changes;
         self
-    }
-
-    /// Trims the change logs of the next accounts, a page of them: those behind the ones of the last call,
-    /// and after the last account the first ones. To be called now and then. Answers how many were
-    /// trimmed.
-    pub fn trim_logs(&self) -> Result<usize, MailboxError> {
-        let mut range = tables::whole(tables::ACCOUNT);
-        let from = AccountId(self.trim_from.load(Ordering::Relaxed));
-        range.start = range.start.max(tables::account(from));
-        let page = self.engine.scan(&range, store_limits::MAX_PAGE)?;
-        let mut trimmed = 0;
-        let mut next = 0;
-        for (key, row) in &page.rows {
-            let account = u32::from_be_bytes(*key.last_chunk().ok_or(StoreError::Damaged)?);
-            next = account.saturating_add(1);
-            if AccountHead::decode(row)?.logged > self.logged_changes {
-                trimmed += usize::from(self.trim_log(AccountId(account))?);
-            }
-        }
-        let behind = if page.next.is_some() { next } else { 0 };
-        self.trim_from.store(behind, Ordering::Relaxed);
-        Ok(trimmed)
     }
 
     /// Forgets the oldest changes of an account that has too many, in as many transactions as it takes.

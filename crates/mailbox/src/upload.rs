@@ -12,7 +12,7 @@ use tern_base::{AccountId, BlobId, Entropy, Timestamp};
 use tern_store::{StoreError, Transaction, Verdict, limits as store_limits, transact};
 
 use crate::rows::BlobRow;
-use crate::{MailboxError, Mailboxes, blob, limits, tables};
+use crate::{MailboxError, Mailboxes, Upkeep, blob, limits, tables};
 
 /// What is known of an upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +74,34 @@ pub struct Upload {
     size: u64,
     /// What does not fill a piece yet.
     rest: Vec<u8>,
+}
+
+impl Upkeep {
+    /// Lets uploads go that are older than a day, or were begun long ago and not ended, at most so many.
+    /// Answers how many.
+    pub fn expire_uploads(&self, now: Timestamp, most: usize) -> Result<usize, MailboxError> {
+        let mut gone = 0;
+        let mut next = Some(tables::whole(tables::UPLOAD));
+        while let (Some(range), true) = (next.take(), gone < most) {
+            let page = self.0.engine.scan(&range, 1_000)?;
+            for (key, row) in &page.rows {
+                let uploaded = Uploaded::decode(key, row)?;
+                if now.millis_since(uploaded.uploaded) >= uploaded.lifetime() && gone < most {
+                    transact(&*self.0.engine, |txn| -> Result<_, MailboxError> {
+                        // It may have been ended meanwhile.
+                        if txn.get(key)?.as_ref() == Some(row) {
+                            txn.delete(key.clone());
+                            blob::unlink(txn, uploaded.blob, now)?;
+                        }
+                        Ok(Verdict::Commit(()))
+                    })?;
+                    gone += 1;
+                }
+            }
+            next = page.next;
+        }
+        Ok(gone)
+    }
 }
 
 impl Mailboxes {
@@ -274,32 +302,6 @@ impl Mailboxes {
     ) -> Result<Vec<u8>, MailboxError> {
         let end = range.end.min(uploaded.size);
         self.read_content(uploaded.blob, range.start.min(end)..end)
-    }
-
-    /// Lets uploads go that are older than a day, or were begun long ago and not ended, at most so many.
-    /// Answers how many.
-    pub fn expire_uploads(&self, now: Timestamp, most: usize) -> Result<usize, MailboxError> {
-        let mut gone = 0;
-        let mut next = Some(tables::whole(tables::UPLOAD));
-        while let (Some(range), true) = (next.take(), gone < most) {
-            let page = self.engine.scan(&range, 1_000)?;
-            for (key, row) in &page.rows {
-                let uploaded = Uploaded::decode(key, row)?;
-                if now.millis_since(uploaded.uploaded) >= uploaded.lifetime() && gone < most {
-                    transact(&*self.engine, |txn| -> Result<_, MailboxError> {
-                        // It may have been ended meanwhile.
-                        if txn.get(key)?.as_ref() == Some(row) {
-                            txn.delete(key.clone());
-                            blob::unlink(txn, uploaded.blob, now)?;
-                        }
-                        Ok(Verdict::Commit(()))
-                    })?;
-                    gone += 1;
-                }
-            }
-            next = page.next;
-        }
-        Ok(gone)
     }
 }
 

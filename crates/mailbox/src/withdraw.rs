@@ -8,8 +8,8 @@ use crate::rows::{MessageRow, VaultPlacementRow, VaultRow};
 use crate::sealing::find_in;
 use crate::slots::block_of;
 use crate::{
-    Exposure, Flags, KEPT, MailboxError, Mailboxes, Seal, SealTag, keep, limits, record, tables,
-    vault,
+    Exposure, Flags, KEPT, MailboxError, Mailboxes, Seal, SealTag, Sealing, keep, limits, record,
+    tables, vault,
 };
 
 /// Copies that one page reads.
@@ -61,7 +61,7 @@ pub struct Vaulted {
     pub row: VaultRow,
 }
 
-impl Mailboxes {
+impl Sealing {
     /// Withdraws copies within a transaction, which a seal is over: every placement is expunged, and the
     /// message goes to the vault under `tag`. `None` is a copy that is not there any more, or that
     /// its owner had deleted with the mailbox: such a one goes for good.
@@ -96,7 +96,7 @@ impl Mailboxes {
         };
         let keys: Vec<Vec<u8>> = places.iter().map(key).collect();
         let mut out = Vec::with_capacity(places.len());
-        for ((mailbox, uid), row) in places.iter().zip(self.engine.get_many(&keys)?) {
+        for ((mailbox, uid), row) in places.iter().zip(self.0.engine.get_many(&keys)?) {
             let row = row.ok_or(tern_store::StoreError::Damaged)?;
             out.push(VaultPlacement {
                 mailbox: *mailbox,
@@ -121,13 +121,13 @@ impl Mailboxes {
             start.push(0);
             range.start = start;
         }
-        let page = self.engine.scan(&range, limit)?;
+        let page = self.0.engine.scan(&range, limit)?;
         let mut copies = Vec::with_capacity(page.rows.len());
         for (key, _) in &page.rows {
             copies.push(read_vaulted_key(key)?);
         }
         let keys: Vec<Vec<u8>> = copies.iter().map(|(a, m)| tables::vault(*a, *m)).collect();
-        let rows = self.engine.get_many(&keys)?;
+        let rows = self.0.engine.get_many(&keys)?;
         let mut out = Vec::with_capacity(rows.len());
         for ((account, message), row) in copies.into_iter().zip(rows) {
             if let Some(row) = row {
@@ -174,7 +174,7 @@ impl Mailboxes {
         let mut tags = Vec::new();
         let mut next = Some(tables::whole(tables::LATE));
         while let Some(range) = next {
-            let Some((key, _)) = self.engine.scan(&range, 1)?.rows.pop() else {
+            let Some((key, _)) = self.0.engine.scan(&range, 1)?.rows.pop() else {
                 break;
             };
             let tag = key.get(1..17).and_then(|tag| tag.try_into().ok());
@@ -191,7 +191,7 @@ impl Mailboxes {
         tag: SealTag,
         limit: usize,
     ) -> Result<Vec<(AccountId, MessageId)>, MailboxError> {
-        let page = self.engine.scan(&tables::late_under(tag), limit)?;
+        let page = self.0.engine.scan(&tables::late_under(tag), limit)?;
         page.rows
             .iter()
             .map(|(key, _)| read_vaulted_key(key))
@@ -244,7 +244,7 @@ impl Mailboxes {
         let Some(row) = vault::get(txn, account, message)? else {
             return Ok(Purged::NotThere);
         };
-        if self.keeps(txn, account, &row.message, now)? {
+        if self.0.keeps(txn, account, &row.message, now)? {
             return Ok(Purged::Kept);
         }
         vault::remove(txn, account, message, &row);
@@ -254,28 +254,6 @@ impl Mailboxes {
         }
         crate::blob::unlink(txn, row.message.blob, now)?;
         Ok(Purged::Gone)
-    }
-}
-
-impl Mailboxes {
-    /// Whether a message that was there, with this row, and is there no more was withdrawn, or would be: it is in
-    /// the vault, or a letter that it has is under a seal that holds. Else its owner removed it.
-    pub fn was_withdrawn(
-        &self,
-        account: AccountId,
-        message: MessageId,
-        row: &MessageRow,
-        now: Timestamp,
-    ) -> Result<bool, MailboxError> {
-        transact(&*self.engine, |txn| {
-            let vaulted = vault::get(txn, account, message)?;
-            if vaulted.is_some_and(|vaulted| vaulted.tag != KEPT) {
-                return Ok(Verdict::Abandon(true));
-            }
-            let covers = |seal: &Seal, carriage| seal.covers(account, row.origin, carriage);
-            let seal = find_in(txn, row.letters(), now, covers)?;
-            Ok(Verdict::Abandon(seal.is_some()))
-        })
     }
 
     /// Whether nothing is left of a copy of a letter: neither in a mailbox nor in the vault, and
@@ -287,7 +265,7 @@ impl Mailboxes {
         account: AccountId,
         message: MessageId,
     ) -> Result<bool, MailboxError> {
-        let row = self.engine.get(&tables::vault(account, message))?;
+        let row = self.0.engine.get(&tables::vault(account, message))?;
         let kept = row.map(|row| VaultRow::decode(&row)).transpose()?;
         if kept.is_some_and(|row| row.tag == KEPT) {
             return Ok(true);
@@ -298,20 +276,9 @@ impl Mailboxes {
             tables::copy(digest, account, message),
             tables::carrier(digest, account, message),
         ];
-        Ok(self.engine.get_many(&keys)?.iter().all(Option::is_none))
+        Ok(self.0.engine.get_many(&keys)?.iter().all(Option::is_none))
     }
-}
 
-pub(crate) fn read_vaulted_key(key: &[u8]) -> Result<(AccountId, MessageId), MailboxError> {
-    let mut parts = tern_store::key::KeyReader::new(key);
-    let tag: Option<[u8; 16]> = parts.array();
-    match (tag, parts.u32(), parts.u64()) {
-        (Some(_), Some(account), Some(message)) => Ok((AccountId(account), MessageId(message))),
-        _ => Err(tern_store::StoreError::Damaged.into()),
-    }
-}
-
-impl Mailboxes {
     /// Reads what the withdrawal of a chunk needs in two calls to the engine instead of four for
     /// each copy.
     fn prefetch_copies(
@@ -331,7 +298,7 @@ impl Mailboxes {
                 continue;
             };
             let row = MessageRow::decode(&row)?;
-            keys.push(match self.is_wide_in(txn, row.digest)? {
+            keys.push(match self.0.is_wide_in(txn, row.digest)? {
                 true => tables::exposure(row.digest, *account, *message),
                 false => tables::roll(*account, block_of(*message)),
             });
@@ -355,7 +322,7 @@ impl Mailboxes {
         let mut edit = match Edit::begin(txn, account) {
             // The account is being removed, and this with it.
             Err(MailboxError::NoAccount) => {
-                self.erase(txn, account, message, now)?;
+                self.0.erase(txn, account, message, now)?;
                 return Ok(None);
             }
             other => other?,
@@ -380,13 +347,13 @@ impl Mailboxes {
             }
         }
         if kept.is_empty() {
-            self.let_go(&mut edit, message, row, deleted, now)?;
+            self.0.let_go(&mut edit, message, row, deleted, now)?;
             edit.finish();
             return Ok(None);
         }
         edit.use_bytes(row.size, false);
         // Nothing more is: the seal is over it, and every record asks.
-        let exposure = match self.is_wide_in(edit.txn, row.digest)? {
+        let exposure = match self.0.is_wide_in(edit.txn, row.digest)? {
             true => record::by_letter(edit.txn, (row.digest, account, message))?,
             false => record::leave(edit.txn, (row.digest, account, message), row.origin)?,
         };
@@ -407,5 +374,36 @@ impl Mailboxes {
             placements,
             exposure,
         }))
+    }
+}
+
+impl Mailboxes {
+    /// Whether a message that was there, with this row, and is there no more was withdrawn, or would be: it is in
+    /// the vault, or a letter that it has is under a seal that holds. Else its owner removed it.
+    pub fn was_withdrawn(
+        &self,
+        account: AccountId,
+        message: MessageId,
+        row: &MessageRow,
+        now: Timestamp,
+    ) -> Result<bool, MailboxError> {
+        transact(&*self.engine, |txn| {
+            let vaulted = vault::get(txn, account, message)?;
+            if vaulted.is_some_and(|vaulted| vaulted.tag != KEPT) {
+                return Ok(Verdict::Abandon(true));
+            }
+            let covers = |seal: &Seal, carriage| seal.covers(account, row.origin, carriage);
+            let seal = find_in(txn, row.letters(), now, covers)?;
+            Ok(Verdict::Abandon(seal.is_some()))
+        })
+    }
+}
+
+pub(crate) fn read_vaulted_key(key: &[u8]) -> Result<(AccountId, MessageId), MailboxError> {
+    let mut parts = tern_store::key::KeyReader::new(key);
+    let tag: Option<[u8; 16]> = parts.array();
+    match (tag, parts.u32(), parts.u64()) {
+        (Some(_), Some(account), Some(message)) => Ok((AccountId(account), MessageId(message))),
+        _ => Err(tern_store::StoreError::Damaged.into()),
     }
 }

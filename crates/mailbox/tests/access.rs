@@ -47,7 +47,7 @@ fn give(house: &House, mailbox: MailboxId, grantee: Grantee, letters: &str) {
 }
 
 fn check(house: &House) {
-    let findings = house.mailboxes.check(&BTreeMap::new()).unwrap();
+    let findings = house.upkeep.check(&BTreeMap::new()).unwrap();
     assert!(findings.is_empty(), "{findings:?}");
 }
 
@@ -196,14 +196,14 @@ fn rights_go_with_who_gave_them_and_with_who_had_them() {
     mailboxes
         .subscribe_foreign(BOB, (ALICE, INBOX), true)
         .unwrap();
-    mailboxes.drop_grants_of(Grantee::Group(TEAM)).unwrap();
+    upkeep.drop_grants_of(Grantee::Group(TEAM)).unwrap();
     let member = Actor {
         account: AccountId(99),
         groups: vec![TEAM],
     };
     assert_eq!(mailboxes.rights(&member, ALICE, INBOX), Ok(Rights::NONE));
     let before = mailboxes.newest_modseq(ALICE).unwrap();
-    mailboxes.remove_account(BOB, house.now).unwrap();
+    upkeep.remove_account(BOB, house.now).unwrap();
     assert_eq!(mailboxes.grants(ALICE, INBOX).unwrap(), []);
     assert!(mailboxes.newest_modseq(ALICE).unwrap() > before);
     assert_eq!(mailboxes.rights(&bob(), ALICE, INBOX), Ok(Rights::NONE));
@@ -212,7 +212,7 @@ fn rights_go_with_who_gave_them_and_with_who_had_them() {
     let house = House::new();
     give(&house, INBOX, Grantee::Account(BOB), "lr");
     give(&house, MailboxId(2), Grantee::Anyone, "lr");
-    house.mailboxes.remove_account(ALICE, house.now).unwrap();
+    house.upkeep.remove_account(ALICE, house.now).unwrap();
     assert_eq!(house.mailboxes.shares(&bob()).unwrap(), BTreeMap::new());
     assert_eq!(
         house.mailboxes.rights(&bob(), ALICE, INBOX),
@@ -466,14 +466,14 @@ fn a_copy_to_ones_own_account_is_covered_as_the_original_and_on_record_in_both()
     let of = |account| copies.iter().find(|copy| copy.account == account).unwrap();
     assert_eq!(of(ALICE).origin, of(BOB).origin);
     assert_eq!(of(BOB).lineage, tern_mailbox::Lineage::Copied);
-    let served = house.mailboxes.exposures(digest).unwrap();
+    let served = house.sealing.exposures(digest).unwrap();
     assert_eq!(served.len(), 2);
     assert!(
         served
             .iter()
             .all(|(.., one)| one.level == ExposureLevel::Downloaded)
     );
-    let ledger = house.mailboxes.ledger(ALICE, placed.message).unwrap();
+    let ledger = house.sealing.ledger(ALICE, placed.message).unwrap();
     assert_eq!(ledger.servings[0].device.reader(), Some(BOB));
     let blobs = [ALICE, BOB].map(|account| {
         let copy = of(account);
@@ -509,8 +509,8 @@ fn readers_push_none_of_an_accounts_own_clients_out() {
     for n in 0..limits::MAX_DEVICES + 10 {
         saw(n, Some(BOB), 10 + n as u64);
     }
-    house.mailboxes.write_devices(Timestamp(u64::MAX)).unwrap();
-    house.mailboxes.write_devices(Timestamp(u64::MAX)).unwrap();
+    house.upkeep.write_devices(Timestamp(u64::MAX)).unwrap();
+    house.upkeep.write_devices(Timestamp(u64::MAX)).unwrap();
     let known = house.mailboxes.devices(ALICE).unwrap();
     let own = known
         .iter()
@@ -663,7 +663,7 @@ fn what_a_reader_calls_their_program_blurs_no_record() {
     }
     serve("Other".into(), Some(AccountId(77))).unwrap();
     serve("Own".into(), None).unwrap();
-    let ledger = house.mailboxes.ledger(ALICE, placed.message).unwrap();
+    let ledger = house.sealing.ledger(ALICE, placed.message).unwrap();
     let readers: Vec<_> = ledger
         .servings
         .iter()

@@ -29,7 +29,7 @@ fn what_was_given_out_after_the_backup_is_not_given_out_again() {
     let before = house.mailboxes.folders(ALICE).unwrap();
     // Cut off in the middle, it is done again.
     for _ in 0..2 {
-        assert_eq!(house.mailboxes.begin_anew(house.now), Ok(2));
+        assert_eq!(house.upkeep.begin_anew(house.now), Ok(2));
         house.check();
     }
     let after = house.mailboxes.folders(ALICE).unwrap();

@@ -70,7 +70,7 @@ fn transfer(from: MailboxId, uids: &[Uid], to: MailboxId) -> Transfer<'_> {
 }
 
 fn check(mailboxes: &Mailboxes) {
-    assert_eq!(mailboxes.check(&BTreeMap::new()).unwrap(), []);
+    assert_eq!(upkeep.check(&BTreeMap::new()).unwrap(), []);
 }
 
 type Shown = BTreeMap<MailboxId, Flags>;
@@ -107,7 +107,7 @@ fn the_largest_message_is_withdrawn_and_comes_back_whole() {
     let copies = [(ALICE, message)];
     let size = std::cell::Cell::new(0);
     let withdrawn = mailboxes.transact(&[ALICE], |txn| {
-        let gone = mailboxes.withdraw_in(txn, &copies, TAG, NOW);
+        let gone = sealing.withdraw_in(txn, &copies, TAG, NOW);
         size.set(txn.size());
         gone.map(Verdict::Commit)
     });
@@ -117,19 +117,19 @@ fn the_largest_message_is_withdrawn_and_comes_back_whole() {
     );
     assert!(size.get() <= limits::MAX_VAULTED_BYTES, "{}", size.get());
     check(&mailboxes);
-    let vaulted = mailboxes.vaulted(TAG, None, 10).unwrap();
-    let kept = mailboxes.vaulted_placements(&vaulted[0]).unwrap();
+    let vaulted = sealing.vaulted(TAG, None, 10).unwrap();
+    let kept = sealing.vaulted_placements(&vaulted[0]).unwrap();
     let kept: Shown = kept.into_iter().map(|p| (p.mailbox, p.flags)).collect();
     assert_eq!(kept, before);
     let restored = mailboxes.transact(&[ALICE], |txn| {
-        let back = mailboxes.restore_in(txn, ALICE, message);
+        let back = sealing.restore_in(txn, ALICE, message);
         size.set(txn.size());
         back.map(Verdict::Commit)
     });
     assert!(restored.unwrap().is_some());
     assert!(size.get() <= limits::MAX_VAULTED_BYTES, "{}", size.get());
     assert_eq!(shown(&mailboxes, message), before);
-    assert_eq!(mailboxes.vaulted(TAG, None, 10).unwrap(), []);
+    assert_eq!(sealing.vaulted(TAG, None, 10).unwrap(), []);
     check(&mailboxes);
 }
 
@@ -156,7 +156,7 @@ fn a_withdrawal_of_many_stops_in_time_and_goes_on() {
     let (mut rest, mut chunks) = (copies.as_slice(), 0);
     while !rest.is_empty() {
         let gone = mailboxes.transact(&[ALICE], |txn| {
-            mailboxes
+            sealing
                 .withdraw_in(txn, rest, TAG, NOW)
                 .map(Verdict::Commit)
         });

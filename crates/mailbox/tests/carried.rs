@@ -87,11 +87,11 @@ fn what_carries_a_sealed_letter_is_hidden_withdrawn_and_comes_back_whole() {
     assert_eq!(house.mailboxes.carriers(digest).unwrap(), []);
     house.check();
     let unseal = |txn: &mut Transaction<'_>| {
-        let unsealed = house.mailboxes.unseal_in(txn, digest, TAG);
+        let unsealed = house.sealing.unseal_in(txn, digest, TAG);
         unsealed.map(Verdict::Commit)
     };
     house.mailboxes.transact(&[], unseal).unwrap();
-    house.mailboxes.reload_seal(digest, TAG).unwrap();
+    house.sealing.reload_seal(digest, TAG).unwrap();
     house.restore_all();
     assert_eq!(house.mailboxes.carriers(digest).unwrap().len(), 3);
     let back = house.mailboxes.message(BOB, his.message).unwrap();
@@ -125,7 +125,7 @@ fn what_was_withdrawn_before_takes_no_room_from_what_arrives() {
     }
     let digest = house.seal(&letter(1), Cover::Except([].into()));
     assert_eq!(withdraw_carriers(&house, digest), most);
-    let vaulted = |house: &House| house.mailboxes.vaulted(TAG, None, 1_000).unwrap().len();
+    let vaulted = |house: &House| house.sealing.vaulted(TAG, None, 1_000).unwrap().len();
     for n in most..2 * most + 4 {
         house.append(BOB, INBOX, &forward(n, &[letter(1)]));
         assert_eq!(vaulted(&house), n + 1);
@@ -161,7 +161,7 @@ fn a_seal_of_the_letter_alone_leaves_what_carries_it() {
         until: Timestamp(u64::MAX),
     };
     let sealed = house
-        .mailboxes
+        .sealing
         .seal(digest, seal, |_| Ok::<_, MailboxError>(()));
     assert_eq!(sealed, Ok(()));
     assert!(house.mailboxes.message(BOB, his.message).is_ok());
@@ -188,7 +188,7 @@ fn ordinary_mail_has_no_rows_of_what_it_carries_and_the_most_has_a_bounded_numbe
         .unwrap();
     assert_eq!(gone.len(), 1);
     assert_eq!(carrier_rows(&house), 1);
-    house.mailboxes.remove_account(BOB, house.now).unwrap();
+    house.upkeep.remove_account(BOB, house.now).unwrap();
     assert_eq!(carrier_rows(&house), 0);
     house.check();
 }
@@ -215,7 +215,7 @@ fn nothing_of_it_is_put_on_record_as_served_under_a_seal() {
     let digest = house.seal(&letter(1), Cover::Except([].into()));
     assert_eq!(serve(ExposureLevel::Body), Err(MailboxError::Sealed));
     let carriers = house.mailboxes.carriers(digest).unwrap();
-    let exposures = house.mailboxes.exposures_of(&carriers).unwrap();
+    let exposures = house.sealing.exposures_of(&carriers).unwrap();
     assert_eq!(exposures[0].as_ref().unwrap().level, ExposureLevel::Headers);
     house.check();
 }

@@ -69,7 +69,7 @@ impl<'a> Copy<'a> {
             account, message, ..
         } = self.served;
         let mailboxes = &self.house.mailboxes;
-        mailboxes.ledger(account, message).unwrap()
+        sealing.ledger(account, message).unwrap()
     }
 }
 
@@ -110,7 +110,7 @@ fn each_client_has_its_own_times_and_its_own_share() {
     ];
     assert_eq!(told, expect);
     assert_eq!(ledger.others, None);
-    let exposures = house.mailboxes.exposures(copy.served.digest).unwrap();
+    let exposures = house.sealing.exposures(copy.served.digest).unwrap();
     let most = &exposures[0].2;
     assert_eq!((most.level, most.at.0), (ExposureLevel::Body, 20));
 }

@@ -188,7 +188,7 @@ impl Both {
         let there = self.there();
         match step {
             Step::Restore => {
-                let back = self.house.mailboxes.vaulted(house::TAG, None, 100).unwrap();
+                let back = self.house.sealing.vaulted(house::TAG, None, 100).unwrap();
                 self.house.restore_all();
                 for copy in back {
                     self.copies.get_mut(&copy.message).unwrap().0 = true;
@@ -235,7 +235,7 @@ impl Both {
 
     fn compare(&self) {
         let mailboxes = &self.house.mailboxes;
-        let exposures = mailboxes.exposures(self.digest).unwrap();
+        let exposures = sealing.exposures(self.digest).unwrap();
         let told: Vec<_> = exposures
             .iter()
             .map(|(_, id, most)| (*id, most.level, most.at.0, most.client.clone()))
@@ -250,7 +250,7 @@ impl Both {
             .collect();
         assert_eq!(told, expect);
         for (id, (_, plain)) in &self.copies {
-            let ledger = mailboxes.ledger(ALICE, *id).unwrap();
+            let ledger = sealing.ledger(ALICE, *id).unwrap();
             assert_eq!(ledger.others, None);
             let told: Vec<_> = ledger
                 .servings

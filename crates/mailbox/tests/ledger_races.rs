@@ -108,7 +108,7 @@ impl One {
     fn seal(&self) {
         let seal = seal_over(Cover::Except([].into()), NOW);
         let sealed = self
-            .mailboxes
+            .sealing
             .seal(self.digest, seal, |_| Ok::<_, MailboxError>(()));
         sealed.unwrap();
     }
@@ -117,8 +117,8 @@ impl One {
     fn withdraw(&self) {
         let copies = [(BOB, self.served.message)];
         let work = |txn: &mut tern_store::Transaction<'_>| {
-            let gone = self.mailboxes.withdraw_in(txn, &copies, TAG, NOW)?;
-            self.mailboxes.settle_seal_in(txn, self.digest, TAG)?;
+            let gone = self.sealing.withdraw_in(txn, &copies, TAG, NOW)?;
+            self.sealing.settle_seal_in(txn, self.digest, TAG)?;
             Ok::<_, MailboxError>(tern_store::Verdict::Commit(gone.len()))
         };
         assert_eq!(self.mailboxes.transact(&[BOB], work), Ok(1));
@@ -126,10 +126,10 @@ impl One {
 
     /// How many copies of the letter are on record as served.
     fn on_record(&self) -> usize {
-        let findings = self.mailboxes.check(&Default::default()).unwrap();
+        let findings = self.upkeep.check(&Default::default()).unwrap();
         assert!(findings.is_empty(), "{findings:?}");
-        let ledger = self.mailboxes.ledger(BOB, self.served.message).unwrap();
-        let exposures = self.mailboxes.exposures(self.digest).unwrap();
+        let ledger = self.sealing.ledger(BOB, self.served.message).unwrap();
+        let exposures = self.sealing.exposures(self.digest).unwrap();
         assert_eq!(ledger.servings.len(), exposures.len());
         exposures.len()
     }
@@ -253,7 +253,7 @@ fn what_was_served_before_the_seal_is_told_by_the_withdrawal() {
     one.seal();
     let copies = [(BOB, one.served.message)];
     let gone = one.mailboxes.transact(&[BOB], |txn| {
-        one.mailboxes
+        one.sealing
             .withdraw_in(txn, &copies, TAG, NOW)
             .map(tern_store::Verdict::Commit)
     });
@@ -267,7 +267,7 @@ fn a_message_found_before_a_seal_that_is_over_already_is_not_served() {
     let one = One::new();
     one.seal();
     one.withdraw();
-    one.mailboxes.forget_over(NOW).unwrap();
+    one.sealing.forget_over(NOW).unwrap();
     assert_eq!(one.record(), Err(MailboxError::Sealed));
     assert_eq!(one.on_record(), 0);
 }
@@ -299,7 +299,7 @@ fn clients_are_told_apart_by_version_and_too_many_are_counted_together() {
             .record_served(&[served], &viewer, at)
             .unwrap();
     }
-    let ledger = house.mailboxes.ledger(ALICE, his.message).unwrap();
+    let ledger = house.sealing.ledger(ALICE, his.message).unwrap();
     assert_eq!(ledger.servings.len(), most);
     assert_eq!(ledger.servings[1].client, "Mua 1");
     let others = ledger.others.unwrap();

@@ -84,7 +84,7 @@ fn digest() -> ContentDigest {
 
 fn withdraw(mailboxes: &Mailboxes, copy: (AccountId, MessageId)) -> bool {
     let gone = mailboxes.transact(&[copy.0], |txn| {
-        mailboxes
+        sealing
             .withdraw_in(txn, &[copy], TAG, NOW)
             .map(Verdict::Commit)
     });
@@ -93,15 +93,13 @@ fn withdraw(mailboxes: &Mailboxes, copy: (AccountId, MessageId)) -> bool {
 
 fn restore(mailboxes: &Mailboxes, copy: (AccountId, MessageId)) -> Option<Vec<(MailboxId, Uid)>> {
     let back = mailboxes.transact(&[copy.0], |txn| {
-        mailboxes
-            .restore_in(txn, copy.0, copy.1)
-            .map(Verdict::Commit)
+        sealing.restore_in(txn, copy.0, copy.1).map(Verdict::Commit)
     });
     back.unwrap()
 }
 
 fn check(mailboxes: &Mailboxes) {
-    assert_eq!(mailboxes.check(&BTreeMap::new()).unwrap(), []);
+    assert_eq!(upkeep.check(&BTreeMap::new()).unwrap(), []);
 }
 
 /// Runs `work`, whose commits from number `cut` on are refused; true if it got through.
@@ -153,7 +151,7 @@ fn what_went_with_its_folder_is_not_withdrawn_and_never_back() {
             elsewhere.then_some(1),
             "only what was still in the inbox"
         );
-        mailboxes.finish_deletions(NOW).unwrap();
+        upkeep.finish_deletions(NOW).unwrap();
         let left = mailboxes.view(ALICE, INBOX).unwrap().len();
         assert_eq!(left, usize::from(elsewhere));
         check(&mailboxes);
@@ -181,12 +179,12 @@ fn a_deletion_that_fails_keeps_no_other_from_being_finished() {
     write(&|_| vec![0xff; 3]);
     let emptying = |account| mailboxes.is_emptying(account).unwrap();
     assert_eq!(
-        mailboxes.finish_deletions(NOW),
+        upkeep.finish_deletions(NOW),
         Err(MailboxError::Store(StoreError::Damaged))
     );
     assert_eq!((emptying(ALICE), emptying(BOB)), (true, false));
     write(&|row| row.to_vec());
-    mailboxes.finish_deletions(NOW).unwrap();
+    upkeep.finish_deletions(NOW).unwrap();
     assert!(!emptying(ALICE));
     check(&mailboxes);
 }
@@ -220,7 +218,7 @@ fn nothing_is_left_of_an_account_but_what_was_withdrawn() {
     for cut in 0.. {
         let (engine, mailboxes) = house();
         let withdrawn = furnished(&mailboxes);
-        let done = cut_off(&engine, cut, || mailboxes.remove_account(ALICE, NOW));
+        let done = cut_off(&engine, cut, || upkeep.remove_account(ALICE, NOW));
         let mailboxes = open(&engine);
         check(&mailboxes);
         if cut > 0 {
@@ -232,17 +230,17 @@ fn nothing_is_left_of_an_account_but_what_was_withdrawn() {
             );
             assert_eq!(mailboxes.folders(ALICE).unwrap(), []);
         }
-        mailboxes.finish_deletions(NOW).unwrap();
-        mailboxes.remove_account(ALICE, NOW).unwrap();
+        upkeep.finish_deletions(NOW).unwrap();
+        upkeep.remove_account(ALICE, NOW).unwrap();
         assert_eq!(rows_of_alice(&engine), [0x1c, 0x65], "the vault");
         let copies = mailboxes.copies(digest()).unwrap();
         assert!(copies.iter().all(|copy| copy.account == BOB) && copies.len() == 1);
         // Evidence: there, readable for whoever may, and nobody's to have back.
-        let vaulted = mailboxes.vaulted(TAG, None, 10).unwrap();
+        let vaulted = sealing.vaulted(TAG, None, 10).unwrap();
         assert_eq!(vaulted.len(), 1);
         assert_eq!(restore(&mailboxes, (ALICE, withdrawn)), None);
-        assert_eq!(mailboxes.vaulted(TAG, None, 10).unwrap(), vaulted);
-        mailboxes.collect_all().unwrap();
+        assert_eq!(sealing.vaulted(TAG, None, 10).unwrap(), vaulted);
+        upkeep.collect_all().unwrap();
         check(&mailboxes);
         if done {
             assert!(cut > 5, "{cut} commits");
@@ -255,7 +253,7 @@ fn nothing_is_left_of_an_account_but_what_was_withdrawn() {
 fn a_withdrawal_from_an_account_on_its_way_out_finds_it_deleted() {
     let (engine, mailboxes) = house();
     let placed = deliver(&mailboxes, ALICE);
-    assert!(!cut_off(&engine, 1, || mailboxes.remove_account(ALICE, NOW)));
+    assert!(!cut_off(&engine, 1, || upkeep.remove_account(ALICE, NOW)));
     assert!(!withdraw(&mailboxes, (ALICE, placed.message)));
     assert_eq!(
         mailboxes.copies(digest()).unwrap(),
@@ -263,7 +261,7 @@ fn a_withdrawal_from_an_account_on_its_way_out_finds_it_deleted() {
         "it is not found again"
     );
     check(&mailboxes);
-    mailboxes.finish_deletions(NOW).unwrap();
+    upkeep.finish_deletions(NOW).unwrap();
     assert_eq!(rows_of_alice(&engine), []);
     check(&mailboxes);
 }
@@ -272,10 +270,10 @@ fn a_withdrawal_from_an_account_on_its_way_out_finds_it_deleted() {
 fn the_check_notices_what_was_left_behind() {
     let (engine, mailboxes) = house();
     furnished(&mailboxes);
-    let findings = mailboxes.check_accounts(&BTreeSet::from([BOB])).unwrap();
+    let findings = upkeep.check_accounts(&BTreeSet::from([BOB])).unwrap();
     assert_eq!(findings.len(), 1, "{findings:?}");
     assert_eq!(
-        mailboxes.check_accounts(&BTreeSet::from([ALICE, BOB])),
+        upkeep.check_accounts(&BTreeSet::from([ALICE, BOB])),
         Ok(vec![])
     );
     // Its head alone is gone.
@@ -284,7 +282,7 @@ fn the_check_notices_what_was_left_behind() {
         Ok::<_, tern_store::StoreError>(Verdict::Commit(()))
     })
     .unwrap();
-    let findings = mailboxes.check(&BTreeMap::new()).unwrap();
+    let findings = upkeep.check(&BTreeMap::new()).unwrap();
     for name in [
         "mailbox",
         "counters",
@@ -304,7 +302,7 @@ fn the_check_notices_what_was_left_behind() {
         Ok::<_, tern_store::StoreError>(Verdict::Commit(()))
     })
     .unwrap();
-    let more = mailboxes.check(&BTreeMap::new()).unwrap();
+    let more = upkeep.check(&BTreeMap::new()).unwrap();
     assert_eq!(more.len(), findings.len() + 1);
 }
 
@@ -320,14 +318,14 @@ fn the_check_notices_what_a_purge_would_have_left() {
     mailboxes
         .expunge(&Access::owner(ALICE, INBOX), &[copy.uid], false, NOW)
         .unwrap();
-    mailboxes.collect_all().unwrap();
+    upkeep.collect_all().unwrap();
     check(&mailboxes);
     assert_eq!(engine.blob_piece_count(), 0);
     let left = |write: &dyn Fn(&mut Batch)| {
         let mut batch = Batch::new();
         write(&mut batch);
         engine.commit(batch).unwrap();
-        let found = mailboxes.check(&BTreeMap::new()).unwrap();
+        let found = upkeep.check(&BTreeMap::new()).unwrap();
         found.into_iter().map(|found| found.0).collect::<Vec<_>>()
     };
     let found = left(&|batch| batch.put_blob_piece(BlobId([3; 32]), 0, b"text".to_vec()));
@@ -366,7 +364,7 @@ fn the_check_notices_what_a_purge_would_have_left() {
 fn what_a_client_brings_and_what_is_made_of_what_was_served_is_exposed() {
     let (_, mailboxes) = house();
     let exposed = |copy: &Placed| -> Option<Exposure> {
-        let all = mailboxes.exposures(digest()).unwrap();
+        let all = sealing.exposures(digest()).unwrap();
         let is_it = |of: &AccountId, id: &MessageId| (*of, *id) == (copy.account, copy.message);
         let found = all.into_iter().find(|(of, id, _)| is_it(of, id));
         found.map(|(_, _, exposure)| exposure)

@@ -82,7 +82,7 @@ fn what_is_brought_and_removed_again_is_bounded_by_the_quota_too() {
         bring(&house, BOB, large(number)).unwrap();
     }
     house.now = house.now.plus_millis(limits::UNREFERENCED_GRACE_MS);
-    house.mailboxes.collect(house.now, 100).unwrap();
+    house.upkeep.collect(house.now, 100).unwrap();
     house
         .mailboxes
         .expunge(&Access::owner(ALICE, INBOX), &[Uid(11)], false, house.now)

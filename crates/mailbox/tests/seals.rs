@@ -57,13 +57,13 @@ fn a_failed_seal_hides_nothing() {
         until: Timestamp(u64::MAX),
     };
     let fail = |_: &mut tern_store::Transaction<'_>| Err::<(), _>(MailboxError::NoAccount);
-    assert!(house.mailboxes.seal(digest, seal.clone(), fail).is_err());
+    assert!(house.sealing.seal(digest, seal.clone(), fail).is_err());
     assert!(house.mailboxes.message(BOB, his.message).is_ok());
     house.engine.set_fault_hook(Some(Box::new(|_| {
         Some(tern_store::mem::Injected::UnknownApplied)
     })));
     let unknown = house
-        .mailboxes
+        .sealing
         .seal(digest, seal, |_| Ok::<_, MailboxError>(()));
     assert_eq!(unknown, Err(MailboxError::Store(StoreError::Unknown)));
     house.engine.set_fault_hook(None);
@@ -140,7 +140,7 @@ fn what_arrives_under_a_seal_is_accepted_and_never_shown() {
         Uid(2),
         "the UID is not used again"
     );
-    let vaulted = house.mailboxes.vaulted(TAG, None, 10).unwrap();
+    let vaulted = house.sealing.vaulted(TAG, None, 10).unwrap();
     assert!(vaulted.len() == 1 && vaulted[0].row.late);
     house.check();
     house.restore_all();
@@ -169,14 +169,14 @@ fn a_flood_of_what_is_sealed_is_stopped_and_a_bounded_part_of_it_kept() {
         rows.push(count(&house));
     }
     assert!(house.uids(BOB, INBOX).is_empty());
-    let kept = house.mailboxes.vaulted(TAG, None, 1_000).unwrap();
+    let kept = house.sealing.vaulted(TAG, None, 1_000).unwrap();
     assert_eq!(kept.len(), most);
-    assert_eq!(house.mailboxes.late_copies(TAG, 1_000).unwrap().len(), most);
+    assert_eq!(house.sealing.late_copies(TAG, 1_000).unwrap().len(), most);
     // What is left of a further one is that its UID was given out: one row of the change log.
     assert!(rows[most - 1] > empty + 3 * most);
     assert_eq!(rows[most + 19] - rows[most - 1], 20);
     assert_eq!(house.append(ALICE, INBOX, &letter(1)).sealed, Some(TAG));
-    let kept = house.mailboxes.vaulted(TAG, None, 1_000).unwrap();
+    let kept = house.sealing.vaulted(TAG, None, 1_000).unwrap();
     assert_eq!(kept.len(), most + 1, "another account's");
     house.check();
 }
@@ -190,30 +190,30 @@ fn a_settled_seal_is_asked_for_as_long_as_it_keeps_out_and_no_longer() {
     let until = house.now.plus_millis(1_000);
     let seal = |cover| seal_over(cover, until);
     let sealed = house
-        .mailboxes
+        .sealing
         .seal(digest, seal(Cover::Except([].into())), |_| {
             Ok::<_, MailboxError>(())
         });
     assert_eq!(sealed, Ok(()));
     // Another try under the same tag fails: what is durable is what is asked.
     let failed = house
-        .mailboxes
+        .sealing
         .seal(digest, seal(Cover::Only([].into())), |_| {
             Err::<(), _>(MailboxError::NoMessage)
         });
     assert_eq!(failed, Err(MailboxError::NoMessage));
     let is_sealed = |house: &House| house.mailboxes.is_sealed(BOB, &row);
     assert!(is_sealed(&house));
-    house.mailboxes.forget_over(until).unwrap();
+    house.sealing.forget_over(until).unwrap();
     assert!(is_sealed(&house), "copies may still be in mailboxes");
     let settle = |txn: &mut tern_store::Transaction<'_>| {
-        let settled = house.mailboxes.settle_seal_in(txn, digest, TAG);
+        let settled = house.sealing.settle_seal_in(txn, digest, TAG);
         settled.map(Verdict::Commit)
     };
     house.mailboxes.transact(&[], settle).unwrap();
-    house.mailboxes.forget_over(house.now).unwrap();
+    house.sealing.forget_over(house.now).unwrap();
     assert!(is_sealed(&house), "a reader may hold the row of one");
-    house.mailboxes.forget_over(until).unwrap();
+    house.sealing.forget_over(until).unwrap();
     house.now = until;
     let late = house.append(BOB, INBOX, &letter(1));
     assert_eq!(late.sealed, None);
@@ -251,7 +251,7 @@ fn exposure_is_recorded_and_refused_under_a_seal() {
     serve(ExposureLevel::Headers, 1).unwrap();
     serve(ExposureLevel::Body, 2).unwrap();
     serve(ExposureLevel::Headers, 3).unwrap();
-    let exposures = house.mailboxes.exposures(digest).unwrap();
+    let exposures = house.sealing.exposures(digest).unwrap();
     assert_eq!(exposures.len(), 1);
     assert_eq!(
         (exposures[0].2.level, exposures[0].2.at),
@@ -263,7 +263,7 @@ fn exposure_is_recorded_and_refused_under_a_seal() {
         Err(MailboxError::Sealed)
     );
     assert_eq!(
-        house.mailboxes.exposures(digest).unwrap()[0].2.level,
+        house.sealing.exposures(digest).unwrap()[0].2.level,
         ExposureLevel::Body
     );
 }
@@ -308,12 +308,12 @@ fn one_letter_has_room_for_thousands_of_seals_and_arrivals_read_those_that_hold(
             until: untils[usize::from(n)],
         };
         let sealed = house
-            .mailboxes
+            .sealing
             .seal(digest, seal, |_| Ok::<_, MailboxError>(()));
         assert_eq!(sealed, Ok(()));
     }
     assert_eq!(seal_tags(&house, digest).len(), 2_000);
-    let last = house.mailboxes.seal_of(digest, tag(SEALS - 1)).unwrap();
+    let last = house.sealing.seal_of(digest, tag(SEALS - 1)).unwrap();
     assert_eq!(last.unwrap().until, untils[usize::from(SEALS) - 1]);
     // The next one is found among them, and another account's arrival passes.
     house.seal(&letter(1), Cover::Only([BOB.0].into()));
@@ -323,9 +323,9 @@ fn one_letter_has_room_for_thousands_of_seals_and_arrivals_read_those_that_hold(
         house.mailboxes.message(BOB, his.message),
         Err(MailboxError::Sealed)
     );
-    house.mailboxes.forget_over(untils[0]).unwrap();
+    house.sealing.forget_over(untils[0]).unwrap();
     assert_eq!(seal_rows(&house, digest), 1_001, "half of them are over");
-    house.mailboxes.forget_over(untils[1]).unwrap();
+    house.sealing.forget_over(untils[1]).unwrap();
     assert_eq!(seal_rows(&house, digest), 1);
     assert_eq!(seal_tags(&house, digest), [TAG]);
     assert_eq!(house.append(BOB, INBOX, &letter(1)).sealed, Some(TAG));
@@ -334,7 +334,7 @@ fn one_letter_has_room_for_thousands_of_seals_and_arrivals_read_those_that_hold(
 
 fn seal_tags(house: &House, digest: ContentDigest) -> Vec<tern_mailbox::SealTag> {
     let look = |txn: &mut tern_store::Transaction<'_>| {
-        let tags = house.mailboxes.seal_tags_in(txn, digest);
+        let tags = house.sealing.seal_tags_in(txn, digest);
         tags.map(Verdict::Abandon)
     };
     house.mailboxes.transact(&[], look).unwrap()
@@ -346,22 +346,22 @@ fn what_is_kept_under_a_seal_that_was_taken_away_is_found_by_its_tag() {
     let digest = house.seal(&letter(1), Cover::Except([].into()));
     let late = house.append(BOB, INBOX, &letter(1));
     let unseal = |txn: &mut tern_store::Transaction<'_>| {
-        let unsealed = house.mailboxes.unseal_in(txn, digest, TAG);
+        let unsealed = house.sealing.unseal_in(txn, digest, TAG);
         unsealed.map(Verdict::Commit)
     };
     house.mailboxes.transact(&[], unseal).unwrap();
-    house.mailboxes.reload_seal(digest, TAG).unwrap();
-    house.mailboxes.forget_over(house.now).unwrap();
+    house.sealing.reload_seal(digest, TAG).unwrap();
+    house.sealing.forget_over(house.now).unwrap();
     assert_eq!(seal_tags(&house, digest), [TAG]);
     let restore = |txn: &mut tern_store::Transaction<'_>| {
-        let kept = house.mailboxes.vaulted_of_in(txn, TAG, BOB)?;
+        let kept = house.sealing.vaulted_of_in(txn, TAG, BOB)?;
         let kept: Vec<_> = kept.iter().map(|copy| copy.message).collect();
         assert_eq!(kept, [late.message]);
-        let restored = house.mailboxes.restore_in(txn, BOB, late.message);
+        let restored = house.sealing.restore_in(txn, BOB, late.message);
         restored.map(Verdict::Commit)
     };
     assert!(house.mailboxes.transact(&[BOB], restore).unwrap().is_some());
-    house.mailboxes.forget_over(house.now).unwrap();
+    house.sealing.forget_over(house.now).unwrap();
     assert_eq!(seal_tags(&house, digest), []);
     house.check();
 }
@@ -372,23 +372,23 @@ fn the_tag_of_a_seal_that_is_over_is_known_while_copies_are_kept_under_it() {
     let digest = house.seal(&letter(1), Cover::Except([].into()));
     let late = house.append(BOB, INBOX, &letter(1));
     let settle = |txn: &mut tern_store::Transaction<'_>| {
-        let settled = house.mailboxes.settle_seal_in(txn, digest, TAG);
+        let settled = house.sealing.settle_seal_in(txn, digest, TAG);
         settled.map(Verdict::Commit)
     };
     house.mailboxes.transact(&[], settle).unwrap();
     let over = Timestamp(u64::MAX);
-    house.mailboxes.forget_over(over).unwrap();
-    assert_eq!(house.mailboxes.seal_of(digest, TAG), Ok(None));
+    house.sealing.forget_over(over).unwrap();
+    assert_eq!(house.sealing.seal_of(digest, TAG), Ok(None));
     assert_eq!(seal_tags(&house, digest), [TAG]);
     let purge = |txn: &mut tern_store::Transaction<'_>| {
-        let purged = house.mailboxes.purge_in(txn, BOB, late.message, over);
+        let purged = house.sealing.purge_in(txn, BOB, late.message, over);
         purged.map(Verdict::Commit)
     };
     assert_eq!(
         house.mailboxes.transact(&[BOB], purge),
         Ok(tern_mailbox::Purged::Gone)
     );
-    house.mailboxes.forget_over(over).unwrap();
+    house.sealing.forget_over(over).unwrap();
     assert_eq!(seal_tags(&house, digest), []);
     house.check();
 }
@@ -418,7 +418,7 @@ fn a_seal_that_falls_while_a_copy_lands_is_a_conflict_whatever_was_sealed_before
         attempts += 1;
         if attempts == 1 {
             let unseal = |txn: &mut tern_store::Transaction<'_>| {
-                let unsealed = house.mailboxes.unseal_in(txn, digest, TAG);
+                let unsealed = house.sealing.unseal_in(txn, digest, TAG);
                 unsealed.map(Verdict::Commit)
             };
             house.mailboxes.transact(&[], unseal).unwrap();
@@ -450,7 +450,7 @@ fn what_arrives_in_one_transaction_counts_together() {
     let landings = vec![landing; most + 5];
     let placed = house.mailboxes.land(&prepared, &landings, house.now);
     assert!(placed.unwrap().iter().all(Result::is_ok));
-    let kept = house.mailboxes.vaulted(TAG, None, 1_000).unwrap();
+    let kept = house.sealing.vaulted(TAG, None, 1_000).unwrap();
     assert_eq!(kept.len(), most);
     house.check();
 }

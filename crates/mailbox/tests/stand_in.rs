@@ -27,7 +27,7 @@ fn seal(house: &House, part: Option<u8>, tag: SealTag, active: bool) -> ContentD
         until: Timestamp(u64::MAX),
     };
     let done = house
-        .mailboxes
+        .sealing
         .seal(digest, seal, |_| Ok::<_, MailboxError>(()));
     done.unwrap();
     digest
@@ -47,9 +47,7 @@ fn reduced(house: &House, digest: ContentDigest, parts: &[u8]) -> Prepared {
 fn stand_in(house: &House, message: MessageId, prepared: &Prepared) -> Option<StandIn> {
     let work = |txn: &mut Transaction<'_>| {
         let of = (BOB, message);
-        let placed = house
-            .mailboxes
-            .stand_in_for_in(txn, of, prepared, house.now);
+        let placed = house.sealing.stand_in_for_in(txn, of, prepared, house.now);
         placed.map(Verdict::Commit)
     };
     house.mailboxes.transact(&[BOB], work).unwrap()
@@ -141,7 +139,7 @@ fn what_was_served_of_the_one_was_served_of_the_other() {
     house.withdraw_all(digest);
     stand_in(&house, his.message, &reduced(&house, digest, &[1])).unwrap();
     let carriers = house.mailboxes.carriers(digest).unwrap();
-    let exposures = house.mailboxes.exposures_of(&carriers).unwrap();
+    let exposures = house.sealing.exposures_of(&carriers).unwrap();
     let levels: Vec<_> = exposures.iter().flatten().map(|one| one.level).collect();
     assert_eq!(
         levels,
@@ -164,7 +162,7 @@ fn under_another_seal_it_is_not_shown() {
         let placed = stand_in(&house, his.message, &reduced(&house, digest, &[1])).unwrap();
         assert_eq!(placed.sealed, (!shown).then_some(OTHER), "{part:?}");
         assert_eq!(house.uids(BOB, INBOX).len(), usize::from(shown));
-        let kept = house.mailboxes.in_vault(BOB, placed.message).unwrap();
+        let kept = house.sealing.in_vault(BOB, placed.message).unwrap();
         assert_eq!(kept.is_some_and(|row| row.late && row.tag == OTHER), !shown);
         // No later message has its id.
         assert!(house.append(BOB, INBOX, &letter(2)).message > placed.message);
@@ -180,7 +178,7 @@ fn of_what_is_no_longer_in_the_vault_nothing_takes_the_place() {
     let prepared = reduced(&house, digest, &[1]);
     assert_eq!(stand_in(&house, his.message, &prepared), None);
     house.withdraw_all(digest);
-    house.mailboxes.remove_account(BOB, house.now).unwrap();
+    house.upkeep.remove_account(BOB, house.now).unwrap();
     assert_eq!(stand_in(&house, his.message, &prepared), None);
     house.check();
 }

@@ -167,7 +167,7 @@ fn history(seed: u64) -> usize {
     for number in 0..80 {
         act(&mut house, &mut dice, &boxes, number);
         if dice.below(4) == 0 {
-            house.mailboxes.trim_logs().unwrap();
+            house.upkeep.trim_logs().unwrap();
             let head = house.mailboxes.account_head(ALICE).unwrap();
             assert!(head.logged <= MOST, "{} changes", head.logged);
         }
@@ -178,7 +178,7 @@ fn history(seed: u64) -> usize {
             account.sync(&house);
         }
     }
-    house.mailboxes.trim_logs().unwrap();
+    house.upkeep.trim_logs().unwrap();
     followers
         .iter_mut()
         .for_each(|follower| follower.sync(&house));
@@ -201,15 +201,15 @@ fn a_log_within_its_bound_is_left_alone_and_every_account_has_its_turn() {
     let mut house = house();
     let logged = |house: &House, account| house.mailboxes.account_head(account).unwrap().logged;
     let (alice, bob) = (logged(&house, ALICE), logged(&house, BOB));
-    assert_eq!(house.mailboxes.trim_logs(), Ok(0));
+    assert_eq!(house.upkeep.trim_logs(), Ok(0));
     assert_eq!((logged(&house, ALICE), logged(&house, BOB)), (alice, bob));
     for number in 0..20 {
         house.append(ALICE, INBOX, &letter(number));
         house.append(BOB, INBOX, &letter(number));
     }
-    assert_eq!(house.mailboxes.trim_logs(), Ok(2));
+    assert_eq!(house.upkeep.trim_logs(), Ok(2));
     assert_eq!((logged(&house, ALICE), logged(&house, BOB)), (MOST, MOST));
-    assert_eq!(house.mailboxes.trim_logs(), Ok(0));
+    assert_eq!(house.upkeep.trim_logs(), Ok(0));
     // The last modseqs are where they were: whoever is up to date is told nothing.
     let newest = house.mailboxes.newest_modseq(ALICE).unwrap();
     assert_eq!(

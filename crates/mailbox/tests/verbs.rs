@@ -43,7 +43,7 @@ fn what_is_read_slowly_and_removed_meanwhile_is_gone_and_not_damaged() {
     // Whoever began before goes on for as long as the content is kept.
     let read = |house: &House| house.mailboxes.read(ALICE, &row, 0..u64::MAX);
     assert_eq!(read(&house).unwrap().0, letter(1));
-    house.mailboxes.collect_all().unwrap();
+    house.upkeep.collect_all().unwrap();
     let gone = read(&house);
     assert!(matches!(gone, Err(MailboxError::NoMessage)), "{gone:?}");
     house.check();
@@ -77,12 +77,12 @@ fn large_content_is_staged_read_in_ranges_and_collected() {
             .unwrap();
     }
     assert_eq!(
-        house.mailboxes.collect(house.now, 10),
+        house.upkeep.collect(house.now, 10),
         Ok(0),
         "within the grace time"
     );
     house.check();
-    assert_eq!(house.mailboxes.collect_all(), Ok(1));
+    assert_eq!(house.upkeep.collect_all(), Ok(1));
     assert_eq!(house.engine.blob_piece_count(), 0);
     house.check();
 }
@@ -445,7 +445,7 @@ fn random_histories_keep_every_invariant() {
             }
         }
         house.check();
-        house.mailboxes.collect_all().unwrap();
+        house.upkeep.collect_all().unwrap();
         house.check();
     }
 }
@@ -492,12 +492,12 @@ fn step(house: &mut House, dice: &mut SeededEntropy, boxes: &[MailboxId; 3]) {
             house.withdraw_all(digest);
             let unseal = |txn: &mut tern_store::Transaction<'_>| {
                 house
-                    .mailboxes
+                    .sealing
                     .unseal_in(txn, digest, TAG)
                     .map(Verdict::Commit)
             };
             house.mailboxes.transact(&[], unseal).unwrap();
-            house.mailboxes.forget_seal(digest, TAG);
+            house.sealing.forget_seal(digest, TAG);
             if dice.below(2) == 0 {
                 house.restore_all();
             }
@@ -571,17 +571,15 @@ fn an_upload_comes_in_pieces_and_is_there_whole_for_a_day() {
     let day = 24 * 3_600_000;
     assert_eq!(
         house
-            .mailboxes
+            .upkeep
             .expire_uploads(house.now.plus_millis(day - 1), 9),
         Ok(0)
     );
     assert_eq!(
-        house
-            .mailboxes
-            .expire_uploads(house.now.plus_millis(day), 9),
+        house.upkeep.expire_uploads(house.now.plus_millis(day), 9),
         Ok(1)
     );
-    house.mailboxes.collect_all().unwrap();
+    house.upkeep.collect_all().unwrap();
     house.check();
 }
 
@@ -601,9 +599,9 @@ fn uploads_of_an_account_are_bounded_and_go_with_it() {
         .upload_more(&mut upload, b"0123456789")
         .unwrap();
     let done = house.mailboxes.finish_upload(upload, house.now).unwrap();
-    house.mailboxes.remove_account(ALICE, house.now).unwrap();
+    house.upkeep.remove_account(ALICE, house.now).unwrap();
     assert_eq!(house.mailboxes.uploaded(ALICE, done.blob), Ok(None));
-    house.mailboxes.collect_all().unwrap();
+    house.upkeep.collect_all().unwrap();
     house.check();
 }
 
@@ -631,18 +629,18 @@ fn an_upload_that_is_broken_off_leaves_nothing_and_holds_its_room_until_then() {
     let grace = tern_mailbox::limits::UNREFERENCED_GRACE_MS;
     for (millis, gone) in [(grace - 1, 0), (grace, 1)] {
         let now = house.now.plus_millis(millis);
-        assert_eq!(house.mailboxes.expire_uploads(now, 9), Ok(gone));
+        assert_eq!(house.upkeep.expire_uploads(now, 9), Ok(gone));
     }
-    assert_eq!(house.mailboxes.collect_all(), Ok(1));
+    assert_eq!(house.upkeep.collect_all(), Ok(1));
     house.mailboxes.upload_more(&mut left, &content).unwrap();
     let late = house.mailboxes.finish_upload(left, house.now);
     assert!(late.is_err(), "{late:?}");
     assert_eq!(house.engine.blob_piece_count(), 0);
     // With its account.
     let gone = begin(&mut house, 10).unwrap();
-    house.mailboxes.remove_account(ALICE, house.now).unwrap();
+    house.upkeep.remove_account(ALICE, house.now).unwrap();
     let gone = house.mailboxes.finish_upload(gone, house.now);
     assert!(gone.is_err(), "{gone:?}");
-    house.mailboxes.collect_all().unwrap();
+    house.upkeep.collect_all().unwrap();
     house.check();
 }

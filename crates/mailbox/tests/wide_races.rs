@@ -113,14 +113,14 @@ impl Mass {
 
     /// How many copies of Bob's were served, by letter; every record of a copy says the same.
     fn served_to_bob(&self) -> usize {
-        let findings = self.mailboxes.check(&Default::default()).unwrap();
+        let findings = self.upkeep.check(&Default::default()).unwrap();
         assert!(findings.is_empty(), "{findings:?}");
-        let told = self.mailboxes.exposures(self.digest).unwrap();
+        let told = self.sealing.exposures(self.digest).unwrap();
         for copy in self.mailboxes.copies(self.digest).unwrap() {
             let of = |(account, message, _): &&(AccountId, MessageId, _)| {
                 (*account, *message) == (copy.account, copy.message)
             };
-            let ledger = self.mailboxes.ledger(copy.account, copy.message).unwrap();
+            let ledger = self.sealing.ledger(copy.account, copy.message).unwrap();
             let by_client = ledger.servings.iter().filter_map(|one| one.level()).max();
             let by_letter = told.iter().find(of).map(|(.., exposure)| exposure.level);
             assert_eq!(by_letter, by_client, "{copy:?}");
@@ -157,7 +157,7 @@ fn a_draft_that_its_sender_has_before_is_found_by_letter() {
         .mailboxes
         .record_served(&[served], &reader, NOW)
         .unwrap();
-    let told = mass.mailboxes.exposures(mass.digest).unwrap();
+    let told = mass.sealing.exposures(mass.digest).unwrap();
     assert_eq!(told[0].2.level, ExposureLevel::Relayed);
     assert_eq!(mass.found(), 1);
 }
@@ -298,11 +298,11 @@ fn a_withdrawal_tells_what_was_served_of_the_draft_and_of_each_copy() {
     mass.serve(ALICE, read);
     let seal = seal_over(Cover::Except([].into()), NOW);
     let sealed = mass
-        .mailboxes
+        .sealing
         .seal(mass.digest, seal, |_| Ok::<_, MailboxError>(()));
     sealed.unwrap();
     let gone = mass.mailboxes.transact(&[ALICE, BOB], |txn| {
-        let gone = mass.mailboxes.withdraw_in(txn, &copies, TAG, NOW);
+        let gone = mass.sealing.withdraw_in(txn, &copies, TAG, NOW);
         gone.map(Verdict::Commit)
     });
     let served: Vec<_> = gone

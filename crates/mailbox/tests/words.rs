@@ -56,7 +56,7 @@ fn make(mailboxes: &Mailboxes) {
     for message in ids(mailboxes) {
         mailboxes.want_words(ALICE, message);
     }
-    while !mailboxes.make_words(2).unwrap() {}
+    while !upkeep.make_words(2).unwrap() {}
 }
 
 /// What is known after a start of the server, without a look into content.
@@ -112,11 +112,11 @@ fn furnished(messages: usize) -> House {
 }
 
 fn purge(house: &House) {
-    for copy in house.mailboxes.vaulted(house::TAG, None, 1_000).unwrap() {
+    for copy in house.sealing.vaulted(house::TAG, None, 1_000).unwrap() {
         let later = Timestamp(house.now.0 + 1);
         let work = |txn: &mut tern_store::Transaction<'_>| {
             let purged = house
-                .mailboxes
+                .sealing
                 .purge_in(txn, copy.account, copy.message, later)?;
             Ok::<_, MailboxError>(Verdict::Commit(purged))
         };
@@ -128,11 +128,11 @@ fn purge(house: &House) {
 fn unseal(house: &House, n: usize) {
     let digest = tern_mime::content_digest(house.mailboxes.content_key(), &letter(n));
     let work = |txn: &mut tern_store::Transaction<'_>| {
-        let gone = house.mailboxes.unseal_in(txn, digest, house::TAG);
+        let gone = house.sealing.unseal_in(txn, digest, house::TAG);
         gone.map(Verdict::Commit)
     };
     house.mailboxes.transact(&[], work).unwrap();
-    house.mailboxes.reload_seal(digest, house::TAG).unwrap();
+    house.sealing.reload_seal(digest, house::TAG).unwrap();
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_delivery_neither_makes_nor_changes_a_row() {
     let before = rows(&house.engine);
     for n in 200..300 {
         house.append(ALICE, INBOX, &letter(n));
-        assert!(house.mailboxes.make_words(100).unwrap());
+        assert!(house.upkeep.make_words(100).unwrap());
     }
     assert_eq!(rows(&house.engine), before);
     make(&house.mailboxes);
@@ -184,7 +184,7 @@ fn whatever_takes_a_message_away_takes_its_words_away() {
         house.withdraw_all(digest);
         purge(house);
     };
-    let remove: Deed = |house| house.mailboxes.remove_account(ALICE, house.now).unwrap();
+    let remove: Deed = |house| house.upkeep.remove_account(ALICE, house.now).unwrap();
     for (name, deed) in [
         ("expunge", expunge),
         ("withdraw", withdraw),
@@ -302,7 +302,7 @@ fn rows_that_are_no_good_are_passed_over_and_made_anew() {
     other_version[0] = u8::MAX;
     let mut cut = row.clone();
     cut.pop();
-    let findings = || house.mailboxes.check(&Default::default()).unwrap();
+    let findings = || house.upkeep.check(&Default::default()).unwrap();
     for (bad, is_fault) in [
         (other_version, false),
         (cut, true),
@@ -342,7 +342,7 @@ fn words_of_a_message_that_is_not_there_are_a_finding() {
         let mut batch = tern_store::Batch::new();
         batch.put(key.clone(), row);
         house.engine.commit(batch).unwrap();
-        let findings = house.mailboxes.check(&Default::default()).unwrap();
+        let findings = house.upkeep.check(&Default::default()).unwrap();
         assert_eq!(findings.len(), 1, "{findings:?}");
         assert!(
             findings[0].0.contains("words of no message"),
@@ -356,7 +356,7 @@ fn words_of_a_message_that_is_not_there_are_a_finding() {
     of_bob[4] = 2;
     batch.put(of_bob.clone(), rows(&house.engine)[1].1.clone());
     house.engine.commit(batch).unwrap();
-    let findings = house.mailboxes.check(&Default::default()).unwrap();
+    let findings = house.upkeep.check(&Default::default()).unwrap();
     assert!(
         findings.iter().any(|it| it.0.contains("does not say so")),
         "{findings:?}"
@@ -366,7 +366,7 @@ fn words_of_a_message_that_is_not_there_are_a_finding() {
 #[test]
 fn a_store_that_was_put_back_keeps_its_words_and_makes_new_ones() {
     let mut house = furnished(40);
-    house.mailboxes.begin_anew(house.now).unwrap();
+    house.upkeep.begin_anew(house.now).unwrap();
     for n in 40..160 {
         house.append(ALICE, INBOX, &letter(n));
     }
@@ -381,8 +381,8 @@ fn rows_are_made_anew_where_somebody_searches() {
     make(&house.mailboxes);
     while house.mailboxes.load_words(ALICE).unwrap().more {}
     let work = |house: &House| {
-        house.mailboxes.follow_words().unwrap();
-        assert!(house.mailboxes.make_words(100).unwrap());
+        house.upkeep.follow_words().unwrap();
+        assert!(house.upkeep.make_words(100).unwrap());
         rows(&house.engine).len()
     };
     assert_eq!(work(&house), 3);
@@ -413,12 +413,12 @@ fn rows_are_made_anew_where_somebody_searches() {
 #[test]
 fn what_nobody_looked_into_has_no_words() {
     let house = furnished(200);
-    assert!(house.mailboxes.make_words(100).unwrap());
+    assert!(house.upkeep.make_words(100).unwrap());
     assert_eq!(rows(&house.engine), []);
     assert!(!house.mailboxes.account_head(ALICE).unwrap().has_words);
     // An account that is not there.
     house.mailboxes.want_words(AccountId(77), MessageId(1));
-    assert!(house.mailboxes.make_words(100).unwrap());
+    assert!(house.upkeep.make_words(100).unwrap());
     assert_eq!(rows(&house.engine), []);
 }
 
@@ -500,14 +500,14 @@ fn play(house: &mut House, sealed: &mut BTreeSet<usize>, act: &Act) {
         Act::Purge => purge(house),
         Act::Make => make(&house.mailboxes),
         Act::Follow => {
-            house.mailboxes.follow_words().unwrap();
-            house.mailboxes.make_words(100).unwrap();
+            house.upkeep.follow_words().unwrap();
+            house.upkeep.make_words(100).unwrap();
         }
         Act::MakeSome(n) => {
             if let Some(id) = ids(&house.mailboxes).get(n) {
                 house.mailboxes.want_words(ALICE, *id);
             }
-            house.mailboxes.make_words(1).unwrap();
+            house.upkeep.make_words(1).unwrap();
         }
         Act::Restart => house.mailboxes = open(&house.engine),
         Act::Search => {}

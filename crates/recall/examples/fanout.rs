@@ -50,7 +50,7 @@ fn main() {
     });
     if is_asked("words") || is_asked("anew") {
         // So that the ids of everybody's block are all given out.
-        mailboxes.begin_anew(now).unwrap();
+        upkeep.begin_anew(now).unwrap();
     }
     if is_asked("words") {
         timed("words made", count, || keep_words(&mailboxes, &accounts));
@@ -144,7 +144,7 @@ fn keep_words(mailboxes: &Mailboxes, accounts: &[AccountId]) {
         for account in some {
             mailboxes.want_words(*account, MessageId(1));
         }
-        while !mailboxes.make_words(some.len()).unwrap() {}
+        while !upkeep.make_words(some.len()).unwrap() {}
     }
 }
 

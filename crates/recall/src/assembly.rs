@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use tern_mailbox::{Hooks, Listener, MailboxError, Mailboxes};
+use tern_mailbox::{Hooks, Listener, MailboxError, Mailboxes, Opened};
 use tern_policy::Policy;
 use tern_store::Engine;
 
@@ -53,8 +53,8 @@ pub fn open(
     policy: Arc<dyn Policy>,
     settings: Settings,
     listener: Arc<dyn Listener>,
-) -> Result<(Arc<Mailboxes>, Recalls), MailboxError> {
-    let mailboxes = Arc::new(mailboxes(&engine, keys, &settings, listener)?);
-    let recalls = Recalls::open(engine, Arc::clone(&mailboxes), policy, settings);
-    Ok((mailboxes, recalls))
+) -> Result<(Opened, Recalls), MailboxError> {
+    let opened = mailboxes(&engine, keys, &settings, listener)?.into_opened();
+    let recalls = Recalls::open(engine, &opened, policy, settings);
+    Ok((opened, recalls))
 }

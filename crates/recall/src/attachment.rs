@@ -166,20 +166,20 @@ impl Recalls {
         let most = limits::MAX_COPIES_READ;
         for copy in self.mailboxes.first_copies(found.digest, most)? {
             match self.mailboxes.message(copy.account, copy.message) {
-                Ok(row) => return Ok(Some(self.mailboxes.sealed_content(&row)?)),
+                Ok(row) => return Ok(Some(self.sealing.sealed_content(&row)?)),
                 Err(MailboxError::NoMessage | MailboxError::NoAccount | MailboxError::Sealed) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         let tags = tern_store::transact(&*self.engine, |txn| {
-            let tags = self.mailboxes.seal_tags_in(txn, found.digest)?;
+            let tags = self.sealing.seal_tags_in(txn, found.digest)?;
             Ok::<_, RecallError>(Verdict::Abandon(tags))
         })?;
         for tag in tags {
-            let kept = self.mailboxes.vaulted(tag, None, most)?;
+            let kept = self.sealing.vaulted(tag, None, most)?;
             let copy = kept.iter().map(|copy| &copy.row.message);
             if let Some(row) = copy.clone().find(|row| row.digest == found.digest) {
-                return Ok(Some(self.mailboxes.sealed_content(row)?));
+                return Ok(Some(self.sealing.sealed_content(row)?));
             }
         }
         for status in tern_queue::by_origin(&*self.engine, found.id)? {

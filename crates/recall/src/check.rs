@@ -98,7 +98,7 @@ impl Recalls {
         }
         let facts = self.facts_of(recall)?;
         // Once its time is over the seal keeps nothing out, and is gone.
-        let seal = self.mailboxes().seal_of(recall.digest, recall.id.tag())?;
+        let seal = self.sealing().seal_of(recall.digest, recall.id.tag())?;
         let covers = |copy: &&tern_mailbox::CopyRow| {
             let seal = seal.as_ref();
             seal.is_some_and(|seal| seal.cover.covers(copy.account))
@@ -150,7 +150,7 @@ impl Recalls {
         let mut vaulted = Vec::new();
         let mut after = None;
         loop {
-            let page = self.mailboxes().vaulted(recall.id.tag(), after, 1_000)?;
+            let page = self.sealing().vaulted(recall.id.tag(), after, 1_000)?;
             let Some(last) = page.last() else {
                 return Ok(vaulted);
             };
@@ -172,7 +172,7 @@ impl Recalls {
             }
         })?;
         for (account, message) in purged {
-            if !self.mailboxes().is_gone(recall.digest, account, message)? {
+            if !self.sealing().is_gone(recall.digest, account, message)? {
                 let what = format!("purged message {message} of account {account}: not gone");
                 findings.push(Finding(format!("recall {}: {what}", recall.id)));
             }

@@ -110,7 +110,7 @@ impl Recalls {
         let digest = self.recall(id)?.digest;
         let mut after = None;
         loop {
-            let page = self.mailboxes.vaulted(id.tag(), after, KEPT_PAGE)?;
+            let page = self.sealing.vaulted(id.tag(), after, KEPT_PAGE)?;
             let Some(last) = page.last() else {
                 return Ok(None);
             };
@@ -121,7 +121,7 @@ impl Recalls {
                 row.digest == digest || lacks_some
             };
             if let Some(copy) = page.iter().find(is_it) {
-                let octets = self.mailboxes.sealed_content(&copy.row.message)?;
+                let octets = self.sealing.sealed_content(&copy.row.message)?;
                 return Ok(Some((self.address(copy.account)?, octets)));
             }
         }

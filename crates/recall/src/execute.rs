@@ -1,7 +1,7 @@
 //! Carrying out what was sealed: in chunks, each a transaction, each safe to run again.
 
 use tern_base::{AccountId, MessageId, Timestamp};
-use tern_mailbox::{CopyRow, Mailboxes, Withdrawn};
+use tern_mailbox::{CopyRow, Mailboxes, Sealing, Withdrawn};
 use tern_store::{Transaction, Verdict};
 
 use crate::audit::{Act, audit_entry, copies_alone};
@@ -71,7 +71,7 @@ impl Recalls {
     /// whatever is left is `run`'s.
     pub fn assist(&self, id: RecallId, least: usize, now: Timestamp) -> Result<(), RecallError> {
         let recall = self.recall(id)?;
-        let seal = self.mailboxes.seal_of(recall.digest, id.tag())?;
+        let seal = self.sealing.seal_of(recall.digest, id.tag())?;
         let (State::Running, Some(seal)) = (recall.state, seal) else {
             return Ok(());
         };
@@ -173,7 +173,7 @@ impl Recalls {
                 return Ok(Verdict::Abandon(copies.len()));
             }
             let tag = recall.id.tag();
-            let withdrawn = self.mailboxes.withdraw_in(txn, &copies, tag, now)?;
+            let withdrawn = self.sealing.withdraw_in(txn, &copies, tag, now)?;
             let done = withdrawn.len();
             let withdrawn: Vec<Withdrawn> = withdrawn.into_iter().flatten().collect();
             let outcomes = put_outcomes(txn, recall, chunk, &withdrawn, now);
@@ -195,7 +195,7 @@ impl Recalls {
             if recall.state != State::Running {
                 return Ok(Verdict::Abandon(()));
             }
-            self.mailboxes
+            self.sealing
                 .settle_seal_in(txn, recall.digest, recall.id.tag())?;
             recall.state = State::Done;
             recall.finished = Some(now);
@@ -211,7 +211,7 @@ impl Recalls {
             Ok::<_, RecallError>(Verdict::Commit(()))
         });
         // After an error too: a commit whose answer was lost may be done.
-        self.mailboxes.reload_seal(recall.digest, recall.id.tag())?;
+        self.sealing.reload_seal(recall.digest, recall.id.tag())?;
         done
     }
 
@@ -252,6 +252,10 @@ impl Recalls {
     }
 
     /// The mailboxes that recalls work on.
+    pub(crate) const fn sealing(&self) -> &Sealing {
+        &self.sealing
+    }
+
     pub(crate) fn mailboxes(&self) -> &Mailboxes {
         &self.mailboxes
     }

@@ -26,7 +26,7 @@ impl Recalls {
         also: &[OriginId],
     ) -> Result<Facts, RecallError> {
         let (engine, digest) = (&*self.engine, submission.digest);
-        let seal = self.mailboxes.seal_of(recall.digest, recall.id.tag())?;
+        let seal = self.sealing.seal_of(recall.digest, recall.id.tag())?;
         let (named, left, cover, origins) = match seal {
             Some(seal) => {
                 let left = Left::read(engine, recall.id)?;
@@ -133,7 +133,7 @@ impl Recalls {
         origins: &Origins,
         reach: Reach,
     ) -> Result<Vec<(AccountId, MessageId, Exposure)>, RecallError> {
-        let mut served = self.mailboxes.exposures(digest)?;
+        let mut served = self.sealing.exposures(digest)?;
         served.retain(|(_, _, exposure)| origins.covers(exposure.origin));
         let mut carriers = self.carriers(digest)?;
         let known: BTreeSet<_> = served
@@ -144,7 +144,7 @@ impl Recalls {
             let theirs = origins.covers(copy.origin) && reach.reaches(copy.carriage());
             theirs && !known.contains(&(copy.account, copy.message))
         });
-        let exposures = self.mailboxes.exposures_of(&carriers)?;
+        let exposures = self.sealing.exposures_of(&carriers)?;
         let carriers = carriers.into_iter().zip(exposures);
         served.extend(carriers.filter_map(|(copy, exposure)| {
             exposure.map(|exposure| (copy.account, copy.message, exposure))

@@ -100,7 +100,7 @@ impl Recalls {
             active: true,
             until: now.plus_millis(self.settings.tombstone_ms()),
         };
-        self.mailboxes.seal(submission.digest, seal, |txn| {
+        self.sealing.seal(submission.digest, seal, |txn| {
             let changed = txn.get(&letter_key)? != letter || head_in(txn)? != holds;
             if changed || !is_as_judged_in(txn, &request.requester, standing.role_changes())? {
                 return Err(NotSealed::Meanwhile);

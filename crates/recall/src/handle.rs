@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tern_base::AccountId;
-use tern_mailbox::Mailboxes;
+use tern_mailbox::{Mailboxes, Opened, Sealing};
 use tern_policy::Policy;
 use tern_store::{Engine, StoreError, Transaction};
 
@@ -16,6 +16,7 @@ use crate::{HoldBook, Recall, RecallError, RecallId, Settings, tables};
 pub struct Recalls {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) mailboxes: Arc<Mailboxes>,
+    pub(crate) sealing: Sealing,
     pub(crate) policy: Arc<dyn Policy>,
     pub(crate) settings: Settings,
     pub(crate) links: Option<Links>,
@@ -33,13 +34,14 @@ impl Recalls {
     /// The recalls of a store.
     pub fn open(
         engine: Arc<dyn Engine>,
-        mailboxes: Arc<Mailboxes>,
+        opened: &Opened,
         policy: Arc<dyn Policy>,
         settings: Settings,
     ) -> Self {
         Self {
             engine,
-            mailboxes,
+            mailboxes: Arc::clone(&opened.mailboxes),
+            sealing: opened.sealing.clone(),
             policy,
             settings,
             links: None,

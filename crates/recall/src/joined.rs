@@ -67,7 +67,7 @@ impl Recalls {
         if is_undone(recall) || !recall.takes_all_of(asked) {
             return Ok(false);
         }
-        let seal = self.mailboxes.seal_of(recall.digest, recall.id.tag())?;
+        let seal = self.sealing.seal_of(recall.digest, recall.id.tag())?;
         let Some(seal) = seal.filter(|seal| seal.holds_at(now)) else {
             return Ok(false);
         };

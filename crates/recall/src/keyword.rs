@@ -22,7 +22,7 @@ impl Recalls {
         now: Timestamp,
     ) -> Result<Vec<Requested>, RecallError> {
         let mut answers = Vec::new();
-        let marks = self.mailboxes().marked(account, limits::TRIGGER_PAGE)?;
+        let marks = self.sealing().marked(account, limits::TRIGGER_PAGE)?;
         let full = marks.len() == limits::TRIGGER_PAGE;
         for mark in marks {
             let named = format!("imap keyword {} {}", mark.modseq, mark.message);
@@ -30,7 +30,7 @@ impl Recalls {
             let by = mark.connection.as_ref();
             answers.extend(self.trigger_one((account, mark.message), id, by, now)?);
             tern_store::transact(&*self.engine, |txn| {
-                self.mailboxes().unmark_in(txn, account, &mark);
+                self.sealing().unmark_in(txn, account, &mark);
                 Ok::<_, RecallError>(Verdict::Commit(()))
             })?;
         }

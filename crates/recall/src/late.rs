@@ -30,7 +30,7 @@ impl Recalls {
     /// The same for every late copy that nobody was told of, or could not note. A recall that fails does
     /// not keep back those of others; the first failure is answered.
     pub(crate) fn refresh_all_late(&self, now: Timestamp) -> Result<(), RecallError> {
-        let mut tags: BTreeSet<SealTag> = self.mailboxes.late_tags()?.into_iter().collect();
+        let mut tags: BTreeSet<SealTag> = self.sealing.late_tags()?.into_iter().collect();
         tags.extend(self.stopped_tags()?);
         let mut failure = None;
         for tag in tags {
@@ -42,7 +42,7 @@ impl Recalls {
     }
 
     pub(crate) fn note_late(&self, tag: SealTag, now: Timestamp) -> Result<usize, RecallError> {
-        let mut late = self.mailboxes.late_copies(tag, PAGE)?;
+        let mut late = self.sealing.late_copies(tag, PAGE)?;
         if late.is_empty() {
             return Ok(0);
         }
@@ -65,7 +65,7 @@ impl Recalls {
                 }
                 Ok::<_, RecallError>(Verdict::Commit(fresh.len()))
             })?;
-            late = self.mailboxes.late_copies(tag, PAGE)?;
+            late = self.sealing.late_copies(tag, PAGE)?;
         }
         Ok(found)
     }
@@ -79,7 +79,7 @@ impl Recalls {
         message: MessageId,
     ) -> Result<Option<CopyOutcome>, RecallError> {
         let tag = recall.id.tag();
-        let row = self.mailboxes.note_late_in(txn, tag, account, message)?;
+        let row = self.sealing.note_late_in(txn, tag, account, message)?;
         let Some(row) = row.filter(|row| row.tag == tag) else {
             return Ok(None);
         };

@@ -212,7 +212,7 @@ impl Recalls {
             exposed.iter().map(copy)
         });
         let served: Vec<(AccountId, MessageId)> = served.collect();
-        let mut ledgers = self.mailboxes().ledgers(&served)?.into_iter();
+        let mut ledgers = self.sealing().ledgers(&served)?.into_iter();
         let opened = told.iter().map(|(account, exposed)| {
             let mut opened = false;
             for ledger in ledgers.by_ref().take(exposed.len()) {

@@ -381,7 +381,7 @@ impl Recalls {
     ) -> Result<Vec<String>, RecallError> {
         let mut faults = Vec::new();
         // Once its time is over the seal stops nothing, and nobody says anything of what comes later.
-        let Some(seal) = self.mailboxes().seal_of(recall.digest, recall.id.tag())? else {
+        let Some(seal) = self.sealing().seal_of(recall.digest, recall.id.tag())? else {
             return Ok(faults);
         };
         let own: Vec<OriginId> = recall.sendings().collect();

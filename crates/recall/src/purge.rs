@@ -27,7 +27,7 @@ impl Recalls {
     /// Removes the withdrawn copies that have been kept long enough and that no hold keeps. To be called now and then;
     /// answers how many there were. A recall that fails does not keep back the others.
     pub fn purge(&self, now: Timestamp) -> Result<u64, RecallError> {
-        self.mailboxes.forget_over(now)?;
+        self.sealing.forget_over(now)?;
         let swept = self.sweep_holds(now)?;
         let mut retention = Retention::of(self, now)?;
         let kept_since = retention.kept_since(now);
@@ -61,7 +61,7 @@ impl Recalls {
         let (mut purged, mut left) = (0, None::<Timestamp>);
         let mut after = None;
         loop {
-            let page = self.mailboxes.vaulted(id.tag(), after, CHUNK)?;
+            let page = self.sealing.vaulted(id.tag(), after, CHUNK)?;
             let Some(last) = page.last() else { break };
             after = Some((last.account, last.message));
             let mut due = Vec::with_capacity(page.len());
@@ -83,7 +83,7 @@ impl Recalls {
         }
         let left = left.map(|left| left.min(kept_since.plus_millis(AGAIN_AT_LAST_MS)));
         // While the seal stands, more can arrive: later than now.
-        let seal = self.mailboxes.seal_of(recall.digest, id.tag())?;
+        let seal = self.sealing.seal_of(recall.digest, id.tag())?;
         let next = left.or(seal.filter(|seal| seal.until > now).map(|_| now));
         let next = next.map(|next| next.max(kept_since.plus_millis(AGAIN_MS)));
         tern_store::transact(&*self.engine, |txn| {
@@ -117,7 +117,7 @@ impl Recalls {
             let (mut gone, mut purged) = (0, Vec::with_capacity(copies.len()));
             for copy in copies {
                 let (account, message) = (copy.account, copy.message);
-                if self.mailboxes.purge_in(txn, account, message, now)? != Purged::Gone {
+                if self.sealing.purge_in(txn, account, message, now)? != Purged::Gone {
                     continue;
                 }
                 gone += 1;

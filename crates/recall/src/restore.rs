@@ -51,7 +51,7 @@ impl Recalls {
             let asked = (requester, policies.as_str());
             let begun = self.begin_restore(&recall, asked, role_changes, now);
             // After an error too: a commit whose answer was lost may be done.
-            self.mailboxes.reload_seal(recall.digest, id.tag())?;
+            self.sealing.reload_seal(recall.digest, id.tag())?;
             if begun? {
                 return Ok(());
             }
@@ -76,7 +76,7 @@ impl Recalls {
             if !is_as_judged_in(txn, requester, role_changes)? {
                 return Ok(Verdict::Abandon(false));
             }
-            self.mailboxes
+            self.sealing
                 .unseal_in(txn, recall.digest, recall.id.tag())?;
             recall.state = State::Restoring;
             recall.changed();
@@ -135,13 +135,13 @@ impl Recalls {
 
     pub(crate) fn restore_all(&self, recall: &Recall, now: Timestamp) -> Result<(), RecallError> {
         // Whoever took the seal away may not have lived to forget it.
-        self.mailboxes.reload_seal(recall.digest, recall.id.tag())?;
+        self.sealing.reload_seal(recall.digest, recall.id.tag())?;
         let mut known = KnownLines::new();
         // What was put back comes last: it depends on what else the account has.
         for put_back in [false, true] {
             let mut after = None;
             loop {
-                let page = self.mailboxes.vaulted(recall.id.tag(), after, CHUNK)?;
+                let page = self.sealing.vaulted(recall.id.tag(), after, CHUNK)?;
                 let Some(last) = page.last() else { break };
                 after = Some((last.account, last.message));
                 self.restore_page(recall, &page, put_back, &mut known, now)?;
@@ -238,7 +238,7 @@ impl Recalls {
     ) -> Result<Option<Option<(Subject, CopyOutcome)>>, RecallError> {
         let (account, message) = (copy.account, copy.message);
         if self.hand_over_in(txn, recall, copy, known, now)?
-            || self.mailboxes.restore_in(txn, account, message)?.is_none()
+            || self.sealing.restore_in(txn, account, message)?.is_none()
         {
             return Ok(None);
         }
@@ -269,11 +269,11 @@ impl Recalls {
     ) -> Result<bool, RecallError> {
         let (account, message, tag) = (copy.account, copy.message, recall.id.tag());
         let row = &copy.row.message;
-        let other = self.mailboxes.other_seal_in(txn, account, row, tag, now)?;
+        let other = self.sealing.other_seal_in(txn, account, row, tag, now)?;
         let Some(other) = other else {
             return Ok(false);
         };
-        self.mailboxes.retag_in(txn, account, message, other)?;
+        self.sealing.retag_in(txn, account, message, other)?;
         let mut other = self.recall_in(txn, RecallId(other.0))?;
         let subject = Subject::Copy(account, message);
         let key = tables::outcome(recall.id, subject);

@@ -186,7 +186,7 @@ impl Recalls {
             let mut after = None;
             loop {
                 let page = self
-                    .mailboxes
+                    .sealing
                     .vaulted(id.tag(), after, limits::FORGOTTEN_AT_ONCE)?;
                 let Some(last) = page.last() else { break };
                 after = Some((last.account, last.message));

@@ -29,8 +29,8 @@ pub struct Seen {
 impl Recalls {
     /// Who had what of a copy of a letter.
     pub(crate) fn seen(&self, account: AccountId, message: MessageId) -> Result<Seen, RecallError> {
-        let ledger = self.mailboxes().ledger(account, message)?;
-        let devices = self.mailboxes().told_of_withdrawal(account, message)?;
+        let ledger = self.sealing().ledger(account, message)?;
+        let devices = self.sealing().told_of_withdrawal(account, message)?;
         let served = ledger.servings.iter().map(|serving| serving.device);
         let told = devices.iter().map(|(id, ..)| *id);
         let mut readers = BTreeMap::new();

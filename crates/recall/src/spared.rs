@@ -47,7 +47,7 @@ impl Recalls {
     ) -> Result<RoaringBitmap, RecallError> {
         let mut copies = self.copies_and_carriers(found.digest, origins)?;
         copies.retain(|copy| reach.reaches(copy.carriage()));
-        let read = self.mailboxes.bear_flag(&copies, SystemFlag::Seen)?;
+        let read = self.sealing.bear_flag(&copies, SystemFlag::Seen)?;
         let copies = copies.iter().zip(read);
         let read = copies.filter(|(_, read)| *read == Some(true));
         Ok(read.map(|(copy, _)| copy.account.0).collect())
@@ -61,7 +61,7 @@ impl Recalls {
     ) -> Result<u64, RecallError> {
         let mut copies = self.copies_and_carriers(found.digest, origins)?;
         copies.retain(|copy| copy.account != found.account && reach.reaches(copy.carriage()));
-        let read = self.mailboxes.bear_flag(&copies, SystemFlag::Seen)?;
+        let read = self.sealing.bear_flag(&copies, SystemFlag::Seen)?;
         let unread = read.iter().filter(|read| **read == Some(false));
         Ok(unread.count() as u64)
     }

@@ -97,7 +97,7 @@ impl Recalls {
                 break;
             }
             looked_at += 1;
-            let Some(row) = self.mailboxes.in_vault(*account, *message)? else {
+            let Some(row) = self.sealing.in_vault(*account, *message)? else {
                 continue;
             };
             let blob = row.message.blob;
@@ -149,7 +149,7 @@ impl Recalls {
         prepared: &Prepared,
         now: Timestamp,
     ) -> Result<bool, RecallError> {
-        let placed = self.mailboxes.stand_in_for_in(txn, of, prepared, now)?;
+        let placed = self.sealing.stand_in_for_in(txn, of, prepared, now)?;
         let Some(placed) = placed else {
             return Ok(false);
         };
@@ -174,7 +174,7 @@ impl Recalls {
         let Some(Ok(found)) = recall.attachment.as_ref().map(|one| &one.found) else {
             return Ok(None);
         };
-        let content = self.mailboxes.sealed_content(row)?;
+        let content = self.sealing.sealed_content(row)?;
         let message = tern_mime::parse(&content);
         let note = self.note(recall)?;
         let reduced = tern_mime::without_attachment(&message, &content, &found.number, &note);
@@ -220,7 +220,7 @@ impl Recalls {
         now: Timestamp,
     ) -> Result<(), RecallError> {
         while let Some(message) = stand_in.take() {
-            if let Some(row) = self.mailboxes.vaulted_in(txn, account, message)?
+            if let Some(row) = self.sealing.vaulted_in(txn, account, message)?
                 && row.tag != KEPT
             {
                 let id = RecallId(row.tag.0);
@@ -239,7 +239,7 @@ impl Recalls {
                 }
                 txn.delete(tables::stand_in(id, account, message));
             }
-            self.mailboxes.take_away_in(txn, account, message, now)?;
+            self.sealing.take_away_in(txn, account, message, now)?;
         }
         Ok(())
     }

@@ -47,7 +47,7 @@ impl Recalls {
         let mut tags = Vec::new();
         let carried = facts.submission.carried.iter().map(|letter| letter.digest);
         for digest in std::iter::once(recall.digest).chain(carried) {
-            tags.extend(self.mailboxes.seal_tags_in(txn, digest)?);
+            tags.extend(self.sealing.seal_tags_in(txn, digest)?);
         }
         tags.retain(|tag| *tag != recall.id.tag());
         let mut recalls = BTreeSet::from_iter(self.recalls_of(&facts.submission)?);
@@ -97,7 +97,7 @@ impl Recalls {
     ) -> Result<Option<CopyOutcome>, RecallError> {
         let mut found = Vec::new();
         for tag in &elsewhere.tags {
-            for copy in self.mailboxes.vaulted_of_in(txn, *tag, account)? {
+            for copy in self.sealing.vaulted_of_in(txn, *tag, account)? {
                 let row = &copy.row.message;
                 // One that somebody else sent is another one.
                 let covered = row.digest == recall.digest

@@ -104,7 +104,7 @@ impl Recalls {
             }
             let brought = match entry.flags.has_keyword(REPORT_KEYWORD) {
                 true => None,
-                false => self.mailboxes().brought(account, mailbox, entry.uid)?,
+                false => self.sealing().brought(account, mailbox, entry.uid)?,
             };
             if let Some(by) = brought {
                 let named = format!("imap trigger {uid_validity} {}", entry.uid);
@@ -223,7 +223,7 @@ impl Recalls {
                 return Ok(Verdict::Abandon(()));
             }
             txn.put(key, encode(to));
-            self.mailboxes()
+            self.sealing()
                 .forget_brought_in(txn, account, mailbox, to.next)?;
             Ok::<_, RecallError>(Verdict::Commit(()))
         })

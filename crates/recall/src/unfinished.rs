@@ -25,7 +25,7 @@ impl Recalls {
     /// there are.
     pub fn width(&self, id: RecallId) -> Result<u64, RecallError> {
         let recall = self.recall(id)?;
-        let seal = self.mailboxes.seal_of(recall.digest, id.tag())?;
+        let seal = self.sealing.seal_of(recall.digest, id.tag())?;
         if let Some(Cover::Only(accounts)) = seal.map(|seal| seal.cover) {
             return Ok(accounts.len());
         }

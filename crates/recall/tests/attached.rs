@@ -183,7 +183,7 @@ fn two_recalls_of_what_lies_in_each_other_do_not_give_back_what_the_other_holds(
     restore(&mut house, first, &sent);
     assert_eq!(house.uids(BOB, INBOX), [2]);
     assert!(house.uids(DAVE, INBOX).is_empty(), "Bob's recall holds it");
-    let kept = house.mailboxes.vaulted(second.tag(), None, 9).unwrap();
+    let kept = house.sealing.vaulted(second.tag(), None, 9).unwrap();
     assert_eq!(kept.len(), 1);
     let subject = Subject::Copy(DAVE, kept[0].message);
     let handed = house.recalls.outcomes(second).unwrap();

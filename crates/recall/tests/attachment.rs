@@ -378,7 +378,7 @@ fn what_is_left_does_not_come_up_under_a_recall_of_the_whole() {
     house.recalls.request(&request, now).unwrap();
     let mut commits = 0;
     while house
-        .mailboxes
+        .sealing
         .vaulted(request.id.tag(), None, 1)
         .unwrap()
         .is_empty()
@@ -496,7 +496,7 @@ fn what_was_left_and_is_held_is_counted_when_the_whole_comes_back() {
         .unwrap();
     restore(&house, part);
     // What was left of it stays in the vault for the hold alone, and counts as what holds keep.
-    let kept = house.mailboxes.vaulted(KEPT, None, 9).unwrap();
+    let kept = house.sealing.vaulted(KEPT, None, 9).unwrap();
     let [rest] = &kept[..] else {
         panic!("{kept:?}");
     };

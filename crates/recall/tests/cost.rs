@@ -93,10 +93,10 @@ fn the_ledgers_of_many_copies_are_read_together() {
         .map(|account| (*account, house.message_at(*account, 1)))
         .collect();
     engine.forget();
-    let together = mailboxes.ledgers(&copies).unwrap();
+    let together = sealing.ledgers(&copies).unwrap();
     assert_eq!(engine.asked(), 2);
     for ((account, message), ledger) in copies.iter().zip(&together) {
-        assert_eq!(mailboxes.ledger(*account, *message).unwrap(), *ledger);
+        assert_eq!(sealing.ledger(*account, *message).unwrap(), *ledger);
     }
     let served = |ledger: &&Ledger| !ledger.servings.is_empty();
     assert_eq!(together.iter().filter(served).count(), 30);

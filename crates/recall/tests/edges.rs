@@ -44,7 +44,7 @@ fn who_has_no_other_copy_gets_back_one_that_a_client_had_put_back() {
     // Whoever restores once more finds nothing to do.
     house.recalls.run(id, house.now).unwrap();
     assert_eq!(house.uids(BOB, INBOX).len(), 1);
-    assert_eq!(house.mailboxes.vaulted(id.tag(), None, 9).unwrap().len(), 2);
+    assert_eq!(house.sealing.vaulted(id.tag(), None, 9).unwrap().len(), 2);
     house.check();
 }
 
@@ -172,7 +172,7 @@ fn what_went_with_its_folder_is_already_gone_and_stays_so() {
     );
     assert_eq!(house.outcomes(id), [gone]);
     restore(&mut house, id, &sent);
-    house.mailboxes.finish_deletions(house.now).unwrap();
+    house.upkeep.finish_deletions(house.now).unwrap();
     assert!(house.uids(BOB, INBOX).is_empty());
     house.check();
 }
@@ -275,7 +275,7 @@ fn a_removed_account_keeps_nobody_from_recalling_or_restoring() {
     let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
     let other = house.submit(ALICE, &[BOB, CAROL], &[], 2);
     let first = house.recall(ALICE, &sent).id();
-    house.mailboxes.remove_account(BOB, house.now).unwrap();
+    house.upkeep.remove_account(BOB, house.now).unwrap();
     house.recalls.forget_triggers(BOB).unwrap();
     let second = house.recall(ALICE, &other).id();
     let gone = house.outcomes(second);
@@ -288,7 +288,7 @@ fn a_removed_account_keeps_nobody_from_recalling_or_restoring() {
     restore(&mut house, first, &sent);
     assert_eq!(house.uids(CAROL, INBOX).len(), 1);
     // Of the account nothing is left but the evidence.
-    let kept = house.mailboxes.vaulted(first.tag(), None, 9).unwrap();
+    let kept = house.sealing.vaulted(first.tag(), None, 9).unwrap();
     let kept: Vec<_> = kept.iter().map(|copy| copy.account).collect();
     assert_eq!(kept, [BOB]);
     house.check();

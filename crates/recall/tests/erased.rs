@@ -176,7 +176,7 @@ impl House {
                 self.mailboxes.want_words(account, held.message);
             }
         }
-        assert!(self.mailboxes.make_words(100).unwrap());
+        assert!(self.upkeep.make_words(100).unwrap());
     }
 
     /// How many rows of words have one that begins as no other.
@@ -191,7 +191,7 @@ impl House {
     }
 
     fn check(&self) {
-        assert_eq!(self.mailboxes.check(&BTreeMap::new()), Ok(Vec::new()));
+        assert_eq!(self.upkeep.check(&BTreeMap::new()), Ok(Vec::new()));
         assert_eq!(self.recalls.check(), Ok(Vec::new()));
     }
 }
@@ -250,7 +250,7 @@ fn what_was_purged_is_in_no_file_of_the_store_and_its_text_in_no_row() {
     house.now = house.now.plus_millis(91 * DAY_MS);
     assert_eq!(house.recalls.purge(house.now), Ok(4));
     house.now = house.now.plus_millis(DAY_MS);
-    assert_eq!(house.mailboxes.collect(house.now, 100), Ok(2));
+    assert_eq!(house.upkeep.collect(house.now, 100), Ok(2));
     house.check();
     assert!(
         purged.iter().any(|runs| found(&path, runs) > 0),

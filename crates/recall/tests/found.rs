@@ -26,7 +26,7 @@ fn a_late_copy_of_which_nobody_was_told_has_its_outcome() {
     let late = house.outcomes(id);
     let put_back = ("bob@example.org", Outcome::BlockedLate, Reason::PutBack);
     assert!(late.contains(&put_back), "{late:?}");
-    assert_eq!(house.mailboxes.late_tags().unwrap(), []);
+    assert_eq!(house.sealing.late_tags().unwrap(), []);
     house.check();
 }
 

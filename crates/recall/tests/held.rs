@@ -148,7 +148,7 @@ fn a_search_reads_out_what_fits_it_of_everybody() {
         .mailboxes
         .expunge(&Access::owner(CAROL, INBOX), &[Uid(1)], false, house.now)
         .unwrap();
-    house.mailboxes.remove_account(DAVE, house.now).unwrap();
+    house.upkeep.remove_account(DAVE, house.now).unwrap();
     let (copies, ..) = house.read(hold, None).unwrap();
     let accounts: BTreeSet<AccountId> = copies.iter().map(|copy| copy.account).collect();
     assert_eq!(accounts, BTreeSet::from([BOB, CAROL, DAVE]));

@@ -76,7 +76,7 @@ impl House {
     }
 
     fn vaulted(&self, id: RecallId) -> usize {
-        self.mailboxes.vaulted(id.tag(), None, 100).unwrap().len()
+        self.sealing.vaulted(id.tag(), None, 100).unwrap().len()
     }
 
     /// What owners removed and holds keep.
@@ -127,11 +127,11 @@ fn what_an_owner_deletes_under_a_hold_is_kept_where_nobody_sees_it() {
     house.expunge(CAROL, 1);
     assert_eq!(house.uids(BOB, INBOX), [0u32; 0]);
     assert_eq!(house.kept(), 2, "what came after the hold too");
-    assert_eq!(house.mailboxes.collect_all(), Ok(0), "its content stays");
+    assert_eq!(house.upkeep.collect_all(), Ok(0), "its content stays");
     house.check();
     house.release(hold);
     assert_eq!(house.recalls.purge(house.now), Ok(2));
-    assert_eq!((house.kept(), house.mailboxes.collect_all()), (0, Ok(2)));
+    assert_eq!((house.kept(), house.upkeep.collect_all()), (0, Ok(2)));
     house.check();
 }
 
@@ -511,7 +511,7 @@ fn what_is_stopped_on_arrival_under_a_hold_is_kept_however_often_it_comes() {
         house.append(BOB, INBOX, &letter);
         house.append(CAROL, INBOX, &letter);
     }
-    let vaulted = house.mailboxes.vaulted(id.tag(), None, 1_000).unwrap();
+    let vaulted = house.sealing.vaulted(id.tag(), None, 1_000).unwrap();
     let of = |account| {
         vaulted
             .iter()
@@ -619,7 +619,7 @@ fn the_policy_knows_whether_a_message_is_on_hold() {
     assert_eq!(on_hold(&mut house), ["false"], "she has no copy");
     house.hold(of_account(BOB));
     assert_eq!(on_hold(&mut house), ["true"]);
-    let kept = house.mailboxes.vaulted(KEPT, None, 10).unwrap();
+    let kept = house.sealing.vaulted(KEPT, None, 10).unwrap();
     assert!(kept.is_empty());
 }
 

@@ -101,7 +101,7 @@ fn a_domain_and_a_group_have_times_of_their_own_and_the_longest_counts() {
     let id = house.recall(ALICE, &sent).id();
     let start = house.now;
     let vaulted = |house: &House| -> Vec<AccountId> {
-        let all = house.mailboxes.vaulted(id.tag(), None, 9).unwrap();
+        let all = house.sealing.vaulted(id.tag(), None, 9).unwrap();
         all.iter().map(|copy| copy.account).collect()
     };
     let purged_after = |house: &mut House, millis| {
@@ -123,7 +123,7 @@ fn what_was_taken_from_an_account_that_is_gone_is_kept_for_the_longest_time() {
     let mut house = with_retention();
     let sent = house.submit(ALICE, &[CAROL], &[], 1);
     house.recall(ALICE, &sent);
-    house.mailboxes.remove_account(CAROL, house.now).unwrap();
+    house.upkeep.remove_account(CAROL, house.now).unwrap();
     assert_eq!(
         tern_directory::remove_account(&house.engine, CAROL),
         Ok(true)

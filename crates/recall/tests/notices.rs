@@ -173,7 +173,7 @@ fn a_full_mailbox_or_a_removed_account_keeps_back_no_others_notice() {
     let request = request(&mut house, &sent, Some(Notice::All), None);
     let answer = house.recalls.request(&request, house.now).unwrap();
     house.mailboxes.set_quota(BOB, 1).unwrap();
-    house.mailboxes.remove_account(CAROL, house.now).unwrap();
+    house.upkeep.remove_account(CAROL, house.now).unwrap();
     house.recalls.run(answer.id(), house.now).unwrap();
     assert_eq!(count(&house, &[BOB, DAVE]), [0, 1]);
     // It is over: room that there is later changes nothing.

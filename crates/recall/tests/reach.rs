@@ -119,7 +119,7 @@ fn who_sent_it_first_takes_back_whatever_turns_up_however_often_it_was_sent() {
         assert!(house.uids(account, INBOX).is_empty(), "{account}");
     }
     let digest = again.digest;
-    let seal = house.mailboxes.seal_of(digest, id.tag()).unwrap().unwrap();
+    let seal = house.sealing.seal_of(digest, id.tag()).unwrap().unwrap();
     assert!(matches!(seal.origins, Origins::AllBut { others, .. } if others.len() == 1));
     house.check();
 }
@@ -135,7 +135,7 @@ fn a_reader_who_sends_it_on_takes_back_only_what_he_sent() {
     let id = house.recall(BOB, &his).id();
     assert!(house.uids(CAROL, INBOX).is_empty());
     assert_eq!(house.uids(DAVE, INBOX), [1], "it may have been hers");
-    let seal = house.mailboxes.seal_of(his.digest, id.tag()).unwrap();
+    let seal = house.sealing.seal_of(his.digest, id.tag()).unwrap();
     assert_eq!(seal.unwrap().origins, Origins::Only(vec![his.id]));
     house.check();
 }
@@ -177,7 +177,7 @@ fn a_letter_sent_again_by_others_too_often_can_still_be_taken_back() {
     tern_store::transact(&house.engine, others).unwrap();
     let id = house.recall(ALICE, &hers).id();
     assert!(house.uids(DAVE, INBOX).is_empty());
-    let seal = house.mailboxes.seal_of(hers.digest, id.tag()).unwrap();
+    let seal = house.sealing.seal_of(hers.digest, id.tag()).unwrap();
     assert_eq!(seal.unwrap().origins, Origins::Only(vec![hers.id]));
     house.check();
 }
@@ -307,7 +307,7 @@ fn what_was_kept_long_enough_is_purged_and_a_restore_says_so() {
     assert_eq!(house.recalls.purge(house.now).unwrap(), 2);
     assert_eq!(house.recalls.purge(house.now).unwrap(), 0);
     assert_eq!(audited(&house, "recall.copy-purged").len(), 2);
-    let kept = house.mailboxes.vaulted(id.tag(), None, 9).unwrap();
+    let kept = house.sealing.vaulted(id.tag(), None, 9).unwrap();
     assert_eq!(kept.len(), 1, "what came later stays longer");
     let purged = |house: &House| {
         let outcomes = house.recalls.outcomes(id).unwrap();
@@ -349,13 +349,7 @@ fn a_sweep_that_was_killed_goes_on() {
         let finished = house.killed_at(kill_at, |house| house.recalls.purge(now));
         let house = house.restarted();
         house.recalls.purge(house.now).unwrap();
-        assert!(
-            house
-                .mailboxes
-                .vaulted(id.tag(), None, 9)
-                .unwrap()
-                .is_empty()
-        );
+        assert!(house.sealing.vaulted(id.tag(), None, 9).unwrap().is_empty());
         let outcomes = house.recalls.outcomes(id).unwrap();
         assert!(outcomes.iter().all(|(_, outcome)| outcome.purged.is_some()));
         house.check();

@@ -40,7 +40,7 @@ fn mark(engine: &MemEngine, account: AccountId) {
 
 fn remove(house: &House, account: AccountId) {
     mark(&house.engine, account);
-    house.mailboxes.remove_account(account, house.now).unwrap();
+    house.upkeep.remove_account(account, house.now).unwrap();
     house.recalls.forget_triggers(account).unwrap();
     tern_directory::remove_account(&house.engine, account).unwrap();
 }
@@ -103,7 +103,7 @@ fn what_was_taken_from_an_account_is_kept_when_it_is_removed_and_undone_it_stays
     house.recalls.run(id, house.now).unwrap();
     assert_eq!(house.recalls.recall(id).unwrap().state, State::Restored);
     assert_eq!(house.uids(CAROL, INBOX).len(), 1);
-    let kept = house.mailboxes.vaulted(id.tag(), None, 9).unwrap();
+    let kept = house.sealing.vaulted(id.tag(), None, 9).unwrap();
     assert_eq!(
         kept.iter().map(|copy| copy.account).collect::<Vec<_>>(),
         [BOB]

@@ -106,7 +106,7 @@ fn a_removed_account_leaves_nothing_that_it_asked_for() {
     house.submit(ALICE, &[BOB], &[], 1);
     flag(&house, BOB, INBOX, true);
     ask_by_mail(&house, BOB);
-    house.mailboxes.remove_account(BOB, house.now).unwrap();
+    house.upkeep.remove_account(BOB, house.now).unwrap();
     house.recalls.forget_triggers(BOB).unwrap();
     assert_eq!(house.triggers(BOB).unwrap(), []);
     house.check();

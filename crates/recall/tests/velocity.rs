@@ -103,7 +103,7 @@ fn who_goes_on_beyond_their_rate_needs_a_second_person_until_somebody_has_looked
 fn what_a_frozen_account_took_back_is_kept_until_somebody_has_looked() {
     let mut house = House::by_default();
     let kept = |house: &House, id: tern_recall::RecallId| {
-        let kept = house.mailboxes.vaulted(id.tag(), None, 9).unwrap();
+        let kept = house.sealing.vaulted(id.tag(), None, 9).unwrap();
         kept.len()
     };
     let mut first = None;

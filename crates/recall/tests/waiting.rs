@@ -639,7 +639,7 @@ fn an_account_that_is_gone_takes_nothing_back() {
     let sent = sent_to_many(&mut house);
     let request = asked_by_imap(&mut house, &sent);
     ask(&house, &request);
-    house.mailboxes.remove_account(ALICE, house.now).unwrap();
+    house.upkeep.remove_account(ALICE, house.now).unwrap();
     tern_directory::remove_account(&house.engine, ALICE).unwrap();
     let freed = house
         .recalls

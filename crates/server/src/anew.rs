@@ -38,7 +38,7 @@ pub(crate) fn begin(config: &Config, parts: &Parts) -> Result<(), PartsError> {
     if !is_backup && !is_damaged {
         return Ok(());
     }
-    let accounts = parts.mailboxes.begin_anew(now)?;
+    let accounts = parts.upkeep.begin_anew(now)?;
     if is_backup {
         tern_store_rocksdb::unmark_copy(&store)
             .map_err(|error| PartsError::Directory(store, error))?;

@@ -10,7 +10,7 @@ use tern_audit::AuditError;
 use tern_base::Entropy;
 use tern_delivery::Delivery;
 use tern_directory::{PasswordCost, Passwords, Visible};
-use tern_mailbox::{Listener, MailboxError, Mailboxes};
+use tern_mailbox::{Listener, MailboxError, Mailboxes, Upkeep};
 use tern_queue::Schedule;
 use tern_recall::Recalls;
 use tern_session::Sharing;
@@ -62,6 +62,7 @@ pub(crate) struct Parts {
     pub(crate) rocks: Arc<RocksEngine>,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) mailboxes: Arc<Mailboxes>,
+    pub(crate) upkeep: Upkeep,
     pub(crate) sharing: Arc<Sharing>,
     pub(crate) passwords: Arc<Passwords>,
     pub(crate) delivery: Arc<Delivery>,
@@ -112,7 +113,7 @@ pub(crate) fn open(
         content: secrets.content_key,
         token: secrets.token_key,
     };
-    let (mailboxes, recalls) = tern_recall::open(
+    let (opened, recalls) = tern_recall::open(
         Arc::clone(&engine),
         keys,
         Arc::<Policies>::clone(&policies),
@@ -128,7 +129,7 @@ pub(crate) fn open(
     };
     let delivery = Delivery::new(
         Arc::clone(&engine),
-        Arc::clone(&mailboxes),
+        Arc::clone(&opened.mailboxes),
         settings,
         secrets.token_key,
     );
@@ -138,7 +139,8 @@ pub(crate) fn open(
     Ok(Parts {
         rocks,
         engine,
-        mailboxes,
+        mailboxes: opened.mailboxes,
+        upkeep: opened.upkeep,
         sharing: Arc::new(sharing),
         passwords: Arc::new(passwords),
         delivery: Arc::new(delivery),

@@ -13,8 +13,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tern_base::{AccountId, EmailAddress, Timestamp};
-use tern_delivery::{Delivery, is_request_address};
-use tern_mailbox::{Mailboxes, SealTag};
+use tern_delivery::{Delivery, Removals, is_request_address};
+use tern_mailbox::{SealTag, Upkeep};
 use tern_policy::PolicySet;
 use tern_queue::Schedule;
 use tern_recall::mail::REQUEST_LOCAL_PART;
@@ -122,10 +122,10 @@ impl Workers {
         workers.spawn("recall-start", move |ending| {
             at_start.at_all(ending, &*engine);
         })?;
-        let mailboxes = Arc::clone(&parts.mailboxes);
+        let upkeep = parts.upkeep.clone();
         workers.spawn("words", move |ending| {
             while !ending.wait(SECOND) {
-                if let Err(error) = mailboxes.make_words(WORDS) {
+                if let Err(error) = upkeep.make_words(WORDS) {
                     tracing::error!(%error, "words for searches could not be kept");
                 }
             }
@@ -138,7 +138,7 @@ impl Workers {
         })?;
         let chores = Chores {
             engine: Arc::clone(&parts.engine),
-            mailboxes: Arc::clone(&parts.mailboxes),
+            upkeep: parts.upkeep.clone(),
             delivery: Arc::clone(&parts.delivery),
             recalls: Arc::clone(&parts.recalls),
             schedule: parts.schedule.clone(),
@@ -390,7 +390,7 @@ fn late_copies(ending: &Ending, tags: &Receiver<SealTag>, recalls: &Recalls) {
 /// The chores of every minute.
 struct Chores {
     engine: Arc<dyn Engine>,
-    mailboxes: Arc<Mailboxes>,
+    upkeep: Upkeep,
     delivery: Arc<Delivery>,
     recalls: Arc<Recalls>,
     schedule: Schedule,
@@ -437,7 +437,7 @@ impl Chores {
     }
 
     fn write_devices(&self, noted_before: Timestamp) {
-        if let Err(error) = self.mailboxes.write_devices(noted_before) {
+        if let Err(error) = self.upkeep.write_devices(noted_before) {
             tracing::error!(%error, "what is known of clients could not be written");
         }
     }
@@ -463,7 +463,12 @@ impl Chores {
     }
 
     fn resume_removals(&self) {
-        match self.delivery.resume_removals(&self.recalls, clock::now()) {
+        let removals = Removals {
+            delivery: &self.delivery,
+            upkeep: &self.upkeep,
+            recalls: &self.recalls,
+        };
+        match removals.resume(clock::now()) {
             Ok(0) => {}
             Ok(accounts) => tracing::info!(accounts, "removals of accounts were finished"),
             Err(error) => tracing::error!(%error, "removals of accounts could not be finished"),
@@ -471,18 +476,18 @@ impl Chores {
     }
 
     fn finish_deletions(&self) {
-        match group_removal::resume(&*self.engine, &self.mailboxes) {
+        match group_removal::resume(&*self.engine, &self.upkeep) {
             Ok(0) => {}
             Ok(groups) => tracing::info!(groups, "removals of groups were finished"),
             Err(error) => tracing::error!(%error, "removals of groups could not be finished"),
         }
-        if let Err(error) = self.mailboxes.finish_deletions(clock::now()) {
+        if let Err(error) = self.upkeep.finish_deletions(clock::now()) {
             tracing::error!(%error, "deletions of mailboxes could not be finished");
         }
-        if let Err(error) = self.mailboxes.follow_words() {
+        if let Err(error) = self.upkeep.follow_words() {
             tracing::error!(%error, "words for searches could not be followed");
         }
-        match self.mailboxes.trim_logs() {
+        match self.upkeep.trim_logs() {
             Ok(0) => {}
             Ok(trimmed) => tracing::debug!(trimmed, "old changes of accounts were forgotten"),
             Err(error) => tracing::error!(%error, "change logs could not be trimmed"),
@@ -535,10 +540,10 @@ impl Chores {
     }
 
     fn collect(&self) {
-        if let Err(error) = self.mailboxes.expire_uploads(clock::now(), COLLECT) {
+        if let Err(error) = self.upkeep.expire_uploads(clock::now(), COLLECT) {
             tracing::error!(%error, "uploads could not be let go");
         }
-        match self.mailboxes.collect(clock::now(), COLLECT) {
+        match self.upkeep.collect(clock::now(), COLLECT) {
             Ok(0) => {}
             Ok(removed) => tracing::debug!(removed, "contents were removed"),
             Err(error) => tracing::error!(%error, "contents could not be removed"),

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tern_base::{AccountId, Domain, EmailAddress, SeededEntropy, Timestamp};
 use tern_delivery::Delivery;
 use tern_directory::{FactorKey, NewTotp, RecoveryCodes, Target, Visible};
-use tern_mailbox::{FolderSpec, Listener, Mailboxes, NoListener, Role, SealTag};
+use tern_mailbox::{
+    FolderSpec, Listener, Mailboxes, NoListener, Opened, Role, SealTag, Sealing, Upkeep,
+};
 use tern_policy::PolicySet;
 use tern_queue::Schedule;
 use tern_recall::{Keys, Recalls, Settings};
@@ -97,6 +99,8 @@ impl Listener for Changes {
 pub(crate) struct Server {
     pub(crate) engine: SimEngine,
     pub(crate) mailboxes: Arc<Mailboxes>,
+    pub(crate) sealing: Sealing,
+    pub(crate) upkeep: Upkeep,
     pub(crate) sharing: Sharing,
     pub(crate) recalls: Recalls,
     pub(crate) delivery: Arc<Delivery>,
@@ -113,14 +117,15 @@ impl Server {
         let shared: Arc<dyn Engine> = Arc::new(engine.clone());
         let changes = Arc::<Changes>::default();
         let listener: Arc<dyn Listener> = Arc::<Changes>::clone(&changes);
-        let mailboxes = mailboxes(&shared, listener)?.without_lanes();
-        let mailboxes = Arc::new(mailboxes);
+        let opened = mailboxes(&shared, listener)?.without_lanes().into_opened();
         Ok(Self {
             engine,
-            recalls: recalls(Arc::clone(&shared), &mailboxes, Arc::clone(policy)),
+            recalls: recalls(Arc::clone(&shared), &opened, Arc::clone(policy)),
             sharing: Sharing::new(Arc::clone(&shared), Visible::Everyone),
-            delivery: Arc::new(delivery(shared, &mailboxes)),
-            mailboxes,
+            delivery: Arc::new(delivery(shared, &opened.mailboxes)),
+            mailboxes: opened.mailboxes,
+            sealing: opened.sealing,
+            upkeep: opened.upkeep,
             changes,
             late: Mutex::default(),
         })
@@ -142,6 +147,8 @@ impl Server {
 pub(crate) struct Observer {
     pub(crate) mem: MemEngine,
     pub(crate) mailboxes: Arc<Mailboxes>,
+    pub(crate) sealing: Sealing,
+    pub(crate) upkeep: Upkeep,
     pub(crate) recalls: Recalls,
     pub(crate) delivery: Delivery,
 }
@@ -149,12 +156,14 @@ pub(crate) struct Observer {
 impl Observer {
     pub(crate) fn open(mem: &MemEngine) -> Result<Self, tern_mailbox::MailboxError> {
         let shared: Arc<dyn Engine> = Arc::new(mem.clone());
-        let mailboxes = Arc::new(mailboxes(&shared, Arc::new(NoListener))?);
+        let opened = mailboxes(&shared, Arc::new(NoListener))?.into_opened();
         Ok(Self {
             mem: mem.clone(),
-            recalls: recalls(Arc::clone(&shared), &mailboxes, tern_policy::unattended()),
-            delivery: delivery(shared, &mailboxes),
-            mailboxes,
+            recalls: recalls(Arc::clone(&shared), &opened, tern_policy::unattended()),
+            delivery: delivery(shared, &opened.mailboxes),
+            mailboxes: opened.mailboxes,
+            sealing: opened.sealing,
+            upkeep: opened.upkeep,
         })
     }
 }
@@ -170,8 +179,8 @@ fn mailboxes(
     tern_recall::mailboxes(engine, keys, &Settings::default(), listener)
 }
 
-fn recalls(engine: Arc<dyn Engine>, mailboxes: &Arc<Mailboxes>, policy: Arc<PolicySet>) -> Recalls {
-    Recalls::open(engine, Arc::clone(mailboxes), policy, Settings::default())
+fn recalls(engine: Arc<dyn Engine>, opened: &Opened, policy: Arc<PolicySet>) -> Recalls {
+    Recalls::open(engine, opened, policy, Settings::default())
 }
 
 fn delivery(engine: Arc<dyn Engine>, mailboxes: &Arc<Mailboxes>) -> Delivery {

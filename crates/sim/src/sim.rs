@@ -320,7 +320,7 @@ impl Sim {
         if self.options.sabotage == Sabotage::ForgetSeals {
             let server = self.server.borrow();
             for (digest, tag) in self.sealed.borrow().iter() {
-                server.mailboxes.forget_seal(*digest, *tag);
+                server.sealing.forget_seal(*digest, *tag);
             }
         }
     }

@@ -79,7 +79,7 @@ pub fn open(engine: &MemEngine) -> Result<Mailboxes, MailboxError> {
 
 /// Asserts that the mailboxes are consistent.
 pub fn assert_clean(mailboxes: &Mailboxes) {
-    let findings = mailboxes.check(&BTreeMap::new()).unwrap();
+    let findings = upkeep.check(&BTreeMap::new()).unwrap();
     assert!(findings.is_empty(), "{findings:#?}");
 }
 
@@ -139,7 +139,7 @@ fn withdraw(mailboxes: &Mailboxes) {
         active: true,
         until: Timestamp(u64::MAX),
     };
-    mailboxes
+    sealing
         .seal(digest, seal, |_| Ok::<_, MailboxError>(()))
         .unwrap();
     let copies: Vec<_> = mailboxes
@@ -149,7 +149,7 @@ fn withdraw(mailboxes: &Mailboxes) {
         .map(|copy| (copy.account, copy.message))
         .collect();
     let work = |txn: &mut Transaction<'_>| -> Result<_, MailboxError> {
-        mailboxes.withdraw_in(txn, &copies, TAG, NOW)?;
+        sealing.withdraw_in(txn, &copies, TAG, NOW)?;
         Ok::<_, MailboxError>(Verdict::Commit(()))
     };
     mailboxes.transact(&[ALICE, BOB], work).unwrap();

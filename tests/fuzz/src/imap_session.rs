@@ -62,7 +62,7 @@ pub(crate) fn run(data: &[u8]) {
         shell.end();
     }
     let now = NOW.plus_millis(1_000_000);
-    mailboxes.finish_deletions(now).unwrap();
+    upkeep.finish_deletions(now).unwrap();
     fixture::assert_clean(&mailboxes);
 }
 

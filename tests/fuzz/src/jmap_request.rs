@@ -85,7 +85,7 @@ pub(crate) fn run(data: &[u8]) {
         house.leads(name, ids, &state);
     }
     assert_eq!(TYPES.map(|name| house.all(BOB, name)), others);
-    mailboxes.finish_deletions(NOW).unwrap();
+    upkeep.finish_deletions(NOW).unwrap();
     fixture::assert_clean(&mailboxes);
 }
 

@@ -84,11 +84,11 @@ fn damaged(choice: u8, data: &[u8]) {
 
 fn read(engine: &MemEngine, account: AccountId) -> Result<(), MailboxError> {
     let mailboxes = fixture::open(engine)?;
-    let _ = mailboxes.check(&BTreeMap::new());
+    let _ = upkeep.check(&BTreeMap::new());
     let _ = mailboxes.account_changes(account, tern_base::Modseq(0), 100);
-    if let Ok(vaulted) = mailboxes.vaulted(TAG, None, 100) {
+    if let Ok(vaulted) = sealing.vaulted(TAG, None, 100) {
         for copy in vaulted {
-            let _ = mailboxes.exposures(copy.row.message.digest);
+            let _ = sealing.exposures(copy.row.message.digest);
         }
     }
     for folder in mailboxes.folders(account)? {
@@ -100,8 +100,8 @@ fn read(engine: &MemEngine, account: AccountId) -> Result<(), MailboxError> {
         let ids: Vec<_> = view.iter().map(|entry| entry.message).collect();
         let rows = mailboxes.messages(account, &ids)?;
         for (id, row) in ids.iter().zip(rows.into_iter().flatten().flatten()) {
-            let _ = mailboxes.ledger(account, *id);
-            let _ = mailboxes.exposures(row.digest);
+            let _ = sealing.ledger(account, *id);
+            let _ = sealing.exposures(row.digest);
             let _ = serve(&mailboxes, account, *id, &row);
             let _ = mailboxes.structure(&row);
             let _ = mailboxes.read(account, &row, 0..u64::MAX);
@@ -158,8 +158,8 @@ fn change(engine: &MemEngine, account: AccountId) -> Result<(), MailboxError> {
     if let Ok(trash) = mailboxes.folder(account, "Trash") {
         let _ = mailboxes.delete_folder(&Access::owner(account, trash.id), LATER);
     }
-    let _ = mailboxes.finish_deletions(LATER);
-    let _ = mailboxes.collect(LATER, 100);
-    let _ = mailboxes.check(&BTreeMap::new());
+    let _ = upkeep.finish_deletions(LATER);
+    let _ = upkeep.collect(LATER, 100);
+    let _ = upkeep.check(&BTreeMap::new());
     Ok(())
 }

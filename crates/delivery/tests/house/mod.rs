@@ -227,7 +227,7 @@ impl House {
     pub(crate) fn check(&self) {
         let checked = self.delivery.check().unwrap();
         assert_eq!(checked.findings, []);
-        assert_eq!(self.mailboxes.check(&checked.references).unwrap(), []);
+        assert_eq!(self.upkeep.check(&checked.references).unwrap(), []);
         assert_eq!(tern_queue::check(&self.engine).unwrap(), []);
         assert_eq!(tern_directory::check(&self.engine).unwrap(), []);
     }

@@ -209,13 +209,13 @@ impl House {
                 Ok::<_, tern_mailbox::MailboxError>(Verdict::Commit(()))
             })
             .unwrap();
-        self.mailboxes.forget_seal(digest, TAG);
+        self.sealing.forget_seal(digest, TAG);
     }
 
     /// The copy of a letter that was withdrawn first.
     pub(crate) fn vaulted(&self, content: &[u8]) -> MessageId {
         let digest = self.digest(content);
-        let vaulted = self.mailboxes.vaulted(TAG, None, 100).unwrap();
+        let vaulted = self.sealing.vaulted(TAG, None, 100).unwrap();
         let of_letter = |copy: &&tern_mailbox::Vaulted| copy.row.message.digest == digest;
         vaulted.iter().find(of_letter).unwrap().message
     }
@@ -248,7 +248,7 @@ impl House {
 
     /// Fails the test where the store is not whole.
     pub(crate) fn check(&self) {
-        let findings = self.mailboxes.check(&BTreeMap::new()).unwrap();
+        let findings = self.upkeep.check(&BTreeMap::new()).unwrap();
         assert!(findings.is_empty(), "{findings:?}");
     }
 }

@@ -299,7 +299,7 @@ impl House {
     /// The whole store is sound.
     pub(crate) fn check(&self) {
         let findings = self
-            .mailboxes
+            .upkeep
             .check(&self.delivery.check().unwrap().references)
             .unwrap();
         assert!(findings.is_empty(), "{findings:#?}");

@@ -317,7 +317,7 @@ fn who_finds_words_of_a_body_is_on_record_by_then() {
             tern_mime::content_digest(house.mailboxes.content_key(), &content(n, &LETTERS[n]));
         let copies = house.mailboxes.copies(digest).unwrap();
         let ledger = house
-            .mailboxes
+            .sealing
             .ledger(copies[0].account, copies[0].message)
             .unwrap();
         ledger.servings.iter().any(|it| it.protocol == "jmap")

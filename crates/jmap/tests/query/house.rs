@@ -116,7 +116,7 @@ impl House {
             until: Timestamp(u64::MAX),
         };
         let committed = |_: &mut Transaction<'_>| Ok::<_, MailboxError>(());
-        self.mailboxes
+        self.sealing
             .seal(self.digest(content), seal, committed)
             .unwrap();
     }
@@ -124,11 +124,11 @@ impl House {
     pub(crate) fn unseal(&self, content: &[u8]) {
         let digest = self.digest(content);
         let work = |txn: &mut Transaction<'_>| {
-            self.mailboxes.unseal_in(txn, digest, TAG)?;
+            self.sealing.unseal_in(txn, digest, TAG)?;
             Ok::<_, MailboxError>(Verdict::Commit(()))
         };
         self.mailboxes.transact(&[ALICE], work).unwrap();
-        self.mailboxes.reload_seal(digest, TAG).unwrap();
+        self.sealing.reload_seal(digest, TAG).unwrap();
     }
 
     pub(crate) fn withdraw(&self, content: &[u8]) {
@@ -136,16 +136,16 @@ impl House {
         let copies = self.mailboxes.copies(digest).unwrap();
         let copies: Vec<_> = copies.iter().map(|it| (it.account, it.message)).collect();
         let work = |txn: &mut Transaction<'_>| {
-            let gone = self.mailboxes.withdraw_in(txn, &copies, TAG, self.now)?;
+            let gone = self.sealing.withdraw_in(txn, &copies, TAG, self.now)?;
             Ok::<_, MailboxError>(Verdict::Commit(gone.len()))
         };
         self.mailboxes.transact(&[ALICE], work).unwrap();
     }
 
     pub(crate) fn restore_all(&self) {
-        for copy in self.mailboxes.vaulted(TAG, None, 100).unwrap() {
+        for copy in self.sealing.vaulted(TAG, None, 100).unwrap() {
             let work = |txn: &mut Transaction<'_>| {
-                self.mailboxes
+                self.sealing
                     .restore_in(txn, copy.account, copy.message)
                     .map(Verdict::Commit)
             };

@@ -17,7 +17,7 @@ fn served(house: &House, content: &str) -> Option<ExposureLevel> {
     let digest = tern_mime::content_digest(key, content.as_bytes());
     let copies = house.mailboxes.copies(digest).unwrap();
     let copy = &copies[0];
-    let ledger = house.mailboxes.ledger(copy.account, copy.message);
+    let ledger = house.sealing.ledger(copy.account, copy.message);
     let servings = ledger.unwrap().servings;
     let by_jmap = servings.iter().filter(|it| it.protocol == "jmap");
     by_jmap.filter_map(|it| it.level()).max()
@@ -160,7 +160,7 @@ fn two_parts_that_were_served_count_where_they_stand_and_as_long_as_they_are_the
         assert!(answer["created"]["k"].is_object(), "{answer}");
         let digest = tern_mime::content_digest(house.mailboxes.content_key(), content.as_bytes());
         let copy = &house.mailboxes.copies(digest).unwrap()[0];
-        let ledger = house.mailboxes.ledger(copy.account, copy.message).unwrap();
+        let ledger = house.sealing.ledger(copy.account, copy.message).unwrap();
         let by_jmap = ledger.servings.iter().filter(|it| it.protocol == "jmap");
         percent.push(by_jmap.map(|it| it.share.percent()).max().unwrap());
     }

@@ -35,7 +35,7 @@ fn after_restart(with_words: bool) -> House {
         for held in house.mailboxes.account_view(ALICE).unwrap().iter() {
             house.mailboxes.want_words(ALICE, held.message);
         }
-        assert!(house.mailboxes.make_words(100).unwrap());
+        assert!(house.upkeep.make_words(100).unwrap());
     }
     restart(&mut house);
     house
@@ -74,7 +74,7 @@ fn find(house: &mut House, filter: &Value) -> Value {
 /// What is on record as served by now, of each message.
 fn ledgers(house: &House) -> Vec<String> {
     let view = house.mailboxes.account_view(ALICE).unwrap();
-    let ledger = |message| format!("{:?}", house.mailboxes.ledger(ALICE, message).unwrap());
+    let ledger = |message| format!("{:?}", house.sealing.ledger(ALICE, message).unwrap());
     view.iter().map(|held| ledger(held.message)).collect()
 }
 
@@ -120,7 +120,7 @@ fn the_first_search_after_a_restart_reads_nothing_that_was_read_before() {
     for held in house.mailboxes.account_view(ALICE).unwrap().iter() {
         house.mailboxes.want_words(ALICE, held.message);
     }
-    assert!(house.mailboxes.make_words(100).unwrap());
+    assert!(house.upkeep.make_words(100).unwrap());
     lose_content(&house);
     restart(&mut house);
     assert_eq!(find(&mut house, &json!({"body": "fish"})), expected);

@@ -352,7 +352,7 @@ fn what_a_reader_is_served_is_on_record_in_their_name() {
     let message = ids::parse_email_id(BOB, &id).unwrap();
     house.grant(INBOX, "lr");
     let readers = |house: &House| {
-        let ledger = house.mailboxes.ledger(BOB, message).unwrap();
+        let ledger = house.sealing.ledger(BOB, message).unwrap();
         let of = |serving: &tern_mailbox::Serving| serving.device.reader();
         ledger.servings.iter().filter_map(of).collect::<Vec<_>>()
     };

@@ -237,7 +237,7 @@ fn messages_are_made_and_imported_where_they_may_be_put() {
     assert_eq!(as_it_is(&mut house, &id).0, json!({"word": true}));
     // Whoever brings it has it, and the record says who.
     let message = ids::parse_email_id(BOB, &id).unwrap();
-    let ledger = house.mailboxes.ledger(BOB, message).unwrap();
+    let ledger = house.sealing.ledger(BOB, message).unwrap();
     assert_eq!(ledger.servings[0].device.reader(), Some(CAROL));
     house.check();
 }
@@ -306,7 +306,7 @@ fn messages_are_copied_by_the_rights_in_both_accounts_and_that_is_on_record() {
             "mailboxIds": {inbox.as_str(): true}})
     );
     let message = ids::parse_email_id(BOB, &id).unwrap();
-    let ledger = house.mailboxes.ledger(BOB, message).unwrap();
+    let ledger = house.sealing.ledger(BOB, message).unwrap();
     let mut readers = ledger
         .servings
         .iter()

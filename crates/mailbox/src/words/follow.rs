@@ -12,7 +12,7 @@ use tern_store::limits as store_limits;
 use super::AccountWords;
 use crate::rows::{Change, ChangeRow};
 use crate::slots::block_of;
-use crate::{MailboxError, Mailboxes, limits, tables};
+use crate::{MailboxError, Upkeep, limits, tables};
 
 impl AccountWords {
     /// Up to which modseq the change log was followed, and that it is up to `modseq` now; nothing the first time.
@@ -22,12 +22,12 @@ impl AccountWords {
     }
 }
 
-impl Mailboxes {
+impl Upkeep {
     /// Wants the words of blocks that came to be without a row lately. To be called now and then, before
     /// [`Mailboxes::make_words`].
     pub fn follow_words(&self) -> Result<(), MailboxError> {
-        for (account, weighed) in self.words.iter() {
-            let head = match self.account_head(account) {
+        for (account, weighed) in self.0.words.iter() {
+            let head = match self.0.account_head(account) {
                 Err(MailboxError::NoAccount) => continue,
                 head => head?,
             };
@@ -43,14 +43,17 @@ impl Mailboxes {
         let mut next = Some(tables::changes_after(account, since));
         let mut left = limits::FOLLOWED_CHANGES;
         while let Some(range) = next.filter(|_| left > 0) {
-            let page = self.engine.scan(&range, left.min(store_limits::MAX_PAGE))?;
+            let page = self
+                .0
+                .engine
+                .scan(&range, left.min(store_limits::MAX_PAGE))?;
             left -= page.rows.len();
             for (_, row) in &page.rows {
                 for message in ChangeRow::decode(row)?.0.iter().filter_map(came_or_went) {
-                    self.want_words(account, message);
+                    self.0.want_words(account, message);
                     // The one before may have become complete by it.
                     if let Some(before) = block_of(message).checked_sub(1) {
-                        self.wanted.add(account, before);
+                        self.0.wanted.add(account, before);
                     }
                 }
             }

@@ -18,7 +18,7 @@ use super::row::{Covered, Making, Row};
 use super::{Within, body_text, folded};
 use crate::rows::{AccountHead, MessageRow};
 use crate::slots::{Slots, block_of, first_of};
-use crate::{MailboxError, Mailboxes, Outline, limits, tables};
+use crate::{MailboxError, Mailboxes, Outline, Upkeep, limits, tables};
 
 /// Blocks of messages in which a search had to read.
 #[derive(Default)]
@@ -53,22 +53,24 @@ pub(crate) fn drop_in(txn: &mut Transaction<'_>, account: AccountId, message: Me
     txn.delete(tables::words(account, block_of(message)));
 }
 
-impl Mailboxes {
-    /// Says that a search had to read a message: words of its block will be made durable, unless they are.
-    pub fn want_words(&self, account: AccountId, message: MessageId) {
-        self.wanted.add(account, block_of(message));
-    }
-
+impl Upkeep {
     /// Makes words durable that are wanted, of so many blocks at the most. Answers whether there was less to do. To
     /// be called now and then.
     pub fn make_words(&self, most: usize) -> Result<bool, MailboxError> {
         for _ in 0..most {
-            let Some((account, block)) = self.wanted.take() else {
+            let Some((account, block)) = self.0.wanted.take() else {
                 return Ok(true);
             };
-            self.make_row(account, block)?;
+            self.0.make_row(account, block)?;
         }
         Ok(false)
+    }
+}
+
+impl Mailboxes {
+    /// Says that a search had to read a message: words of its block will be made durable, unless they are.
+    pub fn want_words(&self, account: AccountId, message: MessageId) {
+        self.wanted.add(account, block_of(message));
     }
 
     fn make_row(&self, account: AccountId, block: u64) -> Result<(), MailboxError> {

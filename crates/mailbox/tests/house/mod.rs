@@ -87,7 +87,7 @@ impl House {
 
     pub(crate) fn seal(&self, content: &[u8], cover: Cover) -> tern_base::ContentDigest {
         let digest = tern_mime::content_digest(self.mailboxes.content_key(), content);
-        self.mailboxes
+        self.sealing
             .seal(digest, seal_over(cover, Timestamp(u64::MAX)), |_| {
                 Ok::<_, MailboxError>(())
             })
@@ -103,16 +103,16 @@ impl House {
             .collect();
         let accounts: Vec<_> = copies.iter().map(|copy| copy.0).collect();
         let work = |txn: &mut tern_store::Transaction<'_>| {
-            let gone = self.mailboxes.withdraw_in(txn, &copies, TAG, self.now)?;
+            let gone = self.sealing.withdraw_in(txn, &copies, TAG, self.now)?;
             Ok::<_, MailboxError>(Verdict::Commit(gone.into_iter().flatten().count()))
         };
         self.mailboxes.transact(&accounts, work).unwrap()
     }
 
     pub(crate) fn restore_all(&self) {
-        for copy in self.mailboxes.vaulted(TAG, None, 100).unwrap() {
+        for copy in self.sealing.vaulted(TAG, None, 100).unwrap() {
             let work = |txn: &mut tern_store::Transaction<'_>| {
-                self.mailboxes
+                self.sealing
                     .restore_in(txn, copy.account, copy.message)
                     .map(Verdict::Commit)
             };
@@ -124,7 +124,7 @@ impl House {
     }
 
     pub(crate) fn check(&self) {
-        let findings = self.mailboxes.check(&BTreeMap::new()).unwrap();
+        let findings = self.upkeep.check(&BTreeMap::new()).unwrap();
         assert!(findings.is_empty(), "{findings:#?}");
     }
 }

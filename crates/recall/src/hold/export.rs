@@ -85,7 +85,7 @@ impl Recalls {
     fn held_as(&self, hold: &Hold, met: &Met) -> Result<Option<Option<Submission>>, RecallError> {
         let sent = submission::submission(&*self.engine, met.row.origin)?;
         let fits = |leaving: &Leaving<'_>| hold.fits(leaving, sent.as_ref());
-        let fits = self.mailboxes.as_leaving(met.account, &met.row, fits);
+        let fits = self.sealing.as_leaving(met.account, &met.row, fits);
         let fits = fits.map_err(|error: MailboxError| RecallError::from(error))?;
         Ok(fits.then_some(sent))
     }

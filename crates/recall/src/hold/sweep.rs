@@ -41,7 +41,7 @@ impl Recalls {
         };
         let (mut purged, mut after) = (0, None);
         loop {
-            let page = self.mailboxes.vaulted(KEPT, after, CHUNK)?;
+            let page = self.sealing.vaulted(KEPT, after, CHUNK)?;
             let Some(last) = page.last() else { break };
             after = Some((last.account, last.message));
             let copies: Vec<_> = page
@@ -68,7 +68,7 @@ impl Recalls {
         let purge = |txn: &mut tern_store::Transaction<'_>| {
             let mut gone = Vec::new();
             for (account, message) in copies {
-                if self.mailboxes.purge_in(txn, *account, *message, now)? == Purged::Gone {
+                if self.sealing.purge_in(txn, *account, *message, now)? == Purged::Gone {
                     gone.push((*account, *message));
                 }
             }
@@ -84,7 +84,7 @@ impl Recalls {
     pub fn kept_copies(&self) -> Result<KeptCopies, RecallError> {
         let (mut kept, mut after) = (KeptCopies::default(), None);
         loop {
-            let page = self.mailboxes.vaulted(KEPT, after, 1_000)?;
+            let page = self.sealing.vaulted(KEPT, after, 1_000)?;
             let Some(last) = page.last() else {
                 return Ok(kept);
             };

@@ -24,7 +24,7 @@ impl Recalls {
             let held = match hold.scope.account {
                 None => true,
                 Some(account) => {
-                    account == found.account || self.mailboxes.has_copies(found.digest, account)?
+                    account == found.account || self.sealing.has_copies(found.digest, account)?
                 }
             };
             if held {
@@ -105,7 +105,7 @@ impl Recalls {
             Err(error) => return Err(error.into()),
         };
         let sent = submission::submission(&*self.engine, row.origin)?;
-        self.mailboxes
+        self.sealing
             .as_leaving(copy.account, &row, |leaving| {
                 for hold in holds {
                     if hold.fits(leaving, sent.as_ref())? {

@@ -588,7 +588,7 @@ impl House {
         for item in tern_queue::list(&self.engine, None, 1_000).unwrap().items {
             *references.entry(item.blob).or_default() += 1;
         }
-        let mailboxes = self.mailboxes.check(&references).unwrap();
+        let mailboxes = self.upkeep.check(&references).unwrap();
         let recalls = self.recalls.check().unwrap();
         assert!(
             mailboxes.is_empty() && recalls.is_empty(),

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tern_audit::Draft;
 use tern_base::{AccountId, Domain, EmailAddress, Timestamp};
-use tern_delivery::is_request_address;
+use tern_delivery::{Removals, is_request_address};
 use tern_directory::{
     self as directory, Account, CredentialId, Group, HashedPassword, NewAccount, Target,
     account_by_address,
@@ -245,8 +245,12 @@ impl Admin {
             |txn| Ok(directory::begin_removal_in(txn, account.id)?),
         )?;
         self.sessions.revoke(account.id, None);
-        self.delivery
-            .finish_removal(&self.recalls, account.id, call.now)?;
+        let removals = Removals {
+            delivery: &self.delivery,
+            upkeep: &self.upkeep,
+            recalls: &self.recalls,
+        };
+        removals.finish(account.id, call.now)?;
         Ok(Answer::new(format!("account {address} removed"), json!({})))
     }
 
@@ -432,7 +436,7 @@ impl Admin {
                 false => Err(AdminError::NotFound("group", address.to_owned())),
             },
         )?;
-        group_removal::finish(&*self.engine, &self.mailboxes, group.id)?;
+        group_removal::finish(&*self.engine, &self.upkeep, group.id)?;
         self.look_again(&behind);
         Ok(Answer::new(format!("group {address} removed"), json!({})))
     }

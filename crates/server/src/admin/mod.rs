@@ -38,7 +38,7 @@ use tern_audit::{Actor, Draft, EntryId};
 use tern_base::{EmailAddress, Entropy, Timestamp};
 use tern_delivery::Delivery;
 use tern_directory::{Account, Passwords};
-use tern_mailbox::Mailboxes;
+use tern_mailbox::{Mailboxes, Upkeep};
 use tern_recall::Recalls;
 use tern_session::Sharing;
 use tern_store::{Engine, Read, Transaction, Verdict, transact};
@@ -58,6 +58,7 @@ pub(crate) struct Admin {
     engine: Arc<dyn Engine>,
     rocks: Arc<RocksEngine>,
     mailboxes: Arc<Mailboxes>,
+    upkeep: Upkeep,
     sharing: Arc<Sharing>,
     passwords: Arc<Passwords>,
     delivery: Arc<Delivery>,
@@ -91,6 +92,7 @@ impl Admin {
             engine: Arc::clone(&parts.engine),
             rocks: Arc::clone(&parts.rocks),
             mailboxes: Arc::clone(&parts.mailboxes),
+            upkeep: parts.upkeep.clone(),
             sharing: Arc::clone(&parts.sharing),
             passwords: Arc::clone(&parts.passwords),
             delivery: Arc::clone(&parts.delivery),

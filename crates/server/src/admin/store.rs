@@ -29,8 +29,8 @@ impl Admin {
             ("queue", tern_queue::check(&*self.engine)?),
             ("audit", tern_audit::check(&*self.engine)?),
             ("delivery", delivery.findings),
-            ("mailbox", self.mailboxes.check(&delivery.references)?),
-            ("mailbox", self.mailboxes.check_accounts(&accounts)?),
+            ("mailbox", self.upkeep.check(&delivery.references)?),
+            ("mailbox", self.upkeep.check_accounts(&accounts)?),
             ("recall", self.recalls.check()?),
         ] {
             findings.extend(found.iter().map(|found| format!("{part}: {found}")));
@@ -62,7 +62,7 @@ impl Admin {
     /// Has what was removed leave the disk: contents that nothing refers to any more, and what the
     /// engine keeps of whatever was deleted.
     fn compact(&self, call: &mut Call<'_>) -> Result<Answer> {
-        let collected = self.mailboxes.collect(call.now, usize::MAX)?;
+        let collected = self.upkeep.collect(call.now, usize::MAX)?;
         self.rocks.compact()?;
         self.record(call, "store.compact", |entry| {
             entry.target("store").detail("contents", collected as u64)

@@ -17,7 +17,7 @@ impl Chores {
             sim.tell(|| format!("{what}: {error}"));
             sim.server_fault(what, fault, error);
         };
-        if let Err(error) = server.mailboxes.finish_deletions(now) {
+        if let Err(error) = server.upkeep.finish_deletions(now) {
             failed("deletions", error.fault(), &error);
         }
         match server.delivery.resume(now, &mut sim.entropy()) {
@@ -40,15 +40,15 @@ impl Chores {
         if let Err(error) = server.recalls.purge(now) {
             failed("purge", error.fault(), &error);
         }
-        let followed = server.mailboxes.follow_words();
-        if let Err(error) = followed.and_then(|()| server.mailboxes.make_words(64)) {
+        let followed = server.upkeep.follow_words();
+        if let Err(error) = followed.and_then(|()| server.upkeep.make_words(64)) {
             failed("words", error.fault(), &error);
         }
         let schedule = &server.delivery.settings().schedule;
         if let Err(error) = tern_queue::prune(&server.engine, schedule, now) {
             failed("prune", error.fault(), &error);
         }
-        if let Err(error) = server.mailboxes.collect(now, 1_000) {
+        if let Err(error) = server.upkeep.collect(now, 1_000) {
             failed("collect", error.fault(), &error);
         }
     }

@@ -2,6 +2,7 @@
 //! somebody else.
 
 use tern_base::{AccountId, Fault};
+use tern_delivery::Removals;
 use tern_store::Verdict;
 
 use super::Actor;
@@ -40,9 +41,12 @@ impl Remover {
         if let Err(error) = marked {
             return failed(sim, error.fault(), &error);
         }
-        let done = server
-            .delivery
-            .finish_removal(&server.recalls, account, sim.now());
+        let removals = Removals {
+            delivery: &server.delivery,
+            upkeep: &server.upkeep,
+            recalls: &server.recalls,
+        };
+        let done = removals.finish(account, sim.now());
         match done {
             Ok(()) if server.engine.is_dead() => {}
             Ok(()) => {

@@ -22,7 +22,7 @@ impl Oracle {
         let delivery = self.observer.delivery.check().map_err(|e| e.to_string())?;
         let queue = tern_queue::check(&self.observer.mem).map_err(|e| e.to_string())?;
         let directory = tern_directory::check::check(&self.observer.mem);
-        let mailboxes = self.observer.mailboxes.check(&delivery.references);
+        let mailboxes = self.observer.upkeep.check(&delivery.references);
         let recalls = self.observer.recalls.check().map_err(|e| e.to_string())?;
         let mut findings: Vec<String> = Vec::new();
         let directory = directory.map_err(|e| e.to_string())?;
@@ -74,7 +74,7 @@ impl Oracle {
         let mut missing = None;
         for ((account, message), copy) in &self.copies {
             let mailboxes = &self.observer.mailboxes;
-            let ledger = mailboxes.ledger(*account, *message);
+            let ledger = sealing.ledger(*account, *message);
             let ledger = ledger.map_err(|error| error.to_string())?;
             let says = |address: &&str| {
                 let apart = ledger

@@ -136,7 +136,7 @@ impl Oracle {
     /// What is owed is there: with a mailbox that is still being deleted, or in the vault.
     pub(super) fn check_held(&mut self) -> Result<(), String> {
         if !self.owed.is_empty() {
-            let kept = self.observer.mailboxes.vaulted(KEPT, None, 10_000);
+            let kept = self.observer.sealing.vaulted(KEPT, None, 10_000);
             let kept = kept.map_err(|error| error.to_string())?;
             let kept: BTreeSet<_> = kept
                 .iter()

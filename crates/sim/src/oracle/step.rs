@@ -95,7 +95,7 @@ impl Oracle {
     /// Accounts of which something that was kept under a hold is gone: that changes nothing in them, and
     /// has to be met before the next hold begins.
     fn let_go(&self) -> Result<BTreeSet<AccountId>, String> {
-        let kept = self.observer.mailboxes.vaulted(KEPT, None, 10_000);
+        let kept = self.observer.sealing.vaulted(KEPT, None, 10_000);
         let kept = kept.map_err(|error| error.to_string())?;
         let kept: BTreeSet<_> = kept.iter().map(|it| (it.account, it.message)).collect();
         let was_kept = |copy: &Copy| copy.place == Place::Vault(KEPT);
@@ -109,7 +109,7 @@ impl Oracle {
     fn look_at_vault(&self) -> Result<BTreeMap<(AccountId, MessageId), Vaulted>, String> {
         let mut vault = BTreeMap::new();
         for tag in self.at_seal.keys().chain([&KEPT]) {
-            let rows = self.observer.mailboxes.vaulted(*tag, None, 10_000);
+            let rows = self.observer.sealing.vaulted(*tag, None, 10_000);
             for copy in rows.map_err(|error| error.to_string())? {
                 vault.insert((copy.account, copy.message), copy);
             }
@@ -558,7 +558,7 @@ impl Oracle {
         copy.late |= vaulted.row.late;
         copy.withdrawn |= !vaulted.row.late && !kept;
         copy.kept |= kept;
-        match self.observer.mailboxes.vaulted_placements(vaulted) {
+        match self.observer.sealing.vaulted_placements(vaulted) {
             Ok(before) => {
                 let before = before.into_iter();
                 copy.before = before.map(|p| (p.mailbox, (p.uid, p.flags))).collect();
