@@ -9,8 +9,8 @@ use house::{ALICE, BOB, House, letter};
 use tern_base::{AccountId, MailboxId, Timestamp, Uid};
 use tern_mailbox::{
     Access, Across, Actor, Client, ExposureLevel, FlagChange, FlagRequest, Flags, Grantee, Hooks,
-    INBOX, Limit, MailboxError, Mailboxes, Rights, RightsChange, Served, Share, SystemFlag,
-    Transfer, Viewer, limits,
+    INBOX, Limit, MailboxError, Rights, RightsChange, Served, Share, SystemFlag, Transfer, Viewer,
+    limits,
 };
 use tern_store::Verdict;
 
@@ -196,14 +196,14 @@ fn rights_go_with_who_gave_them_and_with_who_had_them() {
     mailboxes
         .subscribe_foreign(BOB, (ALICE, INBOX), true)
         .unwrap();
-    upkeep.drop_grants_of(Grantee::Group(TEAM)).unwrap();
+    house.upkeep.drop_grants_of(Grantee::Group(TEAM)).unwrap();
     let member = Actor {
         account: AccountId(99),
         groups: vec![TEAM],
     };
     assert_eq!(mailboxes.rights(&member, ALICE, INBOX), Ok(Rights::NONE));
     let before = mailboxes.newest_modseq(ALICE).unwrap();
-    upkeep.remove_account(BOB, house.now).unwrap();
+    house.upkeep.remove_account(BOB, house.now).unwrap();
     assert_eq!(mailboxes.grants(ALICE, INBOX).unwrap(), []);
     assert!(mailboxes.newest_modseq(ALICE).unwrap() > before);
     assert_eq!(mailboxes.rights(&bob(), ALICE, INBOX), Ok(Rights::NONE));
@@ -527,12 +527,8 @@ fn what_the_marking_keyword_and_the_watched_mailbox_ask_for_only_the_owner_asks(
         watched: Some("Ask"),
         ..Hooks::none()
     };
-    let boxes = house::open_with(&engine, hooks);
-    let house = House {
-        engine,
-        mailboxes: boxes,
-        ..House::new()
-    };
+    let opened = house::open_with(&engine, hooks).into_opened();
+    let house = House::over(engine, opened);
     for account in [ALICE, BOB] {
         house
             .mailboxes
@@ -566,15 +562,15 @@ fn what_the_marking_keyword_and_the_watched_mailbox_ask_for_only_the_owner_asks(
         };
         boxes.change_flags(&request)
     };
-    let marks = |boxes: &Mailboxes| boxes.marked(ALICE, 10).unwrap().len();
+    let marks = || house.sealing.marked(ALICE, 10).unwrap().len();
     assert_eq!(
         set(Some(&bob()), "$ask").err(),
         Some(MailboxError::NotPermitted)
     );
     assert!(set(Some(&bob()), "$Other").is_ok());
-    assert_eq!(marks(boxes), 0);
+    assert_eq!(marks(), 0);
     assert!(set(None, "$ask").is_ok());
-    assert_eq!(marks(boxes), 1);
+    assert_eq!(marks(), 1);
     let to = |to| Transfer {
         from: shared(INBOX, &bob()),
         uids: &[Uid(1)],

@@ -3,10 +3,8 @@
 
 mod house;
 
-use std::sync::Arc;
-
 use tern_base::Modseq;
-use tern_mailbox::{Hooks, INBOX, MailboxError, Mailboxes, NoListener};
+use tern_mailbox::{INBOX, MailboxError};
 
 use house::*;
 
@@ -22,9 +20,7 @@ fn what_was_given_out_after_the_backup_is_not_given_out_again() {
     let (lost_modseq, work) = (lost[1].modseq, work.unwrap());
 
     house.engine = backup;
-    let engine = Arc::new(house.engine.clone());
-    house.mailboxes =
-        Mailboxes::open(engine, [1; 32], Arc::new(NoListener), Hooks::none()).unwrap();
+    house.reopen();
     house.now = house.now.plus_millis(60_000);
     let before = house.mailboxes.folders(ALICE).unwrap();
     // Cut off in the middle, it is done again.

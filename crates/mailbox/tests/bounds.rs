@@ -2,29 +2,26 @@
 //! each chunk fits a batch of the store. Every test ends with a check of the whole store.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod house;
+
 use std::collections::BTreeMap;
 
-use tern_base::{AccountId, ContentDigest, MailboxId, MessageId, OriginId, Timestamp, Uid};
+use tern_base::{ContentDigest, MailboxId, MessageId, OriginId, Timestamp, Uid};
 use tern_mailbox::{
-    Access, AppendRequest, FlagChange, FlagOutcome, FlagRequest, Flags, Hooks, INBOX, Mailboxes,
-    NoListener, SealTag, Transfer, Viewer, limits,
+    Access, AppendRequest, FlagChange, FlagOutcome, FlagRequest, Flags, INBOX, Mailboxes, Opened,
+    Transfer, Upkeep, Viewer, limits,
 };
 use tern_store::{MemEngine, Verdict};
 
-const ALICE: AccountId = AccountId(1);
-const TAG: SealTag = SealTag([9; 16]);
+use house::{ALICE, TAG};
+
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
-fn open(engine: &MemEngine) -> Mailboxes {
-    let mailboxes = Mailboxes::open(
-        std::sync::Arc::new(engine.clone()),
-        [3; 32],
-        std::sync::Arc::new(NoListener),
-        Hooks::none(),
-    );
-    let mailboxes = mailboxes.unwrap();
-    mailboxes.create_account(ALICE, 0, &[], NOW).unwrap();
-    mailboxes
+/// One account without folders.
+fn open() -> Opened {
+    let opened = house::open(&MemEngine::new());
+    opened.mailboxes.create_account(ALICE, 0, &[], NOW).unwrap();
+    opened
 }
 
 /// As many and as long keywords as there may be; another set for each `n`.
@@ -69,7 +66,7 @@ fn transfer(from: MailboxId, uids: &[Uid], to: MailboxId) -> Transfer<'_> {
     }
 }
 
-fn check(mailboxes: &Mailboxes) {
+fn check(upkeep: &Upkeep) {
     assert_eq!(upkeep.check(&BTreeMap::new()).unwrap(), []);
 }
 
@@ -87,7 +84,11 @@ fn shown(mailboxes: &Mailboxes, message: MessageId) -> Shown {
 
 #[test]
 fn the_largest_message_is_withdrawn_and_comes_back_whole() {
-    let mailboxes = open(&MemEngine::new());
+    let Opened {
+        mailboxes,
+        sealing,
+        upkeep,
+    } = open();
     let (message, _) = append(&mailboxes, 1, full_flags(0));
     for n in 1..limits::MAX_PLACEMENTS {
         let to = folder(&mailboxes, n);
@@ -116,7 +117,7 @@ fn the_largest_message_is_withdrawn_and_comes_back_whole() {
         limits::MAX_PLACEMENTS
     );
     assert!(size.get() <= limits::MAX_VAULTED_BYTES, "{}", size.get());
-    check(&mailboxes);
+    check(&upkeep);
     let vaulted = sealing.vaulted(TAG, None, 10).unwrap();
     let kept = sealing.vaulted_placements(&vaulted[0]).unwrap();
     let kept: Shown = kept.into_iter().map(|p| (p.mailbox, p.flags)).collect();
@@ -130,12 +131,16 @@ fn the_largest_message_is_withdrawn_and_comes_back_whole() {
     assert!(size.get() <= limits::MAX_VAULTED_BYTES, "{}", size.get());
     assert_eq!(shown(&mailboxes, message), before);
     assert_eq!(sealing.vaulted(TAG, None, 10).unwrap(), []);
-    check(&mailboxes);
+    check(&upkeep);
 }
 
 #[test]
 fn a_withdrawal_of_many_stops_in_time_and_goes_on() {
-    let mailboxes = open(&MemEngine::new());
+    let Opened {
+        mailboxes,
+        sealing,
+        upkeep,
+    } = open();
     let (_, digest) = append(&mailboxes, 1, full_flags(0));
     // A copy within one mailbox is a message of its own.
     for n in 0..8_u32 {
@@ -167,12 +172,14 @@ fn a_withdrawal_of_many_stops_in_time_and_goes_on() {
     }
     assert!(chunks > 8, "{chunks}");
     assert!(mailboxes.view(ALICE, INBOX).unwrap().is_empty());
-    check(&mailboxes);
+    check(&upkeep);
 }
 
 #[test]
 fn long_lists_of_messages_with_long_rows_are_worked_in_chunks_that_fit() {
-    let mailboxes = open(&MemEngine::new());
+    let Opened {
+        mailboxes, upkeep, ..
+    } = open();
     append(&mailboxes, 1, full_flags(0));
     for n in 0..9_u32 {
         let uids: Vec<Uid> = (1..=1 << n).map(Uid).collect();
@@ -206,5 +213,5 @@ fn long_lists_of_messages_with_long_rows_are_worked_in_chunks_that_fit() {
         .delete_folder(&Access::owner(ALICE, later), NOW)
         .unwrap();
     assert_eq!(mailboxes.account_head(ALICE).unwrap().messages, 0);
-    check(&mailboxes);
+    check(&upkeep);
 }

@@ -43,8 +43,8 @@ fn withdraw_carriers(house: &House, digest: tern_base::ContentDigest) -> usize {
         .collect();
     let accounts: Vec<_> = copies.iter().map(|copy| copy.0).collect();
     let work = |txn: &mut Transaction<'_>| {
-        let boxes = &house.mailboxes;
-        let gone = boxes.withdraw_in(txn, &copies, TAG, house.now)?;
+        let sealing = &house.sealing;
+        let gone = sealing.withdraw_in(txn, &copies, TAG, house.now)?;
         Ok::<_, MailboxError>(Verdict::Commit(gone.into_iter().flatten().count()))
     };
     house.mailboxes.transact(&accounts, work).unwrap()

@@ -72,11 +72,11 @@ fn what_is_noted_is_known_at_once_and_written_later() {
         ("Desk".to_owned(), 15, 15, false),
     ];
     assert_eq!(known(mailboxes, BOB), both);
-    let again = house::open(&house.engine);
+    let again = house::open(&house.engine).mailboxes;
     assert_eq!(known(&again, BOB), [], "nothing was written");
-    upkeep.write_devices(Timestamp(12)).unwrap();
+    house.upkeep.write_devices(Timestamp(12)).unwrap();
     assert_eq!(known(&again, BOB), both[..1], "what was noted by then");
-    upkeep.write_devices(Timestamp(u64::MAX)).unwrap();
+    house.upkeep.write_devices(Timestamp(u64::MAX)).unwrap();
     assert_eq!(known(&again, BOB), both);
     assert_eq!(known(&again, ALICE).len(), 1);
     let phone = again.device(BOB, client("Phone").id()).unwrap().unwrap();
@@ -103,7 +103,7 @@ fn what_can_not_be_written_stays_noted() {
     house.engine.set_fault_hook(None);
     assert_eq!(known(&house.mailboxes, BOB).len(), 1);
     house.upkeep.write_devices(Timestamp(99)).unwrap();
-    assert_eq!(known(&house::open(&house.engine), BOB).len(), 1);
+    assert_eq!(known(&house::open(&house.engine).mailboxes, BOB).len(), 1);
 }
 
 #[test]
@@ -113,7 +113,10 @@ fn who_was_told_of_a_withdrawal_is_known_by_mailbox() {
     let his = house.deliver(BOB, &letter(1));
     let before = his.modseq.0;
     let digest = house.seal(&letter(1), Cover::Except([].into()));
-    assert_eq!(sealing.told_of_withdrawal(BOB, his.message), Ok(vec![]));
+    assert_eq!(
+        house.sealing.told_of_withdrawal(BOB, his.message),
+        Ok(vec![])
+    );
     house.withdraw_all(digest);
     let after = mailboxes.newest_modseq(BOB).unwrap().0;
     assert!(after > before);
@@ -146,7 +149,7 @@ fn who_was_told_of_a_withdrawal_is_known_by_mailbox() {
         4,
     );
     let passed = |name: &str| {
-        let all = sealing.told_of_withdrawal(BOB, his.message).unwrap();
+        let all = house.sealing.told_of_withdrawal(BOB, his.message).unwrap();
         let found = all
             .into_iter()
             .find(|(_, device, _)| device.client.name == name);
@@ -157,7 +160,10 @@ fn who_was_told_of_a_withdrawal_is_known_by_mailbox() {
     assert_eq!(passed("Heard"), Passed::Heard(Timestamp(3)));
     assert_eq!(passed("Elsewhere"), Passed::NeverOpened);
     house.restore_all();
-    assert_eq!(sealing.told_of_withdrawal(BOB, his.message), Ok(vec![]));
+    assert_eq!(
+        house.sealing.told_of_withdrawal(BOB, his.message),
+        Ok(vec![])
+    );
 }
 
 #[test]
@@ -176,7 +182,7 @@ fn of_mailboxes_that_are_too_many_to_remember_nothing_is_claimed() {
     }
     let passed = |mailbox: u32| {
         let of = [MailboxId(mailbox)];
-        let all = sealing.devices_passed(BOB, &of, Modseq(9)).unwrap();
+        let all = house.sealing.devices_passed(BOB, &of, Modseq(9)).unwrap();
         all[0].2
     };
     assert_eq!(passed(1), Passed::NotYet, "the oldest was forgotten");
@@ -198,7 +204,7 @@ fn the_oldest_are_forgotten_and_trusted_ones_last() {
     for n in 0..most + 9 {
         saw(mailboxes, BOB, &format!("Client {n}"), None, 10 + n);
     }
-    upkeep.write_devices(Timestamp(u64::MAX)).unwrap();
+    house.upkeep.write_devices(Timestamp(u64::MAX)).unwrap();
     let left = known(mailboxes, BOB);
     assert_eq!(left.len() as u64, most);
     assert_eq!(left[0].0, format!("Client {}", most + 8));
@@ -216,7 +222,7 @@ fn people_trust_and_forget_and_an_account_takes_its_clients_with_it() {
         .trust_device_in(txn, BOB, nobody, true)));
     assert!(act(&house, |txn| mailboxes
         .trust_device_in(txn, BOB, phone, true)));
-    upkeep.write_devices(Timestamp(5)).unwrap();
+    house.upkeep.write_devices(Timestamp(5)).unwrap();
     assert!(
         known(mailboxes, BOB)[0].3,
         "what is noted does not take trust away"
@@ -236,10 +242,10 @@ fn people_trust_and_forget_and_an_account_takes_its_clients_with_it() {
     mailboxes.forget_noted(BOB, phone);
     assert_eq!(known(mailboxes, BOB), []);
     saw(mailboxes, BOB, "Phone", None, 7);
-    upkeep.write_devices(Timestamp(9)).unwrap();
+    house.upkeep.write_devices(Timestamp(9)).unwrap();
     saw(mailboxes, BOB, "Desk", None, 8);
-    upkeep.remove_account(BOB, house.now).unwrap();
-    upkeep.write_devices(Timestamp(9)).unwrap();
-    assert_eq!(known(&house::open(&house.engine), BOB), []);
+    house.upkeep.remove_account(BOB, house.now).unwrap();
+    house.upkeep.write_devices(Timestamp(9)).unwrap();
+    assert_eq!(known(&house::open(&house.engine).mailboxes, BOB), []);
     house.check();
 }

@@ -68,8 +68,7 @@ impl<'a> Copy<'a> {
         let Served {
             account, message, ..
         } = self.served;
-        let mailboxes = &self.house.mailboxes;
-        sealing.ledger(account, message).unwrap()
+        self.house.sealing.ledger(account, message).unwrap()
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use house::{ALICE, BOB, FOLDERS, House, TAG, landing, letter, open, seal_over};
 use tern_base::{ContentDigest, OriginId, Timestamp, Uid};
 use tern_mailbox::{
-    Access, Cover, ExposureLevel, INBOX, MailboxError, Mailboxes, Served, Share, Viewer, limits,
+    Access, Cover, ExposureLevel, INBOX, MailboxError, Opened, Served, Share, Viewer, limits,
 };
 use tern_store::MemEngine;
 
@@ -19,7 +19,7 @@ const NOW: Timestamp = Timestamp(1_800_000_000_000);
 #[derive(Clone)]
 struct One {
     engine: MemEngine,
-    mailboxes: Arc<Mailboxes>,
+    opened: Opened,
     digest: ContentDigest,
     served: Served,
     uid: Uid,
@@ -32,17 +32,21 @@ impl One {
 
     fn with(content: Vec<u8>) -> Self {
         let engine = MemEngine::new();
-        let mailboxes = Arc::new(open(&engine));
-        mailboxes.create_account(BOB, 0, &FOLDERS, NOW).unwrap();
-        Self::deliver(engine, mailboxes, content)
+        let opened = open(&engine);
+        opened
+            .mailboxes
+            .create_account(BOB, 0, &FOLDERS, NOW)
+            .unwrap();
+        Self::deliver(engine, opened, content)
     }
 
     /// One more message of the account.
     fn and(&self, content: Vec<u8>) -> Self {
-        Self::deliver(self.engine.clone(), Arc::clone(&self.mailboxes), content)
+        Self::deliver(self.engine.clone(), self.opened.clone(), content)
     }
 
-    fn deliver(engine: MemEngine, mailboxes: Arc<Mailboxes>, content: Vec<u8>) -> Self {
+    fn deliver(engine: MemEngine, opened: Opened, content: Vec<u8>) -> Self {
+        let mailboxes = &opened.mailboxes;
         let prepared = mailboxes.prepare(content, NOW).unwrap();
         let landing = landing(BOB, OriginId([1; 16]), NOW);
         let placed = mailboxes.land(&prepared, &[landing], NOW).unwrap();
@@ -61,7 +65,7 @@ impl One {
                 share: Share::ALL,
             },
             uid: placed.uid,
-            mailboxes,
+            opened,
         }
     }
 
@@ -88,17 +92,20 @@ impl One {
     /// Serves all together.
     fn record_all(all: &[Self]) -> Result<(), MailboxError> {
         let served: Vec<Served> = all.iter().map(|one| one.served).collect();
-        let mailboxes = &all[0].mailboxes;
+        let mailboxes = &all[0].opened.mailboxes;
         mailboxes.record_served(&served, &Viewer::default(), NOW)
     }
 
     fn record(&self) -> Result<(), MailboxError> {
         let viewer = Viewer::default();
-        self.mailboxes.record_served(&[self.served], &viewer, NOW)
+        self.opened
+            .mailboxes
+            .record_served(&[self.served], &viewer, NOW)
     }
 
     fn expunge(&self) {
         let gone = self
+            .opened
             .mailboxes
             .expunge(&Access::owner(BOB, INBOX), &[self.uid], false, NOW)
             .unwrap();
@@ -108,6 +115,7 @@ impl One {
     fn seal(&self) {
         let seal = seal_over(Cover::Except([].into()), NOW);
         let sealed = self
+            .opened
             .sealing
             .seal(self.digest, seal, |_| Ok::<_, MailboxError>(()));
         sealed.unwrap();
@@ -117,19 +125,23 @@ impl One {
     fn withdraw(&self) {
         let copies = [(BOB, self.served.message)];
         let work = |txn: &mut tern_store::Transaction<'_>| {
-            let gone = self.sealing.withdraw_in(txn, &copies, TAG, NOW)?;
-            self.sealing.settle_seal_in(txn, self.digest, TAG)?;
+            let gone = self.opened.sealing.withdraw_in(txn, &copies, TAG, NOW)?;
+            self.opened.sealing.settle_seal_in(txn, self.digest, TAG)?;
             Ok::<_, MailboxError>(tern_store::Verdict::Commit(gone.len()))
         };
-        assert_eq!(self.mailboxes.transact(&[BOB], work), Ok(1));
+        assert_eq!(self.opened.mailboxes.transact(&[BOB], work), Ok(1));
     }
 
     /// How many copies of the letter are on record as served.
     fn on_record(&self) -> usize {
-        let findings = self.upkeep.check(&Default::default()).unwrap();
+        let findings = self.opened.upkeep.check(&Default::default()).unwrap();
         assert!(findings.is_empty(), "{findings:?}");
-        let ledger = self.sealing.ledger(BOB, self.served.message).unwrap();
-        let exposures = self.sealing.exposures(self.digest).unwrap();
+        let ledger = self
+            .opened
+            .sealing
+            .ledger(BOB, self.served.message)
+            .unwrap();
+        let exposures = self.opened.sealing.exposures(self.digest).unwrap();
         assert_eq!(ledger.servings.len(), exposures.len());
         exposures.len()
     }
@@ -152,7 +164,7 @@ fn a_seal_that_falls_first_refuses_the_record_of_whatever_carries_the_letter() {
     let one = One::with(carrier.into_bytes());
     assert!(one.served.carries);
     let inner = One {
-        digest: tern_mime::content_digest(one.mailboxes.content_key(), &letter(1)),
+        digest: tern_mime::content_digest(one.opened.mailboxes.content_key(), &letter(1)),
         ..one.clone()
     };
     one.meanwhile(move |_| inner.seal());
@@ -222,7 +234,7 @@ fn what_was_served_before_a_crash_is_on_record_and_what_was_sealed_before_it_is_
     assert_eq!(one.record(), Err(MailboxError::Sealed));
     let disk = killed.lock().unwrap().take().unwrap();
     let after = One {
-        mailboxes: Arc::new(open(&disk)),
+        opened: open(&disk),
         engine: disk,
         ..seen
     };
@@ -252,8 +264,9 @@ fn what_was_served_before_the_seal_is_told_by_the_withdrawal() {
     one.record().unwrap();
     one.seal();
     let copies = [(BOB, one.served.message)];
-    let gone = one.mailboxes.transact(&[BOB], |txn| {
-        one.sealing
+    let gone = one.opened.mailboxes.transact(&[BOB], |txn| {
+        one.opened
+            .sealing
             .withdraw_in(txn, &copies, TAG, NOW)
             .map(tern_store::Verdict::Commit)
     });
@@ -267,7 +280,7 @@ fn a_message_found_before_a_seal_that_is_over_already_is_not_served() {
     let one = One::new();
     one.seal();
     one.withdraw();
-    one.sealing.forget_over(NOW).unwrap();
+    one.opened.sealing.forget_over(NOW).unwrap();
     assert_eq!(one.record(), Err(MailboxError::Sealed));
     assert_eq!(one.on_record(), 0);
 }

@@ -2,42 +2,35 @@
 //! at any commit. Every test ends with a check of the whole store.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod house;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use tern_base::{AccountId, BlobId, ContentDigest, MailboxId, MessageId, OriginId, Timestamp, Uid};
 use tern_mailbox::{
-    Access, AppendRequest, Exposure, ExposureLevel, Flags, Hooks, INBOX, Landing, Lineage,
-    MailboxError, Mailboxes, NoListener, Placed, SealTag, Served, Share, Transfer, Viewer,
+    Access, AppendRequest, Exposure, ExposureLevel, Flags, INBOX, Landing, Lineage, MailboxError,
+    Placed, Served, Share, Transfer, Viewer,
 };
 use tern_store::mem::Injected;
 use tern_store::{Batch, Engine, MemEngine, Range, Read, StoreError, Verdict};
 
-const ALICE: AccountId = AccountId(1);
-const BOB: AccountId = AccountId(2);
-const TAG: SealTag = SealTag([9; 16]);
+use house::{ALICE, BOB, House, TAG, open};
+
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const CONTENT: &[u8] =
     b"References: <began@it.test>\r\nMessage-ID: <1@x>\r\nSubject: letter\r\n\r\nBody\r\n";
 
-fn open(engine: &MemEngine) -> Mailboxes {
-    Mailboxes::open(
-        Arc::new(engine.clone()),
-        [3; 32],
-        Arc::new(NoListener),
-        Hooks::none(),
-    )
-    .unwrap()
-}
-
-/// Two accounts over an engine.
-fn house() -> (MemEngine, Mailboxes) {
+/// Two accounts without folders.
+fn house() -> House {
     let engine = MemEngine::new();
-    let mailboxes = open(&engine);
+    let house = House::over(engine.clone(), open(&engine));
     for account in [ALICE, BOB] {
-        mailboxes.create_account(account, 0, &[], NOW).unwrap();
+        house
+            .mailboxes
+            .create_account(account, 0, &[], NOW)
+            .unwrap();
     }
-    (engine, mailboxes)
+    house
 }
 
 fn viewer() -> Viewer {
@@ -49,7 +42,7 @@ fn viewer() -> Viewer {
     }
 }
 
-fn append(mailboxes: &Mailboxes, account: AccountId, mailbox: MailboxId) -> Placed {
+fn append(house: &House, account: AccountId, mailbox: MailboxId) -> Placed {
     let request = AppendRequest {
         account,
         mailbox,
@@ -59,11 +52,11 @@ fn append(mailboxes: &Mailboxes, account: AccountId, mailbox: MailboxId) -> Plac
         origin: OriginId([1; 16]),
         by: viewer().into(),
     };
-    mailboxes.append(request, NOW).unwrap()
+    house.mailboxes.append(request, NOW).unwrap()
 }
 
-fn deliver(mailboxes: &Mailboxes, account: AccountId) -> Placed {
-    let prepared = mailboxes.prepare(CONTENT.to_vec(), NOW).unwrap();
+fn deliver(house: &House, account: AccountId) -> Placed {
+    let prepared = house.mailboxes.prepare(CONTENT.to_vec(), NOW).unwrap();
     let landing = Landing {
         account,
         mailbox: INBOX,
@@ -74,32 +67,36 @@ fn deliver(mailboxes: &Mailboxes, account: AccountId) -> Placed {
         lineage: Lineage::Delivered,
         brought_by: None,
     };
-    let mut placed = mailboxes.land(&prepared, &[landing], NOW).unwrap();
+    let mut placed = house.mailboxes.land(&prepared, &[landing], NOW).unwrap();
     placed.pop().unwrap().unwrap()
 }
 
 fn digest() -> ContentDigest {
-    tern_mime::content_digest(&[3; 32], CONTENT)
+    tern_mime::content_digest(&[7; 32], CONTENT)
 }
 
-fn withdraw(mailboxes: &Mailboxes, copy: (AccountId, MessageId)) -> bool {
-    let gone = mailboxes.transact(&[copy.0], |txn| {
-        sealing
+fn withdraw(house: &House, copy: (AccountId, MessageId)) -> bool {
+    let gone = house.mailboxes.transact(&[copy.0], |txn| {
+        house
+            .sealing
             .withdraw_in(txn, &[copy], TAG, NOW)
             .map(Verdict::Commit)
     });
     gone.unwrap()[0].is_some()
 }
 
-fn restore(mailboxes: &Mailboxes, copy: (AccountId, MessageId)) -> Option<Vec<(MailboxId, Uid)>> {
-    let back = mailboxes.transact(&[copy.0], |txn| {
-        sealing.restore_in(txn, copy.0, copy.1).map(Verdict::Commit)
+fn restore(house: &House, copy: (AccountId, MessageId)) -> Option<Vec<(MailboxId, Uid)>> {
+    let back = house.mailboxes.transact(&[copy.0], |txn| {
+        house
+            .sealing
+            .restore_in(txn, copy.0, copy.1)
+            .map(Verdict::Commit)
     });
     back.unwrap()
 }
 
-fn check(mailboxes: &Mailboxes) {
-    assert_eq!(upkeep.check(&BTreeMap::new()).unwrap(), []);
+fn check(house: &House) {
+    assert_eq!(house.upkeep.check(&BTreeMap::new()).unwrap(), []);
 }
 
 /// Runs `work`, whose commits from number `cut` on are refused; true if it got through.
@@ -121,12 +118,13 @@ fn cut_off<T>(
 #[test]
 fn what_went_with_its_folder_is_not_withdrawn_and_never_back() {
     for elsewhere in [false, true] {
-        let (engine, mailboxes) = house();
-        let work = mailboxes
+        let mut house = house();
+        let work = house
+            .mailboxes
             .create_folder(ALICE, "Work", None, NOW)
             .unwrap()
             .id;
-        let placed = deliver(&mailboxes, ALICE);
+        let placed = deliver(&house, ALICE);
         let to_work = Transfer {
             from: Access::owner(ALICE, INBOX),
             uids: &[placed.uid],
@@ -134,70 +132,78 @@ fn what_went_with_its_folder_is_not_withdrawn_and_never_back() {
             by: None,
         };
         match elsewhere {
-            true => mailboxes.copy(&to_work, NOW).unwrap(),
-            false => mailboxes.move_messages(&to_work, NOW).unwrap(),
+            true => house.mailboxes.copy(&to_work, NOW).unwrap(),
+            false => house.mailboxes.move_messages(&to_work, NOW).unwrap(),
         };
         // Killed between the folder and what is in it.
-        assert!(!cut_off(&engine, 1, || mailboxes
+        assert!(!cut_off(&house.engine, 1, || house
+            .mailboxes
             .delete_folder(&Access::owner(ALICE, work), NOW)));
-        let mailboxes = open(&engine);
+        house.reopen();
         let copy = (ALICE, placed.message);
-        assert_eq!(withdraw(&mailboxes, copy), elsewhere);
-        assert_eq!(mailboxes.copies(digest()).unwrap(), []);
-        check(&mailboxes);
-        let back = restore(&mailboxes, copy);
+        assert_eq!(withdraw(&house, copy), elsewhere);
+        assert_eq!(house.mailboxes.copies(digest()).unwrap(), []);
+        check(&house);
+        let back = restore(&house, copy);
         assert_eq!(
             back.map(|placements| placements.len()),
             elsewhere.then_some(1),
             "only what was still in the inbox"
         );
-        upkeep.finish_deletions(NOW).unwrap();
-        let left = mailboxes.view(ALICE, INBOX).unwrap().len();
+        house.upkeep.finish_deletions(NOW).unwrap();
+        let left = house.mailboxes.view(ALICE, INBOX).unwrap().len();
         assert_eq!(left, usize::from(elsewhere));
-        check(&mailboxes);
+        check(&house);
     }
 }
 
 #[test]
 fn a_deletion_that_fails_keeps_no_other_from_being_finished() {
-    let (engine, mailboxes) = house();
+    let house = house();
     for account in [ALICE, BOB] {
-        let work = mailboxes.create_folder(account, "Work", None, NOW).unwrap();
-        append(&mailboxes, account, work.id);
-        assert!(!cut_off(&engine, 1, || {
-            mailboxes.delete_folder(&Access::owner(account, work.id), NOW)
+        let work = house
+            .mailboxes
+            .create_folder(account, "Work", None, NOW)
+            .unwrap();
+        append(&house, account, work.id);
+        assert!(!cut_off(&house.engine, 1, || {
+            house
+                .mailboxes
+                .delete_folder(&Access::owner(account, work.id), NOW)
         }));
     }
     let messages = Range::prefix([&[0x14][..], &ALICE.0.to_be_bytes()].concat());
-    let rows = engine.scan(&messages, 10).unwrap().rows;
+    let rows = house.engine.scan(&messages, 10).unwrap().rows;
     let write = |value: &dyn Fn(&[u8]) -> Vec<u8>| {
         let mut batch = Batch::new();
         rows.iter()
             .for_each(|(key, row)| batch.put(key.clone(), value(row)));
-        engine.commit(batch).unwrap();
+        house.engine.commit(batch).unwrap();
     };
     write(&|_| vec![0xff; 3]);
-    let emptying = |account| mailboxes.is_emptying(account).unwrap();
+    let emptying = |account| house.mailboxes.is_emptying(account).unwrap();
     assert_eq!(
-        upkeep.finish_deletions(NOW),
+        house.upkeep.finish_deletions(NOW),
         Err(MailboxError::Store(StoreError::Damaged))
     );
     assert_eq!((emptying(ALICE), emptying(BOB)), (true, false));
     write(&|row| row.to_vec());
-    upkeep.finish_deletions(NOW).unwrap();
+    house.upkeep.finish_deletions(NOW).unwrap();
     assert!(!emptying(ALICE));
-    check(&mailboxes);
+    check(&house);
 }
 
 /// An account with some of everything, one copy of it withdrawn.
-fn furnished(mailboxes: &Mailboxes) -> MessageId {
-    let withdrawn = deliver(mailboxes, ALICE).message;
-    assert!(withdraw(mailboxes, (ALICE, withdrawn)));
+fn furnished(house: &House) -> MessageId {
+    let withdrawn = deliver(house, ALICE).message;
+    assert!(withdraw(house, (ALICE, withdrawn)));
     for n in 0..3 {
-        let folder = mailboxes.create_folder(ALICE, &format!("f{n}/g"), None, NOW);
-        append(mailboxes, ALICE, folder.unwrap().id);
+        let folder = house
+            .mailboxes
+            .create_folder(ALICE, &format!("f{n}/g"), None, NOW);
+        append(house, ALICE, folder.unwrap().id);
     }
-    deliver(mailboxes, BOB);
+    deliver(house, BOB);
     withdrawn
 }
 
@@ -216,32 +222,37 @@ fn rows_of_alice(engine: &MemEngine) -> Vec<u8> {
 #[test]
 fn nothing_is_left_of_an_account_but_what_was_withdrawn() {
     for cut in 0.. {
-        let (engine, mailboxes) = house();
-        let withdrawn = furnished(&mailboxes);
-        let done = cut_off(&engine, cut, || upkeep.remove_account(ALICE, NOW));
-        let mailboxes = open(&engine);
-        check(&mailboxes);
+        let mut house = house();
+        let withdrawn = furnished(&house);
+        let done = cut_off(&house.engine, cut, || {
+            house.upkeep.remove_account(ALICE, NOW)
+        });
+        house.reopen();
+        check(&house);
         if cut > 0 {
             let gone = Err(MailboxError::NoAccount);
-            assert_eq!(mailboxes.view(ALICE, INBOX).map(drop), gone.clone());
+            assert_eq!(house.mailboxes.view(ALICE, INBOX).map(drop), gone.clone());
             assert_eq!(
-                mailboxes.create_folder(ALICE, "x", None, NOW).map(drop),
+                house
+                    .mailboxes
+                    .create_folder(ALICE, "x", None, NOW)
+                    .map(drop),
                 gone
             );
-            assert_eq!(mailboxes.folders(ALICE).unwrap(), []);
+            assert_eq!(house.mailboxes.folders(ALICE).unwrap(), []);
         }
-        upkeep.finish_deletions(NOW).unwrap();
-        upkeep.remove_account(ALICE, NOW).unwrap();
-        assert_eq!(rows_of_alice(&engine), [0x1c, 0x65], "the vault");
-        let copies = mailboxes.copies(digest()).unwrap();
+        house.upkeep.finish_deletions(NOW).unwrap();
+        house.upkeep.remove_account(ALICE, NOW).unwrap();
+        assert_eq!(rows_of_alice(&house.engine), [0x1c, 0x65], "the vault");
+        let copies = house.mailboxes.copies(digest()).unwrap();
         assert!(copies.iter().all(|copy| copy.account == BOB) && copies.len() == 1);
         // Evidence: there, readable for whoever may, and nobody's to have back.
-        let vaulted = sealing.vaulted(TAG, None, 10).unwrap();
+        let vaulted = house.sealing.vaulted(TAG, None, 10).unwrap();
         assert_eq!(vaulted.len(), 1);
-        assert_eq!(restore(&mailboxes, (ALICE, withdrawn)), None);
-        assert_eq!(sealing.vaulted(TAG, None, 10).unwrap(), vaulted);
-        upkeep.collect_all().unwrap();
-        check(&mailboxes);
+        assert_eq!(restore(&house, (ALICE, withdrawn)), None);
+        assert_eq!(house.sealing.vaulted(TAG, None, 10).unwrap(), vaulted);
+        house.upkeep.collect_all().unwrap();
+        check(&house);
         if done {
             assert!(cut > 5, "{cut} commits");
             return;
@@ -251,38 +262,40 @@ fn nothing_is_left_of_an_account_but_what_was_withdrawn() {
 
 #[test]
 fn a_withdrawal_from_an_account_on_its_way_out_finds_it_deleted() {
-    let (engine, mailboxes) = house();
-    let placed = deliver(&mailboxes, ALICE);
-    assert!(!cut_off(&engine, 1, || upkeep.remove_account(ALICE, NOW)));
-    assert!(!withdraw(&mailboxes, (ALICE, placed.message)));
+    let house = house();
+    let placed = deliver(&house, ALICE);
+    assert!(!cut_off(&house.engine, 1, || house
+        .upkeep
+        .remove_account(ALICE, NOW)));
+    assert!(!withdraw(&house, (ALICE, placed.message)));
     assert_eq!(
-        mailboxes.copies(digest()).unwrap(),
+        house.mailboxes.copies(digest()).unwrap(),
         [],
         "it is not found again"
     );
-    check(&mailboxes);
-    upkeep.finish_deletions(NOW).unwrap();
-    assert_eq!(rows_of_alice(&engine), []);
-    check(&mailboxes);
+    check(&house);
+    house.upkeep.finish_deletions(NOW).unwrap();
+    assert_eq!(rows_of_alice(&house.engine), []);
+    check(&house);
 }
 
 #[test]
 fn the_check_notices_what_was_left_behind() {
-    let (engine, mailboxes) = house();
-    furnished(&mailboxes);
-    let findings = upkeep.check_accounts(&BTreeSet::from([BOB])).unwrap();
+    let house = house();
+    furnished(&house);
+    let findings = house.upkeep.check_accounts(&BTreeSet::from([BOB])).unwrap();
     assert_eq!(findings.len(), 1, "{findings:?}");
     assert_eq!(
-        upkeep.check_accounts(&BTreeSet::from([ALICE, BOB])),
+        house.upkeep.check_accounts(&BTreeSet::from([ALICE, BOB])),
         Ok(vec![])
     );
     // Its head alone is gone.
-    tern_store::transact(&engine, |txn| {
+    tern_store::transact(&house.engine, |txn| {
         txn.delete([&[0x10][..], &ALICE.0.to_be_bytes()].concat());
         Ok::<_, tern_store::StoreError>(Verdict::Commit(()))
     })
     .unwrap();
-    let findings = upkeep.check(&BTreeMap::new()).unwrap();
+    let findings = house.upkeep.check(&BTreeMap::new()).unwrap();
     for name in [
         "mailbox",
         "counters",
@@ -296,41 +309,42 @@ fn the_check_notices_what_was_left_behind() {
         assert!(findings.iter().any(|finding| finding.0 == says), "{name}");
     }
     // Placements of the vault are no leftovers, but one that belongs to nothing is.
-    tern_store::transact(&engine, |txn| {
+    tern_store::transact(&house.engine, |txn| {
         let key = [&[0x65][..], &BOB.0.to_be_bytes(), &[7; 8], &[1; 4]].concat();
         txn.put(key, vec![1, 0, 0, 0]);
         Ok::<_, tern_store::StoreError>(Verdict::Commit(()))
     })
     .unwrap();
-    let more = upkeep.check(&BTreeMap::new()).unwrap();
+    let more = house.upkeep.check(&BTreeMap::new()).unwrap();
     assert_eq!(more.len(), findings.len() + 1);
 }
 
 /// Octets, a structure with its preview, and an exposure that belong to nothing.
 #[test]
 fn the_check_notices_what_a_purge_would_have_left() {
-    let (engine, mailboxes) = house();
-    let copy = deliver(&mailboxes, ALICE);
+    let house = house();
+    let copy = deliver(&house, ALICE);
     let record_key = |table: u8| {
         let message = copy.message.0.to_be_bytes();
         [&[table][..], &digest().0, &ALICE.0.to_be_bytes(), &message].concat()
     };
-    mailboxes
+    house
+        .mailboxes
         .expunge(&Access::owner(ALICE, INBOX), &[copy.uid], false, NOW)
         .unwrap();
-    upkeep.collect_all().unwrap();
-    check(&mailboxes);
-    assert_eq!(engine.blob_piece_count(), 0);
+    house.upkeep.collect_all().unwrap();
+    check(&house);
+    assert_eq!(house.engine.blob_piece_count(), 0);
     let left = |write: &dyn Fn(&mut Batch)| {
         let mut batch = Batch::new();
         write(&mut batch);
-        engine.commit(batch).unwrap();
-        let found = upkeep.check(&BTreeMap::new()).unwrap();
+        house.engine.commit(batch).unwrap();
+        let found = house.upkeep.check(&BTreeMap::new()).unwrap();
         found.into_iter().map(|found| found.0).collect::<Vec<_>>()
     };
     let found = left(&|batch| batch.put_blob_piece(BlobId([3; 32]), 0, b"text".to_vec()));
     assert!(matches!(&found[..], [only] if only.starts_with("octets of no content")));
-    let found = left(&|batch| batch.put([&[0x1b][..], &[3; 32]].concat(), vec![1]));
+    let found = left(&|batch| batch.put([&[0x1b][..], &[7; 32]].concat(), vec![1]));
     assert_eq!(found.len(), 2);
     assert!(found[0].starts_with("structure and preview of no content"));
     let exposure = Exposure {
@@ -362,14 +376,14 @@ fn the_check_notices_what_a_purge_would_have_left() {
 
 #[test]
 fn what_a_client_brings_and_what_is_made_of_what_was_served_is_exposed() {
-    let (_, mailboxes) = house();
+    let house = house();
     let exposed = |copy: &Placed| -> Option<Exposure> {
-        let all = sealing.exposures(digest()).unwrap();
+        let all = house.sealing.exposures(digest()).unwrap();
         let is_it = |of: &AccountId, id: &MessageId| (*of, *id) == (copy.account, copy.message);
         let found = all.into_iter().find(|(of, id, _)| is_it(of, id));
         found.map(|(_, _, exposure)| exposure)
     };
-    let delivered = deliver(&mailboxes, ALICE);
+    let delivered = deliver(&house, ALICE);
     let within_inbox = |uid: Uid| {
         let transfer = Transfer {
             from: Access::owner(ALICE, INBOX),
@@ -377,8 +391,8 @@ fn what_a_client_brings_and_what_is_made_of_what_was_served_is_exposed() {
             to: INBOX,
             by: None,
         };
-        let pairs = mailboxes.copy(&transfer, NOW).unwrap();
-        let view = mailboxes.view(ALICE, INBOX).unwrap();
+        let pairs = house.mailboxes.copy(&transfer, NOW).unwrap();
+        let view = house.mailboxes.view(ALICE, INBOX).unwrap();
         let message = view.get(pairs[0].to).unwrap().message;
         Placed {
             message,
@@ -399,14 +413,17 @@ fn what_a_client_brings_and_what_is_made_of_what_was_served_is_exposed() {
         level: ExposureLevel::Body,
         share: Share::NONE,
     };
-    mailboxes.record_served(&[served], &viewer(), NOW).unwrap();
+    house
+        .mailboxes
+        .record_served(&[served], &viewer(), NOW)
+        .unwrap();
     let first = exposed(&delivered);
     assert_eq!(first.as_ref().map(|e| e.level), Some(ExposureLevel::Body));
     assert_eq!(exposed(&within_inbox(delivered.uid)), first);
-    let brought = exposed(&append(&mailboxes, BOB, INBOX)).unwrap();
+    let brought = exposed(&append(&house, BOB, INBOX)).unwrap();
     assert_eq!(
         (brought.level, brought.client.as_str(), brought.at),
         (ExposureLevel::Downloaded, "Mua", NOW)
     );
-    check(&mailboxes);
+    check(&house);
 }

@@ -31,7 +31,7 @@ fn a_seal_hides_content_at_once_and_survives_a_restart() {
     );
     assert!(house.mailboxes.message(ALICE, hers.message).is_ok());
     assert!(house.mailboxes.message(BOB, other.message).is_ok());
-    let reopened = open(&house.engine);
+    let reopened = open(&house.engine).mailboxes;
     assert_eq!(
         reopened.message(BOB, his.message),
         Err(MailboxError::Sealed)

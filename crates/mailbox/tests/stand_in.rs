@@ -105,9 +105,9 @@ fn it_is_where_the_other_was_and_no_seal_of_its_part_covers_it() {
     house.check();
     // Back to what it was.
     let take_away = |txn: &mut Transaction<'_>| {
-        let boxes = &house.mailboxes;
-        boxes.restore_in(txn, BOB, his.message)?;
-        boxes.take_away_in(txn, BOB, placed.message, house.now)?;
+        let sealing = &house.sealing;
+        sealing.restore_in(txn, BOB, his.message)?;
+        sealing.take_away_in(txn, BOB, placed.message, house.now)?;
         Ok::<_, MailboxError>(Verdict::Commit(()))
     };
     house.mailboxes.transact(&[BOB], take_away).unwrap();

@@ -5,13 +5,11 @@
 mod house;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use tern_base::{Entropy, MailboxId, MessageId, Modseq, SeededEntropy, Uid};
 use tern_mailbox::rows::Change;
 use tern_mailbox::{
-    Access, FlagChange, FlagRequest, Flags, Hooks, INBOX, MailboxError, Mailboxes, NoListener,
-    SystemFlag, Transfer,
+    Access, FlagChange, FlagRequest, Flags, Hooks, INBOX, MailboxError, SystemFlag, Transfer,
 };
 
 use house::*;
@@ -21,9 +19,8 @@ const MOST: u64 = 12;
 
 fn house() -> House {
     let mut house = House::new();
-    let engine = Arc::new(house.engine.clone());
-    let mailboxes = Mailboxes::open(engine, [1; 32], Arc::new(NoListener), Hooks::none()).unwrap();
-    house.mailboxes = mailboxes.remembering(MOST);
+    let mailboxes = open_with(&house.engine, Hooks::none());
+    house.reopen_as(mailboxes.remembering(MOST).into_opened());
     house
 }
 

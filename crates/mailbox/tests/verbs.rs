@@ -435,7 +435,7 @@ fn random_histories_keep_every_invariant() {
         let boxes = [INBOX, work, MailboxId(2)];
         for _ in 0..60 {
             step(&mut house, &mut dice, &boxes);
-            let fresh = open(&house.engine);
+            let fresh = open(&house.engine).mailboxes;
             for mailbox in boxes {
                 let advanced = house.mailboxes.view(ALICE, mailbox).unwrap();
                 let read = fresh.view(ALICE, mailbox).unwrap();

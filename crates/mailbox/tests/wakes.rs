@@ -33,7 +33,9 @@ fn what_changes_nothing_wakes_nobody() {
         Arc::clone(&heard) as Arc<dyn Listener>,
         Hooks::none(),
     )
-    .unwrap();
+    .unwrap()
+    .into_opened()
+    .mailboxes;
     let now = House::new().now;
     boxes.create_account(ALICE, 0, &[], now).unwrap();
     let folder = boxes.create_folder(ALICE, "One", None, now).unwrap().id;

@@ -4,12 +4,10 @@
 
 mod house;
 
-use std::sync::Arc;
-
 use house::{ALICE, BOB, FOLDERS, TAG, landing, letter, open, seal_over};
 use tern_base::{AccountId, ContentDigest, MessageId, OriginId, Timestamp, Uid};
 use tern_mailbox::{
-    Access, AppendRequest, Cover, DeviceId, ExposureLevel, Flags, INBOX, MailboxError, Mailboxes,
+    Access, AppendRequest, Cover, DeviceId, ExposureLevel, Flags, INBOX, MailboxError, Opened,
     Placed, Served, Share, Transfer, Viewer, limits,
 };
 use tern_store::{MemEngine, Read, Verdict, mem::Injected};
@@ -20,7 +18,7 @@ const NOW: Timestamp = Timestamp(1_800_000_000_000);
 #[derive(Clone)]
 struct Mass {
     engine: MemEngine,
-    mailboxes: Arc<Mailboxes>,
+    opened: Opened,
     digest: ContentDigest,
 }
 
@@ -36,14 +34,17 @@ fn viewer(name: &str) -> Viewer {
 impl Mass {
     fn new() -> Self {
         let engine = MemEngine::new();
-        let mailboxes = Arc::new(open(&engine));
+        let opened = open(&engine);
         for account in [ALICE, BOB] {
-            mailboxes.create_account(account, 0, &FOLDERS, NOW).unwrap();
+            opened
+                .mailboxes
+                .create_account(account, 0, &FOLDERS, NOW)
+                .unwrap();
         }
         Self {
             engine,
-            digest: tern_mime::content_digest(mailboxes.content_key(), &letter(1)),
-            mailboxes,
+            digest: tern_mime::content_digest(opened.mailboxes.content_key(), &letter(1)),
+            opened,
         }
     }
 
@@ -55,7 +56,7 @@ impl Mass {
     /// What another process finds.
     fn restarted(&self) -> Self {
         Self {
-            mailboxes: Arc::new(open(&self.engine)),
+            opened: open(&self.engine),
             ..self.clone()
         }
     }
@@ -71,13 +72,16 @@ impl Mass {
             origin: OriginId([1; 16]),
             by: viewer("writer").into(),
         };
-        self.mailboxes.append(request, NOW).unwrap()
+        self.opened.mailboxes.append(request, NOW).unwrap()
     }
 
     fn land(&self, account: AccountId, count: usize) -> Result<Vec<Placed>, MailboxError> {
-        let prepared = self.mailboxes.prepare(letter(1), NOW)?;
+        let prepared = self.opened.mailboxes.prepare(letter(1), NOW)?;
         let landing = landing(account, OriginId([2; 16]), NOW);
-        let placed = self.mailboxes.land(&prepared, &vec![landing; count], NOW)?;
+        let placed = self
+            .opened
+            .mailboxes
+            .land(&prepared, &vec![landing; count], NOW)?;
         placed.into_iter().collect()
     }
 
@@ -87,10 +91,11 @@ impl Mass {
     }
 
     fn serve(&self, account: AccountId, message: MessageId) {
-        let row = self.mailboxes.message(account, message).unwrap();
+        let row = self.opened.mailboxes.message(account, message).unwrap();
         let served = Served::of((account, message), &row, ExposureLevel::Body, Share(1));
         let reader = viewer("reader");
-        self.mailboxes
+        self.opened
+            .mailboxes
             .record_served(&[served], &reader, NOW)
             .unwrap();
     }
@@ -102,7 +107,7 @@ impl Mass {
             to: INBOX,
             by: None,
         };
-        assert_eq!(self.mailboxes.copy(&transfer, NOW).unwrap().len(), 1);
+        assert_eq!(self.opened.mailboxes.copy(&transfer, NOW).unwrap().len(), 1);
     }
 
     fn is_wide(&self) -> bool {
@@ -113,14 +118,18 @@ impl Mass {
 
     /// How many copies of Bob's were served, by letter; every record of a copy says the same.
     fn served_to_bob(&self) -> usize {
-        let findings = self.upkeep.check(&Default::default()).unwrap();
+        let findings = self.opened.upkeep.check(&Default::default()).unwrap();
         assert!(findings.is_empty(), "{findings:?}");
-        let told = self.sealing.exposures(self.digest).unwrap();
-        for copy in self.mailboxes.copies(self.digest).unwrap() {
+        let told = self.opened.sealing.exposures(self.digest).unwrap();
+        for copy in self.opened.mailboxes.copies(self.digest).unwrap() {
             let of = |(account, message, _): &&(AccountId, MessageId, _)| {
                 (*account, *message) == (copy.account, copy.message)
             };
-            let ledger = self.sealing.ledger(copy.account, copy.message).unwrap();
+            let ledger = self
+                .opened
+                .sealing
+                .ledger(copy.account, copy.message)
+                .unwrap();
             let by_client = ledger.servings.iter().filter_map(|one| one.level()).max();
             let by_letter = told.iter().find(of).map(|(.., exposure)| exposure.level);
             assert_eq!(by_letter, by_client, "{copy:?}");
@@ -144,7 +153,7 @@ fn a_draft_that_its_sender_has_before_is_found_by_letter() {
     assert!(mass.is_wide());
     assert_eq!(mass.found(), 1);
     // What is served of it later, too; and after a restart.
-    let row = mass.mailboxes.message(BOB, draft.message).unwrap();
+    let row = mass.opened.mailboxes.message(BOB, draft.message).unwrap();
     let served = Served::of(
         (BOB, draft.message),
         &row,
@@ -154,10 +163,11 @@ fn a_draft_that_its_sender_has_before_is_found_by_letter() {
     let again = mass.restarted();
     let reader = viewer("reader");
     again
+        .opened
         .mailboxes
         .record_served(&[served], &reader, NOW)
         .unwrap();
-    let told = mass.sealing.exposures(mass.digest).unwrap();
+    let told = mass.opened.sealing.exposures(mass.digest).unwrap();
     assert_eq!(told[0].2.level, ExposureLevel::Relayed);
     assert_eq!(mass.found(), 1);
 }
@@ -238,6 +248,7 @@ fn what_is_removed_at_that_moment_is_found() {
         let remove = move |mass: &Mass| {
             let uids = [draft.uid];
             let gone = mass
+                .opened
                 .mailboxes
                 .expunge(&Access::owner(BOB, INBOX), &uids, false, NOW);
             assert_eq!(gone.unwrap(), uids);
@@ -286,7 +297,7 @@ fn a_withdrawal_tells_what_was_served_of_the_draft_and_of_each_copy() {
     let mass = Mass::new();
     let draft = mass.append();
     mass.send_to_many();
-    let copies = mass.mailboxes.copies(mass.digest).unwrap();
+    let copies = mass.opened.mailboxes.copies(mass.digest).unwrap();
     let copies: Vec<_> = copies
         .iter()
         .map(|copy| (copy.account, copy.message))
@@ -298,11 +309,12 @@ fn a_withdrawal_tells_what_was_served_of_the_draft_and_of_each_copy() {
     mass.serve(ALICE, read);
     let seal = seal_over(Cover::Except([].into()), NOW);
     let sealed = mass
+        .opened
         .sealing
         .seal(mass.digest, seal, |_| Ok::<_, MailboxError>(()));
     sealed.unwrap();
-    let gone = mass.mailboxes.transact(&[ALICE, BOB], |txn| {
-        let gone = mass.sealing.withdraw_in(txn, &copies, TAG, NOW);
+    let gone = mass.opened.mailboxes.transact(&[ALICE, BOB], |txn| {
+        let gone = mass.opened.sealing.withdraw_in(txn, &copies, TAG, NOW);
         gone.map(Verdict::Commit)
     });
     let served: Vec<_> = gone

@@ -5,12 +5,12 @@ mod house;
 
 use std::collections::BTreeSet;
 
-use house::{ALICE, House, open};
+use house::{ALICE, House, open, open_without_lanes};
 use proptest::prelude::*;
 use tern_base::{AccountId, MailboxId, MessageId, Timestamp};
 use tern_mailbox::{
-    Access, Cover, Finds, INBOX, MailboxError, Mailboxes, Place, Purged, Transfer, body_text,
-    folded,
+    Access, Cover, Finds, INBOX, MailboxError, Mailboxes, Place, Purged, Transfer, Upkeep,
+    body_text, folded,
 };
 use tern_store::{Engine, MemEngine, Range, Read, Verdict};
 
@@ -52,7 +52,7 @@ fn ids(mailboxes: &Mailboxes) -> Vec<MessageId> {
 }
 
 /// Has the words of all messages made, as after a search that had to read them.
-fn make(mailboxes: &Mailboxes) {
+fn make(mailboxes: &Mailboxes, upkeep: &Upkeep) {
     for message in ids(mailboxes) {
         mailboxes.want_words(ALICE, message);
     }
@@ -61,7 +61,7 @@ fn make(mailboxes: &Mailboxes) {
 
 /// What is known after a start of the server, without a look into content.
 fn finds(engine: &MemEngine) -> Finds {
-    let mailboxes = open(engine);
+    let mailboxes = open(engine).mailboxes;
     while mailboxes.load_words(ALICE).unwrap().more {}
     let texts = TEXTS.iter().map(|text| text.as_bytes());
     mailboxes.words(ALICE).find(texts)
@@ -139,27 +139,27 @@ fn unseal(house: &House, n: usize) {
 fn words_are_there_after_a_restart_and_say_what_content_says() {
     let house = furnished(200);
     assert_eq!(compare(&house), 0);
-    make(&house.mailboxes);
+    make(&house.mailboxes, &house.upkeep);
     // The ids of the last block are not all given out.
     assert_eq!(rows(&house.engine).len(), 3);
     assert_eq!(compare(&house), 191);
     // Nothing to do: they are there.
     let before = rows(&house.engine);
-    make(&house.mailboxes);
+    make(&house.mailboxes, &house.upkeep);
     assert_eq!(rows(&house.engine), before);
 }
 
 #[test]
 fn a_delivery_neither_makes_nor_changes_a_row() {
     let mut house = furnished(200);
-    make(&house.mailboxes);
+    make(&house.mailboxes, &house.upkeep);
     let before = rows(&house.engine);
     for n in 200..300 {
         house.append(ALICE, INBOX, &letter(n));
         assert!(house.upkeep.make_words(100).unwrap());
     }
     assert_eq!(rows(&house.engine), before);
-    make(&house.mailboxes);
+    make(&house.mailboxes, &house.upkeep);
     assert_eq!(rows(&house.engine).len(), before.len() + 1);
     assert_eq!(compare(&house), 255);
 }
@@ -192,7 +192,7 @@ fn whatever_takes_a_message_away_takes_its_words_away() {
         ("remove", remove),
     ] {
         let house = furnished(200);
-        make(&house.mailboxes);
+        make(&house.mailboxes, &house.upkeep);
         assert!(is_left(&house.engine));
         let before = rows(&house.engine).len();
         deed(&house);
@@ -203,7 +203,7 @@ fn whatever_takes_a_message_away_takes_its_words_away() {
             _ => {
                 assert_eq!(after.len(), before - 1, "{name}");
                 // And are made anew without it.
-                make(&house.mailboxes);
+                make(&house.mailboxes, &house.upkeep);
                 assert_eq!(rows(&house.engine).len(), before, "{name}");
                 compare(&house);
             }
@@ -215,20 +215,20 @@ fn whatever_takes_a_message_away_takes_its_words_away() {
 #[test]
 fn what_comes_back_is_found_again() {
     let house = furnished(200);
-    make(&house.mailboxes);
+    make(&house.mailboxes, &house.upkeep);
     let known = compare(&house);
     let digest = house.seal(&letter(7), Cover::Except([].into()));
     // Nothing is made of what is sealed.
     let before = rows(&house.engine);
-    make(&house.mailboxes);
+    make(&house.mailboxes, &house.upkeep);
     assert_eq!(rows(&house.engine), before);
     assert_eq!(house.withdraw_all(digest), 1);
-    make(&house.mailboxes);
+    make(&house.mailboxes, &house.upkeep);
     assert_eq!(compare(&house), known - 1);
     unseal(&house, 7);
     house.restore_all();
     assert_eq!(rows(&house.engine).len(), before.len() - 1);
-    make(&house.mailboxes);
+    make(&house.mailboxes, &house.upkeep);
     assert_eq!(compare(&house), known);
 }
 
@@ -236,11 +236,11 @@ fn what_comes_back_is_found_again() {
 fn a_message_that_goes_while_its_words_are_made_leaves_none() {
     let house = furnished(200);
     let before = {
-        make(&house.mailboxes);
+        make(&house.mailboxes, &house.upkeep);
         rows(&house.engine).len()
     };
     let expunge = |uid: u32| {
-        let mailboxes = open(&house.engine).without_lanes();
+        let mailboxes = open_without_lanes(&house.engine).mailboxes;
         let now = house.now;
         move || {
             let access = Access::owner(ALICE, INBOX);
@@ -251,15 +251,15 @@ fn a_message_that_goes_while_its_words_are_made_leaves_none() {
     expunge(5)();
     // Just before the row is written that speaks of it.
     house.engine.before_commit(0, expunge(6));
-    make(&house.mailboxes);
+    make(&house.mailboxes, &house.upkeep);
     assert_eq!(rows(&house.engine).len(), before - 1);
     house.check();
-    make(&house.mailboxes);
+    make(&house.mailboxes, &house.upkeep);
     assert_eq!(rows(&house.engine).len(), before);
     compare(&house);
     // And just before the very first row of an account.
     let house = furnished(70);
-    let mailboxes = open(&house.engine).without_lanes();
+    let mailboxes = open_without_lanes(&house.engine).mailboxes;
     let now = house.now;
     house.engine.before_commit(0, move || {
         let access = Access::owner(ALICE, INBOX);
@@ -267,7 +267,7 @@ fn a_message_that_goes_while_its_words_are_made_leaves_none() {
             .expunge(&access, &[tern_base::Uid(6)], false, now)
             .unwrap();
     });
-    make(&house.mailboxes);
+    make(&house.mailboxes, &house.upkeep);
     assert_eq!(rows(&house.engine), []);
     house.check();
 }
@@ -275,9 +275,11 @@ fn a_message_that_goes_while_its_words_are_made_leaves_none() {
 #[test]
 fn a_row_that_is_made_while_a_message_goes_goes_with_it() {
     let house = furnished(70);
-    let maker = open(&house.engine).without_lanes();
-    let withdrawer = open(&house.engine).without_lanes();
-    house.engine.before_commit(0, move || make(&maker));
+    let maker = open_without_lanes(&house.engine);
+    let withdrawer = open_without_lanes(&house.engine).mailboxes;
+    house
+        .engine
+        .before_commit(0, move || make(&maker.mailboxes, &maker.upkeep));
     let access = Access::owner(ALICE, INBOX);
     withdrawer
         .expunge(&access, &[tern_base::Uid(6)], false, house.now)
@@ -289,7 +291,7 @@ fn a_row_that_is_made_while_a_message_goes_goes_with_it() {
 #[test]
 fn rows_that_are_no_good_are_passed_over_and_made_anew() {
     let house = furnished(200);
-    make(&house.mailboxes);
+    make(&house.mailboxes, &house.upkeep);
     let good = rows(&house.engine);
     let known = compare(&house);
     let put = |key: &[u8], row: Vec<u8>| {
@@ -316,7 +318,7 @@ fn rows_that_are_no_good_are_passed_over_and_made_anew() {
         let is_known = |id: &&MessageId| finds.place(**id, b"fish") != Place::default();
         let left = all.iter().filter(is_known).count();
         assert!((1..known).contains(&left), "{left} of {known}");
-        make(&house.mailboxes);
+        make(&house.mailboxes, &house.upkeep);
         assert_eq!(rows(&house.engine), good);
         assert_eq!(compare(&house), known);
     }
@@ -325,7 +327,7 @@ fn rows_that_are_no_good_are_passed_over_and_made_anew() {
 #[test]
 fn words_of_a_message_that_is_not_there_are_a_finding() {
     let house = furnished(200);
-    make(&house.mailboxes);
+    make(&house.mailboxes, &house.upkeep);
     let (key, row) = rows(&house.engine)[0].clone();
     let access = Access::owner(ALICE, INBOX);
     let uids = [tern_base::Uid(8)];
@@ -370,7 +372,7 @@ fn a_store_that_was_put_back_keeps_its_words_and_makes_new_ones() {
     for n in 40..160 {
         house.append(ALICE, INBOX, &letter(n));
     }
-    make(&house.mailboxes);
+    make(&house.mailboxes, &house.upkeep);
     // Those before, and those behind what was skipped but for the last ones.
     assert_eq!(compare(&house), 40 + 23 + 64);
 }
@@ -378,7 +380,7 @@ fn a_store_that_was_put_back_keeps_its_words_and_makes_new_ones() {
 #[test]
 fn rows_are_made_anew_where_somebody_searches() {
     let mut house = furnished(200);
-    make(&house.mailboxes);
+    make(&house.mailboxes, &house.upkeep);
     while house.mailboxes.load_words(ALICE).unwrap().more {}
     let work = |house: &House| {
         house.upkeep.follow_words().unwrap();
@@ -402,7 +404,7 @@ fn rows_are_made_anew_where_somebody_searches() {
     assert_eq!(work(&house), 4);
     assert_eq!(compare(&house), 253);
     // Nobody searches after a restart, so nothing is read.
-    house.mailboxes = open(&house.engine);
+    house.reopen();
     house
         .mailboxes
         .expunge(&access, &[tern_base::Uid(9)], false, house.now)
@@ -498,7 +500,7 @@ fn play(house: &mut House, sealed: &mut BTreeSet<usize>, act: &Act) {
             house.restore_all();
         }
         Act::Purge => purge(house),
-        Act::Make => make(&house.mailboxes),
+        Act::Make => make(&house.mailboxes, &house.upkeep),
         Act::Follow => {
             house.upkeep.follow_words().unwrap();
             house.upkeep.make_words(100).unwrap();
@@ -509,7 +511,7 @@ fn play(house: &mut House, sealed: &mut BTreeSet<usize>, act: &Act) {
             }
             house.upkeep.make_words(1).unwrap();
         }
-        Act::Restart => house.mailboxes = open(&house.engine),
+        Act::Restart => house.reopen(),
         Act::Search => {}
     }
 }
@@ -522,7 +524,7 @@ proptest! {
         acts in prop::collection::vec(act(), 1..40),
     ) {
         let mut house = furnished(90);
-        make(&house.mailboxes);
+        make(&house.mailboxes, &house.upkeep);
         let mut sealed = BTreeSet::new();
         for act in &acts {
             play(&mut house, &mut sealed, act);

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use tern_base::{AccountId, MailboxId, OriginId, SeededEntropy, Timestamp};
 use tern_mailbox::{
     AppendRequest, Cover, Flags, FolderSpec, Hooks, INBOX, Landing, Lineage, MailboxError,
-    Mailboxes, NoListener, Origins, Outside, Placed, Role, Seal, SealTag, Viewer,
+    Mailboxes, NoListener, Opened, Origins, Outside, Placed, Role, Seal, SealTag, Sealing, Upkeep,
+    Viewer,
 };
 use tern_store::{MemEngine, Verdict};
 
@@ -28,7 +29,9 @@ pub(crate) const FOLDERS: [FolderSpec; 2] = [
 
 pub(crate) struct House {
     pub(crate) engine: MemEngine,
-    pub(crate) mailboxes: Mailboxes,
+    pub(crate) mailboxes: Arc<Mailboxes>,
+    pub(crate) sealing: Sealing,
+    pub(crate) upkeep: Upkeep,
     pub(crate) entropy: SeededEntropy,
     pub(crate) now: Timestamp,
 }
@@ -36,17 +39,37 @@ pub(crate) struct House {
 impl House {
     pub(crate) fn new() -> Self {
         let engine = MemEngine::new();
-        let mailboxes = open(&engine);
-        let now = Timestamp::from_secs(1_800_000_000);
+        let house = Self::over(engine.clone(), open(&engine));
         for account in [ALICE, BOB] {
-            mailboxes.create_account(account, 0, &FOLDERS, now).unwrap();
+            house
+                .mailboxes
+                .create_account(account, 0, &FOLDERS, house.now)
+                .unwrap();
         }
+        house
+    }
+
+    /// Without any account as yet.
+    pub(crate) fn over(engine: MemEngine, opened: Opened) -> Self {
         Self {
             engine,
-            mailboxes,
+            mailboxes: opened.mailboxes,
+            sealing: opened.sealing,
+            upkeep: opened.upkeep,
             entropy: SeededEntropy::new(1),
-            now,
+            now: Timestamp::from_secs(1_800_000_000),
         }
+    }
+
+    /// After a restart of the server.
+    pub(crate) fn reopen(&mut self) {
+        self.reopen_as(open(&self.engine));
+    }
+
+    pub(crate) fn reopen_as(&mut self, opened: Opened) {
+        self.mailboxes = opened.mailboxes;
+        self.sealing = opened.sealing;
+        self.upkeep = opened.upkeep;
     }
 
     pub(crate) fn append(
@@ -129,10 +152,17 @@ impl House {
     }
 }
 
-pub(crate) fn open(engine: &MemEngine) -> Mailboxes {
-    open_with(engine, Hooks::none())
+pub(crate) fn open(engine: &MemEngine) -> Opened {
+    open_with(engine, Hooks::none()).into_opened()
 }
 
+/// The same, whose writers do not wait for each other.
+pub(crate) fn open_without_lanes(engine: &MemEngine) -> Opened {
+    let mailboxes = open_with(engine, Hooks::none());
+    mailboxes.without_lanes().into_opened()
+}
+
+/// Mailboxes that are not handed out yet.
 pub(crate) fn open_with(engine: &MemEngine, hooks: Hooks) -> Mailboxes {
     Mailboxes::open(
         Arc::new(engine.clone()),
