@@ -97,7 +97,7 @@ fn main() {
     let (messages, accounts): (usize, u32) = (number(2_000), number(9) as u32);
     let directory = tempfile::tempdir().unwrap();
     let engine = RocksEngine::open(&directory.path().join("store"), &Settings::default()).unwrap();
-    let mailboxes = mailboxes_over(Arc::new(engine));
+    let mailboxes = mailboxes_over(Arc::new(engine)).mailboxes;
     let mut costs = Costs::default();
     for account in (1..=accounts).map(AccountId) {
         deliver(&mailboxes, account, messages);

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use support::{Client, NOW, deliver, mailboxes_over};
 use tern_base::{AccountId, ContentDigest};
-use tern_mailbox::{Cover, MailboxError, Mailboxes, Origins, Outside, Seal, SealTag};
+use tern_mailbox::{Cover, MailboxError, Mailboxes, Opened, Origins, Outside, Seal, SealTag};
 use tern_store::Verdict;
 use tern_store_rocksdb::{RocksEngine, Settings};
 
@@ -34,18 +34,23 @@ fn main() {
     let (messages, rounds): (usize, usize) = (number(2_000), number(9));
     let directory = tempfile::tempdir().unwrap();
     let engine = RocksEngine::open(&directory.path().join("store"), &Settings::default()).unwrap();
-    let mailboxes = mailboxes_over(Arc::new(engine));
+    let opened = mailboxes_over(Arc::new(engine));
     let mut account = 0;
     for rate in RATES {
         let mut figures = Figures::default();
         for _ in 0..rounds {
             account += 1;
-            deliver(&mailboxes, AccountId(account), messages);
+            deliver(&opened.mailboxes, AccountId(account), messages);
             let (stop, sealed) = (AtomicBool::new(false), AtomicU32::new(0));
             std::thread::scope(|scope| {
-                scope.spawn(|| seal_others(&mailboxes, account, rate, (&stop, &sealed)));
+                scope.spawn(|| seal_others(&opened, account, rate, (&stop, &sealed)));
                 let started = Instant::now();
-                fetch(&mailboxes, AccountId(account), messages, &mut figures);
+                fetch(
+                    &opened.mailboxes,
+                    AccountId(account),
+                    messages,
+                    &mut figures,
+                );
                 figures.seconds += started.elapsed().as_secs_f64();
                 stop.store(true, Ordering::SeqCst);
             });
@@ -107,7 +112,7 @@ fn fetch(mailboxes: &Arc<Mailboxes>, account: AccountId, messages: usize, figure
 }
 
 fn seal_others(
-    mailboxes: &Mailboxes,
+    opened: &Opened,
     account: u32,
     rate: Option<u32>,
     (stop, sealed): (&AtomicBool, &AtomicU32),
@@ -123,12 +128,15 @@ fn seal_others(
         if stop.load(Ordering::SeqCst) {
             return;
         }
-        seal_one(mailboxes, u128::from(account) << 32 | u128::from(n));
+        seal_one(opened, u128::from(account) << 32 | u128::from(n));
         sealed.store(n + 1, Ordering::SeqCst);
     }
 }
 
-fn seal_one(mailboxes: &Mailboxes, number: u128) {
+fn seal_one(opened: &Opened, number: u128) {
+    let Opened {
+        mailboxes, sealing, ..
+    } = opened;
     let (digest, tag) = (number.to_be_bytes(), number.to_le_bytes());
     let (digest, tag) = (ContentDigest(digest), SealTag(tag));
     let seal = Seal {

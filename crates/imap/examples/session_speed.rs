@@ -55,7 +55,7 @@ fn main() {
         Some(directory) => Arc::new(RocksEngine::open(&directory, &Default::default()).unwrap()),
         None => Arc::new(MemEngine::new()),
     };
-    let mailboxes = mailboxes_over(engine);
+    let mailboxes = mailboxes_over(engine).mailboxes;
     let fresh = mailboxes.account_head(ACCOUNT).is_err();
     if fresh {
         mailboxes.create_account(ACCOUNT, 0, &[], NOW).unwrap();

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use support::{Client, NOW, mailboxes_over, now};
 use tern_base::{AccountId, Entropy, SeededEntropy};
-use tern_mailbox::{INBOX, Landing, Lineage, Mailboxes};
+use tern_mailbox::{INBOX, Landing, Lineage, Mailboxes, Opened};
 use tern_store::{Engine, Range};
 use tern_store_rocksdb::RocksEngine;
 
@@ -72,11 +72,11 @@ fn message(number: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
-fn open(directory: &Path) -> (Arc<dyn Engine>, Arc<Mailboxes>) {
+fn open(directory: &Path) -> (Arc<dyn Engine>, Opened) {
     let engine: Arc<dyn Engine> =
         Arc::new(RocksEngine::open(directory, &Default::default()).unwrap());
-    let mailboxes = mailboxes_over(Arc::clone(&engine));
-    (engine, mailboxes)
+    let opened = mailboxes_over(Arc::clone(&engine));
+    (engine, opened)
 }
 
 fn fill(mailboxes: &Mailboxes, messages: usize) {
@@ -142,13 +142,16 @@ fn main() {
         .next()
         .map_or_else(|| temporary.path().join("store"), Into::into);
     {
-        let (_engine, mailboxes) = open(&directory);
+        let (_engine, Opened { mailboxes, .. }) = open(&directory);
         if mailboxes.account_head(ACCOUNT).is_err() {
             timed("filled", || fill(&mailboxes, messages));
         }
     }
     {
-        let (engine, mailboxes) = open(&directory);
+        let (engine, opened) = open(&directory);
+        let Opened {
+            mailboxes, upkeep, ..
+        } = opened;
         searches(&mailboxes, "without rows");
         timed("words made durable", || {
             while !upkeep.make_words(64).unwrap() {}
@@ -163,6 +166,6 @@ fn main() {
         }
         println!("{rows} rows, {} octets for each message", octets / messages);
     }
-    let (_engine, mailboxes) = open(&directory);
+    let (_engine, Opened { mailboxes, .. }) = open(&directory);
     searches(&mailboxes, "with rows");
 }

@@ -299,7 +299,7 @@ fn a_structure_that_is_made_anew_is_charged_as_what_it_is_made_of() {
         "FETCH 1:* BODY.PEEK[1.MIME]",
     ] {
         // Each begins with nothing at hand.
-        house.mailboxes = house.reopened();
+        house.reopen();
         client.ask(&mut house, "s SELECT INBOX");
         client.steps = 0;
         let told = client.ask(&mut house, &format!("a {command}"));

@@ -426,7 +426,8 @@ fn two_clients_know_what_the_server_knows() {
 fn and_where_the_changes_that_they_missed_are_forgotten() {
     for seed in 2_000..2_100 {
         let mut house = House::new();
-        house.mailboxes = house.mailboxes.remembering(seed % 8);
+        let mailboxes = common::open(&house.engine).remembering(seed % 8);
+        house.reopen_as(mailboxes.into_opened());
         history_of(house, seed, [seed % 2 == 0, true]);
     }
 }

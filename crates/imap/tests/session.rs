@@ -158,7 +158,7 @@ impl Run {
     fn ledger(&self, argument: &str) {
         let (name, expect) = argument.split_once(' ').unwrap();
         let digest = self.house.digest(&message(name));
-        let mailboxes = &self.house.mailboxes;
+        let sealing = &self.house.sealing;
         let first = sealing.exposures(digest).unwrap().into_iter().next();
         let servings = first.map_or_else(Vec::new, |(account, message, _)| {
             let ledger = sealing.ledger(account, message).unwrap();
@@ -201,7 +201,7 @@ impl Run {
     fn passed(&self, argument: &str) {
         let (name, expect) = argument.split_once(' ').unwrap();
         let message = self.house.vaulted(&message(name));
-        let mailboxes = &self.house.mailboxes;
+        let sealing = &self.house.sealing;
         let told = sealing.told_of_withdrawal(BOB, message).unwrap();
         let mut told: Vec<String> = told
             .iter()

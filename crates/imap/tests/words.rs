@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{BOB, Client, House, open};
+use common::{BOB, Client, House};
 use tern_store::{Batch, Engine as _};
 
 /// As many as complete the last block of ids.
@@ -23,7 +23,7 @@ fn letter(n: usize) -> Vec<u8> {
 }
 
 fn restart(house: &mut House) {
-    house.mailboxes = open(&house.engine);
+    house.reopen();
 }
 
 /// A house with mail, as it is after a restart: with the words of a search before it, or without.

@@ -13,7 +13,8 @@ use std::time::Instant;
 
 use tern_base::{AccountId, MessageId, OriginId, SeededEntropy, Timestamp};
 use tern_mailbox::{
-    AppendRequest, Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes, NoListener, Viewer,
+    AppendRequest, Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes, NoListener, Opened,
+    Upkeep, Viewer,
 };
 use tern_policy::{Authentication, built_in};
 use tern_recall::{
@@ -36,24 +37,29 @@ fn main() {
     );
     let engine: Arc<dyn Engine> = Arc::new(engine.unwrap());
     let now = Timestamp::from_secs(1_800_000_000);
-    let (mailboxes, recalls) = opened(&engine);
+    let (opened, recalls) = opened(&engine);
+    let Opened {
+        mailboxes, upkeep, ..
+    } = &opened;
     let accounts: Vec<AccountId> = (1..=count).map(AccountId).collect();
     timed("accounts made", count, || {
-        make_accounts(&mailboxes, &accounts, now)
+        make_accounts(mailboxes, &accounts, now)
     });
     let id = OriginId::new(now, &mut SeededEntropy::new(1));
     if has_draft {
-        put_draft(&mailboxes, AccountId(1), now);
+        put_draft(mailboxes, AccountId(1), now);
     }
     timed("delivered", count, || {
-        deliver(&mailboxes, &*engine, &accounts, id, now)
+        deliver(mailboxes, &*engine, &accounts, id, now)
     });
     if is_asked("words") || is_asked("anew") {
         // So that the ids of everybody's block are all given out.
         upkeep.begin_anew(now).unwrap();
     }
     if is_asked("words") {
-        timed("words made", count, || keep_words(&mailboxes, &accounts));
+        timed("words made", count, || {
+            keep_words(mailboxes, upkeep, &accounts)
+        });
     }
     let operator = Requester {
         account: None,
@@ -76,7 +82,7 @@ fn main() {
     println!("{:?}", recalls.tally(request.id).unwrap());
 }
 
-fn opened(engine: &Arc<dyn Engine>) -> (Arc<Mailboxes>, Recalls) {
+fn opened(engine: &Arc<dyn Engine>) -> (Opened, Recalls) {
     let keys = Keys {
         content: [7; 32],
         token: [9; 32],
@@ -139,7 +145,7 @@ fn content() -> Vec<u8> {
 }
 
 /// Has the words of everybody's message kept, as after a search that read it.
-fn keep_words(mailboxes: &Mailboxes, accounts: &[AccountId]) {
+fn keep_words(mailboxes: &Mailboxes, upkeep: &Upkeep, accounts: &[AccountId]) {
     for some in accounts.chunks(tern_mailbox::limits::WANTED_WORDS_ACCOUNTS) {
         for account in some {
             mailboxes.want_words(*account, MessageId(1));

@@ -25,10 +25,10 @@ fn a_list_looks_for_no_copy_under_what_is_settled() {
     let sent = house.submit(ALICE, &[BOB], &[], 1);
     let kept = house.submit(ALICE, &[BOB], &[], 2);
     let engine = Arc::new(Counting::new(house.engine.clone()));
-    let (recalls, mailboxes) = house.recalls_over(Arc::<Counting>::clone(&engine));
+    let (recalls, opened) = house.recalls_over(Arc::<Counting>::clone(&engine));
     let looked = || {
         engine.forget();
-        let hidden = mailboxes.hidden(BOB).unwrap().len();
+        let hidden = opened.mailboxes.hidden(BOB).unwrap().len();
         (hidden, engine.asked())
     };
     let request = house.request(ALICE, Selector::Submission(sent.id));
@@ -39,9 +39,11 @@ fn a_list_looks_for_no_copy_under_what_is_settled() {
     assert!(cost > 0, "its copies are looked for");
     recalls.run(request.id, house.now).unwrap();
     assert_eq!(looked(), (0, 0));
-    let left = mailboxes.view(BOB, INBOX).unwrap();
+    let left = opened.mailboxes.view(BOB, INBOX).unwrap();
     assert_eq!(left.iter().count(), 1);
-    let row = mailboxes.message(BOB, left.iter().next().unwrap().message);
+    let row = opened
+        .mailboxes
+        .message(BOB, left.iter().next().unwrap().message);
     assert_eq!(row.unwrap().digest, kept.digest);
 }
 
@@ -87,16 +89,16 @@ fn the_ledgers_of_many_copies_are_read_together() {
         house.serve(*account, 1, ExposureLevel::Body);
     }
     let engine = Arc::new(Counting::new(house.engine.clone()));
-    let (_, mailboxes) = house.recalls_over(Arc::<Counting>::clone(&engine));
+    let (_, opened) = house.recalls_over(Arc::<Counting>::clone(&engine));
     let copies: Vec<_> = crowd
         .iter()
         .map(|account| (*account, house.message_at(*account, 1)))
         .collect();
     engine.forget();
-    let together = sealing.ledgers(&copies).unwrap();
+    let together = opened.sealing.ledgers(&copies).unwrap();
     assert_eq!(engine.asked(), 2);
     for ((account, message), ledger) in copies.iter().zip(&together) {
-        assert_eq!(sealing.ledger(*account, *message).unwrap(), *ledger);
+        assert_eq!(opened.sealing.ledger(*account, *message).unwrap(), *ledger);
     }
     let served = |ledger: &&Ledger| !ledger.servings.is_empty();
     assert_eq!(together.iter().filter(served).count(), 30);

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tern_base::{AccountId, Entropy as _, OriginId, SeededEntropy, Timestamp};
-use tern_mailbox::{Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes, NoListener};
+use tern_mailbox::{Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes, NoListener, Upkeep};
 use tern_policy::{Authentication, built_in};
 use tern_recall::{
     Destination, Keys, RecallId, Recalls, Request, Requester, Selector, Settings, Submission,
@@ -26,6 +26,7 @@ const RUN: usize = 16;
 struct House {
     engine: Arc<dyn Engine>,
     mailboxes: Arc<Mailboxes>,
+    upkeep: Upkeep,
     recalls: Recalls,
     entropy: SeededEntropy,
     now: Timestamp,
@@ -48,19 +49,21 @@ impl House {
             Settings::default(),
             listener,
         );
-        let (mailboxes, recalls) = opened.unwrap();
+        let (opened, recalls) = opened.unwrap();
         let folders = [FolderSpec {
             path: "Recall",
             role: None,
         }];
         for account in [SENDER].iter().chain(&RECIPIENTS) {
-            mailboxes
+            opened
+                .mailboxes
                 .create_account(*account, 0, &folders, now)
                 .unwrap();
         }
         Self {
             engine,
-            mailboxes,
+            mailboxes: opened.mailboxes,
+            upkeep: opened.upkeep,
             recalls,
             entropy: SeededEntropy::new(1),
             now,

@@ -129,7 +129,7 @@ fn what_is_under_a_hold_is_read_out_wherever_it_is() {
         "each reading is on record"
     );
     assert!(
-        boxes.exposures(sent.digest).unwrap().is_empty(),
+        house.sealing.exposures(sent.digest).unwrap().is_empty(),
         "nothing was served"
     );
     house.check();

@@ -187,10 +187,10 @@ fn a_deleted_folder_and_a_removed_account_under_a_hold_are_kept() {
         .delete_folder(&Access::owner(BOB, folder), house.now)
         .unwrap();
     assert_eq!(house.kept(), 1);
-    boxes.remove_account(BOB, house.now).unwrap();
-    boxes.remove_account(DAVE, house.now).unwrap();
+    house.upkeep.remove_account(BOB, house.now).unwrap();
+    house.upkeep.remove_account(DAVE, house.now).unwrap();
     assert_eq!(house.kept(), 2);
-    assert_eq!(boxes.collect_all(), Ok(0));
+    assert_eq!(house.upkeep.collect_all(), Ok(0));
     house.check();
 }
 

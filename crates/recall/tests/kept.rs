@@ -68,7 +68,7 @@ fn its_sender_undoes_it_for_a_day_and_whoever_may_restore_any_message_later() {
 fn set(house: &mut House, settings: Settings) {
     house.recalls = Recalls::open(
         Arc::new(house.engine.clone()),
-        Arc::clone(&house.mailboxes),
+        &house.opened(),
         tern_policy::unattended(),
         settings,
     );

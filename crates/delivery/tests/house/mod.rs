@@ -19,7 +19,7 @@ use tern_directory::target::Target;
 use tern_directory::{
     NewAccount, add_domain, add_members, create_account, create_group, set_alias,
 };
-use tern_mailbox::{INBOX, Mailboxes, NoListener};
+use tern_mailbox::{INBOX, Mailboxes, NoListener, Opened, Sealing, Upkeep};
 use tern_policy::Policy;
 use tern_queue::Schedule;
 use tern_recall::Recalls;
@@ -39,26 +39,28 @@ pub(crate) fn as_sent_by(sent: OriginId, letter: &str) -> String {
     format!("Recall-Token: {token}\r\n{letter}")
 }
 
-fn open(engine: Arc<dyn Engine>) -> (Arc<Mailboxes>, Delivery) {
+fn open(engine: Arc<dyn Engine>) -> (Opened, Delivery) {
     let keys = tern_recall::Keys {
         content: [3; 32],
         token: TOKEN_KEY,
     };
     let settings = tern_recall::Settings::default();
     let mailboxes = tern_recall::mailboxes(&engine, keys, &settings, Arc::new(NoListener));
-    let mailboxes = Arc::new(mailboxes.unwrap());
+    let opened = mailboxes.unwrap().into_opened();
     let settings = Settings {
         hostname: "mx.tern.test".to_owned(),
         schedule: Schedule::default(),
         label_header: "X-Label".to_owned(),
     };
-    let delivery = Delivery::new(engine, Arc::clone(&mailboxes), settings, TOKEN_KEY);
-    (mailboxes, delivery)
+    let delivery = Delivery::new(engine, Arc::clone(&opened.mailboxes), settings, TOKEN_KEY);
+    (opened, delivery)
 }
 
 pub(crate) struct House {
     pub(crate) engine: MemEngine,
     pub(crate) mailboxes: Arc<Mailboxes>,
+    pub(crate) sealing: Sealing,
+    pub(crate) upkeep: Upkeep,
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) entropy: SeededEntropy,
     pub(crate) now: Timestamp,
@@ -103,10 +105,12 @@ impl House {
 
     /// The same organisation over what an engine holds: after a crash.
     pub(crate) fn over(engine: MemEngine, now: Timestamp) -> Self {
-        let (mailboxes, delivery) = open(Arc::new(engine.clone()));
+        let (opened, delivery) = open(Arc::new(engine.clone()));
         Self {
             engine,
-            mailboxes,
+            mailboxes: opened.mailboxes,
+            sealing: opened.sealing,
+            upkeep: opened.upkeep,
             delivery: Arc::new(delivery),
             entropy: SeededEntropy::new(1),
             now,
@@ -119,15 +123,28 @@ impl House {
         open(engine).1
     }
 
+    /// The handles themselves, for whoever is opened over them.
+    pub(crate) fn opened(&self) -> Opened {
+        Opened {
+            mailboxes: Arc::clone(&self.mailboxes),
+            sealing: self.sealing.clone(),
+            upkeep: self.upkeep.clone(),
+        }
+    }
+
     /// The recalls of this store, where whoever asks may.
     pub(crate) fn recalls(&self) -> Recalls {
         self.recalls_under(tern_policy::unattended())
     }
 
     pub(crate) fn recalls_under(&self, policy: Arc<dyn Policy>) -> Recalls {
-        let (engine, mailboxes) = (self.engine.clone(), Arc::clone(&self.mailboxes));
         let settings = tern_recall::Settings::default();
-        Recalls::open(Arc::new(engine), mailboxes, policy, settings)
+        Recalls::open(
+            Arc::new(self.engine.clone()),
+            &self.opened(),
+            policy,
+            settings,
+        )
     }
 
     /// What Alice asks to be sent to these, with parameters of its `MAIL`.

@@ -10,7 +10,7 @@ use tern_directory::Visible;
 use tern_imap::Session;
 use tern_imap::settings::Settings;
 use tern_imap::verbs::Verbs;
-use tern_mailbox::{Flags, Hooks, INBOX, Landing, Lineage, Mailboxes, NoListener};
+use tern_mailbox::{Flags, Hooks, INBOX, Landing, Lineage, Mailboxes, NoListener, Opened};
 use tern_session::{
     Authenticated, Mechanism, Peer, Protocol as _, Sharing, Step, TlsFacts, Unlimited, Verified,
 };
@@ -19,9 +19,10 @@ use tern_store::{Engine, MemEngine};
 pub(crate) const NOW: Timestamp = Timestamp(1_795_298_760_000);
 
 /// Mailboxes by themselves, over an engine.
-pub(crate) fn mailboxes_over(engine: Arc<dyn Engine>) -> Arc<Mailboxes> {
+pub(crate) fn mailboxes_over(engine: Arc<dyn Engine>) -> Opened {
     let (listener, hooks) = (Arc::new(NoListener), Hooks::none());
-    Arc::new(Mailboxes::open(engine, [1; 32], listener, hooks).unwrap())
+    let mailboxes = Mailboxes::open(engine, [1; 32], listener, hooks);
+    mailboxes.unwrap().into_opened()
 }
 
 /// Time that this thread was on a processor.

@@ -16,8 +16,8 @@ use tern_imap::event::Event;
 use tern_imap::settings::Settings;
 use tern_imap::verbs::Verbs;
 use tern_mailbox::{
-    Cover, Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes, NoListener, Origins, Outside,
-    Rights, RightsChange, Role, Seal, SealTag, SystemFlag,
+    Cover, Flags, FolderSpec, INBOX, Landing, Lineage, Mailboxes, NoListener, Opened, Origins,
+    Outside, Rights, RightsChange, Role, Seal, SealTag, Sealing, SystemFlag, Upkeep,
 };
 use tern_session::{
     Authenticated, Budget, Mechanism, Peer, Protocol as _, Sharing, Step, TlsFacts, Verified,
@@ -63,7 +63,9 @@ pub(crate) fn facts() -> TlsFacts {
 /// The server side: mailboxes over an engine in memory, and a clock.
 pub(crate) struct House {
     pub(crate) engine: MemEngine,
-    pub(crate) mailboxes: Mailboxes,
+    pub(crate) mailboxes: Arc<Mailboxes>,
+    pub(crate) sealing: Sealing,
+    pub(crate) upkeep: Upkeep,
     pub(crate) sharing: Sharing,
     pub(crate) memory: Budget,
     pub(crate) entropy: SeededEntropy,
@@ -75,7 +77,7 @@ pub(crate) struct House {
 impl House {
     pub(crate) fn new() -> Self {
         let engine = MemEngine::new();
-        let mailboxes = open(&engine);
+        let opened = open(&engine).into_opened();
         for domain in ["example.org", "example.net"] {
             let domain = tern_base::Domain::parse(domain).unwrap();
             tern_directory::add_domain(&engine, &domain, NOW).unwrap();
@@ -89,14 +91,19 @@ impl House {
             let account = tern_directory::create_account(&engine, &new, NOW)
                 .unwrap()
                 .id;
-            mailboxes.create_account(account, 0, &FOLDERS, NOW).unwrap();
+            opened
+                .mailboxes
+                .create_account(account, 0, &FOLDERS, NOW)
+                .unwrap();
         }
         let team = tern_base::EmailAddress::parse(TEAM).unwrap();
         tern_directory::create_group(&engine, &team, "", NOW).unwrap();
         let sharing = Sharing::new(Arc::new(engine.clone()), Visible::Domain);
         Self {
             engine,
-            mailboxes,
+            mailboxes: opened.mailboxes,
+            sealing: opened.sealing,
+            upkeep: opened.upkeep,
             sharing,
             memory: Budget::new(u64::MAX),
             entropy: SeededEntropy::new(1),
@@ -105,9 +112,15 @@ impl House {
         }
     }
 
-    /// The mailboxes with nothing in their caches.
-    pub(crate) fn reopened(&self) -> Mailboxes {
-        open(&self.engine)
+    /// From here on nothing is in the caches of the mailboxes.
+    pub(crate) fn reopen(&mut self) {
+        self.reopen_as(open(&self.engine).into_opened());
+    }
+
+    pub(crate) fn reopen_as(&mut self, opened: Opened) {
+        self.mailboxes = opened.mailboxes;
+        self.sealing = opened.sealing;
+        self.upkeep = opened.upkeep;
     }
 
     pub(crate) fn digest(&self, content: &[u8]) -> ContentDigest {
@@ -187,7 +200,7 @@ impl House {
         };
         let digest = self.digest(content);
         let nothing = |_: &mut tern_store::Transaction<'_>| Ok(());
-        self.mailboxes
+        self.sealing
             .seal::<(), tern_mailbox::MailboxError>(digest, seal, nothing)
             .unwrap();
     }
@@ -203,9 +216,8 @@ impl House {
         let accounts: Vec<_> = copies.iter().map(|(account, _)| *account).collect();
         self.mailboxes
             .transact(&accounts, |txn| {
-                let boxes = &self.mailboxes;
-                boxes.withdraw_in(txn, &copies, TAG, self.now)?;
-                boxes.settle_seal_in(txn, digest, TAG)?;
+                self.sealing.withdraw_in(txn, &copies, TAG, self.now)?;
+                self.sealing.settle_seal_in(txn, digest, TAG)?;
                 Ok::<_, tern_mailbox::MailboxError>(Verdict::Commit(()))
             })
             .unwrap();
@@ -253,7 +265,7 @@ impl House {
     }
 }
 
-/// The mailboxes of a server over an engine.
+/// The mailboxes of a server over an engine, not handed out yet.
 pub(crate) fn open(engine: &MemEngine) -> Mailboxes {
     let keys = tern_recall::Keys {
         content: [1; 32],

@@ -17,7 +17,7 @@ use tern_directory::{
 };
 use tern_jmap::blob_id::{BlobKey, BlobRef};
 use tern_jmap::{Caller, Capability, PushDesk, Request, UploadDesk, Verbs};
-use tern_mailbox::{FolderSpec, Mailboxes, NoListener, Role};
+use tern_mailbox::{FolderSpec, Mailboxes, NoListener, Opened, Role, Sealing, Upkeep};
 use tern_policy::Policy;
 use tern_recall::Recalls;
 use tern_session::sharing::Sharing;
@@ -46,6 +46,8 @@ const FOLDERS: [FolderSpec; 3] = [
 pub(crate) struct House {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) mailboxes: Arc<Mailboxes>,
+    pub(crate) sealing: Sealing,
+    pub(crate) upkeep: Upkeep,
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) outbox: Outbox,
     pub(crate) identities: Identities,
@@ -116,7 +118,12 @@ impl House {
             settings,
             Arc::new(NoListener),
         );
-        let (mailboxes, recalls) = opened.unwrap();
+        let (opened, recalls) = opened.unwrap();
+        let Opened {
+            mailboxes,
+            sealing,
+            upkeep,
+        } = opened;
         let now = Timestamp::from_secs(1_800_000_000);
         add_domain(&*engine, &Domain::parse("example.org").unwrap(), now).unwrap();
         for (account, name) in [(BOB, "bob"), (CAROL, "carol")] {
@@ -156,6 +163,8 @@ impl House {
             memory: Arc::new(Unlimited),
             engine,
             mailboxes,
+            sealing,
+            upkeep,
             entropy: SeededEntropy::new(1),
             now,
         }

@@ -8,8 +8,8 @@ use tern_delivery::{Delivery, Outbox, Settings};
 use tern_directory::{CredentialId, Identities, Principals, Subscriptions, Visible};
 use tern_jmap::{AnyUploads, Caller, Capability, NoDesk, NoPush, Request, Verbs, execute};
 use tern_mailbox::{
-    AppendRequest, Cover, Flags, FolderSpec, MailboxError, Mailboxes, NoListener, Origins, Outside,
-    Role, Seal, SealTag, Viewer,
+    AppendRequest, Cover, Flags, FolderSpec, MailboxError, Mailboxes, NoListener, Opened, Origins,
+    Outside, Role, Seal, SealTag, Sealing, Upkeep, Viewer,
 };
 use tern_recall::Recalls;
 use tern_session::sharing::Sharing;
@@ -22,6 +22,8 @@ const TAG: SealTag = SealTag([9; 16]);
 pub(crate) struct House {
     pub(crate) engine: Arc<MemEngine>,
     pub(crate) mailboxes: Arc<Mailboxes>,
+    pub(crate) sealing: Sealing,
+    pub(crate) upkeep: Upkeep,
     recalls: Recalls,
     identities: Identities,
     principals: Principals,
@@ -46,7 +48,12 @@ impl House {
             tern_recall::Settings::default(),
             Arc::new(NoListener),
         );
-        let (mailboxes, recalls) = opened.unwrap();
+        let (opened, recalls) = opened.unwrap();
+        let Opened {
+            mailboxes,
+            sealing,
+            upkeep,
+        } = opened;
         let now = Timestamp::from_secs(1_800_000_000);
         let folders = [("Sent", Role::Sent), ("Trash", Role::Trash)];
         let folders = folders.map(|(path, role)| FolderSpec {
@@ -64,6 +71,8 @@ impl House {
             engine: engine.clone(),
             outbox: Outbox::new(Arc::new(delivery), |_| {}),
             mailboxes,
+            sealing,
+            upkeep,
             recalls,
             identities: Identities::new(engine.clone()),
             principals: Principals::new(engine.clone(), Visible::default()),

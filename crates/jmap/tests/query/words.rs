@@ -44,7 +44,11 @@ fn after_restart(with_words: bool) -> House {
 fn restart(house: &mut House) {
     let engine = house.engine.clone();
     let (listener, hooks) = (Arc::new(NoListener), Hooks::none());
-    house.mailboxes = Arc::new(Mailboxes::open(engine, [7; 32], listener, hooks).unwrap());
+    let opened = Mailboxes::open(engine, [7; 32], listener, hooks);
+    let opened = opened.unwrap().into_opened();
+    house.mailboxes = opened.mailboxes;
+    house.sealing = opened.sealing;
+    house.upkeep = opened.upkeep;
 }
 
 /// Takes all content away, so that whoever reads it fails.

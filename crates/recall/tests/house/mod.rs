@@ -15,7 +15,7 @@ use tern_base::{
 use tern_directory::{DirectoryError, FactorKey, NewTotp, RecoveryCodes};
 use tern_mailbox::{
     AppendRequest, ExposureLevel, Flags, FolderSpec, Hooks, INBOX, Landing, Lineage, MailboxError,
-    Mailboxes, NoListener, Placed, Role, Served, Share, Viewer,
+    Mailboxes, NoListener, Opened, Placed, Role, Sealing, Served, Share, Upkeep, Viewer,
 };
 use tern_policy::{Authentication, Notice, Policy};
 use tern_queue::{LeaseId, NewItem, QueueId, Schedule};
@@ -81,6 +81,8 @@ impl tern_mailbox::Recogniser for AsItWasSent {
 pub(crate) struct House {
     pub(crate) engine: MemEngine,
     pub(crate) mailboxes: Arc<Mailboxes>,
+    pub(crate) sealing: Sealing,
+    pub(crate) upkeep: Upkeep,
     pub(crate) recalls: Recalls,
     pub(crate) entropy: SeededEntropy,
     pub(crate) now: Timestamp,
@@ -88,7 +90,7 @@ pub(crate) struct House {
 }
 
 /// The parts that a server has, over an engine; but for who recognises what came back.
-fn opened_over(engine: Arc<dyn Engine>, policy: &Arc<dyn Policy>) -> (Arc<Mailboxes>, Recalls) {
+fn opened_over(engine: Arc<dyn Engine>, policy: &Arc<dyn Policy>) -> (Opened, Recalls) {
     let hooks = Hooks {
         marked: Some(RECALL_KEYWORD),
         watched: Some(RECALL_MAILBOX),
@@ -97,10 +99,9 @@ fn opened_over(engine: Arc<dyn Engine>, policy: &Arc<dyn Policy>) -> (Arc<Mailbo
         ..Hooks::none()
     };
     let mailboxes = Mailboxes::open(Arc::clone(&engine), [7; 32], Arc::new(NoListener), hooks);
-    let mailboxes = Arc::new(mailboxes.unwrap());
-    let (theirs, policy) = (Arc::clone(&mailboxes), Arc::clone(policy));
-    let recalls = Recalls::open(engine, theirs, policy, Settings::default());
-    (mailboxes, recalls)
+    let opened = mailboxes.unwrap().into_opened();
+    let recalls = Recalls::open(engine, &opened, Arc::clone(policy), Settings::default());
+    (opened, recalls)
 }
 
 impl House {
@@ -172,11 +173,13 @@ impl House {
 
     fn open(engine: MemEngine, now: Timestamp, policy: Arc<dyn Policy>) -> Self {
         let shared: Arc<dyn Engine> = Arc::new(engine.clone());
-        let (mailboxes, recalls) = opened_over(shared, &policy);
+        let (opened, recalls) = opened_over(shared, &policy);
         let recalls = recalls.with_links([8; 32], Some("https://mail.example.org/".into()));
         Self {
             engine,
-            mailboxes,
+            mailboxes: opened.mailboxes,
+            sealing: opened.sealing,
+            upkeep: opened.upkeep,
             recalls,
             entropy: SeededEntropy::new(1),
             now,
@@ -184,10 +187,19 @@ impl House {
         }
     }
 
+    /// The handles themselves, for whoever is opened over them.
+    pub(crate) fn opened(&self) -> Opened {
+        Opened {
+            mailboxes: Arc::clone(&self.mailboxes),
+            sealing: self.sealing.clone(),
+            upkeep: self.upkeep.clone(),
+        }
+    }
+
     /// The recalls, and the mailboxes, of another process over the same rows, read by way of another engine.
-    pub(crate) fn recalls_over(&self, engine: Arc<dyn Engine>) -> (Recalls, Arc<Mailboxes>) {
-        let (mailboxes, recalls) = opened_over(engine, &self.policy);
-        (recalls, mailboxes)
+    pub(crate) fn recalls_over(&self, engine: Arc<dyn Engine>) -> (Recalls, Opened) {
+        let (opened, recalls) = opened_over(engine, &self.policy);
+        (recalls, opened)
     }
 
     /// A process over an older state of the store that was put back.
