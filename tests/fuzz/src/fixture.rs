@@ -8,8 +8,8 @@ use std::sync::{Arc, LazyLock};
 use roaring::RoaringBitmap;
 use tern_base::{AccountId, MailboxId, OriginId, SeededEntropy, Timestamp};
 use tern_mailbox::{
-    AppendRequest, Cover, Flags, FolderSpec, INBOX, MailboxError, Mailboxes, NoListener, Origins,
-    Outside, Role, Seal, SealTag, SystemFlag, Viewer,
+    AppendRequest, Cover, Flags, FolderSpec, INBOX, MailboxError, Mailboxes, NoListener, Opened,
+    Origins, Outside, Role, Seal, SealTag, SystemFlag, Upkeep, Viewer,
 };
 use tern_store::{Engine, MemEngine, Transaction, Verdict};
 
@@ -63,22 +63,23 @@ pub fn engine() -> MemEngine {
     BASE.fork()
 }
 
-/// The mailbox verbs over it.
+/// The mailboxes over it.
 ///
 /// # Errors
 /// Where the store is damaged.
-pub fn open(engine: &MemEngine) -> Result<Mailboxes, MailboxError> {
+pub fn open(engine: &MemEngine) -> Result<Opened, MailboxError> {
     let keys = tern_recall::Keys {
         content: CONTENT_KEY,
         token: TOKEN_KEY,
     };
     let engine: Arc<dyn Engine> = Arc::new(engine.clone());
     let settings = tern_recall::Settings::default();
-    tern_recall::mailboxes(&engine, keys, &settings, Arc::new(NoListener))
+    let mailboxes = tern_recall::mailboxes(&engine, keys, &settings, Arc::new(NoListener))?;
+    Ok(mailboxes.into_opened())
 }
 
 /// Asserts that the mailboxes are consistent.
-pub fn assert_clean(mailboxes: &Mailboxes) {
+pub fn assert_clean(upkeep: &Upkeep) {
     let findings = upkeep.check(&BTreeMap::new()).unwrap();
     assert!(findings.is_empty(), "{findings:#?}");
 }
@@ -108,26 +109,30 @@ pub fn append(
 
 fn build() -> MemEngine {
     let engine = MemEngine::new();
-    let mailboxes = open(&engine).unwrap();
+    let opened = open(&engine).unwrap();
+    let mailboxes = &opened.mailboxes;
     for account in [ALICE, BOB] {
         mailboxes
             .create_account(account, QUOTA_BYTES, &FOLDERS, NOW)
             .unwrap();
         for letter in LETTERS {
-            append(&mailboxes, account, INBOX, letter.as_bytes()).unwrap();
+            append(mailboxes, account, INBOX, letter.as_bytes()).unwrap();
         }
-        append(&mailboxes, account, INBOX, WITHDRAWN).unwrap();
+        append(mailboxes, account, INBOX, WITHDRAWN).unwrap();
     }
     mailboxes
         .create_folder(ALICE, "Projects/T\u{e9}rn", None, NOW)
         .unwrap();
-    withdraw(&mailboxes);
-    assert_clean(&mailboxes);
-    drop(mailboxes);
+    withdraw(&opened);
+    assert_clean(&opened.upkeep);
+    drop(opened);
     engine
 }
 
-fn withdraw(mailboxes: &Mailboxes) {
+fn withdraw(opened: &Opened) {
+    let Opened {
+        mailboxes, sealing, ..
+    } = opened;
     let digest = tern_mime::content_digest(mailboxes.content_key(), WITHDRAWN);
     let seal = Seal {
         tag: TAG,

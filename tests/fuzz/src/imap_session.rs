@@ -12,7 +12,7 @@ use tern_directory::Visible;
 use tern_imap::Session;
 use tern_imap::settings::Settings;
 use tern_imap::verbs::Verbs;
-use tern_mailbox::Mailboxes;
+use tern_mailbox::{Mailboxes, Opened};
 use tern_session::{Ending, Peer, Protocol as _, Sharing, Step, TlsFacts, Unlimited, Verified};
 
 use crate::fixture::{self, ALICE, NOW};
@@ -28,7 +28,9 @@ pub(crate) fn run(data: &[u8]) {
         return;
     };
     let engine = fixture::engine();
-    let mailboxes = fixture::open(&engine).unwrap();
+    let Opened {
+        mailboxes, upkeep, ..
+    } = fixture::open(&engine).unwrap();
     let sharing = Sharing::new(Arc::new(engine.clone()), Visible::Everyone);
     let mut shells = [
         Shell::new(&mailboxes, &sharing),
@@ -63,7 +65,7 @@ pub(crate) fn run(data: &[u8]) {
     }
     let now = NOW.plus_millis(1_000_000);
     upkeep.finish_deletions(now).unwrap();
-    fixture::assert_clean(&mailboxes);
+    fixture::assert_clean(&upkeep);
 }
 
 /// What stands between a session and its socket.

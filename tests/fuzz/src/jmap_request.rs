@@ -52,10 +52,11 @@ const ERRORS: [&str; 22] = [
 
 pub(crate) fn run(data: &[u8]) {
     let engine = fixture::engine();
-    let mailboxes = Arc::new(fixture::open(&engine).unwrap());
+    let opened = fixture::open(&engine).unwrap();
+    let mailboxes = &opened.mailboxes;
     let recalls = Recalls::open(
         Arc::new(engine.clone()),
-        Arc::clone(&mailboxes),
+        &opened,
         tern_policy::unattended(),
         tern_recall::Settings::default(),
     );
@@ -65,9 +66,9 @@ pub(crate) fn run(data: &[u8]) {
         label_header: String::new(),
     };
     let store = Arc::new(engine.clone());
-    let delivery = Delivery::new(store, Arc::clone(&mailboxes), settings, [9; 32]);
+    let delivery = Delivery::new(store, Arc::clone(mailboxes), settings, [9; 32]);
     let mut house = House {
-        mailboxes: &mailboxes,
+        mailboxes,
         recalls: &recalls,
         identities: Identities::new(Arc::new(engine.clone())),
         principals: Principals::new(Arc::new(engine.clone()), Visible::default()),
@@ -85,8 +86,8 @@ pub(crate) fn run(data: &[u8]) {
         house.leads(name, ids, &state);
     }
     assert_eq!(TYPES.map(|name| house.all(BOB, name)), others);
-    upkeep.finish_deletions(NOW).unwrap();
-    fixture::assert_clean(&mailboxes);
+    opened.upkeep.finish_deletions(NOW).unwrap();
+    fixture::assert_clean(&opened.upkeep);
 }
 
 /// A shell that leaves everything to later, and knows no factor.

@@ -10,7 +10,7 @@ use tern_base::{AccountId, MessageId, Timestamp, Uid};
 use tern_mailbox::rows::AccountHead;
 use tern_mailbox::{
     Access, Exposure, ExposureLevel, FlagChange, FlagRequest, Flags, INBOX, MailboxError,
-    Mailboxes, MessageRow, Served, Share, SystemFlag, Transfer, Viewer,
+    Mailboxes, MessageRow, Opened, Served, Share, SystemFlag, Transfer, Viewer,
 };
 use tern_store::{Batch, Engine, MemEngine, Range, Read};
 
@@ -83,7 +83,11 @@ fn damaged(choice: u8, data: &[u8]) {
 }
 
 fn read(engine: &MemEngine, account: AccountId) -> Result<(), MailboxError> {
-    let mailboxes = fixture::open(engine)?;
+    let Opened {
+        mailboxes,
+        sealing,
+        upkeep,
+    } = fixture::open(engine)?;
     let _ = upkeep.check(&BTreeMap::new());
     let _ = mailboxes.account_changes(account, tern_base::Modseq(0), 100);
     if let Ok(vaulted) = sealing.vaulted(TAG, None, 100) {
@@ -131,7 +135,9 @@ fn serve(
 }
 
 fn change(engine: &MemEngine, account: AccountId) -> Result<(), MailboxError> {
-    let mailboxes = fixture::open(engine)?;
+    let Opened {
+        mailboxes, upkeep, ..
+    } = fixture::open(engine)?;
     let uids: Vec<Uid> = (1..8).map(Uid).collect();
     let change = FlagChange::Add(Flags::of(&[SystemFlag::Deleted, SystemFlag::Seen]));
     let request = FlagRequest {
