@@ -16,7 +16,7 @@ pub struct Checked {
     /// What is wrong.
     pub findings: Vec<Finding>,
     /// References to contents that live queue items and jobs hold: what
-    /// [`tern_mailbox::Mailboxes::check`] asks for.
+    /// [`tern_mailbox::Upkeep::check`] asks for.
     pub references: BTreeMap<BlobId, u64>,
 }
 

@@ -1,7 +1,7 @@
 //! Content held once, counted by reference, collected some time after the last reference went.
 //!
 //! Content is never removed in the transaction that drops its last reference: a writer that has
-//! just staged the same content may be about to refer to it. [`Mailboxes::collect`] removes it
+//! just staged the same content may be about to refer to it. [`Upkeep::collect`] removes it
 //! after a grace time, if the row is still unreferenced.
 
 use tern_base::{BlobId, Timestamp};

@@ -42,14 +42,14 @@ impl Mailboxes {
     /// not deleted (RFC 5530 3, HASCHILDREN).
     ///
     /// The mailbox is gone from every list in one transaction; messages of a large one are then
-    /// removed in chunks, after a crash by [`Mailboxes::finish_deletions`].
+    /// removed in chunks, after a crash by [`Upkeep::finish_deletions`].
     pub fn delete_folder(&self, access: &Access, now: Timestamp) -> Result<(), MailboxError> {
         self.begin_deletion(access)?;
         self.empty_doomed(access.account, access.mailbox, now)
     }
 
     /// The first part of it alone: the mailbox is gone, and what is in it is for
-    /// [`Mailboxes::go_on_deleting`], or for [`Mailboxes::finish_deletions`].
+    /// [`Mailboxes::go_on_deleting`], or for [`Upkeep::finish_deletions`].
     pub fn begin_deletion(&self, access: &Access) -> Result<(), MailboxError> {
         self.doom_if(access, |_| true)
     }

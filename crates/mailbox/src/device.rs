@@ -2,7 +2,7 @@
 //! seen, and how far each has been told what changed.
 //!
 //! What a session notes is kept in memory, where the queries find it, and written by
-//! [`Mailboxes::write_devices`] a while later: no login, command or push waits for a write, or
+//! [`Upkeep::write_devices`] a while later: no login, command or push waits for a write, or
 //! fails with one. What a crash forgets is noted again when the clients come back.
 //!
 //! Invariants: *sent* is a modseq up to which the session has handed everything to the

@@ -12,10 +12,10 @@ use crate::{Keeper, Recogniser, limits};
 
 /// What the floors above have a part in.
 pub struct Hooks {
-    /// Setting this keyword marks the message: see [`crate::Mailboxes::marked`].
+    /// Setting this keyword marks the message: see [`crate::Sealing::marked`].
     pub marked: Option<&'static str>,
     /// What clients put into the mailbox of this name, at the top level of every account, is noted with
-    /// their connection: see [`crate::Mailboxes::brought`].
+    /// their connection: see [`crate::Sealing::brought`].
     pub watched: Option<&'static str>,
     /// Asked before a message goes for good.
     pub keeper: Option<Arc<dyn Keeper>>,

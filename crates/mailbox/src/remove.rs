@@ -36,7 +36,7 @@ impl Upkeep {
     /// in the vault stay there.
     ///
     /// The account is gone in one transaction; its rows are then removed in chunks, after a crash
-    /// by [`Mailboxes::finish_deletions`]. Its id must never be given out again.
+    /// by [`Upkeep::finish_deletions`]. Its id must never be given out again.
     pub fn remove_account(&self, account: AccountId, now: Timestamp) -> Result<(), MailboxError> {
         self.0.transact(&[account], |txn| {
             let key = tables::account(account);

@@ -90,7 +90,7 @@ impl Sealing {
 
     /// Marks a seal as settled within a transaction: no covered copy is in a mailbox any more. A
     /// reader may still hold the row of one, so it stays in the set in memory.
-    /// Call [`Mailboxes::reload_seal`] afterwards, whatever came of the commit: from then on no list looks
+    /// Call [`Sealing::reload_seal`] afterwards, whatever came of the commit: from then on no list looks
     /// for its copies.
     pub fn settle_seal_in(
         &self,
@@ -113,7 +113,7 @@ impl Sealing {
 
     /// Takes a seal away within a transaction: the letter may be served and may arrive again. What
     /// is in the vault under its tag is found by it until nothing is.
-    /// Call [`Mailboxes::reload_seal`] afterwards, whatever came of the commit.
+    /// Call [`Sealing::reload_seal`] afterwards, whatever came of the commit.
     pub fn unseal_in(
         &self,
         txn: &mut Transaction<'_>,

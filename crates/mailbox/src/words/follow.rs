@@ -24,7 +24,7 @@ impl AccountWords {
 
 impl Upkeep {
     /// Wants the words of blocks that came to be without a row lately. To be called now and then, before
-    /// [`Mailboxes::make_words`].
+    /// [`Upkeep::make_words`].
     pub fn follow_words(&self) -> Result<(), MailboxError> {
         for (account, weighed) in self.0.words.iter() {
             let head = match self.0.account_head(account) {

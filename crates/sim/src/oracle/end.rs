@@ -73,7 +73,7 @@ impl Oracle {
     fn check_ledgers(&mut self) -> Result<(), String> {
         let mut missing = None;
         for ((account, message), copy) in &self.copies {
-            let mailboxes = &self.observer.mailboxes;
+            let sealing = &self.observer.sealing;
             let ledger = sealing.ledger(*account, *message);
             let ledger = ledger.map_err(|error| error.to_string())?;
             let says = |address: &&str| {

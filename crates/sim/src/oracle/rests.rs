@@ -44,7 +44,7 @@ impl Oracle {
         self.fresh_rests.insert((account, message));
         let mailboxes = &self.observer.mailboxes;
         let row = mailboxes.message(account, message);
-        let content = row.and_then(|row| sealing.sealed_content(&row));
+        let content = row.and_then(|row| self.observer.sealing.sealed_content(&row));
         let Ok(content) = content else { return };
         let has: BTreeSet<Part> = marks(&content).into_iter().map(|(part, _)| part).collect();
         for part in [Part::Subject, Part::Body, Part::Attachment, Part::Second] {
