@@ -14,7 +14,8 @@ use std::sync::{Arc, OnceLock};
 use tern_base::{AccountId, MailboxId, MessageId, Modseq};
 use tern_mailbox::rows::Change;
 use tern_mailbox::{
-    Access, AccountView, Actor, Folder, Grantee, MailboxError, Mailboxes, MessageRow, Rights,
+    Access, AccountView, Acting, Actor, Folder, Grantee, MailboxError, Mailboxes, MessageRow,
+    Rights,
 };
 use tern_session::ids;
 
@@ -29,6 +30,8 @@ pub(crate) struct Scope {
     pub(crate) account: AccountId,
     /// Who uploads.
     pub(crate) caller: AccountId,
+    /// In whose name what is asked is done there.
+    acting: Acting,
     foreign: Option<Foreign>,
     /// How many messages there were in each mailbox when one method first counted them.
     counted: Arc<OnceLock<AllCounts>>,
@@ -37,7 +40,6 @@ pub(crate) struct Scope {
 /// What is seen of somebody else's account.
 #[derive(Clone, Debug)]
 struct Foreign {
-    actor: Actor,
     folders: Vec<(Folder, Rights)>,
     /// Who has which rights in those that the caller may share.
     grants: BTreeMap<MailboxId, Vec<(Grantee, Rights)>>,
@@ -74,6 +76,7 @@ impl Scope {
         Self {
             account,
             caller: account,
+            acting: Acting::Owner,
             foreign: None,
             counted: Arc::default(),
         }
@@ -128,8 +131,8 @@ impl Scope {
         Ok(Self {
             account,
             caller: actor.account,
+            acting: Acting::Guest(actor.clone()),
             foreign: Some(Foreign {
-                actor: actor.clone(),
                 folders,
                 grants,
                 readable,
@@ -154,11 +157,11 @@ impl Scope {
     /// The same as it is now: what it holds is of the moment when it was made. Where nothing is seen of the
     /// account any more, nothing is in it.
     pub(crate) fn again(&self, verbs: &Verbs<'_>) -> Result<Self, MailboxError> {
-        match &self.foreign {
-            None => Ok(self.clone()),
-            Some(foreign) => Ok(Self {
+        match &self.acting {
+            Acting::Owner => Ok(self.clone()),
+            Acting::Guest(actor) => Ok(Self {
                 counted: Arc::clone(&self.counted),
-                ..Self::of_part(verbs, &foreign.actor, self.account)?
+                ..Self::of_part(verbs, actor, self.account)?
             }),
         }
     }
@@ -168,9 +171,9 @@ impl Scope {
         self.foreign.is_some()
     }
 
-    /// Who acts by rights; none in one's own account, where everything is allowed.
-    pub(crate) fn actor(&self) -> Option<&Actor> {
-        self.foreign.as_ref().map(|foreign| &foreign.actor)
+    /// In whose name what is asked is done there.
+    pub(crate) const fn acting(&self) -> &Acting {
+        &self.acting
     }
 
     /// A mailbox, and who acts in it.
@@ -178,7 +181,7 @@ impl Scope {
         Access {
             account: self.account,
             mailbox,
-            actor: self.actor().cloned(),
+            acting: self.acting.clone(),
         }
     }
 
@@ -438,10 +441,6 @@ mod tests {
     #[test]
     fn a_number_is_read_back_by_its_reader_and_says_nothing_to_anybody() {
         let of = |key: u8| Foreign {
-            actor: Actor {
-                account: AccountId(1),
-                groups: Vec::new(),
-            },
             folders: Vec::new(),
             grants: BTreeMap::new(),
             readable: BTreeSet::new(),

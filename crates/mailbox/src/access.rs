@@ -74,6 +74,30 @@ impl Actor {
     }
 }
 
+/// In whose name a verb acts in the mailboxes of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Acting {
+    /// The account's owner, or the server for them: may do everything.
+    Owner,
+    /// Somebody else, by the rights that they have then.
+    Guest(Actor),
+}
+
+impl Acting {
+    /// Whoever it is that is not the owner.
+    pub const fn guest(&self) -> Option<&Actor> {
+        match self {
+            Self::Owner => None,
+            Self::Guest(actor) => Some(actor),
+        }
+    }
+
+    /// Whether the owner acts.
+    pub const fn is_owner(&self) -> bool {
+        matches!(self, Self::Owner)
+    }
+}
+
 /// A mailbox, and who acts in it: what every verb is given that changes what is in one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
@@ -81,8 +105,8 @@ pub struct Access {
     pub account: AccountId,
     /// The mailbox.
     pub mailbox: MailboxId,
-    /// Who acts, where it is somebody else's: by the rights that they have then.
-    pub actor: Option<Actor>,
+    /// Who acts in it.
+    pub acting: Acting,
 }
 
 impl Access {
@@ -91,7 +115,7 @@ impl Access {
         Self {
             account,
             mailbox,
-            actor: None,
+            acting: Acting::Owner,
         }
     }
 
@@ -102,7 +126,7 @@ impl Access {
 
     /// Whether its owner acts.
     pub const fn is_owners(&self) -> bool {
-        self.actor.is_none()
+        self.acting.is_owner()
     }
 }
 
@@ -194,19 +218,18 @@ impl Mailboxes {
         self.sum(actor, owner, mailbox, |key| txn.get(key))
     }
 
-    /// The rights of whoever acts, where they have those that are needed. `None` is the owner. A mailbox
-    /// that they may not see is [`MailboxError::NoMailbox`], as one that is not there.
+    /// The rights of whoever acts, where they have those that are needed. A mailbox that they may not see is [`MailboxError::NoMailbox`], as one that is not there.
     pub fn require_in(
         &self,
         txn: &mut Transaction<'_>,
-        actor: Option<&Actor>,
+        acting: &Acting,
         owner: AccountId,
         mailbox: MailboxId,
         needed: Rights,
     ) -> Result<Rights, MailboxError> {
-        let rights = match actor {
-            None => Rights::ALL,
-            Some(actor) => self.rights_in(txn, actor, owner, mailbox)?,
+        let rights = match acting {
+            Acting::Owner => Rights::ALL,
+            Acting::Guest(actor) => self.rights_in(txn, actor, owner, mailbox)?,
         };
         rights.require(needed)
     }
@@ -219,7 +242,7 @@ impl Mailboxes {
         needed: Rights,
     ) -> Result<Rights, MailboxError> {
         let (owner, mailbox) = access.place();
-        self.require_in(txn, access.actor.as_ref(), owner, mailbox, needed)
+        self.require_in(txn, &access.acting, owner, mailbox, needed)
     }
 
     /// All rights that somebody was given, under whatever name.

@@ -136,9 +136,12 @@ impl Mailboxes {
     ) -> Result<Placed, MailboxError> {
         let ((account, mailbox), uid) = (across.from, across.uid);
         let taking = if across.moving { TAKE } else { Rights::READ };
-        self.require_in(txn, Some(across.actor), account, mailbox, taking)?;
+        self.rights_in(txn, across.actor, account, mailbox)?
+            .require(taking)?;
         let (to, target) = across.to;
-        let rights = self.require_in(txn, Some(across.actor), to, target, Rights::INSERT)?;
+        let rights = self
+            .rights_in(txn, across.actor, to, target)?
+            .require(Rights::INSERT)?;
         let key = tables::placement(account, mailbox, uid);
         let placement = txn.get(&key)?.ok_or(MailboxError::NoMessage)?;
         let placement = PlacementRow::decode(&placement)?;
@@ -188,8 +191,8 @@ impl Mailboxes {
         let asked = kept.flags.as_ref();
         let mut flags = asked.unwrap_or(&kept.seen_with).clone();
         for mailbox in kept.also.iter().chain([&target]) {
-            let actor = Some(across.actor);
-            let rights = self.require_in(txn, actor, to, *mailbox, Rights::INSERT)?;
+            let rights = self.rights_in(txn, across.actor, to, *mailbox)?;
+            let rights = rights.require(Rights::INSERT)?;
             let is_foreign = across.actor.account != to;
             let owners = self
                 .hooks

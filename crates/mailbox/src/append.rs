@@ -7,7 +7,7 @@ use tern_store::Verdict;
 
 use crate::rights::FlagRights;
 use crate::{
-    Actor, Bringer, Flags, Landing, Lineage, MailboxError, Mailboxes, Placed, Rights, limits,
+    Acting, Bringer, Flags, Landing, Lineage, MailboxError, Mailboxes, Placed, Rights, limits,
 };
 
 /// What to append.
@@ -46,13 +46,13 @@ impl Mailboxes {
         others: &BTreeSet<MailboxId>,
         now: Timestamp,
     ) -> Result<Appended, MailboxError> {
-        self.append_to_each_for(None, request, others, now)
+        self.append_to_each_for(&Acting::Owner, request, others, now)
     }
 
     /// The same for somebody else than the owner, who may set all of its flags in each, or puts it nowhere.
     pub fn append_to_each_for(
         &self,
-        actor: Option<&Actor>,
+        acting: &Acting,
         request: AppendRequest,
         others: &BTreeSet<MailboxId>,
         now: Timestamp,
@@ -72,8 +72,8 @@ impl Mailboxes {
         self.transact(&[landing.account], |txn| {
             for mailbox in others.iter().chain([&landing.mailbox]) {
                 let needed = Rights::INSERT;
-                let may = self.require_in(txn, actor, landing.account, *mailbox, needed)?;
-                let owners = self.hooks.marked.filter(|_| actor.is_some());
+                let may = self.require_in(txn, acting, landing.account, *mailbox, needed)?;
+                let owners = self.hooks.marked.filter(|_| !acting.is_owner());
                 let may = FlagRights::of(may, owners);
                 if may.within(&Flags::empty(), landing.flags.clone()) != landing.flags {
                     return Err(MailboxError::NotPermitted);

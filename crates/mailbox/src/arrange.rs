@@ -11,7 +11,7 @@ use crate::edit::Edit;
 use crate::folder::{Role, SEPARATOR, Tree, add_row, may_stand_first, split_path};
 use crate::rows::{Change, MailboxRow};
 use crate::{
-    Actor, INBOX, Limit, MailboxError, Mailboxes, NotAllowed, Rights, limits, subscribed_name,
+    Acting, INBOX, Limit, MailboxError, Mailboxes, NotAllowed, Rights, limits, subscribed_name,
     tables,
 };
 
@@ -54,7 +54,7 @@ impl Mailboxes {
         now: Timestamp,
     ) -> Result<MailboxId, MailboxError> {
         self.transact(&[account], |txn| {
-            let made = self.add_folder_in(txn, None, account, folder, now)?;
+            let made = self.add_folder_in(txn, &Acting::Owner, account, folder, now)?;
             Ok(Verdict::Commit(made))
         })
     }
@@ -63,13 +63,13 @@ impl Mailboxes {
     pub fn add_folder_in(
         &self,
         txn: &mut Transaction<'_>,
-        actor: Option<&Actor>,
+        acting: &Acting,
         account: AccountId,
         folder: &NewFolder,
         now: Timestamp,
     ) -> Result<MailboxId, MailboxError> {
         let mut edit = Edit::begin(txn, account)?;
-        let made = self.add(&mut edit, actor, folder, now)?;
+        let made = self.add(&mut edit, acting, folder, now)?;
         edit.finish();
         Ok(made)
     }
@@ -77,13 +77,13 @@ impl Mailboxes {
     fn add(
         &self,
         edit: &mut Edit<'_, '_>,
-        actor: Option<&Actor>,
+        acting: &Acting,
         folder: &NewFolder,
         now: Timestamp,
     ) -> Result<MailboxId, MailboxError> {
         let tree = Tree::read_in(edit)?;
-        if actor.is_some() {
-            self.may_make_in(edit, actor, folder.parent)?;
+        if !acting.is_owner() {
+            self.may_make_in(edit, acting, folder.parent)?;
             // The special uses of its mailboxes are the owner's to give.
             if folder.role.is_some() {
                 return Err(MailboxError::NotPermitted);
@@ -100,7 +100,7 @@ impl Mailboxes {
             uid_validity: 0,
             sort_order: folder.sort_order,
         };
-        self.may_stand_for(edit, actor, &tree, (None, &row))?;
+        self.may_stand_for(edit, acting, &tree, (None, &row))?;
         // Whether they are subscribed to it is said.
         let above = folder.parent.and_then(|parent| tree.folder(parent));
         let path = match above {
@@ -129,7 +129,7 @@ impl Mailboxes {
         changes: &[(MailboxId, FolderChange)],
     ) -> Result<(), MailboxError> {
         self.transact(&[account], |txn| {
-            self.change_folders_in(txn, None, account, changes)?;
+            self.change_folders_in(txn, &Acting::Owner, account, changes)?;
             Ok(Verdict::Commit(()))
         })
     }
@@ -138,15 +138,15 @@ impl Mailboxes {
     pub fn change_folders_in(
         &self,
         txn: &mut Transaction<'_>,
-        actor: Option<&Actor>,
+        acting: &Acting,
         account: AccountId,
         changes: &[(MailboxId, FolderChange)],
     ) -> Result<(), MailboxError> {
         let mut edit = Edit::begin(txn, account)?;
         for (mailbox, change) in changes {
-            self.may_change(&mut edit, actor, *mailbox, change)?;
+            self.may_change(&mut edit, acting, *mailbox, change)?;
         }
-        self.change_in(&mut edit, actor, changes)?;
+        self.change_in(&mut edit, acting, changes)?;
         edit.finish();
         Ok(())
     }
@@ -157,23 +157,23 @@ impl Mailboxes {
     fn may_change(
         &self,
         edit: &mut Edit<'_, '_>,
-        actor: Option<&Actor>,
+        acting: &Acting,
         mailbox: MailboxId,
         change: &FolderChange,
     ) -> Result<(), MailboxError> {
-        if actor.is_none() || *change == FolderChange::default() {
+        if acting.is_owner() || *change == FolderChange::default() {
             return Ok(());
         }
         let account = edit.account;
-        let own = self.require_in(edit.txn, actor, account, mailbox, Rights::DELETE)?;
+        let own = self.require_in(edit.txn, acting, account, mailbox, Rights::DELETE)?;
         if change.role.is_some() || change.sort_order.is_some() || change.subscribed.is_some() {
             return Err(MailboxError::NotPermitted);
         }
         match change.parent {
-            Some(parent) => self.may_be_put(edit, actor, own, parent),
+            Some(parent) => self.may_be_put(edit, acting, own, parent),
             None => {
                 let parent = edit.mailbox(mailbox)?.parent;
-                let may = self.may_be_put(edit, actor, own, parent);
+                let may = self.may_be_put(edit, acting, own, parent);
                 may.map_err(|error| match error {
                     // Nothing was said of it, and it may be one that they don't know of.
                     MailboxError::NoParent => MailboxError::NotPermitted,
@@ -188,11 +188,11 @@ impl Mailboxes {
     pub(crate) fn may_be_put(
         &self,
         edit: &mut Edit<'_, '_>,
-        actor: Option<&Actor>,
+        acting: &Acting,
         own: Rights,
         parent: Option<MailboxId>,
     ) -> Result<(), MailboxError> {
-        let there = self.rights_there(edit, actor, parent)?;
+        let there = self.rights_there(edit, acting, parent)?;
         match own.may_be_put(Some(there)) {
             true => Ok(()),
             false => Err(MailboxError::NotPermitted),
@@ -203,10 +203,10 @@ impl Mailboxes {
     pub(crate) fn may_make_in(
         &self,
         edit: &mut Edit<'_, '_>,
-        actor: Option<&Actor>,
+        acting: &Acting,
         parent: Option<MailboxId>,
     ) -> Result<(), MailboxError> {
-        let there = self.rights_there(edit, actor, parent)?;
+        let there = self.rights_there(edit, acting, parent)?;
         there.require(Rights::CREATE).map(drop)
     }
 
@@ -214,11 +214,11 @@ impl Mailboxes {
     fn rights_there(
         &self,
         edit: &mut Edit<'_, '_>,
-        actor: Option<&Actor>,
+        acting: &Acting,
         parent: Option<MailboxId>,
     ) -> Result<Rights, MailboxError> {
         let parent = parent.ok_or(MailboxError::NotPermitted)?;
-        let rights = self.require_in(edit.txn, actor, edit.account, parent, Rights::LOOKUP);
+        let rights = self.require_in(edit.txn, acting, edit.account, parent, Rights::LOOKUP);
         rights.map_err(|error| match error {
             MailboxError::NoMailbox => MailboxError::NoParent,
             error => error,
@@ -230,12 +230,12 @@ impl Mailboxes {
     fn may_stand_for(
         &self,
         edit: &mut Edit<'_, '_>,
-        actor: Option<&Actor>,
+        acting: &Acting,
         tree: &Tree,
         (of, row): (Option<MailboxId>, &MailboxRow),
     ) -> Result<(), MailboxError> {
         let stands = may_stand(tree, of, row);
-        let (Err(MailboxError::Exists), Some(actor)) = (&stands, actor) else {
+        let (Err(MailboxError::Exists), Some(actor)) = (&stands, acting.guest()) else {
             return stands;
         };
         let namesake = tree.child(row.parent, &row.name);
@@ -250,7 +250,7 @@ impl Mailboxes {
     fn change_in(
         &self,
         edit: &mut Edit<'_, '_>,
-        actor: Option<&Actor>,
+        acting: &Acting,
         changes: &[(MailboxId, FolderChange)],
     ) -> Result<(), MailboxError> {
         let mut rows = Vec::with_capacity(changes.len());
@@ -281,7 +281,7 @@ impl Mailboxes {
                 leads_up(&tree, row)?;
                 // Among the others, as they will be.
                 tree.rows.remove(mailbox);
-                self.may_stand_for(edit, actor, &tree, (Some(*mailbox), row))?;
+                self.may_stand_for(edit, acting, &tree, (Some(*mailbox), row))?;
                 tree.rows.insert(*mailbox, row.clone());
             }
         }

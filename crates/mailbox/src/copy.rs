@@ -123,9 +123,9 @@ impl Mailboxes {
     ) -> Result<FlagRights<'_>, MailboxError> {
         let taking = if moving { TAKE } else { Rights::READ };
         self.allow_in(txn, &transfer.from, taking)?;
-        let (actor, account) = (transfer.from.actor.as_ref(), transfer.from.account);
-        let rights = self.require_in(txn, actor, account, transfer.to, Rights::INSERT)?;
-        let owners = self.hooks.marked.filter(|_| actor.is_some());
+        let (acting, account) = (&transfer.from.acting, transfer.from.account);
+        let rights = self.require_in(txn, acting, account, transfer.to, Rights::INSERT)?;
+        let owners = self.hooks.marked.filter(|_| !acting.is_owner());
         Ok(FlagRights::of(rights, owners))
     }
 }

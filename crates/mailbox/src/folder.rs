@@ -9,7 +9,7 @@ use tern_store::{Read, StoreError, Transaction, Verdict, limits as store_limits}
 use crate::edit::Edit;
 use crate::rows::{AccountHead, Change, MailboxRow};
 use crate::{
-    Access, Actor, INBOX, Limit, MailboxError, Mailboxes, NotAllowed, Rights, access, limits,
+    Access, Acting, INBOX, Limit, MailboxError, Mailboxes, NotAllowed, Rights, access, limits,
     subscribed_name, tables,
 };
 
@@ -234,13 +234,13 @@ impl Mailboxes {
         role: Option<Role>,
         now: Timestamp,
     ) -> Result<Folder, MailboxError> {
-        self.create_folder_for(None, account, path, role, now)
+        self.create_folder_for(&Acting::Owner, account, path, role, now)
     }
 
     /// The same for somebody else than the owner.
     pub fn create_folder_for(
         &self,
-        actor: Option<&Actor>,
+        acting: &Acting,
         account: AccountId,
         path: &str,
         role: Option<Role>,
@@ -250,7 +250,7 @@ impl Mailboxes {
         names.first().map_or(Ok(()), |name| may_stand_first(name))?;
         let id = self.edit(account, |edit| {
             let tree = Tree::read_in(edit)?;
-            self.may_make(edit, actor, &tree, path)?;
+            self.may_make(edit, acting, &tree, path)?;
             if tree.find(path).is_some() {
                 return Err(MailboxError::Exists);
             }
@@ -364,7 +364,7 @@ impl Mailboxes {
     fn above(
         &self,
         edit: &mut Edit<'_, '_>,
-        actor: Option<&Actor>,
+        acting: &Acting,
         tree: &Tree,
         path: &str,
     ) -> Result<Option<MailboxId>, MailboxError> {
@@ -374,7 +374,7 @@ impl Mailboxes {
             match tree.child(above, name) {
                 // A mailbox that is there already, and that they may not know of, is no news to them.
                 Some(id) if tree.find(path) == Some(id) => {
-                    let seen = self.require_in(edit.txn, actor, account, id, Rights::LOOKUP);
+                    let seen = self.require_in(edit.txn, acting, account, id, Rights::LOOKUP);
                     seen.map_err(|_| MailboxError::NotPermitted)?;
                 }
                 Some(id) => above = Some(id),
@@ -388,15 +388,15 @@ impl Mailboxes {
     fn may_make(
         &self,
         edit: &mut Edit<'_, '_>,
-        actor: Option<&Actor>,
+        acting: &Acting,
         tree: &Tree,
         path: &str,
     ) -> Result<(), MailboxError> {
-        if actor.is_none() {
+        if acting.is_owner() {
             return Ok(());
         }
-        let above = self.above(edit, actor, tree, path)?;
-        hiding(self.may_make_in(edit, actor, above))
+        let above = self.above(edit, acting, tree, path)?;
+        hiding(self.may_make_in(edit, acting, above))
     }
 
     /// Whether whoever acts may give a mailbox this path.
@@ -408,12 +408,12 @@ impl Mailboxes {
         path: &str,
     ) -> Result<(), MailboxError> {
         let own = self.allow_in(edit.txn, access, Rights::DELETE)?;
-        let actor = access.actor.as_ref();
-        if actor.is_none() {
+        let acting = &access.acting;
+        if acting.is_owner() {
             return Ok(());
         }
-        let above = self.above(edit, actor, tree, path)?;
-        hiding(self.may_be_put(edit, actor, own, above))
+        let above = self.above(edit, acting, tree, path)?;
+        hiding(self.may_be_put(edit, acting, own, above))
     }
 
     /// Whether a mailbox is there: not deleted, though some of its messages may still be.

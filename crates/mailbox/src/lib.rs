@@ -85,7 +85,7 @@ mod wide;
 mod withdraw;
 mod words;
 
-pub use access::{Access, Actor, Grantee, RightsChange, Shares};
+pub use access::{Access, Acting, Actor, Grantee, RightsChange, Shares};
 pub use account_view::{AccountView, Held};
 pub use across::{Across, Crossed, KeptAs};
 pub use ahead::Ahead;

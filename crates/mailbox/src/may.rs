@@ -11,7 +11,7 @@ use crate::edit::Edit;
 use crate::rights::FlagRights;
 use crate::rows::MessageRow;
 use crate::update::Placing;
-use crate::{Actor, Flags, MailboxError, Mailboxes, NotAllowed, Rights};
+use crate::{Acting, Actor, Flags, MailboxError, Mailboxes, NotAllowed, Rights};
 
 /// What it takes to take a message out of a mailbox (RFC 8621 2, `mayRemoveItems`).
 const REMOVE: Rights = Rights::DELETE_MESSAGES.with(Rights::EXPUNGE);
@@ -37,10 +37,10 @@ impl<'a> May<'a> {
     pub(crate) fn of(
         mailboxes: &'a Mailboxes,
         edit: &mut Edit<'_, '_>,
-        actor: Option<&'a Actor>,
+        acting: &'a Acting,
         row: &MessageRow,
     ) -> Result<Self, MailboxError> {
-        let Some(actor) = actor else {
+        let Some(actor) = acting.guest() else {
             return Ok(Self::Everything);
         };
         let mut rights = BTreeMap::new();
@@ -131,8 +131,8 @@ impl<'a> May<'a> {
         if let Self::These { actor, targets, .. } = self {
             for new in wanted.difference(&seen) {
                 let (account, needed) = (edit.account, Rights::INSERT);
-                let held = mailboxes.require_in(edit.txn, Some(*actor), account, *new, needed)?;
-                targets.insert(*new, held);
+                let held = mailboxes.rights_in(edit.txn, actor, account, *new)?;
+                targets.insert(*new, held.require(needed)?);
             }
         }
         Ok(wanted.union(&unseen).copied().collect())
@@ -145,20 +145,20 @@ impl Mailboxes {
     pub fn remove_for_in(
         &self,
         txn: &mut tern_store::Transaction<'_>,
-        actor: Option<&Actor>,
+        acting: &Acting,
         (account, message): (AccountId, MessageId),
         now: Timestamp,
     ) -> Result<bool, MailboxError> {
-        let Some(actor) = actor else {
+        if acting.is_owner() {
             return self.remove_in(txn, account, message, now);
-        };
+        }
         let mut seen = Vec::new();
         {
             let mut edit = Edit::begin(txn, account)?;
             let Some(row) = edit.message(message)? else {
                 return Ok(false);
             };
-            let may = May::of(self, &mut edit, Some(actor), &row)?;
+            let may = May::of(self, &mut edit, acting, &row)?;
             for (mailbox, uid) in row.placements {
                 if may.sees(mailbox) {
                     may.require(mailbox, REMOVE)?;

@@ -15,7 +15,7 @@ use crate::flag::TOO_MANY_KEYWORDS;
 use crate::may::May;
 use crate::rows::{MessageRow, PlacementRow};
 use crate::{
-    Actor, Connection, Flags, Limit, MailboxError, Mailboxes, SystemFlag, brought, limits, mark,
+    Acting, Connection, Flags, Limit, MailboxError, Mailboxes, SystemFlag, brought, limits, mark,
     tables,
 };
 
@@ -97,17 +97,17 @@ impl Mailboxes {
         update: &Update,
         now: Timestamp,
     ) -> Result<(), MailboxError> {
-        self.update_for(None, account, update, now)
+        self.update_for(&Acting::Owner, account, update, now)
     }
 
     fn update_for(
         &self,
-        actor: Option<&Actor>,
+        acting: &Acting,
         account: AccountId,
         update: &Update,
         now: Timestamp,
     ) -> Result<(), MailboxError> {
-        self.edit(account, |edit| self.update_one(edit, actor, update, now))
+        self.edit(account, |edit| self.update_one(edit, acting, update, now))
     }
 
     /// Changes messages one after another, durably: each as a whole or not at all. What became of
@@ -118,13 +118,13 @@ impl Mailboxes {
         updates: &[Update],
         now: Timestamp,
     ) -> Vec<Result<(), MailboxError>> {
-        self.update_each_for(None, account, updates, now)
+        self.update_each_for(&Acting::Owner, account, updates, now)
     }
 
     /// The same for somebody else than the owner.
     pub fn update_each_for(
         &self,
-        actor: Option<&Actor>,
+        acting: &Acting,
         account: AccountId,
         updates: &[Update],
         now: Timestamp,
@@ -133,14 +133,14 @@ impl Mailboxes {
         let mut rest = updates;
         while !rest.is_empty() {
             let chunk = rest.get(..limits::CHUNK).unwrap_or(rest);
-            match self.edit(account, |edit| self.update_some(edit, actor, chunk, now)) {
+            match self.edit(account, |edit| self.update_some(edit, acting, chunk, now)) {
                 Ok(done) => {
                     outcomes.extend((0..done).map(|_| Ok(())));
                     rest = rest.get(done..).unwrap_or_default();
                 }
                 // One of them is refused: which, each by itself shows.
                 Err(_) => {
-                    let by_itself = |one| self.update_for(actor, account, one, now);
+                    let by_itself = |one| self.update_for(acting, account, one, now);
                     outcomes.extend(chunk.iter().map(by_itself));
                     rest = rest.get(chunk.len()..).unwrap_or_default();
                 }
@@ -153,7 +153,7 @@ impl Mailboxes {
     fn update_some(
         &self,
         edit: &mut Edit<'_, '_>,
-        actor: Option<&Actor>,
+        acting: &Acting,
         updates: &[Update],
         now: Timestamp,
     ) -> Result<usize, MailboxError> {
@@ -174,7 +174,7 @@ impl Mailboxes {
             if done > 0 && edit.txn.size() >= limits::VAULT_CHUNK_BYTES {
                 return Ok(done);
             }
-            self.update_one(edit, actor, update, now)?;
+            self.update_one(edit, acting, update, now)?;
         }
         Ok(updates.len())
     }
@@ -188,7 +188,7 @@ impl Mailboxes {
         now: Timestamp,
     ) -> Result<(), MailboxError> {
         let mut edit = Edit::begin(txn, account)?;
-        self.update_one(&mut edit, None, update, now)?;
+        self.update_one(&mut edit, &Acting::Owner, update, now)?;
         edit.finish();
         Ok(())
     }
@@ -196,7 +196,7 @@ impl Mailboxes {
     fn update_one(
         &self,
         edit: &mut Edit<'_, '_>,
-        actor: Option<&Actor>,
+        acting: &Acting,
         update: &Update,
         now: Timestamp,
     ) -> Result<(), MailboxError> {
@@ -205,7 +205,7 @@ impl Mailboxes {
         if self.is_sealed(edit.account, &row) {
             return Err(MailboxError::Sealed);
         }
-        let mut may = May::of(self, edit, actor, &row)?;
+        let mut may = May::of(self, edit, acting, &row)?;
         if let Some(flagging) = &update.flagging {
             let shown = row.placements.iter();
             for (mailbox, uid) in shown.filter(|(mailbox, _)| may.sees(*mailbox)) {

@@ -17,8 +17,8 @@ use tern_base::{AccountId, EmailAddress, Entropy, MailboxId, Timestamp};
 use tern_directory::group::groups_around;
 use tern_directory::{DirectoryError, GroupId, PrincipalId, Principals, Resolution, Visible};
 use tern_mailbox::{
-    Actor, Connection, Grantee, Limit, MailboxError, Mailboxes, Rights, RightsChange, SEPARATOR,
-    ShareNotice, limits,
+    Acting, Actor, Connection, Grantee, Limit, MailboxError, Mailboxes, Rights, RightsChange,
+    SEPARATOR, ShareNotice, limits,
 };
 use tern_store::{Engine, StoreError, Transaction, Verdict};
 
@@ -114,8 +114,8 @@ pub struct RightsRequest<'a> {
     pub grantee: Grantee,
     /// How.
     pub change: RightsChange,
-    /// Who asks by the right to do so; none for whoever needs none.
-    pub actor: Option<&'a Actor>,
+    /// Who asks, by the right to do so.
+    pub acting: &'a Acting,
 }
 
 /// What shared mailboxes need of the directory.
@@ -236,7 +236,7 @@ impl Sharing {
                 true => Rights::LOOKUP,
                 false => Rights::ADMINISTER,
             };
-            mailboxes.require_in(txn, request.actor, owner, mailbox, needed)?;
+            mailboxes.require_in(txn, request.acting, owner, mailbox, needed)?;
             let (before, rights) = self.change_in(mailboxes, txn, request, (&named, &entry))?;
             // What changes nothing is no act, however often it is asked for.
             Ok(match rights == before {
@@ -317,7 +317,7 @@ impl RightsRequest<'_> {
     /// Whether somebody gives up all that they themselves were given by name.
     pub fn gives_up(&self) -> bool {
         let own = |actor: &Actor| self.grantee == Grantee::Account(actor.account);
-        self.actor.is_some_and(own) && self.change == RightsChange::Set(Rights::NONE)
+        self.acting.guest().is_some_and(own) && self.change == RightsChange::Set(Rights::NONE)
     }
 }
 

@@ -114,7 +114,7 @@ impl Session {
 impl Session {
     /// The mailbox into which messages are to go.
     pub(super) fn target(&self, name: &MailboxName, cx: &Context<'_>) -> Result<Place, Failure> {
-        let is_own = self.whose(name, cx)?.actor.is_none();
+        let is_own = self.whose(name, cx)?.acting.is_owner();
         match self.place(name, Rights::INSERT, cx) {
             Err(Failure::Mailbox(MailboxError::NoMailbox)) if is_own => Err(no_target()),
             place => place,

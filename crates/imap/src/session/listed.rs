@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tern_base::{AccountId, MailboxId};
-use tern_mailbox::{Actor, Folder, Grantee, MailboxError, OTHER_USERS, Rights};
+use tern_mailbox::{Acting, Actor, Folder, Grantee, MailboxError, OTHER_USERS, Rights};
 
 use super::Context;
 use super::answer::Failure;
@@ -29,16 +29,16 @@ pub(super) struct Named {
     pub(super) is_parent: bool,
     /// The name above it, by its place in the list.
     pub(super) parent: Option<usize>,
-    /// Who acts, where it is somebody else's.
-    actor: Option<Actor>,
+    /// In whose name the session acts there.
+    acting: Acting,
 }
 
 impl Named {
     /// What may be done in it, at this moment.
     pub(super) fn rights(&self, cx: &Context<'_>) -> Result<Rights, MailboxError> {
-        match &self.actor {
-            None => Ok(Rights::ALL),
-            Some(actor) => cx.mailboxes.rights(actor, self.account, self.folder.id),
+        match &self.acting {
+            Acting::Owner => Ok(Rights::ALL),
+            Acting::Guest(actor) => cx.mailboxes.rights(actor, self.account, self.folder.id),
         }
     }
 }
@@ -54,7 +54,7 @@ pub(super) fn own(account: AccountId, folders: Vec<Folder>) -> Vec<Named> {
         is_lost: false,
         is_parent: parents.contains(&folder.id),
         parent: folder.parent.and_then(|id| places.get(&id).copied()),
-        actor: None,
+        acting: Acting::Owner,
         folder,
     };
     folders.into_iter().map(named).collect()
@@ -95,7 +95,7 @@ fn place_of(
         is_lost: true,
         is_parent: false,
         parent,
-        actor: None,
+        acting: Acting::Owner,
         folder: nothing(path),
     });
     places.insert(path.to_owned(), names.len() - 1);
@@ -176,7 +176,7 @@ fn add(actor: &Actor, seen: Vec<(AccountId, Folder, usize)>, names: &mut Vec<Nam
             is_lost: false,
             is_parent: parents.contains(path),
             parent: parent.copied(),
-            actor: Some(actor.clone()),
+            acting: Acting::Guest(actor.clone()),
             folder: folder.clone().unwrap_or_else(|| nothing(path)),
         });
     }

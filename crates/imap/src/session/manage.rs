@@ -37,9 +37,9 @@ impl Session {
         cx: &Context<'_>,
     ) -> Result<Task, Failure> {
         let whose = self.whose(mailbox, cx)?;
-        let (account, actor) = (whose.account, whose.actor.as_ref());
+        let (account, acting) = (whose.account, &whose.acting);
         let role = role_of(special_use)?;
-        if actor.is_some() && role.is_some() {
+        if !acting.is_owner() && role.is_some() {
             let text = "What a mailbox is for is its owner's to say";
             return Err(Answer::no(CodeName::UseAttr, text).into());
         }
@@ -47,7 +47,7 @@ impl Session {
         let path = whose.path.strip_suffix(SEPARATOR).unwrap_or(whose.path);
         let created = cx
             .mailboxes
-            .create_folder_for(actor, account, path, role, cx.now);
+            .create_folder_for(acting, account, path, role, cx.now);
         let folder = created.map_err(|error| match error {
             // RFC 6154 3
             MailboxError::RoleTaken => Failure::from(Answer::no(

@@ -536,7 +536,7 @@ impl Protocol for Session {
     fn also_watches(&self) -> Option<AccountId> {
         let foreign = self
             .selected()
-            .filter(|selected| selected.access.actor.is_some());
+            .filter(|selected| !selected.access.is_owners());
         foreign.map(|selected| selected.access.account)
     }
 

@@ -6,7 +6,7 @@
 //! the session ([`Session::may_go_on`]). What may not be seen is told like what is not there.
 
 use tern_base::AccountId;
-use tern_mailbox::{Access, Actor, Folder, MailboxError, OTHER_USERS, Rights};
+use tern_mailbox::{Access, Acting, Actor, Folder, MailboxError, OTHER_USERS, Rights};
 
 use super::answer::Failure;
 use super::{Context, Phase, Session};
@@ -27,8 +27,8 @@ pub(super) struct Place {
 pub(super) struct Whose<'n> {
     /// The account under which it is looked for.
     pub(super) account: AccountId,
-    /// Who acts, where it is somebody else's.
-    pub(super) actor: Option<Actor>,
+    /// In whose name the session acts there.
+    pub(super) acting: Acting,
     /// What stands before the path in the name.
     before: &'n str,
     /// What its owner calls it.
@@ -63,7 +63,7 @@ impl Session {
         let Some(others) = others else {
             return Ok(Whose {
                 account,
-                actor: None,
+                acting: Acting::Owner,
                 before: "",
                 path: name,
             });
@@ -82,7 +82,7 @@ impl Session {
             }
             return Ok(Whose {
                 account: owner,
-                actor: Some(actor),
+                acting: Acting::Guest(actor),
                 before: name.strip_suffix(path).unwrap_or_default(),
                 path,
             });
@@ -100,7 +100,7 @@ impl Session {
         let whose = self.whose(name, cx)?;
         let mut folder = cx.mailboxes.folder(whose.account, whose.path)?;
         let mut rights = Rights::ALL;
-        if let Some(actor) = &whose.actor {
+        if let Acting::Guest(actor) = &whose.acting {
             rights = cx.mailboxes.rights(actor, whose.account, folder.id)?;
             rights.require(needed)?;
             folder.path = whose.name(&folder.path);
@@ -111,7 +111,7 @@ impl Session {
             access: Access {
                 account: whose.account,
                 mailbox: folder.id,
-                actor: whose.actor,
+                acting: whose.acting,
             },
             folder,
             rights,
@@ -161,7 +161,7 @@ impl Session {
     fn take_rights(&mut self, actor: Actor, rights: Rights) {
         if let Ok(here) = self.here() {
             here.selected.rights = rights;
-            here.selected.access.actor = Some(actor);
+            here.selected.access.acting = Acting::Guest(actor);
         }
     }
 

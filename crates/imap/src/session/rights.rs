@@ -125,7 +125,7 @@ impl Session {
             mailbox: place.folder.id,
             grantee,
             change,
-            actor: place.access.actor.as_ref(),
+            acting: &place.access.acting,
         };
         let entry = tern_session::sharing::entry(who, &connection, cx.now, cx.entropy);
         let changed = cx.sharing.change(cx.mailboxes, &request, entry);

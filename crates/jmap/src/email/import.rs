@@ -118,7 +118,7 @@ pub(super) fn put(
         origin: OriginId::new(cx.now, cx.entropy),
         by: cx.caller.bringer_in(account),
     };
-    let placed = mailboxes.append_to_each_for(scope.actor(), request, &kept.mailboxes, cx.now);
+    let placed = mailboxes.append_to_each_for(scope.acting(), request, &kept.mailboxes, cx.now);
     let placed = placed.map_err(refused)?;
     Ok(made(cx, scope, &placed, octets))
 }

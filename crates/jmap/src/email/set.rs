@@ -74,7 +74,7 @@ fn update(
         }
     }
     let mailboxes = cx.verbs.mailboxes;
-    let done = mailboxes.update_each_for(scope.actor(), scope.account, &updates, cx.now);
+    let done = mailboxes.update_each_for(scope.acting(), scope.account, &updates, cx.now);
     for (id, done) in ids.into_iter().zip(done) {
         let done = done.map(|()| Value::Null);
         outcomes.update(&id, done.map_err(refused));
@@ -134,7 +134,7 @@ fn destroy(cx: &Context<'_>, scope: &Scope, id: &str) -> Result<(), SetError> {
     mailboxes.message(account, message)?;
     let was_there = mailboxes.transact(&[account], |txn| {
         let of = (account, message);
-        let removed = mailboxes.remove_for_in(txn, scope.actor(), of, cx.now)?;
+        let removed = mailboxes.remove_for_in(txn, scope.acting(), of, cx.now)?;
         Ok::<_, MailboxError>(Verdict::Commit(removed))
     })?;
     was_there.then_some(()).ok_or_else(SetError::not_found)

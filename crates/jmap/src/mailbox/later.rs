@@ -94,7 +94,7 @@ impl Later {
         let mailboxes = cx.verbs.mailboxes;
         let done = || {
             mailboxes.transact(&[account], |txn| {
-                mailboxes.change_folders_in(txn, scope.actor(), account, &changes)?;
+                mailboxes.change_folders_in(txn, scope.acting(), account, &changes)?;
                 Ok::<_, MailboxError>(Verdict::Commit(()))
             })
         };

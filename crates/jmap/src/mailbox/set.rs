@@ -132,9 +132,9 @@ pub(super) fn create(
     }
     wish.also = subscribes.then_some(scope.caller);
     let mailboxes = cx.verbs.mailboxes;
-    let (actor, now) = (scope.actor(), cx.now);
+    let (acting, now) = (scope.acting(), cx.now);
     let made = together(cx, &wish, &|txn| {
-        let made = mailboxes.add_folder_in(txn, actor, account, &folder, now)?;
+        let made = mailboxes.add_folder_in(txn, acting, account, &folder, now)?;
         if subscribes {
             let (caller, foreign) = (scope.caller, (account, made));
             match mailboxes.subscribe_foreign_in(txn, caller, foreign, true) {
@@ -242,7 +242,7 @@ pub(super) fn update(
     wish.also = subscribed.map(|_| scope.caller);
     let changes = [(mailbox, change)];
     let done = together(cx, &wish, &|txn| {
-        mailboxes.change_folders_in(txn, scope.actor(), account, &changes)?;
+        mailboxes.change_folders_in(txn, scope.acting(), account, &changes)?;
         if let Some(subscribed) = subscribed {
             let (caller, foreign) = (scope.caller, (account, mailbox));
             mailboxes.subscribe_foreign_in(txn, caller, foreign, subscribed)?;

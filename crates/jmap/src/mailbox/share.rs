@@ -175,7 +175,7 @@ impl Sharing {
         }
         Ok(Wish {
             owner: scope.account,
-            actor: scope.actor(),
+            acting: scope.acting(),
             named,
             is_whole: self.is_whole,
             is_new,

@@ -5,7 +5,7 @@
 use serde_json::json;
 use tern_base::AccountId;
 use tern_directory::{Account, Resolution, Target, resolve};
-use tern_mailbox::{Folder, Grantee, Rights, RightsChange};
+use tern_mailbox::{Acting, Folder, Grantee, Rights, RightsChange};
 use tern_session::{RightsRequest, SharingError};
 
 use super::error::AdminError;
@@ -48,7 +48,7 @@ impl Admin {
             mailbox: folder.id,
             grantee: grantee.ok_or_else(unknown)?,
             change: RightsChange::Set(Rights::from_letters(letters).ok_or_else(wrong)?),
-            actor: None,
+            acting: &Acting::Owner,
         };
         let entry = call.entry(tern_session::sharing::SHARE);
         let rights = match self.sharing.change(&self.mailboxes, &request, entry) {

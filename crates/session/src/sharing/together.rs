@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tern_audit::Draft;
 use tern_base::{AccountId, MailboxId};
-use tern_mailbox::{Actor, Grantee, MailboxError, Mailboxes, NotAllowed, Rights, RightsChange};
+use tern_mailbox::{Acting, Grantee, MailboxError, Mailboxes, NotAllowed, Rights, RightsChange};
 use tern_store::{StoreError, Transaction, Verdict};
 
 use super::{Named, RightsRequest, Sharing, SharingError};
@@ -52,8 +52,8 @@ impl Wanted {
 pub struct Wish<'a> {
     /// The account of the mailbox.
     pub owner: AccountId,
-    /// Who asks by the right to do so; none for whoever needs none.
-    pub actor: Option<&'a Actor>,
+    /// Who asks, by the right to do so.
+    pub acting: &'a Acting,
     /// What becomes of whose rights, and whether whoever asks sees them: nobody is found by being given
     /// something.
     pub named: BTreeMap<Grantee, (Wanted, bool)>,
@@ -105,7 +105,10 @@ impl Wish<'_> {
 
     /// Whether all that changes is that somebody gives up what they themselves were given.
     fn gives_up(&self, changes: &Changes) -> bool {
-        let own = self.actor.map(|actor| Grantee::Account(actor.account));
+        let own = self
+            .acting
+            .guest()
+            .map(|actor| Grantee::Account(actor.account));
         let mut changes = changes.iter();
         changes.all(|(who, rights)| Some(*who) == own && *rights == Rights::NONE)
     }
@@ -188,7 +191,7 @@ impl Sharing {
             // Asked for before what they have by the mailbox around it goes.
             if !held.is_empty() || !wish.named.is_empty() {
                 let needed = Rights::ADMINISTER;
-                mailboxes.require_in(txn, wish.actor, wish.owner, mailbox, needed)?;
+                mailboxes.require_in(txn, wish.acting, wish.owner, mailbox, needed)?;
             }
             for who in std::mem::take(&mut held).into_keys() {
                 let none = RightsChange::Set(Rights::NONE);
@@ -201,7 +204,7 @@ impl Sharing {
                 true => Rights::LOOKUP,
                 false => Rights::ADMINISTER,
             };
-            mailboxes.require_in(txn, wish.actor, wish.owner, mailbox, needed)?;
+            mailboxes.require_in(txn, wish.acting, wish.owner, mailbox, needed)?;
         }
         let unknown = changes.keys().filter(|who| !known.contains_key(who));
         let unknown: BTreeSet<Grantee> = unknown.copied().collect();
@@ -217,7 +220,7 @@ impl Sharing {
                 mailbox,
                 grantee: who,
                 change: RightsChange::Set(rights),
-                actor: wish.actor,
+                acting: wish.acting,
             };
             self.change_in(mailboxes, txn, &request, (&known.0, &known.1))?;
         }
