@@ -80,6 +80,8 @@ pub const OCTETS_READ_AHEAD: u64 = MAX_STEP_OUTPUT as u64;
 /// Octets of decoded text of one message that are searched; text behind them is not found. The last message
 /// of a step takes at most [`MAX_SEARCH_TEXTS`] looks at it and [`MAX_SEARCH_HEADERS`] at its header, a GiB each.
 pub const MAX_SEARCHED_TEXT: usize = tern_mailbox::limits::MAX_SEARCHED_TEXT;
+/// Octets of memory that a look into a message's text may take without being set aside: most take less.
+pub const SEARCHED_FREE: u64 = 256 * 1024;
 /// Messages of which bodies are read rather than all words of an account that outlasted a restart.
 pub const FEW_TEXTS: usize = MESSAGES_PER_PIECE / 2;
 /// Places of one part that are remembered, [`CONTENT_PIECE`] apart, so that it is not decoded again from its

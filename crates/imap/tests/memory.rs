@@ -242,3 +242,32 @@ fn what_is_put_in_order_holds_memory_until_it_is_told() {
         assert_eq!(answer, refused);
     }
 }
+
+#[test]
+fn a_look_into_a_long_text_is_within_the_memory_that_all_sessions_share() {
+    let (mut house, mut client) = house(u64::MAX);
+    let long = format!(
+        "Subject: long\r\n\r\n{}the end\r\n",
+        "some words ".repeat(100_000)
+    );
+    client.append(&mut house, "INBOX", "", long.as_bytes());
+    let attached = "Subject: attached\r\nContent-Type: application/zip\r\n\r\nsome words ";
+    client.append(&mut house, "INBOX", "", attached.repeat(20_000).as_bytes());
+    client.output.clear();
+    client.ask(&mut house, "s SELECT INBOX");
+    for key in ["BODY", "TEXT"] {
+        // What is attached is no text, so that it takes nothing to see that it is none.
+        house.memory = Budget::new(16 << 20);
+        let found = client.ask(&mut house, &format!("a SEARCH {key} \"words the end\""));
+        assert!(found.starts_with("* SEARCH 1\r\n"), "{key}: {found}");
+        assert_eq!(house.memory.reserved(), 0);
+        house.memory = Budget::new(1 << 20);
+        let refused = client.ask(&mut house, &format!("b SEARCH {key} \"words the end\""));
+        assert!(
+            refused.starts_with("b NO [UNAVAILABLE] "),
+            "{key}: {refused}"
+        );
+        assert_eq!(house.memory.reserved(), 0);
+    }
+    house.check();
+}

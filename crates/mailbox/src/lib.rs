@@ -123,4 +123,7 @@ pub use upload::{Upload, Uploaded};
 pub use view::{Entry, View};
 pub use walk::{Met, Walk};
 pub use withdraw::{Purged, VaultPlacement, Vaulted, Withdrawn};
-pub use words::{AccountWords, Finds, Loaded, Place, Texts, Within, Without, body_text, folded};
+pub use words::{
+    AccountWords, Finds, Loaded, Place, Searched, Texts, Within, Without, body_text, folded,
+    searched_weight,
+};

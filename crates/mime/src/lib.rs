@@ -52,8 +52,8 @@ pub use rewrite::{prepend_headers, remove_headers};
 pub use section::{Section, section};
 pub use subject::{base_subject, is_reply_or_forward};
 pub use text::{
-    decode_header_text, decode_part, decoded_text, decoded_text_of, is_identity, is_known_encoding,
-    part_name, part_text, shown_header_text, shown_text,
+    decode_header_text, decode_part, decoded_text, decoded_text_of, decoded_text_weight,
+    is_identity, is_known_encoding, part_name, part_text, shown_header_text, shown_text,
 };
 pub use thread::{clean_message_id, message_ids};
 pub use tnef::message_class;

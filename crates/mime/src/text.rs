@@ -167,16 +167,14 @@ fn collect<'a, B: AsRef<[u8]>, E>(
             collect(body, read, limit, out)?;
         }
         PartKind::Text => {
-            // No encoding makes text longer than this many times its decoded form.
-            let room = (limit - out.len()).saturating_mul(8).max(1024);
-            let end = u32::try_from(room).map_or(u32::MAX, |it| part.body.start.saturating_add(it));
-            let raw = read(part.body.start..part.body.end.min(end))?;
-            let text = text_of(part, &raw);
-            if part.subtype.as_ref().eq_ignore_ascii_case(b"html") {
-                out.push_str(&html_to_text(&text));
-            } else {
-                out.push_str(&text);
+            let room = limit - out.len();
+            let most = looked_at(part, room);
+            let raw = read(encoded_start(part, most))?;
+            let mut text = text_of_start(part, &raw, most);
+            if is_html(part) {
+                text = html_to_text(&text);
             }
+            out.push_str(text.get(..text.floor_char_boundary(room)).unwrap_or(&text));
             if !out.ends_with('\n') {
                 out.push('\n');
             }
@@ -186,13 +184,75 @@ fn collect<'a, B: AsRef<[u8]>, E>(
     Ok(())
 }
 
+fn is_html<B: AsRef<[u8]>>(part: &Part<B>) -> bool {
+    part.subtype.as_ref().eq_ignore_ascii_case(b"html")
+}
+
+/// How many decoded octets of a text are looked at where so much of it is wanted: markup says little, and
+/// wide characters take more octets than they will.
+fn looked_at<B: AsRef<[u8]>>(part: &Part<B>, room: usize) -> usize {
+    const MARKUP: usize = 1 << 20;
+    let label = part.param("charset").unwrap_or_default();
+    let is_wide = |prefix: &[u8]| {
+        let start = label.get(..prefix.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
+    let width = match () {
+        () if is_wide(b"utf-16") => 2,
+        () if is_wide(b"utf-32") => 4,
+        () => 1,
+    };
+    let markup = match is_html(part) {
+        true => room
+            .saturating_mul(8)
+            .min(MARKUP.max(room.saturating_mul(2))),
+        false => room,
+    };
+    markup.saturating_mul(width).max(1024)
+}
+
+/// Where so many decoded octets of a text are, from its beginning.
+fn encoded_start<B: AsRef<[u8]>>(part: &Part<B>, decoded: usize) -> Range<u32> {
+    let octets = match encoding(part) {
+        Some(Encoding::QuotedPrintable) => decoded.saturating_mul(3),
+        // Four for three, and the line ends.
+        Some(Encoding::Base64) => decoded.saturating_add(decoded / 2),
+        _ => decoded,
+    };
+    let start = part.body.start;
+    let end = u32::try_from(octets).map_or(u32::MAX, |octets| start.saturating_add(octets));
+    start..part.body.end.min(end)
+}
+
+/// Octets of memory that [`decoded_text_of`] takes at the most, beside what it answers.
+pub fn decoded_text_weight<B: AsRef<[u8]>>(root: &Part<B>, limit: usize) -> u64 {
+    match &root.kind {
+        PartKind::Multipart { parts } => {
+            let weights = parts.iter().map(|part| decoded_text_weight(part, limit));
+            weights.max().unwrap_or(0)
+        }
+        PartKind::Message { body, .. } => {
+            let header = u64::from(body.header.end.saturating_sub(body.header.start));
+            header.max(decoded_text_weight(body, limit))
+        }
+        PartKind::Text => {
+            let most = looked_at(root, limit);
+            let range = encoded_start(root, most);
+            let encoded = u64::from(range.end.saturating_sub(range.start));
+            // Read, decoded, as characters (at most three octets for one), and without the markup.
+            6 * encoded.min(most as u64)
+        }
+        PartKind::Basic => 0,
+    }
+}
+
 /// The first words of the message: of its first plain text, else of its first HTML.
 pub(crate) fn preview(root: &Part, bytes: &[u8]) -> String {
     let Some(part) = find_text(root, b"plain").or_else(|| find_text(root, b"html")) else {
         return String::new();
     };
     let raw = body(part, bytes);
-    let html = part.subtype.eq_ignore_ascii_case(b"html");
+    let html = is_html(part);
     let mut out = String::new();
     for bytes in PREVIEW_BYTES {
         let text = text_of(part, raw.get(..bytes).unwrap_or(raw));
@@ -261,7 +321,18 @@ fn collapse(text: &str, max: usize) -> String {
 }
 
 fn text_of<B: AsRef<[u8]>>(part: &Part<B>, raw: &[u8]) -> String {
-    let decoded = encoding(part).unwrap_or_default().decode(raw);
+    text_of_start(part, raw, usize::MAX)
+}
+
+/// The text of so many decoded octets at the most.
+fn text_of_start<B: AsRef<[u8]>>(part: &Part<B>, raw: &[u8], most: usize) -> String {
+    let decoded = match encoding(part).unwrap_or_default().decode(raw) {
+        Cow::Borrowed(octets) => Cow::Borrowed(octets.get(..most).unwrap_or(octets)),
+        Cow::Owned(mut octets) => {
+            octets.truncate(most);
+            Cow::Owned(octets)
+        }
+    };
     let label = part.param("charset").unwrap_or(b"us-ascii");
     match Charset::from_label(label) {
         // 8-bit bytes without a charset that allows them are UTF-8 more often than not.

@@ -2,10 +2,13 @@
 
 mod common;
 
+use std::borrow::Cow;
+use std::convert::Infallible;
+
 use tern_mime::{
-    PartKind, base_subject, decode_header_text, decode_part, decoded_text, header_fields,
-    header_value, is_reply_or_forward, message_ids, parse, part_text, prepend_headers,
-    remove_headers, shown_header_text,
+    PartKind, base_subject, decode_header_text, decode_part, decoded_text, decoded_text_of,
+    decoded_text_weight, header_fields, header_value, is_reply_or_forward, message_ids, parse,
+    part_text, prepend_headers, remove_headers, shown_header_text,
 };
 
 #[test]
@@ -350,4 +353,71 @@ fn a_message_inside_has_its_own_envelope() {
     };
     assert_eq!(envelope.subject.as_deref(), Some(&b"in"[..]));
     assert_eq!(body.size(), 1);
+}
+
+#[test]
+fn a_text_of_which_little_is_wanted_is_read_and_decoded_in_part() {
+    const LIMIT: usize = 10_000;
+    let octets = "\u{fffd}\u{fffd}".len();
+    for (header, piece, raw_most, said) in [
+        ("Content-Type: text/plain", &b"abcd"[..], LIMIT, "abcd"),
+        // Octets that are no UTF-8 take three each, as characters.
+        (
+            "Content-Type: text/plain; charset=utf-8",
+            b"\xff\xff",
+            LIMIT,
+            "\u{fffd}\u{fffd}",
+        ),
+        (
+            "Content-Type: text/plain; charset=utf-16le",
+            b"a\0b\0",
+            2 * LIMIT,
+            "ab",
+        ),
+        (
+            "Content-Transfer-Encoding: quoted-printable",
+            b"=41=42=\r\n",
+            3 * LIMIT,
+            "AB",
+        ),
+        (
+            "Content-Transfer-Encoding: base64",
+            b"QUJD",
+            LIMIT + LIMIT / 2,
+            "ABC",
+        ),
+        ("Content-Type: text/html", b"<b>xy</b> ", 8 * LIMIT, "xy"),
+    ] {
+        let mut message = format!("{header}\r\n\r\n").into_bytes();
+        message.extend(piece.repeat(200_000));
+        let parsed = parse(&message);
+        let mut read = 0;
+        let text: Result<String, Infallible> = decoded_text_of(&parsed.body, LIMIT, |range| {
+            read += range.len();
+            Ok(Cow::Borrowed(
+                &message[range.start as usize..range.end as usize],
+            ))
+        });
+        let Ok(text) = text;
+        assert!(text.starts_with(said), "{header}");
+        assert!(
+            text.len() <= LIMIT && text.len() + octets > LIMIT / 8,
+            "{header}: {}",
+            text.len()
+        );
+        assert!(read <= raw_most, "{header}: {read}");
+        let weight = decoded_text_weight(&parsed.body, LIMIT);
+        assert!(
+            (read as u64..=64 * LIMIT as u64).contains(&weight),
+            "{header}: {weight}"
+        );
+    }
+    let attached = format!(
+        "Content-Type: application/pdf\r\n\r\n{}",
+        "x".repeat(1_000_000)
+    );
+    assert_eq!(
+        decoded_text_weight(&parse(attached.as_bytes()).body, LIMIT),
+        0
+    );
 }

@@ -112,6 +112,8 @@ struct Context<'a> {
 /// The selected mailbox and what goes with it, borrowed apart from the session.
 struct Here<'a> {
     account: AccountId,
+    /// Who is logged in.
+    holder: AccountId,
     selected: &'a mut Selected,
     out: &'a mut ResponseWriter,
     enabled: Enabled,
@@ -419,9 +421,10 @@ impl Session {
         match &mut self.state {
             State::Authenticated {
                 selected: Some(selected),
-                ..
+                who,
             } => Ok(Here {
                 account: selected.access.account,
+                holder: who.account,
                 selected,
                 out: &mut self.out,
                 enabled: self.enabled,

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tern_base::AccountId;
-use tern_mailbox::{ExposureLevel, MailboxError, MessageRow, Outline, Served, Share};
+use tern_mailbox::{
+    ExposureLevel, MailboxError, MessageRow, Outline, Served, Share, searched_weight,
+};
 use tern_session::ids;
 
 use super::query::marked::{self, Text};
-use super::query::searched::Searched;
 use super::query::test::{Field, Test};
 use super::query::text::Word;
 use crate::budget::Objects;
@@ -162,7 +163,12 @@ fn body(cx: &mut Context<'_>, account: AccountId, row: &MessageRow) -> Result<St
     // How much it is is known behind it.
     cx.search(0).map_err(Failure::Method)?;
     let structure = mailboxes.structure(row)?;
-    let searched = Searched::read(mailboxes, account, row, &structure)?;
+    let weight = searched_weight(&structure)?;
+    let _held = cx
+        .answer
+        .reserve(weight)
+        .map_err(|why| Failure::Method(why.into()))?;
+    let searched = mailboxes.searched_text(account, row, &structure)?;
     cx.searched(searched.work).map_err(Failure::Method)?;
     Ok(searched.text)
 }

@@ -15,7 +15,7 @@ use tern_base::{AccountId, MessageId};
 use tern_store::{Range, StoreError, Transaction, Verdict, limits as store_limits};
 
 use super::row::{Covered, Making, Row};
-use super::{Within, body_text, folded};
+use super::{Within, folded};
 use crate::rows::{AccountHead, MessageRow};
 use crate::slots::{Slots, block_of, first_of};
 use crate::{MailboxError, Mailboxes, Outline, Upkeep, limits, tables};
@@ -98,11 +98,14 @@ impl Mailboxes {
             self.absorb(account, block, &row);
             return Ok(());
         }
-        let is_sealed = |(_, row): &(MessageId, MessageRow)| self.is_sealed(account, row);
-        if rows.is_empty() || rows.iter().any(is_sealed) {
+        if rows.is_empty() {
             return Ok(());
         }
-        let row = self.words_of(&rows)?;
+        let row = match self.words_of(account, &rows) {
+            // Wanted again by whoever reads what is left of the block.
+            Err(MailboxError::Sealed) => return Ok(()),
+            row => row?,
+        };
         if self.put_row(account, block, &row)?
             && let Ok(row) = Row::decode(&row)
         {
@@ -122,7 +125,11 @@ impl Mailboxes {
     }
 
     /// The row of a block, of the content of its messages.
-    fn words_of(&self, rows: &[(MessageId, MessageRow)]) -> Result<Vec<u8>, MailboxError> {
+    fn words_of(
+        &self,
+        account: AccountId,
+        rows: &[(MessageId, MessageRow)],
+    ) -> Result<Vec<u8>, MailboxError> {
         let each: Vec<&MessageRow> = rows.iter().map(|(_, row)| row).collect();
         let structures = self.structures(&each)?;
         let mut making = Making::default();
@@ -136,9 +143,7 @@ impl Mailboxes {
             let parsed = structure.view().ok_or(StoreError::Damaged)?;
             let shown = folded(&Outline::of(&parsed).whole());
             making.add(slot, Within::Shown, &shown);
-            let size = row.size.saturating_sub(row.prefix.len() as u32);
-            let content = self.read_blob_of(row.blob, size)?;
-            let body = body_text(&structure, &content)?;
+            let body = self.searched_text(account, row, &structure)?.text;
             making.add(slot, Within::Body, &folded(&body));
         }
         Ok(making.finish())

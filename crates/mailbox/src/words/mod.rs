@@ -33,7 +33,7 @@ pub(crate) use self::make::{Wanted, drop_in};
 use self::recent::Recent;
 pub(crate) use self::row::Covered;
 pub(crate) use self::row::Row;
-pub use self::text::{body_text, folded};
+pub use self::text::{Searched, body_text, folded, searched_weight};
 use crate::{Mailboxes, limits};
 
 /// The words of the messages of one account, as far as they are known.

@@ -15,7 +15,7 @@ use super::super::fetch::Walk;
 use super::super::selected::Selected;
 use super::super::{Context, Here};
 use super::rows::with_structures;
-use super::subject::Subject;
+use super::subject::{Reader, Subject};
 use super::test::Test;
 use super::text::Needle;
 use crate::limits::{FEW_TEXTS, MESSAGES_PER_PIECE, STRUCTURES_PER_READ};
@@ -131,13 +131,14 @@ impl Find {
         let mut pending = Vec::new();
         let mut hits = Vec::new();
         let (test, finds, scratch) = (&self.test, &self.finds, &mut self.scratch);
+        let by = reader(here, cx);
         self.walk.walk(&here.selected.known, &view, |_, _, entry| {
             cx.budget.tests(1, conditions);
             let Some(entry) = entry else {
                 return !cx.budget.is_spent(out);
             };
             let known = (finds, &mut *scratch);
-            let mut subject = Subject::new(cx.mailboxes, here.account, entry, known);
+            let mut subject = Subject::new(by, entry, known);
             match subject.passes_so_far(test) {
                 Some(true) if !subject.is_by_words => hits.push((entry.uid.0, entry.modseq)),
                 Some(false) => {}
@@ -196,6 +197,7 @@ impl Find {
         let rows = cx.mailboxes.messages(here.account, &ids)?;
         cx.budget.rows(ids.len());
         let mut looked = Vec::new();
+        let by = reader(here, cx);
         for rows in rows.chunks(STRUCTURES_PER_READ) {
             for known in with_structures(cx.mailboxes, rows)? {
                 let Some(entry) = self.pending.next() else {
@@ -205,7 +207,7 @@ impl Find {
                     continue;
                 };
                 let known = (&self.finds, &mut self.scratch);
-                let subject = Subject::new(cx.mailboxes, here.account, &entry, known);
+                let subject = Subject::new(by, &entry, known);
                 let mut subject = subject.with_row(row, structure);
                 let passes = subject.passes(&self.test);
                 cx.budget.octets(subject.work.total());
@@ -243,6 +245,16 @@ impl Find {
         ));
         self.found.insert(uid);
         self.modseq = self.modseq.max(modseq);
+    }
+}
+
+/// How messages of the selected mailbox are read.
+const fn reader<'a>(here: &Here<'_>, cx: &Context<'a>) -> Reader<'a> {
+    Reader {
+        mailboxes: cx.mailboxes,
+        memory: cx.memory,
+        owner: here.account,
+        holder: here.holder,
     }
 }
 

@@ -8,21 +8,44 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use tern_base::{AccountId, Timestamp};
-use tern_mailbox::{Entry, Finds, MailboxError, Mailboxes, MessageRow, body_text};
+use tern_mailbox::{Entry, Finds, MailboxError, Mailboxes, MessageRow, body_text, searched_weight};
 use tern_mime::limits::MAX_HEADER_BYTES;
 use tern_mime::{Address, MessageView, Structure, decode_header_text, headers};
+use tern_session::{ContentMemory, Reservation};
 use tern_store::StoreError;
 
 use super::fields::Fields;
 use super::test::{Cost, DAY_MS, Test, holds};
 use super::text::{Hay, Needle};
+use crate::limits::{CONTENT_PIECE, SEARCHED_FREE};
 use crate::search::TextOf;
 use tern_session::ids::{write_email_id, write_thread_id};
 
+/// How messages are read for a search.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a> {
+    pub(super) mailboxes: &'a Mailboxes,
+    pub(super) memory: &'a dyn ContentMemory,
+    /// Whose messages they are.
+    pub(super) owner: AccountId,
+    /// Who searches.
+    pub(super) holder: AccountId,
+}
+
+impl Reader<'_> {
+    /// Sets memory aside for what is held of a message while it is looked into.
+    fn reserve(&self, octets: u64) -> Result<Option<Reservation>, MailboxError> {
+        if octets <= SEARCHED_FREE {
+            return Ok(None);
+        }
+        let reserved = self.memory.reserve(Some(self.holder), octets);
+        reserved.map(Some).ok_or(StoreError::Busy.into())
+    }
+}
+
 /// A message under search.
 pub(super) struct Subject<'a> {
-    mailboxes: &'a Mailboxes,
-    account: AccountId,
+    by: Reader<'a>,
     entry: &'a Entry,
     /// What is known of where texts stand, without reading.
     finds: &'a Finds,
@@ -30,6 +53,8 @@ pub(super) struct Subject<'a> {
     row: Option<&'a MessageRow>,
     structure: Option<Arc<Structure>>,
     octets: Option<Vec<u8>>,
+    /// The memory for its text.
+    reserved: Option<Reservation>,
     header: Option<Vec<u8>>,
     /// The fields of the header, once a condition asked for one.
     fields: Option<Fields>,
@@ -66,19 +91,18 @@ impl Work {
 impl<'a> Subject<'a> {
     /// A message of which nothing but the entry is known.
     pub(super) fn new(
-        mailboxes: &'a Mailboxes,
-        account: AccountId,
+        by: Reader<'a>,
         entry: &'a Entry,
         (finds, scratch): (&'a Finds, &'a mut String),
     ) -> Self {
         Self {
             finds,
-            mailboxes,
-            account,
+            by,
             entry,
             row: None,
             structure: None,
             octets: None,
+            reserved: None,
             header: None,
             fields: None,
             texts: Vec::new(),
@@ -172,12 +196,12 @@ impl<'a> Subject<'a> {
             Test::ReceivedFrom(time) => entry.received >= *time,
             Test::Modseq(modseq) => entry.modseq.0 >= *modseq,
             Test::EmailId(id) => {
-                write_email_id(self.scratch, self.account, entry.message);
+                write_email_id(self.scratch, self.by.owner, entry.message);
                 **id == **self.scratch
             }
             Test::ThreadId(id) => {
                 let thread = self.row()?.thread;
-                write_thread_id(self.scratch, self.account, thread);
+                write_thread_id(self.scratch, self.by.owner, thread);
                 **id == **self.scratch
             }
             Test::Envelope(of, needle) => self.has(*of, needle)?,
@@ -205,7 +229,7 @@ impl<'a> Subject<'a> {
             .is_none()
         {
             // The body is looked at next, so all is read at once.
-            self.octets()?;
+            self.short()?;
         }
         Ok(self.has(TextOf::Text, needle)? || self.body_has(needle)?)
     }
@@ -224,7 +248,7 @@ impl<'a> Subject<'a> {
         if let Some(structure) = &self.structure {
             return Ok(Arc::clone(structure));
         }
-        let (structure, octets) = self.mailboxes.structure_and_work(self.row()?)?;
+        let (structure, octets) = self.by.mailboxes.structure_and_work(self.row()?)?;
         self.work.parsed += octets;
         self.structure = Some(Arc::clone(&structure));
         Ok(structure)
@@ -304,29 +328,39 @@ impl<'a> Subject<'a> {
     }
 
     fn decode_body(&mut self) -> Result<String, MailboxError> {
-        let structure = self.structure()?;
-        let prefix = self.row()?.prefix.len();
-        let octets = self.octets()?;
-        let content = octets.get(prefix..).unwrap_or_default();
-        let (text, decoded) = (body_text(&structure, content)?, content.len() as u64);
-        self.work.decoded += decoded;
+        let (structure, by, row) = (self.structure()?, self.by, self.row()?);
+        let prefix = row.prefix.len();
+        let text = match self.short()? {
+            Some(octets) => {
+                let content = octets.get(prefix..).unwrap_or_default();
+                let (text, decoded) = (body_text(&structure, content)?, content.len() as u64);
+                self.work.decoded += decoded;
+                text
+            }
+            None => {
+                self.reserved = by.reserve(searched_weight(&structure)?)?;
+                let searched = by.mailboxes.searched_text(by.owner, row, &structure)?;
+                self.work.read += searched.work;
+                searched.text
+            }
+        };
         // The next search need not.
-        self.mailboxes.want_words(self.account, self.entry.message);
+        by.mailboxes.want_words(by.owner, self.entry.message);
         Ok(text)
     }
 
-    /// All octets of the message.
-    fn octets(&mut self) -> Result<&[u8], MailboxError> {
-        if self.octets.is_none() {
-            let size = u64::from(self.row()?.size);
+    /// All octets of the message, where it is short enough to be read at once.
+    fn short(&mut self) -> Result<Option<&[u8]>, MailboxError> {
+        let size = u64::from(self.row()?.size);
+        if self.octets.is_none() && size <= CONTENT_PIECE {
             self.octets = Some(self.read(size)?);
         }
-        Ok(self.octets.as_deref().unwrap_or_default())
+        Ok(self.octets.as_deref())
     }
 
     fn read(&mut self, length: u64) -> Result<Vec<u8>, MailboxError> {
         let row = self.row()?;
-        let octets = self.mailboxes.read(self.account, row, 0..length)?.0;
+        let octets = self.by.mailboxes.read(self.by.owner, row, 0..length)?.0;
         self.work.read += octets.len() as u64;
         Ok(octets)
     }
@@ -491,7 +525,13 @@ mod tests {
         let row = mailboxes.message(BOB, entry.message).unwrap();
         let mut scratch = String::new();
         let finds = Finds::default();
-        let subject = Subject::new(&mailboxes, BOB, entry, (&finds, &mut scratch));
+        let by = Reader {
+            mailboxes: &mailboxes,
+            memory: &tern_session::Unlimited,
+            owner: BOB,
+            holder: BOB,
+        };
+        let subject = Subject::new(by, entry, (&finds, &mut scratch));
         let mut subject = subject.with_row(&row, None);
         let passes = subject.passes(&Test::Or(tests)).unwrap();
         (passes, subject.work)

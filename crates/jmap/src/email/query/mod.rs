@@ -7,7 +7,6 @@ pub(crate) mod changes;
 pub(super) mod marked;
 mod order;
 pub(in crate::email) mod results;
-pub(in crate::email) mod searched;
 mod subject;
 pub(super) mod test;
 pub(super) mod text;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tern_base::{AccountId, MessageId, Modseq};
 use tern_mailbox::{
     AccountView, ExposureLevel, Finds, Held, MailboxError, Mailboxes, MessageRow, Outline, Served,
-    Share as Part, Texts,
+    Share as Part, Texts, searched_weight,
 };
 
 use super::order::{self, By, Step};
@@ -484,6 +484,8 @@ impl<'a> Search<'a> {
                     Some(structure) => structure,
                     None => mailboxes.structure(row)?,
                 };
+                // Held as long as the subject is.
+                let _held = cx.answer.reserve(searched_weight(&structure)?)?;
                 let mut subject = Subject::new(one.held, self.threads, self.finds)
                     .with_outline(outline)
                     .with_content(mailboxes, self.account, row, structure);

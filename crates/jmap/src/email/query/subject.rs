@@ -11,7 +11,6 @@ use tern_mime::Structure;
 use tern_mime::limits::MAX_HEADER_BYTES;
 use tern_store::StoreError;
 
-use super::searched::Searched;
 use super::test::{Field, Test};
 use super::text::{Hay, Word, Words};
 use super::threads::Threads;
@@ -272,7 +271,9 @@ impl Content<'_> {
     }
 
     fn decode_body(&mut self) -> Result<String, MailboxError> {
-        let searched = Searched::read(self.mailboxes, self.account, self.row, &self.structure)?;
+        let searched = self
+            .mailboxes
+            .searched_text(self.account, self.row, &self.structure)?;
         self.work += searched.work;
         Ok(searched.text)
     }
