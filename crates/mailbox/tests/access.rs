@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use house::{ALICE, BOB, House, letter};
 use tern_base::{AccountId, MailboxId, Timestamp, Uid};
 use tern_mailbox::{
-    Access, Across, Actor, Client, ExposureLevel, FlagChange, FlagRequest, Flags, Grantee, Hooks,
-    INBOX, Limit, MailboxError, Rights, RightsChange, Served, Share, SystemFlag, Transfer, Viewer,
-    limits,
+    Access, Across, Acting, Actor, Client, ExposureLevel, FlagChange, FlagRequest, Flags, Grantee,
+    Hooks, INBOX, Limit, MailboxError, Rights, RightsChange, Served, Share, SystemFlag, Transfer,
+    Viewer, limits,
 };
 use tern_store::Verdict;
 
@@ -251,7 +251,7 @@ type Verb = (
 /// One of Alice's mailboxes, for somebody else.
 fn shared(mailbox: MailboxId, actor: &Actor) -> Access {
     Access {
-        actor: Some(actor.clone()),
+        acting: Acting::Guest(actor.clone()),
         ..Access::owner(ALICE, mailbox)
     }
 }
@@ -345,7 +345,13 @@ const VERBS: [Verb; 12] = [
     }),
     ("create below", "lk", |house, actor| {
         let boxes = &house.mailboxes;
-        let made = boxes.create_folder_for(Some(actor), ALICE, "INBOX/New", None, house.now);
+        let made = boxes.create_folder_for(
+            &Acting::Guest(actor.clone()),
+            ALICE,
+            "INBOX/New",
+            None,
+            house.now,
+        );
         made.map(drop)
     }),
     ("move a mailbox below", "lk", |house, actor| {
@@ -355,9 +361,13 @@ const VERBS: [Verb; 12] = [
     ("append", "li", |house, actor| {
         house.mailboxes.transact(&[ALICE], |txn| {
             let needed = Rights::INSERT;
-            let rights = house
-                .mailboxes
-                .require_in(txn, Some(actor), ALICE, INBOX, needed);
+            let rights = house.mailboxes.require_in(
+                txn,
+                &Acting::Guest(actor.clone()),
+                ALICE,
+                INBOX,
+                needed,
+            );
             rights.map(|_| Verdict::Commit(()))
         })
     }),
@@ -423,7 +433,7 @@ fn at_the_top_of_an_account_only_its_owner_makes_mailboxes() {
     let house = house_with_a_message();
     let boxes = &house.mailboxes;
     give(&house, INBOX, Grantee::Account(BOB), "lrswipkxtea");
-    let top = boxes.create_folder_for(Some(&bob()), ALICE, "Mine", None, house.now);
+    let top = boxes.create_folder_for(&Acting::Guest(bob()), ALICE, "Mine", None, house.now);
     assert_eq!(top.err(), Some(MailboxError::NotPermitted));
     let top = boxes.rename_folder(&shared(WORK, &bob()), "Mine", house.now);
     assert_eq!(top, Err(MailboxError::NotPermitted));
@@ -435,7 +445,7 @@ fn at_the_top_of_an_account_only_its_owner_makes_mailboxes() {
         .unwrap();
     give(&house, hidden.id, Grantee::Account(BOB), "r");
     for path in ["INBOX/Hidden", "Sent"] {
-        let taken = boxes.create_folder_for(Some(&bob()), ALICE, path, None, house.now);
+        let taken = boxes.create_folder_for(&Acting::Guest(bob()), ALICE, path, None, house.now);
         assert_eq!(taken.err(), Some(MailboxError::NotPermitted), "{path}");
     }
     check(&house);
@@ -547,12 +557,12 @@ fn what_the_marking_keyword_and_the_watched_mailbox_ask_for_only_the_owner_asks(
     let all = Ok(Rights::ALL);
     assert_eq!(boxes.rights(&bob(), ALICE, watched.id), Ok(rights("lr")));
     assert_eq!(boxes.rights(&bob(), ALICE, other.id), all);
-    let set = |actor: Option<&Actor>, keyword: &str| {
+    let set = |acting: Acting, keyword: &str| {
         let mut flags = Flags::empty();
         assert!(flags.add_keyword(keyword));
         let request = FlagRequest {
             access: Access {
-                actor: actor.cloned(),
+                acting,
                 ..Access::owner(ALICE, INBOX)
             },
             uids: &[placed.uid],
@@ -564,12 +574,12 @@ fn what_the_marking_keyword_and_the_watched_mailbox_ask_for_only_the_owner_asks(
     };
     let marks = || house.sealing.marked(ALICE, 10).unwrap().len();
     assert_eq!(
-        set(Some(&bob()), "$ask").err(),
+        set(Acting::Guest(bob()), "$ask").err(),
         Some(MailboxError::NotPermitted)
     );
-    assert!(set(Some(&bob()), "$Other").is_ok());
+    assert!(set(Acting::Guest(bob()), "$Other").is_ok());
     assert_eq!(marks(), 0);
-    assert!(set(None, "$ask").is_ok());
+    assert!(set(Acting::Owner, "$ask").is_ok());
     assert_eq!(marks(), 1);
     let to = |to| Transfer {
         from: shared(INBOX, &bob()),
@@ -597,7 +607,7 @@ fn what_the_marking_keyword_and_the_watched_mailbox_ask_for_only_the_owner_asks(
     let renamed = boxes.transact(&[ALICE], |txn| {
         let bob = bob();
         let changes = [(sub.id, change.clone())];
-        boxes.change_folders_in(txn, Some(&bob), ALICE, &changes)?;
+        boxes.change_folders_in(txn, &Acting::Guest(bob.clone()), ALICE, &changes)?;
         Ok::<_, MailboxError>(Verdict::Commit(()))
     });
     assert_eq!(renamed, Err(MailboxError::NotPermitted));
@@ -716,13 +726,15 @@ fn what_a_new_mailbox_has_from_the_one_it_is_in_is_within_the_bounds() {
     give(&house, top.id, who, "lrk");
     for n in 1..limits::MAX_SHARED_BY_ONE {
         let path = format!("Top/{n}");
-        let made = mailboxes.create_folder_for(Some(&bob()), ALICE, &path, None, house.now);
+        let made =
+            mailboxes.create_folder_for(&Acting::Guest(bob()), ALICE, &path, None, house.now);
         let made = made.unwrap();
         assert_eq!(mailboxes.rights(&bob(), ALICE, made.id), Ok(rights("lrk")));
     }
     give(&house, top.id, rest, "lr");
     // Bob has rights in as many as he may have: what he makes now is not his to see.
-    let made = mailboxes.create_folder_for(Some(&bob()), ALICE, "Top/more", None, house.now);
+    let made =
+        mailboxes.create_folder_for(&Acting::Guest(bob()), ALICE, "Top/more", None, house.now);
     let grants = mailboxes.grants(ALICE, made.unwrap().id).unwrap();
     assert_eq!(grants, [(rest, rights("lr"))]);
     assert_eq!(

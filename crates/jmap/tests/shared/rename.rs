@@ -1,7 +1,7 @@
 //! Who may rename a mailbox of somebody else's, by JMAP and by IMAP (RFC 4314 4).
 
 use serde_json::{Value, json};
-use tern_mailbox::{Access, Actor};
+use tern_mailbox::{Access, Acting, Actor};
 use tern_session::ids;
 
 use crate::house::{BOB, CAROL, House};
@@ -42,7 +42,7 @@ fn a_mailbox_is_renamed_by_whoever_is_told_so_and_by_nobody_else() {
         let access = Access {
             account: BOB,
             mailbox: other,
-            actor: Some(Actor {
+            acting: Acting::Guest(Actor {
                 account: CAROL,
                 groups: Vec::new(),
             }),

@@ -9,7 +9,9 @@ use tern_base::{AccountId, EmailAddress, MailboxId, SeededEntropy};
 use tern_directory::{
     NewAccount, Principals, Target, Visible, add_members, create_account, create_group,
 };
-use tern_mailbox::{Grantee, Hooks, MailboxError, Mailboxes, NoListener, Rights, RightsChange};
+use tern_mailbox::{
+    Acting, Grantee, Hooks, MailboxError, Mailboxes, NoListener, Rights, RightsChange,
+};
 use tern_session::sharing::{self, Wanted, Wish};
 use tern_session::{RightsRequest, ids};
 use tern_store::Verdict;
@@ -69,7 +71,7 @@ fn what_others_give_and_take_meanwhile_counts() {
     let carol = Grantee::Account(CAROL);
     let of_bob = |named: BTreeMap<Grantee, (Wanted, bool)>, is_whole| Wish {
         owner: BOB,
-        actor: None,
+        acting: &Acting::Owner,
         named,
         is_whole,
         is_new: false,
@@ -192,7 +194,7 @@ fn of_a_mailbox_that_is_not_seen_nobody_is_notified() {
             mailbox: one,
             grantee: Grantee::Account(CAROL),
             change: RightsChange::Set(rights(letters)),
-            actor: None,
+            acting: &Acting::Owner,
         };
         let done = house.sharing.change(&house.mailboxes, &request, entry);
         assert_eq!(done.unwrap(), rights(letters));

@@ -3,7 +3,7 @@
 
 use tern_base::{AccountId, MailboxId};
 use tern_mailbox::{
-    Access, Client, Connection, Grantee, INBOX, MailboxError, Rights, RightsChange,
+    Access, Acting, Client, Connection, Grantee, INBOX, MailboxError, Rights, RightsChange,
 };
 use tern_recall::RECALL_MAILBOX;
 use tern_session::{Authenticated, Mechanism, RightsRequest};
@@ -95,7 +95,7 @@ impl Sharer {
             mailbox,
             grantee,
             change,
-            actor: None,
+            acting: &Acting::Owner,
         };
         let changed = server.sharing.change(&server.mailboxes, &request, entry);
         changed.map(drop).map_err(MailboxError::from)
