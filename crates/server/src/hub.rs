@@ -86,6 +86,8 @@ const SHARDS: usize = 64;
 
 /// One session that waits.
 struct Waiter {
+    /// Whose registration it is.
+    number: u64,
     signal: Arc<Signal>,
     /// What it showed, where the account is its own and not one that it only watches.
     credential: Option<CredentialId>,
@@ -108,6 +110,7 @@ pub(crate) struct Moment(u64);
 pub(crate) struct Hub {
     shards: Vec<Mutex<Shard>>,
     revocations: AtomicU64,
+    registrations: AtomicU64,
     stopping: AtomicBool,
     /// Where what owners change is reported, too, once each account until it is taken.
     watcher: Mutex<Option<Watcher>>,
@@ -142,6 +145,7 @@ impl Hub {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             revocations: AtomicU64::new(0),
+            registrations: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             watcher: Mutex::default(),
             bag: Arc::default(),
@@ -208,6 +212,7 @@ impl Hub {
         since: Moment,
         signal: &Arc<Signal>,
     ) -> Registration {
+        let registration = self.registration(account);
         if let Some(shard) = self.shard(account) {
             let mut shard = lock(shard);
             if shard.revoked.get(&account).is_some_and(|at| *at > since) {
@@ -215,6 +220,7 @@ impl Hub {
                 signal.tell(REVOKED);
             }
             shard.waiters.entry(account).or_default().push(Waiter {
+                number: registration.number,
                 signal: Arc::clone(signal),
                 credential: Some(credential),
                 watches,
@@ -224,11 +230,7 @@ impl Hub {
                 signal.tell(STOPPING);
             }
         }
-        Registration {
-            hub: Arc::clone(self),
-            account,
-            signal: Arc::clone(signal),
-        }
+        registration
     }
 
     /// Wakes `signal` at every change of somebody else's account, until the registration is dropped.
@@ -237,21 +239,27 @@ impl Hub {
         account: AccountId,
         signal: &Arc<Signal>,
     ) -> Registration {
+        let registration = self.registration(account);
         if let Some(shard) = self.shard(account) {
             lock(shard)
                 .waiters
                 .entry(account)
                 .or_default()
                 .push(Waiter {
+                    number: registration.number,
                     signal: Arc::clone(signal),
                     credential: None,
                     watches: true,
                 });
         }
+        registration
+    }
+
+    fn registration(self: &Arc<Self>, account: AccountId) -> Registration {
         Registration {
             hub: Arc::clone(self),
             account,
-            signal: Arc::clone(signal),
+            number: self.registrations.fetch_add(1, Ordering::Relaxed),
         }
     }
 
@@ -296,11 +304,12 @@ impl Listener for Hub {
     }
 }
 
-/// A session's place in the hub. Of one signal there is one for each account.
+/// A session's place in the hub. It ends alone, whatever else wakes the same signal: what tells of a revocation
+/// does not go with what was watched beside it.
 pub(crate) struct Registration {
     hub: Arc<Hub>,
     pub(crate) account: AccountId,
-    signal: Arc<Signal>,
+    number: u64,
 }
 
 impl Drop for Registration {
@@ -310,7 +319,7 @@ impl Drop for Registration {
         };
         let mut shard = lock(shard);
         if let Some(waiters) = shard.waiters.get_mut(&self.account) {
-            waiters.retain(|other| !Arc::ptr_eq(&other.signal, &self.signal));
+            waiters.retain(|other| other.number != self.number);
             if waiters.is_empty() {
                 shard.waiters.remove(&self.account);
             }
@@ -395,6 +404,19 @@ mod tests {
         drop(watched);
         hub.changed(&[other]);
         assert!(!signal.take().changed);
+        hub.changed(&[mine]);
+        assert!(signal.take().changed);
+        hub.revoke(mine, None);
+        assert!(signal.is_revoked());
+    }
+
+    #[test]
+    fn what_is_watched_beside_ones_own_account_ends_alone() {
+        let hub = Arc::new(Hub::new());
+        let signal = Arc::new(Signal::default());
+        let mine = AccountId(1);
+        let _own = hub.register(mine, CredentialId::PASSWORD, true, hub.moment(), &signal);
+        drop(hub.watch_other(mine, &signal));
         hub.changed(&[mine]);
         assert!(signal.take().changed);
         hub.revoke(mine, None);

@@ -123,6 +123,23 @@ fn a_listener_is_pinged_and_ends_with_its_login_or_the_server() {
 }
 
 #[test]
+fn what_a_listener_says_that_it_was_told_keeps_no_login_alive() {
+    let house = House::started("");
+    let bob = house.jmap("bob");
+    let own = bob.account.trim_start_matches('A');
+    // As if Bob's own account were one of others.
+    let last = format!("1~{own}-x");
+    let mut events = Events::open(&house, "types=*&closeafter=no&ping=30", &last);
+    events.change(&bob.account);
+    house.send("one");
+    let (changed, _) = events.change(&bob.account);
+    assert!(types(&changed).contains(&"EmailDelivery"), "{changed}");
+    let password = ["--password", "another one"];
+    house.done(&[&["account", "password", "bob@example.org"], &password[..]].concat());
+    assert_eq!(events.chunk(), "", "whoever showed the old password is out");
+}
+
+#[test]
 fn a_listener_hears_of_what_becomes_of_what_was_sent() {
     let house = House::started("");
     let bob = house.jmap("bob");

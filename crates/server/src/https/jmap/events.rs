@@ -4,7 +4,8 @@
 //! - A listener is registered with the hub before it looks where it stands: nothing between is missed.
 //! - It waits without polling, and holds no memory but its place; the store is looked at when the
 //!   account has changed, on the blocking pool.
-//! - It ends when its login does, and when the server stops.
+//! - It ends when its login does, and when the server stops. Which accounts it is woken for, the server says:
+//!   of what the client says that it was told nothing is followed.
 
 use std::io;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use tern_base::AccountId;
 use tern_jmap::push::{Position, Wanted, look};
 use tokio::time::{Instant, timeout_at};
 
-use super::login::{LoggedIn, NoLogin};
+use super::login::{LoggedIn, NoLogin, Standing};
 use super::others::Others;
 use super::{Jmap, problem, unauthenticated};
 use crate::https::answer::Answer;
@@ -72,6 +73,7 @@ struct Listener {
     account: AccountId,
     signal: Arc<Signal>,
     _registration: Registration,
+    standing: Standing,
     others: Others,
     asked: Asked,
     /// Where it stands; `None` where that is not known.
@@ -115,13 +117,16 @@ impl Jmap {
             },
         };
         let mut others = Others::new(&self.shared.hub, &signal);
-        others.follow(at.as_ref());
+        if last.is_none() {
+            others.follow(at.as_ref());
+        }
         let listener = Listener {
             jmap: Arc::clone(self),
             account,
             signal,
             others,
             _registration: registration,
+            standing: login.standing(),
             asked,
             at,
             is_new: last.is_some(),
@@ -154,7 +159,7 @@ impl Listener {
         };
         let text = loop {
             let told = self.signal.take();
-            if told.stopping || told.revoked || self.is_over {
+            if told.stopping || told.revoked || self.is_over || !self.standing.may_go_on() {
                 return Ok(None);
             }
             if told.changed || self.is_new {
