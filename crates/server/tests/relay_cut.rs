@@ -190,6 +190,34 @@ fn a_stop_gives_back_what_was_not_begun() {
 }
 
 #[test]
+fn a_stop_in_the_envelope_says_no_more_of_the_message() {
+    let remote = Remote::new();
+    let mut house = with(&remote, "");
+    send(&house, &message("greeting"));
+    let mut silent = remote.call();
+    send(&house, &message("envelope"));
+    let mut call = remote.call();
+    call.greet("250 DSN");
+    assert!(call.hear().starts_with("MAIL"));
+    call.say("250 ok");
+    assert!(call.hear().starts_with("RCPT"));
+    std::thread::scope(|scope| {
+        let stop = scope.spawn(|| house.stop().0);
+        // Whoever waited for a greeting has heard of the stop.
+        assert_eq!(silent.hear(), "");
+        call.say("250 ok");
+        assert_eq!(call.hear(), "", "neither DATA nor content");
+        assert!(stop.join().expect("stopped"));
+    });
+    house.start();
+    for _ in 0..2 {
+        remote.call().take();
+    }
+    until_queue(&house, is_empty);
+    assert!(remote.is_quiet(), "each was sent once");
+}
+
+#[test]
 fn a_stop_behind_the_content_says_that_it_may_have_left() {
     let remote = Remote::new();
     let mut house = with(&remote, "");

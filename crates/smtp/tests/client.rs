@@ -194,7 +194,7 @@ fn play(title: &str, lines: &[&str], size: usize) -> Vec<String> {
         }
         let mut got = Vec::new();
         for piece in sent.iter().flat_map(|line| line.as_bytes().chunks(size)) {
-            client.receive(piece, NOW);
+            client.receive(piece);
             if !over {
                 got.extend(settle(&mut client, (&mut message, &mut last), &mut again));
                 over |= got.iter().any(|line| line.starts_with("X: "));
@@ -279,7 +279,7 @@ fn through(content: &[u8], body: BodyType, size: usize) -> (Vec<Outcome>, Option
     let mut outcomes = Vec::new();
     loop {
         for piece in std::mem::take(&mut to_client).chunks(size) {
-            client.receive(piece, NOW);
+            client.receive(piece);
         }
         match client.step(NOW) {
             ClientStep::StartTls => client.tls_started(tls_facts(), NOW),
@@ -334,10 +334,10 @@ fn one_of_two(tail: &str) -> (Client, Outgoing) {
         "250 ok\r\n",
         "354 go on\r\n",
     ] {
-        client.receive(said.as_bytes(), NOW);
+        client.receive(said.as_bytes());
         settle(&mut client, (&mut message, &mut last), &mut again);
     }
-    client.receive(tail.as_bytes(), NOW);
+    client.receive(tail.as_bytes());
     let outcomes = loop {
         match client.step(NOW) {
             ClientStep::Sent(outcomes) => break outcomes,
@@ -372,11 +372,11 @@ fn the_answer_to_the_whole_message_is_waited_for_from_its_end() {
     let mut client = Client::new(Arc::new(settings), TlsPolicy::Never, None, NOW);
     let (mut message, mut last, mut again) = (Some(outgoing), None, 1);
     for said in ["220 x\r\n", "250 x\r\n", "250 x\r\n", "250 x\r\n"] {
-        client.receive(said.as_bytes(), NOW);
+        client.receive(said.as_bytes());
         settle(&mut client, (&mut message, &mut last), &mut again);
         assert_eq!(client.written(NOW), None);
     }
-    client.receive(b"354 x\r\n", NOW);
+    client.receive(b"354 x\r\n");
     assert_eq!(client.step(NOW), ClientStep::Continue);
     assert_eq!(client.written(NOW), None, "it is on its way");
     assert!(
@@ -389,6 +389,45 @@ fn the_answer_to_the_whole_message_is_waited_for_from_its_end() {
     let out = NOW.plus_millis(5_000);
     assert_eq!(client.written(out), Some(out.plus_millis(600_000)));
     assert_eq!(client.deadline(), out.plus_millis(600_000));
+}
+
+/// A session that has said MAIL and RCPT of a message and was answered to the first.
+fn in_the_envelope() -> Client {
+    let (outgoing, _) = message(&["! to bob@b.example"]);
+    let settings = Arc::new(ClientSettings::default());
+    let mut client = Client::new(settings, TlsPolicy::Never, None, NOW);
+    let (mut message, mut last, mut again) = (Some(outgoing), None, 1);
+    for said in ["220 x\r\n", "250 x\r\n", "250 x\r\n"] {
+        client.receive(said.as_bytes());
+        settle(&mut client, (&mut message, &mut last), &mut again);
+    }
+    client
+}
+
+#[test]
+fn whoever_quits_in_the_midst_of_a_message_says_no_more_of_it() {
+    let mut client = in_the_envelope();
+    client.quit(NOW);
+    client.receive(b"250 x\r\n354 go on\r\n250 taken\r\n");
+    let cut_off = Outcome::Deferred(Cause::Ended(End::Quit));
+    assert_eq!(client.step(NOW), ClientStep::Sent(vec![cut_off]));
+    assert_eq!(client.step(NOW), ClientStep::Close(End::Quit));
+    assert!(!client.has_output(), "no RCPT, DATA or content");
+}
+
+#[test]
+fn a_trickled_reply_does_not_move_the_deadline() {
+    let mut client = in_the_envelope();
+    assert_eq!(client.deadline(), NOW.plus_millis(300_000));
+    let later = NOW.plus_millis(200_000);
+    for piece in ["250-x", "\r\n", "250-y\r\n", "25"] {
+        client.receive(piece.as_bytes());
+        assert_eq!(client.step(later), ClientStep::Input);
+        assert_eq!(client.deadline(), NOW.plus_millis(300_000), "{piece:?}");
+    }
+    client.receive(b"0 z\r\n");
+    assert_eq!(client.step(later), ClientStep::Continue);
+    assert_eq!(client.deadline(), later.plus_millis(300_000), "a reply");
 }
 
 proptest! {
@@ -421,7 +460,7 @@ proptest! {
         let (mut message, mut last, mut again) = (Some(outgoing), None, 0);
         let mut outcomes = 0;
         for piece in data {
-            client.receive(&piece, NOW);
+            client.receive(&piece);
             outcomes += settle(&mut client, (&mut message, &mut last), &mut again).iter().filter(|l| l.starts_with("O: ")).count();
         }
         client.connection_lost();

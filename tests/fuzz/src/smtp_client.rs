@@ -49,7 +49,7 @@ pub(crate) fn run(data: &[u8]) {
         if run.closed {
             break;
         }
-        run.client.receive(piece, NOW);
+        run.client.receive(piece);
         run.settle();
     }
     if choice & 4 == 0 {

@@ -133,7 +133,8 @@ impl Dialogue {
         self.client.extensions().dsn
     }
 
-    /// Says QUIT (RFC 5321 4.1.1.10), and waits a little for the answer.
+    /// Says QUIT (RFC 5321 4.1.1.10), and waits a little for the answer. In the midst of a message nothing
+    /// more is said or heard: what becomes of its recipients is settled by now.
     pub(super) async fn end(mut self, mut patience: Patience) {
         // Whoever waits for a session may have one.
         self.line.session = None;
@@ -220,7 +221,7 @@ impl Line {
         match self.event(client, patience).await {
             Event::Read(Ok(0) | Err(_)) => client.connection_lost(),
             Event::Read(Ok(n)) => {
-                client.receive(self.buffer.get(..n).unwrap_or_default(), clock::now());
+                client.receive(self.buffer.get(..n).unwrap_or_default());
             }
             Event::Written(Ok(n)) => {
                 self.is_flushed = self.is_out();
@@ -265,7 +266,7 @@ impl Line {
         };
         match read {
             Ok(0) | Err(_) => client.connection_lost(),
-            Ok(n) => client.receive(self.buffer.get(..n).unwrap_or_default(), clock::now()),
+            Ok(n) => client.receive(self.buffer.get(..n).unwrap_or_default()),
         }
     }
 

@@ -36,7 +36,7 @@ use crate::envelope::Envelope;
 pub struct ClientSettings {
     /// Name of this host in EHLO. A domain name; default `localhost`.
     pub hostname: String,
-    /// Longest wait for a reply. In seconds; default 300 (RFC 5321 4.5.3.2).
+    /// Longest wait for a whole reply. In seconds; default 300 (RFC 5321 4.5.3.2).
     pub reply_timeout_secs: u64,
     /// Longest wait for the reply to the end of the data, and for the content to be taken where
     /// it is small. In seconds; default 600 (RFC 5321 4.5.3.2.6).
@@ -208,16 +208,14 @@ impl Client {
         }
     }
 
-    /// Takes octets from the server.
-    pub fn receive(&mut self, bytes: &[u8], now: Timestamp) {
+    /// Takes octets from the server. A reply has to be whole in time: octets alone put nothing off, or a
+    /// server that sends one now and then could hold a session for hours.
+    pub fn receive(&mut self, bytes: &[u8]) {
         match self.phase {
             Phase::Closed(_) => {}
             // RFC 3207 6: plaintext behind the reply to STARTTLS.
             Phase::Handshake => self.end(End::Protocol),
-            _ => {
-                self.replies.push(bytes);
-                self.set_deadline(now);
-            }
+            _ => self.replies.push(bytes),
         }
     }
 
@@ -313,12 +311,15 @@ impl Client {
         Some(self.deadline)
     }
 
-    /// Ends an idle session politely.
+    /// Ends the session: politely where it is idle, and at once where it is not, so that nothing of what
+    /// was begun goes on.
     pub fn quit(&mut self, now: Timestamp) {
         if matches!(self.phase, Phase::Idle) {
             self.output.extend_from_slice(b"QUIT\r\n");
             self.phase = Phase::Quit;
             self.set_deadline(now);
+        } else {
+            self.end(End::Quit);
         }
     }
 
