@@ -11,6 +11,9 @@ pub const MAX_SHARED_PREFIX: usize = 1024;
 pub const MAX_TOGETHER: usize = 100;
 /// Most items one call hands out.
 pub const MAX_ITEMS: usize = 1_000;
+/// How long an item whose life is over, and which was never tried, waits for a host that can't be asked, in
+/// milliseconds.
+pub const OWED_WAIT_MS: u64 = 4 * 3_600_000;
 /// Due rows read at a time.
 pub(crate) const DUE_PAGE: usize = 100;
 /// Most history rows one transaction removes.

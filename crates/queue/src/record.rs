@@ -4,7 +4,7 @@ use tern_base::Timestamp;
 use tern_store::{Engine, StoreError, Transaction, Verdict, transact};
 
 use crate::item::{AfterFlight, Ending, Finished, Item, LeaseId, QueueId, Reply, State};
-use crate::schedule::Schedule;
+use crate::schedule::{self, Schedule};
 use crate::{limits, tables};
 
 /// How the attempt ended.
@@ -139,8 +139,14 @@ pub fn record_in(
     if then.is_none() && ending != Some(Ending::Relayed) {
         return Ok(Recorded::NotLeased);
     }
-    // Whoever was never asked for is owed an attempt, even after a hold that took longer than a life.
-    let was_asked_for = item.last_reply.is_some();
+    // An attempt that came to nothing took itself back: those that are left besides this one were made.
+    let was_tried = item.attempts > 1;
+    let is_owed = match outcome {
+        // The attempt that was given back is still owed, even if it is the last.
+        Outcome::GivenBack => true,
+        Outcome::Waits { .. } => schedule::is_owed(&item, was_tried, now),
+        _ => false,
+    };
     let given_back = note(&mut item, outcome, now);
     let ending = match then.unwrap_or_default() {
         _ if ending.is_some() => ending,
@@ -151,15 +157,7 @@ pub fn record_in(
             return Ok(Recorded::Held(Box::new(item)));
         }
         AfterFlight::Expire => Some(Ending::Expired),
-        AfterFlight::Retry => {
-            let is_owed = match outcome {
-                // The attempt that was given back is still owed, even if it is the last.
-                Outcome::GivenBack => true,
-                Outcome::Waits { .. } => !was_asked_for,
-                _ => false,
-            };
-            (now >= item.expires && !is_owed).then_some(Ending::Expired)
-        }
+        AfterFlight::Retry => (now >= item.expires && !is_owed).then_some(Ending::Expired),
     };
     if let Some(ending) = ending {
         let row = tables::finish(txn, &before, &item, ending, now);
@@ -178,7 +176,12 @@ pub fn record_in(
 /// Notes in the item what the attempt was. When it is due, where that is not for the schedule to say.
 fn note(item: &mut Item, outcome: &Outcome, now: Timestamp) -> Option<Timestamp> {
     if let Some(reply) = outcome.reply() {
-        item.last_reply = Some((now, clip(reply)));
+        // Of waits beyond its life the first one's time is kept, which bounds them.
+        let since = match outcome {
+            Outcome::Waits { .. } => schedule::waits_beyond_life(item),
+            _ => None,
+        };
+        item.last_reply = Some((since.unwrap_or(now), clip(reply)));
     }
     if let Outcome::Together { together, .. } | Outcome::Unanswered { together, .. } = outcome {
         let half = (together / 2).max(1);

@@ -3,6 +3,7 @@
 use tern_base::Timestamp;
 
 use crate::item::Item;
+use crate::limits::OWED_WAIT_MS;
 
 const MINUTE_MS: u64 = 60 * 1000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
@@ -59,10 +60,28 @@ impl Schedule {
     /// Whether the next attempt, whatever comes of it, has something to tell the sender: that it takes
     /// long, or that it has come to an end.
     pub fn owes_word(&self, item: &Item, now: Timestamp) -> bool {
-        now >= item.expires || self.owes_delay(item, now)
+        // What is owed its first attempt comes to no end by being unable to make it, but for a time that
+        // begins when that is noted.
+        let waits = item.attempts == 0 && waits_beyond_life(item).is_some();
+        let is_over = now >= item.expires && !(waits && is_owed(item, false, now));
+        is_over || self.owes_delay(item, now)
     }
 
     pub(crate) fn owes_delay(&self, item: &Item, now: Timestamp) -> bool {
         !item.delay_told && now.millis_since(item.created) >= self.delay_notice_ms
     }
+}
+
+/// Since when an item that was never tried, and whose life is over, waits for a host: what is noted of a
+/// wait keeps the time of the first beyond its life.
+pub(crate) fn waits_beyond_life(item: &Item) -> Option<Timestamp> {
+    let since = item.last_reply.as_ref().map(|(time, _)| *time);
+    since.filter(|since| *since >= item.expires)
+}
+
+/// Whether an item whose host can't be asked is owed an attempt all the same, though its life is over: one
+/// is always made, even after a hold, or a stop of the server, that took longer.
+pub(crate) fn is_owed(item: &Item, was_tried: bool, now: Timestamp) -> bool {
+    let waits = waits_beyond_life(item).map_or(0, |since| now.millis_since(since));
+    !was_tried && waits < OWED_WAIT_MS
 }

@@ -110,6 +110,10 @@ fn asked(engine: &MemEngine, verb: &str, now: Timestamp) -> Result<String, Store
             Some(Status::Live(item)) => item.most_together(50).to_string(),
             other => panic!("{other:?}"),
         },
+        "owes" => match status(engine, id(1))? {
+            Some(Status::Live(item)) => Schedule::default().owes_word(&item, now).to_string(),
+            other => panic!("{other:?}"),
+        },
         "prune" => prune(engine, &Schedule::default(), now)?.to_string(),
         "status" => match status(engine, id(1))? {
             None => "none".to_owned(),
@@ -311,9 +315,28 @@ const SCRIPTS: &[(&str, &str)] = &[
         "0 held => true
          8000 release => ready
          8000 lease 1 => yours, attempt 1
+         8000 owes => true
          8000 record 1 waits => ready at 8001, tell
+         8001 owes => false
          8001 lease 2 => yours, attempt 1
-         8001 record 2 waits => expired 0",
+         8001 record 2 waits => ready at 8002
+         8100 lease 3 => yours, attempt 1
+         8100 record 3 temporary => expired 451",
+    ),
+    (
+        "but it is not owed without end",
+        "0 enqueue => true
+         7000 lease 1 => yours, attempt 1
+         7000 record 1 waits => ready at 7001, tell
+         7300 owes => true
+         7300 lease 2 => yours, attempt 1
+         7300 record 2 waits => ready at 7301
+         7301 owes => false
+         7539 lease 3 => yours, attempt 1
+         7539 record 3 waits => ready at 7540
+         7540 owes => true
+         7540 lease 4 => yours, attempt 1
+         7540 record 4 waits => expired 0",
     ),
     (
         "failed for several together: half as many at once, by the schedule",
