@@ -3,10 +3,13 @@
 
 mod house;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use house::{BOB, CAROL, House};
 use serde_json::{Value, json};
+use tern_delivery::Outbox;
 use tern_mailbox::{ExposureLevel, Flagging, Flags, INBOX, Role, Update};
 use tern_session::ids;
 
@@ -129,6 +132,41 @@ fn a_notification_is_sent_as_it_was_asked_for_and_reads_back_so() {
         (&Value::Null, &Value::Null)
     );
     house.check();
+}
+
+#[test]
+fn whoever_notifies_too_many_is_told_to_wait() {
+    let mut house = House::new();
+    let left = Arc::new(AtomicU32::new(3));
+    let of = Arc::clone(&left);
+    house.outbox =
+        Outbox::new(Arc::clone(&house.delivery), |_| {}).allowing(3, move |who, many| {
+            assert_eq!(who, BOB);
+            let take = |left: u32| left.checked_sub(many);
+            of.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+                .is_ok()
+        });
+    // Bob may have brought it himself.
+    let letter = |to: &str| format!("Disposition-Notification-To: {to}\r\n\r\nSo?\r\n");
+    let to_two = letter("a@far.example, b@far.example");
+    let first = received(&mut house, &to_two);
+    let mdn = json!({"forEmailId": first, "disposition": displayed()});
+    assert_ne!(send(&mut house, &mdn)[0][1]["sent"]["k"], Value::Null);
+    assert_eq!(left.load(Ordering::Relaxed), 1);
+    let second = received(&mut house, &to_two);
+    let mdn = json!({"forEmailId": second, "disposition": displayed()});
+    assert_eq!(refused(&mut house, &mdn)["type"], "rateLimit");
+    // It may be sent later.
+    assert_eq!(keywords(&mut house, &second), json!({}));
+    let to_four = letter("a@x.example, b@x.example, c@x.example, d@x.example");
+    let third = received(&mut house, &to_four);
+    let mdn = json!({"forEmailId": third, "disposition": displayed()});
+    let error = refused(&mut house, &mdn);
+    assert_eq!(
+        (&error["type"], &error["maxRecipients"]),
+        (&"tooManyRecipients".into(), &3.into())
+    );
+    assert_eq!(house.delivery.due(house.now, 9).unwrap().len(), 2);
 }
 
 #[test]

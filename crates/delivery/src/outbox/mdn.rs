@@ -52,6 +52,9 @@ impl Outbox {
         if !invalid.is_empty() {
             return Err(SubmitError::InvalidRecipients(invalid));
         }
+        // Whoever asks to be notified is named by the message, which the account may have brought itself.
+        let named: Vec<String> = new.recipients.iter().map(ToString::to_string).collect();
+        self.count(account, named.iter().map(|it| &**it))?;
         let origin = OriginId::new(now, entropy);
         let mut content = delivery.trace(origin, now);
         content.extend_from_slice(&new.content);

@@ -152,12 +152,16 @@ impl Outbox {
     }
 
     /// Counts the recipients of a message that can be sent.
-    fn count(&self, account: AccountId, envelope: &Envelope) -> Result<(), SubmitError> {
+    fn count<'a>(
+        &self,
+        account: AccountId,
+        recipients: impl Iterator<Item = &'a str>,
+    ) -> Result<(), SubmitError> {
         let Some((most, allowance)) = &self.allowance else {
             return Ok(());
         };
         // Whoever is named twice is one, as by SMTP.
-        let named: HashSet<&str> = envelope.rcpt_to.iter().map(|it| &*it.email).collect();
+        let named: HashSet<&str> = recipients.collect();
         let count = u32::try_from(named.len()).unwrap_or(u32::MAX);
         match () {
             () if count > *most => Err(SubmitError::TooManyRecipients(*most as usize)),

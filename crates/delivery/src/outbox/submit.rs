@@ -73,7 +73,8 @@ impl Outbox {
     ) -> Result<Sending, SubmitError> {
         let account = new.submitter.account;
         let hold_until = self.delivery.check_sending(&new, now)?;
-        self.count(account, &new.envelope)?;
+        let named = new.envelope.rcpt_to.iter();
+        self.count(account, named.map(|stop| &*stop.email))?;
         let id = OriginId::new(now, entropy);
         // Whoever looks for what is due leaves it to this call.
         let Some(claim) = self.delivery.under_way.claim(id) else {

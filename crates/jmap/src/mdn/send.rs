@@ -195,14 +195,13 @@ fn unmark(cx: &Context<'_>, account: AccountId, message: MessageId) -> Result<()
     Ok(cx.verbs.mailboxes.update(account, &update, cx.now)?)
 }
 
-/// The errors that RFC 9007 2.1 names.
+/// The errors that RFC 9007 2.1 names; of how many may be written to it says nothing.
 fn not_sent(error: SubmitError) -> SetError {
     let text = error.to_string();
     match error {
-        SubmitError::NoRecipients
-        | SubmitError::TooManyRecipients(_)
-        | SubmitError::TooOften
-        | SubmitError::InvalidRecipients(_) => SetError::new("notFound", text),
+        SubmitError::NoRecipients | SubmitError::InvalidRecipients(_) => {
+            SetError::new("notFound", text)
+        }
         SubmitError::ForbiddenMailFrom => SetError::new("forbiddenFrom", text),
         SubmitError::Delivery(DeliveryError::Refused(_) | DeliveryError::Limit(_)) => {
             SetError::new("forbidden", text)
