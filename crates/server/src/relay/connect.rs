@@ -19,7 +19,7 @@ use tokio_rustls::client::TlsStream;
 use super::RelayError;
 use super::dialogue::Unsent;
 use super::names::{Missing, Names};
-use super::traffic::{Session, Traffic};
+use super::traffic::{Bound, Closed, Session, Traffic};
 use crate::config::{HostPort, Relay, RelayTls};
 use crate::net::{self, Reach};
 
@@ -33,8 +33,8 @@ pub(super) struct Way {
     pub(super) reach: Reach,
     /// The DNS named it, and is asked for its addresses.
     pub(super) is_of_dns: bool,
-    /// It is one of many: its sessions are bounded.
-    pub(super) is_limited: bool,
+    /// How its sessions are bounded.
+    pub(super) bound: Bound,
 }
 
 /// Makes connections.
@@ -81,7 +81,7 @@ impl Connector {
         if addresses.is_empty() {
             return Err(Unsent::Inside);
         }
-        let mut sessions = match traffic.choose(&addresses, way.is_limited, MAX_ADDRESSES) {
+        let mut sessions = match traffic.choose(&addresses, way.bound, MAX_ADDRESSES) {
             Ok(sessions) => sessions,
             Err(closed) => return Err(Unsent::Waits(addresses, closed)),
         };
@@ -92,8 +92,11 @@ impl Connector {
                 let peer = stream.peer_addr()?;
                 let at = chosen.iter().position(|address| *address == peer);
                 // There is one for each that was chosen; `0.0.0.0` answers by another name.
-                let session = sessions.swap_remove(at.unwrap_or(0));
-                Ok((stream, session))
+                let mut session = sessions.swap_remove(at.unwrap_or(0));
+                match way.bound != Bound::Network || session.settle() {
+                    true => Ok((stream, session)),
+                    false => Err(Unsent::Waits(addresses, Closed::Busy)),
+                }
             }
             Err(error) => {
                 if error.kind() == io::ErrorKind::TimedOut {

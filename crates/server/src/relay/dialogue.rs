@@ -31,6 +31,10 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How long the answer to QUIT is waited for.
 const QUIT: Duration = Duration::from_secs(5);
 
+/// How long a host may take to be ready for a message where no further attempt may begin meanwhile, and how
+/// long it goes on from there until that is asked again.
+const HURRY: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(5));
+
 /// Why a message was not even begun.
 pub(super) enum Unsent {
     Io(io::Error),
@@ -75,6 +79,9 @@ impl Dialogue {
         let connect = shared.connector.connect(route, way, &shared.traffic);
         let (stream, session) = patience.wait(connect).await??;
         let mut line = Line::over(Wire::Plain(stream), Some(session));
+        // All that comes before a message, and not each reply by itself.
+        let time = Duration::from_secs(shared.client.reply_timeout_secs);
+        line.set_up = Some(SetUp::of(time));
         let mut client = Client::new(Arc::clone(&shared.client), policy, None, clock::now());
         loop {
             match client.step(clock::now()) {
@@ -84,7 +91,10 @@ impl Dialogue {
                     let secure = line.secure(shared, route, &mut client);
                     line = patience.wait(secure).await??;
                 }
-                ClientStep::Idle => return Ok(Self { client, line }),
+                ClientStep::Idle => {
+                    line.set_up = None;
+                    return Ok(Self { client, line });
+                }
                 // Nothing was sent that could be told of.
                 ClientStep::Sent(_) => return Err(Unsent::Ended(End::Protocol)),
                 ClientStep::Close(end) => return Err(Unsent::Ended(end)),
@@ -174,6 +184,24 @@ impl Wire {
     }
 }
 
+/// Until when a host is to be ready for a message.
+#[derive(Clone, Copy)]
+struct SetUp {
+    until: Instant,
+    /// When it is left, if others wait for its place.
+    hurry: Instant,
+}
+
+impl SetUp {
+    fn of(time: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            until: now + time,
+            hurry: now + HURRY.0,
+        }
+    }
+}
+
 /// A connection, and what is on its way out.
 struct Line {
     wire: Wire,
@@ -185,6 +213,7 @@ struct Line {
     is_flushed: bool,
     /// When the server last took something.
     taken: Instant,
+    set_up: Option<SetUp>,
     /// Nothing can be written any more; until when is read on.
     broken: Option<Instant>,
     buffer: Vec<u8>,
@@ -196,6 +225,8 @@ enum Event {
     Written(io::Result<usize>),
     /// The server fell silent.
     TimedOut,
+    /// It is slow, and others may wait for its place.
+    Slow,
     /// The time of the attempt is over.
     Over,
     Stop,
@@ -210,6 +241,7 @@ impl Line {
             written: 0,
             is_flushed: true,
             taken: Instant::now(),
+            set_up: None,
             broken: None,
             buffer: vec![0; 4_096],
         }
@@ -239,7 +271,12 @@ impl Line {
             Event::TimedOut | Event::Over if self.broken.is_some() => client.connection_lost(),
             // Whether it would have answered is not known.
             Event::Over => client.timed_out(),
-            Event::TimedOut => {
+            Event::Slow if !self.is_crowded() => {
+                if let Some(set_up) = &mut self.set_up {
+                    set_up.hurry = Instant::now() + HURRY.1;
+                }
+            }
+            Event::TimedOut | Event::Slow => {
                 // It did not answer in time.
                 if let Some(session) = &self.session {
                     session.note_away();
@@ -270,6 +307,11 @@ impl Line {
         }
     }
 
+    /// Whether others may wait for the place of this session.
+    fn is_crowded(&self) -> bool {
+        self.session.as_ref().is_some_and(Session::is_crowded)
+    }
+
     fn is_out(&self) -> bool {
         self.written >= self.output.len()
     }
@@ -287,8 +329,11 @@ impl Line {
         let writes = self.broken.is_none() && !(self.is_out() && self.is_flushed);
         let deadline = Instant::now() + clock::until(client.deadline());
         let stall = writes.then(|| self.taken + WRITE_STALL);
-        let until = [Some(deadline), stall, self.broken].into_iter().flatten();
+        let set_up = self.set_up;
+        let ready = set_up.map(|set_up| set_up.until);
+        let until = [stall, self.broken, ready].into_iter().flatten();
         let silent = until.fold(deadline, Instant::min);
+        let slow = set_up.map_or(silent, |set_up| set_up.hurry);
         let over = patience.until();
         let rest = self.output.get(self.written..).unwrap_or_default();
         let (mut reader, mut writer) = split(self.wire.duplex());
@@ -299,6 +344,7 @@ impl Line {
             () = patience.stop() => Event::Stop,
             () = sleep_until(over) => Event::Over,
             () = sleep_until(silent) => Event::TimedOut,
+            () = sleep_until(slow), if set_up.is_some() => Event::Slow,
             written = push(&mut writer, rest), if writes => Event::Written(written),
         }
     }
@@ -325,7 +371,11 @@ impl Line {
                     sni: Some(route.host.clone()),
                 };
                 client.tls_started(facts, clock::now());
-                Ok(Self::over(Wire::Tls(Box::new(stream)), self.session))
+                let wire = Wire::Tls(Box::new(stream));
+                Ok(Self {
+                    set_up: self.set_up,
+                    ..Self::over(wire, self.session)
+                })
             }
             Err(error) => {
                 tracing::debug!(host = %route.host, %error, "outgoing TLS handshake failed");
@@ -343,5 +393,56 @@ async fn push(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Resul
     match writer.write(bytes).await? {
         0 => Err(io::ErrorKind::WriteZero.into()),
         n => Ok(n),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tern_smtp::client::ClientSettings;
+
+    use super::super::route::Destination;
+    use super::super::traffic::{Bound, Load, Party, Traffic};
+    use super::*;
+
+    /// After how long a host is left that accepts and says nothing, where so many attempts may be under
+    /// way and one is; and whether it is left alone then.
+    async fn left_after(attempts: usize) -> (Duration, bool) {
+        let host = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let host = host.expect("a port");
+        let address = host.local_addr().expect("an address");
+        let traffic = Arc::new(Traffic::new(attempts, 1));
+        let load = Load {
+            id: tern_queue::QueueId([1; 16]),
+            party: Party::Nobody,
+        };
+        let to = Destination {
+            name: "slow.test".to_owned(),
+            is_of_all: false,
+        };
+        let _pass = traffic.admit(&load, &to, false).expect("admitted");
+        let chosen = traffic.choose(&[address], Bound::Address, 1);
+        let session = chosen.expect("open").remove(0);
+        let stream = TcpStream::connect(address).await.expect("connected");
+        let mut line = Line::over(Wire::Plain(stream), Some(session));
+        line.set_up = Some(SetUp::of(Duration::from_secs(200)));
+        let settings = Arc::new(ClientSettings::default());
+        let mut client = Client::new(settings, TlsPolicy::Never, None, clock::now());
+        let (_stop, stopped) = tokio::sync::watch::channel(false);
+        let mut patience = Patience::new(Duration::from_secs(1_800), stopped);
+        let since = Instant::now();
+        while client.step(clock::now()) != ClientStep::Close(End::TimedOut) {
+            let exchanged = line.exchange(&mut client, &mut patience).await;
+            assert!(exchanged.is_ok(), "nothing else ends it");
+        }
+        drop(line);
+        (since.elapsed(), traffic.choose(&[address], Bound::Address, 1).is_err())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_slow_to_be_ready_is_left_and_sooner_where_others_wait() {
+        let (alone, is_away) = left_after(2).await;
+        assert_eq!((alone.as_secs(), is_away), (200, true));
+        let (crowded, is_away) = left_after(1).await;
+        assert_eq!((crowded.as_secs(), is_away), (60, true));
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tern_queue::Item;
 
 use super::route::{Destination, Routes};
-use super::traffic::{Pass, Traffic};
+use super::traffic::{Load, Pass, Traffic};
 
 /// How many items that are of no use are looked at behind the last that was, once no further attempt may
 /// begin: the recipients of one message mostly stand beside each other.
@@ -84,7 +84,7 @@ impl<'a> Look<'a> {
     }
 
     fn begins(&mut self, item: Item, to: Destination, owes_word: bool) -> bool {
-        let pass = self.traffic.admit(item.id, &to, owes_word);
+        let pass = self.traffic.admit(&Load::of(&item), &to, owes_word);
         let group = pass.map(|pass| Group {
             most: item.most_together(self.most),
             first: item,

@@ -8,7 +8,7 @@ use super::connect::Way;
 use super::dialogue::{Dialogue, Unsent};
 use super::patience::{Over, Patience};
 use super::route::Route;
-use super::traffic::Closed;
+use super::traffic::{Bound, Closed};
 use super::words::{of_end, unsaid};
 use crate::clock::{self, OsEntropy};
 use crate::config::{HostPort, RelayTls};
@@ -31,7 +31,10 @@ pub(super) async fn hosts(
             let way = Way {
                 reach: Reach::Anywhere,
                 is_of_dns: false,
-                is_limited: !is_of_all,
+                bound: match is_of_all {
+                    true => Bound::None,
+                    false => Bound::Address,
+                },
             };
             Ok((vec![host], way))
         }
@@ -39,7 +42,7 @@ pub(super) async fn hosts(
             let way = Way {
                 reach: shared.reach,
                 is_of_dns: true,
-                is_limited: true,
+                bound: Bound::Network,
             };
             Ok((hosts, way))
         }

@@ -106,7 +106,7 @@ impl<'a> Sending<'a> {
             let destination = shared.routes.destination(domain).name;
             let addresses = std::mem::take(&mut asked.addresses);
             let traffic = &shared.traffic;
-            traffic.wait_for(&destination, addresses, way.is_limited);
+            traffic.wait_for(&destination, addresses, way.bound);
         }
         let none = || Outcome::Temporary(unsaid(format!("no host for {domain}"), None));
         asked.all().unwrap_or_else(none)

@@ -1,9 +1,10 @@
 //! What is under way, and what rests: so that a destination that is slow or away, or an item that
 //! can't be taken, keeps back nobody else's mail.
 //!
-//! Invariant: no more than so many attempts are under way at all, fewer to one destination, and fewer
-//! sessions with one address, those that are being connected included; an item is in one attempt at
-//! most; what is counted ends with the guard that stands for it. An address that fell silent is left
+//! Invariant: no more than so many attempts are under way at all, fewer to one destination or of one
+//! account, half of them with a null sender, which anybody can bring about; no more sessions than that with
+//! one network, and fewer with one address, those that are being connected included; an item is in one
+//! attempt at most; what is counted ends with the guard that stands for it. An address that fell silent is left
 //! alone for a while. What is for addresses that are all full or left alone waits without an attempt
 //! from then on when one has found that out.
 
@@ -12,11 +13,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tern_queue::QueueId;
+use tern_base::AccountId;
+use tern_queue::{Item, QueueId};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::route::Destination;
+use crate::net::Network;
 
 /// How long an address is left alone that did not answer in time.
 const AWAY: Duration = Duration::from_secs(60);
@@ -38,17 +41,59 @@ struct State {
     attempts: usize,
     under_way: HashSet<QueueId>,
     destinations: HashMap<String, usize>,
+    parties: HashMap<Party, usize>,
     sessions: HashMap<SocketAddr, usize>,
+    /// Sessions that are had.
+    networks: HashMap<Network, usize>,
     away: HashMap<SocketAddr, Instant>,
     resting: HashMap<QueueId, (Instant, Duration)>,
     /// Where mail for a destination goes, of those where it could not be connected to.
     waited_for: HashMap<String, Addresses>,
 }
 
-/// Addresses that a destination's mail goes to, and whether their sessions are bounded.
+/// Who brings an attempt about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Party {
+    /// Whoever writes to this server: what has a null sender answers or reports.
+    Anybody,
+    Account(AccountId),
+    /// Nobody in particular: there is no bound.
+    Nobody,
+}
+
+/// What an attempt takes, by its first item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Load {
+    pub(super) id: QueueId,
+    pub(super) party: Party,
+}
+
+impl Load {
+    pub(super) fn of(item: &Item) -> Self {
+        let party = match (&item.mail_from, item.account) {
+            (None, _) => Party::Anybody,
+            (Some(_), Some(account)) => Party::Account(account),
+            (Some(_), None) => Party::Nobody,
+        };
+        Self { id: item.id, party }
+    }
+}
+
+/// How the sessions with an address are bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// By nothing: all mail goes there.
+    None,
+    /// With each address: the configuration names it.
+    Address,
+    /// With each address, and with its network: others name it, and may have as many as they like.
+    Network,
+}
+
+/// Addresses that a destination's mail goes to.
 struct Addresses {
     all: Vec<SocketAddr>,
-    is_limited: bool,
+    bound: Bound,
 }
 
 /// Why no address may be connected to now.
@@ -95,18 +140,22 @@ impl Traffic {
     /// asked, since something is to be told of it.
     pub(super) fn admit(
         self: &Arc<Self>,
-        id: QueueId,
+        load: &Load,
         to: &Destination,
         owes_word: bool,
     ) -> Option<Pass> {
         let bounded = (!to.is_of_all).then_some(&*to.name);
         let mut state = self.state();
-        if state.attempts >= self.total || !state.is_free(id) {
+        if state.attempts >= self.total || !state.is_free(load.id) {
+            return None;
+        }
+        let of_party = state.parties.get(&load.party).copied().unwrap_or(0);
+        if of_party >= self.share(load.party) {
             return None;
         }
         let place = match state.waited_for.get(&to.name) {
             None => None,
-            Some(known) => match state.open_of(known, self.each) {
+            Some(known) => match state.open_of(known, self) {
                 None if !owes_word => return None,
                 place => place,
             },
@@ -122,23 +171,38 @@ impl Traffic {
             *attempts += 1;
         }
         state.attempts += 1;
-        state.under_way.insert(id);
+        *state.parties.entry(load.party).or_default() += 1;
+        state.under_way.insert(load.id);
         let place = place.map(|address| self.count(&mut state, address));
         Some(Pass {
             traffic: Arc::clone(self),
-            takes_others: !state.resting.contains_key(&id),
-            ids: vec![id],
+            takes_others: !state.resting.contains_key(&load.id),
+            ids: vec![load.id],
+            party: load.party,
             bounded: bounded.map(str::to_owned),
             place,
         })
     }
 
+    /// Most attempts that one party has under way: something is left to others.
+    fn share(&self, party: Party) -> usize {
+        match party {
+            Party::Anybody => self.half(),
+            Party::Account(_) => (self.total * 3).div_ceil(4),
+            Party::Nobody => self.total,
+        }
+    }
+
+    fn half(&self) -> usize {
+        self.total.div_ceil(2)
+    }
+
     /// Which of these may be connected to, so many at most: a session is counted with each, until it is
-    /// let go. `is_limited`: no more than so many with one address.
+    /// let go.
     pub(super) fn choose(
         self: &Arc<Self>,
         addresses: &[SocketAddr],
-        is_limited: bool,
+        bound: Bound,
         most: usize,
     ) -> Result<Vec<Session>, Closed> {
         let mut state = self.state();
@@ -146,7 +210,7 @@ impl Traffic {
         state.away.retain(|_, until| *until > now);
         let (mut chosen, mut closed) = (Vec::new(), Closed::Away);
         for address in addresses {
-            if state.is_open(*address, is_limited, self.each) {
+            if state.is_open(*address, bound, self) {
                 chosen.push(*address);
             } else if !state.away.contains_key(address) {
                 closed = Closed::Busy;
@@ -161,7 +225,7 @@ impl Traffic {
     }
 
     /// What goes to this destination waits for one of these.
-    pub(super) fn wait_for(&self, destination: &str, addresses: Vec<SocketAddr>, is_limited: bool) {
+    pub(super) fn wait_for(&self, destination: &str, addresses: Vec<SocketAddr>, bound: Bound) {
         let mut state = self.state();
         let state = &mut *state;
         let (sessions, away) = (&state.sessions, &state.away);
@@ -172,7 +236,7 @@ impl Traffic {
             .retain(|_, known| known.all.iter().any(is_used));
         let known = Addresses {
             all: addresses,
-            is_limited,
+            bound,
         };
         state.waited_for.insert(destination.to_owned(), known);
     }
@@ -189,6 +253,7 @@ impl Traffic {
         Session {
             traffic: Arc::clone(self),
             address,
+            network: None,
         }
     }
 }
@@ -201,16 +266,22 @@ impl State {
     }
 
     /// Whether a session with an address may begin.
-    fn is_open(&self, address: SocketAddr, is_limited: bool, each: usize) -> bool {
+    fn is_open(&self, address: SocketAddr, bound: Bound, most: &Traffic) -> bool {
         let is_away = |until: &Instant| *until > Instant::now();
         let sessions = self.sessions.get(&address).copied().unwrap_or(0);
-        let is_full = is_limited && sessions >= each;
+        let network = Network::wide(address.ip());
+        let of_network = self.networks.get(&network).copied().unwrap_or(0);
+        let is_full = match bound {
+            Bound::None => false,
+            Bound::Address => sessions >= most.each,
+            Bound::Network => sessions >= most.each || of_network >= most.half(),
+        };
         !(is_full || self.away.get(&address).is_some_and(is_away))
     }
 
-    fn open_of(&self, known: &Addresses, each: usize) -> Option<SocketAddr> {
+    fn open_of(&self, known: &Addresses, most: &Traffic) -> Option<SocketAddr> {
         let mut all = known.all.iter().copied();
-        all.find(|address| self.is_open(*address, known.is_limited, each))
+        all.find(|address| self.is_open(*address, known.bound, most))
     }
 }
 
@@ -230,6 +301,7 @@ pub(super) struct Pass {
     /// What could not be taken before goes alone, so that it keeps back nothing else.
     takes_others: bool,
     ids: Vec<QueueId>,
+    party: Party,
     bounded: Option<String>,
     /// A session that is kept free for it where others wait for one as well.
     place: Option<Session>,
@@ -285,6 +357,7 @@ impl Drop for Pass {
             state.under_way.remove(id);
         }
         state.attempts = state.attempts.saturating_sub(1);
+        one_less(&mut state.parties, &self.party);
         if let Some(destination) = &self.bounded {
             one_less(&mut state.destinations, destination);
         }
@@ -297,11 +370,32 @@ impl Drop for Pass {
 pub(super) struct Session {
     traffic: Arc<Traffic>,
     address: SocketAddr,
+    /// Its network, where it counts with that.
+    network: Option<Network>,
 }
 
 impl Session {
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// It is had, and counts with its network; unless that has as many sessions as it may have, by those
+    /// that were had first.
+    pub(super) fn settle(&mut self) -> bool {
+        let network = Network::wide(self.address.ip());
+        let mut state = self.traffic.state();
+        let sessions = state.networks.entry(network).or_default();
+        let has_room = *sessions < self.traffic.half();
+        if has_room {
+            *sessions += 1;
+            self.network = Some(network);
+        }
+        has_room
+    }
+
+    /// Whether no further attempt may begin: whoever is slow keeps others waiting.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.traffic.room() == 0
     }
 
     /// The other end fell silent.
@@ -312,7 +406,11 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        one_less(&mut self.traffic.state().sessions, &self.address);
+        let mut state = self.traffic.state();
+        one_less(&mut state.sessions, &self.address);
+        if let Some(network) = &self.network {
+            one_less(&mut state.networks, network);
+        }
     }
 }
 
@@ -324,6 +422,13 @@ mod tests {
 
     fn id(n: u8) -> QueueId {
         QueueId([n; 16])
+    }
+
+    fn load(n: u8) -> Load {
+        Load {
+            id: id(n),
+            party: Party::Nobody,
+        }
     }
 
     fn to(name: &str) -> Destination {
@@ -348,22 +453,22 @@ mod tests {
     fn one_domain_leaves_room_for_others() {
         let traffic = Arc::new(Traffic::new(3, 2));
         let slow: Vec<Pass> = (1..=9)
-            .filter_map(|n| traffic.admit(id(n), &to("slow.test"), false))
+            .filter_map(|n| traffic.admit(&load(n), &to("slow.test"), false))
             .collect();
         let ids: Vec<_> = slow.iter().flat_map(Pass::ids).copied().collect();
         assert_eq!(ids, [id(1), id(2)]);
         assert_eq!(traffic.room(), 1);
         assert!(
-            traffic.admit(id(1), &to("other.test"), false).is_none(),
+            traffic.admit(&load(1), &to("other.test"), false).is_none(),
             "under way"
         );
-        let other = traffic.admit(id(10), &to("other.test"), false);
+        let other = traffic.admit(&load(10), &to("other.test"), false);
         assert!(other.is_some());
         drop(slow);
         assert_eq!(traffic.room(), 2);
         // What goes by the route of all is bounded by nothing but the whole.
         let all: Vec<Pass> = (20..29)
-            .filter_map(|n| traffic.admit(id(n), &of_all(), false))
+            .filter_map(|n| traffic.admit(&load(n), &of_all(), false))
             .collect();
         assert_eq!((all.len(), traffic.room()), (2, 0));
         drop((all, other));
@@ -373,11 +478,11 @@ mod tests {
     #[test]
     fn what_could_not_be_taken_rests_and_is_forgotten_once_it_is() {
         let traffic = Arc::new(Traffic::new(3, 2));
-        let pass = traffic.admit(ONE, &of_all(), false).expect("admitted");
+        let pass = traffic.admit(&load(1), &of_all(), false).expect("admitted");
         pass.rest();
         drop(pass);
-        assert!(traffic.admit(ONE, &of_all(), false).is_none());
-        assert!(traffic.admit(id(2), &of_all(), false).is_some());
+        assert!(traffic.admit(&load(1), &of_all(), false).is_none());
+        assert!(traffic.admit(&load(2), &of_all(), false).is_some());
         let rested = |traffic: &Traffic| traffic.state().resting[&ONE].1;
         assert_eq!(rested(&traffic), REST.0);
         traffic
@@ -385,33 +490,33 @@ mod tests {
             .resting
             .insert(ONE, (Instant::now(), REST.0));
         let again = traffic
-            .admit(ONE, &of_all(), false)
+            .admit(&load(1), &of_all(), false)
             .expect("its time has come");
         again.rest();
         assert_eq!(rested(&traffic), REST.0 * 2);
         again.go();
         drop(again);
-        assert!(traffic.admit(ONE, &of_all(), false).is_some());
+        assert!(traffic.admit(&load(1), &of_all(), false).is_some());
     }
 
     #[test]
     fn an_item_is_in_one_attempt_and_what_rested_goes_alone() {
         let traffic = Arc::new(Traffic::new(3, 2));
-        let mut pass = traffic.admit(ONE, &of_all(), false).expect("admitted");
+        let mut pass = traffic.admit(&load(1), &of_all(), false).expect("admitted");
         assert!(pass.join(id(2)));
         assert!(!pass.join(id(2)), "it is in it");
         assert_eq!(traffic.room(), 2, "one attempt");
-        assert!(traffic.admit(id(2), &of_all(), false).is_none());
+        assert!(traffic.admit(&load(2), &of_all(), false).is_none());
         pass.rest();
         drop(pass);
         assert_eq!(traffic.room(), 3);
-        let mut other = traffic.admit(id(3), &of_all(), false).expect("admitted");
+        let mut other = traffic.admit(&load(3), &of_all(), false).expect("admitted");
         assert!(!other.join(ONE), "it rests");
         let over = (Instant::now(), REST.0);
         traffic.state().resting.insert(ONE, over);
         assert!(!other.join(ONE), "it has rested, and goes alone");
         let mut alone = traffic
-            .admit(ONE, &of_all(), false)
+            .admit(&load(1), &of_all(), false)
             .expect("its time has come");
         assert!(!alone.join(id(4)));
         alone.go();
@@ -419,14 +524,60 @@ mod tests {
         assert!(other.join(ONE), "it was taken");
     }
 
+    #[test]
+    fn what_one_party_brings_about_leaves_room_for_others() {
+        let traffic = Arc::new(Traffic::new(8, 8));
+        let by = |n: u8, party| Load { id: id(n), party };
+        let admitted = |numbers: std::ops::Range<u8>, party| -> Vec<Pass> {
+            let passes = numbers.filter_map(|n| traffic.admit(&by(n, party), &of_all(), false));
+            passes.collect()
+        };
+        let alice = Party::Account(AccountId(1));
+        let answers = admitted(0..9, Party::Anybody);
+        assert_eq!(answers.len(), 4, "half");
+        drop(answers);
+        let first = admitted(0..9, alice);
+        assert_eq!(first.len(), 6, "three quarters");
+        let rest = admitted(20..29, Party::Account(AccountId(2)));
+        assert_eq!((rest.len(), traffic.room()), (2, 0));
+        drop((first, rest));
+        assert!(traffic.state().parties.is_empty());
+        // Where there is one at a time, each has it.
+        let traffic = Arc::new(Traffic::new(1, 1));
+        for party in [Party::Anybody, alice, Party::Nobody] {
+            assert!(traffic.admit(&by(1, party), &of_all(), false).is_some());
+        }
+    }
+
+    #[test]
+    fn a_network_has_half_of_the_sessions_whatever_addresses_it_has() {
+        let traffic = Arc::new(Traffic::new(4, 3));
+        let session = |n: u16| {
+            let address = SocketAddr::from(([0x2001, 0xdb8, 7, n, 0, 0, 0, 1], 25));
+            let chosen = traffic.choose(&[address], Bound::Network, 1);
+            chosen.map(|mut chosen| chosen.remove(0))
+        };
+        // Three connect at once: two have their session.
+        let mut all: Vec<Session> = (1..4).filter_map(|n| session(n).ok()).collect();
+        let settled: Vec<bool> = all.iter_mut().map(Session::settle).collect();
+        assert_eq!(settled, [true, true, false]);
+        all.pop();
+        assert_eq!(session(4).map(drop), Err(Closed::Busy));
+        assert!(chosen(&traffic, Bound::Network).is_ok(), "of another network");
+        all.pop();
+        assert!(session(4).is_ok());
+        drop(all);
+        assert!(traffic.state().networks.is_empty());
+    }
+
     /// Which are chosen; the sessions are let go.
-    fn chosen(traffic: &Arc<Traffic>, is_limited: bool) -> Result<Vec<SocketAddr>, Closed> {
-        let chosen = traffic.choose(&addresses(), is_limited, 8)?;
+    fn chosen(traffic: &Arc<Traffic>, bound: Bound) -> Result<Vec<SocketAddr>, Closed> {
+        let chosen = traffic.choose(&addresses(), bound, 8)?;
         Ok(chosen.iter().map(Session::address).collect())
     }
 
     fn begin(traffic: &Arc<Traffic>, address: SocketAddr) -> Session {
-        let chosen = traffic.choose(&[address], false, 1);
+        let chosen = traffic.choose(&[address], Bound::None, 1);
         chosen.expect("open").remove(0)
     }
 
@@ -435,17 +586,17 @@ mod tests {
         let traffic = Arc::new(Traffic::new(9, 1));
         let [first, second] = addresses();
         let both = Ok(vec![first, second]);
-        assert_eq!(chosen(&traffic, true), both);
+        assert_eq!(chosen(&traffic, Bound::Address), both);
         let session = begin(&traffic, first);
-        assert_eq!(chosen(&traffic, true), Ok(vec![second]));
-        assert_eq!(chosen(&traffic, false), both);
+        assert_eq!(chosen(&traffic, Bound::Address), Ok(vec![second]));
+        assert_eq!(chosen(&traffic, Bound::None), both);
         let other = begin(&traffic, second);
-        assert_eq!(chosen(&traffic, true), Err(Closed::Busy));
+        assert_eq!(chosen(&traffic, Bound::Address), Err(Closed::Busy));
         other.note_away();
         drop((session, other));
-        assert_eq!(chosen(&traffic, true), Ok(vec![first]));
+        assert_eq!(chosen(&traffic, Bound::Address), Ok(vec![first]));
         traffic.note_away(&[first]);
-        assert_eq!(chosen(&traffic, false), Err(Closed::Away));
+        assert_eq!(chosen(&traffic, Bound::None), Err(Closed::Away));
     }
 
     #[test]
@@ -453,15 +604,15 @@ mod tests {
         let traffic = Arc::new(Traffic::new(9, 2));
         let only = [addresses()[0]];
         let connecting: Vec<_> = (0..9)
-            .filter_map(|_| traffic.choose(&only, true, 8).ok())
+            .filter_map(|_| traffic.choose(&only, Bound::Address, 8).ok())
             .collect();
         assert_eq!(connecting.len(), 2, "of nine that come at once");
         assert_eq!(
-            traffic.choose(&addresses(), true, 1).map(|it| it.len()),
+            traffic.choose(&addresses(), Bound::Address, 1).map(|it| it.len()),
             Ok(1)
         );
         drop(connecting);
-        assert!(traffic.choose(&only, true, 8).is_ok());
+        assert!(traffic.choose(&only, Bound::Address, 8).is_ok());
     }
 
     #[test]
@@ -470,9 +621,9 @@ mod tests {
         let [first, second] = addresses();
         let (one, two) = (begin(&traffic, first), begin(&traffic, second));
         for domain in ["a.test", "b.test"] {
-            traffic.wait_for(domain, addresses().into(), true);
+            traffic.wait_for(domain, addresses().into(), Bound::Address);
         }
-        let admit = |n, domain, owes_word| traffic.admit(id(n), &to(domain), owes_word);
+        let admit = |n, domain, owes_word| traffic.admit(&load(n), &to(domain), owes_word);
         assert!(admit(1, "a.test", false).is_none());
         assert!(admit(2, "b.test", false).is_none());
         assert!(admit(3, "c.test", false).is_some(), "it waits for nobody");
@@ -492,7 +643,7 @@ mod tests {
         drop((session, two));
         assert!(admit(2, "b.test", false).is_some());
         // Nothing is kept of those that nobody waits for.
-        traffic.wait_for("d.test", vec![first], true);
+        traffic.wait_for("d.test", vec![first], Bound::Address);
         assert_eq!(traffic.state().waited_for.len(), 1);
     }
 
@@ -500,9 +651,9 @@ mod tests {
     fn what_falls_silent_is_waited_for_by_those_without_a_bound_as_well() {
         let traffic = Arc::new(Traffic::new(9, 1));
         traffic.note_away(&addresses());
-        traffic.wait_for("all", addresses().into(), false);
-        assert!(traffic.admit(ONE, &of_all(), false).is_none());
+        traffic.wait_for("all", addresses().into(), Bound::None);
+        assert!(traffic.admit(&load(1), &of_all(), false).is_none());
         traffic.state().away.remove(&addresses()[0]);
-        assert!(traffic.admit(ONE, &of_all(), false).is_some());
+        assert!(traffic.admit(&load(1), &of_all(), false).is_some());
     }
 }
