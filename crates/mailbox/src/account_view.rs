@@ -350,32 +350,41 @@ fn each_row(
 impl Mailboxes {
     /// What an account holds now.
     pub fn account_view(&self, account: AccountId) -> Result<Arc<AccountView>, MailboxError> {
-        let snapshot = self.engine.snapshot()?;
+        self.account_view_at(&*self.engine.snapshot()?, account)
+    }
+
+    /// What it held at that moment, or holds since.
+    fn account_view_at(
+        &self,
+        snapshot: &dyn Read,
+        account: AccountId,
+    ) -> Result<Arc<AccountView>, MailboxError> {
         let head = snapshot
             .get(&tables::account(account))?
             .ok_or(MailboxError::NoAccount)?;
         let head = AccountHead::decode(&head)?;
         let modseq = head.modseq;
         let view = match self.account_views.get(&account) {
-            Some(cached) if cached.modseq == modseq => return Ok(cached),
-            Some(cached) if cached.modseq < head.log_from => {
-                AccountView::load(&*snapshot, account, modseq)?
+            // Somebody else's snapshot may be newer than this one, and so is what they made of it.
+            Some(cached) if cached.modseq >= modseq => return Ok(cached),
+            Some(cached) if cached.modseq >= head.log_from => {
+                cached.advance(snapshot, account, modseq)?
             }
-            Some(cached) if cached.modseq < modseq => {
-                cached.advance(&*snapshot, account, modseq)?
-            }
-            // Another thread's snapshot was newer: its view stays the cached one.
-            Some(_) => return Ok(Arc::new(AccountView::load(&*snapshot, account, modseq)?)),
-            None => AccountView::load(&*snapshot, account, modseq)?,
+            _ => AccountView::load(snapshot, account, modseq)?,
         };
         let view = Arc::new(view);
-        self.account_views.insert(account, Arc::clone(&view));
+        let held = self.account_views.peek(&account);
+        if held.is_none_or(|held| held.modseq <= modseq) {
+            self.account_views.insert(account, Arc::clone(&view));
+        }
         Ok(view)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tern_store::Engine;
+
     use super::*;
 
     fn one(id: u64) -> Held {
@@ -426,6 +435,19 @@ mod tests {
         assert_eq!(whole.weight(), view.weight());
         assert_eq!(view.get(MessageId(5)), None);
         assert!(view.chunks.iter().all(|chunk| !chunk.is_empty()));
+    }
+
+    #[test]
+    fn who_looks_from_a_moment_ago_takes_the_view_that_is_newer() {
+        let (engine, mailboxes) = crate::testing::bob(3);
+        let bob = crate::testing::BOB;
+        let ago = engine.snapshot().unwrap();
+        mailboxes.account_view(bob).unwrap();
+        crate::testing::append(&mailboxes, 4);
+        let newest = mailboxes.account_view(bob).unwrap();
+        let seen = mailboxes.account_view_at(&*ago, bob).unwrap();
+        assert!(Arc::ptr_eq(&seen, &newest));
+        assert_eq!(newest.len(), 4);
     }
 
     #[test]

@@ -357,38 +357,13 @@ fn neighbours(account: AccountId, ids: &[MessageId]) -> Option<KeyRange> {
 
 #[cfg(test)]
 mod tests {
-    use tern_base::OriginId;
-    use tern_store::MemEngine;
-
     use super::*;
-    use crate::{AppendRequest, Flags, Hooks, INBOX, NoListener};
-
-    const BOB: AccountId = AccountId(1);
-    const NOW: tern_base::Timestamp = tern_base::Timestamp(1_700_000_000_000);
-
-    fn mailboxes(messages: usize) -> Mailboxes {
-        let engine = Arc::new(MemEngine::new());
-        let mailboxes =
-            Mailboxes::open(engine, [1; 32], Arc::new(NoListener), Hooks::none()).unwrap();
-        mailboxes.create_account(BOB, 0, &[], NOW).unwrap();
-        for number in 0..messages {
-            let request = AppendRequest {
-                account: BOB,
-                mailbox: INBOX,
-                content: format!("Subject: {number}\r\n\r\n").into_bytes(),
-                flags: Flags::empty(),
-                received: None,
-                origin: OriginId([1; 16]),
-                by: crate::Viewer::default().into(),
-            };
-            mailboxes.append(request, NOW).unwrap();
-        }
-        mailboxes
-    }
+    use crate::INBOX;
+    use crate::testing::{BOB, bob};
 
     #[test]
     fn neighbours_are_found_as_one_by_one() {
-        let mailboxes = mailboxes(40);
+        let (_, mailboxes) = bob(40);
         let known: Vec<MessageId> = mailboxes
             .view(BOB, INBOX)
             .unwrap()
@@ -423,7 +398,7 @@ mod tests {
 
     #[test]
     fn structures_come_from_the_store_once_and_in_order() {
-        let mailboxes = mailboxes(40);
+        let (_, mailboxes) = bob(40);
         let known: Vec<MessageId> = mailboxes
             .view(BOB, INBOX)
             .unwrap()

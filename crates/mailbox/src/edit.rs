@@ -68,6 +68,11 @@ impl<'t, 'e> Edit<'t, 'e> {
         self.changes.push(change);
     }
 
+    /// How many changes there are by now, which all go into one row.
+    pub(crate) const fn logged(&self) -> usize {
+        self.changes.len()
+    }
+
     pub(crate) fn mailbox(&mut self, mailbox: MailboxId) -> Result<MailboxRow, MailboxError> {
         let row = self.txn.get(&tables::mailbox(self.account, mailbox))?;
         Ok(MailboxRow::decode(&row.ok_or(MailboxError::NoMailbox)?)?)
@@ -400,7 +405,7 @@ impl Mailboxes {
             Ok((done, taken, edit.next_view()))
         })?;
         if let Some(view) = view {
-            self.views.insert((account, mailbox), Arc::new(view));
+            self.keep_view((account, mailbox), view);
         }
         Ok((done, taken))
     }

@@ -3,8 +3,8 @@
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tern_base::{AccountId, BlobId, MailboxId, MessageId};
 use tern_mime::Structure;
 use tern_store::{Engine, Transaction, Verdict, transact};
@@ -100,9 +100,8 @@ impl Mailboxes {
     ) -> Result<Self, MailboxError> {
         let seals = SealSet::load(&*engine)?;
         let wide = Wide::load(&*engine)?;
-        let views = Cache::with_weighter(1_000, limits::VIEW_CACHE_BYTES, ViewWeighter);
-        let account_views =
-            Cache::with_weighter(1_000, limits::ACCOUNT_VIEW_CACHE_BYTES, AccountViewWeighter);
+        let views = in_one_piece(limits::VIEW_CACHE_BYTES, ViewWeighter);
+        let account_views = in_one_piece(limits::ACCOUNT_VIEW_CACHE_BYTES, AccountViewWeighter);
         let structures = Cache::with_weighter(
             limits::STRUCTURE_CACHE_ITEMS,
             limits::STRUCTURE_CACHE_BYTES,
@@ -225,6 +224,31 @@ impl Mailboxes {
     }
 }
 
+/// About how many views are kept: so many that went are remembered, too.
+const VIEWS: usize = 1_000;
+
+/// A cache whose whole budget one thing may take. As a rule it is divided into shards, by the machine's
+/// cores, and what is larger than a shard is never kept: then each step through a large mailbox would read
+/// all of it.
+fn in_one_piece<K, V, W>(bytes: u64, weighter: W) -> Cache<K, V, W>
+where
+    K: Eq + std::hash::Hash,
+    V: Clone,
+    W: Weighter<K, V> + Clone,
+{
+    let mut options = OptionsBuilder::new();
+    let options = options.shards(1).estimated_items_capacity(VIEWS);
+    let options = options.weight_capacity(bytes).build();
+    // It fails where one of the two is not given.
+    let options = options.expect("both capacities are given");
+    Cache::with_options(
+        options,
+        weighter,
+        DefaultHashBuilder::default(),
+        DefaultLifecycle::default(),
+    )
+}
+
 /// How many lanes there are. More accounts than lanes share them.
 const LANES: usize = 4_096;
 
@@ -309,5 +333,26 @@ pub(crate) struct StructureWeighter;
 impl Weighter<BlobId, Arc<Structure>> for StructureWeighter {
     fn weight(&self, _key: &BlobId, structure: &Arc<Structure>) -> u64 {
         structure.row_len() as u64 + 128
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tern_store::MemEngine;
+
+    use super::*;
+    use crate::NoListener;
+
+    #[test]
+    fn a_view_may_be_nearly_as_large_as_the_budget_of_all_on_however_many_cores() {
+        let engine = Arc::new(MemEngine::new());
+        let opened = Mailboxes::open(engine, [1; 32], Arc::new(NoListener), Hooks::none());
+        let mailboxes = opened.unwrap();
+        assert_eq!(mailboxes.views.shard_capacity(), limits::VIEW_CACHE_BYTES);
+        let capacity = mailboxes.account_views.shard_capacity();
+        assert_eq!(capacity, limits::ACCOUNT_VIEW_CACHE_BYTES);
+        assert!(mailboxes.words.shard_capacity() > limits::MAX_WORDS_BYTES as u64);
+        let longest = tern_store::limits::MAX_VALUE as u64 + 128;
+        assert!(mailboxes.structures.shard_capacity() > longest);
     }
 }

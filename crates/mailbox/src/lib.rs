@@ -74,6 +74,8 @@ mod slots;
 mod stand_in;
 mod subscribed;
 mod subscribed_name;
+#[cfg(test)]
+mod testing;
 mod thread;
 mod trim;
 mod update;

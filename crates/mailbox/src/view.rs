@@ -339,25 +339,39 @@ impl Base {
 impl Mailboxes {
     /// What a mailbox holds now.
     pub fn view(&self, account: AccountId, mailbox: MailboxId) -> Result<Arc<View>, MailboxError> {
-        let snapshot = self.engine.snapshot()?;
-        let base = Base::read(&*snapshot, account, mailbox)?;
-        let key = (account, mailbox);
-        if let Some(cached) = self.views.get(&key) {
-            let same_life = cached.uid_validity == base.uid_validity;
-            if same_life && cached.counters.highest_modseq == base.counters.highest_modseq {
+        self.view_at(&*self.engine.snapshot()?, (account, mailbox))
+    }
+
+    /// What it held at that moment, or holds since.
+    fn view_at(
+        &self,
+        snapshot: &dyn Read,
+        (account, mailbox): (AccountId, MailboxId),
+    ) -> Result<Arc<View>, MailboxError> {
+        let base = Base::read(snapshot, account, mailbox)?;
+        let cached = self.views.get(&(account, mailbox));
+        let cached = cached.filter(|cached| cached.uid_validity == base.uid_validity);
+        let view = match cached {
+            // Somebody else's snapshot may be newer than this one, and so is what they made of it.
+            Some(cached) if cached.counters.highest_modseq >= base.counters.highest_modseq => {
                 return Ok(cached);
             }
-            let is_known = cached.modseq >= base.log_from;
-            if same_life && is_known && cached.modseq < base.modseq {
-                let updated = advance(&*snapshot, account, mailbox, &cached, base)?;
-                let view = Arc::new(updated);
-                self.views.insert(key, Arc::clone(&view));
-                return Ok(view);
+            Some(cached) if cached.modseq >= base.log_from => {
+                advance(snapshot, account, mailbox, &cached, base)?
             }
+            _ => View::load(snapshot, account, mailbox, base)?,
+        };
+        Ok(self.keep_view((account, mailbox), view))
+    }
+
+    /// Keeps a view, unless one is there that is newer.
+    pub(crate) fn keep_view(&self, of: (AccountId, MailboxId), view: View) -> Arc<View> {
+        let view = Arc::new(view);
+        let held = self.views.peek(&of);
+        if held.is_none_or(|held| held.modseq <= view.modseq) {
+            self.views.insert(of, Arc::clone(&view));
         }
-        let view = Arc::new(View::load(&*snapshot, account, mailbox, base)?);
-        self.views.insert(key, Arc::clone(&view));
-        Ok(view)
+        view
     }
 
     /// A mailbox's counters alone: cheap, for STATUS and for sessions that wait.
@@ -411,6 +425,8 @@ fn advance(
 
 #[cfg(test)]
 mod tests {
+    use tern_store::Engine;
+
     use super::*;
 
     fn entry(uid: u32, flags: Flags) -> Entry {
@@ -423,6 +439,23 @@ mod tests {
             received: Timestamp(0),
             saved: Timestamp(0),
         }
+    }
+
+    #[test]
+    fn who_looks_from_a_moment_ago_takes_the_view_that_is_newer() {
+        let (engine, mailboxes) = crate::testing::bob(3);
+        let of = (crate::testing::BOB, crate::INBOX);
+        let ago = engine.snapshot().unwrap();
+        mailboxes.view(of.0, of.1).unwrap();
+        crate::testing::append(&mailboxes, 4);
+        let newest = mailboxes.view(of.0, of.1).unwrap();
+        let seen = mailboxes.view_at(&*ago, of).unwrap();
+        assert!(Arc::ptr_eq(&seen, &newest));
+        // Who has read an older one does not put it in the place of what is newer.
+        let base = Base::read(&*ago, of.0, of.1).unwrap();
+        let old = View::load(&*ago, of.0, of.1, base).unwrap();
+        assert_eq!(mailboxes.keep_view(of, old).len(), 3);
+        assert!(Arc::ptr_eq(&mailboxes.view(of.0, of.1).unwrap(), &newest));
     }
 
     /// What the chunks count is what a look at every entry finds.
