@@ -17,6 +17,7 @@ use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, EmailAddress};
 use tern_store::{Engine, Read, StoreError, Transaction, Verdict, transact};
 
+use crate::anew::skipped;
 use crate::error::{DirectoryError, Limit};
 use crate::resolve::is_own;
 use crate::{account, limits, tables};
@@ -331,6 +332,24 @@ fn find(rows: Vec<Row>, id: IdentityId) -> Result<Row, DirectoryError> {
     let mut rows = rows.into_iter();
     rows.find(|row| row.id == id && row.identity.is_some())
         .ok_or(DirectoryError::NotFound("identity"))
+}
+
+/// Goes on far behind every id and number that may have been told; nothing is known of what changed since.
+pub(crate) fn skip_numbers(
+    txn: &mut Transaction<'_>,
+    account: AccountId,
+) -> Result<(), StoreError> {
+    let head = txn.get(&tables::identity_key(account, HEAD))?;
+    let head = head.map(|row| decode_head(&row)).transpose()?;
+    let head = head.unwrap_or_default();
+    let state = skipped(head.state);
+    let head = Head {
+        state,
+        floor: state,
+        next: head.next.saturating_add(limits::SKIPPED_IDENTITIES),
+    };
+    put_head(txn, account, head);
+    Ok(())
 }
 
 /// Removes everything of an account that is removed itself.

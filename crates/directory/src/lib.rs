@@ -18,6 +18,7 @@
 
 pub mod account;
 pub mod alias;
+mod anew;
 pub mod check;
 pub mod credential;
 pub mod delegate;
@@ -47,6 +48,7 @@ pub use alias::{
     Alias, add_alias_in, alias, list_addresses, remove_alias, remove_alias_in, set_alias,
     set_alias_in,
 };
+pub use anew::begin_anew;
 pub use check::check;
 pub use credential::{
     AppPassword, AppSecret, CredentialId, HashedPassword, NewAppPassword, Scope, add_app_password,

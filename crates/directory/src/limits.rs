@@ -4,6 +4,13 @@
 pub const MAX_ALIAS_TARGETS: usize = 100;
 /// Most addresses that an account's mail is sent on to.
 pub const MAX_REDIRECT_TARGETS: usize = 10;
+/// Ids of accounts, and of groups, that are skipped when the store was put back from a backup: more than were
+/// given out since.
+pub const SKIPPED_IDS: u32 = 1 << 20;
+/// Ids of identities of one account that are.
+pub const SKIPPED_IDENTITIES: u32 = 1 << 16;
+/// Numbers of changes that are.
+pub const SKIPPED_CHANGES: u64 = 1 << 32;
 /// Most members of one group.
 pub const MAX_GROUP_MEMBERS: u64 = 250_000;
 /// Most members that one call adds or removes, so that a batch stays within the store's bounds.

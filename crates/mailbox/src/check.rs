@@ -157,13 +157,18 @@ impl Upkeep {
         counted: &BTreeMap<MailboxId, Counters>,
         seen: &mut Seen,
     ) -> Result<(), MailboxError> {
-        let mut mailboxes = BTreeSet::new();
+        let (mut mailboxes, mut validities) = (BTreeSet::new(), BTreeSet::new());
         for (key, value) in self.0.rows(tables::whole_of(tables::MAILBOX, account))? {
             let id = MailboxId(u32::from_be_bytes(
                 *key.last_chunk().ok_or(StoreError::Damaged)?,
             ));
             let row = MailboxRow::decode(&value)?;
             mailboxes.insert(id);
+            if !validities.insert(row.uid_validity) {
+                seen.fault(format!(
+                    "account {account}: mailbox {id} has the UIDVALIDITY of another"
+                ));
+            }
             if id.0 >= head.next_mailbox || row.uid_validity > head.uid_validity {
                 seen.fault(format!(
                     "account {account}: mailbox {id} is ahead of the account"

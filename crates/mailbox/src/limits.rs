@@ -88,6 +88,8 @@ pub const LOGGED_CHANGES: u64 = 250_000;
 pub const SKIPPED_MODSEQS: u64 = 1 << 40;
 /// Ids of messages that it skips.
 pub const SKIPPED_MESSAGES: u64 = 1 << 32;
+/// Numbers of what it is told of its rights that it skips.
+pub const SKIPPED_NOTICES: u64 = 1 << 32;
 /// Ids of mailboxes that it skips.
 pub const SKIPPED_MAILBOXES: u32 = 1 << 14;
 /// Rows of a change log that one transaction forgets. A row has as many changes as one transaction made.

@@ -11,7 +11,7 @@ use crate::clock::{self, OsEntropy};
 use crate::config::Config;
 use crate::parts::{Parts, PartsError, store_directory};
 
-/// Has the mailboxes begin anew where the store is older than what was given out. After a crash in the
+/// Has the directory and the mailboxes begin anew where the store is older than what was given out. After a crash in the
 /// middle the next start does it again.
 pub(crate) fn begin(config: &Config, parts: &Parts) -> Result<(), PartsError> {
     let store = store_directory(&config.server.data_dir);
@@ -38,6 +38,7 @@ pub(crate) fn begin(config: &Config, parts: &Parts) -> Result<(), PartsError> {
     if !is_backup && !is_damaged {
         return Ok(());
     }
+    tern_directory::begin_anew(&*parts.engine)?;
     let accounts = parts.upkeep.begin_anew(now)?;
     if is_backup {
         tern_store_rocksdb::unmark_copy(&store)

@@ -15,6 +15,7 @@ use tern_store::{Range, Read, StoreError, Transaction};
 
 use super::PrincipalId;
 use crate::account::Account;
+use crate::anew::skipped;
 use crate::group::{Group, GroupId};
 
 const PRINCIPAL: u8 = 0xc0;
@@ -155,8 +156,26 @@ fn note_in(
         domain: domain.clone(),
     };
     txn.put(key(id), encode(&row));
+    put_head(txn, head);
+    Ok(())
+}
+
+fn put_head(txn: &mut Transaction<'_>, head: Head) {
     let mut w = Writer::versioned(VERSION);
     w.number(head.state).number(head.floor);
     txn.put(head_key(), w.finish());
+}
+
+/// Goes on far behind every number that may have been told; nothing is known of what changed since.
+pub(crate) fn skip_numbers(txn: &mut Transaction<'_>) -> Result<(), StoreError> {
+    let head = decode_head(txn.get(&head_key())?.as_deref())?;
+    let state = skipped(head.state);
+    put_head(
+        txn,
+        Head {
+            state,
+            floor: state,
+        },
+    );
     Ok(())
 }

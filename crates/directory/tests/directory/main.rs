@@ -3,6 +3,7 @@
 // Helpers of tests unwrap as tests do.
 #![allow(clippy::unwrap_used)]
 
+mod anew;
 mod changes;
 mod delegates;
 mod factors;
