@@ -9,17 +9,19 @@ use tern_store::{
     Engine, Range, StoreError, Transaction, Verdict, limits as store_limits, transact,
 };
 
+use crate::error::PassedOver;
 use crate::rows::BlobRow;
-use crate::{MailboxError, Mailboxes, Upkeep, limits, tables};
+use crate::{MailboxError, Mailboxes, Prepared, Upkeep, limits, tables};
 
 /// Content up to this many octets travels in the batch that refers to it.
 pub(crate) const INLINE: usize = 2 * store_limits::BLOB_PIECE;
 
-/// Writes content that is too large for a batch ahead of the transaction that will refer to it.
+/// Writes content that is too large for a batch, and its structure, ahead of the transaction that will refer
+/// to it.
 pub(crate) fn stage(
     engine: &dyn Engine,
     blob: BlobId,
-    content: &[u8],
+    (content, parsed): (&[u8], &[u8]),
     now: Timestamp,
 ) -> Result<(), MailboxError> {
     let referenced = transact(engine, |txn| -> Result<_, MailboxError> {
@@ -37,6 +39,7 @@ pub(crate) fn stage(
         };
         txn.put(tables::blob(blob), row.encode());
         txn.put(tables::unreferenced(now, blob), Vec::new());
+        put_structure(txn, blob, parsed);
         Ok(Verdict::Commit(false))
     })?;
     if !referenced {
@@ -50,27 +53,24 @@ pub(crate) fn stage(
 /// Adds references to a content, which is written with them if nothing refers to it yet.
 pub(crate) fn link(
     txn: &mut Transaction<'_>,
-    blob: BlobId,
-    content: &[u8],
-    parsed: &[u8],
+    prepared: &Prepared,
     count: u64,
 ) -> Result<(), MailboxError> {
+    let (blob, content) = (prepared.blob, &prepared.content);
     let old = read(txn, blob)?;
     let held = old.as_ref().map_or(0, |row| row.references);
     if held == 0 {
-        if content.len() <= INLINE {
+        if !prepared.is_staged {
             for (number, piece) in (0..).zip(content.chunks(store_limits::BLOB_PIECE)) {
                 txn.put_blob_piece(blob, number, piece.to_vec());
             }
+            put_structure(txn, blob, &prepared.parsed_row);
         } else if old.is_none() {
             // It was staged and then collected: the grace time passed in between.
             return Err(StoreError::Busy.into());
         }
         if let Some(row) = old {
             txn.delete(tables::unreferenced(row.unreferenced_since, blob));
-        }
-        if parsed.len() <= store_limits::MAX_VALUE {
-            txn.put(tables::parsed(blob), parsed.to_vec());
         }
     }
     let row = BlobRow {
@@ -80,6 +80,13 @@ pub(crate) fn link(
     };
     txn.put(tables::blob(blob), row.encode());
     Ok(())
+}
+
+/// Writes the structure of a content, where it fits a row.
+fn put_structure(txn: &mut Transaction<'_>, blob: BlobId, parsed: &[u8]) {
+    if parsed.len() <= store_limits::MAX_VALUE {
+        txn.put(tables::parsed(blob), parsed.to_vec());
+    }
 }
 
 /// Adds one reference to a content that something refers to already.
@@ -134,16 +141,36 @@ impl Mailboxes {
     pub fn link_blob_in(
         &self,
         txn: &mut Transaction<'_>,
-        prepared: &crate::Prepared,
+        prepared: &Prepared,
         count: u64,
     ) -> Result<(), MailboxError> {
-        link(
-            txn,
-            prepared.blob,
-            &prepared.content,
-            &prepared.parsed_row,
-            count,
-        )
+        link(txn, prepared, count)
+    }
+
+    /// [`Mailboxes::prepare`] for a message whose other rows may take all that a transaction holds: however
+    /// small it is, its content is staged.
+    pub fn prepare_ahead(
+        &self,
+        content: Vec<u8>,
+        now: Timestamp,
+    ) -> Result<Prepared, MailboxError> {
+        let mut prepared = self.prepare(content, now)?;
+        self.stage_prepared(&mut prepared, now)?;
+        Ok(prepared)
+    }
+
+    /// Stages the content of a prepared message, unless it is.
+    pub(crate) fn stage_prepared(
+        &self,
+        prepared: &mut Prepared,
+        now: Timestamp,
+    ) -> Result<(), MailboxError> {
+        if !prepared.is_staged {
+            let rows = (&*prepared.content, &*prepared.parsed_row);
+            stage(&*self.engine, prepared.blob, rows, now)?;
+            prepared.is_staged = true;
+        }
+        Ok(())
     }
 
     /// Takes away a reference that [`Mailboxes::link_blob_in`] added.
@@ -162,15 +189,17 @@ impl Mailboxes {
             .end
             .min(tables::unreferenced(until, BlobId([0xff; 32])));
         let mut removed = 0;
+        let mut damaged = PassedOver::default();
         let mut next = Some(range);
         while let (Some(range), true) = (next.take(), removed < limit) {
             let page = self.engine.scan(&range, (limit - removed).min(1_000))?;
             for (key, _) in &page.rows {
-                removed += usize::from(self.collect_one(key)?);
+                let done = damaged.pass_over(self.collect_one(key))?;
+                removed += usize::from(done.unwrap_or(false));
             }
             next = page.next;
         }
-        Ok(removed)
+        damaged.answer(removed)
     }
 
     fn collect_one(&self, key: &[u8]) -> Result<bool, MailboxError> {

@@ -40,6 +40,8 @@ pub struct Prepared {
     /// The transaction that had sent it from here, where a client brings it.
     pub(crate) sent_by: Option<OriginId>,
     pub(crate) content: Arc<[u8]>,
+    /// The content and its structure are in the store, and not in the batch that will refer to them.
+    pub(crate) is_staged: bool,
 }
 
 impl Prepared {
@@ -121,14 +123,11 @@ impl Mailboxes {
         let blob = tern_mime::blob_id(&self.content_key, &content);
         let parsed = tern_mime::parse(&content);
         let parsed_row = tern_mime::encode(&parsed);
-        if content.len() > blob::INLINE {
-            blob::stage(&*self.engine, blob, &content, now)?;
-        }
         let looks = self.hooks.recogniser.as_deref();
         let carried = carried_by(&self.content_key, digest, &parsed, &content, looks);
         let parsed = Arc::new(parsed);
         let threading = Threading::of(&parsed, &self.content_key);
-        Ok(Prepared {
+        let mut prepared = Prepared {
             blob,
             digest,
             carried,
@@ -137,7 +136,12 @@ impl Mailboxes {
             parsed,
             parsed_row,
             content: content.into(),
-        })
+            is_staged: false,
+        };
+        if prepared.content.len() > blob::INLINE {
+            self.stage_prepared(&mut prepared, now)?;
+        }
+        Ok(prepared)
     }
 
     /// Places copies of a prepared message within a transaction. Each landing succeeds or fails
@@ -174,13 +178,7 @@ impl Mailboxes {
             }
         }
         if kept > 0 {
-            blob::link(
-                txn,
-                prepared.blob,
-                &prepared.content,
-                &prepared.parsed_row,
-                kept,
-            )?;
+            blob::link(txn, prepared, kept)?;
         }
         Ok(outcomes)
     }

@@ -52,7 +52,8 @@ impl Sealing {
     /// Puts a prepared message in the place of one that is in the vault, within a transaction and
     /// whatever the quota says. `None` when that one is not in the vault, or its account is gone.
     ///
-    /// It writes about as much as a restore of that one would.
+    /// It writes about as much as a restore of that one would, for which its content has to be in the store
+    /// already ([`crate::Mailboxes::prepare_ahead`]).
     pub fn stand_in_for_in(
         &self,
         txn: &mut Transaction<'_>,
@@ -90,13 +91,7 @@ impl Sealing {
             Some(tag) => shut_away(&mut edit, message, (id, row), tag, now)?,
         }
         edit.finish();
-        blob::link(
-            txn,
-            prepared.blob,
-            &prepared.content,
-            &prepared.parsed_row,
-            1,
-        )?;
+        blob::link(txn, prepared, 1)?;
         let message = id;
         Ok(Some(StandIn { message, sealed }))
     }

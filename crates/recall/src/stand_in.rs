@@ -181,7 +181,7 @@ impl Recalls {
         let Some(reduced) = reduced else {
             return Ok(None);
         };
-        let mut prepared = self.mailboxes.prepare(reduced, now)?;
+        let mut prepared = self.mailboxes.prepare_ahead(reduced, now)?;
         let lacks = match row.carriage_of(recall.digest) {
             Some(Carriage::Reduced(parts)) => parts,
             _ => Parts::default(),
