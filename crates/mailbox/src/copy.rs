@@ -10,14 +10,16 @@ use crate::edit::Edit;
 use crate::inherit::inherit;
 use crate::rights::FlagRights;
 use crate::rows::{MessageRow, PlacementRow};
-use crate::{Access, Connection, Flags, Limit, MailboxError, Mailboxes, Rights, brought, limits};
+use crate::{
+    Access, Connection, Flags, Limit, MailboxError, Mailboxes, Rights, brought, limits, tables,
+};
 
 /// Which messages go from where to where.
 #[derive(Clone, Debug)]
 pub struct Transfer<'a> {
     /// The mailbox they are in, and who acts.
     pub from: Access,
-    /// The messages; those that are not there are passed over.
+    /// The messages; those that are not there, or under a seal and on their way out, are passed over.
     pub uids: &'a [Uid],
     /// The mailbox of the same account that they go to.
     pub to: MailboxId,
@@ -88,6 +90,16 @@ impl Mailboxes {
             placement.saved = now;
             let id = placement.message;
             let row = edit.message(id)?.ok_or(tern_store::StoreError::Damaged)?;
+            // Another message made of it would be one more for whoever withdraws them to find. A seal that
+            // falls at this moment rewrites the heads, and is in memory before: then this runs again.
+            if is_shown_in(&row, transfer.to) {
+                for letter in row.letters() {
+                    edit.txn.get(&tables::seal_head(letter.digest))?;
+                }
+            }
+            if self.is_sealed(account, &row) {
+                return Ok(None);
+            }
             // A message of its own is made of it there, moved or copied.
             if is_shown_in(&row, transfer.to) && !(moving && transfer.to == from) {
                 edit.head
