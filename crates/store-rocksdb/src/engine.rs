@@ -187,6 +187,10 @@ impl Engine for RocksEngine {
         self.stage(blob, piece, bytes)
     }
 
+    fn has_room_for_content(&self) -> bool {
+        self.check_room_for_content().is_ok()
+    }
+
     fn blob_piece(&self, blob: BlobId, piece: u32) -> Result<Option<Vec<u8>>, StoreError> {
         self.read_piece(blob, piece)
     }

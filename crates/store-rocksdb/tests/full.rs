@@ -115,7 +115,9 @@ fn content_leaves_room_for_everything_else() {
         return;
     };
     let engine = RocksEngine::open(&disk.0.join("store"), &settings()).expect("open");
+    assert!(engine.has_room_for_content());
     let pieces = fill_with_content(&engine);
+    assert!(!engine.has_room_for_content());
     assert!(pieces > 1_000, "{pieces} pieces");
     let staged = engine.stage_blob_piece(BlobId([9; 32]), 0, &value(0));
     assert_eq!(staged, Err(StoreError::Full));

@@ -120,6 +120,12 @@ pub trait Engine: Read + Send + Sync {
     /// when a later commit is.
     fn stage_blob_piece(&self, blob: BlobId, piece: u32, bytes: &[u8]) -> Result<(), StoreError>;
 
+    /// Whether content would be taken now. While it would not, what is left of the room is for what makes room
+    /// again: whoever writes what could as well be written later, or never, asks.
+    fn has_room_for_content(&self) -> bool {
+        true
+    }
+
     /// Reads a piece of a blob; `None` when there is none.
     fn blob_piece(&self, blob: BlobId, piece: u32) -> Result<Option<Vec<u8>>, StoreError>;
 

@@ -45,6 +45,7 @@ struct State {
     snapshots: BTreeMap<u64, usize>,
     fault_hook: Option<FaultHook>,
     deed: Option<Deed>,
+    refuses_content: bool,
 }
 
 /// An engine that keeps everything in memory.
@@ -69,6 +70,11 @@ impl MemEngine {
     /// An empty engine.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// From now on content is refused as it is on a disk that is nearly full, or it is not.
+    pub fn refuse_content(&self, refused: bool) {
+        self.state().refuses_content = refused;
     }
 
     /// Sets or takes away the fault hook.
@@ -256,6 +262,10 @@ impl Engine for MemEngine {
             Some(Injected::UnknownDropped) => return Err(StoreError::Unknown.into()),
             Some(Injected::UnknownApplied) | None => {}
         }
+        let is_content = |one: &Operation| matches!(one, Operation::PutBlobPiece(..));
+        if state.refuses_content && batch.operations().iter().any(is_content) {
+            return Err(StoreError::Full.into());
+        }
         if !state.holds(&batch) {
             return Err(CommitError::Conflict);
         }
@@ -274,8 +284,16 @@ impl Engine for MemEngine {
                 size: bytes.len(),
             });
         }
-        self.state().blobs.insert((blob, piece), bytes.into());
+        let mut state = self.state();
+        if state.refuses_content {
+            return Err(StoreError::Full);
+        }
+        state.blobs.insert((blob, piece), bytes.into());
         Ok(())
+    }
+
+    fn has_room_for_content(&self) -> bool {
+        !self.state().refuses_content
     }
 
     fn blob_piece(&self, blob: BlobId, piece: u32) -> Result<Option<Vec<u8>>, StoreError> {

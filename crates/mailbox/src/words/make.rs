@@ -56,8 +56,14 @@ pub(crate) fn drop_in(txn: &mut Transaction<'_>, account: AccountId, message: Me
 impl Upkeep {
     /// Makes words durable that are wanted, of so many blocks at the most. Answers whether there was less to do. To
     /// be called now and then.
+    ///
+    /// Nothing is made while the disk has no room for content: nobody needs what is made, and everybody the room
+    /// that is left. It stays wanted.
     pub fn make_words(&self, most: usize) -> Result<bool, MailboxError> {
         for _ in 0..most {
+            if !self.0.engine.has_room_for_content() {
+                return Ok(true);
+            }
             let Some((account, block)) = self.0.wanted.take() else {
                 return Ok(true);
             };
