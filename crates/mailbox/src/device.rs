@@ -16,9 +16,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, MailboxId, MessageId, Modseq, Timestamp};
-use tern_store::{Transaction, Verdict};
+use tern_store::{StoreError, Transaction, Verdict};
 
 use crate::client::shortened;
+use crate::error::PassedOver;
 use crate::rows::VaultRow;
 use crate::{Client, DeviceId, MailboxError, Mailboxes, Sealing, Upkeep, limits, tables};
 
@@ -280,26 +281,25 @@ impl Sealing {
 
 impl Upkeep {
     /// Writes what was noted `before` then, in as many transactions as it takes. What can't be
-    /// written stays noted.
+    /// written stays noted; but of an account whose rows are damaged it is let go, so that it keeps nobody
+    /// else's from being written.
     pub fn write_devices(&self, before: Timestamp) -> Result<(), MailboxError> {
+        let mut damaged = PassedOver::default();
         loop {
             let due = self.0.noted.take(before);
             if due.is_empty() {
-                return Ok(());
+                return damaged.answer(());
             }
             let mut accounts: Vec<_> = due.iter().map(|((account, _), _)| *account).collect();
             accounts.dedup();
-            let written = self.0.in_lanes(&accounts, |txn| {
-                for account in &accounts {
-                    let of = due.iter().filter(|((of, _), _)| of == account);
-                    write_account(
-                        txn,
-                        *account,
-                        of.map(|((_, id), fresh)| (*id, &fresh.device)),
-                    )?;
-                }
-                Ok::<_, MailboxError>(Verdict::Commit(()))
-            });
+            let mut written = self.write_due(&accounts, &due);
+            if written == Err(StoreError::Damaged.into()) {
+                let mut each = accounts.iter();
+                written = each.try_for_each(|account| {
+                    let of_one = self.write_due(&[*account], &due);
+                    damaged.pass_over(of_one).map(drop)
+                });
+            }
             if let Err(error) = written {
                 for (key, fresh) in due {
                     self.0.noted.add(key, &fresh.device, fresh.since);
@@ -307,6 +307,22 @@ impl Upkeep {
                 return Err(error);
             }
         }
+    }
+
+    /// Writes what is due of these accounts.
+    fn write_due(
+        &self,
+        accounts: &[AccountId],
+        due: &[((AccountId, DeviceId), Fresh)],
+    ) -> Result<(), MailboxError> {
+        self.0.in_lanes(accounts, |txn| {
+            for account in accounts {
+                let of = due.iter().filter(|((of, _), _)| of == account);
+                let of = of.map(|((_, id), fresh)| (*id, &fresh.device));
+                write_account(txn, *account, of)?;
+            }
+            Ok(Verdict::Commit(()))
+        })
     }
 }
 

@@ -156,3 +156,32 @@ impl From<Damaged> for MailboxError {
         Self::Store(StoreError::Damaged)
     }
 }
+
+/// What a chore passes over: where the rows of one thing are damaged it goes on with the next, so that they keep
+/// no other from being done, and fails in the end. Any other failure ends it.
+#[derive(Debug, Default)]
+pub(crate) struct PassedOver(bool);
+
+impl PassedOver {
+    /// What was done; none where it met a damaged row.
+    pub(crate) fn pass_over<T>(
+        &mut self,
+        done: Result<T, MailboxError>,
+    ) -> Result<Option<T>, MailboxError> {
+        match done {
+            Err(MailboxError::Store(StoreError::Damaged)) => {
+                self.0 = true;
+                Ok(None)
+            }
+            done => done.map(Some),
+        }
+    }
+
+    /// The chore's answer.
+    pub(crate) fn answer<T>(self, done: T) -> Result<T, MailboxError> {
+        match self.0 {
+            true => Err(StoreError::Damaged.into()),
+            false => Ok(done),
+        }
+    }
+}

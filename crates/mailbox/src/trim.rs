@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 use tern_base::{AccountId, Modseq};
 use tern_store::{StoreError, Transaction, Verdict, limits as store_limits};
 
+use crate::error::PassedOver;
 use crate::rows::{AccountHead, ChangeRow};
 use crate::{MailboxError, Mailboxes, Upkeep, limits, tables};
 
@@ -26,18 +27,20 @@ impl Upkeep {
         let from = AccountId(self.0.trim_from.load(Ordering::Relaxed));
         range.start = range.start.max(tables::account(from));
         let page = self.0.engine.scan(&range, store_limits::MAX_PAGE)?;
-        let mut trimmed = 0;
-        let mut next = 0;
+        let (mut trimmed, mut next) = (0, 0);
+        let mut damaged = PassedOver::default();
         for (key, row) in &page.rows {
             let account = u32::from_be_bytes(*key.last_chunk().ok_or(StoreError::Damaged)?);
             next = account.saturating_add(1);
-            if AccountHead::decode(row)?.logged > self.0.logged_changes {
-                trimmed += usize::from(self.0.trim_log(AccountId(account))?);
-            }
+            let has_too_many = || -> Result<bool, MailboxError> {
+                Ok(AccountHead::decode(row)?.logged > self.0.logged_changes
+                    && self.0.trim_log(AccountId(account))?)
+            };
+            trimmed += usize::from(damaged.pass_over(has_too_many())?.unwrap_or(false));
         }
         let behind = if page.next.is_some() { next } else { 0 };
         self.0.trim_from.store(behind, Ordering::Relaxed);
-        Ok(trimmed)
+        damaged.answer(trimmed)
     }
 }
 

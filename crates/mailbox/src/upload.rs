@@ -11,6 +11,7 @@ use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, BlobId, Entropy, Timestamp};
 use tern_store::{StoreError, Transaction, Verdict, limits as store_limits, transact};
 
+use crate::error::PassedOver;
 use crate::rows::BlobRow;
 use crate::{MailboxError, Mailboxes, Upkeep, blob, limits, tables};
 
@@ -81,26 +82,34 @@ impl Upkeep {
     /// Answers how many.
     pub fn expire_uploads(&self, now: Timestamp, most: usize) -> Result<usize, MailboxError> {
         let mut gone = 0;
+        let mut damaged = PassedOver::default();
         let mut next = Some(tables::whole(tables::UPLOAD));
         while let (Some(range), true) = (next.take(), gone < most) {
             let page = self.0.engine.scan(&range, 1_000)?;
             for (key, row) in &page.rows {
-                let uploaded = Uploaded::decode(key, row)?;
-                if now.millis_since(uploaded.uploaded) >= uploaded.lifetime() && gone < most {
-                    transact(&*self.0.engine, |txn| -> Result<_, MailboxError> {
-                        // It may have been ended meanwhile.
-                        if txn.get(key)?.as_ref() == Some(row) {
-                            txn.delete(key.clone());
-                            blob::unlink(txn, uploaded.blob, now)?;
-                        }
-                        Ok(Verdict::Commit(()))
-                    })?;
-                    gone += 1;
+                if gone < most {
+                    let done = damaged.pass_over(self.expire_if_due(key, row, now))?;
+                    gone += usize::from(done.unwrap_or(false));
                 }
             }
             next = page.next;
         }
-        Ok(gone)
+        damaged.answer(gone)
+    }
+
+    fn expire_if_due(&self, key: &[u8], row: &[u8], now: Timestamp) -> Result<bool, MailboxError> {
+        let uploaded = Uploaded::decode(key, row)?;
+        if now.millis_since(uploaded.uploaded) < uploaded.lifetime() {
+            return Ok(false);
+        }
+        transact(&*self.0.engine, |txn| {
+            // It may have been ended meanwhile.
+            if txn.get(key)?.as_deref() == Some(row) {
+                txn.delete(key.to_vec());
+                blob::unlink(txn, uploaded.blob, now)?;
+            }
+            Ok(Verdict::Commit(true))
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use tern_base::{AccountId, MessageId, Modseq};
 use tern_store::limits as store_limits;
 
 use super::AccountWords;
+use crate::error::PassedOver;
 use crate::rows::{Change, ChangeRow};
 use crate::slots::block_of;
 use crate::{MailboxError, Upkeep, limits, tables};
@@ -26,17 +27,23 @@ impl Upkeep {
     /// Wants the words of blocks that came to be without a row lately. To be called now and then, before
     /// [`Upkeep::make_words`].
     pub fn follow_words(&self) -> Result<(), MailboxError> {
+        let mut damaged = PassedOver::default();
         for (account, weighed) in self.0.words.iter() {
-            let head = match self.0.account_head(account) {
-                Err(MailboxError::NoAccount) => continue,
-                head => head?,
-            };
-            let since = weighed.words.follow(head.modseq);
-            if let Some(since) = since.filter(|since| head.has_words && *since < head.modseq) {
-                self.want_changed(account, since)?;
-            }
+            damaged.pass_over(self.follow(account, &weighed.words))?;
         }
-        Ok(())
+        damaged.answer(())
+    }
+
+    fn follow(&self, account: AccountId, words: &AccountWords) -> Result<(), MailboxError> {
+        let head = match self.0.account_head(account) {
+            Err(MailboxError::NoAccount) => return Ok(()),
+            head => head?,
+        };
+        let since = words.follow(head.modseq);
+        match since.filter(|since| head.has_words && *since < head.modseq) {
+            Some(since) => self.want_changed(account, since),
+            None => Ok(()),
+        }
     }
 
     fn want_changed(&self, account: AccountId, since: Modseq) -> Result<(), MailboxError> {
