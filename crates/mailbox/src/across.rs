@@ -16,7 +16,7 @@ use crate::rights::FlagRights;
 use crate::rows::{Lineage, MessageRow, PlacementRow};
 use crate::{
     Actor, Bringer, CopiedPair, ExposureLevel, Flags, Landing, MailboxError, Mailboxes, Placed,
-    Prepared, Rights, SealTag, Served, Share, Viewer, tables,
+    Prepared, Rights, SealTag, Served, Share, SystemFlag, Viewer, tables,
 };
 
 /// Which message goes from where to where.
@@ -190,6 +190,8 @@ impl Mailboxes {
         let (to, target) = across.to;
         let asked = kept.flags.as_ref();
         let mut flags = asked.unwrap_or(&kept.seen_with).clone();
+        // That says something of the mailbox that it comes from.
+        flags.set(SystemFlag::Deleted, false);
         for mailbox in kept.also.iter().chain([&target]) {
             let rights = self.rights_in(txn, across.actor, to, *mailbox)?;
             let rights = rights.require(Rights::INSERT)?;

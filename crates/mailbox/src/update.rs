@@ -282,6 +282,9 @@ fn replace(
             false => gone.push((mailbox, uid, placement)),
         }
     }
+    let mut together = together(flags.iter());
+    // That says something of the one mailbox; here an expunge would take away what was just put there.
+    together.set(SystemFlag::Deleted, false);
     let shown = |mailbox: &MailboxId| kept.iter().any(|(known, _)| known == mailbox);
     let fresh: Vec<MailboxId> = wanted.iter().copied().filter(|it| !shown(it)).collect();
     let mut placed = Vec::with_capacity(fresh.len());
@@ -294,7 +297,7 @@ fn replace(
         let placement = PlacementRow {
             message,
             modseq: edit.modseq,
-            flags: may.within(mailbox, &Flags::empty(), together(flags.iter())),
+            flags: may.within(mailbox, &Flags::empty(), together.clone()),
             received: row.received,
             size: row.size,
             saved: now,
