@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tern_base::{AccountId, MailboxId, MessageId, Timestamp};
+use tern_base::{MailboxId, Uid};
 
 use crate::edit::Edit;
 use crate::rights::FlagRights;
@@ -111,6 +111,19 @@ impl<'a> May<'a> {
         }
     }
 
+    /// Where the message is seen, where it may be taken out of all of these places.
+    pub(crate) fn places_to_leave(
+        &self,
+        row: &MessageRow,
+    ) -> Result<Vec<(MailboxId, Uid)>, MailboxError> {
+        let seen = row.placements.iter().copied();
+        let seen: Vec<_> = seen.filter(|(mailbox, _)| self.sees(*mailbox)).collect();
+        for (mailbox, _) in &seen {
+            self.require(*mailbox, REMOVE)?;
+        }
+        Ok(seen)
+    }
+
     /// Where the message is to be in all, once whoever acts has put it where they want it.
     pub(crate) fn place(
         &mut self,
@@ -136,39 +149,5 @@ impl<'a> May<'a> {
             }
         }
         Ok(wanted.union(&unseen).copied().collect())
-    }
-}
-
-impl Mailboxes {
-    /// Removes a message from every mailbox in which whoever acts can read it, within a transaction. Answers
-    /// whether it was there.
-    pub fn remove_for_in(
-        &self,
-        txn: &mut tern_store::Transaction<'_>,
-        acting: &Acting,
-        (account, message): (AccountId, MessageId),
-        now: Timestamp,
-    ) -> Result<bool, MailboxError> {
-        if acting.is_owner() {
-            return self.remove_in(txn, account, message, now);
-        }
-        let mut seen = Vec::new();
-        {
-            let mut edit = Edit::begin(txn, account)?;
-            let Some(row) = edit.message(message)? else {
-                return Ok(false);
-            };
-            let may = May::of(self, &mut edit, acting, &row)?;
-            for (mailbox, uid) in row.placements {
-                if may.sees(mailbox) {
-                    may.require(mailbox, REMOVE)?;
-                    seen.push((mailbox, uid));
-                }
-            }
-        }
-        for (mailbox, uid) in seen {
-            self.expunge_in(txn, account, mailbox, uid, now)?;
-        }
-        Ok(true)
     }
 }

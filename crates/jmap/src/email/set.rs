@@ -1,11 +1,12 @@
 //! `Email/set` (RFC 8621 4.6): each object is changed as a whole or not at all.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use tern_base::MessageId;
 use tern_mailbox::{AccountView, Limit, MailboxError, NotAllowed, Update};
 use tern_session::ids;
-use tern_store::Verdict;
 
 use super::compose::compose;
 use super::import::put;
@@ -32,7 +33,7 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
     }
     let updates = args.update.take().unwrap_or_default();
     update(cx, &scope, &args, updates, &mut outcomes);
-    outcomes.destroy_each(cx, &args, |cx, id| destroy(cx, &scope, id));
+    destroy(cx, &scope, &args, &mut outcomes);
     let own = outcomes.touched();
     let own = own
         .filter_map(|id| ids::parse_email_id(scope.account, id))
@@ -126,16 +127,35 @@ fn refused(error: MailboxError) -> SetError {
     }
 }
 
-fn destroy(cx: &Context<'_>, scope: &Scope, id: &str) -> Result<(), SetError> {
+/// Destroys objects together; what is named twice is destroyed once.
+fn destroy(cx: &Context<'_>, scope: &Scope, args: &SetArgs, outcomes: &mut Outcomes) {
+    let (mut known, mut named) = (HashSet::new(), Vec::new());
+    let mut messages = Vec::new();
+    for id in args.destroy.iter().flatten() {
+        let id = cx.resolved(id);
+        if !known.insert(id) {
+            continue;
+        }
+        match to_destroy(cx, scope, id) {
+            Ok(message) => {
+                named.push(id);
+                messages.push(message);
+            }
+            Err(error) => outcomes.destroy(id, Err(error)),
+        }
+    }
+    let mailboxes = cx.verbs.mailboxes;
+    let done = mailboxes.remove_each_for(scope.acting(), scope.account, &messages, cx.now);
+    for (id, done) in named.into_iter().zip(done) {
+        let was_there = |it: bool| it.then_some(()).ok_or_else(SetError::not_found);
+        outcomes.destroy(id, done.map_err(SetError::from).and_then(was_there));
+    }
+}
+
+fn to_destroy(cx: &Context<'_>, scope: &Scope, id: &str) -> Result<MessageId, SetError> {
     let account = scope.account;
     let message = ids::parse_email_id(account, id).ok_or_else(SetError::not_found)?;
-    let mailboxes = cx.verbs.mailboxes;
     // What is sealed is gone for clients already.
-    mailboxes.message(account, message)?;
-    let was_there = mailboxes.transact(&[account], |txn| {
-        let of = (account, message);
-        let removed = mailboxes.remove_for_in(txn, scope.acting(), of, cx.now)?;
-        Ok::<_, MailboxError>(Verdict::Commit(removed))
-    })?;
-    was_there.then_some(()).ok_or_else(SetError::not_found)
+    cx.verbs.mailboxes.message(account, message)?;
+    Ok(message)
 }
