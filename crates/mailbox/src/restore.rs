@@ -46,15 +46,20 @@ pub(crate) fn show_again(
     (message, mut row): (MessageId, MessageRow),
 ) -> Result<MessageRow, MailboxError> {
     row.placements.clear();
+    // Those whose mailbox is gone come last: where the inbox showed it, too, its flags there are the ones.
+    let (mut places, mut gone) = (Vec::new(), Vec::new());
     for (was_in, _) in &vaulted.message.placements {
-        let mailbox = match edit.has_mailbox(*was_in)? {
-            true => *was_in,
-            false => INBOX,
-        };
+        match edit.has_mailbox(*was_in)? {
+            true => places.push((*was_in, *was_in)),
+            false => gone.push((*was_in, INBOX)),
+        }
+    }
+    places.extend(gone);
+    for (was_in, mailbox) in places {
         if row.placements.iter().any(|(shown, _)| *shown == mailbox) {
             continue;
         }
-        let old = vault::placement(edit.txn, edit.account, was, *was_in)?;
+        let old = vault::placement(edit.txn, edit.account, was, was_in)?;
         let placement = PlacementRow {
             message,
             modseq: edit.modseq,
