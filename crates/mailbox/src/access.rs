@@ -177,13 +177,16 @@ impl Mailboxes {
             self.transact(&[owner], |txn| {
                 let none = RightsChange::Set(Rights::NONE);
                 match self.change_rights_in(txn, (owner, mailbox), grantee, none) {
-                    // Its own rows are on their way out, too.
-                    Err(MailboxError::NoAccount | MailboxError::NoMailbox) => {
-                        txn.delete(tables::grant(owner, mailbox, grantee));
-                        txn.delete(tables::granted_row(grantee, owner, mailbox));
-                    }
+                    // Its own rows are on their way out, too; or what was given does not decode.
+                    Err(
+                        MailboxError::NoAccount
+                        | MailboxError::NoMailbox
+                        | MailboxError::Store(StoreError::Damaged),
+                    ) => txn.delete(tables::grant(owner, mailbox, grantee)),
                     done => drop(done?),
                 }
+                // Also where nothing was given by it: the next round finds the next one.
+                txn.delete(tables::granted_row(grantee, owner, mailbox));
                 Ok::<_, MailboxError>(Verdict::Commit(()))
             })?;
         }
