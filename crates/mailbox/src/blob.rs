@@ -122,11 +122,13 @@ fn read(txn: &mut Transaction<'_>, blob: BlobId) -> Result<Option<BlobRow>, Mail
 }
 
 impl Upkeep {
-    /// Removes at most `limit` contents that nothing has referred to for the grace time. Answers
-    /// how many it removed.
+    /// Removes at most `limit` contents that nothing has referred to for the grace time, and what is kept of
+    /// letters that came to many and of which no copy is left. Answers how many contents it removed.
     pub fn collect(&self, now: Timestamp, limit: usize) -> Result<usize, MailboxError> {
         let until = Timestamp(now.0.saturating_sub(limits::UNREFERENCED_GRACE_MS));
-        self.0.collect_until(until, limit)
+        let removed = self.0.collect_until(until, limit);
+        self.0.forget_wide(limits::WIDE_LOOKED_AT)?;
+        removed
     }
 
     /// Removes every unreferenced content at once, for tests: a writer that has just staged one would find it

@@ -49,6 +49,8 @@ pub const WIDE_LANDINGS: usize = 128;
 pub const MAX_EARLIER_COPIES: usize = 8;
 /// Most letters of which that is so; of further ones a withdrawal looks into every account that has a copy.
 pub const MAX_WIDE_LETTERS: usize = 100_000;
+/// Of so many at a time it is looked whether there is a copy.
+pub const WIDE_LOOKED_AT: usize = 1_000;
 /// Placements of messages in mailboxes that an account with a quota may have, however small that is.
 pub const LEAST_PLACEMENTS: u64 = 100_000;
 /// Octets of a quota for each placement beyond: about what the rows of one take.

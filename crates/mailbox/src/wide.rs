@@ -19,13 +19,18 @@
 //!
 //! Where that commit fails memory alone has the letter: some rows by letter are more than needed, and
 //! nobody goes by them until it is tried again. After a restart memory has what is durable.
+//!
+//! A letter leaves them, so that others find room, when no copy of it is in a mailbox. In this order: memory
+//! takes it no more; its row goes; memory has it no more. A copy that comes in between is one of an ordinary
+//! letter: what is served of it is in its roll, as of any, and more rows by letter than needed do no harm.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tern_base::ContentDigest;
-use tern_store::{Engine, Transaction};
+use tern_base::codec::Damaged;
+use tern_store::{Engine, Range, Transaction, Verdict, transact};
 
 use crate::record::leave_from_now_on;
 use crate::{CopyRow, MailboxError, Mailboxes, limits, tables};
@@ -34,24 +39,33 @@ use crate::{CopyRow, MailboxError, Mailboxes, limits, tables};
 #[derive(Debug, Default)]
 pub(crate) struct Wide {
     any: AtomicBool,
-    letters: RwLock<HashSet<ContentDigest>>,
+    letters: RwLock<Letters>,
+    /// Where whoever looks for letters without copies goes on.
+    next: Mutex<Option<Range>>,
+}
+
+#[derive(Debug, Default)]
+struct Letters {
+    all: HashSet<ContentDigest>,
+    /// One whose row is going.
+    leaving: Option<ContentDigest>,
 }
 
 impl Wide {
     pub(crate) fn load(engine: &dyn Engine) -> Result<Self, MailboxError> {
-        let mut letters = HashSet::new();
+        let mut letters = Letters::default();
         let mut next = Some(tables::whole(tables::WIDE));
         while let Some(range) = next {
             let page = engine.scan(&range, tern_store::limits::MAX_PAGE)?;
             for (key, _) in &page.rows {
-                let digest = key.get(1..).and_then(|rest| rest.first_chunk());
-                letters.insert(ContentDigest(*digest.ok_or(tern_base::codec::Damaged)?));
+                letters.all.insert(digest_of(key)?);
             }
             next = page.next;
         }
         Ok(Self {
-            any: AtomicBool::new(!letters.is_empty()),
+            any: AtomicBool::new(!letters.all.is_empty()),
             letters: RwLock::new(letters),
+            next: Mutex::default(),
         })
     }
 
@@ -60,19 +74,53 @@ impl Wide {
         if !self.any.load(Ordering::SeqCst) {
             return false;
         }
-        let letters = self.letters.read().unwrap_or_else(PoisonError::into_inner);
-        letters.contains(&digest)
+        self.read().all.contains(&digest)
     }
 
-    /// Takes a letter among them, unless they are too many. Answers whether it is among them.
+    fn read(&self) -> RwLockReadGuard<'_, Letters> {
+        self.letters.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Letters> {
+        self.letters.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a letter among them, unless they are too many, or it is about to leave them. Answers whether it is
+    /// among them.
     fn take(&self, digest: ContentDigest) -> bool {
-        let mut letters = self.letters.write().unwrap_or_else(PoisonError::into_inner);
-        if letters.len() < limits::MAX_WIDE_LETTERS {
-            letters.insert(digest);
+        let mut letters = self.write();
+        if letters.leaving == Some(digest) {
+            return false;
+        }
+        if letters.all.len() < limits::MAX_WIDE_LETTERS {
+            letters.all.insert(digest);
             self.any.store(true, Ordering::SeqCst);
         }
-        letters.contains(&digest)
+        letters.all.contains(&digest)
     }
+
+    /// Leaves a letter out from now on, once `remove` has its row gone.
+    fn leave_out(
+        &self,
+        digest: ContentDigest,
+        remove: impl FnOnce() -> Result<(), MailboxError>,
+    ) -> Result<(), MailboxError> {
+        self.write().leaving = Some(digest);
+        let removed = remove();
+        let mut letters = self.write();
+        letters.leaving = None;
+        // Where the answer was lost the row may be there: then memory has it as well.
+        if removed.is_ok() {
+            letters.all.remove(&digest);
+            self.any.store(!letters.all.is_empty(), Ordering::SeqCst);
+        }
+        removed
+    }
+}
+
+fn digest_of(key: &[u8]) -> Result<ContentDigest, Damaged> {
+    let digest = key.get(1..).and_then(|rest| rest.first_chunk());
+    digest.map(|digest| ContentDigest(*digest)).ok_or(Damaged)
 }
 
 impl Mailboxes {
@@ -111,6 +159,30 @@ impl Mailboxes {
             leave_from_now_on(txn, (digest, copy.account, copy.message), copy.origin)?;
         }
         txn.put(key, Vec::new());
+        Ok(())
+    }
+
+    /// Looks at the next of them, so many: those of which no copy is in a mailbox any more leave.
+    pub(crate) fn forget_wide(&self, most: usize) -> Result<(), MailboxError> {
+        // Whoever else is about it does the same.
+        let Ok(mut next) = self.wide.next.try_lock() else {
+            return Ok(());
+        };
+        let range = next.take().unwrap_or_else(|| tables::whole(tables::WIDE));
+        let page = self.engine.scan(&range, most)?;
+        for (key, _) in &page.rows {
+            let digest = digest_of(key)?;
+            if !self.first_copies(digest, 1)?.is_empty() {
+                continue;
+            }
+            self.wide.leave_out(digest, || {
+                transact(&*self.engine, |txn| {
+                    txn.delete(key.clone());
+                    Ok(Verdict::Commit(()))
+                })
+            })?;
+        }
+        *next = page.next;
         Ok(())
     }
 
