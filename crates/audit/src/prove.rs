@@ -2,7 +2,8 @@
 //! checkpoints that were kept elsewhere.
 //!
 //! What it can't see by itself is a store replaced whole, keys included: for that the caller gives a
-//! key, or a checkpoint, that was kept elsewhere.
+//! key, or a checkpoint, that was kept elsewhere. Trust begins at that key: that a log names it proves nothing,
+//! since whoever makes a log up can have a key of their own endorse any other; what it has signed does.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -25,7 +26,7 @@ const PAGE: usize = 500;
 /// What the caller knows from elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
-    /// A key that the log must have.
+    /// A key that the log must have, and by which, or by one behind it, it must be signed.
     pub key: Option<VerifyingKey>,
     /// Notes of checkpoints that the log must continue.
     pub checkpoints: Vec<String>,
@@ -42,8 +43,11 @@ pub struct Proved {
     pub head: Head,
     /// How many checkpoints were verified.
     pub checkpoints: u64,
-    /// How many entries are under one.
+    /// How many entries are under one: where a key was given, under one by that key or one behind it.
     pub signed: u64,
+    /// How many of the first entries were there before the key that was given: whether they are what the keys
+    /// of their time signed it does not prove. 0 where it is the first, or none was given.
+    pub before_key: u64,
     /// The keys, the first one first.
     pub keys: Vec<Key>,
     /// How many of the checkpoints that were given nothing is left to compare with: their entries were
@@ -78,6 +82,8 @@ pub fn prove(engine: &dyn Engine, known: &Known) -> Result<Result<Proved, Broken
 /// A proof under way.
 struct Proof<'a> {
     keys: Vec<Key>,
+    /// The place of the key that was given.
+    given: Option<usize>,
     trunk: Trunk,
     end: Head,
     at: Head,
@@ -104,9 +110,9 @@ impl<'a> Proof<'a> {
         if let Some(why) = keys::fault(&keys) {
             return Ok(Err(Broken::new(0, why)));
         }
-        if let Some(key) = &known.key
-            && !keys.iter().any(|one| one.verifying == *key)
-        {
+        let place = |key: &VerifyingKey| keys.iter().position(|one| one.verifying == *key);
+        let given = known.key.as_ref().map(place);
+        if given == Some(None) {
             return damaged("none of the log's keys is the one that was given");
         }
         let mut proof = Self {
@@ -116,6 +122,7 @@ impl<'a> Proof<'a> {
             },
             tree: trunk.tree.clone(),
             stored: Checkpoints::new(reader),
+            given: given.flatten(),
             keys,
             trunk,
             end,
@@ -271,8 +278,17 @@ impl<'a> Proof<'a> {
             return Err(wrong("was signed over other entries up to here"));
         }
         self.verified += 1;
-        self.signed = entries;
+        if self.given.is_none() || self.is_trusted(entries) {
+            self.signed = entries;
+        }
         Ok(())
+    }
+
+    /// Whether a checkpoint of so many entries is by the key that was given or one behind it, and was compared
+    /// with the entries.
+    fn is_trusted(&self, entries: u64) -> bool {
+        let given = self.given.and_then(|place| self.keys.get(place));
+        given.is_some_and(|given| entries >= given.sequence && entries >= self.trunk.removed())
     }
 
     fn finish(mut self) -> Result<Proved, Broken> {
@@ -297,6 +313,13 @@ impl<'a> Proof<'a> {
             let why = format!("key {} is named by an entry that is not there", key.number);
             return Err(Broken::new(sequence, why));
         }
+        if self.given.is_some() && self.signed == 0 {
+            let why = "the log names the key that was given, but nothing is signed by it or by one behind it";
+            return Err(Broken::new(sequence, why));
+        }
+        let given = self.given.filter(|place| *place > 0);
+        let given = given.and_then(|place| self.keys.get(place));
+        let before_key = given.map_or(0, |given| given.sequence - 1);
         let removed = self.trunk.removed();
         let of_removed = self.outside.range(..removed);
         let of_removed: usize = of_removed.map(|(_, given)| given.len()).sum();
@@ -307,6 +330,7 @@ impl<'a> Proof<'a> {
             head: self.end,
             checkpoints: self.verified,
             signed: self.signed,
+            before_key,
             keys: self.keys,
         })
     }

@@ -302,6 +302,13 @@ fn a_new_key_is_signed_by_the_old_one_which_signs_no_more() {
         ..with(&[&first, &second])
     };
     assert!(prove(&engine, &known).unwrap().is_ok());
+    // Who kept the second one alone has less, and is told so.
+    let known = Known {
+        key: Some(new.verifying.clone()),
+        ..Known::default()
+    };
+    let proof = prove(&engine, &known).unwrap().unwrap();
+    assert_eq!((proof.signed, proof.before_key), (4, 3));
     // Somebody has the seed of the old key: what they sign now is not believed.
     copy(&before, &engine, 0x44);
     tamper(&engine, |batch| {
@@ -314,6 +321,32 @@ fn a_new_key_is_signed_by_the_old_one_which_signs_no_more() {
     sign(&engine);
     let found = broken(&engine, &Known::default());
     assert!(found.why.contains("key of that time"), "{found:?}");
+}
+
+/// Somebody who can write the store makes a log up, and has a key of their own endorse the real one.
+#[test]
+fn a_log_that_names_the_key_that_was_kept_is_not_signed_by_it() {
+    let real = log(3);
+    let kept = keys(&real).unwrap().swap_remove(0).verifying;
+    let forged = MemEngine::new();
+    ensure_key(&forged, NAME, Timestamp(1), &mut SeededEntropy::new(9)).unwrap();
+    grow(&forged, 8, "other");
+    sign(&forged);
+    // The seed of the real key is where the second of the forged log is made from.
+    rotate(&forged, &draft(50, "audit.key"), &mut SeededEntropy::new(1)).unwrap();
+    assert_eq!(keys(&forged).unwrap()[1].verifying, kept);
+    proved(&forged);
+    let known = Known {
+        key: Some(kept),
+        ..Known::default()
+    };
+    let found = broken(&forged, &known);
+    assert!(found.why.contains("nothing is signed by it"), "{found:?}");
+    // The real log has nothing by it so far, either.
+    broken(&real, &known);
+    sign(&real);
+    let proof = prove(&real, &known).unwrap().unwrap();
+    assert_eq!((proof.signed, proof.before_key), (3, 0));
 }
 
 fn trim(

@@ -68,12 +68,20 @@ fn a_new_key_is_in_the_log_and_the_old_one_still_leads_to_it() {
     let house = House::new("");
     let first = house.done(&["audit", "key"]);
     let first = first.trim();
+    // Of a log that it has signed nothing of, a key proves nothing.
+    let found = found_wrong(&house, &["audit", "verify", "--key", first]);
+    assert!(found.contains("nothing is signed by it"), "{found}");
+    house.done(&["audit", "checkpoint"]);
     house.done(&["audit", "verify", "--key", first]);
     let keys = house.done(&["audit", "key", "--rotate"]);
     let keys: Vec<&str> = keys.lines().collect();
     assert_eq!((keys.len(), keys[0]), (2, first));
     house.done(&["audit", "verify", "--key", first]);
-    house.done(&["audit", "verify", "--key", keys[1]]);
+    let later = house.done(&["audit", "verify", "--key", keys[1]]);
+    assert!(
+        later.contains("are older than the key that was given"),
+        "{later}"
+    );
     let log = house.done(&["audit", "search", "--action", "audit.key"]);
     assert!(log.lines().next().is_some_and(|line| {
         line.contains("number=2") && line.contains("signed-by=") && line.contains("  operator ")

@@ -155,10 +155,24 @@ fn proved_answer(proved: &Proved, given: u64) -> Answer {
         "\n{checkpoints}, the newest of {} entries",
         proved.signed
     ));
+    let unsigned = (proved.removed + proved.entries).saturating_sub(proved.signed);
+    if unsigned > 0 {
+        let unsigned = count(unsigned, "entry", "entries");
+        text.push_str(&format!(
+            "\n{unsigned} behind it that nothing has signed yet"
+        ));
+    }
+    if proved.before_key > 0 {
+        let before = count(proved.before_key, "entry", "entries");
+        text.push_str(&format!(
+            "\nthe first {before} are older than the key that was given: what an older key signed of them is \
+             proven by that key alone"
+        ));
+    }
     let key = proved.keys.last().map(|key| key.verifying.to_string());
     let data = json!({"intact": true, "entries": proved.entries, "head": head,
         "removed": proved.removed, "checkpoints": proved.checkpoints, "signed": proved.signed,
-        "key": key, "given": given, "pastProof": proved.past_proof});
+        "key": key, "beforeKey": proved.before_key, "given": given, "pastProof": proved.past_proof});
     Answer::new(text, data)
 }
 
