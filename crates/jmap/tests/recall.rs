@@ -8,9 +8,11 @@
 mod house;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 use tern_jmap::push::{Position, Wanted, look};
+use tern_policy::{Decision, DenyReason, Operation, Permission, Policy, Question, Verdict};
 use tern_recall::Submission;
 
 use house::recall::{Asks, CODE};
@@ -488,6 +490,38 @@ fn somebody_else_approves_and_sees_no_more_than_they_need() {
         (&again["type"], &again["state"]),
         (&json!("wrongState"), &json!("cancelled"))
     );
+}
+
+/// Lets approve whoever has asked a few times before: a role that is given in the midst of a request.
+struct Later(AtomicU32);
+
+impl Policy for Later {
+    fn decide(&self, question: &Question) -> Verdict {
+        let mut verdict = Asks::Approval.decide(question);
+        if question.operation == Operation::Use(Permission::RecallApprove)
+            && self.0.fetch_add(1, Ordering::Relaxed) == 0
+        {
+            verdict.decision = Decision::Deny(DenyReason::PolicyDenied);
+        }
+        verdict
+    }
+}
+
+#[test]
+fn nobody_approves_without_a_code_whatever_they_may_a_moment_later() {
+    for answer in ["approve", "decline"] {
+        let mut house = House::under(Arc::new(Later(AtomicU32::new(0))));
+        let sent = house.send(BOB, CAROL, "one");
+        let id = ask(&mut house, of(&sent)).unwrap()["id"].clone();
+        house.who = CAROL;
+        let wrong = json!({"type": answer, "code": "000000"});
+        let early = act(&mut house, &id, wrong.clone()).unwrap_err();
+        assert_eq!(early["type"], "notFound", "{early}");
+        let later = act(&mut house, &id, wrong).unwrap_err();
+        assert_eq!(later["type"], "codeWrong", "{later}");
+        house.who = BOB;
+        assert_eq!(get(&mut house, &id)["state"], "awaiting-approval");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What somebody can do with a recall as it stands: told to clients that offer it.
 //!
-//! Invariant: asking changes nothing and is not on record; whoever then does it is asked again.
+//! Invariant: asking what there is changes nothing and is not on record; whoever then does it is asked again.
 
 use tern_base::Timestamp;
 use tern_policy::Decision;
@@ -36,6 +36,28 @@ impl Step {
 }
 
 impl Recalls {
+    /// Whether somebody may answer now, yes or no, for whom a recall waits: to be asked before they show a second
+    /// factor for it. What they may not is on record.
+    ///
+    /// # Errors
+    /// What [`Recalls::approve`] would say.
+    pub fn may_answer(
+        &self,
+        id: RecallId,
+        by: &Requester,
+        now: Timestamp,
+    ) -> Result<(), RecallError> {
+        let held = self.held(id)?;
+        self.approver(&held, by, now)?;
+        match held.recall.state {
+            State::AwaitingApproval if self.is_expired(&held, now) => {
+                Err(RecallError::WrongState(State::Expired.code()))
+            }
+            State::AwaitingApproval => Ok(()),
+            other => Err(RecallError::WrongState(other.code())),
+        }
+    }
+
     /// What somebody can do with a recall as it stands.
     pub fn steps(
         &self,

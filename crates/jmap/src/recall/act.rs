@@ -1,12 +1,13 @@
 //! An act upon a recall that waits: its requester confirms or cancels it, others approve or decline it.
 //!
 //! Invariant: a code of a second factor is looked at only once the recall is found to wait for one of the
-//! caller's, and for nothing that would be missing still.
+//! caller's, and for nothing that would be missing still; nobody approves or declines without one that was right
+//! ([`Vouched`]), whatever becomes of the recall meanwhile.
 
 use serde::Deserialize;
 use serde_json::Value;
 use tern_base::AccountId;
-use tern_recall::{RecallError, RecallId, Requested, Requester, Said, State, Step};
+use tern_recall::{RecallError, RecallId, Requested, Requester, Said, State};
 
 use super::refused::{code_refused, failed, refused};
 use crate::context::Context;
@@ -49,14 +50,13 @@ pub(super) fn act(
             Some(confirm(cx, account, recall, (code, reason.as_deref()))?)
         }
         Action::Approve { code, reason } => {
-            vouched(cx, by, recall, code)?;
-            let answer = recalls.approve(recall, by, reason.as_deref(), now);
-            Some(answer.map_err(failed)?)
+            let vouched = vouched(cx, by, recall, code)?;
+            Some(approve(cx, vouched, reason.as_deref())?)
         }
         Action::Decline { code, reason } => {
-            vouched(cx, by, recall, code)?;
-            let done = recalls.decline(recall, by, reason.as_deref(), now);
-            done.map(|()| None).map_err(failed)?
+            let vouched = vouched(cx, by, recall, code)?;
+            decline(cx, vouched, reason.as_deref())?;
+            None
         }
         Action::Cancel {} => {
             let done = recalls.cancel(recall, by, now);
@@ -70,14 +70,41 @@ pub(super) fn act(
     }
 }
 
-/// Looks at a code of whoever answers for others. Where they can't answer, none is used up: what they ask
-/// for is refused by what comes next.
-fn vouched(cx: &Context<'_>, by: &Requester, recall: RecallId, code: &str) -> Result<(), SetError> {
-    let steps = cx.verbs.recalls.steps(recall, by, cx.now).map_err(failed)?;
-    if steps.contains(&Step::Approve) {
-        show_code(cx, code, recall)?;
-    }
-    Ok(())
+/// Somebody who may answer for others, whose code was right.
+struct Vouched<'a> {
+    recall: RecallId,
+    by: &'a Requester,
+}
+
+/// Looks at a code of whoever answers for others. Where they can't answer, none is used up.
+fn vouched<'a>(
+    cx: &Context<'_>,
+    by: &'a Requester,
+    recall: RecallId,
+    code: &str,
+) -> Result<Vouched<'a>, SetError> {
+    let may = cx.verbs.recalls.may_answer(recall, by, cx.now);
+    may.map_err(failed)?;
+    show_code(cx, code, recall)?;
+    Ok(Vouched { recall, by })
+}
+
+fn approve(
+    cx: &Context<'_>,
+    Vouched { recall, by }: Vouched<'_>,
+    reason: Option<&str>,
+) -> Result<Requested, SetError> {
+    let answer = cx.verbs.recalls.approve(recall, by, reason, cx.now);
+    answer.map_err(failed)
+}
+
+fn decline(
+    cx: &Context<'_>,
+    Vouched { recall, by }: Vouched<'_>,
+    reason: Option<&str>,
+) -> Result<(), SetError> {
+    let done = cx.verbs.recalls.decline(recall, by, reason, cx.now);
+    done.map_err(failed)
 }
 
 fn show_code(cx: &Context<'_>, code: &str, recall: RecallId) -> Result<&'static str, SetError> {
