@@ -31,15 +31,13 @@ pub enum Permission {
     AuditExport,
     /// Change domains, accounts, aliases, groups and grants.
     DirectoryManage,
-    /// Change policies.
-    PolicyManage,
     /// Hold, release and cancel what waits to leave.
     QueueManage,
 }
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 13] = [
         Self::RecallOwn,
         Self::RecallDelegate,
         Self::RecallAny,
@@ -52,7 +50,6 @@ impl Permission {
         Self::AuditRead,
         Self::AuditExport,
         Self::DirectoryManage,
-        Self::PolicyManage,
         Self::QueueManage,
     ];
 
@@ -71,7 +68,6 @@ impl Permission {
             Self::AuditRead => "audit.read",
             Self::AuditExport => "audit.export",
             Self::DirectoryManage => "directory.manage",
-            Self::PolicyManage => "policy.manage",
             Self::QueueManage => "queue.manage",
         }
     }
@@ -96,7 +92,6 @@ impl Permission {
             | Self::AuditRead
             | Self::AuditExport
             | Self::DirectoryManage
-            | Self::PolicyManage
             | Self::QueueManage => false,
         }
     }

@@ -8,7 +8,7 @@
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, Timestamp};
 use tern_directory::About;
-use tern_policy::{Actor, Message, Verdict};
+use tern_policy::{Actor, Message, Verdict, Visibility};
 use tern_store::Transaction;
 
 use crate::{RecallError, RecallId, Recalls, Refusal, Request, Requester, Submission, tables};
@@ -46,6 +46,15 @@ impl Decided {
     pub(crate) fn digest(&self) -> String {
         let digest = tern_mime::blob_id(&[0; 32], &self.encode());
         digest.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// As somebody sees it: with how many have opened the message only where they see all of what was served.
+    pub(crate) fn as_seen(&self, seen: Option<Visibility>) -> Self {
+        let mut told = self.clone();
+        if seen != Some(Visibility::Full) {
+            told.inputs.retain(|(name, _)| name != "resource.exposed");
+        }
+        told
     }
 
     fn encode(&self) -> Vec<u8> {

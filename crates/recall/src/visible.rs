@@ -7,8 +7,8 @@ use tern_base::Timestamp;
 use tern_policy::{Authentication, Permission, Question, Visibility};
 
 use crate::{
-    Answers, Recall, RecallError, RecallId, Recalls, Requester, SenderStatus, Status, Submission,
-    Tally, ToldOutcome, submission,
+    Answers, Decided, Recall, RecallError, RecallId, Recalls, Refusal, Request, Requester,
+    SenderStatus, Status, Submission, Tally, ToldOutcome, submission,
 };
 
 /// A recall as somebody may see it.
@@ -67,6 +67,35 @@ impl Recalls {
     ) -> Result<Vec<(ToldOutcome, u64)>, RecallError> {
         let is_owner = viewer.account.is_some() && viewer.account == found.submitter();
         Ok(tally.told(self.visibility_of(found, viewer, is_owner, now)?))
+    }
+
+    /// The verdict that a request would get now, as far as somebody may see what it was given.
+    pub fn would_be_as_seen(
+        &self,
+        request: &Request,
+        viewer: &Requester,
+        now: Timestamp,
+    ) -> Result<Result<Decided, Refusal>, RecallError> {
+        let (decided, found) = (
+            self.would_be(request, now)?,
+            self.select(&request.selector)?,
+        );
+        let (Ok(decided), Some(found)) = (&decided, found) else {
+            return Ok(decided);
+        };
+        let seen = self.visibility_of(&found, viewer, false, now)?;
+        Ok(Ok(decided.as_seen(seen)))
+    }
+
+    /// The verdict that is on record, as far as somebody may see what it was given.
+    pub fn decided_as_seen(
+        &self,
+        id: RecallId,
+        viewer: &Requester,
+        now: Timestamp,
+    ) -> Result<Option<Decided>, RecallError> {
+        let seen = self.visibility(&self.recall(id)?, viewer, now)?;
+        Ok(self.decided(id)?.map(|decided| decided.as_seen(seen)))
     }
 
     /// Whether somebody may see anything of what became of the copies of a recall.

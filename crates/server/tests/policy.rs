@@ -105,6 +105,67 @@ fn policies_are_read_again_while_the_server_runs() {
     assert!(house.stop().0);
 }
 
+/// Operators run the directory no more, and see of nobody what they have opened.
+const HANDS_OFF: &str = "@id(\"house.hands-off\")\n@reason(\"not-enabled\")\n\
+    forbid (principal is Tern::Operator, action in [Tern::Action::\"directory.manage\", \
+    Tern::Action::\"queue.manage\"], resource);\n\
+    @id(\"house.unseen\")\n\
+    forbid (principal is Tern::Operator, action == Tern::Action::\"report.exposure\", resource);\n";
+
+#[test]
+fn what_a_policy_forbids_operators_they_cannot_do_and_an_explanation_does_not_tell() {
+    let rules = tempfile::tempdir().expect("a directory");
+    write(rules.path(), YOUNG);
+    let mut house = house_with(rules.path());
+    let id = sent(&house);
+    let mut bob = house.imap("bob");
+    for command in ["SELECT INBOX", "FETCH 1 BODY[]"] {
+        assert!(bob.command(command).expect("an answer").is_ok());
+    }
+    let explain = |house: &House, of: &[&str]| {
+        let explained = house.done(&[&["policy", "explain"], of].concat());
+        assert!(explained.contains("inputs:"), "{explained}");
+        explained.contains("resource.exposed")
+    };
+    let asked = [&id[..], "--by", "alice@example.org"];
+    assert!(explain(&house, &asked));
+    write(rules.path(), HANDS_OFF);
+    kill(Pid::from_raw(house.pid()), Signal::SIGHUP).expect("told");
+    house.wait_log("the policies were read again");
+    assert!(!explain(&house, &asked), "who has opened it");
+    let run = house.done(&["recall", "run", "--by", "alice@example.org", &id, "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&run).expect("JSON");
+    let recall = status["id"].as_str().expect("an id");
+    assert!(!explain(&house, &[recall]), "who had opened it");
+    let commands: [&[&str]; 4] = [
+        &["account", "disable", "bob@example.org"],
+        &["alias", "add", "all@example.org", "bob@example.org"],
+        &[
+            "role",
+            "grant",
+            "auditor",
+            "bob@example.org",
+            "--over",
+            "everyone",
+        ],
+        &["queue", "flush"],
+    ];
+    for command in commands {
+        let refused = house.tern(command);
+        assert_eq!(refused.status.code(), Some(1), "{command:?}");
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(said.contains("by house.hands-off"), "{said}");
+    }
+    // What only lists asks nobody.
+    house.done(&["account", "list"]);
+    house.done(&["queue", "list"]);
+    let log = house.done(&["audit", "list"]);
+    let count = |text: &str| log.lines().filter(|line| line.contains(text)).count();
+    assert_eq!(count("permission.refused"), 4, "{log}");
+    assert_eq!(count("policy.explain"), 3, "{log}");
+    assert!(house.stop().0);
+}
+
 #[test]
 fn a_recall_on_record_is_explained_by_what_was_known_then() {
     let mut house = House::started("");

@@ -20,6 +20,7 @@ mod factor;
 mod held;
 mod hold;
 mod import;
+mod manage;
 mod named;
 mod permit;
 mod policy;
@@ -131,6 +132,7 @@ impl Admin {
     }
 
     fn dispatch(&self, request: &Request, call: &mut Call<'_>) -> Result<Answer> {
+        self.may_manage(request, call)?;
         match request {
             Request::DomainAdd { domain } => self.domain_add(domain, call),
             Request::DomainList => self.domain_list(),

@@ -1,4 +1,7 @@
 //! The policies in force, and why a recall was or would be decided as it was.
+//!
+//! Invariant: an explanation is on record, and tells nobody how many have opened a message who may not see that
+//! (`report.exposure`).
 
 use std::fmt::Write as _;
 
@@ -7,6 +10,7 @@ use tern_policy::Authentication;
 use tern_recall::{Decided, RecallId, Request, Requester, Selector};
 
 use super::error::AdminError;
+use super::recall::operator;
 use super::{Admin, Call, Result};
 use crate::control::request::{Answer, Asked, PolicyRequest};
 
@@ -15,7 +19,7 @@ impl Admin {
         match request {
             PolicyRequest::List => self.policy_list(),
             PolicyRequest::Explain(asked) => self.policy_explain(asked, call),
-            PolicyRequest::ExplainRecall { id } => self.policy_explain_recall(id),
+            PolicyRequest::ExplainRecall { id } => self.policy_explain_recall(id, call),
         }
     }
 
@@ -36,7 +40,7 @@ impl Admin {
     }
 
     /// Why a recall that is on record was decided as it was.
-    fn policy_explain_recall(&self, id: &str) -> Result<Answer> {
+    fn policy_explain_recall(&self, id: &str, call: &mut Call<'_>) -> Result<Answer> {
         let wrong = || {
             let why = match id.contains('@') {
                 true => ": with a Message-ID, `--by` says who sent it",
@@ -46,7 +50,13 @@ impl Admin {
         };
         let id = RecallId::from_hex(id).ok_or_else(wrong)?;
         let recall = self.recalls.recall(id)?;
-        let Some(decided) = self.recalls.decided(id)? else {
+        let decided = self
+            .recalls
+            .decided_as_seen(id, &operator(call), call.now)?;
+        self.record(call, "policy.explain", |entry| {
+            entry.target(format!("recall {id}"))
+        })?;
+        let Some(decided) = decided else {
             let text = format!("recall {id}: no policy was asked ({})", recall.state.code());
             return Ok(Answer::new(text, json!({"verdict": null})));
         };
@@ -92,7 +102,15 @@ impl Admin {
             replacement: None,
             expires: None,
         };
-        match self.recalls.would_be(&request, call.now)? {
+        let viewer = operator(call);
+        let answer = self.recalls.would_be_as_seen(&request, &viewer, call.now)?;
+        self.record(call, "policy.explain", |entry| {
+            entry
+                .target(format!("message {message_id}"))
+                .detail("by", sender.address.to_string())
+                .detail("actor", name.clone())
+        })?;
+        match answer {
             Ok(decided) => Ok(self.explained(&format!("if {name} asked now"), &decided)),
             Err(refusal) => Err(AdminError::Wrong(refusal.sentence().to_owned())),
         }
