@@ -182,7 +182,7 @@ pub(crate) struct Answer<'a> {
     at_work: Vec<Reservation>,
 }
 
-/// Memory that is set aside for an answer, until it is dropped.
+/// Memory that is set aside for a request or an answer, until it is dropped.
 #[derive(Default)]
 pub struct Held {
     /// Each of [`limits::ANSWER_STEP`] octets.
@@ -193,6 +193,23 @@ impl Held {
     /// How many octets.
     pub fn octets(&self) -> u64 {
         self.steps.len() as u64 * limits::ANSWER_STEP as u64
+    }
+
+    /// Sets aside what is missing for so many octets; whether there was room.
+    pub(crate) fn grow_to(
+        &mut self,
+        octets: u64,
+        memory: &dyn ContentMemory,
+        account: AccountId,
+    ) -> bool {
+        while octets > self.octets() {
+            let step = limits::ANSWER_STEP as u64;
+            match memory.reserve(Some(account), step) {
+                Some(reserved) => self.steps.push(reserved),
+                None => return false,
+            }
+        }
+        true
     }
 
     /// Gives back what is more than so many octets.
@@ -254,19 +271,15 @@ impl<'a> Answer<'a> {
         if self.octets > limits::MAX_ANSWER {
             return Err(MethodError::REQUEST_TOO_LARGE);
         }
-        while self.octets > limits::ANSWER_FREE + self.held.steps.len() * limits::ANSWER_STEP {
-            let step = limits::ANSWER_STEP as u64;
-            let reserved = self.memory.reserve(Some(self.account), step);
-            match reserved {
-                Some(reserved) => self.held.steps.push(reserved),
-                // RFC 8620 3.6.2: a smaller one would do, and never the same.
-                None if self.held.octets() + step > self.memory.most() => {
-                    return Err(MethodError::REQUEST_TOO_LARGE);
-                }
-                None => return Err(MethodError::SERVER_UNAVAILABLE),
+        let beyond = self.octets.saturating_sub(limits::ANSWER_FREE) as u64;
+        match self.held.grow_to(beyond, self.memory, self.account) {
+            true => Ok(()),
+            // RFC 8620 3.6.2: a smaller one would do, and never the same.
+            false if self.held.octets() + limits::ANSWER_STEP as u64 > self.memory.most() => {
+                Err(MethodError::REQUEST_TOO_LARGE)
             }
+            false => Err(MethodError::SERVER_UNAVAILABLE),
         }
-        Ok(())
     }
 
     /// Whether a call may be run: what was told before is not over the limit already, nor without memory.

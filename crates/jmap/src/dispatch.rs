@@ -202,6 +202,8 @@ pub fn execute(
         answer: Answer::new(memory, caller.account),
         work: Work::default(),
     };
+    // Its memory is set aside for as long as anything of it is here.
+    let _held = request.held;
     let mut responses = Vec::with_capacity(request.calls.len());
     let mut referenced = 0;
     for call in request.calls {

@@ -1,43 +1,111 @@
 //! JSON as RFC 7493 (I-JSON) has it: UTF-8, no name twice in one object, and here also no deeper than
 //! [`limits::MAX_DEPTH`], and of no more values than [`limits::MAX_VALUES`].
 //!
-//! A value of one octet takes a hundred of memory once it is read: the size of a text alone bounds nothing.
+//! Invariant: a value of one octet takes hundreds of memory once it is read, so that the size of a text alone
+//! bounds nothing: memory is set aside for values before there are more of them.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+use tern_base::AccountId;
+use tern_session::ContentMemory;
 
+use crate::budget::Held;
 use crate::{Problem, limits};
 
-/// Reads a text that is one JSON value.
+/// Reads a text that is one JSON value, and answers the memory that is set aside for it, for as long as it lives.
 ///
 /// # Errors
-/// [`Problem::NotRequest`] where it has too many values, [`Problem::NotJson`] where it is no I-JSON.
-pub(crate) fn parse(text: &[u8]) -> Result<Value, Problem> {
-    let left = Cell::new(limits::MAX_VALUES + 1);
+/// [`Problem::NotRequest`] where it has too many values, [`Problem::NoMemory`] where there is none for them now,
+/// [`Problem::NotJson`] where it is no I-JSON.
+pub(crate) fn parse(
+    text: &[u8],
+    memory: &dyn ContentMemory,
+    account: AccountId,
+) -> Result<(Value, Held), Problem> {
+    let reading = Reading {
+        left: Cell::new(limits::MAX_VALUES),
+        octets: Cell::new(0),
+        held: RefCell::default(),
+        refused: RefCell::default(),
+        memory,
+        account,
+    };
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let strict = Strict {
         depth: 0,
-        left: &left,
+        reading: &reading,
     };
     let read = strict
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value));
-    read.map_err(|error| match left.get() {
-        0 => Problem::NotRequest(TOO_MANY.to_owned()),
-        _ => Problem::NotJson(error.to_string()),
-    })
+    match (read, reading.refused.into_inner()) {
+        (Ok(value), _) => Ok((value, reading.held.into_inner())),
+        (Err(_), Some(why)) => Err(why),
+        (Err(error), None) => Err(Problem::NotJson(error.to_string())),
+    }
 }
 
 const TOO_MANY: &str = "it has more values than any request needs";
 
-/// Reads a value at this depth, while values are left.
+/// About what a value takes in a list or an object, with what these have in reserve.
+const SLOT: usize = 96;
+/// What an object takes beside its members, which are found by a table.
+const TABLE: usize = 384;
+/// As often is a value in memory: a method that takes its arguments apart has both what it takes and what it makes.
+const COPIES: usize = 2;
+
+/// What was read so far.
+struct Reading<'a> {
+    /// How many more values there may be.
+    left: Cell<usize>,
+    /// Memory of those that there are.
+    octets: Cell<usize>,
+    held: RefCell<Held>,
+    /// Why no more is read, where the text is not to blame.
+    refused: RefCell<Option<Problem>>,
+    memory: &'a dyn ContentMemory,
+    account: AccountId,
+}
+
+impl Reading<'_> {
+    fn one_more<E: Error>(&self) -> Result<(), E> {
+        match self.left.get().checked_sub(1) {
+            Some(left) => self.left.set(left),
+            None => return self.refuse(Problem::NotRequest(TOO_MANY.to_owned())),
+        }
+        self.take(SLOT)
+    }
+
+    /// Takes memory for what is about to be kept.
+    fn take<E: Error>(&self, octets: usize) -> Result<(), E> {
+        let octets = self.octets.get().saturating_add(COPIES * octets);
+        self.octets.set(octets);
+        let beyond = octets.saturating_sub(limits::REQUEST_FREE) as u64;
+        let mut held = self.held.borrow_mut();
+        match held.grow_to(beyond, self.memory, self.account) {
+            true => Ok(()),
+            // A smaller one would do, and never the same.
+            false if held.octets() + limits::ANSWER_STEP as u64 > self.memory.most() => {
+                self.refuse(Problem::NotRequest(TOO_MANY.to_owned()))
+            }
+            false => self.refuse(Problem::NoMemory),
+        }
+    }
+
+    fn refuse<E: Error>(&self, why: Problem) -> Result<(), E> {
+        *self.refused.borrow_mut() = Some(why);
+        Err(E::custom("no more is read"))
+    }
+}
+
+/// Reads a value at this depth, while there may be more.
 #[derive(Clone, Copy)]
 struct Strict<'a> {
     depth: usize,
-    left: &'a Cell<usize>,
+    reading: &'a Reading<'a>,
 }
 
 impl Strict<'_> {
@@ -56,11 +124,8 @@ impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
-        self.left.set(self.left.get() - 1);
-        match self.left.get() {
-            0 => Err(D::Error::custom(TOO_MANY)),
-            _ => from.deserialize_any(self),
-        }
+        self.reading.one_more()?;
+        from.deserialize_any(self)
     }
 }
 
@@ -94,11 +159,13 @@ impl<'de> Visitor<'de> for Strict<'_> {
             .ok_or_else(|| E::custom("not a number"))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        self.reading.take(value.len())?;
         Ok(Value::String(value.to_owned()))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+    fn visit_string<E: Error>(self, value: String) -> Result<Value, E> {
+        self.reading.take(value.len())?;
         Ok(Value::String(value))
     }
 
@@ -114,7 +181,9 @@ impl<'de> Visitor<'de> for Strict<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let inside = self.inside()?;
         let mut all = Map::new();
+        self.reading.take(TABLE)?;
         while let Some(name) = entries.next_key::<String>()? {
+            self.reading.take(SLOT + name.len())?;
             let value = entries.next_value_seed(inside)?;
             // RFC 7493 2.3
             if all.insert(name, value).is_some() {
@@ -127,7 +196,39 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
 #[cfg(test)]
 mod tests {
+    use tern_session::{Budget, Unlimited};
+
     use super::*;
+
+    const ACCOUNT: AccountId = AccountId(1);
+
+    fn parse(text: &[u8]) -> Result<Value, Problem> {
+        let (value, _) = super::parse(text, &Unlimited, ACCOUNT)?;
+        Ok(value)
+    }
+
+    #[test]
+    fn memory_is_set_aside_for_values_however_short_they_are() {
+        let step = limits::ANSWER_STEP as u64;
+        let text = |objects: usize| format!("[{}]", vec![r#"{"a":0}"#; objects].join(","));
+        let memory = Budget::new(80 * step);
+        // A megabyte that takes 80 of memory.
+        let (value, held) = super::parse(text(60_000).as_bytes(), &memory, ACCOUNT).expect("room");
+        let (measured, reserved) = (60_000 * 666, memory.reserved_by(ACCOUNT));
+        assert!(reserved >= measured, "{reserved}");
+        let again = super::parse(text(60_000).as_bytes(), &memory, ACCOUNT);
+        assert_eq!(again.err(), Some(Problem::NoMemory));
+        drop((value, held));
+        assert_eq!(memory.reserved(), 0);
+        // What would never fit is told so.
+        let too_many = super::parse(text(120_000).as_bytes(), &memory, ACCOUNT);
+        let never = Problem::NotRequest(TOO_MANY.to_owned());
+        assert_eq!(too_many.err(), Some(never));
+        assert_eq!(memory.reserved(), 0);
+        // A small one takes none, so that it is read whatever others have.
+        let (_, held) = super::parse(text(50).as_bytes(), &memory, ACCOUNT).expect("room");
+        assert_eq!(held.octets(), 0);
+    }
 
     #[test]
     fn strict_where_ijson_is() {

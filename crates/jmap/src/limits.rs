@@ -27,7 +27,7 @@ pub const MAX_SIZE_ATTACHMENTS: u64 = 50 << 20;
 pub const MAX_DEPTH: usize = 64;
 /// Most values of a request's JSON, inner ones included; beyond it the request is not read (`notRequest`:
 /// RFC 8620 3.6.1 has `limit` for what the session names). A value takes up to some hundred octets of
-/// memory, however short it is.
+/// memory, however short it is, which are set aside as they are read.
 pub const MAX_VALUES: usize = 250_000;
 /// Most created ids that a request may bring along and that it may make.
 pub const MAX_CREATED_IDS: usize = 10_000;
@@ -39,6 +39,8 @@ pub const MAX_CHANGES: usize = 20_000;
 /// Octets of memory for all responses to one request together, as values and as JSON: calls behind that
 /// answer `requestTooLarge`.
 pub const MAX_ANSWER: usize = 128 << 20;
+/// Octets of memory that the values of every request may have, however little the server has left.
+pub const REQUEST_FREE: usize = 256 << 10;
 /// Octets of memory that every answer may have, however little the server has left.
 pub const ANSWER_FREE: usize = 256 << 10;
 /// Octets that are set aside at most for content that is held whole: of the largest upload less than an account

@@ -20,6 +20,8 @@ pub enum Problem {
         /// How long that is.
         wait: Duration,
     },
+    /// There is no memory for it now.
+    NoMemory,
 }
 
 impl Problem {
@@ -29,6 +31,7 @@ impl Problem {
             Self::Limit(limit) if limit.starts_with("maxSize") => 413,
             Self::Limit(limit) if limit.starts_with("maxConcurrent") => 429,
             Self::TooOften { .. } => 429,
+            Self::NoMemory => 503,
             _ => 400,
         }
     }
@@ -67,6 +70,12 @@ impl Problem {
                 return json!({
                     "type": "about:blank", "status": self.status(), "title": "Too Many Requests",
                     "detail": format!("Too many came of late: try again after {seconds} seconds."),
+                });
+            }
+            Self::NoMemory => {
+                return json!({
+                    "type": "about:blank", "status": self.status(), "title": "Service Unavailable",
+                    "detail": "No memory is left for it.",
                 });
             }
         };

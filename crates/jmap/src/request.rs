@@ -1,6 +1,10 @@
 //! The request and response objects (RFC 8620 3.3, 3.4).
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
+use tern_base::AccountId;
+use tern_session::{ContentMemory, Unlimited};
 
 use crate::budget::Held;
 use crate::standard::object;
@@ -42,15 +46,41 @@ pub struct Request {
     pub(crate) calls: Vec<Invocation>,
     /// Ids by creation id; `None` where the client does not want them told.
     pub(crate) created: Option<Map<String, Value>>,
+    /// The memory that is set aside for all that.
+    pub(crate) held: Arc<Held>,
 }
 
 impl Request {
-    /// Reads the body of a request.
+    /// Reads the body of a request, for tests and whoever else has memory without end.
+    ///
+    /// # Errors
+    /// Why it is not looked at.
     pub fn parse(body: &[u8]) -> Result<Self, Problem> {
+        Self::parse_within(body, &Unlimited, AccountId(0))
+    }
+
+    /// Reads the body of a request of this account, within its memory for content.
+    ///
+    /// # Errors
+    /// Why it is not looked at.
+    pub fn parse_within(
+        body: &[u8],
+        memory: &dyn ContentMemory,
+        account: AccountId,
+    ) -> Result<Self, Problem> {
         if body.len() as u64 > limits::MAX_SIZE_REQUEST {
             return Err(Problem::Limit("maxSizeRequest"));
         }
-        Self::of(ijson::parse(body)?)
+        let (value, held) = ijson::parse(body, memory, account)?;
+        Ok(Self::of(value)?.holding(held))
+    }
+
+    /// With the memory that is set aside for it.
+    pub(crate) fn holding(self, held: Held) -> Self {
+        Self {
+            held: Arc::new(held),
+            ..self
+        }
     }
 
     /// Reads a request from its JSON. Further members are passed over: RFC 8887 4.3.1 has some.
@@ -92,6 +122,7 @@ impl Request {
             using,
             calls,
             created,
+            held: Arc::default(),
         })
     }
 }

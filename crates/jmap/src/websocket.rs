@@ -3,6 +3,8 @@
 //! Refuses to know frames: a message is a text, whole.
 
 use serde_json::{Map, Value};
+use tern_base::AccountId;
+use tern_session::ContentMemory;
 
 use crate::push::Wanted;
 use crate::{Problem, Request, Response, ijson, limits};
@@ -19,20 +21,24 @@ pub enum Message {
 }
 
 impl Message {
-    /// Reads a message.
+    /// Reads a message of this account, within its memory for content.
     ///
     /// # Errors
     /// Why it was not looked at, and the client's id for it.
-    pub fn parse(text: &[u8]) -> Result<Self, (Problem, Option<String>)> {
+    pub fn parse(
+        text: &[u8],
+        memory: &dyn ContentMemory,
+        account: AccountId,
+    ) -> Result<Self, (Problem, Option<String>)> {
         if text.len() as u64 > limits::MAX_SIZE_REQUEST {
             return Err((Problem::Limit("maxSizeRequest"), None));
         }
-        let value = ijson::parse(text).map_err(|why| (why, None))?;
+        let (value, held) = ijson::parse(text, memory, account).map_err(|why| (why, None))?;
         let id = value.get("id").and_then(Value::as_str).map(str::to_owned);
         let not = |why: &str| Err((Problem::NotRequest(why.to_owned()), id.clone()));
         match value.get("@type").and_then(Value::as_str) {
             Some("Request") => match Request::of(value) {
-                Ok(request) => Ok(Self::Request(request, id)),
+                Ok(request) => Ok(Self::Request(request.holding(held), id)),
                 Err(problem) => Err((problem, id)),
             },
             Some("WebSocketPushEnable") => match enable(&value) {
@@ -105,10 +111,13 @@ fn tagged(kind: &str, value: Value, add: impl FnOnce(&mut Map<String, Value>)) -
 
 #[cfg(test)]
 mod tests {
+    use tern_session::Unlimited;
+
     use super::*;
 
     fn refused(text: &str) -> (String, Value) {
-        let (problem, id) = Message::parse(text.as_bytes()).expect_err("refused");
+        let (problem, id) =
+            Message::parse(text.as_bytes(), &Unlimited, AccountId(1)).expect_err("refused");
         let error = request_error(&problem, id);
         assert_eq!(error["@type"], "RequestError");
         let kind = error["type"]
@@ -152,7 +161,9 @@ mod tests {
 
     #[test]
     fn a_message_is_read_by_its_type() {
-        let read = |text: &str| Message::parse(text.as_bytes()).expect("a message");
+        let read = |text: &str| {
+            Message::parse(text.as_bytes(), &Unlimited, AccountId(1)).expect("a message")
+        };
         let request = read(r#"{"@type":"Request","id":"R1","using":[],"methodCalls":[]}"#);
         assert!(matches!(request, Message::Request(_, Some(id)) if id == "R1"));
         let enable =

@@ -54,10 +54,10 @@ impl Jmap {
                 return problem(StatusCode::BAD_REQUEST, "The request ends before its end.");
             }
         };
-        let (jmap, caller) = (Arc::clone(self), login.caller.clone());
+        let (jmap, caller, reading) = (Arc::clone(self), login.caller.clone(), memory.clone());
         let work = move || {
             let _slot = slot;
-            let request = tern_jmap::Request::parse(&octets.bytes)?;
+            let request = tern_jmap::Request::parse_within(&octets.bytes, &reading, account)?;
             let mut response = jmap.execute(request, peer, &caller);
             let held = response.take_held();
             Ok((response.into_json().to_string(), held))

@@ -303,10 +303,12 @@ impl Session {
             let verbs = jmap.verbs();
             // Before it is read, since that is what takes the memory.
             let _slot = match jmap.request_of(caller.account) {
+        let account = caller.account;
                 Ok(slot) => slot,
                 Err(why) => return Ok((Some(refused(why, id_of(text.as_bytes()))), push)),
             };
-            Ok(match Message::parse(text.as_bytes()) {
+            let memory = jmap.memory.of(peer);
+            Ok(match Message::parse(text.as_bytes(), &memory, account) {
                 Err((problem, id)) => (Some(refused(problem, id)), push),
                 Ok(Message::Request(request, id)) => {
                     let mut answer = jmap.execute(request, peer, &caller);
@@ -315,7 +317,6 @@ impl Session {
                 }
                 Ok(Message::PushDisable) => (None, None),
                 Ok(Message::PushEnable(wanted, state)) => {
-                    let account = caller.account;
                     let (at, change) = match state {
                         // RFC 8887 4.3.5.2: what the client does not know yet is told at once.
                         Some(state) => {
