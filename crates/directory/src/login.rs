@@ -2,7 +2,7 @@
 //!
 //! Refuses to say why a login failed to anybody but the log: an unknown name, a wrong password and
 //! a disabled account get the same answer, and cost one slow hash each. A hash that was imported may be slower
-//! than others: the server keeps the answer back for longer than any takes.
+//! than others: the server keeps the answer back for longer than any takes ([`Passwords::costliest_in_own`]).
 
 use tern_base::{AccountId, EmailAddress, Entropy};
 use tern_store::{Engine, Read, StoreError, Verdict, transact};

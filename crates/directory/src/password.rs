@@ -32,16 +32,38 @@ impl Default for PasswordCost {
     }
 }
 
+/// Octets of the shortest salt (RFC 9106 3.1).
+const MIN_SALT: usize = 8;
+/// Octets of hashes.
+const HASH: std::ops::RangeInclusive<usize> = 16..=64;
+
+/// KiB that a hash goes over, in all of its passes: what its time grows with.
+fn work(params: &Params) -> u32 {
+    params.m_cost().saturating_mul(params.t_cost())
+}
+
 /// Whether a hash that was made elsewhere can be verified here without costing more than is borne.
 pub(crate) fn is_importable(text: &str) -> bool {
     let Ok(parsed) = PasswordHash::new(text) else {
         return false;
     };
     let bearable = |params: Params| {
-        params.m_cost() <= limits::MAX_HASH_MEMORY_KIB && params.t_cost() <= limits::MAX_HASH_PASSES
+        params.m_cost() <= limits::MAX_HASH_MEMORY_KIB && work(&params) <= limits::MAX_HASH_WORK_KIB
     };
+    // What can't be computed is refused at once when it is verified, and would tell that it is there.
+    let is_computable = parsed
+        .salt
+        .as_ref()
+        .is_some_and(|salt| salt.len() >= MIN_SALT)
+        && parsed
+            .hash
+            .as_ref()
+            .is_some_and(|hash| HASH.contains(&hash.len()))
+        && parsed
+            .version
+            .is_none_or(|version| Version::try_from(version).is_ok());
     parsed.algorithm == Algorithm::Argon2id.ident()
-        && parsed.hash.is_some()
+        && is_computable
         && text.len() <= limits::MAX_TEXT
         && Params::try_from(&parsed).is_ok_and(bearable)
 }
@@ -95,6 +117,13 @@ impl Passwords {
         };
         let fits = self.argon2.verify_password(password, &parsed).is_ok();
         fits && hash.is_some()
+    }
+
+    /// How many times as long as one of its own the costliest hash takes that can be imported, at most.
+    pub fn costliest_in_own(&self) -> u32 {
+        limits::MAX_HASH_WORK_KIB
+            .div_ceil(work(&self.params).max(1))
+            .max(1)
     }
 
     /// Whether the hash was made at another cost, so that it should be made anew.

@@ -207,6 +207,10 @@ impl Server {
         if let Some(forwarder) = forwarder {
             let forward = forwarder.run(stopped.clone());
             server.tasks.push(tokio::spawn(forward));
+        let logins = Arc::clone(&server.context.shared.logins);
+        server
+            .tasks
+            .push(tokio::spawn(logins.keep(stopped.clone())));
         }
         server
             .tasks
@@ -319,8 +323,9 @@ fn context(
     )?;
     let shared = Arc::new(Shared {
         tls: tls::server_config(Arc::clone(certificates), &[])?,
+        &config.server.data_dir,
         hub: Arc::clone(hub),
-        logins,
+        logins: Arc::new(logins),
         handshake_timeout: Duration::from_secs(limits.handshake_timeout_secs),
         write_timeout: Duration::from_secs(limits.write_timeout_secs),
         blocking_threads: config.server.blocking_threads.into(),

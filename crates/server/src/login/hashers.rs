@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::known::Known;
 use super::line::{Guess, Line, Next, Refused};
 use crate::clock;
 use crate::config::Network;
@@ -50,9 +51,16 @@ impl<T> Shared<T> {
 pub(super) struct Hashers<T>(Arc<Shared<T>>);
 
 impl<T: Send + 'static> Hashers<T> {
-    pub(super) fn start(max_failures: u32, uncounted: &[Network]) -> io::Result<Self> {
+    /// Starts them, for jobs of which none takes longer than `slowest` on an idle machine.
+    pub(super) fn start(
+        max_failures: u32,
+        uncounted: &[Network],
+        slowest: Duration,
+        known: Known,
+    ) -> io::Result<Self> {
+        let line = Line::new(max_failures, uncounted.to_vec(), known);
         let shared = Arc::new(Shared {
-            line: Mutex::new(Line::new(max_failures, uncounted.to_vec())),
+            line: Mutex::new(line.slower_than(slowest)),
             changed: Condvar::new(),
             ended: std::sync::atomic::AtomicBool::new(false),
         });
@@ -71,6 +79,11 @@ impl<T: Send + 'static> Hashers<T> {
         self.0.lock().push(guess, job, clock::now())?;
         self.0.changed.notify_one();
         Ok(())
+    }
+
+    /// From where accounts have logged in, to be written, where that has changed.
+    pub(super) fn take_known(&self) -> Option<String> {
+        self.0.lock().take_known(clock::now())
     }
 
     /// Counts a failure that needed no hash; answers how long to wait before it is told.

@@ -11,13 +11,16 @@ use std::time::Duration;
 
 use tern_base::Timestamp;
 
+use super::known::Known;
 use super::networks::Networks;
-use super::strangers::Strangers;
+use super::strangers::{Standing, Strangers};
 use crate::config::Network as Range;
 use crate::net::Network;
 
-/// The longest delay of an answer.
-const MAX_DELAY_MS: u64 = 8_000;
+/// The shortest delay of an answer to a failure, unless verifying may take longer.
+const LEAST_DELAY: Duration = Duration::from_millis(250);
+/// The longest, as far.
+const MAX_DELAY: Duration = Duration::from_secs(8);
 /// Most logins of one wide network that wait.
 const MAX_WAITING_OF_ONE: usize = 1_024;
 /// Most logins that wait.
@@ -60,6 +63,19 @@ pub(super) struct Turn {
     waited_apart: bool,
 }
 
+/// The networks as they are now.
+struct Now<'a>(&'a Networks, Timestamp);
+
+impl Standing for Now<'_> {
+    fn is_fresh(&self, peer: IpAddr) -> bool {
+        !self.0.has_failed(peer, self.1)
+    }
+
+    fn is_one(&self, peer: IpAddr) -> bool {
+        self.0.are_counted(peer)
+    }
+}
+
 /// The logins that wait, and the failures of late.
 #[derive(Debug)]
 pub(super) struct Line<T> {
@@ -70,20 +86,31 @@ pub(super) struct Line<T> {
     turns: VecDeque<Network>,
     length: usize,
     strangers: Strangers<T>,
+    least_delay: Duration,
     /// Turns since one that waited apart had one.
     turns_taken: u32,
 }
 
 impl<T> Line<T> {
-    /// A line in which an address may fail so often, but for those that are not one client.
-    pub(super) fn new(max: u32, uncounted: Vec<Range>) -> Self {
+    /// A line in which an address may fail so often, but for those that are not one client; and from where accounts
+    /// have logged in before.
+    pub(super) fn new(max: u32, uncounted: Vec<Range>, known: Known) -> Self {
         Self {
             networks: Networks::new(max.max(1), uncounted),
             waiting: HashMap::new(),
             turns: VecDeque::new(),
             length: 0,
-            strangers: Strangers::new(max.max(1)),
+            strangers: Strangers::new(max.max(1), known),
+            least_delay: LEAST_DELAY,
             turns_taken: 0,
+        }
+    }
+
+    /// The same where verifying may take so long: no answer to a failure comes sooner.
+    pub(super) fn slower_than(self, hash: Duration) -> Self {
+        Self {
+            least_delay: LEAST_DELAY.max(hash),
+            ..self
         }
     }
 
@@ -115,8 +142,8 @@ impl<T> Line<T> {
     }
 
     fn set_apart(&mut self, guess: Guess, job: T, now: Timestamp) -> bool {
-        let is_fresh = !self.networks.has_failed(guess.peer, now);
-        self.strangers.push(guess, job, is_fresh, now)
+        let standing = Now(&self.networks, now);
+        self.strangers.push(guess, job, &standing, now)
     }
 
     /// The next login, if there is one that may be looked at now.
@@ -163,7 +190,7 @@ impl<T> Line<T> {
     fn next_apart(&mut self, now: Timestamp) -> Option<Next<T>> {
         let networks = &self.networks;
         let may = |peer: IpAddr| networks.is_over(peer, now) || networks.may_run(peer, now);
-        let (guess, job) = self.strangers.next(now, may)?;
+        let (guess, job) = self.strangers.next(now, &Now(networks, now), may)?;
         if self.networks.is_over(guess.peer, now) {
             return Some(Next::Throttled(job));
         }
@@ -179,6 +206,11 @@ impl<T> Line<T> {
             waited_apart,
         };
         Next::Run(turn, job)
+    }
+
+    /// From where accounts have logged in, to be written, where that has changed.
+    pub(super) fn take_known(&mut self, now: Timestamp) -> Option<String> {
+        self.strangers.take_known(now)
     }
 
     /// When there may be a next login though nothing happens until then.
@@ -224,7 +256,7 @@ impl<T> Line<T> {
             self.strangers.fail(guess, now);
         }
         let doublings = failed.failures.saturating_sub(1).min(6);
-        Duration::from_millis((250 << doublings).min(MAX_DELAY_MS))
+        (self.least_delay * (1 << doublings)).min(MAX_DELAY.max(self.least_delay))
     }
 }
 
@@ -243,7 +275,11 @@ mod tests {
     }
 
     fn line_of(max: u32) -> Line<u32> {
-        Line::new(max, Vec::new())
+        Line::new(max, Vec::new(), nobody())
+    }
+
+    fn nobody() -> Known {
+        Known::none(&mut tern_base::SeededEntropy::new(1))
     }
 
     /// A guess at an account of its own, and other than each before.
@@ -299,8 +335,18 @@ mod tests {
         assert_eq!(line.push(from(peer), 3, later), Ok(()));
         assert_eq!(line.fail(from(peer), later).as_millis(), 250);
         for _ in 0..20 {
-            assert!(line.fail(from(peer), later).as_millis() <= u128::from(MAX_DELAY_MS));
+            assert!(line.fail(from(peer), later) <= MAX_DELAY);
         }
+    }
+
+    #[test]
+    fn an_answer_is_kept_back_for_longer_than_any_hash_takes() {
+        let slow = Duration::from_millis(400);
+        let mut line = line_of(3).slower_than(slow);
+        assert_eq!(line.fail(from("192.0.2.1"), NOW), slow);
+        assert_eq!(line.fail(from("192.0.2.1"), NOW), 2 * slow);
+        let mut quick = line_of(3).slower_than(Duration::from_millis(1));
+        assert_eq!(quick.fail(from("192.0.2.1"), NOW), LEAST_DELAY);
     }
 
     #[test]
@@ -428,7 +474,7 @@ mod tests {
     #[test]
     fn what_is_not_one_client_does_not_count() {
         let loopback = "127.0.0.0/8".parse().expect("a network");
-        let mut line: Line<u32> = Line::new(1, vec![loopback]);
+        let mut line: Line<u32> = Line::new(1, vec![loopback], nobody());
         for job in 0..10 {
             let guess = from("127.0.0.1");
             assert_eq!(line.push(guess, job, NOW), Ok(()));
@@ -528,6 +574,28 @@ mod tests {
         // Others are not concerned.
         line.push(at(8, "198.51.100.2"), 3_000, NOW).expect("room");
         assert!(matches!(line.next(NOW), Some(Next::Run(_, 3_000))));
+    }
+
+    #[test]
+    fn one_address_that_has_not_failed_yet_takes_a_few_places_and_keeps_none_when_it_has() {
+        let mut line = guessed_at(7);
+        for n in 0..100 {
+            line.push(at(7, "198.51.100.66"), n, NOW).expect("room");
+        }
+        // Somebody else finds a place, and is looked at behind the first two.
+        line.push(at(7, "192.0.2.1"), 1_000, NOW).expect("room");
+        let mut now = NOW;
+        let mut looked_at = Vec::new();
+        for _ in 0..3 {
+            let Some(Next::Run(turn, job)) = line.next(now) else {
+                panic!("nobody behind {looked_at:?}");
+            };
+            looked_at.push(job);
+            line.done(turn, true, now);
+            now = now.plus_millis(PAUSE_MS);
+        }
+        // The second came from an address that had failed by then.
+        assert_eq!(looked_at[..2], [0, 1_000], "{looked_at:?}");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod failures;
 mod hashers;
+mod known;
 mod line;
 mod networks;
 mod strangers;
@@ -14,17 +15,21 @@ mod strangers;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tern_base::EmailAddress;
 use tern_directory::{CredentialId, LoginFailure, Passwords, Scope};
 use tern_session::{Credentials, Verified};
 use tern_store::{Engine, Read};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
 
 use crate::clock::OsEntropy;
 use crate::config::Network;
 use hashers::{Answer, Hashers, Job};
+use known::Known;
 use line::{Guess, Refused};
 
 /// What came of a login.
@@ -52,7 +57,13 @@ pub(crate) struct Logins {
     hashers: Hashers<Outcome>,
     /// Digests what was shown, for as long as this process runs.
     digests: RandomState,
+    /// Digests accounts, the same after the next start.
+    accounts: [u8; 32],
+    known_at: PathBuf,
 }
+
+/// How often it is written from where accounts have logged in.
+const KEEP_EVERY: Duration = Duration::from_secs(600);
 
 impl Logins {
     pub(crate) fn new(
@@ -60,13 +71,41 @@ impl Logins {
         passwords: Arc<Passwords>,
         max_failures: u32,
         uncounted: &[Network],
+        data_dir: &Path,
     ) -> io::Result<Self> {
+        let known_at = data_dir.join("known-networks");
+        let known = Known::read(&known_at, &mut OsEntropy);
+        let accounts = known.key();
+        let slowest = slowest(&passwords);
         Ok(Self {
             engine,
             passwords,
-            hashers: Hashers::start(max_failures, uncounted)?,
+            hashers: Hashers::start(max_failures, uncounted, slowest, known)?,
             digests: RandomState::new(),
+            accounts,
+            known_at,
         })
+    }
+
+    /// Keeps from where accounts have logged in, now and then and when the server stops.
+    pub(crate) async fn keep(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
+        loop {
+            let is_over = timeout(KEEP_EVERY, stopped.changed()).await.is_ok();
+            if let Some(text) = self.hashers.take_known() {
+                let path = self.known_at.clone();
+                let write = move || known::write(&path, &text);
+                match tokio::task::spawn_blocking(write).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => {
+                        tracing::warn!(%error, "where accounts logged in from could not be kept");
+                    }
+                    Err(_) => return,
+                }
+            }
+            if is_over {
+                return;
+            }
+        }
     }
 
     /// Verifies what `peer` shows to use `scope`, and waits before it says no.
@@ -116,9 +155,21 @@ impl Logins {
         Guess {
             peer,
             shown: self.digests.hash_one((&account, password.as_str())),
-            account: self.digests.hash_one(&account),
+            account: known::digest(&self.accounts, &account),
         }
     }
+}
+
+/// How long the costliest hash takes that may be stored, by one of the present cost; with half of that on top, for
+/// what else runs meanwhile.
+fn slowest(passwords: &Passwords) -> Duration {
+    let once = || {
+        let begun = Instant::now();
+        passwords.verify(b"", None);
+        begun.elapsed()
+    };
+    // The quicker of two: what else the machine does as the server starts passes.
+    once().min(once()) * passwords.costliest_in_own().div_ceil(2) * 3
 }
 
 fn verify_now(

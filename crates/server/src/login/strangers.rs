@@ -2,9 +2,10 @@
 //! logged in from of late: they wait apart.
 //!
 //! Invariants: of one account one such guess is under way, with a pause behind it, from however many networks
-//! they come; networks that have not failed of late come first; what waits is bounded, and one that came from a
-//! network which failed makes room. Refuses to lock anybody out: networks of late are never strangers, and
-//! whoever waits is looked at.
+//! they come; networks that have not failed of late come first, a few guesses of each, for as long as they have not;
+//! what waits is bounded, and one that came from a network which failed makes room. Refuses to lock anybody out:
+//! networks of late are never strangers, whoever waits is looked at, and it takes as many addresses as places to
+//! keep somebody from one.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -12,6 +13,7 @@ use std::net::IpAddr;
 use tern_base::Timestamp;
 
 use super::failures::Level;
+use super::known::Known;
 use super::line::Guess;
 use crate::net::Network;
 
@@ -19,14 +21,23 @@ use crate::net::Network;
 pub(super) const PAUSE_MS: u64 = 2_000;
 /// Most guesses at one account that wait.
 pub(super) const MAX_WAITING_OF_ONE: usize = 64;
+/// Of these, most that one address which has not failed has before those that have: what is behind it waits among
+/// them, so that nobody fills the places with one address that has never failed yet.
+const MAX_FRESH_OF_ONE: usize = 2;
+/// The same for what is not one client.
+const MAX_FRESH_OF_MANY: usize = 16;
 /// Most guesses that wait.
 const MAX_WAITING: usize = 8_192;
 /// Most accounts whose failures are remembered.
 const MAX_ACCOUNTS: usize = 65_536;
-/// Most networks of accounts that are remembered, and how long.
-const MAX_KNOWN: usize = 262_144;
-/// See [`MAX_KNOWN`].
-const KNOWN_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
+/// What the networks say of an address now.
+pub(super) trait Standing {
+    /// Whether it has not failed of late.
+    fn is_fresh(&self, peer: IpAddr) -> bool;
+    /// Whether it is one client.
+    fn is_one(&self, peer: IpAddr) -> bool;
+}
 
 /// What is known of an account, by a digest of its name: whether there is such an account plays no part.
 #[derive(Debug)]
@@ -63,12 +74,30 @@ impl<T> Account<T> {
         may.then(|| self.ended.plus_millis(PAUSE_MS))
     }
 
-    fn put(&mut self, guess: Guess, job: T, is_fresh: bool) {
-        let lane = match is_fresh {
+    fn put(&mut self, guess: Guess, job: T, standing: &impl Standing) {
+        let network = Network::narrow(guess.peer);
+        let places = match standing.is_one(guess.peer) {
+            true => MAX_FRESH_OF_ONE,
+            false => MAX_FRESH_OF_MANY,
+        };
+        let of_network = |(other, _): &&(Guess, T)| Network::narrow(other.peer) == network;
+        let has_place = || self.fresh.iter().filter(of_network).count() < places;
+        let lane = match standing.is_fresh(guess.peer) && has_place() {
             true => &mut self.fresh,
             false => &mut self.others,
         };
         lane.push_back((guess, job));
+    }
+
+    /// Puts those that came from an address which has failed since among those that have.
+    fn judge(&mut self, standing: &impl Standing) {
+        let mut at = 0;
+        while let Some((guess, _)) = self.fresh.get(at) {
+            match standing.is_fresh(guess.peer) {
+                true => at += 1,
+                false => self.others.extend(self.fresh.remove(at)),
+            }
+        }
     }
 
     fn take(&mut self, may: impl Fn(IpAddr) -> bool) -> Option<(Guess, T)> {
@@ -87,18 +116,18 @@ impl<T> Account<T> {
 pub(super) struct Strangers<T> {
     max: u32,
     accounts: HashMap<u64, Account<T>>,
-    known: HashMap<(u64, Network), Timestamp>,
+    known: Known,
     /// Accounts at which some guesses wait, in the order of their turns.
     turns: VecDeque<u64>,
     length: usize,
 }
 
 impl<T> Strangers<T> {
-    pub(super) fn new(max: u32) -> Self {
+    pub(super) fn new(max: u32, known: Known) -> Self {
         Self {
             max,
             accounts: HashMap::new(),
-            known: HashMap::new(),
+            known,
             turns: VecDeque::new(),
             length: 0,
         }
@@ -112,23 +141,29 @@ impl<T> Strangers<T> {
     }
 
     fn is_known(&self, guess: Guess, now: Timestamp) -> bool {
-        let at = self.known.get(&(guess.account, Network::wide(guess.peer)));
-        at.is_some_and(|at| now.millis_since(*at) < KNOWN_MS)
+        self.known.holds(guess.account, guess.peer, now)
     }
 
     /// Has a guess wait; answers whether there was room. What it took the place of is dropped.
-    pub(super) fn push(&mut self, guess: Guess, job: T, is_fresh: bool, now: Timestamp) -> bool {
+    pub(super) fn push(
+        &mut self,
+        guess: Guess,
+        job: T,
+        standing: &impl Standing,
+        now: Timestamp,
+    ) -> bool {
         let is_full = self.length >= MAX_WAITING;
         let account = self.account(guess.account, now);
         if account.waiting() >= MAX_WAITING_OF_ONE || is_full {
+            account.judge(standing);
             if account.others.pop_back().is_none() {
                 return false;
             }
-            account.put(guess, job, is_fresh);
+            account.put(guess, job, standing);
             return true;
         }
         let is_first = account.waiting() == 0;
-        account.put(guess, job, is_fresh);
+        account.put(guess, job, standing);
         self.length += 1;
         if is_first {
             self.turns.push_back(guess.account);
@@ -140,6 +175,7 @@ impl<T> Strangers<T> {
     pub(super) fn next(
         &mut self,
         now: Timestamp,
+        standing: &impl Standing,
         may: impl Fn(IpAddr) -> bool,
     ) -> Option<(Guess, T)> {
         for _ in 0..self.turns.len() {
@@ -150,7 +186,10 @@ impl<T> Strangers<T> {
             // A clock that was set back has nobody wait until it is where it was.
             account.ended = account.ended.min(now);
             let found = match account.due() {
-                Some(due) if due <= now => account.take(&may),
+                Some(due) if due <= now => {
+                    account.judge(standing);
+                    account.take(&may)
+                }
                 _ => None,
             };
             if account.waiting() > 0 {
@@ -195,15 +234,12 @@ impl<T> Strangers<T> {
 
     /// Remembers from where an account has logged in.
     pub(super) fn succeeded(&mut self, guess: Guess, now: Timestamp) {
-        if self.known.len() >= MAX_KNOWN {
-            // More than this server has people: the older half is let go.
-            let mut times: Vec<Timestamp> = self.known.values().copied().collect();
-            times.sort_unstable();
-            let middle = times.get(times.len() / 2).copied().unwrap_or(now);
-            self.known.retain(|_, at| *at > middle);
-        }
-        let network = Network::wide(guess.peer);
-        self.known.insert((guess.account, network), now);
+        self.known.note(guess.account, guess.peer, now);
+    }
+
+    /// From where they have, to be written, where that has changed.
+    pub(super) fn take_known(&mut self, now: Timestamp) -> Option<String> {
+        self.known.take_text(now)
     }
 
     fn account(&mut self, key: u64, now: Timestamp) -> &mut Account<T> {

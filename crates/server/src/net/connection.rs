@@ -58,7 +58,7 @@ impl<S: Service> Served<S> {
 pub(crate) struct Shared {
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) hub: Arc<Hub>,
-    pub(crate) logins: Logins,
+    pub(crate) logins: Arc<Logins>,
     pub(crate) handshake_timeout: Duration,
     pub(crate) write_timeout: Duration,
     /// Threads for the blocking work of every protocol.
