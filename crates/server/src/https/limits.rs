@@ -12,6 +12,9 @@ pub(super) const MAX_FORM: usize = 48 * 1024;
 pub(super) const MAX_TOKEN: usize = 256;
 /// Longest wait for the head of a request, the first or the next; then the connection ends.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection lasts by which nobody has shown a login, whatever it asks for; what it has asked for by
+/// then is answered.
+pub(super) const STRANGER_TIMEOUT: Duration = Duration::from_secs(120);
 /// Longest wait for a form; then it is answered 408.
 pub(super) const FORM_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for the body of a JMAP request; then it is answered 408.

@@ -26,19 +26,23 @@ mod route;
 mod turn;
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{Service, service_fn};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tern_directory as directory;
 use tern_recall::Recalls;
 use tern_store::Engine;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::pin;
+use tokio::time::sleep;
 
 use crate::factors::Factors;
 use crate::hub::Signal;
@@ -127,27 +131,45 @@ impl HttpsDoor {
             }
         });
         let stream = Patient::new(stream, self.site.shared.write_timeout);
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits::HEAD_TIMEOUT)
-            .max_buf_size(limits::MAX_HEAD)
-            .max_headers(limits::MAX_FIELDS)
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades();
-        pin!(connection);
-        let ended = tokio::select! {
-            ended = &mut connection => ended,
-            () = stopping(signal) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
+        let ended = converse(stream, service, &turn, signal).await;
         if let Err(error) = ended {
             tracing::debug!(%peer, %error, "https connection ended");
         }
         if let Some(next) = turn.take() {
             next.await;
         }
+    }
+}
+
+/// Answers what comes by a connection, until it ends: also when the server stops, and where nobody has shown a
+/// login in time.
+async fn converse<S, H>(stream: S, service: H, turn: &Turn, signal: &Signal) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Service<Request<Incoming>, Response = Answer, Error = Infallible>,
+{
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::HEAD_TIMEOUT)
+        .max_buf_size(limits::MAX_HEAD)
+        .max_headers(limits::MAX_FIELDS)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    pin!(connection);
+    tokio::select! {
+        ended = &mut connection => return ended,
+        () = stopping(signal) => {}
+        () = lasting(turn, limits::STRANGER_TIMEOUT) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    connection.await
+}
+
+/// Waits until a connection has lasted so long without a login.
+async fn lasting(turn: &Turn, time: Duration) {
+    sleep(time).await;
+    if turn.has_login() {
+        pending().await
     }
 }
 
@@ -169,5 +191,48 @@ async fn blocking(make: impl FnOnce() -> Answer + Send + 'static) -> Answer {
 async fn stopping(signal: &Signal) {
     while !signal.take().stopping {
         signal.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// Asks for a page every few seconds, for as long as there is somebody; how long that was.
+    async fn ask(mut client: DuplexStream, turn: Arc<Turn>, login_at: Option<u32>) -> Duration {
+        let begun = Instant::now();
+        for n in 0..100 {
+            if login_at == Some(n) {
+                turn.logged_in();
+            }
+            let request = b"GET /style.css HTTP/1.1\r\nHost: a\r\n\r\n";
+            let mut answer = [0; 4096];
+            if client.write_all(request).await.is_err()
+                || !matches!(client.read(&mut answer).await, Ok(1..))
+            {
+                break;
+            }
+            sleep(Duration::from_secs(25)).await;
+        }
+        begun.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_without_a_login_lasts_so_long_and_one_with_a_login_as_long_as_it_asks() {
+        for (login_at, lasts) in [(None, false), (Some(3), true)] {
+            let (client, server) = duplex(64 * 1024);
+            let (turn, signal) = (Arc::new(Turn::default()), Signal::default());
+            let service =
+                service_fn(|_: Request<Incoming>| async { Ok::<_, Infallible>(answer::style()) });
+            let asking = tokio::spawn(ask(client, Arc::clone(&turn), login_at));
+            let ended = converse(server, service, &turn, &signal).await;
+            assert!(ended.is_ok(), "{ended:?}");
+            let took = asking.await.expect("ran");
+            assert_eq!(took > Duration::from_secs(2_000), lasts, "{took:?}");
+            assert!(lasts || took < limits::STRANGER_TIMEOUT + limits::HEAD_TIMEOUT);
+        }
     }
 }

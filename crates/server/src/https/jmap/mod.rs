@@ -209,6 +209,7 @@ impl Jmap {
             Resource::Session => self.session(&login, request.headers()).await,
             Resource::Api => self.api(peer, &login, request).await,
             Resource::WebSocket => self.websocket(peer, &login, request, turn),
+        turn.logged_in();
             Resource::Events => {
                 let query = request.uri().query().unwrap_or_default();
                 let last = request.headers().get("last-event-id");
