@@ -14,7 +14,7 @@ use tern_smtp::Role;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::admin::Admin;
 use crate::anew;
@@ -28,7 +28,7 @@ use crate::hub::{Connections, Hub, Signal};
 use crate::late::Late;
 use crate::login::Logins;
 use crate::memory::{Budget, Memory};
-use crate::net::{self, Bounds, Gate, KINDS, Shared, Stream, Ticket, bind};
+use crate::net::{self, Bounds, Gate, KINDS, Shared, Stream, Ticket, TurnedAway, bind};
 use crate::outbox::{Departures, Recipients};
 use crate::parts::{self, Parts, PartsError};
 use crate::relay::{Relay, RelayError};
@@ -128,6 +128,7 @@ pub struct Addresses {
 struct Context {
     shared: Arc<Shared>,
     gate: Arc<Gate>,
+    turned_away: TurnedAway,
     connections: Connections,
     smtp: SmtpDoor,
     imap: ImapDoor,
@@ -340,6 +341,7 @@ fn context(
     Ok(Context {
         shared: Arc::clone(&shared),
         gate,
+        turned_away: TurnedAway::default(),
         connections: Connections::default(),
         smtp: SmtpDoor {
             settings: Arc::new(config.smtp.clone()),
@@ -461,7 +463,16 @@ fn greet(stream: TcpStream, ip: IpAddr, kind: Kind, context: &Arc<Context>) {
             tokio::spawn(connection(stream, ip, kind, context, ticket));
         }
         Err(full) => {
-            tracing::warn!(peer = %ip, kind = kind.name(), ?full, "connection turned away");
+            let told = context.turned_away.count(ip, Instant::now());
+            if told.others > 0 {
+                tracing::warn!(
+                    many = told.others,
+                    "further connections were turned away before"
+                );
+            }
+            if told.this {
+                tracing::warn!(peer = %ip, kind = kind.name(), ?full, "connection turned away");
+            }
             // One line into an empty socket buffer; whoever does not get it loses nothing. Not by the
             // runtime, which knows of no room in it before it was asked.
             let _ = socket2::SockRef::from(&stream).send(kind.full());

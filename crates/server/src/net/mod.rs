@@ -10,6 +10,7 @@ mod listener;
 mod prefix;
 mod reach;
 mod stream;
+mod turned_away;
 
 pub(crate) use connect::connect;
 pub(crate) use connection::{Served, Service, Shared, serve};
@@ -18,3 +19,4 @@ pub(crate) use listener::{bind, raise_file_limit};
 pub(crate) use prefix::Network;
 pub(crate) use reach::{Reach, is_public};
 pub(crate) use stream::Stream;
+pub(crate) use turned_away::TurnedAway;
