@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tern_base::AccountId;
 use tern_session::{ContentMemory, Reservation};
 
-use crate::net::Network;
+use crate::net::Holder;
 
 /// How much may be held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,21 +37,6 @@ impl Budget {
             true => all - all / 4,
             false => all,
         }
-    }
-}
-
-/// Who holds memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Holder {
-    Account(AccountId),
-    Network(Network),
-    /// The host itself: a proxy or a filter, whose connections are not one client's.
-    Loopback,
-}
-
-impl Holder {
-    const fn is_stranger(self) -> bool {
-        !matches!(self, Self::Account(_))
     }
 }
 
@@ -81,10 +66,7 @@ impl Memory {
     pub(crate) fn of(self: &Arc<Self>, peer: IpAddr) -> PeerMemory {
         PeerMemory {
             memory: Arc::clone(self),
-            stranger: match peer.to_canonical().is_loopback() {
-                true => Holder::Loopback,
-                false => Holder::Network(Network::wide(peer)),
-            },
+            stranger: Holder::stranger(peer),
         }
     }
 

@@ -28,7 +28,9 @@ use crate::hub::{Connections, Hub, Signal};
 use crate::late::Late;
 use crate::login::Logins;
 use crate::memory::{Budget, Memory};
-use crate::net::{self, Bounds, Gate, KINDS, Shared, Stream, Ticket, TurnedAway, bind};
+use crate::net::{
+    self, Bounds, Gate, KINDS, Shared, Stream, Threads, Ticket, TurnedAway, Turns, bind,
+};
 use crate::outbox::{Departures, Recipients};
 use crate::parts::{self, Parts, PartsError};
 use crate::relay::{Relay, RelayError};
@@ -205,13 +207,13 @@ impl Server {
         server.tasks.push(tokio::spawn(relay.run(stopped.clone())));
         let postman = server.context.https.postman().run(stopped.clone());
         server.tasks.push(tokio::spawn(postman));
-        if let Some(forwarder) = forwarder {
-            let forward = forwarder.run(stopped.clone());
-            server.tasks.push(tokio::spawn(forward));
         let logins = Arc::clone(&server.context.shared.logins);
         server
             .tasks
             .push(tokio::spawn(logins.keep(stopped.clone())));
+        if let Some(forwarder) = forwarder {
+            let forward = forwarder.run(stopped.clone());
+            server.tasks.push(tokio::spawn(forward));
         }
         server
             .tasks
@@ -321,16 +323,18 @@ fn context(
         Arc::clone(&parts.passwords),
         limits.max_login_failures,
         &limits.uncounted_networks,
+        &config.server.data_dir,
     )?;
+    let threads = Threads::new(config.server.blocking_threads.into());
     let shared = Arc::new(Shared {
         tls: tls::server_config(Arc::clone(certificates), &[])?,
-        &config.server.data_dir,
         hub: Arc::clone(hub),
         logins: Arc::new(logins),
         handshake_timeout: Duration::from_secs(limits.handshake_timeout_secs),
         write_timeout: Duration::from_secs(limits.write_timeout_secs),
-        blocking_threads: config.server.blocking_threads.into(),
-        pushes: Semaphore::new(config.server.worker_threads.max(1).into()),
+        turns: Turns::new(Arc::clone(&threads)),
+        threads,
+        pushes: Arc::new(Semaphore::new(config.server.worker_threads.max(1).into())),
     });
     let memory = Memory::new(Budget {
         total: limits.content_memory_bytes,

@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Outcome;
 use crate::config::Config;
 use crate::log;
+use crate::net::{MIN_THREADS, SPARE_THREADS};
 use crate::server::Server;
 
 /// Serves until SIGTERM or SIGINT.
@@ -37,11 +38,12 @@ fn small_pages() {
     }
 }
 
-/// The threads that the configuration asks for.
+/// The threads that the configuration asks for, and those that clients never have.
 pub(crate) fn runtime(config: &Config) -> Result<Runtime> {
+    let for_clients = usize::from(config.server.blocking_threads).max(MIN_THREADS);
     Builder::new_multi_thread()
         .worker_threads(usize::from(config.server.worker_threads.max(1)))
-        .max_blocking_threads(usize::from(config.server.blocking_threads.max(4)))
+        .max_blocking_threads(for_clients + SPARE_THREADS)
         .thread_keep_alive(Duration::from_secs(60))
         .enable_all()
         .build()

@@ -86,7 +86,7 @@ pub struct Server {
     pub data_dir: PathBuf,
     /// Threads that serve sockets. A number; default 2.
     pub worker_threads: u16,
-    /// Most threads that work on the store for sessions. A number; default 64.
+    /// Most threads that work on the store for clients; eight more are for the server's own work. A number; default 64.
     pub blocking_threads: u16,
 }
 

@@ -17,7 +17,7 @@ use super::answer::Answer;
 use super::failed::{Failed, told};
 use super::form::Form;
 use super::pages::{self, Enrolment, Trouble};
-use super::{Site, blocking};
+use super::{Site, blocking, on_thread};
 use crate::clock::{self, OsEntropy};
 use crate::factors::FactorsError;
 use crate::invite::Proof;
@@ -36,27 +36,28 @@ impl Site {
 
     /// What a form does: the password of the first page, or the code of the second.
     pub(super) async fn enrol(self: Arc<Self>, token: String, form: Form, peer: IpAddr) -> Answer {
+        let shared = Arc::clone(&self.shared);
         if let Some(code) = form.get("code") {
             let proof = form.get("proof").unwrap_or_default();
-            return blocking(move || {
+            return blocking(&shared, peer, move || {
                 let now = clock::now();
                 told(&peer, self.end(&token, &proof, &code, &peer, now))
             })
             .await;
         }
         let site = Arc::clone(&self);
-        let invited = tokio::task::spawn_blocking(move || site.invited(&token, clock::now()));
-        let account = match invited.await {
-            Ok(Ok(Some(account))) => account,
-            Ok(Ok(None)) => return pages::no_invitation(),
-            Ok(Err(error)) => return told(&peer, Err(error)),
-            Err(_) => return pages::problem(StatusCode::INTERNAL_SERVER_ERROR),
+        let invited = move || site.invited(&token, clock::now());
+        let account = match on_thread(&shared, peer, invited).await {
+            Some(Ok(Some(account))) => account,
+            Some(Ok(None)) => return pages::no_invitation(),
+            Some(Err(error)) => return told(&peer, Err(error)),
+            None => return pages::problem(StatusCode::INTERNAL_SERVER_ERROR),
         };
         let password = form.get("password").unwrap_or_default();
         match self.verify(&account, &password, peer).await {
             Verified::Accepted(who) if who.token.is_none() => {
                 let begin = move || told(&peer, self.begin(&account, &peer, clock::now()));
-                blocking(begin).await
+                blocking(&shared, peer, begin).await
             }
             // An application's password is not its owner's.
             Verified::Accepted(_) | Verified::Refused => {

@@ -47,7 +47,7 @@ use tokio::time::sleep;
 use crate::factors::Factors;
 use crate::hub::Signal;
 use crate::memory::Memory;
-use crate::net::{Shared, Stream};
+use crate::net::{Holder, Shared, Stream};
 use crate::outbox::{Departures, Recipients};
 use crate::parts::Parts;
 use crate::tls::{self, Certificates, TlsError};
@@ -182,9 +182,27 @@ impl Site {
 }
 
 /// Makes a page on the blocking pool.
-async fn blocking(make: impl FnOnce() -> Answer + Send + 'static) -> Answer {
-    let made = tokio::task::spawn_blocking(make).await;
-    made.unwrap_or_else(|_| pages::problem(StatusCode::INTERNAL_SERVER_ERROR))
+async fn blocking(
+    shared: &Shared,
+    peer: IpAddr,
+    make: impl FnOnce() -> Answer + Send + 'static,
+) -> Answer {
+    let made = on_thread(shared, peer, make).await;
+    made.unwrap_or_else(|| pages::problem(StatusCode::INTERNAL_SERVER_ERROR))
+}
+
+/// Works for a page on the blocking pool, when it is the turn of its network. `None`: it failed.
+async fn on_thread<T: Send + 'static>(
+    shared: &Shared,
+    peer: IpAddr,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let turn = shared.turns.place(Holder::stranger(peer)).take(&[]).await?;
+    let work = move || {
+        let _turn = turn;
+        work()
+    };
+    tokio::task::spawn_blocking(work).await.ok()
 }
 
 /// Waits until the server stops.

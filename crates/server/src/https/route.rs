@@ -60,12 +60,17 @@ pub(super) async fn answer(site: Arc<Site>, peer: IpAddr, request: Request<Incom
         Route::Nothing => pages::problem(StatusCode::NOT_FOUND),
         Route::Style if is_read => answer::style(),
         Route::Confirm(token) if is_read => {
-            blocking(move || site.confirm_page(&token, &peer)).await
+            let shared = Arc::clone(&site.shared);
+            blocking(&shared, peer, move || site.confirm_page(&token, &peer)).await
         }
         Route::Approve(token) if is_read => {
-            blocking(move || site.approval_page(&token, &peer)).await
+            let shared = Arc::clone(&site.shared);
+            blocking(&shared, peer, move || site.approval_page(&token, &peer)).await
         }
-        Route::Enrol(token) if is_read => blocking(move || site.enrol_page(&token, &peer)).await,
+        Route::Enrol(token) if is_read => {
+            let shared = Arc::clone(&site.shared);
+            blocking(&shared, peer, move || site.enrol_page(&token, &peer)).await
+        }
         Route::Confirm(_) | Route::Approve(_) | Route::Enrol(_)
             if *request.method() == Method::POST =>
         {
@@ -88,9 +93,14 @@ pub(super) async fn answer(site: Arc<Site>, peer: IpAddr, request: Request<Incom
 
 /// What a form of a page does.
 async fn send(site: Arc<Site>, peer: IpAddr, route: Route, form: Form) -> Answer {
+    let shared = Arc::clone(&site.shared);
     match route {
-        Route::Confirm(token) => blocking(move || site.confirm(&token, &form, &peer)).await,
-        Route::Approve(token) => blocking(move || site.approval(&token, &form, &peer)).await,
+        Route::Confirm(token) => {
+            blocking(&shared, peer, move || site.confirm(&token, &form, &peer)).await
+        }
+        Route::Approve(token) => {
+            blocking(&shared, peer, move || site.approval(&token, &form, &peer)).await
+        }
         Route::Enrol(token) => site.enrol(token, form, peer).await,
         Route::Style | Route::Nothing => pages::problem(StatusCode::METHOD_NOT_ALLOWED),
     }

@@ -1,6 +1,7 @@
 //! The task of one connection: drives a sans-I/O session of any protocol.
 //!
-//! Invariants: a session's steps run on the blocking pool, one batch at a time; output is written
+//! Invariants: a session's steps run on the blocking pool, one batch at a time, in the turns of its account or,
+//! before it has authenticated, of its network ([`super::turns`]); output is written
 //! before more input is read, and of a long answer at most one batch is made while the one before it
 //! is written, so a slow client makes nothing grow but its own wait; every wait has a deadline.
 
@@ -18,7 +19,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use super::holder::Holder;
 use super::stream::Stream;
+use super::turns::{Place, Threads, Turn, Turns};
 use crate::clock::{self, OsEntropy};
 use crate::hub::{Hub, Registration, Signal};
 use crate::login::Logins;
@@ -62,10 +65,12 @@ pub(crate) struct Shared {
     pub(crate) handshake_timeout: Duration,
     pub(crate) write_timeout: Duration,
     /// Threads for the blocking work of every protocol.
-    pub(crate) blocking_threads: usize,
+    pub(crate) threads: Arc<Threads>,
+    /// Turns of mail sessions, and of the pages, at them.
+    pub(crate) turns: Arc<Turns>,
     /// Turns of sessions that tell their clients of a change nobody asked about: when thousands are
     /// woken at once, as by a recall, commands of others do not wait behind all of them.
-    pub(crate) pushes: Semaphore,
+    pub(crate) pushes: Arc<Semaphore>,
 }
 
 /// Output from which a batch of steps ends, so that it is written before more is made.
@@ -99,6 +104,8 @@ struct Connection<S: Service> {
     stream: Option<Stream>,
     served: Option<Box<Served<S>>>,
     peer: IpAddr,
+    /// Where it takes its turns.
+    place: Place,
     shared: Arc<Shared>,
     signal: Arc<Signal>,
     registration: Option<Registration>,
@@ -120,6 +127,7 @@ pub(crate) async fn serve<S: Service>(
         stream: Some(stream),
         served: Some(served),
         peer,
+        place: shared.turns.place(Holder::stranger(peer)),
         shared,
         signal,
         registration: None,
@@ -157,11 +165,21 @@ impl<S: Service> Connection<S> {
         let (mut output, mut step) = self.work().await?;
         self.watch()?;
         while matches!(step, Step::Continue) && output.len() >= OUTPUT_BATCH {
-            // A long answer: its next batch is made while this one is written.
-            let next = self.begin()?;
+            // A long answer: its next batch is made while this one is written, where it has a turn.
+            let turn = self.place()?.try_take();
+            let next = turn.map(|turn| self.begin(turn)).transpose()?;
             let written = self.write(output).await;
-            (output, step) = self.finish(next).await?;
-            written?;
+            (output, step) = match next {
+                Some(next) => {
+                    let made = self.finish(next).await?;
+                    written?;
+                    made
+                }
+                None => {
+                    written?;
+                    self.work().await?
+                }
+            };
             self.watch()?;
             if self.signal.is_revoked() {
                 return Err(Ended::Lost);
@@ -189,19 +207,35 @@ impl<S: Service> Connection<S> {
         if !session.wants_work() {
             return Ok((session.take_output(), Step::Input));
         }
-        let shared = Arc::clone(&self.shared);
-        let _turn = match std::mem::take(&mut self.pushes) {
-            true => shared.pushes.acquire().await.ok(),
-            false => None,
+        let place = self.place()?;
+        let turn = match std::mem::take(&mut self.pushes) {
+            true => place.take(&[&self.shared.pushes]).await,
+            false => place.take(&[]).await,
         };
-        let batch = self.begin()?;
+        if self.signal.is_revoked() {
+            // While it waited.
+            self.parts()?.1.end(Ending::Revoked);
+        }
+        let batch = self.begin(turn.ok_or(Ended::Lost)?)?;
         self.finish(batch).await
     }
 
+    /// Where the session takes its turns: with its account from when it has one.
+    fn place(&mut self) -> Result<Place, Ended> {
+        let account = self.parts()?.1.authenticated().map(|who| who.account);
+        let holder = account.map_or_else(|| Holder::stranger(self.peer), Holder::Account);
+        if self.place.holder() != holder {
+            self.place = self.shared.turns.place(holder);
+        }
+        Ok(self.place.clone())
+    }
+
     /// Begins a batch of steps on the blocking pool, which has the session until it is finished.
-    fn begin(&mut self) -> Result<JoinHandle<Batch<S>>, Ended> {
+    fn begin(&mut self, turn: Turn) -> Result<JoinHandle<Batch<S>>, Ended> {
         let mut served = self.served.take().ok_or(Ended::Lost)?;
         Ok(tokio::task::spawn_blocking(move || {
+            // The thread keeps the turn, also where nobody waits for it any more.
+            let _turn = turn;
             let (output, step) = steps(&mut served);
             served.log();
             Batch {

@@ -62,7 +62,7 @@ impl Jmap {
             let held = response.take_held();
             Ok((response.into_json().to_string(), held))
         };
-        let (text, held) = match self.pool.run(work).await {
+        let (text, held) = match self.pool.run(account, work).await {
             Ok(Ok(told)) => told,
             Ok(Err(why)) => return problem_json(&why),
             Err(Undone::Busy) => {

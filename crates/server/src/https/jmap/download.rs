@@ -17,7 +17,7 @@ use tern_jmap::{Caller, Download, Verbs, download_needs, download_size};
 use tern_mailbox::MailboxError;
 use tern_session::Reservation;
 
-use super::login::{LoggedIn, Standing};
+use super::login::LoggedIn;
 use super::{Jmap, held, problem};
 use crate::clock;
 use crate::https::answer::{Answer, Body, whole};
@@ -88,7 +88,7 @@ impl Jmap {
             return no_memory();
         };
         let size = download.size();
-        let body = pieces(Arc::clone(self), download, login.standing(), memory);
+        let body = pieces(Arc::clone(self), login, download, memory);
         asked.answer(size, body)
     }
 
@@ -131,7 +131,7 @@ impl Jmap {
             };
             find(&verbs, &caller, of).map(Some)
         };
-        match self.pool.run(find).await {
+        match self.pool.run(login.caller.account, find).await {
             Ok(Ok(Some(Some(found)))) => Ok((asked, found)),
             Ok(Ok(Some(None))) => Err(nothing()),
             Ok(Ok(None)) => Err(Box::new(no_memory())),
@@ -183,30 +183,35 @@ fn disposition(name: &str) -> String {
 
 /// The octets of a download, read as they are taken. Where they may not be served any more, or the login
 /// is good no more, the body ends early, which HTTP shows as a failure.
-fn pieces(jmap: Arc<Jmap>, download: Download, standing: Standing, memory: Reservation) -> Body {
-    let size = download.size();
+fn pieces(jmap: Arc<Jmap>, login: &LoggedIn, download: Download, memory: Reservation) -> Body {
+    let (size, account) = (download.size(), login.caller.account);
     // The memory goes with what is decoded, when the last piece is taken.
-    let reading = (jmap, Arc::new((download, standing, memory)), 0..size);
-    let stream = futures_util::stream::try_unfold(reading, |(jmap, download, left)| async move {
-        if left.is_empty() {
-            return Ok(None);
-        }
-        let next: Range<u64> = left.start..left.end.min(left.start + DOWNLOAD_PIECE);
-        let rest = next.end..left.end;
-        let (from, source) = (Arc::clone(&jmap), Arc::clone(&download));
-        let read = move || source.0.read(&from.verbs(), next);
-        let octets = match jmap.pool.run_late(read).await {
-            // Asked behind the read, as seals are.
-            Ok(Ok(octets)) if download.1.may_go_on() => octets,
-            Ok(Ok(_)) => return Err(io::Error::other("the login is good no more")),
-            Ok(Err(error)) => return Err(io::Error::other(error)),
-            Err(error) => return Err(io::Error::other(error)),
-        };
-        Ok(Some((
-            Frame::data(Bytes::from(octets)),
-            (jmap, download, rest),
-        )))
-    });
+    let reading = (
+        jmap,
+        Arc::new((download, login.standing(), memory)),
+        0..size,
+    );
+    let stream =
+        futures_util::stream::try_unfold(reading, move |(jmap, download, left)| async move {
+            if left.is_empty() {
+                return Ok(None);
+            }
+            let next: Range<u64> = left.start..left.end.min(left.start + DOWNLOAD_PIECE);
+            let rest = next.end..left.end;
+            let (from, source) = (Arc::clone(&jmap), Arc::clone(&download));
+            let read = move || source.0.read(&from.verbs(), next);
+            let octets = match jmap.pool.run_late(account, read).await {
+                // Asked behind the read, as seals are.
+                Ok(Ok(octets)) if download.1.may_go_on() => octets,
+                Ok(Ok(_)) => return Err(io::Error::other("the login is good no more")),
+                Ok(Err(error)) => return Err(io::Error::other(error)),
+                Err(error) => return Err(io::Error::other(error)),
+            };
+            Ok(Some((
+                Frame::data(Bytes::from(octets)),
+                (jmap, download, rest),
+            )))
+        });
     StreamBody::new(stream).boxed_unsync()
 }
 

@@ -21,7 +21,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::login::{LoggedIn, NoLogin, Standing};
 use super::others::Others;
-use super::{Jmap, problem, unauthenticated};
+use super::slots::Slot;
+use super::{Jmap, problem, too_many_listen, unauthenticated};
 use crate::https::answer::Answer;
 use crate::https::limits::{MAX_PING_SECS, MIN_PING_SECS};
 use crate::hub::{Registration, Signal};
@@ -73,6 +74,7 @@ struct Listener {
     account: AccountId,
     signal: Arc<Signal>,
     _registration: Registration,
+    _slot: Slot,
     standing: Standing,
     others: Others,
     asked: Asked,
@@ -98,6 +100,9 @@ impl Jmap {
                 StatusCode::BAD_REQUEST,
                 "types, closeafter (state or no) and ping (seconds) are wanted.",
             );
+        };
+        let Some(slot) = self.listeners.take(login.caller.account) else {
+            return too_many_listen();
         };
         let signal = Arc::new(Signal::default());
         let Some(registration) = login.listen(&self.shared.hub, &signal) else {
@@ -126,6 +131,7 @@ impl Jmap {
             signal,
             others,
             _registration: registration,
+            _slot: slot,
             standing: login.standing(),
             asked,
             at,
@@ -146,7 +152,7 @@ impl Jmap {
     pub(super) async fn position(self: &Arc<Self>, account: AccountId) -> Option<Position> {
         let jmap = Arc::clone(self);
         let work = move || Position::now(&jmap.verbs(), account);
-        self.pool.run(work).await.ok()?.ok()
+        self.pool.run(account, work).await.ok()?.ok()
     }
 }
 
@@ -187,7 +193,7 @@ impl Listener {
         let (jmap, account) = (Arc::clone(&self.jmap), self.account);
         let (at, wanted) = (self.at.take(), self.asked.wanted.clone());
         let work = move || look(&jmap.verbs(), account, &wanted, at.as_ref());
-        let looked = self.jmap.pool.run_late(work).await;
+        let looked = self.jmap.pool.look(account, work).await;
         // Cut off where that fails, the client comes back with the last id that it was told.
         let looked = looked.map_err(io::Error::other)?;
         let (at, change) = looked.map_err(|error| io::Error::other(error.kind()))?;

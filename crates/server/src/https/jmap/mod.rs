@@ -6,6 +6,7 @@
 //!   is answered only with a login that this page shows by itself (there are no cookies).
 //! - Of one account no more requests run at once than the session says, and no more come within a time
 //!   than the configuration says.
+//! - Of one account no more connections listen than [`limits::MAX_LISTENERS`].
 //! - Of all accounts together no more work than half of the threads do. What waits for a client is within
 //!   the memory for content.
 
@@ -43,6 +44,7 @@ use tern_recall::Recalls;
 use tern_session::sharing::Sharing;
 
 use super::answer::{Answer, Body, whole};
+use super::limits;
 use super::turn::Turn;
 use crate::factors::Factors;
 use crate::memory::Memory;
@@ -74,6 +76,7 @@ pub(super) struct Jmap {
     logins: login::Remembered,
     requests: Slots,
     uploads: Slots,
+    listeners: Slots,
     request_rate: Rate,
     upload_rate: Rate,
     pool: Pool,
@@ -145,12 +148,13 @@ impl Jmap {
             }),
             subscriptions: Subscriptions::new(Arc::clone(&parts.engine)),
             web_push,
-            pool: Pool::new(shared.blocking_threads),
+            pool: Pool::new(&shared.threads),
             shared,
             memory,
             logins: login::Remembered::new(),
             requests: Slots::new(tern_jmap::limits::MAX_CONCURRENT_REQUESTS),
             uploads: Slots::new(tern_jmap::limits::MAX_CONCURRENT_UPLOAD),
+            listeners: Slots::new(limits::MAX_LISTENERS),
             request_rate: Rate::new(parts.jmap.requests_per_minute, MINUTE),
             upload_rate: Rate::new(parts.jmap.uploads_per_hour, 60 * MINUTE),
             base: base::Base::new(parts),
@@ -205,11 +209,11 @@ impl Jmap {
             Ok(login) => login,
             Err(why) => return unauthenticated(why),
         };
+        turn.logged_in();
         match resource {
             Resource::Session => self.session(&login, request.headers()).await,
             Resource::Api => self.api(peer, &login, request).await,
             Resource::WebSocket => self.websocket(peer, &login, request, turn),
-        turn.logged_in();
             Resource::Events => {
                 let query = request.uri().query().unwrap_or_default();
                 let last = request.headers().get("last-event-id");
@@ -236,7 +240,7 @@ impl Jmap {
             let key = jmap.web_push.application_server_key();
             session::resource(&jmap.verbs(), &caller, &endpoints, key)
         };
-        let Ok(Ok(resource)) = self.pool.run(read).await else {
+        let Ok(Ok(resource)) = self.pool.run(login.caller.account, read).await else {
             return problem(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The session can't be read now.",
@@ -337,6 +341,15 @@ fn typed(status: StatusCode, kind: &'static str, body: Body) -> Answer {
     answer
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer
+}
+
+/// That an account listens enough already.
+fn too_many_listen() -> Answer {
+    let why = "The account listens by as many connections as it may.";
+    let mut answer = problem(StatusCode::TOO_MANY_REQUESTS, why);
+    let later = HeaderValue::from_static("60");
+    answer.headers_mut().insert(header::RETRY_AFTER, later);
     answer
 }
 

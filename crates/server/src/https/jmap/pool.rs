@@ -1,17 +1,26 @@
-//! JMAP's part of the threads for blocking work, over all accounts.
+//! JMAP's part of the threads for blocking work: over all accounts, and of each.
 //!
 //! The threads serve every protocol: whatever JMAP's clients ask for at once, the rest is left to mail that
-//! comes and to those who read it otherwise.
+//! comes and to those who read it otherwise. What listeners look at takes turns of its own in front of that, so
+//! that a change which wakes a thousand of them does not stand before what somebody asked for.
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tern_base::AccountId;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::https::limits::POOL_WAIT;
+use crate::net::{Holder, Threads, Turn, Turns};
 
 /// The part.
-pub(super) struct Pool(Arc<Semaphore>);
+pub(super) struct Pool {
+    turns: Arc<Turns>,
+    /// Of all threads, those that JMAP may have.
+    half: Arc<Semaphore>,
+    /// Of these, those that looks of listeners may have.
+    looks: Arc<Semaphore>,
+}
 
 /// Why work was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,36 +34,53 @@ pub(super) enum Undone {
 }
 
 impl Pool {
-    /// Half of so many threads.
-    pub(super) fn new(threads: usize) -> Self {
-        Self(Arc::new(Semaphore::new((threads / 2).max(1))))
+    /// Half of the threads, and of that a quarter for looks.
+    pub(super) fn new(threads: &Arc<Threads>) -> Self {
+        let half = threads.count() / 2;
+        Self {
+            // An account's turns here are beside those of its mail sessions.
+            turns: Turns::new(Arc::clone(threads)),
+            half: Arc::new(Semaphore::new(half.max(1))),
+            looks: Arc::new(Semaphore::new((half / 4).max(1))),
+        }
     }
 
     /// Does what a client waits for, unless it would wait too long.
     pub(super) async fn run<T: Send + 'static>(
         &self,
+        account: AccountId,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Undone> {
-        let turn = timeout(POOL_WAIT, self.turn()).await;
+        let turn = timeout(POOL_WAIT, self.turn(account, &[&self.half])).await;
         on_thread(turn.map_err(|_| Undone::Busy)??, work).await
     }
 
     /// Does what there is no other time for, however long that waits.
     pub(super) async fn run_late<T: Send + 'static>(
         &self,
+        account: AccountId,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Undone> {
-        on_thread(self.turn().await?, work).await
+        on_thread(self.turn(account, &[&self.half]).await?, work).await
     }
 
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, Undone> {
-        let turn = Arc::clone(&self.0).acquire_owned().await;
-        turn.map_err(|_| Undone::Broken)
+    /// Does what a change woke a listener for, when it is its turn among all of them.
+    pub(super) async fn look<T: Send + 'static>(
+        &self,
+        account: AccountId,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Undone> {
+        on_thread(self.turn(account, &[&self.looks, &self.half]).await?, work).await
+    }
+
+    async fn turn(&self, account: AccountId, among: &[&Arc<Semaphore>]) -> Result<Turn, Undone> {
+        let place = self.turns.place(Holder::Account(account));
+        place.take(among).await.ok_or(Undone::Broken)
     }
 }
 
 async fn on_thread<T: Send + 'static>(
-    turn: OwnedSemaphorePermit,
+    turn: Turn,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Undone> {
     // The thread keeps the turn, also where nobody waits for it any more.
@@ -70,17 +96,37 @@ async fn on_thread<T: Send + 'static>(
 mod tests {
     use super::*;
 
+    const ONE: AccountId = AccountId(1);
+    const TWO: AccountId = AccountId(2);
+
     #[tokio::test(start_paused = true)]
     async fn half_of_the_threads_work_and_who_waits_too_long_is_told() {
-        let pool = Pool::new(4);
-        let one = pool.turn().await.expect("a turn");
-        assert_eq!(pool.run(|| 1).await, Ok(1));
-        let two = pool.turn().await.expect("a turn");
-        assert_eq!(pool.run(|| 2).await, Err(Undone::Busy));
+        let pool = Pool::new(&Threads::new(4));
+        let turn = async |account| pool.turn(account, &[&pool.half]).await;
+        let one = turn(ONE).await.expect("a turn");
+        assert_eq!(pool.run(ONE, || 1).await, Err(Undone::Busy), "its own part");
+        assert_eq!(pool.run(TWO, || 1).await, Ok(1));
+        let two = turn(TWO).await.expect("a turn");
+        assert_eq!(pool.run(AccountId(3), || 2).await, Err(Undone::Busy));
         drop(one);
-        assert_eq!(pool.run(|| 3).await, Ok(3));
-        assert_eq!(pool.run_late(|| 4).await, Ok(4));
+        assert_eq!(pool.run(AccountId(3), || 3).await, Ok(3));
+        assert_eq!(pool.run_late(ONE, || 4).await, Ok(4));
         drop(two);
-        assert_eq!(pool.0.available_permits(), 2, "all are given back");
+        assert_eq!(pool.half.available_permits(), 2, "all are given back");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn looks_wait_for_each_other_and_leave_threads_to_what_somebody_asks_for() {
+        let pool = Pool::new(&Threads::new(64));
+        let mut looking = Vec::new();
+        for n in 0..8 {
+            let account = AccountId(100 + n);
+            looking.push(pool.turn(account, &[&pool.looks, &pool.half]).await);
+        }
+        let late = timeout(POOL_WAIT, pool.look(ONE, || 1)).await;
+        assert!(late.is_err(), "all turns of looks are taken");
+        assert_eq!(pool.run(ONE, || 2).await, Ok(2));
+        looking.clear();
+        assert_eq!(pool.look(ONE, || 3).await, Ok(3));
     }
 }

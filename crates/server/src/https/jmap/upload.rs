@@ -56,7 +56,7 @@ impl Jmap {
         let named = rest.trim_end_matches('/').to_owned();
         let (jmap, caller) = (Arc::clone(self), login.caller.clone());
         let sees = move || tern_jmap::account_seen(&jmap.verbs(), &caller, &named);
-        let named = match self.pool.run(sees).await {
+        let named = match self.pool.run(account, sees).await {
             Ok(Ok(Some(named))) => named,
             Ok(Ok(None)) => return problem(StatusCode::NOT_FOUND, "There is no such account."),
             Ok(Err(_)) | Err(_) => {
@@ -126,7 +126,7 @@ impl Jmap {
         }
         let jmap = Arc::clone(self);
         let begun = self
-            .blocking(move |_| Begun::new(jmap, account, &kind, most))
+            .blocking(account, move |_| Begun::new(jmap, account, &kind, most))
             .await?;
         let mut body = Coming {
             body,
@@ -134,7 +134,8 @@ impl Jmap {
             over: Bytes::new(),
         };
         let (begun, gathered) = self.gather(begun, &mut body).await?;
-        self.blocking(move |_| begun.finish(&gathered)).await
+        self.blocking(account, move |_| begun.finish(&gathered))
+            .await
     }
 
     /// Takes what comes, and hands it to the store a piece at a time, while the next one comes: answers what
@@ -151,7 +152,7 @@ impl Jmap {
                 Ok(full) => full,
                 Err(why) => return self.abandon(begun, why).await,
             };
-            let store = self.blocking(move |_| begun.more(&full));
+            let store = self.blocking(begun.account, move |_| begun.more(&full));
             let (stored, next) = join(store, body.piece()).await;
             (begun, piece) = (stored?, next);
         }
@@ -159,7 +160,7 @@ impl Jmap {
 
     /// Gives an upload up, before its client hears why.
     async fn abandon<T>(self: &Arc<Self>, begun: Begun, why: Failed) -> Result<T, Failed> {
-        self.blocking(move |_| {
+        self.blocking(begun.account, move |_| {
             begun.abandon();
             Ok(())
         })
@@ -170,10 +171,11 @@ impl Jmap {
     /// Runs work of the mailboxes on the blocking pool.
     async fn blocking<T: Send + 'static>(
         self: &Arc<Self>,
+        account: AccountId,
         work: impl FnOnce(&Self) -> Result<T, MailboxError> + Send + 'static,
     ) -> Result<T, Failed> {
         let jmap = Arc::clone(self);
-        let done = self.pool.run(move || work(&jmap)).await;
+        let done = self.pool.run(account, move || work(&jmap)).await;
         Ok(done.map_err(|_| Failed::Broken)??)
     }
 }

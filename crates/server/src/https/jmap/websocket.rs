@@ -35,7 +35,8 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message as Frame, Utf8Bytes};
 
 use super::login::{LoggedIn, NoLogin};
 use super::others::Others;
-use super::{Jmap, Turn, held, problem, unauthenticated};
+use super::slots::Slot;
+use super::{Jmap, Turn, held, problem, too_many_listen, unauthenticated};
 use crate::https::answer::{Answer, whole};
 use crate::https::limits::{CLOSE_TIMEOUT, FRAME_BUFFER, SOCKET_QUIET};
 use crate::https::origin;
@@ -57,6 +58,7 @@ struct Session {
     caller: Caller,
     signal: Arc<Signal>,
     _registration: Registration,
+    _slot: Slot,
     /// What is to be told, and where the client stands; nothing until it asks.
     push: Option<(Wanted, Position)>,
     others: Others,
@@ -86,6 +88,9 @@ impl Jmap {
             Ok(key) => key,
             Err(refused) => return *refused,
         };
+        let Some(slot) = self.listeners.take(login.caller.account) else {
+            return too_many_listen();
+        };
         let signal = Arc::new(Signal::default());
         let Some(registration) = login.listen(&self.shared.hub, &signal) else {
             return unauthenticated(NoLogin::Refused);
@@ -97,6 +102,7 @@ impl Jmap {
             others: Others::new(&self.shared.hub, &signal),
             signal,
             _registration: registration,
+            _slot: slot,
             push: None,
         };
         let upgrade = hyper::upgrade::on(&mut request);
@@ -297,13 +303,13 @@ impl Session {
     /// Takes a message, on the blocking pool: what is answered.
     async fn message(&mut self, text: Utf8Bytes) -> Result<Option<(String, Held)>, ()> {
         let (jmap, caller, peer) = (Arc::clone(&self.jmap), self.caller.clone(), self.peer);
+        let account = caller.account;
         let push = self.push.take();
         let work = move || -> Result<_, ()> {
             let refused = |problem, id| (request_error(&problem, id).to_string(), Held::default());
             let verbs = jmap.verbs();
             // Before it is read, since that is what takes the memory.
             let _slot = match jmap.request_of(caller.account) {
-        let account = caller.account;
                 Ok(slot) => slot,
                 Err(why) => return Ok((Some(refused(why, id_of(text.as_bytes()))), push)),
             };
@@ -333,7 +339,7 @@ impl Session {
                 }
             })
         };
-        let (answer, push) = self.jmap.pool.run(work).await.map_err(drop)??;
+        let (answer, push) = self.jmap.pool.run(account, work).await.map_err(drop)??;
         self.others.follow(push.as_ref().map(|(_, at)| at));
         self.push = push;
         Ok(answer)
@@ -349,7 +355,7 @@ impl Session {
             let (at, change) = looked.unwrap_or((at, None));
             ((wanted, at), change)
         };
-        let (push, change) = self.jmap.pool.run_late(work).await.ok()?;
+        let (push, change) = self.jmap.pool.look(account, work).await.ok()?;
         let change = change.map(|it| state_change(it, push.1.to_string()).to_string());
         self.others.follow(Some(&push.1));
         self.push = Some(push);

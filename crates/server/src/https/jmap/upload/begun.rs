@@ -15,6 +15,7 @@ use crate::clock::{self, OsEntropy};
 /// The upload, until it is finished or abandoned. Its verbs are for the blocking pool.
 pub(super) struct Begun {
     jmap: Arc<Jmap>,
+    pub(super) account: AccountId,
     upload: Option<Upload>,
 }
 
@@ -31,6 +32,7 @@ impl Begun {
             .begin_upload(account, kind, most, now, &mut OsEntropy)?;
         Ok(Self {
             jmap,
+            account,
             upload: Some(upload),
         })
     }
