@@ -2,36 +2,34 @@
 
 mod access;
 mod content;
+mod each;
+mod index;
 mod served;
+
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use tern_base::{AccountId, BlobId, MailboxId, MessageId, Uid};
 use tern_store::key::KeyReader;
-use tern_store::{Finding, StoreError, limits as store_limits};
+use tern_store::{Finding, StoreError};
 
+use self::each::Questions;
 use crate::remove::EVERYTHING;
-use crate::rows::{
-    AccountHead, ChangeRow, CopyRow, Counters, MailboxRow, MessageRow, PlacementRow,
-    VaultPlacementRow, VaultRow,
-};
-use crate::{KEPT, MailboxError, Mailboxes, SystemFlag, Upkeep, Uploaded, tables};
+use crate::rows::{AccountHead, ChangeRow, Counters, MailboxRow, MessageRow, PlacementRow};
+use crate::{MailboxError, Mailboxes, SystemFlag, Upkeep, Uploaded, tables};
 
-/// A key and its value.
-type Row = (Vec<u8>, Vec<u8>);
-
-/// What the whole store was seen to hold.
+/// What the whole store was seen to hold: what there is of accounts, and of contents a number each.
 #[derive(Default)]
 struct Seen {
     findings: Vec<Finding>,
+    questions: Questions,
     references: BTreeMap<BlobId, u64>,
-    copies: BTreeSet<Vec<u8>>,
-    carriers: BTreeSet<Vec<u8>>,
-    vaulted: BTreeSet<Vec<u8>>,
-    vault_placements: BTreeSet<Vec<u8>>,
-    threads: BTreeSet<Vec<u8>>,
-    accounts: BTreeMap<AccountId, AccountHead>,
+    accounts: BTreeSet<AccountId>,
+    /// Accounts that are there, though it can't be read what they say of themselves.
+    damaged: BTreeSet<AccountId>,
+    /// Octets that are kept of each account, as it says, and as they are.
+    kept_by_head: BTreeMap<AccountId, u64>,
     kept: BTreeMap<AccountId, u64>,
     doomed: BTreeSet<(AccountId, MailboxId)>,
     /// Contents of uploads that have not come whole.
@@ -71,32 +69,45 @@ impl Upkeep {
             references: other_references.clone(),
             ..Seen::default()
         };
-        for (key, _) in self.0.rows(tables::whole(tables::DOOMED))? {
-            let mut parts = KeyReader::new(&key);
+        let mailboxes = &self.0;
+        mailboxes.look_at_each(tables::whole(tables::DOOMED), &mut seen, |seen, key, _| {
+            let mut parts = KeyReader::new(key);
             if let (Some(account), Some(mailbox)) = (parts.u32(), parts.u32()) {
                 seen.doomed.insert((AccountId(account), MailboxId(mailbox)));
             }
-        }
-        for (key, row) in self.0.rows(tables::whole(tables::UPLOAD))? {
-            let uploaded = Uploaded::decode(&key, &row)?;
+            Ok(())
+        })?;
+        let uploads = tables::whole(tables::UPLOAD);
+        mailboxes.look_at_each(uploads, &mut seen, |seen, key, row| {
+            let uploaded = Uploaded::decode(key, row)?;
             *seen.references.entry(uploaded.blob).or_default() += 1;
             if !uploaded.is_whole() {
                 seen.under_way.insert(uploaded.blob);
             }
-        }
-        for (key, value) in self.0.rows(tables::whole(tables::ACCOUNT))? {
-            let account = KeyReader::new(&key).u32().ok_or(StoreError::Damaged)?;
-            let head = AccountHead::decode(&value)?;
-            self.check_account(AccountId(account), &head, &mut seen)?;
-            seen.accounts.insert(AccountId(account), head);
-        }
-        self.check_leftovers(&mut seen)?;
-        self.check_vault(&mut seen)?;
-        self.check_indexes(&mut seen)?;
-        self.0.check_grants(&mut seen)?;
-        self.0.check_contents(&mut seen)?;
-        self.0.check_served(&mut seen)?;
-        self.0.check_words(&mut seen)?;
+            Ok(())
+        })?;
+        let accounts = tables::whole(tables::ACCOUNT);
+        mailboxes.look_at_each(accounts, &mut seen, |seen, key, value| {
+            let account = AccountId(KeyReader::new(key).u32().ok_or(StoreError::Damaged)?);
+            seen.accounts.insert(account);
+            match AccountHead::decode(value) {
+                Ok(head) => {
+                    seen.kept_by_head.insert(account, head.kept_bytes);
+                    mailboxes.check_account(account, &head, seen)
+                }
+                Err(error) => {
+                    seen.damaged.insert(account);
+                    Err(error.into())
+                }
+            }
+        })?;
+        mailboxes.check_leftovers(&mut seen)?;
+        mailboxes.check_vault(&mut seen)?;
+        mailboxes.check_indexes(&mut seen)?;
+        mailboxes.check_grants(&mut seen)?;
+        mailboxes.check_contents(&mut seen)?;
+        mailboxes.check_served(&mut seen)?;
+        mailboxes.check_words(&mut seen)?;
         Ok(seen.findings)
     }
 
@@ -107,15 +118,19 @@ impl Upkeep {
         known: &BTreeSet<AccountId>,
     ) -> Result<Vec<Finding>, MailboxError> {
         let mut seen = Seen::default();
-        for (key, _) in self.0.rows(tables::whole(tables::ACCOUNT))? {
-            let account = KeyReader::new(&key).u32().ok_or(StoreError::Damaged)?;
+        let accounts = tables::whole(tables::ACCOUNT);
+        self.0.look_at_each(accounts, &mut seen, |seen, key, _| {
+            let account = KeyReader::new(key).u32().ok_or(StoreError::Damaged)?;
             if !known.contains(&AccountId(account)) {
                 seen.fault(format!("account {account} has mailboxes and is nobody's"));
             }
-        }
+            Ok(())
+        })?;
         Ok(seen.findings)
     }
+}
 
+impl Mailboxes {
     fn check_account(
         &self,
         account: AccountId,
@@ -124,14 +139,15 @@ impl Upkeep {
     ) -> Result<(), MailboxError> {
         let mut placed: BTreeMap<MessageId, Vec<(MailboxId, Uid)>> = BTreeMap::new();
         let mut counted: BTreeMap<MailboxId, Counters> = BTreeMap::new();
-        for (key, value) in self.0.rows(tables::whole_of(tables::PLACEMENT, account))? {
-            let mut parts = KeyReader::new(&key);
+        let placements = tables::whole_of(tables::PLACEMENT, account);
+        self.look_at_each(placements, seen, |seen, key, value| {
+            let mut parts = KeyReader::new(key);
             let _account = parts.u32();
             let (Some(mailbox), Some(uid)) = (parts.u32(), parts.u32()) else {
                 return Err(StoreError::Damaged.into());
             };
             let (mailbox, uid) = (MailboxId(mailbox), Uid(uid));
-            let row = PlacementRow::decode(&value)?;
+            let row = PlacementRow::decode(value)?;
             if row.modseq > head.modseq {
                 seen.fault(format!(
                     "account {account}: {mailbox}/{uid} is ahead of the account"
@@ -144,7 +160,8 @@ impl Upkeep {
             counters.bytes += u64::from(row.size);
             counters.uid_next = Uid(uid.0 + 1);
             placed.entry(row.message).or_default().push((mailbox, uid));
-        }
+            Ok(())
+        })?;
         self.check_counters(account, head, &counted, seen)?;
         self.check_messages(account, head, placed, seen)?;
         self.check_change_log(account, head, seen)
@@ -158,46 +175,52 @@ impl Upkeep {
         seen: &mut Seen,
     ) -> Result<(), MailboxError> {
         let (mut mailboxes, mut validities) = (BTreeSet::new(), BTreeSet::new());
-        for (key, value) in self.0.rows(tables::whole_of(tables::MAILBOX, account))? {
-            let id = MailboxId(u32::from_be_bytes(
-                *key.last_chunk().ok_or(StoreError::Damaged)?,
-            ));
-            let row = MailboxRow::decode(&value)?;
-            mailboxes.insert(id);
-            if !validities.insert(row.uid_validity) {
-                seen.fault(format!(
-                    "account {account}: mailbox {id} has the UIDVALIDITY of another"
-                ));
-            }
-            if id.0 >= head.next_mailbox || row.uid_validity > head.uid_validity {
-                seen.fault(format!(
-                    "account {account}: mailbox {id} is ahead of the account"
-                ));
-            }
-        }
-        for (key, value) in self.0.rows(tables::whole_of(tables::COUNTERS, account))? {
-            let id = MailboxId(u32::from_be_bytes(
-                *key.last_chunk().ok_or(StoreError::Damaged)?,
-            ));
-            let stored = Counters::decode(&value)?;
-            let found = counted.get(&id).cloned().unwrap_or_default();
-            let counts = |c: &Counters| (c.total, c.unseen, c.deleted, c.bytes);
-            if counts(&stored) != counts(&found) {
-                seen.fault(format!(
-                    "account {account}: mailbox {id} counts {:?}, holds {:?}",
-                    counts(&stored),
-                    counts(&found)
-                ));
-            }
-            if stored.uid_next < found.uid_next || stored.highest_modseq > head.modseq {
-                seen.fault(format!(
-                    "account {account}: mailbox {id} UIDNEXT or modseq is off"
-                ));
-            }
-            if !mailboxes.remove(&id) && !seen.doomed.contains(&(account, id)) {
-                seen.fault(format!("account {account}: counters of no mailbox {id}"));
-            }
-        }
+        self.look_at_each(
+            tables::whole_of(tables::MAILBOX, account),
+            seen,
+            |seen, key, value| {
+                let id = mailbox_of(key)?;
+                mailboxes.insert(id);
+                let row = MailboxRow::decode(value)?;
+                if !validities.insert(row.uid_validity) {
+                    seen.fault(format!(
+                        "account {account}: mailbox {id} has the UIDVALIDITY of another"
+                    ));
+                }
+                if id.0 >= head.next_mailbox || row.uid_validity > head.uid_validity {
+                    seen.fault(format!(
+                        "account {account}: mailbox {id} is ahead of the account"
+                    ));
+                }
+                Ok(())
+            },
+        )?;
+        self.look_at_each(
+            tables::whole_of(tables::COUNTERS, account),
+            seen,
+            |seen, key, value| {
+                let id = mailbox_of(key)?;
+                if !mailboxes.remove(&id) && !seen.doomed.contains(&(account, id)) {
+                    seen.fault(format!("account {account}: counters of no mailbox {id}"));
+                }
+                let stored = Counters::decode(value)?;
+                let found = counted.get(&id).cloned().unwrap_or_default();
+                let counts = |c: &Counters| (c.total, c.unseen, c.deleted, c.bytes);
+                if counts(&stored) != counts(&found) {
+                    seen.fault(format!(
+                        "account {account}: mailbox {id} counts {:?}, holds {:?}",
+                        counts(&stored),
+                        counts(&found)
+                    ));
+                }
+                if stored.uid_next < found.uid_next || stored.highest_modseq > head.modseq {
+                    seen.fault(format!(
+                        "account {account}: mailbox {id} UIDNEXT or modseq is off"
+                    ));
+                }
+                Ok(())
+            },
+        )?;
         for id in mailboxes {
             seen.fault(format!("account {account}: mailbox {id} has no counters"));
         }
@@ -219,29 +242,32 @@ impl Upkeep {
                 head.placements
             ));
         }
-        for (key, value) in self.0.rows(tables::whole_of(tables::MESSAGE, account))? {
-            let id = MessageId(u64::from_be_bytes(
-                *key.last_chunk().ok_or(StoreError::Damaged)?,
-            ));
-            let mut row = MessageRow::decode(&value)?;
-            bytes += u64::from(row.size);
-            messages += 1;
-            seen.message(account, id, &row);
-            row.placements.sort_unstable();
-            let mut shown = placed.remove(&id).unwrap_or_default();
-            shown.sort_unstable();
-            if row.placements != shown || shown.is_empty() {
-                seen.fault(format!(
-                    "account {account}: message {id} lists {:?}, is shown in {shown:?}",
-                    row.placements
-                ));
-            }
-            if id.0 >= head.next_message {
-                seen.fault(format!(
-                    "account {account}: message {id} is ahead of the account"
-                ));
-            }
-        }
+        self.look_at_each(
+            tables::whole_of(tables::MESSAGE, account),
+            seen,
+            |seen, key, value| {
+                let id = tables::message_of(key).ok_or(StoreError::Damaged)?;
+                let mut shown = placed.remove(&id).unwrap_or_default();
+                let mut row = MessageRow::decode(value)?;
+                bytes += u64::from(row.size);
+                messages += 1;
+                seen.message(account, id, &row);
+                row.placements.sort_unstable();
+                shown.sort_unstable();
+                if row.placements != shown || shown.is_empty() {
+                    seen.fault(format!(
+                        "account {account}: message {id} lists {:?}, is shown in {shown:?}",
+                        row.placements
+                    ));
+                }
+                if id.0 >= head.next_message {
+                    seen.fault(format!(
+                        "account {account}: message {id} is ahead of the account"
+                    ));
+                }
+                self.ask_some(seen)
+            },
+        )?;
         for (id, shown) in placed {
             seen.fault(format!("account {account}: {shown:?} show no message {id}"));
         }
@@ -259,61 +285,60 @@ impl Upkeep {
         let whole = seen.doomed.iter().filter(|(_, id)| *id == EVERYTHING);
         let going: BTreeSet<AccountId> = whole.map(|(account, _)| *account).collect();
         for (table, name) in OF_ACCOUNTS {
-            for (key, value) in self.0.rows(tables::whole(table))? {
-                let account = KeyReader::new(&key).u32().ok_or(StoreError::Damaged)?;
-                let account = AccountId(account);
-                if seen.accounts.contains_key(&account) {
-                    continue;
+            // From account to account: of those that are there the rows were looked at.
+            let mut from = Some(AccountId(0));
+            while let Some(account) = from {
+                let all = tables::whole(table);
+                let of_account = tables::whole_of(table, account);
+                let first = self
+                    .engine
+                    .scan(&all.starting_at(of_account.start.clone()), 1);
+                let Some(page) = seen.readable(&of_account.start, first.map_err(Into::into))?
+                else {
+                    break;
+                };
+                let Some((key, _)) = page.rows.first() else {
+                    break;
+                };
+                let account = KeyReader::new(key).u32().map(AccountId);
+                let Some(account) = account else {
+                    seen.fault(format!("a row of no account: {key:02x?}"));
+                    break;
+                };
+                let is_damaged = seen.damaged.contains(&account);
+                if !seen.accounts.contains(&account) || is_damaged {
+                    let is_fault = !is_damaged && !going.contains(&account);
+                    self.check_leftover((table, name), account, is_fault, seen)?;
                 }
-                if !going.contains(&account) {
-                    seen.fault(format!(
-                        "account {account} is not there, and has a {name} row"
-                    ));
-                }
-                if table == tables::MESSAGE {
-                    let id = *key.last_chunk().ok_or(StoreError::Damaged)?;
-                    let (id, row) = (
-                        MessageId(u64::from_be_bytes(id)),
-                        MessageRow::decode(&value)?,
-                    );
-                    seen.message(account, id, &row);
-                }
+                from = account.0.checked_add(1).map(AccountId);
             }
         }
         Ok(())
     }
 
-    /// The vault, whose rows outlive their accounts.
-    fn check_vault(&self, seen: &mut Seen) -> Result<(), MailboxError> {
-        for (key, value) in self.0.rows(tables::whole(tables::VAULT))? {
-            let mut parts = KeyReader::new(&key);
-            let (Some(account), Some(id)) = (parts.u32(), parts.u64()) else {
-                return Err(StoreError::Damaged.into());
-            };
-            let (account, id) = (AccountId(account), MessageId(id));
-            let row = VaultRow::decode(&value)?;
-            if row.tag == KEPT {
-                *seen.kept.entry(account).or_default() += u64::from(row.message.size);
-            }
-            *seen.references.entry(row.message.blob).or_default() += 1;
-            seen.vaulted.insert(tables::vaulted(row.tag, account, id));
-            let placed = row.message.placements.iter();
-            let placed = placed.map(|(mailbox, _)| tables::vault_placement(account, id, *mailbox));
-            seen.vault_placements.extend(placed);
-        }
-        for (_, value) in self.0.rows(tables::whole(tables::VAULT_PLACEMENT))? {
-            VaultPlacementRow::decode(&value)?;
-        }
-        for (account, head) in std::mem::take(&mut seen.accounts) {
-            let kept = seen.kept.remove(&account).unwrap_or(0);
-            if head.kept_bytes != kept {
-                let counted = head.kept_bytes;
-                seen.fault(format!(
-                    "account {account}: counts {counted} octets that are kept of it, not {kept}"
-                ));
-            }
-        }
-        Ok(())
+    fn check_leftover(
+        &self,
+        (table, name): (u8, &str),
+        account: AccountId,
+        is_fault: bool,
+        seen: &mut Seen,
+    ) -> Result<(), MailboxError> {
+        self.look_at_each(
+            tables::whole_of(table, account),
+            seen,
+            |seen, key, value| {
+                if is_fault {
+                    seen.fault(format!(
+                        "account {account} is not there, and has a {name} row"
+                    ));
+                }
+                if table == tables::MESSAGE {
+                    let id = tables::message_of(key).ok_or(StoreError::Damaged)?;
+                    seen.message(account, id, &MessageRow::decode(value)?);
+                }
+                self.ask_some(seen)
+            },
+        )
     }
 
     fn check_change_log(
@@ -324,17 +349,22 @@ impl Upkeep {
     ) -> Result<(), MailboxError> {
         // The first modseq is that of the account itself.
         let (mut expected, mut logged) = ((head.log_from.0 + 1).max(2), 0);
-        for (key, value) in self.0.rows(tables::whole_of(tables::CHANGE, account))? {
-            let modseq = u64::from_be_bytes(*key.last_chunk().ok_or(StoreError::Damaged)?);
-            logged += ChangeRow::decode(&value)?.0.len() as u64;
-            if modseq != expected {
-                seen.fault(format!(
-                    "account {account}: change {modseq} follows {}",
-                    expected - 1
-                ));
-            }
-            expected = modseq + 1;
-        }
+        self.look_at_each(
+            tables::whole_of(tables::CHANGE, account),
+            seen,
+            |seen, key, value| {
+                let modseq = u64::from_be_bytes(*key.last_chunk().ok_or(StoreError::Damaged)?);
+                if modseq != expected {
+                    seen.fault(format!(
+                        "account {account}: change {modseq} follows {}",
+                        expected - 1
+                    ));
+                }
+                expected = modseq + 1;
+                logged += ChangeRow::decode(value)?.0.len() as u64;
+                Ok(())
+            },
+        )?;
         if head.logged != logged {
             seen.fault(format!(
                 "account {account}: change log has {logged} changes, not {}",
@@ -349,68 +379,9 @@ impl Upkeep {
         }
         Ok(())
     }
-
-    fn check_indexes(&self, seen: &mut Seen) -> Result<(), MailboxError> {
-        for (key, value) in self.0.rows(tables::whole(tables::COPY))? {
-            CopyRow::decode(&key, &value)?;
-            if !seen.copies.remove(&key) {
-                seen.fault(format!("copy index entry of no message: {key:02x?}"));
-            }
-        }
-        let missing = std::mem::take(&mut seen.copies);
-        for key in missing {
-            seen.fault(format!("message without copy index entry: {key:02x?}"));
-        }
-        let tables = [
-            (tables::VAULTED, std::mem::take(&mut seen.vaulted), "vault"),
-            (
-                tables::VAULT_PLACEMENT,
-                std::mem::take(&mut seen.vault_placements),
-                "vaulted placement",
-            ),
-            (tables::THREAD, std::mem::take(&mut seen.threads), "thread"),
-            (
-                tables::CARRIER,
-                std::mem::take(&mut seen.carriers),
-                "carrier",
-            ),
-        ];
-        for (table, expected, name) in tables {
-            let rows = self.0.rows(tables::whole(table))?;
-            let found: BTreeSet<Vec<u8>> = rows.into_iter().map(|(key, _)| key).collect();
-            for key in expected.symmetric_difference(&found) {
-                seen.fault(format!("{name} index and rows differ: {key:02x?}"));
-            }
-        }
-        Ok(())
-    }
 }
 
-impl Mailboxes {
-    fn rows(&self, range: tern_store::Range) -> Result<Vec<Row>, MailboxError> {
-        let mut rows = Vec::new();
-        let mut next = Some(range);
-        while let Some(range) = next {
-            let page = self.engine.scan(&range, store_limits::MAX_PAGE)?;
-            rows.extend(page.rows);
-            next = page.next;
-        }
-        Ok(rows)
-    }
-}
-
-impl Seen {
-    /// What a message's row says of other tables.
-    fn message(&mut self, account: AccountId, id: MessageId, row: &MessageRow) {
-        *self.references.entry(row.blob).or_default() += 1;
-        self.copies.insert(tables::copy(row.digest, account, id));
-        let carried = row.carried.iter();
-        let carried = carried.map(|letter| tables::carrier(letter.digest, account, id));
-        self.carriers.extend(carried);
-        self.threads.insert(tables::thread(account, row.thread, id));
-    }
-
-    fn fault(&mut self, what: String) {
-        self.findings.push(Finding(what));
-    }
+fn mailbox_of(key: &[u8]) -> Result<MailboxId, StoreError> {
+    let id = key.last_chunk().ok_or(StoreError::Damaged)?;
+    Ok(MailboxId(u32::from_be_bytes(*id)))
 }

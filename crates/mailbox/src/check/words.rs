@@ -14,17 +14,9 @@ impl Mailboxes {
     /// Every row of words can be read, speaks of messages that are in its account, and stands in an account that
     /// says that there are such rows.
     pub(super) fn check_words(&self, seen: &mut Seen) -> Result<(), MailboxError> {
-        let mut next = Some(tables::whole(tables::WORDS));
-        while let Some(range) = next {
-            let page = self
-                .engine
-                .scan(&range, crate::limits::WORDS_ROWS_PER_READ)?;
-            for (key, row) in &page.rows {
-                self.check_words_row(key, row, seen)?;
-            }
-            next = page.next;
-        }
-        Ok(())
+        self.look_at_each(tables::whole(tables::WORDS), seen, |seen, key, row| {
+            self.check_words_row(key, row, seen)
+        })
     }
 
     fn check_words_row(&self, key: &[u8], row: &[u8], seen: &mut Seen) -> Result<(), MailboxError> {
