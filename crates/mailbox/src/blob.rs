@@ -5,9 +5,7 @@
 //! after a grace time, if the row is still unreferenced.
 
 use tern_base::{BlobId, Timestamp};
-use tern_store::{
-    Engine, Range, StoreError, Transaction, Verdict, limits as store_limits, transact,
-};
+use tern_store::{Engine, StoreError, Transaction, Verdict, limits as store_limits, transact};
 
 use crate::error::PassedOver;
 use crate::rows::BlobRow;
@@ -123,11 +121,13 @@ fn read(txn: &mut Transaction<'_>, blob: BlobId) -> Result<Option<BlobRow>, Mail
 
 impl Upkeep {
     /// Removes at most `limit` contents that nothing has referred to for the grace time, and what is kept of
-    /// letters that came to many and of which no copy is left. Answers how many contents it removed.
+    /// letters that came to many, and of conversations, of which no copy and no message is left. Answers how
+    /// many contents it removed.
     pub fn collect(&self, now: Timestamp, limit: usize) -> Result<usize, MailboxError> {
         let until = Timestamp(now.0.saturating_sub(limits::UNREFERENCED_GRACE_MS));
         let removed = self.0.collect_until(until, limit);
         self.0.forget_wide(limits::WIDE_LOOKED_AT)?;
+        self.0.forget_references(limits::REFERENCES_LOOKED_AT)?;
         removed
     }
 
@@ -226,23 +226,5 @@ impl Mailboxes {
             self.structures.remove(&blob);
         }
         Ok(removed)
-    }
-
-    /// Every content of the store: its id and row. For checks and statistics.
-    pub(crate) fn blob_rows(&self) -> Result<Vec<(BlobId, BlobRow)>, MailboxError> {
-        let mut out = Vec::new();
-        let mut next: Option<Range> = Some(tables::whole(tables::BLOB));
-        while let Some(range) = next {
-            let page = self.engine.scan(&range, 1_000)?;
-            for (key, value) in &page.rows {
-                let id = key
-                    .get(1..)
-                    .and_then(BlobId::from_slice)
-                    .ok_or(StoreError::Damaged)?;
-                out.push((id, BlobRow::decode(value)?));
-            }
-            next = page.next;
-        }
-        Ok(out)
     }
 }

@@ -59,6 +59,8 @@ pub struct Mailboxes {
     pub(crate) logged_changes: u64,
     /// The account whose change log is looked at next.
     pub(crate) trim_from: AtomicU32,
+    /// The references that are looked at next.
+    pub(crate) references_from: Mutex<Option<tern_store::Range>>,
     listener: Arc<dyn Listener>,
     lanes: Option<Lanes>,
 }
@@ -137,6 +139,7 @@ impl Mailboxes {
             hooks,
             logged_changes: limits::LOGGED_CHANGES,
             trim_from: AtomicU32::new(0),
+            references_from: Mutex::default(),
             listener,
             lanes,
         })

@@ -51,6 +51,8 @@ pub const MAX_EARLIER_COPIES: usize = 8;
 pub const MAX_WIDE_LETTERS: usize = 100_000;
 /// Of so many at a time it is looked whether there is a copy.
 pub const WIDE_LOOKED_AT: usize = 1_000;
+/// References to messages of which it is looked at a time whether anything is left of their conversations.
+pub const REFERENCES_LOOKED_AT: usize = 10_000;
 /// Placements of messages in mailboxes that an account with a quota may have, however small that is.
 pub const LEAST_PLACEMENTS: u64 = 100_000;
 /// Octets of a quota for each placement beyond: about what the rows of one take.
@@ -194,6 +196,18 @@ pub const MAX_VAULTED_BYTES: usize = MAX_PLACEMENTS * (MAX_KEYWORD_BYTES + 2 * M
     + MAX_CARRIED * 2 * CARRIED_BYTES
     + MAX_ROLL_ROW
     + 2_048;
+/// Longest content, in bytes, that goes into the batch which puts its message into many mailboxes at once.
+pub(crate) const INLINE_BESIDE_PLACEMENTS: usize = tern_store::limits::BLOB_PIECE;
+const _: () = assert!(
+    MAX_VAULTED_BYTES
+        + MAX_SHEET_ROW
+        + MAX_ROLL_ROW
+        + MAX_EXPOSURE_ROW
+        + tern_store::limits::MAX_VALUE
+        + INLINE_BESIDE_PLACEMENTS
+        + 4_096
+        <= tern_store::limits::MAX_BATCH
+);
 /// What a transaction that withdraws or restores leaves to the floors above, in bytes.
 pub const VAULT_CHUNK_REST: usize =
     tern_store::limits::MAX_BATCH - VAULT_CHUNK_BYTES - MAX_VAULTED_BYTES;

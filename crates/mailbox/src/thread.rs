@@ -4,14 +4,17 @@
 //! A conversation is named after the message that began it: the keyed hash of its Message-ID and
 //! the base subject. So a message that refers to none, as most delivered mail does, needs no row
 //! to be found by its replies: they arrive at the same name. A reply files every id that it knows
-//! (`THREAD_KEY`), for those that name another beginning, or only one message of the conversation.
+//! (`THREAD_KEY`), for those that name another beginning, or only one message of the conversation. When nothing
+//! of a conversation is left, what was filed under it goes a while later: a peer names ids as it likes.
 
-use tern_base::{BlobId, ThreadId};
+use tern_base::codec::Damaged;
+use tern_base::{AccountId, BlobId, ThreadId};
 use tern_mime::ParsedMessage;
-use tern_store::{StoreError, Transaction};
+use tern_store::key::KeyReader;
+use tern_store::{Page, Range, StoreError, Transaction, Verdict};
 
 use crate::edit::Edit;
-use crate::{MailboxError, tables};
+use crate::{MailboxError, Mailboxes, tables};
 
 /// How many of the newest references are looked up.
 const REFERENCES: usize = 8;
@@ -44,7 +47,7 @@ impl Threading {
     }
 
     /// The rows that filing a copy asks for.
-    pub(crate) fn keys(&self, account: tern_base::AccountId) -> impl Iterator<Item = Vec<u8>> {
+    pub(crate) fn keys(&self, account: AccountId) -> impl Iterator<Item = Vec<u8>> {
         let hashes = self.own.iter().chain(&self.references);
         hashes.map(move |hash| tables::thread_key(account, hash))
     }
@@ -71,6 +74,64 @@ impl Threading {
             edit.txn.put(key, thread.0.to_be_bytes().to_vec());
         }
         Ok(thread)
+    }
+}
+
+impl Mailboxes {
+    /// Looks at the next of the ids that are filed, so many: those of conversations of which no message is in a
+    /// mailbox any more go. What comes back of one is where it was; only who refers to it then may begin anew.
+    pub(crate) fn forget_references(&self, most: usize) -> Result<(), MailboxError> {
+        // Whoever else is about it does the same.
+        let Ok(mut next) = self.references_from.try_lock() else {
+            return Ok(());
+        };
+        let range = next
+            .take()
+            .unwrap_or_else(|| tables::whole(tables::THREAD_KEY));
+        let page = self.engine.scan(&range, most)?;
+        let account_of = |key: &[u8]| KeyReader::new(key).u32().map(AccountId);
+        for of_one in page
+            .rows
+            .chunk_by(|(a, _), (b, _)| account_of(a) == account_of(b))
+        {
+            let account = of_one.first().and_then(|(key, _)| account_of(key));
+            self.forget_some(account.ok_or(StoreError::Damaged)?, of_one)?;
+        }
+        *next = page.next;
+        Ok(())
+    }
+
+    fn forget_some(
+        &self,
+        account: AccountId,
+        filed: &[(Vec<u8>, Vec<u8>)],
+    ) -> Result<(), MailboxError> {
+        let is_left = |txn: &dyn Fn(&Range) -> Result<Page, StoreError>, row: &[u8]| {
+            let thread = ThreadId(u64::from_be_bytes(row.try_into().map_err(|_| Damaged)?));
+            let members = txn(&tables::thread_members(account, thread))?;
+            Ok::<_, MailboxError>(!members.rows.is_empty())
+        };
+        let mut gone = Vec::new();
+        for (key, row) in filed {
+            if !is_left(&|range| self.engine.scan(range, 1), row)? {
+                gone.push((key, row));
+            }
+        }
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.in_lanes(&[account], |txn| {
+            // Covered by the head, as every scan of the account; of one that is going its removal takes care.
+            if txn.get(&tables::account(account))?.is_none() {
+                return Ok(Verdict::Abandon(()));
+            }
+            for (key, row) in &gone {
+                if !is_left(&|range| txn.scan(range, 1), row)? {
+                    txn.delete(key.to_vec());
+                }
+            }
+            Ok(Verdict::Commit(()))
+        })
     }
 }
 
