@@ -121,6 +121,10 @@ impl Mailboxes {
         // What is known of the letters inside it, of what it lacks, and of what brought it, goes with it.
         prepared.carried.clone_from(&row.carried);
         prepared.sent_by = Some(row.origin);
+        if kept.is_some_and(|kept| !kept.also.is_empty()) {
+            // It is in the store as it is, so nothing is written.
+            self.stage_prepared(&mut prepared, now)?;
+        }
         self.transact(&[account, across.to.0], |txn| {
             let placed = self.place_across(txn, (across, kept), (&row, &prepared), now)?;
             Ok(Verdict::Commit(placed))

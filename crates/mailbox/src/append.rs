@@ -57,7 +57,12 @@ impl Mailboxes {
         others: &BTreeSet<MailboxId>,
         now: Timestamp,
     ) -> Result<Appended, MailboxError> {
-        let prepared = self.prepare_brought(request.account, request.content, 0, now)?;
+        let mut prepared = self.prepare_brought(request.account, request.content, 0, now)?;
+        let size = prepared.content().len();
+        if !others.is_empty() && !prepared.is_staged && size > limits::INLINE_BESIDE_PLACEMENTS {
+            self.ask_for_room(request.account, size as u64, 0, now)?;
+            self.stage_prepared(&mut prepared, now)?;
+        }
         let landing = Landing {
             account: request.account,
             mailbox: request.mailbox,

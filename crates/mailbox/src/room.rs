@@ -71,7 +71,7 @@ impl Mailboxes {
         self.recognised(account, prepared)
     }
 
-    fn ask_for_room(
+    pub(crate) fn ask_for_room(
         &self,
         account: AccountId,
         octets: u64,
