@@ -139,8 +139,9 @@ impl Finds {
 
 /// Bits of the ids that an account gives out before it [begins anew](crate::anew) and skips so many.
 const SKIP: u32 = limits::SKIPPED_MESSAGES.trailing_zeros();
-/// Bits for how often it did.
-const TIMES: u32 = 3;
+/// Bits for how often it did: once for each backup that was put back, and each start that was cut off in the
+/// middle of it.
+const TIMES: u32 = 5;
 /// Bits of an id beside them, with room for one more.
 const LOW: u32 = u32::BITS - 1 - TIMES;
 
@@ -547,7 +548,8 @@ mod tests {
 
     #[test]
     fn ids_that_were_skipped_leave_room_for_those_behind_them() {
-        let ids = [1, 63, 64, 1 << 20].map(|id| [id, id + limits::SKIPPED_MESSAGES]);
+        let skipped = [0, 1, 8, 31].map(|times| times * limits::SKIPPED_MESSAGES);
+        let ids = [1, 63, 64, 1 << 20].map(|id| skipped.map(|skipped| id + skipped));
         let ids: Vec<u64> = ids.into_iter().flatten().collect();
         let texts: Vec<(u64, &str, &str)> = ids.iter().map(|id| (*id, "", "word")).collect();
         let words = kept(&texts);
@@ -604,7 +606,7 @@ mod tests {
         let words = AccountWords::default();
         let long = "word ".repeat(limits::MAX_WORDS_TEXT / 5 + 1);
         words.add(MessageId(1), both("", &long));
-        let beyond = MessageId(1 << 35);
+        let beyond = MessageId(1 << 37);
         words.add(beyond, both("word", ""));
         words.add(MessageId(2), both("", "word"));
         let finds = words.find([&b"word"[..]]);
