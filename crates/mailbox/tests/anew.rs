@@ -3,8 +3,11 @@
 
 mod house;
 
-use tern_base::Modseq;
-use tern_mailbox::{INBOX, MailboxError};
+use std::collections::BTreeSet;
+
+use tern_base::{MailboxId, Modseq};
+use tern_mailbox::{INBOX, MailboxError, Rights, ShareNotice};
+use tern_store::{Batch, Engine, Finding, Read, Verdict};
 
 use house::*;
 
@@ -34,6 +37,9 @@ fn what_was_given_out_after_the_backup_is_not_given_out_again() {
         assert_eq!((before.id, &before.path), (after.id, &after.path));
         assert!(after.uid_validity > before.uid_validity.max(work.uid_validity));
     }
+    // Whatever names they take from each other later, none is taken for another.
+    let validities: BTreeSet<u32> = after.iter().map(|folder| folder.uid_validity).collect();
+    assert_eq!(validities.len(), after.len());
     let again = house.append(ALICE, INBOX, &letter(4));
     assert!(lost.iter().all(|lost| lost.message < again.message));
     assert!(again.uid_validity > lost[1].uid_validity && again.modseq > lost_modseq);
@@ -48,5 +54,54 @@ fn what_was_given_out_after_the_backup_is_not_given_out_again() {
         assert_eq!(changes, Err(MailboxError::NoHistory));
     }
     assert_eq!(house.mailboxes.view(ALICE, INBOX).unwrap().len(), 2);
+    house.check();
+}
+
+#[test]
+fn two_mailboxes_of_one_uid_validity_are_a_finding() {
+    let house = House::new();
+    let folders = house.mailboxes.folders(ALICE).unwrap();
+    let row = |mailbox: MailboxId| [&[0x11, 0, 0, 0, 1][..], &mailbox.0.to_be_bytes()].concat();
+    let inbox = house.engine.get(&row(INBOX)).unwrap().unwrap();
+    let mut batch = Batch::new();
+    // But for its name it is the inbox.
+    batch.put(row(folders[1].id), inbox);
+    house.engine.commit(batch).unwrap();
+    let findings = house.upkeep.check(&Default::default()).unwrap();
+    let shared = |finding: &Finding| finding.0.contains("has the UIDVALIDITY of another");
+    assert!(findings.iter().any(shared), "{findings:?}");
+}
+
+#[test]
+fn what_was_told_of_rights_is_not_told_again_by_the_same_number() {
+    let house = House::new();
+    let notice = |name: &str| ShareNotice {
+        at: house.now,
+        by: Some(BOB),
+        by_name: "Bob".to_owned(),
+        by_address: None,
+        owner: BOB,
+        mailbox: INBOX,
+        name: name.to_owned(),
+        before: Rights::NONE,
+        rights: Rights::READ,
+    };
+    let note = |name| {
+        let noted = house.mailboxes.transact(&[ALICE], |txn| {
+            let noted = house.mailboxes.note_share_in(txn, ALICE, &notice(name));
+            noted.map(Verdict::Commit)
+        });
+        noted.unwrap();
+        let all = house.mailboxes.share_notices(ALICE).unwrap();
+        (all.state, all.all.last().unwrap().0)
+    };
+    let lost = note("lost");
+    house.upkeep.begin_anew(house.now).unwrap();
+    let again = note("again");
+    assert!(again.0 > lost.0 && again.1 > lost.1, "{lost:?} {again:?}");
+    for since in [0, lost.0, lost.0 + 1] {
+        let changes = house.mailboxes.share_notice_changes(ALICE, since, 10);
+        assert_eq!(changes, Ok(None));
+    }
     house.check();
 }

@@ -4,12 +4,12 @@
 
 mod house;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tern_base::{ContentDigest, MailboxId, MessageId, OriginId, Timestamp, Uid};
 use tern_mailbox::{
-    Access, AppendRequest, FlagChange, FlagOutcome, FlagRequest, Flags, INBOX, Mailboxes, Opened,
-    Transfer, Upkeep, Viewer, limits,
+    Access, AppendRequest, DeviceId, ExposureLevel, FlagChange, FlagOutcome, FlagRequest, Flags,
+    INBOX, Mailboxes, Opened, Served, Share, Transfer, Upkeep, Viewer, limits,
 };
 use tern_store::{MemEngine, Verdict};
 
@@ -82,16 +82,11 @@ fn shown(mailboxes: &Mailboxes, message: MessageId) -> Shown {
     placements.into_iter().map(flags).collect()
 }
 
-#[test]
-fn the_largest_message_is_withdrawn_and_comes_back_whole() {
-    let Opened {
-        mailboxes,
-        sealing,
-        upkeep,
-    } = open();
-    let (message, _) = append(&mailboxes, 1, full_flags(0));
+/// A message in as many mailboxes, with as many and as long keywords in each, as there may be.
+fn everywhere(mailboxes: &Mailboxes) -> MessageId {
+    let (message, _) = append(mailboxes, 1, full_flags(0));
     for n in 1..limits::MAX_PLACEMENTS {
-        let to = folder(&mailboxes, n);
+        let to = folder(mailboxes, n);
         let copied = mailboxes.copy(&transfer(INBOX, &[Uid(1)], to), NOW);
         let uid = copied.unwrap()[0].to;
         let request = FlagRequest {
@@ -103,6 +98,106 @@ fn the_largest_message_is_withdrawn_and_comes_back_whole() {
         };
         mailboxes.change_flags(&request).unwrap();
     }
+    message
+}
+
+/// A message of so many octets.
+fn of_size(octets: usize) -> Vec<u8> {
+    let mut content = b"Subject: large\r\n\r\n".to_vec();
+    while content.len() < octets {
+        let line = format!("{:076}\r\n", content.len());
+        content.extend(line.bytes().take(octets - content.len()));
+    }
+    content
+}
+
+#[test]
+fn what_stands_in_for_the_largest_message_fits_whatever_its_content() {
+    let Opened {
+        mailboxes,
+        sealing,
+        upkeep,
+    } = open();
+    let message = everywhere(&mailboxes);
+    let before = shown(&mailboxes, message);
+    let row = mailboxes.message(ALICE, message).unwrap();
+    // More clients than are told apart in what it inherits, with the longest names.
+    for n in 0..=limits::INHERITED_CLIENTS as u8 {
+        let viewer = Viewer {
+            protocol: "imap",
+            client: format!("{n}{}", "c".repeat(limits::MAX_CLIENT_TEXT)),
+            address: "a".repeat(limits::MAX_CLIENT_TEXT),
+            device: DeviceId([n; 8]),
+        };
+        let all = [ExposureLevel::Preview, ExposureLevel::Body];
+        let served = all.map(|level| Served::of((ALICE, message), &row, level, Share::ALL));
+        for served in served {
+            mailboxes.record_served(&[served], &viewer, NOW).unwrap();
+        }
+    }
+    let withdrawn = mailboxes.transact(&[ALICE], |txn| {
+        let gone = sealing.withdraw_in(txn, &[(ALICE, message)], TAG, NOW);
+        gone.map(Verdict::Commit)
+    });
+    assert!(withdrawn.unwrap()[0].is_some());
+    let content = of_size(512 * 1024);
+    let prepared = mailboxes.prepare_ahead(content.clone(), NOW).unwrap();
+    let size = std::cell::Cell::new(0);
+    let put = mailboxes.transact(&[ALICE], |txn| {
+        let put = sealing.stand_in_for_in(txn, (ALICE, message), &prepared, NOW);
+        size.set(txn.size());
+        put.map(Verdict::Commit)
+    });
+    let stand_in = put.unwrap().unwrap().message;
+    assert!(
+        size.get() <= tern_store::limits::MAX_BATCH - limits::VAULT_CHUNK_BYTES,
+        "{}",
+        size.get()
+    );
+    assert_eq!(shown(&mailboxes, stand_in), before);
+    let row = mailboxes.message(ALICE, stand_in).unwrap();
+    let read = mailboxes.read(ALICE, &row, 0..u64::MAX).unwrap();
+    assert!(read.0 == content);
+    assert!(mailboxes.structures(&[&row]).unwrap()[0].is_some());
+    check(&upkeep);
+}
+
+#[test]
+fn the_largest_message_is_put_into_as_many_mailboxes_at_once() {
+    let Opened {
+        mailboxes, upkeep, ..
+    } = open();
+    let others: BTreeSet<_> = (1..limits::MAX_PLACEMENTS)
+        .map(|n| folder(&mailboxes, n))
+        .collect();
+    for octets in [100, 256 * 1024, 512 * 1024] {
+        let request = AppendRequest {
+            account: ALICE,
+            mailbox: INBOX,
+            content: of_size(octets),
+            flags: full_flags(0),
+            received: None,
+            origin: OriginId([1; 16]),
+            by: Viewer::default().into(),
+        };
+        let placed = mailboxes.append_to_each(request, &others, NOW).unwrap();
+        let shown = shown(&mailboxes, placed.message);
+        assert_eq!(shown.len(), limits::MAX_PLACEMENTS);
+        let row = mailboxes.message(ALICE, placed.message).unwrap();
+        let read = mailboxes.read(ALICE, &row, 0..u64::MAX).unwrap();
+        assert!(read.0 == of_size(octets));
+    }
+    check(&upkeep);
+}
+
+#[test]
+fn the_largest_message_is_withdrawn_and_comes_back_whole() {
+    let Opened {
+        mailboxes,
+        sealing,
+        upkeep,
+    } = open();
+    let message = everywhere(&mailboxes);
     let before = shown(&mailboxes, message);
     assert_eq!(before.len(), limits::MAX_PLACEMENTS);
     let copies = [(ALICE, message)];

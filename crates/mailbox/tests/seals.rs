@@ -454,3 +454,96 @@ fn what_arrives_in_one_transaction_counts_together() {
     assert_eq!(kept.len(), most);
     house.check();
 }
+
+fn copy(house: &House, uids: &[Uid], to: tern_base::MailboxId, moving: bool) -> Vec<(u32, u32)> {
+    let transfer = Transfer {
+        from: Access::owner(BOB, INBOX),
+        uids,
+        to,
+        by: None,
+    };
+    let pairs = match moving {
+        true => house.mailboxes.move_messages(&transfer, house.now),
+        false => house.mailboxes.copy(&transfer, house.now),
+    };
+    let pairs = pairs.unwrap();
+    pairs.iter().map(|pair| (pair.from.0, pair.to.0)).collect()
+}
+
+#[test]
+fn what_is_under_a_seal_is_neither_copied_nor_moved() {
+    let mut house = House::new();
+    house.append(BOB, INBOX, &letter(1));
+    house.append(BOB, INBOX, &letter(2));
+    let trash = house.mailboxes.folder(BOB, "Trash").unwrap().id;
+    let digest = house.seal(&letter(1), Cover::Except([].into()));
+    let both = [Uid(1), Uid(2)];
+    assert_eq!(copy(&house, &both, INBOX, false), [(2, 3)]);
+    assert_eq!(copy(&house, &both, trash, false), [(2, 1)]);
+    assert_eq!(copy(&house, &[Uid(1)], trash, true), []);
+    assert_eq!(house.mailboxes.copies(digest).unwrap().len(), 1);
+    assert_eq!(house.withdraw_all(digest), 1);
+    house.check();
+}
+
+#[test]
+fn a_seal_that_falls_while_its_letter_is_copied_is_a_conflict() {
+    let mut house = House::new();
+    house.append(BOB, INBOX, &letter(1));
+    let trash = house.mailboxes.folder(BOB, "Trash").unwrap().id;
+    assert_eq!(copy(&house, &[Uid(1)], trash, false), [(1, 1)]);
+    let digest = tern_mime::content_digest(house.mailboxes.content_key(), &letter(1));
+    for (to, moving) in [(INBOX, false), (trash, true)] {
+        let fork = house.engine.fork();
+        let house = House::over(fork.clone(), open(&fork));
+        let sealing = house.sealing.clone();
+        house.engine.before_commit(0, move || {
+            let seal = seal_over(Cover::Except([].into()), Timestamp(u64::MAX));
+            let sealed = sealing.seal(digest, seal, |_| Ok::<_, MailboxError>(()));
+            sealed.unwrap();
+        });
+        assert_eq!(copy(&house, &[Uid(1)], to, moving), []);
+        assert!(!house.engine.is_awaited());
+        assert_eq!(house.mailboxes.copies(digest).unwrap().len(), 1);
+        house.check();
+    }
+}
+
+#[test]
+fn where_the_inbox_showed_it_too_it_comes_back_as_it_was_there() {
+    let mut house = House::new();
+    house.append(BOB, INBOX, &letter(1));
+    let work = house.mailboxes.create_folder(BOB, "Work", None, house.now);
+    let work = work.unwrap().id;
+    // The inbox shows it later than the other.
+    assert_eq!(copy(&house, &[Uid(1)], work, true), [(1, 1)]);
+    let flag = |mailbox, uid, flag| {
+        let request = FlagRequest {
+            access: Access::owner(BOB, mailbox),
+            uids: &[uid],
+            change: &FlagChange::Set(Flags::of(&[flag])),
+            unchanged_since: None,
+            by: None,
+        };
+        house.mailboxes.change_flags(&request).unwrap();
+    };
+    let back = Transfer {
+        from: Access::owner(BOB, work),
+        uids: &[Uid(1)],
+        to: INBOX,
+        by: None,
+    };
+    house.mailboxes.copy(&back, house.now).unwrap();
+    flag(work, Uid(1), SystemFlag::Answered);
+    flag(INBOX, Uid(2), SystemFlag::Flagged);
+    let digest = house.seal(&letter(1), Cover::Except([].into()));
+    assert_eq!(house.withdraw_all(digest), 1);
+    house.sealing.forget_seal(digest, TAG);
+    let of_work = Access::owner(BOB, work);
+    house.mailboxes.delete_folder(&of_work, house.now).unwrap();
+    house.restore_all();
+    let view = house.mailboxes.view(BOB, INBOX).unwrap();
+    let flags: Vec<Flags> = view.iter().map(|entry| entry.flags.clone()).collect();
+    assert_eq!(flags, [Flags::of(&[SystemFlag::Flagged])]);
+    house.check();
+}

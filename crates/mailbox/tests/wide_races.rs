@@ -330,3 +330,62 @@ fn a_withdrawal_tells_what_was_served_of_the_draft_and_of_each_copy() {
     assert_eq!(served, expect);
     assert_eq!(mass.found(), 1);
 }
+
+impl Mass {
+    fn remove_all(&self) {
+        for account in [ALICE, BOB] {
+            let view = self.opened.mailboxes.view(account, INBOX).unwrap();
+            let uids: Vec<Uid> = view.iter().map(|entry| entry.uid).collect();
+            let inbox = Access::owner(account, INBOX);
+            let gone = self.opened.mailboxes.expunge(&inbox, &uids, false, NOW);
+            assert_eq!(gone.unwrap(), uids);
+        }
+    }
+
+    fn collect(&self) {
+        self.opened.upkeep.collect(NOW, 10).unwrap();
+    }
+}
+
+#[test]
+fn a_letter_of_which_no_copy_is_left_leaves_room_for_another() {
+    let mass = Mass::new();
+    mass.send_to_many();
+    mass.collect();
+    assert!(mass.is_wide(), "there are copies");
+    mass.remove_all();
+    mass.collect();
+    assert!(!mass.is_wide());
+    // It comes again, and is one of them again.
+    mass.send_to_many();
+    assert!(mass.is_wide());
+    let placed = mass.append();
+    mass.serve(BOB, placed.message);
+    assert_eq!(mass.served_to_bob(), 1);
+    assert_eq!(mass.restarted().served_to_bob(), 1);
+}
+
+#[test]
+fn a_letter_that_comes_to_many_while_it_leaves_is_on_record_as_any_other() {
+    let mass = Mass::new();
+    mass.send_to_many();
+    mass.remove_all();
+    // Its row is about to go, and copies of it come.
+    mass.meanwhile(|mass| {
+        mass.send_to_many();
+        let placed = mass.land(BOB, 1).unwrap();
+        mass.serve(BOB, placed[0].message);
+    });
+    mass.collect();
+    assert!(!mass.engine.is_awaited());
+    assert!(!mass.is_wide());
+    let last = mass.land(BOB, 1).unwrap();
+    mass.serve(BOB, last[0].message);
+    assert_eq!(mass.served_to_bob(), 2);
+    assert_eq!(mass.restarted().served_to_bob(), 2);
+    // Nor is it in memory.
+    mass.remove_all();
+    mass.send_to_many();
+    assert!(mass.is_wide());
+    mass.served_to_bob();
+}

@@ -150,6 +150,21 @@ fn words_are_there_after_a_restart_and_say_what_content_says() {
 }
 
 #[test]
+fn none_are_made_while_the_disk_has_no_room_for_content() {
+    let house = furnished(130);
+    for message in ids(&house.mailboxes) {
+        house.mailboxes.want_words(ALICE, message);
+    }
+    house.engine.refuse_content(true);
+    assert_eq!(house.upkeep.make_words(9), Ok(true));
+    assert_eq!(rows(&house.engine), []);
+    // They stay wanted.
+    house.engine.refuse_content(false);
+    assert_eq!(house.upkeep.make_words(9), Ok(true));
+    assert!(compare(&house) > 60);
+}
+
+#[test]
 fn a_delivery_neither_makes_nor_changes_a_row() {
     let mut house = furnished(200);
     make(&house.mailboxes, &house.upkeep);
