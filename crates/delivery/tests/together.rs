@@ -227,7 +227,7 @@ fn what_is_sealed_held_or_of_another_is_left_out() {
     let seal = Seal {
         tag: SealTag([9; 16]),
         cover: Cover::Except(Default::default()),
-        outside: Outside::Only(origin, [1].into_iter().collect()),
+        outside: Outside::Only([(origin, [1].into_iter().collect())].into()),
         origins: Origins::all(),
         attached: true,
         part: None,

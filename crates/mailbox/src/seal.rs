@@ -5,6 +5,8 @@
 //! that a transaction which reads the head and then scans the seals depends on all of them, however
 //! many there are ([`crate::sealing`]).
 
+use std::collections::BTreeMap;
+
 use roaring::RoaringBitmap;
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, ContentDigest, OriginId, Timestamp};
@@ -50,6 +52,8 @@ pub enum Origins {
         /// The transactions of others.
         others: Vec<OriginId>,
     },
+    /// What was not sent from here, as far as is known, and what came since a time.
+    ForeignOrSince(Timestamp),
     /// Only what these transactions brought.
     Only(Vec<OriginId>),
 }
@@ -68,7 +72,20 @@ impl Origins {
     pub fn covers_all_of(&self, other: &Self) -> bool {
         match (self, other) {
             (_, Self::Only(these)) => these.iter().all(|origin| self.covers(*origin)),
-            (Self::Only(_), Self::AllBut { .. }) => false,
+            (Self::Only(_), Self::AllBut { .. } | Self::ForeignOrSince(_)) => false,
+            (Self::ForeignOrSince(since), Self::ForeignOrSince(later)) => since <= later,
+            (Self::ForeignOrSince(since), Self::AllBut { since: later, .. }) => since <= later,
+            (
+                Self::AllBut {
+                    since,
+                    foreign,
+                    others,
+                },
+                Self::ForeignOrSince(later),
+            ) => {
+                let is_older = |origin: &OriginId| !origin.is_foreign() && origin.time() < *later;
+                *foreign && since.0 == 0 && others.iter().all(is_older)
+            }
             (
                 Self::AllBut {
                     since,
@@ -98,6 +115,7 @@ impl Origins {
                 let is_theirs = *foreign || !origin.is_foreign();
                 is_theirs && origin.time() >= *since && !others.contains(&origin)
             }
+            Self::ForeignOrSince(since) => origin.is_foreign() || origin.time() >= *since,
             Self::Only(these) => these.contains(&origin),
         }
     }
@@ -108,25 +126,55 @@ impl Origins {
 pub enum Outside {
     /// Every copy that a covered transaction sends out.
     All,
-    /// Of what one transaction sends out, the recipients with these numbers: those that
+    /// Of what each of these transactions sends out, the recipients with these numbers: those that
     /// `tern_queue::QueueId::number_in` tells of an item.
-    Only(OriginId, RoaringBitmap),
+    Only(BTreeMap<OriginId, RoaringBitmap>),
 }
 
 impl Outside {
+    /// The recipients with these numbers, of as many of these transactions as fit so many octets of a row: the
+    /// first of them, those without any left out.
+    pub fn only(
+        sent: impl IntoIterator<Item = (OriginId, RoaringBitmap)>,
+        most_octets: usize,
+    ) -> Self {
+        let (mut all, mut octets) = (BTreeMap::new(), 0);
+        for (origin, numbers) in sent.into_iter().filter(|(_, numbers)| !numbers.is_empty()) {
+            octets += origin.0.len() + LENGTH_OCTETS + set_bytes(&numbers).len();
+            if octets > most_octets {
+                break;
+            }
+            all.insert(origin, numbers);
+        }
+        Self::Only(all)
+    }
+
+    /// Whether all that another one covers is covered.
+    pub fn covers_all_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::All, _) => true,
+            (Self::Only(_), Self::All) => false,
+            (Self::Only(all), Self::Only(asked)) => asked.iter().all(|(origin, numbers)| {
+                let held = all.get(origin);
+                numbers.is_empty() || held.is_some_and(|held| numbers.is_subset(held))
+            }),
+        }
+    }
+
     fn covers(&self, origin: OriginId, number: Option<u32>) -> bool {
         match self {
             Self::All => true,
-            Self::Only(of, numbers) => {
-                *of == origin && number.is_some_and(|number| numbers.contains(number))
-            }
+            Self::Only(all) => number.is_some_and(|number| {
+                all.get(&origin)
+                    .is_some_and(|numbers| numbers.contains(number))
+            }),
         }
     }
 
     fn covers_any_of(&self, origin: OriginId) -> bool {
         match self {
             Self::All => true,
-            Self::Only(of, numbers) => *of == origin && !numbers.is_empty(),
+            Self::Only(all) => all.get(&origin).is_some_and(|numbers| !numbers.is_empty()),
         }
     }
 }
@@ -190,8 +238,10 @@ impl Seal {
     }
 }
 
+/// The most octets that the length of a set takes in a row.
+const LENGTH_OCTETS: usize = 3;
 /// The layout of a seal.
-const VERSION: u8 = 6;
+const VERSION: u8 = 7;
 /// The layout of what all seals of a letter share.
 const HEAD_VERSION: u8 = 1;
 
@@ -211,27 +261,29 @@ impl Seal {
         w.byte(kind).bytes(&set_bytes(accounts));
         match &self.outside {
             Outside::All => drop(w.byte(0)),
-            Outside::Only(of, numbers) => {
-                w.byte(1).array(&of.0).bytes(&set_bytes(numbers));
+            Outside::Only(all) => {
+                w.byte(1).number(all.len() as u64);
+                for (origin, numbers) in all {
+                    w.array(&origin.0).bytes(&set_bytes(numbers));
+                }
             }
         }
-        let origins = match &self.origins {
+        let write = |w: &mut Writer, origin: &OriginId| {
+            w.array(&origin.0);
+        };
+        match &self.origins {
             Origins::AllBut {
                 since,
                 foreign,
                 others,
-            } => {
-                w.byte(0).number(since.0).byte((*foreign).into());
-                others
-            }
-            Origins::Only(these) => {
-                w.byte(1);
-                these
-            }
+            } => w
+                .byte(0)
+                .number(since.0)
+                .byte((*foreign).into())
+                .list(others, write),
+            Origins::Only(these) => w.byte(1).list(these, write),
+            Origins::ForeignOrSince(since) => w.byte(2).number(since.0),
         };
-        w.list(origins, |w, origin| {
-            w.array(&origin.0);
-        });
         w.finish()
     }
 
@@ -250,22 +302,22 @@ impl Seal {
         };
         let outside = match r.byte()? {
             0 => Outside::All,
-            1 => Outside::Only(OriginId(r.array()?), read_set(&mut r)?),
+            1 => {
+                let each = |r: &mut Reader<'_>| Ok((OriginId(r.array()?), read_set(r)?));
+                Outside::Only(r.list(each)?.into_iter().collect())
+            }
             _ => return Err(Damaged),
         };
-        let since = match r.byte()? {
-            0 => Some((Timestamp(r.number()?), r.byte()? != 0)),
-            1 => None,
-            _ => return Err(Damaged),
-        };
-        let origins = r.list(|r| r.array().map(OriginId))?;
-        let origins = match since {
-            Some((since, foreign)) => Origins::AllBut {
-                since,
-                foreign,
-                others: origins,
+        let read = |r: &mut Reader<'_>| r.array().map(OriginId);
+        let origins = match r.byte()? {
+            0 => Origins::AllBut {
+                since: Timestamp(r.number()?),
+                foreign: r.byte()? != 0,
+                others: r.list(read)?,
             },
-            None => Origins::Only(origins),
+            1 => Origins::Only(r.list(read)?),
+            2 => Origins::ForeignOrSince(Timestamp(r.number()?)),
+            _ => return Err(Damaged),
         };
         Ok(Self {
             tag,
@@ -350,4 +402,109 @@ pub fn sealed_by_row(key: &[u8], value: Option<&[u8]>) -> Option<Result<SealChan
         Ok(SealChange { digest, tag, seal })
     });
     Some(change)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> OriginId {
+        let mut id = [7; 16];
+        id[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
+        OriginId(id)
+    }
+
+    fn all_but(since: u64, foreign: bool, others: &[OriginId]) -> Origins {
+        Origins::AllBut {
+            since: at(since).time(),
+            foreign,
+            others: others.to_vec(),
+        }
+    }
+
+    /// Whatever a cover is said to cover of another one, it does cover.
+    #[test]
+    fn what_covers_all_of_another_covers_each() {
+        let since = |millis: u64| Origins::ForeignOrSince(at(millis).time());
+        let origins = [0, 3, 5, 9].map(at).map(|id| [id, id.foreign()]).concat();
+        let covers = [
+            Origins::all(),
+            since(5),
+            since(9),
+            all_but(0, true, &[at(3)]),
+            all_but(0, true, &[at(3).foreign()]),
+            all_but(5, true, &[]),
+            all_but(5, false, &[at(9)]),
+            Origins::Only(vec![at(3), at(9).foreign()]),
+        ];
+        let mut held = 0;
+        for (one, other) in covers
+            .iter()
+            .flat_map(|one| covers.iter().map(move |other| (one, other)))
+        {
+            if one.covers_all_of(other) {
+                held += 1;
+                let missed = origins
+                    .iter()
+                    .find(|id| other.covers(**id) && !one.covers(**id));
+                assert_eq!(missed, None, "{one:?} {other:?}");
+            }
+        }
+        assert!(held > covers.len(), "{held}");
+        assert!(since(5).covers(at(3).foreign()) && !since(5).covers(at(3)));
+        assert!(since(5).covers_all_of(&since(9)) && !since(9).covers_all_of(&since(5)));
+        assert!(all_but(0, true, &[at(3)]).covers_all_of(&since(5)));
+        assert!(!all_but(0, true, &[at(9)]).covers_all_of(&since(5)));
+    }
+
+    #[test]
+    fn what_leaves_is_covered_by_sending_and_number() {
+        let only = |sent: &[(u64, &[u32])], most| {
+            let sent = sent
+                .iter()
+                .map(|(of, numbers)| (at(*of), numbers.iter().copied().collect()));
+            Outside::only(sent, most)
+        };
+        let both = only(&[(1, &[0]), (2, &[1, 4])], 4_096);
+        assert!(both.covers(at(2), Some(4)) && !both.covers(at(1), Some(4)));
+        assert!(
+            !both.covers(at(1), None) && both.covers_any_of(at(1)) && !both.covers_any_of(at(3))
+        );
+        for (asked, expected) in [
+            (only(&[(2, &[4])], 4_096), true),
+            (only(&[(2, &[4]), (3, &[])], 4_096), true),
+            (only(&[(1, &[4])], 4_096), false),
+            (only(&[(3, &[0])], 4_096), false),
+            (Outside::All, false),
+        ] {
+            assert_eq!(both.covers_all_of(&asked), expected, "{asked:?}");
+        }
+        // Of too many the first.
+        let Outside::Only(fit) = only(&[(9, &[1]), (1, &[2]), (5, &[3])], 80) else {
+            panic!("all");
+        };
+        assert_eq!(fit.into_keys().collect::<Vec<_>>(), [at(1), at(9)]);
+    }
+
+    #[test]
+    fn a_row_says_what_a_seal_says() {
+        let outside = Outside::only([(at(2), RoaringBitmap::from([1, 9]))], 4_096);
+        for (outside, origins) in [
+            (Outside::All, all_but(5, true, &[at(3)])),
+            (outside.clone(), Origins::Only(vec![at(1)])),
+            (outside, Origins::ForeignOrSince(Timestamp(77))),
+        ] {
+            let seal = Seal {
+                tag: SealTag([1; 16]),
+                cover: Cover::Only(RoaringBitmap::from([3])),
+                outside,
+                origins,
+                attached: true,
+                part: Some(2),
+                active: false,
+                until: Timestamp(9),
+            };
+            assert_eq!(Seal::decode(seal.tag, &seal.encode()), Ok(seal));
+        }
+    }
 }

@@ -296,7 +296,7 @@ fn one_letter_has_room_for_thousands_of_seals_and_arrivals_read_those_that_hold(
         let seal = Seal {
             tag: tag(n),
             cover: Cover::Only([1_000 + u32::from(n)].into()),
-            outside: Outside::Only(OriginId([7; 16]), [u32::from(n)].into()),
+            outside: Outside::Only([(OriginId([7; 16]), [u32::from(n)].into())].into()),
             origins: Origins::AllBut {
                 since: Timestamp(0),
                 foreign: true,

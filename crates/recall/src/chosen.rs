@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use roaring::RoaringBitmap;
 use tern_base::{EmailAddress, OriginId};
 use tern_directory::Resolution;
-use tern_mailbox::{Cover, Origins};
+use tern_mailbox::{Cover, Origins, Outside};
 
 use crate::{Destination, RecallError, Recalls, Submission, Target, limits, submission, tables};
 
@@ -70,6 +70,33 @@ impl Recalls {
         Ok(Cover::Only(accounts))
     }
 
+    /// The copies that are kept from leaving: all, or those to the chosen recipients, of the sending that is named
+    /// and of those that are taken back with it, the newest first.
+    pub(crate) fn outside(
+        &self,
+        found: &Submission,
+        also: &[OriginId],
+        chosen: &[String],
+    ) -> Result<Outside, RecallError> {
+        if chosen.is_empty() {
+            return Ok(Outside::All);
+        }
+        let engine = &*self.engine;
+        let own = (found.outside > 0).then_some(found.id);
+        let mut sent = Vec::new();
+        for sending in own.into_iter().chain(also.iter().rev().copied()) {
+            let targets = submission::targets(engine, sending)?;
+            let number = |target: &Target| match target.destination {
+                Destination::Outside { item, .. } if is_chosen(target, chosen) => {
+                    item.number_in(sending)
+                }
+                _ => None,
+            };
+            sent.push((sending, targets.iter().filter_map(number).collect()));
+        }
+        Ok(Outside::only(sent, limits::MAX_OUTSIDE_BYTES))
+    }
+
     /// Every sending of a letter that a recall of this one speaks for, itself among them.
     fn sendings_of(
         &self,
@@ -84,7 +111,7 @@ impl Recalls {
                 BTreeSet::from_iter(submission::ids(engine, own, limits::MAX_RIVALS)?)
             }
             // What came in has no row of its own for this: its copies lead to it.
-            (Origins::AllBut { .. }, None) => {
+            (Origins::AllBut { .. } | Origins::ForeignOrSince(_), _) => {
                 let copies = self.mailboxes.copies(found.digest)?.into_iter();
                 copies.map(|copy| copy.origin).collect()
             }

@@ -384,6 +384,7 @@ impl Recalls {
         let (recall, wait) = (&freed.held.recall, &freed.wait);
         let found = self.submission_of(recall)?;
         let request = request_of(recall, &wait.requester);
+        let judged = self.judged_by(&found, freed.role_changes)?;
         if !self.is_there(&wait.requester)? {
             return self.refuse_freed(freed, Refusal::NotEnabled, None, now);
         }
@@ -402,7 +403,7 @@ impl Recalls {
                 return self.wait_on(freed, planned, &decided, now);
             }
             let standing = Standing::Freed(freed);
-            return self.seal(&request, &found, &decided, standing, now);
+            return self.seal(&request, (&found, &judged), &decided, standing, now);
         };
         match self.awaited(&verdict, &wait.requester, now)? {
             Some(awaited) => self.wait_on(freed, awaited, &decided, now),

@@ -14,7 +14,6 @@ use crate::decided::Decided;
 use crate::free::Freed;
 use crate::hold::head_in;
 use crate::left::Left;
-use crate::plan::outside;
 use crate::request::record;
 use crate::there::is_as_judged_in;
 use crate::{
@@ -29,19 +28,31 @@ const SEALED_WITH_ITEMS: usize = 200;
 /// How a request comes to be granted.
 #[derive(Clone, Copy)]
 pub(crate) enum Standing<'a> {
-    /// At once, to an account that had asked for so much before, when roles had changed so often.
-    New(&'a Asked, u64),
+    /// At once, to an account that had asked for so much before.
+    New(&'a Asked),
     /// After it has waited.
     Freed(&'a Freed),
 }
 
-impl Standing<'_> {
-    /// How often roles had changed when it was judged.
-    const fn role_changes(&self) -> u64 {
-        match self {
-            Self::New(_, changes) => *changes,
-            Self::Freed(freed) => freed.role_changes,
-        }
+/// What a request is judged by that may change meanwhile: read before anything that follows from it.
+pub(crate) struct Judged {
+    /// How often roles had changed.
+    role_changes: u64,
+    /// Who had sent the letter.
+    letter: Option<Vec<u8>>,
+}
+
+impl Recalls {
+    /// How things are, for a request of a message that is to be judged, when roles had changed so often.
+    pub(crate) fn judged_by(
+        &self,
+        found: &Submission,
+        role_changes: u64,
+    ) -> Result<Judged, StoreError> {
+        Ok(Judged {
+            role_changes,
+            letter: self.engine.get(&tables::letter(found.digest))?,
+        })
     }
 }
 
@@ -70,7 +81,7 @@ impl Recalls {
     pub(crate) fn seal(
         &self,
         request: &Request,
-        submission: &Submission,
+        (submission, judged): (&Submission, &Judged),
         decided: &Decided,
         standing: Standing<'_>,
         now: Timestamp,
@@ -80,9 +91,6 @@ impl Recalls {
         new.changed();
         let origins = self.origins(submission, new.is_set_when_sent(submission))?;
         new.also = self.also(submission, &origins, &new)?;
-        let engine = &*self.engine;
-        let letter_key = tables::letter(submission.digest);
-        let letter = engine.get(&letter_key)?;
         let targets = self.targets_for_seal(request, submission)?;
         let of = (submission, &origins);
         let (holds, visible) = self.visible(of, request.reach, now)?;
@@ -93,21 +101,22 @@ impl Recalls {
         let seal = Seal {
             tag: request.id.tag(),
             cover: left.covered(named),
-            outside: outside(submission, &targets, &request.chosen),
+            outside: self.outside(submission, &new.also, &request.chosen)?,
             origins,
             attached: request.reach == Reach::Attached,
             part: new.part(),
             active: true,
             until: now.plus_millis(self.settings.tombstone_ms()),
         };
-        self.sealing.seal(submission.digest, seal, |txn| {
-            let changed = txn.get(&letter_key)? != letter || head_in(txn)? != holds;
-            if changed || !is_as_judged_in(txn, &request.requester, standing.role_changes())? {
+        self.sealing.seal(submission.digest, seal.clone(), |txn| {
+            let letter = txn.get(&tables::letter(submission.digest))?;
+            let changed = letter != judged.letter || head_in(txn)? != holds;
+            if changed || !is_as_judged_in(txn, &request.requester, judged.role_changes)? {
                 return Err(NotSealed::Meanwhile);
             }
             remember_in(txn, submission.id)?;
             let recall = match &standing {
-                Standing::New(asked, _) => {
+                Standing::New(asked) => {
                     self.join_in(txn, &new, now)?;
                     self.grant_in(txn, (request, submission), asked, &new, now)?;
                     let (of, verdict) = ((&new, sender.as_deref()), ("allow", Some(decided)));
@@ -129,7 +138,7 @@ impl Recalls {
             };
             recall.put_in(txn)?;
             left.put_in(txn, recall.id);
-            self.list_in(txn, &recall)?;
+            self.list_in(txn, &recall, &seal, now)?;
             txn.put(tables::kept(now, request.id), Vec::new());
             self.settle_first_in(txn, &recall, &targets, SEALED_WITH_ITEMS, now)?;
             Ok(())

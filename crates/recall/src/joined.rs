@@ -3,22 +3,21 @@
 //! a copy that another recall has taken already keeps its outcome there.
 //!
 //! A recall takes what its seal covers, for as long as that holds. One whose time is over takes nothing any
-//! more, nor does one that was undone, or is being undone. A recall that left a copy for a hold, which is over
-//! by now, does not take that one either.
+//! more, nor does one that was undone, or is being undone. Whom a recall left, for a hold that is over by now, or
+//! for the state of a copy that is another one by now, is not taken by it either.
 //!
 //! One row for each letter and account lists its recalls, so two requests at once know of each other. Those
-//! that were undone stay on it for as long as there is room: what they had kept may be purged.
+//! that take nothing any more stay on it for as long as there is room: what they had kept may be purged. Each requester
+//! has room of their own: nobody uses up what others may ask for.
 
 use tern_base::Timestamp;
 use tern_base::codec::Damaged;
+use tern_mailbox::{Cover, Origins, Seal};
 use tern_store::Transaction;
 
 use crate::grant::NotSealed;
 use crate::left::{Left, names_all_of};
-use crate::{
-    Destination, Outcome, Recall, RecallError, RecallId, Recalls, Refusal, State, Subject,
-    Submission, limits, tables,
-};
+use crate::{Recall, RecallError, RecallId, Recalls, Refusal, State, Submission, limits, tables};
 
 /// Bytes of an id.
 const ID: usize = 16;
@@ -79,53 +78,63 @@ impl Recalls {
         if !seal.origins.covers_all_of(&origins) {
             return Ok(false);
         }
-        let named = Left::read(&*self.engine, recall.id)?.named(&seal.cover);
+        // What leaves is stopped by the numbers of its recipients, which say nothing of another sending's.
+        let also = self.also(&found, &origins, asked)?;
+        let leaving = self.outside(&found, &also, &asked.chosen)?;
+        if !seal.outside.covers_all_of(&leaving) {
+            return Ok(false);
+        }
+        let left = Left::read(&*self.engine, recall.id)?;
         let wanted = self.named(&found, &origins, &asked.chosen)?;
-        Ok(names_all_of(&named, &wanted) && !self.has_left_any(recall, now)?)
+        if !names_all_of(&left.named(&seal.cover), &wanted) {
+            return Ok(false);
+        }
+        Ok(!self.may_take_of(&left, &wanted, asked, (&found, &origins), now)?)
     }
 
-    /// Whether a recall has left somebody's copy where it was for a hold that does not keep it there
-    /// any more: it is for another recall to take.
-    fn has_left_any(&self, recall: &Recall, now: Timestamp) -> Result<bool, RecallError> {
-        let mut left = Vec::new();
-        self.each_outcome(recall.id, |subject, outcome| {
-            if outcome.outcome == Outcome::KeptOnHoldVisible {
-                left.push(subject);
-            }
-        })?;
+    /// Whether a request may take what an earlier one had left, for a hold that does not keep it there any more, or
+    /// for its state, which is another one by now.
+    fn may_take_of(
+        &self,
+        left: &Left,
+        wanted: &Cover,
+        asked: &Recall,
+        of: (&Submission, &Origins),
+        now: Timestamp,
+    ) -> Result<bool, RecallError> {
+        let left = Left::of(wanted, left.held.clone(), left.spared.clone()).all();
         if left.is_empty() {
             return Ok(false);
         }
-        let found = self.submission_of(recall)?;
-        let origins = self.origins(&found, recall.is_set_when_sent(&found))?;
-        let (_, visible) = self.visible((&found, &origins), recall.reach, now)?;
-        let targets = self.targets_of(recall)?;
-        let is_free = |subject| match subject {
-            Subject::Copy(account, _) => !visible.contains(account.0),
-            Subject::Target(n) => match targets.get(n as usize).map(|one| &one.destination) {
-                Some(Destination::Account(account)) => !visible.contains(account.0),
-                _ => false,
-            },
-            // A hold keeps copies that are here, none that are on their way to others.
-            Subject::Onward(..) => false,
-        };
-        Ok(left.into_iter().any(is_free))
+        let (_, held) = self.visible(of, asked.reach, now)?;
+        let left = left - held;
+        Ok(!left.is_empty() && !left.is_subset(&self.spared(asked.selection, asked.reach, of)?))
     }
 
-    /// Puts a recall on the list of its letter's; where that is full, those that were undone go.
+    /// Puts a recall on the list of its letter's, whose seal falls now. Where that is full, those go that take nothing
+    /// any more, and nothing that this one does not.
     pub(crate) fn list_in(
         &self,
         txn: &mut Transaction<'_>,
         recall: &Recall,
+        seal: &Seal,
+        now: Timestamp,
     ) -> Result<(), NotSealed> {
         let Some(key) = list_of(recall) else {
             return Ok(());
         };
         let mut listed = self.listed_in(txn, recall)?;
         listed.retain(|one| one.id != recall.id);
-        while listed.len() >= limits::MAX_RECALLS_OF_ONE {
-            match listed.iter().position(is_undone) {
-                Some(undone) => drop(listed.remove(undone)),
+        let is_full = |listed: &[Recall]| {
+            let theirs = listed
+                .iter()
+                .filter(|one| one.requester == recall.requester);
+            theirs.count() >= limits::MAX_RECALLS_OF_ONE
+                || listed.len() >= limits::MAX_RECALLS_OF_ALL
+        };
+        while is_full(&listed) {
+            match self.spare(&listed, (recall, seal), now)? {
+                Some(spare) => drop(listed.remove(spare)),
                 None => return Err(NotSealed::Refused(Refusal::RateLimited)),
             }
         }
@@ -133,6 +142,30 @@ impl Recalls {
         let row: Vec<u8> = ids.flat_map(|id| id.0).collect();
         txn.put(key, row);
         Ok(())
+    }
+
+    /// The first that the list can do without: one that was undone, else one whose seal is over, or covers nothing
+    /// that the new one does not.
+    fn spare(
+        &self,
+        listed: &[Recall],
+        (recall, seal): (&Recall, &Seal),
+        now: Timestamp,
+    ) -> Result<Option<usize>, RecallError> {
+        if let Some(undone) = listed.iter().position(is_undone) {
+            return Ok(Some(undone));
+        }
+        for (n, one) in listed.iter().enumerate() {
+            let other = self.sealing.seal_of(one.digest, one.id.tag())?;
+            let is_needed = other.is_some_and(|other| {
+                let is_taken = recall.takes_all_of(one) && takes_all_of(seal, &other);
+                other.holds_at(now) && !is_taken
+            });
+            if !is_needed {
+                return Ok(Some(n));
+            }
+        }
+        Ok(None)
     }
 
     fn listed_in(
@@ -154,6 +187,14 @@ fn list_of(recall: &Recall) -> Option<Vec<u8>> {
     recall.submission?;
     let account = recall.owner.unwrap_or(Submission::OUTSIDE);
     Some(tables::of_letter(recall.digest, account))
+}
+
+/// Whether a seal covers, for as long, all that another one covers.
+fn takes_all_of(seal: &Seal, other: &Seal) -> bool {
+    seal.until >= other.until
+        && names_all_of(&seal.cover, &other.cover)
+        && seal.origins.covers_all_of(&other.origins)
+        && seal.outside.covers_all_of(&other.outside)
 }
 
 const fn is_undone(recall: &Recall) -> bool {

@@ -21,11 +21,16 @@ pub const MAX_LIMITED: usize = 100;
 /// next one stands for all that follow.
 pub const MAX_REFUSALS: usize = 20;
 /// Most submissions of a letter by other accounts that a seal leaves out one by one. Beyond that
-/// it covers what the sender's own submissions brought, and nothing else.
+/// it covers what the sender's own submissions brought, and nothing else; of what came in from outside all that did,
+/// and what accounts send of it later.
 pub const MAX_RIVALS: usize = 1_000;
 /// Most further times that an account has sent a letter of which a recall says what became of each
 /// recipient; those of the rest are covered all the same.
 pub const MAX_ALSO: usize = 100;
+/// Most bytes of a seal that say which chosen recipients outside it stops, of which sending of the letter. Those of
+/// what does not fit, the oldest, are cancelled when the recall is carried out and not with its seal: that takes
+/// hundreds of sendings, or tens of thousands of recipients who are chosen by a few addresses.
+pub const MAX_OUTSIDE_BYTES: usize = 24 * 1024;
 /// Text of a message by which it is known when it comes back from outside, in bytes: what follows may
 /// have been changed on the way.
 pub const MAX_PRINTED: usize = 64 * 1024;
@@ -77,7 +82,7 @@ pub const MAX_PLANNED: usize = 1_000;
 /// Planned recalls that begin, and waiting ones that expire, in one go; the rest have their turn after
 /// other chores.
 pub const DUE_AT_ONCE: usize = 200;
-/// Most waiting recalls that a list shows.
+/// Most recalls that wait for a second factor or for approval that a list shows.
 pub const MAX_WAITING_SHOWN: usize = 1_000;
 /// Most people who are written to that they may approve a recall, or that an account is frozen; others
 /// find it in the list.
@@ -90,11 +95,13 @@ pub const MAX_EXPIRY_MS: u64 = 10 * 366 * 24 * 60 * 60 * 1000;
 pub const ARRIVALS_LOOKED_AT: usize = 10_000;
 /// Rows of where an arrival led that one transaction forgets.
 pub const FORGOTTEN_AT_ONCE: usize = 100;
-/// Most recalls of one submission, each of which takes copies that the others leave; a request beyond
-/// them is refused.
+/// Most recalls of one letter that somebody has asked for, each of which takes copies that the others leave; a
+/// request beyond them is refused, unless it takes all that some of them do.
 pub const MAX_RECALLS_OF_ONE: usize = 100;
 /// How far ahead of the clock a time may lie that it has given, in milliseconds: beyond that the
 /// clock was wrong then, and the time counts for nothing.
+/// Most recalls of one letter, whoever has asked for them.
+pub const MAX_RECALLS_OF_ALL: usize = 500;
 pub const CLOCK_SLACK_MS: u64 = 60 * 1000;
 /// Most copies of one evidence; that there are more is said.
 pub const MAX_EVIDENCE_COPIES: usize = 100_000;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use roaring::RoaringBitmap;
 use tern_base::{AccountId, MessageId, Timestamp};
-use tern_mailbox::{Carriage, CopyRow, Cover, Exposure, Origins, Outside};
+use tern_mailbox::{Carriage, CopyRow, Cover, Exposure, Origins};
 use tern_queue::{QueueId, Status};
 
 use crate::Reach;
@@ -189,18 +189,4 @@ fn led_by_facts(
         undone: false,
         place,
     }
-}
-
-/// The copies that are kept from leaving: all, or those to the chosen recipients.
-pub(crate) fn outside(submission: &Submission, targets: &[Target], chosen: &[String]) -> Outside {
-    if chosen.is_empty() {
-        return Outside::All;
-    }
-    let number = |target: &Target| match target.destination {
-        Destination::Outside { item, .. } if is_chosen(target, chosen) => {
-            item.number_in(submission.id)
-        }
-        _ => None,
-    };
-    Outside::Only(submission.id, targets.iter().filter_map(number).collect())
 }

@@ -33,8 +33,10 @@ impl Recalls {
         recall.owner = requester.or(recall.owner);
         recall.generation = u64::from(requester.is_some());
         tern_store::transact(&*self.engine, |txn| {
+            // The same request, asked twice at once: it is as was answered first.
             if txn.get(&tables::recall(request.id))?.is_some() {
-                return Ok(Verdict::Abandon(Requested::Refused(request.id, refusal)));
+                let known = self.recall_in(txn, request.id)?;
+                return Ok(Verdict::Abandon(self.answer_on_record(&known)?));
             }
             let mut recall = recall.clone();
             let Some(account) = requester else {

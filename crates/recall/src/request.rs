@@ -196,6 +196,7 @@ impl Recalls {
             return Ok(self.refuse(request, Some(found), gone, None, now)?);
         }
         let role_changes = tern_directory::role_changes(&*self.engine)?;
+        let judged = self.judged_by(found, role_changes)?;
         let asked = self.asked(request.requester.account)?;
         let verdict = self.verdict_on(request, found, &asked, now)?;
         let decided = Decided::from(&verdict);
@@ -210,8 +211,8 @@ impl Recalls {
             if let Some(planned) = planned(request, now) {
                 return self.wait(request, found, planned, (&decided, &asked), now);
             }
-            let standing = Standing::New(&asked, role_changes);
-            return self.seal(request, found, &decided, standing, now);
+            let standing = Standing::New(&asked);
+            return self.seal(request, (found, &judged), &decided, standing, now);
         };
         match self.awaited(&verdict, &request.requester, now)? {
             Some(awaited) if unfit.is_none() => {

@@ -13,6 +13,9 @@
 //! submit it as theirs, and what its sender sends to others, or these had brought along, is no more theirs for
 //! that. Only what came in itself, whose recall is for whoever may take back any message, reaches it.
 //!
+//! What came in itself is covered by that its id says so, however often accounts have sent it: no list of these is
+//! needed, which somebody could make too long.
+//!
 //! What is taken back together is judged together: to send an old letter again makes it no younger and
 //! its readers no fewer.
 
@@ -62,7 +65,12 @@ fn origins(reader: &dyn Read, submission: &Submission) -> Result<Origins, StoreE
             others,
         });
     }
-    // So many would not fit the seal, and somebody may have sent them to that end.
+    // So many would not fit the seal, and somebody may have sent them to that end. What came in needs no list of
+    // what accounts sent: their ids say that they did.
+    if submission.submitter().is_none() {
+        let latest = sent(reader, submission)?.map_or(submission.id, |sent| sent.latest);
+        return Ok(Origins::ForeignOrSince(latest.time().plus_millis(1)));
+    }
     let mut own = ids(reader, own.reversed(), limits::MAX_RIVALS)?;
     if !own.contains(&submission.id) {
         own.push(submission.id);
@@ -81,9 +89,11 @@ pub(crate) fn also(
         return Ok(Vec::new());
     }
     let own = tables::of_digest_by(submission.digest, submission.account);
-    let mut own = ids(reader, own, limits::MAX_ALSO + 1)?;
+    // Of too many the newest: what leaves last is what can still be stopped.
+    let mut own = ids(reader, own.reversed(), limits::MAX_ALSO + 1)?;
     own.retain(|id| *id != submission.id && origins.covers(*id));
     own.truncate(limits::MAX_ALSO);
+    own.reverse();
     Ok(own)
 }
 
@@ -94,9 +104,13 @@ fn first(reader: &dyn Read, own: Range, submission: &Submission) -> Result<Times
 }
 
 fn is_author(reader: &dyn Read, submission: &Submission) -> Result<bool, StoreError> {
+    Ok(sent(reader, submission)?.is_none_or(|sent| sent.author == submission.account))
+}
+
+/// Who has brought the letter of a submission here.
+fn sent(reader: &dyn Read, submission: &Submission) -> Result<Option<Sent>, StoreError> {
     let letter = reader.get(&tables::letter(submission.digest))?;
-    let sent = letter.map(|row| Sent::decode(&row)).transpose()?;
-    Ok(sent.is_none_or(|sent| sent.author == submission.account))
+    Ok(letter.map(|row| Sent::decode(&row)).transpose()?)
 }
 
 /// What a policy is to judge where a submission is taken back: with all that its account sent of the

@@ -411,6 +411,28 @@ fn what_a_hold_has_kept_where_it_was_is_taken_back_once_it_is_over() {
     house.check();
 }
 
+/// He had deleted it when the first recall fell, which left him for the hold all the same: what he puts back is not
+/// under its seal.
+#[test]
+fn whom_a_hold_has_spared_without_a_copy_is_asked_for_once_it_is_over() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    house
+        .mailboxes
+        .expunge(&Access::owner(BOB, INBOX), &[Uid(1)], false, house.now)
+        .unwrap();
+    let hold = house.hold_visibly(of_account(BOB));
+    let first = house.recall(ALICE, &sent);
+    house.append(BOB, INBOX, &house.letter(1));
+    assert_eq!(house.uids(BOB, INBOX), [2]);
+    assert_eq!(house.recall(ALICE, &sent), Requested::Joined(first.id()));
+    house.release(hold);
+    let second = house.recall(ALICE, &sent);
+    assert!(matches!(second, Requested::Sealed(_)), "{second:?}");
+    assert!(house.uids(BOB, INBOX).is_empty());
+    house.check();
+}
+
 /// The hold falls into the very moment between the decision and the seal.
 #[test]
 fn an_account_that_is_put_on_hold_while_a_recall_commits_is_held() {

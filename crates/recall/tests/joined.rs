@@ -8,8 +8,11 @@
 mod house;
 
 use house::{ALICE, BOB, CAROL, DAVE, House};
-use tern_mailbox::INBOX;
-use tern_recall::{Outcome, Reason, RecallId, Refusal, Requested, Selector, State, limits};
+use tern_base::Uid;
+use tern_mailbox::{Access, FlagChange, FlagRequest, Flags, INBOX, SystemFlag};
+use tern_recall::{
+    Outcome, Reason, RecallId, Refusal, Requested, Selector, State, Submission, limits,
+};
 
 #[test]
 fn recipients_who_were_not_chosen_first_can_be_chosen_later() {
@@ -92,23 +95,6 @@ fn a_request_while_another_is_undone_takes_the_message_back() {
         outcomes.len() == 2 && outcomes.iter().all(taken),
         "{outcomes:?}"
     );
-    house.check();
-}
-
-#[test]
-fn a_submission_has_only_so_many_recalls() {
-    let mut house = House::new();
-    let to = house.crowd(limits::MAX_RECALLS_OF_ONE + 1);
-    let sent = house.submit(ALICE, &to, &[], 1);
-    let mut last = None;
-    for account in &to {
-        let mut request = house.request(ALICE, Selector::Submission(sent.id));
-        request.requester.account = None;
-        request.chosen = vec![format!("account{account}@example.org")];
-        last = Some(house.recalls.request(&request, house.now).unwrap());
-    }
-    assert!(matches!(last, Some(Requested::Refused(..))), "{last:?}");
-    house.recalls.run_open(house.now).unwrap();
     house.check();
 }
 
@@ -261,5 +247,139 @@ fn who_may_not_plan_a_recall_is_not_told_what_was_taken_back() {
         let told = plan(&mut house, CAROL, chosen);
         assert_eq!(told, Some(Refusal::NotFound), "{chosen}");
     }
+    house.check();
+}
+
+fn chosen(house: &mut House, sent: &Submission, whom: &[&str]) -> Requested {
+    let mut request = house.request(ALICE, Selector::Submission(sent.id));
+    request.chosen = whom.iter().map(ToString::to_string).collect();
+    house.recalls.request(&request, house.now).unwrap()
+}
+
+fn is_cancelled(house: &House, sent: &Submission, n: usize) -> bool {
+    let status = tern_queue::status(&house.engine, house.items(sent)[n]).unwrap();
+    matches!(status, Some(tern_queue::Status::Finished(row)) if row.ending == tern_queue::Ending::Cancelled)
+}
+
+/// Numbers of recipients outside are of one sending: a recall of an earlier one stops nothing of a later one, and is
+/// not joined by who asks for that.
+#[test]
+fn what_is_sent_again_to_one_who_was_chosen_is_stopped_too() {
+    let mut house = House::new();
+    let out = "out@elsewhere.test";
+    let first = house.submit(ALICE, &[CAROL], &[out], 1);
+    let one = chosen(&mut house, &first, &[out]);
+    assert!(matches!(one, Requested::Sealed(_)));
+    house.recalls.run(one.id(), house.now).unwrap();
+    house.now = house.now.plus_millis(10);
+    let again = house.submit(ALICE, &[CAROL], &["other@elsewhere.test", out], 1);
+    let mut planned = house.request(ALICE, Selector::Submission(again.id));
+    planned.chosen = vec![out.into()];
+    assert!(house.recalls.plan(&planned, house.now).unwrap().is_ok());
+    let two = chosen(&mut house, &again, &[out]);
+    assert!(matches!(two, Requested::Sealed(_)), "{two:?}");
+    house.recalls.run(two.id(), house.now).unwrap();
+    assert!(is_cancelled(&house, &first, 0) && is_cancelled(&house, &again, 1));
+    assert!(!is_cancelled(&house, &again, 0), "to another one");
+    for sent in [&first, &again] {
+        assert_eq!(
+            chosen(&mut house, sent, &[out]),
+            Requested::Joined(two.id())
+        );
+    }
+    house.check();
+}
+
+/// The queue asks the seal before it hands anything out: it says so of each sending, before the recall is carried out.
+#[test]
+fn what_was_sent_before_to_one_who_is_chosen_is_under_the_seal_at_once() {
+    let mut house = House::new();
+    let (out, other) = ("out@elsewhere.test", "other@elsewhere.test");
+    let first = house.submit(ALICE, &[], &[other, out], 1);
+    house.now = house.now.plus_millis(10);
+    let apart = house.submit(ALICE, &[], &[other], 1);
+    house.now = house.now.plus_millis(10);
+    let last = house.submit(ALICE, &[CAROL], &[out], 1);
+    let answer = chosen(&mut house, &last, &[out]);
+    let seal = house.sealing.seal_of(last.digest, answer.id().tag());
+    let seal = seal.unwrap().unwrap();
+    let covered = |sent: &Submission, n: u32| seal.covers_outside(sent.id, Some(n), None);
+    assert!(covered(&last, 0) && covered(&first, 1));
+    assert!(!covered(&first, 0) && !covered(&apart, 0), "to another one");
+    house.recalls.run(answer.id(), house.now).unwrap();
+    assert!(is_cancelled(&house, &first, 1) && !is_cancelled(&house, &first, 0));
+    assert_eq!(house.uids(CAROL, INBOX), [1]);
+    house.check();
+}
+
+/// Asked for one by one, by whoever: the letter can still be taken back, by them and by others.
+#[test]
+fn who_asks_often_for_a_letter_uses_up_nobody_elses_recalls() {
+    let mut house = House::new();
+    let to = house.crowd(limits::MAX_RECALLS_OF_ONE + 2);
+    let sent = house.submit(ALICE, &to, &[], 1);
+    let ask = |house: &mut House, who: &str, whom: Option<usize>| {
+        let mut request = house.request(ALICE, Selector::Submission(sent.id));
+        // Rates are another thing.
+        request.requester.account = None;
+        request.requester.name = who.into();
+        let address = |n: usize| format!("account{}@example.org", to[n]);
+        request.chosen = whom.map(address).into_iter().collect();
+        house.recalls.request(&request, house.now).unwrap()
+    };
+    for n in 0..limits::MAX_RECALLS_OF_ONE {
+        let answer = ask(&mut house, "anna", Some(n));
+        assert!(matches!(answer, Requested::Sealed(_)), "{n} {answer:?}");
+    }
+    let beyond = ask(&mut house, "anna", Some(limits::MAX_RECALLS_OF_ONE));
+    assert!(
+        matches!(beyond, Requested::Refused(_, Refusal::RateLimited)),
+        "{beyond:?}"
+    );
+    let other = ask(&mut house, "carl", Some(limits::MAX_RECALLS_OF_ONE));
+    assert!(matches!(other, Requested::Sealed(_)), "{other:?}");
+    let all = ask(&mut house, "anna", None);
+    assert!(matches!(all, Requested::Sealed(_)), "{all:?}");
+    house.recalls.run_open(house.now).unwrap();
+    for account in &to {
+        assert!(house.uids(*account, INBOX).is_empty(), "{account}");
+    }
+    let last = ask(&mut house, "anna", Some(0));
+    assert_eq!(last, Requested::Joined(all.id()));
+    house.check();
+}
+
+fn mark(house: &House, flags: Flags) {
+    let flag = FlagRequest {
+        access: Access::owner(BOB, INBOX),
+        uids: &[Uid(1)],
+        change: &FlagChange::Set(flags),
+        unchanged_since: None,
+        by: None,
+    };
+    house.mailboxes.change_flags(&flag).unwrap();
+}
+
+/// A copy was read when the recall left it, and is unread by now: it is asked for, and not taken yet.
+#[test]
+fn what_was_left_for_its_state_is_taken_once_that_is_another_one() {
+    let mut house = House::new();
+    let sent = house.submit(ALICE, &[BOB, CAROL], &[], 1);
+    let ask = |house: &mut House| {
+        let mut request = house.request(ALICE, Selector::Submission(sent.id));
+        request.selection = tern_policy::Selection::OnlyUnread;
+        let answer = house.recalls.request(&request, house.now).unwrap();
+        house.recalls.run(answer.id(), house.now).unwrap();
+        answer
+    };
+    mark(&house, Flags::of(&[SystemFlag::Seen]));
+    let first = ask(&mut house);
+    assert_eq!(ask(&mut house), Requested::Joined(first.id()));
+    assert_eq!(house.uids(BOB, INBOX), [1]);
+    mark(&house, Flags::empty());
+    let second = ask(&mut house);
+    assert!(matches!(second, Requested::Sealed(_)), "{second:?}");
+    assert!(house.uids(BOB, INBOX).is_empty());
+    assert_eq!(ask(&mut house), Requested::Joined(second.id()));
     house.check();
 }
