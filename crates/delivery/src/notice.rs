@@ -144,7 +144,8 @@ impl Delivery {
         entropy: &mut dyn Entropy,
     ) -> Result<Letter, DeliveryError> {
         let content = (subject.content)()?;
-        let about = self.mailboxes.letters_of(&content);
+        let facts = subject.facts;
+        let about = self.letters_leaving(&content, facts.origin, facts.submitter)?;
         // What is being taken back is not handed out again.
         let headers_only = transact(&*self.engine, |txn| {
             let origin = subject.facts.origin;
@@ -207,7 +208,9 @@ impl Delivery {
             smtputf8: to.needs_smtputf8() || !header_is_ascii(&message),
             received: now,
         };
-        let prepared = self.mailboxes.prepare(message, now)?;
+        let mut prepared = self.mailboxes.prepare(message, now)?;
+        // What is inside what is given back is what it was taken for when that was accepted.
+        self.attribute_again(&mut prepared, about.origin)?;
         Ok(Some((prepared, facts, entries)))
     }
 }
