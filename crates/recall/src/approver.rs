@@ -4,7 +4,7 @@
 //! - Nobody approves what they asked for, nor what takes back their own message, whatever the policy says.
 //! - An approval counts if whoever gave it could give it now: their account is there and not disabled, and
 //!   policy lets them by the roles that they hold now. How they had proved who they are, and when, is as it
-//!   was when they did.
+//!   was when they did. Given before the account was frozen that asks, it does not count: nobody has looked since.
 //! - Whose approval has lapsed is on record, and it stays lapsed: they can give it again.
 
 use tern_base::Timestamp;
@@ -75,14 +75,27 @@ impl Recalls {
     /// Marks the approvals that count no more. Answers whose they are.
     pub(crate) fn judge_approvals(
         &self,
-        held: &Held,
-        wait: &mut Wait,
+        held: &mut Held,
+        now: Timestamp,
     ) -> Result<Vec<String>, RecallError> {
+        let frozen = match held.wait.requester.account {
+            Some(account) => self.frozen(account)?,
+            None => None,
+        };
         let mut lapsed = Vec::new();
-        for approval in wait.approvals.iter_mut().filter(|one| !one.lapsed) {
-            if !self.still_counts(held, approval)? {
+        for n in 0..held.wait.approvals.len() {
+            let Some(approval) = held.wait.approvals.get(n).filter(|one| !one.lapsed) else {
+                continue;
+            };
+            // Whoever approved it before has not looked at why the account is frozen.
+            let frozen = frozen.as_ref();
+            let knew = frozen.is_none_or(|frozen| frozen.was_known(approval.at, now));
+            if knew && self.still_counts(held, approval)? {
+                continue;
+            }
+            lapsed.push(approval.by.name.clone());
+            if let Some(approval) = held.wait.approvals.get_mut(n) {
                 approval.lapsed = true;
-                lapsed.push(approval.by.name.clone());
             }
         }
         Ok(lapsed)

@@ -339,13 +339,15 @@ impl Recalls {
         for _ in 0..ATTEMPTS {
             // Read before anybody is judged by it.
             let role_changes = tern_directory::role_changes(&*self.engine)?;
-            let held = self.held(id)?;
+            let mut held = self.held(id)?;
             if held.recall.state.is_waiting() && self.is_expired(&held, now) {
                 // Also where this is not for them to know: they get the answer below.
                 self.expire_one(id, now)?;
                 continue;
             }
-            let Some((mut wait, mut entry)) = act(&held)? else {
+            // First: whose approval counts no more can give it again.
+            let lapsed = self.judge_approvals(&mut held, now)?;
+            let Some((wait, mut entry)) = act(&held)? else {
                 return match held.recall.state {
                     State::Cancelled | State::Expired => {
                         Err(RecallError::WrongState(held.recall.state.code()))
@@ -353,7 +355,6 @@ impl Recalls {
                     _ => self.answer_on_record(&held.recall),
                 };
             };
-            let lapsed = self.judge_approvals(&held, &mut wait)?;
             if !lapsed.is_empty() {
                 entry = entry.detail("lapsed", lapsed.join(" "));
             }
@@ -383,8 +384,8 @@ impl Recalls {
     fn ask_again(&self, freed: &Freed, now: Timestamp) -> Result<Requested, NotSealed> {
         let (recall, wait) = (&freed.held.recall, &freed.wait);
         let found = self.submission_of(recall)?;
-        let request = request_of(recall, &wait.requester);
         let judged = self.judged_by(&found, freed.role_changes)?;
+        let request = request_of(recall, &wait.requester);
         if !self.is_there(&wait.requester)? {
             return self.refuse_freed(freed, Refusal::NotEnabled, None, now);
         }
@@ -544,7 +545,8 @@ impl Freed {
 }
 
 impl Freed {
-    /// Whoever approves a recall of a frozen account has looked: it is frozen no more.
+    /// Whoever approves a recall of a frozen account has looked: it is frozen no more. Who approved it before it was
+    /// frozen has not.
     pub(crate) fn unfreeze_in(
         &self,
         recalls: &Recalls,
@@ -552,7 +554,10 @@ impl Freed {
         now: Timestamp,
     ) -> Result<(), RecallError> {
         let (requester, last) = (self.wait.requester.account, self.wait.counted().last());
-        if let (Some(account), Some(approval)) = (requester, last) {
+        if let (Some(account), Some(approval)) = (requester, last)
+            && let Some(frozen) = recalls.frozen_in(txn, account)?
+            && frozen.was_known(approval.at, now)
+        {
             recalls.unfreeze_in(txn, account, &approval.by, now)?;
         }
         Ok(())

@@ -53,6 +53,12 @@ impl Frozen {
         w.byte(self.told.into()).finish()
     }
 
+    /// Whether whoever did something at this time could know of it. From a time that lies ahead, by a clock that was
+    /// wrong, nothing follows.
+    pub(crate) fn was_known(&self, at: Timestamp, now: Timestamp) -> bool {
+        at >= self.since || self.since > now.plus_millis(limits::CLOCK_SLACK_MS)
+    }
+
     fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
         let mut r = Reader::of_version(bytes, VERSION)?;
         Ok(Self {
@@ -83,6 +89,16 @@ impl Recalls {
     /// Whether an account is frozen, and why.
     pub fn frozen(&self, account: AccountId) -> Result<Option<Frozen>, RecallError> {
         let row = self.engine.get(&tables::frozen(account))?;
+        Ok(row.map(|row| Frozen::decode(&row)).transpose()?)
+    }
+
+    /// The same in a transaction, which then depends on it.
+    pub(crate) fn frozen_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        account: AccountId,
+    ) -> Result<Option<Frozen>, RecallError> {
+        let row = txn.get(&tables::frozen(account))?;
         Ok(row.map(|row| Frozen::decode(&row)).transpose()?)
     }
 
@@ -256,12 +272,10 @@ impl Recalls {
         by: &Requester,
         now: Timestamp,
     ) -> Result<bool, RecallError> {
-        let key = tables::frozen(account);
-        let Some(row) = txn.get(&key)? else {
+        let Some(frozen) = self.frozen_in(txn, account)? else {
             return Ok(false);
         };
-        let frozen = Frozen::decode(&row)?;
-        txn.delete(key);
+        txn.delete(tables::frozen(account));
         let mut asked = asked_in(txn, account)?;
         asked.looked_into();
         asked.put_in(txn, account);

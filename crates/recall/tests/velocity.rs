@@ -12,7 +12,7 @@ use tern_base::AccountId;
 use tern_directory::{Grant, GrantScope, Role};
 use tern_mailbox::INBOX;
 use tern_policy::Authentication;
-use tern_recall::{Awaited, Refusal, Requested, Requester, Selector, submission};
+use tern_recall::{Awaited, Refusal, Requested, Requester, Selector, State, submission};
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -96,6 +96,54 @@ fn who_goes_on_beyond_their_rate_needs_a_second_person_until_somebody_has_looked
     );
     assert_eq!(count(&house, "recall.unfreeze"), 1);
     assert!(matches!(ask(&mut house, 21), Requested::Sealed(_)));
+    house.check();
+}
+
+/// Carl let it go before anybody had reason to look: that the account is frozen since, nobody has looked into.
+#[test]
+fn an_approval_from_before_an_account_was_frozen_counts_no_more() {
+    let mut house = House::by_default();
+    let crowd = house.crowd(26);
+    let sent = house.submit(ALICE, &crowd, &[], 100);
+    let mut request = house.request(ALICE, Selector::Submission(sent.id));
+    let at = house.now.plus_millis(6 * HOUR_MS);
+    request.expires = Some(at);
+    let asked = house.recalls.request(&request, house.now).unwrap();
+    assert!(
+        matches!(asked, Requested::Waiting(_, Awaited::Approval { .. })),
+        "{asked:?}"
+    );
+    let planned = house
+        .recalls
+        .approve(request.id, &operator(), None, house.now);
+    let planned = planned.unwrap();
+    assert!(
+        matches!(planned, Requested::Waiting(_, Awaited::Time { .. })),
+        "{planned:?}"
+    );
+    house.now = house.now.plus_millis(2 * HOUR_MS);
+    for n in 0..15 {
+        ask(&mut house, n);
+    }
+    assert!(house.recalls.frozen(ALICE).unwrap().is_some());
+    house.now = at;
+    house.recalls.run_open(house.now).unwrap();
+    assert_eq!(
+        house.recalls.recall(request.id).unwrap().state,
+        State::AwaitingApproval
+    );
+    assert!(house.recalls.frozen(ALICE).unwrap().is_some());
+    assert_eq!(count(&house, "recall.unfreeze"), 0);
+    let wait = house.recalls.wait_of(request.id).unwrap().unwrap();
+    assert!(wait.approvals.iter().all(|one| one.lapsed), "{wait:?}");
+    // The same person may approve it again, knowing that by now.
+    house.now = house.now.plus_millis(1);
+    let freed = house
+        .recalls
+        .approve(request.id, &operator(), None, house.now);
+    assert_eq!(freed, Ok(Requested::Sealed(request.id)));
+    assert!(house.recalls.frozen(ALICE).unwrap().is_none());
+    house.recalls.run_open(house.now).unwrap();
     house.check();
 }
 
