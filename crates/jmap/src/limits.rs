@@ -78,6 +78,9 @@ pub const WORK_PER_OUTLINE: u64 = 64;
 pub const WORK_PER_PLAN: u64 = 256 << 10;
 /// Octets of [`MAX_WORK`] that an outcome of a recall takes, which is of a copy.
 pub const WORK_PER_OUTCOME: u64 = 4 << 10;
+/// Octets of [`MAX_WORK`] that a request for a recall takes which is refused: how much was looked at for it grows with
+/// a message that is perhaps not the caller's, and is not to be told.
+pub const WORK_PER_REFUSED: u64 = 32 << 20;
 /// Octets of [`MAX_WORK`] that a blob which is made within a request takes beside its own.
 pub const WORK_PER_UPLOAD: u64 = 64 << 10;
 /// Octets that the searches of one request read and look through beside [`MAX_WORK`], which is left to the calls

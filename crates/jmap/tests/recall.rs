@@ -289,6 +289,34 @@ fn who_asks_for_too_much_is_told_to_wait() {
     assert_eq!(refused["type"], "rateLimit");
 }
 
+/// Whoever was sent a message can name its submission, and how much is looked at before they are refused is not told
+/// them: a request pays for its refusals, and those behind it are not looked at.
+#[test]
+fn a_request_that_is_refused_is_paid_for() {
+    for method in ["Recall/set", "Recall/plan"] {
+        let mut house = House::new();
+        let theirs = house.send(CAROL, BOB, "theirs");
+        let one = json!({"submissionId": theirs.id.to_string()});
+        let many: serde_json::Map<_, _> =
+            (0..100).map(|n| (format!("k{n}"), one.clone())).collect();
+        let (given, answered) = match method {
+            "Recall/set" => ("create", "notCreated"),
+            _ => ("plan", "notPlanned"),
+        };
+        let told = house.call(method, json!({given: many}));
+        let errors = told[answered].as_object().unwrap();
+        assert_eq!(errors.len(), 100);
+        let beyond = |error: &&Value| error["type"] == "rateLimit" && error["recallId"].is_null();
+        let beyond = errors.values().filter(beyond).count();
+        assert!((50..100).contains(&beyond), "{method}: {beyond}");
+        let told = house.call(method, json!({given: {"k": one}}));
+        assert_ne!(told[answered]["k"]["type"], Value::Null, "{method}: {told}");
+        if method == "Recall/plan" {
+            assert_eq!(told[answered]["k"]["type"], "notFound", "another request");
+        }
+    }
+}
+
 #[test]
 fn a_request_that_is_none_names_the_property() {
     let mut house = House::new();

@@ -48,7 +48,10 @@ fn plan(
     let request = ask::read(cx, account, by.clone(), asked)?;
     cx.work.take(limits::WORK_PER_PLAN)?;
     let run = cx.verbs.recalls.dry_run(&request, cx.now).map_err(failed)?;
-    let run = run.map_err(|refusal| refused(refusal, None))?;
+    let run = run.map_err(|refusal| {
+        cx.work.took(limits::WORK_PER_REFUSED);
+        refused(refusal, None)
+    })?;
     // What it took is known by now: the next one pays, however much it was.
     let copies: u64 = run.outcomes.iter().map(|(_, copies)| copies).sum();
     cx.work.took(copies * limits::WORK_PER_OUTCOME);

@@ -79,12 +79,14 @@ fn create(
     asked: &Value,
 ) -> Result<(String, Value), SetError> {
     let request = ask::read(cx, account, by.clone(), asked)?;
+    cx.work.take(limits::WORK_PER_PLAN)?;
     let recalls = cx.verbs.recalls;
     // Under the id of a request there may be one already: then this is the same request.
     let was_there = recalls.is_followed(account, request.id).map_err(failed)?;
     let answer = recalls.request(&request, cx.now).map_err(failed)?;
     cx.verbs.desk.carry_out(answer.id(), cx.now);
     if let Requested::Refused(recall, refusal) = answer {
+        cx.work.took(limits::WORK_PER_REFUSED);
         return Err(refused(refusal, Some(recall)));
     }
     let joined = was_there || answer.id() != request.id;
