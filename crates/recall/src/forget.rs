@@ -15,6 +15,7 @@ use tern_store::{Page, Range, Transaction, Verdict};
 
 use crate::arrival::letters;
 use crate::hold::Head;
+use crate::status::each_row;
 use crate::submission::Sent;
 use crate::{
     Arrival, Hold, RecallError, Recalls, Submission, limits, onward, quoted, submission, tables,
@@ -78,6 +79,7 @@ impl Recalls {
         let holds: Vec<&Hold> = all.iter().filter(|hold| hold.is_in_force(now)).collect();
         let mut course = self.forgetting.lock().clone();
         if course.is_over(head, now) {
+            self.forget_rest()?;
             course = Course::new(head, &all, now);
         }
         let before = Timestamp(now.0.saturating_sub(self.settings.arrivals_ms()));
@@ -126,32 +128,51 @@ impl Recalls {
         Ok(free)
     }
 
+    /// It is forgotten at once: nobody finds one of which a part is gone. What is left of where it led goes after it.
     fn forget_arrival(&self, id: OriginId, now: Timestamp) -> Result<bool, RecallError> {
-        loop {
-            let done = tern_store::transact(&*self.engine, |txn| {
-                let is_asked_for = txn.get(&tables::spoken_of(id))?.is_some();
-                let is_kept = is_asked_for || txn.get(&tables::under_way(id))?.is_some();
-                let arrival = txn.get(&tables::arrival(id))?;
-                let arrival = arrival.map(|row| Arrival::decode(id, &row)).transpose()?;
-                let found = arrival.map(|arrival| arrival.submission);
-                if is_kept || self.is_held_in(txn, found.as_ref(), now)? {
-                    return Ok(Verdict::Abandon(Some(false)));
-                }
-                if submission::forget_targets_in(txn, id, limits::FORGOTTEN_AT_ONCE)? {
-                    return Ok(Verdict::Commit(None));
-                }
-                if let Some(submission) = found {
-                    self.forget_letters_in(txn, &submission)?;
-                    quoted::forget_in(txn, &submission);
-                    onward::forget_in(txn, &submission);
-                }
-                txn.delete(tables::arrival(id));
-                Ok::<_, RecallError>(Verdict::Commit(Some(true)))
-            })?;
-            if let Some(done) = done {
-                return Ok(done);
+        let is_forgotten = tern_store::transact(&*self.engine, |txn| {
+            let is_asked_for = txn.get(&tables::spoken_of(id))?.is_some();
+            let is_kept = is_asked_for || txn.get(&tables::under_way(id))?.is_some();
+            let arrival = txn.get(&tables::arrival(id))?;
+            let arrival = arrival.map(|row| Arrival::decode(id, &row)).transpose()?;
+            let found = arrival.map(|arrival| arrival.submission);
+            if is_kept || self.is_held_in(txn, found.as_ref(), now)? {
+                return Ok(Verdict::Abandon(false));
             }
+            if let Some(submission) = found {
+                self.forget_letters_in(txn, &submission)?;
+                quoted::forget_in(txn, &submission);
+                onward::forget_in(txn, &submission);
+            }
+            txn.delete(tables::arrival(id));
+            forget_some_in(txn, id)?;
+            Ok::<_, RecallError>(Verdict::Commit(true))
+        })?;
+        if is_forgotten {
+            self.forget_rest_of(id)?;
         }
+        Ok(is_forgotten)
+    }
+
+    /// Goes on with what was cut off.
+    fn forget_rest(&self) -> Result<(), RecallError> {
+        let mut begun = Vec::new();
+        each_row(&*self.engine, tables::whole(tables::FORGOTTEN), |key, _| {
+            begun.push(tables::read_forgotten(key)?);
+            Ok(())
+        })?;
+        begun.into_iter().try_for_each(|id| self.forget_rest_of(id))
+    }
+
+    fn forget_rest_of(&self, id: OriginId) -> Result<(), RecallError> {
+        let key = tables::forgotten(id);
+        while self.engine.get(&key)?.is_some() {
+            tern_store::transact(&*self.engine, |txn| {
+                forget_some_in(txn, id)?;
+                Ok::<_, RecallError>(Verdict::Commit(()))
+            })?;
+        }
+        Ok(())
     }
 
     /// Forgets that an arrival was the first to bring its letters, but for those of which there is a
@@ -174,4 +195,13 @@ impl Recalls {
         }
         Ok(())
     }
+}
+
+/// Forgets some rows of where an arrival led; while there are more, a mark leads to them.
+fn forget_some_in(txn: &mut Transaction<'_>, id: OriginId) -> Result<(), RecallError> {
+    match submission::forget_targets_in(txn, id, limits::FORGOTTEN_AT_ONCE)? {
+        true => txn.put(tables::forgotten(id), Vec::new()),
+        false => txn.delete(tables::forgotten(id)),
+    }
+    Ok(())
 }

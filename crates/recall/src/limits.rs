@@ -84,6 +84,8 @@ pub const MAX_PLANNED: usize = 1_000;
 pub const DUE_AT_ONCE: usize = 200;
 /// Most recalls that wait for a second factor or for approval that a list shows.
 pub const MAX_WAITING_SHOWN: usize = 1_000;
+/// Most planned recalls that it shows below them.
+pub const MAX_PLANNED_SHOWN: usize = 100;
 /// Most people who are written to that they may approve a recall, or that an account is frozen; others
 /// find it in the list.
 pub const MAX_APPROVERS_TOLD: usize = 50;
@@ -98,10 +100,10 @@ pub const FORGOTTEN_AT_ONCE: usize = 100;
 /// Most recalls of one letter that somebody has asked for, each of which takes copies that the others leave; a
 /// request beyond them is refused, unless it takes all that some of them do.
 pub const MAX_RECALLS_OF_ONE: usize = 100;
-/// How far ahead of the clock a time may lie that it has given, in milliseconds: beyond that the
-/// clock was wrong then, and the time counts for nothing.
 /// Most recalls of one letter, whoever has asked for them.
 pub const MAX_RECALLS_OF_ALL: usize = 500;
+/// How far ahead of the clock a time may lie that it has given, in milliseconds: beyond that the
+/// clock was wrong then, and the time counts for nothing.
 pub const CLOCK_SLACK_MS: u64 = 60 * 1000;
 /// Most copies of one evidence; that there are more is said.
 pub const MAX_EVIDENCE_COPIES: usize = 100_000;

@@ -1,4 +1,4 @@
-//! Key layout. Table bytes 0x50 to 0x5f, 0x6f to 0x74 and 0x90 to 0x9b and 0x9e belong to this crate.
+//! Key layout. Table bytes 0x50 to 0x5f, 0x6f to 0x74 and 0x90 to 0x9c and 0x9e belong to this crate.
 //!
 //! | table | key after the table byte | value |
 //! |---|---|---|
@@ -21,7 +21,7 @@
 //! | `VERDICT` | recall | [`crate::Decided`] |
 //! | `MAILED` | account, origin | [`crate::mail::Mailed`]: nobody has seen to it |
 //! | `WAIT` | recall | [`crate::Wait`]: it waits, or has waited |
-//! | `WAITS_UNTIL` | time in ms, recall | empty: it waits, and expires then |
+//! | `WAITS_UNTIL` | time in ms, recall | whether it waits for that time alone, and begins then; else it expires then |
 //! | `FROZEN` | account | [`crate::Frozen`]: it takes back far more than it usually may |
 //! | `WAITS` | requester, origin, recall | empty: it waits |
 //! | `REPLY` | recall | Message-ID of the mail that asked: its sender is owed an answer |
@@ -35,6 +35,7 @@
 //! | `ONWARD` | content digest, origin that sends it outside | how that carries the letter, if it is not the letter |
 //! | `STOPPED` | recall, origin | empty: something of it was stopped on its way out, and has no outcome yet |
 //! | `NOTICED` | recall, account | [`crate::Noticed`]: it was to get a notice |
+//! | `FORGOTTEN` | origin | empty: it came in and is forgotten, but for rows of where it led |
 //! | `RETENTION` | | [`crate::retention`]: for how long withdrawn copies are kept |
 //! | `SPOKEN_OF` | origin | empty: outcomes of a recall name where it leads, or, of what came in, a recall was asked for |
 
@@ -79,6 +80,7 @@ pub(crate) const STOPPED: u8 = 0x98;
 const SPOKEN_OF: u8 = 0x99;
 const NOTICED: u8 = 0x9a;
 const LEFT: u8 = 0x9b;
+pub(crate) const FORGOTTEN: u8 = 0x9c;
 const RETENTION: u8 = 0x9e;
 
 pub(crate) fn submission(id: OriginId) -> Vec<u8> {
@@ -251,6 +253,15 @@ pub(crate) fn read_subject(key: &[u8]) -> Result<Subject, Damaged> {
         ),
         _ => return Err(Damaged),
     })
+}
+
+pub(crate) fn forgotten(id: OriginId) -> Vec<u8> {
+    Key::table(FORGOTTEN).array(&id.0).finish()
+}
+
+pub(crate) fn read_forgotten(key: &[u8]) -> Result<OriginId, Damaged> {
+    let id = key.get(1..).and_then(OriginId::from_slice);
+    id.ok_or(Damaged)
 }
 
 pub(crate) fn stand_in(id: RecallId, account: AccountId, message: MessageId) -> Vec<u8> {

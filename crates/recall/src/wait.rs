@@ -337,14 +337,19 @@ fn begins_no_later(waiting: &Recall, asked: &Recall) -> bool {
 /// Puts a recall into a state of waiting, and on the lists of those that wait.
 pub(crate) fn begin_in(txn: &mut Transaction<'_>, recall: &Recall, wait: &Wait) {
     txn.put(tables::wait(recall.id), wait.encode());
-    txn.put(
-        tables::waits_until(wait.awaited.until(), recall.id),
-        Vec::new(),
-    );
+    let until = tables::waits_until(wait.awaited.until(), recall.id);
+    let is_planned = matches!(wait.awaited, Awaited::Time { .. });
+    let mut w = Writer::versioned(1);
+    txn.put(until, w.byte(is_planned.into()).finish());
     if let Some(submission) = recall.submission {
         let key = tables::waits(&who(&wait.requester, recall.state), submission, recall.id);
         txn.put(key, Vec::new());
     }
+}
+
+/// Whether what waits, by its row on the list by time, waits for that time alone.
+pub(crate) fn is_planned(row: &[u8]) -> Result<bool, Damaged> {
+    Ok(Reader::of_version(row, 1)?.byte()? != 0)
 }
 
 /// Takes a recall off the lists of those that wait, unless something has happened to it since it

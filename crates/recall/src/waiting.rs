@@ -6,6 +6,7 @@
 use tern_base::Timestamp;
 
 use crate::status::each_row;
+use crate::wait::is_planned;
 use crate::{Plan, Recall, RecallError, RecallId, Recalls, Tally, Wait, limits, plan, tables};
 
 /// A recall that waits, as whoever is to free it sees it.
@@ -53,21 +54,26 @@ impl Recalls {
         }))
     }
 
-    /// The recalls that wait, those that expire first, first; at most so many.
+    /// The recalls that wait for somebody, those that expire first, first, then those that wait for their time; at
+    /// most so many of each.
     pub fn all_waiting(&self, now: Timestamp) -> Result<Vec<Waiting>, RecallError> {
-        let mut ids = Vec::new();
+        let (mut asking, mut planned) = (Vec::new(), Vec::new());
         each_row(
             &*self.engine,
             tables::whole(tables::WAITS_UNTIL),
-            |key, _| {
-                if ids.len() < limits::MAX_WAITING_SHOWN {
-                    ids.push(tables::read_waits_until(key)?);
+            |key, row| {
+                let (list, most) = match is_planned(row)? {
+                    true => (&mut planned, limits::MAX_PLANNED_SHOWN),
+                    false => (&mut asking, limits::MAX_WAITING_SHOWN),
+                };
+                if list.len() < most {
+                    list.push(tables::read_waits_until(key)?);
                 }
                 Ok(())
             },
         )?;
-        let mut all = Vec::with_capacity(ids.len());
-        for id in ids {
+        let mut all = Vec::with_capacity(asking.len() + planned.len());
+        for id in asking.into_iter().chain(planned) {
             all.extend(self.waiting(id, now)?);
         }
         Ok(all)

@@ -6,7 +6,7 @@ mod house;
 use std::sync::Arc;
 
 use house::counting::Counting;
-use house::{ALICE, BOB, CAROL, House};
+use house::{ALICE, BOB, CAROL, DAVE, House};
 use tern_base::{AccountId, EmailAddress, OriginId, Timestamp};
 use tern_mailbox::{Access, INBOX, Landing, Lineage};
 use tern_policy::{Authentication, Selection};
@@ -14,7 +14,7 @@ use tern_recall::arrival::record_arrival_in;
 use tern_recall::{
     Arrival, BatchId, Destination, HoldId, NewHold, Notices, Outcome, Reach, Reason, RecallError,
     Refusal, Request, Requested, Requester, Retract, Scope, Search, Selector, State, Submission,
-    Target, submission,
+    Target, limits, submission,
 };
 use tern_store::Verdict;
 
@@ -37,7 +37,7 @@ fn arrive(house: &mut House, to: AccountId, n: usize) -> Submission {
 /// The same, by this address.
 fn arrive_for(house: &mut House, (to, address): (AccountId, &str), n: usize) -> Submission {
     let now = house.now;
-    let id = OriginId::new(now, &mut house.entropy);
+    let id = OriginId::new(now, &mut house.entropy).foreign();
     let prepared = house.mailboxes.prepare(house.letter(n), now).unwrap();
     let came = Submission {
         id,
@@ -302,4 +302,89 @@ fn what_came_in_more_than_once_is_recalled_once() {
     assert_eq!(answer, Requested::Joined(request.id));
     assert!(house.uids(BOB, INBOX).is_empty());
     house.check();
+}
+
+/// Whoever has one account sends it so often that no seal has room for all: a wave from outside is taken back, and kept
+/// out, all the same.
+#[test]
+fn however_often_accounts_send_it_what_came_in_is_taken_back_and_kept_out() {
+    let mut house = House::new();
+    let came = arrive(&mut house, BOB, 1);
+    house.now = house.now.plus_millis(1_000);
+    let wave = arrive(&mut house, CAROL, 1);
+    house.now = house.now.plus_millis(1_000);
+    let theirs = house.submit(ALICE, &[DAVE], &[], 1);
+    let others = |txn: &mut tern_store::Transaction<'_>| -> Result<_, tern_store::StoreError> {
+        for n in 0..=limits::MAX_RIVALS as u64 {
+            let mut id = theirs.id;
+            id.0[8..].copy_from_slice(&n.to_be_bytes());
+            submission::record_in(
+                txn,
+                &Submission {
+                    id,
+                    ..theirs.clone()
+                },
+            )?;
+        }
+        Ok(Verdict::Commit(()))
+    };
+    tern_store::transact(&house.engine, others).unwrap();
+    let request = retract(&mut house, &came);
+    house.recalls.request(&request, house.now).unwrap();
+    house.recalls.run(request.id, house.now).unwrap();
+    for account in [BOB, CAROL] {
+        assert!(house.uids(account, INBOX).is_empty(), "{account}");
+    }
+    assert_eq!(house.uids(DAVE, INBOX), [1], "what an account sent");
+    house.now = house.now.plus_millis(1_000);
+    arrive(&mut house, BOB, 1);
+    assert!(house.uids(BOB, INBOX).is_empty());
+    let again = retract(&mut house, &wave);
+    let answer = house.recalls.request(&again, house.now).unwrap();
+    assert_eq!(answer, Requested::Joined(request.id));
+    house.recalls.run_open(house.now).unwrap();
+    house.check();
+}
+
+/// It led to so many that forgetting takes several transactions. Whatever cuts them off, nobody finds a part of it.
+#[test]
+fn what_came_in_is_forgotten_at_once_and_what_is_left_of_it_later() {
+    for kill_at in 0.. {
+        let mut house = House::new();
+        let came = arrive(&mut house, BOB, 1);
+        let rows = limits::FORGOTTEN_AT_ONCE as u32 * 2 + 1;
+        let target = Target::of("all@example.org", &[], Destination::Account(CAROL));
+        tern_store::transact(&house.engine, |txn| -> Result<_, tern_store::StoreError> {
+            for n in 1..rows {
+                submission::record_targets_in(txn, came.id, n, std::slice::from_ref(&target));
+            }
+            Ok(Verdict::Commit(()))
+        })
+        .unwrap();
+        let later = house.now.plus_millis(LONG_MS);
+        let through = house.killed_at(kill_at, |house| house.recalls.forget_arrivals(later));
+        let house = house.restarted();
+        let left = submission::targets(&house.engine, came.id).unwrap().len();
+        match submission::submission(&house.engine, came.id).unwrap() {
+            Some(_) => assert_eq!(left, rows as usize, "{kill_at}"),
+            None => assert!(left < rows as usize, "{kill_at}"),
+        }
+        house.recalls.forget_arrivals(later).unwrap();
+        assert!(
+            submission::submission(&house.engine, came.id)
+                .unwrap()
+                .is_none()
+        );
+        assert!(
+            submission::targets(&house.engine, came.id)
+                .unwrap()
+                .is_empty(),
+            "{kill_at}"
+        );
+        house.check();
+        if through {
+            assert!(kill_at > 2, "{kill_at}");
+            return;
+        }
+    }
 }

@@ -70,6 +70,31 @@ fn an_account_plans_so_many_and_they_begin_in_parts() {
     assert!(matches!(next, Requested::Waiting(..)), "{next:?}");
 }
 
+/// However much is planned, and for however soon, what somebody has to do something about is on the list, before it.
+#[test]
+fn what_is_planned_hides_nothing_that_waits_for_somebody() {
+    let mut house = House::by_default();
+    let soon = house.now.plus_millis(60_000);
+    let crowd = house.crowd(26);
+    for n in 0..=limits::MAX_PLANNED_SHOWN {
+        let planned = plan(&mut house, n, soon);
+        assert!(matches!(planned, Requested::Waiting(..)), "{n} {planned:?}");
+    }
+    let wide = house.submit(ALICE, &crowd, &[], limits::MAX_PLANNED_SHOWN + 1);
+    let waits = house.recall(ALICE, &wide);
+    assert!(
+        matches!(waits, Requested::Waiting(_, Awaited::Approval { .. })),
+        "{waits:?}"
+    );
+    let listed = house.recalls.all_waiting(house.now).unwrap();
+    let states: Vec<State> = listed.iter().map(|one| one.recall.state).collect();
+    let (first, rest) = states.split_first().unwrap();
+    assert_eq!(*first, State::AwaitingApproval);
+    assert_eq!(rest.len(), limits::MAX_PLANNED_SHOWN);
+    assert!(rest.iter().all(|state| *state == State::Planned));
+    house.check();
+}
+
 /// What a message says of itself when it is sent is no haste. A time that somebody thinks of later is:
 /// it is judged, and counted, as if it were now.
 #[test]
