@@ -9,8 +9,8 @@ use std::ops::ControlFlow;
 use tern_base::{Entropy, Timestamp};
 use tern_mailbox::Letter;
 use tern_queue::{
-    AfterFlight, Cancelled, Ending, Item, LeaseId, Leased, Outcome, QueueId, Recorded, Reply,
-    State, Status,
+    AfterFlight, Cancelled, DuePlace, Ending, Item, LeaseId, Leased, Outcome, QueueId, Recorded,
+    Reply, State, Status,
 };
 use tern_recall::onward::note_stopped_in;
 use tern_store::{Transaction, Verdict, transact};
@@ -57,13 +57,28 @@ impl Delivery {
         Ok(tern_queue::due(self.reader(), now, limit)?)
     }
 
-    /// Shows the same to whoever chooses among them, until they have enough.
-    pub fn each_due(
+    /// Shows the same from a place on to whoever chooses among them, until they have enough. `is_known`: an
+    /// item that is passed by.
+    pub fn each_due_from(
         &self,
+        from: Option<DuePlace>,
         now: Timestamp,
-        visit: impl FnMut(Item) -> ControlFlow<()>,
+        is_known: impl FnMut(QueueId) -> bool,
+        visit: impl FnMut(DuePlace, Item) -> ControlFlow<()>,
     ) -> Result<(), DeliveryError> {
-        Ok(tern_queue::each_due(self.reader(), now, visit)?)
+        Ok(tern_queue::each_due_from(
+            self.reader(),
+            from,
+            now,
+            is_known,
+            visit,
+        )?)
+    }
+
+    /// An item, if its time has come.
+    pub fn due_item(&self, id: QueueId, now: Timestamp) -> Result<Option<Item>, DeliveryError> {
+        let live = self.live_items(&[id])?.pop();
+        Ok(live.filter(|item| DuePlace::of(item).is_some_and(|place| place.time <= now)))
     }
 
     /// Whether an attempt has something to tell the sender, even where nobody can be asked.
@@ -112,10 +127,9 @@ impl Delivery {
         let (overdue, mut items): (Vec<Item>, Vec<Item>) =
             leased.into_iter().partition(Item::is_overdue);
         envid::narrow(&self.token_key, &mut items);
-        let content = match first.prefix.is_empty() {
-            true => stored,
-            false => [&first.prefix[..], &stored].concat(),
-        };
+        // In place: it may be large.
+        let mut content = stored;
+        drop(content.splice(..0, first.prefix.iter().copied()));
         let body = BodyType::of(&content);
         Ok(Some(Outgoing {
             items,

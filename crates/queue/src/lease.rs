@@ -23,6 +23,23 @@ pub fn due(reader: &dyn Read, now: Timestamp, limit: usize) -> Result<Vec<Item>,
     Ok(items)
 }
 
+/// A place in the order in which items are due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DuePlace {
+    /// When the item is due.
+    pub time: Timestamp,
+    /// Which it is.
+    pub id: QueueId,
+}
+
+impl DuePlace {
+    /// That of an item; `None` where it is held.
+    pub fn of(item: &Item) -> Option<Self> {
+        let time = tables::due_time(&item.state)?;
+        Some(Self { time, id: item.id })
+    }
+}
+
 /// Shows each item that is [`due`] to whoever chooses among them, until they have enough: what is not
 /// wanted keeps nobody back who comes later.
 pub fn each_due(
@@ -30,16 +47,35 @@ pub fn each_due(
     now: Timestamp,
     mut visit: impl FnMut(Item) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
-    let mut next = Some(tables::due_until(now));
+    each_due_from(reader, None, now, |_| false, |_, item| visit(item))
+}
+
+/// Shows the same from a place on, with that of each. `is_known`: an item that is passed by, for the price
+/// of its key.
+pub fn each_due_from(
+    reader: &dyn Read,
+    from: Option<DuePlace>,
+    now: Timestamp,
+    mut is_known: impl FnMut(QueueId) -> bool,
+    mut visit: impl FnMut(DuePlace, Item) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
+    let all = tables::due_until(now);
+    let mut next = Some(match from {
+        Some(from) => all.starting_at(tables::due_key(from.time, from.id)),
+        None => all,
+    });
     while let Some(range) = next {
         let page = reader.scan(&range, limits::DUE_PAGE)?;
         for (key, _) in page.rows {
-            let (_, id) = tables::read_time_key(&key)?;
+            let (time, id) = tables::read_time_key(&key)?;
+            if is_known(id) {
+                continue;
+            }
             // Gone between the scan and now, when the reader is not a snapshot.
             let Some(item) = tables::read_item(reader, id)? else {
                 continue;
             };
-            if visit(item).is_break() {
+            if visit(DuePlace { time, id }, item).is_break() {
                 return Ok(());
             }
         }

@@ -39,7 +39,7 @@ pub use hold::{Held, Released, hold, hold_in, release, release_in};
 pub use item::{
     AfterFlight, Dsn, DsnReturn, Ending, Finished, Item, LeaseId, Notify, QueueId, Reply, State,
 };
-pub use lease::{Leased, due, each_due, end_leases, lease, lease_in};
+pub use lease::{DuePlace, Leased, due, each_due, each_due_from, end_leases, lease, lease_in};
 pub use list::{ListPage, Status, by_origin, by_origin_in, list, next_due_after, status};
 pub use prune::prune;
 pub use record::{Outcome, Recorded, record, record_in};

@@ -410,10 +410,11 @@ mod tests {
         let host = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         let host = host.expect("a port");
         let address = host.local_addr().expect("an address");
-        let traffic = Arc::new(Traffic::new(attempts, 1));
+        let traffic = Arc::new(Traffic::new(attempts, 1, 0));
         let load = Load {
             id: tern_queue::QueueId([1; 16]),
             party: Party::Nobody,
+            octets: 0,
         };
         let to = Destination {
             name: "slow.test".to_owned(),
@@ -435,7 +436,10 @@ mod tests {
             assert!(exchanged.is_ok(), "nothing else ends it");
         }
         drop(line);
-        (since.elapsed(), traffic.choose(&[address], Bound::Address, 1).is_err())
+        (
+            since.elapsed(),
+            traffic.choose(&[address], Bound::Address, 1).is_err(),
+        )
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,7 +5,6 @@
 //! those that failed together before ([`Item::most_together`]). Refuses to take anything: only the lease
 //! does that.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use tern_queue::Item;
@@ -15,7 +14,7 @@ use super::traffic::{Load, Pass, Traffic};
 
 /// How many items that are of no use are looked at behind the last that was, once no further attempt may
 /// begin: the recipients of one message mostly stand beside each other.
-const LOOK_AHEAD: usize = 200;
+pub(super) const LOOK_AHEAD: usize = 200;
 
 /// What was found so far.
 pub(super) struct Look<'a> {
@@ -47,20 +46,37 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// Looks at an item. Says when enough was seen. `owes_word`: its sender is to be told of something now,
-    /// whether a host can be asked or not.
-    pub(super) fn see(&mut self, item: Item, owes_word: bool) -> ControlFlow<()> {
+    /// Where an item goes.
+    pub(super) fn destination(&self, item: &Item) -> Destination {
+        self.routes.destination(item.recipient.domain().as_str())
+    }
+
+    /// Looks at an item that goes there, and says whether it leaves now. `owes_word`: its sender is to be told
+    /// of something now, whether a host can be asked or not.
+    pub(super) fn see(&mut self, item: Item, to: &Destination, owes_word: bool) -> bool {
         self.passed += 1;
-        let to = self.routes.destination(item.recipient.domain().as_str());
-        if self.joins(&item, &to) || self.begins(item, to, owes_word) {
+        let leaves = self.joins(&item, to) || self.begins(item, to, owes_word);
+        if leaves {
             self.passed = 0;
         }
+        leaves
+    }
+
+    /// Whether anything else may leave now.
+    pub(super) fn goes_on(&self) -> bool {
         let may_begin = self.traffic.room() > 0;
-        let may_join = self.passed < LOOK_AHEAD && self.groups.iter().any(Group::has_room);
-        match may_begin || may_join {
-            true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(()),
-        }
+        may_begin || self.passed < LOOK_AHEAD && self.groups.iter().any(Group::has_room)
+    }
+
+    /// Whether anything else may leave now that goes there, as far as that is for its hosts to say.
+    pub(super) fn goes_on_to(&self, to: &Destination) -> bool {
+        let joins = |group: &Group| group.to == *to && group.has_room();
+        self.begins_to(to) || self.groups.iter().any(joins)
+    }
+
+    /// The same of what does not join anything.
+    pub(super) fn begins_to(&self, to: &Destination) -> bool {
+        self.traffic.is_open(to)
     }
 
     /// The attempts that begin.
@@ -83,12 +99,12 @@ impl<'a> Look<'a> {
         group.pass.join(item.id)
     }
 
-    fn begins(&mut self, item: Item, to: Destination, owes_word: bool) -> bool {
-        let pass = self.traffic.admit(&Load::of(&item), &to, owes_word);
+    fn begins(&mut self, item: Item, to: &Destination, owes_word: bool) -> bool {
+        let pass = self.traffic.admit(&Load::of(&item), to, owes_word);
         let group = pass.map(|pass| Group {
             most: item.most_together(self.most),
             first: item,
-            to,
+            to: to.clone(),
             pass,
         });
         let begins = group.is_some();

@@ -7,6 +7,7 @@
 //! back from (see [`route`]), and into the own network where nobody chose that (see [`Reach`]).
 
 mod attempt;
+mod backlog;
 mod connect;
 mod dialogue;
 mod look;
@@ -20,7 +21,7 @@ mod traffic;
 mod words;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tern_base::Entropy as _;
@@ -34,6 +35,7 @@ use tokio::time::{Instant, sleep};
 use crate::clock::{self, OsEntropy};
 use crate::config::{self, Config, RelayTls};
 use crate::net::Reach;
+use backlog::{Backlog, DueAt, Most};
 use connect::Connector;
 pub(crate) use connect::any_certificate;
 use look::Look;
@@ -75,11 +77,14 @@ struct Shared {
     /// Most items of one attempt.
     most_together: usize,
     traffic: Arc<Traffic>,
+    /// Of one look at a time.
+    backlog: Mutex<Backlog>,
 }
 
 /// The longest that the queue is not looked at.
 const LOOK: Duration = Duration::from_secs(5);
-/// How many times as long as a look took the next one waits at least.
+/// How many times as long as a look took the next one waits at least, but behind one at all that is due, which
+/// has a pace of its own (see [`backlog`]).
 const LOOKS_REST: u32 = 4;
 /// How much longer than an attempt and the answer to its last message its lease is: what recording its
 /// end may take.
@@ -134,7 +139,10 @@ impl Relay {
             traffic: Arc::new(Traffic::new(
                 relay.concurrency.into(),
                 relay.concurrency_per_destination.into(),
+                // As much again as for what is on its way in.
+                config.limits.content_memory_bytes,
             )),
+            backlog: Mutex::new(Backlog::new(Most::REMEMBERED)),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -153,14 +161,18 @@ impl Relay {
         let traffic = Arc::clone(&self.shared.traffic);
         while !*stopped.borrow() {
             let since = Instant::now();
-            for pass in self.due().await {
+            let (passes, is_whole) = self.due().await;
+            for pass in passes {
                 let shared = Arc::clone(&self.shared);
                 let patience = Patience::new(shared.attempt_timeout, stopped.clone());
                 let lease = LeaseId(OsEntropy.next_u64());
                 tokio::spawn(attempt::attempt(shared, pass, lease, patience));
             }
             // Looking takes time where much is passed over: most of it is left to others.
-            let rest = since.elapsed() * LOOKS_REST;
+            let rest = match is_whole {
+                true => Duration::ZERO,
+                false => since.elapsed() * LOOKS_REST,
+            };
             let next = self.wait_time().await;
             tokio::select! {
                 () = self.wake.notified() => {}
@@ -188,30 +200,31 @@ impl Relay {
         }
     }
 
-    /// What is due and may begin now.
-    async fn due(&self) -> Vec<Pass> {
+    /// What is due and may begin now, and whether all that is due was looked at for that.
+    async fn due(&self) -> (Vec<Pass>, bool) {
         let shared = Arc::clone(&self.shared);
         let look = move || {
             let (traffic, routes) = (&shared.traffic, &shared.routes);
-            let now = clock::now();
+            let due = DueAt(&shared.delivery, clock::now());
             let mut look = Look::new(traffic, routes, shared.most_together);
+            let mut is_whole = false;
             if traffic.room() > 0 {
-                shared.delivery.each_due(now, |item| {
-                    let owes_word = shared.delivery.owes_word(&item, now);
-                    look.see(item, owes_word)
-                })?;
+                // What a look that broke off has left is read again before it counts.
+                let backlog = shared.backlog.lock();
+                let mut backlog = backlog.unwrap_or_else(PoisonError::into_inner);
+                is_whole = backlog.look(&due, &mut look)?;
             }
-            Ok::<_, DeliveryError>(look.passes().collect())
+            Ok::<_, DeliveryError>((look.passes().collect(), is_whole))
         };
         match tokio::task::spawn_blocking(look).await {
-            Ok(Ok(passes)) => passes,
+            Ok(Ok(found)) => found,
             Ok(Err(error)) => {
                 tracing::error!(%error, "the queue could not be read");
-                Vec::new()
+                (Vec::new(), false)
             }
             Err(error) => {
                 tracing::error!(%error, "looking at the queue broke off");
-                Vec::new()
+                (Vec::new(), false)
             }
         }
     }

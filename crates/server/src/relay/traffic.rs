@@ -25,6 +25,8 @@ use crate::net::Network;
 const AWAY: Duration = Duration::from_secs(60);
 /// How long an item rests that could not be taken, at first and at most; each time twice as long.
 const REST: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3_600));
+/// Largest message, in octets, that no memory is counted for: as many of them as there are attempts are held.
+const SMALL: u64 = 1 << 20;
 
 /// The traffic of one relay.
 pub(super) struct Traffic {
@@ -34,11 +36,14 @@ pub(super) struct Traffic {
     total: usize,
     /// Most of them to one destination, and most sessions with one address.
     each: usize,
+    /// Most octets of large messages that are held for them; one is held, however large it is.
+    octets: u64,
 }
 
 #[derive(Default)]
 struct State {
     attempts: usize,
+    octets: u64,
     under_way: HashSet<QueueId>,
     destinations: HashMap<String, usize>,
     parties: HashMap<Party, usize>,
@@ -66,6 +71,8 @@ pub(super) enum Party {
 pub(super) struct Load {
     pub(super) id: QueueId,
     pub(super) party: Party,
+    /// The size of the message, where it is large.
+    pub(super) octets: u64,
 }
 
 impl Load {
@@ -75,7 +82,9 @@ impl Load {
             (Some(_), Some(account)) => Party::Account(account),
             (Some(_), None) => Party::Nobody,
         };
-        Self { id: item.id, party }
+        let octets = if item.size > SMALL { item.size } else { 0 };
+        let id = item.id;
+        Self { id, party, octets }
     }
 }
 
@@ -106,13 +115,14 @@ pub(super) enum Closed {
 }
 
 impl Traffic {
-    pub(super) fn new(total: usize, each: usize) -> Self {
+    pub(super) fn new(total: usize, each: usize, octets: u64) -> Self {
         let total = total.max(1);
         Self {
             state: Mutex::default(),
             freed: Notify::new(),
             total,
             each: each.clamp(1, total),
+            octets,
         }
     }
 
@@ -124,6 +134,15 @@ impl Traffic {
     /// How many further attempts may begin.
     pub(super) fn room(&self) -> usize {
         self.total.saturating_sub(self.state().attempts)
+    }
+
+    /// Whether an attempt may begin that goes there, whoever brings it about.
+    pub(super) fn is_open(&self, to: &Destination) -> bool {
+        let state = self.state();
+        let attempts = state.destinations.get(&to.name).copied().unwrap_or(0);
+        let has_room = state.attempts < self.total && (to.is_of_all || attempts < self.each);
+        let known = state.waited_for.get(&to.name);
+        has_room && known.is_none_or(|known| state.open_of(known, self).is_some())
     }
 
     /// Returns when an attempt has ended since the last call.
@@ -150,7 +169,8 @@ impl Traffic {
             return None;
         }
         let of_party = state.parties.get(&load.party).copied().unwrap_or(0);
-        if of_party >= self.share(load.party) {
+        let is_full = state.octets > 0 && load.octets > self.octets.saturating_sub(state.octets);
+        if of_party >= self.share(load.party) || is_full {
             return None;
         }
         let place = match state.waited_for.get(&to.name) {
@@ -172,6 +192,7 @@ impl Traffic {
         }
         state.attempts += 1;
         *state.parties.entry(load.party).or_default() += 1;
+        state.octets += load.octets;
         state.under_way.insert(load.id);
         let place = place.map(|address| self.count(&mut state, address));
         Some(Pass {
@@ -179,6 +200,7 @@ impl Traffic {
             takes_others: !state.resting.contains_key(&load.id),
             ids: vec![load.id],
             party: load.party,
+            octets: load.octets,
             bounded: bounded.map(str::to_owned),
             place,
         })
@@ -302,6 +324,7 @@ pub(super) struct Pass {
     takes_others: bool,
     ids: Vec<QueueId>,
     party: Party,
+    octets: u64,
     bounded: Option<String>,
     /// A session that is kept free for it where others wait for one as well.
     place: Option<Session>,
@@ -357,6 +380,7 @@ impl Drop for Pass {
             state.under_way.remove(id);
         }
         state.attempts = state.attempts.saturating_sub(1);
+        state.octets = state.octets.saturating_sub(self.octets);
         one_less(&mut state.parties, &self.party);
         if let Some(destination) = &self.bounded {
             one_less(&mut state.destinations, destination);
@@ -428,6 +452,7 @@ mod tests {
         Load {
             id: id(n),
             party: Party::Nobody,
+            octets: 0,
         }
     }
 
@@ -451,7 +476,7 @@ mod tests {
 
     #[test]
     fn one_domain_leaves_room_for_others() {
-        let traffic = Arc::new(Traffic::new(3, 2));
+        let traffic = Arc::new(Traffic::new(3, 2, 0));
         let slow: Vec<Pass> = (1..=9)
             .filter_map(|n| traffic.admit(&load(n), &to("slow.test"), false))
             .collect();
@@ -477,7 +502,7 @@ mod tests {
 
     #[test]
     fn what_could_not_be_taken_rests_and_is_forgotten_once_it_is() {
-        let traffic = Arc::new(Traffic::new(3, 2));
+        let traffic = Arc::new(Traffic::new(3, 2, 0));
         let pass = traffic.admit(&load(1), &of_all(), false).expect("admitted");
         pass.rest();
         drop(pass);
@@ -501,7 +526,7 @@ mod tests {
 
     #[test]
     fn an_item_is_in_one_attempt_and_what_rested_goes_alone() {
-        let traffic = Arc::new(Traffic::new(3, 2));
+        let traffic = Arc::new(Traffic::new(3, 2, 0));
         let mut pass = traffic.admit(&load(1), &of_all(), false).expect("admitted");
         assert!(pass.join(id(2)));
         assert!(!pass.join(id(2)), "it is in it");
@@ -526,8 +551,8 @@ mod tests {
 
     #[test]
     fn what_one_party_brings_about_leaves_room_for_others() {
-        let traffic = Arc::new(Traffic::new(8, 8));
-        let by = |n: u8, party| Load { id: id(n), party };
+        let traffic = Arc::new(Traffic::new(8, 8, 0));
+        let by = |n: u8, party| Load { party, ..load(n) };
         let admitted = |numbers: std::ops::Range<u8>, party| -> Vec<Pass> {
             let passes = numbers.filter_map(|n| traffic.admit(&by(n, party), &of_all(), false));
             passes.collect()
@@ -543,15 +568,36 @@ mod tests {
         drop((first, rest));
         assert!(traffic.state().parties.is_empty());
         // Where there is one at a time, each has it.
-        let traffic = Arc::new(Traffic::new(1, 1));
+        let traffic = Arc::new(Traffic::new(1, 1, 0));
         for party in [Party::Anybody, alice, Party::Nobody] {
             assert!(traffic.admit(&by(1, party), &of_all(), false).is_some());
         }
     }
 
     #[test]
+    fn large_messages_are_held_within_a_bound_and_small_ones_pass_them() {
+        let traffic = Arc::new(Traffic::new(9, 9, 100));
+        let admit = |n: u8, octets| {
+            let load = Load { octets, ..load(n) };
+            traffic.admit(&load, &of_all(), false)
+        };
+        let first = admit(1, 60);
+        assert!(first.is_some());
+        assert!(admit(2, 41).is_none(), "too much together");
+        let (second, small) = (admit(3, 40), admit(4, 0));
+        assert!(second.is_some() && small.is_some());
+        drop((first, second));
+        // Alone, whatever is larger than the bound leaves as well.
+        let huge = admit(2, 1_000);
+        assert!(huge.is_some());
+        assert!(admit(1, 1).is_none());
+        drop((huge, small));
+        assert_eq!(traffic.state().octets, 0);
+    }
+
+    #[test]
     fn a_network_has_half_of_the_sessions_whatever_addresses_it_has() {
-        let traffic = Arc::new(Traffic::new(4, 3));
+        let traffic = Arc::new(Traffic::new(4, 3, 0));
         let session = |n: u16| {
             let address = SocketAddr::from(([0x2001, 0xdb8, 7, n, 0, 0, 0, 1], 25));
             let chosen = traffic.choose(&[address], Bound::Network, 1);
@@ -563,7 +609,10 @@ mod tests {
         assert_eq!(settled, [true, true, false]);
         all.pop();
         assert_eq!(session(4).map(drop), Err(Closed::Busy));
-        assert!(chosen(&traffic, Bound::Network).is_ok(), "of another network");
+        assert!(
+            chosen(&traffic, Bound::Network).is_ok(),
+            "of another network"
+        );
         all.pop();
         assert!(session(4).is_ok());
         drop(all);
@@ -583,7 +632,7 @@ mod tests {
 
     #[test]
     fn addresses_that_are_away_or_busy_are_passed_over() {
-        let traffic = Arc::new(Traffic::new(9, 1));
+        let traffic = Arc::new(Traffic::new(9, 1, 0));
         let [first, second] = addresses();
         let both = Ok(vec![first, second]);
         assert_eq!(chosen(&traffic, Bound::Address), both);
@@ -601,14 +650,16 @@ mod tests {
 
     #[test]
     fn those_that_connect_count_before_they_are_connected() {
-        let traffic = Arc::new(Traffic::new(9, 2));
+        let traffic = Arc::new(Traffic::new(9, 2, 0));
         let only = [addresses()[0]];
         let connecting: Vec<_> = (0..9)
             .filter_map(|_| traffic.choose(&only, Bound::Address, 8).ok())
             .collect();
         assert_eq!(connecting.len(), 2, "of nine that come at once");
         assert_eq!(
-            traffic.choose(&addresses(), Bound::Address, 1).map(|it| it.len()),
+            traffic
+                .choose(&addresses(), Bound::Address, 1)
+                .map(|it| it.len()),
             Ok(1)
         );
         drop(connecting);
@@ -617,7 +668,7 @@ mod tests {
 
     #[test]
     fn what_waits_for_a_host_is_passed_over_until_there_is_room_for_it() {
-        let traffic = Arc::new(Traffic::new(9, 1));
+        let traffic = Arc::new(Traffic::new(9, 1, 0));
         let [first, second] = addresses();
         let (one, two) = (begin(&traffic, first), begin(&traffic, second));
         for domain in ["a.test", "b.test"] {
@@ -649,7 +700,7 @@ mod tests {
 
     #[test]
     fn what_falls_silent_is_waited_for_by_those_without_a_bound_as_well() {
-        let traffic = Arc::new(Traffic::new(9, 1));
+        let traffic = Arc::new(Traffic::new(9, 1, 0));
         traffic.note_away(&addresses());
         traffic.wait_for("all", addresses().into(), Bound::None);
         assert!(traffic.admit(&load(1), &of_all(), false).is_none());
