@@ -18,6 +18,7 @@
 //! Refuses to talk to the network, and to read a clock.
 
 mod accept;
+mod author;
 mod body;
 mod check;
 mod entry;
@@ -45,6 +46,7 @@ use tern_mailbox::Mailboxes;
 use tern_queue::Schedule;
 use tern_store::{Engine, Read};
 
+pub use author::Misnamed;
 pub use body::BodyType;
 pub use check::Checked;
 pub use error::{DeliveryError, Refusal};

@@ -96,9 +96,26 @@ fn an_account_writes_to_only_so_many_in_an_hour() {
     let sent = bob.send(
         &address("bob"),
         &[&address("alice")],
-        message("x").as_bytes(),
+        message("x").replace("alice@", "bob@").as_bytes(),
     );
     assert_eq!(sent.expect("an answer").1.0, 250);
+}
+
+#[test]
+fn an_account_submits_in_no_other_name_unless_that_is_allowed() {
+    let forged = message("x").replace("From: alice@", "From: ceo@");
+    let twice = message("y").replacen("To:", "From: ceo@example.org\r\nTo:", 1);
+    for (setting, code) in [("", 550), ("[smtp]\nforeign_from = \"allow\"\n", 250)] {
+        let house = House::started(setting);
+        let mut alice = house.submission("alice");
+        for letter in [&forged, &twice] {
+            let sent = alice.send(&address("alice"), &[&address("bob")], letter.as_bytes());
+            let (_, (said, text)) = sent.expect("an answer");
+            assert_eq!(said, code, "{text}");
+        }
+        let own = alice.send(&address("alice"), &[&address("bob")], message("z").as_bytes());
+        assert_eq!(own.expect("an answer").1.0, 250);
+    }
 }
 
 #[test]

@@ -31,5 +31,5 @@ pub use envelope::{BodyType, Envelope, Notify, OriginalRecipient, Recipient, Ret
 pub use event::{Event, Limit};
 pub use role::Role;
 pub use session::Session;
-pub use settings::{BareNewline, Settings};
+pub use settings::{BareNewline, ForeignFrom, Settings};
 pub use verbs::{AcceptError, Accepted, Arrival, RecipientVerdict, Sender, Verbs};

@@ -18,6 +18,17 @@ pub enum BareNewline {
     Normalise,
 }
 
+/// What to do with a submitted message that bears somebody else's name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ForeignFrom {
+    /// Refuse it with 550 5.7.1.
+    #[default]
+    Refuse,
+    /// Take it: the envelope alone is asked for an address of the account.
+    Allow,
+}
+
 /// The options of SMTP reception (port 25) and submission (ports 465 and 587).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -48,6 +59,10 @@ pub struct Settings {
     /// What to do with message content that has a bare LF or CR. `reject` or `normalise`;
     /// default `reject`.
     pub bare_newline: BareNewline,
+    /// What to do with a submitted message whose From or Sender names an address that is not the account's,
+    /// or can't be read whole: a program may show it as if that person had written it. `refuse` or
+    /// `allow`; default `refuse`. JMAP always refuses it.
+    pub foreign_from: ForeignFrom,
     /// Offer STARTTLS. True or false; default true.
     pub starttls: bool,
     /// Refuse mail on submission before TLS is on. True or false; default true.
@@ -81,6 +96,7 @@ impl Default for Settings {
             max_refused_recipients: 100,
             max_auth_failures: 3,
             bare_newline: BareNewline::Reject,
+            foreign_from: ForeignFrom::Refuse,
             starttls: true,
             submission_requires_tls: true,
             auth_without_tls: false,

@@ -27,7 +27,7 @@ use tern_base::changes::{Changes, Numbered};
 use tern_base::{AccountId, EmailAddress, MessageId, OriginId, ThreadId, Timestamp};
 use tern_store::{Transaction, Verdict};
 
-use crate::{Accepted, Delivery, DeliveryError, Refusal, heard, limits};
+use crate::{Accepted, Delivery, DeliveryError, Misnamed, Refusal, heard, limits};
 use rows::{Head, Row};
 
 pub use dispatch::Dispatched;
@@ -177,6 +177,15 @@ impl Outbox {
         address: &EmailAddress,
     ) -> Result<bool, DeliveryError> {
         self.delivery.may_send_as(account, address)
+    }
+
+    /// What is wrong with the name that a message bears which the account submits.
+    pub fn misnamed(
+        &self,
+        account: AccountId,
+        content: &[u8],
+    ) -> Result<Option<Misnamed>, DeliveryError> {
+        self.delivery.misnamed(account, content)
     }
 
     /// The number of the newest change.

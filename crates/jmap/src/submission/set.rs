@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
-use tern_base::{AccountId, EmailAddress, MessageId, OriginId};
-use tern_delivery::{DeliveryError, Envelope, NewSending, Sending, SubmitError, Submitter, limits};
+use tern_base::{AccountId, MessageId, OriginId};
+use tern_delivery::{
+    DeliveryError, Envelope, Misnamed, NewSending, Sending, SubmitError, Submitter, limits,
+};
 use tern_mailbox::{ExposureLevel, MailboxError, Served, Share};
 use tern_session::ids;
 
@@ -210,11 +212,21 @@ fn sendable(
     }
     let parsed = tern_mime::parse(content);
     let senders = Senders::of(&parsed, content)?;
-    for address in senders.all() {
-        if !is_own(cx, account, address)? {
-            // Of a message that is not theirs nothing is told that is on no record.
+    let misnamed = cx.verbs.outbox.misnamed(account, content);
+    match misnamed.map_err(|_| SetError::new("serverFail", "the directory can't be read"))? {
+        None => {}
+        // Of a message that is not theirs nothing is told that is on no record.
+        Some(Misnamed::Foreign(_)) => {
             let why = "it says that it is from an address that is not the account's";
             return Err(SetError::new("forbiddenFrom", why));
+        }
+        Some(misnamed) => {
+            let property = match misnamed {
+                Misnamed::Sender(_) | Misnamed::Unread("Sender") => "sender",
+                _ => "from",
+            };
+            let error = SetError::new("invalidEmail", misnamed.to_string());
+            return Err(error.and("properties", json!([property])));
         }
     }
     match given {
@@ -227,11 +239,6 @@ fn sendable(
         }
         Some(given) => envelope::read(given),
     }
-}
-
-fn is_own(cx: &Context<'_>, account: AccountId, address: &EmailAddress) -> Result<bool, SetError> {
-    let asked = cx.verbs.outbox.may_send_as(account, address);
-    asked.map_err(|_| SetError::new("serverFail", "the directory can't be read"))
 }
 
 /// What SMTP would take: lines that end in CRLF, and no NUL.

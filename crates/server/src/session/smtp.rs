@@ -11,7 +11,7 @@ use tern_mailbox::{Client, Connection, Mailboxes, Sighting};
 use tern_queue::DsnReturn;
 use tern_session::{Authenticated, ContentMemory, Peer, Protocol as _, SessionEvent, Step};
 use tern_smtp::{
-    AcceptError, Accepted, Arrival, Event, Notify, Recipient, RecipientVerdict, Ret, Role, Sender,
+    AcceptError, Accepted, Arrival, Event, ForeignFrom, Notify, Recipient, RecipientVerdict, Ret, Role, Sender,
     Session, Settings, Verbs,
 };
 use tern_store::StoreError;
@@ -50,6 +50,7 @@ impl SmtpDoor {
             memory: self.memory.of(peer.ip),
             departures: self.departures.clone(),
             recipients: self.recipients.clone(),
+            foreign_from: self.settings.foreign_from,
             id,
         };
         let session = Session::new(Arc::clone(&self.settings), role, peer, now);
@@ -64,6 +65,7 @@ pub(crate) struct SmtpService {
     memory: PeerMemory,
     departures: Departures,
     recipients: Recipients,
+    foreign_from: ForeignFrom,
     id: u64,
 }
 
@@ -80,6 +82,23 @@ impl SmtpService {
             told: None,
         };
         self.mailboxes.saw_device(sighting, clock::now());
+    }
+}
+
+impl SmtpService {
+    /// Refuses what an account submits in somebody else's name.
+    fn check_name(&self, arrival: &Arrival) -> Result<(), AcceptError> {
+        let Some(who) = &arrival.authenticated else {
+            return Ok(());
+        };
+        if self.foreign_from == ForeignFrom::Allow {
+            return Ok(());
+        }
+        let misnamed = self.delivery.misnamed(who.account, &arrival.content);
+        match misnamed.map_err(|error| refusal(&error))? {
+            Some(misnamed) => Err(AcceptError::Policy(misnamed.to_string())),
+            None => Ok(()),
+        }
     }
 }
 
@@ -170,6 +189,7 @@ impl Verbs for SmtpService {
         now: Timestamp,
         entropy: &mut dyn Entropy,
     ) -> Result<Accepted, AcceptError> {
+        self.check_name(&arrival)?;
         let accepted = self.delivery.accept(incoming(arrival), now, entropy);
         let accepted = accepted.map_err(|error| refusal(&error))?;
         tracing::debug!(
