@@ -60,7 +60,7 @@ pub enum Event {
         /// The reply's text, with the enhanced status code.
         reason: String,
     },
-    /// A limit was hit.
+    /// A limit was hit, for the first time in this session.
     LimitHit(Limit),
 }
 

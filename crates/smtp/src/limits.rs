@@ -28,10 +28,14 @@ pub const OUTPUT_HIGH_WATER: usize = 64 * 1024;
 /// The smallest piece of the server's memory for messages in transit that is reserved, in octets.
 pub const RESERVATION_STEP: usize = 64 * 1024;
 
-/// Commands without effect (NOOP, RSET, HELP, VRFY, EHLO, MAIL, a RCPT that is refused for now) since the
-/// last message, beyond which each counts as an error of the peer: each costs work, and none brings
+/// Commands without effect (NOOP, RSET, HELP, VRFY, EHLO, MAIL, a RCPT that is refused for now, DATA that no
+/// memory is left for, a chunk of no octets) since the last message, beyond which each counts as an error of the peer: each costs work, and none brings
 /// mail.
 pub const MAX_IDLE_COMMANDS: u32 = 100;
+
+/// Recipients that were named before, or are too many, since the last message, beyond which each counts as a
+/// command without effect: some clients name all that they have and come again with the rest.
+pub const MAX_IDLE_RECIPIENTS: u32 = 1_000;
 
 /// Most events held when nobody takes them; later ones are lost.
 pub const MAX_EVENTS: usize = 256;

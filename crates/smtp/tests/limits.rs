@@ -190,6 +190,43 @@ fn whoever_asks_for_the_same_recipient_without_end_is_sent_away() {
 }
 
 #[test]
+fn whoever_goes_on_without_an_effect_is_sent_away_and_is_told_of_once() {
+    let one = "RCPT TO:<r0@example.org>\r\n";
+    let most: String = (0..100)
+        .map(|n| format!("RCPT TO:<r{n}@example.org>\r\n"))
+        .collect();
+    let begun = format!("{one}BDAT 1\r\nx");
+    for (before, again, endured, told) in [
+        (one, one, 1_000, 0),
+        (&*most, "RCPT TO:<more@example.org>\r\n", 1_000, 1),
+        (&*begun, "BDAT 0\r\n", 0, 0),
+    ] {
+        let mut rig = rig();
+        rig.feed(b"EHLO c\r\nMAIL FROM:<>\r\n");
+        rig.feed(before.as_bytes());
+        for _ in 0..endured + 90 {
+            rig.feed(again.as_bytes());
+        }
+        assert!(!rig.closed(), "{again}");
+        for _ in 0..40 {
+            rig.feed(again.as_bytes());
+        }
+        assert!(rig.closed(), "{again}");
+        let events = rig.events.iter();
+        let hits = events.filter(|it| **it == Event::LimitHit(Limit::Recipients));
+        assert_eq!(hits.count(), told, "{again}");
+    }
+    // Nor does memory that there is none of keep anybody.
+    let mut rig = rig();
+    rig.feed(b"EHLO c\r\nMAIL FROM:<b@r.example>\r\nRCPT TO:<alice@example.org>\r\n");
+    rig.verbs.memory = tern_session::Budget::new(0);
+    rig.feed(b"DATA\r\n".repeat(90).as_slice());
+    assert!(!rig.closed());
+    rig.feed(b"DATA\r\n".repeat(40).as_slice());
+    assert!(rig.closed());
+}
+
+#[test]
 fn a_recipient_named_again_is_one_and_a_long_envelope_takes_memory() {
     let mut rig = rig();
     rig.feed(b"EHLO c\r\nMAIL FROM:<b@r.example>\r\n");

@@ -11,7 +11,8 @@ use crate::event::{Event, Limit};
 impl Session {
     pub(super) fn auth(&mut self, arguments: &str) -> Step {
         if !self.is_submission() {
-            return self.refuse("503 5.5.1 Authentication is not offered here");
+            // RFC 5321 4.2.4
+            return self.refuse("502 5.5.1 Command not implemented");
         }
         if !self.helo.as_ref().is_some_and(|helo| helo.extended) {
             return self.refuse("503 5.5.1 Send EHLO first");

@@ -43,7 +43,7 @@ impl Session {
         let Some(message) = self.begin(Transfer::Dotted, verbs, now, entropy) else {
             self.event(Event::LimitHit(Limit::Memory));
             self.reply(NO_MEMORY);
-            return Step::Continue;
+            return self.count_idle(Step::Continue);
         };
         self.phase = Phase::Data(message);
         self.content_since = now;
@@ -342,6 +342,9 @@ impl Session {
             Target::Message(message) => {
                 self.transaction = Transaction::Chunking(message);
                 let _ = write!(self.output, "250 2.0.0 {} octets received\r\n", chunk.size);
+                if chunk.size == 0 {
+                    self.count_idle(Step::Continue);
+                }
             }
         }
     }
@@ -377,7 +380,7 @@ impl Session {
             Ok(accepted) => {
                 self.messages += 1;
                 self.errors = 0;
-                self.idle_commands = 0;
+                (self.idle_commands, self.idle_recipients) = (0, 0);
                 let queue_id = one_line(&accepted.queue_id);
                 let _ = write!(self.output, "250 2.0.0 Accepted as {queue_id}\r\n");
                 self.event(Event::MessageAccepted {

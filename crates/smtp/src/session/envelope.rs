@@ -114,7 +114,7 @@ impl Session {
         // Once is enough: it is asked for and brought there once.
         if matches!(&self.transaction, Transaction::Open(draft) if draft.names(&address)) {
             self.reply(RecipientVerdict::Accept.reply());
-            return Step::Continue;
+            return self.count_idle_recipient();
         }
         let nulls = if null_sender {
             self.settings.max_recipients_null_sender
@@ -125,7 +125,7 @@ impl Session {
             self.event(Event::LimitHit(Limit::Recipients));
             // RFC 5321 4.5.3.1.10: the client sends the rest in a message of their own.
             self.reply("452 4.5.3 Too many recipients");
-            return Step::Continue;
+            return self.count_idle_recipient();
         }
         let verdict = self.ask(verbs, &address);
         let notify = match self.authenticated {
@@ -149,13 +149,16 @@ impl Session {
             return Step::Continue;
         };
         match draft.add(recipient, account, verbs.memory()) {
-            true => self.reply(RecipientVerdict::Accept.reply()),
+            true => {
+                self.reply(RecipientVerdict::Accept.reply());
+                Step::Continue
+            }
             false => {
                 self.event(Event::LimitHit(Limit::Memory));
                 self.reply(NO_MEMORY);
+                self.count_idle_recipient()
             }
         }
-        Step::Continue
     }
 
     fn ask(&self, verbs: &mut dyn Verbs, address: &EmailAddress) -> RecipientVerdict {

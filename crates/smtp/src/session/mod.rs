@@ -24,7 +24,8 @@ use crate::envelope::Envelope;
 use crate::event::{Event, Limit};
 use crate::input::{Expect, Input, Line};
 use crate::limits::{
-    INPUT_HIGH_WATER, MAX_BUFFERED_INPUT, MAX_EVENTS, MAX_IDLE_COMMANDS, OUTPUT_HIGH_WATER,
+    INPUT_HIGH_WATER, MAX_BUFFERED_INPUT, MAX_EVENTS, MAX_IDLE_COMMANDS, MAX_IDLE_RECIPIENTS,
+    OUTPUT_HIGH_WATER,
 };
 use crate::role::Role;
 use crate::settings::Settings;
@@ -109,6 +110,10 @@ pub struct Session {
     errors: u32,
     /// Commands without effect since the last message.
     idle_commands: u32,
+    /// Recipients that were named without effect since then.
+    idle_recipients: u32,
+    /// The limits that were told of.
+    limits_told: Vec<Limit>,
     auth_failures: u32,
     refused_recipients: u32,
     messages: u32,
@@ -134,6 +139,8 @@ impl Session {
             events: Vec::new(),
             errors: 0,
             idle_commands: 0,
+            idle_recipients: 0,
+            limits_told: Vec::new(),
             auth_failures: 0,
             refused_recipients: 0,
             messages: 0,
@@ -274,6 +281,15 @@ impl Session {
         }
     }
 
+    /// A recipient was named that makes no difference.
+    fn count_idle_recipient(&mut self) -> Step {
+        self.idle_recipients = self.idle_recipients.saturating_add(1);
+        match self.idle_recipients > MAX_IDLE_RECIPIENTS {
+            true => self.count_idle(Step::Continue),
+            false => Step::Continue,
+        }
+    }
+
     fn count_error(&mut self) -> Step {
         self.errors += 1;
         if self.errors >= self.settings.max_errors {
@@ -300,8 +316,16 @@ impl Session {
     }
 
     fn event(&mut self, event: impl Into<Event>) {
+        let event = event.into();
+        if let Event::LimitHit(limit) = event {
+            // Once tells it: a peer can go on for as long as it likes.
+            if self.limits_told.contains(&limit) {
+                return;
+            }
+            self.limits_told.push(limit);
+        }
         if self.events.len() < MAX_EVENTS {
-            self.events.push(event.into());
+            self.events.push(event);
         }
     }
 
