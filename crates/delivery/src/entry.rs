@@ -36,6 +36,15 @@ impl Head {
         self.recipient.notify.unwrap_or_default()
     }
 
+    /// What is to be told of it behind where it leads: an expansion was reported in its place (RFC 3461
+    /// 5.2.7.2).
+    fn notify_behind(&self) -> Option<Notify> {
+        self.recipient.notify.map(|notify| Notify {
+            success: notify.success && !self.expanded,
+            ..notify
+        })
+    }
+
     /// About how many bytes its addresses take.
     fn length(&self) -> usize {
         let path: usize = self.via.iter().map(String::len).sum();
@@ -87,6 +96,47 @@ impl Entry {
         {
             self.also.push(Arc::clone(head));
         }
+    }
+
+    /// Every way there, the one that it is brought by first; of several from one recipient the first.
+    pub(crate) fn heads(&self) -> impl Iterator<Item = &Arc<Head>> {
+        let all = || std::iter::once(&self.head).chain(&self.also);
+        all().enumerate().filter_map(move |(at, head)| {
+            let address = &head.recipient.address;
+            let mut before = all().take(at);
+            let is_known = before.any(|before| before.recipient.address == *address);
+            (!is_known).then_some(head)
+        })
+    }
+
+    /// Brings what leaves by the way that asks for most, asking for what any of them does: one item leaves
+    /// for all of them, and one of them is named to its sender.
+    pub(crate) fn fold(&mut self) {
+        if self.also.is_empty() || !matches!(self.goal, Goal::Outside(_)) {
+            return;
+        }
+        let ways = || std::iter::once(&self.head).chain(&self.also);
+        let asked = |head: &Arc<Head>| head.notify_behind().unwrap_or_default();
+        let weight = |head: &Arc<Head>| match asked(head) {
+            notify if notify.success => 2,
+            notify if notify.failure || notify.delay => 1,
+            _ => 0,
+        };
+        if ways().all(|head| head.notify_behind() == self.head.notify_behind()) {
+            return;
+        }
+        let notify = Notify {
+            success: ways().any(|head| asked(head).success),
+            failure: ways().any(|head| asked(head).failure),
+            delay: ways().any(|head| asked(head).delay),
+        };
+        let most = ways().map(weight).max();
+        let first = ways().position(|head| Some(weight(head)) == most);
+        if let Some(other) = first.and_then(|at| self.also.get_mut(at.checked_sub(1)?)) {
+            std::mem::swap(other, &mut self.head);
+        }
+        let head = Arc::make_mut(&mut self.head);
+        head.recipient.notify = Some(notify);
     }
 
     /// About how many bytes of rows it takes to bring this copy where it goes. An estimate that is

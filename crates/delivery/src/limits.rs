@@ -10,9 +10,10 @@ pub const MAX_FURTHER_WAYS: usize = 16;
 pub const FURTHER_WAYS_BYTES: usize = 8 * 1024;
 /// Most recipients that one notice reports; of more it says how many.
 pub const MAX_REPORTED: usize = 200;
-/// Longest message that a notice gives back whole when the sender did not say, in bytes.
+/// Longest message that a notice gives back whole when the sender did not say, or is no account of this
+/// server, in bytes.
 pub const RETURN_FULL_UNASKED: usize = 50_000;
-/// Longest message that a notice gives back whole when the sender asked for it, in bytes.
+/// Longest message that a notice gives back whole when an account asked for it, in bytes.
 pub const RETURN_FULL_ASKED: usize = 10 * 1024 * 1024;
 /// Most of a header that a notice gives back, in bytes.
 pub const RETURN_HEADERS: usize = 64 * 1024;

@@ -1,5 +1,7 @@
 //! Brings planned copies where they go, within one transaction: landings and queue items.
 
+use std::sync::Arc;
+
 use tern_base::{EmailAddress, Timestamp};
 use tern_mailbox::{
     Flags, INBOX, Landing, Limit, Lineage, MailboxError, Placed, Prepared, SealTag,
@@ -45,17 +47,27 @@ impl Outcome {
         self.late.extend(tag.filter(|tag| !self.late.contains(tag)));
     }
 
-    fn refuse(&mut self, head: &Head, refusal: Refusal) {
+    /// Each recipient that leads there is told of as its sender wants it.
+    fn refuse(&mut self, entry: &Entry, refusal: Refusal) {
         self.first_refusal.get_or_insert(refusal);
-        if head.notify().failure {
-            let report = LocalReport::of(head, LocalAction::Failed(refusal));
-            self.reports.push(report);
-        }
+        let wanted = entry.heads().filter(|head| head.notify().failure);
+        let report = |head: &Arc<Head>| LocalReport::of(head, LocalAction::Failed(refusal));
+        self.reports.extend(wanted.map(report));
     }
 
-    fn succeed(&mut self, head: &Head, action: LocalAction) {
+    fn deliver(&mut self, entry: &Entry) {
+        // RFC 3461 5.2.7.2: an expanded recipient is reported once, as such.
+        let wanted = entry
+            .heads()
+            .filter(|it| it.notify().success && !it.expanded);
+        self.reports
+            .extend(wanted.map(|head| LocalReport::of(head, LocalAction::Delivered)));
+    }
+
+    fn expand(&mut self, head: &Head) {
         if head.notify().success {
-            self.reports.push(LocalReport::of(head, action));
+            self.reports
+                .push(LocalReport::of(head, LocalAction::Expanded));
         }
     }
 }
@@ -98,13 +110,10 @@ impl Delivery {
                                 self.hear_in(txn, heard, facts, &landed)?;
                             }
                             outcome.late(landed.sealed);
-                            // RFC 3461 5.2.7.2: an expanded recipient is reported once, as such.
-                            if !head.expanded {
-                                outcome.succeed(head, LocalAction::Delivered);
-                            }
+                            outcome.deliver(entry);
                         }
                         Err(refusal) => {
-                            outcome.refuse(head, refusal);
+                            outcome.refuse(entry, refusal);
                             outcome.refused.push(at.target + outcome.targets - 1);
                         }
                     }
@@ -118,8 +127,8 @@ impl Delivery {
                     outcome.outside += 1;
                     outcome.late(sealed);
                 }
-                Goal::Refused(refusal) => outcome.refuse(head, *refusal),
-                Goal::Expanded => outcome.succeed(head, LocalAction::Expanded),
+                Goal::Refused(refusal) => outcome.refuse(entry, *refusal),
+                Goal::Expanded => outcome.expand(head),
             }
         }
         if links > 0 {

@@ -1,7 +1,8 @@
 //! Where a message goes: every recipient resolved, each account and outside address once.
 //!
 //! Invariant: a destination to which several recipients lead is brought there by the first of them, and
-//! knows the others, up to a bound: whoever is asked for by one of those names is found.
+//! knows the others, up to a bound: whoever is asked for by one of those names is found. To one that is
+//! outside it is the first that asks for most, with what all of them ask for.
 
 use std::collections::{HashMap, HashSet, hash_map};
 use std::sync::Arc;
@@ -22,7 +23,8 @@ struct Planner<'a> {
     may_relay: bool,
     /// Addresses that the message has been delivered to before.
     delivered_to: &'a [EmailAddress],
-    /// By account, and by address outside: the position of its entry.
+    /// By account, and by address outside, whose local part is for its own server to read (RFC 5321 2.4):
+    /// the position of its entry.
     accounts: HashMap<AccountId, usize>,
     outside: HashMap<String, usize>,
     entries: Vec<Entry>,
@@ -62,6 +64,7 @@ fn plan_at_most(
             planner.add(recipient)?;
         }
     }
+    planner.entries.iter_mut().for_each(Entry::fold);
     Ok(planner.entries)
 }
 
@@ -138,7 +141,7 @@ impl Planner<'_> {
     fn new_in(&self, found: &Expansion) -> usize {
         let accounts = found.accounts.iter();
         let outside = found.outside.iter();
-        let is_new = |address: &EmailAddress| !self.outside.contains_key(&address.canonical());
+        let is_new = |address: &EmailAddress| !self.outside.contains_key(&address.to_string());
         accounts
             .filter(|local| !self.accounts.contains_key(&local.account))
             .count()
@@ -164,7 +167,7 @@ impl Planner<'_> {
     }
 
     fn push_outside(&mut self, head: &Arc<Head>, address: EmailAddress) {
-        match self.outside.entry(address.canonical()) {
+        match self.outside.entry(address.to_string()) {
             hash_map::Entry::Occupied(at) => {
                 let at = *at.get();
                 self.also_by(at, head);
@@ -265,6 +268,26 @@ mod tests {
         });
         let accounts = entries.iter().filter_map(Entry::account).count();
         (accounts, refused.collect())
+    }
+
+    #[test]
+    fn how_another_server_reads_its_addresses_is_not_ours_to_say() {
+        let recipients = [
+            "Bob@far.test",
+            "bob@far.test",
+            "bob@FAR.test",
+            "A@tern.test",
+            "a@tern.test",
+        ];
+        let recipients = recipients.map(|text| EmailAddress::parse(text).expect("an address"));
+        let recipients = recipients.map(IncomingRecipient::new).into();
+        let entries = plan_at_most(9, &organisation(), recipients, true, &[]).expect("planned");
+        let goals = entries.iter().map(|entry| match &entry.goal {
+            Goal::Outside(address) | Goal::Local(_, address) => address.to_string(),
+            other => format!("{other:?}"),
+        });
+        let goals: Vec<String> = goals.collect();
+        assert_eq!(goals, ["Bob@far.test", "bob@far.test", "A@tern.test"]);
     }
 
     #[test]

@@ -299,10 +299,11 @@ impl Composition<'_> {
     /// What is given back of the message, and whether that is all of it (RFC 3461 4.3). `narrow`: in
     /// ASCII, whatever it takes.
     fn returned(&self, narrow: bool) -> (Cow<'_, [u8]>, bool) {
-        let most = match self.facts.ret {
-            Some(DsnReturn::Full) => limits::RETURN_FULL_ASKED,
-            Some(DsnReturn::Headers) => 0,
-            None => limits::RETURN_FULL_UNASKED,
+        let most = match (self.facts.ret, self.facts.submitter) {
+            (Some(DsnReturn::Full), Some(_)) => limits::RETURN_FULL_ASKED,
+            (Some(DsnReturn::Headers), _) => 0,
+            // Whoever asks from outside may name somebody else as the sender.
+            (Some(DsnReturn::Full), None) | (None, _) => limits::RETURN_FULL_UNASKED,
         };
         // Only a failure gives the whole message back; what is not lines of text never.
         let whole = !self.headers_only

@@ -6,7 +6,9 @@ mod house;
 
 use house::{House, address};
 use tern_delivery::{BodyType, Concluded, Outgoing};
-use tern_queue::{LeaseId, Outcome, Reply};
+use tern_directory::set_alias;
+use tern_directory::target::Target;
+use tern_queue::{DsnReturn, LeaseId, Notify, Outcome, Reply};
 
 const LEASE: LeaseId = LeaseId(1);
 
@@ -163,4 +165,110 @@ fn what_the_sender_named_is_told_with_every_word() {
         assert!(inbox[0].contains(part), "no {part}: {}", inbox[0]);
     }
     house.check();
+}
+
+#[test]
+fn a_stranger_is_given_back_no_more_than_who_did_not_ask() {
+    let content = format!("Subject: long\r\n\r\n{}", "0123456789\r\n".repeat(10_000));
+    for (from, submitter, is_whole) in [
+        ("alice@tern.test", Some("alice"), true),
+        ("victim@far.example", None, false),
+    ] {
+        let mut house = House::new();
+        let mut incoming = house.incoming(from, &["away@tern.test"], submitter);
+        incoming.ret = Some(DsnReturn::Full);
+        incoming.content = content.clone().into_bytes();
+        house.accept(incoming).unwrap();
+        let out = taken(&house);
+        refused(&mut house, &out);
+        let notice = match submitter {
+            Some(who) => house.inbox(house.account(who)).remove(0),
+            None => text(&taken(&house).content),
+        };
+        assert!(notice.contains("Subject: long\r\n"), "{from}");
+        assert_eq!(notice.len() > content.len(), is_whole, "{from}");
+        house.check();
+    }
+}
+
+/// Sends to aliases `a1`, `a2`, … of one address, with what is asked for each, and to Carol.
+fn by_aliases(house: &mut House, to: &str, asked: &[Option<Notify>]) {
+    let names: Vec<String> = (1..=asked.len())
+        .map(|n| format!("a{n}@tern.test"))
+        .collect();
+    for name in &names {
+        let to = [Target::Address(address(to))];
+        set_alias(&house.engine, &address(name), &to).unwrap();
+    }
+    let mut named: Vec<&str> = names.iter().map(|name| &**name).collect();
+    named.push("carol@tern.test");
+    let mut incoming = house.incoming("alice@tern.test", &named, Some("alice"));
+    for (recipient, notify) in incoming.recipients.iter_mut().zip(asked) {
+        recipient.notify = *notify;
+        recipient.orcpt = Some(format!("rfc822;original-{}", recipient.address));
+    }
+    incoming.content = b"Subject: x\r\n\r\nx\r\n".to_vec();
+    house.accept(incoming).unwrap();
+}
+
+fn on(success: bool, failure: bool) -> Option<Notify> {
+    Some(Notify {
+        success,
+        failure,
+        delay: false,
+    })
+}
+
+#[test]
+fn each_recipient_that_leads_to_a_mailbox_is_told_of_as_was_asked_for_it() {
+    let asked = [Some(Notify::NEVER), on(true, true), on(false, true), None];
+    let finals = |house: &House| -> Vec<String> {
+        let inbox = house.inbox(house.account("alice"));
+        let lines = inbox.iter().flat_map(|mail| mail.lines());
+        let lines = lines.filter_map(|line| line.strip_prefix("Final-Recipient: rfc822; "));
+        lines.map(str::to_owned).collect()
+    };
+    let mut house = House::new();
+    by_aliases(&mut house, "bob@tern.test", &asked);
+    assert_eq!(finals(&house), ["a2@tern.test"], "it was delivered");
+    house.check();
+    let mut house = House::new();
+    house.mailboxes.set_quota(house.account("bob"), 10).unwrap();
+    by_aliases(&mut house, "bob@tern.test", &asked);
+    let all = ["a2@tern.test", "a3@tern.test", "a4@tern.test"];
+    assert_eq!(finals(&house), all, "it was not");
+    house.check();
+}
+
+#[test]
+fn one_item_leaves_for_all_that_lead_there_and_asks_for_what_any_of_them_asks_for() {
+    let cases = [
+        (
+            vec![Some(Notify::NEVER), on(false, true)],
+            on(false, true),
+            "a2",
+        ),
+        (vec![on(false, true), on(true, false)], on(true, true), "a2"),
+        (
+            vec![on(false, true), on(false, true)],
+            on(false, true),
+            "a1",
+        ),
+        (vec![None, None], None, "a1"),
+        (
+            vec![None, Some(Notify::NEVER)],
+            Some(Notify::default()),
+            "a1",
+        ),
+    ];
+    for (asked, notify, named) in cases {
+        let mut house = House::new();
+        by_aliases(&mut house, "ed@far.example", &asked);
+        let item = taken(&house).items.remove(0);
+        let named = format!("{named}@tern.test");
+        assert_eq!(item.dsn.notify, notify, "{asked:?}");
+        assert_eq!(item.dsn.orcpt, Some(format!("rfc822;original-{named}")));
+        assert_eq!(item.named, Some(address(&named)), "{asked:?}");
+        house.check();
+    }
 }
