@@ -507,3 +507,31 @@ fn no_blob_is_copied_from_nowhere_or_to_where_it_is() {
     let nothing = json!({"fromAccountId": "A2"});
     assert_eq!(house.error("Blob/copy", nothing), "invalidArguments");
 }
+
+#[test]
+fn every_address_of_a_long_field_is_told() {
+    // RFC 8621 4.1.2.3.
+    let mut house = House::new();
+    let to: Vec<Value> = (0..600)
+        .map(|n| json!({"name": null, "email": format!("recipient-{n:03}@example.org")}))
+        .collect();
+    let email = draft(&house, json!({"subject": "s", "to": to}));
+    let made = create(&mut house, "Email", &email).unwrap();
+    let told = get(&mut house, &made["id"], &json!(["to"]));
+    assert_eq!(told["to"], json!(to));
+}
+
+#[test]
+fn a_content_id_is_told_without_its_comment() {
+    // RFC 8621 4.1.4.
+    let mut house = House::new();
+    let blob = house.upload(
+        "message/rfc822",
+        b"From: a@b.example\r\nMIME-Version: 1.0\r\nContent-Type: image/png\r\nContent-ID: <logo@x> (a logo)\r\n\r\nx",
+    );
+    let parsed = house.call(
+        "Email/parse",
+        json!({"blobIds": [blob], "properties": ["bodyStructure"]}),
+    );
+    assert_eq!(parsed["parsed"][&blob]["bodyStructure"]["cid"], "logo@x");
+}

@@ -1,4 +1,4 @@
-//! Address lists as IMAP represents them (RFC 9051 7.5.2).
+//! Address lists: read once, and told as IMAP represents them (RFC 9051 7.5.2). How JMAP does is in `forms`.
 //!
 //! Invariant: every list of mailboxes with a host that is not NIL; a group is a start (mailbox is
 //! its name, host NIL) and an end (all NIL) around its members, always both. Refuses nothing:
@@ -20,12 +20,84 @@ pub struct Address<B = Vec<u8>> {
 }
 
 impl<B: AsRef<[u8]>> Address<B> {
-    /// The address for people, as `local@domain`; `None` for what begins or ends a group.
+    /// The address for people to find it by, as `local@domain`, without quotes and without what stands for
+    /// what is missing; `None` for what begins or ends a group. Mail is sent to those that
+    /// [`crate::address_groups`] tells.
     pub fn addr_spec(&self) -> Option<String> {
-        let local = String::from_utf8_lossy(self.mailbox.as_ref()?.as_ref());
-        let host = String::from_utf8_lossy(self.host.as_ref()?.as_ref());
-        Some(format!("{local}@{host}"))
+        let (local, host) = (
+            self.mailbox.as_ref()?.as_ref(),
+            self.host.as_ref()?.as_ref(),
+        );
+        let local = (local != MISSING_MAILBOX).then_some(local);
+        let host = (host != MISSING_DOMAIN).then_some(host);
+        Some(spec(
+            &String::from_utf8_lossy(local.unwrap_or_default()),
+            host,
+        ))
     }
+}
+
+/// `local@domain`, or what there is of it.
+fn spec(local: &str, host: Option<&[u8]>) -> String {
+    match host {
+        Some(host) => format!("{local}@{}", String::from_utf8_lossy(host)),
+        None => local.to_owned(),
+    }
+}
+
+/// What stands in a list of addresses, in order.
+pub(crate) enum Entry {
+    /// A group of this name begins.
+    Start(Vec<u8>),
+    /// It ends.
+    End,
+    /// A mailbox.
+    Mailbox(Mailbox),
+}
+
+/// A mailbox as it was written: what is missing is absent.
+pub(crate) struct Mailbox {
+    /// The display name, or the comment behind an address that has none.
+    pub(crate) name: Option<Vec<u8>>,
+    adl: Option<Vec<u8>>,
+    /// The local part, out of its quotes.
+    local: Option<Vec<u8>>,
+    host: Option<Vec<u8>>,
+    is_quoted: bool,
+    /// Nothing but the name was written.
+    pub(crate) is_bare: bool,
+}
+
+impl Mailbox {
+    /// The addr-spec as a peer would take it: comments, white space and route left out, and the local part in quotes
+    /// where it stood in some that it needs. What stood in none is told as it is, so that it is no address by
+    /// that. Empty where nothing stands for an address.
+    pub(crate) fn addr_spec(&self) -> String {
+        let local = String::from_utf8_lossy(self.local.as_deref().unwrap_or_default());
+        if !self.is_quoted || is_dot_atom(&local) {
+            return spec(&local, self.host.as_deref());
+        }
+        let escaped = local.replace('\\', "\\\\").replace('"', "\\\"");
+        spec(&format!("\"{escaped}\""), self.host.as_deref())
+    }
+
+    fn into_address(self) -> Address {
+        Address {
+            name: self.name,
+            adl: self.adl,
+            mailbox: Some(self.local.unwrap_or_else(|| MISSING_MAILBOX.to_vec())),
+            host: Some(self.host.unwrap_or_else(|| MISSING_DOMAIN.to_vec())),
+        }
+    }
+}
+
+/// RFC 5322 3.2.3 dot-atom-text, with the UTF-8 of RFC 6532.
+fn is_dot_atom(local: &str) -> bool {
+    let is_text =
+        |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
+    local
+        .split('.')
+        .all(|atom| !atom.is_empty() && atom.chars().all(is_text))
 }
 
 /// What stands for a host that is missing, since NIL would mean a group (Dovecot's word).
@@ -42,6 +114,10 @@ struct Draft {
     run: Vec<u8>,
     /// Where `run` begins in `phrase`.
     run_start: usize,
+    /// Whether a word of `run`, or of the local part in angle brackets, stood in quotes.
+    is_quoted: bool,
+    /// Whether white space stood within the local part, where none may.
+    is_broken: bool,
     name: Option<Vec<u8>>,
     comment: Option<Vec<u8>>,
     adl: Vec<u8>,
@@ -52,6 +128,19 @@ struct Draft {
 
 /// Appends the addresses of one raw field value to `out`, while `budget` lasts.
 pub(crate) fn parse_addresses(raw: &[u8], out: &mut Vec<Address>, budget: &mut usize) {
+    let address = |entry| match entry {
+        Entry::Start(name) => Address {
+            mailbox: Some(name),
+            ..Address::default()
+        },
+        Entry::End => Address::default(),
+        Entry::Mailbox(mailbox) => mailbox.into_address(),
+    };
+    read_addresses(raw, budget, &mut |entry| out.push(address(entry)));
+}
+
+/// Reads one raw field value, while `budget` lasts; that a group ends costs nothing.
+pub(crate) fn read_addresses(raw: &[u8], budget: &mut usize, out: &mut impl FnMut(Entry)) {
     let mut lexer = Lexer::address(raw);
     let mut draft = Draft::default();
     let mut in_group = false;
@@ -59,30 +148,25 @@ pub(crate) fn parse_addresses(raw: &[u8], out: &mut Vec<Address>, budget: &mut u
         let Some(token) = lexer.next() else { break };
         let spaced = lexer.spaced;
         match token {
-            Token::Atom(word) => draft.word(&word, spaced),
-            Token::Quoted(word) => draft.word(&word, spaced),
-            Token::Literal(word) => draft.word(&word, spaced),
+            Token::Atom(word) | Token::Literal(word) => draft.word(&word, spaced, false),
+            Token::Quoted(word) => draft.word(&word, spaced, true),
             // RFC 5322 A.5: the name as a comment stands behind the address.
             Token::Comment(text) => {
                 if draft.local.is_some() {
                     draft.comment = Some(text);
                 }
             }
-            Token::Special(b'.') => draft.word(b".", spaced),
+            Token::Special(b'.') => draft.word(b".", spaced, false),
             Token::Special(b'@') => draft.at(&mut lexer),
             Token::Special(b'<') => draft.open_angle(&mut lexer),
             Token::Special(b':') if !in_group && !draft.angle && draft.local.is_none() => {
-                let name = std::mem::take(&mut draft).phrase;
-                out.push(Address {
-                    mailbox: Some(name),
-                    ..Address::default()
-                });
+                out(Entry::Start(std::mem::take(&mut draft).phrase));
                 *budget -= 1;
                 in_group = true;
             }
             Token::Special(b';') if in_group => {
                 push(std::mem::take(&mut draft), out, budget);
-                out.push(Address::default());
+                out(Entry::End);
                 in_group = false;
             }
             Token::Special(b',' | b';') => push(std::mem::take(&mut draft), out, budget),
@@ -91,12 +175,12 @@ pub(crate) fn parse_addresses(raw: &[u8], out: &mut Vec<Address>, budget: &mut u
     }
     push(draft, out, budget);
     if in_group {
-        out.push(Address::default());
+        out(Entry::End);
     }
 }
 
 impl Draft {
-    fn word(&mut self, word: &[u8], spaced: bool) {
+    fn word(&mut self, word: &[u8], spaced: bool, is_quoted: bool) {
         if self.angle || self.host.is_some() {
             // Words behind a complete address mean nothing (RFC 5322 has no place for them).
             return;
@@ -108,7 +192,9 @@ impl Draft {
         if !dotted {
             self.run.clear();
             self.run_start = self.phrase.len();
+            self.is_quoted = false;
         }
+        self.is_quoted |= is_quoted;
         self.phrase.extend_from_slice(word);
         self.run.extend_from_slice(word);
     }
@@ -131,6 +217,7 @@ impl Draft {
             return;
         }
         self.angle = true;
+        self.is_quoted = false;
         // `a@b <c@d>`: the first address stood where the name belongs.
         if let (Some(local), Some(host)) = (self.local.take(), self.host.take()) {
             let mut name = self
@@ -155,10 +242,13 @@ impl Draft {
                 break;
             }
             let spaced = lexer.spaced;
-            match lexer.next_word() {
+            let token = lexer.next_word();
+            self.is_quoted |= matches!(token, Some(Token::Quoted(_)));
+            match token {
                 Some(Token::Atom(word) | Token::Quoted(word) | Token::Literal(word)) => {
                     if spaced && !local.is_empty() && !local.ends_with(b".") {
                         local.push(b' ');
+                        self.is_broken = true;
                     }
                     local.extend_from_slice(&word);
                 }
@@ -217,9 +307,11 @@ fn domain(lexer: &mut Lexer<'_>, comment: &mut Option<Vec<u8>>) -> Vec<u8> {
     }
 }
 
-fn push(draft: Draft, out: &mut Vec<Address>, budget: &mut usize) {
+fn push(draft: Draft, out: &mut impl FnMut(Entry), budget: &mut usize) {
     let Draft {
         phrase,
+        is_quoted,
+        is_broken,
         name,
         comment,
         adl,
@@ -236,17 +328,19 @@ fn push(draft: Draft, out: &mut Vec<Address>, budget: &mut usize) {
         None if phrase.contains(&b' ') => (Some(phrase), Vec::new()),
         name => (name, phrase),
     };
-    let mailbox = non_empty(local.unwrap_or(phrase));
+    let local = non_empty(local.unwrap_or(phrase));
     let host = host.and_then(non_empty);
-    if mailbox.is_none() && host.is_none() && name.is_none() && !angle {
+    if local.is_none() && host.is_none() && name.is_none() && !angle {
         return;
     }
-    out.push(Address {
+    out(Entry::Mailbox(Mailbox {
         name: name.or(comment.and_then(non_empty)),
         adl: non_empty(adl),
-        mailbox: Some(mailbox.unwrap_or_else(|| MISSING_MAILBOX.to_vec())),
-        host: Some(host.unwrap_or_else(|| MISSING_DOMAIN.to_vec())),
-    });
+        is_quoted: is_quoted && !is_broken,
+        is_bare: !angle && local.is_none() && host.is_none(),
+        local,
+        host,
+    }));
     *budget -= 1;
 }
 

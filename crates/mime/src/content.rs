@@ -76,6 +76,20 @@ fn text(raw: &[u8]) -> Option<Vec<u8>> {
     Some(unfold(raw)).filter(|value| !value.is_empty())
 }
 
+/// The id that a Content-ID names, without comments, white space around it and angle brackets (RFC 2045 7).
+pub fn bare_content_id(value: &[u8]) -> &[u8] {
+    let mut lexer = Lexer::address(value);
+    lexer.peek_word();
+    let rest = lexer.rest();
+    let inside = rest.strip_prefix(b"<").and_then(|rest| {
+        let end = memchr::memchr(b'>', rest)?;
+        rest.get(..end)
+    });
+    let end = || memchr::memchr(b'(', rest).unwrap_or(rest.len());
+    let id = inside.unwrap_or_else(|| rest.get(..end()).unwrap_or_default());
+    id.trim_ascii()
+}
+
 /// A single token, comments skipped: `7bit (yes)`. Parameters behind it mean nothing, and
 /// anything else means that this is no token.
 fn word(raw: &[u8]) -> Option<Vec<u8>> {
@@ -164,4 +178,24 @@ fn languages(raw: &[u8], budget: &mut usize) -> Vec<Vec<u8>> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_id_is_told_without_comments_and_brackets() {
+        for value in [
+            "<logo@x>",
+            " (a) <logo@x> (a logo)",
+            "<logo@x> (a <b> logo)",
+            "logo@x",
+            "logo@x (a)",
+        ] {
+            assert_eq!(bare_content_id(value.as_bytes()), b"logo@x", "{value}");
+        }
+        assert_eq!(bare_content_id(b"<(x)@y>"), b"(x)@y");
+        assert_eq!(bare_content_id(b" (only)"), b"");
+    }
 }

@@ -5,8 +5,11 @@
 
 use mail_parser::{DateTime, HeaderForm};
 
-use crate::header::unfold;
-use crate::message_ids;
+use crate::address::{Entry, Mailbox, read_addresses};
+use crate::header::unfold_whole;
+use crate::limits::MAX_ADDRESSES;
+use crate::text::decode_whole_header_text;
+use crate::thread::message_ids;
 
 /// One address with the name that stands with it (RFC 8621 4.1.2.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,28 +29,55 @@ pub struct AddressGroup {
     pub addresses: Vec<NamedAddress>,
 }
 
-/// The addresses of a field, by groups.
+/// The addresses of a field, by groups; at most [`MAX_ADDRESSES`].
 pub fn address_groups(raw: &[u8]) -> Vec<AddressGroup> {
-    let line = unfold(raw);
-    let parsed = HeaderForm::Addresses.parse(&line);
-    let Some(list) = parsed.value().as_address() else {
-        return Vec::new();
-    };
-    let groups = list.groups().map(|(name, run)| {
-        let one = |mailbox: mail_parser::Mailbox<'_>| NamedAddress {
-            name: mailbox.name().and_then(trimmed),
-            email: mailbox.address().unwrap_or_default().to_owned(),
-        };
-        AddressGroup {
-            name: name.and_then(trimmed),
-            addresses: run.into_iter().map(one).collect(),
+    let mut groups: Vec<AddressGroup> = Vec::new();
+    // Whether the last of them takes in what follows.
+    let mut is_open = false;
+    read_addresses(raw, &mut { MAX_ADDRESSES }, &mut |entry| match entry {
+        Entry::Start(name) => {
+            is_open = true;
+            groups.push(AddressGroup::new(decoded(&name)));
+        }
+        Entry::End => is_open = false,
+        Entry::Mailbox(mailbox) => {
+            if !std::mem::replace(&mut is_open, true) {
+                groups.push(AddressGroup::new(None));
+            }
+            if let Some(group) = groups.last_mut() {
+                group.addresses.push(NamedAddress::of(&mailbox));
+            }
         }
     });
-    groups.collect()
+    groups
 }
 
-/// RFC 8621 4.1.2.3: white space around a name is no part of it.
-fn trimmed(name: &str) -> Option<String> {
+impl AddressGroup {
+    const fn new(name: Option<String>) -> Self {
+        Self {
+            name,
+            addresses: Vec::new(),
+        }
+    }
+}
+
+impl NamedAddress {
+    fn of(mailbox: &Mailbox) -> Self {
+        let name = mailbox.name.as_deref().and_then(decoded);
+        match (mailbox.addr_spec(), name) {
+            // Several words and nothing else: what was to be an address, and is none.
+            (_, Some(words)) if mailbox.is_bare => Self {
+                name: None,
+                email: words,
+            },
+            (email, name) => Self { name, email },
+        }
+    }
+}
+
+/// RFC 8621 4.1.2.3: a name's encoded words are decoded, and white space around it is no part of it.
+fn decoded(name: &[u8]) -> Option<String> {
+    let name = decode_whole_header_text(name);
     let name = name.trim();
     (!name.is_empty()).then(|| name.to_owned())
 }
@@ -84,7 +114,7 @@ fn is_day(date: &DateTime) -> bool {
 
 /// The URLs of a field (RFC 2369), in order; `None` where there are none (RFC 8621 4.1.2.7).
 pub fn urls(raw: &[u8]) -> Option<Vec<String>> {
-    let line = unfold(raw);
+    let line = unfold_whole(raw);
     let text = String::from_utf8_lossy(&line);
     let urls: Vec<String> = text
         .split('<')
@@ -126,6 +156,65 @@ mod tests {
         );
         assert_eq!(shown(""), "");
         assert_eq!(shown("Nobody:;"), "Nobody[]");
+    }
+
+    #[test]
+    fn addresses_are_what_was_written_without_quotes_comments_and_routes() {
+        // RFC 5322 3.2.5, 3.4.1, 4.4, A.5, A.6.3.
+        let cases = [
+            (r#""bob"@example.org"#, "-[-<bob@example.org>]"),
+            (
+                r#""john doe"@example.org"#,
+                r#"-[-<"john doe"@example.org>]"#,
+            ),
+            (r#"J <"a\"b".c@d.e>"#, r#"-[J<"a\"b.c"@d.e>]"#),
+            (r#"J <"a b" c@d.e>"#, "-[J<a b c@d.e>]"),
+            ("J <a b@d.e>", "-[J<a b@d.e>]"),
+            (r#"Bob "Bobby" Smith <b@c.d>"#, "-[Bob Bobby Smith<b@c.d>]"),
+            (r#"John "Smith" <a@b.com>"#, "-[John Smith<a@b.com>]"),
+            (r#"=?utf-8?q?J?= "Smith" <j@d.e>"#, "-[J Smith<j@d.e>]"),
+            (
+                "=?utf-8?q?J=C3=B6?= =?utf-8?q?rg?= <j@d.e>",
+                "-[Jörg<j@d.e>]",
+            ),
+            ("Art <art@v.com> (Vandelay)", "-[Art<art@v.com>]"),
+            ("art@v.com (Art Vandelay)", "-[Art Vandelay<art@v.com>]"),
+            ("Bob (work) Smith <b@c.d>", "-[Bob Smith<b@c.d>]"),
+            (
+                r"Pete(A nice \) chap) <pete(his account)@silly.test(his host)>",
+                "-[Pete<pete@silly.test>]",
+            ),
+            (
+                "John Doe <j@machine(comment).  example>",
+                "-[John Doe<j@machine.example>]",
+            ),
+            ("<@r1.net,@r2.net:bob@example.org>", "-[-<bob@example.org>]"),
+            ("Foo  Bar <a@b>", "-[Foo Bar<a@b>]"),
+            // What is no address is told as it stands.
+            ("bob", "-[-<bob>]"),
+            ("Bob Smith", "-[-<Bob Smith>]"),
+            ("Bob <>", "-[Bob<>]"),
+            ("@b.c, x@", "-[-<@b.c> -<x>]"),
+            (
+                "a@b, G: c@d, e@f; g@h, H:;",
+                "-[-<a@b>] G[-<c@d> -<e@f>] -[-<g@h>] H[]",
+            ),
+        ];
+        for (raw, wanted) in cases {
+            assert_eq!(shown(raw), wanted, "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_long_field_is_read_to_its_end() {
+        let all: Vec<String> = (0..600)
+            .map(|n| format!("recipient-{n:03}@example.org"))
+            .collect();
+        let groups = address_groups(all.join(",\r\n ").as_bytes());
+        let told: Vec<&str> = groups[0].addresses.iter().map(|it| &*it.email).collect();
+        assert_eq!(told, all);
+        let field = format!(" <http://x/{}>", "a".repeat(20_000));
+        assert_eq!(urls(field.as_bytes()).map(|all| all[0].len()), Some(20_009));
     }
 
     #[test]

@@ -144,7 +144,12 @@ pub fn header_value(bytes: &[u8], name: &str) -> Option<Vec<u8>> {
 /// says nothing. At most [`MAX_VALUE_BYTES`] are kept.
 pub(crate) fn unfold(raw: &[u8]) -> Vec<u8> {
     let raw = raw.trim_ascii();
-    let raw = raw.get(..MAX_VALUE_BYTES).unwrap_or(raw);
+    unfold_whole(raw.get(..MAX_VALUE_BYTES).unwrap_or(raw))
+}
+
+/// The same of a value whatever its length, where a part of it would say something else.
+pub(crate) fn unfold_whole(raw: &[u8]) -> Vec<u8> {
+    let raw = raw.trim_ascii();
     if memchr(b'\n', raw).is_none() && memchr(b'\r', raw).is_none() {
         return raw.to_vec();
     }

@@ -79,6 +79,11 @@ impl<'a> Lexer<'a> {
         self.bytes.get(self.at).copied()
     }
 
+    /// What has not been read.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
     fn skip_space(&mut self) {
         self.spaced = false;
         while self.peek().is_some_and(|byte| byte.is_ascii_whitespace()) {

@@ -40,6 +40,7 @@ pub use address::Address;
 pub use attached::first_attached;
 pub use attachment::{Attachment, NoAttachment, find_attachment, without_attachment};
 pub use codec::{MessageView, Structure, decode, encode};
+pub use content::bare_content_id;
 pub use continuation::whole_params;
 pub use digest::{BlobHasher, blob_id, content_digest, each_nested, nested_digests};
 pub use envelope::Envelope;
@@ -52,8 +53,9 @@ pub use rewrite::{prepend_headers, remove_headers};
 pub use section::{Section, section};
 pub use subject::{base_subject, is_reply_or_forward};
 pub use text::{
-    decode_header_text, decode_part, decoded_text, decoded_text_of, decoded_text_weight,
-    is_identity, is_known_encoding, part_name, part_text, shown_header_text, shown_text,
+    decode_header_text, decode_part, decode_whole_header_text, decoded_text, decoded_text_of,
+    decoded_text_weight, is_identity, is_known_charset, is_known_encoding, part_name, part_text,
+    shown_header_text, shown_text,
 };
 pub use thread::{clean_message_id, message_ids};
 pub use tnef::message_class;

@@ -10,19 +10,38 @@ use std::ops::Range;
 use mail_parser::decoders::html::html_to_text;
 use mail_parser::{Charset, Encoding, HeaderForm};
 
-use crate::header::{headers, unfold};
+use crate::header::{headers, unfold, unfold_whole};
 use crate::limits::{MAX_PREVIEW_CHARS, PREVIEW_BYTES};
 use crate::part::{Param, Part, PartKind};
 
-/// The text of a raw header value, encoded words decoded (RFC 2047), folds undone.
+/// The text of the start of a raw header value ([`crate::limits::MAX_VALUE_BYTES`]), encoded words decoded (RFC
+/// 2047), folds undone.
 pub fn decode_header_text(raw: &[u8]) -> String {
-    let line = unfold(raw);
-    HeaderForm::Text
-        .parse(&line)
-        .value()
-        .as_text()
-        .unwrap_or_default()
-        .to_owned()
+    decode_line(&unfold(raw))
+}
+
+/// The text of a raw header value whatever its length, as JMAP has it (RFC 8621 4.1.2.2): NUL is dropped, and so
+/// are controls that were encoded.
+pub fn decode_whole_header_text(raw: &[u8]) -> String {
+    let line = unfold_whole(raw);
+    let text = decode_line(&line);
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let plain = String::from_utf8_lossy(&line);
+    let mut stay: Vec<char> = plain
+        .chars()
+        .filter(|c| c.is_control() && *c != '\0')
+        .collect();
+    stay.sort_unstable();
+    stay.dedup();
+    let stays = |c: &char| !c.is_control() || stay.binary_search(c).is_ok();
+    text.chars().filter(stays).collect()
+}
+
+fn decode_line(line: &[u8]) -> String {
+    let parsed = HeaderForm::Text.parse(line);
+    parsed.value().as_text().unwrap_or_default().to_owned()
 }
 
 /// The text of a raw header value as it may be shown beside other text.
@@ -54,6 +73,12 @@ pub fn is_identity<B: AsRef<[u8]>>(part: &Part<B>) -> bool {
 /// Whether a part's transfer encoding is known.
 pub fn is_known_encoding<B: AsRef<[u8]>>(part: &Part<B>) -> bool {
     encoding(part).is_some()
+}
+
+/// Whether a text part's charset is known, or none is named.
+pub fn is_known_charset<B: AsRef<[u8]>>(part: &Part<B>) -> bool {
+    let label = part.param("charset").filter(|label| !label.is_empty());
+    label.is_none_or(|label| Charset::from_label(label).is_some())
 }
 
 /// The name of the file that a part is, decoded (RFC 2231, and RFC 2047 where a program wrote it against

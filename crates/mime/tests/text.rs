@@ -6,10 +6,23 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 
 use tern_mime::{
-    PartKind, base_subject, decode_header_text, decode_part, decoded_text, decoded_text_of,
-    decoded_text_weight, header_fields, header_value, is_reply_or_forward, message_ids, parse,
-    part_text, prepend_headers, remove_headers, shown_header_text,
+    PartKind, base_subject, decode_header_text, decode_part, decode_whole_header_text,
+    decoded_text, decoded_text_of, decoded_text_weight, header_fields, header_value,
+    is_reply_or_forward, message_ids, parse, part_text, prepend_headers, remove_headers,
+    shown_header_text,
 };
+
+#[test]
+fn of_a_whole_value_no_encoded_control_is_told() {
+    // RFC 8621 4.1.2.2.
+    let raw = b" =?UTF-8?Q?a=00b=07c=0Ad=C2=85?=";
+    assert_eq!(decode_whole_header_text(raw), "abcd");
+    // What stands there without being encoded stays, but for NUL.
+    assert_eq!(
+        decode_whole_header_text(b" =?utf-8?q?a=0Ab?= c\td\0"),
+        "ab c\td"
+    );
+}
 
 #[test]
 fn base_subjects() {

@@ -88,9 +88,10 @@ impl Form {
             Self::Raw => {
                 let line = raw.strip_suffix(b"\n").unwrap_or(raw);
                 let line = line.strip_suffix(b"\r").unwrap_or(line);
-                String::from_utf8_lossy(line).into()
+                // RFC 8621 4.1.2.1: a NUL is dropped.
+                String::from_utf8_lossy(line).replace('\0', "").into()
             }
-            Self::Text => nfc(&tern_mime::decode_header_text(&unfolded(raw))).into(),
+            Self::Text => nfc(&tern_mime::decode_whole_header_text(&unfolded(raw))).into(),
             Self::Addresses => {
                 let groups = tern_mime::address_groups(raw);
                 let all = groups.iter().flat_map(|group| &group.addresses);
@@ -252,6 +253,28 @@ mod tests {
         let value = |name: &str| HeaderProperty::parse(name).map(|it| it.value(header));
         assert_eq!(value("header:X:asText"), Some(json!("a\t b")));
         assert_eq!(value("header:Y:asText"), Some(json!("cd")));
+    }
+
+    #[test]
+    fn nuls_and_encoded_controls_are_dropped() {
+        // RFC 8621 4.1.2.1, 4.1.2.2, 4.1.2.3.
+        let header = b"X: a\0b\r\nSubject: =?UTF-8?Q?a=00b=07c=0Ad?=\r\n\
+            From: =?utf-8?q?a=0Ab=00?= <t@example.org>\r\n\r\n";
+        let value = |name: &str| HeaderProperty::parse(name).map(|it| it.value(header));
+        assert_eq!(value("header:X"), Some(json!(" ab")));
+        assert_eq!(value("header:X:asText"), Some(json!("ab")));
+        assert_eq!(value("header:Subject:asText"), Some(json!("abcd")));
+        let from = value("header:From:asAddresses").unwrap_or_default();
+        assert_eq!(from[0]["name"], "ab");
+        assert_eq!(all_fields(header)[0]["value"], " ab");
+    }
+
+    #[test]
+    fn a_long_text_is_told_to_its_end() {
+        let header = format!("Subject: {}\r\n\r\n", "a".repeat(20_000));
+        let subject = HeaderProperty::convenient("subject").map(|it| it.value(header.as_bytes()));
+        let subject = subject.unwrap_or_default();
+        assert_eq!(subject.as_str().map(str::len), Some(20_000));
     }
 
     #[test]

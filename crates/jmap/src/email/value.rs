@@ -13,7 +13,7 @@ pub(crate) fn body_value<B: AsRef<[u8]> + Clone>(
 ) -> Value {
     let part = within(part, octets);
     let text = tern_mime::part_text(&part, octets);
-    let is_unknown = !tern_mime::is_known_encoding(&part);
+    let is_unknown = is_unknown(&part);
     // One that its writer wrote is no damage.
     let was_written =
         || tern_mime::decode_part(&part, octets).is_some_and(|it| has_replacement(&it));
@@ -43,7 +43,7 @@ pub(crate) fn value_of_start<B: AsRef<[u8]> + Clone>(
     }
     let is_html = part.subtype.as_ref().eq_ignore_ascii_case(b"html");
     truncate(&mut text, max, is_html);
-    let is_unknown = !tern_mime::is_known_encoding(&part);
+    let is_unknown = is_unknown(&part);
     let was_written =
         || tern_mime::decode_part(&part, start).is_some_and(|it| has_replacement(&it));
     let is_damaged = has_replacement(text.as_bytes()) && !was_written();
@@ -52,6 +52,11 @@ pub(crate) fn value_of_start<B: AsRef<[u8]> + Clone>(
         ("isEncodingProblem", (is_unknown || is_damaged).into()),
         ("isTruncated", true.into()),
     ]))
+}
+
+/// RFC 8621 4.1.4: whether the transfer encoding or the charset is none that is known.
+fn is_unknown<B: AsRef<[u8]>>(part: &Part<B>) -> bool {
+    !tern_mime::is_known_encoding(part) || !tern_mime::is_known_charset(part)
 }
 
 /// The octets of the longest character, and of what stands for one that is cut.
@@ -124,6 +129,16 @@ mod tests {
         );
         let unknown = value("Content-Transfer-Encoding: x-odd\r\n\r\nabc", None);
         assert_eq!(unknown["isEncodingProblem"], true);
+        let unknown = value("Content-Type: text/plain; charset=nope\r\n\r\nabc", None);
+        assert_eq!(
+            (&unknown["value"], &unknown["isEncodingProblem"]),
+            (&json!("abc"), &json!(true))
+        );
+        let known = value(
+            "Content-Type: text/plain; charset=US-ASCII\r\n\r\nabc",
+            None,
+        );
+        assert_eq!(known["isEncodingProblem"], false);
         let damaged = value(
             "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\na=FFb",
             None,

@@ -184,14 +184,8 @@ impl Parts<'_> {
                     text(kind.as_deref())
                 }
                 PartProperty::Cid => {
-                    let id = part.id.map(|id| id.trim_ascii());
-                    let bare = |id: &'_ [u8]| {
-                        id.strip_prefix(b"<")?
-                            .strip_suffix(b">")
-                            .map(<[u8]>::to_vec)
-                    };
-                    let id = id.map(|id| bare(id).unwrap_or_else(|| id.to_vec()));
-                    text(id.as_deref())
+                    // RFC 8621 4.1.4.
+                    text(part.id.map(tern_mime::bare_content_id))
                 }
                 PartProperty::Language if part.language.is_empty() => Value::Null,
                 PartProperty::Language => part.language.iter().map(|tag| text(Some(tag))).collect(),
