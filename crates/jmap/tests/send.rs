@@ -10,7 +10,7 @@ use house::{BOB, CAROL, House};
 use serde_json::{Value, json};
 use tern_base::EmailAddress;
 use tern_delivery::Outbox;
-use tern_directory::{NewAccount, Target, add_members, create_account, create_group};
+use tern_directory::{NewAccount, Target, add_members, create_account, create_group, set_alias};
 use tern_mailbox::limits::WIDE_LANDINGS;
 use tern_mailbox::{INBOX, Role};
 use tern_session::ids;
@@ -293,6 +293,57 @@ fn every_error_of_a_submission_has_its_name() {
     let odd = json!({"onSuccessUpdateEmail": []});
     assert_eq!(house.error("EmailSubmission/set", odd), "invalidArguments");
     assert_eq!(copies(&house), 0);
+    house.check();
+}
+
+#[test]
+fn what_a_header_has_for_an_address_is_sent_to_as_it_is_or_not_at_all() {
+    // RFC 8621 7, 7.5: nothing is put in the place of what is missing.
+    let mut house = House::new();
+    for (to, odd) in [
+        ("bob", "bob"),
+        ("Bob Smith", "Bob Smith"),
+        ("@b.example", "@b.example"),
+        ("Carol <a b@far.example>", "a b@far.example"),
+    ] {
+        let letter = format!("From: bob@example.org\r\nTo: {to}\r\n\r\nx\r\n");
+        let email = draft(&mut house, &letter);
+        let error = submit(&mut house, &email, &Value::Null).unwrap_err();
+        assert_eq!(error["type"], "invalidRecipients", "{to}: {error}");
+        assert_eq!(error["invalidRecipients"], json!([odd]), "{to}");
+    }
+    // RFC 5321 4.1.2: a local part in quotes.
+    let letter = "From: bob@example.org\r\nTo: \"john doe\"@far.example,\r\n \"eve\"@far.example,\r\n                   Eve <eve@FAR.example>\r\nCc: G: carol@example.org;\r\n\r\nx\r\n";
+    let email = draft(&mut house, letter);
+    let made = submit(&mut house, &email, &Value::Null).unwrap();
+    let to = |email: &str| json!({"email": email, "parameters": null});
+    assert_eq!(
+        made["envelope"]["rcptTo"],
+        json!([
+            to("\"john doe\"@far.example"),
+            to("eve@far.example"),
+            to("carol@example.org")
+        ])
+    );
+    house.check();
+}
+
+#[test]
+fn a_sender_that_the_identity_is_not_gives_way_to_it() {
+    // RFC 8621 7: "the email property from the Identity MUST be used instead".
+    let mut house = House::new();
+    let sales = EmailAddress::parse("sales@example.org").unwrap();
+    set_alias(&*house.engine, &sales, &[Target::Account(BOB)]).unwrap();
+    let letter = "From: sales@example.org\r\nTo: carol@example.org\r\n\r\nx\r\n";
+    let email = draft(&mut house, letter);
+    let all = house.call("Identity/get", json!({"ids": null}));
+    for identity in all["list"].as_array().unwrap() {
+        let new = json!({"identityId": identity["id"], "emailId": email});
+        let set = house.call("EmailSubmission/set", json!({"create": {"s": new}}));
+        let envelope = &set["created"]["s"]["envelope"];
+        assert_eq!(envelope["mailFrom"]["email"], identity["email"], "{set}");
+    }
+    assert_eq!(all["list"].as_array().unwrap().len(), 2);
     house.check();
 }
 

@@ -3,7 +3,8 @@
 use serde_json::Value;
 use tern_base::EmailAddress;
 use tern_delivery::{Envelope, Stop};
-use tern_mime::{Address, ParsedMessage};
+use tern_mime::limits::MAX_HEADER_BYTES;
+use tern_mime::{address_groups, headers};
 
 use crate::error::SetError;
 
@@ -71,20 +72,13 @@ pub(super) struct Senders {
 impl Senders {
     /// Reads From and Sender. A message without a From, or with one that is no address, can't be sent
     /// (RFC 5322 3.6.2).
-    pub(super) fn of(parsed: &ParsedMessage, content: &[u8]) -> Result<Self, SetError> {
+    pub(super) fn of(content: &[u8]) -> Result<Self, SetError> {
         let invalid = |property: &str, why: &str| {
             SetError::new("invalidEmail", why).and("properties", serde_json::json!([property]))
         };
-        let envelope = &parsed.envelope;
-        let from = addresses(envelope.from.as_deref());
-        let from = from.filter(|all| !all.is_empty());
+        let from = addresses(content, "From").filter(|all| !all.is_empty());
         let from = from.ok_or_else(|| invalid("from", "From names nobody, or no address"))?;
-        let has_sender = tern_mime::header_value(content, "Sender").is_some();
-        let sender = match has_sender {
-            true => addresses(envelope.sender.as_deref()),
-            false => Some(Vec::new()),
-        };
-        let sender = sender.filter(|all| all.len() <= 1);
+        let sender = addresses(content, "Sender").filter(|all| all.len() <= 1);
         let sender = sender.ok_or_else(|| invalid("sender", "Sender is not one address"))?;
         // RFC 5322 3.6.2: of several who wrote it, one sends it.
         if from.len() > 1 && sender.is_empty() {
@@ -102,38 +96,44 @@ impl Senders {
     }
 }
 
-/// The addresses of a field; `None` where one of them is none.
-fn addresses(list: Option<&[Address]>) -> Option<Vec<EmailAddress>> {
-    let specs = list.unwrap_or_default().iter();
-    // The start and the end of a group name nobody.
-    let specs = specs.filter(|it| it.host.is_some());
-    let parse = |it: &Address| EmailAddress::parse(&it.addr_spec()?).ok();
-    specs.map(parse).collect()
+/// The addresses of the fields of a name, as Email/get tells them. Of a header of more than
+/// [`MAX_HEADER_BYTES`] the fields that end within them count.
+fn specs(content: &[u8], name: &str) -> Vec<String> {
+    let fields = headers(content).take_while(|field| field.range.end <= MAX_HEADER_BYTES);
+    let groups = fields
+        .filter(|field| field.is(name))
+        .flat_map(|field| address_groups(field.value));
+    let all = groups.flat_map(|group| group.addresses);
+    all.map(|address| address.email).collect()
 }
 
-/// RFC 8621 7.5: the envelope of a message that comes without one.
-pub(super) fn of_message(parsed: &ParsedMessage, senders: &Senders) -> Envelope {
+/// The same as addresses; `None` where one of them is none.
+fn addresses(content: &[u8], name: &str) -> Option<Vec<EmailAddress>> {
+    let parse = |spec: &String| EmailAddress::parse(spec).ok();
+    specs(content, name).iter().map(parse).collect()
+}
+
+/// RFC 8621 7: the envelope of a message that comes without one. What its header has for an address and is
+/// none stays what it is, so that it is refused by name.
+pub(super) fn of_message(content: &[u8], senders: &Senders, identity: &EmailAddress) -> Envelope {
     let plain = |email: String| Stop {
         email,
         parameters: Vec::new(),
     };
-    let envelope = &parsed.envelope;
-    let lists = [&envelope.to, &envelope.cc, &envelope.bcc];
     let mut rcpt_to: Vec<Stop> = Vec::new();
     let mut known = std::collections::HashSet::new();
-    for address in lists.into_iter().flatten().flatten() {
-        let Some(spec) = address.addr_spec().filter(|_| address.host.is_some()) else {
-            continue;
-        };
+    let names = ["To", "Cc", "Bcc"];
+    for spec in names.iter().flat_map(|name| specs(content, name)) {
         let canonical =
             EmailAddress::parse(&spec).map_or_else(|_| spec.clone(), |it| it.canonical());
         if known.insert(canonical) {
             rcpt_to.push(plain(spec));
         }
     }
-    let mail_from = senders.all().next();
+    // One that the identity does not allow gives way to the identity's.
+    let mail_from = senders.all().next().filter(|sender| *sender == identity);
     Envelope {
-        mail_from: plain(mail_from.map(ToString::to_string).unwrap_or_default()),
+        mail_from: plain(mail_from.unwrap_or(identity).to_string()),
         rcpt_to,
     }
 }

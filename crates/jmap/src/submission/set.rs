@@ -210,8 +210,7 @@ fn sendable(
         let why = "it has a NUL, or a CR or LF that ends no line";
         return Err(SetError::new("invalidEmail", why).and("properties", json!(["bodyStructure"])));
     }
-    let parsed = tern_mime::parse(content);
-    let senders = Senders::of(&parsed, content)?;
+    let senders = Senders::of(content)?;
     let misnamed = cx.verbs.outbox.misnamed(account, content);
     match misnamed.map_err(|_| SetError::new("serverFail", "the directory can't be read"))? {
         None => {}
@@ -230,13 +229,7 @@ fn sendable(
         }
     }
     match given {
-        None => {
-            let mut made = envelope::of_message(&parsed, &senders);
-            if made.mail_from.email.is_empty() {
-                made.mail_from.email = identity.email.to_string();
-            }
-            Ok(made)
-        }
+        None => Ok(envelope::of_message(content, &senders, &identity.email)),
         Some(given) => envelope::read(given),
     }
 }
