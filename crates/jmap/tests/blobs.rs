@@ -22,6 +22,7 @@ fn a_blob_is_made_of_texts_and_parts_of_others() {
         "both": {"data": [{"blobId": fox, "data:asText": ""}]},
         "bad": {"data": [{"data:asBase64": "!"}]},
         "empty": {"data": []},
+        "missing": {"type": "text/x"},
     }});
     let made = house.call("Blob/upload", create);
     let kind = |name: &str| {
@@ -31,7 +32,7 @@ fn a_blob_is_made_of_texts_and_parts_of_others() {
             .to_owned()
     };
     assert_eq!(kind("none"), "blobNotFound");
-    for name in ["part", "both", "bad", "empty"] {
+    for name in ["part", "both", "bad", "missing"] {
         assert_eq!(kind(name), "invalidProperties", "{name}");
     }
     assert_eq!(
@@ -41,6 +42,10 @@ fn a_blob_is_made_of_texts_and_parts_of_others() {
         ),
         (&json!("text/x"), &json!(13))
     );
+    // RFC 9404 4.1.
+    let empty = &made["created"]["empty"];
+    assert_eq!(empty["size"], 0, "{made}");
+    assert_eq!(house.download(empty["id"].as_str().unwrap()).unwrap(), b"");
     for name in ["b1", "b2"] {
         let id = made["created"][name]["id"].as_str().unwrap();
         assert_eq!(house.download(id).unwrap(), b"How now brown");
@@ -53,7 +58,7 @@ fn what_is_uploaded_in_a_request_counts_as_uploads_do() {
     house.uploads = Uploads(AtomicU32::new(1));
     let text = |text: &str| json!({"data": [{"data:asText": text}]});
     // What can't be uploaded counts as nothing.
-    let create = json!({"create": {"a": {"data": []}, "b": text("x"), "c": text("y")}});
+    let create = json!({"create": {"a": {"data": [{}]}, "b": text("x"), "c": text("y")}});
     let made = house.call("Blob/upload", create);
     assert_eq!(made["notCreated"]["a"]["type"], "invalidProperties");
     assert!(made["created"]["b"].is_object(), "{made}");

@@ -70,9 +70,9 @@ pub(crate) fn run(cx: &mut Context<'_>, args: Value) -> Result<Value, MethodErro
 
 fn upload(cx: &mut Context<'_>, scope: &Scope, object: Value) -> Result<(String, Value), SetError> {
     let object = read_object(&object)?;
-    if object.data.is_empty() || object.data.len() > limits::MAX_DATA_SOURCES {
-        let why = "too many parts, or none";
-        return Err(SetError::invalid_properties(&["data"], why));
+    // RFC 9404 4.1: of no parts an empty blob is made.
+    if object.data.len() > limits::MAX_DATA_SOURCES {
+        return Err(SetError::invalid_properties(&["data"], "too many parts"));
     }
     let mut octets = Vec::new();
     for source in object.data {
