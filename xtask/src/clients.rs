@@ -1,6 +1,6 @@
 //! The independent mail clients that the interop tests drive: Debian's mbsync, interimap, swaks,
 //! neomutt, curl, tmux, rsyslog, Chromium with its driver, oathtool, zbarimg and Mail::IMAPClient for
-//! Perl; in the build cache PyPI's imapclient, jmapc, http-ece and py-vapid, npm's jmap-jam with
+//! Perl; in the build cache PyPI's imapclient, jmapc, jmaplib, http-ece and py-vapid, npm's jmap-jam with
 //! eventsource, npm's jmap-client-ts, an agent of Rust's jmap-client, and Rust's meli. Never touches the
 //! user's own packages.
 
@@ -43,9 +43,10 @@ const PERL_MODULES: [(&str, &str); 3] = [
 ];
 
 /// From PyPI.
-const PYTHON: [&str; 4] = [
+const PYTHON: [&str; 5] = [
     "imapclient==4.1.0",
     "jmapc==0.4.0",
+    "jmaplib==3.0.1",
     "http-ece==1.2.1",
     "py-vapid==1.9.4",
 ];
@@ -220,6 +221,6 @@ fn install_beside(home: &Path, python: &Path) -> Outcome {
 fn works(python: &Path) -> bool {
     python.is_file()
         && succeeds(
-            Command::new(python).args(["-c", "import imapclient, jmapc, http_ece, py_vapid"]),
+            Command::new(python).args(["-c", "import imapclient, jmapc, jmap, http_ece, py_vapid"]),
         )
 }

@@ -1,4 +1,4 @@
-//! Foreign JMAP clients: PyPI's jmapc, npm's jmap-jam and jmap-client-ts, Rust's jmap-client.
+//! Foreign JMAP clients: PyPI's jmapc and jmaplib, npm's jmap-jam and jmap-client-ts, Rust's jmap-client.
 //!
 //! Each agent has the same calls, made by its library's own means: `session`, `mailboxes`, `state`,
 //! `emails`, `changes`, `create`, `keyword`, `destroy`, `search`, `find`, `identities`, `submit`, `undo`,
@@ -18,6 +18,8 @@ use crate::{Agent, House, client_script};
 pub enum JmapClient {
     /// Python, with the account's password.
     Jmapc,
+    /// The same, by another library.
+    Jmaplib,
     /// JavaScript, with an application password as a bearer token.
     JmapJam,
     /// The same.
@@ -52,10 +54,13 @@ impl House {
         let certificate = self.tern.certificate();
         let mut command = match client {
             JmapClient::Jmapc => {
-                let mut command = Command::new(program_of("TERN_TEST_PYTHON"));
-                command.arg(client_script("jmapc_agent.py")).arg(host);
-                command.args([address(name), password(name)]);
+                let mut command = python("jmapc_agent.py", &host, name);
                 command.env("REQUESTS_CA_BUNDLE", certificate);
+                command
+            }
+            JmapClient::Jmaplib => {
+                let mut command = python("jmaplib_agent.py", &host, name);
+                command.env("SSL_CERT_FILE", certificate);
                 command
             }
             JmapClient::JmapJam => self.node("jmap_jam_agent.mjs", &host, name),
@@ -92,6 +97,13 @@ impl House {
         let token = made.get("token").and_then(Value::as_str);
         token.unwrap_or_else(|| panic!("{made}")).to_owned()
     }
+}
+
+fn python(script: &str, host: &str, name: &str) -> Command {
+    let mut command = Command::new(program_of("TERN_TEST_PYTHON"));
+    command.arg(client_script(script)).arg(host);
+    command.args([address(name), password(name)]);
+    command
 }
 
 /// The mailbox of a role, as a client shows it.

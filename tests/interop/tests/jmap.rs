@@ -17,6 +17,11 @@ fn jmapc_reads_writes_and_is_told_of_a_recall() {
 }
 
 #[test]
+fn jmaplib_reads_writes_and_is_told_of_a_recall() {
+    lives(JmapClient::Jmaplib);
+}
+
+#[test]
 fn jmap_jam_reads_writes_and_is_told_of_a_recall() {
     lives(JmapClient::JmapJam);
 }

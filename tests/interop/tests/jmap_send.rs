@@ -17,6 +17,11 @@ fn jmapc_searches_sends_and_calls_off() {
 }
 
 #[test]
+fn jmaplib_searches_sends_and_calls_off() {
+    works(JmapClient::Jmaplib);
+}
+
+#[test]
 fn jmap_jam_searches_sends_and_calls_off() {
     works(JmapClient::JmapJam);
 }
@@ -34,6 +39,11 @@ fn jmap_client_searches_sends_and_calls_off() {
 #[test]
 fn jmapc_hears_of_a_recall_by_event_source() {
     hears(JmapClient::Jmapc, "");
+}
+
+#[test]
+fn jmaplib_hears_of_a_recall_by_event_source() {
+    hears(JmapClient::Jmaplib, "");
 }
 
 #[test]
