@@ -325,15 +325,13 @@ fn context(
         &limits.uncounted_networks,
         &config.server.data_dir,
     )?;
-    let threads = Threads::new(config.server.blocking_threads.into());
     let shared = Arc::new(Shared {
         tls: tls::server_config(Arc::clone(certificates), &[])?,
         hub: Arc::clone(hub),
         logins: Arc::new(logins),
         handshake_timeout: Duration::from_secs(limits.handshake_timeout_secs),
         write_timeout: Duration::from_secs(limits.write_timeout_secs),
-        turns: Turns::new(Arc::clone(&threads)),
-        threads,
+        turns: Turns::new(Threads::new(config.server.blocking_threads.into())),
         pushes: Arc::new(Semaphore::new(config.server.worker_threads.max(1).into())),
     });
     let memory = Memory::new(Budget {

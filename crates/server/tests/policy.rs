@@ -154,7 +154,10 @@ fn what_a_policy_forbids_operators_they_cannot_do_and_an_explanation_does_not_te
         let refused = house.tern(command);
         assert_eq!(refused.status.code(), Some(1), "{command:?}");
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-        assert!(said.contains(".manage is not permitted by house."), "{said}");
+        assert!(
+            said.contains(".manage is not permitted by house."),
+            "{said}"
+        );
     }
     // What only lists asks nobody.
     house.done(&["account", "list"]);

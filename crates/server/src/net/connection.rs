@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout};
 
 use super::holder::Holder;
 use super::stream::Stream;
-use super::turns::{Place, Threads, Turn, Turns};
+use super::turns::{Place, Turn, Turns};
 use crate::clock::{self, OsEntropy};
 use crate::hub::{Hub, Registration, Signal};
 use crate::login::Logins;
@@ -64,9 +64,7 @@ pub(crate) struct Shared {
     pub(crate) logins: Arc<Logins>,
     pub(crate) handshake_timeout: Duration,
     pub(crate) write_timeout: Duration,
-    /// Threads for the blocking work of every protocol.
-    pub(crate) threads: Arc<Threads>,
-    /// Turns of mail sessions, and of the pages, at them.
+    /// Turns of mail sessions, and of the pages, at the threads for the blocking work of every protocol.
     pub(crate) turns: Arc<Turns>,
     /// Turns of sessions that tell their clients of a change nobody asked about: when thousands are
     /// woken at once, as by a recall, commands of others do not wait behind all of them.

@@ -83,6 +83,10 @@ impl Turns {
         })
     }
 
+    pub(crate) const fn threads(&self) -> &Arc<Threads> {
+        &self.threads
+    }
+
     /// Where a holder takes turns.
     pub(crate) fn place(self: &Arc<Self>, holder: Holder) -> Place {
         let mut places = self.lock();

@@ -148,7 +148,7 @@ impl Jmap {
             }),
             subscriptions: Subscriptions::new(Arc::clone(&parts.engine)),
             web_push,
-            pool: Pool::new(&shared.threads),
+            pool: Pool::new(shared.turns.threads()),
             shared,
             memory,
             logins: login::Remembered::new(),
