@@ -20,10 +20,21 @@ use crate::place::{Position, targets_of};
 use crate::plan::plan;
 use crate::report::Notice;
 use crate::request::{Way, is_request_address, request_of};
-use crate::{Accepted, Delivery, DeliveryError, Incoming, IncomingRecipient, Refusal, limits};
+use crate::{
+    Accepted, Delivery, DeliveryError, Incoming, IncomingRecipient, Refusal, TakenOver, limits,
+};
 
 /// How often a commit whose answer was lost is looked into.
 const UNKNOWN_ATTEMPTS: usize = 3;
+
+/// When a fan-out is run that takes more than one transaction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FanOut {
+    /// Before it is answered.
+    Now,
+    /// By whoever asks for it.
+    Later,
+}
 
 /// A message on its way to its destinations.
 pub(crate) struct Acceptance {
@@ -141,22 +152,49 @@ impl Delivery {
         now: Timestamp,
         entropy: &mut dyn Entropy,
     ) -> Result<Accepted, DeliveryError> {
+        Ok(self.bring_in(incoming, FanOut::Now, now, entropy)?.accepted)
+    }
+
+    /// Takes a message over in the same way, but leaves a fan-out that takes more than one transaction to
+    /// [`Delivery::fan_out`]: whoever sent the message need not wait for it (RFC 5321 6.1, RFC 1047).
+    pub fn take_over(
+        &self,
+        incoming: Incoming,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Result<TakenOver, DeliveryError> {
+        self.bring_in(incoming, FanOut::Later, now, entropy)
+    }
+
+    fn bring_in(
+        &self,
+        incoming: Incoming,
+        fan_out: FanOut,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Result<TakenOver, DeliveryError> {
         let acceptance = self.plan_acceptance(incoming, now)?;
-        let accepted = self.accept_planned(&acceptance, now, entropy)?;
+        let taken = self.accept_planned(&acceptance, fan_out, now, entropy)?;
         if let Some(request) = &acceptance.request {
             self.mailboxes.wake(request.account);
         }
-        Ok(accepted)
+        Ok(taken)
     }
 
     fn accept_planned(
         &self,
         acceptance: &Acceptance,
+        fan_out: FanOut,
         now: Timestamp,
         entropy: &mut dyn Entropy,
-    ) -> Result<Accepted, DeliveryError> {
+    ) -> Result<TakenOver, DeliveryError> {
+        let whole = |accepted| TakenOver {
+            accepted,
+            is_whole: true,
+        };
         if let (Some(request), []) = (&acceptance.request, &acceptance.entries[..]) {
-            return self.accept_request(&acceptance.facts, acceptance.message_id(), request);
+            let (facts, message_id) = (&acceptance.facts, acceptance.message_id());
+            return self.accept_request(facts, message_id, request).map(whole);
         }
         let goes = |entry: &Entry| matches!(entry.goal, Goal::Local(..) | Goal::Outside(_));
         if !acceptance.entries.iter().any(goes) {
@@ -168,10 +206,20 @@ impl Delivery {
                 Err(DeliveryError::Store(StoreError::TooLarge {
                     what: Bound::Batch, ..
                 })) => {}
-                done => return done,
+                done => return done.map(whole),
             }
         }
-        self.accept_as_job(acceptance, now, entropy)
+        let begun = self.begin_job(acceptance)?;
+        match fan_out {
+            FanOut::Later => Ok(TakenOver {
+                accepted: begun,
+                is_whole: false,
+            }),
+            FanOut::Now => {
+                let prepared = Some(&acceptance.prepared);
+                Ok(whole(self.run_begun(begun, prepared, now, entropy)))
+            }
+        }
     }
 
     fn plan_acceptance(

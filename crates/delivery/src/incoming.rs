@@ -78,6 +78,15 @@ pub struct Accepted {
     pub cut_off: Option<DeliveryError>,
 }
 
+/// A message that was taken over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenOver {
+    /// What became of it, or will.
+    pub accepted: Accepted,
+    /// Whether each copy is where it goes; what is not, [`crate::Delivery::fan_out`] brings there.
+    pub is_whole: bool,
+}
+
 /// What came of going on with fan-outs that were cut off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resumed {

@@ -48,37 +48,45 @@ enum Step {
 }
 
 impl Delivery {
-    /// Accepts a message by way of a job, and runs it.
-    pub(crate) fn accept_as_job(
-        &self,
-        acceptance: &Acceptance,
-        now: Timestamp,
-        entropy: &mut dyn Entropy,
-    ) -> Result<Accepted, DeliveryError> {
-        let origin = acceptance.facts.origin;
+    /// Accepts a message by way of a job: what it comes to, once that is run.
+    pub(crate) fn begin_job(&self, acceptance: &Acceptance) -> Result<Accepted, DeliveryError> {
         let job = self.write_plan(acceptance)?;
         self.begin(acceptance, &job)?;
-        // Accepted. Whatever happens now, the rest is done here or by `resume`.
+        // Accepted. Whatever happens now, the rest is done by whoever runs it, or by `resume`.
         let count = |wanted: fn(&Goal) -> bool| {
             let entries = acceptance.entries.iter();
             entries.filter(|entry| wanted(&entry.goal)).count()
         };
-        let planned = Accepted {
-            origin,
+        Ok(Accepted {
+            origin: acceptance.facts.origin,
             message_id: acceptance.message_id(),
             local: count(|goal| matches!(goal, Goal::Local(..))),
             outside: count(|goal| matches!(goal, Goal::Outside(_))),
             late: Vec::new(),
             cut_off: None,
-        };
-        match self.run(origin, Some(&acceptance.prepared), now, entropy) {
-            Ok(Some(done)) => Ok(done),
+        })
+    }
+
+    /// Runs the fan-out of a message that was taken over: what became of it.
+    pub fn fan_out(&self, begun: Accepted, now: Timestamp, entropy: &mut dyn Entropy) -> Accepted {
+        self.run_begun(begun, None, now, entropy)
+    }
+
+    pub(crate) fn run_begun(
+        &self,
+        begun: Accepted,
+        prepared: Option<&Prepared>,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Accepted {
+        match self.run(begun.origin, prepared, now, entropy) {
+            Ok(Some(done)) => done,
             // Another runner finished it, and tells of its seals.
-            Ok(None) => Ok(planned),
-            Err(error) => Ok(Accepted {
+            Ok(None) => begun,
+            Err(error) => Accepted {
                 cut_off: Some(error),
-                ..planned
-            }),
+                ..begun
+            },
         }
     }
 

@@ -51,7 +51,7 @@ pub use body::BodyType;
 pub use check::Checked;
 pub use error::{DeliveryError, Refusal};
 pub use heard::Reports;
-pub use incoming::{Accepted, Incoming, IncomingRecipient, Resumed, Submitter};
+pub use incoming::{Accepted, Incoming, IncomingRecipient, Resumed, Submitter, TakenOver};
 pub use outbox::{
     Delivered, Dispatched, Envelope, NewMdn, NewSending, Outbox, OutboxChanges, RecipientStatus,
     Sending, Stage, Stop, SubmitError,

@@ -114,6 +114,38 @@ fn images(house: &mut House, incoming: &Incoming) -> Vec<MemEngine> {
 }
 
 #[test]
+fn whoever_sends_to_very_many_is_answered_before_the_copies_are_there() {
+    let (mut house, accounts) = crowd();
+    let incoming = letter(&mut house);
+    let origin = incoming.origin;
+    let (now, bob) = (house.now, house.account("bob"));
+    let taken = house
+        .delivery
+        .take_over(incoming, now, &mut house.entropy)
+        .unwrap();
+    assert!(!taken.is_whole);
+    let planned = (taken.accepted.local, taken.accepted.outside);
+    assert_eq!(planned, (MEMBERS + 1, OUTSIDE));
+    assert!(house.inbox(bob).is_empty(), "nothing is anywhere yet");
+    // A stop here leaves it to the next start.
+    let mut later = House::over(house.engine.fork(), now);
+    let resumed = later.delivery.resume(now, &mut later.entropy).unwrap();
+    assert_eq!(resumed.finished.len(), 1);
+    all_there(&later, &accounts, origin);
+    let done = house
+        .delivery
+        .fan_out(taken.accepted, now, &mut house.entropy);
+    assert_eq!((done.cut_off, done.local), (None, MEMBERS));
+    all_there(&house, &accounts, origin);
+    // What fits one transaction is there at once.
+    let mut small = house.incoming("alice@tern.test", &["carol@tern.test"], Some("alice"));
+    small.content = b"Subject: x\r\n\r\nx\r\n".to_vec();
+    let taken = house.delivery.take_over(small, now, &mut house.entropy);
+    assert!(taken.unwrap().is_whole);
+    assert_eq!(house.inbox(house.account("carol")).len(), 1);
+}
+
+#[test]
 fn cut_off_at_every_commit() {
     let (mut house, accounts) = crowd();
     let incoming = letter(&mut house);

@@ -352,6 +352,7 @@ fn context(
             memory: Arc::clone(&memory),
             departures: departures.clone(),
             recipients: recipients.clone(),
+            fan_outs: SmtpDoor::fan_outs(),
         },
         imap: ImapDoor {
             settings: Arc::new(config.imap.clone()),

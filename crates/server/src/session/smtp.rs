@@ -11,12 +11,13 @@ use tern_mailbox::{Client, Connection, Mailboxes, Sighting};
 use tern_queue::DsnReturn;
 use tern_session::{Authenticated, ContentMemory, Peer, Protocol as _, SessionEvent, Step};
 use tern_smtp::{
-    AcceptError, Accepted, Arrival, Event, ForeignFrom, Notify, Recipient, RecipientVerdict, Ret, Role, Sender,
-    Session, Settings, Verbs,
+    AcceptError, Accepted, Arrival, Event, ForeignFrom, Notify, Recipient, RecipientVerdict, Ret,
+    Role, Sender, Session, Settings, Verbs,
 };
 use tern_store::StoreError;
+use tokio::sync::Semaphore;
 
-use crate::clock;
+use crate::clock::{self, OsEntropy};
 use crate::memory::{Memory, PeerMemory};
 use crate::net::{Served, Service};
 use crate::outbox::{Departures, Recipients};
@@ -34,9 +35,19 @@ pub(crate) struct SmtpDoor {
     pub(crate) departures: Departures,
     /// To how many recipients an account may write.
     pub(crate) recipients: Recipients,
+    /// How many large fan-outs are run at once: each holds its content.
+    pub(crate) fan_outs: Arc<Semaphore>,
 }
 
+/// Most of those.
+const FAN_OUTS: usize = 2;
+
 impl SmtpDoor {
+    /// The turns of large fan-outs.
+    pub(crate) fn fan_outs() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(FAN_OUTS))
+    }
+
     pub(crate) fn session(
         &self,
         role: Role,
@@ -51,6 +62,7 @@ impl SmtpDoor {
             departures: self.departures.clone(),
             recipients: self.recipients.clone(),
             foreign_from: self.settings.foreign_from,
+            fan_outs: Arc::clone(&self.fan_outs),
             id,
         };
         let session = Session::new(Arc::clone(&self.settings), role, peer, now);
@@ -66,6 +78,7 @@ pub(crate) struct SmtpService {
     departures: Departures,
     recipients: Recipients,
     foreign_from: ForeignFrom,
+    fan_outs: Arc<Semaphore>,
     id: u64,
 }
 
@@ -86,6 +99,25 @@ impl SmtpService {
 }
 
 impl SmtpService {
+    /// Brings the copies of a large fan-out where they go, while the client has its answer.
+    fn fan_out(&self, begun: tern_delivery::Accepted) {
+        let (delivery, departures) = (Arc::clone(&self.delivery), self.departures.clone());
+        let turn = Arc::clone(&self.fan_outs);
+        tokio::spawn(async move {
+            // Nobody closes it. A stop leaves the rest to the next start.
+            let Ok(_turn) = turn.acquire_owned().await else {
+                return;
+            };
+            let run = move || {
+                let done = delivery.fan_out(begun, clock::now(), &mut OsEntropy);
+                departures.follow(&done);
+            };
+            if let Err(error) = tokio::task::spawn_blocking(run).await {
+                tracing::error!(%error, "a large delivery broke off, and goes on in a minute");
+            }
+        });
+    }
+
     /// Refuses what an account submits in somebody else's name.
     fn check_name(&self, arrival: &Arrival) -> Result<(), AcceptError> {
         let Some(who) = &arrival.authenticated else {
@@ -190,8 +222,9 @@ impl Verbs for SmtpService {
         entropy: &mut dyn Entropy,
     ) -> Result<Accepted, AcceptError> {
         self.check_name(&arrival)?;
-        let accepted = self.delivery.accept(incoming(arrival), now, entropy);
-        let accepted = accepted.map_err(|error| refusal(&error))?;
+        let taken = self.delivery.take_over(incoming(arrival), now, entropy);
+        let taken = taken.map_err(|error| refusal(&error))?;
+        let accepted = taken.accepted;
         tracing::debug!(
             origin = %accepted.origin,
             message_id = %accepted.message_id,
@@ -199,10 +232,12 @@ impl Verbs for SmtpService {
             outside = accepted.outside,
             "message delivered"
         );
-        self.departures.follow(&accepted);
-        Ok(Accepted {
-            queue_id: accepted.origin.to_string(),
-        })
+        let queue_id = accepted.origin.to_string();
+        match taken.is_whole {
+            true => self.departures.follow(&accepted),
+            false => self.fan_out(accepted),
+        }
+        Ok(Accepted { queue_id })
     }
 }
 
