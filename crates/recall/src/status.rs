@@ -1,6 +1,8 @@
 //! How a recall stands, copy by copy: for the command line and its JSON. What the sender may see is
 //! in [`crate::SenderStatus`].
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 use tern_base::{AccountId, OriginId, Timestamp};
 use tern_store::{Engine, Range, StoreError, limits as store_limits};
@@ -163,19 +165,23 @@ impl Recalls {
             }
         })?;
         let noticed = self.noticed(id)?;
+        let led_to = led_to(&targets);
+        let mut sent_on = None;
         let mut lines = Vec::with_capacity(rows.len());
         for (subject, outcome) in rows {
             lines.push(match subject {
                 Subject::Copy(account, message) => StatusLine {
                     seen: Some(self.seen(account, message)?),
                     noticed: noticed.get(&account).copied(),
-                    ..self.copy_line(account, outcome, &targets)?
+                    ..self.copy_line(account, outcome, led_to.get(&account).copied())?
                 },
                 Subject::Target(n) => {
                     let target = targets.get(n as usize).ok_or(StoreError::Damaged)?;
                     self.target_line(target, outcome)?
                 }
-                Subject::Onward(origin, n) => self.onward_line((origin, n), outcome)?,
+                Subject::Onward(origin, n) => {
+                    self.onward_line((origin, n), outcome, &mut sent_on)?
+                }
             });
         }
         let more = count - lines.len() as u64;
@@ -201,10 +207,8 @@ impl Recalls {
         &self,
         account: AccountId,
         outcome: CopyOutcome,
-        targets: &[Target],
+        target: Option<&Target>,
     ) -> Result<StatusLine, RecallError> {
-        let to = Destination::Account(account);
-        let target = targets.iter().find(|target| target.destination == to);
         let mut mailboxes = Vec::with_capacity(outcome.mailboxes.len());
         if !outcome.mailboxes.is_empty() {
             let folders = self.mailboxes().folders(account).unwrap_or_default();
@@ -245,13 +249,31 @@ impl Recalls {
         })
     }
 
+    /// The line of what another submission sent outside. Those of one stand together: it is read once.
     fn onward_line(
         &self,
         (origin, n): (OriginId, u32),
         outcome: CopyOutcome,
+        last: &mut Option<(SentOn, Vec<Target>)>,
     ) -> Result<StatusLine, RecallError> {
-        let targets = submission::targets(&*self.engine, origin)?;
+        let known = last.take().filter(|(sent, _)| sent.submission == origin);
+        let (sent_on, targets) = match known {
+            Some(known) => known,
+            None => (
+                self.sent_on_by(origin)?,
+                submission::targets(&*self.engine, origin)?,
+            ),
+        };
         let target = targets.get(n as usize).ok_or(StoreError::Damaged)?;
+        let line = StatusLine {
+            sent_on: Some(sent_on.clone()),
+            ..self.target_line(target, outcome)?
+        };
+        *last = Some((sent_on, targets));
+        Ok(line)
+    }
+
+    fn sent_on_by(&self, origin: OriginId) -> Result<SentOn, RecallError> {
         let sent = submission::submission(&*self.engine, origin)?;
         let sent = sent.ok_or(StoreError::Damaged)?;
         let by = match (sent.submitter(), &sent.mail_from) {
@@ -259,12 +281,9 @@ impl Recalls {
             (None, Some(from)) => from.to_string(),
             (None, None) => String::new(),
         };
-        Ok(StatusLine {
-            sent_on: Some(SentOn {
-                submission: origin,
-                by,
-            }),
-            ..self.target_line(target, outcome)?
+        Ok(SentOn {
+            submission: origin,
+            by,
         })
     }
 
@@ -316,6 +335,17 @@ impl Status {
         }
         value
     }
+}
+
+/// The first of these targets that each account is.
+fn led_to(targets: &[Target]) -> HashMap<AccountId, &Target> {
+    let mut led = HashMap::new();
+    for target in targets {
+        if let Destination::Account(account) = target.destination {
+            led.entry(account).or_insert(target);
+        }
+    }
+    led
 }
 
 /// What the JSON of a recall says before it comes to copies.

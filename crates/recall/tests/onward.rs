@@ -3,6 +3,9 @@
 
 mod house;
 
+use std::sync::Arc;
+
+use house::counting::Counting;
 use house::{ALICE, BOB, CAROL, DAVE, House};
 use tern_mailbox::{Carriage, INBOX};
 use tern_queue::{LeaseId, QueueId, Reply};
@@ -270,4 +273,34 @@ fn undone_it_says_nothing_of_what_is_sent_on_later() {
             .is_some()
     );
     house.check();
+}
+
+/// What sent them on is read once for all of them, not for each.
+#[test]
+fn what_was_sent_on_to_many_is_told_by_a_few_rows() {
+    let asked = |count: usize| {
+        let mut house = House::new();
+        let sent = house.submit(ALICE, &[BOB], &[], 1);
+        let out: Vec<String> = (0..count).map(|n| format!("x{n}@far.example")).collect();
+        let out: Vec<&str> = out.iter().map(String::as_str).collect();
+        let fwd = forward(1, &house.letter(1));
+        house.submit_content(BOB, &[], &out, &fwd);
+        let id = house.recall(ALICE, &sent).id();
+        let engine = Arc::new(Counting::new(house.engine.clone()));
+        let recalls = house.recalls_over(Arc::<Counting>::clone(&engine)).0;
+        engine.forget();
+        let status = recalls.status(id, 1_000).unwrap();
+        assert_eq!(
+            status
+                .lines
+                .iter()
+                .filter(|line| line.sent_on.is_some())
+                .count(),
+            count
+        );
+        engine.asked()
+    };
+    let (few, many) = (asked(10), asked(50));
+    // Each has its row in the queue.
+    assert!(many - few <= 2 * 40, "{few} {many}");
 }
