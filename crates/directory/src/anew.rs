@@ -10,14 +10,15 @@
 //! before anybody is served. Refuses to do anything for what is known by random names.
 
 use tern_base::AccountId;
-use tern_store::{Engine, ReadExt as _, StoreError, Verdict, transact};
+use tern_store::{Engine, ReadExt as _, StoreError, Transaction, Verdict, transact};
 
+use crate::tables::Counters;
 use crate::{identity, limits, principal, tables};
 
 /// Has the directory begin anew.
 pub fn begin_anew(engine: &dyn Engine) -> Result<(), StoreError> {
     transact(engine, |txn| {
-        tables::skip_ids(txn)?;
+        skip_ids(txn)?;
         principal::rows::skip_numbers(txn)?;
         Ok::<_, StoreError>(Verdict::Commit(()))
     })?;
@@ -29,6 +30,18 @@ pub fn begin_anew(engine: &dyn Engine) -> Result<(), StoreError> {
             Ok::<_, StoreError>(Verdict::Commit(()))
         })
     })
+}
+
+/// Goes on far behind every id that may have been given.
+fn skip_ids(txn: &mut Transaction<'_>) -> Result<(), StoreError> {
+    let counters = Counters::get(txn)?;
+    let counters = Counters {
+        account: counters.account.saturating_add(limits::SKIPPED_IDS),
+        group: counters.group.saturating_add(limits::SKIPPED_IDS),
+        ..counters
+    };
+    counters.put(txn);
+    Ok(())
 }
 
 /// A number of a change far behind those that were told.

@@ -40,7 +40,6 @@ use crate::domain::{DomainInfo, DomainSettings};
 use crate::error::{DirectoryError, Limit};
 use crate::grant::{Grant, GrantScope, Role};
 use crate::group::{Group, GroupId};
-use crate::limits;
 use crate::redirect;
 use crate::target::Target;
 
@@ -669,7 +668,7 @@ impl Counters {
         Ok(Self::decode(row.as_deref())?)
     }
 
-    fn put(self, txn: &mut Transaction<'_>) {
+    pub(crate) fn put(self, txn: &mut Transaction<'_>) {
         let value = Writer::versioned(COUNTERS_VERSION)
             .number(self.account.into())
             .number(self.group.into())
@@ -704,18 +703,6 @@ pub(crate) fn next_id(txn: &mut Transaction<'_>, counter: Counter) -> Result<u32
     *next = id.checked_add(1).ok_or(StoreError::Exhausted)?;
     counters.put(txn);
     Ok(id)
-}
-
-/// Goes on far behind every id that may have been given.
-pub(crate) fn skip_ids(txn: &mut Transaction<'_>) -> Result<(), StoreError> {
-    let counters = Counters::get(txn)?;
-    let counters = Counters {
-        account: counters.account.saturating_add(limits::SKIPPED_IDS),
-        group: counters.group.saturating_add(limits::SKIPPED_IDS),
-        ..counters
-    };
-    counters.put(txn);
-    Ok(())
 }
 
 /// Gives an address its meaning: the domain must be ours and the address free.
