@@ -17,6 +17,9 @@ pub enum Misnamed {
     /// The header may be read in more than one way.
     #[error("the header has a NUL, or a CR or LF that ends no line")]
     Lines,
+    /// It names nobody, so that nobody is taken for its author.
+    #[error("a message has one From field, and this one has none, nor a Sender")]
+    Nobody,
     /// RFC 5322 3.6: there is one.
     #[error("a message has one From field, and this one has {0}")]
     From(usize),
@@ -62,6 +65,9 @@ fn named(content: &[u8]) -> Result<Vec<EmailAddress>, Misnamed> {
     }
     let fields = |name| headers(header).filter(move |field: &HeaderField<'_>| field.is(name));
     let (from, sender): (Vec<_>, Vec<_>) = (fields("From").collect(), fields("Sender").collect());
+    if from.is_empty() && sender.is_empty() {
+        return Err(Misnamed::Nobody);
+    }
     let [from] = &from[..] else {
         return Err(Misnamed::From(from.len()));
     };
@@ -183,14 +189,15 @@ mod tests {
 
     #[test]
     fn what_may_be_read_in_two_ways_is_not_read() {
-        use Misnamed::{From, Lines, Sender, Unread};
+        use Misnamed::{From, Lines, Nobody, Sender, Unread};
         let far = format!(
             "From: a@x.test\r\n{}From: b@x.test",
             "X-a: b\r\n".repeat(200_000)
         );
         let long = format!("From: {}b@x.test", "a@x.test,\r\n ".repeat(2_000));
         for (fields, wrong) in [
-            ("To: a@x.test", From(0)),
+            ("To: a@x.test", Nobody),
+            ("Sender: a@x.test", From(0)),
             ("From: a@x.test\r\nFROM: b@x.test", From(2)),
             (&*far, From(2)),
             (&*long, Unread("From")),

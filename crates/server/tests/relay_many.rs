@@ -113,8 +113,12 @@ fn an_account_submits_in_no_other_name_unless_that_is_allowed() {
             let (_, (said, text)) = sent.expect("an answer");
             assert_eq!(said, code, "{text}");
         }
-        let own = alice.send(&address("alice"), &[&address("bob")], message("z").as_bytes());
-        assert_eq!(own.expect("an answer").1.0, 250);
+        // Without a name it is nobody else's.
+        let nameless = message("n").replacen("From:", "X-From:", 1);
+        for letter in [message("z"), nameless] {
+            let own = alice.send(&address("alice"), &[&address("bob")], letter.as_bytes());
+            assert_eq!(own.expect("an answer").1.0, 250);
+        }
     }
 }
 

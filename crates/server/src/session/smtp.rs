@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tern_base::{AccountId, EmailAddress, Entropy, Fault, Timestamp};
 use tern_delivery::{
-    Delivery, DeliveryError, Incoming, IncomingRecipient, RecipientCheck, Refusal, Submitter,
+    Delivery, DeliveryError, Incoming, IncomingRecipient, Misnamed, RecipientCheck, Refusal,
+    Submitter,
 };
 use tern_directory::Scope;
 use tern_mailbox::{Client, Connection, Mailboxes, Sighting};
@@ -128,8 +129,9 @@ impl SmtpService {
         }
         let misnamed = self.delivery.misnamed(who.account, &arrival.content);
         match misnamed.map_err(|error| refusal(&error))? {
+            // Programs that write no header are known, and impersonate nobody.
+            None | Some(Misnamed::Nobody) => Ok(()),
             Some(misnamed) => Err(AcceptError::Policy(misnamed.to_string())),
-            None => Ok(()),
         }
     }
 }
