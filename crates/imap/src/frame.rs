@@ -25,13 +25,32 @@ pub enum Frame {
     Reserve(u64),
     /// A command was refused and is out of the input; go on after answering.
     Refused {
-        /// The tag of the refused command, where it has one.
-        tag: Option<Tag>,
+        /// Of which command.
+        head: Head,
         /// Why.
         refusal: Refusal,
     },
     /// The input can't be followed any further: answer `BYE` and close.
     Broken(Refusal),
+}
+
+/// What the answer to a command needs that is refused unread.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// Its tag, where it has one.
+    pub tag: Option<Tag>,
+    /// Whether it asks for its result to be saved ([`saves_result`]).
+    pub saves_result: bool,
+}
+
+impl Head {
+    /// Of the command that starts `frame`.
+    fn of(frame: &[u8]) -> Self {
+        Self {
+            tag: Tag::of_line(frame),
+            saves_result: saves_result(frame),
+        }
+    }
 }
 
 /// Why the framer refuses a command.
@@ -68,11 +87,11 @@ enum State {
     /// Throwing away a refused literal.
     DiscardLiteral {
         left: u64,
-        tag: Option<Tag>,
+        head: Head,
         refusal: Refusal,
     },
     /// Throwing away the line after a refused literal.
-    DiscardLine { tag: Option<Tag>, refusal: Refusal },
+    DiscardLine { head: Head, refusal: Refusal },
     /// Nothing more is read.
     Broken,
 }
@@ -194,8 +213,7 @@ impl Framer {
                         self.begin_literal(end, literal)
                     } else {
                         self.state = State::Line;
-                        let tag = Tag::of_line(&self.buf);
-                        self.refuse_line(end, tag, Refusal::NoMemory)
+                        self.refuse_line(end, Head::of(&self.buf), Refusal::NoMemory)
                     };
                     if found.is_some() {
                         return found;
@@ -213,7 +231,11 @@ impl Framer {
                     (self.part, self.scanned) = (*end, *end);
                     self.state = State::Line;
                 }
-                State::DiscardLiteral { left, tag, refusal } => {
+                State::DiscardLiteral {
+                    left,
+                    head,
+                    refusal,
+                } => {
                     let have = self.buf.len();
                     let drop = usize::try_from(*left).unwrap_or(usize::MAX).min(have);
                     let _ = self.buf.split_to(drop);
@@ -223,21 +245,21 @@ impl Framer {
                         return None;
                     }
                     self.state = State::DiscardLine {
-                        tag: tag.take(),
+                        head: std::mem::take(head),
                         refusal: *refusal,
                     };
                     (self.part, self.scanned) = (0, 0);
                 }
-                State::DiscardLine { tag, refusal } => {
-                    let (tag, refusal) = (tag.take(), *refusal);
+                State::DiscardLine { head, refusal } => {
+                    let (head, refusal) = (std::mem::take(head), *refusal);
                     let Some(end) = self.line_end() else {
                         if !matches!(self.state, State::Broken) {
-                            self.state = State::DiscardLine { tag, refusal };
+                            self.state = State::DiscardLine { head, refusal };
                             return None;
                         }
                         return Some(Frame::Broken(Refusal::LineTooLong));
                     };
-                    return match self.refuse_line(end, tag, refusal) {
+                    return match self.refuse_line(end, head, refusal) {
                         Some(frame) => Some(frame),
                         None => continue,
                     };
@@ -272,8 +294,7 @@ impl Framer {
         let line = trim_cr(self.buf.get(self.part..end).unwrap_or_default());
         let text_end = self.part + line.len();
         if memchr::memchr(0, line).is_some() {
-            let tag = Tag::of_line(&self.buf);
-            return match self.refuse_line(end, tag, Refusal::Nul) {
+            return match self.refuse_line(end, Head::of(&self.buf), Refusal::Nul) {
                 Some(frame) => Found::Frame(frame),
                 None => Found::GoOn,
             };
@@ -291,8 +312,7 @@ impl Framer {
             return Found::Frame(Frame::Command(self.take(text_end, end)));
         };
         if !self.fits(literal.size) {
-            let tag = Tag::of_line(&self.buf);
-            return match self.refuse_line(end, tag, Refusal::LiteralTooBig) {
+            return match self.refuse_line(end, Head::of(&self.buf), Refusal::LiteralTooBig) {
                 Some(frame) => Found::Frame(frame),
                 None => Found::GoOn,
             };
@@ -339,7 +359,7 @@ impl Framer {
     /// Refuses the command whose current line ends at `end`. A synchronising literal is not sent
     /// by the client once the command is answered; a non-synchronising one is on its way
     /// (RFC 7888 4) and has to be thrown away first.
-    fn refuse_line(&mut self, end: usize, tag: Option<Tag>, refusal: Refusal) -> Option<Frame> {
+    fn refuse_line(&mut self, end: usize, head: Head, refusal: Refusal) -> Option<Frame> {
         let literal = Literal::at_end_of(trim_cr(self.buf.get(self.part..end).unwrap_or_default()));
         let raw_line = std::mem::take(&mut self.raw_line);
         let _ = self.take(0, end);
@@ -351,14 +371,14 @@ impl Framer {
                 }
                 self.state = State::DiscardLiteral {
                     left: literal.size,
-                    tag,
+                    head,
                     refusal,
                 };
                 None
             }
             _ => {
                 self.state = State::Line;
-                Some(Frame::Refused { tag, refusal })
+                Some(Frame::Refused { head, refusal })
             }
         }
     }
@@ -434,12 +454,36 @@ fn trim_cr(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
+/// The words of a command. More spaces than one between two of them are taken, as by the parser.
+fn words(frame: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let words = frame.split(|byte| *byte == b' ');
+    words.filter(|word| !word.is_empty())
+}
+
+fn is(word: Option<&[u8]>, verb: &[u8]) -> bool {
+    word.is_some_and(|word| word.eq_ignore_ascii_case(verb))
+}
+
+/// Whether the command that starts `frame` asks for what it finds to be saved (RFC 5182): SEARCH or SORT
+/// with `RETURN (… SAVE …)`. Says so of some that are wrong in another way, too.
+pub fn saves_result(frame: &[u8]) -> bool {
+    let mut parts = frame.splitn(2, |byte| *byte == b'(');
+    let mut before = words(parts.next().unwrap_or_default()).skip(1);
+    let first = before.next();
+    let verb = match is(first, b"UID") {
+        true => before.next(),
+        false => first,
+    };
+    let returns = before.next();
+    let asks = (is(verb, b"SEARCH") || is(verb, b"SORT")) && is(returns, b"RETURN");
+    let mut list = parts.next().unwrap_or_default().split(|byte| *byte == b')');
+    let mut options = words(list.next().unwrap_or_default());
+    asks && before.next().is_none() && options.any(|option| is(Some(option), b"SAVE"))
+}
+
 /// Whether the command that starts `frame` brings a message: APPEND, REPLACE or UID REPLACE.
 fn is_append(frame: &[u8]) -> bool {
-    // More spaces than one between two words are taken, as by the parser.
-    let words = frame.split(|byte| *byte == b' ');
-    let mut words = words.filter(|word| !word.is_empty()).skip(1);
-    let is = |word: Option<&[u8]>, verb: &[u8]| word.is_some_and(|w| w.eq_ignore_ascii_case(verb));
+    let mut words = words(frame).skip(1);
     let first = words.next();
     let replaces = match is(first, b"UID") {
         true => words.next(),
@@ -464,8 +508,10 @@ mod tests {
             Frame::Line(bytes) => format!("L:{}", bytes.escape_ascii()),
             Frame::Continue => "+".to_owned(),
             Frame::Reserve(octets) => format!("M:{octets}"),
-            Frame::Refused { tag, refusal } => {
-                format!("R:{}:{refusal:?}", tag.as_ref().map_or("*", Tag::as_str))
+            Frame::Refused { head, refusal } => {
+                let tag = head.tag.as_ref().map_or("*", Tag::as_str);
+                let saves = if head.saves_result { "$" } else { "" };
+                format!("R:{tag}:{refusal:?}{saves}")
             }
             Frame::Broken(refusal) => format!("X:{refusal:?}"),
         }
@@ -551,6 +597,28 @@ mod tests {
             &format!("a X {five}\r\nb Y\r\n"),
             &["R:a:LiteralTooBig", "C:b Y"],
         );
+    }
+
+    #[test]
+    fn a_refusal_knows_what_was_to_be_saved() {
+        check(
+            "a uid  search return (min save) text {11}\r\n",
+            &["R:a:LiteralTooBig$"],
+        );
+        check(
+            "a SORT RETURN (SAVE) (DATE) UTF-8 TEXT {11+}\r\nhello world\r\nb Y\r\n",
+            &["R:a:LiteralTooBig$", "C:b Y"],
+        );
+        for other in [
+            "SEARCH RETURN (MIN) TEXT {11}",
+            "SEARCH RETURN (MIN) (TEXT SAVE) TEXT {11}",
+            "SEARCH TEXT (SAVE) {11}",
+            "FETCH RETURN (SAVE) {11}",
+            "UID {11}",
+            "{11}",
+        ] {
+            check(&format!("a {other}\r\n"), &["R:a:LiteralTooBig"]);
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ use zeroize::Zeroize as _;
 
 use crate::command::Tag;
 use crate::event::{Event, Limit};
-use crate::frame::{Frame, Framer, Refusal};
+use crate::frame::{Frame, Framer, Head, Refusal, saves_result};
 use crate::limits::{FrameLimits, MAX_BAD_COMMANDS, MAX_EVENTS};
 use crate::parse::{ParseError, Reason, parse};
 use crate::respond::ResponseWriter;
@@ -244,7 +244,7 @@ impl Session {
                         self.bad_commands = 0;
                         self.command(command, cx)
                     }
-                    Err(error) => self.refuse(&error),
+                    Err(error) => self.refuse(&error, saves_result(&bytes)),
                 };
                 if matches!(step, Step::Verify(_)) {
                     wipe(bytes);
@@ -262,7 +262,7 @@ impl Session {
                 Step::Continue
             }
             Frame::Reserve(octets) => self.reserve(octets, cx),
-            Frame::Refused { tag, refusal } => self.refuse_frame(tag.as_ref(), refusal),
+            Frame::Refused { head, refusal } => self.refuse_frame(head, refusal),
             Frame::Broken(refusal) => {
                 self.event(Event::LimitHit(Limit::Input));
                 // RFC 7888 4: a literal that is not read ends the connection.
@@ -299,7 +299,8 @@ impl Session {
         Step::Continue
     }
 
-    fn refuse(&mut self, error: &ParseError) -> Step {
+    /// Answers a command that does not parse; `saves` says whether its result was to be saved.
+    fn refuse(&mut self, error: &ParseError, saves: bool) -> Step {
         let text = error.reason.to_string();
         let answer = match error.reason {
             // RFC 9051 6.4.4
@@ -321,11 +322,22 @@ impl Session {
         if answer.0 == Condition::Bad {
             self.count_bad()
         } else {
+            self.save_nothing(saves);
             Step::Continue
         }
     }
 
-    fn refuse_frame(&mut self, tag: Option<&Tag>, refusal: Refusal) -> Step {
+    /// RFC 5182 2.1: a search whose result was to be saved and that is answered NO leaves nothing saved, lest
+    /// the commands that came right behind it are done to what was found before.
+    fn save_nothing(&mut self, saves: bool) {
+        if let State::Authenticated { selected, .. } = &mut self.state
+            && let Some(selected) = selected.as_deref_mut().filter(|_| saves)
+        {
+            selected.saved = Arc::default();
+        }
+    }
+
+    fn refuse_frame(&mut self, head: Head, refusal: Refusal) -> Step {
         let (condition, code) = match refusal {
             Refusal::NoMemory => {
                 self.event(Event::LimitHit(Limit::Memory));
@@ -340,8 +352,9 @@ impl Session {
         // A refused line of an exchange ends the exchange.
         let tag = match std::mem::replace(&mut self.phase, Phase::Command) {
             Phase::Sasl { tag, .. } | Phase::Idle { tag } => Some(tag),
-            _ => tag.cloned(),
+            _ => head.tag,
         };
+        self.save_nothing(head.saves_result && condition == Condition::No);
         match tag {
             Some(tag) => self.out.tagged(&tag, condition, code, &refusal.to_string()),
             None => self
