@@ -93,8 +93,9 @@ pub const MAX_ORDERED_MESSAGES: u64 = 100_000;
 pub const GATHERED_UNRESERVED: u64 = 1 << 20;
 /// Octets that are set aside at once for what is beyond. Where there are none: `NO [UNAVAILABLE]`.
 pub const GATHERED_PIECE: u64 = 1 << 20;
-/// Octets of a subject or name by which messages are compared; what follows is the same.
-pub const MAX_ORDERED_TEXT: usize = 128;
+/// Octets of a subject or name by which messages are put in order, taken apart as RFC 5051 has it (9 for a
+/// Korean syllable); what follows is the same. THREAD asks for all of a subject.
+pub const MAX_ORDERED_TEXT: usize = 1024;
 /// Message-IDs that one THREAD remembers; references to further ones don't join messages.
 pub const MAX_THREAD_NODES: usize = 400_000;
 /// Messages from a root to a leaf that THREAD looks through for loops; deeper ones start anew.

@@ -17,7 +17,7 @@ use crate::message::ParsedMessage;
 use crate::part::{Disposition, Param, Part, PartKind};
 
 /// The version this code writes.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// Byte strings that are written as their number, exactly as spelled here.
 const WORDS: &[&[u8]] = &[
@@ -76,6 +76,7 @@ pub fn encode(message: &ParsedMessage) -> Vec<u8> {
     w.bytes(message.preview.as_bytes());
     w.optional(message.message_id.as_deref().map(str::as_bytes));
     w.list(&message.thread_ids, |w, id| w.bytes(id.as_bytes()));
+    w.number(message.ancestor_count);
     w.varint(
         message
             .sent_at
@@ -164,6 +165,7 @@ where
         preview: r.string()?,
         message_id: r.optional_string()?,
         thread_ids: r.list(Reader::string)?,
+        ancestor_count: r.number()?,
         sent_at: r.varint()?.checked_sub(1).map(Timestamp),
         has_attachment: match r.byte()? {
             0 => false,
@@ -172,7 +174,9 @@ where
         },
         base_subject: r.string()?,
     };
-    let within = message.body.body.end <= size && message.header_size <= size;
+    let within = message.body.body.end <= size
+        && message.header_size <= size
+        && message.ancestor_count as usize <= message.thread_ids.len();
     (r.0.is_empty() && within).then_some(message)
 }
 

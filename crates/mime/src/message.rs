@@ -36,12 +36,24 @@ pub struct ParsedMessage<B = Vec<u8>, S = String> {
     /// and what it supersedes behind them; at most
     /// [`crate::limits::MAX_THREAD_IDS`].
     pub thread_ids: Vec<S>,
-    /// The moment that Date names, where it names one since 1970.
+    /// How many of them, from the first, are [`Self::ancestors`].
+    pub ancestor_count: u32,
+    /// The moment that Date names, where it names one since 1970; in UTC, and at the beginning of its
+    /// day, where that is all it says (RFC 5256 2.2).
     pub sent_at: Option<Timestamp>,
     /// Whether a person would say that something is attached (RFC 8621 4.1.4 hasAttachment).
     pub has_attachment: bool,
     /// The base subject of RFC 5256 2.1, case kept.
     pub base_subject: S,
+}
+
+impl<B, S> ParsedMessage<B, S> {
+    /// The messages above this one in its conversation, the nearest last: what References names, or
+    /// else the first that In-Reply-To does (RFC 5256 3 REFERENCES, step 1).
+    pub fn ancestors(&self) -> &[S] {
+        let count = usize::try_from(self.ancestor_count).unwrap_or(usize::MAX);
+        self.thread_ids.get(..count).unwrap_or(&self.thread_ids)
+    }
 }
 
 /// Parses a message. Of one beyond 4 GiB, only the first 4 GiB are seen.
@@ -55,17 +67,19 @@ pub fn parse(bytes: &[u8]) -> ParsedMessage {
         .as_deref()
         .map(decode_header_text)
         .unwrap_or_default();
+    let (thread_ids, ancestor_count) = thread_ids(
+        last_field(bytes, "references"),
+        envelope.in_reply_to.as_deref(),
+        last_field(bytes, "supersedes"),
+    );
     ParsedMessage {
         size: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
         header_size,
         preview: preview(&body, bytes),
         message_id: envelope.message_id.as_deref().and_then(message_id),
-        thread_ids: thread_ids(
-            last_field(bytes, "references"),
-            envelope.in_reply_to.as_deref(),
-            last_field(bytes, "supersedes"),
-        ),
-        sent_at: envelope.date.as_deref().and_then(date),
+        thread_ids,
+        ancestor_count,
+        sent_at: envelope.date.as_deref().and_then(sent_at),
         has_attachment: has_attachment(&body, false, true),
         base_subject: base_subject(&subject),
         envelope,
@@ -85,6 +99,18 @@ fn last_field<'a>(bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
 /// 1970.
 pub fn date(raw: &[u8]) -> Option<Timestamp> {
     parse_date(raw).or_else(|| parse_date(&with_seconds(raw)?))
+}
+
+/// RFC 5256 2.2: a time zone that is none counts as UTC, and a time that is none as midnight.
+fn sent_at(raw: &[u8]) -> Option<Timestamp> {
+    date(raw).or_else(|| {
+        let text = String::from_utf8_lossy(raw);
+        let text = text.split_once(',').map_or(&*text, |(_, rest)| rest);
+        let mut words = text.split_ascii_whitespace();
+        let day = [words.next()?, words.next()?, words.next()?].join(" ");
+        let at = |time: &str| date(format!("{day} {time} +0000").as_bytes());
+        words.next().and_then(at).or_else(|| at("00:00:00"))
+    })
 }
 
 /// When a message was received last: the moment that its first Received field names (RFC 5321 4.4).

@@ -33,29 +33,50 @@ pub(crate) fn message_id(raw: &[u8]) -> Option<String> {
         .or_else(|| clean(unfold(raw).trim_ascii_start()))
 }
 
+/// What a field that names messages says of them.
+#[derive(Clone, Copy)]
+enum Names {
+    Ancestors,
+    Answered,
+    Replaced,
+}
+
 /// The ids that a message refers to: References, then those of In-Reply-To that are not in it, then
 /// what it takes the place of (RFC 5536 3.2.12), so that it stands in the same conversation.
-/// Past the limit the first (which names the conversation) and the newest are kept.
+/// Past the limit the first (which names the conversation) and the newest are kept. With them how many
+/// of them, from the first, are its ancestors (see [`crate::ParsedMessage::ancestors`]).
 pub(crate) fn thread_ids(
     references: Option<&[u8]>,
     in_reply_to: Option<&[u8]>,
     supersedes: Option<&[u8]>,
-) -> Vec<String> {
+) -> (Vec<String>, u32) {
     let mut ids: Vec<String> = Vec::new();
-    let all = [references, in_reply_to, supersedes]
-        .into_iter()
-        .flatten()
-        .flat_map(message_ids);
-    for id in all {
-        if ids.contains(&id) {
-            continue;
+    let mut ancestors = 0;
+    let fields = [
+        (Names::Ancestors, references),
+        (Names::Answered, in_reply_to),
+        (Names::Replaced, supersedes),
+    ];
+    for (names, raw) in fields {
+        for id in raw.into_iter().flat_map(message_ids) {
+            if ids.contains(&id) {
+                continue;
+            }
+            if ids.len() == MAX_THREAD_IDS {
+                ids.remove(1);
+                ancestors -= u32::from(ancestors > 1);
+            }
+            ids.push(id);
+            // RFC 5256 3 REFERENCES step 1: what is answered is one, and only where there are no
+            // references.
+            ancestors += match names {
+                Names::Ancestors => 1,
+                Names::Answered => u32::from(ancestors == 0),
+                Names::Replaced => 0,
+            };
         }
-        if ids.len() == MAX_THREAD_IDS {
-            ids.remove(1);
-        }
-        ids.push(id);
     }
-    ids
+    (ids, ancestors)
 }
 
 /// A text that somebody gives for a Message-ID, as ids are kept: without brackets, white space and

@@ -324,11 +324,56 @@ fn ids() {
 }
 
 #[test]
+fn ancestors() {
+    let check = |fields: &str, expect: &[&str]| {
+        let parsed = parse(format!("{fields}\r\n\r\n").as_bytes());
+        assert_eq!(parsed.ancestors(), expect, "{fields}");
+    };
+    check("References: <a@x> <b@x>", &["a@x", "b@x"]);
+    check(
+        "References: <a@x>\r\nIn-Reply-To: <b@x>\r\nSupersedes: <c@x>",
+        &["a@x"],
+    );
+    check("In-Reply-To: <a@x> <b@x>", &["a@x"]);
+    check("References: none\r\nIn-Reply-To: <a@x>", &["a@x"]);
+    check("Supersedes: <a@x>", &[]);
+    check("In-Reply-To: my letter", &[]);
+    // Where too many are named, the first and the newest of them are left.
+    let many: String = (0..40).map(|number| format!("<{number}@x> ")).collect();
+    let kept: Vec<String> = std::iter::once(0)
+        .chain(9..40)
+        .map(|n| format!("{n}@x"))
+        .collect();
+    let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
+    check(&format!("References: {many}"), &kept);
+    let less: Vec<&str> = kept
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| *at != 1)
+        .map(|(_, id)| *id)
+        .collect();
+    check(&format!("References: {many}\r\nIn-Reply-To: <b@x>"), &less);
+    check(
+        &format!("References: <a@x>\r\nIn-Reply-To: {many}"),
+        &["a@x"],
+    );
+}
+
+#[test]
 fn dates() {
     for (date, secs) in [
         ("Sat, 21 Nov 2026 22:06:00 +0000", Some(1_795_298_760)),
         ("21 Nov 2026 23:06:00 +0100 (CET)", Some(1_795_298_760)),
         ("Sat, 21 Nov 2026 22:06 GMT", Some(1_795_298_760)),
+        // RFC 5256 2.2
+        ("Sat, 21 Nov 2026 22:06:00", Some(1_795_298_760)),
+        ("Sat, 21 Nov 2026 22:06", Some(1_795_298_760)),
+        ("21 Nov 2026 22:06:00 nowhere", Some(1_795_298_760)),
+        ("Sat, 21 Nov 2026", Some(1_795_219_200)),
+        ("Sat, 21 Nov 2026 noon", Some(1_795_219_200)),
+        ("Sat, 21 Nov 2026 31:06:00 +0100", Some(1_795_219_200)),
+        ("Thu, 1 Jan 1960", None),
+        ("November 2026", None),
         ("yesterday", None),
         ("Thu, 1 Jan 1960 00:00:00 +0000", None),
     ] {

@@ -1,8 +1,10 @@
 //! The order of texts: i;unicode-casemap (RFC 5051), which SORT and THREAD ask for (RFC 5256 2.1).
 //!
 //! Invariant: what it gives for two texts is in the order of its octets, and the same where the
-//! texts differ in case, or in how their letters are composed. It is cut, and names no language:
-//! there is no order but this one.
+//! texts differ in case, or in how their letters are composed. It is cut where it is an order, never where
+//! texts are the same or not, and names no language: there is no order but this one.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -14,14 +16,26 @@ use crate::limits::MAX_ORDERED_TEXT;
 /// comes after all of them.
 pub(super) fn collated(text: &str) -> String {
     let mut out = String::new();
-    // RFC 5051 2: to one case, and then into parts.
-    for letter in text.chars().flat_map(char::to_uppercase).nfkd() {
+    for letter in letters(text) {
         if out.len() + letter.len_utf8() > MAX_ORDERED_TEXT {
             break;
         }
         out.push(letter);
     }
     out
+}
+
+/// A digest of the whole text, the same where it compares as equal; `None` of an empty one. Who makes two
+/// subjects have one digest joins threads that one subject had joined.
+pub(super) fn same_text(text: &str) -> Option<u64> {
+    let mut hasher = DefaultHasher::new();
+    letters(text).for_each(|letter| letter.hash(&mut hasher));
+    (!text.is_empty()).then(|| hasher.finish())
+}
+
+/// RFC 5051 2: to one case, and then into parts.
+fn letters(text: &str) -> impl Iterator<Item = char> + '_ {
+    text.chars().flat_map(char::to_uppercase).nfkd()
 }
 
 #[cfg(test)]
@@ -40,6 +54,17 @@ mod tests {
         assert_eq!(collated("\u{e9}cole"), collated("E\u{301}COLE"));
         assert_eq!(collated("ﬁ"), collated("FI"));
         assert!(collated("école") < collated("zoo"));
+    }
+
+    #[test]
+    fn what_is_the_same_is_so_to_its_end() {
+        assert_eq!(same_text("\u{e9}cole"), same_text("E\u{301}COLE"));
+        assert_eq!(same_text(""), None);
+        let long = "日".repeat(MAX_ORDERED_TEXT);
+        assert_ne!(
+            same_text(&format!("{long}1")),
+            same_text(&format!("{long}2"))
+        );
     }
 
     #[test]

@@ -9,8 +9,8 @@ pub(super) struct Message {
     pub(super) uid: u32,
     /// Milliseconds.
     pub(super) sent: u64,
-    /// The base subject in lower case, perhaps cut short.
-    pub(super) subject: Box<str>,
+    /// A digest of the base subject as it is compared; `None` of an empty one.
+    pub(super) subject: Option<u64>,
     pub(super) is_reply: bool,
 }
 
@@ -87,19 +87,19 @@ impl Forest {
 
 /// ORDEREDSUBJECT (RFC 5256 3): the first message of a subject, and below it all others.
 pub(super) fn by_subject(mut messages: Vec<Message>) -> Forest {
-    messages.sort_unstable_by(|a, b| (&a.subject, a.sent, a.uid).cmp(&(&b.subject, b.sent, b.uid)));
+    messages.sort_unstable_by_key(|message| (message.subject, message.sent, message.uid));
     let mut kids: Vec<Vec<u32>> = vec![Vec::new(); messages.len()];
     let mut roots: Vec<(u64, u32, u32)> = Vec::new();
-    let mut subject: Option<&str> = None;
+    let mut subject = None;
     for (node, message) in (0..).zip(&messages) {
         match roots.last() {
-            Some((.., root)) if subject == Some(&*message.subject) => {
+            Some((.., root)) if subject == Some(message.subject) => {
                 if let Some(kids) = kids.get_mut(*root as usize) {
                     kids.push(node);
                 }
             }
             _ => {
-                subject = Some(&message.subject);
+                subject = Some(message.subject);
                 roots.push((message.sent, message.uid, node));
             }
         }
@@ -126,6 +126,7 @@ pub(super) fn written(mut forest: Forest) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::collation::same_text;
     use super::*;
 
     #[test]
@@ -154,7 +155,7 @@ mod tests {
         let message = |uid, sent, subject: &str| Message {
             uid,
             sent,
-            subject: subject.into(),
+            subject: same_text(subject),
             is_reply: false,
         };
         let messages = vec![
@@ -163,7 +164,9 @@ mod tests {
             message(3, 10, "b"),
             message(4, 30, "a"),
             message(5, 60, "b"),
+            message(6, 70, ""),
+            message(7, 80, ""),
         ];
-        assert_eq!(written(by_subject(messages)), "(3 (1)(5))(2 4)");
+        assert_eq!(written(by_subject(messages)), "(3 (1)(5))(2 4)(6 7)");
     }
 }

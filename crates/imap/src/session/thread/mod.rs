@@ -10,12 +10,11 @@ use tern_mime::{MessageView, is_reply_or_forward};
 
 use super::answer::{Answer, Failure, Sync};
 use super::budget::StepBudget;
-use super::collation::collated;
+use super::collation::same_text;
 use super::held::Held;
 use super::run::{Progress, Task};
 use super::search::{Find, Gather, decoded};
 use super::{Context, Here, Session};
-use crate::limits::MAX_ORDERED_TEXT;
 use crate::search::Thread;
 use forest::{Forest, Message, Token};
 use references::References;
@@ -114,7 +113,7 @@ impl Algorithm {
         let message = Message {
             uid: entry.uid.0,
             sent: parsed.sent_at.unwrap_or(entry.received).0,
-            subject: collated(parsed.base_subject).into_boxed_str(),
+            subject: same_text(parsed.base_subject),
             is_reply: parsed
                 .envelope
                 .subject
@@ -123,14 +122,14 @@ impl Algorithm {
         match self {
             Self::OrderedSubject(messages) => messages.push(message),
             Self::References(references) => {
-                references.add(message, parsed.message_id, &parsed.thread_ids);
+                references.add(message, parsed.message_id, parsed.ancestors());
             }
         }
     }
 }
 
-/// What a message takes at the most, whatever its subject is.
-const OF_MESSAGE: usize = size_of::<Message>() + MAX_ORDERED_TEXT + 64;
+/// What a message takes, and its place in the order that is made.
+const OF_MESSAGE: usize = size_of::<Message>() + 64;
 
 /// A piece of the untagged THREAD (RFC 5256 4).
 fn write(

@@ -8,15 +8,13 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::forest::{Forest, Message};
-use crate::limits::{MAX_ORDERED_TEXT, MAX_THREAD_DEPTH, MAX_THREAD_NODES};
+use crate::limits::{MAX_THREAD_DEPTH, MAX_THREAD_NODES};
 
 /// Messages that were read so far.
 #[derive(Default)]
 pub(super) struct References {
     nodes: Vec<Node>,
     by_id: BTreeMap<u64, u32>,
-    /// How many of them are messages.
-    messages: usize,
 }
 
 /// A message, or an id that others name.
@@ -47,7 +45,6 @@ impl References {
         // Step 1.B: what the message itself says counts more than what others said of it.
         self.node(node).parent = None;
         self.node(node).message = Some(message);
-        self.messages += 1;
         if let Some(parent) = parent {
             self.link(parent, node);
         }
@@ -57,7 +54,7 @@ impl References {
     pub(super) const fn octets(&self) -> u64 {
         const OF_ID: usize = 32;
         const OF_NODE: usize = size_of::<Node>() + OF_ID + 2 * size_of::<Vec<u32>>();
-        (self.nodes.len() * OF_NODE + self.messages * MAX_ORDERED_TEXT) as u64
+        (self.nodes.len() * OF_NODE) as u64
     }
 
     fn node(&mut self, at: u32) -> &mut Node {
@@ -137,8 +134,27 @@ impl References {
 
 fn digest(id: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
-    id.hash(&mut hasher);
+    match unquoted(id) {
+        Some(id) => id.hash(&mut hasher),
+        None => id.hash(&mut hasher),
+    }
     hasher.finish()
+}
+
+/// RFC 5256 3 REFERENCES: an id whose left side is quoted is the same without; `None` where it is not.
+fn unquoted(id: &str) -> Option<String> {
+    let mut letters = id.strip_prefix('"')?.chars();
+    let mut out = String::with_capacity(id.len());
+    loop {
+        match letters.next()? {
+            '"' => break,
+            '\\' => out.push(letters.next()?),
+            letter => out.push(letter),
+        }
+    }
+    let right = letters.as_str();
+    out.push_str(right);
+    right.starts_with('@').then_some(out)
 }
 
 /// The first message from `at` upwards, or the uppermost dummy. What was found for the dummies on
@@ -239,12 +255,12 @@ impl<'a> Tree<'a> {
 
     /// Step 5: roots of one subject become one thread.
     fn join_subjects(&mut self) {
-        let mut by_subject: BTreeMap<&'a str, u32> = BTreeMap::new();
+        let mut by_subject: BTreeMap<u64, u32> = BTreeMap::new();
         for root in &self.roots {
             let Some(subject) = self.subject(*root) else {
                 continue;
             };
-            let better = by_subject.get(subject).is_none_or(|held| {
+            let better = by_subject.get(&subject).is_none_or(|held| {
                 let is_reply = |root| self.message(root).is_some_and(|message| message.is_reply);
                 self.message(*held).is_some()
                     && (self.message(*root).is_none() || (is_reply(*held) && !is_reply(*root)))
@@ -258,7 +274,7 @@ impl<'a> Tree<'a> {
         for root in &roots {
             let held = self
                 .subject(*root)
-                .and_then(|subject| by_subject.get_mut(subject));
+                .and_then(|subject| by_subject.get_mut(&subject));
             let Some(held) = held.filter(|held| **held != *root) else {
                 continue;
             };
@@ -278,9 +294,8 @@ impl<'a> Tree<'a> {
     }
 
     /// The subject of a thread; `None` where it is empty.
-    fn subject(&self, root: u32) -> Option<&'a str> {
-        let subject = &*self.first(root)?.subject;
-        (!subject.is_empty()).then_some(subject)
+    fn subject(&self, root: u32) -> Option<u64> {
+        self.first(root)?.subject
     }
 
     /// Step 5.C: `root` joins the thread `held`, or both a dummy that is made for them.
@@ -307,6 +322,7 @@ impl<'a> Tree<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::collation::same_text;
     use super::super::forest::written;
     use super::*;
 
@@ -318,7 +334,7 @@ mod tests {
             let message = Message {
                 uid,
                 sent: u64::from(uid),
-                subject: (*subject).into(),
+                subject: same_text(subject),
                 is_reply: *is_reply,
             };
             references.add(message, (!id.is_empty()).then_some(*id), refers_to);
@@ -344,6 +360,17 @@ mod tests {
             &[("a", &[], "x", false), ("c", &["a", "b"], "x", true)],
             "(1 2)",
         );
+    }
+
+    #[test]
+    fn an_id_is_the_same_with_quotes_and_without() {
+        let quoted: [(&str, &[&str], &str, bool); 4] = [
+            (r#""a"@x"#, &[], "a", false),
+            ("b@x", &["a@x"], "b", true),
+            ("c@x", &[r#""\b"@x"#], "c", true),
+            ("d@x", &[r#""c@x"#, r#""c"x"#, r#""c\"#], "d", true),
+        ];
+        check(&quoted, "(1 2 3)(4)");
     }
 
     #[test]
@@ -394,7 +421,7 @@ mod tests {
             let message = Message {
                 uid,
                 sent: u64::from(uid),
-                subject: "x".into(),
+                subject: same_text("x"),
                 is_reply: true,
             };
             let ids = [format!("gone {uid}"), format!("gone {}", uid + 1)];
@@ -412,7 +439,7 @@ mod tests {
             let message = Message {
                 uid,
                 sent: u64::from(uid),
-                subject: "x".into(),
+                subject: same_text("x"),
                 is_reply: uid > 1,
             };
             let parent = (uid - 1).to_string();
