@@ -18,7 +18,7 @@ pub enum Misnamed {
     #[error("the header has a NUL, or a CR or LF that ends no line")]
     Lines,
     /// It names nobody, so that nobody is taken for its author.
-    #[error("a message has one From field, and this one has none, nor a Sender")]
+    #[error("a message has one From field that names somebody, and this one has none")]
     Nobody,
     /// RFC 5322 3.6: there is one.
     #[error("a message has one From field, and this one has {0}")]
@@ -29,9 +29,12 @@ pub enum Misnamed {
     /// The field names nobody, or not only addresses.
     #[error("{0} can't be read as addresses")]
     Unread(&'static str),
-    /// It names somebody else.
+    /// It names somebody else of this server.
     #[error("{0} is not an address of the account")]
     Foreign(String),
+    /// It names somebody of another server, and nobody else of this one.
+    #[error("{0} is not an address of the account")]
+    Elsewhere(String),
 }
 
 impl Delivery {
@@ -46,13 +49,17 @@ impl Delivery {
             Ok(named) => named,
             Err(misnamed) => return Ok(Some(misnamed)),
         };
-        let mut seen = HashSet::new();
+        let (mut seen, mut elsewhere) = (HashSet::new(), None);
         for address in named {
-            if seen.insert(address.canonical()) && !self.may_send_as(account, &address)? {
+            if !seen.insert(address.canonical()) || self.may_send_as(account, &address)? {
+                continue;
+            }
+            if tern_directory::domain(self.reader(), address.domain())?.is_some() {
                 return Ok(Some(Misnamed::Foreign(address.to_string())));
             }
+            elsewhere.get_or_insert(Misnamed::Elsewhere(address.to_string()));
         }
-        Ok(None)
+        Ok(elsewhere)
     }
 }
 
@@ -71,6 +78,9 @@ fn named(content: &[u8]) -> Result<Vec<EmailAddress>, Misnamed> {
     let [from] = &from[..] else {
         return Err(Misnamed::From(from.len()));
     };
+    if sender.is_empty() && !from.value.contains(&b'@') {
+        return Err(Misnamed::Nobody);
+    }
     let mut named = addresses(from.value).ok_or(Misnamed::Unread("From"))?;
     match &sender[..] {
         [] => {}
@@ -206,8 +216,9 @@ mod tests {
                 Sender(2),
             ),
             ("From: a@x.test\r\nSender: nobody", Unread("Sender")),
-            ("From: ", Unread("From")),
-            ("From: Us:;", Unread("From")),
+            ("From: ", Nobody),
+            ("From: Us:;", Nobody),
+            ("From: nobody", Nobody),
             ("From: <@b.test:a@x.test>", Unread("From")),
             ("From: \"a\\\" <b@x.test>, a@x.test", Unread("From")),
             ("From: a\\\" <b@x.test> \" <a@x.test>", Unread("From")),

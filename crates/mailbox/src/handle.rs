@@ -65,7 +65,7 @@ pub struct Mailboxes {
     lanes: Option<Lanes>,
 }
 
-/// What recalls are given beside the mailboxes: to seal letters, to take copies into the vault and put them
+/// For whoever takes letters back: to seal them, to take copies into the vault and put them
 /// back, and to ask what was served.
 #[derive(Clone, Debug)]
 pub struct Sealing(pub(crate) Arc<Mailboxes>);
@@ -79,7 +79,7 @@ pub struct Upkeep(pub(crate) Arc<Mailboxes>);
 pub struct Opened {
     /// For sessions, deliveries and everybody else.
     pub mailboxes: Arc<Mailboxes>,
-    /// For recalls alone.
+    /// For whoever takes letters back, alone.
     pub sealing: Sealing,
     /// For chores and the operator.
     pub upkeep: Upkeep,

@@ -104,11 +104,16 @@ fn an_account_writes_to_only_so_many_in_an_hour() {
 #[test]
 fn an_account_submits_in_no_other_name_unless_that_is_allowed() {
     let forged = message("x").replace("From: alice@", "From: ceo@");
+    let elsewhere = message("x").replace("From: alice@example.org", "From: alice@far.example");
     let twice = message("y").replacen("To:", "From: ceo@example.org\r\nTo:", 1);
-    for (setting, code) in [("", 550), ("[smtp]\nforeign_from = \"allow\"\n", 250)] {
+    for (setting, codes) in [
+        ("", [550, 550, 250]),
+        ("[smtp]\nforeign_from = \"refuse\"\n", [550; 3]),
+        ("[smtp]\nforeign_from = \"allow\"\n", [250; 3]),
+    ] {
         let house = House::started(setting);
         let mut alice = house.submission("alice");
-        for letter in [&forged, &twice] {
+        for (letter, code) in [&forged, &twice, &elsewhere].into_iter().zip(codes) {
             let sent = alice.send(&address("alice"), &[&address("bob")], letter.as_bytes());
             let (_, (said, text)) = sent.expect("an answer");
             assert_eq!(said, code, "{text}");

@@ -23,8 +23,10 @@ pub enum BareNewline {
 #[serde(rename_all = "lowercase")]
 pub enum ForeignFrom {
     /// Refuse it with 550 5.7.1.
-    #[default]
     Refuse,
+    /// Refuse it, but where the name is of another server: whose that is this server can't judge.
+    #[default]
+    Outside,
     /// Take it: the envelope alone is asked for an address of the account.
     Allow,
 }
@@ -60,8 +62,8 @@ pub struct Settings {
     /// default `reject`.
     pub bare_newline: BareNewline,
     /// What to do with a submitted message whose From or Sender names an address that is not the account's,
-    /// or can't be read whole: a program may show it as if that person had written it. `refuse` or
-    /// `allow`; default `refuse`. JMAP always refuses it.
+    /// or can't be read whole: a program may show it as if that person had written it. `refuse`, `outside`
+    /// (take those of other servers' domains) or `allow`; default `outside`. JMAP always refuses it.
     pub foreign_from: ForeignFrom,
     /// Offer STARTTLS. True or false; default true.
     pub starttls: bool,
@@ -96,7 +98,7 @@ impl Default for Settings {
             max_refused_recipients: 100,
             max_auth_failures: 3,
             bare_newline: BareNewline::Reject,
-            foreign_from: ForeignFrom::Refuse,
+            foreign_from: ForeignFrom::Outside,
             starttls: true,
             submission_requires_tls: true,
             auth_without_tls: false,

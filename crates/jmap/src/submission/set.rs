@@ -215,7 +215,7 @@ fn sendable(
     match misnamed.map_err(|_| SetError::new("serverFail", "the directory can't be read"))? {
         None => {}
         // Of a message that is not theirs nothing is told that is on no record.
-        Some(Misnamed::Foreign(_)) => {
+        Some(Misnamed::Foreign(_) | Misnamed::Elsewhere(_)) => {
             let why = "it says that it is from an address that is not the account's";
             return Err(SetError::new("forbiddenFrom", why));
         }

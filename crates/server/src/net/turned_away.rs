@@ -65,7 +65,7 @@ mod tests {
         let flood = |lines: &mut u64| {
             let mut counted = 0;
             for n in 0..10_000_u32 {
-                let peer = std::net::Ipv4Addr::from(0xC633_0000 | (n % 256) << 8 | n / 256);
+                let peer = std::net::Ipv4Addr::from(0xC633_0000 | (n % 256) << 8 | (n / 256));
                 let told = turned_away.count(peer.into(), Instant::now());
                 *lines += u64::from(told.this) + u64::from(told.others > 0);
                 counted += told.others;

@@ -131,6 +131,7 @@ impl SmtpService {
         match misnamed.map_err(|error| refusal(&error))? {
             // Programs that write no header are known, and impersonate nobody.
             None | Some(Misnamed::Nobody) => Ok(()),
+            Some(Misnamed::Elsewhere(_)) if self.foreign_from == ForeignFrom::Outside => Ok(()),
             Some(misnamed) => Err(AcceptError::Policy(misnamed.to_string())),
         }
     }
