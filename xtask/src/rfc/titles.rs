@@ -16,6 +16,7 @@ const TITLES: &[(u32, &str)] = &[
     (822, "Standard for the Format of ARPA Internet Text Messages (obsoleted by RFC 5322)"),
     (1035, "Domain Names - Implementation and Specification"),
     (1123, "Requirements for Internet Hosts - Application and Support"),
+    (1047, "Duplicate Messages and SMTP"),
     (1652, "SMTP Service Extension for 8bit-MIMEtransport (obsoleted by RFC 6152)"),
     (1734, "POP3 AUTHentication command"),
     (1847, "Security Multiparts for MIME"),
