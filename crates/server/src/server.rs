@@ -14,7 +14,7 @@ use tern_smtp::Role;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::admin::Admin;
 use crate::anew;
@@ -150,6 +150,8 @@ pub struct Server {
 
 /// How long sessions have to end when the server stops.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long a stop waits before it looks again whether large deliveries are over.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Server {
     /// Opens the store and starts to serve. To be called inside a runtime.
@@ -237,8 +239,19 @@ impl Server {
         let _ = self.stop.send(true);
         self.context.connections.stop();
         self.context.shared.hub.stop();
+        // Those that have not begun are left to the next start.
+        let fan_outs = &self.context.smtp.fan_outs;
+        fan_outs.close();
         if timeout(DRAIN, self.context.gate.drained()).await.is_err() {
             tracing::warn!("some connections did not end in time");
+        }
+        let are_done = async {
+            while !SmtpDoor::are_over(fan_outs) {
+                sleep(LOOK_AGAIN).await;
+            }
+        };
+        if timeout(DRAIN, are_done).await.is_err() {
+            tracing::warn!("a large delivery goes on at the next start");
         }
         for task in self.tasks {
             if timeout(DRAIN, task).await.is_err() {
@@ -325,13 +338,15 @@ fn context(
         &limits.uncounted_networks,
         &config.server.data_dir,
     )?;
+    let threads = Threads::new(config.server.blocking_threads.into());
     let shared = Arc::new(Shared {
         tls: tls::server_config(Arc::clone(certificates), &[])?,
         hub: Arc::clone(hub),
         logins: Arc::new(logins),
         handshake_timeout: Duration::from_secs(limits.handshake_timeout_secs),
         write_timeout: Duration::from_secs(limits.write_timeout_secs),
-        turns: Turns::new(Threads::new(config.server.blocking_threads.into())),
+        turns: Turns::new(Arc::clone(&threads)),
+        push_turns: Turns::new(threads),
         pushes: Arc::new(Semaphore::new(config.server.worker_threads.max(1).into())),
     });
     let memory = Memory::new(Budget {

@@ -140,13 +140,10 @@ fn what_a_listener_says_that_it_was_told_keeps_no_login_alive() {
 }
 
 #[test]
-fn so_many_connections_of_an_account_listen_and_no_more() {
+fn many_connections_of_an_account_listen() {
     let house = House::started("");
     let bob = house.jmap("bob");
     let mut listening: Vec<Events> = (0..64).map(|_| Events::open(&house, "", "")).collect();
-    let refused = bob.http("GET", "/jmap/eventsource/", "");
-    assert_eq!(refused.status, 429, "{}", refused.body);
-    // Another account's do not count.
     let _carols = Events::open_as(&house, "carol", "", "");
     house.send("one");
     for events in &mut listening {

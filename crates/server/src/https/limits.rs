@@ -40,9 +40,9 @@ pub(super) const MIN_PING_SECS: u64 = 10;
 /// Longest time between pings of an EventSource, in seconds (RFC 8620 7.3: no less than 300). A client
 /// that wants none is sent a comment as often, so that one that is gone is found out.
 pub(super) const MAX_PING_SECS: u64 = 900;
-/// Event sources and WebSockets of one account at once: what devices and tabs need, with those that are gone and not
-/// yet missed; further ones are answered 429.
-pub(super) const MAX_LISTENERS: u32 = 64;
+/// Event sources and WebSockets of one account at once: far more than devices and tabs need, with those that are
+/// gone and not yet missed; further ones are answered 429. What they look at takes turns, as many as they are.
+pub(super) const MAX_LISTENERS: u32 = 10_000;
 /// Octets of a WebSocket message for which no memory is set aside: an idle socket holds that much.
 pub(super) const MESSAGE_FREE: u64 = 16 * 1024;
 /// Octets for which memory is set aside at once while a WebSocket message comes.

@@ -19,6 +19,8 @@ use crate::net::Network;
 
 /// The shortest delay of an answer to a failure, unless verifying may take longer.
 const LEAST_DELAY: Duration = Duration::from_millis(250);
+/// However slow hashes were as the server began: programs give up waiting.
+const MOST_LEAST_DELAY: Duration = Duration::from_secs(2);
 /// The longest, as far.
 const MAX_DELAY: Duration = Duration::from_secs(8);
 /// Most logins of one wide network that wait.
@@ -109,7 +111,7 @@ impl<T> Line<T> {
     /// The same where verifying may take so long: no answer to a failure comes sooner.
     pub(super) fn slower_than(self, hash: Duration) -> Self {
         Self {
-            least_delay: LEAST_DELAY.max(hash),
+            least_delay: LEAST_DELAY.max(hash).min(MOST_LEAST_DELAY),
             ..self
         }
     }
@@ -256,7 +258,8 @@ impl<T> Line<T> {
             self.strangers.fail(guess, now);
         }
         let doublings = failed.failures.saturating_sub(1).min(6);
-        (self.least_delay * (1 << doublings)).min(MAX_DELAY.max(self.least_delay))
+        let delay = (LEAST_DELAY * (1 << doublings)).min(MAX_DELAY);
+        delay.max(self.least_delay)
     }
 }
 
@@ -344,7 +347,7 @@ mod tests {
         let slow = Duration::from_millis(400);
         let mut line = line_of(3).slower_than(slow);
         assert_eq!(line.fail(from("192.0.2.1"), NOW), slow);
-        assert_eq!(line.fail(from("192.0.2.1"), NOW), 2 * slow);
+        assert_eq!(line.fail(from("192.0.2.1"), NOW), 2 * LEAST_DELAY);
         let mut quick = line_of(3).slower_than(Duration::from_millis(1));
         assert_eq!(quick.fail(from("192.0.2.1"), NOW), LEAST_DELAY);
     }

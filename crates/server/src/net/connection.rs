@@ -66,8 +66,11 @@ pub(crate) struct Shared {
     pub(crate) write_timeout: Duration,
     /// Turns of mail sessions, and of the pages, at the threads for the blocking work of every protocol.
     pub(crate) turns: Arc<Turns>,
-    /// Turns of sessions that tell their clients of a change nobody asked about: when thousands are
-    /// woken at once, as by a recall, commands of others do not wait behind all of them.
+    /// The same of sessions that tell their clients of a change nobody asked about, so that an account's
+    /// commands don't wait behind its pushes, which wait for [`Shared::pushes`].
+    pub(crate) push_turns: Arc<Turns>,
+    /// Of all such sessions, those that do it at once: when thousands are woken, as by a recall, commands of
+    /// others do not wait behind all of them.
     pub(crate) pushes: Arc<Semaphore>,
 }
 
@@ -207,7 +210,10 @@ impl<S: Service> Connection<S> {
         }
         let place = self.place()?;
         let turn = match std::mem::take(&mut self.pushes) {
-            true => place.take(&[&self.shared.pushes]).await,
+            true => {
+                let pushing = self.shared.push_turns.place(place.holder());
+                pushing.take(&[&self.shared.pushes]).await
+            }
             false => place.take(&[]).await,
         };
         if self.signal.is_revoked() {

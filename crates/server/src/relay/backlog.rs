@@ -28,6 +28,9 @@ const LATE_MS: u64 = 10_000;
 /// How many items are looked at for those that go with what begins, once nothing else may begin that goes
 /// there: the recipients of one message stand beside each other.
 const BESIDE: usize = 4;
+/// So many one after the other that may not begin, for whatever reason, end the look at a destination: those of one
+/// account, say, that has as many attempts as it may.
+const FRUITLESS: usize = 16;
 
 /// Most items that are remembered of one destination, and of all together.
 #[derive(Clone, Copy)]
@@ -103,6 +106,8 @@ pub(super) struct Backlog {
     /// When all is looked at again, and when it may be at the earliest.
     again: Option<Instant>,
     rested: Option<Instant>,
+    /// Where the next look goes on, where the last one read as much as it may.
+    from: Option<DuePlace>,
 }
 
 /// What waits for one destination, the longest first.
@@ -123,6 +128,7 @@ impl Backlog {
             is_cut: false,
             again: None,
             rested: None,
+            from: None,
         }
     }
 
@@ -204,13 +210,25 @@ impl Backlog {
         let first = |(name, list): (&String, &List)| Some((*list.waiting.front()?, name.clone()));
         let mut open: Vec<(DuePlace, String)> = open.filter_map(first).collect();
         open.sort_unstable();
+        let at = self.from.take().map_or(0, |from| {
+            open.partition_point(|(first, _)| *first < from) % open.len().max(1)
+        });
+        open.rotate_left(at);
         let mut passed = 0;
-        for (_, name) in open {
+        for (first, name) in open {
+            if passed >= LOOK_AHEAD {
+                self.from = Some(first);
+                break;
+            }
             let Some(list) = self.lists.get_mut(&name) else {
                 continue;
             };
-            let (mut kept, mut beside) = (Vec::new(), 0);
-            while passed < LOOK_AHEAD && beside < BESIDE && look.goes_on_to(&list.to) {
+            let (mut kept, mut beside, mut fruitless) = (Vec::new(), 0, 0);
+            while passed < LOOK_AHEAD
+                && beside < BESIDE
+                && fruitless < FRUITLESS
+                && look.goes_on_to(&list.to)
+            {
                 let Some(place) = list.waiting.pop_front() else {
                     break;
                 };
@@ -224,9 +242,10 @@ impl Backlog {
                 };
                 if leaves {
                     self.known.remove(&place.id);
-                    beside = 0;
+                    (beside, fruitless) = (0, 0);
                 } else {
                     passed += 1;
+                    fruitless += 1;
                     beside += usize::from(!look.begins_to(&list.to));
                     kept.push(place);
                 }

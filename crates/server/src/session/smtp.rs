@@ -49,6 +49,11 @@ impl SmtpDoor {
         Arc::new(Semaphore::new(FAN_OUTS))
     }
 
+    /// Whether no large fan-out is under way.
+    pub(crate) fn are_over(fan_outs: &Semaphore) -> bool {
+        fan_outs.available_permits() == FAN_OUTS
+    }
+
     pub(crate) fn session(
         &self,
         role: Role,
@@ -105,7 +110,7 @@ impl SmtpService {
         let (delivery, departures) = (Arc::clone(&self.delivery), self.departures.clone());
         let turn = Arc::clone(&self.fan_outs);
         tokio::spawn(async move {
-            // Nobody closes it. A stop leaves the rest to the next start.
+            // Closed by a stop, which leaves the rest to the next start.
             let Ok(_turn) = turn.acquire_owned().await else {
                 return;
             };

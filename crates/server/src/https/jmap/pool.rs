@@ -16,6 +16,8 @@ use crate::net::{Holder, Threads, Turn, Turns};
 /// The part.
 pub(super) struct Pool {
     turns: Arc<Turns>,
+    /// The same of its listeners, so that what it asks for does not wait behind what they look at.
+    look_turns: Arc<Turns>,
     /// Of all threads, those that JMAP may have.
     half: Arc<Semaphore>,
     /// Of these, those that looks of listeners may have.
@@ -40,6 +42,7 @@ impl Pool {
         Self {
             // An account's turns here are beside those of its mail sessions.
             turns: Turns::new(Arc::clone(threads)),
+            look_turns: Turns::new(Arc::clone(threads)),
             half: Arc::new(Semaphore::new(half.max(1))),
             looks: Arc::new(Semaphore::new((half / 4).max(1))),
         }
@@ -51,7 +54,7 @@ impl Pool {
         account: AccountId,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Undone> {
-        let turn = timeout(POOL_WAIT, self.turn(account, &[&self.half])).await;
+        let turn = timeout(POOL_WAIT, turn(&self.turns, account, &[&self.half])).await;
         on_thread(turn.map_err(|_| Undone::Busy)??, work).await
     }
 
@@ -61,7 +64,7 @@ impl Pool {
         account: AccountId,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Undone> {
-        on_thread(self.turn(account, &[&self.half]).await?, work).await
+        on_thread(turn(&self.turns, account, &[&self.half]).await?, work).await
     }
 
     /// Does what a change woke a listener for, when it is its turn among all of them.
@@ -70,13 +73,21 @@ impl Pool {
         account: AccountId,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Undone> {
-        on_thread(self.turn(account, &[&self.looks, &self.half]).await?, work).await
+        on_thread(
+            turn(&self.look_turns, account, &[&self.looks, &self.half]).await?,
+            work,
+        )
+        .await
     }
+}
 
-    async fn turn(&self, account: AccountId, among: &[&Arc<Semaphore>]) -> Result<Turn, Undone> {
-        let place = self.turns.place(Holder::Account(account));
-        place.take(among).await.ok_or(Undone::Broken)
-    }
+async fn turn(
+    turns: &Arc<Turns>,
+    account: AccountId,
+    among: &[&Arc<Semaphore>],
+) -> Result<Turn, Undone> {
+    let place = turns.place(Holder::Account(account));
+    place.take(among).await.ok_or(Undone::Broken)
 }
 
 async fn on_thread<T: Send + 'static>(
@@ -102,7 +113,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn half_of_the_threads_work_and_who_waits_too_long_is_told() {
         let pool = Pool::new(&Threads::new(4));
-        let turn = async |account| pool.turn(account, &[&pool.half]).await;
+        let turn = async |account| turn(&pool.turns, account, &[&pool.half]).await;
         let one = turn(ONE).await.expect("a turn");
         assert_eq!(pool.run(ONE, || 1).await, Err(Undone::Busy), "its own part");
         assert_eq!(pool.run(TWO, || 1).await, Ok(1));
@@ -121,7 +132,7 @@ mod tests {
         let mut looking = Vec::new();
         for n in 0..8 {
             let account = AccountId(100 + n);
-            looking.push(pool.turn(account, &[&pool.looks, &pool.half]).await);
+            looking.push(turn(&pool.look_turns, account, &[&pool.looks, &pool.half]).await);
         }
         let late = timeout(POOL_WAIT, pool.look(ONE, || 1)).await;
         assert!(late.is_err(), "all turns of looks are taken");
