@@ -321,6 +321,34 @@ fn bind_all(
     Ok(bound)
 }
 
+/// What connections of every protocol share.
+fn shared(
+    config: &Config,
+    parts: &Parts,
+    hub: &Arc<Hub>,
+    certificates: &Arc<Certificates>,
+) -> Result<Arc<Shared>, ServeError> {
+    let limits = &config.limits;
+    let logins = Logins::new(
+        Arc::clone(&parts.engine),
+        Arc::clone(&parts.passwords),
+        limits.max_login_failures,
+        &limits.uncounted_networks,
+        &config.server.data_dir,
+    )?;
+    let threads = Threads::new(config.server.blocking_threads.into());
+    Ok(Arc::new(Shared {
+        tls: tls::server_config(Arc::clone(certificates), &[])?,
+        hub: Arc::clone(hub),
+        logins: Arc::new(logins),
+        handshake_timeout: Duration::from_secs(limits.handshake_timeout_secs),
+        write_timeout: Duration::from_secs(limits.write_timeout_secs),
+        turns: Turns::new(Arc::clone(&threads)),
+        push_turns: Turns::new(threads),
+        pushes: Arc::new(Semaphore::new(config.server.worker_threads.max(1).into())),
+    }))
+}
+
 fn context(
     config: &Config,
     parts: &Parts,
@@ -331,24 +359,7 @@ fn context(
     departures: &Departures,
 ) -> Result<Context, ServeError> {
     let limits = &config.limits;
-    let logins = Logins::new(
-        Arc::clone(&parts.engine),
-        Arc::clone(&parts.passwords),
-        limits.max_login_failures,
-        &limits.uncounted_networks,
-        &config.server.data_dir,
-    )?;
-    let threads = Threads::new(config.server.blocking_threads.into());
-    let shared = Arc::new(Shared {
-        tls: tls::server_config(Arc::clone(certificates), &[])?,
-        hub: Arc::clone(hub),
-        logins: Arc::new(logins),
-        handshake_timeout: Duration::from_secs(limits.handshake_timeout_secs),
-        write_timeout: Duration::from_secs(limits.write_timeout_secs),
-        turns: Turns::new(Arc::clone(&threads)),
-        push_turns: Turns::new(threads),
-        pushes: Arc::new(Semaphore::new(config.server.worker_threads.max(1).into())),
-    });
+    let shared = shared(config, parts, hub, certificates)?;
     let memory = Memory::new(Budget {
         total: limits.content_memory_bytes,
         strangers: limits.content_memory_reception_bytes,
