@@ -144,8 +144,7 @@ impl Delivery {
         entropy: &mut dyn Entropy,
     ) -> Result<Letter, DeliveryError> {
         let content = (subject.content)()?;
-        let facts = subject.facts;
-        let about = self.letters_leaving(&content, facts.origin, facts.submitter)?;
+        let about = self.mailboxes.letters_of(&content);
         // What is being taken back is not handed out again.
         let headers_only = transact(&*self.engine, |txn| {
             let origin = subject.facts.origin;
@@ -208,9 +207,7 @@ impl Delivery {
             smtputf8: to.needs_smtputf8() || !header_is_ascii(&message),
             received: now,
         };
-        let mut prepared = self.mailboxes.prepare(message, now)?;
-        // What is inside what is given back is what it was taken for when that was accepted.
-        self.attribute_again(&mut prepared, about.origin)?;
+        let prepared = self.mailboxes.prepare(message, now)?;
         Ok(Some((prepared, facts, entries)))
     }
 }

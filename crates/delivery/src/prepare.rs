@@ -82,7 +82,12 @@ impl Delivery {
         prepared: &mut Prepared,
         account: AccountId,
     ) -> Result<(), DeliveryError> {
-        prepared.attribute(|digest| Ok(self.mailboxes.whose(account, digest)?))
+        prepared.attribute(|digest| {
+            match tern_recall::submission::by_digest(self.reader(), account, digest)? {
+                Some(found) => Ok(Some(found.id)),
+                None => Ok(self.mailboxes.had_from_here(account, digest)?),
+            }
+        })
     }
 
     /// Marks what is inside a submission as what it was taken for when it was accepted.
@@ -94,11 +99,14 @@ impl Delivery {
         let known = self.carried_by(origin)?;
         prepared.attribute(|digest| {
             let was = known.iter().find(|was| was.digest == digest);
-            Ok(was.and_then(Letter::of))
+            Ok(was.and_then(|was| match was.carriage {
+                Some(Carriage::Attached(of)) => of,
+                _ => None,
+            }))
         })
     }
 
-    /// What a message carries that was submitted or came in, as it was accepted.
+    /// What a submission carries, as it was accepted.
     fn carried_by(&self, origin: OriginId) -> Result<Vec<Letter>, DeliveryError> {
         let sent = tern_recall::submission::submission(self.reader(), origin)?;
         Ok(sent.map(|sent| sent.carried).unwrap_or_default())
@@ -110,12 +118,7 @@ impl Delivery {
         if let Some((of, digest)) = known {
             prepared.came_back(digest, of);
         }
-        // What is inside what was sent from here is what it was taken for when that was accepted.
-        let inside = self.mailboxes.known_inside(prepared, None)?;
-        prepared.attribute(|digest| {
-            let was = inside.iter().find(|was| was.digest == digest);
-            Ok(was.and_then(Letter::of))
-        })
+        Ok(())
     }
 
     /// What this server sent out that a message with these tokens is, and its letter.
@@ -144,7 +147,7 @@ impl Delivery {
         submitter: Option<AccountId>,
     ) -> Result<Vec<Letter>, DeliveryError> {
         let mut letters = self.mailboxes.letters_of(content);
-        if letters.len() > 1 {
+        if submitter.is_some() && letters.len() > 1 {
             let known = self.carried_by(origin)?;
             for letter in letters.iter_mut().skip(1) {
                 let was = known.iter().find(|was| was.digest == letter.digest);

@@ -102,15 +102,6 @@ pub struct Letter {
 }
 
 impl Letter {
-    /// The transaction that had sent it out, where it is inside a message, or came back, and that is known.
-    pub const fn of(&self) -> Option<OriginId> {
-        match self.carriage {
-            Some(Carriage::Attached(of)) => of,
-            Some(Carriage::Returned(of)) => Some(of),
-            Some(Carriage::Reduced(_)) | None => None,
-        }
-    }
-
     /// Writes one that is carried.
     pub fn write(self, w: &mut Writer) {
         w.array(&self.digest.0);

@@ -221,6 +221,3 @@ const _: () = assert!(MAX_INHERITED_BYTES <= VAULT_CHUNK_REST);
 const _: () = assert!(MAX_MESSAGE_ROW <= tern_store::limits::MAX_VALUE);
 /// Mailboxes whose id is known without looking at all mailboxes of the account.
 pub const FOLDER_IDS_CACHE_ITEMS: usize = 100_000;
-/// Transactions that brought an account a letter among which the one is looked for whose a further copy is, which
-/// proves nothing itself: the last ones.
-pub const BRINGERS_LOOKED_AT: usize = 64;

@@ -19,11 +19,11 @@ use std::sync::Arc;
 
 use tern_base::codec::{Damaged, Reader, Writer};
 use tern_base::{AccountId, ContentDigest, OriginId};
-use tern_mailbox::{Letter, MailboxError, Recogniser};
+use tern_mailbox::{MailboxError, Recogniser};
 use tern_mime::{ParsedMessage, Part, PartKind};
 use tern_store::{Engine, Read, StoreError};
 
-use crate::{limits, submission, tables, token};
+use crate::{limits, submission, token};
 
 /// By which a text is known again with something below it: the keyed digest of its lines, white
 /// space at their ends and empty ones left aside.
@@ -148,28 +148,6 @@ impl Recogniser for Returns {
     ) -> Result<Option<OriginId>, MailboxError> {
         let found = submission::by_digest(&*self.engine, account, digest)?;
         Ok(found.map(|found| found.id))
-    }
-
-    fn whose_among(
-        &self,
-        digest: ContentDigest,
-        among: &[OriginId],
-    ) -> Result<Option<OriginId>, MailboxError> {
-        let Some(author) = submission::author(&*self.engine, digest)? else {
-            return Ok(None);
-        };
-        for id in among {
-            let key = tables::by_digest(digest, author, *id);
-            if self.engine.get(&key)?.is_some() {
-                return Ok(Some(*id));
-            }
-        }
-        Ok(among.first().copied())
-    }
-
-    fn carried_by(&self, origin: OriginId) -> Result<Vec<Letter>, MailboxError> {
-        let sent = submission::submission(&*self.engine, origin)?;
-        Ok(sent.map(|sent| sent.carried).unwrap_or_default())
     }
 
     fn came_back(

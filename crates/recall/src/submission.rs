@@ -189,15 +189,6 @@ pub(crate) fn first_brought_in(
     Ok(())
 }
 
-/// The account that brought a letter here before anybody else did; none where it had come in from another server
-/// by then, or was never seen.
-pub fn author(reader: &dyn Read, digest: ContentDigest) -> Result<Option<AccountId>, StoreError> {
-    let row = reader.get(&tables::letter(digest))?;
-    let sent = row.map(|row| Sent::decode(&row)).transpose()?;
-    let author = sent.map(|sent| sent.author);
-    Ok(author.filter(|author| *author != Submission::OUTSIDE))
-}
-
 /// Cuts targets into chunks that fit a row each, every one with the position of its first.
 pub fn target_chunks(targets: &[Target]) -> Vec<(u32, &[Target])> {
     let mut chunks = Vec::new();

@@ -68,25 +68,6 @@ impl tern_mailbox::Recogniser for AsItWasSent {
         Ok(found.map(|found| found.id))
     }
 
-    fn whose_among(
-        &self,
-        digest: ContentDigest,
-        among: &[OriginId],
-    ) -> Result<Option<OriginId>, MailboxError> {
-        let author = submission::author(&*self.0, digest)?;
-        let is_theirs = |id: &&OriginId| {
-            let sent = submission::submission(&*self.0, **id).unwrap();
-            sent.is_some_and(|sent| sent.digest == digest && Some(sent.account) == author)
-        };
-        let theirs = among.iter().find(is_theirs).or(among.first());
-        Ok(theirs.filter(|_| author.is_some()).copied())
-    }
-
-    fn carried_by(&self, origin: OriginId) -> Result<Vec<tern_mailbox::Letter>, MailboxError> {
-        let sent = submission::submission(&*self.0, origin)?;
-        Ok(sent.map(|sent| sent.carried).unwrap_or_default())
-    }
-
     fn came_back(
         &self,
         _: &tern_mime::ParsedMessage,

@@ -308,11 +308,10 @@ impl Oracle {
         held
     }
 
-    /// A copy of an account's, if of one's, of which is known which letter it is; what lies in it the letter says. Of
-    /// mail of the system's own its row does.
+    /// A copy, of which is known which letter it is; what lies in it the letter says. Of mail of the
+    /// system's own its row does.
     fn copy_of(
         &self,
-        account: Option<AccountId>,
         digest: ContentDigest,
         row: &[tern_mailbox::Letter],
         origin: OriginId,
@@ -323,23 +322,14 @@ impl Oracle {
             |one: &&tern_mailbox::Letter| matches!(one.carriage, Some(Carriage::Reduced(_)));
         let left_of = row.iter().find(is_rest).map(|one| one.digest);
         let number = known.or_else(|| self.by_digest.get(&left_of?).copied());
-        // Where it bears no token of its own, it is what its submitter had sent, or whoever brought it, or whoever
-        // had sent what it is inside of.
-        let inside = known.and_then(|number| self.letters.get(&number));
-        let inside = inside.into_iter().flat_map(|letter| &letter.carried);
-        let sent_by = inside.filter_map(|(_, of)| self.arrivals.get(&(*of)?)?.submitter);
-        let brought_by = match self.arrivals.get(&origin) {
-            Some(arrival) => arrival.submitter,
-            None => account,
-        };
-        let who: Vec<AccountId> = brought_by.into_iter().chain(sent_by).collect();
+        // Where it bears no token of its own, it is what its submitter had sent.
         let attached = |(digest, of): &(ContentDigest, Option<OriginId>)| {
             let found = row.iter().find(|one| one.digest == *digest);
             let own = found.and_then(|one| match one.carriage {
                 Some(Carriage::Attached(own)) => own,
                 _ => None,
             });
-            let own = own.filter(|own| who.iter().any(|who| self.is_of_one(*who, *own, *digest)));
+            let own = own.filter(|own| self.is_of_one(origin, *own, *digest));
             (*digest, Carriage::Attached(of.or(own)))
         };
         let carried = match known.and_then(|number| self.letters.get(&number)) {
@@ -361,15 +351,18 @@ impl Oracle {
         Copy::new(number, digest, carried, origin)
     }
 
-    /// Whether an account has this letter by a transaction: it has submitted that, or was sent it.
-    fn is_of_one(&self, account: AccountId, own: OriginId, digest: ContentDigest) -> bool {
-        let Some(sent) = self.arrivals.get(&own) else {
+    /// Whether one account has submitted what a transaction brought, and has this letter by another: it has
+    /// submitted that, too, or was sent it.
+    fn is_of_one(&self, origin: OriginId, own: OriginId, digest: ContentDigest) -> bool {
+        let (Some(one), Some(other)) = (self.arrivals.get(&origin), self.arrivals.get(&own)) else {
             return false;
         };
-        let letter = self.letters.get(&sent.letter);
-        let mut copies = self.copies.range(step::of_account(account));
-        let has_it = sent.submitter == Some(account) || copies.any(|(_, copy)| copy.origin == own);
-        has_it && letter.is_some_and(|letter| letter.digest == digest)
+        let letter = self.letters.get(&other.letter);
+        let has_it = |account| {
+            let mut copies = self.copies.range(step::of_account(account));
+            one.submitter == other.submitter || copies.any(|(_, copy)| copy.origin == own)
+        };
+        one.submitter.is_some_and(has_it) && letter.is_some_and(|letter| letter.digest == digest)
     }
 
     /// The transaction that has brought a letter to an account, if one that was submitted did.
@@ -520,8 +513,7 @@ impl Oracle {
             None => {
                 let row = self.observer.mailboxes.message(account, message);
                 if let Ok(row) = row {
-                    let mut copy =
-                        self.copy_of(Some(account), row.digest, &row.carried, row.origin);
+                    let mut copy = self.copy_of(row.digest, &row.carried, row.origin);
                     copy.attempted = true;
                     self.early(account, message, copy);
                 }

@@ -101,7 +101,7 @@ impl Oracle {
             _ => {
                 let sent = submission::submission(&self.observer.mem, origin);
                 let row = sent.ok().flatten().map(|sent| sent.carried);
-                let copy = self.copy_of(None, letter.digest, &row.unwrap_or_default(), origin);
+                let copy = self.copy_of(letter.digest, &row.unwrap_or_default(), origin);
                 copy.carriage_of(recall.digest)
             }
         }

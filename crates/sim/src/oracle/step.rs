@@ -369,7 +369,7 @@ impl Oracle {
     pub(super) fn identify(&self, account: AccountId, message: MessageId) -> Option<Copy> {
         let mailboxes = &self.observer.mailboxes;
         if let Ok(row) = mailboxes.message(account, message) {
-            let mut copy = self.copy_of(Some(account), row.digest, &row.carried, row.origin);
+            let mut copy = self.copy_of(row.digest, &row.carried, row.origin);
             copy.by_client = row.lineage == Lineage::Copied;
             return Some(copy);
         }
@@ -388,8 +388,7 @@ impl Oracle {
                     carriage: Some(carriage),
                 })
             });
-            let mut copy =
-                self.copy_of(Some(account), *digest, &Vec::from_iter(inside), row.origin);
+            let mut copy = self.copy_of(*digest, &Vec::from_iter(inside), row.origin);
             copy.by_client = row.lineage == Lineage::Copied;
             Some(copy)
         });
@@ -402,7 +401,7 @@ impl Oracle {
                     digest: *digest,
                     carriage,
                 };
-                Some(self.copy_of(Some(account), of, &[letter], row.origin))
+                Some(self.copy_of(of, &[letter], row.origin))
             })
         })
     }
@@ -534,7 +533,7 @@ impl Oracle {
         let row = &vaulted.row.message;
         let known = self.copies.get(&id).cloned();
         let mut copy = known.unwrap_or_else(|| {
-            let mut copy = self.copy_of(Some(account), row.digest, &row.carried, row.origin);
+            let mut copy = self.copy_of(row.digest, &row.carried, row.origin);
             copy.by_client = row.lineage == Lineage::Copied;
             copy
         });
