@@ -279,6 +279,16 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_to_tell_of_a_change_leaves_its_account_the_turns_of_commands() {
+        let threads = Threads::new(64);
+        let (turns, push_turns) = (Turns::new(Arc::clone(&threads)), Turns::new(threads));
+        let pushes = Arc::new(Semaphore::new(0));
+        let (pushing, among) = (push_turns.place(ALICE), [&pushes]);
+        let _many: Vec<Waiting<'_>> = (0..20).map(|_| wait(&pushing, &among)).collect();
+        assert_eq!(all_of(&turns.place(ALICE)).len(), OF_ACCOUNT);
+    }
+
+    #[test]
     fn work_counts_though_its_connection_is_gone_and_is_forgotten_behind_it() {
         let turns = Turns::new(Threads::new(64));
         let place = turns.place(ALICE);

@@ -291,7 +291,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    use tern_base::{BlobId, EmailAddress, OriginId};
+    use tern_base::{AccountId, BlobId, EmailAddress, OriginId};
     use tern_queue::{Dsn, State};
 
     use super::super::route::Routes;
@@ -335,6 +335,13 @@ mod tests {
             };
             let place = DuePlace::of(&item).expect("it is due");
             self.items.borrow_mut().insert(place, item);
+        }
+
+        /// All that was added and belongs to nobody yet is this account's.
+        fn belongs_to(&self, account: u32) {
+            for item in self.items.borrow_mut().values_mut() {
+                item.account.get_or_insert(AccountId(account));
+            }
         }
 
         fn with(many: u32, domain: &str) -> Self {
@@ -442,6 +449,35 @@ mod tests {
         assert!(relay.look(&fake).is_empty());
         tokio::time::advance(ALL).await;
         assert_eq!(fake.leave(&relay.look(&fake)), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_one_account_has_no_attempts_for_keeps_no_other_from_theirs() {
+        let (fake, mut relay) = (Fake::default(), Relay::new(Most::REMEMBERED));
+        for n in 0..600 {
+            fake.add(n, Timestamp(n.into()), &format!("far{}.test", n / 2));
+        }
+        fake.belongs_to(1);
+        let under_way = relay.look(&fake);
+        assert_eq!(fake.leave(&under_way), 15, "as many as one account has");
+        for n in 0..20 {
+            fake.add(
+                1_000 + n,
+                Timestamp(NOW.0 - 100),
+                &format!("near{}.test", n % 5),
+            );
+        }
+        fake.belongs_to(2);
+        // What comes is seen at once, and then remembered behind all of the other's.
+        for expected in [5, 10, 15] {
+            let mut looks = 0;
+            while fake.items.borrow().len() > 605 - expected {
+                let passes = relay.look(&fake);
+                fake.leave(&passes);
+                looks += 1;
+                assert!(looks < 8, "without the next look at all: {expected}");
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]
