@@ -24,6 +24,7 @@ mod login;
 mod manage;
 mod place;
 mod quota;
+mod reading;
 mod rights;
 mod run;
 mod search;

@@ -9,14 +9,13 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use tern_base::AccountId;
-use tern_mailbox::{Ahead, MailboxError, Mailboxes, MessageRow};
+use tern_mailbox::{Ahead, MailboxError, MessageRow};
 use tern_mime::limits::MAX_HEADER_BYTES;
 use tern_mime::{MessageView, Structure};
-use tern_session::{ContentMemory, Reservation};
-use tern_store::StoreError;
+use tern_session::Reservation;
 
 use super::super::budget::StepBudget;
+use super::super::reading::Reading;
 use super::binary::Marks;
 use crate::fetch::{BodySection, SectionText};
 use crate::limits::CONTENT_PIECE;
@@ -36,13 +35,7 @@ pub(super) enum Source {
 /// What content is read with.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
-    pub(super) mailboxes: &'a Mailboxes,
-    /// For what is made of a message and has to be held.
-    pub(super) memory: &'a dyn ContentMemory,
-    /// Whose messages they are.
-    pub(super) owner: AccountId,
-    /// Who reads them, and holds what is made of them.
-    pub(super) holder: AccountId,
+    pub(super) stored: Reading<'a>,
     pub(super) budget: &'a StepBudget,
     /// Where the part that was decoded last can be gone on with.
     pub(super) marks: &'a Cell<Marks>,
@@ -61,7 +54,7 @@ pub(super) struct Content<'a> {
 impl<'a> Content<'a> {
     /// Reads octets; refused once the message is sealed.
     pub(super) fn read(&self, range: Range<u64>) -> Result<Cow<'a, [u8]>, MailboxError> {
-        let (mailboxes, account, row) = (self.by.mailboxes, self.by.owner, self.row);
+        let (mailboxes, account, row) = (self.by.stored.mailboxes, self.by.stored.owner, self.row);
         let octets = match self.ahead {
             Some(ahead) => mailboxes.serve(account, row, ahead, &range)?,
             None => Cow::Owned(mailboxes.read(account, row, range)?.0),
@@ -73,17 +66,14 @@ impl<'a> Content<'a> {
     /// The structure of the content.
     pub(super) fn structure(&self) -> Result<Arc<Structure>, MailboxError> {
         let ahead = self.structure.cloned();
-        self.by.budget.structure(self.by.mailboxes, self.row, ahead)
+        let mailboxes = self.by.stored.mailboxes;
+        self.by.budget.structure(mailboxes, self.row, ahead)
     }
 
     /// Sets memory aside for what is made of so many octets, from their reading until the client has taken
     /// it.
     pub(super) fn reserve(&self, octets: u64) -> Result<Option<Reservation>, MailboxError> {
-        if octets <= CONTENT_PIECE {
-            return Ok(None);
-        }
-        let reserved = self.by.memory.reserve(Some(self.by.holder), octets);
-        reserved.map(Some).ok_or(StoreError::Busy.into())
+        self.by.stored.reserve(octets, CONTENT_PIECE)
     }
 
     /// The section that `BODY[…]` names (RFC 9051 6.4.5.1).

@@ -26,6 +26,7 @@ use tern_mailbox::{
 use tern_mime::Structure;
 
 use super::answer::{Answer, Failure, Sync};
+use super::reading::Reading;
 use super::run::{Progress, Task};
 use super::{Context, Here, Session};
 use crate::fetch::{Fetch, FetchItem, SectionText};
@@ -253,10 +254,12 @@ impl FetchTask {
             }
             if let Some(open) = &mut self.open {
                 let by = Reader {
-                    mailboxes: cx.mailboxes,
-                    memory: cx.memory,
-                    owner: account,
-                    holder,
+                    stored: Reading {
+                        mailboxes: cx.mailboxes,
+                        memory: cx.memory,
+                        owner: account,
+                        holder,
+                    },
                     budget: &cx.budget,
                     marks: &cx.marks,
                 };

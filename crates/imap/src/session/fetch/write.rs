@@ -59,7 +59,7 @@ impl Made {
         out: &mut ResponseWriter,
         header: impl FnOnce(&mut ResponseWriter),
     ) -> Result<(), MailboxError> {
-        if by.mailboxes.is_sealed(by.owner, row) {
+        if by.stored.mailboxes.is_sealed(by.stored.owner, row) {
             return Err(MailboxError::Sealed);
         }
         header(out);
@@ -215,7 +215,7 @@ impl Open {
         if !super::needs_row(item) {
             let entry = self.message.entry.clone();
             let mut id = String::new();
-            entry_item(&mut self.line(out), item, &entry, by.owner, &mut id);
+            entry_item(&mut self.line(out), item, &entry, by.stored.owner, &mut id);
             return Ok(());
         }
         // Taken out, so that the line can be written while the row is read; put back below.
@@ -271,7 +271,7 @@ impl Open {
             }
             FetchItem::ThreadId => {
                 let mut id = String::new();
-                write_thread_id(&mut id, content.by.owner, content.row.thread);
+                write_thread_id(&mut id, content.by.stored.owner, content.row.thread);
                 self.line(out).thread_id(&id);
                 Ok(())
             }
@@ -289,7 +289,11 @@ impl Open {
         let row = content.row;
         let structure = content.structure()?;
         // Asked last, as for octets.
-        let sealed = content.by.mailboxes.is_sealed(content.by.owner, row);
+        let sealed = content
+            .by
+            .stored
+            .mailboxes
+            .is_sealed(content.by.stored.owner, row);
         if sealed {
             return Err(MailboxError::Sealed);
         }

@@ -12,10 +12,11 @@ use tern_mailbox::{Entry, ExposureLevel, Finds, MailboxError, MessageRow, Served
 
 use super::super::answer::Failure;
 use super::super::fetch::Walk;
+use super::super::reading::Reading;
 use super::super::selected::Selected;
 use super::super::{Context, Here};
 use super::rows::with_structures;
-use super::subject::{Reader, Subject};
+use super::subject::Subject;
 use super::test::Test;
 use super::text::Needle;
 use crate::limits::{FEW_TEXTS, MESSAGES_PER_PIECE, STRUCTURES_PER_READ};
@@ -131,7 +132,7 @@ impl Find {
         let mut pending = Vec::new();
         let mut hits = Vec::new();
         let (test, finds, scratch) = (&self.test, &self.finds, &mut self.scratch);
-        let by = reader(here, cx);
+        let by = reading(here, cx);
         self.walk.walk(&here.selected.known, &view, |_, _, entry| {
             cx.budget.tests(1, conditions);
             let Some(entry) = entry else {
@@ -197,7 +198,7 @@ impl Find {
         let rows = cx.mailboxes.messages(here.account, &ids)?;
         cx.budget.rows(ids.len());
         let mut looked = Vec::new();
-        let by = reader(here, cx);
+        let by = reading(here, cx);
         for rows in rows.chunks(STRUCTURES_PER_READ) {
             for known in with_structures(cx.mailboxes, rows)? {
                 let Some(entry) = self.pending.next() else {
@@ -249,8 +250,8 @@ impl Find {
 }
 
 /// How messages of the selected mailbox are read.
-const fn reader<'a>(here: &Here<'_>, cx: &Context<'a>) -> Reader<'a> {
-    Reader {
+const fn reading<'a>(here: &Here<'_>, cx: &Context<'a>) -> Reading<'a> {
+    Reading {
         mailboxes: cx.mailboxes,
         memory: cx.memory,
         owner: here.account,

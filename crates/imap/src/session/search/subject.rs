@@ -7,13 +7,14 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use tern_base::{AccountId, Timestamp};
-use tern_mailbox::{Entry, Finds, MailboxError, Mailboxes, MessageRow, body_text, searched_weight};
+use tern_base::Timestamp;
+use tern_mailbox::{Entry, Finds, MailboxError, MessageRow, body_text, searched_weight};
 use tern_mime::limits::MAX_HEADER_BYTES;
 use tern_mime::{Address, MessageView, Structure, decode_header_text, headers};
-use tern_session::{ContentMemory, Reservation};
+use tern_session::Reservation;
 use tern_store::StoreError;
 
+use super::super::reading::Reading;
 use super::fields::Fields;
 use super::test::{Cost, DAY_MS, Test, holds};
 use super::text::{Hay, Needle};
@@ -21,31 +22,9 @@ use crate::limits::{CONTENT_PIECE, SEARCHED_FREE};
 use crate::search::TextOf;
 use tern_session::ids::{write_email_id, write_thread_id};
 
-/// How messages are read for a search.
-#[derive(Clone, Copy)]
-pub(super) struct Reader<'a> {
-    pub(super) mailboxes: &'a Mailboxes,
-    pub(super) memory: &'a dyn ContentMemory,
-    /// Whose messages they are.
-    pub(super) owner: AccountId,
-    /// Who searches.
-    pub(super) holder: AccountId,
-}
-
-impl Reader<'_> {
-    /// Sets memory aside for what is held of a message while it is looked into.
-    fn reserve(&self, octets: u64) -> Result<Option<Reservation>, MailboxError> {
-        if octets <= SEARCHED_FREE {
-            return Ok(None);
-        }
-        let reserved = self.memory.reserve(Some(self.holder), octets);
-        reserved.map(Some).ok_or(StoreError::Busy.into())
-    }
-}
-
 /// A message under search.
 pub(super) struct Subject<'a> {
-    by: Reader<'a>,
+    by: Reading<'a>,
     entry: &'a Entry,
     /// What is known of where texts stand, without reading.
     finds: &'a Finds,
@@ -91,7 +70,7 @@ impl Work {
 impl<'a> Subject<'a> {
     /// A message of which nothing but the entry is known.
     pub(super) fn new(
-        by: Reader<'a>,
+        by: Reading<'a>,
         entry: &'a Entry,
         (finds, scratch): (&'a Finds, &'a mut String),
     ) -> Self {
@@ -338,7 +317,7 @@ impl<'a> Subject<'a> {
                 text
             }
             None => {
-                self.reserved = by.reserve(searched_weight(&structure)?)?;
+                self.reserved = by.reserve(searched_weight(&structure)?, SEARCHED_FREE)?;
                 let searched = by.mailboxes.searched_text(by.owner, row, &structure)?;
                 self.work.read += searched.work;
                 searched.text
@@ -467,8 +446,8 @@ fn push_address(out: &mut String, address: &Address<&[u8]>) {
 
 #[cfg(test)]
 mod tests {
-    use tern_base::OriginId;
-    use tern_mailbox::{AppendRequest, Flags, Hooks, INBOX, NoListener, Viewer};
+    use tern_base::{AccountId, OriginId};
+    use tern_mailbox::{AppendRequest, Flags, Hooks, INBOX, Mailboxes, NoListener, Viewer};
     use tern_store::MemEngine;
 
     use super::*;
@@ -525,7 +504,7 @@ mod tests {
         let row = mailboxes.message(BOB, entry.message).unwrap();
         let mut scratch = String::new();
         let finds = Finds::default();
-        let by = Reader {
+        let by = Reading {
             mailboxes: &mailboxes,
             memory: &tern_session::Unlimited,
             owner: BOB,
